@@ -1,0 +1,222 @@
+"""Every tunable of firstday, frozen, with its unit, default and source; read from TOML.
+
+The text of each field is also the text of `docs/configuration.md`.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from firstday.errors import ConfigError
+
+Fraction = Annotated[float, Field(ge=0, le=1)]
+Count = Annotated[int, Field(ge=1)]
+
+DEFAULT_AFFINITY = {
+    "stream": 1.0,
+    "favorite": 1.0,
+    "onboarding": 0.5,
+    "search": 0.25,
+    "skip": -0.5,
+    "ban": -1.0,
+}
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class SignalConfig(_Section):
+    """Which signals exist and what they mean."""
+
+    affinity: dict[str, float] = Field(
+        default=DEFAULT_AFFINITY,
+        description="Weight of each signal in a user's affinity for an item; naming a signal here makes it known. "
+        "What is given is laid over the defaults. Source: PAPER, step 1 (affinity from several signals).",
+    )
+    damping: Literal["log", "none"] = Field(
+        default="log", description="How repeated interactions count: log(1 + n) or n. The sum is never below 0."
+    )
+    use: tuple[str, ...] = Field(
+        default=("stream", "favorite"),
+        description="Signals that mean that the user uses the item: they make popularity, segments' lists and truth.",
+    )
+    never_recommend: tuple[str, ...] = Field(
+        default=("ban",), description="Signals after which an item is left out of the user's lists, beside used ones."
+    )
+    at_registration: tuple[str, ...] = Field(
+        default=("onboarding",),
+        description="Signals given while registering: always part of day one under the `sampled` protocol.",
+    )
+
+    @field_validator("affinity", mode="before")
+    @classmethod
+    def _over_defaults(cls, value: Any) -> Any:
+        return {**DEFAULT_AFFINITY, **value} if isinstance(value, dict) else value
+
+    @property
+    def known(self) -> tuple[str, ...]:
+        """Every signal that interactions may carry."""
+        return tuple(self.affinity)
+
+    @property
+    def liked(self) -> tuple[str, ...]:
+        """Signals of positive weight: what a list may be built from."""
+        return tuple(signal for signal, weight in self.affinity.items() if weight > 0)
+
+
+class EmbeddingConfig(_Section):
+    """Step 1: warm users' and items' vectors, from ids alone."""
+
+    method: Literal["als", "svd", "word2vec", "brought"] = Field(
+        default="als",
+        description="UT-ALS, TT-SVD (PAPER, step 1), word2vec over users' items in time order, "
+        "or the caller's own vectors from the `embeddings` folder (chosen by itself where that is present).",
+    )
+    dimensions: Count = Field(default=128, description="Numbers in a vector. Source: PAPER (128 TT-SVD, 256 UT-ALS).")
+    als_iterations: Count = Field(default=15, description="Sweeps of alternating least squares.")
+    als_confidence: float = Field(
+        default=8.0, gt=0, description="Confidence of an affinity of 1 over an unknown item (alpha of Hu et al. 2008)."
+    )
+    als_regularization: float = Field(default=0.05, ge=0, description="Weight of the L2 penalty on vectors.")
+    svd_smoothing: float = Field(
+        default=0.75, ge=0, le=1, description="Power on item counts in PMI, which tames rare items (Levy et al. 2015)."
+    )
+    svd_items_per_user: Count = Field(
+        default=500, description="Items of one user that may co-occur, at most; more are sampled. Bounds memory."
+    )
+    word2vec_window: Count = Field(default=20, description="Items before and after that count as context.")
+    word2vec_epochs: Count = Field(default=20, description="Passes over the users.")
+
+
+class SegmentConfig(_Section):
+    """Segments of warm users (PAPER, step 1)."""
+
+    n_segments: Count | None = Field(
+        default=None, description="Number of segments; empty: warm users / 80, at most 1,000 (PAPER: 1,000)."
+    )
+    iterations: Count = Field(default=20, description="Steps of k-means in each restart.")
+    restarts: Count = Field(default=3, description="Runs of k-means from other starts; the tightest is kept.")
+    top_items: Count = Field(default=300, description="Items kept ranked for each segment.")
+
+    def resolve(self, n_users: int) -> int:
+        """Return the number of segments for that many warm users."""
+        return self.n_segments or max(1, min(1000, n_users // 80))
+
+
+class FeatureConfig(_Section):
+    """Day-one features (PAPER, step 2)."""
+
+    group_shrinkage: float = Field(
+        default=10.0,
+        ge=0,
+        description="A group's mean vector counts as that many more users who sit at the overall mean; "
+        "0 is the paper's plain mean.",
+    )
+    counts: Literal["log", "plain"] = Field(
+        default="log", description="Counts enter as log(1 + n), or plain as in the paper."
+    )
+    fold_in: bool = Field(
+        default=True, description="Add a block with the user's fold-in vector; not in the paper, measured to help."
+    )
+
+
+class ColdModelConfig(_Section):
+    """The network that predicts a cold user's vector (PAPER, step 2)."""
+
+    hidden: tuple[Count, ...] = Field(default=(400, 300, 200), description="Widths of the hidden layers. Source: PAPER.")
+    schedule: Literal["one-cycle", "flat"] = Field(
+        default="one-cycle", description="Learning rate: warm-up and decay, or flat as in the paper."
+    )
+    learning_rate: float = Field(default=3e-3, gt=0, description="Peak (one-cycle) or constant (flat); paper: 1e-4.")
+    weight_decay: float = Field(default=1e-2, ge=0, description="Decoupled weight decay of AdamW; 0 is the paper's Adam.")
+    epochs: Count = Field(default=40, description="Passes over the warm users, at most. Paper: 130.")
+    batch_size: Count = Field(default=512, description="Users in a step. Source: PAPER.")
+    patience: Count = Field(
+        default=6, description="Checks of validation precision without a gain before training stops; the best is kept."
+    )
+    samples_per_user: Count = Field(
+        default=4, description="Day-one samples of each warm user under the `sampled` protocol."
+    )
+
+
+class SampledProtocolConfig(_Section):
+    """The `sampled` protocol: day one drawn at random where the data has no clock."""
+
+    min_items: Count = Field(default=20, description="Items that a user needs to take part.")
+    warm: Fraction = Field(default=0.7, description="Share of users that are warm.")
+    validation: Fraction = Field(default=0.1, description="Share of users for early stopping and tuning.")
+    sizes: tuple[int, ...] = Field(default=(0, 1, 2, 3, 5, 8, 10), description="Day-one sizes, in items.")
+    probabilities: tuple[Fraction, ...] = Field(
+        default=(0.10, 0.15, 0.15, 0.20, 0.20, 0.10, 0.10), description="Probability of each day-one size."
+    )
+
+
+class RecommendConfig(_Section):
+    """How lists are made."""
+
+    k: Count = Field(default=50, description="Length of a list. Source: PAPER.")
+    group_smoothing: float = Field(
+        default=100.0, gt=0, description="Users at overall popularity added to each profile group (`group`)."
+    )
+    input_clusters: Count = Field(
+        default=100, description="Clusters of input vectors (`input_clusters`); at most warm users / 10. Source: PAPER."
+    )
+    strategy: str = Field(default="segment", description="Strategy used where none is named.")
+
+
+class Config(_Section):
+    """The whole configuration."""
+
+    seed: int = Field(default=0, ge=0, description="Seed of everything random.")
+    threads: int = Field(default=0, ge=0, description="Threads for training; 0: all cores.")
+    signals: SignalConfig = SignalConfig()
+    embedding: EmbeddingConfig = EmbeddingConfig()
+    segments: SegmentConfig = SegmentConfig()
+    features: FeatureConfig = FeatureConfig()
+    cold_model: ColdModelConfig = ColdModelConfig()
+    sampled: SampledProtocolConfig = SampledProtocolConfig()
+    recommend: RecommendConfig = RecommendConfig()
+
+
+def parse_config(values: dict[str, Any], where: str = "configuration") -> Config:
+    """Make a Config of nested values, naming every wrong setting at once.
+
+    Raises
+    ------
+    ConfigError
+        One sentence for each setting that does not exist or cannot have its value.
+    """
+    try:
+        return Config.model_validate(values)
+    except ValidationError as error:
+        faults = []
+        for fault in error.errors():
+            name = ".".join(str(part) for part in fault["loc"])
+            if fault["type"] == "extra_forbidden":
+                faults.append(f"{where}: {name} is not a setting; see docs/configuration.md for those that are.")
+            else:
+                faults.append(f"{where}: {name} is {fault['input']!r}: {fault['msg'][:1].lower()}{fault['msg'][1:]}.")
+        raise ConfigError("\n".join(faults)) from None
+
+
+def load_config(path: str | Path) -> Config:
+    """Read a TOML file; what it leaves out keeps its default.
+
+    Raises
+    ------
+    ConfigError
+        The file is missing, is not TOML, or a setting is wrong.
+    """
+    path = Path(path)
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read ({error.strerror}); give the path of a TOML file.") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: is not TOML ({error}); correct the file.") from None
+    return parse_config(values, where=str(path))

@@ -1,0 +1,73 @@
+"""Ids: the caller's ids on one side, dense integers on the other."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+
+@dataclass(frozen=True, eq=False)
+class Ids:
+    """The caller's ids in index order: the id at position `ix` belongs to index `ix`.
+
+    Parameters
+    ----------
+    values
+        Distinct ids without nulls, of type String or Int64.
+    """
+
+    values: pl.Series
+
+    @classmethod
+    def of(cls, values: Sequence[Any] | pl.Series) -> Ids:
+        """Make Ids of distinct ids in the order given; whole numbers stay Int64, the rest become String."""
+        return cls(normalise_ids(values if isinstance(values, pl.Series) else pl.Series(list(values))))
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    @property
+    def are_integers(self) -> bool:
+        """Whether the caller's ids are whole numbers."""
+        return self.values.dtype == pl.Int64
+
+    @cached_property
+    def _index(self) -> dict[Any, int]:
+        return {value: ix for ix, value in enumerate(self.values.to_list())}
+
+    def index_of(self, value: Any) -> int:
+        """Return the index of one id, or -1; ``81`` and ``"81"`` are the same id."""
+        if self.are_integers:
+            if isinstance(value, str):
+                try:
+                    value = int(value)
+                except ValueError:
+                    return -1
+            return self._index.get(value, -1)
+        return self._index.get(value if isinstance(value, str) else str(value), -1)
+
+    def lookup(self, values: pl.Series) -> np.ndarray:
+        """Return the int32 index of each id, shape (n,), -1 where unknown or null."""
+        keys = pl.DataFrame({"id": values.cast(self.values.dtype, strict=False)})
+        table = pl.DataFrame({"id": self.values, "ix": np.arange(len(self), dtype=np.int32)})
+        found = keys.join(table, on="id", how="left", maintain_order="left")["ix"]
+        return found.fill_null(-1).to_numpy().astype(np.int32, copy=False)
+
+    def take(self, ix: np.ndarray) -> pl.Series:
+        """Return the ids at the given indexes as a Series."""
+        return self.values.gather(pl.Series(np.asarray(ix, dtype=np.uint32)))
+
+    def __getitem__(self, ix: int) -> Any:
+        return self.values[int(ix)]
+
+
+def normalise_ids(values: pl.Series) -> pl.Series:
+    """Bring an id column to Int64 (any integer type) or String (anything else)."""
+    if values.dtype.is_integer():
+        return values.cast(pl.Int64)
+    return values.cast(pl.String)

@@ -1,0 +1,154 @@
+"""SparseRows: a compressed sparse row matrix in plain NumPy, so that serving needs no SciPy."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True, eq=False)
+class SparseRows:
+    """A sparse matrix by rows: row `r` holds `columns[starts[r]:starts[r + 1]]` with the weights beside them.
+
+    Within a row, columns ascend and are distinct.
+
+    Parameters
+    ----------
+    starts
+        int64, shape (n_rows + 1,).
+    columns
+        int32, shape (n_entries,).
+    weights
+        float32, shape (n_entries,).
+    n_columns
+        How many columns the matrix has.
+    """
+
+    starts: np.ndarray
+    columns: np.ndarray
+    weights: np.ndarray
+    n_columns: int
+
+    @classmethod
+    def from_pairs(
+        cls, rows: np.ndarray, columns: np.ndarray, weights: np.ndarray | None, n_rows: int, n_columns: int
+    ) -> SparseRows:
+        """Build from (row, column, weight) triples in any order; weights of equal pairs are added up.
+
+        Parameters
+        ----------
+        rows, columns
+            Integers, shape (n,).
+        weights
+            Shape (n,), or None for ones.
+        """
+        key = rows.astype(np.int64) * n_columns + columns.astype(np.int64)
+        unique, inverse = np.unique(key, return_inverse=True)
+        added = np.bincount(inverse, weights=weights, minlength=len(unique)).astype(np.float32)
+        starts = np.searchsorted(unique, np.arange(n_rows + 1, dtype=np.int64) * n_columns)
+        return cls(starts.astype(np.int64), (unique % max(n_columns, 1)).astype(np.int32), added, n_columns)
+
+    @classmethod
+    def from_lists(cls, lists: Sequence[Sequence[int]], n_columns: int) -> SparseRows:
+        """Build from one list of columns for each row, all with weight 1 (repeats add up)."""
+        rows = np.repeat(np.arange(len(lists)), [len(x) for x in lists])
+        columns = np.asarray([c for x in lists for c in x], dtype=np.int64)
+        return cls.from_pairs(rows, columns, None, len(lists), n_columns)
+
+    @classmethod
+    def empty(cls, n_rows: int, n_columns: int) -> SparseRows:
+        """Build a matrix without entries."""
+        return cls(np.zeros(n_rows + 1, np.int64), np.zeros(0, np.int32), np.zeros(0, np.float32), n_columns)
+
+    @property
+    def n_rows(self) -> int:
+        """How many rows the matrix has."""
+        return len(self.starts) - 1
+
+    @property
+    def n_entries(self) -> int:
+        """How many entries are stored."""
+        return len(self.columns)
+
+    def lengths(self) -> np.ndarray:
+        """Return the number of entries of each row, int64, shape (n_rows,)."""
+        return np.diff(self.starts)
+
+    def row_of_entry(self) -> np.ndarray:
+        """Return the row of each entry, int64, shape (n_entries,)."""
+        return np.repeat(np.arange(self.n_rows, dtype=np.int64), self.lengths())
+
+    def row(self, r: int) -> np.ndarray:
+        """Return the columns of row `r`, ascending."""
+        return self.columns[self.starts[r] : self.starts[r + 1]]
+
+    def row_weights(self, r: int) -> np.ndarray:
+        """Return the weights of row `r`, beside its columns."""
+        return self.weights[self.starts[r] : self.starts[r + 1]]
+
+    def take(self, rows: np.ndarray) -> SparseRows:
+        """Return the matrix of the given rows, in the order given."""
+        rows = np.asarray(rows, dtype=np.int64)
+        lengths = self.lengths()[rows]
+        starts = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+        entries = np.repeat(self.starts[rows] - starts[:-1], lengths) + np.arange(starts[-1])
+        return SparseRows(starts, self.columns[entries], self.weights[entries], self.n_columns)
+
+    def keep(self, mask: np.ndarray) -> SparseRows:
+        """Return the matrix with only the entries where `mask`, shape (n_entries,), is true."""
+        kept = np.concatenate([[0], np.cumsum(mask)])[self.starts]
+        return SparseRows(kept.astype(np.int64), self.columns[mask], self.weights[mask], self.n_columns)
+
+    def ones(self) -> SparseRows:
+        """Return the matrix with every weight set to 1."""
+        return SparseRows(self.starts, self.columns, np.ones_like(self.weights), self.n_columns)
+
+    def column_sums(self) -> np.ndarray:
+        """Return the sum of each column, float64, shape (n_columns,)."""
+        return np.bincount(self.columns, weights=self.weights, minlength=self.n_columns)
+
+    def mean_vectors(self, vectors: np.ndarray, *, weighted: bool = False) -> np.ndarray:
+        """Return each row's mean of the vectors of its columns, zeros for an empty row.
+
+        Parameters
+        ----------
+        vectors
+            float32, shape (n_columns, d).
+        weighted
+            Weigh each column by its entry instead of once.
+
+        Returns
+        -------
+        numpy.ndarray
+            float32, shape (n_rows, d).
+        """
+        out = np.zeros((self.n_rows, vectors.shape[1]), dtype=np.float32)
+        lengths = self.lengths()
+        filled = np.flatnonzero(lengths)
+        if not len(filled):
+            return out
+        weights = self.weights if weighted else np.ones_like(self.weights)
+        chunk = max(1, 2**22 // max(1, vectors.shape[1]))  # entries gathered at once: bounds memory
+        bounds = np.searchsorted(self.starts[filled], np.arange(0, self.n_entries, chunk))
+        for rows in np.split(filled, np.unique(bounds)[1:]):
+            lo, hi = self.starts[rows[0]], self.starts[rows[-1] + 1]
+            gathered = vectors[self.columns[lo:hi]] * weights[lo:hi, None]
+            out[rows] = np.add.reduceat(gathered, self.starts[rows] - lo, axis=0)
+            out[rows] /= np.maximum(np.add.reduceat(weights[lo:hi], self.starts[rows] - lo), 1e-12)[:, None]
+        return out
+
+
+def union_rows(matrices: Sequence[SparseRows]) -> SparseRows:
+    """Add matrices of the same shape: an entry wherever any of them has one, weights added up."""
+    first = matrices[0]
+    if len(matrices) == 1:
+        return first
+    return SparseRows.from_pairs(
+        np.concatenate([m.row_of_entry() for m in matrices]),
+        np.concatenate([m.columns for m in matrices]),
+        np.concatenate([m.weights for m in matrices]),
+        first.n_rows,
+        first.n_columns,
+    )
