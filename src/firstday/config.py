@@ -78,13 +78,20 @@ class EmbeddingConfig(_Section):
         "or the caller's own vectors from the `embeddings` folder (chosen by itself where that is present).",
     )
     dimensions: Count = Field(default=128, description="Numbers in a vector. Source: PAPER (128 TT-SVD, 256 UT-ALS).")
+    similarity: Literal["auto", "dot", "cosine"] = Field(
+        default="auto",
+        description="How a vector scores items; auto: dot product for ALS and brought vectors, else cosine.",
+    )
     als_iterations: Count = Field(default=15, description="Sweeps of alternating least squares.")
     als_confidence: float = Field(
-        default=8.0, gt=0, description="Confidence of an affinity of 1 over an unknown item (alpha of Hu et al. 2008)."
+        default=15.0, gt=0, description="Confidence of an affinity of 1 over an unknown item (alpha of Hu et al. 2008)."
     )
-    als_regularization: float = Field(default=0.05, ge=0, description="Weight of the L2 penalty on vectors.")
+    als_regularization: float = Field(default=1.0, ge=0, description="Weight of the L2 penalty on vectors.")
     svd_smoothing: float = Field(
         default=0.75, ge=0, le=1, description="Power on item counts in PMI, which tames rare items (Levy et al. 2015)."
+    )
+    svd_collections: tuple[str, ...] = Field(
+        default=(), description="Entities (such as playlist) whose items co-occur, beside those of each user."
     )
     svd_items_per_user: Count = Field(
         default=500, description="Items of one user that may co-occur, at most; more are sampled. Bounds memory."
@@ -120,6 +127,9 @@ class FeatureConfig(_Section):
     counts: Literal["log", "plain"] = Field(
         default="log", description="Counts enter as log(1 + n), or plain as in the paper."
     )
+    unit_vectors: bool = Field(
+        default=True, description="Scale items' vectors to length 1 before averaging; false is the paper's plain mean."
+    )
     fold_in: bool = Field(
         default=True, description="Add a block with the user's fold-in vector; not in the paper, measured to help."
     )
@@ -128,12 +138,16 @@ class FeatureConfig(_Section):
 class ColdModelConfig(_Section):
     """The network that predicts a cold user's vector (PAPER, step 2)."""
 
-    hidden: tuple[Count, ...] = Field(default=(400, 300, 200), description="Widths of the hidden layers. Source: PAPER.")
+    hidden: tuple[Count, ...] = Field(
+        default=(400, 300, 200), description="Widths of the hidden layers. Source: PAPER."
+    )
     schedule: Literal["one-cycle", "flat"] = Field(
         default="one-cycle", description="Learning rate: warm-up and decay, or flat as in the paper."
     )
     learning_rate: float = Field(default=3e-3, gt=0, description="Peak (one-cycle) or constant (flat); paper: 1e-4.")
-    weight_decay: float = Field(default=1e-2, ge=0, description="Decoupled weight decay of AdamW; 0 is the paper's Adam.")
+    weight_decay: float = Field(
+        default=1e-2, ge=0, description="Decoupled weight decay of AdamW; 0 is the paper's Adam."
+    )
     epochs: Count = Field(default=40, description="Passes over the warm users, at most. Paper: 130.")
     batch_size: Count = Field(default=512, description="Users in a step. Source: PAPER.")
     patience: Count = Field(

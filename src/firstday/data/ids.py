@@ -37,25 +37,22 @@ class Ids:
         return self.values.dtype == pl.Int64
 
     @cached_property
-    def _index(self) -> dict[Any, int]:
-        return {value: ix for ix, value in enumerate(self.values.to_list())}
+    def _index(self) -> dict[str, int]:
+        return {str(value): ix for ix, value in enumerate(self.values.to_list())}
 
     def index_of(self, value: Any) -> int:
-        """Return the index of one id, or -1; ``81`` and ``"81"`` are the same id."""
-        if self.are_integers:
-            if isinstance(value, str):
-                try:
-                    value = int(value)
-                except ValueError:
-                    return -1
-            return self._index.get(value, -1)
-        return self._index.get(value if isinstance(value, str) else str(value), -1)
+        """Return the index of one id, or -1; ``81`` and ``"81"`` are the same id, ``"081"`` is another."""
+        return self._index.get(str(value), -1)
 
     def lookup(self, values: pl.Series) -> np.ndarray:
         """Return the int32 index of each id, shape (n,), -1 where unknown or null."""
-        keys = pl.DataFrame({"id": values.cast(self.values.dtype, strict=False)})
-        table = pl.DataFrame({"id": self.values, "ix": np.arange(len(self), dtype=np.int32)})
-        found = keys.join(table, on="id", how="left", maintain_order="left")["ix"]
+        own = self.values
+        if own.dtype == pl.Int64 and values.dtype.is_integer():
+            values = values.cast(pl.Int64, strict=False)
+        elif own.dtype != values.dtype:  # by text, as in `index_of`: a cast to numbers would take "081" or 81.5 for 81
+            own, values = own.cast(pl.String), values.cast(pl.String)
+        table = pl.DataFrame({"id": own, "ix": np.arange(len(self), dtype=np.int32)})
+        found = pl.DataFrame({"id": values}).join(table, on="id", how="left", maintain_order="left")["ix"]
         return found.fill_null(-1).to_numpy().astype(np.int32, copy=False)
 
     def take(self, ix: np.ndarray) -> pl.Series:

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+GATHERED_NUMBERS = 2**22
+"""How many numbers of vectors are copied at once, about: bounds memory."""
+
 
 @dataclass(frozen=True, eq=False)
 class SparseRows:
@@ -101,6 +104,13 @@ class SparseRows:
         kept = np.concatenate([[0], np.cumsum(mask)])[self.starts]
         return SparseRows(kept.astype(np.int64), self.columns[mask], self.weights[mask], self.n_columns)
 
+    def draw(self, sizes: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """Return a mask, bool, shape (n_entries,), of up to `sizes[r]` entries of row `r` drawn at random."""
+        order = np.lexsort((rng.random(self.n_entries), self.row_of_entry()))
+        place = np.empty(self.n_entries, dtype=np.int64)
+        place[order] = np.arange(self.n_entries) - np.repeat(self.starts[:-1], self.lengths())
+        return place < np.repeat(np.asarray(sizes), self.lengths())
+
     def ones(self) -> SparseRows:
         """Return the matrix with every weight set to 1."""
         return SparseRows(self.starts, self.columns, np.ones_like(self.weights), self.n_columns)
@@ -130,9 +140,9 @@ class SparseRows:
         if not len(filled):
             return out
         weights = self.weights if weighted else np.ones_like(self.weights)
-        chunk = max(1, 2**22 // max(1, vectors.shape[1]))  # entries gathered at once: bounds memory
+        chunk = max(1, GATHERED_NUMBERS // max(1, vectors.shape[1]))  # entries
         bounds = np.searchsorted(self.starts[filled], np.arange(0, self.n_entries, chunk))
-        for rows in np.split(filled, np.unique(bounds)[1:]):
+        for rows in np.split(filled, np.unique(bounds[(bounds > 0) & (bounds < len(filled))])):
             lo, hi = self.starts[rows[0]], self.starts[rows[-1] + 1]
             gathered = vectors[self.columns[lo:hi]] * weights[lo:hi, None]
             out[rows] = np.add.reduceat(gathered, self.starts[rows] - lo, axis=0)

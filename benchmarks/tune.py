@@ -1,0 +1,84 @@
+"""Try settings on validation users and print a table: how the presets and defaults were chosen.
+
+    python benchmarks/tune.py deezer-europe --path deezer_europe.zip --seeds 3 \\
+        --try embedding.dimensions=64,128 --try embedding.als_confidence=4,15,40
+
+Every combination is trained and judged on the validation users alone (cold users take no part), over several seeds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import json
+import tomllib
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from firstday import pipeline
+from firstday.config import Config, parse_config
+from firstday.data.load import load
+from firstday.data.split import split_sampled
+from firstday.evaluate.benchmark import cohort_query, score_strategy
+
+
+def main() -> None:
+    """Run the grid."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("tables", help="folder or built-in name")
+    parser.add_argument("--path", help="local copy of a built-in data set")
+    parser.add_argument("--config", help="TOML file that the grid is laid over")
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument(
+        "--try", dest="grid", action="append", default=[], metavar="SETTING=V1,V2", help="values to try"
+    )
+    parser.add_argument("--strategy", action="append", default=[], help="default: segment, personal and fold_in")
+    arguments = parser.parse_args()
+
+    dataset = load(arguments.tables, path=arguments.path)
+    base: dict[str, Any] = {}
+    if arguments.config:
+        with open(arguments.config, "rb") as file:
+            base = tomllib.load(file)
+    names = [setting.split("=", 1)[0] for setting in arguments.grid]
+    choices = [[json.loads(value) for value in setting.split("=", 1)[1].split(",")] for setting in arguments.grid]
+    strategies = arguments.strategy or ["segment", "personal", "fold_in"]
+    table = Table(*names, *[f"{name} P@50" for name in strategies], title=f"{dataset.name}, validation users")
+    for values in itertools.product(*choices):
+        config = _laid_over(base, dict(zip(names, values, strict=True)))
+        found = np.array([_judge(dataset, config, seed, strategies) for seed in range(arguments.seeds)])
+        cells = [f"{m:.2f} ± {s:.2f}" for m, s in zip(found.mean(axis=0), found.std(axis=0), strict=True)]
+        table.add_row(*map(str, values), *cells)
+        Console(stderr=True).print(*map(str, values), *cells)
+    Console(width=160).print(table)
+
+
+def _laid_over(base: dict[str, Any], settings: dict[str, Any]) -> Config:
+    """Return the configuration with dotted settings laid over it."""
+    values = json.loads(json.dumps(base))
+    for name, value in settings.items():
+        *sections, last = name.split(".")
+        place = values
+        for section in sections:
+            place = place.setdefault(section, {})
+        place[last] = value
+    return parse_config(values)
+
+
+def _judge(dataset: Any, config: Config, seed: int, strategies: list[str]) -> list[float]:
+    """Train on the warm users of one seed; return validation precision of each strategy, in %."""
+    samples = config.cold_model.samples_per_user
+    split = split_sampled(dataset, config.signals, config.sampled, seed=seed, samples=samples)
+    recommender = pipeline.fit(dataset, split, config.model_copy(update={"seed": seed}))
+    query = cohort_query(recommender, dataset, split.validation, config.recommend.k)
+    return [
+        100 * float(score_strategy(query, split.validation, name, "min").metrics.precision.mean())
+        for name in strategies
+    ]
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,225 @@
+"""A trained model as a folder: no pickle, every byte under a checksum, published in one step.
+
+::
+
+    MODEL/manifest.json      format version, configuration, data counts, metrics, sha256 of each file, and its own
+    MODEL/<version>/*.npy    arrays, memory-mapped when opened
+    MODEL/<version>/*.parquet    ids and titles
+    MODEL/<version>/cold_model.onnx
+
+A new version is written beside the old one; then the manifest is replaced in one step, and the old version removed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+import firstday
+from firstday.artifact.model import TrainedModel
+from firstday.artifact.parts import from_parts, to_arrays, to_values
+from firstday.data.ids import Ids
+from firstday.errors import ArtifactError
+
+FORMAT = 1
+MANIFEST = "manifest.json"
+_BLANK = "0" * 64
+
+
+def save_model(model: TrainedModel, path: str | Path) -> Path:
+    """Write a model to a folder; who reads it meanwhile sees the old model or the new one, never half.
+
+    Parameters
+    ----------
+    model
+        What to write.
+    path
+        The folder: new, empty, or holding an older model, which is replaced.
+
+    Raises
+    ------
+    ArtifactError
+        The folder holds something else, or cannot be written.
+    """
+    path = Path(path)
+    check_target(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # A hidden sibling: the same file system, so that renaming is one step.
+        staging = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+        try:
+            _publish(model, staging, path)
+        finally:
+            shutil.rmtree(staging, ignore_errors=True)
+    except OSError as error:
+        raise ArtifactError(f"{path}: cannot be written ({error.strerror}); choose another folder.") from error
+    return path
+
+
+def check_target(path: Path) -> None:
+    """Refuse a path that holds something other than a model, before hours are spent on training."""
+    if path.exists() and not path.is_dir():
+        raise ArtifactError(f"{path}: is a file; give a folder for the model.")
+    if path.is_dir() and any(path.iterdir()) and not (path / MANIFEST).is_file():
+        raise ArtifactError(f"{path}: is not empty and holds no model; give a new folder.")
+
+
+def _publish(model: TrainedModel, staging: Path, path: Path) -> None:
+    """Write all files into the staging folder, then rename them into place."""
+    files = staging / "files"
+    files.mkdir()
+    _write_files(model, files)
+    hashes = {file.name: {"sha256": _sha256(file), "bytes": file.stat().st_size} for file in sorted(files.iterdir())}
+    values = to_values(model)
+    version = hashlib.sha256(json.dumps([hashes, values], sort_keys=True).encode()).hexdigest()[:16]
+    manifest = {
+        "format": FORMAT,
+        "firstday": firstday.__version__,
+        "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "version": version,
+        **values,
+        "files": hashes,
+    }
+    files.rename(staging / version)
+    _write(staging / MANIFEST, _sealed(manifest))
+    if not path.exists():
+        (staging / MANIFEST).rename(staging / ".manifest")
+        model_folder = staging / "model"
+        model_folder.mkdir()
+        (staging / version).rename(model_folder / version)
+        (staging / ".manifest").rename(model_folder / MANIFEST)
+        model_folder.rename(path)
+        return
+    if not (path / version).exists():
+        (staging / version).rename(path / version)
+    (staging / MANIFEST).replace(path / MANIFEST)
+    for old in path.iterdir():
+        if old.is_dir() and old.name != version:
+            shutil.rmtree(old, ignore_errors=True)
+
+
+def _write_files(model: TrainedModel, folder: Path) -> None:
+    """Write everything but the manifest."""
+    for name, array in to_arrays(model).items():
+        with (folder / f"{name}.npy").open("wb") as file:
+            np.save(file, np.ascontiguousarray(array), allow_pickle=False)
+            _to_disk(file)
+    catalogue = model.catalogue
+    items = pl.DataFrame({"item_id": catalogue.items.values})
+    if catalogue.titles is not None:
+        items = items.with_columns(title=pl.Series(catalogue.titles, dtype=pl.String))
+    items.write_parquet(folder / "items.parquet")
+    for number, ids in enumerate(catalogue.entities.values()):
+        pl.DataFrame({"entity_id": ids.values}).write_parquet(folder / f"entity_{number}.parquet")
+    _write(folder / "cold_model.onnx", model.cold.onnx)
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Write bytes through to the disk."""
+    with path.open("wb") as file:
+        file.write(content)
+        _to_disk(file)
+
+
+def _to_disk(file: Any) -> None:
+    file.flush()
+    os.fsync(file.fileno())
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _sealed(manifest: dict[str, Any]) -> bytes:
+    """Serialise with a checksum of the text itself, taken with zeros in the checksum's place."""
+    text = json.dumps({**manifest, "sha256": _BLANK}, indent=1, ensure_ascii=False) + "\n"
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    head, tail = text.rsplit(_BLANK, 1)
+    return (head + digest + tail).encode()
+
+
+def read_manifest(path: str | Path) -> dict[str, Any]:
+    """Read and verify a model's manifest.
+
+    Raises
+    ------
+    ArtifactError
+        The folder holds no model, its manifest was changed, or it is of another format version.
+    """
+    file = Path(path) / MANIFEST
+    if not file.is_file():
+        raise ArtifactError(f"{path}: holds no model ({MANIFEST} is missing); train one with: firstday train.")
+    try:
+        content = file.read_bytes()
+        text = content.decode()
+        manifest = json.loads(text)
+        digest = manifest["sha256"]
+        head, tail = text.rsplit(digest, 1)
+        intact = hashlib.sha256((head + _BLANK + tail).encode()).hexdigest() == digest
+    except (ValueError, KeyError, TypeError):
+        intact = False
+    except OSError as error:
+        raise ArtifactError(f"{file}: cannot be read ({error.strerror}); check its permissions.") from None
+    if not intact:
+        raise ArtifactError(f"{file}: was changed after it was written; train or copy the model again.")
+    if manifest["format"] != FORMAT:
+        raise ArtifactError(
+            f"{file}: is of format {manifest['format']}, this firstday reads {FORMAT}; train the model again."
+        )
+    return dict(manifest)
+
+
+def load_model(path: str | Path, *, verify: bool = True) -> TrainedModel:
+    """Open a model's folder, arrays memory-mapped.
+
+    Parameters
+    ----------
+    path
+        The folder.
+    verify
+        Compare every file with its checksum first.
+
+    Raises
+    ------
+    ArtifactError
+        The folder holds no model, or a file is missing or was changed; its name is in the message.
+    """
+    path = Path(path)
+    manifest = read_manifest(path)
+    try:
+        return _load_version(path, manifest, verify)
+    except ArtifactError:
+        newer = read_manifest(path)
+        if newer["version"] == manifest["version"]:
+            raise
+        return _load_version(path, newer, verify)  # it was replaced between the two reads
+
+
+def _load_version(path: Path, manifest: dict[str, Any], verify: bool) -> TrainedModel:
+    """Open the files that a manifest names."""
+    folder = path / manifest["version"]
+    for name, expected in manifest["files"].items():
+        file = folder / name
+        if not file.is_file():
+            raise ArtifactError(f"{file}: is missing; train or copy the model again.")
+        if file.stat().st_size != expected["bytes"] or (verify and _sha256(file) != expected["sha256"]):
+            raise ArtifactError(f"{file}: was changed after it was written; train or copy the model again.")
+    arrays = {file.stem: np.load(file, mmap_mode="r", allow_pickle=False) for file in folder.glob("*.npy")}
+    items = pl.read_parquet(folder / "items.parquet")
+    titles = tuple(items["title"].fill_null("").to_list()) if "title" in items.columns else None
+    entities = {
+        name: Ids(pl.read_parquet(folder / f"entity_{number}.parquet")["entity_id"])
+        for number, name in enumerate(manifest["catalogue"]["entities"])
+    }
+    onnx = (folder / "cold_model.onnx").read_bytes()
+    return from_parts(arrays, manifest, onnx, Ids(items["item_id"]), titles, entities)

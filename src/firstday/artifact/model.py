@@ -1,0 +1,79 @@
+"""TrainedModel: all that is needed to recommend, as one frozen value."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Literal
+
+import numpy as np
+
+from firstday.cold.model import ColdModel
+from firstday.config import Config
+from firstday.features.catalogue import Catalogue
+from firstday.features.encoder import Encoder
+from firstday.ranking import unit_rows
+from firstday.segment.segments import ItemCounts, Segments
+
+
+@dataclass(frozen=True, eq=False)
+class TrainedModel:
+    """The result of training.
+
+    Parameters
+    ----------
+    config
+        The configuration that it was trained with.
+    catalogue
+        The names that it understands.
+    encoder
+        Signals -> features; holds the items' vectors.
+    similarity
+        How a user's vector scores items.
+    cold
+        Features -> predicted mature vector.
+    segments
+        Clusters of warm users' vectors.
+    input_clusters
+        Clusters of warm users' day-one features (for `input_clusters`).
+    everyone
+        How many warm users use each item, one row.
+    profile_groups
+        The same by value of each profile column, and by year of age under ``age``.
+    facts
+        Counts of the training data and validation metrics, for people to read; JSON values only.
+    """
+
+    config: Config
+    catalogue: Catalogue
+    encoder: Encoder
+    similarity: Literal["dot", "cosine"]
+    cold: ColdModel
+    segments: Segments
+    input_clusters: Segments
+    everyone: ItemCounts
+    profile_groups: Mapping[str, ItemCounts]
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def n_items(self) -> int:
+        """How many items there are."""
+        return len(self.catalogue.items)
+
+    @cached_property
+    def scoring_vectors(self) -> np.ndarray:
+        """What a user's vector is multiplied with to score items, float32, shape (n_items, d)."""
+        items = self.encoder.fold_in.item_vectors
+        return unit_rows(items) if self.similarity == "cosine" else items
+
+    @cached_property
+    def popularity(self) -> np.ndarray:
+        """Share of warm users who use each item, float32, shape (n_items,)."""
+        shares = self.everyone.counts.column_sums() / max(1, int(self.everyone.sizes[0]))
+        return shares.astype(np.float32)
+
+    @cached_property
+    def popular_items(self) -> np.ndarray:
+        """All items, most popular first, ties by the lower index, int32, shape (n_items,)."""
+        return np.lexsort((np.arange(self.n_items), -self.popularity)).astype(np.int32)

@@ -1,0 +1,149 @@
+"""A TrainedModel as named arrays and JSON values, and back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+
+from firstday.artifact.model import TrainedModel
+from firstday.cold.model import ColdModel, Epoch
+from firstday.config import Config
+from firstday.data.ids import Ids
+from firstday.data.rows import SparseRows
+from firstday.embed.embeddings import FoldIn
+from firstday.features.catalogue import Catalogue
+from firstday.features.encoder import Encoder
+from firstday.segment.segments import ItemCounts, Segments
+
+Arrays = dict[str, np.ndarray]
+
+
+def to_arrays(model: TrainedModel) -> Arrays:
+    """Return every array of the model, by file name without ending."""
+    encoder = model.encoder
+    arrays: Arrays = {"item_vectors": encoder.fold_in.item_vectors}
+    for number, vectors in enumerate(encoder.target_vectors.values()):
+        arrays[f"target_vectors_{number}"] = vectors
+    for number, means in enumerate(encoder.group_means.values()):
+        arrays[f"group_means_{number}"] = means
+    if encoder.age_means is not None:
+        arrays["age_means"] = encoder.age_means
+    _put_segments(arrays, "segments", model.segments)
+    _put_segments(arrays, "input_clusters", model.input_clusters)
+    _put_counts(arrays, "everyone", model.everyone)
+    for number, counted in enumerate(model.profile_groups.values()):
+        _put_counts(arrays, f"profile_{number}", counted)
+    return arrays
+
+
+def to_values(model: TrainedModel) -> dict[str, Any]:
+    """Return everything else but the ids and the network, as JSON values."""
+    encoder, fold_in = model.encoder, model.encoder.fold_in
+    return {
+        "config": model.config.model_dump(mode="json"),
+        "data": dict(model.facts),
+        "similarity": model.similarity,
+        "fold_in": {
+            "rule": fold_in.rule,
+            "confidence": fold_in.confidence,
+            "regularization": fold_in.regularization,
+        },
+        "features": {
+            "blocks": list(encoder.blocks()),
+            "n_inputs": encoder.n_inputs,
+            "pairs": [list(pair) for pair in encoder.pairs],
+            "targets": list(encoder.target_vectors),
+            "groups": list(encoder.group_means),
+            "age_centre": encoder.age_centre,
+            "age_scale": encoder.age_scale,
+        },
+        "profile_groups": list(model.profile_groups),
+        "catalogue": {
+            "entities": list(model.catalogue.entities),
+            "groups": {name: list(values) for name, values in model.catalogue.groups.items()},
+            "has_ages": model.catalogue.has_ages,
+            "signals": list(model.catalogue.signals),
+        },
+        "history": [asdict(epoch) for epoch in model.cold.history],
+    }
+
+
+def from_parts(
+    arrays: Mapping[str, np.ndarray],
+    values: Mapping[str, Any],
+    onnx: bytes,
+    items: Ids,
+    titles: tuple[str, ...] | None,
+    entities: Mapping[str, Ids],
+) -> TrainedModel:
+    """Put a model together again."""
+    config = Config.model_validate(values["config"])
+    features, catalogue = values["features"], values["catalogue"]
+    encoder = Encoder(
+        pairs=tuple((signal, entity) for signal, entity in features["pairs"]),
+        target_vectors={name: arrays[f"target_vectors_{n}"] for n, name in enumerate(features["targets"])},
+        group_means={name: arrays[f"group_means_{n}"] for n, name in enumerate(features["groups"])},
+        age_means=arrays.get("age_means"),
+        age_centre=features["age_centre"],
+        age_scale=features["age_scale"],
+        fold_in=FoldIn(arrays["item_vectors"], **values["fold_in"]),
+        config=config.features,
+        signals=config.signals,
+    )
+    n_items = len(items)
+    return TrainedModel(
+        config=config,
+        catalogue=Catalogue(
+            items,
+            entities,
+            {name: tuple(group) for name, group in catalogue["groups"].items()},
+            catalogue["has_ages"],
+            tuple(catalogue["signals"]),
+            titles,
+        ),
+        encoder=encoder,
+        similarity=values["similarity"],
+        cold=ColdModel(onnx, tuple(Epoch(**epoch) for epoch in values["history"])),
+        segments=_get_segments(arrays, "segments", n_items),
+        input_clusters=_get_segments(arrays, "input_clusters", n_items),
+        everyone=_get_counts(arrays, "everyone", n_items),
+        profile_groups={
+            name: _get_counts(arrays, f"profile_{n}", n_items) for n, name in enumerate(values["profile_groups"])
+        },
+        facts=values["data"],
+    )
+
+
+def _put_counts(arrays: Arrays, name: str, counted: ItemCounts) -> None:
+    """Add the arrays of item counts."""
+    arrays[f"{name}_starts"] = counted.counts.starts
+    arrays[f"{name}_items"] = counted.counts.columns
+    arrays[f"{name}_counts"] = counted.counts.weights
+    arrays[f"{name}_sizes"] = counted.sizes
+
+
+def _get_counts(arrays: Mapping[str, np.ndarray], name: str, n_items: int) -> ItemCounts:
+    """Read the arrays of item counts."""
+    rows = SparseRows(arrays[f"{name}_starts"], arrays[f"{name}_items"], arrays[f"{name}_counts"], n_items)
+    return ItemCounts(rows, arrays[f"{name}_sizes"])
+
+
+def _put_segments(arrays: Arrays, name: str, segments: Segments) -> None:
+    """Add the arrays of segments."""
+    arrays[f"{name}_centroids"] = segments.centroids
+    arrays[f"{name}_top_items"] = segments.top_items
+    arrays[f"{name}_spread"] = segments.spread
+    _put_counts(arrays, name, segments.items)
+
+
+def _get_segments(arrays: Mapping[str, np.ndarray], name: str, n_items: int) -> Segments:
+    """Read the arrays of segments."""
+    return Segments(
+        arrays[f"{name}_centroids"],
+        _get_counts(arrays, name, n_items),
+        arrays[f"{name}_top_items"],
+        arrays[f"{name}_spread"],
+    )

@@ -1,0 +1,87 @@
+"""firstday check: validate tables and say what is in them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from firstday.config import load_config
+from firstday.data.dataset import Dataset
+from firstday.data.load import check_tables
+from firstday.errors import DataError
+
+
+def check(
+    tables: Annotated[str, typer.Argument(help="A folder of tables, or movielens-100k, or deezer-europe.")],
+    path: Annotated[Path | None, typer.Option(help="For a built-in name: the local copy, a zip or a folder.")] = None,
+    config: Annotated[Path | None, typer.Option(help="A TOML file; signals named in it are known.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for scripts to standard output.")] = False,
+) -> None:
+    """Validate TABLES: all faults at once, or what is in them.
+
+    Example: firstday check tables/ --config firstday.toml
+    """
+    try:
+        checked = check_tables(tables, path=path, config=None if config is None else load_config(config))
+    except DataError as error:
+        if not as_json:
+            raise
+        _print_json(None, error.faults, ())
+        raise typer.Exit(2) from None
+    if as_json:
+        _print_json(checked.dataset, checked.faults, checked.notes)
+    if checked.dataset is None:
+        if as_json:
+            raise typer.Exit(2)
+        raise DataError(checked.faults)
+    if not as_json:
+        _print_summary(checked.dataset)
+
+
+def _print_json(dataset: Dataset | None, faults: tuple[str, ...], notes: tuple[str, ...]) -> None:
+    """Print what was found for scripts."""
+    summary = {} if dataset is None else {**dataset.summary(), "ages": _known_ages(dataset)}
+    found = {"ok": not faults, "faults": list(faults), "notes": list(notes), "summary": summary}
+    typer.echo(json.dumps(found, ensure_ascii=False, indent=2))
+
+
+def _known_ages(dataset: Dataset) -> int:
+    """Count users whose age is known."""
+    return 0 if dataset.ages is None else int(np.count_nonzero(dataset.ages >= 0))
+
+
+def _print_summary(dataset: Dataset) -> None:
+    """Print what is in a dataset for people."""
+    console = Console()
+    table = Table(title=escape(dataset.name), show_header=False, title_justify="left")
+    table.add_column()
+    table.add_column(justify="right")
+    summary = dataset.summary()
+    for what in ("users", "items", "interactions"):
+        table.add_row(what, f"{summary[what]:,}")
+    for what, unit in (("pairs", "interactions"), ("entities", "members"), ("groups", "values")):
+        counts = summary[what]
+        assert isinstance(counts, dict)
+        for name, n in counts.items():
+            table.add_row(f"{what}: {escape(name)}", f"{n:,} {unit}")
+    known = _known_ages(dataset)
+    if known:
+        table.add_row("users with an age", f"{known:,} ({known / len(dataset.users):.0%})")
+    if dataset.registered_at is not None:
+        dated = np.count_nonzero(dataset.registered_at >= 0)
+        table.add_row("users with a registration time", f"{dated:,} ({dated / len(dataset.users):.0%})")
+    if dataset.friends is not None:
+        table.add_row("friends", f"{dataset.friends.n_entries:,}")
+    if dataset.brought is not None:
+        table.add_row("own vectors", f"{dataset.brought.item_vectors.shape[1]:,} numbers each")
+    console.print(table)
+    for note in dataset.notes:
+        console.print(f"Note: {note}", markup=False, highlight=False, soft_wrap=True)
+    console.print("No faults.", highlight=False)

@@ -1,0 +1,75 @@
+"""ColdModel: the trained network as ONNX, run by ONNX Runtime; needs no torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import onnxruntime
+
+INPUT, OUTPUT = "features", "vectors"
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """One pass of training.
+
+    Parameters
+    ----------
+    number
+        From 1.
+    loss
+        Mean squared distance of predicted to mature unit vectors, over the training samples.
+    learning_rate
+        At the end of the pass.
+    precision
+        Validation P@K in %, or None where it was not measured.
+    """
+
+    number: int
+    loss: float
+    learning_rate: float
+    precision: float | None
+
+
+@dataclass(frozen=True, eq=False)
+class ColdModel:
+    """Predicts the mature embedding of a cold user.
+
+    Parameters
+    ----------
+    onnx
+        The network, serialised.
+    history
+        How training went.
+    """
+
+    onnx: bytes
+    history: tuple[Epoch, ...] = field(default=())
+
+    @cached_property
+    def _session(self) -> Any:
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 3
+        options.intra_op_num_threads = 1  # a row is tiny; more threads would cost more than they bring
+        return onnxruntime.InferenceSession(self.onnx, options, providers=["CPUExecutionProvider"])
+
+    def predict(self, features: np.ndarray) -> np.ndarray:
+        """Return the predicted vectors.
+
+        Parameters
+        ----------
+        features
+            float32, shape (n, n_inputs), from the encoder.
+
+        Returns
+        -------
+        numpy.ndarray
+            float32, shape (n, d), each of length 1.
+        """
+        if not len(features):
+            return np.zeros((0, self._session.get_outputs()[0].shape[1]), dtype=np.float32)
+        chunks = [features[at : at + 8192] for at in range(0, len(features), 8192)]
+        return np.concatenate([self._session.run([OUTPUT], {INPUT: chunk})[0] for chunk in chunks])

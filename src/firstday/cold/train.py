@@ -1,0 +1,97 @@
+"""Train the cold model: day-one features -> mature unit vectors, by mean squared error (PAPER, step 2)."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import torch
+
+from firstday.cold.export import export_onnx
+from firstday.cold.model import ColdModel, Epoch
+from firstday.cold.network import ColdNetwork
+from firstday.config import ColdModelConfig
+from firstday.ranking import unit_rows
+
+
+def train_cold_model(
+    features: Sequence[np.ndarray],
+    targets: np.ndarray,
+    validation_features: np.ndarray,
+    validate: Callable[[np.ndarray], float],
+    config: ColdModelConfig,
+    *,
+    seed: int,
+    threads: int = 0,
+    progress: Callable[[int, int], None] = lambda _done, _total: None,
+) -> ColdModel:
+    """Train until validation precision stops rising, and keep the best network.
+
+    Parameters
+    ----------
+    features
+        One or more day-one samples of the warm users, each float32 of shape (n_warm, n_inputs).
+    targets
+        Mature vectors, float32, shape (n_warm, d); scaled to length 1 here.
+    validation_features
+        float32, shape (n_validation, n_inputs).
+    validate
+        Precision in %, higher is better, of predicted vectors of shape (n_validation, d).
+    config
+        Layers, learning rate, epochs, batch size, patience.
+    seed
+        Seed of the weights and of the order of users.
+    threads
+        Threads; 0: as torch decides.
+    progress
+        Called with epochs done and epochs at most.
+
+    Returns
+    -------
+    ColdModel
+        Exported and checked against PyTorch, with the history of training.
+    """
+    if threads:
+        torch.set_num_threads(threads)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        network = ColdNetwork(features[0].shape[1], config.hidden, targets.shape[1])
+    inputs = torch.from_numpy(np.concatenate(features))  # (n_samples * n_warm, n_inputs)
+    goals = torch.from_numpy(unit_rows(targets)).repeat(len(features), 1)  # (n_samples * n_warm, d)
+    batch = min(config.batch_size, len(inputs))
+    n_batches = len(inputs) // batch  # a last, partial batch would upset batch normalisation
+    optimizer = torch.optim.AdamW(network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
+    schedule = None
+    if config.schedule == "one-cycle":
+        steps = config.epochs * n_batches + 1
+        schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, config.learning_rate, total_steps=steps)
+    order_rng = torch.Generator().manual_seed(seed)
+    held_out = torch.from_numpy(validation_features)
+    history: list[Epoch] = []
+    best, best_weights, waited = -np.inf, copy.deepcopy(network.state_dict()), 0
+    for number in range(1, config.epochs + 1):
+        network.train()
+        total = 0.0
+        order = torch.randperm(len(inputs), generator=order_rng)
+        for rows in torch.chunk(order[: n_batches * batch], n_batches):
+            loss = (network(inputs[rows]) - goals[rows]).square().sum(dim=1).mean()
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            if schedule is not None:
+                schedule.step()
+            total += loss.item()
+        network.eval()
+        with torch.inference_mode():
+            precision = validate(network(held_out).numpy())
+        history.append(Epoch(number, total / n_batches, optimizer.param_groups[0]["lr"], precision))
+        progress(number, config.epochs)
+        if precision > best:
+            best, best_weights, waited = precision, copy.deepcopy(network.state_dict()), 0
+        else:
+            waited += 1
+            if waited >= config.patience:
+                break
+    network.load_state_dict(best_weights)
+    return ColdModel(export_onnx(network, validation_features), tuple(history))

@@ -1,0 +1,262 @@
+"""Bringing the columns of a raw table to their types, counting what does not fit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import polars as pl
+
+from firstday.data.dataset import ITEM
+from firstday.data.tables import MAX_AGE_YEARS, MAX_GROUP_VALUES, TABLES, Findings, Kind, RawTable, entity_of_column
+
+WORDS = (pl.String, pl.Categorical, pl.Enum)
+MAX_INT64 = 2**63 - 1
+WHOLE_NUMBER = r"^(0|-?[1-9][0-9]{0,17})$"
+DECIMAL_NUMBER = r"^\s*[-+]?(\d+\.\d*|\.\d+|\d+(\.\d*)?[eE][-+]?\d+)\s*$"
+DAY = r"^\d{4}-\d{2}-\d{2}"
+MOMENT = (
+    r"^(?<day>\d{4}-\d{2}-\d{2})(?:[T ](?<minute>\d{2}:\d{2})(?<second>:\d{2}(?:\.\d+)?)?)?"
+    r" ?(?<zone>Z|z|UTC|[+-]\d{2}(?::?\d{2})?)?$"
+)
+NAIVE = "have no time zone"
+SECONDS = "are bare numbers, whose unit and zone are not told"
+WRITE_UTC = "write UTC with its zone, such as 2024-05-01T12:00:00Z"
+
+
+def conform_table(name: str, raw: RawTable, findings: Findings) -> pl.DataFrame:
+    """Bring a table's columns to their types.
+
+    Returns
+    -------
+    polars.DataFrame
+        The columns that could be brought to their type: ids Int64 or String, text String, moments Datetime in UTC,
+        weights Float64, ages Int16, vectors List(Float32); in `users` every group as String, in `items` every entity
+        as List(String).
+    """
+    rule, frame = TABLES[name], raw.frame
+    for label in rule.required:
+        if label not in frame.columns:
+            found = ", ".join(frame.columns)
+            findings.faults.append(f"{name}.{label}: the column is missing (found: {found}); add it.")
+    if not frame.height:
+        findings.faults.append(f"{name}: has no rows; add rows or remove the table.")
+    columns = []
+    for label in frame.columns:
+        column = _Column(f"{name}.{label}", frame[label], raw.is_text, findings)
+        kind = rule.kinds.get(label)
+        if kind is not None:
+            fitting = _CONFORM[kind](column)
+        elif name == "users":
+            fitting = _group(column)
+        elif name == "items":
+            fitting = _entity(column, label)
+        else:
+            column.note(f"not a column of {name}")
+            fitting = None
+        if fitting is not None:
+            columns.append(fitting.alias(label))
+    return pl.DataFrame(columns)
+
+
+@dataclass(frozen=True)
+class _Column:
+    """A column as it was read, where it stands, and where to put what is found in it."""
+
+    where: str
+    values: pl.Series
+    is_text: bool
+    findings: Findings
+
+    def wrong_type(self, wanted: str) -> None:
+        """Add the fault of a column whose type cannot hold what it should."""
+        held = "text" if self.values.dtype in WORDS else str(self.values.dtype)
+        self.findings.faults.append(f"{self.where}: the column holds {held}, not {wanted}; store {wanted}.")
+
+    def rows(self, bad: pl.Series, found: str, first: pl.Series | None, advice: str) -> None:
+        """Add the fault of rows, if any is bad."""
+        self.findings.rows(self.where, bad, found, first, advice)
+
+    def note(self, text: str) -> None:
+        """Add a note that the column is ignored."""
+        self.findings.notes.append(f"{self.where}: ignored ({text}).")
+
+
+def _words(values: pl.Series) -> pl.Series:
+    """Return text as String, with null for what is empty."""
+    words = values.cast(pl.String)
+    return words.set(words == "", None)
+
+
+def _id(column: _Column) -> pl.Series | None:
+    """Keep whole numbers and text; in CSV ids are numbers only if that loses nothing (as of "007" it would)."""
+    values = column.values
+    if values.dtype.is_integer():
+        return values.cast(pl.String if (values.max() or 0) > MAX_INT64 else pl.Int64)  # type: ignore[operator]
+    if values.dtype in WORDS or values.dtype == pl.Null:
+        words = _words(values)
+        return (
+            words.cast(pl.Int64) if column.is_text and words.str.contains(WHOLE_NUMBER).all() and len(words) else words
+        )
+    column.wrong_type("whole numbers or text")
+    return None
+
+
+def _text(column: _Column) -> pl.Series | None:
+    """Return text, null where empty."""
+    values = column.values
+    if values.dtype in WORDS or values.dtype == pl.Null:
+        return _words(values)
+    column.wrong_type("text")
+    return None
+
+
+def _number(column: _Column) -> pl.Series | None:
+    """Return numbers as Float64, null where empty."""
+    values = column.values
+    if column.is_text:
+        words = _words(values)
+        numbers = words.str.strip_chars().cast(pl.Float64, strict=False)
+        bad = numbers.is_null() & words.is_not_null()
+        column.rows(bad, "are not numbers", words, "write numbers, with a dot for decimals")
+        return numbers
+    if values.dtype.is_numeric() or values.dtype == pl.Null:
+        return values.cast(pl.Float64)
+    column.wrong_type("numbers")
+    return None
+
+
+def _age(column: _Column) -> pl.Series | None:
+    """Return age in whole years, rounded down; NaN, which pandas writes for a missing number, is missing."""
+    numbers = _number(column)
+    if numbers is None:
+        return None
+    numbers = numbers.fill_nan(None)
+    bad = (numbers < 0) | (numbers > MAX_AGE_YEARS)
+    shown = numbers.cast(pl.Int64, strict=False) if (numbers == numbers.floor()).all() else numbers
+    column.rows(bad, f"are outside 0 to {MAX_AGE_YEARS} years", shown, "correct them, or leave unknown ages empty")
+    return numbers.set(bad, None).floor().cast(pl.Int16)
+
+
+def _time(column: _Column) -> pl.Series | None:
+    """Return moments in UTC."""
+    values = column.values
+    if values.dtype == pl.Null:
+        return values.cast(pl.Datetime("us", "UTC"))
+    if isinstance(values.dtype, pl.Datetime) and values.dtype.time_zone is not None:
+        return values.cast(pl.Datetime("us", values.dtype.time_zone)).dt.convert_time_zone("UTC")
+    if values.dtype in WORDS:
+        return _time_of_text(column)
+    given = values.is_not_null()
+    if values.dtype.is_numeric():
+        column.rows(given, SECONDS, values, "store them as Datetime in UTC, such as polars.from_epoch makes")
+    elif values.dtype in (pl.Date, pl.Datetime):
+        shown = values.dt.strftime("%Y-%m-%d" if values.dtype == pl.Date else "%Y-%m-%d %H:%M:%S")
+        column.rows(given, NAIVE, shown, "store them as Datetime in UTC, such as dt.replace_time_zone makes")
+    else:
+        column.wrong_type("moments in UTC")
+    return None
+
+
+def _time_of_text(column: _Column) -> pl.Series:
+    """Read ISO 8601 text with a zone."""
+    words = _words(column.values).str.strip_chars()
+    parts = words.str.extract_groups(MOMENT).struct.unnest()
+    zone = parts["zone"].replace(["Z", "z", "UTC"], "+0000").str.replace(":", "", literal=True)
+    zone = zone.str.replace(r"^([+-]\d\d)$", "${1}00")
+    minute, second = parts["minute"].fill_null("00:00"), parts["second"].fill_null(":00")
+    moments = (parts["day"] + "T" + minute + second + zone.fill_null("+0000")).str.to_datetime(
+        "%Y-%m-%dT%H:%M:%S%.f%z", time_unit="us", time_zone="UTC", strict=False
+    )
+    numbers = words.str.contains(r"^[-+]?\d+(\.\d+)?$")
+    naive = moments.is_not_null() & zone.is_null()
+    unreadable = words.is_not_null() & moments.is_null() & ~numbers
+    column.rows(unreadable, "are not times", words, WRITE_UTC)
+    column.rows(naive, NAIVE, words, WRITE_UTC)
+    column.rows(numbers, SECONDS, words, WRITE_UTC)
+    return moments
+
+
+def _vector(column: _Column) -> pl.Series | None:
+    """Return lists of numbers, all of one length."""
+    values = column.values
+    vectors = _words(values).str.split("|") if column.is_text else values
+    inner = getattr(vectors.dtype, "inner", None)
+    if not isinstance(vectors.dtype, pl.List | pl.Array) or not (column.is_text or (inner and inner.is_numeric())):
+        column.wrong_type("lists of numbers")
+        return None
+    vectors = vectors.cast(pl.List(pl.Float32), strict=False)
+    lengths = vectors.list.len().fill_null(0)
+    usual = next(iter(lengths.filter(lengths > 0)), 0)
+    advice = "bring vectors of one model, all of the same length"
+    column.rows(lengths == 0, "have no numbers", None, advice)
+    found = f"have another length than {usual}, the first one's"
+    column.rows((lengths > 0) & (lengths != usual), found, None, advice)
+    flawed = ~vectors.list.eval(pl.element().is_finite().fill_null(value=False)).list.all()
+    column.rows(flawed, "hold numbers that are missing, NaN or infinite", None, "compute these vectors again")
+    return vectors
+
+
+_CONFORM: dict[Kind, Callable[[_Column], pl.Series | None]] = {
+    "id": _id,
+    "text": _text,
+    "number": _number,
+    "age": _age,
+    "time": _time,
+    "vector": _vector,
+}
+
+
+def _group(column: _Column) -> pl.Series | None:
+    """Turn a categorical column of `users` into String; None, with a note, for what is not categorical."""
+    values = column.values
+    if not (values.dtype in (*WORDS, pl.Boolean) or values.dtype.is_integer()):
+        column.note(f"{values.dtype} is not categorical")
+        return None
+    words = _words(values)
+    present = words.drop_nulls()
+    n_values = present.n_unique()
+    if not n_values:
+        column.note("it has no values")
+    elif column.is_text and (present.str.contains(DAY).all() or _are_decimals(present)):
+        column.note("decimal numbers or dates are not categorical")
+    elif n_values > MAX_GROUP_VALUES or (n_values >= len(words) > 50):
+        column.note(f"{n_values:,} values among {len(words):,} users make no group")
+    else:
+        return words
+    return None
+
+
+def _are_decimals(present: pl.Series) -> bool:
+    """Tell whether CSV text is all numbers, at least one of them with decimals."""
+    decimal = present.str.contains(DECIMAL_NUMBER)
+    return bool(decimal.any() and (decimal | present.str.contains(WHOLE_NUMBER)).all())
+
+
+def _entity(column: _Column, label: str) -> pl.Series | None:
+    """Turn an entity column of `items` into List(String); None, with a note, for other columns."""
+    values = column.values
+    inner = getattr(values.dtype, "inner", None)
+    is_list = inner is not None and (inner in WORDS or inner.is_integer())
+    if not (is_list or label == "genre" or label.endswith("_id")):
+        column.note("entity columns are genre, those named ..._id, and lists")
+    elif entity_of_column(label) == ITEM:
+        column.findings.faults.append(
+            f"{column.where}: would be the entity 'item', the item itself; rename the column."
+        )
+    elif is_list:
+        return _without_empty(values.cast(pl.List(pl.String)))
+    elif values.dtype in WORDS or values.dtype == pl.Null or values.dtype.is_integer():
+        words = _words(values)
+        return _without_empty(
+            words.str.split("|") if column.is_text else words.reshape((-1, 1)).cast(pl.List(pl.String))
+        )
+    else:
+        column.wrong_type("whole numbers, text or lists of them")
+    return None
+
+
+def _without_empty(lists: pl.Series) -> pl.Series:
+    """Drop nulls and empty text from lists of String."""
+    stripped = pl.element().str.strip_chars()
+    return lists.list.eval(stripped.filter(stripped != ""))

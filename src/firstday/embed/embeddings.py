@@ -1,0 +1,117 @@
+"""Embeddings: the vectors of warm users and of items in one space, and fold-in of new users."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal
+
+import numpy as np
+
+from firstday.data.rows import SparseRows
+from firstday.ranking import unit_rows
+
+
+@dataclass(frozen=True, eq=False)
+class FoldIn:
+    """How a user's vector follows from the vectors of the user's items, items fixed.
+
+    Parameters
+    ----------
+    item_vectors
+        float32, shape (n_items, d).
+    rule
+        ``least-squares``: the vector that ALS would solve for the user; ``mean``: the affinity-weighted mean of
+        the items' vectors, which is how TT-SVD and word2vec make users.
+    confidence, regularization
+        Of ALS; unused by ``mean``.
+
+    References
+    ----------
+    Y. Hu, Y. Koren, C. Volinsky, "Collaborative Filtering for Implicit Feedback Datasets", ICDM 2008, eq. 4.
+    """
+
+    item_vectors: np.ndarray
+    rule: Literal["least-squares", "mean"]
+    confidence: float = 1.0
+    regularization: float = 0.0
+
+    @cached_property
+    def _solved_items(self) -> np.ndarray:
+        """Every item's vector times (Y'Y + regularization)^-1, shape (n_items, d)."""
+        y = self.item_vectors.astype(np.float64)
+        gram = y.T @ y + max(self.regularization, 1e-9) * np.eye(y.shape[1])
+        solved: np.ndarray = np.linalg.solve(gram, y.T).T.astype(np.float32)
+        return solved
+
+    def solve(self, affinity: SparseRows) -> np.ndarray:
+        """Return a vector for each row of affinities, zeros for rows without entries.
+
+        Parameters
+        ----------
+        affinity
+            Positive affinities, shape (n_users, n_items).
+
+        Returns
+        -------
+        numpy.ndarray
+            float32, shape (n_users, d).
+        """
+        if self.rule == "mean":
+            return affinity.mean_vectors(self.item_vectors, weighted=True)
+        out = np.zeros((affinity.n_rows, self.item_vectors.shape[1]), dtype=np.float32)
+        lengths = affinity.lengths()
+        for length in np.unique(lengths[lengths > 0]):
+            rows = np.flatnonzero(lengths == length)
+            step = max(1, 2**24 // (length * (self.item_vectors.shape[1] + length)))
+            for part in np.split(rows, range(step, len(rows), step)):
+                out[part] = self._solve_equal(affinity, part, int(length))
+        return out
+
+    def _solve_equal(self, affinity: SparseRows, rows: np.ndarray, length: int) -> np.ndarray:
+        """Solve for rows that have the same number of items.
+
+        With P = Y_u G^-1 the solution of (G + Y_u' D Y_u) x = Y_u' c is P' (I + D P Y_u')^-1 c: a system as small
+        as the user's list instead of d x d.
+        """
+        entries = affinity.starts[rows][:, None] + np.arange(length)
+        items = affinity.columns[entries]  # (n, length)
+        c = (self.confidence * affinity.weights[entries]).astype(np.float64)  # (n, length)
+        p = self._solved_items[items]  # (n, length, d)
+        kernel = np.einsum("nid,njd->nij", p, self.item_vectors[items], optimize=True).astype(np.float64)
+        system = np.eye(length) + (c - 1)[:, :, None] * kernel
+        solved = np.linalg.solve(system, c[:, :, None])[:, :, 0]
+        result: np.ndarray = np.einsum("ni,nid->nd", solved.astype(np.float32), p)
+        return result
+
+
+@dataclass(frozen=True, eq=False)
+class Embeddings:
+    """Step 1's result.
+
+    Parameters
+    ----------
+    user_vectors
+        float32, shape (n_warm_users, d), in the order of the warm users.
+    item_vectors
+        float32, shape (n_items, d); zeros for items that no warm user has.
+    fold_in
+        How a new user's vector follows from items.
+    similarity
+        How a user's vector scores items: ``dot`` product, or ``cosine``.
+    """
+
+    user_vectors: np.ndarray
+    item_vectors: np.ndarray
+    fold_in: FoldIn
+    similarity: Literal["dot", "cosine"]
+
+    @property
+    def dimensions(self) -> int:
+        """Numbers in a vector."""
+        return int(self.item_vectors.shape[1])
+
+    @cached_property
+    def scoring_vectors(self) -> np.ndarray:
+        """What a user's vector is multiplied with to score items, float32, shape (n_items, d)."""
+        return unit_rows(self.item_vectors) if self.similarity == "cosine" else self.item_vectors

@@ -1,0 +1,60 @@
+"""word2vec over the items of each user in order; a user is the mean of items (PAPER, step 1), by the library gensim."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from firstday.config import EmbeddingConfig
+from firstday.data.rows import SparseRows
+from firstday.embed.embeddings import Embeddings, FoldIn
+from firstday.errors import MissingExtraError
+
+
+def fit_word2vec(affinity: SparseRows, sequences: list[list[int]], config: EmbeddingConfig, *, seed: int) -> Embeddings:
+    """Train skip-gram vectors of items.
+
+    Parameters
+    ----------
+    affinity
+        Positive affinities, shape (n_warm_users, n_items): a user's vector is their weighted mean of item vectors.
+    sequences
+        The item indexes of each warm user, oldest first.
+    config
+        Dimensions, window and epochs.
+    seed
+        Seed of the starting vectors and of sampling. One thread is used, since more would not repeat.
+
+    Returns
+    -------
+    Embeddings
+        With the mean as fold-in, scored by cosine.
+
+    References
+    ----------
+    O. Barkan, N. Koenigstein, "Item2Vec: Neural Item Embedding for Collaborative Filtering", MLSP 2016.
+    """
+    try:
+        from gensim.models import Word2Vec
+    except ImportError:
+        raise MissingExtraError("word2vec", "word2vec") from None
+    model = Word2Vec(
+        sentences=[[str(ix) for ix in sequence] for sequence in sequences],
+        vector_size=config.dimensions,
+        window=config.word2vec_window,
+        epochs=config.word2vec_epochs,
+        min_count=1,
+        sg=1,
+        workers=1,
+        seed=seed,
+        hashfxn=_stable_hash,
+    )
+    items = np.zeros((affinity.n_columns, config.dimensions), dtype=np.float32)
+    known = np.array([int(word) for word in model.wv.index_to_key])
+    items[known] = model.wv.vectors
+    fold_in = FoldIn(items, "mean")
+    return Embeddings(fold_in.solve(affinity), items, fold_in, "cosine")
+
+
+def _stable_hash(text: str) -> int:
+    """Hash a word in the same way in every process, as Python's own hash does not."""
+    return sum((position + 1) * byte for position, byte in enumerate(text.encode())) % 2**32

@@ -1,0 +1,259 @@
+"""Cold users x strategies x seeds: who gets how good a list."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+
+from firstday.data.dataset import Dataset
+from firstday.data.split import Cohort, Split
+from firstday.evaluate.intervals import Interval, bootstrap_mean
+from firstday.evaluate.metrics import METRICS, PrecisionRule, UserMetrics, measure
+from firstday.recommend.query import Query
+from firstday.recommend.recommender import Recommender, answer_all
+
+DAY_ONE_SIZES: Mapping[str, tuple[int, int]] = {"0": (0, 0), "1-3": (1, 3), "4+": (4, 2**31)}
+"""Classes of day-one size, in items: first and last."""
+REFERENCE = "segment"
+"""The strategy that the others are compared with, user by user."""
+
+
+def cohort_query(recommender: Recommender, dataset: Dataset, cohort: Cohort, k: int) -> Query:
+    """Ask a model for lists for the users of a cohort, from their profile and day one alone."""
+    batch, _ = recommender.model.catalogue.translate(dataset, cohort.users, cohort.day_one)
+    return Query(recommender.model, batch, k)
+
+
+@dataclass(frozen=True, eq=False)
+class Scores:
+    """One strategy on the cold users of one seed.
+
+    Parameters
+    ----------
+    metrics
+        By user.
+    routes
+        How many users each route answered.
+    seconds
+        Time to make the lists, features and prediction included.
+    """
+
+    metrics: UserMetrics
+    routes: Mapping[str, int]
+    seconds: float
+
+
+def score_strategy(query: Query, cohort: Cohort, strategy: str, divide_by: PrecisionRule) -> Scores:
+    """Make one strategy's lists for a cohort and measure them."""
+    fresh = Query(query.model, query.signals, query.k)  # nothing computed for another strategy is counted as free
+    began = perf_counter()
+    answer = answer_all(fresh, strategy)
+    seconds = perf_counter() - began
+    metrics = measure(answer.items, cohort.truth, divide_by=divide_by)
+    return Scores(metrics, Counter(answer.routes.tolist()), seconds)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One strategy over all seeds; figures in %.
+
+    Parameters
+    ----------
+    strategy
+        Its name.
+    metrics
+        Mean and interval by metric.
+    by_day_one_size
+        Precision by class of day-one size, with the number of users in `n_by_day_one_size`.
+    against_reference
+        Difference in precision to `segment`, user by user, in points.
+    per_seed
+        Precision of each seed.
+    routes
+        Share of users that each route answered.
+    ms_per_user
+        Time for one user in batch, milliseconds.
+    """
+
+    strategy: str
+    metrics: Mapping[str, Interval]
+    by_day_one_size: Mapping[str, Interval]
+    n_by_day_one_size: Mapping[str, int]
+    against_reference: Interval | None
+    per_seed: tuple[float, ...]
+    routes: Mapping[str, float]
+    ms_per_user: float
+
+
+@dataclass(frozen=True)
+class Results:
+    """What `evaluate` found.
+
+    Parameters
+    ----------
+    dataset, protocol
+        What was evaluated, and how.
+    k
+        Length of the lists.
+    seeds
+        The seeds.
+    divide_by
+        The convention of precision.
+    n_cold
+        Cold users of each seed.
+    rows
+        One for each strategy.
+    fit_seconds
+        Time to train, mean over seeds.
+    """
+
+    dataset: str
+    protocol: str
+    k: int
+    seeds: tuple[int, ...]
+    divide_by: PrecisionRule
+    n_cold: int
+    n_warm: int
+    rows: tuple[Row, ...]
+    fit_seconds: float
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the results as JSON values, figures in % (DESIGN, Commands)."""
+        return {
+            "dataset": self.dataset,
+            "protocol": self.protocol,
+            "k": self.k,
+            "seeds": list(self.seeds),
+            "precision_convention": "hits / min(K, relevant)" if self.divide_by == "min" else "hits / K",
+            "n_warm": self.n_warm,
+            "n_cold": self.n_cold,
+            "fit_seconds": round(self.fit_seconds, 2),
+            "results": [_row_json(row) for row in self.rows],
+        }
+
+
+def _row_json(row: Row) -> dict[str, Any]:
+    """Return one row as JSON values."""
+    values: dict[str, Any] = {"strategy": row.strategy}
+    for name, interval in row.metrics.items():
+        values[name] = round(interval.mean, 4)
+        values[f"{name}_ci"] = _pair(interval)
+    values["precision_by_seed"] = [round(value, 4) for value in row.per_seed]
+    values["by_day_one_size"] = {size: round(found.mean, 4) for size, found in row.by_day_one_size.items()}
+    values["by_day_one_size_ci"] = {size: _pair(found) for size, found in row.by_day_one_size.items()}
+    values["n_by_day_one_size"] = dict(row.n_by_day_one_size)
+    if row.against_reference is not None:
+        difference = row.against_reference
+        values[f"minus_{REFERENCE}"] = round(difference.mean, 4)
+        values[f"minus_{REFERENCE}_ci"] = _pair(difference)
+    values["routes"] = {route: round(share, 4) for route, share in sorted(row.routes.items())}
+    values["ms_per_user"] = round(row.ms_per_user, 4)
+    return values
+
+
+def _pair(interval: Interval) -> list[float]:
+    return [round(interval.low, 4), round(interval.high, 4)]
+
+
+def run_benchmark(
+    dataset: Dataset,
+    split: Callable[[int], Split],
+    fit: Callable[[Split, int], Recommender],
+    strategies: Sequence[str],
+    *,
+    k: int,
+    seeds: Sequence[int],
+    protocol: str,
+    divide_by: PrecisionRule = "min",
+    progress: Callable[[str, int, int], None] = lambda _stage, _done, _total: None,
+) -> Results:
+    """Train and judge on cold users once for each seed.
+
+    Parameters
+    ----------
+    dataset
+        The data.
+    split
+        Makes the split of a seed.
+    fit
+        Trains on a split.
+    strategies
+        Names of `STRATEGIES`.
+    k
+        Length of the lists.
+    seeds
+        Each gives another split, other day ones and another model.
+    protocol
+        Its name, for the record.
+    divide_by
+        See `measure`.
+    progress
+        Called with what is being done, seeds done, and seeds in all.
+
+    Returns
+    -------
+    Results
+        Means over users of all seeds, with intervals over users.
+    """
+    found: dict[str, list[Scores]] = {name: [] for name in strategies}
+    users, sizes, fit_seconds, n_warm = [], [], [], 0
+    for number, seed in enumerate(seeds):
+        progress(f"seed {seed}", number, len(seeds))
+        parts = split(seed)
+        began = perf_counter()
+        recommender = fit(parts, seed)
+        fit_seconds.append(perf_counter() - began)
+        query = cohort_query(recommender, dataset, parts.cold, k)
+        for name in strategies:
+            found[name].append(score_strategy(query, parts.cold, name, divide_by))
+        users.append(parts.cold.users)
+        sizes.append(parts.cold.day_one_size)
+        n_warm = len(parts.warm)
+    progress("done", len(seeds), len(seeds))
+    user, size = np.concatenate(users), np.concatenate(sizes)
+    reference = _joined(found[REFERENCE], "precision") if REFERENCE in found else None
+    rows = [_summarise(name, found[name], user, size, reference) for name in strategies]
+    return Results(
+        dataset.name,
+        protocol,
+        k,
+        tuple(seeds),
+        divide_by,
+        len(users[0]),
+        n_warm,
+        tuple(rows),
+        float(np.mean(fit_seconds)),
+    )
+
+
+def _joined(scores: Sequence[Scores], metric: str) -> np.ndarray:
+    """Return one metric of all users of all seeds, in %."""
+    values: np.ndarray = 100 * np.concatenate([getattr(score.metrics, metric) for score in scores])
+    return values
+
+
+def _summarise(
+    name: str, scores: Sequence[Scores], user: np.ndarray, size: np.ndarray, reference: np.ndarray | None
+) -> Row:
+    """Put one strategy's row together."""
+    precision = _joined(scores, "precision")
+    classes = {label: (size >= low) & (size <= high) for label, (low, high) in DAY_ONE_SIZES.items()}
+    routes: Counter[str] = Counter()
+    for score in scores:
+        routes.update(score.routes)
+    compared = reference is not None and name != REFERENCE
+    return Row(
+        strategy=name,
+        metrics={metric: bootstrap_mean(_joined(scores, metric), user) for metric in METRICS},
+        by_day_one_size={label: bootstrap_mean(precision[m], user[m]) for label, m in classes.items() if m.any()},
+        n_by_day_one_size={label: int(m.sum()) for label, m in classes.items() if m.any()},
+        against_reference=bootstrap_mean(precision - reference, user) if compared and reference is not None else None,
+        per_seed=tuple(100 * float(score.metrics.precision.mean()) for score in scores),
+        routes={route: count / len(user) for route, count in routes.items()},
+        ms_per_user=1000 * sum(score.seconds for score in scores) / len(user),
+    )

@@ -1,0 +1,164 @@
+"""Catalogue: the names that a model understands, and how signals in the caller's ids become indexes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from firstday.data.dataset import ITEM, Dataset, Pair
+from firstday.data.ids import Ids
+from firstday.data.rows import SparseRows
+from firstday.features.signals import SignalBatch, Signals
+
+
+@dataclass(frozen=True, eq=False)
+class Catalogue:
+    """What a model was trained on, by name.
+
+    Parameters
+    ----------
+    items
+        Items' ids.
+    entities
+        Ids of the members of each other entity.
+    groups
+        The values of each profile column.
+    has_ages
+        Whether ages were known.
+    signals
+        Known signals.
+    titles
+        Items' titles, "" where missing; None without titles.
+    """
+
+    items: Ids
+    entities: Mapping[str, Ids]
+    groups: Mapping[str, tuple[str, ...]]
+    has_ages: bool
+    signals: tuple[str, ...]
+    titles: tuple[str, ...] | None = None
+
+    @classmethod
+    def of(cls, dataset: Dataset, signals: tuple[str, ...]) -> Catalogue:
+        """Take the names from a dataset."""
+        return cls(
+            dataset.items,
+            {name: entity.ids for name, entity in dataset.entities.items()},
+            {name: group.values for name, group in dataset.groups.items()},
+            dataset.ages is not None,
+            signals,
+            dataset.titles,
+        )
+
+    @cached_property
+    def _codes(self) -> dict[str, dict[str, int]]:
+        return {name: {value: code for code, value in enumerate(values)} for name, values in self.groups.items()}
+
+    def title_of(self, item_ix: int) -> str:
+        """Return an item's title, "" where it has none."""
+        return self.titles[item_ix] if self.titles else ""
+
+    def _ids_of(self, entity: str) -> Ids | None:
+        return self.items if entity == ITEM else self.entities.get(entity)
+
+    def read(self, users: Sequence[Signals]) -> tuple[SignalBatch, list[tuple[str, ...]]]:
+        """Turn signals in the caller's ids into indexes.
+
+        Returns
+        -------
+        batch : SignalBatch
+            What the model understands.
+        ignored : list of tuple of str
+            For each user, a sentence for everything that it does not; nothing is an error.
+        """
+        ignored: list[list[str]] = [[] for _ in users]
+        found: dict[Pair, list[tuple[int, int]]] = {}
+        for row, user in enumerate(users):
+            for signal, entity, identity in user.interactions:
+                ids = self._ids_of(entity)
+                target = -1 if ids is None else ids.index_of(identity)
+                if signal not in self.signals:
+                    ignored[row].append(f"signal {signal!r} is unknown")
+                elif ids is None:
+                    ignored[row].append(f"entity {entity!r} is unknown")
+                elif target < 0:
+                    ignored[row].append(f"{entity} {identity!r} is unknown")
+                else:
+                    found.setdefault((signal, entity), []).append((row, target))
+        actions = {}
+        for pair, cells in found.items():
+            rows, targets = np.array(cells, dtype=np.int64).T
+            ids = self._ids_of(pair[1])
+            actions[pair] = SparseRows.from_pairs(rows, targets, None, len(users), 0 if ids is None else len(ids))
+        codes = {name: np.full(len(users), -1, dtype=np.int32) for name in self.groups}
+        for row, user in enumerate(users):
+            for name, value in user.groups.items():
+                if name not in codes:
+                    ignored[row].append(f"profile column {name!r} is unknown")
+                elif value not in self._codes[name]:
+                    ignored[row].append(f"{name} {value!r} was never seen")
+                else:
+                    codes[name][row] = self._codes[name][value]
+            if user.age is not None and not self.has_ages:
+                ignored[row].append("age is not used by this model")
+        ages = np.array([-1 if user.age is None else user.age for user in users], dtype=np.int16)
+        batch = SignalBatch(len(users), len(self.items), actions, codes, ages if self.has_ages else None)
+        return batch, [tuple(sentences) for sentences in ignored]
+
+    def translate(
+        self, dataset: Dataset, users: np.ndarray, actions: Mapping[Pair, SparseRows]
+    ) -> tuple[SignalBatch, dict[str, int]]:
+        """Turn a dataset's users into the model's indexes.
+
+        Parameters
+        ----------
+        dataset
+            Where the users come from; its indexes may differ from the model's.
+        users
+            Their `user_ix` there, shape (n,).
+        actions
+            What they did, rows in the order of `users`, columns in the dataset's indexes.
+
+        Returns
+        -------
+        batch : SignalBatch
+            What the model understands.
+        unknown : dict of str to int
+            How many interactions or profile values it does not, by entity or column.
+        """
+        unknown: dict[str, int] = {}
+        translated = {}
+        for (signal, entity), rows in actions.items():
+            ids = self._ids_of(entity)
+            theirs = dataset.items if entity == ITEM else dataset.entities[entity].ids
+            if ids is theirs:  # trained on this very dataset
+                translated[signal, entity] = rows
+                continue
+            known = ids is not None and signal in self.signals
+            mapping = ids.lookup(theirs.values) if ids is not None and known else np.full(len(theirs), -1)
+            target = mapping[rows.columns]
+            inside = target >= 0
+            if not inside.all():
+                unknown[entity] = unknown.get(entity, 0) + int((~inside).sum())
+            if ids is not None and known:
+                translated[signal, entity] = SparseRows.from_pairs(
+                    rows.row_of_entry()[inside], target[inside], rows.weights[inside], len(users), len(ids)
+                )
+        codes = {}
+        for name in self.groups:
+            codes[name] = np.full(len(users), -1, dtype=np.int32)
+            if name in dataset.groups:
+                theirs_codes = dataset.groups[name].codes[users]
+                values = [self._codes[name].get(value, -1) for value in dataset.groups[name].values]
+                mapping = np.array([*values, -1], dtype=np.int32)  # a missing code is -1: the last
+                codes[name] = mapping[theirs_codes]
+                unseen = int(((codes[name] < 0) & (theirs_codes >= 0)).sum())
+                if unseen:
+                    unknown[name] = unseen
+        ages = None
+        if self.has_ages:
+            ages = np.full(len(users), -1, np.int16) if dataset.ages is None else dataset.ages[users]
+        return SignalBatch(len(users), len(self.items), translated, codes, ages), unknown

@@ -1,0 +1,167 @@
+"""Encoder: signals -> the network's input (PAPER, step 2). The only one, for training, evaluation and serving alike."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from firstday.config import FeatureConfig, SignalConfig
+from firstday.data.dataset import ITEM, Pair
+from firstday.data.rows import SparseRows
+from firstday.embed.embeddings import Embeddings, FoldIn
+from firstday.features.signals import SignalBatch
+from firstday.ranking import unit_rows
+
+N_AGES = 121
+
+
+@dataclass(frozen=True, eq=False)
+class Encoder:
+    """Everything needed to turn signals into features.
+
+    Columns of the result, in this order: the mean vector of the users of the same age (if ages are known), one such
+    block for each profile column, one block for each (signal, entity) pair with the mean vector of what the user did
+    it to (zeros where nothing), the fold-in vector (if configured), one count for each pair, and the age in standard
+    deviations from the mean age (an unknown age is the mean age).
+
+    Parameters
+    ----------
+    pairs
+        The (signal, entity) pairs that have a block.
+    target_vectors
+        Vectors that the blocks average, by entity: float32, shape (n_targets, d).
+    group_means
+        Mean vectors of each profile column's values: float32, shape (n_values + 1, d); the last row is the overall
+        mean, for users whose value is missing or was never seen.
+    age_means
+        The same by year of age, shape (121 + 1, d); None without ages.
+    age_centre, age_scale
+        Mean and standard deviation of warm users' ages, in years.
+    fold_in
+        How a fold-in vector is solved; used as a block where `config.fold_in`.
+    config, signals
+        The settings of features and signals.
+    """
+
+    pairs: tuple[Pair, ...]
+    target_vectors: Mapping[str, np.ndarray]
+    group_means: Mapping[str, np.ndarray]
+    age_means: np.ndarray | None
+    age_centre: float
+    age_scale: float
+    fold_in: FoldIn
+    config: FeatureConfig
+    signals: SignalConfig
+
+    @property
+    def dimensions(self) -> int:
+        """Numbers in a vector."""
+        return int(self.fold_in.item_vectors.shape[1])
+
+    def blocks(self) -> tuple[str, ...]:
+        """Name the blocks of `dimensions` columns, in order."""
+        ages = () if self.age_means is None else ("age",)
+        fold_in = ("fold_in",) if self.config.fold_in else ()
+        return (*ages, *self.group_means, *(f"{signal} x {entity}" for signal, entity in self.pairs), *fold_in)
+
+    @property
+    def n_inputs(self) -> int:
+        """How many columns `encode` returns."""
+        return len(self.blocks()) * self.dimensions + len(self.pairs) + (self.age_means is not None)
+
+    def encode(self, batch: SignalBatch) -> np.ndarray:
+        """Return the features of each user.
+
+        Parameters
+        ----------
+        batch
+            What is known of the users, in the indexes that the encoder was fitted with.
+
+        Returns
+        -------
+        numpy.ndarray
+            float32, shape (n_users, n_inputs), always finite.
+        """
+        parts: list[np.ndarray] = []
+        ages = np.full(batch.n_users, -1, np.int16) if batch.ages is None else batch.ages
+        if self.age_means is not None:
+            parts.append(self.age_means[ages])  # -1 takes the last row: the overall mean
+        for name, means in self.group_means.items():
+            codes = batch.groups.get(name)
+            parts.append(means[codes] if codes is not None else np.repeat(means[-1:], batch.n_users, axis=0))
+        counts = np.zeros((batch.n_users, len(self.pairs)), dtype=np.float32)
+        for number, pair in enumerate(self.pairs):
+            vectors = self.target_vectors[pair[1]]
+            rows = batch.actions.get(pair) or SparseRows.empty(batch.n_users, len(vectors))
+            parts.append(rows.mean_vectors(vectors))
+            counts[:, number] = rows.lengths()
+        if self.config.fold_in:
+            parts.append(unit_rows(self.fold_in.solve(batch.affinity(self.signals))))
+        parts.append(np.log1p(counts) if self.config.counts == "log" else counts)
+        if self.age_means is not None:
+            age = np.where(ages >= 0, ages, self.age_centre).astype(np.float32)
+            parts.append(((age - self.age_centre) / self.age_scale)[:, None])
+        return np.concatenate(parts, axis=1).astype(np.float32, copy=False)
+
+
+def fit_encoder(
+    embeddings: Embeddings,
+    warm: SignalBatch,
+    entity_items: Mapping[str, SparseRows],
+    n_group_values: Mapping[str, int],
+    config: FeatureConfig,
+    signals: SignalConfig,
+) -> Encoder:
+    """Compute the statistics of the features, of warm users alone.
+
+    Parameters
+    ----------
+    embeddings
+        Step 1's result; its `user_vectors` are in the order of `warm`.
+    warm
+        Warm users' day one and profile: its pairs are those that get a block.
+    entity_items
+        The items of each entity's members, shape (n_members, n_items).
+    n_group_values
+        How many values each profile column has.
+    config, signals
+        Settings.
+
+    References
+    ----------
+    PAPER, step 2. A group's mean shrinks towards the overall mean by `config.group_shrinkage` users, so that a
+    group of one is no copy of that user's target.
+    """
+    users = unit_rows(embeddings.user_vectors)
+    overall = users.mean(axis=0)
+    items = embeddings.item_vectors
+    if config.unit_vectors:
+        items = unit_rows(items)
+    pairs = tuple(sorted(warm.actions, key=lambda pair: (pair[1] != ITEM, pair[1], pair[0])))
+    targets = {entity: items if entity == ITEM else entity_items[entity].mean_vectors(items) for _, entity in pairs}
+    means = {
+        name: _shrunk_means(users, warm.groups[name], n_values, overall, config.group_shrinkage)
+        for name, n_values in n_group_values.items()
+    }
+    age_means, centre, scale = None, 0.0, 1.0
+    if warm.ages is not None:
+        age_means = _shrunk_means(users, warm.ages, N_AGES, overall, config.group_shrinkage)
+        known = warm.ages[warm.ages >= 0]
+        if len(known):
+            centre, scale = float(known.mean()), float(known.std()) or 1.0
+    return Encoder(pairs, targets, means, age_means, centre, scale, embeddings.fold_in, config, signals)
+
+
+def _shrunk_means(
+    vectors: np.ndarray, codes: np.ndarray, n_values: int, overall: np.ndarray, shrinkage: float
+) -> np.ndarray:
+    """Return (sum of the group + shrinkage x overall) / (size + shrinkage) for each value, then the overall mean."""
+    known = codes >= 0
+    members = SparseRows.from_pairs(codes[known], np.flatnonzero(known), None, n_values, len(vectors))
+    sizes = members.lengths()[:, None].astype(np.float32)
+    sums = members.mean_vectors(vectors) * sizes
+    weight = sizes + shrinkage
+    means = np.where(weight > 0, (sums + shrinkage * overall) / np.maximum(weight, 1e-9), overall)
+    return np.concatenate([means, overall[None]]).astype(np.float32)

@@ -1,0 +1,142 @@
+"""Signals: what a new user has told us so far, for one user in the caller's ids or for many in dense indexes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from firstday.config import SignalConfig
+from firstday.data.dataset import ITEM, Pair
+from firstday.data.rows import SparseRows, union_rows
+from firstday.embed.affinity import compute_affinity
+from firstday.errors import DataError
+
+
+@dataclass(frozen=True, init=False)
+class Signals:
+    """All that is known of one new user; every part may be absent.
+
+    Parameters
+    ----------
+    age
+        Years, or None.
+    interactions
+        Triples (signal, entity, id), such as ``("favorite", "item", "i81")``.
+    groups
+        Categorical profile columns by name, such as ``country="FR"``.
+
+    Raises
+    ------
+    DataError
+        An interaction that is no triple, or an age that is no number from 0 to 120.
+    """
+
+    age: int | None
+    interactions: tuple[tuple[str, str, Any], ...]
+    groups: Mapping[str, str]
+
+    def __init__(
+        self, *, age: int | None = None, interactions: Iterable[Sequence[Any]] = (), **groups: str | None
+    ) -> None:
+        triples = []
+        for number, entry in enumerate(interactions):
+            if isinstance(entry, str) or len(entry) != 3:
+                raise DataError(
+                    f"interactions[{number}]: is {entry!r}; give [signal, entity, id], such as "
+                    '["favorite", "item", "i81"].'
+                )
+            triples.append((str(entry[0]), str(entry[1]), entry[2]))
+        if age is not None and (isinstance(age, bool) or not isinstance(age, int | float) or not 0 <= age <= 120):
+            raise DataError(f"age: is {age!r}; give whole years from 0 to 120, or leave it out.")
+        object.__setattr__(self, "age", None if age is None else int(age))
+        object.__setattr__(self, "interactions", tuple(triples))
+        object.__setattr__(self, "groups", {k: str(v) for k, v in groups.items() if v is not None})
+
+    @classmethod
+    def from_json(cls, text: str) -> Signals:
+        """Read ``{"age": 24, "country": "FR", "interactions": [["favorite", "item", "i81"]]}``.
+
+        Raises
+        ------
+        DataError
+            The text is no JSON object of this form.
+        """
+        try:
+            values = json.loads(text)
+        except json.JSONDecodeError as error:
+            raise DataError(f'user: is not JSON ({error}); give an object such as {{"age": 24}}.') from None
+        if not isinstance(values, dict):
+            raise DataError(f'user: is a {type(values).__name__}; give a JSON object such as {{"age": 24}}.')
+        interactions = values.pop("interactions", None) or ()
+        if not isinstance(interactions, list | tuple) or any(not isinstance(entry, list) for entry in interactions):
+            raise DataError('interactions: is no list of lists; give [["favorite", "item", "i81"], ...].')
+        wrong = [name for name, value in values.items() if isinstance(value, list | dict)]
+        if wrong:
+            raise DataError(f"{wrong[0]}: is a {type(values[wrong[0]]).__name__}; give one value.")
+        return cls(age=values.pop("age", None), interactions=interactions, **values)
+
+
+@dataclass(frozen=True, eq=False)
+class SignalBatch:
+    """What is known of many users, in a model's dense indexes; -1 stands for unknown.
+
+    Parameters
+    ----------
+    n_users
+        How many users there are.
+    actions
+        What they did, by (signal, entity) pair, each of shape (n_users, n_targets).
+    groups
+        int32 codes of each profile column, shape (n_users,), -1 where missing or never seen.
+    ages
+        int16, shape (n_users,), -1 where missing.
+    n_items
+        How many items the model has.
+    """
+
+    n_users: int
+    n_items: int
+    actions: Mapping[Pair, SparseRows] = field(default_factory=dict)
+    groups: Mapping[str, np.ndarray] = field(default_factory=dict)
+    ages: np.ndarray | None = None
+
+    def affinity(self, config: SignalConfig) -> SparseRows:
+        """Return positive affinities for items, shape (n_users, n_items)."""
+        return compute_affinity(self.actions, config, self.n_users, self.n_items)
+
+    def closed_items(self, config: SignalConfig) -> SparseRows:
+        """Return items to leave out of lists: used ones and those never to be recommended, (n_users, n_items)."""
+        closing = (*config.use, *config.never_recommend)
+        parts = [rows for (signal, entity), rows in self.actions.items() if entity == ITEM and signal in closing]
+        return union_rows(parts) if parts else SparseRows.empty(self.n_users, self.n_items)
+
+    @cached_property
+    def has_actions(self) -> np.ndarray:
+        """Whether anything at all was done that the model understands, bool, shape (n_users,)."""
+        found = np.zeros(self.n_users, dtype=bool)
+        for rows in self.actions.values():
+            found |= rows.lengths() > 0
+        return found
+
+    @cached_property
+    def has_profile(self) -> np.ndarray:
+        """Whether any profile value that the model understands is known, bool, shape (n_users,)."""
+        found = np.zeros(self.n_users, dtype=bool) if self.ages is None else self.ages >= 0
+        for codes in self.groups.values():
+            found = found | (codes >= 0)
+        return found
+
+    def take(self, rows: np.ndarray) -> SignalBatch:
+        """Return the batch of the given users, in the order given."""
+        return SignalBatch(
+            len(rows),
+            self.n_items,
+            {pair: actions.take(rows) for pair, actions in self.actions.items()},
+            {name: codes[rows] for name, codes in self.groups.items()},
+            None if self.ages is None else self.ages[rows],
+        )

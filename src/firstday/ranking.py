@@ -1,0 +1,78 @@
+"""Exact top-k. Tie rule everywhere: the higher score first; among equal scores the lower item index first."""
+
+from __future__ import annotations
+
+import numpy as np
+
+NO_ITEM = -1
+"""Fills a list where no allowed item is left."""
+
+
+def top_k(scores: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the k best columns of each row, exactly, ties by the lower index.
+
+    Parameters
+    ----------
+    scores
+        float32, shape (n, n_items); ``-inf`` marks columns that must not be chosen.
+    k
+        Length of the lists.
+
+    Returns
+    -------
+    items : numpy.ndarray
+        int32, shape (n, k), best first, `NO_ITEM` where a row has fewer than k allowed columns.
+    values : numpy.ndarray
+        float32, shape (n, k), their scores, 0 beside `NO_ITEM`.
+    """
+    n, n_items = scores.shape
+    items = np.full((n, k), NO_ITEM, dtype=np.int32)
+    values = np.zeros((n, k), dtype=np.float32)
+    if n == 0 or n_items == 0:
+        return items, values
+    kept = min(k, n_items)
+    threshold = np.partition(scores, n_items - kept, axis=1)[:, n_items - kept]
+    # Everything at or above the k-th value, ties included, is few: sort only that.
+    rows, columns = np.nonzero((scores >= threshold[:, None]) & (scores > -np.inf))
+    found = scores[rows, columns]
+    order = np.lexsort((columns, -found, rows))
+    rows, columns, found = rows[order], columns[order], found[order]
+    first = np.searchsorted(rows, np.arange(n))
+    place = np.arange(len(rows)) - first[rows]
+    inside = place < kept
+    items[rows[inside], place[inside]] = columns[inside]
+    values[rows[inside], place[inside]] = found[inside]
+    return items, values
+
+
+def first_allowed(items: np.ndarray, values: np.ndarray, allowed: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the first k allowed entries of lists that are ranked already.
+
+    Parameters
+    ----------
+    items, values
+        Lists and their scores, shape (n, m).
+    allowed
+        bool, shape (n, m).
+    k
+        Length of the lists returned.
+
+    Returns
+    -------
+    items, values : numpy.ndarray
+        Shape (n, k), `NO_ITEM` and 0 where a row has fewer than k allowed entries.
+    """
+    n = len(items)
+    out_items = np.full((n, k), NO_ITEM, dtype=np.int32)
+    out_values = np.zeros((n, k), dtype=np.float32)
+    place = np.cumsum(allowed, axis=1) - 1
+    rows, columns = np.nonzero(allowed & (place < k))
+    out_items[rows, place[rows, columns]] = items[rows, columns]
+    out_values[rows, place[rows, columns]] = values[rows, columns]
+    return out_items, out_values
+
+
+def unit_rows(vectors: np.ndarray) -> np.ndarray:
+    """Return the vectors scaled to length 1, float32, shape (n, d); a zero vector stays zero."""
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return (vectors / np.where(lengths > 0, lengths, 1)).astype(np.float32)

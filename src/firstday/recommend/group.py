@@ -1,0 +1,47 @@
+"""`group`: most used within the user's profile groups (age, country, ...), smoothed towards everyone."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from firstday.recommend.query import Answer, Query, rank_scores, route_where
+
+
+def recommend_group(query: Query) -> Answer:
+    """Rank items by their share of users, averaged over the user's profile columns.
+
+    The share in a group is (users of the item + s x share with everyone) / (users + s), with s the
+    `recommend.group_smoothing`. Answers for users of whom a profile value is known.
+    """
+    known = _codes(query)
+    n_known = sum((codes >= 0).astype(np.float32) for codes in known.values())
+    answered = np.asarray(n_known > 0) & np.ones(query.n_users, dtype=bool)
+    items, values = rank_scores(query, lambda rows: _scores(query, known, rows))
+    return Answer(items, values, route_where(answered, "group"))
+
+
+def _codes(query: Query) -> dict[str, np.ndarray]:
+    """Return each profile column's codes, ages among them."""
+    codes = {name: query.signals.groups[name] for name in query.model.profile_groups if name in query.signals.groups}
+    if query.signals.ages is not None and "age" in query.model.profile_groups:
+        codes["age"] = query.signals.ages
+    return codes
+
+
+def _scores(query: Query, known: dict[str, np.ndarray], rows: np.ndarray) -> np.ndarray:
+    """Return smoothed shares, float32, shape (n_rows, n_items)."""
+    model = query.model
+    smoothing = model.config.recommend.group_smoothing
+    total = np.zeros((len(rows), model.n_items), dtype=np.float32)
+    n_columns = np.zeros((len(rows), 1), dtype=np.float32)
+    for name, codes in known.items():
+        counted = model.profile_groups[name]
+        mine = codes[rows]
+        inside = np.flatnonzero(mine >= 0)
+        sizes = counted.sizes[mine[inside]].astype(np.float32)[:, None] + smoothing
+        members = counted.counts.take(mine[inside])
+        total[inside] += smoothing * model.popularity / sizes
+        row = members.row_of_entry()
+        total[inside[row], members.columns] += members.weights / sizes[row, 0]
+        n_columns[inside] += 1
+    return total / np.maximum(n_columns, 1)

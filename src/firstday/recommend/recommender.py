@@ -1,0 +1,204 @@
+"""Recommender: a trained model that answers for one user or for many, by any strategy."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from firstday.artifact.files import load_model, save_model
+from firstday.artifact.model import TrainedModel
+from firstday.errors import ConfigError
+from firstday.features.signals import SignalBatch, Signals
+from firstday.ranking import first_allowed
+from firstday.recommend.day_one import recommend_day_one
+from firstday.recommend.fold_in import recommend_fold_in
+from firstday.recommend.group import recommend_group
+from firstday.recommend.input_clusters import recommend_input_clusters
+from firstday.recommend.personal import recommend_personal
+from firstday.recommend.popular import recommend_popular
+from firstday.recommend.query import Answer, Query, Strategy
+from firstday.recommend.segment import recommend_segment
+
+STRATEGIES: dict[str, Strategy] = {
+    "popular": recommend_popular,
+    "group": recommend_group,
+    "day_one": recommend_day_one,
+    "input_clusters": recommend_input_clusters,
+    "fold_in": recommend_fold_in,
+    "personal": recommend_personal,
+    "segment": recommend_segment,
+}
+"""Every strategy by name; a new one is a file with a function, and a line here."""
+
+FALLBACKS = ("group", "popular")
+"""What answers where a strategy has nothing to go on, in this order; the last answers for everyone."""
+
+
+@dataclass(frozen=True)
+class RecommendedItem:
+    """One place of a list.
+
+    Parameters
+    ----------
+    item_id
+        The caller's id.
+    title
+        "" where the items have none.
+    score
+        On the strategy's own scale; 0 for items that only fill the list up.
+    """
+
+    item_id: Any
+    title: str
+    score: float
+
+
+@dataclass(frozen=True)
+class Recommendation:
+    """The answer for one user.
+
+    Parameters
+    ----------
+    items
+        The list, best first.
+    strategy
+        What was asked for.
+    route
+        What answered: the strategy, or a fallback (`group`, `popular`).
+    segment
+        The number of the predicted segment; None where nothing is known of the user.
+    segment_size
+        How many warm users the segment has.
+    ignored
+        A sentence for each signal that the model does not understand.
+    """
+
+    items: tuple[RecommendedItem, ...]
+    strategy: str
+    route: str
+    segment: int | None
+    segment_size: int | None
+    ignored: tuple[str, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the answer as JSON values."""
+        return asdict(self)
+
+
+def find_strategy(name: str) -> Strategy:
+    """Return a strategy by name.
+
+    Raises
+    ------
+    ConfigError
+        There is none of that name.
+    """
+    if name not in STRATEGIES:
+        raise ConfigError(f"strategy: {name!r} is unknown; choose of {', '.join(STRATEGIES)}.")
+    return STRATEGIES[name]
+
+
+@dataclass(frozen=True, eq=False)
+class Recommender:
+    """A trained model, ready to recommend.
+
+    Parameters
+    ----------
+    model
+        The model.
+    """
+
+    model: TrainedModel
+
+    def recommend(
+        self, user: Signals, k: int | None = None, strategy: str | None = None, *, keep_used: bool = False
+    ) -> Recommendation:
+        """Return a list for one user, whatever is known of them.
+
+        Parameters
+        ----------
+        user
+            What is known; what the model does not understand is named in the answer, and is no error.
+        k
+            Length of the list; the configured length (50) if left out. Shorter only if the catalogue is.
+        strategy
+            A name of `STRATEGIES`; the configured one (`segment`) if left out.
+        keep_used
+            Allow items that the user has already used or banned.
+
+        Raises
+        ------
+        ConfigError
+            The strategy is unknown, or k is below 1.
+        """
+        strategy = strategy or self.model.config.recommend.strategy
+        batch, ignored = self.model.catalogue.read([user])
+        query = Query(self.model, batch, self._length(k), keep_used)
+        answer = answer_all(query, strategy)
+        known = bool((batch.has_actions | batch.has_profile)[0])
+        segment = int(self.model.segments.assign(query.predicted)[0]) if known else None
+        catalogue = self.model.catalogue
+        items = tuple(
+            RecommendedItem(catalogue.items[ix], catalogue.title_of(ix), float(score))
+            for ix, score in zip(answer.items[0].tolist(), answer.scores[0].tolist(), strict=True)
+            if ix >= 0
+        )
+        size = None if segment is None else int(self.model.segments.items.sizes[segment])
+        return Recommendation(items, strategy, answer.routes[0], segment, size, ignored[0])
+
+    def recommend_batch(
+        self, signals: SignalBatch, k: int | None = None, strategy: str | None = None, *, keep_used: bool = False
+    ) -> Answer:
+        """Return lists for many users in the model's indexes; see `recommend`.
+
+        Returns
+        -------
+        Answer
+            Every row has k distinct items, unless the catalogue has no more, and a route.
+        """
+        query = Query(self.model, signals, self._length(k), keep_used)
+        return answer_all(query, strategy or self.model.config.recommend.strategy)
+
+    def _length(self, k: int | None) -> int:
+        length = self.model.config.recommend.k if k is None else k
+        if length < 1:
+            raise ConfigError(f"k: is {length}; a list has at least 1 item.")
+        return length
+
+    def save(self, path: str | Path) -> Path:
+        """Write the model to a folder; see `firstday.artifact.files.save_model`."""
+        return save_model(self.model, path)
+
+    @classmethod
+    def open(cls, path: str | Path, *, verify: bool = True) -> Recommender:
+        """Open a model's folder; see `firstday.artifact.files.load_model`."""
+        return cls(load_model(path, verify=verify))
+
+
+def answer_all(query: Query, strategy: str) -> Answer:
+    """Answer for every user: by the strategy, where it has nothing to go on by a fallback, then fill lists up."""
+    answer = find_strategy(strategy)(query)
+    items, scores, routes = answer.items.copy(), answer.scores.copy(), answer.routes.copy()
+    for name in FALLBACKS:
+        open_rows = np.flatnonzero(routes == "")
+        if len(open_rows):
+            fallback = STRATEGIES[name](query.take(open_rows))
+            items[open_rows], scores[open_rows] = fallback.items, fallback.scores
+            routes[open_rows] = fallback.routes
+    short = np.flatnonzero(items[:, -1] < 0)
+    if len(short):
+        items[short], scores[short] = _fill_up(items[short], scores[short], query.take(short))
+    return Answer(items, scores, routes)
+
+
+def _fill_up(items: np.ndarray, scores: np.ndarray, query: Query) -> tuple[np.ndarray, np.ndarray]:
+    """Complete short lists with popular items that they do not have, with score 0."""
+    popular = recommend_popular(Query(query.model, query.signals, 2 * query.k, query.keep_used)).items
+    repeated = (popular[:, :, None] == items[:, None, :]).any(axis=2)
+    both = np.concatenate([items, popular], axis=1)
+    both_scores = np.concatenate([scores, np.zeros_like(popular, dtype=np.float32)], axis=1)
+    allowed = np.concatenate([items >= 0, (popular >= 0) & ~repeated], axis=1)
+    return first_allowed(both, both_scores, allowed, query.k)

@@ -1,0 +1,115 @@
+from __future__ import annotations
+
+import json
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from firstday.data.load import load
+from firstday.errors import DataError
+
+COPY = Path(__file__).parents[2].parent / "shared" / "data" / "deezer_europe.zip"
+needs_copy = pytest.mark.skipif(not COPY.exists(), reason="no local copy of deezer_europe.zip in ../shared/data")
+
+
+@needs_copy
+def test_the_zip_becomes_a_dataset() -> None:
+    dataset = load("deezer-europe", path=COPY)
+    assert dataset.name == "deezer-europe"
+    assert dataset.summary() == {
+        "users": 28_281,
+        "items": 30_978,
+        "interactions": 958_475,
+        "pairs": {"favorite x item": 958_475},
+        "entities": {},
+        "groups": {"gender": 2},
+        "friends": 2 * 92_752,
+    }
+    assert dataset.notes == ()
+    assert dataset.users.index_of(28_280) == 28_280
+    assert (dataset.groups["gender"].codes >= 0).all()
+    friends = dataset.friends
+    assert friends is not None
+    forth = np.stack([friends.row_of_entry(), friends.columns])
+    back = np.stack([friends.columns, friends.row_of_entry()])
+    np.testing.assert_array_equal(forth, back[:, np.lexsort(back[::-1])])
+
+
+@needs_copy
+def test_the_unpacked_folder_gives_the_same(tmp_path: Path) -> None:
+    with zipfile.ZipFile(COPY) as archive:
+        archive.extractall(tmp_path)
+    one = load("deezer-europe", path=COPY)
+    for place in (tmp_path, tmp_path / "deezer_europe"):
+        assert load("deezer-europe", path=place).events.equals(one.events)
+    (tmp_path / "deezer_europe" / "deezer_europe_edges.csv").unlink()
+    with pytest.raises(DataError) as caught:
+        load("deezer-europe", path=tmp_path)
+    assert caught.value.faults == (
+        f"{tmp_path / 'deezer_europe'}: deezer_europe_edges.csv is missing; unpack deezer_europe.zip there again.",
+    )
+
+
+def a_copy(folder: Path, likes: str = '{"0": [1, 2], "1": []}', edges: str = "node_1,node_2\n0,1\n") -> Path:
+    folder.mkdir(exist_ok=True)
+    (folder / "deezer_europe_features.json").write_text(likes)
+    (folder / "deezer_europe_edges.csv").write_text(edges)
+    (folder / "deezer_europe_target.csv").write_text("id,target\n0,0\n1,1\n")
+    return folder
+
+
+def fault(path: Path | None) -> str:
+    with pytest.raises(DataError) as caught:
+        load("deezer-europe", path=path)
+    assert len(caught.value.faults) == 1
+    return caught.value.faults[0]
+
+
+def test_a_part_of_the_data_is_refused(tmp_path: Path) -> None:
+    assert fault(a_copy(tmp_path)) == (
+        f"{tmp_path}: is not the whole Deezer Europe dataset (2 users, 2 likes, 2 artists, 1 edges, "
+        "not 28,281 users, 958,475 likes, 30,978 artists, 92,752 edges); download the zip again."
+    )
+
+
+@pytest.mark.parametrize(
+    ("likes", "edges"),
+    [
+        ("{", "node_1,node_2\n0,1\n"),
+        (json.dumps([1, 2]), "node_1,node_2\n0,1\n"),
+        (json.dumps({"a": [1]}), "node_1,node_2\n0,1\n"),
+        (json.dumps({"0": 5}), "node_1,node_2\n0,1\n"),
+        (json.dumps({"0": ["x"]}), "node_1,node_2\n0,1\n"),
+        (json.dumps({"0": [1]}), "from,to\n0,1\n"),
+        (json.dumps({"0": [1]}), "node_1,node_2\na,b\n"),
+        (json.dumps({"0": [1]}), ""),
+    ],
+)
+def test_damaged_files_give_one_sentence(likes: str, edges: str, tmp_path: Path) -> None:
+    said = fault(a_copy(tmp_path, likes, edges))
+    assert said.startswith(f"{tmp_path}: is not the Deezer Europe dataset (")
+    assert said.endswith("); download the zip again.")
+    assert "\n" not in said
+
+
+def test_a_path_is_needed_and_has_to_hold_the_data(tmp_path: Path) -> None:
+    assert fault(None) == ("deezer-europe: is not fetched by firstday; give the path of deezer_europe.zip (--path).")
+    assert fault(tmp_path / "no") == (
+        f"{tmp_path / 'no'}: does not exist; give the path of deezer_europe.zip or of the folder with its files."
+    )
+    assert fault(tmp_path) == (
+        f"{tmp_path}: holds neither deezer_europe_features.json nor deezer_europe.zip; "
+        "give the path of the zip or of its folder."
+    )
+
+
+def test_a_damaged_zip_is_refused(tmp_path: Path) -> None:
+    place = tmp_path / "deezer_europe.zip"
+    place.write_bytes(b"PK\x03\x04 and nothing more")
+    said = fault(tmp_path)
+    assert said.startswith(f"{place}: cannot be read as a zip (")
+    with zipfile.ZipFile(place, "w") as archive:
+        archive.writestr("deezer_europe/deezer_europe_features.json", "{}")
+    assert fault(place) == f"{place}: deezer_europe_edges.csv is missing in the zip; download it again."

@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from firstday.data.ids import Ids, normalise_ids
+
+texts = st.lists(st.text(min_size=1, max_size=6), unique=True, max_size=30)
+numbers = st.lists(st.integers(-(2**63), 2**63 - 1), unique=True, max_size=30)
+
+
+@given(st.one_of(texts, numbers))
+def test_every_id_comes_back_from_its_index(values: list[str] | list[int]) -> None:
+    ids = Ids.of(values)
+    indexes = ids.lookup(pl.Series(values, dtype=ids.values.dtype))
+    assert indexes.dtype == np.int32
+    assert indexes.tolist() == list(range(len(values)))
+    assert [ids.index_of(value) for value in values] == indexes.tolist()
+    assert ids.take(indexes).to_list() == values
+    assert [ids[ix] for ix in range(len(ids))] == values
+
+
+@given(numbers, st.integers(-(2**63), 2**63 - 1))
+def test_numbers_are_found_by_their_text_too(values: list[int], other: int) -> None:
+    ids = Ids.of(values)
+    for value in [*values, other]:
+        expected = values.index(value) if value in values else -1
+        assert ids.index_of(value) == ids.index_of(str(value)) == expected
+        assert ids.lookup(pl.Series([str(value)])).tolist() == [expected]
+
+
+@pytest.mark.parametrize("stranger", ["081", " 81", "+81", "81.0", 81.5, True, None, "x", 2**70])
+def test_what_is_not_quite_an_id_is_unknown(stranger: object) -> None:
+    ids = Ids.of([1, 81])
+    assert ids.index_of(stranger) == -1
+    if stranger != 2**70:
+        assert ids.lookup(pl.Series([stranger])).tolist() == [-1]
+
+
+def test_unknown_and_missing_ids_have_index_minus_one_and_order_is_kept() -> None:
+    ids = Ids.of(["b", "a", "c"])
+    assert ids.lookup(pl.Series(["c", None, "z", "b", "c"])).tolist() == [2, -1, -1, 0, 2]
+
+
+def test_ids_that_do_not_fit_64_bits_are_unknown_to_numbers() -> None:
+    assert Ids.of([1]).lookup(pl.Series([2**64 - 1, 1], dtype=pl.UInt64)).tolist() == [-1, 0]
+
+
+def test_any_integer_type_is_a_number_and_anything_else_is_text() -> None:
+    assert normalise_ids(pl.Series([1], dtype=pl.UInt8)).dtype == pl.Int64
+    assert normalise_ids(pl.Series(["a"], dtype=pl.Categorical)).dtype == pl.String
+    assert Ids.of([1, 2]).are_integers
+    assert not Ids.of(["1", "2"]).are_integers

@@ -1,0 +1,217 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import zipfile
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from firstday.data.load import load
+from firstday.data.sources import movielens
+from firstday.errors import DataError
+
+FILMS = [
+    ("1", "Toy Story (1995)", ["Animation", "Children's", "Comedy"]),
+    ("2", "Misérables, Les (1995)", ["Drama", "Musical"]),
+    ("267", "unknown", ["unknown"]),
+]
+
+
+def grouplens(folder: Path) -> Path:
+    """Write a small copy in GroupLens' layout."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "u.data").write_text("10\t1\t5\t881250949\n10\t2\t1\t881250950\n9\t267\t3\t881250951\n")
+    lines = []
+    for item_id, title, genres in FILMS:
+        flags = "|".join("1" if genre in genres else "0" for genre in movielens.GENRES)
+        lines.append(f"{item_id}|{title}|01-Jan-1995||http://example.org/?{item_id}|{flags}\n")
+    (folder / "u.item").write_bytes("".join(lines).encode("latin-1"))
+    (folder / "u.user").write_text("9|24|M|technician|85711\n10|53|F|other|T8H1N\n")
+    return folder
+
+
+def test_a_copy_from_grouplens_becomes_a_dataset(tmp_path: Path) -> None:
+    dataset = load("movielens-100k", path=grouplens(tmp_path))
+    assert dataset.name == "movielens-100k"
+    assert dataset.users.values.to_list() == [9, 10]
+    assert dataset.items.values.to_list() == [1, 2, 267]
+    assert dataset.titles == ("Toy Story (1995)", "Misérables, Les (1995)", "unknown")
+    assert dataset.ages is not None
+    assert dataset.ages.tolist() == [24, 53]
+    assert {name: group.values for name, group in dataset.groups.items()} == {
+        "gender": ("F", "M"),
+        "occupation": ("other", "technician"),
+        "zip_digit": ("8",),
+    }
+    assert dataset.groups["zip_digit"].codes.tolist() == [0, -1]
+    genre = dataset.entities["genre"]
+    assert {genre.ids[ix]: genre.items.row(ix).tolist() for ix in range(len(genre.ids))} == {
+        "Animation": [0],
+        "Children's": [0],
+        "Comedy": [0],
+        "Drama": [1],
+        "Musical": [1],
+        "unknown": [2],
+    }
+    assert dataset.events.select("user_ix", "signal", "target_ix", "weight").rows() == [
+        (0, "stream", 2, 1.0),
+        (1, "stream", 0, 1.0),
+        (1, "stream", 1, 1.0),
+    ]
+    assert dataset.events["timestamp"].dt.epoch("s").to_list() == [881250951, 881250949, 881250950]
+    assert dataset.notes == ()
+
+
+def test_a_zip_or_the_folder_around_gives_the_same(tmp_path: Path) -> None:
+    folder = grouplens(tmp_path / "files" / "ml-100k")
+    with zipfile.ZipFile(tmp_path / "ml-100k.zip", "w") as archive:
+        for place in folder.iterdir():
+            archive.write(place, f"ml-100k/{place.name}")
+    expected = load("movielens-100k", path=folder)
+    for place in (folder.parent, tmp_path / "ml-100k.zip", tmp_path):
+        dataset = load("movielens-100k", path=place)
+        assert dataset.events.equals(expected.events)
+        assert dataset.titles == expected.titles
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("u.data", "1,2,3,4\n"),
+        ("u.data", ""),
+        ("u.user", "9|old|M|technician|85711\n"),
+        ("u.item", "1|Toy Story (1995)\n"),
+    ],
+)
+def test_a_damaged_copy_gives_one_sentence(name: str, content: str, tmp_path: Path) -> None:
+    (grouplens(tmp_path) / name).write_text(content)
+    with pytest.raises(DataError) as caught:
+        load("movielens-100k", path=tmp_path)
+    (fault,) = caught.value.faults
+    assert fault.startswith(f"{tmp_path}: is not MovieLens 100K (")
+    assert "\n" not in fault
+
+
+def test_a_copy_with_a_film_too_few_is_a_fault_of_the_tables(tmp_path: Path) -> None:
+    with (grouplens(tmp_path) / "u.data").open("a") as ratings:
+        ratings.write("9\t500\t3\t881250951\n")
+    with pytest.raises(DataError) as caught:
+        load("movielens-100k", path=tmp_path)
+    assert caught.value.faults == (
+        "interactions.item_id: 1 of 4 rows name unknown items (first: 500); add them to items or drop the rows.",
+    )
+
+
+def run(code: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", code]
+    return subprocess.run(command, capture_output=True, text=True, env={**os.environ, **environment}, check=False)
+
+
+LOAD = """
+import sys
+from firstday.errors import DataError
+from firstday.data.load import load
+{before}
+try:
+    load("movielens-100k")
+except DataError as error:
+    print(error)
+"""
+INSTEAD = "download ml-100k.zip from GroupLens (https://grouplens.org/datasets/movielens/100k/) and give it as --path."
+
+
+def test_without_pip_it_says_what_to_do(tmp_path: Path) -> None:
+    hide = "import importlib.util\nfind = importlib.util.find_spec\n"
+    hide += "importlib.util.find_spec = lambda name: None if name == 'pip' else find(name)"
+    done = run(LOAD.format(before=hide), FIRSTDAY_CACHE=str(tmp_path))
+    assert done.stdout.strip() == (
+        f"movielens-100k: fetching needs pip, which this Python lacks; install pip, or {INSTEAD}"
+    )
+
+
+def test_where_pip_fails_it_says_so_and_leaves_no_cache(tmp_path: Path) -> None:
+    done = run(LOAD.format(before=""), FIRSTDAY_CACHE=str(tmp_path), PIP_NO_INDEX="1")
+    assert done.stdout.startswith("movielens-100k: pip could not fetch recbole==1.2.1 (ERROR: ")
+    assert done.stdout.strip().endswith(f"); go online and try again, or {INSTEAD}")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.fixture(scope="session")
+def fetched(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a cache into which the data has been fetched, once for all tests."""
+    cache = tmp_path_factory.mktemp("cache")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FIRSTDAY_CACHE", str(cache))
+        load("movielens-100k")
+    return cache
+
+
+@pytest.mark.slow
+def test_the_fetched_data_is_whole(fetched: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FIRSTDAY_CACHE", str(fetched))
+    monkeypatch.setenv("PIP_NO_INDEX", "1")  # only the cache can answer
+    dataset = load("movielens-100k")
+    assert dataset.summary() == {
+        "users": 943,
+        "items": 1_682,
+        "interactions": 100_000,
+        "pairs": {"stream x item": 100_000},
+        "entities": {"genre": 19},
+        "groups": {"gender": 2, "occupation": 21, "zip_digit": 10},
+        "friends": 0,
+    }
+    genre = dataset.entities["genre"]
+    assert sorted(genre.ids.values.to_list()) == sorted(movielens.GENRES)
+    assert genre.items.lengths()[genre.ids.index_of("Drama")] == 725
+    assert dataset.titles is not None
+    assert dataset.titles[:2] == ("Toy Story (1995)", "GoldenEye (1995)")
+    assert dataset.titles[dataset.items.index_of(267)] == "unknown"
+    assert dataset.ages is not None
+    assert (dataset.ages.min(), dataset.ages.max()) == (7, 73)
+    assert (dataset.groups["zip_digit"].codes < 0).sum() == 18
+    assert dataset.events["timestamp"].min() == datetime(1997, 9, 20, 3, 5, 10, tzinfo=UTC)
+
+
+@pytest.mark.slow
+def test_the_same_data_in_the_layout_of_grouplens_gives_the_same_dataset(
+    fetched: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FIRSTDAY_CACHE", str(fetched))
+    rows = {
+        end: [line.split("\t") for line in (fetched / "movielens-100k" / f"ml-100k.{end}").read_text().splitlines()[1:]]
+        for end in ("inter", "item", "user")
+    }
+    (tmp_path / "u.data").write_text("".join("\t".join(row) + "\n" for row in rows["inter"]))
+    (tmp_path / "u.user").write_text("".join("|".join(row) + "\n" for row in rows["user"]))
+    films = ""
+    for item_id, title, year, genres in rows["item"]:
+        named = "unknown" if title == "unkonwn" else f"{title} ({year})"
+        flags = "|".join("1" if genre in genres.split() else "0" for genre in movielens.GENRES)
+        films += f"{item_id}|{named}|01-Jan-{year}|||{flags}\n"
+    (tmp_path / "u.item").write_bytes(films.encode("latin-1"))
+    one, other = load("movielens-100k"), load("movielens-100k", path=tmp_path)
+    assert one.events.equals(other.events)
+    assert one.titles == other.titles
+    assert one.ages is not None
+    assert other.ages is not None
+    assert one.ages.tolist() == other.ages.tolist()
+    for name, group in one.groups.items():
+        assert group.codes.tolist() == other.groups[name].codes.tolist()
+    assert one.entities["genre"].items.columns.tolist() == other.entities["genre"].items.columns.tolist()
+    assert one.entities["genre"].items.starts.tolist() == other.entities["genre"].items.starts.tolist()
+
+
+@pytest.mark.slow
+def test_a_damaged_cache_is_fetched_again(fetched: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FIRSTDAY_CACHE", str(fetched))
+    place = fetched / "movielens-100k" / "ml-100k.item"
+    whole = place.read_bytes()
+    place.write_bytes(whole.replace(b"Toy Story", b"Toy Stor1"))
+    titles = load("movielens-100k").titles
+    assert titles is not None
+    assert titles[0] == "Toy Story (1995)"
+    assert place.read_bytes() == whole
+    assert sorted(part.name for part in place.parent.iterdir()) == sorted(movielens.CACHED_SHA256)

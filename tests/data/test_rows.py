@@ -1,0 +1,125 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from firstday.data.rows import SparseRows, union_rows
+
+
+@st.composite
+def triples(draw: st.DrawFn) -> tuple[SparseRows, np.ndarray]:
+    """Return a matrix as SparseRows and, computed apart from it, as a dense array with NaN where nothing is stored."""
+    n_rows, n_columns = draw(st.integers(0, 8)), draw(st.integers(1, 6))
+    size = draw(st.integers(0, 30)) if n_rows else 0
+    rows = np.array(draw(st.lists(st.integers(0, max(n_rows - 1, 0)), min_size=size, max_size=size)), dtype=np.int64)
+    columns = np.array(draw(st.lists(st.integers(0, n_columns - 1), min_size=size, max_size=size)), dtype=np.int64)
+    weights = np.array(draw(st.lists(st.integers(0, 5), min_size=size, max_size=size)), dtype=np.float32)
+    dense = np.full((n_rows, n_columns), np.nan, dtype=np.float32)
+    for row, column, weight in zip(rows, columns, weights, strict=True):
+        dense[row, column] = np.nansum([dense[row, column], weight])
+    return SparseRows.from_pairs(rows, columns, weights, n_rows, n_columns), dense
+
+
+def to_dense(matrix: SparseRows) -> np.ndarray:
+    """Unroll row by row, checking the invariants on the way."""
+    dense = np.full((matrix.n_rows, matrix.n_columns), np.nan, dtype=np.float32)
+    for row in range(matrix.n_rows):
+        columns = matrix.row(row)
+        assert (np.diff(columns) > 0).all()
+        dense[row, columns] = matrix.row_weights(row)
+    return dense
+
+
+@given(triples())
+def test_rows_hold_what_was_put_in(case: tuple[SparseRows, np.ndarray]) -> None:
+    matrix, dense = case
+    np.testing.assert_array_equal(to_dense(matrix), dense)
+    assert [str(part.dtype) for part in (matrix.starts, matrix.columns, matrix.weights)] == [
+        "int64",
+        "int32",
+        "float32",
+    ]
+    stored = ~np.isnan(dense)
+    assert matrix.n_entries == stored.sum()
+    np.testing.assert_array_equal(matrix.lengths(), stored.sum(axis=1))
+    np.testing.assert_array_equal(matrix.row_of_entry(), np.nonzero(stored)[0])
+    np.testing.assert_array_equal(matrix.column_sums(), np.nansum(dense, axis=0))
+    np.testing.assert_array_equal(to_dense(matrix.ones()), np.where(stored, 1, np.nan))
+
+
+@given(triples(), st.data())
+def test_take_gives_rows_in_the_order_asked_for(case: tuple[SparseRows, np.ndarray], data: st.DataObject) -> None:
+    matrix, dense = case
+    some = st.lists(st.integers(0, matrix.n_rows - 1), max_size=12) if matrix.n_rows else st.just([])
+    rows = np.array(data.draw(some), dtype=np.int64)
+    np.testing.assert_array_equal(to_dense(matrix.take(rows)), dense[rows])
+
+
+@given(triples(), st.data())
+def test_keep_drops_entries(case: tuple[SparseRows, np.ndarray], data: st.DataObject) -> None:
+    matrix, dense = case
+    size = matrix.n_entries
+    mask = np.array(data.draw(st.lists(st.booleans(), min_size=size, max_size=size)), dtype=bool)
+    expected = dense.copy()
+    expected[tuple(place[~mask] for place in np.nonzero(~np.isnan(dense)))] = np.nan
+    np.testing.assert_array_equal(to_dense(matrix.keep(mask)), expected)
+
+
+@given(triples(), st.booleans(), st.sampled_from([1, 3, 9, 10**6]))
+def test_mean_vectors_are_the_dense_means(case: tuple[SparseRows, np.ndarray], weighted: bool, at_once: int) -> None:
+    matrix, dense = case
+    vectors = np.arange(matrix.n_columns * 3, dtype=np.float32).reshape(-1, 3) - 5
+    weights = np.nan_to_num(dense) if weighted else (~np.isnan(dense)).astype(np.float32)
+    total = weights.sum(axis=1, keepdims=True)
+    expected = np.divide(weights @ vectors, total, out=np.zeros((matrix.n_rows, 3), np.float32), where=total > 0)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("firstday.data.rows.GATHERED_NUMBERS", at_once)  # so that rows span and share chunks
+        means = matrix.mean_vectors(vectors, weighted=weighted)
+    assert means.dtype == np.float32
+    np.testing.assert_allclose(means, expected, rtol=1e-5, atol=1e-6)
+
+
+def test_mean_vectors_over_many_chunks(rng: np.random.Generator) -> None:
+    n_rows, n_columns, d = 3_000, 500, 512  # 8,192 entries at once, of some 180,000
+    dense = rng.random((n_rows, n_columns)) < rng.random((n_rows, 1)) * 0.25
+    dense[::7] = False
+    dense[[0, 1, 2, -1, -2]] = False
+    dense[1500] = True
+    rows, columns = np.nonzero(dense)
+    matrix = SparseRows.from_pairs(rows, columns, None, n_rows, n_columns)
+    vectors = rng.normal(size=(n_columns, d)).astype(np.float32)
+    expected = (dense @ vectors.astype(np.float64)) / np.maximum(dense.sum(axis=1, keepdims=True), 1)
+    np.testing.assert_allclose(matrix.mean_vectors(vectors), expected, atol=1e-5)
+
+
+def test_one_row_longer_than_a_chunk_at_the_end() -> None:
+    matrix = SparseRows.from_lists([[0], list(range(40)), []], 40)
+    vectors = np.repeat(np.arange(40, dtype=np.float32)[:, None], 2**18, axis=1)  # 16 entries at once
+    np.testing.assert_allclose(matrix.mean_vectors(vectors)[:, 0], [0, 19.5, 0])
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    return np.random.default_rng(7)
+
+
+def test_a_matrix_without_entries_works_everywhere() -> None:
+    matrix = SparseRows.empty(3, 4)
+    assert matrix.n_entries == 0
+    np.testing.assert_array_equal(matrix.mean_vectors(np.ones((4, 2), np.float32)), np.zeros((3, 2)))
+    np.testing.assert_array_equal(matrix.take(np.array([2, 2])).lengths(), [0, 0])
+    np.testing.assert_array_equal(matrix.column_sums(), np.zeros(4))
+    assert SparseRows.from_lists([], 0).n_rows == 0
+    assert SparseRows.from_lists([[], []], 0).n_rows == 2
+
+
+@given(triples())
+def test_a_union_adds_weights(case: tuple[SparseRows, np.ndarray]) -> None:
+    matrix, dense = case
+    other = matrix.keep(np.arange(matrix.n_entries) % 2 == 0)
+    half = to_dense(other)
+    expected = np.where(np.isnan(half), dense, 2 * dense)
+    np.testing.assert_array_equal(to_dense(union_rows([matrix, other])), expected)
+    assert union_rows([matrix]) is matrix

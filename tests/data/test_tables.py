@@ -1,0 +1,248 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+
+from firstday.config import parse_config
+from firstday.data.dataset import Dataset
+from firstday.data.load import load
+
+Tables = dict[str, pl.DataFrame]
+Write = Callable[..., Path]
+
+
+def assert_equal(one: Dataset, other: Dataset) -> None:
+    """Every field is the same, except for the name."""
+    assert one.users.values.to_list() == other.users.values.to_list()
+    assert one.items.values.to_list() == other.items.values.to_list()
+    assert one.events.equals(other.events)
+    assert one.entities.keys() == other.entities.keys()
+    for name, entity in one.entities.items():
+        assert entity.ids.values.to_list() == other.entities[name].ids.values.to_list()
+        for part in ("starts", "columns", "weights"):
+            np.testing.assert_array_equal(getattr(entity.items, part), getattr(other.entities[name].items, part))
+    assert {name: group.values for name, group in one.groups.items()} == {
+        name: group.values for name, group in other.groups.items()
+    }
+    for name, group in one.groups.items():
+        np.testing.assert_array_equal(group.codes, other.groups[name].codes)
+    np.testing.assert_array_equal(one.ages, other.ages)
+    np.testing.assert_array_equal(one.registered_at, other.registered_at)
+    assert one.titles == other.titles
+    assert (one.friends is None) == (other.friends is None)
+    if one.friends is not None and other.friends is not None:
+        np.testing.assert_array_equal(one.friends.starts, other.friends.starts)
+        np.testing.assert_array_equal(one.friends.columns, other.friends.columns)
+
+
+def test_five_users_become_this_dataset(five_users: Tables, write: Write) -> None:
+    dataset = load(write(five_users))
+    assert dataset.name == "tables"
+    assert dataset.users.values.to_list() == ["u1", "u2", "u3", "u4", "u5"]
+    assert dataset.items.values.to_list() == ["i1", "i2", "i3", "i4"]
+    assert dataset.events.schema == {
+        "user_ix": pl.Int32,
+        "signal": pl.String,
+        "entity": pl.String,
+        "target_ix": pl.Int32,
+        "timestamp": pl.Datetime("us", "UTC"),
+        "weight": pl.Float32,
+    }
+    assert [(*row[:4], row[4] and row[4].day, row[5]) for row in dataset.events.rows()] == [
+        (0, "stream", "item", 0, 1, 1.0),
+        (0, "stream", "item", 1, 2, 2.0),
+        (1, "favorite", "artist", 0, 3, 1.0),
+        (1, "favorite", "item", 0, 3, 1.0),
+        (2, "skip", "item", 2, 4, 1.0),
+        (2, "favorite", "playlist", 0, 4, 1.0),
+        (3, "stream", "item", 3, None, 1.0),
+    ]
+    members = {
+        name: {entity.ids[ix]: entity.items.row(ix).tolist() for ix in range(len(entity.ids))}
+        for name, entity in dataset.entities.items()
+    }
+    assert members == {
+        "artist": {"a1": [0, 1], "a2": [2]},
+        "genre": {"jazz": [3], "pop": [0, 1], "rock": [0]},
+        "playlist": {"p1": [0, 2], "p2": [3]},
+    }
+    assert dataset.groups["country"].values == ("BR", "DE", "FR")
+    assert dataset.groups["country"].codes.tolist() == [2, 2, 1, -1, 0]
+    assert dataset.groups["country"].codes.dtype == np.int32
+    assert dataset.ages is not None
+    assert dataset.ages.dtype == np.int16
+    assert dataset.ages.tolist() == [24, 31, -1, 17, 60]
+    day = 86_400_000_000
+    assert dataset.registered_at is not None
+    assert dataset.registered_at.dtype == np.int64
+    first = 1_714_564_800_000_000  # 2024-05-01 12:00 UTC in microseconds
+    assert dataset.registered_at.tolist() == [first, first, first + day, -1, first + 2 * day]
+    assert dataset.titles == ("One", "Two", "", "Four")
+    assert dataset.friends is not None
+    assert [dataset.friends.row(user).tolist() for user in range(5)] == [[1], [0], [0], [], []]
+    assert dataset.brought is None
+    assert dataset.notes == ()
+    assert dataset.pairs() == (
+        ("favorite", "item"),
+        ("skip", "item"),
+        ("stream", "item"),
+        ("favorite", "artist"),
+        ("favorite", "playlist"),
+    )
+
+
+def test_csv_gives_the_same_dataset_as_parquet(five_users: Tables, write: Write) -> None:
+    assert_equal(load(write(five_users)), load(write(five_users, "csv", "csv")))
+
+
+def test_the_order_of_rows_does_not_matter(five_users: Tables, write: Write) -> None:
+    shuffled = {name: frame.sample(fraction=1, shuffle=True, seed=3) for name, frame in five_users.items()}
+    assert_equal(load(write(five_users)), load(write(shuffled, into="shuffled")))
+
+
+def test_interactions_alone_are_enough(tmp_path: Path) -> None:
+    (tmp_path / "interactions.csv").write_text("user_id,item_id\n10,7\n9,8\n9,7\n")
+    dataset = load(tmp_path)
+    assert dataset.users.values.to_list() == [9, 10]
+    assert dataset.items.values.to_list() == [7, 8]
+    assert dataset.pairs() == (("stream", "item"),)
+    assert dataset.events["weight"].to_list() == [1.0, 1.0, 1.0]
+    assert dataset.events["timestamp"].null_count() == 3
+    assert (dataset.ages, dataset.registered_at, dataset.friends, dataset.titles) == (None, None, None, None)
+
+
+def test_ids_in_csv_keep_their_text(tmp_path: Path) -> None:
+    (tmp_path / "interactions.csv").write_text("user_id,item_id\n1,007\n2,7\n")
+    dataset = load(tmp_path)
+    assert dataset.users.values.to_list() == [1, 2]
+    assert dataset.items.values.to_list() == ["007", "7"]
+
+
+def test_numbers_in_one_table_and_text_in_another_still_join(tmp_path: Path) -> None:
+    (tmp_path / "interactions.csv").write_text("user_id,item_id\n1,5\n2,6\n")
+    pl.DataFrame({"item_id": ["5", "6", "x"]}).write_parquet(tmp_path / "items.parquet")
+    (tmp_path / "friends.csv").write_text("user_id,friend_id\n1,2\n")
+    dataset = load(tmp_path)
+    assert dataset.items.values.to_list() == ["5", "6", "x"]
+    assert dataset.events["target_ix"].to_list() == [0, 1]
+
+
+def test_an_entity_in_items_and_in_collections_is_the_union(five_users: Tables, write: Write) -> None:
+    five_users["collections"] = pl.DataFrame(
+        {"entity": ["artist", "artist", "playlist"], "entity_id": ["a1", "a3", "p1"], "item_id": ["i4", "i4", "i1"]}
+    )
+    artist = load(write(five_users)).entities["artist"]
+    assert artist.ids.values.to_list() == ["a1", "a2", "a3"]
+    assert [artist.items.row(ix).tolist() for ix in range(3)] == [[0, 1, 3], [2], [3]]
+    assert artist.items.weights.tolist() == [1.0] * 5
+
+
+def test_ages_as_floats_with_nan_are_read(five_users: Tables, write: Write) -> None:
+    five_users["users"] = five_users["users"].with_columns(age=pl.Series([24.0, 31.9, float("nan"), None, 0.0]))
+    ages = load(write(five_users)).ages
+    assert ages is not None
+    assert ages.tolist() == [24, 31, -1, -1, 0]
+
+
+def test_a_column_of_ages_that_are_all_missing_is_no_age(five_users: Tables, write: Write) -> None:
+    five_users["users"] = five_users["users"].with_columns(age=pl.lit(None))
+    assert load(write(five_users)).ages is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["2024-05-01T12:00:00Z", "2024-05-01 12:00Z", "2024-05-01T14:00:00.000+02:00", "2024-05-01 10:30:00-0130"],
+)
+def test_times_in_text_may_be_written_in_these_ways(text: str, tmp_path: Path) -> None:
+    (tmp_path / "interactions.csv").write_text(f"user_id,item_id,timestamp\n1,1,{text}\n")
+    assert load(tmp_path).events["timestamp"].dt.strftime("%F %T %Z").to_list() == ["2024-05-01 12:00:00 UTC"]
+
+
+def test_times_in_another_zone_become_utc(five_users: Tables, write: Write) -> None:
+    moved = five_users["interactions"].with_columns(pl.col("timestamp").dt.convert_time_zone("Asia/Tokyo"))
+    assert_equal(load(write(five_users)), load(write({**five_users, "interactions": moved}, into="moved")))
+
+
+def test_groups_of_whole_numbers_booleans_and_text(five_users: Tables, write: Write) -> None:
+    extra: dict[str, list[Any]] = {
+        "plan": [1, 2, 1, 2, 10],
+        "paid": [True, False, None, True, True],
+        "city": ["", "a", "b", "a", "a"],
+    }
+    five_users["users"] = five_users["users"].with_columns(**{name: pl.Series(v) for name, v in extra.items()})
+    groups = load(write(five_users)).groups
+    assert sorted(groups) == ["city", "country", "paid", "plan"]
+    assert (groups["plan"].values, groups["plan"].codes.tolist()) == (("1", "10", "2"), [0, 2, 0, 2, 1])
+    assert (groups["paid"].values, groups["paid"].codes.tolist()) == (("false", "true"), [1, 0, -1, 1, 1])
+    assert (groups["city"].values, groups["city"].codes.tolist()) == (("a", "b"), [-1, 0, 1, 0, 0])
+
+
+def test_own_vectors_are_placed_by_index(five_users: Tables, vectors: Tables, write: Write) -> None:
+    for ending in ("parquet", "csv"):
+        brought = load(write({**five_users, **vectors}, ending, ending)).brought
+        assert brought is not None
+        assert brought.item_vectors.dtype == brought.user_vectors.dtype == np.float32
+        assert brought.item_vectors.tolist() == [[1, 0], [2, 0], [3, 0], [4, 0]]
+        np.testing.assert_array_equal(brought.user_vectors, [[1, 2], [3, 4]] + [[np.nan, np.nan]] * 3)
+
+
+def test_signals_named_in_the_configuration_are_known(five_users: Tables, write: Write) -> None:
+    interactions = five_users["interactions"].with_columns(signal=pl.lit("tap"))
+    config = parse_config({"signals": {"affinity": {"tap": 1.0}, "use": ["tap"]}})
+    dataset = load(write({**five_users, "interactions": interactions}), config=config)
+    assert dataset.events["signal"].unique().to_list() == ["tap"]
+
+
+def test_what_is_ignored_or_decided_is_noted(five_users: Tables, write: Write) -> None:
+    many = pl.DataFrame({"user_id": [f"v{n}" for n in range(60)]}).with_columns(email=pl.col("user_id") + "@x")
+    users = pl.concat([five_users["users"], many], how="diagonal").with_columns(
+        height=pl.lit(1.7),
+        birthday=pl.date(2000, 1, 1),
+        email=pl.col("user_id") + "@x",
+        nothing=pl.lit(None, pl.String),
+    )
+    interactions = five_users["interactions"].with_columns(
+        device=pl.lit("phone"), weight=pl.Series([1.0, 0.0, None, 1.0, 1.0, 1.0, 1.0])
+    )
+    items = five_users["items"].with_columns(
+        item_ix=pl.lit(1), tags=pl.Series([["a"]] * 4), tempo=pl.lit(120.5), mood=pl.lit("calm")
+    )
+    friends = pl.concat([five_users["friends"], pl.DataFrame({"user_id": ["u4"], "friend_id": ["u4"]})])
+    folder = write({**five_users, "users": users, "interactions": interactions, "items": items, "friends": friends})
+    (folder / "ratings.csv").write_text("a\n1\n")
+    dataset = load(folder)
+    assert dataset.notes == (
+        "ratings.csv: ignored (not a table of firstday).",
+        "interactions.device: ignored (not a column of interactions).",
+        "users.email: ignored (65 values among 65 users make no group).",
+        "users.height: ignored (Float64 is not categorical).",
+        "users.birthday: ignored (Date is not categorical).",
+        "users.nothing: ignored (it has no values).",
+        "items.item_ix: ignored (entity columns are genre, those named ..._id, and lists).",
+        "items.tempo: ignored (entity columns are genre, those named ..._id, and lists).",
+        "items.mood: ignored (entity columns are genre, those named ..._id, and lists).",
+        "interactions.weight: 1 of 7 rows are empty and weigh 1.",
+        "interactions.weight: 1 of 7 rows weigh 0 and were dropped.",
+        "friends: 1 of 4 rows name a user as their own friend and were dropped.",
+    )
+    assert sorted(dataset.groups) == ["country"]
+    assert sorted(dataset.entities) == ["artist", "genre", "playlist", "tags"]
+    assert dataset.events.height == 6
+    assert dataset.friends is not None
+    assert dataset.friends.n_entries == 3
+
+
+def test_csv_columns_of_decimals_and_dates_are_no_groups(tmp_path: Path) -> None:
+    (tmp_path / "interactions.csv").write_text("user_id,item_id\n1,1\n2,1\n")
+    (tmp_path / "users.csv").write_text("user_id,score,born,plan\n1,0.5,2000-01-01,1\n2,3,1999-12-31,2\n")
+    dataset = load(tmp_path)
+    assert sorted(dataset.groups) == ["plan"]
+    assert dataset.notes == (
+        "users.score: ignored (decimal numbers or dates are not categorical).",
+        "users.born: ignored (decimal numbers or dates are not categorical).",
+    )

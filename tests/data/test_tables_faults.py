@@ -1,0 +1,436 @@
+"""Each fault and its exact sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import date, datetime
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from firstday.data.load import check_tables, load
+from firstday.errors import DataError
+
+Tables = dict[str, pl.DataFrame]
+Write = Callable[..., Path]
+
+KNOWN = "stream, favorite, onboarding, search, skip, ban"
+WRITE_UTC = "write UTC with its zone, such as 2024-05-01T12:00:00Z."
+
+
+def faults(tables: Tables, write: Write, ending: str = "parquet") -> list[str]:
+    with pytest.raises(DataError) as caught:
+        load(write(tables, ending))
+    assert str(caught.value) == "\n".join(caught.value.faults)
+    return list(caught.value.faults)
+
+
+def put(column: str, **rows: object) -> Callable[[pl.DataFrame], pl.DataFrame]:
+    """Make a change that puts values into rows of a column: ``put("age", r1=130)``; r0 is the first row."""
+
+    def change(frame: pl.DataFrame) -> pl.DataFrame:
+        values = frame[column].to_list()
+        for row, value in rows.items():
+            values[int(row[1:])] = value
+        return frame.with_columns(pl.Series(column, values, dtype=frame[column].dtype))
+
+    return change
+
+
+def be(column: str, values: list[object], dtype: pl.DataType | type[pl.DataType] | None = None) -> object:
+    """Make a change that puts another column in place of one."""
+    return lambda frame: frame.with_columns(pl.Series(column, values, dtype=dtype))
+
+
+CASES = [
+    (
+        "interactions",
+        lambda frame: frame.drop("user_id"),
+        "interactions.user_id: the column is missing (found: item_id, entity, entity_id, signal, timestamp, weight); "
+        "add it.",
+    ),
+    (
+        "friends",
+        lambda frame: frame.rename({"friend_id": "friend"}),
+        "friends.friend_id: the column is missing (found: user_id, friend); add it.",
+    ),
+    (
+        "interactions",
+        lambda frame: frame.drop("entity_id"),
+        "interactions.entity_id: the column is missing beside entity; add it.",
+    ),
+    (
+        "interactions",
+        lambda frame: frame.drop("entity"),
+        "interactions.entity: the column is missing beside entity_id; add it.",
+    ),
+    (
+        "collections",
+        lambda frame: frame.drop("entity_id"),
+        "collections.entity_id: the column is missing (found: entity, item_id); add it.",
+    ),
+    ("friends", lambda frame: frame.clear(), "friends: has no rows; add rows or remove the table."),
+    (
+        "interactions",
+        be("weight", ["heavy"] * 7),
+        "interactions.weight: the column holds text, not numbers; store numbers.",
+    ),
+    (
+        "interactions",
+        be("weight", [True] * 7),
+        "interactions.weight: the column holds Boolean, not numbers; store numbers.",
+    ),
+    ("users", be("age", ["old"] * 5), "users.age: the column holds text, not numbers; store numbers."),
+    ("interactions", be("signal", [1] * 7), "interactions.signal: the column holds Int64, not text; store text."),
+    (
+        "friends",
+        be("user_id", [1.0, 2.0, None]),
+        "friends.user_id: the column holds Float64, not whole numbers or text; store whole numbers or text.",
+    ),
+    (
+        "items",
+        be("artist_id", [1.0, 2.0, None, 4.0]),
+        "items.artist_id: the column holds Float64, not whole numbers, text or lists of them; "
+        "store whole numbers, text or lists of them.",
+    ),
+    (
+        "interactions",
+        be("item_id", [1.0] * 7),
+        "interactions.item_id: the column holds Float64, not whole numbers or text; store whole numbers or text.",
+    ),
+    (
+        "items",
+        be("item", [["x"]] * 4),
+        "items.item: would be the entity 'item', the item itself; rename the column.",
+    ),
+    (
+        "interactions",
+        put("user_id", r2=None, r4=""),
+        "interactions.user_id: 2 of 7 rows are empty (first: row 3); fill them in or drop the rows.",
+    ),
+    (
+        "interactions",
+        lambda frame: frame.drop("entity", "entity_id"),
+        "interactions.item_id: 2 of 7 rows are empty (first: row 4); fill them in or drop the rows.",
+    ),
+    (
+        "friends",
+        put("friend_id", r1=None),
+        "friends.friend_id: 1 of 3 rows are empty (first: row 2); fill them in or drop the rows.",
+    ),
+    (
+        "interactions",
+        put("signal", r0=None),
+        "interactions.signal: 1 of 7 rows are empty (first: row 1); fill them in or drop the rows.",
+    ),
+    (
+        "users",
+        lambda frame: pl.concat([frame, frame.slice(1, 2)]),
+        "users.user_id: 2 of 7 rows repeat an id (first: 'u2'); keep one row for each id.",
+    ),
+    (
+        "items",
+        lambda frame: pl.concat([frame, frame.slice(3, 1)]),
+        "items.item_id: 1 of 5 rows repeat an id (first: 'i4'); keep one row for each id.",
+    ),
+    (
+        "interactions",
+        put("item_id", r1="i88", r5="i99"),
+        "interactions.item_id: 2 of 7 rows name unknown items (first: 'i88'); add them to items or drop the rows.",
+    ),
+    (
+        "interactions",
+        put("user_id", r6="u9"),
+        "interactions.user_id: 1 of 7 rows name unknown users (first: 'u9'); add them to users or drop the rows.",
+    ),
+    (
+        "friends",
+        put("friend_id", r2="u9"),
+        "friends.friend_id: 1 of 3 rows name unknown users (first: 'u9'); add them to users or drop the rows.",
+    ),
+    (
+        "collections",
+        put("item_id", r1="i9"),
+        "collections.item_id: 1 of 3 rows name unknown items (first: 'i9'); add them to items or drop the rows.",
+    ),
+    (
+        "collections",
+        put("entity", r2="item"),
+        "collections.entity: 1 of 3 rows name 'item', which is no collection (first: row 3); "
+        "rename it or drop the rows.",
+    ),
+    (
+        "interactions",
+        put("entity", r3="album"),
+        "interactions.entity: 1 of 7 rows name an unknown entity (first: 'album'); known are artist, genre, playlist; "
+        "add such a column to items, or collections of it, or drop the rows.",
+    ),
+    (
+        "interactions",
+        put("entity_id", r3="a9"),
+        "interactions.entity_id: 1 of 7 rows name an unknown artist (first: 'a9'); "
+        "add them to items or collections or drop the rows.",
+    ),
+    (
+        "interactions",
+        put("signal", r1="tap", r2="tap", r3="poke"),
+        f"interactions.signal: 3 of 7 rows have an unknown signal (first: 'tap'); known are {KNOWN}; "
+        "name yours in the configuration (signals.affinity.tap = 1.0) or drop the rows.",
+    ),
+    (
+        "interactions",
+        put("item_id", r3="i1"),
+        "interactions: 1 of 7 rows have both item_id and entity (first: row 4); keep one of them in each row.",
+    ),
+    (
+        "interactions",
+        put("item_id", r0=None),
+        "interactions: 1 of 7 rows have neither item_id nor entity (first: row 1); "
+        "fill in one of them or drop the rows.",
+    ),
+    (
+        "interactions",
+        put("entity_id", r4=None),
+        "interactions: 1 of 7 rows have only one of entity and entity_id (first: row 5); "
+        "fill in both or drop the rows.",
+    ),
+    (
+        "interactions",
+        put("weight", r2=-1.5, r3=-2.0),
+        "interactions.weight: 2 of 7 rows are negative (first: -1.5); "
+        "write 0 or more; dislike is told by signals such as skip and ban.",
+    ),
+    (
+        "interactions",
+        put("weight", r1=float("nan"), r2=float("inf"), r3=1e300),
+        "interactions.weight: 3 of 7 rows are NaN or infinite (first: nan); write finite numbers or drop the rows.",
+    ),
+    (
+        "interactions",
+        put("signal", r0="skip", r1="skip", r2="ban", r6="skip"),
+        "interactions: no row says that an item is used (signals stream, favorite, weight above 0); "
+        "add such rows, or name the signals that mean use in the configuration (signals.use).",
+    ),
+    (
+        "users",
+        put("age", r3=130, r4=-1),
+        "users.age: 2 of 5 rows are outside 0 to 120 years (first: 130); correct them, or leave unknown ages empty.",
+    ),
+    (
+        "users",
+        be("age", [20.5, 1e9, float("inf"), None, None]),
+        "users.age: 2 of 5 rows are outside 0 to 120 years (first: 1000000000.0); "
+        "correct them, or leave unknown ages empty.",
+    ),
+    (
+        "users",
+        be("registered_at", [datetime(2024, 5, 1, 12), None, None, None, None]),
+        "users.registered_at: 1 of 5 rows have no time zone (first: '2024-05-01 12:00:00'); "
+        "store them as Datetime in UTC, such as dt.replace_time_zone makes.",
+    ),
+    (
+        "users",
+        be("registered_at", [None, date(2024, 5, 1), None, None, None]),
+        "users.registered_at: 1 of 5 rows have no time zone (first: '2024-05-01'); "
+        "store them as Datetime in UTC, such as dt.replace_time_zone makes.",
+    ),
+    (
+        "interactions",
+        be("timestamp", [881250949] * 7),
+        "interactions.timestamp: 7 of 7 rows are bare numbers, whose unit and zone are not told (first: 881250949); "
+        "store them as Datetime in UTC, such as polars.from_epoch makes.",
+    ),
+    (
+        "interactions",
+        be("timestamp", [True] * 7),
+        "interactions.timestamp: the column holds Boolean, not moments in UTC; store moments in UTC.",
+    ),
+]
+
+
+@pytest.mark.parametrize(("table", "change", "sentence"), CASES)
+def test_one_wrong_table_gives_one_sentence(
+    table: str, change: Callable[[pl.DataFrame], pl.DataFrame], sentence: str, five_users: Tables, write: Write
+) -> None:
+    five_users[table] = change(five_users[table])
+    assert faults(five_users, write) == [sentence]
+
+
+TEXT_CASES = [
+    ("weight", "heavy", "1 of 7 rows are not numbers (first: 'heavy'); write numbers, with a dot for decimals."),
+    ("weight", "1,5", "1 of 7 rows are not numbers (first: '1,5'); write numbers, with a dot for decimals."),
+    ("weight", "nan", "1 of 7 rows are NaN or infinite (first: nan); write finite numbers or drop the rows."),
+    ("timestamp", "yesterday", f"1 of 7 rows are not times (first: 'yesterday'); {WRITE_UTC}"),
+    ("timestamp", "2024-13-01T00:00:00Z", f"1 of 7 rows are not times (first: '2024-13-01T00:00:00Z'); {WRITE_UTC}"),
+    ("timestamp", "2024-05-01T12:00:00", f"1 of 7 rows have no time zone (first: '2024-05-01T12:00:00'); {WRITE_UTC}"),
+    ("timestamp", "2024-05-01", f"1 of 7 rows have no time zone (first: '2024-05-01'); {WRITE_UTC}"),
+    (
+        "timestamp",
+        "881250949",
+        f"1 of 7 rows are bare numbers, whose unit and zone are not told (first: '881250949'); {WRITE_UTC}",
+    ),
+]
+
+
+@pytest.mark.parametrize(("column", "text", "sentence"), TEXT_CASES)
+def test_text_in_csv_that_is_no_number_or_time(
+    column: str, text: str, sentence: str, five_users: Tables, write: Write
+) -> None:
+    folder = write(five_users, "csv")
+    place = folder / "interactions.csv"
+    pl.read_csv(place, infer_schema=False).pipe(put(column, r1=text)).write_csv(place)
+    with pytest.raises(DataError) as caught:
+        load(folder)
+    assert caught.value.faults == (f"interactions.{column}: {sentence}",)
+
+
+def test_age_in_csv_that_is_no_number(five_users: Tables, write: Write) -> None:
+    five_users["users"] = five_users["users"].with_columns(age=pl.Series(["24", "old", None, "17", "x"]))
+    assert faults(five_users, write, "csv") == [
+        "users.age: 2 of 5 rows are not numbers (first: 'old'); write numbers, with a dot for decimals."
+    ]
+
+
+def test_interactions_without_any_target(tmp_path: Path) -> None:
+    (tmp_path / "interactions.csv").write_text("user_id;item_id\n1;2\n")
+    with pytest.raises(DataError) as caught:
+        load(tmp_path)
+    assert caught.value.faults == (
+        "interactions.user_id: the column is missing (found: user_id;item_id); add it.",
+        "interactions.item_id: the column is missing (found: user_id;item_id); add it, or entity and entity_id.",
+    )
+
+
+def test_entities_without_any_table_of_them(five_users: Tables, write: Write) -> None:
+    assert faults({"interactions": five_users["interactions"]}, write) == [
+        "interactions.entity: 2 of 7 rows name an unknown entity (first: 'artist'); there are none yet; "
+        "add such a column to items, or collections of it, or drop the rows."
+    ]
+
+
+def test_without_users_and_items_those_of_interactions_are_the_known_ones(five_users: Tables, write: Write) -> None:
+    del five_users["users"], five_users["items"]
+    five_users["interactions"] = five_users["interactions"].filter(pl.col("item_id").is_not_null())
+    five_users["friends"] = pl.DataFrame({"user_id": ["u1", "u5"], "friend_id": ["u2", "u1"]})
+    five_users["collections"] = five_users["collections"].with_columns(item_id=pl.Series(["i1", "i7", "i4"]))
+    assert faults(five_users, write) == [
+        "friends.user_id: 1 of 2 rows name unknown users (first: 'u5'); add them to users or drop the rows.",
+        "collections.item_id: 1 of 3 rows name unknown items (first: 'i7'); add them to items or drop the rows.",
+    ]
+
+
+def test_large_counts_have_thousands_separators(tmp_path: Path) -> None:
+    n = 12_000
+    pl.DataFrame({"user_id": range(n), "item_id": [*range(n - 1500), *[-7] * 1500]}).write_parquet(
+        tmp_path / "interactions.parquet"
+    )
+    pl.DataFrame({"item_id": range(n)}).write_parquet(tmp_path / "items.parquet")
+    with pytest.raises(DataError) as caught:
+        load(tmp_path)
+    assert caught.value.faults == (
+        "interactions.item_id: 1,500 of 12,000 rows name unknown items (first: -7); "
+        "add them to items or drop the rows.",
+    )
+
+
+VECTOR_CASES = [
+    (
+        "items",
+        be("vector", [[4.0, 0.0], [1.0], [2.0, 0.0], [3.0, 0.0, 0.0]]),
+        "embeddings/items.vector: 2 of 4 rows have another length than 2, the first one's (first: row 2); "
+        "bring vectors of one model, all of the same length.",
+    ),
+    (
+        "items",
+        be("vector", [[4.0, 0.0], [], [2.0, 0.0], None]),
+        "embeddings/items.vector: 2 of 4 rows have no numbers (first: row 2); "
+        "bring vectors of one model, all of the same length.",
+    ),
+    (
+        "items",
+        be("vector", [[4.0, 0.0], [1.0, float("nan")], [float("inf"), 0.0], [None, 0.0]]),
+        "embeddings/items.vector: 3 of 4 rows hold numbers that are missing, NaN or infinite (first: row 2); "
+        "compute these vectors again.",
+    ),
+    (
+        "users",
+        be("vector", ["1 2", "3 4"]),
+        "embeddings/users.vector: the column holds text, not lists of numbers; store lists of numbers.",
+    ),
+    (
+        "users",
+        be("vector", [[1.0, 2.0, 3.0], [1.0, 2.0, 3.0]]),
+        "embeddings/users.vector: has 3 numbers where those of items have 2; bring both from the same model.",
+    ),
+    (
+        "users",
+        put("user_id", r1="u9"),
+        "embeddings/users.user_id: 1 of 2 rows name unknown users (first: 'u9'); add them to users or drop the rows.",
+    ),
+    (
+        "users",
+        put("user_id", r1="u2"),
+        "embeddings/users.user_id: 1 of 2 rows repeat an id (first: 'u2'); keep one row for each id.",
+    ),
+    (
+        "items",
+        lambda frame: frame.filter(pl.col("item_id") != "i3"),
+        "embeddings/items: 1 of 4 items have no vector (first: 'i3'); bring one for every item.",
+    ),
+    (
+        "items",
+        lambda frame: pl.concat([frame, pl.DataFrame({"item_id": ["i9"], "vector": [[9.0, 0.0]]})]),
+        "embeddings/items.item_id: 1 of 5 rows name unknown items (first: 'i9'); add them to items or drop the rows.",
+    ),
+]
+
+
+@pytest.mark.parametrize(("kind", "change", "sentence"), VECTOR_CASES)
+def test_one_wrong_table_of_vectors_gives_one_sentence(
+    kind: str,
+    change: Callable[[pl.DataFrame], pl.DataFrame],
+    sentence: str,
+    five_users: Tables,
+    vectors: Tables,
+    write: Write,
+) -> None:
+    vectors[f"embeddings/{kind}"] = change(vectors[f"embeddings/{kind}"])
+    assert faults({**five_users, **vectors}, write) == [sentence]
+
+
+def test_vectors_in_csv_that_are_no_numbers(five_users: Tables, vectors: Tables, write: Write) -> None:
+    vectors["embeddings/users"] = pl.DataFrame({"user_id": ["u1"], "vector": ["1|x"]})
+    assert faults({**five_users, **vectors}, write, "csv") == [
+        "embeddings/users.vector: 1 of 1 rows hold numbers that are missing, NaN or infinite (first: row 1); "
+        "compute these vectors again."
+    ]
+
+
+def test_vectors_of_one_kind_need_those_of_the_other(five_users: Tables, vectors: Tables, write: Write) -> None:
+    del vectors["embeddings/users"]
+    assert faults({**five_users, **vectors}, write) == [
+        "embeddings/users: the table is missing beside embeddings/items; add it."
+    ]
+
+
+def test_all_faults_of_all_tables_are_reported_at_once(five_users: Tables, write: Write) -> None:
+    five_users["interactions"] = (
+        five_users["interactions"]
+        .pipe(put("weight", r0=-1.0))
+        .pipe(put("item_id", r1="i9"))
+        .pipe(put("signal", r2="x"))
+    )
+    five_users["users"] = five_users["users"].pipe(put("age", r0=200))
+    five_users["friends"] = five_users["friends"].drop("friend_id")
+    folder = write(five_users)
+    (folder / "items.parquet").write_bytes(b"not Parquet at all, whatever it is named")
+    found = check_tables(folder)
+    assert found.dataset is None
+    assert [fault.split(":")[0] for fault in found.faults] == [
+        "items.parquet",
+        "users.age",
+        "friends.friend_id",
+        "interactions.signal",
+        "interactions.weight",
+    ]
