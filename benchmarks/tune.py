@@ -1,6 +1,6 @@
-"""Try settings on validation users and print a table: how the presets and defaults were chosen.
+r"""Try settings on validation users and print a table: how the presets and defaults were chosen.
 
-    python benchmarks/tune.py deezer-europe --path deezer_europe.zip --seeds 3 \\
+    python benchmarks/tune.py deezer-europe --path deezer_europe.zip --seeds 3 \
         --try embedding.dimensions=64,128 --try embedding.als_confidence=4,15,40
 
 Every combination is trained and judged on the validation users alone (cold users take no part), over several seeds.
@@ -11,7 +11,9 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
+import os
 import tomllib
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -27,6 +29,7 @@ from firstday.evaluate.benchmark import cohort_query, score_strategy
 
 def main() -> None:
     """Run the grid."""
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the command line does
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("tables", help="folder or built-in name")
     parser.add_argument("--path", help="local copy of a built-in data set")
@@ -41,8 +44,7 @@ def main() -> None:
     dataset = load(arguments.tables, path=arguments.path)
     base: dict[str, Any] = {}
     if arguments.config:
-        with open(arguments.config, "rb") as file:
-            base = tomllib.load(file)
+        base = tomllib.loads(Path(arguments.config).read_text(encoding="utf-8"))
     names = [setting.split("=", 1)[0] for setting in arguments.grid]
     choices = [[json.loads(value) for value in setting.split("=", 1)[1].split(",")] for setting in arguments.grid]
     strategies = arguments.strategy or ["segment", "personal", "fold_in"]

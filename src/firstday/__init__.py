@@ -1,5 +1,75 @@
-"""firstday: recommendations for a user's first day (user -> segment -> items)."""
+"""firstday: recommendations for a user's first day (user -> segment -> items).
+
+The public names are loaded when they are first used, so that ``import firstday`` is quick and recommending never
+loads what only training needs.
+"""
 
 from __future__ import annotations
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from firstday.config import ColdModelConfig as ColdModelConfig
+    from firstday.config import Config as Config
+    from firstday.config import EmbeddingConfig as EmbeddingConfig
+    from firstday.config import FeatureConfig as FeatureConfig
+    from firstday.config import RecommendConfig as RecommendConfig
+    from firstday.config import SampledProtocolConfig as SampledProtocolConfig
+    from firstday.config import SegmentConfig as SegmentConfig
+    from firstday.config import SignalConfig as SignalConfig
+    from firstday.config import load_config as load_config
+    from firstday.config import load_preset as load_preset
+    from firstday.data.dataset import Dataset as Dataset
+    from firstday.data.load import load as load
+    from firstday.errors import ArtifactError as ArtifactError
+    from firstday.errors import ConfigError as ConfigError
+    from firstday.errors import DataError as DataError
+    from firstday.errors import FirstdayError as FirstdayError
+    from firstday.errors import MissingExtraError as MissingExtraError
+    from firstday.features.signals import Signals as Signals
+    from firstday.pipeline import evaluate_strategies as evaluate_strategies
+    from firstday.pipeline import train as train
+    from firstday.recommend.recommender import Recommendation as Recommendation
+    from firstday.recommend.recommender import Recommender as Recommender
+    from firstday.recommend.recommender import open_model as open_model
+
 __version__ = "0.1.0"
+
+_HOMES = {
+    "firstday.config": (
+        "ColdModelConfig",
+        "Config",
+        "EmbeddingConfig",
+        "FeatureConfig",
+        "RecommendConfig",
+        "SampledProtocolConfig",
+        "SegmentConfig",
+        "SignalConfig",
+        "load_config",
+        "load_preset",
+    ),
+    "firstday.data.dataset": ("Dataset",),
+    "firstday.data.load": ("load",),
+    "firstday.errors": ("ArtifactError", "ConfigError", "DataError", "FirstdayError", "MissingExtraError"),
+    "firstday.features.signals": ("Signals",),
+    "firstday.pipeline": ("evaluate_strategies", "train"),
+    "firstday.recommend.recommender": ("Recommendation", "Recommender", "open_model"),
+}
+_HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
+
+__all__ = ["__version__", *sorted(_HOME_OF)]
+
+
+def __getattr__(name: str) -> Any:
+    """Load a public name."""
+    if name not in _HOME_OF:
+        raise AttributeError(f"module 'firstday' has no attribute {name!r}")
+    value = getattr(import_module(_HOME_OF[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    """List the public names."""
+    return __all__

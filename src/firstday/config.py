@@ -6,14 +6,16 @@ The text of each field is also the text of `docs/configuration.md`.
 from __future__ import annotations
 
 import tomllib
+from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from firstday.errors import ConfigError
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
+Share = Annotated[float, Field(gt=0, lt=1)]
 Count = Annotated[int, Field(ge=1)]
 
 DEFAULT_AFFINITY = {
@@ -39,7 +41,8 @@ class SignalConfig(_Section):
         "What is given is laid over the defaults. Source: PAPER, step 1 (affinity from several signals).",
     )
     damping: Literal["log", "none"] = Field(
-        default="log", description="How repeated interactions count: log(1 + n) or n. The sum is never below 0."
+        default="log",
+        description="How n interactions count: log2(1 + n), so that one counts 1, or n. The sum is never below 0.",
     )
     use: tuple[str, ...] = Field(
         default=("stream", "favorite"),
@@ -128,7 +131,8 @@ class FeatureConfig(_Section):
         default="log", description="Counts enter as log(1 + n), or plain as in the paper."
     )
     unit_vectors: bool = Field(
-        default=True, description="Scale items' vectors to length 1 before averaging; false is the paper's plain mean."
+        default=True,
+        description="Scale items' vectors to length 1 before averaging; false is the paper's plain mean.",
     )
     fold_in: bool = Field(
         default=True, description="Add a block with the user's fold-in vector; not in the paper, measured to help."
@@ -148,8 +152,8 @@ class ColdModelConfig(_Section):
     weight_decay: float = Field(
         default=1e-2, ge=0, description="Decoupled weight decay of AdamW; 0 is the paper's Adam."
     )
-    epochs: Count = Field(default=40, description="Passes over the warm users, at most. Paper: 130.")
-    batch_size: Count = Field(default=512, description="Users in a step. Source: PAPER.")
+    epochs: Count = Field(default=20, description="Passes over the warm users, at most. Paper: 130.")
+    batch_size: int = Field(default=512, ge=2, description="Users in a step. Source: PAPER.")
     patience: Count = Field(
         default=6, description="Checks of validation precision without a gain before training stops; the best is kept."
     )
@@ -162,12 +166,26 @@ class SampledProtocolConfig(_Section):
     """The `sampled` protocol: day one drawn at random where the data has no clock."""
 
     min_items: Count = Field(default=20, description="Items that a user needs to take part.")
-    warm: Fraction = Field(default=0.7, description="Share of users that are warm.")
-    validation: Fraction = Field(default=0.1, description="Share of users for early stopping and tuning.")
-    sizes: tuple[int, ...] = Field(default=(0, 1, 2, 3, 5, 8, 10), description="Day-one sizes, in items.")
+    warm: Share = Field(default=0.7, description="Share of users that are warm.")
+    validation: Share = Field(default=0.1, description="Share of users for early stopping and tuning.")
+    sizes: tuple[Annotated[int, Field(ge=0)], ...] = Field(
+        default=(0, 1, 2, 3, 5, 8, 10), description="Day-one sizes, in items."
+    )
     probabilities: tuple[Fraction, ...] = Field(
         default=(0.10, 0.15, 0.15, 0.20, 0.20, 0.10, 0.10), description="Probability of each day-one size."
     )
+
+    @model_validator(mode="after")
+    def _can_be_drawn(self) -> SampledProtocolConfig:
+        if len(self.sizes) != len(self.probabilities):
+            raise ValueError(
+                f"{len(self.sizes)} sizes have {len(self.probabilities)} probabilities; give one for each size"
+            )
+        if not sum(self.probabilities):
+            raise ValueError("all probabilities are 0; make one positive")
+        if self.warm + self.validation > 1 - 1e-9:
+            raise ValueError("warm and validation add up to 1 or more; leave a share for cold users")
+        return self
 
 
 class RecommendConfig(_Section):
@@ -213,6 +231,8 @@ def parse_config(values: dict[str, Any], where: str = "configuration") -> Config
             name = ".".join(str(part) for part in fault["loc"])
             if fault["type"] == "extra_forbidden":
                 faults.append(f"{where}: {name} is not a setting; see docs/configuration.md for those that are.")
+            elif fault["type"] == "value_error":  # of several settings together
+                faults.append(f"{where}: {name}: {fault['ctx']['error']}.")
             else:
                 faults.append(f"{where}: {name} is {fault['input']!r}: {fault['msg'][:1].lower()}{fault['msg'][1:]}.")
         raise ConfigError("\n".join(faults)) from None
@@ -234,3 +254,12 @@ def load_config(path: str | Path) -> Config:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: is not TOML ({error}); correct the file.") from None
     return parse_config(values, where=str(path))
+
+
+def load_preset(name: str) -> Config:
+    """Return the configuration that suits a built-in dataset; the defaults where there is none of that name.
+
+    The files stand in `firstday/presets`; how their values were found is in `docs/quality.md`.
+    """
+    file = resources.files("firstday") / "presets" / f"{name}.toml"
+    return parse_config(tomllib.loads(file.read_text(encoding="utf-8"))) if file.is_file() else Config()

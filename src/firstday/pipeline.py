@@ -53,7 +53,7 @@ def train(dataset: Dataset, config: Config | None = None, *, progress: Progress 
     -------
     Recommender
         Its facts hold the precision on the held-out users, who chose the moment to stop: slightly flattering, where
-        `evaluate` is not.
+        `evaluate_strategies` is not.
 
     Raises
     ------
@@ -69,7 +69,7 @@ def train(dataset: Dataset, config: Config | None = None, *, progress: Progress 
     return fit(dataset, split, config, progress=progress)
 
 
-def evaluate(
+def evaluate_strategies(
     dataset: Dataset,
     config: Config | None = None,
     *,
@@ -93,6 +93,8 @@ def evaluate(
         See `firstday.evaluate.metrics.measure`.
     """
     config = config or Config()
+    if n_seeds < 1:
+        raise ConfigError(f"n_seeds: is {n_seeds}; give at least 1.")
     for name in strategies:
         find_strategy(name)
     return run_benchmark(
@@ -254,10 +256,12 @@ def _facts(dataset: Dataset, split: Split, recommender: Recommender, query: Quer
         for name in ("popular", "segment")
     }
     return {
-        "dataset": dataset.name,
-        **dataset.summary(),
-        "warm_users": len(split.warm),
-        "validation_users": len(split.validation),
-        "segments": len(recommender.model.segments),
-        "validation": {"k": query.k, "precision": precision},
+        "data": {
+            "dataset": dataset.name,
+            **dataset.summary(),
+            "warm_users": len(split.warm),
+            "validation_users": len(split.validation),
+            "segments": len(recommender.model.segments),
+        },
+        "metrics": {"users": "validation", "k": query.k, "precision": precision},
     }

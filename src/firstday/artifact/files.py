@@ -196,13 +196,16 @@ def load_model(path: str | Path, *, verify: bool = True) -> TrainedModel:
     """
     path = Path(path)
     manifest = read_manifest(path)
-    try:
-        return _load_version(path, manifest, verify)
-    except ArtifactError:
-        newer = read_manifest(path)
-        if newer["version"] == manifest["version"]:
-            raise
-        return _load_version(path, newer, verify)  # it was replaced between the two reads
+    while True:
+        try:
+            return _load_version(path, manifest, verify)
+        except (ArtifactError, OSError) as error:
+            newer = read_manifest(path)
+            if newer["version"] == manifest["version"]:
+                if isinstance(error, ArtifactError):
+                    raise
+                raise ArtifactError(f"{path}: cannot be read ({error}); train or copy the model again.") from error
+            manifest = newer  # it was replaced between the two reads
 
 
 def _load_version(path: Path, manifest: dict[str, Any], verify: bool) -> TrainedModel:

@@ -42,7 +42,7 @@ class TrainedModel:
     profile_groups
         The same by value of each profile column, and by year of age under ``age``.
     facts
-        Counts of the training data and validation metrics, for people to read; JSON values only.
+        For people to read, JSON values only: `data`, counts of the training data, and `metrics`, on validation users.
     """
 
     config: Config

@@ -44,7 +44,7 @@ def to_values(model: TrainedModel) -> dict[str, Any]:
     encoder, fold_in = model.encoder, model.encoder.fold_in
     return {
         "config": model.config.model_dump(mode="json"),
-        "data": dict(model.facts),
+        **model.facts,
         "similarity": model.similarity,
         "fold_in": {
             "rule": fold_in.rule,
@@ -113,7 +113,7 @@ def from_parts(
         profile_groups={
             name: _get_counts(arrays, f"profile_{n}", n_items) for n, name in enumerate(values["profile_groups"])
         },
-        facts=values["data"],
+        facts={"data": values["data"], "metrics": values["metrics"]},
     )
 
 

@@ -26,12 +26,15 @@ class Epoch:
         At the end of the pass.
     precision
         Validation P@K in %, or None where it was not measured.
+    kept
+        Whether the model is the network as it was after this pass.
     """
 
     number: int
     loss: float
     learning_rate: float
     precision: float | None
+    kept: bool = False
 
 
 @dataclass(frozen=True, eq=False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -13,6 +14,9 @@ from firstday.cold.model import ColdModel, Epoch
 from firstday.cold.network import ColdNetwork
 from firstday.config import ColdModelConfig
 from firstday.ranking import unit_rows
+
+WARM_UP = 0.3
+"""Share of the one-cycle schedule in which the learning rate rises."""
 
 
 def train_cold_model(
@@ -27,6 +31,9 @@ def train_cold_model(
     progress: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> ColdModel:
     """Train until validation precision stops rising, and keep the best network.
+
+    Under the one-cycle schedule only passes after the learning rate's peak count, for stopping and as the best: before
+    it a network has seen too little for its precision, measured on few users, to be more than luck.
 
     Parameters
     ----------
@@ -64,12 +71,14 @@ def train_cold_model(
     optimizer = torch.optim.AdamW(network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
     schedule = None
     if config.schedule == "one-cycle":
-        steps = config.epochs * n_batches + 1
-        schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, config.learning_rate, total_steps=steps)
+        schedule = torch.optim.lr_scheduler.OneCycleLR(
+            optimizer, config.learning_rate, total_steps=config.epochs * n_batches + 1, pct_start=WARM_UP
+        )
+    first_counted = 1 if schedule is None else min(config.epochs, 1 + round(WARM_UP * config.epochs))
     order_rng = torch.Generator().manual_seed(seed)
     held_out = torch.from_numpy(validation_features)
     history: list[Epoch] = []
-    best, best_weights, waited = -np.inf, copy.deepcopy(network.state_dict()), 0
+    best, best_number, best_weights, waited = -np.inf, 0, copy.deepcopy(network.state_dict()), 0
     for number in range(1, config.epochs + 1):
         network.train()
         total = 0.0
@@ -87,11 +96,14 @@ def train_cold_model(
             precision = validate(network(held_out).numpy())
         history.append(Epoch(number, total / n_batches, optimizer.param_groups[0]["lr"], precision))
         progress(number, config.epochs)
+        if number < first_counted:
+            continue
         if precision > best:
-            best, best_weights, waited = precision, copy.deepcopy(network.state_dict()), 0
+            best, best_number, best_weights, waited = precision, number, copy.deepcopy(network.state_dict()), 0
         else:
             waited += 1
             if waited >= config.patience:
                 break
     network.load_state_dict(best_weights)
-    return ColdModel(export_onnx(network, validation_features), tuple(history))
+    marked = (replace(epoch, kept=epoch.number == best_number) for epoch in history)
+    return ColdModel(export_onnx(network, validation_features), tuple(marked))

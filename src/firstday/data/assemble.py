@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import polars as pl
@@ -15,7 +15,9 @@ from firstday.data.tables import DEFAULT_SIGNAL, TABLES, Frames, all_items, all_
 UTC_MICROSECONDS = pl.Datetime("us", "UTC")
 
 
-def assemble(name: str, frames: Frames, notes: Sequence[str] = ()) -> Dataset:
+def assemble(
+    name: str, frames: Frames, notes: Sequence[str] = (), entities: Mapping[str, Entity] | None = None
+) -> Dataset:
     """Make a Dataset of tables without faults; the order of their rows does not matter.
 
     Parameters
@@ -26,9 +28,12 @@ def assemble(name: str, frames: Frames, notes: Sequence[str] = ()) -> Dataset:
         Tables by name, as `checks.check_frames` returns them.
     notes
         What was decided while reading, kept in the Dataset.
+    entities
+        Entities other than items; None takes them from the tables `items` and `collections`.
     """
     users, items = Ids.of(all_users(frames)), Ids.of(all_items(frames))
-    entities = {entity: _entity(members, items) for entity, members in entity_members(frames).items()}
+    if entities is None:
+        entities = {entity: _entity(members, items) for entity, members in entity_members(frames).items()}
     decided = list(notes)
     return Dataset(
         name=name,
@@ -53,7 +58,9 @@ def _entity(members: pl.DataFrame, items: Ids) -> Entity:
     return Entity(ids, SparseRows.from_pairs(rows, columns, None, len(ids), len(items)))
 
 
-def _events(rows: pl.DataFrame, users: Ids, items: Ids, entities: dict[str, Entity], notes: list[str]) -> pl.DataFrame:
+def _events(
+    rows: pl.DataFrame, users: Ids, items: Ids, entities: Mapping[str, Entity], notes: list[str]
+) -> pl.DataFrame:
     """Index interactions, in the order of users, then time, then signal and target."""
     has = set(rows.columns)
     entity = rows["entity"].fill_null(ITEM) if "entity" in has else pl.repeat(ITEM, rows.height, eager=True)

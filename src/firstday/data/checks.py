@@ -44,15 +44,15 @@ def check_frames(raw: Mapping[str, RawTable | None], config: Config, findings: F
         Tables ready for `assemble.assemble`, provided that there are no faults.
     """
     frames = {name: conform_table(name, raw[name], findings) for name in TABLES if raw.get(name) is not None}  # type: ignore[arg-type]
-    _share_id_type(frames, USER_COLUMNS)
-    _share_id_type(frames, ITEM_COLUMNS)
+    share_id_type(frames, USER_COLUMNS)
+    share_id_type(frames, ITEM_COLUMNS)
     for name, frame in frames.items():
         if name == "interactions":
             table = raw[name]
             assert table is not None
             _check_interactions(frame, table.frame.columns, config, findings)
         else:
-            _check_present(name, frame, findings)
+            check_present(name, frame, findings)
         unique = TABLES[name].unique
         if unique is not None and unique in frame.columns:
             ids = frame[unique]
@@ -72,7 +72,7 @@ def check_frames(raw: Mapping[str, RawTable | None], config: Config, findings: F
     return frames
 
 
-def _share_id_type(frames: dict[str, pl.DataFrame], places: tuple[tuple[str, str], ...]) -> None:
+def share_id_type(frames: dict[str, pl.DataFrame], places: tuple[tuple[str, str], ...]) -> None:
     """Make ids of one kind String everywhere if they are String anywhere, so that they join."""
     present = [(table, column) for table, column in places if table in frames and column in frames[table].columns]
     if any(frames[table][column].dtype == pl.String for table, column in present):
@@ -80,7 +80,7 @@ def _share_id_type(frames: dict[str, pl.DataFrame], places: tuple[tuple[str, str
             frames[table] = frames[table].with_columns(pl.col(column).cast(pl.String))
 
 
-def _check_present(name: str, frame: pl.DataFrame, findings: Findings) -> None:
+def check_present(name: str, frame: pl.DataFrame, findings: Findings) -> None:
     """Find rows whose required text or ids are missing."""
     for column in TABLES[name].required:
         if column in frame.columns and column != "vector":
@@ -93,8 +93,8 @@ def _check_present(name: str, frame: pl.DataFrame, findings: Findings) -> None:
 
 def _check_interactions(frame: pl.DataFrame, given: list[str], config: Config, findings: Findings) -> None:
     """Find rows without a user or one target, with an unknown signal or with an impossible weight."""
-    _check_present("interactions", frame, findings)
-    if _check_targets(frame, given, findings):
+    check_present("interactions", frame, findings)
+    if check_targets(frame, given, findings):
         _check_use(frame, config, findings)
     if "signal" in frame.columns:
         signal = frame["signal"]
@@ -115,7 +115,7 @@ def _check_interactions(frame: pl.DataFrame, given: list[str], config: Config, f
             findings.notes.append(f"{where}: {absent:,} of {len(weight):,} rows are empty and weigh 1.")
 
 
-def _check_targets(frame: pl.DataFrame, given: list[str], findings: Findings) -> bool:
+def check_targets(frame: pl.DataFrame, given: list[str], findings: Findings) -> bool:
     """Find rows that name no target, two targets, or half an entity; return whether targets could be looked at."""
     where, has = "interactions", {"item_id", "entity", "entity_id"} & set(given)
     if not has:

@@ -142,7 +142,7 @@ class _Draw:
         probabilities = np.asarray(self.protocol.probabilities) / sum(self.protocol.probabilities)
         sizes = self.rng.choice(self.protocol.sizes, size=len(users), p=probabilities)
         sizes = np.minimum(sizes, lengths // 2)
-        drawn = uses.draw(sizes, self.rng)
+        drawn = uses.draw(sizes, self.rng) | self._given(users, uses)
         share = sizes / np.maximum(lengths, 1)
         seen = uses.keep(drawn)
         day_one = {}
@@ -156,6 +156,14 @@ class _Draw:
                 kept = np.where(_contains(uses, mine), _contains(seen, mine), kept)
             day_one[signal, entity] = mine.keep(kept)
         return Cohort(users, day_one, uses.keep(~drawn), seen.lengths())
+
+    def _given(self, users: np.ndarray, uses: SparseRows) -> np.ndarray:
+        """Tell which used items were used while registering, bool, shape (n_entries of `uses`,)."""
+        given = np.zeros(uses.n_entries, dtype=bool)
+        for (signal, entity), rows in self.actions.items():
+            if entity == ITEM and signal in self.signals.at_registration and signal in self.signals.use:
+                given |= _contains(rows.take(users), uses)
+        return given
 
 
 def _contains(table: SparseRows, entries: SparseRows) -> np.ndarray:

@@ -35,17 +35,17 @@ def fit_als(affinity: SparseRows, config: EmbeddingConfig, *, seed: int, threads
     ----------
     Y. Hu, Y. Koren, C. Volinsky, "Collaborative Filtering for Implicit Feedback Datasets", ICDM 2008.
     """
-    model = AlternatingLeastSquares(
-        factors=config.dimensions,
-        regularization=config.als_regularization,
-        alpha=config.als_confidence,
-        iterations=config.als_iterations,
-        num_threads=threads,
-        random_state=seed,
-    )
     shape = (affinity.n_rows, affinity.n_columns)
     matrix = sparse.csr_matrix((affinity.weights, affinity.columns, affinity.starts), shape=shape)
-    with threadpool_limits(1, "blas"):  # implicit runs its own threads
+    with threadpool_limits(1, "blas"):  # implicit runs its own threads, and warns where BLAS would run more
+        model = AlternatingLeastSquares(
+            factors=config.dimensions,
+            regularization=config.als_regularization,
+            alpha=config.als_confidence,
+            iterations=config.als_iterations,
+            num_threads=threads,
+            random_state=seed,
+        )
         model.fit(matrix, show_progress=False)
     items = np.ascontiguousarray(model.item_factors, dtype=np.float32)
     users = np.ascontiguousarray(model.user_factors, dtype=np.float32)

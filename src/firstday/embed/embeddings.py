@@ -37,11 +37,16 @@ class FoldIn:
     regularization: float = 0.0
 
     @cached_property
-    def _solved_items(self) -> np.ndarray:
-        """Every item's vector times (Y'Y + regularization)^-1, shape (n_items, d)."""
+    def _gram(self) -> np.ndarray:
+        """G = Y'Y + regularization, float64, shape (d, d)."""
         y = self.item_vectors.astype(np.float64)
-        gram = y.T @ y + max(self.regularization, 1e-9) * np.eye(y.shape[1])
-        solved: np.ndarray = np.linalg.solve(gram, y.T).T.astype(np.float32)
+        gram: np.ndarray = y.T @ y + max(self.regularization, 1e-9) * np.eye(y.shape[1])
+        return gram
+
+    @cached_property
+    def _solved_items(self) -> np.ndarray:
+        """Every item's vector times G^-1, float32, shape (n_items, d)."""
+        solved: np.ndarray = np.linalg.solve(self._gram, self.item_vectors.T.astype(np.float64)).T.astype(np.float32)
         return solved
 
     def solve(self, affinity: SparseRows) -> np.ndarray:
@@ -59,29 +64,38 @@ class FoldIn:
         """
         if self.rule == "mean":
             return affinity.mean_vectors(self.item_vectors, weighted=True)
-        out = np.zeros((affinity.n_rows, self.item_vectors.shape[1]), dtype=np.float32)
+        d = self.item_vectors.shape[1]
+        out = np.zeros((affinity.n_rows, d), dtype=np.float32)
         lengths = affinity.lengths()
-        for length in np.unique(lengths[lengths > 0]):
+        for length in np.unique(lengths[lengths > 0]).tolist():
+            solve = self._solve_short if length <= d else self._solve_long
             rows = np.flatnonzero(lengths == length)
-            step = max(1, 2**24 // (length * (self.item_vectors.shape[1] + length)))
+            step = max(1, 2**24 // (length * d + min(length, d) ** 2))
             for part in np.split(rows, range(step, len(rows), step)):
-                out[part] = self._solve_equal(affinity, part, int(length))
+                entries = affinity.starts[part][:, None] + np.arange(length)
+                confidence = self.confidence * affinity.weights[entries].astype(np.float64)
+                out[part] = solve(affinity.columns[entries], confidence)
         return out
 
-    def _solve_equal(self, affinity: SparseRows, rows: np.ndarray, length: int) -> np.ndarray:
-        """Solve for rows that have the same number of items.
+    def _solve_short(self, items: np.ndarray, c: np.ndarray) -> np.ndarray:
+        """Solve for rows that have the same number of items, few of them: both arguments of shape (n, length).
 
-        With P = Y_u G^-1 the solution of (G + Y_u' D Y_u) x = Y_u' c is P' (I + D P Y_u')^-1 c: a system as small
-        as the user's list instead of d x d.
+        With P = Y_u G^-1 the solution of (G + Y_u' D Y_u) x = Y_u' c, D = C - I, is P' (I + D P Y_u')^-1 c: a system
+        as small as the user's list instead of d x d.
         """
-        entries = affinity.starts[rows][:, None] + np.arange(length)
-        items = affinity.columns[entries]  # (n, length)
-        c = (self.confidence * affinity.weights[entries]).astype(np.float64)  # (n, length)
         p = self._solved_items[items]  # (n, length, d)
         kernel = np.einsum("nid,njd->nij", p, self.item_vectors[items], optimize=True).astype(np.float64)
-        system = np.eye(length) + (c - 1)[:, :, None] * kernel
+        system = np.eye(items.shape[1]) + (c - 1)[:, :, None] * kernel  # (n, length, length)
         solved = np.linalg.solve(system, c[:, :, None])[:, :, 0]
         result: np.ndarray = np.einsum("ni,nid->nd", solved.astype(np.float32), p)
+        return result
+
+    def _solve_long(self, items: np.ndarray, c: np.ndarray) -> np.ndarray:
+        """Solve the same for rows with more items than dimensions, as it stands."""
+        own = self.item_vectors[items].astype(np.float64)  # (n, length, d)
+        turned = np.swapaxes(own, 1, 2)
+        system = self._gram + turned @ ((c - 1)[:, :, None] * own)  # (n, d, d)
+        result: np.ndarray = np.linalg.solve(system, turned @ c[:, :, None])[:, :, 0]
         return result
 
 

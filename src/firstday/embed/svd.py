@@ -43,6 +43,7 @@ def fit_svd(affinity: SparseRows, together: SparseRows, config: EmbeddingConfig,
     pmi = _positive_pmi(_cap_rows(together, config.svd_items_per_user, seed), config.svd_smoothing)
     left, singular, _ = randomized_svd(pmi, n_components=config.dimensions, n_iter=5, random_state=seed)
     items = np.ascontiguousarray(left * np.sqrt(singular), dtype=np.float32)
+    items[np.diff(pmi.indptr) == 0] = 0  # rounding noise, which the cosine would take for a direction
     fold_in = FoldIn(items, "mean")
     return Embeddings(fold_in.solve(affinity), items, fold_in, "cosine")
 

@@ -183,7 +183,7 @@ def run_benchmark(
     fit
         Trains on a split.
     strategies
-        Names of `STRATEGIES`.
+        Names of `STRATEGIES`; a name given twice counts once.
     k
         Length of the lists.
     seeds
@@ -200,6 +200,7 @@ def run_benchmark(
     Results
         Means over users of all seeds, with intervals over users.
     """
+    strategies = tuple(dict.fromkeys(strategies))
     found: dict[str, list[Scores]] = {name: [] for name in strategies}
     users, sizes, fit_seconds, n_warm = [], [], [], 0
     for number, seed in enumerate(seeds):

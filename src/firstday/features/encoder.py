@@ -121,7 +121,8 @@ def fit_encoder(
     embeddings
         Step 1's result; its `user_vectors` are in the order of `warm`.
     warm
-        Warm users' day one and profile: its pairs are those that get a block.
+        Warm users' day one and profile: the pairs that anyone has in it get a block. A pair that only others have
+        would be a block of zeros in training, and noise afterwards.
     entity_items
         The items of each entity's members, shape (n_members, n_items).
     n_group_values
@@ -139,7 +140,8 @@ def fit_encoder(
     items = embeddings.item_vectors
     if config.unit_vectors:
         items = unit_rows(items)
-    pairs = tuple(sorted(warm.actions, key=lambda pair: (pair[1] != ITEM, pair[1], pair[0])))
+    done = [pair for pair, rows in warm.actions.items() if rows.n_entries]
+    pairs = tuple(sorted(done, key=lambda pair: (pair[1] != ITEM, pair[1], pair[0])))
     targets = {entity: items if entity == ITEM else entity_items[entity].mean_vectors(items) for _, entity in pairs}
     means = {
         name: _shrunk_means(users, warm.groups[name], n_values, overall, config.group_shrinkage)

@@ -41,11 +41,11 @@ class Signals:
     groups: Mapping[str, str]
 
     def __init__(
-        self, *, age: int | None = None, interactions: Iterable[Sequence[Any]] = (), **groups: str | None
+        self, /, *, age: int | None = None, interactions: Iterable[Sequence[Any]] = (), **groups: str | None
     ) -> None:
         triples = []
         for number, entry in enumerate(interactions):
-            if isinstance(entry, str) or len(entry) != 3:
+            if isinstance(entry, str) or not isinstance(entry, Sequence) or len(entry) != 3:
                 raise DataError(
                     f"interactions[{number}]: is {entry!r}; give [signal, entity, id], such as "
                     '["favorite", "item", "i81"].'
@@ -72,7 +72,8 @@ class Signals:
             raise DataError(f'user: is not JSON ({error}); give an object such as {{"age": 24}}.') from None
         if not isinstance(values, dict):
             raise DataError(f'user: is a {type(values).__name__}; give a JSON object such as {{"age": 24}}.')
-        interactions = values.pop("interactions", None) or ()
+        interactions = values.pop("interactions", None)
+        interactions = () if interactions is None else interactions
         if not isinstance(interactions, list | tuple) or any(not isinstance(entry, list) for entry in interactions):
             raise DataError('interactions: is no list of lists; give [["favorite", "item", "i81"], ...].')
         wrong = [name for name, value in values.items() if isinstance(value, list | dict)]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from firstday.recommend.query import Answer, Query, rank_scores, route_where
 
 
 def recommend_fold_in(query: Query) -> Answer:
-    """Rank items by the folded-in vector; needs at least one liked item."""
+    """Rank items by the folded-in vector; needs a liked item that warm users have too."""
     vectors = query.model.encoder.fold_in.solve(query.liked)
     items, values = rank_scores(query, lambda rows: vectors[rows] @ query.model.scoring_vectors.T)
-    return Answer(items, values, route_where(query.liked.lengths() > 0, "fold_in"))
+    return Answer(items, values, route_where(np.asarray(vectors.any(axis=1)), "fold_in"))

@@ -21,11 +21,12 @@ def recommend_group(query: Query) -> Answer:
 
 
 def _codes(query: Query) -> dict[str, np.ndarray]:
-    """Return each profile column's codes, ages among them."""
+    """Return each profile column's codes, ages among them; -1 where no warm user has the value."""
     codes = {name: query.signals.groups[name] for name in query.model.profile_groups if name in query.signals.groups}
     if query.signals.ages is not None and "age" in query.model.profile_groups:
         codes["age"] = query.signals.ages
-    return codes
+    sizes = {name: query.model.profile_groups[name].sizes for name in codes}
+    return {name: np.where((mine >= 0) & (sizes[name][mine] > 0), mine, -1) for name, mine in codes.items()}
 
 
 def _scores(query: Query, known: dict[str, np.ndarray], rows: np.ndarray) -> np.ndarray:

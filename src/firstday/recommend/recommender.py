@@ -172,10 +172,10 @@ class Recommender:
         """Write the model to a folder; see `firstday.artifact.files.save_model`."""
         return save_model(self.model, path)
 
-    @classmethod
-    def open(cls, path: str | Path, *, verify: bool = True) -> Recommender:
-        """Open a model's folder; see `firstday.artifact.files.load_model`."""
-        return cls(load_model(path, verify=verify))
+
+def open_model(path: str | Path, *, verify: bool = True) -> Recommender:
+    """Open a model's folder, ready to recommend; see `firstday.artifact.files.load_model`."""
+    return Recommender(load_model(path, verify=verify))
 
 
 def answer_all(query: Query, strategy: str) -> Answer:
@@ -196,7 +196,7 @@ def answer_all(query: Query, strategy: str) -> Answer:
 
 def _fill_up(items: np.ndarray, scores: np.ndarray, query: Query) -> tuple[np.ndarray, np.ndarray]:
     """Complete short lists with popular items that they do not have, with score 0."""
-    popular = recommend_popular(Query(query.model, query.signals, 2 * query.k, query.keep_used)).items
+    popular = recommend_popular(query).items  # k of them suffice: each one that is repeated is an item more in the list
     repeated = (popular[:, :, None] == items[:, None, :]).any(axis=2)
     both = np.concatenate([items, popular], axis=1)
     both_scores = np.concatenate([scores, np.zeros_like(popular, dtype=np.float32)], axis=1)

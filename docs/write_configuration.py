@@ -1,0 +1,87 @@
+"""Write docs/configuration.md from the text of the settings, so that the page cannot differ from the code.
+
+python docs/write_configuration.py
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from firstday.config import Config
+
+PAGE = Path(__file__).parent / "configuration.md"
+
+INTRODUCTION = """\
+# Configuration
+
+<!-- Written by docs/write_configuration.py from src/firstday/config.py; run `make docs` instead of editing. -->
+
+Every setting has a default. A TOML file given as `--config FILE.toml` changes some of them; a setting that does not
+exist, or cannot have its value, is refused by name. In Python the same settings are `firstday.Config` and its sections.
+
+```toml
+seed = 1
+
+[embedding]
+method = "svd"
+dimensions = 64
+
+[signals]
+use = ["stream", "favorite", "purchase"]
+
+[signals.affinity]     # laid over the defaults; naming a signal here makes it known
+purchase = 2.0
+```
+
+The built-in datasets come with settings of their own (`src/firstday/presets`), which are used where no file is given.
+PAPER: L. Briand et al., "A Semi-Personalized System for User Cold Start Recommendation on Music Streaming Apps",
+KDD 2021.
+"""
+
+
+def render_configuration() -> str:
+    """Return the page."""
+    lines = [INTRODUCTION]
+    top = {name: field for name, field in Config.model_fields.items() if not _is_section(field.annotation)}
+    lines += ["## At the top\n", *_table(top)]
+    for name, field in Config.model_fields.items():
+        section = field.annotation
+        if _is_section(section):
+            assert section is not None
+            about = (section.__doc__ or "").strip()
+            lines += [f"\n## `[{name}]`\n", f"{about}\n", *_table(section.model_fields)]
+    return "\n".join(lines) + "\n"
+
+
+def _is_section(annotation: object) -> bool:
+    return isinstance(annotation, type) and issubclass(annotation, BaseModel)
+
+
+def _table(fields: dict[str, FieldInfo]) -> list[str]:
+    """Return a table of settings."""
+    rows = ["| setting | default | what it does |", "|---|---|---|"]
+    for name, field in fields.items():
+        default = field.get_default(call_default_factory=True)
+        shown = {None: "empty"}.get(default, f"`{_toml(default)}`") if not isinstance(default, dict) else _toml(default)
+        rows.append(f"| `{name}` | {shown} | {field.description} |")
+    return rows
+
+
+def _toml(value: object) -> str:
+    """Write a default as TOML."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, str):
+        return f'"{value}"'
+    if isinstance(value, tuple):
+        return "[" + ", ".join(_toml(part) for part in value) + "]"
+    if isinstance(value, dict):
+        return ", ".join(f"`{name} = {part}`" for name, part in value.items())
+    return str(value)
+
+
+if __name__ == "__main__":
+    PAGE.write_text(render_configuration(), encoding="utf-8")

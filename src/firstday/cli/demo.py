@@ -1,0 +1,142 @@
+"""firstday demo: the whole job on MovieLens 100K, from fetching to a list for somebody who just arrived."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from time import perf_counter
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from firstday.artifact.files import check_target
+from firstday.cli.options import PathOption, open_tables
+from firstday.cli.progress import shown_progress
+from firstday.cli.recommend import print_answer
+from firstday.cli.show import print_results
+from firstday.data.ids import Ids
+from firstday.errors import DataError
+from firstday.evaluate.report import WorkedExample, write_report
+from firstday.features.signals import Signals
+from firstday.pipeline import evaluate_strategies
+from firstday.pipeline import train as run_training
+from firstday.recommend.recommender import Recommender
+
+DATASET = "movielens-100k"
+AGE, GENDER, OCCUPATION = 24, "F", "student"
+LIKED_FILMS = ("Toy Story (1995)", "Monty Python and the Holy Grail (1974)", "Wallace & Gromit")
+LIST_LENGTH = 10
+SEGMENT_ITEMS = 5
+
+
+def demo(
+    out: Annotated[Path, typer.Option(help="Folder for the model and the report.")] = Path("demo"),
+    path: PathOption = None,
+    seeds: Annotated[int, typer.Option(min=1, help="How many times to split, train and judge.")] = 2,
+) -> None:
+    """Run the whole method on real data: fetch, check, train, evaluate, report, and recommend to a made newcomer.
+
+    Example: firstday demo
+    """
+    began = perf_counter()
+    console = Console(highlight=False)
+    check_target(out / "model")
+    out.mkdir(parents=True, exist_ok=True)
+
+    dataset, config = open_tables(DATASET, path, None)
+    summary = dataset.summary()
+    console.print(
+        f"1. {DATASET}: {summary['users']:,} people, {summary['items']:,} films, {summary['interactions']:,} ratings, "
+        "no faults.",
+        markup=False,
+    )
+    console.print(f"2. Evaluating every strategy on people kept out of training, {seeds} time(s) ...", markup=False)
+    with shown_progress() as progress:
+        results = evaluate_strategies(dataset, config, n_seeds=seeds, progress=progress)
+    print_results(results, console)
+    by_name = {row.strategy: row.metrics["precision"] for row in results.rows}
+    gain = 100 * (by_name["segment"].mean / by_name["popular"].mean - 1)
+    console.print(
+        f"[bold]The paper's method (segment) beats popularity by {gain:.0f} %: of {results.k} films listed, "
+        f"{by_name['segment'].mean:.1f} % hit what people watched, against {by_name['popular'].mean:.1f} %.[/bold]"
+    )
+
+    console.print("3. Training the model to keep, on everyone ...", markup=False)
+    with shown_progress() as progress:
+        recommender = run_training(dataset, config, progress=progress)
+    recommender.save(out / "model")
+
+    profile = f"age {AGE}, gender {GENDER}, occupation {OCCUPATION}"
+    films = [_find_film(recommender, title) for title in LIKED_FILMS]
+    catalogue = recommender.model.catalogue
+    liked = tuple(catalogue.title_of(ix) for ix in films)
+    user = Signals(
+        age=AGE,
+        gender=GENDER,
+        occupation=OCCUPATION,
+        interactions=[("stream", "item", catalogue.items[ix]) for ix in films],
+    )
+    answer = recommender.recommend(user, LIST_LENGTH)
+    segments = recommender.model.segments
+    assert answer.segment is not None
+    favourites = tuple(
+        f"{catalogue.title_of(ix)} ({share:.0%})"
+        for ix, share in zip(
+            segments.top_items[answer.segment, :SEGMENT_ITEMS].tolist(),
+            segments.top_shares[answer.segment, :SEGMENT_ITEMS].tolist(),
+            strict=True,
+        )
+    )
+    console.print("4. Somebody new arrives:", markup=False)
+    console.print(f"   who: {profile}; watched {', '.join(liked)}", markup=False, soft_wrap=True)
+    console.print(
+        f"   predicted segment {answer.segment} of {len(segments):,}, {answer.segment_size:,} people; most of them "
+        f"watch: {', '.join(favourites)}",
+        markup=False,
+        soft_wrap=True,
+    )
+    print_answer(answer, console)
+
+    example = WorkedExample(
+        profile=profile,
+        liked=liked,
+        segment=answer.segment,
+        segment_size=answer.segment_size or 0,
+        segment_likes=favourites,
+        items=tuple(item.title for item in answer.items),
+    )
+    report = out / "report.html"
+    write_report(
+        results,
+        report,
+        dataset_summary=summary,
+        config=config,
+        history=recommender.model.cold.history,
+        example=example,
+        command=f"firstday demo --seeds {seeds}",
+    )
+    console.print(f"\nDone in {perf_counter() - began:.0f} s. Report with the picture: {report}", markup=False)
+    _print_next(out, catalogue.items, films, console)
+
+
+def _find_film(recommender: Recommender, start: str) -> int:
+    """Return the film whose title starts so."""
+    titles = recommender.model.catalogue.titles or ()
+    for ix, title in enumerate(titles):
+        if title.startswith(start):
+            return ix
+    raise DataError(f"{DATASET}: has no film {start!r}; give an intact copy as --path.")
+
+
+def _print_next(out: Path, items: Ids, films: list[int], console: Console) -> None:
+    """Say what to run next."""
+    model = out / "model"
+    user = f'{{"age": 61, "interactions": [["stream", "item", {items[films[0]]}]]}}'
+    for line in (
+        "Next:",
+        f"  firstday inspect {model}",
+        f"  firstday recommend {model} --user '{user}' -k 10",
+        "  firstday check TABLES            your own folder of Parquet or CSV; see docs/tables.md",
+        "  firstday train TABLES --out model",
+    ):
+        console.print(line, markup=False, soft_wrap=True)

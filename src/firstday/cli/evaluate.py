@@ -1,0 +1,63 @@
+"""firstday evaluate: strategies side by side on cold users."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from firstday.cli.options import ConfigOption, KOption, PathOption, Protocol, SeedOption, TablesArgument, open_tables
+from firstday.cli.progress import shown_progress
+from firstday.cli.show import print_results
+from firstday.evaluate.metrics import PrecisionRule
+from firstday.evaluate.report import write_report
+from firstday.pipeline import evaluate_strategies
+from firstday.recommend.recommender import STRATEGIES, find_strategy
+
+
+def evaluate(
+    tables: TablesArgument,
+    path: PathOption = None,
+    config: ConfigOption = None,
+    strategy: Annotated[
+        list[str] | None, typer.Option(help=f"Name of a strategy, repeatable (default: all): {', '.join(STRATEGIES)}.")
+    ] = None,
+    protocol: Annotated[Protocol, typer.Option(help="How cold users are made.")] = Protocol.SAMPLED,  # noqa: ARG001
+    seeds: Annotated[int, typer.Option(min=1, help="How many times to split, train and judge.")] = 1,
+    seed: SeedOption = None,
+    k: KOption = None,
+    divide_by_k: Annotated[
+        bool, typer.Option(help="Precision as hits / K instead of the paper's hits / min(K, relevant).")
+    ] = False,
+    json_out: Annotated[Path | None, typer.Option("--json", help="Write the results there, - for stdout.")] = None,
+    report: Annotated[Path | None, typer.Option(help="Write a self-contained HTML report there.")] = None,
+) -> None:
+    """Hold out cold users, train on the others, and judge the lists that each strategy gives the cold ones.
+
+    Example: firstday evaluate movielens-100k --seeds 5 --json results.json --report report.html
+    """
+    for name in strategy or ():
+        find_strategy(name)
+    for target in (json_out, report):
+        if target is not None and str(target) != "-" and not target.resolve().parent.is_dir():
+            raise typer.BadParameter(f"{target.resolve().parent} is no folder; make it first.")
+    dataset, settings = open_tables(tables, path, config, seed)
+    divide_by: PrecisionRule = "k" if divide_by_k else "min"
+    with shown_progress() as progress:
+        results = evaluate_strategies(
+            dataset, settings, strategies=strategy or (), n_seeds=seeds, k=k, divide_by=divide_by, progress=progress
+        )
+    text = json.dumps(results.to_json(), indent=1, ensure_ascii=False)
+    if json_out is not None and str(json_out) == "-":
+        typer.echo(text)
+    else:
+        print_results(results, Console())
+    if json_out is not None and str(json_out) != "-":
+        json_out.write_text(text + "\n", encoding="utf-8")
+    if report is not None:
+        command = "firstday " + " ".join(sys.argv[1:])
+        write_report(results, report, dataset_summary=dataset.summary(), config=settings, command=command)

@@ -1,0 +1,43 @@
+"""Options and arguments that several commands share."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from firstday.config import Config, load_config, load_preset
+from firstday.data.dataset import Dataset
+from firstday.data.load import BUILT_IN, load
+
+TablesArgument = Annotated[str, typer.Argument(help=f"A folder of tables, or a built-in name: {', '.join(BUILT_IN)}.")]
+ModelArgument = Annotated[Path, typer.Argument(help="A trained model's folder.")]
+PathOption = Annotated[Path | None, typer.Option(help="For a built-in name: the local copy, a zip or a folder.")]
+ConfigOption = Annotated[
+    Path | None, typer.Option(help="A TOML file of settings (default: the built-in name's preset, else defaults).")
+]
+SeedOption = Annotated[int | None, typer.Option(min=0, help="Seed of everything random (default: the setting, 0).")]
+JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON for scripts to standard output.")]
+KOption = Annotated[int | None, typer.Option("-k", min=1, help="Length of a list (default: the setting, 50).")]
+
+
+class Protocol(StrEnum):
+    """How cold users are made."""
+
+    SAMPLED = "sampled"
+
+
+class Engine(StrEnum):
+    """Where training runs."""
+
+    LOCAL = "local"
+
+
+def open_tables(tables: str, path: Path | None, config: Path | None, seed: int | None = None) -> tuple[Dataset, Config]:
+    """Load a dataset and the settings for it."""
+    settings = load_preset(tables) if config is None else load_config(config)
+    if seed is not None:
+        settings = settings.model_copy(update={"seed": seed})
+    return load(tables, path=path, config=settings), settings

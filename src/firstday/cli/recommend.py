@@ -1,0 +1,88 @@
+"""firstday recommend: a list for one user, or for many."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from firstday.cli.options import JsonFlag, KOption, ModelArgument
+from firstday.errors import ConfigError
+from firstday.features.signals import Signals
+from firstday.recommend.batch import recommend_tables
+from firstday.recommend.recommender import STRATEGIES, Recommendation, find_strategy, open_model
+
+
+def recommend(
+    model: ModelArgument,
+    user: Annotated[
+        str | None, typer.Option(help="What is known of one user, as JSON; - reads it from standard input.")
+    ] = None,
+    batch: Annotated[
+        Path | None, typer.Option(help="A folder with the users, interactions and friends of many cold users.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="With --batch: the Parquet file to write.")] = None,
+    k: KOption = None,
+    strategy: Annotated[str | None, typer.Option(help=f"One of {', '.join(STRATEGIES)}.")] = None,
+    keep_used: Annotated[bool, typer.Option(help="Allow items that the user has used or banned.")] = False,
+    as_json: JsonFlag = False,
+) -> None:
+    """Recommend to users that the MODEL has never seen, whatever is known of them.
+
+    Example: firstday recommend model --user '{"age": 24, "interactions": [["stream", "item", 50]]}' -k 10
+
+    Example: firstday recommend model --batch newcomers/ --out lists.parquet
+    """
+    if (user is None) == (batch is None):
+        raise ConfigError("recommend: give either --user or --batch, not both and not neither.")
+    if (batch is None) != (out is None):
+        raise ConfigError("recommend: --batch and --out go together; give both.")
+    if strategy is not None:
+        find_strategy(strategy)
+    recommender = open_model(model)
+    if user is not None:
+        text = typer.get_text_stream("stdin").read() if user == "-" else user
+        answer = recommender.recommend(Signals.from_json(text), k, strategy, keep_used=keep_used)
+        if as_json:
+            typer.echo(json.dumps(answer.to_json(), ensure_ascii=False, indent=1))
+        else:
+            print_answer(answer, Console())
+        return
+    assert batch is not None
+    assert out is not None
+    done = recommend_tables(recommender, batch, out, k, strategy, keep_used=keep_used)
+    if as_json:
+        typer.echo(json.dumps(done.to_json(), ensure_ascii=False, indent=1))
+        return
+    console = Console(highlight=False, markup=False, soft_wrap=True)
+    console.print(f"{done.n_users:,} users, {done.n_rows:,} rows in {out}.")
+    console.print("Routes: " + ", ".join(f"{route} {n:,}" for route, n in Counter(done.routes).most_common()) + ".")
+    for what, n in sorted(done.unknown.items()):
+        console.print(f"Note: {n:,} values of {what} are unknown to the model and were ignored.")
+    for note in done.notes:
+        console.print(f"Note: {note}")
+
+
+def print_answer(answer: Recommendation, console: Console) -> None:
+    """Print one user's list."""
+    where = "" if answer.segment is None else f", predicted segment {answer.segment} ({answer.segment_size:,} users)"
+    heading = f"strategy {answer.strategy}, route {answer.route}{where}"
+    console.print(heading, markup=False, highlight=False, soft_wrap=True)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    titled = any(item.title for item in answer.items)
+    for name in ("rank", "item_id", *(["title"] if titled else []), "score"):
+        table.add_column(name, justify="right" if name in ("rank", "score") else "left")
+    for rank, item in enumerate(answer.items, 1):
+        title = [item.title] if titled else []
+        table.add_row(
+            str(rank), *(cell.replace("[", r"\[") for cell in (str(item.item_id), *title)), f"{item.score:.3f}"
+        )
+    console.print(table)
+    for sentence in answer.ignored:
+        console.print(f"Note: {sentence}; it was ignored.", markup=False, highlight=False)

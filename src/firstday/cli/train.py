@@ -1,0 +1,47 @@
+"""firstday train: tables -> a model's folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from firstday.artifact.files import check_target
+from firstday.cli.options import ConfigOption, Engine, PathOption, SeedOption, TablesArgument, open_tables
+from firstday.cli.progress import shown_progress
+from firstday.pipeline import train as run_training
+
+
+def train(
+    tables: TablesArgument,
+    out: Annotated[Path, typer.Option(help="The model's folder; an older model there is replaced in one step.")],
+    path: PathOption = None,
+    config: ConfigOption = None,
+    seed: SeedOption = None,
+    engine: Annotated[Engine, typer.Option(help="Where training runs.")] = Engine.LOCAL,  # noqa: ARG001
+) -> None:
+    """Train on TABLES and write the model.
+
+    Example: firstday train movielens-100k --out model
+    """
+    check_target(out)
+    dataset, settings = open_tables(tables, path, config, seed)
+    with shown_progress() as progress:
+        recommender = run_training(dataset, settings, progress=progress)
+    recommender.save(out)
+    facts = recommender.model.facts
+    precision = facts["metrics"]["precision"]
+    console = Console(highlight=False, soft_wrap=True)
+    console.print(
+        f"Trained on {facts['data']['warm_users']:,} warm users and {facts['data']['items']:,} items "
+        f"of {dataset.name}, {facts['data']['segments']:,} segments.",
+        markup=False,
+    )
+    console.print(
+        f"P@{facts['metrics']['k']} on {facts['data']['validation_users']:,} held-out users, who also chose when to "
+        f"stop: segment {precision['segment']:.1f} %, popular {precision['popular']:.1f} %.",
+        markup=False,
+    )
+    console.print(f"Model: {out}   Next: firstday inspect {out}", markup=False)

@@ -1,0 +1,92 @@
+"""Tables of cold users to recommend to: what does not fit the model is no fault here, only what cannot be read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import polars as pl
+
+from firstday.data.assemble import assemble
+from firstday.data.checks import check_present, check_targets, share_id_type
+from firstday.data.columns import conform_table
+from firstday.data.dataset import ITEM, Dataset, Entity
+from firstday.data.ids import Ids
+from firstday.data.reading import read_folder
+from firstday.data.rows import SparseRows
+from firstday.data.tables import USER_COLUMNS, Findings
+from firstday.errors import DataError
+
+NEWCOMER_TABLES = ("users", "interactions")
+"""What is read of newcomers; one of them may be missing."""
+
+
+def load_newcomers(folder: str | Path) -> Dataset:
+    """Load the profiles and interactions of cold users.
+
+    Users are all those in `users` and in `interactions`, so that one without any interaction is there too. Items,
+    entities, signals and profile values that a model does not know are kept: the model's catalogue sorts them out.
+
+    Parameters
+    ----------
+    folder
+        A folder with `users` or `interactions` or both; `friends`, if there, is not used by any strategy yet.
+
+    Raises
+    ------
+    DataError
+        A table that cannot be read, with a sentence for each fault.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise DataError(f"{folder}: is no folder; give the folder of the cold users' tables.")
+    findings = Findings()
+    raw = read_folder(folder, findings)
+    frames: dict[str, pl.DataFrame] = {}
+    for name in NEWCOMER_TABLES:
+        table = raw.get(name)
+        if table is None or (table.frame.is_empty() and name == "interactions"):
+            continue
+        frames[name] = conform_table(name, table, findings)
+        check_present(name, frames[name], findings)
+        if name == "interactions":
+            check_targets(frames[name], table.frame.columns, findings)
+    if "users" in frames and "user_id" in frames["users"].columns:
+        ids = frames["users"]["user_id"]
+        repeats = ids.is_not_null() & ~ids.is_first_distinct()
+        findings.rows("users.user_id", repeats, "repeat an id", ids, "keep one row for each id")
+    if not raw.get("users") and not raw.get("interactions") and not findings.faults:
+        findings.faults.append(f"{folder}: has neither users nor interactions; add users.parquet or users.csv.")
+    if findings.faults:
+        raise DataError(findings.faults)
+    if "friends" in raw:
+        findings.notes.append("friends: ignored (no strategy uses them yet).")
+    share_id_type(frames, USER_COLUMNS)
+    frames["users"] = _all_users(frames)
+    frames.setdefault("interactions", _no_interactions(frames["users"]["user_id"].dtype))
+    return assemble(folder.resolve().name, frames, findings.notes, _entities(frames["interactions"]))
+
+
+def _all_users(frames: dict[str, pl.DataFrame]) -> pl.DataFrame:
+    """Return the users table, with a row without profile for each user who is only elsewhere."""
+    named = [frames[table]["user_id"] for table in ("users", "interactions") if table in frames]
+    every = pl.DataFrame({"user_id": pl.concat(named).unique().sort()})
+    if "users" not in frames:
+        return every
+    return every.join(frames["users"], on="user_id", how="left", maintain_order="left")
+
+
+def _no_interactions(id_type: pl.DataType) -> pl.DataFrame:
+    """Return an empty interactions table."""
+    return pl.DataFrame(schema={"user_id": id_type, "item_id": pl.String})
+
+
+def _entities(interactions: pl.DataFrame) -> dict[str, Entity]:
+    """Return the entities that are named, with the members that are named; which items they have is the model's."""
+    if not {"entity", "entity_id"} <= set(interactions.columns):
+        return {}
+    found = {}
+    rows = interactions.filter(pl.col("entity").is_not_null() & (pl.col("entity") != ITEM))
+    for (name,), part in rows.group_by("entity"):
+        ids = Ids.of(part["entity_id"].cast(pl.String).unique().sort())
+        found[str(name)] = Entity(ids, SparseRows.empty(len(ids), 0))
+    return found

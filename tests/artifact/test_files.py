@@ -1,0 +1,201 @@
+"""A saved model comes back as it was, or is refused by the name of the file that is wrong."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import threading
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from firstday.artifact.files import MANIFEST, _sealed, load_model, read_manifest, save_model
+from firstday.errors import ArtifactError
+from firstday.features.signals import Signals
+from firstday.recommend.recommender import STRATEGIES, Recommender, open_model
+
+USERS = (
+    Signals(),
+    Signals(age=30, country="FR"),
+    Signals(age=22, gender="f", interactions=[("stream", "item", "i004"), ("favorite", "artist", "a01")]),
+    Signals(interactions=[("ban", "item", "i001"), ("search", "item", "i009")]),
+)
+
+
+@pytest.fixture(scope="module")
+def saved(recommender: Recommender, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return recommender.save(tmp_path_factory.mktemp("saved") / "model")
+
+
+@pytest.fixture
+def copy(saved: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(saved, tmp_path / "model"))
+
+
+def files_of(model: Path) -> list[Path]:
+    return sorted(path for path in model.rglob("*") if path.is_file())
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_an_opened_model_answers_as_the_trained_one(recommender: Recommender, saved: Path, strategy: str) -> None:
+    opened = open_model(saved)
+    for user in USERS:
+        assert opened.recommend(user, 20, strategy) == recommender.recommend(user, 20, strategy)
+
+
+def test_everything_of_the_model_comes_back(recommender: Recommender, saved: Path) -> None:
+    opened, trained = load_model(saved), recommender.model
+    assert opened.config == trained.config
+    assert opened.cold.history == trained.cold.history
+    assert opened.encoder.blocks() == trained.encoder.blocks()
+    assert opened.catalogue.titles == trained.catalogue.titles
+    assert {name: ids.values.to_list() for name, ids in opened.catalogue.entities.items()} == {
+        name: ids.values.to_list() for name, ids in trained.catalogue.entities.items()
+    }
+    assert opened.facts == json.loads(json.dumps(trained.facts))
+
+
+def test_arrays_are_memory_mapped_and_nothing_is_pickled(saved: Path) -> None:
+    opened = load_model(saved)
+    assert isinstance(opened.encoder.fold_in.item_vectors, np.memmap)
+    assert isinstance(opened.segments.centroids, np.memmap)
+    assert {path.suffix for path in files_of(saved)} == {".json", ".npy", ".parquet", ".onnx"}
+    for path in saved.rglob("*.npy"):
+        np.load(path, allow_pickle=False)
+
+
+def test_saving_twice_gives_the_same_bytes_but_for_the_time(recommender: Recommender, tmp_path: Path) -> None:
+    one, other = (recommender.save(tmp_path / name) for name in ("one", "other"))
+    names = [path.relative_to(one) for path in files_of(one)]
+    assert names == [path.relative_to(other) for path in files_of(other)]
+    for name in names:
+        if name.name != MANIFEST:
+            assert (one / name).read_bytes() == (other / name).read_bytes()
+    kept = [
+        {k: v for k, v in read_manifest(path).items() if k not in ("created_at", "sha256")} for path in (one, other)
+    ]
+    assert kept[0] == kept[1]
+
+
+def test_a_changed_byte_in_any_file_is_refused_by_name(copy: Path) -> None:
+    for path in files_of(copy):
+        intact = path.read_bytes()
+        for position in sorted({0, len(intact) // 3, len(intact) // 2, len(intact) - 1}):
+            changed = bytearray(intact)
+            changed[position] ^= 1
+            path.write_bytes(changed)
+            with pytest.raises(ArtifactError, match=path.name):
+                load_model(copy)
+        path.write_bytes(intact)
+    load_model(copy)
+
+
+def test_every_byte_of_the_manifest_counts(copy: Path) -> None:
+    path = copy / MANIFEST
+    intact = path.read_bytes()
+    for position in range(0, len(intact), 7):
+        changed = bytearray(intact)
+        changed[position] ^= 2
+        path.write_bytes(changed)
+        with pytest.raises(ArtifactError, match=r"manifest\.json: was changed after it was written"):
+            read_manifest(copy)
+
+
+def test_a_missing_or_cut_file_is_refused_by_name(copy: Path) -> None:
+    for path in files_of(copy):
+        content = path.read_bytes()
+        path.write_bytes(content[:-1])
+        with pytest.raises(ArtifactError, match=path.name):
+            load_model(copy)
+        path.unlink()
+        with pytest.raises(ArtifactError, match=path.name):
+            load_model(copy)
+        path.write_bytes(content)
+
+
+def test_another_format_is_refused(copy: Path) -> None:
+    manifest = read_manifest(copy)
+    del manifest["sha256"]
+    (copy / MANIFEST).write_bytes(_sealed({**manifest, "format": 99}))
+    with pytest.raises(ArtifactError, match=r"is of format 99, this firstday reads 1; train the model again"):
+        load_model(copy)
+
+
+@pytest.mark.parametrize("kind", ["nothing", "empty", "other"])
+def test_a_folder_without_a_model_is_named(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "place"
+    if kind != "nothing":
+        path.mkdir()
+    if kind == "other":
+        (path / "notes.txt").write_text("mine")
+    with pytest.raises(ArtifactError, match=r"place: holds no model"):
+        load_model(path)
+
+
+def test_saving_never_touches_what_is_no_model(recommender: Recommender, tmp_path: Path) -> None:
+    folder, file = tmp_path / "folder", tmp_path / "file"
+    folder.mkdir()
+    (folder / "notes.txt").write_text("mine")
+    file.write_text("mine")
+    with pytest.raises(ArtifactError, match="is not empty and holds no model"):
+        recommender.save(folder)
+    with pytest.raises(ArtifactError, match="is a file"):
+        recommender.save(file)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "folder"]
+    assert (folder / "notes.txt").read_text() == "mine"
+
+
+def test_saving_into_an_empty_folder_works(recommender: Recommender, tmp_path: Path) -> None:
+    (tmp_path / "model").mkdir()
+    recommender.save(tmp_path / "model")
+    load_model(tmp_path / "model")
+
+
+def test_replacing_a_model_removes_the_old_files(recommender: Recommender, tmp_path: Path) -> None:
+    path = recommender.save(tmp_path / "model")
+    old = read_manifest(path)["version"]
+    other = Recommender(replace(recommender.model, facts={"data": {"dataset": "other"}, "metrics": {}}))
+    other.save(path)
+    assert read_manifest(path)["version"] != old
+    assert sorted(entry.name for entry in path.iterdir()) == sorted([read_manifest(path)["version"], MANIFEST])
+    assert [entry.name for entry in tmp_path.iterdir()] == ["model"]
+
+
+def test_a_reader_sees_the_old_model_or_the_new_one(recommender: Recommender, tmp_path: Path) -> None:
+    models = [replace(recommender.model, facts={"data": {"dataset": str(n)}, "metrics": {}}) for n in range(2)]
+    path = save_model(models[0], tmp_path / "model")
+    done = threading.Event()
+    trouble: list[BaseException] = []
+    seen: set[str] = set()
+
+    def read() -> None:
+        while not done.is_set():
+            try:
+                seen.add(load_model(path).facts["data"]["dataset"])
+            except Exception as error:
+                trouble.append(error)
+                return
+
+    readers = [threading.Thread(target=read) for _ in range(2)]
+    for reader in readers:
+        reader.start()
+    for number in range(1, 31):
+        save_model(models[number % 2], path)
+    done.set()
+    for reader in readers:
+        reader.join()
+    assert not trouble
+    assert seen == {"0", "1"}
+
+
+def test_a_failed_save_leaves_the_old_model_and_nothing_else(recommender: Recommender, tmp_path: Path) -> None:
+    path = recommender.save(tmp_path / "model")
+    broken = replace(recommender.model, facts={"data": object(), "metrics": {}})  # no JSON can hold this
+    with pytest.raises(TypeError):
+        save_model(broken, path)
+    with pytest.raises(TypeError):
+        save_model(broken, tmp_path / "new")
+    assert [entry.name for entry in tmp_path.iterdir()] == ["model"]
+    load_model(path)

@@ -1,0 +1,120 @@
+"""A folder of tables and a model of the small synthetic service, and a way to run the real command."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import polars as pl
+import pytest
+from typer.testing import CliRunner, Result
+
+from firstday.cli.main import app
+from firstday.config import Config
+from firstday.data.dataset import ITEM, Dataset
+from firstday.recommend.recommender import Recommender
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+Invoke = Callable[..., Result]
+
+SETTINGS = """
+threads = 1
+[embedding]
+dimensions = 12
+als_iterations = 8
+[segments]
+n_segments = 8
+top_items = 60
+restarts = 1
+[cold_model]
+hidden = [48, 32]
+epochs = 4
+batch_size = 64
+samples_per_user = 2
+[sampled]
+min_items = 8
+[recommend]
+k = 20
+input_clusters = 6
+"""
+
+
+@pytest.fixture(scope="session")
+def run() -> Run:
+    """Run `firstday` as a user does, in a process of its own."""
+
+    def run_command(*arguments: object, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "firstday", *map(str, arguments)],
+            input=stdin,
+            capture_output=True,
+            text=True,
+            timeout=300,
+            env={**os.environ, "COLUMNS": "160", "OPENBLAS_NUM_THREADS": "1"},
+            check=False,
+        )
+
+    return run_command
+
+
+@pytest.fixture(scope="session")
+def invoke() -> Callable[..., Result]:
+    """Run `firstday` in this process, where torch is loaded once: for commands that train."""
+
+    def invoke_command(*arguments: object) -> Result:
+        return CliRunner().invoke(app, [str(argument) for argument in arguments], catch_exceptions=False)
+
+    return invoke_command
+
+
+@pytest.fixture(scope="session")
+def tables(world: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The synthetic service as Parquet."""
+    folder = tmp_path_factory.mktemp("world") / "tables"
+    folder.mkdir()
+    events = world.events
+    is_item = pl.col("entity") == ITEM
+    target = pl.Series(
+        [
+            (world.items if entity == ITEM else world.entities[entity].ids)[ix]
+            for entity, ix in events.select("entity", "target_ix").rows()
+        ]
+    )
+    events.select(
+        pl.Series("user_id", world.users.take(events["user_ix"].to_numpy())),
+        pl.when(is_item).then(target).alias("item_id"),
+        pl.when(~is_item).then("entity").alias("entity"),
+        pl.when(~is_item).then(target).alias("entity_id"),
+        "signal",
+        "timestamp",
+        "weight",
+    ).write_parquet(folder / "interactions.parquet")
+    users = pl.DataFrame({"user_id": world.users.values})
+    for name, group in world.groups.items():
+        users = users.with_columns(pl.Series(name, [None if c < 0 else group.values[c] for c in group.codes]))
+    assert world.ages is not None
+    users = users.with_columns(pl.Series("age", [None if age < 0 else int(age) for age in world.ages]))
+    users.write_parquet(folder / "users.parquet")
+    members = {}
+    for name, entity in world.entities.items():
+        of_item = {int(ix): entity.ids[row] for row in range(len(entity.ids)) for ix in entity.items.row(row)}
+        members[f"{name}_id"] = [of_item.get(ix) for ix in range(len(world.items))]
+    pl.DataFrame({"item_id": world.items.values, "title": world.titles, **members}).write_parquet(
+        folder / "items.parquet"
+    )
+    return folder
+
+
+@pytest.fixture(scope="session")
+def settings(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("settings") / "firstday.toml"
+    path.write_text(SETTINGS)
+    return path
+
+
+@pytest.fixture(scope="session")
+def model(recommender: Recommender, config: Config, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return recommender.save(tmp_path_factory.mktemp("model") / "model")

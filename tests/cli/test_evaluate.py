@@ -1,0 +1,84 @@
+"""firstday evaluate and inspect: what people and scripts read."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from tests.cli.conftest import Invoke, Run
+
+
+def test_evaluate_prints_a_table_and_writes_json_and_report(
+    run: Run, tables: Path, settings: Path, tmp_path: Path
+) -> None:
+    out, report = tmp_path / "results.json", tmp_path / "report.html"
+    done = run("evaluate", tables, "--config", settings, "--seeds", 2, "--json", out, "--report", report)
+    assert done.returncode == 0, done.stderr
+    assert "as in the paper" in done.stdout
+    found = json.loads(out.read_text())
+    assert {"dataset", "k", "seeds", "results"} <= found.keys()
+    assert (found["dataset"], found["k"], found["seeds"]) == ("tables", 20, [0, 1])
+    rows = {row["strategy"]: row for row in found["results"]}
+    assert set(rows) == {"popular", "group", "day_one", "input_clusters", "fold_in", "personal", "segment"}
+    for row in rows.values():
+        low, high = row["precision_ci"]
+        assert 0 < low <= row["precision"] <= high <= 100
+        assert set(row["by_day_one_size"]) == {"0", "1-3", "4+"}
+        assert 0 < row["recall"] <= 100
+        assert 0 < row["ndcg"] <= 100
+    assert rows["segment"]["precision"] > 1.3 * rows["popular"]["precision"]
+    assert rows["popular"]["minus_segment"] < 0
+    assert rows["popular"]["routes"] == {"popular": 1.0}
+    assert report.read_text().startswith("<!doctype html>")
+
+
+def test_evaluate_may_print_json_alone(invoke: Invoke, tables: Path, settings: Path) -> None:
+    done = invoke(
+        "evaluate", tables, "--config", settings, "--strategy", "popular", "--strategy", "segment", "--json", "-"
+    )
+    assert [row["strategy"] for row in json.loads(done.stdout)["results"]] == ["popular", "segment"]
+
+
+def test_the_other_convention_of_precision_is_told(invoke: Invoke, tables: Path, settings: Path) -> None:
+    found = {}
+    for flag in ([], ["--divide-by-k"]):
+        done = invoke("evaluate", tables, "--config", settings, "--strategy", "popular", "--json", "-", *flag)
+        values = json.loads(done.stdout)
+        found[values["precision_convention"]] = values["results"][0]["precision"]
+    assert found["hits / K"] < found["hits / min(K, relevant)"]
+
+
+def test_mistakes_are_told_before_any_work(run: Run, tables: Path, settings: Path, tmp_path: Path) -> None:
+    wrong = run("evaluate", tables, "--config", settings, "--strategy", "best")
+    assert (wrong.returncode, wrong.stderr.count("\n")) == (2, 1)
+    assert "strategy: 'best' is unknown" in wrong.stderr
+    assert run("evaluate", tables, "--json", tmp_path / "no" / "x.json").returncode == 2
+    lost = run("evaluate", tmp_path / "nowhere")
+    assert lost.returncode == 2
+    assert "does not exist; give a folder of tables, or a built-in name" in lost.stderr
+
+
+def test_inspect_shows_data_training_and_segments(run: Run, model: Path) -> None:
+    done = run("inspect", model, "--segments", 3, "--items", 2)
+    assert done.returncode == 0, done.stderr
+    assert "3 of 8 segments, largest first" in done.stdout
+    assert "blocks: age, country, gender, " in done.stdout
+    found = json.loads(run("inspect", model, "--json").stdout)
+    assert sum(segment["users"] for segment in found["segments"]) == found["data"]["warm_users"]
+    sizes = [segment["users"] for segment in found["segments"]]
+    assert sizes == sorted(sizes, reverse=True)
+    assert found["history"][0]["number"] == 1
+
+
+def test_help_of_every_command_has_an_example(run: Run) -> None:
+    for command in ("demo", "check", "train", "evaluate", "recommend", "inspect"):
+        done = run(command, "--help")
+        assert done.returncode == 0
+        assert f"firstday {command}" in done.stdout
+
+
+def test_version_and_bare_call(run: Run) -> None:
+    import firstday
+
+    assert run("--version").stdout == f"firstday {firstday.__version__}\n"
+    assert "recommend" in run("--help").stdout

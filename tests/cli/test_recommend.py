@@ -1,0 +1,164 @@
+"""firstday recommend: one user, or a folder of them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from tests.cli.conftest import Run
+
+N_NEWCOMERS = 2_410
+
+
+@pytest.fixture(scope="module")
+def newcomers(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """2,410 users: some with nothing, some with unknown items alone, some with a country never seen."""
+    rng = np.random.default_rng(0)
+    folder = tmp_path_factory.mktemp("newcomers")
+    ids = [f"n{ix:04}" for ix in range(N_NEWCOMERS)]
+    kind = np.arange(N_NEWCOMERS) % 5
+    pl.DataFrame(
+        {
+            "user_id": ids,
+            "country": [[None, "FR", "XX", "DE", "XX"][k] for k in kind],
+            "age": [None if k in (0, 4) else 17 + ix % 80 for ix, k in enumerate(kind)],
+        }
+    ).write_parquet(folder / "users.parquet")
+    rows = []
+    for ix, user in enumerate(ids):
+        if kind[ix] in (1, 3):
+            rows += [(user, f"i{item:03}", "stream") for item in rng.choice(120, 4, replace=False)]
+            rows += [(user, f"i{item:03}", "ban") for item in rng.choice(120, 2, replace=False)]
+        elif kind[ix] == 2:
+            rows += [(user, "never-seen", "stream")]
+    pl.DataFrame(rows, schema=["user_id", "item_id", "signal"], orient="row").write_csv(folder / "interactions.csv")
+    return folder
+
+
+def test_every_newcomer_of_a_batch_gets_fifty_distinct_items_and_a_route(
+    run: Run, model: Path, newcomers: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "lists.parquet"
+    done = run("recommend", model, "--batch", newcomers, "--out", out, "-k", 50)
+    assert done.returncode == 0, done.stderr
+    lists = pl.read_parquet(out)
+    assert lists.columns == ["user_id", "rank", "item_id", "score", "route"]
+    per_user = lists.group_by("user_id").agg(
+        pl.col("item_id").n_unique().alias("items"), pl.col("rank").sort(), pl.col("route").n_unique().alias("routes")
+    )
+    assert per_user.height == N_NEWCOMERS
+    assert (per_user["items"] == 50).all()
+    assert (per_user["rank"] == list(range(1, 51))).all()
+    assert (per_user["routes"] == 1).all()
+    routes = dict(lists.filter(pl.col("rank") == 1).group_by("route").len().rows())
+    # kinds 0 and 4 tell nothing that the model knows; 2 has an age; 1 and 3 have items
+    assert routes == {"popular": 964, "segment": 1446}
+    acted = pl.read_csv(newcomers / "interactions.csv")
+    assert lists.join(acted, on=["user_id", "item_id"]).is_empty()
+    assert "482 values of item are unknown to the model and were ignored" in done.stdout
+    assert "964 values of country are unknown to the model and were ignored" in done.stdout
+
+
+def test_batch_and_single_answers_agree(run: Run, model: Path, newcomers: Path, tmp_path: Path) -> None:
+    out = tmp_path / "lists.parquet"
+    assert (
+        run("recommend", model, "--batch", newcomers, "--out", out, "-k", 7, "--strategy", "personal").returncode == 0
+    )
+    users = pl.read_parquet(newcomers / "users.parquet")
+    acted = pl.read_csv(newcomers / "interactions.csv")
+    for row in (1, 2, 3, 4):
+        user_id, country, age = users.row(row)
+        mine = acted.filter(pl.col("user_id") == user_id)
+        told = {
+            "age": age,
+            "country": country,
+            "interactions": [[signal, "item", item] for item, signal in mine.select("item_id", "signal").rows()],
+        }
+        done = run("recommend", model, "--user", json.dumps(told), "-k", 7, "--strategy", "personal", "--json")
+        answer = json.loads(done.stdout)
+        listed = pl.read_parquet(out).filter(pl.col("user_id") == user_id)
+        assert [item["item_id"] for item in answer["items"]] == listed["item_id"].to_list()
+        assert [item["score"] for item in answer["items"]] == pytest.approx(listed["score"].to_list(), abs=1e-6)
+        assert {answer["route"]} == set(listed["route"])
+
+
+def test_one_user_may_say_anything_or_nothing(run: Run, model: Path) -> None:
+    acts = '[["stream", "item", "i004"], ["hum", "item", "x"]]'
+    told = f'{{"age": 30, "country": "XX", "shoe_size": "44", "interactions": {acts}}}'
+    done = run("recommend", model, "--user", "-", "--json", stdin=told)
+    assert done.returncode == 0, done.stderr
+    answer = json.loads(done.stdout)
+    assert answer["route"] == "segment"
+    assert len(answer["items"]) == 20
+    assert answer["ignored"] == [
+        "signal 'hum' is unknown",
+        "country 'XX' was never seen",
+        "profile column 'shoe_size' is unknown",
+    ]
+    nothing = json.loads(run("recommend", model, "--user", "{}", "--json").stdout)
+    assert (nothing["route"], nothing["segment"]) == ("popular", None)
+    assert len(nothing["items"]) == 20
+
+
+def test_the_list_is_printed_for_people(run: Run, model: Path) -> None:
+    done = run("recommend", model, "--user", '{"interactions": [["stream", "item", "i004"]]}', "-k", 3)
+    assert done.returncode == 0
+    assert "strategy segment, route segment, predicted segment" in done.stdout
+    assert done.stdout.count("Item ") == 3
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["--user", "{"], "user: is not JSON"),
+        (["--user", "[]"], "user: is a list; give a JSON object"),
+        (["--user", '{"age": 300}'], "age: is 300; give whole years from 0 to 120, or leave it out."),
+        (["--user", '{"interactions": [["stream", "i1"]]}'], "interactions[0]: is ['stream', 'i1']; give"),
+        (["--user", '{"interactions": 3}'], "interactions: is no list of lists"),
+        (["--user", '{"country": ["FR"]}'], "country: is a list; give one value."),
+        (["--user", "{}", "--strategy", "best"], "strategy: 'best' is unknown; choose of popular, group"),
+        ([], "recommend: give either --user or --batch"),
+        (["--batch", "nowhere"], "recommend: --batch and --out go together"),
+        (["--batch", "nowhere", "--out", "x.parquet"], "nowhere: is no folder"),
+    ],
+)
+def test_a_users_mistake_is_one_sentence(run: Run, model: Path, arguments: list[str], sentence: str) -> None:
+    done = run("recommend", model, *arguments)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert done.stderr.startswith(f"error: {sentence}"), done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_damaged_model_is_one_sentence(run: Run, tmp_path: Path) -> None:
+    done = run("recommend", tmp_path, "--user", "{}")
+    assert done.returncode == 2
+    assert (
+        done.stderr
+        == f"error: {tmp_path}: holds no model (manifest.json is missing); train one with: firstday train.\n"
+    )
+
+
+def test_faulty_newcomers_are_told_all_at_once(run: Run, model: Path, tmp_path: Path) -> None:
+    (tmp_path / "users.csv").write_text("user_id,age\na,20\na,21\nb,130\n")
+    (tmp_path / "interactions.csv").write_text("user_id,signal\na,stream\n")
+    done = run("recommend", model, "--batch", tmp_path, "--out", tmp_path / "out.parquet")
+    assert done.returncode == 2
+    assert done.stderr.splitlines() == [
+        "error: users.age: 1 of 3 rows are outside 0 to 120 years (first: 130); "
+        "correct them, or leave unknown ages empty.",
+        "error: interactions.item_id: the column is missing (found: user_id, signal); add it, or entity and entity_id.",
+        "error: users.user_id: 1 of 3 rows repeat an id (first: 'a'); keep one row for each id.",
+    ]
+    assert not (tmp_path / "out.parquet").exists()
+
+
+def test_newcomers_without_any_interaction_are_answered(run: Run, model: Path, tmp_path: Path) -> None:
+    (tmp_path / "users.csv").write_text("user_id,age\na,20\nb,\n")
+    done = run("recommend", model, "--batch", tmp_path, "--out", tmp_path / "out.parquet", "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["routes"] == {"segment": 1, "popular": 1}

@@ -1,0 +1,211 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+
+from firstday.cold.export import export_onnx
+from firstday.cold.model import ColdModel
+from firstday.cold.network import ColdNetwork
+from firstday.cold.train import train_cold_model
+from firstday.config import ColdModelConfig
+from firstday.data.dataset import Dataset
+from firstday.data.split import Split
+from firstday.evaluate.benchmark import cohort_query, score_strategy
+from firstday.ranking import unit_rows
+from firstday.recommend.recommender import Recommender
+
+N_INPUTS, D = 10, 6
+SMALL = ColdModelConfig(hidden=(16, 8), epochs=6, batch_size=32, patience=100)
+
+
+def task(n: int = 200) -> tuple[list[np.ndarray], np.ndarray, np.ndarray]:
+    """Return two samples of features, targets that follow from them, and validation features."""
+    rng = np.random.default_rng(5)
+    taste = rng.integers(3, size=n)
+    targets = np.eye(3, D)[taste] * 4 + rng.normal(0, 0.1, (n, D))
+    samples = [(np.eye(3, N_INPUTS)[taste] + rng.normal(0, 0.3, (n, N_INPUTS))).astype(np.float32) for _ in range(2)]
+    return samples, targets.astype(np.float32), rng.normal(size=(30, N_INPUTS)).astype(np.float32)
+
+
+def no_opinion(_vectors: np.ndarray) -> float:
+    return 0.0
+
+
+def train(
+    config: ColdModelConfig = SMALL, validate: Callable[[np.ndarray], float] = no_opinion, seed: int = 0
+) -> ColdModel:
+    samples, targets, held_out = task()
+    return train_cold_model(samples, targets, held_out, validate, config, seed=seed, threads=1)
+
+
+def trained_network() -> ColdNetwork:
+    """Make a network whose normalisation has seen data, as after training."""
+    torch.manual_seed(3)
+    network = ColdNetwork(N_INPUTS, (16, 8), D)
+    network.train()
+    for _ in range(5):
+        network(torch.randn(64, N_INPUTS) * 2 + 1)
+    return network.eval()
+
+
+@pytest.fixture(scope="module")
+def exported() -> tuple[ColdNetwork, ColdModel]:
+    network = trained_network()
+    return network, ColdModel(export_onnx(network, np.ones((4, N_INPUTS), np.float32)))
+
+
+def test_the_network_is_the_papers() -> None:
+    layers = [type(layer).__name__ for layer in ColdNetwork(2579, (400, 300, 200), 128).layers]
+    assert layers == ["Linear", "ReLU", "BatchNorm1d"] * 3 + ["Linear"]
+    shapes = [tuple(p.shape) for p in ColdNetwork(2579, (400, 300, 200), 128).parameters() if p.ndim == 2]
+    assert shapes == [(400, 2579), (300, 400), (200, 300), (128, 200)]
+
+
+@pytest.mark.parametrize("n", [1, 3, 1000])
+def test_onnx_returns_what_torch_does_for_any_number_of_users(exported: tuple[ColdNetwork, ColdModel], n: int) -> None:
+    network, model = exported
+    features = np.random.default_rng(n).normal(size=(n, N_INPUTS)).astype(np.float32)
+    predicted = model.predict(features)
+    assert predicted.dtype == np.float32
+    assert predicted.shape == (n, D)
+    with torch.inference_mode():
+        np.testing.assert_allclose(predicted, network(torch.from_numpy(features)).numpy(), atol=1e-5)
+
+
+def test_predicted_vectors_have_length_one(exported: tuple[ColdNetwork, ColdModel]) -> None:
+    features = np.random.default_rng(0).normal(0, 100, size=(50, N_INPUTS)).astype(np.float32)
+    features[0] = 0
+    np.testing.assert_allclose(np.linalg.norm(exported[1].predict(features), axis=1), 1, atol=1e-5)
+
+
+def test_no_users_and_more_users_than_a_chunk(exported: tuple[ColdNetwork, ColdModel]) -> None:
+    model = exported[1]
+    assert model.predict(np.zeros((0, N_INPUTS), np.float32)).shape == (0, D)
+    features = np.random.default_rng(1).normal(size=(8192 + 7, N_INPUTS)).astype(np.float32)
+    predicted = model.predict(features)
+    assert predicted.shape == (8192 + 7, D)
+    np.testing.assert_allclose(predicted[-7:], model.predict(features[-7:]), atol=1e-6)
+
+
+def test_the_exported_bytes_hold_no_paths_and_no_traces(exported: tuple[ColdNetwork, ColdModel]) -> None:
+    for trace in (b".py", b"site-packages", b"pkg.torch", b"forward"):
+        assert trace not in exported[1].onnx
+
+
+def test_the_loss_falls_and_the_targets_are_found() -> None:
+    model = train(ColdModelConfig(hidden=(16,), epochs=25, batch_size=32, patience=100, learning_rate=0.01))
+    losses = [epoch.loss for epoch in model.history]
+    assert [epoch.number for epoch in model.history] == list(range(1, 26))
+    assert losses[-1] < losses[0] / 2
+    assert losses[0] <= 4  # squared distance of unit vectors
+
+
+def test_only_the_direction_of_a_target_counts() -> None:
+    samples, targets, held_out = task()
+    told: list[tuple[int, int]] = []
+    other = train_cold_model(
+        samples, 8 * targets, held_out, no_opinion, SMALL, seed=0, threads=1, progress=lambda *at: told.append(at)
+    )
+    assert other.history == train().history
+    assert told == [(number, 6) for number in range(1, 7)]
+
+
+def test_the_same_seed_gives_the_same_bytes_and_another_does_not() -> None:
+    one, same, other = train(), train(), train(seed=1)
+    assert one.onnx == same.onnx
+    assert one.history == same.history
+    assert one.onnx != other.onnx
+
+
+def test_training_leaves_the_callers_random_numbers_alone() -> None:
+    torch.manual_seed(9)
+    expected = torch.rand(3)
+    torch.manual_seed(9)
+    train(ColdModelConfig(hidden=(8,), epochs=1))
+    assert torch.equal(torch.rand(3), expected)
+
+
+class Judge:
+    """Says what it is told to, and remembers what it was shown."""
+
+    def __init__(self, *scores: float) -> None:
+        self.scores = iter(scores)
+        self.seen: list[np.ndarray] = []
+
+    def __call__(self, vectors: np.ndarray) -> float:
+        self.seen.append(vectors.copy())
+        return next(self.scores)
+
+
+def test_training_stops_when_precision_no_longer_rises_and_keeps_the_best_epoch() -> None:
+    judge = Judge(10, 30, 20, 30, 5)
+    model = train(ColdModelConfig(hidden=(16,), epochs=50, batch_size=32, patience=3, schedule="flat"), judge)
+    assert [epoch.precision for epoch in model.history] == [10, 30, 20, 30, 5]  # 30 again is no gain
+    assert [epoch.kept for epoch in model.history] == [False, True, False, False, False]
+    predicted = model.predict(task()[2])
+    np.testing.assert_allclose(predicted, judge.seen[1], atol=1e-5)
+    assert np.abs(predicted - judge.seen[4]).max() > 1e-3
+
+
+def test_a_later_gain_starts_the_patience_anew() -> None:
+    judge = Judge(1, 0, 2, 0, 3, 0, 0)
+    model = train(ColdModelConfig(hidden=(8,), epochs=9, batch_size=64, patience=2, schedule="flat"), judge)
+    assert [epoch.precision for epoch in model.history] == [1, 0, 2, 0, 3, 0, 0]
+    np.testing.assert_allclose(model.predict(task()[2]), judge.seen[4], atol=1e-5)
+
+
+def test_while_the_rate_of_one_cycle_rises_nothing_is_kept_and_nothing_stops() -> None:
+    judge = Judge(99, 98, 97, 5, 6, 1, 1)
+    model = train(ColdModelConfig(hidden=(16,), epochs=10, batch_size=32, patience=2), judge)
+    assert [epoch.precision for epoch in model.history] == [99, 98, 97, 5, 6, 1, 1]
+    np.testing.assert_allclose(model.predict(task()[2]), judge.seen[4], atol=1e-5)
+
+
+def test_the_flat_schedule_keeps_its_rate() -> None:
+    paper = ColdModelConfig(hidden=(16,), schedule="flat", learning_rate=1e-3, weight_decay=0, epochs=8, batch_size=32)
+    model = train(paper.model_copy(update={"patience": 100}))
+    assert [epoch.learning_rate for epoch in model.history] == [1e-3] * 8
+    assert model.history[-1].loss < model.history[0].loss
+
+
+def test_one_cycle_rises_to_its_peak_and_falls() -> None:
+    rates = [epoch.learning_rate for epoch in train().history]
+    peak = int(np.argmax(rates))
+    assert 0 < peak < len(rates) - 1
+    assert rates[peak] <= 3e-3
+    assert rates[-1] < 1e-4
+
+
+@pytest.mark.parametrize(("n", "batch_size"), [(2, 512), (3, 2), (33, 32)])
+def test_few_users_and_odd_batches_train(n: int, batch_size: int) -> None:
+    samples, targets, held_out = task(n)
+    config = ColdModelConfig(hidden=(8,), epochs=1, batch_size=batch_size)
+    model = train_cold_model(samples[:1], targets, held_out, no_opinion, config, seed=0, threads=1)
+    assert np.isfinite(model.predict(held_out)).all()
+
+
+def test_cold_users_get_far_better_lists_than_the_popular_one(
+    world: Dataset, split: Split, recommender: Recommender
+) -> None:
+    query = cohort_query(recommender, world, split.cold, 20)
+    precision = {
+        name: score_strategy(query, split.cold, name, "min").metrics.precision.mean()
+        for name in ("popular", "segment", "personal")
+    }
+    assert precision["segment"] > 2 * precision["popular"]
+    assert precision["personal"] > 2 * precision["popular"]
+
+
+def test_predictions_come_near_the_vectors_that_the_same_users_would_have_warm(
+    world: Dataset, split: Split, recommender: Recommender
+) -> None:
+    query = cohort_query(recommender, world, split.cold, 20)
+    everything = {pair: world.actions(pair).take(split.cold.users) for pair in world.pairs()}
+    batch, _ = recommender.model.catalogue.translate(world, split.cold.users, everything)
+    config = recommender.model.config.signals
+    mature = unit_rows(recommender.model.encoder.fold_in.solve(batch.affinity(config)))
+    cosine = (query.predicted * mature).sum(axis=1)
+    assert cosine.mean() > 0.8

@@ -1,0 +1,45 @@
+"""One small service, split and trained once for all tests that only look at the result."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from firstday import pipeline
+from firstday.config import Config
+from firstday.data.dataset import Dataset
+from firstday.data.split import Split, split_sampled
+from firstday.features.signals import SignalBatch
+from firstday.recommend.recommender import Recommender
+from tests.synthetic import make_world, small_config
+
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the command line does; before training libraries load
+
+
+@pytest.fixture(scope="session")
+def world() -> Dataset:
+    return make_world()
+
+
+@pytest.fixture(scope="session")
+def config() -> Config:
+    return small_config()
+
+
+@pytest.fixture(scope="session")
+def split(world: Dataset, config: Config) -> Split:
+    return split_sampled(world, config.signals, config.sampled, seed=0, samples=config.cold_model.samples_per_user)
+
+
+@pytest.fixture(scope="session")
+def recommender(world: Dataset, config: Config, split: Split) -> Recommender:
+    """Trained on the warm users of `split`."""
+    return pipeline.fit(world, split, config)
+
+
+@pytest.fixture(scope="session")
+def world_days(world: Dataset, split: Split, recommender: Recommender) -> SignalBatch:
+    """What is known of the cold users of `split` at the end of day one."""
+    batch, _ = recommender.model.catalogue.translate(world, split.cold.users, split.cold.day_one)
+    return batch

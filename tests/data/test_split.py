@@ -1,0 +1,227 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import polars as pl
+import pytest
+
+from firstday.config import Config, SampledProtocolConfig, SignalConfig
+from firstday.data.dataset import ITEM, BroughtVectors, Dataset
+from firstday.data.rows import SparseRows
+from firstday.data.split import Actions, Cohort, Split, split_sampled
+from firstday.embed.affinity import select_uses
+from firstday.errors import DataError
+
+PROTOCOL = SampledProtocolConfig(min_items=8)
+SIGNALS = SignalConfig()
+
+
+def cells(rows: SparseRows) -> set[tuple[int, int]]:
+    return set(zip(rows.row_of_entry().tolist(), rows.columns.tolist(), strict=True))
+
+
+def make(world: Dataset, protocol: SampledProtocolConfig = PROTOCOL, seed: int = 0, **options: int) -> Split:
+    return split_sampled(world, SIGNALS, protocol, seed=seed, samples=options.get("samples", 1))
+
+
+def uses_of(world: Dataset, users: np.ndarray) -> SparseRows:
+    actions = {pair: world.actions(pair).take(users) for pair in world.pairs()}
+    return select_uses(actions, SIGNALS, len(users), len(world.items))
+
+
+def with_events(world: Dataset, rows: list[tuple[int, str, str, int]]) -> Dataset:
+    """Add interactions of weight 1."""
+    names = ("user_ix", "signal", "entity", "target_ix")
+    added = pl.DataFrame(rows, schema=dict(zip(names, world.events.select(names).dtypes, strict=True)), orient="row")
+    added = added.with_columns(
+        pl.lit(None).cast(pl.Datetime("us", "UTC")).alias("timestamp"), pl.lit(1.0).cast(pl.Float32).alias("weight")
+    )
+    return replace(world, events=pl.concat([world.events, added.select(world.events.columns)]))
+
+
+def test_users_fall_into_three_parts_of_the_configured_shares(world: Dataset) -> None:
+    split = make(world)
+    parts = [split.warm, split.validation.users, split.cold.users]
+    assert [len(part) for part in parts] == [280, 40, 80]
+    assert sorted(np.concatenate(parts).tolist()) == list(range(400))
+    other = make(world, SampledProtocolConfig(min_items=8, warm=0.5, validation=0.25))
+    assert [len(other.warm), len(other.validation), len(other.cold)] == [200, 100, 100]
+
+
+def test_without_cold_users_the_rest_is_warm(world: Dataset) -> None:
+    split = split_sampled(world, SIGNALS, PROTOCOL, seed=0, with_cold=False)
+    assert [len(split.warm), len(split.validation), len(split.cold)] == [360, 40, 0]
+    assert split.cold.truth.n_rows == 0
+
+
+def test_users_with_too_few_used_items_take_no_part(world: Dataset) -> None:
+    lengths = uses_of(world, np.arange(400)).lengths()
+    enough = np.flatnonzero(lengths >= 18)
+    assert 20 < len(enough) < 380
+    split = make(world, SampledProtocolConfig(min_items=18))
+    taking_part = np.concatenate([split.warm, split.validation.users, split.cold.users])
+    assert sorted(taking_part.tolist()) == enough.tolist()
+
+
+def test_warm_users_keep_all_they_did(world: Dataset) -> None:
+    split = make(world)
+    assert set(split.warm_actions) == set(world.pairs())
+    for pair, rows in split.warm_actions.items():
+        expected = world.actions(pair).take(split.warm)
+        np.testing.assert_array_equal(rows.columns, expected.columns)
+        np.testing.assert_array_equal(rows.weights, expected.weights)
+
+
+def cohorts(split: Split) -> list[tuple[np.ndarray, Actions]]:
+    return [
+        (split.warm, split.warm_day_one[0]),
+        (split.validation.users, split.validation.day_one),
+        (split.cold.users, split.cold.day_one),
+    ]
+
+
+def test_day_one_and_truth_part_the_used_items(world: Dataset) -> None:
+    split = make(world)
+    for cohort in (split.validation, split.cold):
+        used = uses_of(world, cohort.users)
+        seen = select_uses(cohort.day_one, SIGNALS, len(cohort), len(world.items))
+        assert not cells(seen) & cells(cohort.truth)
+        assert cells(seen) | cells(cohort.truth) == cells(used)
+        assert (cohort.truth.weights == 1).all()
+        np.testing.assert_array_equal(seen.lengths(), cohort.day_one_size)
+
+
+def test_day_one_is_at_most_half_of_the_used_items(world: Dataset) -> None:
+    greedy = SampledProtocolConfig(min_items=8, sizes=(1000,), probabilities=(1.0,))
+    split = make(world, greedy)
+    lengths = uses_of(world, split.cold.users).lengths()
+    np.testing.assert_array_equal(split.cold.day_one_size, lengths // 2)
+    assert (split.cold.truth.lengths() >= split.cold.day_one_size).all()
+
+
+def test_day_one_sizes_follow_the_configured_probabilities(world: Dataset) -> None:
+    protocol = SampledProtocolConfig(min_items=8, sizes=(0, 2, 5), probabilities=(0.2, 0.2, 0.4))  # add up to 0.8
+    split = make(world, protocol, samples=12)
+    sizes = np.concatenate(
+        [select_uses(day, SIGNALS, len(split.warm), len(world.items)).lengths() for day in split.warm_day_one]
+    )
+    assert set(sizes.tolist()) == {0, 2, 5}
+    shares = np.bincount(sizes)[[0, 2, 5]] / len(sizes)
+    np.testing.assert_allclose(shares, [0.25, 0.25, 0.5], atol=0.03)  # 3,360 draws: 4 standard errors
+
+
+def test_every_used_item_is_as_likely_to_be_drawn(world: Dataset) -> None:
+    protocol = SampledProtocolConfig(min_items=8, sizes=(5,), probabilities=(1.0,))
+    split = make(world, protocol, samples=200)
+    used = uses_of(world, split.warm[:1])
+    drawn = np.zeros(len(world.items))
+    for day in split.warm_day_one:
+        drawn += select_uses(day, SIGNALS, len(split.warm), len(world.items)).take(np.array([0])).column_sums()
+    expected = 200 * 5 / used.n_entries
+    assert set(np.flatnonzero(drawn)) == set(used.columns.tolist())
+    assert np.abs(drawn[used.columns] - expected).max() < 4 * np.sqrt(expected)
+
+
+def test_all_that_was_done_to_a_drawn_item_comes_along_and_nothing_done_to_others(world: Dataset) -> None:
+    split = make(world)
+    checked = 0
+    for users, day in cohorts(split):
+        used = cells(uses_of(world, users))
+        seen = cells(select_uses(day, SIGNALS, len(users), len(world.items)))
+        for (signal, entity), rows in day.items():
+            if entity == ITEM and signal != "onboarding":
+                everything = world.actions((signal, entity)).take(users)
+                assert cells(rows) & used == cells(everything) & seen
+                weights = dict(zip(sorted(cells(everything)), everything.weights.tolist(), strict=True))
+                kept = dict(zip(sorted(cells(rows)), rows.weights.tolist(), strict=True))
+                assert all(weights[cell] == weight for cell, weight in kept.items())
+                checked += len(kept)
+    assert checked > 500
+
+
+def test_what_is_given_at_registration_is_always_there(world: Dataset) -> None:
+    split = make(world, SampledProtocolConfig(min_items=8, sizes=(0,), probabilities=(1.0,)))
+    for users, day in cohorts(split):
+        for pair, rows in day.items():
+            expected = world.actions(pair).take(users) if pair[0] == "onboarding" else SparseRows.empty(0, 1)
+            assert cells(rows) == cells(expected), pair
+    other = SignalConfig(at_registration=("favorite",), use=("stream",))
+    split = split_sampled(world, other, PROTOCOL, seed=0)
+    favorites = world.actions(("favorite", "genre")).take(split.cold.users)
+    assert cells(split.cold.day_one["favorite", "genre"]) == cells(favorites)
+
+
+def test_interactions_with_entities_and_unused_items_are_drawn_in_the_same_share(world: Dataset) -> None:
+    split = make(world, samples=10)
+    used = uses_of(world, split.warm)
+    for pair in (("stream", "artist"), ("favorite", "artist"), ("skip", ITEM)):
+        everything = world.actions(pair).take(split.warm)
+        if pair[1] == ITEM:
+            mine = np.array([cell in cells(used) for cell in sorted(cells(everything))])
+            everything = everything.keep(~mine)
+        kept, expected = 0, 0.0
+        for day in split.warm_day_one:
+            sizes = select_uses(day, SIGNALS, len(split.warm), len(world.items)).lengths()
+            kept += len(cells(day[pair]) & cells(everything))
+            expected += float((sizes / used.lengths() * everything.lengths()).sum())
+        assert kept == pytest.approx(expected, abs=4 * expected**0.5), pair
+
+
+def test_an_item_named_at_registration_that_counts_as_use_is_no_truth(world: Dataset) -> None:
+    signals = SignalConfig(use=("stream", "favorite", "onboarding"))
+    given = with_events(world, [(user, "onboarding", ITEM, int(item)) for user in range(400) for item in (3, 50, 90)])
+    split = split_sampled(given, signals, PROTOCOL, seed=0)
+    seen = select_uses(split.cold.day_one, signals, len(split.cold), len(given.items))
+    assert not cells(seen) & cells(split.cold.truth)
+    all_used = {pair: given.actions(pair).take(split.cold.users) for pair in given.pairs()}
+    used = select_uses(all_used, signals, len(split.cold), len(given.items))
+    assert cells(seen) | cells(split.cold.truth) == cells(used)
+    np.testing.assert_array_equal(seen.lengths(), split.cold.day_one_size)
+
+
+def flat(cohort: Cohort) -> list[np.ndarray]:
+    parts = [cohort.users, cohort.truth.columns, cohort.day_one_size]
+    return parts + [rows.columns for rows in cohort.day_one.values()]
+
+
+def test_the_same_seed_splits_in_the_same_way_and_another_does_not(world: Dataset) -> None:
+    one, same, other = make(world, samples=2), make(world, samples=2), make(world, seed=1, samples=2)
+    np.testing.assert_array_equal(one.warm, same.warm)
+    for a, b in zip(flat(one.cold) + flat(one.validation), flat(same.cold) + flat(same.validation), strict=True):
+        np.testing.assert_array_equal(a, b)
+    for mine, theirs in zip(one.warm_day_one, same.warm_day_one, strict=True):
+        for pair in mine:
+            np.testing.assert_array_equal(mine[pair].columns, theirs[pair].columns)
+    assert one.warm.tolist() != other.warm.tolist()
+    assert cells(one.warm_day_one[0]["stream", ITEM]) != cells(one.warm_day_one[1]["stream", ITEM])
+
+
+def test_users_whose_vector_is_not_brought_take_no_part(world: Dataset) -> None:
+    vectors = np.ones((400, 2), np.float32)
+    vectors[::2] = np.nan
+    brought = replace(world, brought=BroughtVectors(vectors, np.ones((121, 2), np.float32)))
+    split = make(brought)
+    taking_part = np.concatenate([split.warm, split.validation.users, split.cold.users])
+    assert sorted(taking_part.tolist()) == list(range(1, 400, 2))
+
+
+def test_too_few_users_are_refused(world: Dataset, config: Config) -> None:
+    few = replace(world, events=world.events.filter(pl.col("user_ix") < 6))
+    with pytest.raises(DataError) as caught:
+        make(few)
+    assert str(caught.value) == (
+        "interactions: 6 of 400 users have at least 8 used items, too few to train on; bring more data or lower "
+        "sampled.min_items in the configuration."
+    )
+    with pytest.raises(DataError, match=r"^interactions: 0 of 400 users have at least 1000 used items"):
+        make(world, SampledProtocolConfig(min_items=1000))
+
+
+def test_data_without_any_use_is_refused(world: Dataset) -> None:
+    with pytest.raises(DataError) as caught:
+        split_sampled(world, SignalConfig(use=("download",)), PROTOCOL, seed=0)
+    assert str(caught.value) == (
+        "interactions.signal: no interaction with an item is a use (download); name the signals that are in "
+        "signals.use of the configuration."
+    )

@@ -1,0 +1,142 @@
+"""What is particular to one method of step 1."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from firstday.config import EmbeddingConfig
+from firstday.data.dataset import BroughtVectors
+from firstday.data.rows import SparseRows
+from firstday.embed.als import fit_als
+from firstday.embed.embeddings import FoldIn
+from firstday.embed.fit import WarmLogs, fit_embeddings
+from firstday.embed.svd import fit_svd
+from firstday.errors import ConfigError
+
+
+def dense_solve(items: np.ndarray, columns: np.ndarray, confidence: np.ndarray, regularization: float) -> np.ndarray:
+    """Solve the normal equations of one user as the article writes them, in float64."""
+    y = items.astype(np.float64)
+    own = y[columns]
+    a = y.T @ y + own.T @ np.diag(confidence - 1) @ own + regularization * np.eye(y.shape[1])
+    solution: np.ndarray = np.linalg.solve(a, own.T @ confidence)
+    return solution
+
+
+@pytest.mark.parametrize("alpha", [0.5, 1.0, 15.0, 40.0])
+@pytest.mark.parametrize("regularization", [0.01, 1.0])
+def test_the_least_squares_fold_in_solves_the_normal_equations(alpha: float, regularization: float) -> None:
+    rng = np.random.default_rng(3)
+    d, n_items = 16, 300
+    items = rng.normal(0, 0.3, (n_items, d)).astype(np.float32)
+    lengths = [0, 1, 1, 2, 5, d - 1, d, d + 1, 40, 200, n_items, 3]
+    rows = SparseRows.from_lists([rng.choice(n_items, length, replace=False).tolist() for length in lengths], n_items)
+    affinity = SparseRows(rows.starts, rows.columns, rng.uniform(0.1, 6, rows.n_entries).astype(np.float32), n_items)
+    folded = FoldIn(items, "least-squares", alpha, regularization).solve(affinity)
+    for user, length in enumerate(lengths):
+        if length:
+            confidence = alpha * affinity.row_weights(user).astype(np.float64)
+            expected = dense_solve(items, affinity.row(user), confidence, regularization)
+            np.testing.assert_allclose(folded[user], expected, atol=1e-4 * np.abs(expected).max())
+        else:
+            np.testing.assert_array_equal(folded[user], 0)
+
+
+def test_users_of_als_solve_the_same_equations_as_the_fold_in() -> None:
+    """After the last sweep items have moved a little; with many sweeps they stand still."""
+    rng = np.random.default_rng(0)
+    block = np.kron(np.eye(3, dtype=int), np.ones((15, 8), dtype=int)) & (rng.random((45, 24)) < 0.8)
+    affinity = SparseRows.from_lists([np.flatnonzero(row).tolist() for row in block], 24)
+    embeddings = fit_als(affinity, EmbeddingConfig(dimensions=3, als_iterations=200), seed=0, threads=1)
+    np.testing.assert_allclose(embeddings.fold_in.solve(affinity), embeddings.user_vectors, atol=2e-3)
+
+
+def test_als_takes_more_dimensions_than_items_and_no_regularization() -> None:
+    affinity = SparseRows.from_lists([[0, 1], [1, 2], [0, 2]], 3)
+    config = EmbeddingConfig(dimensions=10, als_regularization=0.0)
+    embeddings = fit_als(affinity, config, seed=0, threads=1)
+    assert np.isfinite(embeddings.user_vectors).all()
+    assert np.isfinite(embeddings.fold_in.solve(affinity)).all()
+
+
+def test_the_mean_fold_in_weighs_by_affinity() -> None:
+    items = np.array([[1, 0], [0, 1], [5, 5]], dtype=np.float32)
+    affinity = SparseRows.from_pairs(np.array([0, 0, 2]), np.array([0, 1, 2]), np.array([3.0, 1.0, 9.0]), 3, 3)
+    np.testing.assert_allclose(FoldIn(items, "mean").solve(affinity), [[0.75, 0.25], [0.0, 0.0], [5.0, 5.0]])
+
+
+def test_svd_is_the_factorisation_of_the_positive_pmi() -> None:
+    """Brute force on a few sets: with all dimensions but one, vectors' products are the PMI matrix's own."""
+    sets = [[0, 1, 2], [0, 1], [2, 3, 4], [3, 4], [0, 4], [1, 2]]
+    together = SparseRows.from_lists(sets, 6)
+    smoothing = 0.75
+    counts = np.zeros((6, 6))
+    for items in sets:
+        for one in items:
+            for other in items:
+                counts[one, other] += one != other
+    share = counts.sum(axis=1) / counts.sum()
+    context = counts.sum(axis=1) ** smoothing / (counts.sum(axis=1) ** smoothing).sum()
+    with np.errstate(divide="ignore", invalid="ignore"):
+        both = [
+            np.log(counts / counts.sum() / np.outer(share, context)),
+            np.log(counts / counts.sum() / np.outer(context, share)),
+        ]
+        pmi = np.maximum(np.nan_to_num((both[0] + both[1]) / 2, nan=0, neginf=0), 0)
+    singular = np.linalg.svd(pmi)[1]
+    embeddings = fit_svd(
+        together, together, EmbeddingConfig(method="svd", dimensions=5, svd_smoothing=smoothing), seed=0
+    )
+    np.testing.assert_allclose((embeddings.item_vectors.astype(np.float64) ** 2).sum(axis=0), singular[:5], rtol=1e-4)
+    np.testing.assert_array_equal(embeddings.item_vectors[5], 0)
+    values, vectors = np.linalg.eigh(pmi @ pmi.T)  # left singular vectors, up to sign
+    np.testing.assert_allclose(
+        (embeddings.item_vectors @ embeddings.item_vectors.T)[:5, :5],
+        ((vectors * np.sqrt(np.sqrt(np.maximum(values, 0)))) @ (vectors * np.sqrt(np.sqrt(np.maximum(values, 0)))).T)[
+            :5, :5
+        ],
+        atol=1e-4,
+    )
+
+
+def test_svd_counts_collections_beside_users() -> None:
+    users = SparseRows.from_lists([[0, 1, 2], [3, 4, 5], [6, 7, 8]], 9)
+    playlists = SparseRows.from_lists([[0, 1, 2], [3, 4, 5], [6, 7, 8], [1, 4], [1, 4]], 9)
+    config = EmbeddingConfig(method="svd", dimensions=3)
+    apart = fit_embeddings(WarmLogs(users, users, []), config, seed=0).item_vectors
+    joined = fit_embeddings(WarmLogs(users, playlists, []), config, seed=0).item_vectors
+    assert abs(apart[1] @ apart[4]) < 1e-5
+    assert joined[1] @ joined[4] > 0.1
+    assert abs(joined[1] @ joined[7]) < 1e-5
+
+
+def test_svd_samples_long_sets_in_a_repeatable_way() -> None:
+    sets = SparseRows.from_lists([list(range(30)), [0, 1, 2], [3, 4, 5], list(range(10, 40))], 40)
+    config = EmbeddingConfig(method="svd", dimensions=4, svd_items_per_user=5)
+    one, other = (fit_svd(sets, sets, config, seed=7).item_vectors for _ in range(2))
+    assert one.tobytes() == other.tobytes()
+    assert np.count_nonzero(np.abs(one).max(axis=1)) <= 5 + 3 + 3 + 5
+
+
+def test_svd_refuses_as_many_dimensions_as_items() -> None:
+    rows = SparseRows.from_lists([[0, 1], [1, 2]], 3)
+    with pytest.raises(ConfigError, match=r"^embedding\.dimensions: is 3, with 3 items; set it below that\.$"):
+        fit_svd(rows, rows, EmbeddingConfig(method="svd", dimensions=3), seed=0)
+
+
+def test_brought_vectors_are_taken_as_they_are_whatever_the_method() -> None:
+    rows = SparseRows.from_lists([[0], [1]], 2)
+    brought = BroughtVectors(np.array([[1, 2], [3, 4]], np.float32), np.array([[5, 6], [7, 8]], np.float32))
+    embeddings = fit_embeddings(WarmLogs(rows, rows, [], brought), EmbeddingConfig(), seed=0)
+    np.testing.assert_array_equal(embeddings.user_vectors, [[1, 2], [3, 4]])
+    np.testing.assert_array_equal(embeddings.item_vectors, [[5, 6], [7, 8]])
+    np.testing.assert_array_equal(embeddings.fold_in.solve(SparseRows.from_lists([[0, 1]], 2)), [[6, 7]])
+
+
+def test_brought_without_vectors_is_refused() -> None:
+    rows = SparseRows.from_lists([[0], [1]], 2)
+    with pytest.raises(
+        ConfigError, match=r"^embedding\.method: is 'brought', but the tables have no `embeddings` folder"
+    ):
+        fit_embeddings(WarmLogs(rows, rows, []), EmbeddingConfig(method="brought"), seed=0)

@@ -1,0 +1,210 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+
+from firstday import pipeline
+from firstday.config import Config
+from firstday.data.dataset import ITEM, Dataset
+from firstday.data.split import Cohort, Split, split_sampled
+from firstday.errors import ConfigError
+from firstday.evaluate.benchmark import DAY_ONE_SIZES, Results, cohort_query, run_benchmark, score_strategy
+from firstday.evaluate.intervals import bootstrap_mean
+from firstday.evaluate.metrics import PrecisionRule, measure
+from firstday.recommend.recommender import Recommender
+from tests.synthetic import small_config
+
+STRATEGIES = ("popular", "segment", "day_one")
+SEEDS = (0, 1)
+K = 15
+
+
+@pytest.fixture(scope="module")
+def splits(world: Dataset, config: Config) -> dict[int, Split]:
+    return {seed: split_sampled(world, config.signals, config.sampled, seed=seed) for seed in SEEDS}
+
+
+@pytest.fixture(scope="module")
+def lists(world: Dataset, splits: dict[int, Split], recommender: Recommender) -> dict[str, list[np.ndarray]]:
+    """Return every strategy's lists for the cold users of each seed, asked for one by one."""
+    found: dict[str, list[np.ndarray]] = {name: [] for name in STRATEGIES}
+    for seed in SEEDS:
+        query = cohort_query(recommender, world, splits[seed].cold, K)
+        for name in STRATEGIES:
+            found[name].append(recommender.recommend_batch(query.signals, K, name).items)
+    return found
+
+
+def run(
+    world: Dataset,
+    splits: dict[int, Split],
+    recommender: Recommender,
+    strategies: Sequence[str] = STRATEGIES,
+    divide_by: PrecisionRule = "min",
+) -> Results:
+    """Judge one trained model on two splits; training is not what is tested here."""
+    return run_benchmark(
+        world,
+        lambda seed: splits[seed],
+        lambda _split, _seed: recommender,
+        strategies,
+        k=K,
+        seeds=SEEDS,
+        protocol="sampled",
+        divide_by=divide_by,
+    )
+
+
+@pytest.fixture(scope="module")
+def results(world: Dataset, splits: dict[int, Split], recommender: Recommender) -> Results:
+    return run(world, splits, recommender)
+
+
+def cold(splits: dict[int, Split]) -> list[Cohort]:
+    return [splits[seed].cold for seed in SEEDS]
+
+
+def test_json_has_the_keys_of_the_contract(results: Results) -> None:
+    values = json.loads(json.dumps(results.to_json()))
+    assert {"dataset", "k", "seeds", "results"} <= set(values)
+    assert (values["dataset"], values["k"], values["seeds"]) == ("synthetic", K, [0, 1])
+    assert (values["protocol"], values["n_warm"], values["n_cold"]) == ("sampled", 280, 80)
+    assert values["precision_convention"] == "hits / min(K, relevant)"
+    assert [row["strategy"] for row in values["results"]] == list(STRATEGIES)
+    for row in values["results"]:
+        assert {"strategy", "precision", "recall", "ndcg", "precision_ci", "by_day_one_size"} <= set(row)
+        for metric in ("precision", "recall", "ndcg"):
+            low, high = row[f"{metric}_ci"]
+            assert 0 <= low < row[metric] < high <= 100
+        assert list(row["by_day_one_size"]) == ["0", "1-3", "4+"]
+        assert sum(row["n_by_day_one_size"].values()) == 160
+        assert sum(row["routes"].values()) == pytest.approx(1, abs=1e-3)
+        assert row["ms_per_user"] >= 0
+
+
+def test_figures_are_means_over_all_cold_users_of_all_seeds_in_percent(
+    results: Results, splits: dict[int, Split], lists: dict[str, list[np.ndarray]]
+) -> None:
+    for row in results.rows:
+        measured = [measure(mine, cohort.truth) for mine, cohort in zip(lists[row.strategy], cold(splits), strict=True)]
+        for metric in ("precision", "recall", "ndcg"):
+            values = 100 * np.concatenate([getattr(found, metric) for found in measured])
+            assert row.metrics[metric].mean == pytest.approx(values.mean())
+        assert row.per_seed == pytest.approx([100 * found.precision.mean() for found in measured])
+
+
+def test_figures_by_day_one_size_and_intervals_over_users(
+    results: Results, splits: dict[int, Split], lists: dict[str, list[np.ndarray]]
+) -> None:
+    users = np.concatenate([cohort.users for cohort in cold(splits)])
+    sizes = np.concatenate([cohort.day_one_size for cohort in cold(splits)])
+    assert len(np.unique(users)) < len(users)  # some users are cold in both seeds
+    row = next(row for row in results.rows if row.strategy == "segment")
+    precision = 100 * np.concatenate(
+        [measure(mine, cohort.truth).precision for mine, cohort in zip(lists["segment"], cold(splits), strict=True)]
+    )
+    assert row.metrics["precision"] == bootstrap_mean(precision, users)
+    for label, chosen in {"0": sizes == 0, "1-3": (sizes >= 1) & (sizes <= 3), "4+": sizes >= 4}.items():
+        assert row.n_by_day_one_size[label] == chosen.sum()
+        assert row.by_day_one_size[label] == bootstrap_mean(precision[chosen], users[chosen])
+    assert list(DAY_ONE_SIZES) == ["0", "1-3", "4+"]
+
+
+def test_strategies_are_compared_with_segment_user_by_user(
+    results: Results, splits: dict[int, Split], lists: dict[str, list[np.ndarray]]
+) -> None:
+    rows = {row.strategy: row for row in results.rows}
+    assert rows["segment"].against_reference is None
+    users = np.concatenate([cohort.users for cohort in cold(splits)])
+    precision = {
+        name: 100
+        * np.concatenate(
+            [measure(mine, cohort.truth).precision for mine, cohort in zip(lists[name], cold(splits), strict=True)]
+        )
+        for name in STRATEGIES
+    }
+    assert rows["popular"].against_reference == bootstrap_mean(precision["popular"] - precision["segment"], users)
+    as_json = {row["strategy"]: row for row in results.to_json()["results"]}
+    assert "minus_segment" not in as_json["segment"]
+    assert as_json["popular"]["minus_segment_ci"][1] < 0
+
+
+def test_routes_are_shares_of_users(results: Results, splits: dict[int, Split]) -> None:
+    rows = {row.strategy: row for row in results.rows}
+    assert rows["popular"].routes == {"popular": 1}
+    assert set(rows["day_one"].routes) == {"day_one", "group"}
+    sizes = np.concatenate([cohort.day_one_size for cohort in cold(splits)])
+    # Without a used item there may still be an onboarded or searched one.
+    assert rows["day_one"].routes["day_one"] >= (sizes > 0).mean()
+
+
+def test_the_other_convention_of_precision(world: Dataset, splits: dict[int, Split], recommender: Recommender) -> None:
+    results = run(world, splits, recommender, ("popular",), "k")
+    assert results.to_json()["precision_convention"] == "hits / K"
+    hits = [
+        measure(
+            recommender.recommend_batch(cohort_query(recommender, world, c, K).signals, K, "popular").items, c.truth
+        )
+        for c in cold(splits)
+    ]
+    relevant = np.concatenate([c.truth.lengths() for c in cold(splits)])
+    expected = 100 * (np.concatenate([found.recall for found in hits]) * relevant / K).mean()
+    assert results.rows[0].metrics["precision"].mean == pytest.approx(expected)
+    assert results.rows[0].against_reference is None  # segment was not asked for
+
+
+def test_a_strategy_named_twice_is_judged_once(
+    world: Dataset, splits: dict[int, Split], recommender: Recommender
+) -> None:
+    results = run(world, splits, recommender, ("popular", "day_one", "popular"))
+    assert [row.strategy for row in results.rows] == ["popular", "day_one"]
+
+
+def test_scoring_starts_from_nothing_for_each_strategy(
+    world: Dataset, splits: dict[int, Split], recommender: Recommender
+) -> None:
+    query = cohort_query(recommender, world, splits[0].cold, K)
+    score_strategy(query, splits[0].cold, "segment", "min")
+    assert "features" not in vars(query)
+    assert "predicted" not in vars(query)
+
+
+def test_evaluate_trains_once_for_each_seed(world: Dataset) -> None:
+    """The whole way: each seed has its own cold users, and the results repeat."""
+    config = small_config(cold_model={"epochs": 2, "samples_per_user": 1}, segments={"n_segments": 4})
+    told: list[tuple[str, int, int]] = []
+    results = pipeline.evaluate_strategies(
+        world,
+        config,
+        strategies=("segment", "popular"),
+        n_seeds=2,
+        k=10,
+        progress=lambda stage, done, total: told.append((stage, done, total)),
+    )
+    assert (results.k, results.seeds, results.n_cold, results.n_warm) == (10, (0, 1), 80, 280)
+    assert [row.strategy for row in results.rows] == ["segment", "popular"]
+    assert [at for at in told if at[0].startswith("seed")] == [("seed 0", 0, 2), ("seed 1", 1, 2)]
+    assert told[-1] == ("done", 2, 2)
+    again = pipeline.evaluate_strategies(world, config, strategies=("segment", "popular"), n_seeds=1, k=10)
+    for one, other in zip(results.rows, again.rows, strict=True):
+        assert one.per_seed[:1] == other.per_seed
+        assert one.per_seed[0] != one.per_seed[1]
+
+
+def test_evaluate_refuses_unknown_strategies_before_training(world: Dataset) -> None:
+    with pytest.raises(ConfigError, match=r"^strategy: 'magic' is unknown; choose of popular, "):
+        pipeline.evaluate_strategies(world, strategies=("segment", "magic"))
+
+
+def test_cold_users_lists_hold_nothing_of_their_day_one(
+    world: Dataset, splits: dict[int, Split], lists: dict[str, list[np.ndarray]]
+) -> None:
+    for number, cohort in enumerate(cold(splits)):
+        for name in STRATEGIES:
+            for row in range(len(cohort)):
+                for signal in ("stream", "favorite", "ban"):
+                    done = cohort.day_one[signal, ITEM].row(row)
+                    assert not set(done.tolist()) & set(lists[name][number][row].tolist())

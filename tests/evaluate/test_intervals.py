@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from firstday.evaluate.intervals import Interval, bootstrap_mean
+
+
+def test_the_mean_is_the_plain_mean_over_all_measurements() -> None:
+    found = bootstrap_mean(np.array([1.0, 2.0, 6.0, 7.0]), np.array([5, 5, 9, 2]))
+    assert found.mean == 4
+    assert found.low <= found.mean <= found.high
+
+
+def test_the_interval_is_that_of_the_normal_approximation_on_many_users() -> None:
+    values = np.random.default_rng(0).normal(50, 10, 2_000)
+    found = bootstrap_mean(values, np.arange(2_000))
+    half = 1.96 * values.std() / 2_000**0.5
+    assert found.low == pytest.approx(values.mean() - half, abs=half / 10)
+    assert found.high == pytest.approx(values.mean() + half, abs=half / 10)
+
+
+def test_the_interval_covers_the_truth_as_often_as_it_says() -> None:
+    rng = np.random.default_rng(1)
+    covered = 0
+    for trial in range(200):
+        values = rng.exponential(3.0, 120)
+        found = bootstrap_mean(values, np.arange(120), seed=trial)
+        covered += found.low <= 3.0 <= found.high
+    assert 0.88 <= covered / 200 <= 0.99
+
+
+def test_a_user_measured_in_several_seeds_counts_as_one() -> None:
+    """Copies of the same measurements say nothing new: the interval stays as wide."""
+    values = np.random.default_rng(2).normal(0, 1, 300)
+    users = np.arange(300)
+    once = bootstrap_mean(values, users)
+    thrice = bootstrap_mean(np.tile(values, 3), np.tile(users, 3))
+    assert thrice.low == pytest.approx(once.low)
+    assert thrice.high == pytest.approx(once.high)
+    strangers = bootstrap_mean(np.tile(values, 3), np.arange(900))
+    assert strangers.high - strangers.low < 0.7 * (once.high - once.low)
+
+
+def test_users_may_have_any_numbers_and_any_order() -> None:
+    values, users = np.array([3.0, 1.0, 2.0]), np.array([70, 1, 30])
+    assert bootstrap_mean(values, users) == bootstrap_mean(values[[1, 2, 0]], np.array([0, 1, 2]))
+
+
+def test_differences_are_paired() -> None:
+    """Two strategies that differ by one everywhere: no doubt about the difference, however users differ."""
+    rng = np.random.default_rng(3)
+    one = rng.normal(50, 30, 100)
+    difference = bootstrap_mean((one + 1) - one, np.arange(100))
+    assert difference.low == pytest.approx(1)
+    assert difference.high == pytest.approx(1)
+    lows = [bootstrap_mean(values, np.arange(100)).low for values in (one, one + 1)]
+    assert lows[1] - lows[0] == pytest.approx(1)
+
+
+def test_the_seed_decides() -> None:
+    values = np.random.default_rng(4).normal(size=50)
+    assert bootstrap_mean(values, np.arange(50)) == bootstrap_mean(values, np.arange(50))
+    assert bootstrap_mean(values, np.arange(50)) != bootstrap_mean(values, np.arange(50), seed=1)
+
+
+def test_one_user_and_none() -> None:
+    assert bootstrap_mean(np.array([2.0, 4.0]), np.array([7, 7])) == Interval(3, 3, 3)
+    assert bootstrap_mean(np.array([]), np.array([], dtype=np.int64)) == Interval(0, 0, 0)

@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from sklearn.metrics import ndcg_score, precision_score, recall_score
+
+from firstday.data.rows import SparseRows
+from firstday.evaluate.metrics import measure
+
+
+def discounts(*places: int) -> float:
+    """Add up 1 / log2(place + 1) over places counted from 1."""
+    return sum(1 / math.log2(place + 1) for place in places)
+
+
+def test_five_users_by_hand() -> None:
+    lists = np.array([[0, 1, 2], [3, 4, 0], [5, 1, 3], [2, -1, -1], [0, 1, 2]])
+    truth = SparseRows.from_lists([[0, 2], [0, 1, 2, 4, 5], [0], [2], []], 6)
+    found = measure(lists, truth)
+    np.testing.assert_allclose(found.precision, [2 / 2, 2 / 3, 0, 1, 0])
+    np.testing.assert_allclose(found.recall, [2 / 2, 2 / 5, 0, 1, 0])
+    ndcg = [discounts(1, 3) / discounts(1, 2), discounts(2, 3) / discounts(1, 2, 3), 0, 1, 0]
+    np.testing.assert_allclose(found.ndcg, ndcg)
+
+
+def test_the_other_convention_divides_by_the_length_of_the_list() -> None:
+    lists = np.array([[0, 1, 2], [3, 4, 0], [2, -1, -1], [0, 1, 2]])
+    truth = SparseRows.from_lists([[0, 2], [0, 1, 2, 4, 5], [2], []], 6)
+    found = measure(lists, truth, divide_by="k")
+    np.testing.assert_allclose(found.precision, [2 / 3, 2 / 3, 1 / 3, 0])
+    np.testing.assert_allclose(found.recall, measure(lists, truth).recall)
+    np.testing.assert_allclose(found.ndcg, measure(lists, truth).ndcg)
+
+
+def test_a_perfect_list_scores_one_whatever_the_number_of_relevant_items() -> None:
+    truth = SparseRows.from_lists([[4], [0, 3, 5], [0, 1, 2, 3, 4, 5]], 6)
+    lists = np.array([[4, 0, 1], [5, 0, 3], [3, 1, 0]])
+    found = measure(lists, truth)
+    np.testing.assert_allclose(found.precision, 1)
+    np.testing.assert_allclose(found.ndcg, 1)
+    np.testing.assert_allclose(found.recall, [1, 1, 0.5])
+
+
+def test_an_empty_place_is_no_item_of_the_user_before() -> None:
+    truth = SparseRows.from_lists([[5], [0]], 6)  # -1 in the second row would be item 5 of the first
+    np.testing.assert_array_equal(measure(np.array([[0], [-1]]), truth).recall, [0, 0])
+
+
+def test_no_users() -> None:
+    assert measure(np.zeros((0, 3), np.int32), SparseRows.empty(0, 5)).precision.shape == (0,)
+
+
+@pytest.mark.parametrize("k", [1, 5, 20])
+@pytest.mark.parametrize("share", [0.02, 0.3, 0.9])
+def test_agrees_with_scikit_learn(k: int, share: float) -> None:
+    rng = np.random.default_rng(k)
+    n_users, n_items = 40, 30
+    relevant = rng.random((n_users, n_items)) < share
+    relevant[np.arange(n_users), rng.integers(n_items, size=n_users)] = True
+    scores = rng.permuted(np.tile(np.arange(n_items), (n_users, 1)), axis=1)
+    lists = np.argsort(-scores, axis=1)[:, :k].astype(np.int32)
+    rows, columns = np.nonzero(relevant)
+    truth = SparseRows.from_pairs(rows, columns, None, n_users, n_items)
+    chosen = np.zeros((n_users, n_items), dtype=bool)
+    np.put_along_axis(chosen, lists, values=True, axis=1)
+
+    by_k, by_least = measure(lists, truth, divide_by="k"), measure(lists, truth)
+    precision = [precision_score(relevant[user], chosen[user]) for user in range(n_users)]
+    recall = [recall_score(relevant[user], chosen[user]) for user in range(n_users)]
+    ndcg = [ndcg_score(relevant[[user]], scores[[user]], k=k) for user in range(n_users)]
+    np.testing.assert_allclose(by_k.precision, precision)
+    np.testing.assert_allclose(by_least.precision, np.array(precision) * k / np.minimum(k, relevant.sum(axis=1)))
+    for found in (by_k, by_least):
+        np.testing.assert_allclose(found.recall, recall)
+        np.testing.assert_allclose(found.ndcg, ndcg)

@@ -1,0 +1,332 @@
+from __future__ import annotations
+
+import builtins
+import re
+import tomllib
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from firstday.cold.model import Epoch
+from firstday.config import Config, parse_config
+from firstday.errors import ConfigError, MissingExtraError
+from firstday.evaluate.benchmark import Results, Row
+from firstday.evaluate.drawing import THEME, spread
+from firstday.evaluate.intervals import Interval
+from firstday.evaluate.plots import plot_day_one_sizes, plot_strategies, plot_training
+from firstday.evaluate.report import WorkedExample, find_main, render_report, to_toml, write_report
+
+SUMMARY = {
+    "users": 1943,
+    "items": 1682,
+    "interactions": 100000,
+    "pairs": {"stream x item": 100000},
+    "entities": {"genre": 19},
+    "groups": {"country": 21},
+    "friends": 0,
+}
+HISTORY = tuple(
+    Epoch(n, 2 / n, 1e-3, precision, kept=n == 2) for n, precision in enumerate((30.0, 41.25, 41.25, None), 1)
+)
+HOSTILE = "<script>alert('x')</script> & \"quoted\" " + "long " * 40
+RIGHT_TO_LEFT = "ألف ليلة وليلة (1999)"
+EXAMPLE = WorkedExample("age 24", (HOSTILE, RIGHT_TO_LEFT), 17, 1038, ("Fargo (71 %)",), ("Alien", "<i>Brazil</i>"))
+
+
+def around(mean: float, half: float = 2.0) -> Interval:
+    return Interval(mean, mean - half, mean + half)
+
+
+def row(strategy: str, precision: float, difference: Interval | None = None, **changes: Any) -> Row:
+    values: dict[str, Any] = {
+        "strategy": strategy,
+        "metrics": {"precision": around(precision), "recall": around(20), "ndcg": around(40)},
+        "by_day_one_size": {"0": around(precision - 5), "1-3": around(precision), "4+": around(precision + 3)},
+        "n_by_day_one_size": {"0": 40, "1-3": 1200, "4+": 150},
+        "against_reference": difference,
+        "per_seed": (precision, precision),
+        "routes": {strategy: 1.0},
+        "ms_per_user": 0.125,
+    }
+    return Row(**{**values, **changes})
+
+
+POPULAR = row("popular", 40, Interval(-10, -12.5, -7.25))
+SEGMENT = row("segment", 50)
+FOLD_IN = row("fold_in", 45, Interval(-5, -8, 0.5), routes={"fold_in": 0.875, "group": 0.121, "popular": 0.004})
+
+
+def results(*rows: Row, **changes: Any) -> Results:
+    values: dict[str, Any] = {
+        "dataset": "tiny",
+        "protocol": "sampled",
+        "k": 50,
+        "seeds": (0, 1),
+        "divide_by": "min",
+        "n_cold": 695,
+        "n_warm": 1400,
+        "rows": rows or (POPULAR, SEGMENT, FOLD_IN),
+        "fit_seconds": 1.5,
+    }
+    return Results(**{**values, **changes})
+
+
+def render(found: Results, **changes: Any) -> str:
+    values: dict[str, Any] = {"dataset_summary": SUMMARY, "config": Config(), **changes}
+    return render_report(found, **values)
+
+
+class Page(HTMLParser):
+    """Tags with attributes, ids, and the text outside of styles, of a page."""
+
+    VOID = frozenset({"meta", "br"})
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.open: list[str] = []
+        self.texts: list[str] = []
+        self.feed(html)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open, f"</{tag}> closes nothing"
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if self.open and self.open[-1] != "style":
+            self.texts.append(data)
+
+    @property
+    def text(self) -> str:
+        return " ".join("".join(self.texts).split())
+
+
+def h1(html: str) -> str:
+    found = re.search(r"<h1>.*?</h1>", html, re.DOTALL)
+    assert found
+    return Page(found[0]).text
+
+
+def full_page() -> str:
+    return render(results(), history=HISTORY, example=EXAMPLE, command="firstday evaluate 'a & b'")
+
+
+def test_report_says_the_main_finding() -> None:
+    page = full_page()
+    assert h1(page) == "segment finds 50.0 % of what a list of 50 can, against 40.0 % for popular: +25 %"
+    text = Page(page).text
+    assert "User by user, segment is 10.0 points above popular (95 % interval +7.2 to +12.5)." in text
+    assert "The best strategy here" not in text
+    assert "hits / min(K, relevant items), as in the paper" in text
+    assert "Cold users are a random 20 % of those with at least 20 items" in text
+    assert "695 cold users in each of 2 runs; 1,400 warm users" in text
+
+
+def test_report_shows_tables_data_and_command() -> None:
+    text = Page(full_page()).text
+    assert "fold_in 45.0 43.0 to 47.0 20.0" in text
+    assert "\N{MINUS SIGN}5.0 \N{MINUS SIGN}8.0 to +0.5 0.12 fold_in 88 %, group 12 %, popular under 1 %" in text
+    assert "0 40 users 1 to 3 1,200 users 4 and more 150 users" in text
+    assert "Users 1,943 Items 1,682 Interactions 100,000 Interactions by signal and entity" in text
+    assert "Friends" not in text
+    assert "firstday evaluate 'a & b'" in text
+    assert "number 17, 1,038 users" in text
+
+
+def test_report_escapes_what_it_was_given() -> None:
+    page = full_page()
+    assert "<script" not in page
+    assert "<i>Brazil" not in page
+    assert f"<bdi>{RIGHT_TO_LEFT}</bdi>" in page
+    assert " ".join(HOSTILE.split()) in Page(page).text
+    assert "<b>" not in render(results(dataset="<b>bold</b>"))
+
+
+def test_report_needs_nothing_from_outside_and_no_script() -> None:
+    page = Page(full_page())
+    for tag, attributes in page.tags:
+        assert tag not in {"script", "link", "img", "iframe", "object"}
+        for name, value in attributes.items():
+            assert name != "src"
+            assert not name.startswith("on")
+            if name.endswith("href"):
+                assert value is not None
+                assert value.startswith("#")
+    html = re.sub(r'xmlns(:xlink)?="http://www.w3.org/[^"]*"', "", full_page())
+    assert "http" not in html.replace("http-equiv", "")
+    assert "@import" not in html
+    assert set(re.findall(r"url\((.)", html)) == {"#"}
+
+
+def test_report_is_well_formed_and_its_references_resolve() -> None:
+    page = Page(full_page())
+    assert page.open == []
+    ids = [attributes["id"] for _, attributes in page.tags if "id" in attributes]
+    assert len(ids) == len(set(ids))
+    for _, attributes in page.tags:
+        for name in ("aria-labelledby", "xlink:href", "clip-path"):
+            target = attributes.get(name)
+            if target:
+                assert target.removeprefix("url(").rstrip(")").removeprefix("#") in ids
+    names = [tag for tag, _ in page.tags]
+    assert names.count("h1") == names.count("main") == 1
+    assert names.count("table") == names.count("caption") == 2
+    assert all("scope" in attributes for tag, attributes in page.tags if tag == "th")
+    images = [attributes for _, attributes in page.tags if attributes.get("role") == "img"]
+    assert len(images) == names.count("figure") == names.count("svg") == 3
+    assert all(attributes["aria-label"] for attributes in images)
+
+
+def test_same_input_gives_same_bytes_and_replaces_in_one_step(tmp_path: Path) -> None:
+    for name in ("a.html", "b.html"):
+        write_report(results(), tmp_path / name, dataset_summary=SUMMARY, config=Config(), history=HISTORY)
+    first = (tmp_path / "a.html").read_bytes()
+    assert first == (tmp_path / "b.html").read_bytes()
+    write_report(results(SEGMENT), tmp_path / "a.html", dataset_summary=SUMMARY, config=Config())
+    assert (tmp_path / "a.html").read_bytes() != first
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.html", "b.html"]
+
+
+def test_unwritable_path_is_named(tmp_path: Path) -> None:
+    target = tmp_path / "none" / "report.html"
+    with pytest.raises(ConfigError, match=r"report\.html: cannot be written"):
+        write_report(results(), target, dataset_summary=SUMMARY, config=Config())
+
+
+def test_without_history_example_and_command_their_sections_are_left_out() -> None:
+    page = render(results(), dataset_summary={})
+    assert page.count("<svg") == 2
+    assert "One new user" not in page
+    assert "Training</h2>" not in page
+    assert "None" not in Page(page).text
+
+
+@pytest.mark.parametrize(
+    ("rows", "heading"),
+    [
+        ((SEGMENT,), "segment finds 50.0 % of what a list of 50 can"),
+        ((FOLD_IN, SEGMENT), "segment finds 50.0 % of what a list of 50 can, against 45.0 % for fold_in: +11 %"),
+        (
+            (replace(POPULAR, against_reference=None), row("day_one", 42)),
+            "day_one finds 42.0 % of what a list of 50 can, against 40.0 % for popular: +5 %",
+        ),
+        (
+            (row("group", 41), row("popular", 43)),
+            "popular finds 43.0 % of what a list of 50 can, against 41.0 % for group: +5 %",
+        ),
+        (
+            (SEGMENT, row("popular", 0, around(-50))),
+            "segment finds 50.0 % of what a list of 50 can, against 0.0 % for popular",
+        ),
+        (
+            (row("segment", 38), row("popular", 40, around(2))),
+            "segment finds 38.0 % of what a list of 50 can, against 40.0 % for popular: \N{MINUS SIGN}5 %",
+        ),
+    ],
+)
+def test_any_choice_of_strategies_gives_a_heading(rows: tuple[Row, ...], heading: str) -> None:
+    page = render(results(*rows))
+    assert h1(page) == heading
+    assert ("P minus" in Page(page).text) == any(r.strategy == "segment" for r in rows)
+
+
+def test_unclear_and_negative_findings_are_said() -> None:
+    near = Page(render(results(row("popular", 49, Interval(-1, -3, 1)), SEGMENT, row("neighbors", 55, around(5))))).text
+    assert "1.0 points above popular (95 % interval \N{MINUS SIGN}1.0 to +3.0), which may be chance." in near
+    assert "The best strategy here is neighbors, with 55.0 %." in near
+    below = find_main(results(row("segment", 38), row("popular", 42, Interval(4, 2, 6))))
+    assert below.difference == Interval(-4, -6, -2)
+    assert below.is_clear
+    assert below.best is not None
+    assert below.best.strategy == "popular"
+
+
+def test_other_protocols_and_conventions_are_named() -> None:
+    text = Page(render(results(protocol="registration", divide_by="k"))).text
+    assert "segment hits with 50.0 % of a list of 50, against" in text
+    assert "Precision (P@50) is hits / K, the mean" in text
+    assert "registered last" in text
+    assert "by the protocol made-up" in Page(render(results(protocol="made-up"))).text
+
+
+def test_empty_size_class_is_left_out() -> None:
+    bare: dict[str, Any] = {"by_day_one_size": {"1-3": around(40)}, "n_by_day_one_size": {"1-3": 7}}
+    found = results(row("popular", 40, around(-1), **bare), row("segment", 41, **bare))
+    assert "1 to 3" in plot_day_one_sizes(found)
+    assert "4 and more" not in plot_day_one_sizes(found)
+    assert "4 and more" not in render(found)
+
+
+@pytest.mark.parametrize("n_more", [0, 13])
+def test_plots_have_one_mark_a_strategy(n_more: int) -> None:
+    rows = (POPULAR, SEGMENT, *(row(f"other_{n}", 40 + n / 10, around(-1)) for n in range(n_more)))
+    for plot in (plot_strategies, plot_day_one_sizes):
+        svg = plot(results(*rows))
+        marks = re.findall(r'id="[a-z-]+-mark-(\w+)"', svg)
+        assert sorted(marks) == sorted(r.strategy for r in rows)
+        assert all(re.search(rf">\s*{name}\s*</text>", svg) for name in marks)
+        assert "P@50, %" in svg
+
+
+def test_plots_take_their_colours_from_the_page() -> None:
+    for svg in (plot_strategies(results()), plot_day_one_sizes(results()), plot_training(HISTORY, 50)):
+        assert svg is not None
+        assert "var(--accent, " in svg
+        assert not any(stand_in in svg for stand_in in THEME)
+        assert "#000000" not in svg
+        assert svg.startswith("<svg")
+        assert "<metadata" not in svg
+        assert "<style" not in svg
+        assert "DejaVu" not in svg
+
+
+def test_training_marks_the_epoch_that_was_kept() -> None:
+    assert plot_training(()) is None
+    svg = plot_training(HISTORY, 50)
+    assert svg is not None
+    assert "kept: epoch 2, 41.2 %" in svg
+    none_kept = plot_training([replace(epoch, kept=False) for epoch in HISTORY])
+    assert none_kept is not None
+    assert "kept:" not in none_kept
+    unmeasured = plot_training([replace(epoch, precision=None) for epoch in HISTORY])
+    assert unmeasured is not None
+    assert "kept:" not in unmeasured
+
+
+def test_spread_keeps_order_and_distance() -> None:
+    assert spread([], 1) == []
+    assert spread([5.0, 1.0], 1) == [5.0, 1.0]
+    assert spread([0.0, 0.0, 0.0, 9.0], 1) == [-1.0, 0.0, 1.0, 9.0]
+    assert spread([0.2, 0.0], 1) == pytest.approx([0.6, -0.4])
+
+
+def test_configuration_is_shown_as_toml_that_reads_back() -> None:
+    config = parse_config({"seed": 7, "signals": {"affinity": {'my "like"': 2.0}}, "segments": {"n_segments": 30}})
+    assert parse_config(tomllib.loads(to_toml(config))) == config
+    assert parse_config(tomllib.loads(to_toml(Config()))) == Config()
+
+
+@pytest.mark.parametrize("library", ["jinja2", "matplotlib"])
+def test_missing_library_is_named_with_its_extra(library: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = builtins.__import__
+
+    def refuse(name: str, *rest: Any, **named: Any) -> Any:
+        if name.split(".")[0] == library:
+            raise ModuleNotFoundError(name)
+        return real(name, *rest, **named)
+
+    monkeypatch.setattr(builtins, "__import__", refuse)
+    with pytest.raises(MissingExtraError, match=r"the report needs .* 'firstday\[train\]'"):
+        render(results())

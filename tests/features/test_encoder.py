@@ -1,0 +1,179 @@
+"""The features of five users, computed by hand (PAPER, step 2)."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from firstday.config import FeatureConfig, SignalConfig
+from firstday.data.dataset import ITEM
+from firstday.data.rows import SparseRows
+from firstday.embed.embeddings import Embeddings, FoldIn
+from firstday.features.encoder import Encoder, fit_encoder
+from firstday.features.signals import SignalBatch
+from firstday.recommend.recommender import Recommender
+
+USER_VECTORS = np.array([[1, 0], [0, 1], [0.6, 0.8], [-1, 0], [0, -1]], np.float32)
+ITEM_VECTORS = np.array([[2, 0], [0, 4], [3, 4]], np.float32)
+ARTISTS = SparseRows.from_lists([[0, 1], [2], []], 3)
+COUNTRIES = np.array([0, 0, 1, -1, 1], np.int32)
+AGES = np.array([20, 30, 20, -1, 40], np.int16)
+PAPER = FeatureConfig(group_shrinkage=0, counts="plain", unit_vectors=False, fold_in=False)
+
+OVERALL = [0.12, 0.16]
+COUNTRY_MEANS = [[0.5, 0.5], [0.3, -0.1], OVERALL]
+"""Of countries 0 and 1, and of country 2, which no warm user has."""
+AGE_CENTRE, AGE_SCALE = 27.5, 68.75**0.5
+
+STREAMS = [[0, 2], [1], [], [], [0, 1, 2]]
+FAVORITES = [[], [1, 2], [], [0], []]
+ARTIST_STREAMS = [[0], [], [0, 1], [2], []]
+
+
+def warm_batch() -> SignalBatch:
+    streams = SparseRows.from_lists(STREAMS, 3)
+    return SignalBatch(
+        5,
+        3,
+        {  # not in the order of the blocks; streams weigh 3 each, which means must not mind
+            ("stream", "artist"): SparseRows.from_lists(ARTIST_STREAMS, 3),
+            ("stream", ITEM): SparseRows(streams.starts, streams.columns, 3 * streams.weights, 3),
+            ("favorite", ITEM): SparseRows.from_lists(FAVORITES, 3),
+        },
+        {"country": COUNTRIES},
+        AGES,
+    )
+
+
+def fit(config: FeatureConfig = PAPER, batch: SignalBatch | None = None) -> Encoder:
+    embeddings = Embeddings(USER_VECTORS, ITEM_VECTORS, FoldIn(ITEM_VECTORS, "mean"), "dot")
+    return fit_encoder(embeddings, batch or warm_batch(), {"artist": ARTISTS}, {"country": 3}, config, SignalConfig())
+
+
+def test_blocks_are_named_in_the_papers_order() -> None:
+    assert fit().blocks() == ("age", "country", "favorite x item", "stream x item", "stream x artist")
+    assert fit().n_inputs == 5 * 2 + 3 + 1
+    assert fit().dimensions == 2
+
+
+def test_the_papers_features_of_five_users() -> None:
+    features = fit().encode(warm_batch())
+    year_20, year_30, year_40 = [0.8, 0.4], [0, 1], [0, -1]
+    nothing = [0, 0]
+    age = [(years - AGE_CENTRE) / AGE_SCALE for years in (20, 30, 20, AGE_CENTRE, 40)]
+    expected = [
+        # age's mean, country's mean, favorite x item, stream x item, stream x artist, three counts, the age
+        [*year_20, *COUNTRY_MEANS[0], *nothing, 2.5, 2, 1, 2, 0, 2, 1, age[0]],
+        [*year_30, *COUNTRY_MEANS[0], 1.5, 4, 0, 4, *nothing, 2, 1, 0, age[1]],
+        [*year_20, *COUNTRY_MEANS[1], *nothing, *nothing, 2, 3, 0, 0, 2, age[2]],
+        [*OVERALL, *OVERALL, 2, 0, *nothing, *nothing, 1, 0, 1, age[3]],
+        [*year_40, *COUNTRY_MEANS[1], *nothing, 5 / 3, 8 / 3, *nothing, 0, 3, 0, age[4]],
+    ]
+    assert features.dtype == np.float32
+    np.testing.assert_allclose(features, expected, rtol=1e-6, atol=1e-6)
+
+
+def test_vectors_of_an_entity_are_the_means_of_its_items() -> None:
+    np.testing.assert_allclose(fit().target_vectors["artist"], [[1, 2], [3, 4], [0, 0]])
+    np.testing.assert_array_equal(fit().target_vectors[ITEM], ITEM_VECTORS)
+
+
+def test_group_means_shrink_towards_everyone() -> None:
+    means = fit(FeatureConfig(group_shrinkage=2)).group_means["country"]
+    expected = [[(1 + 0.24) / 4, (1 + 0.32) / 4], [(0.6 + 0.24) / 4, (-0.2 + 0.32) / 4], OVERALL, OVERALL]
+    np.testing.assert_allclose(means, expected, rtol=1e-6)
+    ages = fit(FeatureConfig(group_shrinkage=2)).age_means
+    assert ages is not None
+    np.testing.assert_allclose(ages[30], [0.24 / 3, 1.32 / 3], rtol=1e-6)
+    np.testing.assert_allclose(ages[[0, 29, 120, -1]], [OVERALL] * 4, rtol=1e-6)
+
+
+def test_users_vectors_are_scaled_to_length_one_before_grouping() -> None:
+    longer = Embeddings(USER_VECTORS * [[1], [5], [2], [9], [0.1]], ITEM_VECTORS, FoldIn(ITEM_VECTORS, "mean"), "dot")
+    encoder = fit_encoder(longer, warm_batch(), {"artist": ARTISTS}, {"country": 3}, PAPER, SignalConfig())
+    np.testing.assert_allclose(encoder.group_means["country"][:3], COUNTRY_MEANS, atol=1e-6)
+
+
+def test_log_counts_and_unit_vectors() -> None:
+    encoder = fit(FeatureConfig(group_shrinkage=0, counts="log", unit_vectors=True, fold_in=False))
+    features = encoder.encode(warm_batch())
+    plain = fit().encode(warm_batch())
+    np.testing.assert_allclose(features[:, 10:13], np.log1p(plain[:, 10:13]), rtol=1e-6)
+    np.testing.assert_allclose(features[0, 6:8], [0.8, 0.4], rtol=1e-6)  # (1, 0) and (0.6, 0.8)
+    np.testing.assert_allclose(encoder.target_vectors["artist"][0], [0.5, 0.5], rtol=1e-6)
+    np.testing.assert_array_equal(features[:, 13], plain[:, 13])
+
+
+def test_the_fold_in_block_is_the_unit_vector_solved_from_liked_items() -> None:
+    encoder = fit(FeatureConfig(group_shrinkage=0, counts="plain", unit_vectors=False, fold_in=True))
+    assert encoder.blocks()[-1] == "fold_in"
+    features = encoder.encode(warm_batch())
+    assert features.shape == (5, 6 * 2 + 4)
+    # Streams weigh log2(4) = 2, favorites 1: user 1 has item 1 with 3 and item 2 with 1.
+    user_1 = np.array([3, 3 * 4 + 4]) / 4
+    np.testing.assert_allclose(features[1, 10:12], user_1 / np.linalg.norm(user_1), rtol=1e-5)
+    np.testing.assert_array_equal(features[2, 10:12], 0)
+    np.testing.assert_allclose(features[3, 10:12], [1, 0])
+
+
+def test_an_unknown_group_and_a_missing_age_take_the_overall_mean() -> None:
+    encoder = fit()
+    stranger = SignalBatch(2, 3, {}, {"country": np.array([-1, 2], np.int32)}, np.array([-1, 55], np.int16))
+    features = encoder.encode(stranger)
+    np.testing.assert_allclose(features[:, :4], [[*OVERALL, *OVERALL]] * 2, rtol=1e-6)
+    np.testing.assert_array_equal(features[:, 4:13], 0)
+    np.testing.assert_allclose(features[:, 13], [0, (55 - AGE_CENTRE) / AGE_SCALE], rtol=1e-6)
+    without = encoder.encode(SignalBatch(1, 3))
+    np.testing.assert_array_equal(without[0], features[0])
+
+
+def test_without_ages_there_is_no_age_block_and_no_age() -> None:
+    batch = warm_batch()
+    encoder = fit(batch=SignalBatch(5, 3, batch.actions, batch.groups))
+    assert encoder.blocks() == ("country", "favorite x item", "stream x item", "stream x artist")
+    assert encoder.encode(batch).shape == (5, encoder.n_inputs) == (5, 4 * 2 + 3)
+
+
+@pytest.mark.parametrize("ages", [[-1, -1, -1, -1, -1], [30, 30, -1, 30, 30]])
+def test_ages_that_do_not_differ_stay_finite(ages: list[int]) -> None:
+    batch = warm_batch()
+    encoder = fit(batch=SignalBatch(5, 3, batch.actions, batch.groups, np.array(ages, np.int16)))
+    features = encoder.encode(warm_batch())
+    assert np.isfinite(features).all()
+    assert np.abs(features).max() < 100
+
+
+def test_a_pair_that_no_warm_user_has_gets_no_block() -> None:
+    """Its columns would be all zeros in training, so that the network would read noise from them afterwards."""
+    batch = warm_batch()
+    actions = {**batch.actions, ("ban", ITEM): SparseRows.empty(5, 3)}
+    encoder = fit(batch=SignalBatch(5, 3, actions, batch.groups, batch.ages))
+    assert encoder.blocks() == fit().blocks()
+    banned = SignalBatch(1, 3, {("ban", ITEM): SparseRows.from_lists([[0, 1]], 3)})
+    np.testing.assert_array_equal(encoder.encode(banned), encoder.encode(SignalBatch(1, 3)))
+
+
+def test_one_user_alone_has_the_features_that_they_have_among_others(
+    recommender: Recommender, world_days: SignalBatch
+) -> None:
+    encoder = recommender.model.encoder
+    together = encoder.encode(world_days)
+    assert together.shape == (world_days.n_users, encoder.n_inputs)
+    assert np.isfinite(together).all()
+    for user in (0, 1, 7, world_days.n_users - 1):
+        alone = encoder.encode(world_days.take(np.array([user])))
+        np.testing.assert_allclose(alone[0], together[user], rtol=1e-5, atol=1e-6)
+
+
+def test_features_are_finite_whatever_is_known(recommender: Recommender, world_days: SignalBatch) -> None:
+    encoder = recommender.model.encoder
+    n = world_days.n_users
+    empty = {pair: SparseRows.empty(n, rows.n_columns) for pair, rows in world_days.actions.items()}
+    full = {
+        pair: SparseRows.from_lists([list(range(rows.n_columns))] * n, rows.n_columns)
+        for pair, rows in world_days.actions.items()
+    }
+    for actions in (empty, full, {}):
+        batch = SignalBatch(n, world_days.n_items, actions, world_days.groups, world_days.ages)
+        assert np.isfinite(encoder.encode(batch)).all()
+    assert encoder.encode(SignalBatch(0, world_days.n_items)).shape == (0, encoder.n_inputs)

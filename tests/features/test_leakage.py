@@ -1,0 +1,210 @@
+"""Nothing that cold users did, and nothing that anyone did after day one, may reach where it should not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+import polars as pl
+import pytest
+
+from firstday import pipeline
+from firstday.artifact.model import TrainedModel
+from firstday.config import Config
+from firstday.data.dataset import ITEM, Dataset
+from firstday.data.rows import SparseRows
+from firstday.data.split import Cohort, Split, split_sampled
+from firstday.embed.affinity import select_uses
+from firstday.evaluate.benchmark import cohort_query
+from firstday.recommend.recommender import Recommender
+from tests.synthetic import small_config
+
+
+def statistics(model: TrainedModel) -> Iterator[tuple[str, np.ndarray]]:
+    """Name every array that training made of data, the network apart."""
+    encoder = model.encoder
+    yield "item vectors", encoder.fold_in.item_vectors
+    for entity, vectors in encoder.target_vectors.items():
+        yield f"vectors of {entity}", vectors
+    for name, means in encoder.group_means.items():
+        yield f"means of {name}", means
+    assert encoder.age_means is not None
+    yield "means of age", encoder.age_means
+    yield "age", np.array([encoder.age_centre, encoder.age_scale])
+    for name, segments in (("segments", model.segments), ("input clusters", model.input_clusters)):
+        yield f"centroids of {name}", segments.centroids
+        yield f"top items of {name}", segments.top_items
+        yield f"spread of {name}", segments.spread
+        yield f"counts of {name}", segments.items.counts.weights
+        yield f"counted items of {name}", segments.items.counts.columns
+        yield f"sizes of {name}", segments.items.sizes
+    yield "popularity", model.popularity
+    for name, counted in model.profile_groups.items():
+        yield f"counts of {name}", counted.counts.weights
+        yield f"counted items of {name}", counted.counts.columns
+        yield f"sizes of {name}", counted.sizes
+
+
+def assert_same_statistics(one: TrainedModel, other: TrainedModel) -> None:
+    assert one.encoder.blocks() == other.encoder.blocks()
+    for (name, mine), (other_name, theirs) in zip(statistics(one), statistics(other), strict=True):
+        assert name == other_name
+        np.testing.assert_array_equal(mine, theirs, err_msg=name)
+
+
+def change_events(world: Dataset, users: np.ndarray) -> Dataset:
+    """Let some users do quite other things: everything moves to items of other tastes, and they ban all genres."""
+    theirs = pl.col("user_ix").is_in(users.tolist())
+    moved = pl.when(theirs & (pl.col("entity") == ITEM)).then((pl.col("target_ix") + 61) % 120)
+    events = world.events.with_columns(moved.otherwise(pl.col("target_ix")).alias("target_ix"))
+    heavier = pl.when(theirs).then(pl.col("weight") * 7).otherwise(pl.col("weight"))
+    events = events.with_columns(heavier.cast(pl.Float32).alias("weight"))
+    bans = [(int(user), "ban", "genre", genre, None, 1.0) for user in users for genre in range(4)]
+    added = pl.DataFrame(bans, schema=events.schema, orient="row")
+    return replace(world, events=pl.concat([events, added]))
+
+
+def change_profiles(world: Dataset, users: np.ndarray) -> Dataset:
+    """Give some users other ages and groups."""
+    assert world.ages is not None
+    ages = world.ages.copy()
+    ages[users] = 99
+    groups = {}
+    for name, group in world.groups.items():
+        codes = group.codes.copy()
+        codes[users] = len(group.values) - 1
+        groups[name] = replace(group, codes=codes)
+    return replace(world, ages=ages, groups=groups)
+
+
+def split_of(world: Dataset, config: Config) -> Split:
+    return split_sampled(world, config.signals, config.sampled, seed=0, samples=config.cold_model.samples_per_user)
+
+
+def empty_cohort(cohort: Cohort) -> Cohort:
+    nothing = {pair: SparseRows.empty(len(cohort), rows.n_columns) for pair, rows in cohort.day_one.items()}
+    truth = SparseRows.empty(len(cohort), cohort.truth.n_columns)
+    return Cohort(cohort.users, nothing, truth, np.zeros(len(cohort), np.int64))
+
+
+@pytest.fixture(scope="module")
+def changed(world: Dataset, split: Split) -> Dataset:
+    """The same service, where cold users are other people."""
+    cold = split.cold.users
+    return change_profiles(change_events(world, cold), cold)
+
+
+def test_what_cold_users_do_and_are_changes_nothing_in_the_model(
+    changed: Dataset, config: Config, split: Split, recommender: Recommender
+) -> None:
+    parts = split_of(changed, config)
+    np.testing.assert_array_equal(parts.cold.users, split.cold.users)
+    assert parts.cold.truth.columns.tolist() != split.cold.truth.columns.tolist()
+    other = pipeline.fit(changed, parts, config).model
+    assert_same_statistics(recommender.model, other)
+    assert other.cold.onnx == recommender.model.cold.onnx
+    assert other.cold.history == recommender.model.cold.history
+
+
+@pytest.mark.parametrize("method", ["svd", "word2vec"])
+def test_a_model_without_cold_users_events_is_the_same(world: Dataset, split: Split, method: str) -> None:
+    """The split stays; the tables lose all that cold users did, and the split its cold users."""
+    config = small_config(embedding={"method": method, "word2vec_epochs": 2}, cold_model={"epochs": 2})
+    without = replace(world, events=world.events.filter(~pl.col("user_ix").is_in(split.cold.users.tolist())))
+    whole = pipeline.fit(world, split, config).model
+    other = pipeline.fit(without, replace(split, cold=empty_cohort(split.cold)), config).model
+    assert_same_statistics(whole, other)
+    assert other.cold.onnx == whole.cold.onnx
+
+
+def test_what_validation_users_do_and_are_changes_no_statistic(
+    world: Dataset, config: Config, split: Split, recommender: Recommender
+) -> None:
+    users = split.validation.users
+    other_world = change_profiles(change_events(world, users), users)
+    parts = split_of(other_world, config)
+    np.testing.assert_array_equal(parts.warm, split.warm)
+    assert parts.validation.truth.columns.tolist() != split.validation.truth.columns.tolist()
+    assert_same_statistics(recommender.model, pipeline.fit(other_world, parts, config).model)
+
+
+def test_what_warm_users_do_changes_the_statistics(world: Dataset, config: Config, split: Split) -> None:
+    """The comparison above can fail: the same change to warm users is seen."""
+    other_world = change_profiles(change_events(world, split.warm[:50]), split.warm[:50])
+    config = small_config(cold_model={"epochs": 1})
+    mine = dict(statistics(pipeline.fit(world, split, config).model))
+    theirs = dict(statistics(pipeline.fit(other_world, split_of(other_world, config), config).model))
+    seen = [name for name in mine if mine[name].shape != theirs[name].shape or (mine[name] != theirs[name]).any()]
+    same = {name for name in mine if name not in seen and not name.startswith(("counted items", "sizes"))}
+    assert same == set()
+
+
+def test_features_of_warm_users_come_from_day_one_alone(world: Dataset, split: Split, recommender: Recommender) -> None:
+    """The model's catalogue and encoder see the drawn day one, never the warm users' whole history."""
+    catalogue, encoder = recommender.model.catalogue, recommender.model.encoder
+    counts_at = encoder.n_inputs - len(encoder.pairs) - 1
+    for day in split.warm_day_one:
+        features = encoder.encode(catalogue.translate(world, split.warm, day)[0])
+        for number, pair in enumerate(encoder.pairs):
+            expected = np.log1p(day[pair].lengths())
+            np.testing.assert_allclose(features[:, counts_at + number], expected, rtol=1e-6)
+            assert day[pair].n_entries < split.warm_actions[pair].n_entries or pair[0] == "onboarding"
+
+
+def test_what_warm_users_do_to_artists_after_day_one_changes_nothing(
+    world: Dataset, config: Config, split: Split, recommender: Recommender
+) -> None:
+    """Step 1 learns from items alone, and features from day one alone: the rest of the history reaches nothing."""
+    later = {
+        pair: SparseRows.empty(rows.n_rows, rows.n_columns) if pair[1] != ITEM else rows
+        for pair, rows in split.warm_actions.items()
+    }
+    other = pipeline.fit(world, replace(split, warm_actions=later), config).model
+    assert_same_statistics(recommender.model, other)
+    assert other.cold.onnx == recommender.model.cold.onnx
+
+
+def test_the_target_window_of_a_cold_user_reaches_no_feature_and_no_list(
+    world: Dataset, config: Config, split: Split, recommender: Recommender
+) -> None:
+    """Drop from the tables all that cold users do with the items of their truth: what is asked stays the same."""
+    truth = {
+        (int(split.cold.users[row]), int(item))
+        for row, item in zip(split.cold.truth.row_of_entry(), split.cold.truth.columns, strict=True)
+    }
+    keys = zip(world.events["user_ix"], world.events["target_ix"], world.events["entity"], strict=True)
+    kept = pl.Series([entity != ITEM or (user, item) not in truth for user, item, entity in keys])
+    assert not kept.all()
+    before = replace(world, events=world.events.filter(kept))
+    cohort = replace(split.cold, truth=empty_cohort(split.cold).truth)
+    for one, other in ((world, split.cold), (before, cohort)):
+        query = cohort_query(recommender, one, other, 20)
+        if one is world:
+            features, lists = query.features, recommender.recommend_batch(query.signals, 20).items
+    np.testing.assert_array_equal(query.features, features)
+    np.testing.assert_array_equal(recommender.recommend_batch(query.signals, 20).items, lists)
+
+
+def test_day_one_holds_nothing_done_to_items_of_the_truth(world: Dataset, config: Config, split: Split) -> None:
+    for cohort in (split.validation, split.cold):
+        truth = set(zip(cohort.truth.row_of_entry().tolist(), cohort.truth.columns.tolist(), strict=True))
+        for (signal, entity), rows in cohort.day_one.items():
+            if entity == ITEM and signal not in config.signals.at_registration:
+                done = set(zip(rows.row_of_entry().tolist(), rows.columns.tolist(), strict=True))
+                assert not done & truth, signal
+
+
+def test_segments_count_warm_users_alone(
+    world: Dataset, config: Config, split: Split, recommender: Recommender
+) -> None:
+    model = recommender.model
+    uses = select_uses(split.warm_actions, config.signals, len(split.warm), len(world.items))
+    for counted in (model.segments.items, model.input_clusters.items, model.everyone):
+        assert counted.sizes.sum() == len(split.warm)
+        np.testing.assert_array_equal(counted.counts.column_sums(), uses.column_sums())
+    for name, group in world.groups.items():
+        codes = group.codes[split.warm]
+        np.testing.assert_array_equal(
+            model.profile_groups[name].sizes, np.bincount(codes[codes >= 0], minlength=len(group.values))
+        )

@@ -1,0 +1,140 @@
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+
+from firstday.config import SignalConfig
+from firstday.data.dataset import ITEM
+from firstday.data.rows import SparseRows
+from firstday.errors import DataError
+from firstday.features.signals import SignalBatch, Signals
+
+
+def test_signals_hold_what_is_given() -> None:
+    user = Signals(age=24, country="FR", gender=None, interactions=[["favorite", "item", "i81"], ("ban", "artist", 3)])
+    assert user.age == 24
+    assert user.groups == {"country": "FR"}
+    assert user.interactions == (("favorite", "item", "i81"), ("ban", "artist", 3))
+
+
+def test_every_part_may_be_absent() -> None:
+    nobody = Signals()
+    assert (nobody.age, nobody.groups, nobody.interactions) == (None, {}, ())
+
+
+def test_profile_values_become_text() -> None:
+    profile: dict[str, Any] = {"region": 75, "premium": True}
+    assert Signals(**profile).groups == {"region": "75", "premium": "True"}
+
+
+@pytest.mark.parametrize("age", [0, 120, 24.0])
+def test_ages_within_a_life(age: Any) -> None:
+    user = Signals(age=age)
+    assert user.age == int(age)
+    assert isinstance(user.age, int)
+
+
+@pytest.mark.parametrize("age", [-1, 121, "24", True, float("nan"), float("inf"), [24]])
+def test_impossible_ages_are_refused(age: Any) -> None:
+    with pytest.raises(DataError) as caught:
+        Signals(age=age)
+    assert str(caught.value) == f"age: is {age!r}; give whole years from 0 to 120, or leave it out."
+
+
+@pytest.mark.parametrize(
+    "entry", [("favorite", "item"), ("a", "b", "c", "d"), "abc", 5, None, {"signal": 1, "entity": 2, "id": 3}]
+)
+def test_an_interaction_that_is_no_triple_is_refused_with_its_number(entry: Any) -> None:
+    with pytest.raises(DataError) as caught:
+        Signals(interactions=[("stream", "item", 1), entry])
+    assert str(caught.value) == (
+        f'interactions[1]: is {entry!r}; give [signal, entity, id], such as ["favorite", "item", "i81"].'
+    )
+
+
+def test_json_of_every_part() -> None:
+    text = '{"age": 24, "country": "FR", "zip": 75001, "gender": null, "interactions": [["stream", "item", 7]]}'
+    user = Signals.from_json(text)
+    assert user == Signals(age=24, country="FR", zip="75001", interactions=[("stream", "item", 7)])
+    assert user.groups == {"country": "FR", "zip": "75001"}
+    assert Signals.from_json("{}") == Signals.from_json('{"interactions": null}') == Signals()
+
+
+def test_profile_columns_may_have_any_name() -> None:
+    names = ["self", "cls", "favourite colour", "text", "groups", ""]
+    assert Signals.from_json(json.dumps(dict.fromkeys(names, "x"))).groups == dict.fromkeys(names, "x")
+
+
+@pytest.mark.parametrize(
+    ("text", "begins"),
+    [
+        ("{age: 24}", "user: is not JSON ("),
+        ("", "user: is not JSON ("),
+        ("[1, 2]", "user: is a list; give a JSON object"),
+        ('"FR"', "user: is a str; give a JSON object"),
+        ("null", "user: is a NoneType; give a JSON object"),
+        ('{"interactions": "abc"}', "interactions: is no list of lists;"),
+        ('{"interactions": {"stream": 1}}', "interactions: is no list of lists;"),
+        ('{"interactions": ["abc"]}', "interactions: is no list of lists;"),
+        ('{"interactions": [["stream", "item"]]}', "interactions[0]: is ['stream', 'item'];"),
+        ('{"country": ["FR"]}', "country: is a list; give one value."),
+        ('{"country": {}}', "country: is a dict; give one value."),
+        ('{"age": "old"}', "age: is 'old';"),
+        ('{"age": [1]}', "age: is a list; give one value."),
+        ('{"age": NaN}', "age: is nan;"),
+    ],
+)
+def test_wrong_json_is_refused_with_one_sentence(text: str, begins: str) -> None:
+    with pytest.raises(DataError) as caught:
+        Signals.from_json(text)
+    assert str(caught.value).startswith(begins)
+    assert len(caught.value.faults) == 1
+
+
+@pytest.fixture
+def batch() -> SignalBatch:
+    return SignalBatch(
+        n_users=4,
+        n_items=5,
+        actions={
+            ("stream", ITEM): SparseRows.from_lists([[0, 1], [], [], [3]], 5),
+            ("ban", ITEM): SparseRows.from_lists([[4], [2], [], []], 5),
+            ("skip", ITEM): SparseRows.from_lists([[2], [], [], []], 5),
+            ("favorite", "artist"): SparseRows.from_lists([[], [], [], [1]], 2),
+        },
+        groups={"country": np.array([-1, -1, -1, 2], np.int32)},
+        ages=np.array([-1, 30, -1, -1], np.int16),
+    )
+
+
+def test_used_and_banned_items_are_closed_and_skipped_ones_are_not(batch: SignalBatch) -> None:
+    closed = batch.closed_items(SignalConfig())
+    assert [closed.row(user).tolist() for user in range(4)] == [[0, 1, 4], [2], [], [3]]
+    closed = batch.closed_items(SignalConfig(use=("favorite",), never_recommend=("skip",)))
+    assert [closed.row(user).tolist() for user in range(4)] == [[2], [], [], []]
+    assert SignalBatch(2, 5).closed_items(SignalConfig()).lengths().tolist() == [0, 0]
+
+
+def test_what_is_known_of_whom(batch: SignalBatch) -> None:
+    assert batch.has_actions.tolist() == [True, True, False, True]
+    assert batch.has_profile.tolist() == [False, True, False, True]
+    assert SignalBatch(2, 5).has_actions.tolist() == SignalBatch(2, 5).has_profile.tolist() == [False, False]
+
+
+def test_affinity_is_of_items_alone(batch: SignalBatch) -> None:
+    affinity = batch.affinity(SignalConfig())
+    assert [affinity.row(user).tolist() for user in range(4)] == [[0, 1], [], [], [3]]
+
+
+def test_take_keeps_everything_about_the_users_taken(batch: SignalBatch) -> None:
+    taken = batch.take(np.array([3, 1, 3]))
+    assert (taken.n_users, taken.n_items) == (3, 5)
+    assert [taken.actions["stream", ITEM].row(row).tolist() for row in range(3)] == [[3], [], [3]]
+    assert [taken.actions["favorite", "artist"].row(row).tolist() for row in range(3)] == [[1], [], [1]]
+    assert taken.groups["country"].tolist() == [2, -1, 2]
+    assert taken.ages is not None
+    assert taken.ages.tolist() == [-1, 30, -1]
+    assert SignalBatch(2, 5).take(np.array([0])).ages is None

@@ -1,0 +1,171 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from firstday.config import SegmentConfig
+from firstday.data.rows import SparseRows
+from firstday.errors import ConfigError
+from firstday.ranking import NO_ITEM
+from firstday.segment.kmeans import fit_segments
+from firstday.segment.segments import ItemCounts, Segments, count_items, rank_items
+
+
+def random_uses(rng: np.random.Generator, n_users: int, n_items: int, share: float = 0.3) -> SparseRows:
+    rows, columns = np.nonzero(rng.random((n_users, n_items)) < share)
+    return SparseRows.from_pairs(rows, columns, None, n_users, n_items)
+
+
+def dense(rows: SparseRows) -> np.ndarray:
+    values = np.zeros((rows.n_rows, rows.n_columns))
+    values[rows.row_of_entry(), rows.columns] = rows.weights
+    return values
+
+
+def nearest(vectors: np.ndarray, centroids: np.ndarray) -> np.ndarray:
+    """Return the nearest centroid of each vector, computed in the plainest way."""
+    apart = vectors[:, None].astype(np.float64) - centroids[None].astype(np.float64)
+    best: np.ndarray = (apart**2).sum(axis=2).argmin(axis=1)
+    return best
+
+
+def fit(vectors: np.ndarray, n_segments: int, uses: SparseRows | None = None, **settings_: int) -> Segments:
+    uses = uses or SparseRows.empty(len(vectors), 1)
+    return fit_segments(vectors.astype(np.float32), uses, n_segments, SegmentConfig(**settings_), seed=0)
+
+
+@pytest.fixture
+def blobs() -> np.ndarray:
+    """Return 120 vectors in three clouds far apart, 60, 40 and 20 of them, mixed."""
+    rng = np.random.default_rng(1)
+    centres = np.repeat([[0, 0], [10, 0], [0, 10]], [60, 40, 20], axis=0)
+    vectors: np.ndarray = rng.permutation(centres + rng.normal(0, 0.5, (120, 2))).astype(np.float32)
+    return vectors
+
+
+def test_clouds_become_segments(blobs: np.ndarray) -> None:
+    segments = fit(blobs, 3)
+    assert len(segments) == 3
+    assert sorted(segments.items.sizes.tolist()) == [20, 40, 60]
+    cloud = nearest(blobs, np.array([[0, 0], [10, 0], [0, 10]]))
+    for number, members in enumerate([blobs[cloud == c] for c in range(3)]):
+        own = segments.assign(members)
+        assert len(set(own.tolist())) == 1, number
+        np.testing.assert_allclose(segments.centroids[own[0]], members.mean(axis=0), atol=1e-4)
+        spread = ((members - members.mean(axis=0)) ** 2).sum(axis=1).mean()
+        assert segments.spread[own[0]] == pytest.approx(spread, rel=1e-4)
+
+
+def test_assign_is_the_nearest_centroid() -> None:
+    rng = np.random.default_rng(2)
+    segments = fit(rng.normal(size=(300, 8)), 12)
+    asked = rng.normal(size=(500, 8)).astype(np.float32)
+    np.testing.assert_array_equal(segments.assign(asked), nearest(asked, segments.centroids))
+
+
+def test_assign_gives_ties_to_the_lower_segment() -> None:
+    centroids = np.array([[1, 0], [-1, 0], [1, 0]], dtype=np.float32)
+    nothing = ItemCounts(SparseRows.empty(3, 1), np.ones(3, np.int64))
+    segments = Segments(centroids, nothing, np.zeros((3, 1), np.int32), np.zeros(3, np.float32))
+    assert segments.assign(np.array([[0, 3], [2, 1], [-2, 1]], np.float32)).tolist() == [0, 0, 1]
+
+
+def test_counts_and_sizes_are_those_of_the_users_assigned(blobs: np.ndarray) -> None:
+    uses = random_uses(np.random.default_rng(3), len(blobs), 15)
+    segments = fit(blobs, 6, uses, top_items=9)
+    own = nearest(blobs, segments.centroids)
+    expected = np.array([dense(uses)[own == segment].sum(axis=0) for segment in range(6)])
+    np.testing.assert_array_equal(dense(segments.items.counts), expected)
+    np.testing.assert_array_equal(segments.items.sizes, np.bincount(own, minlength=6))
+    assert segments.items.sizes.sum() == len(blobs)
+
+
+def test_top_items_follow_the_tie_rule(blobs: np.ndarray) -> None:
+    uses = random_uses(np.random.default_rng(4), len(blobs), 40, share=0.1)  # few users an item: many ties
+    segments = fit(blobs, 20, uses, top_items=25)
+    counts, popularity = dense(segments.items.counts), dense(uses).sum(axis=0)
+    for segment in range(len(segments)):
+        used = np.flatnonzero(counts[segment]).tolist()
+        ranked = sorted(used, key=lambda item: (-counts[segment, item], -popularity[item], item))[:25]
+        assert segments.top_items[segment].tolist() == ranked + [NO_ITEM] * (25 - len(ranked))
+        shares = [counts[segment, item] / segments.items.sizes[segment] for item in ranked]
+        np.testing.assert_allclose(segments.top_shares[segment], shares + [0] * (25 - len(ranked)), rtol=1e-6)
+
+
+def test_top_lists_are_no_longer_than_the_catalogue(blobs: np.ndarray) -> None:
+    uses = random_uses(np.random.default_rng(5), len(blobs), 7)
+    assert fit(blobs, 3, uses, top_items=300).top_items.shape == (3, 7)
+
+
+def test_ties_in_every_respect_go_to_the_lower_index() -> None:
+    counted = ItemCounts(SparseRows.from_lists([[0, 1, 2, 3, 3], [2]], 5), np.array([2, 1]))
+    popularity = np.array([1, 4, 1, 2, 0])
+    assert rank_items(counted, popularity, 4).tolist() == [[3, 1, 0, 2], [2, -1, -1, -1]]
+    assert rank_items(counted, popularity, 2).tolist() == [[3, 1], [2, -1]]
+
+
+def test_users_of_no_group_are_not_counted() -> None:
+    uses = SparseRows.from_lists([[0, 1], [1], [2], [0, 2]], 3)
+    counted = count_items(np.array([1, -1, 1, -1]), uses, 3)
+    np.testing.assert_array_equal(dense(counted.counts), [[0, 0, 0], [1, 1, 1], [0, 0, 0]])
+    np.testing.assert_array_equal(counted.sizes, [0, 2, 0])
+
+
+@given(st.data())
+@settings(deadline=None, max_examples=25)
+def test_no_segment_is_empty_and_none_is_missing_without_need(data: st.DataObject) -> None:
+    """Duplicates in plenty: as many segments as asked for, or as there are distinct vectors."""
+    n_users, n_points = data.draw(st.integers(1, 60)), data.draw(st.integers(1, 12))
+    n_segments = data.draw(st.integers(1, min(n_users, 20)))
+    rng = np.random.default_rng(data.draw(st.integers(0, 10**6)))
+    vectors = rng.normal(size=(n_points, 3)).astype(np.float32)[rng.integers(n_points, size=n_users)]
+    segments = fit(vectors, n_segments, random_uses(rng, n_users, 5), iterations=4, restarts=1)
+    n_distinct = len(np.unique(vectors, axis=0))
+    assert len(segments) == min(n_segments, n_distinct)
+    assert segments.items.sizes.min() >= 1
+    assert segments.items.sizes.sum() == n_users
+    assert np.isfinite(segments.spread).all()
+    assert segments.top_items.shape == (len(segments), 5)
+
+
+def test_many_copies_of_few_vectors_beside_many_that_differ() -> None:
+    rng = np.random.default_rng(6)
+    vectors = np.concatenate([np.repeat(rng.normal(size=(3, 4)) * 5, 200, axis=0), rng.normal(size=(40, 4))])
+    segments = fit(vectors, 43)
+    assert len(segments) == 43
+    assert segments.items.sizes.min() >= 1
+    assert segments.items.sizes.sum() == 640
+
+
+def test_all_users_in_one_place_make_one_segment() -> None:
+    segments = fit(np.ones((30, 4)), 10)
+    assert len(segments) == 1
+    np.testing.assert_array_equal(segments.centroids, np.ones((1, 4)))
+    assert segments.items.sizes.tolist() == [30]
+
+
+def test_as_many_segments_as_users_is_one_each() -> None:
+    vectors = np.random.default_rng(7).normal(size=(25, 4)).astype(np.float32)
+    segments = fit(vectors, 25)
+    assert sorted(segments.assign(vectors).tolist()) == list(range(25))
+
+
+def test_more_segments_than_users_are_refused() -> None:
+    with pytest.raises(ConfigError) as caught:
+        fit(np.zeros((1500, 2)), 2000)
+    assert str(caught.value) == "segments.n_segments: is 2,000, with 1,500 warm users; set at most that many."
+
+
+def test_the_same_seed_gives_the_same_segments(blobs: np.ndarray) -> None:
+    uses = random_uses(np.random.default_rng(8), len(blobs), 12)
+    one, other = fit(blobs, 10, uses), fit(blobs, 10, uses)
+    assert one.centroids.tobytes() == other.centroids.tobytes()
+    np.testing.assert_array_equal(one.top_items, other.top_items)
+
+
+@pytest.mark.parametrize(("n_users", "expected"), [(10, 1), (160, 2), (8_000, 100), (80_000, 1_000), (10**7, 1_000)])
+def test_the_number_of_segments_follows_the_users_unless_set(n_users: int, expected: int) -> None:
+    assert SegmentConfig().resolve(n_users) == expected
+    assert SegmentConfig(n_segments=7).resolve(n_users) == 7

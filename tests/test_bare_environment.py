@@ -1,0 +1,80 @@
+"""Recommending needs none of the training libraries: shown where they are not installed."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import venv
+from pathlib import Path
+
+import pytest
+
+from firstday.features.signals import Signals
+from firstday.recommend.recommender import Recommender
+
+ROOT = Path(__file__).parents[1]
+TRAINING = ("torch", "scipy", "sklearn", "implicit", "faiss", "onnx", "onnxscript", "gensim", "matplotlib", "jinja2")
+
+RECOMMEND = """
+import importlib.util, json, sys
+assert not [name for name in json.loads(sys.argv[2]) if importlib.util.find_spec(name)]
+import firstday as fd
+recommender = fd.open_model(sys.argv[1])
+user = fd.Signals(age=24, country="FR", interactions=[("favorite", "item", "i081")])
+lists = {name: [i.item_id for i in recommender.recommend(user, 10, name).items] for name in json.loads(sys.argv[3])}
+print(json.dumps(lists))
+"""
+
+TRAIN = """
+import firstday as fd, sys
+try:
+    fd.train(fd.load(sys.argv[1]))
+except fd.MissingExtraError as error:
+    print(error)
+"""
+
+
+@pytest.mark.slow
+def test_a_base_install_recommends_as_the_full_one(recommender: Recommender, tmp_path: Path) -> None:
+    model = recommender.save(tmp_path / "model")
+    venv.create(tmp_path / "bare", with_pip=True)
+    python = tmp_path / "bare" / "bin" / "python"
+    subprocess.run([python, "-m", "pip", "install", "--quiet", str(ROOT)], check=True, timeout=600)
+
+    names = ["popular", "group", "day_one", "input_clusters", "fold_in", "personal", "segment"]
+    arguments = [str(python), "-c", RECOMMEND, str(model), json.dumps(TRAINING), json.dumps(names)]
+    done = subprocess.run(arguments, capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    user = Signals(age=24, country="FR", interactions=[("favorite", "item", "i081")])
+    assert json.loads(done.stdout) == {
+        name: [item.item_id for item in recommender.recommend(user, 10, name).items] for name in names
+    }
+
+    command = [tmp_path / "bare" / "bin" / "firstday", "recommend", model, "--user", '{"age": 24}', "--json"]
+    done = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["route"] == "segment"
+
+
+def test_recommending_imports_no_training_library(recommender: Recommender, tmp_path: Path) -> None:
+    model = recommender.save(tmp_path / "model")
+    code = (
+        "import sys, firstday as fd; fd.open_model(sys.argv[1]).recommend(fd.Signals(age=24)); "
+        f"print([name for name in {TRAINING!r} if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(model)], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
+
+
+def test_training_without_its_libraries_names_the_line_that_adds_them(tmp_path: Path) -> None:
+    users = [f"u{ix}" for ix in range(60)]
+    rows = [f"{user},i{item}" for user in users for item in range(25)]
+    (tmp_path / "interactions.csv").write_text("\n".join(["user_id,item_id", *rows]) + "\n")
+    block = f"import sys; sys.modules.update(dict.fromkeys({TRAINING!r}, None))\n"
+    done = subprocess.run(
+        [sys.executable, "-c", block + TRAIN, str(tmp_path)], capture_output=True, text=True, check=False
+    )
+    assert done.stdout == "training needs libraries that are not installed; run: pip install 'firstday[train]'\n", (
+        done.stderr
+    )

@@ -1,0 +1,159 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import BaseModel, ValidationError
+
+from firstday.config import DEFAULT_AFFINITY, Config, SegmentConfig, SignalConfig, load_config, parse_config
+from firstday.errors import ConfigError
+
+TOML = """
+seed = 7
+
+[signals]
+affinity = { stream = 2.0, download = 1.5 }
+damping = "none"
+
+[embedding]
+method = "svd"
+svd_collections = ["playlist"]
+
+[cold_model]
+hidden = [64, 32]
+"""
+
+
+def test_a_file_is_laid_over_the_defaults(tmp_path: Path) -> None:
+    path = tmp_path / "firstday.toml"
+    path.write_text(TOML, encoding="utf-8")
+    config = load_config(path)
+    assert config == load_config(str(path))
+    assert (config.seed, config.signals.damping, config.embedding.method) == (7, "none", "svd")
+    assert config.embedding.svd_collections == ("playlist",)
+    assert config.cold_model.hidden == (64, 32)
+    assert config.embedding.dimensions == Config().embedding.dimensions
+    assert config.segments == SegmentConfig()
+
+
+def test_affinities_are_laid_over_the_default_ones(tmp_path: Path) -> None:
+    path = tmp_path / "firstday.toml"
+    path.write_text(TOML, encoding="utf-8")
+    signals = load_config(path).signals
+    assert signals.affinity == {**DEFAULT_AFFINITY, "stream": 2.0, "download": 1.5}
+    assert signals.known == ("stream", "favorite", "onboarding", "search", "skip", "ban", "download")
+    assert signals.liked == ("stream", "favorite", "onboarding", "search", "download")
+    assert SignalConfig().affinity == DEFAULT_AFFINITY
+
+
+def test_an_empty_file_is_the_defaults(tmp_path: Path) -> None:
+    path = tmp_path / "firstday.toml"
+    path.write_text("", encoding="utf-8")
+    assert load_config(path) == Config() == parse_config({})
+
+
+def test_a_configuration_survives_being_written_and_read() -> None:
+    config = parse_config({"seed": 3, "signals": {"affinity": {"hum": 0.1, "ban": 0}}, "segments": {"n_segments": 5}})
+    assert parse_config(config.model_dump(mode="json")) == config
+
+
+@pytest.mark.parametrize(
+    ("values", "sentence"),
+    [
+        (
+            {"segments": {"n_segment": 4}},
+            "configuration: segments.n_segment is not a setting; see docs/configuration.md for those that are.",
+        ),
+        ({"epochs": 4}, "configuration: epochs is not a setting; see docs/configuration.md for those that are."),
+        (
+            {"embedding": {"dimensions": 0}},
+            "configuration: embedding.dimensions is 0: input should be greater than or equal to 1.",
+        ),
+        (
+            {"embedding": {"method": "lda"}},
+            "configuration: embedding.method is 'lda': input should be 'als', 'svd', 'word2vec' or 'brought'.",
+        ),
+        (
+            {"signals": {"affinity": {"hum": "loud"}}},
+            "configuration: signals.affinity.hum is 'loud': input should be a valid number, unable to parse string as "
+            "a number.",
+        ),
+        ({"sampled": {"warm": 1.5}}, "configuration: sampled.warm is 1.5: input should be less than 1."),
+        ({"seed": -1}, "configuration: seed is -1: input should be greater than or equal to 0."),
+        (
+            {"cold_model": {"hidden": [64, 0]}},
+            "configuration: cold_model.hidden.1 is 0: input should be greater than or equal to 1.",
+        ),
+        (
+            {"cold_model": {"batch_size": 1}},
+            "configuration: cold_model.batch_size is 1: input should be greater than or equal to 2.",
+        ),
+    ],
+)
+def test_a_wrong_setting_is_one_sentence(values: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse_config(values)
+    assert str(caught.value) == sentence
+
+
+@pytest.mark.parametrize(
+    ("protocol", "said"),
+    [
+        ({"sizes": [0, 1], "probabilities": [0.5, 0.3, 0.2]}, "2 sizes have 3 probabilities; give one for each size"),
+        ({"sizes": [0, -1], "probabilities": [0.5, 0.5]}, "sizes.1 is -1: input should be greater than or equal to 0"),
+        ({"sizes": [0, 1], "probabilities": [0, 0]}, "all probabilities are 0; make one positive"),
+        ({"warm": 0.9, "validation": 0.2}, "warm and validation add up to 1 or more; leave a share for cold users"),
+    ],
+)
+def test_a_protocol_that_cannot_be_drawn_is_refused(protocol: dict[str, Any], said: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse_config({"sampled": protocol})
+    assert str(caught.value).startswith("configuration: sampled")
+    assert str(caught.value).endswith(f"{said}.")
+
+
+def test_all_wrong_settings_are_told_at_once_with_their_file(tmp_path: Path) -> None:
+    path = tmp_path / "wrong.toml"
+    path.write_text("seed = -1\ntypo = 2\n[segments]\niterations = 0\n", encoding="utf-8")
+    with pytest.raises(ConfigError) as caught:
+        load_config(path)
+    lines = str(caught.value).splitlines()
+    assert len(lines) == 3
+    assert all(line.startswith(f"{path}: ") for line in lines)
+
+
+def test_a_file_that_is_missing_or_no_toml(tmp_path: Path) -> None:
+    missing = tmp_path / "none.toml"
+    with pytest.raises(ConfigError) as caught:
+        load_config(missing)
+    assert str(caught.value) == (
+        f"{missing}: cannot be read (No such file or directory); give the path of a TOML file."
+    )
+    with pytest.raises(ConfigError, match="cannot be read"):
+        load_config(tmp_path)
+    broken = tmp_path / "broken.toml"
+    broken.write_text("seed = = 1", encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"broken\.toml: is not TOML \(.*\); correct the file\.$"):
+        load_config(broken)
+    broken.write_bytes(b"\xff\xfe\x00s")
+    with pytest.raises(ConfigError, match=r"broken\.toml: is not TOML \("):
+        load_config(broken)
+
+
+def test_settings_are_frozen() -> None:
+    with pytest.raises(ValidationError, match="frozen"):
+        Config().seed = 5
+
+
+def sections() -> list[type[BaseModel]]:
+    return [
+        type(getattr(Config(), name)) for name in Config.model_fields if isinstance(getattr(Config(), name), BaseModel)
+    ]
+
+
+@pytest.mark.parametrize("section", sections())
+def test_every_setting_is_described_in_a_sentence(section: type[BaseModel]) -> None:
+    for name, field in section.model_fields.items():
+        assert field.description, name
+        assert field.description.rstrip().endswith("."), name

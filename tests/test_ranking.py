@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from firstday.ranking import NO_ITEM, first_allowed, top_k, unit_rows
+
+CLOSED = -np.inf
+
+
+@st.composite
+def score_tables(draw: st.DrawFn) -> np.ndarray:
+    """Return scores with many ties and many closed columns."""
+    n, n_items = draw(st.integers(0, 5)), draw(st.integers(0, 9))
+    values = st.sampled_from([CLOSED, -1.0, -0.0, 0.0, 0.5, 2.0])
+    cells = draw(st.lists(values, min_size=n * n_items, max_size=n * n_items))
+    return np.array(cells, dtype=np.float32).reshape(n, n_items)
+
+
+def sorted_list(row: np.ndarray, k: int) -> list[int]:
+    """Sort a row in the plainest way: Python's sort is stable, so ties keep the order of indexes."""
+    allowed = [item for item in range(len(row)) if row[item] > CLOSED]
+    return sorted(allowed, key=lambda item: -row[item])[:k]
+
+
+@given(score_tables(), st.integers(1, 12))
+def test_top_k_is_a_stable_sort(scores: np.ndarray, k: int) -> None:
+    before = scores.copy()
+    items, values = top_k(scores, k)
+    assert (items.shape, values.shape) == ((len(scores), k), (len(scores), k))
+    assert items.dtype == np.int32
+    assert values.dtype == np.float32
+    for row, found, value in zip(scores, items, values, strict=True):
+        expected = sorted_list(row, k)
+        assert found.tolist() == expected + [NO_ITEM] * (k - len(expected))
+        assert value.tolist() == [row[item] for item in expected] + [0] * (k - len(expected))
+    np.testing.assert_array_equal(scores, before)
+
+
+def test_top_k_of_many_equal_scores_takes_the_lowest_indexes() -> None:
+    items, values = top_k(np.ones((2, 1000), np.float32), 3)
+    assert items.tolist() == [[0, 1, 2], [0, 1, 2]]
+    assert values.tolist() == [[1, 1, 1], [1, 1, 1]]
+
+
+def test_top_k_of_distinct_scores_is_the_full_sort() -> None:
+    scores = np.random.default_rng(0).permuted(np.tile(np.arange(500, dtype=np.float32), (20, 1)), axis=1)
+    items, values = top_k(scores, 50)
+    np.testing.assert_array_equal(items, np.argsort(-scores, axis=1)[:, :50])
+    np.testing.assert_array_equal(values, np.tile(np.arange(499, 449, -1), (20, 1)))
+
+
+@given(st.data())
+def test_first_allowed_keeps_order_and_drops_the_rest(data: st.DataObject) -> None:
+    n, m, k = data.draw(st.integers(0, 4)), data.draw(st.integers(0, 7)), data.draw(st.integers(1, 9))
+    rng = np.random.default_rng(data.draw(st.integers(0, 99)))
+    items = np.array([rng.permutation(m) for _ in range(n)], dtype=np.int32).reshape(n, m)
+    values = rng.random((n, m)).astype(np.float32)
+    allowed = rng.random((n, m)) < 0.6
+    kept_items, kept_values = first_allowed(items, values, allowed, k)
+    assert kept_items.shape == kept_values.shape == (n, k)
+    for row in range(n):
+        expected = items[row, allowed[row]][:k].tolist()
+        assert kept_items[row].tolist() == expected + [NO_ITEM] * (k - len(expected))
+        assert kept_values[row].tolist() == values[row, allowed[row]][:k].tolist() + [0] * (k - len(expected))
+
+
+def test_unit_rows_have_length_one_and_zeros_stay() -> None:
+    scaled = unit_rows(np.array([[3.0, 4.0], [0.0, 0.0], [-2.0, 0.0]]))
+    assert scaled.dtype == np.float32
+    np.testing.assert_allclose(scaled, [[0.6, 0.8], [0.0, 0.0], [-1.0, 0.0]])
+    assert unit_rows(np.zeros((0, 4), np.float32)).shape == (0, 4)
+
+
+@pytest.mark.parametrize("shape", [(0, 5), (3, 0)])
+def test_top_k_of_nothing_is_empty_lists(shape: tuple[int, int]) -> None:
+    items, values = top_k(np.zeros(shape, np.float32), 2)
+    np.testing.assert_array_equal(items, np.full((shape[0], 2), NO_ITEM))
+    np.testing.assert_array_equal(values, np.zeros((shape[0], 2)))
