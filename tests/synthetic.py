@@ -25,7 +25,7 @@ CONFIG: dict[str, Any] = {
     "threads": 1,
     "embedding": {"dimensions": 12, "als_iterations": 8},
     "segments": {"n_segments": 8, "top_items": 60, "restarts": 1},
-    "cold_model": {"hidden": [48, 32], "epochs": 15, "batch_size": 64, "samples_per_user": 2, "patience": 15},
+    "cold_model": {"hidden": [48, 32], "epochs": 20, "batch_size": 32, "samples_per_user": 2, "patience": 20},
     "sampled": {"min_items": 8},
     "recommend": {"k": 20, "input_clusters": 6, "group_smoothing": 10.0},
 }

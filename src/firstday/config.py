@@ -17,6 +17,8 @@ from firstday.errors import ConfigError
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Share = Annotated[float, Field(gt=0, lt=1)]
 Count = Annotated[int, Field(ge=1)]
+MAX_SEED = 2**31 - 1 - 1000
+"""Seeds are 32 bits in the libraries; `evaluate` counts up from the first."""
 
 DEFAULT_AFFINITY = {
     "stream": 1.0,
@@ -29,7 +31,7 @@ DEFAULT_AFFINITY = {
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class SignalConfig(_Section):
@@ -61,6 +63,14 @@ class SignalConfig(_Section):
     def _over_defaults(cls, value: Any) -> Any:
         return {**DEFAULT_AFFINITY, **value} if isinstance(value, dict) else value
 
+    @model_validator(mode="after")
+    def _use_is_liked(self) -> SignalConfig:
+        if not set(self.use) & set(self.liked):
+            raise ValueError(
+                f"no signal of use ({', '.join(self.use)}) has a positive affinity; give one a weight above 0"
+            )
+        return self
+
     @property
     def known(self) -> tuple[str, ...]:
         """Every signal that interactions may carry."""
@@ -80,7 +90,9 @@ class EmbeddingConfig(_Section):
         description="UT-ALS, TT-SVD (PAPER, step 1), word2vec over users' items in time order, "
         "or the caller's own vectors from the `embeddings` folder (chosen by itself where that is present).",
     )
-    dimensions: Count = Field(default=128, description="Numbers in a vector. Source: PAPER (128 TT-SVD, 256 UT-ALS).")
+    dimensions: int = Field(
+        default=128, ge=1, le=4096, description="Numbers in a vector. Source: PAPER (128 TT-SVD, 256 UT-ALS)."
+    )
     similarity: Literal["auto", "dot", "cosine"] = Field(
         default="auto",
         description="How a vector scores items; auto: dot product for ALS and brought vectors, else cosine.",
@@ -135,7 +147,9 @@ class FeatureConfig(_Section):
         description="Scale items' vectors to length 1 before averaging; false is the paper's plain mean.",
     )
     fold_in: bool = Field(
-        default=True, description="Add a block with the user's fold-in vector; not in the paper, measured to help."
+        default=True,
+        description="Add a block with the user's fold-in vector. Not in the paper; no gain for users like those of "
+        "training, but lists stay right for mixes of signals that training hardly saw.",
     )
 
 
@@ -204,8 +218,8 @@ class RecommendConfig(_Section):
 class Config(_Section):
     """The whole configuration."""
 
-    seed: int = Field(default=0, ge=0, description="Seed of everything random.")
-    threads: int = Field(default=0, ge=0, description="Threads for training; 0: all cores.")
+    seed: int = Field(default=0, ge=0, le=MAX_SEED, description="Seed of everything random.")
+    threads: int = Field(default=0, ge=0, le=256, description="Threads for training; 0: all cores.")
     signals: SignalConfig = SignalConfig()
     embedding: EmbeddingConfig = EmbeddingConfig()
     segments: SegmentConfig = SegmentConfig()
@@ -261,5 +275,7 @@ def load_preset(name: str) -> Config:
 
     The files stand in `firstday/presets`; how their values were found is in `docs/quality.md`.
     """
-    file = resources.files("firstday") / "presets" / f"{name}.toml"
-    return parse_config(tomllib.loads(file.read_text(encoding="utf-8"))) if file.is_file() else Config()
+    for file in (resources.files("firstday") / "presets").iterdir():
+        if file.name == f"{name}.toml":  # compared, not joined: the name may be any path
+            return parse_config(tomllib.loads(file.read_text(encoding="utf-8")))
+    return Config()

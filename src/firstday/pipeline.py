@@ -17,7 +17,7 @@ from firstday.data.split import Cohort, Split, split_sampled
 from firstday.embed.affinity import compute_affinity, select_uses
 from firstday.embed.embeddings import Embeddings
 from firstday.embed.fit import WarmLogs, fit_embeddings
-from firstday.errors import ConfigError, MissingExtraError
+from firstday.errors import ConfigError, DataError, MissingExtraError
 from firstday.evaluate.benchmark import Results, run_benchmark
 from firstday.evaluate.metrics import PrecisionRule, measure
 from firstday.features.catalogue import Catalogue
@@ -65,6 +65,7 @@ def train(dataset: Dataset, config: Config | None = None, *, progress: Progress 
         Libraries for training are not installed.
     """
     config = config or Config()
+    find_strategy(config.recommend.strategy)
     split = _split(dataset, config, config.seed, with_cold=False)
     return fit(dataset, split, config, progress=progress)
 
@@ -143,6 +144,11 @@ def fit(dataset: Dataset, split: Split, config: Config, *, progress: Progress = 
         config.features,
         config.signals,
     )
+    if not encoder.n_inputs:
+        raise DataError(
+            "interactions: warm users have neither a day-one interaction nor a profile value to learn from; add "
+            "profile columns to users, or raise sampled.min_items."
+        )
     features = [encoder.encode(day) for day in warm_days]
 
     n_clusters = min(config.recommend.input_clusters, max(1, n_warm // 10))

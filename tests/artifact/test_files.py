@@ -153,6 +153,31 @@ def test_saving_into_an_empty_folder_works(recommender: Recommender, tmp_path: P
     load_model(tmp_path / "model")
 
 
+def test_a_manifest_of_something_else_protects_its_folder(recommender: Recommender, tmp_path: Path) -> None:
+    (tmp_path / "web" / "src").mkdir(parents=True)
+    (tmp_path / "web" / MANIFEST).write_text('{"name": "app", "version": "1.0"}')
+    with pytest.raises(ArtifactError, match="is not empty and holds no model"):
+        recommender.save(tmp_path / "web")
+    assert (tmp_path / "web" / "src").is_dir()
+
+
+def test_replacing_a_model_leaves_what_else_is_in_its_folder(recommender: Recommender, copy: Path) -> None:
+    (copy / "notes").mkdir()
+    other = Recommender(replace(recommender.model, facts={"data": {"dataset": "other"}, "metrics": {}}))
+    other.save(copy)
+    assert (copy / "notes").is_dir()
+
+
+def test_saving_again_mends_a_damaged_model(recommender: Recommender, copy: Path) -> None:
+    for path in files_of(copy):
+        content = path.read_bytes()
+        path.write_bytes(content[:-40] + bytes([content[-40] ^ 1]) + content[-39:])
+        with pytest.raises(ArtifactError):
+            load_model(copy)
+        recommender.save(copy)
+        load_model(copy)
+
+
 def test_replacing_a_model_removes_the_old_files(recommender: Recommender, tmp_path: Path) -> None:
     path = recommender.save(tmp_path / "model")
     old = read_manifest(path)["version"]

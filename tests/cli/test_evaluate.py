@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
+
 from tests.cli.conftest import Invoke, Run
 
 
@@ -37,6 +39,15 @@ def test_evaluate_may_print_json_alone(invoke: Invoke, tables: Path, settings: P
         "evaluate", tables, "--config", settings, "--strategy", "popular", "--strategy", "segment", "--json", "-"
     )
     assert [row["strategy"] for row in json.loads(done.stdout)["results"]] == ["popular", "segment"]
+
+
+@pytest.mark.parametrize("arguments", [["--json"], ["--json", "--seeds", "1"], ["--json", "-k", "20"], ["--json", "-"]])
+def test_json_without_a_place_goes_to_standard_output(
+    invoke: Invoke, tables: Path, settings: Path, arguments: list[str]
+) -> None:
+    done = invoke("evaluate", tables, "--config", settings, "--strategy", "popular", *arguments)
+    assert done.exit_code == 0, done.output
+    assert json.loads(done.stdout)["k"] == 20
 
 
 def test_the_other_convention_of_precision_is_told(invoke: Invoke, tables: Path, settings: Path) -> None:

@@ -25,7 +25,7 @@ def newcomers(tmp_path_factory: pytest.TempPathFactory) -> Path:
         {
             "user_id": ids,
             "country": [[None, "FR", "XX", "DE", "XX"][k] for k in kind],
-            "age": [None if k in (0, 4) else 17 + ix % 80 for ix, k in enumerate(kind)],
+            "age": [None if k in (0, 4) else 18 + ix % 32 for ix, k in enumerate(kind)],
         }
     ).write_parquet(folder / "users.parquet")
     rows = []

@@ -431,6 +431,6 @@ def test_all_faults_of_all_tables_are_reported_at_once(five_users: Tables, write
         "items.parquet",
         "users.age",
         "friends.friend_id",
-        "interactions.signal",
         "interactions.weight",
+        "interactions.signal",
     ]

@@ -75,7 +75,7 @@ def test_uses_are_streams_and_favorites_of_items_counted_once() -> None:
     assert cells_of(select_uses(ACTIONS, SignalConfig(), 3, 4)) == dict.fromkeys(
         [(0, 0), (0, 1), (1, 0), (1, 2), (2, 3)], 1
     )
-    assert cells_of(select_uses(ACTIONS, SignalConfig(use=("ban",)), 3, 4)) == dict.fromkeys(
+    assert cells_of(select_uses(ACTIONS, SignalConfig(use=("ban",), affinity={"ban": 1.0}), 3, 4)) == dict.fromkeys(
         [(1, 2), (2, 0), (2, 3)], 1
     )
     nothing = select_uses(ACTIONS, SignalConfig(use=("search",)), 3, 4)

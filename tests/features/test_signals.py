@@ -118,12 +118,6 @@ def test_used_and_banned_items_are_closed_and_skipped_ones_are_not(batch: Signal
     assert SignalBatch(2, 5).closed_items(SignalConfig()).lengths().tolist() == [0, 0]
 
 
-def test_what_is_known_of_whom(batch: SignalBatch) -> None:
-    assert batch.has_actions.tolist() == [True, True, False, True]
-    assert batch.has_profile.tolist() == [False, True, False, True]
-    assert SignalBatch(2, 5).has_actions.tolist() == SignalBatch(2, 5).has_profile.tolist() == [False, False]
-
-
 def test_affinity_is_of_items_alone(batch: SignalBatch) -> None:
     affinity = batch.affinity(SignalConfig())
     assert [affinity.row(user).tolist() for user in range(4)] == [[0, 1], [], [], [3]]

@@ -50,7 +50,7 @@ ROUTES: dict[str, tuple[str | None, str | None, str | None]] = {
     "only an artist": ("popular", "popular", OWN),
     "only an item that nobody has": ("popular", "popular", OWN),
     "only an age": ("group", "group", OWN),
-    "an age that nobody has": ("popular", "popular", OWN),
+    "an age that nobody has": ("popular", "popular", "popular"),
     "profile": ("group", "group", OWN),
     "items": ("popular", OWN, OWN),
     "profile and items": ("group", OWN, OWN),
@@ -429,7 +429,7 @@ def test_the_configured_strategy_is_used_where_none_is_named(recommender: Recomm
 
 @pytest.mark.parametrize("k", [0, -3])
 def test_a_list_has_at_least_one_item(recommender: Recommender, k: int) -> None:
-    with pytest.raises(ConfigError, match=rf"^k: is {k}; a list has at least 1 item\.$"):
+    with pytest.raises(ConfigError, match=rf"^k: is {k}; give a whole number from 1\.$"):
         recommender.recommend(Signals(), k=k)
 
 

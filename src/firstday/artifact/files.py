@@ -15,8 +15,10 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 import tempfile
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -69,8 +71,19 @@ def check_target(path: Path) -> None:
     """Refuse a path that holds something other than a model, before hours are spent on training."""
     if path.exists() and not path.is_dir():
         raise ArtifactError(f"{path}: is a file; give a folder for the model.")
-    if path.is_dir() and any(path.iterdir()) and not (path / MANIFEST).is_file():
+    if path.is_dir() and any(path.iterdir()) and _version_in(path) is None:
         raise ArtifactError(f"{path}: is not empty and holds no model; give a new folder.")
+
+
+def _version_in(path: Path) -> str | None:
+    """Return the version of the model in a folder, damaged or not; None where the manifest is not one of ours."""
+    try:
+        manifest = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
+        version = manifest["version"]
+        ours = {"format", "firstday", "files", "sha256"} <= manifest.keys() and re.fullmatch("[0-9a-f]{16}", version)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+    return version if ours else None
 
 
 def _publish(model: TrainedModel, staging: Path, path: Path) -> None:
@@ -99,12 +112,15 @@ def _publish(model: TrainedModel, staging: Path, path: Path) -> None:
         (staging / ".manifest").rename(model_folder / MANIFEST)
         model_folder.rename(path)
         return
-    if not (path / version).exists():
-        (staging / version).rename(path / version)
+    old = _version_in(path)
+    there = path / version
+    if there.exists() and any(_differs(there / name, expected) for name, expected in hashes.items()):
+        there.rename(staging / "damaged")
+    if not there.exists():
+        (staging / version).rename(there)
     (staging / MANIFEST).replace(path / MANIFEST)
-    for old in path.iterdir():
-        if old.is_dir() and old.name != version:
-            shutil.rmtree(old, ignore_errors=True)
+    if old is not None and old != version:
+        shutil.rmtree(path / old, ignore_errors=True)
 
 
 def _write_files(model: TrainedModel, folder: Path) -> None:
@@ -138,6 +154,11 @@ def _to_disk(file: Any) -> None:
 def _sha256(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _differs(path: Path, expected: Mapping[str, Any]) -> bool:
+    """Tell whether a file is missing or has another content than the manifest says."""
+    return not path.is_file() or path.stat().st_size != expected["bytes"] or _sha256(path) != expected["sha256"]
 
 
 def _sealed(manifest: dict[str, Any]) -> bytes:
@@ -215,7 +236,7 @@ def _load_version(path: Path, manifest: dict[str, Any], verify: bool) -> Trained
         file = folder / name
         if not file.is_file():
             raise ArtifactError(f"{file}: is missing; train or copy the model again.")
-        if file.stat().st_size != expected["bytes"] or (verify and _sha256(file) != expected["sha256"]):
+        if file.stat().st_size != expected["bytes"] or (verify and _differs(file, expected)):
             raise ArtifactError(f"{file}: was changed after it was written; train or copy the model again.")
     arrays = {file.stem: np.load(file, mmap_mode="r", allow_pickle=False) for file in folder.glob("*.npy")}
     items = pl.read_parquet(folder / "items.parquet")

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from firstday.cli.options import print_notes
 from firstday.config import load_config
 from firstday.data.dataset import Dataset
 from firstday.data.load import check_tables
@@ -40,6 +41,7 @@ def check(
     if checked.dataset is None:
         if as_json:
             raise typer.Exit(2)
+        print_notes(checked.notes)
         raise DataError(checked.faults)
     if not as_json:
         _print_summary(checked.dataset)

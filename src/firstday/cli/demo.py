@@ -57,11 +57,11 @@ def demo(
     by_name = {row.strategy: row.metrics["precision"] for row in results.rows}
     gain = 100 * (by_name["segment"].mean / by_name["popular"].mean - 1)
     console.print(
-        f"[bold]The paper's method (segment) beats popularity by {gain:.0f} %: of {results.k} films listed, "
-        f"{by_name['segment'].mean:.1f} % hit what people watched, against {by_name['popular'].mean:.1f} %.[/bold]"
+        f"[bold]The paper's method (segment) beats popularity by {gain:.0f} %: P@{results.k} is "
+        f"{by_name['segment'].mean:.1f} % against {by_name['popular'].mean:.1f} %.[/bold]"
     )
 
-    console.print("3. Training the model to keep, on everyone ...", markup=False)
+    console.print("3. Training the model to keep, on nine in ten; the tenth decides when to stop ...", markup=False)
     with shown_progress() as progress:
         recommender = run_training(dataset, config, progress=progress)
     recommender.save(out / "model")

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from firstday.cli.files import check_file_target, write_file
 from firstday.cli.options import ConfigOption, KOption, PathOption, Protocol, SeedOption, TablesArgument, open_tables
 from firstday.cli.progress import shown_progress
 from firstday.cli.show import print_results
@@ -27,13 +28,16 @@ def evaluate(
         list[str] | None, typer.Option(help=f"Name of a strategy, repeatable (default: all): {', '.join(STRATEGIES)}.")
     ] = None,
     protocol: Annotated[Protocol, typer.Option(help="How cold users are made.")] = Protocol.SAMPLED,  # noqa: ARG001
-    seeds: Annotated[int, typer.Option(min=1, help="How many times to split, train and judge.")] = 1,
+    seeds: Annotated[int, typer.Option(min=1, max=1000, help="How many times to split, train and judge.")] = 1,
     seed: SeedOption = None,
     k: KOption = None,
     divide_by_k: Annotated[
         bool, typer.Option(help="Precision as hits / K instead of the paper's hits / min(K, relevant).")
     ] = False,
-    json_out: Annotated[Path | None, typer.Option("--json", help="Write the results there, - for stdout.")] = None,
+    json_out: Annotated[
+        Path | None,
+        typer.Option("--json", help="Write the results there; alone or with -, print them instead of the table."),
+    ] = None,
     report: Annotated[Path | None, typer.Option(help="Write a self-contained HTML report there.")] = None,
 ) -> None:
     """Hold out cold users, train on the others, and judge the lists that each strategy gives the cold ones.
@@ -43,8 +47,8 @@ def evaluate(
     for name in strategy or ():
         find_strategy(name)
     for target in (json_out, report):
-        if target is not None and str(target) != "-" and not target.resolve().parent.is_dir():
-            raise typer.BadParameter(f"{target.resolve().parent} is no folder; make it first.")
+        if target is not None and str(target) != "-":
+            check_file_target(target)
     dataset, settings = open_tables(tables, path, config, seed)
     divide_by: PrecisionRule = "k" if divide_by_k else "min"
     with shown_progress() as progress:
@@ -57,7 +61,7 @@ def evaluate(
     else:
         print_results(results, Console())
     if json_out is not None and str(json_out) != "-":
-        json_out.write_text(text + "\n", encoding="utf-8")
+        write_file(json_out, text + "\n")
     if report is not None:
         command = "firstday " + " ".join(sys.argv[1:])
         write_report(results, report, dataset_summary=dataset.summary(), config=settings, command=command)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 from rich.console import Console
@@ -14,6 +14,7 @@ from firstday.cli.check import check
 from firstday.cli.demo import demo
 from firstday.cli.evaluate import evaluate
 from firstday.cli.inspect import inspect
+from firstday.cli.options import JsonToStdout
 from firstday.cli.recommend import recommend
 from firstday.cli.train import train
 from firstday.errors import FirstdayError
@@ -25,6 +26,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+# Typer brings click's exceptions under its own name or click's, depending on its version.
+_UsageMistake: type[Exception] = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")
 
 
 def _show_version(asked: bool) -> None:
@@ -42,8 +46,9 @@ def _options(
     """Recommendations for a user's first day: user -> segment -> items."""
 
 
-for command in (demo, check, train, evaluate, recommend, inspect):
+for command in (demo, check, train, recommend, inspect):
     app.command()(command)
+app.command(cls=JsonToStdout)(evaluate)
 
 
 def main() -> None:
@@ -52,19 +57,29 @@ def main() -> None:
     # of, beside another busy program it is about ten times faster. Read when those libraries load, which is later.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
-        app()
+        sys.exit(app(standalone_mode=False))
     except FirstdayError as error:
         _fail(str(error))
+    except _UsageMistake as error:
+        message = str(getattr(error, "format_message", error.__str__)())
+        if len(sys.argv) == 1:  # a bare call: the message is the help
+            typer.echo(message)
+            sys.exit(2)
+        _fail(f"{message.strip().rstrip('.')}; see --help.")
+    except (typer.Abort, KeyboardInterrupt):
+        _fail("interrupted; nothing was written.", status=130)
+    except MemoryError:
+        _fail("out of memory; use a machine with more, or less data, fewer dimensions or shorter lists.")
     except OSError as error:
         if error.filename is None:
             raise
         _fail(f"{error.filename}: {(error.strerror or 'cannot be used').lower()}; check the path and its permissions.")
 
 
-def _fail(text: str) -> None:
-    """Print one line for each sentence and exit with 2."""
+def _fail(text: str, status: int = 2) -> NoReturn:
+    """Print one line for each sentence and exit."""
     console = Console(stderr=True)
     for sentence in text.splitlines():
         console.print("[bold red]error:[/bold red]", end=" ")
         console.print(sentence, markup=False, highlight=False, soft_wrap=True)
-    sys.exit(2)
+    sys.exit(status)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from enum import StrEnum
+from itertools import zip_longest
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
-from firstday.config import Config, load_config, load_preset
+from firstday.config import MAX_SEED, Config, load_config, load_preset
 from firstday.data.dataset import Dataset
 from firstday.data.load import BUILT_IN, load
 
@@ -18,7 +21,9 @@ PathOption = Annotated[Path | None, typer.Option(help="For a built-in name: the 
 ConfigOption = Annotated[
     Path | None, typer.Option(help="A TOML file of settings (default: the built-in name's preset, else defaults).")
 ]
-SeedOption = Annotated[int | None, typer.Option(min=0, help="Seed of everything random (default: the setting, 0).")]
+SeedOption = Annotated[
+    int | None, typer.Option(min=0, max=MAX_SEED, help="Seed of everything random (default: the setting, 0).")
+]
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON for scripts to standard output.")]
 KOption = Annotated[int | None, typer.Option("-k", min=1, help="Length of a list (default: the setting, 50).")]
 
@@ -35,9 +40,30 @@ class Engine(StrEnum):
     LOCAL = "local"
 
 
+class JsonToStdout(TyperCommand):
+    """A command whose ``--json OUT`` may stand without OUT: then JSON goes to standard output."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Give a bare ``--json`` the value ``-``."""
+        filled: list[str] = []
+        for here, after in zip_longest(args, args[1:], fillvalue="--"):
+            filled.append(here)
+            if here == "--json" and after.startswith("-") and after != "-":
+                filled.append("-")
+        return super().parse_args(ctx, filled)
+
+
 def open_tables(tables: str, path: Path | None, config: Path | None, seed: int | None = None) -> tuple[Dataset, Config]:
     """Load a dataset and the settings for it."""
     settings = load_preset(tables) if config is None else load_config(config)
     if seed is not None:
         settings = settings.model_copy(update={"seed": seed})
-    return load(tables, path=path, config=settings), settings
+    dataset = load(tables, path=path, config=settings)
+    print_notes(dataset.notes)
+    return dataset, settings
+
+
+def print_notes(notes: Iterable[str]) -> None:
+    """Say on standard error what was ignored or decided while reading tables."""
+    for note in notes:
+        typer.echo(f"note: {note}", err=True)

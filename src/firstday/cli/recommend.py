@@ -12,8 +12,9 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from firstday.cli.files import check_file_target
 from firstday.cli.options import JsonFlag, KOption, ModelArgument
-from firstday.errors import ConfigError
+from firstday.errors import ConfigError, DataError
 from firstday.features.signals import Signals
 from firstday.recommend.batch import recommend_tables
 from firstday.recommend.recommender import STRATEGIES, Recommendation, find_strategy, open_model
@@ -25,7 +26,7 @@ def recommend(
         str | None, typer.Option(help="What is known of one user, as JSON; - reads it from standard input.")
     ] = None,
     batch: Annotated[
-        Path | None, typer.Option(help="A folder with the users, interactions and friends of many cold users.")
+        Path | None, typer.Option(help="A folder with the users and interactions of many cold users.")
     ] = None,
     out: Annotated[Path | None, typer.Option(help="With --batch: the Parquet file to write.")] = None,
     k: KOption = None,
@@ -45,9 +46,11 @@ def recommend(
         raise ConfigError("recommend: --batch and --out go together; give both.")
     if strategy is not None:
         find_strategy(strategy)
+    if out is not None:
+        check_file_target(out)
     recommender = open_model(model)
     if user is not None:
-        text = typer.get_text_stream("stdin").read() if user == "-" else user
+        text = _read_stdin() if user == "-" else user
         answer = recommender.recommend(Signals.from_json(text), k, strategy, keep_used=keep_used)
         if as_json:
             typer.echo(json.dumps(answer.to_json(), ensure_ascii=False, indent=1))
@@ -67,6 +70,14 @@ def recommend(
         console.print(f"Note: {n:,} values of {what} are unknown to the model and were ignored.")
     for note in done.notes:
         console.print(f"Note: {note}")
+
+
+def _read_stdin() -> str:
+    """Read standard input as UTF-8, with or without a byte order mark."""
+    try:
+        return typer.get_binary_stream("stdin").read().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise DataError(f"user: is not UTF-8 (byte {error.start + 1} of standard input); write UTF-8.") from None
 
 
 def print_answer(answer: Recommendation, console: Console) -> None:

@@ -44,6 +44,8 @@ def check_frames(raw: Mapping[str, RawTable | None], config: Config, findings: F
         Tables ready for `assemble.assemble`, provided that there are no faults.
     """
     frames = {name: conform_table(name, raw[name], findings) for name in TABLES if raw.get(name) is not None}  # type: ignore[arg-type]
+    if "interactions" in frames:
+        frames["interactions"] = name_items(frames["interactions"])
     share_id_type(frames, USER_COLUMNS)
     share_id_type(frames, ITEM_COLUMNS)
     for name, frame in frames.items():
@@ -72,6 +74,27 @@ def check_frames(raw: Mapping[str, RawTable | None], config: Config, findings: F
     return frames
 
 
+def name_items(interactions: pl.DataFrame) -> pl.DataFrame:
+    """Write rows whose entity is ``item`` as rows with an item_id, which is what they mean."""
+    if not {"entity", "entity_id"} <= set(interactions.columns):
+        return interactions
+    mine = (pl.col("entity") == ITEM).fill_null(value=False)
+    if not interactions.select(mine.any()).item():
+        return interactions
+    entity_id = pl.col("entity_id")
+    if "item_id" in interactions.columns:
+        types = {interactions["item_id"].dtype, interactions["entity_id"].dtype}
+        shared = pl.Int64 if types == {pl.Int64()} else pl.String
+        given = pl.col("item_id").cast(shared)
+        item_id = pl.when(mine & given.is_null()).then(entity_id.cast(shared)).otherwise(given)
+        mine &= given.is_null()  # a row with both is a fault, which is found later
+    else:
+        item_id = pl.when(mine).then(entity_id)
+    return interactions.with_columns(
+        item_id=item_id, entity=pl.when(~mine).then("entity"), entity_id=pl.when(~mine).then("entity_id")
+    )
+
+
 def share_id_type(frames: dict[str, pl.DataFrame], places: tuple[tuple[str, str], ...]) -> None:
     """Make ids of one kind String everywhere if they are String anywhere, so that they join."""
     present = [(table, column) for table, column in places if table in frames and column in frames[table].columns]
@@ -91,19 +114,13 @@ def check_present(name: str, frame: pl.DataFrame, findings: Findings) -> None:
         findings.rows("collections.entity", own, "name 'item', which is no collection", None, f"rename it {OR_DROP}")
 
 
-def _check_interactions(frame: pl.DataFrame, given: list[str], config: Config, findings: Findings) -> None:
-    """Find rows without a user or one target, with an unknown signal or with an impossible weight."""
+def check_rows(frame: pl.DataFrame, given: list[str], findings: Findings) -> bool:
+    """Find interactions that mean nothing to any model; return whether targets could be looked at."""
     check_present("interactions", frame, findings)
-    if check_targets(frame, given, findings):
-        _check_use(frame, config, findings)
+    looked_at = _check_targets(frame, given, findings)
     if "signal" in frame.columns:
-        signal = frame["signal"]
-        findings.rows("interactions.signal", signal.is_null(), "are empty", None, f"fill them in {OR_DROP}")
-        unknown = signal.is_not_null() & ~signal.is_in(list(config.signals.known))
-        example = next(iter(signal.filter(unknown)), None)
-        known = ", ".join(config.signals.known)
-        advice = f"known are {known}; name yours in the configuration (signals.affinity.{example} = 1.0) {OR_DROP}"
-        findings.rows("interactions.signal", unknown, "have an unknown signal", signal, advice)
+        empty = frame["signal"].is_null()
+        findings.rows("interactions.signal", empty, "are empty", None, f"fill them in {OR_DROP}")
     if "weight" in frame.columns:
         where, weight = "interactions.weight", frame["weight"]
         endless = weight.is_not_null() & ~weight.cast(pl.Float32).is_finite()
@@ -113,11 +130,25 @@ def _check_interactions(frame: pl.DataFrame, given: list[str], config: Config, f
         absent = weight.null_count()
         if absent:
             findings.notes.append(f"{where}: {absent:,} of {len(weight):,} rows are empty and weigh 1.")
+    return looked_at
 
 
-def check_targets(frame: pl.DataFrame, given: list[str], findings: Findings) -> bool:
+def _check_interactions(frame: pl.DataFrame, given: list[str], config: Config, findings: Findings) -> None:
+    """Find rows that mean nothing, rows with an unknown signal, and whether anything is used."""
+    if check_rows(frame, given, findings):
+        _check_use(frame, config, findings)
+    if "signal" in frame.columns:
+        signal = frame["signal"]
+        unknown = signal.is_not_null() & ~signal.is_in(list(config.signals.known))
+        example = next(iter(signal.filter(unknown)), None)
+        known = ", ".join(config.signals.known)
+        advice = f"known are {known}; name yours in the configuration (signals.affinity.{example} = 1.0) {OR_DROP}"
+        findings.rows("interactions.signal", unknown, "have an unknown signal", signal, advice)
+
+
+def _check_targets(frame: pl.DataFrame, given: list[str], findings: Findings) -> bool:
     """Find rows that name no target, two targets, or half an entity; return whether targets could be looked at."""
-    where, has = "interactions", {"item_id", "entity", "entity_id"} & set(given)
+    where, has = "interactions", {"item_id", "entity", "entity_id"} & {*given, *frame.columns}
     if not has:
         found = ", ".join(given)
         findings.faults.append(

@@ -8,7 +8,16 @@ from dataclasses import dataclass
 import polars as pl
 
 from firstday.data.dataset import ITEM
-from firstday.data.tables import MAX_AGE_YEARS, MAX_GROUP_VALUES, TABLES, Findings, Kind, RawTable, entity_of_column
+from firstday.data.tables import (
+    FEW_GROUP_VALUES,
+    MAX_AGE_YEARS,
+    MAX_GROUP_VALUES,
+    TABLES,
+    Findings,
+    Kind,
+    RawTable,
+    entity_of_column,
+)
 
 WORDS = (pl.String, pl.Categorical, pl.Enum)
 MAX_INT64 = 2**63 - 1
@@ -24,8 +33,20 @@ SECONDS = "are bare numbers, whose unit and zone are not told"
 WRITE_UTC = "write UTC with its zone, such as 2024-05-01T12:00:00Z"
 
 
-def conform_table(name: str, raw: RawTable, findings: Findings) -> pl.DataFrame:
+def conform_table(name: str, raw: RawTable, findings: Findings, *, judge_groups: bool = True) -> pl.DataFrame:
     """Bring a table's columns to their types.
+
+    Parameters
+    ----------
+    name
+        The table's name.
+    raw
+        The table as it was read.
+    findings
+        Gets the faults and notes.
+    judge_groups
+        Whether to leave out columns of `users` whose values say that they make no groups. For cold users alone that
+        cannot be told, and a model knows its own columns.
 
     Returns
     -------
@@ -48,7 +69,7 @@ def conform_table(name: str, raw: RawTable, findings: Findings) -> pl.DataFrame:
         if kind is not None:
             fitting = _CONFORM[kind](column)
         elif name == "users":
-            fitting = _group(column)
+            fitting = _group(column, judge_groups)
         elif name == "items":
             fitting = _entity(column, label)
         else:
@@ -207,7 +228,7 @@ _CONFORM: dict[Kind, Callable[[_Column], pl.Series | None]] = {
 }
 
 
-def _group(column: _Column) -> pl.Series | None:
+def _group(column: _Column, judge: bool) -> pl.Series | None:
     """Turn a categorical column of `users` into String; None, with a note, for what is not categorical."""
     values = column.values
     if not (values.dtype in (*WORDS, pl.Boolean) or values.dtype.is_integer()):
@@ -216,11 +237,13 @@ def _group(column: _Column) -> pl.Series | None:
     words = _words(values)
     present = words.drop_nulls()
     n_values = present.n_unique()
+    if not judge:
+        return words
     if not n_values:
         column.note("it has no values")
     elif column.is_text and (present.str.contains(DAY).all() or _are_decimals(present)):
         column.note("decimal numbers or dates are not categorical")
-    elif n_values > MAX_GROUP_VALUES or (n_values >= len(words) > 50):
+    elif n_values > MAX_GROUP_VALUES or n_values > max(FEW_GROUP_VALUES, len(words) / 2):
         column.note(f"{n_values:,} values among {len(words):,} users make no group")
     else:
         return words

@@ -7,7 +7,7 @@ from pathlib import Path
 import polars as pl
 
 from firstday.data.assemble import assemble
-from firstday.data.checks import check_present, check_targets, share_id_type
+from firstday.data.checks import check_present, check_rows, name_items, share_id_type
 from firstday.data.columns import conform_table
 from firstday.data.dataset import ITEM, Dataset, Entity
 from firstday.data.ids import Ids
@@ -46,15 +46,17 @@ def load_newcomers(folder: str | Path) -> Dataset:
         table = raw.get(name)
         if table is None or (table.frame.is_empty() and name == "interactions"):
             continue
-        frames[name] = conform_table(name, table, findings)
-        check_present(name, frames[name], findings)
+        frames[name] = conform_table(name, table, findings, judge_groups=False)
         if name == "interactions":
-            check_targets(frames[name], table.frame.columns, findings)
+            frames[name] = name_items(frames[name])
+            check_rows(frames[name], table.frame.columns, findings)
+        else:
+            check_present(name, frames[name], findings)
     if "users" in frames and "user_id" in frames["users"].columns:
         ids = frames["users"]["user_id"]
         repeats = ids.is_not_null() & ~ids.is_first_distinct()
         findings.rows("users.user_id", repeats, "repeat an id", ids, "keep one row for each id")
-    if not raw.get("users") and not raw.get("interactions") and not findings.faults:
+    if not frames and not findings.faults:
         findings.faults.append(f"{folder}: has neither users nor interactions; add users.parquet or users.csv.")
     if findings.faults:
         raise DataError(findings.faults)

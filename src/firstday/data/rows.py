@@ -46,7 +46,15 @@ class SparseRows:
             Integers, shape (n,).
         weights
             Shape (n,), or None for ones.
+
+        Raises
+        ------
+        IndexError
+            A row or a column is outside the matrix.
         """
+        for what, index, n in (("row", rows, n_rows), ("column", columns, n_columns)):
+            if len(index) and not 0 <= index.min() <= index.max() < n:
+                raise IndexError(f"{what} outside 0 to {n - 1}")
         key = rows.astype(np.int64) * n_columns + columns.astype(np.int64)
         unique, inverse = np.unique(key, return_inverse=True)
         added = np.bincount(inverse, weights=weights, minlength=len(unique)).astype(np.float32)

@@ -103,25 +103,26 @@ def split_sampled(
         )
     uses = union_rows(used).ones()
     eligible = np.flatnonzero(uses.lengths() >= protocol.min_items)
-    if dataset.brought is not None:  # a warm user needs a vector
-        eligible = eligible[np.isfinite(dataset.brought.user_vectors[eligible]).all(axis=1)]
     rng = np.random.default_rng(seed)
     order = rng.permutation(eligible)
     n_validation = round(protocol.validation * len(order))
     n_warm = round(protocol.warm * len(order)) if with_cold else len(order) - n_validation
-    if min(n_warm, n_validation) < 2 or (with_cold and len(order) - n_warm - n_validation < 1):
+    warm, validation, cold = np.split(order, [n_warm, n_warm + n_validation])
+    if dataset.brought is not None:  # a warm user needs a vector; a cold one is judged with or without
+        warm = warm[np.isfinite(dataset.brought.user_vectors[warm]).all(axis=1)]
+    if min(len(warm), n_validation) < 2 or (with_cold and len(order) - n_warm - n_validation < 1):
         raise DataError(
             f"interactions: {len(eligible):,} of {len(dataset.users):,} users have at least {protocol.min_items} used "
             "items, too few to train on; bring more data or lower sampled.min_items in the configuration."
         )
-    warm, validation, cold = np.split(order, [n_warm, n_warm + n_validation])
-    draw = _Draw(actions, uses, signals, protocol, rng)
+    # A stream of randomness for each: nobody's draw depends on what users of another kind did, or on `samples`.
+    of_warm, of_validation, of_cold = (_Draw(actions, uses, signals, protocol, own) for own in rng.spawn(3))
     return Split(
         warm,
         {pair: rows.take(warm) for pair, rows in actions.items()},
-        tuple(draw.cohort(warm).day_one for _ in range(samples)),
-        draw.cohort(validation),
-        draw.cohort(cold),
+        tuple(of_warm.cohort(warm).day_one for _ in range(samples)),
+        of_validation.cohort(validation),
+        of_cold.cohort(cold),
     )
 
 
@@ -149,12 +150,12 @@ class _Draw:
         for (signal, entity), rows in self.actions.items():
             mine = rows.take(users)
             if signal in self.signals.at_registration:
-                day_one[signal, entity] = mine
+                day_one[signal, entity] = mine.ones()
                 continue
             kept = self.rng.random(mine.n_entries) < np.repeat(share, mine.lengths())
             if entity == ITEM:
                 kept = np.where(_contains(uses, mine), _contains(seen, mine), kept)
-            day_one[signal, entity] = mine.keep(kept)
+            day_one[signal, entity] = mine.keep(kept).ones()  # how often it was done later is not known on day one
         return Cohort(users, day_one, uses.keep(~drawn), seen.lengths())
 
     def _given(self, users: np.ndarray, uses: SparseRows) -> np.ndarray:

@@ -84,6 +84,8 @@ ITEM_COLUMNS = (
 MAX_AGE_YEARS = 120
 MAX_GROUP_VALUES = 5_000
 """A user column of more distinct values than this is taken for free text, not for a group."""
+FEW_GROUP_VALUES = 50
+"""A user column of more distinct values than this, and than half the users, is taken for names or addresses."""
 
 DEFAULT_SIGNAL = "stream"
 

@@ -144,9 +144,10 @@ def _row_json(row: Row) -> dict[str, Any]:
         values[name] = round(interval.mean, 4)
         values[f"{name}_ci"] = _pair(interval)
     values["precision_by_seed"] = [round(value, 4) for value in row.per_seed]
-    values["by_day_one_size"] = {size: round(found.mean, 4) for size, found in row.by_day_one_size.items()}
-    values["by_day_one_size_ci"] = {size: _pair(found) for size, found in row.by_day_one_size.items()}
-    values["n_by_day_one_size"] = dict(row.n_by_day_one_size)
+    sizes = {size: row.by_day_one_size.get(size) for size in DAY_ONE_SIZES}  # null where there is no such user
+    values["by_day_one_size"] = {size: None if found is None else round(found.mean, 4) for size, found in sizes.items()}
+    values["by_day_one_size_ci"] = {size: None if found is None else _pair(found) for size, found in sizes.items()}
+    values["n_by_day_one_size"] = {size: row.n_by_day_one_size.get(size, 0) for size in DAY_ONE_SIZES}
     if row.against_reference is not None:
         difference = row.against_reference
         values[f"minus_{REFERENCE}"] = round(difference.mean, 4)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -44,6 +44,8 @@ class Signals:
         self, /, *, age: int | None = None, interactions: Iterable[Sequence[Any]] = (), **groups: str | None
     ) -> None:
         triples = []
+        if isinstance(interactions, str) or not isinstance(interactions, Iterable):
+            raise DataError(f"interactions: is {interactions!r}; give a list of [signal, entity, id].")
         for number, entry in enumerate(interactions):
             if isinstance(entry, str) or not isinstance(entry, Sequence) or len(entry) != 3:
                 raise DataError(
@@ -51,7 +53,7 @@ class Signals:
                     '["favorite", "item", "i81"].'
                 )
             triples.append((str(entry[0]), str(entry[1]), entry[2]))
-        if age is not None and (isinstance(age, bool) or not isinstance(age, int | float) or not 0 <= age <= 120):
+        if age is not None and (isinstance(age, bool) or not isinstance(age, Real) or not 0 <= age <= 120):
             raise DataError(f"age: is {age!r}; give whole years from 0 to 120, or leave it out.")
         object.__setattr__(self, "age", None if age is None else int(age))
         object.__setattr__(self, "interactions", tuple(triples))
@@ -68,6 +70,8 @@ class Signals:
         """
         try:
             values = json.loads(text)
+        except RecursionError:
+            raise DataError('user: is JSON nested too deeply; give an object such as {"age": 24}.') from None
         except json.JSONDecodeError as error:
             raise DataError(f'user: is not JSON ({error}); give an object such as {{"age": 24}}.') from None
         if not isinstance(values, dict):
@@ -115,22 +119,6 @@ class SignalBatch:
         closing = (*config.use, *config.never_recommend)
         parts = [rows for (signal, entity), rows in self.actions.items() if entity == ITEM and signal in closing]
         return union_rows(parts) if parts else SparseRows.empty(self.n_users, self.n_items)
-
-    @cached_property
-    def has_actions(self) -> np.ndarray:
-        """Whether anything at all was done that the model understands, bool, shape (n_users,)."""
-        found = np.zeros(self.n_users, dtype=bool)
-        for rows in self.actions.values():
-            found |= rows.lengths() > 0
-        return found
-
-    @cached_property
-    def has_profile(self) -> np.ndarray:
-        """Whether any profile value that the model understands is known, bool, shape (n_users,)."""
-        found = np.zeros(self.n_users, dtype=bool) if self.ages is None else self.ages >= 0
-        for codes in self.groups.values():
-            found = found | (codes >= 0)
-        return found
 
     def take(self, rows: np.ndarray) -> SignalBatch:
         """Return the batch of the given users, in the order given."""

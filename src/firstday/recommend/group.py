@@ -13,29 +13,20 @@ def recommend_group(query: Query) -> Answer:
     The share in a group is (users of the item + s x share with everyone) / (users + s), with s the
     `recommend.group_smoothing`. Answers for users of whom a profile value is known.
     """
-    known = _codes(query)
+    known = query.profile
     n_known = sum((codes >= 0).astype(np.float32) for codes in known.values())
     answered = np.asarray(n_known > 0) & np.ones(query.n_users, dtype=bool)
-    items, values = rank_scores(query, lambda rows: _scores(query, known, rows))
+    items, values = rank_scores(query, lambda rows: _scores(query, rows))
     return Answer(items, values, route_where(answered, "group"))
 
 
-def _codes(query: Query) -> dict[str, np.ndarray]:
-    """Return each profile column's codes, ages among them; -1 where no warm user has the value."""
-    codes = {name: query.signals.groups[name] for name in query.model.profile_groups if name in query.signals.groups}
-    if query.signals.ages is not None and "age" in query.model.profile_groups:
-        codes["age"] = query.signals.ages
-    sizes = {name: query.model.profile_groups[name].sizes for name in codes}
-    return {name: np.where((mine >= 0) & (sizes[name][mine] > 0), mine, -1) for name, mine in codes.items()}
-
-
-def _scores(query: Query, known: dict[str, np.ndarray], rows: np.ndarray) -> np.ndarray:
+def _scores(query: Query, rows: np.ndarray) -> np.ndarray:
     """Return smoothed shares, float32, shape (n_rows, n_items)."""
     model = query.model
     smoothing = model.config.recommend.group_smoothing
     total = np.zeros((len(rows), model.n_items), dtype=np.float32)
     n_columns = np.zeros((len(rows), 1), dtype=np.float32)
-    for name, codes in known.items():
+    for name, codes in query.profile.items():
         counted = model.profile_groups[name]
         mine = codes[rows]
         inside = np.flatnonzero(mine >= 0)

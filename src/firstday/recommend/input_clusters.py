@@ -11,4 +11,4 @@ def recommend_input_clusters(query: Query) -> Answer:
     clusters = query.model.input_clusters
     choice = clusters.assign(unit_rows(query.features))
     items, values = rank_lists(query, clusters.top_items, clusters.top_shares, choice)
-    return Answer(items, values, route_where(query.signals.has_actions | query.signals.has_profile, "input_clusters"))
+    return Answer(items, values, route_where(query.known, "input_clusters"))

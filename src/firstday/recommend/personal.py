@@ -8,4 +8,4 @@ from firstday.recommend.query import Answer, Query, rank_scores, route_where
 def recommend_personal(query: Query) -> Answer:
     """Rank items by the predicted vector; needs a signal or a profile value."""
     items, values = rank_scores(query, lambda rows: query.predicted[rows] @ query.model.scoring_vectors.T)
-    return Answer(items, values, route_where(query.signals.has_actions | query.signals.has_profile, "personal"))
+    return Answer(items, values, route_where(query.known, "personal"))

@@ -51,6 +51,32 @@ class Query:
         return self.signals.closed_items(self.model.config.signals)
 
     @cached_property
+    def known(self) -> np.ndarray:
+        """Whether the features tell anything of each user, bool, shape (n_users,).
+
+        True for anything done that has a block, and for a profile value that warm users have.
+        """
+        encoder, signals = self.model.encoder, self.signals
+        found = np.zeros(self.n_users, dtype=bool)
+        for pair in encoder.pairs:
+            if pair in signals.actions:
+                found |= signals.actions[pair].lengths() > 0
+        if encoder.config.fold_in:
+            found |= self.liked.lengths() > 0
+        for codes in self.profile.values():
+            found |= codes >= 0
+        return found
+
+    @cached_property
+    def profile(self) -> dict[str, np.ndarray]:
+        """Codes of each profile column, ages among them as ``age``, -1 where no warm user has the value."""
+        codes = {name: self.signals.groups[name] for name in self.model.profile_groups if name in self.signals.groups}
+        if self.signals.ages is not None and "age" in self.model.profile_groups:
+            codes["age"] = self.signals.ages
+        sizes = {name: self.model.profile_groups[name].sizes for name in codes}
+        return {name: np.where((mine >= 0) & (sizes[name][mine] > 0), mine, -1) for name, mine in codes.items()}
+
+    @cached_property
     def features(self) -> np.ndarray:
         """The users' features, float32, shape (n_users, n_inputs)."""
         return self.model.encoder.encode(self.signals)
@@ -108,9 +134,7 @@ def rank_scores(query: Query, score: Callable[[np.ndarray], np.ndarray]) -> tupl
     n_items = query.model.n_items
     items = np.full((query.n_users, query.k), NO_ITEM, dtype=np.int32)
     values = np.zeros((query.n_users, query.k), dtype=np.float32)
-    step = max(1, CELLS_AT_ONCE // max(1, n_items))
-    for at in range(0, query.n_users, step):
-        rows = np.arange(at, min(at + step, query.n_users))
+    for rows in _parts(query, n_items):
         scores = score(rows)
         closed = query.closed.take(rows)
         scores[closed.row_of_entry(), closed.columns] = -np.inf
@@ -130,14 +154,20 @@ def rank_lists(
     choice
         Integers, shape (n_users,): which list each user gets.
     """
-    closed = query.closed
-    # A list can lose as many entries as the user has closed items: only that many more are looked at.
-    longest = int(closed.lengths().max(initial=0)) + query.k
-    chosen = lists[choice, :longest]
-    allowed = chosen >= 0
-    user = closed.row_of_entry()
-    if len(user):
-        keys = user * query.model.n_items + closed.columns
-        asked = np.arange(query.n_users)[:, None] * query.model.n_items + chosen
-        allowed &= ~np.isin(asked, keys)
-    return first_allowed(chosen, scores[choice, :longest], allowed, query.k)
+    parts = []
+    for rows in _parts(query, int(query.closed.lengths().max(initial=0)) + query.k):
+        closed = query.closed.take(rows)
+        # A list can lose as many entries as the user has closed items: only that many more are looked at.
+        chosen = lists[choice[rows], : int(closed.lengths().max(initial=0)) + query.k]
+        allowed = chosen >= 0
+        if closed.n_entries:
+            keys = closed.row_of_entry() * query.model.n_items + closed.columns
+            allowed &= ~np.isin(np.arange(len(rows))[:, None] * query.model.n_items + chosen, keys)
+        parts.append(first_allowed(chosen, scores[choice[rows], : chosen.shape[1]], allowed, query.k))
+    return np.concatenate([items for items, _ in parts]), np.concatenate([values for _, values in parts])
+
+
+def _parts(query: Query, width: int) -> list[np.ndarray]:
+    """Cut the users' positions into parts of `CELLS_AT_ONCE` cells at most; one part at least."""
+    step = max(1, CELLS_AT_ONCE // max(1, width))
+    return [np.arange(at, min(at + step, query.n_users)) for at in range(0, max(1, query.n_users), step)]

@@ -138,8 +138,7 @@ class Recommender:
         batch, ignored = self.model.catalogue.read([user])
         query = Query(self.model, batch, self._length(k), keep_used)
         answer = answer_all(query, strategy)
-        known = bool((batch.has_actions | batch.has_profile)[0])
-        segment = int(self.model.segments.assign(query.predicted)[0]) if known else None
+        segment = int(self.model.segments.assign(query.predicted)[0]) if query.known[0] else None
         catalogue = self.model.catalogue
         items = tuple(
             RecommendedItem(catalogue.items[ix], catalogue.title_of(ix), float(score))
@@ -147,7 +146,24 @@ class Recommender:
             if ix >= 0
         )
         size = None if segment is None else int(self.model.segments.items.sizes[segment])
-        return Recommendation(items, strategy, answer.routes[0], segment, size, ignored[0])
+        return Recommendation(
+            items, strategy, answer.routes[0], segment, size, (*ignored[0], *self._without_effect(query))
+        )
+
+    def _without_effect(self, query: Query) -> list[str]:
+        """Say what of one user the names are known of, but not learned from: no warm user has it."""
+        catalogue, pairs = self.model.catalogue, self.model.encoder.pairs
+        sentences = [
+            f"no warm user has {signal} x {entity} on day one, so it does not move the prediction"
+            for signal, entity in query.signals.actions
+            if (signal, entity) not in pairs
+        ]
+        for name, codes in query.profile.items():
+            told = query.signals.ages if name == "age" else query.signals.groups[name]
+            if told is not None and told[0] >= 0 and codes[0] < 0:
+                value = told[0] if name == "age" else catalogue.groups[name][told[0]]
+                sentences.append(f"no warm user has {name} {value}")
+        return sentences
 
     def recommend_batch(
         self, signals: SignalBatch, k: int | None = None, strategy: str | None = None, *, keep_used: bool = False
@@ -164,9 +180,9 @@ class Recommender:
 
     def _length(self, k: int | None) -> int:
         length = self.model.config.recommend.k if k is None else k
-        if length < 1:
-            raise ConfigError(f"k: is {length}; a list has at least 1 item.")
-        return length
+        if isinstance(length, bool) or not isinstance(length, int) or length < 1:
+            raise ConfigError(f"k: is {length!r}; give a whole number from 1.")
+        return min(length, self.model.n_items)
 
     def save(self, path: str | Path) -> Path:
         """Write the model to a folder; see `firstday.artifact.files.save_model`."""
@@ -197,7 +213,8 @@ def answer_all(query: Query, strategy: str) -> Answer:
 def _fill_up(items: np.ndarray, scores: np.ndarray, query: Query) -> tuple[np.ndarray, np.ndarray]:
     """Complete short lists with popular items that they do not have, with score 0."""
     popular = recommend_popular(query).items  # k of them suffice: each one that is repeated is an item more in the list
-    repeated = (popular[:, :, None] == items[:, None, :]).any(axis=2)
+    row = np.arange(len(items))[:, None] * query.model.n_items
+    repeated = np.isin(row + popular, (row + items)[items >= 0])
     both = np.concatenate([items, popular], axis=1)
     both_scores = np.concatenate([scores, np.zeros_like(popular, dtype=np.float32)], axis=1)
     allowed = np.concatenate([items >= 0, (popular >= 0) & ~repeated], axis=1)

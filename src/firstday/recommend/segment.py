@@ -9,4 +9,4 @@ def recommend_segment(query: Query) -> Answer:
     """Take the most used items of the nearest segment; needs a signal or a profile value."""
     segments = query.model.segments
     items, values = rank_lists(query, segments.top_items, segments.top_shares, segments.assign(query.predicted))
-    return Answer(items, values, route_where(query.signals.has_actions | query.signals.has_profile, "segment"))
+    return Answer(items, values, route_where(query.known, "segment"))

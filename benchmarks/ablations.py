@@ -1,0 +1,105 @@
+"""What each part of the default brings, on validation users: the source of the second table of docs/quality.md.
+
+python benchmarks/ablations.py movielens-100k --seeds 5
+python benchmarks/ablations.py deezer-europe --path deezer_europe.zip --seeds 2
+
+One setting at a time is changed from the dataset's preset. Differences are user by user over the same users and day
+ones, with a 95 % interval by bootstrap over users. Results go to docs/results/ablations-NAME.json.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from firstday import pipeline
+from firstday.cli.options import open_tables
+from firstday.config import Config, parse_config
+from firstday.data.dataset import Dataset
+from firstday.data.split import split_sampled
+from firstday.evaluate.benchmark import cohort_query, score_strategy
+from firstday.evaluate.intervals import bootstrap_mean
+
+RESULTS = Path(__file__).parents[1] / "docs" / "results"
+STRATEGIES = ("segment", "personal")
+FLAT = {"schedule": "flat", "weight_decay": 0.0, "epochs": 130, "patience": 130}
+VARIANTS: dict[str, dict[str, dict[str, Any]]] = {
+    "default": {},
+    "no fold-in block (paper)": {"features": {"fold_in": False}},
+    "item vectors as they are (paper)": {"features": {"unit_vectors": False}},
+    "counts as they are (paper)": {"features": {"counts": "plain"}},
+    "plain group means (paper)": {"features": {"group_shrinkage": 0.0}},
+    "one day-one sample per warm user": {"cold_model": {"samples_per_user": 1}},
+    "130 epochs at a flat 1e-4 (paper)": {"cold_model": {**FLAT, "learning_rate": 1e-4}},
+    "130 epochs at a flat 1e-3": {"cold_model": {**FLAT, "learning_rate": 1e-3}},
+    "TT-SVD instead of ALS": {"embedding": {"method": "svd"}},
+    "word2vec instead of ALS": {"embedding": {"method": "word2vec"}},
+}
+
+
+def main() -> None:
+    """Train every variant and print differences to the default."""
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the command line does
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("tables")
+    parser.add_argument("--path", type=Path)
+    parser.add_argument("--seeds", type=int, default=5)
+    arguments = parser.parse_args()
+    dataset, preset = open_tables(arguments.tables, arguments.path, None)
+    rows: list[dict[str, Any]] = []
+    default: dict[str, np.ndarray] = {}
+    for name, change in VARIANTS.items():
+        values = preset.model_dump(mode="json")
+        for section, settings in change.items():
+            values[section] = {**values[section], **settings}
+        users, found = judge(dataset, parse_config(values), arguments.seeds)
+        default = default or found
+        row: dict[str, Any] = {"variant": name, "change": change}
+        for strategy in STRATEGIES:
+            row[strategy] = round(float(found[strategy].mean()), 2)
+            difference = bootstrap_mean(found[strategy] - default[strategy], users)
+            row[f"{strategy}_minus_default"] = round(difference.mean, 2)
+            row[f"{strategy}_minus_default_ci"] = [round(difference.low, 2), round(difference.high, 2)]
+        rows.append(row)
+        Console(stderr=True).print(row)
+    show(dataset.name, rows)
+    content = {"dataset": dataset.name, "users": "validation", "seeds": list(range(arguments.seeds)), "rows": rows}
+    (RESULTS / f"ablations-{dataset.name}.json").write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+
+
+def judge(dataset: Dataset, config: Config, n_seeds: int) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """Return the validation users of all seeds and their precision in %, by strategy."""
+    users: list[np.ndarray] = []
+    found: dict[str, list[np.ndarray]] = {name: [] for name in STRATEGIES}
+    for seed in range(n_seeds):
+        samples = config.cold_model.samples_per_user
+        split = split_sampled(dataset, config.signals, config.sampled, seed=seed, samples=samples)
+        recommender = pipeline.fit(dataset, split, config.model_copy(update={"seed": seed}))
+        query = cohort_query(recommender, dataset, split.validation, config.recommend.k)
+        users.append(split.validation.users)
+        for name in STRATEGIES:
+            found[name].append(100 * score_strategy(query, split.validation, name, "min").metrics.precision)
+    return np.concatenate(users), {name: np.concatenate(values) for name, values in found.items()}
+
+
+def show(name: str, rows: list[dict[str, Any]]) -> None:
+    """Print the table."""
+    table = Table("variant", *(text for s in STRATEGIES for text in (f"{s} P@50", "difference")), title=name)
+    for row in rows:
+        cells = []
+        for strategy in STRATEGIES:
+            low, high = row[f"{strategy}_minus_default_ci"]
+            cells += [f"{row[strategy]:.1f}", f"{row[f'{strategy}_minus_default']:+.1f} \\[{low:+.1f}, {high:+.1f}]"]
+        table.add_row(row["variant"], *cells)
+    Console(width=120).print(table)
+
+
+if __name__ == "__main__":
+    main()

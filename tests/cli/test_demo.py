@@ -1,0 +1,27 @@
+"""firstday demo, on the real MovieLens 100K."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from firstday.recommend.recommender import open_model
+from tests.cli.conftest import Run
+
+
+@pytest.mark.slow
+def test_the_demo_shows_that_the_method_beats_popularity(run: Run, tmp_path: Path) -> None:
+    done = run("demo", "--out", tmp_path / "demo", "--seeds", 2)
+    assert done.returncode == 0, done.stderr
+    found = re.search(r"beats popularity by (\d+) %", done.stdout)
+    assert found is not None
+    assert int(found[1]) >= 12
+    assert "Toy Story (1995)" in done.stdout
+    assert "most of them watch: " in done.stdout
+    assert "firstday inspect" in done.stdout
+    assert len(open_model(tmp_path / "demo" / "model").model.segments) == 30
+    report = (tmp_path / "demo" / "report.html").read_text(encoding="utf-8")
+    assert report.count("<svg") == 3
+    assert "Monty Python and the Holy Grail (1974)" in report

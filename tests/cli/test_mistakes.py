@@ -1,0 +1,81 @@
+"""Mistakes on the command line: one sentence, exit status 2, no traceback, nothing lost."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Run
+
+
+def said(run: Run, *arguments: object) -> str:
+    done = run(*arguments)
+    assert done.returncode == 2, done.stderr
+    assert done.stdout == ""
+    assert done.stderr.count("\n") == 1, done.stderr
+    return str(done.stderr)
+
+
+@pytest.mark.parametrize(
+    ("setting", "sentence"),
+    [
+        ("seed = 5000000000", "seed is 5000000000: input should be less than or equal to"),
+        ("threads = 100000", "threads is 100000: input should be less than or equal to 256"),
+        ("[embedding]\nals_confidence = inf", "embedding.als_confidence is inf: input should be a finite number"),
+        ("[embedding]\ndimensions = 100000000", "embedding.dimensions is 100000000"),
+        ("[signals.affinity]\nstream = -1.0\nfavorite = 0.0", "no signal of use (stream, favorite) has a positive"),
+        ('[cold_model]\nepochs = "many"', "cold_model.epochs is 'many': input should be a valid integer"),
+        ('[embeddings]\nmethod = "svd"', "embeddings is not a setting; see docs/configuration.md"),
+        ('[recommend]\nstrategy = "nope"', "strategy: 'nope' is unknown; choose of popular"),
+    ],
+)
+def test_a_setting_that_cannot_be_is_told_before_training(
+    run: Run, tables: Path, tmp_path: Path, setting: str, sentence: str
+) -> None:
+    (tmp_path / "c.toml").write_text(setting)
+    assert sentence in said(run, "train", tables, "--out", tmp_path / "model", "--config", tmp_path / "c.toml")
+    assert not (tmp_path / "model").exists()
+
+
+def test_places_that_cannot_be_written_are_told_before_the_work(run: Run, tables: Path, tmp_path: Path) -> None:
+    assert "its folder does not exist; make" in said(run, "evaluate", tables, "--report", tmp_path / "no" / "x.html")
+    assert "is a folder; give the name of a file" in said(run, "evaluate", tables, "--json", tmp_path)
+    assert "is a folder" in said(run, "recommend", tmp_path, "--batch", tables, "--out", tmp_path)
+
+
+def test_mistakes_in_the_command_itself_are_one_line(run: Run) -> None:
+    assert "Missing argument" in said(run, "train")
+    assert "No such command 'trian'" in said(run, "trian")
+    assert "--seeds" in said(run, "evaluate", "movielens-100k", "--seeds", "0")
+
+
+def test_a_file_beside_the_tables_is_no_configuration(run: Run, tables: Path, settings: Path) -> None:
+    stray = tables.with_suffix(".toml")
+    stray.write_text("[project]\nname = 'x'\n")
+    try:
+        done = run("check", tables, "--json")
+        assert json.loads(done.stdout)["ok"]
+        told = said(run, "evaluate", tables, "--strategy", "nope")
+        assert "project" not in told
+        assert "project" not in run("train", tables, "--out", tables / "interactions.parquet").stderr
+    finally:
+        stray.unlink()
+
+
+def test_unreadable_users_are_told(run: Run, model: Path) -> None:
+    deep = "[" * 100_000
+    done = run("recommend", model, "--user", "-", stdin=deep)
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert "Traceback" not in done.stderr
+    marked = run("recommend", model, "--user", "-", "--json", stdin="\ufeff{}")
+    assert json.loads(marked.stdout)["route"] == "popular"
+
+
+def test_what_was_ignored_is_said_while_training(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "interactions.csv").write_text("user_id,item_id,shop\na,i1,x\n")
+    done = run("train", tmp_path, "--out", tmp_path / "model")
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[0] == "note: interactions.shop: ignored (not a column of interactions)."
+    assert done.stderr.splitlines()[1].startswith("error: interactions: 0 of 1 users have at least 20 used items")
