@@ -1,7 +1,20 @@
-"""``python -m firstday``: the command line."""
+"""``firstday`` and ``python -m firstday``: the command line, quiet also if it is interrupted while it still loads."""
 
 from __future__ import annotations
 
-from firstday.cli.main import main
+import sys
 
-main()
+
+def main() -> None:
+    """Load and run the command line."""
+    try:
+        from firstday.cli.main import main as run
+
+        run()
+    except KeyboardInterrupt:
+        sys.stderr.write("error: interrupted; nothing was written.\n")
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

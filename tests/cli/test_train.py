@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import subprocess
 import sys
@@ -44,8 +45,9 @@ def test_one_seed_gives_the_same_bytes_in_two_processes(run: Run, tables: Path, 
 
 def test_another_seed_gives_another_model(invoke: Invoke, tables: Path, settings: Path, tmp_path: Path) -> None:
     for seed in (0, 1):
-        done = invoke("train", tables, "--out", tmp_path / str(seed), "--config", settings, "--seed", seed)
+        done = invoke("train", tables, "--out", tmp_path / str(seed), "--config", settings, "--seed", seed, "--json")
         assert done.exit_code == 0, done.output
+        assert json.loads(done.stdout)["data"]["warm_users"] == 360
     assert read_manifest(tmp_path / "0")["version"] != read_manifest(tmp_path / "1")["version"]
 
 
@@ -64,7 +66,7 @@ def test_interrupting_training_leaves_no_half_model(
     out = tmp_path / "model"
     command = [sys.executable, "-m", "firstday", "train", str(tables), "--out", str(out), "--config", str(settings)]
     statuses = []
-    for wait_s in (0.5, 2.5, 4.5):
+    for wait_s in (1.0, 2.5, 4.5):
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         try:
             _, said = process.communicate(timeout=wait_s)

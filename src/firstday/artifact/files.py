@@ -104,6 +104,8 @@ def _publish(model: TrainedModel, staging: Path, path: Path) -> None:
     }
     files.rename(staging / version)
     _write(staging / MANIFEST, _sealed(manifest))
+    if path.is_dir() and not any(path.iterdir()):
+        path.rmdir()
     if not path.exists():
         (staging / MANIFEST).rename(staging / ".manifest")
         model_folder = staging / "model"

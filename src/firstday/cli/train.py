@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Annotated
 
@@ -9,7 +10,7 @@ import typer
 from rich.console import Console
 
 from firstday.artifact.files import check_target
-from firstday.cli.options import ConfigOption, Engine, PathOption, SeedOption, TablesArgument, open_tables
+from firstday.cli.options import ConfigOption, Engine, JsonFlag, PathOption, SeedOption, TablesArgument, open_tables
 from firstday.cli.progress import shown_progress
 from firstday.pipeline import train as run_training
 
@@ -21,6 +22,7 @@ def train(
     config: ConfigOption = None,
     seed: SeedOption = None,
     engine: Annotated[Engine, typer.Option(help="Where training runs.")] = Engine.LOCAL,  # noqa: ARG001
+    as_json: JsonFlag = False,
 ) -> None:
     """Train on TABLES and write the model.
 
@@ -32,6 +34,9 @@ def train(
         recommender = run_training(dataset, settings, progress=progress)
     recommender.save(out)
     facts = recommender.model.facts
+    if as_json:
+        typer.echo(json.dumps({"model": str(out), **facts}, ensure_ascii=False, indent=1))
+        return
     precision = facts["metrics"]["precision"]
     console = Console(highlight=False, soft_wrap=True)
     console.print(

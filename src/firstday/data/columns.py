@@ -19,6 +19,8 @@ from firstday.data.tables import (
     entity_of_column,
 )
 
+RESERVED_GROUPS = ("interactions", "friends")
+"""What a user's signals call something else, so that no profile column can have the name."""
 WORDS = (pl.String, pl.Categorical, pl.Enum)
 MAX_INT64 = 2**63 - 1
 WHOLE_NUMBER = r"^(0|-?[1-9][0-9]{0,17})$"
@@ -68,6 +70,9 @@ def conform_table(name: str, raw: RawTable, findings: Findings, *, judge_groups:
         kind = rule.kinds.get(label)
         if kind is not None:
             fitting = _CONFORM[kind](column)
+        elif name == "users" and label in RESERVED_GROUPS:
+            column.note("the name means something else in a user's signals; rename it to make it a group")
+            fitting = None
         elif name == "users":
             fitting = _group(column, judge_groups)
         elif name == "items":
@@ -261,7 +266,7 @@ def _entity(column: _Column, label: str) -> pl.Series | None:
     values = column.values
     inner = getattr(values.dtype, "inner", None)
     is_list = inner is not None and (inner in WORDS or inner.is_integer())
-    if not (is_list or label == "genre" or label.endswith("_id")):
+    if not (is_list or label == "genre" or (label.endswith("_id") and label != "_id")):
         column.note("entity columns are genre, those named ..._id, and lists")
     elif entity_of_column(label) == ITEM:
         column.findings.faults.append(

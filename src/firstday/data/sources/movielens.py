@@ -88,6 +88,7 @@ def _cached_files(cache: Path) -> dict[str, bytes]:
         for name, content in files.items():
             with tempfile.NamedTemporaryFile(dir=folder, delete=False) as unfinished:
                 unfinished.write(content)
+            Path(unfinished.name).chmod(0o644)  # a shared cache is for others, too
             Path(unfinished.name).replace(folder / name)  # atomic: another process sees the old file or the new one
     except OSError as error:
         raise DataError(

@@ -1,0 +1,105 @@
+"""Fill the tables between markers in README.md and docs/quality.md from docs/results: no figure is typed by hand.
+
+python docs/write_tables.py
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+DOCS = Path(__file__).parent
+PAGES = (DOCS.parent / "README.md", DOCS / "quality.md")
+DATASETS = {"movielens-100k": "MovieLens 100K", "deezer-europe": "Deezer Europe"}
+MEANING = {
+    "personal": "predicted vector → nearest items",
+    "segment": "predicted vector → nearest segment → its items (the paper's system)",
+    "day_one": "mean of the day's items → nearest items",
+    "input_clusters": "clusters of day-one features",
+    "fold_in": "vector solved from the day's items → nearest items",
+    "group": "most used in the age, country, ... group",
+    "popular": "most used by everyone",
+}
+
+
+def read_results(name: str) -> dict[str, Any]:
+    """Return a file of docs/results."""
+    values: dict[str, Any] = json.loads((DOCS / "results" / f"{name}.json").read_text(encoding="utf-8"))
+    return values
+
+
+def strategies() -> list[str]:
+    """Return P@50 of each strategy on each dataset."""
+    found = [{row["strategy"]: row for row in read_results(name)["results"]} for name in DATASETS]
+    lines = [f"| P@50, % [95 % interval] | {' | '.join(DATASETS.values())} |", "|---|---|---|"]
+    for strategy, meaning in MEANING.items():
+        cells = [f"{row[strategy]['precision']:.1f} {_interval(row[strategy]['precision_ci'])}" for row in found]
+        name = f"`{strategy}`: {meaning}"
+        lines.append(
+            "| " + " | ".join(f"**{cell}**" if strategy == "segment" else cell for cell in (name, *cells)) + " |"
+        )
+    return lines
+
+
+def gains() -> list[str]:
+    """Return the gain of `segment` in words."""
+    text = []
+    for name, title in DATASETS.items():
+        rows = {row["strategy"]: row for row in read_results(name)["results"]}
+        gain = 100 * (rows["segment"]["precision"] / rows["popular"]["precision"] - 1)
+        nothing = [rows[strategy]["by_day_one_size"]["0"] for strategy in ("segment", "popular")]
+        text.append(
+            f"- {title}: `segment` is {gain:.0f} % above `popular`; for people who used nothing on day one it has "
+            f"{nothing[0]:.1f} % against {nothing[1]:.1f} %."
+        )
+    return text
+
+
+def sizes(name: str) -> list[str]:
+    """Return P@50 of each strategy by day-one size on one dataset."""
+    rows = {row["strategy"]: row for row in read_results(name)["results"]}
+    counts = rows["segment"]["n_by_day_one_size"]
+    lines = [
+        "| P@50, % | " + " | ".join(f"{size} items (n = {n:,})" for size, n in counts.items()) + " |",
+        "|---|---|---|---|",
+    ]
+    for strategy in MEANING:
+        cells = [f"{value:.1f}" for value in rows[strategy]["by_day_one_size"].values()]
+        lines.append(f"| `{strategy}` | " + " | ".join(cells) + " |")
+    return lines
+
+
+def ablations(name: str) -> list[str]:
+    """Return what each part of the default brings on one dataset."""
+    lines = ["| changed | `segment` | difference | `personal` | difference |", "|---|---|---|---|---|"]
+    for row in read_results(f"ablations-{name}")["rows"]:
+        cells = []
+        for strategy in ("segment", "personal"):
+            difference = (
+                f"{row[f'{strategy}_minus_default']:+.1f} {_interval(row[f'{strategy}_minus_default_ci'], '+.1f')}"
+            )
+            cells += [f"{row[strategy]:.1f}", "" if row["variant"] == "default" else difference]
+        lines.append(f"| {row['variant']} | " + " | ".join(cells) + " |")
+    return lines
+
+
+def _interval(pair: list[float], form: str = ".1f") -> str:
+    return f"[{pair[0]:{form}}, {pair[1]:{form}}]"
+
+
+def render(page: str) -> str:
+    """Return a page with its tables renewed."""
+    makers = {"strategies": strategies, "gains": gains, "sizes": sizes, "ablations": ablations}
+
+    def renew(found: re.Match[str]) -> str:
+        kind, *arguments = found[1].split()
+        return f"<!-- table: {found[1]} -->\n" + "\n".join(makers[kind](*arguments)) + "\n<!-- end -->"  # type: ignore[operator]
+
+    return re.sub(r"<!-- table: (.+?) -->\n.*?<!-- end -->", renew, page, flags=re.DOTALL)
+
+
+if __name__ == "__main__":
+    for path in PAGES:
+        path.write_text(render(path.read_text(encoding="utf-8")), encoding="utf-8")
