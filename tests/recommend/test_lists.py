@@ -1,0 +1,217 @@
+"""The strategies' lists, recomputed in the plainest way."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from firstday.config import Config
+from firstday.data.dataset import ITEM, Dataset
+from firstday.data.split import Split
+from firstday.embed.affinity import compute_affinity
+from firstday.embed.als import fit_als
+from firstday.features.signals import SignalBatch, Signals
+from firstday.ranking import unit_rows
+from firstday.recommend.query import Query
+from firstday.recommend.recommender import Recommender, answer_all
+from firstday.segment.segments import Segments
+from tests.synthetic import N_CLUSTERS, N_ITEMS, UNUSED_ITEM, cluster_of_items
+
+K = 20
+LIKES = [("stream", "item", f"i{ix:03}") for ix in (0, 4, 8)]
+
+
+def assert_best(items: np.ndarray, values: np.ndarray, scores: np.ndarray, closed: np.ndarray) -> None:
+    """Check that a list holds the best open items by scores computed apart, up to rounding."""
+    room = 1e-4 * max(1.0, float(np.abs(scores).max()))
+    np.testing.assert_allclose(values, scores[items], atol=room)
+    assert (np.diff(scores[items]) <= room).all()
+    rest = np.setdiff1d(np.arange(len(scores)), np.concatenate([items, closed]))
+    assert scores[rest].max() <= scores[items].min() + room
+
+
+def rows_answered(
+    recommender: Recommender, batch: SignalBatch, strategy: str
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    answer = recommender.recommend_batch(batch, K, strategy)
+    rows = np.flatnonzero(answer.routes == strategy)
+    assert len(rows) > 40
+    return rows, answer.items, answer.scores
+
+
+@pytest.fixture(scope="module")
+def warm_uses(world: Dataset, split: Split) -> np.ndarray:
+    """Return which warm user uses what, dense, straight from the events."""
+    uses = np.zeros((len(world.users), N_ITEMS))
+    for user, signal, entity, item in world.events.select("user_ix", "signal", "entity", "target_ix").rows():
+        if entity == ITEM and signal in ("stream", "favorite"):
+            uses[user, item] = 1
+    warm: np.ndarray = uses[split.warm]
+    return warm
+
+
+def test_popular_counts_warm_users(
+    recommender: Recommender, world_days: SignalBatch, warm_uses: np.ndarray, config: Config
+) -> None:
+    share = warm_uses.mean(axis=0)
+    closed = world_days.closed_items(config.signals)
+    answer = recommender.recommend_batch(world_days, K, "popular")
+    for row in range(world_days.n_users):
+        ranked = sorted(set(range(N_ITEMS)) - set(closed.row(row).tolist()), key=lambda item: (-share[item], item))
+        assert answer.items[row].tolist() == ranked[:K]
+        np.testing.assert_allclose(answer.scores[row], share[ranked[:K]], rtol=1e-6)
+
+
+def test_group_averages_smoothed_shares(
+    recommender: Recommender,
+    world: Dataset,
+    split: Split,
+    world_days: SignalBatch,
+    warm_uses: np.ndarray,
+    config: Config,
+) -> None:
+    smoothing, overall = config.recommend.group_smoothing, warm_uses.mean(axis=0)
+    assert world.ages is not None
+    columns = {**{name: group.codes for name, group in world.groups.items()}, "age": world.ages}
+    closed = world_days.closed_items(config.signals)
+    rows, items, values = rows_answered(recommender, world_days, "group")
+    for row in rows:
+        shares = []
+        for codes in columns.values():
+            code = codes[split.cold.users[row]]
+            if code >= 0:
+                members = warm_uses[codes[split.warm] == code]
+                shares.append((members.sum(axis=0) + smoothing * overall) / (len(members) + smoothing))
+        assert_best(items[row], values[row], np.mean(shares, axis=0), closed.row(row))
+
+
+def liked_items(day: SignalBatch, row: int, config: Config) -> tuple[np.ndarray, np.ndarray]:
+    """Return a user's items of positive affinity, and the affinities."""
+    affinity = np.zeros(N_ITEMS)
+    for (signal, entity), rows in day.actions.items():
+        if entity == ITEM:
+            affinity[rows.row(row)] += config.signals.affinity[signal] * np.log2(1 + rows.row_weights(row))
+    liked = np.flatnonzero(affinity > 1e-6)
+    return liked, affinity[liked]
+
+
+def test_day_one_is_the_mean_of_the_liked_items(
+    recommender: Recommender, world_days: SignalBatch, config: Config
+) -> None:
+    vectors = recommender.model.encoder.fold_in.item_vectors.astype(np.float64)
+    closed = world_days.closed_items(config.signals)
+    rows, items, values = rows_answered(recommender, world_days, "day_one")
+    for row in rows:
+        liked, _ = liked_items(world_days, row, config)
+        assert_best(items[row], values[row], vectors @ vectors[liked].mean(axis=0), closed.row(row))
+
+
+def test_fold_in_is_the_least_squares_vector(recommender: Recommender, world_days: SignalBatch, config: Config) -> None:
+    y = recommender.model.encoder.fold_in.item_vectors.astype(np.float64)
+    closed = world_days.closed_items(config.signals)
+    rows, items, values = rows_answered(recommender, world_days, "fold_in")
+    for row in rows:
+        liked, affinity = liked_items(world_days, row, config)
+        confidence = np.zeros(N_ITEMS)
+        confidence[liked] = config.embedding.als_confidence * affinity
+        weights = np.where(confidence > 0, confidence, 1)
+        a = (y.T * weights) @ y + config.embedding.als_regularization * np.eye(y.shape[1])
+        user = np.linalg.solve(a, y.T @ confidence)
+        assert_best(items[row], values[row], y @ user, closed.row(row))
+
+
+def test_personal_ranks_all_items_by_the_predicted_vector(
+    recommender: Recommender, world_days: SignalBatch, config: Config
+) -> None:
+    model = recommender.model
+    predicted = model.cold.predict(model.encoder.encode(world_days))
+    scores = predicted.astype(np.float64) @ model.encoder.fold_in.item_vectors.T
+    closed = world_days.closed_items(config.signals)
+    rows, items, values = rows_answered(recommender, world_days, "personal")
+    for row in rows:
+        assert_best(items[row], values[row], scores[row], closed.row(row))
+
+
+def test_personal_by_cosine_minds_no_lengths(recommender: Recommender, world_days: SignalBatch) -> None:
+    model = replace(recommender.model, similarity="cosine")
+    answer = answer_all(Query(model, world_days, K, keep_used=True), "personal")
+    predicted = model.cold.predict(model.encoder.encode(world_days))
+    vectors = model.encoder.fold_in.item_vectors[:UNUSED_ITEM].astype(np.float64)
+    cosine = predicted @ (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).T
+    nothing = np.array([], dtype=np.int64)
+    for row in range(world_days.n_users):
+        assert_best(answer.items[row], answer.scores[row], cosine[row], nothing)
+
+
+def plain_cluster_list(
+    segments: Segments, asked: np.ndarray, members: np.ndarray, warm_uses: np.ndarray, closed: np.ndarray
+) -> tuple[list[int], np.ndarray]:
+    """Return what the users of the nearest centroid use most, and the share of them."""
+    number = int(((segments.centroids.astype(np.float64) - asked) ** 2).sum(axis=1).argmin())
+    own = warm_uses[members == number]
+    counts, popularity = own.sum(axis=0), warm_uses.sum(axis=0)
+    used = np.flatnonzero(counts).tolist()
+    ranked = sorted(used, key=lambda item: (-counts[item], -popularity[item], item))[: segments.top_items.shape[1]]
+    kept = [item for item in ranked if item not in closed][:K]
+    return kept, counts[kept] / len(own)
+
+
+def test_segment_takes_what_the_users_of_the_nearest_segment_use_most(
+    recommender: Recommender,
+    split: Split,
+    world: Dataset,
+    world_days: SignalBatch,
+    warm_uses: np.ndarray,
+    config: Config,
+) -> None:
+    model = recommender.model
+    affinity = compute_affinity(split.warm_actions, config.signals, len(split.warm), N_ITEMS)
+    users = unit_rows(fit_als(affinity, config.embedding, seed=config.seed, threads=1).user_vectors)
+    members = ((users[:, None].astype(np.float64) - model.segments.centroids) ** 2).sum(axis=2).argmin(axis=1)
+    predicted = model.cold.predict(model.encoder.encode(world_days))
+    closed = world_days.closed_items(config.signals)
+    rows, items, values = rows_answered(recommender, world_days, "segment")
+    for row in rows:
+        kept, shares = plain_cluster_list(model.segments, predicted[row], members, warm_uses, closed.row(row))
+        assert items[row, : len(kept)].tolist() == kept
+        np.testing.assert_allclose(values[row, : len(kept)], shares, rtol=1e-6)
+
+
+def test_input_clusters_take_what_the_users_of_the_nearest_cluster_of_features_use_most(
+    recommender: Recommender,
+    split: Split,
+    world: Dataset,
+    world_days: SignalBatch,
+    warm_uses: np.ndarray,
+    config: Config,
+) -> None:
+    model = recommender.model
+
+    def unit_features(batch: SignalBatch) -> np.ndarray:
+        features = model.encoder.encode(batch).astype(np.float64)
+        scaled: np.ndarray = features / np.linalg.norm(features, axis=1, keepdims=True)
+        return scaled
+
+    warm_day, _ = model.catalogue.translate(world, split.warm, split.warm_day_one[0])
+    apart = unit_features(warm_day)[:, None] - model.input_clusters.centroids
+    members = (apart**2).sum(axis=2).argmin(axis=1)
+    asked = unit_features(world_days)
+    closed = world_days.closed_items(config.signals)
+    rows, items, values = rows_answered(recommender, world_days, "input_clusters")
+    for row in rows:
+        kept, shares = plain_cluster_list(model.input_clusters, asked[row], members, warm_uses, closed.row(row))
+        assert items[row, : len(kept)].tolist() == kept
+        np.testing.assert_allclose(values[row, : len(kept)], shares, rtol=1e-6)
+
+
+def test_tastes_are_recognised(recommender: Recommender) -> None:
+    """Three items of one cluster, and the list is of that cluster."""
+    clusters = cluster_of_items()
+    for taste in range(N_CLUSTERS):
+        likes = [("stream", "item", f"i{ix:03}") for ix in np.flatnonzero(clusters == taste)[[1, 3, 5]]]
+        for strategy in ("day_one", "fold_in", "personal", "segment"):
+            found = recommender.recommend(Signals(interactions=likes), 10, strategy)
+            own = [clusters[int(item.item_id[1:])] == taste for item in found.items]
+            assert sum(own) >= 9, (taste, strategy)
