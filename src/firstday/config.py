@@ -87,7 +87,7 @@ class EmbeddingConfig(_Section):
 
     method: Literal["als", "svd", "word2vec", "brought"] = Field(
         default="als",
-        description="UT-ALS, TT-SVD (PAPER, step 1), word2vec over users' items in time order, "
+        description="UT-ALS, TT-SVD (PAPER, step 1), word2vec (extra `word2vec`) over users' items in time order, "
         "or the caller's own vectors from the `embeddings` folder (chosen by itself where that is present).",
     )
     dimensions: int = Field(

@@ -124,6 +124,7 @@ def test_the_list_is_printed_for_people(run: Run, model: Path) -> None:
         ([], "recommend: give either --user or --batch"),
         (["--batch", "nowhere"], "recommend: --batch and --out go together"),
         (["--batch", "nowhere", "--out", "x.parquet"], "nowhere: is no folder"),
+        (["--batch", "nowhere", "--out", "x.csv"], "x.csv: lists are written as Parquet"),
     ],
 )
 def test_a_users_mistake_is_one_sentence(run: Run, model: Path, arguments: list[str], sentence: str) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
+from contextlib import suppress
 from pathlib import Path
 from time import perf_counter
 from typing import Annotated
@@ -132,11 +135,14 @@ def _print_next(out: Path, items: Ids, films: list[int], console: Console) -> No
     """Say what to run next."""
     model = out / "model"
     user = f'{{"age": 61, "interactions": [["stream", "item", {items[films[0]]}]]}}'
+    command = "firstday" if shutil.which("firstday") else f"{Path(sys.prefix) / 'bin' / 'firstday'}"
+    with suppress(ValueError):
+        command = str(Path(command).relative_to(Path.cwd()))
     for line in (
         "Next:",
-        f"  firstday inspect {model}",
-        f"  firstday recommend {model} --user '{user}' -k 10",
-        "  firstday check TABLES            your own folder of Parquet or CSV; see docs/tables.md",
-        "  firstday train TABLES --out model",
+        f"  {command} inspect {model}",
+        f"  {command} recommend {model} --user '{user}' -k 10",
+        f"  {command} check TABLES            your own folder of Parquet or CSV; see docs/tables.md",
+        f"  {command} train TABLES --out model",
     ):
         console.print(line, markup=False, soft_wrap=True)

@@ -48,6 +48,8 @@ def recommend(
         find_strategy(strategy)
     if out is not None:
         check_file_target(out)
+        if out.suffix != ".parquet":
+            raise ConfigError(f"{out}: lists are written as Parquet; give a name that ends with .parquet.")
     recommender = open_model(model)
     if user is not None:
         text = _read_stdin() if user == "-" else user
@@ -82,7 +84,9 @@ def _read_stdin() -> str:
 
 def print_answer(answer: Recommendation, console: Console) -> None:
     """Print one user's list."""
-    where = "" if answer.segment is None else f", predicted segment {answer.segment} ({answer.segment_size:,} users)"
+    where = ""
+    if answer.segment is not None and answer.route == "segment":
+        where = f", predicted segment {answer.segment} ({answer.segment_size:,} users)"
     heading = f"strategy {answer.strategy}, route {answer.route}{where}"
     console.print(heading, markup=False, highlight=False, soft_wrap=True)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
