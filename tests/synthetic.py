@@ -8,8 +8,8 @@ import numpy as np
 import polars as pl
 
 from firstday.config import Config, parse_config
-from firstday.data.assemble import UTC_MICROSECONDS
-from firstday.data.dataset import ITEM, Dataset, Entity, Group
+from firstday.data.dataset import Dataset, Entity, Group
+from firstday.data.events import ITEM, UTC_MICROSECONDS, Events
 from firstday.data.ids import Ids
 from firstday.data.rows import SparseRows
 
@@ -84,7 +84,7 @@ def make_world(n_users: int = N_USERS, seed: int = 0) -> Dataset:
         name="synthetic",
         users=Ids.of([f"u{ix:03}" for ix in range(n_users)]),
         items=Ids.of([f"i{ix:03}" for ix in range(N_ITEMS)]),
-        events=events,
+        events=Events.of(events),
         entities={
             "artist": Entity(Ids.of([f"a{ix:02}" for ix in range(24)]), SparseRows.from_lists(artists, N_ITEMS)),
             "genre": Entity(Ids.of([f"g{ix}" for ix in range(N_CLUSTERS)]), SparseRows.from_lists(genres, N_ITEMS)),

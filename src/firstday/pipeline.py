@@ -7,11 +7,13 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import polars as pl
 
 from firstday.artifact.model import TrainedModel
 from firstday.cold.model import ColdModel
 from firstday.config import Config
-from firstday.data.dataset import ITEM, BroughtVectors, Dataset
+from firstday.data.dataset import BroughtVectors, Dataset
+from firstday.data.events import ITEM
 from firstday.data.rows import SparseRows
 from firstday.data.split import Cohort, Split, split_sampled
 from firstday.embed.affinity import compute_affinity, select_uses
@@ -205,14 +207,24 @@ def _sequences(dataset: Dataset, split: Split, config: Config) -> list[list[int]
     """Return each warm user's used items, oldest first; without times, in the order of their indexes."""
     position = np.full(len(dataset.users), -1, dtype=np.int64)
     position[split.warm] = np.arange(len(split.warm))
-    events = dataset.events
-    events = events.filter((events["entity"] == ITEM) & events["signal"].is_in(config.signals.use))
-    events = events.sort("timestamp", "target_ix", nulls_last=True, maintain_order=True)
-    rows = position[events["user_ix"].to_numpy()]
-    order = np.argsort(rows, kind="stable")
-    order = order[rows[order] >= 0]
-    parts = np.split(events["target_ix"].to_numpy()[order], np.flatnonzero(np.diff(rows[order])) + 1)
-    return [part.tolist() for part in parts]
+    used = [
+        code
+        for code, (signal, entity) in enumerate(dataset.events.pairs)
+        if entity == ITEM and signal in config.signals.use
+    ]
+    sequences: list[list[int]] = [[] for _ in split.warm]
+    for frame in dataset.events.frames():
+        chosen = frame if split.warm_window is None else split.warm_window.select(frame)
+        chosen = chosen.filter(pl.col("pair").is_in(used)).sort(
+            "user_ix", "timestamp", "target_ix", nulls_last=True, maintain_order=True
+        )
+        rows = position[chosen["user_ix"].to_numpy()]
+        mine = np.flatnonzero(rows >= 0)
+        parts = np.split(mine, np.flatnonzero(np.diff(rows[mine])) + 1) if len(mine) else []
+        targets = chosen["target_ix"].to_numpy()
+        for part in parts:
+            sequences[rows[part[0]]] = targets[part].tolist()
+    return [sequence for sequence in sequences if sequence]
 
 
 def _count_groups(warm: SignalBatch, catalogue: Catalogue, uses: SparseRows) -> dict[str, ItemCounts]:

@@ -14,7 +14,8 @@ from typer.testing import CliRunner, Result
 
 from firstday.cli.main import app
 from firstday.config import Config
-from firstday.data.dataset import ITEM, Dataset
+from firstday.data.dataset import Dataset
+from firstday.data.events import ITEM
 from firstday.recommend.recommender import Recommender
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -75,7 +76,7 @@ def tables(world: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The synthetic service as Parquet."""
     folder = tmp_path_factory.mktemp("world") / "tables"
     folder.mkdir()
-    events = world.events
+    events = world.events.whole()
     is_item = pl.col("entity") == ITEM
     target = pl.Series(
         [

@@ -203,7 +203,7 @@ def test_predictions_come_near_the_vectors_that_the_same_users_would_have_warm(
     world: Dataset, split: Split, recommender: Recommender
 ) -> None:
     query = cohort_query(recommender, world, split.cold, 20)
-    everything = {pair: world.actions(pair).take(split.cold.users) for pair in world.pairs()}
+    everything = {pair: rows.take(split.cold.users) for pair, rows in world.all_actions().items()}
     batch, _ = recommender.model.catalogue.translate(world, split.cold.users, everything)
     config = recommender.model.config.signals
     mature = unit_rows(recommender.model.encoder.fold_in.solve(batch.affinity(config)))

@@ -56,12 +56,12 @@ def test_a_copy_from_grouplens_becomes_a_dataset(tmp_path: Path) -> None:
         "Musical": [1],
         "unknown": [2],
     }
-    assert dataset.events.select("user_ix", "signal", "target_ix", "weight").rows() == [
+    assert dataset.events.whole().select("user_ix", "signal", "target_ix", "weight").rows() == [
         (0, "stream", 2, 1.0),
         (1, "stream", 0, 1.0),
         (1, "stream", 1, 1.0),
     ]
-    assert dataset.events["timestamp"].dt.epoch("s").to_list() == [881250951, 881250949, 881250950]
+    assert dataset.events.whole()["timestamp"].dt.epoch("s").to_list() == [881250951, 881250949, 881250950]
     assert dataset.notes == ()
 
 
@@ -73,7 +73,7 @@ def test_a_zip_or_the_folder_around_gives_the_same(tmp_path: Path) -> None:
     expected = load("movielens-100k", path=folder)
     for place in (folder.parent, tmp_path / "ml-100k.zip", tmp_path):
         dataset = load("movielens-100k", path=place)
-        assert dataset.events.equals(expected.events)
+        assert dataset.events.whole().equals(expected.events.whole())
         assert dataset.titles == expected.titles
 
 
@@ -172,7 +172,7 @@ def test_the_fetched_data_is_whole(fetched: Path, monkeypatch: pytest.MonkeyPatc
     assert dataset.ages is not None
     assert (dataset.ages.min(), dataset.ages.max()) == (7, 73)
     assert (dataset.groups["zip_digit"].codes < 0).sum() == 18
-    assert dataset.events["timestamp"].min() == datetime(1997, 9, 20, 3, 5, 10, tzinfo=UTC)
+    assert dataset.events.whole()["timestamp"].min() == datetime(1997, 9, 20, 3, 5, 10, tzinfo=UTC)
 
 
 @pytest.mark.slow
@@ -193,7 +193,7 @@ def test_the_same_data_in_the_layout_of_grouplens_gives_the_same_dataset(
         films += f"{item_id}|{named}|01-Jan-{year}|||{flags}\n"
     (tmp_path / "u.item").write_bytes(films.encode("latin-1"))
     one, other = load("movielens-100k"), load("movielens-100k", path=tmp_path)
-    assert one.events.equals(other.events)
+    assert one.events.whole().equals(other.events.whole())
     assert one.titles == other.titles
     assert one.ages is not None
     assert other.ages is not None

@@ -7,7 +7,8 @@ import polars as pl
 import pytest
 
 from firstday.config import Config, SampledProtocolConfig, SignalConfig
-from firstday.data.dataset import ITEM, BroughtVectors, Dataset
+from firstday.data.dataset import BroughtVectors, Dataset
+from firstday.data.events import ITEM, Events
 from firstday.data.rows import SparseRows
 from firstday.data.split import Actions, Cohort, Split, split_sampled
 from firstday.embed.affinity import select_uses
@@ -26,18 +27,22 @@ def make(world: Dataset, protocol: SampledProtocolConfig = PROTOCOL, seed: int =
 
 
 def uses_of(world: Dataset, users: np.ndarray) -> SparseRows:
-    actions = {pair: world.actions(pair).take(users) for pair in world.pairs()}
+    actions = {pair: rows.take(users) for pair, rows in world.all_actions().items()}
     return select_uses(actions, SIGNALS, len(users), len(world.items))
 
 
 def with_events(world: Dataset, rows: list[tuple[int, str, str, int]]) -> Dataset:
     """Add interactions of weight 1."""
     names = ("user_ix", "signal", "entity", "target_ix")
-    added = pl.DataFrame(rows, schema=dict(zip(names, world.events.select(names).dtypes, strict=True)), orient="row")
+    added = pl.DataFrame(
+        rows, schema=dict(zip(names, world.events.whole().select(names).dtypes, strict=True)), orient="row"
+    )
     added = added.with_columns(
         pl.lit(None).cast(pl.Datetime("us", "UTC")).alias("timestamp"), pl.lit(1.0).cast(pl.Float32).alias("weight")
     )
-    return replace(world, events=pl.concat([world.events, added.select(world.events.columns)]))
+    return replace(
+        world, events=Events.of(pl.concat([world.events.whole(), added.select(world.events.whole().columns)]))
+    )
 
 
 def test_users_fall_into_three_parts_of_the_configured_shares(world: Dataset) -> None:
@@ -68,7 +73,7 @@ def test_warm_users_keep_all_they_did(world: Dataset) -> None:
     split = make(world)
     assert set(split.warm_actions) == set(world.pairs())
     for pair, rows in split.warm_actions.items():
-        expected = world.actions(pair).take(split.warm)
+        expected = world.all_actions()[pair].take(split.warm)
         np.testing.assert_array_equal(rows.columns, expected.columns)
         np.testing.assert_array_equal(rows.weights, expected.weights)
 
@@ -131,7 +136,7 @@ def test_all_that_was_done_to_a_drawn_item_comes_along_and_nothing_done_to_other
         seen = cells(select_uses(day, SIGNALS, len(users), len(world.items)))
         for (signal, entity), rows in day.items():
             if entity == ITEM and signal != "onboarding":
-                everything = world.actions((signal, entity)).take(users)
+                everything = world.all_actions()[(signal, entity)].take(users)
                 assert cells(rows) & used == cells(everything) & seen
                 assert set(rows.weights.tolist()) <= {1.0}  # how often it was done in all is not known on day one
                 checked += rows.n_entries
@@ -142,11 +147,11 @@ def test_what_is_given_at_registration_is_always_there(world: Dataset) -> None:
     split = make(world, SampledProtocolConfig(min_items=8, sizes=(0,), probabilities=(1.0,)))
     for users, day in cohorts(split):
         for pair, rows in day.items():
-            expected = world.actions(pair).take(users) if pair[0] == "onboarding" else SparseRows.empty(0, 1)
+            expected = world.all_actions()[pair].take(users) if pair[0] == "onboarding" else SparseRows.empty(0, 1)
             assert cells(rows) == cells(expected), pair
     other = SignalConfig(at_registration=("favorite",), use=("stream",))
     split = split_sampled(world, other, PROTOCOL, seed=0)
-    favorites = world.actions(("favorite", "genre")).take(split.cold.users)
+    favorites = world.all_actions()[("favorite", "genre")].take(split.cold.users)
     assert cells(split.cold.day_one["favorite", "genre"]) == cells(favorites)
 
 
@@ -154,7 +159,7 @@ def test_interactions_with_entities_and_unused_items_are_drawn_in_the_same_share
     split = make(world, samples=10)
     used = uses_of(world, split.warm)
     for pair in (("stream", "artist"), ("favorite", "artist"), ("skip", ITEM)):
-        everything = world.actions(pair).take(split.warm)
+        everything = world.all_actions()[pair].take(split.warm)
         if pair[1] == ITEM:
             mine = np.array([cell in cells(used) for cell in sorted(cells(everything))])
             everything = everything.keep(~mine)
@@ -172,7 +177,7 @@ def test_an_item_named_at_registration_that_counts_as_use_is_no_truth(world: Dat
     split = split_sampled(given, signals, PROTOCOL, seed=0)
     seen = select_uses(split.cold.day_one, signals, len(split.cold), len(given.items))
     assert not cells(seen) & cells(split.cold.truth)
-    all_used = {pair: given.actions(pair).take(split.cold.users) for pair in given.pairs()}
+    all_used = {pair: rows.take(split.cold.users) for pair, rows in given.all_actions().items()}
     used = select_uses(all_used, signals, len(split.cold), len(given.items))
     assert cells(seen) | cells(split.cold.truth) == cells(used)
     np.testing.assert_array_equal(seen.lengths(), split.cold.day_one_size)
@@ -207,7 +212,7 @@ def test_users_whose_vector_is_not_brought_are_judged_but_not_warm(world: Datase
 
 
 def test_too_few_users_are_refused(world: Dataset, config: Config) -> None:
-    few = replace(world, events=world.events.filter(pl.col("user_ix") < 6))
+    few = replace(world, events=Events.of(world.events.whole().filter(pl.col("user_ix") < 6)))
     with pytest.raises(DataError) as caught:
         make(few)
     assert str(caught.value) == (

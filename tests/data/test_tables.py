@@ -20,7 +20,7 @@ def assert_equal(one: Dataset, other: Dataset) -> None:
     """Every field is the same, except for the name."""
     assert one.users.values.to_list() == other.users.values.to_list()
     assert one.items.values.to_list() == other.items.values.to_list()
-    assert one.events.equals(other.events)
+    assert one.events.whole().equals(other.events.whole())
     assert one.entities.keys() == other.entities.keys()
     for name, entity in one.entities.items():
         assert entity.ids.values.to_list() == other.entities[name].ids.values.to_list()
@@ -45,7 +45,7 @@ def test_five_users_become_this_dataset(five_users: Tables, write: Write) -> Non
     assert dataset.name == "tables"
     assert dataset.users.values.to_list() == ["u1", "u2", "u3", "u4", "u5"]
     assert dataset.items.values.to_list() == ["i1", "i2", "i3", "i4"]
-    assert dataset.events.schema == {
+    assert dataset.events.whole().schema == {
         "user_ix": pl.Int32,
         "signal": pl.String,
         "entity": pl.String,
@@ -53,11 +53,11 @@ def test_five_users_become_this_dataset(five_users: Tables, write: Write) -> Non
         "timestamp": pl.Datetime("us", "UTC"),
         "weight": pl.Float32,
     }
-    assert [(*row[:4], row[4] and row[4].day, row[5]) for row in dataset.events.rows()] == [
+    assert [(*row[:4], row[4] and row[4].day, row[5]) for row in dataset.events.whole().rows()] == [
         (0, "stream", "item", 0, 1, 1.0),
         (0, "stream", "item", 1, 2, 2.0),
-        (1, "favorite", "artist", 0, 3, 1.0),
         (1, "favorite", "item", 0, 3, 1.0),
+        (1, "favorite", "artist", 0, 3, 1.0),
         (2, "skip", "item", 2, 4, 1.0),
         (2, "favorite", "playlist", 0, 4, 1.0),
         (3, "stream", "item", 3, None, 1.0),
@@ -111,8 +111,8 @@ def test_interactions_alone_are_enough(tmp_path: Path) -> None:
     assert dataset.users.values.to_list() == [9, 10]
     assert dataset.items.values.to_list() == [7, 8]
     assert dataset.pairs() == (("stream", "item"),)
-    assert dataset.events["weight"].to_list() == [1.0, 1.0, 1.0]
-    assert dataset.events["timestamp"].null_count() == 3
+    assert dataset.events.whole()["weight"].to_list() == [1.0, 1.0, 1.0]
+    assert dataset.events.whole()["timestamp"].null_count() == 3
     assert (dataset.ages, dataset.registered_at, dataset.friends, dataset.titles) == (None, None, None, None)
 
 
@@ -129,7 +129,7 @@ def test_numbers_in_one_table_and_text_in_another_still_join(tmp_path: Path) -> 
     (tmp_path / "friends.csv").write_text("user_id,friend_id\n1,2\n")
     dataset = load(tmp_path)
     assert dataset.items.values.to_list() == ["5", "6", "x"]
-    assert dataset.events["target_ix"].to_list() == [0, 1]
+    assert dataset.events.whole()["target_ix"].to_list() == [0, 1]
 
 
 def test_an_entity_in_items_and_in_collections_is_the_union(five_users: Tables, write: Write) -> None:
@@ -160,7 +160,7 @@ def test_a_column_of_ages_that_are_all_missing_is_no_age(five_users: Tables, wri
 )
 def test_times_in_text_may_be_written_in_these_ways(text: str, tmp_path: Path) -> None:
     (tmp_path / "interactions.csv").write_text(f"user_id,item_id,timestamp\n1,1,{text}\n")
-    assert load(tmp_path).events["timestamp"].dt.strftime("%F %T %Z").to_list() == ["2024-05-01 12:00:00 UTC"]
+    assert load(tmp_path).events.whole()["timestamp"].dt.strftime("%F %T %Z").to_list() == ["2024-05-01 12:00:00 UTC"]
 
 
 def test_times_in_another_zone_become_utc(five_users: Tables, write: Write) -> None:
@@ -195,7 +195,7 @@ def test_signals_named_in_the_configuration_are_known(five_users: Tables, write:
     interactions = five_users["interactions"].with_columns(signal=pl.lit("tap"))
     config = parse_config({"signals": {"affinity": {"tap": 1.0}, "use": ["tap"]}})
     dataset = load(write({**five_users, "interactions": interactions}), config=config)
-    assert dataset.events["signal"].unique().to_list() == ["tap"]
+    assert dataset.events.whole()["signal"].unique().to_list() == ["tap"]
 
 
 def test_what_is_ignored_or_decided_is_noted(five_users: Tables, write: Write) -> None:
@@ -218,7 +218,6 @@ def test_what_is_ignored_or_decided_is_noted(five_users: Tables, write: Write) -
     dataset = load(folder)
     assert dataset.notes == (
         "ratings.csv: ignored (not a table of firstday).",
-        "interactions.device: ignored (not a column of interactions).",
         "users.email: ignored (65 values among 65 users make no group).",
         "users.height: ignored (Float64 is not categorical).",
         "users.birthday: ignored (Date is not categorical).",
@@ -226,13 +225,14 @@ def test_what_is_ignored_or_decided_is_noted(five_users: Tables, write: Write) -
         "items.item_ix: ignored (entity columns are genre, those named ..._id, and lists).",
         "items.tempo: ignored (entity columns are genre, those named ..._id, and lists).",
         "items.mood: ignored (entity columns are genre, those named ..._id, and lists).",
+        "interactions.device: ignored (not a column of interactions).",
         "interactions.weight: 1 of 7 rows are empty and weigh 1.",
         "interactions.weight: 1 of 7 rows weigh 0 and were dropped.",
         "friends: 1 of 4 rows name a user as their own friend and were dropped.",
     )
     assert sorted(dataset.groups) == ["country"]
     assert sorted(dataset.entities) == ["artist", "genre", "playlist", "tags"]
-    assert dataset.events.height == 6
+    assert dataset.events.whole().height == 6
     assert dataset.friends is not None
     assert dataset.friends.n_entries == 3
 

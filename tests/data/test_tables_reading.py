@@ -34,7 +34,7 @@ def test_a_table_may_be_many_files(tmp_path: Path) -> None:
     whole = tmp_path / "whole"
     whole.mkdir()
     (whole / "interactions.csv").write_text(INTERACTIONS)
-    assert load(tmp_path).events.equals(load(whole).events)
+    assert load(tmp_path).events.whole().equals(load(whole).events.whole())
     assert load(tmp_path).summary()["interactions"] == 3
 
 
@@ -63,7 +63,7 @@ def test_csv_as_programs_write_it_is_read(content: bytes, tmp_path: Path) -> Non
     (tmp_path / "interactions.csv").write_bytes(content)
     dataset = load(tmp_path)
     assert dataset.users.values.to_list() == [1, 2, 3]
-    assert dataset.events["signal"].to_list() == ["stream", "favorite", "stream"]
+    assert dataset.events.whole()["signal"].to_list() == ["stream", "favorite", "stream"]
 
 
 def test_text_with_commas_and_line_breaks_may_stand_in_quotes(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from firstday.config import SignalConfig
-from firstday.data.dataset import ITEM, Pair
+from firstday.data.events import ITEM, Pair
 from firstday.data.rows import SparseRows
 from firstday.embed.affinity import compute_affinity, select_uses
 

@@ -8,7 +8,8 @@ import pytest
 
 from firstday import pipeline
 from firstday.config import Config
-from firstday.data.dataset import ITEM, Dataset
+from firstday.data.dataset import Dataset
+from firstday.data.events import ITEM
 from firstday.data.split import Cohort, Split, split_sampled
 from firstday.errors import ConfigError
 from firstday.evaluate.benchmark import DAY_ONE_SIZES, Results, cohort_query, run_benchmark, score_strategy

@@ -3,11 +3,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-import polars as pl
 import pytest
 
 from firstday.config import SignalConfig
-from firstday.data.dataset import ITEM, Dataset, Entity, Group
+from firstday.data.dataset import Dataset, Entity, Group
+from firstday.data.events import ITEM, Events
 from firstday.data.ids import Ids
 from firstday.data.rows import SparseRows
 from firstday.features.catalogue import Catalogue
@@ -22,7 +22,7 @@ def little(items: list[str], artists: list[str], countries: tuple[str, ...], cod
         name="little",
         users=Ids.of(["u1", "u2", "u3"]),
         items=Ids.of(items),
-        events=pl.DataFrame(),
+        events=Events((), np.zeros(0, dtype=np.int64), ()),
         entities={"artist": Entity(Ids.of(artists), SparseRows.empty(len(artists), len(items)))},
         groups={"country": Group(countries, np.array(codes, np.int32))},
         ages=np.array([20, -1, 40], np.int16),
@@ -150,7 +150,7 @@ def test_reading_and_translating_agree(world: Dataset) -> None:
     """One user's signals by name, and the same user's rows of the dataset."""
     catalogue = Catalogue.of(world, SIGNALS)
     users = np.array([17, 3, 204])
-    actions = {pair: world.actions(pair).ones().take(users) for pair in world.pairs()}
+    actions = {pair: rows.ones().take(users) for pair, rows in world.all_actions().items()}
     translated, _ = catalogue.translate(world, users, actions)
     said = []
     for row, user in enumerate(users):

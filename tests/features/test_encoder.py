@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from firstday.config import FeatureConfig, SignalConfig
-from firstday.data.dataset import ITEM
+from firstday.data.events import ITEM
 from firstday.data.rows import SparseRows
 from firstday.embed.embeddings import Embeddings, FoldIn
 from firstday.features.encoder import Encoder, fit_encoder

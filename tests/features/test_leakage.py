@@ -12,7 +12,8 @@ import pytest
 from firstday import pipeline
 from firstday.artifact.model import TrainedModel
 from firstday.config import Config
-from firstday.data.dataset import ITEM, Dataset
+from firstday.data.dataset import Dataset
+from firstday.data.events import ITEM, Events
 from firstday.data.rows import SparseRows
 from firstday.data.split import Cohort, Split, split_sampled
 from firstday.embed.affinity import select_uses
@@ -57,12 +58,12 @@ def change_events(world: Dataset, users: np.ndarray) -> Dataset:
     """Let some users do quite other things: everything moves to items of other tastes, and they ban all genres."""
     theirs = pl.col("user_ix").is_in(users.tolist())
     moved = pl.when(theirs & (pl.col("entity") == ITEM)).then((pl.col("target_ix") + 61) % 120)
-    events = world.events.with_columns(moved.otherwise(pl.col("target_ix")).alias("target_ix"))
+    events = world.events.whole().with_columns(moved.otherwise(pl.col("target_ix")).alias("target_ix"))
     heavier = pl.when(theirs).then(pl.col("weight") * 7).otherwise(pl.col("weight"))
     events = events.with_columns(heavier.cast(pl.Float32).alias("weight"))
     bans = [(int(user), "ban", "genre", genre, None, 1.0) for user in users for genre in range(4)]
     added = pl.DataFrame(bans, schema=events.schema, orient="row")
-    return replace(world, events=pl.concat([events, added]))
+    return replace(world, events=Events.of(pl.concat([events, added])))
 
 
 def change_profiles(world: Dataset, users: np.ndarray) -> Dataset:
@@ -111,7 +112,8 @@ def test_what_cold_users_do_and_are_changes_nothing_in_the_model(
 def test_a_model_without_cold_users_events_is_the_same(world: Dataset, split: Split, method: str) -> None:
     """The split stays; the tables lose all that cold users did, and the split its cold users."""
     config = small_config(embedding={"method": method, "word2vec_epochs": 2}, cold_model={"epochs": 2})
-    without = replace(world, events=world.events.filter(~pl.col("user_ix").is_in(split.cold.users.tolist())))
+    of_others = world.events.whole().filter(~pl.col("user_ix").is_in(split.cold.users.tolist()))
+    without = replace(world, events=Events.of(of_others))
     whole = pipeline.fit(world, split, config).model
     other = pipeline.fit(without, replace(split, cold=empty_cohort(split.cold)), config).model
     assert_same_statistics(whole, other)
@@ -173,10 +175,10 @@ def test_the_target_window_of_a_cold_user_reaches_no_feature_and_no_list(
         (int(split.cold.users[row]), int(item))
         for row, item in zip(split.cold.truth.row_of_entry(), split.cold.truth.columns, strict=True)
     }
-    keys = zip(world.events["user_ix"], world.events["target_ix"], world.events["entity"], strict=True)
+    keys = world.events.whole().select("user_ix", "target_ix", "entity").rows()
     kept = pl.Series([entity != ITEM or (user, item) not in truth for user, item, entity in keys])
     assert not kept.all()
-    before = replace(world, events=world.events.filter(kept))
+    before = replace(world, events=Events.of(world.events.whole().filter(kept)))
     cohort = replace(split.cold, truth=empty_cohort(split.cold).truth)
     for one, other in ((world, split.cold), (before, cohort)):
         query = cohort_query(recommender, one, other, 20)

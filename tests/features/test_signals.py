@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from firstday.config import SignalConfig
-from firstday.data.dataset import ITEM
+from firstday.data.events import ITEM
 from firstday.data.rows import SparseRows
 from firstday.errors import DataError
 from firstday.features.signals import SignalBatch, Signals

@@ -11,6 +11,7 @@ import pytest
 from firstday import pipeline
 from firstday.config import Config
 from firstday.data.dataset import Dataset, Group
+from firstday.data.events import Events
 from firstday.data.split import Split
 from firstday.features.signals import Signals
 from firstday.recommend.recommender import Recommender
@@ -25,12 +26,12 @@ def streams_only(world: Dataset, config: Config, split: Split) -> Recommender:
     codes = countries.codes.copy()
     codes[split.cold.users[0]] = len(countries.values)
     groups = {"country": Group((*countries.values, "ZZ"), codes)}
-    events = world.events.filter((pl.col("signal") == "stream") & (pl.col("entity") == "item"))
+    events = world.events.whole().filter((pl.col("signal") == "stream") & (pl.col("entity") == "item"))
     kept = {("stream", "item"): split.warm_actions["stream", "item"]}
     days = tuple({("stream", "item"): day["stream", "item"]} for day in split.warm_day_one)
     short = config.model_copy(update={"cold_model": config.cold_model.model_copy(update={"epochs": 2})})
     narrowed = replace(split, warm_actions=kept, warm_day_one=days)
-    return pipeline.fit(replace(world, events=events, groups=groups), narrowed, short)
+    return pipeline.fit(replace(world, events=Events.of(events), groups=groups), narrowed, short)
 
 
 @pytest.mark.parametrize("strategy", LEARNED)

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from firstday.config import Config
-from firstday.data.dataset import ITEM, Dataset
+from firstday.data.dataset import Dataset
+from firstday.data.events import ITEM
 from firstday.data.split import Split
 from firstday.embed.affinity import compute_affinity
 from firstday.embed.als import fit_als
@@ -45,7 +46,7 @@ def rows_answered(
 def warm_uses(world: Dataset, split: Split) -> np.ndarray:
     """Return which warm user uses what, dense, straight from the events."""
     uses = np.zeros((len(world.users), N_ITEMS))
-    for user, signal, entity, item in world.events.select("user_ix", "signal", "entity", "target_ix").rows():
+    for user, signal, entity, item in world.events.whole().select("user_ix", "signal", "entity", "target_ix").rows():
         if entity == ITEM and signal in ("stream", "favorite"):
             uses[user, item] = 1
     warm: np.ndarray = uses[split.warm]

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from firstday.config import Config
-from firstday.data.dataset import ITEM
+from firstday.data.events import ITEM
 from firstday.data.rows import SparseRows
 from firstday.embed.affinity import select_uses
 from firstday.errors import ConfigError

@@ -7,16 +7,19 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import polars as pl
 
-from firstday.data.dataset import ITEM, BroughtVectors, Dataset, Entity, Group
+from firstday.data.dataset import BroughtVectors, Dataset, Entity, Group
+from firstday.data.events import UTC_MICROSECONDS, Events
 from firstday.data.ids import Ids
 from firstday.data.rows import SparseRows
-from firstday.data.tables import DEFAULT_SIGNAL, TABLES, Frames, all_items, all_users, entity_members
-
-UTC_MICROSECONDS = pl.Datetime("us", "UTC")
+from firstday.data.tables import TABLES, Frames, all_ids, entity_members
 
 
 def assemble(
-    name: str, frames: Frames, notes: Sequence[str] = (), entities: Mapping[str, Entity] | None = None
+    name: str,
+    frames: Frames,
+    events: Events,
+    notes: Sequence[str] = (),
+    entities: Mapping[str, Entity] | None = None,
 ) -> Dataset:
     """Make a Dataset of tables without faults; the order of their rows does not matter.
 
@@ -26,12 +29,14 @@ def assemble(
         The dataset's name.
     frames
         Tables by name, as `checks.check_frames` returns them.
+    events
+        The interactions, indexed with the ids of `frames`.
     notes
         What was decided while reading, kept in the Dataset.
     entities
         Entities other than items; None takes them from the tables `items` and `collections`.
     """
-    users, items = Ids.of(all_users(frames)), Ids.of(all_items(frames))
+    users, items = all_ids(frames, "users"), all_ids(frames, "items")
     if entities is None:
         entities = {entity: _entity(members, items) for entity, members in entity_members(frames).items()}
     decided = list(notes)
@@ -39,7 +44,7 @@ def assemble(
         name=name,
         users=users,
         items=items,
-        events=_events(frames["interactions"], users, items, entities, decided),
+        events=events,
         entities=entities,
         groups=_groups(frames, users),
         ages=_ages(frames, users),
@@ -51,37 +56,16 @@ def assemble(
     )
 
 
+def entity_ids(members: pl.DataFrame) -> Ids:
+    """Return the ids of an entity's members, sorted."""
+    return Ids.of(members["entity_id"].unique().sort())
+
+
 def _entity(members: pl.DataFrame, items: Ids) -> Entity:
     """Index the members of one entity."""
-    ids = Ids.of(members["entity_id"].unique().sort())
+    ids = entity_ids(members)
     rows, columns = ids.lookup(members["entity_id"]), items.lookup(members["item_id"])
     return Entity(ids, SparseRows.from_pairs(rows, columns, None, len(ids), len(items)))
-
-
-def _events(
-    rows: pl.DataFrame, users: Ids, items: Ids, entities: Mapping[str, Entity], notes: list[str]
-) -> pl.DataFrame:
-    """Index interactions, in the order of users, then time, then signal and target."""
-    has = set(rows.columns)
-    entity = rows["entity"].fill_null(ITEM) if "entity" in has else pl.repeat(ITEM, rows.height, eager=True)
-    target_ix = np.full(rows.height, -1, dtype=np.int32)
-    for name in entity.unique().to_list():
-        own = (entity == name).to_numpy()
-        ids = items if name == ITEM else entities[name].ids
-        target_ix[own] = ids.lookup(rows["item_id" if name == ITEM else "entity_id"].filter(pl.Series(own)))
-    events = rows.select(
-        pl.Series("user_ix", users.lookup(rows["user_id"])),
-        (pl.col("signal") if "signal" in has else pl.lit(DEFAULT_SIGNAL)).alias("signal"),
-        entity.alias("entity"),
-        pl.Series("target_ix", target_ix),
-        (pl.col("timestamp") if "timestamp" in has else pl.lit(None)).cast(UTC_MICROSECONDS).alias("timestamp"),
-        (pl.col("weight").fill_null(1.0) if "weight" in has else pl.lit(1.0)).cast(pl.Float32).alias("weight"),
-    )
-    kept = events.filter(pl.col("weight") > 0)
-    if kept.height < events.height:
-        n = events.height - kept.height
-        notes.append(f"interactions.weight: {n:,} of {events.height:,} rows weigh 0 and were dropped.")
-    return kept.sort("user_ix", "timestamp", "entity", "signal", "target_ix", "weight")
 
 
 def _by_user(frames: Frames, users: Ids, column: str) -> pl.Series | None:

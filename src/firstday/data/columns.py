@@ -7,15 +7,14 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from firstday.data.dataset import ITEM
+from firstday.data.events import ITEM
+from firstday.data.findings import Findings
 from firstday.data.tables import (
     FEW_GROUP_VALUES,
     MAX_AGE_YEARS,
     MAX_GROUP_VALUES,
     TABLES,
-    Findings,
     Kind,
-    RawTable,
     entity_of_column,
 )
 
@@ -35,17 +34,21 @@ SECONDS = "are bare numbers, whose unit and zone are not told"
 WRITE_UTC = "write UTC with its zone, such as 2024-05-01T12:00:00Z"
 
 
-def conform_table(name: str, raw: RawTable, findings: Findings, *, judge_groups: bool = True) -> pl.DataFrame:
+def conform_table(
+    name: str, frame: pl.DataFrame, findings: Findings, *, is_text: bool, judge_groups: bool = True
+) -> pl.DataFrame:
     """Bring a table's columns to their types.
 
     Parameters
     ----------
     name
         The table's name.
-    raw
-        The table as it was read.
+    frame
+        The table as it was read, or a batch of its rows.
     findings
         Gets the faults and notes.
+    is_text
+        Whether it comes from CSV, so that types have to be found in the text.
     judge_groups
         Whether to leave out columns of `users` whose values say that they make no groups. For cold users alone that
         cannot be told, and a model knows its own columns.
@@ -57,16 +60,16 @@ def conform_table(name: str, raw: RawTable, findings: Findings, *, judge_groups:
         weights Float64, ages Int16, vectors List(Float32); in `users` every group as String, in `items` every entity
         as List(String).
     """
-    rule, frame = TABLES[name], raw.frame
+    rule = TABLES[name]
     for label in rule.required:
         if label not in frame.columns:
             found = ", ".join(frame.columns)
-            findings.faults.append(f"{name}.{label}: the column is missing (found: {found}); add it.")
+            findings.fault(f"{name}.{label}: the column is missing (found: {found}); add it.")
     if not frame.height:
-        findings.faults.append(f"{name}: has no rows; add rows or remove the table.")
+        findings.fault(f"{name}: has no rows; add rows or remove the table.")
     columns = []
     for label in frame.columns:
-        column = _Column(f"{name}.{label}", frame[label], raw.is_text, findings)
+        column = _Column(f"{name}.{label}", frame[label], is_text, findings)
         kind = rule.kinds.get(label)
         if kind is not None:
             fitting = _CONFORM[kind](column)
@@ -97,7 +100,7 @@ class _Column:
     def wrong_type(self, wanted: str) -> None:
         """Add the fault of a column whose type cannot hold what it should."""
         held = "text" if self.values.dtype in WORDS else str(self.values.dtype)
-        self.findings.faults.append(f"{self.where}: the column holds {held}, not {wanted}; store {wanted}.")
+        self.findings.fault(f"{self.where}: the column holds {held}, not {wanted}; store {wanted}.")
 
     def rows(self, bad: pl.Series, found: str, first: pl.Series | None, advice: str) -> None:
         """Add the fault of rows, if any is bad."""
@@ -105,7 +108,7 @@ class _Column:
 
     def note(self, text: str) -> None:
         """Add a note that the column is ignored."""
-        self.findings.notes.append(f"{self.where}: ignored ({text}).")
+        self.findings.note(f"{self.where}: ignored ({text}).")
 
 
 def _words(values: pl.Series) -> pl.Series:
@@ -269,9 +272,7 @@ def _entity(column: _Column, label: str) -> pl.Series | None:
     if not (is_list or label == "genre" or (label.endswith("_id") and label != "_id")):
         column.note("entity columns are genre, those named ..._id, and lists")
     elif entity_of_column(label) == ITEM:
-        column.findings.faults.append(
-            f"{column.where}: would be the entity 'item', the item itself; rename the column."
-        )
+        column.findings.fault(f"{column.where}: would be the entity 'item', the item itself; rename the column.")
     elif is_list:
         return _without_empty(values.cast(pl.List(pl.String)))
     elif values.dtype in WORDS or values.dtype == pl.Null or values.dtype.is_integer():

@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-import polars as pl
 
+from firstday.data.events import ITEM, Events, Pair, Window
 from firstday.data.ids import Ids
 from firstday.data.rows import SparseRows
-
-ITEM = "item"
-"""The entity that is recommended; every other entity (artist, genre, ...) is a set of items."""
-
-Pair = tuple[str, str]
-"""A (signal, entity) pair, such as ``("favorite", "artist")``: one block of day-one features."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,8 +69,7 @@ class Dataset:
     users, items
         The caller's ids by index.
     events
-        One row an interaction: `user_ix` Int32, `signal` String, `entity` String, `target_ix` Int32 (index into
-        `items`, or into the ids of the entity), `timestamp` Datetime("us", "UTC") or null, `weight` Float32.
+        The interactions.
     entities
         Entities other than items, by name.
     groups
@@ -98,7 +91,7 @@ class Dataset:
     name: str
     users: Ids
     items: Ids
-    events: pl.DataFrame
+    events: Events
     entities: Mapping[str, Entity] = field(default_factory=dict)
     groups: Mapping[str, Group] = field(default_factory=dict)
     ages: np.ndarray | None = None
@@ -109,41 +102,35 @@ class Dataset:
     notes: tuple[str, ...] = ()
 
     def pairs(self) -> tuple[Pair, ...]:
-        """Return the (signal, entity) pairs in the data, sorted, items first."""
-        found = self.events.select("signal", "entity").unique().rows()
-        return tuple(sorted(found, key=lambda pair: (pair[1] != ITEM, pair[1], pair[0])))
+        """Return the (signal, entity) pairs in the data, items first."""
+        return self.events.present_pairs()
 
-    def n_targets(self, entity: str) -> int:
-        """Return how many members the entity has."""
-        return len(self.items) if entity == ITEM else len(self.entities[entity].ids)
+    def actions(self, *windows: Window) -> list[dict[Pair, SparseRows]]:
+        """Add up what each user did in each window.
 
-    def actions(self, pair: Pair, events: pl.DataFrame | None = None) -> SparseRows:
-        """Return what each user did with one signal to one entity, shape (n_users, n_targets), weights added up.
-
-        Parameters
-        ----------
-        events
-            A part of `events` to use instead of all.
+        Returns
+        -------
+        list of dict
+            For each window, by (signal, entity) pair: added weights, shape (n_users, n_targets).
         """
-        signal, entity = pair
-        source = self.events if events is None else events
-        part = source.filter((pl.col("signal") == signal) & (pl.col("entity") == entity))
-        return SparseRows.from_pairs(
-            part["user_ix"].to_numpy(),
-            part["target_ix"].to_numpy(),
-            part["weight"].to_numpy(),
-            len(self.users),
-            self.n_targets(entity),
-        )
+        return self._collect(windows)
+
+    def all_actions(self) -> dict[Pair, SparseRows]:
+        """Add up all that each user did, by (signal, entity) pair: weights, shape (n_users, n_targets)."""
+        return self._collect((None,))[0]
+
+    def _collect(self, windows: Sequence[Window | None]) -> list[dict[Pair, SparseRows]]:
+        n_targets = {ITEM: len(self.items), **{name: len(entity.ids) for name, entity in self.entities.items()}}
+        return self.events.collect(len(self.users), n_targets, windows)
 
     def summary(self) -> dict[str, int | dict[str, int]]:
         """Return counts of users, items, interactions, pairs, entities, groups and friends."""
-        per_pair = self.events.group_by("signal", "entity").len().sort("signal", "entity")
+        per_pair = sorted((pair, int(n)) for pair, n in zip(self.events.pairs, self.events.counts, strict=True) if n)
         return {
             "users": len(self.users),
             "items": len(self.items),
-            "interactions": self.events.height,
-            "pairs": {f"{s} x {e}": n for s, e, n in per_pair.rows()},
+            "interactions": len(self.events),
+            "pairs": {f"{signal} x {entity}": n for (signal, entity), n in per_pair},
             "entities": {name: len(entity.ids) for name, entity in sorted(self.entities.items())},
             "groups": {name: len(group.values) for name, group in sorted(self.groups.items())},
             "friends": 0 if self.friends is None else self.friends.n_entries,

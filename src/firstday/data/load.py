@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import polars as pl
 
-from firstday.config import Config
-from firstday.data.assemble import assemble
-from firstday.data.checks import check_frames
+from firstday.config import Config, SignalConfig
+from firstday.data.assemble import assemble, entity_ids
+from firstday.data.checks import check_frames, faulty_entities
 from firstday.data.dataset import Dataset
+from firstday.data.findings import Findings
+from firstday.data.interaction_rows import find_ids
+from firstday.data.interactions import InteractionChecker
+from firstday.data.raw import RawTable
 from firstday.data.reading import read_folder
 from firstday.data.sources import deezer_europe, movielens
-from firstday.data.tables import Findings, RawTable
+from firstday.data.tables import TABLES, all_ids, entity_members
 from firstday.errors import DataError
 
 BUILT_IN = (movielens.NAME, deezer_europe.NAME)
@@ -93,11 +98,35 @@ def check_tables(tables: str | Path, *, path: str | Path | None = None, config: 
     else:
         folder = _folder(tables, path)
         name, raw = folder.resolve().name, read_folder(folder, findings)
-    frames = check_frames(raw, config or Config(), findings)
-    if findings.faults:
-        return CheckedTables(None, tuple(findings.faults), tuple(findings.notes))
-    dataset = assemble(name, frames, findings.notes)
-    return CheckedTables(dataset, (), dataset.notes)
+    try:
+        dataset = _check(name, raw, (config or Config()).signals, findings)
+    except DataError as error:  # a damaged file, found while reading it
+        for sentence in error.faults:
+            findings.fault(sentence)
+        dataset = None
+    return CheckedTables(dataset, findings.faults, findings.notes if dataset is None else dataset.notes)
+
+
+def _check(name: str, raw: Mapping[str, RawTable | None], signals: SignalConfig, findings: Findings) -> Dataset | None:
+    """Check all tables; None where there are faults."""
+    interactions = raw.get("interactions")
+    named: dict[str, pl.Series] = {}
+    if interactions is not None and not {"users", "items"} <= set(raw):
+        named = {home: ids for home, ids in find_ids(interactions).items() if home not in raw}
+    frames = check_frames(raw, named, findings)
+    if interactions is None:
+        return None
+    homes = [(table, frames.get(table, pl.DataFrame()).columns) for table in ("items", "collections") if table in raw]
+    entities = None
+    if all(column in columns for table, columns in homes for column in TABLES[table].required):
+        entities = {entity: entity_ids(members) for entity, members in entity_members(frames).items()}
+    users, items = (
+        all_ids(frames, home) if home in frames and TABLES[home].required[0] in frames[home].columns else None
+        for home in ("users", "items")
+    )
+    checker = InteractionChecker(users, items, entities, faulty_entities(raw, findings), signals, findings)
+    events = checker.run(interactions)
+    return None if events is None else assemble(name, frames, events, findings.notes)
 
 
 def _built_in(name: str, path: str | Path | None) -> dict[str, RawTable | None]:
@@ -109,7 +138,7 @@ def _built_in(name: str, path: str | Path | None) -> dict[str, RawTable | None]:
         raise DataError(f"{name}: is not fetched by firstday; give the path of {deezer_europe.FOLDER}.zip (--path).")
     else:
         frames = deezer_europe.read_deezer_europe(path)
-    return {table: RawTable(frame) for table, frame in frames.items()}
+    return {table: RawTable.of(frame) for table, frame in frames.items()}
 
 
 def _folder(tables: str | Path, path: str | Path | None) -> Path:

@@ -7,13 +7,17 @@ from pathlib import Path
 import polars as pl
 
 from firstday.data.assemble import assemble
-from firstday.data.checks import check_present, check_rows, name_items, share_id_type
+from firstday.data.checks import check_present, share_id_type
 from firstday.data.columns import conform_table
-from firstday.data.dataset import ITEM, Dataset, Entity
+from firstday.data.dataset import Dataset, Entity
+from firstday.data.events import ITEM, sort_pairs
+from firstday.data.findings import Findings
 from firstday.data.ids import Ids
+from firstday.data.interaction_rows import check_rows, code_rows, name_items
 from firstday.data.reading import read_folder
 from firstday.data.rows import SparseRows
-from firstday.data.tables import USER_COLUMNS, Findings
+from firstday.data.spool import EventWriter
+from firstday.data.tables import DEFAULT_SIGNAL, USER_COLUMNS, all_ids
 from firstday.errors import DataError
 
 NEWCOMER_TABLES = ("users", "interactions")
@@ -46,10 +50,10 @@ def load_newcomers(folder: str | Path) -> Dataset:
         table = raw.get(name)
         if table is None or (table.frame.is_empty() and name == "interactions"):
             continue
-        frames[name] = conform_table(name, table, findings, judge_groups=False)
+        frames[name] = conform_table(name, table.frame, findings, is_text=table.is_text, judge_groups=False)
         if name == "interactions":
             frames[name] = name_items(frames[name])
-            check_rows(frames[name], table.frame.columns, findings)
+            check_rows(frames[name], table.columns, findings)
         else:
             check_present(name, frames[name], findings)
     if "users" in frames and "user_id" in frames["users"].columns:
@@ -57,15 +61,30 @@ def load_newcomers(folder: str | Path) -> Dataset:
         repeats = ids.is_not_null() & ~ids.is_first_distinct()
         findings.rows("users.user_id", repeats, "repeat an id", ids, "keep one row for each id")
     if not frames and not findings.faults:
-        findings.faults.append(f"{folder}: has neither users nor interactions; add users.parquet or users.csv.")
+        findings.fault(f"{folder}: has neither users nor interactions; add users.parquet or users.csv.")
     if findings.faults:
         raise DataError(findings.faults)
     if "friends" in raw:
-        findings.notes.append("friends: ignored (no strategy uses them yet).")
+        findings.note("friends: ignored (no strategy uses them yet).")
     share_id_type(frames, USER_COLUMNS)
     frames["users"] = _all_users(frames)
-    frames.setdefault("interactions", _no_interactions(frames["users"]["user_id"].dtype))
-    return assemble(folder.resolve().name, frames, findings.notes, _entities(frames["interactions"]))
+    rows = frames.pop("interactions", _no_interactions(frames["users"]["user_id"].dtype))
+    has_items = "item_id" in rows.columns
+    frames["items"] = pl.DataFrame({"item_id": rows["item_id"].drop_nulls().unique() if has_items else []})
+    entities = _entities(rows)
+    users, items = all_ids(frames, "users"), all_ids(frames, "items")
+    signals = rows["signal"].unique().to_list() if "signal" in rows.columns else [DEFAULT_SIGNAL]
+    pairs = sort_pairs([(signal, entity) for signal in signals for entity in (ITEM, *entities)])
+    coded = code_rows(
+        rows,
+        users.lookup(rows["user_id"]),
+        items.lookup(rows["item_id"]) if has_items else None,
+        {name: entity.ids for name, entity in entities.items()},
+        pairs,
+    )
+    writer = EventWriter(pairs, len(users), rows.height)
+    writer.add(coded.filter(pl.col("weight") > 0))
+    return assemble(folder.resolve().name, frames, writer.finish(findings), findings.notes, entities)
 
 
 def _all_users(frames: dict[str, pl.DataFrame]) -> pl.DataFrame:

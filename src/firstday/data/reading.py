@@ -1,23 +1,29 @@
-"""Reading a folder of Parquet and CSV files into raw tables, with a fault for everything that cannot be read."""
+"""Finding the Parquet and CSV files of a folder's tables, with a fault for everything that cannot be read."""
 
 from __future__ import annotations
 
+import codecs
 import csv
 import gzip
 import io
-import zlib
 from pathlib import Path
+from typing import IO, cast
 
 import polars as pl
 
-from firstday.data.tables import TABLES, Findings, RawTable
+from firstday.data.findings import Findings
+from firstday.data.raw import UNREADABLE, RawTable, first_line
+from firstday.data.tables import TABLES
+from firstday.errors import DataError
 
 ENDINGS = (".parquet", ".csv", ".csv.gz")
-UNREADABLE = (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError, EOFError, UnicodeError, zlib.error)
+STREAMED = "interactions"
+"""The one table that may be larger than memory: it stays in its files."""
+CHUNK_BYTES = 2**24
 
 
 def read_folder(folder: Path, findings: Findings) -> dict[str, RawTable | None]:
-    """Read every table in a folder.
+    """Find every table in a folder, and read all but interactions.
 
     Parameters
     ----------
@@ -36,14 +42,15 @@ def read_folder(folder: Path, findings: Findings) -> dict[str, RawTable | None]:
         places = [place for ending in ("", *ENDINGS) if (place := folder / f"{name}{ending}").exists()]
         if len(places) > 1:
             found = " and ".join(_shown(place, folder) for place in places)
-            findings.faults.append(f"{name}: is there more than once ({found}); keep one of them.")
+            findings.fault(f"{name}: is there more than once ({found}); keep one of them.")
             tables[name] = None
         elif places:
-            tables[name] = _read_place(name, places[0], folder, findings)
+            table = _find_files(name, places[0], folder, findings)
+            tables[name] = table if table is None or name == STREAMED else _read(table, findings)
     used = {folder / f"{name}{ending}" for name in TABLES for ending in ("", *ENDINGS)} | {folder / "embeddings"}
     for place in sorted([*folder.glob("*"), *folder.glob("embeddings/*")]):
         if place not in used and (place.is_dir() or place.name.endswith(ENDINGS)) and place.name[0] not in "._":
-            findings.notes.append(f"{_shown(place, folder)}: ignored (not a table of firstday).")
+            findings.note(f"{_shown(place, folder)}: ignored (not a table of firstday).")
     return tables
 
 
@@ -52,83 +59,117 @@ def _shown(place: Path, folder: Path) -> str:
     return place.relative_to(folder).as_posix() + ("/" if place.is_dir() else "")
 
 
-def _read_place(name: str, place: Path, folder: Path, findings: Findings) -> RawTable | None:
-    """Read a table from its file, or from its folder of files."""
+def _read(table: RawTable, findings: Findings) -> RawTable | None:
+    """Read a table into memory."""
+    try:
+        return RawTable.of(table.frame, is_text=table.is_text)
+    except DataError as error:
+        findings.fault(str(error))
+        return None
+
+
+def _find_files(name: str, place: Path, folder: Path, findings: Findings) -> RawTable | None:
+    """Find a table's file, or the files in its folder, and look at their columns."""
     files = [place]
     if place.is_dir():
         files = sorted(part for part in place.iterdir() if part.name.endswith(ENDINGS) and part.name[0] not in "._")
         if not files:
-            findings.faults.append(f"{_shown(place, folder)}: holds no Parquet or CSV file; add one or remove it.")
+            findings.fault(f"{_shown(place, folder)}: holds no Parquet or CSV file; add one or remove it.")
             return None
     are_text = {not part.name.endswith(".parquet") for part in files}
     if len(are_text) > 1:
-        findings.faults.append(f"{_shown(place, folder)}: holds Parquet beside CSV files; keep one format.")
+        findings.fault(f"{_shown(place, folder)}: holds Parquet beside CSV files; keep one format.")
         return None
-    frames = [_read_file(part, _shown(part, folder), findings) for part in files]
-    whole = [frame for frame in frames if frame is not None]
-    if len(whole) < len(frames):
+    shown = tuple(_shown(part, folder) for part in files)
+    scans = [_scan(part, label, findings) for part, label in zip(files, shown, strict=True)]
+    whole = [scan for scan in scans if scan is not None]
+    if len(whole) < len(scans):
         return None
-    for part, frame in zip(files, whole, strict=True):
-        if set(frame.columns) != set(whole[0].columns):
-            findings.faults.append(
-                f"{_shown(part, folder)}: has other columns ({', '.join(frame.columns)}) than {files[0].name} "
-                f"({', '.join(whole[0].columns)}); give every file of {name} the same columns."
+    schemas = [scan.collect_schema() for scan in whole]
+    columns = schemas[0].names()
+    for label, schema in zip(shown, schemas, strict=True):
+        if set(schema) != set(columns):
+            findings.fault(
+                f"{label}: has other columns ({', '.join(schema)}) than {files[0].name} "
+                f"({', '.join(columns)}); give every file of {name} the same columns."
             )
             return None
     try:
-        joined = pl.concat([frame.select(whole[0].columns) for frame in whole], how="vertical_relaxed")
+        empty = [pl.DataFrame(schema=schema).select(columns) for schema in schemas]
+        shared = pl.concat(empty, how="vertical_relaxed").schema
+        for frame in empty:
+            frame.cast(dict(shared))
     except pl.exceptions.PolarsError as error:
-        said = _first_line(error)
-        findings.faults.append(
-            f"{_shown(place, folder)}: the files have columns of different types ({said}); align them."
-        )
+        said = first_line(error)
+        findings.fault(f"{_shown(place, folder)}: the files have columns of different types ({said}); align them.")
         return None
-    return RawTable(joined, is_text=are_text.pop())
+    aligned = tuple(scan.select(pl.col(label).cast(shared[label]) for label in columns) for scan in whole)
+    return RawTable(aligned, shown, is_text=are_text.pop())
 
 
-def _read_file(path: Path, shown: str, findings: Findings) -> pl.DataFrame | None:
-    """Read one file."""
+def _scan(path: Path, shown: str, findings: Findings) -> pl.LazyFrame | None:
+    """Open one file for reading bit by bit; a CSV file is looked through for faults that Polars would mend silently."""
     try:
         if path.name.endswith(".parquet"):
-            return pl.read_parquet(path, glob=False, hive_partitioning=False)
-        content = gzip.decompress(path.read_bytes()) if path.name.endswith(".gz") else path.read_bytes()
-        content.decode()  # Polars takes a header that is not UTF-8 as it is
-        frame = pl.read_csv(io.BytesIO(content), infer_schema=False)
+            scan = pl.scan_parquet(path, glob=False, hive_partitioning=False)
+            scan.collect_schema()
+            return scan
+        scan = pl.scan_csv(path, infer_schema=False, glob=False)
+        columns = scan.collect_schema().names()
+        with _open_text(path) as content:
+            looks_plain = _looks_plain(content, len(columns))
     except pl.exceptions.NoDataError:
-        findings.faults.append(f"{shown}: is empty; write a header and rows, or remove it.")
+        findings.fault(f"{shown}: is empty; write a header and rows, or remove it.")
         return None
     except UNREADABLE as error:
         kind = "Parquet" if path.name.endswith(".parquet") else "CSV"
-        findings.faults.append(f"{shown}: cannot be read as {kind} ({_first_line(error)}); write the file again.")
+        findings.fault(f"{shown}: cannot be read as {kind} ({first_line(error)}); write the file again.")
         return None
-    repeated = [column for column in frame.columns if column.split("_duplicated_")[0] != column]
+    repeated = [column for column in columns if column.split("_duplicated_")[0] != column]
     if repeated:
         name = repeated[0].split("_duplicated_")[0]
-        findings.faults.append(f"{shown}: has the column {name} more than once; keep one of them.")
+        findings.fault(f"{shown}: has the column {name} more than once; keep one of them.")
         return None
-    short = _short_row(content, frame)
+    short = None if looks_plain else _short_row(path, len(columns))
     if short:
-        findings.faults.append(
-            f"{shown}: rows have fewer fields than the header's {frame.width} (first: row {short:,}); "
+        findings.fault(
+            f"{shown}: rows have fewer fields than the header's {len(columns)} (first: row {short:,}); "
             "write the file again, with quotes around text that has commas or line breaks."
         )
         return None
-    return frame.filter(~pl.all_horizontal(pl.all().is_null()))  # blank lines
+    return scan.filter(~pl.all_horizontal(pl.all().is_null()))  # blank lines
 
 
-def _short_row(content: bytes, frame: pl.DataFrame) -> int | None:
-    """Return the number of the first CSV row, from 1, that lacks fields (Polars fills them with nulls), or None."""
-    if b'"' not in content and content.count(b",") == (frame.height + 1) * (frame.width - 1):
-        return None
-    try:
-        rows = csv.reader(io.TextIOWrapper(io.BytesIO(content), encoding="utf-8-sig", newline=""))
-        lengths = [len(row) for row in rows if row][1:]
-    except csv.Error:  # a field too long for the csv module; Polars has read it
-        return None
-    return next((number for number, length in enumerate(lengths, 1) if length < frame.width), None)
+def _open_text(path: Path) -> IO[bytes]:
+    """Open a CSV file for its bytes."""
+    return cast("IO[bytes]", gzip.open(path)) if path.name.endswith(".gz") else path.open("rb")
 
 
-def _first_line(error: BaseException) -> str:
-    """Return the first line of an error's text, without a closing dot."""
-    lines = str(error).strip().splitlines()
-    return (lines[0] if lines else type(error).__name__).rstrip(".")
+def _looks_plain(content: IO[bytes], n_columns: int) -> bool:
+    """Tell whether a file has no quotes and as many commas as its lines need; raise where it is not UTF-8.
+
+    Polars takes a header that is not UTF-8 as it is, and fills short rows with nulls.
+    """
+    decode = codecs.getincrementaldecoder("utf-8")().decode
+    n_lines, n_commas, n_quotes, last = 0, 0, 0, b""
+    while chunk := content.read(CHUNK_BYTES):
+        decode(chunk)
+        n_lines += chunk.count(b"\n")
+        n_commas += chunk.count(b",")
+        n_quotes += chunk.count(b'"')
+        last = chunk[-1:]
+    decode(b"", final=True)
+    n_lines += last != b"\n"
+    return not n_quotes and n_commas == n_lines * (n_columns - 1)
+
+
+def _short_row(path: Path, n_columns: int) -> int | None:
+    """Return the number of the first CSV row, from 1, that lacks fields, or None."""
+    with _open_text(path) as content:
+        rows = csv.reader(io.TextIOWrapper(content, encoding="utf-8-sig", newline=""))
+        try:
+            lengths = (len(row) for row in rows if row)
+            next(lengths, None)
+            return next((number for number, length in enumerate(lengths, 1) if length < n_columns), None)
+        except csv.Error:  # a field too long for the csv module; Polars has read it
+            return None

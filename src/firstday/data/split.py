@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from firstday.config import SampledProtocolConfig, SignalConfig
-from firstday.data.dataset import ITEM, Dataset, Pair
+from firstday.data.dataset import Dataset
+from firstday.data.events import ITEM, Pair, Window
 from firstday.data.rows import SparseRows, union_rows
 from firstday.errors import DataError
 
@@ -54,6 +55,12 @@ class Split:
         One or more day ones of the warm users, rows in the order of `warm`.
     validation, cold
         Users for early stopping and tuning, and users to report on.
+    protocol
+        How they were told apart.
+    warm_window
+        When what warm users did is in `warm_actions`, by `user_ix` of all users; None: always.
+    notes
+        Sentences about what was decided.
     """
 
     warm: np.ndarray
@@ -61,6 +68,9 @@ class Split:
     warm_day_one: tuple[Actions, ...]
     validation: Cohort
     cold: Cohort
+    protocol: str = "sampled"
+    warm_window: Window | None = None
+    notes: tuple[str, ...] = ()
 
 
 def split_sampled(
@@ -94,7 +104,7 @@ def split_sampled(
     DataError
         Too few users to split.
     """
-    actions = {pair: dataset.actions(pair) for pair in dataset.pairs()}
+    actions = dataset.all_actions()
     used = [rows for (signal, entity), rows in actions.items() if entity == ITEM and signal in signals.use]
     if not used:
         raise DataError(

@@ -7,13 +7,13 @@ with them, `assemble` makes the Dataset.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
 import polars as pl
 
-from firstday.data.dataset import ITEM
-from firstday.errors import count_of
+from firstday.data.events import ITEM
+from firstday.data.ids import Ids
 
 Kind = Literal["id", "text", "time", "number", "age", "vector"]
 """What a column holds: an id, one word or title, a moment in UTC, a number, years of age, or a list of numbers."""
@@ -90,74 +90,14 @@ FEW_GROUP_VALUES = 50
 DEFAULT_SIGNAL = "stream"
 
 
-@dataclass(frozen=True)
-class RawTable:
-    """A table as it was read.
-
-    Parameters
-    ----------
-    frame
-        The rows, in file order.
-    is_text
-        Whether it comes from CSV, so that every column is String and types have to be found in the text.
-    """
-
-    frame: pl.DataFrame
-    is_text: bool = False
-
-
-@dataclass
-class Findings:
-    """What was found wrong (`faults`) or decided (`notes`) so far, each a sentence."""
-
-    faults: list[str] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
-
-    def rows(
-        self, where: str, bad: pl.Series, found: str, first: pl.Series | None, advice: str, *, noun: str = "rows"
-    ) -> None:
-        """Add a fault if any row is bad.
-
-        Parameters
-        ----------
-        where
-            Table and column.
-        bad
-            Boolean, one for each row; null counts as false.
-        found
-            What bad rows do, such as ``"name unknown items"``.
-        first
-            What to show of the first bad row; None shows its row number, from 1.
-        advice
-            What to do.
-        noun
-            What is counted.
-        """
-        n = int(bad.sum() or 0)
-        if n:
-            row = bad.fill_null(value=False).arg_max()
-            assert row is not None
-            shown = f"row {row + 1:,}" if first is None else repr(first[row])
-            self.faults.append(f"{where}: {count_of(n, len(bad), noun)} {found} (first: {shown}); {advice}.")
-
-
 def entity_of_column(column: str) -> str:
     """Return the entity that a column of `items` names: ``artist`` for ``artist_id``."""
     return column.removesuffix("_id")
 
 
-def all_users(frames: Frames) -> pl.Series:
-    """Return every user's id, sorted: those in `users`, or without that table those in `interactions`."""
-    source = frames["users"] if "users" in frames else frames["interactions"]
-    return source["user_id"].drop_nulls().unique().sort()
-
-
-def all_items(frames: Frames) -> pl.Series:
-    """Return every item's id, sorted: those in `items`, or without that table those in `interactions`."""
-    source = frames["items"] if "items" in frames else frames["interactions"]
-    if "item_id" not in source.columns:
-        return pl.Series("item_id", [], dtype=pl.String)
-    return source["item_id"].drop_nulls().unique().sort()
+def all_ids(frames: Frames, home: Literal["users", "items"]) -> Ids:
+    """Return every user's or every item's id, sorted."""
+    return Ids.of(frames[home][TABLES[home].required[0]].drop_nulls().unique().sort())
 
 
 def entity_members(frames: Frames) -> dict[str, pl.DataFrame]:

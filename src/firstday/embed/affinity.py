@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from firstday.config import SignalConfig
-from firstday.data.dataset import ITEM, Pair
+from firstday.data.events import ITEM, Pair
 from firstday.data.rows import SparseRows, union_rows
 
 

@@ -8,7 +8,8 @@ from functools import cached_property
 
 import numpy as np
 
-from firstday.data.dataset import ITEM, Dataset, Pair
+from firstday.data.dataset import Dataset
+from firstday.data.events import ITEM, Pair
 from firstday.data.ids import Ids
 from firstday.data.rows import SparseRows
 from firstday.features.signals import SignalBatch, Signals

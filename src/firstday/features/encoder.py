@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from firstday.config import FeatureConfig, SignalConfig
-from firstday.data.dataset import ITEM, Pair
+from firstday.data.events import ITEM, Pair
 from firstday.data.rows import SparseRows
 from firstday.embed.embeddings import Embeddings, FoldIn
 from firstday.features.signals import SignalBatch

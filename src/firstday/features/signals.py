@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from firstday.config import SignalConfig
-from firstday.data.dataset import ITEM, Pair
+from firstday.data.events import ITEM, Pair
 from firstday.data.rows import SparseRows, union_rows
 from firstday.embed.affinity import compute_affinity
 from firstday.errors import DataError

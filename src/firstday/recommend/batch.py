@@ -77,7 +77,7 @@ def recommend_tables(
         raise DataError(f"{out}: its folder does not exist; make it first.")
     dataset = load_newcomers(folder)
     catalogue = recommender.model.catalogue
-    actions = {pair: dataset.actions(pair) for pair in dataset.pairs()}
+    actions = dataset.all_actions()
     users = np.arange(len(dataset.users))
     batch, unknown = catalogue.translate(dataset, users, actions)
     routes: Counter[str] = Counter()

@@ -1,0 +1,184 @@
+"""Events: interactions in dense indexes, in parts of users that are small enough to work on in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import polars as pl
+
+from firstday.data.rows import SparseRows
+
+Pair = tuple[str, str]
+"""A (signal, entity) pair, such as ``("favorite", "artist")``: one block of day-one features."""
+
+ITEM = "item"
+"""The entity that is recommended; every other entity (artist, genre, ...) is a set of items."""
+
+UTC_MICROSECONDS = pl.Datetime("us", "UTC")
+EVENT_TYPES: dict[str, pl.DataType] = {
+    "user_ix": pl.Int32(),
+    "pair": pl.UInt16(),
+    "target_ix": pl.Int32(),
+    "timestamp": UTC_MICROSECONDS,
+    "weight": pl.Float32(),
+}
+IN_ORDER = ("user_ix", "timestamp", "pair", "target_ix", "weight")
+"""How the rows of a part are sorted."""
+
+
+def sort_pairs(pairs: Sequence[Pair]) -> tuple[Pair, ...]:
+    """Return pairs in the order of all tables and features: items first, then by entity and signal."""
+    return tuple(sorted(pairs, key=lambda pair: (pair[1] != ITEM, pair[1], pair[0])))
+
+
+@dataclass(frozen=True, eq=False)
+class Window:
+    """When what each user did counts: from `start` to before `end`.
+
+    Parameters
+    ----------
+    start, end
+        int64, shape (n_users,), microseconds since 1970 UTC; nothing counts where `end` is not after `start`.
+        Interactions without a time are in no window.
+    """
+
+    start: np.ndarray
+    end: np.ndarray
+
+    def select(self, frame: pl.DataFrame) -> pl.DataFrame:
+        """Return the rows of a part that lie in the window."""
+        user, at = frame["user_ix"].to_numpy(), frame["timestamp"].to_physical()
+        known, moment = at.is_not_null().to_numpy(), at.fill_null(0).to_numpy()
+        return frame.filter(pl.Series(known & (moment >= self.start[user]) & (moment < self.end[user])))
+
+
+@dataclass(frozen=True, eq=False)
+class Events:
+    """All interactions, one row each.
+
+    Parameters
+    ----------
+    pairs
+        The (signal, entity) pairs, by their code.
+    counts
+        int64, shape (n_pairs,): interactions of each.
+    parts
+        Tables in memory, or Parquet files, that follow each other by user; columns as in `EVENT_TYPES`, where `pair` is
+        the code and `target_ix` the index among items or the entity's members; rows sorted by `IN_ORDER`.
+    first, last
+        Microseconds since 1970 UTC of the earliest and the latest interaction; None where no times are known.
+    spool
+        The folder of the parts; it is removed with the last reference to it.
+    """
+
+    pairs: tuple[Pair, ...]
+    counts: np.ndarray
+    parts: tuple[pl.DataFrame | Path, ...]
+    first: int | None = None
+    last: int | None = None
+    spool: TemporaryDirectory[str] | None = None
+
+    @classmethod
+    def of(cls, frame: pl.DataFrame) -> Events:
+        """Make Events of rows in memory: `user_ix`, `signal`, `entity`, `target_ix`, `timestamp`, `weight`."""
+        pairs = sort_pairs(frame.select("signal", "entity").unique().rows())
+        codes = pl.DataFrame(
+            {"signal": [s for s, _ in pairs], "entity": [e for _, e in pairs], "pair": range(len(pairs))},
+            schema={"signal": pl.String, "entity": pl.String, "pair": pl.UInt16},
+        )
+        coded = frame.join(codes, on=["signal", "entity"], how="left", maintain_order="left")
+        part = coded.select(pl.col(name).cast(kind) for name, kind in EVENT_TYPES.items()).sort(IN_ORDER)
+        counts = np.bincount(part["pair"].to_numpy(), minlength=len(pairs))
+        times = part["timestamp"].to_physical()
+        return cls(pairs, counts, (part,), times.min(), times.max())  # type: ignore[arg-type]
+
+    def __len__(self) -> int:
+        return int(self.counts.sum())
+
+    def present_pairs(self) -> tuple[Pair, ...]:
+        """Return the pairs that occur."""
+        return sort_pairs([pair for pair, n in zip(self.pairs, self.counts, strict=True) if n])
+
+    def frames(self) -> Iterator[pl.DataFrame]:
+        """Return the parts one after the other."""
+        for part in self.parts:
+            yield part if isinstance(part, pl.DataFrame) else pl.read_parquet(part, glob=False)
+
+    def whole(self) -> pl.DataFrame:
+        """Return all rows in memory, with `signal` and `entity` in words; the inverse of `of`."""
+        frame = pl.concat([pl.DataFrame(schema=EVENT_TYPES), *self.frames()])
+        signals, entities = [signal for signal, _ in self.pairs], [entity for _, entity in self.pairs]
+        words = pl.DataFrame(
+            {"pair": range(len(self.pairs)), "signal": signals, "entity": entities},
+            schema={"pair": pl.UInt16, "signal": pl.String, "entity": pl.String},
+        )
+        named = frame.join(words, on="pair", how="left", maintain_order="left")
+        return named.select("user_ix", "signal", "entity", "target_ix", "timestamp", "weight")
+
+    def collect(
+        self, n_users: int, n_targets: Mapping[str, int], windows: Sequence[Window | None]
+    ) -> list[dict[Pair, SparseRows]]:
+        """Add up what each user did in each window, in one pass over the parts.
+
+        Parameters
+        ----------
+        n_users
+            How many users there are.
+        n_targets
+            How many members each entity has, items among them.
+        windows
+            When things count; None counts everything.
+
+        Returns
+        -------
+        list of dict
+            For each window, and each pair that occurs anywhere, the added weights: shape (n_users, n_targets).
+        """
+        found: list[dict[Pair, list[_Cells]]] = [{pair: [] for pair in self.present_pairs()} for _ in windows]
+        for frame in self.frames():
+            for window, cells in zip(windows, found, strict=True):
+                chosen = frame if window is None else window.select(frame)
+                for code, added in _add_up(chosen):
+                    cells[self.pairs[code]].append(added)
+        return [{pair: _join(parts, n_users, n_targets[pair[1]]) for pair, parts in cells.items()} for cells in found]
+
+
+@dataclass(frozen=True, eq=False)
+class _Cells:
+    """Entries of a matrix, by user and then target: all of shape (n_entries,)."""
+
+    users: np.ndarray
+    targets: np.ndarray
+    weights: np.ndarray
+
+
+def _add_up(frame: pl.DataFrame) -> Iterator[tuple[int, _Cells]]:
+    """Add up the weights of equal users and targets of each pair; in a fixed order, so that sums repeat exactly."""
+    if frame.is_empty():
+        return
+    ordered = frame.select("pair", "user_ix", "target_ix", "weight").sort(
+        "pair", "user_ix", "target_ix", maintain_order=True
+    )
+    pair, user, target, weight = (ordered[name].to_numpy() for name in ordered.columns)
+    new = np.ones(len(pair), dtype=bool)
+    new[1:] = (pair[1:] != pair[:-1]) | (user[1:] != user[:-1]) | (target[1:] != target[:-1])
+    at = np.flatnonzero(new)
+    added = np.add.reduceat(weight.astype(np.float64), at).astype(np.float32)
+    pair, user, target = pair[at], user[at], target[at]
+    codes, starts = np.unique(pair, return_index=True)
+    for code, lo, hi in zip(codes, starts, [*starts[1:], len(pair)], strict=True):
+        yield int(code), _Cells(user[lo:hi], target[lo:hi], added[lo:hi])
+
+
+def _join(parts: list[_Cells], n_users: int, n_targets: int) -> SparseRows:
+    """Put the cells of parts that follow each other by user under each other."""
+    if not parts:
+        return SparseRows.empty(n_users, n_targets)
+    users = np.concatenate([part.users for part in parts])
+    starts = np.concatenate([[0], np.cumsum(np.bincount(users, minlength=n_users))]).astype(np.int64)
+    columns = np.concatenate([part.targets for part in parts]).astype(np.int32, copy=False)
+    return SparseRows(starts, columns, np.concatenate([part.weights for part in parts]), n_targets)
