@@ -23,7 +23,7 @@ from firstday import pipeline
 from firstday.cli.options import open_tables
 from firstday.config import Config, parse_config
 from firstday.data.dataset import Dataset
-from firstday.data.split import split_sampled
+from firstday.data.sampled import split_sampled
 from firstday.evaluate.benchmark import cohort_query, score_strategy
 from firstday.evaluate.intervals import bootstrap_mean
 

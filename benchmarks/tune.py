@@ -23,7 +23,7 @@ from rich.table import Table
 from firstday import pipeline
 from firstday.config import Config, parse_config
 from firstday.data.load import load
-from firstday.data.split import split_sampled
+from firstday.data.sampled import split_sampled
 from firstday.evaluate.benchmark import cohort_query, score_strategy
 
 

@@ -9,7 +9,8 @@ import pytest
 from firstday import pipeline
 from firstday.config import Config
 from firstday.data.dataset import Dataset
-from firstday.data.split import Split, split_sampled
+from firstday.data.sampled import split_sampled
+from firstday.data.split import Split
 from firstday.features.signals import SignalBatch
 from firstday.recommend.recommender import Recommender
 from tests.synthetic import make_world, small_config

@@ -10,7 +10,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from firstday.errors import ConfigError
 
@@ -202,6 +202,49 @@ class SampledProtocolConfig(_Section):
         return self
 
 
+class RegistrationProtocolConfig(_Section):
+    """The `registration` protocol: cold users are those who registered last, day one is what it says."""
+
+    cut_off: AwareDatetime | None = Field(
+        default=None,
+        description="Moment with its zone (2024-05-01T00:00:00Z). Warm users registered before it, and nothing after "
+        "it is in any statistic; empty: the last midnight in UTC that leaves `cold_days` and `target_days` before "
+        "the log's end. `train` uses the whole log.",
+    )
+    cold_days: float = Field(
+        default=7.0, gt=0, description="Days after the cut-off in which cold users registered. Source: PAPER (a week)."
+    )
+    target_days: float = Field(
+        default=30.0,
+        gt=1,
+        description="Days from registration to the end of the target window, which begins where day one ends. "
+        "Source: PAPER.",
+    )
+    min_items: Count = Field(default=20, description="Used items before the cut-off that make a user warm.")
+    validation: Share = Field(
+        default=0.5, description="Share of cold users for early stopping and tuning; the others are reported on."
+    )
+    held_out: Share = Field(
+        default=0.1,
+        description="In `train`: share of the users whose target window is in the log that are held out to stop "
+        "training at the right moment (at most 10,000).",
+    )
+    day_one: Literal["24-hours", "calendar-day"] = Field(
+        default="24-hours",
+        description="What day one is: 24 hours from registration on, or up to midnight in the user's time zone.",
+    )
+    time_zone: str = Field(default="UTC", description="Time zone (IANA name) of calendar days, unless a column tells.")
+    time_zone_column: str = Field(
+        default="", description="Column of `users` with IANA names of time zones; empty: none."
+    )
+    early_hours: float = Field(
+        default=1.0,
+        ge=0,
+        description="What was done up to so many hours before registration counts as day one (clocks of two systems "
+        "differ); what was done earlier is left out.",
+    )
+
+
 class RecommendConfig(_Section):
     """How lists are made."""
 
@@ -220,12 +263,18 @@ class Config(_Section):
 
     seed: int = Field(default=0, ge=0, le=MAX_SEED, description="Seed of everything random.")
     threads: int = Field(default=0, ge=0, le=256, description="Threads for training; 0: all cores.")
+    protocol: Literal["auto", "sampled", "registration"] = Field(
+        default="auto",
+        description="How users are told apart and day ones come about; auto: `registration` where the tables have "
+        "`users.registered_at` and times of interactions, else `sampled`.",
+    )
     signals: SignalConfig = SignalConfig()
     embedding: EmbeddingConfig = EmbeddingConfig()
     segments: SegmentConfig = SegmentConfig()
     features: FeatureConfig = FeatureConfig()
     cold_model: ColdModelConfig = ColdModelConfig()
     sampled: SampledProtocolConfig = SampledProtocolConfig()
+    registration: RegistrationProtocolConfig = RegistrationProtocolConfig()
     recommend: RecommendConfig = RecommendConfig()
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import polars as pl
@@ -14,8 +14,10 @@ from firstday.cold.model import ColdModel
 from firstday.config import Config
 from firstday.data.dataset import BroughtVectors, Dataset
 from firstday.data.events import ITEM
-from firstday.data.rows import SparseRows
-from firstday.data.split import Cohort, Split, split_sampled
+from firstday.data.registration import split_registration
+from firstday.data.rows import SparseRows, stack_rows
+from firstday.data.sampled import split_sampled
+from firstday.data.split import Cohort, Split
 from firstday.embed.affinity import compute_affinity, select_uses
 from firstday.embed.embeddings import Embeddings
 from firstday.embed.fit import WarmLogs, fit_embeddings
@@ -107,16 +109,28 @@ def evaluate_strategies(
         strategies or tuple(STRATEGIES),
         k=k or config.recommend.k,
         seeds=range(config.seed, config.seed + n_seeds),
-        protocol="sampled",
+        protocol=choose_protocol(dataset, config),
         divide_by=divide_by,
         progress=progress,
     )
 
 
 def _split(dataset: Dataset, config: Config, seed: int, *, with_cold: bool) -> Split:
-    """Split by the `sampled` protocol."""
+    """Split by the configured protocol, or the one that suits the data."""
+    if choose_protocol(dataset, config) == "registration":
+        return split_registration(
+            dataset, config.signals, config.registration, config.sampled, seed=seed, with_cold=with_cold
+        )
     samples = config.cold_model.samples_per_user
     return split_sampled(dataset, config.signals, config.sampled, seed=seed, samples=samples, with_cold=with_cold)
+
+
+def choose_protocol(dataset: Dataset, config: Config) -> Literal["sampled", "registration"]:
+    """Return the configured protocol; under ``auto``, `registration` where registrations and times are known."""
+    if config.protocol != "auto":
+        return config.protocol
+    dated = dataset.registered_at is not None and bool((dataset.registered_at >= 0).any())
+    return "registration" if dated and dataset.events.first is not None else "sampled"
 
 
 def fit(dataset: Dataset, split: Split, config: Config, *, progress: Progress = no_progress) -> Recommender:
@@ -149,7 +163,7 @@ def fit(dataset: Dataset, split: Split, config: Config, *, progress: Progress = 
     if not encoder.n_inputs:
         raise DataError(
             "interactions: warm users have neither a day-one interaction nor a profile value to learn from; add "
-            "profile columns to users, or raise sampled.min_items."
+            "profile columns to users, or ask for more items of warm users (min_items)."
         )
     features = [encoder.encode(day) for day in warm_days]
 
@@ -189,18 +203,8 @@ def _warm_logs(dataset: Dataset, split: Split, config: Config, uses: SparseRows)
     for entity in config.embedding.svd_collections:
         if entity not in dataset.entities:
             raise ConfigError(f"embedding.svd_collections: {entity!r} is no entity of the tables; remove it.")
-        together = _stack(together, dataset.entities[entity].items)
+        together = stack_rows(together, dataset.entities[entity].items)
     return WarmLogs(affinity, together, sequences, brought)
-
-
-def _stack(above: SparseRows, below: SparseRows) -> SparseRows:
-    """Put the rows of two matrices under each other."""
-    return SparseRows(
-        np.concatenate([above.starts, above.starts[-1] + below.starts[1:]]),
-        np.concatenate([above.columns, below.columns]),
-        np.concatenate([above.weights, below.weights]),
-        above.n_columns,
-    )
 
 
 def _sequences(dataset: Dataset, split: Split, config: Config) -> list[list[int]]:
@@ -280,6 +284,8 @@ def _facts(dataset: Dataset, split: Split, recommender: Recommender, query: Quer
             "warm_users": len(split.warm),
             "validation_users": len(split.validation),
             "segments": len(recommender.model.segments),
+            "protocol": split.protocol,
+            "notes": list(split.notes),
         },
         "metrics": {"users": "validation", "k": query.k, "precision": precision},
     }

@@ -10,7 +10,8 @@ from firstday.config import Config, SampledProtocolConfig, SignalConfig
 from firstday.data.dataset import BroughtVectors, Dataset
 from firstday.data.events import ITEM, Events
 from firstday.data.rows import SparseRows
-from firstday.data.split import Actions, Cohort, Split, split_sampled
+from firstday.data.sampled import split_sampled
+from firstday.data.split import Actions, Cohort, Split
 from firstday.embed.affinity import select_uses
 from firstday.errors import DataError
 

@@ -10,7 +10,8 @@ from firstday import pipeline
 from firstday.config import Config
 from firstday.data.dataset import Dataset
 from firstday.data.events import ITEM
-from firstday.data.split import Cohort, Split, split_sampled
+from firstday.data.sampled import split_sampled
+from firstday.data.split import Cohort, Split
 from firstday.errors import ConfigError
 from firstday.evaluate.benchmark import DAY_ONE_SIZES, Results, cohort_query, run_benchmark, score_strategy
 from firstday.evaluate.intervals import bootstrap_mean

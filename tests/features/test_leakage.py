@@ -15,7 +15,8 @@ from firstday.config import Config
 from firstday.data.dataset import Dataset
 from firstday.data.events import ITEM, Events
 from firstday.data.rows import SparseRows
-from firstday.data.split import Cohort, Split, split_sampled
+from firstday.data.sampled import split_sampled
+from firstday.data.split import Cohort, Split
 from firstday.embed.affinity import select_uses
 from firstday.evaluate.benchmark import cohort_query
 from firstday.recommend.recommender import Recommender

@@ -68,6 +68,11 @@ class TrainedModel:
         return unit_rows(items) if self.similarity == "cosine" else items
 
     @cached_property
+    def items_without_vector(self) -> np.ndarray:
+        """Indexes of items that no warm user used, so that step 1 knows nothing of them."""
+        return np.flatnonzero(~self.scoring_vectors.any(axis=1))
+
+    @cached_property
     def popularity(self) -> np.ndarray:
         """Share of warm users who use each item, float32, shape (n_items,)."""
         shares = self.everyone.counts.column_sums() / max(1, int(self.everyone.sizes[0]))

@@ -11,7 +11,16 @@ import typer
 from rich.console import Console
 
 from firstday.cli.files import check_file_target, write_file
-from firstday.cli.options import ConfigOption, KOption, PathOption, Protocol, SeedOption, TablesArgument, open_tables
+from firstday.cli.options import (
+    ConfigOption,
+    KOption,
+    PathOption,
+    ProtocolOption,
+    SeedOption,
+    TablesArgument,
+    open_tables,
+    print_notes,
+)
 from firstday.cli.progress import shown_progress
 from firstday.cli.show import print_results
 from firstday.evaluate.metrics import PrecisionRule
@@ -27,7 +36,7 @@ def evaluate(
     strategy: Annotated[
         list[str] | None, typer.Option(help=f"Name of a strategy, repeatable (default: all): {', '.join(STRATEGIES)}.")
     ] = None,
-    protocol: Annotated[Protocol, typer.Option(help="How cold users are made.")] = Protocol.SAMPLED,  # noqa: ARG001
+    protocol: ProtocolOption = None,
     seeds: Annotated[int, typer.Option(min=1, max=1000, help="How many times to split, train and judge.")] = 1,
     seed: SeedOption = None,
     k: KOption = None,
@@ -49,7 +58,7 @@ def evaluate(
     for target in (json_out, report):
         if target is not None and str(target) != "-":
             check_file_target(target)
-    dataset, settings = open_tables(tables, path, config, seed)
+    dataset, settings = open_tables(tables, path, config, seed, protocol)
     divide_by: PrecisionRule = "k" if divide_by_k else "min"
     with shown_progress() as progress:
         results = evaluate_strategies(
@@ -59,6 +68,7 @@ def evaluate(
     if json_out is not None and str(json_out) == "-":
         typer.echo(text)
     else:
+        print_notes(results.notes)
         print_results(results, Console())
     if json_out is not None and str(json_out) != "-":
         write_file(json_out, text + "\n")

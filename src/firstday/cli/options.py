@@ -32,6 +32,16 @@ class Protocol(StrEnum):
     """How cold users are made."""
 
     SAMPLED = "sampled"
+    REGISTRATION = "registration"
+
+
+ProtocolOption = Annotated[
+    Protocol | None,
+    typer.Option(
+        help="How cold users and day ones come about (default: the setting, auto: registration where "
+        "registrations and times are known)."
+    ),
+]
 
 
 class Engine(StrEnum):
@@ -53,11 +63,17 @@ class JsonToStdout(TyperCommand):
         return super().parse_args(ctx, filled)
 
 
-def open_tables(tables: str, path: Path | None, config: Path | None, seed: int | None = None) -> tuple[Dataset, Config]:
+def open_tables(
+    tables: str,
+    path: Path | None,
+    config: Path | None,
+    seed: int | None = None,
+    protocol: Protocol | None = None,
+) -> tuple[Dataset, Config]:
     """Load a dataset and the settings for it."""
     settings = load_preset(tables) if config is None else load_config(config)
-    if seed is not None:
-        settings = settings.model_copy(update={"seed": seed})
+    given = {"seed": seed, "protocol": None if protocol is None else protocol.value}
+    settings = settings.model_copy(update={name: value for name, value in given.items() if value is not None})
     dataset = load(tables, path=path, config=settings)
     print_notes(dataset.notes)
     return dataset, settings

@@ -10,7 +10,17 @@ import typer
 from rich.console import Console
 
 from firstday.artifact.files import check_target
-from firstday.cli.options import ConfigOption, Engine, JsonFlag, PathOption, SeedOption, TablesArgument, open_tables
+from firstday.cli.options import (
+    ConfigOption,
+    Engine,
+    JsonFlag,
+    PathOption,
+    ProtocolOption,
+    SeedOption,
+    TablesArgument,
+    open_tables,
+    print_notes,
+)
 from firstday.cli.progress import shown_progress
 from firstday.pipeline import train as run_training
 
@@ -21,6 +31,7 @@ def train(
     path: PathOption = None,
     config: ConfigOption = None,
     seed: SeedOption = None,
+    protocol: ProtocolOption = None,
     engine: Annotated[Engine, typer.Option(help="Where training runs.")] = Engine.LOCAL,  # noqa: ARG001
     as_json: JsonFlag = False,
 ) -> None:
@@ -29,7 +40,7 @@ def train(
     Example: firstday train movielens-100k --out model
     """
     check_target(out)
-    dataset, settings = open_tables(tables, path, config, seed)
+    dataset, settings = open_tables(tables, path, config, seed, protocol)
     with shown_progress() as progress:
         recommender = run_training(dataset, settings, progress=progress)
     recommender.save(out)
@@ -37,6 +48,7 @@ def train(
     if as_json:
         typer.echo(json.dumps({"model": str(out), **facts}, ensure_ascii=False, indent=1))
         return
+    print_notes(facts["data"]["notes"])
     precision = facts["metrics"]["precision"]
     console = Console(highlight=False, soft_wrap=True)
     console.print(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 
 import numpy as np
 import polars as pl
@@ -12,6 +13,7 @@ from firstday.data.events import UTC_MICROSECONDS, Events
 from firstday.data.ids import Ids
 from firstday.data.rows import SparseRows
 from firstday.data.tables import TABLES, Frames, all_ids, entity_members
+from firstday.errors import count_of
 
 
 def assemble(
@@ -48,7 +50,7 @@ def assemble(
         entities=entities,
         groups=_groups(frames, users),
         ages=_ages(frames, users),
-        registered_at=_registered_at(frames, users),
+        registered_at=_registered_at(frames, users, decided),
         friends=_friends(frames, users, decided),
         titles=_titles(frames, items),
         brought=_brought(frames, users, items),
@@ -96,10 +98,19 @@ def _ages(frames: Frames, users: Ids) -> np.ndarray | None:
     return ages.fill_null(-1).cast(pl.Int16).to_numpy().copy()
 
 
-def _registered_at(frames: Frames, users: Ids) -> np.ndarray | None:
-    """Return registration times in index order."""
+def _registered_at(frames: Frames, users: Ids, notes: list[str]) -> np.ndarray | None:
+    """Return registration times in index order; a time in the future is unknown."""
     times = _by_user(frames, users, "registered_at")
-    return None if times is None else times.cast(UTC_MICROSECONDS).cast(pl.Int64).fill_null(-1).to_numpy().copy()
+    if times is None:
+        return None
+    future = (times > datetime.now(UTC)).fill_null(value=False)
+    if future.any():
+        first = times.filter(future)[0]
+        notes.append(
+            f"users.registered_at: {count_of(int(future.sum()), len(times), 'users')} registered in the future (first: "
+            f"{first:%Y-%m-%dT%H:%M:%SZ}); taken as unknown."
+        )
+    return times.cast(UTC_MICROSECONDS).to_physical().set(future, None).fill_null(-1).to_numpy().copy()
 
 
 def _friends(frames: Frames, users: Ids, notes: list[str]) -> SparseRows | None:

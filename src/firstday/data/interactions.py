@@ -151,7 +151,7 @@ class InteractionChecker:
         n_zipped = sum(name.endswith(".gz") for name in raw.names)
         if len(raw.files) > 1:
             kind = "CSV" if raw.is_text else "Parquet"
-            zipped = f", {n_zipped:,} of them gzipped" if n_zipped else ""
+            zipped = f" ({n_zipped:,} of them gzipped)" if n_zipped else ""
             self._findings.note(f"interactions: {len(raw.files):,} {kind} files{zipped} were read as one table.")
         if n_unsorted:
             self._findings.note("interactions: rows are in order of neither user nor time; they were put in order.")

@@ -97,8 +97,10 @@ def _find_files(name: str, place: Path, folder: Path, findings: Findings) -> Raw
     try:
         empty = [pl.DataFrame(schema=schema).select(columns) for schema in schemas]
         shared = pl.concat(empty, how="vertical_relaxed").schema
-        for frame in empty:
-            frame.cast(dict(shared))
+        for schema in schemas:
+            for label in columns:
+                if schema[label] != shared[label] and (schema[label].is_nested() or shared[label].is_nested()):
+                    raise pl.exceptions.SchemaError(f"{schema[label]} and {shared[label]} in column {label}")
     except pl.exceptions.PolarsError as error:
         said = first_line(error)
         findings.fault(f"{_shown(place, folder)}: the files have columns of different types ({said}); align them.")

@@ -170,3 +170,20 @@ def union_rows(matrices: Sequence[SparseRows]) -> SparseRows:
         first.n_rows,
         first.n_columns,
     )
+
+
+def contains(table: SparseRows, entries: SparseRows) -> np.ndarray:
+    """Tell for each entry of a matrix whether the table has it too, bool, shape (n_entries,)."""
+    keys = table.row_of_entry() * table.n_columns + table.columns
+    asked = entries.row_of_entry() * entries.n_columns + entries.columns
+    return np.isin(asked, keys)
+
+
+def stack_rows(above: SparseRows, below: SparseRows) -> SparseRows:
+    """Put the rows of two matrices with the same columns under each other."""
+    return SparseRows(
+        np.concatenate([above.starts, above.starts[-1] + below.starts[1:]]),
+        np.concatenate([above.columns, below.columns]),
+        np.concatenate([above.weights, below.weights]),
+        above.n_columns,
+    )

@@ -52,11 +52,12 @@ class EventWriter:
         if self._spool is None:
             self._batches[0].append(rows)
             return
-        part_of_row = rows["user_ix"] // self._users_per_part
-        for (number,), part in rows.group_by(part_of_row, maintain_order=True):
-            place = Path(self._spool.name) / f"{number:05}-{len(self._batches[int(number)]):06}.arrow"
-            part.select(EVENT_TYPES).write_ipc(place, compression="lz4")
-            self._batches[int(number)].append(place)
+        numbered = rows.with_columns(part=pl.col("user_ix") // self._users_per_part)
+        for (number,), part in numbered.group_by("part", maintain_order=True):
+            batches = self._batches[int(number)]
+            place = Path(self._spool.name) / f"{number:05}-{len(batches):06}.arrow"
+            part.drop("part").write_ipc(place, compression="lz4")
+            batches.append(place)
 
     def finish(self, findings: Findings) -> Events:
         """Put every part in order; what is left out is noted in the findings."""

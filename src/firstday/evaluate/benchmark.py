@@ -111,6 +111,8 @@ class Results:
         One for each strategy.
     fit_seconds
         Time to train, mean over seeds.
+    notes
+        What the protocol decided about the data, of the first seed.
     """
 
     dataset: str
@@ -122,6 +124,7 @@ class Results:
     n_warm: int
     rows: tuple[Row, ...]
     fit_seconds: float
+    notes: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Return the results as JSON values, figures in % (DESIGN, Commands)."""
@@ -134,6 +137,7 @@ class Results:
             "n_warm": self.n_warm,
             "n_cold": self.n_cold,
             "fit_seconds": round(self.fit_seconds, 2),
+            "notes": list(self.notes),
             "results": [_row_json(row) for row in self.rows],
         }
 
@@ -205,6 +209,7 @@ def run_benchmark(
     strategies = tuple(dict.fromkeys(strategies))
     found: dict[str, list[Scores]] = {name: [] for name in strategies}
     users, sizes, fit_seconds, n_warm = [], [], [], 0
+    notes: tuple[str, ...] = ()
     for number, seed in enumerate(seeds):
         progress(f"seed {seed}", number, len(seeds))
         parts = split(seed)
@@ -217,6 +222,7 @@ def run_benchmark(
         users.append(parts.cold.users)
         sizes.append(parts.cold.day_one_size)
         n_warm = len(parts.warm)
+        notes = notes or parts.notes
     progress("done", len(seeds), len(seeds))
     user, size = np.concatenate(users), np.concatenate(sizes)
     reference = _joined(found[REFERENCE], "precision") if REFERENCE in found else None
@@ -231,6 +237,7 @@ def run_benchmark(
         n_warm,
         tuple(rows),
         float(np.mean(fit_seconds)),
+        notes,
     )
 
 

@@ -228,9 +228,13 @@ def _literal(value: Any) -> str:
 def _protocol(results: Results, config: Config) -> tuple[str, str]:
     """Say in one sentence who is cold, and in one what day one and truth are."""
     if results.protocol == "registration":
+        dates = config.registration
+        day = "the 24 hours from registration on" if dates.day_one == "24-hours" else "the day of registration"
         return (
-            "Cold users are those who registered last; nothing that they did is in anything that was trained.",
-            "Day one is the 24 hours from registration on, and a list has to find what they used in the days after it.",
+            f"Cold users are those who registered in the {dates.cold_days:g} days after the cut-off; nothing that "
+            "anyone did from then on is in anything that was trained.",
+            f"Day one is {day}, and a list has to find what they used in the rest of their first "
+            f"{dates.target_days:g} days.",
         )
     if results.protocol == "sampled":
         rules = config.sampled

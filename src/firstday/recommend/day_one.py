@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from firstday.recommend.query import Answer, Query, rank_scores, route_where
+from firstday.recommend.query import Answer, Query, rank_vectors, route_where
 
 
 def recommend_day_one(query: Query) -> Answer:
     """Rank items by the mean vector of the items that the user likes so far; needs one that warm users have too."""
     means = query.liked.mean_vectors(query.model.encoder.fold_in.item_vectors)
-    items, values = rank_scores(query, lambda rows: means[rows] @ query.model.scoring_vectors.T)
+    items, values = rank_vectors(query, means)
     return Answer(items, values, route_where(np.asarray(means.any(axis=1)), "day_one"))

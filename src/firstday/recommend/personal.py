@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from firstday.recommend.query import Answer, Query, rank_scores, route_where
+from firstday.recommend.query import Answer, Query, rank_vectors, route_where
 
 
 def recommend_personal(query: Query) -> Answer:
     """Rank items by the predicted vector; needs a signal or a profile value."""
-    items, values = rank_scores(query, lambda rows: query.predicted[rows] @ query.model.scoring_vectors.T)
+    items, values = rank_vectors(query, query.predicted)
     return Answer(items, values, route_where(query.known, "personal"))

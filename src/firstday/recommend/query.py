@@ -142,6 +142,25 @@ def rank_scores(query: Query, score: Callable[[np.ndarray], np.ndarray]) -> tupl
     return items, values
 
 
+def rank_vectors(query: Query, vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Rank items by how near they are to each user's vector; items that no warm user gave a vector have no place.
+
+    Parameters
+    ----------
+    vectors
+        float32, shape (n_users, d).
+    """
+    items = query.model.scoring_vectors
+    lacking = query.model.items_without_vector
+
+    def score(rows: np.ndarray) -> np.ndarray:
+        scores: np.ndarray = vectors[rows] @ items.T
+        scores[:, lacking] = -np.inf
+        return scores
+
+    return rank_scores(query, score)
+
+
 def rank_lists(
     query: Query, lists: np.ndarray, scores: np.ndarray, choice: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:

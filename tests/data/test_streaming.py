@@ -1,0 +1,195 @@
+"""Interactions in many batches and parts on disk give what they give in one piece."""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from firstday.data import raw, spool
+from firstday.data.load import check_tables, load
+
+BEGIN = datetime(2024, 5, 1, 1, tzinfo=UTC)
+Write = Callable[[pl.DataFrame], Path]
+
+
+def make_rows(n: int = 5000, seed: int = 0) -> pl.DataFrame:
+    """Make interactions of 90 users with 40 items and 8 artists, in no order."""
+    rng = np.random.default_rng(seed)
+    item = rng.integers(0, 40, size=n)
+    on_artist = rng.random(n) < 0.2
+    return pl.DataFrame(
+        {
+            "user_id": [f"u{user:02}" for user in rng.integers(0, 90, size=n)],
+            "item_id": [None if a else f"i{ix:02}" for ix, a in zip(item, on_artist, strict=True)],
+            "entity": ["artist" if a else None for a in on_artist],
+            "entity_id": [f"a{ix % 8}" if a else None for ix, a in zip(item, on_artist, strict=True)],
+            "signal": rng.choice(["stream", "favorite", "skip"], size=n),
+            "timestamp": pl.Series([BEGIN + timedelta(seconds=int(s)) for s in rng.permutation(n)]),
+            "weight": rng.random(n),
+        }
+    )
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    items = pl.DataFrame(
+        {"item_id": [f"i{ix:02}" for ix in range(40)], "artist_id": [f"a{ix % 8}" for ix in range(40)]}
+    )
+    place = tmp_path / "tables"
+    place.mkdir()
+    items.write_parquet(place / "items.parquet")
+    return place
+
+
+@pytest.fixture
+def tiny_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make batches and parts so small that there are many."""
+    monkeypatch.setattr(raw, "BATCH_ROWS", 300)
+    monkeypatch.setattr(spool, "PART_ROWS", 400)
+
+
+def write_parts(folder: Path, rows: pl.DataFrame, ending: str, n_files: int) -> None:
+    """Write interactions as several files."""
+    place = folder / "interactions"
+    place.mkdir()
+    for number, part in enumerate(rows.iter_slices(-(-rows.height // n_files))):
+        if ending == "parquet":
+            part.write_parquet(place / f"{number}.parquet")
+            continue
+        text = part.with_columns(pl.col("timestamp").dt.strftime("%Y-%m-%dT%H:%M:%SZ")).write_csv().encode()
+        if ending == "csv":
+            (place / f"{number}.csv").write_bytes(text)
+        else:
+            (place / f"{number}.csv.gz").write_bytes(gzip.compress(text))
+
+
+@pytest.mark.parametrize("ending", ["parquet", "csv", "csv.gz"])
+def test_many_files_batches_and_parts_are_one_table(
+    folder: Path, tmp_path: Path, ending: str, request: pytest.FixtureRequest
+) -> None:
+    rows = make_rows()
+    (whole := tmp_path / "whole").mkdir()
+    pl.read_parquet(folder / "items.parquet").write_parquet(whole / "items.parquet")
+    rows.write_parquet(whole / "interactions.parquet")
+    expected = load(whole)
+    assert len(expected.events.parts) == 1
+    request.getfixturevalue("tiny_parts")
+    write_parts(folder, rows, ending, 4)
+    found = load(folder)
+    assert len(found.events.parts) > 8
+    assert all(isinstance(part, Path) for part in found.events.parts)
+    assert found.users.values.equals(expected.users.values)
+    assert found.summary() == expected.summary()
+    assert found.events.whole().equals(expected.events.whole())
+    assert (found.events.first, found.events.last) == (expected.events.first, expected.events.last)
+    for pair, matrix in expected.all_actions().items():
+        other = found.all_actions()[pair]
+        for name in ("starts", "columns", "weights"):
+            assert np.array_equal(getattr(matrix, name), getattr(other, name)), (pair, name)
+
+
+def test_the_spool_goes_with_the_dataset(folder: Path, tiny_parts: None) -> None:
+    make_rows().write_parquet(folder / "interactions.parquet")
+    dataset = load(folder)
+    assert dataset.events.spool is not None
+    place = Path(dataset.events.spool.name)
+    assert sorted(place.iterdir()) == sorted(dataset.events.parts)
+    del dataset
+    assert not place.exists()
+
+
+def test_faults_are_counted_over_batches(folder: Path, tiny_parts: None) -> None:
+    rows = make_rows().with_row_index()
+    bad = rows.with_columns(
+        item_id=pl.when(pl.col("index").is_in([900, 1800, 4900]) & pl.col("item_id").is_not_null())
+        .then(pl.lit("nowhere"))
+        .otherwise("item_id"),
+        weight=pl.when(pl.col("index") >= 4000).then(-1.0).otherwise("weight"),
+        signal=pl.when(pl.col("index") == 2000).then(pl.lit("tap")).otherwise("signal"),
+    )
+    n_strays = bad.filter(pl.col("item_id") == "nowhere").height
+    bad.drop("index").write_parquet(folder / "interactions.parquet")
+    faults = check_tables(folder).faults
+    assert len(faults) == 3
+    assert f"interactions.item_id: {n_strays} of 5,000 rows name unknown items (first: 'nowhere');" in faults[2]
+    assert faults[0].startswith("interactions.weight: 1,000 of 5,000 rows are negative (first: -1.0);")
+    assert faults[1].startswith("interactions.signal: 1 of 5,000 rows have an unknown signal (first: 'tap');")
+
+
+def test_the_row_of_a_fault_is_its_row_in_the_table(folder: Path, tiny_parts: None) -> None:
+    rows = make_rows().with_row_index()
+    bad = rows.with_columns(signal=pl.when(pl.col("index") == 2345).then(None).otherwise("signal")).drop("index")
+    bad.write_parquet(folder / "interactions.parquet")
+    (fault,) = check_tables(folder).faults
+    assert fault.startswith("interactions.signal: 1 of 5,000 rows are empty (first: row 2,346);")
+
+
+def test_repeats_count_once(folder: Path, tiny_parts: None) -> None:
+    rows = make_rows()
+    pl.concat([rows, rows[:700], rows[:200]]).sample(fraction=1, shuffle=True, seed=1).write_parquet(
+        folder / "interactions.parquet"
+    )
+    dataset = load(folder)
+    assert len(dataset.events) == 5000
+    assert (
+        "interactions: 900 of 5,900 rows repeat another to the microsecond (same user, signal, target, time and "
+        "weight); each is counted once." in dataset.notes
+    )
+
+
+def test_what_is_dated_by_days_or_not_at_all_may_repeat(folder: Path) -> None:
+    rows = make_rows(50)
+    days = rows.with_columns(pl.col("timestamp").dt.truncate("1d"))
+    timeless = rows.with_columns(timestamp=pl.lit(None, rows["timestamp"].dtype))
+    pl.concat([days, days, timeless, timeless]).write_parquet(folder / "interactions.parquet")
+    assert len(load(folder).events) == 200
+
+
+def test_the_future_is_left_out(folder: Path, tiny_parts: None) -> None:
+    rows = make_rows().with_row_index()
+    ahead = datetime(2999, 1, 1, tzinfo=UTC)
+    rows = rows.with_columns(timestamp=pl.when(pl.col("index") % 1000 == 0).then(ahead).otherwise("timestamp"))
+    rows.drop("index").write_parquet(folder / "interactions.parquet")
+    dataset = load(folder)
+    assert len(dataset.events) == 4995
+    (note,) = [note for note in dataset.notes if "future" in note]
+    assert note == (
+        "interactions.timestamp: 5 of 5,000 rows lie in the future (first: 2999-01-01T00:00:00Z); they were left out; "
+        "check the clock that wrote them."
+    )
+
+
+def test_order_and_files_are_said(folder: Path, tiny_parts: None) -> None:
+    write_parts(folder, make_rows(), "csv.gz", 3)
+    notes = load(folder).notes
+    assert "interactions: 3 CSV files (3 of them gzipped) were read as one table." in notes
+    assert "interactions: rows are in order of neither user nor time; they were put in order." in notes
+
+
+def test_a_damaged_file_is_named(folder: Path, tiny_parts: None) -> None:
+    write_parts(folder, make_rows(), "csv.gz", 2)
+    place = folder / "interactions" / "1.csv.gz"
+    place.write_bytes(place.read_bytes()[:-900])
+    (fault,) = check_tables(folder).faults
+    assert fault.startswith("interactions/1.csv.gz: cannot be read as CSV (")
+
+
+def test_registrations_in_the_future_are_unknown(folder: Path) -> None:
+    make_rows().write_parquet(folder / "interactions.parquet")
+    users = pl.DataFrame({"user_id": [f"u{ix:02}" for ix in range(90)]}).with_columns(
+        registered_at=pl.when(pl.col("user_id") < "u02").then(datetime(2999, 1, 1, tzinfo=UTC)).otherwise(BEGIN)
+    )
+    users.write_parquet(folder / "users.parquet")
+    dataset = load(folder)
+    assert dataset.registered_at is not None
+    assert (dataset.registered_at < 0).sum() == 2
+    assert (
+        "users.registered_at: 2 of 90 users registered in the future (first: 2999-01-01T00:00:00Z); taken as unknown."
+        in dataset.notes
+    )
