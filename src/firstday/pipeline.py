@@ -26,12 +26,16 @@ from firstday.evaluate.benchmark import Results, run_benchmark
 from firstday.evaluate.metrics import PrecisionRule, measure
 from firstday.features.catalogue import Catalogue
 from firstday.features.encoder import N_AGES, Encoder, fit_encoder
+from firstday.features.rows import FeatureRows, collect_features
 from firstday.features.signals import SignalBatch
 from firstday.ranking import unit_rows
 from firstday.recommend.query import Query, rank_lists
 from firstday.recommend.recommender import STRATEGIES, Recommender, answer_all, find_strategy
-from firstday.segment.kmeans import fit_segments
+from firstday.segment.kmeans import fit_segments, fit_segments_by_parts
 from firstday.segment.segments import ItemCounts, Segments, count_items
+
+MOST_CLUSTERED_INPUTS = 100_000
+"""Users among whom the centroids of input vectors are sought, which are twenty times as wide as users' vectors."""
 
 Progress = Callable[[str, int, int], None]
 """Called with the stage, what is done, and what there is in all."""
@@ -165,10 +169,18 @@ def fit(dataset: Dataset, split: Split, config: Config, *, progress: Progress = 
             "interactions: warm users have neither a day-one interaction nor a profile value to learn from; add "
             "profile columns to users, or ask for more items of warm users (min_items)."
         )
-    features = [encoder.encode(day) for day in warm_days]
+    features = collect_features(encoder, warm_days)
 
     n_clusters = min(config.recommend.input_clusters, max(1, n_warm // 10))
-    input_clusters = fit_segments(unit_rows(features[0]), uses, n_clusters, config.segments, seed=config.seed)
+    input_clusters = fit_segments_by_parts(
+        lambda rows: unit_rows(features.take(rows)),
+        n_warm,
+        uses,
+        n_clusters,
+        config.segments,
+        seed=config.seed,
+        most=MOST_CLUSTERED_INPUTS,
+    )
     everyone = count_items(np.zeros(n_warm, dtype=np.int64), uses, 1)
 
     validation, _ = catalogue.translate(dataset, split.validation.users, split.validation.day_one)
@@ -240,7 +252,7 @@ def _count_groups(warm: SignalBatch, catalogue: Catalogue, uses: SparseRows) -> 
 
 
 def _train_cold(
-    features: list[np.ndarray],
+    features: FeatureRows,
     embeddings: Embeddings,
     encoder: Encoder,
     query: Query,

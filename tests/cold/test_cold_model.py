@@ -14,6 +14,7 @@ from firstday.config import ColdModelConfig
 from firstday.data.dataset import Dataset
 from firstday.data.split import Split
 from firstday.evaluate.benchmark import cohort_query, score_strategy
+from firstday.features.rows import hold_features
 from firstday.ranking import unit_rows
 from firstday.recommend.recommender import Recommender
 
@@ -38,7 +39,7 @@ def train(
     config: ColdModelConfig = SMALL, validate: Callable[[np.ndarray], float] = no_opinion, seed: int = 0
 ) -> ColdModel:
     samples, targets, held_out = task()
-    return train_cold_model(samples, targets, held_out, validate, config, seed=seed, threads=1)
+    return train_cold_model(hold_features(samples), targets, held_out, validate, config, seed=seed, threads=1)
 
 
 def trained_network() -> ColdNetwork:
@@ -107,7 +108,14 @@ def test_only_the_direction_of_a_target_counts() -> None:
     samples, targets, held_out = task()
     told: list[tuple[int, int]] = []
     other = train_cold_model(
-        samples, 8 * targets, held_out, no_opinion, SMALL, seed=0, threads=1, progress=lambda *at: told.append(at)
+        hold_features(samples),
+        8 * targets,
+        held_out,
+        no_opinion,
+        SMALL,
+        seed=0,
+        threads=1,
+        progress=lambda *at: told.append(at),
     )
     assert other.history == train().history
     assert told == [(number, 6) for number in range(1, 7)]
@@ -183,7 +191,7 @@ def test_one_cycle_rises_to_its_peak_and_falls() -> None:
 def test_few_users_and_odd_batches_train(n: int, batch_size: int) -> None:
     samples, targets, held_out = task(n)
     config = ColdModelConfig(hidden=(8,), epochs=1, batch_size=batch_size)
-    model = train_cold_model(samples[:1], targets, held_out, no_opinion, config, seed=0, threads=1)
+    model = train_cold_model(hold_features(samples[:1]), targets, held_out, no_opinion, config, seed=0, threads=1)
     assert np.isfinite(model.predict(held_out)).all()
 
 

@@ -257,7 +257,7 @@ def test_other_protocols_and_conventions_are_named() -> None:
     text = Page(render(results(protocol="registration", divide_by="k"))).text
     assert "segment hits with 50.0 % of a list of 50, against" in text
     assert "Precision (P@50) is hits / K, the mean" in text
-    assert "registered last" in text
+    assert "registered in the 7 days after the cut-off" in text
     assert "by the protocol made-up" in Page(render(results(protocol="made-up"))).text
 
 

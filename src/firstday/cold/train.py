@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -13,14 +13,17 @@ from firstday.cold.export import export_onnx
 from firstday.cold.model import ColdModel, Epoch
 from firstday.cold.network import ColdNetwork
 from firstday.config import ColdModelConfig
+from firstday.features.rows import FeatureRows
 from firstday.ranking import unit_rows
 
 WARM_UP = 0.3
 """Share of the one-cycle schedule in which the learning rate rises."""
+BATCHES_AT_ONCE = 16
+"""Batches whose features are in memory at once."""
 
 
 def train_cold_model(
-    features: Sequence[np.ndarray],
+    features: FeatureRows,
     targets: np.ndarray,
     validation_features: np.ndarray,
     validate: Callable[[np.ndarray], float],
@@ -38,7 +41,7 @@ def train_cold_model(
     Parameters
     ----------
     features
-        One or more day-one samples of the warm users, each float32 of shape (n_warm, n_inputs).
+        One or more day-one samples of the warm users.
     targets
         Mature vectors, float32, shape (n_warm, d); scaled to length 1 here.
     validation_features
@@ -63,11 +66,10 @@ def train_cold_model(
         torch.set_num_threads(threads)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        network = ColdNetwork(features[0].shape[1], config.hidden, targets.shape[1])
-    inputs = torch.from_numpy(np.concatenate(features))  # (n_samples * n_warm, n_inputs)
-    goals = torch.from_numpy(unit_rows(targets)).repeat(len(features), 1)  # (n_samples * n_warm, d)
-    batch = min(config.batch_size, len(inputs))
-    n_batches = len(inputs) // batch  # a last, partial batch would upset batch normalisation
+        network = ColdNetwork(features.n_inputs, config.hidden, targets.shape[1])
+    goals = torch.from_numpy(unit_rows(targets))  # (n_warm, d)
+    batch = min(config.batch_size, len(features))
+    n_batches = len(features) // batch  # a last, partial batch would upset batch normalisation
     optimizer = torch.optim.AdamW(network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
     schedule = None
     if config.schedule == "one-cycle":
@@ -82,15 +84,18 @@ def train_cold_model(
     for number in range(1, config.epochs + 1):
         network.train()
         total = 0.0
-        order = torch.randperm(len(inputs), generator=order_rng)
-        for rows in torch.chunk(order[: n_batches * batch], n_batches):
-            loss = (network(inputs[rows]) - goals[rows]).square().sum(dim=1).mean()
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-            if schedule is not None:
-                schedule.step()
-            total += loss.item()
+        order = torch.randperm(len(features), generator=order_rng)[: n_batches * batch]
+        for several in torch.split(order, BATCHES_AT_ONCE * batch):
+            inputs = torch.from_numpy(features.take(several.numpy()))  # (up to BATCHES_AT_ONCE * batch, n_inputs)
+            wanted = goals[several % len(goals)]  # (the same, d)
+            for here, there in zip(torch.split(inputs, batch), torch.split(wanted, batch), strict=True):
+                loss = (network(here) - there).square().sum(dim=1).mean()
+                optimizer.zero_grad()
+                loss.backward()
+                optimizer.step()
+                if schedule is not None:
+                    schedule.step()
+                total += loss.item()
         network.eval()
         with torch.inference_mode():
             precision = validate(network(held_out).numpy())

@@ -12,7 +12,7 @@ import numpy as np
 
 from firstday.data.dataset import Dataset
 from firstday.data.split import Cohort, Split
-from firstday.evaluate.intervals import Interval, bootstrap_mean
+from firstday.evaluate.intervals import Interval, bootstrap_means
 from firstday.evaluate.metrics import METRICS, PrecisionRule, UserMetrics, measure
 from firstday.recommend.query import Query
 from firstday.recommend.recommender import Recommender, answer_all
@@ -225,8 +225,6 @@ def run_benchmark(
         notes = notes or parts.notes
     progress("done", len(seeds), len(seeds))
     user, size = np.concatenate(users), np.concatenate(sizes)
-    reference = _joined(found[REFERENCE], "precision") if REFERENCE in found else None
-    rows = [_summarise(name, found[name], user, size, reference) for name in strategies]
     return Results(
         dataset.name,
         protocol,
@@ -235,7 +233,7 @@ def run_benchmark(
         divide_by,
         len(users[0]),
         n_warm,
-        tuple(rows),
+        _summarise(found, user, size),
         float(np.mean(fit_seconds)),
         notes,
     )
@@ -247,23 +245,34 @@ def _joined(scores: Sequence[Scores], metric: str) -> np.ndarray:
     return values
 
 
-def _summarise(
-    name: str, scores: Sequence[Scores], user: np.ndarray, size: np.ndarray, reference: np.ndarray | None
-) -> Row:
-    """Put one strategy's row together."""
-    precision = _joined(scores, "precision")
+def _summarise(found: Mapping[str, Sequence[Scores]], user: np.ndarray, size: np.ndarray) -> tuple[Row, ...]:
+    """Put every strategy's row together; intervals of all come from the same resamples of users."""
+    names = tuple(found)
+    values = {(name, metric): _joined(found[name], metric) for name in names for metric in METRICS}
+    if REFERENCE in found:
+        compared = [name for name in names if name != REFERENCE]
+        for name in compared:
+            values[name, REFERENCE] = values[name, "precision"] - values[REFERENCE, "precision"]
+    intervals = dict(zip(values, bootstrap_means(np.stack(list(values.values()), axis=1), user), strict=True))
+    precision = np.stack([values[name, "precision"] for name in names], axis=1)
     classes = {label: (size >= low) & (size <= high) for label, (low, high) in DAY_ONE_SIZES.items()}
-    routes: Counter[str] = Counter()
-    for score in scores:
-        routes.update(score.routes)
-    compared = reference is not None and name != REFERENCE
-    return Row(
-        strategy=name,
-        metrics={metric: bootstrap_mean(_joined(scores, metric), user) for metric in METRICS},
-        by_day_one_size={label: bootstrap_mean(precision[m], user[m]) for label, m in classes.items() if m.any()},
-        n_by_day_one_size={label: int(m.sum()) for label, m in classes.items() if m.any()},
-        against_reference=bootstrap_mean(precision - reference, user) if compared and reference is not None else None,
-        per_seed=tuple(100 * float(score.metrics.precision.mean()) for score in scores),
-        routes={route: count / len(user) for route, count in routes.items()},
-        ms_per_user=1000 * sum(score.seconds for score in scores) / len(user),
-    )
+    classes = {label: members for label, members in classes.items() if members.any()}
+    by_size = {label: bootstrap_means(precision[members], user[members]) for label, members in classes.items()}
+    rows = []
+    for number, name in enumerate(names):
+        routes: Counter[str] = Counter()
+        for score in found[name]:
+            routes.update(score.routes)
+        rows.append(
+            Row(
+                strategy=name,
+                metrics={metric: intervals[name, metric] for metric in METRICS},
+                by_day_one_size={label: means[number] for label, means in by_size.items()},
+                n_by_day_one_size={label: int(members.sum()) for label, members in classes.items()},
+                against_reference=intervals.get((name, REFERENCE)),
+                per_seed=tuple(100 * float(score.metrics.precision.mean()) for score in found[name]),
+                routes={route: count / len(user) for route, count in routes.items()},
+                ms_per_user=1000 * sum(score.seconds for score in found[name]) / len(user),
+            )
+        )
+    return tuple(rows)

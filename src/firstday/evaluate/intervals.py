@@ -19,15 +19,15 @@ class Interval:
     high: float
 
 
-def bootstrap_mean(values: np.ndarray, users: np.ndarray, *, seed: int = 0) -> Interval:
-    """Return the mean and its percentile bootstrap interval.
+def bootstrap_means(values: np.ndarray, users: np.ndarray, *, seed: int = 0) -> list[Interval]:
+    """Return the means of several columns and their percentile bootstrap intervals, all from the same resamples.
 
     Parameters
     ----------
     values
-        One number for each user and seed, shape (n,).
+        One row for each user and seed, shape (n, n_columns).
     users
-        Whose each is, integers, shape (n,).
+        Whose each row is, integers, shape (n,).
     seed
         Seed of the resampling: equal seeds and users draw the same resamples, so that intervals of differences are
         paired.
@@ -38,16 +38,23 @@ def bootstrap_mean(values: np.ndarray, users: np.ndarray, *, seed: int = 0) -> I
     resampled, not their repeated measurements, which would make intervals too narrow.
     """
     if not len(values):
-        return Interval(0.0, 0.0, 0.0)
+        return [Interval(0.0, 0.0, 0.0)] * values.shape[1]
     _, member = np.unique(users, return_inverse=True)
     n_users = int(member.max()) + 1
-    sums = np.bincount(member, weights=values, minlength=n_users)
+    sums = np.stack([np.bincount(member, weights=column, minlength=n_users) for column in values.T], axis=1)
     counts = np.bincount(member, minlength=n_users).astype(np.float64)
     rng = np.random.default_rng(seed)
-    means = np.empty(N_RESAMPLES)
-    step = max(1, 2**24 // n_users)
+    means = np.empty((N_RESAMPLES, values.shape[1]))
+    step = max(1, 2**22 // n_users)
     for at in range(0, N_RESAMPLES, step):
         drawn = rng.integers(n_users, size=(min(step, N_RESAMPLES - at), n_users))
-        means[at : at + step] = sums[drawn].sum(axis=1) / counts[drawn].sum(axis=1)
-    low, high = np.quantile(means, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return Interval(float(np.mean(values)), float(low), float(high))
+        times = np.stack([np.bincount(row, minlength=n_users) for row in drawn]).astype(np.float64)
+        means[at : at + step] = (times @ sums) / (times @ counts)[:, None]
+    ends = np.quantile(means, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0)
+    centre = values.mean(axis=0)
+    return [Interval(float(mean), float(low), float(high)) for mean, low, high in zip(centre, *ends, strict=True)]
+
+
+def bootstrap_mean(values: np.ndarray, users: np.ndarray, *, seed: int = 0) -> Interval:
+    """Return the mean of one column, shape (n,), and its interval; see `bootstrap_means`."""
+    return bootstrap_means(np.asarray(values)[:, None], users, seed=seed)[0]

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from firstday.config import SegmentConfig
 from firstday.data.rows import SparseRows
 from firstday.errors import ConfigError, MissingExtraError
 from firstday.segment.segments import Segments, count_items, rank_items
+
+ROWS_AT_ONCE = 16_384
+"""Vectors that are read at once where not all are in memory."""
 
 
 def fit_segments(
@@ -38,21 +43,56 @@ def fit_segments(
     ConfigError
         More segments than users.
     """
-    if n_segments > len(vectors):
-        raise ConfigError(
-            f"segments.n_segments: is {n_segments:,}, with {len(vectors):,} warm users; set at most that many."
-        )
     vectors = np.ascontiguousarray(vectors, dtype=np.float32)
-    centroids, assigned = _cluster(vectors, n_segments, config, seed)
+    return fit_segments_by_parts(lambda rows: vectors[rows], len(vectors), uses, n_segments, config, seed=seed)
+
+
+def fit_segments_by_parts(
+    read: Callable[[np.ndarray], np.ndarray],
+    n_users: int,
+    uses: SparseRows,
+    n_segments: int,
+    config: SegmentConfig,
+    *,
+    seed: int,
+    most: int | None = None,
+) -> Segments:
+    """Cluster users whose vectors need not be in memory all at once.
+
+    Parameters
+    ----------
+    read
+        Returns the vectors of the given users, float32, shape (n_rows, d).
+    n_users
+        How many users there are.
+    uses, n_segments, config, seed
+        See `fit_segments`.
+    most
+        Centroids are sought among so many users, drawn at random, at most; then everyone joins the nearest.
+    """
+    if n_segments > n_users:
+        raise ConfigError(
+            f"segments.n_segments: is {n_segments:,}, with {n_users:,} warm users; set at most that many."
+        )
+    looked_at = np.arange(n_users)
+    if most is not None and n_users > most:
+        looked_at = np.sort(np.random.default_rng(seed).choice(n_users, most, replace=False))
+    centroids, assigned, distance = _cluster(read(looked_at), n_segments, config, seed)
+    if len(looked_at) < n_users:
+        assigned, distance = np.empty(n_users, dtype=np.int64), np.empty(n_users, dtype=np.float32)
+        for at in range(0, n_users, ROWS_AT_ONCE):
+            rows = np.arange(at, min(at + ROWS_AT_ONCE, n_users))
+            distance[rows], assigned[rows] = _nearest(read(rows), centroids)
     counted = count_items(assigned, uses, len(centroids))
-    distance = ((vectors - centroids[assigned]) ** 2).sum(axis=1)
-    spread = np.bincount(assigned, weights=distance, minlength=len(centroids)) / counted.sizes
+    spread = np.bincount(assigned, weights=distance, minlength=len(centroids)) / np.maximum(counted.sizes, 1)
     top = rank_items(counted, uses.column_sums(), min(config.top_items, uses.n_columns))
     return Segments(centroids, counted, top, spread.astype(np.float32))
 
 
-def _cluster(vectors: np.ndarray, n_clusters: int, config: SegmentConfig, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return centroids and each vector's cluster, none empty."""
+def _cluster(
+    vectors: np.ndarray, n_clusters: int, config: SegmentConfig, seed: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return centroids, and each vector's cluster, none empty, with its squared distance."""
     try:
         import faiss
     except ModuleNotFoundError:
@@ -76,7 +116,7 @@ def _cluster(vectors: np.ndarray, n_clusters: int, config: SegmentConfig, seed: 
         centroids[empty] = vectors[np.argsort(-distance, kind="stable")[: len(empty)]]
         distance, assigned = _nearest(vectors, centroids)
     used, assigned = np.unique(assigned, return_inverse=True)
-    return centroids[used], assigned
+    return centroids[used], assigned, ((vectors - centroids[used][assigned]) ** 2).sum(axis=1)
 
 
 def _nearest(vectors: np.ndarray, centroids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -1,0 +1,27 @@
+"""Features made on demand are those kept in memory."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from firstday.data.dataset import Dataset
+from firstday.data.split import Split
+from firstday.features import rows
+from firstday.features.rows import collect_features
+from firstday.recommend.recommender import Recommender
+
+
+def test_on_demand_or_held_the_rows_are_the_same(
+    world: Dataset, split: Split, recommender: Recommender, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = recommender.model
+    samples = [model.catalogue.translate(world, split.warm, day)[0] for day in split.warm_day_one]
+    held = collect_features(model.encoder, samples)
+    monkeypatch.setattr(rows, "HELD_BYTES", 0)
+    made = collect_features(model.encoder, samples)
+    assert len(held) == len(made) == len(split.warm) * 2
+    asked = np.random.default_rng(0).permutation(len(held))[:150]
+    np.testing.assert_allclose(made.take(asked), held.take(asked), atol=1e-6)
+    expected = model.encoder.encode(samples[1])
+    np.testing.assert_array_equal(held.take(np.arange(len(split.warm), len(held))), expected)
