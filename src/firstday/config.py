@@ -142,6 +142,11 @@ class FeatureConfig(_Section):
     counts: Literal["log", "plain"] = Field(
         default="log", description="Counts enter as log(1 + n), or plain as in the paper."
     )
+    through_items: tuple[str, ...] = Field(
+        default=("stream x artist", "stream x album", "skip x artist", "skip x album"),
+        description="Blocks on entities that follow from what was done to items: who streams an item streams its "
+        "artist. Those whose signal or entity the data has not are left out. Source: PAPER (18 blocks).",
+    )
     unit_vectors: bool = Field(
         default=True,
         description="Scale items' vectors to length 1 before averaging; false is the paper's plain mean.",
@@ -151,6 +156,19 @@ class FeatureConfig(_Section):
         description="Add a block with the user's fold-in vector. Not in the paper; no gain for users like those of "
         "training, but lists stay right for mixes of signals that training hardly saw.",
     )
+
+    @field_validator("through_items")
+    @classmethod
+    def _are_pairs(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for name in value:
+            if len([part for part in name.split(" x ") if part]) != 2:
+                raise ValueError(f"{name!r} names no block; write SIGNAL x ENTITY, such as stream x artist")
+        return value
+
+    @property
+    def derived_pairs(self) -> tuple[tuple[str, str], ...]:
+        """`through_items` as (signal, entity) pairs."""
+        return tuple((signal, entity) for signal, _, entity in (name.partition(" x ") for name in self.through_items))
 
 
 class ColdModelConfig(_Section):

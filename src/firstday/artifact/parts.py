@@ -29,6 +29,9 @@ def to_arrays(model: TrainedModel) -> Arrays:
         arrays[f"target_vectors_{number}"] = vectors
     for number, means in enumerate(encoder.group_means.values()):
         arrays[f"group_means_{number}"] = means
+    for number, members in enumerate(encoder.members_of_items.values()):
+        arrays[f"members_{number}_starts"] = members.starts
+        arrays[f"members_{number}_members"] = members.columns
     if encoder.age_means is not None:
         arrays["age_means"] = encoder.age_means
     _put_segments(arrays, "segments", model.segments)
@@ -57,6 +60,7 @@ def to_values(model: TrainedModel) -> dict[str, Any]:
             "pairs": [list(pair) for pair in encoder.pairs],
             "targets": list(encoder.target_vectors),
             "groups": list(encoder.group_means),
+            "through_items": list(encoder.members_of_items),
             "age_centre": encoder.age_centre,
             "age_scale": encoder.age_scale,
         },
@@ -92,6 +96,10 @@ def from_parts(
         fold_in=FoldIn(arrays["item_vectors"], **values["fold_in"]),
         config=config.features,
         signals=config.signals,
+        members_of_items={
+            name: _get_members(arrays, number, len(entities[name]))
+            for number, name in enumerate(features["through_items"])
+        },
     )
     n_items = len(items)
     return TrainedModel(
@@ -115,6 +123,12 @@ def from_parts(
         },
         facts={"data": values["data"], "metrics": values["metrics"]},
     )
+
+
+def _get_members(arrays: Mapping[str, np.ndarray], number: int, n_members: int) -> SparseRows:
+    """Read which members of an entity each item belongs to."""
+    columns = arrays[f"members_{number}_members"]
+    return SparseRows(arrays[f"members_{number}_starts"], columns, np.ones(len(columns), dtype=np.float32), n_members)
 
 
 def _put_counts(arrays: Arrays, name: str, counted: ItemCounts) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -30,7 +30,7 @@ IN_ORDER = ("user_ix", "timestamp", "pair", "target_ix", "weight")
 """How the rows of a part are sorted."""
 
 
-def sort_pairs(pairs: Sequence[Pair]) -> tuple[Pair, ...]:
+def sort_pairs(pairs: Iterable[Pair]) -> tuple[Pair, ...]:
     """Return pairs in the order of all tables and features: items first, then by entity and signal."""
     return tuple(sorted(pairs, key=lambda pair: (pair[1] != ITEM, pair[1], pair[0])))
 

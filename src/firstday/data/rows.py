@@ -119,6 +119,23 @@ class SparseRows:
         place[order] = np.arange(self.n_entries) - np.repeat(self.starts[:-1], self.lengths())
         return place < np.repeat(np.asarray(sizes), self.lengths())
 
+    def through(self, links: SparseRows) -> SparseRows:
+        """Follow each entry's links: an entry (r, c) becomes (r, l) for each link (c, l), weights added up.
+
+        Parameters
+        ----------
+        links
+            Shape (n_columns, n_linked), such as the artists of each item.
+        """
+        reached = links.take(self.columns)
+        rows = np.repeat(self.row_of_entry(), reached.lengths())
+        weights = np.repeat(self.weights, reached.lengths())
+        return SparseRows.from_pairs(rows, reached.columns, weights, self.n_rows, links.n_columns)
+
+    def transpose(self) -> SparseRows:
+        """Return the matrix with rows and columns exchanged."""
+        return SparseRows.from_pairs(self.columns, self.row_of_entry(), self.weights, self.n_columns, self.n_rows)
+
     def ones(self) -> SparseRows:
         """Return the matrix with every weight set to 1."""
         return SparseRows(self.starts, self.columns, np.ones_like(self.weights), self.n_columns)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from firstday.config import FeatureConfig, SignalConfig
-from firstday.data.events import ITEM, Pair
-from firstday.data.rows import SparseRows
+from firstday.data.events import ITEM, Pair, sort_pairs
+from firstday.data.rows import SparseRows, union_rows
 from firstday.embed.embeddings import Embeddings, FoldIn
 from firstday.features.signals import SignalBatch
 from firstday.ranking import unit_rows
@@ -43,6 +43,9 @@ class Encoder:
         How a fold-in vector is solved; used as a block where `config.fold_in`.
     config, signals
         The settings of features and signals.
+    members_of_items
+        For the entities of blocks that follow from items (`config.through_items`): which of its members each item
+        belongs to, shape (n_items, n_members).
     """
 
     pairs: tuple[Pair, ...]
@@ -54,6 +57,7 @@ class Encoder:
     fold_in: FoldIn
     config: FeatureConfig
     signals: SignalConfig
+    members_of_items: Mapping[str, SparseRows] = field(default_factory=dict)
 
     @property
     def dimensions(self) -> int:
@@ -94,7 +98,7 @@ class Encoder:
         counts = np.zeros((batch.n_users, len(self.pairs)), dtype=np.float32)
         for number, pair in enumerate(self.pairs):
             vectors = self.target_vectors[pair[1]]
-            rows = batch.actions.get(pair) or SparseRows.empty(batch.n_users, len(vectors))
+            rows = self._actions(batch, pair)
             parts.append(rows.mean_vectors(vectors))
             counts[:, number] = rows.lengths()
         if self.config.fold_in:
@@ -104,6 +108,16 @@ class Encoder:
             age = np.where(ages >= 0, ages, self.age_centre).astype(np.float32)
             parts.append(((age - self.age_centre) / self.age_scale)[:, None])
         return np.concatenate(parts, axis=1).astype(np.float32, copy=False)
+
+    def _actions(self, batch: SignalBatch, pair: Pair) -> SparseRows:
+        """Return what users did of one pair, by itself or through items."""
+        signal, entity = pair
+        rows = batch.actions.get(pair)
+        through = batch.actions.get((signal, ITEM))
+        if through is not None and entity in self.members_of_items and pair in self.config.derived_pairs:
+            reached = through.through(self.members_of_items[entity])
+            rows = reached if rows is None else union_rows([rows, reached])
+        return rows or SparseRows.empty(batch.n_users, len(self.target_vectors[entity]))
 
 
 def fit_encoder(
@@ -121,8 +135,8 @@ def fit_encoder(
     embeddings
         Step 1's result; its `user_vectors` are in the order of `warm`.
     warm
-        Warm users' day one and profile: the pairs that anyone has in it get a block. A pair that only others have
-        would be a block of zeros in training, and noise afterwards.
+        Warm users' day one and profile: the pairs that anyone has in it get a block, and those that follow from
+        items. A pair that only others have would be a block of zeros in training, and noise afterwards.
     entity_items
         The items of each entity's members, shape (n_members, n_items).
     n_group_values
@@ -141,7 +155,13 @@ def fit_encoder(
     if config.unit_vectors:
         items = unit_rows(items)
     done = [pair for pair, rows in warm.actions.items() if rows.n_entries]
-    pairs = tuple(sorted(done, key=lambda pair: (pair[1] != ITEM, pair[1], pair[0])))
+    derived = [
+        (signal, entity)
+        for signal, entity in config.derived_pairs
+        if (signal, ITEM) in done and entity in entity_items and entity_items[entity].n_entries
+    ]
+    pairs = sort_pairs({*done, *derived})
+    members = {entity: entity_items[entity].transpose() for _, entity in derived}
     targets = {entity: items if entity == ITEM else entity_items[entity].mean_vectors(items) for _, entity in pairs}
     means = {
         name: _shrunk_means(users, warm.groups[name], n_values, overall, config.group_shrinkage)
@@ -153,7 +173,7 @@ def fit_encoder(
         known = warm.ages[warm.ages >= 0]
         if len(known):
             centre, scale = float(known.mean()), float(known.std()) or 1.0
-    return Encoder(pairs, targets, means, age_means, centre, scale, embeddings.fold_in, config, signals)
+    return Encoder(pairs, targets, means, age_means, centre, scale, embeddings.fold_in, config, signals, members)
 
 
 def _shrunk_means(
