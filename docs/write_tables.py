@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 DOCS = Path(__file__).parent
-PAGES = (DOCS.parent / "README.md", DOCS / "quality.md")
+PAGES = (DOCS.parent / "README.md", DOCS / "quality.md", DOCS / "protocols.md")
 DATASETS = {"movielens-100k": "MovieLens 100K", "deezer-europe": "Deezer Europe"}
 MEANING = {
     "personal": "predicted vector → nearest items",
@@ -85,13 +85,43 @@ def ablations(name: str) -> list[str]:
     return lines
 
 
+def growth() -> list[str]:
+    """Return time and memory of each stage by number of users."""
+    stages = ("simulate", "check", "train", "evaluate")
+    lines = [
+        "| users | interactions | " + " | ".join(stages) + " | P@50 `popular`, `segment` |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for row in read_results("growth")["by_users"]:
+        cells = [f"{row[stage]['seconds']:,.0f} s, {row[stage]['peak_gib']:.1f} GiB" for stage in stages]
+        found = ", ".join(f"{value:.1f} %" for value in row["precision"].values())
+        lines.append(f"| {row['users']:,} | {row['interactions']:,} | {' | '.join(cells)} | {found} |")
+    return lines
+
+
+def repeats() -> list[str]:
+    """Return time and memory of reading and checking by number of interactions of the same users."""
+    lines = ["| users | interactions | check |", "|---|---|---|"]
+    for row in read_results("growth")["by_events"]:
+        took = f"{row['check']['seconds']:,.0f} s, {row['check']['peak_gib']:.1f} GiB"
+        lines.append(f"| {row['users']:,} | {row['interactions']:,} | {took} |")
+    return lines
+
+
 def _interval(pair: list[float], form: str = ".1f") -> str:
     return f"[{pair[0]:{form}}, {pair[1]:{form}}]"
 
 
 def render(page: str) -> str:
     """Return a page with its tables renewed."""
-    makers = {"strategies": strategies, "gains": gains, "sizes": sizes, "ablations": ablations}
+    makers = {
+        "strategies": strategies,
+        "gains": gains,
+        "sizes": sizes,
+        "ablations": ablations,
+        "growth": growth,
+        "repeats": repeats,
+    }
 
     def renew(found: re.Match[str]) -> str:
         kind, *arguments = found[1].split()

@@ -14,6 +14,7 @@ from rich.table import Table
 
 from firstday.cli.options import print_notes
 from firstday.config import load_config
+from firstday.data.calendar import DAY_US
 from firstday.data.dataset import Dataset
 from firstday.data.load import check_tables
 from firstday.errors import DataError
@@ -49,7 +50,15 @@ def check(
 
 def _print_json(dataset: Dataset | None, faults: tuple[str, ...], notes: tuple[str, ...]) -> None:
     """Print what was found for scripts."""
-    summary = {} if dataset is None else {**dataset.summary(), "ages": _known_ages(dataset)}
+    summary: dict[str, object] = {}
+    if dataset is not None:
+        n_timed, n_sitting = _count_sittings(dataset)
+        summary = {
+            **dataset.summary(),
+            "ages": _known_ages(dataset),
+            "users_with_times": n_timed,
+            "users_within_24_hours": n_sitting,
+        }
     found = {"ok": not faults, "faults": list(faults), "notes": list(notes), "summary": summary}
     typer.echo(json.dumps(found, ensure_ascii=False, indent=2))
 
@@ -57,6 +66,15 @@ def _print_json(dataset: Dataset | None, faults: tuple[str, ...], notes: tuple[s
 def _known_ages(dataset: Dataset) -> int:
     """Count users whose age is known."""
     return 0 if dataset.ages is None else int(np.count_nonzero(dataset.ages >= 0))
+
+
+def _count_sittings(dataset: Dataset) -> tuple[int, int]:
+    """Count users with times, and those among them whose interactions all lie within 24 hours.
+
+    Where they are many, day one is all there is of most users, and the protocol `sampled` suits better.
+    """
+    first, last = dataset.events.spans(len(dataset.users))
+    return int((first >= 0).sum()), int(((first >= 0) & (last - first < DAY_US)).sum())
 
 
 def _print_summary(dataset: Dataset) -> None:
@@ -79,6 +97,9 @@ def _print_summary(dataset: Dataset) -> None:
     if dataset.registered_at is not None:
         dated = np.count_nonzero(dataset.registered_at >= 0)
         table.add_row("users with a registration time", f"{dated:,} ({dated / len(dataset.users):.0%})")
+    n_timed, n_sitting = _count_sittings(dataset)
+    if n_timed:
+        table.add_row("users whose interactions all lie within 24 hours", f"{n_sitting:,} ({n_sitting / n_timed:.0%})")
     if dataset.friends is not None:
         table.add_row("friends", f"{dataset.friends.n_entries:,}")
     if dataset.brought is not None:

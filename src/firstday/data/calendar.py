@@ -57,16 +57,13 @@ def find_registrations(dataset: Dataset, protocol: RegistrationProtocolConfig) -
     if dataset.registered_at is not None:
         at[:] = dataset.registered_at
     unknown = at < 0
-    first = np.full(n_users, -1, dtype=np.int64)
+    first, _ = dataset.events.spans(n_users)
     early_us = int(protocol.early_hours * HOUR_US)
     n_timeless, n_early, n_before = 0, 0, 0
     for frame in dataset.events.frames():
         timed = frame.filter(pl.col("timestamp").is_not_null())
         n_timeless += frame.height - timed.height
         user, moment = timed["user_ix"].to_numpy(), timed["timestamp"].to_physical().to_numpy()
-        new = np.ones(len(user), dtype=bool)
-        new[1:] = user[1:] != user[:-1]
-        first[user[new]] = moment[new]  # a part is sorted by user, then time
         too_soon = (at[user] >= 0) & (moment < at[user])
         n_before += int((too_soon & (moment < at[user] - early_us)).sum())
         n_early += int(too_soon.sum())

@@ -108,6 +108,18 @@ class Events:
         for part in self.parts:
             yield part if isinstance(part, pl.DataFrame) else pl.read_parquet(part, glob=False)
 
+    def spans(self, n_users: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return when each user's interactions begin and end, int64, shape (n_users,), -1 where no times are known."""
+        first = np.full(n_users, -1, dtype=np.int64)
+        last = first.copy()
+        for frame in self.frames():
+            timed = frame.filter(pl.col("timestamp").is_not_null())
+            user, moment = timed["user_ix"].to_numpy(), timed["timestamp"].to_physical().to_numpy()
+            at = np.flatnonzero(np.diff(user, prepend=-1))  # a part is sorted by user, then time
+            first[user[at]] = moment[at]
+            last[user[at]] = moment[np.append(at[1:], len(user)) - 1]
+        return first, last
+
     def whole(self) -> pl.DataFrame:
         """Return all rows in memory, with `signal` and `entity` in words; the inverse of `of`."""
         frame = pl.concat([pl.DataFrame(schema=EVENT_TYPES), *self.frames()])

@@ -153,7 +153,7 @@ class InteractionChecker:
             kind = "CSV" if raw.is_text else "Parquet"
             zipped = f" ({n_zipped:,} of them gzipped)" if n_zipped else ""
             self._findings.note(f"interactions: {len(raw.files):,} {kind} files{zipped} were read as one table.")
-        if n_unsorted:
+        if n_unsorted and raw.names[0]:  # not what a source of firstday itself has read
             self._findings.note("interactions: rows are in order of neither user nor time; they were put in order.")
 
 

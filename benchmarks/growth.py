@@ -1,0 +1,102 @@
+"""How time and memory grow with users and with interactions, and where they end: writes docs/results/growth.json.
+
+python benchmarks/growth.py                                  10,000 and 100,000 users, and more interactions a user
+python benchmarks/growth.py --users 10000 100000 1000000     takes about half an hour on 2 cores, and 24 GiB
+
+Every stage is a process of its own; peak memory is what the operating system says of it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import polars as pl
+
+RESULTS = Path(__file__).parents[1] / "docs" / "results" / "growth.json"
+REPEATS = (1, 4, 16)
+REPEATED_USERS = 20_000
+
+
+def main() -> None:
+    """Run everything and write the figures."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--users", type=int, nargs="+", default=[10_000, 100_000])
+    parser.add_argument("--items", type=int, default=50_000)
+    parser.add_argument("--folder", type=Path, help="where to put tables and models meanwhile (default: the system's)")
+    arguments = parser.parse_args()
+    os.environ["OMP_WAIT_POLICY"] = "PASSIVE"  # as the command line does
+    with tempfile.TemporaryDirectory(dir=arguments.folder) as folder:
+        by_users = [grow_users(Path(folder), n, arguments.items) for n in arguments.users]
+        by_events = grow_events(Path(folder), arguments.items)
+    RESULTS.write_text(json.dumps({"by_users": by_users, "by_events": by_events}, indent=1) + "\n", encoding="utf-8")
+
+
+def grow_users(folder: Path, n_users: int, n_items: int) -> dict[str, Any]:
+    """Simulate a service of a size, check, train and evaluate."""
+    tables, model = folder / "tables", folder / "model"
+    row: dict[str, Any] = {"users": n_users, "items": n_items}
+    sizes = ("--users", str(n_users), "--items", str(n_items))
+    row["simulate"] = run("simulate", str(tables), *sizes)
+    row["check"] = run("check", str(tables))
+    row["interactions"] = count(tables)
+    row["train"] = run("train", str(tables), "--out", str(model))
+    row["warm_users"] = json.loads((model / "manifest.json").read_text())["data"]["warm_users"]
+    results = folder / "results.json"
+    asked = ("--strategy", "popular", "--strategy", "segment", "--json", str(results))
+    row["evaluate"] = run("evaluate", str(tables), *asked)
+    found = json.loads(results.read_text())
+    row["precision"] = {result["strategy"]: result["precision"] for result in found["results"]}
+    row["cold_users"] = found["n_cold"]
+    for place in (tables, model):
+        shutil.rmtree(place)
+    return row
+
+
+def grow_events(folder: Path, n_items: int) -> list[dict[str, Any]]:
+    """Give the same users the same interactions several times over, a second later each time: only events grow."""
+    tables = folder / "repeated"
+    run("simulate", str(tables), "--users", str(REPEATED_USERS), "--items", str(n_items))
+    original = sorted((tables / "interactions").iterdir())
+    rows, there = [], 1
+    for times in REPEATS:
+        for repeat in range(there, times):
+            for file in original:
+                later = pl.col("timestamp").dt.offset_by(f"{repeat}s")
+                pl.scan_parquet(file).with_columns(later).sink_parquet(file.with_stem(f"{file.stem}-{repeat:02}"))
+        there = times
+        rows.append({"users": REPEATED_USERS, "interactions": count(tables), "check": run("check", str(tables))})
+    shutil.rmtree(tables)
+    return rows
+
+
+def count(tables: Path) -> int:
+    """Count interactions."""
+    n: int = pl.scan_parquet(tables / "interactions" / "*.parquet").select(pl.len()).collect().item()
+    return n
+
+
+def run(*arguments: str) -> dict[str, float]:
+    """Run a command of firstday; return its wall time in seconds and its peak memory in GiB."""
+    began = perf_counter()
+    process = subprocess.Popen([sys.executable, "-m", "firstday", *arguments], stdout=subprocess.DEVNULL)  # noqa: S603
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        sys.exit(f"error: firstday {' '.join(arguments)} failed.")
+    scale = 2**30 if sys.platform == "darwin" else 2**20  # bytes there, KiB elsewhere
+    found = {"seconds": round(perf_counter() - began, 1), "peak_gib": round(usage.ru_maxrss / scale, 2)}
+    print(f"{arguments[0]:9} {found['seconds']:8.1f} s {found['peak_gib']:6.2f} GiB", flush=True)  # noqa: T201
+    return found
+
+
+if __name__ == "__main__":
+    main()
