@@ -15,8 +15,9 @@ from typer.testing import CliRunner, Result
 from firstday.cli.main import app
 from firstday.config import Config
 from firstday.data.dataset import Dataset
-from firstday.data.events import ITEM
+from firstday.data.events import ITEM, UTC_MICROSECONDS
 from firstday.recommend.recommender import Recommender
+from tests.timed import make_log
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 Invoke = Callable[..., Result]
@@ -106,6 +107,22 @@ def tables(world: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
     pl.DataFrame({"item_id": world.items.values, "title": world.titles, **members}).write_parquet(
         folder / "items.parquet"
     )
+    return folder
+
+
+@pytest.fixture(scope="session")
+def timed_tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The service with a clock as Parquet."""
+    log, folder = make_log(), tmp_path_factory.mktemp("timed")
+    events = log.events.whole()
+    events.select(
+        pl.Series("user_id", log.users.take(events["user_ix"].to_numpy())),
+        pl.Series("item_id", log.items.take(events["target_ix"].to_numpy())),
+        "signal",
+        "timestamp",
+    ).write_parquet(folder / "interactions.parquet")
+    at = pl.Series("registered_at", log.registered_at).cast(UTC_MICROSECONDS)
+    pl.DataFrame({"user_id": log.users.values, "registered_at": at}).write_parquet(folder / "users.parquet")
     return folder
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from firstday.errors import DataError
 from tests.cli.conftest import Invoke, Run
 
 
@@ -93,3 +94,20 @@ def test_version_and_bare_call(run: Run) -> None:
 
     assert run("--version").stdout == f"firstday {firstday.__version__}\n"
     assert "recommend" in run("--help").stdout
+
+
+def test_the_protocol_is_said_and_can_be_asked_for(invoke: Invoke, timed_tables: Path, tmp_path: Path) -> None:
+    rules = tmp_path / "rules.toml"
+    rules.write_text(
+        "[embedding]\ndimensions = 8\n[cold_model]\nepochs = 2\n[registration]\ncold_days = 10\ntarget_days = 5\n"
+        "min_items = 3\n[sampled]\nmin_items = 5\n"
+    )
+    asked = ("evaluate", timed_tables, "--config", rules, "--strategy", "popular", "--json")
+    for flags, protocol in (((), "registration"), (("--protocol", "sampled"), "sampled")):
+        found = json.loads(invoke(*asked, *flags).stdout)
+        assert found["protocol"] == protocol
+        assert bool(found["notes"]) == (protocol == "registration")
+    done = invoke("train", timed_tables, "--config", rules, "--out", tmp_path / "model")
+    assert "were held out to stop training" in done.stderr
+    with pytest.raises(DataError, match=r"the log spans 30\.0 days, not more than the 37"):
+        invoke("evaluate", timed_tables, "--strategy", "popular", "--protocol", "registration")

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from firstday.data.rows import SparseRows, union_rows
+from firstday.data.rows import SparseRows, stack_rows, union_rows
 
 
 @st.composite
@@ -123,3 +123,19 @@ def test_a_union_adds_weights(case: tuple[SparseRows, np.ndarray]) -> None:
     expected = np.where(np.isnan(half), dense, 2 * dense)
     np.testing.assert_array_equal(to_dense(union_rows([matrix, other])), expected)
     assert union_rows([matrix]) is matrix
+
+
+@given(triples(), st.integers(0, 2**32 - 1))
+def test_links_and_turning_are_matrix_products(case: tuple[SparseRows, np.ndarray], seed: int) -> None:
+    matrix, dense = case
+    links = np.random.default_rng(seed).random((matrix.n_columns, 4)) < 0.5
+    linked = SparseRows.from_lists([np.flatnonzero(row).tolist() for row in links], 4)
+    found = np.nan_to_num(to_dense(matrix.through(linked)))
+    np.testing.assert_allclose(found, np.nan_to_num(dense) @ links, atol=1e-5)
+    np.testing.assert_array_equal(to_dense(matrix.transpose()), dense.T)
+
+
+def test_rows_under_each_other() -> None:
+    above, below = SparseRows.from_lists([[1], []], 3), SparseRows.from_lists([[0, 2]], 3)
+    stacked = stack_rows(above, below)
+    assert [stacked.row(row).tolist() for row in range(3)] == [[1], [], [0, 2]]

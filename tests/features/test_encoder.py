@@ -18,7 +18,7 @@ ITEM_VECTORS = np.array([[2, 0], [0, 4], [3, 4]], np.float32)
 ARTISTS = SparseRows.from_lists([[0, 1], [2], []], 3)
 COUNTRIES = np.array([0, 0, 1, -1, 1], np.int32)
 AGES = np.array([20, 30, 20, -1, 40], np.int16)
-PAPER = FeatureConfig(group_shrinkage=0, counts="plain", unit_vectors=False, fold_in=False)
+PAPER = FeatureConfig(group_shrinkage=0, counts="plain", unit_vectors=False, fold_in=False, through_items=())
 
 OVERALL = [0.12, 0.16]
 COUNTRY_MEANS = [[0.5, 0.5], [0.3, -0.1], OVERALL]
@@ -95,7 +95,7 @@ def test_users_vectors_are_scaled_to_length_one_before_grouping() -> None:
 
 
 def test_log_counts_and_unit_vectors() -> None:
-    encoder = fit(FeatureConfig(group_shrinkage=0, counts="log", unit_vectors=True, fold_in=False))
+    encoder = fit(FeatureConfig(group_shrinkage=0, counts="log", unit_vectors=True, fold_in=False, through_items=()))
     features = encoder.encode(warm_batch())
     plain = fit().encode(warm_batch())
     np.testing.assert_allclose(features[:, 10:13], np.log1p(plain[:, 10:13]), rtol=1e-6)
@@ -105,7 +105,7 @@ def test_log_counts_and_unit_vectors() -> None:
 
 
 def test_the_fold_in_block_is_the_unit_vector_solved_from_liked_items() -> None:
-    encoder = fit(FeatureConfig(group_shrinkage=0, counts="plain", unit_vectors=False, fold_in=True))
+    encoder = fit(FeatureConfig(group_shrinkage=0, counts="plain", unit_vectors=False, fold_in=True, through_items=()))
     assert encoder.blocks()[-1] == "fold_in"
     features = encoder.encode(warm_batch())
     assert features.shape == (5, 6 * 2 + 4)
@@ -177,3 +177,20 @@ def test_features_are_finite_whatever_is_known(recommender: Recommender, world_d
         batch = SignalBatch(n, world_days.n_items, actions, world_days.groups, world_days.ages)
         assert np.isfinite(encoder.encode(batch)).all()
     assert encoder.encode(SignalBatch(0, world_days.n_items)).shape == (0, encoder.n_inputs)
+
+
+def test_blocks_that_follow_from_items_are_blocks_of_what_was_done_to_their_artists() -> None:
+    through = ("stream x artist", "favorite x artist", "skip x artist", "stream x album")
+    config = PAPER.model_copy(update={"through_items": through})
+    batch = warm_batch()
+    explicit = {**batch.actions}
+    reached = [sorted({0 if item < 2 else 1 for item in items}) for items in STREAMS]
+    liked = [sorted({0 if item < 2 else 1 for item in items}) for items in FAVORITES]
+    both = [sorted({*own, *more}) for own, more in zip(ARTIST_STREAMS, reached, strict=True)]
+    explicit["stream", "artist"] = SparseRows.from_lists(both, 3)
+    explicit["favorite", "artist"] = SparseRows.from_lists(liked, 3)
+    written_out = SignalBatch(5, 3, explicit, batch.groups, batch.ages)
+    derived, by_hand = fit(config), fit(PAPER, written_out)
+    assert derived.blocks() == by_hand.blocks()  # no skip of items, no album: no block
+    assert "favorite x artist" in derived.blocks()
+    np.testing.assert_allclose(derived.encode(batch), by_hand.encode(written_out), atol=1e-6)
