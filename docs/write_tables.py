@@ -1,4 +1,4 @@
-"""Fill the tables between markers in README.md and docs/quality.md from docs/results: no figure is typed by hand.
+"""Fill the tables between markers in README.md and docs from docs/results: no figure is typed by hand.
 
 python docs/write_tables.py
 """
@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 DOCS = Path(__file__).parent
-PAGES = (DOCS.parent / "README.md", DOCS / "quality.md", DOCS / "protocols.md")
+PAGES = tuple(DOCS / page for page in ("../README.md", "quality.md", "protocols.md", "simulator.md"))
 DATASETS = {"movielens-100k": "MovieLens 100K", "deezer-europe": "Deezer Europe"}
 MEANING = {
     "personal": "predicted vector → nearest items",
@@ -22,6 +22,41 @@ MEANING = {
     "group": "most used in the age, country, ... group",
     "popular": "most used by everyone",
 }
+SIMULATED = (
+    ("users", "users", "", "100,000"),
+    ("items", "items", "", "50,000"),
+    ("interactions", "interactions", "", ""),
+    (
+        "blocks (signal x entity) in the log; 4 more (stream, skip x artist, album) follow from items",
+        "blocks",
+        "",
+        "18",
+    ),
+    ("newcomers who stream something on day one", "day_one_streams", " %", "77 %"),
+    ("newcomers who leave only a profile on day one", "day_one_nothing", " %", "5 %"),
+    ("newcomers who answer the questionnaire", "day_one_questionnaire", " %", ""),
+    ("newcomers who stream something in the 30 days after day one", "active_in_month", " %", ""),
+    ("streams of these in the 30 days, mean", "streams_in_month", "", ""),
+    ("streams of these in the 30 days, median", "streams_in_month_median", "", ""),
+    ("different items of these in the 30 days, mean", "items_in_month", "", ""),
+    ("different items of these in the 30 days, median", "items_in_month_median", "", ""),
+    ("P@50 of the most streamed items", "precision_popular", " %", "8.92 %"),
+    ("P@50 of the most streamed items of the country and age group", "precision_profile", " %", ""),
+    ("interactions of a user, mean", "interactions_per_user", "", ""),
+    ("interactions of a user, median", "interactions_median", "", ""),
+    ("interactions of the most active tenth of users", "interactions_most_active_tenth", " %", ""),
+    ("streams of the most streamed 1 % of items", "streams_top_1_percent", " %", ""),
+    ("streams of the most streamed 10 % of items", "streams_top_10_percent", " %", ""),
+    ("skips among plays", "skips_per_100_plays", " %", ""),
+    ("users who registered before the log begins", "registered_before_log", " %", ""),
+    ("users whose age is unknown", "age_missing", " %", ""),
+    ("friends of a user, mean", "friends_per_user", "", ""),
+    ("friends of the same country", "same_country_friends", " %", ""),
+    ("strangers of the same country", "same_country_strangers", " %", ""),
+    ("items in common with a friend, mean", "common_items_friends", "", ""),
+    ("items in common with a stranger, mean", "common_items_strangers", "", ""),
+)
+"""What is said of simulated tables: words, name in the results, unit, and what the paper states."""
 
 
 def read_results(name: str) -> dict[str, Any]:
@@ -108,6 +143,13 @@ def repeats() -> list[str]:
     return lines
 
 
+def simulated() -> list[str]:
+    """Return statistics of simulated tables beside the paper's."""
+    found = read_results("simulated")
+    lines = ["| | simulated | paper |", "|---|---|---|"]
+    return lines + [f"| {what} | {found[name]:,}{unit} | {paper or '-'} |" for what, name, unit, paper in SIMULATED]
+
+
 def _interval(pair: list[float], form: str = ".1f") -> str:
     return f"[{pair[0]:{form}}, {pair[1]:{form}}]"
 
@@ -121,6 +163,7 @@ def render(page: str) -> str:
         "ablations": ablations,
         "growth": growth,
         "repeats": repeats,
+        "simulated": simulated,
     }
 
     def renew(found: re.Match[str]) -> str:

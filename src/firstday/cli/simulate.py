@@ -1,0 +1,54 @@
+"""firstday simulate: an invented music service over time, as tables."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from time import perf_counter
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from firstday.cli.options import JsonFlag
+from firstday.cli.progress import shown_progress
+from firstday.config import MAX_SEED
+from firstday.simulate.settings import (
+    MAX_DAYS,
+    MAX_ITEMS,
+    MAX_USERS,
+    MIN_DAYS,
+    MIN_ITEMS,
+    MIN_USERS,
+    Layout,
+    SimulationSettings,
+)
+from firstday.simulate.write import simulate as write_simulation
+
+
+def simulate(
+    out: Annotated[Path, typer.Argument(help="A new folder for the tables.")],
+    users: Annotated[int, typer.Option(min=MIN_USERS, max=MAX_USERS, help="Number of users.")],
+    items: Annotated[int, typer.Option(min=MIN_ITEMS, max=MAX_ITEMS, help="Number of items.")],
+    days: Annotated[int, typer.Option(min=MIN_DAYS, max=MAX_DAYS, help="Length of the log, days.")] = 90,
+    seed: Annotated[int, typer.Option(min=0, max=MAX_SEED, help="The same seed gives the same files.")] = 0,
+    layout: Annotated[Layout, typer.Option(help="What is written: the tables that firstday reads.")] = Layout.TABLES,  # noqa: ARG001
+    as_json: JsonFlag = False,
+) -> None:
+    """Simulate a music service over time and write its tables to OUT, in chunks.
+
+    Example: firstday simulate tables --users 20000 --items 10000
+    """
+    began = perf_counter()
+    settings = SimulationSettings(users, items, days=days, seed=seed)
+    with shown_progress() as progress:
+        written = write_simulation(settings, out, progress=progress)
+    seconds = perf_counter() - began
+    if as_json:
+        found = {"tables": str(out), "seed": seed, "days": days, "rows": written.rows, "signals": written.signals}
+        typer.echo(json.dumps(found, ensure_ascii=False, indent=1))
+        return
+    console = Console(highlight=False, soft_wrap=True)
+    rows = ", ".join(f"{n:,} {name}" for name, n in written.rows.items())
+    console.print(f"Wrote {out} in {seconds:.0f} s: {rows}.", markup=False)
+    console.print(f"Next: firstday evaluate {out} --strategy popular --strategy segment", markup=False)

@@ -1,0 +1,200 @@
+"""The users: who they are, when they registered, what they like, and who their friends are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from firstday.simulate.choices import Choices
+from firstday.simulate.settings import DAY_S, SimulationSettings
+from firstday.simulate.world import AGES, COUNTRIES, ZONES, World, age_shares, country_shares
+
+TASTE_SCENES = 7
+"""Scenes of a user's taste; one may come up twice."""
+FAMILY_SHARE = 0.6
+"""Share of the scenes after the first that are of the first one's family."""
+NEXT_SCENE = 0.7
+"""Weight of a scene in a taste over that of the one before it, before chance has its say."""
+DRIFT = 0.4
+"""Standard deviation of the logarithm by which a scene's weight drifts until the mature taste."""
+BEFORE_DAYS = 240.0
+"""Mean time from registration to the log's first day, of users who registered before it."""
+WEEKEND = 1.25
+"""Registrations on a Saturday or Sunday over those on another day."""
+HOUR_WEIGHTS = np.array([3, 2, 1, 1, 1, 1, 2, 4, 6, 6, 6, 7, 8, 7, 7, 7, 8, 9, 10, 10, 10, 9, 7, 5], dtype=np.float64)
+"""How busy each hour of the local day is."""
+FRIENDLESS_SHARE, FRIENDSHIPS = 0.35, 1.5
+"""Share of users who add no friend, and the mean number that each of the others adds."""
+LIKE_MINDED, SAME_COUNTRY = 0.6, 0.25
+"""Shares of friendships among people of the same country and first scene, and among people of the same country."""
+
+
+@dataclass(frozen=True, eq=False)
+class People:
+    """Users, in the order of registration.
+
+    Parameters
+    ----------
+    registered_s
+        int64, shape (n_users,): seconds from the log's beginning, negative before it.
+    country, age_ix, zone
+        int16, shape (n_users,): indexes into `COUNTRIES`, `AGES`, `ZONES`.
+    age_known
+        bool, shape (n_users,).
+    scenes
+        int16, shape (n_users, TASTE_SCENES): what each likes, the first most.
+    first_taste, mature_taste
+        float32, shape (n_users, TASTE_SCENES): cumulative weights of these scenes on registration, and in the end.
+    """
+
+    registered_s: np.ndarray
+    country: np.ndarray
+    age_ix: np.ndarray
+    zone: np.ndarray
+    age_known: np.ndarray
+    scenes: np.ndarray
+    first_taste: np.ndarray
+    mature_taste: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.registered_s)
+
+    def take(self, part: slice) -> People:
+        """Return some of the users, arrays shared."""
+        return People(**{name: values[part] for name, values in vars(self).items()})
+
+
+def make_people(settings: SimulationSettings, world: World, rng: np.random.Generator) -> People:
+    """Make the users.
+
+    Parameters
+    ----------
+    settings
+        How many, and when they come.
+    world
+        Who likes what.
+    rng
+        Source of randomness.
+    """
+    n = settings.n_users
+    country = rng.choice(len(COUNTRIES), size=n, p=country_shares()).astype(np.int16)
+    age_ix = rng.choice(len(AGES), size=n, p=age_shares()).astype(np.int16)
+    zone = _draw_zones(country, rng)
+    order, registered_s = _draw_registrations(settings, zone, rng)
+    country, age_ix, zone = country[order], age_ix[order], zone[order]
+    scenes = _draw_scenes(country, age_ix, world, rng)
+    weight = NEXT_SCENE ** np.arange(TASTE_SCENES) * rng.gamma(2.0, size=(n, TASTE_SCENES))
+    mature = (weight * rng.lognormal(0, DRIFT, weight.shape)) ** settings.sharpening
+    age_known = rng.random(n) >= settings.missing_age_share
+    return People(registered_s, country, age_ix, zone, age_known, scenes, _cumulative(weight), _cumulative(mature))
+
+
+def _cumulative(weight: np.ndarray) -> np.ndarray:
+    """Return cumulative shares along the last axis, the last exactly 1, float32."""
+    total = np.cumsum(weight, axis=1)
+    shares: np.ndarray = (total / total[:, -1:]).astype(np.float32)
+    return shares
+
+
+def _draw_zones(country: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Draw a time zone of each user's country."""
+    rows = [row for row, one in enumerate(COUNTRIES) for _ in one.zones]
+    shares = np.array([share for _, _, share in ZONES])
+    by_country = Choices.of_entries(np.array(rows), np.arange(len(ZONES)), shares, len(COUNTRIES))
+    return by_country.draw(country.astype(np.int64), rng).astype(np.int16)
+
+
+def zone_offsets_s() -> np.ndarray:
+    """Return seconds from UTC to the local time of each of `ZONES`."""
+    return np.array([round(3600 * hours) for _, hours, _ in ZONES])
+
+
+def draw_local_moments(day: np.ndarray, zone: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Draw a moment of the given local days, busy hours more often.
+
+    Parameters
+    ----------
+    day
+        int64, shape (n,): days from the log's beginning.
+    zone
+        shape (n,): index into `ZONES`.
+    rng
+        Source of randomness.
+
+    Returns
+    -------
+    numpy.ndarray
+        int64, shape (n,): seconds from the log's beginning, in UTC.
+    """
+    ladder = np.cumsum(HOUR_WEIGHTS) / HOUR_WEIGHTS.sum()
+    hour = np.minimum(np.searchsorted(ladder, rng.random(len(day)), side="right"), len(HOUR_WEIGHTS) - 1)
+    local = day * DAY_S + hour * 3600 + rng.integers(3600, size=len(day))
+    moments: np.ndarray = local - zone_offsets_s()[zone]
+    return moments
+
+
+def _draw_registrations(
+    settings: SimulationSettings, zone: np.ndarray, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Draw when users register: their order, and their moments in this order."""
+    n = len(zone)
+    weekday = (settings.begin.weekday() + np.arange(settings.days)) % 7
+    weight = np.where(weekday >= 5, WEEKEND, 1.0)
+    day = rng.choice(settings.days, size=n, p=weight / weight.sum())
+    # Local days reach over the log's ends by hours; what sticks out comes in at the other end.
+    within = draw_local_moments(day, zone, rng) % settings.end_s
+    before = -DAY_S - rng.exponential(BEFORE_DAYS * DAY_S, n).astype(np.int64)
+    moments = np.where(rng.random(n) < settings.before_share, before, within)
+    order = np.argsort(moments, kind="stable")
+    return order, moments[order]
+
+
+def _draw_scenes(country: np.ndarray, age_ix: np.ndarray, world: World, rng: np.random.Generator) -> np.ndarray:
+    """Draw the scenes of each user's taste: the first by profile, the others by it or by the first one's family."""
+    n = len(country)
+    profile = country.astype(np.int64) * len(AGES) + age_ix
+    scenes = np.empty((n, TASTE_SCENES), dtype=np.int16)
+    scenes[:, 0] = world.by_profile.draw(profile, rng)
+    related = country.astype(np.int64) * world.n_families + world.family[scenes[:, 0]]
+    for place in range(1, TASTE_SCENES):
+        akin = rng.random(n) < FAMILY_SHARE
+        scenes[:, place] = np.where(akin, world.by_family.draw(related, rng), world.by_profile.draw(profile, rng))
+    return scenes
+
+
+def draw_friends(people: People, rng: np.random.Generator) -> np.ndarray:
+    """Draw friendships: mostly between people of one country and one first scene.
+
+    Returns
+    -------
+    numpy.ndarray
+        int32, shape (n, 2): pairs of user indexes, each friendship in both directions, sorted, without repeats.
+    """
+    n = len(people)
+    added = np.where(rng.random(n) < FRIENDLESS_SHARE, 0, rng.negative_binomial(1, 1 / (1 + FRIENDSHIPS), n))
+    user = np.repeat(np.arange(n), added)
+    kind = rng.random(len(user))
+    country = people.country.astype(np.int64)
+    like_minded = country * (int(people.scenes.max()) + 1) + people.scenes[:, 0]
+    friend = np.where(
+        kind < LIKE_MINDED,
+        _draw_from_group(like_minded, user, rng),
+        np.where(
+            kind < LIKE_MINDED + SAME_COUNTRY,
+            _draw_from_group(country, user, rng),
+            rng.integers(n, size=len(user)),
+        ),
+    )
+    pairs = np.column_stack([user, friend])[user != friend]
+    keys = np.unique(np.concatenate([pairs[:, 0] * n + pairs[:, 1], pairs[:, 1] * n + pairs[:, 0]]))
+    return np.column_stack([keys // n, keys % n]).astype(np.int32)
+
+
+def _draw_from_group(group: np.ndarray, user: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Draw for each of the given users somebody of the same group, who may be the user."""
+    order = np.argsort(group, kind="stable")
+    ordered = group[order]
+    start, stop = (np.searchsorted(ordered, group[user], side=side) for side in ("left", "right"))
+    drawn: np.ndarray = order[start + rng.integers(stop - start)]
+    return drawn

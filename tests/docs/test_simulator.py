@@ -1,0 +1,51 @@
+"""The parameters that docs/simulator.md names are those of the code."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from firstday.simulate import activity, catalogue, people, world
+from firstday.simulate.settings import SimulationSettings
+
+PAGE = " ".join((Path(__file__).parents[2] / "docs" / "simulator.md").read_text(encoding="utf-8").split())
+S = SimulationSettings(20_000, 10_000)
+
+
+@pytest.mark.parametrize(
+    "phrase",
+    [
+        f"{world.count_scenes(10_000)} for 10,000 items",
+        f"one of {len(world.COUNTRIES)} countries",
+        f"liked e^{world.AT_HOME} times there, e^{world.SAME_LANGUAGE} times where the language is the same, "
+        f"e^{world.ABROAD} times elsewhere",
+        f"with popularity ({catalogue.ARTIST_SHIFT:.0f} + rank)^-{catalogue.ARTIST_TAIL} within it",
+        f"{100 * catalogue.BRIDGE_SHARE:.0f} % are heard in a second scene",
+        f"at {catalogue.BRIDGE_WEIGHT} of their popularity",
+        f"rank^-{catalogue.ITEM_TAIL}, with noise of {catalogue.NOISE}",
+        f"to the power of {catalogue.CHART_POWER}",
+        f"then {people.TASTE_SCENES} scenes",
+        f"probability {people.FAMILY_SHARE} from the first one's family",
+        f"drifted (lognormal, {people.DRIFT}), to the power of {S.sharpening}",
+        f"1 - exp(-t / {S.drift_days:.0f} days)",
+        f"{people.BEFORE_DAYS:.0f} days on average",
+        f"{100 * people.FRIENDLESS_SHARE:.0f} % add no friend, the others {people.FRIENDSHIPS} on average",
+        f"{100 * S.stream_share:.0f} % of newcomers stream, {100 * S.nothing_share:.0f} % leave only a profile",
+        f"a rate of {S.sessions_per_day} a day (median; lognormal over users, {S.rate_spread})",
+        f"with {S.curiosity} times more at first, fading over {S.curious_days:.0f} days",
+        f"{100 * S.soon_gone_share:.0f} % of newcomers leave after {S.soon_gone_days:.0f} days on average, "
+        f"the others after {S.stay_days:.0f}",
+        f"its mean is {S.streams_per_session:.0f} for the median user (lognormal, {S.length_spread})",
+        f"{100 * S.strange_share:.0f} % of plays come from a scene drawn at random",
+        f"{100 * S.chart_share:.0f} % of the others from the country's charts",
+        f"{100 * S.favorite_artist_share:.0f} % of the rest from the user's {activity.FAVORITE_ARTISTS} "
+        "favorite artists",
+        f"skipped with probability {activity.SKIP_STRANGE}, one of the taste with {activity.SKIP_LIKED}",
+        f"{100 * activity.SEARCH_SHARE:.0f} % of sessions open with a search",
+        "names {} to {} artists".format(*activity.ONBOARDING_ARTISTS),
+        f"one file for each {S.block_users:,} users",
+    ],
+)
+def test_the_page_says_what_the_code_does(phrase: str) -> None:
+    assert phrase in PAGE

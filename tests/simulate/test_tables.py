@@ -1,0 +1,152 @@
+"""What is written: valid tables, the same for one seed, all of them or none."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from firstday.data.load import check_tables
+from firstday.errors import ConfigError
+from firstday.simulate import write
+from firstday.simulate.activity import Events, simulate_block
+from firstday.simulate.catalogue import MusicCatalogue
+from firstday.simulate.people import People
+from firstday.simulate.settings import SimulationSettings
+from firstday.simulate.write import simulate
+
+SMALL = SimulationSettings(300, 200, days=40, seed=3, block_users=100)
+BLOCKS = {
+    *((signal, "item") for signal in ("stream", "skip", "favorite", "ban", "search")),
+    *((signal, entity) for signal in ("favorite", "ban", "search") for entity in ("artist", "album")),
+    ("favorite", "playlist"),
+    ("search", "playlist"),
+    ("onboarding", "artist"),
+}
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in sorted(folder.rglob("*.parquet"))}
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("small") / "tables"
+    simulate(SMALL, out)
+    return out
+
+
+def test_the_tables_have_no_faults_and_hold_what_was_asked_for(small: Path) -> None:
+    checked = check_tables(small)
+    assert checked.faults == ()
+    assert checked.notes == ("names.parquet: ignored (not a table of firstday).",)
+    assert checked.dataset is not None
+    assert (len(checked.dataset.users), len(checked.dataset.items)) == (300, 200)
+    assert set(checked.dataset.entities) == {"artist", "album", "playlist"}
+    assert set(checked.dataset.groups) == {"country", "time_zone"}
+    assert checked.dataset.ages is not None
+    assert checked.dataset.registered_at is not None
+    assert checked.dataset.friends is not None
+
+
+def test_every_block_of_the_paper_that_is_logged_occurs(events: pl.DataFrame) -> None:
+    assert set(events.select("signal", pl.col("entity").fill_null("item")).unique().rows()) == BLOCKS
+
+
+def test_one_seed_gives_the_same_bytes_whatever_the_threads(
+    small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(write, "WORKERS", 1)
+    simulate(SMALL, tmp_path / "again")
+    assert content(tmp_path / "again") == content(small)
+    assert [name for name in content(small) if name.startswith("interactions/")] == [
+        f"interactions/part-0000{block}.parquet" for block in range(3)
+    ]
+
+
+def test_another_seed_gives_other_tables(small: Path, tmp_path: Path) -> None:
+    simulate(replace(SMALL, seed=4), tmp_path / "other")
+    ours, theirs = content(small), content(tmp_path / "other")
+    assert ours.keys() == theirs.keys()
+    assert all(ours[name] != theirs[name] for name in ours)
+
+
+def test_files_are_sorted_by_user_and_time_and_share_no_user(service: Path) -> None:
+    last = 0
+    for part in sorted((service / "interactions").iterdir()):
+        rows = pl.read_parquet(part)
+        assert rows.equals(rows.sort("user_id", "timestamp", maintain_order=True))
+        assert rows["user_id"].min() > last  # type: ignore[operator]
+        last = rows["user_id"].max()  # type: ignore[assignment]
+
+
+@pytest.mark.parametrize(("n_users", "n_items", "days"), [(20, 20, 2), (50, 30, 5), (20, 1_500, 31), (400, 20, 10)])
+def test_tiny_services_work(tmp_path: Path, n_users: int, n_items: int, days: int) -> None:
+    written = simulate(SimulationSettings(n_users, n_items, days=days), tmp_path / "tables")
+    assert check_tables(tmp_path / "tables").faults == ()
+    assert written.rows["users"] == n_users
+    assert written.rows["items"] == n_items
+    assert written.rows["interactions"] == sum(written.signals.values()) > 0
+
+
+def test_names_are_invented_for_everything(service: Path) -> None:
+    names = pl.read_parquet(service / "names.parquet")
+    items = pl.read_parquet(service / "items.parquet")
+    assert items["title"].str.len_chars().min() > 0  # type: ignore[operator]
+    assert items["title"].n_unique() > 0.5 * items.height
+    for entity in ("artist", "playlist"):
+        own = names.filter(entity=entity)["name"]
+        assert own.n_unique() == len(own) > 0
+    for column in ("artist_id", "album_id"):
+        ids = names.filter(entity=column.removesuffix("_id"))["entity_id"]
+        assert set(items[column]) == set(ids)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "sentence"),
+    [
+        ({"n_users": 3}, "users: 3 cannot be simulated; give 20 to"),
+        ({"n_items": 5}, "items: 5 cannot be simulated; give 20 to"),
+        ({"days": 1}, "days: 1 cannot be simulated; give 2 to"),
+        ({"seed": -1}, "seed: -1 cannot be simulated; give 0 to"),
+    ],
+)
+def test_sizes_that_make_no_service_are_refused(sizes: dict[str, int], sentence: str) -> None:
+    with pytest.raises(ConfigError, match=sentence):
+        replace(SMALL, **sizes)  # type: ignore[arg-type]
+
+
+def test_a_folder_that_holds_something_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "mine.txt").write_text("mine")
+    with pytest.raises(ConfigError, match="is not empty; give a new folder"):
+        simulate(SMALL, tmp_path)
+    with pytest.raises(ConfigError, match="is a file; give a new folder"):
+        simulate(SMALL, tmp_path / "mine.txt")
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
+
+
+def test_an_empty_folder_is_filled(tmp_path: Path) -> None:
+    simulate(replace(SMALL, n_users=50), tmp_path / "a")
+    (tmp_path / "b").mkdir()
+    simulate(replace(SMALL, n_users=50), tmp_path / "b")
+    assert content(tmp_path / "a") == content(tmp_path / "b")
+
+
+def test_when_writing_fails_nothing_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    blocks: Iterator[int] = iter(range(10))
+
+    def until_the_disk_is_full(
+        settings: SimulationSettings, catalogue: MusicCatalogue, people: People, rng: np.random.Generator
+    ) -> Events:
+        if next(blocks) == 1:
+            raise OSError(28, "No space left on device")
+        return simulate_block(settings, catalogue, people, rng)
+
+    monkeypatch.setattr(write, "simulate_block", until_the_disk_is_full)
+    with pytest.raises(ConfigError, match=r"cannot be written \(No space left on device\)"):
+        simulate(SMALL, tmp_path / "tables")
+    assert list(tmp_path.iterdir()) == []
