@@ -36,9 +36,10 @@ def main() -> None:
     arguments = parser.parse_args()
     os.environ["OMP_WAIT_POLICY"] = "PASSIVE"  # as the command line does
     with tempfile.TemporaryDirectory(dir=arguments.folder) as folder:
-        by_events = grow_events(Path(folder), arguments.items)
-        by_users = [grow_users(Path(folder), n, arguments.items, arguments.judge_up_to) for n in arguments.users]
-    RESULTS.write_text(json.dumps({"by_users": by_users, "by_events": by_events}, indent=1) + "\n", encoding="utf-8")
+        found: dict[str, Any] = {"by_users": [], "by_events": grow_events(Path(folder), arguments.items)}
+        for n_users in arguments.users:
+            found["by_users"].append(grow_users(Path(folder), n_users, arguments.items, arguments.judge_up_to))
+            RESULTS.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
 
 
 def grow_users(folder: Path, n_users: int, n_items: int, judge_up_to: int) -> dict[str, Any]:

@@ -79,6 +79,8 @@ class Row:
         Share of users that each route answered.
     ms_per_user
         Time for one user in batch, milliseconds.
+    profile_only
+        Precision for users who did nothing at all on day one, `n_profile_only` of them; None where there are none.
     """
 
     strategy: str
@@ -89,6 +91,8 @@ class Row:
     per_seed: tuple[float, ...]
     routes: Mapping[str, float]
     ms_per_user: float
+    profile_only: Interval | None = None
+    n_profile_only: int = 0
 
 
 @dataclass(frozen=True)
@@ -153,6 +157,10 @@ def _row_json(row: Row) -> dict[str, Any]:
     values["by_day_one_size"] = {size: None if found is None else round(found.mean, 4) for size, found in sizes.items()}
     values["by_day_one_size_ci"] = {size: None if found is None else _pair(found) for size, found in sizes.items()}
     values["n_by_day_one_size"] = {size: row.n_by_day_one_size.get(size, 0) for size in DAY_ONE_SIZES}
+    only = row.profile_only
+    values["profile_only"] = None if only is None else round(only.mean, 4)
+    values["profile_only_ci"] = None if only is None else _pair(only)
+    values["n_profile_only"] = row.n_profile_only
     if row.against_reference is not None:
         difference = row.against_reference
         values[f"minus_{REFERENCE}"] = round(difference.mean, 4)
@@ -208,7 +216,7 @@ def run_benchmark(
     """
     strategies = tuple(dict.fromkeys(strategies))
     found: dict[str, list[Scores]] = {name: [] for name in strategies}
-    users, sizes, fit_seconds, n_warm = [], [], [], 0
+    users, sizes, idle, fit_seconds, n_warm = [], [], [], [], 0
     notes: tuple[str, ...] = ()
     for number, seed in enumerate(seeds):
         progress(f"seed {seed}", number, len(seeds))
@@ -221,6 +229,7 @@ def run_benchmark(
             found[name].append(score_strategy(query, parts.cold, name, divide_by))
         users.append(parts.cold.users)
         sizes.append(parts.cold.day_one_size)
+        idle.append(parts.cold.did_nothing)
         n_warm = len(parts.warm)
         notes = notes or parts.notes
     progress("done", len(seeds), len(seeds))
@@ -233,7 +242,7 @@ def run_benchmark(
         divide_by,
         len(users[0]),
         n_warm,
-        _summarise(found, user, size),
+        _summarise(found, user, size, np.concatenate(idle)),
         float(np.mean(fit_seconds)),
         notes,
     )
@@ -245,7 +254,9 @@ def _joined(scores: Sequence[Scores], metric: str) -> np.ndarray:
     return values
 
 
-def _summarise(found: Mapping[str, Sequence[Scores]], user: np.ndarray, size: np.ndarray) -> tuple[Row, ...]:
+def _summarise(
+    found: Mapping[str, Sequence[Scores]], user: np.ndarray, size: np.ndarray, idle: np.ndarray
+) -> tuple[Row, ...]:
     """Put every strategy's row together; intervals of all come from the same resamples of users."""
     names = tuple(found)
     values = {(name, metric): _joined(found[name], metric) for name in names for metric in METRICS}
@@ -258,6 +269,7 @@ def _summarise(found: Mapping[str, Sequence[Scores]], user: np.ndarray, size: np
     classes = {label: (size >= low) & (size <= high) for label, (low, high) in DAY_ONE_SIZES.items()}
     classes = {label: members for label, members in classes.items() if members.any()}
     by_size = {label: bootstrap_means(precision[members], user[members]) for label, members in classes.items()}
+    only = bootstrap_means(precision[idle], user[idle]) if idle.any() else [None] * len(names)
     rows = []
     for number, name in enumerate(names):
         routes: Counter[str] = Counter()
@@ -269,6 +281,8 @@ def _summarise(found: Mapping[str, Sequence[Scores]], user: np.ndarray, size: np
                 metrics={metric: intervals[name, metric] for metric in METRICS},
                 by_day_one_size={label: means[number] for label, means in by_size.items()},
                 n_by_day_one_size={label: int(members.sum()) for label, members in classes.items()},
+                profile_only=only[number],
+                n_profile_only=int(idle.sum()),
                 against_reference=intervals.get((name, REFERENCE)),
                 per_seed=tuple(100 * float(score.metrics.precision.mean()) for score in found[name]),
                 routes={route: count / len(user) for route, count in routes.items()},
