@@ -87,6 +87,11 @@ class Query:
         return self.model.cold.predict(self.features)
 
     @cached_property
+    def nearest_segments(self) -> np.ndarray:
+        """The segment nearest to each predicted vector, int64, shape (n_users,)."""
+        return self.model.segments.assign(self.predicted)
+
+    @cached_property
     def liked(self) -> SparseRows:
         """The users' positive affinities, shape (n_users, n_items)."""
         return self.signals.affinity(self.model.config.signals)
