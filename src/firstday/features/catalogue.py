@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -63,6 +64,11 @@ class Catalogue:
 
     def _ids_of(self, entity: str) -> Ids | None:
         return self.items if entity == ITEM else self.entities.get(entity)
+
+    def knows(self, entity: str, identity: Any) -> bool:
+        """Tell whether an id names a member of an entity."""
+        ids = self._ids_of(entity)
+        return ids is not None and ids.index_of(identity) >= 0
 
     def read(self, users: Sequence[Signals]) -> tuple[SignalBatch, list[tuple[str, ...]]]:
         """Turn signals in the caller's ids into indexes.
