@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -96,9 +97,8 @@ class Catalogue:
                     found.setdefault((signal, entity), []).append((row, target))
         actions = {}
         for pair, cells in found.items():
-            rows, targets = np.array(cells, dtype=np.int64).T
             ids = self._ids_of(pair[1])
-            actions[pair] = SparseRows.from_pairs(rows, targets, None, len(users), 0 if ids is None else len(ids))
+            actions[pair] = _count_cells(cells, len(users), 0 if ids is None else len(ids))
         codes = {name: np.full(len(users), -1, dtype=np.int32) for name in self.groups}
         for row, user in enumerate(users):
             for name, value in user.groups.items():
@@ -168,3 +168,15 @@ class Catalogue:
         if self.has_ages:
             ages = np.full(len(users), -1, np.int16) if dataset.ages is None else dataset.ages[users]
         return SignalBatch(len(users), len(self.items), translated, codes, ages), unknown
+
+
+def _count_cells(cells: Sequence[tuple[int, int]], n_rows: int, n_columns: int) -> SparseRows:
+    """Build what `SparseRows.from_pairs` would, faster for the few cells of a request."""
+    counted = Counter(cells)
+    ordered = sorted(counted)
+    starts = np.zeros(n_rows + 1, dtype=np.int64)
+    for row, _ in ordered:
+        starts[row + 1] += 1
+    columns = np.array([column for _, column in ordered], dtype=np.int32)
+    weights = np.array([counted[cell] for cell in ordered], dtype=np.float32)
+    return SparseRows(starts.cumsum(), columns, weights, n_columns)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -84,26 +84,35 @@ class Encoder:
         numpy.ndarray
             float32, shape (n_users, n_inputs), always finite.
         """
-        parts: list[np.ndarray] = []
+        features = np.zeros((batch.n_users, self.n_inputs), dtype=np.float32)
+        d = self.dimensions
+        blocks = iter(features[:, at : at + d] for at in range(0, features.shape[1], d))
         ages = np.full(batch.n_users, -1, np.int16) if batch.ages is None else batch.ages
         if self.age_means is not None:
-            parts.append(self.age_means[ages])  # -1 takes the last row: the overall mean
+            next(blocks)[:] = self.age_means[ages]  # -1 takes the last row: the overall mean
         for name, means in self.group_means.items():
             codes = batch.groups.get(name)
-            parts.append(means[codes] if codes is not None else np.repeat(means[-1:], batch.n_users, axis=0))
-        counts = np.zeros((batch.n_users, len(self.pairs)), dtype=np.float32)
+            next(blocks)[:] = means[codes] if codes is not None else means[-1]
+        counts = features[:, len(self.blocks()) * d :]
+        done: dict[str, list[tuple[int, np.ndarray, SparseRows]]] = {}
         for number, pair in enumerate(self.pairs):
-            vectors = self.target_vectors[pair[1]]
-            rows = batch.actions.get(pair) or SparseRows.empty(batch.n_users, len(vectors))
-            parts.append(rows.mean_vectors(vectors))
-            counts[:, number] = rows.lengths()
+            block, rows = next(blocks), batch.actions.get(pair)
+            if rows is not None and rows.n_entries:  # else the zeros that are there
+                done.setdefault(pair[1], []).append((number, block, rows))
+        for entity, told in done.items():
+            stacked = _stack([rows for _, _, rows in told])
+            means, lengths = stacked.mean_vectors(self.target_vectors[entity]), stacked.lengths()
+            for at, (number, block, _) in enumerate(told):
+                users = slice(at * batch.n_users, (at + 1) * batch.n_users)
+                block[:], counts[:, number] = means[users], lengths[users]
         if self.config.fold_in:
-            parts.append(unit_rows(self.fold_in.solve(batch.affinity(self.signals))))
-        parts.append(np.log1p(counts) if self.config.counts == "log" else counts)
+            next(blocks)[:] = unit_rows(self.fold_in.solve(batch.affinity(self.signals)))
+        if self.config.counts == "log":
+            counts[:, : len(self.pairs)] = np.log1p(counts[:, : len(self.pairs)])
         if self.age_means is not None:
             age = np.where(ages >= 0, ages, self.age_centre).astype(np.float32)
-            parts.append(((age - self.age_centre) / self.age_scale)[:, None])
-        return np.concatenate(parts, axis=1).astype(np.float32, copy=False)
+            features[:, -1] = (age - self.age_centre) / self.age_scale
+        return features
 
 
 def fit_encoder(
@@ -154,6 +163,22 @@ def fit_encoder(
         if len(known):
             centre, scale = float(known.mean()), float(known.std()) or 1.0
     return Encoder(pairs, targets, means, age_means, centre, scale, embeddings.fold_in, config, signals)
+
+
+def _stack(matrices: Sequence[SparseRows]) -> SparseRows:
+    """Put matrices with the same columns under each other."""
+    if len(matrices) == 1:
+        return matrices[0]
+    starts, n_entries = [np.zeros(1, dtype=np.int64)], 0
+    for rows in matrices:
+        starts.append(rows.starts[1:] + n_entries)
+        n_entries += rows.n_entries
+    return SparseRows(
+        np.concatenate(starts),
+        np.concatenate([rows.columns for rows in matrices]),
+        np.concatenate([rows.weights for rows in matrices]),
+        matrices[0].n_columns,
+    )
 
 
 def _shrunk_means(
