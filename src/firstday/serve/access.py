@@ -90,15 +90,18 @@ def guarded(right: Right) -> type[APIRoute]:
                 values["openapi_extra"] = {**(values.get("openapi_extra") or {}), **told}
             super().__init__(path, endpoint, **values)
 
+        @staticmethod
+        def check_right(request: Request) -> None:
+            """Refuse a request whose key does not open this."""
+            scope = request.scope
+            request.app.state.service.keys.check(scope["firstday.rights"], right, presented=scope["firstday.presented"])
+
         def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
             handle = super().get_route_handler()
             takes_body = self.body_field is not None
 
             async def check_and_handle(request: Request) -> Response:
-                scope = request.scope
-                request.app.state.service.keys.check(
-                    scope["firstday.rights"], right, presented=scope["firstday.presented"]
-                )
+                self.check_right(request)
                 if takes_body and not _is_json(request):
                     raise ApiError(
                         415, "unsupported_media_type", "The body must be JSON; send Content-Type: application/json."

@@ -11,6 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
+from starlette.types import Scope
 
 from firstday.errors import ConfigError, DataError, FirstdayError
 from firstday.serve.store import StoreError
@@ -102,7 +103,7 @@ def error_response(error: ApiError) -> Response:
     )
 
 
-def as_api_error(error: Exception) -> ApiError:
+def as_api_error(error: Exception, scope: Scope) -> ApiError:
     """Give an error its place in HTTP; one that nobody expected is logged and told without its text."""
     if isinstance(error, ApiError):
         return error
@@ -116,14 +117,14 @@ def as_api_error(error: Exception) -> ApiError:
         }.get(error.status_code, f"{error.detail.rstrip('.')}.")
         return ApiError(error.status_code, code, message, headers=error.headers)
     if isinstance(error, StoreError):
-        _log.error("store failed", extra={"fields": {"error": str(error)}})
         return ApiError(503, "store_unavailable", str(error), headers={"Retry-After": "1"})
     if isinstance(error, ConfigError | DataError):
         field, _, message = str(error).partition(": ")
         return ApiError(422, "invalid", str(error), [(field, message)])
     if isinstance(error, FirstdayError):
         return ApiError(500, "failed", str(error))
-    _log.error("a request failed", exc_info=error)
+    fields = {"request_id": scope.get("firstday.request_id")}
+    _log.error("a request failed", exc_info=error, extra={"fields": fields})
     return ApiError(500, "internal_error", "Something went wrong here; the log has it under this X-Request-ID.")
 
 
@@ -162,8 +163,8 @@ def _message(fault: Mapping[str, object]) -> str:
 def add_error_handlers(app: FastAPI) -> None:
     """Let an application answer every error with the one body."""
 
-    async def answer(_request: Request, error: Exception) -> Response:
-        return error_response(as_api_error(error))
+    async def answer(request: Request, error: Exception) -> Response:
+        return error_response(as_api_error(error, request.scope))
 
-    for kind in (HTTPException, RequestValidationError, FirstdayError, StoreError):
+    for kind in (HTTPException, RequestValidationError, FirstdayError, Exception):
         app.add_exception_handler(kind, answer)

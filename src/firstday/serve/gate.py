@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
-import logging
+import random
 import re
-import secrets
 import time
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from firstday.serve.access import Keys
 from firstday.serve.errors import ApiError, as_api_error, error_response
+from firstday.serve.logs import RequestLog
 from firstday.serve.metrics import Metrics
 from firstday.serve.rates import RateLimit
 from firstday.serve.settings import ServeSettings
@@ -28,8 +28,6 @@ _SAFE_HEADERS = [
     (b"cache-control", b"no-store"),
 ]
 _POLICY = (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'")
-
-_log = logging.getLogger("firstday.serve.requests")
 
 
 class Gate:
@@ -51,7 +49,7 @@ class Gate:
         self._app, self._settings, self._keys, self._metrics = app, settings, keys, metrics
         self._rate = RateLimit(settings.rate_limit_per_s)
         self._in_work = 0
-        self._logs = settings.log_requests and _log.isEnabledFor(logging.INFO)
+        self._log = RequestLog(is_on=settings.log_requests)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let a request through, or refuse it."""
@@ -62,7 +60,8 @@ class Gate:
         headers = _first_of_each(scope)
         request_id = headers.get(b"x-request-id", b"")
         if not REQUEST_ID.fullmatch(request_id):
-            request_id = secrets.token_hex(8).encode()
+            request_id = b"%016x" % random.getrandbits(64)
+        scope["firstday.request_id"] = request_id.decode()
         status = 0
 
         async def send_with_headers(message: Message) -> None:
@@ -76,14 +75,12 @@ class Gate:
 
         self._in_work += 1
         self._metrics.in_work.inc()
-        error: ApiError | None = None
         try:
             receive = await self._admit(scope, headers, receive)
             await self._app(scope, receive, send_with_headers)
         except Exception as unexpected:
-            error = as_api_error(unexpected)
             if status == 0:
-                await error_response(error)(scope, receive, send_with_headers)
+                await error_response(as_api_error(unexpected, scope))(scope, receive, send_with_headers)
         finally:
             self._in_work -= 1
             self._metrics.in_work.dec()
@@ -91,20 +88,8 @@ class Gate:
             method = scope["method"] if scope["method"] in _METHODS else "other"
             route = getattr(scope.get("route"), "path", "none")
             self._metrics.finished(method, route, status, seconds)
-            if self._logs or (error is not None and error.status_code >= 500):
-                _log.info(
-                    "request",
-                    extra={
-                        "fields": {
-                            "request_id": request_id.decode(),
-                            "method": method,
-                            "route": route,
-                            "status": status,
-                            "ms": round(1000 * seconds, 2),
-                            "client": (scope.get("client") or ("",))[0],
-                        }
-                    },
-                )
+            client = (scope.get("client") or ("",))[0]
+            self._log.write(request_id.decode(), method, route, status, seconds, client)
 
     async def _admit(self, scope: Scope, headers: dict[bytes, bytes], receive: Receive) -> Receive:
         """Check what can be checked before the path is known; return what hands over the body.

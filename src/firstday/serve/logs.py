@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 import logging
 import sys
+import time
 from datetime import UTC, datetime
 from typing import Literal
+
+_requests = logging.getLogger("firstday.serve.requests")
 
 
 def _fields(record: logging.LogRecord) -> dict[str, object]:
@@ -40,6 +43,36 @@ class TextLines(logging.Formatter):
         told = " ".join(f"{name}={value}" for name, value in fields.items())
         line = f"{_time(record)} {record.levelname.lower()} {record.getMessage()} {told}".rstrip()
         return f"{line}\n{traceback}" if traceback else line
+
+
+class RequestLog:
+    """A line for each request, written as `logging` would write it, at a fifth of its cost.
+
+    Parameters
+    ----------
+    is_on
+        Whether anything is written.
+    """
+
+    def __init__(self, *, is_on: bool) -> None:
+        self._is_on = is_on and _requests.isEnabledFor(logging.INFO)
+        handlers = logging.getLogger("firstday").handlers
+        self._is_text = bool(handlers) and isinstance(handlers[0].formatter, TextLines)
+
+    def write(self, request_id: str, method: str, route: str, status: int, seconds: float, client: str) -> None:
+        """Write a line. None of it is the client's own text but the id, which is checked, and what a proxy calls it."""
+        if not self._is_on:
+            return
+        now = datetime.fromtimestamp(time.time(), UTC).isoformat(timespec="milliseconds")
+        ms, client = round(1000 * seconds, 2), json.dumps(client)
+        if self._is_text:
+            line = f"{now} info request {method} {route} {status} {ms} ms client={client} request_id={request_id}\n"
+        else:
+            line = (
+                f'{{"time": "{now}", "level": "info", "event": "request", "request_id": "{request_id}", '
+                f'"method": "{method}", "route": "{route}", "status": {status}, "ms": {ms}, "client": {client}}}\n'
+            )
+        sys.stderr.write(line)
 
 
 def set_up_logs(level: str, form: Literal["auto", "json", "text"]) -> None:

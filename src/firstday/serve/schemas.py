@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Annotated, Any
 
+from fastapi import Query
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, field_validator
 
 from firstday.config import RecommendConfig
@@ -20,6 +21,7 @@ MAX_PICKS = 100
 MAX_FRIENDS = 1000
 MAX_COLUMNS = 50
 MAX_K = 1000
+MAX_SHOWN = 200
 ID_LENGTH = 128
 NAME_LENGTH = 64
 
@@ -210,6 +212,62 @@ _K = Field(
 _STRATEGY = Field(description="How the list is made; empty: the model's setting.", examples=["segment"])
 _EXPLAIN = Field(description="Say why: route, segments, the signals that moved the prediction, and each item.")
 _KEEP_USED = Field(description="Allow items that the user has used or banned.")
+
+
+class _Parameters(BaseModel):
+    """Parameters of a path's query: text, which is read as what it stands for."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ListParameters(_Parameters):
+    """What list is wanted."""
+
+    k: Annotated[int | None, _K] = None
+    strategy: Annotated[StrategyName | None, _STRATEGY] = None
+    explain: Annotated[bool, _EXPLAIN] = False
+    keep_used: Annotated[bool, _KEEP_USED] = False
+
+
+class SegmentParameters(_Parameters):
+    """How much of a segment to show."""
+
+    items: int = Field(default=50, ge=1, le=MAX_SHOWN, description="How many of its top items.")
+
+
+class SegmentsParameters(_Parameters):
+    """Which segments to show, and how much of each."""
+
+    offset: int = Field(default=0, ge=0, le=1_000_000, description="How many to leave out.")
+    limit: int = Field(default=20, ge=1, le=MAX_SHOWN, description="How many to return.")
+    items: int = Field(default=5, ge=1, le=MAX_SHOWN, description="How many top items of each.")
+
+
+class ItemsParameters(_Parameters):
+    """Which items to find."""
+
+    query: str = Field(
+        default="", max_length=ID_LENGTH, description="A part of the title in any case, or an id.", examples=["toy"]
+    )
+    limit: int = Field(default=20, ge=1, le=MAX_SHOWN, description="How many to return.")
+
+
+class OnboardingParameters(_Parameters):
+    """The answers so far."""
+
+    user_id: UserIdText | None = Field(default=None, description="Whose stored picks count as liked.")
+    liked: list[_IdText] = Field(default=[], max_length=MAX_PICKS, description="Ids of items answered with yes.")
+    passed: list[_IdText] = Field(
+        default=[], max_length=MAX_PICKS, description="Ids of items answered with no, or not known."
+    )
+
+
+class NoParameters(_Parameters):
+    """None are taken."""
+
+
+NoQuery = Annotated[NoParameters, Query()]
+"""The type of what a path that takes no parameters is given."""
 
 
 class RecommendBody(_Request):

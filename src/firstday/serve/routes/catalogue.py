@@ -26,36 +26,31 @@ from firstday.serve.answers import (
 from firstday.serve.errors import ApiError
 from firstday.serve.explain import describe_segment
 from firstday.serve.openapi import ERRORS
-from firstday.serve.schemas import ID_LENGTH, MAX_PICKS, UserIdText
+from firstday.serve.schemas import (
+    ItemsParameters,
+    NoQuery,
+    OnboardingParameters,
+    SegmentParameters,
+    SegmentsParameters,
+)
 from firstday.serve.service import service_of
 from firstday.serve.store import PICK_SIGNAL, StoreError
 
-MAX_SEGMENTS = 100
-MAX_ITEMS = 100
-
 reading = APIRouter(prefix="/v1", route_class=guarded("read"), tags=["model"], responses=ERRORS)
 admin = APIRouter(prefix="/v1", route_class=guarded("admin"), tags=["model"], responses=ERRORS)
-
-ItemsShown = Annotated[int, Query(ge=1, le=300, description="How many top items of each.")]
-Answers = Annotated[
-    list[Annotated[str, Query(min_length=1, max_length=ID_LENGTH)]],
-    Query(max_length=MAX_PICKS),
-]
 
 
 @reading.get("/segments", summary="List the segments, largest first")
 async def list_segments(
     request: Request,
-    offset: Annotated[int, Query(ge=0, le=1_000_000, description="How many to leave out.")] = 0,
-    limit: Annotated[int, Query(ge=1, le=MAX_SEGMENTS, description="How many to return.")] = 20,
-    items: ItemsShown = 5,
+    wanted: Annotated[SegmentsParameters, Query()],
 ) -> SegmentsAnswer:
     """Return segments with their size and what their people use."""
     served = service_of(request).holder.current
     order = np.argsort(-served.trained.segments.items.sizes, kind="stable")
     segments = [
-        SegmentAnswer.model_validate(describe_segment(served, segment, items))
-        for segment in order[offset : offset + limit].tolist()
+        SegmentAnswer.model_validate(describe_segment(served, segment, wanted.items))
+        for segment in order[wanted.offset : wanted.offset + wanted.limit].tolist()
     ]
     return SegmentsAnswer(model=served.version, total=len(order), segments=segments)
 
@@ -64,39 +59,28 @@ async def list_segments(
 async def read_segment(
     request: Request,
     segment: Annotated[int, Path(ge=0, le=2**31, description="Its number.", examples=[0])],
-    items: ItemsShown = 50,
+    wanted: Annotated[SegmentParameters, Query()],
 ) -> OneSegmentAnswer:
     """Return a segment's size and what its people use."""
     served = service_of(request).holder.current
     if segment >= len(served.trained.segments):
         raise ApiError(404, "not_found", f"The model has {len(served.trained.segments):,} segments, from 0.")
-    return OneSegmentAnswer(model=served.version, **describe_segment(served, segment, items))
+    return OneSegmentAnswer(model=served.version, **describe_segment(served, segment, wanted.items))
 
 
 @reading.get("/items", summary="Find items by title")
-async def find_items(
-    request: Request,
-    query: Annotated[
-        str, Query(max_length=ID_LENGTH, description="A part of the title in any case, or an id.", examples=["toy"])
-    ] = "",
-    limit: Annotated[int, Query(ge=1, le=MAX_ITEMS, description="How many to return.")] = 20,
-) -> ItemsAnswer:
+async def find_items(request: Request, wanted: Annotated[ItemsParameters, Query()]) -> ItemsAnswer:
     """Return the item of that id, then those whose titles hold the text, most used first."""
     served = service_of(request).holder.current
     found = [
         FoundItem(item_id=served.item_ids[ix], title=served.titles[ix], share_of_everyone=served.trained.popularity[ix])
-        for ix in islice(served.find_items(query), limit)
+        for ix in islice(served.find_items(wanted.query), wanted.limit)
     ]
     return ItemsAnswer(model=served.version, items=found)
 
 
 @reading.get("/onboarding", summary="Ask the next question of the questionnaire")
-async def next_question(
-    request: Request,
-    user_id: Annotated[UserIdText | None, Query(description="Whose stored picks count as liked.")] = None,
-    liked: Annotated[Answers, Query(description="Ids of items answered with yes.")] = [],  # noqa: B006
-    passed: Annotated[Answers, Query(description="Ids of items answered with no, or not known.")] = [],  # noqa: B006
-) -> OnboardingAnswer:
+async def next_question(request: Request, answers: Annotated[OnboardingParameters, Query()]) -> OnboardingAnswer:
     """Return the item whose answer would tell most about the newcomer's segment, given the answers so far.
 
     It is asked of the most used items. Keep a yes by putting it among the user's picks, or as an event with the signal
@@ -105,11 +89,11 @@ async def next_question(
     service = service_of(request)
     served = service.holder.current
     catalogue = served.trained.catalogue
-    yes = [catalogue.items.index_of(item) for item in liked]
-    no = [catalogue.items.index_of(item) for item in passed]
-    if user_id is not None:
+    yes = [catalogue.items.index_of(item) for item in answers.liked]
+    no = [catalogue.items.index_of(item) for item in answers.passed]
+    if answers.user_id is not None:
         try:
-            signals = (await service.store.read([user_id]))[0].to_signals()
+            signals = (await service.store.read([answers.user_id]))[0].to_signals()
         except StoreError as error:
             service.metrics.store_failed("read", error)
             raise
@@ -137,7 +121,7 @@ _PICK = (PICK_SIGNAL, ITEM)
 
 
 @reading.get("/model", summary="Describe the model")
-async def describe_model(request: Request) -> ModelAnswer:
+async def describe_model(request: Request, _query: NoQuery) -> ModelAnswer:
     """Return what the model is, what it knows and how well it did."""
     served = service_of(request).holder.current
     model = served.trained
@@ -162,7 +146,7 @@ async def describe_model(request: Request) -> ModelAnswer:
 
 
 @admin.post("/model/reload", summary="Load the model's folder again")
-async def reload_model(request: Request) -> ReloadAnswer:
+async def reload_model(request: Request, _query: NoQuery) -> ReloadAnswer:
     """Verify and warm what the folder holds now, then swap it in; requests in work finish on the old one.
 
     Where it cannot be used the answer is 409 and says why, and the old one goes on answering.

@@ -11,35 +11,34 @@ from firstday.serve.answers import ListAnswer
 from firstday.serve.batching import Ask, Reply
 from firstday.serve.explain import explain as explain_list
 from firstday.serve.openapi import ERRORS
+from firstday.serve.quick import QuickRoute
 from firstday.serve.routes.users import UserIdPath
-from firstday.serve.schemas import MAX_K, RecommendBody, StrategyName
+from firstday.serve.schemas import ListParameters, NoQuery, RecommendBody
 from firstday.serve.service import json_response, service_of
 
 MAX_IGNORED = 20
 """Sentences on what the model does not understand, at most."""
 
+quick = APIRouter(prefix="/v1", route_class=QuickRoute, tags=["lists"], responses=ERRORS)
 router = APIRouter(prefix="/v1", route_class=guarded("read"), tags=["lists"], responses=ERRORS)
 
 
-@router.get("/users/{user_id}/recommendations", response_model=ListAnswer, summary="Recommend to a user")
+@quick.get("/users/{user_id}/recommendations", response_model=ListAnswer, summary="Recommend to a user")
 async def recommend_to_user(
     request: Request,
     user_id: UserIdPath,
-    k: Annotated[int | None, Query(ge=1, le=MAX_K, description="Length of the list; empty: the model's.")] = None,
-    strategy: Annotated[StrategyName | None, Query(description="How it is made; empty: the model's.")] = None,
-    explain: Annotated[bool, Query(description="Say why.")] = False,
-    keep_used: Annotated[bool, Query(description="Allow items that the user has used or banned.")] = False,
+    wanted: Annotated[ListParameters, Query()],
 ) -> Response:
     """Return a list from all that is known of the user, who need not be known at all.
 
     Where the store does not answer, the list rests on nothing of the user, and `signals_from` says so.
     """
-    reply = await service_of(request).batcher.ask(Ask(user_id, None, k, strategy, keep_used))
-    return json_response(_write(reply, user_id, explain=explain))
+    reply = await service_of(request).batcher.ask(Ask(user_id, None, wanted.k, wanted.strategy, wanted.keep_used))
+    return json_response(_write(reply, user_id, explain=wanted.explain))
 
 
 @router.post("/recommendations", response_model=ListAnswer, summary="Recommend to someone described in the request")
-async def recommend_to_signals(request: Request, body: RecommendBody) -> Response:
+async def recommend_to_signals(request: Request, body: RecommendBody, _query: NoQuery) -> Response:
     """Return a list from the signals in the body; nothing is read from the store or kept."""
     ask = Ask(None, body.signals.to_signals(), body.k, body.strategy, body.keep_used)
     reply = await service_of(request).batcher.ask(ask)

@@ -12,7 +12,7 @@ from firstday.serve.answers import EventsAnswer, PutAnswer, StoredEvent, StoredP
 from firstday.serve.errors import ApiError
 from firstday.serve.model_holder import ServedModel
 from firstday.serve.openapi import ERRORS
-from firstday.serve.schemas import EventsBody, UserBody, UserIdText
+from firstday.serve.schemas import EventsBody, NoQuery, UserBody, UserIdText
 from firstday.serve.service import json_response, service_of
 from firstday.serve.store import Event, StoredUser, StoreError
 
@@ -23,7 +23,7 @@ UserIdPath = Annotated[UserIdText, Path(description="The caller's id of the user
 
 
 @writing.put("/users/{user_id}", response_model=PutAnswer, summary="Put a user's profile, picks and friends")
-async def put_user(request: Request, user_id: UserIdPath, body: UserBody) -> PutAnswer:
+async def put_user(request: Request, user_id: UserIdPath, body: UserBody, _query: NoQuery) -> PutAnswer:
     """Replace what the user said while registering; their events stay. Durable when answered."""
     service = service_of(request)
     profile = body.to_profile()
@@ -39,7 +39,7 @@ async def put_user(request: Request, user_id: UserIdPath, body: UserBody) -> Put
 
 
 @writing.post("/events", response_model=EventsAnswer, summary="Tell what users did")
-async def add_events(request: Request, body: EventsBody) -> Response:
+async def add_events(request: Request, body: EventsBody, _query: NoQuery) -> Response:
     """Take a batch of events, all or none; send it again where the answer did not arrive.
 
     An event is known by its `event_id` together with its `user_id`: one that the user has already is left as it is.
@@ -69,7 +69,7 @@ def _count_strange(served: ServedModel, events: list[Event]) -> int:
 
 
 @reading.get("/users/{user_id}", response_model=UserAnswer, summary="Read everything known of a user")
-async def read_user(request: Request, user_id: UserIdPath) -> UserAnswer:
+async def read_user(request: Request, user_id: UserIdPath, _query: NoQuery) -> UserAnswer:
     """Return profile, picks, friends and events; 404 where nothing is known."""
     service = service_of(request)
     try:
@@ -108,7 +108,7 @@ def _time(us: int) -> datetime:
 
 
 @writing.delete("/users/{user_id}", status_code=204, summary="Forget a user")
-async def delete_user(request: Request, user_id: UserIdPath) -> Response:
+async def delete_user(request: Request, user_id: UserIdPath, _query: NoQuery) -> Response:
     """Remove everything known of a user; the answer is the same where nothing was."""
     service = service_of(request)
     try:
