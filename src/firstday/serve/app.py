@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from pathlib import Path
 
 from fastapi import FastAPI
 from starlette.types import ASGIApp
@@ -68,6 +69,8 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     """Remove what has expired and look for a new model, from time to time; close the store at the end."""
     service: Service = app.state.service
     beside = [asyncio.create_task(_purge(service))]
+    if service.settings.backup_file:
+        beside.append(asyncio.create_task(_back_up(service)))
     if service.settings.model_poll_s:
         beside.append(asyncio.create_task(_watch_model(service)))
     try:
@@ -90,6 +93,19 @@ async def _purge(service: Service) -> None:
         except StoreError as error:
             service.metrics.store_failed("purge", error)
         await asyncio.sleep(service.settings.purge_every_s)
+
+
+async def _back_up(service: Service) -> None:
+    """Copy the store, now and then."""
+    target = Path(service.settings.backup_file)
+    while True:
+        try:
+            await service.store.back_up(target)
+            service.metrics.backups.labels("done").inc()
+        except StoreError as error:
+            service.metrics.backups.labels("failed").inc()
+            _log.error("backup failed", extra={"fields": {"error": str(error)}})
+        await asyncio.sleep(service.settings.backup_every_s)
 
 
 async def _watch_model(service: Service) -> None:

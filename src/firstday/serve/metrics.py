@@ -50,6 +50,7 @@ class Metrics:
         self._store_up = Gauge("store_up", "1 if the last call to the store succeeded.", **own)
         self._store_up.set(1)
         self.reloads = Counter("model_reloads", "Attempts to load the model again.", ["outcome"], **own)
+        self.backups = Counter("store_backups", "Copies of the store.", ["outcome"], **own)
         self._model = Info("model", "The model that answers.", **own)
         self._model_loaded = Gauge("model_loaded_timestamp_seconds", "When it was loaded.", **own)
         self._is_up = True

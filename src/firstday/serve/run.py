@@ -68,7 +68,7 @@ def run_server(model: Path, settings: ServeSettings) -> None:
         forwarded_allow_ips=list(settings.trusted_proxies),
     )
     host, port = listening.getsockname()[:2]
-    fields = {
+    facts = {
         "url": f"http://{f'[{host}]' if ':' in host else host}:{port}",
         "model": holder.current.version,
         "store": _without_secrets(settings.store_url),
@@ -77,7 +77,7 @@ def run_server(model: Path, settings: ServeSettings) -> None:
         "seconds": round(time.perf_counter() - began, 2),
     }
     with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
-        runner.run(_serve(DrainingServer(config, service), listening, fields))
+        runner.run(_serve(DrainingServer(config, service, facts), listening))
 
 
 def _listen(host: str, port: int) -> socket.socket:
@@ -99,7 +99,7 @@ def _without_secrets(url: str) -> str:
     return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl() if parts.netloc else url
 
 
-async def _serve(server: DrainingServer, listening: socket.socket, fields: dict[str, Any]) -> None:
+async def _serve(server: DrainingServer, listening: socket.socket) -> None:
     """Run a server on a socket."""
     loop = asyncio.get_running_loop()
     reloads: set[asyncio.Task[None]] = set()
@@ -111,7 +111,6 @@ async def _serve(server: DrainingServer, listening: socket.socket, fields: dict[
 
     if hasattr(signal, "SIGHUP"):
         loop.add_signal_handler(signal.SIGHUP, reload)
-    _log.info("ready", extra={"fields": fields})
     await server.serve([listening])
     _log.info("stopped", extra={"fields": {"pid": os.getpid()}})
 
@@ -131,12 +130,19 @@ class DrainingServer(uvicorn.Server):
         Of uvicorn.
     service
         What it serves.
+    facts
+        What it logs once it listens.
     """
 
-    def __init__(self, config: uvicorn.Config, service: Service) -> None:
+    def __init__(self, config: uvicorn.Config, service: Service, facts: dict[str, Any]) -> None:
         super().__init__(config)
-        self.service = service
+        self.service, self._facts = service, facts
         self._stop_at: float | None = None
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen, and say so."""
+        await super().startup(sockets)
+        _log.info("ready", extra={"fields": self._facts})
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002
         """Begin to stop; a second signal does not wait for requests in work."""

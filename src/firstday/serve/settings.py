@@ -76,6 +76,11 @@ class ServeSettings(BaseSettings):
         le=100_000,
         description="Events kept of one user: the newest by receipt, of whatever signal; older ones are forgotten.",
     )
+    backup_file: str = Field(
+        default="",
+        description="File to which a SQLite store is copied from time to time, in one step. Empty: no copies.",
+    )
+    backup_every_s: float = Field(default=86_400.0, gt=0, description="Seconds between copies.")
     purge_every_s: float = Field(default=600.0, gt=0, description="Seconds between removals of what has expired.")
     max_body_bytes: int = Field(default=2**20, ge=1024, description="Largest body of a request, in bytes.")
     body_timeout_s: float = Field(default=10.0, gt=0, description="Seconds in which a body must have arrived.")

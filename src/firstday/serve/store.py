@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Protocol
 from urllib.parse import urlsplit
 
@@ -163,6 +164,10 @@ class Store(Protocol):
         """Remove what has expired; return how many events and profiles that were."""
         ...
 
+    async def back_up(self, target: Path) -> None:
+        """Write a copy of everything to a file."""
+        ...
+
     async def ping(self) -> None:
         """Find out whether the store can be reached."""
         ...
@@ -185,6 +190,8 @@ def open_store(settings: ServeSettings) -> Store:
     url = settings.store_url
     rules = Rules(settings.max_events_per_user, round(settings.retention_days * 86_400_000_000))
     scheme, _, rest = url.partition("://")
+    if settings.backup_file and scheme != "sqlite":
+        raise ConfigError("backup_file: is for a SQLite store; let Redis keep copies of its own.")
     if scheme == "sqlite" and rest.startswith("/") and len(rest) > 1:
         from firstday.serve.store_sqlite import SqliteStore
 

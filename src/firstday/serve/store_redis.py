@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
@@ -167,6 +168,10 @@ class RedisStore:
     async def purge(self) -> int:
         """Remove nothing: Redis lets a user's keys expire, and what expires earlier goes with the next event."""
         return 0
+
+    async def back_up(self, target: Path) -> None:
+        """Refuse: Redis keeps copies of its own."""
+        raise StoreError(f"store: Redis at {self._where} is not copied to {target}; let it keep copies of its own.")
 
     async def ping(self) -> None:
         """Find out whether Redis answers."""

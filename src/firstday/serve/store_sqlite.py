@@ -54,6 +54,9 @@ _log = logging.getLogger("firstday.serve")
 class SqliteStore:
     """Signals in one file, in WAL mode: readers never wait for the writer.
 
+    The file belongs to this process alone. Then SQLite keeps the index of its log in memory of its own; in a mapped
+    file, as it does for several processes, a disk that turns read-only would end the process by a signal.
+
     Reads run where they are called, since a look into the file's cached pages costs less than handing it to a
     thread. Writes go to one thread, which commits all that came in meanwhile at once and only then lets callers go on.
 
@@ -90,6 +93,10 @@ class SqliteStore:
             self._prepare()
             self._reader = self._connect()
         except (sqlite3.Error, OSError) as error:
+            if "locked" in str(error):
+                raise ConfigError(
+                    f"store: {self._path} is in use by another process; stop that one, or give several workers Redis."
+                ) from None
             reason = error.strerror if isinstance(error, OSError) else error
             raise ConfigError(f"store: {self._path} cannot be opened ({reason}); give another file.") from None
         self._waiting: queue.SimpleQueue[tuple[Work, Future[Any]] | None] = queue.SimpleQueue()
@@ -115,7 +122,12 @@ class SqliteStore:
 
     def _connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(
-            self._path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False, cached_statements=64
+            self._path.absolute().as_uri() + ("?vfs=unix-excl" if os.name == "posix" else ""),
+            uri=True,
+            timeout=BUSY_TIMEOUT_S,
+            isolation_level=None,
+            check_same_thread=False,
+            cached_statements=64,
         )
         try:
             connection.execute("PRAGMA journal_mode = WAL")
@@ -210,6 +222,25 @@ class SqliteStore:
     async def ping(self) -> None:
         """Find out whether the file can be read."""
         await self.read([""])
+
+    async def back_up(self, target: Path) -> None:
+        """Write a copy of the store as of now to another file, in one step; nobody waits for it."""
+
+        def work() -> None:
+            staged = target.with_name(f".{target.name}.new")
+            staged.unlink(missing_ok=True)
+            connection = self._connect()
+            try:
+                connection.execute("VACUUM INTO ?", (str(staged),))
+            finally:
+                connection.close()
+            staged.chmod(0o600)
+            staged.replace(target)
+
+        try:
+            await asyncio.to_thread(work)
+        except (sqlite3.Error, OSError) as error:
+            raise StoreError(f"store: cannot be copied to {target} ({error}); free or choose another place.") from error
 
     async def close(self) -> None:
         """Commit what waits and close the file."""
