@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+from collections import Counter
 from collections.abc import Callable, Coroutine
 from typing import Any, Literal
 
 from fastapi import Request, Response
+from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 
 from firstday.serve.errors import ApiError
 from firstday.serve.settings import ServeSettings
 
 Right = Literal["open", "read", "write", "admin"]
+
+LISTS = ("liked", "passed")
+"""Parameters that may be given more than once."""
 
 _SCHEME = b"bearer "
 
@@ -102,6 +107,7 @@ def guarded(right: Right) -> type[APIRoute]:
 
             async def check_and_handle(request: Request) -> Response:
                 self.check_right(request)
+                refuse_repeats(request)
                 if takes_body and not _is_json(request):
                     raise ApiError(
                         415, "unsupported_media_type", "The body must be JSON; send Content-Type: application/json."
@@ -111,6 +117,17 @@ def guarded(right: Right) -> type[APIRoute]:
             return check_and_handle
 
     return GuardedRoute
+
+
+def refuse_repeats(request: Request) -> None:
+    """Refuse a parameter that is given more than once and has one value: which one counts would be a guess."""
+    if b"&" not in request.scope["query_string"]:
+        return
+    names = Counter(name for name, _ in request.query_params.multi_items())
+    repeated = [name for name, n in names.items() if n > 1 and name not in LISTS]
+    if repeated:
+        faults = [{"type": "repeated", "loc": ("query", name), "msg": "Given more than once"} for name in repeated]
+        raise RequestValidationError(faults)
 
 
 def _is_json(request: Request) -> bool:

@@ -11,6 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
+from starlette.routing import Route
 from starlette.types import Scope
 
 from firstday.errors import ConfigError, DataError, FirstdayError
@@ -144,6 +145,8 @@ def _field(place: Sequence[str | int]) -> str:
     """Write a place as events[3].user_id."""
     text = ""
     for part in place[1:]:  # the first says whether it was in the path, the query or the body
+        if part == "[key]":  # of a mapping whose key is at fault: it was named already
+            continue
         text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
     return text or (str(place[0]) if place else "")
 
@@ -160,11 +163,20 @@ def _message(fault: Mapping[str, object]) -> str:
     return str(fault["msg"])
 
 
+def _methods_of(app: FastAPI, path: str) -> list[str]:
+    """Return the methods of all routes of a path; the framework names those of the first alone."""
+    found = (route for route in app.router.routes if isinstance(route, Route) and route.path_regex.match(path))
+    return sorted({method for route in found for method in route.methods or ()})
+
+
 def add_error_handlers(app: FastAPI) -> None:
     """Let an application answer every error with the one body."""
 
     async def answer(request: Request, error: Exception) -> Response:
-        return error_response(as_api_error(error, request.scope))
+        found = as_api_error(error, request.scope)
+        if found.status_code == 405:
+            found.headers = {"Allow": ", ".join(_methods_of(app, request.scope["path"]))}
+        return error_response(found)
 
     for kind in (HTTPException, RequestValidationError, FirstdayError, Exception):
         app.add_exception_handler(kind, answer)

@@ -10,7 +10,7 @@ from fastapi import Request, Response
 from fastapi.exceptions import RequestValidationError
 from pydantic import TypeAdapter, ValidationError
 
-from firstday.serve.access import guarded
+from firstday.serve.access import guarded, refuse_repeats
 
 
 class QuickRoute(guarded("read")):  # type: ignore[misc]
@@ -30,6 +30,7 @@ class QuickRoute(guarded("read")):  # type: ignore[misc]
 
         async def handle(request: Request) -> Response:
             check(request)
+            refuse_repeats(request)
             try:
                 place: tuple[str, ...] = ("path", part)
                 identity = validate_part(request.path_params[part])

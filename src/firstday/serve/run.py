@@ -21,6 +21,7 @@ import uvicorn
 from firstday.errors import ConfigError, FirstdayError
 from firstday.serve.app import make_app, make_service
 from firstday.serve.model_holder import ModelHolder
+from firstday.serve.protocol import Protocol
 from firstday.serve.service import Service
 from firstday.serve.settings import ServeSettings
 from firstday.serve.store import open_store
@@ -56,7 +57,7 @@ def run_server(model: Path, settings: ServeSettings) -> None:
     gc.freeze()
     config = uvicorn.Config(
         make_app(service),
-        http="httptools",
+        http=Protocol,
         ws="none",
         loop="auto",
         log_config=None,

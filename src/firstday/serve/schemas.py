@@ -28,22 +28,29 @@ NAME_LENGTH = 64
 _BAD = r"\x00-\x1F\x7F-\x9F\uFFFD"  # control characters, and what stands where something was not UTF-8
 _ID = rf"^[^{_BAD}]+$"
 _USER_ID = rf"^[^{_BAD}/]*[^{_BAD}/.][^{_BAD}/]*$"  # something but a dot, so that it can be part of a path
-_NAME = r"^[A-Za-z_][A-Za-z0-9_.\-]*$"
+_NAME = r"^[A-Za-z_][A-Za-z0-9_.\-]{0,63}$"
 _RESERVED = ("age", "interactions", "user_id", "self")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_WHOLE = 2**63
+_LARGEST = 2**53 - 1
+"""The largest whole number that every JSON parser reads exactly; larger ids must come as text."""
+
+
+def _whole_number(value: Any) -> Any:
+    """Read 81.0 as 81, which JSON Schema calls a whole number too; leave anything else."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def _text_of_whole_number(value: Any) -> Any:
     """Write a whole number as text: 81 and "81" are the same id."""
-    is_whole = isinstance(value, int) and not isinstance(value, bool) and -_WHOLE <= value < _WHOLE
+    value = _whole_number(value)
+    is_whole = isinstance(value, int) and not isinstance(value, bool) and abs(value) <= _LARGEST
     return str(value) if is_whole else value
 
 
 def _as_text(pattern: str, **more: Any) -> WithJsonSchema:
     """Return the schema of a text, or of a whole number that stands for its text."""
     text = {"type": "string", "minLength": 1, "maxLength": ID_LENGTH, "pattern": pattern}
-    whole = {"type": "integer", "minimum": -_WHOLE, "maximum": _WHOLE - 1}
+    whole = {"type": "integer", "minimum": -_LARGEST, "maximum": _LARGEST}
     return WithJsonSchema({"anyOf": [text, whole], **more})
 
 
@@ -66,6 +73,8 @@ EntityId = Annotated[
 ]
 ColumnValue = Annotated[_IdText, BeforeValidator(_text_of_whole_number), _as_text(_ID)]
 Name = Annotated[str, Field(min_length=1, max_length=NAME_LENGTH, pattern=_NAME)]
+Age = Annotated[int, Field(ge=0, le=120), BeforeValidator(_whole_number)]
+Length = Annotated[int, Field(ge=1, le=MAX_K), BeforeValidator(_whole_number)]
 
 StrategyName = StrEnum("StrategyName", {name: name for name in STRATEGIES})  # type: ignore[misc]
 """Names of strategies, as `STRATEGIES` has them."""
@@ -85,13 +94,14 @@ class Pick(_Request):
 class _SaidOfThemselves(_Request):
     """What a user says while registering."""
 
-    age: int | None = Field(default=None, ge=0, le=120, description="Years.")
+    age: Age | None = Field(default=None, description="Years.")
     profile: dict[Name, ColumnValue] = Field(
         default={},
         max_length=MAX_COLUMNS,
         description="Categorical columns, such as country. What the model does not know is kept, named in answers, "
         "and is no error.",
         examples=[{"country": "FR"}],
+        json_schema_extra={"additionalProperties": False, "propertyNames": {"not": {"enum": list(_RESERVED)}}},
     )
     picks: list[Pick] = Field(default=[], max_length=MAX_PICKS, description="What the user picked while registering.")
 
@@ -204,8 +214,6 @@ class SignalsBody(_SaidOfThemselves):
 
 
 _K = Field(
-    ge=1,
-    le=MAX_K,
     description=f"Length of the list; empty: the model's setting ({RecommendConfig().k} if it was left alone).",
     examples=[10],
 )
@@ -223,7 +231,7 @@ class _Parameters(BaseModel):
 class ListParameters(_Parameters):
     """What list is wanted."""
 
-    k: Annotated[int | None, _K] = None
+    k: Annotated[Length | None, _K] = None
     strategy: Annotated[StrategyName | None, _STRATEGY] = None
     explain: Annotated[bool, _EXPLAIN] = False
     keep_used: Annotated[bool, _KEEP_USED] = False
@@ -290,7 +298,7 @@ class RecommendBody(_Request):
     )
 
     signals: SignalsBody = SignalsBody()
-    k: Annotated[int | None, _K] = None
+    k: Annotated[Length | None, _K] = None
     strategy: Annotated[StrategyName | None, Field(strict=False), _STRATEGY] = None
     explain: Annotated[bool, _EXPLAIN] = False
     keep_used: Annotated[bool, _KEEP_USED] = False
