@@ -66,8 +66,8 @@ class Ledger:
             else:
                 check(len(there) in (0, len(ids)), f"a batch of {user} is there in part")
                 n_extra += len(there)
-        for user, ids in sent.items():
-            check(found[user] <= ids, f"{user} has events that nobody sent")
+        for user, all_ids in sent.items():
+            check(found[user] <= all_ids, f"{user} has events that nobody sent")
         return {"acknowledged": n_acknowledged, "unacknowledged_but_kept": n_extra}
 
 

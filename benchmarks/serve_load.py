@@ -18,6 +18,7 @@ import random
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -177,9 +178,8 @@ async def measure(server: ServerProcess, seconds: float, strategies: list[str]) 
     results.update(server.memory_mib())
     for strategy in strategies:
         asks = [request.replace(b"?k", f"?strategy={strategy}&k".encode()) for request in requests[:500]]
-        results.setdefault("by_strategy_per_s", {})[strategy] = await saturate(
-            server.url, lambda asks=asks: rng.choice(asks), seconds / 4
-        )
+        by_strategy = results.setdefault("by_strategy_per_s", {})
+        by_strategy[strategy] = await saturate(server.url, partial(rng.choice, asks), seconds / 4)
     alone = await saturate(server.url, ask, seconds / 2, 1)
     results["one_connection_per_s"] = alone
     return results

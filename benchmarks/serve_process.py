@@ -107,8 +107,8 @@ class Connection(asyncio.Protocol):
     @classmethod
     async def open(cls, url: str) -> Connection:
         """Connect to a server."""
-        parts = urlsplit(url)
-        _, protocol = await asyncio.get_running_loop().create_connection(cls, parts.hostname, parts.port)
+        host, _, port = urlsplit(url).netloc.rpartition(":")
+        _, protocol = await asyncio.get_running_loop().create_connection(cls, host, int(port))
         return protocol
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:

@@ -9,6 +9,7 @@ import httpx
 import numpy as np
 import polars as pl
 import pytest
+from serve_process import ServerProcess
 
 from firstday.features.signals import Signals
 from firstday.recommend.batch import recommend_tables
@@ -178,7 +179,7 @@ def test_picks_count_as_onboarding(http: httpx.Client, model: Path) -> None:
     assert answer["route"] == "segment"
 
 
-def test_requests_at_once_get_their_own_answers(http: httpx.Client, server: Any, model: Path) -> None:
+def test_requests_at_once_get_their_own_answers(server: ServerProcess, model: Path) -> None:
     """Many together are answered in one pass, whatever they ask for; none gets another's list."""
     import asyncio
 

@@ -160,7 +160,10 @@ def _message(fault: Mapping[str, object]) -> str:
         return "There is no such field"
     if kind in ("string_pattern_mismatch", "string_unicode"):
         return "Has characters that are not allowed here"
-    return str(fault["msg"])
+    text = str(fault["msg"])
+    if kind == "value_error":  # one of our own sentences
+        text = text.removeprefix("Value error, ")
+    return text[:1].upper() + text[1:]
 
 
 def _methods_of(app: FastAPI, path: str) -> list[str]:

@@ -145,6 +145,12 @@ class DrainingServer(uvicorn.Server):
         await super().startup(sockets)
         _log.info("ready", extra={"fields": self._facts})
 
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Stop, and close the store also where requests in work are not waited for."""
+        await super().shutdown(sockets)
+        if self.force_exit:
+            await self.lifespan.shutdown()
+
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002
         """Begin to stop; a second signal does not wait for requests in work."""
         if self._stop_at is not None:

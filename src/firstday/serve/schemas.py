@@ -30,7 +30,8 @@ _ID = rf"^[^{_BAD}]+$"
 _USER_ID = rf"^[^{_BAD}/]*[^{_BAD}/.][^{_BAD}/]*$"  # something but a dot, so that it can be part of a path
 _NAME = r"^[A-Za-z_][A-Za-z0-9_.\-]{0,63}$"
 _RESERVED = ("age", "interactions", "user_id", "self")
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_YEARS = r"^(197[1-9]|19[89][0-9]|20[0-9][0-9])-"
+_EPOCH, _FAR = datetime(1970, 1, 1, tzinfo=UTC), datetime(2101, 1, 1, tzinfo=UTC)
 _LARGEST = 2**53 - 1
 """The largest whole number that every JSON parser reads exactly; larger ids must come as text."""
 
@@ -156,7 +157,9 @@ class EventBody(Interaction):
     timestamp: AwareDatetime | None = Field(
         default=None,
         strict=False,
-        description="When it happened, with its offset from UTC. Kept for you; lists do not depend on it.",
+        description="When it happened, from 1971 to 2099, with its offset from UTC. Kept for you; lists do not "
+        "depend on it.",
+        json_schema_extra={"pattern": _YEARS},
         examples=["2026-01-31T12:00:00Z"],
     )
 
@@ -165,6 +168,13 @@ class EventBody(Interaction):
     def _written_out(cls, value: Any) -> Any:
         if value is not None and not (isinstance(value, str) and re.match(r"\d{4}-\d{2}-\d{2}[Tt ]\d{2}:", value)):
             raise ValueError("give a date and time with an offset, such as 2026-01-31T12:00:00Z")
+        return value
+
+    @field_validator("timestamp")
+    @classmethod
+    def _of_our_time(cls, value: datetime | None) -> datetime | None:
+        if value is not None and not _EPOCH <= value < _FAR:
+            raise ValueError("give a time from 1971 to 2099")
         return value
 
     def to_event(self) -> tuple[str, Event]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Request, Response
@@ -20,6 +20,8 @@ reading = APIRouter(prefix="/v1", route_class=guarded("read"), tags=["users"], r
 writing = APIRouter(prefix="/v1", route_class=guarded("write"), tags=["users"], responses=ERRORS)
 
 UserIdPath = Annotated[UserIdText, Path(description="The caller's id of the user.", examples=["u-4711"])]
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @writing.put("/users/{user_id}", response_model=PutAnswer, summary="Put a user's profile, picks and friends")
@@ -104,7 +106,7 @@ async def read_user(request: Request, user_id: UserIdPath, _query: NoQuery) -> U
 
 def _time(us: int) -> datetime:
     """Return microseconds since 1970 as a time in UTC."""
-    return datetime.fromtimestamp(us / 1_000_000, UTC)
+    return _EPOCH + timedelta(microseconds=us)
 
 
 @writing.delete("/users/{user_id}", status_code=204, summary="Forget a user")
