@@ -19,7 +19,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from serve_faults import check
+from serve_ledger import check
 from serve_process import Connection, ServerProcess, write_request
 
 from firstday.artifact.files import read_manifest, save_model

@@ -7,7 +7,6 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Annotated, Any
 
-from fastapi import Query
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, field_validator
 
 from firstday.config import RecommendConfig
@@ -21,7 +20,6 @@ MAX_PICKS = 100
 MAX_FRIENDS = 1000
 MAX_COLUMNS = 50
 MAX_K = 1000
-MAX_SHOWN = 200
 ID_LENGTH = 128
 NAME_LENGTH = 64
 
@@ -56,23 +54,23 @@ def _as_text(pattern: str, **more: Any) -> WithJsonSchema:
 
 
 UserIdText = Annotated[str, Field(min_length=1, max_length=ID_LENGTH, pattern=_USER_ID)]
-_IdText = Annotated[str, Field(min_length=1, max_length=ID_LENGTH, pattern=_ID)]
+IdText = Annotated[str, Field(min_length=1, max_length=ID_LENGTH, pattern=_ID)]
 UserId = Annotated[
     UserIdText,
     BeforeValidator(_text_of_whole_number),
     _as_text(_USER_ID, description="The caller's id of a user: no slash, no control characters, not dots alone."),
 ]
 EventId = Annotated[
-    _IdText,
+    IdText,
     BeforeValidator(_text_of_whole_number),
     _as_text(_ID, description="The caller's id of an event, unique for its user."),
 ]
 EntityId = Annotated[
-    _IdText,
+    IdText,
     BeforeValidator(_text_of_whole_number),
     _as_text(_ID, description="The caller's id of an item, or of a member of another entity."),
 ]
-ColumnValue = Annotated[_IdText, BeforeValidator(_text_of_whole_number), _as_text(_ID)]
+ColumnValue = Annotated[IdText, BeforeValidator(_text_of_whole_number), _as_text(_ID)]
 Name = Annotated[str, Field(min_length=1, max_length=NAME_LENGTH, pattern=_NAME)]
 Age = Annotated[int, Field(ge=0, le=120), BeforeValidator(_whole_number)]
 Length = Annotated[int, Field(ge=1, le=MAX_K), BeforeValidator(_whole_number)]
@@ -223,69 +221,13 @@ class SignalsBody(_SaidOfThemselves):
         return Signals(age=self.age, interactions=[*picks, *done], **self.profile)
 
 
-_K = Field(
+K = Field(
     description=f"Length of the list; empty: the model's setting ({RecommendConfig().k} if it was left alone).",
     examples=[10],
 )
-_STRATEGY = Field(description="How the list is made; empty: the model's setting.", examples=["segment"])
-_EXPLAIN = Field(description="Say why: route, segments, the signals that moved the prediction, and each item.")
-_KEEP_USED = Field(description="Allow items that the user has used or banned.")
-
-
-class _Parameters(BaseModel):
-    """Parameters of a path's query: text, which is read as what it stands for."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class ListParameters(_Parameters):
-    """What list is wanted."""
-
-    k: Annotated[Length | None, _K] = None
-    strategy: Annotated[StrategyName | None, _STRATEGY] = None
-    explain: Annotated[bool, _EXPLAIN] = False
-    keep_used: Annotated[bool, _KEEP_USED] = False
-
-
-class SegmentParameters(_Parameters):
-    """How much of a segment to show."""
-
-    items: int = Field(default=50, ge=1, le=MAX_SHOWN, description="How many of its top items.")
-
-
-class SegmentsParameters(_Parameters):
-    """Which segments to show, and how much of each."""
-
-    offset: int = Field(default=0, ge=0, le=1_000_000, description="How many to leave out.")
-    limit: int = Field(default=20, ge=1, le=MAX_SHOWN, description="How many to return.")
-    items: int = Field(default=5, ge=1, le=MAX_SHOWN, description="How many top items of each.")
-
-
-class ItemsParameters(_Parameters):
-    """Which items to find."""
-
-    query: str = Field(
-        default="", max_length=ID_LENGTH, description="A part of the title in any case, or an id.", examples=["toy"]
-    )
-    limit: int = Field(default=20, ge=1, le=MAX_SHOWN, description="How many to return.")
-
-
-class OnboardingParameters(_Parameters):
-    """The answers so far."""
-
-    user_id: UserIdText | None = Field(default=None, description="Whose stored picks count as liked.")
-    liked: list[_IdText] = Field(default=[], max_length=MAX_PICKS, description="Ids of items answered with yes.")
-    passed: list[_IdText] = Field(
-        default=[], max_length=MAX_PICKS, description="Ids of items answered with no, or not known."
-    )
-
-
-class NoParameters(_Parameters):
-    """None are taken."""
-
-
-NoQuery = Annotated[NoParameters, Query()]
-"""The type of what a path that takes no parameters is given."""
+STRATEGY = Field(description="How the list is made; empty: the model's setting.", examples=["segment"])
+EXPLAIN = Field(description="Say why: route, segments, the signals that moved the prediction, and each item.")
+KEEP_USED = Field(description="Allow items that the user has used or banned.")
 
 
 class RecommendBody(_Request):
@@ -308,7 +250,7 @@ class RecommendBody(_Request):
     )
 
     signals: SignalsBody = SignalsBody()
-    k: Annotated[Length | None, _K] = None
-    strategy: Annotated[StrategyName | None, Field(strict=False), _STRATEGY] = None
-    explain: Annotated[bool, _EXPLAIN] = False
-    keep_used: Annotated[bool, _KEEP_USED] = False
+    k: Annotated[Length | None, K] = None
+    strategy: Annotated[StrategyName | None, Field(strict=False), STRATEGY] = None
+    explain: Annotated[bool, EXPLAIN] = False
+    keep_used: Annotated[bool, KEEP_USED] = False

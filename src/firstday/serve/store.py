@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -68,6 +69,18 @@ class Profile:
     picks: tuple[tuple[str, str], ...] = ()
     friends: tuple[str, ...] = ()
     put_us: int = 0
+
+
+def write_profile(profile: Profile) -> str:
+    """Write a profile as JSON; when it was put stands beside it."""
+    values = [profile.age, dict(profile.columns), profile.picks, profile.friends]
+    return json.dumps(values, ensure_ascii=False, separators=(",", ":"))
+
+
+def read_profile(text: str | bytes, put_us: int) -> Profile:
+    """Read a profile from JSON."""
+    age, columns, picks, friends = json.loads(text)
+    return Profile(age, columns, tuple((entity, identity) for entity, identity in picks), tuple(friends), put_us)
 
 
 @dataclass(frozen=True)

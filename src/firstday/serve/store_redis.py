@@ -10,8 +10,7 @@ from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from firstday.errors import MissingExtraError
-from firstday.serve.store import Clock, Event, Profile, Rules, StoredUser, StoreError
-from firstday.serve.store_sqlite import read_profile, write_profile
+from firstday.serve.store import Clock, Event, Profile, Rules, StoredUser, StoreError, read_profile, write_profile
 
 try:
     from redis.asyncio import Redis

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import os
 import queue
@@ -17,7 +16,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from firstday.errors import ConfigError
-from firstday.serve.store import Clock, Event, Profile, Rules, StoredUser, StoreError
+from firstday.serve.store import Clock, Event, Profile, Rules, StoredUser, StoreError, read_profile, write_profile
 
 T = TypeVar("T")
 Work = Callable[[sqlite3.Connection], Any]
@@ -292,15 +291,3 @@ class SqliteStore:
         for (_, done), result in zip(works, results, strict=True):
             done.set_result(result)
         return connection
-
-
-def write_profile(profile: Profile) -> str:
-    """Write a profile as JSON; when it was put stands beside it."""
-    values = [profile.age, dict(profile.columns), profile.picks, profile.friends]
-    return json.dumps(values, ensure_ascii=False, separators=(",", ":"))
-
-
-def read_profile(text: str | bytes, put_us: int) -> Profile:
-    """Read a profile from JSON."""
-    age, columns, picks, friends = json.loads(text)
-    return Profile(age, columns, tuple((entity, identity) for entity, identity in picks), tuple(friends), put_us)

@@ -26,7 +26,7 @@ from firstday.serve.answers import (
 from firstday.serve.errors import ApiError
 from firstday.serve.explain import describe_segment
 from firstday.serve.openapi import ERRORS
-from firstday.serve.schemas import (
+from firstday.serve.parameters import (
     ItemsParameters,
     NoQuery,
     OnboardingParameters,

@@ -12,7 +12,8 @@ from firstday.serve.answers import EventsAnswer, PutAnswer, StoredEvent, StoredP
 from firstday.serve.errors import ApiError
 from firstday.serve.model_holder import ServedModel
 from firstday.serve.openapi import ERRORS
-from firstday.serve.schemas import EventsBody, NoQuery, UserBody, UserIdText
+from firstday.serve.parameters import NoQuery
+from firstday.serve.schemas import EventsBody, UserBody, UserIdText
 from firstday.serve.service import json_response, service_of
 from firstday.serve.store import Event, StoredUser, StoreError
 
