@@ -16,6 +16,7 @@ from firstday.cli.evaluate import evaluate
 from firstday.cli.inspect import inspect
 from firstday.cli.options import JsonToStdout
 from firstday.cli.recommend import recommend
+from firstday.cli.serve import serve
 from firstday.cli.simulate import simulate
 from firstday.cli.train import train
 from firstday.errors import FirstdayError
@@ -47,7 +48,7 @@ def _options(
     """Recommendations for a user's first day: user -> segment -> items."""
 
 
-for command in (demo, check, train, recommend, inspect, simulate):
+for command in (demo, check, train, recommend, inspect, serve, simulate):
     app.command()(command)
 app.command(cls=JsonToStdout)(evaluate)
 
