@@ -14,6 +14,7 @@ DOCS = Path(__file__).parent
 PAGES = tuple(DOCS / page for page in ("../README.md", "quality.md", "protocols.md", "simulator.md"))
 DATASETS = {"movielens-100k": "MovieLens 100K", "deezer-europe": "Deezer Europe"}
 MEANING = {
+    "soft_segments": "predicted vector → several near segments, weighted → their items",
     "personal": "predicted vector → nearest items",
     "segment": "predicted vector → nearest segment → its items (the paper's system)",
     "day_one": "mean of the day's items → nearest items",

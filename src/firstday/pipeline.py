@@ -24,6 +24,7 @@ from firstday.embed.fit import WarmLogs, fit_embeddings
 from firstday.errors import ConfigError, DataError, MissingExtraError
 from firstday.evaluate.benchmark import Results, run_benchmark
 from firstday.evaluate.metrics import PrecisionRule, measure
+from firstday.evaluate.mixing import choose_mixing
 from firstday.features.catalogue import Catalogue
 from firstday.features.encoder import N_AGES, Encoder, fit_encoder
 from firstday.features.rows import FeatureRows, collect_features
@@ -197,7 +198,9 @@ def fit(dataset: Dataset, split: Split, config: Config, *, progress: Progress = 
     )
     query = Query(model, validation, config.recommend.k)
     cold = _train_cold(features, embeddings, encoder, query, split.validation, config, progress)
-    recommender = Recommender(replace(model, cold=cold))
+    model = replace(model, cold=cold)
+    model = replace(model, mixing=choose_mixing(Query(model, validation, query.k), split.validation.truth))
+    recommender = Recommender(model)
     facts = _facts(dataset, split, recommender, Query(recommender.model, validation, config.recommend.k))
     return Recommender(replace(recommender.model, facts=facts))
 

@@ -22,6 +22,7 @@ from firstday.recommend.personal import recommend_personal
 from firstday.recommend.popular import recommend_popular
 from firstday.recommend.query import Answer, Query, Strategy
 from firstday.recommend.segment import recommend_segment
+from firstday.recommend.soft_segments import recommend_soft_segments
 
 STRATEGIES: dict[str, Strategy] = {
     "popular": recommend_popular,
@@ -31,6 +32,7 @@ STRATEGIES: dict[str, Strategy] = {
     "fold_in": recommend_fold_in,
     "personal": recommend_personal,
     "segment": recommend_segment,
+    "soft_segments": recommend_soft_segments,
 }
 """Every strategy by name; a new one is a file with a function, and a line here."""
 

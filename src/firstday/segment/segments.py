@@ -109,8 +109,19 @@ class Segments:
 
     def assign(self, vectors: np.ndarray) -> np.ndarray:
         """Return the segment whose centroid is nearest to each vector (Euclidean; ties: the lower), int64, (n,)."""
-        nearest: np.ndarray = np.argmax(vectors @ self._columns - self._half_squares, axis=1)
+        nearest: np.ndarray = np.argmax(self.closeness(vectors), axis=1)
         return nearest
+
+    def closeness(self, vectors: np.ndarray) -> np.ndarray:
+        """Return how near each centroid is: minus half the squared distance, up to a number of each vector's own.
+
+        Returns
+        -------
+        numpy.ndarray
+            float32, shape (n_vectors, n_segments).
+        """
+        near: np.ndarray = vectors @ self._columns - self._half_squares
+        return near
 
     @cached_property
     def top_shares(self) -> np.ndarray:
