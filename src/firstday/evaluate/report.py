@@ -14,7 +14,6 @@ import firstday
 from firstday.cold.model import Epoch
 from firstday.config import Config
 from firstday.errors import ConfigError, MissingExtraError
-from firstday.evaluate.benchmark import REFERENCE, Results, Row
 from firstday.evaluate.drawing import theme_css
 from firstday.evaluate.intervals import Interval
 from firstday.evaluate.plots import (
@@ -25,6 +24,7 @@ from firstday.evaluate.plots import (
     plot_training,
     used_sizes,
 )
+from firstday.evaluate.results import REFERENCE, Results, Row
 from firstday.recommend.recommender import STRATEGIES
 
 BASELINE = "popular"
