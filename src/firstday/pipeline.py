@@ -256,6 +256,7 @@ def train_network(
     except ModuleNotFoundError:
         raise MissingExtraError("training", "train") from None
     config = validation.model.config
+    progress("cold model", 0, config.cold_model.epochs)
     return train_cold_model(
         features,
         user_vectors,

@@ -153,10 +153,11 @@ def read_features(path: Path, d: int) -> np.ndarray:
 
 def _read(path: Path, columns: Sequence[str]) -> pl.DataFrame:
     """Read some columns."""
-    lacking = [name for name in columns if name not in pl.read_parquet_schema(path)]
-    if lacking:
-        raise DataError(f"{path.name}: has no column {lacking[0]}; fetch the file again.")
-    return pl.read_parquet(path, columns=list(columns), glob=False)
+    try:
+        return pl.read_parquet(path, columns=list(columns), glob=False)
+    except pl.exceptions.ColumnNotFoundError:
+        lacking = set(columns) - set(pl.read_parquet_schema(path))
+        raise DataError(f"{path.name}: has no column {min(lacking)}; fetch the file again.") from None
 
 
 def _parse_lists(column: pl.Series, inner: pl.DataType | type[pl.DataType], where: str) -> pl.Series:
