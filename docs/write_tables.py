@@ -128,8 +128,9 @@ def growth() -> list[str]:
         "|---|---|---|---|---|---|---|",
     ]
     for row in read_results("growth")["by_users"]:
-        cells = [f"{row[stage]['seconds']:,.0f} s, {row[stage]['peak_gib']:.1f} GiB" for stage in stages]
-        found = ", ".join(f"{value:.1f} %" for value in row["precision"].values())
+        took = [row.get(stage) for stage in stages]
+        cells = ["-" if cost is None else f"{cost['seconds']:,.0f} s, {cost['peak_gib']:.1f} GiB" for cost in took]
+        found = ", ".join(f"{value:.1f} %" for value in row.get("precision", {}).values()) or "-"
         lines.append(f"| {row['users']:,} | {row['interactions']:,} | {' | '.join(cells)} | {found} |")
     return lines
 

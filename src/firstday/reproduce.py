@@ -13,6 +13,7 @@ from firstday.artifact.model import TrainedModel
 from firstday.cold.model import ColdModel, Epoch
 from firstday.config import Config
 from firstday.data.sources.deezer_kdd21 import NAME, PaperData, PaperUsers
+from firstday.data.sources.kdd21_columns import COUNTED_BLOCKS
 from firstday.data.split import Cohort
 from firstday.embed.embeddings import FoldIn
 from firstday.evaluate.benchmark import Trial, judge_strategies
@@ -157,7 +158,7 @@ def reproduce_table(
     PAPER, table 1 and "Offline protocol".
     """
     clock = _Clock(progress)
-    cold = _as_cohort(data.test)
+    cold, idle = _as_cohort(data.test), ~data.test.counts().any(axis=1)
     histories: list[tuple[Epoch, ...]] = []
 
     def attempt(seed: int) -> Trial:
@@ -165,7 +166,8 @@ def reproduce_table(
         model = fit_paper_model(data, config.model_copy(update={"seed": seed}), progress=clock.progress)
         histories.append(model.cold.history)
         query = _ask(model, data.test)
-        return Trial(query, cold, len(data.train), perf_counter() - began, (*_warnings(data), *data.notes))
+        seconds = perf_counter() - began
+        return Trial(query, cold, idle, len(data.train), seconds, (*_warnings(data), *data.notes))
 
     results = judge_strategies(
         NAME,
@@ -247,7 +249,7 @@ def _ask(model: TrainedModel, users: PaperUsers) -> Query:
 
 def _as_cohort(users: PaperUsers) -> Cohort:
     """Return the users to judge; the size of day one is the number of songs streamed."""
-    return Cohort(np.arange(len(users)), {}, users.songs, users.count(DAY_ONE_BLOCK))
+    return Cohort(np.arange(len(users)), {}, users.songs, users.counts()[:, COUNTED_BLOCKS.index(DAY_ONE_BLOCK)])
 
 
 class _Clock:

@@ -225,4 +225,4 @@ def test_the_configured_cut_off_is_the_cut_off() -> None:
     assert log.registered_at is not None
     at = int(moment.timestamp() * 1e6)
     assert log.registered_at[split.warm].max() < at <= log.registered_at[split.cold.users].min()
-    assert f"before {moment:%Y-%m-%dT%H:%M:%SZ} used" in split.notes[0]
+    assert f"before {moment:%Y-%m-%dT%H:%M:%SZ} are warm" in split.notes[0]

@@ -119,6 +119,10 @@ def test_figures_by_day_one_size_and_intervals_over_users(
         assert row.n_by_day_one_size[label] == chosen.sum()
         assert near(row.by_day_one_size[label], bootstrap_mean(precision[chosen], users[chosen]))
     assert list(DAY_ONE_SIZES) == ["0", "1-3", "4+"]
+    idle = np.concatenate([sum(rows.lengths() for rows in cohort.day_one.values()) == 0 for cohort in cold(splits)])
+    assert row.n_profile_only == idle.sum() < (sizes == 0).sum()
+    if idle.any():
+        assert near(row.profile_only, bootstrap_mean(precision[idle], users[idle]))
 
 
 def test_strategies_are_compared_with_segment_user_by_user(

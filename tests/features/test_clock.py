@@ -114,7 +114,7 @@ def test_evaluation_says_the_protocol_and_what_it_decided() -> None:
     results = pipeline.evaluate_strategies(log, config, strategies=["popular", "segment"])
     assert results.protocol == "registration"
     assert results.to_json()["protocol"] == "registration"
-    assert "warm users" in results.to_json()["notes"][0]
+    assert "are warm" in results.to_json()["notes"][0]
     facts = pipeline.train(log, config).model.facts
     assert facts["data"]["protocol"] == "registration"
     assert "held out" in " ".join(facts["data"]["notes"])

@@ -211,8 +211,8 @@ def _describe(
 ) -> tuple[str, ...]:
     """Say who is what."""
     warm = (
-        f"{n_warm:,} warm users: {count_of(n_warm, n_early, 'users')} who registered before {write_moment(cut_off)} "
-        f"used at least {protocol.min_items} items until then."
+        f"{count_of(n_warm, n_early, 'users')} who registered before {write_moment(cut_off)} are warm: they used at "
+        f"least {protocol.min_items} items until then."
     )
     if with_cold:
         judged = (

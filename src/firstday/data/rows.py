@@ -193,7 +193,11 @@ def contains(table: SparseRows, entries: SparseRows) -> np.ndarray:
     """Tell for each entry of a matrix whether the table has it too, bool, shape (n_entries,)."""
     keys = table.row_of_entry() * table.n_columns + table.columns
     asked = entries.row_of_entry() * entries.n_columns + entries.columns
-    return np.isin(asked, keys)
+    if not len(keys):
+        return np.zeros(len(asked), dtype=bool)
+    at = np.searchsorted(keys, asked)  # both ascend
+    found: np.ndarray = keys[np.minimum(at, len(keys) - 1)] == asked
+    return found
 
 
 def stack_rows(above: SparseRows, below: SparseRows) -> SparseRows:

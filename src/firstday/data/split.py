@@ -37,6 +37,14 @@ class Cohort:
     def __len__(self) -> int:
         return len(self.users)
 
+    @property
+    def did_nothing(self) -> np.ndarray:
+        """Whether each user left nothing but a profile on day one, bool, shape (n,)."""
+        nothing: np.ndarray = self.day_one_size == 0
+        for rows in self.day_one.values():
+            nothing &= rows.lengths() == 0
+        return nothing
+
 
 @dataclass(frozen=True, eq=False)
 class Split:

@@ -36,6 +36,8 @@ class Trial:
         The cold users, asking the model.
     cohort
         Who they are, and what they used afterwards.
+    idle
+        Whether each left nothing but a profile on day one, bool, shape (n_cold,).
     n_warm
         How many users the model was trained on.
     fit_seconds
@@ -46,6 +48,7 @@ class Trial:
 
     query: Query
     cohort: Cohort
+    idle: np.ndarray
     n_warm: int
     fit_seconds: float
     notes: tuple[str, ...] = ()
@@ -113,7 +116,7 @@ def run_benchmark(
         recommender = fit(parts, seed)
         seconds = perf_counter() - began
         query = cohort_query(recommender, dataset, parts.cold, k)
-        return Trial(query, parts.cold, len(parts.warm), seconds, parts.notes)
+        return Trial(query, parts.cold, parts.cold.did_nothing, len(parts.warm), seconds, parts.notes)
 
     return judge_strategies(
         dataset.name, attempt, strategies, seeds=seeds, protocol=protocol, divide_by=divide_by, progress=progress
@@ -156,7 +159,7 @@ def judge_strategies(
     """
     strategies = tuple(dict.fromkeys(strategies))
     found: dict[str, list[Scores]] = {strategy: [] for strategy in strategies}
-    users, sizes, fit_seconds, n_warm, k = [], [], [], 0, 0
+    users, sizes, idle, fit_seconds, n_warm, k = [], [], [], [], 0, 0
     notes: tuple[str, ...] = ()
     for number, seed in enumerate(seeds):
         progress(f"seed {seed}", number, len(seeds))
@@ -167,6 +170,7 @@ def judge_strategies(
         progress("lists", len(strategies), len(strategies))
         users.append(trial.cohort.users)
         sizes.append(trial.cohort.day_one_size)
+        idle.append(trial.idle)
         fit_seconds.append(trial.fit_seconds)
         n_warm, k = trial.n_warm, trial.query.k
         notes = notes or trial.notes
@@ -181,7 +185,7 @@ def judge_strategies(
         divide_by,
         len(users[0]),
         n_warm,
-        _summarise(found, user, size),
+        _summarise(found, user, size, np.concatenate(idle)),
         float(np.mean(fit_seconds)),
         notes,
     )
@@ -193,7 +197,9 @@ def _joined(scores: Sequence[Scores], metric: str) -> np.ndarray:
     return values
 
 
-def _summarise(found: Mapping[str, Sequence[Scores]], user: np.ndarray, size: np.ndarray) -> tuple[Row, ...]:
+def _summarise(
+    found: Mapping[str, Sequence[Scores]], user: np.ndarray, size: np.ndarray, idle: np.ndarray
+) -> tuple[Row, ...]:
     """Put every strategy's row together; intervals of all come from the same resamples of users."""
     names = tuple(found)
     values = {(name, metric): _joined(found[name], metric) for name in names for metric in METRICS}
@@ -207,6 +213,7 @@ def _summarise(found: Mapping[str, Sequence[Scores]], user: np.ndarray, size: np
     classes = {label: (size >= low) & (size <= high) for label, (low, high) in DAY_ONE_SIZES.items()}
     classes = {label: members for label, members in classes.items() if members.any()}
     by_size = {label: bootstrap_means(precision[members], user[members]) for label, members in classes.items()}
+    only = bootstrap_means(precision[idle], user[idle]) if idle.any() else [None] * len(names)
     rows = []
     for number, name in enumerate(names):
         routes: Counter[str] = Counter()
@@ -218,6 +225,8 @@ def _summarise(found: Mapping[str, Sequence[Scores]], user: np.ndarray, size: np
                 metrics={metric: intervals[name, metric] for metric in METRICS},
                 by_day_one_size={label: means[number] for label, means in by_size.items()},
                 n_by_day_one_size={label: int(members.sum()) for label, members in classes.items()},
+                profile_only=only[number],
+                n_profile_only=int(idle.sum()),
                 against_reference=intervals.get((name, REFERENCE)),
                 per_seed=tuple(100 * float(score.metrics.precision.mean()) for score in found[name]),
                 deviations=dict(zip(METRICS, deviations[number], strict=True)),

@@ -37,6 +37,8 @@ class Row:
         Share of users that each route answered.
     ms_per_user
         Time for one user in batch, milliseconds.
+    profile_only
+        Precision for users who did nothing at all on day one, `n_profile_only` of them; None where there are none.
     """
 
     strategy: str
@@ -48,6 +50,8 @@ class Row:
     deviations: Mapping[str, float]
     routes: Mapping[str, float]
     ms_per_user: float
+    profile_only: Interval | None = None
+    n_profile_only: int = 0
 
 
 @dataclass(frozen=True)
@@ -113,6 +117,10 @@ def _row_json(row: Row) -> dict[str, Any]:
     values["by_day_one_size"] = {size: None if found is None else round(found.mean, 4) for size, found in sizes.items()}
     values["by_day_one_size_ci"] = {size: None if found is None else _pair(found) for size, found in sizes.items()}
     values["n_by_day_one_size"] = {size: row.n_by_day_one_size.get(size, 0) for size in DAY_ONE_SIZES}
+    only = row.profile_only
+    values["profile_only"] = None if only is None else round(only.mean, 4)
+    values["profile_only_ci"] = None if only is None else _pair(only)
+    values["n_profile_only"] = row.n_profile_only
     if row.against_reference is not None:
         difference = row.against_reference
         values[f"minus_{REFERENCE}"] = round(difference.mean, 4)

@@ -12,6 +12,8 @@ from firstday.features.signals import SignalBatch
 
 HELD_BYTES = 2**31
 """Features of up to this size are kept: 2 GiB."""
+ROWS_AT_ONCE = 16_384
+"""Rows that are made at once."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,8 +48,6 @@ def hold_features(samples: Sequence[np.ndarray]) -> FeatureRows:
 def collect_features(encoder: Encoder, samples: Sequence[SignalBatch]) -> FeatureRows:
     """Make the features of one or more samples of the same users: kept if they are small enough, else made anew."""
     n_users = samples[0].n_users
-    if len(samples) * n_users * encoder.n_inputs * 4 <= HELD_BYTES:
-        return hold_features([encoder.encode(sample) for sample in samples])
 
     def take(rows: np.ndarray) -> np.ndarray:
         found = np.empty((len(rows), encoder.n_inputs), dtype=np.float32)
@@ -57,4 +57,11 @@ def collect_features(encoder: Encoder, samples: Sequence[SignalBatch]) -> Featur
                 found[at] = encoder.encode(sample.take(rows[at] % n_users))
         return found
 
-    return FeatureRows(n_users, len(samples), encoder.n_inputs, take)
+    n_rows = len(samples) * n_users
+    if n_rows * encoder.n_inputs * 4 > HELD_BYTES:
+        return FeatureRows(n_users, len(samples), encoder.n_inputs, take)
+    held = np.empty((n_rows, encoder.n_inputs), dtype=np.float32)
+    for at in range(0, n_rows, ROWS_AT_ONCE):
+        rows = np.arange(at, min(at + ROWS_AT_ONCE, n_rows))
+        held[rows] = take(rows)
+    return FeatureRows(n_users, len(samples), encoder.n_inputs, lambda asked: held[asked])

@@ -73,10 +73,9 @@ class PaperUsers:
         at = BLOCKS.index(name) * d
         return self.features[:, at : at + d]
 
-    def count(self, name: str) -> np.ndarray:
-        """Return how many there were in a block, int64, shape (n_users,)."""
-        column = self.features.shape[1] - 1 - len(COUNTED_BLOCKS) + COUNTED_BLOCKS.index(name)
-        counts: np.ndarray = np.rint(self.features[:, column]).astype(np.int64)
+    def counts(self) -> np.ndarray:
+        """Return how many there were in each of `COUNTED_BLOCKS`, int64, shape (n_users, 18)."""
+        counts: np.ndarray = np.rint(self.features[:, -1 - len(COUNTED_BLOCKS) : -1]).astype(np.int64)
         return counts
 
 
