@@ -12,13 +12,12 @@ import numpy as np
 from firstday.artifact.model import TrainedModel
 from firstday.cold.model import ColdModel, Epoch
 from firstday.config import Config
-from firstday.data.sources.deezer_kdd21 import NAME, PaperData, PaperUsers
+from firstday.data.sources.deezer_kdd21 import NAME, PaperData, PaperUsers, Space
 from firstday.data.sources.kdd21_columns import COUNTED_BLOCKS
 from firstday.data.split import Cohort
 from firstday.embed.embeddings import FoldIn
 from firstday.evaluate.benchmark import Trial, judge_strategies
-from firstday.evaluate.metrics import METRICS
-from firstday.evaluate.paper_table import PEERS, TABLE, TITLES
+from firstday.evaluate.paper_table import PEERS, TITLES, Comparison, compare_with_paper
 from firstday.evaluate.results import Results
 from firstday.features.catalogue import Catalogue
 from firstday.features.encoder import Encoder
@@ -62,36 +61,42 @@ class Reproduction:
     """
 
     results: Results
-    space: str
+    space: Space
     simulated: bool
     config: Config
     summary: Mapping[str, int]
     history: tuple[Epoch, ...]
     seconds: Mapping[str, float]
 
+    @property
+    def n_users(self) -> int:
+        """Training, validation and test users."""
+        return self.results.n_warm + self.summary["n_validation"] + self.results.n_cold
+
+    def after_reading(self, seconds: float) -> Reproduction:
+        """Return the same with the time that reading took, as the first stage."""
+        return replace(self, seconds={"reading": seconds, **self.seconds})
+
     def to_json(self) -> dict[str, Any]:
         """Return everything as JSON values, figures in %; `paper` is null for strategies that are not in its table."""
         values = self.results.to_json()
+        compared = {one.row.strategy: one for one in compare_with_paper(self.results, self.space)}
         for row in values["results"]:
-            row.update(_beside(row, self.space))
+            row.update(_beside(compared[row["strategy"]]))
         head = {"dataset": values.pop("dataset"), "space": self.space, "simulated": self.simulated, **self.summary}
         seconds = {stage: round(took, 2) for stage, took in self.seconds.items()}
         return {**head, **values, "seconds": seconds, "config": self.config.model_dump(mode="json")}
 
 
-def _beside(row: Mapping[str, Any], space: str) -> dict[str, Any]:
+def _beside(compared: Comparison) -> dict[str, Any]:
     """Return the paper's figures of a strategy and the differences to them."""
-    theirs = TABLE[space].get(row["strategy"])  # type: ignore[index]
-    if theirs is None:
-        return {"paper": None, "minus_paper": None}
+    if compared.paper is None:
+        return {"title": compared.title, "paper": None, "minus_paper": None}
     paper: dict[str, float | None] = {}
-    for metric in METRICS:
-        paper[metric], paper[f"{metric}_deviation"] = theirs[metric].mean, theirs[metric].deviation
-    return {
-        "title": TITLES[row["strategy"]],
-        "paper": paper,
-        "minus_paper": {metric: round(row[metric] - theirs[metric].mean, 4) for metric in METRICS},
-    }
+    for metric, figure in compared.paper.items():
+        paper[metric], paper[f"{metric}_deviation"] = figure.mean, figure.deviation
+    minus = {metric: round(compared.difference(metric) or 0.0, 4) for metric in compared.paper}
+    return {"title": compared.title, "paper": paper, "minus_paper": minus}
 
 
 def choose_strategies(named: Sequence[str] = (), *, with_peers: bool = True) -> tuple[str, ...]:
@@ -158,7 +163,7 @@ def reproduce_table(
     PAPER, table 1 and "Offline protocol".
     """
     clock = _Clock(progress)
-    cold, idle = _as_cohort(data.test), ~data.test.counts().any(axis=1)
+    cold, idle = _as_cohort(data.test), data.test.counts().sum(axis=1) == 0
     histories: list[tuple[Epoch, ...]] = []
 
     def attempt(seed: int) -> Trial:
@@ -170,7 +175,7 @@ def reproduce_table(
         return Trial(query, cold, idle, len(data.train), seconds, (*_warnings(data), *data.notes))
 
     results = judge_strategies(
-        NAME,
+        f"{NAME}, simulated" if data.simulated else NAME,
         attempt,
         strategies,
         seeds=range(config.seed, config.seed + n_seeds),

@@ -14,9 +14,10 @@ from firstday.cold.model import Epoch
 from firstday.config import Config, parse_config
 from firstday.errors import ConfigError, MissingExtraError
 from firstday.evaluate.drawing import THEME, spread
+from firstday.evaluate.finding import find_main
 from firstday.evaluate.intervals import Interval
 from firstday.evaluate.plots import plot_day_one_sizes, plot_strategies, plot_training
-from firstday.evaluate.report import WorkedExample, find_main, render_report, to_toml, write_report
+from firstday.evaluate.report import WorkedExample, render_report, to_toml, write_report
 from firstday.evaluate.results import Results, Row
 
 SUMMARY = {

@@ -1,4 +1,4 @@
-"""Table 1 of the paper: what its methods are called here, and their figures in %."""
+"""Table 1 of the paper: what its methods are called here, their figures in %, and ours beside them."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from firstday.evaluate.metrics import METRICS
+from firstday.evaluate.results import Results, Row
+
+Space = Literal["svd", "mf"]
 
 
 @dataclass(frozen=True)
@@ -40,15 +43,15 @@ TITLES: Mapping[str, str] = {
     "popular": "Popularity",
     "day_one": "Registration Day Streams",
     "input_clusters": "Input Features Clustering",
-    "dropoutnet_personal": "DropoutNet, full-personalised",
-    "dropoutnet_segment": "DropoutNet, semi-personalised",
-    "melu_personal": "MeLU, full-personalised",
-    "melu_segment": "MeLU, semi-personalised",
+    "dropoutnet_personal": "DropoutNet, full",
+    "dropoutnet_segment": "DropoutNet, semi",
+    "melu_personal": "MeLU, full",
+    "melu_segment": "MeLU, semi",
     "personal": "Deezer, full-personalised",
     "segment": "Deezer, semi-personalised",
 }
 """The paper's names of strategies, in the order of its table."""
-TABLE: Mapping[Literal["svd", "mf"], Mapping[str, PaperRow]] = {
+TABLE: Mapping[Space, Mapping[str, PaperRow]] = {
     "svd": {
         "popular": _POPULARITY,
         "day_one": _row((9.30, 0.22), (3.48, 0.06), (9.73, 0.23)),
@@ -75,3 +78,35 @@ TABLE: Mapping[Literal["svd", "mf"], Mapping[str, PaperRow]] = {
 """Figures by space and strategy: PAPER, Table 1."""
 PEERS = ("dropoutnet_personal", "dropoutnet_segment", "melu_personal", "melu_segment")
 """The learned baselines, which take minutes to train."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One strategy's figures beside the paper's.
+
+    Parameters
+    ----------
+    row
+        Ours.
+    title
+        What the paper calls it; the strategy's name where the paper has it not.
+    paper
+        The paper's figures by metric; None where it has none.
+    """
+
+    row: Row
+    title: str
+    paper: PaperRow | None
+
+    def difference(self, metric: str) -> float | None:
+        """Return our figure minus the paper's, in points; None where the paper has none."""
+        return None if self.paper is None else self.row.metrics[metric].mean - self.paper[metric].mean
+
+
+def compare_with_paper(results: Results, space: Space) -> tuple[Comparison, ...]:
+    """Put the paper's figures beside ours, in the order of its table; strategies that it has not come last."""
+    order = list(TITLES)
+    rows = sorted(results.rows, key=lambda row: order.index(row.strategy) if row.strategy in order else len(order))
+    return tuple(
+        Comparison(row, TITLES.get(row.strategy, row.strategy), TABLE[space].get(row.strategy)) for row in rows
+    )
