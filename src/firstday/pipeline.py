@@ -7,26 +7,25 @@ from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
-import polars as pl
 
 from firstday.artifact.model import TrainedModel
 from firstday.cold.model import ColdModel
 from firstday.config import Config
-from firstday.data.dataset import BroughtVectors, Dataset
-from firstday.data.events import ITEM
+from firstday.data.dataset import Dataset
 from firstday.data.registration import split_registration
-from firstday.data.rows import SparseRows, stack_rows
+from firstday.data.rows import SparseRows
 from firstday.data.sampled import split_sampled
-from firstday.data.split import Cohort, Split
-from firstday.embed.affinity import compute_affinity, select_uses
-from firstday.embed.embeddings import Embeddings
-from firstday.embed.fit import WarmLogs, fit_embeddings
+from firstday.data.split import Split
+from firstday.embed.affinity import select_uses
+from firstday.embed.fit import fit_embeddings
+from firstday.embed.warm_logs import collect_warm_logs
 from firstday.errors import ConfigError, DataError, MissingExtraError
-from firstday.evaluate.benchmark import Results, run_benchmark
+from firstday.evaluate.benchmark import run_benchmark
 from firstday.evaluate.metrics import PrecisionRule, measure
 from firstday.evaluate.mixing import choose_mixing
+from firstday.evaluate.results import Results
 from firstday.features.catalogue import Catalogue
-from firstday.features.encoder import N_AGES, Encoder, fit_encoder
+from firstday.features.encoder import N_AGES, fit_encoder
 from firstday.features.rows import FeatureRows, collect_features
 from firstday.features.signals import SignalBatch
 from firstday.ranking import unit_rows
@@ -145,7 +144,7 @@ def fit(dataset: Dataset, split: Split, config: Config, *, progress: Progress = 
     progress("embeddings", 0, 1)
     uses = select_uses(split.warm_actions, config.signals, n_warm, n_items)
     embeddings = fit_embeddings(
-        _warm_logs(dataset, split, config, uses), config.embedding, seed=config.seed, threads=config.threads
+        collect_warm_logs(dataset, split, config, uses), config.embedding, seed=config.seed, threads=config.threads
     )
     progress("embeddings", 1, 1)
 
@@ -172,16 +171,7 @@ def fit(dataset: Dataset, split: Split, config: Config, *, progress: Progress = 
         )
     features = collect_features(encoder, warm_days)
 
-    n_clusters = min(config.recommend.input_clusters, max(1, n_warm // 10))
-    input_clusters = fit_segments_by_parts(
-        lambda rows: unit_rows(features.take(rows)),
-        n_warm,
-        uses,
-        n_clusters,
-        config.segments,
-        seed=config.seed,
-        most=MOST_CLUSTERED_INPUTS,
-    )
+    input_clusters = cluster_inputs(features, uses, config)
     everyone = count_items(np.zeros(n_warm, dtype=np.int64), uses, 1)
 
     validation, _ = catalogue.translate(dataset, split.validation.users, split.validation.day_one)
@@ -197,53 +187,12 @@ def fit(dataset: Dataset, split: Split, config: Config, *, progress: Progress = 
         profile_groups=_count_groups(warm_days[0], catalogue, uses),
     )
     query = Query(model, validation, config.recommend.k)
-    cold = _train_cold(features, embeddings, encoder, query, split.validation, config, progress)
+    cold = train_network(features, embeddings.user_vectors, query, split.validation.truth, progress=progress)
     model = replace(model, cold=cold)
     model = replace(model, mixing=choose_mixing(Query(model, validation, query.k), split.validation.truth))
     recommender = Recommender(model)
     facts = _facts(dataset, split, recommender, Query(recommender.model, validation, config.recommend.k))
     return Recommender(replace(recommender.model, facts=facts))
-
-
-def _warm_logs(dataset: Dataset, split: Split, config: Config, uses: SparseRows) -> WarmLogs:
-    """Collect what step 1 may see."""
-    affinity = compute_affinity(split.warm_actions, config.signals, len(split.warm), len(dataset.items))
-    brought = dataset.brought
-    if brought is not None:
-        brought = BroughtVectors(brought.user_vectors[split.warm], brought.item_vectors)
-    sequences: list[list[int]] = []
-    if config.embedding.method == "word2vec" and brought is None:
-        sequences = _sequences(dataset, split, config)
-    together = uses
-    for entity in config.embedding.svd_collections:
-        if entity not in dataset.entities:
-            raise ConfigError(f"embedding.svd_collections: {entity!r} is no entity of the tables; remove it.")
-        together = stack_rows([together, dataset.entities[entity].items])
-    return WarmLogs(affinity, together, sequences, brought)
-
-
-def _sequences(dataset: Dataset, split: Split, config: Config) -> list[list[int]]:
-    """Return each warm user's used items, oldest first; without times, in the order of their indexes."""
-    position = np.full(len(dataset.users), -1, dtype=np.int64)
-    position[split.warm] = np.arange(len(split.warm))
-    used = [
-        code
-        for code, (signal, entity) in enumerate(dataset.events.pairs)
-        if entity == ITEM and signal in config.signals.use
-    ]
-    sequences: list[list[int]] = [[] for _ in split.warm]
-    for frame in dataset.events.frames():
-        chosen = frame if split.warm_window is None else split.warm_window.select(frame)
-        chosen = chosen.filter(pl.col("pair").is_in(used)).sort(
-            "user_ix", "timestamp", "target_ix", nulls_last=True, maintain_order=True
-        )
-        rows = position[chosen["user_ix"].to_numpy()]
-        mine = np.flatnonzero(rows >= 0)
-        parts = np.split(mine, np.flatnonzero(np.diff(rows[mine])) + 1) if len(mine) else []
-        targets = chosen["target_ix"].to_numpy()
-        for part in parts:
-            sequences[rows[part[0]]] = targets[part].tolist()
-    return [sequence for sequence in sequences if sequence]
 
 
 def _count_groups(warm: SignalBatch, catalogue: Catalogue, uses: SparseRows) -> dict[str, ItemCounts]:
@@ -254,25 +203,68 @@ def _count_groups(warm: SignalBatch, catalogue: Catalogue, uses: SparseRows) -> 
     return counted
 
 
-def _train_cold(
+def cluster_inputs(features: FeatureRows, uses: SparseRows, config: Config) -> Segments:
+    """Cluster warm users by the features of their first day one, scaled to length 1, and count what each cluster uses.
+
+    Parameters
+    ----------
+    features
+        Day-one features of the warm users.
+    uses
+        Which items each uses, shape (n_warm, n_items).
+    config
+        Number of clusters (`recommend.input_clusters`) and settings of k-means.
+    """
+    return fit_segments_by_parts(
+        lambda rows: unit_rows(features.take(rows)),
+        features.n_users,
+        uses,
+        min(config.recommend.input_clusters, max(1, features.n_users // 10)),
+        config.segments,
+        seed=config.seed,
+        most=MOST_CLUSTERED_INPUTS,
+    )
+
+
+def train_network(
     features: FeatureRows,
-    embeddings: Embeddings,
-    encoder: Encoder,
-    query: Query,
-    cohort: Cohort,
-    config: Config,
-    progress: Progress,
+    user_vectors: np.ndarray,
+    validation: Query,
+    truth: SparseRows,
+    *,
+    progress: Progress = no_progress,
 ) -> ColdModel:
-    """Train the network, stopping by the precision of `segment` on validation users."""
+    """Train the cold model, stopping by the precision of `segment` on validation users.
+
+    Parameters
+    ----------
+    features
+        Day-one features of the warm users.
+    user_vectors
+        Their mature vectors, float32, shape (n_warm, d).
+    validation
+        Validation users, asking a model that is complete but for the network; its configuration is followed.
+    truth
+        What they used afterwards, shape (n_validation, n_items).
+    progress
+        Called as passes are done.
+
+    Raises
+    ------
+    MissingExtraError
+        Libraries for training are not installed.
+    """
     try:
         from firstday.cold.train import train_cold_model
     except ModuleNotFoundError:
         raise MissingExtraError("training", "train") from None
+    config = validation.model.config
+    progress("cold model", 0, config.cold_model.epochs)
     return train_cold_model(
         features,
-        embeddings.user_vectors,
-        encoder.encode(query.signals),
-        lambda vectors: _segment_precision(query.model.segments, vectors, query, cohort),
+        user_vectors,
+        validation.features,
+        lambda vectors: _segment_precision(validation, vectors, truth),
         config.cold_model,
         seed=config.seed,
         threads=config.threads,
@@ -280,10 +272,11 @@ def _train_cold(
     )
 
 
-def _segment_precision(segments: Segments, vectors: np.ndarray, query: Query, cohort: Cohort) -> float:
+def _segment_precision(query: Query, vectors: np.ndarray, truth: SparseRows) -> float:
     """Return precision, in %, of the lists of the segments nearest to the vectors."""
+    segments = query.model.segments
     lists, _ = rank_lists(query, segments.top_items, segments.top_shares, segments.assign(vectors))
-    return 100 * float(measure(lists, cohort.truth).precision.mean())
+    return 100 * float(measure(lists, truth).precision.mean())
 
 
 def _facts(dataset: Dataset, split: Split, recommender: Recommender, query: Query) -> dict[str, Any]:

@@ -13,9 +13,10 @@ from firstday.data.events import ITEM
 from firstday.data.sampled import split_sampled
 from firstday.data.split import Cohort, Split
 from firstday.errors import ConfigError
-from firstday.evaluate.benchmark import DAY_ONE_SIZES, Results, cohort_query, run_benchmark, score_strategy
+from firstday.evaluate.benchmark import cohort_query, run_benchmark, score_strategy
 from firstday.evaluate.intervals import Interval, bootstrap_mean
 from firstday.evaluate.metrics import PrecisionRule, measure
+from firstday.evaluate.results import DAY_ONE_SIZES, Results
 from firstday.recommend.recommender import Recommender
 from tests.synthetic import small_config
 

@@ -13,11 +13,12 @@ import pytest
 from firstday.cold.model import Epoch
 from firstday.config import Config, parse_config
 from firstday.errors import ConfigError, MissingExtraError
-from firstday.evaluate.benchmark import Results, Row
 from firstday.evaluate.drawing import THEME, spread
+from firstday.evaluate.finding import find_main
 from firstday.evaluate.intervals import Interval
 from firstday.evaluate.plots import plot_day_one_sizes, plot_strategies, plot_training
-from firstday.evaluate.report import WorkedExample, find_main, render_report, to_toml, write_report
+from firstday.evaluate.report import WorkedExample, render_report, to_toml, write_report
+from firstday.evaluate.results import Results, Row
 
 SUMMARY = {
     "users": 1943,
@@ -49,6 +50,7 @@ def row(strategy: str, precision: float, difference: Interval | None = None, **c
         "against_reference": difference,
         "per_seed": (precision, precision),
         "routes": {strategy: 1.0},
+        "deviations": {"precision": 1.0, "recall": 0.5, "ndcg": 1.5},
         "ms_per_user": 0.125,
     }
     return Row(**{**values, **changes})

@@ -16,6 +16,7 @@ from firstday.cli.evaluate import evaluate
 from firstday.cli.inspect import inspect
 from firstday.cli.options import JsonToStdout
 from firstday.cli.recommend import recommend
+from firstday.cli.reproduce import reproduce
 from firstday.cli.serve import serve
 from firstday.cli.simulate import simulate
 from firstday.cli.train import train
@@ -51,6 +52,7 @@ def _options(
 for command in (demo, check, train, recommend, inspect, serve, simulate):
     app.command()(command)
 app.command(cls=JsonToStdout)(evaluate)
+app.command(cls=JsonToStdout)(reproduce)
 
 
 def main() -> None:

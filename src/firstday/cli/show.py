@@ -6,8 +6,8 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from firstday.evaluate.benchmark import DAY_ONE_SIZES, REFERENCE, Results, Row
 from firstday.evaluate.intervals import Interval
+from firstday.evaluate.results import DAY_ONE_SIZES, REFERENCE, Results, Row
 
 
 def print_results(results: Results, console: Console) -> None:

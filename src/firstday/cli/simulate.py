@@ -1,4 +1,4 @@
-"""firstday simulate: an invented music service over time, as tables."""
+"""firstday simulate: an invented music service over time, as tables or in the layout of the paper's data."""
 
 from __future__ import annotations
 
@@ -32,7 +32,10 @@ def simulate(
     items: Annotated[int, typer.Option(min=MIN_ITEMS, max=MAX_ITEMS, help="Number of items.")],
     days: Annotated[int, typer.Option(min=MIN_DAYS, max=MAX_DAYS, help="Length of the log, days.")] = 90,
     seed: Annotated[int, typer.Option(min=0, max=MAX_SEED, help="The same seed gives the same files.")] = 0,
-    layout: Annotated[Layout, typer.Option(help="What is written: the tables that firstday reads.")] = Layout.TABLES,  # noqa: ARG001
+    layout: Annotated[
+        Layout,
+        typer.Option(help="What is written: tables that firstday reads, or the paper's released data in both spaces."),
+    ] = Layout.TABLES,
     as_json: JsonFlag = False,
 ) -> None:
     """Simulate a music service over time and write its tables to OUT, in chunks.
@@ -41,6 +44,9 @@ def simulate(
     """
     began = perf_counter()
     settings = SimulationSettings(users, items, days=days, seed=seed)
+    if layout is Layout.DEEZER_KDD21:
+        _simulate_released(settings, out, began, as_json=as_json)
+        return
     with shown_progress() as progress:
         written = write_simulation(settings, out, progress=progress)
     seconds = perf_counter() - began
@@ -52,3 +58,20 @@ def simulate(
     rows = ", ".join(f"{n:,} {name}" for name, n in written.rows.items())
     console.print(f"Wrote {out} in {seconds:.0f} s: {rows}.", markup=False)
     console.print(f"Next: firstday evaluate {out} --strategy popular --strategy segment", markup=False)
+
+
+def _simulate_released(settings: SimulationSettings, out: Path, began: float, *, as_json: bool) -> None:
+    """Write the layout of the paper's released data and say what is in it."""
+    from firstday.simulate.released import simulate_released  # with it comes all that training needs
+
+    with shown_progress() as progress:
+        rows = simulate_released(settings, out, progress=progress)
+    seconds = perf_counter() - began
+    if as_json:
+        found = {"folder": str(out), "seed": settings.seed, "days": settings.days, "rows": rows}
+        typer.echo(json.dumps(found, ensure_ascii=False, indent=1))
+        return
+    console = Console(highlight=False, soft_wrap=True)
+    what = ", ".join(f"{n:,} {name}" for name, n in rows.items())
+    console.print(f"Wrote {out} in {seconds:.0f} s: {what}.", markup=False)
+    console.print(f"Next: firstday reproduce {out} --space svd", markup=False)

@@ -4,29 +4,54 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from time import perf_counter
-from typing import Any
 
 import numpy as np
 
 from firstday.data.dataset import Dataset
 from firstday.data.split import Cohort, Split
-from firstday.evaluate.intervals import Interval, bootstrap_means
+from firstday.evaluate.intervals import bootstrap_means, deviations_of_fifths
 from firstday.evaluate.metrics import METRICS, PrecisionRule, UserMetrics, measure
+from firstday.evaluate.results import DAY_ONE_SIZES, REFERENCE, Results, Row
 from firstday.recommend.query import Query
 from firstday.recommend.recommender import Recommender, answer_all
 
-DAY_ONE_SIZES: Mapping[str, tuple[int, int]] = {"0": (0, 0), "1-3": (1, 3), "4+": (4, 2**31)}
-"""Classes of day-one size, in items: first and last."""
-REFERENCE = "segment"
-"""The strategy that the others are compared with, user by user."""
+Progress = Callable[[str, int, int], None]
 
 
 def cohort_query(recommender: Recommender, dataset: Dataset, cohort: Cohort, k: int) -> Query:
     """Ask a model for lists for the users of a cohort, from their profile and day one alone."""
     batch, _ = recommender.model.catalogue.translate(dataset, cohort.users, cohort.day_one)
     return Query(recommender.model, batch, k)
+
+
+@dataclass(frozen=True, eq=False)
+class Trial:
+    """A trained model and the cold users to judge it by.
+
+    Parameters
+    ----------
+    query
+        The cold users, asking the model.
+    cohort
+        Who they are, and what they used afterwards.
+    idle
+        Whether each left nothing but a profile on day one, bool, shape (n_cold,).
+    n_warm
+        How many users the model was trained on.
+    fit_seconds
+        Time to train.
+    notes
+        What was decided about the data.
+    """
+
+    query: Query
+    cohort: Cohort
+    idle: np.ndarray
+    n_warm: int
+    fit_seconds: float
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,127 +76,12 @@ class Scores:
 def score_strategy(query: Query, cohort: Cohort, strategy: str, divide_by: PrecisionRule) -> Scores:
     """Make one strategy's lists for a cohort and measure them."""
     answer_all(query.take(np.arange(1)), strategy)  # what a model prepares once is not a user's time
-    fresh = Query(query.model, query.signals, query.k)  # nothing computed for another strategy is counted as free
+    fresh = replace(query)  # nothing computed for another strategy is counted as free
     began = perf_counter()
     answer = answer_all(fresh, strategy)
     seconds = perf_counter() - began
     metrics = measure(answer.items, cohort.truth, divide_by=divide_by)
     return Scores(metrics, Counter(answer.routes.tolist()), seconds)
-
-
-@dataclass(frozen=True)
-class Row:
-    """One strategy over all seeds; figures in %.
-
-    Parameters
-    ----------
-    strategy
-        Its name.
-    metrics
-        Mean and interval by metric.
-    by_day_one_size
-        Precision by class of day-one size, with the number of users in `n_by_day_one_size`.
-    against_reference
-        Difference in precision to `segment`, user by user, in points.
-    per_seed
-        Precision of each seed.
-    routes
-        Share of users that each route answered.
-    ms_per_user
-        Time for one user in batch, milliseconds.
-    profile_only
-        Precision for users who did nothing at all on day one, `n_profile_only` of them; None where there are none.
-    """
-
-    strategy: str
-    metrics: Mapping[str, Interval]
-    by_day_one_size: Mapping[str, Interval]
-    n_by_day_one_size: Mapping[str, int]
-    against_reference: Interval | None
-    per_seed: tuple[float, ...]
-    routes: Mapping[str, float]
-    ms_per_user: float
-    profile_only: Interval | None = None
-    n_profile_only: int = 0
-
-
-@dataclass(frozen=True)
-class Results:
-    """What `evaluate` found.
-
-    Parameters
-    ----------
-    dataset, protocol
-        What was evaluated, and how.
-    k
-        Length of the lists.
-    seeds
-        The seeds.
-    divide_by
-        The convention of precision.
-    n_cold
-        Cold users of each seed.
-    rows
-        One for each strategy.
-    fit_seconds
-        Time to train, mean over seeds.
-    notes
-        What the protocol decided about the data, of the first seed.
-    """
-
-    dataset: str
-    protocol: str
-    k: int
-    seeds: tuple[int, ...]
-    divide_by: PrecisionRule
-    n_cold: int
-    n_warm: int
-    rows: tuple[Row, ...]
-    fit_seconds: float
-    notes: tuple[str, ...] = ()
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the results as JSON values, figures in % (DESIGN, Commands)."""
-        return {
-            "dataset": self.dataset,
-            "protocol": self.protocol,
-            "k": self.k,
-            "seeds": list(self.seeds),
-            "precision_convention": "hits / min(K, relevant)" if self.divide_by == "min" else "hits / K",
-            "n_warm": self.n_warm,
-            "n_cold": self.n_cold,
-            "fit_seconds": round(self.fit_seconds, 2),
-            "notes": list(self.notes),
-            "results": [_row_json(row) for row in self.rows],
-        }
-
-
-def _row_json(row: Row) -> dict[str, Any]:
-    """Return one row as JSON values."""
-    values: dict[str, Any] = {"strategy": row.strategy}
-    for name, interval in row.metrics.items():
-        values[name] = round(interval.mean, 4)
-        values[f"{name}_ci"] = _pair(interval)
-    values["precision_by_seed"] = [round(value, 4) for value in row.per_seed]
-    sizes = {size: row.by_day_one_size.get(size) for size in DAY_ONE_SIZES}  # null where there is no such user
-    values["by_day_one_size"] = {size: None if found is None else round(found.mean, 4) for size, found in sizes.items()}
-    values["by_day_one_size_ci"] = {size: None if found is None else _pair(found) for size, found in sizes.items()}
-    values["n_by_day_one_size"] = {size: row.n_by_day_one_size.get(size, 0) for size in DAY_ONE_SIZES}
-    only = row.profile_only
-    values["profile_only"] = None if only is None else round(only.mean, 4)
-    values["profile_only_ci"] = None if only is None else _pair(only)
-    values["n_profile_only"] = row.n_profile_only
-    if row.against_reference is not None:
-        difference = row.against_reference
-        values[f"minus_{REFERENCE}"] = round(difference.mean, 4)
-        values[f"minus_{REFERENCE}_ci"] = _pair(difference)
-    values["routes"] = {route: round(share, 4) for route, share in sorted(row.routes.items())}
-    values["ms_per_user"] = round(row.ms_per_user, 4)
-    return values
-
-
-def _pair(interval: Interval) -> list[float]:
-    return [round(interval.low, 4), round(interval.high, 4)]
 
 
 def run_benchmark(
@@ -184,9 +94,9 @@ def run_benchmark(
     seeds: Sequence[int],
     protocol: str,
     divide_by: PrecisionRule = "min",
-    progress: Callable[[str, int, int], None] = lambda _stage, _done, _total: None,
+    progress: Progress = lambda _stage, _done, _total: None,
 ) -> Results:
-    """Train and judge on cold users once for each seed.
+    """Split, train and judge on cold users once for each seed.
 
     Parameters
     ----------
@@ -196,12 +106,45 @@ def run_benchmark(
         Makes the split of a seed.
     fit
         Trains on a split.
+    strategies, k, seeds, protocol, divide_by, progress
+        See `judge_strategies`.
+    """
+
+    def attempt(seed: int) -> Trial:
+        parts = split(seed)
+        began = perf_counter()
+        recommender = fit(parts, seed)
+        seconds = perf_counter() - began
+        query = cohort_query(recommender, dataset, parts.cold, k)
+        return Trial(query, parts.cold, parts.cold.did_nothing, len(parts.warm), seconds, parts.notes)
+
+    return judge_strategies(
+        dataset.name, attempt, strategies, seeds=seeds, protocol=protocol, divide_by=divide_by, progress=progress
+    )
+
+
+def judge_strategies(
+    name: str,
+    attempt: Callable[[int], Trial],
+    strategies: Sequence[str],
+    *,
+    seeds: Sequence[int],
+    protocol: str,
+    divide_by: PrecisionRule = "min",
+    progress: Progress = lambda _stage, _done, _total: None,
+) -> Results:
+    """Judge strategies on the cold users of one model for each seed.
+
+    Parameters
+    ----------
+    name
+        Of the data, for the record.
+    attempt
+        Trains with a seed and asks for the cold users.
     strategies
         Names of `STRATEGIES`; a name given twice counts once.
-    k
-        Length of the lists.
     seeds
-        Each gives another split, other day ones and another model.
+        Each gives another model, and another split where the protocol draws one.
     protocol
         Its name, for the record.
     divide_by
@@ -215,27 +158,27 @@ def run_benchmark(
         Means over users of all seeds, with intervals over users.
     """
     strategies = tuple(dict.fromkeys(strategies))
-    found: dict[str, list[Scores]] = {name: [] for name in strategies}
-    users, sizes, idle, fit_seconds, n_warm = [], [], [], [], 0
+    found: dict[str, list[Scores]] = {strategy: [] for strategy in strategies}
+    users, sizes, idle, fit_seconds, n_warm, k = [], [], [], [], 0, 0
     notes: tuple[str, ...] = ()
     for number, seed in enumerate(seeds):
         progress(f"seed {seed}", number, len(seeds))
-        parts = split(seed)
-        began = perf_counter()
-        recommender = fit(parts, seed)
-        fit_seconds.append(perf_counter() - began)
-        query = cohort_query(recommender, dataset, parts.cold, k)
-        for name in strategies:
-            found[name].append(score_strategy(query, parts.cold, name, divide_by))
-        users.append(parts.cold.users)
-        sizes.append(parts.cold.day_one_size)
-        idle.append(parts.cold.did_nothing)
-        n_warm = len(parts.warm)
-        notes = notes or parts.notes
+        trial = attempt(seed)
+        for done, strategy in enumerate(strategies):
+            progress("lists", done, len(strategies))
+            found[strategy].append(score_strategy(trial.query, trial.cohort, strategy, divide_by))
+        progress("lists", len(strategies), len(strategies))
+        users.append(trial.cohort.users)
+        sizes.append(trial.cohort.day_one_size)
+        idle.append(trial.idle)
+        fit_seconds.append(trial.fit_seconds)
+        n_warm, k = trial.n_warm, trial.query.k
+        notes = notes or trial.notes
+        del trial  # a model and features less in memory while the next is trained
     progress("done", len(seeds), len(seeds))
     user, size = np.concatenate(users), np.concatenate(sizes)
     return Results(
-        dataset.name,
+        name,
         protocol,
         k,
         tuple(seeds),
@@ -265,6 +208,7 @@ def _summarise(
         for name in compared:
             values[name, REFERENCE] = values[name, "precision"] - values[REFERENCE, "precision"]
     intervals = dict(zip(values, bootstrap_means(np.stack(list(values.values()), axis=1), user), strict=True))
+    deviations = _spread_fifths(found)
     precision = np.stack([values[name, "precision"] for name in names], axis=1)
     classes = {label: (size >= low) & (size <= high) for label, (low, high) in DAY_ONE_SIZES.items()}
     classes = {label: members for label, members in classes.items() if members.any()}
@@ -285,8 +229,19 @@ def _summarise(
                 n_profile_only=int(idle.sum()),
                 against_reference=intervals.get((name, REFERENCE)),
                 per_seed=tuple(100 * float(score.metrics.precision.mean()) for score in found[name]),
+                deviations=dict(zip(METRICS, deviations[number], strict=True)),
                 routes={route: count / len(user) for route, count in routes.items()},
                 ms_per_user=1000 * sum(score.seconds for score in found[name]) / len(user),
             )
         )
     return tuple(rows)
+
+
+def _spread_fifths(found: Mapping[str, Sequence[Scores]]) -> np.ndarray:
+    """Return the standard deviation over fifths, in %, mean over seeds, shape (n_strategies, n_metrics)."""
+    by_seed = []
+    for scores in zip(*found.values(), strict=True):
+        columns = [100 * getattr(score.metrics, metric) for score in scores for metric in METRICS]
+        by_seed.append(deviations_of_fifths(np.stack(columns, axis=1)))
+    spread: np.ndarray = np.mean(by_seed, axis=0).reshape(len(found), len(METRICS))
+    return spread

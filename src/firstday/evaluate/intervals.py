@@ -8,6 +8,7 @@ import numpy as np
 
 N_RESAMPLES = 2000
 LEVEL = 0.95
+N_FIFTHS, N_DIVISIONS = 5, 100
 
 
 @dataclass(frozen=True)
@@ -58,3 +59,36 @@ def bootstrap_means(values: np.ndarray, users: np.ndarray, *, seed: int = 0) -> 
 def bootstrap_mean(values: np.ndarray, users: np.ndarray, *, seed: int = 0) -> Interval:
     """Return the mean of one column, shape (n,), and its interval; see `bootstrap_means`."""
     return bootstrap_means(np.asarray(values)[:, None], users, seed=seed)[0]
+
+
+def deviations_of_fifths(values: np.ndarray, *, seed: int = 0) -> np.ndarray:
+    """Return the standard deviation of each column's mean over random fifths of the rows, as the paper states it.
+
+    Parameters
+    ----------
+    values
+        One row for each user, shape (n, n_columns).
+    seed
+        Seed of the divisions.
+
+    Returns
+    -------
+    numpy.ndarray
+        float64, shape (n_columns,): the mean over `N_DIVISIONS` random divisions of the deviation among five means;
+        zeros for fewer than five rows.
+
+    References
+    ----------
+    PAPER, "Offline protocol": "+-" is the standard deviation over random fifths of the test users, repeated.
+    """
+    n = len(values)
+    if n < N_FIFTHS:
+        return np.zeros(values.shape[1])
+    rng = np.random.default_rng(seed)
+    found = np.zeros(values.shape[1])
+    starts = np.linspace(0, n, N_FIFTHS, endpoint=False).astype(np.int64)
+    sizes = np.diff(np.append(starts, n))[:, None]
+    for _ in range(N_DIVISIONS):
+        means = np.add.reduceat(values[rng.permutation(n)], starts, axis=0) / sizes
+        found += means.std(axis=0, ddof=1)
+    return found / N_DIVISIONS

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from firstday.cold.model import Epoch
-from firstday.evaluate.benchmark import DAY_ONE_SIZES, REFERENCE, Results, Row
 from firstday.evaluate.drawing import ACCENT, INK, MUTED, SERIES, drawing, spread
+from firstday.evaluate.results import DAY_ONE_SIZES, REFERENCE, Results, Row
 
 MARKERS = ("s", "^", "D", "v", "P", "X", "p", "<", ">", "*", "h")
 SIZE_NAMES = {"0": "0", "1-3": "1 to 3", "4+": "4 and more"}

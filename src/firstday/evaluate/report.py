@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -14,9 +14,10 @@ import firstday
 from firstday.cold.model import Epoch
 from firstday.config import Config
 from firstday.errors import ConfigError, MissingExtraError
-from firstday.evaluate.benchmark import REFERENCE, Results, Row
 from firstday.evaluate.drawing import theme_css
+from firstday.evaluate.finding import find_main
 from firstday.evaluate.intervals import Interval
+from firstday.evaluate.paper_table import Comparison
 from firstday.evaluate.plots import (
     SIZE_NAMES,
     by_precision,
@@ -25,10 +26,8 @@ from firstday.evaluate.plots import (
     plot_training,
     used_sizes,
 )
+from firstday.evaluate.results import REFERENCE, Results, Row
 from firstday.recommend.recommender import STRATEGIES
-
-BASELINE = "popular"
-"""What the main finding compares with."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +65,7 @@ def write_report(
     history: tuple[Epoch, ...] = (),
     example: WorkedExample | None = None,
     command: str | None = None,
+    comparisons: Sequence[Comparison] = (),
 ) -> None:
     """Write the report; the same arguments give the same bytes.
 
@@ -85,6 +85,8 @@ def write_report(
         One new user to show.
     command
         What to run to get the same results.
+    comparisons
+        The paper's figures beside ours, for its own data.
 
     Raises
     ------
@@ -95,7 +97,13 @@ def write_report(
     """
     path = Path(path)
     page = render_report(
-        results, dataset_summary=dataset_summary, config=config, history=history, example=example, command=command
+        results,
+        dataset_summary=dataset_summary,
+        config=config,
+        history=history,
+        example=example,
+        command=command,
+        comparisons=comparisons,
     )
     staging = path.with_name(f".{path.name}.{os.getpid()}")
     try:
@@ -116,6 +124,7 @@ def render_report(
     history: tuple[Epoch, ...] = (),
     example: WorkedExample | None = None,
     command: str | None = None,
+    comparisons: Sequence[Comparison] = (),
 ) -> str:
     """Return the report's HTML; see `write_report`."""
     try:
@@ -149,59 +158,10 @@ def render_report(
         settings=to_toml(config),
         version=firstday.__version__,
         command=command,
+        comparisons=comparisons,
         light=Markup(theme_css(dark=False)),  # noqa: S704
         dark=Markup(theme_css(dark=True)),  # noqa: S704
     )
-
-
-@dataclass(frozen=True)
-class Finding:
-    """The main finding, in figures.
-
-    Parameters
-    ----------
-    leader
-        `segment`, or the best strategy where that was not evaluated.
-    other
-        `popular`, or the next best to compare with; None where there is one strategy only.
-    gain
-        Relative gain in %; None without a comparison or where the other has no hit at all.
-    difference
-        Leader minus other in points, user by user; None where it was not measured.
-    best
-        A strategy with more precision than the leader, the best of them; None where there is none.
-    """
-
-    leader: Row
-    other: Row | None
-    gain: float | None
-    difference: Interval | None
-    best: Row | None
-
-    @property
-    def is_clear(self) -> bool:
-        """Whether the interval of the difference lies on one side of zero."""
-        return self.difference is not None and (self.difference.low > 0 or self.difference.high < 0)
-
-
-def find_main(results: Results) -> Finding:
-    """Compare `segment` with `popular`, or the nearest thing to it that was evaluated."""
-    rows = by_precision(results)
-    by_name = {row.strategy: row for row in rows}
-    leader = by_name.get(REFERENCE, rows[0])
-    others = [row for row in rows if row is not leader]
-    other = by_name.get(BASELINE) if leader.strategy != BASELINE else None
-    if other is None and others:
-        other = others[0]
-    gain = difference = None
-    if other is not None:
-        ours, theirs = leader.metrics["precision"].mean, other.metrics["precision"].mean
-        gain = 100 * (ours / theirs - 1) if theirs > 0 else None
-        if leader.strategy == REFERENCE and other.against_reference is not None:
-            back = other.against_reference  # other minus leader
-            difference = Interval(-back.mean, -back.high, -back.low)
-    best = rows[0] if rows[0].metrics["precision"].mean > leader.metrics["precision"].mean else None
-    return Finding(leader, other, gain, difference, best)
 
 
 def to_toml(config: Config) -> str:
@@ -235,6 +195,12 @@ def _protocol(results: Results, config: Config) -> tuple[str, str]:
             "anyone did from then on is in anything that was trained.",
             f"Day one is {day}, and a list has to find what they used in the rest of their first "
             f"{dates.target_days:g} days.",
+        )
+    if results.protocol == "kdd21":
+        return (
+            "Warm and cold users are those of the paper: they were told apart before the data was released.",
+            "Of day one, features alone are known; a list has to find what users streamed in their first 30 days, and "
+            "nothing is left out of it.",
         )
     if results.protocol == "sampled":
         rules = config.sampled

@@ -9,6 +9,5 @@ from firstday.recommend.query import Answer, Query, rank_vectors, route_where
 
 def recommend_day_one(query: Query) -> Answer:
     """Rank items by the mean vector of the items that the user likes so far; needs one that warm users have too."""
-    means = query.liked.mean_vectors(query.model.encoder.fold_in.item_vectors)
-    items, values = rank_vectors(query, means)
-    return Answer(items, values, route_where(np.asarray(means.any(axis=1)), "day_one"))
+    items, values = rank_vectors(query, query.liked_means)
+    return Answer(items, values, route_where(np.asarray(query.liked_means.any(axis=1)), "day_one"))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -15,6 +15,26 @@ from firstday.ranking import NO_ITEM, first_allowed, top_k
 
 CELLS_AT_ONCE = 2**23
 """Scores (users x items) in memory at once: 32 MiB of float32."""
+
+
+@dataclass(frozen=True, eq=False)
+class ComputedDays:
+    """Day ones of which only numbers are known, no single thing done, as in the paper's released data.
+
+    Parameters
+    ----------
+    features
+        The network's input, float32, shape (n_users, n_inputs).
+    means
+        Mean vector of the items used on day one, float32, shape (n_users, d), zeros where there were none.
+    """
+
+    features: np.ndarray
+    means: np.ndarray
+
+    def take(self, rows: np.ndarray) -> ComputedDays:
+        """Return the day ones of some of the users."""
+        return ComputedDays(self.features[rows], self.means[rows])
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,12 +51,15 @@ class Query:
         Length of the lists.
     keep_used
         Whether items that a user has already used, or banned, may be in the list.
+    computed
+        Features and mean vectors where they are not to be made of the signals.
     """
 
     model: TrainedModel
     signals: SignalBatch
     k: int
     keep_used: bool = False
+    computed: ComputedDays | None = None
 
     @property
     def n_users(self) -> int:
@@ -56,6 +79,8 @@ class Query:
 
         True for anything done that has a block, and for a profile value that warm users have.
         """
+        if self.computed is not None:
+            return np.asarray(self.computed.features.any(axis=1))
         encoder, signals = self.model.encoder, self.signals
         found = np.zeros(self.n_users, dtype=bool)
         for pair, rows in signals.actions.items():
@@ -79,7 +104,7 @@ class Query:
     @cached_property
     def features(self) -> np.ndarray:
         """The users' features, float32, shape (n_users, n_inputs)."""
-        return self.model.encoder.encode(self.signals)
+        return self.model.encoder.encode(self.signals) if self.computed is None else self.computed.features
 
     @cached_property
     def predicted(self) -> np.ndarray:
@@ -96,9 +121,17 @@ class Query:
         """The users' positive affinities, shape (n_users, n_items)."""
         return self.signals.affinity(self.model.config.signals)
 
+    @cached_property
+    def liked_means(self) -> np.ndarray:
+        """Mean vectors of the items that the users like, float32, shape (n_users, d), zeros where there are none."""
+        if self.computed is not None:
+            return self.computed.means
+        return self.liked.mean_vectors(self.model.encoder.fold_in.item_vectors)
+
     def take(self, rows: np.ndarray) -> Query:
         """Return the query of some of the users."""
-        return Query(self.model, self.signals.take(rows), self.k, self.keep_used)
+        computed = None if self.computed is None else self.computed.take(rows)
+        return replace(self, signals=self.signals.take(rows), computed=computed)
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,7 +12,7 @@ from firstday.errors import ConfigError, MissingExtraError
 from firstday.segment.segments import Segments, count_items, rank_items
 
 ROWS_AT_ONCE = 16_384
-"""Vectors that are read at once where not all are in memory."""
+"""Vectors that are worked on at once: bounds memory."""
 
 
 def fit_segments(
@@ -116,7 +116,12 @@ def _cluster(
         centroids[empty] = vectors[np.argsort(-distance, kind="stable")[: len(empty)]]
         distance, assigned = _nearest(vectors, centroids)
     used, assigned = np.unique(assigned, return_inverse=True)
-    return centroids[used], assigned, ((vectors - centroids[used][assigned]) ** 2).sum(axis=1)
+    centroids = centroids[used]
+    distance = np.empty(len(vectors), dtype=np.float32)
+    for at in range(0, len(vectors), ROWS_AT_ONCE):
+        part = slice(at, at + ROWS_AT_ONCE)
+        distance[part] = ((vectors[part] - centroids[assigned[part]]) ** 2).sum(axis=1)
+    return centroids, assigned, distance
 
 
 def _nearest(vectors: np.ndarray, centroids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -19,6 +19,7 @@ class Layout(StrEnum):
     """What the simulator writes."""
 
     TABLES = "tables"
+    DEEZER_KDD21 = "deezer-kdd21"
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,8 @@ class SimulationSettings:
         Time after which 63 % of a user's way from the first to the mature taste is done, days.
     sharpening
         Power on the weights of a user's scenes in the mature taste, over that of the first taste.
+    registering_days
+        Days from the log's first on which people register; None: all of them.
     """
 
     n_users: int
@@ -93,6 +96,7 @@ class SimulationSettings:
     strange_share: float = 0.08
     drift_days: float = 40.0
     sharpening: float = 1.5
+    registering_days: int | None = None
 
     def __post_init__(self) -> None:
         """Refuse sizes that make no service.

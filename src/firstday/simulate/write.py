@@ -6,9 +6,11 @@ import os
 import shutil
 import tempfile
 from collections import Counter
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import polars as pl
@@ -24,6 +26,9 @@ from firstday.simulate.world import AGES, COUNTRIES, ZONES, make_world
 
 WORKERS = 2
 """Blocks in the making at one time; each needs about 300 MB."""
+
+
+Filled = TypeVar("Filled")
 
 
 @dataclass(frozen=True)
@@ -84,23 +89,41 @@ def simulate(settings: SimulationSettings, out: Path, *, progress: Progress = no
     ConfigError
         The folder is not empty or cannot be written.
     """
+    return fill_folder(out, lambda folder: _write_tables(settings, folder, progress))
+
+
+def fill_folder(out: Path, fill: Callable[[Path], Filled]) -> Filled:
+    """Make a folder by filling one beside it and renaming that into place: it holds everything or is not there.
+
+    Parameters
+    ----------
+    out
+        A new or empty folder.
+    fill
+        Writes the files into the folder that it is given.
+
+    Raises
+    ------
+    ConfigError
+        The folder is not empty or cannot be written.
+    """
     check_new_folder(out)
     try:
         out.resolve().parent.mkdir(parents=True, exist_ok=True)
         staging = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.resolve().parent))
         try:
-            tables = staging / "tables"
-            tables.mkdir()
-            written = _write_tables(settings, tables, progress)
+            folder = staging / "filled"
+            folder.mkdir()
+            filled = fill(folder)
             if out.is_dir():
                 out.rmdir()
-            tables.rename(out)
+            folder.rename(out)
         finally:
             shutil.rmtree(staging, ignore_errors=True)
     except (OSError, pl.exceptions.ComputeError) as error:
         reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
         raise ConfigError(f"{out}: cannot be written ({reason}); choose another place or make room.") from error
-    return written
+    return filled
 
 
 def _write_tables(settings: SimulationSettings, folder: Path, progress: Progress) -> Written:

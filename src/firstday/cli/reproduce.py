@@ -1,0 +1,102 @@
+"""firstday reproduce: the paper's Table 1 beside ours, from its released data."""
+
+from __future__ import annotations
+
+import json
+import sys
+from enum import StrEnum
+from pathlib import Path
+from time import perf_counter
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from firstday.cli.files import check_file_target, write_file
+from firstday.cli.options import ConfigOption, KOption, SeedOption, print_notes
+from firstday.cli.progress import shown_progress
+from firstday.cli.show_paper import print_comparison
+from firstday.config import Config, load_config
+from firstday.data.sources.deezer_kdd21 import read_paper_data
+from firstday.evaluate.paper_table import compare_with_paper
+from firstday.evaluate.report import write_report
+from firstday.recommend.recommender import STRATEGIES, find_strategy
+from firstday.reproduce import choose_strategies, configure, reproduce_table
+
+
+class SpaceName(StrEnum):
+    """Which of the released spaces."""
+
+    SVD = "svd"
+    MF = "mf"
+
+
+def reproduce(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="The folder of the paper's released files.")],
+    space: Annotated[SpaceName, typer.Option(help="TT-SVD or UT-ALS.")] = SpaceName.SVD,
+    segments: Annotated[
+        int | None, typer.Option(min=1, help="Segments (default: training users / 70, at most 1,000).")
+    ] = None,
+    input_clusters: Annotated[
+        int | None, typer.Option(min=1, help="Clusters of input vectors (default: 100, at most training users / 10).")
+    ] = None,
+    as_published: Annotated[
+        bool, typer.Option("--as-published", help="Train as the released code: flat rate 1e-5, 130 epochs.")
+    ] = False,
+    strategy: Annotated[
+        list[str] | None,
+        typer.Option(help=f"Name of a strategy, repeatable (default: those of the table): {', '.join(STRATEGIES)}."),
+    ] = None,
+    without_peers: Annotated[
+        bool, typer.Option("--without-peers", help="Leave out DropoutNet and MeLU, which take minutes to train.")
+    ] = False,
+    config: ConfigOption = None,
+    seeds: Annotated[int, typer.Option(min=1, max=1000, help="How many times to cluster, train and judge.")] = 1,
+    seed: SeedOption = None,
+    k: KOption = None,
+    json_out: Annotated[
+        Path | None,
+        typer.Option("--json", help="Write the results there; alone or with -, print them instead of the table."),
+    ] = None,
+    report: Annotated[Path | None, typer.Option(help="Write a self-contained HTML report there.")] = None,
+) -> None:
+    """Train on the paper's released data and print our Table 1 beside the paper's.
+
+    Example: firstday reproduce deezer-kdd21 --space svd --json table.json --report table.html
+    """
+    began = perf_counter()
+    for name in strategy or ():
+        find_strategy(name)
+    for target in (json_out, report):
+        if target is not None and str(target) != "-":
+            check_file_target(target)
+    settings = Config() if config is None else load_config(config)
+    if seed is not None:
+        settings = settings.model_copy(update={"seed": seed})
+    if k is not None:
+        settings = settings.model_copy(update={"recommend": settings.recommend.model_copy(update={"k": k})})
+    with shown_progress() as progress:
+        data = read_paper_data(folder, space.value, progress=progress)
+        reading_s = perf_counter() - began
+        settings = configure(settings, len(data.train), segments, input_clusters, as_published=as_published)
+        strategies = choose_strategies(strategy or (), with_peers=not without_peers)
+        found = reproduce_table(data, settings, strategies, n_seeds=seeds, progress=progress)
+    found = found.after_reading(reading_s)
+    text = json.dumps(found.to_json(), indent=1, ensure_ascii=False)
+    if json_out is not None and str(json_out) == "-":
+        typer.echo(text)
+    else:
+        print_notes(found.results.notes)
+        print_comparison(found, Console())
+    if json_out is not None and str(json_out) != "-":
+        write_file(json_out, text + "\n")
+    if report is not None:
+        write_report(
+            found.results,
+            report,
+            dataset_summary={"users": found.n_users, "items": found.summary["items"]},
+            config=found.config,
+            history=found.history,
+            command="firstday " + " ".join(sys.argv[1:]),
+            comparisons=compare_with_paper(found.results, found.space),
+        )
