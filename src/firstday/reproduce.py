@@ -116,11 +116,11 @@ def configure(
     n_train
         Training users.
     n_segments, n_input_clusters
-        Numbers of clusters; None: by the number of users, 1,000 and 100 for the paper's.
+        Numbers of clusters; None: as configured, else by the number of users, 1,000 and 100 for the paper's.
     as_published
         Train as the released code does: Adam at a flat 1e-5 for 130 epochs of batches of 512.
     """
-    n_segments = n_segments or max(1, min(MOST_SEGMENTS, n_train // USERS_PER_SEGMENT))
+    n_segments = n_segments or config.segments.n_segments or max(1, min(MOST_SEGMENTS, n_train // USERS_PER_SEGMENT))
     changes: dict[str, Any] = {"segments": config.segments.model_copy(update={"n_segments": n_segments})}
     if n_input_clusters is not None:
         changes["recommend"] = config.recommend.model_copy(update={"input_clusters": n_input_clusters})
