@@ -47,6 +47,7 @@ format: $(VENV)/.dev
 docs: $(VENV)/.train
 	$(BIN)/python docs/write_configuration.py
 	$(BIN)/python docs/write_tables.py
+	$(BIN)/python docs/write_operations.py
 
 clean:
 	rm -rf $(VENV) demo build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

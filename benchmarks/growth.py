@@ -90,14 +90,14 @@ def count(tables: Path) -> int:
 def run(*arguments: str) -> dict[str, float]:
     """Run a command of firstday; return its wall time in seconds and its peak memory in GiB."""
     began = perf_counter()
-    process = subprocess.Popen([sys.executable, "-m", "firstday", *arguments], stdout=subprocess.DEVNULL)  # noqa: S603
+    process = subprocess.Popen([sys.executable, "-m", "firstday", *arguments], stdout=subprocess.DEVNULL)
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
         sys.exit(f"error: firstday {' '.join(arguments)} failed.")
     scale = 2**30 if sys.platform == "darwin" else 2**20  # bytes there, KiB elsewhere
     found = {"seconds": round(perf_counter() - began, 1), "peak_gib": round(usage.ru_maxrss / scale, 2)}
-    print(f"{arguments[0]:9} {found['seconds']:8.1f} s {found['peak_gib']:6.2f} GiB", flush=True)  # noqa: T201
+    print(f"{arguments[0]:9} {found['seconds']:8.1f} s {found['peak_gib']:6.2f} GiB", flush=True)
     return found
 
 

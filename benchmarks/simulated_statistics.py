@@ -36,7 +36,7 @@ def main() -> None:
     parser.add_argument("--tables", type=Path, help="tables to measure instead")
     tables = parser.parse_args().tables
     if tables:
-        print(json.dumps(measure_tables(tables), indent=1))  # noqa: T201
+        print(json.dumps(measure_tables(tables), indent=1))
         return
     with tempfile.TemporaryDirectory() as folder, shown_progress() as progress:
         out = Path(folder) / "tables"
@@ -44,7 +44,7 @@ def main() -> None:
         found = {"days": SETTINGS.days, "seed": SETTINGS.seed, **measure_tables(out)}
     text = json.dumps(found, indent=1)
     RESULTS.write_text(text + "\n", encoding="utf-8")
-    print(text)  # noqa: T201
+    print(text)
 
 
 def measure_tables(folder: Path) -> dict[str, Any]:

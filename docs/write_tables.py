@@ -14,6 +14,7 @@ DOCS = Path(__file__).parent
 PAGES = tuple(DOCS / page for page in ("../README.md", "quality.md", "protocols.md", "simulator.md"))
 DATASETS = {"movielens-100k": "MovieLens 100K", "deezer-europe": "Deezer Europe"}
 MEANING = {
+    "soft_segments": "predicted vector → several near segments, weighted → their items",
     "personal": "predicted vector → nearest items",
     "segment": "predicted vector → nearest segment → its items (the paper's system)",
     "day_one": "mean of the day's items → nearest items",
@@ -135,6 +136,20 @@ def growth() -> list[str]:
     return lines
 
 
+def service() -> list[str]:
+    """Return P@50 of each strategy on a simulated service with a clock, by day-one size."""
+    rows = {row["strategy"]: row for row in read_results("simulated-service")["results"]}
+    counts = {**rows["segment"]["n_by_day_one_size"], "profile only": rows["segment"]["n_profile_only"]}
+    titles = [f"{size}{'' if size == 'profile only' else ' items'} (n = {n:,})" for size, n in counts.items()]
+    lines = ["| P@50, % [95 % interval] | all | " + " | ".join(titles) + " |", "|---|---|---|---|---|---|"]
+    for strategy in MEANING:
+        row = rows[strategy]
+        whole = f"{row['precision']:.1f} {_interval(row['precision_ci'])}"
+        cells = [f"{value:.1f}" for value in (*row["by_day_one_size"].values(), row["profile_only"])]
+        lines.append(f"| `{strategy}` | {whole} | " + " | ".join(cells) + " |")
+    return lines
+
+
 def repeats() -> list[str]:
     """Return time and memory of reading and checking by number of interactions of the same users."""
     lines = ["| users | interactions | check |", "|---|---|---|"]
@@ -164,6 +179,7 @@ def render(page: str) -> str:
         "ablations": ablations,
         "growth": growth,
         "repeats": repeats,
+        "service": service,
         "simulated": simulated,
     }
 

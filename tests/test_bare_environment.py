@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
+import urllib.request
 import venv
 from pathlib import Path
 
@@ -55,6 +57,16 @@ def test_a_base_install_recommends_as_the_full_one(recommender: Recommender, tmp
     done = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=False, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["route"] == "segment"
+
+    command = [tmp_path / "bare" / "bin" / "firstday", "serve", model, "--port", "0"]
+    store = {"FIRSTDAY_SERVE_STORE": f"sqlite:///{tmp_path / 'users.sqlite'}", "FIRSTDAY_SERVE_LOG_FORMAT": "json"}
+    with subprocess.Popen(list(map(str, command)), stderr=subprocess.PIPE, env={**os.environ, **store}) as server:
+        assert server.stderr is not None
+        ready = json.loads(server.stderr.readline())
+        with urllib.request.urlopen(f"{ready['url']}/v1/users/u/recommendations?k=5", timeout=10) as answer:
+            assert len(json.load(answer)["items"]) == 5
+        server.terminate()
+        assert server.wait(timeout=20) == 0
 
 
 def test_recommending_imports_no_training_library(recommender: Recommender, tmp_path: Path) -> None:

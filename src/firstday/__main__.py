@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 
 def main() -> None:
     """Load and run the command line."""
+    if sys.argv[1:2] == ["serve"]:
+        # One process answers on one core: threads of the numeric libraries would only get into its way. They read
+        # these while they load.
+        for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "POLARS_MAX_THREADS"):
+            os.environ.setdefault(name, "1")
     try:
         from firstday.cli.main import main as run
 

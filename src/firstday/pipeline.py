@@ -22,6 +22,7 @@ from firstday.embed.warm_logs import collect_warm_logs
 from firstday.errors import ConfigError, DataError, MissingExtraError
 from firstday.evaluate.benchmark import run_benchmark
 from firstday.evaluate.metrics import PrecisionRule, measure
+from firstday.evaluate.mixing import choose_mixing
 from firstday.evaluate.results import Results
 from firstday.features.catalogue import Catalogue
 from firstday.features.encoder import N_AGES, fit_encoder
@@ -187,7 +188,9 @@ def fit(dataset: Dataset, split: Split, config: Config, *, progress: Progress = 
     )
     query = Query(model, validation, config.recommend.k)
     cold = train_network(features, embeddings.user_vectors, query, split.validation.truth, progress=progress)
-    recommender = Recommender(replace(model, cold=cold))
+    model = replace(model, cold=cold)
+    model = replace(model, mixing=choose_mixing(Query(model, validation, query.k), split.validation.truth))
+    recommender = Recommender(model)
     facts = _facts(dataset, split, recommender, Query(recommender.model, validation, config.recommend.k))
     return Recommender(replace(recommender.model, facts=facts))
 

@@ -17,6 +17,7 @@ from firstday.data.sources.kdd21_columns import COUNTED_BLOCKS
 from firstday.data.split import Cohort
 from firstday.embed.embeddings import FoldIn
 from firstday.evaluate.benchmark import Trial, judge_strategies
+from firstday.evaluate.mixing import choose_mixing
 from firstday.evaluate.paper_table import PEERS, TITLES, Comparison, compare_with_paper
 from firstday.evaluate.results import Results
 from firstday.features.catalogue import Catalogue
@@ -169,6 +170,9 @@ def reproduce_table(
     def attempt(seed: int) -> Trial:
         began = perf_counter()
         model = fit_paper_model(data, config.model_copy(update={"seed": seed}), progress=clock.progress)
+        if "soft_segments" in strategies:
+            mixing = choose_mixing(_ask(model, data.validation), data.validation.songs)
+            model = replace(model, mixing=mixing)
         histories.append(model.cold.history)
         query = _ask(model, data.test)
         seconds = perf_counter() - began

@@ -137,5 +137,5 @@ def test_links_and_turning_are_matrix_products(case: tuple[SparseRows, np.ndarra
 
 def test_rows_under_each_other() -> None:
     above, below = SparseRows.from_lists([[1], []], 3), SparseRows.from_lists([[0, 2]], 3)
-    stacked = stack_rows(above, below)
+    stacked = stack_rows([above, below])
     assert [stacked.row(row).tolist() for row in range(3)] == [[1], [], [0, 2]]

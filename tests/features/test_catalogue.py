@@ -173,3 +173,20 @@ def test_reading_and_translating_agree(world: Dataset) -> None:
     for pair, rows in read.actions.items():
         np.testing.assert_array_equal(rows.starts, translated.actions[pair].starts)
         np.testing.assert_array_equal(rows.columns, translated.actions[pair].columns)
+
+
+def test_repeats_are_counted_and_rows_keep_their_place(catalogue: Catalogue) -> None:
+    """As `SparseRows.from_pairs` would have it, columns ascending."""
+    drawn = np.random.default_rng(0).integers(3, size=(5, 12)).tolist()
+    drawn[2] = []
+    users = [Signals(interactions=[("stream", ITEM, catalogue.items[ix]) for ix in own]) for own in drawn]
+    rows = catalogue.read(users)[0].actions["stream", ITEM]
+    expected = SparseRows.from_lists(drawn, len(catalogue.items))
+    for name in ("starts", "columns", "weights"):
+        found = getattr(rows, name)
+        assert found.dtype == getattr(expected, name).dtype
+        np.testing.assert_array_equal(found, getattr(expected, name))
+    assert rows.n_columns == expected.n_columns
+    assert catalogue.knows(ITEM, catalogue.items[0])
+    assert not catalogue.knows(ITEM, "none such")
+    assert not catalogue.knows("none such", catalogue.items[0])

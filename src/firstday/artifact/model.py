@@ -14,6 +14,7 @@ from firstday.config import Config
 from firstday.features.catalogue import Catalogue
 from firstday.features.encoder import Encoder
 from firstday.ranking import unit_rows
+from firstday.segment.mixing import Mixing, smooth_shares
 from firstday.segment.segments import ItemCounts, Segments
 
 
@@ -43,6 +44,8 @@ class TrainedModel:
         The same by value of each profile column, and by year of age under ``age``.
     facts
         For people to read, JSON values only: `data`, counts of the training data, and `metrics`, on validation users.
+    mixing
+        How `soft_segments` weighs segments.
     """
 
     config: Config
@@ -55,6 +58,7 @@ class TrainedModel:
     everyone: ItemCounts
     profile_groups: Mapping[str, ItemCounts]
     facts: Mapping[str, Any] = field(default_factory=dict)
+    mixing: Mixing = field(default_factory=Mixing)
 
     @property
     def n_items(self) -> int:
@@ -77,6 +81,11 @@ class TrainedModel:
         """Share of warm users who use each item, float32, shape (n_items,)."""
         shares = self.everyone.counts.column_sums() / max(1, int(self.everyone.sizes[0]))
         return shares.astype(np.float32)
+
+    @cached_property
+    def smoothed_shares(self) -> np.ndarray:
+        """Share of users of each segment's top items, leaning on everyone's, float32, shape (n_segments, n_top)."""
+        return smooth_shares(self.segments, self.popularity, self.mixing)
 
     @cached_property
     def popular_items(self) -> np.ndarray:

@@ -16,6 +16,7 @@ from firstday.data.rows import SparseRows
 from firstday.embed.embeddings import FoldIn
 from firstday.features.catalogue import Catalogue
 from firstday.features.encoder import Encoder
+from firstday.segment.mixing import Mixing
 from firstday.segment.segments import ItemCounts, Segments
 
 Arrays = dict[str, np.ndarray]
@@ -71,6 +72,7 @@ def to_values(model: TrainedModel) -> dict[str, Any]:
             "has_ages": model.catalogue.has_ages,
             "signals": list(model.catalogue.signals),
         },
+        "mixing": asdict(model.mixing),
         "history": [asdict(epoch) for epoch in model.cold.history],
     }
 
@@ -122,6 +124,7 @@ def from_parts(
             name: _get_counts(arrays, f"profile_{n}", n_items) for n, name in enumerate(values["profile_groups"])
         },
         facts={"data": values["data"], "metrics": values["metrics"]},
+        mixing=Mixing(**values["mixing"]),
     )
 
 

@@ -17,6 +17,7 @@ from firstday.cli.inspect import inspect
 from firstday.cli.options import JsonToStdout
 from firstday.cli.recommend import recommend
 from firstday.cli.reproduce import reproduce
+from firstday.cli.serve import serve
 from firstday.cli.simulate import simulate
 from firstday.cli.train import train
 from firstday.errors import FirstdayError
@@ -48,7 +49,7 @@ def _options(
     """Recommendations for a user's first day: user -> segment -> items."""
 
 
-for command in (demo, check, train, recommend, inspect, simulate):
+for command in (demo, check, train, recommend, inspect, serve, simulate):
     app.command()(command)
 app.command(cls=JsonToStdout)(evaluate)
 app.command(cls=JsonToStdout)(reproduce)

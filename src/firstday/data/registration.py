@@ -187,7 +187,7 @@ def _days_of_warm(
         probabilities, like = counts.astype(np.float64), "those of the others"
     drawn = DayOneDraw(of_life, uses, signals, sizes, probabilities, rng).cohort(lacking).day_one
     back = np.argsort(np.concatenate([np.flatnonzero(logged), np.flatnonzero(~logged)]))
-    days = {pair: stack_rows(rows.take(known), drawn[pair]).take(back) for pair, rows in of_day.items()}
+    days = {pair: stack_rows([rows.take(known), drawn[pair]]).take(back) for pair, rows in of_day.items()}
     return days, (
         f"day one of {count_of(len(lacking), len(warm), 'warm users')} is not in the log, which begins "
         f"{write_moment(log.start)}: theirs was drawn from all their items, with sizes like {like}.",

@@ -200,11 +200,17 @@ def contains(table: SparseRows, entries: SparseRows) -> np.ndarray:
     return found
 
 
-def stack_rows(above: SparseRows, below: SparseRows) -> SparseRows:
-    """Put the rows of two matrices with the same columns under each other."""
+def stack_rows(matrices: Sequence[SparseRows]) -> SparseRows:
+    """Put the rows of matrices with the same columns under each other."""
+    if len(matrices) == 1:
+        return matrices[0]
+    starts, n_entries = [np.zeros(1, dtype=np.int64)], 0
+    for rows in matrices:
+        starts.append(rows.starts[1:] + n_entries)
+        n_entries += rows.n_entries
     return SparseRows(
-        np.concatenate([above.starts, above.starts[-1] + below.starts[1:]]),
-        np.concatenate([above.columns, below.columns]),
-        np.concatenate([above.weights, below.weights]),
-        above.n_columns,
+        np.concatenate(starts),
+        np.concatenate([rows.columns for rows in matrices]),
+        np.concatenate([rows.weights for rows in matrices]),
+        matrices[0].n_columns,
     )

@@ -11,6 +11,9 @@ import numpy as np
 from firstday.data.rows import SparseRows
 from firstday.ranking import unit_rows
 
+PADDED_ROWS = 64
+"""Up to that many users are solved in one go, filled up to the longest; more are solved length by length."""
+
 
 @dataclass(frozen=True, eq=False)
 class FoldIn:
@@ -67,6 +70,11 @@ class FoldIn:
         d = self.item_vectors.shape[1]
         out = np.zeros((affinity.n_rows, d), dtype=np.float32)
         lengths = affinity.lengths()
+        longest = int(lengths.max(initial=0))
+        if affinity.n_rows <= PADDED_ROWS and 0 < longest <= d:
+            rows = np.flatnonzero(lengths)
+            out[rows] = self._solve_padded(affinity, rows, longest)
+            return out
         for length in np.unique(lengths[lengths > 0]).tolist():
             solve = self._solve_short if length <= d else self._solve_long
             rows = np.flatnonzero(lengths == length)
@@ -77,17 +85,30 @@ class FoldIn:
                 out[part] = solve(affinity.columns[entries], confidence)
         return out
 
-    def _solve_short(self, items: np.ndarray, c: np.ndarray) -> np.ndarray:
+    def _solve_padded(self, affinity: SparseRows, rows: np.ndarray, longest: int) -> np.ndarray:
+        """Solve for a few rows of any lengths at once, filled up with items of confidence 0.
+
+        Such an item's vectors are set to zero, so that its equation is 0 = 0 and the others stay as they are.
+        """
+        place = np.arange(longest)
+        inside = place < affinity.lengths()[rows][:, None]  # (n, longest)
+        entries = np.where(inside, affinity.starts[rows][:, None] + place, 0)
+        confidence = np.where(inside, self.confidence * affinity.weights[entries].astype(np.float64), 0)
+        return self._solve_short(affinity.columns[entries], confidence, inside)
+
+    def _solve_short(self, items: np.ndarray, c: np.ndarray, inside: np.ndarray | None = None) -> np.ndarray:
         """Solve for rows that have the same number of items, few of them: both arguments of shape (n, length).
 
         With P = Y_u G^-1 the solution of (G + Y_u' D Y_u) x = Y_u' c, D = C - I, is P' (I + D P Y_u')^-1 c: a system
         as small as the user's list instead of d x d.
         """
         p = self._solved_items[items]  # (n, length, d)
-        kernel = np.einsum("nid,njd->nij", p, self.item_vectors[items], optimize=True).astype(np.float64)
+        if inside is not None:
+            p *= inside[:, :, None]
+        kernel = np.matmul(p, np.swapaxes(self.item_vectors[items], 1, 2)).astype(np.float64)
         system = np.eye(items.shape[1]) + (c - 1)[:, :, None] * kernel  # (n, length, length)
         solved = np.linalg.solve(system, c[:, :, None])[:, :, 0]
-        result: np.ndarray = np.einsum("ni,nid->nd", solved.astype(np.float32), p)
+        result: np.ndarray = np.matmul(solved.astype(np.float32)[:, None], p)[:, 0]
         return result
 
     def _solve_long(self, items: np.ndarray, c: np.ndarray) -> np.ndarray:

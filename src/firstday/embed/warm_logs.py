@@ -43,7 +43,7 @@ def collect_warm_logs(dataset: Dataset, split: Split, config: Config, uses: Spar
     for entity in config.embedding.svd_collections:
         if entity not in dataset.entities:
             raise ConfigError(f"embedding.svd_collections: {entity!r} is no entity of the tables; remove it.")
-        together = stack_rows(together, dataset.entities[entity].items)
+        together = stack_rows([together, dataset.entities[entity].items])
     return WarmLogs(affinity, together, sequences, brought)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from firstday.config import FeatureConfig, SignalConfig
 from firstday.data.events import ITEM, Pair, sort_pairs
-from firstday.data.rows import SparseRows, union_rows
+from firstday.data.rows import SparseRows, stack_rows, union_rows
 from firstday.embed.embeddings import Embeddings, FoldIn
 from firstday.features.signals import SignalBatch
 from firstday.ranking import unit_rows
@@ -88,36 +88,45 @@ class Encoder:
         numpy.ndarray
             float32, shape (n_users, n_inputs), always finite.
         """
-        parts: list[np.ndarray] = []
+        features = np.zeros((batch.n_users, self.n_inputs), dtype=np.float32)
+        d = self.dimensions
+        blocks = iter(features[:, at : at + d] for at in range(0, features.shape[1], d))
         ages = np.full(batch.n_users, -1, np.int16) if batch.ages is None else batch.ages
         if self.age_means is not None:
-            parts.append(self.age_means[ages])  # -1 takes the last row: the overall mean
+            next(blocks)[:] = self.age_means[ages]  # -1 takes the last row: the overall mean
         for name, means in self.group_means.items():
             codes = batch.groups.get(name)
-            parts.append(means[codes] if codes is not None else np.repeat(means[-1:], batch.n_users, axis=0))
-        counts = np.zeros((batch.n_users, len(self.pairs)), dtype=np.float32)
+            next(blocks)[:] = means[codes] if codes is not None else means[-1]
+        counts = features[:, len(self.blocks()) * d :]
+        done: dict[str, list[tuple[int, np.ndarray, SparseRows]]] = {}
         for number, pair in enumerate(self.pairs):
-            vectors = self.target_vectors[pair[1]]
-            rows = self._actions(batch, pair)
-            parts.append(rows.mean_vectors(vectors))
-            counts[:, number] = rows.lengths()
+            block, rows = next(blocks), self._actions(batch, pair)
+            if rows is not None and rows.n_entries:  # else the zeros that are there
+                done.setdefault(pair[1], []).append((number, block, rows))
+        for entity, told in done.items():
+            stacked = stack_rows([rows for _, _, rows in told])
+            means, lengths = stacked.mean_vectors(self.target_vectors[entity]), stacked.lengths()
+            for at, (number, block, _) in enumerate(told):
+                users = slice(at * batch.n_users, (at + 1) * batch.n_users)
+                block[:], counts[:, number] = means[users], lengths[users]
         if self.config.fold_in:
-            parts.append(unit_rows(self.fold_in.solve(batch.affinity(self.signals))))
-        parts.append(np.log1p(counts) if self.config.counts == "log" else counts)
+            next(blocks)[:] = unit_rows(self.fold_in.solve(batch.affinity(self.signals)))
+        if self.config.counts == "log":
+            counts[:, : len(self.pairs)] = np.log1p(counts[:, : len(self.pairs)])
         if self.age_means is not None:
             age = np.where(ages >= 0, ages, self.age_centre).astype(np.float32)
-            parts.append(((age - self.age_centre) / self.age_scale)[:, None])
-        return np.concatenate(parts, axis=1).astype(np.float32, copy=False)
+            features[:, -1] = (age - self.age_centre) / self.age_scale
+        return features
 
-    def _actions(self, batch: SignalBatch, pair: Pair) -> SparseRows:
-        """Return what users did of one pair, by itself or through items."""
+    def _actions(self, batch: SignalBatch, pair: Pair) -> SparseRows | None:
+        """Return what users did of one pair, by itself or through items; None where nobody did."""
         signal, entity = pair
         rows = batch.actions.get(pair)
         through = batch.actions.get((signal, ITEM))
         if through is not None and entity in self.members_of_items and pair in self.config.derived_pairs:
             reached = through.through(self.members_of_items[entity])
             rows = reached if rows is None else union_rows([rows, reached])
-        return rows or SparseRows.empty(batch.n_users, len(self.target_vectors[entity]))
+        return rows
 
 
 def fit_encoder(

@@ -47,7 +47,10 @@ class Signals:
         if isinstance(interactions, str) or not isinstance(interactions, Iterable):
             raise DataError(f"interactions: is {interactions!r}; give a list of [signal, entity, id].")
         for number, entry in enumerate(interactions):
-            if isinstance(entry, str) or not isinstance(entry, Sequence) or len(entry) != 3:
+            is_sequence = isinstance(entry, tuple | list) or (
+                isinstance(entry, Sequence) and not isinstance(entry, str)
+            )
+            if not is_sequence or len(entry) != 3:
                 raise DataError(
                     f"interactions[{number}]: is {entry!r}; give [signal, entity, id], such as "
                     '["favorite", "item", "i81"].'
@@ -112,7 +115,12 @@ class SignalBatch:
 
     def affinity(self, config: SignalConfig) -> SparseRows:
         """Return positive affinities for items, shape (n_users, n_items)."""
-        return compute_affinity(self.actions, config, self.n_users, self.n_items)
+        kept = self.__dict__.get("_affinity")  # the encoder and the query ask for the same
+        if kept is None or kept[0] is not config:
+            kept = (config, compute_affinity(self.actions, config, self.n_users, self.n_items))
+            self.__dict__["_affinity"] = kept
+        affinity: SparseRows = kept[1]
+        return affinity
 
     def closed_items(self, config: SignalConfig) -> SparseRows:
         """Return items to leave out of lists: used ones and those never to be recommended, (n_users, n_items)."""

@@ -83,9 +83,9 @@ class Query:
             return np.asarray(self.computed.features.any(axis=1))
         encoder, signals = self.model.encoder, self.signals
         found = np.zeros(self.n_users, dtype=bool)
-        for pair in encoder.pairs:
-            if pair in signals.actions:
-                found |= signals.actions[pair].lengths() > 0
+        for pair, rows in signals.actions.items():
+            if pair in encoder.pairs:
+                found |= rows.lengths() > 0
         if encoder.config.fold_in:
             found |= self.liked.lengths() > 0
         for codes in self.profile.values():
@@ -110,6 +110,11 @@ class Query:
     def predicted(self) -> np.ndarray:
         """The users' predicted mature vectors, float32, shape (n_users, d), length 1."""
         return self.model.cold.predict(self.features)
+
+    @cached_property
+    def nearest_segments(self) -> np.ndarray:
+        """The segment nearest to each predicted vector, int64, shape (n_users,)."""
+        return self.model.segments.assign(self.predicted)
 
     @cached_property
     def liked(self) -> SparseRows:
@@ -208,13 +213,14 @@ def rank_lists(
     """
     parts = []
     for rows in _parts(query, int(query.closed.lengths().max(initial=0)) + query.k):
-        closed = query.closed.take(rows)
+        closed = query.closed if len(rows) == query.n_users else query.closed.take(rows)
         # A list can lose as many entries as the user has closed items: only that many more are looked at.
         chosen = lists[choice[rows], : int(closed.lengths().max(initial=0)) + query.k]
         allowed = chosen >= 0
         if closed.n_entries:
-            keys = closed.row_of_entry() * query.model.n_items + closed.columns
-            allowed &= ~np.isin(np.arange(len(rows))[:, None] * query.model.n_items + chosen, keys)
+            keys = closed.row_of_entry() * query.model.n_items + closed.columns  # ascending
+            cells = np.arange(len(rows))[:, None] * query.model.n_items + chosen
+            allowed &= keys[np.minimum(np.searchsorted(keys, cells), len(keys) - 1)] != cells
         parts.append(first_allowed(chosen, scores[choice[rows], : chosen.shape[1]], allowed, query.k))
     return np.concatenate([items for items, _ in parts]), np.concatenate([values for _, values in parts])
 

@@ -102,10 +102,26 @@ class Segments:
         squares: np.ndarray = (self.centroids**2).sum(axis=1) / 2
         return squares
 
+    @cached_property
+    def _columns(self) -> np.ndarray:
+        """The centroids as columns, side by side in memory, float32, shape (d, n_segments)."""
+        return np.ascontiguousarray(self.centroids.T)
+
     def assign(self, vectors: np.ndarray) -> np.ndarray:
         """Return the segment whose centroid is nearest to each vector (Euclidean; ties: the lower), int64, (n,)."""
-        nearest: np.ndarray = np.argmax(vectors @ self.centroids.T - self._half_squares, axis=1)
+        nearest: np.ndarray = np.argmax(self.closeness(vectors), axis=1)
         return nearest
+
+    def closeness(self, vectors: np.ndarray) -> np.ndarray:
+        """Return how near each centroid is: minus half the squared distance, up to a number of each vector's own.
+
+        Returns
+        -------
+        numpy.ndarray
+            float32, shape (n_vectors, n_segments).
+        """
+        near: np.ndarray = vectors @ self._columns - self._half_squares
+        return near
 
     @cached_property
     def top_shares(self) -> np.ndarray:

@@ -12,7 +12,6 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from functools import reduce
 from pathlib import Path
 
 import numpy as np
@@ -169,7 +168,7 @@ def _write(
     affinity = compute_affinity(split.warm_actions, config.signals, len(split.warm), len(dataset.items))
     together = [dataset.entities[name].items for name in COLLECTIONS]
     together += [rows for pair, rows in split.warm_actions.items() if pair == ("favorite", ITEM)]
-    logs = WarmLogs(affinity, reduce(stack_rows, together), [])
+    logs = WarmLogs(affinity, stack_rows(together), [])
     songs = []
     for space, method in METHODS.items():
         progress(f"vectors ({space})", 0, 1)

@@ -1,0 +1,24 @@
+# The service in a container. Build: docker build -t firstday .
+# Run: docker run -p 8000:8000 -v "$PWD/model:/model:ro" -v firstday-users:/data \
+#          -e FIRSTDAY_SERVE_READ_KEYS=... -e FIRSTDAY_SERVE_WRITE_KEYS=... -e FIRSTDAY_SERVE_ADMIN_KEYS=... firstday
+FROM python:3.12-slim
+
+WORKDIR /app
+COPY pyproject.toml README.md LICENSE ./
+COPY src ./src
+RUN pip install --no-cache-dir '.[redis]' \
+    && useradd --system --uid 10001 --no-create-home firstday \
+    && install --directory --owner=firstday --mode=0700 /data
+
+USER firstday
+# Reachable from outside the container, so it starts only with keys.
+ENV FIRSTDAY_SERVE_HOST=0.0.0.0 \
+    FIRSTDAY_SERVE_PORT=8000 \
+    FIRSTDAY_SERVE_STORE=sqlite:////data/users.sqlite
+VOLUME ["/data"]
+EXPOSE 8000
+STOPSIGNAL SIGTERM
+HEALTHCHECK --interval=10s --timeout=3s --start-period=20s --retries=3 \
+    CMD ["python", "-c", "import os, urllib.request; urllib.request.urlopen(f\"http://127.0.0.1:{os.environ['FIRSTDAY_SERVE_PORT']}/healthz\", timeout=2)"]
+ENTRYPOINT ["firstday", "serve"]
+CMD ["/model"]

@@ -1,0 +1,171 @@
+"""A model of the paper's size from random arrays with structure, made in seconds: the input of the load tests.
+
+    python benchmarks/paper_size.py MODEL [--items 50000] [--segments 1000] [--dimensions 128]
+
+Users and items sit around tastes, segments use the items near to them, and the network has the paper's layers with
+random weights. What such a model recommends means nothing; what a list costs is what it costs with a trained model.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+
+from firstday.artifact.files import save_model
+from firstday.artifact.model import TrainedModel
+from firstday.cold.model import ColdModel, Epoch
+from firstday.config import Config, parse_config
+from firstday.data.events import ITEM, Pair
+from firstday.data.ids import Ids
+from firstday.data.rows import SparseRows
+from firstday.embed.embeddings import FoldIn
+from firstday.features.catalogue import Catalogue
+from firstday.features.encoder import N_AGES, Encoder
+from firstday.ranking import unit_rows
+from firstday.segment.segments import ItemCounts, Segments, rank_items
+
+PAIRS: tuple[Pair, ...] = tuple(
+    sorted(
+        [
+            *[("favorite", entity) for entity in (ITEM, "artist", "album", "playlist")],
+            ("onboarding", "artist"),
+            *[(signal, entity) for signal in ("skip", "stream", "ban") for entity in (ITEM, "artist", "album")],
+            *[("search", entity) for entity in (ITEM, "artist", "album", "playlist")],
+        ],
+        key=lambda pair: (pair[1] != ITEM, pair[1], pair[0]),
+    )
+)
+"""The paper's 18 blocks of what users do."""
+
+N_TASTES = 200
+COUNTRIES = 50
+USERS_PER_SEGMENT = 70
+
+
+def make_model(n_items: int = 50_000, n_segments: int = 1_000, dimensions: int = 128, seed: int = 0) -> TrainedModel:
+    """Make the model.
+
+    Parameters
+    ----------
+    n_items, n_segments, dimensions
+        Its size.
+    seed
+        Of all that is random.
+    """
+    rng = np.random.default_rng(seed)
+    config = parse_config({"embedding": {"dimensions": dimensions}, "segments": {"n_segments": n_segments}})
+    tastes = unit_rows(rng.normal(size=(N_TASTES, dimensions)))
+
+    def around(taste_of: np.ndarray, noise: float) -> np.ndarray:
+        return unit_rows(tastes[taste_of] + noise * unit_rows(rng.normal(size=(len(taste_of), dimensions))))
+
+    taste_of_item = rng.integers(N_TASTES, size=n_items)
+    items = around(taste_of_item, 0.8) * rng.gamma(2, 0.5, size=(n_items, 1)).astype(np.float32)
+    taste_of_segment = np.arange(n_segments) % N_TASTES
+    centroids = 0.8 * around(taste_of_segment, 0.5)
+    popularity = 1 / (10 + rng.permutation(n_items))
+    used = _uses(rng, n_segments, n_items, popularity, taste_of_segment, taste_of_item)
+    sizes = {"artist": n_items // 5, "album": n_items // 3, "playlist": n_items // 10}
+    targets = {ITEM: unit_rows(items)}
+    targets |= {name: around(rng.integers(N_TASTES, size=n), 0.6) for name, n in sizes.items()}
+    countries = tuple(f"C{number:02}" for number in range(COUNTRIES))
+    everyone = ItemCounts(
+        SparseRows.from_pairs(np.zeros(n_items, np.int64), np.arange(n_items), used.counts.column_sums(), 1, n_items),
+        np.array([used.sizes.sum()]),
+    )
+    encoder = Encoder(
+        PAIRS,
+        targets,
+        {"country": 0.5 * around(rng.integers(N_TASTES, size=COUNTRIES + 1), 0.5)},
+        0.5 * around(rng.integers(N_TASTES, size=N_AGES + 1), 0.5),
+        27.0,
+        8.0,
+        FoldIn(items, "least-squares", 15.0, 1.0),
+        config.features,
+        config.signals,
+    )
+    return TrainedModel(
+        config=config,
+        catalogue=Catalogue(
+            Ids.of([f"item-{ix:05}" for ix in range(n_items)]),
+            {name: Ids.of([f"{name}-{ix:05}" for ix in range(n)]) for name, n in sizes.items()},
+            {"country": countries},
+            True,
+            config.signals.known,
+            tuple(f"Title {ix} of taste {taste}" for ix, taste in enumerate(taste_of_item)),
+        ),
+        encoder=encoder,
+        similarity="dot",
+        cold=ColdModel(_network(encoder.n_inputs, config, seed), (Epoch(1, 1.0, 1e-3, 0.0, kept=True),)),
+        segments=_segments(centroids, used),
+        input_clusters=_segments(rng.normal(size=(100, encoder.n_inputs)).astype(np.float32), _first(used, 100)),
+        everyone=everyone,
+        profile_groups={"country": _first(used, COUNTRIES), "age": _first(used, N_AGES)},
+        facts={
+            "data": {"dataset": "random", "warm_users": int(used.sizes.sum()), "items": n_items},
+            "metrics": {"users": "none", "k": 50, "precision": {}},
+        },
+    )
+
+
+def _uses(
+    rng: np.random.Generator,
+    n_segments: int,
+    n_items: int,
+    popularity: np.ndarray,
+    taste_of_segment: np.ndarray,
+    taste_of_item: np.ndarray,
+) -> ItemCounts:
+    """Draw what segments use: popular items, those of their own taste far more often."""
+    counts = []
+    for segment in range(n_segments):
+        weight = popularity * np.where(taste_of_item == taste_of_segment[segment], 100, 1)
+        counts.append(rng.multinomial(20 * USERS_PER_SEGMENT, weight / weight.sum()))
+        counts[-1] = np.minimum(counts[-1], USERS_PER_SEGMENT)
+    table = np.array(counts)
+    rows, columns = np.nonzero(table)
+    return ItemCounts(
+        SparseRows.from_pairs(rows, columns, table[rows, columns], n_segments, n_items),
+        np.full(n_segments, USERS_PER_SEGMENT, dtype=np.int64),
+    )
+
+
+def _first(counted: ItemCounts, n: int) -> ItemCounts:
+    """Return as many groups, round and round."""
+    rows = np.arange(n) % len(counted.sizes)
+    return ItemCounts(counted.counts.take(rows), counted.sizes[rows])
+
+
+def _segments(centroids: np.ndarray, used: ItemCounts) -> Segments:
+    """Put segments together."""
+    top = rank_items(used, used.counts.column_sums(), 300)
+    return Segments(centroids, used, top, np.full(len(centroids), 0.5, np.float32))
+
+
+def _network(n_inputs: int, config: Config, seed: int) -> bytes:
+    """Export the paper's network with random weights."""
+    import torch
+
+    from firstday.cold.export import export_onnx
+    from firstday.cold.network import ColdNetwork
+
+    torch.manual_seed(seed)
+    network = ColdNetwork(n_inputs, config.cold_model.hidden, config.embedding.dimensions)
+    return export_onnx(network, np.random.default_rng(seed).normal(size=(8, n_inputs)).astype(np.float32))
+
+
+def main() -> None:
+    """Write the model."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("model", type=Path, help="folder to write")
+    parser.add_argument("--items", type=int, default=50_000)
+    parser.add_argument("--segments", type=int, default=1_000)
+    parser.add_argument("--dimensions", type=int, default=128)
+    arguments = parser.parse_args()
+    save_model(make_model(arguments.items, arguments.segments, arguments.dimensions), arguments.model)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,265 @@
+"""What happens when things break: killed processes, full and read-only disks, a store that is gone.
+
+    python benchmarks/serve_faults.py --model MODEL [--kills 50] [--redis-gone-s 10] [--json OUT]
+
+Each runs a real server process, and says what went wrong by failing. MODEL is made by benchmarks/paper_size.py, or is
+any other model. The full disk needs to be root for a small file system of its own; without that the size of files is
+limited instead. The read-only disk needs root and a file system that knows `chattr +i`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import random
+import resource
+import shutil
+import sqlite3
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from redis_process import RedisProcess
+from serve_ledger import Ledger, check, read_events, send, write_events
+from serve_process import Connection, ServerProcess, write_request
+
+N_WRITERS = 8
+SETTINGS = {"rate_limit_per_s": 0, "max_events_per_user": 100_000, "log_requests": "false"}
+
+
+async def write_until_dead(url: str, ledger: Ledger, prefix: str, seed: int) -> None:
+    """Write batches on several connections until they break."""
+
+    async def work(number: int) -> None:
+        rng = random.Random(f"{seed}-{number}")
+        user = f"{prefix}-{number}"
+        try:
+            connection = await Connection.open(url)
+            for batch in range(1_000_000):
+                ids = [f"{batch}-{at}" for at in range(rng.randint(1, 20))]
+                ledger.batches.append((user, ids, False))
+                at = len(ledger.batches) - 1
+                status, _ = await connection.send(write_events(user, ids))
+                check(status == 200, f"a write gave {status}")
+                ledger.batches[at] = (user, ids, True)
+        except OSError:
+            return
+
+    await asyncio.gather(*(work(number) for number in range(N_WRITERS)))
+
+
+def kill_under_load(
+    model: Path, folder: Path, n_kills: int, seed: int = 0, settings: dict[str, Any] | None = None
+) -> dict[str, Any]:
+    """Kill a server at random moments while it writes; check after each start that nothing acknowledged is lost."""
+    rng = random.Random(seed)
+    ledger = Ledger()
+    server = ServerProcess(model, folder, {**SETTINGS, **(settings or {})})
+    starts = [server.ready_s]
+    try:
+        for number in range(n_kills):
+            this = Ledger()
+
+            async def run(this: Ledger = this, number: int = number) -> None:
+                asyncio.get_running_loop().call_later(rng.uniform(0.02, 0.6), server.process.kill)
+                await write_until_dead(server.url, this, f"k{number}", number)
+
+            asyncio.run(run())
+            server.process.wait()
+            server.start()  # fails if the store does not open
+            starts.append(server.ready_s)
+            this.compare(read_events(server.url, this.users()))
+            ledger.batches += this.batches
+        counted = ledger.compare(read_events(server.url, ledger.users()))
+    finally:
+        server.stop()
+    if settings is None:
+        with sqlite3.connect(folder / "users.sqlite") as connection:
+            check(connection.execute("PRAGMA integrity_check").fetchone() == ("ok",), "the file is damaged")
+    return {"kills": n_kills, "batches": len(ledger.batches), **counted, "slowest_start_s": max(starts)}
+
+
+@contextmanager
+def small_disk(folder: Path, n_bytes: int) -> Iterator[bool]:
+    """Mount a small file system; give whether that was possible."""
+    folder.mkdir(parents=True, exist_ok=True)
+    command = ["mount", "-t", "tmpfs", "-o", f"size={n_bytes}", "tmpfs", str(folder)]
+    mounted = os.geteuid() == 0 and subprocess.run(command, capture_output=True, check=False).returncode == 0
+    try:
+        yield mounted
+    finally:
+        if mounted:
+            subprocess.run(["umount", str(folder)], check=True)
+
+
+def full_disk(model: Path, folder: Path) -> dict[str, Any]:
+    """Fill the disk under a server; check that it says so, goes on reading, and writes again once there is room."""
+    with small_disk(folder / "disk", 3 * 2**20) as mounted:
+        store = folder / "disk" / "users.sqlite"
+        server = ServerProcess(model, folder, {**SETTINGS, "store": f"sqlite:///{store}"})
+        filler = folder / "disk" / "filler"
+
+        def fill() -> None:
+            if mounted:
+                filler.write_bytes(b"x" * 2**20)
+            else:
+                resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE, (2**20, resource.RLIM_INFINITY))
+
+        def make_room() -> None:
+            if mounted:
+                filler.unlink()
+            else:
+                unlimited = (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
+                resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE, unlimited)
+
+        try:
+            fill()
+            return {"by": "a full file system" if mounted else "a limit on files", **_break_and_mend(server, make_room)}
+        finally:
+            server.stop()
+
+
+def read_only_disk(model: Path, folder: Path) -> dict[str, Any] | None:
+    """Make the store's files unwritable under a server; the same checks. None where this machine cannot do that."""
+    server = ServerProcess(model, folder, SETTINGS)
+    files = [str(path) for path in folder.glob("users.sqlite*")]
+
+    def lock(how: str) -> bool:
+        return subprocess.run(["chattr", how, *files], capture_output=True, check=False).returncode == 0
+
+    try:
+        send(server.url, write_events("before", ["e0"]))
+        if shutil.which("chattr") is None or not lock("+i"):
+            return None
+        return _break_and_mend(server, lambda: check(lock("-i"), "chattr -i failed"))
+    finally:
+        lock("-i")
+        server.stop()
+
+
+def _break_and_mend(server: ServerProcess, mend: Any) -> dict[str, Any]:
+    """Write until it fails, check what the server says then, mend the disk, and check that everything is well again."""
+    ledger = Ledger()
+    for number in range(10_000):
+        ids = [f"{number}-{at}-{'x' * 80}" for at in range(100)]
+        ((status, body),) = send(server.url, write_events("u", ids))
+        ledger.batches.append(("u", ids, status == 200))
+        if status != 200:
+            break
+    check(status == 503, f"a write to a broken disk gave {status}")
+    check(body["code"] == "store_unavailable" and body["message"].startswith("store: cannot be written"), str(body))
+    for request in (write_events("v", ["e"]), write_request("PUT", "/v1/users/v", {"age": 20})):
+        ((status, _),) = send(server.url, request)
+        check(status in (200, 503), f"a write to a broken disk gave {status}")
+    (status, found), (list_status, answer), (ready, _) = send(
+        server.url,
+        write_request("GET", "/v1/users/u"),
+        write_request("GET", "/v1/users/u/recommendations"),
+        write_request("GET", "/readyz"),
+    )
+    n_kept = sum(len(ids) for _, ids, acknowledged in ledger.batches if acknowledged)
+    n_found = len(found["events"]) if status == 200 else 0
+    check(status == 200 or n_kept == 0, "reading fails with the writing")
+    check(n_found == n_kept, f"{n_found} of {n_kept} events are there")
+    check((list_status, ready) == (200, 200), "lists fail with the writing")
+    check(answer["signals_from"] in ("store", "store_unavailable"), str(answer))
+    mend()
+    began = time.monotonic()
+    while send(server.url, write_events("after", ["e"]))[0][0] != 200:
+        check(time.monotonic() < began + 10, "writing does not recover")
+        time.sleep(0.05)
+    recovered_s = time.monotonic() - began
+    ledger.batches.append(("after", ["e"], True))
+    counted = ledger.compare(read_events(server.url, ledger.users()))
+    return {**counted, "message": body["message"], "recovered_s": recovered_s}
+
+
+def redis_gone(model: Path, folder: Path, seconds: float, *, frozen: bool = False) -> dict[str, Any]:
+    """Take Redis away for a while; check that lists come without it and say so, that writes fail, and all recovers."""
+    redis = RedisProcess(folder / "redis")
+    server = ServerProcess(model, folder, {**SETTINGS, "store": redis.url, "store_timeout_s": 0.5})
+    ask = write_request("GET", "/v1/users/u/recommendations")
+    try:
+        ((_, popular),) = send(server.url, write_request("GET", "/v1/items?limit=1"))
+        ((status, _),) = send(server.url, write_events("u", ["e1", "e2"], popular["items"][0]["item_id"]))
+        check(status == 200, f"a write gave {status}")
+        ((_, before),) = send(server.url, ask)
+        check(before["signals_from"] == "store" and before["route"] != "popular", str(before["route"]))
+        redis.freeze() if frozen else redis.stop()
+        until = time.monotonic() + seconds
+        times, writes = [], 0
+        while time.monotonic() < until:
+            began = time.monotonic()
+            ((status, answer),) = send(server.url, ask)
+            times.append(time.monotonic() - began)
+            check(status == 200 and answer["signals_from"] == "store_unavailable", f"{status} {answer}")
+            check(answer["route"] == "popular" and len(answer["items"]) > 0, "there is no list")
+            (status, error), (ready, state) = send(
+                server.url, write_events("u", ["e3"]), write_request("GET", "/readyz")
+            )
+            check(status == 503 and error["code"] == "store_unavailable", f"{status} {error}")
+            check(ready == 200 and state["store"] == "unavailable", str(state))
+            writes += 1
+            time.sleep(0.05)
+        redis.thaw() if frozen else redis.start()
+        began = time.monotonic()
+        while send(server.url, write_events("u", ["e4"]))[0][0] != 200:
+            check(time.monotonic() < began + 10, "writing does not recover")
+            time.sleep(0.05)
+        recovered_s = time.monotonic() - began
+        ((_, after),) = send(server.url, ask)
+        check(after["signals_from"] == "store", "lists do not recover")
+        # A write that timed out may have reached Redis after all; it was not acknowledged, and may be sent again.
+        kept = read_events(server.url, {"u"})["u"]
+        check({"e1", "e2", "e4"} <= kept <= {"e1", "e2", "e3", "e4"}, f"kept: {kept}")
+    finally:
+        redis.thaw()
+        server.stop()
+        redis.stop()
+    return {
+        "gone_s": seconds,
+        "lists_meanwhile": len(times),
+        "slowest_list_ms": 1000 * max(times),
+        "median_list_ms": 1000 * sorted(times)[len(times) // 2],
+        "writes_refused": writes,
+        "recovered_s": recovered_s,
+    }
+
+
+def main() -> None:
+    """Break things, one after the other, and print what happened."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", type=Path, required=True)
+    parser.add_argument("--kills", type=int, default=50)
+    parser.add_argument("--redis-gone-s", type=float, default=10)
+    parser.add_argument("--json", type=Path, help="write the results here")
+    arguments = parser.parse_args()
+    results: dict[str, Any] = {}
+    with tempfile.TemporaryDirectory() as name:
+        folder, model = Path(name), arguments.model
+        results["kill"] = kill_under_load(model, folder / "kill", arguments.kills)
+        results["full_disk"] = full_disk(model, folder / "full")
+        results["read_only_disk"] = read_only_disk(model, folder / "read_only")
+        if RedisProcess.is_installed():
+            results["redis_gone"] = redis_gone(model, folder / "gone", arguments.redis_gone_s)
+            results["redis_frozen"] = redis_gone(model, folder / "frozen", arguments.redis_gone_s, frozen=True)
+            redis = RedisProcess(folder / "redis")
+            try:
+                kills = max(1, arguments.kills // 5)
+                results["kill_with_redis"] = kill_under_load(model, folder / "k", kills, settings={"store": redis.url})
+            finally:
+                redis.stop()
+    text = json.dumps(results, indent=1)
+    if arguments.json:
+        arguments.json.write_text(text + "\n")
+    print(text)
+
+
+if __name__ == "__main__":
+    main()

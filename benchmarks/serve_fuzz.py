@@ -1,0 +1,69 @@
+"""Thousands of made requests, right and wrong, by schemathesis: no 5xx, and every answer as the OpenAPI document says.
+
+python benchmarks/serve_fuzz.py --model MODEL [--cases 5000] [--json OUT]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from serve_process import ServerProcess
+
+N_OPERATIONS = 15
+
+
+def fuzz(model: Path, folder: Path, n_cases: int, seed: int | None = None) -> dict[str, Any]:
+    """Send that many requests at least, and return what schemathesis found; every check that it has is on.
+
+    Raises
+    ------
+    RuntimeError
+        An answer was wrong; the message is its report.
+    """
+    server = ServerProcess(model, folder, {"rate_limit_per_s": 0, "log_requests": "false"})
+    done, failed, rounds = 0, [], 0
+    try:
+        while done < n_cases:
+            # About three cases of each operation for each example asked for, in all phases together.
+            examples = max(5, round((n_cases - done) / N_OPERATIONS / 1.3))
+            command = [sys.executable, "-m", "schemathesis.cli", "run", f"{server.url}/v1/openapi.json", "--no-color"]
+            command += ["--max-examples", str(examples), "--checks", "all"]
+            if seed is not None:
+                command += ["--seed", str(seed + rounds)]
+            result = subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder)
+            found = re.search(r"([\d,]+) generated", result.stdout)
+            if found is None or result.returncode != 0:
+                raise RuntimeError(result.stdout + result.stderr)
+            done += int(found[1].replace(",", ""))
+            rounds += 1
+        failed = [line for line in server.log() if line["event"] == "a request failed"]
+    finally:
+        server.stop()
+    if failed:
+        raise RuntimeError(json.dumps(failed[0], indent=1))
+    return {"cases": done, "rounds": rounds}
+
+
+def main() -> None:
+    """Fuzz and print how many cases there were."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", type=Path, required=True)
+    parser.add_argument("--cases", type=int, default=5000)
+    parser.add_argument("--json", type=Path, help="write the results here")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        text = json.dumps(fuzz(arguments.model, Path(folder), arguments.cases), indent=1)
+    if arguments.json:
+        arguments.json.write_text(text + "\n")
+    print(text)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,210 @@
+"""How much one server process on one core can take, at the paper's size; needs Linux and two cores.
+
+    python benchmarks/serve_load.py --model MODEL --seconds 10 [--json OUT]
+
+The server runs on core 0, this load generator on core 1. MODEL is made by benchmarks/paper_size.py. Measured are lists
+of 50 for stored users of 10 events: as many as the server takes with all connections busy, then the latency at 70 % of
+that, requests arriving at random moments (latency counts from the moment at which a request was due, also if the
+generator was late); and events in batches of 100. Then each strategy, with all connections busy, briefly.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import random
+import tempfile
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from serve_process import Connection, ServerProcess, write_request
+
+SERVER_CORE, CLIENT_CORE = 0, 1
+CONNECTIONS = 32
+N_USERS = 5_000
+N_EVENTS = 10
+K = 50
+BATCH = 100
+SETTINGS = {"rate_limit_per_s": 0}
+
+
+def describe_user(rng: random.Random, user: int, catalogue: dict[str, int]) -> tuple[dict[str, Any], list[Any]]:
+    """Return the profile and the events of a made user: items, artists and albums of any signal."""
+    events = []
+    for number in range(N_EVENTS):
+        entity = rng.choice(["item", "item", "item", "artist", "album"])
+        signal = rng.choice(["stream", "stream", "favorite", "skip"])
+        identity = f"{entity}-{rng.randrange(catalogue[entity]):05}"
+        events.append(
+            {
+                "event_id": f"e{number}",
+                "user_id": f"u{user}",
+                "signal": signal,
+                "entity": entity,
+                "entity_id": identity,
+            }
+        )
+    return {"age": rng.randrange(16, 60), "profile": {"country": f"C{rng.randrange(50):02}"}}, events
+
+
+async def fill(url: str, catalogue: dict[str, int]) -> None:
+    """Put the users in the store."""
+    rng = random.Random(1)
+    connections = [await Connection.open(url) for _ in range(8)]
+
+    async def put(connection: Connection, users: range) -> None:
+        waiting: list[Any] = []
+        for user in users:
+            profile, events = describe_user(rng, user, catalogue)
+            await expect_ok(connection, write_request("PUT", f"/v1/users/u{user}", profile))
+            waiting += events
+            if len(waiting) >= 500 or user == users[-1]:
+                await expect_ok(connection, write_request("POST", "/v1/events", {"events": waiting}))
+                waiting = []
+
+    await asyncio.gather(*(put(c, range(at, N_USERS, len(connections))) for at, c in enumerate(connections)))
+    for connection in connections:
+        connection.close()
+
+
+async def expect_ok(connection: Connection, request: bytes) -> bytes:
+    """Send a request that must succeed."""
+    status, body = await connection.send(request)
+    if status != 200:
+        raise RuntimeError(f"status {status}: {body[:300]!r}")
+    return body
+
+
+async def saturate(url: str, make: Callable[[], bytes], seconds: float, connections: int = CONNECTIONS) -> float:
+    """Return requests a second with every connection busy all the time."""
+    opened = [await Connection.open(url) for _ in range(connections)]
+    n_done = 0
+    began = time.perf_counter()
+    until = began + seconds
+
+    async def work(connection: Connection) -> None:
+        nonlocal n_done
+        while time.perf_counter() < until:
+            await expect_ok(connection, make())
+            n_done += 1
+
+    await asyncio.gather(*(work(connection) for connection in opened))
+    elapsed = time.perf_counter() - began
+    for connection in opened:
+        connection.close()
+    return n_done / elapsed
+
+
+async def time_at_rate(url: str, make: Callable[[], bytes], rate: float, seconds: float) -> np.ndarray:
+    """Return the latencies, in ms, of requests that are due at random moments, `rate` a second on average."""
+    rng = random.Random(2)
+    free = [await Connection.open(url) for _ in range(128)]
+    latencies: list[float] = []
+    tasks: set[asyncio.Task[None]] = set()
+
+    async def one(due: float) -> None:
+        connection = free.pop() if free else await Connection.open(url)
+        await expect_ok(connection, make())
+        latencies.append(1000 * (time.perf_counter() - due))
+        free.append(connection)
+
+    due = time.perf_counter()
+    until = due + seconds
+    while due < until:
+        if (wait := due - time.perf_counter()) > 0.002:
+            await asyncio.sleep(wait - 0.002)
+        while time.perf_counter() < due:
+            await asyncio.sleep(0)  # timers are too coarse
+        task = asyncio.create_task(one(due))
+        tasks.add(task)
+        task.add_done_callback(tasks.discard)
+        due += rng.expovariate(rate)
+        await asyncio.sleep(0)
+    await asyncio.gather(*tasks)
+    for connection in free:
+        connection.close()
+    return np.array(latencies)
+
+
+async def measure(server: ServerProcess, seconds: float, strategies: list[str]) -> dict[str, Any]:
+    """Run all measurements."""
+    rng = random.Random(3)
+    facts = json.loads(await expect_ok(await Connection.open(server.url), write_request("GET", "/v1/model")))
+    catalogue = {"item": facts["items"], "artist": facts["items"] // 5, "album": facts["items"] // 3}
+    await fill(server.url, catalogue)
+    requests = [
+        write_request("GET", f"/v1/users/u{user}/recommendations?k={K}") for user in rng.sample(range(N_USERS), N_USERS)
+    ]
+
+    def ask() -> bytes:
+        return rng.choice(requests)
+
+    await saturate(server.url, ask, 1)
+    results: dict[str, Any] = {
+        "items": facts["items"],
+        "segments": facts["segments"],
+        "dimensions": facts["dimensions"],
+        "ready_s": server.ready_s,
+        "cores": os.cpu_count(),
+    }
+    cpu_s = server.cpu_s()
+    rate = results["recommendations_per_s"] = await saturate(server.url, ask, seconds)
+    results["server_cpu_us_per_recommendation"] = 1e6 * (server.cpu_s() - cpu_s) / (rate * seconds)
+    latencies = await time_at_rate(server.url, ask, 0.7 * rate, seconds)
+    results["at_70_percent"] = {
+        "requests_per_s": 0.7 * rate,
+        "requests": len(latencies),
+        **{f"p{q:g}_ms": float(np.percentile(latencies, q)) for q in (50, 95, 99, 99.9)},
+        "max_ms": float(latencies.max()),
+    }
+    number = 0
+
+    def tell() -> bytes:
+        nonlocal number
+        number += 1
+        events = [
+            {"event_id": f"x{number}-{at}", "user_id": f"u{rng.randrange(N_USERS)}", "entity_id": f"item-{at:05}"}
+            for at in range(BATCH)
+        ]
+        return write_request("POST", "/v1/events", {"events": events})
+
+    results["events_per_s"] = BATCH * await saturate(server.url, tell, seconds, 4)
+    results.update(server.memory_mib())
+    for strategy in strategies:
+        asks = [request.replace(b"?k", f"?strategy={strategy}&k".encode()) for request in requests[:500]]
+        by_strategy = results.setdefault("by_strategy_per_s", {})
+        by_strategy[strategy] = await saturate(server.url, partial(rng.choice, asks), seconds / 4)
+    alone = await saturate(server.url, ask, seconds / 2, 1)
+    results["one_connection_per_s"] = alone
+    return results
+
+
+def main() -> None:
+    """Start a server, measure, print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", type=Path, required=True)
+    parser.add_argument("--seconds", type=float, default=10)
+    parser.add_argument("--strategy", action="append", default=[], help="also measure this one; may be repeated")
+    parser.add_argument("--json", type=Path, help="write the results here")
+    arguments = parser.parse_args()
+    os.sched_setaffinity(0, {CLIENT_CORE})
+    with tempfile.TemporaryDirectory() as folder:
+        server = ServerProcess(arguments.model, Path(folder), SETTINGS, core=SERVER_CORE)
+        try:
+            results = asyncio.run(measure(server, arguments.seconds, arguments.strategy))
+        finally:
+            server.stop()
+    text = json.dumps(results, indent=1)
+    if arguments.json:
+        arguments.json.write_text(text + "\n")
+    print(text)
+
+
+if __name__ == "__main__":
+    main()

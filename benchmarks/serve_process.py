@@ -1,0 +1,156 @@
+"""A real server process for benchmarks and tests, and a client that costs little of the core it runs on."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+START_TIMEOUT_S = 60.0
+STOP_TIMEOUT_S = 60.0
+
+
+class ServerProcess:
+    """A `firstday serve` of its own.
+
+    Parameters
+    ----------
+    model
+        The model's folder.
+    folder
+        Where its log and, unless the settings say otherwise, its store are.
+    settings
+        By name without prefix, such as ``read_keys``.
+    core
+        The only core that it may run on; None: any.
+    """
+
+    def __init__(
+        self, model: Path, folder: Path, settings: Mapping[str, Any] | None = None, core: int | None = None
+    ) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.model, self.core, self.log_path = model, core, folder / "log"
+        values = {"port": 0, "store": f"sqlite:///{folder / 'users.sqlite'}", **(settings or {})}
+        self.environment = {
+            **{name: value for name, value in os.environ.items() if not name.startswith("FIRSTDAY_SERVE_")},
+            **{f"FIRSTDAY_SERVE_{name.upper()}": str(value) for name, value in values.items()},
+        }
+        self.start()
+
+    def start(self) -> None:
+        """Start the process and wait until it is ready; `ready_s` is how long that took."""
+        command = [sys.executable, "-m", "firstday", "serve", str(self.model)]
+        began = time.monotonic()
+        with self.log_path.open("ab") as log:
+            at = log.tell()
+            self.process = subprocess.Popen(command, env=self.environment, stderr=log)
+        if self.core is not None:
+            os.sched_setaffinity(self.process.pid, {self.core})
+        while not (ready := [line for line in self.log(at) if line["event"] == "ready"]):
+            if self.process.poll() is not None or time.monotonic() > began + START_TIMEOUT_S:
+                self.kill()
+                raise RuntimeError(f"the server did not start:\n{self.log_path.read_text()[at:]}")
+            time.sleep(0.01)
+        self.ready_s = time.monotonic() - began
+        self.url: str = ready[0]["url"]
+
+    def log(self, at: int = 0) -> list[dict[str, Any]]:
+        """Return the whole lines of the log from a position on."""
+        text = self.log_path.read_bytes()[at:].decode()
+        return [json.loads(line) for line in text.splitlines(keepends=True) if line.endswith("\n") and line[0] == "{"]
+
+    def memory_mib(self) -> dict[str, float]:
+        """Return the resident memory now and at its peak, MiB."""
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        lines = dict(line.split(":", 1) for line in status.splitlines())
+        return {
+            "resident_mib": int(lines["VmRSS"].split()[0]) / 1024,
+            "peak_mib": int(lines["VmHWM"].split()[0]) / 1024,
+        }
+
+    def cpu_s(self) -> float:
+        """Return the seconds of processor time that it has used."""
+        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def kill(self) -> None:
+        """End the process as the system would, without a chance to tidy up."""
+        self.process.kill()
+        self.process.wait()
+
+    def stop(self) -> int:
+        """End the process politely; return its exit status."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        try:
+            return self.process.wait(timeout=STOP_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            raise
+
+
+class Connection(asyncio.Protocol):
+    """A connection that is kept open, for one request at a time."""
+
+    def __init__(self) -> None:
+        self._buffer = b""
+        self._answer: asyncio.Future[tuple[int, bytes]] | None = None
+
+    @classmethod
+    async def open(cls, url: str) -> Connection:
+        """Connect to a server."""
+        host, _, port = urlsplit(url).netloc.rpartition(":")
+        _, protocol = await asyncio.get_running_loop().create_connection(cls, host, int(port))
+        return protocol
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Take note of the transport."""
+        assert isinstance(transport, asyncio.WriteTransport)
+        self._transport = transport
+
+    async def send(self, request: bytes) -> tuple[int, bytes]:
+        """Send a request; return the status and the body of its answer."""
+        self._answer = asyncio.get_running_loop().create_future()
+        self._transport.write(request)
+        return await self._answer
+
+    def data_received(self, data: bytes) -> None:
+        """Take what arrived; the answer is whole once its content-length is there."""
+        self._buffer += data
+        head, found, body = self._buffer.partition(b"\r\n\r\n")
+        if not found:
+            return
+        at = head.lower().find(b"content-length:")
+        length = int(head[at + 15 :].split(b"\r\n", 1)[0]) if at >= 0 else 0
+        if len(body) >= length and self._answer is not None:
+            self._buffer = b""
+            answer, self._answer = self._answer, None
+            if not answer.done():
+                answer.set_result((int(head[9:12]), body))
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Tell who waits that no answer will come."""
+        if self._answer is not None and not self._answer.done():
+            self._answer.set_exception(exc or ConnectionResetError("the server closed the connection"))
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._transport.close()
+
+
+def write_request(method: str, path: str, body: Any = None, headers: Mapping[str, str] | None = None) -> bytes:
+    """Return the bytes of a request."""
+    content = b"" if body is None else json.dumps(body).encode()
+    lines = [f"{method} {path} HTTP/1.1", "Host: localhost"]
+    if body is not None:
+        lines += ["Content-Type: application/json", f"Content-Length: {len(content)}"]
+    lines += [f"{name}: {value}" for name, value in (headers or {}).items()]
+    return "\r\n".join([*lines, "", ""]).encode() + content

@@ -1,0 +1,162 @@
+"""Models swapped under load: no request fails, and each answer is made by the one model that it names.
+
+    python benchmarks/serve_reload.py --model MODEL [--reloads 20] [--json OUT]
+
+Two models take turns; they differ in their titles, so that an answer made by both would show. Now and then the folder
+holds a damaged model, which must be refused while the old one goes on answering.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import shutil
+import tempfile
+import time
+from collections import Counter
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from serve_ledger import check
+from serve_process import Connection, ServerProcess, write_request
+
+from firstday.artifact.files import read_manifest, save_model
+from firstday.artifact.model import TrainedModel
+from firstday.recommend.recommender import open_model
+
+N_CONNECTIONS = 8
+LABELS = ("one", "other")
+
+
+def relabel(model: TrainedModel, label: str) -> TrainedModel:
+    """Return the model with titles that say which it is."""
+    titles = tuple(f"{label} {ix}" for ix in range(model.n_items))
+    return replace(model, catalogue=replace(model.catalogue, titles=titles))
+
+
+@dataclass
+class Traffic:
+    """What clients saw while models were swapped."""
+
+    expected: dict[str, str]
+    """The label of each version."""
+    answers: Counter[str] = field(default_factory=Counter)
+    latest: str = ""
+    """The version that every request sent from now on must be answered by, unless a swap is under way."""
+    slowest_s: float = 0.0
+    stopped: bool = False
+
+    async def ask(self, url: str, number: int) -> None:
+        """Ask for lists until stopped, by both ways, and check each answer."""
+        connection = await Connection.open(url)
+        requests = (
+            write_request("GET", f"/v1/users/u{number}/recommendations"),
+            write_request("POST", "/v1/recommendations", {"signals": {"age": 20 + number}, "explain": True}),
+        )
+        turn = 0
+        while not self.stopped:
+            turn += 1
+            required, began = self.latest, time.perf_counter()
+            status, body = await connection.send(requests[turn % 2])
+            self.slowest_s = max(self.slowest_s, time.perf_counter() - began)
+            check(status == 200, f"a request failed during a swap: {status} {body[:200]!r}")
+            answer = json.loads(body)
+            version = answer["model"]
+            check(version in self.expected, f"an answer names a model that was never there: {version}")
+            check(not required or version == required, "an answer came from the old model after the swap")
+            label = self.expected[version]
+            check(all(item["title"].startswith(f"{label} ") for item in answer["items"]), "an answer mixes two models")
+            self.answers[version] += 1
+        connection.close()
+
+
+def damage(model: Path) -> None:
+    """Change a byte of a model's network."""
+    path = next(model.glob("*/cold_model.onnx"))
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+def reload_under_load(model: Path, folder: Path, n_reloads: int) -> dict[str, Any]:
+    """Swap models that often while clients ask."""
+    trained = open_model(model).model
+    served = folder / "served"
+    sources = {label: save_model(relabel(trained, label), folder / label) for label in LABELS}
+    versions = {read_manifest(path)["version"]: label for label, path in sources.items()}
+    version_of = {label: version for version, label in versions.items()}
+    models = {label: open_model(path) for label, path in sources.items()}
+    models[LABELS[0]].save(served)
+    server = ServerProcess(served, folder / "server", {"rate_limit_per_s": 0, "log_requests": "false"})
+    traffic = Traffic(versions)
+    times: list[float] = []
+    refused = 0
+
+    async def swap() -> None:
+        nonlocal refused
+        admin = await Connection.open(server.url)
+        for number in range(n_reloads):
+            label = LABELS[(number + 1) % 2]
+            if number % 5 == 4:  # a damaged model first
+                await asyncio.to_thread(models[label].save, served)
+                damage(served)
+                status, body = await admin.send(write_request("POST", "/v1/model/reload"))
+                check(status == 409 and json.loads(body)["code"] == "model_refused", f"{status} {body!r}")
+                check("cold_model.onnx: was changed" in json.loads(body)["message"], body.decode())
+                refused += 1
+                await asyncio.to_thread(shutil.rmtree, served)
+            traffic.latest = ""
+            await asyncio.to_thread(models[label].save, served)
+            began = time.perf_counter()
+            status, body = await admin.send(write_request("POST", "/v1/model/reload"))
+            times.append(time.perf_counter() - began)
+            answer = json.loads(body)
+            check(status == 200 and answer["changed"] is True, f"{status} {answer}")
+            check(answer["model"] == version_of[label], str(answer))
+            traffic.latest = version_of[label]
+            await asyncio.sleep(0.05)
+        traffic.stopped = True
+        admin.close()
+
+    async def run() -> None:
+        asking = [asyncio.create_task(traffic.ask(server.url, number)) for number in range(N_CONNECTIONS)]
+        try:
+            await swap()
+        finally:
+            traffic.stopped = True
+            await asyncio.gather(*asking)
+
+    try:
+        asyncio.run(run())
+        memory = server.memory_mib()
+    finally:
+        server.stop()
+    check(all(traffic.answers[version] > 0 for version in versions), "one of the models never answered")
+    return {
+        "reloads": n_reloads,
+        "refused": refused,
+        "answers": sum(traffic.answers.values()),
+        "slowest_answer_ms": 1000 * traffic.slowest_s,
+        "median_reload_s": sorted(times)[len(times) // 2],
+        **memory,
+    }
+
+
+def main() -> None:
+    """Swap, and print what clients saw."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", type=Path, required=True)
+    parser.add_argument("--reloads", type=int, default=20)
+    parser.add_argument("--json", type=Path, help="write the results here")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        text = json.dumps(reload_under_load(arguments.model, Path(folder), arguments.reloads), indent=1)
+    if arguments.json:
+        arguments.json.write_text(text + "\n")
+    print(text)
+
+
+if __name__ == "__main__":
+    main()

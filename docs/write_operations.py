@@ -1,0 +1,105 @@
+"""Fill the tables of docs/operations.md from the settings in the code and from docs/results.
+
+python docs/write_operations.py
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+from pydantic import SecretStr
+
+from firstday.serve.settings import ServeSettings
+
+DOCS = Path(__file__).parent
+PAGE = DOCS / "operations.md"
+
+
+def read_results(name: str) -> dict[str, Any]:
+    """Return a file of docs/results."""
+    values: dict[str, Any] = json.loads((DOCS / "results" / f"{name}.json").read_text(encoding="utf-8"))
+    return values
+
+
+def settings() -> list[str]:
+    """Return every setting, its default and what it does."""
+    rows = ["| setting | default | what it does |", "|---|---|---|"]
+    for name, field in ServeSettings.model_fields.items():
+        value = field.default.get_secret_value() if isinstance(field.default, SecretStr) else field.default
+        shown = "empty" if value in ("", ()) else f"`{str(value).lower() if isinstance(value, bool) else value}`"
+        rows.append(f"| `{name.upper()}` | {shown} | {field.description} |")
+    return rows
+
+
+def load() -> list[str]:
+    """Return what one process takes."""
+    found = read_results("serve-load")
+    calm = found["at_70_percent"]
+    strategies = ", ".join(f"`{name}` {rate:,.0f}" for name, rate in found["by_strategy_per_s"].items())
+    return [
+        f"| {found['items']:,} items, {found['segments']:,} segments, {found['dimensions']} dimensions, "
+        f"users with 10 events, k = 50; machine: {found['cores']} cores | |",
+        "|---|---|",
+        f"| recommendations a second, all connections busy | {found['recommendations_per_s']:,.0f} |",
+        f"| processor time of one, µs | {found['server_cpu_us_per_recommendation']:,.0f} |",
+        f"| latency at 70 % of that, ms: median, p99, p99.9 | {calm['p50_ms']:.1f}, {calm['p99_ms']:.1f}, "
+        f"{calm['p99.9_ms']:.1f} |",
+        f"| events a second, in batches of 100 | {found['events_per_s']:,.0f} |",
+        f"| recommendations a second by strategy | {strategies} |",
+        f"| resident memory, MiB: after the load, at its peak | {found['resident_mib']:.0f}, {found['peak_mib']:.0f} |",
+        f"| ready after, s | {found['ready_s']:.1f} |",
+    ]
+
+
+def faults() -> list[str]:
+    """Return what happened when things broke."""
+    broken, swapped, fuzzed = (read_results(f"serve-{name}") for name in ("faults", "reload", "fuzz"))
+    rows = ["| what was done | what happened |", "|---|---|"]
+    for name, store in (("kill", "SQLite"), ("kill_with_redis", "Redis")):
+        if name in broken:
+            one = broken[name]
+            rows.append(
+                f"| `kill -9` at random moments under write load, {store}, {one['kills']} times | all "
+                f"{one['acknowledged']:,} acknowledged events there, no batch in part, started every time |"
+            )
+    for name, what in (("full_disk", "disk filled"), ("read_only_disk", "store's files made read-only")):
+        if broken.get(name):
+            one = broken[name]
+            rows.append(
+                f"| {what} under write load | 503, reading went on, all {one['acknowledged']:,} acknowledged events "
+                f"there, writing again {1000 * one['recovered_s']:.0f} ms after there was room |"
+            )
+    for name, what in (("redis_gone", "killed"), ("redis_frozen", "frozen")):
+        if name in broken:
+            one = broken[name]
+            rows.append(
+                f"| Redis {what} for {one['gone_s']:g} s | {one['lists_meanwhile']} lists without it, slowest "
+                f"{one['slowest_list_ms']:.0f} ms; {one['writes_refused']} writes refused; all well "
+                f"{1000 * one['recovered_s']:.0f} ms after it was back |"
+            )
+    rows.append(
+        f"| model swapped {swapped['reloads']} times under load, and {swapped['refused']} damaged ones offered | "
+        f"{swapped['answers']:,} answers, none failed, each by the model that it names; slowest "
+        f"{swapped['slowest_answer_ms']:.0f} ms, memory at its peak {swapped['peak_mib']:.0f} MiB |"
+    )
+    rows.append(f"| {fuzzed['cases']:,} made requests (schemathesis) | no 5xx, every answer as described |")
+    return rows
+
+
+TABLES = {"settings": settings, "load": load, "faults": faults}
+
+
+def render(page: str) -> str:
+    """Return a page with its tables as they are now."""
+    for name, rows in TABLES.items():
+        text = "\n".join(rows())
+        pattern = rf"(<!-- table: {name} -->\n).*?(<!-- end -->)"
+        page = re.sub(pattern, lambda found, text=text: f"{found[1]}{text}\n{found[2]}", page, flags=re.DOTALL)
+    return page
+
+
+if __name__ == "__main__":
+    PAGE.write_text(render(PAGE.read_text(encoding="utf-8")), encoding="utf-8")

@@ -1,0 +1,33 @@
+"""firstday serve: lists over HTTP."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from firstday.cli.options import ModelArgument
+
+
+def serve(
+    model: ModelArgument,
+    host: Annotated[
+        str | None, typer.Option(help="Address to listen on; any but a loopback one needs keys (default: 127.0.0.1).")
+    ] = None,
+    port: Annotated[
+        int | None, typer.Option(min=0, max=65535, help="Port (default: 8000); 0 takes a free one.")
+    ] = None,
+) -> None:
+    """Serve the MODEL over HTTP: recommend to users it has never seen, and learn of what they do.
+
+    Settings are environment variables that begin with FIRSTDAY_SERVE_, see docs/operations.md. Stop it with SIGTERM.
+
+    Example: firstday serve model --port 8000
+    """
+    from firstday.serve.logs import set_up_logs
+    from firstday.serve.run import run_server
+    from firstday.serve.settings import load_settings
+
+    settings = load_settings({"host": host, "port": port})
+    set_up_logs(settings.log_level, settings.log_format)
+    run_server(model, settings)

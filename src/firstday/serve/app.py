@@ -1,0 +1,117 @@
+"""The application: endpoints behind the gate, and what runs beside them."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+
+from fastapi import FastAPI
+from starlette.types import ASGIApp
+
+from firstday.errors import FirstdayError
+from firstday.serve.access import Keys
+from firstday.serve.errors import add_error_handlers
+from firstday.serve.gate import Gate
+from firstday.serve.metrics import Metrics
+from firstday.serve.model_holder import ModelHolder
+from firstday.serve.openapi import document
+from firstday.serve.routes import catalogue, health, lists, users
+from firstday.serve.service import Service
+from firstday.serve.settings import ServeSettings
+from firstday.serve.store import Store, StoreError
+
+_log = logging.getLogger("firstday.serve")
+
+
+def make_service(settings: ServeSettings, holder: ModelHolder, store: Store) -> Service:
+    """Put together what the endpoints share."""
+    return Service(settings, holder, store, Metrics(), Keys(settings))
+
+
+def make_app(service: Service) -> ASGIApp:
+    """Return the application.
+
+    Parameters
+    ----------
+    service
+        What the endpoints share; its store is closed when the application ends.
+    """
+    app = FastAPI(
+        title="firstday",
+        docs_url=None,  # these pages load scripts from elsewhere
+        redoc_url=None,
+        openapi_url="/v1/openapi.json",
+        redirect_slashes=False,
+        lifespan=_lifespan,
+    )
+    app.state.service = service
+    for part in (
+        lists.quick,  # asked for most: found first
+        lists.router,
+        users.writing,
+        users.reading,
+        catalogue.reading,
+        catalogue.admin,
+        health.watching,
+        health.counting,
+    ):
+        app.router.routes.extend(part.routes)  # as they are: including a router would add a layer to each request
+    add_error_handlers(app)
+    app.openapi = document(app)  # type: ignore[method-assign]
+    return Gate(app, service.settings, service.keys, service.metrics)
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    """Remove what has expired and look for a new model, from time to time; close the store at the end."""
+    service: Service = app.state.service
+    beside = [asyncio.create_task(_purge(service))]
+    if service.settings.backup_file:
+        beside.append(asyncio.create_task(_back_up(service)))
+    if service.settings.model_poll_s:
+        beside.append(asyncio.create_task(_watch_model(service)))
+    try:
+        yield
+    finally:
+        for task in beside:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+        await service.store.close()
+
+
+async def _purge(service: Service) -> None:
+    """Remove what has expired, now and then."""
+    while True:
+        try:
+            removed = await service.store.purge()
+            if removed:
+                _log.info("removed what has expired", extra={"fields": {"rows": removed}})
+        except StoreError as error:
+            service.metrics.store_failed("purge", error)
+        await asyncio.sleep(service.settings.purge_every_s)
+
+
+async def _back_up(service: Service) -> None:
+    """Copy the store, now and then."""
+    target = Path(service.settings.backup_file)
+    while True:
+        try:
+            await service.store.back_up(target)
+            service.metrics.backups.labels("done").inc()
+        except StoreError as error:
+            service.metrics.backups.labels("failed").inc()
+            _log.error("backup failed", extra={"fields": {"error": str(error)}})
+        await asyncio.sleep(service.settings.backup_every_s)
+
+
+async def _watch_model(service: Service) -> None:
+    """Load a new model where the folder holds one."""
+    while True:
+        await asyncio.sleep(service.settings.model_poll_s)
+        if service.holder.has_news():
+            with suppress(FirstdayError):  # it is logged and counted
+                await service.reload()

@@ -1,0 +1,203 @@
+"""Why a list is as it is: where it came from, which signals moved the prediction, and what speaks for each item."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from itertools import islice
+from typing import Any
+
+import numpy as np
+
+from firstday.artifact.model import TrainedModel
+from firstday.features.signals import Signals
+from firstday.ranking import unit_rows
+from firstday.recommend.query import Query
+from firstday.serve.batching import Reply
+from firstday.serve.model_holder import ServedModel
+
+N_SEGMENTS = 3
+N_SEGMENT_ITEMS = 5
+N_TRIED = 50
+"""Signals left out one by one, at most; the newest."""
+
+_ROUTES = {
+    "popular": "What everyone uses most, since nothing that the model knows is known of the user.",
+    "group": "What people of the same profile use most.",
+    "day_one": "Items near to the mean of what the user did so far.",
+    "fold_in": "Items near to the vector solved from what the user did so far.",
+    "input_clusters": "What people with a similar first day use most.",
+    "personal": "Items near to the predicted taste.",
+    "segment": "What the people of the predicted segment use most.",
+}
+
+
+def describe_segment(served: ServedModel, segment: int, n_items: int) -> dict[str, Any]:
+    """Return a segment's size and what its people use most, as JSON values."""
+    segments = served.trained.segments
+    top = [ix for ix in segments.top_items[segment, :n_items].tolist() if ix >= 0]
+    return {
+        "segment": segment,
+        "users": int(segments.items.sizes[segment]),
+        "spread": float(segments.spread[segment]),
+        "top_items": [
+            {
+                "item_id": served.item_ids[ix],
+                "title": served.titles[ix],
+                "share": share,
+                "share_of_everyone": float(served.trained.popularity[ix]),
+            }
+            for ix, share in zip(top, segments.top_shares[segment, : len(top)].tolist(), strict=True)
+        ],
+    }
+
+
+def explain(reply: Reply) -> dict[str, Any]:
+    """Explain a list.
+
+    Leave-one-out: the user is encoded and predicted once more without each signal, all in one batch. It says what moved
+    the *prediction*, which strategies that do not rest on it (`popular`, `group`, `day_one`, `fold_in`,
+    `input_clusters`) do not heed; the sentence on the route says what the list rests on.
+
+    Parameters
+    ----------
+    reply
+        The list, with the model and the signals that it was made from.
+
+    Returns
+    -------
+    dict of str to Any
+        The values of `firstday.serve.answers.Explanation`.
+    """
+    served = reply.model
+    signals = reply.signals
+    n_signals = (signals.age is not None) + len(signals.groups) + len(set(signals.interactions))
+    tried = list(islice(_leave_each_out(signals), N_TRIED))
+    batch, _ = served.trained.catalogue.read([signals, *(without for _, without in tried)])
+    query = Query(served.trained, batch, k=1)
+    route = _ROUTES.get(reply.route, f"As the strategy {reply.route} has it.")
+    if reply.route != reply.strategy and reply.route in ("group", "popular"):
+        route = f"The strategy {reply.strategy} has nothing to go on. {route}"
+    known = bool(query.known[0])
+    return {
+        "route": route,
+        "segments": _near_segments(reply, query) if known else [],
+        "moved_by": _moved_by(query, [name for name, _ in tried]) if known else [],
+        "signals_left_out": n_signals - len(tried),
+        "items": _reasons(reply, query),
+    }
+
+
+def _leave_each_out(signals: Signals) -> Iterator[tuple[str, Signals]]:
+    """Give what each signal is called and the user without it: profile first, then interactions, newest first."""
+    done = signals.interactions
+    groups: dict[str, Any] = dict(signals.groups)
+    if signals.age is not None:
+        yield f"age {signals.age}", Signals(interactions=done, **groups)
+    for name, value in groups.items():
+        rest = {other: kept for other, kept in groups.items() if other != name}
+        yield f"{name} {value}", Signals(age=signals.age, interactions=done, **rest)
+    for one in dict.fromkeys(reversed(done)):
+        rest_done = [other for other in done if other != one]
+        yield " ".join(map(str, one)), Signals(age=signals.age, interactions=rest_done, **groups)
+
+
+def _near_segments(reply: Reply, query: Query) -> list[dict[str, Any]]:
+    """Describe the segments nearest to the prediction."""
+    segments = query.model.segments
+    distances = np.linalg.norm(segments.centroids - query.predicted[0], axis=1)
+    nearest = np.argsort(distances, kind="stable")[:N_SEGMENTS].tolist()
+    chosen = reply.segment if reply.route == "segment" else None
+    return [
+        {
+            **describe_segment(reply.model, segment, N_SEGMENT_ITEMS),
+            "weight": 1.0 if segment == chosen else 0.0,
+            "distance": float(distances[segment]),
+        }
+        for segment in nearest
+    ]
+
+
+def _moved_by(query: Query, names: list[str]) -> list[dict[str, Any]]:
+    """Compare the prediction with those that lack a signal."""
+    moved = 1 - query.predicted[1:] @ query.predicted[0]
+    segments = np.where(query.known, query.nearest_segments, -1)[1:].tolist()
+    order = np.argsort(-moved, kind="stable").tolist()
+    return [
+        {
+            "signal": names[at],
+            "moved": max(0.0, float(moved[at])),
+            "segment_without": segments[at] if segments[at] >= 0 else None,
+        }
+        for at in order
+    ]
+
+
+def _reasons(reply: Reply, query: Query) -> list[dict[str, Any]]:
+    """Say why each item is there."""
+    served, model = reply.model, query.model
+    if not reply.items:
+        return []
+    everyone = model.popularity[reply.items].tolist()
+    of_segment = _shares_in(model, reply.segment, reply.items)
+    likes = _nearest_liked(served, query, reply.items)
+    say = _sentence_for(reply)
+    return [
+        {
+            "item_id": served.item_ids[item],
+            "why": say(score, share, of_all, like),
+            "share_of_segment": share,
+            "share_of_everyone": of_all,
+            "most_like": like,
+        }
+        for item, score, share, of_all, like in zip(reply.items, reply.scores, of_segment, everyone, likes, strict=True)
+    ]
+
+
+def _shares_in(model: TrainedModel, segment: int | None, items: list[int]) -> list[float | None]:
+    """Return the share of a segment's users who use each item."""
+    if segment is None:
+        return [None] * len(items)
+    counted = model.segments.items
+    used, weights = counted.counts.row(segment), counted.counts.row_weights(segment)
+    users = dict(zip(used.tolist(), weights.tolist(), strict=True))
+    size = max(1, int(counted.sizes[segment]))
+    return [users.get(item, 0.0) / size for item in items]
+
+
+def _nearest_liked(served: ServedModel, query: Query, items: list[int]) -> list[dict[str, Any] | None]:
+    """Return for each item the liked item whose vector is nearest; None where no liked item has one."""
+    vectors = query.model.encoder.fold_in.item_vectors
+    liked = query.liked.row(0)
+    liked = liked[vectors[liked].any(axis=1)]
+    if not len(liked):
+        return [None] * len(items)
+    similarity = unit_rows(vectors[items]) @ unit_rows(vectors[liked]).T
+    best = similarity.argmax(axis=1)
+    return [
+        {
+            "item_id": served.item_ids[liked[at]],
+            "title": served.titles[liked[at]],
+            "similarity": float(similarity[row, at]),
+        }
+        for row, at in enumerate(best.tolist())
+    ]
+
+
+def _sentence_for(reply: Reply) -> Callable[[float, float | None, float, dict[str, Any] | None], str]:
+    """Return what says why an item is in the list, by what the list rests on."""
+
+    def say(score: float, share: float | None, of_all: float, like: dict[str, Any] | None) -> str:
+        everyone = f"{of_all:.1%} of everyone use it"
+        if reply.route != "popular" and score == 0:
+            return f"Fills the list up: {everyone}."
+        if reply.route == "segment" and share is not None:
+            times = f", {share / of_all:.1f} times as many as of everyone" if of_all > 0 else ""
+            return f"{share:.1%} of the people of segment {reply.segment} use it{times}."
+        if reply.route in ("personal", "day_one", "fold_in") and like is not None:
+            name = like["title"] or like["item_id"]
+            return f"Near to the user's taste; of what they like, most like {name}."
+        if reply.route in ("group", "input_clusters"):
+            return f"Used often by people like them; {everyone}."
+        return f"Ranked by {reply.route}; {everyone}." if reply.route != "popular" else f"{everyone.capitalize()}."
+
+    return say

@@ -1,0 +1,58 @@
+"""For those who watch: is it there, is it ready, what does it count."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+from prometheus_client import CONTENT_TYPE_LATEST
+
+from firstday.serve.access import guarded
+from firstday.serve.answers import HealthAnswer, ReadyAnswer
+from firstday.serve.errors import ApiError
+from firstday.serve.openapi import ERRORS
+from firstday.serve.service import service_of
+from firstday.serve.store import StoreError
+
+PING_TIMEOUT_S = 1.0
+
+watching = APIRouter(route_class=guarded("open"), tags=["health"], responses=ERRORS)
+counting = APIRouter(route_class=guarded("read"), tags=["health"], responses=ERRORS)
+
+_TEXT: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "Counters in the format of Prometheus.",
+        "content": {"text/plain": {"schema": {"type": "string"}}},
+    }
+}
+
+
+@watching.get("/healthz", summary="Is the process there")
+async def is_alive() -> HealthAnswer:
+    """Answer as long as the process can; needs no key."""
+    return HealthAnswer()
+
+
+@watching.get("/readyz", summary="Should requests be sent here")
+async def is_ready(request: Request) -> ReadyAnswer:
+    """Answer 200 while the model answers, 503 once the process is about to end; needs no key.
+
+    A store that cannot be reached does not make it unready, since lists are still given; it is named.
+    """
+    service = service_of(request)
+    if service.is_draining:
+        raise ApiError(503, "draining", "The process is about to end; send requests elsewhere.")
+    try:
+        async with asyncio.timeout(PING_TIMEOUT_S):
+            await service.store.ping()
+        reached = True
+    except (StoreError, TimeoutError):
+        reached = False
+    return ReadyAnswer(model=service.holder.current.version, store="ok" if reached else "unavailable")
+
+
+@counting.get("/metrics", summary="Counters for Prometheus", response_class=Response, responses=_TEXT)
+async def render_metrics(request: Request) -> Response:
+    """Return every counter."""
+    return Response(service_of(request).metrics.render(), media_type=CONTENT_TYPE_LATEST)

@@ -1,0 +1,193 @@
+"""Settings of the service, read from environment variables; each starts with ``FIRSTDAY_SERVE_``.
+
+The text of each field is also the text of the table in `docs/operations.md`.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import platformdirs
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from firstday.errors import ConfigError
+
+PREFIX = "FIRSTDAY_SERVE_"
+KEY_LENGTH = 16
+"""Characters that a key has at least."""
+
+Keys = Annotated[tuple[SecretStr, ...], NoDecode]
+
+
+class ServeSettings(BaseSettings):
+    """How the service runs; the environment gives what the caller leaves out."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, env_ignore_empty=True, frozen=True, extra="forbid", hide_input_in_errors=True
+    )
+
+    host: str = Field(
+        default="127.0.0.1",
+        description="Address to listen on. Any other than a loopback address needs a key; 0.0.0.0 is all of them.",
+    )
+    port: int = Field(default=8000, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
+    read_keys: Keys = Field(
+        default=(),
+        description="Keys, separated by commas, that open what reads. As soon as there is any key, what has none is "
+        f"closed. A key has {KEY_LENGTH} characters or more.",
+    )
+    write_keys: Keys = Field(default=(), description="Keys that open what writes: users, events, deletion.")
+    admin_keys: Keys = Field(default=(), description="Keys that open the reload of the model.")
+    store: SecretStr = Field(
+        default=SecretStr(""),
+        description="Where users' signals are kept: sqlite:///relative.sqlite, sqlite:////absolute/path.sqlite, "
+        "redis://host:6379/0 or rediss://... Empty: users.sqlite in the system's folder for firstday's data.",
+    )
+    sqlite_synchronous: Literal["full", "normal"] = Field(
+        default="full",
+        description="full: an acknowledged event survives a power cut; normal: it survives a killed process only, "
+        "and writes wait for no disk.",
+    )
+    redis_prefix: str = Field(default="firstday", max_length=64, description="What every key in Redis begins with.")
+    store_timeout_s: float = Field(
+        default=1.0, gt=0, le=60, description="Seconds that one call to Redis may take.", allow_inf_nan=False
+    )
+    store_retry_s: float = Field(
+        default=1.0,
+        ge=0,
+        le=60,
+        description="Seconds without a call to Redis after one failed; meanwhile answers come without it at once.",
+    )
+    retention_days: float = Field(
+        default=90.0,
+        ge=0,
+        le=36500,
+        description="Days after which an event is forgotten, counted from its receipt; profile, picks and friends are "
+        "forgotten so many days after they were last put. 0 keeps all.",
+    )
+    max_events_per_user: int = Field(
+        default=1000,
+        ge=1,
+        le=100_000,
+        description="Events kept of one user: the newest by receipt, of whatever signal; older ones are forgotten.",
+    )
+    backup_file: str = Field(
+        default="",
+        description="File to which a SQLite store is copied from time to time, in one step. Empty: no copies.",
+    )
+    backup_every_s: float = Field(default=86_400.0, gt=0, description="Seconds between copies.")
+    purge_every_s: float = Field(default=600.0, gt=0, description="Seconds between removals of what has expired.")
+    max_body_bytes: int = Field(default=2**20, ge=1024, description="Largest body of a request, in bytes.")
+    body_timeout_s: float = Field(default=10.0, gt=0, description="Seconds in which a body must have arrived.")
+    max_concurrent: int = Field(
+        default=512, ge=1, description="Requests in work at once; more are refused with 503 rather than kept waiting."
+    )
+    rate_limit_per_s: float = Field(
+        default=1000.0,
+        ge=0,
+        description="Requests a second of one client (a key, or without one an address), on average over a second. "
+        "0: no limit.",
+    )
+    trusted_proxies: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(),
+        description="Addresses, separated by commas, of proxies whose X-Forwarded-For names the client.",
+    )
+    model_poll_s: float = Field(
+        default=0.0,
+        ge=0,
+        description="Seconds between looks for a new model in the folder, which is then loaded. 0: only when asked.",
+    )
+    keep_alive_s: int = Field(default=75, ge=1, description="Seconds that an idle connection stays open.")
+    drain_delay_s: float = Field(
+        default=0.0,
+        ge=0,
+        description="Seconds after SIGTERM in which requests are still taken while /readyz says no, so that a proxy "
+        "can turn away first.",
+    )
+    drain_timeout_s: int = Field(
+        default=30, ge=1, description="Seconds that requests in work have to finish after SIGTERM."
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="What is logged.")
+    log_format: Literal["auto", "json", "text"] = Field(
+        default="auto", description="A JSON object or a plain text on each line; auto: text on a terminal, else JSON."
+    )
+    log_requests: bool = Field(default=True, description="Log a line for each request (level info).")
+
+    @field_validator("read_keys", "write_keys", "admin_keys", mode="before")
+    @classmethod
+    def _split_keys(cls, value: Any) -> Any:
+        keys = _split(value)
+        if any(len(key) < KEY_LENGTH for key in keys if isinstance(key, str)):
+            raise ValueError(f"a key is shorter than {KEY_LENGTH} characters; make a longer one")
+        return keys
+
+    @field_validator("trusted_proxies", mode="before")
+    @classmethod
+    def _split_addresses(cls, value: Any) -> Any:
+        return _split(value)
+
+    @model_validator(mode="after")
+    def _open_only_with_keys(self) -> ServeSettings:
+        if not self.is_loopback and not self.has_keys:
+            raise ValueError(
+                f"host {self.host} can be reached from other machines and no key is set; set {PREFIX}READ_KEYS, "
+                f"{PREFIX}WRITE_KEYS and {PREFIX}ADMIN_KEYS, or listen on 127.0.0.1"
+            )
+        return self
+
+    @property
+    def has_keys(self) -> bool:
+        """Whether any key is set."""
+        return bool(self.read_keys or self.write_keys or self.admin_keys)
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether only this machine can reach the address."""
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return self.host == "localhost"
+
+    @property
+    def store_url(self) -> str:
+        """The store's URL, the default filled in."""
+        given = self.store.get_secret_value()
+        return given or f"sqlite:///{Path(platformdirs.user_data_dir('firstday')) / 'users.sqlite'}"
+
+
+def _split(value: Any) -> Any:
+    """Cut a text at its commas; leave anything else."""
+    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+
+def load_settings(given: Mapping[str, Any] | None = None) -> ServeSettings:
+    """Read the settings from the environment, with what is given laid over.
+
+    Parameters
+    ----------
+    given
+        Settings by name; None stands for not given.
+
+    Raises
+    ------
+    ConfigError
+        A variable that is no setting, or a setting that cannot have its value; values are never shown.
+    """
+    known = {PREFIX + name.upper() for name in ServeSettings.model_fields}
+    strange = sorted(name for name in os.environ if name.upper().startswith(PREFIX) and name.upper() not in known)
+    faults = [f"{name}: is not a setting; see docs/operations.md for those that are." for name in strange]
+    try:
+        settings = ServeSettings(**{name: value for name, value in (given or {}).items() if value is not None})
+    except ValidationError as error:
+        for fault in error.errors(include_input=False):
+            name = PREFIX + str(fault["loc"][0]).upper() if fault["loc"] else "serve"
+            text = str(fault["ctx"]["error"]) if fault["type"] == "value_error" else fault["msg"]
+            faults.append(f"{name}: {text[:1].lower()}{text[1:]}.")
+    if faults:
+        raise ConfigError("\n".join(faults))
+    return settings

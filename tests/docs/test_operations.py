@@ -1,0 +1,102 @@
+"""The page for those who run it: its tables are the code's and the measured ones, its names exist, its commands run."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+from serve_process import ServerProcess
+
+from firstday.recommend.recommender import Recommender
+from firstday.serve.settings import PREFIX, ServeSettings
+
+ROOT = Path(__file__).parents[2]
+PAGE = ROOT / "docs" / "operations.md"
+DEPLOYED = (PAGE, ROOT / "Dockerfile", ROOT / "deploy" / "firstday.service", ROOT / "README.md")
+
+
+@pytest.fixture(scope="module")
+def writer() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("write_operations", ROOT / "docs" / "write_operations.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_every_table_is_what_the_code_says_and_what_was_measured(writer: ModuleType) -> None:
+    page = PAGE.read_text(encoding="utf-8")
+    assert set(re.findall(r"<!-- table: (\w+) -->", page)) == set(writer.TABLES)
+    assert writer.render(page) == page, "run make docs"
+
+
+@pytest.mark.parametrize("path", DEPLOYED, ids=lambda path: path.name)
+def test_every_setting_that_is_named_exists(path: Path) -> None:
+    known = {PREFIX + name.upper() for name in ServeSettings.model_fields}
+    named = set(re.findall(rf"{PREFIX}\w*[A-Z]", path.read_text(encoding="utf-8")))
+    assert named <= known, named - known
+
+
+def test_every_endpoint_is_on_the_page(recommender: Recommender, tmp_path: Path) -> None:
+    import httpx
+
+    server = ServerProcess(recommender.save(tmp_path / "model"), tmp_path)
+    try:
+        paths = httpx.get(f"{server.url}/v1/openapi.json").json()["paths"]
+    finally:
+        server.stop()
+    page = PAGE.read_text(encoding="utf-8").replace("{id}", "{user_id}").replace("{n}", "{segment}")
+    for path, methods in paths.items():
+        assert path in page
+        for method in methods:
+            assert re.search(rf"`{method.upper()} [^|]*{re.escape(path)}", page), (method, path)
+
+
+def test_every_counter_that_is_named_is_counted(recommender: Recommender, tmp_path: Path) -> None:
+    from firstday.serve.metrics import Metrics
+
+    metrics = Metrics()
+    named = set(re.findall(r"firstday_\w+", PAGE.read_text(encoding="utf-8").partition("## What to alert on")[2]))
+    counted = {sample.name for family in metrics.registry.collect() for sample in family.samples}
+    counted |= {f"{family.name}_total" for family in metrics.registry.collect() if family.type == "counter"}
+    counted |= {f"{family.name}_bucket" for family in metrics.registry.collect() if family.type == "histogram"}
+    assert named
+    assert named <= counted, named - counted
+
+
+def test_the_containers_health_check_asks_a_server(recommender: Recommender, tmp_path: Path) -> None:
+    text = (ROOT / "Dockerfile").read_text(encoding="utf-8").replace("\\\n", " ")
+    command = json.loads(re.search(r"^HEALTHCHECK .*?CMD (\[.*\])$", text, re.MULTILINE)[1])  # type: ignore[index]
+    assert command[0] == "python"
+    server = ServerProcess(recommender.save(tmp_path / "model"), tmp_path)
+    environment = {**os.environ, "FIRSTDAY_SERVE_PORT": server.url.rpartition(":")[2]}
+
+    def run() -> int:
+        return subprocess.run(
+            [sys.executable, *command[1:]], env=environment, capture_output=True, check=False
+        ).returncode
+
+    try:
+        assert run() == 0
+    finally:
+        server.stop()
+    assert run() != 0
+
+
+def test_the_containers_entry_point_is_the_command() -> None:
+    text = (ROOT / "Dockerfile").read_text(encoding="utf-8")
+    assert json.loads(re.search(r"^ENTRYPOINT (.*)$", text, re.MULTILINE)[1]) == ["firstday", "serve"]  # type: ignore[index]
+    assert re.search(r"^USER firstday$", text, re.MULTILINE)
+    start = next(
+        line for line in (ROOT / "deploy" / "firstday.service").read_text().splitlines() if "ExecStart" in line
+    )
+    assert shlex.split(start.partition("=")[2])[:2] == ["/opt/firstday/bin/firstday", "serve"]

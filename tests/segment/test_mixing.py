@@ -1,0 +1,56 @@
+"""Several segments speak, weighted by nearness, computed by hand."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from firstday.data.rows import SparseRows
+from firstday.segment.mixing import N_NEAREST, Mixing, smooth_shares, weigh_segments
+from firstday.segment.segments import ItemCounts, Segments
+
+CENTROIDS = np.array([[1, 0], [0, 1], [-1, 0]], np.float32)
+COUNTS = SparseRows.from_pairs(np.array([0, 0, 1, 2]), np.array([0, 1, 1, 2]), np.array([4, 2, 1, 3]), 3, 4)
+SEGMENTS = Segments(
+    CENTROIDS, ItemCounts(COUNTS, np.array([4, 1, 5])), np.array([[0, 1], [1, -1], [2, -1]], np.int32), np.zeros(3)
+)
+POPULARITY = np.array([0.4, 0.3, 0.3, 0.0], np.float32)
+
+
+def test_weights_fall_with_squared_distance() -> None:
+    vectors = np.array([[0.6, 0.8], [1, 0]], np.float32)
+    nearest, weights = weigh_segments(vectors, SEGMENTS, Mixing(temperature=0.5))
+    for row, vector in enumerate(vectors):
+        halves = ((vector - CENTROIDS) ** 2).sum(axis=1) / 2
+        expected = np.exp(-halves / 0.5) / np.exp(-halves / 0.5).sum()
+        assert sorted(nearest[row]) == [0, 1, 2]
+        np.testing.assert_allclose(weights[row], expected[nearest[row]], rtol=1e-5)
+
+
+def test_a_low_temperature_is_the_nearest_segment_alone() -> None:
+    vectors = np.random.default_rng(0).normal(size=(20, 2)).astype(np.float32)
+    nearest, weights = weigh_segments(vectors, SEGMENTS, Mixing(temperature=1e-6))
+    assert np.isfinite(weights).all()
+    loudest = np.take_along_axis(nearest, weights.argmax(axis=1)[:, None], axis=1)[:, 0]
+    np.testing.assert_array_equal(loudest, SEGMENTS.assign(vectors))
+    np.testing.assert_allclose(weights.max(axis=1), 1)
+
+
+def test_only_the_nearest_of_many_segments_speak() -> None:
+    rng = np.random.default_rng(1)
+    n = 3 * N_NEAREST
+    centroids = rng.normal(size=(n, 4)).astype(np.float32)
+    many = Segments(centroids, ItemCounts(SparseRows.empty(n, 2), np.ones(n)), np.full((n, 1), -1), np.zeros(n))
+    vectors = rng.normal(size=(7, 4)).astype(np.float32)
+    nearest, weights = weigh_segments(vectors, many, Mixing())
+    distances = ((vectors[:, None] - centroids) ** 2).sum(axis=2)
+    for row in range(7):
+        assert set(nearest[row]) == set(np.argsort(distances[row])[:N_NEAREST])
+    np.testing.assert_allclose(weights.sum(axis=1), 1, rtol=1e-5)
+
+
+def test_shares_lean_on_everyones() -> None:
+    plain = smooth_shares(SEGMENTS, POPULARITY, Mixing(smoothing=0))
+    np.testing.assert_allclose(plain, [[1, 0.5], [1, 0], [0.6, 0]])
+    leaning = smooth_shares(SEGMENTS, POPULARITY, Mixing(smoothing=10))
+    expected = np.array([[8 / 14, 5 / 14], [4 / 11, 0], [6 / 15, 0]])
+    np.testing.assert_allclose(leaning, expected, rtol=1e-6)

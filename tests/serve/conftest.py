@@ -1,0 +1,78 @@
+"""A model's folder, real server processes to ask, and a real Redis where there is one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from redis_process import RedisProcess
+from serve_process import ServerProcess
+
+from firstday.recommend.recommender import Recommender
+
+StartServer = Callable[..., ServerProcess]
+
+
+def open_client(server: ServerProcess, key: str = "") -> httpx.Client:
+    """Return a client of a server, with a key if one is given."""
+    headers = {"Authorization": f"Bearer {key}"} if key else {}
+    return httpx.Client(base_url=server.url, headers=headers, timeout=30)
+
+
+@pytest.fixture(scope="session")
+def model(recommender: Recommender, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return recommender.save(tmp_path_factory.mktemp("served") / "model")
+
+
+@pytest.fixture(scope="session")
+def server(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    """One server without keys for all tests that use users of their own."""
+    running = ServerProcess(model, tmp_path_factory.mktemp("server"), {"rate_limit_per_s": 0})
+    yield running
+    assert running.stop() == 0
+
+
+@pytest.fixture(scope="session")
+def http(server: ServerProcess) -> Iterator[httpx.Client]:
+    with open_client(server) as client:
+        yield client
+
+
+@pytest.fixture
+def start_server(model: Path, tmp_path: Path) -> Iterator[StartServer]:
+    """Start servers with settings of their own."""
+    started: list[ServerProcess] = []
+
+    def start(model: Path = model, folder: Path = tmp_path / "server", **settings: Any) -> ServerProcess:
+        started.append(ServerProcess(model, folder, settings))
+        return started[-1]
+
+    yield start
+    for running in started:
+        running.kill()
+
+
+@pytest.fixture(scope="session")
+def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisProcess]:
+    if not RedisProcess.is_installed():
+        pytest.skip("redis-server is not installed")
+    running = RedisProcess(tmp_path_factory.mktemp("redis"))
+    yield running
+    running.stop()
+
+
+def assert_error(answer: httpx.Response, status: int, code: str, *fields: str) -> dict[str, Any]:
+    """Check that an answer is the one error body and names these fields; return it."""
+    body: dict[str, Any] = answer.json()
+    assert answer.status_code == status, body
+    assert set(body) == {"status", "code", "message", "errors"}
+    assert (body["status"], body["code"]) == (status, code)
+    assert body["message"].endswith(".")
+    assert [set(error) for error in body["errors"]] == [{"field", "message"}] * len(body["errors"])
+    assert [error["field"] for error in body["errors"]] == list(fields), body
+    assert answer.headers["content-type"] == "application/json"
+    assert answer.headers["x-request-id"]
+    return body

@@ -1,0 +1,268 @@
+"""Whatever is wrong, the answer is the one error body; hostile input gets a clear 4xx, and the server goes on."""
+
+from __future__ import annotations
+
+import json
+import socket
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+from serve_process import ServerProcess
+
+from tests.serve.conftest import StartServer, assert_error, open_client
+
+UNFINISHED = (
+    b"POST /v1/events HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{"
+)
+EVENT = {"event_id": "e", "user_id": "u", "entity_id": "i001"}
+
+
+def send_raw(server: ServerProcess, content: bytes) -> bytes:
+    """Send bytes and return what comes back until the connection is closed or quiet."""
+    parts = urlsplit(server.url)
+    with socket.create_connection((parts.hostname, parts.port), timeout=5) as connection:
+        connection.sendall(content)
+        connection.settimeout(1)
+        received = b""
+        try:
+            while part := connection.recv(65536):
+                received += part
+        except TimeoutError:
+            pass
+        return received
+
+
+def post(http: httpx.Client, content: bytes, path: str = "/v1/events") -> httpx.Response:
+    return http.post(path, content=content, headers={"Content-Type": "application/json"})
+
+
+def test_what_is_not_there_and_what_is_not_taken(http: httpx.Client) -> None:
+    for path in ("/nope", "/v1", "/v1/", "/v1/users/", "/v1/users/a/b", "/docs", "/v1/model/"):
+        assert_error(http.get(path), 404, "not_found")
+    wrong = http.patch("/v1/users/u")
+    assert_error(wrong, 405, "method_not_allowed")
+    assert wrong.headers["allow"] == "DELETE, GET, PUT"
+    assert_error(http.get("/v1/events"), 405, "method_not_allowed")
+    assert_error(http.get("/v1/segments/99999"), 404, "not_found")
+
+
+@pytest.mark.parametrize(
+    ("path", "fields"),
+    [
+        ("/v1/users/u/recommendations?k=0", ["k"]),
+        ("/v1/users/u/recommendations?k=1001&strategy=best&explain=perhaps", ["k", "strategy", "explain"]),
+        ("/v1/users/u/recommendations?n=5", ["n"]),
+        ("/v1/users/u/recommendations?k=5&k=6", ["k"]),
+        ("/v1/users/u/recommendations?k=1e400", ["k"]),
+        ("/v1/users/u/recommendations?k=nan", ["k"]),
+        (f"/v1/users/{'x' * 129}/recommendations", ["user_id"]),
+        ("/v1/users/a%00b/recommendations", ["user_id"]),
+        ("/v1/users/%ff%fe/recommendations", ["user_id"]),
+        ("/v1/users/%2e%2e/recommendations", ["user_id"]),
+        ("/v1/users/a%0d%0aSet-Cookie:x", ["user_id"]),
+        ("/v1/users/u?depth=3", ["depth"]),
+        ("/v1/segments?limit=100000&offset=-1", ["offset", "limit"]),
+        ("/v1/segments/one", ["segment"]),
+        (f"/v1/items?query={'x' * 129}", ["query"]),
+        ("/v1/model?verbose=1", ["verbose"]),
+        ("/v1/onboarding?user_id=a%2Fb", ["user_id"]),
+    ],
+)
+def test_every_wrong_parameter_is_named(http: httpx.Client, path: str, fields: list[str]) -> None:
+    assert_error(http.get(path), 422, "invalid", *fields)
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"event_id": ""}, "event_id"),
+        ({"event_id": "x" * 129}, "event_id"),
+        ({"event_id": None}, "event_id"),
+        ({"event_id": True}, "event_id"),
+        ({"event_id": 1.5}, "event_id"),
+        ({"event_id": 2**53}, "event_id"),
+        ({"event_id": ["e"]}, "event_id"),
+        ({"user_id": "a\u0000b"}, "user_id"),
+        ({"user_id": "../../etc/passwd"}, "user_id"),
+        ({"user_id": ".."}, "user_id"),
+        ({"entity_id": "a\nb"}, "entity_id"),
+        ({"signal": "drop table"}, "signal"),
+        ({"entity": "__"}, None),
+        ({"entity": "x" * 65}, "entity"),
+        ({"timestamp": 1.0}, "timestamp"),
+        ({"timestamp": "2026-01-31T12:00:00"}, "timestamp"),
+        ({"timestamp": "yesterday"}, "timestamp"),
+        ({"timestamp": "9999-12-31T23:59:59-14:00"}, "timestamp"),
+        ({"timestamp": "0001-01-01T00:00:00+14:00"}, "timestamp"),
+        ({"weight": 2}, "weight"),
+    ],
+)
+def test_every_wrong_field_of_an_event_is_named(http: httpx.Client, change: dict[str, Any], field: str | None) -> None:
+    answer = http.post("/v1/events", json={"events": [EVENT | {"user_id": "odd"}, {**EVENT, **change}]})
+    if field is None:
+        assert answer.status_code == 200
+        user = change.get("user_id", "u")
+        assert http.get(f"/v1/users/{user}").status_code == 200
+        http.delete(f"/v1/users/{user}")
+    else:
+        assert_error(answer, 422, "invalid", f"events[1].{field}")
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({"age": -1}, "age"),
+        ({"age": 121}, "age"),
+        ({"age": "24"}, "age"),
+        ({"age": True}, "age"),
+        ({"profile": {"age": "24"}}, "profile"),
+        ({"profile": {"interactions": "x"}}, "profile"),
+        ({"profile": {"a b": "x"}}, "profile.a b"),
+        ({"profile": {"country": None}}, "profile.country"),
+        ({"profile": {"country": "x" * 129}}, "profile.country"),
+        ({"profile": {f"c{n}": "x" for n in range(51)}}, "profile"),
+        ({"picks": [{"entity_id": "a"}] * 101}, "picks"),
+        ({"friends": ["a/b"]}, "friends[0]"),
+        ({"vector": [1, 2]}, "vector"),
+        ([], ""),
+    ],
+)
+def test_every_wrong_field_of_a_user_is_named(http: httpx.Client, body: Any, field: str) -> None:
+    assert_error(http.put("/v1/users/wrong", json=body), 422, "invalid", field or "body")
+    assert http.get("/v1/users/wrong").status_code == 404
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"",
+        b"{",
+        b"\xff\xfe",
+        b"\x00" * 100,
+        b'{"events": [' + b"[" * 100_000,
+        b'{"events": ' + b'{"a":' * 50_000,
+        b"[" * 200_000 + b"]" * 200_000,
+        b'{"events": NaN}',
+        b'{"events": [{"event_id": Infinity, "user_id": "u", "entity_id": "i"}]}',
+        b'{"events": [{"event_id": "e", "user_id": 1e999, "entity_id": "i"}]}',
+        b'{"events": [{"event_id": "\\ud800", "user_id": "u", "entity_id": "i"}]}',
+        b'{"events": [{"event_id": "\\u0000", "user_id": "u", "entity_id": "i"}]}',
+        b'{"events": [{"event_id": ' + b"9" * 5000 + b', "user_id": "u", "entity_id": "i"}]}',
+        json.dumps({"events": [EVENT], "more": "x" * 500_000}).encode(),
+        b'"events"',
+        b"null",
+    ],
+)
+def test_bodies_that_are_no_batch(http: httpx.Client, text: bytes) -> None:
+    answer = post(http, text)
+    assert answer.status_code in (400, 422)
+    body = answer.json()
+    assert set(body) == {"status", "code", "message", "errors"}
+    assert len(answer.content) < 2_000
+    assert http.get("/healthz").status_code == 200
+
+
+def test_numbers_that_are_none_do_not_reach_a_list(http: httpx.Client) -> None:
+    for wrong in (b"NaN", b"Infinity", b"-Infinity", b"1e400"):
+        for body in (b'{"k": %s}', b'{"signals": {"age": %s}}'):
+            answer = post(http, body % wrong, "/v1/recommendations")
+            assert answer.status_code == 422, answer.text
+
+
+def test_a_body_of_another_kind_is_refused(http: httpx.Client) -> None:
+    body = json.dumps({"events": [EVENT]})
+    for kind in ("text/plain", "application/x-www-form-urlencoded", "multipart/form-data", ""):
+        answer = http.post("/v1/events", content=body, headers={"Content-Type": kind})
+        assert_error(answer, 415, "unsupported_media_type")
+
+
+def test_large_bodies_are_refused_whether_announced_or_not(http: httpx.Client) -> None:
+    large = b"x" * 10_000_000
+    assert_error(post(http, large), 413, "body_too_large")
+
+    def pieces() -> Any:
+        for at in range(0, len(large), 65536):
+            yield large[at : at + 65536]
+
+    chunked = http.post("/v1/events", content=pieces(), headers={"Content-Type": "application/json"})
+    assert_error(chunked, 413, "body_too_large")
+    assert http.get("/healthz").status_code == 200
+
+
+def test_a_body_that_does_not_arrive_is_not_waited_for(start_server: StartServer) -> None:
+    server = start_server(body_timeout_s=0.3)
+    answer = send_raw(server, UNFINISHED)
+    assert answer.startswith(b"HTTP/1.1 408 ")
+    assert b'"code":"timeout"' in answer
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"GARBAGE\r\n\r\n",
+        b"GET / HTTP/9.9\r\n\r\n",
+        b"GET /\xff\xfe HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        b"POST /v1/events HTTP/1.1\r\nHost: localhost\r\nContent-Length: -5\r\n\r\n",
+        b"POST /v1/events HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n",
+        b"GET /" + b"x" * 100_000 + b" HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
+    ],
+)
+def test_bytes_that_are_no_request(server: ServerProcess, http: httpx.Client, content: bytes) -> None:
+    answer = send_raw(server, content)
+    assert answer == b"" or answer.startswith((b"HTTP/1.1 400 ", b"HTTP/1.1 404 ", b"HTTP/1.1 422 ")), answer[:200]
+    if answer:
+        assert set(json.loads(answer.partition(b"\r\n\r\n")[2])) == {"status", "code", "message", "errors"}
+    assert http.get("/healthz").status_code == 200
+
+
+def test_faults_are_counted_but_not_all_listed(http: httpx.Client) -> None:
+    answer = http.post("/v1/events", json={"events": [{} for _ in range(300)]})
+    body = answer.json()
+    assert body["message"].startswith("900 fields of the request are wrong, first: events[0].entity_id: ")
+    assert len(body["errors"]) == 20
+
+
+def test_what_a_request_held_is_never_in_the_answer_or_the_log(server: ServerProcess, http: httpx.Client) -> None:
+    secret = "a-secret-that-leaks"
+    http.put("/v1/users/u", json={"age": secret, secret: 1})
+    http.get("/v1/users/u/recommendations", params={"k": secret})
+    http.post("/v1/recommendations", json={"strategy": secret})
+    answer = http.put(f"/v1/users/{secret}", json={"profile": {"country": [secret]}})
+    assert secret not in answer.text
+    assert secret not in server.log_path.read_text()
+
+
+def test_headers_that_protect_a_browser(http: httpx.Client) -> None:
+    for path in ("/healthz", "/nope", "/v1/model", "/v1/openapi.json"):
+        headers = http.get(path).headers
+        assert headers["x-content-type-options"] == "nosniff"
+        assert headers["content-security-policy"] == "default-src 'none'; frame-ancestors 'none'"
+        assert headers["referrer-policy"] == "no-referrer"
+        assert headers["cache-control"] == "no-store"
+        assert "server" not in headers
+        assert "access-control-allow-origin" not in headers
+
+
+def test_a_request_keeps_its_id(http: httpx.Client, server: ServerProcess) -> None:
+    given = http.get("/healthz", headers={"X-Request-ID": "trace-1.a_B"}).headers["x-request-id"]
+    assert given == "trace-1.a_B"
+    assert next(line for line in server.log() if line.get("request_id") == given)["route"] == "/healthz"
+    for wrong in ("", "a b", "x" * 65, '"}{'):
+        made = http.get("/healthz", headers={"X-Request-ID": wrong}).headers["x-request-id"]
+        assert made != wrong
+        assert len(made) == 16
+
+
+def test_more_requests_at_once_than_allowed_are_refused(start_server: StartServer) -> None:
+    server = start_server(max_concurrent=1, body_timeout_s=2)
+    parts = urlsplit(server.url)
+    with socket.create_connection((parts.hostname, parts.port)) as waiting, open_client(server) as http:
+        waiting.sendall(UNFINISHED)
+        answer = http.get("/healthz")
+        while answer.status_code == 200:  # until the first one is in work
+            answer = http.get("/healthz")
+        assert_error(answer, 503, "overloaded")
+        assert answer.headers["retry-after"] == "1"

@@ -1,0 +1,77 @@
+"""Killed processes, broken disks, Redis gone, models swapped under load: short runs of benchmarks/serve_*.py."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+from redis_process import RedisProcess
+from serve_faults import full_disk, kill_under_load, read_only_disk, redis_gone
+from serve_fuzz import fuzz
+from serve_load import SETTINGS, expect_ok, saturate
+from serve_process import Connection, ServerProcess, write_request
+from serve_reload import reload_under_load
+
+needs_redis = pytest.mark.skipif(not RedisProcess.is_installed(), reason="redis-server is not installed")
+
+
+def test_no_acknowledged_event_is_lost_by_a_killed_process(model: Path, tmp_path: Path) -> None:
+    done = kill_under_load(model, tmp_path, 3, seed=1)
+    assert done["acknowledged"] > 100
+
+
+@needs_redis
+def test_no_acknowledged_event_is_lost_with_redis(model: Path, tmp_path: Path, redis: RedisProcess) -> None:
+    settings = {"store": redis.url, "redis_prefix": "killed"}
+    done = kill_under_load(model, tmp_path, 2, seed=2, settings=settings)
+    assert done["acknowledged"] > 50
+
+
+def test_a_full_disk_is_told_and_got_over(model: Path, tmp_path: Path) -> None:
+    done = full_disk(model, tmp_path)
+    assert done["acknowledged"] > 1
+    assert done["recovered_s"] < 5
+
+
+def test_a_read_only_disk_is_told_and_got_over(model: Path, tmp_path: Path) -> None:
+    done = read_only_disk(model, tmp_path)
+    if done is None:
+        pytest.skip("needs root and a file system that knows chattr +i")
+    assert done["recovered_s"] < 5
+
+
+@needs_redis
+@pytest.mark.parametrize("frozen", [False, True])
+def test_without_redis_lists_come_from_the_request_alone(model: Path, tmp_path: Path, frozen: bool) -> None:
+    done = redis_gone(model, tmp_path, 1.5, frozen=frozen)
+    assert done["lists_meanwhile"] >= 2
+    assert done["recovered_s"] < 5
+
+
+def test_models_are_swapped_under_load_without_a_failed_request(model: Path, tmp_path: Path) -> None:
+    done = reload_under_load(model, tmp_path, 6)
+    assert done["refused"] == 1
+    assert done["answers"] > 100
+
+
+@pytest.mark.slow
+def test_made_requests_get_no_5xx_and_answers_as_described(model: Path, tmp_path: Path) -> None:
+    assert fuzz(model, tmp_path, 200, seed=1)["cases"] >= 200
+
+
+def test_the_load_generator_counts_what_the_server_counts(model: Path, tmp_path: Path) -> None:
+    """So that what it measures can be believed."""
+    server = ServerProcess(model, tmp_path, SETTINGS)
+    request = write_request("GET", "/v1/users/u/recommendations?k=50")
+    try:
+        rate = asyncio.run(saturate(server.url, lambda: request, 0.5, 4))
+
+        async def count() -> str:
+            return (await expect_ok(await Connection.open(server.url), write_request("GET", "/metrics"))).decode()
+
+        counted = asyncio.run(count())
+    finally:
+        server.stop()
+    line = next(line for line in counted.splitlines() if line.startswith("firstday_recommendations_total"))
+    assert float(line.split()[-1]) == pytest.approx(rate * 0.5, rel=0.2)

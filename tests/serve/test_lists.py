@@ -1,0 +1,198 @@
+"""Lists over HTTP are those of the Python API and of the batch command, and heed every acknowledged event."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import polars as pl
+import pytest
+from serve_process import ServerProcess
+
+from firstday.features.signals import Signals
+from firstday.recommend.batch import recommend_tables
+from firstday.recommend.recommender import STRATEGIES, Recommender, open_model
+from tests.synthetic import N_CLUSTERS, cluster_of_items
+
+N_SAME = 40
+COLUMNS: dict[str, list[str | None]] = {"country": [None, "FR", "DE", "XX"], "gender": [None, "f", "m"]}
+
+
+def draw_users(seed: int = 5) -> list[dict[str, Any]]:
+    """Draw users with any mix of signals: from nothing at all to a dozen interactions, some of them unknown."""
+    rng = np.random.default_rng(seed)
+    users = []
+    for number in range(N_SAME):
+        profile = {name: values[number % len(values)] for name, values in COLUMNS.items()}
+        done = [
+            (str(rng.choice(["stream", "favorite", "skip", "ban", "search"])), "item", f"i{rng.integers(125):03}")
+            for _ in range(number % 7)
+        ]
+        done += [("stream", "artist", f"a{rng.integers(24):02}") for _ in range(number % 3)]
+        if number % 5 == 4:
+            done.append(("onboarding", "artist", "a03"))
+        users.append(
+            {
+                "user_id": f"n{number:02}",
+                "age": 20 + number if number % 4 == 1 else None,
+                "profile": {name: value for name, value in profile.items() if value is not None},
+                "interactions": sorted(set(done)),
+            }
+        )
+    return users
+
+
+def to_signals(user: dict[str, Any]) -> Signals:
+    return Signals(age=user["age"], interactions=user["interactions"], **user["profile"])
+
+
+def to_body(user: dict[str, Any]) -> dict[str, Any]:
+    done = [{"signal": s, "entity": e, "entity_id": i} for s, e, i in user["interactions"]]
+    return {"age": user["age"], "profile": user["profile"], "interactions": done}
+
+
+def tell(http: httpx.Client, user: dict[str, Any]) -> str:
+    """Put a user and what they did in the store; return their id."""
+    user_id = f"same-{user['user_id']}"
+    assert http.delete(f"/v1/users/{user_id}").status_code == 204
+    body = {"age": user["age"], "profile": user["profile"]}
+    assert http.put(f"/v1/users/{user_id}", json=body).status_code == 200
+    events = [
+        {"event_id": f"e{n}", "user_id": user_id, "signal": s, "entity": e, "entity_id": i}
+        for n, (s, e, i) in enumerate(user["interactions"])
+    ]
+    if events:
+        assert http.post("/v1/events", json={"events": events}).json()["accepted"] == len(events)
+    return user_id
+
+
+def write_tables(users: list[dict[str, Any]], folder: Path) -> Path:
+    """Write the users as tables of newcomers."""
+    folder.mkdir()
+    rows = [{"user_id": user["user_id"], "age": user["age"], **user["profile"]} for user in users]
+    pl.DataFrame(
+        rows, schema={"user_id": pl.String, "age": pl.Int64, "country": pl.String, "gender": pl.String}
+    ).write_csv(folder / "users.csv")
+    done = [(user["user_id"], *one) for user in users for one in user["interactions"]]
+    pl.DataFrame(done, schema=["user_id", "signal", "entity", "entity_id"], orient="row").write_csv(
+        folder / "interactions.csv"
+    )
+    return folder
+
+
+@pytest.mark.parametrize("strategy", ["segment", "personal", "fold_in"])
+def test_the_same_signals_give_the_same_list_by_every_way(
+    http: httpx.Client, model: Path, tmp_path: Path, strategy: str
+) -> None:
+    users = draw_users()
+    recommender = open_model(model)
+    recommend_tables(recommender, write_tables(users, tmp_path / "tables"), tmp_path / "lists.parquet", 30, strategy)
+    batch = pl.read_parquet(tmp_path / "lists.parquet")
+    routes = set()
+    for user in users:
+        python = recommender.recommend(to_signals(user), 30, strategy)
+        expected = [item.item_id for item in python.items]
+        stored = http.get(f"/v1/users/{tell(http, user)}/recommendations", params={"k": 30, "strategy": strategy})
+        given = http.post("/v1/recommendations", json={"signals": to_body(user), "k": 30, "strategy": strategy})
+        of_batch = batch.filter(pl.col("user_id") == user["user_id"])
+        for answer, source in ((stored.json(), "store"), (given.json(), "request")):
+            assert [item["item_id"] for item in answer["items"]] == expected
+            assert [item["title"] for item in answer["items"]] == [item.title for item in python.items]
+            np.testing.assert_allclose(
+                [item["score"] for item in answer["items"]], [item.score for item in python.items], rtol=1e-5, atol=1e-6
+            )
+            assert (answer["route"], answer["segment"]) == (python.route, python.segment)
+            assert (answer["strategy"], answer["signals_from"]) == (strategy, source)
+            assert sorted(answer["ignored"]) == sorted(python.ignored)
+        assert of_batch["item_id"].to_list() == expected
+        assert set(of_batch["route"]) == {python.route}
+        routes.add(python.route)
+    assert {strategy, "popular"} <= routes
+
+
+def test_an_acknowledged_event_changes_the_next_list(http: httpx.Client, model: Path) -> None:
+    def ask() -> dict[str, Any]:
+        answer: dict[str, Any] = http.get("/v1/users/live/recommendations", params={"k": 20}).json()
+        return answer
+
+    assert ask()["route"] == "popular"
+    clusters = cluster_of_items()
+    version = http.get("/v1/model").json()["model"]
+    before = ask()["items"]
+    for taste in range(N_CLUSTERS):
+        http.delete("/v1/users/live")
+        liked = np.flatnonzero(clusters == taste)[[1, 3, 5]]
+        for number, item in enumerate(liked.tolist()):
+            event = {"event_id": f"{taste}-{number}", "user_id": "live", "entity_id": f"i{item:03}"}
+            assert http.post("/v1/events", json={"events": [event]}).json() == {
+                "accepted": 1,
+                "duplicates": 0,
+                "not_understood": 0,
+            }
+            after = ask()
+            assert after["items"] != before
+            assert f"i{item:03}" not in [found["item_id"] for found in after["items"]]
+            before = after["items"]
+        own = [clusters[int(found["item_id"][1:])] == taste for found in before]
+        assert sum(own) >= 18
+        assert (after["route"], after["model"]) == ("segment", version)
+
+
+def test_a_ban_takes_effect_at_once_and_keep_used_lifts_it(http: httpx.Client) -> None:
+    first = http.get("/v1/users/banning/recommendations", params={"k": 1}).json()["items"][0]["item_id"]
+    event = {"event_id": "b", "user_id": "banning", "signal": "ban", "entity_id": first}
+    http.post("/v1/events", json={"events": [event]})
+    for k in (1, 20, 1000):
+        items = http.get("/v1/users/banning/recommendations", params={"k": k}).json()["items"]
+        assert first not in [item["item_id"] for item in items]
+    kept = http.get("/v1/users/banning/recommendations", params={"k": 1000, "keep_used": True}).json()
+    assert first in [item["item_id"] for item in kept["items"]]
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_every_strategy_answers_for_every_user(http: httpx.Client, recommender: Recommender, strategy: str) -> None:
+    described = {"age": 30, "profile": {"country": "FR"}, "interactions": [{"entity_id": "i001"}]}
+    for signals in ({}, {"age": 30}, described):
+        answer = http.post("/v1/recommendations", json={"signals": signals, "strategy": strategy}).json()
+        items = [item["item_id"] for item in answer["items"]]
+        assert len(set(items)) == recommender.model.config.recommend.k == len(items)
+        assert answer["strategy"] == strategy
+        assert answer["route"] == (strategy if signals is described else answer["route"])
+
+
+def test_what_the_model_does_not_know_is_named(http: httpx.Client) -> None:
+    done = [{"entity_id": f"x{number}"} for number in range(30)]
+    answer = http.post("/v1/recommendations", json={"signals": {"interactions": done}}).json()
+    assert answer["ignored"] == [f"item 'x{number}' is unknown" for number in range(20)] + ["and 10 more"]
+    assert answer["route"] == "popular"
+
+
+def test_picks_count_as_onboarding(http: httpx.Client, model: Path) -> None:
+    picks = [{"entity": "artist", "entity_id": f"a{number:02}"} for number in (6, 7, 8)]
+    assert http.put("/v1/users/picky", json={"picks": picks}).json()["ignored"] == []
+    answer = http.get("/v1/users/picky/recommendations").json()
+    user = Signals(interactions=[("onboarding", "artist", pick["entity_id"]) for pick in picks])
+    expected = open_model(model).recommend(user)
+    assert [item["item_id"] for item in answer["items"]] == [item.item_id for item in expected.items]
+    assert answer["route"] == "segment"
+
+
+def test_requests_at_once_get_their_own_answers(server: ServerProcess, model: Path) -> None:
+    """Many together are answered in one pass, whatever they ask for; none gets another's list."""
+    import asyncio
+
+    users, recommender = draw_users(7), open_model(model)
+    asked = [(user, k, strategy) for user in users for k, strategy in ((5, "segment"), (7, "personal"), (5, "popular"))]
+
+    async def ask_all() -> list[dict[str, Any]]:
+        async with httpx.AsyncClient(base_url=server.url, timeout=30) as client:
+            bodies = [{"signals": to_body(user), "k": k, "strategy": strategy} for user, k, strategy in asked]
+            answers = await asyncio.gather(*(client.post("/v1/recommendations", json=body) for body in bodies))
+            return [answer.json() for answer in answers]
+
+    for (user, k, strategy), answer in zip(asked, asyncio.run(ask_all()), strict=True):
+        expected = recommender.recommend(to_signals(user), k, strategy)
+        assert [item["item_id"] for item in answer["items"]] == [item.item_id for item in expected.items]
+        assert answer["route"] == expected.route

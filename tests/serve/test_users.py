@@ -1,0 +1,103 @@
+"""Users and events: put, told, read, forgotten."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import httpx
+import pytest
+
+from tests.serve.conftest import assert_error
+
+
+def test_everything_known_of_a_user_can_be_read_and_forgotten(http: httpx.Client) -> None:
+    began = datetime.now(UTC)
+    body = {
+        "age": 24,
+        "profile": {"country": "FR", "plan": 3},
+        "picks": [{"entity": "artist", "entity_id": "a07"}, {"entity_id": 12}],
+        "friends": ["u1", 77],
+    }
+    put = http.put("/v1/users/anna", json=body)
+    assert put.status_code == 200
+    assert put.json()["ignored"] == ["item '12' is unknown", "profile column 'plan' is unknown"]
+    events = [
+        {"event_id": "e1", "user_id": "anna", "entity_id": "i001", "timestamp": "2026-01-31T12:00:00.25+02:00"},
+        {"event_id": 2, "user_id": "anna", "signal": "loves", "entity": "artist", "entity_id": "a01"},
+    ]
+    answer = http.post("/v1/events", json={"events": events})
+    assert answer.json() == {"accepted": 2, "duplicates": 0, "not_understood": 1}
+    known = http.get("/v1/users/anna").json()
+    received = [datetime.fromisoformat(event.pop("received_at")) for event in known["events"]]
+    assert began < datetime.fromisoformat(known.pop("put_at")) < received[0] < received[1] < datetime.now(UTC)
+    assert known == {
+        "user_id": "anna",
+        "age": 24,
+        "profile": {"country": "FR", "plan": "3"},
+        "picks": [{"entity": "artist", "entity_id": "a07"}, {"entity": "item", "entity_id": "12"}],
+        "friends": ["u1", "77"],
+        "events": [
+            {
+                "event_id": "e1",
+                "signal": "stream",
+                "entity": "item",
+                "entity_id": "i001",
+                "timestamp": "2026-01-31T10:00:00.250000Z",
+            },
+            {"event_id": "2", "signal": "loves", "entity": "artist", "entity_id": "a01", "timestamp": None},
+        ],
+    }
+    assert http.delete("/v1/users/anna").status_code == 204
+    assert_error(http.get("/v1/users/anna"), 404, "not_found")
+    assert http.get("/v1/users/anna/recommendations").json()["route"] == "popular"
+    assert http.delete("/v1/users/anna").status_code == 204
+
+
+def test_a_put_replaces_what_was_said_and_leaves_what_was_done(http: httpx.Client) -> None:
+    http.post("/v1/events", json={"events": [{"event_id": "e", "user_id": "ben", "entity_id": "i001"}]})
+    assert http.get("/v1/users/ben").json()["put_at"] is None
+    http.put("/v1/users/ben", json={"age": 30, "profile": {"country": "FR"}})
+    http.put("/v1/users/ben", json={"profile": {"gender": "f"}})
+    known = http.get("/v1/users/ben").json()
+    assert (known["age"], known["profile"], len(known["events"])) == (None, {"gender": "f"}, 1)
+
+
+def test_an_event_counts_once_by_its_id_and_its_user(http: httpx.Client) -> None:
+    def add(*events: tuple[str, str, str]) -> tuple[int, int]:
+        bodies = [{"event_id": e, "user_id": u, "entity_id": i} for e, u, i in events]
+        answer = http.post("/v1/events", json={"events": bodies}).json()
+        return answer["accepted"], answer["duplicates"]
+
+    assert add(("e1", "c1", "i001"), ("e1", "c1", "i002"), ("e2", "c1", "i003")) == (2, 1)
+    assert add(("e1", "c1", "i004"), ("e1", "c2", "i005")) == (1, 1)
+    assert [event["entity_id"] for event in http.get("/v1/users/c1").json()["events"]] == ["i001", "i003"]
+    assert [event["entity_id"] for event in http.get("/v1/users/c2").json()["events"]] == ["i005"]
+
+
+def test_a_batch_is_taken_whole_or_not_at_all(http: httpx.Client) -> None:
+    events = [{"event_id": f"e{n}", "user_id": "dora", "entity_id": "i001"} for n in range(3)]
+    events[2]["user_id"] = "a/b"
+    assert_error(http.post("/v1/events", json={"events": events}), 422, "invalid", "events[2].user_id")
+    assert http.get("/v1/users/dora").status_code == 404
+
+
+def test_a_batch_has_1000_events_at_most(http: httpx.Client) -> None:
+    events = [{"event_id": f"e{n}", "user_id": f"many-{n % 3}", "entity_id": "i001"} for n in range(1001)]
+    assert_error(http.post("/v1/events", json={"events": events}), 422, "invalid", "events")
+    assert http.post("/v1/events", json={"events": events[:1000]}).json()["accepted"] == 1000
+    assert_error(http.post("/v1/events", json={"events": []}), 422, "invalid", "events")
+
+
+@pytest.mark.parametrize(
+    "user_id",
+    ["ünïcødé-用户-🎧", "a b", "%2e%2e", "a..b", "'; DROP TABLE events; --", "a:b{c}", "-1", "null", "x" * 128],
+)
+def test_ids_are_the_callers(http: httpx.Client, user_id: str) -> None:
+    path = httpx.URL(f"/v1/users/{''.join(f'%{byte:02x}' for byte in user_id.encode())}")
+    assert http.put(path, json={"age": 20}).json()["user_id"] == user_id
+    event = {"event_id": user_id, "user_id": user_id, "entity_id": user_id}
+    assert http.post("/v1/events", json={"events": [event]}).json()["accepted"] == 1
+    known = http.get(path).json()
+    assert (known["user_id"], known["age"], known["events"][0]["event_id"]) == (user_id, 20, user_id)
+    assert http.delete(path).status_code == 204
+    assert http.get(path).status_code == 404
