@@ -17,6 +17,7 @@ from firstday.data.sources.kdd21_columns import COUNTED_BLOCKS
 from firstday.data.split import Cohort
 from firstday.embed.embeddings import FoldIn
 from firstday.evaluate.benchmark import Trial, judge_strategies
+from firstday.evaluate.mixing import choose_mixing
 from firstday.evaluate.paper_table import PEERS, TITLES, Comparison, compare_with_paper
 from firstday.evaluate.results import Results
 from firstday.features.catalogue import Catalogue
@@ -116,11 +117,11 @@ def configure(
     n_train
         Training users.
     n_segments, n_input_clusters
-        Numbers of clusters; None: by the number of users, 1,000 and 100 for the paper's.
+        Numbers of clusters; None: as configured, else by the number of users, 1,000 and 100 for the paper's.
     as_published
         Train as the released code does: Adam at a flat 1e-5 for 130 epochs of batches of 512.
     """
-    n_segments = n_segments or max(1, min(MOST_SEGMENTS, n_train // USERS_PER_SEGMENT))
+    n_segments = n_segments or config.segments.n_segments or max(1, min(MOST_SEGMENTS, n_train // USERS_PER_SEGMENT))
     changes: dict[str, Any] = {"segments": config.segments.model_copy(update={"n_segments": n_segments})}
     if n_input_clusters is not None:
         changes["recommend"] = config.recommend.model_copy(update={"input_clusters": n_input_clusters})
@@ -169,6 +170,9 @@ def reproduce_table(
     def attempt(seed: int) -> Trial:
         began = perf_counter()
         model = fit_paper_model(data, config.model_copy(update={"seed": seed}), progress=clock.progress)
+        if "soft_segments" in strategies:
+            mixing = choose_mixing(_ask(model, data.validation), data.validation.songs)
+            model = replace(model, mixing=mixing)
         histories.append(model.cold.history)
         query = _ask(model, data.test)
         seconds = perf_counter() - began

@@ -16,8 +16,8 @@ from firstday.cli.files import check_file_target, write_file
 from firstday.cli.options import ConfigOption, KOption, SeedOption, print_notes
 from firstday.cli.progress import shown_progress
 from firstday.cli.show_paper import print_comparison
-from firstday.config import Config, load_config
-from firstday.data.sources.deezer_kdd21 import read_paper_data
+from firstday.config import load_config, load_preset
+from firstday.data.sources.deezer_kdd21 import NAME, read_paper_data
 from firstday.evaluate.paper_table import compare_with_paper
 from firstday.evaluate.report import write_report
 from firstday.recommend.recommender import STRATEGIES, find_strategy
@@ -70,7 +70,7 @@ def reproduce(
     for target in (json_out, report):
         if target is not None and str(target) != "-":
             check_file_target(target)
-    settings = Config() if config is None else load_config(config)
+    settings = load_preset(NAME) if config is None else load_config(config)
     if seed is not None:
         settings = settings.model_copy(update={"seed": seed})
     if k is not None:

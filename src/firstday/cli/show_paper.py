@@ -23,6 +23,7 @@ def print_comparison(found: Reproduction, console: Console) -> None:
         box=box.SIMPLE_HEAD,
         pad_edge=False,
         show_edge=False,
+        padding=(0, 1, 0, 0),
     )
     table.add_column("method", no_wrap=True)
     table.add_column("", no_wrap=True)

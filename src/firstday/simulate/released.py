@@ -51,7 +51,7 @@ METHODS: Mapping[Space, EmbeddingConfig] = {
 }
 """Step 1 of each space; ALS with fewer sweeps than by default."""
 COLLECTIONS = ("playlist", "album")
-"""What songs of the SVD's space occur together in, as in the paper: collections, not what users did."""
+"""What songs of the SVD's space occur together in, beside each warm user's favorites: collections, as in the paper."""
 FEATURES = FeatureConfig(group_shrinkage=0, counts="plain", unit_vectors=False, fold_in=False)
 """The paper's features: plain means and counts, nothing more."""
 ROWS_AT_ONCE = 4096
@@ -166,8 +166,9 @@ def _write(
     catalogue = Catalogue.of(dataset, config.signals.known)
     batches = {part: catalogue.translate(dataset, own.users, own.day_one)[0] for part, own in parts.items()}
     affinity = compute_affinity(split.warm_actions, config.signals, len(split.warm), len(dataset.items))
-    together = stack_rows([dataset.entities[name].items for name in COLLECTIONS])
-    logs = WarmLogs(affinity, together, [])
+    together = [dataset.entities[name].items for name in COLLECTIONS]
+    together += [rows for pair, rows in split.warm_actions.items() if pair == ("favorite", ITEM)]
+    logs = WarmLogs(affinity, stack_rows(together), [])
     songs = []
     for space, method in METHODS.items():
         progress(f"vectors ({space})", 0, 1)
