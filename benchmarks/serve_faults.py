@@ -205,6 +205,8 @@ def redis_gone(model: Path, folder: Path, seconds: float, *, frozen: bool = Fals
             )
             check(status == 503 and error["code"] == "store_unavailable", f"{status} {error}")
             check(ready == 200 and state["store"] == "unavailable", str(state))
+            ((status, asked),) = send(server.url, write_request("GET", "/v1/onboarding?user_id=u"))
+            check(status == 200 and asked["signals_from"] == "store_unavailable", f"{status} {asked}")
             writes += 1
             time.sleep(0.05)
         redis.thaw() if frozen else redis.start()

@@ -261,8 +261,9 @@ def test_more_requests_at_once_than_allowed_are_refused(start_server: StartServe
     parts = urlsplit(server.url)
     with socket.create_connection((parts.hostname, parts.port)) as waiting, open_client(server) as http:
         waiting.sendall(UNFINISHED)
-        answer = http.get("/healthz")
+        answer = http.get("/v1/model")
         while answer.status_code == 200:  # until the first one is in work
-            answer = http.get("/healthz")
+            answer = http.get("/v1/model")
         assert_error(answer, 503, "overloaded")
         assert answer.headers["retry-after"] == "1"
+        assert http.get("/healthz").status_code == http.get("/readyz").status_code == 200  # busy, not dead
