@@ -10,7 +10,9 @@ import numpy as np
 
 from firstday.artifact.model import TrainedModel
 from firstday.cold.model import ColdModel
-from firstday.config import Config
+from firstday.cold.peer_data import PeerData
+from firstday.cold.peers import Peer
+from firstday.config import Config, PeerName
 from firstday.data.dataset import ITEM, BroughtVectors, Dataset
 from firstday.data.rows import SparseRows
 from firstday.data.split import Cohort, Split, split_sampled
@@ -20,14 +22,15 @@ from firstday.embed.fit import WarmLogs, fit_embeddings
 from firstday.errors import ConfigError, DataError, MissingExtraError
 from firstday.evaluate.benchmark import Results, run_benchmark
 from firstday.evaluate.metrics import PrecisionRule, measure
+from firstday.evaluate.validation import Validation
 from firstday.features.catalogue import Catalogue
 from firstday.features.encoder import N_AGES, Encoder, fit_encoder
 from firstday.features.signals import SignalBatch
 from firstday.ranking import unit_rows
-from firstday.recommend.query import Query, rank_lists
-from firstday.recommend.recommender import STRATEGIES, Recommender, answer_all, find_strategy
+from firstday.recommend.query import Query
+from firstday.recommend.recommender import Recommender, answer_all, peers_of, strategies_with
 from firstday.segment.kmeans import fit_segments
-from firstday.segment.segments import ItemCounts, Segments, count_items
+from firstday.segment.segments import ItemCounts, count_items
 
 Progress = Callable[[str, int, int], None]
 """Called with the stage, what is done, and what there is in all."""
@@ -65,7 +68,7 @@ def train(dataset: Dataset, config: Config | None = None, *, progress: Progress 
         Libraries for training are not installed.
     """
     config = config or Config()
-    find_strategy(config.recommend.strategy)
+    config = _with_peers_of(config, [config.recommend.strategy])
     split = _split(dataset, config, config.seed, with_cold=False)
     return fit(dataset, split, config, progress=progress)
 
@@ -87,28 +90,35 @@ def evaluate_strategies(
     dataset, config, progress
         See `train`.
     strategies
-        Names; all if empty.
+        Names; the peers that they need are trained. If empty, all but those of peers that the configuration does not
+        train.
     n_seeds
         How many seeds, from `config.seed` on.
     k, divide_by
         See `firstday.evaluate.metrics.measure`.
     """
-    config = config or Config()
+    config = _with_peers_of(config or Config(), strategies)
     if n_seeds < 1:
         raise ConfigError(f"n_seeds: is {n_seeds}; give at least 1.")
-    for name in strategies:
-        find_strategy(name)
     return run_benchmark(
         dataset,
         lambda seed: _split(dataset, config, seed, with_cold=True),
         lambda split, seed: fit(dataset, split, config.model_copy(update={"seed": seed}), progress=progress),
-        strategies or tuple(STRATEGIES),
+        strategies or strategies_with(config.cold_model.peers),
         k=k or config.recommend.k,
         seeds=range(config.seed, config.seed + n_seeds),
         protocol="sampled",
         divide_by=divide_by,
         progress=progress,
     )
+
+
+def _with_peers_of(config: Config, strategies: Sequence[str]) -> Config:
+    """Return the configuration that trains the peers of some strategies too."""
+    peers = tuple(sorted({*config.cold_model.peers, *peers_of(strategies)}))
+    if peers == config.cold_model.peers:
+        return config
+    return config.model_copy(update={"cold_model": config.cold_model.model_copy(update={"peers": peers})})
 
 
 def _split(dataset: Dataset, config: Config, seed: int, *, with_cold: bool) -> Split:
@@ -169,7 +179,11 @@ def fit(dataset: Dataset, split: Split, config: Config, *, progress: Progress = 
     )
     query = Query(model, validation, config.recommend.k)
     cold = _train_cold(features, embeddings, encoder, query, split.validation, config, progress)
-    recommender = Recommender(replace(model, cold=cold))
+    peer_data = PeerData(
+        features, [day.affinity(config.signals) for day in warm_days], uses, embeddings, query.features, query.liked
+    )
+    peers = _train_peers(peer_data, query, split.validation, config, progress)
+    recommender = Recommender(replace(model, cold=cold, peers=peers))
     facts = _facts(dataset, split, recommender, Query(recommender.model, validation, config.recommend.k))
     return Recommender(replace(recommender.model, facts=facts))
 
@@ -241,7 +255,7 @@ def _train_cold(
         features,
         embeddings.user_vectors,
         encoder.encode(query.signals),
-        lambda vectors: _segment_precision(query.model.segments, vectors, query, cohort),
+        Validation(query, cohort.truth).precision_of_segments,
         config.cold_model,
         seed=config.seed,
         threads=config.threads,
@@ -249,10 +263,15 @@ def _train_cold(
     )
 
 
-def _segment_precision(segments: Segments, vectors: np.ndarray, query: Query, cohort: Cohort) -> float:
-    """Return precision, in %, of the lists of the segments nearest to the vectors."""
-    lists, _ = rank_lists(query, segments.top_items, segments.top_shares, segments.assign(vectors))
-    return 100 * float(measure(lists, cohort.truth).precision.mean())
+def _train_peers(
+    data: PeerData, query: Query, cohort: Cohort, config: Config, progress: Progress
+) -> dict[PeerName, Peer]:
+    """Train the peers that are asked for, stopping by the mean precision of both of their strategies."""
+    if not config.cold_model.peers:
+        return {}
+    from firstday.cold.train_peers import train_peers
+
+    return train_peers(data, Validation(query, cohort.truth).precision_of_both_ways, config, progress=progress)
 
 
 def _facts(dataset: Dataset, split: Split, recommender: Recommender, query: Query) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from typing import Any, Literal
 import numpy as np
 
 from firstday.cold.model import ColdModel
+from firstday.cold.peers import Peers
 from firstday.config import Config
 from firstday.features.catalogue import Catalogue
 from firstday.features.encoder import Encoder
@@ -43,6 +44,8 @@ class TrainedModel:
         The same by value of each profile column, and by year of age under ``age``.
     facts
         For people to read, JSON values only: `data`, counts of the training data, and `metrics`, on validation users.
+    peers
+        Other cold models, by name: those of `config.cold_model.peers`.
     """
 
     config: Config
@@ -55,6 +58,7 @@ class TrainedModel:
     everyone: ItemCounts
     profile_groups: Mapping[str, ItemCounts]
     facts: Mapping[str, Any] = field(default_factory=dict)
+    peers: Peers = field(default_factory=dict)
 
     @property
     def n_items(self) -> int:

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from firstday.recommend.query import Answer, Query, rank_lists, route_where
 
 
 def recommend_segment(query: Query) -> Answer:
     """Take the most used items of the nearest segment; needs a signal or a profile value."""
+    return take_nearest_segment(query, query.predicted, "segment")
+
+
+def take_nearest_segment(query: Query, vectors: np.ndarray, route: str) -> Answer:
+    """Take the top items of the segment nearest to predicted vectors, float32, shape (n_users, d), under a route."""
     segments = query.model.segments
-    items, values = rank_lists(query, segments.top_items, segments.top_shares, segments.assign(query.predicted))
-    return Answer(items, values, route_where(query.known, "segment"))
+    items, values = rank_lists(query, segments.top_items, segments.top_shares, segments.assign(vectors))
+    return Answer(items, values, route_where(query.known, route))
