@@ -9,6 +9,7 @@ from functools import cached_property
 import numpy as np
 
 from firstday.artifact.model import TrainedModel
+from firstday.config import PeerName
 from firstday.data.rows import SparseRows
 from firstday.features.signals import SignalBatch
 from firstday.ranking import NO_ITEM, first_allowed, top_k
@@ -110,6 +111,17 @@ class Query:
     def predicted(self) -> np.ndarray:
         """The users' predicted mature vectors, float32, shape (n_users, d), length 1."""
         return self.model.cold.predict(self.features)
+
+    def predicted_by(self, peer: PeerName) -> np.ndarray:
+        """Return the vectors that a peer of the cold model predicts, as `predicted`; the model must have the peer."""
+        if peer not in self._by_peers:
+            model = self.model
+            self._by_peers[peer] = model.peers[peer].predict(self.features, self.liked, model.scoring_vectors)
+        return self._by_peers[peer]
+
+    @cached_property
+    def _by_peers(self) -> dict[PeerName, np.ndarray]:
+        return {}
 
     @cached_property
     def nearest_segments(self) -> np.ndarray:
