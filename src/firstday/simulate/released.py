@@ -27,7 +27,7 @@ from firstday.data.sources.deezer_kdd21 import Part, Space
 from firstday.data.split import Actions, Split
 from firstday.embed.affinity import compute_affinity
 from firstday.embed.fit import WarmLogs, fit_embeddings
-from firstday.errors import ConfigError, DataError
+from firstday.errors import ConfigError
 from firstday.features.catalogue import Catalogue
 from firstday.features.encoder import fit_encoder
 from firstday.pipeline import Progress, no_progress
@@ -42,6 +42,8 @@ COLD_SHARE = 0.18
 """Share of the days on which people register that are the cold users'."""
 WARM_YIELD, COLD_YIELD, MARGIN = 0.45, 0.86, 1.15
 """Of those who register, about how many turn out usable as warm and cold users, and how many more are simulated."""
+MOST_ATTEMPTS, GROWTH = 4, 1.4
+"""How often a service is simulated until it has enough users, and how much larger each time."""
 MIN_DAYS = 60
 """With fewer days hardly anyone has enough history to be warm."""
 DIMENSIONS: Mapping[Space, int] = {"svd": 128, "mf": 256}
@@ -118,21 +120,30 @@ def simulate_released(
     )
     config = Config(seed=settings.seed, registration=protocol, features=FEATURES)
 
+    sizes = _divide(settings.n_users)
+
     def fill(folder: Path) -> dict[str, int]:
-        with tempfile.TemporaryDirectory(prefix="firstday-") as scratch:
-            tables = Path(scratch) / "tables"
-            simulate(service, tables, progress=progress)
-            progress("reading tables", 0, 1)
-            dataset = load(tables, config=config)
-            progress("reading tables", 1, 1)
-            sizes = _divide(settings.n_users)
-            files = ReleasedFiles.draw(folder, dataset, settings.seed)
-            _write(dataset, config, sizes, files, dimensions, progress)
-        return {
-            **{str(part): n for part, n in sizes.items()},
-            "songs": settings.n_items,
-            "simulated users": service.n_users,
-        }
+        asked = service
+        for _ in range(MOST_ATTEMPTS):
+            with tempfile.TemporaryDirectory(prefix="firstday-") as scratch:
+                tables = Path(scratch) / "tables"
+                simulate(asked, tables, progress=progress)
+                progress("reading tables", 0, 1)
+                dataset = load(tables, config=config)
+                progress("reading tables", 1, 1)
+            progress("users of each part", 0, 1)
+            chosen = _choose(dataset, config, sizes)
+            progress("users of each part", 1, 1)
+            if chosen is not None:
+                files = ReleasedFiles.draw(folder, dataset, settings.seed)
+                _write(dataset, *chosen, config, files, dimensions, progress)
+                return {
+                    **{str(part): n for part, n in sizes.items()},
+                    "songs": settings.n_items,
+                    "simulated users": asked.n_users,
+                }
+            asked = replace(asked, n_users=math.ceil(GROWTH * asked.n_users))
+        raise ConfigError(f"days: {settings.days} give too few users with enough history; simulate more days.")
 
     return fill_folder(out, fill)
 
@@ -152,17 +163,14 @@ def _size_service(n_users: int) -> int:
 
 def _write(
     dataset: Dataset,
+    parts: Mapping[Part, _Users],
+    split: Split,
     config: Config,
-    sizes: Mapping[Part, int],
     files: ReleasedFiles,
     dimensions: Mapping[Space, int],
     progress: Progress,
 ) -> None:
-    """Tell users apart, run step 1 in both spaces, make features and write all files."""
-    progress("users of each part", 0, 1)
-    split = split_registration(dataset, config.signals, config.registration, config.sampled, seed=config.seed)
-    parts, split = _choose(dataset, split, config, sizes)
-    progress("users of each part", 1, 1)
+    """Run step 1 in both spaces, make features and write all files."""
     catalogue = Catalogue.of(dataset, config.signals.known)
     batches = {part: catalogue.translate(dataset, own.users, own.day_one)[0] for part, own in parts.items()}
     affinity = compute_affinity(split.warm_actions, config.signals, len(split.warm), len(dataset.items))
@@ -197,11 +205,13 @@ def _write(
     files.write_vectors(parts["train"].users, songs)
 
 
-def _choose(
-    dataset: Dataset, split: Split, config: Config, sizes: Mapping[Part, int]
-) -> tuple[dict[Part, _Users], Split]:
-    """Draw the users of each part among those who streamed in their 30 days, and cut the split down to warm ones."""
+def _choose(dataset: Dataset, config: Config, sizes: Mapping[Part, int]) -> tuple[dict[Part, _Users], Split] | None:
+    """Draw the users of each part among those who streamed in their 30 days, and cut the split down to warm ones.
+
+    None where there are too few.
+    """
     protocol = config.registration
+    split = split_registration(dataset, config.signals, protocol, config.sampled, seed=config.seed)
     found = find_registrations(dataset, protocol)
     end = found.at + int(protocol.target_days * DAY_US)
     assert protocol.cut_off is not None
@@ -221,10 +231,7 @@ def _choose(
         users, day_one = everyone[part]
         able = np.flatnonzero(streams.lengths()[users] > 0)
         if len(able) < n:
-            raise DataError(
-                f"{part}: only {len(able):,} of the simulated users can be used, where {n:,} are needed; simulate more "
-                "days or more users."
-            )
+            return None
         rows = np.sort(rng.choice(able, n, replace=False))
         if part == "train":
             warm_rows = rows

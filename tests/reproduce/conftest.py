@@ -1,0 +1,47 @@
+"""The hand-made folder, read and judged once; and a simulated one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from firstday.config import Config, parse_config
+from firstday.data.sources.deezer_kdd21 import PaperData, read_paper_data
+from firstday.reproduce import Reproduction, choose_strategies, configure, reproduce_table
+from firstday.simulate.released import simulate_released
+from firstday.simulate.settings import SimulationSettings
+from tests.released import make_released
+
+K = 10
+SETTINGS = {"recommend": {"k": K}, "segments": {"restarts": 1}, "cold_model": {"epochs": 6, "batch_size": 32}}
+
+
+@pytest.fixture(scope="session")
+def released(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("released") / "deezer"
+    make_released(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def data(released: Path) -> PaperData:
+    return read_paper_data(released, "svd")
+
+
+@pytest.fixture(scope="session")
+def paper_config(data: PaperData) -> Config:
+    return configure(parse_config(SETTINGS), len(data.train), 12, 5, as_published=False)
+
+
+@pytest.fixture(scope="session")
+def found(data: PaperData, paper_config: Config) -> Reproduction:
+    return reproduce_table(data, paper_config, choose_strategies(with_peers=False), n_seeds=2)
+
+
+@pytest.fixture(scope="session")
+def simulated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a simulated folder with many items for its users, as the paper's has."""
+    out = tmp_path_factory.mktemp("simulated") / "released"
+    simulate_released(SimulationSettings(2_500, 10_000, days=60, seed=2), out, dimensions={"svd": 48, "mf": 16})
+    return out
