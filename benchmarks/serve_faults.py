@@ -120,7 +120,10 @@ def full_disk(model: Path, folder: Path) -> dict[str, Any]:
 
         try:
             fill()
-            return {"by": "a full file system" if mounted else "a limit on files", **_break_and_mend(server, make_room)}
+            return {
+                "by": "a full file system" if mounted else "a limit on files",
+                **_break_and_mend(server, make_room, Ledger()),
+            }
         finally:
             server.stop()
 
@@ -134,18 +137,21 @@ def read_only_disk(model: Path, folder: Path) -> dict[str, Any] | None:
         return subprocess.run(["chattr", how, *files], capture_output=True, check=False).returncode == 0
 
     try:
-        send(server.url, write_events("before", ["e0"]))
+        ledger = Ledger()
+        for number in range(20):
+            ids = [f"{number}-{at}" for at in range(50)]
+            ((status, _),) = send(server.url, write_events("before", ids))
+            ledger.batches.append(("before", ids, status == 200))
         if shutil.which("chattr") is None or not lock("+i"):
             return None
-        return _break_and_mend(server, lambda: check(lock("-i"), "chattr -i failed"))
+        return _break_and_mend(server, lambda: check(lock("-i"), "chattr -i failed"), ledger)
     finally:
         lock("-i")
         server.stop()
 
 
-def _break_and_mend(server: ServerProcess, mend: Any) -> dict[str, Any]:
+def _break_and_mend(server: ServerProcess, mend: Any, ledger: Ledger) -> dict[str, Any]:
     """Write until it fails, check what the server says then, mend the disk, and check that everything is well again."""
-    ledger = Ledger()
     for number in range(10_000):
         ids = [f"{number}-{at}-{'x' * 80}" for at in range(100)]
         ((status, body),) = send(server.url, write_events("u", ids))
@@ -163,7 +169,7 @@ def _break_and_mend(server: ServerProcess, mend: Any) -> dict[str, Any]:
         write_request("GET", "/v1/users/u/recommendations"),
         write_request("GET", "/readyz"),
     )
-    n_kept = sum(len(ids) for _, ids, acknowledged in ledger.batches if acknowledged)
+    n_kept = sum(len(ids) for user, ids, acknowledged in ledger.batches if acknowledged and user == "u")
     n_found = len(found["events"]) if status == 200 else 0
     check(status == 200 or n_kept == 0, "reading fails with the writing")
     check(n_found == n_kept, f"{n_found} of {n_kept} events are there")
@@ -205,6 +211,8 @@ def redis_gone(model: Path, folder: Path, seconds: float, *, frozen: bool = Fals
             )
             check(status == 503 and error["code"] == "store_unavailable", f"{status} {error}")
             check(ready == 200 and state["store"] == "unavailable", str(state))
+            ((status, asked),) = send(server.url, write_request("GET", "/v1/onboarding?user_id=u"))
+            check(status == 200 and asked["signals_from"] == "store_unavailable", f"{status} {asked}")
             writes += 1
             time.sleep(0.05)
         redis.thaw() if frozen else redis.start()

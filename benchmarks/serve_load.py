@@ -152,6 +152,7 @@ async def measure(server: ServerProcess, seconds: float, strategies: list[str]) 
         "dimensions": facts["dimensions"],
         "ready_s": server.ready_s,
         "cores": os.cpu_count(),
+        "load_average_before": os.getloadavg()[0],
     }
     cpu_s = server.cpu_s()
     rate = results["recommendations_per_s"] = await saturate(server.url, ask, seconds)

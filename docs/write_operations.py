@@ -38,10 +38,12 @@ def load() -> list[str]:
     """Return what one process takes."""
     found = read_results("serve-load")
     calm = found["at_70_percent"]
+    busy = found["load_average_before"]
+    shared = f", busy with other work (load average {busy:.1f})" if busy > 0.5 else ""
     strategies = ", ".join(f"`{name}` {rate:,.0f}" for name, rate in found["by_strategy_per_s"].items())
     return [
         f"| {found['items']:,} items, {found['segments']:,} segments, {found['dimensions']} dimensions, "
-        f"users with 10 events, k = 50; machine: {found['cores']} cores | |",
+        f"users with 10 events, k = 50; machine: {found['cores']} cores{shared} | |",
         "|---|---|",
         f"| recommendations a second, all connections busy | {found['recommendations_per_s']:,.0f} |",
         f"| processor time of one, µs | {found['server_cpu_us_per_recommendation']:,.0f} |",

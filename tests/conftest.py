@@ -34,9 +34,15 @@ def split(world: Dataset, config: Config) -> Split:
 
 
 @pytest.fixture(scope="session")
-def recommender(world: Dataset, config: Config, split: Split) -> Recommender:
-    """Trained on the warm users of `split`."""
-    return pipeline.fit(world, split, config)
+def peers_config() -> Config:
+    """The same configuration, with the peers of the cold model."""
+    return small_config(cold_model={"peers": ["dropoutnet", "melu"]}, dropoutnet={"items_per_step": 100})
+
+
+@pytest.fixture(scope="session")
+def recommender(world: Dataset, peers_config: Config, split: Split) -> Recommender:
+    """Trained on the warm users of `split`, peers of the cold model too."""
+    return pipeline.fit(world, split, peers_config)
 
 
 @pytest.fixture(scope="session")

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from firstday.features.signals import Signals
-from firstday.recommend.recommender import Recommender
+from firstday.recommend.recommender import STRATEGIES, Recommender
 
 ROOT = Path(__file__).parents[1]
 TRAINING = ("torch", "scipy", "sklearn", "implicit", "faiss", "onnx", "onnxscript", "gensim", "matplotlib", "jinja2")
@@ -44,7 +44,7 @@ def test_a_base_install_recommends_as_the_full_one(recommender: Recommender, tmp
     python = tmp_path / "bare" / "bin" / "python"
     subprocess.run([python, "-m", "pip", "install", "--quiet", str(ROOT)], check=True, timeout=600)
 
-    names = ["popular", "group", "day_one", "input_clusters", "fold_in", "personal", "segment"]
+    names = list(STRATEGIES)
     arguments = [str(python), "-c", RECOMMEND, str(model), json.dumps(TRAINING), json.dumps(names)]
     done = subprocess.run(arguments, capture_output=True, text=True, check=False, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
@@ -72,7 +72,9 @@ def test_a_base_install_recommends_as_the_full_one(recommender: Recommender, tmp
 def test_recommending_imports_no_training_library(recommender: Recommender, tmp_path: Path) -> None:
     model = recommender.save(tmp_path / "model")
     code = (
-        "import sys, firstday as fd; fd.open_model(sys.argv[1]).recommend(fd.Signals(age=24)); "
+        "import sys, firstday as fd; recommender = fd.open_model(sys.argv[1]); "
+        'user = fd.Signals(age=24, interactions=[("stream", "item", "i004")]); '
+        f"[recommender.recommend(user, 10, name) for name in {list(STRATEGIES)!r}]; "
         f"print([name for name in {TRAINING!r} if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code, str(model)], capture_output=True, text=True, check=True)

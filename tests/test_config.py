@@ -86,6 +86,10 @@ def test_a_configuration_survives_being_written_and_read() -> None:
             "configuration: cold_model.hidden.1 is 0: input should be greater than or equal to 1.",
         ),
         (
+            {"cold_model": {"peers": ["psychic"]}},
+            "configuration: cold_model.peers.0 is 'psychic': input should be 'dropoutnet' or 'melu'.",
+        ),
+        (
             {"cold_model": {"batch_size": 1}},
             "configuration: cold_model.batch_size is 1: input should be greater than or equal to 2.",
         ),

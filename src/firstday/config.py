@@ -171,6 +171,10 @@ class FeatureConfig(_Section):
         return tuple((signal, entity) for signal, _, entity in (name.partition(" x ") for name in self.through_items))
 
 
+PeerName = Literal["dropoutnet", "melu"]
+"""Other cold models of the literature."""
+
+
 class ColdModelConfig(_Section):
     """The network that predicts a cold user's vector (PAPER, step 2)."""
 
@@ -192,6 +196,49 @@ class ColdModelConfig(_Section):
     samples_per_user: Count = Field(
         default=4, description="Day-one samples of each warm user under the `sampled` protocol."
     )
+    peers: tuple[PeerName, ...] = Field(
+        default=(),
+        description="Other cold models to train beside ours, `dropoutnet` and `melu`, for the strategies named after "
+        "them; `evaluate` adds those that its strategies need. Layers, schedule, epochs, batch size and patience of "
+        "this section are theirs too.",
+    )
+
+
+class DropoutNetConfig(_Section):
+    """DropoutNet (Volkovs et al., NeurIPS 2017), a peer of the cold model."""
+
+    preference_dropout: Fraction = Field(
+        default=0.5, description="Share of users whose warm vector is hidden from the input, drawn anew at every step."
+    )
+    transform: Literal["zeros", "mean"] = Field(
+        default="zeros",
+        description="What stands in the input for a hidden or unknown vector: zeros, or the mean vector of day-one "
+        "items (the article's transform).",
+    )
+    items_per_step: Count = Field(
+        default=1000, description="Items whose scores are to be reproduced, drawn anew at every step."
+    )
+    learning_rate: float = Field(default=1e-2, gt=0, description="As in `cold_model`.")
+
+
+class MeluConfig(_Section):
+    """MeLU (Lee et al., KDD 2019), a peer of the cold model."""
+
+    inner_steps: Annotated[int, Field(ge=0)] = Field(
+        default=1, description="Gradient steps that the last layer takes for each user on the items of day one."
+    )
+    inner_rate: float = Field(
+        default=0.1, gt=0, description="Their size; for the layer's weights it is divided by the layer's width."
+    )
+    negative_weight: float = Field(
+        default=20.0,
+        ge=0,
+        description="Weight of the mean over all items against the mean over used items in the loss.",
+    )
+    query_items: Count = Field(
+        default=32, description="Later items that an adapted user is judged on in training, drawn anew at every step."
+    )
+    learning_rate: float = Field(default=1e-2, gt=0, description="As in `cold_model`.")
 
 
 class SampledProtocolConfig(_Section):
@@ -291,6 +338,8 @@ class Config(_Section):
     segments: SegmentConfig = SegmentConfig()
     features: FeatureConfig = FeatureConfig()
     cold_model: ColdModelConfig = ColdModelConfig()
+    dropoutnet: DropoutNetConfig = DropoutNetConfig()
+    melu: MeluConfig = MeluConfig()
     sampled: SampledProtocolConfig = SampledProtocolConfig()
     registration: RegistrationProtocolConfig = RegistrationProtocolConfig()
     recommend: RecommendConfig = RecommendConfig()

@@ -10,7 +10,9 @@ import numpy as np
 
 from firstday.artifact.model import TrainedModel
 from firstday.cold.model import ColdModel
-from firstday.config import Config
+from firstday.cold.peer_data import PeerData
+from firstday.cold.peers import Peer
+from firstday.config import Config, PeerName
 from firstday.data.dataset import Dataset
 from firstday.data.registration import split_registration
 from firstday.data.rows import SparseRows
@@ -24,13 +26,14 @@ from firstday.evaluate.benchmark import run_benchmark
 from firstday.evaluate.metrics import PrecisionRule, measure
 from firstday.evaluate.mixing import choose_mixing
 from firstday.evaluate.results import Results
+from firstday.evaluate.validation import Validation
 from firstday.features.catalogue import Catalogue
 from firstday.features.encoder import N_AGES, fit_encoder
 from firstday.features.rows import FeatureRows, collect_features
 from firstday.features.signals import SignalBatch
 from firstday.ranking import unit_rows
-from firstday.recommend.query import Query, rank_lists
-from firstday.recommend.recommender import STRATEGIES, Recommender, answer_all, find_strategy
+from firstday.recommend.query import Query
+from firstday.recommend.recommender import Recommender, answer_all, peers_of, strategies_with
 from firstday.segment.kmeans import fit_segments, fit_segments_by_parts
 from firstday.segment.segments import ItemCounts, Segments, count_items
 
@@ -73,7 +76,7 @@ def train(dataset: Dataset, config: Config | None = None, *, progress: Progress 
         Libraries for training are not installed.
     """
     config = config or Config()
-    find_strategy(config.recommend.strategy)
+    config = _with_peers_of(config, [config.recommend.strategy])
     split = _split(dataset, config, config.seed, with_cold=False)
     return fit(dataset, split, config, progress=progress)
 
@@ -95,28 +98,35 @@ def evaluate_strategies(
     dataset, config, progress
         See `train`.
     strategies
-        Names; all if empty.
+        Names; the peers that they need are trained. If empty, all but those of peers that the configuration does not
+        train.
     n_seeds
         How many seeds, from `config.seed` on.
     k, divide_by
         See `firstday.evaluate.metrics.measure`.
     """
-    config = config or Config()
+    config = _with_peers_of(config or Config(), strategies)
     if n_seeds < 1:
         raise ConfigError(f"n_seeds: is {n_seeds}; give at least 1.")
-    for name in strategies:
-        find_strategy(name)
     return run_benchmark(
         dataset,
         lambda seed: _split(dataset, config, seed, with_cold=True),
         lambda split, seed: fit(dataset, split, config.model_copy(update={"seed": seed}), progress=progress),
-        strategies or tuple(STRATEGIES),
+        strategies or strategies_with(config.cold_model.peers),
         k=k or config.recommend.k,
         seeds=range(config.seed, config.seed + n_seeds),
         protocol=choose_protocol(dataset, config),
         divide_by=divide_by,
         progress=progress,
     )
+
+
+def _with_peers_of(config: Config, strategies: Sequence[str]) -> Config:
+    """Return the configuration that trains the peers of some strategies too."""
+    peers = tuple(sorted({*config.cold_model.peers, *peers_of(strategies)}))
+    if peers == config.cold_model.peers:
+        return config
+    return config.model_copy(update={"cold_model": config.cold_model.model_copy(update={"peers": peers})})
 
 
 def _split(dataset: Dataset, config: Config, seed: int, *, with_cold: bool) -> Split:
@@ -188,7 +198,11 @@ def fit(dataset: Dataset, split: Split, config: Config, *, progress: Progress = 
     )
     query = Query(model, validation, config.recommend.k)
     cold = train_network(features, embeddings.user_vectors, query, split.validation.truth, progress=progress)
-    model = replace(model, cold=cold)
+    peer_data = PeerData(
+        features, [day.affinity(config.signals) for day in warm_days], uses, embeddings, query.features, query.liked
+    )
+    peers = train_peers_of(peer_data, query, split.validation.truth, progress=progress)
+    model = replace(model, cold=cold, peers=peers)
     model = replace(model, mixing=choose_mixing(Query(model, validation, query.k), split.validation.truth))
     recommender = Recommender(model)
     facts = _facts(dataset, split, recommender, Query(recommender.model, validation, config.recommend.k))
@@ -264,7 +278,7 @@ def train_network(
         features,
         user_vectors,
         validation.features,
-        lambda vectors: _segment_precision(validation, vectors, truth),
+        Validation(validation, truth).precision_of_segments,
         config.cold_model,
         seed=config.seed,
         threads=config.threads,
@@ -272,11 +286,24 @@ def train_network(
     )
 
 
-def _segment_precision(query: Query, vectors: np.ndarray, truth: SparseRows) -> float:
-    """Return precision, in %, of the lists of the segments nearest to the vectors."""
-    segments = query.model.segments
-    lists, _ = rank_lists(query, segments.top_items, segments.top_shares, segments.assign(vectors))
-    return 100 * float(measure(lists, truth).precision.mean())
+def train_peers_of(
+    data: PeerData, validation: Query, truth: SparseRows, *, progress: Progress = no_progress
+) -> dict[PeerName, Peer]:
+    """Train the peers that the configuration asks for, stopping by the mean precision of both of their strategies.
+
+    Parameters
+    ----------
+    data
+        What they learn from.
+    validation, truth, progress
+        See `train_network`.
+    """
+    config = validation.model.config
+    if not config.cold_model.peers:
+        return {}
+    from firstday.cold.train_peers import train_peers
+
+    return train_peers(data, Validation(validation, truth).precision_of_both_ways, config, progress=progress)
 
 
 def _facts(dataset: Dataset, split: Split, recommender: Recommender, query: Query) -> dict[str, Any]:

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 from firstday.artifact.files import MANIFEST, _sealed, load_model, read_manifest, save_model
-from firstday.errors import ArtifactError
+from firstday.config import PeerName
+from firstday.errors import ArtifactError, ConfigError
 from firstday.features.signals import Signals
 from firstday.recommend.recommender import STRATEGIES, Recommender, open_model
 
@@ -49,12 +50,31 @@ def test_everything_of_the_model_comes_back(recommender: Recommender, saved: Pat
     opened, trained = load_model(saved), recommender.model
     assert opened.config == trained.config
     assert opened.cold.history == trained.cold.history
+    assert list(opened.peers) == list(trained.peers) == ["dropoutnet", "melu"]
+    for name, peer in trained.peers.items():
+        assert opened.peers[name].history == peer.history
     assert opened.encoder.blocks() == trained.encoder.blocks()
     assert opened.catalogue.titles == trained.catalogue.titles
     assert {name: ids.values.to_list() for name, ids in opened.catalogue.entities.items()} == {
         name: ids.values.to_list() for name, ids in trained.catalogue.entities.items()
     }
     assert opened.facts == json.loads(json.dumps(trained.facts))
+
+
+def test_a_model_may_have_no_peers_or_one(recommender: Recommender, tmp_path: Path) -> None:
+    choices: tuple[tuple[PeerName, ...], ...] = ((), ("melu",))
+    for names in choices:
+        peers = {name: recommender.model.peers[name] for name in names}
+        path = save_model(replace(recommender.model, peers=peers), tmp_path / "model")
+        assert {file.stem for file in path.rglob("*.onnx")} == {"cold_model", *names}
+        assert {file.stem for file in path.rglob("melu_*")} == (
+            {"melu_weights", "melu_bias", "melu_gram"} if names else set()
+        )
+        opened = open_model(path)
+        assert tuple(opened.model.peers) == names
+        assert opened.recommend(USERS[1], 20) == recommender.recommend(USERS[1], 20)
+        with pytest.raises(ConfigError, match="dropoutnet_segment needs a model trained with"):
+            opened.recommend(USERS[1], 20, "dropoutnet_segment")
 
 
 def test_arrays_are_memory_mapped_and_nothing_is_pickled(saved: Path) -> None:

@@ -62,6 +62,7 @@ def strategy(request: pytest.FixtureRequest) -> str:
 
 def test_the_strategies_of_the_contract_are_there() -> None:
     contract = {"popular", "group", "day_one", "input_clusters", "fold_in", "personal", "segment"}
+    contract |= {"dropoutnet_personal", "dropoutnet_segment", "melu_personal", "melu_segment"}
     assert contract <= set(STRATEGIES)
 
 

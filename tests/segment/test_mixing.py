@@ -50,7 +50,7 @@ def test_only_the_nearest_of_many_segments_speak() -> None:
 
 def test_shares_lean_on_everyones() -> None:
     plain = smooth_shares(SEGMENTS, POPULARITY, Mixing(smoothing=0))
-    np.testing.assert_allclose(plain, [[1, 0.5], [1, 0], [0.6, 0]])
+    np.testing.assert_allclose(plain, np.array([[1, 0.5], [1, 0], [0.6, 0]]))
     leaning = smooth_shares(SEGMENTS, POPULARITY, Mixing(smoothing=10))
     expected = np.array([[8 / 14, 5 / 14], [4 / 11, 0], [6 / 15, 0]])
     np.testing.assert_allclose(leaning, expected, rtol=1e-6)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -62,6 +63,14 @@ def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisProcess]:
     running = RedisProcess(tmp_path_factory.mktemp("redis"))
     yield running
     running.stop()
+
+
+def wait_for(what: Any, timeout_s: float = 10.0) -> None:
+    """Wait until something holds."""
+    until = time.monotonic() + timeout_s
+    while not what():
+        assert time.monotonic() < until
+        time.sleep(0.02)
 
 
 def assert_error(answer: httpx.Response, status: int, code: str, *fields: str) -> dict[str, Any]:

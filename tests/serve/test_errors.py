@@ -11,7 +11,7 @@ import httpx
 import pytest
 from serve_process import ServerProcess
 
-from tests.serve.conftest import StartServer, assert_error, open_client
+from tests.serve.conftest import StartServer, assert_error, open_client, wait_for
 
 UNFINISHED = (
     b"POST /v1/events HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{"
@@ -249,7 +249,7 @@ def test_headers_that_protect_a_browser(http: httpx.Client) -> None:
 def test_a_request_keeps_its_id(http: httpx.Client, server: ServerProcess) -> None:
     given = http.get("/healthz", headers={"X-Request-ID": "trace-1.a_B"}).headers["x-request-id"]
     assert given == "trace-1.a_B"
-    assert next(line for line in server.log() if line.get("request_id") == given)["route"] == "/healthz"
+    wait_for(lambda: [line["route"] for line in server.log() if line.get("request_id") == given] == ["/healthz"])
     for wrong in ("", "a b", "x" * 65, '"}{'):
         made = http.get("/healthz", headers={"X-Request-ID": wrong}).headers["x-request-id"]
         assert made != wrong
@@ -261,8 +261,9 @@ def test_more_requests_at_once_than_allowed_are_refused(start_server: StartServe
     parts = urlsplit(server.url)
     with socket.create_connection((parts.hostname, parts.port)) as waiting, open_client(server) as http:
         waiting.sendall(UNFINISHED)
-        answer = http.get("/healthz")
+        answer = http.get("/v1/model")
         while answer.status_code == 200:  # until the first one is in work
-            answer = http.get("/healthz")
+            answer = http.get("/v1/model")
         assert_error(answer, 503, "overloaded")
         assert answer.headers["retry-after"] == "1"
+        assert http.get("/healthz").status_code == http.get("/readyz").status_code == 200  # busy, not dead

@@ -80,6 +80,13 @@ def test_only_the_newest_of_very_many_signals_are_tried(http: httpx.Client) -> N
     }
 
 
+def test_of_users_who_did_very_much_fewer_signals_are_tried(http: httpx.Client) -> None:
+    done = [("stream", "item", f"i{number % 121:03}") for number in range(1000)]
+    explanation = ask(http, {"interactions": body(done)})["explanation"]
+    assert len(explanation["moved_by"]) == 10
+    assert explanation["signals_left_out"] == 111
+
+
 def test_the_nearest_segments_and_their_part(http: httpx.Client, opened: Recommender) -> None:
     signals = {"age": 24, "interactions": body(DONE)}
     answer = ask(http, signals)

@@ -22,16 +22,9 @@ from serve_reload import damage, relabel
 
 from firstday.artifact.files import read_manifest, save_model
 from firstday.recommend.recommender import Recommender
-from tests.serve.conftest import StartServer, assert_error, open_client
+from tests.serve.conftest import StartServer, assert_error, open_client, wait_for
 
 TRAINING = ("torch", "scipy", "sklearn", "implicit", "faiss", "gensim", "matplotlib")
-
-
-def wait_for(what: Any, timeout_s: float = 10.0) -> None:
-    until = time.monotonic() + timeout_s
-    while not what():
-        assert time.monotonic() < until
-        time.sleep(0.02)
 
 
 def test_it_says_when_it_is_ready_and_answers_at_once(server: ServerProcess, http: httpx.Client, model: Path) -> None:

@@ -5,7 +5,7 @@
     MODEL/manifest.json      format version, configuration, data counts, metrics, sha256 of each file, and its own
     MODEL/<version>/*.npy    arrays, memory-mapped when opened
     MODEL/<version>/*.parquet    ids and titles
-    MODEL/<version>/cold_model.onnx
+    MODEL/<version>/*.onnx       the cold model, and its peers if it has any
 
 A new version is written beside the old one; then the manifest is replaced in one step, and the old version removed.
 """
@@ -28,7 +28,7 @@ import polars as pl
 
 import firstday
 from firstday.artifact.model import TrainedModel
-from firstday.artifact.parts import from_parts, to_arrays, to_values
+from firstday.artifact.parts import from_parts, to_arrays, to_networks, to_values
 from firstday.data.ids import Ids
 from firstday.errors import ArtifactError
 
@@ -138,7 +138,8 @@ def _write_files(model: TrainedModel, folder: Path) -> None:
     items.write_parquet(folder / "items.parquet")
     for number, ids in enumerate(catalogue.entities.values()):
         pl.DataFrame({"entity_id": ids.values}).write_parquet(folder / f"entity_{number}.parquet")
-    _write(folder / "cold_model.onnx", model.cold.onnx)
+    for name, onnx in to_networks(model).items():
+        _write(folder / f"{name}.onnx", onnx)
 
 
 def _write(path: Path, content: bytes) -> None:
@@ -241,12 +242,17 @@ def _load_version(path: Path, manifest: dict[str, Any], verify: bool) -> Trained
         if file.stat().st_size != expected["bytes"] or (verify and _differs(file, expected)):
             raise ArtifactError(f"{file}: was changed after it was written; train or copy the model again.")
     # Plain arrays over the mapped files: NumPy spends microseconds on every slice of its own kind of mapped array.
-    arrays = {file.stem: np.asarray(np.load(file, mmap_mode="r", allow_pickle=False)) for file in folder.glob("*.npy")}
+    files = [folder / name for name in manifest["files"]]
+    arrays = {
+        file.stem: np.asarray(np.load(file, mmap_mode="r", allow_pickle=False))
+        for file in files
+        if file.suffix == ".npy"
+    }
     items = pl.read_parquet(folder / "items.parquet")
     titles = tuple(items["title"].fill_null("").to_list()) if "title" in items.columns else None
     entities = {
         name: Ids(pl.read_parquet(folder / f"entity_{number}.parquet")["entity_id"])
         for number, name in enumerate(manifest["catalogue"]["entities"])
     }
-    onnx = (folder / "cold_model.onnx").read_bytes()
-    return from_parts(arrays, manifest, onnx, Ids(items["item_id"]), titles, entities)
+    networks = {file.stem: file.read_bytes() for file in files if file.suffix == ".onnx"}
+    return from_parts(arrays, manifest, networks, Ids(items["item_id"]), titles, entities)

@@ -10,6 +10,7 @@ from typing import Any, Literal
 import numpy as np
 
 from firstday.cold.model import ColdModel
+from firstday.cold.peers import Peers
 from firstday.config import Config
 from firstday.features.catalogue import Catalogue
 from firstday.features.encoder import Encoder
@@ -46,6 +47,8 @@ class TrainedModel:
         For people to read, JSON values only: `data`, counts of the training data, and `metrics`, on validation users.
     mixing
         How `soft_segments` weighs segments.
+    peers
+        Other cold models, by name: those of `config.cold_model.peers`.
     """
 
     config: Config
@@ -59,6 +62,7 @@ class TrainedModel:
     profile_groups: Mapping[str, ItemCounts]
     facts: Mapping[str, Any] = field(default_factory=dict)
     mixing: Mixing = field(default_factory=Mixing)
+    peers: Peers = field(default_factory=dict)
 
     @property
     def n_items(self) -> int:

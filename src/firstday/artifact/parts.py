@@ -10,7 +10,8 @@ import numpy as np
 
 from firstday.artifact.model import TrainedModel
 from firstday.cold.model import ColdModel, Epoch
-from firstday.config import Config
+from firstday.cold.peers import DropoutNet, Melu, Peer
+from firstday.config import Config, PeerName
 from firstday.data.ids import Ids
 from firstday.data.rows import SparseRows
 from firstday.embed.embeddings import FoldIn
@@ -20,6 +21,8 @@ from firstday.segment.mixing import Mixing
 from firstday.segment.segments import ItemCounts, Segments
 
 Arrays = dict[str, np.ndarray]
+COLD_MODEL = "cold_model"
+"""File name of our own network, without ending."""
 
 
 def to_arrays(model: TrainedModel) -> Arrays:
@@ -40,11 +43,22 @@ def to_arrays(model: TrainedModel) -> Arrays:
     _put_counts(arrays, "everyone", model.everyone)
     for number, counted in enumerate(model.profile_groups.values()):
         _put_counts(arrays, f"profile_{number}", counted)
+    melu = model.peers.get("melu")
+    if isinstance(melu, Melu):
+        arrays |= {"melu_weights": melu.weights, "melu_bias": melu.bias, "melu_gram": melu.gram}
     return arrays
 
 
+def to_networks(model: TrainedModel) -> dict[str, bytes]:
+    """Return every network of the model as ONNX, by file name without ending."""
+    networks = {COLD_MODEL: model.cold.onnx}
+    for name, peer in model.peers.items():
+        networks[name] = (peer.body if isinstance(peer, Melu) else peer.network).onnx
+    return networks
+
+
 def to_values(model: TrainedModel) -> dict[str, Any]:
-    """Return everything else but the ids and the network, as JSON values."""
+    """Return everything else but the ids and the networks, as JSON values."""
     encoder, fold_in = model.encoder, model.encoder.fold_in
     return {
         "config": model.config.model_dump(mode="json"),
@@ -74,13 +88,45 @@ def to_values(model: TrainedModel) -> dict[str, Any]:
         },
         "mixing": asdict(model.mixing),
         "history": [asdict(epoch) for epoch in model.cold.history],
+        "peers": {name: _peer_values(peer) for name, peer in model.peers.items()},
     }
+
+
+def _peer_values(peer: Peer) -> dict[str, Any]:
+    """Return what is neither array nor network of a peer."""
+    history = [asdict(epoch) for epoch in peer.history]
+    if isinstance(peer, Melu):
+        settings = {name: getattr(peer, name) for name in ("scale", "steps", "rate", "negative_weight")}
+    else:
+        settings = {"transform": peer.transform}
+    return {**settings, "history": history}
+
+
+def _get_peers(
+    values: Mapping[str, Any], arrays: Mapping[str, np.ndarray], networks: Mapping[str, bytes]
+) -> dict[PeerName, Peer]:
+    """Put the peers together again."""
+    peers: dict[PeerName, Peer] = {}
+    for name, found in values.items():
+        settings = {key: value for key, value in found.items() if key != "history"}
+        network = ColdModel(networks[name], _history(found))
+        if name == "melu":
+            weights, bias, gram = (arrays[f"melu_{key}"] for key in ("weights", "bias", "gram"))
+            peers["melu"] = Melu(network, weights, bias, gram, **settings)
+        else:
+            peers["dropoutnet"] = DropoutNet(network, **settings)
+    return peers
+
+
+def _history(values: Mapping[str, Any]) -> tuple[Epoch, ...]:
+    """Read how a training went."""
+    return tuple(Epoch(**epoch) for epoch in values["history"])
 
 
 def from_parts(
     arrays: Mapping[str, np.ndarray],
     values: Mapping[str, Any],
-    onnx: bytes,
+    networks: Mapping[str, bytes],
     items: Ids,
     titles: tuple[str, ...] | None,
     entities: Mapping[str, Ids],
@@ -116,7 +162,7 @@ def from_parts(
         ),
         encoder=encoder,
         similarity=values["similarity"],
-        cold=ColdModel(onnx, tuple(Epoch(**epoch) for epoch in values["history"])),
+        cold=ColdModel(networks[COLD_MODEL], _history(values)),
         segments=_get_segments(arrays, "segments", n_items),
         input_clusters=_get_segments(arrays, "input_clusters", n_items),
         everyone=_get_counts(arrays, "everyone", n_items),
@@ -125,6 +171,7 @@ def from_parts(
         },
         facts={"data": values["data"], "metrics": values["metrics"]},
         mixing=Mixing(**values["mixing"]),
+        peers=_get_peers(values.get("peers", {}), arrays, networks),
     )
 
 

@@ -34,7 +34,11 @@ def evaluate(
     path: PathOption = None,
     config: ConfigOption = None,
     strategy: Annotated[
-        list[str] | None, typer.Option(help=f"Name of a strategy, repeatable (default: all): {', '.join(STRATEGIES)}.")
+        list[str] | None,
+        typer.Option(
+            help="Name of a strategy, repeatable (default: all but those of peers that the configuration does not "
+            f"train): {', '.join(STRATEGIES)}."
+        ),
     ] = None,
     protocol: ProtocolOption = None,
     seeds: Annotated[int, typer.Option(min=1, max=1000, help="How many times to split, train and judge.")] = 1,

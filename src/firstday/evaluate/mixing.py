@@ -31,12 +31,10 @@ def choose_mixing(query: Query, truth: SparseRows) -> Mixing:
     """
     rows = np.arange(min(query.n_users, MOST_USERS))
     asked, wanted = query.take(rows), truth.take(rows)
-    vectors = asked.predicted
     best, chosen = -1.0, Mixing()
     for temperature, smoothing in product(TEMPERATURES, SMOOTHINGS):
         mixing = Mixing(temperature, smoothing)
         trial = replace(asked, model=replace(query.model, mixing=mixing))
-        trial.__dict__["predicted"] = vectors  # the same for every mixing
         precision = float(measure(answer_all(trial, "soft_segments").items, wanted).precision.mean())
         if precision > best:
             best, chosen = precision, mixing

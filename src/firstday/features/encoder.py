@@ -15,6 +15,8 @@ from firstday.features.signals import SignalBatch
 from firstday.ranking import unit_rows
 
 N_AGES = 121
+FEW_ENTRIES = 4096
+"""Up to that many interactions are averaged in one go."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,7 +107,8 @@ class Encoder:
                 done.setdefault(pair[1], []).append((number, block, rows))
         for entity, told in done.items():
             stacked = stack_rows([rows for _, _, rows in told])
-            means, lengths = stacked.mean_vectors(self.target_vectors[entity]), stacked.lengths()
+            lengths = stacked.lengths()
+            means = _mean_vectors(stacked, lengths, self.target_vectors[entity])
             for at, (number, block, _) in enumerate(told):
                 users = slice(at * batch.n_users, (at + 1) * batch.n_users)
                 block[:], counts[:, number] = means[users], lengths[users]
@@ -183,6 +186,17 @@ def fit_encoder(
         if len(known):
             centre, scale = float(known.mean()), float(known.std()) or 1.0
     return Encoder(pairs, targets, means, age_means, centre, scale, embeddings.fold_in, config, signals, members)
+
+
+def _mean_vectors(rows: SparseRows, lengths: np.ndarray, vectors: np.ndarray) -> np.ndarray:
+    """Return what `rows.mean_vectors` does, with less ado for the few entries of a request."""
+    if not 0 < rows.n_entries <= FEW_ENTRIES:
+        return rows.mean_vectors(vectors)
+    filled = np.flatnonzero(lengths)
+    means = np.zeros((rows.n_rows, vectors.shape[1]), dtype=np.float32)
+    sums = np.add.reduceat(vectors[rows.columns], rows.starts[filled], axis=0)
+    means[filled] = sums / lengths[filled, None].astype(np.float32)
+    return means
 
 
 def _shrunk_means(

@@ -9,6 +9,7 @@ from functools import cached_property
 import numpy as np
 
 from firstday.artifact.model import TrainedModel
+from firstday.config import PeerName
 from firstday.data.rows import SparseRows
 from firstday.features.signals import SignalBatch
 from firstday.ranking import NO_ITEM, first_allowed, top_k
@@ -85,9 +86,9 @@ class Query:
         found = np.zeros(self.n_users, dtype=bool)
         for pair, rows in signals.actions.items():
             if pair in encoder.pairs:
-                found |= rows.lengths() > 0
+                found |= rows.starts[1:] > rows.starts[:-1]
         if encoder.config.fold_in:
-            found |= self.liked.lengths() > 0
+            found |= self.liked.starts[1:] > self.liked.starts[:-1]
         for codes in self.profile.values():
             found |= codes >= 0
         return found
@@ -110,6 +111,17 @@ class Query:
     def predicted(self) -> np.ndarray:
         """The users' predicted mature vectors, float32, shape (n_users, d), length 1."""
         return self.model.cold.predict(self.features)
+
+    def predicted_by(self, peer: PeerName) -> np.ndarray:
+        """Return the vectors that a peer of the cold model predicts, as `predicted`; the model must have the peer."""
+        if peer not in self._by_peers:
+            model = self.model
+            self._by_peers[peer] = model.peers[peer].predict(self.features, self.liked, model.scoring_vectors)
+        return self._by_peers[peer]
+
+    @cached_property
+    def _by_peers(self) -> dict[PeerName, np.ndarray]:
+        return {}
 
     @cached_property
     def nearest_segments(self) -> np.ndarray:
@@ -216,16 +228,19 @@ def rank_lists(
         Integers, shape (n_users,): which list each user gets.
     """
     parts = []
-    for rows in _parts(query, int(query.closed.lengths().max(initial=0)) + query.k):
+    n_closed = query.closed.lengths()
+    for rows in _parts(query, int(n_closed.max(initial=0)) + query.k):
         closed = query.closed if len(rows) == query.n_users else query.closed.take(rows)
         # A list can lose as many entries as the user has closed items: only that many more are looked at.
-        chosen = lists[choice[rows], : int(closed.lengths().max(initial=0)) + query.k]
+        chosen = lists[choice[rows], : int(n_closed[rows].max(initial=0)) + query.k]
         allowed = chosen >= 0
         if closed.n_entries:
             keys = closed.row_of_entry() * query.model.n_items + closed.columns  # ascending
             cells = np.arange(len(rows))[:, None] * query.model.n_items + chosen
             allowed &= keys[np.minimum(np.searchsorted(keys, cells), len(keys) - 1)] != cells
         parts.append(first_allowed(chosen, scores[choice[rows], : chosen.shape[1]], allowed, query.k))
+    if len(parts) == 1:
+        return parts[0]
     return np.concatenate([items for items, _ in parts]), np.concatenate([values for _, values in parts])
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -11,13 +11,16 @@ import numpy as np
 
 from firstday.artifact.files import load_model, save_model
 from firstday.artifact.model import TrainedModel
+from firstday.config import PeerName
 from firstday.errors import ConfigError
 from firstday.features.signals import SignalBatch, Signals
 from firstday.ranking import first_allowed
 from firstday.recommend.day_one import recommend_day_one
+from firstday.recommend.dropoutnet import recommend_dropoutnet_personal, recommend_dropoutnet_segment
 from firstday.recommend.fold_in import recommend_fold_in
 from firstday.recommend.group import recommend_group
 from firstday.recommend.input_clusters import recommend_input_clusters
+from firstday.recommend.melu import recommend_melu_personal, recommend_melu_segment
 from firstday.recommend.personal import recommend_personal
 from firstday.recommend.popular import recommend_popular
 from firstday.recommend.query import Answer, Query, Strategy
@@ -33,8 +36,20 @@ STRATEGIES: dict[str, Strategy] = {
     "personal": recommend_personal,
     "segment": recommend_segment,
     "soft_segments": recommend_soft_segments,
+    "dropoutnet_personal": recommend_dropoutnet_personal,
+    "dropoutnet_segment": recommend_dropoutnet_segment,
+    "melu_personal": recommend_melu_personal,
+    "melu_segment": recommend_melu_segment,
 }
 """Every strategy by name; a new one is a file with a function, and a line here."""
+
+PEER_OF: dict[str, PeerName] = {
+    "dropoutnet_personal": "dropoutnet",
+    "dropoutnet_segment": "dropoutnet",
+    "melu_personal": "melu",
+    "melu_segment": "melu",
+}
+"""The peer of the cold model that a strategy asks; a model has only those of `cold_model.peers`."""
 
 FALLBACKS = ("group", "popular")
 """What answers where a strategy has nothing to go on, in this order; the last answers for everyone."""
@@ -123,6 +138,24 @@ def find_strategy(name: str) -> Strategy:
     return STRATEGIES[name]
 
 
+def peers_of(strategies: Collection[str]) -> tuple[PeerName, ...]:
+    """Return the peers of the cold model that strategies ask, each once.
+
+    Raises
+    ------
+    ConfigError
+        There is no strategy of one of the names.
+    """
+    for name in strategies:
+        find_strategy(name)
+    return tuple(dict.fromkeys(PEER_OF[name] for name in strategies if name in PEER_OF))
+
+
+def strategies_with(peers: Collection[PeerName]) -> tuple[str, ...]:
+    """Return the strategies that a model with these peers can answer by."""
+    return tuple(name for name in STRATEGIES if name not in PEER_OF or PEER_OF[name] in peers)
+
+
 @dataclass(frozen=True, eq=False)
 class Recommender:
     """A trained model, ready to recommend.
@@ -154,7 +187,7 @@ class Recommender:
         Raises
         ------
         ConfigError
-            The strategy is unknown, or k is below 1.
+            The strategy is unknown or asks a peer that the model does not have, or k is below 1.
         """
         strategy = strategy or self.model.config.recommend.strategy
         found = self.recommend_users([user], k, strategy, keep_used=keep_used)
@@ -244,7 +277,14 @@ def open_model(path: str | Path, *, verify: bool = True) -> Recommender:
 
 def answer_all(query: Query, strategy: str) -> Answer:
     """Answer for every user: by the strategy, where it has nothing to go on by a fallback, then fill lists up."""
-    answer = find_strategy(strategy)(query)
+    recommend = find_strategy(strategy)
+    peer = PEER_OF.get(strategy)
+    if peer is not None and peer not in query.model.peers:
+        raise ConfigError(
+            f"strategy: {strategy} needs a model trained with cold_model.peers = ['{peer}']; train one, or choose "
+            "another strategy."
+        )
+    answer = recommend(query)
     items, scores, routes = answer.items.copy(), answer.scores.copy(), answer.routes.copy()
     for name in FALLBACKS:
         open_rows = np.flatnonzero(routes == "")

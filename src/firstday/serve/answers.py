@@ -8,6 +8,8 @@ from typing import Any, Literal
 from pydantic import BaseModel, Field
 
 ItemId = int | str
+Source = Literal["store", "request", "store_unavailable"]
+"""Where a user's signals came from."""
 
 
 class Item(BaseModel):
@@ -102,7 +104,7 @@ class ListAnswer(BaseModel):
     user_id: str | None = Field(default=None, description="Whose it is, where the store was asked.")
     strategy: str = Field(description="What was asked for.")
     route: str = Field(description="What answered: the strategy, or a fallback (group, popular).")
-    signals_from: Literal["store", "request", "store_unavailable"] = Field(
+    signals_from: Source = Field(
         description="store_unavailable: the store did not answer, so that the list rests on nothing of the user."
     )
     segment: int | None = Field(description="The predicted segment; null where nothing is known of the user.")
@@ -189,6 +191,7 @@ class OnboardingAnswer(BaseModel):
 
     model: str
     answered: int = Field(description="Answers that were taken into account.")
+    signals_from: Source = Field(description="store_unavailable: picks in the store could not be read.")
     question: QuestionAnswer | None = Field(description="The next one; null where nothing is left to ask.")
     likely_segments: list[int] = Field(description="The three most likely after the answers.")
 

@@ -5,17 +5,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from firstday.features.signals import Signals
+from firstday.serve.answers import Source
 from firstday.serve.metrics import Metrics
 from firstday.serve.model_holder import ModelHolder, ServedModel
-from firstday.serve.store import Store, StoredUser, StoreError
+from firstday.serve.store import Store, StoreError
 
 BATCH_SIZE = 32
 """Users answered in one pass, at most: bounds how long others wait."""
-
-Source = Literal["store", "request", "store_unavailable"]
 
 
 @dataclass(frozen=True)
@@ -143,20 +142,22 @@ class Batcher:
     async def _collect(self, asks: Sequence[Ask]) -> list[tuple[Signals, Source]]:
         """Return the signals of each request: its own, or the store's."""
         stored = [ask.user_id for ask in asks if ask.user_id is not None]
-        source: Source = "store"
-        found: list[StoredUser] = []
-        if stored:
-            try:
-                found = await self._store.read(stored)
-                self._metrics.store_answered("read")
-            except StoreError as error:
-                self._metrics.store_failed("read", error)
-                found, source = [StoredUser()] * len(stored), "store_unavailable"
+        found, source = await self.read_signals(stored) if stored else ([], "store")
         of_users = iter(found)
         return [
-            (next(of_users).to_signals(), source) if ask.user_id is not None else (ask.signals or Signals(), "request")
+            (next(of_users), source) if ask.user_id is not None else (ask.signals or Signals(), "request")
             for ask in asks
         ]
+
+    async def read_signals(self, user_ids: Sequence[str]) -> tuple[list[Signals], Source]:
+        """Return what the store knows of users; nothing, and that it is unavailable, where it does not answer."""
+        try:
+            users = await self._store.read(user_ids)
+        except StoreError as error:
+            self._metrics.store_failed("read", error)
+            return [Signals()] * len(user_ids), "store_unavailable"
+        self._metrics.store_answered("read")
+        return [user.to_signals() for user in users], "store"
 
     def _recommend(self, model: ServedModel, asks: Sequence[tuple[Ask, Signals, Source]]) -> list[Reply]:
         """Answer requests that differ in their users alone."""
@@ -176,10 +177,17 @@ class Batcher:
             segment = segments[row] if segments[row] >= 0 else None
             replies.append(
                 Reply(
-                    model, signals, source, strategy, routes[row], segment, own, scores[row][: len(own)],
+                    model,
+                    signals,
+                    source,
+                    strategy,
+                    routes[row],
+                    segment,
+                    own,
+                    scores[row][: len(own)],
                     found.ignored[row],
                 )
-            )  # fmt: skip
+            )
             self._metrics.answered(strategy, routes[row])
         return replies
 

@@ -19,6 +19,8 @@ N_SEGMENTS = 3
 N_SEGMENT_ITEMS = 5
 N_TRIED = 50
 """Signals left out one by one, at most; the newest."""
+INTERACTIONS_AT_ONCE, N_TRIED_AT_LEAST = 10_000, 5
+"""Of users who did very much fewer are tried, so that nobody waits for them."""
 
 _ROUTES = {
     "popular": "What everyone uses most, since nothing that the model knows is known of the user.",
@@ -71,7 +73,8 @@ def explain(reply: Reply) -> dict[str, Any]:
     served = reply.model
     signals = reply.signals
     n_signals = (signals.age is not None) + len(signals.groups) + len(set(signals.interactions))
-    tried = list(islice(_leave_each_out(signals), N_TRIED))
+    n_tried = min(N_TRIED, max(N_TRIED_AT_LEAST, INTERACTIONS_AT_ONCE // max(1, len(signals.interactions))))
+    tried = list(islice(_leave_each_out(signals), n_tried))
     batch, _ = served.trained.catalogue.read([signals, *(without for _, without in tried)])
     query = Query(served.trained, batch, k=1)
     route = _ROUTES.get(reply.route, f"As the strategy {reply.route} has it.")

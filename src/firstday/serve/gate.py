@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import math
 import random
 import re
 import time
@@ -17,6 +18,8 @@ from firstday.serve.metrics import Metrics
 from firstday.serve.rates import RateLimit
 from firstday.serve.settings import ServeSettings
 
+PROBES = ("/healthz", "/readyz")
+"""Answered also when there is too much to do: a busy process must not be taken for a dead one."""
 REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 READ_AWAY = 32
 """How many times the largest body is read and thrown away before a too large one is refused, so that the client has
@@ -109,6 +112,8 @@ class Gate:
                 "host_not_allowed",
                 "Without keys only requests to localhost are answered; set keys to change this.",
             )
+        if scope["path"] in PROBES:
+            return receive
         if self._in_work > self._settings.max_concurrent:
             self._refuse("overload")
             raise ApiError(
@@ -122,13 +127,12 @@ class Gate:
                 429,
                 "too_many_requests",
                 f"More than {self._settings.rate_limit_per_s:g} requests a second; wait {wait:.2g} s.",
-                headers={"Retry-After": str(max(1, round(wait)))},
+                headers={"Retry-After": str(math.ceil(wait))},
             )
         if b"content-length" not in headers and b"transfer-encoding" not in headers:
             return receive
-        body = _Body(receive, self._settings)
+        body = _Body(receive, self._settings, self._metrics)
         if int(headers.get(b"content-length", b"0")) > self._settings.max_body_bytes:
-            self._refuse("body")
             await body.refuse()
         return body
 
@@ -142,8 +146,8 @@ _METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"
 class _Body:
     """Hands over a body as long as it is small and prompt enough."""
 
-    def __init__(self, receive: Receive, settings: ServeSettings) -> None:
-        self._receive, self._settings = receive, settings
+    def __init__(self, receive: Receive, settings: ServeSettings, metrics: Metrics) -> None:
+        self._receive, self._settings, self._metrics = receive, settings, metrics
         self._n_bytes = 0
         self._until = asyncio.get_running_loop().time() + settings.body_timeout_s
 
@@ -172,6 +176,7 @@ class _Body:
         while more and self._n_bytes < READ_AWAY * self._settings.max_body_bytes:
             message = await self._next()
             more = bool(message.get("more_body"))
+        self._metrics.refused.labels("body").inc()
         raise ApiError(
             413,
             "body_too_large",

@@ -56,9 +56,10 @@ class Metrics:
         self._is_up = True
         self._request_of = lru_cache(4096)(
             lambda method, route, status: (
-                self._requests.labels(method, route, status), self._seconds.labels(method, route),
+                self._requests.labels(method, route, status),
+                self._seconds.labels(method, route),
             )
-        )  # fmt: skip
+        )
         self._list_of = lru_cache(256)(self._lists.labels)
 
     def finished(self, method: str, route: str, status: int, seconds: float) -> None:

@@ -9,6 +9,7 @@ import logging
 import os
 import signal
 import socket
+import sys
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -25,6 +26,8 @@ from firstday.serve.protocol import Protocol
 from firstday.serve.service import Service
 from firstday.serve.settings import ServeSettings
 from firstday.serve.store import open_store
+
+SWITCH_INTERVAL_S = 0.0005
 
 _log = logging.getLogger("firstday.serve")
 
@@ -52,6 +55,8 @@ def run_server(model: Path, settings: ServeSettings) -> None:
     except BaseException:
         listening.close()
         raise
+    # While a model is loaded in a thread, the one that answers need not wait 5 ms for each turn.
+    sys.setswitchinterval(SWITCH_INTERVAL_S)
     # What was made so far lives as long as the process: the collector need not look at it again.
     gc.collect()
     gc.freeze()

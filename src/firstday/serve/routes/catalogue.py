@@ -22,6 +22,7 @@ from firstday.serve.answers import (
     ReloadAnswer,
     SegmentAnswer,
     SegmentsAnswer,
+    Source,
 )
 from firstday.serve.errors import ApiError
 from firstday.serve.explain import describe_segment
@@ -34,7 +35,7 @@ from firstday.serve.parameters import (
     SegmentsParameters,
 )
 from firstday.serve.service import service_of
-from firstday.serve.store import PICK_SIGNAL, StoreError
+from firstday.serve.store import PICK_SIGNAL
 
 reading = APIRouter(prefix="/v1", route_class=guarded("read"), tags=["model"], responses=ERRORS)
 admin = APIRouter(prefix="/v1", route_class=guarded("admin"), tags=["model"], responses=ERRORS)
@@ -84,19 +85,16 @@ async def next_question(request: Request, answers: Annotated[OnboardingParameter
     """Return the item whose answer would tell most about the newcomer's segment, given the answers so far.
 
     It is asked of the most used items. Keep a yes by putting it among the user's picks, or as an event with the signal
-    onboarding.
+    onboarding. Where the store does not answer, only the answers in the request count, and `signals_from` says so.
     """
     service = service_of(request)
     served = service.holder.current
     catalogue = served.trained.catalogue
     yes = [catalogue.items.index_of(item) for item in answers.liked]
     no = [catalogue.items.index_of(item) for item in answers.passed]
+    source: Source = "request"
     if answers.user_id is not None:
-        try:
-            signals = (await service.store.read([answers.user_id]))[0].to_signals()
-        except StoreError as error:
-            service.metrics.store_failed("read", error)
-            raise
+        (signals,), source = await service.batcher.read_signals([answers.user_id])
         picked = [identity for signal, entity, identity in signals.interactions if (signal, entity) == _PICK]
         yes += [catalogue.items.index_of(item) for item in picked]
     yes = sorted({item for item in yes if item >= 0})
@@ -105,6 +103,7 @@ async def next_question(request: Request, answers: Annotated[OnboardingParameter
     likely = np.argsort(-served.questions.believe(yes, no), kind="stable")[:3]
     return OnboardingAnswer(
         model=served.version,
+        signals_from=source,
         answered=len(yes) + len(no),
         question=None
         if question is None

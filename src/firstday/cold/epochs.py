@@ -1,0 +1,94 @@
+"""The loop that all cold models are trained by: epochs, schedule, early stopping by validation precision."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import torch
+
+from firstday.cold.model import Epoch
+from firstday.config import ColdModelConfig
+
+WARM_UP = 0.3
+"""Share of the one-cycle schedule in which the learning rate rises."""
+
+
+def run_epochs(
+    network: torch.nn.Module,
+    n_rows: int,
+    batch_loss: Callable[[torch.Tensor], torch.Tensor],
+    check: Callable[[], float],
+    config: ColdModelConfig,
+    *,
+    seed: int,
+    progress: Callable[[int, int], None] = lambda _done, _total: None,
+) -> tuple[Epoch, ...]:
+    """Train until validation precision stops rising, and leave the network with its best weights, for use.
+
+    Under the one-cycle schedule only passes after the learning rate's peak count, for stopping and as the best: before
+    it a network has seen too little for its precision, measured on few users, to be more than luck.
+
+    Parameters
+    ----------
+    network
+        What is trained.
+    n_rows
+        Number of training rows: day-one samples times warm users.
+    batch_loss
+        Loss of some rows, given their indexes, int64, shape (batch,).
+    check
+        Precision in %, higher is better, of the network as it is, on validation users.
+    config
+        Schedule, learning rate, weight decay, epochs, batch size, patience.
+    seed
+        Seed of the order of rows.
+    progress
+        Called with epochs done and epochs at most.
+
+    Returns
+    -------
+    tuple of Epoch
+        How training went.
+    """
+    batch = min(config.batch_size, n_rows)
+    n_batches = n_rows // batch  # a last, partial batch would upset batch normalisation
+    optimizer = torch.optim.AdamW(network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
+    schedule = None
+    if config.schedule == "one-cycle":
+        schedule = torch.optim.lr_scheduler.OneCycleLR(
+            optimizer, config.learning_rate, total_steps=config.epochs * n_batches + 1, pct_start=WARM_UP
+        )
+    first_counted = 1 if schedule is None else min(config.epochs, 1 + round(WARM_UP * config.epochs))
+    order_rng = torch.Generator().manual_seed(seed)
+    history: list[Epoch] = []
+    best, best_number, best_weights, waited = -np.inf, 0, copy.deepcopy(network.state_dict()), 0
+    for number in range(1, config.epochs + 1):
+        network.train()
+        total = 0.0
+        order = torch.randperm(n_rows, generator=order_rng)
+        for rows in torch.chunk(order[: n_batches * batch], n_batches):
+            loss = batch_loss(rows)
+            optimizer.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+            if schedule is not None:
+                schedule.step()
+            total += loss.item()
+        network.eval()
+        with torch.no_grad():
+            precision = check()
+        history.append(Epoch(number, total / n_batches, optimizer.param_groups[0]["lr"], precision))
+        progress(number, config.epochs)
+        if number < first_counted:
+            continue
+        if precision > best:
+            best, best_number, best_weights, waited = precision, number, copy.deepcopy(network.state_dict()), 0
+        else:
+            waited += 1
+            if waited >= config.patience:
+                break
+    network.load_state_dict(best_weights)
+    return tuple(replace(epoch, kept=epoch.number == best_number) for epoch in history)

@@ -1,0 +1,200 @@
+"""Train MeLU: a last layer from which few gradient steps on a user's first items lead to that user."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import torch
+from torch import nn
+from torch.func import grad, vmap
+
+from firstday.cold.epochs import run_epochs
+from firstday.cold.export import export_onnx
+from firstday.cold.model import ColdModel
+from firstday.cold.network import hidden_layers
+from firstday.cold.peer_data import PeerData
+from firstday.cold.peers import Melu
+from firstday.config import Config, MeluConfig
+from firstday.data.rows import SparseRows, union_rows
+
+SUPPORT_ITEMS = 50
+"""Items of one day-one sample that training adapts to, at most; more are drawn from. Serving takes all."""
+
+
+class UnitScale(nn.Module):
+    """Scales hidden numbers to root mean square 1, so that adaptation goes equally far for every user."""
+
+    def forward(self, hidden: torch.Tensor) -> torch.Tensor:
+        """Map (n, width) to (n, width)."""
+        scaled: torch.Tensor = nn.functional.normalize(hidden, dim=1) * float(hidden.shape[1]) ** 0.5
+        return scaled
+
+
+class MeluNetwork(nn.Module):
+    """Features -> hidden numbers -> vector; the last layer takes `steps` gradient steps for each user.
+
+    Parameters
+    ----------
+    n_inputs, hidden, dimensions
+        As in `ColdNetwork`.
+    gram
+        Mean of v v' over all items, shape (dimensions, dimensions).
+    config
+        Steps, rate, weight of the negatives.
+    """
+
+    def __init__(
+        self, n_inputs: int, hidden: tuple[int, ...], dimensions: int, gram: torch.Tensor, config: MeluConfig
+    ) -> None:
+        super().__init__()
+        layers, width = hidden_layers(n_inputs, hidden)
+        self.body = nn.Sequential(*layers, UnitScale())
+        self.head = nn.Linear(width, dimensions)
+        self.gram = gram
+        self.config = config
+
+    def user_loss(self, vector: torch.Tensor, items: torch.Tensor, there: torch.Tensor) -> torch.Tensor:
+        """Return one user's loss of a vector (d,) on items (m, d), those that are `there` (m,): a number."""
+        missed = ((1 - items @ vector).square() * there).sum() / there.sum().clamp(min=1)
+        everywhere = vector @ self.gram @ vector  # mean of (v.p)^2 over all items v
+        loss: torch.Tensor = missed + self.config.negative_weight * everywhere
+        return loss
+
+    def forward(self, features: torch.Tensor, items: torch.Tensor, there: torch.Tensor) -> torch.Tensor:
+        """Map features (n, n_inputs) to vectors (n, d) adapted to items (n, m, d), those that are `there` (n, m).
+
+        The step on the last layer is taken on its output, which is the same; see `Melu`.
+        """
+        hidden = self.body(features)  # (n, width)
+        vectors: torch.Tensor = self.head(hidden)  # (n, d)
+        reach = self.config.inner_rate * (1 + hidden.square().mean(dim=1, keepdim=True))  # (n, 1)
+        reach = reach * there.any(dim=1, keepdim=True)  # nothing to learn from: not adapted
+        for _ in range(self.config.inner_steps):
+            slopes: torch.Tensor = vmap(grad(self.user_loss))(vectors, items, there)  # (n, d)
+            vectors = vectors - reach * slopes
+        return vectors
+
+
+def train_melu(
+    data: PeerData,
+    validate: Callable[[np.ndarray], float],
+    config: Config,
+    *,
+    progress: Callable[[int, int], None] = lambda _done, _total: None,
+) -> Melu:
+    """Meta-train on warm users: adapt to the items of day one, judge on the items that they used apart from these.
+
+    Support and query set have the loss of `Melu`; gradients flow through the adaptation. Departures from the article:
+    relevance is 1 for used items, and all items count as not relevant with a small weight, by their Gram matrix,
+    since there are no ratings; the network takes the features of our encoder and gives a vector, not a rating, so
+    that the user side alone is adapted.
+
+    Parameters
+    ----------
+    data
+        What it learns from: liked items of day one are the support sets, used items apart from these the query sets.
+    validate
+        Precision in %, higher is better, of predicted vectors of shape (n_validation, d).
+    config
+        Of `melu`: the adaptation, items in a query set, learning rate; of `cold_model`: layers, schedule, epochs, batch
+        size, patience; seed and threads.
+    progress
+        Called with epochs done and epochs at most.
+
+    Returns
+    -------
+    Melu
+        Its body exported and checked against PyTorch, with the history of training.
+
+    References
+    ----------
+    H. Lee, J. Im, S. Jang, H. Cho, S. Chung, "MeLU: Meta-Learned User Preference Estimator for Cold-Start
+    Recommendation", KDD 2019, algorithm 1. C. Finn, P. Abbeel, S. Levine, "Model-Agnostic Meta-Learning", ICML 2017.
+    """
+    mine = config.melu
+    if config.threads:
+        torch.set_num_threads(config.threads)
+    item_vectors = data.embeddings.scoring_vectors
+    n_items, d = item_vectors.shape
+    squares = np.square(item_vectors, dtype=np.float64).sum(axis=1)
+    scale = float(np.sqrt(squares[data.uses.columns].mean())) or 1.0  # of used items: they are adapted to
+    scaled = item_vectors / np.float32(scale)
+    gram = torch.from_numpy(scaled.T @ scaled / np.float32(n_items))  # (d, d)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(config.seed)
+        network = MeluNetwork(data.features.n_inputs, config.cold_model.hidden, d, gram, mine)
+    items = torch.from_numpy(np.concatenate([scaled, np.zeros((1, d), np.float32)]))  # -1 is no item
+    has_vector = np.asarray(item_vectors.any(axis=1))
+    rng = np.random.default_rng(config.seed)
+    support = torch.from_numpy(_padded(_stacked(data.liked), has_vector, rng))  # (n_samples * n_warm, most items)
+    queries = _stacked([_without(data.uses, liked) for liked in data.liked])
+    draws = torch.Generator().manual_seed(config.seed + 1)
+
+    def adapted(inputs: torch.Tensor, chosen: torch.Tensor) -> torch.Tensor:
+        chosen = chosen[:, : max(1, int((chosen >= 0).sum(dim=1).max()))]  # (batch, most items of one user)
+        vectors: torch.Tensor = network(inputs, items[chosen], (chosen >= 0).float())
+        return vectors
+
+    def batch_loss(rows: torch.Tensor) -> torch.Tensor:
+        vectors = adapted(torch.from_numpy(data.features.take(rows.numpy())), support[rows])  # (batch, d)
+        later = _drawn(queries, rows, mine.query_items, draws)  # (batch, query_items)
+        losses: torch.Tensor = vmap(network.user_loss)(vectors, items[later], (later >= 0).float())
+        return losses.mean()
+
+    held_out = torch.from_numpy(data.validation_features)
+    first = torch.from_numpy(_padded(data.validation_liked, has_vector, rng))
+    history = run_epochs(
+        network,
+        len(data.features),
+        batch_loss,
+        lambda: validate(nn.functional.normalize(adapted(held_out, first), dim=1).numpy()),
+        config.cold_model.model_copy(update={"learning_rate": mine.learning_rate}),
+        seed=config.seed,
+        progress=progress,
+    )
+    return Melu(
+        body=ColdModel(export_onnx(network.body, data.validation_features), history),
+        weights=network.head.weight.detach().numpy(),
+        bias=network.head.bias.detach().numpy(),
+        gram=gram.numpy(),
+        scale=scale,
+        steps=mine.inner_steps,
+        rate=mine.inner_rate,
+        negative_weight=mine.negative_weight,
+    )
+
+
+def _without(rows: SparseRows, other: SparseRows) -> SparseRows:
+    """Return the entries that another matrix does not have."""
+    less = SparseRows(other.starts, other.columns, -np.ones_like(other.weights), other.n_columns)
+    both = union_rows([rows.ones(), less])
+    return both.keep(both.weights > 0)
+
+
+def _stacked(parts: Sequence[SparseRows]) -> SparseRows:
+    """Put the rows of matrices under each other."""
+    starts = np.concatenate([[0], np.cumsum(np.concatenate([part.lengths() for part in parts]))])
+    columns, weights = (np.concatenate([getattr(part, name) for part in parts]) for name in ("columns", "weights"))
+    return SparseRows(starts, columns, weights, parts[0].n_columns)
+
+
+def _padded(rows: SparseRows, has_vector: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Return each row's columns that have a vector, `SUPPORT_ITEMS` of them at most, filled up with -1."""
+    rows = rows.keep(has_vector[rows.columns])
+    rows = rows.keep(rows.draw(np.full(rows.n_rows, SUPPORT_ITEMS), rng))
+    lengths = rows.lengths()
+    table = np.full((rows.n_rows, max(1, int(lengths.max(initial=0)))), -1, dtype=np.int64)
+    place = np.arange(rows.n_entries) - np.repeat(rows.starts[:-1], lengths)
+    table[rows.row_of_entry(), place] = rows.columns
+    return table
+
+
+def _drawn(matrix: SparseRows, rows: torch.Tensor, n: int, draws: torch.Generator) -> torch.Tensor:
+    """Return n columns of each row, drawn with replacement, -1 for rows without any, shape (len(rows), n)."""
+    lengths = matrix.lengths()[rows.numpy()]
+    filled = lengths > 0
+    place = torch.rand(len(rows), n, generator=draws, dtype=torch.float64).numpy() * lengths[:, None]
+    columns = np.full(place.shape, -1, dtype=np.int64)
+    columns[filled] = matrix.columns[matrix.starts[rows.numpy()[filled], None] + place[filled].astype(np.int64)]
+    return torch.from_numpy(columns)

@@ -1,0 +1,168 @@
+"""Peers: other cold models of the literature beside ours, as values that predict without torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from firstday.cold.model import ColdModel, Epoch
+from firstday.config import PeerName
+from firstday.data.rows import SparseRows
+from firstday.ranking import unit_rows
+
+Transform = Literal["zeros", "mean"]
+
+NUMBERS_AT_ONCE = 2**22
+"""How many numbers of items' vectors are gathered at once, about: bounds memory."""
+
+
+def preference_of(liked: SparseRows, item_vectors: np.ndarray, transform: Transform) -> np.ndarray:
+    """Return what stands for the unknown preference vector of cold users.
+
+    Parameters
+    ----------
+    liked
+        Items that the users like so far, shape (n_users, n_items).
+    item_vectors
+        float32, shape (n_items, d).
+    transform
+        ``zeros``, or ``mean``: the mean vector of the liked items, scaled to length 1, zeros where there is none.
+
+    Returns
+    -------
+    numpy.ndarray
+        float32, shape (n_users, d).
+    """
+    if transform == "mean":
+        return unit_rows(liked.mean_vectors(item_vectors))
+    return np.zeros((liked.n_rows, item_vectors.shape[1]), dtype=np.float32)
+
+
+@dataclass(frozen=True, eq=False)
+class DropoutNet:
+    """A network of a user's preference vector and content, trained to do without the former.
+
+    Parameters
+    ----------
+    network
+        (preference vector, features), side by side -> predicted vector.
+    transform
+        What stands for the preference vector of a cold user; see `preference_of`.
+
+    References
+    ----------
+    M. Volkovs, G. Yu, T. Poutanen, "DropoutNet: Addressing Cold Start in Recommender Systems", NeurIPS 2017.
+    """
+
+    network: ColdModel
+    transform: Transform
+
+    @property
+    def history(self) -> tuple[Epoch, ...]:
+        """How training went."""
+        return self.network.history
+
+    def predict(self, features: np.ndarray, liked: SparseRows, item_vectors: np.ndarray) -> np.ndarray:
+        """Return the predicted vectors, float32, shape (n, d), each of length 1; arguments as in `Melu.predict`."""
+        preference = preference_of(liked, item_vectors, self.transform)
+        return self.network.predict(np.concatenate([preference, features], axis=1))
+
+
+@dataclass(frozen=True, eq=False)
+class Melu:
+    """A network whose last layer is adapted to each user by gradient steps on the user's day-one items.
+
+    The last layer maps the network's hidden numbers h to a vector p = W h + b. The loss of a user with items v is
+
+        mean of (1 - p.v)^2 over the user's items  +  negative_weight x mean of (p.v)^2 over all items,
+
+    and every step is ``b -= rate x dL/db``, ``W -= rate / width x dL/dW``, for this user alone. As dL/dW is the outer
+    product of dL/dp and h, the steps on W and b move p by ``rate x (1 + |h|^2 / width) x dL/dp``: no user needs a
+    matrix of their own, and NumPy suffices. Users without items are not adapted.
+
+    Parameters
+    ----------
+    body
+        Features -> hidden numbers, of root mean square 1.
+    weights, bias
+        The last layer: float32, shape (d, width) and (d,).
+    gram
+        Mean of v v' over all items, float32, shape (d, d).
+    scale
+        What items' vectors are divided by in the loss (and in `gram`).
+    steps, rate, negative_weight
+        Of the adaptation, as in `firstday.config.MeluConfig`.
+
+    References
+    ----------
+    H. Lee, J. Im, S. Jang, H. Cho, S. Chung, "MeLU: Meta-Learned User Preference Estimator for Cold-Start
+    Recommendation", KDD 2019. All items as negatives by their Gram matrix: Y. Hu, Y. Koren, C. Volinsky, ICDM 2008.
+    """
+
+    body: ColdModel
+    weights: np.ndarray
+    bias: np.ndarray
+    gram: np.ndarray
+    scale: float
+    steps: int
+    rate: float
+    negative_weight: float
+
+    @property
+    def history(self) -> tuple[Epoch, ...]:
+        """How training went."""
+        return self.body.history
+
+    def predict(self, features: np.ndarray, liked: SparseRows, item_vectors: np.ndarray) -> np.ndarray:
+        """Return the predicted vectors.
+
+        Parameters
+        ----------
+        features
+            float32, shape (n, n_inputs), from the encoder.
+        liked
+            Items that the users like so far, shape (n, n_items).
+        item_vectors
+            What a user's vector is multiplied with to score items, float32, shape (n_items, d).
+
+        Returns
+        -------
+        numpy.ndarray
+            float32, shape (n, d), each of length 1.
+        """
+        hidden = self.body.predict(features)
+        vectors = hidden @ self.weights.T + self.bias  # (n, d)
+        reach = self.rate * (1 + np.square(hidden).mean(axis=1))  # (n,)
+        # Users in parts of about so many numbers of items' vectors; a user's items stay together.
+        entries = max(1, NUMBERS_AT_ONCE // max(1, vectors.shape[1]))
+        bounds = np.unique(np.searchsorted(liked.starts, np.arange(0, liked.n_entries, entries)))
+        for rows in np.split(np.arange(len(vectors)), bounds[(bounds > 0) & (bounds < len(vectors))]):
+            self._adapt(vectors, reach, rows, liked.take(rows), item_vectors)
+        return unit_rows(vectors)
+
+    def _adapt(
+        self, vectors: np.ndarray, reach: np.ndarray, rows: np.ndarray, liked: SparseRows, item_vectors: np.ndarray
+    ) -> None:
+        """Take the gradient steps of some users, in place."""
+        used = item_vectors[liked.columns]  # (entries, d)
+        known = used.any(axis=1)
+        liked, used = liked.keep(known), used[known] / np.float32(self.scale)
+        lengths = liked.lengths()
+        filled = np.flatnonzero(lengths)
+        if not len(filled):
+            return
+        row = np.repeat(np.arange(len(filled)), lengths[filled])
+        mine = vectors[rows[filled]]
+        for _ in range(self.steps):
+            miss = 1 - np.einsum("ed,ed->e", used, mine[row])
+            pull = np.add.reduceat(miss[:, None] * used, liked.starts[filled], axis=0) / lengths[filled, None]
+            slope = 2 * (self.negative_weight * mine @ self.gram - pull)
+            mine = mine - reach[rows[filled], None] * slope
+        vectors[rows[filled]] = mine
+
+
+Peer = DropoutNet | Melu
+Peers = Mapping[PeerName, Peer]

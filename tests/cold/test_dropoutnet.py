@@ -1,0 +1,86 @@
+"""DropoutNet: it learns from the preference vector and without it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from firstday.cold.dropoutnet import train_dropoutnet
+from firstday.cold.peers import DropoutNet, preference_of
+from firstday.config import DropoutNetConfig
+from firstday.data.rows import SparseRows
+from firstday.ranking import unit_rows
+from tests.cold.obvious import CONFIG, D, Rising, make_data, mean_cosine, no_opinion
+
+
+def train(**settings: object) -> DropoutNet:
+    data, _ = make_data()
+    mine = DropoutNetConfig.model_validate({"items_per_step": 30, **settings})
+    return train_dropoutnet(data, Rising(), CONFIG.model_copy(update={"dropoutnet": mine}))
+
+
+@pytest.fixture(scope="module")
+def half() -> DropoutNet:
+    """Trained with every second preference vector hidden."""
+    return train(preference_dropout=0.5)
+
+
+def cosine(model: DropoutNet) -> float:
+    """Return how near predictions for cold users are to their tastes."""
+    data, tastes = make_data()
+    predicted = model.predict(data.validation_features, data.validation_liked, data.embeddings.item_vectors)
+    np.testing.assert_allclose(np.linalg.norm(predicted, axis=1), 1, atol=1e-5)
+    return mean_cosine(predicted, tastes)
+
+
+def cosine_of_warm(model: DropoutNet) -> float:
+    """Return how near predictions are where the preference vector is given and features say nothing."""
+    data, tastes = make_data()
+    blank = np.zeros_like(data.validation_features)
+    return mean_cosine(model.network.predict(np.concatenate([tastes.astype(np.float32), blank], axis=1)), tastes)
+
+
+def test_it_learns_with_and_without_the_preference_vector(half: DropoutNet) -> None:
+    assert cosine(half) > 0.9
+    assert cosine_of_warm(half) > 0.8
+
+
+def test_without_dropout_it_fails_cold_users_and_with_dropout_alone_warm_ones(half: DropoutNet) -> None:
+    never, always = train(preference_dropout=0.0), train(preference_dropout=1.0)
+    assert cosine(never) < cosine(half) - 0.1
+    assert cosine_of_warm(always) < cosine_of_warm(half) - 0.15
+
+
+def test_the_mean_of_day_one_items_may_stand_for_the_preference() -> None:
+    items = np.array([[3, 4], [0, 2], [0, 0]], dtype=np.float32)
+    liked = SparseRows.from_lists([[0, 1], [], [2]], 3)
+    np.testing.assert_array_equal(preference_of(liked, items, "zeros"), np.zeros((3, 2), np.float32))
+    expected = unit_rows(np.array([[1.5, 3], [0, 0], [0, 0]]))
+    np.testing.assert_allclose(preference_of(liked, items, "mean"), expected, atol=1e-6)
+    model = train(transform="mean")
+    data, _ = make_data()
+    nothing = SparseRows.empty(len(data.validation_features), len(data.embeddings.item_vectors))
+    changed = [
+        model.predict(data.validation_features, liked, data.embeddings.item_vectors)
+        for liked in (data.validation_liked, nothing)
+    ]
+    has_items = data.validation_liked.lengths() > 0
+    moved = np.abs(changed[0] - changed[1]).max(axis=1)
+    assert (moved[has_items] > 1e-3).all()
+    np.testing.assert_allclose(moved[~has_items], 0, atol=1e-6)
+    assert cosine(model) > 0.85
+
+
+def test_the_same_seed_gives_the_same_bytes_and_another_does_not(half: DropoutNet) -> None:
+    torch.manual_seed(9)
+    expected = torch.rand(3)
+    torch.manual_seed(9)
+    same = train(preference_dropout=0.5)
+    assert torch.equal(torch.rand(3), expected)  # the caller's random numbers are left alone
+    data, _ = make_data()
+    other = train_dropoutnet(data, no_opinion, CONFIG.model_copy(update={"seed": 1}))
+    assert half.network.onnx == same.network.onnx
+    assert half.history == same.history
+    assert half.network.onnx != other.network.onnx
+    assert half.network.predict(np.zeros((0, D + 10), np.float32)).shape == (0, D)
