@@ -79,3 +79,17 @@ def test_top_k_of_nothing_is_empty_lists(shape: tuple[int, int]) -> None:
     items, values = top_k(np.zeros(shape, np.float32), 2)
     np.testing.assert_array_equal(items, np.full((shape[0], 2), NO_ITEM))
     np.testing.assert_array_equal(values, np.zeros((shape[0], 2)))
+
+
+@pytest.mark.parametrize("n_items", [95, 96, 97, 143, 144, 1000])
+@pytest.mark.parametrize("open_share", [0.01, 0.3, 1.0])
+def test_top_k_of_wide_tables_is_a_stable_sort_too(n_items: int, open_share: float) -> None:
+    rng = np.random.default_rng(n_items)
+    scores = rng.integers(0, 40, size=(30, n_items)).astype(np.float32)
+    scores[rng.random(scores.shape) >= open_share] = CLOSED
+    scores[0] = CLOSED
+    items, values = top_k(scores, 3)
+    for row, found, value in zip(scores, items, values, strict=True):
+        expected = sorted_list(row, 3)
+        assert found.tolist() == expected + [NO_ITEM] * (3 - len(expected))
+        assert value.tolist() == [row[item] for item in expected] + [0] * (3 - len(expected))

@@ -33,9 +33,9 @@ def top_k(scores: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
     if n == 0 or n_items == 0:
         return items, values
     kept = min(k, n_items)
-    threshold = _bound(scores, kept)
+    threshold = np.maximum(_bound(scores, kept), np.finfo(scores.dtype).min)  # never -inf, which nothing allowed has
     # Everything at or above the k-th value, ties included, is few: sort only that.
-    rows, columns = np.nonzero((scores >= threshold[:, None]) & (scores > -np.inf))
+    rows, columns = np.divmod(np.flatnonzero(scores >= threshold[:, None]), n_items)
     found = scores[rows, columns]
     order = np.lexsort((columns, -found, rows))
     rows, columns, found = rows[order], columns[order], found[order]
@@ -94,4 +94,4 @@ def first_allowed(items: np.ndarray, values: np.ndarray, allowed: np.ndarray, k:
 def unit_rows(vectors: np.ndarray) -> np.ndarray:
     """Return the vectors scaled to length 1, float32, shape (n, d); a zero vector stays zero."""
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return (vectors / np.where(lengths > 0, lengths, 1)).astype(np.float32)
+    return (vectors / np.where(lengths > 0, lengths, 1)).astype(np.float32, copy=False)

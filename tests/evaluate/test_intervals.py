@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from firstday.evaluate.intervals import Interval, bootstrap_mean
+from firstday.evaluate.intervals import Interval, bootstrap_mean, deviations_of_fifths
 
 
 def test_the_mean_is_the_plain_mean_over_all_measurements() -> None:
@@ -67,3 +67,19 @@ def test_the_seed_decides() -> None:
 def test_one_user_and_none() -> None:
     assert bootstrap_mean(np.array([2.0, 4.0]), np.array([7, 7])) == Interval(3, 3, 3)
     assert bootstrap_mean(np.array([]), np.array([], dtype=np.int64)) == Interval(0, 0, 0)
+
+
+def test_deviation_of_fifths_is_that_of_means_of_a_fifth_of_the_users() -> None:
+    rng = np.random.default_rng(0)
+    values = np.stack([rng.normal(50, 10, 5000), np.full(5000, 7.0)], axis=1)
+    spread, constant = deviations_of_fifths(values)
+    assert spread == pytest.approx(10 / np.sqrt(1000), rel=0.15)
+    assert constant == pytest.approx(0, abs=1e-12)
+
+
+def test_deviation_of_fifths_takes_any_number_of_users() -> None:
+    assert deviations_of_fifths(np.ones((4, 2))).tolist() == [0, 0]
+    (spread,) = deviations_of_fifths(np.array([[0.0], [0], [0], [0], [5]]))
+    assert spread == pytest.approx(np.std([0, 0, 0, 0, 5], ddof=1))
+    (again,) = deviations_of_fifths(np.arange(13.0)[:, None])
+    assert again == deviations_of_fifths(np.arange(13.0)[:, None])[0] > 0

@@ -195,6 +195,8 @@ def rank_scores(query: Query, score: Callable[[np.ndarray], np.ndarray]) -> tupl
 def rank_vectors(query: Query, vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Rank items by how near they are to each user's vector; items that no warm user gave a vector have no place.
 
+    The list of a user whose vector is zero is empty.
+
     Parameters
     ----------
     vectors
@@ -202,10 +204,12 @@ def rank_vectors(query: Query, vectors: np.ndarray) -> tuple[np.ndarray, np.ndar
     """
     items = query.model.scoring_vectors
     lacking = query.model.items_without_vector
+    nowhere = np.flatnonzero(~vectors.any(axis=1))  # a vector of zeros is as near to everything
 
     def score(rows: np.ndarray) -> np.ndarray:
         scores: np.ndarray = vectors[rows] @ items.T
         scores[:, lacking] = -np.inf
+        scores[np.isin(rows, nowhere)] = -np.inf
         return scores
 
     return rank_scores(query, score)

@@ -1,0 +1,49 @@
+"""Day ones of which only computed numbers are known get the lists that their signals would get."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from firstday.features.signals import SignalBatch
+from firstday.recommend.query import ComputedDays, Query
+from firstday.recommend.recommender import Recommender, answer_all
+
+K = 15
+
+
+@pytest.fixture(scope="module")
+def asked(recommender: Recommender, world_days: SignalBatch) -> tuple[Query, Query]:
+    """Return a query with signals, and one with what is computed from them."""
+    told = Query(recommender.model, world_days, K, keep_used=True)
+    nothing = SignalBatch(world_days.n_users, world_days.n_items)
+    days = ComputedDays(told.features, told.liked_means)
+    return told, Query(recommender.model, nothing, K, computed=days)
+
+
+@pytest.mark.parametrize("strategy", ["popular", "day_one", "input_clusters", "personal", "segment"])
+def test_the_lists_are_those_of_the_signals(asked: tuple[Query, Query], strategy: str) -> None:
+    told, computed = (answer_all(query, strategy) for query in asked)
+    rows = told.routes == strategy
+    assert rows.sum() > 40
+    np.testing.assert_array_equal(computed.items[rows], told.items[rows])
+    np.testing.assert_array_equal(computed.scores[rows], told.scores[rows])
+    assert (computed.routes[rows] == strategy).all()
+
+
+def test_some_of_the_users_get_their_own_lists(asked: tuple[Query, Query]) -> None:
+    _, computed = asked
+    rows = np.array([7, 3, 7])
+    for strategy in ("segment", "day_one"):
+        whole, part = answer_all(replace(computed), strategy), answer_all(computed.take(rows), strategy)
+        np.testing.assert_array_equal(part.items, whole.items[rows])
+
+
+def test_without_items_a_strategy_on_items_has_nothing_to_go_on(asked: tuple[Query, Query]) -> None:
+    _, computed = asked
+    assert computed.computed is not None
+    idle = replace(computed, computed=replace(computed.computed, means=np.zeros_like(computed.computed.means)))
+    assert set(answer_all(idle, "day_one").routes) == {"popular"}
+    assert set(answer_all(computed, "fold_in").routes) == {"popular"}
