@@ -75,7 +75,19 @@ class Reproduction:
             row.update(_beside(compared[row["strategy"]]))
         head = {"dataset": values.pop("dataset"), "space": self.space, "simulated": self.simulated, **self.summary}
         seconds = {stage: round(took, 2) for stage, took in self.seconds.items()}
-        return {**head, **values, "seconds": seconds, "config": self.config.model_dump(mode="json")}
+        kept = next((epoch for epoch in self.history if epoch.kept), None)
+        training = {
+            "epochs": len(self.history),
+            "kept": None if kept is None else kept.number,
+            "validation_precision": None if kept is None else kept.precision,
+        }
+        return {
+            **head,
+            **values,
+            "training": training,
+            "seconds": seconds,
+            "config": self.config.model_dump(mode="json"),
+        }
 
 
 def _beside(compared: Comparison) -> dict[str, Any]:
