@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 import pytest
+from hypothesis import settings
 
 from firstday import pipeline
 from firstday.config import Config
@@ -14,6 +15,9 @@ from firstday.data.split import Split
 from firstday.features.signals import SignalBatch
 from firstday.recommend.recommender import Recommender
 from tests.synthetic import make_world, small_config
+
+settings.register_profile("steady", deadline=None, derandomize=True)  # the same cases however busy the machine is
+settings.load_profile("steady")
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the command line does; before training libraries load
 

@@ -108,6 +108,12 @@ def test_the_nearest_segments_and_their_part(http: httpx.Client, opened: Recomme
     assert answer["segment"] == found[0]["segment"]
     personal = ask(http, signals, strategy="personal")["explanation"]
     assert [entry["weight"] for entry in personal["segments"]] == [0, 0, 0]
+    soft = ask(http, signals, strategy="soft_segments")["explanation"]
+    halves = distances**2 / 2 / model.mixing.temperature
+    shares = np.exp(halves.min() - halves) / np.exp(halves.min() - halves).sum()
+    weights = [entry["weight"] for entry in soft["segments"]]
+    assert weights == pytest.approx([float(shares[entry["segment"]]) for entry in soft["segments"]], abs=1e-3)
+    assert soft["route"].startswith("What the people of several segments")
 
 
 def test_each_item_has_its_reason(http: httpx.Client, opened: Recommender) -> None:

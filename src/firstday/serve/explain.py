@@ -12,6 +12,7 @@ from firstday.artifact.model import TrainedModel
 from firstday.features.signals import Signals
 from firstday.ranking import unit_rows
 from firstday.recommend.query import Query
+from firstday.segment.mixing import weigh_segments
 from firstday.serve.batching import Reply
 from firstday.serve.model_holder import ServedModel
 
@@ -30,6 +31,11 @@ _ROUTES = {
     "input_clusters": "What people with a similar first day use most.",
     "personal": "Items near to the predicted taste.",
     "segment": "What the people of the predicted segment use most.",
+    "soft_segments": "What the people of several segments near the predicted taste use most, the nearer the more.",
+    "dropoutnet_personal": "Items near to the taste that DropoutNet predicts.",
+    "dropoutnet_segment": "What the people of the segment nearest to DropoutNet's prediction use most.",
+    "melu_personal": "Items near to the taste that MeLU predicts.",
+    "melu_segment": "What the people of the segment nearest to MeLU's prediction use most.",
 }
 
 
@@ -109,11 +115,16 @@ def _near_segments(reply: Reply, query: Query) -> list[dict[str, Any]]:
     segments = query.model.segments
     distances = np.linalg.norm(segments.centroids - query.predicted[0], axis=1)
     nearest = np.argsort(distances, kind="stable")[:N_SEGMENTS].tolist()
-    chosen = reply.segment if reply.route == "segment" else None
+    weights = np.zeros(len(segments))
+    if reply.route == "segment":
+        weights[reply.segment] = 1.0
+    elif reply.route == "soft_segments":
+        speaking, shares = weigh_segments(query.predicted[:1], segments, query.model.mixing)
+        weights[speaking[0]] = shares[0]
     return [
         {
             **describe_segment(reply.model, segment, N_SEGMENT_ITEMS),
-            "weight": 1.0 if segment == chosen else 0.0,
+            "weight": float(weights[segment]),
             "distance": float(distances[segment]),
         }
         for segment in nearest

@@ -141,7 +141,8 @@ def _draw_registrations(
     n = len(zone)
     weekday = (settings.begin.weekday() + np.arange(settings.days)) % 7
     weight = np.where(weekday >= 5, WEEKEND, 1.0)
-    weight[settings.registering_days :] = 0
+    if settings.registering_days is not None:
+        weight[settings.registering_days :] = 0
     day = rng.choice(settings.days, size=n, p=weight / weight.sum())
     # Local days reach over the log's ends by hours; what sticks out comes in at the other end.
     within = draw_local_moments(day, zone, rng) % settings.end_s
