@@ -1,8 +1,8 @@
 """The paper's table at the size of its data: time of each stage, peak memory and figures.
 
-python benchmarks/paper_scale.py                     a tenth, a third and all of it; about half an hour on 2 cores
-python benchmarks/paper_scale.py --scales 0.1        writes docs/results/paper-scale.json
-python benchmarks/paper_scale.py --training          how long to train, at the full size: docs/results/paper-training.json
+python benchmarks/paper_scale.py                 a tenth, a third and all of it: docs/results/paper-scale.json
+python benchmarks/paper_scale.py --scales 0.1    a tenth alone, a minute or two
+python benchmarks/paper_scale.py --training      how long to train at the full size: docs/results/paper-training.json
 
 Data is simulated in the released layout (50,000 songs, 70,000 + 20,000 + 10,000 users). Each stage is a process of its
 own, from files on disk to the table; the clock of a process includes loading libraries.
@@ -98,7 +98,7 @@ def compare_training(place: Path | None, given: Path | None) -> None:
                 file = Path(folder) / "settings.toml"
                 file.write_text(f"[segments]\nrestarts = 1\n[cold_model]\n{settings}\n", encoding="utf-8")
                 options = ["--config", str(file)]
-            rows.append({"training": name, **reproduce(Path(folder), released, *few, *options)})
+            rows.append({"name": name, **reproduce(Path(folder), released, *few, *options)})
             RESULTS.with_name("paper-training.json").write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
 
 
