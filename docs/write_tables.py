@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 DOCS = Path(__file__).parent
-PAGES = tuple(DOCS / page for page in ("../README.md", "quality.md", "protocols.md", "simulator.md"))
+PAGES = tuple(DOCS / page for page in ("../README.md", "quality.md", "protocols.md", "simulator.md", "reproduce.md"))
 DATASETS = {"movielens-100k": "MovieLens 100K", "deezer-europe": "Deezer Europe"}
 MEANING = {
     "soft_segments": "predicted vector → several near segments, weighted → their items",
@@ -166,6 +166,83 @@ def simulated() -> list[str]:
     return lines + [f"| {what} | {found[name]:,}{unit} | {paper or '-'} |" for what, name, unit, paper in SIMULATED]
 
 
+def paper_scale() -> list[str]:
+    """Return time and memory of the paper's table by size of the data."""
+    lines = [
+        "| users | songs | simulate | svd | svd with DropoutNet and MeLU | mf | mf with DropoutNet and MeLU |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for row in read_results("paper-scale")["scales"]:
+        took = [row.get(part) for part in ("simulate", "svd", "svd_with_peers", "mf", "mf_with_peers")]
+        cells = [f"{part['seconds']:,.0f} s, {part['peak_gib']:.1f} GiB" if part else "-" for part in took]
+        lines.append(f"| {row['users']:,} | {row['songs']:,} | {' | '.join(cells)} |")
+    return lines
+
+
+def paper_stages() -> list[str]:
+    """Return the time of each stage at the full size beside the authors'."""
+    results = read_results("paper-scale")
+    full = results["scales"][-1]["svd"]
+    stages, authors = full["stages"], results["authors_seconds"]
+    lists = {name: row["ms_per_user"] * full["n_cold"] / 1000 for name, row in full["figures"].items()}
+    pairs = (
+        ("data", "data generation", stages["reading"]),
+        ("training", "training", stages["cold model"]),
+        ("full evaluation", "lists, full-personalised", lists["personal"]),
+        ("clustering", "segments", stages["segments"]),
+        ("semi evaluation", "lists, semi-personalised", lists["segment"]),
+    )
+    lines = ["| stage | authors, s | ours, s | ratio |", "|---|---|---|---|"]
+    for name, title, ours in pairs:
+        lines.append(f"| {title} | {authors[name]:,} | {ours:,.2f} | {_ratio(authors[name], ours)} |")
+    whole = sum(authors.values())
+    lines.append(
+        f"| all of these | {whole:,} | {sum(p[2] for p in pairs):,.1f} | {_ratio(whole, sum(p[2] for p in pairs))} |"
+    )
+    lines.append(
+        f"| the whole command: these, clusters of inputs ({stages['input clusters']:.1f} s), three more strategies, "
+        f"loading libraries | - | {full['seconds']:,.1f} | - |"
+    )
+    return lines
+
+
+def _ratio(theirs: float, ours: float) -> str:
+    """Say how many times faster ours is, or how many times slower."""
+    ratio = theirs / ours
+    return f"{ratio:,.0f} x faster" if ratio >= 1 else f"{1 / ratio:,.0f} x slower"
+
+
+def paper_figures() -> list[str]:
+    """Return P@50 at the full size beside the paper's."""
+    full = read_results("paper-scale")["scales"][-1]
+    svd, mf = full["svd_with_peers"]["figures"], full["mf_with_peers"]["figures"]
+    lines = ["| method | strategy | svd | mf |", "|---|---|---|---|"]
+    for strategy, row in svd.items():
+        cells = [
+            f"{found['precision']:.2f} ± {found['precision_deviation']:.2f} ({found['paper']['precision']:.2f})"
+            for found in (row, mf[strategy])
+        ]
+        lines.append(f"| {row['title']} | `{strategy}` | {' | '.join(cells)} |")
+    return lines
+
+
+def paper_training() -> list[str]:
+    """Return precision by length of training at the full size."""
+    lines = [
+        "| training | P@50, validation | P@50 `segment`, test | P@50 `personal`, test | training, s |",
+        "|---|---|---|---|---|",
+    ]
+    for row in read_results("paper-training"):
+        figures = row["figures"]
+        cells = (
+            row["training"]["validation_precision"],
+            *(figures[name]["precision"] for name in ("segment", "personal")),
+        )
+        seconds = row["stages"]["cold model"]
+        lines.append(f"| {row['name']} | {' | '.join(f'{cell:.2f}' for cell in cells)} | {seconds:,.0f} |")
+    return lines
+
+
 def _interval(pair: list[float], form: str = ".1f") -> str:
     return f"[{pair[0]:{form}}, {pair[1]:{form}}]"
 
@@ -181,6 +258,10 @@ def render(page: str) -> str:
         "repeats": repeats,
         "service": service,
         "simulated": simulated,
+        "paper_scale": paper_scale,
+        "paper_stages": paper_stages,
+        "paper_figures": paper_figures,
+        "paper_training": paper_training,
     }
 
     def renew(found: re.Match[str]) -> str:

@@ -76,7 +76,7 @@ def train(dataset: Dataset, config: Config | None = None, *, progress: Progress 
         Libraries for training are not installed.
     """
     config = config or Config()
-    config = _with_peers_of(config, [config.recommend.strategy])
+    config = with_peers_of(config, [config.recommend.strategy])
     split = _split(dataset, config, config.seed, with_cold=False)
     return fit(dataset, split, config, progress=progress)
 
@@ -105,7 +105,7 @@ def evaluate_strategies(
     k, divide_by
         See `firstday.evaluate.metrics.measure`.
     """
-    config = _with_peers_of(config or Config(), strategies)
+    config = with_peers_of(config or Config(), strategies)
     if n_seeds < 1:
         raise ConfigError(f"n_seeds: is {n_seeds}; give at least 1.")
     return run_benchmark(
@@ -121,7 +121,7 @@ def evaluate_strategies(
     )
 
 
-def _with_peers_of(config: Config, strategies: Sequence[str]) -> Config:
+def with_peers_of(config: Config, strategies: Sequence[str]) -> Config:
     """Return the configuration that trains the peers of some strategies too."""
     peers = tuple(sorted({*config.cold_model.peers, *peers_of(strategies)}))
     if peers == config.cold_model.peers:

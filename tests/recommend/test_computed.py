@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Literal
 
 import numpy as np
 import pytest
 
-from firstday.features.signals import SignalBatch
+from firstday.features.signals import SignalBatch, Signals
 from firstday.recommend.query import ComputedDays, Query
 from firstday.recommend.recommender import Recommender, answer_all
 
@@ -47,3 +48,21 @@ def test_without_items_a_strategy_on_items_has_nothing_to_go_on(asked: tuple[Que
     idle = replace(computed, computed=replace(computed.computed, means=np.zeros_like(computed.computed.means)))
     assert set(answer_all(idle, "day_one").routes) == {"popular"}
     assert set(answer_all(computed, "fold_in").routes) == {"popular"}
+
+
+@pytest.mark.parametrize("peer", ["dropoutnet", "melu"])
+def test_a_peer_takes_a_mean_vector_for_the_one_item_that_it_is_of(
+    recommender: Recommender, peer: Literal["dropoutnet", "melu"]
+) -> None:
+    told, _ = recommender.model.catalogue.read(
+        [Signals(age=24, interactions=[("stream", "item", f"i{ix:03}")]) for ix in (0, 4, 9)] + [Signals(age=31)]
+    )
+    query = Query(recommender.model, told, K)
+    assert query.liked.lengths().tolist() == [1, 1, 1, 0]
+    computed = Query(
+        recommender.model,
+        SignalBatch(4, recommender.model.n_items),
+        K,
+        computed=ComputedDays(query.features, query.liked_means),
+    )
+    np.testing.assert_allclose(computed.predicted_by(peer), query.predicted_by(peer), atol=1e-6)

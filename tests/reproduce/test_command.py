@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from firstday.cli.main import app
 from firstday.errors import ConfigError, DataError
-from firstday.reproduce import SIMULATED
+from firstday.reproduce.table import SIMULATED
 
 runner = CliRunner()
 QUICK = ["--strategy", "popular", "--strategy", "segment", "--segments", "8", "--input-clusters", "4"]

@@ -13,9 +13,10 @@ import pytest
 
 from firstday.config import Config, load_preset
 from firstday.data.sources.deezer_kdd21 import PaperData, read_paper_data
-from firstday.evaluate.paper_table import TABLE, TITLES, compare_with_paper
+from firstday.evaluate.paper_table import PEERS, TABLE, TITLES, compare_with_paper
 from firstday.evaluate.results import Row
-from firstday.reproduce import SIMULATED, Reproduction, choose_strategies, configure, fit_paper_model, reproduce_table
+from firstday.reproduce.model import fit_paper_model
+from firstday.reproduce.table import SIMULATED, Reproduction, choose_strategies, configure, reproduce_table
 from tests.released import Made, make_released
 from tests.reproduce.conftest import K
 
@@ -115,6 +116,19 @@ def test_on_simulated_data_the_order_is_the_papers(simulated: Path) -> None:
     assert found.results.notes == (SIMULATED,)
 
 
+def test_the_learned_baselines_are_trained_where_they_are_asked_for(data: PaperData, paper_config: Config) -> None:
+    assert paper_config.cold_model.peers == ()
+    found = reproduce_table(data, paper_config, ["popular", *PEERS])
+    precision = {row.strategy: row.metrics["precision"].mean for row in found.results.rows}
+    assert len(set(precision.values())) == 5
+    assert precision["dropoutnet_segment"] > precision["popular"]
+    assert precision["melu_segment"] > precision["popular"]
+    assert all(row.routes == {row.strategy: 1.0} for row in found.results.rows)
+    assert {"dropoutnet", "melu"} < set(found.seconds)
+    titles = [one.title for one in compare_with_paper(found.results, "svd")][1:]
+    assert titles == ["DropoutNet, full", "DropoutNet, semi", "MeLU, full", "MeLU, semi"]
+
+
 def test_json_is_the_contract(found: Reproduction) -> None:
     values = json.loads(json.dumps(found.to_json()))
     assert list(values)[:3] == ["dataset", "space", "simulated"]
@@ -135,6 +149,8 @@ def test_json_is_the_contract(found: Reproduction) -> None:
             assert row["minus_paper"][metric] == pytest.approx(row[metric] - paper.mean, abs=1e-4)
     assert set(values["seconds"]) == {"segments", "input clusters", "cold model", "lists"}
     assert by_name["segment"]["paper"]["precision"] == 22.75
+    assert 1 <= values["training"]["kept"] <= values["training"]["epochs"] <= 6
+    assert 0 < values["training"]["validation_precision"] <= 100
 
 
 def test_strategies_that_the_paper_has_not_stand_last_without_its_figures(
@@ -171,6 +187,7 @@ def test_the_table_has_every_method_of_the_paper() -> None:
     assert TABLE["svd"]["segment"]["precision"].mean > TABLE["svd"]["personal"]["precision"].mean
     named = choose_strategies(with_peers=False)
     assert named == ("popular", "day_one", "input_clusters", "personal", "segment")
+    assert choose_strategies() == tuple(TITLES)
     assert choose_strategies(["group"]) == ("group",)
 
 

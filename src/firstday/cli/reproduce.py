@@ -21,7 +21,7 @@ from firstday.data.sources.deezer_kdd21 import NAME, read_paper_data
 from firstday.evaluate.paper_table import compare_with_paper
 from firstday.evaluate.report import write_report
 from firstday.recommend.recommender import STRATEGIES, find_strategy
-from firstday.reproduce import choose_strategies, configure, reproduce_table
+from firstday.reproduce.table import choose_strategies, configure, reproduce_table
 
 
 class SpaceName(StrEnum):

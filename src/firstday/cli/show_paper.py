@@ -9,7 +9,7 @@ from rich.table import Table
 from firstday.evaluate.metrics import METRICS
 from firstday.evaluate.paper_table import Comparison, compare_with_paper
 from firstday.evaluate.results import REFERENCE
-from firstday.reproduce import Reproduction
+from firstday.reproduce.table import Reproduction
 
 SHORT = {"precision": "P", "recall": "R", "ndcg": "NDCG"}
 

@@ -62,7 +62,7 @@ def train_dropoutnet(
         torch.manual_seed(config.seed)
         network = ColdNetwork(d + data.features.n_inputs, config.cold_model.hidden, d)
     warm = torch.from_numpy(unit_rows(data.embeddings.user_vectors))  # (n_warm, d)
-    absent = [preference_of(liked, item_vectors, mine.transform) for liked in data.liked]
+    absent = [preference_of(liked, data.liked_vectors, mine.transform) for liked in data.liked]
     instead = torch.from_numpy(np.concatenate(absent))  # (n_samples * n_warm, d)
     known = item_vectors[item_vectors.any(axis=1)]
     items = torch.from_numpy(known / np.sqrt(np.square(known).sum(axis=1).mean()))  # (n_known, d)
@@ -78,7 +78,7 @@ def train_dropoutnet(
         loss: torch.Tensor = ((vectors - warm[user]) @ some.T).square().mean()
         return loss
 
-    as_cold = preference_of(data.validation_liked, item_vectors, mine.transform)
+    as_cold = preference_of(data.validation_liked, data.liked_vectors, mine.transform)
     held_out = np.concatenate([as_cold, data.validation_features], axis=1)  # (n_validation, d + n_inputs)
     history = run_epochs(
         network,

@@ -124,8 +124,9 @@ def train_melu(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
         network = MeluNetwork(data.features.n_inputs, config.cold_model.hidden, d, gram, mine)
-    items = torch.from_numpy(np.concatenate([scaled, np.zeros((1, d), np.float32)]))  # -1 is no item
-    has_vector = np.asarray(item_vectors.any(axis=1))
+    liked_vectors = data.liked_vectors / np.float32(scale)
+    items = torch.from_numpy(np.concatenate([liked_vectors, np.zeros((1, d), np.float32)]))  # -1 is no item
+    has_vector = np.asarray(liked_vectors.any(axis=1))
     rng = np.random.default_rng(config.seed)
     support = torch.from_numpy(_padded(_stacked(data.liked), has_vector, rng))  # (n_samples * n_warm, most items)
     queries = _stacked([_without(data.uses, liked) for liked in data.liked])

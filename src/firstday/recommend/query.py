@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Literal
 
 import numpy as np
 
@@ -12,7 +13,7 @@ from firstday.artifact.model import TrainedModel
 from firstday.config import PeerName
 from firstday.data.rows import SparseRows
 from firstday.features.signals import SignalBatch
-from firstday.ranking import NO_ITEM, first_allowed, top_k
+from firstday.ranking import NO_ITEM, first_allowed, top_k, unit_rows
 
 CELLS_AT_ONCE = 2**23
 """Scores (users x items) in memory at once: 32 MiB of float32."""
@@ -32,6 +33,13 @@ class ComputedDays:
 
     features: np.ndarray
     means: np.ndarray
+
+    def stand_in(self, similarity: Literal["dot", "cosine"]) -> tuple[SparseRows, np.ndarray]:
+        """Return each mean as if it were one liked item: rows of shape (n_users, n_users), and the items' vectors."""
+        liked = np.asarray(self.means.any(axis=1))
+        rows = np.flatnonzero(liked)
+        vectors = unit_rows(self.means) if similarity == "cosine" else self.means
+        return SparseRows.from_pairs(rows, rows, None, len(liked), len(liked)), vectors
 
     def take(self, rows: np.ndarray) -> ComputedDays:
         """Return the day ones of some of the users."""
@@ -115,8 +123,10 @@ class Query:
     def predicted_by(self, peer: PeerName) -> np.ndarray:
         """Return the vectors that a peer of the cold model predicts, as `predicted`; the model must have the peer."""
         if peer not in self._by_peers:
-            model = self.model
-            self._by_peers[peer] = model.peers[peer].predict(self.features, self.liked, model.scoring_vectors)
+            liked, vectors = self.liked, self.model.scoring_vectors
+            if self.computed is not None:
+                liked, vectors = self.computed.stand_in(self.model.similarity)
+            self._by_peers[peer] = self.model.peers[peer].predict(self.features, liked, vectors)
         return self._by_peers[peer]
 
     @cached_property

@@ -1,4 +1,4 @@
-"""The paper's Table 1 from its released data: the pipeline's stages after the features, and the same strategies."""
+"""The paper's Table 1 from its released data: the same strategies, ours and the paper's figures side by side."""
 
 from __future__ import annotations
 
@@ -9,34 +9,23 @@ from typing import Any
 
 import numpy as np
 
-from firstday.artifact.model import TrainedModel
-from firstday.cold.model import ColdModel, Epoch
+from firstday.cold.model import Epoch
 from firstday.config import Config
 from firstday.data.sources.deezer_kdd21 import NAME, PaperData, PaperUsers, Space
 from firstday.data.sources.kdd21_columns import COUNTED_BLOCKS
 from firstday.data.split import Cohort
-from firstday.embed.embeddings import FoldIn
 from firstday.evaluate.benchmark import Trial, judge_strategies
 from firstday.evaluate.mixing import choose_mixing
 from firstday.evaluate.paper_table import PEERS, TITLES, Comparison, compare_with_paper
 from firstday.evaluate.results import Results
-from firstday.features.catalogue import Catalogue
-from firstday.features.encoder import Encoder
-from firstday.features.rows import hold_features
-from firstday.features.signals import SignalBatch
-from firstday.pipeline import Progress, cluster_inputs, no_progress, train_network
-from firstday.ranking import unit_rows
-from firstday.recommend.query import ComputedDays, Query
+from firstday.pipeline import Progress, no_progress, with_peers_of
 from firstday.recommend.recommender import STRATEGIES
-from firstday.segment.kmeans import fit_segments
-from firstday.segment.segments import count_items
+from firstday.reproduce.model import DAY_ONE_BLOCK, ask_for, fit_paper_model
 
 PROTOCOL = "kdd21"
 USERS_PER_SEGMENT, MOST_SEGMENTS = 70, 1000
 """Segments by default: training users / 70, which is the paper's 1,000 for its 70,000 users, and 1,000 at most."""
 SIMULATED = "The figures are from simulated data, made by firstday simulate: they say nothing of the paper's users."
-DAY_ONE_BLOCK = "streamed_songs"
-"""The block with the mean vector of the songs streamed on day one."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +75,19 @@ class Reproduction:
             row.update(_beside(compared[row["strategy"]]))
         head = {"dataset": values.pop("dataset"), "space": self.space, "simulated": self.simulated, **self.summary}
         seconds = {stage: round(took, 2) for stage, took in self.seconds.items()}
-        return {**head, **values, "seconds": seconds, "config": self.config.model_dump(mode="json")}
+        kept = next((epoch for epoch in self.history if epoch.kept), None)
+        training = {
+            "epochs": len(self.history),
+            "kept": None if kept is None else kept.number,
+            "validation_precision": None if kept is None else kept.precision,
+        }
+        return {
+            **head,
+            **values,
+            "training": training,
+            "seconds": seconds,
+            "config": self.config.model_dump(mode="json"),
+        }
 
 
 def _beside(compared: Comparison) -> dict[str, Any]:
@@ -163,6 +164,7 @@ def reproduce_table(
     ----------
     PAPER, table 1 and "Offline protocol".
     """
+    config = with_peers_of(config, strategies)
     clock = _Clock(progress)
     cold, idle = _as_cohort(data.test), data.test.counts().sum(axis=1) == 0
     histories: list[tuple[Epoch, ...]] = []
@@ -171,10 +173,9 @@ def reproduce_table(
         began = perf_counter()
         model = fit_paper_model(data, config.model_copy(update={"seed": seed}), progress=clock.progress)
         if "soft_segments" in strategies:
-            mixing = choose_mixing(_ask(model, data.validation), data.validation.songs)
-            model = replace(model, mixing=mixing)
+            model = replace(model, mixing=choose_mixing(ask_for(model, data.validation), data.validation.songs))
         histories.append(model.cold.history)
-        query = _ask(model, data.test)
+        query = ask_for(model, data.test)
         seconds = perf_counter() - began
         return Trial(query, cold, idle, len(data.train), seconds, (*_warnings(data), *data.notes))
 
@@ -200,62 +201,6 @@ def _warnings(data: PaperData) -> tuple[str, ...]:
     return (SIMULATED,) if data.simulated else ()
 
 
-def fit_paper_model(data: PaperData, config: Config, *, progress: Progress = no_progress) -> TrainedModel:
-    """Run the stages after the features on the paper's training users.
-
-    Returns
-    -------
-    TrainedModel
-        It answers queries with computed day ones. Its encoder holds the items' vectors and no statistics, so that it
-        cannot make features of signals.
-    """
-    uses = data.train.songs
-    progress("segments", 0, 1)
-    users = unit_rows(data.user_vectors)
-    segments = fit_segments(users, uses, config.segments.resolve(len(users)), config.segments, seed=config.seed)
-    progress("segments", 1, 1)
-    features = hold_features([data.train.features])
-    progress("input clusters", 0, 1)
-    input_clusters = cluster_inputs(features, uses, config)
-    progress("input clusters", 1, 1)
-    model = TrainedModel(
-        config=config,
-        catalogue=Catalogue(data.items, {}, {}, has_ages=False, signals=config.signals.known),
-        encoder=_hold_vectors(data, config),
-        similarity=choose_similarity(data, config),
-        cold=ColdModel(b""),
-        segments=segments,
-        input_clusters=input_clusters,
-        everyone=count_items(np.zeros(len(users), dtype=np.int64), uses, 1),
-        profile_groups={},
-    )
-    validation = _ask(model, data.validation)
-    cold = train_network(features, users, validation, data.validation.songs, progress=progress)
-    return replace(model, cold=cold)
-
-
-def choose_similarity(data: PaperData, config: Config) -> Any:
-    """Return how a vector scores items: as set, or by cosine in the SVD's space and by dot product in that of ALS."""
-    if config.embedding.similarity != "auto":
-        return config.embedding.similarity
-    return "cosine" if data.space == "svd" else "dot"
-
-
-def _hold_vectors(data: PaperData, config: Config) -> Encoder:
-    """Return an encoder that holds the items' vectors and makes no features."""
-    fold_in = FoldIn(data.item_vectors, "mean")
-    bare = config.features.model_copy(update={"fold_in": False})
-    return Encoder((), {}, {}, None, 0.0, 1.0, fold_in, bare, config.signals)
-
-
-def _ask(model: TrainedModel, users: PaperUsers) -> Query:
-    """Ask for lists for users of the paper's data."""
-    days = ComputedDays(users.features, users.block(DAY_ONE_BLOCK))
-    return Query(
-        model, SignalBatch(len(users), model.n_items), min(model.config.recommend.k, model.n_items), computed=days
-    )
-
-
 def _as_cohort(users: PaperUsers) -> Cohort:
     """Return the users to judge; the size of day one is the number of songs streamed."""
     return Cohort(np.arange(len(users)), {}, users.songs, users.counts()[:, COUNTED_BLOCKS.index(DAY_ONE_BLOCK)])
@@ -267,12 +212,12 @@ class _Clock:
     def __init__(self, told: Progress) -> None:
         self.told = told
         self.seconds: dict[str, float] = {}
-        self._began: dict[str, float] = {}
+        self._last = perf_counter()
 
     def progress(self, stage: str, done: int, total: int) -> None:
         """Note when a stage begins and what it took so far."""
         now = perf_counter()
         if not stage.startswith("seed ") and stage != "done":
-            self.seconds[stage] = self.seconds.get(stage, 0.0) + (now - self._began[stage] if done else 0.0)
-            self._began[stage] = now
+            self.seconds[stage] = self.seconds.get(stage, 0.0) + (now - self._last if done else 0.0)
+        self._last = now
         self.told(stage, done, total)

@@ -1,0 +1,106 @@
+"""The paper's table at the size of its data: time of each stage, peak memory and figures.
+
+python benchmarks/paper_scale.py                 a tenth, a third and all of it: docs/results/paper-scale.json
+python benchmarks/paper_scale.py --scales 0.1    a tenth alone, a minute or two
+python benchmarks/paper_scale.py --training      how long to train at the full size: docs/results/paper-training.json
+
+Data is simulated in the released layout (50,000 songs, 70,000 + 20,000 + 10,000 users). Each stage is a process of its
+own, from files on disk to the table; the clock of a process includes loading libraries.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from growth import run  # beside this file
+
+RESULTS = Path(__file__).parents[1] / "docs" / "results" / "paper-scale.json"
+N_USERS, N_SONGS = 100_000, 50_000
+AUTHORS_S = {"data": 5084, "training": 9, "full evaluation": 1418, "clustering": 14672, "semi evaluation": 991}
+"""Seconds that the authors' script states for TT-SVD on "a standard machine", training on a GPU."""
+SCHEDULES = {
+    "one-cycle, 5 epochs": "epochs = 5\npatience = 5",
+    "one-cycle, 10 epochs": "epochs = 10\npatience = 10",
+    "one-cycle, 20 epochs": "epochs = 20\npatience = 20",
+    "as published (flat 1e-5, 130 epochs)": None,
+}
+"""What `--training` compares: settings of [cold_model], or None for `--as-published`."""
+
+
+def main() -> None:
+    """Simulate and reproduce at each size, and write the figures."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--scales", type=float, nargs="+", default=[0.1, 1 / 3, 1.0])
+    parser.add_argument("--folder", type=Path, help="where to put the data meanwhile (default: the system's)")
+    parser.add_argument("--released", type=Path, help="the full size's data, if it is there already")
+    parser.add_argument("--training", action="store_true", help="compare lengths of training at the full size")
+    arguments = parser.parse_args()
+    os.environ["OMP_WAIT_POLICY"] = "PASSIVE"  # as the command line does
+    if arguments.training:
+        compare_training(arguments.folder, arguments.released)
+        return
+    found: dict[str, Any] = {"cores": os.cpu_count(), "authors_seconds": AUTHORS_S, "scales": []}
+    with tempfile.TemporaryDirectory(dir=arguments.folder) as folder:
+        for scale in arguments.scales:
+            given = arguments.released if scale == 1 else None
+            found["scales"].append(measure(Path(folder), scale, given))
+            RESULTS.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+
+
+def measure(folder: Path, scale: float, given: Path | None) -> dict[str, Any]:
+    """Simulate one size and make the table in both spaces, without the learned baselines and with them."""
+    n_users, n_songs = round(N_USERS * scale), round(N_SONGS * scale)
+    released = given or folder / f"released-{n_users}"
+    row: dict[str, Any] = {"users": n_users, "songs": n_songs}
+    if given is None:
+        row["simulate"] = simulate(released, n_users, n_songs)
+    for space in ("svd", "mf"):
+        row[space] = reproduce(folder, released, "--space", space, "--without-peers")
+        row[f"{space}_with_peers"] = reproduce(folder, released, "--space", space)
+    return row
+
+
+def reproduce(folder: Path, released: Path, *options: str) -> dict[str, Any]:
+    """Make the table; return time and memory, seconds of each stage, and the figures."""
+    out = folder / "table.json"
+    took = run("reproduce", str(released), *options, "--json", str(out))
+    values = json.loads(out.read_text(encoding="utf-8"))
+    for stage, seconds in values["seconds"].items():
+        print(f"  {stage:16} {seconds:8.1f} s")
+    kept = ("title", "precision", "precision_deviation", "recall", "ndcg", "profile_only", "paper", "ms_per_user")
+    figures = {result["strategy"]: {name: result[name] for name in kept} for result in values["results"]}
+    counts = {name: values[name] for name in ("n_warm", "n_validation", "n_cold", "inputs", "simulated", "training")}
+    return {**took, **counts, "stages": values["seconds"], "figures": figures}
+
+
+def simulate(released: Path, n_users: int, n_songs: int) -> dict[str, float]:
+    """Simulate the released layout; return time and memory."""
+    return run("simulate", str(released), "--users", str(n_users), "--items", str(n_songs), "--layout", "deezer-kdd21")
+
+
+def compare_training(place: Path | None, given: Path | None) -> None:
+    """Train for different lengths on data of the full size, and write what validation and test users say."""
+    rows = []
+    with tempfile.TemporaryDirectory(dir=place) as folder:
+        released = given or Path(folder) / "released"
+        if given is None:
+            simulate(released, N_USERS, N_SONGS)
+        # Two clusters of inputs, since they play no part here.
+        few = ("--strategy", "personal", "--strategy", "segment", "--input-clusters", "2", "--space", "svd")
+        for name, settings in SCHEDULES.items():
+            options = ["--as-published"]
+            if settings is not None:
+                file = Path(folder) / "settings.toml"
+                file.write_text(f"[segments]\nrestarts = 1\n[cold_model]\n{settings}\n", encoding="utf-8")
+                options = ["--config", str(file)]
+            rows.append({"name": name, **reproduce(Path(folder), released, *few, *options)})
+            RESULTS.with_name("paper-training.json").write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
