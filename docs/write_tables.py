@@ -60,10 +60,15 @@ SIMULATED = (
 """What is said of simulated tables: words, name in the results, unit, and what the paper states."""
 
 
-def read_results(name: str) -> dict[str, Any]:
+class NotMeasuredError(Exception):
+    """A benchmark has not been run yet, or not at the size that a table is about."""
+
+
+def read_results(name: str) -> Any:
     """Return a file of docs/results."""
-    values: dict[str, Any] = json.loads((DOCS / "results" / f"{name}.json").read_text(encoding="utf-8"))
-    return values
+    if not (DOCS / "results" / f"{name}.json").exists():
+        raise NotMeasuredError
+    return json.loads((DOCS / "results" / f"{name}.json").read_text(encoding="utf-8"))
 
 
 def strategies() -> list[str]:
@@ -182,7 +187,7 @@ def paper_scale() -> list[str]:
 def paper_stages() -> list[str]:
     """Return the time of each stage at the full size beside the authors'."""
     results = read_results("paper-scale")
-    full = results["scales"][-1]["svd"]
+    full = _released_size(results)["svd"]
     stages, authors = full["stages"], results["authors_seconds"]
     lists = {name: row["ms_per_user"] * full["n_cold"] / 1000 for name, row in full["figures"].items()}
     pairs = (
@@ -206,6 +211,15 @@ def paper_stages() -> list[str]:
     return lines
 
 
+def _released_size(results: dict[str, Any]) -> dict[str, Any]:
+    """Return what was measured at the size of the released data."""
+    found = [row for row in results["scales"] if row["users"] == 100_000]
+    if not found:
+        raise NotMeasuredError
+    row: dict[str, Any] = found[0]
+    return row
+
+
 def _ratio(theirs: float, ours: float) -> str:
     """Say how many times faster ours is, or how many times slower."""
     ratio = theirs / ours
@@ -214,7 +228,7 @@ def _ratio(theirs: float, ours: float) -> str:
 
 def paper_figures() -> list[str]:
     """Return P@50 at the full size beside the paper's."""
-    full = read_results("paper-scale")["scales"][-1]
+    full = _released_size(read_results("paper-scale"))
     svd, mf = full["svd_with_peers"]["figures"], full["mf_with_peers"]["figures"]
     lines = ["| method | strategy | svd | mf |", "|---|---|---|---|"]
     for strategy, row in svd.items():
@@ -266,7 +280,11 @@ def render(page: str) -> str:
 
     def renew(found: re.Match[str]) -> str:
         kind, *arguments = found[1].split()
-        return f"<!-- table: {found[1]} -->\n" + "\n".join(makers[kind](*arguments)) + "\n<!-- end -->"  # type: ignore[operator]
+        try:
+            lines = makers[kind](*arguments)  # type: ignore[operator]
+        except NotMeasuredError:
+            lines = ["Not measured yet."]
+        return f"<!-- table: {found[1]} -->\n" + "\n".join(lines) + "\n<!-- end -->"
 
     return re.sub(r"<!-- table: (.+?) -->\n.*?<!-- end -->", renew, page, flags=re.DOTALL)
 
