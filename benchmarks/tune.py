@@ -25,6 +25,7 @@ from firstday.config import Config, parse_config
 from firstday.data.load import load
 from firstday.data.sampled import split_sampled
 from firstday.evaluate.benchmark import cohort_query, score_strategy
+from firstday.recommend.recommender import peers_of
 
 
 def main() -> None:
@@ -48,6 +49,7 @@ def main() -> None:
     names = [setting.split("=", 1)[0] for setting in arguments.grid]
     choices = [[json.loads(value) for value in setting.split("=", 1)[1].split(",")] for setting in arguments.grid]
     strategies = arguments.strategy or ["segment", "personal", "fold_in"]
+    base.setdefault("cold_model", {}).setdefault("peers", peers_of(strategies))
     table = Table(*names, *[f"{name} P@50" for name in strategies], title=f"{dataset.name}, validation users")
     for values in itertools.product(*choices):
         config = _laid_over(base, dict(zip(names, values, strict=True)))
