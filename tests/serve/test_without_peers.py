@@ -13,9 +13,7 @@ from firstday.recommend.recommender import Recommender, strategies_with
 from firstday.serve.model_holder import load_served
 
 
-def test_a_model_without_peers_is_warmed_by_the_strategies_that_it_has(
-    recommender: Recommender, tmp_path: Path
-) -> None:
+def test_a_model_without_peers_is_warmed_by_what_it_has(recommender: Recommender, tmp_path: Path) -> None:
     bare = Recommender(replace(recommender.model, peers={}))
     served = load_served(bare.save(tmp_path / "model"))
     for strategy in strategies_with(()):
