@@ -1,9 +1,9 @@
 """How time and memory grow with users and with interactions, and where they end: writes docs/results/growth.json.
 
 python benchmarks/growth.py                                  10,000 and 100,000 users, and more interactions a user
-python benchmarks/growth.py --users 10000 100000 1000000     takes about half an hour on 2 cores, and 24 GiB
+python benchmarks/growth.py --users 1000000 --no-events      takes most of an hour on 2 cores, and up to 24 GiB
 
-Every stage is a process of its own; peak memory is what the operating system says of it.
+Rows of sizes that are not measured now stay as they are. Every stage is a process of its own; peak memory is what the operating system says of it.
 """
 
 from __future__ import annotations
@@ -33,12 +33,17 @@ def main() -> None:
     parser.add_argument("--items", type=int, default=50_000)
     parser.add_argument("--judge-up-to", type=int, default=100_000, help="evaluate services of up to so many users")
     parser.add_argument("--folder", type=Path, help="where to put tables and models meanwhile (default: the system's)")
+    parser.add_argument("--no-events", action="store_true", help="leave out the rows in which only events grow")
     arguments = parser.parse_args()
     os.environ["OMP_WAIT_POLICY"] = "PASSIVE"  # as the command line does
     with tempfile.TemporaryDirectory(dir=arguments.folder) as folder:
-        found: dict[str, Any] = {"by_users": [], "by_events": grow_events(Path(folder), arguments.items)}
+        found: dict[str, Any] = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else {}
+        if not arguments.no_events:
+            found["by_events"] = grow_events(Path(folder), arguments.items)
         for n_users in arguments.users:
-            found["by_users"].append(grow_users(Path(folder), n_users, arguments.items, arguments.judge_up_to))
+            row = grow_users(Path(folder), n_users, arguments.items, arguments.judge_up_to)
+            others = [other for other in found.get("by_users", []) if other["users"] != n_users]
+            found["by_users"] = sorted([*others, row], key=lambda one: one["users"])
             RESULTS.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
 
 
