@@ -65,6 +65,6 @@ def prepare_als_fold_in(training: PeerTraining) -> AlsFoldInFit:
 
 
 ALS_FOLD_IN = PeerKind(
-    {"dimensions": (16, 32, 64, 128), "confidence": (2.0, 10.0, 40.0), "regularization": (1.0, 10.0, 100.0)},
+    {"dimensions": (16, 32, 64), "confidence": (5.0, 10.0, 40.0), "regularization": (10.0, 100.0, 300.0)},
     prepare_als_fold_in,
 )

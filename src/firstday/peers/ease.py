@@ -43,8 +43,7 @@ class EaseFit:
 
     def __call__(self, *, regularization: float) -> Ease:
         """Solve with a weight of the L2 penalty."""
-        ridge = np.asfortranarray(self.gram)
-        ridge = ridge.copy(order="F") if ridge is self.gram else ridge
+        ridge = self.gram.copy(order="F")
         ridge[np.diag_indices_from(ridge)] += regularization
         factor, failed = lapack.dpotrf(ridge, lower=1, overwrite_a=1)
         inverse, failed_too = (factor, failed) if failed else lapack.dpotri(factor, lower=1, overwrite_c=1)
@@ -68,4 +67,4 @@ def prepare_ease(training: PeerTraining) -> EaseFit:
     return EaseFit(training)
 
 
-EASE = PeerKind({"regularization": (30.0, 100.0, 300.0, 1000.0, 3000.0)}, prepare_ease, restricted=True)
+EASE = PeerKind({"regularization": (300.0, 1000.0, 3000.0, 10_000.0, 30_000.0)}, prepare_ease, restricted=True)

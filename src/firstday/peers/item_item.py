@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from scipy import sparse
 
 from firstday.data.rows import SparseRows
-from firstday.peers.scorer import PeerKind, PeerTraining, keep_largest, only_positive, to_matrix
+from firstday.peers.scorer import PeerKind, PeerTraining, keep_entries, only_positive, place_in_rows, to_matrix
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,25 +32,32 @@ class ItemItemFit:
         together.setdiag(0)
         together.eliminate_zeros()
         self.together = together
+        self.together.sort_indices()
         self.n_users = training.uses.column_sums()
+        self._weigh = lru_cache(maxsize=1)(self._weigh_pairs)
 
-    def __call__(self, *, neighbors: int, shrinkage: float, asymmetry: float) -> ItemItem:
+    def __call__(self, *, shrinkage: float, asymmetry: float, neighbors: int) -> ItemItem:
         """Weigh what is used together.
 
         Parameters
         ----------
-        neighbors
-            Items kept near each item.
         shrinkage
             Added below the fraction, so that items which few use are not near by chance.
         asymmetry
             Share of the item to recommend in the norm: 0.5 is the cosine, less favours items that many use.
+        neighbors
+            Items kept near each item.
         """
+        nearness, place = self._weigh(shrinkage, asymmetry)
+        return ItemItem(keep_entries(nearness, place < neighbors))
+
+    def _weigh_pairs(self, shrinkage: float, asymmetry: float) -> tuple[sparse.csr_matrix, np.ndarray]:
+        """Return how near items are, and the place of each among those near an item."""
         source = np.repeat(np.arange(len(self.n_users)), np.diff(self.together.indptr))
         below = self.n_users[source] ** (1 - asymmetry) * self.n_users[self.together.indices] ** asymmetry + shrinkage
         weights = (self.together.data / below).astype(np.float32)
         nearness = sparse.csr_matrix((weights, self.together.indices, self.together.indptr), self.together.shape)
-        return ItemItem(keep_largest(nearness, neighbors))
+        return nearness, place_in_rows(nearness)
 
 
 def prepare_item_item(training: PeerTraining) -> ItemItemFit:
@@ -65,5 +73,5 @@ def prepare_item_item(training: PeerTraining) -> ItemItemFit:
 
 
 ITEM_ITEM = PeerKind(
-    {"neighbors": (50, 200, 1000), "shrinkage": (0.0, 10.0, 100.0), "asymmetry": (0.3, 0.5, 0.7)}, prepare_item_item
+    {"shrinkage": (0.0, 10.0, 100.0), "asymmetry": (0.3, 0.5, 0.7), "neighbors": (50, 200, 1000)}, prepare_item_item
 )

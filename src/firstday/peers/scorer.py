@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Protocol
 
 import numpy as np
@@ -97,14 +98,23 @@ def most_used_items(uses: SparseRows) -> np.ndarray:
 
 def keep_largest(matrix: sparse.csr_matrix, most: int) -> sparse.csr_matrix:
     """Keep the largest entries of each row, `most` of them; ties by the lower column."""
+    return keep_entries(matrix, place_in_rows(matrix) < most)
+
+
+def place_in_rows(matrix: sparse.csr_matrix) -> np.ndarray:
+    """Return the place of each entry in its row, the largest first, ties by the lower column; columns get sorted."""
     matrix.sort_indices()
-    starts = matrix.indptr.astype(np.int64)
-    kept = np.ones(matrix.nnz, dtype=bool)
-    for row in np.flatnonzero(np.diff(starts) > most):
-        mine = matrix.data[starts[row] : starts[row + 1]]
-        kept[starts[row] + np.argsort(-mine, kind="stable")[most:]] = False
-    new_starts = np.concatenate([[0], np.cumsum(kept)])[starts]
-    return sparse.csr_matrix((matrix.data[kept], matrix.indices[kept], new_starts), shape=matrix.shape)
+    place = np.empty(matrix.nnz, dtype=np.int32)
+    for start, end in pairwise(matrix.indptr.tolist()):
+        order = np.argsort(-matrix.data[start:end], kind="stable")
+        place[start + order] = np.arange(end - start, dtype=np.int32)
+    return place
+
+
+def keep_entries(matrix: sparse.csr_matrix, kept: np.ndarray) -> sparse.csr_matrix:
+    """Return the matrix with only the entries where `kept`, bool, shape (n_entries,), is true."""
+    starts = np.concatenate([[0], np.cumsum(kept)])[matrix.indptr]
+    return sparse.csr_matrix((matrix.data[kept], matrix.indices[kept], starts), shape=matrix.shape)
 
 
 def only_positive(scores: np.ndarray) -> np.ndarray:

@@ -20,7 +20,11 @@ class UserUser:
     uses
         Items that each warm user uses, float32, shape (n_warm, n_items), sparse.
     by_item
-        The same, transposed.
+        The same, transposed, each item's row times its weight.
+    weights
+        What each item counts in the cosine, shape (n_items,).
+    lengths
+        Sum of the weights of each warm user's items, shape (n_warm,).
     neighbors
         Warm users who speak for a user.
     shrinkage
@@ -31,16 +35,19 @@ class UserUser:
 
     uses: sparse.csr_matrix
     by_item: sparse.csr_matrix
+    weights: np.ndarray
+    lengths: np.ndarray
     neighbors: int
     shrinkage: float
     power: float
 
     def score(self, liked: SparseRows) -> np.ndarray:
         """Add up the nearness of the nearest warm users who use an item; see `ItemScorer.score`."""
-        common = (to_matrix(liked.ones()) @ self.by_item).tocsr()  # (n_users, n_warm)
-        mine = np.repeat(liked.lengths(), np.diff(common.indptr))
-        theirs = np.diff(self.uses.indptr)[common.indices]
-        common.data = (common.data / (np.sqrt(mine * theirs) + self.shrinkage)).astype(np.float32)
+        asked = to_matrix(liked.ones())
+        common = (asked @ self.by_item).tocsr()  # (n_users, n_warm)
+        mine = np.repeat(asked @ self.weights, np.diff(common.indptr))
+        norm = np.sqrt(mine * self.lengths[common.indices])
+        common.data = (common.data / (norm + self.shrinkage)).astype(np.float32)
         nearest = keep_largest(common, self.neighbors)
         nearest.data **= np.float32(self.power)
         return only_positive((nearest @ self.uses).toarray())
@@ -51,11 +58,23 @@ class UserUserFit:
 
     def __init__(self, training: PeerTraining) -> None:
         self.uses = to_matrix(training.uses)
-        self.by_item = self.uses.T.tocsr()
+        self.n_users = training.uses.column_sums()
 
-    def __call__(self, *, neighbors: int, shrinkage: float, power: float) -> UserUser:
-        """See `UserUser`."""
-        return UserUser(self.uses, self.by_item, neighbors, shrinkage, power)
+    def __call__(self, *, rarity: float, neighbors: int, shrinkage: float, power: float) -> UserUser:
+        """Weigh items and users.
+
+        Parameters
+        ----------
+        rarity
+            An item's weight in the cosine is its number of users to the power of -rarity, scaled so that the mean over
+            all uses is 1; 0 is the plain cosine.
+        neighbors, shrinkage, power
+            See `UserUser`.
+        """
+        weights = np.maximum(self.n_users, 1) ** -rarity
+        weights /= weights[self.uses.indices].mean() if self.uses.nnz else 1
+        by_item = (self.uses @ sparse.diags(weights)).T.tocsr()
+        return UserUser(self.uses, by_item, weights, self.uses @ weights, neighbors, shrinkage, power)
 
 
 def prepare_user_user(training: PeerTraining) -> UserUserFit:
@@ -70,5 +89,11 @@ def prepare_user_user(training: PeerTraining) -> UserUserFit:
 
 
 USER_USER = PeerKind(
-    {"neighbors": (50, 200, 1000, 4000), "shrinkage": (0.0, 10.0, 100.0), "power": (1.0, 2.0, 4.0)}, prepare_user_user
+    {
+        "rarity": (0.0, 0.5),
+        "neighbors": (50, 200, 1000),
+        "shrinkage": (0.0, 10.0, 100.0),
+        "power": (1.0, 2.0, 4.0),
+    },
+    prepare_user_user,
 )
