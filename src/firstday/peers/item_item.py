@@ -73,5 +73,6 @@ def prepare_item_item(training: PeerTraining) -> ItemItemFit:
 
 
 ITEM_ITEM = PeerKind(
-    {"shrinkage": (0.0, 10.0, 100.0), "asymmetry": (0.3, 0.5, 0.7), "neighbors": (50, 200, 1000)}, prepare_item_item
+    {"shrinkage": (0.0, 10.0, 100.0), "asymmetry": (0.1, 0.3, 0.5, 0.7), "neighbors": (200, 1000, 5000)},
+    prepare_item_item,
 )

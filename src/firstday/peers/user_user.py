@@ -90,8 +90,8 @@ def prepare_user_user(training: PeerTraining) -> UserUserFit:
 
 USER_USER = PeerKind(
     {
-        "rarity": (0.0, 0.5),
-        "neighbors": (50, 200, 1000),
+        "rarity": (0.0, 0.3, 0.6),
+        "neighbors": (50, 100, 200, 400),
         "shrinkage": (0.0, 10.0, 100.0),
         "power": (1.0, 2.0, 4.0),
     },
