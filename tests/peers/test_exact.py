@@ -133,7 +133,7 @@ def test_ease_of_a_large_catalogue_ranks_the_most_used_items(
     assert fitted.items.tolist() == kept
     scores = fitted.score(rows_of(asked))
     ranked = np.isfinite(scores)
-    some = asked[:, kept].any(axis=1)
+    some = np.asarray(asked[:, kept].any(axis=1))
     assert 0 < some.sum() < len(some)
     np.testing.assert_array_equal(ranked.any(axis=1), some)
     assert np.flatnonzero(ranked.any(axis=0)).tolist() == kept

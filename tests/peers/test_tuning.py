@@ -26,7 +26,7 @@ from firstday.recommend.recommender import STRATEGIES, TUNED_PEERS, Recommender,
 from tests.synthetic import N_ITEMS, UNUSED_ITEM, cluster_of_items, small_config, taste_of_users
 
 K = 20
-SMALL = {
+SMALL: dict[str, dict[str, tuple[float, ...]]] = {
     "item_item": {"shrinkage": (0.0, 10.0), "asymmetry": (0.5,), "neighbors": (20, 100)},
     "user_user": {"rarity": (0.0,), "neighbors": (10, 50), "shrinkage": (10.0,), "power": (1.0, 2.0)},
     "ease": {"regularization": (10.0, 100.0)},
@@ -43,14 +43,14 @@ def kinds() -> dict[str, PeerKind]:
 @pytest.fixture
 def small_grids(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, kind in kinds().items():
-        monkeypatch.setitem(KINDS, name, kind)  # type: ignore[arg-type]
+        monkeypatch.setitem(KINDS, name, kind)
 
 
 @pytest.fixture(scope="module")
 def peers(world: Dataset, split: Split, recommender: Recommender) -> dict[str, TunedPeer]:
     with pytest.MonkeyPatch.context() as patch:
         for name, kind in kinds().items():
-            patch.setitem(KINDS, name, kind)  # type: ignore[arg-type]
+            patch.setitem(KINDS, name, kind)
         return dict(pipeline.tune_peers_for(world, split, recommender, TUNED_PEERS, K))
 
 

@@ -23,7 +23,7 @@ class AlsFoldIn:
     def score(self, liked: SparseRows) -> np.ndarray:
         """Let implicit solve the users' vectors, then take dot products; see `ItemScorer.score`."""
         items = np.asarray(self.model.item_factors)
-        known = items.any(axis=1)
+        known = np.asarray(items.any(axis=1))
         with threadpool_limits(1, "blas"):
             vectors = self.model.recalculate_user(np.arange(liked.n_rows), to_matrix(liked))
         scores: np.ndarray = (vectors @ items.T).astype(np.float32)
@@ -65,6 +65,6 @@ def prepare_als_fold_in(training: PeerTraining) -> AlsFoldInFit:
 
 
 ALS_FOLD_IN = PeerKind(
-    {"dimensions": (16, 32, 64), "confidence": (5.0, 10.0, 40.0), "regularization": (10.0, 100.0, 300.0)},
+    {"dimensions": (16, 32, 64), "confidence": (5.0, 10.0, 20.0, 40.0), "regularization": (30.0, 100.0, 300.0)},
     prepare_als_fold_in,
 )

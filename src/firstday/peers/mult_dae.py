@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from scipy import sparse
 from torch import nn
 
 from firstday.cold.epochs import run_epochs
@@ -44,7 +45,7 @@ class MultDae:
         """Return the logits of the liked items, scaled to length 1 as input; see `ItemScorer.score`."""
         mine = to_matrix(liked.ones())[:, self.items]
         lengths = np.diff(mine.indptr)
-        scaled = mine.multiply(1 / np.sqrt(np.maximum(lengths, 1)).astype(np.float32)[:, None]).tocsr()
+        scaled = sparse.diags(1 / np.sqrt(np.maximum(lengths, 1)).astype(np.float32)) @ mine
         hidden = np.tanh(scaled @ self.reading + self.reading_bias)
         logits = hidden @ self.writing.T + self.writing_bias
         return spread_scores(logits.astype(np.float32), self.items, lengths > 0, liked.n_columns)
