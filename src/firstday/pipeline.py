@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Literal
 
@@ -18,14 +18,15 @@ from firstday.data.registration import split_registration
 from firstday.data.rows import SparseRows
 from firstday.data.sampled import split_sampled
 from firstday.data.split import Split
-from firstday.embed.affinity import select_uses
+from firstday.embed.affinity import compute_affinity, select_uses
 from firstday.embed.fit import fit_embeddings
 from firstday.embed.warm_logs import collect_warm_logs
 from firstday.errors import ConfigError, DataError, MissingExtraError
-from firstday.evaluate.benchmark import run_benchmark
+from firstday.evaluate.benchmark import cohort_query, run_benchmark
 from firstday.evaluate.metrics import PrecisionRule, measure
 from firstday.evaluate.mixing import choose_mixing
-from firstday.evaluate.results import Results
+from firstday.evaluate.results import REFERENCE, Results
+from firstday.evaluate.tuning import TunedPeer
 from firstday.evaluate.validation import Validation
 from firstday.features.catalogue import Catalogue
 from firstday.features.encoder import N_AGES, fit_encoder
@@ -33,7 +34,7 @@ from firstday.features.rows import FeatureRows, collect_features
 from firstday.features.signals import SignalBatch
 from firstday.ranking import unit_rows
 from firstday.recommend.query import Query
-from firstday.recommend.recommender import Recommender, answer_all, peers_of, strategies_with
+from firstday.recommend.recommender import TUNED_PEERS, Recommender, answer_all, peers_of, strategies_with
 from firstday.segment.kmeans import fit_segments, fit_segments_by_parts
 from firstday.segment.segments import ItemCounts, Segments, count_items
 
@@ -86,9 +87,11 @@ def evaluate_strategies(
     config: Config | None = None,
     *,
     strategies: Sequence[str] = (),
+    tuned_peers: bool = False,
     n_seeds: int = 1,
     k: int | None = None,
     divide_by: PrecisionRule = "min",
+    against: Sequence[str] = (REFERENCE,),
     progress: Progress = no_progress,
 ) -> Results:
     """Hold out cold users, train on the others, and judge the strategies on the cold users, once for each seed.
@@ -100,22 +103,83 @@ def evaluate_strategies(
     strategies
         Names; the peers that they need are trained. If empty, all but those of peers that the configuration does not
         train.
+    tuned_peers
+        Whether all of `TUNED_PEERS` are judged beside them.
     n_seeds
         How many seeds, from `config.seed` on.
     k, divide_by
         See `firstday.evaluate.metrics.measure`.
+    against
+        Strategies with which the others are compared, by difference and ratio of precision.
     """
-    config = with_peers_of(config or Config(), strategies)
+    config = with_peers_of(config or Config(), [name for name in strategies if name not in TUNED_PEERS])
     if n_seeds < 1:
         raise ConfigError(f"n_seeds: is {n_seeds}; give at least 1.")
+    asked = [*(strategies or strategies_with(config.cold_model.peers)), *(TUNED_PEERS if tuned_peers else ())]
+    for name in against:
+        if name != REFERENCE and name not in asked:
+            raise ConfigError(f"against: {name} is not among the strategies; add it to them.")
     return run_benchmark(
         dataset,
         lambda seed: _split(dataset, config, seed, with_cold=True),
         lambda split, seed: fit(dataset, split, config.model_copy(update={"seed": seed}), progress=progress),
-        strategies or strategies_with(config.cold_model.peers),
+        asked,
         k=k or config.recommend.k,
         seeds=range(config.seed, config.seed + n_seeds),
         protocol=choose_protocol(dataset, config),
+        divide_by=divide_by,
+        against=against,
+        tune=lambda split, recommender: tune_peers_for(
+            dataset, split, recommender, asked, k or config.recommend.k, divide_by=divide_by, progress=progress
+        ),
+        progress=progress,
+    )
+
+
+def tune_peers_for(
+    dataset: Dataset,
+    split: Split,
+    recommender: Recommender,
+    strategies: Sequence[str],
+    k: int,
+    *,
+    divide_by: PrecisionRule = "min",
+    progress: Progress = no_progress,
+) -> Mapping[str, TunedPeer]:
+    """Fit the tuned peers that are among some strategies: on warm users, options chosen on validation users.
+
+    Parameters
+    ----------
+    dataset, split
+        The data, and who is warm, for validation and cold; cold users take no part.
+    recommender
+        A model trained on the split; its fallbacks answer where a peer has nothing to go on.
+    strategies
+        Names; those of peers that no model holds are fitted.
+    k
+        Length of the lists.
+    divide_by, progress
+        See `evaluate_strategies`.
+
+    Raises
+    ------
+    MissingExtraError
+        Libraries for training are not installed.
+    """
+    names = [name for name in TUNED_PEERS if name in strategies]
+    if not names:
+        return {}
+    try:
+        from firstday.peers.tune import tune_peers
+    except ModuleNotFoundError:
+        raise MissingExtraError("training", "train") from None
+    config, n_warm, n_items = recommender.model.config, len(split.warm), len(dataset.items)
+    return tune_peers(
+        names,
+        select_uses(split.warm_actions, config.signals, n_warm, n_items),
+        compute_affinity(split.warm_actions, config.signals, n_warm, n_items),
+        cohort_query(recommender, dataset, split.validation, k),
+        split.validation.truth,
         divide_by=divide_by,
         progress=progress,
     )

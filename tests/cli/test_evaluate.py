@@ -71,6 +71,38 @@ def test_mistakes_are_told_before_any_work(run: Run, tables: Path, settings: Pat
     assert "does not exist; give a folder of tables, or a built-in name" in lost.stderr
 
 
+def test_peers_are_told_in_help_and_judged_beside_strategies(
+    invoke: Invoke, tables: Path, settings: Path, tmp_path: Path
+) -> None:
+    told = " ".join(invoke("evaluate", "--help").stdout.replace("│", " ").split())
+    for name in ("--peers", "--against", "item_item", "mult_dae", "--peers --against ease"):
+        assert name in told
+    out = tmp_path / "results.json"
+    chosen = ("--strategy", "segment", "--strategy", "user_user", "--strategy", "popular", "--against", "user_user")
+    done = invoke("evaluate", tables, "--config", settings, *chosen, "--against", "segment", "--json", out)
+    assert done.exit_code == 0, done.output
+    assert "P - P of user_user" in done.stdout
+    assert "P / P of user_user" in done.stdout
+    assert "user_user: of 108 combinations, on validation users: rarity " in done.stdout
+    assert max(len(line) for line in done.stdout.splitlines()) <= 100
+    assert "…" not in done.stdout
+    found = json.loads(out.read_text())
+    rows = {row["strategy"]: row for row in found["results"]}
+    assert set(rows["popular"]["against"]) == {"user_user", "segment"}
+    assert rows["popular"]["against"]["user_user"]["ratio"] < 1
+    assert rows["user_user"]["precision"] > 1.2 * rows["popular"]["precision"]
+    assert set(found["tuned_peers"]["user_user"]["by_seed"][0]["options"]) == {
+        "rarity", "neighbors", "shrinkage", "power",
+    }  # fmt: skip
+
+
+def test_a_reference_that_is_not_judged_is_a_mistake(run: Run, tables: Path, settings: Path) -> None:
+    wrong = run("evaluate", tables, "--config", settings, "--strategy", "segment", "--against", "ease")
+    assert (wrong.returncode, wrong.stderr) == (
+        2, "error: against: ease is not among the strategies; add it to them.\n",
+    )  # fmt: skip
+
+
 def test_inspect_shows_data_training_and_segments(run: Run, model: Path) -> None:
     done = run("inspect", model, "--segments", 3, "--items", 2)
     assert done.returncode == 0, done.stderr

@@ -25,8 +25,9 @@ from firstday.cli.progress import shown_progress
 from firstday.cli.show import print_results
 from firstday.evaluate.metrics import PrecisionRule
 from firstday.evaluate.report import write_report
+from firstday.evaluate.results import REFERENCE
 from firstday.pipeline import evaluate_strategies
-from firstday.recommend.recommender import STRATEGIES, find_strategy
+from firstday.recommend.recommender import STRATEGIES, TUNED_PEERS, find_strategy
 
 
 def evaluate(
@@ -37,7 +38,20 @@ def evaluate(
         list[str] | None,
         typer.Option(
             help="Name of a strategy, repeatable (default: all but those of peers that the configuration does not "
-            f"train): {', '.join(STRATEGIES)}."
+            f"train): {', '.join(STRATEGIES)}; or of a peer fitted for this alone: {', '.join(TUNED_PEERS)}."
+        ),
+    ] = None,
+    peers: Annotated[
+        bool,
+        typer.Option(
+            "--peers", help="Also fit and tune, on validation users, every peer that is fitted for this alone."
+        ),
+    ] = False,
+    against: Annotated[
+        list[str] | None,
+        typer.Option(
+            help=f"Name of a strategy to compare the others with, repeatable (default: {REFERENCE}); the table "
+            "shows the first, the JSON all."
         ),
     ] = None,
     protocol: ProtocolOption = None,
@@ -56,24 +70,36 @@ def evaluate(
     """Hold out cold users, train on the others, and judge the lists that each strategy gives the cold ones.
 
     Example: firstday evaluate movielens-100k --seeds 5 --json results.json --report report.html
+
+    Example: firstday evaluate movielens-100k --strategy segment --strategy personal --peers --against ease
     """
-    for name in strategy or ():
-        find_strategy(name)
+    for name in (*(strategy or ()), *(against or ())):
+        if name not in TUNED_PEERS:
+            find_strategy(name)
     for target in (json_out, report):
         if target is not None and str(target) != "-":
             check_file_target(target)
     dataset, settings = open_tables(tables, path, config, seed, protocol)
     divide_by: PrecisionRule = "k" if divide_by_k else "min"
+    references = tuple(dict.fromkeys(against or (REFERENCE,)))
     with shown_progress() as progress:
         results = evaluate_strategies(
-            dataset, settings, strategies=strategy or (), n_seeds=seeds, k=k, divide_by=divide_by, progress=progress
+            dataset,
+            settings,
+            strategies=strategy or (),
+            tuned_peers=peers,
+            n_seeds=seeds,
+            k=k,
+            divide_by=divide_by,
+            against=references,
+            progress=progress,
         )
     text = json.dumps(results.to_json(), indent=1, ensure_ascii=False)
     if json_out is not None and str(json_out) == "-":
         typer.echo(text)
     else:
         print_notes(results.notes)
-        print_results(results, Console())
+        print_results(results, Console(), references[0])
     if json_out is not None and str(json_out) != "-":
         write_file(json_out, text + "\n")
     if report is not None:

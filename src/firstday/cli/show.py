@@ -2,26 +2,39 @@
 
 from __future__ import annotations
 
+import math
+
 from rich import box
 from rich.console import Console
 from rich.table import Table
 
 from firstday.evaluate.intervals import Interval
-from firstday.evaluate.results import DAY_ONE_SIZES, REFERENCE, Results, Row
+from firstday.evaluate.results import DAY_ONE_SIZES, REFERENCE, Results, Row, mean_fit_seconds
 
 
-def print_results(results: Results, console: Console) -> None:
-    """Print strategies side by side, best precision first, and how to read them."""
+def print_results(results: Results, console: Console, against: str = REFERENCE) -> None:
+    """Print strategies side by side, best precision first, and how to read them.
+
+    Parameters
+    ----------
+    results
+        What was found.
+    console
+        Where to print.
+    against
+        The strategy with which the others are compared, one of those in `Row.against`.
+    """
     best_first = sorted(results.rows, key=lambda row: -row.metrics["precision"].mean)
     table = _table(
         f"{results.dataset}: cold users, lists of {results.k}, in %",
-        (f"P@{results.k}", f"R@{results.k}", f"NDCG@{results.k}", f"P - P of {REFERENCE}"),
+        (f"P@{results.k}", f"R@{results.k}", f"NDCG@{results.k}", f"P - P of {against}"),
     )
     for row in best_first:
-        difference = "" if row.against_reference is None else _interval(row.against_reference, "+.1f")
+        beside = row.against.get(against)
+        difference = "" if beside is None else _interval(beside.difference, "+.1f")
         recall, ndcg = f"{row.metrics['recall'].mean:.1f}", f"{row.metrics['ndcg'].mean:.1f}"
         precision = _interval(row.metrics["precision"], ".1f")
-        table.add_row(row.strategy, precision, recall, ndcg, difference, style=_style(row))
+        table.add_row(row.strategy, precision, recall, ndcg, difference, style=_style(row, against))
     console.print(table)
     sizes = [size for size in DAY_ONE_SIZES if any(size in row.by_day_one_size for row in results.rows)]
     idle = ("profile only",) if any(row.profile_only for row in results.rows) else ()
@@ -29,8 +42,9 @@ def print_results(results: Results, console: Console) -> None:
     for row in best_first:
         found = [row.by_day_one_size.get(size) for size in sizes] + [row.profile_only] * len(idle)
         cells = tuple("" if interval is None else f"{interval.mean:.1f}" for interval in found)
-        table.add_row(row.strategy, *cells, f"{row.ms_per_user:.2f}", style=_style(row))
+        table.add_row(row.strategy, *cells, f"{row.ms_per_user:.2f}", style=_style(row, against))
     console.print(table)
+    _print_lists(results, best_first, console, against)
     rule = (
         f"hits / min({results.k}, relevant), as in the paper" if results.divide_by == "min" else f"hits / {results.k}"
     )
@@ -42,6 +56,31 @@ def print_results(results: Results, console: Console) -> None:
     )
 
 
+def _print_lists(results: Results, rows: list[Row], console: Console, against: str) -> None:
+    """Print what the lists are like, and how peers were tuned."""
+    fitted = ("fit, s",) if results.tunings else ()
+    ratio = (f"P / P of {against}",) if any(against in row.against for row in rows) else ()
+    table = _table(
+        "Own lists (not a fallback's), in % of users; novelty, in bits; items reached, in % of all",
+        (*ratio, "own", "novelty", "reached", *fitted),
+    )
+    for row in rows:
+        beside, tunings = row.against.get(against), results.tunings.get(row.strategy)
+        cells = ["" if beside is None else _interval(beside.ratio, ".2f")] * len(ratio)
+        cells += [f"{row.coverage:.1f}", f"{row.novelty:.2f}", f"{row.reached:.1f}"]
+        cells += [f"{mean_fit_seconds(tunings):.2f}" if tunings else ""] * len(fitted)
+        table.add_row(row.strategy, *cells, style=_style(row, against))
+    console.print(table)
+    for name, tunings in results.tunings.items():
+        chosen = [", ".join(f"{option} {value:g}" for option, value in tuning.options.items()) for tuning in tunings]
+        n_tried = math.prod(len(values) for values in tunings[0].grid.values())
+        console.print(
+            f"{name}: of {n_tried} combinations, on validation users: {'; '.join(dict.fromkeys(chosen))}.",
+            highlight=False,
+            markup=False,
+        )
+
+
 def _table(title: str, columns: tuple[str, ...]) -> Table:
     """Make a table of strategies that fits 80 columns."""
     table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
@@ -51,9 +90,9 @@ def _table(title: str, columns: tuple[str, ...]) -> Table:
     return table
 
 
-def _style(row: Row) -> str | None:
+def _style(row: Row, against: str) -> str | None:
     """Make the reference stand out."""
-    return "bold" if row.strategy == REFERENCE else None
+    return "bold" if row.strategy == against else None
 
 
 def _interval(found: Interval, form: str) -> str:

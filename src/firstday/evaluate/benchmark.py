@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from time import perf_counter
 
 import numpy as np
 
 from firstday.data.dataset import Dataset
 from firstday.data.split import Cohort, Split
-from firstday.evaluate.intervals import bootstrap_means, deviations_of_fifths
+from firstday.evaluate.intervals import bootstrap_means, bootstrap_ratios, deviations_of_fifths
+from firstday.evaluate.lists import measure_novelty, share_own_lists
 from firstday.evaluate.metrics import METRICS, PrecisionRule, UserMetrics, measure
-from firstday.evaluate.results import DAY_ONE_SIZES, REFERENCE, Results, Row
-from firstday.recommend.query import Query
+from firstday.evaluate.results import DAY_ONE_SIZES, REFERENCE, Compared, Results, Row
+from firstday.evaluate.tuning import TunedPeer, Tuning
+from firstday.recommend.query import Query, Strategy
 from firstday.recommend.recommender import Recommender, answer_all
 
 Progress = Callable[[str, int, int], None]
@@ -44,6 +46,8 @@ class Trial:
         Time to train.
     notes
         What was decided about the data.
+    peers
+        Peers fitted for this trial alone, by the names of their strategies.
     """
 
     query: Query
@@ -52,6 +56,7 @@ class Trial:
     n_warm: int
     fit_seconds: float
     notes: tuple[str, ...] = ()
+    peers: Mapping[str, TunedPeer] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,14 +71,20 @@ class Scores:
         How many users each route answered.
     seconds
         Time to make the lists, features and prediction included.
+    novelty
+        Mean of each user's list, bits, shape (n_users,).
+    reached
+        Distinct items in the lists, as a share of the catalogue.
     """
 
     metrics: UserMetrics
     routes: Mapping[str, int]
     seconds: float
+    novelty: np.ndarray
+    reached: float
 
 
-def score_strategy(query: Query, cohort: Cohort, strategy: str, divide_by: PrecisionRule) -> Scores:
+def score_strategy(query: Query, cohort: Cohort, strategy: str | Strategy, divide_by: PrecisionRule) -> Scores:
     """Make one strategy's lists for a cohort and measure them."""
     answer_all(query.take(np.arange(1)), strategy)  # what a model prepares once is not a user's time
     fresh = replace(query)  # nothing computed for another strategy is counted as free
@@ -81,7 +92,9 @@ def score_strategy(query: Query, cohort: Cohort, strategy: str, divide_by: Preci
     answer = answer_all(fresh, strategy)
     seconds = perf_counter() - began
     metrics = measure(answer.items, cohort.truth, divide_by=divide_by)
-    return Scores(metrics, Counter(answer.routes.tolist()), seconds)
+    reached = len(np.unique(answer.items[answer.items >= 0])) / query.model.n_items
+    novelty = measure_novelty(answer.items, query.model.everyone)
+    return Scores(metrics, Counter(answer.routes.tolist()), seconds, novelty, reached)
 
 
 def run_benchmark(
@@ -94,6 +107,8 @@ def run_benchmark(
     seeds: Sequence[int],
     protocol: str,
     divide_by: PrecisionRule = "min",
+    against: Sequence[str] = (REFERENCE,),
+    tune: Callable[[Split, Recommender], Mapping[str, TunedPeer]] = lambda _split, _recommender: {},
     progress: Progress = lambda _stage, _done, _total: None,
 ) -> Results:
     """Split, train and judge on cold users once for each seed.
@@ -106,8 +121,10 @@ def run_benchmark(
         Makes the split of a seed.
     fit
         Trains on a split.
-    strategies, k, seeds, protocol, divide_by, progress
+    strategies, k, seeds, protocol, divide_by, against, progress
         See `judge_strategies`.
+    tune
+        Fits and tunes the peers that strategies ask for, which no model holds.
     """
 
     def attempt(seed: int) -> Trial:
@@ -116,10 +133,18 @@ def run_benchmark(
         recommender = fit(parts, seed)
         seconds = perf_counter() - began
         query = cohort_query(recommender, dataset, parts.cold, k)
-        return Trial(query, parts.cold, parts.cold.did_nothing, len(parts.warm), seconds, parts.notes)
+        peers = tune(parts, recommender)
+        return Trial(query, parts.cold, parts.cold.did_nothing, len(parts.warm), seconds, parts.notes, peers)
 
     return judge_strategies(
-        dataset.name, attempt, strategies, seeds=seeds, protocol=protocol, divide_by=divide_by, progress=progress
+        dataset.name,
+        attempt,
+        strategies,
+        seeds=seeds,
+        protocol=protocol,
+        divide_by=divide_by,
+        against=against,
+        progress=progress,
     )
 
 
@@ -131,6 +156,7 @@ def judge_strategies(
     seeds: Sequence[int],
     protocol: str,
     divide_by: PrecisionRule = "min",
+    against: Sequence[str] = (REFERENCE,),
     progress: Progress = lambda _stage, _done, _total: None,
 ) -> Results:
     """Judge strategies on the cold users of one model for each seed.
@@ -142,13 +168,15 @@ def judge_strategies(
     attempt
         Trains with a seed and asks for the cold users.
     strategies
-        Names of `STRATEGIES`; a name given twice counts once.
+        Names of `STRATEGIES`, or of peers that `attempt` fits; a name given twice counts once.
     seeds
         Each gives another model, and another split where the protocol draws one.
     protocol
         Its name, for the record.
     divide_by
         See `measure`.
+    against
+        Strategies with which the others are compared; those that are not judged are passed over.
     progress
         Called with what is being done, seeds done, and seeds in all.
 
@@ -161,12 +189,17 @@ def judge_strategies(
     found: dict[str, list[Scores]] = {strategy: [] for strategy in strategies}
     users, sizes, idle, fit_seconds, n_warm, k = [], [], [], [], 0, 0
     notes: tuple[str, ...] = ()
+    tunings: dict[str, list[Tuning]] = {}
     for number, seed in enumerate(seeds):
         progress(f"seed {seed}", number, len(seeds))
         trial = attempt(seed)
         for done, strategy in enumerate(strategies):
             progress("lists", done, len(strategies))
-            found[strategy].append(score_strategy(trial.query, trial.cohort, strategy, divide_by))
+            peer = trial.peers.get(strategy)
+            asked = strategy if peer is None else peer.recommend
+            found[strategy].append(score_strategy(trial.query, trial.cohort, asked, divide_by))
+            if peer is not None:
+                tunings.setdefault(strategy, []).append(peer.tuning)
         progress("lists", len(strategies), len(strategies))
         users.append(trial.cohort.users)
         sizes.append(trial.cohort.day_one_size)
@@ -185,9 +218,10 @@ def judge_strategies(
         divide_by,
         len(users[0]),
         n_warm,
-        _summarise(found, user, size, np.concatenate(idle)),
+        _summarise(found, user, size, np.concatenate(idle), against),
         float(np.mean(fit_seconds)),
         notes,
+        {name: tuple(of_seeds) for name, of_seeds in tunings.items()},
     )
 
 
@@ -198,14 +232,17 @@ def _joined(scores: Sequence[Scores], metric: str) -> np.ndarray:
 
 
 def _summarise(
-    found: Mapping[str, Sequence[Scores]], user: np.ndarray, size: np.ndarray, idle: np.ndarray
+    found: Mapping[str, Sequence[Scores]],
+    user: np.ndarray,
+    size: np.ndarray,
+    idle: np.ndarray,
+    against: Sequence[str],
 ) -> tuple[Row, ...]:
     """Put every strategy's row together; intervals of all come from the same resamples of users."""
     names = tuple(found)
     values = {(name, metric): _joined(found[name], metric) for name in names for metric in METRICS}
     if REFERENCE in found:
-        compared = [name for name in names if name != REFERENCE]
-        for name in compared:
+        for name in (name for name in names if name != REFERENCE):
             values[name, REFERENCE] = values[name, "precision"] - values[REFERENCE, "precision"]
     intervals = dict(zip(values, bootstrap_means(np.stack(list(values.values()), axis=1), user), strict=True))
     deviations = _spread_fifths(found)
@@ -214,6 +251,7 @@ def _summarise(
     classes = {label: members for label, members in classes.items() if members.any()}
     by_size = {label: bootstrap_means(precision[members], user[members]) for label, members in classes.items()}
     only = bootstrap_means(precision[idle], user[idle]) if idle.any() else [None] * len(names)
+    compared = {other: _compare(precision, names.index(other), user) for other in against if other in names}
     rows = []
     for number, name in enumerate(names):
         routes: Counter[str] = Counter()
@@ -232,9 +270,23 @@ def _summarise(
                 deviations=dict(zip(METRICS, deviations[number], strict=True)),
                 routes={route: count / len(user) for route, count in routes.items()},
                 ms_per_user=1000 * sum(score.seconds for score in found[name]) / len(user),
+                against={other: beside[number] for other, beside in compared.items() if beside and other != name},
+                coverage=100 * share_own_lists(name, routes),
+                novelty=float(np.concatenate([score.novelty for score in found[name]]).mean()),
+                reached=100 * float(np.mean([score.reached for score in found[name]])),
             )
         )
     return tuple(rows)
+
+
+def _compare(precision: np.ndarray, reference: int, user: np.ndarray) -> list[Compared]:
+    """Compare columns of precision with one of them; empty where that is 0 for everyone."""
+    below = precision[:, reference]
+    if not below.any():
+        return []
+    differences = bootstrap_means(precision - below[:, None], user)
+    ratios = bootstrap_ratios(precision, below, user)
+    return [Compared(*both) for both in zip(differences, ratios, strict=True)]
 
 
 def _spread_fifths(found: Mapping[str, Sequence[Scores]]) -> np.ndarray:

@@ -40,6 +40,28 @@ def bootstrap_means(values: np.ndarray, users: np.ndarray, *, seed: int = 0) -> 
     """
     if not len(values):
         return [Interval(0.0, 0.0, 0.0)] * values.shape[1]
+    return _between(values.mean(axis=0), _resample_means(values, users, seed))
+
+
+def bootstrap_ratios(values: np.ndarray, below: np.ndarray, users: np.ndarray, *, seed: int = 0) -> list[Interval]:
+    """Return ratios of means of several columns to the mean of another, with paired intervals as in `bootstrap_means`.
+
+    Parameters
+    ----------
+    values
+        One row for each user and seed, shape (n, n_columns).
+    below
+        What the means are divided by, shape (n,); its mean is positive.
+    users, seed
+        See `bootstrap_means`.
+    """
+    means = _resample_means(np.column_stack([values, below]), users, seed)
+    drawn = means[means[:, -1] > 0]  # a resample of nobody with a hit has no ratio
+    return _between(values.mean(axis=0) / below.mean(), drawn[:, :-1] / drawn[:, -1:])
+
+
+def _resample_means(values: np.ndarray, users: np.ndarray, seed: int) -> np.ndarray:
+    """Return the means of the columns in each resample of users, shape (N_RESAMPLES, n_columns)."""
     _, member = np.unique(users, return_inverse=True)
     n_users = int(member.max()) + 1
     sums = np.stack([np.bincount(member, weights=column, minlength=n_users) for column in values.T], axis=1)
@@ -51,8 +73,12 @@ def bootstrap_means(values: np.ndarray, users: np.ndarray, *, seed: int = 0) -> 
         drawn = rng.integers(n_users, size=(min(step, N_RESAMPLES - at), n_users))
         times = np.stack([np.bincount(row, minlength=n_users) for row in drawn]).astype(np.float64)
         means[at : at + step] = (times @ sums) / (times @ counts)[:, None]
-    ends = np.quantile(means, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0)
-    centre = values.mean(axis=0)
+    return means
+
+
+def _between(centre: np.ndarray, resampled: np.ndarray) -> list[Interval]:
+    """Put the percentile interval of each column beside its value."""
+    ends = np.quantile(resampled, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0)
     return [Interval(float(mean), float(low), float(high)) for mean, low, high in zip(centre, *ends, strict=True)]
 
 

@@ -3,16 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from firstday.evaluate.intervals import Interval
 from firstday.evaluate.metrics import PrecisionRule
+from firstday.evaluate.tuning import Tuning
 
 DAY_ONE_SIZES: Mapping[str, tuple[int, int]] = {"0": (0, 0), "1-3": (1, 3), "4+": (4, 2**31)}
 """Classes of day-one size, in items: first and last."""
 REFERENCE = "segment"
 """The strategy that the others are compared with, user by user."""
+
+
+@dataclass(frozen=True)
+class Compared:
+    """A strategy beside another, user by user.
+
+    Parameters
+    ----------
+    difference
+        In precision, in points.
+    ratio
+        Of mean precision.
+    """
+
+    difference: Interval
+    ratio: Interval
 
 
 @dataclass(frozen=True)
@@ -39,6 +56,14 @@ class Row:
         Time for one user in batch, milliseconds.
     profile_only
         Precision for users who did nothing at all on day one, `n_profile_only` of them; None where there are none.
+    against
+        The strategy beside each of the references that were asked for.
+    coverage
+        Users who get the strategy's own list and not a fallback's, in %.
+    novelty
+        Mean of -log2 of the share of warm users who use a recommended item, in bits.
+    reached
+        Distinct items in the lists of a seed, in % of the catalogue, mean over seeds.
     """
 
     strategy: str
@@ -52,6 +77,10 @@ class Row:
     ms_per_user: float
     profile_only: Interval | None = None
     n_profile_only: int = 0
+    against: Mapping[str, Compared] = field(default_factory=dict)
+    coverage: float = 100.0
+    novelty: float = 0.0
+    reached: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -76,6 +105,8 @@ class Results:
         Time to train, mean over seeds.
     notes
         What the protocol decided about the data, of the first seed.
+    tunings
+        How each tuned peer's options were chosen, seed by seed.
     """
 
     dataset: str
@@ -88,6 +119,7 @@ class Results:
     rows: tuple[Row, ...]
     fit_seconds: float
     notes: tuple[str, ...] = ()
+    tunings: Mapping[str, tuple[Tuning, ...]] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """Return the results as JSON values, figures in % (DESIGN, Commands)."""
@@ -102,7 +134,23 @@ class Results:
             "fit_seconds": round(self.fit_seconds, 2),
             "notes": list(self.notes),
             "results": [_row_json(row) for row in self.rows],
+            "tuned_peers": {name: self._tuning_json(tunings) for name, tunings in self.tunings.items()},
         }
+
+    def _tuning_json(self, tunings: tuple[Tuning, ...]) -> dict[str, Any]:
+        """Return how one peer was tuned as JSON values."""
+        by_seed = [{"seed": seed, **tuning.to_json()} for seed, tuning in zip(self.seeds, tunings, strict=True)]
+        return {
+            "chosen_on": "validation users of each seed",
+            "grid": {name: list(values) for name, values in tunings[0].grid.items()},
+            "fit_seconds": round(mean_fit_seconds(tunings), 3),
+            "by_seed": by_seed,
+        }
+
+
+def mean_fit_seconds(tunings: tuple[Tuning, ...]) -> float:
+    """Return the time to fit a peer with the options chosen, mean over seeds."""
+    return sum(tuning.fit_seconds for tuning in tunings) / len(tunings)
 
 
 def _row_json(row: Row) -> dict[str, Any]:
@@ -125,6 +173,18 @@ def _row_json(row: Row) -> dict[str, Any]:
         difference = row.against_reference
         values[f"minus_{REFERENCE}"] = round(difference.mean, 4)
         values[f"minus_{REFERENCE}_ci"] = _pair(difference)
+    values["against"] = {
+        name: {
+            "difference": round(compared.difference.mean, 4),
+            "difference_ci": _pair(compared.difference),
+            "ratio": round(compared.ratio.mean, 4),
+            "ratio_ci": _pair(compared.ratio),
+        }
+        for name, compared in row.against.items()
+    }
+    values["coverage"] = round(row.coverage, 4)
+    values["novelty_bits"] = round(row.novelty, 4)
+    values["catalogue_reached"] = round(row.reached, 4)
     values["routes"] = {route: round(share, 4) for route, share in sorted(row.routes.items())}
     values["ms_per_user"] = round(row.ms_per_user, 4)
     return values

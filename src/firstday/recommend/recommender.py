@@ -51,6 +51,9 @@ PEER_OF: dict[str, PeerName] = {
 }
 """The peer of the cold model that a strategy asks; a model has only those of `cold_model.peers`."""
 
+TUNED_PEERS = ("item_item", "user_user", "ease", "als_fold_in", "mult_dae")
+"""Strategies that `evaluate` fits and tunes to compare with (`firstday.peers`); no model holds them."""
+
 FALLBACKS = ("group", "popular")
 """What answers where a strategy has nothing to go on, in this order; the last answers for everyone."""
 
@@ -133,6 +136,10 @@ def find_strategy(name: str) -> Strategy:
     ConfigError
         There is none of that name.
     """
+    if name in TUNED_PEERS:
+        raise ConfigError(
+            f"strategy: {name} is fitted by evaluate alone and stored in no model; choose of {', '.join(STRATEGIES)}."
+        )
     if name not in STRATEGIES:
         raise ConfigError(f"strategy: {name!r} is unknown; choose of {', '.join(STRATEGIES)}.")
     return STRATEGIES[name]
@@ -275,10 +282,10 @@ def open_model(path: str | Path, *, verify: bool = True) -> Recommender:
     return Recommender(load_model(path, verify=verify))
 
 
-def answer_all(query: Query, strategy: str) -> Answer:
+def answer_all(query: Query, strategy: str | Strategy) -> Answer:
     """Answer for every user: by the strategy, where it has nothing to go on by a fallback, then fill lists up."""
-    recommend = find_strategy(strategy)
-    peer = PEER_OF.get(strategy)
+    recommend = find_strategy(strategy) if isinstance(strategy, str) else strategy
+    peer = PEER_OF.get(strategy) if isinstance(strategy, str) else None
     if peer is not None and peer not in query.model.peers:
         raise ConfigError(
             f"strategy: {strategy} needs a model trained with cold_model.peers = ['{peer}']; train one, or choose "

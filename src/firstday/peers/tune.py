@@ -1,0 +1,111 @@
+"""Fit peers with every combination of their options, and keep the one that is best for validation users."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from itertools import product
+from time import perf_counter
+
+import numpy as np
+
+from firstday.data.rows import SparseRows
+from firstday.evaluate.metrics import PrecisionRule, measure
+from firstday.evaluate.tuning import TunedPeer, Tuning
+from firstday.peers.als_fold_in import ALS_FOLD_IN
+from firstday.peers.ease import EASE
+from firstday.peers.item_item import ITEM_ITEM
+from firstday.peers.mult_dae import MULT_DAE
+from firstday.peers.scorer import ItemScorer, PeerKind, PeerTraining, as_strategy, most_used_items
+from firstday.peers.user_user import USER_USER
+from firstday.recommend.query import Query
+from firstday.recommend.recommender import answer_all
+
+KINDS: Mapping[str, PeerKind] = {
+    "item_item": ITEM_ITEM,
+    "user_user": USER_USER,
+    "ease": EASE,
+    "als_fold_in": ALS_FOLD_IN,
+    "mult_dae": MULT_DAE,
+}
+"""Every peer by the name of its strategy."""
+MOST_USERS = 2_000
+"""Validation users that are looked at, at most."""
+
+
+def tune_peers(
+    names: Sequence[str],
+    uses: SparseRows,
+    affinity: SparseRows,
+    validation: Query,
+    truth: SparseRows,
+    *,
+    divide_by: PrecisionRule = "min",
+    kinds: Mapping[str, PeerKind] = KINDS,
+    progress: Callable[[str, int, int], None] = lambda _stage, _done, _total: None,
+) -> dict[str, TunedPeer]:
+    """Fit peers on warm users and choose their options on validation users.
+
+    Parameters
+    ----------
+    names
+        Which peers.
+    uses, affinity
+        Of the warm users, see `PeerTraining`.
+    validation
+        Validation users, asking a trained model for lists.
+    truth
+        What they used afterwards, shape (n_validation, n_items).
+    divide_by
+        See `firstday.evaluate.metrics.measure`.
+    kinds
+        What there is to choose of.
+    progress
+        Called with the peer's name, combinations done, and combinations in all.
+
+    Returns
+    -------
+    dict
+        By name; among combinations that are equally good the first is kept.
+    """
+    rows = np.arange(min(validation.n_users, MOST_USERS))
+    asked, wanted = validation.take(rows), truth.take(rows)
+    config = validation.model.config
+
+    def validate(scorer: ItemScorer) -> float:
+        lists = answer_all(asked, as_strategy("peer", scorer)).items
+        return 100 * float(measure(lists, wanted, divide_by=divide_by).precision.mean())
+
+    training = PeerTraining(uses, affinity, validate, config.seed, config.threads)
+    found = {}
+    for name in names:
+
+        def told(done: int, total: int, name: str = name) -> None:
+            progress(name, done, total)
+
+        found[name] = _tune(name, kinds[name], training, len(rows), told)
+    return found
+
+
+def _tune(
+    name: str, kind: PeerKind, training: PeerTraining, n_users: int, progress: Callable[[int, int], None]
+) -> TunedPeer:
+    """Choose the options of one peer."""
+    began = perf_counter()
+    fit = kind.prepare(training)
+    prepared = perf_counter() - began
+    combinations = [dict(zip(kind.grid, values, strict=True)) for values in product(*kind.grid.values())]
+    best, chosen, kept, seconds = -1.0, combinations[0], None, 0.0
+    for done, options in enumerate(combinations):
+        progress(done, len(combinations))
+        at = perf_counter()
+        scorer = fit(**options)
+        took = perf_counter() - at
+        precision = training.validate(scorer)
+        if precision > best:
+            best, chosen, kept, seconds = precision, options, scorer, prepared + took
+        del scorer  # not two large models beside the best
+    progress(len(combinations), len(combinations))
+    assert kept is not None
+    n_items = len(most_used_items(training.uses)) if kind.restricted else None
+    tuning = Tuning(kind.grid, chosen, best, n_users, seconds, perf_counter() - began, n_items)
+    return TunedPeer(as_strategy(name, kept), tuning)
