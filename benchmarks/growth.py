@@ -3,7 +3,8 @@
 python benchmarks/growth.py                                  10,000 and 100,000 users, and more interactions a user
 python benchmarks/growth.py --users 1000000 --no-events      takes most of an hour on 2 cores, and up to 24 GiB
 
-Rows of sizes that are not measured now stay as they are. Every stage is a process of its own; peak memory is what the operating system says of it.
+Rows of sizes that are not measured now stay as they are. Every stage is a process of its own; peak memory is what the
+operating system says of it.
 """
 
 from __future__ import annotations

@@ -10,16 +10,16 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from firstday.config import ColdModelConfig as ColdModelConfig
     from firstday.config import Config as Config
     from firstday.config import EmbeddingConfig as EmbeddingConfig
     from firstday.config import FeatureConfig as FeatureConfig
     from firstday.config import RecommendConfig as RecommendConfig
-    from firstday.config import SampledProtocolConfig as SampledProtocolConfig
     from firstday.config import SegmentConfig as SegmentConfig
     from firstday.config import SignalConfig as SignalConfig
     from firstday.config import load_config as load_config
     from firstday.config import load_preset as load_preset
+    from firstday.config_networks import ColdModelConfig as ColdModelConfig
+    from firstday.config_protocols import SampledProtocolConfig as SampledProtocolConfig
     from firstday.data.dataset import Dataset as Dataset
     from firstday.data.load import load as load
     from firstday.errors import ArtifactError as ArtifactError

@@ -8,15 +8,15 @@ from __future__ import annotations
 import tomllib
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
+from firstday.config_networks import ColdModelConfig, DropoutNetConfig, MeluConfig, RankerConfig
+from firstday.config_protocols import RegistrationProtocolConfig, SampledProtocolConfig
+from firstday.config_values import Count, Section
 from firstday.errors import ConfigError
 
-Fraction = Annotated[float, Field(ge=0, le=1)]
-Share = Annotated[float, Field(gt=0, lt=1)]
-Count = Annotated[int, Field(ge=1)]
 MAX_SEED = 2**31 - 1 - 1000
 """Seeds are 32 bits in the libraries; `evaluate` counts up from the first."""
 
@@ -30,11 +30,7 @@ DEFAULT_AFFINITY = {
 }
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class SignalConfig(_Section):
+class SignalConfig(Section):
     """Which signals exist and what they mean."""
 
     affinity: dict[str, float] = Field(
@@ -82,7 +78,7 @@ class SignalConfig(_Section):
         return tuple(signal for signal, weight in self.affinity.items() if weight > 0)
 
 
-class EmbeddingConfig(_Section):
+class EmbeddingConfig(Section):
     """Step 1: warm users' and items' vectors, from ids alone."""
 
     method: Literal["als", "svd", "word2vec", "brought"] = Field(
@@ -115,7 +111,7 @@ class EmbeddingConfig(_Section):
     word2vec_epochs: Count = Field(default=20, description="Passes over the users.")
 
 
-class SegmentConfig(_Section):
+class SegmentConfig(Section):
     """Segments of warm users (PAPER, step 1)."""
 
     n_segments: Count | None = Field(
@@ -130,9 +126,14 @@ class SegmentConfig(_Section):
         return self.n_segments or max(1, min(1000, n_users // 80))
 
 
-class FeatureConfig(_Section):
+class FeatureConfig(Section):
     """Day-one features (PAPER, step 2)."""
 
+    friends: bool = Field(
+        default=True,
+        description="Add a block with the mean vector of the user's friends among the warm users, where friends are "
+        "known. Not in the paper.",
+    )
     group_shrinkage: float = Field(
         default=10.0,
         ge=0,
@@ -171,146 +172,7 @@ class FeatureConfig(_Section):
         return tuple((signal, entity) for signal, _, entity in (name.partition(" x ") for name in self.through_items))
 
 
-PeerName = Literal["dropoutnet", "melu"]
-"""Other cold models of the literature."""
-
-
-class ColdModelConfig(_Section):
-    """The network that predicts a cold user's vector (PAPER, step 2)."""
-
-    hidden: tuple[Count, ...] = Field(
-        default=(400, 300, 200), description="Widths of the hidden layers. Source: PAPER."
-    )
-    schedule: Literal["one-cycle", "flat"] = Field(
-        default="one-cycle", description="Learning rate: warm-up and decay, or flat as in the paper."
-    )
-    learning_rate: float = Field(default=3e-3, gt=0, description="Peak (one-cycle) or constant (flat); paper: 1e-4.")
-    weight_decay: float = Field(
-        default=1e-2, ge=0, description="Decoupled weight decay of AdamW; 0 is the paper's Adam."
-    )
-    epochs: Count = Field(default=20, description="Passes over the warm users, at most. Paper: 130.")
-    batch_size: int = Field(default=512, ge=2, description="Users in a step. Source: PAPER.")
-    patience: Count = Field(
-        default=6, description="Checks of validation precision without a gain before training stops; the best is kept."
-    )
-    samples_per_user: Count = Field(
-        default=4, description="Day-one samples of each warm user under the `sampled` protocol."
-    )
-    peers: tuple[PeerName, ...] = Field(
-        default=(),
-        description="Other cold models to train beside ours, `dropoutnet` and `melu`, for the strategies named after "
-        "them; `evaluate` adds those that its strategies need. Layers, schedule, epochs, batch size and patience of "
-        "this section are theirs too.",
-    )
-
-
-class DropoutNetConfig(_Section):
-    """DropoutNet (Volkovs et al., NeurIPS 2017), a peer of the cold model."""
-
-    preference_dropout: Fraction = Field(
-        default=0.5, description="Share of users whose warm vector is hidden from the input, drawn anew at every step."
-    )
-    transform: Literal["zeros", "mean"] = Field(
-        default="zeros",
-        description="What stands in the input for a hidden or unknown vector: zeros, or the mean vector of day-one "
-        "items (the article's transform).",
-    )
-    items_per_step: Count = Field(
-        default=1000, description="Items whose scores are to be reproduced, drawn anew at every step."
-    )
-    learning_rate: float = Field(default=1e-2, gt=0, description="As in `cold_model`.")
-
-
-class MeluConfig(_Section):
-    """MeLU (Lee et al., KDD 2019), a peer of the cold model."""
-
-    inner_steps: Annotated[int, Field(ge=0)] = Field(
-        default=1, description="Gradient steps that the last layer takes for each user on the items of day one."
-    )
-    inner_rate: float = Field(
-        default=0.1, gt=0, description="Their size; for the layer's weights it is divided by the layer's width."
-    )
-    negative_weight: float = Field(
-        default=20.0,
-        ge=0,
-        description="Weight of the mean over all items against the mean over used items in the loss.",
-    )
-    query_items: Count = Field(
-        default=32, description="Later items that an adapted user is judged on in training, drawn anew at every step."
-    )
-    learning_rate: float = Field(default=1e-2, gt=0, description="As in `cold_model`.")
-
-
-class SampledProtocolConfig(_Section):
-    """The `sampled` protocol: day one drawn at random where the data has no clock."""
-
-    min_items: Count = Field(default=20, description="Items that a user needs to take part.")
-    warm: Share = Field(default=0.7, description="Share of users that are warm.")
-    validation: Share = Field(default=0.1, description="Share of users for early stopping and tuning.")
-    sizes: tuple[Annotated[int, Field(ge=0)], ...] = Field(
-        default=(0, 1, 2, 3, 5, 8, 10), description="Day-one sizes, in items."
-    )
-    probabilities: tuple[Fraction, ...] = Field(
-        default=(0.10, 0.15, 0.15, 0.20, 0.20, 0.10, 0.10), description="Probability of each day-one size."
-    )
-
-    @model_validator(mode="after")
-    def _can_be_drawn(self) -> SampledProtocolConfig:
-        if len(self.sizes) != len(self.probabilities):
-            raise ValueError(
-                f"{len(self.sizes)} sizes have {len(self.probabilities)} probabilities; give one for each size"
-            )
-        if not sum(self.probabilities):
-            raise ValueError("all probabilities are 0; make one positive")
-        if self.warm + self.validation > 1 - 1e-9:
-            raise ValueError("warm and validation add up to 1 or more; leave a share for cold users")
-        return self
-
-
-class RegistrationProtocolConfig(_Section):
-    """The `registration` protocol: cold users are those who registered last, day one is what it says."""
-
-    cut_off: AwareDatetime | None = Field(
-        default=None,
-        description="Moment with its zone (2024-05-01T00:00:00Z). Warm users registered before it, and nothing after "
-        "it is in any statistic; empty: the last midnight in UTC that leaves `cold_days` and `target_days` before "
-        "the log's end. `train` uses the whole log.",
-    )
-    cold_days: float = Field(
-        default=7.0, gt=0, description="Days after the cut-off in which cold users registered. Source: PAPER (a week)."
-    )
-    target_days: float = Field(
-        default=30.0,
-        gt=1,
-        description="Days from registration to the end of the target window, which begins where day one ends. "
-        "Source: PAPER.",
-    )
-    min_items: Count = Field(default=20, description="Used items before the cut-off that make a user warm.")
-    validation: Share = Field(
-        default=0.5, description="Share of cold users for early stopping and tuning; the others are reported on."
-    )
-    held_out: Share = Field(
-        default=0.1,
-        description="In `train`: share of the users whose target window is in the log that are held out to stop "
-        "training at the right moment (at most 10,000).",
-    )
-    day_one: Literal["24-hours", "calendar-day"] = Field(
-        default="24-hours",
-        description="What day one is: 24 hours from registration on, or up to midnight in the user's time zone.",
-    )
-    time_zone: str = Field(default="UTC", description="Time zone (IANA name) of calendar days, unless a column tells.")
-    time_zone_column: str = Field(
-        default="", description="Column of `users` with IANA names of time zones; empty: none."
-    )
-    early_hours: float = Field(
-        default=1.0,
-        ge=0,
-        description="What was done up to so many hours before registration counts as day one (clocks of two systems "
-        "differ); what was done earlier is left out.",
-    )
-
-
-class RecommendConfig(_Section):
+class RecommendConfig(Section):
     """How lists are made."""
 
     k: Count = Field(default=50, description="Length of a list. Source: PAPER.")
@@ -320,10 +182,16 @@ class RecommendConfig(_Section):
     input_clusters: Count = Field(
         default=100, description="Clusters of input vectors (`input_clusters`); at most warm users / 10. Source: PAPER."
     )
+    warm_users: int = Field(
+        default=100_000,
+        ge=0,
+        description="Warm users that a model keeps, with their ids, vectors and items, for `neighbors`, `friends` and "
+        "`blend`; a random part where there are more. 0 keeps none.",
+    )
     strategy: str = Field(default="segment", description="Strategy used where none is named.")
 
 
-class Config(_Section):
+class Config(Section):
     """The whole configuration."""
 
     seed: int = Field(default=0, ge=0, le=MAX_SEED, description="Seed of everything random.")
@@ -338,6 +206,7 @@ class Config(_Section):
     segments: SegmentConfig = SegmentConfig()
     features: FeatureConfig = FeatureConfig()
     cold_model: ColdModelConfig = ColdModelConfig()
+    ranker: RankerConfig = RankerConfig()
     dropoutnet: DropoutNetConfig = DropoutNetConfig()
     melu: MeluConfig = MeluConfig()
     sampled: SampledProtocolConfig = SampledProtocolConfig()

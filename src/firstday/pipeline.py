@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Literal
 
@@ -11,42 +11,47 @@ import numpy as np
 from firstday.artifact.model import TrainedModel
 from firstday.cold.model import ColdModel
 from firstday.cold.peer_data import PeerData
-from firstday.cold.peers import Peer
-from firstday.config import Config, PeerName
+from firstday.config import Config
 from firstday.data.dataset import Dataset
+from firstday.data.ids import Ids
 from firstday.data.registration import split_registration
-from firstday.data.rows import SparseRows
 from firstday.data.sampled import split_sampled
 from firstday.data.split import Split
-from firstday.embed.affinity import compute_affinity, select_uses
+from firstday.embed.affinity import select_uses
 from firstday.embed.fit import fit_embeddings
 from firstday.embed.warm_logs import collect_warm_logs
-from firstday.errors import ConfigError, DataError, MissingExtraError
-from firstday.evaluate.benchmark import cohort_query, run_benchmark
+from firstday.embed.warm_users import keep_warm_users
+from firstday.errors import ConfigError, DataError
+from firstday.evaluate.benchmark import run_benchmark
+from firstday.evaluate.blending import choose_blending, choose_neighborhood
 from firstday.evaluate.metrics import PrecisionRule, measure
 from firstday.evaluate.mixing import choose_mixing
 from firstday.evaluate.results import REFERENCE, Results
-from firstday.evaluate.tuning import TunedPeer
-from firstday.evaluate.validation import Validation
 from firstday.features.catalogue import Catalogue
-from firstday.features.encoder import N_AGES, fit_encoder
-from firstday.features.rows import FeatureRows, collect_features
-from firstday.features.signals import SignalBatch
+from firstday.features.encoder import fit_encoder
+from firstday.features.rows import collect_features
 from firstday.ranking import unit_rows
 from firstday.recommend.query import Query
-from firstday.recommend.recommender import TUNED_PEERS, Recommender, answer_all, peers_of, strategies_with
-from firstday.segment.kmeans import fit_segments, fit_segments_by_parts
-from firstday.segment.segments import ItemCounts, Segments, count_items
-
-MOST_CLUSTERED_INPUTS = 100_000
-"""Users among whom the centroids of input vectors are sought, which are twenty times as wide as users' vectors."""
-
-Progress = Callable[[str, int, int], None]
-"""Called with the stage, what is done, and what there is in all."""
-
-
-def no_progress(_stage: str, _done: int, _total: int) -> None:
-    """Show nothing."""
+from firstday.recommend.recommender import (
+    TUNED_PEERS,
+    Recommender,
+    answer_all,
+    check_strategies,
+    peers_of,
+    strategies_with,
+)
+from firstday.segment.kmeans import fit_segments
+from firstday.segment.segments import count_items
+from firstday.stages import (
+    Progress,
+    cluster_inputs,
+    count_groups,
+    no_progress,
+    train_network,
+    train_peers_of,
+    train_ranker_of,
+    tune_peers_for,
+)
 
 
 def train(dataset: Dataset, config: Config | None = None, *, progress: Progress = no_progress) -> Recommender:
@@ -113,9 +118,10 @@ def evaluate_strategies(
         Strategies with which the others are compared, by difference and ratio of precision.
     """
     config = with_peers_of(config or Config(), [name for name in strategies if name not in TUNED_PEERS])
+    check_strategies([name for name in strategies if name not in TUNED_PEERS], config)
     if n_seeds < 1:
         raise ConfigError(f"n_seeds: is {n_seeds}; give at least 1.")
-    asked = [*(strategies or strategies_with(config.cold_model.peers)), *(TUNED_PEERS if tuned_peers else ())]
+    asked = [*(strategies or strategies_with(config)), *(TUNED_PEERS if tuned_peers else ())]
     for name in against:
         if name != REFERENCE and name not in asked:
             raise ConfigError(f"against: {name} is not among the strategies; add it to them.")
@@ -132,55 +138,6 @@ def evaluate_strategies(
         tune=lambda split, recommender: tune_peers_for(
             dataset, split, recommender, asked, k or config.recommend.k, divide_by=divide_by, progress=progress
         ),
-        progress=progress,
-    )
-
-
-def tune_peers_for(
-    dataset: Dataset,
-    split: Split,
-    recommender: Recommender,
-    strategies: Sequence[str],
-    k: int,
-    *,
-    divide_by: PrecisionRule = "min",
-    progress: Progress = no_progress,
-) -> Mapping[str, TunedPeer]:
-    """Fit the tuned peers that are among some strategies: on warm users, options chosen on validation users.
-
-    Parameters
-    ----------
-    dataset, split
-        The data, and who is warm, for validation and cold; cold users take no part.
-    recommender
-        A model trained on the split; its fallbacks answer where a peer has nothing to go on.
-    strategies
-        Names; those of peers that no model holds are fitted.
-    k
-        Length of the lists.
-    divide_by, progress
-        See `evaluate_strategies`.
-
-    Raises
-    ------
-    MissingExtraError
-        Libraries for training are not installed.
-    """
-    names = [name for name in TUNED_PEERS if name in strategies]
-    if not names:
-        return {}
-    try:
-        from firstday.peers.tune import tune_peers
-    except ModuleNotFoundError:
-        raise MissingExtraError("training", "train") from None
-    config, n_warm, n_items = recommender.model.config, len(split.warm), len(dataset.items)
-    return tune_peers(
-        names,
-        select_uses(split.warm_actions, config.signals, n_warm, n_items),
-        compute_affinity(split.warm_actions, config.signals, n_warm, n_items),
-        cohort_query(recommender, dataset, split.validation, k),
-        split.validation.truth,
-        divide_by=divide_by,
         progress=progress,
     )
 
@@ -228,7 +185,11 @@ def fit(dataset: Dataset, split: Split, config: Config, *, progress: Progress = 
     segments = fit_segments(users, uses, n_segments, config.segments, seed=config.seed)
     progress("segments", 1, 1)
 
-    catalogue = Catalogue.of(dataset, config.signals.known)
+    warm = None
+    if config.recommend.warm_users:
+        ids = Ids(dataset.users.take(split.warm))
+        warm = keep_warm_users(ids, users, uses, config.recommend.warm_users, seed=config.seed)
+    catalogue = Catalogue.of(dataset, config.signals.known, None if warm is None else warm.ids)
     warm_days = [catalogue.translate(dataset, split.warm, day_one)[0] for day_one in split.warm_day_one]
     encoder = fit_encoder(
         embeddings,
@@ -237,6 +198,7 @@ def fit(dataset: Dataset, split: Split, config: Config, *, progress: Progress = 
         {name: len(values) for name, values in catalogue.groups.items()},
         config.features,
         config.signals,
+        None if warm is None or not config.features.friends else warm.vectors,
     )
     if not encoder.n_inputs:
         raise DataError(
@@ -258,123 +220,35 @@ def fit(dataset: Dataset, split: Split, config: Config, *, progress: Progress = 
         segments=segments,
         input_clusters=input_clusters,
         everyone=everyone,
-        profile_groups=_count_groups(warm_days[0], catalogue, uses),
+        profile_groups=count_groups(warm_days[0], catalogue, uses),
+        warm=warm,
     )
+    truth = split.validation.truth
     query = Query(model, validation, config.recommend.k)
-    cold = train_network(features, embeddings.user_vectors, query, split.validation.truth, progress=progress)
+    cold = train_network(features, embeddings.user_vectors, query, truth, progress=progress)
+    day_ones = [day.closed_items(config.signals) for day in warm_days]
+    ranker = train_ranker_of(features, day_ones, uses, query, truth, progress=progress)
     peer_data = PeerData(
         features, [day.affinity(config.signals) for day in warm_days], uses, embeddings, query.features, query.liked
     )
-    peers = train_peers_of(peer_data, query, split.validation.truth, progress=progress)
-    model = replace(model, cold=cold, peers=peers)
-    model = replace(model, mixing=choose_mixing(Query(model, validation, query.k), split.validation.truth))
-    recommender = Recommender(model)
-    facts = _facts(dataset, split, recommender, Query(recommender.model, validation, config.recommend.k))
-    return Recommender(replace(recommender.model, facts=facts))
-
-
-def _count_groups(warm: SignalBatch, catalogue: Catalogue, uses: SparseRows) -> dict[str, ItemCounts]:
-    """Count what each profile group uses."""
-    counted = {name: count_items(warm.groups[name], uses, len(values)) for name, values in catalogue.groups.items()}
-    if warm.ages is not None:
-        counted["age"] = count_items(warm.ages, uses, N_AGES)
-    return counted
-
-
-def cluster_inputs(features: FeatureRows, uses: SparseRows, config: Config) -> Segments:
-    """Cluster warm users by the features of their first day one, scaled to length 1, and count what each cluster uses.
-
-    Parameters
-    ----------
-    features
-        Day-one features of the warm users.
-    uses
-        Which items each uses, shape (n_warm, n_items).
-    config
-        Number of clusters (`recommend.input_clusters`) and settings of k-means.
-    """
-    return fit_segments_by_parts(
-        lambda rows: unit_rows(features.take(rows)),
-        features.n_users,
-        uses,
-        min(config.recommend.input_clusters, max(1, features.n_users // 10)),
-        config.segments,
-        seed=config.seed,
-        most=MOST_CLUSTERED_INPUTS,
-    )
-
-
-def train_network(
-    features: FeatureRows,
-    user_vectors: np.ndarray,
-    validation: Query,
-    truth: SparseRows,
-    *,
-    progress: Progress = no_progress,
-) -> ColdModel:
-    """Train the cold model, stopping by the precision of `segment` on validation users.
-
-    Parameters
-    ----------
-    features
-        Day-one features of the warm users.
-    user_vectors
-        Their mature vectors, float32, shape (n_warm, d).
-    validation
-        Validation users, asking a model that is complete but for the network; its configuration is followed.
-    truth
-        What they used afterwards, shape (n_validation, n_items).
-    progress
-        Called as passes are done.
-
-    Raises
-    ------
-    MissingExtraError
-        Libraries for training are not installed.
-    """
-    try:
-        from firstday.cold.train import train_cold_model
-    except ModuleNotFoundError:
-        raise MissingExtraError("training", "train") from None
-    config = validation.model.config
-    progress("cold model", 0, config.cold_model.epochs)
-    return train_cold_model(
-        features,
-        user_vectors,
-        validation.features,
-        Validation(validation, truth).precision_of_segments,
-        config.cold_model,
-        seed=config.seed,
-        threads=config.threads,
-        progress=lambda done, total: progress("cold model", done, total),
-    )
-
-
-def train_peers_of(
-    data: PeerData, validation: Query, truth: SparseRows, *, progress: Progress = no_progress
-) -> dict[PeerName, Peer]:
-    """Train the peers that the configuration asks for, stopping by the mean precision of both of their strategies.
-
-    Parameters
-    ----------
-    data
-        What they learn from.
-    validation, truth, progress
-        See `train_network`.
-    """
-    config = validation.model.config
-    if not config.cold_model.peers:
-        return {}
-    from firstday.cold.train_peers import train_peers
-
-    return train_peers(data, Validation(validation, truth).precision_of_both_ways, config, progress=progress)
+    peers = train_peers_of(peer_data, query, truth, progress=progress)
+    model = replace(model, cold=cold, peers=peers, ranker=ranker)
+    progress("weights", 0, 3)
+    model = replace(model, mixing=choose_mixing(Query(model, validation, query.k), truth))
+    progress("weights", 1, 3)
+    model = replace(model, neighborhood=choose_neighborhood(Query(model, validation, query.k), truth))
+    progress("weights", 2, 3)
+    model = replace(model, blending=choose_blending(Query(model, validation, query.k), truth))
+    progress("weights", 3, 3)
+    facts = _facts(dataset, split, Recommender(model), Query(model, validation, query.k))
+    return Recommender(replace(model, facts=facts))
 
 
 def _facts(dataset: Dataset, split: Split, recommender: Recommender, query: Query) -> dict[str, Any]:
     """Return what people want to know of a model: data counts and validation metrics."""
     precision = {
         name: round(100 * float(measure(answer_all(query, name).items, split.validation.truth).precision.mean()), 4)
-        for name in ("popular", "segment")
+        for name in ("popular", "segment", "blend")
     }
     return {
         "data": {

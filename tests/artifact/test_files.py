@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from firstday.artifact.files import MANIFEST, _sealed, load_model, read_manifest, save_model
-from firstday.config import PeerName
+from firstday.config_networks import PeerName
 from firstday.errors import ArtifactError, ConfigError
 from firstday.features.signals import Signals
 from firstday.recommend.recommender import STRATEGIES, Recommender, open_model

@@ -10,7 +10,7 @@ from firstday.cold.export import export_onnx
 from firstday.cold.model import ColdModel
 from firstday.cold.network import ColdNetwork
 from firstday.cold.train import train_cold_model
-from firstday.config import ColdModelConfig
+from firstday.config_networks import ColdModelConfig
 from firstday.data.dataset import Dataset
 from firstday.data.split import Split
 from firstday.evaluate.benchmark import cohort_query, score_strategy

@@ -8,7 +8,7 @@ import torch
 
 from firstday.cold.dropoutnet import train_dropoutnet
 from firstday.cold.peers import DropoutNet, preference_of
-from firstday.config import DropoutNetConfig
+from firstday.config_networks import DropoutNetConfig
 from firstday.data.rows import SparseRows
 from firstday.ranking import unit_rows
 from tests.cold.obvious import CONFIG, D, Rising, make_data, mean_cosine, no_opinion

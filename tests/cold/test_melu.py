@@ -11,7 +11,7 @@ from firstday.cold.export import export_onnx
 from firstday.cold.melu import MeluNetwork, train_melu
 from firstday.cold.model import ColdModel
 from firstday.cold.peers import Melu
-from firstday.config import MeluConfig
+from firstday.config_networks import MeluConfig
 from firstday.data.rows import SparseRows
 from firstday.ranking import unit_rows
 from tests.cold.obvious import CONFIG, N_INPUTS, D, Rising, make_data, mean_cosine, no_opinion

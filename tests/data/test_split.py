@@ -6,7 +6,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from firstday.config import Config, SampledProtocolConfig, SignalConfig
+from firstday.config import Config, SignalConfig
+from firstday.config_protocols import SampledProtocolConfig
 from firstday.data.dataset import BroughtVectors, Dataset
 from firstday.data.events import ITEM, Events
 from firstday.data.rows import SparseRows

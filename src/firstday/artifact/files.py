@@ -32,8 +32,9 @@ from firstday.artifact.parts import from_parts, to_arrays, to_networks, to_value
 from firstday.data.ids import Ids
 from firstday.errors import ArtifactError
 
-FORMAT = 1
+FORMAT = 2
 MANIFEST = "manifest.json"
+PEOPLE = "warm_users.parquet"
 _BLANK = "0" * 64
 
 
@@ -136,6 +137,8 @@ def _write_files(model: TrainedModel, folder: Path) -> None:
     if catalogue.titles is not None:
         items = items.with_columns(title=pl.Series(catalogue.titles, dtype=pl.String))
     items.write_parquet(folder / "items.parquet")
+    if catalogue.people is not None:
+        pl.DataFrame({"user_id": catalogue.people.values}).write_parquet(folder / PEOPLE)
     for number, ids in enumerate(catalogue.entities.values()):
         pl.DataFrame({"entity_id": ids.values}).write_parquet(folder / f"entity_{number}.parquet")
     for name, onnx in to_networks(model).items():
@@ -255,4 +258,5 @@ def _load_version(path: Path, manifest: dict[str, Any], verify: bool) -> Trained
         for number, name in enumerate(manifest["catalogue"]["entities"])
     }
     networks = {file.stem: file.read_bytes() for file in files if file.suffix == ".onnx"}
-    return from_parts(arrays, manifest, networks, Ids(items["item_id"]), titles, entities)
+    people = Ids(pl.read_parquet(folder / PEOPLE)["user_id"]) if PEOPLE in manifest["files"] else None
+    return from_parts(arrays, manifest, networks, Ids(items["item_id"]), titles, entities, people)

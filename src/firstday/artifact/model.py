@@ -9,9 +9,12 @@ from typing import Any, Literal
 
 import numpy as np
 
+from firstday.artifact.blending import Blending
 from firstday.cold.model import ColdModel
 from firstday.cold.peers import Peers
+from firstday.cold.ranker import Ranker
 from firstday.config import Config
+from firstday.embed.warm_users import Neighborhood, WarmUsers
 from firstday.features.catalogue import Catalogue
 from firstday.features.encoder import Encoder
 from firstday.ranking import unit_rows
@@ -49,6 +52,14 @@ class TrainedModel:
         How `soft_segments` weighs segments.
     peers
         Other cold models, by name: those of `config.cold_model.peers`.
+    ranker
+        Features -> ranked items; None where `config.ranker` is not enabled.
+    warm
+        Warm users to compare new ones with; None where `config.recommend.warm_users` is 0.
+    neighborhood
+        How `neighbors` and `friends` weigh them.
+    blending
+        How `blend` weighs the other strategies.
     """
 
     config: Config
@@ -63,6 +74,10 @@ class TrainedModel:
     facts: Mapping[str, Any] = field(default_factory=dict)
     mixing: Mixing = field(default_factory=Mixing)
     peers: Peers = field(default_factory=dict)
+    ranker: Ranker | None = None
+    warm: WarmUsers | None = None
+    neighborhood: Neighborhood = field(default_factory=Neighborhood)
+    blending: Blending = field(default_factory=Blending)
 
     @property
     def n_items(self) -> int:

@@ -8,13 +8,17 @@ from typing import Any
 
 import numpy as np
 
+from firstday.artifact.blending import Blending
 from firstday.artifact.model import TrainedModel
 from firstday.cold.model import ColdModel, Epoch
 from firstday.cold.peers import DropoutNet, Melu, Peer
-from firstday.config import Config, PeerName
+from firstday.cold.ranker import Ranker
+from firstday.config import Config
+from firstday.config_networks import PeerName
 from firstday.data.ids import Ids
 from firstday.data.rows import SparseRows
 from firstday.embed.embeddings import FoldIn
+from firstday.embed.warm_users import Neighborhood, WarmUsers
 from firstday.features.catalogue import Catalogue
 from firstday.features.encoder import Encoder
 from firstday.segment.mixing import Mixing
@@ -23,6 +27,8 @@ from firstday.segment.segments import ItemCounts, Segments
 Arrays = dict[str, np.ndarray]
 COLD_MODEL = "cold_model"
 """File name of our own network, without ending."""
+RANKER = "ranker"
+"""File name of the ranker's network, without ending."""
 
 
 def to_arrays(model: TrainedModel) -> Arrays:
@@ -43,6 +49,12 @@ def to_arrays(model: TrainedModel) -> Arrays:
     _put_counts(arrays, "everyone", model.everyone)
     for number, counted in enumerate(model.profile_groups.values()):
         _put_counts(arrays, f"profile_{number}", counted)
+    if model.ranker is not None:
+        arrays |= {"ranker_items": model.ranker.items, "ranker_weights": model.ranker.weights}
+        arrays["ranker_bias"] = model.ranker.bias
+    if model.warm is not None:
+        arrays |= {"warm_vectors": model.warm.vectors, "warm_starts": model.warm.uses.starts}
+        arrays["warm_items"] = model.warm.uses.columns
     melu = model.peers.get("melu")
     if isinstance(melu, Melu):
         arrays |= {"melu_weights": melu.weights, "melu_bias": melu.bias, "melu_gram": melu.gram}
@@ -52,6 +64,8 @@ def to_arrays(model: TrainedModel) -> Arrays:
 def to_networks(model: TrainedModel) -> dict[str, bytes]:
     """Return every network of the model as ONNX, by file name without ending."""
     networks = {COLD_MODEL: model.cold.onnx}
+    if model.ranker is not None:
+        networks[RANKER] = model.ranker.body.onnx
     for name, peer in model.peers.items():
         networks[name] = (peer.body if isinstance(peer, Melu) else peer.network).onnx
     return networks
@@ -76,6 +90,7 @@ def to_values(model: TrainedModel) -> dict[str, Any]:
             "targets": list(encoder.target_vectors),
             "groups": list(encoder.group_means),
             "through_items": list(encoder.members_of_items),
+            "friends": encoder.friend_vectors is not None,
             "age_centre": encoder.age_centre,
             "age_scale": encoder.age_scale,
         },
@@ -87,7 +102,10 @@ def to_values(model: TrainedModel) -> dict[str, Any]:
             "signals": list(model.catalogue.signals),
         },
         "mixing": asdict(model.mixing),
+        "neighborhood": asdict(model.neighborhood),
+        "blending": [dict(weights) for weights in model.blending.weights],
         "history": [asdict(epoch) for epoch in model.cold.history],
+        "ranker": None if model.ranker is None else {"history": [asdict(epoch) for epoch in model.ranker.history]},
         "peers": {name: _peer_values(peer) for name, peer in model.peers.items()},
     }
 
@@ -118,6 +136,25 @@ def _get_peers(
     return peers
 
 
+def _get_ranker(
+    values: Mapping[str, Any] | None, arrays: Mapping[str, np.ndarray], networks: Mapping[str, bytes]
+) -> Ranker | None:
+    """Put the ranker together again."""
+    if values is None:
+        return None
+    items, weights, bias = (arrays[f"ranker_{key}"] for key in ("items", "weights", "bias"))
+    return Ranker(ColdModel(networks[RANKER], _history(values)), items, weights, bias)
+
+
+def _get_warm(arrays: Mapping[str, np.ndarray], people: Ids | None, n_items: int) -> WarmUsers | None:
+    """Put the warm users together again."""
+    if people is None:
+        return None
+    columns = arrays["warm_items"]
+    uses = SparseRows(arrays["warm_starts"], columns, np.ones(len(columns), dtype=np.float32), n_items)
+    return WarmUsers(people, arrays["warm_vectors"], uses)
+
+
 def _history(values: Mapping[str, Any]) -> tuple[Epoch, ...]:
     """Read how a training went."""
     return tuple(Epoch(**epoch) for epoch in values["history"])
@@ -130,6 +167,7 @@ def from_parts(
     items: Ids,
     titles: tuple[str, ...] | None,
     entities: Mapping[str, Ids],
+    people: Ids | None,
 ) -> TrainedModel:
     """Put a model together again."""
     config = Config.model_validate(values["config"])
@@ -148,6 +186,7 @@ def from_parts(
             name: _get_members(arrays, number, len(entities[name]))
             for number, name in enumerate(features["through_items"])
         },
+        friend_vectors=arrays["warm_vectors"] if features["friends"] else None,
     )
     n_items = len(items)
     return TrainedModel(
@@ -159,6 +198,7 @@ def from_parts(
             catalogue["has_ages"],
             tuple(catalogue["signals"]),
             titles,
+            people,
         ),
         encoder=encoder,
         similarity=values["similarity"],
@@ -172,6 +212,10 @@ def from_parts(
         facts={"data": values["data"], "metrics": values["metrics"]},
         mixing=Mixing(**values["mixing"]),
         peers=_get_peers(values.get("peers", {}), arrays, networks),
+        ranker=_get_ranker(values["ranker"], arrays, networks),
+        warm=_get_warm(arrays, people, n_items),
+        neighborhood=Neighborhood(**values["neighborhood"]),
+        blending=Blending(tuple(values["blending"])),
     )
 
 

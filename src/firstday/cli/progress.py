@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-from firstday.pipeline import Progress as Report
+from firstday.stages import Progress as Report
 
 
 @contextmanager

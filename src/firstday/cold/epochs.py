@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from firstday.cold.model import Epoch
-from firstday.config import ColdModelConfig
+from firstday.config_networks import TrainingConfig
 
 WARM_UP = 0.3
 """Share of the one-cycle schedule in which the learning rate rises."""
@@ -21,9 +21,10 @@ def run_epochs(
     n_rows: int,
     batch_loss: Callable[[torch.Tensor], torch.Tensor],
     check: Callable[[], float],
-    config: ColdModelConfig,
+    config: TrainingConfig,
     *,
     seed: int,
+    rows_per_epoch: int | None = None,
     progress: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> tuple[Epoch, ...]:
     """Train until validation precision stops rising, and leave the network with its best weights, for use.
@@ -45,6 +46,8 @@ def run_epochs(
         Schedule, learning rate, weight decay, epochs, batch size, patience.
     seed
         Seed of the order of rows.
+    rows_per_epoch
+        Rows of a pass, drawn anew for each; None: all.
     progress
         Called with epochs done and epochs at most.
 
@@ -53,8 +56,9 @@ def run_epochs(
     tuple of Epoch
         How training went.
     """
-    batch = min(config.batch_size, n_rows)
-    n_batches = n_rows // batch  # a last, partial batch would upset batch normalisation
+    batch = min(config.batch_size, n_rows, rows_per_epoch or n_rows)
+    n_taken = min(n_rows, rows_per_epoch or n_rows)
+    n_batches = n_taken // batch  # a last, partial batch would upset batch normalisation
     optimizer = torch.optim.AdamW(network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
     schedule = None
     if config.schedule == "one-cycle":

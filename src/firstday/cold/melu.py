@@ -15,7 +15,8 @@ from firstday.cold.model import ColdModel
 from firstday.cold.network import hidden_layers
 from firstday.cold.peer_data import PeerData
 from firstday.cold.peers import Melu
-from firstday.config import Config, MeluConfig
+from firstday.config import Config
+from firstday.config_networks import MeluConfig
 from firstday.data.rows import SparseRows, union_rows
 
 SUPPORT_ITEMS = 50

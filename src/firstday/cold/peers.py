@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 
 from firstday.cold.model import ColdModel, Epoch
-from firstday.config import PeerName
+from firstday.config_networks import PeerName
 from firstday.data.rows import SparseRows
 from firstday.ranking import unit_rows
 

@@ -11,7 +11,7 @@ from firstday.cold.epochs import run_epochs
 from firstday.cold.export import export_onnx
 from firstday.cold.model import ColdModel
 from firstday.cold.network import ColdNetwork
-from firstday.config import ColdModelConfig
+from firstday.config_networks import ColdModelConfig
 from firstday.features.rows import FeatureRows
 from firstday.ranking import unit_rows
 

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import numpy as np
 import polars as pl
 
-from firstday.config import RegistrationProtocolConfig
+from firstday.config_protocols import RegistrationProtocolConfig
 from firstday.data.dataset import Dataset
 from firstday.data.events import UTC_MICROSECONDS
 from firstday.errors import ConfigError, DataError, count_of

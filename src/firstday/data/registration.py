@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from firstday.config import RegistrationProtocolConfig, SampledProtocolConfig, SignalConfig
+from firstday.config import SignalConfig
+from firstday.config_protocols import RegistrationProtocolConfig, SampledProtocolConfig
 from firstday.data.calendar import DAY_US, HOUR_US, Registrations, find_registrations, write_moment
 from firstday.data.dataset import Dataset
 from firstday.data.events import ITEM, Window

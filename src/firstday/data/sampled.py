@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from firstday.config import SampledProtocolConfig, SignalConfig
+from firstday.config import SignalConfig
+from firstday.config_protocols import SampledProtocolConfig
 from firstday.data.dataset import Dataset
 from firstday.data.events import ITEM
 from firstday.data.rows import SparseRows, contains, union_rows

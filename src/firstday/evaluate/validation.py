@@ -7,10 +7,11 @@ from functools import cached_property
 
 import numpy as np
 
+from firstday.cold.ranker import Ranker
 from firstday.data.rows import SparseRows
 from firstday.evaluate.metrics import measure
 from firstday.recommend.personal import rank_nearest
-from firstday.recommend.query import Query
+from firstday.recommend.query import Query, rank_scores
 from firstday.recommend.segment import take_nearest_segment
 
 USERS_RANKED = 2000
@@ -42,6 +43,23 @@ class Validation:
         lists = rank_nearest(self._ranked, vectors[: self._ranked.n_users], "personal").items
         precision = measure(lists, self.truth.take(np.arange(self._ranked.n_users))).precision
         return (self.precision_of_segments(vectors) + 100 * float(precision.mean())) / 2
+
+    @property
+    def features_ranked(self) -> np.ndarray:
+        """Features of the users whose items `precision_of_ranker` ranks, float32, shape (n_ranked, n_inputs)."""
+        return self._ranked.features
+
+    def precision_of_ranker(self, ranker: Ranker, hidden: np.ndarray) -> float:
+        """Return precision in % of a ranker's lists for those users, given their hidden numbers."""
+        query = self._ranked
+
+        def score(rows: np.ndarray) -> np.ndarray:
+            scores = np.full((len(rows), query.model.n_items), -np.inf, dtype=np.float32)
+            scores[:, ranker.items] = ranker.score(hidden[rows])
+            return scores
+
+        lists, _ = rank_scores(query, score)
+        return 100 * float(measure(lists, self.truth.take(np.arange(query.n_users))).precision.mean())
 
     @cached_property
     def _ranked(self) -> Query:

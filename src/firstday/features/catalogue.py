@@ -35,6 +35,8 @@ class Catalogue:
         Known signals.
     titles
         Items' titles, "" where missing; None without titles.
+    people
+        Ids of the warm users that the model keeps, who may be named as friends; None where it keeps none.
     """
 
     items: Ids
@@ -43,9 +45,10 @@ class Catalogue:
     has_ages: bool
     signals: tuple[str, ...]
     titles: tuple[str, ...] | None = None
+    people: Ids | None = None
 
     @classmethod
-    def of(cls, dataset: Dataset, signals: tuple[str, ...]) -> Catalogue:
+    def of(cls, dataset: Dataset, signals: tuple[str, ...], people: Ids | None = None) -> Catalogue:
         """Take the names from a dataset."""
         return cls(
             dataset.items,
@@ -54,6 +57,7 @@ class Catalogue:
             dataset.ages is not None,
             signals,
             dataset.titles,
+            people,
         )
 
     @cached_property
@@ -112,8 +116,26 @@ class Catalogue:
             if user.age is not None and not self.has_ages:
                 ignored[row].append("age is not used by this model")
         ages = np.array([-1 if user.age is None else user.age for user in users], dtype=np.int16)
-        batch = SignalBatch(len(users), len(self.items), actions, codes, ages if self.has_ages else None)
+        friends = self._read_friends(users, ignored)
+        batch = SignalBatch(len(users), len(self.items), actions, codes, ages if self.has_ages else None, friends)
         return batch, [tuple(sentences) for sentences in ignored]
+
+    def _read_friends(self, users: Sequence[Signals], ignored: list[list[str]]) -> SparseRows | None:
+        """Index the friends that are kept warm users; say for each user how many are not."""
+        if not any(user.friends for user in users):
+            return None
+        cells: set[tuple[int, int]] = set()
+        for row, user in enumerate(users):
+            named = set(user.friends)
+            if named and self.people is None:
+                ignored[row].append("friends are not used by this model")
+                continue
+            found = [self.people.index_of(friend) for friend in named] if self.people is not None else []
+            known = {(row, friend) for friend in found if friend >= 0}
+            if len(known) < len(named):
+                ignored[row].append(f"{len(named) - len(known):,} of {len(named):,} friends are no warm users")
+            cells |= known
+        return None if self.people is None else _count_cells(sorted(cells), len(users), len(self.people))
 
     def translate(
         self, dataset: Dataset, users: np.ndarray, actions: Mapping[Pair, SparseRows]
@@ -168,7 +190,15 @@ class Catalogue:
         ages = None
         if self.has_ages:
             ages = np.full(len(users), -1, np.int16) if dataset.ages is None else dataset.ages[users]
-        return SignalBatch(len(users), len(self.items), translated, codes, ages), unknown
+        friends = None
+        if self.people is not None and dataset.friends is not None:
+            theirs_friends = dataset.friends.take(users)
+            friend = self.people.lookup(dataset.users.values)[theirs_friends.columns]
+            among = friend >= 0
+            friends = SparseRows.from_pairs(
+                theirs_friends.row_of_entry()[among], friend[among], None, len(users), len(self.people)
+            )
+        return SignalBatch(len(users), len(self.items), translated, codes, ages, friends), unknown
 
 
 def _count_cells(cells: Sequence[tuple[int, int]], n_rows: int, n_columns: int) -> SparseRows:

@@ -25,7 +25,8 @@ class Encoder:
 
     Columns of the result, in this order: the mean vector of the users of the same age (if ages are known), one such
     block for each profile column, one block for each (signal, entity) pair with the mean vector of what the user did
-    it to (zeros where nothing), the fold-in vector (if configured), one count for each pair, and the age in standard
+    it to (zeros where nothing), the mean vector of the user's friends among the warm users (if friends are known), the
+    fold-in vector (if configured), one count for each pair, log(1 + number of such friends), and the age in standard
     deviations from the mean age (an unknown age is the mean age).
 
     Parameters
@@ -48,6 +49,9 @@ class Encoder:
     members_of_items
         For the entities of blocks that follow from items (`config.through_items`): which of its members each item
         belongs to, shape (n_items, n_members).
+    friend_vectors
+        Mature vectors of the warm users who may be friends, of length 1, float32, shape (n_people, d); None without
+        friends.
     """
 
     pairs: tuple[Pair, ...]
@@ -60,6 +64,7 @@ class Encoder:
     config: FeatureConfig
     signals: SignalConfig
     members_of_items: Mapping[str, SparseRows] = field(default_factory=dict)
+    friend_vectors: np.ndarray | None = None
 
     @property
     def dimensions(self) -> int:
@@ -69,13 +74,16 @@ class Encoder:
     def blocks(self) -> tuple[str, ...]:
         """Name the blocks of `dimensions` columns, in order."""
         ages = () if self.age_means is None else ("age",)
+        friends = () if self.friend_vectors is None else ("friends",)
         fold_in = ("fold_in",) if self.config.fold_in else ()
-        return (*ages, *self.group_means, *(f"{signal} x {entity}" for signal, entity in self.pairs), *fold_in)
+        done = (f"{signal} x {entity}" for signal, entity in self.pairs)
+        return (*ages, *self.group_means, *done, *friends, *fold_in)
 
     @property
     def n_inputs(self) -> int:
         """How many columns `encode` returns."""
-        return len(self.blocks()) * self.dimensions + len(self.pairs) + (self.age_means is not None)
+        n_numbers = len(self.pairs) + (self.friend_vectors is not None) + (self.age_means is not None)
+        return len(self.blocks()) * self.dimensions + n_numbers
 
     def encode(self, batch: SignalBatch) -> np.ndarray:
         """Return the features of each user.
@@ -112,6 +120,12 @@ class Encoder:
             for at, (number, block, _) in enumerate(told):
                 users = slice(at * batch.n_users, (at + 1) * batch.n_users)
                 block[:], counts[:, number] = means[users], lengths[users]
+        if self.friend_vectors is not None:
+            block = next(blocks)
+            if batch.friends is not None and batch.friends.n_entries:
+                n_friends = batch.friends.lengths()
+                block[:] = _mean_vectors(batch.friends, n_friends, self.friend_vectors)
+                counts[:, len(self.pairs)] = np.log1p(n_friends)
         if self.config.fold_in:
             next(blocks)[:] = unit_rows(self.fold_in.solve(batch.affinity(self.signals)))
         if self.config.counts == "log":
@@ -139,6 +153,7 @@ def fit_encoder(
     n_group_values: Mapping[str, int],
     config: FeatureConfig,
     signals: SignalConfig,
+    friend_vectors: np.ndarray | None = None,
 ) -> Encoder:
     """Compute the statistics of the features, of warm users alone.
 
@@ -155,6 +170,8 @@ def fit_encoder(
         How many values each profile column has.
     config, signals
         Settings.
+    friend_vectors
+        Vectors of those who may be friends, see `Encoder`; used where any warm user has such a friend.
 
     References
     ----------
@@ -185,7 +202,21 @@ def fit_encoder(
         known = warm.ages[warm.ages >= 0]
         if len(known):
             centre, scale = float(known.mean()), float(known.std()) or 1.0
-    return Encoder(pairs, targets, means, age_means, centre, scale, embeddings.fold_in, config, signals, members)
+    if warm.friends is None or not warm.friends.n_entries:
+        friend_vectors = None
+    return Encoder(
+        pairs,
+        targets,
+        means,
+        age_means,
+        centre,
+        scale,
+        embeddings.fold_in,
+        config,
+        signals,
+        members,
+        friend_vectors,
+    )
 
 
 def _mean_vectors(rows: SparseRows, lengths: np.ndarray, vectors: np.ndarray) -> np.ndarray:

@@ -27,21 +27,30 @@ class Signals:
         Years, or None.
     interactions
         Triples (signal, entity, id), such as ``("favorite", "item", "i81")``.
+    friends
+        Ids of users whom they know; those who are warm users of the model count.
     groups
         Categorical profile columns by name, such as ``country="FR"``.
 
     Raises
     ------
     DataError
-        An interaction that is no triple, or an age that is no number from 0 to 120.
+        An interaction that is no triple, friends that are no list, or an age that is no number from 0 to 120.
     """
 
     age: int | None
     interactions: tuple[tuple[str, str, Any], ...]
+    friends: tuple[Any, ...]
     groups: Mapping[str, str]
 
     def __init__(
-        self, /, *, age: int | None = None, interactions: Iterable[Sequence[Any]] = (), **groups: str | None
+        self,
+        /,
+        *,
+        age: int | None = None,
+        interactions: Iterable[Sequence[Any]] = (),
+        friends: Iterable[Any] = (),
+        **groups: str | None,
     ) -> None:
         triples = []
         if isinstance(interactions, str) or not isinstance(interactions, Iterable):
@@ -56,15 +65,18 @@ class Signals:
                     '["favorite", "item", "i81"].'
                 )
             triples.append((str(entry[0]), str(entry[1]), entry[2]))
+        if isinstance(friends, str) or not isinstance(friends, Iterable):
+            raise DataError(f"friends: is {friends!r}; give a list of user ids.")
         if age is not None and (isinstance(age, bool) or not isinstance(age, Real) or not 0 <= age <= 120):
             raise DataError(f"age: is {age!r}; give whole years from 0 to 120, or leave it out.")
         object.__setattr__(self, "age", None if age is None else int(age))
         object.__setattr__(self, "interactions", tuple(triples))
+        object.__setattr__(self, "friends", tuple(friends))
         object.__setattr__(self, "groups", {k: str(v) for k, v in groups.items() if v is not None})
 
     @classmethod
     def from_json(cls, text: str) -> Signals:
-        """Read ``{"age": 24, "country": "FR", "interactions": [["favorite", "item", "i81"]]}``.
+        """Read ``{"age": 24, "country": "FR", "interactions": [["favorite", "item", "i81"]], "friends": ["u7"]}``.
 
         Raises
         ------
@@ -83,10 +95,14 @@ class Signals:
         interactions = () if interactions is None else interactions
         if not isinstance(interactions, list | tuple) or any(not isinstance(entry, list) for entry in interactions):
             raise DataError('interactions: is no list of lists; give [["favorite", "item", "i81"], ...].')
+        friends = values.pop("friends", None)
+        friends = () if friends is None else friends
+        if not isinstance(friends, list | tuple) or any(isinstance(one, list | dict) or one is None for one in friends):
+            raise DataError('friends: is no list of ids; give ["u7", ...].')
         wrong = [name for name, value in values.items() if isinstance(value, list | dict)]
         if wrong:
             raise DataError(f"{wrong[0]}: is a {type(values[wrong[0]]).__name__}; give one value.")
-        return cls(age=values.pop("age", None), interactions=interactions, **values)
+        return cls(age=values.pop("age", None), interactions=interactions, friends=friends, **values)
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,6 +121,8 @@ class SignalBatch:
         int16, shape (n_users,), -1 where missing.
     n_items
         How many items the model has.
+    friends
+        Kept warm users whom they know, shape (n_users, n_people); None where nobody names any.
     """
 
     n_users: int
@@ -112,6 +130,7 @@ class SignalBatch:
     actions: Mapping[Pair, SparseRows] = field(default_factory=dict)
     groups: Mapping[str, np.ndarray] = field(default_factory=dict)
     ages: np.ndarray | None = None
+    friends: SparseRows | None = None
 
     def affinity(self, config: SignalConfig) -> SparseRows:
         """Return positive affinities for items, shape (n_users, n_items)."""
@@ -136,4 +155,5 @@ class SignalBatch:
             {pair: actions.take(rows) for pair, actions in self.actions.items()},
             {name: codes[rows] for name, codes in self.groups.items()},
             None if self.ages is None else self.ages[rows],
+            None if self.friends is None else self.friends.take(rows),
         )

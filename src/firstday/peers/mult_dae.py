@@ -10,7 +10,7 @@ from scipy import sparse
 from torch import nn
 
 from firstday.cold.epochs import run_epochs
-from firstday.config import ColdModelConfig
+from firstday.config_networks import ColdModelConfig
 from firstday.data.rows import SparseRows
 from firstday.peers.scorer import PeerKind, PeerTraining, most_used_items, spread_scores, to_matrix
 

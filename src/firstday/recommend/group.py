@@ -16,12 +16,12 @@ def recommend_group(query: Query) -> Answer:
     known = query.profile
     n_known = sum((codes >= 0).astype(np.float32) for codes in known.values())
     answered = np.asarray(n_known > 0) & np.ones(query.n_users, dtype=bool)
-    items, values = rank_scores(query, lambda rows: _scores(query, rows))
+    items, values = rank_scores(query, lambda rows: score_group(query, rows))
     return Answer(items, values, route_where(answered, "group"))
 
 
-def _scores(query: Query, rows: np.ndarray) -> np.ndarray:
-    """Return smoothed shares, float32, shape (n_rows, n_items)."""
+def score_group(query: Query, rows: np.ndarray) -> np.ndarray:
+    """Return smoothed shares, everyone's where no profile value is known, float32, shape (n_rows, n_items)."""
     model = query.model
     smoothing = model.config.recommend.group_smoothing
     total = np.zeros((len(rows), model.n_items), dtype=np.float32)
@@ -36,4 +36,5 @@ def _scores(query: Query, rows: np.ndarray) -> np.ndarray:
         row = members.row_of_entry()
         total[inside[row], members.columns] += members.weights / sizes[row, 0]
         n_columns[inside] += 1
+    total[n_columns[:, 0] == 0] = model.popularity
     return total / np.maximum(n_columns, 1)

@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 
 from firstday.artifact.model import TrainedModel
-from firstday.config import PeerName
+from firstday.config_networks import PeerName
 from firstday.data.rows import SparseRows
 from firstday.features.signals import SignalBatch
 from firstday.ranking import NO_ITEM, first_allowed, top_k, unit_rows
@@ -97,6 +97,8 @@ class Query:
                 found |= rows.starts[1:] > rows.starts[:-1]
         if encoder.config.fold_in:
             found |= self.liked.starts[1:] > self.liked.starts[:-1]
+        if encoder.friend_vectors is not None and signals.friends is not None:
+            found |= signals.friends.lengths() > 0
         for codes in self.profile.values():
             found |= codes >= 0
         return found
@@ -119,6 +121,12 @@ class Query:
     def predicted(self) -> np.ndarray:
         """The users' predicted mature vectors, float32, shape (n_users, d), length 1."""
         return self.model.cold.predict(self.features)
+
+    @cached_property
+    def ranker_hidden(self) -> np.ndarray:
+        """The ranker's hidden numbers of the users, float32, shape (n_users, width); the model must have a ranker."""
+        assert self.model.ranker is not None
+        return self.model.ranker.predict(self.features)
 
     def predicted_by(self, peer: PeerName) -> np.ndarray:
         """Return the vectors that a peer of the cold model predicts, as `predicted`; the model must have the peer."""

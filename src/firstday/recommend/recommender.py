@@ -11,16 +11,21 @@ import numpy as np
 
 from firstday.artifact.files import load_model, save_model
 from firstday.artifact.model import TrainedModel
-from firstday.config import PeerName
+from firstday.config import Config
+from firstday.config_networks import PeerName
 from firstday.errors import ConfigError
 from firstday.features.signals import SignalBatch, Signals
 from firstday.ranking import first_allowed
+from firstday.recommend.blend import recommend_blend
 from firstday.recommend.day_one import recommend_day_one
+from firstday.recommend.direct import recommend_direct
 from firstday.recommend.dropoutnet import recommend_dropoutnet_personal, recommend_dropoutnet_segment
 from firstday.recommend.fold_in import recommend_fold_in
+from firstday.recommend.friends import recommend_friends
 from firstday.recommend.group import recommend_group
 from firstday.recommend.input_clusters import recommend_input_clusters
 from firstday.recommend.melu import recommend_melu_personal, recommend_melu_segment
+from firstday.recommend.neighbors import recommend_neighbors
 from firstday.recommend.personal import recommend_personal
 from firstday.recommend.popular import recommend_popular
 from firstday.recommend.query import Answer, Query, Strategy
@@ -36,6 +41,10 @@ STRATEGIES: dict[str, Strategy] = {
     "personal": recommend_personal,
     "segment": recommend_segment,
     "soft_segments": recommend_soft_segments,
+    "neighbors": recommend_neighbors,
+    "friends": recommend_friends,
+    "direct": recommend_direct,
+    "blend": recommend_blend,
     "dropoutnet_personal": recommend_dropoutnet_personal,
     "dropoutnet_segment": recommend_dropoutnet_segment,
     "melu_personal": recommend_melu_personal,
@@ -158,9 +167,37 @@ def peers_of(strategies: Collection[str]) -> tuple[PeerName, ...]:
     return tuple(dict.fromkeys(PEER_OF[name] for name in strategies if name in PEER_OF))
 
 
-def strategies_with(peers: Collection[PeerName]) -> tuple[str, ...]:
-    """Return the strategies that a model with these peers can answer by."""
-    return tuple(name for name in STRATEGIES if name not in PEER_OF or PEER_OF[name] in peers)
+def strategies_with(config: Config) -> tuple[str, ...]:
+    """Return the strategies that a model of this configuration can answer by."""
+    return tuple(name for name in STRATEGIES if _setting_for(name, config) is None)
+
+
+def check_strategies(strategies: Collection[str], config: Config) -> None:
+    """Refuse a strategy that a model of this configuration cannot answer by.
+
+    Raises
+    ------
+    ConfigError
+        One sentence with the setting that the first such strategy needs.
+    """
+    for name in strategies:
+        needed = _setting_for(name, config)
+        if needed is not None:
+            raise ConfigError(
+                f"strategy: {name} needs a model trained with {needed}; train one, or choose another strategy."
+            )
+
+
+def _setting_for(strategy: str, config: Config) -> str | None:
+    """Return the setting that a strategy needs and a configuration lacks; None where it lacks none."""
+    peer = PEER_OF.get(strategy)
+    if peer is not None and peer not in config.cold_model.peers:
+        return f"cold_model.peers = ['{peer}']"
+    if strategy == "direct" and not config.ranker.enabled:
+        return "ranker.enabled = true"
+    if strategy in ("neighbors", "friends") and not config.recommend.warm_users:
+        return "recommend.warm_users above 0"
+    return None
 
 
 @dataclass(frozen=True, eq=False)
@@ -284,13 +321,9 @@ def open_model(path: str | Path, *, verify: bool = True) -> Recommender:
 
 def answer_all(query: Query, strategy: str | Strategy) -> Answer:
     """Answer for every user: by the strategy, where it has nothing to go on by a fallback, then fill lists up."""
-    recommend = find_strategy(strategy) if isinstance(strategy, str) else strategy
-    peer = PEER_OF.get(strategy) if isinstance(strategy, str) else None
-    if peer is not None and peer not in query.model.peers:
-        raise ConfigError(
-            f"strategy: {strategy} needs a model trained with cold_model.peers = ['{peer}']; train one, or choose "
-            "another strategy."
-        )
+    recommend = strategy if callable(strategy) else find_strategy(strategy)
+    if isinstance(strategy, str):
+        check_strategies([strategy], query.model.config)
     answer = recommend(query)
     items, scores, routes = answer.items.copy(), answer.scores.copy(), answer.routes.copy()
     for name in FALLBACKS:

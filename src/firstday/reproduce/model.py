@@ -18,11 +18,11 @@ from firstday.features.catalogue import Catalogue
 from firstday.features.encoder import Encoder
 from firstday.features.rows import FeatureRows, hold_features
 from firstday.features.signals import SignalBatch
-from firstday.pipeline import Progress, cluster_inputs, no_progress, train_network, train_peers_of
 from firstday.ranking import unit_rows
 from firstday.recommend.query import ComputedDays, Query
 from firstday.segment.kmeans import fit_segments
 from firstday.segment.segments import count_items
+from firstday.stages import Progress, cluster_inputs, no_progress, train_network, train_peers_of
 
 DAY_ONE_BLOCK = "streamed_songs"
 """The block with the mean vector of the songs streamed on day one."""

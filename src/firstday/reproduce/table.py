@@ -18,9 +18,10 @@ from firstday.evaluate.benchmark import Trial, judge_strategies
 from firstday.evaluate.mixing import choose_mixing
 from firstday.evaluate.paper_table import PEERS, TITLES, Comparison, compare_with_paper
 from firstday.evaluate.results import Results
-from firstday.pipeline import Progress, no_progress, with_peers_of
+from firstday.pipeline import with_peers_of
 from firstday.recommend.recommender import STRATEGIES
 from firstday.reproduce.model import DAY_ONE_BLOCK, ask_for, fit_paper_model
+from firstday.stages import Progress, no_progress
 
 PROTOCOL = "kdd21"
 USERS_PER_SEGMENT, MOST_SEGMENTS = 70, 1000

@@ -125,7 +125,7 @@ def _warm(served: ServedModel) -> None:
         Signals(age=30, interactions=[(signal, "item", item) for item in popular])
         for signal in (*served.trained.config.signals.liked, "")
     ]
-    for strategy in strategies_with(served.trained.peers):
+    for strategy in strategies_with(served.trained.config):
         for group in (users, users[:1]):
             served.recommender.recommend_users(group, 50, strategy)
     next(served.find_items(""), None)

@@ -16,7 +16,8 @@ from pathlib import Path
 
 import numpy as np
 
-from firstday.config import Config, EmbeddingConfig, FeatureConfig, RegistrationProtocolConfig
+from firstday.config import Config, EmbeddingConfig, FeatureConfig
+from firstday.config_protocols import RegistrationProtocolConfig
 from firstday.data.calendar import DAY_US, find_registrations
 from firstday.data.dataset import Dataset
 from firstday.data.events import ITEM, Window
@@ -30,10 +31,10 @@ from firstday.embed.fit import WarmLogs, fit_embeddings
 from firstday.errors import ConfigError
 from firstday.features.catalogue import Catalogue
 from firstday.features.encoder import fit_encoder
-from firstday.pipeline import Progress, no_progress
 from firstday.simulate.released_files import ReleasedFiles
 from firstday.simulate.settings import SimulationSettings
 from firstday.simulate.write import fill_folder, simulate
+from firstday.stages import Progress, no_progress
 
 SHARES: Mapping[Part, float] = {"train": 0.7, "validation": 0.2, "test": 0.1}
 """How users divide: 70,000, 20,000 and 10,000 in the paper."""

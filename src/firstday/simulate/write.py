@@ -16,13 +16,13 @@ import numpy as np
 import polars as pl
 
 from firstday.errors import ConfigError
-from firstday.pipeline import Progress, no_progress
 from firstday.simulate.activity import ENTITIES, ITEM, PLAYLIST, SIGNALS, Events, simulate_block
 from firstday.simulate.catalogue import MusicCatalogue, make_catalogue
 from firstday.simulate.names import invent_artists, invent_playlists, invent_titles
 from firstday.simulate.people import People, draw_friends, make_people
 from firstday.simulate.settings import SimulationSettings
 from firstday.simulate.world import AGES, COUNTRIES, ZONES, make_world
+from firstday.stages import Progress, no_progress
 
 WORKERS = 2
 """Blocks in the making at one time; each needs about 300 MB."""

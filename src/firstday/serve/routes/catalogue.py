@@ -136,7 +136,7 @@ async def describe_model(request: Request, _query: NoQuery) -> ModelAnswer:
         entities=[ITEM, *model.catalogue.entities],
         profile_columns=[*(["age"] if model.catalogue.has_ages else []), *model.catalogue.groups],
         features=list(model.encoder.blocks()),
-        strategies=list(strategies_with(model.peers)),
+        strategies=list(strategies_with(model.config)),
         default_strategy=model.config.recommend.strategy,
         default_k=model.config.recommend.k,
         data=dict(model.facts.get("data", {})),

@@ -1,0 +1,167 @@
+"""Train the ranker: day-one features -> the items that warm users went on to use, by multinomial likelihood."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import torch
+from torch import nn
+
+from firstday.cold.epochs import run_epochs
+from firstday.cold.export import export_onnx
+from firstday.cold.model import ColdModel
+from firstday.cold.ranker import Ranker
+from firstday.config_networks import RankerConfig
+from firstday.data.rows import SparseRows
+from firstday.features.rows import FeatureRows
+
+SMALL_WEIGHTS = 0.3
+"""What the last layer's first weights are scaled by, so that training starts near to plain popularity."""
+
+
+class RankerNetwork(nn.Module):
+    """Hidden layers (linear, ReLU, batch normalisation, dropout) and a last one with a score for each item.
+
+    Parameters
+    ----------
+    n_inputs
+        Columns of the encoder.
+    shares
+        Share of warm users who use each ranked item, shape (n_ranked,): where scores begin.
+    config
+        Layers and dropout.
+    """
+
+    def __init__(self, n_inputs: int, shares: np.ndarray, config: RankerConfig) -> None:
+        super().__init__()
+        layers: list[nn.Module] = [nn.Dropout(config.input_dropout)]
+        width = n_inputs
+        for size in config.hidden:
+            layers += [nn.Linear(width, size), nn.ReLU(), nn.BatchNorm1d(size), nn.Dropout(config.dropout)]
+            width = size
+        self.body = nn.Sequential(*layers)
+        self.last = nn.Linear(width, len(shares))
+        with torch.no_grad():
+            self.last.weight.mul_(SMALL_WEIGHTS)
+            self.last.bias.copy_(torch.from_numpy(np.log(shares).astype(np.float32)))
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        """Map features (n, n_inputs) to scores (n, n_ranked)."""
+        scores: torch.Tensor = self.last(self.body(features))
+        return scores
+
+
+def train_ranker(
+    features: FeatureRows,
+    day_ones: Sequence[SparseRows],
+    uses: SparseRows,
+    validation_features: np.ndarray,
+    validate: Callable[[Ranker, np.ndarray], float],
+    config: RankerConfig,
+    *,
+    seed: int,
+    threads: int = 0,
+    progress: Callable[[int, int], None] = lambda _done, _total: None,
+) -> Ranker:
+    """Train until validation precision stops rising, and keep the best network; see `run_epochs`.
+
+    Parameters
+    ----------
+    features
+        One or more day-one samples of the warm users.
+    day_ones
+        Items used on day one in each sample, each of shape (n_warm, n_items): they are no part of what is predicted.
+    uses
+        Items that each warm user uses in all, shape (n_warm, n_items).
+    validation_features
+        float32, shape (n_validation, n_inputs).
+    validate
+        Precision in %, higher is better, of a ranker's hidden numbers of the validation users.
+    config
+        Layers, dropout, learning rate, epochs, batch size, patience, bounds.
+    seed
+        Seed of the weights, of dropout and of the order of users.
+    threads
+        Threads; 0: as torch decides.
+    progress
+        Called with epochs done and epochs at most.
+
+    Returns
+    -------
+    Ranker
+        Its network is exported and checked against PyTorch.
+    """
+    if threads:
+        torch.set_num_threads(threads)
+    items, shares = choose_items(uses, config.most_items)
+    place = np.full(uses.n_columns, -1, dtype=np.int64)
+    place[items] = np.arange(len(items))
+    known = [_ranked(day_one, place, len(items)) for day_one in day_ones]
+    used = _ranked(uses, place, len(items))
+    held_out = torch.from_numpy(validation_features)
+
+    def batch_loss(rows: torch.Tensor) -> torch.Tensor:
+        asked = rows.numpy()
+        sample, user = asked // features.n_users, asked % features.n_users
+        wanted = np.zeros((len(asked), len(items)), dtype=np.float32)
+        mine = used.take(user)
+        wanted[mine.row_of_entry(), mine.columns] = 1
+        for number, day_one in enumerate(known):
+            at = np.flatnonzero(sample == number)
+            done = day_one.take(user[at])
+            wanted[at[done.row_of_entry()], done.columns] = 0
+        logs = torch.log_softmax(network(torch.from_numpy(features.take(asked))), dim=1)  # (batch, n_ranked)
+        total: torch.Tensor = -(torch.from_numpy(wanted) * logs).sum() / max(1.0, float(wanted.sum()))
+        return total
+
+    with torch.random.fork_rng(devices=[]):  # dropout draws from the global generator
+        torch.manual_seed(seed)
+        network = RankerNetwork(features.n_inputs, shares, config)
+        history = run_epochs(
+            network,
+            len(features),
+            batch_loss,
+            lambda: validate(_as_value(network, items, b""), network.body(held_out).numpy()),
+            config,
+            seed=seed,
+            rows_per_epoch=config.most_rows,
+            progress=progress,
+        )
+    ranker = _as_value(network, items, export_onnx(network.body, validation_features))
+    return Ranker(ColdModel(ranker.body.onnx, history), ranker.items, ranker.weights, ranker.bias)
+
+
+def choose_items(uses: SparseRows, most: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the most used items, ascending, and the share of users who use each; among equals the lower index.
+
+    Parameters
+    ----------
+    uses
+        Items that each warm user uses, shape (n_warm, n_items).
+    most
+        How many, at most; items that nobody uses are none.
+
+    Returns
+    -------
+    items : numpy.ndarray
+        int32, shape (n_ranked,).
+    shares : numpy.ndarray
+        float64, shape (n_ranked,).
+    """
+    counts = uses.ones().column_sums()
+    chosen = np.lexsort((np.arange(len(counts)), -counts))[:most]
+    chosen = np.sort(chosen[counts[chosen] > 0])
+    return chosen.astype(np.int32), counts[chosen] / max(1, uses.n_rows)
+
+
+def _ranked(rows: SparseRows, place: np.ndarray, n_ranked: int) -> SparseRows:
+    """Keep the entries of ranked items, by their place among these, which ascends as items do."""
+    kept = rows.keep(place[rows.columns] >= 0)
+    return SparseRows(kept.starts, place[kept.columns].astype(np.int32), kept.weights, n_ranked)
+
+
+def _as_value(network: RankerNetwork, items: np.ndarray, onnx: bytes) -> Ranker:
+    """Return the network as it is, the body as given."""
+    weights, bias = network.last.weight.detach().numpy(), network.last.bias.detach().numpy()
+    return Ranker(ColdModel(onnx), items, weights.copy(), bias.copy())

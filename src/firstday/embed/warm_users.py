@@ -1,0 +1,78 @@
+"""WarmUsers: the people whom new ones are compared with: neighbours of a predicted vector, and friends."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from firstday.data.ids import Ids
+from firstday.data.rows import SparseRows
+
+
+@dataclass(frozen=True, eq=False)
+class WarmUsers:
+    """Warm users that a model keeps.
+
+    Parameters
+    ----------
+    ids
+        The caller's ids.
+    vectors
+        Mature vectors of length 1, float32, shape (n, d).
+    uses
+        Items that each uses, all weights 1, shape (n, n_items).
+    """
+
+    ids: Ids
+    vectors: np.ndarray
+    uses: SparseRows
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+def keep_warm_users(ids: Ids, vectors: np.ndarray, uses: SparseRows, most: int, *, seed: int) -> WarmUsers:
+    """Keep warm users, or so many of them, drawn at random, where there are more.
+
+    Parameters
+    ----------
+    ids
+        The caller's ids of all warm users.
+    vectors
+        Their mature vectors of length 1, float32, shape (n_warm, d).
+    uses
+        Items that each uses, shape (n_warm, n_items).
+    most
+        How many to keep, at most.
+    seed
+        Seed of the draw.
+
+    Returns
+    -------
+    WarmUsers
+        In the order of `ids`.
+    """
+    if len(ids) <= most:
+        return WarmUsers(ids, vectors, uses)
+    rows = np.sort(np.random.default_rng(seed).choice(len(ids), most, replace=False))
+    return WarmUsers(Ids(ids.take(rows)), np.ascontiguousarray(vectors[rows]), uses.take(rows))
+
+
+@dataclass(frozen=True)
+class Neighborhood:
+    """How `neighbors` and `friends` weigh warm users, chosen on validation users.
+
+    Parameters
+    ----------
+    temperature
+        Difference in cosine to the predicted vector at which a neighbour's weight falls by e.
+    smoothing
+        Weight of everyone's habits beside all neighbours together.
+    friend_smoothing
+        Friends' worth of people like them added to the friends.
+    """
+
+    temperature: float = 0.05
+    smoothing: float = 0.02
+    friend_smoothing: float = 10.0

@@ -1,0 +1,148 @@
+"""Choose on validation users how `neighbors`, `friends` and `blend` weigh what they rest on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from itertools import product
+
+import numpy as np
+
+from firstday.artifact.blending import BOUNDS, Blending
+from firstday.data.rows import SparseRows
+from firstday.embed.warm_users import Neighborhood
+from firstday.evaluate.metrics import measure
+from firstday.recommend.blend import VOICES, voices_of
+from firstday.recommend.query import Query
+from firstday.recommend.recommender import answer_all
+
+TEMPERATURES = (0.03, 0.05, 0.08, 0.12)
+SMOOTHINGS = (0.02, 0.1)
+FRIEND_SMOOTHINGS = (1.0, 3.0, 10.0, 30.0)
+MOST_USERS = 1_000
+"""Validation users that are looked at for these, at most."""
+
+WEIGHTS = (0.0, 0.15, 0.3, 0.6, 1.2)
+"""What a strategy may weigh beside the first one, which weighs 1."""
+CANDIDATES = 150
+"""Best items of each strategy among which `blend` is judged."""
+USERS_AT_ONCE = 100
+LEAST_USERS = 200
+"""A class of users with fewer validation users takes the weights of all."""
+LEAST_GAIN = 0.05
+"""Points of precision that a weight has to bring, so that chance alone sets none."""
+
+
+def choose_neighborhood(query: Query, truth: SparseRows) -> Neighborhood:
+    """Return the settings whose lists have the best precision for the given users; among equals the first.
+
+    Parameters
+    ----------
+    query
+        Validation users, asking a trained model.
+    truth
+        What they used afterwards, shape (n_users, n_items).
+    """
+    if query.model.warm is None:
+        return query.model.neighborhood
+    rows = np.arange(min(query.n_users, MOST_USERS))
+    asked, wanted = query.take(rows), truth.take(rows)
+
+    def best(trials: list[Neighborhood], strategy: str) -> Neighborhood:
+        return max(trials, key=lambda trial: _judge(asked, wanted, trial, strategy))
+
+    chosen = best([Neighborhood(t, s) for t, s in product(TEMPERATURES, SMOOTHINGS)], "neighbors")
+    if query.model.encoder.friend_vectors is not None:
+        chosen = best([replace(chosen, friend_smoothing=f) for f in FRIEND_SMOOTHINGS], "friends")
+    return chosen
+
+
+def _judge(asked: Query, wanted: SparseRows, trial: Neighborhood, strategy: str) -> float:
+    """Return the precision of a strategy's lists with some settings."""
+    query = replace(asked, model=replace(asked.model, neighborhood=trial))
+    return float(measure(answer_all(query, strategy).items, wanted).precision.mean())
+
+
+def choose_blending(query: Query, truth: SparseRows) -> Blending:
+    """Return weights for each class of users: first those of all, then of each class that has enough users.
+
+    One weight after the other is set to what brings the best precision, twice over, beginning with the first strategy
+    alone.
+
+    Parameters
+    ----------
+    query, truth
+        See `choose_neighborhood`; all of the users are looked at.
+    """
+    voices = voices_of(query.model)
+    scores, is_wanted, n_wanted = _collect(query, truth, voices)
+
+    def precision(users: np.ndarray, weights: np.ndarray) -> float:
+        total = np.tensordot(weights, scores[:, users], axes=1)  # (n, n_candidates)
+        k = min(query.k, total.shape[1])
+        top = np.argpartition(-total, k - 1, axis=1)[:, :k]
+        hits = np.take_along_axis(is_wanted[users], top, axis=1).sum(axis=1)
+        return 100 * float((hits / np.clip(n_wanted[users], 1, query.k)).mean())
+
+    start = np.zeros(len(voices), dtype=np.float32)
+    start[0] = 1
+    everyone = np.arange(query.n_users)
+    overall = _ascend(lambda weights: precision(everyone, weights), start)
+    classes = Blending().class_of(query.liked.lengths())
+    chosen = []
+    for number in range(len(BOUNDS) + 1):
+        users = np.flatnonzero(classes == number)
+        weights = overall
+        if len(users) >= LEAST_USERS:
+            weights = _ascend(lambda trial, mine=users: precision(mine, trial), overall)  # type: ignore[misc]
+        chosen.append({name: round(float(w), 4) for name, w in zip(voices, weights, strict=True) if w})
+    return Blending(tuple(chosen))
+
+
+def _ascend(precision: Callable[[np.ndarray], float], start: np.ndarray) -> np.ndarray:
+    """Set one weight after the other to what is best; the first one stays."""
+    weights, best = start, precision(start)
+    for _ in range(2):
+        for at in range(1, len(weights)):
+            for value in WEIGHTS:
+                trial = weights.copy()
+                trial[at] = value
+                found = precision(trial) if value != weights[at] else best
+                if found > best + LEAST_GAIN:
+                    weights, best = trial, found
+    return weights
+
+
+def _collect(query: Query, truth: SparseRows, voices: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Score the candidates of each user by each strategy.
+
+    Returns
+    -------
+    scores : numpy.ndarray
+        float32, shape (n_voices, n_users, n_candidates), minus infinity for what may not be in the list.
+    is_wanted : numpy.ndarray
+        Whether the user used the candidate afterwards, bool, shape (n_users, n_candidates).
+    n_wanted : numpy.ndarray
+        Items used afterwards, shape (n_users,).
+    """
+    n_each = min(CANDIDATES, query.model.n_items)
+    scores = np.full((len(voices), query.n_users, n_each * len(voices)), -np.inf, dtype=np.float32)
+    is_wanted = np.zeros(scores.shape[1:], dtype=bool)
+    for at in range(0, query.n_users, USERS_AT_ONCE):
+        rows = np.arange(at, min(at + USERS_AT_ONCE, query.n_users))
+        found = [VOICES[name](query, rows) for name in voices]
+        closed, used = query.closed.take(rows), truth.take(rows)
+        for one in found:
+            one[closed.row_of_entry(), closed.columns] = -np.inf
+        best = [np.argpartition(-one, n_each - 1, axis=1)[:, :n_each] for one in found]
+        candidates = np.sort(np.concatenate(best, axis=1), axis=1)  # (n_rows, n_candidates)
+        repeated = np.zeros(candidates.shape, dtype=bool)
+        repeated[:, 1:] = candidates[:, 1:] == candidates[:, :-1]
+        for number, one in enumerate(found):
+            scores[number, rows] = np.where(repeated, -np.inf, np.take_along_axis(one, candidates, axis=1))
+        wanted = np.zeros((len(rows), query.model.n_items), dtype=bool)
+        wanted[used.row_of_entry(), used.columns] = True
+        is_wanted[rows] = np.take_along_axis(wanted, candidates, axis=1) & ~repeated
+    scores[0][np.isneginf(scores).any(axis=0)] = -np.inf
+    scores[1:][np.isneginf(scores[1:])] = 0  # 0 x infinity is no number; the first, which always weighs 1, rules out
+    return scores, is_wanted, truth.lengths()
