@@ -23,7 +23,7 @@ from firstday.cli.progress import shown_progress
 from firstday.cli.show import print_results
 from firstday.evaluate.results import REFERENCE
 from firstday.pipeline import evaluate_strategies
-from firstday.recommend.recommender import TUNED_PEERS
+from firstday.recommend.strategies import TUNED_PEERS
 
 RESULTS = Path(__file__).parents[1] / "docs" / "results"
 STRATEGIES = ("segment", "personal", "soft_segments")

@@ -25,7 +25,7 @@ from firstday.config import Config, parse_config
 from firstday.data.load import load
 from firstday.data.sampled import split_sampled
 from firstday.evaluate.benchmark import cohort_query, score_strategy
-from firstday.recommend.recommender import peers_of
+from firstday.recommend.strategies import peers_of
 
 
 def main() -> None:

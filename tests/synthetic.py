@@ -1,4 +1,4 @@
-"""A small service with obvious tastes: four clusters of items, and users who keep to one of them."""
+"""A small service with obvious tastes: four clusters of items, users who keep to one of them, and friends alike."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ CONFIG: dict[str, Any] = {
     "embedding": {"dimensions": 12, "als_iterations": 8},
     "segments": {"n_segments": 8, "top_items": 60, "restarts": 1},
     "cold_model": {"hidden": [48, 32], "epochs": 20, "batch_size": 32, "samples_per_user": 2, "patience": 20},
+    "ranker": {"hidden": [32], "epochs": 10, "batch_size": 32, "patience": 10},
     "sampled": {"min_items": 8},
     "recommend": {"k": 20, "input_clusters": 6, "group_smoothing": 10.0},
 }
@@ -94,8 +95,19 @@ def make_world(n_users: int = N_USERS, seed: int = 0) -> Dataset:
             "gender": Group(("f", "m"), rng.integers(2, size=n_users).astype(np.int32)),
         },
         ages=ages.astype(np.int16),
+        friends=_befriend(tastes, np.random.default_rng(seed + 1)),
         titles=tuple(f"Item {ix}" for ix in range(N_ITEMS)),
     )
+
+
+def _befriend(tastes: np.ndarray, rng: np.random.Generator) -> SparseRows:
+    """Give two thirds of the users three friends each, nine in ten of their own taste; friendship is mutual."""
+    users = np.repeat(np.flatnonzero(rng.random(len(tastes)) < 2 / 3), 3)
+    alike = [rng.choice(np.flatnonzero(tastes == tastes[user])) for user in users]
+    friends = np.where(rng.random(len(users)) < 0.9, alike, rng.integers(len(tastes), size=len(users)))
+    users, friends = users[users != friends], friends[users != friends]
+    rows, columns = np.concatenate([users, friends]), np.concatenate([friends, users])
+    return SparseRows.from_pairs(rows, columns, None, len(tastes), len(tastes)).ones()
 
 
 def _acts(

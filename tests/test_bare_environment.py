@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from firstday.features.signals import Signals
-from firstday.recommend.recommender import STRATEGIES, Recommender
+from firstday.recommend.recommender import Recommender
+from firstday.recommend.strategies import STRATEGIES
 
 ROOT = Path(__file__).parents[1]
 TRAINING = ("torch", "scipy", "sklearn", "implicit", "faiss", "onnx", "onnxscript", "gensim", "matplotlib", "jinja2")

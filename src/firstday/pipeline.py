@@ -32,14 +32,8 @@ from firstday.features.encoder import fit_encoder
 from firstday.features.rows import collect_features
 from firstday.ranking import unit_rows
 from firstday.recommend.query import Query
-from firstday.recommend.recommender import (
-    TUNED_PEERS,
-    Recommender,
-    answer_all,
-    check_strategies,
-    peers_of,
-    strategies_with,
-)
+from firstday.recommend.recommender import Recommender
+from firstday.recommend.strategies import TUNED_PEERS, answer_all, check_strategies, peers_of, strategies_with
 from firstday.segment.kmeans import fit_segments
 from firstday.segment.segments import count_items
 from firstday.stages import (

@@ -27,7 +27,8 @@ from firstday.features.rows import FeatureRows
 from firstday.features.signals import SignalBatch
 from firstday.ranking import unit_rows
 from firstday.recommend.query import Query
-from firstday.recommend.recommender import TUNED_PEERS, Recommender
+from firstday.recommend.recommender import Recommender
+from firstday.recommend.strategies import TUNED_PEERS
 from firstday.segment.kmeans import fit_segments_by_parts
 from firstday.segment.segments import ItemCounts, Segments, count_items
 

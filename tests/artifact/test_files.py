@@ -15,7 +15,8 @@ from firstday.artifact.files import MANIFEST, _sealed, load_model, read_manifest
 from firstday.config_networks import PeerName
 from firstday.errors import ArtifactError, ConfigError
 from firstday.features.signals import Signals
-from firstday.recommend.recommender import STRATEGIES, Recommender, open_model
+from firstday.recommend.recommender import Recommender, open_model
+from firstday.recommend.strategies import STRATEGIES
 
 USERS = (
     Signals(),

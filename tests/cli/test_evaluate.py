@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from firstday.config import Config
 from firstday.errors import DataError
-from firstday.recommend.recommender import strategies_with
+from firstday.recommend.strategies import strategies_with
 from tests.cli.conftest import Invoke, Run
 
 
@@ -23,7 +24,7 @@ def test_evaluate_prints_a_table_and_writes_json_and_report(
     assert {"dataset", "k", "seeds", "results"} <= found.keys()
     assert (found["dataset"], found["k"], found["seeds"]) == ("tables", 20, [0, 1])
     rows = {row["strategy"]: row for row in found["results"]}
-    assert set(rows) == set(strategies_with(()))
+    assert set(rows) == set(strategies_with(Config()))
     for row in rows.values():
         low, high = row["precision_ci"]
         assert 0 < low <= row["precision"] <= high <= 100

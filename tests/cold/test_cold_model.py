@@ -16,7 +16,8 @@ from firstday.data.split import Split
 from firstday.evaluate.benchmark import cohort_query, score_strategy
 from firstday.features.rows import hold_features
 from firstday.ranking import unit_rows
-from firstday.recommend.recommender import PEER_OF, Recommender
+from firstday.recommend.recommender import Recommender
+from firstday.recommend.strategies import PEER_OF
 
 N_INPUTS, D = 10, 6
 OF_COLD_MODELS = ("segment", "personal", *PEER_OF)

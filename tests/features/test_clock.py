@@ -16,7 +16,7 @@ from firstday.data.events import Events
 from firstday.data.registration import split_registration
 from firstday.data.split import Split
 from firstday.evaluate.benchmark import cohort_query
-from firstday.recommend.recommender import answer_all, strategies_with
+from firstday.recommend.strategies import answer_all, strategies_of
 from tests.timed import DAY, LOG, make_log
 
 MARKER = 58
@@ -93,7 +93,7 @@ def test_a_marker_after_the_cut_off_cannot_be_recommended_from() -> None:
     assert model.everyone.counts.column_sums()[MARKER] == 0
     assert model.segments.items.counts.column_sums()[MARKER] == 0
     assert not model.encoder.fold_in.item_vectors[MARKER].any()
-    for strategy in strategies_with(()):
+    for strategy in strategies_of(model):
         answer = answer_all(cohort_query(recommender, planted, split.cold, 20), strategy)
         assert MARKER not in answer.items, strategy
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from firstday import pipeline
+from firstday import pipeline, stages
 from firstday.config import Config
 from firstday.data.dataset import Dataset
 from firstday.data.events import ITEM
@@ -22,7 +22,8 @@ from firstday.features.signals import SignalBatch
 from firstday.peers.scorer import PeerKind
 from firstday.peers.tune import KINDS, tune_peers
 from firstday.recommend.query import Query
-from firstday.recommend.recommender import STRATEGIES, TUNED_PEERS, Recommender, answer_all, find_strategy
+from firstday.recommend.recommender import Recommender
+from firstday.recommend.strategies import STRATEGIES, TUNED_PEERS, answer_all, find_strategy
 from tests.synthetic import N_ITEMS, UNUSED_ITEM, cluster_of_items, small_config, taste_of_users
 
 K = 20
@@ -51,7 +52,7 @@ def peers(world: Dataset, split: Split, recommender: Recommender) -> dict[str, T
     with pytest.MonkeyPatch.context() as patch:
         for name, kind in kinds().items():
             patch.setitem(KINDS, name, kind)
-        return dict(pipeline.tune_peers_for(world, split, recommender, TUNED_PEERS, K))
+        return dict(stages.tune_peers_for(world, split, recommender, TUNED_PEERS, K))
 
 
 def test_every_name_has_a_kind_and_no_strategy_of_a_model_has_it() -> None:
@@ -165,7 +166,7 @@ def test_what_cold_users_did_changes_no_choice(
         day_one={("stream", ITEM): cold.truth, ("stream", "artist"): SparseRows.empty(len(cold), 24)},
         truth=SparseRows.from_lists([[UNUSED_ITEM]] * len(cold), N_ITEMS),
     )
-    again = pipeline.tune_peers_for(world, replace(split, cold=turned), recommender, TUNED_PEERS, K)
+    again = stages.tune_peers_for(world, replace(split, cold=turned), recommender, TUNED_PEERS, K)
     query = cohort_query(recommender, world, split.validation, K)
     for name, peer in peers.items():
         assert again[name].tuning.options == peer.tuning.options
@@ -182,8 +183,8 @@ def test_what_validation_users_did_decides(
     strange = [np.sort(rng.choice(N_ITEMS, 15, replace=False)).tolist() for _ in split.validation.users]
     turned = replace(split.validation, truth=SparseRows.from_lists(strange, N_ITEMS))
     names = ["item_item", "ease"]
-    before = pipeline.tune_peers_for(world, split, recommender, names, K)
-    after = pipeline.tune_peers_for(world, replace(split, validation=turned), recommender, names, K)
+    before = stages.tune_peers_for(world, split, recommender, names, K)
+    after = stages.tune_peers_for(world, replace(split, validation=turned), recommender, names, K)
     for name in names:
         assert after[name].tuning.precision < before[name].tuning.precision / 2
 

@@ -10,7 +10,8 @@ import pytest
 
 from firstday.features.signals import SignalBatch, Signals
 from firstday.recommend.query import ComputedDays, Query
-from firstday.recommend.recommender import Recommender, answer_all
+from firstday.recommend.recommender import Recommender
+from firstday.recommend.strategies import answer_all
 
 K = 15
 

@@ -16,7 +16,8 @@ from firstday.embed.als import fit_als
 from firstday.features.signals import SignalBatch, Signals
 from firstday.ranking import unit_rows
 from firstday.recommend.query import Query
-from firstday.recommend.recommender import Recommender, answer_all
+from firstday.recommend.recommender import Recommender
+from firstday.recommend.strategies import answer_all
 from firstday.segment.segments import Segments
 from tests.synthetic import N_CLUSTERS, N_ITEMS, UNUSED_ITEM, cluster_of_items
 

@@ -14,7 +14,8 @@ from firstday.data.split import Split
 from firstday.errors import ConfigError
 from firstday.features.signals import SignalBatch, Signals
 from firstday.recommend.query import Query
-from firstday.recommend.recommender import PEER_OF, STRATEGIES, Recommender, answer_all, peers_of, strategies_with
+from firstday.recommend.recommender import Recommender
+from firstday.recommend.strategies import PEER_OF, STRATEGIES, answer_all, peers_of, strategies_with
 from tests.synthetic import small_config
 
 K = 20
@@ -65,9 +66,9 @@ def test_strategies_know_their_peers() -> None:
     assert peers_of(["melu_segment", "popular", "melu_personal"]) == ("melu",)
     assert set(peers_of(list(STRATEGIES))) == {"dropoutnet", "melu"}
     without = tuple(name for name in STRATEGIES if not name.startswith(("dropoutnet_", "melu_")))
-    assert strategies_with(()) == without
+    assert strategies_with(small_config()) == without
     assert "soft_segments" in without
-    assert strategies_with(("dropoutnet", "melu")) == tuple(STRATEGIES)
+    assert strategies_with(small_config(cold_model={"peers": ["dropoutnet", "melu"]})) == tuple(STRATEGIES)
     with pytest.raises(ConfigError, match="'psychic' is unknown"):
         peers_of(["psychic"])
 

@@ -10,7 +10,8 @@ import pytest
 from firstday.config import Config
 from firstday.features.signals import SignalBatch, Signals
 from firstday.recommend.query import CELLS_AT_ONCE, Query, rank_scores
-from firstday.recommend.recommender import STRATEGIES, Recommender, answer_all
+from firstday.recommend.recommender import Recommender
+from firstday.recommend.strategies import STRATEGIES, answer_all
 from tests.synthetic import N_ITEMS, UNUSED_ITEM
 
 K = 20

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from firstday.artifact.files import read_manifest
-from firstday.recommend.recommender import STRATEGIES, Recommender, open_model
+from firstday.recommend.recommender import Recommender, open_model
+from firstday.recommend.strategies import STRATEGIES
 from tests.serve.conftest import assert_error
 
 

@@ -13,7 +13,8 @@ from serve_process import ServerProcess
 
 from firstday.features.signals import Signals
 from firstday.recommend.batch import recommend_tables
-from firstday.recommend.recommender import STRATEGIES, Recommender, open_model
+from firstday.recommend.recommender import Recommender, open_model
+from firstday.recommend.strategies import STRATEGIES
 from tests.synthetic import N_CLUSTERS, cluster_of_items
 
 N_SAME = 40

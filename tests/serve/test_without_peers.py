@@ -9,14 +9,15 @@ import pytest
 
 from firstday.errors import ConfigError
 from firstday.features.signals import Signals
-from firstday.recommend.recommender import Recommender, strategies_with
+from firstday.recommend.recommender import Recommender
+from firstday.recommend.strategies import strategies_of
 from firstday.serve.model_holder import load_served
 
 
 def test_a_model_without_peers_is_warmed_by_what_it_has(recommender: Recommender, tmp_path: Path) -> None:
     bare = Recommender(replace(recommender.model, peers={}))
     served = load_served(bare.save(tmp_path / "model"))
-    for strategy in strategies_with(()):
+    for strategy in strategies_of(bare.model):
         assert served.recommender.recommend_users([Signals(age=30)], 5, strategy).answer.items.shape == (1, 5)
     with pytest.raises(ConfigError, match="melu_segment needs a model trained with"):
         served.recommender.recommend_users([Signals(age=30)], 5, "melu_segment")

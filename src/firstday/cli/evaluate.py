@@ -27,7 +27,7 @@ from firstday.evaluate.metrics import PrecisionRule
 from firstday.evaluate.report import write_report
 from firstday.evaluate.results import REFERENCE
 from firstday.pipeline import evaluate_strategies
-from firstday.recommend.recommender import STRATEGIES, TUNED_PEERS, find_strategy
+from firstday.recommend.strategies import STRATEGIES, TUNED_PEERS, find_strategy
 
 
 def evaluate(

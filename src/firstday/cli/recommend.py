@@ -17,7 +17,8 @@ from firstday.cli.options import JsonFlag, KOption, ModelArgument
 from firstday.errors import ConfigError, DataError
 from firstday.features.signals import Signals
 from firstday.recommend.batch import recommend_tables
-from firstday.recommend.recommender import STRATEGIES, Recommendation, find_strategy, open_model
+from firstday.recommend.recommender import Recommendation, open_model
+from firstday.recommend.strategies import STRATEGIES, find_strategy
 
 
 def recommend(

@@ -20,7 +20,7 @@ from firstday.config import load_config, load_preset
 from firstday.data.sources.deezer_kdd21 import NAME, read_paper_data
 from firstday.evaluate.paper_table import compare_with_paper
 from firstday.evaluate.report import write_report
-from firstday.recommend.recommender import STRATEGIES, find_strategy
+from firstday.recommend.strategies import STRATEGIES, find_strategy
 from firstday.reproduce.table import choose_strategies, configure, reproduce_table
 
 

@@ -79,11 +79,13 @@ class Dataset:
     registered_at
         int64, shape (n_users,), microseconds since 1970 UTC, -1 where missing; None without the column.
     friends
-        Who is whose friend, shape (n_users, n_users); None without the table.
+        Who is whose friend, shape (n_users, n_users), or (n_users, len(friend_ids)); None without the table.
     titles
         One string for each item, "" where missing; None without titles.
     brought
         Embeddings that the caller brings; None where step 1 is to be run.
+    friend_ids
+        Ids of those who are friends, where they are others than `users`.
     notes
         Sentences for the user about what was ignored or decided while loading.
     """
@@ -99,6 +101,7 @@ class Dataset:
     friends: SparseRows | None = None
     titles: tuple[str, ...] | None = None
     brought: BroughtVectors | None = None
+    friend_ids: Ids | None = None
     notes: tuple[str, ...] = ()
 
     def pairs(self) -> tuple[Pair, ...]:

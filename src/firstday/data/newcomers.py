@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
@@ -20,8 +21,8 @@ from firstday.data.spool import EventWriter
 from firstday.data.tables import DEFAULT_SIGNAL, USER_COLUMNS, all_ids
 from firstday.errors import DataError
 
-NEWCOMER_TABLES = ("users", "interactions")
-"""What is read of newcomers; one of them may be missing."""
+NEWCOMER_TABLES = ("users", "interactions", "friends")
+"""What is read of newcomers; users or interactions must be there."""
 
 
 def load_newcomers(folder: str | Path) -> Dataset:
@@ -33,7 +34,8 @@ def load_newcomers(folder: str | Path) -> Dataset:
     Parameters
     ----------
     folder
-        A folder with `users` or `interactions` or both; `friends`, if there, is not used by any strategy yet.
+        A folder with `users` or `interactions` or both, and `friends` if known. Friends may be any users; those who are
+        warm users of a model count.
 
     Raises
     ------
@@ -48,10 +50,12 @@ def load_newcomers(folder: str | Path) -> Dataset:
     frames: dict[str, pl.DataFrame] = {}
     for name in NEWCOMER_TABLES:
         table = raw.get(name)
-        if table is None or (table.frame.is_empty() and name == "interactions"):
+        if table is None or (table.frame.is_empty() and name != "users"):
             continue
         frames[name] = conform_table(name, table.frame, findings, is_text=table.is_text, judge_groups=False)
-        if name == "interactions":
+        if name == "friends":
+            check_present(name, frames[name], findings)
+        elif name == "interactions":
             frames[name] = name_items(frames[name])
             check_rows(frames[name], table.columns, findings)
         else:
@@ -60,12 +64,10 @@ def load_newcomers(folder: str | Path) -> Dataset:
         ids = frames["users"]["user_id"]
         repeats = ids.is_not_null() & ~ids.is_first_distinct()
         findings.rows("users.user_id", repeats, "repeat an id", ids, "keep one row for each id")
-    if not frames and not findings.faults:
+    if not {"users", "interactions"} & set(frames) and not findings.faults:
         findings.fault(f"{folder}: has neither users nor interactions; add users.parquet or users.csv.")
     if findings.faults:
         raise DataError(findings.faults)
-    if "friends" in raw:
-        findings.note("friends: ignored (no strategy uses them yet).")
     share_id_type(frames, USER_COLUMNS)
     frames["users"] = _all_users(frames)
     rows = frames.pop("interactions", _no_interactions(frames["users"]["user_id"].dtype))
@@ -84,12 +86,22 @@ def load_newcomers(folder: str | Path) -> Dataset:
     )
     writer = EventWriter(pairs, len(users), rows.height)
     writer.add(coded.filter(pl.col("weight") > 0))
-    return assemble(folder.resolve().name, frames, writer.finish(findings), findings.notes, entities)
+    friends = frames.pop("friends", None)
+    dataset = assemble(folder.resolve().name, frames, writer.finish(findings), findings.notes, entities)
+    return dataset if friends is None else _with_friends(dataset, friends)
+
+
+def _with_friends(dataset: Dataset, friends: pl.DataFrame) -> Dataset:
+    """Add friendships; friends are mostly others than the newcomers."""
+    ids = Ids.of(friends["friend_id"].unique().sort())
+    rows, columns = dataset.users.lookup(friends["user_id"]), ids.lookup(friends["friend_id"])
+    pairs = SparseRows.from_pairs(rows, columns, None, len(dataset.users), len(ids)).ones()
+    return replace(dataset, friends=pairs, friend_ids=ids)
 
 
 def _all_users(frames: dict[str, pl.DataFrame]) -> pl.DataFrame:
     """Return the users table, with a row without profile for each user who is only elsewhere."""
-    named = [frames[table]["user_id"] for table in ("users", "interactions") if table in frames]
+    named = [frames[table]["user_id"] for table in NEWCOMER_TABLES if table in frames]
     every = pl.DataFrame({"user_id": pl.concat(named).unique().sort()})
     if "users" not in frames:
         return every

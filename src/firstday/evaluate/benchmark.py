@@ -17,7 +17,8 @@ from firstday.evaluate.metrics import METRICS, PrecisionRule, UserMetrics, measu
 from firstday.evaluate.results import DAY_ONE_SIZES, REFERENCE, Compared, Results, Row
 from firstday.evaluate.tuning import TunedPeer, Tuning
 from firstday.recommend.query import Query, Strategy
-from firstday.recommend.recommender import Recommender, answer_all
+from firstday.recommend.recommender import Recommender
+from firstday.recommend.strategies import answer_all
 
 Progress = Callable[[str, int, int], None]
 

@@ -14,7 +14,7 @@ from firstday.embed.warm_users import Neighborhood
 from firstday.evaluate.metrics import measure
 from firstday.recommend.blend import VOICES, voices_of
 from firstday.recommend.query import Query
-from firstday.recommend.recommender import answer_all
+from firstday.recommend.strategies import answer_all
 
 TEMPERATURES = (0.03, 0.05, 0.08, 0.12)
 SMOOTHINGS = (0.02, 0.1)

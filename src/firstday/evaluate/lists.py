@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from firstday.recommend.recommender import FALLBACKS
+from firstday.recommend.strategies import FALLBACKS
 from firstday.segment.segments import ItemCounts
 
 

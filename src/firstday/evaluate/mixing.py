@@ -10,7 +10,7 @@ import numpy as np
 from firstday.data.rows import SparseRows
 from firstday.evaluate.metrics import measure
 from firstday.recommend.query import Query
-from firstday.recommend.recommender import answer_all
+from firstday.recommend.strategies import answer_all
 from firstday.segment.mixing import Mixing
 
 TEMPERATURES = (0.01, 0.02, 0.04, 0.08, 0.16)

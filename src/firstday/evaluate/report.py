@@ -27,7 +27,7 @@ from firstday.evaluate.plots import (
     used_sizes,
 )
 from firstday.evaluate.results import REFERENCE, Results, Row
-from firstday.recommend.recommender import STRATEGIES
+from firstday.recommend.strategies import STRATEGIES
 
 
 @dataclass(frozen=True)

@@ -193,7 +193,7 @@ class Catalogue:
         friends = None
         if self.people is not None and dataset.friends is not None:
             theirs_friends = dataset.friends.take(users)
-            friend = self.people.lookup(dataset.users.values)[theirs_friends.columns]
+            friend = self.people.lookup((dataset.friend_ids or dataset.users).values)[theirs_friends.columns]
             among = friend >= 0
             friends = SparseRows.from_pairs(
                 theirs_friends.row_of_entry()[among], friend[among], None, len(users), len(self.people)

@@ -18,7 +18,7 @@ from firstday.peers.mult_dae import MULT_DAE
 from firstday.peers.scorer import ItemScorer, PeerKind, PeerTraining, as_strategy, most_used_items
 from firstday.peers.user_user import USER_USER
 from firstday.recommend.query import Query
-from firstday.recommend.recommender import answer_all
+from firstday.recommend.strategies import answer_all
 
 KINDS: Mapping[str, PeerKind] = {
     "item_item": ITEM_ITEM,

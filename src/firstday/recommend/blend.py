@@ -40,14 +40,14 @@ def _score(query: Query, rows: np.ndarray) -> np.ndarray:
     for number in np.unique(classes).tolist():
         mine = np.flatnonzero(classes == number)
         for name, weight in blending.weights[number].items():
-            if weight:
-                scores[mine] += np.float32(weight) * VOICES[name](query, rows[mine])
+            scores[mine] += np.float32(weight) * VOICES[name](query, rows[mine])
     return scores
 
 
 def _direct(query: Query, rows: np.ndarray) -> np.ndarray:
     """Return log-probabilities of the ranker."""
-    return np.maximum(score_direct(query, rows), np.float32(LEAST_LOG))
+    logs: np.ndarray = np.maximum(score_direct(query, rows), np.float32(LEAST_LOG))
+    return logs
 
 
 def _neighbors(query: Query, rows: np.ndarray) -> np.ndarray:
@@ -77,8 +77,9 @@ def _friends(query: Query, rows: np.ndarray) -> np.ndarray:
 
 def _personal(query: Query, rows: np.ndarray) -> np.ndarray:
     """Return scores of items' vectors, in standard deviations over the items."""
-    scores: np.ndarray = query.predicted[rows] @ query.model.scoring_vectors.T
-    return scores / np.maximum(scores.std(axis=1, keepdims=True), np.float32(1e-9))
+    scores = query.predicted[rows] @ query.model.scoring_vectors.T
+    scaled: np.ndarray = scores / np.maximum(scores.std(axis=1, keepdims=True), np.float32(1e-9))
+    return scaled
 
 
 VOICES: Mapping[str, Callable[[Query, np.ndarray], np.ndarray]] = {

@@ -19,7 +19,7 @@ from firstday.evaluate.mixing import choose_mixing
 from firstday.evaluate.paper_table import PEERS, TITLES, Comparison, compare_with_paper
 from firstday.evaluate.results import Results
 from firstday.pipeline import with_peers_of
-from firstday.recommend.recommender import STRATEGIES
+from firstday.recommend.strategies import STRATEGIES
 from firstday.reproduce.model import DAY_ONE_BLOCK, ask_for, fit_paper_model
 from firstday.stages import Progress, no_progress
 

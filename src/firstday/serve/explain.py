@@ -32,6 +32,10 @@ _ROUTES = {
     "personal": "Items near to the predicted taste.",
     "segment": "What the people of the predicted segment use most.",
     "soft_segments": "What the people of several segments near the predicted taste use most, the nearer the more.",
+    "neighbors": "What the warm users nearest to the predicted taste use most, the nearer the more.",
+    "friends": "What the user's friends use, and people like these friends.",
+    "direct": "Items that people with such a first day went on to use, as a network has learned it.",
+    "blend": "Several ways of ranking at once, weighted by how much is known of the user.",
     "dropoutnet_personal": "Items near to the taste that DropoutNet predicts.",
     "dropoutnet_segment": "What the people of the segment nearest to DropoutNet's prediction use most.",
     "melu_personal": "Items near to the taste that MeLU predicts.",
@@ -79,6 +83,7 @@ def explain(reply: Reply) -> dict[str, Any]:
     served = reply.model
     signals = reply.signals
     n_signals = (signals.age is not None) + len(signals.groups) + len(set(signals.interactions))
+    n_signals += bool(signals.friends)
     n_tried = min(N_TRIED, max(N_TRIED_AT_LEAST, INTERACTIONS_AT_ONCE // max(1, len(signals.interactions))))
     tried = list(islice(_leave_each_out(signals), n_tried))
     batch, _ = served.trained.catalogue.read([signals, *(without for _, without in tried)])
@@ -97,17 +102,19 @@ def explain(reply: Reply) -> dict[str, Any]:
 
 
 def _leave_each_out(signals: Signals) -> Iterator[tuple[str, Signals]]:
-    """Give what each signal is called and the user without it: profile first, then interactions, newest first."""
-    done = signals.interactions
+    """Give what each signal is called and the user without it: profile and friends, then interactions, newest first."""
+    age, done, friends = signals.age, signals.interactions, signals.friends
     groups: dict[str, Any] = dict(signals.groups)
-    if signals.age is not None:
-        yield f"age {signals.age}", Signals(interactions=done, **groups)
+    if age is not None:
+        yield f"age {age}", Signals(interactions=done, friends=friends, **groups)
     for name, value in groups.items():
         rest = {other: kept for other, kept in groups.items() if other != name}
-        yield f"{name} {value}", Signals(age=signals.age, interactions=done, **rest)
+        yield f"{name} {value}", Signals(age=age, interactions=done, friends=friends, **rest)
+    if friends:
+        yield f"{len(friends):,} friends", Signals(age=age, interactions=done, **groups)
     for one in dict.fromkeys(reversed(done)):
         rest_done = [other for other in done if other != one]
-        yield " ".join(map(str, one)), Signals(age=signals.age, interactions=rest_done, **groups)
+        yield " ".join(map(str, one)), Signals(age=age, interactions=rest_done, friends=friends, **groups)
 
 
 def _near_segments(reply: Reply, query: Query) -> list[dict[str, Any]]:
@@ -207,7 +214,7 @@ def _sentence_for(reply: Reply) -> Callable[[float, float | None, float, dict[st
         if reply.route == "segment" and share is not None:
             times = f", {share / of_all:.1f} times as many as of everyone" if of_all > 0 else ""
             return f"{share:.1%} of the people of segment {reply.segment} use it{times}."
-        if reply.route in ("personal", "day_one", "fold_in") and like is not None:
+        if reply.route in ("personal", "day_one", "fold_in", "direct", "blend") and like is not None:
             name = like["title"] or like["item_id"]
             return f"Near to the user's taste; of what they like, most like {name}."
         if reply.route in ("group", "input_clusters"):

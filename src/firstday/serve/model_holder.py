@@ -18,7 +18,8 @@ from firstday.artifact.model import TrainedModel
 from firstday.errors import ArtifactError, FirstdayError
 from firstday.features.signals import Signals
 from firstday.recommend.questions import QuestionBook
-from firstday.recommend.recommender import Recommender, strategies_with
+from firstday.recommend.recommender import Recommender
+from firstday.recommend.strategies import strategies_of
 
 _log = logging.getLogger("firstday.serve")
 
@@ -125,7 +126,7 @@ def _warm(served: ServedModel) -> None:
         Signals(age=30, interactions=[(signal, "item", item) for item in popular])
         for signal in (*served.trained.config.signals.liked, "")
     ]
-    for strategy in strategies_with(served.trained.config):
+    for strategy in strategies_of(served.trained):
         for group in (users, users[:1]):
             served.recommender.recommend_users(group, 50, strategy)
     next(served.find_items(""), None)

@@ -11,7 +11,7 @@ from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Fiel
 
 from firstday.config import RecommendConfig
 from firstday.features.signals import Signals
-from firstday.recommend.recommender import STRATEGIES
+from firstday.recommend.strategies import STRATEGIES
 from firstday.serve.store import PICK_SIGNAL, Event, Profile
 
 MAX_EVENTS = 1000
@@ -27,7 +27,7 @@ _BAD = r"\x00-\x1F\x7F-\x9F\uFFFD"  # control characters, and what stands where 
 _ID = rf"^[^{_BAD}]+$"
 _USER_ID = rf"^[^{_BAD}/]*[^{_BAD}/.][^{_BAD}/]*$"  # something but a dot, so that it can be part of a path
 _NAME = r"^[A-Za-z_][A-Za-z0-9_.\-]{0,63}$"
-_RESERVED = ("age", "interactions", "user_id", "self")
+_RESERVED = ("age", "friends", "interactions", "user_id", "self")
 _YEARS = r"^(197[1-9]|19[89][0-9]|20[0-9][0-9])-"
 _EPOCH, _FAR = datetime(1970, 1, 1, tzinfo=UTC), datetime(2101, 1, 1, tzinfo=UTC)
 _LARGEST = 2**53 - 1
@@ -103,6 +103,11 @@ class _SaidOfThemselves(_Request):
         json_schema_extra={"additionalProperties": False, "propertyNames": {"not": {"enum": list(_RESERVED)}}},
     )
     picks: list[Pick] = Field(default=[], max_length=MAX_PICKS, description="What the user picked while registering.")
+    friends: list[UserId] = Field(
+        default=[],
+        max_length=MAX_FRIENDS,
+        description="Users that they know; those who are warm users of the model move the prediction.",
+    )
 
     @field_validator("profile")
     @classmethod
@@ -127,10 +132,6 @@ class UserBody(_SaidOfThemselves):
                 }
             ]
         }
-    )
-
-    friends: list[UserId] = Field(
-        default=[], max_length=MAX_FRIENDS, description="Users that they know. Kept; no strategy uses them yet."
     )
 
     def to_profile(self) -> Profile:
@@ -218,7 +219,7 @@ class SignalsBody(_SaidOfThemselves):
         """Return the form that every strategy takes."""
         picks = [(PICK_SIGNAL, pick.entity, pick.entity_id) for pick in self.picks]
         done = [(one.signal, one.entity, one.entity_id) for one in self.interactions]
-        return Signals(age=self.age, interactions=[*picks, *done], **self.profile)
+        return Signals(age=self.age, interactions=[*picks, *done], friends=self.friends, **self.profile)
 
 
 K = Field(

@@ -109,7 +109,8 @@ class StoredUser:
         if self.profile is None:
             return Signals(interactions=done)
         picks = [(PICK_SIGNAL, entity, identity) for entity, identity in self.profile.picks]
-        return Signals(age=self.profile.age, interactions=[*picks, *done], **self.profile.columns)
+        said = self.profile
+        return Signals(age=said.age, interactions=[*picks, *done], friends=said.friends, **said.columns)
 
 
 @dataclass(frozen=True)

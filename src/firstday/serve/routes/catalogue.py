@@ -10,7 +10,7 @@ from fastapi import APIRouter, Path, Query, Request
 
 from firstday.data.events import ITEM
 from firstday.errors import FirstdayError
-from firstday.recommend.recommender import strategies_with
+from firstday.recommend.strategies import strategies_of
 from firstday.serve.access import guarded
 from firstday.serve.answers import (
     FoundItem,
@@ -136,7 +136,7 @@ async def describe_model(request: Request, _query: NoQuery) -> ModelAnswer:
         entities=[ITEM, *model.catalogue.entities],
         profile_columns=[*(["age"] if model.catalogue.has_ages else []), *model.catalogue.groups],
         features=list(model.encoder.blocks()),
-        strategies=list(strategies_with(model.config)),
+        strategies=list(strategies_of(model)),
         default_strategy=model.config.recommend.strategy,
         default_k=model.config.recommend.k,
         data=dict(model.facts.get("data", {})),
