@@ -26,6 +26,8 @@ PEOPLE: dict[str, Signals] = {
     "only an item that nobody has": Signals(interactions=[("stream", "item", f"i{UNUSED_ITEM:03}")]),
     "only an age": Signals(age=33),
     "an age that nobody has": Signals(age=119),
+    "only friends": Signals(friends=[f"u{ix:03}" for ix in range(0, 40, 4)]),
+    "only strangers": Signals(friends=["nobody", "no one"]),
     "profile": Signals(age=24, country="FR", gender="f"),
     "items": Signals(interactions=LIKES),
     "profile and items": Signals(age=24, country="FR", interactions=[*LIKES, ("ban", "item", "i012")]),
@@ -44,6 +46,8 @@ ROUTES: dict[str, tuple[str | None, str | None, str | None]] = {
     "only an item that nobody has": ("popular", "popular", OWN),
     "only an age": ("group", "group", OWN),
     "an age that nobody has": ("popular", "popular", "popular"),
+    "only friends": ("popular", "popular", OWN),
+    "only strangers": ("popular", "popular", "popular"),
     "profile": ("group", "group", OWN),
     "items": ("popular", OWN, OWN),
     "profile and items": ("group", OWN, OWN),
@@ -109,8 +113,10 @@ def test_a_list_longer_than_the_catalogue_has_every_open_item_once(
 
 
 def test_the_route_of_every_kind_of_user(recommender: Recommender, everyone: SignalBatch, strategy: str) -> None:
-    column = {"popular": 0, "group": 0, "day_one": 1, "fold_in": 1}.get(strategy, 2)
+    column = {"popular": 0, "group": 0, "day_one": 1, "fold_in": 1, "friends": 0}.get(strategy, 2)
     expected = [ROUTES[who][column] or strategy for who in PEOPLE]
+    if strategy == "friends":
+        expected[list(PEOPLE).index("only friends")] = "friends"
     if strategy == "popular":
         expected = ["popular"] * len(PEOPLE)
     routes = dict(zip(PEOPLE, recommender.recommend_batch(everyone, K, strategy).routes.tolist(), strict=True))

@@ -1,0 +1,58 @@
+"""The ranker learns which items go with which features, and predicts without torch what torch does."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from firstday.cold.ranker import Ranker
+from firstday.cold.train_ranker import choose_items, train_ranker
+from firstday.config_networks import RankerConfig
+from firstday.data.rows import SparseRows
+from tests.cold.obvious import ITEMS_OF_TASTE, N_TASTES, Rising, make_data
+
+CONFIG = RankerConfig(hidden=(16,), epochs=15, batch_size=32, patience=100)
+
+
+def train(config: RankerConfig = CONFIG, seed: int = 0) -> tuple[Ranker, np.ndarray, np.ndarray]:
+    """Return a ranker of the obvious data, validation users' features, and their tastes."""
+    data, directions = make_data()
+    rising = Rising()
+    ranker = train_ranker(
+        data.features,
+        data.liked,
+        data.uses,
+        data.validation_features,
+        lambda _ranker, hidden: rising(hidden),
+        config,
+        seed=seed,
+        threads=1,
+    )
+    return ranker, data.validation_features, directions.argmax(axis=1)
+
+
+def test_items_of_the_own_taste_come_first() -> None:
+    ranker, features, taste = train()
+    scores = ranker.score(ranker.predict(features))
+    np.testing.assert_allclose(np.exp(scores).sum(axis=1), 1, rtol=1e-4)
+    best = ranker.items[np.argsort(-scores, axis=1)[:, :ITEMS_OF_TASTE]]
+    assert (best // ITEMS_OF_TASTE == taste[:, None]).mean() > 0.85
+    losses = [epoch.loss for epoch in ranker.history]
+    assert losses[-1] < losses[0]
+    assert losses[-1] < np.log(N_TASTES * ITEMS_OF_TASTE)  # better than chance, in nats for each item
+
+
+def test_one_seed_one_ranker() -> None:
+    one, other, third = train()[0], train()[0], train(seed=1)[0]
+    np.testing.assert_array_equal(one.weights, other.weights)
+    assert one.body.onnx == other.body.onnx
+    assert not np.array_equal(one.weights, third.weights)
+
+
+def test_only_the_most_used_items_are_ranked() -> None:
+    uses = SparseRows.from_lists([[0, 2], [2, 3], [2, 3], [5]], 6)
+    items, shares = choose_items(uses, 3)
+    assert items.tolist() == [0, 2, 3]  # of 0 and 5, used as often, the lower
+    np.testing.assert_allclose(shares, [0.25, 0.75, 0.5])
+    ranker, features, _ = train(CONFIG.model_copy(update={"most_items": 7, "epochs": 2}))
+    assert len(ranker.items) == 7
+    assert ranker.score(ranker.predict(features)).shape == (len(features), 7)
