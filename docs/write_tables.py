@@ -126,6 +126,34 @@ def ablations(name: str) -> list[str]:
     return lines
 
 
+def peers(name: str) -> list[str]:
+    """Return strategies and tuned peers side by side on one dataset, best first."""
+    lines = [
+        "| P@50, % [95 % interval] | all | / `segment` | 0 items | 1-3 | 4+ | own lists, % | novelty, bits "
+        "| items reached, % | ms per user |",
+        "|---|---|---|---|---|---|---|---|---|---|",
+    ]
+    for row in sorted(read_results(f"peers-{name}")["results"], key=lambda row: -row["precision"]):
+        beside = row["against"].get("segment")
+        ratio = f"{beside['ratio']:.2f} {_interval(beside['ratio_ci'], '.2f')}" if beside else ""
+        sizes = [f"{value:.1f}" for value in row["by_day_one_size"].values()]
+        about = [f"{row[what]:.1f}" for what in ("coverage", "novelty_bits", "catalogue_reached")]
+        cells = [f"{row['precision']:.1f} {_interval(row['precision_ci'])}", ratio, *sizes, *about]
+        lines.append(f"| `{row['strategy']}` | {' | '.join(cells)} | {row['ms_per_user']:.2f} |")
+    return lines
+
+
+def peers_options(name: str) -> list[str]:
+    """Return what was tried of each tuned peer on one dataset, and what validation users chose in each seed."""
+    lines = ["| peer | tried | chosen, by seed | time to fit, s | time for the grid, s |", "|---|---|---|---|---|"]
+    for peer, told in read_results(f"peers-{name}")["tuned_peers"].items():
+        tried = "; ".join(f"{option} {', '.join(f'{v:g}' for v in values)}" for option, values in told["grid"].items())
+        chosen = [", ".join(f"{value:g}" for value in found["options"].values()) for found in told["by_seed"]]
+        seconds = sum(found["tune_seconds"] for found in told["by_seed"]) / len(chosen)
+        lines.append(f"| `{peer}` | {tried} | {'; '.join(chosen)} | {told['fit_seconds']:.1f} | {seconds:.0f} |")
+    return lines
+
+
 def growth() -> list[str]:
     """Return time and memory of each stage by number of users."""
     stages = ("simulate", "check", "train", "evaluate")
@@ -268,6 +296,8 @@ def render(page: str) -> str:
         "gains": gains,
         "sizes": sizes,
         "ablations": ablations,
+        "peers": peers,
+        "peers_options": peers_options,
         "growth": growth,
         "repeats": repeats,
         "service": service,

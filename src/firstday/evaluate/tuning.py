@@ -24,7 +24,7 @@ class Tuning:
     n_users
         How many validation users.
     fit_seconds
-        Time to fit with the options chosen.
+        Time to fit with the options chosen, from the start.
     tune_seconds
         Time to fit and judge the whole grid.
     n_items

@@ -158,5 +158,5 @@ def prepare_mult_dae(training: PeerTraining) -> MultDaeFit:
 
 
 MULT_DAE = PeerKind(
-    {"width": (100, 300), "dropout": (0.5, 0.8, 0.95), "weight_decay": (0.01, 0.3)}, prepare_mult_dae, restricted=True
+    {"width": (50, 100), "dropout": (0.5, 0.8, 0.95), "weight_decay": (0.01, 0.1)}, prepare_mult_dae, restricted=True
 )

@@ -89,23 +89,21 @@ def tune_peers(
 def _tune(
     name: str, kind: PeerKind, training: PeerTraining, n_users: int, progress: Callable[[int, int], None]
 ) -> TunedPeer:
-    """Choose the options of one peer."""
+    """Choose the options of one peer, then fit it with them from the start, to tell how long that takes."""
     began = perf_counter()
     fit = kind.prepare(training)
-    prepared = perf_counter() - began
     combinations = [dict(zip(kind.grid, values, strict=True)) for values in product(*kind.grid.values())]
-    best, chosen, kept, seconds = -1.0, combinations[0], None, 0.0
+    best, chosen = -1.0, combinations[0]
     for done, options in enumerate(combinations):
         progress(done, len(combinations))
-        at = perf_counter()
-        scorer = fit(**options)
-        took = perf_counter() - at
-        precision = training.validate(scorer)
+        precision = training.validate(fit(**options))
         if precision > best:
-            best, chosen, kept, seconds = precision, options, scorer, prepared + took
-        del scorer  # not two large models beside the best
+            best, chosen = precision, options
     progress(len(combinations), len(combinations))
-    assert kept is not None
+    del fit  # what it shares is as large as a peer
+    tuned = perf_counter()
+    scorer = kind.prepare(training)(**chosen)
+    done_at = perf_counter()
     n_items = len(most_used_items(training.uses)) if kind.restricted else None
-    tuning = Tuning(kind.grid, chosen, best, n_users, seconds, perf_counter() - began, n_items)
-    return TunedPeer(as_strategy(name, kept), tuning)
+    tuning = Tuning(kind.grid, chosen, best, n_users, done_at - tuned, tuned - began, n_items)
+    return TunedPeer(as_strategy(name, scorer), tuning)
