@@ -74,6 +74,11 @@ def write_share(value: float) -> str:
     return f"{percent:.0f}\N{NO-BREAK SPACE}%"
 
 
+def write_tight_share(value: float) -> str:
+    """Write a share in whole %, in little room."""
+    return write_share(value).replace("under\N{NO-BREAK SPACE}", "<").replace("over\N{NO-BREAK SPACE}", ">")
+
+
 FILTERS = {
     "number": write_number,
     "figure": write_figure,
@@ -81,6 +86,7 @@ FILTERS = {
     "interval": write_interval,
     "signed": write_signed,
     "share": write_share,
+    "tight": write_tight_share,
     "written": Written,
     "code": write_code,
     "block": write_block,

@@ -157,19 +157,21 @@ def plot_segments(rows: Sequence[SegmentRow]) -> str:
         axes.set_xlabel("warm users of the segment")
         axes.set_ylabel("spread, mean squared distance")
         axes.grid()
-        for name, row in (("largest", max(rows, key=_size)), ("smallest", min(rows, key=_size))):
-            if len(rows) > 1:
-                left = name == "smallest"
-                axes.annotate(
-                    f"{name}: segment {row.number}",
-                    (row.n_users, row.spread),
-                    xytext=(0, -14),
-                    textcoords="offset points",
-                    ha="left" if left else "right",
-                    va="top",
-                    color=INK,
-                    arrowprops={"arrowstyle": "-", "color": MUTED, "lw": 0.7, "shrinkA": 0, "shrinkB": 4},
-                )
+        low, high = axes.get_ylim()
+        ends = (("largest", max(rows, key=_size)), ("smallest", min(rows, key=_size))) if len(rows) > 1 else ()
+        for name, row in ends:
+            is_low, is_small = row.spread < low + 0.25 * (high - low), name == "smallest"
+            axes.annotate(
+                f"{name}: segment {row.number}",
+                (row.n_users, row.spread),
+                # Few dots are in the corner of large segments of little spread.
+                xytext=(0, 16 if is_low else -16) if is_small else (0.99, 0.95 if is_low else 0.05),
+                textcoords="offset points" if is_small else "axes fraction",
+                ha="left" if is_small else "right",
+                va="bottom" if is_low == is_small else "top",
+                color=INK,
+                arrowprops={"arrowstyle": "-", "color": MUTED, "lw": 0.7, "shrinkA": 0, "shrinkB": 4},
+            )
     return out[0]
 
 
@@ -181,7 +183,8 @@ def _fill(axes: Any, left: float, width: float, place: float, height: float, sha
 
 def _scale_sizes(axes: Any) -> None:
     """Let sizes that differ by much stand on a scale of factors, in plain numbers."""
-    axes.set_xscale("log")
+    axes.set_xscale("log", subs=[2, 5])
+    axes.xaxis.get_major_locator().set_params(subs=[1, 2, 5])
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
     axes.xaxis.set_minor_formatter(lambda _value, _at: "")
     axes.set_xlim(left=max(0.8, axes.get_xlim()[0]))

@@ -12,6 +12,8 @@ from firstday.evaluate.segment_rows import SegmentRow
 ALL_UP_TO = 12
 """So many segments are shown all at once."""
 N_LARGEST, N_SMALLEST = 5, 3
+FEW_USERS = 10
+"""A list that fewer people make says little."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,8 @@ class SegmentSummary:
         Sizes below which a quarter, a half and three quarters of the segments are.
     spread
         Mean squared distance of all users to their centroids.
+    n_small, small
+        How many segments have fewer than `small` users.
     """
 
     rows: tuple[SegmentRow, ...]
@@ -40,6 +44,8 @@ class SegmentSummary:
     n_users: int
     quartiles: tuple[int, int, int]
     spread: float
+    n_small: int
+    small: int = FEW_USERS
 
 
 def summarise_segments(rows: Sequence[SegmentRow]) -> SegmentSummary | None:
@@ -57,4 +63,5 @@ def summarise_segments(rows: Sequence[SegmentRow]) -> SegmentSummary | None:
         int(sizes.sum()),
         (low, middle, high),
         float(np.average([row.spread for row in rows], weights=sizes)),
+        int((sizes < FEW_USERS).sum()),
     )
