@@ -158,17 +158,18 @@ def plot_segments(rows: Sequence[SegmentRow]) -> str:
         axes.set_ylabel("spread, mean squared distance")
         axes.grid()
         low, high = axes.get_ylim()
+        axes.set_ylim(low, high + 0.05 * (high - low))
         ends = (("largest", max(rows, key=_size)), ("smallest", min(rows, key=_size))) if len(rows) > 1 else ()
         for name, row in ends:
             is_low, is_small = row.spread < low + 0.25 * (high - low), name == "smallest"
+            in_corner = not few and not is_small and not is_low  # where few of many dots are
             axes.annotate(
                 f"{name}: segment {row.number}",
                 (row.n_users, row.spread),
-                # Few dots are in the corner of large segments of little spread.
-                xytext=(0, 16 if is_low else -16) if is_small else (0.99, 0.95 if is_low else 0.05),
-                textcoords="offset points" if is_small else "axes fraction",
+                xytext=(0.99, 0.05) if in_corner else (0, 16 if is_low else -16),
+                textcoords="axes fraction" if in_corner else "offset points",
                 ha="left" if is_small else "right",
-                va="bottom" if is_low == is_small else "top",
+                va="bottom" if in_corner or is_low else "top",
                 color=INK,
                 arrowprops={"arrowstyle": "-", "color": MUTED, "lw": 0.7, "shrinkA": 0, "shrinkB": 4},
             )
