@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -18,7 +19,7 @@ from firstday.evaluate.report.pictures import MOST_GROUPS
 from firstday.evaluate.report.protocol_text import explain_protocol
 from firstday.evaluate.report.segment_summary import summarise_segments
 from firstday.evaluate.report.settings_text import to_toml
-from firstday.evaluate.results import REFERENCE, Results, Row
+from firstday.evaluate.results import REFERENCE, Results, Row, mean_fit_seconds
 from firstday.evaluate.segment_rows import SegmentRow, describe_segments
 from firstday.recommend.recommender import STRATEGIES
 
@@ -72,6 +73,7 @@ def gather_evaluation(
         "protocol": explain_protocol(results.protocol, config),
         "convention": "hits / min(K, relevant items)" if results.divide_by == "min" else "hits / K",
         "about": _about(rows),
+        "tunings": _tunings(results),
         "sizes": used_sizes(results),
         "size_names": SIZE_NAMES,
         "counts": {size: n for row in rows for size, n in row.n_by_day_one_size.items()},
@@ -119,3 +121,19 @@ def _about(rows: Sequence[Row]) -> dict[str, str]:
     """Return what each strategy does, in the first line of its own documentation."""
     texts = {row.strategy: STRATEGIES[row.strategy].__doc__ for row in rows if row.strategy in STRATEGIES}
     return {name: text.strip().splitlines()[0] for name, text in texts.items() if text}
+
+
+def _tunings(results: Results) -> list[dict[str, Any]]:
+    """Return how each tuned peer was tuned, in words."""
+    found = []
+    for name, tunings in results.tunings.items():
+        chosen = [", ".join(f"{option} {value}" for option, value in tuning.options.items()) for tuning in tunings]
+        found.append(
+            {
+                "name": name,
+                "n_tried": math.prod(len(values) for values in tunings[0].grid.values()),
+                "fit_seconds": mean_fit_seconds(tunings),
+                "chosen": list(dict.fromkeys(chosen)),
+            }
+        )
+    return found
