@@ -48,6 +48,7 @@ def test_the_guide_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     assert set(exported["signal"]) <= {"stream", "favorite", "skip", "ban"}
 
 
+@pytest.mark.slow
 def test_the_readme_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     sizes = [part for name in ("--users", "--items") for part in (name, SMALLER[name])]

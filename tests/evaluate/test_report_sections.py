@@ -20,6 +20,7 @@ from firstday.evaluate.popularity import PopularityShares
 from firstday.evaluate.report.formats import escape_markdown, write_block, write_code
 from firstday.evaluate.report.write import find_form, render_report, write_model_report, write_report
 from firstday.evaluate.segment_rows import SegmentItem, SegmentRow
+from firstday.evaluate.tuning import Tuning
 from firstday.recommend.recommender import Recommender
 from tests.evaluate.test_report import EXAMPLE, HISTORY, HOSTILE, RIGHT_TO_LEFT, SUMMARY, Page, around, results
 
@@ -95,8 +96,8 @@ def test_both_forms_tell_the_same(form: str) -> None:
 def test_markdown_has_whole_tables_and_nothing_else_gets_through() -> None:
     page = MarkdownIt("commonmark").enable("table").render(render("md", example=EXAMPLE, command="a\n```\nb"))
     tables = re.findall(r"<table>.*?</table>", page, re.DOTALL)
-    # strategies, sizes, age, country, popularity, segments, training, data
-    assert len(tables) == 8
+    # strategies, sizes, age, country, popularity, what lists are like, segments, training, data
+    assert len(tables) == 9
     for table in tables:
         rows = re.findall(r"<tr>.*?</tr>", table, re.DOTALL)
         assert len({len(re.findall(r"<t[hd]", row)) for row in rows}) == 1
@@ -135,6 +136,20 @@ def test_a_page_with_everything_is_well_formed() -> None:
     names = [tag for tag, _ in page.tags]
     assert names.count("svg") == names.count("figure") == 7
     assert "<script" not in render(example=EXAMPLE)
+
+
+def test_tuned_peers_are_told_with_what_was_chosen() -> None:
+    grid = {"shrinkage": (0.0, 10.0), "neighbors": (50, 100, 200)}
+    tuning = Tuning(grid, {"shrinkage": 10.0, "neighbors": 50}, 51.0, 90, 0.25, 2.0)
+    other = replace(tuning, options={"shrinkage": 0.0, "neighbors": 50})
+    found = results(breakdown=breakdown(), tunings={"item_item": (tuning, other)})
+    for form in ("html", "md"):
+        page = render_report(found, form, dataset_summary=SUMMARY, config=Config())  # type: ignore[arg-type]
+        if form == "md":
+            page = MarkdownIt("commonmark").enable("table").render(page)
+        text = Page(re.sub(r"(</t[hd]>)", r" \1", page)).text
+        assert re.search(r"item_item\s+6\s+0.25\s+shrinkage 10.0, neighbors 50; shrinkage 0.0, neighbors 50", text)
+    assert "tuned peers" not in render().lower()
 
 
 @pytest.mark.parametrize(("n_segments", "shown"), [(1, 1), (10, 10), (12, 12), (13, 8), (1000, 8)])
