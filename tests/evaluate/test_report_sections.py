@@ -144,7 +144,7 @@ def test_tuned_peers_are_told_with_what_was_chosen() -> None:
     other = replace(tuning, options={"shrinkage": 0.0, "neighbors": 50})
     found = results(breakdown=breakdown(), tunings={"item_item": (tuning, other)})
     for form in ("html", "md"):
-        page = render_report(found, form, dataset_summary=SUMMARY, config=Config())  # type: ignore[arg-type]
+        page = render_report(found, form, dataset_summary=SUMMARY, config=Config())
         if form == "md":
             page = MarkdownIt("commonmark").enable("table").render(page)
         text = Page(re.sub(r"(</t[hd]>)", r" \1", page)).text
