@@ -44,10 +44,11 @@ format: $(VENV)/.dev
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-docs: $(VENV)/.train
+docs: $(VENV)/.dev
 	$(BIN)/python docs/write_configuration.py
 	$(BIN)/python docs/write_tables.py
 	$(BIN)/python docs/write_operations.py
+	$(BIN)/python docs/write_api.py
 
 clean:
 	rm -rf $(VENV) demo build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

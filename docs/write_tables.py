@@ -14,9 +14,9 @@ DOCS = Path(__file__).parent
 PAGES = tuple(DOCS / page for page in ("../README.md", "quality.md", "protocols.md", "simulator.md", "reproduce.md"))
 DATASETS = {"movielens-100k": "MovieLens 100K", "deezer-europe": "Deezer Europe"}
 MEANING = {
-    "soft_segments": "predicted vector → several near segments, weighted → their items",
+    "soft_segments": "predicted vector → near segments, weighted → their items",
     "personal": "predicted vector → nearest items",
-    "segment": "predicted vector → nearest segment → its items (the paper's system)",
+    "segment": "predicted vector → nearest segment → items (paper)",
     "day_one": "mean of the day's items → nearest items",
     "input_clusters": "clusters of day-one features",
     "fold_in": "vector solved from the day's items → nearest items",
@@ -92,7 +92,7 @@ def gains() -> list[str]:
         gain = 100 * (rows["segment"]["precision"] / rows["popular"]["precision"] - 1)
         nothing = [rows[strategy]["by_day_one_size"]["0"] for strategy in ("segment", "popular")]
         text.append(
-            f"- {title}: `segment` is {gain:.0f} % above `popular`; for people who used nothing on day one it has "
+            f"- {title}: `segment` is {gain:.0f} % above `popular`; with nothing used on day one it has "
             f"{nothing[0]:.1f} % against {nothing[1]:.1f} %."
         )
     return text

@@ -34,7 +34,12 @@ def test_evaluate_prints_a_table_and_writes_json_and_report(
     assert rows["segment"]["precision"] > 1.3 * rows["popular"]["precision"]
     assert rows["popular"]["minus_segment"] < 0
     assert rows["popular"]["routes"] == {"popular": 1.0}
-    assert report.read_text().startswith("<!doctype html>")
+    assert set(rows["segment"]["by_group"]) == {"age", "country", "gender"}
+    page = report.read_text()
+    assert page.startswith("<!doctype html>")
+    for part in ("strategies", "sizes", "groups", "popularity", "segments", "training", "data", "again"):
+        assert f'<h2 id="{part}">' in page
+    assert f"firstday evaluate {tables} --config {settings} --seeds 2" in page
 
 
 def test_evaluate_may_print_json_alone(invoke: Invoke, tables: Path, settings: Path) -> None:
@@ -114,6 +119,25 @@ def test_inspect_shows_data_training_and_segments(run: Run, model: Path) -> None
     sizes = [segment["users"] for segment in found["segments"]]
     assert sizes == sorted(sizes, reverse=True)
     assert found["history"][0]["number"] == 1
+
+
+def test_inspect_writes_a_report(invoke: Invoke, model: Path, tmp_path: Path) -> None:
+    for name, start in (("page.html", "<!doctype html>"), ("page.md", "# A model of synthetic")):
+        done = invoke("inspect", model, "--report", tmp_path / name)
+        assert done.exit_code == 0, done.output
+        assert "8 segments, largest first" in done.stdout
+        text = (tmp_path / name).read_text()
+        assert text.startswith(start)
+        assert "8 segments of this model" in text
+
+
+def test_a_report_of_another_kind_is_refused_before_any_work(
+    run: Run, tables: Path, model: Path, tmp_path: Path
+) -> None:
+    for command in (("evaluate", tables), ("inspect", model), ("reproduce", tables)):
+        done = run(*command, "--report", tmp_path / "report.pdf")
+        assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+        assert "ends in '.pdf'; a report is .html or .md" in done.stderr
 
 
 def test_help_of_every_command_has_an_example(run: Run) -> None:

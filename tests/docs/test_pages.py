@@ -4,14 +4,29 @@ from __future__ import annotations
 
 import importlib.util
 from pathlib import Path
+from types import ModuleType
+
+import firstday
 
 DOCS = Path(__file__).parents[2] / "docs"
 
 
-def test_the_page_of_settings_is_what_the_code_says() -> None:
-    spec = importlib.util.spec_from_file_location("write_configuration", DOCS / "write_configuration.py")
+def load_writer(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, DOCS / f"{name}.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    assert (DOCS / "configuration.md").read_text(encoding="utf-8") == module.render_configuration()
+    return module
+
+
+def test_the_page_of_settings_is_what_the_code_says() -> None:
+    page = (DOCS / "configuration.md").read_text(encoding="utf-8")
+    assert page == load_writer("write_configuration").render_configuration(), "run make docs"
+
+
+def test_the_page_of_calls_is_what_the_docstrings_say() -> None:
+    page = (DOCS / "api.md").read_text(encoding="utf-8")
+    assert page == load_writer("write_api").render_api(), "run make docs"
+    for name in firstday.__all__:
+        assert name.startswith("__") or f"`{name}`" in page, name

@@ -17,7 +17,9 @@ from firstday.evaluate.drawing import THEME, spread
 from firstday.evaluate.finding import find_main
 from firstday.evaluate.intervals import Interval
 from firstday.evaluate.plots import plot_day_one_sizes, plot_strategies, plot_training
-from firstday.evaluate.report import WorkedExample, render_report, to_toml, write_report
+from firstday.evaluate.report.content import WorkedExample
+from firstday.evaluate.report.settings_text import to_toml
+from firstday.evaluate.report.write import render_report, write_report
 from firstday.evaluate.results import Results, Row
 
 SUMMARY = {

@@ -19,7 +19,9 @@ from firstday.cli.recommend import print_answer
 from firstday.cli.show import print_results
 from firstday.data.ids import Ids
 from firstday.errors import DataError
-from firstday.evaluate.report import WorkedExample, write_report
+from firstday.evaluate.report.content import WorkedExample
+from firstday.evaluate.report.write import write_report
+from firstday.evaluate.segment_rows import describe_segments
 from firstday.features.signals import Signals
 from firstday.pipeline import evaluate_strategies
 from firstday.pipeline import train as run_training
@@ -115,6 +117,7 @@ def demo(
         dataset_summary=summary,
         config=config,
         history=recommender.model.cold.history,
+        segments=describe_segments(recommender.model),
         example=example,
         command=f"firstday demo --seeds {seeds}",
     )

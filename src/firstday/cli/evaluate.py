@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -16,6 +17,7 @@ from firstday.cli.options import (
     KOption,
     PathOption,
     ProtocolOption,
+    ReportOption,
     SeedOption,
     TablesArgument,
     open_tables,
@@ -24,7 +26,7 @@ from firstday.cli.options import (
 from firstday.cli.progress import shown_progress
 from firstday.cli.show import print_results
 from firstday.evaluate.metrics import PrecisionRule
-from firstday.evaluate.report import write_report
+from firstday.evaluate.report.write import find_form, write_report
 from firstday.evaluate.results import REFERENCE
 from firstday.pipeline import evaluate_strategies
 from firstday.recommend.strategies import STRATEGIES, TUNED_PEERS, find_strategy
@@ -65,7 +67,7 @@ def evaluate(
         Path | None,
         typer.Option("--json", help="Write the results there; alone or with -, print them instead of the table."),
     ] = None,
-    report: Annotated[Path | None, typer.Option(help="Write a self-contained HTML report there.")] = None,
+    report: ReportOption = None,
 ) -> None:
     """Hold out cold users, train on the others, and judge the lists that each strategy gives the cold ones.
 
@@ -76,6 +78,8 @@ def evaluate(
     for name in (*(strategy or ()), *(against or ())):
         if name not in TUNED_PEERS:
             find_strategy(name)
+    if report is not None:
+        find_form(report)
     for target in (json_out, report):
         if target is not None and str(target) != "-":
             check_file_target(target)
@@ -103,5 +107,5 @@ def evaluate(
     if json_out is not None and str(json_out) != "-":
         write_file(json_out, text + "\n")
     if report is not None:
-        command = "firstday " + " ".join(sys.argv[1:])
+        command = shlex.join(["firstday", *sys.argv[1:]])
         write_report(results, report, dataset_summary=dataset.summary(), config=settings, command=command)

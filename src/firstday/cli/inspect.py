@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import shlex
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
-import numpy as np
 import typer
 from rich import box
 from rich.console import Console
@@ -14,7 +15,10 @@ from rich.table import Table
 
 from firstday.artifact.files import load_model, read_manifest
 from firstday.artifact.model import TrainedModel
-from firstday.cli.options import JsonFlag, ModelArgument
+from firstday.cli.files import check_file_target
+from firstday.cli.options import JsonFlag, ModelArgument, ReportOption
+from firstday.evaluate.report.write import find_form, write_model_report
+from firstday.evaluate.segment_rows import describe_segments
 
 BARS = "▁▂▃▄▅▆▇█"
 
@@ -24,12 +28,18 @@ def inspect(
     segments: Annotated[int, typer.Option(min=1, help="How many segments to show, largest first.")] = 20,
     items: Annotated[int, typer.Option(min=1, help="How many top items of each.")] = 5,
     as_json: JsonFlag = False,
+    report: ReportOption = None,
 ) -> None:
     """Show a MODEL's data, features, training curve and segments with size and top items.
 
-    Example: firstday inspect model --segments 5
+    Example: firstday inspect model --segments 5 --report model.html
     """
+    if report is not None:
+        find_form(report)
+        check_file_target(report)
     manifest, opened = read_manifest(model), load_model(model)
+    if report is not None:
+        write_model_report(opened, manifest, report, command=shlex.join(["firstday", *sys.argv[1:]]))
     if as_json:
         kept = {name: value for name, value in manifest.items() if name not in ("files", "catalogue")}
         rows = _rows(opened, len(opened.segments), items)
@@ -39,25 +49,17 @@ def inspect(
 
 
 def _rows(model: TrainedModel, n_segments: int, n_items: int) -> list[dict[str, Any]]:
-    """Describe segments, largest first."""
-    segments, catalogue = model.segments, model.catalogue
-    largest = np.argsort(-segments.items.sizes, kind="stable")[:n_segments].tolist()
+    """Describe segments, largest first, as JSON values."""
     return [
         {
-            "segment": segment,
-            "users": int(segments.items.sizes[segment]),
-            "spread": round(float(segments.spread[segment]), 4),
+            "segment": row.number,
+            "users": row.n_users,
+            "spread": round(row.spread, 4),
             "top_items": [
-                {"item_id": catalogue.items[ix], "title": catalogue.title_of(ix), "share": round(float(share), 4)}
-                for ix, share in zip(
-                    segments.top_items[segment, :n_items].tolist(),
-                    segments.top_shares[segment, :n_items].tolist(),
-                    strict=True,
-                )
-                if ix >= 0
+                {"item_id": item.item_id, "title": item.title, "share": round(item.share, 4)} for item in row.top
             ],
         }
-        for segment in largest
+        for row in describe_segments(model, n_items, n_segments)
     ]
 
 

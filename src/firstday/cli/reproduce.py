@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 from enum import StrEnum
 from pathlib import Path
@@ -13,13 +14,13 @@ import typer
 from rich.console import Console
 
 from firstday.cli.files import check_file_target, write_file
-from firstday.cli.options import ConfigOption, KOption, SeedOption, print_notes
+from firstday.cli.options import ConfigOption, KOption, ReportOption, SeedOption, print_notes
 from firstday.cli.progress import shown_progress
 from firstday.cli.show_paper import print_comparison
 from firstday.config import load_config, load_preset
 from firstday.data.sources.deezer_kdd21 import NAME, read_paper_data
 from firstday.evaluate.paper_table import compare_with_paper
-from firstday.evaluate.report import write_report
+from firstday.evaluate.report.write import find_form, write_report
 from firstday.recommend.strategies import STRATEGIES, find_strategy
 from firstday.reproduce.table import choose_strategies, configure, reproduce_table
 
@@ -58,7 +59,7 @@ def reproduce(
         Path | None,
         typer.Option("--json", help="Write the results there; alone or with -, print them instead of the table."),
     ] = None,
-    report: Annotated[Path | None, typer.Option(help="Write a self-contained HTML report there.")] = None,
+    report: ReportOption = None,
 ) -> None:
     """Train on the paper's released data and print our Table 1 beside the paper's.
 
@@ -67,6 +68,8 @@ def reproduce(
     began = perf_counter()
     for name in strategy or ():
         find_strategy(name)
+    if report is not None:
+        find_form(report)
     for target in (json_out, report):
         if target is not None and str(target) != "-":
             check_file_target(target)
@@ -97,6 +100,6 @@ def reproduce(
             dataset_summary={"users": found.n_users, "items": found.summary["items"]},
             config=found.config,
             history=found.history,
-            command="firstday " + " ".join(sys.argv[1:]),
+            command=shlex.join(["firstday", *sys.argv[1:]]),
             comparisons=compare_with_paper(found.results, found.space),
         )

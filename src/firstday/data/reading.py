@@ -13,7 +13,7 @@ import polars as pl
 
 from firstday.data.findings import Findings
 from firstday.data.raw import UNREADABLE, RawTable, first_line
-from firstday.data.tables import TABLES
+from firstday.data.tables import KEPT_FOR_LATER, TABLES
 from firstday.errors import DataError
 
 ENDINGS = (".parquet", ".csv", ".csv.gz")
@@ -47,7 +47,8 @@ def read_folder(folder: Path, findings: Findings) -> dict[str, RawTable | None]:
         elif places:
             table = _find_files(name, places[0], folder, findings)
             tables[name] = table if table is None or name == STREAMED else _read(table, findings)
-    used = {folder / f"{name}{ending}" for name in TABLES for ending in ("", *ENDINGS)} | {folder / "embeddings"}
+    known = (*TABLES, *KEPT_FOR_LATER)
+    used = {folder / f"{name}{ending}" for name in known for ending in ("", *ENDINGS)} | {folder / "embeddings"}
     for place in sorted([*folder.glob("*"), *folder.glob("embeddings/*")]):
         if place not in used and (place.is_dir() or place.name.endswith(ENDINGS)) and place.name[0] not in "._":
             findings.note(f"{_shown(place, folder)}: ignored (not a table of firstday).")

@@ -64,6 +64,9 @@ TABLES: Mapping[str, TableRule] = {
     "embeddings/items": TableRule({"item_id": "id", "vector": "vector"}, ("item_id", "vector"), "item_id"),
 }
 
+KEPT_FOR_LATER = ("names",)
+"""Tables that a folder may hold and nothing reads yet: what artists, albums, playlists are called."""
+
 USER_COLUMNS = (
     ("users", "user_id"),
     ("interactions", "user_id"),

@@ -11,10 +11,12 @@ import numpy as np
 
 from firstday.data.dataset import Dataset
 from firstday.data.split import Cohort, Split
+from firstday.evaluate.breakdown import break_down, look_at_seed
 from firstday.evaluate.intervals import bootstrap_means, bootstrap_ratios, deviations_of_fifths
 from firstday.evaluate.lists import measure_novelty, share_own_lists
 from firstday.evaluate.metrics import METRICS, PrecisionRule, UserMetrics, measure
-from firstday.evaluate.results import DAY_ONE_SIZES, REFERENCE, Compared, Results, Row
+from firstday.evaluate.popularity import count_by_part, divide_by_use
+from firstday.evaluate.results import BASELINE, DAY_ONE_SIZES, REFERENCE, Compared, Results, Row
 from firstday.evaluate.tuning import TunedPeer, Tuning
 from firstday.recommend.query import Query, Strategy
 from firstday.recommend.recommender import Recommender
@@ -76,6 +78,8 @@ class Scores:
         Mean of each user's list, bits, shape (n_users,).
     reached
         Distinct items in the lists, as a share of the catalogue.
+    places
+        Places of the lists by popularity of their items, int64, shape (`N_PARTS`,).
     """
 
     metrics: UserMetrics
@@ -83,6 +87,7 @@ class Scores:
     seconds: float
     novelty: np.ndarray
     reached: float
+    places: np.ndarray
 
 
 def score_strategy(query: Query, cohort: Cohort, strategy: str | Strategy, divide_by: PrecisionRule) -> Scores:
@@ -95,7 +100,8 @@ def score_strategy(query: Query, cohort: Cohort, strategy: str | Strategy, divid
     metrics = measure(answer.items, cohort.truth, divide_by=divide_by)
     reached = len(np.unique(answer.items[answer.items >= 0])) / query.model.n_items
     novelty = measure_novelty(answer.items, query.model.everyone)
-    return Scores(metrics, Counter(answer.routes.tolist()), seconds, novelty, reached)
+    places = count_by_part(answer.items, divide_by_use(query.model))
+    return Scores(metrics, Counter(answer.routes.tolist()), seconds, novelty, reached, places)
 
 
 def run_benchmark(
@@ -191,9 +197,11 @@ def judge_strategies(
     users, sizes, idle, fit_seconds, n_warm, k = [], [], [], [], 0, 0
     notes: tuple[str, ...] = ()
     tunings: dict[str, list[Tuning]] = {}
+    facts = []
     for number, seed in enumerate(seeds):
         progress(f"seed {seed}", number, len(seeds))
         trial = attempt(seed)
+        facts.append(look_at_seed(trial.query, trial.cohort, is_first=number == 0))
         for done, strategy in enumerate(strategies):
             progress("lists", done, len(strategies))
             peer = trial.peers.get(strategy)
@@ -223,6 +231,14 @@ def judge_strategies(
         float(np.mean(fit_seconds)),
         notes,
         {name: tuple(of_seeds) for name, of_seeds in tunings.items()},
+        break_down(
+            facts,
+            {name: _joined(scores, "precision") for name, scores in found.items()},
+            {name: np.sum([score.places for score in scores], axis=0) for name, scores in found.items()},
+            user,
+            reference=REFERENCE,
+            baseline=BASELINE,
+        ),
     )
 
 

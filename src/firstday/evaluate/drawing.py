@@ -7,6 +7,7 @@ for each mode. Text stays text, in the reader's own system font.
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from io import StringIO
@@ -48,6 +49,7 @@ def drawing(name: str, width_in: float, height_in: float) -> Iterator[tuple[Any,
         "svg.fonttype": "none",
         "svg.hashsalt": "firstday",  # ids would otherwise be drawn at random
         "font.size": 10,
+        "text.parse_math": False,  # a dollar sign in a label is one
         "text.color": INK,
         "axes.labelcolor": MUTED,
         "axes.edgecolor": LINE,
@@ -62,7 +64,9 @@ def drawing(name: str, width_in: float, height_in: float) -> Iterator[tuple[Any,
         "ytick.labelcolor": MUTED,
         "lines.solid_capstyle": "round",
     }
-    with mpl.rc_context():
+    with mpl.rc_context(), warnings.catch_warnings():
+        # Text is measured in Matplotlib's own font, which lacks many scripts that the reader's has.
+        warnings.filterwarnings("ignore", message=r"Glyph .* missing from", category=UserWarning)
         mpl.rcdefaults()  # the reader's own matplotlibrc must not show
         mpl.rcParams.update(settings)
         figure = Figure(figsize=(width_in, height_in), layout="constrained")

@@ -6,10 +6,7 @@ from dataclasses import dataclass
 
 from firstday.evaluate.intervals import Interval
 from firstday.evaluate.plots import by_precision
-from firstday.evaluate.results import REFERENCE, Results, Row
-
-BASELINE = "popular"
-"""What the main finding compares with."""
+from firstday.evaluate.results import BASELINE, REFERENCE, Results, Row
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from firstday.evaluate.breakdown import Breakdown, breakdown_json, strategy_json
 from firstday.evaluate.intervals import Interval
 from firstday.evaluate.metrics import PrecisionRule
 from firstday.evaluate.tuning import Tuning
@@ -14,6 +15,8 @@ DAY_ONE_SIZES: Mapping[str, tuple[int, int]] = {"0": (0, 0), "1-3": (1, 3), "4+"
 """Classes of day-one size, in items: first and last."""
 REFERENCE = "segment"
 """The strategy that the others are compared with, user by user."""
+BASELINE = "popular"
+"""What the main finding compares with."""
 
 
 @dataclass(frozen=True)
@@ -107,6 +110,8 @@ class Results:
         What the protocol decided about the data, of the first seed.
     tunings
         How each tuned peer's options were chosen, seed by seed.
+    breakdown
+        By groups of users and popularity of items, and what the first seed's model looks like.
     """
 
     dataset: str
@@ -120,9 +125,11 @@ class Results:
     fit_seconds: float
     notes: tuple[str, ...] = ()
     tunings: Mapping[str, tuple[Tuning, ...]] = field(default_factory=dict)
+    breakdown: Breakdown | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return the results as JSON values, figures in % (DESIGN, Commands)."""
+        found = self.breakdown
         return {
             "dataset": self.dataset,
             "protocol": self.protocol,
@@ -133,7 +140,10 @@ class Results:
             "n_cold": self.n_cold,
             "fit_seconds": round(self.fit_seconds, 2),
             "notes": list(self.notes),
-            "results": [_row_json(row) for row in self.rows],
+            **({} if found is None else breakdown_json(found)),
+            "results": [
+                _row_json(row) | ({} if found is None else strategy_json(found, row.strategy)) for row in self.rows
+            ],
             "tuned_peers": {name: self._tuning_json(tunings) for name, tunings in self.tunings.items()},
         }
 

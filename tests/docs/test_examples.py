@@ -1,0 +1,96 @@
+"""Every command and every block of Python in README and guide works, one after another, as a reader would run them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+from typer.testing import CliRunner
+
+from firstday.cli.main import app
+from tests.docs.examples import LANGUAGES, ROOT, SMALLER, Reader, read_examples
+
+PAGES = (ROOT / "README.md", ROOT / "docs" / "guide.md")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_block_says_what_it_is(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    examples = read_examples(page)
+    assert {example.language for example in examples} <= LANGUAGES
+    assert 2 * len(examples) == sum(line.startswith("```") for line in text.splitlines())
+    for example in examples:
+        assert example.language == "sh" or "\nfirstday " not in f"\n{example.text}", example.line
+
+
+@pytest.mark.slow
+def test_the_guide_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    reader = Reader(tmp_path)
+    try:
+        for example in read_examples(ROOT / "docs" / "guide.md"):
+            if '"plays.csv"' in example.text:
+                export_plays()
+            if "my_model" in example.text:
+                make_vectors()
+            reader.try_example(example)
+    finally:
+        reader.leave()
+    assert sum(line.startswith("firstday ") for line in reader.ran) >= 11
+    assert sum(line.startswith("curl ") for line in reader.ran) == 4
+    for name in ("results.json", "report.html", "report.md", "model.html", "lists.parquet", "model-own/manifest.json"):
+        assert (tmp_path / name).is_file(), name
+    lists = pl.read_parquet("lists.parquet")
+    assert lists["user_id"].unique().sort().to_list() == [900001, 900002]
+    exported = pl.read_parquet("exported/interactions.parquet")
+    assert set(exported["signal"]) <= {"stream", "favorite", "skip", "ban"}
+
+
+@pytest.mark.slow
+def test_the_readme_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    sizes = [part for name in ("--users", "--items") for part in (name, SMALLER[name])]
+    assert CliRunner().invoke(app, ["simulate", "tables", *sizes]).exit_code == 0
+    simulate_papers = ["simulate", "deezer-kdd21", "--layout", "deezer-kdd21", *sizes]
+    assert CliRunner().invoke(app, simulate_papers).exit_code == 0
+    make_newcomers()
+    reader = Reader(tmp_path)
+    try:
+        for example in read_examples(ROOT / "README.md"):
+            reader.try_example(example)
+    finally:
+        reader.leave()
+    assert sum(line.startswith("firstday ") for line in reader.ran) >= 7
+    for name in ("report.html", "model/manifest.json", "lists.parquet", "table.html"):
+        assert (tmp_path / name).is_file(), name
+
+
+def export_plays() -> None:
+    """Make the file that the guide exports: plays under a service's own names."""
+    actions = {"stream": "played", "favorite": "liked", "skip": "skipped", "ban": "blocked"}
+    pl.read_parquet("tables/interactions/*.parquet").filter(
+        pl.col("item_id").is_not_null(), pl.col("signal").is_in(list(actions))
+    ).select(
+        pl.col("user_id").alias("account"),
+        pl.col("item_id").alias("track"),
+        pl.col("signal").replace_strict(actions).alias("action"),
+        pl.col("timestamp").dt.strftime("%Y-%m-%dT%H:%M:%SZ").alias("played_at"),
+    ).write_csv("plays.csv")
+
+
+def make_vectors() -> None:
+    """Make the vectors of the guide's model that already runs: here by chance."""
+    Path("my_model").mkdir()
+    rng = np.random.default_rng(0)
+    for name in ("user", "item"):
+        ids = pl.read_parquet(f"tables/{name}s.parquet").select(f"{name}_id")
+        ids.write_csv(f"my_model/{name}_ids.csv")
+        np.save(f"my_model/{name}s.npy", rng.normal(size=(len(ids), 16)).astype(np.float32))
+
+
+def make_newcomers() -> None:
+    """Make the folder of newcomers that README recommends to."""
+    Path("newcomers").mkdir()
+    pl.DataFrame({"user_id": [900001, 900002], "age": [24, None]}).write_parquet("newcomers/users.parquet")

@@ -1,0 +1,129 @@
+"""The report in a real browser: it asks for nothing, fits a phone, no label covers another, axe finds no violation."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from firstday.artifact.files import read_manifest
+from firstday.config import Config
+from firstday.evaluate.breakdown import Breakdown
+from firstday.evaluate.groups import GroupFigures, Grouping
+from firstday.evaluate.report.write import write_model_report, write_report
+from firstday.recommend.recommender import Recommender
+from tests.evaluate.test_report import EXAMPLE, FOLD_IN, POPULAR, SEGMENT, SUMMARY, around, results, row
+from tests.evaluate.test_report_sections import AGES, COUNTRIES, GAP, breakdown, group
+
+playwright = pytest.importorskip("playwright.sync_api")
+axe = pytest.importorskip("axe_playwright_python.sync_playwright")
+
+WIDE, PHONE = 1280, 390
+OVERLAPS = """() => {
+  const found = [];
+  for (const svg of document.querySelectorAll("svg")) {
+    const texts = [...svg.querySelectorAll("text")].map(t => [t.textContent.trim(), t.getBoundingClientRect()]);
+    const frame = svg.getBoundingClientRect();
+    texts.forEach(([text, a], n) => {
+      if (a.left < frame.left - 1 || a.right > frame.right + 1) found.push(text + " is cut off");
+      for (const [other, b] of texts.slice(n + 1)) {
+        const width = Math.min(a.right, b.right) - Math.max(a.left, b.left);
+        const height = Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top);
+        if (width > 1 && height > 0.35 * Math.min(a.height, b.height)) found.push(text + " covers " + other);
+      }
+    });
+  }
+  return found;
+}"""
+"""Labels of pictures that cover each other or leave their picture."""
+
+
+def many_strategies() -> tuple[Any, ...]:
+    names = ("personal", "soft_segments", "input_clusters", "group", "dropoutnet_personal", "melu_segment", "mult_dae")
+    return (POPULAR, SEGMENT, FOLD_IN, *(row(name, 47 + n / 3, around(-1)) for n, name in enumerate(names)))
+
+
+def cities(n: int) -> Grouping:
+    return Grouping("city", tuple(group(f"the town of number {n} by the sea", 500 - n, 40 + n / 10) for n in range(n)))
+
+
+def content(n_segments: int, *groupings: Grouping) -> Breakdown:
+    return breakdown(n_segments, groups=GroupFigures(groupings, GAP, None, 7))
+
+
+REPORTS = {
+    "ten segments": results(breakdown=content(10, AGES, COUNTRIES)),
+    "a thousand segments": results(breakdown=content(1000, AGES, COUNTRIES, cities(90))),
+    "one segment, no profiles": results(SEGMENT, breakdown=content(1)),
+    "figures close to each other": results(
+        *(row(name, 50 + n / 100, around(-1, 0.1)) for n, name in enumerate(("popular", "segment", "fold_in"))),
+        breakdown=content(2),
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if path is None:
+        pytest.skip("no Chromium is installed; apt-get install chromium")
+    with playwright.sync_playwright() as started:
+        running = started.chromium.launch(executable_path=path)
+        yield running
+        running.close()
+
+
+def look_at(browser: Any, file: Path, width: int, scheme: str) -> None:
+    """Open a file as a reader would, and expect it to be in order."""
+    context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme, offline=True)
+    page = context.new_page()
+    asked, said = [], []
+    page.on("request", lambda request: asked.append(request.url))
+    page.on("console", lambda message: said.append(message.text))
+    page.goto(file.as_uri())
+    page.evaluate("document.querySelectorAll('details').forEach(details => { details.open = true; })")
+    assert asked == [file.as_uri()]
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert page.evaluate(OVERLAPS) == []
+    assert said == []
+    context.close()
+    # axe comes as a script, which the report's own policy refuses.
+    context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme, bypass_csp=True)
+    page = context.new_page()
+    page.goto(file.as_uri())
+    found = axe.Axe().run(page)
+    assert found.violations_count == 0, found.generate_report()
+    context.close()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("width", "scheme"), [(WIDE, "light"), (PHONE, "dark")], ids=["wide-light", "phone-dark"])
+@pytest.mark.parametrize("name", REPORTS)
+def test_a_report_is_in_order(name: str, width: int, scheme: str, browser: Any, tmp_path: Path) -> None:
+    file = tmp_path / "report.html"
+    write_report(REPORTS[name], file, dataset_summary=SUMMARY, config=Config(), example=EXAMPLE, command="firstday")
+    look_at(browser, file, width, scheme)
+
+
+@pytest.mark.slow
+def test_many_strategies_and_a_model_alone(browser: Any, tmp_path: Path, recommender: Recommender) -> None:
+    file = tmp_path / "report.html"
+    write_report(results(*many_strategies()), file, dataset_summary=SUMMARY, config=Config())
+    look_at(browser, file, PHONE, "light")
+    manifest = read_manifest(recommender.save(tmp_path / "model"))
+    write_model_report(recommender.model, manifest, file)
+    look_at(browser, file, WIDE, "dark")
+
+
+@pytest.mark.slow
+def test_labels_that_cover_each_other_would_be_noticed(browser: Any) -> None:
+    page = browser.new_page()
+    page.set_content(
+        '<svg width="300" height="100"><text x="10" y="50">one name</text><text x="30" y="52">another</text>'
+        '<text x="280" y="90">too far out</text></svg>'
+    )
+    assert page.evaluate(OVERLAPS) == ["one name covers another", "too far out is cut off"]
+    page.close()
