@@ -1,7 +1,7 @@
 """The segments in two dimensions: where each lies, how large its dot is, what sets its items apart; and where a user is.
 
 Distances between hundreds of points cannot all be right on a plane; the two directions in which centroids differ most
-(principal components, weighted by users) keep most of what can be kept. Half of each coordinate is then its rank, since
+(principal components, weighted by users) keep most of what can be kept. Two thirds of each coordinate are then its rank, since
 components crowd in the middle, and dots that overlap are pushed apart.
 """
 
@@ -17,7 +17,7 @@ from firstday.segment.segments import Segments
 
 HALF_WIDTH, HALF_HEIGHT = 1.5, 1.0
 """The map goes from -1.5 to 1.5 and from -1 to 1."""
-COVERED = 0.14
+COVERED = 0.17
 """Part of the map that the dots cover together."""
 SMALLEST, LARGEST = 0.016, 0.15
 """Radii of dots, in the map's units."""
@@ -119,7 +119,7 @@ def _principal_components(points: np.ndarray, weights: np.ndarray) -> tuple[np.n
 
 
 def _fill_map(components: np.ndarray, radii: np.ndarray) -> np.ndarray:
-    """Stretch components over the map: half by their value, half by their rank."""
+    """Stretch components over the map: a third by their value, two by their rank."""
     n = len(components)
     limits = np.array([HALF_WIDTH, HALF_HEIGHT]) - radii.max(initial=0.0)
     if n < 2:
@@ -128,7 +128,7 @@ def _fill_map(components: np.ndarray, radii: np.ndarray) -> np.ndarray:
     by_rank = 2 * ranks / (n - 1) - 1
     reach = np.abs(components).max(axis=0)
     by_value = components / np.where(reach > 0, reach, 1.0)
-    filled: np.ndarray = (by_value + by_rank) / 2 * limits
+    filled: np.ndarray = (by_value + 2 * by_rank) / 3 * limits
     return filled
 
 

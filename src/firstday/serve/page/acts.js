@@ -8,6 +8,7 @@ import { nameOf } from "./build.js";
 
 const LENGTH = 24;
 const N_NEAR = 5;
+const N_OF_SEGMENT = 80; // the page leaves out what a list above has
 const ITEM = "item";
 
 const unsent = []; // events
@@ -103,7 +104,7 @@ export async function refresh() {
     const [first, other, near, question] = await Promise.all([
       list(state.strategy),
       state.other ? list(state.other) : null,
-      ask("GET", `${here()}/segments`, { query: { limit: N_NEAR, items: LENGTH } }),
+      ask("GET", `${here()}/segments`, { query: { limit: N_NEAR, items: N_OF_SEGMENT } }),
       nextQuestion(),
     ]);
     if (mine === turn) change({ list: first, otherList: other, near, question });

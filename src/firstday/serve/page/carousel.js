@@ -90,9 +90,9 @@ function makeTile(item) {
   const buttons = ACTS.filter(([what]) => isUnderstood(what)).map(([what, label]) => {
     const button = make(
       "button",
-      { type: "button", class: `act ${what}`, "aria-label": `${label}: ${name}`, title: label, "data-what": what },
-      icon(what),
-      what === "like" ? make("span", { text: label }) : null,
+      { type: "button", class: `act ${what}`, "aria-label": `${label}: ${name}`, "data-what": what },
+      what === "like" ? icon(what) : null,
+      make("span", { text: label }),
     );
     button.addEventListener("click", () => act(item, what));
     return button;

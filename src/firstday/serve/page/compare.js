@@ -1,6 +1,6 @@
 // Two strategies side by side: both lists in full, and for each item where the other list has it.
 
-import { count, make, named, percent } from "./build.js";
+import { count, make, named } from "./build.js";
 import { sayRoute, sayStrategy } from "./words.js";
 
 const LENGTH = 20;
@@ -13,7 +13,7 @@ export function showComparison(place, one, two, told) {
   const ids = lists.map((items) => (items ?? []).map((item) => String(item.item_id)));
   const shared = ids[0].filter((id) => ids[1].includes(id)).length;
   const sentence = lists[1]
-    ? `${count(shared)} of ${count(ids[0].length)} places are in both lists (${percent(shared / Math.max(1, ids[0].length))}).`
+    ? `${count(shared)} of ${count(ids[0].length)} are in both lists.`
     : "Asking for the second list.";
   place.replaceChildren(
     make("p", { class: "about", role: "status", text: sentence }),
@@ -48,5 +48,5 @@ function column(list, items, others) {
 function note(at, own) {
   if (at < 0) return make("span", { class: "note only", text: "only here" });
   if (at === own) return make("span", { class: "note", text: "same place" });
-  return make("span", { class: "note", text: `there ${at + 1}.` });
+  return make("span", { class: "note", text: `no. ${at + 1} there` });
 }

@@ -22,7 +22,7 @@ export function startLists() {
   showWaiting();
   watch(["model"], offerStrategies);
   watch(["list", "otherList", "other", "acts"], showMixed);
-  watch(["near", "acts"], showSpeaking);
+  watch(["near", "list", "acts"], showSpeaking);
   strategy.addEventListener("change", () => ask({ strategy: strategy.value }));
   other.addEventListener("change", () => ask({ other: other.value, otherList: null }));
   compare.addEventListener("click", () => {
@@ -31,11 +31,17 @@ export function startLists() {
   });
 }
 
+const hint = make("p", {
+  class: "hint",
+  text: "As soon as you say something, the segments near you speak here, each with a list of its own.",
+});
+
 const rivalOf = (chosen) => ["popular", "segment"].find((name) => name !== chosen);
 
 function ask(parts) {
   change(parts);
   compare.setAttribute("aria-pressed", String(Boolean(state.other)));
+  document.getElementById("lists").classList.toggle("comparing", Boolean(state.other));
   compare.textContent = state.other ? "Stop comparing" : "Compare";
   document.getElementById("other-label").hidden = other.hidden = !state.other;
   if (state.other) other.value = state.other;
@@ -98,23 +104,21 @@ function sayWhatMoved(items) {
 const rows = new Map(); // segment -> its carousel
 
 function showSpeaking() {
-  if (!state.near) {
-    speaking.replaceChildren();
+  if (!state.near?.segments.length) {
+    speaking.replaceChildren(...(state.list ? [hint] : []));
     rows.clear();
     return;
   }
-  const told = actedOn();
-  const heard = state.near.segments.filter(({ weight, items }, at) => items.length && (at === 0 || weight >= SPEAKS_FROM));
+  // What the visitor answered for is gone; what a list above has need not be shown again.
+  const shown = new Set([...actedOn(), ...last]);
+  const heard = state.near.segments.filter(({ weight }, at) => at === 0 || weight >= SPEAKS_FROM);
   const sections = heard.map((segment) => {
     const carousel = rows.get(segment.segment) ?? makeSection(segment);
     rows.set(segment.segment, carousel);
     carousel.weight.textContent = `${percent(segment.weight)} of your list`;
-    carousel.show(
-      segment.items
-        .filter((item) => !told.has(String(item.item_id)))
-        .slice(0, LENGTH)
-        .map((item) => ({ item, reason: sayOwn(item) })),
-    );
+    const own = segment.items.filter((item) => !shown.has(String(item.item_id))).slice(0, LENGTH);
+    own.forEach((item) => shown.add(String(item.item_id)));
+    carousel.show(own.map((item) => ({ item, reason: sayOwn(item) })));
     return carousel.section;
   });
   for (const number of [...rows.keys()]) if (!heard.some(({ segment }) => segment === number)) rows.delete(number);
@@ -140,7 +144,7 @@ function makeSection({ segment, users, apart }) {
     "p",
     { class: "about" },
     carousel.weight,
-    ` · segment ${segment}, ${count(users)} people who stand out by`,
+    ` · ${count(users)} people who stand out by`,
   );
   carousel.section = make(
     "section",

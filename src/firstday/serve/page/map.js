@@ -10,14 +10,15 @@ const PADDING = 0.06;
 const MOVE_MS = 700;
 const TRAIL = 12;
 const LETTERS = 22;
-const YOU_PX = 8;
+const YOU_PX = { x: 19, y: 11 };
+const NUMBERED_PX = 10;
 
 const place = document.getElementById("map");
 const nearList = document.getElementById("near");
 const look = document.getElementById("look");
 
 let scale = 1; // pixels of one unit
-let layers; // {svg, trail, lines, dots, names, you}
+let layers; // {svg, trail, lines, dots, numbers, names, you}
 let at = null; // where the visitor is drawn, in units
 let trail = [];
 let moving = 0;
@@ -35,10 +36,11 @@ const toPixels = ({ x, y }) => ({ x: (x + HALF.width + PADDING) * scale, y: (HAL
 function showMap() {
   if (!state.map) return;
   const group = (name) => draw("g", { class: name });
-  layers = { trail: group("trail"), lines: group("lines"), dots: group("dots"), names: group("names"), you: group("you") };
+  layers = { trail: group("trail"), lines: group("lines"), dots: group("dots"), numbers: group("numbers"), names: group("names"), you: group("you") };
   layers.svg = draw("svg", { role: "img", "aria-label": "Map of the segments" }, ...Object.values(layers));
-  layers.you.append(draw("circle", { r: YOU_PX + 4, class: "halo" }), draw("circle", { r: YOU_PX, class: "self" }));
-  layers.you.append(draw("text", { class: "you-name", y: -YOU_PX - 9, "text-anchor": "middle", text: "you" }));
+  const [width, height] = [2 * YOU_PX.x, 2 * YOU_PX.y];
+  layers.you.append(draw("rect", { x: -YOU_PX.x, y: -YOU_PX.y, width, height, rx: YOU_PX.y, class: "self" }));
+  layers.you.append(draw("text", { class: "you-name", y: 4, "text-anchor": "middle", text: "you" }));
   place.replaceChildren(layers.svg);
   const options = state.map.segments.map(({ segment, apart }) =>
     make("option", { value: segment, text: `${apart.slice(0, 2).map(nameOf).join(" · ") || "Nothing in common"} (${segment})`, dir: "auto" }),
@@ -75,13 +77,20 @@ function drawDot(segment) {
 
 const nearOnes = () => state.near?.segments ?? [];
 
+/** Colour the nearest dots and number them as the list under the map does. */
 function markNear() {
   const ranks = new Map(nearOnes().map(({ segment }, rank) => [String(segment), rank]));
+  const numbers = [];
   for (const dot of layers.dots.children) {
     const rank = ranks.get(dot.dataset.segment);
+    const [x, y, r] = ["cx", "cy", "r"].map((name) => Number(dot.getAttribute(name)));
     dot.classList.toggle("close", rank !== undefined);
     dot.classList.toggle("chosen", dot.dataset.segment === look.value);
+    if (rank === undefined) continue;
+    if (r < NUMBERED_PX) numbers.push(draw("circle", { cx: x, cy: y, r: NUMBERED_PX, class: "dot close" }));
+    numbers.push(draw("text", { x, y: y + 4, class: "number", text: String(rank + 1) }));
   }
+  layers.numbers.replaceChildren(...numbers);
 }
 
 function drawNames() {
@@ -99,7 +108,7 @@ function drawNames() {
     return { one, element };
   });
   layers.names.replaceChildren(...shown.map(({ element }) => element));
-  const you = { ...toPixels(state.near?.place ?? state.map.everyone), r: YOU_PX + 16 };
+  const you = { ...toPixels(state.near?.place ?? state.map.everyone), r: YOU_PX.x + 3 };
   const places = placeNames(
     shown.map(({ one, element }) => {
       const circle = circles.get(one.segment);
@@ -173,7 +182,7 @@ function moveTo(target) {
   requestAnimationFrame(step);
 }
 
-function nearRow({ segment, weight, apart, users }) {
+function nearRow({ segment, weight, apart, users }, rank) {
   const bar = draw("svg", { class: "bar", viewBox: "0 0 100 4", preserveAspectRatio: "none", "aria-hidden": "true" });
   bar.append(draw("rect", { width: 100, height: 4, class: "bar-ground" }), draw("rect", { width: Math.max(1, 100 * weight), height: 4 }));
   const names = make("span", { class: "near-name" }, ...namedTogether(apart.slice(0, 2)));
@@ -181,6 +190,7 @@ function nearRow({ segment, weight, apart, users }) {
   return make(
     "li",
     { "data-segment": segment },
+    make("span", { class: "near-number", "aria-hidden": "true", text: String(rank + 1) }),
     names,
     make("span", { class: "near-weight", text: percent(weight) }),
     bar,

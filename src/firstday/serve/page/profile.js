@@ -8,7 +8,7 @@ import { sayColumn } from "./words.js";
 const form = document.getElementById("profile");
 const said = document.getElementById("profile-said");
 const card = document.getElementById("profile-card");
-const NOTHING = "Rather not say";
+const NOTHING = "Not said";
 
 /** Set the form up. */
 export function startProfile() {

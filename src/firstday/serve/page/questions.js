@@ -23,6 +23,7 @@ export function startQuestions() {
   yes.addEventListener("click", () => answer((item) => act(item, "like")));
   no.addEventListener("click", () => answer(pass));
   text.addEventListener("input", settled(search, 150));
+  document.getElementById("told-card").open = matchMedia("(min-width: 800px)").matches;
   document.getElementById("search").addEventListener("submit", (event) => {
     event.preventDefault();
     search();
@@ -82,6 +83,11 @@ function foundRow(item) {
 
 function showTold() {
   document.getElementById("told-card").hidden = !state.acts.length;
+  document.getElementById("told-count").textContent = ["like", "skip", "ban"]
+    .map((what) => [state.acts.filter((done) => done.what === what).length, sayDone(what).toLowerCase()])
+    .filter(([n]) => n)
+    .map(([n, done]) => `${count(n)} ${done}`)
+    .join(", ");
   const rows = [...state.acts].reverse().map((done) =>
     make(
       "li",
