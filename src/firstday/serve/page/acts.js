@@ -60,9 +60,15 @@ export function sayProfile(profile) {
   return send();
 }
 
+/** Say whether the lists are about to change. */
+function setBusy(busy) {
+  document.getElementById("lists").setAttribute("aria-busy", String(busy));
+}
+
 async function send() {
   if (sending || isAway()) return;
   sending = true;
+  setBusy(true);
   const done = await attempt(async () => {
     while (unsent.length || profileChanged) {
       if (profileChanged) {
@@ -90,6 +96,7 @@ async function send() {
   });
   sending = false;
   if (done) await refresh();
+  else setBusy(false);
 }
 
 let turn = 0;
@@ -97,6 +104,7 @@ let turn = 0;
 /** Ask for everything that depends on what the visitor said; a later call overtakes an earlier one. */
 export async function refresh() {
   const mine = ++turn;
+  setBusy(true);
   await attempt(async () => {
     const hidden = actedOn().size;
     const list = (strategy) =>
@@ -109,10 +117,13 @@ export async function refresh() {
     ]);
     if (mine === turn) change({ list: first, otherList: other, near, question });
   });
+  if (mine === turn && !sending) setBusy(false);
 }
 
 async function askQuestion() {
+  setBusy(true);
   await attempt(async () => change({ question: await nextQuestion() }));
+  if (!sending) setBusy(false);
 }
 
 /** Return the next question; undefined: none is left. */

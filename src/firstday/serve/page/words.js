@@ -3,8 +3,8 @@
 import { nameOf, percent, times } from "./build.js";
 
 const STRATEGIES = {
-  soft_segments: "Several segments, mixed",
-  segment: "The nearest segment",
+  soft_segments: "Several segments",
+  segment: "Nearest segment",
   personal: "Nearest to your taste",
   neighbors: "People most like you",
   friends: "What your friends use",
