@@ -14,7 +14,7 @@ from serve_process import ServerProcess
 
 playwright = pytest.importorskip("playwright.sync_api")
 
-from playwright.sync_api import Browser, Page, sync_playwright  # noqa: E402
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright  # noqa: E402
 
 OpenPage = Callable[..., Page]
 
@@ -58,8 +58,9 @@ def server(films: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Se
 
 @pytest.fixture
 def open_page(browser: Browser, server: ServerProcess) -> Iterator[OpenPage]:
-    """Open the page as somebody new; at the end nothing may stand in the console and no request may have left the host."""
-    contexts, faults = [], []
+    """Open the page as somebody new; at the end the console must be empty, and no request may have left the host."""
+    contexts: list[BrowserContext] = []
+    faults: list[str] = []
 
     def start(
         url: str | None = None, viewport: dict[str, int] = WIDE, allowed: str | None = None, **settings: Any

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
 from serve_process import ServerProcess
 
 from firstday.artifact.files import save_model
@@ -36,16 +36,11 @@ def odd(recommender: Recommender, tmp_path_factory: pytest.TempPathFactory) -> I
     titles = [""] * model.n_items
     for place, item in enumerate(model.popular_items.tolist()):
         titles[item] = (*ODD, *EMPTY)[place % (len(ODD) + len(EMPTY))]
-    path = save_model(
-        replace(model, catalogue=replace(model.catalogue, titles=tuple(titles))), _model(tmp_path_factory)
-    )
-    running = ServerProcess(path, path.parent)
+    folder = tmp_path_factory.mktemp("odd")
+    catalogue = replace(model.catalogue, titles=tuple(titles))
+    running = ServerProcess(save_model(replace(model, catalogue=catalogue), folder / "model"), folder)
     yield running
     running.stop()
-
-
-def _model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("odd") / "model"
 
 
 def look_at_everything(page: Page) -> None:
@@ -55,7 +50,7 @@ def look_at_everything(page: Page) -> None:
         do(page, page.locator("#answer-yes").click)
     do(page, button_of(page, "ban").click)
     page.fill("#search-text", "i0")
-    page.wait_for_function("document.getElementById('found-count').textContent")
+    expect(page.locator("#found-count")).not_to_be_empty()
     page.select_option("#look", index=1)
 
 

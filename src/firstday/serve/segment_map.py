@@ -1,8 +1,8 @@
-"""The segments in two dimensions: where each lies, how large its dot is, what sets its items apart; and where a user is.
+"""The segments in two dimensions: where each lies, how large its dot is, what sets it apart; and where a user is.
 
 Distances between hundreds of points cannot all be right on a plane; the two directions in which centroids differ most
-(principal components, weighted by users) keep most of what can be kept. Two thirds of each coordinate are then its rank, since
-components crowd in the middle, and dots that overlap are pushed apart.
+(principal components, weighted by users) keep most of what can be kept. Two thirds of each coordinate are then its rank,
+since components crowd in the middle, and dots that overlap are pushed apart.
 """
 
 from __future__ import annotations
@@ -106,7 +106,7 @@ def near_weights(vector: np.ndarray, model: TrainedModel) -> tuple[np.ndarray, n
 
 
 def _principal_components(points: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, float]:
-    """Return the first two components of weighted points, (n, 2), signs fixed, and the part of the variance they have."""
+    """Return the first two components of weighted points, (n, 2), and the part of the variance that they have."""
     centred = points - weights @ points
     _, strengths, directions = np.linalg.svd(centred * np.sqrt(weights)[:, None], full_matrices=False)
     scores = np.zeros((len(points), 2))
@@ -154,7 +154,7 @@ def _push_apart(places: np.ndarray, radii: np.ndarray) -> np.ndarray:
 def _what_sets_apart(model: TrainedModel) -> tuple[np.ndarray, np.ndarray]:
     """Return for each segment the used items that tell it best from everyone, and their lifts.
 
-    An item counts by its share times the logarithm of its lift, so that what one person in a segment uses does not name it.
+    An item counts by its share times the logarithm of its lift: what a single person uses names no segment.
     """
     top = model.segments.top_items
     shares = np.asarray(model.smoothed_shares, dtype=np.float64)
