@@ -1,8 +1,8 @@
 """The segments in two dimensions: where each lies, how large its dot is, what sets it apart; and where a user is.
 
 Distances between hundreds of points cannot all be right on a plane; the two directions in which centroids differ most
-(principal components, weighted by users) keep most of what can be kept. Two thirds of each coordinate are then its rank,
-since components crowd in the middle, and dots that overlap are pushed apart.
+(principal components, weighted by users) keep most of what can be kept. Two thirds of each coordinate are then its
+rank, since components crowd in the middle, and dots that overlap are pushed apart.
 """
 
 from __future__ import annotations

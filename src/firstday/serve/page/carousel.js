@@ -1,5 +1,6 @@
 // A list as a row of tiles that can be scrolled. Tiles are kept from one answer to the next, by item, so that what
-// moved is seen to move and whoever holds the focus keeps it.
+// moved is seen to move and whoever holds the focus keeps it. By keyboard a row is one stop: Tab goes through the
+// buttons of one tile, the arrow keys go from tile to tile.
 
 import { act, isUnderstood } from "./acts.js";
 import { icon, make, named, nameOf, wantsStillness } from "./build.js";
@@ -13,9 +14,11 @@ const MOVE_MS = 320;
 
 /** Make a row of tiles; `show(entries)` fills it, each entry {item, reason: {strong, more, like}}. */
 export function makeCarousel(name) {
-  const row = make("ul", { class: "row", role: "list" });
-  const back = arrow("back", `Back in: ${name}`, -1, row);
-  const on = arrow("on", `On in: ${name}`, 1, row);
+  const row = make("ul", { class: "row", role: "list", "aria-label": name, "aria-describedby": "arrows-help" });
+  row.addEventListener("keydown", goAlong);
+  row.addEventListener("focusin", ({ target }) => makeStop(row, target.closest(".tile")));
+  const back = arrow("back", `Back: ${name}`, -1, row);
+  const on = arrow("on", `On: ${name}`, 1, row);
   const update = () => {
     back.disabled = row.scrollLeft < 4;
     on.disabled = row.scrollLeft + row.clientWidth > row.scrollWidth - 4;
@@ -49,8 +52,29 @@ function showTiles(row, entries) {
   });
   place(row, tiles);
   if (held) keepFocus(row, held);
+  if (!row.querySelector(".tile.stop")) makeStop(row, row.firstElementChild);
   if (!wantsStillness() && before.size) tiles.forEach((tile) => move(tile, places.get(tile.dataset.item)));
   tiles.forEach(offerWholeTitle);
+}
+
+/** Let Tab stop at one tile of a row. */
+function makeStop(row, stop) {
+  for (const tile of row.children) {
+    tile.classList.toggle("stop", tile === stop);
+    for (const button of tile.querySelectorAll("button")) button.tabIndex = tile === stop ? 0 : -1;
+  }
+}
+
+/** Go to another tile of a row, to the button of the same kind. */
+function goAlong(event) {
+  const tile = event.target.closest(".tile");
+  const { firstElementChild: start, lastElementChild: end } = event.currentTarget;
+  const to = { ArrowLeft: tile.previousElementSibling, ArrowRight: tile.nextElementSibling, Home: start, End: end }[event.key];
+  if (!to) return;
+  event.preventDefault();
+  const button = to.querySelector(`[data-what="${event.target.dataset.what}"]`) ?? to.querySelector("button");
+  button.focus({ preventScroll: true });
+  to.scrollIntoView({ behavior: wantsStillness() ? "auto" : "smooth", block: "nearest", inline: "nearest" });
 }
 
 /** Bring tiles in order; those that stand right are not touched, so that none loses the focus. */
@@ -122,6 +146,7 @@ function offerWholeTitle(tile) {
   const offered = tile.querySelector(".whole");
   if (offered || title.scrollHeight <= title.clientHeight + 2) return;
   const button = make("button", { type: "button", class: "whole", "aria-expanded": "false", text: "Whole title" });
+  button.tabIndex = tile.classList.contains("stop") ? 0 : -1;
   button.addEventListener("click", () => {
     const shown = tile.classList.toggle("open");
     button.setAttribute("aria-expanded", String(shown));

@@ -45,7 +45,7 @@ async function waitForIt(why) {
     const wait = WAITS_S[Math.min(round, WAITS_S.length - 1)];
     for (let left = wait; left > 0; left -= 1) {
       const waiting = unsent();
-      const kept = waiting ? ` ${waiting === 1 ? "What you did is kept and" : `The ${waiting} things you did are kept and`} will be sent.` : "";
+      const kept = ["", " What you did is kept and will be sent."][waiting] ?? ` The ${waiting} things you did are kept and will be sent.`;
       say(`${why} Your last lists stay here.${kept} Asking again in ${left} s.`, "error", round > 0 || left < wait);
       await new Promise((done) => setTimeout(done, 1000));
     }

@@ -74,7 +74,7 @@ function showMixed() {
     return;
   }
   if (!first) {
-    first = makeCarousel("your list");
+    first = makeCarousel("Your list");
     first.about = make("p", { class: "about" });
     mixed.replaceChildren(make("div", { class: "list-head" }, first.about, first.arrows), first.row);
   }
@@ -136,7 +136,7 @@ function sayOwn({ share, share_of_everyone, most_like }) {
 
 function makeSection({ segment, users, apart }) {
   const id = `segment-${segment}`;
-  const carousel = makeCarousel(`segment ${segment}`);
+  const carousel = makeCarousel(`What segment ${segment} uses`);
   carousel.weight = make("span", { class: "weight" });
   const name = make("h3", { id, class: "segment-name" }, ...namedTogether(apart.slice(0, 2)));
   name.title = apart.slice(0, 2).map(nameOf).join(" · ");

@@ -36,15 +36,16 @@ const toPixels = ({ x, y }) => ({ x: (x + HALF.width + PADDING) * scale, y: (HAL
 function showMap() {
   if (!state.map) return;
   const group = (name) => draw("g", { class: name });
-  layers = { trail: group("trail"), lines: group("lines"), dots: group("dots"), numbers: group("numbers"), names: group("names"), you: group("you") };
+  layers = Object.fromEntries(["trail", "lines", "dots", "numbers", "names", "you"].map((name) => [name, group(name)]));
   layers.svg = draw("svg", { role: "img", "aria-label": "Map of the segments" }, ...Object.values(layers));
   const [width, height] = [2 * YOU_PX.x, 2 * YOU_PX.y];
   layers.you.append(draw("rect", { x: -YOU_PX.x, y: -YOU_PX.y, width, height, rx: YOU_PX.y, class: "self" }));
   layers.you.append(draw("text", { class: "you-name", y: 4, "text-anchor": "middle", text: "you" }));
   place.replaceChildren(layers.svg);
-  const options = state.map.segments.map(({ segment, apart }) =>
-    make("option", { value: segment, text: `${apart.slice(0, 2).map(nameOf).join(" · ") || "Nothing in common"} (${segment})`, dir: "auto" }),
-  );
+  const options = state.map.segments.map(({ segment, apart }) => {
+    const name = apart.slice(0, 2).map(nameOf).join(" · ") || "Nothing in common";
+    return make("option", { value: segment, text: `${name} (${segment})`, dir: "auto" });
+  });
   look.replaceChildren(make("option", { value: "", text: "Choose one, or a dot" }), ...options);
   look.disabled = false;
   at = at ?? state.map.everyone;
@@ -211,7 +212,10 @@ function showSegment(number) {
     make("li", {}, named("span", item, { class: "look-title" }), make("span", { class: "lift", text: times(item.lift) })),
   );
   detail.replaceChildren(
-    make("p", { class: "small", text: `Segment ${number}: ${count(one.users)} people. They use these so many times as often as everyone:` }),
+    make("p", {
+      class: "small",
+      text: `Segment ${number}: ${count(one.users)} people. They use these so many times as often as everyone:`,
+    }),
     make("ul", { role: "list" }, ...rows),
   );
 }
