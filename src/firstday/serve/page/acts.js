@@ -109,8 +109,10 @@ export async function refresh() {
     const hidden = actedOn().size;
     const list = (strategy) =>
       ask("GET", `${here()}/recommendations`, { query: { k: LENGTH + hidden, strategy, explain: true } });
+    const soon = list(state.strategy);
+    if (!state.list) soon.then((first) => mine === turn && change({ list: first }), () => {}); // the first waits for nothing else
     const [first, other, near, question] = await Promise.all([
-      list(state.strategy),
+      soon,
       state.other ? list(state.other) : null,
       ask("GET", `${here()}/segments`, { query: { limit: N_NEAR, items: N_OF_SEGMENT } }),
       nextQuestion(),

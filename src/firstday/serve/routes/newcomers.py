@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from typing import Annotated, Any
 
 import numpy as np
@@ -24,13 +25,22 @@ from firstday.serve.model_holder import ServedModel
 from firstday.serve.openapi import ERRORS
 from firstday.serve.parameters import NearParameters, NoQuery
 from firstday.serve.routes.users import UserIdPath
-from firstday.serve.segment_map import near_weights
+from firstday.serve.segment_map import SegmentMap, near_weights
 from firstday.serve.service import json_response, service_of
 
 MAX_VALUES = 500
 """Values of one profile column in an answer, at most: the most frequent."""
 
 reading = APIRouter(prefix="/v1", route_class=guarded("read"), tags=["newcomers"], responses=ERRORS)
+
+
+_DRAWING = threading.Lock()
+
+
+def _draw_map(served: ServedModel) -> SegmentMap:
+    """Return the map; it is made once, however many ask for it at first."""
+    with _DRAWING:
+        return served.segment_map
 
 
 @reading.get("/profile", summary="What a newcomer may say of themselves")
@@ -63,7 +73,7 @@ def _describe_column(model: TrainedModel, name: str) -> ProfileColumn:
 async def read_map(request: Request, _query: NoQuery) -> Response:
     """Return where the segments lie by the two directions in which they differ most, and what sets each apart."""
     served = service_of(request).holder.current
-    drawn = await asyncio.to_thread(lambda: served.segment_map)
+    drawn = await asyncio.to_thread(_draw_map, served)
     sizes = served.trained.segments.items.sizes
     values = {
         "model": served.version,
@@ -94,7 +104,7 @@ async def read_near_segments(
     service = service_of(request)
     (signals,), source = await service.batcher.read_signals([user_id])
     served = service.holder.current
-    drawn = await asyncio.to_thread(lambda: served.segment_map)
+    drawn = await asyncio.to_thread(_draw_map, served)
     batch, _ = served.trained.catalogue.read([signals])
     asked = Asked(served.trained, batch, k=1)
     place, segments = drawn.everyone, []
