@@ -14,7 +14,7 @@ from serve_process import ServerProcess
 
 playwright = pytest.importorskip("playwright.sync_api")
 
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright  # noqa: E402
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Dialog, Page, Request, sync_playwright  # noqa: E402
 
 OpenPage = Callable[..., Page]
 
@@ -68,17 +68,25 @@ def open_page(browser: Browser, server: ServerProcess) -> Iterator[OpenPage]:
         home = url or server.url
         context = browser.new_context(viewport=viewport, **settings)  # type: ignore[arg-type]
         contexts.append(context)
-        context.on("request", lambda request: request.url.startswith(home) or faults.append(request.url))
         page = context.new_page()
         page.set_default_timeout(15_000)
 
-        def heed(message: Any) -> None:
+        def heed_request(request: Request) -> None:
+            if not request.url.startswith(home):
+                faults.append(request.url)
+
+        def heed_console(message: ConsoleMessage) -> None:
             if message.type in ("error", "warning") and not (allowed and allowed in message.text):
                 faults.append(message.text)
 
-        page.on("console", heed)
+        def heed_dialog(dialog: Dialog) -> None:
+            faults.append(f"dialog {dialog.message}")
+            dialog.dismiss()
+
+        context.on("request", heed_request)
+        page.on("console", heed_console)
         page.on("pageerror", lambda error: faults.append(str(error)))
-        page.on("dialog", lambda dialog: (faults.append(f"dialog {dialog.message}"), dialog.dismiss()))
+        page.on("dialog", heed_dialog)
         page.goto(home)
         return page
 

@@ -45,12 +45,14 @@ function showTiles(row, entries) {
   const before = new Map([...row.children].map((tile) => [tile.dataset.item, tile]));
   const places = new Map([...before].map(([id, tile]) => [id, tile.offsetLeft]));
   const held = heldIn(row);
+  const scrolled = held ? row.scrollLeft : 0; // who acts in this row stays there; else the best are to be seen
   const tiles = entries.map(({ item, reason }, at) => {
     const tile = before.get(String(item.item_id)) ?? makeTile(item);
     fillTile(tile, at + 1, reason);
     return tile;
   });
   place(row, tiles);
+  row.scrollLeft = scrolled;
   if (held) keepFocus(row, held);
   if (!row.querySelector(".tile.stop")) makeStop(row, row.firstElementChild);
   if (!wantsStillness() && before.size) tiles.forEach((tile) => move(tile, places.get(tile.dataset.item)));

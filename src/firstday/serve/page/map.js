@@ -10,7 +10,8 @@ const PADDING = 0.06;
 const MOVE_MS = 700;
 const TRAIL = 12;
 const LETTERS = 22;
-const YOU_PX = { x: 19, y: 11 };
+const YOU_PX = 12;
+const NAME_PX = { x: 19, y: 10 };
 const NUMBERED_PX = 10;
 
 const place = document.getElementById("map");
@@ -19,6 +20,7 @@ const look = document.getElementById("look");
 
 let scale = 1; // pixels of one unit
 let layers; // {svg, trail, lines, dots, numbers, names, you}
+let youName; // the name beside the visitor's ring
 let at = null; // where the visitor is drawn, in units
 let trail = [];
 let moving = 0;
@@ -38,9 +40,15 @@ function showMap() {
   const group = (name) => draw("g", { class: name });
   layers = Object.fromEntries(["trail", "lines", "dots", "numbers", "names", "you"].map((name) => [name, group(name)]));
   layers.svg = draw("svg", { role: "img", "aria-label": "Map of the segments" }, ...Object.values(layers));
-  const [width, height] = [2 * YOU_PX.x, 2 * YOU_PX.y];
-  layers.you.append(draw("rect", { x: -YOU_PX.x, y: -YOU_PX.y, width, height, rx: YOU_PX.y, class: "self" }));
-  layers.you.append(draw("text", { class: "you-name", y: 4, "text-anchor": "middle", text: "you" }));
+  const [width, height] = [2 * NAME_PX.x, 2 * NAME_PX.y];
+  youName = draw(
+    "g",
+    {},
+    draw("rect", { x: -NAME_PX.x, y: -NAME_PX.y, width, height, rx: NAME_PX.y, class: "you-ground" }),
+    draw("text", { class: "you-name", y: 4, "text-anchor": "middle", text: "you" }),
+  );
+  // A ring, so that the number of the dot that the visitor may have come to stays to be read.
+  layers.you.append(draw("circle", { r: YOU_PX, class: "halo" }), draw("circle", { r: YOU_PX, class: "self" }), youName);
   place.replaceChildren(layers.svg);
   const options = state.map.segments.map(({ segment, apart }) => {
     const name = apart.slice(0, 2).map(nameOf).join(" · ") || "Nothing in common";
@@ -109,13 +117,13 @@ function drawNames() {
     return { one, element };
   });
   layers.names.replaceChildren(...shown.map(({ element }) => element));
-  const you = { ...toPixels(state.near?.place ?? state.map.everyone), r: YOU_PX.x + 3 };
+  const you = placeYou(circles);
   const places = placeNames(
     shown.map(({ one, element }) => {
       const circle = circles.get(one.segment);
       return { ...circle, circle, width: element.getComputedTextLength() };
     }),
-    [...circles.values(), you],
+    [...circles.values(), ...you],
     { width: place.clientWidth, height: layers.svg.viewBox.baseVal.height, line: 14 },
   );
   shown.forEach(({ element }, index) => {
@@ -123,6 +131,23 @@ function drawNames() {
     if (!spot) element.remove();
     else for (const [name, value] of [["x", spot.x], ["y", spot.y + 4], ["text-anchor", spot.anchor]]) element.setAttribute(name, value);
   });
+}
+
+/** Put the word "you" on the side of the ring where it covers least; return what other names must keep clear of. */
+function placeYou(circles) {
+  const ring = { ...toPixels(state.near?.place ?? state.map.everyone), r: YOU_PX + 3 };
+  const ranked = nearOnes().map(({ segment }) => circles.get(segment)).filter(Boolean);
+  const sides = [[0, -1], [0, 1], [1, 0], [-1, 0]].map(([x, y]) => {
+    const side = { x: x * (YOU_PX + NAME_PX.x + 3), y: y * (YOU_PX + NAME_PX.y + 3) };
+    const middle = { x: ring.x + side.x, y: ring.y + side.y };
+    const covered = ({ x: cx, y: cy, r }) =>
+      Math.max(0, NAME_PX.x + Math.max(r, NUMBERED_PX) - Math.hypot(cx - middle.x, 1.7 * (cy - middle.y)));
+    const outside = middle.x < NAME_PX.x || middle.x > place.clientWidth - NAME_PX.x || middle.y < NAME_PX.y ? 100 : 0;
+    return { side, middle, cost: outside + ranked.reduce((sum, circle) => sum + covered(circle), 0) };
+  });
+  const [best] = sides.sort((one, other) => one.cost - other.cost);
+  youName.setAttribute("transform", `translate(${best.side.x} ${best.side.y})`);
+  return [ring, { ...best.middle, r: NAME_PX.x }];
 }
 
 /** Put the visitor somewhere, with lines to the nearest segments and the way they came. */

@@ -33,7 +33,7 @@ const ROUTES = {
   popular: "What everyone uses most.",
   group: "What people of your profile use most.",
   segment: "What the people of the nearest segment use most.",
-  soft_segments: "What people near you use most; the nearer their segment, the more it counts.",
+  soft_segments: "What people near you use most, the nearest counting most.",
   personal: "The items nearest to your predicted taste.",
   day_one: "The items nearest to the mean of what you like.",
   fold_in: "The items nearest to a taste solved from what you like.",
@@ -72,7 +72,7 @@ export function sayReason(item, reason, route) {
 /** Say how many of some people use an item, beside everyone. */
 export function sayShare(share, everyone, of_whom, like = null) {
   const ratio = everyone > 0 ? share / everyone : 1;
-  const beside = ratio >= 1.05 ? `${times(ratio)} the average` : ratio > 0.95 ? "as on average" : "less than on average";
+  const beside = ratio >= 1.05 ? `${times(ratio)} the average` : ratio > 0.95 ? "as on average" : "below the average";
   return { strong: `${percent(share)} ${of_whom}`, more: beside, like };
 }
 
