@@ -177,7 +177,7 @@ def test_the_panel_shows_a_request_that_can_be_repeated(open_page: OpenPage) -> 
     shown = page.evaluate("JSON.parse(document.getElementById('panel-answer').textContent)")
     assert httpx.get(url[1]).json() == shown
     options = page.locator("#panel-which option").all_text_contents()
-    events = next(at for at, text in enumerate(options) if text.startswith("POST /v1/events"))
+    events = next(at for at, text in enumerate(options) if text.startswith("POST events"))
     page.select_option("#panel-which", str(events))
     assert '"signal": "stream"' not in curl
     assert "-X POST" in (page.locator("#panel-curl").text_content() or "")

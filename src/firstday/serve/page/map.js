@@ -10,7 +10,7 @@ const PADDING = 0.06;
 const MOVE_MS = 700;
 const TRAIL = 12;
 const LETTERS = 22;
-const YOU_PX = 12;
+const YOU_PX = 9;
 const NAME_PX = { x: 19, y: 10 };
 const NUMBERED_PX = 10;
 

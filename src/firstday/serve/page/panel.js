@@ -40,7 +40,7 @@ function open(shown) {
 
 function showAll() {
   const options = record.map(({ method, path, status: code }, at) =>
-    make("option", { value: at, text: `${method} ${decodeURIComponent(path)} → ${code}` }),
+    make("option", { value: at, text: `${method} ${shorten(path)} → ${code}` }),
   );
   which.replaceChildren(...options);
   // Of what was asked in one go, the list is what people look for.
@@ -48,6 +48,9 @@ function showAll() {
   which.value = String(Math.max(0, list));
   showOne();
 }
+
+/** Leave out what every request has alike, so that the rest is seen. */
+const shorten = (path) => decodeURIComponent(path).replace(/^.*?\/v1\//, "").replace(/^users\/[^/?]+/, "users/…");
 
 function showOne() {
   const one = record[Number(which.value)];
