@@ -71,7 +71,7 @@ def test_odd_titles_are_text(open_page: OpenPage, odd: ServerProcess, viewport: 
     assert page.locator("main img, main script, main b, main i").count() == 0
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     directions = dict(
-        page.locator("#lists .tile .title").evaluate_all(
+        page.locator("main .tile .title").evaluate_all(
             "all => all.map(one => [one.textContent, getComputedStyle(one).direction])"
         )
     )

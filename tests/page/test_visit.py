@@ -62,7 +62,7 @@ def test_a_banned_title_never_comes_back(open_page: OpenPage, server: ServerProc
 
     def check() -> None:
         assert banned not in items_in(page, ".tile")
-        assert title not in page.locator("#lists .title").all_text_contents()
+        assert title not in page.locator("main .title").all_text_contents()
 
     check()
     do(page, button_of(page, "like", 3).click)

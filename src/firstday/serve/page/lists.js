@@ -1,4 +1,4 @@
-// The lists: the mixed one by the chosen strategy, then one of each segment that speaks; or two strategies compared.
+// The lists: the mixed one by the chosen strategy, and one of each segment that speaks; or two strategies compared.
 
 import { refresh } from "./acts.js";
 import { count, make, namedTogether, nameOf, percent } from "./build.js";
