@@ -21,6 +21,7 @@ def test_the_demo_shows_that_the_method_beats_popularity(run: Run, tmp_path: Pat
     assert "Toy Story (1995)" in done.stdout
     assert "most of them watch: " in done.stdout
     assert "firstday inspect" in done.stdout
+    assert re.search(r"firstday serve \S+/model\n  then open http://127\.0\.0\.1:8000/ in a browser\n$", done.stdout)
     assert len(open_model(tmp_path / "demo" / "model").model.segments) == 30
     report = (tmp_path / "demo" / "report.html").read_text(encoding="utf-8")
     # strategies, day-one size, four profile columns, popularity, segments, training

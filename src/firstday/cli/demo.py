@@ -26,6 +26,7 @@ from firstday.features.signals import Signals
 from firstday.pipeline import evaluate_strategies
 from firstday.pipeline import train as run_training
 from firstday.recommend.recommender import Recommender
+from firstday.serve.settings import ServeSettings
 
 DATASET = "movielens-100k"
 AGE, GENDER, OCCUPATION = 24, "F", "student"
@@ -141,11 +142,16 @@ def _print_next(out: Path, items: Ids, films: list[int], console: Console) -> No
     command = "firstday" if shutil.which("firstday") else f"{Path(sys.prefix) / 'bin' / 'firstday'}"
     with suppress(ValueError):
         command = str(Path(command).relative_to(Path.cwd()))
+    host, port = (ServeSettings.model_fields[name].default for name in ("host", "port"))
+    address = f"http://{host}:{port}/"
     for line in (
         "Next:",
         f"  {command} inspect {model}",
         f"  {command} recommend {model} --user '{user}' -k 10",
         f"  {command} check TABLES            your own folder of Parquet or CSV; see docs/tables.md",
         f"  {command} train TABLES --out model",
+        "Sit down as a new user:",
+        f"  {command} serve {model}",
+        f"  then open {address} in a browser",
     ):
         console.print(line, markup=False, soft_wrap=True)

@@ -18,7 +18,9 @@ from firstday.serve.gate import Gate
 from firstday.serve.metrics import Metrics
 from firstday.serve.model_holder import ModelHolder
 from firstday.serve.openapi import document
-from firstday.serve.routes import catalogue, health, lists, users
+from firstday.serve.page_files import PageFiles
+from firstday.serve.routes import catalogue, health, lists, newcomers, users
+from firstday.serve.routes.page import page_routes
 from firstday.serve.service import Service
 from firstday.serve.settings import ServeSettings
 from firstday.serve.store import Store, StoreError
@@ -55,10 +57,13 @@ def make_app(service: Service) -> ASGIApp:
         users.reading,
         catalogue.reading,
         catalogue.admin,
+        newcomers.reading,
         health.watching,
         health.counting,
     ):
         app.router.routes.extend(part.routes)  # as they are: including a router would add a layer to each request
+    if service.settings.page:
+        app.router.routes.extend(page_routes(PageFiles.read(needs_keys=service.settings.has_keys)))
     add_error_handlers(app)
     app.openapi = document(app)  # type: ignore[method-assign]
     return Gate(app, service.settings, service.keys, service.metrics)

@@ -160,7 +160,7 @@ def _reasons(reply: Reply, query: Query) -> list[dict[str, Any]]:
         return []
     everyone = model.popularity[reply.items].tolist()
     of_segment = _shares_in(model, reply.segment, reply.items)
-    likes = _nearest_liked(served, query, reply.items)
+    likes = nearest_liked(served, query, reply.items)
     say = _sentence_for(reply)
     return [
         {
@@ -185,7 +185,7 @@ def _shares_in(model: TrainedModel, segment: int | None, items: list[int]) -> li
     return [users.get(item, 0.0) / size for item in items]
 
 
-def _nearest_liked(served: ServedModel, query: Query, items: list[int]) -> list[dict[str, Any] | None]:
+def nearest_liked(served: ServedModel, query: Query, items: list[int]) -> list[dict[str, Any] | None]:
     """Return for each item the liked item whose vector is nearest; None where no liked item has one."""
     vectors = query.model.encoder.fold_in.item_vectors
     liked = query.liked.row(0)
@@ -214,6 +214,9 @@ def _sentence_for(reply: Reply) -> Callable[[float, float | None, float, dict[st
         if reply.route == "segment" and share is not None:
             times = f", {share / of_all:.1f} times as many as of everyone" if of_all > 0 else ""
             return f"{share:.1%} of the people of segment {reply.segment} use it{times}."
+        if reply.route == "soft_segments":
+            times = f", {score / of_all:.1f} times as many as of everyone" if of_all > 0 else ""
+            return f"{score:.1%} of the people of the segments near to the user use it{times}."
         if reply.route in ("personal", "day_one", "fold_in", "direct", "blend") and like is not None:
             name = like["title"] or like["item_id"]
             return f"Near to the user's taste; of what they like, most like {name}."

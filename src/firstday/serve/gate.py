@@ -28,9 +28,12 @@ stopped sending and can read why."""
 _SAFE_HEADERS = [
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"no-referrer"),
-    (b"cache-control", b"no-store"),
 ]
-_POLICY = (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'")
+_UNLESS_SAID = [
+    (b"cache-control", b"no-store"),
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+]
+"""Headers that a route may set otherwise."""
 
 
 class Gate:
@@ -72,8 +75,8 @@ class Gate:
             if message["type"] == "http.response.start":
                 status = message["status"]
                 own = message["headers"] = [*message.get("headers", ()), *_SAFE_HEADERS, (b"x-request-id", request_id)]
-                if not any(name == _POLICY[0] for name, _ in own):
-                    own.append(_POLICY)
+                said = {name for name, _ in own}
+                own += [header for header in _UNLESS_SAID if header[0] not in said]
             await send(message)
 
         self._in_work += 1

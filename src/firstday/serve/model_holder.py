@@ -20,6 +20,7 @@ from firstday.features.signals import Signals
 from firstday.recommend.questions import QuestionBook
 from firstday.recommend.recommender import Recommender
 from firstday.recommend.strategies import strategies_of
+from firstday.serve.segment_map import SegmentMap, make_segment_map
 
 _log = logging.getLogger("firstday.serve")
 
@@ -64,6 +65,11 @@ class ServedModel:
     def questions(self) -> QuestionBook:
         """What the questionnaire chooses from."""
         return QuestionBook.of(self.trained)
+
+    @cached_property
+    def segment_map(self) -> SegmentMap:
+        """The segments in two dimensions; made when it is first asked for, since only the page needs it."""
+        return make_segment_map(self.trained)
 
     @cached_property
     def _searched(self) -> tuple[str, list[int]]:

@@ -72,6 +72,13 @@ class OnboardingParameters(_Parameters):
     )
 
 
+class NearParameters(_Parameters):
+    """How many near segments to show, and how much of each."""
+
+    limit: int = Field(default=5, ge=1, le=32, description="How many segments, heaviest first.")
+    items: int = Field(default=20, ge=0, le=MAX_SHOWN, description="How many items of each one's list.")
+
+
 class NoParameters(_Parameters):
     """None are taken."""
 

@@ -118,6 +118,12 @@ class ServeSettings(BaseSettings):
     )
     log_requests: bool = Field(default=True, description="Log a line for each request (level info).")
 
+    page: bool = Field(
+        default=True,
+        description="Serve at / the page on which people try the model. It has no data in it and needs no key; what it "
+        "asks the service for does.",
+    )
+
     @field_validator("read_keys", "write_keys", "admin_keys", mode="before")
     @classmethod
     def _split_keys(cls, value: Any) -> Any:

@@ -1,0 +1,96 @@
+"""Make the pictures of the page anew: train on MovieLens 100K, serve, answer three questions in the system's Chromium.
+
+python docs/write_screenshots.py [--model MODEL] [--out docs/images]
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from pathlib import Path
+from urllib.error import URLError
+
+from playwright.sync_api import Browser, sync_playwright
+
+DOCS = Path(__file__).parent
+PORT = 8137
+ADDRESS = f"http://127.0.0.1:{PORT}/"
+LIKED = ("Toy Story (1995)", "Monty Python and the Holy Grail (1974)", "Fargo (1996)")
+PICTURES = (
+    ("page-wide.png", {"width": 1440, "height": 960}, "light"),
+    ("page-phone.png", {"width": 390, "height": 844}, "dark"),
+)
+
+
+def main() -> None:
+    """Write the pictures."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", type=Path, help="a model of MovieLens 100K; without it one is trained")
+    parser.add_argument("--out", type=Path, default=DOCS / "images")
+    arguments = parser.parse_args()
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if chromium is None:
+        sys.exit("Chromium is not installed; apt-get install chromium")
+    with tempfile.TemporaryDirectory() as folder:
+        model = arguments.model or Path(folder) / "model"
+        if arguments.model is None:
+            _run("train", "movielens-100k", "--out", str(model))
+        environment = {"FIRSTDAY_SERVE_PORT": str(PORT), "FIRSTDAY_SERVE_STORE": f"sqlite:///{folder}/users.sqlite"}
+        command = [sys.executable, "-m", "firstday", "serve", str(model)]
+        server = subprocess.Popen(command, env={**os.environ, **environment}, stderr=subprocess.DEVNULL)  # noqa: S603
+        try:
+            _wait_for_server()
+            with sync_playwright() as started:
+                browser = started.chromium.launch(executable_path=chromium)
+                for name, viewport, scheme in PICTURES:
+                    _take_picture(browser, arguments.out / name, viewport, scheme)
+                browser.close()
+        finally:
+            server.terminate()
+            server.wait()
+
+
+def _run(*arguments: str) -> None:
+    """Run a command of firstday."""
+    subprocess.run([sys.executable, "-m", "firstday", *arguments], check=True)  # noqa: S603
+
+
+def _wait_for_server() -> None:
+    """Wait until the server answers."""
+    for _ in range(300):
+        try:
+            urllib.request.urlopen(f"{ADDRESS}healthz", timeout=1)  # noqa: S310
+        except URLError:
+            time.sleep(0.1)
+        else:
+            return
+    sys.exit("the server did not start")
+
+
+def _take_picture(browser: Browser, path: Path, viewport: dict[str, int], scheme: str) -> None:
+    """Sit down as somebody new who likes three films, and take a picture."""
+    context = browser.new_context(viewport=viewport, color_scheme=scheme, reduced_motion="reduce")  # type: ignore[arg-type]
+    page = context.new_page()
+    page.goto(ADDRESS)
+    page.wait_for_selector("#mixed .tile .title")
+    for title in LIKED:
+        page.fill("#search-text", title)
+        page.locator("#found button", has_text=title).first.click()
+        page.wait_for_selector(f'#told .told-title[title="{title}"]', state="attached")
+        page.wait_for_selector('#lists[aria-busy="false"]')
+    page.evaluate("() => { document.activeElement.blur(); scrollTo(0, 0); }")
+    page.wait_for_timeout(500)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    page.screenshot(path=path)
+    context.close()
+    print(f"{path}: {path.stat().st_size / 1024:.0f} kB")  # noqa: T201
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,181 @@
+// What the visitor does: acts are shown at once, sent in order as soon as the service takes them, and then the lists are
+// asked for again. While the service is away they wait; each has an id of its own, so that sending twice counts once.
+
+import { ask, Refused } from "./api.js";
+import { attempt, countUnsent, isAway, whenBack } from "./connection.js";
+import { actedOn, change, keepVisitor, startAnew, state } from "./state.js";
+import { nameOf } from "./build.js";
+
+const LENGTH = 24;
+const N_NEAR = 5;
+const N_OF_SEGMENT = 80; // the page leaves out what a list above has
+const ITEM = "item";
+
+const unsent = []; // events
+let profileChanged = false;
+let sending = false;
+countUnsent(() => unsent.length + (profileChanged ? 1 : 0));
+whenBack(() => send());
+
+const here = () => `v1/users/${encodeURIComponent(state.visitor.id)}`;
+
+/** Return the signal that an act is told as: the one that this model learned most from. */
+function signalOf(what) {
+  const { signals = [], features = [] } = state.model ?? {};
+  if (what !== "like") return what;
+  const learned = ["favorite", "stream"].filter((signal) => features.includes(`${signal} x ${ITEM}`));
+  return learned[0] ?? ["favorite", "stream"].find((signal) => signals.includes(signal)) ?? "stream";
+}
+
+/** Tell whether the model knows what an act means; as long as it is not there, all do. */
+export const isUnderstood = (what) => what === "like" || (state.model?.signals ?? [what]).includes(what);
+
+/** Do something to an item: like, skip or ban. */
+export function act(item, what) {
+  const event_id = `${what}-${Date.now().toString(36)}-${state.acts.length}`;
+  const done = { event_id, item_id: item.item_id, title: nameOf(item), what };
+  unsent.push({
+    event_id,
+    user_id: state.visitor.id,
+    signal: signalOf(what),
+    entity: ITEM,
+    entity_id: String(item.item_id),
+    timestamp: new Date().toISOString(),
+  });
+  keepVisitor({ titles: { ...state.visitor.titles, [done.item_id]: done.title } });
+  change({ acts: [...state.acts, done] });
+  return send();
+}
+
+/** Pass an item of the questionnaire by. */
+export function pass(item) {
+  keepVisitor({ passed: [...state.visitor.passed, String(item.item_id)].slice(-100) });
+  return askQuestion();
+}
+
+/** Keep what the visitor says of themselves. */
+export function sayProfile(profile) {
+  change({ profile });
+  profileChanged = true;
+  return send();
+}
+
+/** Say whether the lists are about to change. */
+function setBusy(busy) {
+  document.getElementById("lists").setAttribute("aria-busy", String(busy));
+}
+
+async function send() {
+  if (sending || isAway()) return;
+  sending = true;
+  setBusy(true);
+  const done = await attempt(async () => {
+    while (unsent.length || profileChanged) {
+      if (profileChanged) {
+        profileChanged = false;
+        const { age, columns } = state.profile;
+        try {
+          await ask("PUT", here(), { body: { age, profile: columns } });
+        } catch (problem) {
+          profileChanged = !(problem instanceof Refused);
+          throw problem;
+        }
+      }
+      const events = unsent.slice(0, 100);
+      if (events.length) {
+        try {
+          await ask("POST", "v1/events", { body: { events } });
+        } catch (problem) {
+          if (problem instanceof Refused) unsent.splice(0, events.length); // it would be refused again
+          throw problem;
+        }
+        unsent.splice(0, events.length);
+      }
+      keepVisitor({ told: true });
+    }
+  });
+  sending = false;
+  if (done) await refresh();
+  else setBusy(false);
+}
+
+let turn = 0;
+
+/** Ask for everything that depends on what the visitor said; a later call overtakes an earlier one. */
+export async function refresh() {
+  const mine = ++turn;
+  setBusy(true);
+  await attempt(async () => {
+    const hidden = actedOn().size;
+    const list = (strategy) =>
+      ask("GET", `${here()}/recommendations`, { query: { k: LENGTH + hidden, strategy, explain: true } });
+    const soon = list(state.strategy);
+    if (!state.list) soon.then((first) => mine === turn && change({ list: first }), () => {}); // the first waits for nothing else
+    const [first, other, near, question] = await Promise.all([
+      soon,
+      state.other ? list(state.other) : null,
+      ask("GET", `${here()}/segments`, { query: { limit: N_NEAR, items: N_OF_SEGMENT } }),
+      nextQuestion(),
+    ]);
+    if (mine === turn) change({ list: first, otherList: other, near, question });
+  });
+  if (mine === turn && !sending) setBusy(false);
+}
+
+async function askQuestion() {
+  setBusy(true);
+  await attempt(async () => change({ question: await nextQuestion() }));
+  if (!sending) setBusy(false);
+}
+
+/** Return the next question; undefined: none is left. */
+async function nextQuestion() {
+  const of = (...kinds) => state.acts.filter((one) => kinds.includes(one.what)).map((one) => String(one.item_id));
+  const liked = of("like").slice(-100);
+  const passed = [...of("skip", "ban"), ...state.visitor.passed].slice(-100);
+  const { question } = await ask("GET", "v1/onboarding", { query: { liked, passed } });
+  return question ?? undefined;
+}
+
+/** Read what the service knows of a visitor who has been here before. */
+export async function remember() {
+  if (!state.visitor.told) return;
+  let known;
+  try {
+    known = await ask("GET", here());
+  } catch (problem) {
+    if (!(problem instanceof Refused && problem.status === 404)) throw problem;
+    startAnew(); // it was forgotten there
+    return;
+  }
+  const titles = { ...state.visitor.titles };
+  const events = known.events.filter((event) => event.entity === ITEM);
+  await Promise.all(
+    events.slice(-50).map(async ({ entity_id }) => {
+      if (titles[entity_id]) return;
+      const { items } = await ask("GET", "v1/items", { query: { query: entity_id, limit: 1 }, quiet: true });
+      if (items.length && String(items[0].item_id) === entity_id) titles[entity_id] = nameOf(items[0]);
+    }),
+  );
+  keepVisitor({ titles });
+  change({
+    profile: { age: known.age, columns: known.profile },
+    acts: events.map(({ event_id, entity_id, signal }) => ({
+      event_id,
+      item_id: entity_id,
+      title: titles[entity_id] ?? entity_id,
+      what: ["skip", "ban"].includes(signal) ? signal : "like",
+    })),
+  });
+}
+
+/** Have everything deleted, and be somebody new. */
+export async function forget() {
+  const done = await attempt(() => ask("DELETE", here()));
+  if (!done) return false;
+  unsent.length = 0;
+  profileChanged = false;
+  startAnew();
+  await refresh();
+  return true;
+}

@@ -1,0 +1,110 @@
+// Talking to the service: one function that asks, three ways in which that fails, and a record of what was asked.
+
+const BASE = new URL(".", document.baseURI);
+const TIMEOUT_MS = 8000;
+const KEPT = 20;
+
+/** The service does not answer, or says that it cannot now. */
+export class Away extends Error {}
+
+/** A key is missing, or does not open this. */
+export class KeyNeeded extends Error {
+  constructor(message, right) {
+    super(message);
+    this.right = right;
+  }
+}
+
+/** The service answered that it will not do what was asked. */
+export class Refused extends Error {
+  constructor(status, body) {
+    super(body?.message ?? `The service answered with status ${status}.`);
+    this.status = status;
+    this.code = body?.code ?? "";
+  }
+}
+
+const keys = { read: sessionStorage.getItem("firstday.read"), write: sessionStorage.getItem("firstday.write") };
+
+/** Whether a key for reading is at hand. */
+export const hasKey = () => Boolean(keys.read);
+
+/** Keep keys for this tab. */
+export function setKeys(read, write) {
+  Object.assign(keys, { read, write: write || read });
+  sessionStorage.setItem("firstday.read", keys.read);
+  sessionStorage.setItem("firstday.write", keys.write);
+}
+
+/** What was asked, newest first: {method, path, body, status, answer, took_ms}. */
+export const record = [];
+const watchers = [];
+
+/** Call a function after each answer. */
+export const watchRecord = (act) => watchers.push(act);
+
+/**
+ * Ask the service.
+ * @param {string} method
+ * @param {string} path below the page, such as "v1/model"
+ * @param {{query?: object, body?: object, quiet?: boolean}} options `query` values may be lists; quiet: not recorded
+ * @returns {Promise<any>} the answer's JSON, null where it has none
+ */
+export async function ask(method, path, { query = {}, body, quiet = false } = {}) {
+  const url = new URL(path, BASE);
+  for (const [name, value] of Object.entries(query)) {
+    for (const one of Array.isArray(value) ? value : [value]) {
+      if (one !== undefined && one !== null && one !== "") url.searchParams.append(name, one);
+    }
+  }
+  const right = method === "GET" ? "read" : "write";
+  const headers = {};
+  if (keys[right]) headers.Authorization = `Bearer ${keys[right]}`;
+  if (body !== undefined) headers["Content-Type"] = "application/json";
+  const began = performance.now();
+  let response;
+  let text;
+  try {
+    response = await fetch(url, {
+      method,
+      headers,
+      body: body === undefined ? undefined : JSON.stringify(body),
+      signal: AbortSignal.timeout(TIMEOUT_MS),
+      credentials: "omit",
+      cache: "no-store",
+    });
+    text = await response.text();
+  } catch {
+    throw new Away("The service does not answer.");
+  }
+  const answer = read(text);
+  if (!quiet) {
+    const took_ms = performance.now() - began;
+    record.unshift({ method, url: url.href, path: url.pathname + url.search, body, status: response.status, answer, took_ms });
+    record.length = Math.min(record.length, KEPT);
+    watchers.forEach((act) => act());
+  }
+  if (response.ok) return answer;
+  if (response.status === 401 || response.status === 403) throw new KeyNeeded(answer?.message ?? "", right);
+  if ([429, 502, 503, 504].includes(response.status)) throw new Away(answer?.message ?? "The service is busy.");
+  throw new Refused(response.status, answer);
+}
+
+function read(text) {
+  if (!text) return null;
+  try {
+    return JSON.parse(text);
+  } catch {
+    return null;
+  }
+}
+
+/** Write a recorded request as a command; keys stay out of it. */
+export function asCurl({ method, url, body }) {
+  const parts = [method === "GET" ? "curl" : `curl -X ${method}`, quote(url)];
+  if (keys.read) parts.push('-H "Authorization: Bearer $KEY"');
+  if (body !== undefined) parts.push("-H 'Content-Type: application/json'", `-d ${quote(JSON.stringify(body))}`);
+  return parts.join(" \\\n  ");
+}
+
+const quote = (text) => `'${text.replaceAll("'", `'\\''`)}'`;

@@ -1,0 +1,89 @@
+// Building blocks of the page: elements from text alone, titles that may hold anything, icons, numbers.
+// Nothing here, and nothing elsewhere in the page, turns text into markup.
+
+const SVG = "http://www.w3.org/2000/svg";
+
+/** Make an element: attributes by name, `text`, and `on` with listeners; then its children. */
+export function make(tag, { text, on, ...attributes } = {}, ...children) {
+  return fill(document.createElement(tag), { text, on, ...attributes }, children);
+}
+
+/** Make an element of SVG. */
+export function draw(tag, { text, on, ...attributes } = {}, ...children) {
+  return fill(document.createElementNS(SVG, tag), { text, on, ...attributes }, children);
+}
+
+function fill(element, { text, on, ...attributes }, children) {
+  for (const [name, value] of Object.entries(attributes)) {
+    if (value === true) element.setAttribute(name, "");
+    else if (value !== false && value !== null && value !== undefined) element.setAttribute(name, value);
+  }
+  if (text !== undefined) element.textContent = text;
+  for (const [name, heed] of Object.entries(on ?? {})) element.addEventListener(name, heed);
+  element.append(...children.filter((child) => child !== null && child !== undefined));
+  return element;
+}
+
+/** Return what an item is called: its title, or its id where it has none. */
+export function nameOf(item) {
+  const title = typeof item.title === "string" ? item.title.trim() : "";
+  return title || String(item.item_id);
+}
+
+/** Make an element that shows an item's name in its own direction, shortened by the style, whole as a tooltip. */
+export function named(tag, item, attributes = {}) {
+  const name = nameOf(item);
+  return make(tag, { ...attributes, dir: "auto", title: name, text: name });
+}
+
+/** Make names one after another, each kept apart from the others' direction. */
+export function namedTogether(items, between = " · ") {
+  const parts = [];
+  items.forEach((item, at) => {
+    if (at) parts.push(between);
+    parts.push(make("bdi", { text: nameOf(item) }));
+  });
+  return parts;
+}
+
+const PATHS = {
+  like: "M12 20S4.5 15.5 3 11C1.9 7.5 4 5 7 5c2.2 0 3.9 1.2 5 3 1.1-1.8 2.8-3 5-3 3 0 5.1 2.5 4 6-1.5 4.5-9 9-9 9z",
+  skip: "M6 6l8 6-8 6zM17 6v12",
+  ban: "M12 3.5a8.5 8.5 0 1 0 0 17 8.5 8.5 0 0 0 0-17zM6 6l12 12",
+  back: "M15 5l-7 7 7 7",
+  on: "M9 5l7 7-7 7",
+};
+
+/** Make an icon; it says nothing to a screen reader. */
+export function icon(name) {
+  return draw(
+    "svg",
+    { class: "icon", viewBox: "0 0 24 24", "aria-hidden": "true", focusable: "false" },
+    draw("path", { d: PATHS[name] }),
+  );
+}
+
+const WHOLE = new Intl.NumberFormat("en");
+const PERCENT = new Intl.NumberFormat("en", { style: "percent", maximumFractionDigits: 0 });
+const FINE_PERCENT = new Intl.NumberFormat("en", { style: "percent", maximumFractionDigits: 1 });
+
+/** Write a whole number. */
+export const count = (n) => WHOLE.format(n);
+
+/** Write a share from 0 to 1. */
+export const percent = (share) => (share > 0 && share < 0.01 ? FINE_PERCENT : PERCENT).format(share);
+
+/** Write how many times as often as on average. */
+export const times = (ratio) => `${ratio >= 10 ? Math.round(ratio) : ratio.toFixed(1)}×`;
+
+/** Tell whether the visitor prefers that nothing moves by itself. */
+export const wantsStillness = () => matchMedia("(prefers-reduced-motion: reduce)").matches;
+
+/** Return a function that waits until nobody has called it for a while. */
+export function settled(act, wait_ms) {
+  let timer;
+  return (...values) => {
+    clearTimeout(timer);
+    timer = setTimeout(() => act(...values), wait_ms);
+  };
+}

@@ -1,0 +1,78 @@
+// Whether the service answers: says plainly when it does not, asks again until it does, and then calls who waits.
+
+import { Away, KeyNeeded, ask } from "./api.js";
+import { askForKeys } from "./keys.js";
+
+const WAITS_S = [1, 1, 2, 3, 5];
+const back = [];
+let away = false;
+
+/** Call a function whenever the service answers again. */
+export const whenBack = (act) => back.push(act);
+
+/** Tell whether the service is known not to answer. */
+export const isAway = () => away;
+
+/**
+ * Do something that asks the service; where it fails, say so.
+ * @returns {Promise<boolean>} whether it was done
+ */
+export async function attempt(act) {
+  try {
+    await act();
+    return true;
+  } catch (problem) {
+    if (problem instanceof Away) waitForIt(problem.message);
+    else if (problem instanceof KeyNeeded) askForKeys(problem);
+    else if (problem instanceof Error && "status" in problem) say(`The service refused: ${problem.message}`, "error");
+    else throw problem;
+    return false;
+  }
+}
+
+let unsent = () => 0;
+
+/** Tell the notice how many acts wait to be sent. */
+export function countUnsent(counter) {
+  unsent = counter;
+}
+
+async function waitForIt(why) {
+  if (away) return;
+  away = true;
+  document.body.classList.add("away");
+  for (let round = 0; away; round += 1) {
+    const wait = WAITS_S[Math.min(round, WAITS_S.length - 1)];
+    for (let left = wait; left > 0; left -= 1) {
+      const waiting = unsent();
+      const kept = ["", " What you did is kept and will be sent."][waiting] ?? ` The ${waiting} things you did are kept and will be sent.`;
+      say(`${why} Your last lists stay here.${kept} Asking again in ${left} s.`, "error", round > 0 || left < wait);
+      await new Promise((done) => setTimeout(done, 1000));
+    }
+    try {
+      await ask("GET", "readyz", { quiet: true });
+      away = false;
+    } catch {
+      // still away
+    }
+  }
+  document.body.classList.remove("away");
+  say("The service answers again.", "good");
+  setTimeout(() => hush("The service answers again."), 4000);
+  back.forEach((act) => act());
+}
+
+const notice = document.getElementById("notice");
+
+/** Show a sentence on top of the page. */
+export function say(text, kind = "", quietly = false) {
+  notice.setAttribute("aria-live", quietly ? "off" : "polite"); // counting down need not be read out
+  notice.className = `notice ${kind}`;
+  notice.textContent = text;
+  notice.hidden = false;
+}
+
+/** Take the sentence away, if it is still that one. */
+export function hush(text) {
+  if (text === undefined || notice.textContent === text) notice.hidden = true;
+}

@@ -1,0 +1,156 @@
+// The lists: the mixed one by the chosen strategy, and one of each segment that speaks; or two strategies compared.
+
+import { refresh } from "./acts.js";
+import { count, make, namedTogether, nameOf, percent } from "./build.js";
+import { makeCarousel } from "./carousel.js";
+import { showComparison } from "./compare.js";
+import { announce } from "./questions.js";
+import { actedOn, change, state, watch } from "./state.js";
+import { sayReason, sayRoute, sayShare, sayStrategy } from "./words.js";
+
+const LENGTH = 20;
+const SPEAKS_FROM = 0.05;
+
+const mixed = document.getElementById("mixed");
+const speaking = document.getElementById("speaking");
+const strategy = document.getElementById("strategy");
+const other = document.getElementById("other");
+const compare = document.getElementById("compare");
+
+/** Set the lists up. */
+export function startLists() {
+  showWaiting();
+  watch(["model"], offerStrategies);
+  watch(["list", "otherList", "other", "acts"], showMixed);
+  watch(["near", "list", "acts"], showSpeaking);
+  strategy.addEventListener("change", () => ask({ strategy: strategy.value }));
+  other.addEventListener("change", () => ask({ other: other.value, otherList: null }));
+  compare.addEventListener("click", () => {
+    const rival = state.other ? null : rivalOf(state.strategy);
+    ask({ other: rival, otherList: null });
+  });
+}
+
+const hint = make("p", {
+  class: "hint",
+  text: "As soon as you say something, the segments near you speak here, each with a list of its own.",
+});
+
+const rivalOf = (chosen) => ["popular", "segment"].find((name) => name !== chosen);
+
+function ask(parts) {
+  change(parts);
+  compare.setAttribute("aria-pressed", String(Boolean(state.other)));
+  document.getElementById("lists").classList.toggle("comparing", Boolean(state.other));
+  compare.textContent = state.other ? "Stop comparing" : "Compare";
+  document.getElementById("other-label").hidden = other.hidden = !state.other;
+  if (state.other) other.value = state.other;
+  refresh();
+}
+
+function offerStrategies() {
+  if (!state.model) return;
+  for (const select of [strategy, other]) {
+    const options = state.model.strategies.map((name) => make("option", { value: name, text: sayStrategy(name) }));
+    select.replaceChildren(...options);
+  }
+  strategy.value = state.strategy;
+  strategy.disabled = compare.disabled = false;
+}
+
+function showWaiting() {
+  const tiles = Array.from({ length: 6 }, () => make("li", { class: "tile empty" }));
+  mixed.replaceChildren(make("ul", { class: "row", "aria-hidden": "true" }, ...tiles));
+}
+
+let first = null; // the mixed carousel
+let last = []; // what it showed, for the sentence on what moved
+
+function showMixed() {
+  if (!state.list) return;
+  if (state.other) {
+    first = null;
+    showComparison(mixed, state.list, state.otherList, actedOn());
+    return;
+  }
+  if (!first) {
+    first = makeCarousel("Your list");
+    first.about = make("p", { class: "about" });
+    mixed.replaceChildren(make("div", { class: "list-head" }, first.about, first.arrows), first.row);
+  }
+  first.about.textContent = sayRoute(state.list);
+  const told = actedOn();
+  const reasons = state.list.explanation.items;
+  const entries = state.list.items
+    .map((item, at) => ({ item, reason: sayReason(item, reasons[at], state.list.route) }))
+    .filter(({ item }) => !told.has(String(item.item_id)))
+    .slice(0, LENGTH);
+  first.show(entries);
+  sayWhatMoved(entries.map(({ item }) => item));
+  if (!performance.getEntriesByName("first-list").length) {
+    requestAnimationFrame(() => setTimeout(() => performance.mark("first-list"))); // after it was painted
+  }
+}
+
+function sayWhatMoved(items) {
+  const ids = items.map((item) => String(item.item_id));
+  if (last.length && ids.join() !== last.join()) {
+    const fresh = ids.filter((id) => !last.includes(id)).length;
+    announce(`Your list changed: ${count(fresh)} new of ${count(ids.length)}. First is ${nameOf(items[0])}.`);
+  }
+  last = ids;
+}
+
+const rows = new Map(); // segment -> its carousel
+
+function showSpeaking() {
+  if (!state.near?.segments.length) {
+    speaking.replaceChildren(...(state.list ? [hint] : []));
+    rows.clear();
+    return;
+  }
+  // What the visitor answered for is gone; what a list above has need not be shown again.
+  const shown = new Set([...actedOn(), ...last]);
+  const heard = state.near.segments.filter(({ weight }, at) => at === 0 || weight >= SPEAKS_FROM);
+  const sections = heard.map((segment) => {
+    const carousel = rows.get(segment.segment) ?? makeSection(segment);
+    rows.set(segment.segment, carousel);
+    carousel.weight.textContent = `${percent(segment.weight)} of your list`;
+    const own = segment.items.filter((item) => !shown.has(String(item.item_id))).slice(0, LENGTH);
+    own.forEach((item) => shown.add(String(item.item_id)));
+    carousel.show(own.map((item) => ({ item, reason: sayOwn(item) })));
+    return carousel.section;
+  });
+  for (const number of [...rows.keys()]) if (!heard.some(({ segment }) => segment === number)) rows.delete(number);
+  const focused = document.activeElement;
+  if ([...speaking.children].some((child, at) => child !== sections[at]) || speaking.children.length !== sections.length) {
+    speaking.replaceChildren(...sections);
+    if (focused?.isConnected) focused.focus({ preventScroll: true });
+  }
+  for (const carousel of rows.values()) carousel.row.dispatchEvent(new Event("scroll"));
+}
+
+function sayOwn({ share, share_of_everyone, most_like }) {
+  return sayShare(share, share_of_everyone, "of them", most_like ? nameOf(most_like) : null);
+}
+
+function makeSection({ segment, users, apart }) {
+  const id = `segment-${segment}`;
+  const carousel = makeCarousel(`What segment ${segment} uses`);
+  carousel.weight = make("span", { class: "weight" });
+  const name = make("h3", { id, class: "segment-name" }, ...namedTogether(apart.slice(0, 2)));
+  name.title = apart.slice(0, 2).map(nameOf).join(" · ");
+  const about = make(
+    "p",
+    { class: "about" },
+    carousel.weight,
+    ` · ${count(users)} people who stand out by`,
+  );
+  carousel.section = make(
+    "section",
+    { class: "list", "aria-labelledby": id },
+    make("div", { class: "list-head" }, make("div", { class: "list-name" }, about, name), carousel.arrows),
+    carousel.row,
+  );
+  return carousel;
+}

@@ -1,0 +1,67 @@
+// Where the page begins: sets the parts up, then asks for what they show.
+
+import { hasKey, ask } from "./api.js";
+import { forget, isUnderstood, refresh, remember } from "./acts.js";
+import { count } from "./build.js";
+import { attempt, say, hush, whenBack } from "./connection.js";
+import { askForKeys, whenKeysGiven } from "./keys.js";
+import { startLists } from "./lists.js";
+import { startMap } from "./map.js";
+import { startPanel } from "./panel.js";
+import { startProfile } from "./profile.js";
+import { startQuestions } from "./questions.js";
+import { change, state, watch } from "./state.js";
+
+const sure = document.getElementById("sure");
+
+async function begin() {
+  await attempt(async () => {
+    await remember();
+    await Promise.all([
+      ask("GET", "v1/model").then((model) => change({ model })),
+      ask("GET", "v1/profile").then((profileColumns) => change({ profileColumns })),
+      ask("GET", "v1/map").then((map) => change({ map })),
+      refresh(),
+    ]);
+  });
+}
+
+function showFacts() {
+  if (!state.model) return;
+  const { items, segments, model } = state.model;
+  document.getElementById("facts").textContent =
+    `${count(items)} items · ${count(segments)} segments · model ${model.slice(0, 8)}`;
+}
+
+/** Hide what this model would not understand. */
+function hideStrangeActs() {
+  for (const what of ["skip", "ban"]) document.body.classList.toggle(`without-${what}`, !isUnderstood(what));
+}
+
+function startForgetting() {
+  const button = document.getElementById("forget");
+  button.addEventListener("click", () => sure.showModal());
+  document.getElementById("sure-no").addEventListener("click", () => sure.close());
+  document.getElementById("sure-yes").addEventListener("click", async () => {
+    sure.close();
+    const done = "Done: the service has forgotten you. You are new again.";
+    if (await forget()) {
+      say(done, "good");
+      setTimeout(() => hush(done), 5000);
+    }
+  });
+}
+
+startPanel();
+startProfile();
+startQuestions();
+startLists();
+startMap();
+startForgetting();
+watch(["model"], showFacts);
+watch(["model"], hideStrangeActs);
+whenBack(() => (state.map ? refresh() : begin()));
+whenKeysGiven(begin);
+
+if (document.documentElement.dataset.keys === "needed" && !hasKey()) askForKeys();
+else begin();

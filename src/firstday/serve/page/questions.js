@@ -1,0 +1,107 @@
+// The questionnaire, the search beside it, and what the visitor said so far.
+
+import { ask } from "./api.js";
+import { act, pass } from "./acts.js";
+import { count, icon, make, named, nameOf, settled } from "./build.js";
+import { attempt } from "./connection.js";
+import { actedOn, state, watch } from "./state.js";
+import { sayDone } from "./words.js";
+
+const asked = document.getElementById("asked");
+const yes = document.getElementById("answer-yes");
+const no = document.getElementById("answer-no");
+const text = document.getElementById("search-text");
+const found = document.getElementById("found");
+const foundCount = document.getElementById("found-count");
+
+const SHOWN = 6;
+
+/** Set the questionnaire up. */
+export function startQuestions() {
+  watch(["question"], showQuestion);
+  watch(["acts"], showTold);
+  yes.addEventListener("click", () => answer((item) => act(item, "like")));
+  no.addEventListener("click", () => answer(pass));
+  text.addEventListener("input", settled(search, 150));
+  document.getElementById("told-card").open = matchMedia("(min-width: 800px)").matches;
+  document.getElementById("search").addEventListener("submit", (event) => {
+    event.preventDefault();
+    search();
+  });
+}
+
+function answer(give) {
+  const item = state.question;
+  if (!item) return;
+  give(item);
+}
+
+function showQuestion() {
+  const item = state.question;
+  yes.disabled = no.disabled = !item;
+  asked.classList.toggle("waiting", !item);
+  if (item) {
+    asked.textContent = nameOf(item);
+    asked.dir = "auto";
+    asked.title = nameOf(item);
+  } else if (item === undefined) {
+    asked.textContent = "That was everything. Search for more below.";
+  }
+}
+
+async function search() {
+  const sought = text.value.trim();
+  if (!sought) {
+    found.replaceChildren();
+    foundCount.textContent = "";
+    return;
+  }
+  await attempt(async () => {
+    const { items } = await ask("GET", "v1/items", { query: { query: sought, limit: SHOWN + 20 } });
+    if (text.value.trim() !== sought) return;
+    const told = actedOn();
+    const rest = items.filter((item) => !told.has(String(item.item_id))).slice(0, SHOWN);
+    foundCount.textContent = rest.length ? `${count(rest.length)} found` : `Nothing has “${sought}” in its title.`;
+    found.replaceChildren(...rest.map(foundRow));
+  });
+}
+
+function foundRow(item) {
+  const take = () => {
+    row.remove();
+    text.value = "";
+    found.replaceChildren();
+    foundCount.textContent = "";
+    text.focus();
+    act(item, "like");
+  };
+  const button = make("button", { type: "button", class: "found-item", on: { click: take } }, named("span", item), icon("like"));
+  button.setAttribute("aria-label", `Like: ${nameOf(item)}`);
+  const row = make("li", {}, button);
+  return row;
+}
+
+function showTold() {
+  document.getElementById("told-card").hidden = !state.acts.length;
+  document.getElementById("told-count").textContent = ["like", "skip", "ban"]
+    .map((what) => [state.acts.filter((done) => done.what === what).length, sayDone(what).toLowerCase()])
+    .filter(([n]) => n)
+    .map(([n, done]) => `${count(n)} ${done}`)
+    .join(", ");
+  const rows = [...state.acts].reverse().map((done) =>
+    make(
+      "li",
+      { class: `told-item ${done.what}` },
+      icon(done.what),
+      make("span", { class: "hidden-label", text: `${sayDone(done.what)}: ` }),
+      named("span", done, { class: "told-title" }),
+    ),
+  );
+  document.getElementById("told").replaceChildren(...rows);
+}
+
+/** Say what an act did, for those who listen rather than look. */
+export function announce(sentence) {
+  document.getElementById("moved").textContent = sentence;
+}
+

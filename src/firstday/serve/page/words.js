@@ -1,0 +1,82 @@
+// The words of the page: what strategies and columns are called, where a list came from, why an item is in it.
+
+import { nameOf, percent, times } from "./build.js";
+
+const STRATEGIES = {
+  soft_segments: "Several segments",
+  segment: "Nearest segment",
+  personal: "Nearest to your taste",
+  neighbors: "People most like you",
+  friends: "What your friends use",
+  blend: "The best mixture",
+  fold_in: "Solved from what you like",
+  day_one: "Near to what you like",
+  input_clusters: "A similar first day",
+  group: "People of your profile",
+  popular: "What everyone uses",
+  dropoutnet_personal: "DropoutNet, nearest items",
+  dropoutnet_segment: "DropoutNet, nearest segment",
+  melu_personal: "MeLU, nearest items",
+  melu_segment: "MeLU, nearest segment",
+};
+
+/** Say a strategy's name for people; the name for programs where it has none. */
+export const sayStrategy = (name) => STRATEGIES[name] ?? name;
+
+/** Say a column's name for people. */
+export function sayColumn(name) {
+  const words = name.replaceAll("_", " ").trim();
+  return words.charAt(0).toUpperCase() + words.slice(1);
+}
+
+const ROUTES = {
+  popular: "What everyone uses most.",
+  group: "What people of your profile use most.",
+  segment: "What the people of the nearest segment use most.",
+  soft_segments: "What people near you use most, the nearest counting most.",
+  personal: "The items nearest to your predicted taste.",
+  day_one: "The items nearest to the mean of what you like.",
+  fold_in: "The items nearest to a taste solved from what you like.",
+  input_clusters: "What people with a similar first day use most.",
+};
+
+/** Say where a list came from. */
+export function sayRoute(list) {
+  if (list.signals_from === "store_unavailable") {
+    return "The store does not answer, so this list rests on nothing that you said.";
+  }
+  const text = ROUTES[list.route] ?? `As ${sayStrategy(list.route)} has it.`;
+  if (list.route === list.strategy) return text;
+  return list.route === "popular" ? `Nothing is known of you yet. ${text}` : `You like nothing yet. ${text}`;
+}
+
+/**
+ * Say why an item is in a list, as up to two lines: {strong, more, like}.
+ * @param {object} item {score}
+ * @param {object} reason {why, share_of_segment, share_of_everyone, most_like} of the explanation
+ * @param {string} route
+ */
+export function sayReason(item, reason, route) {
+  const everyone = reason.share_of_everyone;
+  const like = reason.most_like ? nameOf(reason.most_like) : null;
+  if (route === "popular") return { strong: `${percent(everyone)} of everyone`, more: "uses it" };
+  if (item.score === 0) return { strong: "Fills the list up", more: `${percent(everyone)} of everyone uses it` };
+  const share = { soft_segments: item.score, segment: reason.share_of_segment }[route];
+  if (share !== undefined && share !== null) return sayShare(share, everyone, "of people near you", like);
+  if (route === "group" || route === "input_clusters") {
+    return { strong: "Used by people like you", more: `${percent(everyone)} of everyone`, like };
+  }
+  return { strong: "Near to your taste", more: `${percent(everyone)} of everyone uses it`, like };
+}
+
+/** Say how many of some people use an item, beside everyone. */
+export function sayShare(share, everyone, of_whom, like = null) {
+  const ratio = everyone > 0 ? share / everyone : 1;
+  const beside = ratio >= 1.05 ? `${times(ratio)} the average` : ratio > 0.95 ? "as on average" : "below the average";
+  return { strong: `${percent(share)} ${of_whom}`, more: beside, like };
+}
+
+const DONE = { like: "Liked", skip: "Skipped", ban: "Banned" };
+
+/** Say what was done to an item. */
+export const sayDone = (what) => DONE[what];

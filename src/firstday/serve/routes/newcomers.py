@@ -1,0 +1,166 @@
+"""What the page shows a newcomer: what they may say of themselves, the map, and the segments near them."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from typing import Annotated, Any
+
+import numpy as np
+from fastapi import APIRouter, Query, Request, Response
+
+from firstday.artifact.model import TrainedModel
+from firstday.recommend.query import Query as Asked
+from firstday.serve.access import guarded
+from firstday.serve.answers import (
+    AgeRange,
+    MapAnswer,
+    NearAnswer,
+    ProfileAnswer,
+    ProfileColumn,
+    ProfileValue,
+)
+from firstday.serve.explain import nearest_liked
+from firstday.serve.model_holder import ServedModel
+from firstday.serve.openapi import ERRORS
+from firstday.serve.parameters import NearParameters, NoQuery
+from firstday.serve.routes.users import UserIdPath
+from firstday.serve.segment_map import SegmentMap, near_weights
+from firstday.serve.service import json_response, service_of
+
+MAX_VALUES = 500
+"""Values of one profile column in an answer, at most: the most frequent."""
+
+reading = APIRouter(prefix="/v1", route_class=guarded("read"), tags=["newcomers"], responses=ERRORS)
+
+
+_DRAWING = threading.Lock()
+
+
+def _draw_map(served: ServedModel) -> SegmentMap:
+    """Return the map; it is made once, however many ask for it at first."""
+    with _DRAWING:
+        return served.segment_map
+
+
+@reading.get("/profile", summary="What a newcomer may say of themselves")
+async def read_profile(request: Request, _query: NoQuery) -> ProfileAnswer:
+    """Return the profile columns that the model knows, with the values of warm users."""
+    served = service_of(request).holder.current
+    groups = served.trained.profile_groups
+    ages = np.flatnonzero(groups["age"].sizes) if "age" in groups else np.zeros(0)
+    columns = [name for name in served.trained.catalogue.groups if name in groups]
+    return ProfileAnswer(
+        model=served.version,
+        age=AgeRange(youngest=int(ages[0]), oldest=int(ages[-1])) if len(ages) else None,
+        columns=[_describe_column(served.trained, name) for name in columns],
+    )
+
+
+def _describe_column(model: TrainedModel, name: str) -> ProfileColumn:
+    """Return the values of a profile column that warm users have, the most frequent ones where there are many."""
+    sizes = model.profile_groups[name].sizes
+    frequent = [code for code in np.argsort(-sizes, kind="stable").tolist() if sizes[code] > 0]
+    shown = sorted((model.catalogue.groups[name][code], int(sizes[code])) for code in frequent[:MAX_VALUES])
+    return ProfileColumn(
+        column=name,
+        values=[ProfileValue(value=value, users=users) for value, users in shown],
+        values_left_out=len(frequent) - len(shown),
+    )
+
+
+@reading.get("/map", response_model=MapAnswer, summary="All segments in two dimensions")
+async def read_map(request: Request, _query: NoQuery) -> Response:
+    """Return where the segments lie by the two directions in which they differ most, and what sets each apart."""
+    served = service_of(request).holder.current
+    drawn = await asyncio.to_thread(_draw_map, served)
+    sizes = served.trained.segments.items.sizes
+    values = {
+        "model": served.version,
+        "everyone": _place(drawn.everyone),
+        "kept": drawn.kept,
+        "segments": [
+            {
+                "segment": segment,
+                "users": int(sizes[segment]),
+                **_place(drawn.places[segment]),
+                "radius": float(drawn.radii[segment]),
+                "apart": _name_segment(served, segment),
+            }
+            for segment in np.argsort(-sizes, kind="stable").tolist()
+        ],
+    }
+    return json_response(values)
+
+
+@reading.get("/users/{user_id}/segments", response_model=NearAnswer, summary="The segments near to a user")
+async def read_near_segments(
+    request: Request, user_id: UserIdPath, wanted: Annotated[NearParameters, Query()]
+) -> Response:
+    """Return the segments that speak for a user, each with its weight and its list, and the user's place on the map.
+
+    Weights are those of `soft_segments`. Where nothing is known of the user there are none.
+    """
+    service = service_of(request)
+    (signals,), source = await service.batcher.read_signals([user_id])
+    served = service.holder.current
+    drawn = await asyncio.to_thread(_draw_map, served)
+    batch, _ = served.trained.catalogue.read([signals])
+    asked = Asked(served.trained, batch, k=1)
+    place, segments = drawn.everyone, []
+    if asked.known[0]:
+        near, weights = near_weights(asked.predicted[0], served.trained)
+        place = drawn.place(near, weights)
+        segments = [
+            _speak(served, asked, segment, weight, wanted.items)
+            for segment, weight in zip(near[: wanted.limit].tolist(), weights.tolist(), strict=False)
+        ]
+    return json_response(
+        {
+            "model": served.version,
+            "user_id": user_id,
+            "signals_from": source,
+            "place": _place(place),
+            "segments": segments,
+        }
+    )
+
+
+def _speak(served: ServedModel, asked: Asked, segment: int, weight: float, n_items: int) -> dict[str, Any]:
+    """Describe a near segment with its list for the user."""
+    segments, popularity = served.trained.segments, served.trained.popularity
+    top, shares = segments.top_items[segment], segments.top_shares[segment]
+    open_places = np.flatnonzero((top >= 0) & ~np.isin(top, asked.closed.row(0)))[:n_items]
+    items = top[open_places].tolist()
+    likes = nearest_liked(served, asked, items) if items else []
+    return {
+        "segment": segment,
+        "users": int(segments.items.sizes[segment]),
+        "weight": weight,
+        "apart": _name_segment(served, segment),
+        "items": [
+            {
+                "item_id": served.item_ids[item],
+                "title": served.titles[item],
+                "share": share,
+                "share_of_everyone": float(popularity[item]),
+                "most_like": like,
+            }
+            for item, share, like in zip(items, shares[open_places].tolist(), likes, strict=True)
+        ],
+    }
+
+
+def _name_segment(served: ServedModel, segment: int) -> list[dict[str, Any]]:
+    """Return the items that set a segment apart."""
+    drawn = served.segment_map
+    return [
+        {"item_id": served.item_ids[item], "title": served.titles[item], "lift": lift}
+        for item, lift in zip(drawn.apart[segment].tolist(), drawn.lifts[segment].tolist(), strict=True)
+        if item >= 0
+    ]
+
+
+def _place(at: np.ndarray) -> dict[str, float]:
+    """Return a place as JSON values."""
+    return {"x": float(at[0]), "y": float(at[1])}

@@ -1,0 +1,96 @@
+"""The system's Chromium, a real server with a real MovieLens model, and pages that must be quiet and stay at home."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from serve_process import ServerProcess
+
+playwright = pytest.importorskip("playwright.sync_api")
+
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Dialog, Page, Request, sync_playwright  # noqa: E402
+
+OpenPage = Callable[..., Page]
+
+WIDE = {"width": 1440, "height": 900}
+PHONE = {"width": 390, "height": 844}
+
+
+@pytest.fixture(scope="package")
+def browser() -> Iterator[Browser]:
+    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if path is None:
+        pytest.skip("no Chromium is installed; apt-get install chromium")
+    with sync_playwright() as started:  # closed before other folders' tests, which run event loops of their own
+        running = started.chromium.launch(executable_path=path)
+        yield running
+        running.close()
+
+
+@pytest.fixture(scope="package")
+def films(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model of MovieLens 100K, by the command that people use."""
+    model = tmp_path_factory.mktemp("films") / "model"
+    done = subprocess.run(
+        [sys.executable, "-m", "firstday", "train", "movielens-100k", "--out", str(model)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode == 2:
+        pytest.skip(f"MovieLens 100K cannot be had: {done.stderr.strip()}")
+    assert done.returncode == 0, done.stderr
+    return model
+
+
+@pytest.fixture(scope="package")
+def server(films: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    running = ServerProcess(films, tmp_path_factory.mktemp("server"), {"rate_limit_per_s": 0})
+    yield running
+    assert running.stop() == 0
+
+
+@pytest.fixture
+def open_page(browser: Browser, server: ServerProcess) -> Iterator[OpenPage]:
+    """Open the page as somebody new; at the end the console must be empty, and no request may have left the host."""
+    contexts: list[BrowserContext] = []
+    faults: list[str] = []
+
+    def start(
+        url: str | None = None, viewport: dict[str, int] = WIDE, allowed: str | None = None, **settings: Any
+    ) -> Page:
+        home = url or server.url
+        context = browser.new_context(viewport=viewport, **settings)  # type: ignore[arg-type]
+        contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(15_000)
+
+        def heed_request(request: Request) -> None:
+            if not request.url.startswith(home):
+                faults.append(request.url)
+
+        def heed_console(message: ConsoleMessage) -> None:
+            if message.type in ("error", "warning") and not (allowed and allowed in message.text):
+                faults.append(message.text)
+
+        def heed_dialog(dialog: Dialog) -> None:
+            faults.append(f"dialog {dialog.message}")
+            dialog.dismiss()
+
+        context.on("request", heed_request)
+        page.on("console", heed_console)
+        page.on("pageerror", lambda error: faults.append(str(error)))
+        page.on("dialog", heed_dialog)
+        page.goto(home)
+        return page
+
+    yield start
+    for context in contexts:
+        context.close()
+    assert faults == []

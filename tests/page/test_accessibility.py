@@ -1,0 +1,127 @@
+"""axe finds nothing, in any state, theme or size; and everything can be done by keyboard."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page, expect
+
+from tests.page.conftest import PHONE, WIDE, OpenPage
+from tests.page.visitor import MIXED, button_of, do, items_in, titles_in, wait_until_calm
+
+
+def assert_accessible(page: Page, state: str) -> None:
+    """Check that axe finds nothing, and that nothing stands out at the side."""
+    found = Axe().run(page)
+    assert found.violations_count == 0, f"{state}:\n{found.generate_report()}"
+    assert_fits(page, state)
+
+
+def assert_fits(page: Page, state: str) -> None:
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), state
+
+
+LOOKS = [(WIDE, "light"), (PHONE, "dark"), (WIDE, "dark"), (PHONE, "light")]
+
+
+@pytest.mark.parametrize(("viewport", "scheme"), LOOKS, ids=["wide-light", "phone-dark", "wide-dark", "phone-light"])
+def test_axe_finds_no_violation(open_page: OpenPage, viewport: dict[str, int], scheme: str) -> None:
+    # Under the page's own policy axe may not build its elements.
+    page = open_page(viewport=viewport, color_scheme=scheme, bypass_csp=True, reduced_motion="reduce")
+    wait_until_calm(page)
+    in_every_state = (viewport, scheme) in LOOKS[:2]
+    if in_every_state:
+        assert_accessible(page, "new")
+    for _ in range(2):
+        do(page, page.locator("#answer-yes").click)
+    do(page, button_of(page, "ban").click)
+    page.locator("details").evaluate_all("all => all.forEach(one => (one.open = true))")
+    page.fill("#search-text", "star")
+    page.wait_for_selector("#found button")
+    page.select_option("#look", index=2)
+    assert_accessible(page, "after some answers")
+    if not in_every_state:
+        return
+    page.click("#compare")
+    page.wait_for_selector("#mixed .column:nth-child(2) li")
+    page.click("#panel-toggle")
+    assert_accessible(page, "comparing, with requests")
+    page.click("#panel-close")
+    page.click("#forget")
+    assert_accessible(page, "asked whether to forget")
+
+
+@pytest.mark.parametrize("viewport", [PHONE, {"width": 320, "height": 640}], ids=["phone", "small-phone"])
+def test_what_is_touched_is_large_enough(open_page: OpenPage, viewport: dict[str, int]) -> None:
+    page = open_page(viewport=viewport, has_touch=True)
+    wait_until_calm(page)
+    do(page, page.locator("#answer-yes").click)
+    page.locator("details").evaluate_all("all => all.forEach(one => (one.open = true))")
+    small: list[Any] = page.eval_on_selector_all(
+        "button, input, select, summary",
+        """all => all.filter(one => one.offsetParent !== null)
+            .map(one => [one.id || one.textContent, one.offsetWidth, one.offsetHeight])
+            .filter(([, width, height]) => width < 44 || height < 44)""",
+    )
+    assert small == []
+    assert_fits(page, "phone")
+
+
+def test_everything_can_be_done_by_keyboard(open_page: OpenPage) -> None:
+    page = open_page(reduced_motion="reduce")
+    wait_until_calm(page)
+
+    def tab_to(selector: str, key: str = "Tab") -> None:
+        for _ in range(60):
+            page.keyboard.press(key)
+            if page.evaluate("selector => document.activeElement.matches(selector)", selector):
+                assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") != "none"
+                return
+        raise AssertionError(f"no way to {selector}")
+
+    tab_to(".jump")
+    tab_to("#answer-yes")
+    for _ in range(2):
+        do(page, lambda: page.keyboard.press("Enter"))
+    expect(page.locator("#told-count")).to_have_text("2 liked")
+    tab_to("#search-text")
+    page.keyboard.type("fargo")
+    page.wait_for_selector("#found button")
+    tab_to("#found button")
+    do(page, lambda: page.keyboard.press("Enter"))
+    assert page.evaluate("document.activeElement.id") == "search-text"
+    tab_to("#strategy")
+    for key in ("ArrowUp", "ArrowDown"):
+        do(page, lambda pressed=key: page.keyboard.press(pressed))  # type: ignore[misc]
+        assert (page.input_value("#strategy") == "soft_segments") == (key == "ArrowDown")
+    tab_to(f"{MIXED} [data-what=like]")
+    first = titles_in(page)[0]
+    do(page, lambda: page.keyboard.press("Enter"))
+    assert first not in titles_in(page)
+    assert page.evaluate("document.activeElement.dataset.what") == "like"  # on the tile that took its place
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowRight")
+    assert page.evaluate("document.activeElement.closest('.tile').dataset.item") == items_in(page)[2]
+    tab_to(f"{MIXED} [data-what=ban]")
+    banned = page.evaluate("document.activeElement.closest('.tile').dataset.item")
+    do(page, lambda: page.keyboard.press("Space"))
+    assert banned not in items_in(page)
+    assert page.evaluate("document.activeElement.dataset.what") == "ban"
+    tab_to("#look")
+    page.keyboard.press("ArrowDown")
+    expect(page.locator("#look-detail")).to_contain_text("people")
+    tab_to("#panel-toggle", "Shift+Tab")
+    page.keyboard.press("Enter")
+    expect(page.locator("#panel")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(page.locator("#panel")).to_be_hidden()
+    assert page.evaluate("document.activeElement.id") == "panel-toggle"
+    tab_to("#forget")
+    page.keyboard.press("Enter")
+    expect(page.locator("#sure")).to_be_visible()
+    if page.evaluate("document.activeElement.id") != "sure-yes":
+        tab_to("#sure-yes")
+    do(page, lambda: page.keyboard.press("Enter"))
+    expect(page.locator("#told-card")).to_be_hidden()

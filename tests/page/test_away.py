@@ -1,0 +1,83 @@
+"""The service away, closed by keys, or without the page."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import httpx
+import pytest
+from playwright.sync_api import expect
+from serve_process import ServerProcess
+
+from tests.page.conftest import OpenPage
+from tests.page.visitor import button_of, items_in, visitor_id, wait_until_calm
+
+READ, WRITE = "read-key-of-sixteen", "write-key-of-sixteen"
+
+
+def test_the_page_says_that_the_service_is_away_and_goes_on_when_it_is_back(
+    open_page: OpenPage, films: Path, tmp_path: Path
+) -> None:
+    server = ServerProcess(films, tmp_path)
+    server.environment["FIRSTDAY_SERVE_PORT"] = server.url.rpartition(":")[2]  # to come back there
+    try:
+        page = open_page(server.url, allowed="ERR_CONNECTION_REFUSED")
+        wait_until_calm(page)
+        before = items_in(page)
+        server.stop()
+        button_of(page, "like").click()
+        notice = page.locator("#notice")
+        expect(notice).to_contain_text("The service does not answer.")
+        expect(notice).to_contain_text("What you did is kept and will be sent.")
+        assert items_in(page)[:19] == before[1:]  # the act shows at once, and the lists stay
+        button_of(page, "ban").click()
+        expect(notice).to_contain_text("2 things you did", timeout=5000)
+        server.start()
+        expect(notice).to_contain_text("The service answers again.", timeout=10_000)
+        wait_until_calm(page)
+        page.wait_for_selector("#speaking .list")
+        events = httpx.get(f"{server.url}/v1/users/{visitor_id(page)}").json()["events"]
+        assert [(event["signal"], event["entity_id"]) for event in events] == [
+            ("stream", before[0]),
+            ("ban", before[1]),
+        ]
+    finally:
+        server.kill()
+
+
+def test_keys_are_asked_for_and_kept_for_the_tab(open_page: OpenPage, films: Path, tmp_path: Path) -> None:
+    server = ServerProcess(films, tmp_path, {"read_keys": READ, "write_keys": WRITE})
+    try:
+        page = open_page(server.url, allowed="401 (Unauthorized)")
+        expect(page.locator("#keys")).to_be_visible()
+        page.fill("#key-read", "no-key-of-this-place")
+        page.keyboard.press("Enter")
+        expect(page.locator("#keys-why")).to_contain_text("The key is not known")
+        page.fill("#key-read", READ)
+        page.fill("#key-write", WRITE)
+        page.get_by_role("button", name="Open").click()
+        wait_until_calm(page)
+        page.click("#answer-yes")
+        page.wait_for_selector("#speaking .list")
+        page.reload()
+        wait_until_calm(page)
+        expect(page.locator("#keys")).to_be_hidden()
+        expect(page.locator("#told-count")).to_have_text("1 liked")
+        assert READ not in page.evaluate("JSON.stringify(localStorage)")
+        page.click("#panel-toggle")
+        curl = page.locator("#panel-curl").text_content() or ""
+        assert "$KEY" in curl
+        assert READ not in curl
+    finally:
+        server.stop()
+
+
+@pytest.mark.parametrize("path", ["/", "/page/main.js"])
+def test_the_page_can_be_switched_off(films: Path, tmp_path: Path, path: str) -> None:
+    server = ServerProcess(films, tmp_path, {"page": "false"})
+    try:
+        answer = httpx.get(f"{server.url}{path}")
+        assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
+        assert httpx.get(f"{server.url}/v1/model").status_code == 200
+    finally:
+        server.stop()

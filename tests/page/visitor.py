@@ -1,0 +1,50 @@
+"""What a visitor does on the page, and what they see."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from playwright.sync_api import Locator, Page
+
+MIXED = "#mixed .tile"
+
+
+def wait_until_calm(page: Page) -> None:
+    """Wait until the lists are there and nothing is on its way."""
+    page.wait_for_selector('#lists[aria-busy="false"]')
+    page.wait_for_selector(f"{MIXED} .title")
+
+
+def do(page: Page, act: Callable[[], object]) -> None:
+    """Do something, and wait until the lists have followed."""
+    act()
+    wait_until_calm(page)
+
+
+def items_in(page: Page, tiles: str = MIXED) -> list[str]:
+    """Return the ids of the items in a list, in their order."""
+    found: list[str] = page.eval_on_selector_all(tiles, "tiles => tiles.map(tile => tile.dataset.item)")
+    return found
+
+
+def titles_in(page: Page, tiles: str = MIXED) -> list[str]:
+    """Return the titles in a list, in their order."""
+    return page.locator(f"{tiles} .title").all_text_contents()
+
+
+def button_of(page: Page, what: str, tile: int = 0) -> Locator:
+    """Return a button of a tile of the mixed list: like, skip or ban."""
+    return page.locator(MIXED).nth(tile).locator(f"[data-what={what}]")
+
+
+def place_on_map(page: Page) -> tuple[float, float]:
+    """Return where the visitor is on the map."""
+    page.wait_for_selector("#map[data-x]")
+    at = page.locator("#map")
+    return float(at.get_attribute("data-x") or "nan"), float(at.get_attribute("data-y") or "nan")
+
+
+def visitor_id(page: Page) -> str:
+    """Return the id under which the service knows the visitor."""
+    found: str = page.evaluate("JSON.parse(localStorage.getItem('firstday.visitor')).id")
+    return found
