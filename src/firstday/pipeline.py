@@ -23,9 +23,8 @@ from firstday.embed.warm_logs import collect_warm_logs
 from firstday.embed.warm_users import keep_warm_users
 from firstday.errors import ConfigError, DataError
 from firstday.evaluate.benchmark import run_benchmark
-from firstday.evaluate.blending import choose_blending, choose_neighborhood
+from firstday.evaluate.blending import choose_weights
 from firstday.evaluate.metrics import PrecisionRule, measure
-from firstday.evaluate.mixing import choose_mixing
 from firstday.evaluate.results import REFERENCE, Results
 from firstday.features.catalogue import Catalogue
 from firstday.features.encoder import fit_encoder
@@ -227,13 +226,9 @@ def fit(dataset: Dataset, split: Split, config: Config, *, progress: Progress = 
     )
     peers = train_peers_of(peer_data, query, truth, progress=progress)
     model = replace(model, cold=cold, peers=peers, ranker=ranker)
-    progress("weights", 0, 3)
-    model = replace(model, mixing=choose_mixing(Query(model, validation, query.k), truth))
-    progress("weights", 1, 3)
-    model = replace(model, neighborhood=choose_neighborhood(Query(model, validation, query.k), truth))
-    progress("weights", 2, 3)
-    model = replace(model, blending=choose_blending(Query(model, validation, query.k), truth))
-    progress("weights", 3, 3)
+    progress("weights", 0, 1)
+    model = choose_weights(Query(model, validation, query.k), truth)
+    progress("weights", 1, 1)
     facts = _facts(dataset, split, Recommender(model), Query(model, validation, query.k))
     return Recommender(replace(model, facts=facts))
 

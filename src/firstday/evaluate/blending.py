@@ -9,9 +9,11 @@ from itertools import product
 import numpy as np
 
 from firstday.artifact.blending import BOUNDS, Blending
+from firstday.artifact.model import TrainedModel
 from firstday.data.rows import SparseRows
 from firstday.embed.warm_users import Neighborhood
 from firstday.evaluate.metrics import measure
+from firstday.evaluate.mixing import choose_mixing
 from firstday.recommend.blend import VOICES, voices_of
 from firstday.recommend.query import Query
 from firstday.recommend.strategies import answer_all
@@ -31,6 +33,19 @@ LEAST_USERS = 200
 """A class of users with fewer validation users takes the weights of all."""
 LEAST_GAIN = 0.05
 """Points of precision that a weight has to bring, so that chance alone sets none."""
+
+
+def choose_weights(query: Query, truth: SparseRows) -> TrainedModel:
+    """Return the model that is asked with the settings of `soft_segments`, `neighbors`, `friends` and `blend` chosen.
+
+    Parameters
+    ----------
+    query, truth
+        See `choose_neighborhood`.
+    """
+    model = replace(query.model, mixing=choose_mixing(query, truth))
+    model = replace(model, neighborhood=choose_neighborhood(replace(query, model=model), truth))
+    return replace(model, blending=choose_blending(replace(query, model=model), truth))
 
 
 def choose_neighborhood(query: Query, truth: SparseRows) -> Neighborhood:

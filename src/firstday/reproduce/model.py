@@ -6,14 +6,17 @@ from dataclasses import replace
 from typing import Literal
 
 import numpy as np
+import polars as pl
 
 from firstday.artifact.model import TrainedModel
 from firstday.cold.model import ColdModel
 from firstday.cold.peer_data import PeerData
 from firstday.config import Config
+from firstday.data.ids import Ids
 from firstday.data.rows import SparseRows
 from firstday.data.sources.deezer_kdd21 import PaperData, PaperUsers
 from firstday.embed.embeddings import Embeddings, FoldIn
+from firstday.embed.warm_users import WarmUsers, keep_warm_users
 from firstday.features.catalogue import Catalogue
 from firstday.features.encoder import Encoder
 from firstday.features.rows import FeatureRows, hold_features
@@ -22,7 +25,7 @@ from firstday.ranking import unit_rows
 from firstday.recommend.query import ComputedDays, Query
 from firstday.segment.kmeans import fit_segments
 from firstday.segment.segments import count_items
-from firstday.stages import Progress, cluster_inputs, no_progress, train_network, train_peers_of
+from firstday.stages import Progress, cluster_inputs, no_progress, train_network, train_peers_of, train_ranker_of
 
 DAY_ONE_BLOCK = "streamed_songs"
 """The block with the mean vector of the songs streamed on day one."""
@@ -59,11 +62,22 @@ def fit_paper_model(data: PaperData, config: Config, *, progress: Progress = no_
     )
     validation = ask_for(model, data.validation)
     cold = train_network(features, users, validation, data.validation.songs, progress=progress)
+    # Which songs were streamed on day one is not in the data, so that none is left out of what the ranker predicts.
+    ranker = train_ranker_of(features, [], uses, validation, data.validation.songs, progress=progress)
+    model = replace(model, ranker=ranker, warm=_keep_warm(data, users, config))
     if not config.cold_model.peers:
         return replace(model, cold=cold)
     peer_data = _join_peer_data(data, features, users, validation)
     peers = train_peers_of(peer_data, validation, data.validation.songs, progress=progress)
     return replace(model, cold=cold, peers=peers)
+
+
+def _keep_warm(data: PaperData, users: np.ndarray, config: Config) -> WarmUsers | None:
+    """Keep training users for `neighbors`, numbered, since the data does not name them; None where none are wanted."""
+    if not config.recommend.warm_users:
+        return None
+    ids = Ids.of(pl.int_range(len(users), eager=True))
+    return keep_warm_users(ids, users, data.train.songs, config.recommend.warm_users, seed=config.seed)
 
 
 def _join_peer_data(data: PaperData, features: FeatureRows, users: np.ndarray, validation: Query) -> PeerData:

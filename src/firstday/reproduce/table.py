@@ -15,7 +15,7 @@ from firstday.data.sources.deezer_kdd21 import NAME, PaperData, PaperUsers, Spac
 from firstday.data.sources.kdd21_columns import COUNTED_BLOCKS
 from firstday.data.split import Cohort
 from firstday.evaluate.benchmark import Trial, judge_strategies
-from firstday.evaluate.mixing import choose_mixing
+from firstday.evaluate.blending import choose_weights
 from firstday.evaluate.paper_table import PEERS, TITLES, Comparison, compare_with_paper
 from firstday.evaluate.results import Results
 from firstday.pipeline import with_peers_of
@@ -102,6 +102,19 @@ def _beside(compared: Comparison) -> dict[str, Any]:
     return {"title": compared.title, "paper": paper, "minus_paper": minus}
 
 
+_WEIGHTED = {"soft_segments", "neighbors", "blend"}
+"""Strategies whose settings are chosen on validation users."""
+
+
+def _with_needs_of(config: Config, strategies: Sequence[str]) -> Config:
+    """Return the configuration that trains and keeps what some strategies need, and nothing else."""
+    config = with_peers_of(config, strategies)
+    ranker = config.ranker.model_copy(update={"enabled": not {"direct", "blend"}.isdisjoint(strategies)})
+    warm_users = config.recommend.warm_users if {"neighbors", "friends", "blend"} & set(strategies) else 0
+    recommend = config.recommend.model_copy(update={"warm_users": warm_users})
+    return config.model_copy(update={"ranker": ranker, "recommend": recommend})
+
+
 def choose_strategies(named: Sequence[str] = (), *, with_peers: bool = True) -> tuple[str, ...]:
     """Return the strategies of the paper's table, with or without the learned baselines, unless some are named."""
     return tuple(named) or tuple(name for name in TITLES if name in STRATEGIES and (with_peers or name not in PEERS))
@@ -165,7 +178,7 @@ def reproduce_table(
     ----------
     PAPER, table 1 and "Offline protocol".
     """
-    config = with_peers_of(config, strategies)
+    config = _with_needs_of(config, strategies)
     clock = _Clock(progress)
     cold, idle = _as_cohort(data.test), data.test.counts().sum(axis=1) == 0
     histories: list[tuple[Epoch, ...]] = []
@@ -173,8 +186,8 @@ def reproduce_table(
     def attempt(seed: int) -> Trial:
         began = perf_counter()
         model = fit_paper_model(data, config.model_copy(update={"seed": seed}), progress=clock.progress)
-        if "soft_segments" in strategies:
-            model = replace(model, mixing=choose_mixing(ask_for(model, data.validation), data.validation.songs))
+        if _WEIGHTED & set(strategies):
+            model = choose_weights(ask_for(model, data.validation), data.validation.songs)
         histories.append(model.cold.history)
         query = ask_for(model, data.test)
         seconds = perf_counter() - began
