@@ -214,6 +214,26 @@ class Config(Section):
     recommend: RecommendConfig = RecommendConfig()
 
 
+def as_published(config: Config) -> Config:
+    """Return a configuration with the features and the training that the paper states, and no part that it has not.
+
+    What the paper leaves open stays: dimensions and method of the embeddings, the number of segments. Learning rate and
+    epochs are those of PAPER, step 2: Adam at a flat 1e-4, 130 epochs of batches of 512 (smaller ones where set so).
+    """
+    plain = {"friends": False, "group_shrinkage": 0.0, "counts": "plain", "unit_vectors": False, "fold_in": False}
+    flat = {"schedule": "flat", "learning_rate": 1e-4, "weight_decay": 0.0, "epochs": 130, "patience": 130}
+    return config.model_copy(
+        update={
+            "features": config.features.model_copy(update=plain),
+            "cold_model": config.cold_model.model_copy(
+                update={**flat, "hidden": (400, 300, 200), "samples_per_user": 1, "peers": ()}
+            ),
+            "ranker": config.ranker.model_copy(update={"enabled": False}),
+            "recommend": config.recommend.model_copy(update={"warm_users": 0}),
+        }
+    )
+
+
 def parse_config(values: dict[str, Any], where: str = "configuration") -> Config:
     """Make a Config of nested values, naming every wrong setting at once.
 

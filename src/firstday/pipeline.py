@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from time import perf_counter
 from typing import Any, Literal
 
 import numpy as np
@@ -11,7 +12,7 @@ import numpy as np
 from firstday.artifact.model import TrainedModel
 from firstday.cold.model import ColdModel
 from firstday.cold.peer_data import PeerData
-from firstday.config import Config
+from firstday.config import Config, as_published
 from firstday.data.dataset import Dataset
 from firstday.data.ids import Ids
 from firstday.data.registration import split_registration
@@ -26,13 +27,22 @@ from firstday.evaluate.benchmark import run_benchmark
 from firstday.evaluate.blending import choose_weights
 from firstday.evaluate.metrics import PrecisionRule, measure
 from firstday.evaluate.results import REFERENCE, Results
+from firstday.evaluate.tuning import TunedPeer, Tuning
 from firstday.features.catalogue import Catalogue
 from firstday.features.encoder import fit_encoder
 from firstday.features.rows import collect_features
 from firstday.ranking import unit_rows
-from firstday.recommend.query import Query
+from firstday.recommend.query import Answer, Query
 from firstday.recommend.recommender import Recommender
-from firstday.recommend.strategies import TUNED_PEERS, answer_all, check_strategies, peers_of, strategies_with
+from firstday.recommend.segment import recommend_segment
+from firstday.recommend.strategies import (
+    EVALUATED_ALONE,
+    PAPER_SEGMENT,
+    answer_all,
+    check_strategies,
+    peers_of,
+    strategies_with,
+)
 from firstday.segment.kmeans import fit_segments
 from firstday.segment.segments import count_items
 from firstday.stages import (
@@ -102,7 +112,7 @@ def evaluate_strategies(
         Names; the peers that they need are trained. If empty, all but those of peers that the configuration does not
         train.
     tuned_peers
-        Whether all of `TUNED_PEERS` are judged beside them.
+        Whether all of `EVALUATED_ALONE` are judged beside them.
     n_seeds
         How many seeds, from `config.seed` on.
     k, divide_by
@@ -110,14 +120,22 @@ def evaluate_strategies(
     against
         Strategies with which the others are compared, by difference and ratio of precision.
     """
-    config = with_peers_of(config or Config(), [name for name in strategies if name not in TUNED_PEERS])
-    check_strategies([name for name in strategies if name not in TUNED_PEERS], config)
+    config = with_peers_of(config or Config(), [name for name in strategies if name not in EVALUATED_ALONE])
+    check_strategies([name for name in strategies if name not in EVALUATED_ALONE], config)
     if n_seeds < 1:
         raise ConfigError(f"n_seeds: is {n_seeds}; give at least 1.")
-    asked = [*(strategies or strategies_with(config)), *(TUNED_PEERS if tuned_peers else ())]
+    asked = [*(strategies or strategies_with(config)), *(EVALUATED_ALONE if tuned_peers else ())]
     for name in against:
         if name != REFERENCE and name not in asked:
             raise ConfigError(f"against: {name} is not among the strategies; add it to them.")
+
+    def tune(split: Split, recommender: Recommender) -> dict[str, TunedPeer]:
+        length = k or config.recommend.k
+        mine = recommender.model.config
+        found = tune_peers_for(dataset, split, recommender, asked, length, divide_by=divide_by, progress=progress)
+        published = {PAPER_SEGMENT: _fit_as_published(dataset, split, mine)} if PAPER_SEGMENT in asked else {}
+        return {**found, **published}
+
     return run_benchmark(
         dataset,
         lambda seed: _split(dataset, config, seed, with_cold=True),
@@ -128,11 +146,27 @@ def evaluate_strategies(
         protocol=choose_protocol(dataset, config),
         divide_by=divide_by,
         against=against,
-        tune=lambda split, recommender: tune_peers_for(
-            dataset, split, recommender, asked, k or config.recommend.k, divide_by=divide_by, progress=progress
-        ),
+        tune=tune,
         progress=progress,
     )
+
+
+def _fit_as_published(dataset: Dataset, split: Split, config: Config) -> TunedPeer:
+    """Train the paper's system as it is published on the first day ones of a split."""
+    published = as_published(config)
+    began = perf_counter()
+    model = fit(dataset, replace(split, warm_day_one=split.warm_day_one[:1]), published).model
+    seconds = perf_counter() - began
+    precision = model.facts["metrics"]["precision"]["segment"]
+    options = published.model_dump(include={"features", "cold_model"}, mode="json")
+    tuning = Tuning({}, options, precision, len(split.validation), seconds, 0.0)
+    return TunedPeer(lambda query: _ask_published(model, query), tuning)
+
+
+def _ask_published(model: TrainedModel, query: Query) -> Answer:
+    """Ask the model of the paper's system, which has the same names, under the name of the strategy."""
+    answer = recommend_segment(replace(query, model=model))
+    return replace(answer, routes=np.where(answer.routes == "segment", PAPER_SEGMENT, answer.routes))
 
 
 def with_peers_of(config: Config, strategies: Sequence[str]) -> Config:

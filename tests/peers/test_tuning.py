@@ -23,7 +23,7 @@ from firstday.peers.scorer import PeerKind
 from firstday.peers.tune import KINDS, tune_peers
 from firstday.recommend.query import Query
 from firstday.recommend.recommender import Recommender
-from firstday.recommend.strategies import STRATEGIES, TUNED_PEERS, answer_all, find_strategy
+from firstday.recommend.strategies import EVALUATED_ALONE, STRATEGIES, TUNED_PEERS, answer_all, find_strategy
 from tests.synthetic import N_ITEMS, UNUSED_ITEM, cluster_of_items, small_config, taste_of_users
 
 K = 20
@@ -217,8 +217,12 @@ def test_evaluate_judges_peers_beside_strategies(world: Dataset, small_grids: No
 def test_all_peers_are_asked_for_at_once(world: Dataset, small_grids: None) -> None:
     config = small_config(cold_model={"epochs": 1, "samples_per_user": 1})
     results = pipeline.evaluate_strategies(world, config, strategies=["popular"], tuned_peers=True, k=K)
-    assert [row.strategy for row in results.rows] == ["popular", *TUNED_PEERS]
-    assert set(results.tunings) == set(TUNED_PEERS)
+    assert [row.strategy for row in results.rows] == ["popular", *EVALUATED_ALONE]
+    assert set(results.tunings) == set(EVALUATED_ALONE)
+    published = results.rows[-1]
+    assert published.strategy == "paper_segment"
+    assert published.metrics["precision"].mean > results.rows[0].metrics["precision"].mean
+    assert results.tunings["paper_segment"][0].options["cold_model"]["epochs"] == 130
     assert results.rows[0].against == {}  # segment was not asked for
 
 

@@ -29,7 +29,7 @@ from firstday.evaluate.metrics import PrecisionRule
 from firstday.evaluate.report.write import find_form, write_report
 from firstday.evaluate.results import REFERENCE
 from firstday.pipeline import evaluate_strategies
-from firstday.recommend.strategies import STRATEGIES, TUNED_PEERS, find_strategy
+from firstday.recommend.strategies import EVALUATED_ALONE, STRATEGIES, find_strategy
 
 
 def evaluate(
@@ -40,7 +40,7 @@ def evaluate(
         list[str] | None,
         typer.Option(
             help="Name of a strategy, repeatable (default: all but those of peers that the configuration does not "
-            f"train): {', '.join(STRATEGIES)}; or of a peer fitted for this alone: {', '.join(TUNED_PEERS)}."
+            f"train): {', '.join(STRATEGIES)}; or of what is fitted for this alone: {', '.join(EVALUATED_ALONE)}."
         ),
     ] = None,
     peers: Annotated[
@@ -76,7 +76,7 @@ def evaluate(
     Example: firstday evaluate movielens-100k --strategy segment --strategy personal --peers --against ease
     """
     for name in (*(strategy or ()), *(against or ())):
-        if name not in TUNED_PEERS:
+        if name not in EVALUATED_ALONE:
             find_strategy(name)
     if report is not None:
         find_form(report)

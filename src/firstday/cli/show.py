@@ -38,9 +38,11 @@ def print_results(results: Results, console: Console, against: str = REFERENCE) 
     console.print(table)
     sizes = [size for size in DAY_ONE_SIZES if any(size in row.by_day_one_size for row in results.rows)]
     idle = ("profile only",) if any(row.profile_only for row in results.rows) else ()
-    table = _table(f"P@{results.k} by items used on day one, in %", (*sizes, *idle, "ms per user"))
+    befriended = ("friends only",) if any(row.friends_only for row in results.rows) else ()
+    table = _table(f"P@{results.k} by items used on day one, in %", (*sizes, *idle, *befriended, "ms per user"))
     for row in best_first:
         found = [row.by_day_one_size.get(size) for size in sizes] + [row.profile_only] * len(idle)
+        found += [row.friends_only] * len(befriended)
         cells = tuple("" if interval is None else f"{interval.mean:.1f}" for interval in found)
         table.add_row(row.strategy, *cells, f"{row.ms_per_user:.2f}", style=_style(row, against))
     console.print(table)

@@ -194,7 +194,7 @@ def judge_strategies(
     """
     strategies = tuple(dict.fromkeys(strategies))
     found: dict[str, list[Scores]] = {strategy: [] for strategy in strategies}
-    users, sizes, idle, fit_seconds, n_warm, k = [], [], [], [], 0, 0
+    users, sizes, idle, befriended, fit_seconds, n_warm, k = [], [], [], [], [], 0, 0
     notes: tuple[str, ...] = ()
     tunings: dict[str, list[Tuning]] = {}
     facts = []
@@ -213,6 +213,7 @@ def judge_strategies(
         users.append(trial.cohort.users)
         sizes.append(trial.cohort.day_one_size)
         idle.append(trial.idle)
+        befriended.append(_have_friends(trial.query))
         fit_seconds.append(trial.fit_seconds)
         n_warm, k = trial.n_warm, trial.query.k
         notes = notes or trial.notes
@@ -227,7 +228,7 @@ def judge_strategies(
         divide_by,
         len(users[0]),
         n_warm,
-        _summarise(found, user, size, np.concatenate(idle), against),
+        _summarise(found, user, size, np.concatenate(idle), np.concatenate(befriended), against),
         float(np.mean(fit_seconds)),
         notes,
         {name: tuple(of_seeds) for name, of_seeds in tunings.items()},
@@ -248,11 +249,18 @@ def _joined(scores: Sequence[Scores], metric: str) -> np.ndarray:
     return values
 
 
+def _have_friends(query: Query) -> np.ndarray:
+    """Tell which users have a friend whose habits the model knows, bool, shape (n_users,)."""
+    friends = query.signals.friends
+    return np.zeros(query.n_users, dtype=bool) if friends is None else np.asarray(friends.lengths() > 0)
+
+
 def _summarise(
     found: Mapping[str, Sequence[Scores]],
     user: np.ndarray,
     size: np.ndarray,
     idle: np.ndarray,
+    befriended: np.ndarray,
     against: Sequence[str],
 ) -> tuple[Row, ...]:
     """Put every strategy's row together; intervals of all come from the same resamples of users."""
@@ -267,7 +275,10 @@ def _summarise(
     classes = {label: (size >= low) & (size <= high) for label, (low, high) in DAY_ONE_SIZES.items()}
     classes = {label: members for label, members in classes.items() if members.any()}
     by_size = {label: bootstrap_means(precision[members], user[members]) for label, members in classes.items()}
-    only = bootstrap_means(precision[idle], user[idle]) if idle.any() else [None] * len(names)
+    only, friends_only = (
+        bootstrap_means(precision[chosen], user[chosen]) if chosen.any() else [None] * len(names)
+        for chosen in (idle, idle & befriended)
+    )
     compared = {other: _compare(precision, names.index(other), user) for other in against if other in names}
     rows = []
     for number, name in enumerate(names):
@@ -282,6 +293,8 @@ def _summarise(
                 n_by_day_one_size={label: int(members.sum()) for label, members in classes.items()},
                 profile_only=only[number],
                 n_profile_only=int(idle.sum()),
+                friends_only=friends_only[number],
+                n_friends_only=int((idle & befriended).sum()),
                 against_reference=intervals.get((name, REFERENCE)),
                 per_seed=tuple(100 * float(score.metrics.precision.mean()) for score in found[name]),
                 deviations=dict(zip(METRICS, deviations[number], strict=True)),

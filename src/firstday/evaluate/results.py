@@ -59,6 +59,8 @@ class Row:
         Time for one user in batch, milliseconds.
     profile_only
         Precision for users who did nothing at all on day one, `n_profile_only` of them; None where there are none.
+    friends_only
+        The same for those of them who have a friend among the warm users, `n_friends_only` of them.
     against
         The strategy beside each of the references that were asked for.
     coverage
@@ -80,6 +82,8 @@ class Row:
     ms_per_user: float
     profile_only: Interval | None = None
     n_profile_only: int = 0
+    friends_only: Interval | None = None
+    n_friends_only: int = 0
     against: Mapping[str, Compared] = field(default_factory=dict)
     coverage: float = 100.0
     novelty: float = 0.0
@@ -179,6 +183,9 @@ def _row_json(row: Row) -> dict[str, Any]:
     values["profile_only"] = None if only is None else round(only.mean, 4)
     values["profile_only_ci"] = None if only is None else _pair(only)
     values["n_profile_only"] = row.n_profile_only
+    values["friends_only"] = None if row.friends_only is None else round(row.friends_only.mean, 4)
+    values["friends_only_ci"] = None if row.friends_only is None else _pair(row.friends_only)
+    values["n_friends_only"] = row.n_friends_only
     if row.against_reference is not None:
         difference = row.against_reference
         values[f"minus_{REFERENCE}"] = round(difference.mean, 4)

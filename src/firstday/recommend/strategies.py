@@ -58,6 +58,12 @@ PEER_OF: dict[str, PeerName] = {
 TUNED_PEERS = ("item_item", "user_user", "ease", "als_fold_in", "mult_dae")
 """Strategies that `evaluate` fits and tunes to compare with (`firstday.peers`); no model holds them."""
 
+PAPER_SEGMENT = "paper_segment"
+"""`segment` with the features, the network's training and nothing else but what the paper states; `evaluate` alone."""
+
+EVALUATED_ALONE = (*TUNED_PEERS, PAPER_SEGMENT)
+"""Strategies that `evaluate` fits for itself."""
+
 FALLBACKS = ("group", "popular")
 """What answers where a strategy has nothing to go on, in this order; the last answers for everyone."""
 
@@ -70,7 +76,7 @@ def find_strategy(name: str) -> Strategy:
     ConfigError
         There is none of that name.
     """
-    if name in TUNED_PEERS:
+    if name in EVALUATED_ALONE:
         raise ConfigError(
             f"strategy: {name} is fitted by evaluate alone and stored in no model; choose of {', '.join(STRATEGIES)}."
         )
