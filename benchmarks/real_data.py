@@ -1,7 +1,11 @@
-"""Judge every strategy on the real datasets, and renew docs/results and docs/images: the source of all figures in docs.
+"""Judge every strategy, tuned peers and the paper's own settings on the real datasets: the source of figures in docs.
 
 python benchmarks/real_data.py                                     MovieLens 100K, 5 seeds
-python benchmarks/real_data.py --deezer deezer_europe.zip          Deezer Europe too, 3 seeds
+python benchmarks/real_data.py --deezer deezer_europe.zip          Deezer Europe too, 5 seeds
+python benchmarks/real_data.py --only deezer-europe --deezer deezer_europe.zip --seeds 1 --out /somewhere
+
+Every peer's options are chosen on the validation users of each seed; cold users take part in nothing but the judgement.
+Renews docs/results/NAME.json and docs/images/NAME-*.svg.
 """
 
 from __future__ import annotations
@@ -10,6 +14,7 @@ import argparse
 import json
 import os
 import resource
+from dataclasses import replace
 from pathlib import Path
 from time import perf_counter
 
@@ -20,39 +25,50 @@ from firstday.cli.progress import shown_progress
 from firstday.cli.show import print_results
 from firstday.evaluate.drawing import standalone
 from firstday.evaluate.plots import plot_day_one_sizes, plot_strategies
+from firstday.evaluate.results import REFERENCE
 from firstday.pipeline import evaluate_strategies
+from firstday.recommend.strategies import EVALUATED_ALONE, TUNED_PEERS
 
 DOCS = Path(__file__).parents[1] / "docs"
 
 
 def main() -> None:
-    """Run both."""
+    """Run the datasets that are asked for."""
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the command line does
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--movielens", type=Path, help="local copy of MovieLens 100K; fetched if left out")
     parser.add_argument("--deezer", type=Path, help="local copy of Deezer Europe; left out if not given")
+    parser.add_argument("--only", help="one dataset: movielens-100k or deezer-europe")
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--out", type=Path, default=DOCS, help="folder to write results and images into")
     arguments = parser.parse_args()
-    judge("movielens-100k", arguments.movielens, 5)
+    paths = {"movielens-100k": arguments.movielens}
     if arguments.deezer:
-        judge("deezer-europe", arguments.deezer, 3)
+        paths["deezer-europe"] = arguments.deezer
+    for name in [arguments.only] if arguments.only else paths:
+        judge(name, paths[name], arguments.seeds, arguments.out)
 
 
-def judge(name: str, path: Path | None, n_seeds: int) -> None:
+def judge(name: str, path: Path | None, n_seeds: int, out: Path) -> None:
     """Evaluate one dataset with its preset; write results and pictures."""
     began = perf_counter()
     dataset, config = open_tables(name, path, None)
     with shown_progress() as progress:
-        results = evaluate_strategies(dataset, config, n_seeds=n_seeds, progress=progress)
+        results = evaluate_strategies(
+            dataset, config, tuned_peers=True, n_seeds=n_seeds, against=(REFERENCE, *EVALUATED_ALONE), progress=progress
+        )
     seconds = perf_counter() - began
-    print_results(results, Console())
+    print_results(results, Console(width=100))
     peak_mib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     Console().print(f"{seconds:.0f} s, {peak_mib:,.0f} MiB at the most so far.\n")
-    (DOCS / "results").mkdir(exist_ok=True)
-    (DOCS / "images").mkdir(exist_ok=True)
-    text = json.dumps(results.to_json(), indent=1, ensure_ascii=False)
-    (DOCS / "results" / f"{name}.json").write_text(text + "\n", encoding="utf-8")
-    for kind, svg in (("strategies", plot_strategies(results)), ("day-one-size", plot_day_one_sizes(results))):
-        (DOCS / "images" / f"{name}-{kind}.svg").write_text(standalone(svg), encoding="utf-8")
+    (out / "results").mkdir(parents=True, exist_ok=True)
+    (out / "images").mkdir(exist_ok=True)
+    content = {**results.to_json(), "seconds": round(seconds, 1), "peak_mib": round(peak_mib)}
+    text = json.dumps(content, indent=1, ensure_ascii=False)
+    (out / "results" / f"{name}.json").write_text(text + "\n", encoding="utf-8")
+    ours = replace(results, rows=tuple(row for row in results.rows if row.strategy not in TUNED_PEERS))
+    for kind, svg in (("strategies", plot_strategies(ours)), ("day-one-size", plot_day_one_sizes(ours))):
+        (out / "images" / f"{name}-{kind}.svg").write_text(standalone(svg), encoding="utf-8")
 
 
 if __name__ == "__main__":

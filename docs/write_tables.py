@@ -14,12 +14,17 @@ DOCS = Path(__file__).parent
 PAGES = tuple(DOCS / page for page in ("../README.md", "quality.md", "protocols.md", "simulator.md", "reproduce.md"))
 DATASETS = {"movielens-100k": "MovieLens 100K", "deezer-europe": "Deezer Europe"}
 MEANING = {
+    "blend": "several at once, by how much is known",
+    "direct": "day-one features → network → items",
+    "neighbors": "predicted vector → nearest warm users → items",
     "soft_segments": "predicted vector → near segments, weighted → their items",
     "personal": "predicted vector → nearest items",
-    "segment": "predicted vector → nearest segment → items (paper)",
+    "segment": "predicted vector → nearest segment → items (paper's system)",
+    "paper_segment": "the same with the paper's features and training alone",
     "day_one": "mean of the day's items → nearest items",
     "input_clusters": "clusters of day-one features",
     "fold_in": "vector solved from the day's items → nearest items",
+    "friends": "what friends use (else as `group`)",
     "group": "most used in the age, country, ... group",
     "popular": "most used by everyone",
 }
@@ -85,17 +90,37 @@ def strategies() -> list[str]:
 
 
 def gains() -> list[str]:
-    """Return the gain of `segment` in words."""
+    """Return what the best strategy gains over the paper's system, over tuned peers and over popularity, in words."""
     text = []
     for name, title in DATASETS.items():
-        rows = {row["strategy"]: row for row in read_results(name)["results"]}
-        gain = 100 * (rows["segment"]["precision"] / rows["popular"]["precision"] - 1)
-        nothing = [rows[strategy]["by_day_one_size"]["0"] for strategy in ("segment", "popular")]
+        found = read_results(name)
+        rows = {row["strategy"]: row for row in found["results"]}
+        peers = [peer for peer in found["tuned_peers"] if peer in rows and peer != "paper_segment"]
+        best = max(peers, key=lambda peer: rows[peer]["precision"])
+        beside = [_gain(rows["blend"], other) for other in ("paper_segment", "segment", best)]
         text.append(
-            f"- {title}: `segment` is {gain:.0f} % above `popular`; with nothing used on day one it has "
-            f"{nothing[0]:.1f} % against {nothing[1]:.1f} %."
+            f"- {title}: `blend` is {beside[0]} above the paper's system with the paper's settings, {beside[1]} above "
+            f"`segment`, and {beside[2]} above the best tuned peer, `{best}`. {_with_nothing(rows)}"
         )
     return text
+
+
+def _gain(row: dict[str, Any], other: str) -> str:
+    """Return by how much a strategy is above another, in %, with the interval."""
+    ratio, (low, high) = row["against"][other]["ratio"], row["against"][other]["ratio_ci"]
+    return f"{100 * (ratio - 1):.0f} % [{100 * (low - 1):.0f}, {100 * (high - 1):.0f}]"
+
+
+def _with_nothing(rows: dict[str, Any]) -> str:
+    """Say what people get who used nothing on day one."""
+    if rows["blend"].get("friends_only") is None:
+        blend, popular = (rows[name]["by_day_one_size"]["0"] for name in ("blend", "popular"))
+        return f"With nothing used on day one it has {blend:.1f} % against {popular:.1f} % of `popular`."
+    blend, popular = (rows[name]["friends_only"] for name in ("blend", "popular"))
+    return (
+        f"For people of whom only profile and friends are known it has {blend:.1f} % against {popular:.1f} % of "
+        f"`popular`, {100 * (blend / popular - 1):.0f} % more."
+    )
 
 
 def sizes(name: str) -> list[str]:
@@ -133,7 +158,7 @@ def peers(name: str) -> list[str]:
         "| items reached, % | ms per user |",
         "|---|---|---|---|---|---|---|---|---|---|",
     ]
-    for row in sorted(read_results(f"peers-{name}")["results"], key=lambda row: -row["precision"]):
+    for row in sorted(read_results(name)["results"], key=lambda row: -row["precision"]):
         beside = row["against"].get("segment")
         ratio = f"{beside['ratio']:.2f} {_interval(beside['ratio_ci'], '.2f')}" if beside else ""
         sizes = [f"{value:.1f}" for value in row["by_day_one_size"].values()]
@@ -146,7 +171,9 @@ def peers(name: str) -> list[str]:
 def peers_options(name: str) -> list[str]:
     """Return what was tried of each tuned peer on one dataset, and what validation users chose in each seed."""
     lines = ["| peer | tried | chosen, by seed | time to fit, s | time for the grid, s |", "|---|---|---|---|---|"]
-    for peer, told in read_results(f"peers-{name}")["tuned_peers"].items():
+    for peer, told in read_results(name)["tuned_peers"].items():
+        if not told["grid"]:
+            continue
         tried = "; ".join(f"{option} {', '.join(f'{v:g}' for v in values)}" for option, values in told["grid"].items())
         chosen = [", ".join(f"{value:g}" for value in found["options"].values()) for found in told["by_seed"]]
         seconds = sum(found["tune_seconds"] for found in told["by_seed"]) / len(chosen)
@@ -175,7 +202,7 @@ def service() -> list[str]:
     counts = {**rows["segment"]["n_by_day_one_size"], "profile only": rows["segment"]["n_profile_only"]}
     titles = [f"{size}{'' if size == 'profile only' else ' items'} (n = {n:,})" for size, n in counts.items()]
     lines = ["| P@50, % [95 % interval] | all | " + " | ".join(titles) + " |", "|---|---|---|---|---|---|"]
-    for strategy in MEANING:
+    for strategy in (strategy for strategy in MEANING if strategy in rows):
         row = rows[strategy]
         whole = f"{row['precision']:.1f} {_interval(row['precision_ci'])}"
         cells = [f"{value:.1f}" for value in (*row["by_day_one_size"].values(), row["profile_only"])]
