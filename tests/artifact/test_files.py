@@ -67,7 +67,7 @@ def test_a_model_may_have_no_peers_or_one(recommender: Recommender, tmp_path: Pa
     for names in choices:
         peers = {name: recommender.model.peers[name] for name in names}
         path = save_model(replace(recommender.model, peers=peers), tmp_path / "model")
-        assert {file.stem for file in path.rglob("*.onnx")} == {"cold_model", *names}
+        assert {file.stem for file in path.rglob("*.onnx")} == {"cold_model", "ranker", *names}
         assert {file.stem for file in path.rglob("melu_*")} == (
             {"melu_weights", "melu_bias", "melu_gram"} if names else set()
         )
@@ -141,7 +141,7 @@ def test_another_format_is_refused(copy: Path) -> None:
     manifest = read_manifest(copy)
     del manifest["sha256"]
     (copy / MANIFEST).write_bytes(_sealed({**manifest, "format": 99}))
-    with pytest.raises(ArtifactError, match=r"is of format 99, this firstday reads 1; train the model again"):
+    with pytest.raises(ArtifactError, match=r"is of format 99, this firstday reads 2; train the model again"):
         load_model(copy)
 
 
