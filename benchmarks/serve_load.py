@@ -4,14 +4,16 @@
 
 The server runs on core 0, this load generator on core 1. MODEL is made by benchmarks/paper_size.py. Measured are lists
 of 50 for stored users of 10 events: as many as the server takes with all connections busy, then the latency at 70 % of
-that, requests arriving at random moments (latency counts from the moment at which a request was due, also if the
-generator was late); and events in batches of 100. Then each strategy, with all connections busy, briefly.
+that and at 1,400 a second, requests arriving at random moments (latency counts from the moment at which a request was
+due, also if the generator was late); and events in batches of 100. Then each strategy, with all connections busy,
+briefly.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import json
 import os
 import random
@@ -30,6 +32,8 @@ CONNECTIONS = 32
 N_USERS = 5_000
 N_EVENTS = 10
 K = 50
+STEADY_RATE = 1_400
+"""Requests a second that are the same on every machine: 70 % of 2,000."""
 BATCH = 100
 SETTINGS = {"rate_limit_per_s": 0}
 
@@ -157,13 +161,14 @@ async def measure(server: ServerProcess, seconds: float, strategies: list[str]) 
     cpu_s = server.cpu_s()
     rate = results["recommendations_per_s"] = await saturate(server.url, ask, seconds)
     results["server_cpu_us_per_recommendation"] = 1e6 * (server.cpu_s() - cpu_s) / (rate * seconds)
-    latencies = await time_at_rate(server.url, ask, 0.7 * rate, seconds)
-    results["at_70_percent"] = {
-        "requests_per_s": 0.7 * rate,
-        "requests": len(latencies),
-        **{f"p{q:g}_ms": float(np.percentile(latencies, q)) for q in (50, 95, 99, 99.9)},
-        "max_ms": float(latencies.max()),
-    }
+    for name, asked in (("at_70_percent", 0.7 * rate), ("at_steady_rate", STEADY_RATE)):
+        latencies = await time_at_rate(server.url, ask, asked, seconds)
+        results[name] = {
+            "requests_per_s": asked,
+            "requests": len(latencies),
+            **{f"p{q:g}_ms": float(np.percentile(latencies, q)) for q in (50, 95, 99, 99.9)},
+            "max_ms": float(latencies.max()),
+        }
     number = 0
 
     def tell() -> bytes:
@@ -195,6 +200,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="write the results here")
     arguments = parser.parse_args()
     os.sched_setaffinity(0, {CLIENT_CORE})
+    gc.disable()  # its pauses would count as the server's
     with tempfile.TemporaryDirectory() as folder:
         server = ServerProcess(arguments.model, Path(folder), SETTINGS, core=SERVER_CORE)
         try:

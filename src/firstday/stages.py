@@ -32,7 +32,7 @@ from firstday.recommend.strategies import TUNED_PEERS
 from firstday.segment.kmeans import fit_segments_by_parts
 from firstday.segment.segments import ItemCounts, Segments, count_items
 
-MOST_CLUSTERED_INPUTS = 100_000
+MOST_CLUSTERED_INPUTS = 30_000
 """Users among whom the centroids of input vectors are sought, which are twenty times as wide as users' vectors."""
 
 Progress = Callable[[str, int, int], None]

@@ -64,7 +64,19 @@ def test_what_means_nothing_is_a_fault(tmp_path: Path, interactions: str, senten
 
 
 def test_friends_are_not_newcomers(tmp_path: Path) -> None:
-    write(tmp_path, users="user_id\na\n", friends="user_id,friend_id\na,z\n")
+    write(tmp_path, users="user_id\na\n", friends="user_id,friend_id\na,z\na,y\nb,z\na,z\n")
     dataset = load_newcomers(tmp_path)
-    assert dataset.users.values.to_list() == ["a"]
-    assert dataset.notes == ("friends: ignored (no strategy uses them yet).",)
+    assert dataset.users.values.to_list() == ["a", "b"]  # of b friends alone are known
+    assert dataset.friends is not None
+    assert dataset.friend_ids is not None
+    named = [dataset.friend_ids.take(dataset.friends.row(ix)).to_list() for ix in range(2)]
+    assert named == [["y", "z"], ["z"]]
+
+
+def test_a_friend_without_an_id_is_a_fault(tmp_path: Path) -> None:
+    write(tmp_path, users="user_id\na\n", friends="user_id,friend_id\na,\n")
+    with pytest.raises(DataError, match=r"friends.friend_id: 1 of 1 rows are empty; fill them in or drop the rows"):
+        load_newcomers(tmp_path)
+    write(tmp_path, friends="user_id\na\n")
+    with pytest.raises(DataError, match="friends"):
+        load_newcomers(tmp_path)

@@ -42,13 +42,18 @@ def predict(opened: Recommender, signals: Signals) -> np.ndarray:
 
 
 def test_signals_are_judged_by_leaving_each_out(http: httpx.Client, opened: Recommender) -> None:
-    answer = ask(http, {"age": 24, "profile": {"country": "FR"}, "interactions": body(DONE)})
-    whole = predict(opened, Signals(age=24, country="FR", interactions=DONE))
+    friends = [f"u{ix:03}" for ix in range(8)]
+    said = {"age": 24, "profile": {"country": "FR"}, "friends": friends}
+    answer = ask(http, {**said, "interactions": body(DONE)})
+    whole = predict(opened, Signals(age=24, country="FR", friends=friends, interactions=DONE))
     without = {
-        "age 24": Signals(country="FR", interactions=DONE),
-        "country FR": Signals(age=24, interactions=DONE),
+        "age 24": Signals(country="FR", friends=friends, interactions=DONE),
+        "country FR": Signals(age=24, friends=friends, interactions=DONE),
+        "8 friends": Signals(age=24, country="FR", interactions=DONE),
         **{
-            " ".join(one): Signals(age=24, country="FR", interactions=[other for other in DONE if other != one])
+            " ".join(one): Signals(
+                age=24, country="FR", friends=friends, interactions=[other for other in DONE if other != one]
+            )
             for one in DONE
         },
     }

@@ -40,25 +40,26 @@ def draw_users(seed: int = 5) -> list[dict[str, Any]]:
                 "age": 20 + number if number % 4 == 1 else None,
                 "profile": {name: value for name, value in profile.items() if value is not None},
                 "interactions": sorted(set(done)),
+                "friends": [f"u{number:03}", f"u{number + 4:03}", "nobody"] if number % 3 == 2 else [],
             }
         )
     return users
 
 
 def to_signals(user: dict[str, Any]) -> Signals:
-    return Signals(age=user["age"], interactions=user["interactions"], **user["profile"])
+    return Signals(age=user["age"], interactions=user["interactions"], friends=user["friends"], **user["profile"])
 
 
 def to_body(user: dict[str, Any]) -> dict[str, Any]:
     done = [{"signal": s, "entity": e, "entity_id": i} for s, e, i in user["interactions"]]
-    return {"age": user["age"], "profile": user["profile"], "interactions": done}
+    return {"age": user["age"], "profile": user["profile"], "interactions": done, "friends": user["friends"]}
 
 
 def tell(http: httpx.Client, user: dict[str, Any]) -> str:
     """Put a user and what they did in the store; return their id."""
     user_id = f"same-{user['user_id']}"
     assert http.delete(f"/v1/users/{user_id}").status_code == 204
-    body = {"age": user["age"], "profile": user["profile"]}
+    body = {"age": user["age"], "profile": user["profile"], "friends": user["friends"]}
     assert http.put(f"/v1/users/{user_id}", json=body).status_code == 200
     events = [
         {"event_id": f"e{n}", "user_id": user_id, "signal": s, "entity": e, "entity_id": i}
@@ -80,10 +81,12 @@ def write_tables(users: list[dict[str, Any]], folder: Path) -> Path:
     pl.DataFrame(done, schema=["user_id", "signal", "entity", "entity_id"], orient="row").write_csv(
         folder / "interactions.csv"
     )
+    friends = [(user["user_id"], friend) for user in users for friend in user["friends"]]
+    pl.DataFrame(friends, schema=["user_id", "friend_id"], orient="row").write_csv(folder / "friends.csv")
     return folder
 
 
-@pytest.mark.parametrize("strategy", ["segment", "personal", "fold_in"])
+@pytest.mark.parametrize("strategy", ["segment", "personal", "fold_in", "friends", "blend"])
 def test_the_same_signals_give_the_same_list_by_every_way(
     http: httpx.Client, model: Path, tmp_path: Path, strategy: str
 ) -> None:

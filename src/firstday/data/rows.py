@@ -55,11 +55,7 @@ class SparseRows:
         for what, index, n in (("row", rows, n_rows), ("column", columns, n_columns)):
             if len(index) and not 0 <= index.min() <= index.max() < n:
                 raise IndexError(f"{what} outside 0 to {n - 1}")
-        key = rows.astype(np.int64) * n_columns + columns.astype(np.int64)
-        unique, inverse = np.unique(key, return_inverse=True)
-        added = np.bincount(inverse, weights=weights, minlength=len(unique)).astype(np.float32)
-        starts = np.searchsorted(unique, np.arange(n_rows + 1, dtype=np.int64) * n_columns)
-        return cls(starts.astype(np.int64), (unique % max(n_columns, 1)).astype(np.int32), added, n_columns)
+        return _add_up(rows.astype(np.int64) * n_columns + columns, weights, n_rows, n_columns)
 
     @classmethod
     def from_lists(cls, lists: Sequence[Sequence[int]], n_columns: int) -> SparseRows:
@@ -180,13 +176,24 @@ def union_rows(matrices: Sequence[SparseRows]) -> SparseRows:
     first = matrices[0]
     if len(matrices) == 1:
         return first
-    return SparseRows.from_pairs(
-        np.concatenate([m.row_of_entry() for m in matrices]),
-        np.concatenate([m.columns for m in matrices]),
-        np.concatenate([m.weights for m in matrices]),
-        first.n_rows,
-        first.n_columns,
-    )
+    cells = np.concatenate([m.row_of_entry() * first.n_columns + m.columns for m in matrices])
+    return _add_up(cells, np.concatenate([m.weights for m in matrices]), first.n_rows, first.n_columns)
+
+
+def _add_up(cells: np.ndarray, weights: np.ndarray | None, n_rows: int, n_columns: int) -> SparseRows:
+    """Build a matrix of cells, row x n_columns + column, in any order; weights of equal cells are added up."""
+    if not len(cells):
+        return SparseRows.empty(n_rows, n_columns)
+    order = np.argsort(cells, kind="stable")
+    cells = cells[order]
+    first = np.flatnonzero(np.concatenate([[True], cells[1:] != cells[:-1]]))
+    if weights is None:
+        added = np.diff(first, append=len(cells))
+    else:
+        added = np.add.reduceat(weights[order].astype(np.float64), first)
+    distinct = cells[first]
+    starts = np.searchsorted(distinct, np.arange(n_rows + 1, dtype=np.int64) * n_columns)
+    return SparseRows(starts, (distinct % n_columns).astype(np.int32), added.astype(np.float32), n_columns)
 
 
 def contains(table: SparseRows, entries: SparseRows) -> np.ndarray:

@@ -16,6 +16,8 @@ from firstday.recommend.segment import take_nearest_segment
 
 USERS_RANKED = 2000
 """Validation users whose nearest items are looked for after every epoch, at most: every item is scored for each."""
+USERS_ASSIGNED = 10_000
+"""Validation users whose nearest segments are looked for after every epoch, at most."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,8 +37,9 @@ class Validation:
 
     def precision_of_segments(self, vectors: np.ndarray) -> float:
         """Return precision in % of the lists of the segments nearest to vectors, float32, shape (n_users, d)."""
-        lists = take_nearest_segment(self.query, vectors, "segment").items
-        return 100 * float(measure(lists, self.truth).precision.mean())
+        users = np.arange(min(USERS_ASSIGNED, self.query.n_users))
+        lists = take_nearest_segment(self._assigned, vectors[users], "segment").items
+        return 100 * float(measure(lists, self.truth.take(users)).precision.mean())
 
     def precision_of_both_ways(self, vectors: np.ndarray) -> float:
         """Return the mean of that and of the precision of nearest items, the latter over `USERS_RANKED` users."""
@@ -60,6 +63,10 @@ class Validation:
 
         lists, _ = rank_scores(query, score)
         return 100 * float(measure(lists, self.truth.take(np.arange(query.n_users))).precision.mean())
+
+    @cached_property
+    def _assigned(self) -> Query:
+        return self.query.take(np.arange(min(USERS_ASSIGNED, self.query.n_users)))
 
     @cached_property
     def _ranked(self) -> Query:

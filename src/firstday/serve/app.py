@@ -19,6 +19,7 @@ from firstday.serve.metrics import Metrics
 from firstday.serve.model_holder import ModelHolder
 from firstday.serve.openapi import document
 from firstday.serve.page_files import PageFiles
+from firstday.serve.quick import QuickPath
 from firstday.serve.routes import catalogue, health, lists, newcomers, users
 from firstday.serve.routes.page import page_routes
 from firstday.serve.service import Service
@@ -66,7 +67,7 @@ def make_app(service: Service) -> ASGIApp:
         app.router.routes.extend(page_routes(PageFiles.read(needs_keys=service.settings.has_keys)))
     add_error_handlers(app)
     app.openapi = document(app)  # type: ignore[method-assign]
-    return Gate(app, service.settings, service.keys, service.metrics)
+    return Gate(QuickPath(app, lists.quick.routes), service.settings, service.keys, service.metrics)
 
 
 @asynccontextmanager
