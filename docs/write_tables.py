@@ -229,11 +229,11 @@ def simulated() -> list[str]:
 def paper_scale() -> list[str]:
     """Return time and memory of the paper's table by size of the data."""
     lines = [
-        "| users | songs | simulate | svd | svd with DropoutNet and MeLU | mf | mf with DropoutNet and MeLU |",
-        "|---|---|---|---|---|---|---|",
+        "| users | songs | simulate | svd | svd with DropoutNet and MeLU | mf |",
+        "|---|---|---|---|---|---|",
     ]
     for row in read_results("paper-scale")["scales"]:
-        took = [row.get(part) for part in ("simulate", "svd", "svd_with_peers", "mf", "mf_with_peers")]
+        took = [row.get(part) for part in ("simulate", "svd", "svd_with_peers", "mf")]
         cells = [f"{part['seconds']:,.0f} s, {part['peak_gib']:.1f} GiB" if part else "-" for part in took]
         lines.append(f"| {row['users']:,} | {row['songs']:,} | {' | '.join(cells)} |")
     return lines
@@ -284,12 +284,14 @@ def _ratio(theirs: float, ours: float) -> str:
 def paper_figures() -> list[str]:
     """Return P@50 at the full size beside the paper's."""
     full = _released_size(read_results("paper-scale"))
-    svd, mf = full["svd_with_peers"]["figures"], full["mf_with_peers"]["figures"]
+    svd, mf = full["svd_with_peers"]["figures"], full["mf"]["figures"]
     lines = ["| method | strategy | svd | mf |", "|---|---|---|---|"]
     for strategy, row in svd.items():
         cells = [
             f"{found['precision']:.2f} ± {found['precision_deviation']:.2f} ({found['paper']['precision']:.2f})"
-            for found in (row, mf[strategy])
+            if found
+            else "-"
+            for found in (row, mf.get(strategy))
         ]
         lines.append(f"| {row['title']} | `{strategy}` | {' | '.join(cells)} |")
     return lines
