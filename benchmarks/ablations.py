@@ -3,7 +3,7 @@
 python benchmarks/ablations.py movielens-100k --seeds 5
 python benchmarks/ablations.py deezer-europe --path deezer_europe.zip --seeds 2
 
-One setting at a time is changed from the dataset's preset. Differences are user by user over the same users and day
+One setting at a time is changed from the dataset's preset. Variants of data that lacks what they change are left out. Differences are user by user over the same users and day
 ones, with a 95 % interval by bootstrap over users. Results go to docs/results/ablations-NAME.json.
 """
 
@@ -26,9 +26,10 @@ from firstday.data.dataset import Dataset
 from firstday.data.sampled import split_sampled
 from firstday.evaluate.benchmark import cohort_query, score_strategy
 from firstday.evaluate.intervals import bootstrap_mean
+from firstday.recommend.strategies import strategies_with
 
 RESULTS = Path(__file__).parents[1] / "docs" / "results"
-STRATEGIES = ("segment", "personal")
+STRATEGIES = ("segment", "personal", "direct", "blend")
 FLAT = {"schedule": "flat", "weight_decay": 0.0, "epochs": 130, "patience": 130}
 VARIANTS: dict[str, dict[str, dict[str, Any]]] = {
     "default": {},
@@ -36,9 +37,14 @@ VARIANTS: dict[str, dict[str, dict[str, Any]]] = {
     "item vectors as they are (paper)": {"features": {"unit_vectors": False}},
     "counts as they are (paper)": {"features": {"counts": "plain"}},
     "plain group means (paper)": {"features": {"group_shrinkage": 0.0}},
+    "no friends block (paper)": {"features": {"friends": False}},
     "one day-one sample per warm user": {"cold_model": {"samples_per_user": 1}},
     "130 epochs at a flat 1e-4 (paper)": {"cold_model": {**FLAT, "learning_rate": 1e-4}},
     "130 epochs at a flat 1e-3": {"cold_model": {**FLAT, "learning_rate": 1e-3}},
+    "no ranker (paper)": {"ranker": {"enabled": False}},
+    "ranker without dropout": {"ranker": {"dropout": 0.0, "input_dropout": 0.0}},
+    "ranker with two hidden layers (300, 200)": {"ranker": {"hidden": [300, 200]}},
+    "no warm users kept (no neighbours)": {"recommend": {"warm_users": 0}},
     "TT-SVD instead of ALS": {"embedding": {"method": "svd"}},
     "word2vec instead of ALS": {"embedding": {"method": "word2vec"}},
 }
@@ -56,13 +62,15 @@ def main() -> None:
     rows: list[dict[str, Any]] = []
     default: dict[str, np.ndarray] = {}
     for name, change in VARIANTS.items():
+        if "friends" in change.get("features", {}) and dataset.friends is None:
+            continue
         values = preset.model_dump(mode="json")
         for section, settings in change.items():
             values[section] = {**values[section], **settings}
         users, found = judge(dataset, parse_config(values), arguments.seeds)
         default = default or found
         row: dict[str, Any] = {"variant": name, "change": change}
-        for strategy in STRATEGIES:
+        for strategy in found:
             row[strategy] = round(float(found[strategy].mean()), 2)
             difference = bootstrap_mean(found[strategy] - default[strategy], users)
             row[f"{strategy}_minus_default"] = round(difference.mean, 2)
@@ -77,14 +85,15 @@ def main() -> None:
 def judge(dataset: Dataset, config: Config, n_seeds: int) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     """Return the validation users of all seeds and their precision in %, by strategy."""
     users: list[np.ndarray] = []
-    found: dict[str, list[np.ndarray]] = {name: [] for name in STRATEGIES}
+    names = [name for name in STRATEGIES if name in strategies_with(config)]
+    found: dict[str, list[np.ndarray]] = {name: [] for name in names}
     for seed in range(n_seeds):
         samples = config.cold_model.samples_per_user
         split = split_sampled(dataset, config.signals, config.sampled, seed=seed, samples=samples)
         recommender = pipeline.fit(dataset, split, config.model_copy(update={"seed": seed}))
         query = cohort_query(recommender, dataset, split.validation, config.recommend.k)
         users.append(split.validation.users)
-        for name in STRATEGIES:
+        for name in names:
             found[name].append(100 * score_strategy(query, split.validation, name, "min").metrics.precision)
     return np.concatenate(users), {name: np.concatenate(values) for name, values in found.items()}
 
@@ -95,10 +104,13 @@ def show(name: str, rows: list[dict[str, Any]]) -> None:
     for row in rows:
         cells = []
         for strategy in STRATEGIES:
+            if strategy not in row:
+                cells += ["", ""]
+                continue
             low, high = row[f"{strategy}_minus_default_ci"]
             cells += [f"{row[strategy]:.1f}", f"{row[f'{strategy}_minus_default']:+.1f} \\[{low:+.1f}, {high:+.1f}]"]
         table.add_row(row["variant"], *cells)
-    Console(width=120).print(table)
+    Console(width=160).print(table)
 
 
 if __name__ == "__main__":

@@ -139,14 +139,18 @@ def sizes(name: str) -> list[str]:
 
 def ablations(name: str) -> list[str]:
     """Return what each part of the default brings on one dataset."""
-    lines = ["| changed | `segment` | difference | `personal` | difference |", "|---|---|---|---|---|"]
+    strategies = ("segment", "personal", "direct", "blend")
+    lines = ["| changed | " + " | ".join(f"`{strategy}`" for strategy in strategies) + " |", "|---|---|---|---|---|"]
     for row in read_results(f"ablations-{name}")["rows"]:
         cells = []
-        for strategy in ("segment", "personal"):
-            difference = (
-                f"{row[f'{strategy}_minus_default']:+.1f} {_interval(row[f'{strategy}_minus_default_ci'], '+.1f')}"
-            )
-            cells += [f"{row[strategy]:.1f}", "" if row["variant"] == "default" else difference]
+        for strategy in strategies:
+            if strategy not in row:
+                cells.append("-")
+            elif row["variant"] == "default":
+                cells.append(f"{row[strategy]:.1f}")
+            else:
+                interval = _interval(row[f"{strategy}_minus_default_ci"], "+.1f")
+                cells.append(f"{row[f'{strategy}_minus_default']:+.1f} {interval}")
         lines.append(f"| {row['variant']} | " + " | ".join(cells) + " |")
     return lines
 
