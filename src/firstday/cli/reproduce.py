@@ -99,7 +99,6 @@ def reproduce(
             report,
             dataset_summary={"users": found.n_users, "items": found.summary["items"]},
             config=found.config,
-            history=found.history,
             command=shlex.join(["firstday", *sys.argv[1:]]),
             comparisons=compare_with_paper(found.results, found.space),
         )
