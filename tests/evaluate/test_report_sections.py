@@ -22,7 +22,7 @@ from firstday.evaluate.report.write import find_form, render_report, write_model
 from firstday.evaluate.segment_rows import SegmentItem, SegmentRow
 from firstday.evaluate.tuning import Tuning
 from firstday.recommend.recommender import Recommender
-from tests.evaluate.test_report import EXAMPLE, HISTORY, HOSTILE, RIGHT_TO_LEFT, SUMMARY, Page, around, results
+from tests.evaluate.test_report import EXAMPLE, HISTORY, HOSTILE, RIGHT_TO_LEFT, SEGMENT, SUMMARY, Page, around, results
 
 STRATEGIES = ("popular", "segment", "fold_in")
 TEN_PARTS = tuple(range(1, 11))
@@ -179,6 +179,15 @@ def test_without_a_gap_it_is_said_and_without_profiles_the_section_is_left_out()
         few = text_of(form, breakdown(groups=GroupFigures((COUNTRIES,), None, None, 0)))
         assert "too few cold users to compare groups" in few
         assert "What each group of users gets" not in text_of(form, breakdown(groups=GroupFigures((), None, None, 0)))
+
+
+def test_popular_is_named_only_where_it_was_evaluated() -> None:
+    alone = Grouping("age", tuple(replace(one, precision={"segment": around(40)}) for one in AGES.groups))
+    shares = PopularityShares(TEN_PARTS, (10.0,) * 10, {"segment": (10.0,) * 10})
+    found = breakdown(groups=GroupFigures((alone,), None, None, 2), popularity=shares)
+    page = render_report(results(SEGMENT, breakdown=found), dataset_summary=SUMMARY, config=Config())
+    assert "stands beside" not in page
+    assert "stands beside segment" in " ".join(render().split())
 
 
 def test_many_groups_are_drawn_largest_first_and_all_in_the_table() -> None:

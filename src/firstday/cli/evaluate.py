@@ -78,11 +78,11 @@ def evaluate(
     for name in (*(strategy or ()), *(against or ())):
         if name not in EVALUATED_ALONE:
             find_strategy(name)
-    if report is not None:
-        find_form(report)
     for target in (json_out, report):
         if target is not None and str(target) != "-":
             check_file_target(target)
+    if report is not None:
+        find_form(report)
     dataset, settings = open_tables(tables, path, config, seed, protocol)
     divide_by: PrecisionRule = "k" if divide_by_k else "min"
     references = tuple(dict.fromkeys(against or (REFERENCE,)))

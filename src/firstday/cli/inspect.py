@@ -35,8 +35,8 @@ def inspect(
     Example: firstday inspect model --segments 5 --report model.html
     """
     if report is not None:
-        find_form(report)
         check_file_target(report)
+        find_form(report)
     manifest, opened = read_manifest(model), load_model(model)
     if report is not None:
         write_model_report(opened, manifest, report, command=shlex.join(["firstday", *sys.argv[1:]]))

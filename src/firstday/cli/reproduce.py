@@ -68,11 +68,11 @@ def reproduce(
     began = perf_counter()
     for name in strategy or ():
         find_strategy(name)
-    if report is not None:
-        find_form(report)
     for target in (json_out, report):
         if target is not None and str(target) != "-":
             check_file_target(target)
+    if report is not None:
+        find_form(report)
     settings = load_preset(NAME) if config is None else load_config(config)
     if seed is not None:
         settings = settings.model_copy(update={"seed": seed})
@@ -99,7 +99,6 @@ def reproduce(
             report,
             dataset_summary={"users": found.n_users, "items": found.summary["items"]},
             config=found.config,
-            history=found.history,
             command=shlex.join(["firstday", *sys.argv[1:]]),
             comparisons=compare_with_paper(found.results, found.space),
         )

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from firstday.evaluate.drawing import ACCENT, INK, MUTED, drawing
 from firstday.evaluate.groups import Grouping
 from firstday.evaluate.plots import WIDTH_IN
@@ -15,6 +17,7 @@ from firstday.evaluate.segment_rows import SegmentRow
 MOST_GROUPS = 16
 """Groups of one picture, the largest ones: the table has all."""
 MOST_LETTERS = 22
+CORNERS = ((0.99, "right"), (0.01, "left"))
 
 
 def plot_group(grouping: Grouping, number: int, leader: str, results: Results) -> str:
@@ -151,7 +154,7 @@ def plot_segments(rows: Sequence[SegmentRow]) -> str:
         few = len(rows) <= 40
         axes.plot(sizes, spreads, "o", color=ACCENT, ms=8 if few else 4, alpha=0.75 if few else 0.4, mew=0, gid="dots")
         if max(sizes) > 20 * max(1, min(sizes)):
-            _scale_sizes(axes)
+            _scale_sizes(axes, sizes)
         axes.set_ylim(bottom=0)
         axes.margins(x=0.06)
         axes.set_xlabel("warm users of the segment")
@@ -159,21 +162,54 @@ def plot_segments(rows: Sequence[SegmentRow]) -> str:
         axes.grid()
         low, high = axes.get_ylim()
         axes.set_ylim(low, high + 0.05 * (high - low))
-        ends = (("largest", max(rows, key=_size)), ("smallest", min(rows, key=_size))) if len(rows) > 1 else ()
-        for name, row in ends:
-            is_low, is_small = row.spread < low + 0.25 * (high - low), name == "smallest"
-            in_corner = not few and not is_small and not is_low  # where few of many dots are
-            axes.annotate(
-                f"{name}: segment {row.number}",
-                (row.n_users, row.spread),
-                xytext=(0.99, 0.05) if in_corner else (0, 16 if is_low else -16),
-                textcoords="axes fraction" if in_corner else "offset points",
-                ha="left" if is_small else "right",
-                va="bottom" if in_corner or is_low else "top",
-                color=INK,
-                arrowprops={"arrowstyle": "-", "color": MUTED, "lw": 0.7, "shrinkA": 0, "shrinkB": 4},
-            )
+        if len(rows) > 1:
+            figure.canvas.draw()  # settles the layout, in which distances are measured
+            dots = axes.transData.transform(np.column_stack([sizes, spreads]))
+            _point_at(axes, "largest", max(rows, key=_size), dots)
+            _point_at(axes, "smallest", min(rows, key=_size), dots)
     return out[0]
+
+
+PLACES = (
+    *(
+        (0, y, "offset points", ha, va)
+        for y, va in ((-14, "top"), (14, "bottom"))
+        for ha in ("right", "left", "center")
+    ),
+    *((x, y, "offset points", ha, "center") for x, ha in ((-30, "right"), (30, "left")) for y in (-16, 16)),
+    *((x, y, "axes fraction", ha, va) for y, va in ((0.03, "bottom"), (0.97, "top")) for x, ha in CORNERS),
+)
+"""Where a dot's name may stand: x, y, their unit, and which side of the name is there."""
+
+
+def _point_at(axes: Any, name: str, row: SegmentRow, dots: np.ndarray) -> None:
+    """Name a segment's dot, near it or in a corner: where the name covers fewest dots and no other name."""
+    from matplotlib.text import Text
+
+    frame, others = axes.get_window_extent(), [Text.get_window_extent(text) for text in axes.texts]
+    found = []
+    for x, y, unit, ha, va in PLACES:
+        label = axes.annotate(
+            f"{name}: segment {row.number}",
+            (row.n_users, row.spread),
+            xytext=(x, y),
+            textcoords=unit,
+            ha=ha,
+            va=va,
+            color=INK,
+            arrowprops={"arrowstyle": "-", "color": MUTED, "lw": 0.7, "shrinkA": 0, "shrinkB": 4},
+        )
+        label.set_in_layout(False)
+        label.get_window_extent()  # puts it in its place
+        box = Text.get_window_extent(label)  # without the line
+        is_outside = box.x0 < frame.x0 or box.x1 > frame.x1 or box.y0 < frame.y0 or box.y1 > frame.y1
+        covered = int(box.padded(5).count_contains(dots))
+        way = float(np.hypot(*(box.get_points().mean(axis=0) - axes.transData.transform((row.n_users, row.spread)))))
+        found.append(((is_outside + sum(box.overlaps(other) for other in others), covered, way), label))
+    best = min(found, key=lambda place: place[0])[1]
+    for _, label in found:
+        if label is not best:
+            label.remove()
 
 
 def _fill(axes: Any, left: float, width: float, place: float, height: float, shade: float) -> None:
@@ -182,10 +218,10 @@ def _fill(axes: Any, left: float, width: float, place: float, height: float, sha
     axes.barh(place, width, left=left, height=height, fill=False, edgecolor=ACCENT, lw=0.4)
 
 
-def _scale_sizes(axes: Any) -> None:
+def _scale_sizes(axes: Any, sizes: Sequence[int]) -> None:
     """Let sizes that differ by much stand on a scale of factors, in plain numbers."""
-    axes.set_xscale("log", subs=[2, 5])
-    axes.xaxis.get_major_locator().set_params(subs=[1, 2, 5])
+    axes.set_xscale("log")
+    axes.xaxis.get_major_locator().set_params(subs=[1, 2, 5] if max(sizes) < 200 * max(1, min(sizes)) else [1])
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
     axes.xaxis.set_minor_formatter(lambda _value, _at: "")
     axes.set_xlim(left=max(0.8, axes.get_xlim()[0]))
