@@ -5,12 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import httpx
-import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Route, expect
 from serve_process import ServerProcess
 
 from tests.page.conftest import OpenPage
-from tests.page.visitor import button_of, items_in, visitor_id, wait_until_calm
+from tests.page.visitor import button_of, do, items_in, visitor_id, wait_until_calm
 
 READ, WRITE = "read-key-of-sixteen", "write-key-of-sixteen"
 
@@ -72,12 +71,27 @@ def test_keys_are_asked_for_and_kept_for_the_tab(open_page: OpenPage, films: Pat
         server.stop()
 
 
-@pytest.mark.parametrize("path", ["/", "/page/main.js"])
-def test_the_page_can_be_switched_off(films: Path, tmp_path: Path, path: str) -> None:
+def test_the_page_works_below_a_path(open_page: OpenPage, server: ServerProcess) -> None:
+    """As a proxy would have it that passes /films/ on to the service."""
+    asked: list[str] = []
+
+    def pass_on(route: Route) -> None:
+        asked.append(route.request.url)
+        route.continue_(url=route.request.url.replace("/films/", "/"))
+
+    page = open_page(path="/films/", pass_on=pass_on)
+    do(page, page.locator("#answer-yes").click)
+    page.wait_for_selector("#speaking .list")
+    assert all(url.startswith(f"{server.url}/films/") for url in asked)
+    assert [url for url in asked if url.endswith("/films/v1/events")]
+
+
+def test_the_page_can_be_switched_off(films: Path, tmp_path: Path) -> None:
     server = ServerProcess(films, tmp_path, {"page": "false"})
     try:
-        answer = httpx.get(f"{server.url}{path}")
-        assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
+        for path in ("/", "/page/main.js"):
+            answer = httpx.get(f"{server.url}{path}")
+            assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
         assert httpx.get(f"{server.url}/v1/model").status_code == 200
     finally:
         server.stop()

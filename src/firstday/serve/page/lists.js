@@ -9,7 +9,7 @@ import { actedOn, change, state, watch } from "./state.js";
 import { sayReason, sayRoute, sayShare, sayStrategy } from "./words.js";
 
 const LENGTH = 20;
-const SPEAKS_FROM = 0.05;
+const SPEAKS_FROM = 0.1; // of the heaviest segment's weight
 
 const mixed = document.getElementById("mixed");
 const speaking = document.getElementById("speaking");
@@ -111,7 +111,8 @@ function showSpeaking() {
   }
   // What the visitor answered for is gone; what a list above has need not be shown again.
   const shown = new Set([...actedOn(), ...last]);
-  const heard = state.near.segments.filter(({ weight }, at) => at === 0 || weight >= SPEAKS_FROM);
+  const [{ weight: heaviest }] = state.near.segments;
+  const heard = state.near.segments.filter(({ weight }) => weight >= SPEAKS_FROM * heaviest);
   const sections = heard.map((segment) => {
     const carousel = rows.get(segment.segment) ?? makeSection(segment);
     rows.set(segment.segment, carousel);
