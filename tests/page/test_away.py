@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
+import pytest
 from playwright.sync_api import Route, expect
+from redis_process import RedisProcess
 from serve_process import ServerProcess
 
+from firstday.artifact.files import save_model
+from firstday.recommend.recommender import Recommender
 from tests.page.conftest import OpenPage
-from tests.page.visitor import button_of, do, items_in, visitor_id, wait_until_calm
+from tests.page.visitor import button_of, do, items_in, titles_in, visitor_id, wait_until_calm
 
 READ, WRITE = "read-key-of-sixteen", "write-key-of-sixteen"
 
@@ -42,6 +47,47 @@ def test_the_page_says_that_the_service_is_away_and_goes_on_when_it_is_back(
         ]
     finally:
         server.kill()
+
+
+@pytest.mark.skipif(not RedisProcess.is_installed(), reason="redis-server is not installed")
+def test_what_the_store_does_not_take_is_sent_once_it_does(open_page: OpenPage, films: Path, tmp_path: Path) -> None:
+    redis = RedisProcess(tmp_path / "redis")
+    server = ServerProcess(films, tmp_path / "server", {"store": redis.url})
+    try:
+        page = open_page(server.url, allowed="503 (Service Unavailable)")
+        wait_until_calm(page)
+        redis.stop()
+        page.click("#answer-yes")
+        expect(page.locator("#notice")).to_contain_text("What you did is kept and will be sent.")
+        expect(page.locator("#told-count")).to_have_text("1 liked")
+        page.wait_for_timeout(1500)  # the service itself answers, but that is not enough
+        expect(page.locator("#notice")).to_contain_text("will be sent")
+        redis.start()
+        page.wait_for_selector("#speaking .list")
+        assert len(httpx.get(f"{server.url}/v1/users/{visitor_id(page)}").json()["events"]) == 1
+    finally:
+        server.stop()
+        redis.stop()
+
+
+def test_the_page_follows_a_new_model(open_page: OpenPage, recommender: Recommender, tmp_path: Path) -> None:
+    path = recommender.save(tmp_path / "model")
+    server = ServerProcess(path, tmp_path)
+    try:
+        page = open_page(server.url)
+        wait_until_calm(page)
+        before = page.locator("#facts").text_content() or ""
+        model = recommender.model
+        titles = tuple(f"New {ix}" for ix in range(model.n_items))
+        save_model(replace(model, catalogue=replace(model.catalogue, titles=titles)), path)
+        version = httpx.post(f"{server.url}/v1/model/reload").json()["model"]
+        assert version[:8] not in before
+        do(page, page.locator("#answer-yes").click)
+        expect(page.locator("#facts")).to_contain_text(version[:8])
+        assert all(title.startswith("New ") for title in titles_in(page))
+        expect(page.locator("#look option").nth(1)).to_contain_text("New ")
+    finally:
+        server.stop()
 
 
 def test_keys_are_asked_for_and_kept_for_the_tab(open_page: OpenPage, films: Path, tmp_path: Path) -> None:

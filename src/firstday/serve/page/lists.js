@@ -31,10 +31,9 @@ export function startLists() {
   });
 }
 
-const hint = make("p", {
-  class: "hint",
-  text: "As soon as you say something, the segments near you speak here, each with a list of its own.",
-});
+const EMPTY = "As soon as you say something, the segments near you speak here, each with a list of its own.";
+const LOST = "The store of what you said does not answer, so that no segment can speak. It is asked again with your next act.";
+const hint = make("p", { class: "hint" });
 
 const rivalOf = (chosen) => ["popular", "segment"].find((name) => name !== chosen);
 
@@ -105,6 +104,7 @@ const rows = new Map(); // segment -> its carousel
 
 function showSpeaking() {
   if (!state.near?.segments.length) {
+    hint.textContent = state.near?.signals_from === "store_unavailable" ? LOST : EMPTY;
     speaking.replaceChildren(...(state.list ? [hint] : []));
     rows.clear();
     return;

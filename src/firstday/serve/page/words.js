@@ -29,6 +29,15 @@ export function sayColumn(name) {
   return words.charAt(0).toUpperCase() + words.slice(1);
 }
 
+let regions;
+
+/** Say a value of a column for people: countries by name where they are codes. */
+export function sayValue(column, value) {
+  if (column !== "country" || !/^[A-Z]{2}$/.test(value)) return value;
+  regions ??= new Intl.DisplayNames("en", { type: "region", fallback: "code" });
+  return regions.of(value);
+}
+
 const ROUTES = {
   popular: "What everyone uses most.",
   group: "What people of your profile use most.",
