@@ -10,11 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Dialog, Page, Request, Route, sync_playwright
 from serve_process import ServerProcess
-
-playwright = pytest.importorskip("playwright.sync_api")
-
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Dialog, Page, Request, Route, sync_playwright  # noqa: E402
 
 OpenPage = Callable[..., Page]
 

@@ -116,7 +116,7 @@ function showSpeaking() {
   const sections = heard.map((segment) => {
     const carousel = rows.get(segment.segment) ?? makeSection(segment);
     rows.set(segment.segment, carousel);
-    carousel.weight.textContent = `${percent(segment.weight)} of your list`;
+    carousel.weight.textContent = `${percent(segment.weight)} of your taste`;
     const own = segment.items.filter((item) => !shown.has(String(item.item_id))).slice(0, LENGTH);
     own.forEach((item) => shown.add(String(item.item_id)));
     carousel.show(own.map((item) => ({ item, reason: sayOwn(item) })));
