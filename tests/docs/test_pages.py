@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 from pathlib import Path
 from types import ModuleType
 
@@ -30,3 +31,12 @@ def test_the_page_of_calls_is_what_the_docstrings_say() -> None:
     assert page == load_writer("write_api").render_api(), "run make docs"
     for name in firstday.__all__:
         assert name.startswith("__") or f"`{name}`" in page, name
+
+
+def test_the_pictures_of_the_page_are_there_and_small() -> None:
+    named = re.findall(r"!\[[^\]]+\]\((images/[^)]+\.png)\)", (DOCS / "page.md").read_text(encoding="utf-8"))
+    assert len(named) == 2
+    for name in named:
+        picture = (DOCS / name).read_bytes()
+        assert picture.startswith(b"\x89PNG")
+        assert len(picture) < 300_000

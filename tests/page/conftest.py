@@ -10,11 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Dialog, Page, Request, Route, sync_playwright
 from serve_process import ServerProcess
-
-playwright = pytest.importorskip("playwright.sync_api")
-
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Dialog, Page, Request, sync_playwright  # noqa: E402
 
 OpenPage = Callable[..., Page]
 
@@ -63,7 +60,12 @@ def open_page(browser: Browser, server: ServerProcess) -> Iterator[OpenPage]:
     faults: list[str] = []
 
     def start(
-        url: str | None = None, viewport: dict[str, int] = WIDE, allowed: str | None = None, **settings: Any
+        url: str | None = None,
+        viewport: dict[str, int] = WIDE,
+        allowed: str | None = None,
+        path: str = "/",
+        pass_on: Callable[[Route], None] | None = None,
+        **settings: Any,
     ) -> Page:
         home = url or server.url
         context = browser.new_context(viewport=viewport, **settings)  # type: ignore[arg-type]
@@ -87,7 +89,9 @@ def open_page(browser: Browser, server: ServerProcess) -> Iterator[OpenPage]:
         page.on("console", heed_console)
         page.on("pageerror", lambda error: faults.append(str(error)))
         page.on("dialog", heed_dialog)
-        page.goto(home)
+        if pass_on is not None:
+            page.route(f"{home}{path}**", pass_on)
+        page.goto(f"{home}{path}")
         return page
 
     yield start

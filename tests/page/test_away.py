@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Route, expect
+from redis_process import RedisProcess
 from serve_process import ServerProcess
 
+from firstday.artifact.files import save_model
+from firstday.recommend.recommender import Recommender
 from tests.page.conftest import OpenPage
-from tests.page.visitor import button_of, items_in, visitor_id, wait_until_calm
+from tests.page.visitor import button_of, do, items_in, titles_in, visitor_id, wait_until_calm
 
 READ, WRITE = "read-key-of-sixteen", "write-key-of-sixteen"
 
@@ -45,6 +49,47 @@ def test_the_page_says_that_the_service_is_away_and_goes_on_when_it_is_back(
         server.kill()
 
 
+@pytest.mark.skipif(not RedisProcess.is_installed(), reason="redis-server is not installed")
+def test_what_the_store_does_not_take_is_sent_once_it_does(open_page: OpenPage, films: Path, tmp_path: Path) -> None:
+    redis = RedisProcess(tmp_path / "redis")
+    server = ServerProcess(films, tmp_path / "server", {"store": redis.url})
+    try:
+        page = open_page(server.url, allowed="503 (Service Unavailable)")
+        wait_until_calm(page)
+        redis.stop()
+        page.click("#answer-yes")
+        expect(page.locator("#notice")).to_contain_text("What you did is kept and will be sent.")
+        expect(page.locator("#told-count")).to_have_text("1 liked")
+        page.wait_for_timeout(1500)  # the service itself answers, but that is not enough
+        expect(page.locator("#notice")).to_contain_text("will be sent")
+        redis.start()
+        page.wait_for_selector("#speaking .list")
+        assert len(httpx.get(f"{server.url}/v1/users/{visitor_id(page)}").json()["events"]) == 1
+    finally:
+        server.stop()
+        redis.stop()
+
+
+def test_the_page_follows_a_new_model(open_page: OpenPage, recommender: Recommender, tmp_path: Path) -> None:
+    path = recommender.save(tmp_path / "model")
+    server = ServerProcess(path, tmp_path)
+    try:
+        page = open_page(server.url)
+        wait_until_calm(page)
+        before = page.locator("#facts").text_content() or ""
+        model = recommender.model
+        titles = tuple(f"New {ix}" for ix in range(model.n_items))
+        save_model(replace(model, catalogue=replace(model.catalogue, titles=titles)), path)
+        version = httpx.post(f"{server.url}/v1/model/reload").json()["model"]
+        assert version[:8] not in before
+        do(page, page.locator("#answer-yes").click)
+        expect(page.locator("#facts")).to_contain_text(version[:8])
+        assert all(title.startswith("New ") for title in titles_in(page))
+        expect(page.locator("#look option").nth(1)).to_contain_text("New ")
+    finally:
+        server.stop()
+
+
 def test_keys_are_asked_for_and_kept_for_the_tab(open_page: OpenPage, films: Path, tmp_path: Path) -> None:
     server = ServerProcess(films, tmp_path, {"read_keys": READ, "write_keys": WRITE})
     try:
@@ -72,12 +117,27 @@ def test_keys_are_asked_for_and_kept_for_the_tab(open_page: OpenPage, films: Pat
         server.stop()
 
 
-@pytest.mark.parametrize("path", ["/", "/page/main.js"])
-def test_the_page_can_be_switched_off(films: Path, tmp_path: Path, path: str) -> None:
+def test_the_page_works_below_a_path(open_page: OpenPage, server: ServerProcess) -> None:
+    """As a proxy would have it that passes /films/ on to the service."""
+    asked: list[str] = []
+
+    def pass_on(route: Route) -> None:
+        asked.append(route.request.url)
+        route.continue_(url=route.request.url.replace("/films/", "/"))
+
+    page = open_page(path="/films/", pass_on=pass_on)
+    do(page, page.locator("#answer-yes").click)
+    page.wait_for_selector("#speaking .list")
+    assert all(url.startswith(f"{server.url}/films/") for url in asked)
+    assert [url for url in asked if url.endswith("/films/v1/events")]
+
+
+def test_the_page_can_be_switched_off(films: Path, tmp_path: Path) -> None:
     server = ServerProcess(films, tmp_path, {"page": "false"})
     try:
-        answer = httpx.get(f"{server.url}{path}")
-        assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
+        for path in ("/", "/page/main.js"):
+            answer = httpx.get(f"{server.url}{path}")
+            assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
         assert httpx.get(f"{server.url}/v1/model").status_code == 200
     finally:
         server.stop()

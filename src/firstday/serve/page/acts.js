@@ -65,6 +65,11 @@ function setBusy(busy) {
   document.getElementById("lists").setAttribute("aria-busy", String(busy));
 }
 
+/** Send what waits, if anything does. */
+export async function sendWaiting() {
+  if (unsent.length || profileChanged) await send();
+}
+
 async function send() {
   if (sending || isAway()) return;
   sending = true;
@@ -83,13 +88,15 @@ async function send() {
       }
       const events = unsent.slice(0, 100);
       if (events.length) {
+        const sent = new Set(events);
+        const drop = () => unsent.splice(0, unsent.length, ...unsent.filter((event) => !sent.has(event)));
         try {
           await ask("POST", "v1/events", { body: { events } });
         } catch (problem) {
-          if (problem instanceof Refused) unsent.splice(0, events.length); // it would be refused again
+          if (problem instanceof Refused) drop(); // they would be refused again
           throw problem;
         }
-        unsent.splice(0, events.length);
+        drop();
       }
       keepVisitor({ told: true });
     }
@@ -171,10 +178,11 @@ export async function remember() {
 
 /** Have everything deleted, and be somebody new. */
 export async function forget() {
-  const done = await attempt(() => ask("DELETE", here()));
-  if (!done) return false;
   unsent.length = 0;
   profileChanged = false;
+  while (sending) await new Promise((done) => setTimeout(done, 50)); // else what is on its way would arrive afterwards
+  const done = await attempt(() => ask("DELETE", here()));
+  if (!done) return false;
   startAnew();
   await refresh();
   return true;

@@ -24,7 +24,16 @@ export class Refused extends Error {
   }
 }
 
-const keys = { read: sessionStorage.getItem("firstday.read"), write: sessionStorage.getItem("firstday.write") };
+const KEPT_KEYS = "firstday.keys";
+const keys = readKeys(); // {read, write}
+
+function readKeys() {
+  try {
+    return JSON.parse(sessionStorage.getItem(KEPT_KEYS)) ?? {};
+  } catch {
+    return {}; // nothing may be kept here
+  }
+}
 
 /** Whether a key for reading is at hand. */
 export const hasKey = () => Boolean(keys.read);
@@ -32,8 +41,11 @@ export const hasKey = () => Boolean(keys.read);
 /** Keep keys for this tab. */
 export function setKeys(read, write) {
   Object.assign(keys, { read, write: write || read });
-  sessionStorage.setItem("firstday.read", keys.read);
-  sessionStorage.setItem("firstday.write", keys.write);
+  try {
+    sessionStorage.setItem(KEPT_KEYS, JSON.stringify(keys));
+  } catch {
+    // the keys last as long as the page
+  }
 }
 
 /** What was asked, newest first: {method, path, body, status, answer, took_ms}. */

@@ -47,7 +47,8 @@ function showTiles(row, entries) {
   const held = heldIn(row);
   const scrolled = held ? row.scrollLeft : 0; // who acts in this row stays there; else the best are to be seen
   const tiles = entries.map(({ item, reason }, at) => {
-    const tile = before.get(String(item.item_id)) ?? makeTile(item);
+    const old = before.get(String(item.item_id));
+    const tile = old?.dataset.name === nameOf(item) ? old : makeTile(item); // another model may call it otherwise
     fillTile(tile, at + 1, reason);
     return tile;
   });
@@ -132,6 +133,7 @@ function makeTile(item) {
     make("div", { class: "acts" }, ...buttons),
   );
   tile.dataset.item = String(item.item_id);
+  tile.dataset.name = name;
   return tile;
 }
 

@@ -50,8 +50,8 @@ async function waitForIt(why) {
       await new Promise((done) => setTimeout(done, 1000));
     }
     try {
-      await ask("GET", "readyz", { quiet: true });
-      away = false;
+      const { store } = await ask("GET", "readyz", { quiet: true });
+      away = store !== "ok";
     } catch {
       // still away
     }

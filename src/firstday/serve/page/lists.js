@@ -9,7 +9,7 @@ import { actedOn, change, state, watch } from "./state.js";
 import { sayReason, sayRoute, sayShare, sayStrategy } from "./words.js";
 
 const LENGTH = 20;
-const SPEAKS_FROM = 0.05;
+const SPEAKS_FROM = 0.1; // of the heaviest segment's weight
 
 const mixed = document.getElementById("mixed");
 const speaking = document.getElementById("speaking");
@@ -31,10 +31,9 @@ export function startLists() {
   });
 }
 
-const hint = make("p", {
-  class: "hint",
-  text: "As soon as you say something, the segments near you speak here, each with a list of its own.",
-});
+const EMPTY = "As soon as you say something, the segments near you speak here, each with a list of its own.";
+const LOST = "The store of what you said does not answer, so that no segment can speak. It is asked again with your next act.";
+const hint = make("p", { class: "hint" });
 
 const rivalOf = (chosen) => ["popular", "segment"].find((name) => name !== chosen);
 
@@ -105,17 +104,19 @@ const rows = new Map(); // segment -> its carousel
 
 function showSpeaking() {
   if (!state.near?.segments.length) {
+    hint.textContent = state.near?.signals_from === "store_unavailable" ? LOST : EMPTY;
     speaking.replaceChildren(...(state.list ? [hint] : []));
     rows.clear();
     return;
   }
   // What the visitor answered for is gone; what a list above has need not be shown again.
   const shown = new Set([...actedOn(), ...last]);
-  const heard = state.near.segments.filter(({ weight }, at) => at === 0 || weight >= SPEAKS_FROM);
+  const [{ weight: heaviest }] = state.near.segments;
+  const heard = state.near.segments.filter(({ weight }) => weight >= SPEAKS_FROM * heaviest);
   const sections = heard.map((segment) => {
     const carousel = rows.get(segment.segment) ?? makeSection(segment);
     rows.set(segment.segment, carousel);
-    carousel.weight.textContent = `${percent(segment.weight)} of your list`;
+    carousel.weight.textContent = `${percent(segment.weight)} of your taste`;
     const own = segment.items.filter((item) => !shown.has(String(item.item_id))).slice(0, LENGTH);
     own.forEach((item) => shown.add(String(item.item_id)));
     carousel.show(own.map((item) => ({ item, reason: sayOwn(item) })));

@@ -1,7 +1,7 @@
 // Where the page begins: sets the parts up, then asks for what they show.
 
 import { hasKey, ask } from "./api.js";
-import { forget, isUnderstood, refresh, remember } from "./acts.js";
+import { forget, isUnderstood, refresh, remember, sendWaiting } from "./acts.js";
 import { count } from "./build.js";
 import { attempt, say, hush, whenBack } from "./connection.js";
 import { askForKeys, whenKeysGiven } from "./keys.js";
@@ -17,13 +17,22 @@ const sure = document.getElementById("sure");
 async function begin() {
   await attempt(async () => {
     await remember();
-    await Promise.all([
-      ask("GET", "v1/model").then((model) => change({ model })),
-      ask("GET", "v1/profile").then((profileColumns) => change({ profileColumns })),
-      ask("GET", "v1/map").then((map) => change({ map })),
-      refresh(),
-    ]);
+    await Promise.all([readModel(), refresh()]);
   });
+}
+
+/** Ask for what depends on the model alone. */
+function readModel() {
+  return Promise.all([
+    ask("GET", "v1/model").then((model) => change({ model })),
+    ask("GET", "v1/profile").then((profileColumns) => change({ profileColumns })),
+    ask("GET", "v1/map").then((map) => change({ map })),
+  ]);
+}
+
+/** Where another model has taken over, show that one. */
+function followModel() {
+  if (state.model && state.list && state.list.model !== state.model.model) attempt(readModel);
 }
 
 function showFacts() {
@@ -58,10 +67,14 @@ startQuestions();
 startLists();
 startMap();
 startForgetting();
+watch(["list"], followModel);
 watch(["model"], showFacts);
 watch(["model"], hideStrangeActs);
 whenBack(() => (state.map ? refresh() : begin()));
-whenKeysGiven(begin);
+whenKeysGiven(async () => {
+  await sendWaiting();
+  await begin();
+});
 
 if (document.documentElement.dataset.keys === "needed" && !hasKey()) askForKeys();
 else begin();

@@ -160,7 +160,7 @@ function drawYou(spot) {
   layers.lines.replaceChildren(
     ...lines.map(({ segment, weight }) => {
       const end = toPixels(known.get(segment));
-      return draw("line", { x1: x, y1: y, x2: end.x, y2: end.y, "stroke-width": 1 + 9 * weight });
+      return draw("line", { x1: x, y1: y, x2: end.x, y2: end.y, "stroke-width": 1 + (5 * weight) / lines[0].weight });
     }),
   );
   const points = trail.map((one) => toPixels(one));

@@ -3,7 +3,7 @@
 import { sayProfile } from "./acts.js";
 import { make, settled } from "./build.js";
 import { state, watch } from "./state.js";
-import { sayColumn } from "./words.js";
+import { sayColumn, sayValue } from "./words.js";
 
 const form = document.getElementById("profile");
 const said = document.getElementById("profile-said");
@@ -44,7 +44,7 @@ function ageField({ youngest, oldest }) {
 
 function columnField({ column, values }, at) {
   const id = `profile-${at}`;
-  const options = values.map(({ value }) => make("option", { value, text: value, dir: "auto" }));
+  const options = values.map(({ value }) => make("option", { value, text: sayValue(column, value), dir: "auto" }));
   const select = make("select", { id, name: column }, make("option", { value: "", text: NOTHING }), ...options);
   select.dataset.column = column;
   select.addEventListener("change", tell);

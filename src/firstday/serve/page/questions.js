@@ -33,6 +33,8 @@ export function startQuestions() {
 function answer(give) {
   const item = state.question;
   if (!item) return;
+  const id = String(item.item_id);
+  if (actedOn().has(id) || state.visitor.passed.includes(id)) return; // the next one is on its way
   give(item);
 }
 

@@ -8,7 +8,8 @@ const STRATEGIES = {
   personal: "Nearest to your taste",
   neighbors: "People most like you",
   friends: "What your friends use",
-  blend: "The best mixture",
+  blend: "Several ways, mixed",
+  direct: "Learned from first days",
   fold_in: "Solved from what you like",
   day_one: "Near to what you like",
   input_clusters: "A similar first day",
@@ -29,12 +30,25 @@ export function sayColumn(name) {
   return words.charAt(0).toUpperCase() + words.slice(1);
 }
 
+let regions;
+
+/** Say a value of a column for people: countries by name where they are codes. */
+export function sayValue(column, value) {
+  if (column !== "country" || !/^[A-Z]{2}$/.test(value)) return value;
+  regions ??= new Intl.DisplayNames("en", { type: "region", fallback: "code" });
+  return regions.of(value);
+}
+
 const ROUTES = {
   popular: "What everyone uses most.",
   group: "What people of your profile use most.",
   segment: "What the people of the nearest segment use most.",
   soft_segments: "What people near you use most, the nearest counting most.",
   personal: "The items nearest to your predicted taste.",
+  neighbors: "What the people most like you use most.",
+  friends: "What your friends use most.",
+  direct: "What people with such a first day went on to use.",
+  blend: "Several ways of ranking, mixed by how much you told.",
   day_one: "The items nearest to the mean of what you like.",
   fold_in: "The items nearest to a taste solved from what you like.",
   input_clusters: "What people with a similar first day use most.",
