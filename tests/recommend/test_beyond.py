@@ -97,6 +97,18 @@ def test_strangers_are_named_and_change_nothing(recommender: Recommender) -> Non
     assert strange.ignored == ("2 of 2 friends are no warm users",)
 
 
+def test_friends_that_move_no_prediction_are_named(world: Dataset, split: Split) -> None:
+    """Trained without friendships, a model still lists what friends use, and says that nothing else heeds them."""
+    config = small_config(cold_model={"epochs": 2, "samples_per_user": 1}, ranker={"enabled": False})
+    lonely = pipeline.fit(replace(world, friends=None), split, config)
+    assert "friends" not in lonely.model.encoder.blocks()
+    ids = world.users.take(split.warm[:5]).to_list()
+    answer = lonely.recommend(Signals(friends=ids), K, "friends")
+    assert answer.route == "friends"
+    assert answer.ignored == ("no warm user has friends, so friends do not move the prediction",)
+    assert lonely.recommend(Signals(friends=ids), K, "segment").route == "popular"
+
+
 def test_blend_is_the_weighted_sum_for_each_class_of_users(query: Query) -> None:
     weights = ({"direct": 1.0}, {"direct": 1.0, "personal": 0.5}, {"neighbors": 2.0})
     mixed = replace(query, model=replace(query.model, blending=Blending(weights)), keep_used=True)

@@ -168,6 +168,10 @@ class Recommender:
                     sentences[user].append(
                         f"no warm user has {signal} x {entity} on day one, so it does not move the prediction"
                     )
+        friends = query.signals.friends
+        if friends is not None and self.model.encoder.friend_vectors is None:
+            for user in np.flatnonzero(friends.lengths()).tolist():
+                sentences[user].append("no warm user has friends, so friends do not move the prediction")
         for name, codes in query.profile.items():
             told = query.signals.ages if name == "age" else query.signals.groups[name]
             if told is None:
