@@ -9,18 +9,22 @@ random weights. What such a model recommends means nothing; what a list costs is
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
+from firstday.artifact.blending import Blending
 from firstday.artifact.files import save_model
 from firstday.artifact.model import TrainedModel
 from firstday.cold.model import ColdModel, Epoch
+from firstday.cold.ranker import Ranker
 from firstday.config import Config, parse_config
 from firstday.data.events import ITEM, Pair
 from firstday.data.ids import Ids
 from firstday.data.rows import SparseRows
 from firstday.embed.embeddings import FoldIn
+from firstday.embed.warm_users import WarmUsers
 from firstday.features.catalogue import Catalogue
 from firstday.features.encoder import N_AGES, Encoder
 from firstday.ranking import unit_rows
@@ -42,6 +46,8 @@ PAIRS: tuple[Pair, ...] = tuple(
 N_TASTES = 200
 COUNTRIES = 50
 USERS_PER_SEGMENT = 70
+N_WARM = 70_000
+ITEMS_PER_USER = 50
 
 
 def make_model(n_items: int = 50_000, n_segments: int = 1_000, dimensions: int = 128, seed: int = 0) -> TrainedModel:
@@ -86,6 +92,7 @@ def make_model(n_items: int = 50_000, n_segments: int = 1_000, dimensions: int =
         config.features,
         config.signals,
     )
+    warm = _warm_users(rng, around, taste_of_item)
     return TrainedModel(
         config=config,
         catalogue=Catalogue(
@@ -95,6 +102,7 @@ def make_model(n_items: int = 50_000, n_segments: int = 1_000, dimensions: int =
             True,
             config.signals.known,
             tuple(f"Title {ix} of taste {taste}" for ix, taste in enumerate(taste_of_item)),
+            warm.ids,
         ),
         encoder=encoder,
         similarity="dot",
@@ -103,6 +111,9 @@ def make_model(n_items: int = 50_000, n_segments: int = 1_000, dimensions: int =
         input_clusters=_segments(rng.normal(size=(100, encoder.n_inputs)).astype(np.float32), _first(used, 100)),
         everyone=everyone,
         profile_groups={"country": _first(used, COUNTRIES), "age": _first(used, N_AGES)},
+        ranker=_ranker(encoder.n_inputs, everyone, config, seed),
+        warm=warm,
+        blending=Blending(({"direct": 1.0, "personal": 0.3, "neighbors": 0.3},) * 3),
         facts={
             "data": {"dataset": "random", "warm_users": int(used.sizes.sum()), "items": n_items},
             "metrics": {"users": "none", "k": 50, "precision": {}},
@@ -138,6 +149,20 @@ def _first(counted: ItemCounts, n: int) -> ItemCounts:
     return ItemCounts(counted.counts.take(rows), counted.sizes[rows])
 
 
+def _warm_users(
+    rng: np.random.Generator, around: Callable[[np.ndarray, float], np.ndarray], taste_of_item: np.ndarray
+) -> WarmUsers:
+    """Draw warm users, each of whom uses items of the own taste."""
+    taste = rng.integers(N_TASTES, size=N_WARM)
+    by_taste = np.argsort(taste_of_item, kind="stable")
+    starts = np.searchsorted(taste_of_item[by_taste], np.arange(N_TASTES + 1))
+    first, n = starts[taste], np.diff(starts)[taste]
+    chosen = by_taste[first[:, None] + (rng.random((N_WARM, ITEMS_PER_USER)) * n[:, None]).astype(np.int64)]
+    rows = np.repeat(np.arange(N_WARM), ITEMS_PER_USER)
+    uses = SparseRows.from_pairs(rows, chosen.ravel(), None, N_WARM, len(taste_of_item)).ones()
+    return WarmUsers(Ids.of([f"warm-{ix:05}" for ix in range(N_WARM)]), around(taste, 0.8), uses)
+
+
 def _segments(centroids: np.ndarray, used: ItemCounts) -> Segments:
     """Put segments together."""
     top = rank_items(used, used.counts.column_sums(), 300)
@@ -154,6 +179,23 @@ def _network(n_inputs: int, config: Config, seed: int) -> bytes:
     torch.manual_seed(seed)
     network = ColdNetwork(n_inputs, config.cold_model.hidden, config.embedding.dimensions)
     return export_onnx(network, np.random.default_rng(seed).normal(size=(8, n_inputs)).astype(np.float32))
+
+
+def _ranker(n_inputs: int, everyone: ItemCounts, config: Config, seed: int) -> Ranker:
+    """Export a ranker with random weights over the most used items."""
+    import torch
+
+    from firstday.cold.export import export_onnx
+    from firstday.cold.train_ranker import RankerNetwork
+
+    counts = everyone.counts.column_sums()
+    items = np.sort(np.argsort(-counts, kind="stable")[: config.ranker.most_items]).astype(np.int32)
+    shares = np.maximum(counts[items], 1) / counts.sum()
+    torch.manual_seed(seed)
+    network = RankerNetwork(n_inputs, shares, config.ranker)
+    onnx = export_onnx(network.body, np.random.default_rng(seed).normal(size=(8, n_inputs)).astype(np.float32))
+    weights, bias = network.last.weight.detach().numpy(), network.last.bias.detach().numpy()
+    return Ranker(ColdModel(onnx, (Epoch(1, 1.0, 1e-3, 0.0, kept=True),)), items, weights.copy(), bias.copy())
 
 
 def main() -> None:

@@ -37,7 +37,7 @@ def settings() -> list[str]:
 def load() -> list[str]:
     """Return what one process takes."""
     found = read_results("serve-load")
-    calm = found["at_70_percent"]
+    calm, steady = found["at_70_percent"], found["at_steady_rate"]
     busy = found["load_average_before"]
     shared = f", busy with other work (load average {busy:.1f})" if busy > 0.5 else ""
     strategies = ", ".join(f"`{name}` {rate:,.0f}" for name, rate in found["by_strategy_per_s"].items())
@@ -49,6 +49,8 @@ def load() -> list[str]:
         f"| processor time of one, µs | {found['server_cpu_us_per_recommendation']:,.0f} |",
         f"| latency at 70 % of that, ms: median, p99, p99.9 | {calm['p50_ms']:.1f}, {calm['p99_ms']:.1f}, "
         f"{calm['p99.9_ms']:.1f} |",
+        f"| latency at {steady['requests_per_s']:,} a second, ms: median, p99, p99.9 | {steady['p50_ms']:.1f}, "
+        f"{steady['p99_ms']:.1f}, {steady['p99.9_ms']:.1f} |",
         f"| events a second, in batches of 100 | {found['events_per_s']:,.0f} |",
         f"| recommendations a second by strategy | {strategies} |",
         f"| resident memory, MiB: after the load, at its peak | {found['resident_mib']:.0f}, {found['peak_mib']:.0f} |",
