@@ -129,6 +129,15 @@ def test_the_learned_baselines_are_trained_where_they_are_asked_for(data: PaperD
     assert titles == ["DropoutNet, full", "DropoutNet, semi", "MeLU, full", "MeLU, semi"]
 
 
+def test_what_the_paper_has_not_is_trained_where_it_is_asked_for(data: PaperData, paper_config: Config) -> None:
+    names = ["popular", "segment", "neighbors", "direct", "blend"]
+    found = reproduce_table(data, paper_config, names)
+    precision = {row.strategy: row.metrics["precision"].mean for row in found.results.rows}
+    assert min(precision[name] for name in names[1:]) > precision["popular"]
+    assert all(row.routes == {row.strategy: 1.0} for row in found.results.rows)
+    assert "ranker" in found.seconds
+
+
 def test_json_is_the_contract(found: Reproduction) -> None:
     values = json.loads(json.dumps(found.to_json()))
     assert list(values)[:3] == ["dataset", "space", "simulated"]

@@ -23,6 +23,8 @@ SMOOTHINGS = (0.02, 0.1)
 FRIEND_SMOOTHINGS = (1.0, 3.0, 10.0, 30.0)
 MOST_USERS = 1_000
 """Validation users that are looked at for these, at most."""
+MOST_BLENDED = 3_000
+"""Validation users that are looked at for the weights of `blend`, at most."""
 
 WEIGHTS = (0.0, 0.15, 0.3, 0.6, 1.2)
 """What a strategy may weigh beside the first one, which weighs 1."""
@@ -87,8 +89,10 @@ def choose_blending(query: Query, truth: SparseRows) -> Blending:
     Parameters
     ----------
     query, truth
-        See `choose_neighborhood`; all of the users are looked at.
+        See `choose_neighborhood`.
     """
+    rows = np.arange(min(query.n_users, MOST_BLENDED))
+    query, truth = query.take(rows), truth.take(rows)
     voices = voices_of(query.model)
     scores, is_wanted, n_wanted = _collect(query, truth, voices)
 
