@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from time import perf_counter
 from typing import Any, Literal
@@ -96,6 +96,7 @@ def evaluate_strategies(
     *,
     strategies: Sequence[str] = (),
     tuned_peers: bool = False,
+    tune_once: bool = False,
     n_seeds: int = 1,
     k: int | None = None,
     divide_by: PrecisionRule = "min",
@@ -113,6 +114,9 @@ def evaluate_strategies(
         train.
     tuned_peers
         Whether all of `EVALUATED_ALONE` are judged beside them.
+    tune_once
+        Whether the options chosen on the first seed's validation users serve for every seed: much quicker, and to the
+        peers' advantage, as some of these are cold users of other seeds.
     n_seeds
         How many seeds, from `config.seed` on.
     k, divide_by
@@ -129,10 +133,16 @@ def evaluate_strategies(
         if name != REFERENCE and name not in asked:
             raise ConfigError(f"against: {name} is not among the strategies; add it to them.")
 
+    chosen: dict[str, Mapping[str, Any]] = {}
+
     def tune(split: Split, recommender: Recommender) -> dict[str, TunedPeer]:
         length = k or config.recommend.k
         mine = recommender.model.config
-        found = tune_peers_for(dataset, split, recommender, asked, length, divide_by=divide_by, progress=progress)
+        found = tune_peers_for(
+            dataset, split, recommender, asked, length, divide_by=divide_by, chosen=chosen, progress=progress
+        )
+        if tune_once:
+            chosen.update({name: peer.tuning.options for name, peer in found.items()})
         published = {PAPER_SEGMENT: _fit_as_published(dataset, split, mine)} if PAPER_SEGMENT in asked else {}
         return {**found, **published}
 

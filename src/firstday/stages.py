@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -188,6 +189,7 @@ def tune_peers_for(
     k: int,
     *,
     divide_by: PrecisionRule = "min",
+    chosen: Mapping[str, Mapping[str, Any]] | None = None,
     progress: Progress = no_progress,
 ) -> Mapping[str, TunedPeer]:
     """Fit the tuned peers that are among some strategies: on warm users, options chosen on validation users.
@@ -204,6 +206,8 @@ def tune_peers_for(
         Length of the lists.
     divide_by, progress
         See `evaluate_strategies`.
+    chosen
+        Options of peers that are not to be chosen anew, by name.
 
     Raises
     ------
@@ -214,7 +218,7 @@ def tune_peers_for(
     if not names:
         return {}
     try:
-        from firstday.peers.tune import tune_peers
+        from firstday.peers.tune import KINDS, tune_peers
     except ModuleNotFoundError:
         raise MissingExtraError("training", "train") from None
     config, n_warm, n_items = recommender.model.config, len(split.warm), len(dataset.items)
@@ -225,5 +229,6 @@ def tune_peers_for(
         cohort_query(recommender, dataset, split.validation, k),
         split.validation.truth,
         divide_by=divide_by,
+        kinds={name: kind.with_options((chosen or {}).get(name)) for name, kind in KINDS.items()},
         progress=progress,
     )

@@ -210,6 +210,11 @@ def test_evaluate_judges_peers_beside_strategies(world: Dataset, small_grids: No
         assert 0 < found["validation_precision"] <= 100
         assert found["n_validation"] == 40
         assert found["n_items"] <= N_ITEMS
+    once = pipeline.evaluate_strategies(world, config, strategies=["ease"], n_seeds=2, k=K, tune_once=True)
+    first, second = once.tunings["ease"]
+    assert first.grid == SMALL["ease"]
+    assert second.grid == {name: (value,) for name, value in first.options.items()}
+    assert once.to_json()["tuned_peers"]["ease"]["chosen_on"] == "validation users of the first seed"
     again = pipeline.evaluate_strategies(world, config, strategies=["ease"], k=K)
     assert again.rows[0].per_seed == results.rows[1].per_seed[:1]
 

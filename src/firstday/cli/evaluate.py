@@ -49,6 +49,9 @@ def evaluate(
             "--peers", help="Also fit and tune, on validation users, every peer that is fitted for this alone."
         ),
     ] = False,
+    tune_once: Annotated[
+        bool, typer.Option(help="Choose the options of such peers with the first seed alone, for all seeds.")
+    ] = False,
     against: Annotated[
         list[str] | None,
         typer.Option(
@@ -92,6 +95,7 @@ def evaluate(
             settings,
             strategies=strategy or (),
             tuned_peers=peers,
+            tune_once=tune_once,
             n_seeds=seeds,
             k=k,
             divide_by=divide_by,

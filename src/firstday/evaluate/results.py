@@ -155,7 +155,7 @@ class Results:
         """Return how one peer was tuned as JSON values."""
         by_seed = [{"seed": seed, **tuning.to_json()} for seed, tuning in zip(self.seeds, tunings, strict=True)]
         return {
-            "chosen_on": "validation users of each seed",
+            "chosen_on": f"validation users of {'the first' if tunings[-1].grid != tunings[0].grid else 'each'} seed",
             "grid": {name: list(values) for name, values in tunings[0].grid.items()},
             "fit_seconds": round(mean_fit_seconds(tunings), 3),
             "by_seed": by_seed,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any, Protocol
 
@@ -72,6 +72,10 @@ class PeerKind:
     grid: Mapping[str, tuple[Any, ...]]
     prepare: Callable[[PeerTraining], Callable[..., ItemScorer]]
     restricted: bool = False
+
+    def with_options(self, options: Mapping[str, Any] | None) -> PeerKind:
+        """Return the kind with these options alone to try; itself where there are none."""
+        return self if options is None else replace(self, grid={name: (value,) for name, value in options.items()})
 
 
 def as_strategy(name: str, scorer: ItemScorer) -> Strategy:
