@@ -151,7 +151,8 @@ def _get_warm(arrays: Mapping[str, np.ndarray], people: Ids | None, n_items: int
     if people is None:
         return None
     columns = arrays["warm_items"]
-    uses = SparseRows(arrays["warm_starts"], columns, np.ones(len(columns), dtype=np.float32), n_items)
+    ones = np.broadcast_to(np.float32(1), len(columns))  # takes no memory
+    uses = SparseRows(arrays["warm_starts"], columns, ones, n_items)
     return WarmUsers(people, arrays["warm_vectors"], uses)
 
 
