@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import httpx
 import pytest
+from serve_process import ServerProcess
 
 from firstday.errors import ConfigError
 from firstday.features.signals import Signals
@@ -21,3 +23,13 @@ def test_a_model_without_peers_is_warmed_by_what_it_has(recommender: Recommender
         assert served.recommender.recommend_users([Signals(age=30)], 5, strategy).answer.items.shape == (1, 5)
     with pytest.raises(ConfigError, match="melu_segment needs a model trained with"):
         served.recommender.recommend_users([Signals(age=30)], 5, "melu_segment")
+
+
+def test_the_document_names_the_strategies_of_the_model(recommender: Recommender, tmp_path: Path) -> None:
+    bare = Recommender(replace(recommender.model, peers={}))
+    server = ServerProcess(bare.save(tmp_path / "model"), tmp_path / "run")
+    try:
+        told = httpx.get(f"{server.url}/v1/openapi.json").json()
+    finally:
+        server.stop()
+    assert told["components"]["schemas"]["StrategyName"]["enum"] == list(strategies_of(bare.model))

@@ -66,7 +66,7 @@ def make_app(service: Service) -> ASGIApp:
     if service.settings.page:
         app.router.routes.extend(page_routes(PageFiles.read(needs_keys=service.settings.has_keys)))
     add_error_handlers(app)
-    app.openapi = document(app)  # type: ignore[method-assign]
+    app.openapi = document(app, service.holder)  # type: ignore[method-assign]
     return Gate(QuickPath(app, lists.quick.routes), service.settings, service.keys, service.metrics)
 
 

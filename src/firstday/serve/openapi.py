@@ -9,7 +9,9 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 import firstday
+from firstday.recommend.strategies import strategies_of
 from firstday.serve.errors import ErrorBody
+from firstday.serve.model_holder import ModelHolder
 
 DESCRIPTION = """\
 A good list for a user never seen before: user -> segment -> items. Every list names the version of the model that made
@@ -24,11 +26,14 @@ ERRORS: dict[int | str, dict[str, Any]] = {
 """Responses of every endpoint beside its own."""
 
 
-def document(app: FastAPI) -> Callable[[], dict[str, Any]]:
-    """Return what makes an application's OpenAPI document, once."""
+def document(app: FastAPI, holder: ModelHolder) -> Callable[[], dict[str, Any]]:
+    """Return what makes an application's OpenAPI document, once for each model, with the strategies of that model."""
+    made_for = ""
 
     def make() -> dict[str, Any]:
-        if app.openapi_schema is None:
+        nonlocal made_for
+        current = holder.current
+        if app.openapi_schema is None or made_for != current.version:
             found = get_openapi(
                 title="firstday", version=firstday.__version__, description=DESCRIPTION, routes=app.routes
             )
@@ -36,7 +41,8 @@ def document(app: FastAPI) -> Callable[[], dict[str, Any]]:
                 right: {"type": "http", "scheme": "bearer", "description": f"A {right} key, where keys are set."}
                 for right in ("read", "write", "admin")
             }
-            app.openapi_schema = found
+            found["components"]["schemas"]["StrategyName"]["enum"] = list(strategies_of(current.trained))
+            app.openapi_schema, made_for = found, current.version
         return app.openapi_schema
 
     return make
