@@ -188,7 +188,17 @@ def with_peers_of(config: Config, strategies: Sequence[str]) -> Config:
 
 
 def split_for(dataset: Dataset, config: Config, seed: int, *, with_cold: bool) -> Split:
-    """Split by the configured protocol, or the one that suits the data."""
+    """Split by the configured protocol, or the one that suits the data.
+
+    Parameters
+    ----------
+    dataset, config
+        See `train`.
+    seed
+        Of who is cold, and of the day ones that are drawn.
+    with_cold
+        Whether to hold out users to report on, or only those who decide when training stops.
+    """
     if choose_protocol(dataset, config) == "registration":
         return split_registration(
             dataset, config.signals, config.registration, config.sampled, seed=seed, with_cold=with_cold

@@ -18,7 +18,7 @@ from firstday.evaluate.interviews import Interview, choosers, interview
 from firstday.evaluate.metrics import measure
 from firstday.features.signals import SignalBatch
 from firstday.ranking import top_k
-from firstday.recommend.answered import pick_signal
+from firstday.recommend.answered import ids_of, pick_signal
 from firstday.recommend.query import Query
 from firstday.recommend.questionnaire import Answers, Questionnaire
 from firstday.recommend.questions import QuestionBook
@@ -55,8 +55,7 @@ def list_by_strategy(
     model = recommender.model
     n_users = len(held.asked)
     rows, turns = np.nonzero(held.yes)
-    n_targets = model.n_items if entity == ITEM else len(model.catalogue.entities[entity])
-    picks = SparseRows.from_pairs(rows, held.asked[rows, turns], None, n_users, n_targets)
+    picks = SparseRows.from_pairs(rows, held.asked[rows, turns], None, n_users, len(ids_of(model, entity)))
     signals = SignalBatch(n_users, model.n_items, {(pick_signal(model, entity), entity): picks})
     most = min(model.n_items, k + int(closed.lengths().max(initial=0)))
     longer = answer_all(Query(model, signals, most, keep_used=True), strategy).items

@@ -6,6 +6,7 @@ import numpy as np
 
 from firstday.artifact.model import TrainedModel
 from firstday.data.events import ITEM
+from firstday.data.ids import Ids
 from firstday.errors import ConfigError
 from firstday.features.signals import Signals
 from firstday.ranking import top_k
@@ -68,6 +69,11 @@ def recommend_answered(
     return Recommendation(items, ROUTE, ROUTE, None, None, ())
 
 
+def ids_of(model: TrainedModel, entity: str) -> Ids:
+    """Return the ids of what may be asked about: items, or the members of another entity."""
+    return model.catalogue.items if entity == ITEM else model.catalogue.entities[entity]
+
+
 def pick_signal(model: TrainedModel, entity: str) -> str:
     """Return the signal of a yes: `onboarding` where warm users have it with this entity, else the first of use."""
     return PICK_SIGNAL if (PICK_SIGNAL, entity) in model.encoder.pairs else model.config.signals.use[0]
@@ -86,5 +92,5 @@ def signals_of(model: TrainedModel, entity: str, answers: Answers) -> Signals:
         A newcomer's.
     """
     signal = pick_signal(model, entity)
-    ids = model.catalogue.items if entity == ITEM else model.catalogue.entities[entity]
+    ids = ids_of(model, entity)
     return Signals(interactions=[(signal, entity, ids[target]) for target in answers.yes])
