@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 
-from firstday import pipeline
 from firstday.config import Config
 from firstday.data.dataset import Dataset
 from firstday.data.rows import SparseRows
@@ -101,7 +98,7 @@ def test_lists_of_a_strategy_take_the_yeses_as_used(
         relevant = set(used.row(user).tolist()) - set(asked)
         hits = relevant.intersection([item for item in items if item not in asked][:20])
         expected = 100 * len(hits) / max(1, min(20, len(relevant)))
-        assert trial.precision["blend", "popular", 3, "own"][user] == pytest.approx(expected, abs=5.1)
+        assert trial.precision["blend", "popular", 3, "own"][user] == pytest.approx(expected)
 
 
 def test_three_chosen_questions_beat_three_at_random(
@@ -138,10 +135,3 @@ def test_artists_are_judged_too(recommender: Recommender, split: Split, used: Sp
     np.testing.assert_array_equal(
         trial.precision["answers", "adaptive", 2, "own"], trial.precision["answers", "adaptive", 2, "common"]
     )
-
-
-def test_cold_users_change_no_question(world: Dataset, split: Split, recommender: Recommender) -> None:
-    """The questionnaire is made of the model, which `tests/features/test_leakage.py` holds free of cold users."""
-    held_out = replace(split, cold=replace(split.cold, truth=SparseRows.empty(len(split.cold), len(world.items))))
-    assert pipeline.choose_protocol(world, recommender.model.config) == "sampled"
-    assert held_out.cold.truth.n_entries == 0
