@@ -13,14 +13,39 @@ from __future__ import annotations
 import argparse
 import json
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from time import perf_counter
 
+import numpy as np
+
 from firstday.cli.options import open_tables
 from firstday.cli.progress import shown_progress
-from firstday.evaluate.onboarding import LISTS, run_onboarding
+from firstday.data.dataset import Dataset
+from firstday.data.sampled import unite_uses
+from firstday.data.split import Split
+from firstday.evaluate.onboarding import LISTS, run_onboarding, try_questions
 from firstday.pipeline import fit, split_for
+from firstday.recommend.questionnaire import Asking
+from firstday.recommend.recommender import Recommender
 
+VARIANTS = {
+    "default": ("adaptive", Asking()),
+    "popular questions": ("popular", Asking()),
+    "mutual information with the segment": ("segments", Asking()),
+    "spread of vectors alone": ("adaptive", Asking(n_looked_at=1)),
+    "10 looked at": ("adaptive", Asking(n_looked_at=10)),
+    "all candidates looked at": ("adaptive", Asking(n_looked_at=300)),
+    "100 candidates": ("adaptive", Asking(n_candidates=100)),
+    "1,000 candidates": ("adaptive", Asking(n_candidates=1_000)),
+    "300 judges": ("adaptive", Asking(most_judges=300)),
+    "doubt 0.1": ("adaptive", Asking(doubt=0.1)),
+    "doubt 0.5": ("adaptive", Asking(doubt=0.5)),
+    "popular questions, doubt 0.1": ("popular", Asking(doubt=0.1)),
+    "popular questions, doubt 0.5": ("popular", Asking(doubt=0.5)),
+    "smoothing 0.1": ("adaptive", Asking(smoothing=0.1)),
+}
+"""Ways to choose questions and settings, tried on validation people."""
 RESULTS = Path(__file__).parents[1] / "docs" / "results"
 
 
@@ -34,27 +59,52 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--entity", default="item", help="what is asked about")
     parser.add_argument("--list", action="append", help=f"how lists are made, repeatable (default: {', '.join(LISTS)})")
-    parser.add_argument("--validation", action="store_true", help="judge on validation people, to choose settings")
-    parser.add_argument("--out", type=Path, help="the JSON file (default: in docs/results, not with --validation)")
+    parser.add_argument("--no-ablations", action="store_true", help="leave out other settings, on validation people")
+    parser.add_argument("--out", type=Path, help="the JSON file (default: in docs/results)")
     arguments = parser.parse_args()
     began = perf_counter()
     dataset, config = open_tables(arguments.dataset, arguments.path, arguments.config)
+    fitted: list[tuple[Split, Recommender]] = []
     with shown_progress() as progress:
+
+        def fit_and_keep(split: Split, seed: int) -> Recommender:
+            recommender = fit(dataset, split, config.model_copy(update={"seed": seed}), progress=progress)
+            if not arguments.no_ablations:
+                fitted.append((split, recommender))
+            return recommender
+
         found = run_onboarding(
             dataset,
             lambda seed: split_for(dataset, config, seed, with_cold=True),
-            lambda split, seed: fit(dataset, split, config.model_copy(update={"seed": seed}), progress=progress),
+            fit_and_keep,
             seeds=range(config.seed, config.seed + arguments.seeds),
             entity=arguments.entity,
             lists=tuple(arguments.list or LISTS),
-            on_validation=arguments.validation,
             progress=progress,
         )
+    found["ablations"] = [] if arguments.no_ablations else try_variants(dataset, fitted, arguments.entity)
     found["seconds"] = round(perf_counter() - began, 1)
     show(found)
-    out = arguments.out or (None if arguments.validation else RESULTS / f"onboarding-{dataset.name}.json")
-    if out is not None:
-        out.write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    out = arguments.out or RESULTS / f"onboarding-{dataset.name}.json"
+    out.write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def try_variants(dataset: Dataset, fitted: Sequence[tuple[Split, Recommender]], entity: str) -> list[dict[str, object]]:
+    """Judge other settings on validation people: precision after 1, 3 and 5 questions, lists by all answers."""
+    rows: list[dict[str, object]] = []
+    for name, (arm, asking) in VARIANTS.items():
+        trials = []
+        for number, (split, recommender) in enumerate(fitted):
+            users = split.validation.users
+            used = unite_uses(dataset.all_actions(), recommender.model.config.signals).take(users)
+            trials.append(
+                try_questions(
+                    recommender, users, used, entity=entity, lists=["answers"], arms=[arm], asking=asking, seed=number
+                )
+            )
+        means = {n: np.concatenate([trial.precision["answers", arm, n, "own"] for trial in trials]) for n in (1, 3, 5)}
+        rows.append({"changed": name, "precision": {str(n): round(float(x.mean()), 4) for n, x in means.items()}})
+    return rows
 
 
 def show(found: dict[str, object]) -> None:
@@ -73,6 +123,8 @@ def show(found: dict[str, object]) -> None:
             line += f"; x {row['precision_ratio']:.3f} [{low:.3f}, {high:.3f}] of popular"
             line += f", common x {row['precision_common_ratio']:.3f}"
         print(line)
+    for row in found["ablations"]:  # type: ignore[attr-defined]
+        print(f"validation, {row['changed']}: " + ", ".join(f"{x:.1f}" for x in row["precision"].values()))
 
 
 if __name__ == "__main__":

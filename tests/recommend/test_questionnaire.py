@@ -10,23 +10,24 @@ import pytest
 
 from firstday.data.rows import SparseRows
 from firstday.errors import ConfigError
-from firstday.recommend import questionnaire as module
 from firstday.recommend.answered import rank_answered, recommend_answered, signals_of
-from firstday.recommend.questionnaire import Answers, Questionnaire
+from firstday.recommend.questionnaire import Answers, Asking, Questionnaire
 from firstday.recommend.recommender import Recommender
 
 USES = [[0, 1, 2, 5], [0, 1, 3], [0, 4, 5, 6], [4, 5, 6, 7], [0, 2, 6]]
 N_ITEMS, K = 8, 3
-DOUBT = module.DOUBT
+DOUBT, SMOOTHING = Asking().doubt, Asking().smoothing
 
 
-def small() -> Questionnaire:
+def small(**settings: int) -> Questionnaire:
     uses = SparseRows.from_lists(USES, N_ITEMS)
     rng = np.random.default_rng(0)
     fans = uses.transpose()
     order = np.lexsort((np.arange(N_ITEMS), -fans.lengths()))
     popularity = (uses.column_sums() / len(USES)).astype(np.float32)
-    return Questionnaire("item", uses, rng.normal(size=(5, 2)).astype(np.float32), fans, order, popularity, K)
+    return Questionnaire(
+        "item", uses, rng.normal(size=(5, 2)).astype(np.float32), fans, order, popularity, K, Asking(**settings)
+    )
 
 
 def says_yes(person: int, item: int) -> float:
@@ -73,7 +74,7 @@ def test_belief_and_scores_are_those_of_plain_computation(answers: Answers) -> N
     np.testing.assert_allclose(asked.believe(answers), belief, rtol=1e-9)
     shares = [sum(b for b, used in zip(belief, USES, strict=True) if item in used) for item in range(N_ITEMS)]
     everyone = [sum(item in used for used in USES) / len(USES) for item in range(N_ITEMS)]
-    expected = np.array(shares) + module.SMOOTHING * np.array(everyone)
+    expected = np.array(shares) + SMOOTHING * np.array(everyone)
     np.testing.assert_allclose(asked.score(answers), expected, rtol=1e-5)
     items, scores = rank_answered(asked, answers, N_ITEMS)
     listed = items[items >= 0].tolist()
@@ -93,10 +94,9 @@ def test_the_question_is_the_one_after_which_the_list_is_best(answers: Answers) 
     assert choice.likely_yes == pytest.approx(likely, rel=1e-5)
 
 
-def test_only_the_most_telling_candidates_are_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_the_most_telling_candidates_are_looked_at() -> None:
     """With one looked at, it is the one whose answer explains most of the spread of vectors."""
-    monkeypatch.setattr(module, "N_LOOKED_AT", 1)
-    asked, belief = small(), np.full(5, 0.2)
+    asked, belief = small(n_looked_at=1), np.full(5, 0.2)
     told = {}
     for item in range(N_ITEMS):
         yes = belief * [says_yes(person, item) for person in range(5)]
@@ -124,11 +124,10 @@ def test_the_order_of_answers_and_skips_tell_nothing() -> None:
     assert asked.next_question(one) == asked.next_question(Answers((5, 4), (1, 0)))
 
 
-def test_few_judges_ask_as_well(monkeypatch: pytest.MonkeyPatch, recommender: Recommender) -> None:
+def test_few_judges_ask_as_well(recommender: Recommender) -> None:
     """Judged by a third of the people and half of the items, questions still find people's tastes."""
-    monkeypatch.setattr(module, "MOST_JUDGES", 90)
-    monkeypatch.setattr(module, "MOST_JUDGED", 60)
-    assert _share_of_taste(Questionnaire.of(recommender.model), recommender) > 0.8
+    few = Asking(most_judges=90, most_judged=60)
+    assert _share_of_taste(Questionnaire.of(recommender.model, asking=few), recommender) > 0.8
 
 
 def test_three_answers_find_a_taste(recommender: Recommender) -> None:

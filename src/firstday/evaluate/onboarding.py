@@ -14,13 +14,13 @@ from firstday.data.rows import SparseRows
 from firstday.data.sampled import unite_uses
 from firstday.data.split import Split
 from firstday.evaluate.intervals import Interval, bootstrap_means, bootstrap_ratios
-from firstday.evaluate.interviews import Interview, choosers, interview
+from firstday.evaluate.interviews import ARMS, Interview, choosers, interview
 from firstday.evaluate.metrics import measure
 from firstday.features.signals import SignalBatch
 from firstday.ranking import top_k
 from firstday.recommend.answered import ids_of, pick_signal
 from firstday.recommend.query import Query
-from firstday.recommend.questionnaire import Answers, Questionnaire
+from firstday.recommend.questionnaire import Answers, Asking, Questionnaire
 from firstday.recommend.questions import QuestionBook
 from firstday.recommend.recommender import Recommender
 from firstday.recommend.strategies import answer_all
@@ -93,6 +93,8 @@ def try_questions(
     entity: str = ITEM,
     n_questions: Sequence[int] = N_QUESTIONS,
     lists: Sequence[str] = LISTS,
+    arms: Sequence[str] = ARMS,
+    asking: Asking | None = None,
     seed: int = 0,
 ) -> Trial:
     """Interview users of whom nothing is known, in every way, and judge the lists that follow.
@@ -112,6 +114,10 @@ def try_questions(
         After how many questions lists are judged.
     lists
         Ways to make them: `answers`, or names of strategies.
+    arms
+        Ways to choose questions.
+    asking
+        Settings of the questionnaire, for all arms.
     seed
         Seed of the random questions.
 
@@ -123,12 +129,13 @@ def try_questions(
         that no arm asked about, which then are left out of all lists.
     """
     model = recommender.model
-    questionnaire = Questionnaire.of(model, entity)
+    questionnaire = Questionnaire.of(model, entity, asking)
     would_say = used if entity == ITEM else used.through(model.encoder.members_of_items[entity]).ones()
     book = QuestionBook.of(model) if entity == ITEM else None
     held = {
         arm: interview(choose, would_say, max(n_questions))
         for arm, choose in choosers(questionnaire, book, seed=seed).items()
+        if arm in arms
     }
     precision: dict[tuple[str, str, int, str], np.ndarray] = {}
     n_yes: dict[tuple[str, int], np.ndarray] = {}

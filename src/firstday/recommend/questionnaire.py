@@ -13,18 +13,34 @@ from firstday.data.events import ITEM
 from firstday.data.rows import SparseRows
 from firstday.errors import ConfigError
 
-DOUBT = 0.3
-"""How far an answer is what everyone would say, whoever one is like; 0 would rule out all who would not say it."""
-SMOOTHING = 0.02
-"""Weight of everyone's habits beside all people who answer alike; it orders items that none of those uses."""
-N_CANDIDATES = 300
-"""How much may be asked about: the most used, since people must know what they are asked about."""
-N_LOOKED_AT = 40
-"""Candidates whose effect on the list is computed: those that tell most of the taste."""
-MOST_JUDGES, MOST_JUDGED = 2_000, 2_000
-"""Warm users and most used items by which a question is judged, at most."""
 MOST_KEPT = 4_096
 """Choices kept for those who come with the same answers, at most."""
+
+
+@dataclass(frozen=True)
+class Asking:
+    """How questions are chosen and lists made of the answers; chosen on validation users (docs/onboarding.md).
+
+    Parameters
+    ----------
+    doubt
+        How far an answer is what everyone would say, whoever one is like; 0 would rule out all who would not say it.
+    smoothing
+        Weight of everyone's habits beside all people who answer alike; it orders items that none of those uses.
+    n_candidates
+        How much may be asked about: the most used, since people must know what they are asked about.
+    n_looked_at
+        Candidates whose effect on the list is computed: those that tell most of the taste.
+    most_judges, most_judged
+        Warm users and most used items by which a question is judged, at most.
+    """
+
+    doubt: float = 0.3
+    smoothing: float = 0.02
+    n_candidates: int = 300
+    n_looked_at: int = 40
+    most_judges: int = 2_000
+    most_judged: int = 2_000
 
 
 @dataclass(frozen=True)
@@ -85,12 +101,12 @@ class Questionnaire:
 
     A warm user would say yes to what they use (for another entity than items: to what any item of theirs belongs to).
     The newcomer is believed to be like each of them in proportion to the probability of the answers: someone like a
-    warm user says what that one would say with probability 1 - `DOUBT`, and otherwise what everyone says. Items are
+    warm user says what that one would say with probability 1 - `doubt`, and otherwise what everyone says. Items are
     then ranked by the believed share of their users.
 
     The next question is the one after whose answer the list is expected to be most precise: the list that would follow
     a yes, and the one that would follow a no, are compared with what the people believed in use, and weighed by how
-    likely the answer is. As that takes a while, it is done for the `N_LOOKED_AT` candidates whose answers explain most
+    likely the answer is. As that takes a while, it is done for the `n_looked_at` candidates whose answers explain most
     of the spread of the people's vectors.
 
     Parameters
@@ -109,6 +125,8 @@ class Questionnaire:
         Share of all warm users who use each item, float32, shape (n_items,).
     k
         Length of the lists.
+    asking
+        How questions are chosen.
     """
 
     entity: str
@@ -118,10 +136,11 @@ class Questionnaire:
     candidates: np.ndarray
     popularity: np.ndarray
     k: int
+    asking: Asking = Asking()
     _chosen: dict[tuple[frozenset[int], ...], Choice | None] = field(default_factory=dict, repr=False)
 
     @classmethod
-    def of(cls, model: TrainedModel, entity: str = ITEM, n_candidates: int = N_CANDIDATES) -> Questionnaire:
+    def of(cls, model: TrainedModel, entity: str = ITEM, asking: Asking | None = None) -> Questionnaire:
         """Make the questionnaire of a model.
 
         Raises
@@ -129,6 +148,7 @@ class Questionnaire:
         ConfigError
             The model keeps no warm users, or does not know which items belong to the members of the entity.
         """
+        asking = asking or Asking()
         warm = model.warm
         if warm is None:
             raise ConfigError(
@@ -147,9 +167,11 @@ class Questionnaire:
             said = said.through(members)
         fans = said.ones().transpose()
         n_fans = fans.lengths()
-        order = np.lexsort((np.arange(fans.n_rows), -n_fans))[:n_candidates]
+        order = np.lexsort((np.arange(fans.n_rows), -n_fans))[: asking.n_candidates]
         candidates = order[n_fans[order] > 0]
-        return cls(entity, warm.uses, warm.vectors, fans, candidates, model.popularity, model.config.recommend.k)
+        return cls(
+            entity, warm.uses, warm.vectors, fans, candidates, model.popularity, model.config.recommend.k, asking
+        )
 
     @property
     def n_people(self) -> int:
@@ -170,8 +192,8 @@ class Questionnaire:
                 fans = self.fans.row(target)
                 share = self._shares[target]
                 everyone = share if told else 1 - share
-                logs[fans] += np.log(DOUBT * everyone + (1 - DOUBT) * told) - np.log(
-                    DOUBT * everyone + (1 - DOUBT) * (not told)
+                logs[fans] += np.log(self.asking.doubt * everyone + (1 - self.asking.doubt) * told) - np.log(
+                    self.asking.doubt * everyone + (1 - self.asking.doubt) * (not told)
                 )
         belief = np.exp(logs - logs.max())
         normalised: np.ndarray = belief / belief.sum()
@@ -181,7 +203,7 @@ class Questionnaire:
         """Return the share of those believed to be alike who use each item, leaning on everyone's, shape (n_items,)."""
         belief = np.repeat(self.believe(answers), self.uses.lengths())
         shares = np.bincount(self.uses.columns, belief, minlength=self.uses.n_columns)
-        return (shares + SMOOTHING * self.popularity).astype(np.float32)
+        return (shares + self.asking.smoothing * self.popularity).astype(np.float32)
 
     def closed(self, answers: Answers) -> Sequence[int]:
         """Return the items that have no place in the list: those asked about and answered."""
@@ -213,7 +235,7 @@ class Questionnaire:
         likely = yes.sum(axis=0)
         moved = yes.T @ self.vectors[self._judges] - np.outer(likely, weights @ self.vectors[self._judges])
         told = (moved**2).sum(axis=1) / np.maximum(likely * (1 - likely), np.float32(1e-9))
-        short = np.sort(left[np.argsort(-told[left], kind="stable")[:N_LOOKED_AT]])
+        short = np.sort(left[np.argsort(-told[left], kind="stable")[: self.asking.n_looked_at]])
         if_yes = yes[:, short].T @ self._worth  # (n_short, n_judged)
         if_no = weights @ self._worth - if_yes
         for lists in (if_yes, if_no):  # what was asked about has no place in the list
@@ -232,20 +254,20 @@ class Questionnaire:
     @cached_property
     def _judges(self) -> np.ndarray:
         """Warm users by whom questions are judged, ascending."""
-        n = min(MOST_JUDGES, self.n_people)
+        n = min(self.asking.most_judges, self.n_people)
         return np.sort(np.random.default_rng(0).choice(self.n_people, n, replace=False))
 
     @cached_property
     def _judged(self) -> np.ndarray:
         """Items by which questions are judged: the most used, ascending."""
-        return np.sort(np.lexsort((np.arange(len(self.popularity)), -self.popularity))[:MOST_JUDGED])
+        return np.sort(np.lexsort((np.arange(len(self.popularity)), -self.popularity))[: self.asking.most_judged])
 
     @cached_property
     def _would_say(self) -> np.ndarray:
         """How likely someone like each judge says yes to each candidate, float32, shape (n_judges, n_candidates)."""
         asked = self.fans.take(self.candidates).transpose().take(self._judges)
-        likely = np.tile(DOUBT * self._shares[self.candidates], (len(self._judges), 1)).astype(np.float32)
-        likely[asked.row_of_entry(), asked.columns] += np.float32(1 - DOUBT)
+        likely = np.tile(self.asking.doubt * self._shares[self.candidates], (len(self._judges), 1)).astype(np.float32)
+        likely[asked.row_of_entry(), asked.columns] += np.float32(1 - self.asking.doubt)
         return likely
 
     @cached_property
