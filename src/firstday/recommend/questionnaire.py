@@ -201,9 +201,13 @@ class Questionnaire:
 
     def score(self, answers: Answers) -> np.ndarray:
         """Return the share of those believed to be alike who use each item, leaning on everyone's, shape (n_items,)."""
-        belief = np.repeat(self.believe(answers), self.uses.lengths())
-        shares = np.bincount(self.uses.columns, belief, minlength=self.uses.n_columns)
-        return (shares + self.asking.smoothing * self.popularity).astype(np.float32)
+        users = self._users
+        believed = self.believe(answers).astype(np.float32)[users.columns]
+        scores = np.float32(self.asking.smoothing) * self.popularity
+        used = np.flatnonzero(users.lengths())
+        if len(used):
+            scores[used] += np.add.reduceat(believed, users.starts[used])
+        return scores
 
     def closed(self, answers: Answers) -> Sequence[int]:
         """Return the items that have no place in the list: those asked about and answered."""
@@ -245,6 +249,11 @@ class Questionnaire:
         expected = _sum_best(if_yes, self.k) + _sum_best(if_no, self.k)
         best = int(expected.argmax())
         return Choice(int(self.candidates[short[best]]), float(likely[short[best]]), float(expected[best]))
+
+    @cached_property
+    def _users(self) -> SparseRows:
+        """Who uses each item, shape (n_items, n_people)."""
+        return self.fans if self.entity == ITEM else self.uses.transpose()
 
     @cached_property
     def _shares(self) -> np.ndarray:
