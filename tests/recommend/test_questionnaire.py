@@ -170,7 +170,10 @@ def test_artists_may_be_asked_about(recommender: Recommender) -> None:
 
 
 def test_what_a_model_cannot_ask_is_said(recommender: Recommender) -> None:
-    with pytest.raises(ConfigError, match=r"entity: the model cannot ask about 'nothing', only about item, artist"):
+    with pytest.raises(
+        ConfigError,
+        match=r"entity: the model cannot ask about 'nothing', whose items it does not know; choose of item, ",
+    ):
         Questionnaire.of(recommender.model, "nothing")
     with pytest.raises(ConfigError, match=r"onboarding: the model keeps no warm users"):
         Questionnaire.of(replace(recommender.model, warm=None))

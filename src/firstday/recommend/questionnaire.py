@@ -161,8 +161,7 @@ class Questionnaire:
             if members is None:
                 known = ", ".join([ITEM, *model.encoder.members_of_items])
                 raise ConfigError(
-                    f"entity: the model cannot ask about {entity!r}, only about {known}; train one with features."
-                    "through_items that name it, or choose another."
+                    f"entity: the model cannot ask about {entity!r}, whose items it does not know; choose of {known}."
                 )
             said = said.through(members)
         fans = said.ones().transpose()
