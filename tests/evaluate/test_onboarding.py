@@ -64,7 +64,7 @@ def test_precision_is_that_of_plain_computation(
 ) -> None:
     questionnaire = Questionnaire.of(recommender.model)
     k = questionnaire.k
-    trial = try_questions(recommender, split.cold.users, used, n_questions=(0, 3), lists=("answers",), seed=4)
+    trial = try_questions(recommender, split.cold.users, used, n_questions=(0, 3), lists=("answers", "yeses"), seed=4)
     for arm, one in held.items():
         np.testing.assert_array_equal(trial.n_yes[arm, 3], one.yes.sum(axis=1))
         for user in range(0, used.n_rows, 7):
@@ -72,12 +72,13 @@ def test_precision_is_that_of_plain_computation(
             mine = set(one.asked[user].tolist())
             every = {item for other in held.values() for item in other.asked[user].tolist()}
             answers = Answers(tuple(mine & likes), tuple(mine - likes))
-            ranked = rank_answered(questionnaire, answers, recommender.model.n_items)[0].tolist()
-            for rule, left_out in (("own", mine), ("common", every)):
-                relevant = likes - left_out
-                listed = [item for item in ranked if item not in left_out and item >= 0][:k]
-                expected = 100 * len(relevant.intersection(listed)) / max(1, min(k, len(relevant)))
-                assert trial.precision["answers", arm, 3, rule][user] == pytest.approx(expected)
+            for name, told in (("answers", answers), ("yeses", Answers(answers.yes))):
+                ranked = rank_answered(questionnaire, told, recommender.model.n_items)[0].tolist()
+                for rule, left_out in (("own", mine), ("common", every)):
+                    relevant = likes - left_out
+                    listed = [item for item in ranked if item not in left_out and item >= 0][:k]
+                    expected = 100 * len(relevant.intersection(listed)) / max(1, min(k, len(relevant)))
+                    assert trial.precision[name, arm, 3, rule][user] == pytest.approx(expected)
         for rule in ("own", "common"):  # with no question all arms are alike
             np.testing.assert_array_equal(
                 trial.precision["answers", arm, 0, rule], trial.precision["answers", "popular", 0, rule]

@@ -27,17 +27,19 @@ from firstday.recommend.strategies import answer_all
 
 REFERENCE = "popular"
 N_QUESTIONS = (0, 1, 3, 5)
-LISTS = ("answers", "blend")
-"""Ways to make the list: by all answers, or by a strategy that takes yeses as what was used on day one."""
+LISTS = ("answers", "yeses", "blend")
+"""Ways to make the list: by all answers; the same by yeses alone; a strategy that takes yeses as used on day one."""
 
 
-def list_by_answers(questionnaire: Questionnaire, held: Interview, closed: SparseRows, k: int) -> np.ndarray:
-    """Return lists by all answers, int32, shape (n_users, k), without the closed items, shape (n_users, n_items)."""
+def list_by_answers(
+    questionnaire: Questionnaire, held: Interview, closed: SparseRows, k: int, *, noes: bool = True
+) -> np.ndarray:
+    """Return lists by the answers, with or without the noes, int32, shape (n_users, k), without closed items."""
     lists = np.zeros((len(held.asked), k), dtype=np.int32)
     scores: dict[Answers, np.ndarray] = {}
     for user in range(len(lists)):
         answers = held.answers_of(user)
-        key = Answers(tuple(sorted(answers.yes)), tuple(sorted(answers.no)))
+        key = Answers(tuple(sorted(answers.yes)), tuple(sorted(answers.no)) if noes else ())
         if key not in scores:
             if len(scores) >= 200:
                 scores.clear()
@@ -113,7 +115,7 @@ def try_questions(
     n_questions
         After how many questions lists are judged.
     lists
-        Ways to make them: `answers`, or names of strategies.
+        Ways to make them: `answers`, `yeses`, or names of strategies.
     arms
         Ways to choose questions.
     asking
@@ -148,8 +150,9 @@ def try_questions(
             for rule, left_out in (("own", closed[arm]), ("common", every)):
                 truth = _without(used, left_out)
                 for name in lists:
-                    if name == "answers":
-                        ranked = list_by_answers(questionnaire, one, left_out, questionnaire.k)
+                    if name in ("answers", "yeses"):
+                        noes = name == "answers"
+                        ranked = list_by_answers(questionnaire, one, left_out, questionnaire.k, noes=noes)
                     else:
                         ranked = list_by_strategy(recommender, entity, one, left_out, questionnaire.k, name)
                     precision[name, arm, n, rule] = 100 * measure(ranked, truth).precision
