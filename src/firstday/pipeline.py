@@ -86,7 +86,7 @@ def train(dataset: Dataset, config: Config | None = None, *, progress: Progress 
     """
     config = config or Config()
     config = with_peers_of(config, [config.recommend.strategy])
-    split = _split(dataset, config, config.seed, with_cold=False)
+    split = split_for(dataset, config, config.seed, with_cold=False)
     return fit(dataset, split, config, progress=progress)
 
 
@@ -148,7 +148,7 @@ def evaluate_strategies(
 
     return run_benchmark(
         dataset,
-        lambda seed: _split(dataset, config, seed, with_cold=True),
+        lambda seed: split_for(dataset, config, seed, with_cold=True),
         lambda split, seed: fit(dataset, split, config.model_copy(update={"seed": seed}), progress=progress),
         asked,
         k=k or config.recommend.k,
@@ -187,8 +187,18 @@ def with_peers_of(config: Config, strategies: Sequence[str]) -> Config:
     return config.model_copy(update={"cold_model": config.cold_model.model_copy(update={"peers": peers})})
 
 
-def _split(dataset: Dataset, config: Config, seed: int, *, with_cold: bool) -> Split:
-    """Split by the configured protocol, or the one that suits the data."""
+def split_for(dataset: Dataset, config: Config, seed: int, *, with_cold: bool) -> Split:
+    """Split by the configured protocol, or the one that suits the data.
+
+    Parameters
+    ----------
+    dataset, config
+        See `train`.
+    seed
+        Of who is cold, and of the day ones that are drawn.
+    with_cold
+        Whether to hold out users to report on, or only those who decide when training stops.
+    """
     if choose_protocol(dataset, config) == "registration":
         return split_registration(
             dataset, config.signals, config.registration, config.sampled, seed=seed, with_cold=with_cold

@@ -14,6 +14,7 @@ from firstday.cli.check import check
 from firstday.cli.demo import demo
 from firstday.cli.evaluate import evaluate
 from firstday.cli.inspect import inspect
+from firstday.cli.onboarding import onboarding
 from firstday.cli.options import JsonToStdout
 from firstday.cli.recommend import recommend
 from firstday.cli.reproduce import reproduce
@@ -49,7 +50,7 @@ def _options(
     """Recommendations for a user's first day: user -> segment -> items."""
 
 
-for command in (demo, check, train, recommend, inspect, serve, simulate):
+for command in (demo, check, train, recommend, onboarding, inspect, serve, simulate):
     app.command()(command)
 app.command(cls=JsonToStdout)(evaluate)
 app.command(cls=JsonToStdout)(reproduce)

@@ -47,8 +47,8 @@ class Encoder:
     config, signals
         The settings of features and signals.
     members_of_items
-        For the entities of blocks that follow from items (`config.through_items`): which of its members each item
-        belongs to, shape (n_items, n_members).
+        For each entity whose items are known: which of its members each item belongs to, shape (n_items, n_members);
+        for blocks that follow from items (`config.through_items`) and for the questionnaire.
     friend_vectors
         Mature vectors of the warm users who may be friends, of length 1, float32, shape (n_people, d); None without
         friends.
@@ -190,7 +190,7 @@ def fit_encoder(
         if (signal, ITEM) in done and entity in entity_items and entity_items[entity].n_entries
     ]
     pairs = sort_pairs({*done, *derived})
-    members = {entity: entity_items[entity].transpose() for _, entity in derived}
+    members = {entity: rows.transpose() for entity, rows in entity_items.items() if rows.n_entries}
     targets = {entity: items if entity == ITEM else entity_items[entity].mean_vectors(items) for _, entity in pairs}
     means = {
         name: _shrunk_means(users, warm.groups[name], n_values, overall, config.group_shrinkage)

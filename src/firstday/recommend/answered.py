@@ -1,0 +1,96 @@
+"""What follows from a newcomer's answers: a list by all of them, or signals by the yeses for any strategy."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from firstday.artifact.model import TrainedModel
+from firstday.data.events import ITEM
+from firstday.data.ids import Ids
+from firstday.errors import ConfigError
+from firstday.features.signals import Signals
+from firstday.ranking import top_k
+from firstday.recommend.questionnaire import Answers, Questionnaire
+from firstday.recommend.recommender import Recommendation, RecommendedItem
+
+ROUTE = "answers"
+PICK_SIGNAL = "onboarding"
+
+
+def rank_answered(questionnaire: Questionnaire, answers: Answers, k: int) -> tuple[np.ndarray, np.ndarray]:
+    """Rank items by how much those who would have answered alike use them.
+
+    Parameters
+    ----------
+    questionnaire
+        Of the model.
+    answers
+        A newcomer's; yeses and noes both count. Items that were answered have no place in the list.
+    k
+        Length of the list.
+
+    Returns
+    -------
+    items, scores : numpy.ndarray
+        int32 and float32, shape (k,), best first; see `firstday.ranking.top_k`.
+    """
+    scores = questionnaire.score(answers)[None]
+    scores[0, list(questionnaire.closed(answers))] = -np.inf
+    items, values = top_k(scores, k)
+    return items[0], values[0]
+
+
+def recommend_answered(
+    model: TrainedModel, questionnaire: Questionnaire, answers: Answers, k: int | None = None
+) -> Recommendation:
+    """Return a newcomer's list by all of their answers.
+
+    Parameters
+    ----------
+    model, questionnaire, answers
+        See `rank_answered`.
+    k
+        Length of the list; the configured length if left out.
+
+    Raises
+    ------
+    ConfigError
+        k is below 1.
+    """
+    length = model.config.recommend.k if k is None else k
+    if length < 1:
+        raise ConfigError(f"k: is {length!r}; give a whole number from 1.")
+    ranked, scores = rank_answered(questionnaire, answers, min(length, model.n_items))
+    items = tuple(
+        RecommendedItem(model.catalogue.items[ix], model.catalogue.title_of(ix), float(score))
+        for ix, score in zip(ranked.tolist(), scores.tolist(), strict=True)
+        if ix >= 0
+    )
+    return Recommendation(items, ROUTE, ROUTE, None, None, ())
+
+
+def ids_of(model: TrainedModel, entity: str) -> Ids:
+    """Return the ids of what may be asked about: items, or the members of another entity."""
+    return model.catalogue.items if entity == ITEM else model.catalogue.entities[entity]
+
+
+def pick_signal(model: TrainedModel, entity: str) -> str:
+    """Return the signal of a yes: `onboarding` where warm users have it with this entity, else the first of use."""
+    return PICK_SIGNAL if (PICK_SIGNAL, entity) in model.encoder.pairs else model.config.signals.use[0]
+
+
+def signals_of(model: TrainedModel, entity: str, answers: Answers) -> Signals:
+    """Return the yeses as what was done on day one; noes have no signal that the encoder understands.
+
+    Parameters
+    ----------
+    model
+        Its ids and signals, see `pick_signal`.
+    entity
+        What was asked about.
+    answers
+        A newcomer's.
+    """
+    signal = pick_signal(model, entity)
+    ids = ids_of(model, entity)
+    return Signals(interactions=[(signal, entity, ids[target]) for target in answers.yes])

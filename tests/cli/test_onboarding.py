@@ -1,0 +1,139 @@
+"""firstday onboarding: a plan, a list by answers, and questions in a real terminal."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import select
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from firstday.recommend.answered import recommend_answered
+from firstday.recommend.questionnaire import Answers, Questionnaire
+from firstday.recommend.recommender import Recommender
+from tests.cli.conftest import Run
+
+
+def test_without_a_terminal_it_prints_a_plan(run: Run, model: Path, recommender: Recommender) -> None:
+    done = run("onboarding", model, "--questions", 2, stdin="")
+    assert done.returncode == 0, done.stderr
+    asked, items = Questionnaire.of(recommender.model), recommender.model.catalogue.items
+    first = asked.next_question(Answers())
+    assert first is not None
+    lines = done.stdout.splitlines()
+    assert len(lines) == 3
+    assert f"({items[first.target]})" in lines[0]
+    for line, word in zip(lines[1:], ("yes", "no"), strict=True):
+        following = asked.next_question(Answers().add(first.target, word))
+        assert following is not None
+        assert line.startswith(f"   {word}: ")
+        assert f"({items[following.target]})" in line
+    plan = json.loads(run("onboarding", model, "--questions", 2, "--json", stdin="").stdout)["plan"]
+    assert plan["id"] == items[first.target]
+    assert plan["yes"]["yes"] is None
+    assert 0 < plan["likely_yes"] < 1
+
+
+def test_answers_give_a_list_and_the_next_question(run: Run, model: Path, recommender: Recommender) -> None:
+    done = run("onboarding", model, "--answers", "i002=yes, i003=no,i004=skip", "-k", 5, "--json")
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    asked = Questionnaire.of(recommender.model)
+    answers = Answers((2,), (3,), (4,))
+    expected = recommend_answered(recommender.model, asked, answers, 5)
+    assert [item["item_id"] for item in told["list"]["items"]] == [item.item_id for item in expected.items]
+    assert told["list"]["route"] == "answers"
+    assert told["answered"] == 3
+    following = asked.next_question(answers)
+    assert following is not None
+    assert told["next"]["id"] == recommender.model.catalogue.items[following.target]
+    assert told["interactions"] == [["onboarding", "item", "i002"]]
+    last = run("onboarding", model, "--answers", "i002=yes,i003=no", "--questions", 2, "--json")
+    assert json.loads(last.stdout)["next"] is None
+
+
+def test_another_strategy_takes_the_yeses(run: Run, model: Path, recommender: Recommender) -> None:
+    done = run("onboarding", model, "--answers", "i002=yes,i006=no", "-k", 100, "--strategy", "segment", "--json")
+    told = json.loads(done.stdout)["list"]
+    listed = [item["item_id"] for item in told["items"]]
+    assert told["route"] == "segment"
+    assert len(listed) == 100
+    assert not {"i006"} & set(listed)
+
+
+def test_artists(run: Run, model: Path) -> None:
+    done = run("onboarding", model, "--entity", "artist", "--questions", 1, "--json", stdin="")
+    artist = json.loads(done.stdout)["plan"]["id"]
+    done = run("onboarding", model, "--entity", "artist", "--answers", f"{artist}=yes", "-k", 3)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("next question: ")
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (["--answers", "i002"], "answers: 'i002' is no answer; give ID=yes"),
+        (["--answers", "i002=maybe"], "answers: 'i002=maybe' is no answer"),
+        (["--answers", "zzz=yes"], "answers: item 'zzz' is unknown to the model"),
+        (["--answers", "i002=yes,i002=no"], "answers: item 'i002' is answered twice"),
+        (["--entity", "planet"], "entity: the model cannot ask about 'planet', whose items it does not know"),
+        (["--answers", "i002=yes", "--strategy", "magic"], "strategy: 'magic' is unknown"),
+        (["--questions", "0"], "--questions"),
+    ],
+)
+def test_mistakes_are_one_sentence(run: Run, model: Path, options: list[str], sentence: str) -> None:
+    done = run("onboarding", model, *options, stdin="")
+    assert done.returncode == 2
+    assert sentence in done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stdout == ""
+
+
+def test_in_a_terminal_it_asks(model: Path, recommender: Recommender) -> None:
+    """A word that is no answer is asked for again; then the list follows."""
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-m", "firstday", "onboarding", str(model), "--questions", "2", "-k", "4"]
+    env = {**os.environ, "COLUMNS": "160", "OPENBLAS_NUM_THREADS": "1"}
+    with subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, env=env) as process:
+        os.close(theirs)
+        shown = ""
+        for seen, typed in (("1. ", "perhaps"), ("1. ", "y"), ("2. ", "n")):
+            shown = _read_until(ours, seen)
+            assert seen in shown
+            os.write(ours, f"{typed}\n".encode())
+        rest = _read_until(ours, "route answers", more=True)
+        assert process.wait(timeout=60) == 0
+    os.close(ours)
+    asked = Questionnaire.of(recommender.model)
+    first = asked.next_question(Answers())
+    assert first is not None
+    answers = Answers().add(first.target, "yes")
+    second = asked.next_question(answers)
+    assert second is not None
+    expected = recommend_answered(recommender.model, asked, answers.add(second.target, "no"), 4)
+    for item in expected.items:
+        assert item.item_id in rest
+
+
+def _read_until(terminal: int, text: str, *, more: bool = False) -> str:
+    """Read what a program shows until a text and its prompt, or all, is there."""
+    shown, until = "", time.monotonic() + 60
+    while time.monotonic() < until:
+        ready, _, _ = select.select([terminal], [], [], 1)
+        if not ready:
+            continue
+        try:
+            part = os.read(terminal, 65536).decode()
+        except OSError:  # the program has ended
+            return shown
+        if not part:
+            return shown
+        shown += part
+        if not more and text in shown and "[y/n/s]" in shown.partition(text)[2]:
+            return shown
+    raise AssertionError(f"waited for {text!r}, saw {shown!r}")
