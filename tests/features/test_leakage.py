@@ -155,7 +155,7 @@ def test_what_warm_users_do_changes_the_statistics(world: Dataset, config: Confi
 def test_features_of_warm_users_come_from_day_one_alone(world: Dataset, split: Split, recommender: Recommender) -> None:
     """The model's catalogue and encoder see the drawn day one, never the warm users' whole history."""
     catalogue, encoder = recommender.model.catalogue, recommender.model.encoder
-    counts_at = encoder.n_inputs - len(encoder.pairs) - 1
+    counts_at = encoder.n_inputs - len(encoder.pairs) - 1 - (encoder.friend_vectors is not None)
     for day in split.warm_day_one:
         features = encoder.encode(catalogue.translate(world, split.warm, day)[0])
         for number, pair in enumerate(encoder.pairs):
