@@ -25,7 +25,7 @@ from firstday.embed.warm_users import keep_warm_users
 from firstday.errors import ConfigError, DataError
 from firstday.evaluate.benchmark import run_benchmark
 from firstday.evaluate.blending import choose_weights
-from firstday.evaluate.metrics import PrecisionRule, measure
+from firstday.evaluate.metrics import PrecisionRule
 from firstday.evaluate.results import REFERENCE, Results
 from firstday.evaluate.tuning import TunedPeer, Tuning
 from firstday.features.catalogue import Catalogue
@@ -38,7 +38,6 @@ from firstday.recommend.segment import recommend_segment
 from firstday.recommend.strategies import (
     EVALUATED_ALONE,
     PAPER_SEGMENT,
-    answer_all,
     check_strategies,
     peers_of,
     strategies_with,
@@ -48,6 +47,7 @@ from firstday.segment.segments import count_items
 from firstday.stages import (
     Progress,
     cluster_inputs,
+    collect_facts,
     count_groups,
     no_progress,
     train_network,
@@ -283,25 +283,5 @@ def fit(dataset: Dataset, split: Split, config: Config, *, progress: Progress = 
     progress("weights", 0, 1)
     model = choose_weights(Query(model, validation, query.k), truth)
     progress("weights", 1, 1)
-    facts = _facts(dataset, split, Recommender(model), Query(model, validation, query.k))
+    facts = collect_facts(dataset, split, Recommender(model), Query(model, validation, query.k))
     return Recommender(replace(model, facts=facts))
-
-
-def _facts(dataset: Dataset, split: Split, recommender: Recommender, query: Query) -> dict[str, Any]:
-    """Return what people want to know of a model: data counts and validation metrics."""
-    precision = {
-        name: round(100 * float(measure(answer_all(query, name).items, split.validation.truth).precision.mean()), 4)
-        for name in ("popular", "segment", "blend")
-    }
-    return {
-        "data": {
-            "dataset": dataset.name,
-            **dataset.summary(),
-            "warm_users": len(split.warm),
-            "validation_users": len(split.validation),
-            "segments": len(recommender.model.segments),
-            "protocol": split.protocol,
-            "notes": list(split.notes),
-        },
-        "metrics": {"users": "validation", "k": query.k, "precision": precision},
-    }

@@ -19,7 +19,7 @@ from firstday.data.split import Split
 from firstday.embed.affinity import compute_affinity, select_uses
 from firstday.errors import MissingExtraError
 from firstday.evaluate.benchmark import cohort_query
-from firstday.evaluate.metrics import PrecisionRule
+from firstday.evaluate.metrics import PrecisionRule, measure
 from firstday.evaluate.tuning import TunedPeer
 from firstday.evaluate.validation import Validation
 from firstday.features.catalogue import Catalogue
@@ -29,7 +29,7 @@ from firstday.features.signals import SignalBatch
 from firstday.ranking import unit_rows
 from firstday.recommend.query import Query
 from firstday.recommend.recommender import Recommender
-from firstday.recommend.strategies import TUNED_PEERS
+from firstday.recommend.strategies import TUNED_PEERS, answer_all
 from firstday.segment.kmeans import fit_segments_by_parts
 from firstday.segment.segments import ItemCounts, Segments, count_items
 
@@ -232,3 +232,23 @@ def tune_peers_for(
         kinds={name: kind.with_options((chosen or {}).get(name)) for name, kind in KINDS.items()},
         progress=progress,
     )
+
+
+def collect_facts(dataset: Dataset, split: Split, recommender: Recommender, query: Query) -> dict[str, Any]:
+    """Return what people want to know of a model: data counts and validation metrics."""
+    precision = {
+        name: round(100 * float(measure(answer_all(query, name).items, split.validation.truth).precision.mean()), 4)
+        for name in ("popular", "segment", "blend")
+    }
+    return {
+        "data": {
+            "dataset": dataset.name,
+            **dataset.summary(),
+            "warm_users": len(split.warm),
+            "validation_users": len(split.validation),
+            "segments": len(recommender.model.segments),
+            "protocol": split.protocol,
+            "notes": list(split.notes),
+        },
+        "metrics": {"users": "validation", "k": query.k, "precision": precision},
+    }
