@@ -32,6 +32,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--users", type=int, nargs="+", default=[10_000, 100_000])
     parser.add_argument("--items", type=int, default=50_000)
+    parser.add_argument("--train-up-to", type=int, default=10**9, help="train on services of up to so many users")
     parser.add_argument("--judge-up-to", type=int, default=100_000, help="evaluate services of up to so many users")
     parser.add_argument("--folder", type=Path, help="where to put tables and models meanwhile (default: the system's)")
     parser.add_argument("--no-events", action="store_true", help="leave out the rows in which only events grow")
@@ -42,13 +43,14 @@ def main() -> None:
         if not arguments.no_events:
             found["by_events"] = grow_events(Path(folder), arguments.items)
         for n_users in arguments.users:
-            row = grow_users(Path(folder), n_users, arguments.items, arguments.judge_up_to)
+            upto = arguments.train_up_to, arguments.judge_up_to
+            row = grow_users(Path(folder), n_users, arguments.items, *upto)
             others = [other for other in found.get("by_users", []) if other["users"] != n_users]
             found["by_users"] = sorted([*others, row], key=lambda one: one["users"])
             RESULTS.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
 
 
-def grow_users(folder: Path, n_users: int, n_items: int, judge_up_to: int) -> dict[str, Any]:
+def grow_users(folder: Path, n_users: int, n_items: int, train_up_to: int, judge_up_to: int) -> dict[str, Any]:
     """Simulate a service of a size, check, train and evaluate."""
     tables, model = folder / "tables", folder / "model"
     row: dict[str, Any] = {"users": n_users, "items": n_items}
@@ -56,8 +58,9 @@ def grow_users(folder: Path, n_users: int, n_items: int, judge_up_to: int) -> di
     row["simulate"] = run("simulate", str(tables), *sizes)
     row["check"] = run("check", str(tables))
     row["interactions"] = count(tables)
-    row["train"] = run("train", str(tables), "--out", str(model))
-    row["warm_users"] = json.loads((model / "manifest.json").read_text())["data"]["warm_users"]
+    if n_users <= train_up_to:
+        row["train"] = run("train", str(tables), "--out", str(model))
+        row["warm_users"] = json.loads((model / "manifest.json").read_text())["data"]["warm_users"]
     if n_users <= judge_up_to:
         results = folder / "results.json"
         asked = ("--strategy", "popular", "--strategy", "segment", "--json", str(results))
@@ -66,7 +69,7 @@ def grow_users(folder: Path, n_users: int, n_items: int, judge_up_to: int) -> di
         row["precision"] = {result["strategy"]: result["precision"] for result in found["results"]}
         row["cold_users"] = found["n_cold"]
     for place in (tables, model):
-        shutil.rmtree(place)
+        shutil.rmtree(place, ignore_errors=True)
     return row
 
 

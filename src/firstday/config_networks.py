@@ -30,6 +30,9 @@ class TrainingConfig(Section):
     patience: Count = Field(
         default=6, description="Checks of validation precision without a gain before training stops; the best is kept."
     )
+    most_rows: int = Field(
+        default=262_144, ge=512, description="Day ones in a pass, at most; of more, each pass draws its own."
+    )
 
 
 class ColdModelConfig(TrainingConfig):

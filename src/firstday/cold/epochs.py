@@ -24,7 +24,6 @@ def run_epochs(
     config: TrainingConfig,
     *,
     seed: int,
-    rows_per_epoch: int | None = None,
     progress: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> tuple[Epoch, ...]:
     """Train until validation precision stops rising, and leave the network with its best weights, for use.
@@ -43,11 +42,9 @@ def run_epochs(
     check
         Precision in %, higher is better, of the network as it is, on validation users.
     config
-        Schedule, learning rate, weight decay, epochs, batch size, patience.
+        Schedule, learning rate, weight decay, epochs, batch size, patience, and how many rows make a pass at most.
     seed
         Seed of the order of rows.
-    rows_per_epoch
-        Rows of a pass, drawn anew for each; None: all.
     progress
         Called with epochs done and epochs at most.
 
@@ -56,9 +53,8 @@ def run_epochs(
     tuple of Epoch
         How training went.
     """
-    batch = min(config.batch_size, n_rows, rows_per_epoch or n_rows)
-    n_taken = min(n_rows, rows_per_epoch or n_rows)
-    n_batches = n_taken // batch  # a last, partial batch would upset batch normalisation
+    batch = min(config.batch_size, n_rows)
+    n_batches = min(n_rows, config.most_rows) // batch  # a last, partial batch would upset batch normalisation
     optimizer = torch.optim.AdamW(network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
     schedule = None
     if config.schedule == "one-cycle":

@@ -125,7 +125,6 @@ def train_ranker(
             lambda: validate(_as_value(network, items, b""), network.body(held_out).numpy()),
             config,
             seed=seed,
-            rows_per_epoch=config.most_rows,
             progress=progress,
         )
     ranker = _as_value(network, items, export_onnx(network.body, validation_features))
