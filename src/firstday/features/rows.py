@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -10,8 +11,10 @@ import numpy as np
 from firstday.features.encoder import Encoder
 from firstday.features.signals import SignalBatch
 
-HELD_BYTES = 2**31
-"""Features of up to this size are kept: 2 GiB."""
+HELD_SHARE = 3
+"""Features are kept where they take up to so many times less than the machine's memory."""
+HELD_BYTES = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // HELD_SHARE
+"""Features of up to this size are kept."""
 ROWS_AT_ONCE = 16_384
 """Rows that are made at once."""
 
