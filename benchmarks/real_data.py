@@ -65,9 +65,7 @@ def judge(name: str, path: Path | None, n_seeds: int, out: Path, *, tune_once: b
             progress=progress,
         )
     seconds = perf_counter() - began
-    print_results(results, Console(width=100))
     peak_mib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    Console().print(f"{seconds:.0f} s, {peak_mib:,.0f} MiB at the most so far.\n")
     (out / "results").mkdir(parents=True, exist_ok=True)
     (out / "images").mkdir(exist_ok=True)
     content = {**results.to_json(), "seconds": round(seconds, 1), "peak_mib": round(peak_mib)}
@@ -76,6 +74,8 @@ def judge(name: str, path: Path | None, n_seeds: int, out: Path, *, tune_once: b
     ours = replace(results, rows=tuple(row for row in results.rows if row.strategy not in TUNED_PEERS))
     for kind, svg in (("strategies", plot_strategies(ours)), ("day-one-size", plot_day_one_sizes(ours))):
         (out / "images" / f"{name}-{kind}.svg").write_text(standalone(svg), encoding="utf-8")
+    print_results(results, Console(width=100))
+    Console().print(f"{seconds:.0f} s, {peak_mib:,.0f} MiB at the most so far.\n")
 
 
 if __name__ == "__main__":

@@ -84,7 +84,10 @@ def strategies() -> list[str]:
     found = [{row["strategy"]: row for row in read_results(name)["results"]} for name in DATASETS]
     lines = [f"| P@50, % [95 % interval] | {' | '.join(DATASETS.values())} |", "|---|---|---|"]
     for strategy, meaning in MEANING.items():
-        cells = [f"{row[strategy]['precision']:.1f} {_interval(row[strategy]['precision_ci'])}" for row in found]
+        cells = [
+            f"{row[strategy]['precision']:.1f} {_interval(row[strategy]['precision_ci'])}" if strategy in row else "-"
+            for row in found
+        ]
         name = f"`{strategy}`: {meaning}"
         lines.append(
             "| " + " | ".join(f"**{cell}**" if strategy == "segment" else cell for cell in (name, *cells)) + " |"
@@ -98,6 +101,8 @@ def gains() -> list[str]:
     for name, title in DATASETS.items():
         found = read_results(name)
         rows = {row["strategy"]: row for row in found["results"]}
+        if not found.get("tuned_peers"):
+            continue
         peers = [peer for peer in found["tuned_peers"] if peer in rows and peer != "paper_segment"]
         best = max(peers, key=lambda peer: rows[peer]["precision"])
         beside = [_gain(rows["blend"], other) for other in ("paper_segment", "segment", best)]
@@ -134,7 +139,7 @@ def sizes(name: str) -> list[str]:
         "| P@50, % | " + " | ".join(f"{size} items (n = {n:,})" for size, n in counts.items()) + " |",
         "|---|---|---|---|",
     ]
-    for strategy in MEANING:
+    for strategy in (strategy for strategy in MEANING if strategy in rows):
         cells = [f"{value:.1f}" for value in rows[strategy]["by_day_one_size"].values()]
         lines.append(f"| `{strategy}` | " + " | ".join(cells) + " |")
     return lines
@@ -160,6 +165,8 @@ def ablations(name: str) -> list[str]:
 
 def peers(name: str) -> list[str]:
     """Return strategies and tuned peers side by side on one dataset, best first."""
+    if not read_results(name).get("tuned_peers"):
+        raise NotMeasuredError
     lines = [
         "| P@50, % [95 % interval] | all | / `segment` | 0 items | 1-3 | 4+ | own lists, % | novelty, bits "
         "| items reached, % | ms per user |",
@@ -177,6 +184,8 @@ def peers(name: str) -> list[str]:
 
 def peers_options(name: str) -> list[str]:
     """Return what was tried of each tuned peer on one dataset, and what validation users chose in each seed."""
+    if not read_results(name).get("tuned_peers"):
+        raise NotMeasuredError
     lines = ["| peer | tried | chosen, by seed | time to fit, s | time for the grid, s |", "|---|---|---|---|---|"]
     for peer, told in read_results(name)["tuned_peers"].items():
         if not told["grid"]:

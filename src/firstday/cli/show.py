@@ -74,6 +74,8 @@ def _print_lists(results: Results, rows: list[Row], console: Console, against: s
         table.add_row(row.strategy, *cells, style=_style(row, against))
     console.print(table)
     for name, tunings in results.tunings.items():
+        if not tunings[0].grid:  # as published, nothing was tried
+            continue
         chosen = [", ".join(f"{option} {value:g}" for option, value in tuning.options.items()) for tuning in tunings]
         n_tried = math.prod(len(values) for values in tunings[0].grid.values())
         console.print(

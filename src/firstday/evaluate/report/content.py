@@ -127,6 +127,8 @@ def _tunings(results: Results) -> list[dict[str, Any]]:
     """Return how each tuned peer was tuned, in words."""
     found = []
     for name, tunings in results.tunings.items():
+        if not tunings[0].grid:  # as published, nothing was tried
+            continue
         chosen = [", ".join(f"{option} {value}" for option, value in tuning.options.items()) for tuning in tunings]
         found.append(
             {
