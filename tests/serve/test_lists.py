@@ -158,6 +158,7 @@ def test_a_ban_takes_effect_at_once_and_keep_used_lifts_it(http: httpx.Client) -
 @pytest.mark.parametrize("strategy", STRATEGIES)
 def test_every_strategy_answers_for_every_user(http: httpx.Client, recommender: Recommender, strategy: str) -> None:
     described = {"age": 30, "profile": {"country": "FR"}, "interactions": [{"entity_id": "i001"}]}
+    described["friends"] = [f"u{ix:03}" for ix in range(8)]
     for signals in ({}, {"age": 30}, described):
         answer = http.post("/v1/recommendations", json={"signals": signals, "strategy": strategy}).json()
         items = [item["item_id"] for item in answer["items"]]

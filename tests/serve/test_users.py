@@ -20,7 +20,11 @@ def test_everything_known_of_a_user_can_be_read_and_forgotten(http: httpx.Client
     }
     put = http.put("/v1/users/anna", json=body)
     assert put.status_code == 200
-    assert put.json()["ignored"] == ["item '12' is unknown", "profile column 'plan' is unknown"]
+    assert put.json()["ignored"] == [
+        "item '12' is unknown",
+        "profile column 'plan' is unknown",
+        "2 of 2 friends are no warm users",
+    ]
     events = [
         {"event_id": "e1", "user_id": "anna", "entity_id": "i001", "timestamp": "2026-01-31T12:00:00.25+02:00"},
         {"event_id": 2, "user_id": "anna", "signal": "loves", "entity": "artist", "entity_id": "a01"},
