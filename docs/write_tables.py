@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -106,10 +107,11 @@ def gains() -> list[str]:
         peers = [peer for peer in found["tuned_peers"] if peer in rows and peer != "paper_segment"]
         best = max(peers, key=lambda peer: rows[peer]["precision"])
         beside = [_gain(rows["blend"], other) for other in ("paper_segment", "segment", best)]
-        text.append(
+        said = (
             f"- {title}: `blend` is {beside[0]} above the paper's system with the paper's settings, {beside[1]} above "
             f"`segment`, and {beside[2]} above the best tuned peer, `{best}`. {_with_nothing(rows)}"
         )
+        text += textwrap.wrap(said, 118, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
     return text
 
 

@@ -36,7 +36,12 @@ def test_what_the_text_says_of_the_results_holds(tables: ModuleType) -> None:
         assert rows["segment"]["precision_ci"][0] > rows["popular"]["precision_ci"][1]
         assert rows["segment"]["precision"] > 1.12 * rows["popular"]["precision"]
         assert rows["personal"]["minus_segment_ci"][0] > 0
-        assert rows["segment"]["by_day_one_size"]["0"] < rows["popular"]["by_day_one_size"]["0"]
+        assert rows["direct"]["minus_segment_ci"][0] > 0
+        beside = rows["blend"]["against"]
+        assert beside["paper_segment"]["ratio_ci"][0] > 1.15
+        assert all(beside[peer]["ratio_ci"][0] > 1 for peer in tables.read_results(name)["tuned_peers"])
+    befriended = {row["strategy"]: row["friends_only"] for row in tables.read_results("deezer-europe")["results"]}
+    assert befriended["blend"] > 1.25 * befriended["popular"]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
