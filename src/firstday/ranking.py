@@ -91,6 +91,45 @@ def first_allowed(items: np.ndarray, values: np.ndarray, allowed: np.ndarray, k:
     return out_items, out_values
 
 
+def most_used(counts: np.ndarray, most: int) -> np.ndarray:
+    """Return the indexes of the greatest counts, at most so many and none of 0, ascending; ties by the lower index."""
+    chosen = np.argsort(-counts, kind="stable")[:most]
+    return np.sort(chosen[counts[chosen] > 0])
+
+
+def spread_scores(scores: np.ndarray, items: np.ndarray, n_items: int) -> np.ndarray:
+    """Put scores of some items, shape (n, len(items)), among all, float32, shape (n, n_items), ``-inf`` elsewhere."""
+    everything = np.full((len(scores), n_items), -np.inf, dtype=np.float32)
+    everything[:, items] = scores
+    return everything
+
+
+def weigh_nearest(closeness: np.ndarray, most: int, temperature: float) -> tuple[np.ndarray, np.ndarray]:
+    """Return the nearest columns of each row and their weights, which fall by e for every `temperature` of closeness.
+
+    Parameters
+    ----------
+    closeness
+        float32, shape (n, n_columns).
+    most
+        How many columns, at most.
+    temperature
+        In the unit of closeness.
+
+    Returns
+    -------
+    nearest : numpy.ndarray
+        int64, shape (n, m), m the smaller of `most` and the number of columns; in no order.
+    weights : numpy.ndarray
+        float32, shape (n, m); they add up to 1.
+    """
+    m = min(most, closeness.shape[1])
+    nearest = np.argpartition(-closeness, m - 1, axis=1)[:, :m]
+    chosen = np.take_along_axis(closeness, nearest, axis=1)
+    weights = np.exp((chosen - chosen.max(axis=1, keepdims=True)) / temperature)
+    return nearest, (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)
+
+
 def unit_rows(vectors: np.ndarray) -> np.ndarray:
     """Return the vectors scaled to length 1, float32, shape (n, d); a zero vector stays zero."""
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)

@@ -15,6 +15,7 @@ from firstday.cold.ranker import Ranker
 from firstday.config_networks import RankerConfig
 from firstday.data.rows import SparseRows
 from firstday.features.rows import FeatureRows
+from firstday.ranking import most_used
 
 SMALL_WEIGHTS = 0.3
 """What the last layer's first weights are scaled by, so that training starts near to plain popularity."""
@@ -149,8 +150,7 @@ def choose_items(uses: SparseRows, most: int) -> tuple[np.ndarray, np.ndarray]:
         float64, shape (n_ranked,).
     """
     counts = uses.ones().column_sums()
-    chosen = np.lexsort((np.arange(len(counts)), -counts))[:most]
-    chosen = np.sort(chosen[counts[chosen] > 0])
+    chosen = most_used(counts, most)
     return chosen.astype(np.int32), counts[chosen] / max(1, uses.n_rows)
 
 

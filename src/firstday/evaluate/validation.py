@@ -10,6 +10,7 @@ import numpy as np
 from firstday.cold.ranker import Ranker
 from firstday.data.rows import SparseRows
 from firstday.evaluate.metrics import measure
+from firstday.ranking import spread_scores
 from firstday.recommend.personal import rank_nearest
 from firstday.recommend.query import Query, rank_scores
 from firstday.recommend.segment import take_nearest_segment
@@ -57,9 +58,7 @@ class Validation:
         query = self._ranked
 
         def score(rows: np.ndarray) -> np.ndarray:
-            scores = np.full((len(rows), query.model.n_items), -np.inf, dtype=np.float32)
-            scores[:, ranker.items] = ranker.score(hidden[rows])
-            return scores
+            return spread_scores(ranker.score(hidden[rows]), ranker.items, query.model.n_items)
 
         lists, _ = rank_scores(query, score)
         return 100 * float(measure(lists, self.truth.take(np.arange(query.n_users))).precision.mean())

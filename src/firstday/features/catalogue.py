@@ -122,20 +122,18 @@ class Catalogue:
 
     def _read_friends(self, users: Sequence[Signals], ignored: list[list[str]]) -> SparseRows | None:
         """Index the friends that are kept warm users; say for each user how many are not."""
-        if not any(user.friends for user in users):
-            return None
-        cells: set[tuple[int, int]] = set()
-        for row, user in enumerate(users):
-            named = set(user.friends)
-            if named and self.people is None:
+        naming = [(row, set(user.friends)) for row, user in enumerate(users) if user.friends]
+        if self.people is None:
+            for row, _ in naming:
                 ignored[row].append("friends are not used by this model")
-                continue
-            found = [self.people.index_of(friend) for friend in named] if self.people is not None else []
-            known = {(row, friend) for friend in found if friend >= 0}
+            return None
+        cells: list[tuple[int, int]] = []
+        for row, named in naming:
+            known = {(row, friend) for friend in map(self.people.index_of, named) if friend >= 0}
             if len(known) < len(named):
                 ignored[row].append(f"{len(named) - len(known):,} of {len(named):,} friends are no warm users")
-            cells |= known
-        return None if self.people is None else _count_cells(sorted(cells), len(users), len(self.people))
+            cells += known
+        return _count_cells(cells, len(users), len(self.people)) if naming else None
 
     def translate(
         self, dataset: Dataset, users: np.ndarray, actions: Mapping[Pair, SparseRows]

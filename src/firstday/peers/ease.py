@@ -9,7 +9,7 @@ from scipy.linalg import lapack
 
 from firstday.data.rows import SparseRows
 from firstday.errors import ConfigError
-from firstday.peers.scorer import PeerKind, PeerTraining, most_used_items, spread_scores, to_matrix
+from firstday.peers.scorer import PeerKind, PeerTraining, most_used_items, spread_known, to_matrix
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,7 +30,7 @@ class Ease:
     def score(self, liked: SparseRows) -> np.ndarray:
         """Add up the weights of the liked items; see `ItemScorer.score`."""
         mine = to_matrix(liked.ones())[:, self.items]
-        return spread_scores(mine @ self.weights, self.items, np.diff(mine.indptr) > 0, liked.n_columns)
+        return spread_known(mine @ self.weights, self.items, np.diff(mine.indptr) > 0, liked.n_columns)
 
 
 class EaseFit:

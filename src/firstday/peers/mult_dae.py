@@ -12,7 +12,7 @@ from torch import nn
 from firstday.cold.epochs import run_epochs
 from firstday.config_networks import ColdModelConfig
 from firstday.data.rows import SparseRows
-from firstday.peers.scorer import PeerKind, PeerTraining, most_used_items, spread_scores, to_matrix
+from firstday.peers.scorer import PeerKind, PeerTraining, most_used_items, spread_known, to_matrix
 
 BATCH = 128
 STEPS = 1200
@@ -48,7 +48,7 @@ class MultDae:
         scaled = sparse.diags(1 / np.sqrt(np.maximum(lengths, 1)).astype(np.float32)) @ mine
         hidden = np.tanh(scaled @ self.reading + self.reading_bias)
         logits = hidden @ self.writing.T + self.writing_bias
-        return spread_scores(logits.astype(np.float32), self.items, lengths > 0, liked.n_columns)
+        return spread_known(logits.astype(np.float32), self.items, lengths > 0, liked.n_columns)
 
 
 class Autoencoder(nn.Module):

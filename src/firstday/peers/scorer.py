@@ -11,6 +11,7 @@ import numpy as np
 from scipy import sparse
 
 from firstday.data.rows import SparseRows
+from firstday.ranking import most_used, spread_scores
 from firstday.recommend.query import Answer, Query, Strategy, rank_scores, route_where
 
 MOST_ITEMS = 8_000
@@ -95,9 +96,7 @@ def to_matrix(rows: SparseRows) -> sparse.csr_matrix:
 
 def most_used_items(uses: SparseRows) -> np.ndarray:
     """Return the `MOST_ITEMS` most used items that anybody uses, ascending; ties by the lower index."""
-    sums = uses.column_sums()
-    order = np.lexsort((np.arange(len(sums)), -sums))[:MOST_ITEMS]
-    return np.sort(order[sums[order] > 0])
+    return most_used(uses.column_sums(), MOST_ITEMS)
 
 
 def keep_largest(matrix: sparse.csr_matrix, most: int) -> sparse.csr_matrix:
@@ -127,8 +126,8 @@ def only_positive(scores: np.ndarray) -> np.ndarray:
     return scores
 
 
-def spread_scores(scores: np.ndarray, items: np.ndarray, known: np.ndarray, n_items: int) -> np.ndarray:
+def spread_known(scores: np.ndarray, items: np.ndarray, known: np.ndarray, n_items: int) -> np.ndarray:
     """Put scores of some items, shape (n_users, len(items)), among all; rows of users not `known` are not ranked."""
-    everything = np.full((len(scores), n_items), -np.inf, dtype=np.float32)
-    everything[np.ix_(known, items)] = scores[known]
+    everything = spread_scores(scores, items, n_items)
+    everything[~known] = -np.inf
     return everything

@@ -7,14 +7,14 @@ import numpy as np
 from firstday.artifact.model import TrainedModel
 from firstday.data.events import ITEM
 from firstday.data.ids import Ids
-from firstday.errors import ConfigError
 from firstday.features.signals import Signals
 from firstday.ranking import top_k
 from firstday.recommend.questionnaire import Answers, Questionnaire
-from firstday.recommend.recommender import Recommendation, RecommendedItem
+from firstday.recommend.recommender import Recommendation, check_length, name_items
 
 ROUTE = "answers"
 PICK_SIGNAL = "onboarding"
+"""The signal that a pick while registering becomes, where the model knows it."""
 
 
 def rank_answered(questionnaire: Questionnaire, answers: Answers, k: int) -> tuple[np.ndarray, np.ndarray]:
@@ -57,16 +57,8 @@ def recommend_answered(
     ConfigError
         k is below 1.
     """
-    length = model.config.recommend.k if k is None else k
-    if length < 1:
-        raise ConfigError(f"k: is {length!r}; give a whole number from 1.")
-    ranked, scores = rank_answered(questionnaire, answers, min(length, model.n_items))
-    items = tuple(
-        RecommendedItem(model.catalogue.items[ix], model.catalogue.title_of(ix), float(score))
-        for ix, score in zip(ranked.tolist(), scores.tolist(), strict=True)
-        if ix >= 0
-    )
-    return Recommendation(items, ROUTE, ROUTE, None, None, ())
+    ranked, scores = rank_answered(questionnaire, answers, check_length(model, k))
+    return Recommendation(name_items(model, ranked, scores), ROUTE, ROUTE, None, None, ())
 
 
 def ids_of(model: TrainedModel, entity: str) -> Ids:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from firstday.ranking import spread_scores
 from firstday.recommend.query import Answer, Query, rank_scores, route_where
 
 
@@ -17,6 +18,4 @@ def score_direct(query: Query, rows: np.ndarray) -> np.ndarray:
     """Return log-probabilities, minus infinity for items that are not ranked, float32, shape (n_rows, n_items)."""
     ranker = query.model.ranker
     assert ranker is not None
-    scores = np.full((len(rows), query.model.n_items), -np.inf, dtype=np.float32)
-    scores[:, ranker.items] = ranker.score(query.ranker_hidden[rows])
-    return scores
+    return spread_scores(ranker.score(query.ranker_hidden[rows]), ranker.items, query.model.n_items)

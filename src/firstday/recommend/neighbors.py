@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from firstday.data.rows import SparseRows
+from firstday.ranking import weigh_nearest
 from firstday.recommend.query import Answer, Query, rank_scores, route_where
 
 N_NEIGHBORS = 200
@@ -27,11 +28,7 @@ def score_neighbors(query: Query, rows: np.ndarray) -> np.ndarray:
     warm, settings = model.warm, model.neighborhood
     assert warm is not None
     closeness = query.predicted[rows] @ warm.vectors.T  # (n_rows, n_warm)
-    m = min(N_NEIGHBORS, len(warm))
-    nearest = np.argpartition(-closeness, m - 1, axis=1)[:, :m]
-    chosen = np.take_along_axis(closeness, nearest, axis=1)
-    weights = np.exp((chosen - chosen.max(axis=1, keepdims=True)) / settings.temperature)
-    weights /= weights.sum(axis=1, keepdims=True)
+    nearest, weights = weigh_nearest(closeness, N_NEIGHBORS, settings.temperature)
     shares = add_up(warm.uses.take(nearest.ravel()), weights.ravel(), len(rows), model.n_items)
     return shares + np.float32(settings.smoothing) * model.popularity
 

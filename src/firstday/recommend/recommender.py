@@ -87,6 +87,30 @@ class UserAnswers:
     ignored: list[tuple[str, ...]]
 
 
+def name_items(model: TrainedModel, items: np.ndarray, scores: np.ndarray) -> tuple[RecommendedItem, ...]:
+    """Return a list by the caller's ids and titles; `items` and `scores` of shape (k,), -1 for an empty place."""
+    catalogue = model.catalogue
+    return tuple(
+        RecommendedItem(catalogue.items[ix], catalogue.title_of(ix), float(score))
+        for ix, score in zip(items.tolist(), scores.tolist(), strict=True)
+        if ix >= 0
+    )
+
+
+def check_length(model: TrainedModel, k: int | None) -> int:
+    """Return the length of a list: as asked or configured, and no more than there are items.
+
+    Raises
+    ------
+    ConfigError
+        k is no whole number from 1.
+    """
+    length = model.config.recommend.k if k is None else k
+    if isinstance(length, bool) or not isinstance(length, int) or length < 1:
+        raise ConfigError(f"k: is {length!r}; give a whole number from 1.")
+    return min(length, model.n_items)
+
+
 @dataclass(frozen=True, eq=False)
 class Recommender:
     """A trained model, ready to recommend.
@@ -122,12 +146,8 @@ class Recommender:
         """
         strategy = strategy or self.model.config.recommend.strategy
         found = self.recommend_users([user], k, strategy, keep_used=keep_used)
-        answer, catalogue = found.answer, self.model.catalogue
-        items = tuple(
-            RecommendedItem(catalogue.items[ix], catalogue.title_of(ix), float(score))
-            for ix, score in zip(answer.items[0].tolist(), answer.scores[0].tolist(), strict=True)
-            if ix >= 0
-        )
+        answer = found.answer
+        items = name_items(self.model, answer.items[0], answer.scores[0])
         segment = int(found.segments[0]) if found.segments[0] >= 0 else None
         size = None if segment is None else int(self.model.segments.items.sizes[segment])
         return Recommendation(items, strategy, answer.routes[0], segment, size, found.ignored[0])
@@ -150,7 +170,7 @@ class Recommender:
             The strategy is unknown, or k is below 1.
         """
         batch, ignored = self.model.catalogue.read(users)
-        query = Query(self.model, batch, self._length(k), keep_used)
+        query = Query(self.model, batch, check_length(self.model, k), keep_used)
         answer = answer_all(query, strategy or self.model.config.recommend.strategy)
         segments = np.full(query.n_users, -1, dtype=np.int64)
         if query.known.any():
@@ -191,14 +211,8 @@ class Recommender:
         Answer
             Every row has k distinct items, unless the catalogue has no more, and a route.
         """
-        query = Query(self.model, signals, self._length(k), keep_used)
+        query = Query(self.model, signals, check_length(self.model, k), keep_used)
         return answer_all(query, strategy or self.model.config.recommend.strategy)
-
-    def _length(self, k: int | None) -> int:
-        length = self.model.config.recommend.k if k is None else k
-        if isinstance(length, bool) or not isinstance(length, int) or length < 1:
-            raise ConfigError(f"k: is {length!r}; give a whole number from 1.")
-        return min(length, self.model.n_items)
 
     def save(self, path: str | Path) -> Path:
         """Write the model to a folder; see `firstday.artifact.files.save_model`."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from firstday.ranking import weigh_nearest
 from firstday.segment.segments import Segments
 
 N_NEAREST = 32
@@ -47,12 +48,7 @@ def weigh_segments(vectors: np.ndarray, segments: Segments, mixing: Mixing) -> t
     weights : numpy.ndarray
         float32, shape (n, m).
     """
-    closeness = segments.closeness(vectors)  # (n, n_segments)
-    m = min(N_NEAREST, len(segments))
-    nearest = np.argpartition(-closeness, m - 1, axis=1)[:, :m]
-    chosen = np.take_along_axis(closeness, nearest, axis=1)
-    weights = np.exp((chosen - chosen.max(axis=1, keepdims=True)) / mixing.temperature)
-    return nearest, (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)
+    return weigh_nearest(segments.closeness(vectors), N_NEAREST, mixing.temperature)
 
 
 def smooth_shares(segments: Segments, popularity: np.ndarray, mixing: Mixing) -> np.ndarray:

@@ -11,8 +11,9 @@ from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Fiel
 
 from firstday.config import RecommendConfig
 from firstday.features.signals import Signals
+from firstday.recommend.answered import PICK_SIGNAL
 from firstday.recommend.strategies import STRATEGIES
-from firstday.serve.store import PICK_SIGNAL, Event, Profile
+from firstday.serve.store import Event, Profile
 
 MAX_EVENTS = 1000
 MAX_INTERACTIONS = 1000

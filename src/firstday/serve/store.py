@@ -12,10 +12,8 @@ from urllib.parse import urlsplit
 
 from firstday.errors import ConfigError, FirstdayError
 from firstday.features.signals import Signals
+from firstday.recommend.answered import PICK_SIGNAL
 from firstday.serve.settings import ServeSettings
-
-PICK_SIGNAL = "onboarding"
-"""The signal that a pick while registering becomes."""
 
 
 class StoreError(FirstdayError):

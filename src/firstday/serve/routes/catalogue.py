@@ -10,6 +10,7 @@ from fastapi import APIRouter, Path, Query, Request
 
 from firstday.data.events import ITEM
 from firstday.errors import FirstdayError
+from firstday.recommend.answered import PICK_SIGNAL
 from firstday.recommend.strategies import strategies_of
 from firstday.serve.access import guarded
 from firstday.serve.answers import (
@@ -35,7 +36,6 @@ from firstday.serve.parameters import (
     SegmentsParameters,
 )
 from firstday.serve.service import service_of
-from firstday.serve.store import PICK_SIGNAL
 
 reading = APIRouter(prefix="/v1", route_class=guarded("read"), tags=["model"], responses=ERRORS)
 admin = APIRouter(prefix="/v1", route_class=guarded("admin"), tags=["model"], responses=ERRORS)
