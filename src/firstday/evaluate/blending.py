@@ -12,11 +12,9 @@ from firstday.artifact.blending import BOUNDS, Blending
 from firstday.artifact.model import TrainedModel
 from firstday.data.rows import SparseRows
 from firstday.embed.warm_users import Neighborhood
-from firstday.evaluate.metrics import measure
-from firstday.evaluate.mixing import choose_mixing
+from firstday.evaluate.mixing import choose_mixing, choose_model
 from firstday.recommend.blend import VOICES, voices_of
 from firstday.recommend.query import Query
-from firstday.recommend.strategies import answer_all
 
 TEMPERATURES = (0.03, 0.05, 0.08, 0.12)
 SMOOTHINGS = (0.02, 0.1)
@@ -46,8 +44,8 @@ def choose_weights(query: Query, truth: SparseRows) -> TrainedModel:
         See `choose_neighborhood`.
     """
     model = replace(query.model, mixing=choose_mixing(query, truth))
-    model = replace(model, neighborhood=choose_neighborhood(replace(query, model=model), truth))
-    return replace(model, blending=choose_blending(replace(query, model=model), truth))
+    model = replace(model, neighborhood=choose_neighborhood(query.asking(model), truth))
+    return replace(model, blending=choose_blending(query.asking(model), truth))
 
 
 def choose_neighborhood(query: Query, truth: SparseRows) -> Neighborhood:
@@ -66,18 +64,13 @@ def choose_neighborhood(query: Query, truth: SparseRows) -> Neighborhood:
     asked, wanted = query.take(rows), truth.take(rows)
 
     def best(trials: list[Neighborhood], strategy: str) -> Neighborhood:
-        return max(trials, key=lambda trial: _judge(asked, wanted, trial, strategy))
+        models = (replace(query.model, neighborhood=trial) for trial in trials)
+        return choose_model(asked, wanted, models, strategy).neighborhood
 
     chosen = best([Neighborhood(t, s) for t, s in product(TEMPERATURES, SMOOTHINGS)], "neighbors")
     if query.model.encoder.friend_vectors is not None:
         chosen = best([replace(chosen, friend_smoothing=f) for f in FRIEND_SMOOTHINGS], "friends")
     return chosen
-
-
-def _judge(asked: Query, wanted: SparseRows, trial: Neighborhood, strategy: str) -> float:
-    """Return the precision of a strategy's lists with some settings."""
-    query = replace(asked, model=replace(asked.model, neighborhood=trial))
-    return float(measure(answer_all(query, strategy).items, wanted).precision.mean())
 
 
 def choose_blending(query: Query, truth: SparseRows) -> Blending:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from itertools import product
 
 import numpy as np
 
+from firstday.artifact.model import TrainedModel
 from firstday.data.rows import SparseRows
 from firstday.evaluate.metrics import measure
 from firstday.recommend.query import Query
@@ -30,12 +32,27 @@ def choose_mixing(query: Query, truth: SparseRows) -> Mixing:
         What they used afterwards, shape (n_users, n_items).
     """
     rows = np.arange(min(query.n_users, MOST_USERS))
-    asked, wanted = query.take(rows), truth.take(rows)
-    best, chosen = -1.0, Mixing()
-    for temperature, smoothing in product(TEMPERATURES, SMOOTHINGS):
-        mixing = Mixing(temperature, smoothing)
-        trial = replace(asked, model=replace(query.model, mixing=mixing))
-        precision = float(measure(answer_all(trial, "soft_segments").items, wanted).precision.mean())
+    mixings = [Mixing(temperature, smoothing) for temperature, smoothing in product(TEMPERATURES, SMOOTHINGS)]
+    models = (replace(query.model, mixing=mixing) for mixing in mixings)
+    return choose_model(query.take(rows), truth.take(rows), models, "soft_segments").mixing
+
+
+def choose_model(query: Query, truth: SparseRows, models: Iterable[TrainedModel], strategy: str) -> TrainedModel:
+    """Return the model whose lists by a strategy have the best precision for some users; among equals the first.
+
+    Parameters
+    ----------
+    query, truth
+        The users, and what they used afterwards.
+    models
+        They differ in how strategies weigh things alone; one at least.
+    strategy
+        Its name.
+    """
+    best, chosen = -1.0, query.model
+    for model in models:
+        query = query.asking(model)
+        precision = float(measure(answer_all(query, strategy).items, truth).precision.mean())
         if precision > best:
-            best, chosen = precision, mixing
+            best, chosen = precision, model
     return chosen

@@ -158,6 +158,15 @@ class Query:
             return self.computed.means
         return self.liked.mean_vectors(self.model.encoder.fold_in.item_vectors)
 
+    def asking(self, model: TrainedModel) -> Query:
+        """Return the same users, asking a model that differs in how strategies weigh things alone.
+
+        What was computed of the users, features and predicted vectors above all, is kept.
+        """
+        query = replace(self, model=model)
+        query.__dict__.update({**self.__dict__, "model": model})
+        return query
+
     def take(self, rows: np.ndarray) -> Query:
         """Return the query of some of the users."""
         computed = None if self.computed is None else self.computed.take(rows)
