@@ -10,12 +10,13 @@ import torch
 from implicit.cpu.als import AlternatingLeastSquares
 from scipy import sparse
 
+from firstday.cold.autoencoder import Autoencoder
 from firstday.data.rows import SparseRows
 from firstday.peers import scorer as scoring
 from firstday.peers.als_fold_in import ITERATIONS, prepare_als_fold_in
 from firstday.peers.ease import prepare_ease
 from firstday.peers.item_item import prepare_item_item
-from firstday.peers.mult_dae import Autoencoder, prepare_mult_dae
+from firstday.peers.mult_dae import MultDae, prepare_mult_dae
 from firstday.peers.scorer import PeerTraining, keep_largest
 from firstday.peers.user_user import prepare_user_user
 
@@ -162,7 +163,7 @@ def test_als_fold_in_is_implicits_own(training: PeerTraining, asked: np.ndarray)
 def test_mult_dae_scores_as_its_network_does(warm: np.ndarray, asked: np.ndarray) -> None:
     torch.manual_seed(0)
     network = Autoencoder(UNUSED, 6)
-    frozen = network.freeze(np.arange(UNUSED))
+    frozen = MultDae(np.arange(UNUSED), *network.freeze())
     found = frozen.score(rows_of(asked))
     assert np.isinf(found[:2]).all()
     for user in range(2, len(asked)):

@@ -5,20 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from scipy import sparse
-from torch import nn
 
-from firstday.cold.epochs import run_epochs
-from firstday.config_networks import ColdModelConfig
+from firstday.cold.autoencoder import train_autoencoder
 from firstday.data.rows import SparseRows
 from firstday.peers.scorer import PeerKind, PeerTraining, most_used_items, spread_known, to_matrix
-
-BATCH = 128
-STEPS = 1200
-"""Steps of training, about, at most."""
-LEARNING_RATE = 1e-2
-PATIENCE = 8
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,36 +42,6 @@ class MultDae:
         return spread_known(logits.astype(np.float32), self.items, lengths > 0, liked.n_columns)
 
 
-class Autoencoder(nn.Module):
-    """Items -> tanh of a hidden layer -> logits of items.
-
-    Parameters
-    ----------
-    n_items
-        Items in and out.
-    width
-        Hidden numbers.
-    """
-
-    def __init__(self, n_items: int, width: int) -> None:
-        super().__init__()
-        self.reading = nn.Parameter(nn.init.xavier_normal_(torch.empty(n_items, width)))
-        self.reading_bias = nn.Parameter(torch.zeros(width))
-        self.writing = nn.Linear(width, n_items)
-        nn.init.xavier_normal_(self.writing.weight)
-
-    def forward(self, items: torch.Tensor, starts: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
-        """Return logits, shape (n, n_items), of bags of items: bag `r` begins at `starts[r]`."""
-        read = nn.functional.embedding_bag(items, self.reading, starts, mode="sum", per_sample_weights=weights)
-        logits: torch.Tensor = self.writing(torch.tanh(read + self.reading_bias))
-        return logits
-
-    def freeze(self, items: np.ndarray) -> MultDae:
-        """Return the network as it is, in NumPy."""
-        weights = (self.reading, self.reading_bias, self.writing.weight, self.writing.bias)
-        return MultDae(items, *(weight.detach().numpy().copy() for weight in weights))
-
-
 class MultDaeFit:
     """Trains `MultDae`."""
 
@@ -105,42 +66,17 @@ class MultDaeFit:
         weight_decay
             Decoupled weight decay of AdamW.
         """
-        torch.manual_seed(self.training.seed)
-        if self.training.threads:
-            torch.set_num_threads(self.training.threads)
-        network = Autoencoder(len(self.items), width)
-        rng = torch.Generator().manual_seed(self.training.seed)
-        n_steps = max(1, self.uses.n_rows // BATCH)
-        config = ColdModelConfig(
-            learning_rate=LEARNING_RATE,
+        training = self.training
+        layers = train_autoencoder(
+            self.uses,
+            lambda layers: training.validate(MultDae(self.items, *layers)),
+            width=width,
+            dropout=dropout,
             weight_decay=weight_decay,
-            epochs=max(10, STEPS // n_steps),
-            batch_size=BATCH,
-            patience=PATIENCE,
+            seed=training.seed,
+            threads=training.threads,
         )
-
-        def batch_loss(rows: torch.Tensor) -> torch.Tensor:
-            mine = self.uses.take(rows.numpy())
-            lengths, row = mine.lengths(), mine.row_of_entry()
-            shown = (torch.rand(mine.n_entries, generator=rng) >= dropout).numpy()
-            n_shown = np.bincount(row[shown], minlength=len(rows))
-            weights = (1 / np.sqrt(np.maximum(n_shown, 1)))[row[shown]].astype(np.float32)
-            starts = torch.from_numpy(np.concatenate([[0], np.cumsum(n_shown)[:-1]]))
-            columns = torch.from_numpy(mine.columns.astype(np.int64))
-            logits = network(columns[torch.from_numpy(shown)], starts, torch.from_numpy(weights))
-            chances = torch.log_softmax(logits, dim=1)[torch.from_numpy(row), columns]
-            per_user = torch.from_numpy((1 / lengths)[row].astype(np.float32))
-            return -(chances * per_user).sum() / len(rows)
-
-        run_epochs(
-            network,
-            self.uses.n_rows,
-            batch_loss,
-            lambda: self.training.validate(network.freeze(self.items)),
-            config,
-            seed=self.training.seed,
-        )
-        return network.freeze(self.items)
+        return MultDae(self.items, *layers)
 
 
 def prepare_mult_dae(training: PeerTraining) -> MultDaeFit:
