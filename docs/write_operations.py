@@ -98,11 +98,12 @@ TABLES = {"settings": settings, "load": load, "faults": faults}
 
 def render(page: str) -> str:
     """Return a page with its tables as they are now."""
-    for name, rows in TABLES.items():
-        text = "\n".join(rows())
-        pattern = rf"(<!-- table: {name} -->\n).*?(<!-- end -->)"
-        page = re.sub(pattern, lambda found, text=text: f"{found[1]}{text}\n{found[2]}", page, flags=re.DOTALL)
-    return page
+
+    def renew(found: re.Match[str]) -> str:
+        rows = "\n".join(TABLES[found[2]]())
+        return f"{found[1]}{rows}\n{found[3]}"
+
+    return re.sub(r"(<!-- table: (\w+) -->\n).*?(<!-- end -->)", renew, page, flags=re.DOTALL)
 
 
 if __name__ == "__main__":

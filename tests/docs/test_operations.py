@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import re
@@ -10,9 +9,9 @@ import shlex
 import subprocess
 import sys
 from pathlib import Path
-from types import ModuleType
 
 import pytest
+import write_operations
 from serve_process import ServerProcess
 
 from firstday.recommend.recommender import Recommender
@@ -23,20 +22,10 @@ PAGE = ROOT / "docs" / "operations.md"
 DEPLOYED = (PAGE, ROOT / "Dockerfile", ROOT / "deploy" / "firstday.service", ROOT / "README.md")
 
 
-@pytest.fixture(scope="module")
-def writer() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("write_operations", ROOT / "docs" / "write_operations.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-def test_every_table_is_what_the_code_says_and_what_was_measured(writer: ModuleType) -> None:
+def test_every_table_is_what_the_code_says_and_what_was_measured() -> None:
     page = PAGE.read_text(encoding="utf-8")
-    assert set(re.findall(r"<!-- table: (\w+) -->", page)) == set(writer.TABLES)
-    assert writer.render(page) == page, "run make docs"
+    assert set(re.findall(r"<!-- table: (\w+) -->", page)) == set(write_operations.TABLES)
+    assert write_operations.render(page) == page, "run make docs"
 
 
 @pytest.mark.parametrize("path", DEPLOYED, ids=lambda path: path.name)

@@ -2,33 +2,25 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
 from pathlib import Path
-from types import ModuleType
+
+from write_api import render_api
+from write_configuration import render_configuration
 
 import firstday
 
 DOCS = Path(__file__).parents[2] / "docs"
 
 
-def load_writer(name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(name, DOCS / f"{name}.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 def test_the_page_of_settings_is_what_the_code_says() -> None:
     page = (DOCS / "configuration.md").read_text(encoding="utf-8")
-    assert page == load_writer("write_configuration").render_configuration(), "run make docs"
+    assert page == render_configuration(), "run make docs"
 
 
 def test_the_page_of_calls_is_what_the_docstrings_say() -> None:
     page = (DOCS / "api.md").read_text(encoding="utf-8")
-    assert page == load_writer("write_api").render_api(), "run make docs"
+    assert page == render_api(), "run make docs"
     for name in firstday.__all__:
         assert name.startswith("__") or f"`{name}`" in page, name
 

@@ -2,45 +2,35 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
 from pathlib import Path
-from types import ModuleType
 
 import pytest
+import write_tables
+from table_makers.measured import DATASETS, read_results
 
 ROOT = Path(__file__).parents[2]
 PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
 
 
-@pytest.fixture(scope="module")
-def tables() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("write_tables", ROOT / "docs" / "write_tables.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-def test_every_table_is_what_was_measured(tables: ModuleType) -> None:
-    for path in tables.PAGES:
+def test_every_table_is_what_was_measured() -> None:
+    for path in write_tables.PAGES:
         page = path.read_text(encoding="utf-8")
         assert "<!-- table: " in page
-        assert tables.render(page) == page, f"{path.name}: run make docs"
+        assert write_tables.render(page) == page, f"{path.name}: run make docs"
 
 
-def test_what_the_text_says_of_the_results_holds(tables: ModuleType) -> None:
-    for name in tables.DATASETS:
-        rows = {row["strategy"]: row for row in tables.read_results(name)["results"]}
+def test_what_the_text_says_of_the_results_holds() -> None:
+    for name in DATASETS:
+        rows = {row["strategy"]: row for row in read_results(name)["results"]}
         assert rows["segment"]["precision_ci"][0] > rows["popular"]["precision_ci"][1]
         assert rows["segment"]["precision"] > 1.12 * rows["popular"]["precision"]
         assert rows["personal"]["minus_segment_ci"][0] > 0
         assert rows["direct"]["minus_segment_ci"][0] > 0
         beside = rows["blend"]["against"]
         assert beside["paper_segment"]["ratio_ci"][0] > 1.15
-        assert all(beside[peer]["ratio_ci"][0] > 1 for peer in tables.read_results(name)["tuned_peers"])
-    befriended = {row["strategy"]: row["friends_only"] for row in tables.read_results("deezer-europe")["results"]}
+        assert all(beside[peer]["ratio_ci"][0] > 1 for peer in read_results(name)["tuned_peers"])
+    befriended = {row["strategy"]: row["friends_only"] for row in read_results("deezer-europe")["results"]}
     assert befriended["blend"] > 1.25 * befriended["popular"]
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import polars as pl
 import pytest
+from simulated_statistics import measure_tables
 
 from firstday.simulate.choices import Choices
 from tests.simulate.conftest import SETTINGS
@@ -22,13 +22,7 @@ END = SETTINGS.begin + timedelta(days=SETTINGS.days)
 @pytest.fixture(scope="module")
 def found(service: Path) -> dict[str, Any]:
     """Return what the command behind docs/simulator.md measures."""
-    path = Path(__file__).parents[2] / "benchmarks" / "simulated_statistics.py"
-    spec = importlib.util.spec_from_file_location("simulated_statistics", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    measured: dict[str, Any] = module.measure_tables(service)
+    measured: dict[str, Any] = measure_tables(service)
     return measured
 
 

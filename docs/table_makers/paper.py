@@ -1,0 +1,95 @@
+"""Tables of the paper's table: time, memory and figures by size."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from table_makers.measured import NotMeasuredError, read_results
+
+
+def paper_scale() -> list[str]:
+    """Return time and memory of the paper's table by size of the data."""
+    lines = [
+        "| users | songs | simulate | svd | svd with DropoutNet and MeLU | mf |",
+        "|---|---|---|---|---|---|",
+    ]
+    for row in read_results("paper-scale")["scales"]:
+        took = [row.get(part) for part in ("simulate", "svd", "svd_with_peers", "mf")]
+        cells = [f"{part['seconds']:,.0f} s, {part['peak_gib']:.1f} GiB" if part else "-" for part in took]
+        lines.append(f"| {row['users']:,} | {row['songs']:,} | {' | '.join(cells)} |")
+    return lines
+
+
+def paper_stages() -> list[str]:
+    """Return the time of each stage at the full size beside the authors'."""
+    results = read_results("paper-scale")
+    full = _released_size(results)["svd"]
+    stages, authors = full["stages"], results["authors_seconds"]
+    lists = {name: row["ms_per_user"] * full["n_cold"] / 1000 for name, row in full["figures"].items()}
+    pairs = (
+        ("data", "data generation", stages["reading"]),
+        ("training", "training", stages["cold model"]),
+        ("full evaluation", "lists, full-personalised", lists["personal"]),
+        ("clustering", "segments", stages["segments"]),
+        ("semi evaluation", "lists, semi-personalised", lists["segment"]),
+    )
+    lines = ["| stage | authors, s | ours, s | ratio |", "|---|---|---|---|"]
+    for name, title, ours in pairs:
+        lines.append(f"| {title} | {authors[name]:,} | {ours:,.2f} | {_ratio(authors[name], ours)} |")
+    whole = sum(authors.values())
+    lines.append(
+        f"| all of these | {whole:,} | {sum(p[2] for p in pairs):,.1f} | {_ratio(whole, sum(p[2] for p in pairs))} |"
+    )
+    lines.append(
+        f"| the whole command: these, clusters of inputs ({stages['input clusters']:.1f} s), three more strategies, "
+        f"loading libraries | - | {full['seconds']:,.1f} | - |"
+    )
+    return lines
+
+
+def _released_size(results: dict[str, Any]) -> dict[str, Any]:
+    """Return what was measured at the size of the released data."""
+    found = [row for row in results["scales"] if row["users"] == 100_000]
+    if not found:
+        raise NotMeasuredError
+    row: dict[str, Any] = found[0]
+    return row
+
+
+def _ratio(theirs: float, ours: float) -> str:
+    """Say how many times faster ours is, or how many times slower."""
+    ratio = theirs / ours
+    return f"{ratio:,.0f} x faster" if ratio >= 1 else f"{1 / ratio:,.0f} x slower"
+
+
+def paper_figures() -> list[str]:
+    """Return P@50 at the full size beside the paper's."""
+    full = _released_size(read_results("paper-scale"))
+    svd, mf = full["svd_with_peers"]["figures"], full["mf"]["figures"]
+    lines = ["| method | strategy | svd | mf |", "|---|---|---|---|"]
+    for strategy, row in svd.items():
+        cells = [
+            f"{found['precision']:.2f} ± {found['precision_deviation']:.2f} ({found['paper']['precision']:.2f})"
+            if found
+            else "-"
+            for found in (row, mf.get(strategy))
+        ]
+        lines.append(f"| {row['title']} | `{strategy}` | {' | '.join(cells)} |")
+    return lines
+
+
+def paper_training() -> list[str]:
+    """Return precision by length of training at the full size."""
+    lines = [
+        "| training | P@50, validation | P@50 `segment`, test | P@50 `personal`, test | training, s |",
+        "|---|---|---|---|---|",
+    ]
+    for row in read_results("paper-training"):
+        figures = row["figures"]
+        cells = (
+            row["training"]["validation_precision"],
+            *(figures[name]["precision"] for name in ("segment", "personal")),
+        )
+        seconds = row["stages"]["cold model"]
+        lines.append(f"| {row['name']} | {' | '.join(f'{cell:.2f}' for cell in cells)} | {seconds:,.0f} |")
+    return lines

@@ -1,0 +1,87 @@
+"""Tables of simulated services: their statistics, lists for their users, and how time and memory grow."""
+
+from __future__ import annotations
+
+from table_makers.measured import interval, read_results
+from table_makers.quality import MEANING
+
+SIMULATED = (
+    ("users", "users", "", "100,000"),
+    ("items", "items", "", "50,000"),
+    ("interactions", "interactions", "", ""),
+    (
+        "blocks (signal x entity) in the log; 4 more (stream, skip x artist, album) follow from items",
+        "blocks",
+        "",
+        "18",
+    ),
+    ("newcomers who stream something on day one", "day_one_streams", " %", "77 %"),
+    ("newcomers who leave only a profile on day one", "day_one_nothing", " %", "5 %"),
+    ("newcomers who answer the questionnaire", "day_one_questionnaire", " %", ""),
+    ("newcomers who stream something in the 30 days after day one", "active_in_month", " %", ""),
+    ("streams of these in the 30 days, mean", "streams_in_month", "", ""),
+    ("streams of these in the 30 days, median", "streams_in_month_median", "", ""),
+    ("different items of these in the 30 days, mean", "items_in_month", "", ""),
+    ("different items of these in the 30 days, median", "items_in_month_median", "", ""),
+    ("P@50 of the most streamed items", "precision_popular", " %", "8.92 %"),
+    ("P@50 of the most streamed items of the country and age group", "precision_profile", " %", ""),
+    ("interactions of a user, mean", "interactions_per_user", "", ""),
+    ("interactions of a user, median", "interactions_median", "", ""),
+    ("interactions of the most active tenth of users", "interactions_most_active_tenth", " %", ""),
+    ("streams of the most streamed 1 % of items", "streams_top_1_percent", " %", ""),
+    ("streams of the most streamed 10 % of items", "streams_top_10_percent", " %", ""),
+    ("skips among plays", "skips_per_100_plays", " %", ""),
+    ("users who registered before the log begins", "registered_before_log", " %", ""),
+    ("users whose age is unknown", "age_missing", " %", ""),
+    ("friends of a user, mean", "friends_per_user", "", ""),
+    ("friends of the same country", "same_country_friends", " %", ""),
+    ("strangers of the same country", "same_country_strangers", " %", ""),
+    ("items in common with a friend, mean", "common_items_friends", "", ""),
+    ("items in common with a stranger, mean", "common_items_strangers", "", ""),
+)
+"""What is said of simulated tables: words, name in the results, unit, and what the paper states."""
+
+
+def growth() -> list[str]:
+    """Return time and memory of each stage by number of users."""
+    stages = ("simulate", "check", "train", "evaluate")
+    lines = [
+        "| users | interactions | " + " | ".join(stages) + " | P@50 `popular`, `segment` |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for row in read_results("growth")["by_users"]:
+        took = [row.get(stage) for stage in stages]
+        cells = ["-" if cost is None else f"{cost['seconds']:,.0f} s, {cost['peak_gib']:.1f} GiB" for cost in took]
+        found = ", ".join(f"{value:.1f} %" for value in row.get("precision", {}).values()) or "-"
+        lines.append(f"| {row['users']:,} | {row['interactions']:,} | {' | '.join(cells)} | {found} |")
+    return lines
+
+
+def service() -> list[str]:
+    """Return P@50 of each strategy on a simulated service with a clock, by day-one size."""
+    rows = {row["strategy"]: row for row in read_results("simulated-service")["results"]}
+    counts = {**rows["segment"]["n_by_day_one_size"], "profile only": rows["segment"]["n_profile_only"]}
+    titles = [f"{size}{'' if size == 'profile only' else ' items'} (n = {n:,})" for size, n in counts.items()]
+    lines = ["| P@50, % [95 % interval] | all | " + " | ".join(titles) + " |", "|---|---|---|---|---|---|"]
+    for strategy in (strategy for strategy in MEANING if strategy in rows):
+        row = rows[strategy]
+        whole = f"{row['precision']:.1f} {interval(row['precision_ci'])}"
+        cells = [f"{value:.1f}" for value in (*row["by_day_one_size"].values(), row["profile_only"])]
+        lines.append(f"| `{strategy}` | {whole} | " + " | ".join(cells) + " |")
+    return lines
+
+
+def repeats() -> list[str]:
+    """Return time and memory of reading and checking by number of interactions of the same users."""
+    lines = ["| users | interactions | check |", "|---|---|---|"]
+    for row in read_results("growth")["by_events"]:
+        took = f"{row['check']['seconds']:,.0f} s, {row['check']['peak_gib']:.1f} GiB"
+        lines.append(f"| {row['users']:,} | {row['interactions']:,} | {took} |")
+    return lines
+
+
+def simulated() -> list[str]:
+    """Return statistics of simulated tables beside the paper's."""
+    found = read_results("simulated")
+    lines = ["| | simulated | paper |", "|---|---|---|"]
+    return lines + [f"| {what} | {found[name]:,}{unit} | {paper or '-'} |" for what, name, unit, paper in SIMULATED]
