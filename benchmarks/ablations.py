@@ -40,7 +40,8 @@ VARIANTS: dict[str, dict[str, dict[str, Any]]] = {
     "counts as they are (paper)": {"features": {"counts": "plain"}},
     "plain group means (paper)": {"features": {"group_shrinkage": 0.0}},
     "no friends block (paper)": {"features": {"friends": False}},
-    "one day-one sample per warm user": {"cold_model": {"samples_per_user": 1}},
+    "one day one of each warm user (paper)": {"sampled": {"day_ones": 1}},
+    "four day ones of each warm user": {"sampled": {"day_ones": 4}},
     "130 epochs at a flat 1e-4 (paper)": {"cold_model": {**FLAT, "learning_rate": 1e-4}},
     "130 epochs at a flat 1e-3": {"cold_model": {**FLAT, "learning_rate": 1e-3}},
     "no ranker (paper)": {"ranker": {"enabled": False}},
@@ -90,8 +91,7 @@ def judge(dataset: Dataset, config: Config, n_seeds: int) -> tuple[np.ndarray, d
     names = [name for name in STRATEGIES if name in strategies_with(config)]
     found: dict[str, list[np.ndarray]] = {name: [] for name in names}
     for seed in range(n_seeds):
-        samples = config.cold_model.samples_per_user
-        split = split_sampled(dataset, config.signals, config.sampled, seed=seed, samples=samples)
+        split = split_sampled(dataset, config.signals, config.sampled, seed=seed)
         recommender = pipeline.fit(dataset, split, config.model_copy(update={"seed": seed}))
         query = cohort_query(recommender, dataset, split.validation, config.recommend.k)
         users.append(split.validation.users)

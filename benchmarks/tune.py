@@ -74,8 +74,7 @@ def _laid_over(base: dict[str, Any], settings: dict[str, Any]) -> Config:
 
 def _judge(dataset: Any, config: Config, seed: int, strategies: list[str]) -> list[float]:
     """Train on the warm users of one seed; return validation precision of each strategy, in %."""
-    samples = config.cold_model.samples_per_user
-    split = split_sampled(dataset, config.signals, config.sampled, seed=seed, samples=samples)
+    split = split_sampled(dataset, config.signals, config.sampled, seed=seed)
     recommender = pipeline.fit(dataset, split, config.model_copy(update={"seed": seed}))
     query = cohort_query(recommender, dataset, split.validation, config.recommend.k)
     return [

@@ -34,7 +34,7 @@ def config() -> Config:
 
 @pytest.fixture(scope="session")
 def split(world: Dataset, config: Config) -> Split:
-    return split_sampled(world, config.signals, config.sampled, seed=0, samples=config.cold_model.samples_per_user)
+    return split_sampled(world, config.signals, config.sampled, seed=0)
 
 
 @pytest.fixture(scope="session")

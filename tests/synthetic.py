@@ -25,9 +25,9 @@ CONFIG: dict[str, Any] = {
     "threads": 1,
     "embedding": {"dimensions": 12, "als_iterations": 8},
     "segments": {"n_segments": 8, "top_items": 60, "restarts": 1},
-    "cold_model": {"hidden": [48, 32], "epochs": 20, "batch_size": 32, "samples_per_user": 2, "patience": 20},
+    "cold_model": {"hidden": [48, 32], "epochs": 20, "batch_size": 32, "patience": 20},
     "ranker": {"hidden": [32], "epochs": 10, "batch_size": 32, "patience": 10},
-    "sampled": {"min_items": 8},
+    "sampled": {"min_items": 8, "day_ones": 2},
     "recommend": {"k": 20, "input_clusters": 6, "group_smoothing": 10.0},
 }
 

@@ -25,22 +25,22 @@ class TrainingConfig(Section):
     weight_decay: float = Field(
         default=1e-2, ge=0, description="Decoupled weight decay of AdamW; 0 is the paper's Adam."
     )
-    epochs: Count = Field(default=20, description="Passes over the warm users, at most. Paper: 130.")
+    epochs: Count = Field(default=20, description="Passes over the warm users' day ones, at most. Paper: 130.")
     batch_size: int = Field(default=512, ge=2, description="Users in a step. Source: PAPER.")
     patience: Count = Field(
         default=6, description="Checks of validation precision without a gain before training stops; the best is kept."
     )
-    most_rows: int = Field(
-        default=262_144, ge=512, description="Day ones in a pass, at most; of more, each pass draws its own."
+    day_ones_per_pass: Count = Field(
+        default=4,
+        description="Day ones of each warm user in a pass, on average; where there are more (`sampled.day_ones`), each "
+        "pass draws its own.",
     )
+    most_rows: int = Field(default=262_144, ge=512, description="Day ones of all warm users in a pass, at most.")
 
 
 class ColdModelConfig(TrainingConfig):
     """The network that predicts a cold user's vector (PAPER, step 2)."""
 
-    samples_per_user: Count = Field(
-        default=4, description="Day-one samples of each warm user under the `sampled` protocol."
-    )
     peers: tuple[PeerName, ...] = Field(
         default=(),
         description="Other cold models to train beside ours, `dropoutnet` and `melu`, for the strategies named after "
@@ -55,18 +55,14 @@ class RankerConfig(TrainingConfig):
     enabled: bool = Field(default=True, description="Whether to train it; without it, `direct` cannot answer.")
     hidden: tuple[Count, ...] = Field(default=(300,), description="Widths of the hidden layers.")
     learning_rate: float = Field(default=3e-3, gt=0, description="As in `cold_model`.")
-    epochs: Count = Field(default=8, description="Passes over the warm users, at most.")
+    epochs: Count = Field(default=8, description="As in `cold_model`.")
     patience: Count = Field(default=4, description="As in `cold_model`.")
     input_dropout: float = Field(default=0.2, ge=0, lt=1, description="Share of features hidden at every step.")
     dropout: float = Field(default=0.5, ge=0, lt=1, description="Share of hidden numbers left out at every step.")
     most_items: Count = Field(
         default=8192, description="Items that it ranks, at most: the most used ones. Time and memory grow with them."
     )
-    most_rows: int = Field(
-        default=65_536,
-        ge=512,
-        description="Day ones in a pass, at most; of more, each pass draws its own.",
-    )
+    most_rows: int = Field(default=65_536, ge=512, description="As in `cold_model`.")
 
 
 class DropoutNetConfig(Section):

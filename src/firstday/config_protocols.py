@@ -8,6 +8,9 @@ from pydantic import AwareDatetime, Field, model_validator
 
 from firstday.config_values import Count, Fraction, Section, Share
 
+DAY_ONES_IN_ALL, FEWEST_DAY_ONES, MOST_DAY_ONES = 100_000, 4, 50
+"""Day ones that are drawn to train on where nothing is set: in all, and of each warm user."""
+
 
 class SampledProtocolConfig(Section):
     """The `sampled` protocol: day one drawn at random where the data has no clock."""
@@ -21,6 +24,16 @@ class SampledProtocolConfig(Section):
     probabilities: tuple[Fraction, ...] = Field(
         default=(0.10, 0.15, 0.15, 0.20, 0.20, 0.10, 0.10), description="Probability of each day-one size."
     )
+
+    day_ones: Count | None = Field(
+        default=None,
+        description="Day ones drawn of each warm user, to train on; empty: so many that there are about 100,000 in all, "
+        "from 4 to 50 of each.",
+    )
+
+    def resolve_day_ones(self, n_warm: int) -> int:
+        """Return the number of day ones of each of that many warm users."""
+        return self.day_ones or min(max(DAY_ONES_IN_ALL // max(1, n_warm), FEWEST_DAY_ONES), MOST_DAY_ONES)
 
     @model_validator(mode="after")
     def _can_be_drawn(self) -> SampledProtocolConfig:

@@ -203,8 +203,7 @@ def split_for(dataset: Dataset, config: Config, seed: int, *, with_cold: bool) -
         return split_registration(
             dataset, config.signals, config.registration, config.sampled, seed=seed, with_cold=with_cold
         )
-    samples = config.cold_model.samples_per_user
-    return split_sampled(dataset, config.signals, config.sampled, seed=seed, samples=samples, with_cold=with_cold)
+    return split_sampled(dataset, config.signals, config.sampled, seed=seed, with_cold=with_cold)
 
 
 def choose_protocol(dataset: Dataset, config: Config) -> Literal["sampled", "registration"]:

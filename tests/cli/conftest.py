@@ -35,9 +35,9 @@ restarts = 1
 hidden = [48, 32]
 epochs = 4
 batch_size = 64
-samples_per_user = 2
 [sampled]
 min_items = 8
+day_ones = 2
 [recommend]
 k = 20
 input_clusters = 6

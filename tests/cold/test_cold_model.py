@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -195,6 +196,24 @@ def test_few_users_and_odd_batches_train(n: int, batch_size: int) -> None:
     config = ColdModelConfig(hidden=(8,), epochs=1, batch_size=batch_size)
     model = train_cold_model(hold_features(samples[:1]), targets, held_out, no_opinion, config, seed=0, threads=1)
     assert np.isfinite(model.predict(held_out)).all()
+
+
+def test_a_pass_takes_so_many_day_ones_of_each_user_and_the_next_one_others() -> None:
+    asked: list[np.ndarray] = []
+    samples, targets, held_out = task()
+    held = hold_features(samples * 3)  # six day ones of each of 200 users
+
+    def take(rows: np.ndarray) -> np.ndarray:
+        asked.append(rows)
+        return held.take(rows)
+
+    config = ColdModelConfig(hidden=(8,), epochs=2, batch_size=50, day_ones_per_pass=2)
+    train_cold_model(replace(held, take=take), targets, held_out, no_opinion, config, seed=0, threads=1)
+    passes = np.concatenate(asked).reshape(2, 2 * 200)
+    for rows in passes:
+        assert len(set(rows.tolist())) == 2 * 200
+        assert len(set((rows // 200).tolist())) == 6
+    assert set(passes[0].tolist()) != set(passes[1].tolist())
 
 
 def test_cold_users_get_far_better_lists_than_the_popular_one(

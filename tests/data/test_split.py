@@ -24,8 +24,8 @@ def cells(rows: SparseRows) -> set[tuple[int, int]]:
     return set(zip(rows.row_of_entry().tolist(), rows.columns.tolist(), strict=True))
 
 
-def make(world: Dataset, protocol: SampledProtocolConfig = PROTOCOL, seed: int = 0, **options: int) -> Split:
-    return split_sampled(world, SIGNALS, protocol, seed=seed, samples=options.get("samples", 1))
+def make(world: Dataset, protocol: SampledProtocolConfig = PROTOCOL, seed: int = 0, day_ones: int = 1) -> Split:
+    return split_sampled(world, SIGNALS, protocol.model_copy(update={"day_ones": day_ones}), seed=seed)
 
 
 def uses_of(world: Dataset, users: np.ndarray) -> SparseRows:
@@ -109,7 +109,7 @@ def test_day_one_is_at_most_half_of_the_used_items(world: Dataset) -> None:
 
 def test_day_one_sizes_follow_the_configured_probabilities(world: Dataset) -> None:
     protocol = SampledProtocolConfig(min_items=8, sizes=(0, 2, 5), probabilities=(0.2, 0.2, 0.4))  # add up to 0.8
-    split = make(world, protocol, samples=12)
+    split = make(world, protocol, day_ones=12)
     sizes = np.concatenate(
         [select_uses(day, SIGNALS, len(split.warm), len(world.items)).lengths() for day in split.warm_day_one]
     )
@@ -120,7 +120,7 @@ def test_day_one_sizes_follow_the_configured_probabilities(world: Dataset) -> No
 
 def test_every_used_item_is_as_likely_to_be_drawn(world: Dataset) -> None:
     protocol = SampledProtocolConfig(min_items=8, sizes=(5,), probabilities=(1.0,))
-    split = make(world, protocol, samples=200)
+    split = make(world, protocol, day_ones=200)
     used = uses_of(world, split.warm[:1])
     drawn = np.zeros(len(world.items))
     for day in split.warm_day_one:
@@ -158,7 +158,7 @@ def test_what_is_given_at_registration_is_always_there(world: Dataset) -> None:
 
 
 def test_interactions_with_entities_and_unused_items_are_drawn_in_the_same_share(world: Dataset) -> None:
-    split = make(world, samples=10)
+    split = make(world, day_ones=10)
     used = uses_of(world, split.warm)
     for pair in (("stream", "artist"), ("favorite", "artist"), ("skip", ITEM)):
         everything = world.all_actions()[pair].take(split.warm)
@@ -171,6 +171,19 @@ def test_interactions_with_entities_and_unused_items_are_drawn_in_the_same_share
             kept += len(cells(day[pair]) & cells(everything))
             expected += float((sizes / used.lengths() * everything.lengths()).sum())
         assert kept == pytest.approx(expected, abs=4 * expected**0.5), pair
+
+
+@pytest.mark.parametrize(("n_warm", "each"), [(100, 50), (2_000, 50), (8_438, 11), (25_000, 4), (640_000, 4)])
+def test_left_alone_small_data_gets_more_day_ones_of_each_user(n_warm: int, each: int) -> None:
+    assert SampledProtocolConfig().resolve_day_ones(n_warm) == each
+    assert SampledProtocolConfig(day_ones=3).resolve_day_ones(n_warm) == 3
+
+
+def test_as_many_day_ones_are_drawn_as_are_set_and_no_other_draw_changes(world: Dataset) -> None:
+    few, many = make(world, day_ones=2), make(world, day_ones=5)
+    assert (len(few.warm_day_one), len(many.warm_day_one)) == (2, 5)
+    for a, b in zip(flat(few.cold) + flat(few.validation), flat(many.cold) + flat(many.validation), strict=True):
+        np.testing.assert_array_equal(a, b)
 
 
 def test_an_item_named_at_registration_that_counts_as_use_is_no_truth(world: Dataset) -> None:
@@ -191,7 +204,7 @@ def flat(cohort: Cohort) -> list[np.ndarray]:
 
 
 def test_the_same_seed_splits_in_the_same_way_and_another_does_not(world: Dataset) -> None:
-    one, same, other = make(world, samples=2), make(world, samples=2), make(world, seed=1, samples=2)
+    one, same, other = make(world, day_ones=2), make(world, day_ones=2), make(world, seed=1, day_ones=2)
     np.testing.assert_array_equal(one.warm, same.warm)
     for a, b in zip(flat(one.cold) + flat(one.validation), flat(same.cold) + flat(same.validation), strict=True):
         np.testing.assert_array_equal(a, b)

@@ -187,7 +187,7 @@ def test_scoring_starts_from_nothing_for_each_strategy(
 
 def test_evaluate_trains_once_for_each_seed(world: Dataset) -> None:
     """The whole way: each seed has its own cold users, and the results repeat."""
-    config = small_config(cold_model={"epochs": 2, "samples_per_user": 1}, segments={"n_segments": 4})
+    config = small_config(cold_model={"epochs": 2}, sampled={"day_ones": 1}, segments={"n_segments": 4})
     told: list[tuple[str, int, int]] = []
     results = pipeline.evaluate_strategies(
         world,

@@ -89,7 +89,7 @@ def change_profiles(world: Dataset, users: np.ndarray) -> Dataset:
 
 
 def split_of(world: Dataset, config: Config) -> Split:
-    return split_sampled(world, config.signals, config.sampled, seed=0, samples=config.cold_model.samples_per_user)
+    return split_sampled(world, config.signals, config.sampled, seed=0)
 
 
 def empty_cohort(cohort: Cohort) -> Cohort:

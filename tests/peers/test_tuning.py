@@ -191,7 +191,7 @@ def test_what_validation_users_did_decides(
 
 
 def test_evaluate_judges_peers_beside_strategies(world: Dataset, small_grids: None) -> None:
-    config: Config = small_config(cold_model={"epochs": 1, "samples_per_user": 1})
+    config: Config = small_config(cold_model={"epochs": 1}, sampled={"day_ones": 1})
     names = ["segment", "ease", "user_user"]
     results = pipeline.evaluate_strategies(world, config, strategies=names, n_seeds=2, k=K, against=["segment", "ease"])
     values = json.loads(json.dumps(results.to_json()))
@@ -220,7 +220,7 @@ def test_evaluate_judges_peers_beside_strategies(world: Dataset, small_grids: No
 
 
 def test_all_peers_are_asked_for_at_once(world: Dataset, small_grids: None) -> None:
-    config = small_config(cold_model={"epochs": 1, "samples_per_user": 1})
+    config = small_config(cold_model={"epochs": 1}, sampled={"day_ones": 1})
     results = pipeline.evaluate_strategies(world, config, strategies=["popular"], tuned_peers=True, k=K)
     assert [row.strategy for row in results.rows] == ["popular", *EVALUATED_ALONE]
     assert set(results.tunings) == set(EVALUATED_ALONE)

@@ -99,7 +99,7 @@ def test_strangers_are_named_and_change_nothing(recommender: Recommender) -> Non
 
 def test_friends_that_move_no_prediction_are_named(world: Dataset, split: Split) -> None:
     """Trained without friendships, a model still lists what friends use, and says that nothing else heeds them."""
-    config = small_config(cold_model={"epochs": 2, "samples_per_user": 1}, ranker={"enabled": False})
+    config = small_config(cold_model={"epochs": 2}, sampled={"day_ones": 1}, ranker={"enabled": False})
     lonely = pipeline.fit(replace(world, friends=None), split, config)
     assert "friends" not in lonely.model.encoder.blocks()
     ids = world.users.take(split.warm[:5]).to_list()
@@ -148,7 +148,7 @@ def test_weights_follow_validation_users_alone(
 
 def test_without_ranker_and_warm_users_the_others_answer(world: Dataset, split: Split) -> None:
     config = small_config(
-        cold_model={"epochs": 2, "samples_per_user": 1}, ranker={"enabled": False}, recommend={"warm_users": 0}
+        cold_model={"epochs": 2}, sampled={"day_ones": 1}, ranker={"enabled": False}, recommend={"warm_users": 0}
     )
     bare = pipeline.fit(world, split, config)
     assert voices_of(bare.model) == ("personal", "soft_segments", "group")

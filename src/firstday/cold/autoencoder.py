@@ -127,6 +127,7 @@ def train_autoencoder(
     run_epochs(
         network,
         uses.n_rows,
+        uses.n_rows,
         batch_loss,
         lambda: validate(network.freeze()),
         config,

@@ -83,6 +83,7 @@ def train_dropoutnet(
     history = run_epochs(
         network,
         len(data.features),
+        data.features.n_users,
         batch_loss,
         lambda: validate(network(torch.from_numpy(held_out)).numpy()),
         config.cold_model.model_copy(update={"learning_rate": mine.learning_rate}),

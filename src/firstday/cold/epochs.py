@@ -19,6 +19,7 @@ WARM_UP = 0.3
 def run_epochs(
     network: torch.nn.Module,
     n_rows: int,
+    n_users: int,
     batch_loss: Callable[[torch.Tensor], torch.Tensor],
     check: Callable[[], float],
     config: TrainingConfig,
@@ -36,13 +37,15 @@ def run_epochs(
     network
         What is trained.
     n_rows
-        Number of training rows: day-one samples times warm users.
+        Number of training rows: day ones of all warm users.
+    n_users
+        Number of warm users.
     batch_loss
         Loss of some rows, given their indexes, int64, shape (batch,).
     check
         Precision in %, higher is better, of the network as it is, on validation users.
     config
-        Schedule, learning rate, weight decay, epochs, batch size, patience, and how many rows make a pass at most.
+        Schedule, learning rate, weight decay, epochs, batch size, patience, and how many rows make a pass.
     seed
         Seed of the order of rows.
     progress
@@ -53,8 +56,9 @@ def run_epochs(
     tuple of Epoch
         How training went.
     """
-    batch = min(config.batch_size, n_rows)
-    n_batches = min(n_rows, config.most_rows) // batch  # a last, partial batch would upset batch normalisation
+    in_pass = min(n_rows, n_users * config.day_ones_per_pass, config.most_rows)
+    batch = min(config.batch_size, in_pass)
+    n_batches = in_pass // batch  # a last, partial batch would upset batch normalisation
     optimizer = torch.optim.AdamW(network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
     schedule = None
     if config.schedule == "one-cycle":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -17,7 +17,7 @@ from firstday.cold.peer_data import PeerData
 from firstday.cold.peers import Melu
 from firstday.config import Config
 from firstday.config_networks import MeluConfig
-from firstday.data.rows import SparseRows, union_rows
+from firstday.data.rows import SparseRows, stack_rows, union_rows
 
 SUPPORT_ITEMS = 50
 """Items of one day-one sample that training adapts to, at most; more are drawn from. Serving takes all."""
@@ -129,8 +129,8 @@ def train_melu(
     items = torch.from_numpy(np.concatenate([liked_vectors, np.zeros((1, d), np.float32)]))  # -1 is no item
     has_vector = np.asarray(liked_vectors.any(axis=1))
     rng = np.random.default_rng(config.seed)
-    support = torch.from_numpy(_padded(_stacked(data.liked), has_vector, rng))  # (n_samples * n_warm, most items)
-    queries = _stacked([_without(data.uses, liked) for liked in data.liked])
+    support = torch.from_numpy(_padded(stack_rows(data.liked), has_vector, rng))  # (n_samples * n_warm, most items)
+    queries = stack_rows([_without(data.uses, liked) for liked in data.liked])
     draws = torch.Generator().manual_seed(config.seed + 1)
 
     def adapted(inputs: torch.Tensor, chosen: torch.Tensor) -> torch.Tensor:
@@ -149,6 +149,7 @@ def train_melu(
     history = run_epochs(
         network,
         len(data.features),
+        data.features.n_users,
         batch_loss,
         lambda: validate(nn.functional.normalize(adapted(held_out, first), dim=1).numpy()),
         config.cold_model.model_copy(update={"learning_rate": mine.learning_rate}),
@@ -172,13 +173,6 @@ def _without(rows: SparseRows, other: SparseRows) -> SparseRows:
     less = SparseRows(other.starts, other.columns, -np.ones_like(other.weights), other.n_columns)
     both = union_rows([rows.ones(), less])
     return both.keep(both.weights > 0)
-
-
-def _stacked(parts: Sequence[SparseRows]) -> SparseRows:
-    """Put the rows of matrices under each other."""
-    starts = np.concatenate([[0], np.cumsum(np.concatenate([part.lengths() for part in parts]))])
-    columns, weights = (np.concatenate([getattr(part, name) for part in parts]) for name in ("columns", "weights"))
-    return SparseRows(starts, columns, weights, parts[0].n_columns)
 
 
 def _padded(rows: SparseRows, has_vector: np.ndarray, rng: np.random.Generator) -> np.ndarray:

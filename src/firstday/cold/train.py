@@ -69,6 +69,7 @@ def train_cold_model(
     history = run_epochs(
         network,
         len(features),
+        features.n_users,
         loss,
         lambda: validate(network(held_out).numpy()),
         config,

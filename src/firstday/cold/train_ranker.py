@@ -13,7 +13,7 @@ from firstday.cold.export import export_onnx
 from firstday.cold.model import ColdModel
 from firstday.cold.ranker import Ranker
 from firstday.config_networks import RankerConfig
-from firstday.data.rows import SparseRows
+from firstday.data.rows import SparseRows, stack_rows
 from firstday.features.rows import FeatureRows
 from firstday.ranking import most_used
 
@@ -98,20 +98,16 @@ def train_ranker(
     items, shares = choose_items(uses, config.most_items)
     place = np.full(uses.n_columns, -1, dtype=np.int64)
     place[items] = np.arange(len(items))
-    known = [_ranked(day_one, place, len(items)) for day_one in day_ones]
+    known = _ranked(stack_rows(day_ones), place, len(items))
     used = _ranked(uses, place, len(items))
     held_out = torch.from_numpy(validation_features)
 
     def batch_loss(rows: torch.Tensor) -> torch.Tensor:
         asked = rows.numpy()
-        sample, user = asked // features.n_users, asked % features.n_users
         wanted = np.zeros((len(asked), len(items)), dtype=np.float32)
-        mine = used.take(user)
+        mine, done = used.take(asked % features.n_users), known.take(asked)
         wanted[mine.row_of_entry(), mine.columns] = 1
-        for number, day_one in enumerate(known):
-            at = np.flatnonzero(sample == number)
-            done = day_one.take(user[at])
-            wanted[at[done.row_of_entry()], done.columns] = 0
+        wanted[done.row_of_entry(), done.columns] = 0
         logs = torch.log_softmax(network(torch.from_numpy(features.take(asked))), dim=1)  # (batch, n_ranked)
         total: torch.Tensor = -(torch.from_numpy(wanted) * logs).sum() / max(1.0, float(wanted.sum()))
         return total
@@ -122,6 +118,7 @@ def train_ranker(
         history = run_epochs(
             network,
             len(features),
+            features.n_users,
             batch_loss,
             lambda: validate(_as_value(network, items, b""), network.body(held_out).numpy()),
             config,

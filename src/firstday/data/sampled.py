@@ -21,7 +21,6 @@ def split_sampled(
     protocol: SampledProtocolConfig,
     *,
     seed: int,
-    samples: int = 1,
     with_cold: bool = True,
 ) -> Split:
     """Split users at random and draw a day one for each (DESIGN, `sampled` protocol).
@@ -33,11 +32,9 @@ def split_sampled(
     signals
         Which signals are use, and which are given at registration.
     protocol
-        Shares, sizes and probabilities.
+        Shares, sizes, probabilities, and how many day ones are drawn of each warm user.
     seed
         Seed of the split and of every draw.
-    samples
-        Day ones drawn for each warm user.
     with_cold
         Whether a share of users is held out to report on; without it they are warm too.
 
@@ -61,7 +58,7 @@ def split_sampled(
             f"interactions: {len(eligible):,} of {len(dataset.users):,} users have at least {protocol.min_items} used "
             "items, too few to train on; bring more data or lower sampled.min_items in the configuration."
         )
-    # A stream of randomness for each: nobody's draw depends on what users of another kind did, or on `samples`.
+    # A stream of randomness for each: nobody's draw depends on what users of another kind did, or on `day_ones`.
     sizes, probabilities = np.asarray(protocol.sizes), np.asarray(protocol.probabilities)
     of_warm, of_validation, of_cold = (
         DayOneDraw(actions, uses, signals, sizes, probabilities, own) for own in rng.spawn(3)
@@ -69,7 +66,7 @@ def split_sampled(
     return Split(
         warm,
         {pair: rows.take(warm) for pair, rows in actions.items()},
-        tuple(of_warm.cohort(warm).day_one for _ in range(samples)),
+        tuple(of_warm.cohort(warm).day_one for _ in range(protocol.resolve_day_ones(len(warm)))),
         of_validation.cohort(validation),
         of_cold.cohort(cold),
     )
