@@ -27,8 +27,8 @@ class SampledProtocolConfig(Section):
 
     day_ones: Count | None = Field(
         default=None,
-        description="Day ones drawn of each warm user, to train on; empty: so many that there are about 100,000 in all, "
-        "from 4 to 50 of each.",
+        description="Day ones drawn of each warm user, to train on; empty: so many that there are about 100,000 in "
+        "all, from 4 to 50 of each.",
     )
 
     def resolve_day_ones(self, n_warm: int) -> int:

@@ -165,7 +165,7 @@ def _fit_as_published(dataset: Dataset, split: Split, config: Config) -> TunedPe
     """Train the paper's system as it is published on the first day ones of a split."""
     published = as_published(config)
     began = perf_counter()
-    model = fit(dataset, replace(split, warm_day_one=split.warm_day_one[:1]), published).model
+    model = fit(dataset, replace(split, warm_day_one=split.warm_day_one[:1]), published, weigh=False).model
     seconds = perf_counter() - began
     precision = model.facts["metrics"]["precision"]["segment"]
     options = published.model_dump(include={"features", "cold_model"}, mode="json")
@@ -214,8 +214,20 @@ def choose_protocol(dataset: Dataset, config: Config) -> Literal["sampled", "reg
     return "registration" if dated and dataset.events.first is not None else "sampled"
 
 
-def fit(dataset: Dataset, split: Split, config: Config, *, progress: Progress = no_progress) -> Recommender:
-    """Run every stage on the warm users of a split; cold users take part in nothing."""
+def fit(
+    dataset: Dataset, split: Split, config: Config, *, weigh: bool = True, progress: Progress = no_progress
+) -> Recommender:
+    """Run every stage on the warm users of a split; cold users take part in nothing.
+
+    Parameters
+    ----------
+    dataset, split, config
+        The data, who is warm and who decides when training stops, and all settings.
+    weigh
+        Whether to choose what `soft_segments`, `neighbors`, `friends` and `blend` weigh; else they have their defaults.
+    progress
+        See `train`.
+    """
     n_warm, n_items = len(split.warm), len(dataset.items)
 
     progress("embeddings", 0, 1)
@@ -279,8 +291,9 @@ def fit(dataset: Dataset, split: Split, config: Config, *, progress: Progress = 
     )
     peers = train_peers_of(peer_data, query, truth, progress=progress)
     model = replace(model, cold=cold, peers=peers, ranker=ranker)
-    progress("weights", 0, 1)
-    model = choose_weights(Query(model, validation, query.k), truth)
-    progress("weights", 1, 1)
+    if weigh:
+        progress("weights", 0, 1)
+        model = choose_weights(Query(model, validation, query.k), truth)
+        progress("weights", 1, 1)
     facts = collect_facts(dataset, split, Recommender(model), Query(model, validation, query.k))
     return Recommender(replace(model, facts=facts))

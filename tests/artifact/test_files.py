@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from firstday.artifact.files import MANIFEST, _sealed, load_model, read_manifest, save_model
+from firstday.artifact.files import MANIFEST, _alone_in, _sealed, load_model, read_manifest, save_model
 from firstday.config_networks import PeerName
 from firstday.errors import ArtifactError, ConfigError
 from firstday.features.signals import Signals
@@ -235,6 +235,24 @@ def test_a_reader_sees_the_old_model_or_the_new_one(recommender: Recommender, tm
         reader.join()
     assert not trouble
     assert seen == {"0", "1"}
+
+
+def test_who_publishes_waits_for_another_who_does(recommender: Recommender, tmp_path: Path) -> None:
+    path = recommender.save(tmp_path / "model")
+    before = read_manifest(path)["version"]
+    other = replace(recommender.model, facts={"data": {"dataset": "other"}, "metrics": {}})
+    writer = threading.Thread(target=save_model, args=(other, path))
+    with _alone_in(tmp_path):
+        writer.start()
+        while not list(tmp_path.glob(f".model.*/{MANIFEST}")):
+            writer.join(0.01)
+            assert writer.is_alive()
+        writer.join(0.5)
+        assert writer.is_alive()
+        assert read_manifest(path)["version"] == before
+    writer.join()
+    assert load_model(path).facts["data"]["dataset"] == "other"
+    assert [entry.name for entry in tmp_path.iterdir()] == ["model"]
 
 
 def test_a_failed_save_leaves_the_old_model_and_nothing_else(recommender: Recommender, tmp_path: Path) -> None:

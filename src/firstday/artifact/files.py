@@ -12,13 +12,15 @@ A new version is written beside the old one; then the manifest is replaced in on
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import os
 import re
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -88,7 +90,7 @@ def _version_in(path: Path) -> str | None:
 
 
 def _publish(model: TrainedModel, staging: Path, path: Path) -> None:
-    """Write all files into the staging folder, then rename them into place."""
+    """Write all files into the staging folder, then put them into place."""
     files = staging / "files"
     files.mkdir()
     _write_files(model, files)
@@ -105,6 +107,24 @@ def _publish(model: TrainedModel, staging: Path, path: Path) -> None:
     }
     files.rename(staging / version)
     _write(staging / MANIFEST, _sealed(manifest))
+    with _alone_in(path.parent):
+        _put_into_place(staging, path, version, hashes)
+
+
+@contextmanager
+def _alone_in(folder: Path) -> Iterator[None]:
+    """Let others who publish into a folder wait, so that none removes the version that another one has just named."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        with suppress(OSError):  # some network file systems lock no folders
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)  # which ends the lock
+
+
+def _put_into_place(staging: Path, path: Path, version: str, hashes: Mapping[str, Mapping[str, Any]]) -> None:
+    """Rename what is staged into the model's folder, the manifest last, and remove the version before."""
     if path.is_dir() and not any(path.iterdir()):
         path.rmdir()
     if not path.exists():
