@@ -13,10 +13,8 @@ import pytest
 from firstday.cold.model import Epoch
 from firstday.config import Config, parse_config
 from firstday.errors import ConfigError, MissingExtraError
-from firstday.evaluate.drawing import THEME, spread
 from firstday.evaluate.finding import find_main
 from firstday.evaluate.intervals import Interval
-from firstday.evaluate.plots import plot_day_one_sizes, plot_strategies, plot_training
 from firstday.evaluate.report.content import WorkedExample
 from firstday.evaluate.report.settings_text import to_toml
 from firstday.evaluate.report.write import render_report, write_report
@@ -263,57 +261,6 @@ def test_other_protocols_and_conventions_are_named() -> None:
     assert "Precision (P@50) is hits / K, the mean" in text
     assert "registered in the 7 days after the cut-off" in text
     assert "by the protocol made-up" in Page(render(results(protocol="made-up"))).text
-
-
-def test_empty_size_class_is_left_out() -> None:
-    bare: dict[str, Any] = {"by_day_one_size": {"1-3": around(40)}, "n_by_day_one_size": {"1-3": 7}}
-    found = results(row("popular", 40, around(-1), **bare), row("segment", 41, **bare))
-    assert "1 to 3" in plot_day_one_sizes(found)
-    assert "4 and more" not in plot_day_one_sizes(found)
-    assert "4 and more" not in render(found)
-
-
-@pytest.mark.parametrize("n_more", [0, 13])
-def test_plots_have_one_mark_a_strategy(n_more: int) -> None:
-    rows = (POPULAR, SEGMENT, *(row(f"other_{n}", 40 + n / 10, around(-1)) for n in range(n_more)))
-    for plot in (plot_strategies, plot_day_one_sizes):
-        svg = plot(results(*rows))
-        marks = re.findall(r'id="[a-z-]+-mark-(\w+)"', svg)
-        assert sorted(marks) == sorted(r.strategy for r in rows)
-        assert all(re.search(rf">\s*{name}\s*</text>", svg) for name in marks)
-        assert "P@50, %" in svg
-
-
-def test_plots_take_their_colours_from_the_page() -> None:
-    for svg in (plot_strategies(results()), plot_day_one_sizes(results()), plot_training(HISTORY, 50)):
-        assert svg is not None
-        assert "var(--accent, " in svg
-        assert not any(stand_in in svg for stand_in in THEME)
-        assert "#000000" not in svg
-        assert svg.startswith("<svg")
-        assert "<metadata" not in svg
-        assert "<style" not in svg
-        assert "DejaVu" not in svg
-
-
-def test_training_marks_the_epoch_that_was_kept() -> None:
-    assert plot_training(()) is None
-    svg = plot_training(HISTORY, 50)
-    assert svg is not None
-    assert "kept: epoch 2, 41.2 %" in svg
-    none_kept = plot_training([replace(epoch, kept=False) for epoch in HISTORY])
-    assert none_kept is not None
-    assert "kept:" not in none_kept
-    unmeasured = plot_training([replace(epoch, precision=None) for epoch in HISTORY])
-    assert unmeasured is not None
-    assert "kept:" not in unmeasured
-
-
-def test_spread_keeps_order_and_distance() -> None:
-    assert spread([], 1) == []
-    assert spread([5.0, 1.0], 1) == [5.0, 1.0]
-    assert spread([0.0, 0.0, 0.0, 9.0], 1) == [-1.0, 0.0, 1.0, 9.0]
-    assert spread([0.2, 0.0], 1) == pytest.approx([0.6, -0.4])
 
 
 def test_configuration_is_shown_as_toml_that_reads_back() -> None:

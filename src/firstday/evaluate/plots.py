@@ -7,13 +7,15 @@ from typing import Any
 
 from firstday.cold.model import Epoch
 from firstday.evaluate.drawing import ACCENT, INK, MUTED, SERIES, drawing, spread
-from firstday.evaluate.results import DAY_ONE_SIZES, REFERENCE, Results, Row
+from firstday.evaluate.results import BASELINE, DAY_ONE_SIZES, REFERENCE, Results, Row
 
 MARKERS = ("s", "^", "D", "v", "P", "X", "p", "<", ">", "*", "h")
 SIZE_NAMES = {"0": "0", "1-3": "1 to 3", "4+": "4 and more"}
 
 WIDTH_IN = 5.2  # narrow, so that text is still readable where a phone scales the figure down
 LABEL_GAP_PT = 12.5  # height of one line of labels
+MOST_LINES = 8
+"""Strategies that are drawn by day-one size, at most: more cannot be told apart."""
 
 
 def plot_strategies(results: Results) -> str:
@@ -69,6 +71,8 @@ def plot_strategies(results: Results) -> str:
 def plot_day_one_sizes(results: Results) -> str:
     """Draw precision by day-one size, one line a strategy, with 95 % intervals and labels at the lines' ends.
 
+    Where there are more than `MOST_LINES` strategies, the reference, the baseline and the best others are drawn.
+
     Parameters
     ----------
     results
@@ -85,7 +89,7 @@ def plot_day_one_sizes(results: Results) -> str:
         Matplotlib is not installed.
     """
     sizes = used_sizes(results)
-    rows = by_precision(results)
+    rows = drawn_by_size(results)
     with drawing("day-one", WIDTH_IN, max(3.3, 1.0 + 0.24 * len(rows))) as (figure, out):
         axes = figure.add_subplot()
         ends: list[tuple[float, float, str, str]] = []
@@ -177,6 +181,14 @@ def plot_training(history: Sequence[Epoch], k: int | None = None) -> str | None:
 def by_precision(results: Results) -> list[Row]:
     """Return the rows, best precision first, ties in the order of the results."""
     return sorted(results.rows, key=lambda row: -row.metrics["precision"].mean)
+
+
+def drawn_by_size(results: Results) -> list[Row]:
+    """Return the rows that are drawn by day-one size, best precision first."""
+    rows = by_precision(results)
+    others = [row for row in rows if row.strategy not in (REFERENCE, BASELINE)]
+    left_out = others[max(0, MOST_LINES - (len(rows) - len(others))) :]
+    return [row for row in rows if row not in left_out]
 
 
 def used_sizes(results: Results) -> list[str]:

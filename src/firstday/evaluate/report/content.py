@@ -14,7 +14,7 @@ from firstday.config import Config
 from firstday.evaluate.finding import find_main
 from firstday.evaluate.groups import MIN_USERS
 from firstday.evaluate.paper_table import Comparison
-from firstday.evaluate.plots import SIZE_NAMES, by_precision, used_sizes
+from firstday.evaluate.plots import SIZE_NAMES, by_precision, drawn_by_size, used_sizes
 from firstday.evaluate.report.pictures import MOST_GROUPS
 from firstday.evaluate.report.protocol_text import explain_protocol
 from firstday.evaluate.report.segment_summary import summarise_segments
@@ -75,6 +75,7 @@ def gather_evaluation(
         "about": _about(rows),
         "tunings": _tunings(results),
         "sizes": used_sizes(results),
+        "n_drawn": len(drawn_by_size(results)),
         "size_names": SIZE_NAMES,
         "counts": {size: n for row in rows for size, n in row.n_by_day_one_size.items()},
         "groups": None if found is None else found.groups,

@@ -1,0 +1,73 @@
+"""Plots of the report: what they draw, and in the page's colours."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from firstday.evaluate.drawing import THEME, spread
+from firstday.evaluate.plots import plot_day_one_sizes, plot_strategies, plot_training
+from tests.evaluate.test_report import HISTORY, POPULAR, SEGMENT, Page, around, render, results, row
+
+
+def test_empty_size_class_is_left_out() -> None:
+    bare: dict[str, Any] = {"by_day_one_size": {"1-3": around(40)}, "n_by_day_one_size": {"1-3": 7}}
+    found = results(row("popular", 40, around(-1), **bare), row("segment", 41, **bare))
+    assert "1 to 3" in plot_day_one_sizes(found)
+    assert "4 and more" not in plot_day_one_sizes(found)
+    assert "4 and more" not in render(found)
+
+
+@pytest.mark.parametrize("n_more", [0, 13])
+def test_plots_have_one_mark_a_strategy(n_more: int) -> None:
+    rows = (POPULAR, SEGMENT, *(row(f"other_{n}", 40 + n / 10, around(-1)) for n in range(n_more)))
+    best = ("popular", "segment", *(f"other_{n}" for n in range(n_more) if n >= n_more - 6))
+    drawn = {plot_strategies: [r.strategy for r in rows], plot_day_one_sizes: best}
+    for plot, strategies in drawn.items():
+        svg = plot(results(*rows))
+        marks = re.findall(r'id="[a-z-]+-mark-(\w+)"', svg)
+        assert sorted(marks) == sorted(strategies)
+        assert all(re.search(rf">\s*{name}\s*</text>", svg) for name in marks)
+        assert "P@50, %" in svg
+
+
+def test_the_report_says_where_not_every_strategy_is_drawn() -> None:
+    many = [row(f"other_{n}", 40 + n / 10, around(-1)) for n in range(7)]
+    said = "Drawn are 8 of 9 strategies: the best ones and those that others are compared with."
+    assert said in Page(render(results(POPULAR, SEGMENT, *many))).text
+    assert "Drawn are" not in Page(render(results(POPULAR, SEGMENT, *many[1:]))).text
+
+
+def test_plots_take_their_colours_from_the_page() -> None:
+    for svg in (plot_strategies(results()), plot_day_one_sizes(results()), plot_training(HISTORY, 50)):
+        assert svg is not None
+        assert "var(--accent, " in svg
+        assert not any(stand_in in svg for stand_in in THEME)
+        assert "#000000" not in svg
+        assert svg.startswith("<svg")
+        assert "<metadata" not in svg
+        assert "<style" not in svg
+        assert "DejaVu" not in svg
+
+
+def test_training_marks_the_epoch_that_was_kept() -> None:
+    assert plot_training(()) is None
+    svg = plot_training(HISTORY, 50)
+    assert svg is not None
+    assert "kept: epoch 2, 41.2 %" in svg
+    none_kept = plot_training([replace(epoch, kept=False) for epoch in HISTORY])
+    assert none_kept is not None
+    assert "kept:" not in none_kept
+    unmeasured = plot_training([replace(epoch, precision=None) for epoch in HISTORY])
+    assert unmeasured is not None
+    assert "kept:" not in unmeasured
+
+
+def test_spread_keeps_order_and_distance() -> None:
+    assert spread([], 1) == []
+    assert spread([5.0, 1.0], 1) == [5.0, 1.0]
+    assert spread([0.0, 0.0, 0.0, 9.0], 1) == [-1.0, 0.0, 1.0, 9.0]
+    assert spread([0.2, 0.0], 1) == pytest.approx([0.6, -0.4])
