@@ -33,24 +33,8 @@ from firstday.recommend.strategies import strategies_with
 RESULTS = Path(__file__).parents[1] / "docs" / "results"
 STRATEGIES = ("segment", "personal", "direct", "blend")
 FLAT = {"schedule": "flat", "weight_decay": 0.0, "epochs": 130, "patience": 130}
-VARIANTS: dict[str, dict[str, dict[str, Any]]] = {
-    "default": {},
-    "no fold-in block (paper)": {"features": {"fold_in": False}},
-    "item vectors as they are (paper)": {"features": {"unit_vectors": False}},
-    "counts as they are (paper)": {"features": {"counts": "plain"}},
-    "plain group means (paper)": {"features": {"group_shrinkage": 0.0}},
-    "no friends block (paper)": {"features": {"friends": False}},
-    "one day one of each warm user (paper)": {"sampled": {"day_ones": 1}},
-    "four day ones of each warm user": {"sampled": {"day_ones": 4}},
-    "130 epochs at a flat 1e-4 (paper)": {"cold_model": {**FLAT, "learning_rate": 1e-4}},
-    "130 epochs at a flat 1e-3": {"cold_model": {**FLAT, "learning_rate": 1e-3}},
-    "no ranker (paper)": {"ranker": {"enabled": False}},
-    "ranker without dropout": {"ranker": {"dropout": 0.0, "input_dropout": 0.0}},
-    "ranker with two hidden layers (300, 200)": {"ranker": {"hidden": [300, 200]}},
-    "no warm users kept (no neighbours)": {"recommend": {"warm_users": 0}},
-    "TT-SVD instead of ALS": {"embedding": {"method": "svd"}},
-    "word2vec instead of ALS": {"embedding": {"method": "word2vec"}},
-}
+Change = dict[str, dict[str, Any]]
+"""Settings by section."""
 
 
 def main() -> None:
@@ -64,7 +48,7 @@ def main() -> None:
     dataset, preset = open_tables(arguments.tables, arguments.path, None)
     rows: list[dict[str, Any]] = []
     default: dict[str, np.ndarray] = {}
-    for name, change in VARIANTS.items():
+    for name, change in variants_of(preset).items():
         if "friends" in change.get("features", {}) and dataset.friends is None:
             continue
         values = preset.model_dump(mode="json")
@@ -80,9 +64,32 @@ def main() -> None:
             row[f"{strategy}_minus_default_ci"] = [round(difference.low, 2), round(difference.high, 2)]
         rows.append(row)
         Console(stderr=True).print(row)
+        content = {"dataset": dataset.name, "users": "validation", "seeds": list(range(arguments.seeds)), "rows": rows}
+        out = RESULTS / f"ablations-{dataset.name}.json"  # row by row, since all of them take long
+        out.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
     show(dataset.name, rows)
-    content = {"dataset": dataset.name, "users": "validation", "seeds": list(range(arguments.seeds)), "rows": rows}
-    (RESULTS / f"ablations-{dataset.name}.json").write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+
+
+def variants_of(preset: Config) -> dict[str, Change]:
+    """Return what is changed from a preset, by name."""
+    return {
+        "default": {},
+        "the same day ones in every pass": {"sampled": {"day_ones": preset.cold_model.day_ones_per_pass}},
+        "one day one of each warm user, so shorter passes (paper)": {"sampled": {"day_ones": 1}},
+        "no ranker (paper)": {"ranker": {"enabled": False}},
+        "no warm users kept, so no neighbours (paper)": {"recommend": {"warm_users": 0}},
+        "no friends block (paper)": {"features": {"friends": False}},
+        "no fold-in block (paper)": {"features": {"fold_in": False}},
+        "item vectors as they are (paper)": {"features": {"unit_vectors": False}},
+        "counts as they are (paper)": {"features": {"counts": "plain"}},
+        "plain group means (paper)": {"features": {"group_shrinkage": 0.0}},
+        "ranker without dropout": {"ranker": {"dropout": 0.0, "input_dropout": 0.0}},
+        "ranker with two hidden layers (300, 200)": {"ranker": {"hidden": [300, 200]}},
+        "TT-SVD instead of ALS": {"embedding": {"method": "svd"}},
+        "word2vec instead of ALS": {"embedding": {"method": "word2vec"}},
+        "130 epochs at a flat 1e-4 (paper)": {"cold_model": {**FLAT, "learning_rate": 1e-4}},
+        "130 epochs at a flat 1e-3": {"cold_model": {**FLAT, "learning_rate": 1e-3}},
+    }
 
 
 def judge(dataset: Dataset, config: Config, n_seeds: int) -> tuple[np.ndarray, dict[str, np.ndarray]]:

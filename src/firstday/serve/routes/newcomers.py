@@ -12,7 +12,7 @@ from fastapi import APIRouter, Query, Request, Response
 from firstday.artifact.model import TrainedModel
 from firstday.recommend.query import Query as Asked
 from firstday.serve.access import guarded
-from firstday.serve.answers import (
+from firstday.serve.answers_newcomers import (
     AgeRange,
     MapAnswer,
     NearAnswer,
