@@ -41,6 +41,12 @@ class TrainingConfig(Section):
 class ColdModelConfig(TrainingConfig):
     """The network that predicts a cold user's vector (PAPER, step 2)."""
 
+    neighbor_weight: float = Field(
+        default=0.0,
+        ge=0,
+        description="Weight of a second loss, by which the network learns a vector of its own for `neighbors`, to find "
+        "warm users who use what the user goes on to use; 0: `neighbors` takes the predicted vector. Not in the paper.",
+    )
     peers: tuple[PeerName, ...] = Field(
         default=(),
         description="Other cold models to train beside ours, `dropoutnet` and `melu`, for the strategies named after "

@@ -283,8 +283,8 @@ def fit(
     )
     truth = split.validation.truth
     query = Query(model, validation, config.recommend.k)
-    cold = train_network(features, embeddings.user_vectors, query, truth, progress=progress)
     day_ones = [day.closed_items(config.signals) for day in warm_days]
+    cold = train_network(features, embeddings.user_vectors, query, truth, later=(uses, day_ones), progress=progress)
     ranker = train_ranker_of(features, day_ones, uses, query, truth, progress=progress)
     peer_data = PeerData(
         features, [day.affinity(config.signals) for day in warm_days], uses, embeddings, query.features, query.liked

@@ -81,6 +81,7 @@ def train_network(
     validation: Query,
     truth: SparseRows,
     *,
+    later: tuple[SparseRows, Sequence[SparseRows]] | None = None,
     progress: Progress = no_progress,
 ) -> ColdModel:
     """Train the cold model, stopping by the precision of `segment` on validation users.
@@ -95,6 +96,8 @@ def train_network(
         Validation users, asking a model that is complete but for the network; its configuration is followed.
     truth
         What they used afterwards, shape (n_validation, n_items).
+    later
+        See `train_cold_model`.
     progress
         Called as passes are done.
 
@@ -115,6 +118,7 @@ def train_network(
         validation.features,
         Validation(validation, truth).precision_of_segments,
         config.cold_model,
+        later=later,
         seed=config.seed,
         threads=config.threads,
         progress=lambda done, total: progress("cold model", done, total),

@@ -70,7 +70,8 @@ class ColdModel:
         Returns
         -------
         numpy.ndarray
-            float32, shape (n, d), each of length 1.
+            float32, shape (n, d), each of length 1; shape (n, 2 d) with the vectors for `neighbors` behind, where the
+            network was trained to give them (`cold_model.neighbor_weight`).
         """
         if not len(features):
             return np.zeros((0, self._session.get_outputs()[0].shape[1]), dtype=np.float32)

@@ -1,8 +1,11 @@
-"""Train the cold model: day-one features -> mature unit vectors, by mean squared error (PAPER, step 2)."""
+"""Train the cold model: day-one features -> mature unit vectors, by mean squared error (PAPER, step 2).
+
+Where `neighbor_weight` is above 0, a second vector is learned beside it, to look for neighbours by.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -10,8 +13,10 @@ import torch
 from firstday.cold.epochs import run_epochs
 from firstday.cold.export import export_onnx
 from firstday.cold.model import ColdModel
+from firstday.cold.neighbor_loss import make_neighbor_loss
 from firstday.cold.network import ColdNetwork
 from firstday.config_networks import ColdModelConfig
+from firstday.data.rows import SparseRows
 from firstday.features.rows import FeatureRows
 from firstday.ranking import unit_rows
 
@@ -23,6 +28,7 @@ def train_cold_model(
     validate: Callable[[np.ndarray], float],
     config: ColdModelConfig,
     *,
+    later: tuple[SparseRows, Sequence[SparseRows]] | None = None,
     seed: int,
     threads: int = 0,
     progress: Callable[[int, int], None] = lambda _done, _total: None,
@@ -41,6 +47,9 @@ def train_cold_model(
         Precision in %, higher is better, of predicted vectors of shape (n_validation, d).
     config
         Layers, learning rate, epochs, batch size, patience.
+    later
+        Items that each warm user uses in all, shape (n_warm, n_items), and those used on day one in each sample; for
+        `neighbor_weight`, which counts for nothing without them.
     seed
         Seed of the weights and of the order of users.
     threads
@@ -57,13 +66,17 @@ def train_cold_model(
         torch.set_num_threads(threads)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        network = ColdNetwork(features.n_inputs, config.hidden, targets.shape[1])
+        d, n_outputs = targets.shape[1], 2 if config.neighbor_weight and later else 1
+        network = ColdNetwork(features.n_inputs, config.hidden, d, n_outputs)
     goals = torch.from_numpy(unit_rows(targets))  # (n_warm, d)
     held_out = torch.from_numpy(validation_features)
+    neighbor_loss = make_neighbor_loss(goals, *later, seed=seed) if n_outputs == 2 and later else None
 
     def loss(rows: torch.Tensor) -> torch.Tensor:
-        inputs = torch.from_numpy(features.take(rows.numpy()))  # (batch, n_inputs)
-        distance: torch.Tensor = (network(inputs) - goals[rows % len(goals)]).square().sum(dim=1).mean()
+        vectors = network(torch.from_numpy(features.take(rows.numpy())))  # (batch, n_outputs * d)
+        distance: torch.Tensor = (vectors[:, :d] - goals[rows % len(goals)]).square().sum(dim=1).mean()
+        if neighbor_loss is not None:
+            distance = distance + config.neighbor_weight * neighbor_loss(vectors[:, d:], rows)
         return distance
 
     history = run_epochs(
@@ -71,7 +84,7 @@ def train_cold_model(
         len(features),
         features.n_users,
         loss,
-        lambda: validate(network(held_out).numpy()),
+        lambda: validate(network(held_out)[:, :d].numpy()),
         config,
         seed=seed,
         progress=progress,

@@ -10,12 +10,12 @@ from torch import nn
 
 from firstday.cold.epochs import run_epochs
 from firstday.cold.export import export_onnx
+from firstday.cold.later_items import LaterItems
 from firstday.cold.model import ColdModel
 from firstday.cold.ranker import Ranker
 from firstday.config_networks import RankerConfig
-from firstday.data.rows import SparseRows, stack_rows
+from firstday.data.rows import SparseRows
 from firstday.features.rows import FeatureRows
-from firstday.ranking import most_used
 
 SMALL_WEIGHTS = 0.3
 """What the last layer's first weights are scaled by, so that training starts near to plain popularity."""
@@ -72,7 +72,8 @@ def train_ranker(
     features
         One or more day-one samples of the warm users.
     day_ones
-        Items used on day one in each sample, each of shape (n_warm, n_items): they are no part of what is predicted.
+        Items used on day one in each sample, each of shape (n_warm, n_items): they are no part of what is predicted;
+        none where they are not known.
     uses
         Items that each warm user uses in all, shape (n_warm, n_items).
     validation_features
@@ -95,26 +96,19 @@ def train_ranker(
     """
     if threads:
         torch.set_num_threads(threads)
-    items, shares = choose_items(uses, config.most_items)
-    place = np.full(uses.n_columns, -1, dtype=np.int64)
-    place[items] = np.arange(len(items))
-    known = _ranked(stack_rows(day_ones), place, len(items))
-    used = _ranked(uses, place, len(items))
+    later = LaterItems(uses, day_ones, config.most_items)
+    items = later.items
     held_out = torch.from_numpy(validation_features)
 
     def batch_loss(rows: torch.Tensor) -> torch.Tensor:
-        asked = rows.numpy()
-        wanted = np.zeros((len(asked), len(items)), dtype=np.float32)
-        mine, done = used.take(asked % features.n_users), known.take(asked)
-        wanted[mine.row_of_entry(), mine.columns] = 1
-        wanted[done.row_of_entry(), done.columns] = 0
-        logs = torch.log_softmax(network(torch.from_numpy(features.take(asked))), dim=1)  # (batch, n_ranked)
-        total: torch.Tensor = -(torch.from_numpy(wanted) * logs).sum() / max(1.0, float(wanted.sum()))
+        wanted = torch.from_numpy(later.wanted_after(rows.numpy()))
+        logs = torch.log_softmax(network(torch.from_numpy(features.take(rows.numpy()))), dim=1)  # (batch, n_ranked)
+        total: torch.Tensor = -(wanted * logs).sum() / max(1.0, float(wanted.sum()))
         return total
 
     with torch.random.fork_rng(devices=[]):  # dropout draws from the global generator
         torch.manual_seed(seed)
-        network = RankerNetwork(features.n_inputs, shares, config)
+        network = RankerNetwork(features.n_inputs, later.shares, config)
         history = run_epochs(
             network,
             len(features),
@@ -127,34 +121,6 @@ def train_ranker(
         )
     ranker = _as_value(network, items, export_onnx(network.body, validation_features))
     return Ranker(ColdModel(ranker.body.onnx, history), ranker.items, ranker.weights, ranker.bias)
-
-
-def choose_items(uses: SparseRows, most: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return the most used items, ascending, and the share of users who use each; among equals the lower index.
-
-    Parameters
-    ----------
-    uses
-        Items that each warm user uses, shape (n_warm, n_items).
-    most
-        How many, at most; items that nobody uses are none.
-
-    Returns
-    -------
-    items : numpy.ndarray
-        int32, shape (n_ranked,).
-    shares : numpy.ndarray
-        float64, shape (n_ranked,).
-    """
-    counts = uses.ones().column_sums()
-    chosen = most_used(counts, most)
-    return chosen.astype(np.int32), counts[chosen] / max(1, uses.n_rows)
-
-
-def _ranked(rows: SparseRows, place: np.ndarray, n_ranked: int) -> SparseRows:
-    """Keep the entries of ranked items, by their place among these, which ascends as items do."""
-    kept = rows.keep(place[rows.columns] >= 0)
-    return SparseRows(kept.starts, place[kept.columns].astype(np.int32), kept.weights, n_ranked)
 
 
 def _as_value(network: RankerNetwork, items: np.ndarray, onnx: bytes) -> Ranker:

@@ -21,13 +21,13 @@ def recommend_neighbors(query: Query) -> Answer:
 def score_neighbors(query: Query, rows: np.ndarray) -> np.ndarray:
     """Return the share of neighbours who use each item, leaning on everyone's, float32, shape (n_rows, n_items).
 
-    The weight of a neighbour falls by e for every `temperature` of the cosine to the predicted vector. The share with
-    everyone counts as `smoothing` of the neighbours' weight.
+    The weight of a neighbour falls by e for every `temperature` of the cosine to the vector predicted for this. The
+    share with everyone counts as `smoothing` of the neighbours' weight.
     """
     model = query.model
     warm, settings = model.warm, model.neighborhood
     assert warm is not None
-    closeness = query.predicted[rows] @ warm.vectors.T  # (n_rows, n_warm)
+    closeness = query.predicted_for_neighbors[rows] @ warm.vectors.T  # (n_rows, n_warm)
     nearest, weights = weigh_nearest(closeness, N_NEIGHBORS, settings.temperature)
     shares = add_up(warm.uses.take(nearest.ravel()), weights.ravel(), len(rows), model.n_items)
     return shares + np.float32(settings.smoothing) * model.popularity
