@@ -93,8 +93,8 @@ def sizes(name: str) -> list[str]:
 
 def ablations(name: str) -> list[str]:
     """Return what each part of the default brings on one dataset."""
-    strategies = ("segment", "personal", "direct", "blend")
-    lines = ["| changed | " + " | ".join(f"`{strategy}`" for strategy in strategies) + " |", "|---|---|---|---|---|"]
+    strategies = ("segment", "soft_segments", "neighbors", "personal", "direct", "blend")
+    lines = ["| changed | " + " | ".join(f"`{strategy}`" for strategy in strategies) + " |", "|---" * 7 + "|"]
     for row in read_results(f"ablations-{name}")["rows"]:
         cells = []
         for strategy in strategies:
