@@ -226,9 +226,8 @@ def as_published(config: Config) -> Config:
         update={
             "features": config.features.model_copy(update=plain),
             "cold_model": config.cold_model.model_copy(
-                update={**flat, "hidden": (400, 300, 200), "peers": (), "neighbor_weight": 0.0}
+                update={**flat, "hidden": (400, 300, 200), "day_ones_per_pass": 1, "peers": (), "neighbor_weight": 0.0}
             ),
-            "sampled": config.sampled.model_copy(update={"day_ones": 1}),
             "ranker": config.ranker.model_copy(update={"enabled": False}),
             "recommend": config.recommend.model_copy(update={"warm_users": 0}),
         }

@@ -50,8 +50,8 @@ class ColdModelConfig(TrainingConfig):
     peers: tuple[PeerName, ...] = Field(
         default=(),
         description="Other cold models to train beside ours, `dropoutnet` and `melu`, for the strategies named after "
-        "them; `evaluate` adds those that its strategies need. Layers, schedule, epochs, batch size and patience of "
-        "this section are theirs too.",
+        "them; `evaluate` adds those that its strategies need. Layers, schedule, epochs, batch size, patience "
+        "and what makes a pass are theirs too.",
     )
 
 

@@ -81,7 +81,7 @@ def train_network(
     validation: Query,
     truth: SparseRows,
     *,
-    later: tuple[SparseRows, Sequence[SparseRows]] | None = None,
+    later: tuple[SparseRows, Sequence[SparseRows]],
     progress: Progress = no_progress,
 ) -> ColdModel:
     """Train the cold model, stopping by the precision of `segment` on validation users.
@@ -118,7 +118,7 @@ def train_network(
         validation.features,
         Validation(validation, truth).precision_of_segments,
         config.cold_model,
-        later=later,
+        later=later if config.recommend.warm_users else None,  # else nobody can be a neighbour
         seed=config.seed,
         threads=config.threads,
         progress=lambda done, total: progress("cold model", done, total),

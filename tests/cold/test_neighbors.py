@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,6 +18,8 @@ from firstday.data.rows import SparseRows
 from firstday.data.split import Split
 from firstday.evaluate.benchmark import cohort_query, score_strategy
 from firstday.pipeline import fit
+from firstday.recommend.neighbors import N_NEIGHBORS, score_neighbors
+from firstday.recommend.query import Query
 from firstday.recommend.recommender import Recommender, open_model
 from tests.synthetic import small_config
 
@@ -78,6 +81,42 @@ def test_of_many_users_each_step_draws_its_own_candidates(monkeypatch: pytest.Mo
     assert [float(again(vectors, rows)) for _ in range(20)] == found
 
 
+def test_the_pipeline_leaves_day_one_items_out_of_what_is_to_be_found(
+    world: Dataset, split: Split, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[LaterItems] = []
+
+    class Watched(LaterItems):
+        def __init__(self, *given: Any) -> None:
+            super().__init__(*given)
+            seen.append(self)
+
+    monkeypatch.setattr(neighbor_loss, "LaterItems", Watched)
+    fit(world, split, small_config(cold_model={"neighbor_weight": 1.0, "epochs": 1}, ranker={"enabled": False}))
+    every_user = np.arange(len(split.warm))
+    for sample in range(len(split.warm_day_one)):
+        wanted = seen[0].wanted_after(sample * len(split.warm) + every_user)
+        used = seen[0].used_by(every_user)
+        assert (wanted <= used).all()
+        assert 0 < (used - wanted).sum() < used.sum() / 2
+
+
+def expected_shares(query: Query, rows: np.ndarray, vectors: np.ndarray) -> np.ndarray:
+    """Return shares of all near users by plain computation."""
+    model = query.model
+    assert model.warm is not None
+    found = []
+    for row in rows:
+        cosine = model.warm.vectors @ vectors[row]
+        nearest = np.argsort(-cosine)[:N_NEIGHBORS]
+        weights = np.exp((cosine[nearest] - cosine.max()) / model.neighborhood.temperature)
+        shares = model.neighborhood.smoothing * model.popularity
+        for weight, user in zip(weights / weights.sum(), nearest, strict=True):
+            shares = shares + weight * np.isin(np.arange(model.n_items), model.warm.uses.row(user))
+        found.append(shares)
+    return np.array(found)
+
+
 @pytest.fixture(scope="module")
 def two_vectors(world: Dataset, split: Split) -> Recommender:
     return fit(world, split, small_config(cold_model={"neighbor_weight": 1.0}, ranker={"enabled": False}))
@@ -96,6 +135,10 @@ def test_neighbors_have_a_vector_of_their_own_and_good_lists(
         for name in ("popular", "segment", "personal", "neighbors")
     }
     assert min(precision["segment"], precision["personal"], precision["neighbors"]) > 2 * precision["popular"]
+    rows = np.arange(5)
+    plain = expected_shares(query, rows, query.predicted_for_neighbors)
+    np.testing.assert_allclose(score_neighbors(query, rows), plain, rtol=1e-4, atol=1e-6)
+    assert not np.allclose(plain, expected_shares(query, rows, query.predicted), rtol=1e-2)
     one = cohort_query(recommender, world, split.cold, 20)
     np.testing.assert_array_equal(one.predicted, one.predicted_for_neighbors)
 

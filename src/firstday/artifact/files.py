@@ -20,7 +20,7 @@ import re
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -34,7 +34,7 @@ from firstday.artifact.parts import from_parts, to_arrays, to_networks, to_value
 from firstday.data.ids import Ids
 from firstday.errors import ArtifactError
 
-FORMAT = 2
+FORMAT = 3
 MANIFEST = "manifest.json"
 PEOPLE = "warm_users.parquet"
 _BLANK = "0" * 64
@@ -114,13 +114,12 @@ def _publish(model: TrainedModel, staging: Path, path: Path) -> None:
 @contextmanager
 def _alone_in(folder: Path) -> Iterator[None]:
     """Let others who publish into a folder wait, so that none removes the version that another one has just named."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        with suppress(OSError):  # some network file systems lock no folders
+    with ExitStack() as at_the_end:
+        with suppress(OSError):  # a folder that may not be read, or a network file system that locks none
+            descriptor = os.open(folder, os.O_RDONLY)
+            at_the_end.callback(os.close, descriptor)  # which ends the lock
             fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield
-    finally:
-        os.close(descriptor)  # which ends the lock
 
 
 def _put_into_place(staging: Path, path: Path, version: str, hashes: Mapping[str, Mapping[str, Any]]) -> None:

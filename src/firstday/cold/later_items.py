@@ -29,7 +29,8 @@ class LaterItems:
         place = np.full(uses.n_columns, -1, dtype=np.int64)
         place[self.items] = np.arange(len(self.items))
         self._used = _keep(uses, place, len(self.items))
-        self._known = _keep(stack_rows(day_ones), place, len(self.items)) if day_ones else None
+        known = [_keep(day_one, place, len(self.items)) for day_one in day_ones]
+        self._known = stack_rows(known) if known else None
 
     def used_by(self, users: np.ndarray) -> np.ndarray:
         """Return 1 for what users use in all, else 0, float32, shape (n, n_kept)."""

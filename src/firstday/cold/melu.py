@@ -129,8 +129,8 @@ def train_melu(
     items = torch.from_numpy(np.concatenate([liked_vectors, np.zeros((1, d), np.float32)]))  # -1 is no item
     has_vector = np.asarray(liked_vectors.any(axis=1))
     rng = np.random.default_rng(config.seed)
-    support = torch.from_numpy(_padded(stack_rows(data.liked), has_vector, rng))  # (n_samples * n_warm, most items)
-    queries = stack_rows([_without(data.uses, liked) for liked in data.liked])
+    known = stack_rows(data.liked)  # (n_samples * n_warm, n_items)
+    support = torch.from_numpy(_padded(known, has_vector, rng))  # (n_samples * n_warm, most items)
     draws = torch.Generator().manual_seed(config.seed + 1)
 
     def adapted(inputs: torch.Tensor, chosen: torch.Tensor) -> torch.Tensor:
@@ -140,7 +140,8 @@ def train_melu(
 
     def batch_loss(rows: torch.Tensor) -> torch.Tensor:
         vectors = adapted(torch.from_numpy(data.features.take(rows.numpy())), support[rows])  # (batch, d)
-        later = _drawn(queries, rows, mine.query_items, draws)  # (batch, query_items)
+        queries = _without(data.uses.take(rows.numpy() % data.uses.n_rows), known.take(rows.numpy()))
+        later = _drawn(queries, mine.query_items, draws)  # (batch, query_items)
         losses: torch.Tensor = vmap(network.user_loss)(vectors, items[later], (later >= 0).float())
         return losses.mean()
 
@@ -186,11 +187,11 @@ def _padded(rows: SparseRows, has_vector: np.ndarray, rng: np.random.Generator) 
     return table
 
 
-def _drawn(matrix: SparseRows, rows: torch.Tensor, n: int, draws: torch.Generator) -> torch.Tensor:
-    """Return n columns of each row, drawn with replacement, -1 for rows without any, shape (len(rows), n)."""
-    lengths = matrix.lengths()[rows.numpy()]
+def _drawn(matrix: SparseRows, n: int, draws: torch.Generator) -> torch.Tensor:
+    """Return n columns of each row, drawn with replacement, -1 for rows without any, shape (n_rows, n)."""
+    lengths = matrix.lengths()
     filled = lengths > 0
-    place = torch.rand(len(rows), n, generator=draws, dtype=torch.float64).numpy() * lengths[:, None]
+    place = torch.rand(matrix.n_rows, n, generator=draws, dtype=torch.float64).numpy() * lengths[:, None]
     columns = np.full(place.shape, -1, dtype=np.int64)
-    columns[filled] = matrix.columns[matrix.starts[rows.numpy()[filled], None] + place[filled].astype(np.int64)]
+    columns[filled] = matrix.columns[matrix.starts[:-1][filled, None] + place[filled].astype(np.int64)]
     return torch.from_numpy(columns)

@@ -21,7 +21,8 @@ class Epoch:
     number
         From 1.
     loss
-        Mean squared distance of predicted to mature unit vectors, over the training samples.
+        Mean squared distance of predicted to mature unit vectors, over the training samples; with
+        `cold_model.neighbor_weight`, plus that loss by its weight.
     learning_rate
         At the end of the pass.
     precision

@@ -60,7 +60,9 @@ def make_neighbor_loss(goals: torch.Tensor, uses: SparseRows, day_ones: Sequence
         wanted = torch.from_numpy(later.wanted_after(rows.numpy()))
         n_wanted = wanted.sum(dim=1).clamp(min=1)
         weights = n_wanted.rsqrt()
-        total: torch.Tensor = -((wanted * logs).sum(dim=1) * weights).sum() / (n_wanted * weights).sum()
+        total: torch.Tensor = -((wanted * logs).sum(dim=1) * weights).sum() / (wanted.sum(dim=1) * weights).sum().clamp(
+            min=1
+        )
         return total
 
     return loss

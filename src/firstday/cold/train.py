@@ -70,7 +70,7 @@ def train_cold_model(
         network = ColdNetwork(features.n_inputs, config.hidden, d, n_outputs)
     goals = torch.from_numpy(unit_rows(targets))  # (n_warm, d)
     held_out = torch.from_numpy(validation_features)
-    neighbor_loss = make_neighbor_loss(goals, *later, seed=seed) if n_outputs == 2 and later else None
+    neighbor_loss = make_neighbor_loss(goals, *later, seed=seed) if later and config.neighbor_weight else None
 
     def loss(rows: torch.Tensor) -> torch.Tensor:
         vectors = network(torch.from_numpy(features.take(rows.numpy())))  # (batch, n_outputs * d)

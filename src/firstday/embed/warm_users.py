@@ -66,7 +66,7 @@ class Neighborhood:
     Parameters
     ----------
     temperature
-        Difference in cosine to the predicted vector at which a neighbour's weight falls by e.
+        Difference in cosine to the vector predicted for neighbours at which a neighbour's weight falls by e.
     smoothing
         Weight of everyone's habits beside all neighbours together.
     friend_smoothing

@@ -152,7 +152,7 @@ def plot_training(history: Sequence[Epoch], k: int | None = None) -> str | None:
     with drawing("training", WIDTH_IN, 3.6 if measured else 2.2) as (figure, out):
         panels = figure.subplots(2 if measured else 1, 1, sharex=True, squeeze=False)[:, 0]
         panels[0].plot([e.number for e in history], [e.loss for e in history], color=INK, lw=1.5, gid="mark-loss")
-        panels[0].set_ylabel("training loss,\nsquared distance")
+        panels[0].set_ylabel("training loss")
         panels[0].set_ylim(bottom=0)
         if measured:
             panels[1].plot(*zip(*measured, strict=True), color=ACCENT, lw=1.8, gid="mark-validation")
@@ -187,7 +187,7 @@ def drawn_by_size(results: Results) -> list[Row]:
     """Return the rows that are drawn by day-one size, best precision first."""
     rows = by_precision(results)
     others = [row for row in rows if row.strategy not in (REFERENCE, BASELINE)]
-    left_out = others[max(0, MOST_LINES - (len(rows) - len(others))) :]
+    left_out = others[MOST_LINES - (len(rows) - len(others)) :]
     return [row for row in rows if row not in left_out]
 
 
@@ -200,7 +200,8 @@ def _style(row: Row, results: Results) -> tuple[str, str]:
     """Return a strategy's colour and marker."""
     if row.strategy == REFERENCE:
         return ACCENT, "o"
-    number = [other.strategy for other in results.rows if other.strategy != REFERENCE].index(row.strategy)
+    drawn = {other.strategy for other in drawn_by_size(results)} - {REFERENCE}
+    number = [other.strategy for other in results.rows if other.strategy in drawn].index(row.strategy)
     return SERIES[number % len(SERIES)], MARKERS[number % len(MARKERS)]
 
 

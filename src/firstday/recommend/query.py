@@ -120,12 +120,12 @@ class Query:
     @cached_property
     def predicted(self) -> np.ndarray:
         """The users' predicted mature vectors, float32, shape (n_users, d), length 1."""
-        return self._outputs[:, : self.model.scoring_vectors.shape[1]]
+        return self._outputs[:, : self.model.segments.centroids.shape[1]]
 
     @cached_property
     def predicted_for_neighbors(self) -> np.ndarray:
         """The vectors by which neighbours are looked for, as `predicted`, which they are in most models."""
-        return self._outputs[:, -self.model.scoring_vectors.shape[1] :]
+        return self._outputs[:, -self.model.segments.centroids.shape[1] :]
 
     @cached_property
     def _outputs(self) -> np.ndarray:

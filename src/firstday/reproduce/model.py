@@ -61,8 +61,8 @@ def fit_paper_model(data: PaperData, config: Config, *, progress: Progress = no_
         profile_groups={},
     )
     validation = ask_for(model, data.validation)
-    cold = train_network(features, users, validation, data.validation.songs, progress=progress)
-    # Which songs were streamed on day one is not in the data, so that none is left out of what the ranker predicts.
+    # Which songs were streamed on day one is not in the data, so that none is left out of what is to be found.
+    cold = train_network(features, users, validation, data.validation.songs, later=(uses, []), progress=progress)
     ranker = train_ranker_of(features, [], uses, validation, data.validation.songs, progress=progress)
     model = replace(model, ranker=ranker, warm=_keep_warm(data, users, config))
     if not config.cold_model.peers:

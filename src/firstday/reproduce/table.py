@@ -142,7 +142,7 @@ def configure(
         changes["recommend"] = config.recommend.model_copy(update={"input_clusters": n_input_clusters})
     if as_published:
         flat = {"schedule": "flat", "learning_rate": 1e-5, "weight_decay": 0.0, "epochs": 130, "batch_size": 512}
-        changes["cold_model"] = config.cold_model.model_copy(update={**flat, "patience": 130})
+        changes["cold_model"] = config.cold_model.model_copy(update={**flat, "patience": 130, "neighbor_weight": 0.0})
     return config.model_copy(update=changes)
 
 
