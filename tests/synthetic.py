@@ -27,7 +27,7 @@ CONFIG: dict[str, Any] = {
     "segments": {"n_segments": 8, "top_items": 60, "restarts": 1},
     "cold_model": {"hidden": [48, 32], "epochs": 20, "batch_size": 32, "patience": 20},
     "ranker": {"hidden": [32], "epochs": 10, "batch_size": 32, "patience": 10},
-    "sampled": {"min_items": 8, "day_ones": 2},
+    "sampled": {"min_items": 8, "day_ones": 6},
     "recommend": {"k": 20, "input_clusters": 6, "group_smoothing": 10.0},
 }
 

@@ -154,8 +154,8 @@ class FeatureConfig(Section):
     )
     fold_in: bool = Field(
         default=True,
-        description="Add a block with the user's fold-in vector. Not in the paper; no gain for users like those of "
-        "training, but lists stay right for mixes of signals that training hardly saw.",
+        description="Add a block with the user's fold-in vector. Not in the paper; some gain on small data, and "
+        "lists stay right for mixes of signals that training hardly saw.",
     )
 
     @field_validator("through_items")
