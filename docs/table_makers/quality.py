@@ -62,7 +62,7 @@ def gains() -> list[str]:
 def _gain(row: dict[str, Any], other: str) -> str:
     """Return by how much a strategy is above another, in %, with the interval."""
     ratio, (low, high) = row["against"][other]["ratio"], row["against"][other]["ratio_ci"]
-    return f"{100 * (ratio - 1):.0f} % [{100 * (low - 1):.0f}, {100 * (high - 1):.0f}]"
+    return f"{100 * (ratio - 1):.1f} % [{100 * (low - 1):.1f}, {100 * (high - 1):.1f}]"
 
 
 def _with_nothing(rows: dict[str, Any]) -> str:

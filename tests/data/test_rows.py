@@ -32,6 +32,15 @@ def to_dense(matrix: SparseRows) -> np.ndarray:
     return dense
 
 
+@given(triples(), st.data())
+def test_keeping_columns_numbers_them_anew(case: tuple[SparseRows, np.ndarray], data: st.DataObject) -> None:
+    rows, dense = case
+    columns = np.array(sorted(data.draw(st.sets(st.integers(0, rows.n_columns - 1)))), dtype=np.int64)
+    kept = rows.keep_columns(columns)
+    assert (kept.n_rows, kept.n_columns) == (rows.n_rows, len(columns))
+    np.testing.assert_array_equal(to_dense(kept), dense[:, columns])
+
+
 @given(triples())
 def test_rows_hold_what_was_put_in(case: tuple[SparseRows, np.ndarray]) -> None:
     matrix, dense = case

@@ -26,10 +26,8 @@ class LaterItems:
     def __init__(self, uses: SparseRows, day_ones: Sequence[SparseRows], most: int) -> None:
         self.items, self.shares = choose_items(uses, most)
         self.n_users = uses.n_rows
-        place = np.full(uses.n_columns, -1, dtype=np.int64)
-        place[self.items] = np.arange(len(self.items))
-        self._used = _keep(uses, place, len(self.items))
-        known = [_keep(day_one, place, len(self.items)) for day_one in day_ones]
+        self._used = uses.keep_columns(self.items)
+        known = [day_one.keep_columns(self.items) for day_one in day_ones]
         self._known = stack_rows(known) if known else None
 
     def used_by(self, users: np.ndarray) -> np.ndarray:
@@ -74,9 +72,3 @@ def choose_items(uses: SparseRows, most: int) -> tuple[np.ndarray, np.ndarray]:
     counts = uses.ones().column_sums()
     chosen = most_used(counts, most)
     return chosen.astype(np.int32), counts[chosen] / max(1, uses.n_rows)
-
-
-def _keep(rows: SparseRows, place: np.ndarray, n_kept: int) -> SparseRows:
-    """Keep the entries of chosen items, by their place among these, which ascends as items do."""
-    kept = rows.keep(place[rows.columns] >= 0)
-    return SparseRows(kept.starts, place[kept.columns].astype(np.int32), kept.weights, n_kept)

@@ -64,13 +64,13 @@ def train_cold_model(
     """
     if threads:
         torch.set_num_threads(threads)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        d, n_outputs = targets.shape[1], 2 if config.neighbor_weight and later else 1
-        network = ColdNetwork(features.n_inputs, config.hidden, d, n_outputs)
     goals = torch.from_numpy(unit_rows(targets))  # (n_warm, d)
     held_out = torch.from_numpy(validation_features)
     neighbor_loss = make_neighbor_loss(goals, *later, seed=seed) if later and config.neighbor_weight else None
+    d, n_outputs = targets.shape[1], 1 if neighbor_loss is None else 2
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        network = ColdNetwork(features.n_inputs, config.hidden, d, n_outputs)
 
     def loss(rows: torch.Tensor) -> torch.Tensor:
         vectors = network(torch.from_numpy(features.take(rows.numpy())))  # (batch, n_outputs * d)

@@ -108,6 +108,13 @@ class SparseRows:
         kept = np.concatenate([[0], np.cumsum(mask)])[self.starts]
         return SparseRows(kept.astype(np.int64), self.columns[mask], self.weights[mask], self.n_columns)
 
+    def keep_columns(self, columns: np.ndarray) -> SparseRows:
+        """Return the matrix of the given columns, which ascend, numbered by their place among these."""
+        place = np.full(self.n_columns, -1, dtype=np.int32)
+        place[columns] = np.arange(len(columns))
+        kept = self.keep(place[self.columns] >= 0)
+        return SparseRows(kept.starts, place[kept.columns], kept.weights, len(columns))
+
     def draw(self, sizes: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """Return a mask, bool, shape (n_entries,), of up to `sizes[r]` entries of row `r` drawn at random."""
         order = np.lexsort((rng.random(self.n_entries), self.row_of_entry()))

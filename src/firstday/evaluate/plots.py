@@ -94,7 +94,7 @@ def plot_day_one_sizes(results: Results) -> str:
         axes = figure.add_subplot()
         ends: list[tuple[float, float, str, str]] = []
         for row in rows:
-            colour, marker = _style(row, results)
+            colour, marker = _style(row, rows, results)
             accented = row.strategy == REFERENCE
             points = [(at, row.by_day_one_size[size]) for at, size in enumerate(sizes) if size in row.by_day_one_size]
             if not points:
@@ -196,12 +196,11 @@ def used_sizes(results: Results) -> list[str]:
     return [size for size in DAY_ONE_SIZES if any(size in row.by_day_one_size for row in results.rows)]
 
 
-def _style(row: Row, results: Results) -> tuple[str, str]:
-    """Return a strategy's colour and marker."""
+def _style(row: Row, drawn: Sequence[Row], results: Results) -> tuple[str, str]:
+    """Return a strategy's colour and marker, by its place among those drawn in the order of the results."""
     if row.strategy == REFERENCE:
         return ACCENT, "o"
-    drawn = {other.strategy for other in drawn_by_size(results)} - {REFERENCE}
-    number = [other.strategy for other in results.rows if other.strategy in drawn].index(row.strategy)
+    number = [other for other in results.rows if other in drawn and other.strategy != REFERENCE].index(row)
     return SERIES[number % len(SERIES)], MARKERS[number % len(MARKERS)]
 
 

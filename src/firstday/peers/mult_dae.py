@@ -48,10 +48,7 @@ class MultDaeFit:
     def __init__(self, training: PeerTraining) -> None:
         self.training = training
         self.items = most_used_items(training.uses)
-        position = np.full(training.uses.n_columns, -1, dtype=np.int32)
-        position[self.items] = np.arange(len(self.items))
-        kept = training.uses.keep(position[training.uses.columns] >= 0)
-        kept = SparseRows(kept.starts, position[kept.columns], kept.weights, len(self.items))
+        kept = training.uses.keep_columns(self.items)
         self.uses = kept.take(np.flatnonzero(kept.lengths()))
 
     def __call__(self, *, width: int, dropout: float, weight_decay: float) -> MultDae:
