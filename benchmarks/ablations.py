@@ -49,7 +49,7 @@ def main() -> None:
     rows: list[dict[str, Any]] = []
     default: dict[str, np.ndarray] = {}
     for name, change in variants_of(preset).items():
-        if "friends" in change.get("features", {}) and dataset.friends is None:
+        if "friends" in name and dataset.friends is None:
             continue
         values = preset.model_dump(mode="json")
         for section, settings in change.items():
@@ -82,6 +82,7 @@ def variants_of(preset: Config) -> dict[str, Change]:
         },
         "no ranker (paper)": {"ranker": {"enabled": False}},
         "no warm users kept, so no neighbours (paper)": {"recommend": {"warm_users": 0}},
+        "warm friends alone count": {"recommend": {"light_users": 0}},
         "no friends block (paper)": {"features": {"friends": False}},
         "no fold-in block (paper)": {"features": {"fold_in": False}},
         "item vectors as they are (paper)": {"features": {"unit_vectors": False}},

@@ -131,7 +131,7 @@ class FeatureConfig(Section):
 
     friends: bool = Field(
         default=True,
-        description="Add a block with the mean vector of the user's friends among the warm users, where friends are "
+        description="Add a block with the mean vector of the user's friends among established users, where friends are "
         "known. Not in the paper.",
     )
     group_shrinkage: float = Field(
@@ -187,6 +187,12 @@ class RecommendConfig(Section):
         ge=0,
         description="Warm users that a model keeps, with their ids, vectors and items, for `neighbors`, `friends` and "
         "`blend`; a random part where there are more. 0 keeps none.",
+    )
+    light_users: int = Field(
+        default=100_000,
+        ge=0,
+        description="Light users kept behind them, where friendships are known: established users with too few items "
+        "to be warm, whose tastes count as friends' all the same. 0 keeps none.",
     )
     strategy: str = Field(default="segment", description="Strategy used where none is named.")
 

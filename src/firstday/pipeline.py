@@ -14,14 +14,12 @@ from firstday.cold.model import ColdModel
 from firstday.cold.peer_data import PeerData
 from firstday.config import Config, as_published
 from firstday.data.dataset import Dataset
-from firstday.data.ids import Ids
 from firstday.data.registration import split_registration
 from firstday.data.sampled import split_sampled
 from firstday.data.split import Split
 from firstday.embed.affinity import select_uses
 from firstday.embed.fit import fit_embeddings
 from firstday.embed.warm_logs import collect_warm_logs
-from firstday.embed.warm_users import keep_warm_users
 from firstday.errors import ConfigError, DataError
 from firstday.evaluate.benchmark import run_benchmark
 from firstday.evaluate.blending import choose_weights
@@ -49,6 +47,7 @@ from firstday.stages import (
     cluster_inputs,
     collect_facts,
     count_groups,
+    keep_people,
     no_progress,
     train_network,
     train_peers_of,
@@ -243,10 +242,7 @@ def fit(
     segments = fit_segments(users, uses, n_segments, config.segments, seed=config.seed)
     progress("segments", 1, 1)
 
-    warm = None
-    if config.recommend.warm_users:
-        ids = Ids(dataset.users.take(split.warm))
-        warm = keep_warm_users(ids, users, uses, config.recommend.warm_users, seed=config.seed)
+    warm = keep_people(dataset, split, config, embeddings, uses)
     catalogue = Catalogue.of(dataset, config.signals.known, None if warm is None else warm.ids)
     warm_days = [catalogue.translate(dataset, split.warm, day_one)[0] for day_one in split.warm_day_one]
     encoder = fit_encoder(

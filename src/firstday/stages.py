@@ -14,9 +14,12 @@ from firstday.cold.ranker import Ranker
 from firstday.config import Config
 from firstday.config_networks import PeerName
 from firstday.data.dataset import Dataset
+from firstday.data.ids import Ids
 from firstday.data.rows import SparseRows
 from firstday.data.split import Split
 from firstday.embed.affinity import compute_affinity, select_uses
+from firstday.embed.embeddings import Embeddings
+from firstday.embed.warm_users import WarmUsers, add_light_users, keep_warm_users
 from firstday.errors import MissingExtraError
 from firstday.evaluate.benchmark import cohort_query
 from firstday.evaluate.metrics import PrecisionRule, measure
@@ -75,6 +78,36 @@ def cluster_inputs(features: FeatureRows, uses: SparseRows, config: Config) -> S
     )
 
 
+def keep_people(
+    dataset: Dataset, split: Split, config: Config, embeddings: Embeddings, uses: SparseRows
+) -> WarmUsers | None:
+    """Choose the people to compare new ones with: warm users, and light ones who may be friends; None for nobody.
+
+    Parameters
+    ----------
+    dataset, split, config
+        See `firstday.pipeline.fit`.
+    embeddings
+        Vectors of the warm users and items; those of light users are solved from their items.
+    uses
+        Which items each warm user uses, shape (n_warm, n_items).
+    """
+    most = config.recommend
+    if not most.warm_users:
+        return None
+    ids = Ids(dataset.users.take(split.warm))
+    warm = keep_warm_users(ids, unit_rows(embeddings.user_vectors), uses, most.warm_users, seed=config.seed)
+    if not (len(split.light) and most.light_users and config.features.friends):
+        return warm
+    n_items = len(dataset.items)
+    affinity = compute_affinity(split.light_actions, config.signals, len(split.light), n_items)
+    light = np.flatnonzero(affinity.lengths())  # without those who disliked all that they used
+    vectors = unit_rows(embeddings.fold_in.solve(affinity.take(light)))
+    used = select_uses(split.light_actions, config.signals, len(split.light), n_items).take(light)
+    ids = Ids(dataset.users.take(split.light[light]))
+    return add_light_users(warm, ids, vectors, used, most.light_users, seed=config.seed)
+
+
 def train_network(
     features: FeatureRows,
     user_vectors: np.ndarray,
@@ -84,7 +117,7 @@ def train_network(
     later: tuple[SparseRows, Sequence[SparseRows]],
     progress: Progress = no_progress,
 ) -> ColdModel:
-    """Train the cold model, stopping by the precision of `segment` on validation users.
+    """Train the cold model, stopping by the mean precision of `segment` and `personal` on validation users.
 
     Parameters
     ----------
@@ -116,7 +149,7 @@ def train_network(
         features,
         user_vectors,
         validation.features,
-        Validation(validation, truth).precision_of_segments,
+        Validation(validation, truth).precision_of_both_ways,
         config.cold_model,
         later=later if config.recommend.warm_users else None,  # else nobody can be a neighbour
         seed=config.seed,

@@ -141,7 +141,7 @@ def test_another_format_is_refused(copy: Path) -> None:
     manifest = read_manifest(copy)
     del manifest["sha256"]
     (copy / MANIFEST).write_bytes(_sealed({**manifest, "format": 99}))
-    with pytest.raises(ArtifactError, match=r"is of format 99, this firstday reads 3; train the model again"):
+    with pytest.raises(ArtifactError, match=r"is of format 99, this firstday reads 4; train the model again"):
         load_model(copy)
 
 

@@ -23,7 +23,7 @@ def test_everything_known_of_a_user_can_be_read_and_forgotten(http: httpx.Client
     assert put.json()["ignored"] == [
         "item '12' is unknown",
         "profile column 'plan' is unknown",
-        "2 of 2 friends are no warm users",
+        "2 of 2 friends are unknown",
     ]
     events = [
         {"event_id": "e1", "user_id": "anna", "entity_id": "i001", "timestamp": "2026-01-31T12:00:00.25+02:00"},

@@ -34,7 +34,7 @@ from firstday.artifact.parts import from_parts, to_arrays, to_networks, to_value
 from firstday.data.ids import Ids
 from firstday.errors import ArtifactError
 
-FORMAT = 3
+FORMAT = 4
 MANIFEST = "manifest.json"
 PEOPLE = "warm_users.parquet"
 _BLANK = "0" * 64

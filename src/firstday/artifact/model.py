@@ -55,7 +55,8 @@ class TrainedModel:
     ranker
         Features -> ranked items; None where `config.ranker` is not enabled.
     warm
-        Warm users to compare new ones with; None where `config.recommend.warm_users` is 0.
+        Warm users to compare new ones with, and light ones who may be friends; None where
+        `config.recommend.warm_users` is 0.
     neighborhood
         How `neighbors` and `friends` weigh them.
     blending

@@ -103,6 +103,7 @@ def to_values(model: TrainedModel) -> dict[str, Any]:
         },
         "mixing": asdict(model.mixing),
         "neighborhood": asdict(model.neighborhood),
+        "light_users": 0 if model.warm is None else model.warm.n_light,
         "blending": [dict(weights) for weights in model.blending.weights],
         "history": [asdict(epoch) for epoch in model.cold.history],
         "ranker": None if model.ranker is None else {"history": [asdict(epoch) for epoch in model.ranker.history]},
@@ -146,14 +147,14 @@ def _get_ranker(
     return Ranker(ColdModel(networks[RANKER], _history(values)), items, weights, bias)
 
 
-def _get_warm(arrays: Mapping[str, np.ndarray], people: Ids | None, n_items: int) -> WarmUsers | None:
+def _get_warm(arrays: Mapping[str, np.ndarray], people: Ids | None, n_items: int, n_light: int) -> WarmUsers | None:
     """Put the warm users together again."""
     if people is None:
         return None
     columns = arrays["warm_items"]
     ones = np.broadcast_to(np.float32(1), len(columns))  # takes no memory
     uses = SparseRows(arrays["warm_starts"], columns, ones, n_items)
-    return WarmUsers(people, arrays["warm_vectors"], uses)
+    return WarmUsers(people, arrays["warm_vectors"], uses, n_light)
 
 
 def _history(values: Mapping[str, Any]) -> tuple[Epoch, ...]:
@@ -214,7 +215,7 @@ def from_parts(
         mixing=Mixing(**values["mixing"]),
         peers=_get_peers(values.get("peers", {}), arrays, networks),
         ranker=_get_ranker(values["ranker"], arrays, networks),
-        warm=_get_warm(arrays, people, n_items),
+        warm=_get_warm(arrays, people, n_items, values["light_users"]),
         neighborhood=Neighborhood(**values["neighborhood"]),
         blending=Blending(tuple(values["blending"])),
     )

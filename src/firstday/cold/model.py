@@ -26,7 +26,8 @@ class Epoch:
     learning_rate
         At the end of the pass.
     precision
-        Validation P@K in %, or None where it was not measured.
+        Validation P@K in % by which training stops: of the cold model the mean of `segment` and `personal`, of the
+        ranker that of `direct`; None where it was not measured.
     kept
         Whether the model is the network as it was after this pass.
     """

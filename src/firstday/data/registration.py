@@ -12,7 +12,7 @@ from firstday.data.calendar import DAY_US, HOUR_US, Registrations, find_registra
 from firstday.data.dataset import Dataset
 from firstday.data.events import ITEM, Window
 from firstday.data.rows import SparseRows, contains, stack_rows, union_rows
-from firstday.data.sampled import DayOneDraw, unite_uses
+from firstday.data.sampled import DayOneDraw, find_light, unite_uses
 from firstday.data.split import Actions, Cohort, Split
 from firstday.errors import ConfigError, DataError, count_of
 
@@ -89,6 +89,7 @@ def split_registration(
     warm = np.flatnonzero(early & (uses.lengths() >= protocol.min_items))
     if dataset.brought is not None:
         warm = warm[np.isfinite(dataset.brought.user_vectors[warm]).all(axis=1)]
+    light = find_light(uses, early & (uses.lengths() < protocol.min_items), dataset)
     cohort, n_idle = _judge(np.flatnonzero(judged), of_day, of_target, signals)
     order = of_roles.permutation(len(cohort))
     n_validation = round(protocol.validation * len(order)) if with_cold else len(order)
@@ -105,6 +106,8 @@ def split_registration(
         (warm_days,),
         validation,
         cold,
+        light,
+        {pair: rows.take(light) for pair, rows in of_life.items()},
         "registration",
         life,
         (*facts, *note, *users.notes),

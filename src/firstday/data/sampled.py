@@ -58,6 +58,7 @@ def split_sampled(
             f"interactions: {len(eligible):,} of {len(dataset.users):,} users have at least {protocol.min_items} used "
             "items, too few to train on; bring more data or lower sampled.min_items in the configuration."
         )
+    light = find_light(uses, uses.lengths() < protocol.min_items, dataset)
     # A stream of randomness for each: nobody's draw depends on what users of another kind did, or on `day_ones`.
     sizes, probabilities = np.asarray(protocol.sizes), np.asarray(protocol.probabilities)
     of_warm, of_validation, of_cold = (
@@ -69,6 +70,8 @@ def split_sampled(
         tuple(of_warm.cohort(warm).day_one for _ in range(protocol.resolve_day_ones(len(warm)))),
         of_validation.cohort(validation),
         of_cold.cohort(cold),
+        light,
+        {pair: rows.take(light) for pair, rows in actions.items()},
     )
 
 
@@ -87,6 +90,13 @@ def unite_uses(actions: Actions, signals: SignalConfig) -> SparseRows:
             "name the signals that are in signals.use of the configuration."
         )
     return union_rows(used).ones()
+
+
+def find_light(uses: SparseRows, is_light: np.ndarray, dataset: Dataset) -> np.ndarray:
+    """Return the `user_ix` of light users who use anything; none where no friendships are known."""
+    if dataset.friends is None:
+        return np.zeros(0, dtype=np.int64)
+    return np.flatnonzero(is_light & (uses.lengths() > 0))
 
 
 @dataclass(frozen=True, eq=False)

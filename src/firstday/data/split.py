@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -60,6 +60,11 @@ class Split:
         One or more day ones of the warm users, rows in the order of `warm`.
     validation, cold
         Users for early stopping and tuning, and users to report on.
+    light
+        `user_ix` of light users, shape (n_light,): those who did something, but used too few items to be warm. Nothing
+        is learned from them; they count as friends. None where no friendships are known.
+    light_actions
+        All that light users did, rows in the order of `light`.
     protocol
         How they were told apart.
     warm_window
@@ -73,6 +78,8 @@ class Split:
     warm_day_one: tuple[Actions, ...]
     validation: Cohort
     cold: Cohort
+    light: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
+    light_actions: Actions = field(default_factory=dict)
     protocol: str = "sampled"
     warm_window: Window | None = None
     notes: tuple[str, ...] = ()

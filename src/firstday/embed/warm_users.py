@@ -5,14 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import polars as pl
 
 from firstday.data.ids import Ids
-from firstday.data.rows import SparseRows
+from firstday.data.rows import SparseRows, stack_rows
 
 
 @dataclass(frozen=True, eq=False)
 class WarmUsers:
-    """Warm users that a model keeps.
+    """Warm users that a model keeps, and behind them light ones, who may be friends but never neighbours.
 
     Parameters
     ----------
@@ -22,11 +23,25 @@ class WarmUsers:
         Mature vectors of length 1, float32, shape (n, d).
     uses
         Items that each uses, all weights 1, shape (n, n_items).
+    n_light
+        How many of them, the last ones, are light: their vectors are solved from the few items that they use, with
+        the items' vectors as they are.
     """
 
     ids: Ids
     vectors: np.ndarray
     uses: SparseRows
+    n_light: int = 0
+
+    @property
+    def neighbors(self) -> np.ndarray:
+        """Vectors of those who may be neighbours, the warm ones, float32, shape (n - n_light, d)."""
+        return self.vectors[: len(self) - self.n_light]
+
+    @property
+    def used_by_neighbors(self) -> SparseRows:
+        """Items that each of them uses, shape (n - n_light, n_items)."""
+        return self.uses.head(len(self) - self.n_light)
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -57,6 +72,19 @@ def keep_warm_users(ids: Ids, vectors: np.ndarray, uses: SparseRows, most: int, 
         return WarmUsers(ids, vectors, uses)
     rows = np.sort(np.random.default_rng(seed).choice(len(ids), most, replace=False))
     return WarmUsers(Ids(ids.take(rows)), np.ascontiguousarray(vectors[rows]), uses.take(rows))
+
+
+def add_light_users(
+    warm: WarmUsers, ids: Ids, vectors: np.ndarray, uses: SparseRows, most: int, *, seed: int
+) -> WarmUsers:
+    """Keep light users behind the warm ones; see `keep_warm_users`, whose parameters these are."""
+    light = keep_warm_users(ids, vectors, uses, most, seed=seed)
+    return WarmUsers(
+        Ids.of(pl.concat([warm.ids.values, light.ids.values])),
+        np.concatenate([warm.vectors, light.vectors]),
+        stack_rows([warm.uses, light.uses]),
+        len(light),
+    )
 
 
 @dataclass(frozen=True)

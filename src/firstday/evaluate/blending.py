@@ -31,8 +31,10 @@ CANDIDATES = 150
 USERS_AT_ONCE = 100
 LEAST_USERS = 200
 """A class of users with fewer validation users takes the weights of all."""
-LEAST_GAIN = 0.05
-"""Points of precision that a weight has to bring, so that chance alone sets none."""
+START = {"direct": 1.0, "personal": 0.15, "neighbors": 0.3}
+"""Weights to begin with, which served several datasets well; where there is no ranker, the first strategy alone."""
+LEAST_ERRORS = 2.0
+"""Standard errors by which a weight has to be better than the one before it, so that chance alone sets none."""
 
 
 def choose_weights(query: Query, truth: SparseRows) -> TrainedModel:
@@ -76,8 +78,7 @@ def choose_neighborhood(query: Query, truth: SparseRows) -> Neighborhood:
 def choose_blending(query: Query, truth: SparseRows) -> Blending:
     """Return weights for each class of users: first those of all, then of each class that has enough users.
 
-    One weight after the other is set to what brings the best precision, twice over, beginning with the first strategy
-    alone.
+    One weight after the other is set to what brings the best precision, twice over, beginning with `START`.
 
     Parameters
     ----------
@@ -89,15 +90,16 @@ def choose_blending(query: Query, truth: SparseRows) -> Blending:
     voices = voices_of(query.model)
     scores, is_wanted, n_wanted = _collect(query, truth, voices)
 
-    def precision(users: np.ndarray, weights: np.ndarray) -> float:
+    def precision(users: np.ndarray, weights: np.ndarray) -> np.ndarray:
         total = np.tensordot(weights, scores[:, users], axes=1)  # (n, n_candidates)
         k = min(query.k, total.shape[1])
         top = np.argpartition(-total, k - 1, axis=1)[:, :k]
         hits = np.take_along_axis(is_wanted[users], top, axis=1).sum(axis=1)
-        return 100 * float((hits / np.clip(n_wanted[users], 1, query.k)).mean())
+        of_each: np.ndarray = hits / np.clip(n_wanted[users], 1, query.k)
+        return of_each
 
-    start = np.zeros(len(voices), dtype=np.float32)
-    start[0] = 1
+    begin = START if query.model.ranker is not None else {voices[0]: 1.0}
+    start = np.array([begin.get(name, 0.0) for name in voices], dtype=np.float32)
     everyone = np.arange(query.n_users)
     overall = _ascend(lambda weights: precision(everyone, weights), start)
     classes = Blending().class_of(query.liked.lengths())
@@ -111,16 +113,19 @@ def choose_blending(query: Query, truth: SparseRows) -> Blending:
     return Blending(tuple(chosen))
 
 
-def _ascend(precision: Callable[[np.ndarray], float], start: np.ndarray) -> np.ndarray:
-    """Set one weight after the other to what is best; the first one stays."""
+def _ascend(precision: Callable[[np.ndarray], np.ndarray], start: np.ndarray) -> np.ndarray:
+    """Set one weight after the other to what is best beyond chance, user by user; the first one stays."""
     weights, best = start, precision(start)
     for _ in range(2):
         for at in range(1, len(weights)):
             for value in WEIGHTS:
+                if value == weights[at]:
+                    continue
                 trial = weights.copy()
                 trial[at] = value
-                found = precision(trial) if value != weights[at] else best
-                if found > best + LEAST_GAIN:
+                found = precision(trial)
+                gain = found - best
+                if gain.mean() > LEAST_ERRORS * gain.std() / np.sqrt(len(gain)):
                     weights, best = trial, found
     return weights
 

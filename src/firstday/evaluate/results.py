@@ -60,7 +60,7 @@ class Row:
     profile_only
         Precision for users who did nothing at all on day one, `n_profile_only` of them; None where there are none.
     friends_only
-        The same for those of them who have a friend among the warm users, `n_friends_only` of them.
+        The same for those of them who have a friend whom the model keeps, `n_friends_only` of them.
     against
         The strategy beside each of the references that were asked for.
     coverage

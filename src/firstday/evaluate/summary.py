@@ -67,7 +67,7 @@ def summarise(
     size
         Items used on day one, shape (n,).
     idle, befriended
-        Whether each did nothing on day one, and whether each has a friend among the warm users, bool, shape (n,).
+        Whether each did nothing on day one, and whether each has a friend whom the model keeps, bool, shape (n,).
     against
         Strategies with which the others are compared.
     """

@@ -17,6 +17,10 @@ from firstday.recommend.segment import take_nearest_segment
 
 USERS_RANKED = 2000
 """Validation users whose nearest items are looked for after every epoch, at most: every item is scored for each."""
+MOST_SCORES = 50_000_000
+"""Scores of items that this may take, at most; fewer users are looked at where there are many items."""
+LEAST_RANKED = 200
+"""Users that are looked at all the same."""
 USERS_ASSIGNED = 10_000
 """Validation users whose nearest segments are looked for after every epoch, at most."""
 
@@ -36,17 +40,25 @@ class Validation:
     query: Query
     truth: SparseRows
 
-    def precision_of_segments(self, vectors: np.ndarray) -> float:
-        """Return precision in % of the lists of the segments nearest to vectors, float32, shape (n_users, d)."""
+    def precision_of_both_ways(self, vectors: np.ndarray) -> float:
+        """Return the mean precision in % of two lists: of the nearest segments, and of the nearest items.
+
+        That of segments alone would be luck where validation users are few: a vector that moves a little stays in its
+        segment, or takes another list altogether.
+
+        Parameters
+        ----------
+        vectors
+            Predicted, float32, shape (n_users, d). At most `USERS_ASSIGNED` and `USERS_RANKED` are looked at.
+        """
+        lists = rank_nearest(self._ranked, vectors[: self._ranked.n_users], "personal").items
+        precision = measure(lists, self.truth.take(np.arange(self._ranked.n_users))).precision
+        return (self._precision_of_segments(vectors) + 100 * float(precision.mean())) / 2
+
+    def _precision_of_segments(self, vectors: np.ndarray) -> float:
         users = np.arange(min(USERS_ASSIGNED, self.query.n_users))
         lists = take_nearest_segment(self._assigned, vectors[users], "segment").items
         return 100 * float(measure(lists, self.truth.take(users)).precision.mean())
-
-    def precision_of_both_ways(self, vectors: np.ndarray) -> float:
-        """Return the mean of that and of the precision of nearest items, the latter over `USERS_RANKED` users."""
-        lists = rank_nearest(self._ranked, vectors[: self._ranked.n_users], "personal").items
-        precision = measure(lists, self.truth.take(np.arange(self._ranked.n_users))).precision
-        return (self.precision_of_segments(vectors) + 100 * float(precision.mean())) / 2
 
     @property
     def features_ranked(self) -> np.ndarray:
@@ -69,4 +81,5 @@ class Validation:
 
     @cached_property
     def _ranked(self) -> Query:
-        return self.query.take(np.arange(min(USERS_RANKED, self.query.n_users)))
+        affordable = max(LEAST_RANKED, MOST_SCORES // self.query.model.n_items)
+        return self.query.take(np.arange(min(USERS_RANKED, affordable, self.query.n_users)))

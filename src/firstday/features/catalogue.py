@@ -36,7 +36,7 @@ class Catalogue:
     titles
         Items' titles, "" where missing; None without titles.
     people
-        Ids of the warm users that the model keeps, who may be named as friends; None where it keeps none.
+        Ids of the established users that the model keeps, who may be named as friends; None where it keeps none.
     """
 
     items: Ids
@@ -121,7 +121,7 @@ class Catalogue:
         return batch, [tuple(sentences) for sentences in ignored]
 
     def _read_friends(self, users: Sequence[Signals], ignored: list[list[str]]) -> SparseRows | None:
-        """Index the friends that are kept warm users; say for each user how many are not."""
+        """Index the friends whom the model keeps; say for each user how many it does not."""
         naming = [(row, set(user.friends)) for row, user in enumerate(users) if user.friends]
         if self.people is None:
             for row, _ in naming:
@@ -131,7 +131,7 @@ class Catalogue:
         for row, named in naming:
             known = {(row, friend) for friend in map(self.people.index_of, named) if friend >= 0}
             if len(known) < len(named):
-                ignored[row].append(f"{len(named) - len(known):,} of {len(named):,} friends are no warm users")
+                ignored[row].append(f"{len(named) - len(known):,} of {len(named):,} friends are unknown")
             cells += known
         return _count_cells(cells, len(users), len(self.people)) if naming else None
 

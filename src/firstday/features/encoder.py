@@ -25,9 +25,9 @@ class Encoder:
 
     Columns of the result, in this order: the mean vector of the users of the same age (if ages are known), one such
     block for each profile column, one block for each (signal, entity) pair with the mean vector of what the user did
-    it to (zeros where nothing), the mean vector of the user's friends among the warm users (if friends are known), the
-    fold-in vector (if configured), one count for each pair, log(1 + number of such friends), and the age in standard
-    deviations from the mean age (an unknown age is the mean age).
+    it to (zeros where nothing), the mean vector of the user's friends among established users (if friends are known),
+    the fold-in vector (if configured), one count for each pair, log(1 + number of such friends), and the age in
+    standard deviations from the mean age (an unknown age is the mean age).
 
     Parameters
     ----------
@@ -50,7 +50,7 @@ class Encoder:
         For each entity whose items are known: which of its members each item belongs to, shape (n_items, n_members);
         for blocks that follow from items (`config.through_items`) and for the questionnaire.
     friend_vectors
-        Mature vectors of the warm users who may be friends, of length 1, float32, shape (n_people, d); None without
+        Vectors of the established users who may be friends, of length 1, float32, shape (n_people, d); None without
         friends.
     """
 

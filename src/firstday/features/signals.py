@@ -28,7 +28,7 @@ class Signals:
     interactions
         Triples (signal, entity, id), such as ``("favorite", "item", "i81")``.
     friends
-        Ids of users whom they know; those who are warm users of the model count.
+        Ids of users whom they know; those whom the model keeps count.
     groups
         Categorical profile columns by name, such as ``country="FR"``.
 

@@ -1,4 +1,4 @@
-"""`friends`: what the user's friends among the warm users use, leaning on near segments (not in the paper)."""
+"""`friends`: what the user's friends among established users use, leaning on near segments (not in the paper)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from firstday.recommend.soft_segments import mix_segments
 
 
 def recommend_friends(query: Query) -> Answer:
-    """Rank items by the share of friends who use them; needs a friend who is a warm user."""
+    """Rank items by the share of friends who use them; needs a friend whom the model keeps."""
     friends = query.signals.friends
     if friends is None or query.model.warm is None:
         nobody = np.zeros(query.n_users, dtype=bool)

@@ -155,7 +155,8 @@ class Questionnaire:
                 "onboarding: the model keeps no warm users to compare with; train one with recommend.warm_users above "
                 "0."
             )
-        said = warm.uses
+        uses = warm.used_by_neighbors
+        said = uses
         if entity != ITEM:
             members = model.encoder.members_of_items.get(entity)
             if members is None:
@@ -168,9 +169,7 @@ class Questionnaire:
         n_fans = fans.lengths()
         order = np.lexsort((np.arange(fans.n_rows), -n_fans))[: asking.n_candidates]
         candidates = order[n_fans[order] > 0]
-        return cls(
-            entity, warm.uses, warm.vectors, fans, candidates, model.popularity, model.config.recommend.k, asking
-        )
+        return cls(entity, uses, warm.neighbors, fans, candidates, model.popularity, model.config.recommend.k, asking)
 
     @property
     def n_people(self) -> int:

@@ -1,0 +1,147 @@
+"""Light users: too few items to be warm, but friends all the same; nothing is learned from them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from firstday import pipeline
+from firstday.config import SignalConfig, parse_config
+from firstday.data.dataset import Dataset
+from firstday.data.events import Events
+from firstday.data.registration import split_registration
+from firstday.data.rows import SparseRows
+from firstday.data.sampled import split_sampled, unite_uses
+from firstday.data.split import Split
+from firstday.embed.affinity import compute_affinity
+from firstday.features.signals import Signals
+from firstday.ranking import unit_rows
+from firstday.recommend.neighbors import score_neighbors
+from firstday.recommend.query import Query
+from firstday.recommend.questionnaire import Questionnaire
+from firstday.recommend.recommender import Recommender, open_model
+from tests.synthetic import small_config, taste_of_users
+from tests.timed import LOG, make_log
+
+K = 20
+CONFIG = small_config(sampled={"min_items": 17, "day_ones": 4})
+"""More than half of the users have 14 to 16 items."""
+
+
+@pytest.fixture(scope="module")
+def light_split(world: Dataset) -> Split:
+    return split_sampled(world, CONFIG.signals, CONFIG.sampled, seed=0)
+
+
+@pytest.fixture(scope="module")
+def befriended(world: Dataset, light_split: Split) -> Recommender:
+    return pipeline.fit(world, light_split, CONFIG)
+
+
+def test_all_others_who_use_anything_are_light(world: Dataset, light_split: Split) -> None:
+    used = unite_uses(world.all_actions(), SignalConfig()).lengths()
+    assert light_split.light.tolist() == np.flatnonzero(used < 17).tolist()
+    gone = int(light_split.light[0])
+    idle = replace(world, events=Events.of(world.events.whole().filter(~LOG.user(gone))))
+    assert gone not in split_sampled(idle, CONFIG.signals, CONFIG.sampled, seed=0).light
+    lonely = split_sampled(replace(world, friends=None), CONFIG.signals, CONFIG.sampled, seed=0)
+    assert len(lonely.light) == 0
+
+
+def test_light_users_end_at_the_cut_off_too() -> None:
+    log = make_log()
+    log = replace(log, friends=SparseRows.empty(len(log.users), len(log.users)))
+    config = parse_config({"registration": {"cold_days": 10, "target_days": 5, "min_items": 12, "validation": 0.5}})
+    split = split_registration(log, config.signals, config.registration, config.sampled, seed=0)
+    assert len(split.light) > 5
+    assert not set(split.light) & {*split.warm, *split.validation.users, *split.cold.users}
+    assert split.warm_window is not None
+    until = int(split.warm_window.end[split.warm].max())
+    assert log.registered_at is not None
+    assert (log.registered_at[split.light] < until).all()
+    rows = log.events.whole().filter(LOG.before(until) & LOG.pair("stream", "item"))
+    for row, user in enumerate(split.light.tolist()):
+        assert split.light_actions["stream", "item"].row(row).tolist() == LOG.targets(rows.filter(LOG.user(user)))
+
+
+def test_they_are_kept_behind_the_warm_ones_with_solved_vectors(
+    world: Dataset, light_split: Split, befriended: Recommender
+) -> None:
+    model = befriended.model
+    assert model.warm is not None
+    n_warm, n_light = len(light_split.warm), len(light_split.light)
+    assert (model.warm.n_light, len(model.warm), len(model.warm.neighbors)) == (n_light, n_warm + n_light, n_warm)
+    assert model.warm.ids.values.to_list() == world.users.take(np.append(light_split.warm, light_split.light)).to_list()
+    affinity = compute_affinity(light_split.light_actions, CONFIG.signals, n_light, model.n_items)
+    np.testing.assert_allclose(
+        model.warm.vectors[n_warm:], unit_rows(model.encoder.fold_in.solve(affinity)), rtol=1e-4, atol=1e-6
+    )
+    used = unite_uses(world.all_actions(), CONFIG.signals)
+    for place in (0, n_light // 2, n_light - 1):
+        assert model.warm.uses.row(n_warm + place).tolist() == used.row(light_split.light[place]).tolist()
+
+
+def test_friends_with_few_items_point_to_their_taste(
+    world: Dataset, light_split: Split, befriended: Recommender
+) -> None:
+    tastes, light = taste_of_users(), light_split.light
+    for taste in range(4):
+        ids = world.users.take(light[tastes[light] == taste][:8]).to_list()
+        for strategy in ("segment", "friends", "blend"):
+            answer = befriended.recommend(Signals(friends=ids), K, strategy)
+            assert (answer.route, answer.ignored) == (strategy, ())
+            clusters = [int(item.item_id[1:]) % 4 for item in answer.items]
+            assert clusters.count(taste) >= 0.6 * K, (strategy, taste)  # chance: a quarter
+
+
+def test_they_are_no_neighbours_and_answer_no_question(
+    world: Dataset, light_split: Split, befriended: Recommender
+) -> None:
+    model = befriended.model
+    assert model.warm is not None
+    batch, _ = model.catalogue.translate(world, light_split.cold.users, light_split.cold.day_one)
+    query, rows = Query(model, batch, K), np.arange(5)
+    elsewhere = replace(model.warm, uses=_only_first(model.warm.uses, len(model.warm.neighbors)))
+    np.testing.assert_array_equal(
+        score_neighbors(query, rows), score_neighbors(Query(replace(model, warm=elsewhere), batch, K), rows)
+    )
+    assert Questionnaire.of(model).n_people == len(light_split.warm)
+
+
+def _only_first(uses: SparseRows, n: int) -> SparseRows:
+    """Empty all rows but the first n."""
+    return uses.keep(uses.row_of_entry() < n)
+
+
+def test_nothing_is_learned_from_them(world: Dataset, light_split: Split, befriended: Recommender) -> None:
+    without = pipeline.fit(
+        replace(world, friends=None), replace(light_split, light=light_split.light[:0], light_actions={}), CONFIG
+    )
+    for name in ("popularity", "scoring_vectors"):
+        np.testing.assert_array_equal(getattr(without.model, name), getattr(befriended.model, name), err_msg=name)
+    np.testing.assert_array_equal(without.model.segments.centroids, befriended.model.segments.centroids)
+
+
+def test_a_saved_model_knows_them_again(befriended: Recommender, tmp_path: Path, light_split: Split) -> None:
+    again = open_model(befriended.save(tmp_path / "model"))
+    assert again.model.warm is not None
+    assert again.model.warm.n_light == len(light_split.light)
+    friends = again.model.warm.ids.values.to_list()[-3:]
+    one, other = (found.recommend(Signals(friends=friends), K, "blend") for found in (befriended, again))
+    assert one.items == other.items
+
+
+@pytest.mark.parametrize(("most", "kept"), [(0, 0), (7, 7)])
+def test_a_model_keeps_so_many_and_no_more(world: Dataset, light_split: Split, most: int, kept: int) -> None:
+    config = small_config(
+        sampled={"min_items": 17, "day_ones": 1},
+        cold_model={"epochs": 1},
+        ranker={"enabled": False},
+        recommend={"light_users": most},
+    )
+    warm = pipeline.fit(world, light_split, config).model.warm
+    assert warm is not None
+    assert (warm.n_light, len(warm)) == (kept, len(light_split.warm) + kept)
