@@ -91,6 +91,18 @@ def sizes(name: str) -> list[str]:
     return lines
 
 
+def known_items(name: str) -> list[str]:
+    """Return P@50 of some strategies when so many items of everyone are known, on one dataset."""
+    rows = read_results(f"known-items-{name}")["rows"]
+    strategies = [strategy for strategy in rows[0] if strategy != "known"]
+    lines = ["| items known | " + " | ".join(f"`{strategy}`" for strategy in strategies) + " |"]
+    lines.append("|---" * (1 + len(strategies)) + "|")
+    for row in rows:
+        cells = [f"{row[name]['precision']:.1f} {interval(row[name]['precision_ci'])}" for name in strategies]
+        lines.append(f"| {row['known']} | " + " | ".join(cells) + " |")
+    return lines
+
+
 def ablations(name: str) -> list[str]:
     """Return what each part of the default brings on one dataset."""
     strategies = ("segment", "soft_segments", "neighbors", "personal", "direct", "blend")
