@@ -31,12 +31,13 @@ def main() -> None:
     parser.add_argument("--path", type=Path)
     parser.add_argument("--sizes", type=int, nargs="+", default=SIZES)
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--out", type=Path, help="where the figures go; docs/results if left out")
     arguments = parser.parse_args()
     dataset, preset = open_tables(arguments.tables, arguments.path, None)
     rows = []
     for size in arguments.sizes:
         sampled = preset.sampled.model_copy(update={"sizes": (size,), "probabilities": (1.0,)})
-        config = preset.model_copy(update={"sampled": sampled})
+        config = preset.model_copy(update={"protocol": "sampled", "sampled": sampled})
         results = evaluate_strategies(
             dataset, config, strategies=STRATEGIES, tune_once=True, n_seeds=arguments.seeds
         ).to_json()
@@ -47,7 +48,7 @@ def main() -> None:
         rows.append(row)
         Console(stderr=True).print(row)
         content = {"dataset": dataset.name, "seeds": arguments.seeds, "rows": rows}
-        out = RESULTS / f"known-items-{dataset.name}.json"
+        out = arguments.out or RESULTS / f"known-items-{dataset.name}.json"
         out.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
 

@@ -191,8 +191,8 @@ class RecommendConfig(Section):
     light_users: int = Field(
         default=100_000,
         ge=0,
-        description="Light users kept behind them, where friendships are known: established users with too few items "
-        "to be warm, whose tastes count as friends' all the same. 0 keeps none.",
+        description="Light users kept behind them, where friendships are known and `features.friends` is on: "
+        "established users with too few items to be warm, whose tastes count as friends' all the same. 0 keeps none.",
     )
     strategy: str = Field(default="segment", description="Strategy used where none is named.")
 
@@ -232,7 +232,14 @@ def as_published(config: Config) -> Config:
         update={
             "features": config.features.model_copy(update=plain),
             "cold_model": config.cold_model.model_copy(
-                update={**flat, "hidden": (400, 300, 200), "day_ones_per_pass": 1, "peers": (), "neighbor_weight": 0.0}
+                update={
+                    **flat,
+                    "hidden": (400, 300, 200),
+                    "day_ones_per_pass": 1,
+                    "peers": (),
+                    "neighbor_weight": 0.0,
+                    "stop_by": "segment",
+                }
             ),
             "ranker": config.ranker.model_copy(update={"enabled": False}),
             "recommend": config.recommend.model_copy(update={"warm_users": 0}),

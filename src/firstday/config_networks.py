@@ -47,12 +47,22 @@ class ColdModelConfig(TrainingConfig):
         description="Weight of a second loss, by which the network learns a vector of its own for `neighbors`, to find "
         "warm users who use what the user goes on to use; 0: `neighbors` takes the predicted vector. Not in the paper.",
     )
+    stop_by: Literal["both", "segment"] = Field(
+        default="both",
+        description="The lists by whose precision on validation users training stops: those of the nearest segment and "
+        "of the nearest items alike, or those of the nearest `segment` alone.",
+    )
     peers: tuple[PeerName, ...] = Field(
         default=(),
         description="Other cold models to train beside ours, `dropoutnet` and `melu`, for the strategies named after "
         "them; `evaluate` adds those that its strategies need. Layers, schedule, epochs, batch size, patience "
         "and what makes a pass are theirs too.",
     )
+
+    @property
+    def stopped_by(self) -> tuple[str, ...]:
+        """Strategies whose precision, or mean precision, on validation users decides when training stops."""
+        return ("segment", "personal") if self.stop_by == "both" else ("segment",)
 
 
 class RankerConfig(TrainingConfig):

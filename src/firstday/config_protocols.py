@@ -15,7 +15,10 @@ DAY_ONES_IN_ALL, FEWEST_DAY_ONES, MOST_DAY_ONES = 100_000, 4, 50
 class SampledProtocolConfig(Section):
     """The `sampled` protocol: day one drawn at random where the data has no clock."""
 
-    min_items: Count = Field(default=20, description="Items that a user needs to take part.")
+    min_items: Count = Field(
+        default=20,
+        description="Items that a user needs to be warm or cold; with fewer, one counts as a friend, if at all.",
+    )
     warm: Share = Field(default=0.7, description="Share of users that are warm.")
     validation: Share = Field(default=0.1, description="Share of users for early stopping and tuning.")
     sizes: tuple[Annotated[int, Field(ge=0)], ...] = Field(

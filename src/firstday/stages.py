@@ -19,6 +19,7 @@ from firstday.data.rows import SparseRows
 from firstday.data.split import Split
 from firstday.embed.affinity import compute_affinity, select_uses
 from firstday.embed.embeddings import Embeddings
+from firstday.embed.light_users import find_light_users
 from firstday.embed.warm_users import WarmUsers, add_light_users, keep_warm_users
 from firstday.errors import MissingExtraError
 from firstday.evaluate.benchmark import cohort_query
@@ -99,13 +100,7 @@ def keep_people(
     warm = keep_warm_users(ids, unit_rows(embeddings.user_vectors), uses, most.warm_users, seed=config.seed)
     if not (len(split.light) and most.light_users and config.features.friends):
         return warm
-    n_items = len(dataset.items)
-    affinity = compute_affinity(split.light_actions, config.signals, len(split.light), n_items)
-    light = np.flatnonzero(affinity.lengths())  # without those who disliked all that they used
-    vectors = unit_rows(embeddings.fold_in.solve(affinity.take(light)))
-    used = select_uses(split.light_actions, config.signals, len(split.light), n_items).take(light)
-    ids = Ids(dataset.users.take(split.light[light]))
-    return add_light_users(warm, ids, vectors, used, most.light_users, seed=config.seed)
+    return add_light_users(warm, find_light_users(dataset, split, config, embeddings))
 
 
 def train_network(
@@ -117,7 +112,7 @@ def train_network(
     later: tuple[SparseRows, Sequence[SparseRows]],
     progress: Progress = no_progress,
 ) -> ColdModel:
-    """Train the cold model, stopping by the mean precision of `segment` and `personal` on validation users.
+    """Train the cold model, stopping by precision on validation users (`cold_model.stop_by`).
 
     Parameters
     ----------
@@ -144,12 +139,14 @@ def train_network(
     except ModuleNotFoundError:
         raise MissingExtraError("training", "train") from None
     config = validation.model.config
+    judge = Validation(validation, truth)
+    stops = {"both": judge.precision_of_both_ways, "segment": judge.precision_of_segments}
     progress("cold model", 0, config.cold_model.epochs)
     return train_cold_model(
         features,
         user_vectors,
         validation.features,
-        Validation(validation, truth).precision_of_both_ways,
+        stops[config.cold_model.stop_by],
         config.cold_model,
         later=later if config.recommend.warm_users else None,  # else nobody can be a neighbour
         seed=config.seed,
@@ -282,6 +279,7 @@ def collect_facts(dataset: Dataset, split: Split, recommender: Recommender, quer
             "dataset": dataset.name,
             **dataset.summary(),
             "warm_users": len(split.warm),
+            "light_users": 0 if recommender.model.warm is None else recommender.model.warm.n_light,
             "validation_users": len(split.validation),
             "segments": len(recommender.model.segments),
             "protocol": split.protocol,

@@ -73,7 +73,11 @@ def test_they_are_kept_behind_the_warm_ones_with_solved_vectors(
     model = befriended.model
     assert model.warm is not None
     n_warm, n_light = len(light_split.warm), len(light_split.light)
-    assert (model.warm.n_light, len(model.warm), len(model.warm.neighbors)) == (n_light, n_warm + n_light, n_warm)
+    assert (model.warm.n_light, len(model.warm), len(model.warm.neighbor_vectors)) == (
+        n_light,
+        n_warm + n_light,
+        n_warm,
+    )
     assert model.warm.ids.values.to_list() == world.users.take(np.append(light_split.warm, light_split.light)).to_list()
     affinity = compute_affinity(light_split.light_actions, CONFIG.signals, n_light, model.n_items)
     np.testing.assert_allclose(
@@ -104,7 +108,7 @@ def test_they_are_no_neighbours_and_answer_no_question(
     assert model.warm is not None
     batch, _ = model.catalogue.translate(world, light_split.cold.users, light_split.cold.day_one)
     query, rows = Query(model, batch, K), np.arange(5)
-    elsewhere = replace(model.warm, uses=_only_first(model.warm.uses, len(model.warm.neighbors)))
+    elsewhere = replace(model.warm, uses=_only_first(model.warm.uses, len(model.warm.neighbor_vectors)))
     np.testing.assert_array_equal(
         score_neighbors(query, rows), score_neighbors(Query(replace(model, warm=elsewhere), batch, K), rows)
     )
@@ -123,6 +127,9 @@ def test_nothing_is_learned_from_them(world: Dataset, light_split: Split, befrie
     for name in ("popularity", "scoring_vectors"):
         np.testing.assert_array_equal(getattr(without.model, name), getattr(befriended.model, name), err_msg=name)
     np.testing.assert_array_equal(without.model.segments.centroids, befriended.model.segments.centroids)
+    assert befriended.model.warm is not None
+    assert without.model.warm is not None
+    np.testing.assert_array_equal(without.model.warm.neighbor_vectors, befriended.model.warm.neighbor_vectors)
 
 
 def test_a_saved_model_knows_them_again(befriended: Recommender, tmp_path: Path, light_split: Split) -> None:

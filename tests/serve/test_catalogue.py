@@ -1,4 +1,4 @@
-"""Segments, items, the questionnaire and the model over HTTP."""
+"""Segments, items and the model over HTTP."""
 
 from __future__ import annotations
 
@@ -51,33 +51,6 @@ def test_items_are_found_by_a_part_of_the_title_and_by_id(http: httpx.Client, op
     assert find("Item 12\nItem") == []
     found = http.get("/v1/items", params={"query": "i081"}).json()["items"][0]
     assert (found["title"], found["share_of_everyone"]) == ("Item 81", pytest.approx(float(model.popularity[81])))
-
-
-def test_the_questionnaire_asks_what_tells_most(http: httpx.Client, opened: Recommender) -> None:
-    model = opened.model
-    user_id = "asked"
-    liked: list[str] = []
-    passed: list[str] = []
-    asked: list[str] = []
-    for turn in range(8):
-        answer = http.get("/v1/onboarding", params={"user_id": user_id, "liked": liked, "passed": passed}).json()
-        assert answer["answered"] == turn
-        question = answer["question"]
-        assert question["entity"] == "item"
-        assert question["item_id"] not in asked
-        assert 0 <= question["gain_bits"] <= 1
-        asked.append(question["item_id"])
-        ix = model.catalogue.items.index_of(question["item_id"])
-        (liked if ix % 4 == 2 else passed).append(question["item_id"])
-    top = model.segments.top_items[answer["likely_segments"][0], :5]
-    assert (top % 4 == 2).sum() >= 4  # it is somebody of the third taste
-    picks = [{"entity_id": item} for item in liked]
-    http.put(f"/v1/users/{user_id}", json={"picks": picks})
-    stored = http.get("/v1/onboarding", params={"user_id": user_id, "passed": passed}).json()
-    given = http.get("/v1/onboarding", params={"liked": liked, "passed": passed}).json()
-    assert (stored.pop("signals_from"), given.pop("signals_from")) == ("store", "request")
-    assert stored == given
-    assert http.get("/v1/onboarding", params={"liked": ["never seen"]}).json()["answered"] == 0
 
 
 def test_the_model_says_what_it_is(http: httpx.Client, model: Path, opened: Recommender) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-from dataclasses import replace
 from typing import Annotated, Any
 
 import typer
@@ -15,7 +14,7 @@ from firstday.cli.options import JsonFlag, KOption, ModelArgument
 from firstday.cli.recommend import print_answer
 from firstday.data.events import ITEM
 from firstday.errors import DataError
-from firstday.recommend.answered import ROUTE, ids_of, recommend_answered, signals_of
+from firstday.recommend.answered import ROUTE, ids_of, recommend_answered, recommend_from_yeses, signals_of
 from firstday.recommend.questionnaire import Answers, Choice, Questionnaire
 from firstday.recommend.recommender import Recommendation, Recommender, open_model
 from firstday.recommend.strategies import find_strategy
@@ -106,13 +105,9 @@ def _recommend(
     recommender: Recommender, asked: Questionnaire, given: Answers, k: int | None, strategy: str | None
 ) -> Recommendation:
     """Make the list by the answers, or by a strategy from the yeses, without what was answered with no."""
-    model = recommender.model
     if strategy is None or strategy == ROUTE:
-        return recommend_answered(model, asked, given, k)
-    length = k or model.config.recommend.k
-    no = {model.catalogue.items[item] for item in given.no} if asked.entity == ITEM else set()
-    longer = recommender.recommend(signals_of(model, asked.entity, given), length + len(no), strategy)
-    return replace(longer, items=tuple(item for item in longer.items if item.item_id not in no)[:length])
+        return recommend_answered(recommender.model, asked, given, k)
+    return recommend_from_yeses(recommender, asked.entity, given, k, strategy)
 
 
 def _ask(model: TrainedModel, asked: Questionnaire, questions: int, console: Console) -> Answers:

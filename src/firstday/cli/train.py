@@ -57,8 +57,8 @@ def train(
         markup=False,
     )
     console.print(
-        f"P@{facts['metrics']['k']} on {facts['data']['validation_users']:,} held-out users, who also chose when to "
-        f"stop: segment {precision['segment']:.1f} %, popular {precision['popular']:.1f} %.",
+        f"P@{facts['metrics']['k']} on {facts['data']['validation_users']:,} held-out users, who also chose weights "
+        f"and when to stop: segment {precision['segment']:.1f} %, popular {precision['popular']:.1f} %.",
         markup=False,
     )
     console.print(f"Model: {out}   Next: firstday inspect {out}", markup=False)

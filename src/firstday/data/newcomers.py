@@ -34,8 +34,8 @@ def load_newcomers(folder: str | Path) -> Dataset:
     Parameters
     ----------
     folder
-        A folder with `users` or `interactions` or both, and `friends` if known. Friends may be any users; those who are
-        warm users of a model count.
+        A folder with `users` or `interactions` or both, and `friends` if known. Friends may be any users; those whom a
+        model keeps count.
 
     Raises
     ------

@@ -12,7 +12,7 @@ from firstday.data.calendar import DAY_US, HOUR_US, Registrations, find_registra
 from firstday.data.dataset import Dataset
 from firstday.data.events import ITEM, Window
 from firstday.data.rows import SparseRows, contains, stack_rows, union_rows
-from firstday.data.sampled import DayOneDraw, find_light, unite_uses
+from firstday.data.sampled import DayOneDraw, find_light, tell_light, unite_uses
 from firstday.data.split import Actions, Cohort, Split
 from firstday.errors import ConfigError, DataError, count_of
 
@@ -110,7 +110,7 @@ def split_registration(
         {pair: rows.take(light) for pair, rows in of_life.items()},
         "registration",
         life,
-        (*facts, *note, *users.notes),
+        (*facts, *tell_light(len(light), protocol.min_items), *note, *users.notes),
     )
 
 

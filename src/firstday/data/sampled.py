@@ -28,7 +28,7 @@ def split_sampled(
     Parameters
     ----------
     dataset
-        The data; users with fewer than `protocol.min_items` used items take no part.
+        The data; users with fewer than `protocol.min_items` used items are light: they count as friends, if at all.
     signals
         Which signals are use, and which are given at registration.
     protocol
@@ -72,6 +72,7 @@ def split_sampled(
         of_cold.cohort(cold),
         light,
         {pair: rows.take(light) for pair, rows in actions.items()},
+        notes=tell_light(len(light), protocol.min_items),
     )
 
 
@@ -97,6 +98,13 @@ def find_light(uses: SparseRows, is_light: np.ndarray, dataset: Dataset) -> np.n
     if dataset.friends is None:
         return np.zeros(0, dtype=np.int64)
     return np.flatnonzero(is_light & (uses.lengths() > 0))
+
+
+def tell_light(n_light: int, min_items: int) -> tuple[str, ...]:
+    """Say how many users are light, where any are."""
+    if not n_light:
+        return ()
+    return (f"{n_light:,} users with fewer than {min_items} items are light: they count as friends, and no more.",)
 
 
 @dataclass(frozen=True, eq=False)

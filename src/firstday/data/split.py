@@ -61,7 +61,7 @@ class Split:
     validation, cold
         Users for early stopping and tuning, and users to report on.
     light
-        `user_ix` of light users, shape (n_light,): those who did something, but used too few items to be warm. Nothing
+        `user_ix` of light users, shape (n_light,): those who used something, but too few items to be warm. Nothing
         is learned from them; they count as friends. None where no friendships are known.
     light_actions
         All that light users did, rows in the order of `light`.

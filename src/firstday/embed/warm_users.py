@@ -24,8 +24,7 @@ class WarmUsers:
     uses
         Items that each uses, all weights 1, shape (n, n_items).
     n_light
-        How many of them, the last ones, are light: their vectors are solved from the few items that they use, with
-        the items' vectors as they are.
+        How many of them, the last ones, are light; see `firstday.embed.light_users`.
     """
 
     ids: Ids
@@ -34,7 +33,7 @@ class WarmUsers:
     n_light: int = 0
 
     @property
-    def neighbors(self) -> np.ndarray:
+    def neighbor_vectors(self) -> np.ndarray:
         """Vectors of those who may be neighbours, the warm ones, float32, shape (n - n_light, d)."""
         return self.vectors[: len(self) - self.n_light]
 
@@ -45,6 +44,13 @@ class WarmUsers:
 
     def __len__(self) -> int:
         return len(self.ids)
+
+
+def draw_some(n: int, most: int, *, seed: int) -> np.ndarray:
+    """Return indexes of n, ascending: all of them, or `most` of them, drawn at random, where there are more."""
+    if n <= most:
+        return np.arange(n)
+    return np.sort(np.random.default_rng(seed).choice(n, most, replace=False))
 
 
 def keep_warm_users(ids: Ids, vectors: np.ndarray, uses: SparseRows, most: int, *, seed: int) -> WarmUsers:
@@ -68,17 +74,14 @@ def keep_warm_users(ids: Ids, vectors: np.ndarray, uses: SparseRows, most: int, 
     WarmUsers
         In the order of `ids`.
     """
-    if len(ids) <= most:
+    rows = draw_some(len(ids), most, seed=seed)
+    if len(rows) == len(ids):
         return WarmUsers(ids, vectors, uses)
-    rows = np.sort(np.random.default_rng(seed).choice(len(ids), most, replace=False))
     return WarmUsers(Ids(ids.take(rows)), np.ascontiguousarray(vectors[rows]), uses.take(rows))
 
 
-def add_light_users(
-    warm: WarmUsers, ids: Ids, vectors: np.ndarray, uses: SparseRows, most: int, *, seed: int
-) -> WarmUsers:
-    """Keep light users behind the warm ones; see `keep_warm_users`, whose parameters these are."""
-    light = keep_warm_users(ids, vectors, uses, most, seed=seed)
+def add_light_users(warm: WarmUsers, light: WarmUsers) -> WarmUsers:
+    """Put light users behind the warm ones."""
     return WarmUsers(
         Ids.of(pl.concat([warm.ids.values, light.ids.values])),
         np.concatenate([warm.vectors, light.vectors]),

@@ -32,9 +32,9 @@ USERS_AT_ONCE = 100
 LEAST_USERS = 200
 """A class of users with fewer validation users takes the weights of all."""
 START = {"direct": 1.0, "personal": 0.15, "neighbors": 0.3}
-"""Weights to begin with, which served several datasets well; where there is no ranker, the first strategy alone."""
+"""Weights to begin with; where there is no ranker, the first strategy alone."""
 LEAST_ERRORS = 2.0
-"""Standard errors by which a weight has to be better than the one before it, so that chance alone sets none."""
+"""Standard errors by which a weight has to be better than the one before it, so that chance seldom sets one."""
 
 
 def choose_weights(query: Query, truth: SparseRows) -> TrainedModel:
@@ -78,7 +78,8 @@ def choose_neighborhood(query: Query, truth: SparseRows) -> Neighborhood:
 def choose_blending(query: Query, truth: SparseRows) -> Blending:
     """Return weights for each class of users: first those of all, then of each class that has enough users.
 
-    One weight after the other is set to what brings the best precision, twice over, beginning with `START`.
+    One weight after the other is set to what brings the best precision, twice over, beginning with `START`; where
+    nothing is better by `LEAST_ERRORS`, it stays.
 
     Parameters
     ----------
@@ -101,23 +102,24 @@ def choose_blending(query: Query, truth: SparseRows) -> Blending:
     begin = START if query.model.ranker is not None else {voices[0]: 1.0}
     start = np.array([begin.get(name, 0.0) for name in voices], dtype=np.float32)
     everyone = np.arange(query.n_users)
-    overall = _ascend(lambda weights: precision(everyone, weights), start)
+    overall = ascend(lambda weights: precision(everyone, weights), start)
     classes = Blending().class_of(query.liked.lengths())
     chosen = []
     for number in range(len(BOUNDS) + 1):
         users = np.flatnonzero(classes == number)
         weights = overall
         if len(users) >= LEAST_USERS:
-            weights = _ascend(lambda trial, mine=users: precision(mine, trial), overall)  # type: ignore[misc]
+            weights = ascend(lambda trial, mine=users: precision(mine, trial), overall)  # type: ignore[misc]
         chosen.append({name: round(float(w), 4) for name, w in zip(voices, weights, strict=True) if w})
     return Blending(tuple(chosen))
 
 
-def _ascend(precision: Callable[[np.ndarray], np.ndarray], start: np.ndarray) -> np.ndarray:
-    """Set one weight after the other to what is best beyond chance, user by user; the first one stays."""
+def ascend(precision: Callable[[np.ndarray], np.ndarray], start: np.ndarray) -> np.ndarray:
+    """Set one weight after the other to the best of those better beyond chance, user by user; the first one stays."""
     weights, best = start, precision(start)
     for _ in range(2):
         for at in range(1, len(weights)):
+            better: list[tuple[float, np.ndarray, np.ndarray]] = []
             for value in WEIGHTS:
                 if value == weights[at]:
                     continue
@@ -126,7 +128,9 @@ def _ascend(precision: Callable[[np.ndarray], np.ndarray], start: np.ndarray) ->
                 found = precision(trial)
                 gain = found - best
                 if gain.mean() > LEAST_ERRORS * gain.std() / np.sqrt(len(gain)):
-                    weights, best = trial, found
+                    better.append((float(gain.mean()), trial, found))
+            if better:
+                _, weights, best = max(better, key=lambda one: one[0])
     return weights
 
 

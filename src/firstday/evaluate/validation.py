@@ -16,10 +16,10 @@ from firstday.recommend.query import Query, rank_scores
 from firstday.recommend.segment import take_nearest_segment
 
 USERS_RANKED = 2000
-"""Validation users whose nearest items are looked for after every epoch, at most: every item is scored for each."""
+"""Validation users for whom items are ranked after every epoch, at most: every item is scored for each."""
 MOST_SCORES = 50_000_000
-"""Scores of items that this may take, at most; fewer users are looked at where there are many items."""
-LEAST_RANKED = 200
+"""Scores that nearest items may take, at most: fewer users are looked at where there are many items."""
+LEAST_RANKED = 1000
 """Users that are looked at all the same."""
 USERS_ASSIGNED = 10_000
 """Validation users whose nearest segments are looked for after every epoch, at most."""
@@ -51,11 +51,19 @@ class Validation:
         vectors
             Predicted, float32, shape (n_users, d). At most `USERS_ASSIGNED` and `USERS_RANKED` are looked at.
         """
-        lists = rank_nearest(self._ranked, vectors[: self._ranked.n_users], "personal").items
-        precision = measure(lists, self.truth.take(np.arange(self._ranked.n_users))).precision
-        return (self._precision_of_segments(vectors) + 100 * float(precision.mean())) / 2
+        users = np.arange(self._near.n_users)
+        lists = rank_nearest(self._near, vectors[users], "personal").items
+        precision = measure(lists, self.truth.take(users)).precision
+        return (self.precision_of_segments(vectors) + 100 * float(precision.mean())) / 2
 
-    def _precision_of_segments(self, vectors: np.ndarray) -> float:
+    def precision_of_segments(self, vectors: np.ndarray) -> float:
+        """Return precision in % of the lists of the nearest segments, as the paper has them.
+
+        Parameters
+        ----------
+        vectors
+            Predicted, float32, shape (n_users, d). At most `USERS_ASSIGNED` are looked at.
+        """
         users = np.arange(min(USERS_ASSIGNED, self.query.n_users))
         lists = take_nearest_segment(self._assigned, vectors[users], "segment").items
         return 100 * float(measure(lists, self.truth.take(users)).precision.mean())
@@ -81,5 +89,9 @@ class Validation:
 
     @cached_property
     def _ranked(self) -> Query:
+        return self.query.take(np.arange(min(USERS_RANKED, self.query.n_users)))
+
+    @cached_property
+    def _near(self) -> Query:
         affordable = max(LEAST_RANKED, MOST_SCORES // self.query.model.n_items)
-        return self.query.take(np.arange(min(USERS_RANKED, affordable, self.query.n_users)))
+        return self._ranked.take(np.arange(min(affordable, self._ranked.n_users)))

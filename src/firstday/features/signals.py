@@ -122,7 +122,7 @@ class SignalBatch:
     n_items
         How many items the model has.
     friends
-        Kept warm users whom they know, shape (n_users, n_people); None where nobody names any.
+        Kept warm and light users whom they know, shape (n_users, n_people); None where nobody names any.
     """
 
     n_users: int

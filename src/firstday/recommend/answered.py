@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from firstday.artifact.model import TrainedModel
@@ -10,7 +12,7 @@ from firstday.data.ids import Ids
 from firstday.features.signals import Signals
 from firstday.ranking import top_k
 from firstday.recommend.questionnaire import Answers, Questionnaire
-from firstday.recommend.recommender import Recommendation, check_length, name_items
+from firstday.recommend.recommender import Recommendation, Recommender, check_length, name_items
 
 ROUTE = "answers"
 PICK_SIGNAL = "onboarding"
@@ -59,6 +61,34 @@ def recommend_answered(
     """
     ranked, scores = rank_answered(questionnaire, answers, check_length(model, k))
     return Recommendation(name_items(model, ranked, scores), ROUTE, ROUTE, None, None, ())
+
+
+def recommend_from_yeses(
+    recommender: Recommender, entity: str, answers: Answers, k: int | None = None, strategy: str | None = None
+) -> Recommendation:
+    """Return a strategy's list from the yeses, as if they were what was done on day one, without what got a no.
+
+    Parameters
+    ----------
+    recommender
+        The model.
+    entity
+        What was asked about.
+    answers
+        A newcomer's.
+    k, strategy
+        See `Recommender.recommend`.
+
+    Raises
+    ------
+    ConfigError
+        k is below 1, or the model cannot answer by this strategy.
+    """
+    model = recommender.model
+    length = check_length(model, k)
+    no = {model.catalogue.items[item] for item in answers.no} if entity == ITEM else set()
+    longer = recommender.recommend(signals_of(model, entity, answers), length + len(no), strategy)
+    return replace(longer, items=tuple(item for item in longer.items if item.item_id not in no)[:length])
 
 
 def ids_of(model: TrainedModel, entity: str) -> Ids:

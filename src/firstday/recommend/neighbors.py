@@ -27,9 +27,9 @@ def score_neighbors(query: Query, rows: np.ndarray) -> np.ndarray:
     model = query.model
     warm, settings = model.warm, model.neighborhood
     assert warm is not None
-    closeness = query.predicted_for_neighbors[rows] @ warm.neighbors.T  # (n_rows, n_warm)
+    closeness = query.predicted_for_neighbors[rows] @ warm.neighbor_vectors.T  # (n_rows, n_warm)
     nearest, weights = weigh_nearest(closeness, N_NEIGHBORS, settings.temperature)
-    shares = add_up(warm.uses.take(nearest.ravel()), weights.ravel(), len(rows), model.n_items)
+    shares = add_up(warm.used_by_neighbors.take(nearest.ravel()), weights.ravel(), len(rows), model.n_items)
     return shares + np.float32(settings.smoothing) * model.popularity
 
 

@@ -169,7 +169,9 @@ class Questionnaire:
         n_fans = fans.lengths()
         order = np.lexsort((np.arange(fans.n_rows), -n_fans))[: asking.n_candidates]
         candidates = order[n_fans[order] > 0]
-        return cls(entity, uses, warm.neighbors, fans, candidates, model.popularity, model.config.recommend.k, asking)
+        return cls(
+            entity, uses, warm.neighbor_vectors, fans, candidates, model.popularity, model.config.recommend.k, asking
+        )
 
     @property
     def n_people(self) -> int:

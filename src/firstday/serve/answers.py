@@ -194,6 +194,14 @@ class OnboardingAnswer(BaseModel):
     signals_from: Source = Field(description="store_unavailable: picks in the store could not be read.")
     question: QuestionAnswer | None = Field(description="The next one; null where nothing is left to ask.")
     likely_segments: list[int] = Field(description="The three most likely after the answers.")
+    route: str | None = Field(
+        default=None,
+        description="Only where k was given. answers: what warm users who would have answered alike use. Where the "
+        "model keeps none: the strategy, or fallback, that answered from the yeses.",
+    )
+    items: list[Item] | None = Field(
+        default=None, description="Only where k was given: a list by yeses and noes, without these items, best first."
+    )
 
 
 class ModelAnswer(BaseModel):

@@ -20,7 +20,7 @@ from firstday.serve.model_holder import ModelHolder
 from firstday.serve.openapi import document
 from firstday.serve.page_files import PageFiles
 from firstday.serve.quick import QuickPath
-from firstday.serve.routes import catalogue, health, lists, newcomers, users
+from firstday.serve.routes import catalogue, health, lists, newcomers, onboarding, users
 from firstday.serve.routes.page import page_routes
 from firstday.serve.service import Service
 from firstday.serve.settings import ServeSettings
@@ -57,6 +57,7 @@ def make_app(service: Service) -> ASGIApp:
         users.writing,
         users.reading,
         catalogue.reading,
+        onboarding.router,
         catalogue.admin,
         newcomers.reading,
         health.watching,

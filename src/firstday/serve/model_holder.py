@@ -17,6 +17,7 @@ from firstday.artifact.files import MANIFEST, load_model, read_manifest
 from firstday.artifact.model import TrainedModel
 from firstday.errors import ArtifactError, FirstdayError
 from firstday.features.signals import Signals
+from firstday.recommend.questionnaire import Questionnaire
 from firstday.recommend.questions import QuestionBook
 from firstday.recommend.recommender import Recommender
 from firstday.recommend.strategies import strategies_of
@@ -65,6 +66,11 @@ class ServedModel:
     def questions(self) -> QuestionBook:
         """What the questionnaire chooses from."""
         return QuestionBook.of(self.trained)
+
+    @cached_property
+    def questionnaire(self) -> Questionnaire | None:
+        """What makes lists of answers, made when one is first asked for; None where the model keeps no warm users."""
+        return None if self.trained.warm is None else Questionnaire.of(self.trained)
 
     @cached_property
     def segment_map(self) -> SegmentMap:

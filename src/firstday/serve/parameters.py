@@ -70,6 +70,7 @@ class OnboardingParameters(_Parameters):
     passed: list[IdText] = Field(
         default=[], max_length=MAX_PICKS, description="Ids of items answered with no, or not known."
     )
+    k: Length | None = Field(default=None, description="Length of a list by all answers; no list where it is left out.")
 
 
 class NearParameters(_Parameters):

@@ -1,4 +1,4 @@
-"""What the model knows: segments, items, the questionnaire, and the model itself."""
+"""What the model knows: segments, items, and the model itself."""
 
 from __future__ import annotations
 
@@ -10,20 +10,16 @@ from fastapi import APIRouter, Path, Query, Request
 
 from firstday.data.events import ITEM
 from firstday.errors import FirstdayError
-from firstday.recommend.answered import PICK_SIGNAL
 from firstday.recommend.strategies import strategies_of
 from firstday.serve.access import guarded
 from firstday.serve.answers import (
     FoundItem,
     ItemsAnswer,
     ModelAnswer,
-    OnboardingAnswer,
     OneSegmentAnswer,
-    QuestionAnswer,
     ReloadAnswer,
     SegmentAnswer,
     SegmentsAnswer,
-    Source,
 )
 from firstday.serve.errors import ApiError
 from firstday.serve.explain import describe_segment
@@ -31,7 +27,6 @@ from firstday.serve.openapi import ERRORS
 from firstday.serve.parameters import (
     ItemsParameters,
     NoQuery,
-    OnboardingParameters,
     SegmentParameters,
     SegmentsParameters,
 )
@@ -78,45 +73,6 @@ async def find_items(request: Request, wanted: Annotated[ItemsParameters, Query(
         for ix in islice(served.find_items(wanted.query), wanted.limit)
     ]
     return ItemsAnswer(model=served.version, items=found)
-
-
-@reading.get("/onboarding", summary="Ask the next question of the questionnaire")
-async def next_question(request: Request, answers: Annotated[OnboardingParameters, Query()]) -> OnboardingAnswer:
-    """Return the item whose answer would tell most about the newcomer's segment, given the answers so far.
-
-    It is asked of the most used items. Keep a yes by putting it among the user's picks, or as an event with the signal
-    onboarding. Where the store does not answer, only the answers in the request count, and `signals_from` says so.
-    """
-    service = service_of(request)
-    served = service.holder.current
-    catalogue = served.trained.catalogue
-    yes = [catalogue.items.index_of(item) for item in answers.liked]
-    no = [catalogue.items.index_of(item) for item in answers.passed]
-    source: Source = "request"
-    if answers.user_id is not None:
-        (signals,), source = await service.batcher.read_signals([answers.user_id])
-        picked = [identity for signal, entity, identity in signals.interactions if (signal, entity) == _PICK]
-        yes += [catalogue.items.index_of(item) for item in picked]
-    yes = sorted({item for item in yes if item >= 0})
-    no = sorted({item for item in no if item >= 0} - set(yes))
-    question = served.questions.next_item(yes, no)
-    likely = np.argsort(-served.questions.believe(yes, no), kind="stable")[:3]
-    return OnboardingAnswer(
-        model=served.version,
-        signals_from=source,
-        answered=len(yes) + len(no),
-        question=None
-        if question is None
-        else QuestionAnswer(
-            item_id=served.item_ids[question.item],
-            title=served.titles[question.item],
-            gain_bits=question.gain_bits,
-        ),
-        likely_segments=likely.tolist(),
-    )
-
-
-_PICK = (PICK_SIGNAL, ITEM)
 
 
 @reading.get("/model", summary="Describe the model")

@@ -1,0 +1,71 @@
+"""What validation users choose: weights beyond chance, and when training stops."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from firstday import pipeline
+from firstday.config import as_published
+from firstday.data.dataset import Dataset
+from firstday.data.split import Split
+from firstday.evaluate.blending import ascend
+from firstday.evaluate.metrics import measure
+from firstday.evaluate.validation import Validation
+from firstday.recommend.query import Query
+from firstday.recommend.recommender import Recommender
+from firstday.recommend.strategies import answer_all
+from tests.synthetic import small_config
+
+N_USERS = 400
+
+
+def of_users(gain: float, errors: float) -> np.ndarray:
+    """Return precisions around 0.5 + `gain`, whose gain is so many standard errors."""
+    spread = gain / errors * np.sqrt(N_USERS) if gain else 0.0
+    sign = np.where(np.arange(N_USERS) % 2, 1.0, -1.0)
+    found: np.ndarray = 0.5 + gain + spread * sign
+    return found
+
+
+@pytest.mark.parametrize(("errors", "chosen"), [(1.0, 0.0), (1.9, 0.0), (2.1, 0.6), (5.0, 0.6)])
+def test_a_weight_moves_only_beyond_chance(errors: float, chosen: float) -> None:
+    def precision(weights: np.ndarray) -> np.ndarray:
+        return of_users(0.01 if np.isclose(weights[1], 0.6) else 0.0, errors)
+
+    assert ascend(precision, np.array([1.0, 0.0], dtype=np.float32)).tolist() == pytest.approx([1.0, chosen])
+
+
+def test_the_best_of_those_beyond_chance_is_taken_though_a_weaker_one_comes_first() -> None:
+    gains = {0.15: (0.010, 4.0), 0.6: (0.016, 6.0)}
+
+    def precision(weights: np.ndarray) -> np.ndarray:
+        return of_users(*next((gain for at, gain in gains.items() if np.isclose(weights[1], at)), (0.0, 1.0)))
+
+    assert ascend(precision, np.array([1.0, 0.0], dtype=np.float32)).tolist() == pytest.approx([1.0, 0.6])
+
+
+def test_training_stops_by_the_lists_that_people_get(world: Dataset, split: Split, recommender: Recommender) -> None:
+    model, validation = recommender.model, split.validation
+    batch, _ = model.catalogue.translate(world, validation.users, validation.day_one)
+    query = Query(model, batch, model.config.recommend.k)
+    judge = Validation(query, validation.truth)
+    of = {
+        name: 100 * float(measure(answer_all(query, name).items, validation.truth).precision.mean())
+        for name in ("segment", "personal")
+    }
+    vectors = query.predicted
+    assert query.known.all()  # else fallbacks would answer
+    assert judge.precision_of_segments(vectors) == pytest.approx(of["segment"])
+    assert judge.precision_of_both_ways(vectors) == pytest.approx((of["segment"] + of["personal"]) / 2)
+    kept = next(epoch for epoch in model.cold.history if epoch.kept)
+    assert kept.precision == pytest.approx(judge.precision_of_both_ways(vectors), abs=1e-3)
+    assert kept.precision == max(epoch.precision or 0 for epoch in model.cold.history)
+
+
+def test_the_published_system_stops_by_segments_alone(world: Dataset, split: Split) -> None:
+    config = as_published(small_config(cold_model={"epochs": 3}, sampled={"day_ones": 1}))
+    model = pipeline.fit(world, split, config, weigh=False).model
+    assert model.config.cold_model.stopped_by == ("segment",)
+    kept = next(epoch for epoch in model.cold.history if epoch.kept)
+    assert kept.precision == pytest.approx(model.facts["metrics"]["precision"]["segment"], abs=1e-3)

@@ -1,0 +1,121 @@
+"""The questionnaire over HTTP: questions, and lists by the answers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from firstday import pipeline
+from firstday.config import RecommendConfig
+from firstday.data.dataset import Dataset
+from firstday.data.split import Split
+from firstday.recommend.answered import recommend_answered
+from firstday.recommend.questionnaire import Answers, Questionnaire
+from firstday.recommend.recommender import Recommender, open_model
+from tests.serve.conftest import StartServer, assert_error, open_client
+from tests.synthetic import small_config
+
+K = 10
+
+
+@pytest.fixture(scope="module")
+def opened(model: Path) -> Recommender:
+    return open_model(model)
+
+
+@pytest.fixture(scope="module")
+def by_taste(opened: Recommender) -> dict[int, list[str]]:
+    """The most used items of each taste."""
+    items = opened.model.popular_items.tolist()
+    return {taste: [opened.model.catalogue.items[ix] for ix in items if ix % 4 == taste][:6] for taste in range(4)}
+
+
+def ask(http: httpx.Client, **params: Any) -> dict[str, Any]:
+    answer = http.get("/v1/onboarding", params=params)
+    assert answer.status_code == 200, answer.text
+    found: dict[str, Any] = answer.json()
+    return found
+
+
+def test_the_questionnaire_asks_what_tells_most(http: httpx.Client, opened: Recommender) -> None:
+    model = opened.model
+    user_id = "asked"
+    liked: list[str] = []
+    passed: list[str] = []
+    asked: list[str] = []
+    for turn in range(8):
+        answer = http.get("/v1/onboarding", params={"user_id": user_id, "liked": liked, "passed": passed}).json()
+        assert answer["answered"] == turn
+        question = answer["question"]
+        assert question["entity"] == "item"
+        assert question["item_id"] not in asked
+        assert 0 <= question["gain_bits"] <= 1
+        asked.append(question["item_id"])
+        ix = model.catalogue.items.index_of(question["item_id"])
+        (liked if ix % 4 == 2 else passed).append(question["item_id"])
+    top = model.segments.top_items[answer["likely_segments"][0], :5]
+    assert (top % 4 == 2).sum() >= 4  # it is somebody of the third taste
+    picks = [{"entity_id": item} for item in liked]
+    http.put(f"/v1/users/{user_id}", json={"picks": picks})
+    stored = http.get("/v1/onboarding", params={"user_id": user_id, "passed": passed}).json()
+    given = http.get("/v1/onboarding", params={"liked": liked, "passed": passed}).json()
+    assert (stored.pop("signals_from"), given.pop("signals_from")) == ("store", "request")
+    assert stored == given
+    assert http.get("/v1/onboarding", params={"liked": ["never seen"]}).json()["answered"] == 0
+
+
+def test_a_list_by_all_answers(http: httpx.Client, opened: Recommender, by_taste: dict[int, list[str]]) -> None:
+    model = opened.model
+    liked, passed = by_taste[1][:2], by_taste[2][:3]
+    answer = ask(http, liked=liked, passed=passed, k=K)
+    yes, no = (tuple(model.catalogue.items.index_of(item) for item in told) for told in (liked, passed))
+    expected = recommend_answered(model, Questionnaire.of(model), Answers(yes, no), K)
+    assert answer["route"] == expected.route == "answers"
+    assert [item["item_id"] for item in answer["items"]] == [item.item_id for item in expected.items]
+    assert [item["title"] for item in answer["items"]] == [item.title for item in expected.items]
+    assert [item["score"] for item in answer["items"]] == pytest.approx([item.score for item in expected.items])
+    assert len(answer["items"]) == K
+    assert not {item["item_id"] for item in answer["items"]} & {*liked, *passed}
+    without = ask(http, liked=liked, passed=passed)
+    assert (without["route"], without["items"]) == (None, None)
+    assert without["question"] == answer["question"]
+
+
+def test_noes_alone_move_the_list(http: httpx.Client, by_taste: dict[int, list[str]]) -> None:
+    def share_of(taste: int, **answers: list[str]) -> int:
+        items = ask(http, k=K, **answers)["items"]
+        return sum(int(item["item_id"][1:]) % 4 == taste for item in items)
+
+    for taste in range(4):
+        assert share_of(taste, passed=by_taste[taste]) < share_of(taste)  # of what is most used
+        assert share_of(taste, liked=by_taste[taste][:2]) > share_of(taste)
+
+
+def test_stored_picks_count_in_the_list(http: httpx.Client, by_taste: dict[int, list[str]]) -> None:
+    http.put("/v1/users/picked", json={"picks": [{"entity_id": item} for item in by_taste[3][:2]]})
+    stored, given = ask(http, user_id="picked", k=K), ask(http, liked=by_taste[3][:2], k=K)
+    assert stored.pop("signals_from") == "store"
+    assert given.pop("signals_from") == "request"
+    assert stored == given
+
+
+def test_lengths_out_of_bounds(http: httpx.Client, opened: Recommender) -> None:
+    for k in ("0", "1001", "many"):
+        assert_error(http.get("/v1/onboarding", params={"k": k}), 422, "invalid", "k")
+    assert len(ask(http, k=1000)["items"]) == opened.model.n_items
+
+
+def test_where_no_warm_users_are_kept_a_strategy_answers_from_the_yeses(
+    world: Dataset, split: Split, by_taste: dict[int, list[str]], start_server: StartServer, tmp_path: Path
+) -> None:
+    short = small_config(cold_model={"epochs": 2}, sampled={"day_ones": 1}, ranker={"enabled": False})
+    bare = pipeline.fit(world, split, short.model_copy(update={"recommend": RecommendConfig(warm_users=0)}))
+    with open_client(start_server(bare.save(tmp_path / "bare"))) as http:
+        answer = ask(http, liked=by_taste[1][:2], passed=by_taste[2][:3], k=K)
+        assert answer["route"] == "segment"
+        assert len(answer["items"]) == K
+        assert not {item["item_id"] for item in answer["items"]} & {*by_taste[1][:2], *by_taste[2][:3]}
+        assert ask(http, k=K)["route"] == "popular"
