@@ -50,7 +50,7 @@ class ColdModelConfig(TrainingConfig):
     stop_by: Literal["both", "segment"] = Field(
         default="both",
         description="The lists by whose precision on validation users training stops: those of the nearest segment and "
-        "of the nearest items alike, or those of the nearest `segment` alone.",
+        "of the nearest items alike, or those of the nearest `segment` alone. Peers stop by both.",
     )
     peers: tuple[PeerName, ...] = Field(
         default=(),

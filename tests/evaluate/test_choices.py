@@ -20,28 +20,30 @@ from tests.synthetic import small_config
 N_USERS = 400
 
 
-def of_users(gain: float, errors: float) -> np.ndarray:
-    """Return precisions around 0.5 + `gain`, whose gain is so many standard errors."""
-    spread = gain / errors * np.sqrt(N_USERS) if gain else 0.0
-    sign = np.where(np.arange(N_USERS) % 2, 1.0, -1.0)
-    found: np.ndarray = 0.5 + gain + spread * sign
+def of_users(gain: float = 0.0, errors: float = 1.0, run: int = 1) -> np.ndarray:
+    """Return precisions around 0.5 + `gain`, which is so many standard errors; its sign turns every `run` users."""
+    sign = np.where(np.arange(N_USERS) // run % 2, 1.0, -1.0)
+    found: np.ndarray = 0.5 + gain + gain / errors * np.sqrt(N_USERS) * sign
     return found
 
 
 @pytest.mark.parametrize(("errors", "chosen"), [(1.0, 0.0), (1.9, 0.0), (2.1, 0.6), (5.0, 0.6)])
 def test_a_weight_moves_only_beyond_chance(errors: float, chosen: float) -> None:
     def precision(weights: np.ndarray) -> np.ndarray:
-        return of_users(0.01 if np.isclose(weights[1], 0.6) else 0.0, errors)
+        return of_users(0.01, errors) if np.isclose(weights[1], 0.6) else of_users()
 
     assert ascend(precision, np.array([1.0, 0.0], dtype=np.float32)).tolist() == pytest.approx([1.0, chosen])
 
 
 def test_the_best_of_those_beyond_chance_is_taken_though_a_weaker_one_comes_first() -> None:
-    gains = {0.15: (0.010, 4.0), 0.6: (0.016, 6.0)}
+    """0.6 is the better one, by 3 errors, but not beyond chance better than 0.15, which is looked at first."""
+    gains = {0.15: of_users(0.010, 4.0), 0.6: of_users(0.012, 3.0, run=2)}
 
     def precision(weights: np.ndarray) -> np.ndarray:
-        return of_users(*next((gain for at, gain in gains.items() if np.isclose(weights[1], at)), (0.0, 1.0)))
+        return next((gain for at, gain in gains.items() if np.isclose(weights[1], at)), of_users())
 
+    difference = gains[0.6] - gains[0.15]
+    assert difference.mean() < 2 * difference.std() / np.sqrt(N_USERS)
     assert ascend(precision, np.array([1.0, 0.0], dtype=np.float32)).tolist() == pytest.approx([1.0, 0.6])
 
 

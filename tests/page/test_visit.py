@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import httpx
-from playwright.sync_api import expect
+from playwright.sync_api import Route, expect
 from serve_process import ServerProcess
 
 from tests.page.conftest import OpenPage
@@ -196,3 +196,70 @@ def test_the_first_list_is_painted_within_a_second(open_page: OpenPage) -> None:
         painted_ms.append(page.evaluate("performance.getEntriesByName('first-list')[0].startTime"))
         assert page.locator("#mixed .tile .title").count() == 20
     assert min(painted_ms) < 1000, painted_ms
+
+
+def test_a_no_moves_the_list_of_answers(open_page: OpenPage, server: ServerProcess) -> None:
+    page = open_page()
+    wait_until_calm(page)
+    expect(page.locator("#by-answers")).to_be_hidden()
+    mixed, seen = items_in(page), []
+    for n_noes in (1, 2, 3):
+        do(page, page.locator("#answer-no").click)
+        expect(page.locator("#by-answers .about")).to_contain_text(f"{n_noes} so far")
+        seen.append(items_in(page, "#by-answers .tile"))
+        assert len(seen[-1]) == 20
+        assert not {*seen[-1]} & {*mixed}  # a row leaves out what the row above it has
+        expect(page.locator("#moved")).to_contain_text("The list from your answers changed")
+    assert len({tuple(one) for one in seen}) == 3
+    assert items_in(page) == mixed  # strategies know of no noes
+    do(page, page.locator("#answer-yes").click)
+    passed = page.evaluate("JSON.parse(localStorage.getItem('firstday.visitor')).passed")
+    (liked,) = [event["entity_id"] for event in httpx.get(f"{server.url}/v1/users/{visitor_id(page)}").json()["events"]]
+    answer = httpx.get(f"{server.url}/v1/onboarding", params={"liked": liked, "passed": passed, "k": 44}).json()
+    mixed = items_in(page)
+    expected = [item["title"] for item in answer["items"] if str(item["item_id"]) not in mixed]
+    assert titles_in(page, "#by-answers .tile") == expected[:20]
+    page.reload()
+    wait_until_calm(page)
+    assert titles_in(page, "#by-answers .tile") == expected[:20]
+    page.click("#compare")
+    expect(page.locator("#by-answers")).to_be_hidden()
+    do(page, page.locator("#compare").click)
+    liked_there = items_in(page, "#by-answers .tile")[0]
+    do(page, page.locator("#by-answers .tile").first.locator("[data-what=like]").click)
+    assert liked_there not in items_in(page, ".tile")
+    expect(page.locator("#told-count")).to_have_text("2 liked")
+    page.click("#forget")
+    do(page, page.locator("#sure-yes").click)
+    expect(page.locator("#by-answers")).to_be_hidden()
+
+
+def test_a_slow_answer_does_not_bring_an_answered_question_back(open_page: OpenPage) -> None:
+    page = open_page()
+    wait_until_calm(page)
+    held: list[Route] = []
+
+    def hold_until(n: int) -> None:
+        for _ in range(100):
+            if len(held) == n:
+                return
+            page.wait_for_timeout(50)
+        raise AssertionError(f"{len(held)} of {n} requests came")
+
+    page.route("**/v1/onboarding*", lambda route: held.append(route))
+    button_of(page, "like").click()
+    hold_until(1)
+    page.locator("#answer-no").click()
+    hold_until(2)
+    held[1].continue_()
+    about, asked = page.locator("#by-answers .about"), page.locator("#asked")
+    expect(about).to_contain_text("2 so far")
+    question = asked.text_content() or ""
+    with page.expect_response("**/v1/onboarding*"):
+        held[0].continue_()
+    wait_until_calm(page)
+    expect(about).to_contain_text("2 so far")
+    expect(asked).to_have_text(question)
+    page.unroute("**/v1/onboarding*")
+    do(page, page.locator("#answer-no").click)
+    expect(about).to_contain_text("3 so far")

@@ -102,8 +102,22 @@ def test_stored_picks_count_in_the_list(http: httpx.Client, by_taste: dict[int, 
     assert stored == given
 
 
+def test_what_a_named_user_used_or_banned_is_not_in_the_list(
+    http: httpx.Client, by_taste: dict[int, list[str]]
+) -> None:
+    told = {"liked": by_taste[1][:2], "k": K}
+    before = [item["item_id"] for item in ask(http, **told)["items"]]
+    events = [
+        {"event_id": f"e{at}", "user_id": "doer", "signal": signal, "entity_id": item}
+        for at, (signal, item) in enumerate([("ban", before[0]), ("stream", before[2])])
+    ]
+    assert http.post("/v1/events", json={"events": events}).json()["accepted"] == 2
+    after = [item["item_id"] for item in ask(http, user_id="doer", **told)["items"]]
+    assert after[: K - 2] == [before[1], *before[3:]]
+
+
 def test_lengths_out_of_bounds(http: httpx.Client, opened: Recommender) -> None:
-    for k in ("0", "1001", "many"):
+    for k in ("0", "1001", "many", "1.5", ""):
         assert_error(http.get("/v1/onboarding", params={"k": k}), 422, "invalid", "k")
     assert len(ask(http, k=1000)["items"]) == opened.model.n_items
 

@@ -104,7 +104,7 @@ def tell_light(n_light: int, min_items: int) -> tuple[str, ...]:
     """Say how many users are light, where any are."""
     if not n_light:
         return ()
-    return (f"{n_light:,} users with fewer than {min_items} items are light: they count as friends, and no more.",)
+    return (f"{n_light:,} users with fewer than {min_items} items are light: they may count as friends, and no more.",)
 
 
 @dataclass(frozen=True, eq=False)

@@ -18,9 +18,9 @@ from firstday.recommend.segment import take_nearest_segment
 USERS_RANKED = 2000
 """Validation users for whom items are ranked after every epoch, at most: every item is scored for each."""
 MOST_SCORES = 50_000_000
-"""Scores that nearest items may take, at most: fewer users are looked at where there are many items."""
+"""Scores that nearest items should take, at most: fewer users are looked at where there are many items."""
 LEAST_RANKED = 1000
-"""Users that are looked at all the same."""
+"""Users that are looked at all the same, however many items there are."""
 USERS_ASSIGNED = 10_000
 """Validation users whose nearest segments are looked for after every epoch, at most."""
 

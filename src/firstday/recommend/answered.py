@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -19,7 +20,9 @@ PICK_SIGNAL = "onboarding"
 """The signal that a pick while registering becomes, where the model knows it."""
 
 
-def rank_answered(questionnaire: Questionnaire, answers: Answers, k: int) -> tuple[np.ndarray, np.ndarray]:
+def rank_answered(
+    questionnaire: Questionnaire, answers: Answers, k: int, left_out: Sequence[int] = ()
+) -> tuple[np.ndarray, np.ndarray]:
     """Rank items by how much those who would have answered alike use them.
 
     Parameters
@@ -30,6 +33,8 @@ def rank_answered(questionnaire: Questionnaire, answers: Answers, k: int) -> tup
         A newcomer's; yeses and noes both count. Items that were answered have no place in the list.
     k
         Length of the list.
+    left_out
+        Indexes of further items that have no place in it, such as those used or banned.
 
     Returns
     -------
@@ -37,19 +42,23 @@ def rank_answered(questionnaire: Questionnaire, answers: Answers, k: int) -> tup
         int32 and float32, shape (k,), best first; see `firstday.ranking.top_k`.
     """
     scores = questionnaire.score(answers)[None]
-    scores[0, list(questionnaire.closed(answers))] = -np.inf
+    scores[0, [*questionnaire.closed(answers), *left_out]] = -np.inf
     items, values = top_k(scores, k)
     return items[0], values[0]
 
 
 def recommend_answered(
-    model: TrainedModel, questionnaire: Questionnaire, answers: Answers, k: int | None = None
+    model: TrainedModel,
+    questionnaire: Questionnaire,
+    answers: Answers,
+    k: int | None = None,
+    left_out: Sequence[int] = (),
 ) -> Recommendation:
     """Return a newcomer's list by all of their answers.
 
     Parameters
     ----------
-    model, questionnaire, answers
+    model, questionnaire, answers, left_out
         See `rank_answered`.
     k
         Length of the list; the configured length if left out.
@@ -59,12 +68,17 @@ def recommend_answered(
     ConfigError
         k is below 1.
     """
-    ranked, scores = rank_answered(questionnaire, answers, check_length(model, k))
+    ranked, scores = rank_answered(questionnaire, answers, check_length(model, k), left_out)
     return Recommendation(name_items(model, ranked, scores), ROUTE, ROUTE, None, None, ())
 
 
 def recommend_from_yeses(
-    recommender: Recommender, entity: str, answers: Answers, k: int | None = None, strategy: str | None = None
+    recommender: Recommender,
+    entity: str,
+    answers: Answers,
+    k: int | None = None,
+    strategy: str | None = None,
+    left_out: Sequence[int] = (),
 ) -> Recommendation:
     """Return a strategy's list from the yeses, as if they were what was done on day one, without what got a no.
 
@@ -78,6 +92,8 @@ def recommend_from_yeses(
         A newcomer's.
     k, strategy
         See `Recommender.recommend`.
+    left_out
+        See `rank_answered`.
 
     Raises
     ------
@@ -86,9 +102,9 @@ def recommend_from_yeses(
     """
     model = recommender.model
     length = check_length(model, k)
-    no = {model.catalogue.items[item] for item in answers.no} if entity == ITEM else set()
-    longer = recommender.recommend(signals_of(model, entity, answers), length + len(no), strategy)
-    return replace(longer, items=tuple(item for item in longer.items if item.item_id not in no)[:length])
+    closed = {model.catalogue.items[item] for item in (*(answers.no if entity == ITEM else ()), *left_out)}
+    longer = recommender.recommend(signals_of(model, entity, answers), length + len(closed), strategy)
+    return replace(longer, items=tuple(item for item in longer.items if item.item_id not in closed)[:length])
 
 
 def ids_of(model: TrainedModel, entity: str) -> Ids:

@@ -17,7 +17,8 @@ from firstday.artifact.files import MANIFEST, load_model, read_manifest
 from firstday.artifact.model import TrainedModel
 from firstday.errors import ArtifactError, FirstdayError
 from firstday.features.signals import Signals
-from firstday.recommend.questionnaire import Questionnaire
+from firstday.recommend.answered import recommend_answered
+from firstday.recommend.questionnaire import Answers, Questionnaire
 from firstday.recommend.questions import QuestionBook
 from firstday.recommend.recommender import Recommender
 from firstday.recommend.strategies import strategies_of
@@ -69,7 +70,7 @@ class ServedModel:
 
     @cached_property
     def questionnaire(self) -> Questionnaire | None:
-        """What makes lists of answers, made when one is first asked for; None where the model keeps no warm users."""
+        """What makes lists of answers; None where the model keeps no warm users."""
         return None if self.trained.warm is None else Questionnaire.of(self.trained)
 
     @cached_property
@@ -143,6 +144,8 @@ def _warm(served: ServedModel) -> None:
             served.recommender.recommend_users(group, 50, strategy)
     next(served.find_items(""), None)
     served.questions.next_item([], [])
+    if served.questionnaire is not None:
+        recommend_answered(served.trained, served.questionnaire, Answers((0,), (1,)[: served.trained.n_items - 1]))
 
 
 class ModelHolder:

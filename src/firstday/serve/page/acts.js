@@ -9,6 +9,7 @@ import { nameOf } from "./build.js";
 const LENGTH = 24;
 const N_NEAR = 5;
 const N_OF_SEGMENT = 80; // the page leaves out what a list above has
+const N_OF_FIRST = 20;
 const ITEM = "item";
 
 const unsent = []; // events
@@ -118,30 +119,35 @@ export async function refresh() {
       ask("GET", `${here()}/recommendations`, { query: { k: LENGTH + hidden, strategy, explain: true } });
     const soon = list(state.strategy);
     if (!state.list) soon.then((first) => mine === turn && change({ list: first }), () => {}); // the first waits for nothing else
-    const [first, other, near, question] = await Promise.all([
+    const [first, other, near, next] = await Promise.all([
       soon,
       state.other ? list(state.other) : null,
       ask("GET", `${here()}/segments`, { query: { limit: N_NEAR, items: N_OF_SEGMENT } }),
-      nextQuestion(),
+      askNext(),
     ]);
-    if (mine === turn) change({ list: first, otherList: other, near, question });
+    if (mine === turn) change({ list: first, otherList: other, near, ...next });
   });
   if (mine === turn && !sending) setBusy(false);
 }
 
 async function askQuestion() {
   setBusy(true);
-  await attempt(async () => change({ question: await nextQuestion() }));
+  await attempt(async () => change(await askNext()));
   if (!sending) setBusy(false);
 }
 
-/** Return the next question; undefined: none is left. */
-async function nextQuestion() {
+let asking = 0;
+
+/** Return the next question and the list by all answers so far, as parts of the state; none where a later call overtook. */
+async function askNext() {
+  const mine = ++asking;
   const of = (...kinds) => state.acts.filter((one) => kinds.includes(one.what)).map((one) => String(one.item_id));
   const liked = of("like").slice(-100);
   const passed = [...of("skip", "ban"), ...state.visitor.passed].slice(-100);
-  const { question } = await ask("GET", "v1/onboarding", { query: { liked, passed } });
-  return question ?? undefined;
+  const k = liked.length + passed.length ? LENGTH + N_OF_FIRST : undefined;
+  const { question, answered, route, items } = await ask("GET", "v1/onboarding", { query: { liked, passed, k } });
+  if (mine !== asking) return {};
+  return { question: question ?? undefined, answered: route === "answers" && answered ? { count: answered, items } : null };
 }
 
 /** Read what the service knows of a visitor who has been here before. */
@@ -183,6 +189,7 @@ export async function forget() {
   while (sending) await new Promise((done) => setTimeout(done, 50)); // else what is on its way would arrive afterwards
   const done = await attempt(() => ask("DELETE", here()));
   if (!done) return false;
+  asking += 1; // what is on its way is about somebody who is forgotten
   startAnew();
   await refresh();
   return true;

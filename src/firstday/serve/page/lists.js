@@ -6,12 +6,13 @@ import { makeCarousel } from "./carousel.js";
 import { showComparison } from "./compare.js";
 import { announce } from "./questions.js";
 import { actedOn, change, state, watch } from "./state.js";
-import { sayReason, sayRoute, sayShare, sayStrategy } from "./words.js";
+import { sayAlike, sayReason, sayRoute, sayShare, sayStrategy } from "./words.js";
 
 const LENGTH = 20;
 const SPEAKS_FROM = 0.1; // of the heaviest segment's weight
 
 const mixed = document.getElementById("mixed");
+const byAnswers = document.getElementById("by-answers");
 const speaking = document.getElementById("speaking");
 const strategy = document.getElementById("strategy");
 const other = document.getElementById("other");
@@ -22,7 +23,8 @@ export function startLists() {
   showWaiting();
   watch(["model"], offerStrategies);
   watch(["list", "otherList", "other", "acts"], showMixed);
-  watch(["near", "list", "acts"], showSpeaking);
+  watch(["answered", "list", "other", "acts"], showAnswered);
+  watch(["near", "list", "acts", "answered"], showSpeaking);
   strategy.addEventListener("change", () => ask({ strategy: strategy.value }));
   other.addEventListener("change", () => ask({ other: other.value, otherList: null }));
   compare.addEventListener("click", () => {
@@ -100,6 +102,38 @@ function sayWhatMoved(items) {
   last = ids;
 }
 
+let answers = null; // the carousel by all answers
+let answered = null; // what it showed last
+const inAnswers = () => (byAnswers.hidden ? [] : [...answers.row.children].map((tile) => tile.dataset.item));
+
+/** Show what those use who would have answered alike: here a no counts too. */
+function showAnswered() {
+  const above = new Set([...actedOn(), ...last]);
+  const own = (state.answered?.items ?? []).filter((item) => !above.has(String(item.item_id))).slice(0, LENGTH);
+  byAnswers.hidden = !own.length || !state.list || Boolean(state.other);
+  if (!byAnswers.hidden) {
+    answers ??= makeAnswers();
+    answers.about.textContent = `${count(state.answered.count)} so far, yes and no · what people who would answer alike use`;
+    answers.show(own.map((item) => ({ item, reason: sayAlike(item) })));
+    const [first] = own;
+    if (answered?.list === state.list && answered.told !== state.answered) {
+      announce(`The list from your answers changed. First is ${nameOf(first)}.`); // the list above did not
+    }
+  }
+  answered = { list: state.list, told: state.answered };
+}
+
+function makeAnswers() {
+  const carousel = makeCarousel("From your answers alone");
+  carousel.about = make("p", { class: "about" });
+  const name = make("h3", { id: "answers-name", class: "segment-name", text: "From your answers alone" });
+  byAnswers.replaceChildren(
+    make("div", { class: "list-head" }, make("div", { class: "list-name" }, carousel.about, name), carousel.arrows),
+    carousel.row,
+  );
+  return carousel;
+}
+
 const rows = new Map(); // segment -> its carousel
 
 function showSpeaking() {
@@ -110,7 +144,7 @@ function showSpeaking() {
     return;
   }
   // What the visitor answered for is gone; what a list above has need not be shown again.
-  const shown = new Set([...actedOn(), ...last]);
+  const shown = new Set([...actedOn(), ...last, ...inAnswers()]);
   const [{ weight: heaviest }] = state.near.segments;
   const heard = state.near.segments.filter(({ weight }) => weight >= SPEAKS_FROM * heaviest);
   const sections = heard.map((segment) => {

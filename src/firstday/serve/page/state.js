@@ -12,6 +12,7 @@ export const state = {
   profile: { age: null, columns: {} }, // what the visitor says of themselves
   acts: [], // {event_id, item_id, title, what: like | skip | ban}, oldest first
   question: null, // the question that is open; undefined: none is left
+  answered: null, // the list by all answers, {count, items}; null: nothing was answered, or this model makes none
   strategy: "soft_segments",
   other: null, // the strategy to compare with
   list: null, // GET v1/users/.../recommendations
@@ -75,5 +76,5 @@ export function startAnew() {
   } catch {
     // nothing was kept, then
   }
-  change({ visitor: newVisitor(), profile: { age: null, columns: {} }, acts: [], question: null, near: null });
+  change({ visitor: newVisitor(), profile: { age: null, columns: {} }, acts: [], question: null, answered: null, near: null });
 }

@@ -90,6 +90,11 @@ export function sayShare(share, everyone, of_whom, like = null) {
   return { strong: `${percent(share)} ${of_whom}`, more: beside, like };
 }
 
+/** Say how many of those who would have answered alike use an item; the score leans a little on everyone's habits. */
+export function sayAlike({ score }) {
+  return { strong: `${percent(Math.min(1, score))} of those`, more: "who would answer as you did" };
+}
+
 const DONE = { like: "Liked", skip: "Skipped", ban: "Banned" };
 
 /** Say what was done to an item. */

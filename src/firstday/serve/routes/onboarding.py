@@ -9,6 +9,7 @@ import numpy as np
 from fastapi import APIRouter, Query, Request
 
 from firstday.data.events import ITEM
+from firstday.features.signals import Signals
 from firstday.recommend.answered import PICK_SIGNAL, recommend_answered, recommend_from_yeses
 from firstday.recommend.questionnaire import Answers
 from firstday.recommend.recommender import Recommendation
@@ -29,16 +30,20 @@ async def next_question(request: Request, wanted: Annotated[OnboardingParameters
     """Return the item whose answer would tell most about the newcomer's segment, given the answers so far.
 
     It is asked of the most used items. With `k` there is also a list of what those use who would have answered alike,
-    in which noes count as well: a strategy's list knows of yeses alone. Keep a yes by putting it among the user's
-    picks, or as an event with the signal onboarding. Where the store does not answer, only the answers in the request
-    count, and `signals_from` says so.
+    in which noes count as well: a strategy's list knows of yeses alone. What a named user used or banned is not in it.
+    Keep a yes by putting it among the user's picks, or as an event with the signal onboarding. Where the store does not
+    answer, only the answers in the request count, and `signals_from` says so.
     """
     service = service_of(request)
     served = service.holder.current
-    answers, source = await _collect(service, served, wanted)
+    signals, source = await _read(service, wanted.user_id)
+    answers = _collect(served, wanted, signals)
     question = served.questions.next_item(answers.yes, answers.no)
     likely = np.argsort(-served.questions.believe(answers.yes, answers.no), kind="stable")[:3]
-    found = None if wanted.k is None else await asyncio.to_thread(_recommend, served, answers, wanted.k)
+    found = None
+    if wanted.k is not None:
+        found = await asyncio.to_thread(_recommend, served, answers, signals, wanted.k)
+        service.metrics.answered(found.strategy, found.route)
     return OnboardingAnswer(
         model=served.version,
         signals_from=source,
@@ -56,21 +61,31 @@ async def next_question(request: Request, wanted: Annotated[OnboardingParameters
     )
 
 
-async def _collect(service: Service, served: ServedModel, wanted: OnboardingParameters) -> tuple[Answers, Source]:
-    """Return the answers in the request and the user's stored picks; a yes counts before a no."""
+async def _read(service: Service, user_id: str | None) -> tuple[Signals, Source]:
+    """Return what the store knows of a user; nothing where none is named."""
+    if user_id is None:
+        return Signals(), "request"
+    (signals,), source = await service.batcher.read_signals([user_id])
+    return signals, source
+
+
+def _collect(served: ServedModel, wanted: OnboardingParameters, signals: Signals) -> Answers:
+    """Return the answers in the request and the stored picks; a yes counts before a no."""
     items = served.trained.catalogue.items
-    liked: list[str] = list(wanted.liked)
-    source: Source = "request"
-    if wanted.user_id is not None:
-        (signals,), source = await service.batcher.read_signals([wanted.user_id])
-        liked += [identity for signal, entity, identity in signals.interactions if (signal, entity) == _PICK]
-    yes = {items.index_of(identity) for identity in liked} - {-1}
+    picked = [identity for signal, entity, identity in signals.interactions if (signal, entity) == _PICK]
+    yes = {items.index_of(identity) for identity in (*wanted.liked, *picked)} - {-1}
     no = {items.index_of(identity) for identity in wanted.passed} - {-1} - yes
-    return Answers(tuple(sorted(yes)), tuple(sorted(no))), source
+    return Answers(tuple(sorted(yes)), tuple(sorted(no)))
 
 
-def _recommend(served: ServedModel, answers: Answers, k: int) -> Recommendation:
-    """Return a list by all answers; where the model keeps no warm users, one from the yeses by its own strategy."""
+def _recommend(served: ServedModel, answers: Answers, signals: Signals, k: int) -> Recommendation:
+    """Return a list by all answers, without what was used or banned before.
+
+    Where the model keeps no warm users, it is made from the yeses by the model's own strategy.
+    """
+    model = served.trained
+    batch, _ = model.catalogue.read([signals])
+    closed = batch.closed_items(model.config.signals).columns.tolist()
     if served.questionnaire is None:
-        return recommend_from_yeses(served.recommender, ITEM, answers, k)
-    return recommend_answered(served.trained, served.questionnaire, answers, k)
+        return recommend_from_yeses(served.recommender, ITEM, answers, k, left_out=closed)
+    return recommend_answered(model, served.questionnaire, answers, k, closed)
