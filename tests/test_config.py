@@ -6,7 +6,15 @@ from typing import Any
 import pytest
 from pydantic import BaseModel, ValidationError
 
-from firstday.config import DEFAULT_AFFINITY, Config, SegmentConfig, SignalConfig, load_config, parse_config
+from firstday.config import (
+    DEFAULT_AFFINITY,
+    Config,
+    SegmentConfig,
+    SignalConfig,
+    as_published,
+    load_config,
+    parse_config,
+)
 from firstday.errors import ConfigError
 
 TOML = """
@@ -161,3 +169,24 @@ def test_every_setting_is_described_in_a_sentence(section: type[BaseModel]) -> N
     for name, field in section.model_fields.items():
         assert field.description, name
         assert field.description.rstrip().endswith("."), name
+
+
+@pytest.mark.parametrize(
+    ("n_warm", "dimensions", "n_segments", "batch"),
+    [(10, 16, 1, 32), (304, 16, 15, 32), (660, 16, 30, 41), (5_000, 64, 62, 312), (70_000, 128, 875, 512)],
+)
+def test_what_is_left_empty_follows_the_number_of_warm_users(
+    n_warm: int, dimensions: int, n_segments: int, batch: int
+) -> None:
+    config = Config()
+    assert config.embedding.resolve_dimensions(n_warm, 10_000) == dimensions
+    assert config.segments.resolve(n_warm) == n_segments
+    assert config.cold_model.resolve_batch(n_warm * 4) == config.ranker.resolve_batch(n_warm * 4) == batch
+    assert config.embedding.resolve_dimensions(n_warm, 9) == 8  # below the number of items
+    given = parse_config(
+        {"embedding": {"dimensions": 7}, "segments": {"n_segments": 5}, "cold_model": {"batch_size": 9}}
+    )
+    assert given.embedding.resolve_dimensions(n_warm, 3) == 7
+    assert given.segments.resolve(n_warm) == 5
+    assert given.cold_model.resolve_batch(n_warm * 4) == 9
+    assert as_published(config).cold_model.batch_size == 512

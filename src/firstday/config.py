@@ -8,7 +8,7 @@ from __future__ import annotations
 import tomllib
 from importlib import resources
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
@@ -78,6 +78,10 @@ class SignalConfig(Section):
         return tuple(signal for signal, weight in self.affinity.items() if weight > 0)
 
 
+DIMENSIONS = ((20_000, 128), (5_000, 64), (1_000, 32), (0, 16))
+"""Warm users from whom on, and the length of vectors where none is set: fewer people tell less."""
+
+
 class EmbeddingConfig(Section):
     """Step 1: warm users' and items' vectors, from ids alone."""
 
@@ -86,8 +90,10 @@ class EmbeddingConfig(Section):
         description="UT-ALS, TT-SVD (PAPER, step 1), word2vec (extra `word2vec`) over users' items in time order, "
         "or the caller's own vectors from the `embeddings` folder (chosen by itself where that is present).",
     )
-    dimensions: int = Field(
-        default=128, ge=1, le=4096, description="Numbers in a vector. Source: PAPER (128 TT-SVD, 256 UT-ALS)."
+    dimensions: Annotated[int, Field(ge=1, le=4096)] | None = Field(
+        default=None,
+        description="Numbers in a vector; empty: 16, 32 from 1,000 warm users on, 64 from 5,000, 128 from 20,000. "
+        "Source: PAPER (128 TT-SVD, 256 UT-ALS, of 70,000 users).",
     )
     similarity: Literal["auto", "dot", "cosine"] = Field(
         default="auto",
@@ -110,12 +116,21 @@ class EmbeddingConfig(Section):
     word2vec_window: Count = Field(default=20, description="Items before and after that count as context.")
     word2vec_epochs: Count = Field(default=20, description="Passes over the users.")
 
+    def resolve_dimensions(self, n_users: int, n_items: int) -> int:
+        """Return how many numbers a vector has for that many warm users and items."""
+        if self.dimensions:
+            return self.dimensions
+        by_users = next(dimensions for least, dimensions in DIMENSIONS if n_users >= least)
+        return max(1, min(by_users, n_items - 1))
+
 
 class SegmentConfig(Section):
     """Segments of warm users (PAPER, step 1)."""
 
     n_segments: Count | None = Field(
-        default=None, description="Number of segments; empty: warm users / 80, at most 1,000 (PAPER: 1,000)."
+        default=None,
+        description="Number of segments; empty: warm users / 80, at most 1,000 (PAPER: 1,000), of few users more: "
+        "warm users / 20, at most 30.",
     )
     iterations: Count = Field(default=20, description="Steps of k-means in each restart.")
     restarts: Count = Field(default=3, description="Runs of k-means from other starts; the tightest is kept.")
@@ -123,7 +138,7 @@ class SegmentConfig(Section):
 
     def resolve(self, n_users: int) -> int:
         """Return the number of segments for that many warm users."""
-        return self.n_segments or max(1, min(1000, n_users // 80))
+        return self.n_segments or max(1, min(1000, n_users // 80), min(30, n_users // 20))
 
 
 class FeatureConfig(Section):
@@ -235,6 +250,7 @@ def as_published(config: Config) -> Config:
                 update={
                     **flat,
                     "hidden": (400, 300, 200),
+                    "batch_size": config.cold_model.batch_size or 512,
                     "day_ones_per_pass": 1,
                     "peers": (),
                     "neighbor_weight": 0.0,

@@ -26,7 +26,11 @@ class TrainingConfig(Section):
         default=1e-2, ge=0, description="Decoupled weight decay of AdamW; 0 is the paper's Adam."
     )
     epochs: Count = Field(default=20, description="Passes over the warm users' day ones, at most. Paper: 130.")
-    batch_size: int = Field(default=512, ge=2, description="Users in a step. Source: PAPER.")
+    batch_size: Annotated[int, Field(ge=2)] | None = Field(
+        default=None,
+        description="Day ones in a step; empty: a 64th of those in a pass, from 32 to 512, so that few users make no "
+        "fewer steps. Paper: 512.",
+    )
     patience: Count = Field(
         default=6, description="Checks of validation precision without a gain before training stops; the best is kept."
     )
@@ -36,6 +40,10 @@ class TrainingConfig(Section):
         "pass draws its own.",
     )
     most_rows: int = Field(default=262_144, ge=512, description="Day ones of all warm users in a pass, at most.")
+
+    def resolve_batch(self, n_rows: int) -> int:
+        """Return how many of that many day ones in a pass make a step."""
+        return min(self.batch_size or min(max(n_rows // 64, 32), 512), n_rows)
 
 
 class ColdModelConfig(TrainingConfig):

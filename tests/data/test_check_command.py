@@ -51,6 +51,13 @@ def test_good_tables_as_json(five_users: Tables, write: Write) -> None:
     assert found["summary"]["pairs"]["stream x item"] == 3
 
 
+def test_tables_without_any_time_are_summed_up_too(five_users: Tables, write: Write) -> None:
+    bare = {"interactions": five_users["interactions"].select("user_id", "item_id").drop_nulls()}
+    done = runner.invoke(app, [str(write(bare))])
+    assert done.exit_code == 0, done.exception
+    assert "No faults." in done.stdout
+
+
 def test_faults_are_raised_or_told_in_json(five_users: Tables, write: Write) -> None:
     five_users["users"] = five_users["users"].with_columns(age=pl.lit(200))
     fault = "users.age: 5 of 5 rows are outside 0 to 120 years (first: 200); correct them, or leave unknown ages empty."

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import httpx
+import polars as pl
 import pytest
 
 from firstday import pipeline
 from firstday.config import RecommendConfig
 from firstday.data.dataset import Dataset
+from firstday.data.events import Events
+from firstday.data.sampled import split_sampled
 from firstday.data.split import Split
+from firstday.features.signals import Signals
 from firstday.recommend.answered import recommend_answered
 from firstday.recommend.questionnaire import Answers, Questionnaire
 from firstday.recommend.recommender import Recommender, open_model
@@ -116,6 +121,30 @@ def test_what_a_named_user_used_or_banned_is_not_in_the_list(
     assert after[: K - 2] == [before[1], *before[3:]]
 
 
+def test_what_a_named_user_used_or_banned_is_not_asked_about(http: httpx.Client) -> None:
+    closed: list[str] = []
+    for signal in ("ban", "stream", "favorite"):
+        question = ask(http, user_id="done")["question"]["item_id"]
+        assert question not in closed
+        closed.append(question)
+        event = {"event_id": signal, "user_id": "done", "signal": signal, "entity_id": question}
+        assert http.post("/v1/events", json={"events": [event]}).json()["accepted"] == 1
+    assert ask(http, user_id="done")["question"]["item_id"] not in closed
+    assert ask(http)["question"]["item_id"] == closed[0]
+
+
+def test_answers_that_do_not_count_are_named(http: httpx.Client, by_taste: dict[int, list[str]]) -> None:
+    both = by_taste[0][0]
+    answer = ask(http, liked=["never seen", both], passed=["nor this", both, by_taste[1][0]], k=K)
+    assert answer["answered"] == 2
+    assert answer["ignored"] == [
+        "item 'never seen' is unknown",
+        "item 'nor this' is unknown",
+        f"item '{both}' is answered with yes and no; yes counts",
+    ]
+    assert ask(http, liked=[both])["ignored"] == []
+
+
 def test_lengths_out_of_bounds(http: httpx.Client, opened: Recommender) -> None:
     for k in ("0", "1001", "many", "1.5", ""):
         assert_error(http.get("/v1/onboarding", params={"k": k}), 422, "invalid", "k")
@@ -133,3 +162,21 @@ def test_where_no_warm_users_are_kept_a_strategy_answers_from_the_yeses(
         assert len(answer["items"]) == K
         assert not {item["item_id"] for item in answer["items"]} & {*by_taste[1][:2], *by_taste[2][:3]}
         assert ask(http, k=K)["route"] == "popular"
+
+
+def test_where_no_warm_user_has_picks_they_count_as_what_is_learned(
+    world: Dataset, by_taste: dict[int, list[str]], start_server: StartServer, tmp_path: Path
+) -> None:
+    events = Events.of(world.events.whole().filter(pl.col("signal") != "onboarding"))
+    config = small_config(cold_model={"epochs": 6}, sampled={"day_ones": 2}, ranker={"enabled": False})
+    data = replace(world, events=events)
+    without = pipeline.fit(data, split_sampled(data, config.signals, config.sampled, seed=0), config)
+    picked = by_taste[2][:3]
+    expected = without.recommend(Signals(interactions=[("stream", "item", item) for item in picked]), K)
+    with open_client(start_server(without.save(tmp_path / "without"))) as http:
+        told = http.put("/v1/users/picky", json={"picks": [{"entity_id": item} for item in picked]}).json()
+        answer = http.get("/v1/users/picky/recommendations", params={"k": K, "explain": True}).json()
+    assert (told["ignored"], answer["ignored"], answer["route"]) == ([], [], "segment")
+    assert [item["item_id"] for item in answer["items"]] == [item.item_id for item in expected.items]
+    assert not {item["item_id"] for item in answer["items"]} & {*picked}
+    assert max(moved["moved"] for moved in answer["explanation"]["moved_by"]) > 0

@@ -57,7 +57,7 @@ def run_epochs(
         How training went.
     """
     in_pass = min(n_rows, n_users * config.day_ones_per_pass, config.most_rows)
-    batch = min(config.batch_size, in_pass)
+    batch = config.resolve_batch(in_pass)
     n_batches = in_pass // batch  # a last, partial batch would upset batch normalisation
     optimizer = torch.optim.AdamW(network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
     schedule = None

@@ -114,6 +114,8 @@ class Events:
         last = first.copy()
         for frame in self.frames():
             timed = frame.filter(pl.col("timestamp").is_not_null())
+            if timed.is_empty():
+                continue
             user, moment = timed["user_ix"].to_numpy(), timed["timestamp"].to_physical().to_numpy()
             at = np.flatnonzero(np.diff(user, prepend=-1))  # a part is sorted by user, then time
             first[user[at]] = moment[at]

@@ -39,7 +39,7 @@ def fit_als(affinity: SparseRows, config: EmbeddingConfig, *, seed: int, threads
     matrix = sparse.csr_matrix((affinity.weights, affinity.columns, affinity.starts), shape=shape)
     with threadpool_limits(1, "blas"):  # implicit runs its own threads, and warns where BLAS would run more
         model = AlternatingLeastSquares(
-            factors=config.dimensions,
+            factors=config.resolve_dimensions(affinity.n_rows, affinity.n_columns),
             regularization=config.als_regularization,
             alpha=config.als_confidence,
             iterations=config.als_iterations,

@@ -36,12 +36,13 @@ def fit_svd(affinity: SparseRows, together: SparseRows, config: EmbeddingConfig,
     O. Levy, Y. Goldberg, I. Dagan, "Improving Distributional Similarity with Lessons Learned from Word Embeddings",
     TACL 2015 (positive PMI, context smoothing, symmetric square root of the singular values).
     """
-    if config.dimensions >= together.n_columns:
+    dimensions = config.resolve_dimensions(affinity.n_rows, together.n_columns)
+    if dimensions >= together.n_columns:
         raise ConfigError(
-            f"embedding.dimensions: is {config.dimensions}, with {together.n_columns:,} items; set it below that."
+            f"embedding.dimensions: is {dimensions}, with {together.n_columns:,} items; set it below that."
         )
     pmi = _positive_pmi(_cap_rows(together, config.svd_items_per_user, seed), config.svd_smoothing)
-    left, singular, _ = randomized_svd(pmi, n_components=config.dimensions, n_iter=5, random_state=seed)
+    left, singular, _ = randomized_svd(pmi, n_components=dimensions, n_iter=5, random_state=seed)
     items = np.ascontiguousarray(left * np.sqrt(singular), dtype=np.float32)
     items[np.diff(pmi.indptr) == 0] = 0  # rounding noise, which the cosine would take for a direction
     fold_in = FoldIn(items, "mean")

@@ -37,9 +37,10 @@ def fit_word2vec(affinity: SparseRows, sequences: list[list[int]], config: Embed
         from gensim.models import Word2Vec
     except ImportError:
         raise MissingExtraError("word2vec", "word2vec") from None
+    dimensions = config.resolve_dimensions(affinity.n_rows, affinity.n_columns)
     model = Word2Vec(
         sentences=[[str(ix) for ix in sequence] for sequence in sequences],
-        vector_size=config.dimensions,
+        vector_size=dimensions,
         window=config.word2vec_window,
         epochs=config.word2vec_epochs,
         min_count=1,
@@ -48,7 +49,7 @@ def fit_word2vec(affinity: SparseRows, sequences: list[list[int]], config: Embed
         seed=seed,
         hashfxn=_stable_hash,
     )
-    items = np.zeros((affinity.n_columns, config.dimensions), dtype=np.float32)
+    items = np.zeros((affinity.n_columns, dimensions), dtype=np.float32)
     known = np.array([int(word) for word in model.wv.index_to_key])
     items[known] = model.wv.vectors
     fold_in = FoldIn(items, "mean")

@@ -113,8 +113,21 @@ def ids_of(model: TrainedModel, entity: str) -> Ids:
 
 
 def pick_signal(model: TrainedModel, entity: str) -> str:
-    """Return the signal of a yes: `onboarding` where warm users have it with this entity, else the first of use."""
-    return PICK_SIGNAL if (PICK_SIGNAL, entity) in model.encoder.pairs else model.config.signals.use[0]
+    """Return the signal of a yes: `onboarding` if warm users have it with this entity, else another liking."""
+    signals = model.config.signals
+    learned = (name for name in (PICK_SIGNAL, *signals.use, *signals.liked) if (name, entity) in model.encoder.pairs)
+    return next(learned, signals.use[0])
+
+
+def understand_picks(model: TrainedModel, signals: Signals) -> Signals:
+    """Return a user's signals with picks as the model learned yeses (`pick_signal`), else they would not move it."""
+    if not any(signal == PICK_SIGNAL for signal, _, _ in signals.interactions):
+        return signals
+    understood = [
+        (pick_signal(model, entity) if signal == PICK_SIGNAL else signal, entity, identity)
+        for signal, entity, identity in signals.interactions
+    ]
+    return Signals(age=signals.age, interactions=understood, friends=signals.friends, **signals.groups)
 
 
 def signals_of(model: TrainedModel, entity: str, answers: Answers) -> Signals:

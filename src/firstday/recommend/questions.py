@@ -85,17 +85,19 @@ class QuestionBook:
         normalised: np.ndarray = belief / belief.sum()
         return normalised
 
-    def next_item(self, liked: Sequence[int], passed: Sequence[int]) -> Question | None:
+    def next_item(self, liked: Sequence[int], passed: Sequence[int], closed: Sequence[int] = ()) -> Question | None:
         """Return what to ask next, None where everything was asked.
 
         Parameters
         ----------
         liked, passed
             See `believe`.
+        closed
+            Further items that are not to be asked about.
         """
         belief = self.believe(liked, passed)
         gains = _entropy(belief @ self.shares) - belief @ _entropy(self.shares)
-        gains[np.isin(self.candidates, [*liked, *passed])] = -np.inf
+        gains[np.isin(self.candidates, [*liked, *passed, *closed])] = -np.inf
         if not len(gains) or gains.max() == -np.inf:
             return None
         best = int(gains.argmax())

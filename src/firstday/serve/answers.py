@@ -191,6 +191,9 @@ class OnboardingAnswer(BaseModel):
 
     model: str
     answered: int = Field(description="Answers that were taken into account.")
+    ignored: list[str] = Field(
+        description="A sentence for each answer that does not count: of an unknown item, or both."
+    )
     signals_from: Source = Field(description="store_unavailable: picks in the store could not be read.")
     question: QuestionAnswer | None = Field(description="The next one; null where nothing is left to ask.")
     likely_segments: list[int] = Field(description="The three most likely after the answers.")

@@ -49,8 +49,8 @@ MIN_DAYS = 60
 """With fewer days hardly anyone has enough history to be warm."""
 DIMENSIONS: Mapping[Space, int] = {"svd": 128, "mf": 256}
 METHODS: Mapping[Space, EmbeddingConfig] = {
-    "svd": EmbeddingConfig(method="svd"),
-    "mf": EmbeddingConfig(method="als", als_iterations=6),
+    "svd": EmbeddingConfig(method="svd", dimensions=128),
+    "mf": EmbeddingConfig(method="als", dimensions=128, als_iterations=6),
 }
 """Step 1 of each space; ALS with fewer sweeps than by default."""
 COLLECTIONS = ("playlist", "album")

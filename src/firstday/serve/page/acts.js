@@ -7,9 +7,9 @@ import { actedOn, change, keepVisitor, startAnew, state } from "./state.js";
 import { nameOf } from "./build.js";
 
 const LENGTH = 24;
+const SHOWN = 20; // of a list
 const N_NEAR = 5;
 const N_OF_SEGMENT = 80; // the page leaves out what a list above has
-const N_OF_FIRST = 20;
 const ITEM = "item";
 
 const unsent = []; // events
@@ -50,8 +50,13 @@ export function act(item, what) {
 
 /** Pass an item of the questionnaire by. */
 export function pass(item) {
-  keepVisitor({ passed: [...state.visitor.passed, String(item.item_id)].slice(-100) });
-  return askQuestion();
+  const id = String(item.item_id);
+  keepVisitor({
+    passed: [...state.visitor.passed, id].slice(-100),
+    titles: { ...state.visitor.titles, [id]: nameOf(item) },
+  });
+  const left = state.list?.items.filter((one) => !actedOn().has(String(one.item_id))).length ?? 0;
+  return left < SHOWN ? refresh() : askQuestion();
 }
 
 /** Keep what the visitor says of themselves. */
@@ -144,7 +149,7 @@ async function askNext() {
   const of = (...kinds) => state.acts.filter((one) => kinds.includes(one.what)).map((one) => String(one.item_id));
   const liked = of("like").slice(-100);
   const passed = [...of("skip", "ban"), ...state.visitor.passed].slice(-100);
-  const k = liked.length + passed.length ? LENGTH + N_OF_FIRST : undefined;
+  const k = liked.length + passed.length ? LENGTH : undefined;
   const { question, answered, route, items } = await ask("GET", "v1/onboarding", { query: { liked, passed, k } });
   if (mine !== asking) return {};
   return { question: question ?? undefined, answered: route === "answers" && answered ? { count: answered, items } : null };

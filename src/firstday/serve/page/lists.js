@@ -22,9 +22,9 @@ const compare = document.getElementById("compare");
 export function startLists() {
   showWaiting();
   watch(["model"], offerStrategies);
-  watch(["list", "otherList", "other", "acts"], showMixed);
-  watch(["answered", "list", "other", "acts"], showAnswered);
-  watch(["near", "list", "acts", "answered"], showSpeaking);
+  watch(["list", "otherList", "other", "acts", "visitor"], showMixed);
+  watch(["answered", "list", "other", "acts", "visitor"], showAnswered);
+  watch(["near", "list", "acts", "answered", "visitor"], showSpeaking);
   strategy.addEventListener("change", () => ask({ strategy: strategy.value }));
   other.addEventListener("change", () => ask({ other: other.value, otherList: null }));
   compare.addEventListener("click", () => {
@@ -108,8 +108,8 @@ const inAnswers = () => (byAnswers.hidden ? [] : [...answers.row.children].map((
 
 /** Show what those use who would have answered alike: here a no counts too. */
 function showAnswered() {
-  const above = new Set([...actedOn(), ...last]);
-  const own = (state.answered?.items ?? []).filter((item) => !above.has(String(item.item_id))).slice(0, LENGTH);
+  const told = actedOn();
+  const own = (state.answered?.items ?? []).filter((item) => !told.has(String(item.item_id))).slice(0, LENGTH);
   byAnswers.hidden = !own.length || !state.list || Boolean(state.other);
   if (!byAnswers.hidden) {
     answers ??= makeAnswers();

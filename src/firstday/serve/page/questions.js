@@ -19,7 +19,7 @@ const SHOWN = 6;
 /** Set the questionnaire up. */
 export function startQuestions() {
   watch(["question"], showQuestion);
-  watch(["acts"], showTold);
+  watch(["acts", "visitor"], showTold);
   yes.addEventListener("click", () => answer((item) => act(item, "like")));
   no.addEventListener("click", () => answer(pass));
   text.addEventListener("input", settled(search, 150));
@@ -34,7 +34,7 @@ function answer(give) {
   const item = state.question;
   if (!item) return;
   const id = String(item.item_id);
-  if (actedOn().has(id) || state.visitor.passed.includes(id)) return; // the next one is on its way
+  if (actedOn().has(id)) return; // the next one is on its way
   give(item);
 }
 
@@ -84,13 +84,16 @@ function foundRow(item) {
 }
 
 function showTold() {
-  document.getElementById("told-card").hidden = !state.acts.length;
-  document.getElementById("told-count").textContent = ["like", "skip", "ban"]
-    .map((what) => [state.acts.filter((done) => done.what === what).length, sayDone(what).toLowerCase()])
+  const { passed, titles } = state.visitor;
+  const noes = passed.map((item_id) => ({ item_id, title: titles[item_id] ?? item_id, what: "no" }));
+  const all = [...noes, ...state.acts];
+  document.getElementById("told-card").hidden = !all.length;
+  document.getElementById("told-count").textContent = ["like", "skip", "ban", "no"]
+    .map((what) => [all.filter((done) => done.what === what).length, sayDone(what).toLowerCase()])
     .filter(([n]) => n)
     .map(([n, done]) => `${count(n)} ${done}`)
     .join(", ");
-  const rows = [...state.acts].reverse().map((done) =>
+  const rows = all.reverse().map((done) =>
     make(
       "li",
       { class: `told-item ${done.what}` },

@@ -35,8 +35,8 @@ export function change(parts) {
   for (const { names, act } of watchers) if (names.some((name) => changed.includes(name))) act();
 }
 
-/** Return the ids, as text, of everything that the visitor has answered for. */
-export const actedOn = () => new Set(state.acts.map((act) => String(act.item_id)));
+/** Return the ids, as text, of everything that the visitor has answered for, the noes among them. */
+export const actedOn = () => new Set([...state.acts.map((act) => String(act.item_id)), ...state.visitor.passed]);
 
 function readVisitor() {
   try {

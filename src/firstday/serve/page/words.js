@@ -95,7 +95,7 @@ export function sayAlike({ score }) {
   return { strong: `${percent(Math.min(1, score))} of those`, more: "who would answer as you did" };
 }
 
-const DONE = { like: "Liked", skip: "Skipped", ban: "Banned" };
+const DONE = { like: "Liked", skip: "Skipped", ban: "Banned", no: "No" };
 
 /** Say what was done to an item. */
 export const sayDone = (what) => DONE[what];

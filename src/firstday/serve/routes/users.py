@@ -7,6 +7,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Request, Response
 
+from firstday.recommend.answered import understand_picks
 from firstday.serve.access import guarded
 from firstday.serve.answers import EventsAnswer, PutAnswer, StoredEvent, StoredPick, UserAnswer
 from firstday.serve.errors import ApiError
@@ -37,7 +38,7 @@ async def put_user(request: Request, user_id: UserIdPath, body: UserBody, _query
         raise
     service.metrics.store_answered("put")
     served = service.holder.current
-    _, ignored = served.trained.catalogue.read([StoredUser(profile).to_signals()])
+    _, ignored = served.trained.catalogue.read([understand_picks(served.trained, StoredUser(profile).to_signals())])
     return PutAnswer(user_id=user_id, model=served.version, ignored=list(ignored[0]))
 
 
