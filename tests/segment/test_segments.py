@@ -165,7 +165,9 @@ def test_the_same_seed_gives_the_same_segments(blobs: np.ndarray) -> None:
     np.testing.assert_array_equal(one.top_items, other.top_items)
 
 
-@pytest.mark.parametrize(("n_users", "expected"), [(10, 1), (160, 2), (8_000, 100), (80_000, 1_000), (10**7, 1_000)])
+@pytest.mark.parametrize(
+    ("n_users", "expected"), [(10, 1), (160, 8), (900, 30), (8_000, 100), (80_000, 1_000), (10**7, 1_000)]
+)
 def test_the_number_of_segments_follows_the_users_unless_set(n_users: int, expected: int) -> None:
     assert SegmentConfig().resolve(n_users) == expected
     assert SegmentConfig(n_segments=7).resolve(n_users) == 7

@@ -31,6 +31,8 @@ from firstday.evaluate.results import REFERENCE
 from firstday.pipeline import evaluate_strategies
 from firstday.recommend.strategies import EVALUATED_ALONE, STRATEGIES, find_strategy
 
+NAMES = f"Strategies: {', '.join(STRATEGIES)}; fitted for an evaluation alone: {', '.join(EVALUATED_ALONE)}."
+
 
 def evaluate(
     tables: TablesArgument,
@@ -40,7 +42,7 @@ def evaluate(
         list[str] | None,
         typer.Option(
             help="Name of a strategy, repeatable (default: all but those of peers that the configuration does not "
-            f"train): {', '.join(STRATEGIES)}; or of what is fitted for this alone: {', '.join(EVALUATED_ALONE)}."
+            "train). The names are below."
         ),
     ] = None,
     peers: Annotated[

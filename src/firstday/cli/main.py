@@ -12,7 +12,7 @@ from rich.console import Console
 import firstday
 from firstday.cli.check import check
 from firstday.cli.demo import demo
-from firstday.cli.evaluate import evaluate
+from firstday.cli.evaluate import NAMES, evaluate
 from firstday.cli.inspect import inspect
 from firstday.cli.onboarding import onboarding
 from firstday.cli.options import JsonToStdout
@@ -52,7 +52,7 @@ def _options(
 
 for command in (demo, check, train, recommend, onboarding, inspect, serve, simulate):
     app.command()(command)
-app.command(cls=JsonToStdout)(evaluate)
+app.command(cls=JsonToStdout, epilog=NAMES)(evaluate)
 app.command(cls=JsonToStdout)(reproduce)
 
 

@@ -97,7 +97,7 @@ def split_registration(
     kinds = (("warm", warm, 2), ("validation", validation, 2), ("cold", cold, 1 if with_cold else 0))
     for kind, members, least in kinds:
         if len(members) < least:
-            raise DataError(_too_few(kind, len(members), protocol, log, cut_off))
+            raise DataError(_too_few(kind, len(members), protocol, log, cut_off, with_cold=with_cold))
     warm_days, note = _days_of_warm(warm, users, log, of_life, of_day, uses, signals, sampled, of_days)
     facts = _describe(protocol, cut_off, len(warm), int(early.sum()), len(validation), len(cold), n_idle, with_cold)
     return Split(
@@ -232,14 +232,19 @@ def _describe(
     return warm, judged
 
 
-def _too_few(kind: str, n: int, protocol: RegistrationProtocolConfig, log: _Log, cut_off: int) -> str:
+def _too_few(
+    kind: str, n: int, protocol: RegistrationProtocolConfig, log: _Log, cut_off: int, *, with_cold: bool
+) -> str:
     """Say that there are too few users of a kind."""
+    newcomers = f"registered in the {protocol.cold_days:g} days after {write_moment(cut_off)} and used anything later"
     what = {
         "warm": f"registered before {write_moment(cut_off)} and used {protocol.min_items} items until then",
-        "validation": "are for validation: a first day and a target window that are both in the log",
-        "cold": f"registered in the {protocol.cold_days:g} days after {write_moment(cut_off)} and used anything later",
+        "validation": f"are for validation, of those who {newcomers}"
+        if with_cold
+        else "are for validation: a first day and a target window that are both in the log",
+        "cold": newcomers,
     }[kind]
     return (
-        f"users: {n:,} {what}, in a log of {(log.end - log.start) / DAY_US:.0f} days; bring a longer log, change "
-        "[registration] in the configuration, or use the protocol `sampled`."
+        f"users: {n:,} {what}, in a log of {(log.end - log.start) / DAY_US:.0f} days; bring a longer log, set "
+        "`registration.cut_off` to a day after which people registered, or use the protocol `sampled`."
     )
