@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from firstday.artifact.files import MANIFEST, read_manifest
+from firstday.cli.train import tell_weak_default
 from firstday.features.signals import Signals
 from firstday.recommend.recommender import open_model
 from tests.cli.conftest import Invoke, Run
@@ -82,3 +83,18 @@ def test_interrupting_training_leaves_no_half_model(
     assert any(status != 0 for status in statuses)
     subprocess.run(command, check=True, capture_output=True)
     open_model(out)
+
+
+@pytest.mark.parametrize(
+    ("strategy", "precision", "is_told"),
+    [
+        ("segment", {"segment": 40.0, "blend": 60.0, "popular": 52.0}, True),
+        ("segment", {"segment": 55.0, "blend": 60.0, "popular": 52.0}, False),
+        ("segment", {"segment": 40.0, "blend": 50.0, "popular": 52.0}, False),
+        ("personal", {"segment": 40.0, "blend": 60.0, "popular": 52.0}, False),
+    ],
+)
+def test_a_default_no_better_than_popular_is_told(strategy: str, precision: dict[str, float], is_told: bool) -> None:
+    told = tell_weak_default(strategy, precision)
+    assert told.startswith("segment, which answers where no strategy is named, is no better") == is_told
+    assert bool(told) == is_told

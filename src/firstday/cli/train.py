@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -58,7 +59,21 @@ def train(
     )
     console.print(
         f"P@{facts['metrics']['k']} on {facts['data']['validation_users']:,} held-out users, who also chose weights "
-        f"and when to stop: segment {precision['segment']:.1f} %, popular {precision['popular']:.1f} %.",
+        f"and when to stop: blend {precision['blend']:.1f} %, segment {precision['segment']:.1f} %, "
+        f"popular {precision['popular']:.1f} %.",
         markup=False,
     )
+    weak = tell_weak_default(recommender.model.config.recommend.strategy, precision)
+    if weak:
+        console.print(f"note: {weak}", markup=False)
     console.print(f"Model: {out}   Next: firstday inspect {out}", markup=False)
+
+
+def tell_weak_default(strategy: str, precision: Mapping[str, float]) -> str:
+    """Say that the strategy used where none is named is no better than `popular` while `blend` is; "" if it is."""
+    if not precision.get(strategy, 100.0) <= precision["popular"] < precision["blend"]:
+        return ""
+    return (
+        f"{strategy}, which answers where no strategy is named, is no better than popular for them; name blend, set "
+        'recommend.strategy = "blend", or bring more data.'
+    )
