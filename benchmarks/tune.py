@@ -23,7 +23,6 @@ from rich.table import Table
 from firstday import pipeline
 from firstday.config import Config, parse_config
 from firstday.data.load import load
-from firstday.data.sampled import split_sampled
 from firstday.evaluate.benchmark import cohort_query, score_strategy
 from firstday.recommend.strategies import peers_of
 
@@ -74,7 +73,7 @@ def _laid_over(base: dict[str, Any], settings: dict[str, Any]) -> Config:
 
 def _judge(dataset: Any, config: Config, seed: int, strategies: list[str]) -> list[float]:
     """Train on the warm users of one seed; return validation precision of each strategy, in %."""
-    split = split_sampled(dataset, config.signals, config.sampled, seed=seed)
+    split = pipeline.split_for(dataset, config, seed, with_cold=True)
     recommender = pipeline.fit(dataset, split, config.model_copy(update={"seed": seed}))
     query = cohort_query(recommender, dataset, split.validation, config.recommend.k)
     return [
