@@ -84,7 +84,7 @@ def test_both_forms_tell_the_same(form: str) -> None:
         "55.0",
         "used afterwards",
         "firstday evaluate tables",
-        "dimensions = 128",
+        "als_confidence = 15.0",
         "1,943",
         "number 17, 1,038 users",
         "half of",
