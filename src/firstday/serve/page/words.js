@@ -92,7 +92,7 @@ export function sayShare(share, everyone, of_whom, like = null) {
 
 /** Say how many of those who would have answered alike use an item; the score leans a little on everyone's habits. */
 export function sayAlike({ score }) {
-  return { strong: `${percent(Math.min(1, score))} of those`, more: "who would answer as you did" };
+  return { strong: `${percent(Math.min(1, score))} of those`, more: "who would answer alike" };
 }
 
 const DONE = { like: "Liked", skip: "Skipped", ban: "Banned", no: "No" };
