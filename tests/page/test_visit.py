@@ -263,3 +263,8 @@ def test_a_slow_answer_does_not_bring_an_answered_question_back(open_page: OpenP
     page.unroute("**/v1/onboarding*")
     do(page, page.locator("#answer-no").click)
     expect(about).to_contain_text("3 so far")
+    expect(page.locator("#told-count")).to_have_text("1 liked, 2 no")
+    page.fill("#search-text", question)  # who said no may yet like it
+    do(page, page.locator("#found button").first.click)
+    expect(page.locator("#told-count")).to_have_text("2 liked, 1 no")
+    expect(about).to_contain_text("3 so far")

@@ -18,8 +18,8 @@ def find_light_users(dataset: Dataset, split: Split, config: Config, embeddings:
     """Return light users with vectors beside those of warm users, from which nothing was learned of them.
 
     A vector is the one brought for the user, where there is one, and else solved from the few items that they use, with
-    the items' vectors as they are. Left out are those who disliked all that they used, and those who
-    only used what no warm user does.
+    the items' vectors as they are. Left out are those who disliked all that they used, and those who only used what no
+    warm user does.
 
     Parameters
     ----------

@@ -17,7 +17,6 @@ from firstday.artifact.files import MANIFEST, load_model, read_manifest
 from firstday.artifact.model import TrainedModel
 from firstday.errors import ArtifactError, FirstdayError
 from firstday.features.signals import Signals
-from firstday.recommend.answered import recommend_answered
 from firstday.recommend.questionnaire import Answers, Questionnaire
 from firstday.recommend.questions import QuestionBook
 from firstday.recommend.recommender import Recommender
@@ -145,7 +144,7 @@ def _warm(served: ServedModel) -> None:
     next(served.find_items(""), None)
     served.questions.next_item([], [])
     if served.questionnaire is not None:
-        recommend_answered(served.trained, served.questionnaire, Answers((0,), (1,)[: served.trained.n_items - 1]))
+        served.questionnaire.score(Answers(yes=(0,)))
 
 
 class ModelHolder:

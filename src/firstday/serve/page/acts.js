@@ -43,7 +43,10 @@ export function act(item, what) {
     entity_id: String(item.item_id),
     timestamp: new Date().toISOString(),
   });
-  keepVisitor({ titles: { ...state.visitor.titles, [done.item_id]: done.title } });
+  keepVisitor({
+    passed: state.visitor.passed.filter((id) => id !== String(item.item_id)), // the act counts instead
+    titles: { ...state.visitor.titles, [done.item_id]: done.title },
+  });
   change({ acts: [...state.acts, done] });
   return send();
 }

@@ -61,7 +61,7 @@ async function search() {
   await attempt(async () => {
     const { items } = await ask("GET", "v1/items", { query: { query: sought, limit: SHOWN + 20 } });
     if (text.value.trim() !== sought) return;
-    const told = actedOn();
+    const told = new Set(state.acts.map((done) => String(done.item_id))); // who passed one by may yet like it
     const rest = items.filter((item) => !told.has(String(item.item_id))).slice(0, SHOWN);
     foundCount.textContent = rest.length ? `${count(rest.length)} found` : `Nothing has “${sought}” in its title.`;
     found.replaceChildren(...rest.map(foundRow));
