@@ -21,14 +21,14 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from firstday import pipeline
 from firstday.cli.options import open_tables
 from firstday.config import Config, parse_config
 from firstday.data.dataset import Dataset
-from firstday.data.sampled import split_sampled
-from firstday.evaluate.benchmark import cohort_query, score_strategy
-from firstday.evaluate.intervals import bootstrap_mean
+from firstday.data.splits.sampled import split_sampled
+from firstday.evaluate.run import score_strategy
+from firstday.metrics import bootstrap_mean
 from firstday.recommend.strategies import strategies_with
+from firstday.training.fit import cohort_query, fit
 
 RESULTS = Path(__file__).parents[1] / "docs" / "results"
 STRATEGIES = ("segment", "soft_segments", "neighbors", "personal", "direct", "blend")
@@ -104,7 +104,7 @@ def judge(dataset: Dataset, config: Config, n_seeds: int) -> tuple[np.ndarray, d
     found: dict[str, list[np.ndarray]] = {name: [] for name in names}
     for seed in range(n_seeds):
         split = split_sampled(dataset, config.signals, config.sampled, seed=seed)
-        recommender = pipeline.fit(dataset, split, config.model_copy(update={"seed": seed}))
+        recommender = fit(dataset, split, config.model_copy(update={"seed": seed}))
         query = cohort_query(recommender, dataset, split.validation, config.recommend.k)
         users.append(split.validation.users)
         for name in names:

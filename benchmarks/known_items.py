@@ -16,7 +16,7 @@ from pathlib import Path
 from rich.console import Console
 
 from firstday.cli.options import open_tables
-from firstday.pipeline import evaluate_strategies
+from firstday.evaluate.run import evaluate_strategies
 
 RESULTS = Path(__file__).parents[1] / "docs" / "results"
 SIZES = (0, 1, 3, 5, 10, 20, 40)

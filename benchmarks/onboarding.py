@@ -19,15 +19,14 @@ from time import perf_counter
 
 import numpy as np
 
-from firstday.cli.options import open_tables
-from firstday.cli.progress import shown_progress
+from firstday.cli.options import open_tables, shown_progress
 from firstday.data.dataset import Dataset
-from firstday.data.sampled import unite_uses
-from firstday.data.split import Split
-from firstday.evaluate.onboarding import LISTS, run_onboarding, try_questions
-from firstday.pipeline import fit, split_for
+from firstday.data.splits.sampled import unite_uses
+from firstday.data.splits.split import Split
+from firstday.evaluate.interviews import LISTS, run_onboarding, try_questions
 from firstday.recommend.questionnaire import Asking
 from firstday.recommend.recommender import Recommender
+from firstday.training.fit import fit, split_for
 
 VARIANTS = {
     "default": ("adaptive", Asking()),

@@ -13,9 +13,9 @@ from time import perf_counter, process_time
 
 import numpy as np
 
-from firstday.data.rows import SparseRows
 from firstday.recommend.answered import rank_answered
 from firstday.recommend.questionnaire import Answers, Asking, Questionnaire
+from firstday.sparse import SparseRows
 
 OUT = Path(__file__).parents[1] / "docs" / "results" / "onboarding-speed.json"
 ITEMS_EACH = 80

@@ -14,21 +14,20 @@ from pathlib import Path
 
 import numpy as np
 
-from firstday.artifact.blending import Blending
-from firstday.artifact.files import save_model
-from firstday.artifact.model import TrainedModel
-from firstday.cold.model import ColdModel, Epoch
+from firstday.artifact.folder import save_model
+from firstday.artifact.trained_model import Blending, TrainedModel
+from firstday.cold.cold_model import ColdModel, Epoch
 from firstday.cold.ranker import Ranker
 from firstday.config import Config, parse_config
 from firstday.data.events import ITEM, Pair
 from firstday.data.ids import Ids
-from firstday.data.rows import SparseRows
 from firstday.embed.embeddings import FoldIn
-from firstday.embed.warm_users import WarmUsers
+from firstday.embed.kept_users import WarmUsers
 from firstday.features.catalogue import Catalogue
 from firstday.features.encoder import N_AGES, Encoder
 from firstday.ranking import unit_rows
 from firstday.segment.segments import ItemCounts, Segments, rank_items
+from firstday.sparse import SparseRows
 
 PAIRS: tuple[Pair, ...] = tuple(
     sorted(
@@ -173,8 +172,8 @@ def _network(n_inputs: int, config: Config, seed: int) -> bytes:
     """Export the paper's network with random weights."""
     import torch
 
-    from firstday.cold.export import export_onnx
-    from firstday.cold.network import ColdNetwork
+    from firstday.cold.train_cold_model import ColdNetwork
+    from firstday.cold.training_loop import export_onnx
 
     torch.manual_seed(seed)
     network = ColdNetwork(n_inputs, config.cold_model.hidden, config.embedding.dimensions)
@@ -185,8 +184,8 @@ def _ranker(n_inputs: int, everyone: ItemCounts, config: Config, seed: int) -> R
     """Export a ranker with random weights over the most used items."""
     import torch
 
-    from firstday.cold.export import export_onnx
     from firstday.cold.train_ranker import RankerNetwork
+    from firstday.cold.training_loop import export_onnx
 
     counts = everyone.counts.column_sums()
     items = np.sort(np.argsort(-counts, kind="stable")[: config.ranker.most_items]).astype(np.int32)

@@ -20,13 +20,11 @@ from time import perf_counter
 
 from rich.console import Console
 
-from firstday.cli.options import open_tables
-from firstday.cli.progress import shown_progress
-from firstday.cli.show import print_results
-from firstday.evaluate.drawing import standalone
-from firstday.evaluate.plots import plot_day_one_sizes, plot_strategies
+from firstday.cli.options import open_tables, shown_progress
+from firstday.cli.printing import print_results
+from firstday.evaluate.plots import plot_day_one_sizes, plot_strategies, standalone
 from firstday.evaluate.results import REFERENCE
-from firstday.pipeline import evaluate_strategies
+from firstday.evaluate.run import evaluate_strategies
 from firstday.recommend.strategies import EVALUATED_ALONE, TUNED_PEERS
 
 DOCS = Path(__file__).parents[1] / "docs"

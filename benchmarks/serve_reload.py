@@ -22,8 +22,8 @@ from typing import Any
 from serve_ledger import check
 from serve_process import Connection, ServerProcess, write_request
 
-from firstday.artifact.files import MANIFEST, read_manifest, save_model
-from firstday.artifact.model import TrainedModel
+from firstday.artifact.folder import MANIFEST, read_manifest, save_model
+from firstday.artifact.trained_model import TrainedModel
 from firstday.recommend.recommender import open_model
 
 N_CONNECTIONS = 8

@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from firstday.cli.progress import shown_progress
+from firstday.cli.options import shown_progress
 from firstday.simulate.settings import SimulationSettings
-from firstday.simulate.write import simulate
+from firstday.simulate.tables import simulate
 
 RESULTS = Path(__file__).parents[1] / "docs" / "results" / "simulated.json"
 SETTINGS = SimulationSettings(20_000, 10_000)

@@ -20,11 +20,11 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from firstday import pipeline
 from firstday.config import Config, parse_config
 from firstday.data.load import load
-from firstday.evaluate.benchmark import cohort_query, score_strategy
+from firstday.evaluate.run import score_strategy
 from firstday.recommend.strategies import peers_of
+from firstday.training.fit import cohort_query, fit, split_for
 
 
 def main() -> None:
@@ -73,8 +73,8 @@ def _laid_over(base: dict[str, Any], settings: dict[str, Any]) -> Config:
 
 def _judge(dataset: Any, config: Config, seed: int, strategies: list[str]) -> list[float]:
     """Train on the warm users of one seed; return validation precision of each strategy, in %."""
-    split = pipeline.split_for(dataset, config, seed, with_cold=True)
-    recommender = pipeline.fit(dataset, split, config.model_copy(update={"seed": seed}))
+    split = split_for(dataset, config, seed, with_cold=True)
+    recommender = fit(dataset, split, config.model_copy(update={"seed": seed}))
     query = cohort_query(recommender, dataset, split.validation, config.recommend.k)
     return [
         100 * float(score_strategy(query, split.validation, name, "min").metrics.precision.mean())

@@ -7,13 +7,13 @@ import os
 import pytest
 from hypothesis import settings
 
-from firstday import pipeline
 from firstday.config import Config
 from firstday.data.dataset import Dataset
-from firstday.data.sampled import split_sampled
-from firstday.data.split import Split
+from firstday.data.splits.sampled import split_sampled
+from firstday.data.splits.split import Split
 from firstday.features.signals import SignalBatch
 from firstday.recommend.recommender import Recommender
+from firstday.training.fit import fit
 from tests.synthetic import make_world, small_config
 
 settings.register_profile("steady", deadline=None, derandomize=True)  # the same cases however busy the machine is
@@ -46,7 +46,7 @@ def peers_config() -> Config:
 @pytest.fixture(scope="session")
 def recommender(world: Dataset, peers_config: Config, split: Split) -> Recommender:
     """Trained on the warm users of `split`, peers of the cold model too."""
-    return pipeline.fit(world, split, peers_config)
+    return fit(world, split, peers_config)
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from firstday.data.sources.kdd21_columns import BLOCKS, COUNTED_BLOCKS
+from firstday.data.sources.deezer_kdd21 import BLOCKS, COUNTED_BLOCKS
 
 N_SONGS, N_TASTES = 90, 4
 SIZES = {"train": 240, "validation": 60, "test": 50}

@@ -11,7 +11,7 @@ from firstday.config import Config, parse_config
 from firstday.data.dataset import Dataset, Entity, Group
 from firstday.data.events import ITEM, UTC_MICROSECONDS, Events
 from firstday.data.ids import Ids
-from firstday.data.rows import SparseRows
+from firstday.sparse import SparseRows
 
 N_USERS = 400
 N_CLUSTERS = 4

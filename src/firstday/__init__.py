@@ -10,16 +10,16 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from firstday.config import ColdModelConfig as ColdModelConfig
     from firstday.config import Config as Config
     from firstday.config import EmbeddingConfig as EmbeddingConfig
     from firstday.config import FeatureConfig as FeatureConfig
     from firstday.config import RecommendConfig as RecommendConfig
+    from firstday.config import SampledProtocolConfig as SampledProtocolConfig
     from firstday.config import SegmentConfig as SegmentConfig
     from firstday.config import SignalConfig as SignalConfig
     from firstday.config import load_config as load_config
     from firstday.config import load_preset as load_preset
-    from firstday.config_networks import ColdModelConfig as ColdModelConfig
-    from firstday.config_protocols import SampledProtocolConfig as SampledProtocolConfig
     from firstday.data.dataset import Dataset as Dataset
     from firstday.data.load import load as load
     from firstday.errors import ArtifactError as ArtifactError
@@ -27,12 +27,12 @@ if TYPE_CHECKING:
     from firstday.errors import DataError as DataError
     from firstday.errors import FirstdayError as FirstdayError
     from firstday.errors import MissingExtraError as MissingExtraError
+    from firstday.evaluate.run import evaluate_strategies as evaluate_strategies
     from firstday.features.signals import Signals as Signals
-    from firstday.pipeline import evaluate_strategies as evaluate_strategies
-    from firstday.pipeline import train as train
     from firstday.recommend.recommender import Recommendation as Recommendation
     from firstday.recommend.recommender import Recommender as Recommender
     from firstday.recommend.recommender import open_model as open_model
+    from firstday.training.fit import train as train
 
 __version__ = "0.1.0"
 
@@ -53,7 +53,8 @@ _HOMES = {
     "firstday.data.load": ("load",),
     "firstday.errors": ("ArtifactError", "ConfigError", "DataError", "FirstdayError", "MissingExtraError"),
     "firstday.features.signals": ("Signals",),
-    "firstday.pipeline": ("evaluate_strategies", "train"),
+    "firstday.evaluate.run": ("evaluate_strategies",),
+    "firstday.training.fit": ("train",),
     "firstday.recommend.recommender": ("Recommendation", "Recommender", "open_model"),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}

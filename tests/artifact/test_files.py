@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from firstday.artifact.files import MANIFEST, _alone_in, _sealed, load_model, read_manifest, save_model
-from firstday.config_networks import PeerName
+from firstday.artifact.folder import MANIFEST, _alone_in, _sealed, load_model, read_manifest, save_model
+from firstday.config import PeerName
 from firstday.errors import ArtifactError, ConfigError
 from firstday.features.signals import Signals
 from firstday.recommend.recommender import Recommender, open_model

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from firstday.artifact.files import MANIFEST, read_manifest
+from firstday.artifact.folder import MANIFEST, read_manifest
 from firstday.cli.train import tell_weak_default
 from firstday.features.signals import Signals
 from firstday.recommend.recommender import open_model

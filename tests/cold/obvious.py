@@ -6,10 +6,10 @@ import numpy as np
 
 from firstday.cold.peer_data import PeerData
 from firstday.config import Config, parse_config
-from firstday.data.rows import SparseRows
 from firstday.embed.embeddings import Embeddings, FoldIn
-from firstday.features.rows import hold_features
+from firstday.features.encoder import hold_features
 from firstday.ranking import unit_rows
+from firstday.sparse import SparseRows
 
 N_INPUTS, D, N_TASTES, ITEMS_OF_TASTE = 10, 3, 3, 20
 CONFIG: Config = parse_config(

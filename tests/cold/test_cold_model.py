@@ -7,18 +7,18 @@ import numpy as np
 import pytest
 import torch
 
-from firstday.cold.export import export_onnx
-from firstday.cold.model import ColdModel
-from firstday.cold.network import ColdNetwork
-from firstday.cold.train import train_cold_model
-from firstday.config_networks import ColdModelConfig
+from firstday.cold.cold_model import ColdModel
+from firstday.cold.train_cold_model import ColdNetwork, train_cold_model
+from firstday.cold.training_loop import export_onnx
+from firstday.config import ColdModelConfig
 from firstday.data.dataset import Dataset
-from firstday.data.split import Split
-from firstday.evaluate.benchmark import cohort_query, score_strategy
-from firstday.features.rows import hold_features
+from firstday.data.splits.split import Split
+from firstday.evaluate.run import score_strategy
+from firstday.features.encoder import hold_features
 from firstday.ranking import unit_rows
 from firstday.recommend.recommender import Recommender
 from firstday.recommend.strategies import PEER_OF
+from firstday.training.fit import cohort_query
 
 N_INPUTS, D = 10, 6
 OF_COLD_MODELS = ("segment", "personal", *PEER_OF)

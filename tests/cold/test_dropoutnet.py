@@ -8,9 +8,9 @@ import torch
 
 from firstday.cold.dropoutnet import train_dropoutnet
 from firstday.cold.peers import DropoutNet, preference_of
-from firstday.config_networks import DropoutNetConfig
-from firstday.data.rows import SparseRows
+from firstday.config import DropoutNetConfig
 from firstday.ranking import unit_rows
+from firstday.sparse import SparseRows
 from tests.cold.obvious import CONFIG, D, Rising, make_data, mean_cosine, no_opinion
 
 

@@ -7,13 +7,13 @@ import pytest
 import torch
 from torch.func import functional_call, grad, vmap
 
-from firstday.cold.export import export_onnx
+from firstday.cold.cold_model import ColdModel
 from firstday.cold.melu import MeluNetwork, train_melu
-from firstday.cold.model import ColdModel
 from firstday.cold.peers import Melu
-from firstday.config_networks import MeluConfig
-from firstday.data.rows import SparseRows
+from firstday.cold.training_loop import export_onnx
+from firstday.config import MeluConfig
 from firstday.ranking import unit_rows
+from firstday.sparse import SparseRows
 from tests.cold.obvious import CONFIG, N_INPUTS, D, Rising, make_data, mean_cosine, no_opinion
 
 SETTINGS = MeluConfig(inner_steps=2, inner_rate=0.2, negative_weight=5.0)

@@ -10,17 +10,17 @@ import numpy as np
 import pytest
 import torch
 
-from firstday.cold import neighbor_loss
-from firstday.cold.later_items import LaterItems
-from firstday.cold.neighbor_loss import SMOOTHING, TEMPERATURE, make_neighbor_loss
+from firstday.cold import train_cold_model as neighbor_loss
+from firstday.cold.train_cold_model import SMOOTHING, TEMPERATURE, make_neighbor_loss
+from firstday.cold.train_ranker import LaterItems
 from firstday.data.dataset import Dataset
-from firstday.data.rows import SparseRows
-from firstday.data.split import Split
-from firstday.evaluate.benchmark import cohort_query, score_strategy
-from firstday.pipeline import fit
+from firstday.data.splits.split import Split
+from firstday.evaluate.run import score_strategy
 from firstday.recommend.neighbors import N_NEIGHBORS, score_neighbors
 from firstday.recommend.query import Query
 from firstday.recommend.recommender import Recommender, open_model
+from firstday.sparse import SparseRows
+from firstday.training.fit import cohort_query, fit
 from tests.synthetic import small_config
 
 USES = SparseRows.from_lists([[0, 1, 2], [0, 1, 2], [2, 3, 4], [3, 4]], 6)

@@ -9,8 +9,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from firstday.data.sources.deezer_kdd21 import PaperUsers, read_paper_data
-from firstday.data.sources.kdd21_columns import BLOCKS, COUNTED_BLOCKS
+from firstday.data.sources.deezer_kdd21 import BLOCKS, COUNTED_BLOCKS, PaperUsers, read_paper_data
 from firstday.errors import DataError
 from tests.released import DIMENSIONS, SIZES, Made, make_released
 

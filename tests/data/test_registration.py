@@ -10,8 +10,8 @@ import pytest
 
 from firstday.config import Config, parse_config
 from firstday.data.dataset import Dataset, Group
-from firstday.data.registration import split_registration
-from firstday.data.split import Split
+from firstday.data.splits.registration import split_registration
+from firstday.data.splits.split import Split
 from firstday.errors import ConfigError, DataError
 from tests.timed import BEGIN, DAY, HOUR, LOG, make_log
 

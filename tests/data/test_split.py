@@ -6,15 +6,14 @@ import numpy as np
 import polars as pl
 import pytest
 
-from firstday.config import Config, SignalConfig
-from firstday.config_protocols import SampledProtocolConfig
+from firstday.config import Config, SampledProtocolConfig, SignalConfig
 from firstday.data.dataset import BroughtVectors, Dataset
 from firstday.data.events import ITEM, Events
-from firstday.data.rows import SparseRows
-from firstday.data.sampled import split_sampled
-from firstday.data.split import Actions, Cohort, Split
+from firstday.data.splits.sampled import split_sampled
+from firstday.data.splits.split import Actions, Cohort, Split
 from firstday.embed.affinity import select_uses
 from firstday.errors import DataError
+from firstday.sparse import SparseRows
 
 PROTOCOL = SampledProtocolConfig(min_items=8)
 SIGNALS = SignalConfig()

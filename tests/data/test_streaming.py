@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from firstday.data import raw, spool
+from firstday.data import event_writer, readers
 from firstday.data.load import check_tables, load
 
 BEGIN = datetime(2024, 5, 1, 1, tzinfo=UTC)
@@ -50,8 +50,8 @@ def folder(tmp_path: Path) -> Path:
 @pytest.fixture
 def tiny_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make batches and parts so small that there are many."""
-    monkeypatch.setattr(raw, "BATCH_ROWS", 300)
-    monkeypatch.setattr(spool, "PART_ROWS", 400)
+    monkeypatch.setattr(readers, "BATCH_ROWS", 300)
+    monkeypatch.setattr(event_writer, "PART_ROWS", 400)
 
 
 def write_parts(folder: Path, rows: pl.DataFrame, ending: str, n_files: int) -> None:

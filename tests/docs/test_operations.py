@@ -51,7 +51,7 @@ def test_every_endpoint_is_on_the_page(recommender: Recommender, tmp_path: Path)
 
 
 def test_every_counter_that_is_named_is_counted(recommender: Recommender, tmp_path: Path) -> None:
-    from firstday.serve.metrics import Metrics
+    from firstday.serve.telemetry import Metrics
 
     metrics = Metrics()
     named = set(re.findall(r"firstday_\w+", PAGE.read_text(encoding="utf-8").partition("## What to alert on")[2]))

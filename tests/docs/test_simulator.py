@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from firstday.simulate import activity, catalogue, people, world
+from firstday.simulate import behavior, music, people, world
 from firstday.simulate.settings import SimulationSettings
 
 PAGE = " ".join((Path(__file__).parents[2] / "docs" / "simulator.md").read_text(encoding="utf-8").split())
@@ -20,11 +20,11 @@ S = SimulationSettings(20_000, 10_000)
         f"one of {len(world.COUNTRIES)} countries",
         f"liked e^{world.AT_HOME} times there, e^{world.SAME_LANGUAGE} times where the language is the same, "
         f"e^{world.ABROAD} times elsewhere",
-        f"with popularity ({catalogue.ARTIST_SHIFT:.0f} + rank)^-{catalogue.ARTIST_TAIL} within it",
-        f"{100 * catalogue.BRIDGE_SHARE:.0f} % are heard in a second scene",
-        f"at {catalogue.BRIDGE_WEIGHT} of their popularity",
-        f"rank^-{catalogue.ITEM_TAIL}, with noise of {catalogue.NOISE}",
-        f"to the power of {catalogue.CHART_POWER}",
+        f"with popularity ({music.ARTIST_SHIFT:.0f} + rank)^-{music.ARTIST_TAIL} within it",
+        f"{100 * music.BRIDGE_SHARE:.0f} % are heard in a second scene",
+        f"at {music.BRIDGE_WEIGHT} of their popularity",
+        f"rank^-{music.ITEM_TAIL}, with noise of {music.NOISE}",
+        f"to the power of {music.CHART_POWER}",
         f"then {people.TASTE_SCENES} scenes",
         f"probability {people.FAMILY_SHARE} from the first one's family",
         f"drifted (lognormal, {people.DRIFT}), to the power of {S.sharpening}",
@@ -39,11 +39,11 @@ S = SimulationSettings(20_000, 10_000)
         f"its mean is {S.streams_per_session:.0f} for the median user (lognormal, {S.length_spread})",
         f"{100 * S.strange_share:.0f} % of plays come from a scene drawn at random",
         f"{100 * S.chart_share:.0f} % of the others from the country's charts",
-        f"{100 * S.favorite_artist_share:.0f} % of the rest from the user's {activity.FAVORITE_ARTISTS} "
+        f"{100 * S.favorite_artist_share:.0f} % of the rest from the user's {behavior.FAVORITE_ARTISTS} "
         "favorite artists",
-        f"skipped with probability {activity.SKIP_STRANGE}, one of the taste with {activity.SKIP_LIKED}",
-        f"{100 * activity.SEARCH_SHARE:.0f} % of sessions open with a search",
-        "names {} to {} artists".format(*activity.ONBOARDING_ARTISTS),
+        f"skipped with probability {behavior.SKIP_STRANGE}, one of the taste with {behavior.SKIP_LIKED}",
+        f"{100 * behavior.SEARCH_SHARE:.0f} % of sessions open with a search",
+        "names {} to {} artists".format(*behavior.ONBOARDING_ARTISTS),
         f"one file for each {S.block_users:,} users",
     ],
 )

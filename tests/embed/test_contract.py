@@ -9,10 +9,10 @@ import pytest
 
 from firstday.config import EmbeddingConfig
 from firstday.data.dataset import BroughtVectors
-from firstday.data.rows import SparseRows
 from firstday.embed.embeddings import Embeddings
 from firstday.embed.fit import WarmLogs, fit_embeddings
 from firstday.ranking import unit_rows
+from firstday.sparse import SparseRows
 
 Method = Literal["als", "svd", "word2vec", "brought"]
 METHODS: tuple[Method, ...] = ("als", "svd", "word2vec", "brought")

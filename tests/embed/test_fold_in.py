@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from firstday.data.rows import SparseRows
 from firstday.embed.embeddings import PADDED_ROWS, FoldIn
+from firstday.sparse import SparseRows
 
 N_ITEMS, D = 60, 16
 

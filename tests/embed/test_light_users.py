@@ -9,13 +9,13 @@ import pytest
 
 from firstday.config import Config
 from firstday.data.dataset import BroughtVectors, Dataset
-from firstday.data.rows import SparseRows
-from firstday.data.sampled import split_sampled, unite_uses
-from firstday.data.split import Split
+from firstday.data.splits.sampled import split_sampled, unite_uses
+from firstday.data.splits.split import Split
 from firstday.embed.affinity import compute_affinity
 from firstday.embed.embeddings import Embeddings, FoldIn
-from firstday.embed.light_users import find_light_users
+from firstday.embed.kept_users import find_light_users
 from firstday.ranking import unit_rows
+from firstday.sparse import SparseRows
 from tests.synthetic import small_config
 
 CONFIG = small_config(sampled={"min_items": 17, "day_ones": 1})

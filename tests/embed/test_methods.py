@@ -7,12 +7,12 @@ import pytest
 
 from firstday.config import EmbeddingConfig
 from firstday.data.dataset import BroughtVectors
-from firstday.data.rows import SparseRows
 from firstday.embed.als import fit_als
 from firstday.embed.embeddings import FoldIn
 from firstday.embed.fit import WarmLogs, fit_embeddings
 from firstday.embed.svd import fit_svd
 from firstday.errors import ConfigError
+from firstday.sparse import SparseRows
 
 
 def dense_solve(items: np.ndarray, columns: np.ndarray, confidence: np.ndarray, regularization: float) -> np.ndarray:

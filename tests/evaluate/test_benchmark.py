@@ -6,18 +6,18 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from firstday import pipeline
 from firstday.config import Config
 from firstday.data.dataset import Dataset
 from firstday.data.events import ITEM
-from firstday.data.sampled import split_sampled
-from firstday.data.split import Cohort, Split
+from firstday.data.splits.sampled import split_sampled
+from firstday.data.splits.split import Cohort, Split
 from firstday.errors import ConfigError
-from firstday.evaluate.benchmark import cohort_query, run_benchmark, score_strategy
-from firstday.evaluate.intervals import Interval, bootstrap_mean
-from firstday.evaluate.metrics import PrecisionRule, measure
 from firstday.evaluate.results import DAY_ONE_SIZES, Results
+from firstday.evaluate.run import evaluate_strategies, score_strategy
+from firstday.metrics import Interval, PrecisionRule, bootstrap_mean, measure
 from firstday.recommend.recommender import Recommender
+from firstday.training.fit import cohort_query
+from tests.judging import judge
 from tests.synthetic import small_config
 
 STRATEGIES = ("popular", "segment", "day_one")
@@ -49,16 +49,7 @@ def run(
     divide_by: PrecisionRule = "min",
 ) -> Results:
     """Judge one trained model on two splits; training is not what is tested here."""
-    return run_benchmark(
-        world,
-        lambda seed: splits[seed],
-        lambda _split, _seed: recommender,
-        strategies,
-        k=K,
-        seeds=SEEDS,
-        protocol="sampled",
-        divide_by=divide_by,
-    )
+    return judge(recommender, world, splits, strategies, K, divide_by)
 
 
 @pytest.fixture(scope="module")
@@ -189,7 +180,7 @@ def test_evaluate_trains_once_for_each_seed(world: Dataset) -> None:
     """The whole way: each seed has its own cold users, and the results repeat."""
     config = small_config(cold_model={"epochs": 2}, sampled={"day_ones": 1}, segments={"n_segments": 4})
     told: list[tuple[str, int, int]] = []
-    results = pipeline.evaluate_strategies(
+    results = evaluate_strategies(
         world,
         config,
         strategies=("segment", "popular"),
@@ -201,7 +192,7 @@ def test_evaluate_trains_once_for_each_seed(world: Dataset) -> None:
     assert [row.strategy for row in results.rows] == ["segment", "popular"]
     assert [at for at in told if at[0].startswith("seed")] == [("seed 0", 0, 2), ("seed 1", 1, 2)]
     assert told[-1] == ("done", 2, 2)
-    again = pipeline.evaluate_strategies(world, config, strategies=("segment", "popular"), n_seeds=1, k=10)
+    again = evaluate_strategies(world, config, strategies=("segment", "popular"), n_seeds=1, k=10)
     for one, other in zip(results.rows, again.rows, strict=True):
         assert one.per_seed[:1] == other.per_seed
         assert one.per_seed[0] != one.per_seed[1]
@@ -209,7 +200,7 @@ def test_evaluate_trains_once_for_each_seed(world: Dataset) -> None:
 
 def test_evaluate_refuses_unknown_strategies_before_training(world: Dataset) -> None:
     with pytest.raises(ConfigError, match=r"^strategy: 'magic' is unknown; choose of popular, "):
-        pipeline.evaluate_strategies(world, strategies=("segment", "magic"))
+        evaluate_strategies(world, strategies=("segment", "magic"))
 
 
 def test_cold_users_lists_hold_nothing_of_their_day_one(

@@ -5,28 +5,21 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from firstday import pipeline
 from firstday.config import Config
 from firstday.data.dataset import Dataset
-from firstday.data.split import Split
-from firstday.evaluate.benchmark import cohort_query, run_benchmark
-from firstday.evaluate.popularity import N_PARTS, count_by_part, divide_by_use, to_shares
+from firstday.data.splits.split import Split
 from firstday.evaluate.results import Results
-from firstday.evaluate.segment_rows import describe_segments
+from firstday.evaluate.run import evaluate_strategies
+from firstday.evaluate.slices import N_PARTS, count_by_part, divide_by_use, to_shares
 from firstday.recommend.recommender import Recommender
+from firstday.recommend.segment_description import describe_segments
+from firstday.training.fit import cohort_query
+from tests.judging import judge
 
 
 @pytest.fixture(scope="module")
 def results(world: Dataset, split: Split, recommender: Recommender) -> Results:
-    return run_benchmark(
-        world,
-        lambda seed: split,
-        lambda _split, _seed: recommender,
-        ("popular", "segment"),
-        k=15,
-        seeds=(0,),
-        protocol="sampled",
-    )
+    return judge(recommender, world, {0: split}, ("popular", "segment"), 15)
 
 
 def test_each_part_holds_a_tenth_of_all_use(recommender: Recommender) -> None:
@@ -98,8 +91,8 @@ def test_json_tells_groups_and_popularity_of_every_strategy(results: Results) ->
 
 def test_the_first_seed_is_described(world: Dataset, config: Config) -> None:
     small = config.model_copy(update={"cold_model": config.cold_model.model_copy(update={"epochs": 2})})
-    found = pipeline.evaluate_strategies(world, small, strategies=("segment",), n_seeds=2, k=5).breakdown
-    alone = pipeline.evaluate_strategies(world, small, strategies=("segment",), n_seeds=1, k=5).breakdown
+    found = evaluate_strategies(world, small, strategies=("segment",), n_seeds=2, k=5).breakdown
+    alone = evaluate_strategies(world, small, strategies=("segment",), n_seeds=1, k=5).breakdown
     assert found is not None
     assert alone is not None
     assert found.history == alone.history

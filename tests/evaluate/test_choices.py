@@ -5,16 +5,16 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from firstday import pipeline
 from firstday.config import as_published
 from firstday.data.dataset import Dataset
-from firstday.data.split import Split
-from firstday.evaluate.blending import ascend
-from firstday.evaluate.metrics import measure
-from firstday.evaluate.validation import Validation
+from firstday.data.splits.split import Split
+from firstday.metrics import measure
 from firstday.recommend.query import Query
 from firstday.recommend.recommender import Recommender
 from firstday.recommend.strategies import answer_all
+from firstday.training.fit import fit
+from firstday.training.validation import Validation
+from firstday.training.weights import ascend
 from tests.synthetic import small_config
 
 N_USERS = 400
@@ -67,7 +67,7 @@ def test_training_stops_by_the_lists_that_people_get(world: Dataset, split: Spli
 
 def test_the_published_system_stops_by_segments_alone(world: Dataset, split: Split) -> None:
     config = as_published(small_config(cold_model={"epochs": 3}, sampled={"day_ones": 1}))
-    model = pipeline.fit(world, split, config, weigh=False).model
+    model = fit(world, split, config, weigh=False).model
     assert model.config.cold_model.stopped_by == ("segment",)
     kept = next(epoch for epoch in model.cold.history if epoch.kept)
     assert kept.precision == pytest.approx(model.facts["metrics"]["precision"]["segment"], abs=1e-3)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from firstday.evaluate.groups import (
+from firstday.evaluate.slices import (
     MIN_USERS,
     UNKNOWN,
     GroupFigures,
@@ -13,8 +13,8 @@ from firstday.evaluate.groups import (
     measure_groups,
     name_bands,
 )
-from firstday.evaluate.intervals import bootstrap_mean
 from firstday.features.signals import SignalBatch
+from firstday.metrics import bootstrap_mean
 from firstday.recommend.query import Query
 from firstday.recommend.recommender import Recommender
 

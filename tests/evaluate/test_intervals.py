@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from firstday.evaluate.intervals import Interval, bootstrap_mean, deviations_of_fifths
+from firstday.metrics import Interval, bootstrap_mean, deviations_of_fifths
 
 
 def test_the_mean_is_the_plain_mean_over_all_measurements() -> None:

@@ -8,15 +8,14 @@ import numpy as np
 import pytest
 
 from firstday.data.dataset import Dataset
-from firstday.data.rows import SparseRows
-from firstday.data.split import Split
-from firstday.evaluate.benchmark import cohort_query, run_benchmark
-from firstday.evaluate.intervals import bootstrap_mean, bootstrap_ratios
-from firstday.evaluate.lists import measure_novelty, share_own_lists
-from firstday.evaluate.metrics import measure
-from firstday.evaluate.results import Results
+from firstday.data.splits.split import Split
+from firstday.evaluate.results import Results, measure_novelty, share_own_lists
+from firstday.metrics import bootstrap_mean, bootstrap_ratios, measure
 from firstday.recommend.recommender import Recommender
 from firstday.segment.segments import count_items
+from firstday.sparse import SparseRows
+from firstday.training.fit import cohort_query
+from tests.judging import judge
 
 K = 15
 STRATEGIES = ("popular", "segment", "day_one")
@@ -24,16 +23,7 @@ STRATEGIES = ("popular", "segment", "day_one")
 
 @pytest.fixture(scope="module")
 def results(world: Dataset, split: Split, recommender: Recommender) -> Results:
-    return run_benchmark(
-        world,
-        lambda _seed: split,
-        lambda _split, _seed: recommender,
-        STRATEGIES,
-        k=K,
-        seeds=(0,),
-        protocol="sampled",
-        against=("segment", "popular", "personal"),
-    )
+    return judge(recommender, world, {0: split}, STRATEGIES, K, against=("segment", "popular", "personal"))
 
 
 @pytest.fixture(scope="module")
@@ -120,13 +110,5 @@ def test_the_interval_of_a_ratio_is_that_of_the_delta_method_on_many_users() -> 
 def test_a_reference_without_a_hit_has_no_ratio(world: Dataset, split: Split, recommender: Recommender) -> None:
     n = len(split.cold)
     nothing = replace(split.cold, truth=SparseRows.empty(n, len(world.items)))
-    results = run_benchmark(
-        world,
-        lambda _seed: replace(split, cold=nothing),
-        lambda _split, _seed: recommender,
-        STRATEGIES,
-        k=K,
-        seeds=(0,),
-        protocol="sampled",
-    )
+    results = judge(recommender, world, {0: replace(split, cold=nothing)}, STRATEGIES, K)
     assert all(not row.against for row in results.rows)

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from sklearn.metrics import ndcg_score, precision_score, recall_score
 
-from firstday.data.rows import SparseRows
-from firstday.evaluate.metrics import measure
+from firstday.metrics import measure
+from firstday.sparse import SparseRows
 
 
 def discounts(*places: int) -> float:

@@ -7,16 +7,15 @@ import pytest
 
 from firstday.config import Config
 from firstday.data.dataset import Dataset
-from firstday.data.rows import SparseRows
-from firstday.data.sampled import unite_uses
-from firstday.data.split import Split
-from firstday.evaluate.interviews import ARMS, Interview, choosers, interview
-from firstday.evaluate.onboarding import run_onboarding, try_questions
+from firstday.data.splits.sampled import unite_uses
+from firstday.data.splits.split import Split
+from firstday.evaluate.interviews import ARMS, Interview, choosers, interview, run_onboarding, try_questions
 from firstday.features.signals import Signals
 from firstday.recommend.answered import rank_answered
 from firstday.recommend.questionnaire import Answers, Questionnaire
 from firstday.recommend.questions import QuestionBook
 from firstday.recommend.recommender import Recommender
+from firstday.sparse import SparseRows
 
 
 @pytest.fixture(scope="module")

@@ -8,8 +8,7 @@ from typing import Any
 
 import pytest
 
-from firstday.evaluate.drawing import THEME, spread
-from firstday.evaluate.plots import plot_day_one_sizes, plot_strategies, plot_training
+from firstday.evaluate.plots import THEME, plot_day_one_sizes, plot_strategies, plot_training, spread
 from tests.evaluate.test_report import HISTORY, POPULAR, SEGMENT, Page, around, render, results, row
 
 

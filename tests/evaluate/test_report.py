@@ -10,15 +10,13 @@ from typing import Any
 
 import pytest
 
-from firstday.cold.model import Epoch
+from firstday.cold.cold_model import Epoch
 from firstday.config import Config, parse_config
 from firstday.errors import ConfigError, MissingExtraError
-from firstday.evaluate.finding import find_main
-from firstday.evaluate.intervals import Interval
-from firstday.evaluate.report.content import WorkedExample
-from firstday.evaluate.report.settings_text import to_toml
-from firstday.evaluate.report.write import render_report, write_report
-from firstday.evaluate.results import Results, Row
+from firstday.evaluate.report.content import WorkedExample, to_toml
+from firstday.evaluate.report.render import render_report, write_report
+from firstday.evaluate.results import Results, Row, find_main
+from firstday.metrics import Interval
 
 SUMMARY = {
     "users": 1943,

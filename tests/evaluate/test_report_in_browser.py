@@ -9,11 +9,10 @@ from typing import Any
 
 import pytest
 
-from firstday.artifact.files import read_manifest
+from firstday.artifact.folder import read_manifest
 from firstday.config import Config
-from firstday.evaluate.breakdown import Breakdown
-from firstday.evaluate.groups import GroupFigures, Grouping
-from firstday.evaluate.report.write import write_model_report, write_report
+from firstday.evaluate.report.render import write_model_report, write_report
+from firstday.evaluate.slices import Breakdown, GroupFigures, Grouping
 from firstday.recommend.recommender import Recommender
 from tests.evaluate.test_report import EXAMPLE, FOLD_IN, POPULAR, SEGMENT, SUMMARY, around, results, row
 from tests.evaluate.test_report_sections import AGES, COUNTRIES, GAP, breakdown, group

@@ -10,18 +10,23 @@ from typing import Any
 import pytest
 from markdown_it import MarkdownIt
 
-from firstday.artifact.files import read_manifest
+from firstday.artifact.folder import read_manifest
 from firstday.config import Config
 from firstday.errors import ConfigError
-from firstday.evaluate.breakdown import Breakdown
-from firstday.evaluate.groups import Gap, GroupFigures, Grouping, UserGroup
-from firstday.evaluate.intervals import Interval
-from firstday.evaluate.popularity import PopularityShares
-from firstday.evaluate.report.formats import escape_markdown, write_block, write_code
-from firstday.evaluate.report.write import find_form, render_report, write_model_report, write_report
-from firstday.evaluate.segment_rows import SegmentItem, SegmentRow
-from firstday.evaluate.tuning import Tuning
+from firstday.evaluate.report.render import (
+    escape_markdown,
+    find_form,
+    render_report,
+    write_block,
+    write_code,
+    write_model_report,
+    write_report,
+)
+from firstday.evaluate.slices import Breakdown, Gap, GroupFigures, Grouping, PopularityShares, UserGroup
+from firstday.metrics import Interval
 from firstday.recommend.recommender import Recommender
+from firstday.recommend.segment_description import SegmentItem, SegmentRow
+from firstday.training.tune import Tuning
 from tests.evaluate.test_report import EXAMPLE, HISTORY, HOSTILE, RIGHT_TO_LEFT, SEGMENT, SUMMARY, Page, around, results
 
 STRATEGIES = ("popular", "segment", "fold_in")

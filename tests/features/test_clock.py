@@ -8,15 +8,15 @@ import numpy as np
 import polars as pl
 import pytest
 
-from firstday import pipeline
-from firstday.artifact.model import TrainedModel
+from firstday.artifact.trained_model import TrainedModel
 from firstday.config import Config, parse_config
 from firstday.data.dataset import Dataset
 from firstday.data.events import Events
-from firstday.data.registration import split_registration
-from firstday.data.split import Split
-from firstday.evaluate.benchmark import cohort_query
+from firstday.data.splits.registration import split_registration
+from firstday.data.splits.split import Split
+from firstday.evaluate.run import evaluate_strategies
 from firstday.recommend.strategies import answer_all, strategies_of
+from firstday.training.fit import choose_protocol, cohort_query, fit, train
 from tests.timed import DAY, LOG, make_log
 
 MARKER = 58
@@ -74,7 +74,7 @@ def test_what_warm_users_do_after_the_cut_off_changes_nothing(method: str) -> No
     without = replace(log, events=Events.of(log.events.whole().filter(pl.col("target_ix") != MARKER)))
     planted = plant(log, split.warm, until)
     assert len(planted.events) > len(without.events)
-    models = [pipeline.fit(data, divide(data, config), config).model for data in (without, planted)]
+    models = [fit(data, divide(data, config), config).model for data in (without, planted)]
     one, other = (arrays(model) for model in models)
     assert one.keys() == other.keys()
     for name, value in one.items():
@@ -88,7 +88,7 @@ def test_a_marker_after_the_cut_off_cannot_be_recommended_from() -> None:
     until = int(before.warm_window.end[before.warm].max())  # type: ignore[union-attr]
     planted = plant(log, before.warm, until)
     split = divide(planted, config)
-    recommender = pipeline.fit(planted, split, config)
+    recommender = fit(planted, split, config)
     model = recommender.model
     assert model.everyone.counts.column_sums()[MARKER] == 0
     assert model.segments.items.counts.column_sums()[MARKER] == 0
@@ -104,26 +104,26 @@ def test_the_test_would_see_a_leak() -> None:
     split = divide(log, config)
     until = int(split.warm_window.end[split.warm].max())  # type: ignore[union-attr]
     planted = LOG.add(log, [(int(user), until - 1, MARKER) for user in split.warm])
-    model = pipeline.fit(planted, divide(planted, config), config).model
+    model = fit(planted, divide(planted, config), config).model
     assert model.everyone.counts.column_sums()[MARKER] >= len(split.warm)
     assert MARKER in model.segments.top_items[:, :3]
 
 
 def test_evaluation_says_the_protocol_and_what_it_decided() -> None:
     config, log = settings(), make_log()
-    results = pipeline.evaluate_strategies(log, config, strategies=["popular", "segment"])
+    results = evaluate_strategies(log, config, strategies=["popular", "segment"])
     assert results.protocol == "registration"
     assert results.to_json()["protocol"] == "registration"
     assert "are warm" in results.to_json()["notes"][0]
-    facts = pipeline.train(log, config).model.facts
+    facts = train(log, config).model.facts
     assert facts["data"]["protocol"] == "registration"
     assert "held out" in " ".join(facts["data"]["notes"])
 
 
 def test_which_protocol_suits_the_data() -> None:
     config, log = settings(), make_log()
-    assert pipeline.choose_protocol(log, config) == "registration"
-    assert pipeline.choose_protocol(replace(log, registered_at=None), config) == "sampled"
-    assert pipeline.choose_protocol(LOG.without_times(log), config) == "sampled"
+    assert choose_protocol(log, config) == "registration"
+    assert choose_protocol(replace(log, registered_at=None), config) == "sampled"
+    assert choose_protocol(LOG.without_times(log), config) == "sampled"
     asked = config.model_copy(update={"protocol": "sampled"})
-    assert pipeline.choose_protocol(log, asked) == "sampled"
+    assert choose_protocol(log, asked) == "sampled"

@@ -7,11 +7,11 @@ import pytest
 
 from firstday.config import FeatureConfig, SignalConfig
 from firstday.data.events import ITEM
-from firstday.data.rows import SparseRows
 from firstday.embed.embeddings import Embeddings, FoldIn
 from firstday.features.encoder import Encoder, fit_encoder
 from firstday.features.signals import SignalBatch
 from firstday.recommend.recommender import Recommender
+from firstday.sparse import SparseRows
 
 USER_VECTORS = np.array([[1, 0], [0, 1], [0.6, 0.8], [-1, 0], [0, -1]], np.float32)
 ITEM_VECTORS = np.array([[2, 0], [0, 4], [3, 4]], np.float32)

@@ -9,19 +9,18 @@ import numpy as np
 import polars as pl
 import pytest
 
-from firstday import pipeline
-from firstday.artifact.model import TrainedModel
-from firstday.artifact.parts import to_networks
+from firstday.artifact.codec import to_networks
+from firstday.artifact.trained_model import TrainedModel
 from firstday.cold.peers import Peer
 from firstday.config import Config
 from firstday.data.dataset import Dataset
 from firstday.data.events import ITEM, Events
-from firstday.data.rows import SparseRows
-from firstday.data.sampled import split_sampled
-from firstday.data.split import Cohort, Split
+from firstday.data.splits.sampled import split_sampled
+from firstday.data.splits.split import Cohort, Split
 from firstday.embed.affinity import select_uses
-from firstday.evaluate.benchmark import cohort_query
 from firstday.recommend.recommender import Recommender
+from firstday.sparse import SparseRows
+from firstday.training.fit import cohort_query, fit
 from tests.synthetic import small_config
 
 
@@ -111,7 +110,7 @@ def test_what_cold_users_do_and_are_changes_nothing_in_the_model(
     parts = split_of(changed, peers_config)
     np.testing.assert_array_equal(parts.cold.users, split.cold.users)
     assert parts.cold.truth.columns.tolist() != split.cold.truth.columns.tolist()
-    other = pipeline.fit(changed, parts, peers_config).model
+    other = fit(changed, parts, peers_config).model
     assert_same_statistics(recommender.model, other)
     assert to_networks(other) == to_networks(recommender.model)
     for mine, theirs in ((recommender.model.cold, other.cold), *zip_peers(recommender.model, other)):
@@ -124,8 +123,8 @@ def test_a_model_without_cold_users_events_is_the_same(world: Dataset, split: Sp
     config = small_config(embedding={"method": method, "word2vec_epochs": 2}, cold_model={"epochs": 2})
     of_others = world.events.whole().filter(~pl.col("user_ix").is_in(split.cold.users.tolist()))
     without = replace(world, events=Events.of(of_others))
-    whole = pipeline.fit(world, split, config).model
-    other = pipeline.fit(without, replace(split, cold=empty_cohort(split.cold)), config).model
+    whole = fit(world, split, config).model
+    other = fit(without, replace(split, cold=empty_cohort(split.cold)), config).model
     assert_same_statistics(whole, other)
     assert other.cold.onnx == whole.cold.onnx
 
@@ -138,15 +137,15 @@ def test_what_validation_users_do_and_are_changes_no_statistic(
     parts = split_of(other_world, config)
     np.testing.assert_array_equal(parts.warm, split.warm)
     assert parts.validation.truth.columns.tolist() != split.validation.truth.columns.tolist()
-    assert_same_statistics(recommender.model, pipeline.fit(other_world, parts, config).model)
+    assert_same_statistics(recommender.model, fit(other_world, parts, config).model)
 
 
 def test_what_warm_users_do_changes_the_statistics(world: Dataset, config: Config, split: Split) -> None:
     """The comparison above can fail: the same change to warm users is seen."""
     other_world = change_profiles(change_events(world, split.warm[:50]), split.warm[:50])
     config = small_config(cold_model={"epochs": 1})
-    mine = dict(statistics(pipeline.fit(world, split, config).model))
-    theirs = dict(statistics(pipeline.fit(other_world, split_of(other_world, config), config).model))
+    mine = dict(statistics(fit(world, split, config).model))
+    theirs = dict(statistics(fit(other_world, split_of(other_world, config), config).model))
     seen = [name for name in mine if mine[name].shape != theirs[name].shape or (mine[name] != theirs[name]).any()]
     same = {name for name in mine if name not in seen and not name.startswith(("counted items", "sizes"))}
     assert same == set()
@@ -178,7 +177,7 @@ def test_what_warm_users_do_to_artists_after_day_one_changes_nothing(
         pair: SparseRows.empty(rows.n_rows, rows.n_columns) if pair[1] != ITEM else rows
         for pair, rows in split.warm_actions.items()
     }
-    other = pipeline.fit(world, replace(split, warm_actions=later), config).model
+    other = fit(world, replace(split, warm_actions=later), config).model
     assert_same_statistics(recommender.model, other)
     assert other.cold.onnx == recommender.model.cold.onnx
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from firstday.data.dataset import Dataset
-from firstday.data.split import Split
-from firstday.features import rows
-from firstday.features.rows import collect_features
+from firstday.data.splits.split import Split
+from firstday.features import encoder
+from firstday.features.encoder import collect_features
 from firstday.recommend.recommender import Recommender
 
 
@@ -18,7 +18,7 @@ def test_on_demand_or_held_the_rows_are_the_same(
     model = recommender.model
     samples = [model.catalogue.translate(world, split.warm, day)[0] for day in split.warm_day_one]
     held = collect_features(model.encoder, samples)
-    monkeypatch.setattr(rows, "HELD_BYTES", 0)
+    monkeypatch.setattr(encoder, "HELD_BYTES", 0)
     made = collect_features(model.encoder, samples)
     assert len(held) == len(made) == len(split.warm) * len(samples)
     asked = np.random.default_rng(0).permutation(len(held))[:150]

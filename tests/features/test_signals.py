@@ -8,9 +8,9 @@ import pytest
 
 from firstday.config import SignalConfig
 from firstday.data.events import ITEM
-from firstday.data.rows import SparseRows
 from firstday.errors import DataError
 from firstday.features.signals import SignalBatch, Signals
+from firstday.sparse import SparseRows
 
 
 def test_signals_hold_what_is_given() -> None:

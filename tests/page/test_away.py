@@ -11,7 +11,7 @@ from playwright.sync_api import Route, expect
 from redis_process import RedisProcess
 from serve_process import ServerProcess
 
-from firstday.artifact.files import save_model
+from firstday.artifact.folder import save_model
 from firstday.recommend.recommender import Recommender
 from tests.page.conftest import OpenPage
 from tests.page.visitor import button_of, do, items_in, titles_in, visitor_id, wait_until_calm

@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Page, expect
 from serve_process import ServerProcess
 
-from firstday.artifact.files import save_model
+from firstday.artifact.folder import save_model
 from firstday.recommend.recommender import Recommender
 from tests.page.conftest import PHONE, WIDE, OpenPage
 from tests.page.visitor import button_of, do, items_in, titles_in, wait_until_calm

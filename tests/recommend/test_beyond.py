@@ -7,24 +7,24 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from firstday import pipeline
-from firstday.artifact.blending import Blending
+from firstday.artifact.trained_model import Blending
 from firstday.data.dataset import Dataset
-from firstday.data.rows import SparseRows
-from firstday.data.split import Split
-from firstday.embed.warm_users import keep_warm_users
+from firstday.data.splits.split import Split
+from firstday.embed.kept_users import keep_warm_users
 from firstday.errors import ConfigError
-from firstday.evaluate.blending import START, choose_blending, choose_neighborhood
-from firstday.evaluate.metrics import measure
+from firstday.evaluate.run import evaluate_strategies
 from firstday.features.signals import SignalBatch, Signals
+from firstday.metrics import measure
 from firstday.recommend.blend import VOICES, voices_of
 from firstday.recommend.direct import score_direct
-from firstday.recommend.friends import score_friends
-from firstday.recommend.neighbors import score_neighbors
+from firstday.recommend.neighbors import score_friends, score_neighbors
 from firstday.recommend.query import Query
 from firstday.recommend.recommender import Recommender
 from firstday.recommend.soft_segments import mix_segments
 from firstday.recommend.strategies import answer_all, strategies_of
+from firstday.sparse import SparseRows
+from firstday.training.fit import fit
+from firstday.training.weights import START, choose_blending, choose_neighborhood
 from tests.synthetic import small_config, taste_of_users
 
 K = 20
@@ -100,7 +100,7 @@ def test_strangers_are_named_and_change_nothing(recommender: Recommender) -> Non
 def test_friends_that_move_no_prediction_are_named(world: Dataset, split: Split) -> None:
     """Trained without friendships, a model still lists what friends use, and says that nothing else heeds them."""
     config = small_config(cold_model={"epochs": 2}, sampled={"day_ones": 1}, ranker={"enabled": False})
-    lonely = pipeline.fit(replace(world, friends=None), split, config)
+    lonely = fit(replace(world, friends=None), split, config)
     assert "friends" not in lonely.model.encoder.blocks()
     ids = world.users.take(split.warm[:5]).to_list()
     answer = lonely.recommend(Signals(friends=ids), K, "friends")
@@ -149,7 +149,7 @@ def test_without_ranker_and_warm_users_the_others_answer(world: Dataset, split: 
     config = small_config(
         cold_model={"epochs": 2}, sampled={"day_ones": 1}, ranker={"enabled": False}, recommend={"warm_users": 0}
     )
-    bare = pipeline.fit(world, split, config)
+    bare = fit(world, split, config)
     assert voices_of(bare.model) == ("personal", "soft_segments", "group")
     assert not {"direct", "neighbors", "friends"} & set(strategies_of(bare.model))
     answer = bare.recommend(Signals(age=24, friends=["u000"]), K, "blend")
@@ -163,7 +163,7 @@ def test_without_ranker_and_warm_users_the_others_answer(world: Dataset, split: 
         with pytest.raises(ConfigError, match=f"{strategy} needs a model trained with {setting}"):
             bare.recommend(Signals(age=24), K, strategy)
         with pytest.raises(ConfigError, match=f"{strategy} needs a model trained with {setting}"):
-            pipeline.evaluate_strategies(world, config, strategies=[strategy])
+            evaluate_strategies(world, config, strategies=[strategy])
 
 
 def test_a_model_keeps_so_many_warm_users_and_no_more(recommender: Recommender) -> None:

@@ -8,13 +8,13 @@ import numpy as np
 import polars as pl
 import pytest
 
-from firstday import pipeline
 from firstday.config import Config
 from firstday.data.dataset import Dataset, Group
 from firstday.data.events import Events
-from firstday.data.split import Split
+from firstday.data.splits.split import Split
 from firstday.features.signals import Signals
 from firstday.recommend.recommender import Recommender
+from firstday.training.fit import fit
 
 LEARNED = ("segment", "personal", "input_clusters")
 
@@ -31,7 +31,7 @@ def streams_only(world: Dataset, config: Config, split: Split) -> Recommender:
     days = tuple({("stream", "item"): day["stream", "item"]} for day in split.warm_day_one)
     short = config.model_copy(update={"cold_model": config.cold_model.model_copy(update={"epochs": 2})})
     narrowed = replace(split, warm_actions=kept, warm_day_one=days)
-    return pipeline.fit(replace(world, events=Events.of(events), groups=groups), narrowed, short)
+    return fit(replace(world, events=Events.of(events), groups=groups), narrowed, short)
 
 
 @pytest.mark.parametrize("strategy", LEARNED)

@@ -8,14 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from firstday import pipeline
 from firstday.config import SignalConfig, parse_config
 from firstday.data.dataset import Dataset
 from firstday.data.events import Events
-from firstday.data.registration import split_registration
-from firstday.data.rows import SparseRows
-from firstday.data.sampled import split_sampled, unite_uses
-from firstday.data.split import Split
+from firstday.data.splits.registration import split_registration
+from firstday.data.splits.sampled import split_sampled, unite_uses
+from firstday.data.splits.split import Split
 from firstday.embed.affinity import compute_affinity
 from firstday.features.signals import Signals
 from firstday.ranking import unit_rows
@@ -23,6 +21,8 @@ from firstday.recommend.neighbors import score_neighbors
 from firstday.recommend.query import Query
 from firstday.recommend.questionnaire import Questionnaire
 from firstday.recommend.recommender import Recommender, open_model
+from firstday.sparse import SparseRows
+from firstday.training.fit import fit
 from tests.synthetic import small_config, taste_of_users
 from tests.timed import LOG, make_log
 
@@ -38,7 +38,7 @@ def light_split(world: Dataset) -> Split:
 
 @pytest.fixture(scope="module")
 def befriended(world: Dataset, light_split: Split) -> Recommender:
-    return pipeline.fit(world, light_split, CONFIG)
+    return fit(world, light_split, CONFIG)
 
 
 def test_all_others_who_use_anything_are_light(world: Dataset, light_split: Split) -> None:
@@ -121,7 +121,7 @@ def _only_first(uses: SparseRows, n: int) -> SparseRows:
 
 
 def test_nothing_is_learned_from_them(world: Dataset, light_split: Split, befriended: Recommender) -> None:
-    without = pipeline.fit(
+    without = fit(
         replace(world, friends=None), replace(light_split, light=light_split.light[:0], light_actions={}), CONFIG
     )
     for name in ("popularity", "scoring_vectors"):
@@ -149,6 +149,6 @@ def test_a_model_keeps_so_many_and_no_more(world: Dataset, light_split: Split, m
         ranker={"enabled": False},
         recommend={"light_users": most},
     )
-    warm = pipeline.fit(world, light_split, config).model.warm
+    warm = fit(world, light_split, config).model.warm
     assert warm is not None
     assert (warm.n_light, len(warm)) == (kept, len(light_split.warm) + kept)

@@ -10,7 +10,7 @@ import pytest
 from firstday.config import Config
 from firstday.data.dataset import Dataset
 from firstday.data.events import ITEM
-from firstday.data.split import Split
+from firstday.data.splits.split import Split
 from firstday.embed.affinity import compute_affinity
 from firstday.embed.als import fit_als
 from firstday.features.signals import SignalBatch, Signals

@@ -8,12 +8,12 @@ import pytest
 
 from firstday.config import Config
 from firstday.data.events import ITEM
-from firstday.data.rows import SparseRows
 from firstday.embed.affinity import select_uses
 from firstday.errors import ConfigError
 from firstday.features.signals import SignalBatch, Signals
 from firstday.recommend.recommender import Recommender
 from firstday.recommend.strategies import STRATEGIES, find_strategy
+from firstday.sparse import SparseRows
 from tests.synthetic import N_ITEMS
 
 K = 20

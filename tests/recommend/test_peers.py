@@ -7,15 +7,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from firstday import pipeline
 from firstday.config import Config
 from firstday.data.dataset import Dataset
-from firstday.data.split import Split
+from firstday.data.splits.split import Split
 from firstday.errors import ConfigError
+from firstday.evaluate.run import evaluate_strategies
 from firstday.features.signals import SignalBatch, Signals
 from firstday.recommend.query import Query
 from firstday.recommend.recommender import Recommender
 from firstday.recommend.strategies import PEER_OF, STRATEGIES, answer_all, peers_of, strategies_with
+from firstday.training.fit import fit, train
 from tests.synthetic import small_config
 
 K = 20
@@ -75,12 +76,12 @@ def test_strategies_know_their_peers() -> None:
 
 def test_peers_are_trained_where_a_strategy_asks_them(world: Dataset) -> None:
     config = small_config(cold_model={"epochs": 1}, sampled={"day_ones": 1}, dropoutnet={"items_per_step": 10})
-    results = pipeline.evaluate_strategies(world, config, strategies=["popular", "dropoutnet_segment"])
+    results = evaluate_strategies(world, config, strategies=["popular", "dropoutnet_segment"])
     assert [row.strategy for row in results.rows] == ["popular", "dropoutnet_segment"]
     by_default = config.model_copy(
         update={"recommend": config.recommend.model_copy(update={"strategy": "dropoutnet_personal"})}
     )
-    recommender = pipeline.train(world, by_default)
+    recommender = train(world, by_default)
     assert list(recommender.model.peers) == ["dropoutnet"]
     assert recommender.recommend(Signals(age=24)).route == "dropoutnet_personal"
 
@@ -88,7 +89,7 @@ def test_peers_are_trained_where_a_strategy_asks_them(world: Dataset) -> None:
 def test_no_peer_is_trained_unasked_and_ours_is_the_same_beside_them(
     world: Dataset, split: Split, config: Config, recommender: Recommender
 ) -> None:
-    alone = pipeline.fit(world, split, config).model
+    alone = fit(world, split, config).model
     assert not alone.peers
     assert alone.cold.onnx == recommender.model.cold.onnx
     assert alone.cold.history == recommender.model.cold.history

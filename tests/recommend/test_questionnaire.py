@@ -8,11 +8,11 @@ from itertools import product
 import numpy as np
 import pytest
 
-from firstday.data.rows import SparseRows
 from firstday.errors import ConfigError
 from firstday.recommend.answered import rank_answered, recommend_answered, signals_of
 from firstday.recommend.questionnaire import Answers, Asking, Questionnaire
 from firstday.recommend.recommender import Recommender
+from firstday.sparse import SparseRows
 
 USES = [[0, 1, 2, 5], [0, 1, 3], [0, 4, 5, 6], [4, 5, 6, 7], [0, 2, 6]]
 N_ITEMS, K = 8, 3

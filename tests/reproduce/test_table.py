@@ -13,9 +13,9 @@ import pytest
 
 from firstday.config import Config, load_preset
 from firstday.data.sources.deezer_kdd21 import PaperData, read_paper_data
-from firstday.evaluate.paper_table import PEERS, TABLE, TITLES, compare_with_paper
+from firstday.evaluate.paper_figures import PEERS, TABLE, TITLES, compare_with_paper
 from firstday.evaluate.results import Row
-from firstday.reproduce.model import fit_paper_model
+from firstday.reproduce.paper_model import fit_paper_model
 from firstday.reproduce.table import SIMULATED, Reproduction, choose_strategies, configure, reproduce_table
 from tests.released import Made, make_released
 from tests.reproduce.conftest import K

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from firstday.data.rows import SparseRows
-from firstday.segment.mixing import N_NEAREST, Mixing, smooth_shares, weigh_segments
-from firstday.segment.segments import ItemCounts, Segments
+from firstday.segment.segments import N_NEAREST, ItemCounts, Mixing, Segments, smooth_shares, weigh_segments
+from firstday.sparse import SparseRows
 
 CENTROIDS = np.array([[1, 0], [0, 1], [-1, 0]], np.float32)
 COUNTS = SparseRows.from_pairs(np.array([0, 0, 1, 2]), np.array([0, 1, 1, 2]), np.array([4, 2, 1, 3]), 3, 4)

@@ -6,11 +6,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from firstday.config import SegmentConfig
-from firstday.data.rows import SparseRows
 from firstday.errors import ConfigError
 from firstday.ranking import NO_ITEM
 from firstday.segment.kmeans import fit_segments
 from firstday.segment.segments import ItemCounts, Segments, count_items, rank_items
+from firstday.sparse import SparseRows
 
 
 def random_uses(rng: np.random.Generator, n_users: int, n_items: int, share: float = 0.3) -> SparseRows:

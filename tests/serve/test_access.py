@@ -12,7 +12,7 @@ import pytest
 from serve_process import ServerProcess
 
 from firstday.errors import ConfigError
-from firstday.serve.rates import MAX_CLIENTS, RateLimit
+from firstday.serve.middleware import MAX_CLIENTS, RateLimit
 from firstday.serve.settings import ServeSettings, load_settings
 from tests.serve.conftest import StartServer, assert_error, open_client
 

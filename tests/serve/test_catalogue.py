@@ -8,7 +8,7 @@ import httpx
 import numpy as np
 import pytest
 
-from firstday.artifact.files import read_manifest
+from firstday.artifact.folder import read_manifest
 from firstday.recommend.recommender import Recommender, open_model
 from firstday.recommend.strategies import STRATEGIES
 from tests.serve.conftest import assert_error

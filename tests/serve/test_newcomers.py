@@ -10,13 +10,12 @@ import httpx
 import numpy as np
 import pytest
 
-from firstday.artifact.model import TrainedModel
-from firstday.data.rows import SparseRows
+from firstday.artifact.trained_model import TrainedModel
 from firstday.features.signals import Signals
 from firstday.recommend.recommender import open_model
-from firstday.segment.mixing import weigh_segments
-from firstday.segment.segments import ItemCounts
+from firstday.segment.segments import ItemCounts, weigh_segments
 from firstday.serve.segment_map import HALF_HEIGHT, HALF_WIDTH, SegmentMap, make_segment_map
+from firstday.sparse import SparseRows
 from tests.serve.conftest import assert_error
 from tests.synthetic import cluster_of_items
 

@@ -10,16 +10,16 @@ import httpx
 import polars as pl
 import pytest
 
-from firstday import pipeline
 from firstday.config import RecommendConfig
 from firstday.data.dataset import Dataset
 from firstday.data.events import Events
-from firstday.data.sampled import split_sampled
-from firstday.data.split import Split
+from firstday.data.splits.sampled import split_sampled
+from firstday.data.splits.split import Split
 from firstday.features.signals import Signals
 from firstday.recommend.answered import recommend_answered
 from firstday.recommend.questionnaire import Answers, Questionnaire
 from firstday.recommend.recommender import Recommender, open_model
+from firstday.training.fit import fit
 from tests.serve.conftest import StartServer, assert_error, open_client
 from tests.synthetic import small_config
 
@@ -155,7 +155,7 @@ def test_where_no_warm_users_are_kept_a_strategy_answers_from_the_yeses(
     world: Dataset, split: Split, by_taste: dict[int, list[str]], start_server: StartServer, tmp_path: Path
 ) -> None:
     short = small_config(cold_model={"epochs": 2}, sampled={"day_ones": 1}, ranker={"enabled": False})
-    bare = pipeline.fit(world, split, short.model_copy(update={"recommend": RecommendConfig(warm_users=0)}))
+    bare = fit(world, split, short.model_copy(update={"recommend": RecommendConfig(warm_users=0)}))
     with open_client(start_server(bare.save(tmp_path / "bare"))) as http:
         answer = ask(http, liked=by_taste[1][:2], passed=by_taste[2][:3], k=K)
         assert answer["route"] == "segment"
@@ -170,7 +170,7 @@ def test_where_no_warm_user_has_picks_they_count_as_what_is_learned(
     events = Events.of(world.events.whole().filter(pl.col("signal") != "onboarding"))
     config = small_config(cold_model={"epochs": 6}, sampled={"day_ones": 2}, ranker={"enabled": False})
     data = replace(world, events=events)
-    without = pipeline.fit(data, split_sampled(data, config.signals, config.sampled, seed=0), config)
+    without = fit(data, split_sampled(data, config.signals, config.sampled, seed=0), config)
     picked = by_taste[2][:3]
     expected = without.recommend(Signals(interactions=[("stream", "item", item) for item in picked]), K)
     with open_client(start_server(without.save(tmp_path / "without"))) as http:

@@ -20,7 +20,7 @@ import pytest
 from serve_process import ServerProcess
 from serve_reload import damage, relabel
 
-from firstday.artifact.files import read_manifest, save_model
+from firstday.artifact.folder import read_manifest, save_model
 from firstday.recommend.recommender import Recommender
 from tests.serve.conftest import StartServer, assert_error, open_client, wait_for
 

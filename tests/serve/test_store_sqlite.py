@@ -15,8 +15,9 @@ import pytest
 
 from firstday.errors import ConfigError
 from firstday.serve.settings import load_settings
-from firstday.serve.store import Event, Profile, Rules, StoreError, open_store
-from firstday.serve.store_sqlite import PURGED_AT_ONCE, SqliteStore
+from firstday.serve.store.base import Event, Profile, Rules, StoreError
+from firstday.serve.store.open import open_store
+from firstday.serve.store.sqlite import PURGED_AT_ONCE, SqliteStore
 from tests.serve.test_stores import DAY_US, SetClock
 
 RULES = Rules(1000, 10 * DAY_US)
@@ -53,7 +54,7 @@ def test_a_store_in_use_is_refused(tmp_path: Path) -> None:
     store = SqliteStore(tmp_path / "users.sqlite", RULES)
     code = (
         "import sys; from firstday.serve import store_sqlite as s; s.BUSY_TIMEOUT_S = 0.1\n"
-        "from firstday.serve.store import Rules\n"
+        "from firstday.serve.store.base import Rules\n"
         "try: s.SqliteStore(sys.argv[1], Rules(1, 0))\nexcept Exception as error: print(error)"
     )
     command = [sys.executable, "-c", code, str(tmp_path / "users.sqlite")]

@@ -11,8 +11,8 @@ import pytest
 from redis_process import RedisProcess
 
 from firstday.features.signals import Signals
-from firstday.serve.store import Clock, Event, Profile, Rules, Store, StoredUser
-from firstday.serve.store_sqlite import SqliteStore
+from firstday.serve.store.base import Clock, Event, Profile, Rules, Store, StoredUser
+from firstday.serve.store.sqlite import SqliteStore
 
 T = TypeVar("T")
 
@@ -81,7 +81,7 @@ def kept(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Harness]:
 
     else:
         redis: RedisProcess = request.getfixturevalue("redis")
-        from firstday.serve.store_redis import RedisStore
+        from firstday.serve.store.redis import RedisStore
 
         def make(rules: Rules, clock: Clock) -> Store:
             # A prefix of its own, so that tests do not see each other's users.

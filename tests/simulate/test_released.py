@@ -9,8 +9,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from firstday.data.sources.deezer_kdd21 import SIMULATED_KEY, PaperData, read_paper_data
-from firstday.data.sources.kdd21_columns import COUNTED_BLOCKS
+from firstday.data.sources.deezer_kdd21 import COUNTED_BLOCKS, SIMULATED_KEY, PaperData, read_paper_data
 from firstday.errors import ConfigError
 from firstday.ranking import unit_rows
 from firstday.simulate.released import simulate_released

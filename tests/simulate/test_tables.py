@@ -12,12 +12,12 @@ import pytest
 
 from firstday.data.load import check_tables
 from firstday.errors import ConfigError
-from firstday.simulate import write
-from firstday.simulate.activity import Events, simulate_block
-from firstday.simulate.catalogue import MusicCatalogue
+from firstday.simulate import tables
+from firstday.simulate.behavior import Events, simulate_block
+from firstday.simulate.music import MusicCatalogue
 from firstday.simulate.people import People
 from firstday.simulate.settings import SimulationSettings
-from firstday.simulate.write import simulate
+from firstday.simulate.tables import simulate
 
 SMALL = SimulationSettings(300, 200, days=40, seed=3, block_users=100)
 BLOCKS = {
@@ -60,7 +60,7 @@ def test_every_block_of_the_paper_that_is_logged_occurs(events: pl.DataFrame) ->
 def test_one_seed_gives_the_same_bytes_whatever_the_threads(
     small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(write, "WORKERS", 1)
+    monkeypatch.setattr(tables, "WORKERS", 1)
     simulate(SMALL, tmp_path / "again")
     assert content(tmp_path / "again") == content(small)
     assert [name for name in content(small) if name.startswith("interactions/")] == [
@@ -146,7 +146,7 @@ def test_when_writing_fails_nothing_is_left(tmp_path: Path, monkeypatch: pytest.
             raise OSError(28, "No space left on device")
         return simulate_block(settings, catalogue, people, rng)
 
-    monkeypatch.setattr(write, "simulate_block", until_the_disk_is_full)
+    monkeypatch.setattr(tables, "simulate_block", until_the_disk_is_full)
     with pytest.raises(ConfigError, match=r"cannot be written \(No space left on device\)"):
         simulate(SMALL, tmp_path / "tables")
     assert list(tmp_path.iterdir()) == []

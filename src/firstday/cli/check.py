@@ -14,9 +14,9 @@ from rich.table import Table
 
 from firstday.cli.options import print_notes
 from firstday.config import load_config
-from firstday.data.calendar import DAY_US
 from firstday.data.dataset import Dataset
 from firstday.data.load import check_tables
+from firstday.data.splits.registration import DAY_US
 from firstday.errors import DataError
 
 

@@ -12,21 +12,20 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from firstday.artifact.files import check_target
-from firstday.cli.options import PathOption, open_tables
-from firstday.cli.progress import shown_progress
+from firstday.artifact.folder import check_target
+from firstday.cli.options import PathOption, open_tables, shown_progress
+from firstday.cli.printing import print_results
 from firstday.cli.recommend import print_answer
-from firstday.cli.show import print_results
 from firstday.data.ids import Ids
 from firstday.errors import DataError
 from firstday.evaluate.report.content import WorkedExample
-from firstday.evaluate.report.write import write_report
-from firstday.evaluate.segment_rows import describe_segments
+from firstday.evaluate.report.render import write_report
+from firstday.evaluate.run import evaluate_strategies
 from firstday.features.signals import Signals
-from firstday.pipeline import evaluate_strategies
-from firstday.pipeline import train as run_training
 from firstday.recommend.recommender import Recommender
+from firstday.recommend.segment_description import describe_segments
 from firstday.serve.settings import ServeSettings
+from firstday.training.fit import train as run_training
 
 DATASET = "movielens-100k"
 AGE, GENDER, OCCUPATION = 24, "F", "student"

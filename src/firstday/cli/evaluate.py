@@ -11,7 +11,6 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from firstday.cli.files import check_file_target, write_file
 from firstday.cli.options import (
     ConfigOption,
     KOption,
@@ -20,15 +19,17 @@ from firstday.cli.options import (
     ReportOption,
     SeedOption,
     TablesArgument,
+    check_file_target,
     open_tables,
     print_notes,
+    shown_progress,
+    write_file,
 )
-from firstday.cli.progress import shown_progress
-from firstday.cli.show import print_results
-from firstday.evaluate.metrics import PrecisionRule
-from firstday.evaluate.report.write import find_form, write_report
+from firstday.cli.printing import print_results
+from firstday.evaluate.report.render import find_form, write_report
 from firstday.evaluate.results import REFERENCE
-from firstday.pipeline import evaluate_strategies
+from firstday.evaluate.run import evaluate_strategies
+from firstday.metrics import PrecisionRule
 from firstday.recommend.strategies import EVALUATED_ALONE, STRATEGIES, find_strategy
 
 NAMES = f"Strategies: {', '.join(STRATEGIES)}; fitted for an evaluation alone: {', '.join(EVALUATED_ALONE)}."

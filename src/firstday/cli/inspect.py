@@ -13,12 +13,11 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from firstday.artifact.files import load_model, read_manifest
-from firstday.artifact.model import TrainedModel
-from firstday.cli.files import check_file_target
-from firstday.cli.options import JsonFlag, ModelArgument, ReportOption
-from firstday.evaluate.report.write import find_form, write_model_report
-from firstday.evaluate.segment_rows import describe_segments
+from firstday.artifact.folder import load_model, read_manifest
+from firstday.artifact.trained_model import TrainedModel
+from firstday.cli.options import JsonFlag, ModelArgument, ReportOption, check_file_target
+from firstday.evaluate.report.render import find_form, write_model_report
+from firstday.recommend.segment_description import describe_segments
 
 BARS = "▁▂▃▄▅▆▇█"
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from firstday.artifact.model import TrainedModel
+from firstday.artifact.trained_model import TrainedModel
 from firstday.cli.options import JsonFlag, KOption, ModelArgument
 from firstday.cli.recommend import print_answer
 from firstday.data.events import ITEM

@@ -1,19 +1,75 @@
-"""Options and arguments that several commands share."""
+"""Options, files and progress that several commands share."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import os
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from enum import StrEnum
 from itertools import zip_longest
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from typer.core import TyperCommand
 
 from firstday.config import MAX_SEED, Config, load_config, load_preset
 from firstday.data.dataset import Dataset
 from firstday.data.load import BUILT_IN, load
+from firstday.errors import ConfigError
+from firstday.progress import Progress as Report
+
+
+def check_file_target(path: Path) -> None:
+    """Refuse a place where no file can be written.
+
+    Raises
+    ------
+    ConfigError
+        The path is a folder, or its folder does not exist or may not be written to.
+    """
+    folder = path.resolve().parent
+    if path.is_dir():
+        raise ConfigError(f"{path}: is a folder; give the name of a file.")
+    if not folder.is_dir():
+        raise ConfigError(f"{path}: its folder does not exist; make {folder} first.")
+    if not os.access(folder, os.W_OK):
+        raise ConfigError(f"{path}: its folder may not be written to; choose another place.")
+
+
+def write_file(path: Path, text: str) -> None:
+    """Write a text file: whoever reads it sees the old text or the new one."""
+    with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.resolve().parent) as staging:
+        staged = Path(staging) / path.name
+        staged.write_text(text, encoding="utf-8")
+        staged.replace(path)
+
+
+@contextmanager
+def shown_progress() -> Iterator[Report]:
+    """Give a callback that shows each stage as a bar."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    console = Console(stderr=True)
+    progress = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
+    tasks: dict[str, TaskID] = {}
+
+    def report(stage: str, done: int, total: int) -> None:
+        progress.start()  # with the first stage: a mistake found before it prints nothing but its sentence
+        if stage not in tasks:
+            tasks[stage] = progress.add_task(stage, total=total)
+        elif done == 0:
+            progress.reset(tasks[stage], total=total)
+        progress.update(tasks[stage], completed=done)
+
+    try:
+        yield report
+    finally:
+        if tasks:
+            progress.stop()
+
 
 TablesArgument = Annotated[str, typer.Argument(help=f"A folder of tables, or a built-in name: {', '.join(BUILT_IN)}.")]
 ModelArgument = Annotated[Path, typer.Argument(help="A trained model's folder.")]

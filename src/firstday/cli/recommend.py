@@ -12,8 +12,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from firstday.cli.files import check_file_target
-from firstday.cli.options import JsonFlag, KOption, ModelArgument
+from firstday.cli.options import JsonFlag, KOption, ModelArgument, check_file_target
 from firstday.errors import ConfigError, DataError
 from firstday.features.signals import Signals
 from firstday.recommend.batch import recommend_tables

@@ -13,14 +13,21 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from firstday.cli.files import check_file_target, write_file
-from firstday.cli.options import ConfigOption, KOption, ReportOption, SeedOption, print_notes
-from firstday.cli.progress import shown_progress
-from firstday.cli.show_paper import print_comparison
+from firstday.cli.options import (
+    ConfigOption,
+    KOption,
+    ReportOption,
+    SeedOption,
+    check_file_target,
+    print_notes,
+    shown_progress,
+    write_file,
+)
+from firstday.cli.printing import print_comparison
 from firstday.config import load_config, load_preset
 from firstday.data.sources.deezer_kdd21 import NAME, read_paper_data
-from firstday.evaluate.paper_table import compare_with_paper
-from firstday.evaluate.report.write import find_form, write_report
+from firstday.evaluate.paper_figures import compare_with_paper
+from firstday.evaluate.report.render import find_form, write_report
 from firstday.recommend.strategies import STRATEGIES, find_strategy
 from firstday.reproduce.table import choose_strategies, configure, reproduce_table
 

@@ -24,9 +24,9 @@ def serve(
 
     Example: firstday serve model --port 8000
     """
-    from firstday.serve.logs import set_up_logs
-    from firstday.serve.run import run_server
+    from firstday.serve.server import run_server
     from firstday.serve.settings import load_settings
+    from firstday.serve.telemetry import set_up_logs
 
     settings = load_settings({"host": host, "port": port})
     set_up_logs(settings.log_level, settings.log_format)

@@ -10,8 +10,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from firstday.cli.options import JsonFlag
-from firstday.cli.progress import shown_progress
+from firstday.cli.options import JsonFlag, shown_progress
 from firstday.config import MAX_SEED
 from firstday.simulate.settings import (
     MAX_DAYS,
@@ -23,7 +22,7 @@ from firstday.simulate.settings import (
     Layout,
     SimulationSettings,
 )
-from firstday.simulate.write import simulate as write_simulation
+from firstday.simulate.tables import simulate as write_simulation
 
 
 def simulate(

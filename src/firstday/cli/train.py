@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from firstday.artifact.files import check_target
+from firstday.artifact.folder import check_target
 from firstday.cli.options import (
     ConfigOption,
     Engine,
@@ -21,9 +21,9 @@ from firstday.cli.options import (
     TablesArgument,
     open_tables,
     print_notes,
+    shown_progress,
 )
-from firstday.cli.progress import shown_progress
-from firstday.pipeline import train as run_training
+from firstday.training.fit import train as run_training
 
 
 def train(

@@ -7,12 +7,11 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
-from firstday.cold.epochs import run_epochs
-from firstday.cold.export import export_onnx
-from firstday.cold.model import ColdModel
-from firstday.cold.network import ColdNetwork
+from firstday.cold.cold_model import ColdModel
 from firstday.cold.peer_data import PeerData
 from firstday.cold.peers import DropoutNet, preference_of
+from firstday.cold.train_cold_model import ColdNetwork
+from firstday.cold.training_loop import export_onnx, run_epochs
 from firstday.config import Config
 from firstday.ranking import unit_rows
 

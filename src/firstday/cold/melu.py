@@ -9,15 +9,13 @@ import torch
 from torch import nn
 from torch.func import grad, vmap
 
-from firstday.cold.epochs import run_epochs
-from firstday.cold.export import export_onnx
-from firstday.cold.model import ColdModel
-from firstday.cold.network import hidden_layers
+from firstday.cold.cold_model import ColdModel
 from firstday.cold.peer_data import PeerData
 from firstday.cold.peers import Melu
-from firstday.config import Config
-from firstday.config_networks import MeluConfig
-from firstday.data.rows import SparseRows, stack_rows, union_rows
+from firstday.cold.train_cold_model import hidden_layers
+from firstday.cold.training_loop import export_onnx, run_epochs
+from firstday.config import Config, MeluConfig
+from firstday.sparse import SparseRows, stack_rows, union_rows
 
 SUPPORT_ITEMS = 50
 """Items of one day-one sample that training adapts to, at most; more are drawn from. Serving takes all."""

@@ -8,9 +8,9 @@ from functools import cached_property
 
 import numpy as np
 
-from firstday.data.rows import SparseRows
 from firstday.embed.embeddings import Embeddings
-from firstday.features.rows import FeatureRows
+from firstday.features.encoder import FeatureRows
+from firstday.sparse import SparseRows
 
 
 @dataclass(frozen=True, eq=False)

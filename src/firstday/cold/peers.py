@@ -8,10 +8,10 @@ from typing import Literal
 
 import numpy as np
 
-from firstday.cold.model import ColdModel, Epoch
-from firstday.config_networks import PeerName
-from firstday.data.rows import SparseRows
+from firstday.cold.cold_model import ColdModel, Epoch
+from firstday.config import PeerName
 from firstday.ranking import unit_rows
+from firstday.sparse import SparseRows
 
 Transform = Literal["zeros", "mean"]
 

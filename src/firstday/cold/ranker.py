@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from firstday.cold.model import ColdModel, Epoch
+from firstday.cold.cold_model import ColdModel, Epoch
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,8 +11,7 @@ from firstday.cold.dropoutnet import train_dropoutnet
 from firstday.cold.melu import train_melu
 from firstday.cold.peer_data import PeerData
 from firstday.cold.peers import Peer
-from firstday.config import Config
-from firstday.config_networks import PeerName
+from firstday.config import Config, PeerName
 
 
 class Trainer(Protocol):

@@ -9,7 +9,7 @@ import numpy as np
 
 from firstday.data.events import ITEM, Events, Pair, Window
 from firstday.data.ids import Ids
-from firstday.data.rows import SparseRows
+from firstday.sparse import SparseRows
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import polars as pl
 
-from firstday.data.rows import SparseRows
+from firstday.sparse import SparseRows
 
 Pair = tuple[str, str]
 """A (signal, entity) pair, such as ``("favorite", "artist")``: one block of day-one features."""

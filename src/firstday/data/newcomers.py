@@ -7,19 +7,16 @@ from pathlib import Path
 
 import polars as pl
 
-from firstday.data.assemble import assemble
-from firstday.data.checks import check_present, share_id_type
-from firstday.data.columns import conform_table
 from firstday.data.dataset import Dataset, Entity
+from firstday.data.event_writer import EventWriter
 from firstday.data.events import ITEM, sort_pairs
-from firstday.data.findings import Findings
 from firstday.data.ids import Ids
-from firstday.data.interaction_rows import check_rows, code_rows, name_items
-from firstday.data.reading import read_folder
-from firstday.data.rows import SparseRows
-from firstday.data.spool import EventWriter
-from firstday.data.tables import DEFAULT_SIGNAL, USER_COLUMNS, all_ids
+from firstday.data.load import assemble
+from firstday.data.readers import read_folder
+from firstday.data.schema import DEFAULT_SIGNAL, USER_COLUMNS, Findings, all_ids, conform_table
+from firstday.data.validation import check_present, check_rows, code_rows, name_items, share_id_type
 from firstday.errors import DataError
+from firstday.sparse import SparseRows
 
 NEWCOMER_TABLES = ("users", "interactions", "friends")
 """What is read of newcomers; users or interactions must be there."""

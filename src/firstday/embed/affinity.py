@@ -8,7 +8,7 @@ import numpy as np
 
 from firstday.config import SignalConfig
 from firstday.data.events import ITEM, Pair
-from firstday.data.rows import SparseRows, union_rows
+from firstday.sparse import SparseRows, union_rows
 
 
 def compute_affinity(

@@ -8,8 +8,8 @@ from scipy import sparse
 from threadpoolctl import threadpool_limits
 
 from firstday.config import EmbeddingConfig
-from firstday.data.rows import SparseRows
 from firstday.embed.embeddings import Embeddings, FoldIn
+from firstday.sparse import SparseRows
 
 
 def fit_als(affinity: SparseRows, config: EmbeddingConfig, *, seed: int, threads: int = 0) -> Embeddings:

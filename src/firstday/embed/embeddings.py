@@ -8,8 +8,8 @@ from typing import Literal
 
 import numpy as np
 
-from firstday.data.rows import SparseRows
 from firstday.ranking import unit_rows
+from firstday.sparse import SparseRows
 
 PADDED_ROWS = 64
 """Up to that many users are solved in one go, filled up to the longest; more are solved length by length."""

@@ -7,9 +7,9 @@ from scipy import sparse
 from sklearn.utils.extmath import randomized_svd
 
 from firstday.config import EmbeddingConfig
-from firstday.data.rows import SparseRows
 from firstday.embed.embeddings import Embeddings, FoldIn
 from firstday.errors import ConfigError
+from firstday.sparse import SparseRows
 
 
 def fit_svd(affinity: SparseRows, together: SparseRows, config: EmbeddingConfig, *, seed: int) -> Embeddings:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from firstday.config import EmbeddingConfig
-from firstday.data.rows import SparseRows
 from firstday.embed.embeddings import Embeddings, FoldIn
 from firstday.errors import MissingExtraError
+from firstday.sparse import SparseRows
 
 
 def fit_word2vec(affinity: SparseRows, sequences: list[list[int]], config: EmbeddingConfig, *, seed: int) -> Embeddings:

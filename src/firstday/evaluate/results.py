@@ -1,15 +1,59 @@
-"""What an evaluation found: one row for each strategy, and as JSON values."""
+"""What an evaluation found: figures of every strategy, as values and as JSON."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from firstday.evaluate.breakdown import Breakdown, breakdown_json, strategy_json
-from firstday.evaluate.intervals import Interval
-from firstday.evaluate.metrics import PrecisionRule
-from firstday.evaluate.tuning import Tuning
+import numpy as np
+
+from firstday.evaluate.slices import Breakdown, breakdown_json, strategy_json
+from firstday.metrics import (
+    METRICS,
+    Interval,
+    PrecisionRule,
+    UserMetrics,
+    bootstrap_means,
+    bootstrap_ratios,
+    deviations_of_fifths,
+)
+from firstday.recommend.strategies import FALLBACKS
+from firstday.segment.segments import ItemCounts
+from firstday.training.tune import Tuning
+
+
+def measure_novelty(lists: np.ndarray, everyone: ItemCounts) -> np.ndarray:
+    """Return the mean self-information of each list's items: -log2 of the share of warm users who use them.
+
+    Parameters
+    ----------
+    lists
+        Item indexes, -1 for an empty place, shape (n_users, K).
+    everyone
+        How many warm users use each item, one row.
+
+    Returns
+    -------
+    numpy.ndarray
+        Bits, float64, shape (n_users,); 0 for an empty list. An item that nobody uses counts as one that one user uses.
+
+    References
+    ----------
+    S. Vargas, P. Castells, "Rank and Relevance in Novelty and Diversity Metrics for Recommender Systems", RecSys 2011.
+    """
+    n_users = np.maximum(everyone.counts.column_sums(), 1)
+    bits = np.append(np.log2(max(1, int(everyone.sizes[0])) / n_users), 0.0)  # the last stands for an empty place
+    mean: np.ndarray = bits[lists].sum(axis=1) / np.maximum((lists >= 0).sum(axis=1), 1)
+    return mean
+
+
+def share_own_lists(strategy: str, routes: Mapping[str, int]) -> float:
+    """Return the share of users whose list is a strategy's own, not a fallback's, given users by route."""
+    own = sum(n for route, n in routes.items() if route == strategy or route not in FALLBACKS)
+    return own / max(1, sum(routes.values()))
+
 
 DAY_ONE_SIZES: Mapping[str, tuple[int, int]] = {"0": (0, 0), "1-3": (1, 3), "4+": (4, 2**31)}
 """Classes of day-one size, in items: first and last."""
@@ -209,3 +253,180 @@ def _row_json(row: Row) -> dict[str, Any]:
 
 def _pair(interval: Interval) -> list[float]:
     return [round(interval.low, 4), round(interval.high, 4)]
+
+
+@dataclass(frozen=True, eq=False)
+class Scores:
+    """One strategy on the cold users of one seed.
+
+    Parameters
+    ----------
+    metrics
+        By user.
+    routes
+        How many users each route answered.
+    seconds
+        Time to make the lists, features and prediction included.
+    novelty
+        Mean of each user's list, bits, shape (n_users,).
+    reached
+        Distinct items in the lists, as a share of the catalogue.
+    places
+        Places of the lists by popularity of their items, int64, shape (`N_PARTS`,).
+    """
+
+    metrics: UserMetrics
+    routes: Mapping[str, int]
+    seconds: float
+    novelty: np.ndarray
+    reached: float
+    places: np.ndarray
+
+
+def join_metric(scores: Sequence[Scores], metric: str) -> np.ndarray:
+    """Return one metric of all users of all seeds, in %."""
+    values: np.ndarray = 100 * np.concatenate([getattr(score.metrics, metric) for score in scores])
+    return values
+
+
+def summarise(
+    found: Mapping[str, Sequence[Scores]],
+    user: np.ndarray,
+    size: np.ndarray,
+    idle: np.ndarray,
+    befriended: np.ndarray,
+    against: Sequence[str],
+) -> tuple[Row, ...]:
+    """Put every strategy's row together; intervals of all come from the same resamples of users.
+
+    Parameters
+    ----------
+    found
+        Scores of each strategy, one for each seed.
+    user
+        Who they are, of all seeds one after the other, shape (n,).
+    size
+        Items used on day one, shape (n,).
+    idle, befriended
+        Whether each did nothing on day one, and whether each has a friend whom the model keeps, bool, shape (n,).
+    against
+        Strategies with which the others are compared.
+    """
+    names = tuple(found)
+    values = {(name, metric): join_metric(found[name], metric) for name in names for metric in METRICS}
+    if REFERENCE in found:
+        for name in (name for name in names if name != REFERENCE):
+            values[name, REFERENCE] = values[name, "precision"] - values[REFERENCE, "precision"]
+    intervals = dict(zip(values, bootstrap_means(np.stack(list(values.values()), axis=1), user), strict=True))
+    deviations = _spread_fifths(found)
+    precision = np.stack([values[name, "precision"] for name in names], axis=1)
+    classes = {label: (size >= low) & (size <= high) for label, (low, high) in DAY_ONE_SIZES.items()}
+    classes = {label: members for label, members in classes.items() if members.any()}
+    by_size = {label: bootstrap_means(precision[members], user[members]) for label, members in classes.items()}
+    only, friends_only = (
+        bootstrap_means(precision[chosen], user[chosen]) if chosen.any() else [None] * len(names)
+        for chosen in (idle, idle & befriended)
+    )
+    compared = {other: _compare(precision, names.index(other), user) for other in against if other in names}
+    rows = []
+    for number, name in enumerate(names):
+        routes: Counter[str] = Counter()
+        for score in found[name]:
+            routes.update(score.routes)
+        rows.append(
+            Row(
+                strategy=name,
+                metrics={metric: intervals[name, metric] for metric in METRICS},
+                by_day_one_size={label: means[number] for label, means in by_size.items()},
+                n_by_day_one_size={label: int(members.sum()) for label, members in classes.items()},
+                profile_only=only[number],
+                n_profile_only=int(idle.sum()),
+                friends_only=friends_only[number],
+                n_friends_only=int((idle & befriended).sum()),
+                against_reference=intervals.get((name, REFERENCE)),
+                per_seed=tuple(100 * float(score.metrics.precision.mean()) for score in found[name]),
+                deviations=dict(zip(METRICS, deviations[number], strict=True)),
+                routes={route: count / len(user) for route, count in routes.items()},
+                ms_per_user=1000 * sum(score.seconds for score in found[name]) / len(user),
+                against={other: beside[number] for other, beside in compared.items() if beside and other != name},
+                coverage=100 * share_own_lists(name, routes),
+                novelty=float(np.concatenate([score.novelty for score in found[name]]).mean()),
+                reached=100 * float(np.mean([score.reached for score in found[name]])),
+            )
+        )
+    return tuple(rows)
+
+
+def _compare(precision: np.ndarray, reference: int, user: np.ndarray) -> list[Compared]:
+    """Compare columns of precision with one of them; empty where that is 0 for everyone."""
+    below = precision[:, reference]
+    if not below.any():
+        return []
+    differences = bootstrap_means(precision - below[:, None], user)
+    ratios = bootstrap_ratios(precision, below, user)
+    return [Compared(*both) for both in zip(differences, ratios, strict=True)]
+
+
+def _spread_fifths(found: Mapping[str, Sequence[Scores]]) -> np.ndarray:
+    """Return the standard deviation over fifths, in %, mean over seeds, shape (n_strategies, n_metrics)."""
+    by_seed = []
+    for scores in zip(*found.values(), strict=True):
+        columns = [100 * getattr(score.metrics, metric) for score in scores for metric in METRICS]
+        by_seed.append(deviations_of_fifths(np.stack(columns, axis=1)))
+    spread: np.ndarray = np.mean(by_seed, axis=0).reshape(len(found), len(METRICS))
+    return spread
+
+
+def by_precision(results: Results) -> list[Row]:
+    """Return the rows, best precision first, ties in the order of the results."""
+    return sorted(results.rows, key=lambda row: -row.metrics["precision"].mean)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """The main finding, in figures.
+
+    Parameters
+    ----------
+    leader
+        `segment`, or the best strategy where that was not evaluated.
+    other
+        `popular`, or the next best to compare with; None where there is one strategy only.
+    gain
+        Relative gain in %; None without a comparison or where the other has no hit at all.
+    difference
+        Leader minus other in points, user by user; None where it was not measured.
+    best
+        A strategy with more precision than the leader, the best of them; None where there is none.
+    """
+
+    leader: Row
+    other: Row | None
+    gain: float | None
+    difference: Interval | None
+    best: Row | None
+
+    @property
+    def is_clear(self) -> bool:
+        """Whether the interval of the difference lies on one side of zero."""
+        return self.difference is not None and (self.difference.low > 0 or self.difference.high < 0)
+
+
+def find_main(results: Results) -> Finding:
+    """Compare `segment` with `popular`, or the nearest thing to it that was evaluated."""
+    rows = by_precision(results)
+    by_name = {row.strategy: row for row in rows}
+    leader = by_name.get(REFERENCE, rows[0])
+    others = [row for row in rows if row is not leader]
+    other = by_name.get(BASELINE) if leader.strategy != BASELINE else None
+    if other is None and others:
+        other = others[0]
+    gain = difference = None
+    if other is not None:
+        ours, theirs = leader.metrics["precision"].mean, other.metrics["precision"].mean
+        gain = 100 * (ours / theirs - 1) if theirs > 0 else None
+        if leader.strategy == REFERENCE and other.against_reference is not None:
+            back = other.against_reference  # other minus leader
+            difference = Interval(-back.mean, -back.high, -back.low)
+    best = rows[0] if rows[0].metrics["precision"].mean > leader.metrics["precision"].mean else None
+    return Finding(leader, other, gain, difference, best)

@@ -13,8 +13,8 @@ import numpy as np
 from firstday.data.dataset import Dataset
 from firstday.data.events import ITEM, Pair
 from firstday.data.ids import Ids
-from firstday.data.rows import SparseRows
 from firstday.features.signals import SignalBatch, Signals
+from firstday.sparse import SparseRows
 
 
 @dataclass(frozen=True, eq=False)

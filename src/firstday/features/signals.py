@@ -12,9 +12,9 @@ import numpy as np
 
 from firstday.config import SignalConfig
 from firstday.data.events import ITEM, Pair
-from firstday.data.rows import SparseRows, union_rows
 from firstday.embed.affinity import compute_affinity
 from firstday.errors import DataError
+from firstday.sparse import SparseRows, union_rows
 
 
 @dataclass(frozen=True, init=False)

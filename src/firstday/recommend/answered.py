@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from firstday.artifact.model import TrainedModel
+from firstday.artifact.trained_model import TrainedModel
 from firstday.data.events import ITEM
 from firstday.data.ids import Ids
 from firstday.features.signals import Signals

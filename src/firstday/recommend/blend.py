@@ -6,11 +6,10 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from firstday.artifact.model import TrainedModel
+from firstday.artifact.trained_model import TrainedModel
 from firstday.recommend.direct import score_direct
-from firstday.recommend.friends import score_friends
-from firstday.recommend.group import score_group
-from firstday.recommend.neighbors import score_neighbors
+from firstday.recommend.neighbors import score_friends, score_neighbors
+from firstday.recommend.popularity import score_group
 from firstday.recommend.query import Answer, Query, rank_scores, route_where
 from firstday.recommend.soft_segments import score_soft_segments
 

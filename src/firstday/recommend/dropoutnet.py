@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from firstday.recommend.nearest_segment import take_nearest_segment
 from firstday.recommend.personal import rank_nearest
 from firstday.recommend.query import Answer, Query
-from firstday.recommend.segment import take_nearest_segment
 
 
 def recommend_dropoutnet_personal(query: Query) -> Answer:

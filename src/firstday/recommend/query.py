@@ -9,11 +9,11 @@ from typing import Literal
 
 import numpy as np
 
-from firstday.artifact.model import TrainedModel
-from firstday.config_networks import PeerName
-from firstday.data.rows import SparseRows
+from firstday.artifact.trained_model import TrainedModel
+from firstday.config import PeerName
 from firstday.features.signals import SignalBatch
 from firstday.ranking import NO_ITEM, first_allowed, top_k, unit_rows
+from firstday.sparse import SparseRows
 
 CELLS_AT_ONCE = 2**23
 """Scores (users x items) in memory at once: 32 MiB of float32."""

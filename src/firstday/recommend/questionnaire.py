@@ -8,10 +8,10 @@ from functools import cached_property
 
 import numpy as np
 
-from firstday.artifact.model import TrainedModel
+from firstday.artifact.trained_model import TrainedModel
 from firstday.data.events import ITEM
-from firstday.data.rows import SparseRows
 from firstday.errors import ConfigError
+from firstday.sparse import SparseRows
 
 MOST_KEPT = 4_096
 """Choices kept for those who come with the same answers, at most."""

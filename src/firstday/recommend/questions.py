@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from firstday.artifact.model import TrainedModel
+from firstday.artifact.trained_model import TrainedModel
 
 N_CANDIDATES = 300
 """How many items may be asked about: the most used ones, since people must know what they are asked about."""

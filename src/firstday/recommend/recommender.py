@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from firstday.artifact.files import load_model, save_model
-from firstday.artifact.model import TrainedModel
+from firstday.artifact.folder import load_model, save_model
+from firstday.artifact.trained_model import TrainedModel
 from firstday.errors import ConfigError
 from firstday.features.signals import SignalBatch, Signals
 from firstday.recommend.query import Answer, Query
@@ -215,10 +215,10 @@ class Recommender:
         return answer_all(query, strategy or self.model.config.recommend.strategy)
 
     def save(self, path: str | Path) -> Path:
-        """Write the model to a folder; see `firstday.artifact.files.save_model`."""
+        """Write the model to a folder; see `firstday.artifact.folder.save_model`."""
         return save_model(self.model, path)
 
 
 def open_model(path: str | Path, *, verify: bool = True) -> Recommender:
-    """Open a model's folder, ready to recommend; see `firstday.artifact.files.load_model`."""
+    """Open a model's folder, ready to recommend; see `firstday.artifact.folder.load_model`."""
     return Recommender(load_model(path, verify=verify))

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from firstday.artifact.model import TrainedModel
+from firstday.artifact.trained_model import TrainedModel
 from firstday.recommend.query import Answer, Query, rank_scores, route_where
-from firstday.segment.mixing import weigh_segments
+from firstday.segment.segments import weigh_segments
 
 TIE_BREAK = 1e-6
 """What popularity counts beside segments: it orders items that none of them ranks."""

@@ -6,25 +6,20 @@ from collections.abc import Collection
 
 import numpy as np
 
-from firstday.artifact.model import TrainedModel
-from firstday.config import Config
-from firstday.config_networks import PeerName
+from firstday.artifact.trained_model import TrainedModel
+from firstday.config import Config, PeerName
 from firstday.errors import ConfigError
 from firstday.ranking import first_allowed
 from firstday.recommend.blend import recommend_blend
-from firstday.recommend.day_one import recommend_day_one
+from firstday.recommend.day_one_items import recommend_day_one, recommend_fold_in
 from firstday.recommend.direct import recommend_direct
 from firstday.recommend.dropoutnet import recommend_dropoutnet_personal, recommend_dropoutnet_segment
-from firstday.recommend.fold_in import recommend_fold_in
-from firstday.recommend.friends import recommend_friends
-from firstday.recommend.group import recommend_group
-from firstday.recommend.input_clusters import recommend_input_clusters
 from firstday.recommend.melu import recommend_melu_personal, recommend_melu_segment
-from firstday.recommend.neighbors import recommend_neighbors
+from firstday.recommend.nearest_segment import recommend_input_clusters, recommend_segment
+from firstday.recommend.neighbors import recommend_friends, recommend_neighbors
 from firstday.recommend.personal import recommend_personal
-from firstday.recommend.popular import recommend_popular
+from firstday.recommend.popularity import recommend_group, recommend_popular
 from firstday.recommend.query import Answer, Query, Strategy
-from firstday.recommend.segment import recommend_segment
 from firstday.recommend.soft_segments import recommend_soft_segments
 
 STRATEGIES: dict[str, Strategy] = {

@@ -9,19 +9,18 @@ from typing import Any
 
 import numpy as np
 
-from firstday.cold.model import Epoch
+from firstday.cold.cold_model import Epoch
 from firstday.config import Config
-from firstday.data.sources.deezer_kdd21 import NAME, PaperData, PaperUsers, Space
-from firstday.data.sources.kdd21_columns import COUNTED_BLOCKS
-from firstday.data.split import Cohort
-from firstday.evaluate.benchmark import Trial, judge_strategies
-from firstday.evaluate.blending import choose_weights
-from firstday.evaluate.paper_table import PEERS, TITLES, Comparison, compare_with_paper
+from firstday.data.sources.deezer_kdd21 import COUNTED_BLOCKS, NAME, PaperData, PaperUsers, Space
+from firstday.data.splits.split import Cohort
+from firstday.evaluate.paper_figures import PEERS, TITLES, Comparison, compare_with_paper
 from firstday.evaluate.results import Results
-from firstday.pipeline import with_peers_of
+from firstday.evaluate.run import join_seeds, judge_seed
+from firstday.progress import Progress, no_progress
 from firstday.recommend.strategies import STRATEGIES
-from firstday.reproduce.model import DAY_ONE_BLOCK, ask_for, fit_paper_model
-from firstday.stages import Progress, no_progress
+from firstday.reproduce.paper_model import DAY_ONE_BLOCK, ask_for, fit_paper_model
+from firstday.training.fit import with_peers_of
+from firstday.training.weights import choose_weights
 
 PROTOCOL = "kdd21"
 USERS_PER_SEGMENT, MOST_SEGMENTS = 70, 1000
@@ -183,24 +182,29 @@ def reproduce_table(
     cold, idle = _as_cohort(data.test), data.test.counts().sum(axis=1) == 0
     histories: list[tuple[Epoch, ...]] = []
 
-    def attempt(seed: int) -> Trial:
+    runs = []
+    for number, seed in enumerate(range(config.seed, config.seed + n_seeds)):
+        clock.progress(f"seed {seed}", number, n_seeds)
         began = perf_counter()
         model = fit_paper_model(data, config.model_copy(update={"seed": seed}), progress=clock.progress)
         if _WEIGHTED & set(strategies):
             model = choose_weights(ask_for(model, data.validation), data.validation.songs)
         histories.append(model.cold.history)
-        query = ask_for(model, data.test)
-        seconds = perf_counter() - began
-        return Trial(query, cold, idle, len(data.train), seconds, (*_warnings(data), *data.notes))
-
-    results = judge_strategies(
-        f"{NAME}, simulated" if data.simulated else NAME,
-        attempt,
-        strategies,
-        seeds=range(config.seed, config.seed + n_seeds),
-        protocol=PROTOCOL,
-        progress=clock.progress,
-    )
+        run = judge_seed(
+            ask_for(model, data.test),
+            cold,
+            strategies,
+            seed=seed,
+            n_warm=len(data.train),
+            fit_seconds=perf_counter() - began,
+            did_nothing=idle,
+            notes=(*_warnings(data), *data.notes),
+            describe_model=number == 0,
+            progress=clock.progress,
+        )
+        runs.append(run)
+    clock.progress("done", n_seeds, n_seeds)
+    results = join_seeds(f"{NAME}, simulated" if data.simulated else NAME, runs, protocol=PROTOCOL)
     summary = {
         "items": len(data.items),
         "dimensions": data.item_vectors.shape[1],

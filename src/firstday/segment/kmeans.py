@@ -7,9 +7,9 @@ from collections.abc import Callable
 import numpy as np
 
 from firstday.config import SegmentConfig
-from firstday.data.rows import SparseRows
 from firstday.errors import ConfigError, MissingExtraError
 from firstday.segment.segments import Segments, count_items, rank_items
+from firstday.sparse import SparseRows
 
 ROWS_AT_ONCE = 16_384
 """Vectors that are worked on at once: bounds memory."""

@@ -4,27 +4,64 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
 from starlette.types import ASGIApp
 
+import firstday
 from firstday.errors import FirstdayError
-from firstday.serve.access import Keys
-from firstday.serve.errors import add_error_handlers
-from firstday.serve.gate import Gate
-from firstday.serve.metrics import Metrics
+from firstday.recommend.strategies import strategies_of
+from firstday.serve.auth import Keys
+from firstday.serve.http_errors import ErrorBody, add_error_handlers
+from firstday.serve.middleware import Gate
 from firstday.serve.model_holder import ModelHolder
-from firstday.serve.openapi import document
-from firstday.serve.page_files import PageFiles
 from firstday.serve.quick import QuickPath
-from firstday.serve.routes import catalogue, health, lists, newcomers, onboarding, users
-from firstday.serve.routes.page import page_routes
+from firstday.serve.routes import health, lists, model, newcomers, onboarding, users
+from firstday.serve.routes.page import PageFiles, page_routes
 from firstday.serve.service import Service
 from firstday.serve.settings import ServeSettings
-from firstday.serve.store import Store, StoreError
+from firstday.serve.store.base import Store, StoreError
+from firstday.serve.telemetry import Metrics
+
+DESCRIPTION = """\
+A good list for a user never seen before: user -> segment -> items. Every list names the version of the model that made
+it. Every error has the body `{status, code, message, errors: [{field, message}]}`. Where keys are set, send one as
+`Authorization: Bearer KEY`: reading, writing and administration have their own.
+"""
+
+ERRORS: dict[int | str, dict[str, Any]] = {
+    422: {"model": ErrorBody, "description": "Something in the request is wrong; each field is named."},
+    "default": {"model": ErrorBody, "description": "Any other error."},
+}
+"""Responses of every endpoint beside its own."""
+
+
+def document(app: FastAPI, holder: ModelHolder) -> Callable[[], dict[str, Any]]:
+    """Return what makes an application's OpenAPI document, once for each model, with the strategies of that model."""
+    made_for = ""
+
+    def make() -> dict[str, Any]:
+        nonlocal made_for
+        current = holder.current
+        if app.openapi_schema is None or made_for != current.version:
+            found = get_openapi(
+                title="firstday", version=firstday.__version__, description=DESCRIPTION, routes=app.routes
+            )
+            found["components"]["securitySchemes"] = {
+                right: {"type": "http", "scheme": "bearer", "description": f"A {right} key, where keys are set."}
+                for right in ("read", "write", "admin")
+            }
+            found["components"]["schemas"]["StrategyName"]["enum"] = list(strategies_of(current.trained))
+            app.openapi_schema, made_for = found, current.version
+        return app.openapi_schema
+
+    return make
+
 
 _log = logging.getLogger("firstday.serve")
 
@@ -56,9 +93,9 @@ def make_app(service: Service) -> ASGIApp:
         lists.router,
         users.writing,
         users.reading,
-        catalogue.reading,
+        model.reading,
         onboarding.router,
-        catalogue.admin,
+        model.admin,
         newcomers.reading,
         health.watching,
         health.counting,

@@ -9,10 +9,10 @@ from typing import Any
 
 from firstday.features.signals import Signals
 from firstday.recommend.answered import understand_picks
-from firstday.serve.answers import Source
-from firstday.serve.metrics import Metrics
 from firstday.serve.model_holder import ModelHolder, ServedModel
-from firstday.serve.store import Store, StoreError
+from firstday.serve.schemas import Source
+from firstday.serve.store.base import Store, StoreError
+from firstday.serve.telemetry import Metrics
 
 BATCH_SIZE = 32
 """Users answered in one pass, at most: bounds how long others wait."""

@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from firstday.artifact.model import TrainedModel
+from firstday.artifact.trained_model import TrainedModel
 from firstday.features.signals import Signals
 from firstday.ranking import unit_rows
 from firstday.recommend.query import Query
-from firstday.segment.mixing import weigh_segments
+from firstday.segment.segments import weigh_segments
 from firstday.serve.batching import Reply
 from firstday.serve.model_holder import ServedModel
 
@@ -78,7 +78,7 @@ def explain(reply: Reply) -> dict[str, Any]:
     Returns
     -------
     dict of str to Any
-        The values of `firstday.serve.answers.Explanation`.
+        The values of `firstday.serve.schemas.Explanation`.
     """
     served = reply.model
     signals = reply.signals

@@ -13,8 +13,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from firstday.artifact.files import MANIFEST, load_model, read_manifest
-from firstday.artifact.model import TrainedModel
+from firstday.artifact.folder import MANIFEST, load_model, read_manifest
+from firstday.artifact.trained_model import TrainedModel
 from firstday.errors import ArtifactError, FirstdayError
 from firstday.features.signals import Signals
 from firstday.recommend.questionnaire import Answers, Questionnaire

@@ -12,7 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 from starlette.routing import BaseRoute
 from starlette.types import Receive, Scope, Send
 
-from firstday.serve.access import guarded, refuse_repeats
+from firstday.serve.auth import guarded, refuse_repeats
 
 
 class QuickRoute(guarded("read")):  # type: ignore[misc]

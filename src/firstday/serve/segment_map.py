@@ -11,9 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from firstday.artifact.model import TrainedModel
-from firstday.segment.mixing import weigh_segments
-from firstday.segment.segments import Segments
+from firstday.artifact.trained_model import TrainedModel
+from firstday.segment.segments import Segments, weigh_segments
 
 HALF_WIDTH, HALF_HEIGHT = 1.5, 1.0
 """The map goes from -1.5 to 1.5 and from -1 to 1."""

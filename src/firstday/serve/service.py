@@ -10,12 +10,12 @@ import pydantic_core
 from fastapi import Request, Response
 
 from firstday.errors import FirstdayError
-from firstday.serve.access import Keys
+from firstday.serve.auth import Keys
 from firstday.serve.batching import Batcher
-from firstday.serve.metrics import Metrics
 from firstday.serve.model_holder import ModelHolder
 from firstday.serve.settings import ServeSettings
-from firstday.serve.store import Store
+from firstday.serve.store.base import Store
+from firstday.serve.telemetry import Metrics
 
 _log = logging.getLogger("firstday.serve")
 

@@ -6,6 +6,7 @@ encoder has no part in them; everything after it has.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,19 +16,165 @@ import numpy as np
 import polars as pl
 
 from firstday.data.ids import Ids
-from firstday.data.rows import SparseRows
-from firstday.data.sources.kdd21_columns import (
-    BLOCKS,
-    COUNTED_BLOCKS,
-    SONG,
-    SONGS_OF_USER,
-    USER,
-    read_features,
-    read_index,
-    read_songs,
-    read_vectors,
-)
 from firstday.errors import DataError, count_of
+from firstday.sparse import SparseRows
+
+COUNTED_BLOCKS = (
+    "favorite_songs",
+    "favorite_artists",
+    "favorite_albums",
+    "favorite_playlists",
+    "onboarding_like_artists",
+    "skipped_songs",
+    "skipped_artists",
+    "skipped_albums",
+    "streamed_songs",
+    "streamed_artists",
+    "streamed_albums",
+    "banned_songs",
+    "banned_artists",
+    "banned_albums",
+    "search_songs",
+    "search_artists",
+    "search_albums",
+    "search_playlists",
+)
+"""Blocks of mean vectors that have a count beside them."""
+BLOCKS = ("age", "country", *COUNTED_BLOCKS)
+"""Blocks of as many columns as vectors have numbers, in order; then come the counts, then the age."""
+COUNT_PREFIX, AGE_VALUE = "nb_", "age_value"
+SONG, USER, SONGS_OF_USER = "song_index", "user_index", "d1d30_songs"
+
+
+def read_index(path: Path, name: str) -> Ids:
+    """Read a column that names each row once."""
+    column = _read(path, [name])[name]
+    if column.null_count():
+        raise DataError(f"{path.name}: {name} is missing in {count_of(column.null_count(), len(column), 'rows')}.")
+    repeated = column.is_duplicated()
+    if repeated.any():
+        first = column.filter(repeated)[0]
+        raise DataError(
+            f"{path.name}: {count_of(int(repeated.sum()), len(column), 'rows')} repeat a {name} (first: {first!r}); "
+            "leave one row for each."
+        )
+    return Ids.of(column)
+
+
+def read_vectors(path: Path, index: str, name: str) -> tuple[Ids, np.ndarray]:
+    """Read ids and the vectors beside them, float32, shape (n_rows, d)."""
+    ids = read_index(path, index)
+    lists = _parse_lists(_read(path, [name])[name], pl.Float32, f"{path.name}: {name}")
+    lengths = lists.list.len().fill_null(0).to_numpy()
+    d = int(np.bincount(lengths).argmax()) if len(lengths) else 0
+    other = np.flatnonzero(lengths != d)
+    if d == 0 or len(other):
+        found = f" (first: {lengths[other[0]]} of {index} {ids[other[0]]!r})" if len(other) else ""
+        raise DataError(
+            f"{path.name}: {name}: {count_of(len(other), len(ids), 'vectors')} have not {d} numbers as most "
+            f"have{found}; give all vectors the same size."
+        )
+    vectors = lists.explode().to_numpy().reshape(len(ids), d)
+    if not np.isfinite(vectors).all():
+        row = int(np.flatnonzero(~np.isfinite(vectors).all(axis=1))[0])
+        raise DataError(f"{path.name}: {name}: holds no number in the vector of {index} {ids[row]!r}; correct it.")
+    return ids, np.array(vectors, dtype=np.float32)
+
+
+def read_songs(path: Path, items: Ids) -> SparseRows:
+    """Read the songs of each user as rows over the items, all weights 1."""
+    lists = _read(path, [SONGS_OF_USER])[SONGS_OF_USER]
+    lists = _parse_lists(lists, items.values.dtype, f"{path.name}: {SONGS_OF_USER}")
+    entries = pl.DataFrame({"row": np.arange(len(lists)), "song": lists}).explode("song").drop_nulls("song")
+    columns = items.lookup(entries["song"])
+    unknown = np.flatnonzero(columns < 0)
+    if len(unknown):
+        raise DataError(
+            f"{path.name}: {SONGS_OF_USER}: {count_of(len(unknown), len(columns), 'entries')} name unknown songs "
+            f"(first: {entries['song'][int(unknown[0])]!r}); take the files from the same release."
+        )
+    return SparseRows.from_pairs(entries["row"].to_numpy(), columns, None, len(lists), len(items)).ones()
+
+
+def find_columns(path: Path, d: int) -> list[list[str]]:
+    """Find the columns of each block of features, then those of the counts and the age, in the order of the result.
+
+    Raises
+    ------
+    DataError
+        One sentence for each block that has not `d` columns, and for each missing count.
+    """
+    names = list(pl.read_parquet_schema(path))
+    faults = [f"{path.name}: has no column {name}." for name in (USER, SONGS_OF_USER) if name not in names]
+    found = [_number_columns(names, block) for block in BLOCKS]
+    sizes = {len(numbered) for numbered in found}
+    if len(sizes) == 1 and sizes != {d}:
+        faults.append(
+            f"{path.name}: each block of features has {len(found[0]):,} columns, where vectors have {d} numbers; take "
+            "the files of one space from the same release."
+        )
+    else:
+        for block, numbered in zip(BLOCKS, found, strict=True):
+            if list(numbered) not in (list(range(d)), list(range(1, d + 1))):
+                span = f", numbered {min(numbered)} to {max(numbered)}" if numbered else ""
+                faults.append(
+                    f"{path.name}: the block {block} has {len(numbered):,} columns{span}, where vectors have {d} "
+                    "numbers; take the files of one space from the same release."
+                )
+    singles = []
+    for prefix in (*(COUNT_PREFIX + block for block in COUNTED_BLOCKS), AGE_VALUE):
+        own = [name for name in names if name.startswith(prefix)]
+        if len(own) != 1:
+            faults.append(f"{path.name}: has {len(own)} columns {prefix}; exactly one is needed.")
+        singles += own
+    if faults:
+        raise DataError(faults)
+    return [*(list(numbered.values()) for numbered in found), singles]
+
+
+def _number_columns(names: Sequence[str], block: str) -> dict[int, str]:
+    """Return the columns of a block by the number at their end, in its order."""
+    matches = [match for name in names if (match := re.fullmatch(rf"{block}(?:\D.*?)?(\d+)", name))]
+    return dict(sorted((int(match[1]), match[0]) for match in matches))
+
+
+def read_features(path: Path, d: int) -> np.ndarray:
+    """Read the features of all users a block of columns at a time into one array, missing values as zeros."""
+    blocks = find_columns(path, d)
+    features, at = np.empty((0, 0), dtype=np.float32), 0
+    for columns in blocks:
+        block = _read(path, columns).cast(pl.Float32).to_numpy()
+        if not at:
+            features = np.empty((len(block), sum(map(len, blocks))), dtype=np.float32)
+        part = features[:, at : at + len(columns)]
+        part[:] = block
+        part[np.isnan(part)] = 0
+        if np.isinf(part).any():
+            raise DataError(
+                f"{path.name}: the columns {columns[0]} to {columns[-1]} hold infinite numbers; correct them."
+            )
+        at += len(columns)
+    return features
+
+
+def _read(path: Path, columns: Sequence[str]) -> pl.DataFrame:
+    """Read some columns."""
+    try:
+        return pl.read_parquet(path, columns=list(columns), glob=False)
+    except pl.exceptions.ColumnNotFoundError:
+        lacking = set(columns) - set(pl.read_parquet_schema(path))
+        raise DataError(f"{path.name}: has no column {min(lacking)}; fetch the file again.") from None
+
+
+def _parse_lists(column: pl.Series, inner: pl.DataType | type[pl.DataType], where: str) -> pl.Series:
+    """Return lists of the given type, whether they are lists already or JSON text."""
+    try:
+        if column.dtype == pl.String:
+            column = column.str.json_decode(pl.List(inner))
+        return column.cast(pl.List(inner))
+    except pl.exceptions.PolarsError as error:
+        raise DataError(f"{where}: holds neither lists nor JSON text ({str(error).splitlines()[0]}).") from None
+
 
 NAME = "deezer-kdd21"
 RECORD = "https://zenodo.org/record/5121674"

@@ -2,26 +2,143 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 import firstday
-from firstday.artifact.model import TrainedModel
-from firstday.cold.model import Epoch
+from firstday.artifact.trained_model import TrainedModel
+from firstday.cold.cold_model import Epoch
 from firstday.config import Config
-from firstday.evaluate.finding import find_main
-from firstday.evaluate.groups import MIN_USERS
-from firstday.evaluate.paper_table import Comparison
-from firstday.evaluate.plots import SIZE_NAMES, by_precision, drawn_by_size, used_sizes
-from firstday.evaluate.report.pictures import MOST_GROUPS
-from firstday.evaluate.report.protocol_text import explain_protocol
-from firstday.evaluate.report.segment_summary import summarise_segments
-from firstday.evaluate.report.settings_text import to_toml
-from firstday.evaluate.results import REFERENCE, Results, Row, mean_fit_seconds
-from firstday.evaluate.segment_rows import SegmentRow, describe_segments
+from firstday.evaluate.paper_figures import Comparison
+from firstday.evaluate.plots import MOST_GROUPS, SIZE_NAMES, drawn_by_size, used_sizes
+from firstday.evaluate.results import REFERENCE, Results, Row, by_precision, find_main, mean_fit_seconds
+from firstday.evaluate.slices import MIN_USERS
+from firstday.recommend.segment_description import SegmentRow, describe_segments
 from firstday.recommend.strategies import STRATEGIES
+
+
+def explain_protocol(protocol: str, config: Config) -> tuple[str, str]:
+    """Say in one sentence who is cold, and in one what day one and truth are.
+
+    Parameters
+    ----------
+    protocol
+        Its name.
+    config
+        The settings that it follows.
+    """
+    if protocol == "registration":
+        dates = config.registration
+        day = "the 24 hours from registration on" if dates.day_one == "24-hours" else "the day of registration"
+        return (
+            f"Cold users are those who registered in the {dates.cold_days:g} days after the cut-off; nothing that "
+            "anyone did from then on is in anything that was trained.",
+            f"Day one is {day}, and a list has to find what they used in the rest of their first "
+            f"{dates.target_days:g} days.",
+        )
+    if protocol == "kdd21":
+        return (
+            "Warm and cold users are those of the paper: they were told apart before the data was released.",
+            "Of day one, features alone are known; a list has to find what users streamed in their first 30 days, and "
+            "nothing is left out of it.",
+        )
+    if protocol == "sampled":
+        rules = config.sampled
+        share = 100 * (1 - rules.warm - rules.validation)
+        return (
+            f"Cold users are a random {share:.0f} % of those with at least {rules.min_items} items; nothing that they "
+            "did is in anything that was trained.",
+            f"Of their items, {min(rules.sizes)} to {max(rules.sizes)} and at most half are drawn as day one; a list "
+            "has to find the rest.",
+        )
+    return (
+        f"Cold users are made by the protocol {protocol}; nothing that they did is in anything that was trained.",
+        "A list is made from day one alone and has to find what they used afterwards.",
+    )
+
+
+ALL_UP_TO = 12
+"""So many segments are shown all at once."""
+N_LARGEST, N_SMALLEST = 5, 3
+FEW_USERS = 10
+"""A list that fewer people make says little."""
+
+
+@dataclass(frozen=True)
+class SegmentSummary:
+    """Segments, largest first, and what to say of them.
+
+    Parameters
+    ----------
+    rows
+        All of them.
+    first
+        Those to show at once: all, or the largest.
+    last
+        The smallest, where not all are shown at once.
+    n_users
+        Users in all.
+    quartiles
+        Sizes below which a quarter, a half and three quarters of the segments are.
+    spread
+        Mean squared distance of all users to their centroids.
+    n_small, small
+        How many segments have fewer than `small` users.
+    """
+
+    rows: tuple[SegmentRow, ...]
+    first: tuple[SegmentRow, ...]
+    last: tuple[SegmentRow, ...]
+    n_users: int
+    quartiles: tuple[int, int, int]
+    spread: float
+    n_small: int
+    small: int = FEW_USERS
+
+
+def summarise_segments(rows: Sequence[SegmentRow]) -> SegmentSummary | None:
+    """Choose what to show of the segments of a model, largest first; None where there are none."""
+    if not rows:
+        return None
+    rows = tuple(sorted(rows, key=lambda row: -row.n_users))
+    sizes = np.array([row.n_users for row in rows])
+    low, middle, high = (int(size) for size in np.quantile(sizes, [0.25, 0.5, 0.75], method="nearest"))
+    few = len(rows) <= ALL_UP_TO
+    return SegmentSummary(
+        rows,
+        rows if few else rows[:N_LARGEST],
+        () if few else rows[-N_SMALLEST:],
+        int(sizes.sum()),
+        (low, middle, high),
+        float(np.average([row.spread for row in rows], weights=sizes)),
+        int((sizes < FEW_USERS).sum()),
+    )
+
+
+def to_toml(config: Config) -> str:
+    """Return a configuration as TOML that `load_config` reads back; settings without a value are comments."""
+    values = config.model_dump(mode="json")
+    flat = {name: value for name, value in values.items() if not isinstance(value, dict)}
+    parts = [_section(flat)]
+    parts += [f"[{name}]\n{_section(value)}" for name, value in values.items() if isinstance(value, dict)]
+    return "\n\n".join(parts) + "\n"
+
+
+def _section(values: Mapping[str, Any]) -> str:
+    """Return one section's lines."""
+    return "\n".join(f"# {n} is not set" if v is None else f"{n} = {_literal(v)}" for n, v in values.items())
+
+
+def _literal(value: Any) -> str:
+    """Return a value as TOML, which agrees with JSON but for tables; DEL must be escaped."""
+    if isinstance(value, Mapping):
+        return "{ " + ", ".join(f"{_literal(name)} = {_literal(v)}" for name, v in value.items()) + " }"
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 @dataclass(frozen=True)

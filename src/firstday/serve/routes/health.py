@@ -8,12 +8,12 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 
-from firstday.serve.access import guarded
-from firstday.serve.answers import HealthAnswer, ReadyAnswer
-from firstday.serve.errors import ApiError
-from firstday.serve.openapi import ERRORS
+from firstday.serve.app import ERRORS
+from firstday.serve.auth import guarded
+from firstday.serve.http_errors import ApiError
+from firstday.serve.schemas import HealthAnswer, ReadyAnswer
 from firstday.serve.service import service_of
-from firstday.serve.store import StoreError
+from firstday.serve.store.base import StoreError
 
 PING_TIMEOUT_S = 1.0
 

@@ -6,15 +6,13 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
 
-from firstday.serve.access import guarded
-from firstday.serve.answers import ListAnswer
+from firstday.serve.app import ERRORS
+from firstday.serve.auth import guarded
 from firstday.serve.batching import Ask, Reply
 from firstday.serve.explain import explain as explain_list
-from firstday.serve.openapi import ERRORS
-from firstday.serve.parameters import ListParameters, NoQuery
 from firstday.serve.quick import QuickRoute
 from firstday.serve.routes.users import UserIdPath
-from firstday.serve.schemas import RecommendBody
+from firstday.serve.schemas import ListAnswer, ListParameters, NoQuery, RecommendBody
 from firstday.serve.service import json_response, service_of
 
 MAX_IGNORED = 20

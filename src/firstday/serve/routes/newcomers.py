@@ -9,22 +9,23 @@ from typing import Annotated, Any
 import numpy as np
 from fastapi import APIRouter, Query, Request, Response
 
-from firstday.artifact.model import TrainedModel
+from firstday.artifact.trained_model import TrainedModel
 from firstday.recommend.query import Query as Asked
-from firstday.serve.access import guarded
-from firstday.serve.answers_newcomers import (
+from firstday.serve.app import ERRORS
+from firstday.serve.auth import guarded
+from firstday.serve.explain import nearest_liked
+from firstday.serve.model_holder import ServedModel
+from firstday.serve.routes.users import UserIdPath
+from firstday.serve.schemas import (
     AgeRange,
     MapAnswer,
     NearAnswer,
+    NearParameters,
+    NoQuery,
     ProfileAnswer,
     ProfileColumn,
     ProfileValue,
 )
-from firstday.serve.explain import nearest_liked
-from firstday.serve.model_holder import ServedModel
-from firstday.serve.openapi import ERRORS
-from firstday.serve.parameters import NearParameters, NoQuery
-from firstday.serve.routes.users import UserIdPath
 from firstday.serve.segment_map import SegmentMap, near_weights
 from firstday.serve.service import json_response, service_of
 

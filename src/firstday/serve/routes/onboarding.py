@@ -13,11 +13,10 @@ from firstday.features.signals import Signals
 from firstday.recommend.answered import PICK_SIGNAL, recommend_answered, recommend_from_yeses
 from firstday.recommend.questionnaire import Answers
 from firstday.recommend.recommender import Recommendation
-from firstday.serve.access import guarded
-from firstday.serve.answers import Item, OnboardingAnswer, QuestionAnswer, Source
+from firstday.serve.app import ERRORS
+from firstday.serve.auth import guarded
 from firstday.serve.model_holder import ServedModel
-from firstday.serve.openapi import ERRORS
-from firstday.serve.parameters import OnboardingParameters
+from firstday.serve.schemas import Item, OnboardingAnswer, OnboardingParameters, QuestionAnswer, Source
 from firstday.serve.service import Service, service_of
 
 router = APIRouter(prefix="/v1", route_class=guarded("read"), tags=["model"], responses=ERRORS)

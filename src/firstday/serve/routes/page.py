@@ -2,14 +2,99 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.resources import files
 
 from fastapi import APIRouter, Request, Response
 from starlette.routing import BaseRoute
 
-from firstday.serve.access import guarded
-from firstday.serve.errors import ApiError
-from firstday.serve.page_files import PageFile, PageFiles
+from firstday.serve.auth import guarded
+from firstday.serve.http_errors import ApiError
+
+FOLDER = "page"
+INDEX = "index.html"
+POLICY = "; ".join(
+    (
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'self'",
+        "img-src 'self'",
+        "connect-src 'self'",
+        "base-uri 'none'",
+        "form-action 'none'",
+        "frame-ancestors 'none'",
+        "require-trusted-types-for 'script'",  # no text ever becomes markup
+        "trusted-types 'none'",
+    )
+)
+"""Everything comes from this host, and nothing that stands in a page or in data is run."""
+
+_KINDS = {
+    ".html": "text/html; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".svg": "image/svg+xml",
+}
+_KEYS_UNKNOWN, _KEYS_NEEDED = b'data-keys="none"', b'data-keys="needed"'
+
+
+@dataclass(frozen=True)
+class PageFile:
+    """A file of the page.
+
+    Parameters
+    ----------
+    content
+        Its bytes.
+    headers
+        How it is answered: its kind, its tag for caches, and for HTML the policy.
+    """
+
+    content: bytes
+    headers: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class PageFiles:
+    """The page, ready to be sent.
+
+    Parameters
+    ----------
+    index
+        The page itself.
+    parts
+        What it loads, by name.
+    """
+
+    index: PageFile
+    parts: Mapping[str, PageFile]
+
+    @classmethod
+    def read(cls, *, needs_keys: bool) -> PageFiles:
+        """Read the files that were installed with firstday.
+
+        Parameters
+        ----------
+        needs_keys
+            Whether the service has keys: the page then asks for one before it asks the service for anything.
+        """
+        read = {place.name: place.read_bytes() for place in (files("firstday.serve") / FOLDER).iterdir()}
+        index = read.pop(INDEX)
+        if needs_keys:
+            index = index.replace(_KEYS_UNKNOWN, _KEYS_NEEDED, 1)
+        return cls(_file(INDEX, index), {name: _file(name, content) for name, content in read.items()})
+
+
+def _file(name: str, content: bytes) -> PageFile:
+    """Put a file's headers beside it; browsers keep it and ask whether it is still the same."""
+    kind = _KINDS[name[name.rindex(".") :]]
+    tag = f'"{hashlib.sha256(content).hexdigest()[:32]}"'
+    return PageFile(
+        content,
+        {"Content-Type": kind, "ETag": tag, "Cache-Control": "no-cache", "Content-Security-Policy": POLICY},
+    )
 
 
 def page_routes(page: PageFiles) -> Sequence[BaseRoute]:

@@ -8,15 +8,23 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Request, Response
 
 from firstday.recommend.answered import understand_picks
-from firstday.serve.access import guarded
-from firstday.serve.answers import EventsAnswer, PutAnswer, StoredEvent, StoredPick, UserAnswer
-from firstday.serve.errors import ApiError
+from firstday.serve.app import ERRORS
+from firstday.serve.auth import guarded
+from firstday.serve.http_errors import ApiError
 from firstday.serve.model_holder import ServedModel
-from firstday.serve.openapi import ERRORS
-from firstday.serve.parameters import NoQuery
-from firstday.serve.schemas import EventsBody, UserBody, UserIdText
+from firstday.serve.schemas import (
+    EventsAnswer,
+    EventsBody,
+    NoQuery,
+    PutAnswer,
+    StoredEvent,
+    StoredPick,
+    UserAnswer,
+    UserBody,
+    UserIdText,
+)
 from firstday.serve.service import json_response, service_of
-from firstday.serve.store import Event, StoredUser, StoreError
+from firstday.serve.store.base import Event, StoredUser, StoreError
 
 reading = APIRouter(prefix="/v1", route_class=guarded("read"), tags=["users"], responses=ERRORS)
 writing = APIRouter(prefix="/v1", route_class=guarded("write"), tags=["users"], responses=ERRORS)

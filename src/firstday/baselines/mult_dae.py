@@ -1,0 +1,222 @@
+"""`mult_dae`: a denoising autoencoder of users' items with a multinomial likelihood."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from scipy import sparse
+from torch import nn
+
+from firstday.baselines.scorer import PeerKind, PeerTraining, most_used_items, spread_known, to_matrix
+from firstday.cold.training_loop import run_epochs
+from firstday.config import ColdModelConfig
+from firstday.sparse import SparseRows
+
+BATCH = 128
+STEPS = 1200
+"""Steps of training, about, at most."""
+LEARNING_RATE = 1e-2
+PATIENCE = 8
+
+
+class Layers(NamedTuple):
+    """The weights in NumPy, float32.
+
+    Parameters
+    ----------
+    reading, reading_bias
+        Input layer: shape (n_items, width) and (width,).
+    writing, writing_bias
+        Output layer: shape (n_items, width) and (n_items,).
+    """
+
+    reading: np.ndarray
+    reading_bias: np.ndarray
+    writing: np.ndarray
+    writing_bias: np.ndarray
+
+
+class Autoencoder(nn.Module):
+    """Items -> tanh of a hidden layer -> logits of items.
+
+    Parameters
+    ----------
+    n_items
+        Items in and out.
+    width
+        Hidden numbers.
+    """
+
+    def __init__(self, n_items: int, width: int) -> None:
+        super().__init__()
+        self.reading = nn.Parameter(nn.init.xavier_normal_(torch.empty(n_items, width)))
+        self.reading_bias = nn.Parameter(torch.zeros(width))
+        self.writing = nn.Linear(width, n_items)
+        nn.init.xavier_normal_(self.writing.weight)
+
+    def forward(self, items: torch.Tensor, starts: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
+        """Return logits, shape (n, n_items), of bags of items: bag `r` begins at `starts[r]`."""
+        read = nn.functional.embedding_bag(items, self.reading, starts, mode="sum", per_sample_weights=weights)
+        logits: torch.Tensor = self.writing(torch.tanh(read + self.reading_bias))
+        return logits
+
+    def freeze(self) -> Layers:
+        """Return the network as it is, in NumPy."""
+        weights = (self.reading, self.reading_bias, self.writing.weight, self.writing.bias)
+        return Layers(*(weight.detach().numpy().copy() for weight in weights))
+
+
+def train_autoencoder(
+    uses: SparseRows,
+    validate: Callable[[Layers], float],
+    *,
+    width: int,
+    dropout: float,
+    weight_decay: float,
+    seed: int,
+    threads: int = 0,
+) -> Layers:
+    """Train until validation precision stops rising, and return the best weights.
+
+    Parameters
+    ----------
+    uses
+        Items of the users, none without any, shape (n_users, n_items).
+    validate
+        Precision in %, higher is better, of the network as it is.
+    width
+        Hidden numbers.
+    dropout
+        Share of a user's items hidden from the input, drawn anew at every step.
+    weight_decay
+        Decoupled weight decay of AdamW.
+    seed
+        Seed of the weights, of what is hidden and of the order of users.
+    threads
+        Threads; 0: as torch decides.
+    """
+    if threads:
+        torch.set_num_threads(threads)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        network = Autoencoder(uses.n_columns, width)
+    rng = torch.Generator().manual_seed(seed)
+    n_steps = max(1, uses.n_rows // BATCH)
+    config = ColdModelConfig(
+        learning_rate=LEARNING_RATE,
+        weight_decay=weight_decay,
+        epochs=max(10, STEPS // n_steps),
+        batch_size=BATCH,
+        patience=PATIENCE,
+    )
+
+    def batch_loss(rows: torch.Tensor) -> torch.Tensor:
+        mine = uses.take(rows.numpy())
+        lengths, row = mine.lengths(), mine.row_of_entry()
+        shown = (torch.rand(mine.n_entries, generator=rng) >= dropout).numpy()
+        n_shown = np.bincount(row[shown], minlength=len(rows))
+        weights = (1 / np.sqrt(np.maximum(n_shown, 1)))[row[shown]].astype(np.float32)
+        starts = torch.from_numpy(np.concatenate([[0], np.cumsum(n_shown)[:-1]]))
+        columns = torch.from_numpy(mine.columns.astype(np.int64))
+        logits = network(columns[torch.from_numpy(shown)], starts, torch.from_numpy(weights))
+        chances = torch.log_softmax(logits, dim=1)[torch.from_numpy(row), columns]
+        per_user = torch.from_numpy((1 / lengths)[row].astype(np.float32))
+        return -(chances * per_user).sum() / len(rows)
+
+    run_epochs(
+        network,
+        uses.n_rows,
+        uses.n_rows,
+        batch_loss,
+        lambda: validate(network.freeze()),
+        config,
+        seed=seed,
+    )
+    return network.freeze()
+
+
+@dataclass(frozen=True, eq=False)
+class MultDae:
+    """A trained autoencoder in NumPy.
+
+    Parameters
+    ----------
+    items
+        Indexes of the items in the model, ascending, shape (n_kept,).
+    reading, reading_bias
+        Input layer: float32, shape (n_kept, width) and (width,).
+    writing, writing_bias
+        Output layer: float32, shape (n_kept, width) and (n_kept,).
+    """
+
+    items: np.ndarray
+    reading: np.ndarray
+    reading_bias: np.ndarray
+    writing: np.ndarray
+    writing_bias: np.ndarray
+
+    def score(self, liked: SparseRows) -> np.ndarray:
+        """Return the logits of the liked items, scaled to length 1 as input; see `ItemScorer.score`."""
+        mine = to_matrix(liked.ones())[:, self.items]
+        lengths = np.diff(mine.indptr)
+        scaled = sparse.diags(1 / np.sqrt(np.maximum(lengths, 1)).astype(np.float32)) @ mine
+        hidden = np.tanh(scaled @ self.reading + self.reading_bias)
+        logits = hidden @ self.writing.T + self.writing_bias
+        return spread_known(logits.astype(np.float32), self.items, lengths > 0, liked.n_columns)
+
+
+class MultDaeFit:
+    """Trains `MultDae`."""
+
+    def __init__(self, training: PeerTraining) -> None:
+        self.training = training
+        self.items = most_used_items(training.uses)
+        kept = training.uses.keep_columns(self.items)
+        self.uses = kept.take(np.flatnonzero(kept.lengths()))
+
+    def __call__(self, *, width: int, dropout: float, weight_decay: float) -> MultDae:
+        """Train until validation precision stops rising.
+
+        Parameters
+        ----------
+        width
+            Hidden numbers.
+        dropout
+            Share of a user's items hidden from the input, drawn anew at every step.
+        weight_decay
+            Decoupled weight decay of AdamW.
+        """
+        training = self.training
+        layers = train_autoencoder(
+            self.uses,
+            lambda layers: training.validate(MultDae(self.items, *layers)),
+            width=width,
+            dropout=dropout,
+            weight_decay=weight_decay,
+            seed=training.seed,
+            threads=training.threads,
+        )
+        return MultDae(self.items, *layers)
+
+
+def prepare_mult_dae(training: PeerTraining) -> MultDaeFit:
+    """Take warm users' most used items.
+
+    As in the article: one tanh layer, multinomial likelihood over items, items hidden from the input at random. Other
+    than there, the input is scaled to length 1 after items are hidden, not before, so that in training it looks as it
+    does for cold users, who have few items; and every user counts the same.
+
+    References
+    ----------
+    D. Liang, R. Krishnan, M. Hoffman, T. Jebara, "Variational Autoencoders for Collaborative Filtering", WWW 2018.
+    """
+    return MultDaeFit(training)
+
+
+MULT_DAE = PeerKind(
+    {"width": (50, 100), "dropout": (0.5, 0.8, 0.95), "weight_decay": (0.01, 0.1)}, prepare_mult_dae, restricted=True
+)

@@ -1,0 +1,130 @@
+"""EventWriter: collects coded interactions in any order and puts them in order, on disk where they are many."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import polars as pl
+
+from firstday.data.events import EVENT_TYPES, IN_ORDER, Events, Pair
+from firstday.data.schema import Findings
+from firstday.errors import count_of
+
+PART_ROWS = 4_000_000
+"""Interactions of a part, about: what is in memory at once, some 300 MB while it is sorted."""
+DAY_US = 86_400_000_000
+"""Microseconds of a day."""
+
+
+class EventWriter:
+    """Takes batches of interactions, and gives Events without repeats and without what lies in the future.
+
+    Parameters
+    ----------
+    pairs
+        The (signal, entity) pairs, by their code.
+    n_users
+        How many users there are.
+    n_rows
+        How many interactions to expect: decides whether they stay in memory.
+    now
+        The time of reading; default: the clock.
+    """
+
+    def __init__(self, pairs: Sequence[Pair], n_users: int, n_rows: int, now: datetime | None = None) -> None:
+        self._pairs = tuple(pairs)
+        self._now = now or datetime.now(UTC)
+        n_parts = max(1, -(-n_rows // PART_ROWS))
+        self._users_per_part = max(1, -(-n_users // n_parts))
+        self._n_parts = max(1, -(-n_users // self._users_per_part))
+        self._spool = TemporaryDirectory(prefix="firstday-") if self._n_parts > 1 else None
+        self._batches: list[list[pl.DataFrame | Path]] = [[] for _ in range(self._n_parts)]
+        self._n_rows = 0
+
+    def add(self, rows: pl.DataFrame) -> None:
+        """Take a batch, columns as in `EVENT_TYPES`."""
+        rows = rows.select(pl.col(name).cast(kind) for name, kind in EVENT_TYPES.items())
+        self._n_rows += rows.height
+        if self._spool is None:
+            self._batches[0].append(rows)
+            return
+        numbered = rows.with_columns(part=pl.col("user_ix") // self._users_per_part)
+        for (number,), part in numbered.group_by("part", maintain_order=True):
+            batches = self._batches[int(number)]
+            place = Path(self._spool.name) / f"{number:05}-{len(batches):06}.arrow"
+            part.drop("part").write_ipc(place, compression="lz4")
+            batches.append(place)
+
+    def finish(self, findings: Findings) -> Events:
+        """Put every part in order; what is left out is noted in the findings."""
+        parts: list[pl.DataFrame | Path] = []
+        counts = np.zeros(len(self._pairs), dtype=np.int64)
+        spans: list[tuple[int, int]] = []
+        n_repeats, n_future, first_future = 0, 0, None
+        for number, batches in enumerate(self._batches):
+            rows = pl.concat([pl.DataFrame(schema=EVENT_TYPES), *(_fetch(batch) for batch in batches)])
+            future = (rows["timestamp"] > self._now).fill_null(value=False)
+            if future.any():
+                n_future += int(future.sum())
+                first_future = first_future or rows["timestamp"].filter(future)[0]
+                rows = rows.filter(~future)
+            rows = rows.sort(IN_ORDER)
+            repeats = _repeats(rows)
+            if repeats.any():
+                n_repeats += int(repeats.sum())
+                rows = rows.filter(~pl.Series(repeats))
+            counts += np.bincount(rows["pair"].to_numpy(), minlength=len(counts))
+            times = rows["timestamp"].drop_nulls().to_physical()
+            if len(times):
+                spans.append((int(times.min()), int(times.max())))  # type: ignore[arg-type]
+            parts.append(self._keep(rows, number))
+        if n_repeats:
+            findings.note(
+                f"interactions: {count_of(n_repeats, self._n_rows, 'rows')} repeat another to the microsecond (same "
+                "user, signal, target, time and weight); each is counted once."
+            )
+        if n_future:
+            findings.note(
+                f"interactions.timestamp: {count_of(n_future, self._n_rows, 'rows')} lie in the future (first: "
+                f"{first_future:%Y-%m-%dT%H:%M:%SZ}); they were left out; check the clock that wrote them."
+            )
+        first, last = (min(lo for lo, _ in spans), max(hi for _, hi in spans)) if spans else (None, None)
+        return Events(self._pairs, counts, tuple(parts), first, last, self._spool)
+
+    def _keep(self, rows: pl.DataFrame, number: int) -> pl.DataFrame | Path:
+        """Keep a part in memory, or on disk in place of its batches."""
+        if self._spool is None:
+            return rows
+        place = Path(self._spool.name) / f"{number:05}.parquet"
+        rows.write_parquet(place, compression="lz4")
+        for batch in self._batches[number]:
+            assert isinstance(batch, Path)
+            batch.unlink()
+        self._batches[number].clear()
+        return place
+
+
+def _fetch(batch: pl.DataFrame | Path) -> pl.DataFrame:
+    """Return a batch's rows."""
+    return batch if isinstance(batch, pl.DataFrame) else pl.read_ipc(batch)
+
+
+def _repeats(rows: pl.DataFrame) -> np.ndarray:
+    """Tell which sorted rows repeat the row before, bool, shape (n_rows,).
+
+    A row at midnight exactly stands for a whole day, in which the same may well have happened twice; so may one without
+    a time.
+    """
+    same = np.zeros(rows.height, dtype=bool)
+    if rows.height < 2:
+        return same
+    moment = rows["timestamp"].to_physical().fill_null(0).to_numpy()
+    same[1:] = moment[1:] % DAY_US != 0
+    for name in IN_ORDER:
+        values = moment if name == "timestamp" else rows[name].to_numpy()
+        same[1:] &= values[1:] == values[:-1]
+    return same

@@ -1,0 +1,479 @@
+"""The tables that firstday reads: columns, types and rules, and how raw columns are brought to their types."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import polars as pl
+
+from firstday.data.events import ITEM
+from firstday.data.ids import Ids
+from firstday.errors import count_of
+
+Kind = Literal["id", "text", "time", "number", "age", "vector"]
+"""What a column holds: an id, one word or title, a moment in UTC, a number, years of age, or a list of numbers."""
+
+Frames = Mapping[str, pl.DataFrame]
+"""Tables by name, every column in its final type."""
+
+
+@dataclass(frozen=True)
+class TableRule:
+    """What one table may hold.
+
+    Parameters
+    ----------
+    kinds
+        The kind of each column that firstday knows, in the order of the documentation.
+    required
+        Columns that must be there (interactions have one more rule, see `checks`).
+    unique
+        The id column that may not repeat, or None.
+    """
+
+    kinds: Mapping[str, Kind]
+    required: tuple[str, ...]
+    unique: str | None = None
+
+
+TABLES: Mapping[str, TableRule] = {
+    "interactions": TableRule(
+        {
+            "user_id": "id",
+            "item_id": "id",
+            "entity": "text",
+            "entity_id": "id",
+            "signal": "text",
+            "timestamp": "time",
+            "weight": "number",
+        },
+        ("user_id",),
+    ),
+    "users": TableRule({"user_id": "id", "registered_at": "time", "age": "age"}, ("user_id",), "user_id"),
+    "items": TableRule({"item_id": "id", "title": "text"}, ("item_id",), "item_id"),
+    "collections": TableRule(
+        {"entity": "text", "entity_id": "id", "item_id": "id"}, ("entity", "entity_id", "item_id")
+    ),
+    "friends": TableRule({"user_id": "id", "friend_id": "id"}, ("user_id", "friend_id")),
+    "embeddings/users": TableRule({"user_id": "id", "vector": "vector"}, ("user_id", "vector"), "user_id"),
+    "embeddings/items": TableRule({"item_id": "id", "vector": "vector"}, ("item_id", "vector"), "item_id"),
+}
+
+KEPT_FOR_LATER = ("names",)
+"""Tables that a folder may hold and nothing reads yet: what artists, albums, playlists are called."""
+
+USER_COLUMNS = (
+    ("users", "user_id"),
+    ("interactions", "user_id"),
+    ("friends", "user_id"),
+    ("friends", "friend_id"),
+    ("embeddings/users", "user_id"),
+)
+"""Where users are named."""
+
+ITEM_COLUMNS = (
+    ("items", "item_id"),
+    ("interactions", "item_id"),
+    ("collections", "item_id"),
+    ("embeddings/items", "item_id"),
+)
+"""Where items are named."""
+
+MAX_AGE_YEARS = 120
+MAX_GROUP_VALUES = 5_000
+"""A user column of more distinct values than this is taken for free text, not for a group."""
+FEW_GROUP_VALUES = 50
+"""A user column of more distinct values than this, and than half the users, is taken for names or addresses."""
+
+DEFAULT_SIGNAL = "stream"
+
+
+def entity_of_column(column: str) -> str:
+    """Return the entity that a column of `items` names: ``artist`` for ``artist_id``."""
+    return column.removesuffix("_id")
+
+
+def all_ids(frames: Frames, home: Literal["users", "items"]) -> Ids:
+    """Return every user's or every item's id, sorted."""
+    return Ids.of(frames[home][TABLES[home].required[0]].drop_nulls().unique().sort())
+
+
+def entity_members(frames: Frames) -> dict[str, pl.DataFrame]:
+    """Return the members of each entity other than items, by name: columns `entity_id` (String) and `item_id`.
+
+    They come from the entity columns of `items` and from `collections`; an entity in both is the union.
+    """
+    parts: dict[str, list[pl.DataFrame]] = {}
+    if "items" in frames:
+        items = frames["items"]
+        for column in items.columns:
+            if column not in TABLES["items"].kinds:
+                pairs = items.select(pl.col(column).alias("entity_id"), "item_id").explode("entity_id")
+                parts.setdefault(entity_of_column(column), []).append(pairs)
+    if "collections" in frames:
+        for (name,), rows in frames["collections"].group_by("entity"):
+            if name != ITEM:
+                pairs = rows.select(pl.col("entity_id").cast(pl.String), "item_id")
+                parts.setdefault(str(name), []).append(pairs)
+    return {name: pl.concat(parts[name]).drop_nulls().unique() for name in sorted(parts)}
+
+
+@dataclass
+class _RowFault:
+    """Bad rows of one kind, counted over batches."""
+
+    where: str
+    found: str
+    noun: str
+    n_bad: int = 0
+    n_rows: int = 0
+    first: str = ""
+    advice: str = ""
+
+    def __str__(self) -> str:
+        counted = count_of(self.n_bad, self.n_rows, self.noun)
+        return f"{self.where}: {counted} {self.found} (first: {self.first}); {self.advice}."
+
+
+class Findings:
+    """What was found wrong (`faults`) or decided (`notes`), each a sentence; what batches repeat is said once."""
+
+    def __init__(self) -> None:
+        self._faults: dict[object, str | _RowFault] = {}
+        self._notes: dict[str, None] = {}
+        self._counted: dict[tuple[str, str], list[int]] = {}
+
+    @property
+    def faults(self) -> tuple[str, ...]:
+        """A sentence for each fault, in the order in which they were looked for."""
+        return tuple(str(fault) for fault in self._faults.values() if isinstance(fault, str) or fault.n_bad)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """A sentence for each thing that was ignored or decided."""
+        counted = [
+            f"{where}: {count_of(n, n_rows, 'rows')} {text}."
+            for (where, text), (n, n_rows) in self._counted.items()
+            if n
+        ]
+        return (*self._notes, *counted)
+
+    def fault(self, sentence: str) -> None:
+        """Add a fault."""
+        self._faults[sentence] = sentence
+
+    def note(self, sentence: str) -> None:
+        """Add a note."""
+        self._notes[sentence] = None
+
+    def note_rows(self, where: str, n: int, n_rows: int, text: str) -> None:
+        """Note "WHERE: 37 of 9,120 rows TEXT.", counted over batches; nothing where there are none."""
+        counted = self._counted.setdefault((where, text), [0, 0])
+        counted[0] += n
+        counted[1] += n_rows
+
+    def rows(
+        self, where: str, bad: pl.Series, found: str, first: pl.Series | None, advice: str, *, noun: str = "rows"
+    ) -> None:
+        """Count bad rows; those of later batches are added to those of earlier ones.
+
+        Parameters
+        ----------
+        where
+            Table and column.
+        bad
+            Boolean, one for each row; null counts as false.
+        found
+            What bad rows do, such as ``"name unknown items"``.
+        first
+            What to show of the first bad row; None shows its row number, from 1.
+        advice
+            What to do.
+        noun
+            What is counted.
+        """
+        fault = self._faults.setdefault((where, found), _RowFault(where, found, noun))
+        assert isinstance(fault, _RowFault)
+        n = int(bad.sum() or 0)
+        if n and not fault.n_bad:
+            row = bad.fill_null(value=False).arg_max()
+            assert row is not None
+            fault.first = f"row {fault.n_rows + row + 1:,}" if first is None else repr(first[row])
+            fault.advice = advice
+        fault.n_bad += n
+        fault.n_rows += len(bad)
+
+
+RESERVED_GROUPS = ("interactions", "friends")
+"""What a user's signals call something else, so that no profile column can have the name."""
+WORDS = (pl.String, pl.Categorical, pl.Enum)
+MAX_INT64 = 2**63 - 1
+WHOLE_NUMBER = r"^(0|-?[1-9][0-9]{0,17})$"
+DECIMAL_NUMBER = r"^\s*[-+]?(\d+\.\d*|\.\d+|\d+(\.\d*)?[eE][-+]?\d+)\s*$"
+DAY = r"^\d{4}-\d{2}-\d{2}"
+MOMENT = (
+    r"^(?<day>\d{4}-\d{2}-\d{2})(?:[T ](?<minute>\d{2}:\d{2})(?<second>:\d{2}(?:\.\d+)?)?)?"
+    r" ?(?<zone>Z|z|UTC|[+-]\d{2}(?::?\d{2})?)?$"
+)
+NAIVE = "have no time zone"
+SECONDS = "are bare numbers, whose unit and zone are not told"
+WRITE_UTC = "write UTC with its zone, such as 2024-05-01T12:00:00Z"
+
+
+def conform_table(
+    name: str, frame: pl.DataFrame, findings: Findings, *, is_text: bool, judge_groups: bool = True
+) -> pl.DataFrame:
+    """Bring a table's columns to their types.
+
+    Parameters
+    ----------
+    name
+        The table's name.
+    frame
+        The table as it was read, or a batch of its rows.
+    findings
+        Gets the faults and notes.
+    is_text
+        Whether it comes from CSV, so that types have to be found in the text.
+    judge_groups
+        Whether to leave out columns of `users` whose values say that they make no groups. For cold users alone that
+        cannot be told, and a model knows its own columns.
+
+    Returns
+    -------
+    polars.DataFrame
+        The columns that could be brought to their type: ids Int64 or String, text String, moments Datetime in UTC,
+        weights Float64, ages Int16, vectors List(Float32); in `users` every group as String, in `items` every entity
+        as List(String).
+    """
+    rule = TABLES[name]
+    for label in rule.required:
+        if label not in frame.columns:
+            found = ", ".join(frame.columns)
+            findings.fault(f"{name}.{label}: the column is missing (found: {found}); add it.")
+    if not frame.height:
+        findings.fault(f"{name}: has no rows; add rows or remove the table.")
+    columns = []
+    for label in frame.columns:
+        column = _Column(f"{name}.{label}", frame[label], is_text, findings)
+        kind = rule.kinds.get(label)
+        if kind is not None:
+            fitting = _CONFORM[kind](column)
+        elif name == "users" and label in RESERVED_GROUPS:
+            column.note("the name means something else in a user's signals; rename it to make it a group")
+            fitting = None
+        elif name == "users":
+            fitting = _group(column, judge_groups)
+        elif name == "items":
+            fitting = _entity(column, label)
+        else:
+            column.note(f"not a column of {name}")
+            fitting = None
+        if fitting is not None:
+            columns.append(fitting.alias(label))
+    return pl.DataFrame(columns)
+
+
+@dataclass(frozen=True)
+class _Column:
+    """A column as it was read, where it stands, and where to put what is found in it."""
+
+    where: str
+    values: pl.Series
+    is_text: bool
+    findings: Findings
+
+    def wrong_type(self, wanted: str) -> None:
+        """Add the fault of a column whose type cannot hold what it should."""
+        held = "text" if self.values.dtype in WORDS else str(self.values.dtype)
+        self.findings.fault(f"{self.where}: the column holds {held}, not {wanted}; store {wanted}.")
+
+    def rows(self, bad: pl.Series, found: str, first: pl.Series | None, advice: str) -> None:
+        """Add the fault of rows, if any is bad."""
+        self.findings.rows(self.where, bad, found, first, advice)
+
+    def note(self, text: str) -> None:
+        """Add a note that the column is ignored."""
+        self.findings.note(f"{self.where}: ignored ({text}).")
+
+
+def _words(values: pl.Series) -> pl.Series:
+    """Return text as String, with null for what is empty."""
+    words = values.cast(pl.String)
+    return words.set(words == "", None)
+
+
+def _id(column: _Column) -> pl.Series | None:
+    """Keep whole numbers and text; in CSV ids are numbers only if that loses nothing (as of "007" it would)."""
+    values = column.values
+    if values.dtype.is_integer():
+        return values.cast(pl.String if (values.max() or 0) > MAX_INT64 else pl.Int64)  # type: ignore[operator]
+    if values.dtype in WORDS or values.dtype == pl.Null:
+        words = _words(values)
+        return (
+            words.cast(pl.Int64) if column.is_text and words.str.contains(WHOLE_NUMBER).all() and len(words) else words
+        )
+    column.wrong_type("whole numbers or text")
+    return None
+
+
+def _text(column: _Column) -> pl.Series | None:
+    """Return text, null where empty."""
+    values = column.values
+    if values.dtype in WORDS or values.dtype == pl.Null:
+        return _words(values)
+    column.wrong_type("text")
+    return None
+
+
+def _number(column: _Column) -> pl.Series | None:
+    """Return numbers as Float64, null where empty."""
+    values = column.values
+    if column.is_text:
+        words = _words(values)
+        numbers = words.str.strip_chars().cast(pl.Float64, strict=False)
+        bad = numbers.is_null() & words.is_not_null()
+        column.rows(bad, "are not numbers", words, "write numbers, with a dot for decimals")
+        return numbers
+    if values.dtype.is_numeric() or values.dtype == pl.Null:
+        return values.cast(pl.Float64)
+    column.wrong_type("numbers")
+    return None
+
+
+def _age(column: _Column) -> pl.Series | None:
+    """Return age in whole years, rounded down; NaN, which pandas writes for a missing number, is missing."""
+    numbers = _number(column)
+    if numbers is None:
+        return None
+    numbers = numbers.fill_nan(None)
+    bad = (numbers < 0) | (numbers > MAX_AGE_YEARS)
+    shown = numbers.cast(pl.Int64, strict=False) if (numbers == numbers.floor()).all() else numbers
+    column.rows(bad, f"are outside 0 to {MAX_AGE_YEARS} years", shown, "correct them, or leave unknown ages empty")
+    return numbers.set(bad, None).floor().cast(pl.Int16)
+
+
+def _time(column: _Column) -> pl.Series | None:
+    """Return moments in UTC."""
+    values = column.values
+    if values.dtype == pl.Null:
+        return values.cast(pl.Datetime("us", "UTC"))
+    if isinstance(values.dtype, pl.Datetime) and values.dtype.time_zone is not None:
+        return values.cast(pl.Datetime("us", values.dtype.time_zone)).dt.convert_time_zone("UTC")
+    if values.dtype in WORDS:
+        return _time_of_text(column)
+    given = values.is_not_null()
+    if values.dtype.is_numeric():
+        column.rows(given, SECONDS, values, "store them as Datetime in UTC, such as polars.from_epoch makes")
+    elif values.dtype in (pl.Date, pl.Datetime):
+        shown = values.dt.strftime("%Y-%m-%d" if values.dtype == pl.Date else "%Y-%m-%d %H:%M:%S")
+        column.rows(given, NAIVE, shown, "store them as Datetime in UTC, such as dt.replace_time_zone makes")
+    else:
+        column.wrong_type("moments in UTC")
+    return None
+
+
+def _time_of_text(column: _Column) -> pl.Series:
+    """Read ISO 8601 text with a zone."""
+    words = _words(column.values).str.strip_chars()
+    parts = words.str.extract_groups(MOMENT).struct.unnest()
+    zone = parts["zone"].replace(["Z", "z", "UTC"], "+0000").str.replace(":", "", literal=True)
+    zone = zone.str.replace(r"^([+-]\d\d)$", "${1}00")
+    minute, second = parts["minute"].fill_null("00:00"), parts["second"].fill_null(":00")
+    moments = (parts["day"] + "T" + minute + second + zone.fill_null("+0000")).str.to_datetime(
+        "%Y-%m-%dT%H:%M:%S%.f%z", time_unit="us", time_zone="UTC", strict=False
+    )
+    numbers = words.str.contains(r"^[-+]?\d+(\.\d+)?$")
+    naive = moments.is_not_null() & zone.is_null()
+    unreadable = words.is_not_null() & moments.is_null() & ~numbers
+    column.rows(unreadable, "are not times", words, WRITE_UTC)
+    column.rows(naive, NAIVE, words, WRITE_UTC)
+    column.rows(numbers, SECONDS, words, WRITE_UTC)
+    return moments
+
+
+def _vector(column: _Column) -> pl.Series | None:
+    """Return lists of numbers, all of one length."""
+    values = column.values
+    vectors = _words(values).str.split("|") if column.is_text else values
+    inner = getattr(vectors.dtype, "inner", None)
+    if not isinstance(vectors.dtype, pl.List | pl.Array) or not (column.is_text or (inner and inner.is_numeric())):
+        column.wrong_type("lists of numbers")
+        return None
+    vectors = vectors.cast(pl.List(pl.Float32), strict=False)
+    lengths = vectors.list.len().fill_null(0)
+    usual = next(iter(lengths.filter(lengths > 0)), 0)
+    advice = "bring vectors of one model, all of the same length"
+    column.rows(lengths == 0, "have no numbers", None, advice)
+    found = f"have another length than {usual}, the first one's"
+    column.rows((lengths > 0) & (lengths != usual), found, None, advice)
+    flawed = ~vectors.list.eval(pl.element().is_finite().fill_null(value=False)).list.all()
+    column.rows(flawed, "hold numbers that are missing, NaN or infinite", None, "compute these vectors again")
+    return vectors
+
+
+_CONFORM: dict[Kind, Callable[[_Column], pl.Series | None]] = {
+    "id": _id,
+    "text": _text,
+    "number": _number,
+    "age": _age,
+    "time": _time,
+    "vector": _vector,
+}
+
+
+def _group(column: _Column, judge: bool) -> pl.Series | None:
+    """Turn a categorical column of `users` into String; None, with a note, for what is not categorical."""
+    values = column.values
+    if not (values.dtype in (*WORDS, pl.Boolean) or values.dtype.is_integer()):
+        column.note(f"{values.dtype} is not categorical")
+        return None
+    words = _words(values)
+    present = words.drop_nulls()
+    n_values = present.n_unique()
+    if not judge:
+        return words
+    if not n_values:
+        column.note("it has no values")
+    elif column.is_text and (present.str.contains(DAY).all() or _are_decimals(present)):
+        column.note("decimal numbers or dates are not categorical")
+    elif n_values > MAX_GROUP_VALUES or n_values > max(FEW_GROUP_VALUES, len(words) / 2):
+        column.note(f"{n_values:,} values among {len(words):,} users make no group")
+    else:
+        return words
+    return None
+
+
+def _are_decimals(present: pl.Series) -> bool:
+    """Tell whether CSV text is all numbers, at least one of them with decimals."""
+    decimal = present.str.contains(DECIMAL_NUMBER)
+    return bool(decimal.any() and (decimal | present.str.contains(WHOLE_NUMBER)).all())
+
+
+def _entity(column: _Column, label: str) -> pl.Series | None:
+    """Turn an entity column of `items` into List(String); None, with a note, for other columns."""
+    values = column.values
+    inner = getattr(values.dtype, "inner", None)
+    is_list = inner is not None and (inner in WORDS or inner.is_integer())
+    if not (is_list or label == "genre" or (label.endswith("_id") and label != "_id")):
+        column.note("entity columns are genre, those named ..._id, and lists")
+    elif entity_of_column(label) == ITEM:
+        column.findings.fault(f"{column.where}: would be the entity 'item', the item itself; rename the column.")
+    elif is_list:
+        return _without_empty(values.cast(pl.List(pl.String)))
+    elif values.dtype in WORDS or values.dtype == pl.Null or values.dtype.is_integer():
+        words = _words(values)
+        return _without_empty(
+            words.str.split("|") if column.is_text else words.reshape((-1, 1)).cast(pl.List(pl.String))
+        )
+    else:
+        column.wrong_type("whole numbers, text or lists of them")
+    return None
+
+
+def _without_empty(lists: pl.Series) -> pl.Series:
+    """Drop nulls and empty text from lists of String."""
+    stripped = pl.element().str.strip_chars()
+    return lists.list.eval(stripped.filter(stripped != ""))

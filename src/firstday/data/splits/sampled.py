@@ -1,0 +1,161 @@
+"""The `sampled` protocol: cold users and day ones drawn at random, for data without a clock (DESIGN, Protocols)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from firstday.config import SampledProtocolConfig, SignalConfig
+from firstday.data.dataset import Dataset
+from firstday.data.events import ITEM
+from firstday.data.splits.split import Actions, Cohort, Split
+from firstday.errors import DataError
+from firstday.sparse import SparseRows, contains, union_rows
+
+
+def split_sampled(
+    dataset: Dataset,
+    signals: SignalConfig,
+    protocol: SampledProtocolConfig,
+    *,
+    seed: int,
+    with_cold: bool = True,
+) -> Split:
+    """Split users at random and draw a day one for each (DESIGN, `sampled` protocol).
+
+    Parameters
+    ----------
+    dataset
+        The data; users with fewer than `protocol.min_items` used items are light: they count as friends, if at all.
+    signals
+        Which signals are use, and which are given at registration.
+    protocol
+        Shares, sizes, probabilities, and how many day ones are drawn of each warm user.
+    seed
+        Seed of the split and of every draw.
+    with_cold
+        Whether a share of users is held out to report on; without it they are warm too.
+
+    Raises
+    ------
+    DataError
+        Too few users to split.
+    """
+    actions = dataset.all_actions()
+    uses = unite_uses(actions, signals)
+    eligible = np.flatnonzero(uses.lengths() >= protocol.min_items)
+    rng = np.random.default_rng(seed)
+    order = rng.permutation(eligible)
+    n_validation = round(protocol.validation * len(order))
+    n_warm = round(protocol.warm * len(order)) if with_cold else len(order) - n_validation
+    warm, validation, cold = np.split(order, [n_warm, n_warm + n_validation])
+    if dataset.brought is not None:  # a warm user needs a vector; a cold one is judged with or without
+        warm = warm[np.isfinite(dataset.brought.user_vectors[warm]).all(axis=1)]
+    if min(len(warm), n_validation) < 2 or (with_cold and len(order) - n_warm - n_validation < 1):
+        raise DataError(
+            f"interactions: {len(eligible):,} of {len(dataset.users):,} users have at least {protocol.min_items} used "
+            "items, too few to train on; bring more data or lower sampled.min_items in the configuration."
+        )
+    light = find_light(uses, uses.lengths() < protocol.min_items, dataset)
+    # A stream of randomness for each: nobody's draw depends on what users of another kind did, or on `day_ones`.
+    sizes, probabilities = np.asarray(protocol.sizes), np.asarray(protocol.probabilities)
+    of_warm, of_validation, of_cold = (
+        DayOneDraw(actions, uses, signals, sizes, probabilities, own) for own in rng.spawn(3)
+    )
+    return Split(
+        warm,
+        {pair: rows.take(warm) for pair, rows in actions.items()},
+        tuple(of_warm.cohort(warm).day_one for _ in range(protocol.resolve_day_ones(len(warm)))),
+        of_validation.cohort(validation),
+        of_cold.cohort(cold),
+        light,
+        {pair: rows.take(light) for pair, rows in actions.items()},
+        notes=tell_light(len(light), protocol.min_items),
+    )
+
+
+def unite_uses(actions: Actions, signals: SignalConfig) -> SparseRows:
+    """Return which items each user uses, all weights 1, shape (n_users, n_items).
+
+    Raises
+    ------
+    DataError
+        No interaction with an item is a use.
+    """
+    used = [rows for (signal, entity), rows in actions.items() if entity == ITEM and signal in signals.use]
+    if not used:
+        raise DataError(
+            f"interactions.signal: no interaction with an item is a use ({', '.join(signals.use)}); "
+            "name the signals that are in signals.use of the configuration."
+        )
+    return union_rows(used).ones()
+
+
+def find_light(uses: SparseRows, is_light: np.ndarray, dataset: Dataset) -> np.ndarray:
+    """Return the `user_ix` of light users who use anything; none where no friendships are known."""
+    if dataset.friends is None:
+        return np.zeros(0, dtype=np.int64)
+    return np.flatnonzero(is_light & (uses.lengths() > 0))
+
+
+def tell_light(n_light: int, min_items: int) -> tuple[str, ...]:
+    """Say how many users are light, where any are."""
+    if not n_light:
+        return ()
+    return (f"{n_light:,} users with fewer than {min_items} items are light: they may count as friends, and no more.",)
+
+
+@dataclass(frozen=True, eq=False)
+class DayOneDraw:
+    """Draws day ones: some used items with all that was done to them, and the same share of everything else.
+
+    Parameters
+    ----------
+    actions
+        All that was done, by pair, rows by `user_ix`.
+    uses
+        Items that each user uses, rows by `user_ix`.
+    signals
+        Which signals are given at registration.
+    sizes, probabilities
+        Day-one sizes in items, and how likely each is; at most half of a user's items are drawn.
+    rng
+        Randomness.
+    """
+
+    actions: Actions
+    uses: SparseRows
+    signals: SignalConfig
+    sizes: np.ndarray
+    probabilities: np.ndarray
+    rng: np.random.Generator
+
+    def cohort(self, users: np.ndarray) -> Cohort:
+        """Draw one day one for each user."""
+        uses = self.uses.take(users)
+        lengths = uses.lengths()
+        sizes = self.rng.choice(self.sizes, size=len(users), p=self.probabilities / self.probabilities.sum())
+        sizes = np.minimum(sizes, lengths // 2)
+        drawn = uses.draw(sizes, self.rng) | self._given(users, uses)
+        share = sizes / np.maximum(lengths, 1)
+        seen = uses.keep(drawn)
+        day_one = {}
+        for (signal, entity), rows in self.actions.items():
+            mine = rows.take(users)
+            if signal in self.signals.at_registration:
+                day_one[signal, entity] = mine.ones()
+                continue
+            kept = self.rng.random(mine.n_entries) < np.repeat(share, mine.lengths())
+            if entity == ITEM:
+                kept = np.where(contains(uses, mine), contains(seen, mine), kept)
+            day_one[signal, entity] = mine.keep(kept).ones()  # how often it was done later is not known on day one
+        return Cohort(users, day_one, uses.keep(~drawn), seen.lengths())
+
+    def _given(self, users: np.ndarray, uses: SparseRows) -> np.ndarray:
+        """Tell which used items were used while registering, bool, shape (n_entries of `uses`,)."""
+        given = np.zeros(uses.n_entries, dtype=bool)
+        for (signal, entity), rows in self.actions.items():
+            if entity == ITEM and signal in self.signals.at_registration and signal in self.signals.use:
+                given |= contains(rows.take(users), uses)
+        return given

@@ -1,0 +1,276 @@
+"""Reports as one file: HTML that needs no script, no network, light and dark, wide and narrow."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from firstday.artifact.trained_model import TrainedModel
+from firstday.cold.cold_model import Epoch
+from firstday.config import Config
+from firstday.errors import ConfigError, MissingExtraError
+from firstday.evaluate.paper_figures import Comparison
+from firstday.evaluate.plots import (
+    plot_day_one_sizes,
+    plot_group,
+    plot_popularity,
+    plot_segments,
+    plot_strategies,
+    plot_training,
+    theme_css,
+)
+from firstday.evaluate.report.content import WorkedExample, gather_evaluation, gather_model
+from firstday.evaluate.results import Results
+from firstday.metrics import Interval
+from firstday.recommend.segment_description import SegmentRow
+
+_SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~&!])")
+
+
+class Written(str):
+    """Markdown that is meant as it is."""
+
+    __slots__ = ()
+
+
+def escape_markdown(value: object) -> str:
+    """Return text that Markdown shows as it is, on one line; `Written` stays."""
+    if isinstance(value, Written):
+        return value
+    return _SPECIAL.sub(r"\\\1", re.sub(r"\s+", " ", str(value)))
+
+
+def write_code(value: object) -> Written:
+    """Write a name as code."""
+    text = " ".join(str(value).split()).replace("|", r"\|")
+    fence = "``" if "`" in text else "`"
+    return Written(f"{fence}{text}{fence}")
+
+
+def write_block(value: object) -> Written:
+    """Write lines of code as they are, in a fence that none of them ends."""
+    text = str(value).rstrip("\n")
+    fence = "`" * max(3, *(len(run) + 1 for run in re.findall("`+", text)), 3)
+    return Written(f"{fence}\n{text}\n{fence}")
+
+
+def write_number(value: int) -> str:
+    """Write a count with thousands apart."""
+    return f"{value:,}"
+
+
+def write_figure(value: float, digits: int = 1) -> str:
+    """Write a figure without its unit."""
+    return f"{value:.{digits}f}"
+
+
+def write_percent(value: float) -> str:
+    """Write a figure in %, which stays on one line with its unit."""
+    return f"{value:.1f}\N{NO-BREAK SPACE}%"
+
+
+def write_interval(found: Interval) -> str:
+    """Write the ends of an interval."""
+    return f"{found.low:.1f} to {found.high:.1f}"
+
+
+def write_signed(value: float, digits: int = 1) -> str:
+    """Write a number with its sign, a true minus included, and none for what rounds to zero."""
+    text = f"{abs(value):.{digits}f}"
+    if not float(text):
+        return text
+    return ("+" if value > 0 else "\N{MINUS SIGN}") + text
+
+
+def write_share(value: float) -> str:
+    """Write a share in whole %, but never 0 or 100 for what is neither."""
+    percent = 100 * value
+    if 0 < percent < 1:
+        return "under\N{NO-BREAK SPACE}1\N{NO-BREAK SPACE}%"
+    if 99 < percent < 100:
+        return "over\N{NO-BREAK SPACE}99\N{NO-BREAK SPACE}%"
+    return f"{percent:.0f}\N{NO-BREAK SPACE}%"
+
+
+def write_tight_share(value: float) -> str:
+    """Write a share in whole %, in little room."""
+    return write_share(value).replace("under\N{NO-BREAK SPACE}", "<").replace("over\N{NO-BREAK SPACE}", ">")
+
+
+FILTERS = {
+    "number": write_number,
+    "figure": write_figure,
+    "percent": write_percent,
+    "interval": write_interval,
+    "signed": write_signed,
+    "share": write_share,
+    "tight": write_tight_share,
+    "written": Written,
+    "code": write_code,
+    "block": write_block,
+}
+"""By the names that templates use."""
+
+
+Form = Literal["html", "md"]
+FORMS: Mapping[str, Form] = {".html": "html", ".htm": "html", ".md": "md"}
+"""By the ending of a file's name."""
+
+
+def find_form(path: str | Path) -> Form:
+    """Return the form of a report by its file's name.
+
+    Raises
+    ------
+    ConfigError
+        The name has another ending.
+    """
+    ending = Path(path).suffix.lower()
+    if ending not in FORMS:
+        found = f"ends in {ending!r}" if ending else "has no ending"
+        raise ConfigError(f"{path}: {found}; a report is .html or .md: give its name one of these endings.")
+    return FORMS[ending]
+
+
+def write_report(
+    results: Results,
+    path: str | Path,
+    *,
+    dataset_summary: Mapping[str, Any],
+    config: Config,
+    history: Sequence[Epoch] = (),
+    segments: Sequence[SegmentRow] = (),
+    example: WorkedExample | None = None,
+    command: str | None = None,
+    comparisons: Sequence[Comparison] = (),
+) -> None:
+    """Write the report of an evaluation; the same arguments give the same bytes.
+
+    Parameters
+    ----------
+    results
+        From `run_benchmark`, with at least one strategy.
+    path
+        The file, ``.html`` or ``.md``; a file that is there is replaced in one step.
+    dataset_summary
+        From `Dataset.summary`.
+    config
+        The configuration that was evaluated.
+    history, segments
+        How training the cold model went, and the segments, of the model to keep; those of the first seed if left out.
+    example
+        One new user to show.
+    command
+        What to run to get the same results.
+    comparisons
+        The paper's figures beside ours, for its own data.
+
+    Raises
+    ------
+    MissingExtraError
+        Jinja2 or Matplotlib is not installed.
+    ConfigError
+        The file cannot be written, or has another ending.
+    """
+    text = render_report(
+        results,
+        find_form(path),
+        dataset_summary=dataset_summary,
+        config=config,
+        history=history,
+        segments=segments,
+        example=example,
+        command=command,
+        comparisons=comparisons,
+    )
+    _write(Path(path), text)
+
+
+def render_report(results: Results, form: Form = "html", **content: Any) -> str:
+    """Return the text of the report; see `write_report`."""
+    values = gather_evaluation(results, **content)
+    if form == "md":
+        return _render("evaluation.md", values)
+    groupings = () if values["groups"] is None else values["groups"].groupings
+    leader = values["finding"].leader.strategy
+    return _render(
+        "evaluation.html",
+        values,
+        strategies=plot_strategies(results),
+        sizes=plot_day_one_sizes(results),
+        groups=[plot_group(one, number, leader, results) for number, one in enumerate(groupings)],
+        popularity=values["popularity"] and plot_popularity(values["popularity"], [r.strategy for r in values["rows"]]),
+    )
+
+
+def write_model_report(
+    model: TrainedModel, manifest: Mapping[str, Any], path: str | Path, *, command: str | None = None
+) -> None:
+    """Write the report of a model: its data, segments and training.
+
+    Parameters
+    ----------
+    model
+        The model.
+    manifest
+        From `read_manifest`.
+    path
+        The file, ``.html`` or ``.md``.
+    command
+        What was run to write it.
+
+    Raises
+    ------
+    MissingExtraError
+        Jinja2 or Matplotlib is not installed.
+    ConfigError
+        The file cannot be written, or has another ending.
+    """
+    form = find_form(path)
+    _write(Path(path), _render(f"model.{form}", gather_model(model, manifest, command)))
+
+
+def _render(template: str, values: Mapping[str, Any], **drawings: Any) -> str:
+    """Fill a template; drawings that every report has are made here."""
+    try:
+        from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+        from markupsafe import Markup
+    except ModuleNotFoundError:
+        raise MissingExtraError("the report", "train") from None
+    is_html = template.endswith(".html")
+    environment = Environment(
+        loader=PackageLoader("firstday.evaluate.report"),
+        autoescape=select_autoescape(),
+        finalize=None if is_html else escape_markdown,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(FILTERS)
+    marked: dict[str, Any] = {}
+    if is_html:
+        drawings["training"] = plot_training(values["history"], values["k"])
+        drawings["segments"] = values["segments"] and plot_segments(values["segments"].rows)
+        # The drawings alone go in as they are; all text is escaped.
+        marked = {"light": Markup(theme_css(dark=False)), "dark": Markup(theme_css(dark=True))}  # noqa: S704
+        marked["drawings"] = {
+            name: [Markup(svg) for svg in drawn] if isinstance(drawn, list) else drawn and Markup(drawn)  # noqa: S704
+            for name, drawn in drawings.items()
+        }
+    return environment.get_template(template).render(**values, **marked)
+
+
+def _write(path: Path, text: str) -> None:
+    """Write a file in one step."""
+    staging = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        try:
+            staging.write_text(text, encoding="utf-8", newline="\n")
+            staging.replace(path)
+        finally:
+            staging.unlink(missing_ok=True)
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be written ({error.strerror}); choose another file.") from error

@@ -1,0 +1,312 @@
+"""Cold users x strategies x seeds: who gets how good a list."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+
+from firstday.artifact.trained_model import TrainedModel
+from firstday.config import Config, as_published
+from firstday.data.dataset import Dataset
+from firstday.data.splits.split import Cohort, Split
+from firstday.errors import ConfigError
+from firstday.evaluate.results import BASELINE, REFERENCE, Results, Scores, join_metric, measure_novelty, summarise
+from firstday.evaluate.slices import SeedFacts, break_down, count_by_part, divide_by_use, look_at_seed
+from firstday.metrics import PrecisionRule, measure
+from firstday.progress import Progress, no_progress
+from firstday.recommend.nearest_segment import recommend_segment
+from firstday.recommend.query import Answer, Query, Strategy
+from firstday.recommend.strategies import (
+    EVALUATED_ALONE,
+    PAPER_SEGMENT,
+    answer_all,
+    check_strategies,
+    strategies_with,
+)
+from firstday.training.fit import choose_protocol, cohort_query, fit, split_for, tune_peers_for, with_peers_of
+from firstday.training.tune import TunedPeer, Tuning
+
+
+@dataclass(frozen=True, eq=False)
+class SeedRun:
+    """One seed: every strategy's lists for its cold users, judged.
+
+    Parameters
+    ----------
+    seed
+        The seed.
+    scores
+        By strategy.
+    cohort
+        The cold users.
+    did_nothing
+        Whether each left nothing but a profile on day one, bool, shape (n_cold,).
+    has_friends
+        Whether each has a friend whose habits the model knows, bool, shape (n_cold,).
+    n_warm
+        How many users the model was trained on.
+    k
+        Length of the lists.
+    fit_seconds
+        Time to train.
+    facts
+        What a report tells of the model and the users.
+    notes
+        What was decided about the data.
+    tunings
+        How the baselines fitted for this seed were tuned, by name.
+    """
+
+    seed: int
+    scores: Mapping[str, Scores]
+    cohort: Cohort
+    did_nothing: np.ndarray
+    has_friends: np.ndarray
+    n_warm: int
+    k: int
+    fit_seconds: float
+    facts: SeedFacts
+    notes: tuple[str, ...] = ()
+    tunings: Mapping[str, Tuning] = field(default_factory=dict)
+
+
+def score_strategy(query: Query, cohort: Cohort, strategy: str | Strategy, divide_by: PrecisionRule) -> Scores:
+    """Make one strategy's lists for a cohort and measure them."""
+    answer_all(query.take(np.arange(1)), strategy)  # what a model prepares once is not a user's time
+    fresh = replace(query)  # nothing computed for another strategy is counted as free
+    began = perf_counter()
+    answer = answer_all(fresh, strategy)
+    seconds = perf_counter() - began
+    metrics = measure(answer.items, cohort.truth, divide_by=divide_by)
+    reached = len(np.unique(answer.items[answer.items >= 0])) / query.model.n_items
+    novelty = measure_novelty(answer.items, query.model.everyone)
+    places = count_by_part(answer.items, divide_by_use(query.model))
+    return Scores(metrics, Counter(answer.routes.tolist()), seconds, novelty, reached, places)
+
+
+def evaluate_strategies(
+    dataset: Dataset,
+    config: Config | None = None,
+    *,
+    strategies: Sequence[str] = (),
+    tuned_peers: bool = False,
+    tune_once: bool = False,
+    n_seeds: int = 1,
+    k: int | None = None,
+    divide_by: PrecisionRule = "min",
+    against: Sequence[str] = (REFERENCE,),
+    progress: Progress = no_progress,
+) -> Results:
+    """Hold out cold users, train on the others, and judge the strategies on the cold users, once for each seed.
+
+    Parameters
+    ----------
+    dataset, config, progress
+        See `train`.
+    strategies
+        Names; the peers that they need are trained. If empty, all but those of peers that the configuration does not
+        train.
+    tuned_peers
+        Whether all of `EVALUATED_ALONE` are judged beside them.
+    tune_once
+        Whether the options chosen on the first seed's validation users serve for every seed: much quicker, and to the
+        peers' advantage, as some of these are cold users of other seeds.
+    n_seeds
+        How many seeds, from `config.seed` on.
+    k, divide_by
+        See `firstday.metrics.measure`.
+    against
+        Strategies with which the others are compared, by difference and ratio of precision.
+    """
+    config = with_peers_of(config or Config(), [name for name in strategies if name not in EVALUATED_ALONE])
+    check_strategies([name for name in strategies if name not in EVALUATED_ALONE], config)
+    if n_seeds < 1:
+        raise ConfigError(f"n_seeds: is {n_seeds}; give at least 1.")
+    asked = [*(strategies or strategies_with(config)), *(EVALUATED_ALONE if tuned_peers else ())]
+    for name in against:
+        if name != REFERENCE and name not in asked:
+            raise ConfigError(f"against: {name} is not among the strategies; add it to them.")
+
+    k = k or config.recommend.k
+    options: dict[str, Mapping[str, Any]] = {}
+    runs = []
+    for number, seed in enumerate(range(config.seed, config.seed + n_seeds)):
+        progress(f"seed {seed}", number, n_seeds)
+        split = split_for(dataset, config, seed, with_cold=True)
+        seed_config = config.model_copy(update={"seed": seed})
+        began = perf_counter()
+        recommender = fit(dataset, split, seed_config, progress=progress)
+        fit_seconds = perf_counter() - began
+        fitted = tune_peers_for(
+            dataset, split, recommender, asked, k, divide_by=divide_by, chosen=options, progress=progress
+        )
+        if tune_once:
+            options.update({name: peer.tuning.options for name, peer in fitted.items()})
+        if PAPER_SEGMENT in asked:
+            fitted = {**fitted, PAPER_SEGMENT: _fit_as_published(dataset, split, seed_config)}
+        run = judge_seed(
+            cohort_query(recommender, dataset, split.cold, k),
+            split.cold,
+            asked,
+            seed=seed,
+            n_warm=len(split.warm),
+            fit_seconds=fit_seconds,
+            notes=split.notes,
+            fitted=fitted,
+            describe_model=number == 0,
+            divide_by=divide_by,
+            progress=progress,
+        )
+        runs.append(run)
+        del recommender, fitted  # a model less in memory while the next is trained
+    progress("done", n_seeds, n_seeds)
+    return join_seeds(
+        dataset.name, runs, protocol=choose_protocol(dataset, config), divide_by=divide_by, against=against
+    )
+
+
+def _fit_as_published(dataset: Dataset, split: Split, config: Config) -> TunedPeer:
+    """Train the paper's system as it is published on the first day ones of a split."""
+    published = as_published(config)
+    began = perf_counter()
+    model = fit(dataset, replace(split, warm_day_one=split.warm_day_one[:1]), published, weigh=False).model
+    seconds = perf_counter() - began
+    precision = model.facts["metrics"]["precision"]["segment"]
+    options = published.model_dump(include={"features", "cold_model"}, mode="json")
+    tuning = Tuning({}, options, precision, len(split.validation), seconds, 0.0)
+    return TunedPeer(lambda query: _ask_published(model, query), tuning)
+
+
+def _ask_published(model: TrainedModel, query: Query) -> Answer:
+    """Ask the model of the paper's system, which has the same names, under the name of the strategy."""
+    answer = recommend_segment(replace(query, model=model))
+    return replace(answer, routes=np.where(answer.routes == "segment", PAPER_SEGMENT, answer.routes))
+
+
+def judge_seed(
+    query: Query,
+    cohort: Cohort,
+    strategies: Sequence[str],
+    *,
+    seed: int,
+    n_warm: int,
+    fit_seconds: float,
+    did_nothing: np.ndarray | None = None,
+    notes: tuple[str, ...] = (),
+    fitted: Mapping[str, TunedPeer] | None = None,
+    describe_model: bool = False,
+    divide_by: PrecisionRule = "min",
+    progress: Progress = no_progress,
+) -> SeedRun:
+    """Judge strategies on the cold users of one trained model.
+
+    Parameters
+    ----------
+    query
+        The cold users, asking the model.
+    cohort
+        Who they are, and what they used afterwards.
+    strategies
+        Names of strategies, or of baselines in `fitted`; a name given twice counts once.
+    seed, n_warm, fit_seconds, notes
+        See `SeedRun`.
+    did_nothing
+        As in `SeedRun`; what the cohort says if left out.
+    fitted
+        Baselines fitted for this seed, by name.
+    describe_model
+        Whether this seed's model is the one that a report describes.
+    divide_by
+        See `firstday.metrics.measure`.
+    progress
+        Called as strategies are judged.
+    """
+    fitted = fitted or {}
+    names = tuple(dict.fromkeys(strategies))
+    scores = {}
+    for number, name in enumerate(names):
+        progress("lists", number, len(names))
+        strategy = fitted[name].recommend if name in fitted else name
+        scores[name] = score_strategy(query, cohort, strategy, divide_by)
+    progress("lists", len(names), len(names))
+    return SeedRun(
+        seed=seed,
+        scores=scores,
+        cohort=cohort,
+        did_nothing=cohort.did_nothing if did_nothing is None else did_nothing,
+        has_friends=_have_friends(query),
+        n_warm=n_warm,
+        k=query.k,
+        fit_seconds=fit_seconds,
+        facts=look_at_seed(query, cohort, is_first=describe_model),
+        notes=notes,
+        tunings={name: fitted[name].tuning for name in names if name in fitted},
+    )
+
+
+def join_seeds(
+    dataset: str,
+    runs: Sequence[SeedRun],
+    *,
+    protocol: str,
+    divide_by: PrecisionRule = "min",
+    against: Sequence[str] = (REFERENCE,),
+) -> Results:
+    """Put the seeds together: means over the users of all seeds, with intervals over users.
+
+    Parameters
+    ----------
+    dataset
+        Its name, for the record.
+    runs
+        One for each seed, of the same strategies.
+    protocol
+        Its name, for the record.
+    divide_by
+        See `firstday.metrics.measure`.
+    against
+        Strategies with which the others are compared; those that were not judged are passed over.
+    """
+    scores = {name: [run.scores[name] for run in runs] for name in runs[0].scores}
+    users = np.concatenate([run.cohort.users for run in runs])
+    rows = summarise(
+        scores,
+        users,
+        np.concatenate([run.cohort.day_one_size for run in runs]),
+        np.concatenate([run.did_nothing for run in runs]),
+        np.concatenate([run.has_friends for run in runs]),
+        against,
+    )
+    breakdown = break_down(
+        [run.facts for run in runs],
+        {name: join_metric(of_seeds, "precision") for name, of_seeds in scores.items()},
+        {name: np.sum([score.places for score in of_seeds], axis=0) for name, of_seeds in scores.items()},
+        users,
+        reference=REFERENCE,
+        baseline=BASELINE,
+    )
+    return Results(
+        dataset,
+        protocol,
+        runs[-1].k,
+        tuple(run.seed for run in runs),
+        divide_by,
+        len(runs[0].cohort.users),
+        runs[-1].n_warm,
+        rows,
+        float(np.mean([run.fit_seconds for run in runs])),
+        runs[0].notes,
+        {name: tuple(run.tunings[name] for run in runs) for name in runs[0].tunings},
+        breakdown,
+    )
+
+
+def _have_friends(query: Query) -> np.ndarray:
+    """Tell which users have a friend whose habits the model knows, bool, shape (n_users,)."""
+    friends = query.signals.friends
+    return np.zeros(query.n_users, dtype=bool) if friends is None else np.asarray(friends.lengths() > 0)

@@ -1,0 +1,174 @@
+"""Precision, recall and NDCG at K, user by user, and their confidence intervals by bootstrap over users."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from firstday.sparse import SparseRows
+
+PrecisionRule = Literal["min", "k"]
+METRICS = ("precision", "recall", "ndcg")
+
+
+@dataclass(frozen=True, eq=False)
+class UserMetrics:
+    """Metrics of each user, fractions of 1, float64, shape (n_users,)."""
+
+    precision: np.ndarray
+    recall: np.ndarray
+    ndcg: np.ndarray
+
+
+def measure(lists: np.ndarray, truth: SparseRows, *, divide_by: PrecisionRule = "min") -> UserMetrics:
+    """Compare ranked lists with what users used afterwards.
+
+    Parameters
+    ----------
+    lists
+        Item indexes, best first, -1 for an empty place, shape (n_users, K).
+    truth
+        Relevant items of each user, shape (n_users, n_items).
+    divide_by
+        Precision is hits / min(K, relevant) as in the paper (``min``), or hits / K (``k``).
+
+    Returns
+    -------
+    UserMetrics
+        Recall is hits / relevant; NDCG has binary gain and an ideal of min(K, relevant). A user without relevant
+        items has 0 throughout.
+    """
+    n_users, k = lists.shape
+    relevant = truth.lengths()
+    keys = truth.row_of_entry() * truth.n_columns + truth.columns
+    asked = np.arange(n_users)[:, None] * truth.n_columns + lists
+    at = np.searchsorted(keys, asked)  # keys ascend
+    hit = (np.append(keys, -1)[at] == asked) & (lists >= 0)
+    hits = hit.sum(axis=1).astype(np.float64)
+    best = np.minimum(k, relevant)
+    discount = 1 / np.log2(np.arange(2, k + 2))
+    ideal = np.concatenate([[0], np.cumsum(discount)])[best]
+    below = best if divide_by == "min" else np.where(relevant > 0, k, 0)
+    return UserMetrics(_ratio(hits, below), _ratio(hits, relevant), _ratio(hit @ discount, ideal))
+
+
+def _ratio(above: np.ndarray, below: np.ndarray) -> np.ndarray:
+    """Divide, with 0 where there is nothing to divide by."""
+    ratio: np.ndarray = np.divide(above, below, out=np.zeros(len(above)), where=below > 0)
+    return ratio
+
+
+N_RESAMPLES = 2000
+LEVEL = 0.95
+N_FIFTHS, N_DIVISIONS = 5, 100
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A mean with its 95 % interval, in the unit of the values."""
+
+    mean: float
+    low: float
+    high: float
+
+
+def bootstrap_means(values: np.ndarray, users: np.ndarray, *, seed: int = 0) -> list[Interval]:
+    """Return the means of several columns and their percentile bootstrap intervals, all from the same resamples.
+
+    Parameters
+    ----------
+    values
+        One row for each user and seed, shape (n, n_columns).
+    users
+        Whose each row is, integers, shape (n,).
+    seed
+        Seed of the resampling: equal seeds and users draw the same resamples, so that intervals of differences are
+        paired.
+
+    References
+    ----------
+    B. Efron, R. Tibshirani, "An Introduction to the Bootstrap", 1993, chapter 13 (percentile interval); users are
+    resampled, not their repeated measurements, which would make intervals too narrow.
+    """
+    if not len(values):
+        return [Interval(0.0, 0.0, 0.0)] * values.shape[1]
+    return _between(values.mean(axis=0), _resample_means(values, users, seed))
+
+
+def bootstrap_ratios(values: np.ndarray, below: np.ndarray, users: np.ndarray, *, seed: int = 0) -> list[Interval]:
+    """Return ratios of means of several columns to the mean of another, with paired intervals as in `bootstrap_means`.
+
+    Parameters
+    ----------
+    values
+        One row for each user and seed, shape (n, n_columns).
+    below
+        What the means are divided by, shape (n,); its mean is positive.
+    users, seed
+        See `bootstrap_means`.
+    """
+    means = _resample_means(np.column_stack([values, below]), users, seed)
+    drawn = means[means[:, -1] > 0]  # a resample of nobody with a hit has no ratio
+    return _between(values.mean(axis=0) / below.mean(), drawn[:, :-1] / drawn[:, -1:])
+
+
+def _resample_means(values: np.ndarray, users: np.ndarray, seed: int) -> np.ndarray:
+    """Return the means of the columns in each resample of users, shape (N_RESAMPLES, n_columns)."""
+    _, member = np.unique(users, return_inverse=True)
+    n_users = int(member.max()) + 1
+    sums = np.stack([np.bincount(member, weights=column, minlength=n_users) for column in values.T], axis=1)
+    counts = np.bincount(member, minlength=n_users).astype(np.float64)
+    rng = np.random.default_rng(seed)
+    means = np.empty((N_RESAMPLES, values.shape[1]))
+    step = max(1, 2**22 // n_users)
+    for at in range(0, N_RESAMPLES, step):
+        drawn = rng.integers(n_users, size=(min(step, N_RESAMPLES - at), n_users))
+        times = np.stack([np.bincount(row, minlength=n_users) for row in drawn]).astype(np.float64)
+        means[at : at + step] = (times @ sums) / (times @ counts)[:, None]
+    return means
+
+
+def _between(centre: np.ndarray, resampled: np.ndarray) -> list[Interval]:
+    """Put the percentile interval of each column beside its value."""
+    ends = np.quantile(resampled, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0)
+    return [Interval(float(mean), float(low), float(high)) for mean, low, high in zip(centre, *ends, strict=True)]
+
+
+def bootstrap_mean(values: np.ndarray, users: np.ndarray, *, seed: int = 0) -> Interval:
+    """Return the mean of one column, shape (n,), and its interval; see `bootstrap_means`."""
+    return bootstrap_means(np.asarray(values)[:, None], users, seed=seed)[0]
+
+
+def deviations_of_fifths(values: np.ndarray, *, seed: int = 0) -> np.ndarray:
+    """Return the standard deviation of each column's mean over random fifths of the rows, as the paper states it.
+
+    Parameters
+    ----------
+    values
+        One row for each user, shape (n, n_columns).
+    seed
+        Seed of the divisions.
+
+    Returns
+    -------
+    numpy.ndarray
+        float64, shape (n_columns,): the mean over `N_DIVISIONS` random divisions of the deviation among five means;
+        zeros for fewer than five rows.
+
+    References
+    ----------
+    PAPER, "Offline protocol": "+-" is the standard deviation over random fifths of the test users, repeated.
+    """
+    n = len(values)
+    if n < N_FIFTHS:
+        return np.zeros(values.shape[1])
+    rng = np.random.default_rng(seed)
+    found = np.zeros(values.shape[1])
+    starts = np.linspace(0, n, N_FIFTHS, endpoint=False).astype(np.int64)
+    sizes = np.diff(np.append(starts, n))[:, None]
+    for _ in range(N_DIVISIONS):
+        means = np.add.reduceat(values[rng.permutation(n)], starts, axis=0) / sizes
+        found += means.std(axis=0, ddof=1)
+    return found / N_DIVISIONS

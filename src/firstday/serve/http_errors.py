@@ -1,0 +1,185 @@
+"""The one error body, and how every error becomes it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+from starlette.routing import Route
+from starlette.types import Scope
+
+from firstday.errors import ConfigError, DataError, FirstdayError
+from firstday.serve.store.base import StoreError
+
+MAX_ERRORS = 20
+"""Faults that one answer names; a body can have thousands."""
+
+_CODES = {
+    400: "bad_request",
+    404: "not_found",
+    405: "method_not_allowed",
+    408: "timeout",
+    413: "body_too_large",
+    415: "unsupported_media_type",
+}
+
+_log = logging.getLogger("firstday.serve")
+
+
+class FieldError(BaseModel):
+    """One fault of a request."""
+
+    field: str = Field(description="Where: the name of a field or parameter, such as events[3].user_id.")
+    message: str = Field(description="What is wrong with it.")
+
+
+class ErrorBody(BaseModel):
+    """Every error looks like this."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "status": 422,
+                    "code": "invalid",
+                    "message": "1 field of the request is wrong: k: Input should be less than or equal to 1000.",
+                    "errors": [{"field": "k", "message": "Input should be less than or equal to 1000"}],
+                }
+            ]
+        }
+    )
+
+    status: int = Field(description="The HTTP status.")
+    code: str = Field(description="A word for programs, such as invalid, not_found, store_unavailable.")
+    message: str = Field(description="A sentence for people.")
+    errors: list[FieldError] = Field(description="What is wrong field by field; empty where no field is to blame.")
+
+
+class ApiError(HTTPException):
+    """An error with its place in HTTP.
+
+    Parameters
+    ----------
+    status
+        The HTTP status.
+    code
+        A word for programs.
+    message
+        A sentence for people.
+    errors
+        Pairs of field and message.
+    headers
+        Further headers of the response.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        code: str,
+        message: str,
+        errors: Sequence[tuple[str, str]] = (),
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(status, message, dict(headers or {}))
+        self.code = code
+        self.errors = errors
+
+
+def error_response(error: ApiError) -> Response:
+    """Return the response of an error."""
+    body = ErrorBody(
+        status=error.status_code,
+        code=error.code,
+        message=error.detail,
+        errors=[FieldError(field=field, message=message) for field, message in error.errors],
+    )
+    return Response(
+        body.model_dump_json(), error.status_code, media_type="application/json", headers=dict(error.headers or {})
+    )
+
+
+def as_api_error(error: Exception, scope: Scope) -> ApiError:
+    """Give an error its place in HTTP; one that nobody expected is logged and told without its text."""
+    if isinstance(error, ApiError):
+        return error
+    if isinstance(error, RequestValidationError):
+        return _invalid(error)
+    if isinstance(error, HTTPException):
+        code = _CODES.get(error.status_code, HTTPStatus(error.status_code).name.lower())
+        message = {
+            404: "There is nothing at this path; see /v1/openapi.json.",
+            405: "This path does not take this method; see the Allow header.",
+        }.get(error.status_code, f"{error.detail.rstrip('.')}.")
+        return ApiError(error.status_code, code, message, headers=error.headers)
+    if isinstance(error, StoreError):
+        return ApiError(503, "store_unavailable", str(error), headers={"Retry-After": "1"})
+    if isinstance(error, ConfigError | DataError):
+        field, _, message = str(error).partition(": ")
+        return ApiError(422, "invalid", str(error), [(field, message)])
+    if isinstance(error, FirstdayError):
+        return ApiError(500, "failed", str(error))
+    fields = {"request_id": scope.get("firstday.request_id")}
+    _log.error("a request failed", exc_info=error, extra={"fields": fields})
+    return ApiError(500, "internal_error", "Something went wrong here; the log has it under this X-Request-ID.")
+
+
+def _invalid(error: RequestValidationError) -> ApiError:
+    """Name every wrong field, never what it held."""
+    faults = [
+        ("body" if fault["type"] == "json_invalid" else _field(fault["loc"]), _message(fault))
+        for fault in error.errors()
+    ]
+    first = f"{faults[0][0]}: {faults[0][1]}"
+    n = len(faults)
+    what = "1 field of the request is" if n == 1 else f"{n:,} fields of the request are"
+    return ApiError(422, "invalid", f"{what} wrong{', first' if n > 1 else ''}: {first}.", faults[:MAX_ERRORS])
+
+
+def _field(place: Sequence[str | int]) -> str:
+    """Write a place as events[3].user_id."""
+    text = ""
+    for part in place[1:]:  # the first says whether it was in the path, the query or the body
+        if part == "[key]":  # of a mapping whose key is at fault: it was named already
+            continue
+        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
+    return text or (str(place[0]) if place else "")
+
+
+def _message(fault: Mapping[str, object]) -> str:
+    """Say what is wrong, in the words of pydantic but for those that speak of Python."""
+    kind = fault["type"]
+    if kind == "json_invalid":
+        return "The body is not JSON"
+    if kind == "extra_forbidden":
+        return "There is no such field"
+    if kind in ("string_pattern_mismatch", "string_unicode"):
+        return "Has characters that are not allowed here"
+    text = str(fault["msg"])
+    if kind == "value_error":  # one of our own sentences
+        text = text.removeprefix("Value error, ")
+    return text[:1].upper() + text[1:]
+
+
+def _methods_of(app: FastAPI, path: str) -> list[str]:
+    """Return the methods of all routes of a path; the framework names those of the first alone."""
+    found = (route for route in app.router.routes if isinstance(route, Route) and route.path_regex.match(path))
+    return sorted({method for route in found for method in route.methods or ()})
+
+
+def add_error_handlers(app: FastAPI) -> None:
+    """Let an application answer every error with the one body."""
+
+    async def answer(request: Request, error: Exception) -> Response:
+        found = as_api_error(error, request.scope)
+        if found.status_code == 405:
+            found.headers = {"Allow": ", ".join(_methods_of(app, request.scope["path"]))}
+        return error_response(found)
+
+    for kind in (HTTPException, RequestValidationError, FirstdayError, Exception):
+        app.add_exception_handler(kind, answer)

@@ -1,0 +1,241 @@
+"""What every request passes first: its id, the limits, the headers that browsers heed, the log and the counters."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import math
+import random
+import re
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from firstday.serve.auth import Keys
+from firstday.serve.http_errors import ApiError, as_api_error, error_response
+from firstday.serve.settings import ServeSettings
+from firstday.serve.telemetry import Metrics, RequestLog
+
+MAX_CLIENTS = 10_000
+"""Clients remembered; beyond that the one that was quiet longest is forgotten."""
+
+
+class RateLimit:
+    """A bucket of tokens for each client: a second's worth at most, filled at the rate.
+
+    Parameters
+    ----------
+    per_s
+        Requests a second; 0: no limit.
+    now_s
+        Tells the time.
+    """
+
+    def __init__(self, per_s: float, now_s: Callable[[], float] = time.monotonic) -> None:
+        self._per_s, self._now_s = per_s, now_s
+        self._full = max(1.0, per_s)
+        self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
+
+    def take(self, client: str) -> float:
+        """Take a token; return 0, or the seconds until there is one."""
+        if not self._per_s:
+            return 0.0
+        now = self._now_s()
+        tokens, since = self._buckets.pop(client, (self._full, now))
+        tokens = min(self._full, tokens + (now - since) * self._per_s)
+        wait = 0.0 if tokens >= 1 else (1 - tokens) / self._per_s
+        self._buckets[client] = (tokens if wait else tokens - 1, now)
+        if len(self._buckets) > MAX_CLIENTS:
+            self._buckets.popitem(last=False)
+        return wait
+
+
+PROBES = ("/healthz", "/readyz")
+"""Answered also when there is too much to do: a busy process must not be taken for a dead one."""
+REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
+READ_AWAY = 32
+"""How many times the largest body is read and thrown away before a too large one is refused, so that the client has
+stopped sending and can read why."""
+
+_SAFE_HEADERS = [
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+]
+_UNLESS_SAID = [
+    (b"cache-control", b"no-store"),
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+]
+"""Headers that a route may set otherwise."""
+
+
+class Gate:
+    """The outermost layer of the application.
+
+    Parameters
+    ----------
+    app
+        What lies behind.
+    settings
+        The limits.
+    keys
+        Who may do what.
+    metrics
+        Where requests are counted.
+    """
+
+    def __init__(self, app: ASGIApp, settings: ServeSettings, keys: Keys, metrics: Metrics) -> None:
+        self._app, self._settings, self._keys, self._metrics = app, settings, keys, metrics
+        self._rate = RateLimit(settings.rate_limit_per_s)
+        self._in_work = 0
+        self._log = RequestLog(is_on=settings.log_requests)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let a request through, or refuse it."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        began = time.perf_counter()
+        headers = _first_of_each(scope)
+        request_id = headers.get(b"x-request-id", b"")
+        if not REQUEST_ID.fullmatch(request_id):
+            request_id = b"%016x" % random.getrandbits(64)
+        scope["firstday.request_id"] = request_id.decode()
+        status = 0
+
+        async def send_with_headers(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                own = message["headers"] = [*message.get("headers", ()), *_SAFE_HEADERS, (b"x-request-id", request_id)]
+                said = {name for name, _ in own}
+                own += [header for header in _UNLESS_SAID if header[0] not in said]
+            await send(message)
+
+        self._in_work += 1
+        self._metrics.in_work.inc()
+        try:
+            receive = await self._admit(scope, headers, receive)
+            await self._app(scope, receive, send_with_headers)
+        except Exception as unexpected:
+            if status == 0:
+                await error_response(as_api_error(unexpected, scope))(scope, receive, send_with_headers)
+        finally:
+            self._in_work -= 1
+            self._metrics.in_work.dec()
+            seconds = time.perf_counter() - began
+            method = scope["method"] if scope["method"] in _METHODS else "other"
+            route = getattr(scope.get("route"), "path", "none")
+            self._metrics.finished(method, route, status, seconds)
+            client = (scope.get("client") or ("",))[0]
+            self._log.write(request_id.decode(), method, route, status, seconds, client)
+
+    async def _admit(self, scope: Scope, headers: dict[bytes, bytes], receive: Receive) -> Receive:
+        """Check what can be checked before the path is known; return what hands over the body.
+
+        Raises
+        ------
+        ApiError
+            The request is refused.
+        """
+        authorization = headers.get(b"authorization", b"")
+        rights = self._keys.rights_of(authorization) if authorization and self._keys.any else frozenset()
+        scope["firstday.rights"], scope["firstday.presented"] = rights, bool(authorization)
+        if not self._keys.any and not _is_local(headers.get(b"host", b"")):
+            self._refuse("host")
+            raise ApiError(
+                403,
+                "host_not_allowed",
+                "Without keys only requests to localhost are answered; set keys to change this.",
+            )
+        if scope["path"] in PROBES:
+            return receive
+        if self._in_work > self._settings.max_concurrent:
+            self._refuse("overload")
+            raise ApiError(
+                503, "overloaded", "Too many requests are in work; try again in a second.", headers={"Retry-After": "1"}
+            )
+        client = f"key {hash(authorization)}" if rights else (scope.get("client") or ("",))[0]
+        wait = self._rate.take(client)
+        if wait:
+            self._refuse("rate")
+            raise ApiError(
+                429,
+                "too_many_requests",
+                f"More than {self._settings.rate_limit_per_s:g} requests a second; wait {wait:.2g} s.",
+                headers={"Retry-After": str(math.ceil(wait))},
+            )
+        if b"content-length" not in headers and b"transfer-encoding" not in headers:
+            return receive
+        body = _Body(receive, self._settings, self._metrics)
+        if int(headers.get(b"content-length", b"0")) > self._settings.max_body_bytes:
+            await body.refuse()
+        return body
+
+    def _refuse(self, why: str) -> None:
+        self._metrics.refused.labels(why).inc()
+
+
+_METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))
+
+
+class _Body:
+    """Hands over a body as long as it is small and prompt enough."""
+
+    def __init__(self, receive: Receive, settings: ServeSettings, metrics: Metrics) -> None:
+        self._receive, self._settings, self._metrics = receive, settings, metrics
+        self._n_bytes = 0
+        self._until = asyncio.get_running_loop().time() + settings.body_timeout_s
+
+    async def __call__(self) -> Message:
+        message = await self._next()
+        if self._n_bytes > self._settings.max_body_bytes:
+            await self.refuse(more=bool(message.get("more_body")))
+        return message
+
+    async def _next(self) -> Message:
+        try:
+            async with asyncio.timeout_at(self._until):
+                message = await self._receive()
+        except TimeoutError:
+            raise ApiError(
+                408,
+                "timeout",
+                f"The body did not arrive within {self._settings.body_timeout_s:g} s; send it faster.",
+                headers={"Connection": "close"},
+            ) from None
+        self._n_bytes += len(message.get("body", b""))
+        return message
+
+    async def refuse(self, *, more: bool = True) -> None:
+        """Read the rest away, then say that it was too much."""
+        while more and self._n_bytes < READ_AWAY * self._settings.max_body_bytes:
+            message = await self._next()
+            more = bool(message.get("more_body"))
+        self._metrics.refused.labels("body").inc()
+        raise ApiError(
+            413,
+            "body_too_large",
+            f"The body has more than {self._settings.max_body_bytes:,} bytes; send less at once.",
+            headers={"Connection": "close"},
+        )
+
+
+def _first_of_each(scope: Scope) -> dict[bytes, bytes]:
+    """Return the headers by name, the first where one is repeated."""
+    headers: dict[bytes, bytes] = {}
+    for name, value in scope["headers"]:
+        headers.setdefault(name, value)
+    return headers
+
+
+def _is_local(host: bytes) -> bool:
+    """Tell whether a Host header names this machine: another name means that a web page was tricked into asking."""
+    name = re.sub(rb":\d+$", b"", host).strip(b"[]").decode("latin-1").lower()
+    if name == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,189 @@
+"""The server: open model and store, listen, drain on SIGTERM, reload on SIGHUP."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import gc
+import logging
+import os
+import signal
+import socket
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+from types import FrameType
+from typing import Any
+from urllib.parse import urlsplit
+
+import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from firstday.errors import ConfigError, FirstdayError
+from firstday.serve.app import make_app, make_service
+from firstday.serve.http_errors import ApiError, error_response
+from firstday.serve.model_holder import ModelHolder
+from firstday.serve.service import Service
+from firstday.serve.settings import ServeSettings
+from firstday.serve.store.open import open_store
+
+_ANSWER = error_response(ApiError(400, "bad_request", "This is no HTTP request; see RFC 9110."))
+
+
+class Protocol(HttpToolsProtocol):
+    """uvicorn's, with another body where a request cannot be parsed."""
+
+    def send_400_response(self, msg: str) -> None:  # noqa: ARG002
+        """Answer and close the connection."""
+        body = bytes(_ANSWER.body)
+        head = (
+            "HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\n"
+            f"content-length: {len(body)}\r\nx-content-type-options: nosniff\r\nconnection: close\r\n\r\n"
+        )
+        self.transport.write(head.encode() + body)
+        self.transport.close()
+
+
+SWITCH_INTERVAL_S = 0.0005
+
+_log = logging.getLogger("firstday.serve")
+
+
+def run_server(model: Path, settings: ServeSettings) -> None:
+    """Serve until told to stop.
+
+    Parameters
+    ----------
+    model
+        The model's folder.
+    settings
+        How to run.
+
+    Raises
+    ------
+    FirstdayError
+        The model, the store or the address cannot be used.
+    """
+    began = time.perf_counter()
+    listening = _listen(settings.host, settings.port)
+    try:
+        holder = ModelHolder(model)
+        service = make_service(settings, holder, open_store(settings))
+    except BaseException:
+        listening.close()
+        raise
+    # While a model is loaded in a thread, the one that answers need not wait 5 ms for each turn.
+    sys.setswitchinterval(SWITCH_INTERVAL_S)
+    # What was made so far lives as long as the process: the collector need not look at it again.
+    gc.collect()
+    gc.freeze()
+    config = uvicorn.Config(
+        make_app(service),
+        http=Protocol,
+        ws="none",
+        loop="auto",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_keep_alive=settings.keep_alive_s,
+        timeout_graceful_shutdown=settings.drain_timeout_s,
+        proxy_headers=bool(settings.trusted_proxies),
+        forwarded_allow_ips=list(settings.trusted_proxies),
+    )
+    host, port = listening.getsockname()[:2]
+    facts = {
+        "url": f"http://{f'[{host}]' if ':' in host else host}:{port}",
+        "model": holder.current.version,
+        "store": _without_secrets(settings.store_url),
+        "keys": "set" if settings.has_keys else "none: whoever reaches this address may do everything",
+        "pid": os.getpid(),
+        "seconds": round(time.perf_counter() - began, 2),
+    }
+    with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
+        runner.run(_serve(DrainingServer(config, service, facts), listening))
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """Take the address before the model is loaded."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        listening = socket.socket(family, kind, protocol)
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind(address)
+    except OSError as error:
+        reason = "is in use" if error.errno == errno.EADDRINUSE else f"cannot be had ({error.strerror})"
+        raise ConfigError(f"{host}:{port}: {reason}; give another with --port or --host.") from None
+    return listening
+
+
+def _without_secrets(url: str) -> str:
+    """Return a store's URL without its user and password."""
+    parts = urlsplit(url)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl() if parts.netloc else url
+
+
+async def _serve(server: DrainingServer, listening: socket.socket) -> None:
+    """Run a server on a socket."""
+    loop = asyncio.get_running_loop()
+    reloads: set[asyncio.Task[None]] = set()
+
+    def reload() -> None:
+        task = loop.create_task(_reload(server.service))
+        reloads.add(task)
+        task.add_done_callback(reloads.discard)
+
+    if hasattr(signal, "SIGHUP"):
+        loop.add_signal_handler(signal.SIGHUP, reload)
+    await server.serve([listening])
+    _log.info("stopped", extra={"fields": {"pid": os.getpid()}})
+
+
+async def _reload(service: Service) -> None:
+    """Load the model again; a refusal is in the log."""
+    with suppress(FirstdayError):
+        await service.reload()
+
+
+class DrainingServer(uvicorn.Server):
+    """A server that, told to stop, first says that it is no longer ready, then finishes what is in work.
+
+    Parameters
+    ----------
+    config
+        Of uvicorn.
+    service
+        What it serves.
+    facts
+        What it logs once it listens.
+    """
+
+    def __init__(self, config: uvicorn.Config, service: Service, facts: dict[str, Any]) -> None:
+        super().__init__(config)
+        self.service, self._facts = service, facts
+        self._stop_at: float | None = None
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen, and say so."""
+        await super().startup(sockets)
+        _log.info("ready", extra={"fields": self._facts})
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Stop, and close the store also where requests in work are not waited for."""
+        await super().shutdown(sockets)
+        if self.force_exit:
+            await self.lifespan.shutdown()
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002
+        """Begin to stop; a second signal does not wait for requests in work."""
+        if self._stop_at is not None:
+            self.should_exit = self.force_exit = True
+            return
+        self.service.is_draining = True
+        self._stop_at = time.monotonic() + self.service.settings.drain_delay_s
+
+    async def on_tick(self, counter: int) -> bool:
+        """Stop when it is time."""
+        if self._stop_at is not None and time.monotonic() >= self._stop_at:
+            self.should_exit = True
+        return await super().on_tick(counter)

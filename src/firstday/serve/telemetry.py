@@ -1,0 +1,178 @@
+"""What is logged, and what is counted and timed for Prometheus."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+import time
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Any, Literal
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    GCCollector,
+    Histogram,
+    Info,
+    PlatformCollector,
+    ProcessCollector,
+    disable_created_metrics,
+    generate_latest,
+)
+
+_requests = logging.getLogger("firstday.serve.requests")
+
+
+def _fields(record: logging.LogRecord) -> dict[str, object]:
+    """Return what a record holds beside its text."""
+    fields = dict(getattr(record, "fields", {}))
+    if record.exc_info and record.exc_info[1] is not None:
+        fields["traceback"] = logging.Formatter().formatException(record.exc_info)
+    return fields
+
+
+def _time(record: logging.LogRecord) -> str:
+    return datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
+
+
+class JsonLines(logging.Formatter):
+    """One JSON object a line: time, level, event, and what belongs to it."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Write a record."""
+        line = {"time": _time(record), "level": record.levelname.lower(), "event": record.getMessage()}
+        return json.dumps({**line, **_fields(record)}, ensure_ascii=False, default=str)
+
+
+class TextLines(logging.Formatter):
+    """The same for people."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Write a record."""
+        fields = _fields(record)
+        traceback = fields.pop("traceback", None)
+        told = " ".join(f"{name}={value}" for name, value in fields.items())
+        line = f"{_time(record)} {record.levelname.lower()} {record.getMessage()} {told}".rstrip()
+        return f"{line}\n{traceback}" if traceback else line
+
+
+class RequestLog:
+    """A line for each request, written as `logging` would write it, at a fifth of its cost.
+
+    Parameters
+    ----------
+    is_on
+        Whether anything is written.
+    """
+
+    def __init__(self, *, is_on: bool) -> None:
+        self._is_on = is_on and _requests.isEnabledFor(logging.INFO)
+        handlers = logging.getLogger("firstday").handlers
+        self._is_text = bool(handlers) and isinstance(handlers[0].formatter, TextLines)
+
+    def write(self, request_id: str, method: str, route: str, status: int, seconds: float, client: str) -> None:
+        """Write a line. None of it is the client's own text but the id, which is checked, and what a proxy calls it."""
+        if not self._is_on:
+            return
+        now = datetime.fromtimestamp(time.time(), UTC).isoformat(timespec="milliseconds")
+        ms, client = round(1000 * seconds, 2), json.dumps(client)
+        if self._is_text:
+            line = f"{now} info request {method} {route} {status} {ms} ms client={client} request_id={request_id}\n"
+        else:
+            line = (
+                f'{{"time": "{now}", "level": "info", "event": "request", "request_id": "{request_id}", '
+                f'"method": "{method}", "route": "{route}", "status": {status}, "ms": {ms}, "client": {client}}}\n'
+            )
+        sys.stderr.write(line)
+
+
+def set_up_logs(level: str, form: Literal["auto", "json", "text"]) -> None:
+    """Send the logs of the service and of uvicorn to standard error."""
+    is_text = form == "text" or (form == "auto" and sys.stderr.isatty())
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(TextLines() if is_text else JsonLines())
+    for name, least in (("firstday", level), ("uvicorn", "warning")):
+        logger = logging.getLogger(name)
+        logger.handlers, logger.propagate = [handler], False
+        logger.setLevel(least.upper())
+
+
+SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0)
+
+disable_created_metrics()  # type: ignore[no-untyped-call]  # a series more for each counter, which nobody asks for
+
+_log = logging.getLogger("firstday.serve")
+
+
+class Metrics:
+    """Counters of one service; each in a registry of its own, so that two in a process do not mix."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        for collector in (ProcessCollector, PlatformCollector, GCCollector):
+            collector(registry=self.registry)
+        own: dict[str, Any] = {"namespace": "firstday", "registry": self.registry}
+        self._requests = Counter("requests", "Requests answered.", ["method", "route", "status"], **own)
+        self._seconds = Histogram(
+            "request_seconds", "From a request's arrival to its last byte.", ["method", "route"], buckets=SECONDS, **own
+        )
+        self.in_work = Gauge("requests_in_work", "Requests being answered.", **own)
+        self.batch_users = Histogram("batch_users", "Users answered in one pass.", buckets=(1, 2, 4, 8, 16, 32), **own)
+        self._lists = Counter("recommendations", "Lists given.", ["strategy", "answered_by"], **own)
+        self.events = Counter("events", "Events taken: new, or known by their id already.", ["outcome"], **own)
+        self.events_not_understood = Counter(
+            "events_not_understood", "Events that name something the model does not know.", **own
+        )
+        self.refused = Counter("refused", "Requests refused before they were looked at.", ["why"], **own)
+        self._store_errors = Counter("store_errors", "Calls to the store that failed.", ["call"], **own)
+        self._store_up = Gauge("store_up", "1 if the last call to the store succeeded.", **own)
+        self._store_up.set(1)
+        self.reloads = Counter("model_reloads", "Attempts to load the model again.", ["outcome"], **own)
+        self.backups = Counter("store_backups", "Copies of the store.", ["outcome"], **own)
+        self._model = Info("model", "The model that answers.", **own)
+        self._model_loaded = Gauge("model_loaded_timestamp_seconds", "When it was loaded.", **own)
+        self._is_up = True
+        self._request_of = lru_cache(4096)(
+            lambda method, route, status: (
+                self._requests.labels(method, route, status),
+                self._seconds.labels(method, route),
+            )
+        )
+        self._list_of = lru_cache(256)(self._lists.labels)
+
+    def finished(self, method: str, route: str, status: int, seconds: float) -> None:
+        """Count a request."""
+        requests, times = self._request_of(method, route, status)
+        requests.inc()
+        times.observe(seconds)
+
+    def answered(self, strategy: str, route: str) -> None:
+        """Count a list."""
+        self._list_of(strategy, route).inc()
+
+    def store_answered(self, call: str) -> None:
+        """Note that the store works."""
+        if not self._is_up:
+            self._is_up = True
+            self._store_up.set(1)
+            _log.warning("store is back", extra={"fields": {"call": call}})
+
+    def store_failed(self, call: str, error: Exception) -> None:
+        """Count a failure of the store; only the first of a row is logged."""
+        self._store_errors.labels(call).inc()
+        if self._is_up:
+            self._is_up = False
+            self._store_up.set(0)
+            _log.error("store failed", extra={"fields": {"call": call, "error": str(error)}})
+
+    def serves(self, version: str, loaded_at_s: float) -> None:
+        """Name the model that answers from now on."""
+        self._model.info({"version": version})
+        self._model_loaded.set(loaded_at_s)
+
+    def render(self) -> bytes:
+        """Return all of it as Prometheus reads it."""
+        return generate_latest(self.registry)

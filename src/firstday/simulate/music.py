@@ -1,0 +1,275 @@
+"""What the service offers: items by artists on albums, in playlists, each at home in a scene, with invented names."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib import resources
+from itertools import count
+
+import numpy as np
+
+from firstday.simulate.choices import Choices
+from firstday.simulate.settings import SimulationSettings
+from firstday.simulate.world import World
+
+WORDS = {
+    kind: [word.replace("_", " ") for word in words.split()]
+    for kind, words in tomllib.loads((resources.files("firstday.simulate") / "words.toml").read_text("utf-8")).items()
+}
+"""Words by kind."""
+
+Pattern = tuple[str, tuple[str, ...], float]
+"""A form, the kinds of words that fill it in, and how often it is used."""
+
+ARTISTS: tuple[Pattern, ...] = (
+    ("{} {}{}{}", ("given_names", "onsets", "middles", "endings"), 0.5),
+    ("The {} {}s", ("adjectives", "nouns"), 0.15),
+    ("{} {}", ("adjectives", "nouns"), 0.15),
+    ("{}{}{}", ("onsets", "middles", "middles"), 0.1),
+    ("{} & the {}s", ("given_names", "nouns"), 0.1),
+)
+TITLES: tuple[Pattern, ...] = (
+    ("{} {}", ("adjectives", "nouns"), 0.35),
+    ("{} {}", ("verbs", "moments"), 0.15),
+    ("{} of the {}", ("nouns", "nouns"), 0.15),
+    ("{} the {}", ("verbs", "nouns"), 0.15),
+    ("{}", ("nouns",), 0.1),
+    ("{}, {}", ("given_names", "verbs"), 0.1),
+)
+SCENES: tuple[Pattern, ...] = (("{} {}", ("places", "styles"), 1.0),)
+
+
+def invent_artists(n: int, rng: np.random.Generator) -> list[str]:
+    """Invent n names of artists, all different."""
+    return _without_repeats(lambda size: _fill(ARTISTS, size, rng), n)
+
+
+def invent_titles(n: int, rng: np.random.Generator) -> list[str]:
+    """Invent n titles, of items or albums; as everywhere, some are used twice."""
+    return _fill(TITLES, n, rng)
+
+
+def invent_playlists(scene: np.ndarray, n_scenes: int, rng: np.random.Generator) -> list[str]:
+    """Invent a name for each playlist of the given scenes, all different.
+
+    Parameters
+    ----------
+    scene
+        int, shape (n_playlists,): the scene of each.
+    n_scenes
+        Number of scenes; each gets a name of its own, which its playlists share.
+    rng
+        Source of randomness.
+    """
+    scenes = _without_repeats(lambda size: _fill(SCENES, size, rng), n_scenes)
+    forms = [f"{{}} {word}" for word in WORDS["qualities"]] + [f"{word} {{}}" for word in WORDS["occasions"]]
+    chosen = rng.integers(len(forms), size=len(scene))
+    return _numbered([forms[form].format(scenes[one]) for form, one in zip(chosen, scene, strict=True)])
+
+
+def _fill(patterns: Sequence[Pattern], n: int, rng: np.random.Generator) -> list[str]:
+    """Fill in n patterns with words drawn at random."""
+    shares = np.array([share for _, _, share in patterns])
+    chosen = rng.choice(len(patterns), size=n, p=shares / shares.sum())
+    names = np.empty(n, dtype=object)
+    for number, (form, kinds, _) in enumerate(patterns):
+        places = np.flatnonzero(chosen == number)
+        drawn = [rng.choice(WORDS[kind], len(places)).tolist() for kind in kinds]
+        names[places] = [form.format(*row) for row in zip(*drawn, strict=True)]
+    return [str(name) for name in names]
+
+
+def _without_repeats(draw: Callable[[int], list[str]], n: int) -> list[str]:
+    """Draw until there are n different names; where words run out, numbers tell names apart."""
+    names: dict[str, None] = {}
+    for _ in range(5):
+        names.update(dict.fromkeys(draw(n - len(names))))
+        if len(names) == n:
+            return list(names)
+    return _numbered([*names, *draw(n - len(names))])
+
+
+def _numbered(names: Sequence[str]) -> list[str]:
+    """Add a number to the second and every later use of a name, such as "Metro Jazz Mix 2"."""
+    used: dict[str, int] = {}
+    taken, different = set(names), []
+    for name in names:
+        used[name] = used.get(name, 0) + 1
+        if used[name] > 1:
+            number = next(k for k in count(used[name]) if f"{name} {k}" not in taken)
+            used[name] = number
+            name = f"{name} {number}"
+            taken.add(name)
+        different.append(name)
+    return different
+
+
+ARTIST_ITEMS = 8.0
+"""Mean number of items of an artist."""
+ARTIST_TAIL, ARTIST_SHIFT = 1.2, 4.0
+"""Long tail of artists within a scene: popularity is `(shift + rank) ** -tail`, so that the first few are close."""
+ITEM_TAIL = 0.8
+"""Exponent of the long tail of an artist's items."""
+NOISE = 0.5
+"""Standard deviation of the logarithm of an item's popularity around these tails."""
+BRIDGE_SHARE, BRIDGE_WEIGHT = 0.15, 0.3
+"""Share of artists who are heard in a second scene of their family too, and how much of their popularity they have
+there."""
+CHART_POWER = 1.3
+"""Power on popularity that makes a country's charts of what its people hear: hits win."""
+ALBUM_ITEMS = 7.0
+"""Mean number of items of an album."""
+PLAYLIST_ITEMS = 30
+"""Draws of items for a playlist; repeated ones count once."""
+
+
+@dataclass(frozen=True, eq=False)
+class MusicCatalogue:
+    """Items and what they belong to, by index.
+
+    Parameters
+    ----------
+    scene
+        int16, shape (n_items,): the scene of each item.
+    artist, album
+        int32, shape (n_items,): the artist and album of each item.
+    artist_scene
+        int16, shape (n_artists,).
+    playlist_scene
+        int16, shape (n_playlists,).
+    members
+        int32, shape (n, 2): pairs of playlist and item, without repeats.
+    by_scene, by_artist, by_chart
+        Draw an item from a scene, an artist, a country's charts.
+    artists_by_scene, playlists_by_scene
+        Draw an artist or a playlist from a scene.
+    """
+
+    scene: np.ndarray
+    artist: np.ndarray
+    album: np.ndarray
+    artist_scene: np.ndarray
+    playlist_scene: np.ndarray
+    members: np.ndarray
+    by_scene: Choices
+    by_artist: Choices
+    by_chart: Choices
+    artists_by_scene: Choices
+    playlists_by_scene: Choices
+
+    @property
+    def n_artists(self) -> int:
+        """Number of artists."""
+        return len(self.artist_scene)
+
+    @property
+    def n_albums(self) -> int:
+        """Number of albums."""
+        return int(self.album.max()) + 1
+
+    @property
+    def n_playlists(self) -> int:
+        """Number of playlists."""
+        return len(self.playlist_scene)
+
+
+def make_catalogue(settings: SimulationSettings, world: World, rng: np.random.Generator) -> MusicCatalogue:
+    """Make artists of every scene with their items, albums and playlists.
+
+    Parameters
+    ----------
+    settings
+        How many items.
+    world
+        The scenes; larger audiences have more artists.
+    rng
+        Source of randomness.
+    """
+    n_items, n_scenes = settings.n_items, world.n_scenes
+    artist_scene = _spread_artists(max(n_scenes, round(n_items / ARTIST_ITEMS)), world, rng)
+    n_artists = len(artist_scene)
+    fame = (ARTIST_SHIFT + _rank_within(artist_scene, rng)) ** -ARTIST_TAIL
+
+    # Every artist has one item; famous ones have more of the rest.
+    productive = fame**0.5 * rng.lognormal(0, 0.6, n_artists)
+    more = rng.choice(n_artists, size=n_items - n_artists, p=productive / productive.sum())
+    # Shuffled, so that an index tells nothing of popularity.
+    artist = rng.permutation(np.concatenate([np.arange(n_artists), more])).astype(np.int32)
+    weight = fame[artist] * (1.0 + _rank_within(artist, rng)) ** -ITEM_TAIL * rng.lognormal(0, NOISE, n_items)
+    scene = artist_scene[artist]
+
+    second = _second_scenes(artist_scene, world, rng)
+    bridge = np.flatnonzero(second[artist] >= 0)
+    items = np.arange(n_items)
+    by_scene = Choices.of_entries(
+        np.concatenate([scene, second[artist[bridge]]]),
+        np.concatenate([items, bridge]),
+        np.concatenate([weight, BRIDGE_WEIGHT * weight[bridge]]),
+        n_scenes,
+    )
+    share = weight / np.bincount(scene, weights=weight, minlength=n_scenes)[scene]
+    playlist_scene, members = _make_playlists(n_items, by_scene, world, rng)
+    playlists = np.arange(len(playlist_scene))
+    return MusicCatalogue(
+        scene,
+        artist,
+        _cut_albums(artist, rng),
+        artist_scene,
+        playlist_scene,
+        members,
+        by_scene,
+        Choices.of_entries(artist, items, weight, n_artists),
+        Choices.of_table((world.audience[:, scene] * share) ** CHART_POWER),
+        Choices.of_entries(artist_scene, np.arange(n_artists), fame, n_scenes),
+        Choices.of_entries(playlist_scene, playlists, (1.0 + _rank_within(playlist_scene, rng)) ** -1.0, n_scenes),
+    )
+
+
+def _spread_artists(n_artists: int, world: World, rng: np.random.Generator) -> np.ndarray:
+    """Give each artist a scene, one at least to each, int16, shape (n_artists,)."""
+    weight = world.audience.mean(axis=0) ** 0.7
+    more = rng.choice(world.n_scenes, size=n_artists - world.n_scenes, p=weight / weight.sum())
+    return rng.permutation(np.concatenate([np.arange(world.n_scenes), more])).astype(np.int16)
+
+
+def _rank_within(group: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Give each member a place within its group, from 0, at random, int64, shape (n,)."""
+    order = np.lexsort((rng.random(len(group)), group))
+    ordered = group[order]
+    first = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]])
+    lengths = np.diff(np.r_[first, len(group)])
+    ranks = np.empty(len(group), dtype=np.int64)
+    ranks[order] = np.arange(len(group)) - np.repeat(first, lengths)
+    return ranks
+
+
+def _second_scenes(artist_scene: np.ndarray, world: World, rng: np.random.Generator) -> np.ndarray:
+    """Give some artists a second scene of the same family, int16, shape (n_artists,), -1 for the others."""
+    by_family = Choices.of_entries(world.family, np.arange(world.n_scenes), np.ones(world.n_scenes), world.n_families)
+    second = by_family.draw(world.family[artist_scene].astype(np.int64), rng).astype(np.int16)
+    bridging = (rng.random(len(artist_scene)) < BRIDGE_SHARE) & (second != artist_scene)
+    return np.where(bridging, second, -1).astype(np.int16)
+
+
+def _cut_albums(artist: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Put each artist's items on albums, int32, shape (n_items,)."""
+    n_albums = np.maximum(1, np.round(np.bincount(artist) / ALBUM_ITEMS)).astype(np.int64)
+    first = np.cumsum(n_albums) - n_albums
+    drawn = first[artist] + rng.integers(n_albums[artist])
+    return np.unique(drawn, return_inverse=True)[1].astype(np.int32)  # an album that got nothing does not exist
+
+
+def _make_playlists(
+    n_items: int, by_scene: Choices, world: World, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Make playlists, one at least of each scene: their scenes, and pairs of playlist and item."""
+    n_playlists = max(world.n_scenes, n_items // 20)
+    weight = world.audience.mean(axis=0)
+    more = rng.choice(world.n_scenes, size=n_playlists - world.n_scenes, p=weight / weight.sum())
+    playlist_scene = rng.permutation(np.concatenate([np.arange(world.n_scenes), more])).astype(np.int16)
+    playlist = np.repeat(np.arange(n_playlists), PLAYLIST_ITEMS)
+    item = by_scene.draw(playlist_scene[playlist].astype(np.int64), rng)
+    members = np.unique(np.column_stack([playlist, item]).astype(np.int32), axis=0)
+    return playlist_scene, members

@@ -1,0 +1,263 @@
+"""A simulated service as a folder of Parquet tables, written block by block: memory does not grow with the events."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+import polars as pl
+
+from firstday.errors import ConfigError
+from firstday.progress import Progress, no_progress
+from firstday.simulate.behavior import ENTITIES, ITEM, PLAYLIST, SIGNALS, Events, simulate_block
+from firstday.simulate.music import MusicCatalogue, invent_artists, invent_playlists, invent_titles, make_catalogue
+from firstday.simulate.people import People, draw_friends, make_people
+from firstday.simulate.settings import SimulationSettings
+from firstday.simulate.world import AGES, COUNTRIES, ZONES, make_world
+
+WORKERS = 2
+"""Blocks in the making at one time; each needs about 300 MB."""
+
+
+Filled = TypeVar("Filled")
+
+
+@dataclass(frozen=True)
+class Written:
+    """What was written.
+
+    Parameters
+    ----------
+    rows
+        Number of rows of each table.
+    signals
+        Number of interactions of each signal.
+    """
+
+    rows: dict[str, int]
+    signals: dict[str, int]
+
+
+def check_new_folder(path: Path) -> None:
+    """Refuse a place where no new folder can be made.
+
+    Raises
+    ------
+    ConfigError
+        It is a file, it holds something, or the folder above may not be written to.
+    """
+    if path.is_dir():
+        if any(path.iterdir()):
+            raise ConfigError(f"{path}: is not empty; give a new folder.")
+    elif path.exists() or path.is_symlink():
+        raise ConfigError(f"{path}: is a file; give a new folder.")
+    above = path.resolve().parent
+    while not above.exists():
+        above = above.parent
+    if not above.is_dir() or not os.access(above, os.W_OK | os.X_OK):
+        raise ConfigError(f"{path}: cannot be made, since {above} may not be written to; give another folder.")
+
+
+def simulate(settings: SimulationSettings, out: Path, *, progress: Progress = no_progress) -> Written:
+    """Simulate a service and write its tables.
+
+    Parameters
+    ----------
+    settings
+        How large it is and how its people behave; with the same settings the files are the same.
+    out
+        A new or empty folder. It is written beside and renamed into place: it holds all tables or is not there.
+    progress
+        Called as blocks of users are done.
+
+    Returns
+    -------
+    Written
+        How many rows there are.
+
+    Raises
+    ------
+    ConfigError
+        The folder is not empty or cannot be written.
+    """
+    return fill_folder(out, lambda folder: _write_tables(settings, folder, progress))
+
+
+def fill_folder(out: Path, fill: Callable[[Path], Filled]) -> Filled:
+    """Make a folder by filling one beside it and renaming that into place: it holds everything or is not there.
+
+    Parameters
+    ----------
+    out
+        A new or empty folder.
+    fill
+        Writes the files into the folder that it is given.
+
+    Raises
+    ------
+    ConfigError
+        The folder is not empty or cannot be written.
+    """
+    check_new_folder(out)
+    try:
+        out.resolve().parent.mkdir(parents=True, exist_ok=True)
+        staging = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.resolve().parent))
+        try:
+            folder = staging / "filled"
+            folder.mkdir()
+            filled = fill(folder)
+            if out.is_dir():
+                out.rmdir()
+            folder.rename(out)
+        finally:
+            shutil.rmtree(staging, ignore_errors=True)
+    except (OSError, pl.exceptions.ComputeError) as error:
+        reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
+        raise ConfigError(f"{out}: cannot be written ({reason}); choose another place or make room.") from error
+    return filled
+
+
+def _write_tables(settings: SimulationSettings, folder: Path, progress: Progress) -> Written:
+    """Write every table into a folder."""
+    # One stream of randomness for each part: a user's day does not depend on how albums were cut.
+    root = np.random.SeedSequence(settings.seed)
+    of_world, of_catalogue, of_people, of_friends, of_names, of_blocks = root.spawn(6)
+    progress("users and items", 0, 1)
+    world = make_world(settings, np.random.default_rng(of_world))
+    catalogue = make_catalogue(settings, world, np.random.default_rng(of_catalogue))
+    people = make_people(settings, world, np.random.default_rng(of_people))
+    tables = {
+        "users": _users_table(settings, people),
+        "friends": _friends_table(people, np.random.default_rng(of_friends)),
+        **_catalogue_tables(catalogue, world.n_scenes, np.random.default_rng(of_names)),
+    }
+    rows = {}
+    for name, frame in tables.items():
+        frame.write_parquet(folder / f"{name}.parquet", compression="zstd")
+        rows[name] = frame.height
+    progress("users and items", 1, 1)
+    del tables
+    signals = _write_interactions(settings, catalogue, people, of_blocks, folder / "interactions", progress)
+    return Written({"interactions": sum(signals.values()), **rows}, signals)
+
+
+def _ids(indexes: np.ndarray) -> pl.Series:
+    """Return ids, which count from 1."""
+    return pl.Series(indexes.astype(np.int32) + 1)
+
+
+def _words(values: tuple[str, ...], codes: np.ndarray) -> pl.Series:
+    """Return the word of each code."""
+    return pl.Series(values, dtype=pl.String).gather(pl.Series(codes.astype(np.uint32)))
+
+
+def _moments(settings: SimulationSettings, seconds: np.ndarray) -> pl.Series:
+    """Return moments in UTC of seconds from the log's beginning."""
+    begin_us = int(settings.begin.timestamp()) * 1_000_000
+    return pl.Series(begin_us + seconds * 1_000_000).cast(pl.Datetime("us", "UTC"))
+
+
+def _users_table(settings: SimulationSettings, people: People) -> pl.DataFrame:
+    """Make the table of users, in the order of registration."""
+    age = pl.Series(AGES[people.age_ix].astype(np.int16))
+    return pl.DataFrame(
+        {
+            "user_id": _ids(np.arange(len(people))),
+            "registered_at": _moments(settings, people.registered_s),
+            "age": age.set(pl.Series(~people.age_known), None),
+            "country": _words(tuple(country.code for country in COUNTRIES), people.country),
+            "time_zone": _words(tuple(name for name, _, _ in ZONES), people.zone),
+        }
+    )
+
+
+def _friends_table(people: People, rng: np.random.Generator) -> pl.DataFrame:
+    """Make the table of friends, each friendship in both directions."""
+    pairs = draw_friends(people, rng)
+    return pl.DataFrame({"user_id": _ids(pairs[:, 0]), "friend_id": _ids(pairs[:, 1])})
+
+
+def _catalogue_tables(catalogue: MusicCatalogue, n_scenes: int, rng: np.random.Generator) -> dict[str, pl.DataFrame]:
+    """Make the tables of items and of playlists, and the names of everything but items."""
+    of_artists, of_albums, of_items, of_playlists = rng.spawn(4)
+    names = {
+        "artist": invent_artists(catalogue.n_artists, of_artists),
+        "album": invent_titles(catalogue.n_albums, of_albums),
+        "playlist": invent_playlists(catalogue.playlist_scene, n_scenes, of_playlists),
+    }
+    items = pl.DataFrame(
+        {
+            "item_id": _ids(np.arange(len(catalogue.scene))),
+            "title": invent_titles(len(catalogue.scene), of_items),
+            "artist_id": _ids(catalogue.artist),
+            "album_id": _ids(catalogue.album),
+        }
+    )
+    collections = pl.DataFrame(
+        {"entity_id": _ids(catalogue.members[:, 0]), "item_id": _ids(catalogue.members[:, 1])}
+    ).select(pl.lit(ENTITIES[PLAYLIST]).alias("entity"), "entity_id", "item_id")
+    called = [
+        pl.DataFrame({"entity_id": _ids(np.arange(len(own))), "name": own}).select(
+            pl.lit(entity).alias("entity"), "entity_id", "name"
+        )
+        for entity, own in names.items()
+    ]
+    return {"items": items, "collections": collections, "names": pl.concat(called)}
+
+
+def _write_interactions(
+    settings: SimulationSettings,
+    catalogue: MusicCatalogue,
+    people: People,
+    randomness: np.random.SeedSequence,
+    folder: Path,
+    progress: Progress,
+) -> dict[str, int]:
+    """Write one file for each block of users, and count the signals."""
+    folder.mkdir()
+    seeds = randomness.spawn(settings.n_blocks)
+
+    def write_block(block: int) -> Counter[str]:
+        first = block * settings.block_users
+        part = people.take(slice(first, first + settings.block_users))
+        events = simulate_block(settings, catalogue, part, np.random.default_rng(seeds[block]))
+        frame = _interactions_table(settings, events, first)
+        frame.write_parquet(folder / f"part-{block:05}.parquet", compression="zstd")
+        return Counter(dict(zip(SIGNALS, np.bincount(events.signal, minlength=len(SIGNALS)).tolist(), strict=True)))
+
+    total: Counter[str] = Counter()
+    progress("blocks of users", 0, settings.n_blocks)
+    with ThreadPoolExecutor(WORKERS) as pool:
+        pending = [pool.submit(write_block, block) for block in range(settings.n_blocks)]
+        try:
+            for done, future in enumerate(pending, 1):
+                total.update(future.result())
+                progress("blocks of users", done, settings.n_blocks)
+        finally:
+            for future in pending:
+                future.cancel()
+    return {signal: total[signal] for signal in SIGNALS}
+
+
+def _interactions_table(settings: SimulationSettings, events: Events, first_user: int) -> pl.DataFrame:
+    """Make the table of a block's interactions."""
+    target = _ids(events.target)
+    of_item = pl.Series(events.entity == ITEM)
+    return pl.DataFrame(
+        {
+            "user_id": _ids(events.user + first_user),
+            "item_id": target.set(~of_item, None),
+            "entity": _words(ENTITIES, events.entity).set(of_item, None),
+            "entity_id": target.set(of_item, None),
+            "signal": _words(SIGNALS, events.signal),
+            "timestamp": _moments(settings, events.time_s),
+        }
+    )

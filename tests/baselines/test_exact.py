@@ -1,0 +1,192 @@
+"""Each peer against an independent, straightforward computation on a small matrix."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+import pytest
+import torch
+from implicit.cpu.als import AlternatingLeastSquares
+from scipy import sparse
+
+from firstday.baselines import scorer as scoring
+from firstday.baselines.als_fold_in import ITERATIONS, prepare_als_fold_in
+from firstday.baselines.ease import prepare_ease
+from firstday.baselines.item_item import prepare_item_item
+from firstday.baselines.mult_dae import Autoencoder, MultDae, prepare_mult_dae
+from firstday.baselines.scorer import PeerTraining, keep_largest
+from firstday.baselines.user_user import prepare_user_user
+from firstday.sparse import SparseRows
+
+N_WARM, N_ITEMS = 40, 13
+UNUSED = 12
+
+
+def rows_of(matrix: np.ndarray) -> SparseRows:
+    row, column = np.nonzero(matrix)
+    return SparseRows.from_pairs(row, column, matrix[row, column], *matrix.shape)
+
+
+def draw(seed: int, n: int) -> np.ndarray:
+    matrix = (np.random.default_rng(seed).random((n, N_ITEMS)) < np.linspace(0.6, 0.1, N_ITEMS)).astype(np.float32)
+    matrix[:, UNUSED] = 0
+    return matrix
+
+
+@pytest.fixture(scope="module")
+def warm() -> np.ndarray:
+    return draw(1, N_WARM)
+
+
+@pytest.fixture(scope="module")
+def asked() -> np.ndarray:
+    """Users who ask: the first likes nothing, the second only an item that no warm user uses."""
+    matrix = draw(2, 9) * (np.random.default_rng(3).random((9, N_ITEMS)) < 0.5)
+    matrix[:2] = 0
+    matrix[1, UNUSED] = 1
+    return matrix.astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def training(warm: np.ndarray) -> PeerTraining:
+    affinity = warm * np.random.default_rng(4).choice([0.5, 1, 2], size=warm.shape)
+    return PeerTraining(rows_of(warm), rows_of(affinity), lambda _scorer: 0.0, seed=3, threads=1)
+
+
+@pytest.mark.parametrize(("shrinkage", "asymmetry", "neighbors"), [(0.0, 0.5, 100), (3.0, 0.5, 4), (10.0, 0.3, 2)])
+def test_item_item(
+    training: PeerTraining, warm: np.ndarray, asked: np.ndarray, shrinkage: float, asymmetry: float, neighbors: int
+) -> None:
+    near = np.zeros((N_ITEMS, N_ITEMS))
+    for source in range(N_ITEMS):
+        found = []
+        for target in range(N_ITEMS):
+            together = (warm[:, source] * warm[:, target]).sum()
+            if source != target and together:
+                norm = warm[:, source].sum() ** (1 - asymmetry) * warm[:, target].sum() ** asymmetry
+                found.append((-together / (norm + shrinkage), target))
+        for value, target in sorted(found)[:neighbors]:
+            near[source, target] = -value
+    expected = asked @ near
+    fitted = prepare_item_item(training)(shrinkage=shrinkage, asymmetry=asymmetry, neighbors=neighbors)
+    np.testing.assert_allclose(fitted.score(rows_of(asked)), np.where(expected > 0, expected, -np.inf), rtol=1e-5)
+
+
+def test_item_item_is_the_cosine(training: PeerTraining, warm: np.ndarray) -> None:
+    fitted = prepare_item_item(training)(shrinkage=0.0, asymmetry=0.5, neighbors=N_ITEMS)
+    unit = warm / np.maximum(np.linalg.norm(warm, axis=0), 1)
+    cosine = unit.T @ unit - np.diag(warm.any(axis=0))
+    np.testing.assert_allclose(fitted.nearness.toarray(), cosine, atol=1e-6)
+
+
+@pytest.mark.parametrize(("rarity", "neighbors", "shrinkage", "power"), [(0.0, 40, 0.0, 1.0), (0.5, 7, 3.0, 2.0)])
+def test_user_user(
+    training: PeerTraining,
+    warm: np.ndarray,
+    asked: np.ndarray,
+    rarity: float,
+    neighbors: int,
+    shrinkage: float,
+    power: float,
+) -> None:
+    popularity = warm.sum(axis=0)
+    weights = np.maximum(popularity, 1) ** -rarity
+    weights /= (weights * popularity).sum() / popularity.sum()
+    expected = np.zeros(asked.shape)
+    for user, mine in enumerate(asked):
+        nearness = []
+        for neighbor, theirs in enumerate(warm):
+            norm = np.sqrt((weights * mine).sum() * (weights * theirs).sum())
+            common = (weights * mine * theirs).sum()
+            nearness.append((-common / (norm + shrinkage) if common else 0.0, neighbor))
+        for value, neighbor in sorted(nearness)[:neighbors]:
+            expected[user] += abs(value) ** power * warm[neighbor]
+    fitted = prepare_user_user(training)(rarity=rarity, neighbors=neighbors, shrinkage=shrinkage, power=power)
+    found = fitted.score(rows_of(asked))
+    np.testing.assert_allclose(found, np.where(expected > 0, expected, -np.inf), rtol=1e-4)
+    assert np.isinf(found[:2]).all()
+
+
+@pytest.mark.parametrize("regularization", [1.0, 50.0])
+def test_ease(training: PeerTraining, warm: np.ndarray, asked: np.ndarray, regularization: float) -> None:
+    """Each column is the ridge regression of an item on all others, solved one by one."""
+    weights = np.zeros((N_ITEMS, N_ITEMS))
+    for target in range(UNUSED):
+        others = [item for item in range(UNUSED) if item != target]
+        x = warm[:, others].astype(np.float64)
+        ridge = x.T @ x + regularization * np.eye(len(others))
+        weights[others, target] = np.linalg.solve(ridge, x.T @ warm[:, target])
+    expected = asked @ weights
+    expected[:, UNUSED] = -np.inf
+    expected[:2] = -np.inf
+    fitted = prepare_ease(training)(regularization=regularization)
+    np.testing.assert_allclose(fitted.score(rows_of(asked)), expected, atol=1e-5)
+
+
+def test_ease_of_a_large_catalogue_ranks_the_most_used_items(
+    training: PeerTraining, warm: np.ndarray, asked: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scoring, "MOST_ITEMS", 5)
+    fitted = prepare_ease(training)(regularization=1.0)
+    kept = sorted(sorted(range(N_ITEMS), key=lambda item: (-warm[:, item].sum(), item))[:5])
+    assert fitted.items.tolist() == kept
+    scores = fitted.score(rows_of(asked))
+    ranked = np.isfinite(scores)
+    some = np.asarray(asked[:, kept].any(axis=1))
+    assert 0 < some.sum() < len(some)
+    np.testing.assert_array_equal(ranked.any(axis=1), some)
+    assert np.flatnonzero(ranked.any(axis=0)).tolist() == kept
+
+
+def test_als_fold_in_is_implicits_own(training: PeerTraining, asked: np.ndarray) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # of BLAS threads
+        model = AlternatingLeastSquares(
+            factors=4, alpha=3.0, regularization=2.0, iterations=ITERATIONS, num_threads=1, random_state=3
+        )
+        affinity = training.affinity
+        model.fit(sparse.csr_matrix((affinity.weights, affinity.columns, affinity.starts)), show_progress=False)
+    fitted = prepare_als_fold_in(training)(dimensions=4, confidence=3.0, regularization=2.0)
+    found = fitted.score(rows_of(asked))
+    assert np.isinf(found[:2]).all()
+    assert np.isinf(found[:, UNUSED]).all()
+    y = model.item_factors.astype(np.float64)
+    for user in np.flatnonzero(np.isfinite(found).any(axis=1)):
+        c = 3.0 * asked[user, :UNUSED]  # eq. 4 of Hu et al. as implicit has it: confidence c of used items, 1 of others
+        left = y.T @ y + (y.T * np.maximum(c - 1, 0)) @ y + 2.0 * np.eye(4)
+        expected = y @ np.linalg.solve(left, y.T @ c)
+        np.testing.assert_allclose(found[user, :UNUSED], expected, rtol=1e-3, atol=1e-4)
+
+
+def test_mult_dae_scores_as_its_network_does(warm: np.ndarray, asked: np.ndarray) -> None:
+    torch.manual_seed(0)
+    network = Autoencoder(UNUSED, 6)
+    frozen = MultDae(np.arange(UNUSED), *network.freeze())
+    found = frozen.score(rows_of(asked))
+    assert np.isinf(found[:2]).all()
+    for user in range(2, len(asked)):
+        mine = torch.from_numpy(asked[user, :UNUSED])
+        if not mine.any():
+            continue
+        read = (mine / mine.norm()) @ network.reading + network.reading_bias
+        logits = network.writing.weight @ torch.tanh(read) + network.writing.bias
+        np.testing.assert_allclose(found[user, :UNUSED], logits.detach().numpy(), atol=1e-5)
+        assert np.isinf(found[user, UNUSED])
+
+
+def test_mult_dae_follows_its_seed_and_learns_popularity(training: PeerTraining, warm: np.ndarray) -> None:
+    fit = prepare_mult_dae(training)
+    one, other = (fit(width=4, dropout=0.5, weight_decay=0.01) for _ in range(2))
+    np.testing.assert_array_equal(one.reading, other.reading)
+    np.testing.assert_array_equal(one.writing, other.writing)
+    asked = np.zeros((1, N_ITEMS), dtype=np.float32)
+    asked[0, 5] = 1
+    order = np.argsort(-one.score(rows_of(asked))[0][:UNUSED])
+    assert set(order[:4]) & set(np.argsort(-warm.sum(axis=0))[:3])
+
+
+def test_the_largest_entries_of_a_row_are_kept_ties_by_the_lower_column() -> None:
+    matrix = sparse.csr_matrix(np.array([[0.5, 0.7, 0.5, 0.7, 0.1], [0, 0, 0, 0, 2], [0, 0, 0, 0, 0]], np.float32))
+    expected = [[0.5, 0.7, 0, 0.7, 0], [0, 0, 0, 0, 2], [0, 0, 0, 0, 0]]
+    np.testing.assert_array_equal(keep_largest(matrix, 3).toarray(), np.array(expected, np.float32))

@@ -1,0 +1,244 @@
+"""Options are chosen on validation users alone, and peers answer as every strategy does."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from firstday.baselines.scorer import PeerKind
+from firstday.config import Config
+from firstday.data.dataset import Dataset
+from firstday.data.events import ITEM
+from firstday.data.splits.split import Split
+from firstday.errors import ConfigError
+from firstday.evaluate.run import evaluate_strategies
+from firstday.features.signals import SignalBatch
+from firstday.metrics import measure
+from firstday.recommend.query import Query
+from firstday.recommend.recommender import Recommender
+from firstday.recommend.strategies import EVALUATED_ALONE, STRATEGIES, TUNED_PEERS, answer_all, find_strategy
+from firstday.sparse import SparseRows
+from firstday.training.fit import cohort_query, tune_peers_for
+from firstday.training.tune import KINDS, TunedPeer, tune_peers
+from tests.synthetic import N_ITEMS, UNUSED_ITEM, cluster_of_items, small_config, taste_of_users
+
+K = 20
+SMALL: dict[str, dict[str, tuple[float, ...]]] = {
+    "item_item": {"shrinkage": (0.0, 10.0), "asymmetry": (0.5,), "neighbors": (20, 100)},
+    "user_user": {"rarity": (0.0,), "neighbors": (10, 50), "shrinkage": (10.0,), "power": (1.0, 2.0)},
+    "ease": {"regularization": (10.0, 100.0)},
+    "als_fold_in": {"dimensions": (4, 8), "confidence": (5.0,), "regularization": (1.0,)},
+    "mult_dae": {"width": (16,), "dropout": (0.5, 0.8), "weight_decay": (0.01,)},
+}
+"""A few options of each peer, so that tests are quick."""
+
+
+def kinds() -> dict[str, PeerKind]:
+    return {name: replace(kind, grid=SMALL[name]) for name, kind in KINDS.items()}
+
+
+@pytest.fixture
+def small_grids(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, kind in kinds().items():
+        monkeypatch.setitem(KINDS, name, kind)
+
+
+@pytest.fixture(scope="module")
+def peers(world: Dataset, split: Split, recommender: Recommender) -> dict[str, TunedPeer]:
+    with pytest.MonkeyPatch.context() as patch:
+        for name, kind in kinds().items():
+            patch.setitem(KINDS, name, kind)
+        return dict(tune_peers_for(world, split, recommender, TUNED_PEERS, K))
+
+
+def test_every_name_has_a_kind_and_no_strategy_of_a_model_has_it() -> None:
+    assert tuple(KINDS) == TUNED_PEERS
+    assert not set(TUNED_PEERS) & set(STRATEGIES)
+
+
+@pytest.mark.parametrize("name", TUNED_PEERS)
+def test_tastes_are_recognised(
+    peers: dict[str, TunedPeer], recommender: Recommender, world_days: SignalBatch, split: Split, name: str
+) -> None:
+    """Four tastes that share nothing but noise: most of the list is of the user's own."""
+    query = Query(recommender.model, world_days, K)
+    answer = answer_all(query, peers[name].recommend)
+    own = cluster_of_items()[answer.items] == taste_of_users()[split.cold.users][:, None]
+    known = (query.liked.lengths() >= 3) & (answer.routes == name)
+    assert known.sum() > 20
+    assert own[known].mean() > 0.8
+    popular = answer_all(query, "popular").items
+    assert own[known].mean() > 2 * (cluster_of_items()[popular] == taste_of_users()[split.cold.users][:, None]).mean()
+
+
+@pytest.mark.parametrize("name", TUNED_PEERS)
+def test_everyone_gets_a_full_list_without_used_and_banned_items(
+    peers: dict[str, TunedPeer], recommender: Recommender, world_days: SignalBatch, name: str
+) -> None:
+    query = Query(recommender.model, world_days, K)
+    answer = answer_all(query, peers[name].recommend)
+    closed = query.closed
+    for row in range(query.n_users):
+        mine = answer.items[row].tolist()
+        assert len(set(mine)) == K
+        assert min(mine) >= 0
+        assert not set(mine) & set(closed.row(row).tolist())
+    items = SparseRows.from_lists([[item] for item in range(N_ITEMS)], N_ITEMS)
+    known = query.liked.keep(query.liked.columns != UNUSED_ITEM).lengths() > 0
+    assert 0 < known.sum() < len(known)
+    assert set(answer.routes[known]) == {name}
+    assert set(answer.routes[~known]) <= {"group", "popular"}
+    # An item that nobody uses says nothing, and every other one does.
+    batch = SignalBatch(N_ITEMS, N_ITEMS, {("stream", ITEM): items})
+    routes = answer_all(Query(recommender.model, batch, 5), peers[name].recommend).routes
+    assert routes[UNUSED_ITEM] == "popular"
+    assert set(np.delete(routes, UNUSED_ITEM)) == {name}
+
+
+@pytest.mark.parametrize("name", TUNED_PEERS)
+def test_a_list_does_not_depend_on_who_else_asks(
+    peers: dict[str, TunedPeer], recommender: Recommender, world_days: SignalBatch, name: str
+) -> None:
+    query = Query(recommender.model, world_days, K)
+    together = answer_all(query, peers[name].recommend)
+    for row in (0, 7, 31):
+        alone = answer_all(query.take(np.array([row])), peers[name].recommend)
+        np.testing.assert_allclose(alone.scores[0], together.scores[row], rtol=1e-4, atol=1e-5)
+        assert len(set(alone.items[0]) & set(together.items[row])) >= K - 1
+
+
+def test_the_best_of_the_grid_for_validation_users_is_kept(
+    peers: dict[str, TunedPeer], world: Dataset, split: Split, recommender: Recommender
+) -> None:
+    query = cohort_query(recommender, world, split.validation, K)
+    for name, peer in peers.items():
+        tuning = peer.tuning
+        lists = answer_all(query, peer.recommend).items
+        precision = 100 * measure(lists, split.validation.truth).precision.mean()
+        assert tuning.precision == pytest.approx(precision)
+        assert tuning.n_users == len(split.validation)
+        assert tuning.fit_seconds > 0
+        assert tuning.tune_seconds > 0
+        assert (tuning.n_items is not None) == (name in ("ease", "mult_dae"))
+        for option, value in tuning.options.items():
+            assert value in SMALL[name][option]
+
+
+def test_each_combination_is_tried_and_the_first_of_the_best_chosen(
+    world: Dataset, split: Split, recommender: Recommender
+) -> None:
+    """A peer whose precision is known: it recommends the truth for so many validation users."""
+    query = cohort_query(recommender, world, split.validation, K)
+    tried: list[tuple[int, str]] = []
+
+    class Oracle:
+        def __init__(self, first: int) -> None:
+            self.first = first
+
+        def score(self, liked: SparseRows) -> np.ndarray:
+            scores = np.full((liked.n_rows, liked.n_columns), -np.inf, dtype=np.float32)
+            truth = split.validation.truth.take(np.arange(liked.n_rows))
+            told = truth.row_of_entry() < self.first
+            scores[truth.row_of_entry()[told], truth.columns[told]] = 1
+            return scores
+
+    def fit(*, first: int, name: str) -> Oracle:
+        tried.append((first, name))
+        return Oracle(first)
+
+    kind = PeerKind({"first": (1, 20, 5), "name": ("a", "b")}, lambda _training: fit)
+    uses = SparseRows.empty(len(split.warm), len(world.items))
+    found = tune_peers(["oracle"], uses, uses, query, split.validation.truth, kinds={"oracle": kind})["oracle"]
+    assert tried == [*((first, name) for first in (1, 20, 5) for name in "ab"), (20, "a")]
+    assert found.tuning.options == {"first": 20, "name": "a"}
+
+
+def test_what_cold_users_did_changes_no_choice(
+    peers: dict[str, TunedPeer], world: Dataset, split: Split, recommender: Recommender, small_grids: None
+) -> None:
+    """Cold users who swap day one and truth, and all use one item more: nothing chosen or fitted moves."""
+    cold = split.cold
+    turned = replace(
+        cold,
+        day_one={("stream", ITEM): cold.truth, ("stream", "artist"): SparseRows.empty(len(cold), 24)},
+        truth=SparseRows.from_lists([[UNUSED_ITEM]] * len(cold), N_ITEMS),
+    )
+    again = tune_peers_for(world, replace(split, cold=turned), recommender, TUNED_PEERS, K)
+    query = cohort_query(recommender, world, split.validation, K)
+    for name, peer in peers.items():
+        assert again[name].tuning.options == peer.tuning.options
+        assert again[name].tuning.precision == peer.tuning.precision
+        one, other = (answer_all(query, found.recommend).scores for found in (peer, again[name]))
+        np.testing.assert_array_equal(one, other)
+
+
+def test_what_validation_users_did_decides(
+    world: Dataset, split: Split, recommender: Recommender, small_grids: None
+) -> None:
+    """Validation users who use only what others of the day do not: another precision, so the choice looks at them."""
+    rng = np.random.default_rng(0)
+    strange = [np.sort(rng.choice(N_ITEMS, 15, replace=False)).tolist() for _ in split.validation.users]
+    turned = replace(split.validation, truth=SparseRows.from_lists(strange, N_ITEMS))
+    names = ["item_item", "ease"]
+    before = tune_peers_for(world, split, recommender, names, K)
+    after = tune_peers_for(world, replace(split, validation=turned), recommender, names, K)
+    for name in names:
+        assert after[name].tuning.precision < before[name].tuning.precision / 2
+
+
+def test_evaluate_judges_peers_beside_strategies(world: Dataset, small_grids: None) -> None:
+    config: Config = small_config(cold_model={"epochs": 1}, sampled={"day_ones": 1})
+    names = ["segment", "ease", "user_user"]
+    results = evaluate_strategies(world, config, strategies=names, n_seeds=2, k=K, against=["segment", "ease"])
+    values = json.loads(json.dumps(results.to_json()))
+    rows = {row["strategy"]: row for row in values["results"]}
+    assert list(rows) == names
+    assert set(rows["ease"]["routes"]) <= {"ease", "group", "popular"}
+    assert set(rows["user_user"]["against"]) == {"segment", "ease"}
+    assert set(rows["ease"]["against"]) == {"segment"}
+    assert set(values["tuned_peers"]) == {"ease", "user_user"}
+    told = values["tuned_peers"]["ease"]
+    assert told["grid"] == {"regularization": [10.0, 100.0]}
+    assert told["chosen_on"] == "validation users of each seed"
+    assert [found["seed"] for found in told["by_seed"]] == [0, 1]
+    for found in told["by_seed"]:
+        assert found["options"]["regularization"] in (10.0, 100.0)
+        assert 0 < found["validation_precision"] <= 100
+        assert found["n_validation"] == 40
+        assert found["n_items"] <= N_ITEMS
+    once = evaluate_strategies(world, config, strategies=["ease"], n_seeds=2, k=K, tune_once=True)
+    first, second = once.tunings["ease"]
+    assert first.grid == SMALL["ease"]
+    assert second.grid == {name: (value,) for name, value in first.options.items()}
+    assert once.to_json()["tuned_peers"]["ease"]["chosen_on"] == "validation users of the first seed"
+    again = evaluate_strategies(world, config, strategies=["ease"], k=K)
+    assert again.rows[0].per_seed == results.rows[1].per_seed[:1]
+
+
+def test_all_peers_are_asked_for_at_once(world: Dataset, small_grids: None) -> None:
+    config = small_config(cold_model={"epochs": 1}, sampled={"day_ones": 1})
+    results = evaluate_strategies(world, config, strategies=["popular"], tuned_peers=True, k=K)
+    assert [row.strategy for row in results.rows] == ["popular", *EVALUATED_ALONE]
+    assert set(results.tunings) == set(EVALUATED_ALONE)
+    published = results.rows[-1]
+    assert published.strategy == "paper_segment"
+    assert published.metrics["precision"].mean > results.rows[0].metrics["precision"].mean
+    assert results.tunings["paper_segment"][0].options["cold_model"]["epochs"] == 130
+    assert results.rows[0].against == {}  # segment was not asked for
+
+
+def test_no_model_answers_by_a_peer() -> None:
+    for name in TUNED_PEERS:
+        with pytest.raises(ConfigError) as caught:
+            find_strategy(name)
+        assert str(caught.value) == (
+            f"strategy: {name} is fitted by evaluate alone and stored in no model; choose of {', '.join(STRATEGIES)}."
+        )
+
+
+def test_references_must_be_judged(world: Dataset) -> None:
+    with pytest.raises(ConfigError, match=r"^against: ease is not among the strategies; add it to them\.$"):
+        evaluate_strategies(world, strategies=["popular"], against=["ease"])
