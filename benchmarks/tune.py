@@ -23,7 +23,7 @@ from rich.table import Table
 from firstday.config import Config, parse_config
 from firstday.data.load import load
 from firstday.evaluate.run import score_strategy
-from firstday.recommend.strategies import peers_of
+from firstday.recommend.registry import with_methods_of
 from firstday.training.fit import cohort_query, fit, split_for
 
 
@@ -48,7 +48,7 @@ def main() -> None:
     names = [setting.split("=", 1)[0] for setting in arguments.grid]
     choices = [[json.loads(value) for value in setting.split("=", 1)[1].split(",")] for setting in arguments.grid]
     strategies = arguments.strategy or ["segment", "personal", "fold_in"]
-    base.setdefault("cold_model", {}).setdefault("peers", peers_of(strategies))
+    base.setdefault("methods", with_methods_of(Config(), strategies).methods)
     table = Table(*names, *[f"{name} P@50" for name in strategies], title=f"{dataset.name}, validation users")
     for values in itertools.product(*choices):
         config = _laid_over(base, dict(zip(names, values, strict=True)))

@@ -40,7 +40,7 @@ def split(world: Dataset, config: Config) -> Split:
 @pytest.fixture(scope="session")
 def peers_config() -> Config:
     """The same configuration, with the peers of the cold model."""
-    return small_config(cold_model={"peers": ["dropoutnet", "melu"]}, dropoutnet={"items_per_step": 100})
+    return small_config(methods=["dropoutnet", "melu"], dropoutnet={"items_per_step": 100})
 
 
 @pytest.fixture(scope="session")

@@ -95,7 +95,7 @@ def test_a_configuration_survives_being_written_and_read() -> None:
         ),
         (
             {"cold_model": {"peers": ["psychic"]}},
-            "configuration: cold_model.peers.0 is 'psychic': input should be 'dropoutnet' or 'melu'.",
+            "configuration: cold_model.learned.0 is 'psychic': input should be 'dropoutnet' or 'melu'.",
         ),
         (
             {"cold_model": {"batch_size": 1}},

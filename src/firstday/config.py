@@ -25,10 +25,6 @@ class Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
-PeerName = Literal["dropoutnet", "melu"]
-"""Other cold models of the literature."""
-
-
 class TrainingConfig(Section):
     """How a network is trained."""
 
@@ -66,22 +62,10 @@ class TrainingConfig(Section):
 class ColdModelConfig(TrainingConfig):
     """The network that predicts a cold user's vector (PAPER, step 2)."""
 
-    neighbor_weight: float = Field(
-        default=0.0,
-        ge=0,
-        description="Weight of a second loss, by which the network learns a vector of its own for `neighbors`, to find "
-        "warm users who use what the user goes on to use; 0: `neighbors` takes the predicted vector. Not in the paper.",
-    )
     stop_by: Literal["both", "segment"] = Field(
         default="both",
         description="The lists by whose precision on validation users training stops: those of the nearest segment and "
-        "of the nearest items alike, or those of the nearest `segment` alone. Peers stop by both.",
-    )
-    peers: tuple[PeerName, ...] = Field(
-        default=(),
-        description="Other cold models to train beside ours, `dropoutnet` and `melu`, for the strategies named after "
-        "them; `evaluate` adds those that its strategies need. Layers, schedule, epochs, batch size, patience "
-        "and what makes a pass are theirs too.",
+        "of the nearest items alike, or those of the nearest `segment` alone. Other cold models stop by both.",
     )
 
     @property
@@ -434,6 +418,15 @@ class Config(Section):
         description="How users are told apart and day ones come about; auto: `registration` where the tables have "
         "`users.registered_at` and times of interactions, else `sampled`.",
     )
+    methods: tuple[str, ...] = Field(
+        default=(),
+        description="Further methods to train beside ours: the cold models of the literature `dropoutnet` and `melu`, "
+        "and those of plugins; `evaluate` adds what its strategies need. Layers, schedule, epochs, batch size, "
+        "patience and what makes a pass are those of `cold_model`. (The old name, `cold_model.peers`, is still read.)",
+    )
+    plugins: dict[str, dict[str, Any]] = Field(
+        default={}, description="Settings of plugins' methods: a section `[plugins.NAME]` for each."
+    )
     signals: SignalConfig = SignalConfig()
     embedding: EmbeddingConfig = EmbeddingConfig()
     segments: SegmentConfig = SegmentConfig()
@@ -445,6 +438,24 @@ class Config(Section):
     sampled: SampledProtocolConfig = SampledProtocolConfig()
     registration: RegistrationProtocolConfig = RegistrationProtocolConfig()
     recommend: RecommendConfig = RecommendConfig()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_old_names(cls, values: Any) -> Any:
+        cold_model = values.get("cold_model") if isinstance(values, dict) else None
+        if isinstance(cold_model, dict) and "peers" in cold_model:
+            rest = {name: value for name, value in cold_model.items() if name != "peers"}
+            return {"methods": cold_model["peers"], **values, "cold_model": rest}
+        return values
+
+    def override(self, name: str, value: Any) -> Config:
+        """Return the configuration with one setting changed."""
+        return parse_config(_laid_over(self.model_dump(), name, value))
+
+
+def _laid_over(values: dict[str, Any], name: str, value: Any) -> dict[str, Any]:
+    head, _, rest = name.partition(".")
+    return {**values, head: _laid_over(values.get(head, {}), rest, value) if rest else value}
 
 
 def as_published(config: Config) -> Config:
@@ -464,11 +475,10 @@ def as_published(config: Config) -> Config:
                     "hidden": (400, 300, 200),
                     "batch_size": config.cold_model.batch_size or 512,
                     "day_ones_per_pass": 1,
-                    "peers": (),
-                    "neighbor_weight": 0.0,
                     "stop_by": "segment",
                 }
             ),
+            "methods": (),
             "ranker": config.ranker.model_copy(update={"enabled": False}),
             "recommend": config.recommend.model_copy(update={"warm_users": 0}),
         }

@@ -12,11 +12,10 @@ import numpy as np
 import pytest
 
 from firstday.artifact.folder import MANIFEST, _alone_in, _sealed, load_model, read_manifest, save_model
-from firstday.config import PeerName
 from firstday.errors import ArtifactError, ConfigError
 from firstday.features.signals import Signals
 from firstday.recommend.recommender import Recommender, open_model
-from firstday.recommend.strategies import STRATEGIES
+from firstday.recommend.registry import strategy_names
 
 USERS = (
     Signals(),
@@ -40,7 +39,7 @@ def files_of(model: Path) -> list[Path]:
     return sorted(path for path in model.rglob("*") if path.is_file())
 
 
-@pytest.mark.parametrize("strategy", STRATEGIES)
+@pytest.mark.parametrize("strategy", strategy_names())
 def test_an_opened_model_answers_as_the_trained_one(recommender: Recommender, saved: Path, strategy: str) -> None:
     opened = open_model(saved)
     for user in USERS:
@@ -51,9 +50,9 @@ def test_everything_of_the_model_comes_back(recommender: Recommender, saved: Pat
     opened, trained = load_model(saved), recommender.model
     assert opened.config == trained.config
     assert opened.cold.history == trained.cold.history
-    assert list(opened.peers) == list(trained.peers) == ["dropoutnet", "melu"]
-    for name, peer in trained.peers.items():
-        assert opened.peers[name].history == peer.history
+    assert list(opened.learned) == list(trained.learned) == ["dropoutnet", "melu"]
+    for name, peer in trained.learned.items():
+        assert opened.learned[name].history == peer.history
     assert opened.encoder.blocks() == trained.encoder.blocks()
     assert opened.catalogue.titles == trained.catalogue.titles
     assert {name: ids.values.to_list() for name, ids in opened.catalogue.entities.items()} == {
@@ -63,16 +62,16 @@ def test_everything_of_the_model_comes_back(recommender: Recommender, saved: Pat
 
 
 def test_a_model_may_have_no_peers_or_one(recommender: Recommender, tmp_path: Path) -> None:
-    choices: tuple[tuple[PeerName, ...], ...] = ((), ("melu",))
+    choices: tuple[tuple[str, ...], ...] = ((), ("melu",))
     for names in choices:
-        peers = {name: recommender.model.peers[name] for name in names}
-        path = save_model(replace(recommender.model, peers=peers), tmp_path / "model")
+        peers = {name: recommender.model.learned[name] for name in names}
+        path = save_model(replace(recommender.model, learned=peers), tmp_path / "model")
         assert {file.stem for file in path.rglob("*.onnx")} == {"cold_model", "ranker", *names}
         assert {file.stem for file in path.rglob("melu_*")} == (
             {"melu_weights", "melu_bias", "melu_gram"} if names else set()
         )
         opened = open_model(path)
-        assert tuple(opened.model.peers) == names
+        assert tuple(opened.model.learned) == names
         assert opened.recommend(USERS[1], 20) == recommender.recommend(USERS[1], 20)
         with pytest.raises(ConfigError, match="dropoutnet_segment needs a model trained with"):
             opened.recommend(USERS[1], 20, "dropoutnet_segment")

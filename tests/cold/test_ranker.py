@@ -8,7 +8,7 @@ from firstday.cold.ranker import Ranker
 from firstday.cold.train_ranker import choose_items, train_ranker
 from firstday.config import RankerConfig
 from firstday.sparse import SparseRows
-from tests.cold.obvious import ITEMS_OF_TASTE, N_TASTES, Rising, make_data
+from tests.obvious import ITEMS_OF_TASTE, N_TASTES, Rising, make_data
 
 CONFIG = RankerConfig(hidden=(16,), epochs=15, batch_size=32, patience=100)
 

@@ -15,7 +15,8 @@ from firstday.data.events import Events
 from firstday.data.splits.registration import split_registration
 from firstday.data.splits.split import Split
 from firstday.evaluate.run import evaluate_strategies
-from firstday.recommend.strategies import answer_all, strategies_of
+from firstday.recommend.answer import answer_all
+from firstday.recommend.registry import strategies_of
 from firstday.training.fit import choose_protocol, cohort_query, fit, train
 from tests.timed import DAY, LOG, make_log
 
@@ -53,7 +54,7 @@ def arrays(model: TrainedModel) -> dict[str, np.ndarray]:
     return {
         "centroids": model.segments.centroids,
         "top": model.segments.top_items,
-        "items": model.encoder.fold_in.item_vectors,
+        "items": model.fold_in.item_vectors,
         "clusters": model.input_clusters.centroids,
         **{f"group {name}": means for name, means in model.encoder.group_means.items()},
         **{f"{name} {part}": value for name, c in counted.items() for part, value in _parts(c).items()},
@@ -92,7 +93,7 @@ def test_a_marker_after_the_cut_off_cannot_be_recommended_from() -> None:
     model = recommender.model
     assert model.everyone.counts.column_sums()[MARKER] == 0
     assert model.segments.items.counts.column_sums()[MARKER] == 0
-    assert not model.encoder.fold_in.item_vectors[MARKER].any()
+    assert not model.fold_in.item_vectors[MARKER].any()
     for strategy in strategies_of(model):
         answer = answer_all(cohort_query(recommender, planted, split.cold, 20), strategy)
         assert MARKER not in answer.items, strategy

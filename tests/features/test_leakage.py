@@ -8,10 +8,10 @@ from dataclasses import replace
 import numpy as np
 import polars as pl
 import pytest
+from firstday.cold.learned import Peer
 
 from firstday.artifact.codec import to_networks
 from firstday.artifact.trained_model import TrainedModel
-from firstday.cold.peers import Peer
 from firstday.config import Config
 from firstday.data.dataset import Dataset
 from firstday.data.events import ITEM, Events
@@ -58,8 +58,8 @@ def assert_same_statistics(one: TrainedModel, other: TrainedModel) -> None:
 
 def zip_peers(one: TrainedModel, other: TrainedModel) -> list[tuple[Peer, Peer]]:
     """Pair the peers of two models that must have the same."""
-    assert list(one.peers) == list(other.peers) == ["dropoutnet", "melu"]
-    return [(one.peers[name], other.peers[name]) for name in one.peers]
+    assert list(one.learned) == list(other.learned) == ["dropoutnet", "melu"]
+    return [(one.learned[name], other.learned[name]) for name in one.learned]
 
 
 def change_events(world: Dataset, users: np.ndarray) -> Dataset:

@@ -36,7 +36,7 @@ def paper_config(data: PaperData) -> Config:
 
 @pytest.fixture(scope="session")
 def found(data: PaperData, paper_config: Config) -> Reproduction:
-    return reproduce_table(data, paper_config, choose_strategies(with_peers=False), n_seeds=2)
+    return reproduce_table(data, paper_config, choose_strategies(with_baselines=False), n_seeds=2)
 
 
 @pytest.fixture(scope="session")

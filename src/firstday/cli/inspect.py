@@ -13,10 +13,11 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from firstday.artifact.folder import load_model, read_manifest
+from firstday.artifact.folder import read_manifest
 from firstday.artifact.trained_model import TrainedModel
-from firstday.cli.options import JsonFlag, ModelArgument, ReportOption, check_file_target
+from firstday.cli.options import JsonFlag, ModelArgument, PluginOption, ReportOption, check_file_target, load_plugins
 from firstday.evaluate.report.render import find_form, write_model_report
+from firstday.recommend.recommender import open_model
 from firstday.recommend.segment_description import describe_segments
 
 BARS = "▁▂▃▄▅▆▇█"
@@ -27,16 +28,18 @@ def inspect(
     segments: Annotated[int, typer.Option(min=1, help="How many segments to show, largest first.")] = 20,
     items: Annotated[int, typer.Option(min=1, help="How many top items of each.")] = 5,
     as_json: JsonFlag = False,
+    plugin: PluginOption = None,
     report: ReportOption = None,
 ) -> None:
     """Show a MODEL's data, features, training curve and segments with size and top items.
 
     Example: firstday inspect model --segments 5 --report model.html
     """
+    load_plugins(plugin)
     if report is not None:
         check_file_target(report)
         find_form(report)
-    manifest, opened = read_manifest(model), load_model(model)
+    manifest, opened = read_manifest(model), open_model(model).model
     if report is not None:
         write_model_report(opened, manifest, report, command=shlex.join(["firstday", *sys.argv[1:]]))
     if as_json:
@@ -74,7 +77,7 @@ def _print(path: Path, manifest: dict[str, Any], model: TrainedModel, n_segments
         f"{path}: firstday {manifest['firstday']}, version {manifest['version']}, {manifest['created_at']}",
         f"data: {data['dataset']}, {data['warm_users']:,} warm users{light}, {data['items']:,} items, "
         f"{data['interactions']:,} interactions",
-        f"embedding: {manifest['config']['embedding']['method']}, {model.encoder.dimensions} numbers",
+        f"embedding: {manifest['config']['embedding']['method']}, {model.dimensions} numbers",
         f"features: {features['n_inputs']:,} inputs; blocks: {', '.join(features['blocks'])}",
         f"P@{metrics['k']} on {data['validation_users']:,} validation users: {precision}",
         f"training: {len(curve)} epochs, stopped by P@{metrics['k']} of {stopped_by}, {_sparkline(curve)} "

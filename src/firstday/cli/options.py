@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from enum import StrEnum
 from itertools import zip_longest
@@ -21,6 +21,7 @@ from firstday.data.dataset import Dataset
 from firstday.data.load import BUILT_IN, load
 from firstday.errors import ConfigError
 from firstday.progress import Progress as Report
+from firstday.recommend.registry import is_learner, load_plugin
 
 
 def check_file_target(path: Path) -> None:
@@ -80,6 +81,13 @@ ConfigOption = Annotated[
 SeedOption = Annotated[
     int | None, typer.Option(min=0, max=MAX_SEED, help="Seed of everything random (default: the setting, 0).")
 ]
+PluginOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="A Python module with methods of your own (strategies, cold models, baselines), repeatable; see "
+        "docs/add-a-method.md. Installed packages need none: their entry points are found."
+    ),
+]
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON for scripts to standard output.")]
 ReportOption = Annotated[
     Path | None, typer.Option(help="Write a report there: .html, one file that opens offline, or .md.")
@@ -122,6 +130,12 @@ class JsonToStdout(TyperCommand):
         return super().parse_args(ctx, filled)
 
 
+def load_plugins(modules: Sequence[str] | None) -> tuple[str, ...]:
+    """Make the methods of some modules known; return the names of those that learn something of their own."""
+    names = [name for module in modules or () for name in load_plugin(module)]
+    return tuple(name for name in names if is_learner(name))
+
+
 def open_tables(
     tables: str,
     path: Path | None,
@@ -132,7 +146,8 @@ def open_tables(
     """Load a dataset and the settings for it."""
     settings = load_preset(tables) if config is None else load_config(config)
     given = {"seed": seed, "protocol": None if protocol is None else protocol.value}
-    settings = settings.model_copy(update={name: value for name, value in given.items() if value is not None})
+    for name, value in given.items():
+        settings = settings if value is None else settings.override(name, value)
     dataset = load(tables, path=path, config=settings)
     print_notes(dataset.notes)
     return dataset, settings

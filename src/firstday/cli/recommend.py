@@ -12,12 +12,12 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from firstday.cli.options import JsonFlag, KOption, ModelArgument, check_file_target
+from firstday.cli.options import JsonFlag, KOption, ModelArgument, PluginOption, check_file_target, load_plugins
 from firstday.errors import ConfigError, DataError
 from firstday.features.signals import Signals
 from firstday.recommend.batch import recommend_tables
 from firstday.recommend.recommender import Recommendation, open_model
-from firstday.recommend.strategies import STRATEGIES, find_strategy
+from firstday.recommend.registry import find_strategy, strategy_names
 
 
 def recommend(
@@ -30,8 +30,9 @@ def recommend(
     ] = None,
     out: Annotated[Path | None, typer.Option(help="With --batch: the Parquet file to write.")] = None,
     k: KOption = None,
-    strategy: Annotated[str | None, typer.Option(help=f"One of {', '.join(STRATEGIES)}.")] = None,
+    strategy: Annotated[str | None, typer.Option(help=f"One of {', '.join(strategy_names())}.")] = None,
     keep_used: Annotated[bool, typer.Option(help="Allow items that the user has used or banned.")] = False,
+    plugin: PluginOption = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Recommend to users that the MODEL has never seen, whatever is known of them.
@@ -44,6 +45,7 @@ def recommend(
         raise ConfigError("recommend: give either --user or --batch, not both and not neither.")
     if (batch is None) != (out is None):
         raise ConfigError("recommend: --batch and --out go together; give both.")
+    load_plugins(plugin)
     if strategy is not None:
         find_strategy(strategy)
     if out is not None:

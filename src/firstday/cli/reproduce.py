@@ -28,7 +28,7 @@ from firstday.config import load_config, load_preset
 from firstday.data.sources.deezer_kdd21 import NAME, read_paper_data
 from firstday.evaluate.paper_figures import compare_with_paper
 from firstday.evaluate.report.render import find_form, write_report
-from firstday.recommend.strategies import STRATEGIES, find_strategy
+from firstday.recommend.registry import find_strategy, strategy_names
 from firstday.reproduce.table import choose_strategies, configure, reproduce_table
 
 
@@ -53,10 +53,15 @@ def reproduce(
     ] = False,
     strategy: Annotated[
         list[str] | None,
-        typer.Option(help=f"Name of a strategy, repeatable (default: those of the table): {', '.join(STRATEGIES)}."),
+        typer.Option(help=f"A strategy, repeatable (default: those of the table): {', '.join(strategy_names())}."),
     ] = None,
-    without_peers: Annotated[
-        bool, typer.Option("--without-peers", help="Leave out DropoutNet and MeLU, which take minutes to train.")
+    without_baselines: Annotated[
+        bool,
+        typer.Option(
+            "--without-baselines",
+            "--without-peers",
+            help="Leave out DropoutNet and MeLU, which take minutes to train. (--without-peers is the old name.)",
+        ),
     ] = False,
     config: ConfigOption = None,
     seeds: Annotated[int, typer.Option(min=1, max=1000, help="How many times to cluster, train and judge.")] = 1,
@@ -89,7 +94,7 @@ def reproduce(
         data = read_paper_data(folder, space.value, progress=progress)
         reading_s = perf_counter() - began
         settings = configure(settings, len(data.train), segments, input_clusters, as_published=as_published)
-        strategies = choose_strategies(strategy or (), with_peers=not without_peers)
+        strategies = choose_strategies(strategy or (), with_baselines=not without_baselines)
         found = reproduce_table(data, settings, strategies, n_seeds=seeds, progress=progress)
     found = found.after_reading(reading_s)
     text = json.dumps(found.to_json(), indent=1, ensure_ascii=False)

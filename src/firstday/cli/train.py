@@ -16,9 +16,11 @@ from firstday.cli.options import (
     Engine,
     JsonFlag,
     PathOption,
+    PluginOption,
     ProtocolOption,
     SeedOption,
     TablesArgument,
+    load_plugins,
     open_tables,
     print_notes,
     shown_progress,
@@ -33,6 +35,7 @@ def train(
     config: ConfigOption = None,
     seed: SeedOption = None,
     protocol: ProtocolOption = None,
+    plugin: PluginOption = None,
     engine: Annotated[Engine, typer.Option(help="Where training runs.")] = Engine.LOCAL,  # noqa: ARG001
     as_json: JsonFlag = False,
 ) -> None:
@@ -41,7 +44,9 @@ def train(
     Example: firstday train movielens-100k --out model
     """
     check_target(out)
+    learners = load_plugins(plugin)
     dataset, settings = open_tables(tables, path, config, seed, protocol)
+    settings = settings.override("methods", (*settings.methods, *learners)) if learners else settings
     with shown_progress() as progress:
         recommender = run_training(dataset, settings, progress=progress)
     recommender.save(out)

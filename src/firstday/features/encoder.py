@@ -86,13 +86,15 @@ class Encoder:
         n_numbers = len(self.pairs) + (self.friend_vectors is not None) + (self.age_means is not None)
         return len(self.blocks()) * self.dimensions + n_numbers
 
-    def encode(self, batch: SignalBatch) -> np.ndarray:
+    def encode(self, batch: SignalBatch, affinity: SparseRows | None = None) -> np.ndarray:
         """Return the features of each user.
 
         Parameters
         ----------
         batch
             What is known of the users, in the indexes that the encoder was fitted with.
+        affinity
+            Their positive affinities for items, where the caller has them already.
 
         Returns
         -------
@@ -128,7 +130,8 @@ class Encoder:
                 block[:] = _mean_vectors(batch.friends, n_friends, self.friend_vectors)
                 counts[:, len(self.pairs)] = np.log1p(n_friends)
         if self.config.fold_in:
-            next(blocks)[:] = unit_rows(self.fold_in.solve(batch.affinity(self.signals)))
+            affinity = batch.affinity(self.signals) if affinity is None else affinity
+            next(blocks)[:] = unit_rows(self.fold_in.solve(affinity))
         if self.config.counts == "log":
             counts[:, : len(self.pairs)] = np.log1p(counts[:, : len(self.pairs)])
         if self.age_means is not None:

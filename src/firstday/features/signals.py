@@ -134,12 +134,7 @@ class SignalBatch:
 
     def affinity(self, config: SignalConfig) -> SparseRows:
         """Return positive affinities for items, shape (n_users, n_items)."""
-        kept = self.__dict__.get("_affinity")  # the encoder and the query ask for the same
-        if kept is None or kept[0] is not config:
-            kept = (config, compute_affinity(self.actions, config, self.n_users, self.n_items))
-            self.__dict__["_affinity"] = kept
-        affinity: SparseRows = kept[1]
-        return affinity
+        return compute_affinity(self.actions, config, self.n_users, self.n_items)
 
     def closed_items(self, config: SignalConfig) -> SparseRows:
         """Return items to leave out of lists: used ones and those never to be recommended, (n_users, n_items)."""

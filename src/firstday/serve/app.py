@@ -15,7 +15,7 @@ from starlette.types import ASGIApp
 
 import firstday
 from firstday.errors import FirstdayError
-from firstday.recommend.strategies import strategies_of
+from firstday.recommend.registry import strategies_of
 from firstday.serve.auth import Keys
 from firstday.serve.http_errors import ErrorBody, add_error_handlers
 from firstday.serve.middleware import Gate

@@ -18,8 +18,8 @@ from firstday.evaluate.paper_figures import Comparison
 from firstday.evaluate.plots import MOST_GROUPS, SIZE_NAMES, drawn_by_size, used_sizes
 from firstday.evaluate.results import REFERENCE, Results, Row, by_precision, find_main, mean_fit_seconds
 from firstday.evaluate.slices import MIN_USERS
+from firstday.recommend.registry import find_strategy, strategy_names
 from firstday.recommend.segment_description import SegmentRow, describe_segments
-from firstday.recommend.strategies import STRATEGIES
 
 
 def explain_protocol(protocol: str, config: Config) -> tuple[str, str]:
@@ -221,7 +221,7 @@ def gather_model(model: TrainedModel, manifest: Mapping[str, Any], command: str 
         "manifest": manifest,
         "metrics": manifest["metrics"],
         "features": manifest["features"],
-        "dimensions": model.encoder.dimensions,
+        "dimensions": model.dimensions,
         "method": model.config.embedding.method,
         "history": model.cold.history,
         "history_of": "this model",
@@ -239,7 +239,7 @@ def gather_model(model: TrainedModel, manifest: Mapping[str, Any], command: str 
 
 def _about(rows: Sequence[Row]) -> dict[str, str]:
     """Return what each strategy does, in the first line of its own documentation."""
-    texts = {row.strategy: STRATEGIES[row.strategy].__doc__ for row in rows if row.strategy in STRATEGIES}
+    texts = {row.strategy: find_strategy(row.strategy).describe for row in rows if row.strategy in strategy_names()}
     return {name: text.strip().splitlines()[0] for name, text in texts.items() if text}
 
 

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Path, Query, Request
 
 from firstday.data.events import ITEM
 from firstday.errors import FirstdayError
-from firstday.recommend.strategies import strategies_of
+from firstday.recommend.registry import strategies_of
 from firstday.serve.app import ERRORS
 from firstday.serve.auth import guarded
 from firstday.serve.explain import describe_segment
@@ -83,7 +83,7 @@ async def describe_model(request: Request, _query: NoQuery) -> ModelAnswer:
         firstday=served.manifest["firstday"],
         created_at=served.manifest["created_at"],
         loaded_at=served.loaded_at,
-        dimensions=model.encoder.dimensions,
+        dimensions=model.dimensions,
         segments=len(model.segments),
         items=model.n_items,
         signals=list(model.catalogue.signals),

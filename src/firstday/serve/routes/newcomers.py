@@ -131,7 +131,7 @@ def _speak(served: ServedModel, asked: Asked, segment: int, weight: float, n_ite
     """Describe a near segment with its list for the user."""
     segments, popularity = served.trained.segments, served.trained.popularity
     top, shares = segments.top_items[segment], segments.top_shares[segment]
-    open_places = np.flatnonzero((top >= 0) & ~np.isin(top, asked.closed.row(0)))[:n_items]
+    open_places = np.flatnonzero((top >= 0) & ~np.isin(top, asked.excluded.row(0)))[:n_items]
     items = top[open_places].tolist()
     likes = nearest_liked(served, asked, items) if items else []
     return {
