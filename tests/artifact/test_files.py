@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import shutil
 import threading
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from firstday.artifact.folder import MANIFEST, _alone_in, _sealed, load_model, read_manifest, save_model
+from firstday.artifact.folder import MANIFEST, _alone_in, _sealed, _sha256, load_model, read_manifest, save_model
 from firstday.config import PeerName
 from firstday.errors import ArtifactError, ConfigError
 from firstday.features.signals import Signals
@@ -67,15 +68,53 @@ def test_a_model_may_have_no_peers_or_one(recommender: Recommender, tmp_path: Pa
     for names in choices:
         peers = {name: recommender.model.peers[name] for name in names}
         path = save_model(replace(recommender.model, peers=peers), tmp_path / "model")
-        assert {file.stem for file in path.rglob("*.onnx")} == {"cold_model", "ranker", *names}
-        assert {file.stem for file in path.rglob("melu_*")} == (
-            {"melu_weights", "melu_bias", "melu_gram"} if names else set()
-        )
+        assert {file.name for file in path.rglob("*.onnx")} == {
+            "cold.onnx",
+            "ranker.body.onnx",
+            *(f"peers.{name}.body.onnx" for name in names),
+        }
+        assert {file.name for file in path.rglob("peers.*.npy")} == {
+            f"peers.{name}.{part}.npy" for name in names for part in ("weights", "bias", "gram")
+        }
         opened = open_model(path)
         assert tuple(opened.model.peers) == names
         assert opened.recommend(USERS[1], 20) == recommender.recommend(USERS[1], 20)
         with pytest.raises(ConfigError, match="dropoutnet_segment needs a model trained with"):
             opened.recommend(USERS[1], 20, "dropoutnet_segment")
+
+
+def test_what_the_parts_of_a_model_share_is_kept_once(recommender: Recommender, saved: Path) -> None:
+    opened = load_model(saved)
+    assert opened.warm is not None
+    for model in (opened, recommender.model):
+        assert model.warm is not None
+        assert model.catalogue.people is model.warm.ids
+        assert model.encoder.friend_vectors is model.warm.vectors
+    uses = opened.warm.uses
+    assert uses.weights.strides == (0,)
+    assert (uses.weights == 1).all()
+    assert {file.name for file in saved.rglob("*warm*")} == {"warm.uses.starts.npy", "warm.uses.columns.npy"}
+    assert {file.name for file in saved.rglob("*friend*")} == {"encoder.friend_vectors.npy"}
+
+
+def test_the_manifest_tells_people_what_they_look_for(recommender: Recommender, saved: Path) -> None:
+    manifest = read_manifest(saved)
+    model = recommender.model
+    assert list(manifest)[:9] == [
+        "format", "firstday", "created_at", "version", "config", "data", "metrics", "features", "model",
+    ]  # fmt: skip
+    assert manifest["config"] == model.config.model_dump(mode="json")
+    assert {name: manifest[name] for name in ("data", "metrics")} == model.facts
+    assert manifest["features"] == {"n_inputs": model.encoder.n_inputs, "blocks": list(model.encoder.blocks())}
+    assert manifest["model"]["cold"]["history"] == [asdict(epoch) for epoch in model.cold.history]
+    assert manifest["model"]["blending"]["weights"] == list(model.blending.weights)
+    assert manifest["model"]["facts"] == {}
+
+
+def test_facts_of_any_name_come_back(recommender: Recommender, tmp_path: Path) -> None:
+    for facts in ({}, {"data": {}, "files": [1], "version": "mine"}):
+        path = save_model(replace(recommender.model, facts=facts), tmp_path / "model")
+        assert load_model(path).facts == facts
 
 
 def test_arrays_are_memory_mapped_and_nothing_is_pickled(saved: Path) -> None:
@@ -141,8 +180,67 @@ def test_another_format_is_refused(copy: Path) -> None:
     manifest = read_manifest(copy)
     del manifest["sha256"]
     (copy / MANIFEST).write_bytes(_sealed({**manifest, "format": 99}))
-    with pytest.raises(ArtifactError, match=r"is of format 99, this firstday reads 4; train the model again"):
+    with pytest.raises(ArtifactError) as caught:
         load_model(copy)
+    assert str(caught.value) == (
+        f"{copy / MANIFEST}: is of format 99, this firstday reads 5; train the model again with: "
+        f"firstday train TABLES --out {copy}."
+    )
+
+
+CHANGES: tuple[tuple[tuple[str, ...], Any, str], ...] = (
+    (("firstday",), None, "firstday is no text"),
+    (("version",), "../other", "version is no version"),
+    (("files",), [], "files is no JSON object"),
+    (("files", "../../etc/passwd"), {"sha256": "", "bytes": 0}, "'../../etc/passwd' is no name of a file"),
+    (("files", "a.npy"), "abc", "files.a.npy has no checksum"),
+    (("data",), [], "facts are no JSON object"),
+    (("model", "facts"), 1, "facts are no JSON object"),
+    (("config", "seed"), -1, "config.seed: input should be greater than or equal to 0"),
+    (("model", "similarity"), "euclid", "similarity: is 'euclid', which is no Literal['dot', 'cosine']"),
+    (("model", "segments"), 7, "segments: is 7, which is no Segments"),
+    (
+        ("model", "segments", "spread"),
+        {"$file": "cold.onnx"},
+        "segments.spread: is {'$file': 'cold.onnx'}, which is no",
+    ),
+    (("model", "segments", "extra"), 7, "segments.extra: is no part of a Segments"),
+    (("model", "mixing", "temperature"), "warm", "mixing.temperature: is 'warm', which is no float"),
+    (("model", "peers", "melu", "$type"), "Mood", "peers.melu.$type: is 'Mood', which is no DropoutNet | Melu"),
+)
+
+
+@pytest.mark.parametrize(("place", "value", "sentence"), CHANGES)
+def test_a_made_up_manifest_is_refused_in_one_sentence(
+    copy: Path, place: tuple[str, ...], value: Any, sentence: str
+) -> None:
+    manifest = read_manifest(copy)
+    del manifest["sha256"]
+    part: Any = manifest
+    for name in place[:-1]:
+        part = part[name]
+    part[place[-1]] = value
+    (copy / MANIFEST).write_bytes(_sealed(manifest))
+    with pytest.raises(ArtifactError) as caught:
+        load_model(copy)
+    assert str(caught.value).startswith(f"{copy / MANIFEST}: {sentence}")
+    assert str(caught.value).endswith("train the model again.") or str(caught.value).endswith("copy the model again.")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_file_of_the_wrong_kind_is_refused_by_name(copy: Path) -> None:
+    manifest = read_manifest(copy)
+    del manifest["sha256"]
+    for suffix in (".npy", ".parquet"):
+        name = next(name for name in manifest["files"] if name.endswith(suffix))
+        file = copy / manifest["version"] / name
+        intact = file.read_bytes()
+        file.write_bytes(b"something else")
+        files = {**manifest["files"], name: {"sha256": _sha256(file), "bytes": file.stat().st_size}}
+        (copy / MANIFEST).write_bytes(_sealed({**manifest, "files": files}))
+        with pytest.raises(ArtifactError, match=f"{name}: cannot be read"):
+            load_model(copy)
+        file.write_bytes(intact)
 
 
 @pytest.mark.parametrize("kind", ["nothing", "empty", "other"])

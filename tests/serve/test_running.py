@@ -164,7 +164,7 @@ def test_a_reload_takes_what_the_folder_holds(
         refused = http.post("/v1/model/reload")
         body = assert_error(refused, 409, "model_refused")
         assert body["message"].endswith(
-            "cold_model.onnx: was changed after it was written; train or copy the model again."
+            "cold.onnx: was changed after it was written; train or copy the model again."
         )
         (folder / "manifest.json").unlink()
         assert_error(http.post("/v1/model/reload"), 409, "model_refused")
