@@ -38,15 +38,15 @@ def split(world: Dataset, config: Config) -> Split:
 
 
 @pytest.fixture(scope="session")
-def peers_config() -> Config:
+def methods_config() -> Config:
     """The same configuration, with the peers of the cold model."""
     return small_config(methods=["dropoutnet", "melu"], dropoutnet={"items_per_step": 100})
 
 
 @pytest.fixture(scope="session")
-def recommender(world: Dataset, peers_config: Config, split: Split) -> Recommender:
+def recommender(world: Dataset, methods_config: Config, split: Split) -> Recommender:
     """Trained on the warm users of `split`, peers of the cold model too."""
-    return fit(world, split, peers_config)
+    return fit(world, split, methods_config)
 
 
 @pytest.fixture(scope="session")

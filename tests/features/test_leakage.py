@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import polars as pl
 import pytest
-from firstday.cold.learned import Peer
 
-from firstday.artifact.codec import to_networks
+from firstday.artifact.codec import encode
 from firstday.artifact.trained_model import TrainedModel
 from firstday.config import Config
 from firstday.data.dataset import Dataset
@@ -56,8 +56,8 @@ def assert_same_statistics(one: TrainedModel, other: TrainedModel) -> None:
         np.testing.assert_array_equal(mine, theirs, err_msg=name)
 
 
-def zip_peers(one: TrainedModel, other: TrainedModel) -> list[tuple[Peer, Peer]]:
-    """Pair the peers of two models that must have the same."""
+def zip_learned(one: TrainedModel, other: TrainedModel) -> list[tuple[Any, Any]]:
+    """Pair what other methods learned in two models that must have the same."""
     assert list(one.learned) == list(other.learned) == ["dropoutnet", "melu"]
     return [(one.learned[name], other.learned[name]) for name in one.learned]
 
@@ -105,15 +105,20 @@ def changed(world: Dataset, split: Split) -> Dataset:
 
 
 def test_what_cold_users_do_and_are_changes_nothing_in_the_model(
-    changed: Dataset, peers_config: Config, split: Split, recommender: Recommender
+    changed: Dataset, methods_config: Config, split: Split, recommender: Recommender
 ) -> None:
-    parts = split_of(changed, peers_config)
+    parts = split_of(changed, methods_config)
     np.testing.assert_array_equal(parts.cold.users, split.cold.users)
     assert parts.cold.truth.columns.tolist() != split.cold.truth.columns.tolist()
-    other = fit(changed, parts, peers_config).model
+    other = fit(changed, parts, methods_config).model
     assert_same_statistics(recommender.model, other)
-    assert to_networks(other) == to_networks(recommender.model)
-    for mine, theirs in ((recommender.model.cold, other.cold), *zip_peers(recommender.model, other)):
+    networks, expected = (
+        {name: content for name, content in encode(model).files.items() if name.endswith(".onnx")}
+        for model in (other, recommender.model)
+    )
+    assert networks == expected
+    assert len(networks) == 4
+    for mine, theirs in ((recommender.model.cold, other.cold), *zip_learned(recommender.model, other)):
         assert mine.history == theirs.history
 
 

@@ -172,7 +172,7 @@ def _name_of(path: Path) -> str:
 
 def _text_of(hint: Any) -> str:
     """Write a type hint for a message."""
-    return hint.__name__ if isinstance(hint, type) else str(hint).replace("typing.", "")
+    return hint.__name__ if isinstance(hint, type) else re.sub(r"(\w+\.)+(?=\w)", "", str(hint))
 
 
 def _misfit(value: Any, hint: Any, path: Path) -> TypeError:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 import sys
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -43,11 +44,50 @@ def inspect(
     if report is not None:
         write_model_report(opened, manifest, report, command=shlex.join(["firstday", *sys.argv[1:]]))
     if as_json:
-        kept = {name: value for name, value in manifest.items() if name not in ("files", "catalogue")}
+        kept = {name: value for name, value in manifest.items() if name not in ("files", "features", "model")}
         rows = _rows(opened, len(opened.segments), items)
-        typer.echo(json.dumps({**kept, "segments": rows}, ensure_ascii=False, indent=1))
+        typer.echo(json.dumps({**kept, **_values(opened), "segments": rows}, ensure_ascii=False, indent=1))
         return
     _print(model, manifest, opened, segments, items)
+
+
+def _values(model: TrainedModel) -> dict[str, Any]:
+    """Return the small parts of a model as JSON values."""
+    encoder, ranker = model.encoder, model.ranker
+    methods = {
+        name: {**_numbers(value), "history": [asdict(epoch) for epoch in getattr(value, "history", ())]}
+        for name, value in model.learned.items()
+    }
+    return {
+        "similarity": model.similarity,
+        "fold_in": _numbers(encoder.fold_in),
+        "features": {
+            "blocks": list(encoder.blocks()),
+            "n_inputs": encoder.n_inputs,
+            "pairs": [list(pair) for pair in encoder.pairs],
+            "targets": list(encoder.target_vectors),
+            "groups": list(encoder.group_means),
+            "through_items": list(encoder.members_of_items),
+            "friends": encoder.friend_vectors is not None,
+            "age_centre": encoder.age_centre,
+            "age_scale": encoder.age_scale,
+        },
+        "profile_groups": list(model.profile_groups),
+        "mixing": asdict(model.mixing),
+        "neighborhood": asdict(model.neighborhood),
+        "light_users": 0 if model.warm is None else model.warm.n_light,
+        "blending": [dict(weights) for weights in model.blending.weights],
+        "history": [asdict(epoch) for epoch in model.cold.history],
+        "ranker": None if ranker is None else {"history": [asdict(epoch) for epoch in ranker.history]},
+        "methods": methods,
+        "peers": methods,  # the old name
+    }
+
+
+def _numbers(value: Any) -> dict[str, Any]:
+    """Return the settings of a dataclass: its numbers and words."""
+    parts = {field.name: getattr(value, field.name) for field in fields(value)}
+    return {name: part for name, part in parts.items() if isinstance(part, int | float | str)}
 
 
 def _rows(model: TrainedModel, n_segments: int, n_items: int) -> list[dict[str, Any]]:

@@ -264,9 +264,13 @@ def value_type(name: str) -> type:
 
     Raises
     ------
+    KeyError
+        The method is unknown here.
     ConfigError
-        The method is unknown here, or says no class.
+        It says no class.
     """
+    if not is_learner(name):
+        raise KeyError(name)
     value = find_learner(name).value
     if value is None:
         raise ConfigError(f"methods: {name} has a fit and no value; name the dataclass that it returns.")
