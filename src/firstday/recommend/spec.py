@@ -11,10 +11,10 @@ from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from firstday.artifact.trained_model import TrainedModel
-from firstday.config import Config, Section
+from firstday.config import Config
 from firstday.embed.embeddings import Embeddings
 from firstday.errors import ConfigError
 from firstday.features.encoder import FeatureRows
@@ -78,7 +78,7 @@ class Method:
 
     name: str
     describe: str
-    settings: type[Section] | None = None
+    settings: type[BaseModel] | None = None
 
     def settings_in(self, config: Config) -> Any:
         """Return its settings in a configuration, defaults where there are none.
