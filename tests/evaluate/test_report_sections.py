@@ -35,7 +35,7 @@ GAP = Gap("country", "DE", "segment", 38.0, 50.0, Interval(-12, -15, -9), -3.0, 
 
 
 def segment(number: int, n_users: int, title: str = "Fargo") -> SegmentRow:
-    items = (SegmentItem("i1", title, 0.75, 0.25), SegmentItem("i2", "", 0.5, 0.4))
+    items = (SegmentItem("i1", title, 0.75, 0.25, 3.0), SegmentItem("i2", "", 0.5, 0.4, 1.25))
     return SegmentRow(number, n_users, 0.1 + number / 10_000, items, items[:1])
 
 
