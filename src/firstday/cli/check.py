@@ -102,8 +102,8 @@ def _print_summary(dataset: Dataset) -> None:
         table.add_row("users whose interactions all lie within 24 hours", f"{n_sitting:,} ({n_sitting / n_timed:.0%})")
     if dataset.friends is not None:
         table.add_row("friends", f"{dataset.friends.n_entries:,}")
-    if dataset.brought is not None:
-        table.add_row("own vectors", f"{dataset.brought.item_vectors.shape[1]:,} numbers each")
+    if dataset.precomputed is not None:
+        table.add_row("precomputed vectors", f"{dataset.precomputed.item_vectors.shape[1]:,} numbers each")
     console.print(table)
     for note in dataset.notes:
         console.print(f"Note: {note}", markup=False, highlight=False, soft_wrap=True)

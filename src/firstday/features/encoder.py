@@ -19,6 +19,13 @@ N_AGES = 121
 FEW_ENTRIES = 4096
 """Up to that many interactions are averaged in one go."""
 
+MEMORY_SHARE = 3
+"""Features are kept where they take up to so many times less than the machine's memory."""
+MAX_FEATURE_BYTES = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // MEMORY_SHARE
+"""Features of up to this size are kept."""
+ROWS_AT_ONCE = 16_384
+"""Rows that are made at once."""
+
 
 @dataclass(frozen=True, eq=False)
 class Encoder:
@@ -77,8 +84,8 @@ class Encoder:
         ages = () if self.age_means is None else ("age",)
         friends = () if self.friend_vectors is None else ("friends",)
         fold_in = ("fold_in",) if self.config.fold_in else ()
-        done = (f"{signal} x {entity}" for signal, entity in self.pairs)
-        return (*ages, *self.group_means, *done, *friends, *fold_in)
+        pair_blocks = (f"{signal} x {entity}" for signal, entity in self.pairs)
+        return (*ages, *self.group_means, *pair_blocks, *friends, *fold_in)
 
     @property
     def n_inputs(self) -> int:
@@ -101,7 +108,7 @@ class Encoder:
         """
         features = np.zeros((batch.n_users, self.n_inputs), dtype=np.float32)
         d = self.dimensions
-        blocks = iter(features[:, at : at + d] for at in range(0, features.shape[1], d))
+        blocks = iter(features[:, start : start + d] for start in range(0, features.shape[1], d))
         ages = np.full(batch.n_users, -1, np.int16) if batch.ages is None else batch.ages
         if self.age_means is not None:
             next(blocks)[:] = self.age_means[ages]  # -1 takes the last row: the overall mean
@@ -109,17 +116,17 @@ class Encoder:
             codes = batch.groups.get(name)
             next(blocks)[:] = means[codes] if codes is not None else means[-1]
         counts = features[:, len(self.blocks()) * d :]
-        done: dict[str, list[tuple[int, np.ndarray, SparseRows]]] = {}
+        blocks_by_entity: dict[str, list[tuple[int, np.ndarray, SparseRows]]] = {}
         for number, pair in enumerate(self.pairs):
             block, rows = next(blocks), self._actions(batch, pair)
             if rows is not None and rows.n_entries:  # else the zeros that are there
-                done.setdefault(pair[1], []).append((number, block, rows))
-        for entity, told in done.items():
-            stacked = stack_rows([rows for _, _, rows in told])
+                blocks_by_entity.setdefault(pair[1], []).append((number, block, rows))
+        for entity, pair_blocks in blocks_by_entity.items():
+            stacked = stack_rows([rows for _, _, rows in pair_blocks])
             lengths = stacked.lengths()
             means = _mean_vectors(stacked, lengths, self.target_vectors[entity])
-            for at, (number, block, _) in enumerate(told):
-                users = slice(at * batch.n_users, (at + 1) * batch.n_users)
+            for start, (number, block, _) in enumerate(pair_blocks):
+                users = slice(start * batch.n_users, (start + 1) * batch.n_users)
                 block[:], counts[:, number] = means[users], lengths[users]
         if self.friend_vectors is not None:
             block = next(blocks)
@@ -140,10 +147,10 @@ class Encoder:
         """Return what users did of one pair, by itself or through items; None where nobody did."""
         signal, entity = pair
         rows = batch.actions.get(pair)
-        through = batch.actions.get((signal, ITEM))
-        if through is not None and entity in self.members_of_items and pair in self.config.derived_pairs:
-            reached = through.through(self.members_of_items[entity])
-            rows = reached if rows is None else union_rows([rows, reached])
+        item_rows = batch.actions.get((signal, ITEM))
+        if item_rows is not None and entity in self.members_of_items and pair in self.config.derived_pairs:
+            derived_rows = item_rows.through(self.members_of_items[entity])
+            rows = derived_rows if rows is None else union_rows([rows, derived_rows])
         return rows
 
 
@@ -184,13 +191,13 @@ def fit_encoder(
     items = embeddings.item_vectors
     if config.unit_vectors:
         items = unit_rows(items)
-    done = [pair for pair, rows in warm.actions.items() if rows.n_entries]
-    derived = [
+    observed = [pair for pair, rows in warm.actions.items() if rows.n_entries]
+    derived_pairs = [
         (signal, entity)
         for signal, entity in config.derived_pairs
-        if (signal, ITEM) in done and entity in entity_items and entity_items[entity].n_entries
+        if (signal, ITEM) in observed and entity in entity_items and entity_items[entity].n_entries
     ]
-    pairs = sort_pairs({*done, *derived})
+    pairs = sort_pairs({*observed, *derived_pairs})
     members = {entity: rows.transpose() for entity, rows in entity_items.items() if rows.n_entries}
     targets = {entity: items if entity == ITEM else entity_items[entity].mean_vectors(items) for _, entity in pairs}
     means = {
@@ -200,9 +207,9 @@ def fit_encoder(
     age_means, centre, scale = None, 0.0, 1.0
     if warm.ages is not None:
         age_means = _shrunk_means(users, warm.ages, N_AGES, overall, config.group_shrinkage)
-        known = warm.ages[warm.ages >= 0]
-        if len(known):
-            centre, scale = float(known.mean()), float(known.std()) or 1.0
+        ages = warm.ages[warm.ages >= 0]
+        if len(ages):
+            centre, scale = float(ages.mean()), float(ages.std()) or 1.0
     if warm.friends is None or not warm.friends.n_entries:
         friend_vectors = None
     return Encoder(
@@ -224,10 +231,10 @@ def _mean_vectors(rows: SparseRows, lengths: np.ndarray, vectors: np.ndarray) ->
     """Return what `rows.mean_vectors` does, with less ado for the few entries of a request."""
     if not 0 < rows.n_entries <= FEW_ENTRIES:
         return rows.mean_vectors(vectors)
-    filled = np.flatnonzero(lengths)
+    nonempty = np.flatnonzero(lengths)
     means = np.zeros((rows.n_rows, vectors.shape[1]), dtype=np.float32)
-    sums = np.add.reduceat(vectors[rows.columns], rows.starts[filled], axis=0)
-    means[filled] = sums / lengths[filled, None].astype(np.float32)
+    sums = np.add.reduceat(vectors[rows.columns], rows.starts[nonempty], axis=0)
+    means[nonempty] = sums / lengths[nonempty, None].astype(np.float32)
     return means
 
 
@@ -235,21 +242,13 @@ def _shrunk_means(
     vectors: np.ndarray, codes: np.ndarray, n_values: int, overall: np.ndarray, shrinkage: float
 ) -> np.ndarray:
     """Return (sum of the group + shrinkage x overall) / (size + shrinkage) for each value, then the overall mean."""
-    known = codes >= 0
-    members = SparseRows.from_pairs(codes[known], np.flatnonzero(known), None, n_values, len(vectors))
+    has_code = codes >= 0
+    members = SparseRows.from_pairs(codes[has_code], np.flatnonzero(has_code), None, n_values, len(vectors))
     sizes = members.lengths()[:, None].astype(np.float32)
     sums = members.mean_vectors(vectors) * sizes
     weight = sizes + shrinkage
     means = np.where(weight > 0, (sums + shrinkage * overall) / np.maximum(weight, 1e-9), overall)
     return np.concatenate([means, overall[None]]).astype(np.float32)
-
-
-HELD_SHARE = 3
-"""Features are kept where they take up to so many times less than the machine's memory."""
-HELD_BYTES = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // HELD_SHARE
-"""Features of up to this size are kept."""
-ROWS_AT_ONCE = 16_384
-"""Rows that are made at once."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -278,7 +277,7 @@ class FeatureRows:
 def hold_features(samples: Sequence[np.ndarray]) -> FeatureRows:
     """Take features that are in memory, each sample of shape (n_users, n_inputs)."""
     rows = samples[0] if len(samples) == 1 else np.concatenate(samples)
-    return FeatureRows(len(samples[0]), len(samples), samples[0].shape[1], lambda asked: rows[asked])
+    return FeatureRows(len(samples[0]), len(samples), samples[0].shape[1], lambda row_numbers: rows[row_numbers])
 
 
 def collect_features(encoder: Encoder, samples: Sequence[SignalBatch]) -> FeatureRows:
@@ -286,18 +285,18 @@ def collect_features(encoder: Encoder, samples: Sequence[SignalBatch]) -> Featur
     n_users = samples[0].n_users
 
     def take(rows: np.ndarray) -> np.ndarray:
-        found = np.empty((len(rows), encoder.n_inputs), dtype=np.float32)
+        selection = np.empty((len(rows), encoder.n_inputs), dtype=np.float32)
         for number, sample in enumerate(samples):
-            at = np.flatnonzero(rows // n_users == number)
-            if len(at):
-                found[at] = encoder.encode(sample.take(rows[at] % n_users))
-        return found
+            positions = np.flatnonzero(rows // n_users == number)
+            if len(positions):
+                selection[positions] = encoder.encode(sample.take(rows[positions] % n_users))
+        return selection
 
     n_rows = len(samples) * n_users
-    if n_rows * encoder.n_inputs * 4 > HELD_BYTES:
+    if n_rows * encoder.n_inputs * 4 > MAX_FEATURE_BYTES:
         return FeatureRows(n_users, len(samples), encoder.n_inputs, take)
-    held = np.empty((n_rows, encoder.n_inputs), dtype=np.float32)
-    for at in range(0, n_rows, ROWS_AT_ONCE):
-        rows = np.arange(at, min(at + ROWS_AT_ONCE, n_rows))
-        held[rows] = take(rows)
-    return FeatureRows(n_users, len(samples), encoder.n_inputs, lambda asked: held[asked])
+    features = np.empty((n_rows, encoder.n_inputs), dtype=np.float32)
+    for positions in range(0, n_rows, ROWS_AT_ONCE):
+        rows = np.arange(positions, min(positions + ROWS_AT_ONCE, n_rows))
+        features[rows] = take(rows)
+    return FeatureRows(n_users, len(samples), encoder.n_inputs, lambda row_numbers: features[row_numbers])

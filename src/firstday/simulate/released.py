@@ -40,7 +40,7 @@ from firstday.data.sources.deezer_kdd21 import (
 from firstday.data.splits.registration import DAY_US, find_registrations, split_registration
 from firstday.data.splits.split import Actions, Split
 from firstday.embed.affinity import compute_affinity
-from firstday.embed.fit import WarmLogs, fit_embeddings
+from firstday.embed.methods import WarmLogs, fit_embeddings
 from firstday.errors import ConfigError
 from firstday.features.catalogue import Catalogue
 from firstday.features.encoder import Encoder, fit_encoder
@@ -358,11 +358,11 @@ def _choose(dataset: Dataset, config: Config, sizes: Mapping[Part, int]) -> tupl
     protocol = config.registration
     split = split_registration(dataset, config.signals, protocol, config.sampled, seed=config.seed)
     found = find_registrations(dataset, protocol)
-    end = found.at + int(protocol.target_days * DAY_US)
+    end = found.registered_us + int(protocol.target_days * DAY_US)
     assert protocol.cut_off is not None
     of_warm = np.isin(np.arange(len(end)), split.warm)
     end[of_warm] = np.minimum(end[of_warm], int(protocol.cut_off.timestamp() * 1_000_000))
-    (month,) = dataset.actions(Window(found.day_end, end))
+    (month,) = dataset.actions(Window(found.day_end_us, end))
     streams = month.get(("stream", ITEM), SparseRows.empty(len(end), len(dataset.items))).ones()
     rng = np.random.default_rng(config.seed)
     everyone: dict[Part, tuple[np.ndarray, Actions]] = {

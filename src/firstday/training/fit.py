@@ -21,8 +21,8 @@ from firstday.data.splits.sampled import split_sampled
 from firstday.data.splits.split import Cohort, Split
 from firstday.embed.affinity import compute_affinity, select_uses
 from firstday.embed.embeddings import Embeddings
-from firstday.embed.fit import collect_warm_logs, fit_embeddings
 from firstday.embed.kept_users import WarmUsers, add_light_users, find_light_users, keep_warm_users
+from firstday.embed.methods import collect_warm_logs, fit_embeddings
 from firstday.errors import DataError, MissingExtraError
 from firstday.features.catalogue import Catalogue
 from firstday.features.encoder import N_AGES, FeatureRows, collect_features, fit_encoder
@@ -75,7 +75,7 @@ def cluster_inputs(features: FeatureRows, uses: SparseRows, config: Config) -> S
         min(config.recommend.input_clusters, max(1, features.n_users // 10)),
         config.segments,
         seed=config.seed,
-        most=MOST_CLUSTERED_INPUTS,
+        max_vectors=MOST_CLUSTERED_INPUTS,
     )
 
 
