@@ -131,7 +131,9 @@ class Catalogue:
         for row, friend_ids in users_with_friends:
             kept_friends = {(row, friend) for friend in map(self.people.index_of, friend_ids) if friend >= 0}
             if len(kept_friends) < len(friend_ids):
-                ignored[row].append(f"{len(friend_ids) - len(kept_friends):,} of {len(friend_ids):,} friends are unknown")
+                ignored[row].append(
+                    f"{len(friend_ids) - len(kept_friends):,} of {len(friend_ids):,} friends are unknown"
+                )
             cells += kept_friends
         return _count_cells(cells, len(users), len(self.people)) if users_with_friends else None
 

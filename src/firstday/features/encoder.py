@@ -1,4 +1,4 @@
-"""FeatureRows: day-one features of many users, computed when asked for where they would not fit in memory."""
+"""Encoder: day-one features of users, and FeatureRows for many users, computed again where memory is too small."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ from firstday.sparse import SparseRows, stack_rows, union_rows
 
 N_AGES = 121
 FEW_ENTRIES = 4096
-"""Up to that many interactions are averaged in one go."""
+"""Up to so many interactions, vectors are averaged in one NumPy call."""
 
 MEMORY_SHARE = 3
-"""Features are kept where they take up to so many times less than the machine's memory."""
+"""Features may take this part of the machine's memory: one third."""
 MAX_FEATURE_BYTES = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // MEMORY_SHARE
-"""Features of up to this size are kept."""
+"""Features of up to this size stay in memory."""
 ROWS_AT_ONCE = 16_384
-"""Rows that are made at once."""
+"""Rows encoded at once."""
 
 
 @dataclass(frozen=True, eq=False)
 class Encoder:
-    """Everything needed to turn signals into features.
+    """Turns signals into features.
 
     Columns of the result, in this order: the mean vector of the users of the same age (if ages are known), one such
-    block for each profile column, one block for each (signal, entity) pair with the mean vector of what the user did
-    it to (zeros where nothing), the mean vector of the user's friends among established users (if friends are known),
-    the fold-in vector (if configured), one count for each pair, log(1 + number of such friends), and the age in
-    standard deviations from the mean age (an unknown age is the mean age).
+    block for each profile column, one block for each (signal, entity) pair with the mean vector of the user's targets
+    (zeros where there are none), the mean vector of the user's friends among kept users (if friends are known), the
+    fold-in vector (if configured), one count for each pair, log(1 + number of these friends), and the age in standard
+    deviations from the mean age (an unknown age is the mean age).
 
     Parameters
     ----------
@@ -51,15 +51,14 @@ class Encoder:
     age_centre, age_scale
         Mean and standard deviation of warm users' ages, in years.
     fold_in
-        How a fold-in vector is solved; used as a block where `config.fold_in`.
+        Computes the fold-in vector, which is a block where `config.fold_in`.
     config, signals
         The settings of features and signals.
     members_of_items
-        For each entity whose items are known: which of its members each item belongs to, shape (n_items, n_members);
-        for blocks that follow from items (`config.through_items`) and for the questionnaire.
+        For each entity with known items: the members that each item belongs to, shape (n_items, n_members); for blocks
+        derived from items (`config.through_items`) and for the questionnaire.
     friend_vectors
-        Vectors of the established users who may be friends, of length 1, float32, shape (n_people, d); None without
-        friends.
+        Vectors of the kept users, who may be friends, of length 1, float32, shape (n_kept, d); None without friends.
     """
 
     pairs: tuple[Pair, ...]
@@ -99,7 +98,7 @@ class Encoder:
         Parameters
         ----------
         batch
-            What is known of the users, in the indexes that the encoder was fitted with.
+            The users' signals, in the indexes that the encoder was fitted with.
 
         Returns
         -------
@@ -144,7 +143,7 @@ class Encoder:
         return features
 
     def _actions(self, batch: SignalBatch, pair: Pair) -> SparseRows | None:
-        """Return what users did of one pair, by itself or through items; None where nobody did."""
+        """Return the interactions of one pair, with those derived from items; None where there are none."""
         signal, entity = pair
         rows = batch.actions.get(pair)
         item_rows = batch.actions.get((signal, ITEM))
@@ -163,15 +162,15 @@ def fit_encoder(
     signals: SignalConfig,
     friend_vectors: np.ndarray | None = None,
 ) -> Encoder:
-    """Compute the statistics of the features, of warm users alone.
+    """Compute the statistics of the features from warm users only.
 
     Parameters
     ----------
     embeddings
         Step 1's result; its `user_vectors` are in the order of `warm`.
     warm
-        Warm users' day one and profile: the pairs that anyone has in it get a block, and those that follow from
-        items. A pair that only others have would be a block of zeros in training, and noise afterwards.
+        Warm users' day one and profile. Pairs that occur in it, or are derived from items, get a block. A pair that
+        never occurs in it would be a block of zeros in training, and noise afterwards.
     entity_items
         The items of each entity's members, shape (n_members, n_items).
     n_group_values
@@ -179,7 +178,7 @@ def fit_encoder(
     config, signals
         Settings.
     friend_vectors
-        Vectors of those who may be friends, see `Encoder`; used where any warm user has such a friend.
+        Vectors of the kept users, see `Encoder`; used if any warm user has a friend among them.
 
     References
     ----------
@@ -228,7 +227,7 @@ def fit_encoder(
 
 
 def _mean_vectors(rows: SparseRows, lengths: np.ndarray, vectors: np.ndarray) -> np.ndarray:
-    """Return what `rows.mean_vectors` does, with less ado for the few entries of a request."""
+    """Return the same as `rows.mean_vectors`, faster for the few entries of a request."""
     if not 0 < rows.n_entries <= FEW_ENTRIES:
         return rows.mean_vectors(vectors)
     nonempty = np.flatnonzero(lengths)
@@ -253,7 +252,7 @@ def _shrunk_means(
 
 @dataclass(frozen=True, eq=False)
 class FeatureRows:
-    """Features of several day ones of the same users: row `s * n_users + u` is sample `s` of user `u`.
+    """Features of one or more day ones of the same users: row `s * n_users + u` is sample `s` of user `u`.
 
     Parameters
     ----------
@@ -281,7 +280,7 @@ def hold_features(samples: Sequence[np.ndarray]) -> FeatureRows:
 
 
 def collect_features(encoder: Encoder, samples: Sequence[SignalBatch]) -> FeatureRows:
-    """Make the features of one or more samples of the same users: kept if they are small enough, else made anew."""
+    """Make the features of one or more samples of the same users: in memory if they fit, else on each request."""
     n_users = samples[0].n_users
 
     def take(rows: np.ndarray) -> np.ndarray:
@@ -296,7 +295,7 @@ def collect_features(encoder: Encoder, samples: Sequence[SignalBatch]) -> Featur
     if n_rows * encoder.n_inputs * 4 > MAX_FEATURE_BYTES:
         return FeatureRows(n_users, len(samples), encoder.n_inputs, take)
     features = np.empty((n_rows, encoder.n_inputs), dtype=np.float32)
-    for positions in range(0, n_rows, ROWS_AT_ONCE):
-        rows = np.arange(positions, min(positions + ROWS_AT_ONCE, n_rows))
+    for start in range(0, n_rows, ROWS_AT_ONCE):
+        rows = np.arange(start, min(start + ROWS_AT_ONCE, n_rows))
         features[rows] = take(rows)
     return FeatureRows(n_users, len(samples), encoder.n_inputs, lambda row_numbers: features[row_numbers])
