@@ -12,7 +12,7 @@ from rich.console import Console
 
 from firstday.cli.options import JsonFlag, shown_progress
 from firstday.config import MAX_SEED
-from firstday.simulate.settings import (
+from firstday.simulate.simulation_settings import (
     MAX_DAYS,
     MAX_ITEMS,
     MAX_USERS,
