@@ -132,7 +132,7 @@ def _fit(logs: WarmLogs, config: EmbeddingConfig, seed: int, threads: int) -> Em
         from firstday.embed.word2vec import fit_word2vec
 
         return fit_word2vec(logs.affinity, logs.sequences, config, seed=seed)
-    raise ConfigError(f"embedding.method: is {config.method!r}, but the tables have no `embeddings` folder; add it.")
+    raise ConfigError("embedding.method: is 'precomputed', but the tables have no `embeddings` folder; add it.")
 
 
 def _take_precomputed(precomputed: PrecomputedVectors) -> Embeddings:
