@@ -18,7 +18,7 @@ def test_on_demand_or_held_the_rows_are_the_same(
     model = recommender.model
     samples = [model.catalogue.translate(world, split.warm, day)[0] for day in split.warm_day_one]
     held = collect_features(model.encoder, samples)
-    monkeypatch.setattr(encoder, "HELD_BYTES", 0)
+    monkeypatch.setattr(encoder, "MAX_FEATURE_BYTES", 0)
     made = collect_features(model.encoder, samples)
     assert len(held) == len(made) == len(split.warm) * len(samples)
     asked = np.random.default_rng(0).permutation(len(held))[:150]

@@ -10,7 +10,7 @@ from firstday.config import Config, parse_config
 from firstday.data.sources.deezer_kdd21 import PaperData, read_paper_data
 from firstday.reproduce.table import Reproduction, choose_strategies, configure, reproduce_table
 from firstday.simulate.released import simulate_released
-from firstday.simulate.settings import SimulationSettings
+from firstday.simulate.simulation_settings import SimulationSettings
 from tests.released import make_released
 
 K = 10

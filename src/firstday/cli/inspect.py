@@ -1,4 +1,4 @@
-"""firstday inspect: what is in a model."""
+"""firstday inspect: print what is in a model."""
 
 from __future__ import annotations
 
@@ -40,15 +40,16 @@ def inspect(
     if report is not None:
         check_file_target(report)
         find_form(report)
-    manifest, opened = read_manifest(model), open_model(model).model
+    manifest, trained_model = read_manifest(model), open_model(model).model
     if report is not None:
-        write_model_report(opened, manifest, report, command=shlex.join(["firstday", *sys.argv[1:]]))
+        write_model_report(trained_model, manifest, report, command=shlex.join(["firstday", *sys.argv[1:]]))
     if as_json:
-        kept = {name: value for name, value in manifest.items() if name not in ("files", "features", "model")}
-        rows = _rows(opened, len(opened.segments), items)
-        typer.echo(json.dumps({**kept, **_values(opened), "segments": rows}, ensure_ascii=False, indent=1))
+        facts = {name: value for name, value in manifest.items() if name not in ("files", "features", "model")}
+        rows = _rows(trained_model, len(trained_model.segments), items)
+        values = {**facts, **_values(trained_model), "segments": rows}
+        typer.echo(json.dumps(values, ensure_ascii=False, indent=1))
         return
-    _print(model, manifest, opened, segments, items)
+    _print(model, manifest, trained_model, segments, items)
 
 
 def _values(model: TrainedModel) -> dict[str, Any]:
@@ -125,8 +126,8 @@ def _print(path: Path, manifest: dict[str, Any], model: TrainedModel, n_segments
     ]
     for line in lines:
         console.print(line, markup=False, soft_wrap=True)
-    shown = min(n_segments, len(model.segments))
-    console.print(f"{shown} of {len(model.segments):,} segments, largest first:", markup=False)
+    n_shown = min(n_segments, len(model.segments))
+    console.print(f"{n_shown} of {len(model.segments):,} segments, largest first:", markup=False)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for name in ("segment", "users", "spread"):
         table.add_column(name, justify="right")

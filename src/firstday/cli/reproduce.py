@@ -95,22 +95,22 @@ def reproduce(
         reading_s = perf_counter() - began
         settings = configure(settings, len(data.train), segments, input_clusters, as_published=as_published)
         strategies = choose_strategies(strategy or (), with_baselines=not without_baselines)
-        found = reproduce_table(data, settings, strategies, n_seeds=seeds, progress=progress)
-    found = found.after_reading(reading_s)
-    text = json.dumps(found.to_json(), indent=1, ensure_ascii=False)
+        table = reproduce_table(data, settings, strategies, n_seeds=seeds, progress=progress)
+    table = table.after_reading(reading_s)
+    text = json.dumps(table.to_json(), indent=1, ensure_ascii=False)
     if json_out is not None and str(json_out) == "-":
         typer.echo(text)
     else:
-        print_notes(found.results.notes)
-        print_comparison(found, Console())
+        print_notes(table.results.notes)
+        print_comparison(table, Console())
     if json_out is not None and str(json_out) != "-":
         write_file(json_out, text + "\n")
     if report is not None:
         write_report(
-            found.results,
+            table.results,
             report,
-            dataset_summary={"users": found.n_users, "items": found.summary["items"]},
-            config=found.config,
+            dataset_summary={"users": table.n_users, "items": table.summary["items"]},
+            config=table.config,
             command=shlex.join(["firstday", *sys.argv[1:]]),
-            comparisons=compare_with_paper(found.results, found.space),
+            comparisons=compare_with_paper(table.results, table.space),
         )

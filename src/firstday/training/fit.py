@@ -16,8 +16,8 @@ from firstday.data.splits.sampled import split_sampled
 from firstday.data.splits.split import Cohort, Split
 from firstday.embed.affinity import select_uses
 from firstday.embed.embeddings import Embeddings
-from firstday.embed.fit import collect_warm_logs, fit_embeddings
 from firstday.embed.kept_users import WarmUsers, add_light_users, find_light_users, keep_warm_users
+from firstday.embed.methods import collect_warm_logs, fit_embeddings
 from firstday.errors import DataError
 from firstday.features.catalogue import Catalogue
 from firstday.features.encoder import N_AGES, collect_features, fit_encoder

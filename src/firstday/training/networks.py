@@ -44,7 +44,7 @@ def cluster_inputs(features: FeatureRows, uses: SparseRows, config: Config) -> S
         min(config.recommend.input_clusters, max(1, features.n_users // 10)),
         config.segments,
         seed=config.seed,
-        most=MOST_CLUSTERED_INPUTS,
+        max_vectors=MOST_CLUSTERED_INPUTS,
     )
 
 
