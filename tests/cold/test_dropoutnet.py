@@ -17,7 +17,7 @@ from tests.cold.obvious import CONFIG, D, Rising, make_data, mean_cosine, no_opi
 def train(**settings: object) -> DropoutNet:
     data, _ = make_data()
     mine = DropoutNetConfig.model_validate({"items_per_step": 30, **settings})
-    return train_dropoutnet(data, Rising(), CONFIG.model_copy(update={"dropoutnet": mine}))
+    return train_dropoutnet(data, Rising(), CONFIG.override("dropoutnet", mine))
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +79,7 @@ def test_the_same_seed_gives_the_same_bytes_and_another_does_not(half: DropoutNe
     same = train(preference_dropout=0.5)
     assert torch.equal(torch.rand(3), expected)  # the caller's random numbers are left alone
     data, _ = make_data()
-    other = train_dropoutnet(data, no_opinion, CONFIG.model_copy(update={"seed": 1}))
+    other = train_dropoutnet(data, no_opinion, CONFIG.override("seed", 1))
     assert half.network.onnx == same.network.onnx
     assert half.history == same.history
     assert half.network.onnx != other.network.onnx

@@ -157,7 +157,7 @@ def test_the_same_seed_gives_the_same_model_and_another_does_not() -> None:
     torch.manual_seed(9)
     one, same = (train_melu(data, no_opinion, CONFIG) for _ in range(2))
     assert torch.equal(torch.rand(3), expected)  # the caller's random numbers are left alone
-    other = train_melu(data, no_opinion, CONFIG.model_copy(update={"seed": 1}))
+    other = train_melu(data, no_opinion, CONFIG.override("seed", 1))
     assert one.body.onnx == same.body.onnx
     assert one.weights.tobytes() == same.weights.tobytes()
     assert one.history == same.history

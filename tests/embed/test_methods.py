@@ -137,6 +137,6 @@ def test_brought_vectors_are_taken_as_they_are_whatever_the_method() -> None:
 def test_brought_without_vectors_is_refused() -> None:
     rows = SparseRows.from_lists([[0], [1]], 2)
     with pytest.raises(
-        ConfigError, match=r"^embedding\.method: is 'brought', but the tables have no `embeddings` folder"
+        ConfigError, match=r"^embedding\.method: is 'precomputed', but the tables have no `embeddings` folder"
     ):
-        fit_embeddings(WarmLogs(rows, rows, []), EmbeddingConfig(method="brought"), seed=0)
+        fit_embeddings(WarmLogs(rows, rows, []), EmbeddingConfig(method="precomputed"), seed=0)

@@ -132,7 +132,7 @@ def open_tables(
     """Load a dataset and the settings for it."""
     settings = load_preset(tables) if config is None else load_config(config)
     given = {"seed": seed, "protocol": None if protocol is None else protocol.value}
-    settings = settings.model_copy(update={name: value for name, value in given.items() if value is not None})
+    settings = settings.override({name: value for name, value in given.items() if value is not None})
     dataset = load(tables, path=path, config=settings)
     print_notes(dataset.notes)
     return dataset, settings

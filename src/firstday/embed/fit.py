@@ -101,7 +101,7 @@ def fit_embeddings(logs: WarmLogs, config: EmbeddingConfig, *, seed: int, thread
     Raises
     ------
     ConfigError
-        ``brought`` without an `embeddings` folder, or more dimensions than the data allows.
+        ``precomputed`` without an `embeddings` folder, or more dimensions than the data allows.
     MissingExtraError
         A library of the method is not installed.
     """
@@ -130,7 +130,7 @@ def _fit(logs: WarmLogs, config: EmbeddingConfig, seed: int, threads: int) -> Em
         from firstday.embed.word2vec import fit_word2vec
 
         return fit_word2vec(logs.affinity, logs.sequences, config, seed=seed)
-    raise ConfigError("embedding.method: is 'brought', but the tables have no `embeddings` folder; add it.")
+    raise ConfigError("embedding.method: is 'precomputed', but the tables have no `embeddings` folder; add it.")
 
 
 def _from_brought(brought: BroughtVectors) -> Embeddings:

@@ -138,7 +138,7 @@ def evaluate_strategies(
     for number, seed in enumerate(range(config.seed, config.seed + n_seeds)):
         progress(f"seed {seed}", number, n_seeds)
         split = split_for(dataset, config, seed, with_cold=True)
-        seed_config = config.model_copy(update={"seed": seed})
+        seed_config = config.override("seed", seed)
         began = perf_counter()
         recommender = fit(dataset, split, seed_config, progress=progress)
         fit_seconds = perf_counter() - began

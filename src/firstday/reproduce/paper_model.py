@@ -114,7 +114,7 @@ def choose_similarity(data: PaperData, config: Config) -> Literal["dot", "cosine
 def _hold_vectors(data: PaperData, config: Config) -> Encoder:
     """Return an encoder that holds the items' vectors and makes no features."""
     fold_in = FoldIn(data.item_vectors, "mean")
-    bare = config.features.model_copy(update={"fold_in": False})
+    bare = config.features.override("fold_in", False)
     return Encoder((), {}, {}, None, 0.0, 1.0, fold_in, bare, config.signals)
 
 

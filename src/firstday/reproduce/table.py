@@ -108,10 +108,9 @@ _WEIGHTED = {"soft_segments", "neighbors", "blend"}
 def _with_needs_of(config: Config, strategies: Sequence[str]) -> Config:
     """Return the configuration that trains and keeps what some strategies need, and nothing else."""
     config = with_peers_of(config, strategies)
-    ranker = config.ranker.model_copy(update={"enabled": not {"direct", "blend"}.isdisjoint(strategies)})
+    with_ranker = not {"direct", "blend"}.isdisjoint(strategies)
     warm_users = config.recommend.warm_users if {"neighbors", "friends", "blend"} & set(strategies) else 0
-    recommend = config.recommend.model_copy(update={"warm_users": warm_users})
-    return config.model_copy(update={"ranker": ranker, "recommend": recommend})
+    return config.override({"ranker.enabled": with_ranker, "recommend.warm_users": warm_users})
 
 
 def choose_strategies(named: Sequence[str] = (), *, with_peers: bool = True) -> tuple[str, ...]:
@@ -136,13 +135,14 @@ def configure(
         Train as the released code does: Adam at a flat 1e-5 for 130 epochs of batches of 512.
     """
     n_segments = n_segments or config.segments.n_segments or max(1, min(MOST_SEGMENTS, n_train // USERS_PER_SEGMENT))
-    changes: dict[str, Any] = {"segments": config.segments.model_copy(update={"n_segments": n_segments})}
+    changes: dict[str, Any] = {"segments.n_segments": n_segments}
     if n_input_clusters is not None:
-        changes["recommend"] = config.recommend.model_copy(update={"input_clusters": n_input_clusters})
+        changes["recommend.input_clusters"] = n_input_clusters
     if as_published:
         flat = {"schedule": "flat", "learning_rate": 1e-5, "weight_decay": 0.0, "epochs": 130, "batch_size": 512}
-        changes["cold_model"] = config.cold_model.model_copy(update={**flat, "patience": 130, "neighbor_weight": 0.0})
-    return config.model_copy(update=changes)
+        flat |= {"patience": 130, "neighbor_weight": 0.0}
+        changes |= {f"cold_model.{name}": value for name, value in flat.items()}
+    return config.override(changes)
 
 
 def reproduce_table(
@@ -186,7 +186,7 @@ def reproduce_table(
     for number, seed in enumerate(range(config.seed, config.seed + n_seeds)):
         clock.progress(f"seed {seed}", number, n_seeds)
         began = perf_counter()
-        model = fit_paper_model(data, config.model_copy(update={"seed": seed}), progress=clock.progress)
+        model = fit_paper_model(data, config.override("seed", seed), progress=clock.progress)
         if _WEIGHTED & set(strategies):
             model = choose_weights(ask_for(model, data.validation), data.validation.songs)
         histories.append(model.cold.history)

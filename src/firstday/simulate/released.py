@@ -326,7 +326,7 @@ def _write(
     for space, method in METHODS.items():
         progress(f"vectors ({space})", 0, 1)
         d = min(dimensions[space], len(dataset.items) // 2)
-        of_space = config.model_copy(update={"embedding": method.model_copy(update={"dimensions": d})})
+        of_space = config.override("embedding", method.override("dimensions", d))
         embeddings = fit_embeddings(logs, of_space.embedding, seed=config.seed)
         progress(f"vectors ({space})", 1, 1)
         encoder = fit_encoder(
