@@ -16,8 +16,6 @@ from firstday.ranking import unit_rows
 from firstday.sparse import SparseRows, stack_rows, union_rows
 
 N_AGES = 121
-FEW_ENTRIES = 4096
-"""Up to that many interactions are averaged in one go."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,16 +115,15 @@ class Encoder:
         for entity, told in done.items():
             stacked = stack_rows([rows for _, _, rows in told])
             lengths = stacked.lengths()
-            means = _mean_vectors(stacked, lengths, self.target_vectors[entity])
+            means = stacked.mean_vectors(self.target_vectors[entity])
             for at, (number, block, _) in enumerate(told):
                 users = slice(at * batch.n_users, (at + 1) * batch.n_users)
                 block[:], counts[:, number] = means[users], lengths[users]
         if self.friend_vectors is not None:
             block = next(blocks)
             if batch.friends is not None and batch.friends.n_entries:
-                n_friends = batch.friends.lengths()
-                block[:] = _mean_vectors(batch.friends, n_friends, self.friend_vectors)
-                counts[:, len(self.pairs)] = np.log1p(n_friends)
+                block[:] = batch.friends.mean_vectors(self.friend_vectors)
+                counts[:, len(self.pairs)] = np.log1p(batch.friends.lengths())
         if self.config.fold_in:
             next(blocks)[:] = unit_rows(self.fold_in.solve(batch.affinity(self.signals)))
         if self.config.counts == "log":
@@ -218,17 +215,6 @@ def fit_encoder(
         members,
         friend_vectors,
     )
-
-
-def _mean_vectors(rows: SparseRows, lengths: np.ndarray, vectors: np.ndarray) -> np.ndarray:
-    """Return what `rows.mean_vectors` does, with less ado for the few entries of a request."""
-    if not 0 < rows.n_entries <= FEW_ENTRIES:
-        return rows.mean_vectors(vectors)
-    filled = np.flatnonzero(lengths)
-    means = np.zeros((rows.n_rows, vectors.shape[1]), dtype=np.float32)
-    sums = np.add.reduceat(vectors[rows.columns], rows.starts[filled], axis=0)
-    means[filled] = sums / lengths[filled, None].astype(np.float32)
-    return means
 
 
 def _shrunk_means(
