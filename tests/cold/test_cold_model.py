@@ -178,7 +178,7 @@ def test_while_the_rate_of_one_cycle_rises_nothing_is_kept_and_nothing_stops() -
 
 def test_the_flat_schedule_keeps_its_rate() -> None:
     paper = ColdModelConfig(hidden=(16,), schedule="flat", learning_rate=1e-3, weight_decay=0, epochs=8, batch_size=32)
-    model = train(paper.model_copy(update={"patience": 100}))
+    model = train(paper.override("patience", 100))
     assert [epoch.learning_rate for epoch in model.history] == [1e-3] * 8
     assert model.history[-1].loss < model.history[0].loss
 

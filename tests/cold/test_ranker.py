@@ -53,6 +53,6 @@ def test_only_the_most_used_items_are_ranked() -> None:
     items, shares = choose_items(uses, 3)
     assert items.tolist() == [0, 2, 3]  # of 0 and 5, used as often, the lower
     np.testing.assert_allclose(shares, [0.25, 0.75, 0.5])
-    ranker, features, _ = train(CONFIG.model_copy(update={"most_items": 7, "epochs": 2}))
+    ranker, features, _ = train(CONFIG.override({"most_items": 7, "epochs": 2}))
     assert len(ranker.items) == 7
     assert ranker.score(ranker.predict(features)).shape == (len(features), 7)

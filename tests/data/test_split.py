@@ -24,7 +24,7 @@ def cells(rows: SparseRows) -> set[tuple[int, int]]:
 
 
 def make(world: Dataset, protocol: SampledProtocolConfig = PROTOCOL, seed: int = 0, day_ones: int = 1) -> Split:
-    return split_sampled(world, SIGNALS, protocol.model_copy(update={"day_ones": day_ones}), seed=seed)
+    return split_sampled(world, SIGNALS, protocol.override("day_ones", day_ones), seed=seed)
 
 
 def uses_of(world: Dataset, users: np.ndarray) -> SparseRows:

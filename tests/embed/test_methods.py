@@ -139,4 +139,4 @@ def test_brought_without_vectors_is_refused() -> None:
     with pytest.raises(
         ConfigError, match=r"^embedding\.method: is 'precomputed', but the tables have no `embeddings` folder"
     ):
-        fit_embeddings(WarmLogs(rows, rows, []), EmbeddingConfig(method="brought"), seed=0)
+        fit_embeddings(WarmLogs(rows, rows, []), EmbeddingConfig(method="precomputed"), seed=0)

@@ -87,7 +87,7 @@ def test_json_tells_groups_and_popularity_of_every_strategy(results: Results) ->
 
 
 def test_the_first_seed_is_described(world: Dataset, config: Config) -> None:
-    small = config.model_copy(update={"cold_model": config.cold_model.model_copy(update={"epochs": 2})})
+    small = config.override("cold_model.epochs", 2)
     found = evaluate_strategies(world, small, strategies=("segment",), n_seeds=2, k=5).breakdown
     alone = evaluate_strategies(world, small, strategies=("segment",), n_seeds=1, k=5).breakdown
     assert found is not None

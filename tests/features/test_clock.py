@@ -126,5 +126,5 @@ def test_which_protocol_suits_the_data() -> None:
     assert choose_protocol(log, config) == "registration"
     assert choose_protocol(replace(log, registered_at=None), config) == "sampled"
     assert choose_protocol(LOG.without_times(log), config) == "sampled"
-    asked = config.model_copy(update={"protocol": "sampled"})
+    asked = config.override("protocol", "sampled")
     assert choose_protocol(log, asked) == "sampled"

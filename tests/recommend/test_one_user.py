@@ -54,7 +54,7 @@ def test_of_a_user_of_whom_nothing_is_known_there_is_no_segment(recommender: Rec
 
 
 def test_the_configured_strategy_is_used_where_none_is_named(recommender: Recommender, config: Config) -> None:
-    own = config.model_copy(update={"recommend": config.recommend.model_copy(update={"strategy": "fold_in", "k": 3})})
+    own = config.override({"recommend.strategy": "fold_in", "recommend.k": 3})
     other = Recommender(replace(recommender.model, config=own))
     found = other.recommend(Signals(interactions=LIKES))
     assert (found.strategy, found.route, len(found.items)) == ("fold_in", "fold_in", 3)

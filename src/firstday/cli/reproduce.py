@@ -86,10 +86,8 @@ def reproduce(
     if report is not None:
         find_form(report)
     settings = load_preset(NAME) if config is None else load_config(config)
-    if seed is not None:
-        settings = settings.model_copy(update={"seed": seed})
-    if k is not None:
-        settings = settings.model_copy(update={"recommend": settings.recommend.model_copy(update={"k": k})})
+    given = {"seed": seed, "recommend.k": k}
+    settings = settings.override({name: value for name, value in given.items() if value is not None})
     with shown_progress() as progress:
         data = read_paper_data(folder, space.value, progress=progress)
         reading_s = perf_counter() - began

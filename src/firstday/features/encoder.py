@@ -132,9 +132,8 @@ class Encoder:
         if self.friend_vectors is not None:
             block = next(blocks)
             if batch.friends is not None and batch.friends.n_entries:
-                n_friends = batch.friends.lengths()
-                block[:] = _mean_vectors(batch.friends, n_friends, self.friend_vectors)
-                counts[:, len(self.pairs)] = np.log1p(n_friends)
+                block[:] = batch.friends.mean_vectors(self.friend_vectors)
+                counts[:, len(self.pairs)] = np.log1p(batch.friends.lengths())
         if self.config.fold_in:
             affinity = batch.affinity(self.signals) if affinity is None else affinity
             next(blocks)[:] = unit_rows(self.fold_in.solve(affinity))

@@ -140,13 +140,13 @@ def configure(
         Train as the released code does: Adam at a flat 1e-5 for 130 epochs of batches of 512.
     """
     n_segments = n_segments or config.segments.n_segments or max(1, min(MOST_SEGMENTS, n_train // USERS_PER_SEGMENT))
-    changes: dict[str, Any] = {"segments": config.segments.model_copy(update={"n_segments": n_segments})}
+    changes: dict[str, Any] = {"segments.n_segments": n_segments}
     if n_input_clusters is not None:
-        changes["recommend"] = config.recommend.model_copy(update={"input_clusters": n_input_clusters})
+        changes["recommend.input_clusters"] = n_input_clusters
     if as_published:
         flat = {"schedule": "flat", "learning_rate": 1e-5, "weight_decay": 0.0, "epochs": 130, "batch_size": 512}
-        changes["cold_model"] = config.cold_model.model_copy(update={**flat, "patience": 130})
-    return config.model_copy(update=changes)
+        changes |= {f"cold_model.{name}": value for name, value in {**flat, "patience": 130}.items()}
+    return config.override(changes)
 
 
 def reproduce_table(

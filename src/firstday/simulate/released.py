@@ -230,7 +230,7 @@ def _write_spaces(
     for space, method in METHODS.items():
         progress(f"vectors ({space})", 0, 1)
         d = min(dimensions[space], len(dataset.items) // 2)
-        embeddings = fit_embeddings(logs, method.model_copy(update={"dimensions": d}), seed=config.seed)
+        embeddings = fit_embeddings(logs, method.override("dimensions", d), seed=config.seed)
         progress(f"vectors ({space})", 1, 1)
         encoder = fit_encoder(
             embeddings,
