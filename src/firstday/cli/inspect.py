@@ -16,7 +16,7 @@ from rich.table import Table
 from firstday.artifact.folder import load_model, read_manifest
 from firstday.artifact.trained_model import TrainedModel
 from firstday.cli.options import JsonFlag, ModelArgument, ReportOption, check_file_target
-from firstday.evaluate.report.render import find_form, write_model_report
+from firstday.evaluate.report.render import check_report_path, write_model_report
 from firstday.recommend.segment_description import describe_segments
 
 BARS = "▁▂▃▄▅▆▇█"
@@ -35,7 +35,7 @@ def inspect(
     """
     if report is not None:
         check_file_target(report)
-        find_form(report)
+        check_report_path(report)
     manifest, opened = read_manifest(model), load_model(model)
     if report is not None:
         write_model_report(opened, manifest, report, command=shlex.join(["firstday", *sys.argv[1:]]))

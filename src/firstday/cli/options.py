@@ -81,9 +81,7 @@ SeedOption = Annotated[
     int | None, typer.Option(min=0, max=MAX_SEED, help="Seed of everything random (default: the setting, 0).")
 ]
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON for scripts to standard output.")]
-ReportOption = Annotated[
-    Path | None, typer.Option(help="Write a report there: .html, one file that opens offline, or .md.")
-]
+ReportOption = Annotated[Path | None, typer.Option(help="Write a report there: one .html file that opens offline.")]
 KOption = Annotated[int | None, typer.Option("-k", min=1, help="Length of a list (default: the setting, 50).")]
 
 

@@ -27,7 +27,7 @@ from firstday.cli.printing import print_comparison
 from firstday.config import load_config, load_preset
 from firstday.data.sources.deezer_kdd21 import NAME, read_paper_data
 from firstday.evaluate.paper_figures import compare_with_paper
-from firstday.evaluate.report.render import find_form, write_report
+from firstday.evaluate.report.render import check_report_path, write_report
 from firstday.recommend.strategies import STRATEGIES, find_strategy
 from firstday.reproduce.table import choose_strategies, configure, reproduce_table
 
@@ -79,7 +79,7 @@ def reproduce(
         if target is not None and str(target) != "-":
             check_file_target(target)
     if report is not None:
-        find_form(report)
+        check_report_path(report)
     settings = load_preset(NAME) if config is None else load_config(config)
     if seed is not None:
         settings = settings.model_copy(update={"seed": seed})

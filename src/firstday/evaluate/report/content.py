@@ -1,4 +1,4 @@
-"""What a report says, the same for HTML and Markdown: values that the templates lay out."""
+"""What a report says: values that the templates lay out."""
 
 from __future__ import annotations
 
