@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import polars as pl
+import pytest
+
 from firstday.config import Config
 from firstday.reproduce.table import Reproduction
 from tests.evaluate.tiny import evaluate_tiny
@@ -47,3 +50,44 @@ def test_the_json_of_the_largest_gap_is_pinned() -> None:
         "free": {"precision": 80.5556, "precision_ci": [77.0833, 84.1667], "n_users": 60},
         "paid": {"precision": 62.5, "precision_ci": [51.25, 73.75], "n_users": 40},
     }
+
+
+def test_the_table_is_one_long_frame() -> None:
+    results = evaluate_tiny()
+    frame = results.to_frame()
+    assert frame.columns == ["strategy", "metric", "slice", "mean", "low", "high", "n"]
+    assert len(frame) == len(results.figures) == len(frame.unique(["strategy", "metric", "slice"]))
+    popular = frame.filter(pl.col("strategy") == "popular", pl.col("metric") == "precision").drop("strategy", "metric")
+    expected = [
+        ("all", 46.6667, 20.0, 71.6667, 10),
+        ("day_one_size=0", 66.6667, 58.3333, 75.0, 4),
+        ("day_one_size=1-3", 37.5, 0.0, 75.0, 4),
+        ("day_one_size=4+", 25.0, 25.0, 25.0, 2),
+        ("nothing_done", 66.6667, 58.3333, 75.0, 4),
+        ("friends_only", 58.3333, 58.3333, 58.3333, 2),
+        ("age=any age", 69.4444, 58.3333, 75.0, 3),
+        ("age=not known", 12.5, 0.0, 25.0, 2),
+        ("country=FR", 44.4444, 0.0, 75.0, 3),
+        ("country=not known", 50.0, 25.0, 75.0, 2),
+        ("seed=0", 53.3333, None, None, 5),
+        ("seed=1", 40.0, None, None, 5),
+    ]
+    assert popular.with_columns(pl.col("mean", "low", "high").round(4)).rows() == expected
+
+
+def test_the_metrics_of_a_strategy() -> None:
+    results = evaluate_tiny()
+    assert results.strategies == ("popular", "segment")
+    assert results.best_first == ("segment", "popular")
+    assert results.leader == "segment"
+    assert results.sizes() == {"0": 4, "1-3": 4, "4+": 2}
+    assert [figure.metric for figure in results.figures if figure.strategy == "segment" and figure.slice == "all"] == [
+        "precision", "recall", "ndcg", "precision_minus:popular", "precision_ratio:popular", "precision_deviation",
+        "recall_deviation", "ndcg_deviation", "user_coverage", "catalogue_coverage", "novelty_bits", "ms_per_user",
+        "route:segment", "route:popular", *(f"places_by_popularity:{tenth}" for tenth in range(1, 11)),
+    ]  # fmt: skip
+    difference = results.get("popular", "precision_minus:segment")
+    assert (round(difference.mean, 4), difference.is_clear) == (-26.6667, True)
+    assert results.find("segment", "precision_minus:segment") is None
+    with pytest.raises(KeyError, match="precision_minus:segment"):
+        results.get("segment", "precision_minus:segment")

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 
 import numpy as np
 
+from firstday.cold.cold_model import Epoch
 from firstday.data.splits.split import Cohort
 from firstday.evaluate.results import Results, Scores, measure_novelty
 from firstday.evaluate.run import SeedRun, join_seeds
 from firstday.evaluate.slices import SeedFacts, count_by_part
 from firstday.metrics import measure
+from firstday.recommend.segment_description import SegmentRow
 from firstday.segment.segments import count_items
 from firstday.sparse import SparseRows
 from firstday.training.tune import Tuning
@@ -45,11 +48,13 @@ WARM_USES = [[0, 1], [0, 1, 2], [0, 2, 3], [0, 4]]
 TENTH_OF_ITEM = np.array([0, 3, 5, 8, 9, 9])
 
 
-def evaluate_tiny(against: tuple[str, ...] = ("segment", "popular"), copies: int = 1) -> Results:
+def evaluate_tiny(
+    against: tuple[str, ...] = ("segment", "popular"), copies: int = 1, truth_of: Mapping[int, list[list[int]]] = TRUTH
+) -> Results:
     """Return the results of the lists above, the five users taken `copies` times."""
     everyone = count_items(np.zeros(4, dtype=np.int64), SparseRows.from_lists(WARM_USES, N_ITEMS), 1)
     runs = []
-    for seed, truth in TRUTH.items():
+    for seed, truth in truth_of.items():
         users = np.arange(len(USERS) * copies) + USERS[0]
         cohort = Cohort(users, {}, SparseRows.from_lists(truth * copies, N_ITEMS), np.tile(DAY_ONE_SIZE, copies))
         scores = {}
@@ -74,7 +79,13 @@ def evaluate_tiny(against: tuple[str, ...] = ("segment", "popular"), copies: int
             n_warm=4,
             k=3,
             fit_seconds=1.5 + seed,
-            facts=SeedFacts(profiles, used, np.bincount(TENTH_OF_ITEM, minlength=10)),
+            facts=SeedFacts(
+                profiles,
+                used,
+                np.bincount(TENTH_OF_ITEM, minlength=10),
+                (SegmentRow(seed, 4, 0.25, (), ()),),
+                (Epoch(1, 0.5 + seed, 1e-3, 40.0),),
+            ),
             notes=("2 users were left out.",),
             tunings={"popular": Tuning({"shrinkage": (0.0, 10.0)}, {"shrinkage": 10.0}, 51.25, 7, 0.25, 2.0)},
         )

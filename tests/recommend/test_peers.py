@@ -77,7 +77,7 @@ def test_strategies_know_their_peers() -> None:
 def test_peers_are_trained_where_a_strategy_asks_them(world: Dataset) -> None:
     config = small_config(cold_model={"epochs": 1}, sampled={"day_ones": 1}, dropoutnet={"items_per_step": 10})
     results = evaluate_strategies(world, config, strategies=["popular", "dropoutnet_segment"])
-    assert [row.strategy for row in results.rows] == ["popular", "dropoutnet_segment"]
+    assert results.strategies == ("popular", "dropoutnet_segment")
     by_default = config.model_copy(
         update={"recommend": config.recommend.model_copy(update={"strategy": "dropoutnet_personal"})}
     )

@@ -26,7 +26,6 @@ from firstday.cli.options import (
 from firstday.cli.printing import print_comparison
 from firstday.config import load_config, load_preset
 from firstday.data.sources.deezer_kdd21 import NAME, read_paper_data
-from firstday.evaluate.paper_figures import compare_with_paper
 from firstday.evaluate.report.render import check_report_path, write_report
 from firstday.recommend.strategies import STRATEGIES, find_strategy
 from firstday.reproduce.table import choose_strategies, configure, reproduce_table
@@ -107,5 +106,5 @@ def reproduce(
             dataset_summary={"users": found.n_users, "items": found.summary["items"]},
             config=found.config,
             command=shlex.join(["firstday", *sys.argv[1:]]),
-            comparisons=compare_with_paper(found.results, found.space),
+            space=found.space,
         )

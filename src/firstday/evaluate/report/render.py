@@ -11,7 +11,7 @@ from firstday.artifact.trained_model import TrainedModel
 from firstday.cold.cold_model import Epoch
 from firstday.config import Config
 from firstday.errors import ConfigError, MissingExtraError
-from firstday.evaluate.paper_figures import Comparison
+from firstday.evaluate.paper_figures import Space
 from firstday.evaluate.plots import (
     plot_day_one_sizes,
     plot_group,
@@ -22,8 +22,7 @@ from firstday.evaluate.plots import (
     theme_css,
 )
 from firstday.evaluate.report.content import WorkedExample, gather_evaluation, gather_model
-from firstday.evaluate.results import Results
-from firstday.metrics import Interval
+from firstday.evaluate.results import Figure, Results
 from firstday.recommend.segment_description import SegmentRow
 
 
@@ -42,9 +41,14 @@ def write_percent(value: float) -> str:
     return f"{value:.1f}\N{NO-BREAK SPACE}%"
 
 
-def write_interval(found: Interval) -> str:
+def write_interval(figure: Figure) -> str:
     """Write the ends of an interval."""
-    return f"{found.low:.1f} to {found.high:.1f}"
+    return f"{figure.low:.1f} to {figure.high:.1f}"
+
+
+def write_signed_interval(figure: Figure) -> str:
+    """Write the ends of the interval of a difference."""
+    return f"{write_signed(figure.low or 0.0)} to {write_signed(figure.high or 0.0)}"
 
 
 def write_signed(value: float, digits: int = 1) -> str:
@@ -75,6 +79,7 @@ FILTERS = {
     "figure": write_figure,
     "percent": write_percent,
     "interval": write_interval,
+    "signed_interval": write_signed_interval,
     "signed": write_signed,
     "share": write_share,
     "tight": write_tight_share,
@@ -108,7 +113,7 @@ def write_report(
     segments: Sequence[SegmentRow] = (),
     example: WorkedExample | None = None,
     command: str | None = None,
-    comparisons: Sequence[Comparison] = (),
+    space: Space | None = None,
 ) -> None:
     """Write the report of an evaluation; the same arguments give the same bytes.
 
@@ -128,8 +133,8 @@ def write_report(
         One new user to show.
     command
         What to run to get the same results.
-    comparisons
-        The paper's figures beside ours, for its own data.
+    space
+        Of the paper's own data, whose figures then stand beside ours.
 
     Raises
     ------
@@ -147,7 +152,7 @@ def write_report(
         segments=segments,
         example=example,
         command=command,
-        comparisons=comparisons,
+        space=space,
     )
     _write(Path(path), text)
 
@@ -155,15 +160,13 @@ def write_report(
 def render_report(results: Results, **content: Any) -> str:
     """Return the text of the report; see `write_report`."""
     values = gather_evaluation(results, **content)
-    groupings = () if values["groups"] is None else values["groups"].groupings
-    leader = values["finding"].leader.strategy
     return _render(
         "evaluation.html",
         values,
         strategies=plot_strategies(results),
         sizes=plot_day_one_sizes(results),
-        groups=[plot_group(one, number, leader, results) for number, one in enumerate(groupings)],
-        popularity=values["popularity"] and plot_popularity(values["popularity"], [r.strategy for r in values["rows"]]),
+        groups=[plot_group(results, column, number) for number, column in enumerate(results.groups)],
+        popularity=plot_popularity(results) if results.items_by_popularity else None,
     )
 
 
