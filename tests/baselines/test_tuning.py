@@ -231,19 +231,17 @@ def test_evaluate_judges_baselines_beside_strategies(world: Dataset, small_grids
     assert second.grid == {name: (value,) for name, value in first.options.items()}
     assert once.to_json()["tuned_peers"]["ease"]["chosen_on"] == "validation users of the first seed"
     again = evaluate_strategies(world, config, strategies=["ease"], k=K)
-    assert again.rows[0].per_seed == results.rows[1].per_seed[:1]
+    assert again.get("ease", "precision", "seed=0") == results.get("ease", "precision", "seed=0")
 
 
 def test_all_baselines_are_asked_for_at_once(world: Dataset, small_grids: None) -> None:
     config = small_config(cold_model={"epochs": 1}, sampled={"day_ones": 1})
     results = evaluate_strategies(world, config, strategies=["popular"], baselines=True, k=K)
-    assert [row.strategy for row in results.rows] == ["popular", *baseline_names(), PAPER_SEGMENT]
+    assert results.strategies == ("popular", *baseline_names(), PAPER_SEGMENT)
     assert set(results.tunings) == {*baseline_names(), PAPER_SEGMENT}
-    published = results.rows[-1]
-    assert published.strategy == "paper_segment"
-    assert published.metrics["precision"].mean > results.rows[0].metrics["precision"].mean
+    assert results.get("paper_segment", "precision").mean > results.get("popular", "precision").mean
     assert results.tunings["paper_segment"][0].options["cold_model"]["epochs"] == 130
-    assert results.rows[0].against == {}  # segment was not asked for
+    assert results.find("popular", "precision_minus:segment") is None  # segment was not asked for
 
 
 def test_no_model_answers_by_a_baseline() -> None:

@@ -85,7 +85,7 @@ def test_strategies_know_what_must_be_trained_for_them() -> None:
 def test_cold_models_are_trained_where_a_strategy_asks_them(world: Dataset) -> None:
     config = small_config(cold_model={"epochs": 1}, sampled={"day_ones": 1}, dropoutnet={"items_per_step": 10})
     results = evaluate_strategies(world, config, strategies=["popular", "dropoutnet_segment"])
-    assert [row.strategy for row in results.rows] == ["popular", "dropoutnet_segment"]
+    assert results.strategies == ("popular", "dropoutnet_segment")
     by_default = config.override("recommend.strategy", "dropoutnet_personal")
     recommender = train(world, by_default)
     assert list(recommender.model.learned) == ["dropoutnet"]

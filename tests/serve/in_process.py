@@ -7,7 +7,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import httpx
 from starlette.types import ASGIApp
@@ -54,7 +54,7 @@ class RunningApp:
         loaded = load_settings(values)
         self.service = Service(loaded, ModelHolder(model), open_store(loaded))
         self.app = make_app(self.service)
-        self.fastapi: Any = self.app.app
+        self.fastapi = cast("Any", self.app.app)
         self.loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self.loop.run_forever, daemon=True)
         self._thread.start()

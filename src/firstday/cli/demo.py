@@ -59,11 +59,11 @@ def demo(
     with shown_progress() as progress:
         results = evaluate_strategies(dataset, config, n_seeds=seeds, progress=progress)
     print_results(results, console)
-    by_name = {row.strategy: row.metrics["precision"] for row in results.rows}
-    gain_percent = 100 * (by_name["segment"].mean / by_name["popular"].mean - 1)
+    segment, popular = (results.get(name, "precision").mean for name in ("segment", "popular"))
+    gain = 100 * (segment / popular - 1)
     console.print(
-        f"[bold]The paper's method (segment) beats popularity by {gain_percent:.0f} %: P@{results.k} is "
-        f"{by_name['segment'].mean:.1f} % against {by_name['popular'].mean:.1f} %.[/bold]"
+        f"[bold]The paper's method (segment) beats popularity by {gain:.0f} %: P@{results.k} is "
+        f"{segment:.1f} % against {popular:.1f} %.[/bold]"
     )
 
     console.print("3. Training the model to keep, on nine in ten; the tenth decides when to stop ...", markup=False)

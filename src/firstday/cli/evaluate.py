@@ -28,7 +28,7 @@ from firstday.cli.options import (
     write_file,
 )
 from firstday.cli.printing import print_results
-from firstday.evaluate.report.render import find_form, write_report
+from firstday.evaluate.report.render import check_report_path, write_report
 from firstday.evaluate.results import REFERENCE
 from firstday.evaluate.run import evaluate_strategies
 from firstday.metrics import PrecisionRule
@@ -98,7 +98,7 @@ def evaluate(
         if target is not None and str(target) != "-":
             check_file_target(target)
     if report is not None:
-        find_form(report)
+        check_report_path(report)
     dataset, settings = open_tables(tables, path, config, seed, protocol)
     settings = settings.override("methods", (*settings.methods, *learners)) if learners and not strategy else settings
     divide_by: PrecisionRule = "k" if divide_by_k else "min"

@@ -17,7 +17,7 @@ from rich.table import Table
 from firstday.artifact.folder import read_manifest
 from firstday.artifact.trained_model import TrainedModel
 from firstday.cli.options import JsonFlag, ModelArgument, PluginOption, ReportOption, check_file_target, load_plugins
-from firstday.evaluate.report.render import find_form, write_model_report
+from firstday.evaluate.report.render import check_report_path, write_model_report
 from firstday.recommend.recommender import open_model
 from firstday.recommend.segment_description import describe_segments
 
@@ -39,7 +39,7 @@ def inspect(
     load_plugins(plugin)
     if report is not None:
         check_file_target(report)
-        find_form(report)
+        check_report_path(report)
     manifest, trained_model = read_manifest(model), open_model(model).model
     if report is not None:
         write_model_report(trained_model, manifest, report, command=shlex.join(["firstday", *sys.argv[1:]]))

@@ -41,9 +41,7 @@ PluginOption = Annotated[
     ),
 ]
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON for scripts to standard output.")]
-ReportOption = Annotated[
-    Path | None, typer.Option(help="Write a report there: .html, one file that opens offline, or .md.")
-]
+ReportOption = Annotated[Path | None, typer.Option(help="Write a report there: one .html file that opens offline.")]
 
 
 class Protocol(StrEnum):

@@ -26,8 +26,7 @@ from firstday.cli.options import (
 from firstday.cli.printing import print_comparison
 from firstday.config import load_config, load_preset
 from firstday.data.sources.deezer_kdd21 import NAME, read_paper_data
-from firstday.evaluate.paper_figures import compare_with_paper
-from firstday.evaluate.report.render import find_form, write_report
+from firstday.evaluate.report.render import check_report_path, write_report
 from firstday.recommend.registry import find_strategy, strategy_names
 from firstday.reproduce.table import choose_strategies, configure, reproduce_table
 
@@ -84,7 +83,7 @@ def reproduce(
         if target is not None and str(target) != "-":
             check_file_target(target)
     if report is not None:
-        find_form(report)
+        check_report_path(report)
     settings = load_preset(NAME) if config is None else load_config(config)
     given = {"seed": seed, "recommend.k": k}
     settings = settings.override({name: value for name, value in given.items() if value is not None})
@@ -110,5 +109,5 @@ def reproduce(
             dataset_summary={"users": table.n_users, "items": table.summary["items"]},
             config=table.config,
             command=shlex.join(["firstday", *sys.argv[1:]]),
-            comparisons=compare_with_paper(table.results, table.space),
+            space=table.space,
         )

@@ -14,8 +14,17 @@ from firstday.config import Config, as_published
 from firstday.data.dataset import Dataset
 from firstday.data.splits.split import Cohort, Split
 from firstday.errors import ConfigError
-from firstday.evaluate.results import BASELINE, REFERENCE, Results, Scores, join_metric, measure_novelty, summarise
-from firstday.evaluate.slices import SeedFacts, break_down, count_by_part, divide_by_use, look_at_seed
+from firstday.evaluate.results import REFERENCE, Results, Scores, make_figures, measure_novelty
+from firstday.evaluate.slices import (
+    SeedFacts,
+    count_by_part,
+    divide_by_use,
+    join_profiles,
+    look_at_seed,
+    slice_by_day_one,
+    slice_by_profile,
+    to_shares,
+)
 from firstday.metrics import PrecisionRule, measure
 from firstday.progress import Progress, no_progress
 from firstday.recommend.answer import answer_all
@@ -298,37 +307,38 @@ def join_seeds(
     against
         Strategies with which the others are compared; those that were not judged are passed over.
     """
-    scores = {name: [run.scores[name] for run in runs] for name in runs[0].scores}
     users = np.concatenate([run.cohort.users for run in runs])
-    rows = summarise(
-        scores,
+    seeds, facts = tuple(run.seed for run in runs), [run.facts for run in runs]
+    groups = slice_by_profile(join_profiles([of_seed.profiles for of_seed in facts]), users)
+    figures = make_figures(
+        {name: [run.scores[name] for run in runs] for name in runs[0].scores},
         users,
-        np.concatenate([run.cohort.day_one_size for run in runs]),
-        np.concatenate([run.did_nothing for run in runs]),
-        np.concatenate([run.has_friends for run in runs]),
-        against,
-    )
-    breakdown = break_down(
-        [run.facts for run in runs],
-        {name: join_metric(of_seeds, "precision") for name, of_seeds in scores.items()},
-        {name: np.sum([score.places for score in of_seeds], axis=0) for name, of_seeds in scores.items()},
-        users,
-        reference=REFERENCE,
-        baseline=BASELINE,
+        seeds=seeds,
+        slices=slice_by_day_one(
+            np.concatenate([run.cohort.day_one_size for run in runs]),
+            np.concatenate([run.did_nothing for run in runs]),
+            np.concatenate([run.has_friends for run in runs]),
+        ),
+        groups=groups,
+        against=against,
     )
     return Results(
-        dataset,
-        protocol,
-        runs[-1].k,
-        tuple(run.seed for run in runs),
-        divide_by,
-        len(runs[0].cohort.users),
-        runs[-1].n_warm,
-        rows,
-        float(np.mean([run.fit_seconds for run in runs])),
-        runs[0].notes,
-        {name: tuple(run.tunings[name] for run in runs) for name in runs[0].tunings},
-        breakdown,
+        dataset=dataset,
+        protocol=protocol,
+        k=runs[-1].k,
+        seeds=seeds,
+        divide_by=divide_by,
+        n_warm=runs[-1].n_warm,
+        n_cold=len(runs[0].cohort.users),
+        fit_seconds=float(np.mean([run.fit_seconds for run in runs])),
+        figures=figures,
+        notes=runs[0].notes,
+        tunings={name: tuple(run.tunings[name] for run in runs) for name in runs[0].tunings},
+        groups={column: tuple(labels) for column, labels in groups.items()},
+        items_by_popularity=tuple(facts[0].n_items.tolist()),
+        used_by_popularity=to_shares(np.sum([of_seed.used for of_seed in facts], axis=0)),
+        segments=facts[0].segments,
+        history=facts[0].history,
     )
 
 

@@ -13,7 +13,7 @@ from firstday.cold.cold_model import Epoch
 from firstday.config import Config
 from firstday.data.sources.deezer_kdd21 import COUNTED_BLOCKS, NAME, PaperData, PaperUsers, Space
 from firstday.data.splits.split import Cohort
-from firstday.evaluate.paper_figures import LEARNED_BASELINES, TITLES, Comparison, compare_with_paper
+from firstday.evaluate.paper_figures import LEARNED_BASELINES, TABLE, TITLES, subtract_paper, title_of
 from firstday.evaluate.results import Results
 from firstday.evaluate.run import join_seeds, judge_seed
 from firstday.progress import Progress, no_progress
@@ -70,9 +70,11 @@ class Reproduction:
     def to_json(self) -> dict[str, Any]:
         """Return everything as JSON values, figures in %; `paper` is null for strategies that are not in its table."""
         values = self.results.to_json()
-        compared = {one.row.strategy: one for one in compare_with_paper(self.results, self.space)}
         for row in values["results"]:
-            row.update(_beside(compared[row["strategy"]]))
+            name = row["strategy"]
+            minus = subtract_paper(self.results, name, self.space)
+            row["title"], row["paper"] = title_of(name), TABLE[self.space].get(name)
+            row["minus_paper"] = minus and {metric: round(points, 4) for metric, points in minus.items()}
         head = {"dataset": values.pop("dataset"), "space": self.space, "simulated": self.simulated, **self.summary}
         seconds = {stage: round(took, 2) for stage, took in self.seconds.items()}
         kept = next((epoch for epoch in self.history if epoch.kept), None)
@@ -88,17 +90,6 @@ class Reproduction:
             "seconds": seconds,
             "config": self.config.model_dump(mode="json"),
         }
-
-
-def _beside(compared: Comparison) -> dict[str, Any]:
-    """Return the paper's figures of a strategy and the differences to them."""
-    if compared.paper is None:
-        return {"title": compared.title, "paper": None, "minus_paper": None}
-    paper: dict[str, float | None] = {}
-    for metric, figure in compared.paper.items():
-        paper[metric], paper[f"{metric}_deviation"] = figure.mean, figure.deviation
-    minus = {metric: round(compared.difference(metric) or 0.0, 4) for metric in compared.paper}
-    return {"title": compared.title, "paper": paper, "minus_paper": minus}
 
 
 _WEIGHTED = {"soft_segments", "neighbors", "blend"}
