@@ -10,9 +10,13 @@ LOCKED ?= yes
 ifeq ($(LOCKED),no)
 VENV := .venv-newest
 CHOICE := --upgrade --upgrade-strategy eager
-else
+EACH_TIME := always # the newest can change any day
+else ifeq ($(LOCKED),yes)
 VENV := .venv
 CHOICE := --constraint requirements.lock
+MARK := .venv/.locked # tests/test_lock.py looks for it
+else
+$(error LOCKED is yes or no)
 endif
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet $(CHOICE) --editable
@@ -28,16 +32,15 @@ help:
 		{ echo "error: $(PYTHON) is older than Python 3.11; run: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 2; }
 	$(PYTHON) -m venv $*
 
-# The newest can change any day, so LOCKED=no asks the index each time. tests/test_lock.py looks for .locked.
-$(VENV)/.train $(VENV)/.dev: pyproject.toml requirements.lock $(if $(filter no,$(LOCKED)),always) | $(BIN)/python
+$(VENV)/.train $(VENV)/.dev: pyproject.toml requirements.lock $(EACH_TIME) | $(BIN)/python
 
 $(VENV)/.train:
 	$(INSTALL) '.[train]'
-	@touch $@ $(if $(filter no,$(LOCKED)),,$(VENV)/.locked)
+	@touch $@ $(MARK)
 
 $(VENV)/.dev:
 	$(INSTALL) '.[dev]'
-	@touch $@ $(VENV)/.train $(if $(filter no,$(LOCKED)),,$(VENV)/.locked)
+	@touch $@ $(VENV)/.train $(MARK)
 
 install: $(VENV)/.dev
 
