@@ -43,7 +43,8 @@ def test_a_base_install_recommends_as_the_full_one(recommender: Recommender, tmp
     model = recommender.save(tmp_path / "model")
     venv.create(tmp_path / "bare", with_pip=True)
     python = tmp_path / "bare" / "bin" / "python"
-    subprocess.run([python, "-m", "pip", "install", "--quiet", str(ROOT)], check=True, timeout=600)
+    locked = ["--constraint", str(ROOT / "requirements.lock")] if Path(sys.prefix, ".locked").exists() else []
+    subprocess.run([python, "-m", "pip", "install", "--quiet", *locked, str(ROOT)], check=True, timeout=600)
 
     names = list(strategy_names())
     arguments = [str(python), "-c", RECOMMEND, str(model), json.dumps(TRAINING), json.dumps(names)]
