@@ -15,11 +15,18 @@ from firstday.features.signals import SignalBatch
 from firstday.recommend.recommender import Recommender
 from firstday.training.fit import fit
 from tests.synthetic import make_world, small_config
+from tests.tiny import make_recommender
 
 settings.register_profile("steady", deadline=None, derandomize=True)  # the same cases however busy the machine is
 settings.load_profile("steady")
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the command line does; before training libraries load
+
+
+@pytest.fixture(scope="session")
+def tiny() -> Recommender:
+    """Return a recommender of five users and six items, made by hand; see `tests.tiny`."""
+    return make_recommender()
 
 
 @pytest.fixture(scope="session")
