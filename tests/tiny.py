@@ -12,7 +12,7 @@ The vectors have two numbers: what is liked in the east, what is liked in the no
                                                           | i6   | (0, 0)     |        | nobody  |
 
 Segment 0 is u1, u2 and u3 (centroid: east), segment 1 is u4 and u5 (centroid: north). The network predicts the sum of
-the blocks of a user's features, but for those of bans and skips: age, country, streamed items, favorite artists, friends.
+the mean vectors of the user's age, country, streamed items, favorite artists and friends; it is deaf to bans and skips.
 """
 
 from __future__ import annotations
@@ -159,7 +159,14 @@ def make_model() -> TrainedModel:
         peers={
             "dropoutnet": DropoutNet(make_network(np.concatenate([turned, sum_blocks(["country"])])), "mean"),
             "melu": Melu(
-                make_network(sum_blocks()), turned, np.zeros(D, np.float32), np.zeros((D, D), np.float32), 1.0, 0, 0.0, 0.0
+                body=make_network(sum_blocks()),
+                weights=turned,
+                bias=np.zeros(D, np.float32),
+                gram=np.zeros((D, D), np.float32),
+                scale=1.0,
+                steps=0,
+                rate=0.0,
+                negative_weight=0.0,
             ),
         },
         ranker=Ranker(make_network(sum_blocks()), np.arange(5, dtype=np.int32), logarithms, np.zeros(5, np.float32)),

@@ -13,7 +13,7 @@ from firstday.features.signals import Signals
 from firstday.recommend.query import Query
 from firstday.recommend.recommender import Recommender
 from firstday.recommend.strategies import STRATEGIES
-from tests.tiny import D, EAST, NOWHERE
+from tests.tiny import EAST, NORTH, NOWHERE, D
 
 VISITORS: dict[str, Signals] = {
     "nobody": Signals(),
@@ -25,7 +25,7 @@ VISITORS: dict[str, Signals] = {
     "friend": Signals(friends=["u4"]),
     "four items": Signals(country="FR", interactions=[("stream", "item", f"i{ix}") for ix in (1, 2, 3, 4)]),
 }
-PREDICTED = [NOWHERE, (0, 2), EAST, (0.625, 0.375), (0, 1), (1.5625, 0.4375)]
+PREDICTED = [NOWHERE, (0, 2), EAST, (0.625, 0.375), NORTH, (1.5625, 0.4375)]
 """Sums of the means of age, country, streamed items and friends."""
 
 POPULAR = {
@@ -97,7 +97,7 @@ EXPECTED: dict[str, dict[str, tuple[str, str]]] = {
         "four items": ("soft_segments", "i5 .125746, i6 0"),
     },
     "neighbors": {
-        # Weights of u1, u2 and u3 beside those of u4 and u5: 1/4, 2, 2^.25, 1/2, 2^1.125; and half of everyone's shares.
+        # Weights of u1, u2 and u3 beside those of u4 and u5: 1/4, 2, 2^.25, 1/2, 2^1.125; half of everyone's share.
         **FALLBACK,
         "profile": ("neighbors", "i4 .927273, i3 .845455, i1 .572727, i5 .463636"),
         "one item": ("neighbors", "i3 .925, i2 .7, i4 .45, i5 .225"),
