@@ -107,7 +107,7 @@ def _rows(model: TrainedModel, n_segments: int, n_items: int) -> list[dict[str, 
 
 
 def _print(path: Path, manifest: dict[str, Any], model: TrainedModel, n_segments: int, n_items: int) -> None:
-    """Print the model for people."""
+    """Print the model as text."""
     console = Console(highlight=False)
     data, metrics, features = manifest["data"], manifest["metrics"], manifest["features"]
     precision = ", ".join(f"{name} {value:.1f} %" for name, value in metrics["precision"].items())

@@ -1,4 +1,4 @@
-"""firstday serve: lists over HTTP."""
+"""firstday serve: recommend over HTTP."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def serve(
     ] = None,
     plugin: PluginOption = None,
 ) -> None:
-    """Serve the MODEL over HTTP: recommend to users it has never seen, and learn of what they do.
+    """Serve the MODEL over HTTP: recommend to users it does not know, and learn from what they do.
 
     Settings are environment variables that begin with FIRSTDAY_SERVE_, see docs/operations.md. Stop it with SIGTERM.
 

@@ -86,8 +86,8 @@ def check_present(name: str, frame: pl.DataFrame, findings: Findings) -> None:
     """Find rows whose required text or ids are missing."""
     for column in TABLES[name].required:
         if column in frame.columns and column != "vector":
-            missing = frame[column].is_null()
-            findings.rows(f"{name}.{column}", missing, "are empty", None, f"fill them in {OR_DROP}")
+            is_missing = frame[column].is_null()
+            findings.rows(f"{name}.{column}", is_missing, "are empty", None, f"fill them in {OR_DROP}")
     if name == "collections" and "entity" in frame.columns:
         is_item = frame["entity"] == ITEM
         findings.rows(
@@ -104,8 +104,8 @@ def _check_references(frames: Frames, places: tuple[tuple[str, str], ...], home:
     for table, column in places[1:]:
         if table in frames and column in frames[table].columns:
             ids = frames[table][column]
-            unknown = ids.is_not_null() & pl.Series(home_ids.lookup(ids) < 0)
-            findings.rows(f"{table}.{column}", unknown, f"name unknown {home}", ids, f"add them to {home} {OR_DROP}")
+            is_unknown = ids.is_not_null() & pl.Series(home_ids.lookup(ids) < 0)
+            findings.rows(f"{table}.{column}", is_unknown, f"name unknown {home}", ids, f"add them to {home} {OR_DROP}")
 
 
 def _check_vectors(frames: Frames, findings: Findings) -> None:
@@ -211,13 +211,13 @@ class InteractionChecker:
         known, use = self._signals.known, self._signals.use
         if "signal" in rows.columns:
             signal = rows["signal"]
-            unknown = signal.is_not_null() & ~signal.is_in(list(known))
-            example = next(iter(signal.filter(unknown)), None)
+            is_unknown = signal.is_not_null() & ~signal.is_in(list(known))
+            example = next(iter(signal.filter(is_unknown)), None)
             advice = (
                 f"known are {', '.join(known)}; name yours in the configuration (signals.affinity.{example} = 1.0) "
                 f"{OR_DROP}"
             )
-            self._findings.rows("interactions.signal", unknown, "have an unknown signal", signal, advice)
+            self._findings.rows("interactions.signal", is_unknown, "have an unknown signal", signal, advice)
         if not has_targets:
             return
         is_use = (
@@ -256,9 +256,9 @@ class InteractionChecker:
         if ids is None or column not in rows.columns:
             return None
         indexes = ids.lookup(rows[column])
-        unknown = rows[column].is_not_null() & pl.Series(indexes < 0)
+        is_unknown = rows[column].is_not_null() & pl.Series(indexes < 0)
         advice = f"add them to {home} {OR_DROP}"
-        self._findings.rows(f"interactions.{column}", unknown, f"name unknown {home}", rows[column], advice)
+        self._findings.rows(f"interactions.{column}", is_unknown, f"name unknown {home}", rows[column], advice)
         return indexes
 
     def _check_entities(self, rows: pl.DataFrame, entities: Mapping[str, Ids]) -> bool:
@@ -266,10 +266,10 @@ class InteractionChecker:
         if not {"entity", "entity_id"} <= set(rows.columns):
             return True
         entity, ids = rows["entity"], rows["entity_id"]
-        unknown = entity.is_not_null() & ~entity.is_in([*entities, *self._faulty])
-        known_text = f"known are {', '.join(entities)}" if entities else "there are none yet"
-        advice = f"{known_text}; add such a column to items, or collections of it, {OR_DROP}"
-        self._findings.rows("interactions.entity", unknown, "name an unknown entity", entity, advice)
+        is_unknown = entity.is_not_null() & ~entity.is_in([*entities, *self._faulty])
+        entities_text = f"known are {', '.join(entities)}" if entities else "there are none yet"
+        advice = f"{entities_text}; add such a column to items, or collections of it, {OR_DROP}"
+        self._findings.rows("interactions.entity", is_unknown, "name an unknown entity", entity, advice)
         for name, members in entities.items():
             is_member = (entity == name).fill_null(value=False)
             if is_member.any():
@@ -352,12 +352,12 @@ def _check_targets(frame: pl.DataFrame, raw_columns: list[str], findings: Findin
         return False
     entity, entity_id = frame["entity"].is_not_null(), frame["entity_id"].is_not_null()
     item = frame["item_id"].is_not_null() if "item_id" in present else pl.repeat(False, frame.height, eager=True)
-    both = item & (entity | entity_id)
-    findings.rows(where, both, "have both item_id and entity", None, "keep one of them in each row")
-    neither = ~item & ~entity & ~entity_id
-    findings.rows(where, neither, "have neither item_id nor entity", None, f"fill in one of them {OR_DROP}")
-    half = ~item & (entity != entity_id)
-    findings.rows(where, half, "have only one of entity and entity_id", None, f"fill in both {OR_DROP}")
+    has_both = item & (entity | entity_id)
+    findings.rows(where, has_both, "have both item_id and entity", None, "keep one of them in each row")
+    has_neither = ~item & ~entity & ~entity_id
+    findings.rows(where, has_neither, "have neither item_id nor entity", None, f"fill in one of them {OR_DROP}")
+    has_half = ~item & (entity != entity_id)
+    findings.rows(where, has_half, "have only one of entity and entity_id", None, f"fill in both {OR_DROP}")
     return True
 
 

@@ -115,8 +115,8 @@ def _cluster(
             break
         centroids[empty] = vectors[np.argsort(-distance, kind="stable")[: len(empty)]]
         distance, assigned = _nearest(vectors, centroids)
-    used_clusters, assigned = np.unique(assigned, return_inverse=True)
-    centroids = centroids[used_clusters]
+    nonempty, assigned = np.unique(assigned, return_inverse=True)
+    centroids = centroids[nonempty]
     distance = np.empty(len(vectors), dtype=np.float32)
     for start in range(0, len(vectors), ROWS_AT_ONCE):
         part = slice(start, start + ROWS_AT_ONCE)

@@ -190,6 +190,6 @@ def smooth_shares(segments: Segments, popularity: np.ndarray, mixing: Mixing) ->
     """
     sizes = segments.items.sizes[:, None]
     counts = segments.top_shares * sizes
-    everyone = np.where(segments.top_items >= 0, popularity[segments.top_items], 0)
-    smoothed: np.ndarray = ((counts + mixing.smoothing * everyone) / (sizes + mixing.smoothing)).astype(np.float32)
+    overall = np.where(segments.top_items >= 0, popularity[segments.top_items], 0)
+    smoothed: np.ndarray = ((counts + mixing.smoothing * overall) / (sizes + mixing.smoothing)).astype(np.float32)
     return smoothed

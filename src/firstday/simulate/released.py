@@ -187,7 +187,7 @@ def _draw_parts(dataset: Dataset, config: Config, sizes: Mapping[Part, int]) -> 
     (month,) = dataset.actions(Window(registrations.day_end_us, end))
     streams = month.get(("stream", ITEM), SparseRows.empty(len(end), len(dataset.items))).ones()
     rng = np.random.default_rng(config.seed)
-    everyone: dict[Part, tuple[np.ndarray, Actions]] = {
+    users_by_part: dict[Part, tuple[np.ndarray, Actions]] = {
         "train": (split.warm, split.warm_day_one[0]),
         "validation": (split.validation.users, split.validation.day_one),
         "test": (split.cold.users, split.cold.day_one),
@@ -195,7 +195,7 @@ def _draw_parts(dataset: Dataset, config: Config, sizes: Mapping[Part, int]) -> 
     parts: dict[Part, _Users] = {}
     warm_rows = np.zeros(0, dtype=np.int64)
     for part, n in sizes.items():
-        users, day_one = everyone[part]
+        users, day_one = users_by_part[part]
         active = np.flatnonzero(streams.lengths()[users] > 0)
         if len(active) < n:
             return None

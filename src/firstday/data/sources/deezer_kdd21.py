@@ -163,7 +163,7 @@ def read_paper_data(folder: str | Path, space: Space, *, progress: Progress = no
         parts = []
         for n_read, part in enumerate(PARTS, 2):
             progress("reading", n_read, len(names))
-            parts.append(_read_users(folder / name_features(part, space), items, d, judged=part != "train"))
+            parts.append(_read_users(folder / name_features(part, space), items, d, must_have_songs=part != "train"))
         progress("reading", len(names), len(names))
         simulated = any(SIMULATED_KEY in pl.read_parquet_metadata(folder / name) for name in names)
     except (pl.exceptions.PolarsError, OSError) as error:
@@ -201,16 +201,16 @@ def _check_files(folder: Path, names: Sequence[str]) -> None:
     if not folder.is_dir():
         fault = "is a file" if folder.exists() else "does not exist"
         raise DataError(f"{folder}: {fault}; give the folder of the paper's released files ({RECORD}).")
-    missing = [name for name in names if not (folder / name).is_file()]
-    if missing:
-        raise DataError(f"{folder}: has no {', '.join(missing)}; fetch what is missing from {RECORD}.")
+    missing_names = [name for name in names if not (folder / name).is_file()]
+    if missing_names:
+        raise DataError(f"{folder}: has no {', '.join(missing_names)}; fetch what is missing from {RECORD}.")
 
 
-def _read_users(path: Path, items: Ids, d: int, *, judged: bool) -> PaperUsers:
+def _read_users(path: Path, items: Ids, d: int, *, must_have_songs: bool) -> PaperUsers:
     """Read a file of features."""
     ids, songs = read_index(path, USER), read_songs(path, items)
     idle = np.flatnonzero(songs.lengths() == 0)
-    if judged and len(idle):
+    if must_have_songs and len(idle):
         raise DataError(
             f"{path.name}: {count_of(len(idle), len(ids), 'users')} have no song in {SONGS_OF_USER} (first: "
             f"{ids[idle[0]]!r}), so that no list can be judged by them; leave these rows out of the file."
@@ -259,11 +259,11 @@ def read_songs(path: Path, items: Ids) -> SparseRows:
     lists = _parse_lists(lists, items.values.dtype, f"{path.name}: {SONGS_OF_USER}")
     entries = pl.DataFrame({"row": np.arange(len(lists)), "song": lists}).explode("song").drop_nulls("song")
     columns = items.lookup(entries["song"])
-    unknown = np.flatnonzero(columns < 0)
-    if len(unknown):
+    stray = np.flatnonzero(columns < 0)
+    if len(stray):
         raise DataError(
-            f"{path.name}: {SONGS_OF_USER}: {count_of(len(unknown), len(columns), 'entries')} name unknown songs "
-            f"(first: {entries['song'][int(unknown[0])]!r}); take the files from the same release."
+            f"{path.name}: {SONGS_OF_USER}: {count_of(len(stray), len(columns), 'entries')} name unknown songs "
+            f"(first: {entries['song'][int(stray[0])]!r}); take the files from the same release."
         )
     return SparseRows.from_pairs(entries["row"].to_numpy(), columns, None, len(lists), len(items)).ones()
 
@@ -334,8 +334,8 @@ def _read(path: Path, columns: Sequence[str]) -> pl.DataFrame:
     try:
         return pl.read_parquet(path, columns=list(columns), glob=False)
     except pl.exceptions.ColumnNotFoundError:
-        missing = set(columns) - set(pl.read_parquet_schema(path))
-        raise DataError(f"{path.name}: has no column {min(missing)}; fetch the file again.") from None
+        missing_names = set(columns) - set(pl.read_parquet_schema(path))
+        raise DataError(f"{path.name}: has no column {min(missing_names)}; fetch the file again.") from None
 
 
 def _parse_lists(column: pl.Series, inner: pl.DataType | type[pl.DataType], where: str) -> pl.Series:

@@ -232,7 +232,7 @@ def _check_zone(name: str, where: str) -> str:
 
 
 def write_moment(time_us: int) -> str:
-    """Write a moment for people."""
+    """Return a moment as text, in UTC."""
     text: str = pl.Series([time_us]).cast(UTC_MICROSECONDS).dt.strftime("%Y-%m-%dT%H:%M:%SZ")[0]
     return text
 
