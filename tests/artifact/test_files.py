@@ -110,6 +110,11 @@ def test_the_manifest_tells_people_what_they_look_for(recommender: Recommender, 
     assert manifest["model"]["facts"] == {}
 
 
+def test_an_opened_model_saved_again_is_the_same_version(saved: Path, tmp_path: Path) -> None:
+    again = save_model(load_model(saved), tmp_path / "again")
+    assert read_manifest(again)["version"] == read_manifest(saved)["version"]
+
+
 def test_facts_of_any_name_come_back(recommender: Recommender, tmp_path: Path) -> None:
     for facts in ({}, {"data": {}, "files": [1], "version": "mine"}):
         path = save_model(replace(recommender.model, facts=facts), tmp_path / "model")
