@@ -251,9 +251,10 @@ class Results:
             other: _with_ends("difference", self.get(name, f"{MINUS}{other}")) | _with_ends("ratio", ratio)
             for other, ratio in self.split_metric(name, RATIO).items()
         }
-        values["coverage"] = _mean(self.get(name, "user_coverage"))
+        users, items = (_mean(self.get(name, f"{of}_coverage")) for of in ("user", "catalogue"))
+        values |= {"coverage": users, "user_coverage": users}  # the first of each is the name of older files
         values["novelty_bits"] = _mean(self.get(name, "novelty_bits"))
-        values["catalogue_reached"] = _mean(self.get(name, "catalogue_coverage"))
+        values |= {"catalogue_reached": items, "catalogue_coverage": items}
         routes = sorted(self.split_metric(name, ROUTE).items())
         values["routes"] = {route: round(figure.mean / 100, 4) for route, figure in routes}
         values["ms_per_user"] = _mean(self.get(name, "ms_per_user"))
