@@ -1,10 +1,16 @@
-"""One small service, split and trained once for all tests that only look at the result."""
+"""One small service, split and trained once for all tests that only look at the result.
+
+`FIRSTDAY_TEST_SEED` and `FIRSTDAY_TEST_THREADS` give the seed and the threads of what is trained (`tests.synthetic`).
+No test may rest on what such a model happens to predict: lists are checked on the hand-made model of `tests.tiny`.
+"""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 
 import pytest
+from filelock import FileLock
 from hypothesis import settings
 
 from firstday.config import Config
@@ -12,14 +18,21 @@ from firstday.data.dataset import Dataset
 from firstday.data.splits.sampled import split_sampled
 from firstday.data.splits.split import Split
 from firstday.features.signals import SignalBatch
-from firstday.recommend.recommender import Recommender
+from firstday.recommend.recommender import Recommender, open_model
 from firstday.training.fit import fit
-from tests.synthetic import make_world, small_config
+from tests.synthetic import SEED, make_world, small_config
+from tests.tiny import make_recommender
 
 settings.register_profile("steady", deadline=None, derandomize=True)  # the same cases however busy the machine is
 settings.load_profile("steady")
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the command line does; before training libraries load
+
+
+@pytest.fixture(scope="session")
+def tiny() -> Recommender:
+    """Return a recommender of five users and six items, made by hand; see `tests.tiny`."""
+    return make_recommender()
 
 
 @pytest.fixture(scope="session")
@@ -34,19 +47,32 @@ def config() -> Config:
 
 @pytest.fixture(scope="session")
 def split(world: Dataset, config: Config) -> Split:
-    return split_sampled(world, config.signals, config.sampled, seed=0)
+    return split_sampled(world, config.signals, config.sampled, seed=SEED)
 
 
 @pytest.fixture(scope="session")
-def peers_config() -> Config:
-    """The same configuration, with the peers of the cold model."""
-    return small_config(cold_model={"peers": ["dropoutnet", "melu"]}, dropoutnet={"items_per_step": 100})
+def methods_config() -> Config:
+    """The same configuration, with the cold models of the literature."""
+    return small_config(methods=["dropoutnet", "melu"], dropoutnet={"items_per_step": 100})
 
 
 @pytest.fixture(scope="session")
-def recommender(world: Dataset, peers_config: Config, split: Split) -> Recommender:
-    """Trained on the warm users of `split`, peers of the cold model too."""
-    return fit(world, split, peers_config)
+def recommender(
+    world: Dataset, methods_config: Config, split: Split, tmp_path_factory: pytest.TempPathFactory
+) -> Recommender:
+    """Trained on the warm users of `split`, other cold models too."""
+    return train_once("recommender", tmp_path_factory, lambda: fit(world, split, methods_config))
+
+
+def train_once(name: str, factory: pytest.TempPathFactory, train: Callable[[], Recommender]) -> Recommender:
+    """Train and save a model in whichever process of pytest-xdist comes first; open it in all of them."""
+    folder = factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent  # which the processes share
+    with FileLock(folder / f"{name}.lock"):
+        if not (folder / name).exists():
+            train().save(folder / name)
+    return open_model(folder / name)
 
 
 @pytest.fixture(scope="session")

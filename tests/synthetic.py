@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import numpy as np
 import polars as pl
 
+from firstday.artifact.codec import encode
+from firstday.artifact.trained_model import TrainedModel
 from firstday.config import Config, parse_config
 from firstday.data.dataset import Dataset, Entity, Group
 from firstday.data.events import ITEM, UTC_MICROSECONDS, Events
 from firstday.data.ids import Ids
 from firstday.sparse import SparseRows
+
+SEED = int(os.environ.get("FIRSTDAY_TEST_SEED", "0"))
+"""Of all that is made and trained once for many tests; they must pass with any."""
+THREADS = int(os.environ.get("FIRSTDAY_TEST_THREADS", "1"))
+"""Threads that train it; they must pass with any number."""
 
 N_USERS = 400
 N_CLUSTERS = 4
@@ -22,19 +30,43 @@ ARTISTS_PER_CLUSTER = 6
 COUNTRIES = ("BR", "DE", "FR", "JP")
 
 CONFIG: dict[str, Any] = {
-    "threads": 1,
+    "seed": SEED,
+    "threads": THREADS,
     "embedding": {"dimensions": 12, "als_iterations": 8},
     "segments": {"n_segments": 8, "top_items": 60, "restarts": 1},
-    "cold_model": {"hidden": [48, 32], "epochs": 20, "batch_size": 32, "patience": 20},
-    "ranker": {"hidden": [32], "epochs": 10, "batch_size": 32, "patience": 10},
-    "sampled": {"min_items": 8, "day_ones": 6},
+    "cold_model": {"hidden": [32, 16], "epochs": 8, "batch_size": 64, "patience": 20},
+    "ranker": {"hidden": [32], "epochs": 5, "batch_size": 64, "patience": 10},
+    "sampled": {"min_items": 8, "day_ones": 3},
     "recommend": {"k": 20, "input_clusters": 6, "group_smoothing": 10.0},
 }
 
 
-def small_config(**sections: dict[str, Any]) -> Config:
+def small_config(**sections: Any) -> Config:
     """Make the configuration of these tests, with some sections' settings laid over."""
-    return parse_config({**CONFIG, **{name: {**CONFIG.get(name, {}), **values} for name, values in sections.items()}})
+    return parse_config({**CONFIG, **{name: _laid_over(name, values) for name, values in sections.items()}})
+
+
+def _laid_over(name: str, values: Any) -> Any:
+    return {**CONFIG.get(name, {}), **values} if isinstance(values, dict) else values
+
+
+def brief_config(**sections: Any) -> Config:
+    """Make a configuration that trains as little as it can, for tests that look at everything but the networks."""
+    little: dict[str, Any] = {
+        "cold_model": {"hidden": [8], "epochs": 1},
+        "ranker": {"enabled": False},
+        "sampled": {"day_ones": 1},
+    }
+    laid_over = {
+        name: {**little.get(name, {}), **values} if isinstance(values, dict) else values
+        for name, values in sections.items()
+    }
+    return small_config(**{**little, **laid_over})
+
+
+def networks_of(model: TrainedModel) -> dict[str, Any]:
+    """Return every network of a model as bytes, by its file's name."""
+    return {name: content for name, content in encode(model).files.items() if name.endswith(".onnx")}
 
 
 def taste_of_users(n_users: int = N_USERS) -> np.ndarray:
@@ -55,7 +87,7 @@ def artist_of(item: int) -> int:
     return cluster * ARTISTS_PER_CLUSTER + rank % ARTISTS_PER_CLUSTER
 
 
-def make_world(n_users: int = N_USERS, seed: int = 0) -> Dataset:
+def make_world(n_users: int = N_USERS, seed: int = SEED) -> Dataset:
     """Make the dataset: signals stream, favorite, skip, ban, search and onboarding, on items, artists and genres."""
     rng = np.random.default_rng(seed)
     tastes, clusters = taste_of_users(n_users), cluster_of_items()

@@ -11,6 +11,7 @@ import polars as pl
 from firstday.data.dataset import Dataset, Group
 from firstday.data.events import ITEM, UTC_MICROSECONDS, Events
 from firstday.data.ids import Ids
+from tests.synthetic import SEED
 
 BEGIN = datetime(2024, 5, 1, tzinfo=UTC)
 HOUR = 3_600_000_000
@@ -75,7 +76,7 @@ class LOG:
         return replace(log, events=Events.of(frame))
 
 
-def make_log(seed: int = 0) -> Dataset:
+def make_log(seed: int = SEED) -> Dataset:
     """Make the log: everyone uses one or two items a day from registration on, mostly of the own taste."""
     rng = np.random.default_rng(seed)
     start = int(BEGIN.timestamp() * 1e6)

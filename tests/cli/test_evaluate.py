@@ -9,7 +9,7 @@ import pytest
 
 from firstday.config import Config
 from firstday.errors import DataError
-from firstday.recommend.strategies import strategies_with
+from firstday.recommend.registry import strategies_with
 from tests.cli.conftest import Invoke, Run
 
 

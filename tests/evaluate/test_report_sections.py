@@ -46,7 +46,7 @@ GAP: dict[str, dict[str, Interval]] = {
 
 
 def segment(number: int, n_users: int, title: str = "Fargo") -> SegmentRow:
-    items = (SegmentItem("i1", title, 0.75, 0.25), SegmentItem("i2", "", 0.5, 0.4))
+    items = (SegmentItem("i1", title, 0.75, 0.25, 3.0), SegmentItem("i2", "", 0.5, 0.4, 1.25))
     return SegmentRow(number, n_users, 0.1 + number / 10_000, items, items[:1])
 
 

@@ -8,9 +8,9 @@ import pytest
 from firstday.config import FeatureConfig, SignalConfig
 from firstday.data.events import ITEM
 from firstday.embed.embeddings import Embeddings, FoldIn
-from firstday.features.encoder import Encoder, fit_encoder
+from firstday.features import encoder as encoder_module
+from firstday.features.encoder import Encoder, collect_features, fit_encoder
 from firstday.features.signals import SignalBatch
-from firstday.recommend.recommender import Recommender
 from firstday.sparse import SparseRows
 
 USER_VECTORS = np.array([[1, 0], [0, 1], [0.6, 0.8], [-1, 0], [0, -1]], np.float32)
@@ -153,35 +153,86 @@ def test_a_pair_that_no_warm_user_has_gets_no_block() -> None:
     np.testing.assert_array_equal(encoder.encode(banned), encoder.encode(SignalBatch(1, 3)))
 
 
-def test_one_user_alone_has_the_features_that_they_have_among_others(
-    recommender: Recommender, world_days: SignalBatch
-) -> None:
-    encoder = recommender.model.encoder
-    together = encoder.encode(world_days)
-    assert together.shape == (world_days.n_users, encoder.n_inputs)
-    assert np.isfinite(together).all()
-    for user in (0, 1, 7, world_days.n_users - 1):
-        alone = encoder.encode(world_days.take(np.array([user])))
-        np.testing.assert_allclose(alone[0], together[user], rtol=1e-5, atol=1e-6)
+EVERYTHING = FeatureConfig(group_shrinkage=2, through_items=("stream x artist",))
+"""Logarithms of counts, unit vectors, a fold-in block, and artists through items: as the defaults have it."""
+FRIENDS = SparseRows.from_lists([[1, 2], [], [0], [0, 1, 2, 3], [2]], 5)
 
 
-def test_features_are_finite_whatever_is_known(recommender: Recommender, world_days: SignalBatch) -> None:
-    encoder = recommender.model.encoder
-    n = world_days.n_users
-    empty = {pair: SparseRows.empty(n, rows.n_columns) for pair, rows in world_days.actions.items()}
-    full = {
-        pair: SparseRows.from_lists([list(range(rows.n_columns))] * n, rows.n_columns)
-        for pair, rows in world_days.actions.items()
-    }
+def with_friends() -> tuple[Encoder, SignalBatch]:
+    """Return an encoder with every kind of block, and the five users with friends."""
+    batch = warm_batch()
+    batch = SignalBatch(5, 3, batch.actions, batch.groups, batch.ages, FRIENDS)
+    embeddings = Embeddings(USER_VECTORS, ITEM_VECTORS, FoldIn(ITEM_VECTORS, "mean"), "dot")
+    return (
+        fit_encoder(embeddings, batch, {"artist": ARTISTS}, {"country": 3}, EVERYTHING, SignalConfig(), USER_VECTORS),
+        batch,
+    )
+
+
+def test_the_friends_block_is_the_mean_vector_of_friends_and_the_logarithm_of_how_many() -> None:
+    encoder, batch = with_friends()
+    assert encoder.blocks() == (
+        "age", "country", "favorite x item", "stream x item", "stream x artist", "friends", "fold_in",
+    )  # fmt: skip
+    assert encoder.n_inputs == 7 * 2 + 3 + 1 + 1
+    features = encoder.encode(batch)
+    means = [(0.3, 0.9), (0, 0), (1, 0), (0.15, 0.45), (0.6, 0.8)]
+    np.testing.assert_allclose(features[:, 10:12], means, atol=1e-6)
+    np.testing.assert_allclose(features[:, 17], np.log1p([2, 0, 1, 4, 1]), rtol=1e-6)
+    lonely = encoder.encode(SignalBatch(5, 3, batch.actions, batch.groups, batch.ages))
+    np.testing.assert_array_equal(lonely[:, [10, 11, 17]], 0)
+    np.testing.assert_array_equal(np.delete(lonely, [10, 11, 17], axis=1), np.delete(features, [10, 11, 17], axis=1))
+
+
+def test_without_anybodys_friends_there_is_no_friends_block() -> None:
+    encoder = fit_encoder(
+        Embeddings(USER_VECTORS, ITEM_VECTORS, FoldIn(ITEM_VECTORS, "mean"), "dot"),
+        warm_batch(),
+        {"artist": ARTISTS},
+        {"country": 3},
+        EVERYTHING,
+        SignalConfig(),
+        USER_VECTORS,
+    )
+    assert "friends" not in encoder.blocks()
+    assert encoder.friend_vectors is None
+
+
+def test_one_user_alone_has_the_features_that_they_have_among_others() -> None:
+    encoder, batch = with_friends()
+    together = encoder.encode(batch)
+    for user in range(5):
+        alone = encoder.encode(batch.take(np.array([user])))
+        np.testing.assert_allclose(alone[0], together[user], rtol=1e-6, atol=1e-7)
+
+
+def test_features_are_finite_whatever_is_known() -> None:
+    encoder, batch = with_friends()
+    empty = {pair: SparseRows.empty(5, rows.n_columns) for pair, rows in batch.actions.items()}
+    full = {pair: SparseRows.from_lists([[0, 1, 2]] * 5, 3) for pair in batch.actions}
     for actions in (empty, full, {}):
-        batch = SignalBatch(n, world_days.n_items, actions, world_days.groups, world_days.ages)
-        assert np.isfinite(encoder.encode(batch)).all()
-    assert encoder.encode(SignalBatch(0, world_days.n_items)).shape == (0, encoder.n_inputs)
+        features = encoder.encode(SignalBatch(5, 3, actions, batch.groups, batch.ages))
+        assert features.shape == (5, encoder.n_inputs)
+        assert np.isfinite(features).all()
+    assert encoder.encode(SignalBatch(0, 3)).shape == (0, encoder.n_inputs)
+
+
+def test_on_demand_or_held_the_rows_are_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    encoder, first = with_friends()
+    second = first.take(np.array([4, 3, 2, 1, 0]))
+    held = collect_features(encoder, [first, second])
+    monkeypatch.setattr(encoder_module, "HELD_BYTES", 0)
+    made = collect_features(encoder, [first, second])
+    assert len(held) == len(made) == 10
+    expected = np.concatenate([encoder.encode(first), encoder.encode(second)])
+    for rows in (np.arange(10), np.array([7, 0, 9, 3])):
+        np.testing.assert_allclose(held.take(rows), expected[rows], atol=1e-6)
+        np.testing.assert_allclose(made.take(rows), expected[rows], atol=1e-6)
 
 
 def test_blocks_that_follow_from_items_are_blocks_of_what_was_done_to_their_artists() -> None:
     through = ("stream x artist", "favorite x artist", "skip x artist", "stream x album")
-    config = PAPER.model_copy(update={"through_items": through})
+    config = PAPER.override("through_items", through)
     batch = warm_batch()
     explicit = {**batch.actions}
     reached = [sorted({0 if item < 2 else 1 for item in items}) for items in STREAMS]

@@ -4,24 +4,43 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import polars as pl
 import pytest
 
-from firstday.artifact.codec import to_networks
 from firstday.artifact.trained_model import TrainedModel
-from firstday.cold.peers import Peer
 from firstday.config import Config
 from firstday.data.dataset import Dataset
 from firstday.data.events import ITEM, Events
 from firstday.data.splits.sampled import split_sampled
 from firstday.data.splits.split import Cohort, Split
 from firstday.embed.affinity import select_uses
+from firstday.embed.methods import collect_warm_logs, fit_embeddings
 from firstday.recommend.recommender import Recommender
 from firstday.sparse import SparseRows
 from firstday.training.fit import cohort_query, fit
-from tests.synthetic import small_config
+from tests.synthetic import SEED, brief_config, networks_of, small_config
+
+NETWORKS = brief_config(
+    methods=["dropoutnet", "melu"],
+    ranker={"enabled": True, "epochs": 1},
+    dropoutnet={"items_per_step": 10},
+)
+"""Every network is trained, shortly."""
+STATISTICS = brief_config()
+"""What is told apart from the networks is the same, however these are trained."""
+
+
+@pytest.fixture(scope="module")
+def split(world: Dataset) -> Split:
+    return split_of(world, STATISTICS)
+
+
+@pytest.fixture(scope="module")
+def trained(world: Dataset, split: Split) -> TrainedModel:
+    return fit(world, split, NETWORKS).model
 
 
 def statistics(model: TrainedModel) -> Iterator[tuple[str, np.ndarray]]:
@@ -56,10 +75,10 @@ def assert_same_statistics(one: TrainedModel, other: TrainedModel) -> None:
         np.testing.assert_array_equal(mine, theirs, err_msg=name)
 
 
-def zip_peers(one: TrainedModel, other: TrainedModel) -> list[tuple[Peer, Peer]]:
-    """Pair the peers of two models that must have the same."""
-    assert list(one.peers) == list(other.peers) == ["dropoutnet", "melu"]
-    return [(one.peers[name], other.peers[name]) for name in one.peers]
+def zip_learned(one: TrainedModel, other: TrainedModel) -> list[tuple[Any, Any]]:
+    """Pair what other methods learned in two models that must have the same."""
+    assert list(one.learned) == list(other.learned) == ["dropoutnet", "melu"]
+    return [(one.learned[name], other.learned[name]) for name in one.learned]
 
 
 def change_events(world: Dataset, users: np.ndarray) -> Dataset:
@@ -88,7 +107,7 @@ def change_profiles(world: Dataset, users: np.ndarray) -> Dataset:
 
 
 def split_of(world: Dataset, config: Config) -> Split:
-    return split_sampled(world, config.signals, config.sampled, seed=0)
+    return split_sampled(world, config.signals, config.sampled, seed=SEED)
 
 
 def empty_cohort(cohort: Cohort) -> Cohort:
@@ -105,55 +124,63 @@ def changed(world: Dataset, split: Split) -> Dataset:
 
 
 def test_what_cold_users_do_and_are_changes_nothing_in_the_model(
-    changed: Dataset, peers_config: Config, split: Split, recommender: Recommender
+    changed: Dataset, split: Split, trained: TrainedModel
 ) -> None:
-    parts = split_of(changed, peers_config)
+    parts = split_of(changed, NETWORKS)
     np.testing.assert_array_equal(parts.cold.users, split.cold.users)
     assert parts.cold.truth.columns.tolist() != split.cold.truth.columns.tolist()
-    other = fit(changed, parts, peers_config).model
-    assert_same_statistics(recommender.model, other)
-    assert to_networks(other) == to_networks(recommender.model)
-    for mine, theirs in ((recommender.model.cold, other.cold), *zip_peers(recommender.model, other)):
+    other = fit(changed, parts, NETWORKS).model
+    assert_same_statistics(trained, other)
+    assert networks_of(other) == networks_of(trained)
+    for mine, theirs in ((trained.cold, other.cold), *zip_learned(trained, other)):
         assert mine.history == theirs.history
 
 
-@pytest.mark.parametrize("method", ["svd", "word2vec"])
-def test_a_model_without_cold_users_events_is_the_same(world: Dataset, split: Split, method: str) -> None:
+@pytest.mark.parametrize("method", ["als", "svd", "word2vec"])
+def test_vectors_without_cold_users_events_are_the_same(world: Dataset, split: Split, method: str) -> None:
     """The split stays; the tables lose all that cold users did, and the split its cold users."""
-    config = small_config(embedding={"method": method, "word2vec_epochs": 2}, cold_model={"epochs": 2})
+    config = small_config(embedding={"method": method, "word2vec_epochs": 2})
     of_others = world.events.whole().filter(~pl.col("user_ix").is_in(split.cold.users.tolist()))
-    without = replace(world, events=Events.of(of_others))
-    whole = fit(world, split, config).model
-    other = fit(without, replace(split, cold=empty_cohort(split.cold)), config).model
-    assert_same_statistics(whole, other)
-    assert other.cold.onnx == whole.cold.onnx
+    without = replace(world, events=Events.of(of_others)), replace(split, cold=empty_cohort(split.cold))
+    one, other = (
+        fit_embeddings(
+            collect_warm_logs(
+                data, parts, config, select_uses(parts.warm_actions, config.signals, len(parts.warm), len(data.items))
+            ),
+            config.embedding,
+            seed=SEED,
+            threads=1,
+        )
+        for data, parts in ((world, split), without)
+    )
+    np.testing.assert_array_equal(one.user_vectors, other.user_vectors)
+    np.testing.assert_array_equal(one.item_vectors, other.item_vectors)
 
 
 def test_what_validation_users_do_and_are_changes_no_statistic(
-    world: Dataset, config: Config, split: Split, recommender: Recommender
+    world: Dataset, split: Split, trained: TrainedModel
 ) -> None:
     users = split.validation.users
     other_world = change_profiles(change_events(world, users), users)
-    parts = split_of(other_world, config)
+    parts = split_of(other_world, STATISTICS)
     np.testing.assert_array_equal(parts.warm, split.warm)
     assert parts.validation.truth.columns.tolist() != split.validation.truth.columns.tolist()
-    assert_same_statistics(recommender.model, fit(other_world, parts, config).model)
+    assert_same_statistics(trained, fit(other_world, parts, STATISTICS, weigh=False).model)
 
 
-def test_what_warm_users_do_changes_the_statistics(world: Dataset, config: Config, split: Split) -> None:
+def test_what_warm_users_do_changes_the_statistics(world: Dataset, split: Split, trained: TrainedModel) -> None:
     """The comparison above can fail: the same change to warm users is seen."""
     other_world = change_profiles(change_events(world, split.warm[:50]), split.warm[:50])
-    config = small_config(cold_model={"epochs": 1})
-    mine = dict(statistics(fit(world, split, config).model))
-    theirs = dict(statistics(fit(other_world, split_of(other_world, config), config).model))
+    mine = dict(statistics(trained))
+    theirs = dict(statistics(fit(other_world, split_of(other_world, STATISTICS), STATISTICS, weigh=False).model))
     seen = [name for name in mine if mine[name].shape != theirs[name].shape or (mine[name] != theirs[name]).any()]
     same = {name for name in mine if name not in seen and not name.startswith(("counted items", "sizes"))}
     assert same == set()
 
 
-def test_features_of_warm_users_come_from_day_one_alone(world: Dataset, split: Split, recommender: Recommender) -> None:
+def test_features_of_warm_users_come_from_day_one_alone(world: Dataset, split: Split, trained: TrainedModel) -> None:
     """The model's catalogue and encoder see the drawn day one, never the warm users' whole history."""
-    catalogue, encoder = recommender.model.catalogue, recommender.model.encoder
+    catalogue, encoder = trained.catalogue, trained.encoder
     counts_at = encoder.n_inputs - len(encoder.pairs) - 1 - (encoder.friend_vectors is not None)
     for day in split.warm_day_one:
         features = encoder.encode(catalogue.translate(world, split.warm, day)[0])
@@ -170,27 +197,27 @@ def test_features_of_warm_users_come_from_day_one_alone(world: Dataset, split: S
 
 
 def test_what_warm_users_do_to_artists_after_day_one_changes_nothing(
-    world: Dataset, config: Config, split: Split, recommender: Recommender
+    world: Dataset, split: Split, trained: TrainedModel
 ) -> None:
     """Step 1 learns from items alone, and features from day one alone: the rest of the history reaches nothing."""
     later = {
         pair: SparseRows.empty(rows.n_rows, rows.n_columns) if pair[1] != ITEM else rows
         for pair, rows in split.warm_actions.items()
     }
-    other = fit(world, replace(split, warm_actions=later), config).model
-    assert_same_statistics(recommender.model, other)
-    assert other.cold.onnx == recommender.model.cold.onnx
+    other = fit(world, replace(split, warm_actions=later), STATISTICS, weigh=False).model
+    assert_same_statistics(trained, other)
+    assert other.cold.onnx == trained.cold.onnx
 
 
 def test_the_target_window_of_a_cold_user_reaches_no_feature_and_no_list(
-    world: Dataset, config: Config, split: Split, recommender: Recommender
+    world: Dataset, split: Split, trained: TrainedModel
 ) -> None:
     """Drop from the tables all that cold users do with the items of their truth: what is asked stays the same."""
     truth = {
         (int(split.cold.users[row]), int(item))
         for row, item in zip(split.cold.truth.row_of_entry(), split.cold.truth.columns, strict=True)
     }
-    keys = world.events.whole().select("user_ix", "target_ix", "entity").rows()
+    recommender, keys = Recommender(trained), world.events.whole().select("user_ix", "target_ix", "entity").rows()
     kept = pl.Series([entity != ITEM or (user, item) not in truth for user, item, entity in keys])
     assert not kept.all()
     before = replace(world, events=Events.of(world.events.whole().filter(kept)))
@@ -203,20 +230,18 @@ def test_the_target_window_of_a_cold_user_reaches_no_feature_and_no_list(
     np.testing.assert_array_equal(recommender.recommend_batch(query.signals, 20).items, lists)
 
 
-def test_day_one_holds_nothing_done_to_items_of_the_truth(world: Dataset, config: Config, split: Split) -> None:
+def test_day_one_holds_nothing_done_to_items_of_the_truth(world: Dataset, split: Split) -> None:
     for cohort in (split.validation, split.cold):
         truth = set(zip(cohort.truth.row_of_entry().tolist(), cohort.truth.columns.tolist(), strict=True))
         for (signal, entity), rows in cohort.day_one.items():
-            if entity == ITEM and signal not in config.signals.at_registration:
+            if entity == ITEM and signal not in STATISTICS.signals.at_registration:
                 done = set(zip(rows.row_of_entry().tolist(), rows.columns.tolist(), strict=True))
                 assert not done & truth, signal
 
 
-def test_segments_count_warm_users_alone(
-    world: Dataset, config: Config, split: Split, recommender: Recommender
-) -> None:
-    model = recommender.model
-    uses = select_uses(split.warm_actions, config.signals, len(split.warm), len(world.items))
+def test_segments_count_warm_users_alone(world: Dataset, split: Split, trained: TrainedModel) -> None:
+    model = trained
+    uses = select_uses(split.warm_actions, STATISTICS.signals, len(split.warm), len(world.items))
     for counted in (model.segments.items, model.input_clusters.items, model.everyone):
         assert counted.sizes.sum() == len(split.warm)
         np.testing.assert_array_equal(counted.counts.column_sums(), uses.column_sums())

@@ -13,7 +13,7 @@ import pytest
 
 from firstday.config import Config, load_preset
 from firstday.data.sources.deezer_kdd21 import PaperData, read_paper_data
-from firstday.evaluate.paper_figures import PEERS, TABLE, TITLES, in_paper_order, subtract_paper, title_of
+from firstday.evaluate.paper_figures import LEARNED_BASELINES, TABLE, TITLES, in_paper_order, subtract_paper, title_of
 from firstday.evaluate.results import Results
 from firstday.reproduce.paper_model import fit_paper_model
 from firstday.reproduce.table import SIMULATED, Reproduction, choose_strategies, configure, reproduce_table
@@ -120,8 +120,8 @@ def test_on_simulated_data_the_order_is_the_papers(simulated: Path) -> None:
 
 
 def test_the_learned_baselines_are_trained_where_they_are_asked_for(data: PaperData, paper_config: Config) -> None:
-    assert paper_config.cold_model.peers == ()
-    found = reproduce_table(data, paper_config, ["popular", *PEERS])
+    assert paper_config.methods == ()
+    found = reproduce_table(data, paper_config, ["popular", *LEARNED_BASELINES])
     precision = precision_of(found.results)
     assert len(set(precision.values())) == 5
     assert precision["dropoutnet_segment"] > precision["popular"]
@@ -199,7 +199,7 @@ def test_the_table_has_every_method_of_the_paper() -> None:
         "precision": 22.75, "precision_deviation": 0.32, "recall": 8.26, "recall_deviation": 0.15,
         "ndcg": 24.59, "ndcg_deviation": 0.3,
     }  # fmt: skip
-    named = choose_strategies(with_peers=False)
+    named = choose_strategies(with_baselines=False)
     assert named == ("popular", "day_one", "input_clusters", "personal", "segment")
     assert choose_strategies() == tuple(TITLES)
     assert choose_strategies(["group"]) == ("group",)

@@ -60,7 +60,7 @@ TABLE: Mapping[Space, Mapping[str, PaperRow]] = {
     },
 }
 """Figures by space and strategy: PAPER, Table 1."""
-PEERS = ("dropoutnet_personal", "dropoutnet_segment", "melu_personal", "melu_segment")
+LEARNED_BASELINES = ("dropoutnet_personal", "dropoutnet_segment", "melu_personal", "melu_segment")
 """The learned baselines, which take minutes to train."""
 
 

@@ -29,8 +29,8 @@ from firstday.evaluate.results import (
     mean_fit_seconds,
 )
 from firstday.evaluate.slices import MIN_USERS, group_slice, size_slice
+from firstday.recommend.registry import find_strategy, strategy_names
 from firstday.recommend.segment_description import SegmentRow, describe_segments
-from firstday.recommend.strategies import STRATEGIES
 
 
 @dataclass(frozen=True)
@@ -159,9 +159,9 @@ def _gap(results: Results, strategy: str) -> dict[str, Any] | None:
 
 
 def _first_lines(names: Sequence[str]) -> dict[str, str]:
-    """Return what each strategy does, in the first line of its own documentation."""
-    texts = {name: STRATEGIES[name].__doc__ for name in names if name in STRATEGIES}
-    return {name: text.strip().splitlines()[0] for name, text in texts.items() if text}
+    """Return what each strategy does, in one sentence."""
+    known = strategy_names()
+    return {name: find_strategy(name).describe for name in names if name in known}
 
 
 def _routes(results: Results, strategy: str) -> list[tuple[str, float]]:

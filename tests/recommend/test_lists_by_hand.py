@@ -1,0 +1,197 @@
+"""The lists that every strategy makes for six visitors of the hand-made service, worked out with a pencil."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+from polars.testing import assert_frame_equal
+
+from firstday.features.signals import Signals
+from firstday.recommend.query import Query
+from firstday.recommend.recommender import Recommender
+from firstday.recommend.registry import strategy_names
+from tests.tiny import EAST, NORTH, NOWHERE, D
+
+VISITORS: dict[str, Signals] = {
+    "nobody": Signals(),
+    "profile": Signals(age=40, country="DE"),
+    "one item": Signals(interactions=[("stream", "item", "i1")]),
+    "two items": Signals(
+        interactions=[*[("stream", "item", "i1")] * 3, ("stream", "item", "i5"), ("ban", "item", "i2")]
+    ),
+    "friend": Signals(friends=["u4"]),
+    "four items": Signals(country="FR", interactions=[("stream", "item", f"i{ix}") for ix in (1, 2, 3, 4)]),
+}
+PREDICTED = [NOWHERE, (0, 2), EAST, (0.625, 0.375), NORTH, (1.5625, 0.4375)]
+"""Sums of the means of age, country, streamed items and friends."""
+
+POPULAR = {
+    "nobody": ("popular", "i1 .6, i3 .6, i2 .4, i4 .4"),
+    "one item": ("popular", "i3 .6, i2 .4, i4 .4, i5 .2"),
+    "two items": ("popular", "i3 .6, i4 .4, i6 0"),
+    "friend": ("popular", "i1 .6, i3 .6, i2 .4, i4 .4"),
+}
+"""Used and banned items are left out; a list is shorter where no more items are open."""
+GROUP = {
+    # Country DE: (users + 2 of everyone) / 4; age 40: (users + 2 of everyone) / 3; the mean of both.
+    "profile": ("group", "i4 .65, i3 .475, i5 .408333, i1 .35"),
+    "four items": ("group", "i5 .1, i6 0"),
+}
+FALLBACK = {**POPULAR, **GROUP}
+"""What answers where a strategy has nothing to go on: the profile's groups, else everyone."""
+
+EXPECTED: dict[str, dict[str, tuple[str, str]]] = {
+    "popular": {
+        **POPULAR,
+        "profile": ("popular", "i1 .6, i3 .6, i2 .4, i4 .4"),
+        "four items": ("popular", "i5 .2, i6 0"),
+    },
+    "group": FALLBACK,
+    "day_one": {  # plain means (1, 0), (.625, .375) and (.5625, .4375)
+        **FALLBACK,
+        "one item": ("day_one", "i2 .75, i3 .5, i5 .25, i4 0"),
+        "two items": ("day_one", "i3 .5, i4 .375, i6 0"),
+        "four items": ("day_one", "i5 .46875, i6 0"),
+    },
+    "fold_in": {  # three streams count log2(1 + 3) = 2: (.75, .25)
+        **FALLBACK,
+        "one item": ("fold_in", "i2 .75, i3 .5, i5 .25, i4 0"),
+        "two items": ("fold_in", "i3 .5, i4 .25, i6 0"),
+        "four items": ("fold_in", "i5 .46875, i6 0"),
+    },
+    "personal": {
+        **FALLBACK,
+        "profile": ("personal", "i4 2, i5 1.5, i3 1, i2 .5"),
+        "one item": ("personal", "i2 .75, i3 .5, i5 .25, i4 0"),
+        "two items": ("personal", "i3 .5, i4 .375, i6 0"),
+        "friend": ("personal", "i4 1, i5 .75, i3 .5, i2 .25"),
+        "four items": ("personal", "i5 .71875, i6 0"),
+    },
+    "segment": {  # what is filled up with popular items has the score 0
+        **FALLBACK,
+        "profile": ("segment", "i4 1, i3 .5, i5 .5, i1 0"),
+        "one item": ("segment", "i3 .666667, i2 .666667, i4 0, i5 0"),
+        "two items": ("segment", "i3 .666667, i4 0, i6 0"),
+        "friend": ("segment", "i4 1, i3 .5, i5 .5, i1 0"),
+        "four items": ("segment", "i5 0, i6 0"),
+    },
+    "input_clusters": {  # nothing of a country is as near to both: the first
+        **FALLBACK,
+        "profile": ("input_clusters", "i3 .666667, i4 .666667, i1 .333333, i5 .333333"),
+        "one item": ("input_clusters", "i3 .666667, i4 .666667, i5 .333333, i2 0"),
+        "two items": ("input_clusters", "i3 .666667, i4 .666667, i6 0"),
+        "friend": ("input_clusters", "i3 .666667, i4 .666667, i1 .333333, i5 .333333"),
+        "four items": ("input_clusters", "i5 0, i6 0"),
+    },
+    "soft_segments": {
+        # Shares that lean on one user of everyone: i1 .9, i3 .65, i2 .6 of segment 0; i4 .8, i3 .5333, i5 .4 of 1.
+        # Weights of segment 0: 1/5, 2/3, 1 / (1 + 2^-.25), 1/3, 1 / (1 + 2^-1.125).
+        **FALLBACK,
+        "profile": ("soft_segments", "i4 .64, i3 .556667, i5 .32, i1 .18"),
+        "one item": ("soft_segments", "i3 .611112, i2 .4, i4 .266667, i5 .133334"),
+        "two items": ("soft_segments", "i3 .596709, i4 .365430, i6 0"),
+        "friend": ("soft_segments", "i3 .572223, i4 .533334, i1 .3, i5 .266667"),
+        "four items": ("soft_segments", "i5 .125746, i6 0"),
+    },
+    "neighbors": {
+        # Weights of u1, u2 and u3 beside those of u4 and u5: 1/4, 2, 2^.25, 1/2, 2^1.125; half of everyone's share.
+        **FALLBACK,
+        "profile": ("neighbors", "i4 .927273, i3 .845455, i1 .572727, i5 .463636"),
+        "one item": ("neighbors", "i3 .925, i2 .7, i4 .45, i5 .225"),
+        "two items": ("neighbors", "i3 .906797, i4 .559220, i6 0"),
+        "friend": ("neighbors", "i3 .871429, i4 .771429, i1 .728571, i2 .485714"),
+        "four items": ("neighbors", "i5 .217054, i6 0"),
+    },
+    "friends": {  # (friends who use it + share of the segments near to them, as soft_segments has it) / (1 + 1)
+        **FALLBACK,
+        "friend": ("friends", "i4 .766667, i5 .633333, i3 .286111, i1 .15"),
+    },
+    "direct": {  # logarithms of 4^x, 2^x, 1, 4^y, 2^y over their sum, of a predicted vector (x, y); i6 is not ranked
+        **FALLBACK,
+        "profile": ("direct", "i4 -.362905, i5 -1.749200, i1 -3.135494, i2 -3.135494"),
+        "one item": ("direct", "i2 -1.504077, i3 -2.197225, i4 -2.197225, i5 -2.197225"),
+        "two items": ("direct", "i4 -1.546908, i3 -2.066769, i6 0"),
+        "friend": ("direct", "i4 -.810930, i5 -1.504077, i1 -2.197225, i2 -2.197225"),
+        "four items": ("direct", "i5 -2.460925, i6 0"),
+    },
+    "blend": {
+        # Nothing liked: log group + 1/2 log friends. One to three items: personal in standard deviations + 1/2 direct.
+        # Four and more: 2 log soft_segments. Shares are raised by 1e-6 before the logarithm; direct is -20 at least.
+        **FALLBACK,
+        "profile": ("blend", "i4 -.430781, i3 -.744438, i5 -.895669, i1 -1.049819"),
+        "one item": ("blend", "i2 1.260422, i3 .243028, i5 -.427792, i4 -1.098612"),
+        "two items": ("blend", "i3 1.428964, i4 1.073307, i6 -10"),
+        "friend": ("blend", "i4 -1.049139, i3 -1.136509, i1 -1.459380, i5 -1.837811"),
+        "four items": ("blend", "i5 -4.146963, i6 -27.631021"),
+    },
+    "dropoutnet_personal": {  # the direction of the liked items' mean, east and north swapped, + the country
+        **FALLBACK,
+        "profile": ("dropoutnet_personal", "i4 1, i5 .75, i3 .5, i2 .25"),
+        "one item": ("dropoutnet_personal", "i4 1, i5 .75, i3 .5, i2 .25"),
+        "two items": ("dropoutnet_personal", "i4 .857493, i3 .685994, i6 0"),
+        "friend": ("dropoutnet_personal", "i1 0, i3 0, i2 0, i4 0"),  # a vector of zeros points to nothing
+        "four items": ("dropoutnet_personal", "i5 .995499, i6 0"),
+    },
+    "dropoutnet_segment": {
+        **FALLBACK,
+        "profile": ("dropoutnet_segment", "i4 1, i3 .5, i5 .5, i1 0"),
+        "one item": ("dropoutnet_segment", "i4 1, i3 .5, i5 .5, i2 0"),
+        "two items": ("dropoutnet_segment", "i4 1, i3 .5, i6 0"),
+        "friend": ("dropoutnet_segment", "i1 1, i3 .666667, i2 .666667, i4 0"),
+        "four items": ("dropoutnet_segment", "i5 0, i6 0"),
+    },
+    "melu_personal": {  # our vectors, east and north swapped, of length 1
+        **FALLBACK,
+        "profile": ("melu_personal", "i1 1, i2 .75, i3 .5, i5 .25"),
+        "one item": ("melu_personal", "i4 1, i5 .75, i3 .5, i2 .25"),
+        "two items": ("melu_personal", "i4 .857493, i3 .685994, i6 0"),
+        "friend": ("melu_personal", "i1 1, i2 .75, i3 .5, i5 .25"),
+        "four items": ("melu_personal", "i5 .789630, i6 0"),
+    },
+    "melu_segment": {
+        **FALLBACK,
+        "profile": ("melu_segment", "i1 1, i3 .666667, i2 .666667, i4 0"),
+        "one item": ("melu_segment", "i4 1, i3 .5, i5 .5, i2 0"),
+        "two items": ("melu_segment", "i4 1, i3 .5, i6 0"),
+        "friend": ("melu_segment", "i1 1, i3 .666667, i2 .666667, i4 0"),
+        "four items": ("melu_segment", "i5 .5, i6 0"),
+    },
+}
+
+
+def write_out(lists: dict[str, tuple[str, str]]) -> pl.DataFrame:
+    """Make the frame of lists that are written as text."""
+    rows: list[tuple[Any, ...]] = []
+    for user in VISITORS:
+        route, places = lists[user]
+        for rank, place in enumerate(places.split(", "), 1):
+            item_id, score = place.split(" ")
+            rows.append((user, route, rank, item_id, float(score)))
+    return pl.DataFrame(rows, schema=["user", "route", "rank", "item_id", "score"], orient="row")
+
+
+def test_every_strategy_has_its_table() -> None:
+    assert set(EXPECTED) == set(strategy_names())
+
+
+def test_the_network_predicts_the_sum_of_means(tiny: Recommender) -> None:
+    batch, ignored = tiny.model.catalogue.read(list(VISITORS.values()))
+    query = Query(tiny.model, batch, 4)
+    assert query.predicted.shape == (len(VISITORS), D)
+    np.testing.assert_array_equal(query.predicted, PREDICTED)
+    assert query.known.tolist() == [False, True, True, True, True, True]
+    assert query.nearest_segments.tolist() == [0, 1, 0, 0, 1, 0]
+    assert set(ignored) == {()}
+
+
+@pytest.mark.parametrize("strategy", EXPECTED)
+def test_lists_are_those_worked_out_by_hand(tiny: Recommender, strategy: str) -> None:
+    rows = []
+    for user, signals in VISITORS.items():
+        answer = tiny.recommend(signals, 4, strategy)
+        rows += [(user, answer.route, rank, i.item_id, i.score) for rank, i in enumerate(answer.items, 1)]
+    frame = pl.DataFrame(rows, schema=["user", "route", "rank", "item_id", "score"], orient="row")
+    assert_frame_equal(frame, write_out(EXPECTED[strategy]), abs_tol=2e-6, rel_tol=2e-6)

@@ -1,0 +1,186 @@
+"""Five users and six items, and a model of them made by hand: every number can be worked out with a pencil.
+
+The vectors have two numbers: what is liked in the east, what is liked in the north.
+
+| user | country | age | uses           | vector |        | item | vector     | artist | used by |
+|------|---------|-----|----------------|--------|        |------|------------|--------|---------|
+| u1   | FR      | 20  | i1, i2         | east   |        | i1   | (1, 0)     | a1     | 3 of 5  |
+| u2   | FR      | 30  | i1, i2, i3     | east   |        | i2   | (.75, .25) | a1     | 2       |
+| u3   |         | 20  | i1, i3         | east   |        | i3   | (.5, .5)   |        | 3       |
+| u4   | DE      | 40  | i4, i5         | north  |        | i4   | (0, 1)     | a2     | 2       |
+| u5   | DE      |     | i3, i4         | north  |        | i5   | (.25, .75) | a2     | 1       |
+                                                          | i6   | (0, 0)     |        | nobody  |
+
+Segment 0 is u1, u2 and u3 (centroid: east), segment 1 is u4 and u5 (centroid: north). The network predicts the sum of
+the mean vectors of the user's age, country, streamed items, favorite artists and friends; it is deaf to bans and skips.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from onnx import TensorProto, helper
+
+from firstday.artifact.trained_model import Blending, TrainedModel
+from firstday.baselines.dropoutnet import DropoutNet
+from firstday.baselines.melu import Melu
+from firstday.cold.cold_model import INPUT, OUTPUT, ColdModel
+from firstday.cold.ranker import Ranker
+from firstday.config import Config, parse_config
+from firstday.data.events import ITEM
+from firstday.data.ids import Ids
+from firstday.embed.embeddings import FoldIn
+from firstday.embed.kept_users import Neighborhood, WarmUsers
+from firstday.features.catalogue import Catalogue
+from firstday.features.encoder import Encoder
+from firstday.recommend.recommender import Recommender
+from firstday.segment.segments import ItemCounts, Mixing, Segments
+from firstday.sparse import SparseRows
+
+N_ITEMS, D = 6, 2
+EAST, NORTH, NOWHERE = (1.0, 0.0), (0.0, 1.0), (0.0, 0.0)
+ITEM_VECTORS = np.array([EAST, (0.75, 0.25), (0.5, 0.5), NORTH, (0.25, 0.75), NOWHERE], np.float32)
+USES = SparseRows.from_lists([[0, 1], [0, 1, 2], [0, 2], [3, 4], [2, 3]], N_ITEMS)
+HALVE = 1 / np.log(2)
+"""A temperature at which a weight halves for every whole number of distance."""
+
+CONFIG: Config = parse_config(
+    {
+        "threads": 1,
+        "methods": ["dropoutnet", "melu"],
+        "features": {"group_shrinkage": 0, "counts": "plain", "unit_vectors": False, "fold_in": False},
+        "recommend": {"k": 4, "group_smoothing": 2},
+    }
+)
+PAIRS = (("ban", ITEM), ("skip", ITEM), ("stream", ITEM), ("favorite", "artist"))
+BLOCKS = ("age", "country", "ban x item", "skip x item", "stream x item", "favorite x artist", "friends")
+"""What the columns of features are, two each; a count of each pair follows, log(1 + friends), and the age."""
+HEEDED = ("age", "country", "stream x item", "favorite x artist", "friends")
+"""The blocks that networks add up."""
+N_INPUTS = len(BLOCKS) * D + len(PAIRS) + 2
+
+
+def make_network(weights: np.ndarray) -> ColdModel:
+    """Make the network that multiplies its input with weights, shape (n_inputs, n_outputs)."""
+    n_inputs, n_outputs = weights.shape
+    graph = helper.make_graph(
+        [helper.make_node("MatMul", [INPUT, "weights"], [OUTPUT])],
+        "tiny",
+        [helper.make_tensor_value_info(INPUT, TensorProto.FLOAT, [None, n_inputs])],
+        [helper.make_tensor_value_info(OUTPUT, TensorProto.FLOAT, [None, n_outputs])],
+        [helper.make_tensor("weights", TensorProto.FLOAT, weights.shape, weights.astype(np.float32).ravel())],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
+    return ColdModel(model.SerializeToString())
+
+
+def sum_blocks(blocks: Sequence[str] = HEEDED) -> np.ndarray:
+    """Return the weights that add up blocks of the features, shape (N_INPUTS, 2)."""
+    weights = np.zeros((N_INPUTS, D), np.float32)
+    for name in blocks:
+        at = BLOCKS.index(name) * D
+        weights[at : at + D] = np.eye(D)
+    return weights
+
+
+def count_users(lists: Sequence[dict[int, int]], sizes: Sequence[int]) -> ItemCounts:
+    """Make the counts of groups: users of each item, and of all."""
+    rows = np.repeat(np.arange(len(lists)), [len(counts) for counts in lists])
+    columns = np.array([item for counts in lists for item in counts], dtype=np.int64)
+    users = np.array([n for counts in lists for n in counts.values()], dtype=np.float32)
+    return ItemCounts(SparseRows.from_pairs(rows, columns, users, len(lists), N_ITEMS), np.array(sizes, np.int64))
+
+
+def make_encoder() -> Encoder:
+    """Make the encoder: countries and ages stand for the tastes of their users, unknown ones for none."""
+    age_means = np.zeros((122, D), np.float32)
+    age_means[[20, 30]], age_means[40] = EAST, NORTH
+    return Encoder(
+        pairs=PAIRS,
+        target_vectors={
+            ITEM: ITEM_VECTORS,
+            "artist": np.array([(0.875, 0.125), (0.125, 0.875)], np.float32),
+        },
+        group_means={"country": np.array([NORTH, EAST, NOWHERE], np.float32)},
+        age_means=age_means,
+        age_centre=30.0,
+        age_scale=10.0,
+        fold_in=FoldIn(ITEM_VECTORS, "mean"),
+        config=CONFIG.features,
+        signals=CONFIG.signals,
+        members_of_items={"artist": SparseRows.from_lists([[0], [0], [], [1], [1], []], 2)},
+        friend_vectors=np.array([EAST, EAST, EAST, NORTH, NORTH], np.float32),
+    )
+
+
+def make_model() -> TrainedModel:
+    """Make the model; nothing in it is learned."""
+    every_age = count_users(
+        [{20: {0: 2, 1: 1, 2: 1}, 30: {0: 1, 1: 1, 2: 1}, 40: {3: 1, 4: 1}}.get(age, {}) for age in range(121)],
+        [{20: 2, 30: 1, 40: 1}.get(age, 0) for age in range(121)],
+    )
+    towards = np.zeros((2, N_INPUTS), np.float32)
+    towards[0, 2], towards[1, 3] = 1, 1  # the country's block
+    turned = np.array([NORTH, EAST], np.float32)
+    logarithms = np.log(np.array([[4, 1], [2, 1], [1, 1], [1, 4], [1, 2]], np.float32))
+    encoder = make_encoder()
+    return TrainedModel(
+        config=CONFIG,
+        catalogue=Catalogue(
+            items=Ids.of([f"i{ix}" for ix in range(1, 7)]),
+            entities={"artist": Ids.of(["a1", "a2"])},
+            groups={"country": ("DE", "FR")},
+            has_ages=True,
+            signals=CONFIG.signals.known,
+            titles=("One", "Two", "Three", "Four", "Five", ""),
+            people=Ids.of([f"u{ix}" for ix in range(1, 6)]),
+        ),
+        signal_encoder=encoder,
+        fold_in=encoder.fold_in,
+        similarity="dot",
+        cold=make_network(sum_blocks()),
+        segments=Segments(
+            centroids=np.array([EAST, NORTH], np.float32),
+            items=count_users([{0: 3, 1: 2, 2: 2}, {2: 1, 3: 2, 4: 1}], [3, 2]),
+            top_items=np.array([[0, 2, 1], [3, 2, 4]], np.int32),
+            spread=np.zeros(2, np.float32),
+        ),
+        input_clusters=Segments(  # u1 and u2, who are from FR, and the others
+            centroids=towards[::-1].copy(),
+            items=count_users([{0: 1, 2: 2, 3: 2, 4: 1}, {0: 2, 1: 2, 2: 1}], [3, 2]),
+            top_items=np.array([[2, 3, 0, 4], [0, 1, 2, -1]], np.int32),
+            spread=np.zeros(2, np.float32),
+        ),
+        everyone=count_users([{0: 3, 1: 2, 2: 3, 3: 2, 4: 1}], [5]),
+        profile_groups={
+            "country": count_users([{2: 1, 3: 2, 4: 1}, {0: 2, 1: 2, 2: 1}], [2, 2]),
+            "age": every_age,
+        },
+        facts={"data": {"dataset": "tiny", "warm_users": 5}, "metrics": {"k": 4, "precision": {}}},
+        mixing=Mixing(temperature=HALVE, smoothing=1.0),
+        learned={
+            "dropoutnet": DropoutNet(make_network(np.concatenate([turned, sum_blocks(["country"])])), "mean"),
+            "melu": Melu(
+                body=make_network(sum_blocks()),
+                weights=turned,
+                bias=np.zeros(D, np.float32),
+                gram=np.zeros((D, D), np.float32),
+                scale=1.0,
+                steps=0,
+                rate=0.0,
+                negative_weight=0.0,
+            ),
+        },
+        ranker=Ranker(make_network(sum_blocks()), np.arange(5, dtype=np.int32), logarithms, np.zeros(5, np.float32)),
+        warm=WarmUsers(
+            Ids.of([f"u{ix}" for ix in range(1, 6)]), np.array([EAST, EAST, EAST, NORTH, NORTH], np.float32), USES
+        ),
+        neighborhood=Neighborhood(temperature=HALVE, smoothing=0.5, friend_smoothing=1.0),
+        blending=Blending(({"group": 1.0, "friends": 0.5}, {"personal": 1.0, "direct": 0.5}, {"soft_segments": 2.0})),
+    )
+
+
+def make_recommender() -> Recommender:
+    """Make the recommender of the model."""
+    return Recommender(make_model())
