@@ -251,7 +251,7 @@ class Results:
             other: _with_ends("difference", self.get(name, f"{MINUS}{other}")) | _with_ends("ratio", ratio)
             for other, ratio in self.split_metric(name, RATIO).items()
         }
-        users, items = (_mean(self.get(name, f"{of}_coverage")) for of in ("user", "catalogue"))
+        users, items = (_mean(self.get(name, f"{what}_coverage")) for what in ("user", "catalogue"))
         values |= {"coverage": users, "user_coverage": users}  # the first of each is the name of older files
         values["novelty_bits"] = _mean(self.get(name, "novelty_bits"))
         values |= {"catalogue_reached": items, "catalogue_coverage": items}
@@ -423,7 +423,7 @@ def make_figures(
 
 def _join_seeds(scores: Sequence[Scores]) -> dict[str, np.ndarray]:
     """Return each metric of all users of all seeds, in %."""
-    return {metric: 100 * np.concatenate([getattr(of.metrics, metric) for of in scores]) for metric in METRICS}
+    return {metric: 100 * np.concatenate([getattr(score.metrics, metric) for score in scores]) for metric in METRICS}
 
 
 def _with_interval(strategy: str, metric: str, of_slice: str, interval: Interval, n: int) -> Figure:

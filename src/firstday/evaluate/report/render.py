@@ -43,7 +43,7 @@ def write_report(
     Parameters
     ----------
     results
-        From `run_benchmark`, with at least one strategy.
+        From `evaluate_strategies`, with at least one strategy.
     path
         The file, ``.html``; a file that is there is replaced in one step.
     dataset_summary
