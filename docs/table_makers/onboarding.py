@@ -53,8 +53,8 @@ def onboarding_variants(name: str) -> list[str]:
 
 def onboarding_speed() -> list[str]:
     """Say how long a question and a list take at scale."""
-    told = read_results("onboarding-speed")
+    speed = read_results("onboarding-speed")
     return [
-        f"With {told['people']:,} people, {told['items']:,} items and vectors of {told['dimensions']} a question takes "
-        f"{told['question_cpu_ms']:.1f} ms and a list {told['list_cpu_ms']:.1f} ms of one core."
+        f"With {speed['people']:,} people, {speed['items']:,} items and vectors of {speed['dimensions']} a question "
+        f"takes {speed['question_cpu_ms']:.1f} ms and a list {speed['list_cpu_ms']:.1f} ms of one core."
     ]

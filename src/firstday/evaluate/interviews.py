@@ -294,7 +294,7 @@ def run_onboarding(
     dataset
         The data.
     split, fit, seeds
-        See `firstday.evaluate.run.run_benchmark`.
+        See `firstday.evaluate.run.evaluate_strategies`.
     entity, n_questions, lists
         See `try_questions`.
     on_validation
