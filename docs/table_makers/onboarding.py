@@ -75,6 +75,6 @@ def onboarding_speed() -> list[str]:
     now, before = read_results("onboarding-speed"), read_results("onboarding-lookahead-speed")
     return [
         f"With {now['segments']:,} segments, {now['people']:,} people and {now['items']:,} items, a question takes "
-        f"{now['question_cpu_ms']:.1f} ms and a list {now['list_cpu_ms']:.1f} ms of one core; the lookahead took "
+        f"{now['question_cpu_ms']:.2f} ms and a list {now['list_cpu_ms']:.1f} ms of one core; the lookahead took "
         f"{before['question_cpu_ms']:.1f} ms for a question."
     ]

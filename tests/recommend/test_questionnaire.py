@@ -226,8 +226,8 @@ def test_artists_may_be_asked_about(recommender: Recommender) -> None:
     segments = model.segments.assign(kept.neighbor_vectors)
     for segment, (column, artist) in product(range(len(model.segments)), enumerate(questionnaire.candidates.tolist())):
         inside = [artist in artists[user] for user in np.flatnonzero(segments == segment)]
-        everyone = np.mean([artist in used for used in artists])
-        expected = (sum(inside) + 5 * min(everyone, 1 - 1e-6)) / (len(inside) + 5)
+        everyone = min(float(np.mean([artist in used for used in artists])), 1 - 1e-6)
+        expected = (sum(inside) + 5 * everyone) / (len(inside) + 5)
         assert questionnaire.shares[segment, column] == pytest.approx(expected)
     first = questionnaire.next_question(Answers())
     assert first is not None
