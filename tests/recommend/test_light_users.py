@@ -112,7 +112,9 @@ def test_they_are_no_neighbours_and_answer_no_question(
     np.testing.assert_array_equal(
         score_neighbors(query, rows), score_neighbors(Query(replace(model, warm=elsewhere), batch, K), rows)
     )
-    assert Questionnaire.of(model).n_people == len(light_split.warm)
+    answering = Questionnaire.of(model).warm
+    assert answering is not None
+    assert answering.n_users == len(light_split.warm)
 
 
 def _only_first(uses: SparseRows, n: int) -> SparseRows:

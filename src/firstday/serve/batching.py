@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from firstday.features.encoder import understand_picks
 from firstday.features.signals import Signals
-from firstday.recommend.answered import understand_picks
 from firstday.serve.model_holder import ModelHolder, ServedModel
 from firstday.serve.schemas import Source
 from firstday.serve.store.base import Store, StoreError
@@ -163,7 +163,7 @@ class Batcher:
     def _recommend(self, model: ServedModel, asks: Sequence[tuple[Ask, Signals, Source]]) -> list[Reply]:
         """Answer requests that differ in their users alone."""
         first = asks[0][0]
-        asks = [(ask, understand_picks(model.trained, signals), source) for ask, signals, source in asks]
+        asks = [(ask, understand_picks(model.trained.encoder, signals), source) for ask, signals, source in asks]
         strategy = first.strategy or model.trained.config.recommend.strategy
         found = model.recommender.recommend_users(
             [signals for _, signals, _ in asks], first.k, strategy, keep_used=first.keep_used

@@ -11,8 +11,7 @@ from fastapi import Query
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, field_validator
 
 from firstday.config import RecommendConfig
-from firstday.features.signals import Signals
-from firstday.recommend.answered import PICK_SIGNAL
+from firstday.features.signals import PICK_SIGNAL, Signals
 from firstday.recommend.registry import strategy_names
 from firstday.serve.store.base import Event, Profile
 

@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import Protocol
 
 from firstday.errors import FirstdayError
-from firstday.features.signals import Signals
-from firstday.recommend.answered import PICK_SIGNAL
+from firstday.features.signals import PICK_SIGNAL, Signals
 
 
 class StoreError(FirstdayError):
