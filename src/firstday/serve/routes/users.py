@@ -33,9 +33,7 @@ UserIdPath = Annotated[UserIdText, Path(description="The caller's id of the user
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-@writing.put(
-    "/users/{user_id}", summary="Put a user's profile, picks and friends", dependencies=[Depends(need_json)]
-)
+@writing.put("/users/{user_id}", summary="Put a user's profile, picks and friends", dependencies=[Depends(need_json)])
 async def put_user(request: Request, user_id: UserIdPath, body: UserBody, _query: NoQuery) -> PutAnswer:
     """Replace what the user said while registering; their events stay. Durable when answered."""
     service = service_of(request)
@@ -51,9 +49,7 @@ async def put_user(request: Request, user_id: UserIdPath, body: UserBody, _query
     return PutAnswer(user_id=user_id, model=served.version, ignored=list(ignored[0]))
 
 
-@writing.post(
-    "/events", response_model=EventsAnswer, summary="Tell what users did", dependencies=[Depends(need_json)]
-)
+@writing.post("/events", response_model=EventsAnswer, summary="Tell what users did", dependencies=[Depends(need_json)])
 async def add_events(request: Request, body: EventsBody, _query: NoQuery) -> Response:
     """Take a batch of events, all or none; send it again where the answer did not arrive.
 
