@@ -25,9 +25,9 @@ class Ask:
     Parameters
     ----------
     user_id
-        Whose stored signals to use; None where the request brings its own.
+        Whose stored signals to use; None where the request has the signals in it.
     signals
-        What the request brings.
+        What is in the request.
     k, strategy, keep_used
         See `Recommender.recommend`.
     """
@@ -143,8 +143,8 @@ class Batcher:
     async def _collect(self, asks: Sequence[Ask]) -> list[tuple[Signals, Source]]:
         """Return the signals of each request: its own, or the store's."""
         stored = [ask.user_id for ask in asks if ask.user_id is not None]
-        found, source = await self.read_signals(stored) if stored else ([], "store")
-        of_users = iter(found)
+        read, source = await self.read_signals(stored) if stored else ([], "store")
+        of_users = iter(read)
         return [
             (next(of_users), source) if ask.user_id is not None else (ask.signals or Signals(), "request")
             for ask in asks
@@ -165,29 +165,29 @@ class Batcher:
         first = asks[0][0]
         asks = [(ask, understand_picks(model.trained.encoder, signals), source) for ask, signals, source in asks]
         strategy = first.strategy or model.trained.config.recommend.strategy
-        found = model.recommender.recommend_users(
+        answers = model.recommender.recommend_users(
             [signals for _, signals, _ in asks], first.k, strategy, keep_used=first.keep_used
         )
-        routes, items, scores = found.answer.routes.tolist(), found.answer.items.tolist(), found.answer.scores.tolist()
-        segments = found.segments.tolist()
+        lists = answers.answer
+        routes, items, scores = lists.routes.tolist(), lists.items.tolist(), lists.scores.tolist()
+        segments = answers.segments.tolist()
         self._metrics.batch_users.observe(len(asks))
         replies = []
         for row, (_, signals, source) in enumerate(asks):
-            own = items[row]
-            if own and own[-1] < 0:
-                own = [item for item in own if item >= 0]
-            segment = segments[row] if segments[row] >= 0 else None
+            places = items[row]
+            if places and places[-1] < 0:
+                places = [item for item in places if item >= 0]
             replies.append(
                 Reply(
-                    model,
-                    signals,
-                    source,
-                    strategy,
-                    routes[row],
-                    segment,
-                    own,
-                    scores[row][: len(own)],
-                    found.ignored[row],
+                    model=model,
+                    signals=signals,
+                    source=source,
+                    strategy=strategy,
+                    route=routes[row],
+                    segment=segments[row] if segments[row] >= 0 else None,
+                    items=places,
+                    scores=scores[row][: len(places)],
+                    ignored=answers.ignored[row],
                 )
             )
             self._metrics.answered(strategy, routes[row])

@@ -12,6 +12,7 @@ from firstday.artifact.trained_model import TrainedModel
 from firstday.features.signals import Signals
 from firstday.ranking import unit_rows
 from firstday.recommend.query import Query
+from firstday.recommend.segment_description import describe_segment
 from firstday.segment.segments import weigh_segments
 from firstday.serve.batching import Reply
 from firstday.serve.model_holder import ServedModel
@@ -43,22 +44,16 @@ _ROUTES = {
 }
 
 
-def describe_segment(served: ServedModel, segment: int, n_items: int) -> dict[str, Any]:
-    """Return a segment's size and what its people use most, as JSON values."""
-    segments = served.trained.segments
-    top = [ix for ix in segments.top_items[segment, :n_items].tolist() if ix >= 0]
+def segment_values(model: TrainedModel, segment: int, n_items: int) -> dict[str, Any]:
+    """Return a segment's size and what its people use most, as the values of `SegmentAnswer`."""
+    row = describe_segment(model, segment, n_items)
     return {
-        "segment": segment,
-        "users": int(segments.items.sizes[segment]),
-        "spread": float(segments.spread[segment]),
+        "segment": row.number,
+        "users": row.n_users,
+        "spread": row.spread,
         "top_items": [
-            {
-                "item_id": served.item_ids[ix],
-                "title": served.titles[ix],
-                "share": share,
-                "share_of_everyone": float(served.trained.popularity[ix]),
-            }
-            for ix, share in zip(top, segments.top_shares[segment, : len(top)].tolist(), strict=True)
+            {"item_id": item.item_id, "title": item.title, "share": item.share, "share_of_everyone": item.everyone}
+            for item in row.top
         ],
     }
 
@@ -85,8 +80,8 @@ def explain(reply: Reply) -> dict[str, Any]:
     n_signals = (signals.age is not None) + len(signals.groups) + len(set(signals.interactions))
     n_signals += bool(signals.friends)
     n_tried = min(N_TRIED, max(N_TRIED_AT_LEAST, INTERACTIONS_AT_ONCE // max(1, len(signals.interactions))))
-    tried = list(islice(_leave_each_out(signals), n_tried))
-    batch, _ = served.trained.catalogue.read([signals, *(without for _, without in tried)])
+    variants = list(islice(_leave_each_out(signals), n_tried))
+    batch, _ = served.trained.catalogue.read([signals, *(without for _, without in variants)])
     query = Query(served.trained, batch, k=1)
     route = _ROUTES.get(reply.route, f"As the strategy {reply.route} has it.")
     if reply.route != reply.strategy and reply.route in ("group", "popular"):
@@ -95,26 +90,26 @@ def explain(reply: Reply) -> dict[str, Any]:
     return {
         "route": route,
         "segments": _near_segments(reply, query) if known else [],
-        "moved_by": _moved_by(query, [name for name, _ in tried]) if known else [],
-        "signals_left_out": n_signals - len(tried),
+        "moved_by": _moved_by(query, [name for name, _ in variants]) if known else [],
+        "signals_left_out": n_signals - len(variants),
         "items": _reasons(reply, query),
     }
 
 
 def _leave_each_out(signals: Signals) -> Iterator[tuple[str, Signals]]:
     """Give what each signal is called and the user without it: profile and friends, then interactions, newest first."""
-    age, done, friends = signals.age, signals.interactions, signals.friends
+    age, actions, friends = signals.age, signals.interactions, signals.friends
     groups: dict[str, Any] = dict(signals.groups)
     if age is not None:
-        yield f"age {age}", Signals(interactions=done, friends=friends, **groups)
+        yield f"age {age}", Signals(interactions=actions, friends=friends, **groups)
     for name, value in groups.items():
-        rest = {other: kept for other, kept in groups.items() if other != name}
-        yield f"{name} {value}", Signals(age=age, interactions=done, friends=friends, **rest)
+        rest = {other: groups[other] for other in groups if other != name}
+        yield f"{name} {value}", Signals(age=age, interactions=actions, friends=friends, **rest)
     if friends:
-        yield f"{len(friends):,} friends", Signals(age=age, interactions=done, **groups)
-    for one in dict.fromkeys(reversed(done)):
-        rest_done = [other for other in done if other != one]
-        yield " ".join(map(str, one)), Signals(age=age, interactions=rest_done, friends=friends, **groups)
+        yield f"{len(friends):,} friends", Signals(age=age, interactions=actions, **groups)
+    for action in dict.fromkeys(reversed(actions)):
+        others = [other for other in actions if other != action]
+        yield " ".join(map(str, action)), Signals(age=age, interactions=others, friends=friends, **groups)
 
 
 def _near_segments(reply: Reply, query: Query) -> list[dict[str, Any]]:
@@ -130,7 +125,7 @@ def _near_segments(reply: Reply, query: Query) -> list[dict[str, Any]]:
         weights[speaking[0]] = shares[0]
     return [
         {
-            **describe_segment(reply.model, segment, N_SEGMENT_ITEMS),
+            **segment_values(reply.model.trained, segment, N_SEGMENT_ITEMS),
             "weight": float(weights[segment]),
             "distance": float(distances[segment]),
         }
@@ -179,10 +174,9 @@ def _shares_in(model: TrainedModel, segment: int | None, items: list[int]) -> li
     """Return the share of a segment's users who use each item."""
     if segment is None:
         return [None] * len(items)
-    counted = model.segments.items
-    used, weights = counted.counts.row(segment), counted.counts.row_weights(segment)
-    users = dict(zip(used.tolist(), weights.tolist(), strict=True))
-    size = max(1, int(counted.sizes[segment]))
+    counts, sizes = model.segments.items.counts, model.segments.items.sizes
+    users = dict(zip(counts.row(segment).tolist(), counts.row_weights(segment).tolist(), strict=True))
+    size = max(1, int(sizes[segment]))
     return [users.get(item, 0.0) / size for item in items]
 
 

@@ -86,9 +86,9 @@ class ServedModel:
         exact = self.trained.catalogue.items.index_of(text)
         if exact >= 0:
             yield exact
-        sought = text.replace("\n", " ").casefold()
+        needle = text.replace("\n", " ").casefold()
         lines, starts = self._searched
-        at = lines.find(sought)
+        at = lines.find(needle)
         while 0 <= at < len(lines):
             row = bisect_right(starts, at) - 1
             item = int(self.trained.popular_items[row])
@@ -96,7 +96,7 @@ class ServedModel:
                 yield item
             if row + 1 == len(starts):
                 return
-            at = lines.find(sought, starts[row + 1])
+            at = lines.find(needle, starts[row + 1])
 
 
 def load_served(path: Path) -> ServedModel:
