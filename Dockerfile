@@ -4,9 +4,9 @@
 FROM python:3.12-slim
 
 WORKDIR /app
-COPY pyproject.toml README.md LICENSE ./
+COPY pyproject.toml requirements.lock README.md LICENSE ./
 COPY src ./src
-RUN pip install --no-cache-dir '.[redis]' \
+RUN pip install --no-cache-dir --constraint requirements.lock '.[redis]' \
     && useradd --system --uid 10001 --no-create-home firstday \
     && install --directory --owner=firstday --mode=0700 /data
 

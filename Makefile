@@ -1,30 +1,46 @@
 # make demo   the whole job on real data (makes .venv first)
-# make test   the tests
+# make test   the tests, on all cores; a few of them: make test ARGS='-x tests/data'
 # make check  format, lint, types and import rules
+# make lock   writes requirements.lock anew: the newest version of every package within the ranges of pyproject.toml
+# All of them install what requirements.lock pins. With LOCKED=no they install the newest, in a .venv-newest of its own.
 # Needs Python 3.11 or newer, make and a package index. Another interpreter: make PYTHON=python3.13 demo
 
 PYTHON ?= python3
+LOCKED ?= yes
+ifeq ($(LOCKED),no)
+VENV := .venv-newest
+CHOICE := --upgrade --upgrade-strategy eager
+EACH_TIME := always # the newest can change any day
+else ifeq ($(LOCKED),yes)
 VENV := .venv
+CHOICE := --constraint requirements.lock
+MARK := .venv/.locked # tests/test_lock.py looks for it
+else
+$(error LOCKED is yes or no)
+endif
 BIN := $(VENV)/bin
+INSTALL := $(BIN)/python -m pip install --quiet $(CHOICE) --editable
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check format docs clean
+.PHONY: help install demo test check format docs lock clean always
 
 help:
 	@sed -n 's/^# \{0,1\}//p;/^$$/q' Makefile
 
-$(BIN)/python:
+%/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "error: $(PYTHON) is older than Python 3.11; run: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 2; }
-	$(PYTHON) -m venv $(VENV)
+	$(PYTHON) -m venv $*
 
-$(VENV)/.train: pyproject.toml | $(BIN)/python
-	$(BIN)/python -m pip install --quiet --editable '.[train]'
-	@touch $@
+$(VENV)/.train $(VENV)/.dev: pyproject.toml requirements.lock $(EACH_TIME) | $(BIN)/python
 
-$(VENV)/.dev: pyproject.toml | $(BIN)/python
-	$(BIN)/python -m pip install --quiet --editable '.[dev]'
-	@touch $@ $(VENV)/.train
+$(VENV)/.train:
+	$(INSTALL) '.[train]'
+	@touch $@ $(MARK)
+
+$(VENV)/.dev:
+	$(INSTALL) '.[dev]'
+	@touch $@ $(VENV)/.train $(MARK)
 
 install: $(VENV)/.dev
 
@@ -32,7 +48,7 @@ demo: $(VENV)/.train
 	$(BIN)/firstday demo
 
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto $(ARGS)
 
 check: $(VENV)/.dev
 	$(BIN)/ruff format --check .
@@ -50,5 +66,11 @@ docs: $(VENV)/.dev
 	$(BIN)/python docs/write_operations.py
 	$(BIN)/python docs/write_api.py
 
+lock: | .venv-lock/bin/python
+	.venv-lock/bin/python -m pip install --quiet uv
+	.venv-lock/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 --fork-strategy fewest \
+		--all-extras --annotation-style line --custom-compile-command 'make lock' \
+		--output-file requirements.lock pyproject.toml
+
 clean:
-	rm -rf $(VENV) demo build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf .venv .venv-* demo build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -22,12 +22,12 @@ from rich.console import Console
 from rich.table import Table
 
 from firstday.cli.options import open_tables
-from firstday.config import Config, parse_config
+from firstday.config import Config
 from firstday.data.dataset import Dataset
 from firstday.data.splits.sampled import split_sampled
 from firstday.evaluate.run import score_strategy
 from firstday.metrics import bootstrap_mean
-from firstday.recommend.strategies import strategies_with
+from firstday.recommend.registry import strategies_with
 from firstday.training.fit import cohort_query, fit
 
 RESULTS = Path(__file__).parents[1] / "docs" / "results"
@@ -51,10 +51,10 @@ def main() -> None:
     for name, change in variants_of(preset).items():
         if "friends" in name and dataset.friends is None:
             continue
-        values = preset.model_dump(mode="json")
-        for section, settings in change.items():
-            values[section] = {**values[section], **settings}
-        users, found = judge(dataset, parse_config(values), arguments.seeds)
+        changes = {
+            f"{section}.{name}": value for section, settings in change.items() for name, value in settings.items()
+        }
+        users, found = judge(dataset, preset.override(changes), arguments.seeds)
         default = default or found
         row: dict[str, Any] = {"variant": name, "change": change}
         for strategy in found:
@@ -104,7 +104,7 @@ def judge(dataset: Dataset, config: Config, n_seeds: int) -> tuple[np.ndarray, d
     found: dict[str, list[np.ndarray]] = {name: [] for name in names}
     for seed in range(n_seeds):
         split = split_sampled(dataset, config.signals, config.sampled, seed=seed)
-        recommender = fit(dataset, split, config.model_copy(update={"seed": seed}))
+        recommender = fit(dataset, split, config.override("seed", seed))
         query = cohort_query(recommender, dataset, split.validation, config.recommend.k)
         users.append(split.validation.users)
         for name in names:

@@ -36,8 +36,7 @@ def main() -> None:
     dataset, preset = open_tables(arguments.tables, arguments.path, None)
     rows = []
     for size in arguments.sizes:
-        sampled = preset.sampled.model_copy(update={"sizes": (size,), "probabilities": (1.0,)})
-        config = preset.model_copy(update={"protocol": "sampled", "sampled": sampled})
+        config = preset.override({"protocol": "sampled", "sampled.sizes": (size,), "sampled.probabilities": (1.0,)})
         results = evaluate_strategies(
             dataset, config, strategies=STRATEGIES, tune_once=True, n_seeds=arguments.seeds
         ).to_json()

@@ -67,7 +67,7 @@ def main() -> None:
     with shown_progress() as progress:
 
         def fit_and_keep(split: Split, seed: int) -> Recommender:
-            recommender = fit(dataset, split, config.model_copy(update={"seed": seed}), progress=progress)
+            recommender = fit(dataset, split, config.override("seed", seed), progress=progress)
             if not arguments.no_ablations:
                 fitted.append((split, recommender))
             return recommender

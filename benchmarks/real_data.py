@@ -25,7 +25,7 @@ from firstday.cli.printing import print_results
 from firstday.evaluate.plots import plot_day_one_sizes, plot_strategies, standalone
 from firstday.evaluate.results import REFERENCE
 from firstday.evaluate.run import evaluate_strategies
-from firstday.recommend.strategies import EVALUATED_ALONE, TUNED_PEERS
+from firstday.recommend.registry import PAPER_SEGMENT, baseline_names
 
 DOCS = Path(__file__).parents[1] / "docs"
 
@@ -59,7 +59,7 @@ def judge(name: str, path: Path | None, n_seeds: int, out: Path, *, tune_once: b
             tuned_peers=True,
             tune_once=tune_once,
             n_seeds=n_seeds,
-            against=(REFERENCE, *EVALUATED_ALONE),
+            against=(REFERENCE, *baseline_names(), PAPER_SEGMENT),
             progress=progress,
         )
     seconds = perf_counter() - began
@@ -69,7 +69,7 @@ def judge(name: str, path: Path | None, n_seeds: int, out: Path, *, tune_once: b
     content = {**results.to_json(), "seconds": round(seconds, 1), "peak_mib": round(peak_mib)}
     text = json.dumps(content, indent=1, ensure_ascii=False)
     (out / "results" / f"{name}.json").write_text(text + "\n", encoding="utf-8")
-    ours = replace(results, rows=tuple(row for row in results.rows if row.strategy not in TUNED_PEERS))
+    ours = replace(results, figures=tuple(of for of in results.figures if of.strategy not in baseline_names()))
     for kind, svg in (("strategies", plot_strategies(ours)), ("day-one-size", plot_day_one_sizes(ours))):
         (out / "images" / f"{name}-{kind}.svg").write_text(standalone(svg), encoding="utf-8")
     print_results(results, Console(width=100))

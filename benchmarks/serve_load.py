@@ -1,12 +1,16 @@
 """How much one server process on one core can take, at the paper's size; needs Linux and two cores.
 
-    python benchmarks/serve_load.py --model MODEL --seconds 10 [--json OUT]
+    python benchmarks/serve_load.py --model MODEL --seconds 10 [--rounds 3] [--only-ratio] [--json OUT]
 
 The server runs on core 0, this load generator on core 1. MODEL is made by benchmarks/paper_size.py. Measured are lists
-of 50 for stored users of 10 events: as many as the server takes with all connections busy, then the latency at 70 % of
-that and at 1,400 a second, requests arriving at random moments (latency counts from the moment at which a request was
-due, also if the generator was late); and events in batches of 100. Then each strategy, with all connections busy,
-briefly.
+of 50 by `segment` for stored users of 10 events: as many as the server takes with all connections busy, then the
+latency at 70 % of that and at 1,400 a second, requests arriving at random moments (latency counts from the moment at
+which a request was due, also if the generator was late); and events in batches of 100. Then each strategy, with all
+connections busy, briefly.
+
+The same requests also go to a bare FastAPI application (serve_bare.py) on the same core, which always answers the bytes
+of one of the lists, in turns with the server. The median ratio of the two says what the service costs beside its
+framework, on any machine. `--only-ratio` leaves the rest out.
 """
 
 from __future__ import annotations
@@ -17,21 +21,25 @@ import gc
 import json
 import os
 import random
+import subprocess
+import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from serve_process import Connection, ServerProcess, write_request
+from serve_process import Connection, ServerProcess, cpu_seconds, write_request
 
 SERVER_CORE, CLIENT_CORE = 0, 1
 CONNECTIONS = 32
 N_USERS = 5_000
 N_EVENTS = 10
 K = 50
+STRATEGY = "segment"
 STEADY_RATE = 1_400
 """Requests a second that are the same on every machine: 70 % of 2,000."""
 BATCH = 100
@@ -136,14 +144,78 @@ async def time_at_rate(url: str, make: Callable[[], bytes], rate: float, seconds
     return np.array(latencies)
 
 
-async def measure(server: ServerProcess, seconds: float, strategies: list[str]) -> dict[str, Any]:
+@contextmanager
+def bare_server(answer: bytes, folder: Path) -> Iterator[tuple[str, int]]:
+    """Run a bare FastAPI application that always gives the same answer; give its URL and its process id."""
+    (folder / "answer").write_bytes(answer)
+    command = [sys.executable, str(Path(__file__).with_name("serve_bare.py")), str(folder / "answer")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        os.sched_setaffinity(process.pid, {SERVER_CORE})
+        try:
+            assert process.stdout is not None
+            url = process.stdout.readline().strip()
+            if not url:
+                raise RuntimeError("the bare application did not start")
+            yield url, process.pid
+        finally:
+            process.terminate()
+
+
+def quantiles(latencies: np.ndarray) -> dict[str, float]:
+    """Return latencies in short, ms."""
+    return {f"p{q:g}_ms": float(np.percentile(latencies, q)) for q in (50, 95, 99, 99.9)}
+
+
+async def compare(
+    server: ServerProcess, ask: Callable[[], bytes], folder: Path, seconds: float, rounds: int
+) -> dict[str, Any]:
+    """Load the server and the bare application in turns, with all connections busy, then each at 70 % of its rate."""
+    connection = await Connection.open(server.url)
+    answer = await expect_ok(connection, ask())
+    connection.close()
+    with bare_server(answer, folder) as (url, pid):
+        sides = {"firstday": (server.url, server.process.pid), "bare": (url, pid)}
+        rates: dict[str, list[float]] = {side: [] for side in sides}
+        costs: dict[str, list[float]] = {side: [] for side in sides}
+        await saturate(url, ask, 1)
+        for _ in range(rounds):
+            for side, (address, process) in sides.items():
+                cpu_s = cpu_seconds(process)
+                rates[side].append(await saturate(address, ask, seconds))
+                costs[side].append(1e6 * (cpu_seconds(process) - cpu_s) / (rates[side][-1] * seconds))
+        at_70_percent = {
+            side: quantiles(await time_at_rate(address, ask, 0.7 * float(np.median(rates[side])), seconds))
+            for side, (address, _) in sides.items()
+        }
+    ratios = np.array(rates["firstday"]) / np.array(rates["bare"])
+    cost_ratios = np.array(costs["bare"]) / np.array(costs["firstday"])
+    return {
+        "ratio": float(np.median(ratios)),
+        "ratios": ratios.tolist(),
+        "ratio_of_processor_time": float(np.median(cost_ratios)),
+        "bytes": len(answer),
+        **{
+            side: {
+                "per_s": float(np.median(rates[side])),
+                "cpu_us": float(np.median(costs[side])),
+                "at_70_percent": at_70_percent[side],
+            }
+            for side in sides
+        },
+    }
+
+
+async def measure(
+    server: ServerProcess, folder: Path, seconds: float, rounds: int, strategies: list[str], *, only_ratio: bool
+) -> dict[str, Any]:
     """Run all measurements."""
     rng = random.Random(3)
     facts = json.loads(await expect_ok(await Connection.open(server.url), write_request("GET", "/v1/model")))
     catalogue = {"item": facts["items"], "artist": facts["items"] // 5, "album": facts["items"] // 3}
     await fill(server.url, catalogue)
     requests = [
-        write_request("GET", f"/v1/users/u{user}/recommendations?k={K}") for user in rng.sample(range(N_USERS), N_USERS)
+        write_request("GET", f"/v1/users/u{user}/recommendations?strategy={STRATEGY}&k={K}")
+        for user in rng.sample(range(N_USERS), N_USERS)
     ]
 
     def ask() -> bytes:
@@ -157,16 +229,19 @@ async def measure(server: ServerProcess, seconds: float, strategies: list[str]) 
         "ready_s": server.ready_s,
         "cores": os.cpu_count(),
         "load_average_before": os.getloadavg()[0],
+        "beside_bare_fastapi": await compare(server, ask, folder, seconds, rounds),
     }
+    if only_ratio:
+        return results
     cpu_s = server.cpu_s()
     rate = results["recommendations_per_s"] = await saturate(server.url, ask, seconds)
     results["server_cpu_us_per_recommendation"] = 1e6 * (server.cpu_s() - cpu_s) / (rate * seconds)
-    for name, asked in (("at_70_percent", 0.7 * rate), ("at_steady_rate", STEADY_RATE)):
-        latencies = await time_at_rate(server.url, ask, asked, seconds)
+    for name, per_s in (("at_70_percent", 0.7 * rate), ("at_steady_rate", STEADY_RATE)):
+        latencies = await time_at_rate(server.url, ask, per_s, seconds)
         results[name] = {
-            "requests_per_s": asked,
+            "requests_per_s": per_s,
             "requests": len(latencies),
-            **{f"p{q:g}_ms": float(np.percentile(latencies, q)) for q in (50, 95, 99, 99.9)},
+            **quantiles(latencies),
             "max_ms": float(latencies.max()),
         }
     number = 0
@@ -183,7 +258,7 @@ async def measure(server: ServerProcess, seconds: float, strategies: list[str]) 
     results["events_per_s"] = BATCH * await saturate(server.url, tell, seconds, 4)
     results.update(server.memory_mib())
     for strategy in strategies:
-        asks = [request.replace(b"?k", f"?strategy={strategy}&k".encode()) for request in requests[:500]]
+        asks = [request.replace(f"={STRATEGY}&".encode(), f"={strategy}&".encode()) for request in requests[:500]]
         by_strategy = results.setdefault("by_strategy_per_s", {})
         by_strategy[strategy] = await saturate(server.url, partial(rng.choice, asks), seconds / 4)
     alone = await saturate(server.url, ask, seconds / 2, 1)
@@ -196,15 +271,26 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", type=Path, required=True)
     parser.add_argument("--seconds", type=float, default=10)
+    parser.add_argument("--rounds", type=int, default=3, help="turns of the server and the bare application")
+    parser.add_argument("--only-ratio", action="store_true", help="compare with the bare application, nothing else")
     parser.add_argument("--strategy", action="append", default=[], help="also measure this one; may be repeated")
     parser.add_argument("--json", type=Path, help="write the results here")
     arguments = parser.parse_args()
     os.sched_setaffinity(0, {CLIENT_CORE})
     gc.disable()  # its pauses would count as the server's
-    with tempfile.TemporaryDirectory() as folder:
-        server = ServerProcess(arguments.model, Path(folder), SETTINGS, core=SERVER_CORE)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        server = ServerProcess(arguments.model, folder, SETTINGS, core=SERVER_CORE)
+        run = measure(
+            server,
+            folder,
+            arguments.seconds,
+            arguments.rounds,
+            arguments.strategy,
+            only_ratio=arguments.only_ratio,
+        )
         try:
-            results = asyncio.run(measure(server, arguments.seconds, arguments.strategy))
+            results = asyncio.run(run)
         finally:
             server.stop()
     text = json.dumps(results, indent=1)

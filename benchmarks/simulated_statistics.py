@@ -16,7 +16,7 @@ import numpy as np
 import polars as pl
 
 from firstday.cli.options import shown_progress
-from firstday.simulate.settings import SimulationSettings
+from firstday.simulate.simulation_settings import SimulationSettings
 from firstday.simulate.tables import simulate
 
 RESULTS = Path(__file__).parents[1] / "docs" / "results" / "simulated.json"

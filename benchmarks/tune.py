@@ -12,18 +12,16 @@ import argparse
 import itertools
 import json
 import os
-import tomllib
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from firstday.config import Config, parse_config
+from firstday.config import Config, load_config
 from firstday.data.load import load
 from firstday.evaluate.run import score_strategy
-from firstday.recommend.strategies import peers_of
+from firstday.recommend.registry import with_methods_of
 from firstday.training.fit import cohort_query, fit, split_for
 
 
@@ -42,16 +40,14 @@ def main() -> None:
     arguments = parser.parse_args()
 
     dataset = load(arguments.tables, path=arguments.path)
-    base: dict[str, Any] = {}
-    if arguments.config:
-        base = tomllib.loads(Path(arguments.config).read_text(encoding="utf-8"))
+    base = load_config(arguments.config) if arguments.config else Config()
     names = [setting.split("=", 1)[0] for setting in arguments.grid]
     choices = [[json.loads(value) for value in setting.split("=", 1)[1].split(",")] for setting in arguments.grid]
     strategies = arguments.strategy or ["segment", "personal", "fold_in"]
-    base.setdefault("cold_model", {}).setdefault("peers", peers_of(strategies))
+    base = with_methods_of(base, strategies)
     table = Table(*names, *[f"{name} P@50" for name in strategies], title=f"{dataset.name}, validation users")
     for values in itertools.product(*choices):
-        config = _laid_over(base, dict(zip(names, values, strict=True)))
+        config = base.override(dict(zip(names, values, strict=True)))
         found = np.array([_judge(dataset, config, seed, strategies) for seed in range(arguments.seeds)])
         cells = [f"{m:.2f} ± {s:.2f}" for m, s in zip(found.mean(axis=0), found.std(axis=0), strict=True)]
         table.add_row(*map(str, values), *cells)
@@ -59,22 +55,10 @@ def main() -> None:
     Console(width=160).print(table)
 
 
-def _laid_over(base: dict[str, Any], settings: dict[str, Any]) -> Config:
-    """Return the configuration with dotted settings laid over it."""
-    values = json.loads(json.dumps(base))
-    for name, value in settings.items():
-        *sections, last = name.split(".")
-        place = values
-        for section in sections:
-            place = place.setdefault(section, {})
-        place[last] = value
-    return parse_config(values)
-
-
 def _judge(dataset: Any, config: Config, seed: int, strategies: list[str]) -> list[float]:
     """Train on the warm users of one seed; return validation precision of each strategy, in %."""
     split = split_for(dataset, config, seed, with_cold=True)
-    recommender = fit(dataset, split, config.model_copy(update={"seed": seed}))
+    recommender = fit(dataset, split, config.override("seed", seed))
     query = cohort_query(recommender, dataset, split.validation, config.recommend.k)
     return [
         100 * float(score_strategy(query, split.validation, name, "min").metrics.precision.mean())

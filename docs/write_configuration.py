@@ -21,6 +21,8 @@ INTRODUCTION = """\
 
 Every setting has a default. A TOML file given as `--config FILE.toml` changes some of them; a setting that does not
 exist, or cannot have its value, is refused by name. In Python the same settings are `firstday.Config` and its sections.
+`config.override("recommend.k", 5)` and `config.override({"recommend.k": 5, "seed": 3})` return a copy with other
+values, checked in the same way.
 
 ```toml
 seed = 1

@@ -51,17 +51,17 @@ def split(world: Dataset, config: Config) -> Split:
 
 
 @pytest.fixture(scope="session")
-def peers_config() -> Config:
-    """The same configuration, with the peers of the cold model."""
-    return small_config(cold_model={"peers": ["dropoutnet", "melu"]}, dropoutnet={"items_per_step": 100})
+def methods_config() -> Config:
+    """The same configuration, with the cold models of the literature."""
+    return small_config(methods=["dropoutnet", "melu"], dropoutnet={"items_per_step": 100})
 
 
 @pytest.fixture(scope="session")
 def recommender(
-    world: Dataset, peers_config: Config, split: Split, tmp_path_factory: pytest.TempPathFactory
+    world: Dataset, methods_config: Config, split: Split, tmp_path_factory: pytest.TempPathFactory
 ) -> Recommender:
-    """Trained on the warm users of `split`, peers of the cold model too."""
-    return train_once("recommender", tmp_path_factory, lambda: fit(world, split, peers_config))
+    """Trained on the warm users of `split`, other cold models too."""
+    return train_once("recommender", tmp_path_factory, lambda: fit(world, split, methods_config))
 
 
 def train_once(name: str, factory: pytest.TempPathFactory, train: Callable[[], Recommender]) -> Recommender:

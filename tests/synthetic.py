@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from firstday.artifact.codec import encode
+from firstday.artifact.trained_model import TrainedModel
 from firstday.config import Config, parse_config
 from firstday.data.dataset import Dataset, Entity, Group
 from firstday.data.events import ITEM, UTC_MICROSECONDS, Events
@@ -41,7 +43,11 @@ CONFIG: dict[str, Any] = {
 
 def small_config(**sections: Any) -> Config:
     """Make the configuration of these tests, with some sections' settings laid over."""
-    return parse_config({**CONFIG, **{name: {**CONFIG.get(name, {}), **values} for name, values in sections.items()}})
+    return parse_config({**CONFIG, **{name: _laid_over(name, values) for name, values in sections.items()}})
+
+
+def _laid_over(name: str, values: Any) -> Any:
+    return {**CONFIG.get(name, {}), **values} if isinstance(values, dict) else values
 
 
 def brief_config(**sections: Any) -> Config:
@@ -51,7 +57,16 @@ def brief_config(**sections: Any) -> Config:
         "ranker": {"enabled": False},
         "sampled": {"day_ones": 1},
     }
-    return small_config(**{**little, **{name: {**little.get(name, {}), **values} for name, values in sections.items()}})
+    laid_over = {
+        name: {**little.get(name, {}), **values} if isinstance(values, dict) else values
+        for name, values in sections.items()
+    }
+    return small_config(**{**little, **laid_over})
+
+
+def networks_of(model: TrainedModel) -> dict[str, Any]:
+    """Return every network of a model as bytes, by its file's name."""
+    return {name: content for name, content in encode(model).files.items() if name.endswith(".onnx")}
 
 
 def taste_of_users(n_users: int = N_USERS) -> np.ndarray:

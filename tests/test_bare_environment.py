@@ -14,7 +14,7 @@ import pytest
 
 from firstday.features.signals import Signals
 from firstday.recommend.recommender import Recommender
-from firstday.recommend.strategies import STRATEGIES
+from firstday.recommend.registry import strategy_names
 
 ROOT = Path(__file__).parents[1]
 TRAINING = ("torch", "scipy", "sklearn", "implicit", "faiss", "onnx", "onnxscript", "gensim", "matplotlib", "jinja2")
@@ -43,9 +43,10 @@ def test_a_base_install_recommends_as_the_full_one(recommender: Recommender, tmp
     model = recommender.save(tmp_path / "model")
     venv.create(tmp_path / "bare", with_pip=True)
     python = tmp_path / "bare" / "bin" / "python"
-    subprocess.run([python, "-m", "pip", "install", "--quiet", str(ROOT)], check=True, timeout=600)
+    locked = ["--constraint", str(ROOT / "requirements.lock")] if Path(sys.prefix, ".locked").exists() else []
+    subprocess.run([python, "-m", "pip", "install", "--quiet", *locked, str(ROOT)], check=True, timeout=600)
 
-    names = list(STRATEGIES)
+    names = list(strategy_names())
     arguments = [str(python), "-c", RECOMMEND, str(model), json.dumps(TRAINING), json.dumps(names)]
     done = subprocess.run(arguments, capture_output=True, text=True, check=False, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
@@ -75,7 +76,7 @@ def test_recommending_imports_no_training_library(recommender: Recommender, tmp_
     code = (
         "import sys, firstday as fd; recommender = fd.open_model(sys.argv[1]); "
         'user = fd.Signals(age=24, interactions=[("stream", "item", "i004")]); '
-        f"[recommender.recommend(user, 10, name) for name in {list(STRATEGIES)!r}]; "
+        f"[recommender.recommend(user, 10, name) for name in {list(strategy_names())!r}]; "
         f"print([name for name in {TRAINING!r} if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code, str(model)], capture_output=True, text=True, check=True)

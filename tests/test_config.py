@@ -9,6 +9,7 @@ from pydantic import BaseModel, ValidationError
 from firstday.config import (
     DEFAULT_AFFINITY,
     Config,
+    RecommendConfig,
     SegmentConfig,
     SignalConfig,
     as_published,
@@ -80,7 +81,7 @@ def test_a_configuration_survives_being_written_and_read() -> None:
         ),
         (
             {"embedding": {"method": "lda"}},
-            "configuration: embedding.method is 'lda': input should be 'als', 'svd', 'word2vec' or 'brought'.",
+            "configuration: embedding.method is 'lda': input should be 'als', 'svd', 'word2vec' or 'precomputed'.",
         ),
         (
             {"signals": {"affinity": {"hum": "loud"}}},
@@ -95,7 +96,7 @@ def test_a_configuration_survives_being_written_and_read() -> None:
         ),
         (
             {"cold_model": {"peers": ["psychic"]}},
-            "configuration: cold_model.peers.0 is 'psychic': input should be 'dropoutnet' or 'melu'.",
+            "configuration: cold_model.learned.0 is 'psychic': input should be 'dropoutnet' or 'melu'.",
         ),
         (
             {"cold_model": {"batch_size": 1}},
@@ -133,6 +134,48 @@ def test_all_wrong_settings_are_told_at_once_with_their_file(tmp_path: Path) -> 
     lines = str(caught.value).splitlines()
     assert len(lines) == 3
     assert all(line.startswith(f"{path}: ") for line in lines)
+
+
+def test_a_value_is_overridden_by_its_dotted_name() -> None:
+    config = Config()
+    assert config.override("recommend.k", 5) == parse_config({"recommend": {"k": 5}})
+    assert config.override({"recommend.k": 5, "seed": 3}) == parse_config({"seed": 3, "recommend": {"k": 5}})
+    assert config.override({}) == config == Config()
+    assert config.override("segments.n_segments", 4).override("segments.n_segments", None) == config
+    assert config.override("recommend", config.recommend.override("k", 7)) == config.override("recommend.k", 7)
+    assert config.override("signals.affinity.hum", 0.5).signals.affinity == {**DEFAULT_AFFINITY, "hum": 0.5}
+    both = config.override({"sampled.sizes": (4,), "sampled.probabilities": (1.0,)})
+    assert (both.sampled.sizes, both.sampled.probabilities) == ((4,), (1.0,))
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "sentence"),
+    [
+        ("recommend.k", -5, "recommend.k is -5: input should be greater than or equal to 1."),
+        ("recommend.kk", 5, "recommend.kk is not a setting; see docs/configuration.md for those that are."),
+        ("recommender.k", 5, "recommender.k is not a setting; see docs/configuration.md for those that are."),
+        ("seed.x", 5, "seed.x is not a setting; see docs/configuration.md for those that are."),
+        ("", 5, " is not a setting; see docs/configuration.md for those that are."),
+        ("recommend", 5, "recommend is 5: input should be a valid dictionary or instance of RecommendConfig."),
+        ("sampled.warm", 0.95, "sampled: warm and validation add up to 1 or more; leave a share for cold users."),
+        ("recommend", RecommendConfig().model_copy(update={"k": 0}), "recommend.k is 0: input should be greater "),
+    ],
+)
+def test_an_override_is_checked(name: str, value: Any, sentence: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        Config().override(name, value)
+    assert str(caught.value).startswith(f"configuration: {sentence}")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_section_alone_can_be_overridden() -> None:
+    assert SegmentConfig().override("iterations", 5) == SegmentConfig(iterations=5)
+    with pytest.raises(ConfigError, match=r"^configuration: iterations is 0: "):
+        SegmentConfig().override("iterations", 0)
+
+
+def test_the_older_name_of_precomputed_vectors_is_understood() -> None:
+    assert parse_config({"embedding": {"method": "brought"}}).embedding.method == "precomputed"
 
 
 def test_a_file_that_is_missing_or_no_toml(tmp_path: Path) -> None:

@@ -23,8 +23,9 @@ import numpy as np
 from onnx import TensorProto, helper
 
 from firstday.artifact.trained_model import Blending, TrainedModel
+from firstday.baselines.dropoutnet import DropoutNet
+from firstday.baselines.melu import Melu
 from firstday.cold.cold_model import INPUT, OUTPUT, ColdModel
-from firstday.cold.peers import DropoutNet, Melu
 from firstday.cold.ranker import Ranker
 from firstday.config import Config, parse_config
 from firstday.data.events import ITEM
@@ -47,7 +48,7 @@ HALVE = 1 / np.log(2)
 CONFIG: Config = parse_config(
     {
         "threads": 1,
-        "cold_model": {"peers": ["dropoutnet", "melu"]},
+        "methods": ["dropoutnet", "melu"],
         "features": {"group_shrinkage": 0, "counts": "plain", "unit_vectors": False, "fold_in": False},
         "recommend": {"k": 4, "group_smoothing": 2},
     }
@@ -123,6 +124,7 @@ def make_model() -> TrainedModel:
     towards[0, 2], towards[1, 3] = 1, 1  # the country's block
     turned = np.array([NORTH, EAST], np.float32)
     logarithms = np.log(np.array([[4, 1], [2, 1], [1, 1], [1, 4], [1, 2]], np.float32))
+    encoder = make_encoder()
     return TrainedModel(
         config=CONFIG,
         catalogue=Catalogue(
@@ -134,7 +136,8 @@ def make_model() -> TrainedModel:
             titles=("One", "Two", "Three", "Four", "Five", ""),
             people=Ids.of([f"u{ix}" for ix in range(1, 6)]),
         ),
-        encoder=make_encoder(),
+        signal_encoder=encoder,
+        fold_in=encoder.fold_in,
         similarity="dot",
         cold=make_network(sum_blocks()),
         segments=Segments(
@@ -156,7 +159,7 @@ def make_model() -> TrainedModel:
         },
         facts={"data": {"dataset": "tiny", "warm_users": 5}, "metrics": {"k": 4, "precision": {}}},
         mixing=Mixing(temperature=HALVE, smoothing=1.0),
-        peers={
+        learned={
             "dropoutnet": DropoutNet(make_network(np.concatenate([turned, sum_blocks(["country"])])), "mean"),
             "melu": Melu(
                 body=make_network(sum_blocks()),

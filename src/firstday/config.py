@@ -1,14 +1,15 @@
-"""Every tunable of firstday, frozen, with its unit, default and source; read from TOML.
+"""Every setting of firstday in one place, read from TOML: its unit, its default and where it comes from.
 
-The text of each field is also the text of `docs/configuration.md`.
+The text of each field is also the text of `docs/configuration.md`. PAPER is L. Briand et al., KDD 2021.
 """
 
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
@@ -18,219 +19,52 @@ Fraction = Annotated[float, Field(ge=0, le=1)]
 Share = Annotated[float, Field(gt=0, lt=1)]
 Count = Annotated[int, Field(ge=1)]
 
+LARGEST_SEED = 2**31 - 1
+"""Seeds are 32 bits in the libraries."""
+MAX_SEED = LARGEST_SEED - 1000
+"""Largest first seed: `evaluate` counts up from it."""
+
+S = TypeVar("S", bound="Section")
+
 
 class Section(BaseModel):
     """A section: frozen, without settings that do not exist."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
+    def override(self, settings: str | Mapping[str, Any], value: Any = None) -> Self:
+        """Return a copy with other values, checked as those of a file are.
 
-PeerName = Literal["dropoutnet", "melu"]
-"""Other cold models of the literature."""
+        Parameters
+        ----------
+        settings
+            The dotted name of one setting or section, or values by such names.
+        value
+            The value, where one name is given.
 
+        Raises
+        ------
+        ConfigError
+            One sentence for each setting that does not exist or cannot have its value.
 
-class TrainingConfig(Section):
-    """How a network is trained."""
+        Examples
+        --------
+        >>> Config().override("recommend.k", 5).recommend.k
+        5
+        >>> Config().override({"recommend.k": 5, "seed": 3}).seed
+        3
+        """
+        values = self.model_dump()
+        for name, given in ({settings: value} if isinstance(settings, str) else settings).items():
+            *sections, last = name.split(".")
+            part: Any = values
+            for section in sections:
+                part = part.get(section) if isinstance(part, dict) else None
+            if not isinstance(part, dict):
+                raise ConfigError(_tell_unknown("configuration", name))
+            part[last] = given.model_dump() if isinstance(given, Section) else given
+        return _validate(type(self), values, "configuration")
 
-    hidden: tuple[Count, ...] = Field(
-        default=(400, 300, 200), description="Widths of the hidden layers. Source: PAPER."
-    )
-    schedule: Literal["one-cycle", "flat"] = Field(
-        default="one-cycle", description="Learning rate: warm-up and decay, or flat as in the paper."
-    )
-    learning_rate: float = Field(default=3e-3, gt=0, description="Peak (one-cycle) or constant (flat); paper: 1e-4.")
-    weight_decay: float = Field(
-        default=1e-2, ge=0, description="Decoupled weight decay of AdamW; 0 is the paper's Adam."
-    )
-    epochs: Count = Field(default=20, description="Passes over the warm users' day ones, at most. Paper: 130.")
-    batch_size: Annotated[int, Field(ge=2)] | None = Field(
-        default=None,
-        description="Day ones in a step; empty: a 64th of those in a pass, from 32 to 512, so that few users make no "
-        "fewer steps. Paper: 512.",
-    )
-    patience: Count = Field(
-        default=6, description="Checks of validation precision without a gain before training stops; the best is kept."
-    )
-    day_ones_per_pass: Count = Field(
-        default=4,
-        description="Day ones of each warm user in a pass, on average; where there are more (`sampled.day_ones`), each "
-        "pass draws its own.",
-    )
-    most_rows: int = Field(default=262_144, ge=512, description="Day ones of all warm users in a pass, at most.")
-
-    def resolve_batch(self, n_rows: int) -> int:
-        """Return how many of that many day ones in a pass make a step."""
-        return min(self.batch_size or min(max(n_rows // 64, 32), 512), n_rows)
-
-
-class ColdModelConfig(TrainingConfig):
-    """The network that predicts a cold user's vector (PAPER, step 2)."""
-
-    neighbor_weight: float = Field(
-        default=0.0,
-        ge=0,
-        description="Weight of a second loss, by which the network learns a vector of its own for `neighbors`, to find "
-        "warm users who use what the user goes on to use; 0: `neighbors` takes the predicted vector. Not in the paper.",
-    )
-    stop_by: Literal["both", "segment"] = Field(
-        default="both",
-        description="The lists by whose precision on validation users training stops: those of the nearest segment and "
-        "of the nearest items alike, or those of the nearest `segment` alone. Peers stop by both.",
-    )
-    peers: tuple[PeerName, ...] = Field(
-        default=(),
-        description="Other cold models to train beside ours, `dropoutnet` and `melu`, for the strategies named after "
-        "them; `evaluate` adds those that its strategies need. Layers, schedule, epochs, batch size, patience "
-        "and what makes a pass are theirs too.",
-    )
-
-    @property
-    def stopped_by(self) -> tuple[str, ...]:
-        """Strategies whose precision, or mean precision, on validation users decides when training stops."""
-        return ("segment", "personal") if self.stop_by == "both" else ("segment",)
-
-
-class RankerConfig(TrainingConfig):
-    """The network that ranks items from day-one features, for `direct` and `blend`; not in the paper."""
-
-    enabled: bool = Field(default=True, description="Whether to train it; without it, `direct` cannot answer.")
-    hidden: tuple[Count, ...] = Field(default=(300,), description="Widths of the hidden layers.")
-    learning_rate: float = Field(default=3e-3, gt=0, description="As in `cold_model`.")
-    epochs: Count = Field(default=8, description="As in `cold_model`.")
-    patience: Count = Field(default=4, description="As in `cold_model`.")
-    input_dropout: float = Field(default=0.2, ge=0, lt=1, description="Share of features hidden at every step.")
-    dropout: float = Field(default=0.5, ge=0, lt=1, description="Share of hidden numbers left out at every step.")
-    most_items: Count = Field(
-        default=8192, description="Items that it ranks, at most: the most used ones. Time and memory grow with them."
-    )
-    most_rows: int = Field(default=65_536, ge=512, description="As in `cold_model`.")
-
-
-class DropoutNetConfig(Section):
-    """DropoutNet (Volkovs et al., NeurIPS 2017), a peer of the cold model."""
-
-    preference_dropout: Fraction = Field(
-        default=0.5, description="Share of users whose warm vector is hidden from the input, drawn anew at every step."
-    )
-    transform: Literal["zeros", "mean"] = Field(
-        default="zeros",
-        description="What stands in the input for a hidden or unknown vector: zeros, or the mean vector of day-one "
-        "items (the article's transform).",
-    )
-    items_per_step: Count = Field(
-        default=1000, description="Items whose scores are to be reproduced, drawn anew at every step."
-    )
-    learning_rate: float = Field(default=1e-2, gt=0, description="As in `cold_model`.")
-
-
-class MeluConfig(Section):
-    """MeLU (Lee et al., KDD 2019), a peer of the cold model."""
-
-    inner_steps: Annotated[int, Field(ge=0)] = Field(
-        default=1, description="Gradient steps that the last layer takes for each user on the items of day one."
-    )
-    inner_rate: float = Field(
-        default=0.1, gt=0, description="Their size; for the layer's weights it is divided by the layer's width."
-    )
-    negative_weight: float = Field(
-        default=20.0,
-        ge=0,
-        description="Weight of the mean over all items against the mean over used items in the loss.",
-    )
-    query_items: Count = Field(
-        default=32, description="Later items that an adapted user is judged on in training, drawn anew at every step."
-    )
-    learning_rate: float = Field(default=1e-2, gt=0, description="As in `cold_model`.")
-
-
-DAY_ONES_IN_ALL, FEWEST_DAY_ONES, MOST_DAY_ONES = 100_000, 4, 50
-"""Day ones that are drawn to train on where nothing is set: in all, and of each warm user."""
-
-
-class SampledProtocolConfig(Section):
-    """The `sampled` protocol: day one drawn at random where the data has no clock."""
-
-    min_items: Count = Field(
-        default=20,
-        description="Items that a user needs to be warm or cold; with fewer, one counts as a friend, if at all.",
-    )
-    warm: Share = Field(default=0.7, description="Share of users that are warm.")
-    validation: Share = Field(default=0.1, description="Share of users for early stopping and tuning.")
-    sizes: tuple[Annotated[int, Field(ge=0)], ...] = Field(
-        default=(0, 1, 2, 3, 5, 8, 10), description="Day-one sizes, in items."
-    )
-    probabilities: tuple[Fraction, ...] = Field(
-        default=(0.10, 0.15, 0.15, 0.20, 0.20, 0.10, 0.10), description="Probability of each day-one size."
-    )
-
-    day_ones: Count | None = Field(
-        default=None,
-        description="Day ones drawn of each warm user, to train on; empty: so many that there are about 100,000 in "
-        "all, from 4 to 50 of each.",
-    )
-
-    def resolve_day_ones(self, n_warm: int) -> int:
-        """Return the number of day ones of each of that many warm users."""
-        return self.day_ones or min(max(DAY_ONES_IN_ALL // max(1, n_warm), FEWEST_DAY_ONES), MOST_DAY_ONES)
-
-    @model_validator(mode="after")
-    def _can_be_drawn(self) -> SampledProtocolConfig:
-        if len(self.sizes) != len(self.probabilities):
-            raise ValueError(
-                f"{len(self.sizes)} sizes have {len(self.probabilities)} probabilities; give one for each size"
-            )
-        if not sum(self.probabilities):
-            raise ValueError("all probabilities are 0; make one positive")
-        if self.warm + self.validation > 1 - 1e-9:
-            raise ValueError("warm and validation add up to 1 or more; leave a share for cold users")
-        return self
-
-
-class RegistrationProtocolConfig(Section):
-    """The `registration` protocol: cold users are those who registered last, day one is what it says."""
-
-    cut_off: AwareDatetime | None = Field(
-        default=None,
-        description="Moment with its zone (2024-05-01T00:00:00Z). Warm users registered before it, and nothing after "
-        "it is in any statistic; empty: the last midnight in UTC that leaves `cold_days` and `target_days` before "
-        "the log's end. `train` uses the whole log.",
-    )
-    cold_days: float = Field(
-        default=7.0, gt=0, description="Days after the cut-off in which cold users registered. Source: PAPER (a week)."
-    )
-    target_days: float = Field(
-        default=30.0,
-        gt=1,
-        description="Days from registration to the end of the target window, which begins where day one ends. "
-        "Source: PAPER.",
-    )
-    min_items: Count = Field(default=20, description="Used items before the cut-off that make a user warm.")
-    validation: Share = Field(
-        default=0.5, description="Share of cold users for early stopping and tuning; the others are reported on."
-    )
-    held_out: Share = Field(
-        default=0.1,
-        description="In `train`: share of the users whose target window is in the log that are held out to stop "
-        "training at the right moment (at most 10,000).",
-    )
-    day_one: Literal["24-hours", "calendar-day"] = Field(
-        default="24-hours",
-        description="What day one is: 24 hours from registration on, or up to midnight in the user's time zone.",
-    )
-    time_zone: str = Field(default="UTC", description="Time zone (IANA name) of calendar days, unless a column tells.")
-    time_zone_column: str = Field(
-        default="", description="Column of `users` with IANA names of time zones; empty: none."
-    )
-    early_hours: float = Field(
-        default=1.0,
-        ge=0,
-        description="What was done up to so many hours before registration counts as day one (clocks of two systems "
-        "differ); what was done earlier is left out.",
-    )
-
-
-MAX_SEED = 2**31 - 1 - 1000
-"""Seeds are 32 bits in the libraries; `evaluate` counts up from the first."""
 
 DEFAULT_AFFINITY = {
     "stream": 1.0,
@@ -256,10 +90,11 @@ class SignalConfig(Section):
     )
     use: tuple[str, ...] = Field(
         default=("stream", "favorite"),
-        description="Signals that mean that the user uses the item: they make popularity, segments' lists and truth.",
+        description="Signals that mean that the user uses the item: they make popularity, segments' lists and "
+        "the truth that lists are judged by.",
     )
     never_recommend: tuple[str, ...] = Field(
-        default=("ban",), description="Signals after which an item is left out of the user's lists, beside used ones."
+        default=("ban",), description="Signals after which an item is left out of the user's lists, as used items are."
     )
     at_registration: tuple[str, ...] = Field(
         default=("onboarding",),
@@ -290,6 +125,92 @@ class SignalConfig(Section):
         return tuple(signal for signal, weight in self.affinity.items() if weight > 0)
 
 
+DAY_ONES_IN_ALL, FEWEST_DAY_ONES, MOST_DAY_ONES = 100_000, 4, 50
+"""Day ones that are drawn to train on where nothing is set: in all, and of each warm user."""
+
+
+class SampledProtocolConfig(Section):
+    """The `sampled` protocol: day one is drawn at random, where the data has no clock. Not in the paper."""
+
+    min_items: Count = Field(
+        default=20,
+        description="Used items that make a user warm or cold; a user with fewer counts as a friend, if at all.",
+    )
+    warm: Share = Field(default=0.7, description="Share of users that are warm.")
+    validation: Share = Field(default=0.1, description="Share of users to stop training and to choose settings by.")
+    sizes: tuple[Annotated[int, Field(ge=0)], ...] = Field(
+        default=(0, 1, 2, 3, 5, 8, 10), description="Day-one sizes, in items."
+    )
+    probabilities: tuple[Fraction, ...] = Field(
+        default=(0.10, 0.15, 0.15, 0.20, 0.20, 0.10, 0.10), description="Probability of each day-one size."
+    )
+    day_ones: Count | None = Field(
+        default=None,
+        description="Day ones drawn of each warm user, to train on; empty: so many that there are about 100,000 in "
+        "all, from 4 to 50 of each.",
+    )
+
+    def resolve_day_ones(self, n_warm: int) -> int:
+        """Return the number of day ones of each of that many warm users."""
+        return self.day_ones or min(max(DAY_ONES_IN_ALL // max(1, n_warm), FEWEST_DAY_ONES), MOST_DAY_ONES)
+
+    @model_validator(mode="after")
+    def _can_be_drawn(self) -> SampledProtocolConfig:
+        if len(self.sizes) != len(self.probabilities):
+            raise ValueError(
+                f"{len(self.sizes)} sizes have {len(self.probabilities)} probabilities; give one for each size"
+            )
+        if not sum(self.probabilities):
+            raise ValueError("all probabilities are 0; make one positive")
+        if self.warm + self.validation > 1 - 1e-9:
+            raise ValueError("warm and validation add up to 1 or more; leave a share for cold users")
+        return self
+
+
+class RegistrationProtocolConfig(Section):
+    """The `registration` protocol (PAPER): cold users registered last, and day one is their first day."""
+
+    cut_off: AwareDatetime | None = Field(
+        default=None,
+        description="Moment with its zone (2024-05-01T00:00:00Z). Warm users registered before it, and nothing after "
+        "it is in any statistic; empty: the last midnight in UTC that leaves `cold_days` and `target_days` before "
+        "the log's end. `train` uses the whole log.",
+    )
+    cold_days: float = Field(
+        default=7.0, gt=0, description="Days after the cut-off in which cold users registered. Source: PAPER (a week)."
+    )
+    target_days: float = Field(
+        default=30.0,
+        gt=1,
+        description="Days from registration to the end of the target window, which begins where day one ends. "
+        "Source: PAPER.",
+    )
+    min_items: Count = Field(default=20, description="Used items before the cut-off that make a user warm.")
+    validation: Share = Field(
+        default=0.5,
+        description="Share of cold users to stop training and to choose settings by; the others are reported on.",
+    )
+    held_out: Share = Field(
+        default=0.1,
+        description="In `train`: share of the users whose target window is in the log that are held out to stop "
+        "training at the right moment (at most 10,000).",
+    )
+    day_one: Literal["24-hours", "calendar-day"] = Field(
+        default="24-hours",
+        description="What day one is: 24 hours from registration on, or the hours to midnight in the user's time zone.",
+    )
+    time_zone: str = Field(default="UTC", description="Time zone (IANA name) of calendar days, unless a column tells.")
+    time_zone_column: str = Field(
+        default="", description="Column of `users` with IANA names of time zones; empty: none."
+    )
+    early_hours: float = Field(
+        default=1.0,
+        ge=0,
+        description="Hours before registration that still count as day one (clocks of two systems differ); what was "
+        "done earlier is left out.",
+    )
+
+
 DIMENSIONS = ((20_000, 128), (5_000, 64), (1_000, 32), (0, 16))
 """Warm users from whom on, and the length of vectors where none is set: fewer people tell less."""
 
@@ -297,10 +218,11 @@ DIMENSIONS = ((20_000, 128), (5_000, 64), (1_000, 32), (0, 16))
 class EmbeddingConfig(Section):
     """Step 1: warm users' and items' vectors, from ids alone."""
 
-    method: Literal["als", "svd", "word2vec", "brought"] = Field(
+    method: Literal["als", "svd", "word2vec", "precomputed"] = Field(
         default="als",
-        description="UT-ALS, TT-SVD (PAPER, step 1), word2vec (extra `word2vec`) over users' items in time order, "
-        "or the caller's own vectors from the `embeddings` folder (chosen by itself where that is present).",
+        description="UT-ALS or TT-SVD (PAPER, step 1), word2vec over users' items in time order (needs the extra "
+        "`word2vec`), or precomputed: the caller's own vectors in the table `embeddings`, which are taken wherever "
+        "that table is there. `brought`, the older name of precomputed, is understood too.",
     )
     dimensions: Annotated[int, Field(ge=1, le=4096)] | None = Field(
         default=None,
@@ -309,13 +231,15 @@ class EmbeddingConfig(Section):
     )
     similarity: Literal["auto", "dot", "cosine"] = Field(
         default="auto",
-        description="How a vector scores items; auto: dot product for ALS and brought vectors, else cosine.",
+        description="How a vector scores items; auto: dot product for ALS and precomputed vectors, else cosine.",
     )
-    als_iterations: Count = Field(default=15, description="Sweeps of alternating least squares.")
+    als_iterations: Count = Field(default=15, description="Sweeps of alternating least squares (Hu et al. 2008).")
     als_confidence: float = Field(
         default=15.0, gt=0, description="Confidence of an affinity of 1 over an unknown item (alpha of Hu et al. 2008)."
     )
-    als_regularization: float = Field(default=1.0, ge=0, description="Weight of the L2 penalty on vectors.")
+    als_regularization: float = Field(
+        default=1.0, ge=0, description="Weight of the L2 penalty on vectors (lambda of Hu et al. 2008)."
+    )
     svd_smoothing: float = Field(
         default=0.75, ge=0, le=1, description="Power on item counts in PMI, which tames rare items (Levy et al. 2015)."
     )
@@ -325,8 +249,13 @@ class EmbeddingConfig(Section):
     svd_items_per_user: Count = Field(
         default=500, description="Items of one user that may co-occur, at most; more are sampled. Bounds memory."
     )
-    word2vec_window: Count = Field(default=20, description="Items before and after that count as context.")
+    word2vec_window: Count = Field(default=20, description="Items before and after an item that count as its context.")
     word2vec_epochs: Count = Field(default=20, description="Passes over the users.")
+
+    @field_validator("method", mode="before")
+    @classmethod
+    def _renamed(cls, value: Any) -> Any:
+        return "precomputed" if value == "brought" else value
 
     def resolve_dimensions(self, n_users: int, n_items: int) -> int:
         """Return how many numbers a vector has for that many warm users and items."""
@@ -341,12 +270,12 @@ class SegmentConfig(Section):
 
     n_segments: Count | None = Field(
         default=None,
-        description="Number of segments; empty: warm users / 80, at most 1,000 (PAPER: 1,000), of few users more: "
-        "warm users / 20, at most 30.",
+        description="Number of segments; empty: warm users / 80, at most 1,000 (PAPER: 1,000), or warm users / 20, at "
+        "most 30, where that is more.",
     )
     iterations: Count = Field(default=20, description="Steps of k-means in each restart.")
     restarts: Count = Field(default=3, description="Runs of k-means from other starts; the tightest is kept.")
-    top_items: Count = Field(default=300, description="Items kept ranked for each segment.")
+    top_items: Count = Field(default=300, description="Most used items that are kept of each segment.")
 
     def resolve(self, n_users: int) -> int:
         """Return the number of segments for that many warm users."""
@@ -364,8 +293,8 @@ class FeatureConfig(Section):
     group_shrinkage: float = Field(
         default=10.0,
         ge=0,
-        description="A group's mean vector counts as that many more users who sit at the overall mean; "
-        "0 is the paper's plain mean.",
+        description="Users at the overall mean who are added to each group before its mean vector is taken; 0 is the "
+        "paper's plain mean.",
     )
     counts: Literal["log", "plain"] = Field(
         default="log", description="Counts enter as log(1 + n), or plain as in the paper."
@@ -399,12 +328,118 @@ class FeatureConfig(Section):
         return tuple((signal, entity) for signal, _, entity in (name.partition(" x ") for name in self.through_items))
 
 
+class TrainingConfig(Section):
+    """How a network is trained."""
+
+    hidden: tuple[Count, ...] = Field(
+        default=(400, 300, 200), description="Widths of the hidden layers. Source: PAPER."
+    )
+    schedule: Literal["one-cycle", "flat"] = Field(
+        default="one-cycle", description="Learning rate: it rises and falls (one-cycle), or is flat as in the paper."
+    )
+    learning_rate: float = Field(
+        default=3e-3, gt=0, description="Learning rate: the peak (one-cycle) or at all times (flat). Paper: 1e-4."
+    )
+    weight_decay: float = Field(
+        default=1e-2, ge=0, description="Decoupled weight decay of AdamW; 0 is the paper's Adam."
+    )
+    epochs: Count = Field(default=20, description="Passes over the warm users' day ones, at most. Paper: 130.")
+    batch_size: Annotated[int, Field(ge=2)] | None = Field(
+        default=None,
+        description="Day ones in a step; empty: a 64th of those in a pass, from 32 to 512, so that few users make no "
+        "fewer steps. Paper: 512.",
+    )
+    patience: Count = Field(
+        default=6, description="Checks of validation precision without a gain before training stops; the best is kept."
+    )
+    day_ones_per_pass: Count = Field(
+        default=4,
+        description="Day ones of each warm user in a pass, on average; where there are more (`sampled.day_ones`), each "
+        "pass draws its own.",
+    )
+    most_rows: int = Field(default=262_144, ge=512, description="Day ones of all warm users in a pass, at most.")
+
+    def resolve_batch(self, n_rows: int) -> int:
+        """Return how many of that many day ones in a pass make a step."""
+        return min(self.batch_size or min(max(n_rows // 64, 32), 512), n_rows)
+
+
+class ColdModelConfig(TrainingConfig):
+    """The network that predicts a cold user's vector (PAPER, step 2)."""
+
+    stop_by: Literal["both", "segment"] = Field(
+        default="both",
+        description="The lists by whose precision on validation users training stops: those of the nearest segment and "
+        "of the nearest items alike, or those of the nearest `segment` alone. Baselines stop by both.",
+    )
+
+    @property
+    def stopped_by(self) -> tuple[str, ...]:
+        """Strategies whose precision, or mean precision, on validation users decides when training stops."""
+        return ("segment", "personal") if self.stop_by == "both" else ("segment",)
+
+
+class RankerConfig(TrainingConfig):
+    """The network that ranks items from day-one features, for `direct` and `blend`; not in the paper."""
+
+    enabled: bool = Field(default=True, description="Whether to train it; without it, `direct` cannot answer.")
+    hidden: tuple[Count, ...] = Field(default=(300,), description="Widths of the hidden layers.")
+    learning_rate: float = Field(default=3e-3, gt=0, description="As in `cold_model`.")
+    epochs: Count = Field(default=8, description="As in `cold_model`.")
+    patience: Count = Field(default=4, description="As in `cold_model`.")
+    input_dropout: float = Field(default=0.2, ge=0, lt=1, description="Share of features hidden at every step.")
+    dropout: float = Field(default=0.5, ge=0, lt=1, description="Share of hidden numbers left out at every step.")
+    most_items: Count = Field(
+        default=8192, description="Items that it ranks, at most: the most used ones. Time and memory grow with them."
+    )
+    most_rows: int = Field(default=65_536, ge=512, description="As in `cold_model`.")
+
+
+class DropoutNetConfig(Section):
+    """DropoutNet (Volkovs et al., NeurIPS 2017), a baseline for the cold model."""
+
+    preference_dropout: Fraction = Field(
+        default=0.5, description="Share of users whose warm vector is hidden from the input, drawn anew at every step."
+    )
+    transform: Literal["zeros", "mean"] = Field(
+        default="zeros",
+        description="What stands in the input for a hidden or unknown vector: zeros, or the mean vector of day-one "
+        "items (the article's transform).",
+    )
+    items_per_step: Count = Field(
+        default=1000, description="Items whose scores are to be reproduced, drawn anew at every step."
+    )
+    learning_rate: float = Field(default=1e-2, gt=0, description="As in `cold_model`.")
+
+
+class MeluConfig(Section):
+    """MeLU (Lee et al., KDD 2019), a baseline for the cold model."""
+
+    inner_steps: Annotated[int, Field(ge=0)] = Field(
+        default=1, description="Gradient steps that the last layer takes for each user on the items of day one."
+    )
+    inner_rate: float = Field(
+        default=0.1,
+        gt=0,
+        description="Size of these steps; for the layer's weights it is divided by the layer's width.",
+    )
+    negative_weight: float = Field(
+        default=20.0,
+        ge=0,
+        description="Weight of the mean over all items against the mean over used items in the loss.",
+    )
+    query_items: Count = Field(
+        default=32, description="Later items that an adapted user is judged on in training, drawn anew at every step."
+    )
+    learning_rate: float = Field(default=1e-2, gt=0, description="As in `cold_model`.")
+
+
 class RecommendConfig(Section):
     """How lists are made."""
 
     k: Count = Field(default=50, description="Length of a list. Source: PAPER.")
     group_smoothing: float = Field(
-        default=100.0, gt=0, description="Users at overall popularity added to each profile group (`group`)."
+        default=100.0, gt=0, description="Users at overall popularity who are added to each profile group (`group`)."
     )
     input_clusters: Count = Field(
         default=100, description="Clusters of input vectors (`input_clusters`); at most warm users / 10. Source: PAPER."
@@ -421,20 +456,31 @@ class RecommendConfig(Section):
         description="Light users kept behind them, where friendships are known and `features.friends` is on: "
         "established users with too few items to be warm, whose tastes count as friends' all the same. 0 keeps none.",
     )
-    strategy: str = Field(default="segment", description="Strategy used where none is named.")
+    strategy: str = Field(default="segment", description="Strategy where none is named.")
 
 
 class Config(Section):
-    """The whole configuration."""
+    """The whole configuration: a few settings of its own, and the sections in the order of the stages."""
 
-    seed: int = Field(default=0, ge=0, le=MAX_SEED, description="Seed of everything random.")
-    threads: int = Field(default=0, ge=0, le=256, description="Threads for training; 0: all cores.")
+    seed: int = Field(default=0, ge=0, le=LARGEST_SEED, description="Seed of everything random.")
+    threads: int = Field(default=0, ge=0, le=256, description="Threads of training; 0: all cores.")
     protocol: Literal["auto", "sampled", "registration"] = Field(
         default="auto",
         description="How users are told apart and day ones come about; auto: `registration` where the tables have "
         "`users.registered_at` and times of interactions, else `sampled`.",
     )
+    methods: tuple[str, ...] = Field(
+        default=(),
+        description="Further methods to train beside ours: the cold models of the literature `dropoutnet` and `melu`, "
+        "and those of plugins; `evaluate` adds what its strategies need. Layers, schedule, epochs, batch size, "
+        "patience and what makes a pass are those of `cold_model`. (The old name, `cold_model.peers`, is still read.)",
+    )
+    plugins: dict[str, dict[str, Any]] = Field(
+        default={}, description="Settings of plugins' methods: a section `[plugins.NAME]` for each."
+    )
     signals: SignalConfig = SignalConfig()
+    sampled: SampledProtocolConfig = SampledProtocolConfig()
+    registration: RegistrationProtocolConfig = RegistrationProtocolConfig()
     embedding: EmbeddingConfig = EmbeddingConfig()
     segments: SegmentConfig = SegmentConfig()
     features: FeatureConfig = FeatureConfig()
@@ -442,9 +488,16 @@ class Config(Section):
     ranker: RankerConfig = RankerConfig()
     dropoutnet: DropoutNetConfig = DropoutNetConfig()
     melu: MeluConfig = MeluConfig()
-    sampled: SampledProtocolConfig = SampledProtocolConfig()
-    registration: RegistrationProtocolConfig = RegistrationProtocolConfig()
     recommend: RecommendConfig = RecommendConfig()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_old_names(cls, values: Any) -> Any:
+        cold_model = values.get("cold_model") if isinstance(values, dict) else None
+        if isinstance(cold_model, dict) and "peers" in cold_model:
+            others = {name: value for name, value in cold_model.items() if name != "peers"}
+            return {"methods": cold_model["peers"], **values, "cold_model": others}
+        return values
 
 
 def as_published(config: Config) -> Config:
@@ -453,24 +506,25 @@ def as_published(config: Config) -> Config:
     What the paper leaves open stays: dimensions and method of the embeddings, the number of segments. Learning rate and
     epochs are those of PAPER, step 2: Adam at a flat 1e-4, 130 epochs of batches of 512 (smaller ones where set so).
     """
-    plain = {"friends": False, "group_shrinkage": 0.0, "counts": "plain", "unit_vectors": False, "fold_in": False}
-    flat = {"schedule": "flat", "learning_rate": 1e-4, "weight_decay": 0.0, "epochs": 130, "patience": 130}
-    return config.model_copy(
-        update={
-            "features": config.features.model_copy(update=plain),
-            "cold_model": config.cold_model.model_copy(
-                update={
-                    **flat,
-                    "hidden": (400, 300, 200),
-                    "batch_size": config.cold_model.batch_size or 512,
-                    "day_ones_per_pass": 1,
-                    "peers": (),
-                    "neighbor_weight": 0.0,
-                    "stop_by": "segment",
-                }
-            ),
-            "ranker": config.ranker.model_copy(update={"enabled": False}),
-            "recommend": config.recommend.model_copy(update={"warm_users": 0}),
+    return config.override(
+        {
+            "features.friends": False,
+            "features.group_shrinkage": 0.0,
+            "features.counts": "plain",
+            "features.unit_vectors": False,
+            "features.fold_in": False,
+            "cold_model.hidden": (400, 300, 200),
+            "cold_model.schedule": "flat",
+            "cold_model.learning_rate": 1e-4,
+            "cold_model.weight_decay": 0.0,
+            "cold_model.epochs": 130,
+            "cold_model.patience": 130,
+            "cold_model.batch_size": config.cold_model.batch_size or 512,
+            "cold_model.day_ones_per_pass": 1,
+            "methods": (),
+            "cold_model.stop_by": "segment",
+            "ranker.enabled": False,
+            "recommend.warm_users": 0,
         }
     )
 
@@ -483,19 +537,28 @@ def parse_config(values: dict[str, Any], where: str = "configuration") -> Config
     ConfigError
         One sentence for each setting that does not exist or cannot have its value.
     """
+    return _validate(Config, values, where)
+
+
+def _validate(section: type[S], values: Mapping[str, Any], where: str) -> S:
+    """Make a section of values."""
     try:
-        return Config.model_validate(values)
+        return section.model_validate(values)
     except ValidationError as error:
         faults = []
         for fault in error.errors():
             name = ".".join(str(part) for part in fault["loc"])
             if fault["type"] == "extra_forbidden":
-                faults.append(f"{where}: {name} is not a setting; see docs/configuration.md for those that are.")
+                faults.append(_tell_unknown(where, name))
             elif fault["type"] == "value_error":  # of several settings together
                 faults.append(f"{where}: {name}: {fault['ctx']['error']}.")
             else:
                 faults.append(f"{where}: {name} is {fault['input']!r}: {fault['msg'][:1].lower()}{fault['msg'][1:]}.")
         raise ConfigError("\n".join(faults)) from None
+
+
+def _tell_unknown(where: str, name: str) -> str:
+    return f"{where}: {name} is not a setting; see docs/configuration.md for those that are."
 
 
 def load_config(path: str | Path) -> Config:

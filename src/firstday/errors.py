@@ -1,4 +1,4 @@
-"""The exceptions of firstday: one sentence each, saying where, what was found, and what to do."""
+"""The exceptions of firstday: each has one sentence with the place, the fault, and what to do."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 
 class FirstdayError(Exception):
-    """Any error that firstday raises on purpose; its text is meant for the user as it is."""
+    """Any error that firstday raises on purpose; its text is for the user."""
 
 
 class DataError(FirstdayError, ValueError):
@@ -15,7 +15,7 @@ class DataError(FirstdayError, ValueError):
     Parameters
     ----------
     faults
-        One sentence, or one for each fault found; all of them are kept in `faults`.
+        One sentence, or one for each fault; the attribute `faults` has all of them.
     """
 
     def __init__(self, faults: str | Sequence[str]) -> None:
@@ -24,11 +24,11 @@ class DataError(FirstdayError, ValueError):
 
 
 class ConfigError(FirstdayError, ValueError):
-    """A setting that does not exist or has a value that it cannot have."""
+    """A setting that does not exist or has a wrong value."""
 
 
 class ArtifactError(FirstdayError, ValueError):
-    """A trained model's folder that is missing, incomplete, damaged or of another version."""
+    """A model's folder that is missing, incomplete, damaged or of another version."""
 
 
 class MissingExtraError(FirstdayError, ImportError):
@@ -37,16 +37,16 @@ class MissingExtraError(FirstdayError, ImportError):
     Parameters
     ----------
     what
-        What needed it, for example ``"training"``.
+        The feature that needs it, for example ``"training"``.
     extra
-        The extra of firstday that brings it, for example ``"train"``.
+        The extra of firstday that installs it, for example ``"train"``.
     """
 
-    def __init__(self, what: str, extra: str) -> None:
+    def __init__(self, feature: str, extra: str) -> None:
         self.extra = extra
-        super().__init__(f"{what} needs libraries that are not installed; run: pip install 'firstday[{extra}]'")
+        super().__init__(f"{feature} needs libraries that are not installed; run: pip install 'firstday[{extra}]'")
 
 
 def count_of(n: int, total: int, noun: str) -> str:
-    """Say "37 of 9,120 rows": how many of how many, for fault sentences."""
+    """Return "37 of 9,120 rows", for messages."""
     return f"{n:,} of {total:,} {noun}"

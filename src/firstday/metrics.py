@@ -1,4 +1,4 @@
-"""Precision, recall and NDCG at K, user by user, and their confidence intervals by bootstrap over users."""
+"""Precision, recall and NDCG at K for each user, and confidence intervals by bootstrap over users."""
 
 from __future__ import annotations
 
@@ -12,6 +12,10 @@ from firstday.sparse import SparseRows
 PrecisionRule = Literal["min", "k"]
 METRICS = ("precision", "recall", "ndcg")
 
+N_RESAMPLES = 2000
+LEVEL = 0.95
+N_FIFTHS, N_DIVISIONS = 5, 100
+
 
 @dataclass(frozen=True, eq=False)
 class UserMetrics:
@@ -23,7 +27,7 @@ class UserMetrics:
 
 
 def measure(lists: np.ndarray, truth: SparseRows, *, divide_by: PrecisionRule = "min") -> UserMetrics:
-    """Compare ranked lists with what users used afterwards.
+    """Compare ranked lists with the items that users used afterwards.
 
     Parameters
     ----------
@@ -42,27 +46,22 @@ def measure(lists: np.ndarray, truth: SparseRows, *, divide_by: PrecisionRule = 
     """
     n_users, k = lists.shape
     relevant = truth.lengths()
-    keys = truth.row_of_entry() * truth.n_columns + truth.columns
-    asked = np.arange(n_users)[:, None] * truth.n_columns + lists
-    at = np.searchsorted(keys, asked)  # keys ascend
-    hit = (np.append(keys, -1)[at] == asked) & (lists >= 0)
+    truth_keys = truth.row_of_entry() * truth.n_columns + truth.columns
+    list_keys = np.arange(n_users)[:, None] * truth.n_columns + lists
+    position = np.searchsorted(truth_keys, list_keys)  # keys ascend
+    hit = (np.append(truth_keys, -1)[position] == list_keys) & (lists >= 0)
     hits = hit.sum(axis=1).astype(np.float64)
-    best = np.minimum(k, relevant)
+    max_hits = np.minimum(k, relevant)
     discount = 1 / np.log2(np.arange(2, k + 2))
-    ideal = np.concatenate([[0], np.cumsum(discount)])[best]
-    below = best if divide_by == "min" else np.where(relevant > 0, k, 0)
-    return UserMetrics(_ratio(hits, below), _ratio(hits, relevant), _ratio(hit @ discount, ideal))
+    ideal = np.concatenate([[0], np.cumsum(discount)])[max_hits]
+    divisor = max_hits if divide_by == "min" else np.where(relevant > 0, k, 0)
+    return UserMetrics(_ratio(hits, divisor), _ratio(hits, relevant), _ratio(hit @ discount, ideal))
 
 
-def _ratio(above: np.ndarray, below: np.ndarray) -> np.ndarray:
+def _ratio(numerators: np.ndarray, denominators: np.ndarray) -> np.ndarray:
     """Divide, with 0 where there is nothing to divide by."""
-    ratio: np.ndarray = np.divide(above, below, out=np.zeros(len(above)), where=below > 0)
+    ratio: np.ndarray = np.divide(numerators, denominators, out=np.zeros(len(numerators)), where=denominators > 0)
     return ratio
-
-
-N_RESAMPLES = 2000
-LEVEL = 0.95
-N_FIFTHS, N_DIVISIONS = 5, 100
 
 
 @dataclass(frozen=True)
@@ -74,6 +73,11 @@ class Interval:
     high: float
 
 
+def bootstrap_mean(values: np.ndarray, users: np.ndarray, *, seed: int = 0) -> Interval:
+    """Return the mean of one column, shape (n,), and its interval; see `bootstrap_means`."""
+    return bootstrap_means(np.asarray(values)[:, None], users, seed=seed)[0]
+
+
 def bootstrap_means(values: np.ndarray, users: np.ndarray, *, seed: int = 0) -> list[Interval]:
     """Return the means of several columns and their percentile bootstrap intervals, all from the same resamples.
 
@@ -82,9 +86,9 @@ def bootstrap_means(values: np.ndarray, users: np.ndarray, *, seed: int = 0) -> 
     values
         One row for each user and seed, shape (n, n_columns).
     users
-        Whose each row is, integers, shape (n,).
+        The user of each row, integers, shape (n,).
     seed
-        Seed of the resampling: equal seeds and users draw the same resamples, so that intervals of differences are
+        Seed of the resampling: equal seeds and users give the same resamples, so that intervals of differences are
         paired.
 
     References
@@ -97,21 +101,23 @@ def bootstrap_means(values: np.ndarray, users: np.ndarray, *, seed: int = 0) -> 
     return _between(values.mean(axis=0), _resample_means(values, users, seed))
 
 
-def bootstrap_ratios(values: np.ndarray, below: np.ndarray, users: np.ndarray, *, seed: int = 0) -> list[Interval]:
-    """Return ratios of means of several columns to the mean of another, with paired intervals as in `bootstrap_means`.
+def bootstrap_ratios(
+    values: np.ndarray, denominators: np.ndarray, users: np.ndarray, *, seed: int = 0
+) -> list[Interval]:
+    """Return the means of several columns divided by the mean of another, with paired intervals (`bootstrap_means`).
 
     Parameters
     ----------
     values
         One row for each user and seed, shape (n, n_columns).
-    below
-        What the means are divided by, shape (n,); its mean is positive.
+    denominators
+        Denominator of the ratios, shape (n,); its mean is positive.
     users, seed
         See `bootstrap_means`.
     """
-    means = _resample_means(np.column_stack([values, below]), users, seed)
-    drawn = means[means[:, -1] > 0]  # a resample of nobody with a hit has no ratio
-    return _between(values.mean(axis=0) / below.mean(), drawn[:, :-1] / drawn[:, -1:])
+    means = _resample_means(np.column_stack([values, denominators]), users, seed)
+    positive = means[means[:, -1] > 0]  # a resample without hits has no ratio
+    return _between(values.mean(axis=0) / denominators.mean(), positive[:, :-1] / positive[:, -1:])
 
 
 def _resample_means(values: np.ndarray, users: np.ndarray, seed: int) -> np.ndarray:
@@ -123,26 +129,21 @@ def _resample_means(values: np.ndarray, users: np.ndarray, seed: int) -> np.ndar
     rng = np.random.default_rng(seed)
     means = np.empty((N_RESAMPLES, values.shape[1]))
     step = max(1, 2**22 // n_users)
-    for at in range(0, N_RESAMPLES, step):
-        drawn = rng.integers(n_users, size=(min(step, N_RESAMPLES - at), n_users))
-        times = np.stack([np.bincount(row, minlength=n_users) for row in drawn]).astype(np.float64)
-        means[at : at + step] = (times @ sums) / (times @ counts)[:, None]
+    for start in range(0, N_RESAMPLES, step):
+        sample = rng.integers(n_users, size=(min(step, N_RESAMPLES - start), n_users))
+        counts_in_sample = np.stack([np.bincount(row, minlength=n_users) for row in sample]).astype(np.float64)
+        means[start : start + step] = (counts_in_sample @ sums) / (counts_in_sample @ counts)[:, None]
     return means
 
 
 def _between(centre: np.ndarray, resampled: np.ndarray) -> list[Interval]:
-    """Put the percentile interval of each column beside its value."""
+    """Return each column's value with its percentile interval."""
     ends = np.quantile(resampled, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0)
     return [Interval(float(mean), float(low), float(high)) for mean, low, high in zip(centre, *ends, strict=True)]
 
 
-def bootstrap_mean(values: np.ndarray, users: np.ndarray, *, seed: int = 0) -> Interval:
-    """Return the mean of one column, shape (n,), and its interval; see `bootstrap_means`."""
-    return bootstrap_means(np.asarray(values)[:, None], users, seed=seed)[0]
-
-
 def deviations_of_fifths(values: np.ndarray, *, seed: int = 0) -> np.ndarray:
-    """Return the standard deviation of each column's mean over random fifths of the rows, as the paper states it.
+    """Return the standard deviation of each column's mean over random fifths of the rows, as in the paper.
 
     Parameters
     ----------
@@ -165,10 +166,10 @@ def deviations_of_fifths(values: np.ndarray, *, seed: int = 0) -> np.ndarray:
     if n < N_FIFTHS:
         return np.zeros(values.shape[1])
     rng = np.random.default_rng(seed)
-    found = np.zeros(values.shape[1])
+    deviations = np.zeros(values.shape[1])
     starts = np.linspace(0, n, N_FIFTHS, endpoint=False).astype(np.int64)
     sizes = np.diff(np.append(starts, n))[:, None]
     for _ in range(N_DIVISIONS):
         means = np.add.reduceat(values[rng.permutation(n)], starts, axis=0) / sizes
-        found += means.std(axis=0, ddof=1)
-    return found / N_DIVISIONS
+        deviations += means.std(axis=0, ddof=1)
+    return deviations / N_DIVISIONS

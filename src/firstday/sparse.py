@@ -1,4 +1,10 @@
-"""SparseRows: a compressed sparse row matrix in plain NumPy, cheap for the few rows of a request."""
+"""SparseRows: a compressed sparse row matrix in plain NumPy, cheap for the few rows of a request.
+
+SciPy's ``csr_array`` does the same, and others write it. It is not used where lists are made: what one request needs of
+a matrix takes it 1.7 times as long (1.2 times for 32 users at once), and it would add a tenth of a second to the start
+of a process that serves (`benchmarks/sparse_rows.py`; figures in `docs/results/sparse-rows.json`). Training takes SciPy
+where it multiplies large matrices.
+"""
 
 from __future__ import annotations
 
@@ -104,14 +110,13 @@ class SparseRows:
         """Return the matrix of the given rows, in the order given."""
         rows = np.asarray(rows, dtype=np.int64)
         lengths = self.lengths()[rows]
-        starts = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+        starts = _sum_up(lengths)
         entries = np.repeat(self.starts[rows] - starts[:-1], lengths) + np.arange(starts[-1])
         return SparseRows(starts, self.columns[entries], self.weights[entries], self.n_columns)
 
     def keep(self, mask: np.ndarray) -> SparseRows:
         """Return the matrix with only the entries where `mask`, shape (n_entries,), is true."""
-        kept = np.concatenate([[0], np.cumsum(mask)])[self.starts]
-        return SparseRows(kept.astype(np.int64), self.columns[mask], self.weights[mask], self.n_columns)
+        return SparseRows(_sum_up(mask)[self.starts], self.columns[mask], self.weights[mask], self.n_columns)
 
     def keep_columns(self, columns: np.ndarray) -> SparseRows:
         """Return the matrix of the given columns, which ascend, numbered by their place among these."""
@@ -122,10 +127,11 @@ class SparseRows:
 
     def draw(self, sizes: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """Return a mask, bool, shape (n_entries,), of up to `sizes[r]` entries of row `r` drawn at random."""
-        order = np.lexsort((rng.random(self.n_entries), self.row_of_entry()))
+        row = self.row_of_entry()
         place = np.empty(self.n_entries, dtype=np.int64)
-        place[order] = np.arange(self.n_entries) - np.repeat(self.starts[:-1], self.lengths())
-        return place < np.repeat(np.asarray(sizes), self.lengths())
+        place[np.lexsort((rng.random(self.n_entries), row))] = np.arange(self.n_entries) - self.starts[row]
+        drawn: np.ndarray = place < np.asarray(sizes)[row]
+        return drawn
 
     def through(self, links: SparseRows) -> SparseRows:
         """Follow each entry's links: an entry (r, c) becomes (r, l) for each link (c, l), weights added up.
@@ -138,11 +144,12 @@ class SparseRows:
         reached = links.take(self.columns)
         rows = np.repeat(self.row_of_entry(), reached.lengths())
         weights = np.repeat(self.weights, reached.lengths())
-        return SparseRows.from_pairs(rows, reached.columns, weights, self.n_rows, links.n_columns)
+        return _add_up(rows * links.n_columns + reached.columns, weights, self.n_rows, links.n_columns)
 
     def transpose(self) -> SparseRows:
         """Return the matrix with rows and columns exchanged."""
-        return SparseRows.from_pairs(self.columns, self.row_of_entry(), self.weights, self.n_columns, self.n_rows)
+        cells = self.columns.astype(np.int64) * self.n_rows + self.row_of_entry()
+        return _add_up(cells, self.weights, self.n_columns, self.n_rows)
 
     def ones(self) -> SparseRows:
         """Return the matrix with every weight set to 1."""
@@ -170,17 +177,27 @@ class SparseRows:
         out = np.zeros((self.n_rows, vectors.shape[1]), dtype=np.float32)
         lengths = self.lengths()
         filled = np.flatnonzero(lengths)
-        if not len(filled):
-            return out
-        weights = self.weights if weighted else np.ones_like(self.weights)
-        chunk = max(1, GATHERED_NUMBERS // max(1, vectors.shape[1]))  # entries
-        bounds = np.searchsorted(self.starts[filled], np.arange(0, self.n_entries, chunk))
-        for rows in np.split(filled, np.unique(bounds[(bounds > 0) & (bounds < len(filled))])):
-            lo, hi = self.starts[rows[0]], self.starts[rows[-1] + 1]
-            gathered = vectors[self.columns[lo:hi]] * weights[lo:hi, None]
-            out[rows] = np.add.reduceat(gathered, self.starts[rows] - lo, axis=0)
-            out[rows] /= np.maximum(np.add.reduceat(weights[lo:hi], self.starts[rows] - lo), 1e-12)[:, None]
+        for rows in self._split(filled, max(1, GATHERED_NUMBERS // max(1, vectors.shape[1]))):
+            entries = slice(self.starts[rows[0]], self.starts[rows[-1] + 1])
+            first = self.starts[rows] - entries.start
+            gathered, total = vectors[self.columns[entries]], lengths[rows].astype(np.float32)
+            if weighted:
+                weights = self.weights[entries]
+                gathered, total = gathered * weights[:, None], np.maximum(np.add.reduceat(weights, first), 1e-12)
+            out[rows] = np.add.reduceat(gathered, first, axis=0) / total[:, None]
         return out
+
+    def _split(self, filled: np.ndarray, most: int) -> list[np.ndarray]:
+        """Split rows that have entries into parts of about so many entries at most."""
+        if self.n_entries <= most:
+            return [filled] if len(filled) else []
+        bounds = np.searchsorted(self.starts[filled], np.arange(0, self.n_entries, most))
+        return np.split(filled, np.unique(bounds[(bounds > 0) & (bounds < len(filled))]))
+
+    def _cells(self) -> np.ndarray:
+        """Return the place of each entry in the matrix, counted row by row: int64, ascending, shape (n_entries,)."""
+        cells: np.ndarray = self.row_of_entry() * self.n_columns + self.columns
+        return cells
 
 
 def union_rows(matrices: Sequence[SparseRows]) -> SparseRows:
@@ -188,8 +205,8 @@ def union_rows(matrices: Sequence[SparseRows]) -> SparseRows:
     first = matrices[0]
     if len(matrices) == 1:
         return first
-    cells = np.concatenate([m.row_of_entry() * first.n_columns + m.columns for m in matrices])
-    return _add_up(cells, np.concatenate([m.weights for m in matrices]), first.n_rows, first.n_columns)
+    cells = np.concatenate([matrix._cells() for matrix in matrices])
+    return _add_up(cells, np.concatenate([matrix.weights for matrix in matrices]), first.n_rows, first.n_columns)
 
 
 def _add_up(cells: np.ndarray, weights: np.ndarray | None, n_rows: int, n_columns: int) -> SparseRows:
@@ -210,26 +227,28 @@ def _add_up(cells: np.ndarray, weights: np.ndarray | None, n_rows: int, n_column
 
 def contains(table: SparseRows, entries: SparseRows) -> np.ndarray:
     """Tell for each entry of a matrix whether the table has it too, bool, shape (n_entries,)."""
-    keys = table.row_of_entry() * table.n_columns + table.columns
-    asked = entries.row_of_entry() * entries.n_columns + entries.columns
-    if not len(keys):
-        return np.zeros(len(asked), dtype=bool)
-    at = np.searchsorted(keys, asked)  # both ascend
-    found: np.ndarray = keys[np.minimum(at, len(keys) - 1)] == asked
-    return found
+    known, sought = table._cells(), entries._cells()
+    if not len(known):
+        return np.zeros(len(sought), dtype=bool)
+    place = np.searchsorted(known, sought)  # both ascend
+    there: np.ndarray = known[np.minimum(place, len(known) - 1)] == sought
+    return there
 
 
 def stack_rows(matrices: Sequence[SparseRows]) -> SparseRows:
     """Put the rows of matrices with the same columns under each other."""
     if len(matrices) == 1:
         return matrices[0]
-    starts, n_entries = [np.zeros(1, dtype=np.int64)], 0
-    for rows in matrices:
-        starts.append(rows.starts[1:] + n_entries)
-        n_entries += rows.n_entries
     return SparseRows(
-        np.concatenate(starts),
+        _sum_up(np.concatenate([rows.lengths() for rows in matrices])),
         np.concatenate([rows.columns for rows in matrices]),
         np.concatenate([rows.weights for rows in matrices]),
         matrices[0].n_columns,
     )
+
+
+def _sum_up(lengths: np.ndarray) -> np.ndarray:
+    """Return where each of some parts begins and the last one ends, int64, shape (n + 1,)."""
+    starts = np.zeros(len(lengths) + 1, dtype=np.int64)
+    np.cumsum(lengths, out=starts[1:])
+    return starts

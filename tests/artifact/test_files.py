@@ -5,18 +5,18 @@ from __future__ import annotations
 import json
 import shutil
 import threading
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from firstday.artifact.folder import MANIFEST, _alone_in, _sealed, load_model, read_manifest, save_model
-from firstday.config import PeerName
+from firstday.artifact.folder import MANIFEST, _alone_in, _sealed, _sha256, load_model, read_manifest, save_model
 from firstday.errors import ArtifactError, ConfigError
 from firstday.features.signals import Signals
 from firstday.recommend.recommender import Recommender, open_model
-from firstday.recommend.strategies import STRATEGIES
+from firstday.recommend.registry import strategy_names, value_type
 
 USERS = (
     Signals(),
@@ -40,7 +40,7 @@ def files_of(model: Path) -> list[Path]:
     return sorted(path for path in model.rglob("*") if path.is_file())
 
 
-@pytest.mark.parametrize("strategy", STRATEGIES)
+@pytest.mark.parametrize("strategy", strategy_names())
 def test_an_opened_model_answers_as_the_trained_one(recommender: Recommender, saved: Path, strategy: str) -> None:
     opened = open_model(saved)
     for user in USERS:
@@ -48,12 +48,12 @@ def test_an_opened_model_answers_as_the_trained_one(recommender: Recommender, sa
 
 
 def test_everything_of_the_model_comes_back(recommender: Recommender, saved: Path) -> None:
-    opened, trained = load_model(saved), recommender.model
+    opened, trained = load_model(saved, types=value_type), recommender.model
     assert opened.config == trained.config
     assert opened.cold.history == trained.cold.history
-    assert list(opened.peers) == list(trained.peers) == ["dropoutnet", "melu"]
-    for name, peer in trained.peers.items():
-        assert opened.peers[name].history == peer.history
+    assert list(opened.learned) == list(trained.learned) == ["dropoutnet", "melu"]
+    for name, peer in trained.learned.items():
+        assert opened.learned[name].history == peer.history
     assert opened.encoder.blocks() == trained.encoder.blocks()
     assert opened.catalogue.titles == trained.catalogue.titles
     assert {name: ids.values.to_list() for name, ids in opened.catalogue.entities.items()} == {
@@ -62,24 +62,62 @@ def test_everything_of_the_model_comes_back(recommender: Recommender, saved: Pat
     assert opened.facts == json.loads(json.dumps(trained.facts))
 
 
-def test_a_model_may_have_no_peers_or_one(recommender: Recommender, tmp_path: Path) -> None:
-    choices: tuple[tuple[PeerName, ...], ...] = ((), ("melu",))
+def test_a_model_may_have_learned_no_other_method_or_one(recommender: Recommender, tmp_path: Path) -> None:
+    choices: tuple[tuple[str, ...], ...] = ((), ("melu",))
     for names in choices:
-        peers = {name: recommender.model.peers[name] for name in names}
-        path = save_model(replace(recommender.model, peers=peers), tmp_path / "model")
-        assert {file.stem for file in path.rglob("*.onnx")} == {"cold_model", "ranker", *names}
-        assert {file.stem for file in path.rglob("melu_*")} == (
-            {"melu_weights", "melu_bias", "melu_gram"} if names else set()
-        )
+        learned = {name: recommender.model.learned[name] for name in names}
+        path = save_model(replace(recommender.model, learned=learned), tmp_path / "model")
+        assert {file.name for file in path.rglob("*.onnx")} == {
+            "cold.onnx",
+            "ranker.body.onnx",
+            *(f"learned.{name}.body.onnx" for name in names),
+        }
+        assert {file.name for file in path.rglob("learned.*.npy")} == {
+            f"learned.{name}.{part}.npy" for name in names for part in ("weights", "bias", "gram")
+        }
         opened = open_model(path)
-        assert tuple(opened.model.peers) == names
+        assert tuple(opened.model.learned) == names
         assert opened.recommend(USERS[1], 20) == recommender.recommend(USERS[1], 20)
         with pytest.raises(ConfigError, match="dropoutnet_segment needs a model trained with"):
             opened.recommend(USERS[1], 20, "dropoutnet_segment")
 
 
+def test_what_the_parts_of_a_model_share_is_kept_once(recommender: Recommender, saved: Path) -> None:
+    opened = load_model(saved, types=value_type)
+    assert opened.warm is not None
+    for model in (opened, recommender.model):
+        assert model.warm is not None
+        assert model.catalogue.people is model.warm.ids
+        assert model.encoder.friend_vectors is model.warm.vectors
+    uses = opened.warm.uses
+    assert uses.weights.strides == (0,)
+    assert (uses.weights == 1).all()
+    assert {file.name for file in saved.rglob("*warm*")} == {"warm.uses.starts.npy", "warm.uses.columns.npy"}
+    assert {file.name for file in saved.rglob("*friend*")} == {"signal_encoder.friend_vectors.npy"}
+
+
+def test_the_manifest_tells_people_what_they_look_for(recommender: Recommender, saved: Path) -> None:
+    manifest = read_manifest(saved)
+    model = recommender.model
+    assert list(manifest)[:9] == [
+        "format", "firstday", "created_at", "version", "config", "data", "metrics", "features", "model",
+    ]  # fmt: skip
+    assert manifest["config"] == model.config.model_dump(mode="json")
+    assert {name: manifest[name] for name in ("data", "metrics")} == model.facts
+    assert manifest["features"] == {"n_inputs": model.encoder.n_inputs, "blocks": list(model.encoder.blocks())}
+    assert manifest["model"]["cold"]["history"] == [asdict(epoch) for epoch in model.cold.history]
+    assert manifest["model"]["blending"]["weights"] == list(model.blending.weights)
+    assert manifest["model"]["facts"] == {}
+
+
+def test_facts_of_any_name_come_back(recommender: Recommender, tmp_path: Path) -> None:
+    for facts in ({}, {"data": {}, "files": [1], "version": "mine"}):
+        path = save_model(replace(recommender.model, facts=facts), tmp_path / "model")
+        assert load_model(path, types=value_type).facts == facts
+
+
 def test_arrays_are_memory_mapped_and_nothing_is_pickled(saved: Path) -> None:
-    opened = load_model(saved)
+    opened = load_model(saved, types=value_type)
     for array in (opened.encoder.fold_in.item_vectors, opened.segments.centroids):
         assert type(array) is np.ndarray  # quick to slice
         assert isinstance(array.base, np.memmap)
@@ -109,9 +147,9 @@ def test_a_changed_byte_in_any_file_is_refused_by_name(copy: Path) -> None:
             changed[position] ^= 1
             path.write_bytes(changed)
             with pytest.raises(ArtifactError, match=path.name):
-                load_model(copy)
+                load_model(copy, types=value_type)
         path.write_bytes(intact)
-    load_model(copy)
+    load_model(copy, types=value_type)
 
 
 def test_every_byte_of_the_manifest_counts(copy: Path) -> None:
@@ -130,10 +168,10 @@ def test_a_missing_or_cut_file_is_refused_by_name(copy: Path) -> None:
         content = path.read_bytes()
         path.write_bytes(content[:-1])
         with pytest.raises(ArtifactError, match=path.name):
-            load_model(copy)
+            load_model(copy, types=value_type)
         path.unlink()
         with pytest.raises(ArtifactError, match=path.name):
-            load_model(copy)
+            load_model(copy, types=value_type)
         path.write_bytes(content)
 
 
@@ -141,8 +179,67 @@ def test_another_format_is_refused(copy: Path) -> None:
     manifest = read_manifest(copy)
     del manifest["sha256"]
     (copy / MANIFEST).write_bytes(_sealed({**manifest, "format": 99}))
-    with pytest.raises(ArtifactError, match=r"is of format 99, this firstday reads 4; train the model again"):
-        load_model(copy)
+    with pytest.raises(ArtifactError) as caught:
+        load_model(copy, types=value_type)
+    assert str(caught.value) == (
+        f"{copy / MANIFEST}: is of format 99, this firstday reads 5; train the model again with: "
+        f"firstday train TABLES --out {copy}."
+    )
+
+
+CHANGES: tuple[tuple[tuple[str, ...], Any, str], ...] = (
+    (("firstday",), None, "firstday is no text"),
+    (("version",), "../other", "version is no version"),
+    (("files",), [], "files is no JSON object"),
+    (("files", "../../etc/passwd"), {"sha256": "", "bytes": 0}, "'../../etc/passwd' is no name of a file"),
+    (("files", "a.npy"), "abc", "files.a.npy has no checksum"),
+    (("data",), [], "facts are no JSON object"),
+    (("model", "facts"), 1, "facts are no JSON object"),
+    (("config", "seed"), -1, "config.seed: input should be greater than or equal to 0"),
+    (("model", "similarity"), "euclid", "similarity: is 'euclid', which is no Literal['dot', 'cosine']"),
+    (("model", "segments"), 7, "segments: is 7, which is no Segments"),
+    (
+        ("model", "segments", "spread"),
+        {"$file": "cold.onnx"},
+        "segments.spread: is {'$file': 'cold.onnx'}, which is no",
+    ),
+    (("model", "segments", "extra"), 7, "segments.extra: is no part of a Segments"),
+    (("model", "mixing", "temperature"), "warm", "mixing.temperature: is 'warm', which is no float"),
+    (("model", "learned", "mood"), {}, "learned.mood"),
+)
+
+
+@pytest.mark.parametrize(("place", "value", "sentence"), CHANGES)
+def test_a_made_up_manifest_is_refused_in_one_sentence(
+    copy: Path, place: tuple[str, ...], value: Any, sentence: str
+) -> None:
+    manifest = read_manifest(copy)
+    del manifest["sha256"]
+    part: Any = manifest
+    for name in place[:-1]:
+        part = part[name]
+    part[place[-1]] = value
+    (copy / MANIFEST).write_bytes(_sealed(manifest))
+    with pytest.raises(ArtifactError) as caught:
+        load_model(copy, types=value_type)
+    assert str(caught.value).startswith(f"{copy / MANIFEST}: {sentence}")
+    assert str(caught.value).endswith("train the model again.") or str(caught.value).endswith("copy the model again.")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_file_of_the_wrong_kind_is_refused_by_name(copy: Path) -> None:
+    manifest = read_manifest(copy)
+    del manifest["sha256"]
+    for suffix in (".npy", ".parquet"):
+        name = next(name for name in manifest["files"] if name.endswith(suffix))
+        file = copy / manifest["version"] / name
+        intact = file.read_bytes()
+        file.write_bytes(b"something else")
+        files = {**manifest["files"], name: {"sha256": _sha256(file), "bytes": file.stat().st_size}}
+        (copy / MANIFEST).write_bytes(_sealed({**manifest, "files": files}))
+        with pytest.raises(ArtifactError, match=f"{name}: cannot be read"):
+            load_model(copy, types=value_type)
+        file.write_bytes(intact)
 
 
 @pytest.mark.parametrize("kind", ["nothing", "empty", "other"])
@@ -153,7 +250,7 @@ def test_a_folder_without_a_model_is_named(tmp_path: Path, kind: str) -> None:
     if kind == "other":
         (path / "notes.txt").write_text("mine")
     with pytest.raises(ArtifactError, match=r"place: holds no model"):
-        load_model(path)
+        load_model(path, types=value_type)
 
 
 def test_saving_never_touches_what_is_no_model(recommender: Recommender, tmp_path: Path) -> None:
@@ -172,7 +269,7 @@ def test_saving_never_touches_what_is_no_model(recommender: Recommender, tmp_pat
 def test_saving_into_an_empty_folder_works(recommender: Recommender, tmp_path: Path) -> None:
     (tmp_path / "model").mkdir()
     recommender.save(tmp_path / "model")
-    load_model(tmp_path / "model")
+    load_model(tmp_path / "model", types=value_type)
 
 
 def test_a_manifest_of_something_else_protects_its_folder(recommender: Recommender, tmp_path: Path) -> None:
@@ -195,9 +292,9 @@ def test_saving_again_mends_a_damaged_model(recommender: Recommender, copy: Path
         content = path.read_bytes()
         path.write_bytes(content[:-40] + bytes([content[-40] ^ 1]) + content[-39:])
         with pytest.raises(ArtifactError):
-            load_model(copy)
+            load_model(copy, types=value_type)
         recommender.save(copy)
-        load_model(copy)
+        load_model(copy, types=value_type)
 
 
 def test_replacing_a_model_removes_the_old_files(recommender: Recommender, tmp_path: Path) -> None:
@@ -220,7 +317,7 @@ def test_a_reader_sees_the_old_model_or_the_new_one(recommender: Recommender, tm
     def read() -> None:
         while not done.is_set():
             try:
-                seen.add(load_model(path).facts["data"]["dataset"])
+                seen.add(load_model(path, types=value_type).facts["data"]["dataset"])
             except Exception as error:
                 trouble.append(error)
                 return
@@ -251,7 +348,7 @@ def test_who_publishes_waits_for_another_who_does(recommender: Recommender, tmp_
         assert writer.is_alive()
         assert read_manifest(path)["version"] == before
     writer.join()
-    assert load_model(path).facts["data"]["dataset"] == "other"
+    assert load_model(path, types=value_type).facts["data"]["dataset"] == "other"
     assert [entry.name for entry in tmp_path.iterdir()] == ["model"]
 
 
@@ -263,4 +360,4 @@ def test_a_failed_save_leaves_the_old_model_and_nothing_else(recommender: Recomm
     with pytest.raises(TypeError):
         save_model(broken, tmp_path / "new")
     assert [entry.name for entry in tmp_path.iterdir()] == ["model"]
-    load_model(path)
+    load_model(path, types=value_type)

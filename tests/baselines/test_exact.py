@@ -10,13 +10,14 @@ import torch
 from implicit.cpu.als import AlternatingLeastSquares
 from scipy import sparse
 
-from firstday.baselines import scorer as scoring
+from firstday.baselines import matrices
 from firstday.baselines.als_fold_in import ITERATIONS, prepare_als_fold_in
 from firstday.baselines.ease import prepare_ease
 from firstday.baselines.item_item import prepare_item_item
+from firstday.baselines.matrices import keep_largest
 from firstday.baselines.mult_dae import Autoencoder, MultDae, prepare_mult_dae
-from firstday.baselines.scorer import PeerTraining, keep_largest
 from firstday.baselines.user_user import prepare_user_user
+from firstday.recommend.spec import BaselineData
 from firstday.sparse import SparseRows
 
 N_WARM, N_ITEMS = 40, 13
@@ -49,14 +50,14 @@ def asked() -> np.ndarray:
 
 
 @pytest.fixture(scope="module")
-def training(warm: np.ndarray) -> PeerTraining:
+def training(warm: np.ndarray) -> BaselineData:
     affinity = warm * np.random.default_rng(4).choice([0.5, 1, 2], size=warm.shape)
-    return PeerTraining(rows_of(warm), rows_of(affinity), lambda _scorer: 0.0, seed=3, threads=1)
+    return BaselineData(rows_of(warm), rows_of(affinity), lambda _scorer: 0.0, seed=3, threads=1)
 
 
 @pytest.mark.parametrize(("shrinkage", "asymmetry", "neighbors"), [(0.0, 0.5, 100), (3.0, 0.5, 4), (10.0, 0.3, 2)])
 def test_item_item(
-    training: PeerTraining, warm: np.ndarray, asked: np.ndarray, shrinkage: float, asymmetry: float, neighbors: int
+    training: BaselineData, warm: np.ndarray, asked: np.ndarray, shrinkage: float, asymmetry: float, neighbors: int
 ) -> None:
     near = np.zeros((N_ITEMS, N_ITEMS))
     for source in range(N_ITEMS):
@@ -73,7 +74,7 @@ def test_item_item(
     np.testing.assert_allclose(fitted.score(rows_of(asked)), np.where(expected > 0, expected, -np.inf), rtol=1e-5)
 
 
-def test_item_item_is_the_cosine(training: PeerTraining, warm: np.ndarray) -> None:
+def test_item_item_is_the_cosine(training: BaselineData, warm: np.ndarray) -> None:
     fitted = prepare_item_item(training)(shrinkage=0.0, asymmetry=0.5, neighbors=N_ITEMS)
     unit = warm / np.maximum(np.linalg.norm(warm, axis=0), 1)
     cosine = unit.T @ unit - np.diag(warm.any(axis=0))
@@ -82,7 +83,7 @@ def test_item_item_is_the_cosine(training: PeerTraining, warm: np.ndarray) -> No
 
 @pytest.mark.parametrize(("rarity", "neighbors", "shrinkage", "power"), [(0.0, 40, 0.0, 1.0), (0.5, 7, 3.0, 2.0)])
 def test_user_user(
-    training: PeerTraining,
+    training: BaselineData,
     warm: np.ndarray,
     asked: np.ndarray,
     rarity: float,
@@ -109,7 +110,7 @@ def test_user_user(
 
 
 @pytest.mark.parametrize("regularization", [1.0, 50.0])
-def test_ease(training: PeerTraining, warm: np.ndarray, asked: np.ndarray, regularization: float) -> None:
+def test_ease(training: BaselineData, warm: np.ndarray, asked: np.ndarray, regularization: float) -> None:
     """Each column is the ridge regression of an item on all others, solved one by one."""
     weights = np.zeros((N_ITEMS, N_ITEMS))
     for target in range(UNUSED):
@@ -125,9 +126,9 @@ def test_ease(training: PeerTraining, warm: np.ndarray, asked: np.ndarray, regul
 
 
 def test_ease_of_a_large_catalogue_ranks_the_most_used_items(
-    training: PeerTraining, warm: np.ndarray, asked: np.ndarray, monkeypatch: pytest.MonkeyPatch
+    training: BaselineData, warm: np.ndarray, asked: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(scoring, "MOST_ITEMS", 5)
+    monkeypatch.setattr(matrices, "MOST_ITEMS", 5)
     fitted = prepare_ease(training)(regularization=1.0)
     kept = sorted(sorted(range(N_ITEMS), key=lambda item: (-warm[:, item].sum(), item))[:5])
     assert fitted.items.tolist() == kept
@@ -139,7 +140,7 @@ def test_ease_of_a_large_catalogue_ranks_the_most_used_items(
     assert np.flatnonzero(ranked.any(axis=0)).tolist() == kept
 
 
-def test_als_fold_in_is_implicits_own(training: PeerTraining, asked: np.ndarray) -> None:
+def test_als_fold_in_is_implicits_own(training: BaselineData, asked: np.ndarray) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # of BLAS threads
         model = AlternatingLeastSquares(
@@ -175,7 +176,7 @@ def test_mult_dae_scores_as_its_network_does(warm: np.ndarray, asked: np.ndarray
         assert np.isinf(found[user, UNUSED])
 
 
-def test_mult_dae_follows_its_seed_and_learns_popularity(training: PeerTraining, warm: np.ndarray) -> None:
+def test_mult_dae_follows_its_seed_and_learns_popularity(training: BaselineData, warm: np.ndarray) -> None:
     fit = prepare_mult_dae(training)
     one, other = (fit(width=4, dropout=0.5, weight_decay=0.01) for _ in range(2))
     np.testing.assert_array_equal(one.reading, other.reading)

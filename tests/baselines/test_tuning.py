@@ -8,7 +8,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from firstday.baselines.scorer import PeerKind
 from firstday.config import Config
 from firstday.data.dataset import Dataset
 from firstday.data.events import ITEM
@@ -17,12 +16,20 @@ from firstday.errors import ConfigError
 from firstday.evaluate.run import evaluate_strategies
 from firstday.features.signals import SignalBatch
 from firstday.metrics import measure
+from firstday.recommend.answer import answer_all
 from firstday.recommend.query import Query
 from firstday.recommend.recommender import Recommender
-from firstday.recommend.strategies import EVALUATED_ALONE, STRATEGIES, TUNED_PEERS, answer_all, find_strategy
+from firstday.recommend.registry import (
+    PAPER_SEGMENT,
+    baseline_names,
+    find_baseline,
+    find_strategy,
+    strategy_names,
+)
+from firstday.recommend.spec import BaselineData, BaselineSpec, ItemScorer
 from firstday.sparse import SparseRows
-from firstday.training.fit import cohort_query, tune_peers_for
-from firstday.training.tune import KINDS, TunedPeer, tune_peers
+from firstday.training.fit import cohort_query
+from firstday.training.tune import TunedBaseline, as_strategy, tune, tune_baselines
 from tests.synthetic import N_ITEMS, UNUSED_ITEM, cluster_of_items, small_config, taste_of_users
 
 K = 20
@@ -33,39 +40,37 @@ SMALL: dict[str, dict[str, tuple[float, ...]]] = {
     "als_fold_in": {"dimensions": (4, 8), "confidence": (5.0,), "regularization": (1.0,)},
     "mult_dae": {"width": (16,), "dropout": (0.5, 0.8), "weight_decay": (0.01,)},
 }
-"""A few options of each peer, so that tests are quick."""
+"""A few options of each baseline, so that tests are quick."""
 
 
-def kinds() -> dict[str, PeerKind]:
-    return {name: replace(kind, grid=SMALL[name]) for name, kind in KINDS.items()}
+def find_small(name: str) -> BaselineSpec:
+    """Find a baseline with few options to try."""
+    return replace(find_baseline(name), grid=SMALL[name])
 
 
 @pytest.fixture
 def small_grids(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, kind in kinds().items():
-        monkeypatch.setitem(KINDS, name, kind)
+    monkeypatch.setattr("firstday.training.tune.find_baseline", find_small)
 
 
 @pytest.fixture(scope="module")
-def peers(world: Dataset, split: Split, recommender: Recommender) -> dict[str, TunedPeer]:
+def baselines(world: Dataset, split: Split, recommender: Recommender) -> dict[str, TunedBaseline]:
     with pytest.MonkeyPatch.context() as patch:
-        for name, kind in kinds().items():
-            patch.setitem(KINDS, name, kind)
-        return dict(tune_peers_for(world, split, recommender, TUNED_PEERS, K))
+        patch.setattr("firstday.training.tune.find_baseline", find_small)
+        return tune_baselines(world, split, recommender, baseline_names(), K)
 
 
-def test_every_name_has_a_kind_and_no_strategy_of_a_model_has_it() -> None:
-    assert tuple(KINDS) == TUNED_PEERS
-    assert not set(TUNED_PEERS) & set(STRATEGIES)
+def test_no_strategy_of_a_model_has_the_name_of_a_baseline() -> None:
+    assert not set(baseline_names()) & set(strategy_names())
 
 
-@pytest.mark.parametrize("name", TUNED_PEERS)
+@pytest.mark.parametrize("name", baseline_names())
 def test_tastes_are_recognised(
-    peers: dict[str, TunedPeer], recommender: Recommender, world_days: SignalBatch, split: Split, name: str
+    baselines: dict[str, TunedBaseline], recommender: Recommender, world_days: SignalBatch, split: Split, name: str
 ) -> None:
     """Four tastes that share nothing but noise: most of the list is of the user's own."""
     query = Query(recommender.model, world_days, K)
-    answer = answer_all(query, peers[name].recommend)
+    answer = answer_all(query, baselines[name].recommend)
     own = cluster_of_items()[answer.items] == taste_of_users()[split.cold.users][:, None]
     known = (query.liked.lengths() >= 3) & (answer.routes == name)
     assert known.sum() > 20
@@ -74,13 +79,13 @@ def test_tastes_are_recognised(
     assert own[known].mean() > 2 * (cluster_of_items()[popular] == taste_of_users()[split.cold.users][:, None]).mean()
 
 
-@pytest.mark.parametrize("name", TUNED_PEERS)
+@pytest.mark.parametrize("name", baseline_names())
 def test_everyone_gets_a_full_list_without_used_and_banned_items(
-    peers: dict[str, TunedPeer], recommender: Recommender, world_days: SignalBatch, name: str
+    baselines: dict[str, TunedBaseline], recommender: Recommender, world_days: SignalBatch, name: str
 ) -> None:
     query = Query(recommender.model, world_days, K)
-    answer = answer_all(query, peers[name].recommend)
-    closed = query.closed
+    answer = answer_all(query, baselines[name].recommend)
+    closed = query.excluded
     for row in range(query.n_users):
         mine = answer.items[row].tolist()
         assert len(set(mine)) == K
@@ -93,30 +98,30 @@ def test_everyone_gets_a_full_list_without_used_and_banned_items(
     assert set(answer.routes[~known]) <= {"group", "popular"}
     # An item that nobody uses says nothing, and every other one does.
     batch = SignalBatch(N_ITEMS, N_ITEMS, {("stream", ITEM): items})
-    routes = answer_all(Query(recommender.model, batch, 5), peers[name].recommend).routes
+    routes = answer_all(Query(recommender.model, batch, 5), baselines[name].recommend).routes
     assert routes[UNUSED_ITEM] == "popular"
     assert set(np.delete(routes, UNUSED_ITEM)) == {name}
 
 
-@pytest.mark.parametrize("name", TUNED_PEERS)
+@pytest.mark.parametrize("name", baseline_names())
 def test_a_list_does_not_depend_on_who_else_asks(
-    peers: dict[str, TunedPeer], recommender: Recommender, world_days: SignalBatch, name: str
+    baselines: dict[str, TunedBaseline], recommender: Recommender, world_days: SignalBatch, name: str
 ) -> None:
     query = Query(recommender.model, world_days, K)
-    together = answer_all(query, peers[name].recommend)
+    together = answer_all(query, baselines[name].recommend)
     for row in (0, 7, 31):
-        alone = answer_all(query.take(np.array([row])), peers[name].recommend)
+        alone = answer_all(query.take(np.array([row])), baselines[name].recommend)
         np.testing.assert_allclose(alone.scores[0], together.scores[row], rtol=1e-4, atol=1e-5)
         assert len(set(alone.items[0]) & set(together.items[row])) >= K - 1
 
 
 def test_the_best_of_the_grid_for_validation_users_is_kept(
-    peers: dict[str, TunedPeer], world: Dataset, split: Split, recommender: Recommender
+    baselines: dict[str, TunedBaseline], world: Dataset, split: Split, recommender: Recommender
 ) -> None:
     query = cohort_query(recommender, world, split.validation, K)
-    for name, peer in peers.items():
-        tuning = peer.tuning
-        lists = answer_all(query, peer.recommend).items
+    for name, baseline in baselines.items():
+        tuning = baseline.tuning
+        lists = answer_all(query, baseline.recommend).items
         precision = 100 * measure(lists, split.validation.truth).precision.mean()
         assert tuning.precision == pytest.approx(precision)
         assert tuning.n_users == len(split.validation)
@@ -130,7 +135,7 @@ def test_the_best_of_the_grid_for_validation_users_is_kept(
 def test_each_combination_is_tried_and_the_first_of_the_best_chosen(
     world: Dataset, split: Split, recommender: Recommender
 ) -> None:
-    """A peer whose precision is known: it recommends the truth for so many validation users."""
+    """A baseline whose precision is known: it recommends the truth for so many validation users."""
     query = cohort_query(recommender, world, split.validation, K)
     tried: list[tuple[int, str]] = []
 
@@ -149,15 +154,26 @@ def test_each_combination_is_tried_and_the_first_of_the_best_chosen(
         tried.append((first, name))
         return Oracle(first)
 
-    kind = PeerKind({"first": (1, 20, 5), "name": ("a", "b")}, lambda _training: fit)
+    spec = BaselineSpec(
+        name="oracle",
+        describe="Knows the truth of some users.",
+        grid={"first": (1, 20, 5), "name": ("a", "b")},
+        prepare=lambda _data: fit,
+    )
+
+    def validate(scorer: ItemScorer) -> float:
+        return float(
+            measure(answer_all(query, as_strategy("oracle", scorer)).items, split.validation.truth).recall.mean()
+        )
+
     uses = SparseRows.empty(len(split.warm), len(world.items))
-    found = tune_peers(["oracle"], uses, uses, query, split.validation.truth, kinds={"oracle": kind})["oracle"]
+    tuned = tune(spec, BaselineData(uses, uses, validate), query.n_users)
     assert tried == [*((first, name) for first in (1, 20, 5) for name in "ab"), (20, "a")]
-    assert found.tuning.options == {"first": 20, "name": "a"}
+    assert tuned.tuning.options == {"first": 20, "name": "a"}
 
 
 def test_what_cold_users_did_changes_no_choice(
-    peers: dict[str, TunedPeer], world: Dataset, split: Split, recommender: Recommender, small_grids: None
+    baselines: dict[str, TunedBaseline], world: Dataset, split: Split, recommender: Recommender, small_grids: None
 ) -> None:
     """Cold users who swap day one and truth, and all use one item more: nothing chosen or fitted moves."""
     cold = split.cold
@@ -166,12 +182,12 @@ def test_what_cold_users_did_changes_no_choice(
         day_one={("stream", ITEM): cold.truth, ("stream", "artist"): SparseRows.empty(len(cold), 24)},
         truth=SparseRows.from_lists([[UNUSED_ITEM]] * len(cold), N_ITEMS),
     )
-    again = tune_peers_for(world, replace(split, cold=turned), recommender, TUNED_PEERS, K)
+    again = tune_baselines(world, replace(split, cold=turned), recommender, baseline_names(), K)
     query = cohort_query(recommender, world, split.validation, K)
-    for name, peer in peers.items():
-        assert again[name].tuning.options == peer.tuning.options
-        assert again[name].tuning.precision == peer.tuning.precision
-        one, other = (answer_all(query, found.recommend).scores for found in (peer, again[name]))
+    for name, baseline in baselines.items():
+        assert again[name].tuning.options == baseline.tuning.options
+        assert again[name].tuning.precision == baseline.tuning.precision
+        one, other = (answer_all(query, found.recommend).scores for found in (baseline, again[name]))
         np.testing.assert_array_equal(one, other)
 
 
@@ -183,13 +199,13 @@ def test_what_validation_users_did_decides(
     strange = [np.sort(rng.choice(N_ITEMS, 15, replace=False)).tolist() for _ in split.validation.users]
     turned = replace(split.validation, truth=SparseRows.from_lists(strange, N_ITEMS))
     names = ["item_item", "ease"]
-    before = tune_peers_for(world, split, recommender, names, K)
-    after = tune_peers_for(world, replace(split, validation=turned), recommender, names, K)
+    before = tune_baselines(world, split, recommender, names, K)
+    after = tune_baselines(world, replace(split, validation=turned), recommender, names, K)
     for name in names:
         assert after[name].tuning.precision < before[name].tuning.precision / 2
 
 
-def test_evaluate_judges_peers_beside_strategies(world: Dataset, small_grids: None) -> None:
+def test_evaluate_judges_baselines_beside_strategies(world: Dataset, small_grids: None) -> None:
     config: Config = small_config(cold_model={"epochs": 1}, sampled={"day_ones": 1})
     names = ["segment", "ease", "user_user"]
     results = evaluate_strategies(world, config, strategies=names, n_seeds=2, k=K, against=["segment", "ease"])
@@ -215,27 +231,26 @@ def test_evaluate_judges_peers_beside_strategies(world: Dataset, small_grids: No
     assert second.grid == {name: (value,) for name, value in first.options.items()}
     assert once.to_json()["tuned_peers"]["ease"]["chosen_on"] == "validation users of the first seed"
     again = evaluate_strategies(world, config, strategies=["ease"], k=K)
-    assert again.rows[0].per_seed == results.rows[1].per_seed[:1]
+    assert again.get("ease", "precision", "seed=0") == results.get("ease", "precision", "seed=0")
 
 
-def test_all_peers_are_asked_for_at_once(world: Dataset, small_grids: None) -> None:
+def test_all_baselines_are_asked_for_at_once(world: Dataset, small_grids: None) -> None:
     config = small_config(cold_model={"epochs": 1}, sampled={"day_ones": 1})
-    results = evaluate_strategies(world, config, strategies=["popular"], tuned_peers=True, k=K)
-    assert [row.strategy for row in results.rows] == ["popular", *EVALUATED_ALONE]
-    assert set(results.tunings) == set(EVALUATED_ALONE)
-    published = results.rows[-1]
-    assert published.strategy == "paper_segment"
-    assert published.metrics["precision"].mean > results.rows[0].metrics["precision"].mean
+    results = evaluate_strategies(world, config, strategies=["popular"], baselines=True, k=K)
+    assert results.strategies == ("popular", *baseline_names(), PAPER_SEGMENT)
+    assert set(results.tunings) == {*baseline_names(), PAPER_SEGMENT}
+    assert results.get("paper_segment", "precision").mean > results.get("popular", "precision").mean
     assert results.tunings["paper_segment"][0].options["cold_model"]["epochs"] == 130
-    assert results.rows[0].against == {}  # segment was not asked for
+    assert results.find("popular", "precision_minus:segment") is None  # segment was not asked for
 
 
-def test_no_model_answers_by_a_peer() -> None:
-    for name in TUNED_PEERS:
+def test_no_model_answers_by_a_baseline() -> None:
+    for name in baseline_names():
         with pytest.raises(ConfigError) as caught:
             find_strategy(name)
         assert str(caught.value) == (
-            f"strategy: {name} is fitted by evaluate alone and stored in no model; choose of {', '.join(STRATEGIES)}."
+            f"strategy: {name} is fitted by evaluate alone and stored in no model; choose of "
+            f"{', '.join(strategy_names())}."
         )
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from firstday.config import load_config
 from firstday.errors import DataError
-from firstday.recommend.strategies import strategies_with
+from firstday.recommend.registry import strategies_with
 from tests.cli.conftest import Invoke, Run
 from tests.synthetic import SEED
 
@@ -115,22 +115,23 @@ def test_inspect_shows_data_training_and_segments(run: Run, model: Path) -> None
 
 
 def test_inspect_writes_a_report(invoke: Invoke, model: Path, tmp_path: Path) -> None:
-    for name, start in (("page.html", "<!doctype html>"), ("page.md", "# A model of synthetic")):
-        done = invoke("inspect", model, "--report", tmp_path / name)
-        assert done.exit_code == 0, done.output
-        assert "8 segments, largest first" in done.stdout
-        text = (tmp_path / name).read_text()
-        assert text.startswith(start)
-        assert "8 segments of this model" in text
+    done = invoke("inspect", model, "--report", tmp_path / "page.html")
+    assert done.exit_code == 0, done.output
+    assert "8 segments, largest first" in done.stdout
+    text = (tmp_path / "page.html").read_text()
+    assert text.startswith("<!doctype html>")
+    assert "8 segments of this model" in text
 
 
 def test_a_report_of_another_kind_is_refused_before_any_work(
     run: Run, tables: Path, model: Path, tmp_path: Path
 ) -> None:
     for command in (("evaluate", tables), ("inspect", model), ("reproduce", tables)):
-        done = run(*command, "--report", tmp_path / "report.pdf")
+        done = run(*command, "--report", tmp_path / "report.md")
         assert (done.returncode, done.stderr.count("\n")) == (2, 1)
-        assert "ends in '.pdf'; a report is .html or .md" in done.stderr
+        assert (
+            "ends in '.md', but a report is HTML: give it a name that ends in .html, or take --json for" in done.stderr
+        )
 
 
 def test_help_of_every_command_has_an_example(run: Run) -> None:

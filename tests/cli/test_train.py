@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from firstday.artifact.folder import MANIFEST, read_manifest
-from firstday.cli.train import tell_weak_default
+from firstday.cli.train import warn_of_weak_default
 from firstday.features.signals import Signals
 from firstday.recommend.recommender import open_model
 from tests.cli.conftest import Invoke, Run
@@ -101,6 +101,6 @@ def test_interrupting_training_leaves_no_half_model(
     ],
 )
 def test_a_default_no_better_than_popular_is_told(strategy: str, precision: dict[str, float], is_told: bool) -> None:
-    told = tell_weak_default(strategy, precision)
-    assert told.startswith("segment, which answers where no strategy is named, is no better") == is_told
+    told = warn_of_weak_default(strategy, precision)
+    assert told.startswith("segment, the default strategy, is no better") == is_told
     assert bool(told) == is_told

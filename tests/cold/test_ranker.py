@@ -8,7 +8,7 @@ from firstday.cold.ranker import Ranker
 from firstday.cold.train_ranker import choose_items, train_ranker
 from firstday.config import RankerConfig
 from firstday.sparse import SparseRows
-from tests.cold.obvious import ITEMS_OF_TASTE, N_TASTES, Rising, make_data
+from tests.obvious import ITEMS_OF_TASTE, N_TASTES, Rising, make_data
 
 CONFIG = RankerConfig(hidden=(16,), epochs=15, batch_size=32, patience=100)
 
@@ -53,6 +53,6 @@ def test_only_the_most_used_items_are_ranked() -> None:
     items, shares = choose_items(uses, 3)
     assert items.tolist() == [0, 2, 3]  # of 0 and 5, used as often, the lower
     np.testing.assert_allclose(shares, [0.25, 0.75, 0.5])
-    ranker, features, _ = train(CONFIG.model_copy(update={"most_items": 7, "epochs": 2}))
+    ranker, features, _ = train(CONFIG.override({"most_items": 7, "epochs": 2}))
     assert len(ranker.items) == 7
     assert ranker.score(ranker.predict(features)).shape == (len(features), 7)

@@ -22,7 +22,7 @@ TEXT_CASES = [
     (
         "timestamp",
         "881250949",
-        f"1 of 7 rows are bare numbers, whose unit and zone are not told (first: '881250949'); {WRITE_UTC}",
+        f"1 of 7 rows are bare numbers without a unit and a time zone (first: '881250949'); {WRITE_UTC}",
     ),
 ]
 

@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 from firstday.config import Config, SampledProtocolConfig, SignalConfig
-from firstday.data.dataset import BroughtVectors, Dataset
+from firstday.data.dataset import Dataset, PrecomputedVectors
 from firstday.data.events import ITEM, Events
 from firstday.data.splits.sampled import split_sampled
 from firstday.data.splits.split import Actions, Cohort, Split
@@ -24,7 +24,7 @@ def cells(rows: SparseRows) -> set[tuple[int, int]]:
 
 
 def make(world: Dataset, protocol: SampledProtocolConfig = PROTOCOL, seed: int = 0, day_ones: int = 1) -> Split:
-    return split_sampled(world, SIGNALS, protocol.model_copy(update={"day_ones": day_ones}), seed=seed)
+    return split_sampled(world, SIGNALS, protocol.override("day_ones", day_ones), seed=seed)
 
 
 def uses_of(world: Dataset, users: np.ndarray) -> SparseRows:
@@ -217,7 +217,7 @@ def test_the_same_seed_splits_in_the_same_way_and_another_does_not(world: Datase
 def test_users_whose_vector_is_not_brought_are_judged_but_not_warm(world: Dataset) -> None:
     vectors = np.ones((400, 2), np.float32)
     vectors[::2] = np.nan
-    brought = replace(world, brought=BroughtVectors(vectors, np.ones((121, 2), np.float32)))
+    brought = replace(world, precomputed=PrecomputedVectors(vectors, np.ones((121, 2), np.float32)))
     split = make(brought)
     complete = make(world)
     np.testing.assert_array_equal(split.warm, complete.warm[complete.warm % 2 == 1])

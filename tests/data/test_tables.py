@@ -85,7 +85,7 @@ def test_five_users_become_this_dataset(five_users: Tables, write: Write) -> Non
     assert dataset.titles == ("One", "Two", "", "Four")
     assert dataset.friends is not None
     assert [dataset.friends.row(user).tolist() for user in range(5)] == [[1], [0], [0], [], []]
-    assert dataset.brought is None
+    assert dataset.precomputed is None
     assert dataset.notes == ()
     assert dataset.pairs() == (
         ("favorite", "item"),
@@ -184,7 +184,7 @@ def test_groups_of_whole_numbers_booleans_and_text(five_users: Tables, write: Wr
 
 def test_own_vectors_are_placed_by_index(five_users: Tables, vectors: Tables, write: Write) -> None:
     for ending in ("parquet", "csv"):
-        brought = load(write({**five_users, **vectors}, ending, ending)).brought
+        brought = load(write({**five_users, **vectors}, ending, ending)).precomputed
         assert brought is not None
         assert brought.item_vectors.dtype == brought.user_vectors.dtype == np.float32
         assert brought.item_vectors.tolist() == [[1, 0], [2, 0], [3, 0], [4, 0]]

@@ -170,7 +170,7 @@ CASES = [
         "interactions",
         put("weight", r2=-1.5, r3=-2.0),
         "interactions.weight: 2 of 7 rows are negative (first: -1.5); "
-        "write 0 or more; dislike is told by signals such as skip and ban.",
+        "write 0 or more; show dislike by signals such as skip and ban.",
     ),
     (
         "interactions",
@@ -209,7 +209,7 @@ CASES = [
     (
         "interactions",
         be("timestamp", [881250949] * 7),
-        "interactions.timestamp: 7 of 7 rows are bare numbers, whose unit and zone are not told (first: 881250949); "
+        "interactions.timestamp: 7 of 7 rows are bare numbers without a unit and a time zone (first: 881250949); "
         "store them as Datetime in UTC, such as polars.from_epoch makes.",
     ),
     (

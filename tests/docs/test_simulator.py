@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from firstday.simulate import behavior, music, people, world
-from firstday.simulate.settings import SimulationSettings
+from firstday.simulate.simulation_settings import SimulationSettings
 
 PAGE = " ".join((Path(__file__).parents[2] / "docs" / "simulator.md").read_text(encoding="utf-8").split())
 S = SimulationSettings(20_000, 10_000)

@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 
 from firstday.config import EmbeddingConfig
-from firstday.data.dataset import BroughtVectors
+from firstday.data.dataset import PrecomputedVectors
 from firstday.embed.embeddings import Embeddings
-from firstday.embed.fit import WarmLogs, fit_embeddings
+from firstday.embed.methods import WarmLogs, fit_embeddings
 from firstday.ranking import unit_rows
 from firstday.sparse import SparseRows
 
-Method = Literal["als", "svd", "word2vec", "brought"]
-METHODS: tuple[Method, ...] = ("als", "svd", "word2vec", "brought")
+Method = Literal["als", "svd", "word2vec", "precomputed"]
+METHODS: tuple[Method, ...] = ("als", "svd", "word2vec", "precomputed")
 TRAINED: tuple[Method, ...] = ("als", "svd", "word2vec")
 
 N_BLOCKS, USERS_PER_BLOCK, ITEMS_PER_BLOCK, D = 4, 30, 12, 4
@@ -35,10 +35,10 @@ def warm_logs(method: Method) -> WarmLogs:
     uses = SparseRows.from_lists(lists, N_ITEMS)
     affinity = SparseRows(uses.starts, uses.columns, rng.integers(1, 4, uses.n_entries).astype(np.float32), N_ITEMS)
     brought = None
-    if method == "brought":
+    if method == "precomputed":
         corners = np.eye(N_BLOCKS + 1, D)[BLOCK_OF_ITEM]
         items = (corners + rng.normal(0, 0.05, corners.shape)).astype(np.float32)
-        brought = BroughtVectors(affinity.mean_vectors(items), items)
+        brought = PrecomputedVectors(affinity.mean_vectors(items), items)
     return WarmLogs(affinity, uses, lists if method == "word2vec" else [], brought)
 
 
@@ -135,7 +135,7 @@ def test_another_seed_gives_other_vectors(trained: Method) -> None:
 
 
 @pytest.mark.parametrize(
-    ("chosen", "similarity"), [("als", "dot"), ("svd", "cosine"), ("word2vec", "cosine"), ("brought", "dot")]
+    ("chosen", "similarity"), [("als", "dot"), ("svd", "cosine"), ("word2vec", "cosine"), ("precomputed", "dot")]
 )
 def test_the_similarity_of_each_method(chosen: Method, similarity: str) -> None:
     assert fit(chosen).similarity == similarity

@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from firstday.embed.embeddings import PADDED_ROWS, FoldIn
+from firstday.embed.embeddings import MAX_PADDED_ROWS, FoldIn
 from firstday.sparse import SparseRows
 
 N_ITEMS, D = 60, 16
 
 
-@pytest.mark.parametrize("n_users", [1, 7, PADDED_ROWS, PADDED_ROWS + 1, 200])
+@pytest.mark.parametrize("n_users", [1, 7, MAX_PADDED_ROWS, MAX_PADDED_ROWS + 1, 200])
 @pytest.mark.parametrize("longest", [1, D, D + 3])
 def test_least_squares_of_many_users_is_the_formula_for_each(n_users: int, longest: int) -> None:
     rng = np.random.default_rng(n_users + longest)

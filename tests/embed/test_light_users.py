@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from firstday.config import Config
-from firstday.data.dataset import BroughtVectors, Dataset
+from firstday.data.dataset import Dataset, PrecomputedVectors
 from firstday.data.splits.sampled import split_sampled, unite_uses
 from firstday.data.splits.split import Split
 from firstday.embed.affinity import compute_affinity
@@ -88,7 +88,7 @@ def test_a_vector_that_was_brought_is_taken_before_a_solved_one(world: Dataset, 
     embeddings = make_embeddings(len(world.items))
     own = np.full((len(world.users), D), np.nan, dtype=np.float32)
     own[light_split.light[4]] = np.arange(1, D + 1)
-    brought = replace(world, brought=BroughtVectors(own, embeddings.item_vectors))
+    brought = replace(world, precomputed=PrecomputedVectors(own, embeddings.item_vectors))
     found, solved = (find_light_users(data, light_split, CONFIG, embeddings) for data in (brought, world))
     np.testing.assert_allclose(found.vectors[4], unit_rows(own[light_split.light[4]][None])[0], rtol=1e-6)
     others = np.arange(len(found)) != 4

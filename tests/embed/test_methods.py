@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from firstday.config import EmbeddingConfig
-from firstday.data.dataset import BroughtVectors
+from firstday.data.dataset import PrecomputedVectors
 from firstday.embed.als import fit_als
 from firstday.embed.embeddings import FoldIn
-from firstday.embed.fit import WarmLogs, fit_embeddings
+from firstday.embed.methods import WarmLogs, fit_embeddings
 from firstday.embed.svd import fit_svd
 from firstday.errors import ConfigError
 from firstday.sparse import SparseRows
@@ -127,7 +127,7 @@ def test_svd_refuses_as_many_dimensions_as_items() -> None:
 
 def test_brought_vectors_are_taken_as_they_are_whatever_the_method() -> None:
     rows = SparseRows.from_lists([[0], [1]], 2)
-    brought = BroughtVectors(np.array([[1, 2], [3, 4]], np.float32), np.array([[5, 6], [7, 8]], np.float32))
+    brought = PrecomputedVectors(np.array([[1, 2], [3, 4]], np.float32), np.array([[5, 6], [7, 8]], np.float32))
     embeddings = fit_embeddings(WarmLogs(rows, rows, [], brought), EmbeddingConfig(), seed=0)
     np.testing.assert_array_equal(embeddings.user_vectors, [[1, 2], [3, 4]])
     np.testing.assert_array_equal(embeddings.item_vectors, [[5, 6], [7, 8]])
@@ -137,6 +137,6 @@ def test_brought_vectors_are_taken_as_they_are_whatever_the_method() -> None:
 def test_brought_without_vectors_is_refused() -> None:
     rows = SparseRows.from_lists([[0], [1]], 2)
     with pytest.raises(
-        ConfigError, match=r"^embedding\.method: is 'brought', but the tables have no `embeddings` folder"
+        ConfigError, match=r"^embedding\.method: is 'precomputed', but the tables have no `embeddings` folder"
     ):
-        fit_embeddings(WarmLogs(rows, rows, []), EmbeddingConfig(method="brought"), seed=0)
+        fit_embeddings(WarmLogs(rows, rows, []), EmbeddingConfig(method="precomputed"), seed=0)

@@ -12,8 +12,9 @@ from firstday.data.events import ITEM
 from firstday.data.splits.sampled import split_sampled
 from firstday.data.splits.split import Cohort, Split
 from firstday.errors import ConfigError
-from firstday.evaluate.results import DAY_ONE_SIZES, Results
+from firstday.evaluate.results import Figure, Results
 from firstday.evaluate.run import evaluate_strategies, score_strategy
+from firstday.evaluate.slices import DAY_ONE_SIZES
 from firstday.metrics import Interval, PrecisionRule, bootstrap_mean, measure
 from firstday.recommend.recommender import Recommender
 from firstday.training.fit import cohort_query
@@ -82,17 +83,20 @@ def test_json_has_the_keys_of_the_contract(results: Results) -> None:
 def test_figures_are_means_over_all_cold_users_of_all_seeds_in_percent(
     results: Results, splits: dict[int, Split], lists: dict[str, list[np.ndarray]]
 ) -> None:
-    for row in results.rows:
-        measured = [measure(mine, cohort.truth) for mine, cohort in zip(lists[row.strategy], cold(splits), strict=True)]
+    for name in results.strategies:
+        measured = [measure(of, cohort.truth) for of, cohort in zip(lists[name], cold(splits), strict=True)]
         for metric in ("precision", "recall", "ndcg"):
-            values = 100 * np.concatenate([getattr(found, metric) for found in measured])
-            assert row.metrics[metric].mean == pytest.approx(values.mean())
-        assert row.per_seed == pytest.approx([100 * found.precision.mean() for found in measured])
+            values = 100 * np.concatenate([getattr(of_seed, metric) for of_seed in measured])
+            assert results.get(name, metric).mean == pytest.approx(values.mean())
+        for seed, of_seed in zip(SEEDS, measured, strict=True):
+            assert results.get(name, "precision", f"seed={seed}").mean == pytest.approx(100 * of_seed.precision.mean())
 
 
-def near(one: Interval | None, other: Interval) -> bool:
+def near(figure: Figure, interval: Interval) -> bool:
     """Tell whether intervals are the same but for the order in which numbers were added."""
-    return one is not None and np.allclose([one.mean, one.low, one.high], [other.mean, other.low, other.high])
+    assert figure.low is not None
+    assert figure.high is not None
+    return np.allclose([figure.mean, figure.low, figure.high], [interval.mean, interval.low, interval.high])
 
 
 def test_figures_by_day_one_size_and_intervals_over_users(
@@ -101,26 +105,25 @@ def test_figures_by_day_one_size_and_intervals_over_users(
     users = np.concatenate([cohort.users for cohort in cold(splits)])
     sizes = np.concatenate([cohort.day_one_size for cohort in cold(splits)])
     assert len(np.unique(users)) < len(users)  # some users are cold in both seeds
-    row = next(row for row in results.rows if row.strategy == "segment")
     precision = 100 * np.concatenate(
         [measure(mine, cohort.truth).precision for mine, cohort in zip(lists["segment"], cold(splits), strict=True)]
     )
-    assert near(row.metrics["precision"], bootstrap_mean(precision, users))
+    assert near(results.get("segment", "precision"), bootstrap_mean(precision, users))
     for label, chosen in {"0": sizes == 0, "1-3": (sizes >= 1) & (sizes <= 3), "4+": sizes >= 4}.items():
-        assert row.n_by_day_one_size[label] == chosen.sum()
-        assert near(row.by_day_one_size[label], bootstrap_mean(precision[chosen], users[chosen]))
+        figure = results.get("segment", "precision", f"day_one_size={label}")
+        assert figure.n == chosen.sum()
+        assert near(figure, bootstrap_mean(precision[chosen], users[chosen]))
     assert list(DAY_ONE_SIZES) == ["0", "1-3", "4+"]
     idle = np.concatenate([sum(rows.lengths() for rows in cohort.day_one.values()) == 0 for cohort in cold(splits)])
-    assert row.n_profile_only == idle.sum() < (sizes == 0).sum()
-    if idle.any():
-        assert near(row.profile_only, bootstrap_mean(precision[idle], users[idle]))
+    assert idle.sum() < (sizes == 0).sum()
+    figure = results.get("segment", "precision", "nothing_done")
+    assert figure.n == idle.sum()
+    assert near(figure, bootstrap_mean(precision[idle], users[idle]))
 
 
 def test_strategies_are_compared_with_segment_user_by_user(
     results: Results, splits: dict[int, Split], lists: dict[str, list[np.ndarray]]
 ) -> None:
-    rows = {row.strategy: row for row in results.rows}
-    assert rows["segment"].against_reference is None
     users = np.concatenate([cohort.users for cohort in cold(splits)])
     precision = {
         name: 100
@@ -130,19 +133,18 @@ def test_strategies_are_compared_with_segment_user_by_user(
         for name in STRATEGIES
     }
     expected = bootstrap_mean(precision["popular"] - precision["segment"], users)
-    assert near(rows["popular"].against_reference, expected)
+    assert near(results.get("popular", "precision_minus:segment"), expected)
     as_json = {row["strategy"]: row for row in results.to_json()["results"]}
     assert "minus_segment" not in as_json["segment"]
     assert as_json["popular"]["minus_segment_ci"][1] < 0
 
 
 def test_routes_are_shares_of_users(results: Results, splits: dict[int, Split]) -> None:
-    rows = {row.strategy: row for row in results.rows}
-    assert rows["popular"].routes == {"popular": 1}
-    assert set(rows["day_one"].routes) == {"day_one", "group"}
+    assert results.get("popular", "route:popular").mean == 100
+    assert set(results.split_metric("day_one", "route:")) == {"day_one", "group"}
     sizes = np.concatenate([cohort.day_one_size for cohort in cold(splits)])
     # Without a used item there may still be an onboarded or searched one.
-    assert rows["day_one"].routes["day_one"] >= (sizes > 0).mean()
+    assert results.get("day_one", "route:day_one").mean >= 100 * (sizes > 0).mean()
 
 
 def test_the_other_convention_of_precision(world: Dataset, splits: dict[int, Split], recommender: Recommender) -> None:
@@ -156,15 +158,15 @@ def test_the_other_convention_of_precision(world: Dataset, splits: dict[int, Spl
     ]
     relevant = np.concatenate([c.truth.lengths() for c in cold(splits)])
     expected = 100 * (np.concatenate([found.recall for found in hits]) * relevant / K).mean()
-    assert results.rows[0].metrics["precision"].mean == pytest.approx(expected)
-    assert results.rows[0].against_reference is None  # segment was not asked for
+    assert results.get("popular", "precision").mean == pytest.approx(expected)
+    assert results.find("popular", "precision_minus:segment") is None  # segment was not asked for
 
 
 def test_a_strategy_named_twice_is_judged_once(
     world: Dataset, splits: dict[int, Split], recommender: Recommender
 ) -> None:
     results = run(world, splits, recommender, ("popular", "day_one", "popular"))
-    assert [row.strategy for row in results.rows] == ["popular", "day_one"]
+    assert results.strategies == ("popular", "day_one")
 
 
 def test_scoring_starts_from_nothing_for_each_strategy(
@@ -189,13 +191,14 @@ def test_evaluate_trains_once_for_each_seed(world: Dataset) -> None:
         progress=lambda stage, done, total: told.append((stage, done, total)),
     )
     assert (results.k, results.seeds, results.n_cold, results.n_warm) == (10, (0, 1), 80, 280)
-    assert [row.strategy for row in results.rows] == ["segment", "popular"]
+    assert results.strategies == ("segment", "popular")
     assert [at for at in told if at[0].startswith("seed")] == [("seed 0", 0, 2), ("seed 1", 1, 2)]
     assert told[-1] == ("done", 2, 2)
     again = evaluate_strategies(world, config, strategies=("segment", "popular"), n_seeds=1, k=10)
-    for one, other in zip(results.rows, again.rows, strict=True):
-        assert one.per_seed[:1] == other.per_seed
-        assert one.per_seed[0] != one.per_seed[1]
+    for name in results.strategies:
+        first, second = (results.get(name, "precision", f"seed={seed}") for seed in (0, 1))
+        assert again.get(name, "precision", "seed=0") == first
+        assert first.mean != second.mean
 
 
 def test_evaluate_refuses_unknown_strategies_before_training(world: Dataset) -> None:

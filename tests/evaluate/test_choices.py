@@ -9,9 +9,9 @@ from firstday.config import as_published
 from firstday.data.dataset import Dataset
 from firstday.data.splits.split import Split
 from firstday.metrics import measure
+from firstday.recommend.answer import answer_all
 from firstday.recommend.query import Query
 from firstday.recommend.recommender import Recommender
-from firstday.recommend.strategies import answer_all
 from firstday.training.fit import fit
 from firstday.training.validation import Validation
 from firstday.training.weights import ascend
@@ -51,7 +51,13 @@ def test_training_stops_by_the_lists_that_people_get(world: Dataset, split: Spli
     model, validation = recommender.model, split.validation
     batch, _ = model.catalogue.translate(world, validation.users, validation.day_one)
     query = Query(model, batch, model.config.recommend.k)
-    judge = Validation(query, validation.truth)
+    judge = Validation(
+        excluded=query.excluded,
+        truth=validation.truth,
+        k=query.k,
+        segments=model.segments,
+        item_vectors=model.scoring_vectors,
+    )
     of = {
         name: 100 * float(measure(answer_all(query, name).items, validation.truth).precision.mean())
         for name in ("segment", "personal")

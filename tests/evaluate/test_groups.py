@@ -5,18 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from firstday.evaluate.slices import (
-    MIN_USERS,
-    UNKNOWN,
-    GroupFigures,
-    label_profiles,
-    measure_groups,
-    name_bands,
-)
+from firstday.evaluate.results import Results, measure_groups
+from firstday.evaluate.slices import MIN_USERS, UNKNOWN, group_slice, label_profiles, name_bands, slice_by_profile
 from firstday.features.signals import SignalBatch
 from firstday.metrics import bootstrap_mean
-from firstday.recommend.query import Query
-from firstday.recommend.recommender import Recommender
+from tests.evaluate.test_report import results
 
 N = 400
 USERS = np.arange(N)
@@ -24,10 +17,18 @@ USERS = np.arange(N)
 
 def judge(
     columns: dict[str, list[str]], precision: np.ndarray, popular: np.ndarray | None = None, users: np.ndarray = USERS
-) -> GroupFigures:
+) -> Results:
+    """Return results that hold what groups of users get, and nothing else."""
     values = {"segment": precision} if popular is None else {"segment": precision, "popular": popular}
     profiles = {name: np.array(labels, dtype=object) for name, labels in columns.items()}
-    return measure_groups(profiles, values, users, leader="segment", baseline="popular")
+    groups = slice_by_profile(profiles, users)
+    figures = tuple(measure_groups(tuple(values), np.stack(list(values.values()), axis=1), users, groups))
+    return results(figures=figures, groups={column: tuple(labels) for column, labels in groups.items()})
+
+
+def sizes(of: Results, column: str) -> list[tuple[str, int]]:
+    """Return label and users of each group of a column."""
+    return [(label, of.get("segment", "precision", f"{column}={label}").n) for label in of.groups[column]]
 
 
 def noise(seed: int = 0) -> np.ndarray:
@@ -40,22 +41,33 @@ def test_a_planted_gap_is_found_with_its_size_and_beside_popular() -> None:
     is_german = np.array(country) == "DE"
     precision = noise()
     precision[is_german] -= 12
-    found = judge({"gender": gender, "country": country}, precision, noise(1))
-    assert found.n_compared == 4
-    assert found.gap is not None
-    assert (found.gap.column, found.gap.label, found.gap.strategy) == ("country", "DE", "segment")
-    assert found.gap.inside == pytest.approx(precision[is_german].mean())
-    assert found.gap.outside == pytest.approx(precision[~is_german].mean())
-    assert found.gap.difference.low < -12 < found.gap.difference.high < 0
-    assert found.gap.baseline is not None
-    assert abs(found.gap.baseline) < 4
-    assert found.baseline_gap is None
-    [by_gender, by_country] = found.groupings
-    assert [(group.label, group.n_users) for group in by_country.groups] == [("FR", 300), ("DE", 100)]
+    judged = judge({"gender": gender, "country": country}, precision, noise(1))
+    assert list(judged.compared_groups("segment")) == [
+        ("gender", "f"), ("gender", "m"), ("country", "FR"), ("country", "DE"),
+    ]  # fmt: skip
+    assert judged.largest_gap("segment") == ("country", "DE")
+    assert judged.largest_gap("popular") is None
+    shown = judged.get("segment", "precision", "country=DE")
     expected = bootstrap_mean(precision[is_german], USERS[is_german])
-    shown = by_country.groups[1].precision["segment"]
     assert (shown.mean, shown.low, shown.high) == pytest.approx((expected.mean, expected.low, expected.high))
-    assert by_gender.column == "gender"
+    others = judged.get("segment", "precision_of_others", "country=DE")
+    assert others.mean == pytest.approx(precision[~is_german].mean())
+    assert others.n == 300
+    difference = judged.get("segment", "precision_minus_others", "country=DE")
+    assert difference.mean == pytest.approx(precision[is_german].mean() - precision[~is_german].mean())
+    assert difference.low is not None
+    assert difference.high is not None
+    assert difference.low < -12 < difference.high < 0
+    assert abs(judged.get("popular", "precision_minus_others", "country=DE").mean) < 4
+    assert sizes(judged, "country") == [("FR", 300), ("DE", 100)]
+
+
+def test_the_interval_of_a_gap_is_that_of_two_means_for_all_groups_at_once() -> None:
+    labels = ["a" if ix % 4 else "b" for ix in range(N)]
+    precision, is_b = noise(), np.array(labels) == "b"
+    difference = judge({"x": labels}, precision).get("segment", "precision_minus_others", "x=b")
+    error = np.sqrt(precision[is_b].var(ddof=1) / 100 + precision[~is_b].var(ddof=1) / 300)
+    assert difference.high == pytest.approx(difference.mean + 2.2414 * error, rel=1e-4)  # 1 - 0.05 / 2 / 2 groups
 
 
 def test_noise_alone_is_no_gap_however_many_groups_are_looked_at() -> None:
@@ -64,7 +76,7 @@ def test_noise_alone_is_no_gap_however_many_groups_are_looked_at() -> None:
     alarms = 0
     for seed in range(12):
         columns = {f"c{n}": rng.choice(["a", "b"], N).tolist() for n in range(20)}
-        alarms += judge(columns, noise(seed)).gap is not None
+        alarms += judge(columns, noise(seed)).largest_gap("segment") is not None
     assert alarms <= 3
 
 
@@ -72,28 +84,28 @@ def test_a_user_of_several_seeds_counts_once() -> None:
     """Repeating every user in ten seeds says nothing new: the interval stays as wide."""
     labels = ["a" if ix % 2 else "b" for ix in range(N)]
     precision = noise() - np.array([12 if label == "a" else 0 for label in labels])
-    once = judge({"x": labels}, precision).gap
-    repeated = judge({"x": labels * 10}, np.tile(precision, 10), users=np.tile(USERS, 10))
-    assert once is not None
-    assert repeated.gap is not None
-    assert repeated.gap.difference.low == pytest.approx(once.difference.low)
-    assert [group.n_users for group in repeated.groupings[0].groups] == [200, 200]
+    once = judge({"x": labels}, precision).get("segment", "precision_minus_others", "x=a")
+    ten_times = judge({"x": labels * 10}, np.tile(precision, 10), users=np.tile(USERS, 10))
+    repeated = ten_times.get("segment", "precision_minus_others", "x=a")
+    assert (repeated.low, repeated.high) == pytest.approx((once.low, once.high))
+    assert sizes(ten_times, "x") == [("a", 200), ("b", 200)]
 
 
 def test_rare_values_are_put_together_and_unknown_ones_stay_apart() -> None:
-    labels = ["big"] * 300 + ["mid"] * MIN_USERS + ["x"] * 20 + ["y"] * 10 + [UNKNOWN] * (N - 360)
-    groups = judge({"job": labels + [UNKNOWN] * (N - len(labels))}, noise()).groupings[0].groups
-    assert [(group.label, group.n_users, group.n_values) for group in groups] == [
-        ("big", 300, 1),
-        ("mid", MIN_USERS, 1),
-        ("2 rarer values", 30, 2),
-        (UNKNOWN, 40, 1),
-    ]
-    one_rare = ["big"] * (N - 3) + ["rare"] * 3
-    groups = judge({"job": one_rare}, noise()).groupings[0].groups
-    assert [(group.label, group.is_small) for group in groups] == [("big", False), ("rare", True)]
-    assert judge({"job": one_rare}, noise()).n_compared == 0
-    assert judge({"job": ["same"] * N}, noise()).groupings == ()
+    labels = ["big"] * 300 + ["mid"] * MIN_USERS + ["x"] * 20 + ["y"] * 10 + [UNKNOWN] * 40
+    assert sizes(judge({"job": labels}, noise()), "job") == [
+        ("big", 300), ("mid", MIN_USERS), ("2 rarer values", 30), (UNKNOWN, 40),
+    ]  # fmt: skip
+    one_rare = judge({"job": ["big"] * (N - 3) + ["rare"] * 3}, noise())
+    assert sizes(one_rare, "job") == [("big", N - 3), ("rare", 3)]
+    assert one_rare.compared_groups("segment") == {}
+    assert judge({"job": ["same"] * N}, noise()).groups == {}
+
+
+def test_a_column_that_is_named_as_another_slice_does_not_take_its_place() -> None:
+    assert group_slice("seed", "0") == "profile:seed=0"
+    assert group_slice("day_one_size", "0") == "profile:day_one_size=0"
+    assert group_slice("country", "a=b") == "country=a=b"
 
 
 def test_neighbouring_bands_of_ages_are_joined_until_each_has_enough() -> None:
@@ -101,13 +113,12 @@ def test_neighbouring_bands_of_ages_are_joined_until_each_has_enough() -> None:
     assert names[0] == "under 18"
     assert names[-1] == "65 and over"
 
-    def labels(*sizes: int) -> list[str]:
-        filled = [name for name, n in zip(names, sizes, strict=True) for _ in range(n)]
+    def labels(*counts: int) -> list[str]:
+        filled = [name for name, n in zip(names, counts, strict=True) for _ in range(n)]
         return filled + [UNKNOWN] * (N - len(filled))
 
-    def joined(*sizes: int) -> list[tuple[str, int]]:
-        [grouping] = judge({"age": labels(*sizes)}, noise()).groupings
-        return [(group.label, group.n_users) for group in grouping.groups]
+    def joined(*counts: int) -> list[tuple[str, int]]:
+        return sizes(judge({"age": labels(*counts)}, noise()), "age")
 
     assert joined(5, 100, 80, 20, 40, 10, 5) == [
         ("under 25", 105),
@@ -119,11 +130,9 @@ def test_neighbouring_bands_of_ages_are_joined_until_each_has_enough() -> None:
     assert joined(0, 3, 2, 0, 0, 0, 1) == [("any age", 6), (UNKNOWN, 394)]
 
 
-def test_profiles_are_labelled_in_words(recommender: Recommender) -> None:
-    model = recommender.model
-    countries = model.catalogue.groups["country"]
-    codes = {name: np.array([0, 1, -1], dtype=np.int32) for name in model.catalogue.groups}
-    batch = SignalBatch(3, model.n_items, groups=codes, ages=np.array([17, 18, -1], dtype=np.int16))
-    found = label_profiles(Query(model, batch, 5))
-    assert found["age"].tolist() == ["under 18", "18 to 24", UNKNOWN]
-    assert found["country"].tolist() == [countries[0], countries[1], UNKNOWN]
+def test_profiles_are_labelled_in_words() -> None:
+    codes = {"country": np.array([0, 1, -1], dtype=np.int32)}
+    batch = SignalBatch(3, 7, groups=codes, ages=np.array([17, 18, -1], dtype=np.int16))
+    labels = label_profiles(batch, {"country": ("DE", "FR")})
+    assert labels["age"].tolist() == ["under 18", "18 to 24", UNKNOWN]
+    assert labels["country"].tolist() == ["DE", "FR", UNKNOWN]

@@ -1,35 +1,21 @@
-"""What lists are like: novelty, coverage, the catalogue reached, and ratios."""
+"""What lists are like: novelty, coverage of users and of the catalogue, and differences and ratios."""
 
 from __future__ import annotations
-
-from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from firstday.data.dataset import Dataset
-from firstday.data.splits.split import Split
-from firstday.evaluate.results import Results, measure_novelty, share_own_lists
-from firstday.metrics import bootstrap_mean, bootstrap_ratios, measure
-from firstday.recommend.recommender import Recommender
+from firstday.evaluate.results import measure_novelty, measure_user_coverage
+from firstday.metrics import bootstrap_mean, bootstrap_ratios
 from firstday.segment.segments import count_items
 from firstday.sparse import SparseRows
-from firstday.training.fit import cohort_query
-from tests.judging import judge
+from tests.evaluate.tiny import USERS, evaluate_tiny
 
-K = 15
-STRATEGIES = ("popular", "segment", "day_one")
-
-
-@pytest.fixture(scope="module")
-def results(world: Dataset, split: Split, recommender: Recommender) -> Results:
-    return judge(recommender, world, {0: split}, STRATEGIES, K, against=("segment", "popular", "personal"))
-
-
-@pytest.fixture(scope="module")
-def lists(world: Dataset, split: Split, recommender: Recommender) -> dict[str, np.ndarray]:
-    query = cohort_query(recommender, world, split.cold, K)
-    return {name: recommender.recommend_batch(query.signals, K, name).items for name in STRATEGIES}
+PRECISION = {
+    "popular": np.array([2 / 3, 1, 0, 1 / 2, 1 / 2, 1 / 2, 1 / 2, 0, 1, 0]),
+    "segment": np.array([1, 1, 1 / 3, 1, 1 / 2, 1 / 2, 1, 1, 1, 0]),
+}
+"""By hand: hits / min(3, relevant) of the lists in `tests.evaluate.tiny`, seed after seed."""
 
 
 def test_novelty_is_the_mean_self_information_of_a_list() -> None:
@@ -39,52 +25,48 @@ def test_novelty_is_the_mean_self_information_of_a_list() -> None:
     np.testing.assert_allclose(found, [0.5, 1.5, 2, 2, 0])  # the item of nobody counts as one of a single user
 
 
-def test_own_lists_are_those_that_no_fallback_made() -> None:
-    assert share_own_lists("day_one", {"day_one": 6, "group": 3, "popular": 1}) == 0.6
-    assert share_own_lists("group", {"group": 3, "popular": 1}) == 0.75
-    assert share_own_lists("popular", {"popular": 9}) == 1
-    assert share_own_lists("day_one", {}) == 0
+def test_users_are_covered_whose_list_no_fallback_made() -> None:
+    assert measure_user_coverage("day_one", {"day_one": 6, "group": 3, "popular": 1}) == 0.6
+    assert measure_user_coverage("group", {"group": 3, "popular": 1}) == 0.75
+    assert measure_user_coverage("popular", {"popular": 9}) == 1
+    assert measure_user_coverage("day_one", {}) == 0
 
 
-def test_figures_are_those_of_the_lists(
-    results: Results, lists: dict[str, np.ndarray], split: Split, world: Dataset, recommender: Recommender
-) -> None:
-    shares = recommender.model.popularity.astype(np.float64)
-    for row in results.rows:
-        mine = lists[row.strategy]
-        bits = [np.mean([-np.log2(max(shares[item], 1 / len(split.warm))) for item in one]) for one in mine]
-        assert row.novelty == pytest.approx(np.mean(bits), rel=1e-6)
-        assert row.reached == pytest.approx(100 * len({*mine.ravel().tolist()}) / len(world.items))
-        assert row.coverage == pytest.approx(100 * row.routes.get(row.strategy, 0))
-    as_json = {row["strategy"]: row for row in results.to_json()["results"]}
-    assert as_json["day_one"]["coverage"] < 100
-    assert as_json["segment"]["catalogue_reached"] > as_json["popular"]["catalogue_reached"] > 0
-    assert as_json["segment"]["novelty_bits"] > as_json["popular"]["novelty_bits"] > 0
+def test_figures_are_those_of_the_lists() -> None:
+    results = evaluate_tiny()
+    expected: dict[str, dict[str, float]] = {
+        "user_coverage": {"popular": 100, "segment": 90},
+        "catalogue_coverage": {"popular": 50, "segment": 100},
+        # Items 0 to 4 are used by 4, 2, 2, 1 and 1 of 4 people, and item 5 counts as used by one.
+        "novelty_bits": {"popular": 2 / 3, "segment": (1 + 2 / 3 + 1 + 3 / 2 + 2 / 3 + 2 / 3 + 1 + 2 + 1 + 2 / 3) / 10},
+        "ms_per_user": {"popular": 0.2, "segment": 0.9},
+        "route:segment": {"segment": 90},
+        "route:popular": {"popular": 100, "segment": 10},
+    }
+    for metric, by_strategy in expected.items():
+        for strategy, value in by_strategy.items():
+            figure = results.get(strategy, metric)
+            assert figure.mean == pytest.approx(value), (strategy, metric)
+            assert (figure.low, figure.n) == (None, 10)
+    assert results.find("popular", "route:segment") is None
 
 
-def test_strategies_are_compared_with_any_reference(
-    results: Results, lists: dict[str, np.ndarray], split: Split
-) -> None:
-    precision = {name: 100 * measure(mine, split.cold.truth).precision for name, mine in lists.items()}
-    rows = {row.strategy: row for row in results.rows}
-    assert {name: set(row.against) for name, row in rows.items()} == {
-        "popular": {"segment"},
-        "segment": {"popular"},
-        "day_one": {"segment", "popular"},
-    }  # personal is not judged
-    beside = rows["day_one"].against["popular"]
-    expected = bootstrap_mean(precision["day_one"] - precision["popular"], split.cold.users)
-    assert beside.difference.mean == pytest.approx(expected.mean)
-    assert beside.difference.low == pytest.approx(expected.low)
-    assert beside.ratio.mean == pytest.approx(precision["day_one"].mean() / precision["popular"].mean())
-    assert 1 < beside.ratio.low < beside.ratio.mean < beside.ratio.high
-    told = next(row for row in results.to_json()["results"] if row["strategy"] == "day_one")["against"]["popular"]
-    assert told["ratio_ci"] == [round(beside.ratio.low, 4), round(beside.ratio.high, 4)]
-    assert told["difference"] == round(beside.difference.mean, 4)
-    segment, same = rows["popular"].against["segment"].difference, rows["popular"].against_reference
-    assert same is not None
-    for end in ("mean", "low", "high"):  # of matrices of other widths, whose sums may differ in the last digit
-        assert getattr(same, end) == pytest.approx(getattr(segment, end), rel=1e-12)
+def test_strategies_are_compared_with_any_reference() -> None:
+    users = np.tile(USERS, 2)
+    for against in (("segment", "popular", "personal"), ("popular",)):  # personal is not judged
+        results = evaluate_tiny(against)
+        difference = results.get("segment", "precision_minus:popular")
+        expected = bootstrap_mean(100 * (PRECISION["segment"] - PRECISION["popular"]), users)
+        assert [difference.mean, difference.low, difference.high] == pytest.approx(
+            [expected.mean, expected.low, expected.high]
+        )
+        ratio = results.get("segment", "precision_ratio:popular")
+        (expected,) = bootstrap_ratios(PRECISION["segment"][:, None], PRECISION["popular"], users)
+        assert [ratio.mean, ratio.low, ratio.high] == pytest.approx([expected.mean, expected.low, expected.high])
+        assert ratio.mean == pytest.approx(PRECISION["segment"].mean() / PRECISION["popular"].mean())
+        compared = {figure.metric for figure in results.figures if figure.metric.endswith(("segment", "personal"))}
+        assert ("precision_ratio:segment" in compared) == ("segment" in against)
+        assert compared - {"precision_ratio:segment"} == {"precision_minus:segment", "route:segment"}
 
 
 def test_ratios_are_paired() -> None:
@@ -100,15 +82,14 @@ def test_ratios_are_paired() -> None:
 
 def test_the_interval_of_a_ratio_is_that_of_the_delta_method_on_many_users() -> None:
     rng = np.random.default_rng(2)
-    one, other = rng.normal(60, 10, 3000), rng.normal(50, 10, 3000)
-    (found,) = bootstrap_ratios(one[:, None], other, np.arange(3000))
-    half = 1.96 * (one - found.mean * other).std() / other.mean() / 3000**0.5
-    assert found.low == pytest.approx(found.mean - half, abs=half / 10)
-    assert found.high == pytest.approx(found.mean + half, abs=half / 10)
+    ours, others = rng.normal(60, 10, 3000), rng.normal(50, 10, 3000)
+    (interval,) = bootstrap_ratios(ours[:, None], others, np.arange(3000))
+    half = 1.96 * (ours - interval.mean * others).std() / others.mean() / 3000**0.5
+    assert interval.low == pytest.approx(interval.mean - half, abs=half / 10)
+    assert interval.high == pytest.approx(interval.mean + half, abs=half / 10)
 
 
-def test_a_reference_without_a_hit_has_no_ratio(world: Dataset, split: Split, recommender: Recommender) -> None:
-    n = len(split.cold)
-    nothing = replace(split.cold, truth=SparseRows.empty(n, len(world.items)))
-    results = judge(recommender, world, {0: replace(split, cold=nothing)}, STRATEGIES, K)
-    assert all(not row.against for row in results.rows)
+def test_a_reference_without_a_hit_has_no_ratio() -> None:
+    results = evaluate_tiny(truth_of={seed: [[]] * 5 for seed in (0, 1)})
+    assert not [figure for figure in results.figures if figure.metric.startswith("precision_ratio:")]
+    assert all(row["against"] == {} for row in results.to_json()["results"])

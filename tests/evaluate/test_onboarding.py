@@ -102,7 +102,7 @@ def test_lists_of_a_strategy_take_the_yeses_as_used(
 
 
 def test_three_chosen_questions_beat_three_at_random(
-    world: Dataset, recommender: Recommender, split: Split, peers_config: Config
+    world: Dataset, recommender: Recommender, split: Split, methods_config: Config
 ) -> None:
     found = run_onboarding(
         world,

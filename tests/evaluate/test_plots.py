@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from typing import Any
 
 import pytest
 
@@ -13,18 +12,18 @@ from tests.evaluate.test_report import HISTORY, POPULAR, SEGMENT, Page, around, 
 
 
 def test_empty_size_class_is_left_out() -> None:
-    bare: dict[str, Any] = {"by_day_one_size": {"1-3": around(40)}, "n_by_day_one_size": {"1-3": 7}}
-    found = results(row("popular", 40, around(-1), **bare), row("segment", 41, **bare))
-    assert "1 to 3" in plot_day_one_sizes(found)
-    assert "4 and more" not in plot_day_one_sizes(found)
-    assert "4 and more" not in render(found)
+    sizes = {"1-3": (0, 7)}
+    bare = results(row("popular", 40, around(-1), sizes=sizes), row("segment", 41, sizes=sizes))
+    assert "1 to 3" in plot_day_one_sizes(bare)
+    assert "4 and more" not in plot_day_one_sizes(bare)
+    assert "4 and more" not in render(bare)
 
 
 @pytest.mark.parametrize("n_more", [0, 13])
 def test_plots_have_one_mark_a_strategy(n_more: int) -> None:
     rows = (POPULAR, SEGMENT, *(row(f"other_{n}", 40 + n / 10, around(-1)) for n in range(n_more)))
     best = ("popular", "segment", *(f"other_{n}" for n in range(n_more) if n >= n_more - 6))
-    drawn = {plot_strategies: [r.strategy for r in rows], plot_day_one_sizes: best}
+    drawn = {plot_strategies: [figures[0].strategy for figures in rows], plot_day_one_sizes: best}
     for plot, strategies in drawn.items():
         svg = plot(results(*rows))
         marks = re.findall(r'id="[a-z-]+-mark-(\w+)"', svg)
@@ -53,14 +52,14 @@ def test_plots_take_their_colours_from_the_page() -> None:
 
 
 def test_training_marks_the_epoch_that_was_kept() -> None:
-    assert plot_training(()) is None
+    assert plot_training((), 50) is None
     svg = plot_training(HISTORY, 50)
     assert svg is not None
     assert "kept: epoch 2, 41.2 %" in svg
-    none_kept = plot_training([replace(epoch, kept=False) for epoch in HISTORY])
+    none_kept = plot_training([replace(epoch, kept=False) for epoch in HISTORY], 50)
     assert none_kept is not None
     assert "kept:" not in none_kept
-    unmeasured = plot_training([replace(epoch, precision=None) for epoch in HISTORY])
+    unmeasured = plot_training([replace(epoch, precision=None) for epoch in HISTORY], 50)
     assert unmeasured is not None
     assert "kept:" not in unmeasured
 

@@ -12,10 +12,9 @@ import pytest
 from firstday.artifact.folder import read_manifest
 from firstday.config import Config
 from firstday.evaluate.report.render import write_model_report, write_report
-from firstday.evaluate.slices import Breakdown, GroupFigures, Grouping
 from firstday.recommend.recommender import Recommender
 from tests.evaluate.test_report import EXAMPLE, FOLD_IN, POPULAR, SEGMENT, SUMMARY, around, results, row
-from tests.evaluate.test_report_sections import AGES, COUNTRIES, GAP, breakdown, group
+from tests.evaluate.test_report_sections import AGES, COUNTRIES, full_results
 
 playwright = pytest.importorskip("playwright.sync_api")
 axe = pytest.importorskip("axe_playwright_python.sync_playwright")
@@ -45,22 +44,14 @@ def many_strategies() -> tuple[Any, ...]:
     return (POPULAR, SEGMENT, FOLD_IN, *(row(name, 47 + n / 3, around(-1)) for n, name in enumerate(names)))
 
 
-def cities(n: int) -> Grouping:
-    return Grouping("city", tuple(group(f"the town of number {n} by the sea", 500 - n, 40 + n / 10) for n in range(n)))
-
-
-def content(n_segments: int, *groupings: Grouping) -> Breakdown:
-    return breakdown(n_segments, groups=GroupFigures(groupings, GAP, None, 7))
-
-
+CITIES = {f"the town of number {n} by the sea": (500 - n, 40 + n / 10) for n in range(90)}
+GROUPS = {"age": AGES, "country": COUNTRIES}
+CLOSE = [row(name, 50 + n / 100, around(-1), half=0.1) for n, name in enumerate(("popular", "segment", "fold_in"))]
 REPORTS = {
-    "ten segments": results(breakdown=content(10, AGES, COUNTRIES)),
-    "a thousand segments": results(breakdown=content(1000, AGES, COUNTRIES, cities(90))),
-    "one segment, no profiles": results(SEGMENT, breakdown=content(1)),
-    "figures close to each other": results(
-        *(row(name, 50 + n / 100, around(-1, 0.1)) for n, name in enumerate(("popular", "segment", "fold_in"))),
-        breakdown=content(2),
-    ),
+    "ten segments": full_results(10),
+    "a thousand segments": full_results(1000, groups=GROUPS | {"city": CITIES}),
+    "one segment, no profiles": full_results(1, SEGMENT, groups={}),
+    "figures close to each other": full_results(2, *CLOSE, groups={}),
 }
 
 

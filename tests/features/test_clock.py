@@ -8,7 +8,6 @@ import numpy as np
 import polars as pl
 import pytest
 
-from firstday.artifact.codec import to_networks
 from firstday.artifact.trained_model import TrainedModel
 from firstday.config import Config, parse_config
 from firstday.data.dataset import Dataset
@@ -16,12 +15,13 @@ from firstday.data.events import Events
 from firstday.data.splits.registration import split_registration
 from firstday.data.splits.split import Split
 from firstday.embed.affinity import select_uses
-from firstday.embed.fit import collect_warm_logs, fit_embeddings
+from firstday.embed.methods import collect_warm_logs, fit_embeddings
 from firstday.evaluate.run import evaluate_strategies
+from firstday.recommend.answer import answer_all
 from firstday.recommend.recommender import Recommender
-from firstday.recommend.strategies import answer_all, strategies_of
+from firstday.recommend.registry import strategies_of
 from firstday.training.fit import choose_protocol, cohort_query, fit, train
-from tests.synthetic import SEED, THREADS
+from tests.synthetic import SEED, THREADS, networks_of
 from tests.timed import DAY, LOG, make_log
 
 MARKER = 58
@@ -63,7 +63,7 @@ def arrays(model: TrainedModel) -> dict[str, np.ndarray]:
     return {
         "centroids": model.segments.centroids,
         "top": model.segments.top_items,
-        "items": model.encoder.fold_in.item_vectors,
+        "items": model.fold_in.item_vectors,
         "clusters": model.input_clusters.centroids,
         **{f"group {name}": means for name, means in model.encoder.group_means.items()},
         **{f"{name} {part}": value for name, c in counted.items() for part, value in _parts(c).items()},
@@ -102,7 +102,7 @@ def test_what_warm_users_do_after_the_cut_off_changes_nothing(without: Dataset, 
     assert one.keys() == other.keys()
     for name, value in one.items():
         assert np.array_equal(value, other[name]), name
-    assert to_networks(before) == to_networks(after.model)
+    assert networks_of(before) == networks_of(after.model)
 
 
 @pytest.mark.parametrize("method", ["svd", "word2vec"])
@@ -127,7 +127,7 @@ def test_a_marker_after_the_cut_off_cannot_be_recommended_from(planted: Dataset,
     model, split = after.model, divide(planted)
     assert model.everyone.counts.column_sums()[MARKER] == 0
     assert model.segments.items.counts.column_sums()[MARKER] == 0
-    assert not model.encoder.fold_in.item_vectors[MARKER].any()
+    assert not model.fold_in.item_vectors[MARKER].any()
     for strategy in strategies_of(model):
         answer = answer_all(cohort_query(after, planted, split.cold, 20), strategy)
         assert MARKER not in answer.items, strategy
@@ -159,5 +159,5 @@ def test_which_protocol_suits_the_data() -> None:
     assert choose_protocol(log, config) == "registration"
     assert choose_protocol(replace(log, registered_at=None), config) == "sampled"
     assert choose_protocol(LOG.without_times(log), config) == "sampled"
-    asked = config.model_copy(update={"protocol": "sampled"})
+    asked = config.override("protocol", "sampled")
     assert choose_protocol(log, asked) == "sampled"

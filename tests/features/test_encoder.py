@@ -232,7 +232,7 @@ def test_on_demand_or_held_the_rows_are_the_same(monkeypatch: pytest.MonkeyPatch
 
 def test_blocks_that_follow_from_items_are_blocks_of_what_was_done_to_their_artists() -> None:
     through = ("stream x artist", "favorite x artist", "skip x artist", "stream x album")
-    config = PAPER.model_copy(update={"through_items": through})
+    config = PAPER.override("through_items", through)
     batch = warm_batch()
     explicit = {**batch.actions}
     reached = [sorted({0 if item < 2 else 1 for item in items}) for items in STREAMS]

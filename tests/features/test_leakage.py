@@ -4,28 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import polars as pl
 import pytest
 
-from firstday.artifact.codec import to_networks
 from firstday.artifact.trained_model import TrainedModel
-from firstday.cold.peers import Peer
 from firstday.config import Config
 from firstday.data.dataset import Dataset
 from firstday.data.events import ITEM, Events
 from firstday.data.splits.sampled import split_sampled
 from firstday.data.splits.split import Cohort, Split
 from firstday.embed.affinity import select_uses
-from firstday.embed.fit import collect_warm_logs, fit_embeddings
+from firstday.embed.methods import collect_warm_logs, fit_embeddings
 from firstday.recommend.recommender import Recommender
 from firstday.sparse import SparseRows
 from firstday.training.fit import cohort_query, fit
-from tests.synthetic import SEED, brief_config, small_config
+from tests.synthetic import SEED, brief_config, networks_of, small_config
 
 NETWORKS = brief_config(
-    cold_model={"peers": ["dropoutnet", "melu"]},
+    methods=["dropoutnet", "melu"],
     ranker={"enabled": True, "epochs": 1},
     dropoutnet={"items_per_step": 10},
 )
@@ -76,10 +75,10 @@ def assert_same_statistics(one: TrainedModel, other: TrainedModel) -> None:
         np.testing.assert_array_equal(mine, theirs, err_msg=name)
 
 
-def zip_peers(one: TrainedModel, other: TrainedModel) -> list[tuple[Peer, Peer]]:
-    """Pair the peers of two models that must have the same."""
-    assert list(one.peers) == list(other.peers) == ["dropoutnet", "melu"]
-    return [(one.peers[name], other.peers[name]) for name in one.peers]
+def zip_learned(one: TrainedModel, other: TrainedModel) -> list[tuple[Any, Any]]:
+    """Pair what other methods learned in two models that must have the same."""
+    assert list(one.learned) == list(other.learned) == ["dropoutnet", "melu"]
+    return [(one.learned[name], other.learned[name]) for name in one.learned]
 
 
 def change_events(world: Dataset, users: np.ndarray) -> Dataset:
@@ -132,8 +131,8 @@ def test_what_cold_users_do_and_are_changes_nothing_in_the_model(
     assert parts.cold.truth.columns.tolist() != split.cold.truth.columns.tolist()
     other = fit(changed, parts, NETWORKS).model
     assert_same_statistics(trained, other)
-    assert to_networks(other) == to_networks(trained)
-    for mine, theirs in ((trained.cold, other.cold), *zip_peers(trained, other)):
+    assert networks_of(other) == networks_of(trained)
+    for mine, theirs in ((trained.cold, other.cold), *zip_learned(trained, other)):
         assert mine.history == theirs.history
 
 

@@ -15,13 +15,14 @@ from firstday.errors import ConfigError
 from firstday.evaluate.run import evaluate_strategies
 from firstday.features.signals import SignalBatch, Signals
 from firstday.metrics import measure
-from firstday.recommend.blend import VOICES, voices_of
+from firstday.recommend.answer import answer_all
+from firstday.recommend.blend import COMPONENTS, components_of
 from firstday.recommend.direct import score_direct
 from firstday.recommend.neighbors import score_friends, score_neighbors
 from firstday.recommend.query import Query
 from firstday.recommend.recommender import Recommender
+from firstday.recommend.registry import strategies_of
 from firstday.recommend.soft_segments import mix_segments
-from firstday.recommend.strategies import answer_all, strategies_of
 from firstday.sparse import SparseRows
 from firstday.training.fit import fit
 from firstday.training.weights import START, choose_blending, choose_neighborhood
@@ -117,7 +118,7 @@ def test_blend_is_the_weighted_sum_for_each_class_of_users(query: Query) -> None
     for low, high, mine in ((0, 0, weights[0]), (1, 3, weights[1]), (4, 99, weights[2])):
         rows = np.flatnonzero((n_liked >= low) & (n_liked <= high) & query.known)[:4]
         assert len(rows)
-        scores = sum(weight * VOICES[name](query, rows) for name, weight in mine.items())
+        scores = sum(weight * COMPONENTS[name](query, rows) for name, weight in mine.items())
         best = -np.sort(-np.asarray(scores), axis=1)[:, :K]
         np.testing.assert_allclose(answer.scores[rows], best, rtol=1e-5)
 
@@ -150,7 +151,7 @@ def test_without_ranker_and_warm_users_the_others_answer(world: Dataset, split: 
         cold_model={"epochs": 2}, sampled={"day_ones": 1}, ranker={"enabled": False}, recommend={"warm_users": 0}
     )
     bare = fit(world, split, config)
-    assert voices_of(bare.model) == ("personal", "soft_segments", "group")
+    assert components_of(bare.model) == ("personal", "soft_segments", "group")
     assert not {"direct", "neighbors", "friends"} & set(strategies_of(bare.model))
     answer = bare.recommend(Signals(age=24, friends=["u000"]), K, "blend")
     assert answer.route == "blend"

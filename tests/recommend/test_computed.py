@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from firstday.features.signals import SignalBatch, Signals
+from firstday.recommend.answer import answer_all
 from firstday.recommend.query import ComputedDays, Query
 from firstday.recommend.recommender import Recommender
-from firstday.recommend.strategies import answer_all
 
 K = 15
 

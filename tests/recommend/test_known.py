@@ -29,7 +29,7 @@ def streams_only(world: Dataset, config: Config, split: Split) -> Recommender:
     events = world.events.whole().filter((pl.col("signal") == "stream") & (pl.col("entity") == "item"))
     kept = {("stream", "item"): split.warm_actions["stream", "item"]}
     days = tuple({("stream", "item"): day["stream", "item"]} for day in split.warm_day_one)
-    short = config.model_copy(update={"cold_model": config.cold_model.model_copy(update={"epochs": 2})})
+    short = config.override("cold_model.epochs", 2)
     narrowed = replace(split, warm_actions=kept, warm_day_one=days)
     return fit(replace(world, events=Events.of(events), groups=groups), narrowed, short)
 

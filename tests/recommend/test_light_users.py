@@ -81,7 +81,7 @@ def test_they_are_kept_behind_the_warm_ones_with_solved_vectors(
     assert model.warm.ids.values.to_list() == world.users.take(np.append(light_split.warm, light_split.light)).to_list()
     affinity = compute_affinity(light_split.light_actions, CONFIG.signals, n_light, model.n_items)
     np.testing.assert_allclose(
-        model.warm.vectors[n_warm:], unit_rows(model.encoder.fold_in.solve(affinity)), rtol=1e-4, atol=1e-6
+        model.warm.vectors[n_warm:], unit_rows(model.fold_in.solve(affinity)), rtol=1e-4, atol=1e-6
     )
     used = unite_uses(world.all_actions(), CONFIG.signals)
     for place in (0, n_light // 2, n_light - 1):

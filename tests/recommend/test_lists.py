@@ -15,9 +15,9 @@ from firstday.embed.affinity import compute_affinity
 from firstday.embed.als import fit_als
 from firstday.features.signals import SignalBatch, Signals
 from firstday.ranking import unit_rows
+from firstday.recommend.answer import answer_all
 from firstday.recommend.query import Query
 from firstday.recommend.recommender import Recommender
-from firstday.recommend.strategies import answer_all
 from firstday.segment.segments import Segments
 from tests.synthetic import N_CLUSTERS, N_ITEMS, UNUSED_ITEM, cluster_of_items
 
@@ -102,7 +102,7 @@ def liked_items(day: SignalBatch, row: int, config: Config) -> tuple[np.ndarray,
 def test_day_one_is_the_mean_of_the_liked_items(
     recommender: Recommender, world_days: SignalBatch, config: Config
 ) -> None:
-    vectors = recommender.model.encoder.fold_in.item_vectors.astype(np.float64)
+    vectors = recommender.model.fold_in.item_vectors.astype(np.float64)
     closed = world_days.closed_items(config.signals)
     rows, items, values = rows_answered(recommender, world_days, "day_one")
     for row in rows:
@@ -111,7 +111,7 @@ def test_day_one_is_the_mean_of_the_liked_items(
 
 
 def test_fold_in_is_the_least_squares_vector(recommender: Recommender, world_days: SignalBatch, config: Config) -> None:
-    y = recommender.model.encoder.fold_in.item_vectors.astype(np.float64)
+    y = recommender.model.fold_in.item_vectors.astype(np.float64)
     closed = world_days.closed_items(config.signals)
     rows, items, values = rows_answered(recommender, world_days, "fold_in")
     for row in rows:
@@ -129,7 +129,7 @@ def test_personal_ranks_all_items_by_the_predicted_vector(
 ) -> None:
     model = recommender.model
     predicted = model.cold.predict(model.encoder.encode(world_days))
-    scores = predicted.astype(np.float64) @ model.encoder.fold_in.item_vectors.T
+    scores = predicted.astype(np.float64) @ model.fold_in.item_vectors.T
     closed = world_days.closed_items(config.signals)
     rows, items, values = rows_answered(recommender, world_days, "personal")
     for row in rows:
@@ -140,7 +140,7 @@ def test_personal_by_cosine_minds_no_lengths(recommender: Recommender, world_day
     model = replace(recommender.model, similarity="cosine")
     answer = answer_all(Query(model, world_days, K, keep_used=True), "personal")
     predicted = model.cold.predict(model.encoder.encode(world_days))
-    vectors = model.encoder.fold_in.item_vectors[:UNUSED_ITEM].astype(np.float64)
+    vectors = model.fold_in.item_vectors[:UNUSED_ITEM].astype(np.float64)
     cosine = predicted @ (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).T
     nothing = np.array([], dtype=np.int64)
     for row in range(world_days.n_users):

@@ -12,7 +12,7 @@ from polars.testing import assert_frame_equal
 from firstday.features.signals import Signals
 from firstday.recommend.query import Query
 from firstday.recommend.recommender import Recommender
-from firstday.recommend.strategies import STRATEGIES
+from firstday.recommend.registry import strategy_names
 from tests.tiny import EAST, NORTH, NOWHERE, D
 
 VISITORS: dict[str, Signals] = {
@@ -174,7 +174,7 @@ def write_out(lists: dict[str, tuple[str, str]]) -> pl.DataFrame:
 
 
 def test_every_strategy_has_its_table() -> None:
-    assert set(EXPECTED) == set(STRATEGIES)
+    assert set(EXPECTED) == set(strategy_names())
 
 
 def test_the_network_predicts_the_sum_of_means(tiny: Recommender) -> None:

@@ -12,7 +12,7 @@ from firstday.embed.affinity import select_uses
 from firstday.errors import ConfigError
 from firstday.features.signals import SignalBatch, Signals
 from firstday.recommend.recommender import Recommender
-from firstday.recommend.strategies import STRATEGIES, find_strategy
+from firstday.recommend.registry import find_strategy, strategy_names
 from firstday.sparse import SparseRows
 from tests.synthetic import N_ITEMS
 
@@ -54,7 +54,7 @@ def test_of_a_user_of_whom_nothing_is_known_there_is_no_segment(recommender: Rec
 
 
 def test_the_configured_strategy_is_used_where_none_is_named(recommender: Recommender, config: Config) -> None:
-    own = config.model_copy(update={"recommend": config.recommend.model_copy(update={"strategy": "fold_in", "k": 3})})
+    own = config.override({"recommend.strategy": "fold_in", "recommend.k": 3})
     other = Recommender(replace(recommender.model, config=own))
     found = other.recommend(Signals(interactions=LIKES))
     assert (found.strategy, found.route, len(found.items)) == ("fold_in", "fold_in", 3)
@@ -69,7 +69,7 @@ def test_a_list_has_at_least_one_item(recommender: Recommender, k: int) -> None:
 def test_an_unknown_strategy_is_refused_with_the_known_ones() -> None:
     with pytest.raises(ConfigError) as caught:
         find_strategy("psychic")
-    assert str(caught.value) == f"strategy: 'psychic' is unknown; choose of {', '.join(STRATEGIES)}."
+    assert str(caught.value) == f"strategy: 'psychic' is unknown; choose of {', '.join(strategy_names())}."
 
 
 def test_closing_items_of_a_dense_user_leaves_their_neighbours_alone(recommender: Recommender) -> None:

@@ -9,9 +9,11 @@ import pytest
 
 from firstday.config import Config
 from firstday.features.signals import SignalBatch, Signals
-from firstday.recommend.query import CELLS_AT_ONCE, Query, rank_scores
+from firstday.recommend.answer import answer_all
+from firstday.recommend.query import Query
+from firstday.recommend.ranked_lists import CELLS_AT_ONCE, rank_scores
 from firstday.recommend.recommender import Recommender
-from firstday.recommend.strategies import STRATEGIES, answer_all
+from firstday.recommend.registry import strategy_names
 from tests.synthetic import N_ITEMS, UNUSED_ITEM
 
 K = 20
@@ -60,7 +62,7 @@ def everyone(recommender: Recommender) -> SignalBatch:
     return recommender.model.catalogue.read(list(PEOPLE.values()))[0]
 
 
-@pytest.fixture(params=STRATEGIES)
+@pytest.fixture(params=strategy_names())
 def strategy(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
@@ -68,7 +70,7 @@ def strategy(request: pytest.FixtureRequest) -> str:
 def test_the_strategies_of_the_contract_are_there() -> None:
     contract = {"popular", "group", "day_one", "input_clusters", "fold_in", "personal", "segment"}
     contract |= {"dropoutnet_personal", "dropoutnet_segment", "melu_personal", "melu_segment"}
-    assert contract <= set(STRATEGIES)
+    assert contract <= set(strategy_names())
 
 
 def test_everyone_gets_k_distinct_items_that_are_not_closed(
@@ -180,8 +182,8 @@ def test_users_are_scored_a_part_at_a_time_with_the_same_result(
     assert world_days.n_users * N_ITEMS < CELLS_AT_ONCE
     query = Query(recommender.model, world_days, K)
     scores = np.random.default_rng(0).random((world_days.n_users, N_ITEMS)).astype(np.float32)
-    whole = rank_scores(query, lambda rows: scores[rows].copy())
-    monkeypatch.setattr("firstday.recommend.query.CELLS_AT_ONCE", 7 * N_ITEMS)
-    parts = rank_scores(query, lambda rows: scores[rows].copy())
+    whole = rank_scores(lambda rows: scores[rows].copy(), query.excluded, K)
+    monkeypatch.setattr("firstday.recommend.ranked_lists.CELLS_AT_ONCE", 7 * N_ITEMS)
+    parts = rank_scores(lambda rows: scores[rows].copy(), query.excluded, K)
     np.testing.assert_array_equal(whole[0], parts[0])
     np.testing.assert_array_equal(whole[1], parts[1])

@@ -10,7 +10,7 @@ from firstday.config import Config, parse_config
 from firstday.data.sources.deezer_kdd21 import PaperData, read_paper_data
 from firstday.reproduce.table import Reproduction, choose_strategies, configure, reproduce_table
 from firstday.simulate.released import simulate_released
-from firstday.simulate.settings import SimulationSettings
+from firstday.simulate.simulation_settings import SimulationSettings
 from tests.released import make_released
 
 K = 10
@@ -36,7 +36,7 @@ def paper_config(data: PaperData) -> Config:
 
 @pytest.fixture(scope="session")
 def found(data: PaperData, paper_config: Config) -> Reproduction:
-    return reproduce_table(data, paper_config, choose_strategies(with_peers=False), n_seeds=2)
+    return reproduce_table(data, paper_config, choose_strategies(with_baselines=False), n_seeds=2)
 
 
 @pytest.fixture(scope="session")

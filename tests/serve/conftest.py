@@ -1,9 +1,10 @@
-"""A model's folder, real server processes to ask, and a real Redis where there is one."""
+"""A model's folder, an application in this process to ask, real server processes, and a real Redis if there is one."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,10 @@ from redis_process import RedisProcess
 from serve_process import ServerProcess
 
 from firstday.recommend.recommender import Recommender
+from tests.serve.in_process import RunningApp, running_app
 
 StartServer = Callable[..., ServerProcess]
+StartApp = Callable[..., RunningApp]
 
 
 def open_client(server: ServerProcess, key: str = "") -> httpx.Client:
@@ -29,17 +32,36 @@ def model(recommender: Recommender, tmp_path_factory: pytest.TempPathFactory) ->
 
 
 @pytest.fixture(scope="session")
-def server(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
-    """One server without keys for all tests that use users of their own."""
-    running = ServerProcess(model, tmp_path_factory.mktemp("server"), {"rate_limit_per_s": 0})
-    yield running
-    assert running.stop() == 0
+def app(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningApp]:
+    """One application without keys for all tests that use users of their own."""
+    with running_app(model, tmp_path_factory.mktemp("app")) as running:
+        yield running
 
 
 @pytest.fixture(scope="session")
-def http(server: ServerProcess) -> Iterator[httpx.Client]:
-    with open_client(server) as client:
+def http(app: RunningApp) -> Iterator[httpx.Client]:
+    """A client of that application."""
+    with app.open_client() as client:
         yield client
+
+
+@pytest.fixture
+def start_app(model: Path, tmp_path: Path) -> Iterator[StartApp]:
+    """Start applications with settings of their own."""
+    with ExitStack() as stack:
+
+        def start(model: Path = model, folder: Path = tmp_path, **settings: Any) -> RunningApp:
+            return stack.enter_context(running_app(model, folder, **settings))
+
+        yield start
+
+
+@pytest.fixture(scope="session")
+def server(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    """One server process without keys, for what needs a real one."""
+    running = ServerProcess(model, tmp_path_factory.mktemp("server"), {"rate_limit_per_s": 0})
+    yield running
+    assert running.stop() == 0
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import pytest
 
 from firstday.artifact.folder import read_manifest
 from firstday.recommend.recommender import Recommender, open_model
-from firstday.recommend.strategies import STRATEGIES
+from firstday.recommend.registry import strategy_names
 from tests.serve.conftest import assert_error
 
 
@@ -61,7 +61,7 @@ def test_the_model_says_what_it_is(http: httpx.Client, model: Path, opened: Reco
     assert (told["items"], told["segments"], told["dimensions"]) == (121, len(opened.model.segments), 12)
     assert told["entities"] == ["item", "artist", "genre"]
     assert told["profile_columns"] == ["age", "country", "gender"]
-    assert told["strategies"] == list(STRATEGIES)
+    assert told["strategies"] == list(strategy_names())
     assert told["features"] == list(opened.model.encoder.blocks())
     assert (told["default_strategy"], told["default_k"]) == ("segment", 20)
     assert told["data"] == manifest["data"]

@@ -13,7 +13,7 @@ from firstday.data.dataset import Dataset
 from firstday.features.signals import Signals
 from firstday.ranking import unit_rows
 from firstday.recommend.recommender import Recommender, open_model
-from firstday.recommend.strategies import STRATEGIES
+from firstday.recommend.registry import strategy_names
 from firstday.serve.explain import N_TRIED
 
 DONE = [("favorite", "item", "i001"), ("stream", "item", "i005"), ("stream", "artist", "a07"), ("skip", "item", "i002")]
@@ -125,7 +125,7 @@ def test_the_nearest_segments_and_their_part(http: httpx.Client, opened: Recomme
 def test_each_item_has_its_reason(http: httpx.Client, opened: Recommender) -> None:
     answer = ask(http, {"interactions": body(DONE)}, k=30)
     model, segment = opened.model, answer["segment"]
-    items = model.encoder.fold_in.item_vectors
+    items = model.fold_in.item_vectors
     liked = [model.catalogue.items.index_of(identity) for identity in ("i001", "i005")]  # a skip is no liking
     for item, reason in zip(answer["items"], answer["explanation"]["items"], strict=True):
         assert reason["item_id"] == item["item_id"]
@@ -148,7 +148,7 @@ def test_each_item_has_its_reason(http: httpx.Client, opened: Recommender) -> No
             assert reason["why"] == f"Fills the list up: {everyone:.1%} of everyone use it."
 
 
-@pytest.mark.parametrize("strategy", STRATEGIES)
+@pytest.mark.parametrize("strategy", strategy_names())
 def test_every_strategy_can_be_explained_with_and_without_signals(http: httpx.Client, strategy: str) -> None:
     for signals in ({}, {"age": 30}, {"profile": {"country": "FR"}, "interactions": body(DONE)}):
         answer = ask(http, signals, strategy=strategy)

@@ -14,7 +14,7 @@ from serve_process import ServerProcess
 from firstday.features.signals import Signals
 from firstday.recommend.batch import recommend_tables
 from firstday.recommend.recommender import Recommender, open_model
-from firstday.recommend.strategies import STRATEGIES
+from firstday.recommend.registry import strategy_names
 from tests.synthetic import N_CLUSTERS, cluster_of_items
 
 N_SAME = 40
@@ -155,7 +155,7 @@ def test_a_ban_takes_effect_at_once_and_keep_used_lifts_it(http: httpx.Client) -
     assert first in [item["item_id"] for item in kept["items"]]
 
 
-@pytest.mark.parametrize("strategy", STRATEGIES)
+@pytest.mark.parametrize("strategy", strategy_names())
 def test_every_strategy_answers_for_every_user(http: httpx.Client, recommender: Recommender, strategy: str) -> None:
     described = {"age": 30, "profile": {"country": "FR"}, "interactions": [{"entity_id": "i001"}]}
     described["friends"] = [f"u{ix:03}" for ix in range(8)]

@@ -155,7 +155,7 @@ def test_where_no_warm_users_are_kept_a_strategy_answers_from_the_yeses(
     world: Dataset, split: Split, by_taste: dict[int, list[str]], start_server: StartServer, tmp_path: Path
 ) -> None:
     short = small_config(cold_model={"epochs": 2}, sampled={"day_ones": 1}, ranker={"enabled": False})
-    bare = fit(world, split, short.model_copy(update={"recommend": RecommendConfig(warm_users=0)}))
+    bare = fit(world, split, short.override("recommend", RecommendConfig(warm_users=0)))
     with open_client(start_server(bare.save(tmp_path / "bare"))) as http:
         answer = ask(http, liked=by_taste[1][:2], passed=by_taste[2][:3], k=K)
         assert answer["route"] == "segment"

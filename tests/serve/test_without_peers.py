@@ -12,12 +12,12 @@ from serve_process import ServerProcess
 from firstday.errors import ConfigError
 from firstday.features.signals import Signals
 from firstday.recommend.recommender import Recommender
-from firstday.recommend.strategies import strategies_of
+from firstday.recommend.registry import strategies_of
 from firstday.serve.model_holder import load_served
 
 
 def test_a_model_without_peers_is_warmed_by_what_it_has(recommender: Recommender, tmp_path: Path) -> None:
-    bare = Recommender(replace(recommender.model, peers={}))
+    bare = Recommender(replace(recommender.model, learned={}))
     served = load_served(bare.save(tmp_path / "model"))
     for strategy in strategies_of(bare.model):
         assert served.recommender.recommend_users([Signals(age=30)], 5, strategy).answer.items.shape == (1, 5)
@@ -26,7 +26,7 @@ def test_a_model_without_peers_is_warmed_by_what_it_has(recommender: Recommender
 
 
 def test_the_document_names_the_strategies_of_the_model(recommender: Recommender, tmp_path: Path) -> None:
-    bare = Recommender(replace(recommender.model, peers={}))
+    bare = Recommender(replace(recommender.model, learned={}))
     server = ServerProcess(bare.save(tmp_path / "model"), tmp_path / "run")
     try:
         told = httpx.get(f"{server.url}/v1/openapi.json").json()

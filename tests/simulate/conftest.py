@@ -7,7 +7,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from firstday.simulate.settings import SimulationSettings
+from firstday.simulate.simulation_settings import SimulationSettings
 from firstday.simulate.tables import simulate
 
 SETTINGS = SimulationSettings(3_000, 2_000, days=80, seed=1, block_users=1_000)

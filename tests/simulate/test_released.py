@@ -13,7 +13,7 @@ from firstday.data.sources.deezer_kdd21 import COUNTED_BLOCKS, SIMULATED_KEY, Pa
 from firstday.errors import ConfigError
 from firstday.ranking import unit_rows
 from firstday.simulate.released import simulate_released
-from firstday.simulate.settings import SimulationSettings
+from firstday.simulate.simulation_settings import SimulationSettings
 
 SETTINGS = SimulationSettings(300, 200, days=60, seed=4)
 DIMENSIONS = {"svd": 8, "mf": 10}

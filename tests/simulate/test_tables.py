@@ -13,10 +13,10 @@ import pytest
 from firstday.data.load import check_tables
 from firstday.errors import ConfigError
 from firstday.simulate import tables
-from firstday.simulate.behavior import Events, simulate_block
+from firstday.simulate.behavior import Interactions, simulate_block
 from firstday.simulate.music import MusicCatalogue
 from firstday.simulate.people import People
-from firstday.simulate.settings import SimulationSettings
+from firstday.simulate.simulation_settings import SimulationSettings
 from firstday.simulate.tables import simulate
 
 SMALL = SimulationSettings(300, 200, days=40, seed=3, block_users=100)
@@ -141,7 +141,7 @@ def test_when_writing_fails_nothing_is_left(tmp_path: Path, monkeypatch: pytest.
 
     def until_the_disk_is_full(
         settings: SimulationSettings, catalogue: MusicCatalogue, people: People, rng: np.random.Generator
-    ) -> Events:
+    ) -> Interactions:
         if next(blocks) == 1:
             raise OSError(28, "No space left on device")
         return simulate_block(settings, catalogue, people, rng)

@@ -2,10 +2,12 @@
 
 ::
 
-    MODEL/manifest.json      format version, configuration, data counts, metrics, sha256 of each file, and its own
-    MODEL/<version>/*.npy    arrays, memory-mapped when opened
+    MODEL/manifest.json      format version, config, data, metrics, features, model; sha256 of each file, and its own
+    MODEL/<version>/*.npy        arrays, memory-mapped when opened
     MODEL/<version>/*.parquet    ids and titles
-    MODEL/<version>/*.onnx       the cold model, and its peers if it has any
+    MODEL/<version>/*.onnx       networks
+
+The form of `model` and of the files is told in `firstday.artifact.codec`; a file is named after its place in it.
 
 A new version is written beside the old one; then the manifest is replaced in one step, and the old version removed.
 """
@@ -29,14 +31,15 @@ import numpy as np
 import polars as pl
 
 import firstday
-from firstday.artifact.codec import from_parts, to_arrays, to_networks, to_values
+from firstday.artifact.codec import Encoded, File, Types, decode, encode
 from firstday.artifact.trained_model import TrainedModel
-from firstday.data.ids import Ids
 from firstday.errors import ArtifactError
 
-FORMAT = 4
+FORMAT = 5
 MANIFEST = "manifest.json"
-PEOPLE = "warm_users.parquet"
+VERSION, FILE_NAME = "[0-9a-f]{16}", r"[a-z0-9_-][a-z0-9_.-]*"
+FOR_PEOPLE = ("data", "metrics")
+"""Facts of a model that stand at the top of the manifest, beside the configuration."""
 _BLANK = "0" * 64
 
 
@@ -83,7 +86,7 @@ def _version_in(path: Path) -> str | None:
     try:
         manifest = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
         version = manifest["version"]
-        ours = {"format", "firstday", "files", "sha256"} <= manifest.keys() and re.fullmatch("[0-9a-f]{16}", version)
+        ours = {"format", "firstday", "files", "sha256"} <= manifest.keys() and re.fullmatch(VERSION, version)
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
     return version if ours else None
@@ -93,9 +96,11 @@ def _publish(model: TrainedModel, staging: Path, path: Path) -> None:
     """Write all files into the staging folder, then put them into place."""
     files = staging / "files"
     files.mkdir()
-    _write_files(model, files)
+    encoded = encode(model)
+    for name, content in encoded.files.items():
+        _write_file(files / name, content)
     hashes = {file.name: {"sha256": _sha256(file), "bytes": file.stat().st_size} for file in sorted(files.iterdir())}
-    values = to_values(model)
+    values = _to_values(model, encoded)
     version = hashlib.sha256(json.dumps([hashes, values], sort_keys=True).encode()).hexdigest()[:16]
     manifest = {
         "format": FORMAT,
@@ -145,23 +150,53 @@ def _put_into_place(staging: Path, path: Path, version: str, hashes: Mapping[str
         shutil.rmtree(path / old, ignore_errors=True)
 
 
-def _write_files(model: TrainedModel, folder: Path) -> None:
-    """Write everything but the manifest."""
-    for name, array in to_arrays(model).items():
-        with (folder / f"{name}.npy").open("wb") as file:
-            np.save(file, np.ascontiguousarray(array), allow_pickle=False)
-            _to_disk(file)
-    catalogue = model.catalogue
-    items = pl.DataFrame({"item_id": catalogue.items.values})
-    if catalogue.titles is not None:
-        items = items.with_columns(title=pl.Series(catalogue.titles, dtype=pl.String))
-    items.write_parquet(folder / "items.parquet")
-    if catalogue.people is not None:
-        pl.DataFrame({"user_id": catalogue.people.values}).write_parquet(folder / PEOPLE)
-    for number, ids in enumerate(catalogue.entities.values()):
-        pl.DataFrame({"entity_id": ids.values}).write_parquet(folder / f"entity_{number}.parquet")
-    for name, onnx in to_networks(model).items():
-        _write(folder / f"{name}.onnx", onnx)
+def _to_values(model: TrainedModel, encoded: Encoded) -> dict[str, Any]:
+    """Return what the manifest says of a model, what people look for first."""
+    rest = dict(encoded.json)
+    config, facts = rest.pop("config"), dict(rest.pop("facts"))
+    for_people = {name: facts.pop(name) for name in FOR_PEOPLE if name in facts}
+    features = {"n_inputs": model.encoder.n_inputs, "blocks": list(model.encoder.blocks())}
+    return {"config": config, **for_people, "features": features, "model": {"facts": facts, **rest}}
+
+
+def _from_values(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the model's JSON as the codec wrote it."""
+    rest = values["model"]
+    facts = {**rest["facts"], **_facts_in(values)}
+    return {**rest, "config": values["config"], "facts": facts}
+
+
+def _facts_in(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: values[name] for name in FOR_PEOPLE if name in values}
+
+
+def _write_file(path: Path, content: File) -> None:
+    """Write an array, a column or bytes."""
+    if isinstance(content, bytes):
+        _write(path, content)
+        return
+    with path.open("wb") as file:
+        if isinstance(content, np.ndarray):
+            np.save(file, np.asarray(content, order="C"), allow_pickle=False)
+        else:
+            content.to_frame("value").write_parquet(file)
+        _to_disk(file)
+
+
+def _read_file(path: Path) -> File:
+    """Open what `_write_file` wrote, arrays memory-mapped."""
+    try:
+        if path.suffix == ".npy":
+            # A plain array over the mapped file: NumPy spends microseconds on every slice of its own mapped arrays.
+            return np.asarray(np.load(path, mmap_mode="r", allow_pickle=False))
+        if path.suffix == ".parquet":
+            return pl.read_parquet(path, glob=False).to_series()
+        return path.read_bytes()
+    except OSError:
+        raise
+    except Exception as error:  # whatever NumPy and Polars say of a file that is none of theirs
+        reason = " ".join(str(error).split())
+        raise ArtifactError(f"{path}: cannot be read ({reason}); train or copy the model again.") from None
 
 
 def _write(path: Path, content: bytes) -> None:
@@ -212,20 +247,44 @@ def read_manifest(path: str | Path) -> dict[str, Any]:
         digest = manifest["sha256"]
         head, tail = text.rsplit(digest, 1)
         intact = hashlib.sha256((head + _BLANK + tail).encode()).hexdigest() == digest
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         intact = False
     except OSError as error:
         raise ArtifactError(f"{file}: cannot be read ({error.strerror}); check its permissions.") from None
     if not intact:
         raise ArtifactError(f"{file}: was changed after it was written; train or copy the model again.")
-    if manifest["format"] != FORMAT:
+    if manifest.get("format") != FORMAT:
         raise ArtifactError(
-            f"{file}: is of format {manifest['format']}, this firstday reads {FORMAT}; train the model again."
+            f"{file}: is of format {manifest.get('format')}, this firstday reads {FORMAT}; train the model again with: "
+            f"firstday train TABLES --out {path}."
         )
+    fault = _find_fault(manifest)
+    if fault:
+        raise ArtifactError(f"{file}: {fault}; train or copy the model again.")
     return dict(manifest)
 
 
-def load_model(path: str | Path, *, verify: bool = True) -> TrainedModel:
+def _find_fault(manifest: Mapping[str, Any]) -> str | None:
+    """Say what is wrong with the outline of a manifest, whose text is intact."""
+    for name in ("firstday", "created_at", "version"):
+        if not isinstance(manifest.get(name), str):
+            return f"{name} is no text"
+    for name in ("config", "features", "model", "files"):
+        if not isinstance(manifest.get(name), dict):
+            return f"{name} is no JSON object"
+    if not all(isinstance(facts, dict) for facts in (manifest["model"].get("facts"), *_facts_in(manifest).values())):
+        return "facts are no JSON object"
+    if not re.fullmatch(VERSION, manifest["version"]):
+        return "version is no version"
+    for name, expected in manifest["files"].items():
+        if not re.fullmatch(FILE_NAME, name):  # such as a path to somewhere else
+            return f"{name!r} is no name of a file"
+        if not isinstance(expected, dict) or not {"sha256", "bytes"} <= expected.keys():
+            return f"files.{name} has no checksum"
+    return None
+
+
+def load_model(path: str | Path, *, verify: bool = True, types: Types | None = None) -> TrainedModel:
     """Open a model's folder, arrays memory-mapped.
 
     Parameters
@@ -234,6 +293,8 @@ def load_model(path: str | Path, *, verify: bool = True) -> TrainedModel:
         The folder.
     verify
         Compare every file with its checksum first.
+    types
+        Gives the class of what a registered method learned, by the method's name; see `firstday.artifact.codec.decode`.
 
     Raises
     ------
@@ -244,7 +305,7 @@ def load_model(path: str | Path, *, verify: bool = True) -> TrainedModel:
     manifest = read_manifest(path)
     while True:
         try:
-            return _load_version(path, manifest, verify)
+            return _load_version(path, manifest, verify, types)
         except (ArtifactError, OSError) as error:
             newer = read_manifest(path)
             if newer["version"] == manifest["version"]:
@@ -254,7 +315,7 @@ def load_model(path: str | Path, *, verify: bool = True) -> TrainedModel:
             manifest = newer  # it was replaced between the two reads
 
 
-def _load_version(path: Path, manifest: dict[str, Any], verify: bool) -> TrainedModel:
+def _load_version(path: Path, manifest: dict[str, Any], verify: bool, types: Types | None) -> TrainedModel:
     """Open the files that a manifest names."""
     folder = path / manifest["version"]
     for name, expected in manifest["files"].items():
@@ -263,19 +324,8 @@ def _load_version(path: Path, manifest: dict[str, Any], verify: bool) -> Trained
             raise ArtifactError(f"{file}: is missing; train or copy the model again.")
         if file.stat().st_size != expected["bytes"] or (verify and _differs(file, expected)):
             raise ArtifactError(f"{file}: was changed after it was written; train or copy the model again.")
-    # Plain arrays over the mapped files: NumPy spends microseconds on every slice of its own kind of mapped array.
-    files = [folder / name for name in manifest["files"]]
-    arrays = {
-        file.stem: np.asarray(np.load(file, mmap_mode="r", allow_pickle=False))
-        for file in files
-        if file.suffix == ".npy"
-    }
-    items = pl.read_parquet(folder / "items.parquet")
-    titles = tuple(items["title"].fill_null("").to_list()) if "title" in items.columns else None
-    entities = {
-        name: Ids(pl.read_parquet(folder / f"entity_{number}.parquet")["entity_id"])
-        for number, name in enumerate(manifest["catalogue"]["entities"])
-    }
-    networks = {file.stem: file.read_bytes() for file in files if file.suffix == ".onnx"}
-    people = Ids(pl.read_parquet(folder / PEOPLE)["user_id"]) if PEOPLE in manifest["files"] else None
-    return from_parts(arrays, manifest, networks, Ids(items["item_id"]), titles, entities, people)
+    files = {name: _read_file(folder / name) for name in manifest["files"]}
+    try:
+        return decode(TrainedModel, _from_values(manifest), files, types)
+    except ArtifactError as error:
+        raise ArtifactError(f"{path / MANIFEST}: {error}; train the model again.") from None

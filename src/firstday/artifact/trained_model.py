@@ -10,14 +10,17 @@ from typing import Any, Literal
 import numpy as np
 
 from firstday.cold.cold_model import ColdModel
-from firstday.cold.peers import Peers
 from firstday.cold.ranker import Ranker
 from firstday.config import Config
+from firstday.data.events import Pair
+from firstday.embed.embeddings import FoldIn
 from firstday.embed.kept_users import Neighborhood, WarmUsers
+from firstday.errors import FirstdayError
 from firstday.features.catalogue import Catalogue
 from firstday.features.encoder import Encoder
 from firstday.ranking import unit_rows
 from firstday.segment.segments import ItemCounts, Mixing, Segments, smooth_shares
+from firstday.sparse import SparseRows
 
 BOUNDS = (1, 4)
 """Items liked so far at which the second and the third class of users begin: 0, 1 to 3, 4 and more."""
@@ -34,7 +37,7 @@ class Blending:
     Parameters
     ----------
     weights
-        For each class of users, least known first: the weight of each strategy that speaks, by name.
+        For each class of users, least known first: the weight of each component, by the name of its strategy.
     """
 
     weights: tuple[Mapping[str, float], ...] = field(default_factory=_personal_alone)
@@ -45,7 +48,7 @@ class Blending:
         return classes
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class TrainedModel:
     """The result of training.
 
@@ -55,8 +58,10 @@ class TrainedModel:
         The configuration that it was trained with.
     catalogue
         The names that it understands.
-    encoder
-        Signals -> features; holds the items' vectors.
+    signal_encoder
+        Signals -> features; None in a model of released features, which answers queries with computed day ones alone.
+    fold_in
+        How a user's vector follows from the items' vectors, which it holds.
     similarity
         How a user's vector scores items.
     cold
@@ -73,8 +78,8 @@ class TrainedModel:
         For people to read, JSON values only: `data`, counts of the training data, and `metrics`, on validation users.
     mixing
         How `soft_segments` weighs segments.
-    peers
-        Other cold models, by name: those of `config.cold_model.peers`.
+    learned
+        What other methods learned, by name: those of `config.methods`.
     ranker
         Features -> ranked items; None where `config.ranker` is not enabled.
     warm
@@ -88,7 +93,8 @@ class TrainedModel:
 
     config: Config
     catalogue: Catalogue
-    encoder: Encoder
+    signal_encoder: Encoder | None
+    fold_in: FoldIn
     similarity: Literal["dot", "cosine"]
     cold: ColdModel
     segments: Segments
@@ -97,7 +103,7 @@ class TrainedModel:
     profile_groups: Mapping[str, ItemCounts]
     facts: Mapping[str, Any] = field(default_factory=dict)
     mixing: Mixing = field(default_factory=Mixing)
-    peers: Peers = field(default_factory=dict)
+    learned: Mapping[str, Any] = field(default_factory=dict, metadata={"codec": "registry"})
     ranker: Ranker | None = None
     warm: WarmUsers | None = None
     neighborhood: Neighborhood = field(default_factory=Neighborhood)
@@ -108,10 +114,45 @@ class TrainedModel:
         """How many items there are."""
         return len(self.catalogue.items)
 
+    @property
+    def dimensions(self) -> int:
+        """Numbers in a vector."""
+        return int(self.fold_in.item_vectors.shape[1])
+
+    @property
+    def encoder(self) -> Encoder:
+        """Signals -> features.
+
+        Raises
+        ------
+        FirstdayError
+            The model is one of released features and cannot read signals.
+        """
+        if self.signal_encoder is None:
+            raise FirstdayError(
+                "model: it was trained on released features and cannot read signals; train one on tables."
+            )
+        return self.signal_encoder
+
+    @property
+    def pairs(self) -> tuple[Pair, ...]:
+        """The (signal, entity) pairs that the features have a block for."""
+        return () if self.signal_encoder is None else self.signal_encoder.pairs
+
+    @property
+    def knows_friends(self) -> bool:
+        """Whether the features have a block for friends."""
+        return self.signal_encoder is not None and self.signal_encoder.friend_vectors is not None
+
+    @property
+    def members_of_items(self) -> Mapping[str, SparseRows]:
+        """For each entity whose items are known: which of its members each item belongs to, (n_items, n_members)."""
+        return {} if self.signal_encoder is None else self.signal_encoder.members_of_items
+
     @cached_property
     def scoring_vectors(self) -> np.ndarray:
         """What a user's vector is multiplied with to score items, float32, shape (n_items, d)."""
-        items = self.encoder.fold_in.item_vectors
+        items = self.fold_in.item_vectors
         return unit_rows(items) if self.similarity == "cosine" else items
 
     @cached_property

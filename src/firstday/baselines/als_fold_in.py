@@ -8,7 +8,8 @@ import numpy as np
 from implicit.cpu.als import AlternatingLeastSquares
 from threadpoolctl import threadpool_limits
 
-from firstday.baselines.scorer import PeerKind, PeerTraining, to_matrix
+from firstday.baselines.matrices import to_matrix
+from firstday.recommend.spec import BaselineData, BaselineSpec
 from firstday.sparse import SparseRows
 
 ITERATIONS = 15
@@ -35,7 +36,7 @@ class AlsFoldIn:
 class AlsFoldInFit:
     """Fits `AlsFoldIn`."""
 
-    def __init__(self, training: PeerTraining) -> None:
+    def __init__(self, training: BaselineData) -> None:
         self.training = training
         self.affinity = to_matrix(training.affinity)
 
@@ -54,7 +55,7 @@ class AlsFoldInFit:
         return AlsFoldIn(model)
 
 
-def prepare_als_fold_in(training: PeerTraining) -> AlsFoldInFit:
+def prepare_als_fold_in(training: BaselineData) -> AlsFoldInFit:
     """Take warm users' affinities.
 
     References
@@ -64,7 +65,9 @@ def prepare_als_fold_in(training: PeerTraining) -> AlsFoldInFit:
     return AlsFoldInFit(training)
 
 
-ALS_FOLD_IN = PeerKind(
-    {"dimensions": (16, 32, 64), "confidence": (5.0, 10.0, 20.0, 40.0), "regularization": (30.0, 100.0, 300.0)},
-    prepare_als_fold_in,
+ALS_FOLD_IN = BaselineSpec(
+    name="als_fold_in",
+    describe="The library implicit's own ALS, with its own fold-in of new users.",
+    grid={"dimensions": (16, 32, 64), "confidence": (5.0, 10.0, 20.0, 40.0), "regularization": (30.0, 100.0, 300.0)},
+    prepare=prepare_als_fold_in,
 )

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.linalg import lapack
 
-from firstday.baselines.scorer import PeerKind, PeerTraining, most_used_items, spread_known, to_matrix
+from firstday.baselines.matrices import most_used_items, spread_known, to_matrix
 from firstday.errors import ConfigError
+from firstday.recommend.spec import BaselineData, BaselineSpec
 from firstday.sparse import SparseRows
 
 
@@ -29,14 +30,14 @@ class Ease:
 
     def score(self, liked: SparseRows) -> np.ndarray:
         """Add up the weights of the liked items; see `ItemScorer.score`."""
-        mine = to_matrix(liked.ones())[:, self.items]
-        return spread_known(mine @ self.weights, self.items, np.diff(mine.indptr) > 0, liked.n_columns)
+        day_items = to_matrix(liked.ones())[:, self.items]
+        return spread_known(day_items @ self.weights, self.items, np.diff(day_items.indptr) > 0, liked.n_columns)
 
 
 class EaseFit:
     """Fits `Ease`; the Gram matrix of items is computed once."""
 
-    def __init__(self, training: PeerTraining) -> None:
+    def __init__(self, training: BaselineData) -> None:
         self.items = most_used_items(training.uses)
         uses = to_matrix(training.uses)[:, self.items]
         self.gram = (uses.T @ uses).toarray().astype(np.float64)
@@ -57,7 +58,7 @@ class EaseFit:
         return Ease(self.items, weights)
 
 
-def prepare_ease(training: PeerTraining) -> EaseFit:
+def prepare_ease(training: BaselineData) -> EaseFit:
     """Count how many warm users use each pair of the most used items.
 
     References
@@ -67,4 +68,10 @@ def prepare_ease(training: PeerTraining) -> EaseFit:
     return EaseFit(training)
 
 
-EASE = PeerKind({"regularization": (300.0, 1000.0, 3000.0, 10_000.0, 30_000.0)}, prepare_ease, restricted=True)
+EASE = BaselineSpec(
+    name="ease",
+    describe="A linear model of items, solved in closed form.",
+    grid={"regularization": (300.0, 1000.0, 3000.0, 10_000.0, 30_000.0)},
+    prepare=prepare_ease,
+    is_restricted=True,
+)

@@ -8,7 +8,8 @@ from functools import lru_cache
 import numpy as np
 from scipy import sparse
 
-from firstday.baselines.scorer import PeerKind, PeerTraining, keep_entries, only_positive, place_in_rows, to_matrix
+from firstday.baselines.matrices import keep_entries, only_positive, place_in_rows, to_matrix
+from firstday.recommend.spec import BaselineData, BaselineSpec
 from firstday.sparse import SparseRows
 
 
@@ -26,7 +27,7 @@ class ItemItem:
 class ItemItemFit:
     """Fits `ItemItem`, see `prepare_item_item`; how often items are used together is counted once."""
 
-    def __init__(self, training: PeerTraining) -> None:
+    def __init__(self, training: BaselineData) -> None:
         uses = to_matrix(training.uses)
         together = (uses.T @ uses).tocsr()
         together.setdiag(0)
@@ -60,7 +61,7 @@ class ItemItemFit:
         return nearness, place_in_rows(nearness)
 
 
-def prepare_item_item(training: PeerTraining) -> ItemItemFit:
+def prepare_item_item(training: BaselineData) -> ItemItemFit:
     """Count how many warm users use each pair of items: nearness is count / (norm of both + shrinkage).
 
     References
@@ -72,7 +73,9 @@ def prepare_item_item(training: PeerTraining) -> ItemItemFit:
     return ItemItemFit(training)
 
 
-ITEM_ITEM = PeerKind(
-    {"shrinkage": (0.0, 10.0, 100.0), "asymmetry": (0.1, 0.3, 0.5, 0.7), "neighbors": (200, 1000, 5000)},
-    prepare_item_item,
+ITEM_ITEM = BaselineSpec(
+    name="item_item",
+    describe="Items that the users of the day's items use too.",
+    grid={"shrinkage": (0.0, 10.0, 100.0), "asymmetry": (0.1, 0.3, 0.5, 0.7), "neighbors": (200, 1000, 5000)},
+    prepare=prepare_item_item,
 )

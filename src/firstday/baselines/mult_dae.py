@@ -11,9 +11,10 @@ import torch
 from scipy import sparse
 from torch import nn
 
-from firstday.baselines.scorer import PeerKind, PeerTraining, most_used_items, spread_known, to_matrix
+from firstday.baselines.matrices import most_used_items, spread_known, to_matrix
 from firstday.cold.training_loop import run_epochs
 from firstday.config import ColdModelConfig
+from firstday.recommend.spec import BaselineData, BaselineSpec
 from firstday.sparse import SparseRows
 
 BATCH = 128
@@ -161,9 +162,9 @@ class MultDae:
 
     def score(self, liked: SparseRows) -> np.ndarray:
         """Return the logits of the liked items, scaled to length 1 as input; see `ItemScorer.score`."""
-        mine = to_matrix(liked.ones())[:, self.items]
-        lengths = np.diff(mine.indptr)
-        scaled = sparse.diags(1 / np.sqrt(np.maximum(lengths, 1)).astype(np.float32)) @ mine
+        day_items = to_matrix(liked.ones())[:, self.items]
+        lengths = np.diff(day_items.indptr)
+        scaled = sparse.diags(1 / np.sqrt(np.maximum(lengths, 1)).astype(np.float32)) @ day_items
         hidden = np.tanh(scaled @ self.reading + self.reading_bias)
         logits = hidden @ self.writing.T + self.writing_bias
         return spread_known(logits.astype(np.float32), self.items, lengths > 0, liked.n_columns)
@@ -172,7 +173,7 @@ class MultDae:
 class MultDaeFit:
     """Trains `MultDae`."""
 
-    def __init__(self, training: PeerTraining) -> None:
+    def __init__(self, training: BaselineData) -> None:
         self.training = training
         self.items = most_used_items(training.uses)
         kept = training.uses.keep_columns(self.items)
@@ -203,7 +204,7 @@ class MultDaeFit:
         return MultDae(self.items, *layers)
 
 
-def prepare_mult_dae(training: PeerTraining) -> MultDaeFit:
+def prepare_mult_dae(training: BaselineData) -> MultDaeFit:
     """Take warm users' most used items.
 
     As in the article: one tanh layer, multinomial likelihood over items, items hidden from the input at random. Other
@@ -217,6 +218,10 @@ def prepare_mult_dae(training: PeerTraining) -> MultDaeFit:
     return MultDaeFit(training)
 
 
-MULT_DAE = PeerKind(
-    {"width": (50, 100), "dropout": (0.5, 0.8, 0.95), "weight_decay": (0.01, 0.1)}, prepare_mult_dae, restricted=True
+MULT_DAE = BaselineSpec(
+    name="mult_dae",
+    describe="A denoising autoencoder of users' items with a multinomial likelihood.",
+    grid={"width": (50, 100), "dropout": (0.5, 0.8, 0.95), "weight_decay": (0.01, 0.1)},
+    prepare=prepare_mult_dae,
+    is_restricted=True,
 )

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import sparse
 
-from firstday.baselines.scorer import PeerKind, PeerTraining, keep_largest, only_positive, to_matrix
+from firstday.baselines.matrices import keep_largest, only_positive, to_matrix
+from firstday.recommend.spec import BaselineData, BaselineSpec
 from firstday.sparse import SparseRows
 
 
@@ -43,9 +44,9 @@ class UserUser:
 
     def score(self, liked: SparseRows) -> np.ndarray:
         """Add up the nearness of the nearest warm users who use an item; see `ItemScorer.score`."""
-        asked = to_matrix(liked.ones())
-        common = (asked @ self.by_item).tocsr()  # (n_users, n_warm)
-        mine = np.repeat(asked @ self.weights, np.diff(common.indptr))
+        day_items = to_matrix(liked.ones())
+        common = (day_items @ self.by_item).tocsr()  # (n_users, n_warm)
+        mine = np.repeat(day_items @ self.weights, np.diff(common.indptr))
         norm = np.sqrt(mine * self.lengths[common.indices])
         common.data = (common.data / (norm + self.shrinkage)).astype(np.float32)
         nearest = keep_largest(common, self.neighbors)
@@ -56,7 +57,7 @@ class UserUser:
 class UserUserFit:
     """Makes `UserUser`: there is nothing to fit."""
 
-    def __init__(self, training: PeerTraining) -> None:
+    def __init__(self, training: BaselineData) -> None:
         self.uses = to_matrix(training.uses)
         self.n_users = training.uses.column_sums()
 
@@ -77,7 +78,7 @@ class UserUserFit:
         return UserUser(self.uses, by_item, weights, self.uses @ weights, neighbors, shrinkage, power)
 
 
-def prepare_user_user(training: PeerTraining) -> UserUserFit:
+def prepare_user_user(training: BaselineData) -> UserUserFit:
     """Keep warm users' items by user and by item.
 
     References
@@ -88,12 +89,14 @@ def prepare_user_user(training: PeerTraining) -> UserUserFit:
     return UserUserFit(training)
 
 
-USER_USER = PeerKind(
-    {
+USER_USER = BaselineSpec(
+    name="user_user",
+    describe="What the warm users who share the day's items use.",
+    grid={
         "rarity": (0.0, 0.3, 0.6),
         "neighbors": (50, 100, 200, 400),
         "shrinkage": (0.0, 10.0, 100.0),
         "power": (1.0, 2.0, 4.0),
     },
-    prepare_user_user,
+    prepare=prepare_user_user,
 )

@@ -1,4 +1,4 @@
-"""firstday check: validate tables and say what is in them."""
+"""firstday check: validate tables and print what is in them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from firstday.cli.options import print_notes
+from firstday.cli.options import JsonFlag, PathOption, TablesArgument, print_notes
 from firstday.config import load_config
 from firstday.data.dataset import Dataset
 from firstday.data.load import check_tables
@@ -21,10 +21,10 @@ from firstday.errors import DataError
 
 
 def check(
-    tables: Annotated[str, typer.Argument(help="A folder of tables, or movielens-100k, or deezer-europe.")],
-    path: Annotated[Path | None, typer.Option(help="For a built-in name: the local copy, a zip or a folder.")] = None,
-    config: Annotated[Path | None, typer.Option(help="A TOML file; signals named in it are known.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for scripts to standard output.")] = False,
+    tables: TablesArgument,
+    path: PathOption = None,
+    config: Annotated[Path | None, typer.Option(help="A TOML file of settings; its signals are known.")] = None,
+    as_json: JsonFlag = False,
 ) -> None:
     """Validate TABLES: all faults at once, or what is in them.
 
@@ -49,61 +49,61 @@ def check(
 
 
 def _print_json(dataset: Dataset | None, faults: tuple[str, ...], notes: tuple[str, ...]) -> None:
-    """Print what was found for scripts."""
+    """Print the faults, notes and counts as JSON."""
     summary: dict[str, object] = {}
     if dataset is not None:
-        n_timed, n_sitting = _count_sittings(dataset)
+        n_timed, n_one_day = _count_one_day_users(dataset)
         summary = {
             **dataset.summary(),
-            "ages": _known_ages(dataset),
+            "ages": _count_ages(dataset),
             "users_with_times": n_timed,
-            "users_within_24_hours": n_sitting,
+            "users_within_24_hours": n_one_day,
         }
-    found = {"ok": not faults, "faults": list(faults), "notes": list(notes), "summary": summary}
-    typer.echo(json.dumps(found, ensure_ascii=False, indent=2))
+    content = {"ok": not faults, "faults": list(faults), "notes": list(notes), "summary": summary}
+    typer.echo(json.dumps(content, ensure_ascii=False, indent=2))
 
 
-def _known_ages(dataset: Dataset) -> int:
+def _count_ages(dataset: Dataset) -> int:
     """Count users whose age is known."""
     return 0 if dataset.ages is None else int(np.count_nonzero(dataset.ages >= 0))
 
 
-def _count_sittings(dataset: Dataset) -> tuple[int, int]:
-    """Count users with times, and those among them whose interactions all lie within 24 hours.
+def _count_one_day_users(dataset: Dataset) -> tuple[int, int]:
+    """Count users with times, and users whose interactions all lie within 24 hours.
 
-    Where they are many, day one is all there is of most users, and the protocol `sampled` suits better.
+    If the second are many, most users have only a day one, and the protocol `sampled` fits better.
     """
     first, last = dataset.events.spans(len(dataset.users))
     return int((first >= 0).sum()), int(((first >= 0) & (last - first < DAY_US)).sum())
 
 
 def _print_summary(dataset: Dataset) -> None:
-    """Print what is in a dataset for people."""
+    """Print the counts of a dataset as a table."""
     console = Console()
     table = Table(title=escape(dataset.name), show_header=False, title_justify="left")
     table.add_column()
     table.add_column(justify="right")
     summary = dataset.summary()
-    for what in ("users", "items", "interactions"):
-        table.add_row(what, f"{summary[what]:,}")
-    for what, unit in (("pairs", "interactions"), ("entities", "members"), ("groups", "values")):
-        counts = summary[what]
+    for row_name in ("users", "items", "interactions"):
+        table.add_row(row_name, f"{summary[row_name]:,}")
+    for row_name, unit in (("pairs", "interactions"), ("entities", "members"), ("groups", "values")):
+        counts = summary[row_name]
         assert isinstance(counts, dict)
         for name, n in counts.items():
-            table.add_row(f"{what}: {escape(name)}", f"{n:,} {unit}")
-    known = _known_ages(dataset)
-    if known:
-        table.add_row("users with an age", f"{known:,} ({known / len(dataset.users):.0%})")
+            table.add_row(f"{row_name}: {escape(name)}", f"{n:,} {unit}")
+    n_with_age = _count_ages(dataset)
+    if n_with_age:
+        table.add_row("users with an age", f"{n_with_age:,} ({n_with_age / len(dataset.users):.0%})")
     if dataset.registered_at is not None:
-        dated = np.count_nonzero(dataset.registered_at >= 0)
-        table.add_row("users with a registration time", f"{dated:,} ({dated / len(dataset.users):.0%})")
-    n_timed, n_sitting = _count_sittings(dataset)
+        n_dated = np.count_nonzero(dataset.registered_at >= 0)
+        table.add_row("users with a registration time", f"{n_dated:,} ({n_dated / len(dataset.users):.0%})")
+    n_timed, n_one_day = _count_one_day_users(dataset)
     if n_timed:
-        table.add_row("users whose interactions all lie within 24 hours", f"{n_sitting:,} ({n_sitting / n_timed:.0%})")
+        table.add_row("users whose interactions all lie within 24 hours", f"{n_one_day:,} ({n_one_day / n_timed:.0%})")
     if dataset.friends is not None:
         table.add_row("friends", f"{dataset.friends.n_entries:,}")
-    if dataset.brought is not None:
-        table.add_row("own vectors", f"{dataset.brought.item_vectors.shape[1]:,} numbers each")
+    if dataset.precomputed is not None:
+        table.add_row("precomputed vectors", f"{dataset.precomputed.item_vectors.shape[1]:,} numbers each")
     console.print(table)
     for note in dataset.notes:
         console.print(f"Note: {note}", markup=False, highlight=False, soft_wrap=True)

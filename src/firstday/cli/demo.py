@@ -1,4 +1,4 @@
-"""firstday demo: the whole job on MovieLens 100K, from fetching to a list for somebody who just arrived."""
+"""firstday demo: all steps on MovieLens 100K, from fetching the data to a list for a new user."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def demo(
     path: PathOption = None,
     seeds: Annotated[int, typer.Option(min=1, help="How many times to split, train and judge.")] = 2,
 ) -> None:
-    """Run the whole method on real data: fetch, check, train, evaluate, report, and recommend to a made newcomer.
+    """Run all steps on real data: fetch, check, evaluate, train, recommend to an invented new user, and report.
 
     Example: firstday demo
     """
@@ -59,11 +59,11 @@ def demo(
     with shown_progress() as progress:
         results = evaluate_strategies(dataset, config, n_seeds=seeds, progress=progress)
     print_results(results, console)
-    by_name = {row.strategy: row.metrics["precision"] for row in results.rows}
-    gain = 100 * (by_name["segment"].mean / by_name["popular"].mean - 1)
+    segment, popular = (results.get(name, "precision").mean for name in ("segment", "popular"))
+    gain = 100 * (segment / popular - 1)
     console.print(
         f"[bold]The paper's method (segment) beats popularity by {gain:.0f} %: P@{results.k} is "
-        f"{by_name['segment'].mean:.1f} % against {by_name['popular'].mean:.1f} %.[/bold]"
+        f"{segment:.1f} % against {popular:.1f} %.[/bold]"
     )
 
     console.print("3. Training the model to keep, on nine in ten; the tenth decides when to stop ...", markup=False)
@@ -72,19 +72,19 @@ def demo(
     recommender.save(out / "model")
 
     profile = f"age {AGE}, gender {GENDER}, occupation {OCCUPATION}"
-    films = [_find_film(recommender, title) for title in LIKED_FILMS]
+    liked_ix = [_find_film(recommender, title) for title in LIKED_FILMS]
     catalogue = recommender.model.catalogue
-    liked = tuple(catalogue.title_of(ix) for ix in films)
+    liked_titles = tuple(catalogue.title_of(ix) for ix in liked_ix)
     user = Signals(
         age=AGE,
         gender=GENDER,
         occupation=OCCUPATION,
-        interactions=[("stream", "item", catalogue.items[ix]) for ix in films],
+        interactions=[("stream", "item", catalogue.items[ix]) for ix in liked_ix],
     )
     answer = recommender.recommend(user, LIST_LENGTH)
     segments = recommender.model.segments
     assert answer.segment is not None
-    favourites = tuple(
+    segment_titles = tuple(
         f"{catalogue.title_of(ix)} ({share:.0%})"
         for ix, share in zip(
             segments.top_items[answer.segment, :SEGMENT_ITEMS].tolist(),
@@ -93,10 +93,10 @@ def demo(
         )
     )
     console.print("4. Somebody new arrives:", markup=False)
-    console.print(f"   who: {profile}; watched {', '.join(liked)}", markup=False, soft_wrap=True)
+    console.print(f"   who: {profile}; watched {', '.join(liked_titles)}", markup=False, soft_wrap=True)
     console.print(
         f"   predicted segment {answer.segment} of {len(segments):,}, {answer.segment_size:,} people; most of them "
-        f"watch: {', '.join(favourites)}",
+        f"watch: {', '.join(segment_titles)}",
         markup=False,
         soft_wrap=True,
     )
@@ -104,10 +104,10 @@ def demo(
 
     example = WorkedExample(
         profile=profile,
-        liked=liked,
+        liked=liked_titles,
         segment=answer.segment,
         segment_size=answer.segment_size or 0,
-        segment_likes=favourites,
+        segment_likes=segment_titles,
         items=tuple(item.title for item in answer.items),
     )
     report = out / "report.html"
@@ -122,11 +122,11 @@ def demo(
         command=f"firstday demo --seeds {seeds}",
     )
     console.print(f"\nDone in {perf_counter() - began:.0f} s. Report with the picture: {report}", markup=False)
-    _print_next(out, catalogue.items, films, console)
+    _print_next(out, catalogue.items, liked_ix, console)
 
 
 def _find_film(recommender: Recommender, start: str) -> int:
-    """Return the film whose title starts so."""
+    """Return the index of the film whose title begins with `start`."""
     titles = recommender.model.catalogue.titles or ()
     for ix, title in enumerate(titles):
         if title.startswith(start):
@@ -134,10 +134,10 @@ def _find_film(recommender: Recommender, start: str) -> int:
     raise DataError(f"{DATASET}: has no film {start!r}; give an intact copy as --path.")
 
 
-def _print_next(out: Path, items: Ids, films: list[int], console: Console) -> None:
-    """Say what to run next."""
+def _print_next(out: Path, items: Ids, liked_ix: list[int], console: Console) -> None:
+    """Print the commands to run next."""
     model = out / "model"
-    user = f'{{"age": 61, "interactions": [["stream", "item", {items[films[0]]}]]}}'
+    user = f'{{"age": 61, "interactions": [["stream", "item", {items[liked_ix[0]]}]]}}'
     command = "firstday" if shutil.which("firstday") else f"{Path(sys.prefix) / 'bin' / 'firstday'}"
     with suppress(ValueError):
         command = str(Path(command).relative_to(Path.cwd()))

@@ -15,24 +15,29 @@ from firstday.cli.options import (
     ConfigOption,
     KOption,
     PathOption,
+    PluginOption,
     ProtocolOption,
     ReportOption,
     SeedOption,
     TablesArgument,
     check_file_target,
+    load_plugins,
     open_tables,
     print_notes,
     shown_progress,
     write_file,
 )
 from firstday.cli.printing import print_results
-from firstday.evaluate.report.render import find_form, write_report
+from firstday.evaluate.report.render import check_report_path, write_report
 from firstday.evaluate.results import REFERENCE
 from firstday.evaluate.run import evaluate_strategies
 from firstday.metrics import PrecisionRule
-from firstday.recommend.strategies import EVALUATED_ALONE, STRATEGIES, find_strategy
+from firstday.recommend.registry import PAPER_SEGMENT, baseline_names, find_strategy, strategy_names
 
-NAMES = f"Strategies: {', '.join(STRATEGIES)}; fitted for an evaluation alone: {', '.join(EVALUATED_ALONE)}."
+NAMES = (
+    f"Strategies: {', '.join(strategy_names())}; fitted for an evaluation alone: "
+    f"{', '.join((*baseline_names(), PAPER_SEGMENT))}."
+)
 
 
 def evaluate(
@@ -42,18 +47,22 @@ def evaluate(
     strategy: Annotated[
         list[str] | None,
         typer.Option(
-            help="Name of a strategy, repeatable (default: all but those of peers that the configuration does not "
-            "train). The names are below."
+            help="Name of a strategy or a baseline, repeatable (default: all that a model of the configuration can "
+            "answer by). The names are below."
         ),
     ] = None,
-    peers: Annotated[
+    plugin: PluginOption = None,
+    baselines: Annotated[
         bool,
         typer.Option(
-            "--peers", help="Also fit and tune, on validation users, every peer that is fitted for this alone."
+            "--baselines",
+            "--peers",
+            help="Also judge every baseline, fitted for this alone and tuned on validation users, and the paper's own "
+            "system as published. (--peers is the old name.)",
         ),
     ] = False,
     tune_once: Annotated[
-        bool, typer.Option(help="Choose the options of such peers with the first seed alone, for all seeds.")
+        bool, typer.Option(help="Choose the options of baselines with the first seed alone, for all seeds.")
     ] = False,
     against: Annotated[
         list[str] | None,
@@ -79,17 +88,19 @@ def evaluate(
 
     Example: firstday evaluate movielens-100k --seeds 5 --json results.json --report report.html
 
-    Example: firstday evaluate movielens-100k --strategy segment --strategy personal --peers --against ease
+    Example: firstday evaluate movielens-100k --strategy segment --strategy personal --baselines --against ease
     """
+    learners = load_plugins(plugin)
     for name in (*(strategy or ()), *(against or ())):
-        if name not in EVALUATED_ALONE:
+        if name not in (*baseline_names(), PAPER_SEGMENT):
             find_strategy(name)
     for target in (json_out, report):
         if target is not None and str(target) != "-":
             check_file_target(target)
     if report is not None:
-        find_form(report)
+        check_report_path(report)
     dataset, settings = open_tables(tables, path, config, seed, protocol)
+    settings = settings.override("methods", (*settings.methods, *learners)) if learners and not strategy else settings
     divide_by: PrecisionRule = "k" if divide_by_k else "min"
     references = tuple(dict.fromkeys(against or (REFERENCE,)))
     with shown_progress() as progress:
@@ -97,7 +108,7 @@ def evaluate(
             dataset,
             settings,
             strategies=strategy or (),
-            tuned_peers=peers,
+            baselines=baselines,
             tune_once=tune_once,
             n_seeds=seeds,
             k=k,

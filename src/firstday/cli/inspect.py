@@ -1,10 +1,11 @@
-"""firstday inspect: what is in a model."""
+"""firstday inspect: print what is in a model."""
 
 from __future__ import annotations
 
 import json
 import shlex
 import sys
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,10 +14,11 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from firstday.artifact.folder import load_model, read_manifest
+from firstday.artifact.folder import read_manifest
 from firstday.artifact.trained_model import TrainedModel
-from firstday.cli.options import JsonFlag, ModelArgument, ReportOption, check_file_target
-from firstday.evaluate.report.render import find_form, write_model_report
+from firstday.cli.options import JsonFlag, ModelArgument, PluginOption, ReportOption, check_file_target, load_plugins
+from firstday.evaluate.report.render import check_report_path, write_model_report
+from firstday.recommend.recommender import open_model
 from firstday.recommend.segment_description import describe_segments
 
 BARS = "▁▂▃▄▅▆▇█"
@@ -27,24 +29,66 @@ def inspect(
     segments: Annotated[int, typer.Option(min=1, help="How many segments to show, largest first.")] = 20,
     items: Annotated[int, typer.Option(min=1, help="How many top items of each.")] = 5,
     as_json: JsonFlag = False,
+    plugin: PluginOption = None,
     report: ReportOption = None,
 ) -> None:
     """Show a MODEL's data, features, training curve and segments with size and top items.
 
     Example: firstday inspect model --segments 5 --report model.html
     """
+    load_plugins(plugin)
     if report is not None:
         check_file_target(report)
-        find_form(report)
-    manifest, opened = read_manifest(model), load_model(model)
+        check_report_path(report)
+    manifest, trained_model = read_manifest(model), open_model(model).model
     if report is not None:
-        write_model_report(opened, manifest, report, command=shlex.join(["firstday", *sys.argv[1:]]))
+        write_model_report(trained_model, manifest, report, command=shlex.join(["firstday", *sys.argv[1:]]))
     if as_json:
-        kept = {name: value for name, value in manifest.items() if name not in ("files", "catalogue")}
-        rows = _rows(opened, len(opened.segments), items)
-        typer.echo(json.dumps({**kept, "segments": rows}, ensure_ascii=False, indent=1))
+        facts = {name: value for name, value in manifest.items() if name not in ("files", "features", "model")}
+        rows = _rows(trained_model, len(trained_model.segments), items)
+        values = {**facts, **_values(trained_model), "segments": rows}
+        typer.echo(json.dumps(values, ensure_ascii=False, indent=1))
         return
-    _print(model, manifest, opened, segments, items)
+    _print(model, manifest, trained_model, segments, items)
+
+
+def _values(model: TrainedModel) -> dict[str, Any]:
+    """Return the small parts of a model as JSON values."""
+    encoder, ranker = model.encoder, model.ranker
+    methods = {
+        name: {**_numbers(value), "history": [asdict(epoch) for epoch in getattr(value, "history", ())]}
+        for name, value in model.learned.items()
+    }
+    return {
+        "similarity": model.similarity,
+        "fold_in": _numbers(encoder.fold_in),
+        "features": {
+            "blocks": list(encoder.blocks()),
+            "n_inputs": encoder.n_inputs,
+            "pairs": [list(pair) for pair in encoder.pairs],
+            "targets": list(encoder.target_vectors),
+            "groups": list(encoder.group_means),
+            "through_items": list(encoder.members_of_items),
+            "friends": encoder.friend_vectors is not None,
+            "age_centre": encoder.age_centre,
+            "age_scale": encoder.age_scale,
+        },
+        "profile_groups": list(model.profile_groups),
+        "mixing": asdict(model.mixing),
+        "neighborhood": asdict(model.neighborhood),
+        "light_users": 0 if model.warm is None else model.warm.n_light,
+        "blending": [dict(weights) for weights in model.blending.weights],
+        "history": [asdict(epoch) for epoch in model.cold.history],
+        "ranker": None if ranker is None else {"history": [asdict(epoch) for epoch in ranker.history]},
+        "methods": methods,
+        "peers": methods,  # the old name
+    }
+
+
+def _numbers(value: Any) -> dict[str, Any]:
+    """Return the settings of a dataclass: its numbers and words."""
+    parts = {field.name: getattr(value, field.name) for field in fields(value)}
+    return {name: part for name, part in parts.items() if isinstance(part, int | float | str)}
 
 
 def _rows(model: TrainedModel, n_segments: int, n_items: int) -> list[dict[str, Any]]:
@@ -63,7 +107,7 @@ def _rows(model: TrainedModel, n_segments: int, n_items: int) -> list[dict[str, 
 
 
 def _print(path: Path, manifest: dict[str, Any], model: TrainedModel, n_segments: int, n_items: int) -> None:
-    """Print the model for people."""
+    """Print the model as text."""
     console = Console(highlight=False)
     data, metrics, features = manifest["data"], manifest["metrics"], manifest["features"]
     precision = ", ".join(f"{name} {value:.1f} %" for name, value in metrics["precision"].items())
@@ -74,7 +118,7 @@ def _print(path: Path, manifest: dict[str, Any], model: TrainedModel, n_segments
         f"{path}: firstday {manifest['firstday']}, version {manifest['version']}, {manifest['created_at']}",
         f"data: {data['dataset']}, {data['warm_users']:,} warm users{light}, {data['items']:,} items, "
         f"{data['interactions']:,} interactions",
-        f"embedding: {manifest['config']['embedding']['method']}, {model.encoder.dimensions} numbers",
+        f"embedding: {manifest['config']['embedding']['method']}, {model.dimensions} numbers",
         f"features: {features['n_inputs']:,} inputs; blocks: {', '.join(features['blocks'])}",
         f"P@{metrics['k']} on {data['validation_users']:,} validation users: {precision}",
         f"training: {len(curve)} epochs, stopped by P@{metrics['k']} of {stopped_by}, {_sparkline(curve)} "
@@ -82,8 +126,8 @@ def _print(path: Path, manifest: dict[str, Any], model: TrainedModel, n_segments
     ]
     for line in lines:
         console.print(line, markup=False, soft_wrap=True)
-    shown = min(n_segments, len(model.segments))
-    console.print(f"{shown} of {len(model.segments):,} segments, largest first:", markup=False)
+    n_shown = min(n_segments, len(model.segments))
+    console.print(f"{n_shown} of {len(model.segments):,} segments, largest first:", markup=False)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for name in ("segment", "users", "spread"):
         table.add_column(name, justify="right")

@@ -1,4 +1,4 @@
-"""The command `firstday`: one file per command; errors become one sentence each and exit status 2."""
+"""The command `firstday`: one file per command; an error is one sentence and exit status 2."""
 
 from __future__ import annotations
 
@@ -31,18 +31,18 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-# Typer brings click's exceptions under its own name or click's, depending on its version.
-_UsageMistake: type[Exception] = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")
+# Depending on its version, Typer has click's exceptions or copies of them.
+_UsageError: type[Exception] = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")
 
 
-def _show_version(asked: bool) -> None:
-    if asked:
+def _show_version(requested: bool) -> None:
+    if requested:
         typer.echo(f"firstday {firstday.__version__}")
         raise typer.Exit
 
 
 @app.callback()
-def _options(
+def _callback(
     version: Annotated[
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version.")
     ] = False,
@@ -58,14 +58,14 @@ app.command(cls=JsonToStdout)(reproduce)
 
 def main() -> None:
     """Run the command line; errors that firstday raises on purpose are printed without a traceback."""
-    # Threads of the training libraries wait by sleeping, not spinning: alone on a machine this costs nothing to speak
-    # of, beside another busy program it is about ten times faster. Read when those libraries load, which is later.
+    # Threads of the training libraries sleep while they wait, instead of spinning. This costs almost nothing on an idle
+    # machine and is about ten times faster beside another busy program. The libraries read it when they are loaded.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         sys.exit(app(standalone_mode=False))
     except FirstdayError as error:
         _fail(str(error))
-    except _UsageMistake as error:
+    except _UsageError as error:
         message = str(getattr(error, "format_message", error.__str__)())
         if len(sys.argv) == 1:  # a bare call: the message is the help
             typer.echo(message)
@@ -81,10 +81,10 @@ def main() -> None:
         _fail(f"{error.filename}: {(error.strerror or 'cannot be used').lower()}; check the path and its permissions.")
 
 
-def _fail(text: str, status: int = 2) -> NoReturn:
-    """Print one line for each sentence and exit."""
+def _fail(sentences: str, status: int = 2) -> NoReturn:
+    """Print each sentence on a line and exit."""
     console = Console(stderr=True)
-    for sentence in text.splitlines():
+    for sentence in sentences.splitlines():
         console.print("[bold red]error:[/bold red]", end=" ")
         console.print(sentence, markup=False, highlight=False, soft_wrap=True)
     sys.exit(status)

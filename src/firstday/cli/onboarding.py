@@ -17,7 +17,7 @@ from firstday.errors import DataError
 from firstday.recommend.answered import ROUTE, ids_of, recommend_answered, recommend_from_yeses, signals_of
 from firstday.recommend.questionnaire import Answers, Choice, Questionnaire
 from firstday.recommend.recommender import Recommendation, Recommender, open_model
-from firstday.recommend.strategies import find_strategy
+from firstday.recommend.registry import find_strategy
 
 MOST_PLANNED = 3
 """Questions in a row that a plan shows, at most: it doubles with each."""

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from firstday.evaluate.paper_figures import Comparison, compare_with_paper
-from firstday.evaluate.results import DAY_ONE_SIZES, REFERENCE, Results, Row, mean_fit_seconds
-from firstday.metrics import METRICS, Interval
+from firstday.evaluate.paper_figures import TABLE, in_paper_order, subtract_paper, title_of
+from firstday.evaluate.results import MINUS, RATIO, REFERENCE, Figure, Results, mean_fit_seconds
+from firstday.evaluate.slices import FRIENDS_ONLY, NOTHING_DONE, size_slice
+from firstday.metrics import METRICS
 from firstday.reproduce.table import Reproduction
 
 
@@ -20,74 +22,87 @@ def print_results(results: Results, console: Console, against: str = REFERENCE) 
     Parameters
     ----------
     results
-        What was found.
+        What to print.
     console
         Where to print.
     against
-        The strategy with which the others are compared, one of those in `Row.against`.
+        The strategy with which the others are compared, one of those that the evaluation was asked for.
     """
-    best_first = sorted(results.rows, key=lambda row: -row.metrics["precision"].mean)
-    table = _table(
-        f"{results.dataset}: cold users, lists of {results.k}, in %",
-        (f"P@{results.k}", f"R@{results.k}", f"NDCG@{results.k}", f"P - P of {against}"),
-    )
-    for row in best_first:
-        beside = row.against.get(against)
-        difference = "" if beside is None else _interval(beside.difference, "+.1f")
-        recall, ndcg = f"{row.metrics['recall'].mean:.1f}", f"{row.metrics['ndcg'].mean:.1f}"
-        precision = _interval(row.metrics["precision"], ".1f")
-        table.add_row(row.strategy, precision, recall, ndcg, difference, style=_style(row, against))
-    console.print(table)
-    sizes = [size for size in DAY_ONE_SIZES if any(size in row.by_day_one_size for row in results.rows)]
-    idle = ("profile only",) if any(row.profile_only for row in results.rows) else ()
-    befriended = ("friends only",) if any(row.friends_only for row in results.rows) else ()
-    table = _table(f"P@{results.k} by items used on day one, in %", (*sizes, *idle, *befriended, "ms per user"))
-    for row in best_first:
-        found = [row.by_day_one_size.get(size) for size in sizes] + [row.profile_only] * len(idle)
-        found += [row.friends_only] * len(befriended)
-        cells = tuple("" if interval is None else f"{interval.mean:.1f}" for interval in found)
-        table.add_row(row.strategy, *cells, f"{row.ms_per_user:.2f}", style=_style(row, against))
-    console.print(table)
-    _print_lists(results, best_first, console, against)
-    rule = (
-        f"hits / min({results.k}, relevant), as in the paper" if results.divide_by == "min" else f"hits / {results.k}"
-    )
-    console.print(
-        f"{results.n_warm:,} warm and {results.n_cold:,} cold users in each of {len(results.seeds)} seed(s), protocol "
-        f"{results.protocol}. Precision is {rule}. Brackets: 95 % interval over users; differences are user by user.",
-        highlight=False,
-        markup=False,
-    )
-
-
-def _print_lists(results: Results, rows: list[Row], console: Console, against: str) -> None:
-    """Print what the lists are like, and how peers were tuned."""
-    fitted = ("fit, s",) if results.tunings else ()
-    ratio = (f"P / P of {against}",) if any(against in row.against for row in rows) else ()
-    table = _table(
-        "Own lists (not a fallback's), in % of users; novelty, in bits; items reached, in % of all",
-        (*ratio, "own", "novelty", "reached", *fitted),
-    )
-    for row in rows:
-        beside, tunings = row.against.get(against), results.tunings.get(row.strategy)
-        cells = ["" if beside is None else _interval(beside.ratio, ".2f")] * len(ratio)
-        cells += [f"{row.coverage:.1f}", f"{row.novelty:.2f}", f"{row.reached:.1f}"]
-        cells += [f"{mean_fit_seconds(tunings):.2f}" if tunings else ""] * len(fitted)
-        table.add_row(row.strategy, *cells, style=_style(row, against))
-    console.print(table)
+    _print_metrics(results, console, against)
+    _print_slices(results, console, against)
+    _print_lists(results, console, against)
     for name, tunings in results.tunings.items():
         if not tunings[0].grid:  # as published, nothing was tried
             continue
         chosen = [", ".join(f"{option} {value:g}" for option, value in tuning.options.items()) for tuning in tunings]
         n_tried = math.prod(len(values) for values in tunings[0].grid.values())
-        console.print(
-            f"{name}: of {n_tried} combinations, on validation users: {'; '.join(dict.fromkeys(chosen))}.",
-            highlight=False,
-            markup=False,
+        _print_line(
+            console, f"{name}: of {n_tried} combinations, on validation users: {'; '.join(dict.fromkeys(chosen))}."
         )
+    rule = (
+        f"hits / min({results.k}, relevant), as in the paper" if results.divide_by == "min" else f"hits / {results.k}"
+    )
+    _print_line(
+        console,
+        f"{results.n_warm:,} warm and {results.n_cold:,} cold users in each of {len(results.seeds)} seed(s), protocol "
+        f"{results.protocol}. Precision is {rule}. Brackets: 95 % interval over users; differences are user by user.",
+    )
 
 
-def _table(title: str, columns: tuple[str, ...]) -> Table:
+def _print_metrics(results: Results, console: Console, against: str) -> None:
+    """Print precision, recall, NDCG, and the difference to the reference."""
+    table = _table(
+        f"{results.dataset}: cold users, lists of {results.k}, in %",
+        (f"P@{results.k}", f"R@{results.k}", f"NDCG@{results.k}", f"P - P of {against}"),
+    )
+    for name in results.best_first:
+        cells = [
+            _with_interval(results.get(name, "precision"), ".1f"),
+            *(f"{results.get(name, metric).mean:.1f}" for metric in ("recall", "ndcg")),
+            _with_interval(results.find(name, f"{MINUS}{against}"), "+.1f"),
+        ]
+        table.add_row(name, *cells, style=_style(name, against))
+    console.print(table)
+
+
+def _print_slices(results: Results, console: Console, against: str) -> None:
+    """Print precision by what is known of the user, and time."""
+    slices = {size: size_slice(size) for size in results.sizes()}
+    titles = {"profile only": NOTHING_DONE, "friends only": FRIENDS_ONLY}
+    slices |= {title: name for title, name in titles.items() if results.find(results.leader, "precision", name)}
+    table = _table(f"P@{results.k} by items used on day one, in %", (*slices, "ms per user"))
+    for name in results.best_first:
+        cells = [f"{results.get(name, 'precision', of_slice).mean:.1f}" for of_slice in slices.values()]
+        cells.append(f"{results.get(name, 'ms_per_user').mean:.2f}")
+        table.add_row(name, *cells, style=_style(name, against))
+    console.print(table)
+
+
+def _print_lists(results: Results, console: Console, against: str) -> None:
+    """Print what the lists are like, and how long fitted baselines took."""
+    with_ratio = any(results.find(name, f"{RATIO}{against}") for name in results.strategies)
+    columns = [f"P / P of {against}"] * with_ratio
+    columns += ["users", "items", "novelty", *["fit, s"] * bool(results.tunings)]
+    table = _table(
+        "Coverage of users (lists that no fallback made) and of items (in at least one list), in %; novelty, in bits",
+        columns,
+    )
+    for name in results.best_first:
+        cells = [_with_interval(results.find(name, f"{RATIO}{against}"), ".2f")] * with_ratio
+        cells += [f"{results.get(name, metric).mean:.1f}" for metric in ("user_coverage", "catalogue_coverage")]
+        cells += [f"{results.get(name, 'novelty_bits').mean:.2f}"]
+        if results.tunings:
+            tunings = results.tunings.get(name)
+            cells.append(f"{mean_fit_seconds(tunings):.2f}" if tunings else "")
+        table.add_row(name, *cells, style=_style(name, against))
+    console.print(table)
+
+
+def _print_line(console: Console, line: str) -> None:
+    console.print(line, highlight=False, markup=False)
+
+
+def _table(title: str, columns: Sequence[str]) -> Table:
     """Make a table of strategies that fits 80 columns."""
     table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("strategy", no_wrap=True)
@@ -96,24 +111,24 @@ def _table(title: str, columns: tuple[str, ...]) -> Table:
     return table
 
 
-def _style(row: Row, against: str) -> str | None:
+def _style(name: str, against: str) -> str | None:
     """Make the reference stand out."""
-    return "bold" if row.strategy == against else None
+    return "bold" if name == against else None
 
 
-def _interval(found: Interval, form: str) -> str:
-    """Write a mean and its interval."""
-    return f"{found.mean:{form}} \\[{found.low:{form}}, {found.high:{form}}]"
+def _with_interval(figure: Figure | None, form: str) -> str:
+    """Write a mean and its interval; nothing where there is no figure."""
+    return "" if figure is None else f"{figure.mean:{form}} \\[{figure.low:{form}}, {figure.high:{form}}]"
 
 
 SHORT = {"precision": "P", "recall": "R", "ndcg": "NDCG"}
 
 
-def print_comparison(found: Reproduction, console: Console) -> None:
+def print_comparison(reproduction: Reproduction, console: Console) -> None:
     """Print three lines for each strategy (our figures, the paper's, the difference), and how to read them."""
-    results = found.results
+    results, summary = reproduction.results, reproduction.summary
     table = Table(
-        title=f"{results.dataset}: the paper's Table 1 ({found.space}), in %",
+        title=f"{results.dataset}: the paper's Table 1 ({reproduction.space}), in %",
         title_justify="left",
         box=box.SIMPLE_HEAD,
         pad_edge=False,
@@ -124,34 +139,34 @@ def print_comparison(found: Reproduction, console: Console) -> None:
     table.add_column("", no_wrap=True)
     for metric in METRICS:
         table.add_column(f"{SHORT[metric]}@{results.k}", no_wrap=True)
-    for compared in compare_with_paper(results, found.space):
-        _add(table, compared)
+    for name in in_paper_order(results.strategies):
+        _add_to_comparison(table, reproduction, name)
     console.print(table)
-    took = ", ".join(f"{stage} {seconds:.1f}" for stage, seconds in found.seconds.items())
+    took = ", ".join(f"{stage} {seconds:.1f}" for stage, seconds in reproduction.seconds.items())
     for line in (
-        f"{results.n_warm:,} training, {found.summary['n_validation']:,} validation and {results.n_cold:,} test users, "
-        f"{found.summary['items']:,} items, {len(results.seeds)} seed(s). Precision is hits / min({results.k}, "
+        f"{results.n_warm:,} training, {summary['n_validation']:,} validation and {results.n_cold:,} test users, "
+        f"{summary['items']:,} items, {len(results.seeds)} seed(s). Precision is hits / min({results.k}, "
         "relevant). ±: standard deviation over random fifths of the test users, as in the paper.",
-        f"Seconds: {took}; in all {sum(found.seconds.values()):.0f}.",
+        f"Seconds: {took}; in all {sum(reproduction.seconds.values()):.0f}.",
     ):
-        console.print(line, highlight=False, markup=False)
+        _print_line(console, line)
 
 
-def _add(table: Table, compared: Comparison) -> None:
+def _add_to_comparison(table: Table, reproduction: Reproduction, name: str) -> None:
     """Add the lines of one strategy."""
-    row, paper = compared.row, compared.paper
-    style = "bold" if row.strategy == REFERENCE else None
-    ours = (_figure(row.metrics[metric].mean, row.deviations[metric]) for metric in METRICS)
-    table.add_row(compared.title, "ours", *ours, style=style)
-    name = f"  {row.strategy}" if compared.title != row.strategy else ""
-    if paper is None:
-        table.add_row(name, "paper", *("-" for _ in METRICS), end_section=True)
+    results, title = reproduction.results, title_of(name)
+    keys = [(metric, f"{metric}_deviation") for metric in METRICS]
+    ours = [_with_deviation(results.get(name, metric).mean, results.get(name, spread).mean) for metric, spread in keys]
+    table.add_row(title, "ours", *ours, style="bold" if name == REFERENCE else None)
+    below = f"  {name}" if title != name else ""
+    paper, minus = TABLE[reproduction.space].get(name), subtract_paper(results, name, reproduction.space)
+    if paper is None or minus is None:
+        table.add_row(below, "paper", *("-" for _ in METRICS), end_section=True)
         return
-    theirs = (_figure(paper[metric].mean, paper[metric].deviation) for metric in METRICS)
-    table.add_row(name, "paper", *theirs)
-    table.add_row("", "minus", *(f"{compared.difference(metric):+6.2f}" for metric in METRICS), end_section=True)
+    table.add_row(below, "paper", *(_with_deviation(paper[metric], paper[spread]) for metric, spread in keys))
+    table.add_row("", "minus", *(f"{points:+6.2f}" for points in minus.values()), end_section=True)
 
 
-def _figure(mean: float, deviation: float | None) -> str:
+def _with_deviation(mean: float | None, deviation: float | None) -> str:
     """Write a figure and what it varies by, the points under each other."""
     return f"{mean:6.2f}" + ("" if deviation is None else f" ± {deviation:.2f}")

@@ -12,12 +12,12 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from firstday.cli.options import JsonFlag, KOption, ModelArgument, check_file_target
+from firstday.cli.options import JsonFlag, KOption, ModelArgument, PluginOption, check_file_target, load_plugins
 from firstday.errors import ConfigError, DataError
 from firstday.features.signals import Signals
 from firstday.recommend.batch import recommend_tables
 from firstday.recommend.recommender import Recommendation, open_model
-from firstday.recommend.strategies import STRATEGIES, find_strategy
+from firstday.recommend.registry import find_strategy, strategy_names
 
 
 def recommend(
@@ -30,11 +30,12 @@ def recommend(
     ] = None,
     out: Annotated[Path | None, typer.Option(help="With --batch: the Parquet file to write.")] = None,
     k: KOption = None,
-    strategy: Annotated[str | None, typer.Option(help=f"One of {', '.join(STRATEGIES)}.")] = None,
+    strategy: Annotated[str | None, typer.Option(help=f"One of {', '.join(strategy_names())}.")] = None,
     keep_used: Annotated[bool, typer.Option(help="Allow items that the user has used or banned.")] = False,
+    plugin: PluginOption = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """Recommend to users that the MODEL has never seen, whatever is known of them.
+    """Recommend items to users that the MODEL does not know, from whatever is known of them.
 
     Example: firstday recommend model --user '{"age": 24, "interactions": [["stream", "item", 50]]}' -k 10
 
@@ -44,6 +45,7 @@ def recommend(
         raise ConfigError("recommend: give either --user or --batch, not both and not neither.")
     if (batch is None) != (out is None):
         raise ConfigError("recommend: --batch and --out go together; give both.")
+    load_plugins(plugin)
     if strategy is not None:
         find_strategy(strategy)
     if out is not None:
@@ -52,8 +54,8 @@ def recommend(
             raise ConfigError(f"{out}: lists are written as Parquet; give a name that ends with .parquet.")
     recommender = open_model(model)
     if user is not None:
-        text = _read_stdin() if user == "-" else user
-        answer = recommender.recommend(Signals.from_json(text), k, strategy, keep_used=keep_used)
+        user_json = _read_stdin() if user == "-" else user
+        answer = recommender.recommend(Signals.from_json(user_json), k, strategy, keep_used=keep_used)
         if as_json:
             typer.echo(json.dumps(answer.to_json(), ensure_ascii=False, indent=1))
         else:
@@ -61,16 +63,18 @@ def recommend(
         return
     assert batch is not None
     assert out is not None
-    done = recommend_tables(recommender, batch, out, k, strategy, keep_used=keep_used)
+    batch_result = recommend_tables(recommender, batch, out, k, strategy, keep_used=keep_used)
     if as_json:
-        typer.echo(json.dumps(done.to_json(), ensure_ascii=False, indent=1))
+        typer.echo(json.dumps(batch_result.to_json(), ensure_ascii=False, indent=1))
         return
     console = Console(highlight=False, markup=False, soft_wrap=True)
-    console.print(f"{done.n_users:,} users, {done.n_rows:,} rows in {out}.")
-    console.print("Routes: " + ", ".join(f"{route} {n:,}" for route, n in Counter(done.routes).most_common()) + ".")
-    for what, n in sorted(done.unknown.items()):
-        console.print(f"Note: {n:,} values of {what} are unknown to the model and were ignored.")
-    for note in done.notes:
+    console.print(f"{batch_result.n_users:,} users, {batch_result.n_rows:,} rows in {out}.")
+    console.print(
+        "Routes: " + ", ".join(f"{route} {n:,}" for route, n in Counter(batch_result.routes).most_common()) + "."
+    )
+    for name, n in sorted(batch_result.unknown.items()):
+        console.print(f"Note: {n:,} values of {name} are unknown to the model and were ignored.")
+    for note in batch_result.notes:
         console.print(f"Note: {note}")
 
 
@@ -84,10 +88,10 @@ def _read_stdin() -> str:
 
 def print_answer(answer: Recommendation, console: Console) -> None:
     """Print one user's list."""
-    where = ""
+    segment_text = ""
     if answer.segment is not None and answer.route == "segment":
-        where = f", predicted segment {answer.segment} ({answer.segment_size:,} users)"
-    heading = f"strategy {answer.strategy}, route {answer.route}{where}"
+        segment_text = f", predicted segment {answer.segment} ({answer.segment_size:,} users)"
+    heading = f"strategy {answer.strategy}, route {answer.route}{segment_text}"
     console.print(heading, markup=False, highlight=False, soft_wrap=True)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     titled = any(item.title for item in answer.items)

@@ -26,9 +26,8 @@ from firstday.cli.options import (
 from firstday.cli.printing import print_comparison
 from firstday.config import load_config, load_preset
 from firstday.data.sources.deezer_kdd21 import NAME, read_paper_data
-from firstday.evaluate.paper_figures import compare_with_paper
-from firstday.evaluate.report.render import find_form, write_report
-from firstday.recommend.strategies import STRATEGIES, find_strategy
+from firstday.evaluate.report.render import check_report_path, write_report
+from firstday.recommend.registry import find_strategy, strategy_names
 from firstday.reproduce.table import choose_strategies, configure, reproduce_table
 
 
@@ -53,10 +52,15 @@ def reproduce(
     ] = False,
     strategy: Annotated[
         list[str] | None,
-        typer.Option(help=f"Name of a strategy, repeatable (default: those of the table): {', '.join(STRATEGIES)}."),
+        typer.Option(help=f"A strategy, repeatable (default: those of the table): {', '.join(strategy_names())}."),
     ] = None,
-    without_peers: Annotated[
-        bool, typer.Option("--without-peers", help="Leave out DropoutNet and MeLU, which take minutes to train.")
+    without_baselines: Annotated[
+        bool,
+        typer.Option(
+            "--without-baselines",
+            "--without-peers",
+            help="Leave out DropoutNet and MeLU, which take minutes to train. (--without-peers is the old name.)",
+        ),
     ] = False,
     config: ConfigOption = None,
     seeds: Annotated[int, typer.Option(min=1, max=1000, help="How many times to cluster, train and judge.")] = 1,
@@ -79,33 +83,31 @@ def reproduce(
         if target is not None and str(target) != "-":
             check_file_target(target)
     if report is not None:
-        find_form(report)
+        check_report_path(report)
     settings = load_preset(NAME) if config is None else load_config(config)
-    if seed is not None:
-        settings = settings.model_copy(update={"seed": seed})
-    if k is not None:
-        settings = settings.model_copy(update={"recommend": settings.recommend.model_copy(update={"k": k})})
+    given = {"seed": seed, "recommend.k": k}
+    settings = settings.override({name: value for name, value in given.items() if value is not None})
     with shown_progress() as progress:
         data = read_paper_data(folder, space.value, progress=progress)
         reading_s = perf_counter() - began
         settings = configure(settings, len(data.train), segments, input_clusters, as_published=as_published)
-        strategies = choose_strategies(strategy or (), with_peers=not without_peers)
-        found = reproduce_table(data, settings, strategies, n_seeds=seeds, progress=progress)
-    found = found.after_reading(reading_s)
-    text = json.dumps(found.to_json(), indent=1, ensure_ascii=False)
+        strategies = choose_strategies(strategy or (), with_baselines=not without_baselines)
+        table = reproduce_table(data, settings, strategies, n_seeds=seeds, progress=progress)
+    table = table.after_reading(reading_s)
+    text = json.dumps(table.to_json(), indent=1, ensure_ascii=False)
     if json_out is not None and str(json_out) == "-":
         typer.echo(text)
     else:
-        print_notes(found.results.notes)
-        print_comparison(found, Console())
+        print_notes(table.results.notes)
+        print_comparison(table, Console())
     if json_out is not None and str(json_out) != "-":
         write_file(json_out, text + "\n")
     if report is not None:
         write_report(
-            found.results,
+            table.results,
             report,
-            dataset_summary={"users": found.n_users, "items": found.summary["items"]},
-            config=found.config,
+            dataset_summary={"users": table.n_users, "items": table.summary["items"]},
+            config=table.config,
             command=shlex.join(["firstday", *sys.argv[1:]]),
-            comparisons=compare_with_paper(found.results, found.space),
+            space=table.space,
         )

@@ -1,4 +1,4 @@
-"""firstday serve: lists over HTTP."""
+"""firstday serve: recommend over HTTP."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from firstday.cli.options import ModelArgument
+from firstday.cli.options import ModelArgument, PluginOption, load_plugins
 
 
 def serve(
@@ -17,13 +17,15 @@ def serve(
     port: Annotated[
         int | None, typer.Option(min=0, max=65535, help="Port (default: 8000); 0 takes a free one.")
     ] = None,
+    plugin: PluginOption = None,
 ) -> None:
-    """Serve the MODEL over HTTP: recommend to users it has never seen, and learn of what they do.
+    """Serve the MODEL over HTTP: recommend to users it does not know, and learn from what they do.
 
     Settings are environment variables that begin with FIRSTDAY_SERVE_, see docs/operations.md. Stop it with SIGTERM.
 
     Example: firstday serve model --port 8000
     """
+    load_plugins(plugin)  # before the service names the strategies that it may be asked for
     from firstday.serve.server import run_server
     from firstday.serve.settings import load_settings
     from firstday.serve.telemetry import set_up_logs

@@ -12,7 +12,7 @@ from rich.console import Console
 
 from firstday.cli.options import JsonFlag, shown_progress
 from firstday.config import MAX_SEED
-from firstday.simulate.settings import (
+from firstday.simulate.simulation_settings import (
     MAX_DAYS,
     MAX_ITEMS,
     MAX_USERS,
@@ -47,30 +47,30 @@ def simulate(
         _simulate_released(settings, out, began, as_json=as_json)
         return
     with shown_progress() as progress:
-        written = write_simulation(settings, out, progress=progress)
+        counts = write_simulation(settings, out, progress=progress)
     seconds = perf_counter() - began
     if as_json:
-        found = {"tables": str(out), "seed": seed, "days": days, "rows": written.rows, "signals": written.signals}
-        typer.echo(json.dumps(found, ensure_ascii=False, indent=1))
+        summary = {"tables": str(out), "seed": seed, "days": days, "rows": counts.rows, "signals": counts.signals}
+        typer.echo(json.dumps(summary, ensure_ascii=False, indent=1))
         return
     console = Console(highlight=False, soft_wrap=True)
-    rows = ", ".join(f"{n:,} {name}" for name, n in written.rows.items())
+    rows = ", ".join(f"{n:,} {name}" for name, n in counts.rows.items())
     console.print(f"Wrote {out} in {seconds:.0f} s: {rows}.", markup=False)
     console.print(f"Next: firstday evaluate {out} --strategy popular --strategy segment", markup=False)
 
 
 def _simulate_released(settings: SimulationSettings, out: Path, began: float, *, as_json: bool) -> None:
-    """Write the layout of the paper's released data and say what is in it."""
-    from firstday.simulate.released import simulate_released  # with it comes all that training needs
+    """Write the layout of the paper's released data and print the numbers of rows."""
+    from firstday.simulate.released import simulate_released  # it loads the training libraries
 
     with shown_progress() as progress:
         rows = simulate_released(settings, out, progress=progress)
     seconds = perf_counter() - began
     if as_json:
-        found = {"folder": str(out), "seed": settings.seed, "days": settings.days, "rows": rows}
-        typer.echo(json.dumps(found, ensure_ascii=False, indent=1))
+        summary = {"folder": str(out), "seed": settings.seed, "days": settings.days, "rows": rows}
+        typer.echo(json.dumps(summary, ensure_ascii=False, indent=1))
         return
     console = Console(highlight=False, soft_wrap=True)
-    what = ", ".join(f"{n:,} {name}" for name, n in rows.items())
-    console.print(f"Wrote {out} in {seconds:.0f} s: {what}.", markup=False)
+    row_text = ", ".join(f"{n:,} {name}" for name, n in rows.items())
+    console.print(f"Wrote {out} in {seconds:.0f} s: {row_text}.", markup=False)
     console.print(f"Next: firstday reproduce {out} --space svd", markup=False)

@@ -1,4 +1,4 @@
-"""firstday train: tables -> a model's folder."""
+"""firstday train: train on tables and write the model's folder."""
 
 from __future__ import annotations
 
@@ -16,9 +16,11 @@ from firstday.cli.options import (
     Engine,
     JsonFlag,
     PathOption,
+    PluginOption,
     ProtocolOption,
     SeedOption,
     TablesArgument,
+    load_plugins,
     open_tables,
     print_notes,
     shown_progress,
@@ -33,6 +35,7 @@ def train(
     config: ConfigOption = None,
     seed: SeedOption = None,
     protocol: ProtocolOption = None,
+    plugin: PluginOption = None,
     engine: Annotated[Engine, typer.Option(help="Where training runs.")] = Engine.LOCAL,  # noqa: ARG001
     as_json: JsonFlag = False,
 ) -> None:
@@ -41,7 +44,9 @@ def train(
     Example: firstday train movielens-100k --out model
     """
     check_target(out)
+    learners = load_plugins(plugin)
     dataset, settings = open_tables(tables, path, config, seed, protocol)
+    settings = settings.override("methods", (*settings.methods, *learners)) if learners else settings
     with shown_progress() as progress:
         recommender = run_training(dataset, settings, progress=progress)
     recommender.save(out)
@@ -63,17 +68,17 @@ def train(
         f"popular {precision['popular']:.1f} %.",
         markup=False,
     )
-    weak = tell_weak_default(recommender.model.config.recommend.strategy, precision)
-    if weak:
-        console.print(f"note: {weak}", markup=False)
+    warning = warn_of_weak_default(recommender.model.config.recommend.strategy, precision)
+    if warning:
+        console.print(f"note: {warning}", markup=False)
     console.print(f"Model: {out}   Next: firstday inspect {out}", markup=False)
 
 
-def tell_weak_default(strategy: str, precision: Mapping[str, float]) -> str:
-    """Say that the strategy used where none is named is no better than `popular` while `blend` is; "" if it is."""
+def warn_of_weak_default(strategy: str, precision: Mapping[str, float]) -> str:
+    """Return a warning if the default strategy is no better than `popular` but `blend` is; else ""."""
     if not precision.get(strategy, 100.0) <= precision["popular"] < precision["blend"]:
         return ""
     return (
-        f"{strategy}, which answers where no strategy is named, is no better than popular for them; name blend, set "
-        'recommend.strategy = "blend", or bring more data.'
+        f"{strategy}, the default strategy, is no better than popular for them; use --strategy blend, set "
+        'recommend.strategy = "blend", or use more data.'
     )

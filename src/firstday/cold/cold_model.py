@@ -21,8 +21,8 @@ class Epoch:
     number
         From 1.
     loss
-        Mean squared distance of predicted to mature unit vectors, over the training samples; with
-        `cold_model.neighbor_weight`, plus that loss by its weight.
+        Mean over the training samples: of the cold model, the squared distance of predicted to mature unit
+        vectors.
     learning_rate
         At the end of the pass.
     precision
@@ -72,8 +72,7 @@ class ColdModel:
         Returns
         -------
         numpy.ndarray
-            float32, shape (n, d), each of length 1; shape (n, 2 d) with the vectors for `neighbors` behind, where the
-            network was trained to give them (`cold_model.neighbor_weight`).
+            float32, shape (n, d), each of length 1.
         """
         if not len(features):
             return np.zeros((0, self._session.get_outputs()[0].shape[1]), dtype=np.float32)

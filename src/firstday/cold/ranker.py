@@ -50,7 +50,12 @@ class Ranker:
         hidden
             From `predict`, shape (n, width).
         """
-        scores = hidden @ self.weights.T + self.bias
-        scores -= scores.max(axis=1, keepdims=True)
-        logs: np.ndarray = scores - np.log(np.exp(scores).sum(axis=1, keepdims=True))
-        return logs
+        return log_shares(hidden, self.weights, self.bias)
+
+
+def log_shares(hidden: np.ndarray, weights: np.ndarray, bias: np.ndarray) -> np.ndarray:
+    """Return the logarithm of each item's probability by a last layer, float32, shape (n, n_ranked); see `Ranker`."""
+    scores = hidden @ weights.T + bias
+    scores -= scores.max(axis=1, keepdims=True)
+    logs: np.ndarray = scores - np.log(np.exp(scores).sum(axis=1, keepdims=True))
+    return logs

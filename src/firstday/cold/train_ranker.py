@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from firstday.cold.cold_model import ColdModel
-from firstday.cold.ranker import Ranker
+from firstday.cold.ranker import Ranker, log_shares
 from firstday.cold.training_loop import export_onnx, run_epochs
 from firstday.config import RankerConfig
 from firstday.features.encoder import FeatureRows
@@ -37,7 +37,7 @@ class LaterItems:
         known = [day_one.keep_columns(self.items) for day_one in day_ones]
         self._known = stack_rows(known) if known else None
 
-    def used_by(self, users: np.ndarray) -> np.ndarray:
+    def _used_by(self, users: np.ndarray) -> np.ndarray:
         """Return 1 for what users use in all, else 0, float32, shape (n, n_kept)."""
         rows = self._used.take(users)
         used = np.zeros((len(users), len(self.items)), dtype=np.float32)
@@ -52,7 +52,7 @@ class LaterItems:
         rows
             Day ones as `FeatureRows` numbers them: sample x n_users + user, shape (n,).
         """
-        wanted = self.used_by(rows % self.n_users)
+        wanted = self._used_by(rows % self.n_users)
         if self._known is not None:
             known = self._known.take(rows)
             wanted[known.row_of_entry(), known.columns] = 0
@@ -122,7 +122,7 @@ def train_ranker(
     day_ones: Sequence[SparseRows],
     uses: SparseRows,
     validation_features: np.ndarray,
-    validate: Callable[[Ranker, np.ndarray], float],
+    validate: Callable[[Callable[[np.ndarray], np.ndarray], np.ndarray], float],
     config: RankerConfig,
     *,
     seed: int,
@@ -143,7 +143,8 @@ def train_ranker(
     validation_features
         float32, shape (n_validation, n_inputs).
     validate
-        Precision in %, higher is better, of a ranker's hidden numbers of the validation users.
+        Precision in %, higher is better, of lists for the validation users. It is given a function from their
+        positions, shape (m,), to the log-probabilities of the ranked items, shape (m, n_ranked), and these items.
     config
         Layers, dropout, learning rate, epochs, batch size, patience, bounds.
     seed
@@ -170,6 +171,10 @@ def train_ranker(
         total: torch.Tensor = -(wanted * logs).sum() / max(1.0, float(wanted.sum()))
         return total
 
+    def judge() -> float:
+        hidden, (weights, bias) = network.body(held_out).numpy(), _last_layer(network)
+        return validate(lambda rows: log_shares(hidden[rows], weights, bias), items)
+
     with torch.random.fork_rng(devices=[]):  # dropout draws from the global generator
         torch.manual_seed(seed)
         network = RankerNetwork(features.n_inputs, later.shares, config)
@@ -178,16 +183,14 @@ def train_ranker(
             len(features),
             features.n_users,
             batch_loss,
-            lambda: validate(_as_value(network, items, b""), network.body(held_out).numpy()),
+            judge,
             config,
             seed=seed,
             progress=progress,
         )
-    ranker = _as_value(network, items, export_onnx(network.body, validation_features))
-    return Ranker(ColdModel(ranker.body.onnx, history), ranker.items, ranker.weights, ranker.bias)
+    return Ranker(ColdModel(export_onnx(network.body, validation_features), history), items, *_last_layer(network))
 
 
-def _as_value(network: RankerNetwork, items: np.ndarray, onnx: bytes) -> Ranker:
-    """Return the network as it is, the body as given."""
-    weights, bias = network.last.weight.detach().numpy(), network.last.bias.detach().numpy()
-    return Ranker(ColdModel(onnx), items, weights.copy(), bias.copy())
+def _last_layer(network: RankerNetwork) -> tuple[np.ndarray, np.ndarray]:
+    """Return the weights and the bias of the last layer as it is, in NumPy."""
+    return network.last.weight.detach().numpy().copy(), network.last.bias.detach().numpy().copy()

@@ -1,4 +1,4 @@
-"""Dataset: validated tables in dense indexes, the start of every later stage."""
+"""Dataset: validated tables in dense indexes, the input of every later stage."""
 
 from __future__ import annotations
 
@@ -45,8 +45,8 @@ class Group:
 
 
 @dataclass(frozen=True, eq=False)
-class BroughtVectors:
-    """Embeddings that the caller brings instead of step 1 (tables `embeddings/users`, `embeddings/items`).
+class PrecomputedVectors:
+    """Embeddings of another model that replace step 1 (tables `embeddings/users`, `embeddings/items`).
 
     Parameters
     ----------
@@ -60,7 +60,7 @@ class BroughtVectors:
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """What a service knows, checked, with dense `user_ix` and `item_ix` instead of the caller's ids.
+    """All checked tables, with dense `user_ix` and `item_ix` instead of the caller's ids.
 
     Parameters
     ----------
@@ -75,19 +75,19 @@ class Dataset:
     groups
         Categorical user columns, by name.
     ages
-        int16, shape (n_users,), years, -1 where missing; None where no ages are known at all.
+        int16, shape (n_users,), years, -1 where missing; None without any age.
     registered_at
         int64, shape (n_users,), microseconds since 1970 UTC, -1 where missing; None without the column.
     friends
-        Who is whose friend, shape (n_users, n_users), or (n_users, len(friend_ids)); None without the table.
+        The friends of each user, shape (n_users, n_users), or (n_users, len(friend_ids)); None without the table.
     titles
         One string for each item, "" where missing; None without titles.
-    brought
-        Embeddings that the caller brings; None where step 1 is to be run.
+    precomputed
+        Embeddings of another model; None where step 1 makes them.
     friend_ids
-        Ids of those who are friends, where they are others than `users`.
+        Ids of the friends, where these are not `users`.
     notes
-        Sentences for the user about what was ignored or decided while loading.
+        Sentences about what was ignored or decided while loading.
     """
 
     name: str
@@ -100,7 +100,7 @@ class Dataset:
     registered_at: np.ndarray | None = None
     friends: SparseRows | None = None
     titles: tuple[str, ...] | None = None
-    brought: BroughtVectors | None = None
+    precomputed: PrecomputedVectors | None = None
     friend_ids: Ids | None = None
     notes: tuple[str, ...] = ()
 
@@ -109,7 +109,7 @@ class Dataset:
         return self.events.present_pairs()
 
     def actions(self, *windows: Window) -> list[dict[Pair, SparseRows]]:
-        """Add up what each user did in each window.
+        """Add up each user's interactions in each window.
 
         Returns
         -------
@@ -119,7 +119,7 @@ class Dataset:
         return self._collect(windows)
 
     def all_actions(self) -> dict[Pair, SparseRows]:
-        """Add up all that each user did, by (signal, entity) pair: weights, shape (n_users, n_targets)."""
+        """Add up all interactions of each user, by (signal, entity) pair: weights, shape (n_users, n_targets)."""
         return self._collect((None,))[0]
 
     def _collect(self, windows: Sequence[Window | None]) -> list[dict[Pair, SparseRows]]:

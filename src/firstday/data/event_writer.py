@@ -1,4 +1,4 @@
-"""EventWriter: collects coded interactions in any order and puts them in order, on disk where they are many."""
+"""EventWriter: collects coded interactions in any order and sorts them, on disk where there are many."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import polars as pl
 
-from firstday.data.events import EVENT_TYPES, IN_ORDER, Events, Pair
+from firstday.data.events import EVENT_TYPES, SORT_ORDER, Events, Pair
 from firstday.data.schema import Findings
 from firstday.errors import count_of
 
 PART_ROWS = 4_000_000
-"""Interactions of a part, about: what is in memory at once, some 300 MB while it is sorted."""
+"""Interactions of a part, about. One part is in memory at once, about 300 MB while it is sorted."""
 DAY_US = 86_400_000_000
 """Microseconds of a day."""
 
 
 class EventWriter:
-    """Takes batches of interactions, and gives Events without repeats and without what lies in the future.
+    """Takes batches of interactions, and makes Events without repeats and without interactions in the future.
 
     Parameters
     ----------
@@ -60,7 +60,7 @@ class EventWriter:
             batches.append(place)
 
     def finish(self, findings: Findings) -> Events:
-        """Put every part in order; what is left out is noted in the findings."""
+        """Sort every part, and note in the findings what was left out."""
         parts: list[pl.DataFrame | Path] = []
         counts = np.zeros(len(self._pairs), dtype=np.int64)
         spans: list[tuple[int, int]] = []
@@ -72,7 +72,7 @@ class EventWriter:
                 n_future += int(future.sum())
                 first_future = first_future or rows["timestamp"].filter(future)[0]
                 rows = rows.filter(~future)
-            rows = rows.sort(IN_ORDER)
+            rows = rows.sort(SORT_ORDER)
             repeats = _repeats(rows)
             if repeats.any():
                 n_repeats += int(repeats.sum())
@@ -116,15 +116,15 @@ def _fetch(batch: pl.DataFrame | Path) -> pl.DataFrame:
 def _repeats(rows: pl.DataFrame) -> np.ndarray:
     """Tell which sorted rows repeat the row before, bool, shape (n_rows,).
 
-    A row at midnight exactly stands for a whole day, in which the same may well have happened twice; so may one without
-    a time.
+    Rows at exactly midnight, and rows without a time, are no repeats: they give the day at most, in which the same
+    interaction may happen twice.
     """
-    same = np.zeros(rows.height, dtype=bool)
+    repeats = np.zeros(rows.height, dtype=bool)
     if rows.height < 2:
-        return same
+        return repeats
     moment = rows["timestamp"].to_physical().fill_null(0).to_numpy()
-    same[1:] = moment[1:] % DAY_US != 0
-    for name in IN_ORDER:
+    repeats[1:] = moment[1:] % DAY_US != 0
+    for name in SORT_ORDER:
         values = moment if name == "timestamp" else rows[name].to_numpy()
-        same[1:] &= values[1:] == values[:-1]
-    return same
+        repeats[1:] &= values[1:] == values[:-1]
+    return repeats

@@ -1,4 +1,4 @@
-"""Events: interactions in dense indexes, in parts of users that are small enough to work on in memory."""
+"""Events: interactions in dense indexes, in parts that are small enough for memory."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ EVENT_TYPES: dict[str, pl.DataType] = {
     "timestamp": UTC_MICROSECONDS,
     "weight": pl.Float32(),
 }
-IN_ORDER = ("user_ix", "timestamp", "pair", "target_ix", "weight")
+SORT_ORDER = ("user_ix", "timestamp", "pair", "target_ix", "weight")
 """How the rows of a part are sorted."""
 
 
@@ -37,12 +37,12 @@ def sort_pairs(pairs: Iterable[Pair]) -> tuple[Pair, ...]:
 
 @dataclass(frozen=True, eq=False)
 class Window:
-    """When what each user did counts: from `start` to before `end`.
+    """A time window for each user: from `start` to before `end`.
 
     Parameters
     ----------
     start, end
-        int64, shape (n_users,), microseconds since 1970 UTC; nothing counts where `end` is not after `start`.
+        int64, shape (n_users,), microseconds since 1970 UTC; the window is empty where `end` is not after `start`.
         Interactions without a time are in no window.
     """
 
@@ -51,9 +51,9 @@ class Window:
 
     def select(self, frame: pl.DataFrame) -> pl.DataFrame:
         """Return the rows of a part that lie in the window."""
-        user, at = frame["user_ix"].to_numpy(), frame["timestamp"].to_physical()
-        known, moment = at.is_not_null().to_numpy(), at.fill_null(0).to_numpy()
-        return frame.filter(pl.Series(known & (moment >= self.start[user]) & (moment < self.end[user])))
+        user, timestamp = frame["user_ix"].to_numpy(), frame["timestamp"].to_physical()
+        has_time, moment = timestamp.is_not_null().to_numpy(), timestamp.fill_null(0).to_numpy()
+        return frame.filter(pl.Series(has_time & (moment >= self.start[user]) & (moment < self.end[user])))
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,10 +67,10 @@ class Events:
     counts
         int64, shape (n_pairs,): interactions of each.
     parts
-        Tables in memory, or Parquet files, that follow each other by user; columns as in `EVENT_TYPES`, where `pair` is
-        the code and `target_ix` the index among items or the entity's members; rows sorted by `IN_ORDER`.
+        Tables in memory, or Parquet files, in the order of users; columns as in `EVENT_TYPES`, where `pair` is the code
+        and `target_ix` the index among items or the entity's members; rows sorted by `SORT_ORDER`.
     first, last
-        Microseconds since 1970 UTC of the earliest and the latest interaction; None where no times are known.
+        Microseconds since 1970 UTC of the earliest and the latest interaction; None without times.
     spool
         The folder of the parts; it is removed with the last reference to it.
     """
@@ -91,7 +91,7 @@ class Events:
             schema={"signal": pl.String, "entity": pl.String, "pair": pl.UInt16},
         )
         coded = frame.join(codes, on=["signal", "entity"], how="left", maintain_order="left")
-        part = coded.select(pl.col(name).cast(kind) for name, kind in EVENT_TYPES.items()).sort(IN_ORDER)
+        part = coded.select(pl.col(name).cast(kind) for name, kind in EVENT_TYPES.items()).sort(SORT_ORDER)
         counts = np.bincount(part["pair"].to_numpy(), minlength=len(pairs))
         times = part["timestamp"].to_physical()
         return cls(pairs, counts, (part,), times.min(), times.max())  # type: ignore[arg-type]
@@ -109,7 +109,7 @@ class Events:
             yield part if isinstance(part, pl.DataFrame) else pl.read_parquet(part, glob=False)
 
     def spans(self, n_users: int) -> tuple[np.ndarray, np.ndarray]:
-        """Return when each user's interactions begin and end, int64, shape (n_users,), -1 where no times are known."""
+        """Return the times of each user's first and last interaction, int64, shape (n_users,), -1 without times."""
         first = np.full(n_users, -1, dtype=np.int64)
         last = first.copy()
         for frame in self.frames():
@@ -117,26 +117,26 @@ class Events:
             if timed.is_empty():
                 continue
             user, moment = timed["user_ix"].to_numpy(), timed["timestamp"].to_physical().to_numpy()
-            at = np.flatnonzero(np.diff(user, prepend=-1))  # a part is sorted by user, then time
-            first[user[at]] = moment[at]
-            last[user[at]] = moment[np.append(at[1:], len(user)) - 1]
+            starts = np.flatnonzero(np.diff(user, prepend=-1))  # a part is sorted by user, then time
+            first[user[starts]] = moment[starts]
+            last[user[starts]] = moment[np.append(starts[1:], len(user)) - 1]
         return first, last
 
     def whole(self) -> pl.DataFrame:
-        """Return all rows in memory, with `signal` and `entity` in words; the inverse of `of`."""
+        """Return all rows in memory, with the names of `signal` and `entity`; the inverse of `of`."""
         frame = pl.concat([pl.DataFrame(schema=EVENT_TYPES), *self.frames()])
         signals, entities = [signal for signal, _ in self.pairs], [entity for _, entity in self.pairs]
         words = pl.DataFrame(
             {"pair": range(len(self.pairs)), "signal": signals, "entity": entities},
             schema={"pair": pl.UInt16, "signal": pl.String, "entity": pl.String},
         )
-        named = frame.join(words, on="pair", how="left", maintain_order="left")
-        return named.select("user_ix", "signal", "entity", "target_ix", "timestamp", "weight")
+        rows = frame.join(words, on="pair", how="left", maintain_order="left")
+        return rows.select("user_ix", "signal", "entity", "target_ix", "timestamp", "weight")
 
     def collect(
         self, n_users: int, n_targets: Mapping[str, int], windows: Sequence[Window | None]
     ) -> list[dict[Pair, SparseRows]]:
-        """Add up what each user did in each window, in one pass over the parts.
+        """Add up each user's interactions in each window, in one pass over the parts.
 
         Parameters
         ----------
@@ -145,20 +145,22 @@ class Events:
         n_targets
             How many members each entity has, items among them.
         windows
-            When things count; None counts everything.
+            Windows in time; None counts everything.
 
         Returns
         -------
         list of dict
             For each window, and each pair that occurs anywhere, the added weights: shape (n_users, n_targets).
         """
-        found: list[dict[Pair, list[_Cells]]] = [{pair: [] for pair in self.present_pairs()} for _ in windows]
+        window_cells: list[dict[Pair, list[_Cells]]] = [{pair: [] for pair in self.present_pairs()} for _ in windows]
         for frame in self.frames():
-            for window, cells in zip(windows, found, strict=True):
-                chosen = frame if window is None else window.select(frame)
-                for code, added in _add_up(chosen):
-                    cells[self.pairs[code]].append(added)
-        return [{pair: _join(parts, n_users, n_targets[pair[1]]) for pair, parts in cells.items()} for cells in found]
+            for window, cells in zip(windows, window_cells, strict=True):
+                selection = frame if window is None else window.select(frame)
+                for code, new_cells in _add_up(selection):
+                    cells[self.pairs[code]].append(new_cells)
+        return [
+            {pair: _join(parts, n_users, n_targets[pair[1]]) for pair, parts in cells.items()} for cells in window_cells
+        ]
 
 
 @dataclass(frozen=True, eq=False)
@@ -171,25 +173,25 @@ class _Cells:
 
 
 def _add_up(frame: pl.DataFrame) -> Iterator[tuple[int, _Cells]]:
-    """Add up the weights of equal users and targets of each pair; in a fixed order, so that sums repeat exactly."""
+    """Add up the weights of equal users and targets of each pair, in a fixed order, so that sums are reproducible."""
     if frame.is_empty():
         return
     ordered = frame.select("pair", "user_ix", "target_ix", "weight").sort(
         "pair", "user_ix", "target_ix", maintain_order=True
     )
     pair, user, target, weight = (ordered[name].to_numpy() for name in ordered.columns)
-    new = np.ones(len(pair), dtype=bool)
-    new[1:] = (pair[1:] != pair[:-1]) | (user[1:] != user[:-1]) | (target[1:] != target[:-1])
-    at = np.flatnonzero(new)
-    added = np.add.reduceat(weight.astype(np.float64), at).astype(np.float32)
-    pair, user, target = pair[at], user[at], target[at]
-    codes, starts = np.unique(pair, return_index=True)
-    for code, lo, hi in zip(codes, starts, [*starts[1:], len(pair)], strict=True):
-        yield int(code), _Cells(user[lo:hi], target[lo:hi], added[lo:hi])
+    is_new = np.ones(len(pair), dtype=bool)
+    is_new[1:] = (pair[1:] != pair[:-1]) | (user[1:] != user[:-1]) | (target[1:] != target[:-1])
+    starts = np.flatnonzero(is_new)
+    sums = np.add.reduceat(weight.astype(np.float64), starts).astype(np.float32)
+    pair, user, target = pair[starts], user[starts], target[starts]
+    codes, code_starts = np.unique(pair, return_index=True)
+    for code, lo, hi in zip(codes, code_starts, [*code_starts[1:], len(pair)], strict=True):
+        yield int(code), _Cells(user[lo:hi], target[lo:hi], sums[lo:hi])
 
 
 def _join(parts: list[_Cells], n_users: int, n_targets: int) -> SparseRows:
-    """Put the cells of parts that follow each other by user under each other."""
+    """Join the cells of parts; the parts are in the order of users."""
     if not parts:
         return SparseRows.empty(n_users, n_targets)
     users = np.concatenate([part.users for part in parts])

@@ -1,4 +1,4 @@
-"""Ids: the caller's ids on one side, dense integers on the other."""
+"""Ids: the caller's ids and the dense integers that stand for them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import polars as pl
 
 @dataclass(frozen=True, eq=False)
 class Ids:
-    """The caller's ids in index order: the id at position `ix` belongs to index `ix`.
+    """The caller's ids in index order: the id at position `ix` has the index `ix`.
 
     Parameters
     ----------
@@ -46,14 +46,14 @@ class Ids:
 
     def lookup(self, values: pl.Series) -> np.ndarray:
         """Return the int32 index of each id, shape (n,), -1 where unknown or null."""
-        own = self.values
-        if own.dtype == pl.Int64 and values.dtype.is_integer():
+        ids = self.values
+        if ids.dtype == pl.Int64 and values.dtype.is_integer():
             values = values.cast(pl.Int64, strict=False)
-        elif own.dtype != values.dtype:  # by text, as in `index_of`: a cast to numbers would take "081" or 81.5 for 81
-            own, values = own.cast(pl.String), values.cast(pl.String)
-        table = pl.DataFrame({"id": own, "ix": np.arange(len(self), dtype=np.int32)})
-        found = pl.DataFrame({"id": values}).join(table, on="id", how="left", maintain_order="left")["ix"]
-        return found.fill_null(-1).to_numpy().astype(np.int32, copy=False)
+        elif ids.dtype != values.dtype:  # as text, like `index_of`: as numbers, "081" and 81.5 would equal 81
+            ids, values = ids.cast(pl.String), values.cast(pl.String)
+        table = pl.DataFrame({"id": ids, "ix": np.arange(len(self), dtype=np.int32)})
+        indexes = pl.DataFrame({"id": values}).join(table, on="id", how="left", maintain_order="left")["ix"]
+        return indexes.fill_null(-1).to_numpy().astype(np.int32, copy=False)
 
     def take(self, ix: np.ndarray) -> pl.Series:
         """Return the ids at the given indexes as a Series."""

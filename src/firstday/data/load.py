@@ -1,4 +1,4 @@
-"""load: a folder of tables, or a built-in dataset, becomes a Dataset."""
+"""Loading: a folder of tables, or a built-in dataset, becomes a checked Dataset."""
 
 from __future__ import annotations
 
@@ -12,15 +12,149 @@ import numpy as np
 import polars as pl
 
 from firstday.config import Config, SignalConfig
-from firstday.data.dataset import BroughtVectors, Dataset, Entity, Group
+from firstday.data.checks import InteractionChecker, check_frames, faulty_entities, find_ids
+from firstday.data.dataset import Dataset, Entity, Group, PrecomputedVectors
 from firstday.data.events import UTC_MICROSECONDS, Events
 from firstday.data.ids import Ids
 from firstday.data.readers import RawTable, read_folder
 from firstday.data.schema import TABLES, Findings, Frames, all_ids, entity_members
 from firstday.data.sources import deezer_europe, movielens
-from firstday.data.validation import InteractionChecker, check_frames, faulty_entities, find_ids
 from firstday.errors import DataError, count_of
 from firstday.sparse import SparseRows
+
+BUILT_IN = (movielens.NAME, deezer_europe.NAME)
+"""Names of datasets that can stand where a folder of tables stands."""
+
+
+def load(tables: str | Path, *, path: str | Path | None = None, config: Config | None = None) -> Dataset:
+    """Load and check a dataset.
+
+    Parameters
+    ----------
+    tables
+        A folder of tables (see the documentation of tables), or a built-in name: ``movielens-100k`` (fetched once and
+        cached, unless `path` is given) or ``deezer-europe``.
+    path
+        For a built-in name: the local copy, as a zip or a folder.
+    config
+        Names the signals of interactions; the defaults if None.
+
+    Returns
+    -------
+    Dataset
+        The tables with dense indexes; the same whatever the order of the rows.
+
+    Raises
+    ------
+    DataError
+        The tables have faults; each is a sentence in `faults`.
+
+    Examples
+    --------
+    >>> dataset = load("tables/")  # doctest: +SKIP
+    >>> dataset = load("deezer-europe", path="deezer_europe.zip")  # doctest: +SKIP
+    """
+    checked = check_tables(tables, path=path, config=config)
+    if checked.dataset is None:
+        raise DataError(checked.faults)
+    return checked.dataset
+
+
+@dataclass(frozen=True)
+class CheckedTables:
+    """The result of checking tables.
+
+    Parameters
+    ----------
+    dataset
+        The Dataset, or None if there are faults.
+    faults
+        A sentence for each fault.
+    notes
+        A sentence for each thing that was ignored or decided.
+    """
+
+    dataset: Dataset | None
+    faults: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+def check_tables(tables: str | Path, *, path: str | Path | None = None, config: Config | None = None) -> CheckedTables:
+    """Check a dataset and return all faults and notes, without raising for faults in the tables.
+
+    Parameters
+    ----------
+    tables, path, config
+        As for `load`.
+
+    Raises
+    ------
+    DataError
+        There is no such folder or built-in dataset, or the local copy of a built-in dataset cannot be used.
+    """
+    findings = Findings()
+    if str(tables) in BUILT_IN and not (isinstance(tables, Path) and tables.is_dir()):
+        name, raw = str(tables), _built_in(str(tables), path)
+    else:
+        folder = _folder(tables, path)
+        name, raw = folder.resolve().name, read_folder(folder, findings)
+    try:
+        dataset = _check(name, raw, (config or Config()).signals, findings)
+    except DataError as error:  # a damaged file
+        for sentence in error.faults:
+            findings.fault(sentence)
+        dataset = None
+    return CheckedTables(dataset, findings.faults, findings.notes if dataset is None else dataset.notes)
+
+
+def _built_in(name: str, path: str | Path | None) -> dict[str, RawTable | None]:
+    """Read a built-in dataset."""
+    frames: dict[str, pl.DataFrame]
+    if name == movielens.NAME:
+        frames = movielens.read_movielens(path)
+    elif path is None:
+        raise DataError(f"{name}: is not fetched by firstday; give the path of {deezer_europe.FOLDER}.zip (--path).")
+    else:
+        frames = deezer_europe.read_deezer_europe(path)
+    return {table: RawTable.of(frame) for table, frame in frames.items()}
+
+
+def _folder(tables: str | Path, path: str | Path | None) -> Path:
+    """Return the folder of tables, or raise if it is no readable folder."""
+    folder, names = Path(tables), " or ".join(BUILT_IN)
+    if path is not None:
+        raise DataError(f"{tables}: a path is given beside a folder of tables; it is only for {names}.")
+    if not folder.exists():
+        raise DataError(f"{tables}: does not exist; give a folder of tables, or a built-in name: {names}.")
+    if not folder.is_dir():
+        raise DataError(f"{tables}: is a file; give the folder that holds it, or a built-in name: {names}.")
+    if not os.access(folder, os.R_OK | os.X_OK):
+        raise DataError(f"{tables}: may not be read; allow reading it.")
+    return folder
+
+
+def _check(name: str, raw: Mapping[str, RawTable | None], signals: SignalConfig, findings: Findings) -> Dataset | None:
+    """Check all tables; None where there are faults."""
+    interactions = raw.get("interactions")
+    named_ids: dict[str, pl.Series] = {}
+    if interactions is not None and not {"users", "items"} <= set(raw):
+        named_ids = {home: ids for home, ids in find_ids(interactions).items() if home not in raw}
+    frames = check_frames(raw, named_ids, findings)
+    if interactions is None:
+        return None
+    item_tables = [
+        (table, frames.get(table, pl.DataFrame()).columns) for table in ("items", "collections") if table in raw
+    ]
+    entities = None
+    if all(column in columns for table, columns in item_tables for column in TABLES[table].required):
+        entities = {entity: entity_ids(members) for entity, members in entity_members(frames).items()}
+    users, items = (
+        all_ids(frames, home) if home in frames and TABLES[home].required[0] in frames[home].columns else None
+        for home in ("users", "items")
+    )
+    checker = InteractionChecker(users, items, entities, faulty_entities(raw, findings), signals, findings)
+    events = checker.run(interactions)
+    return None if events is None else assemble(name, frames, events, findings.notes)
 
 
 def assemble(
@@ -30,25 +164,25 @@ def assemble(
     notes: Sequence[str] = (),
     entities: Mapping[str, Entity] | None = None,
 ) -> Dataset:
-    """Make a Dataset of tables without faults; the order of their rows does not matter.
+    """Make a Dataset of tables without faults; the order of rows does not matter.
 
     Parameters
     ----------
     name
         The dataset's name.
     frames
-        Tables by name, as `checks.check_frames` returns them.
+        Tables by name, as `firstday.data.checks.check_frames` returns them.
     events
         The interactions, indexed with the ids of `frames`.
     notes
-        What was decided while reading, kept in the Dataset.
+        Sentences about the reading, kept in the Dataset.
     entities
         Entities other than items; None takes them from the tables `items` and `collections`.
     """
     users, items = all_ids(frames, "users"), all_ids(frames, "items")
     if entities is None:
         entities = {entity: _entity(members, items) for entity, members in entity_members(frames).items()}
-    decided = list(notes)
+    all_notes = list(notes)
     return Dataset(
         name=name,
         users=users,
@@ -57,11 +191,11 @@ def assemble(
         entities=entities,
         groups=_groups(frames, users),
         ages=_ages(frames, users),
-        registered_at=_registered_at(frames, users, decided),
-        friends=_friends(frames, users, decided),
+        registered_at=_registered_at(frames, users, all_notes),
+        friends=_friends(frames, users, all_notes),
         titles=_titles(frames, items),
-        brought=_brought(frames, users, items),
-        notes=tuple(decided),
+        precomputed=_precomputed(frames, users, items),
+        notes=tuple(all_notes),
     )
 
 
@@ -121,16 +255,16 @@ def _registered_at(frames: Frames, users: Ids, notes: list[str]) -> np.ndarray |
 
 
 def _friends(frames: Frames, users: Ids, notes: list[str]) -> SparseRows | None:
-    """Index friendships as they are listed, each once."""
+    """Index the listed friendships, each once."""
     if "friends" not in frames:
         return None
     rows = users.lookup(frames["friends"]["user_id"])
     columns = users.lookup(frames["friends"]["friend_id"])
-    others = rows != columns
-    if not others.all():
-        n = int((~others).sum())
+    is_pair = rows != columns
+    if not is_pair.all():
+        n = int((~is_pair).sum())
         notes.append(f"friends: {n:,} of {len(rows):,} rows name a user as their own friend and were dropped.")
-    return SparseRows.from_pairs(rows[others], columns[others], None, len(users), len(users)).ones()
+    return SparseRows.from_pairs(rows[is_pair], columns[is_pair], None, len(users), len(users)).ones()
 
 
 def _titles(frames: Frames, items: Ids) -> tuple[str, ...] | None:
@@ -142,151 +276,18 @@ def _titles(frames: Frames, items: Ids) -> tuple[str, ...] | None:
     return tuple(rows["title"].fill_null("").gather(pl.Series(order)).to_list())
 
 
-def _brought(frames: Frames, users: Ids, items: Ids) -> BroughtVectors | None:
-    """Place the caller's own vectors by index."""
+def _precomputed(frames: Frames, users: Ids, items: Ids) -> PrecomputedVectors | None:
+    """Put precomputed vectors in index order."""
     if "embeddings/items" not in frames:
         return None
-    return BroughtVectors(
+    return PrecomputedVectors(
         _place(frames["embeddings/users"], "user_id", users), _place(frames["embeddings/items"], "item_id", items)
     )
 
 
 def _place(rows: pl.DataFrame, column: str, ids: Ids) -> np.ndarray:
     """Return float32 vectors in index order, shape (n_ids, d), NaN where there is none."""
-    given = rows["vector"].explode().to_numpy().astype(np.float32).reshape(rows.height, -1)
-    vectors = np.full((len(ids), given.shape[1]), np.nan, dtype=np.float32)
-    vectors[ids.lookup(rows[column])] = given
+    numbers = rows["vector"].explode().to_numpy().astype(np.float32).reshape(rows.height, -1)
+    vectors = np.full((len(ids), numbers.shape[1]), np.nan, dtype=np.float32)
+    vectors[ids.lookup(rows[column])] = numbers
     return vectors
-
-
-BUILT_IN = (movielens.NAME, deezer_europe.NAME)
-"""Names of datasets that can stand where a folder of tables stands."""
-
-
-@dataclass(frozen=True)
-class CheckedTables:
-    """What checking found.
-
-    Parameters
-    ----------
-    dataset
-        The Dataset, or None if there are faults.
-    faults
-        A sentence for each fault.
-    notes
-        A sentence for each thing that was ignored or decided.
-    """
-
-    dataset: Dataset | None
-    faults: tuple[str, ...]
-    notes: tuple[str, ...]
-
-
-def load(tables: str | Path, *, path: str | Path | None = None, config: Config | None = None) -> Dataset:
-    """Load and check a dataset.
-
-    Parameters
-    ----------
-    tables
-        A folder of tables (see the documentation of tables), or a built-in name: ``movielens-100k`` (fetched once and
-        cached, unless `path` is given) or ``deezer-europe``.
-    path
-        For a built-in name: the local copy, as a zip or a folder.
-    config
-        Names the signals that interactions may carry; the defaults if None.
-
-    Returns
-    -------
-    Dataset
-        The tables with dense indexes; the same whatever the order of the rows.
-
-    Raises
-    ------
-    DataError
-        The tables have faults; each is a sentence in `faults`.
-
-    Examples
-    --------
-    >>> dataset = load("tables/")  # doctest: +SKIP
-    >>> dataset = load("deezer-europe", path="deezer_europe.zip")  # doctest: +SKIP
-    """
-    checked = check_tables(tables, path=path, config=config)
-    if checked.dataset is None:
-        raise DataError(checked.faults)
-    return checked.dataset
-
-
-def check_tables(tables: str | Path, *, path: str | Path | None = None, config: Config | None = None) -> CheckedTables:
-    """Check a dataset and say everything that was found, without raising for faults in it.
-
-    Parameters
-    ----------
-    tables, path, config
-        As for `load`.
-
-    Raises
-    ------
-    DataError
-        There is no such folder or built-in dataset, or the local copy of a built-in dataset cannot be used.
-    """
-    findings = Findings()
-    if str(tables) in BUILT_IN and not (isinstance(tables, Path) and tables.is_dir()):
-        name, raw = str(tables), _built_in(str(tables), path)
-    else:
-        folder = _folder(tables, path)
-        name, raw = folder.resolve().name, read_folder(folder, findings)
-    try:
-        dataset = _check(name, raw, (config or Config()).signals, findings)
-    except DataError as error:  # a damaged file, found while reading it
-        for sentence in error.faults:
-            findings.fault(sentence)
-        dataset = None
-    return CheckedTables(dataset, findings.faults, findings.notes if dataset is None else dataset.notes)
-
-
-def _check(name: str, raw: Mapping[str, RawTable | None], signals: SignalConfig, findings: Findings) -> Dataset | None:
-    """Check all tables; None where there are faults."""
-    interactions = raw.get("interactions")
-    named: dict[str, pl.Series] = {}
-    if interactions is not None and not {"users", "items"} <= set(raw):
-        named = {home: ids for home, ids in find_ids(interactions).items() if home not in raw}
-    frames = check_frames(raw, named, findings)
-    if interactions is None:
-        return None
-    homes = [(table, frames.get(table, pl.DataFrame()).columns) for table in ("items", "collections") if table in raw]
-    entities = None
-    if all(column in columns for table, columns in homes for column in TABLES[table].required):
-        entities = {entity: entity_ids(members) for entity, members in entity_members(frames).items()}
-    users, items = (
-        all_ids(frames, home) if home in frames and TABLES[home].required[0] in frames[home].columns else None
-        for home in ("users", "items")
-    )
-    checker = InteractionChecker(users, items, entities, faulty_entities(raw, findings), signals, findings)
-    events = checker.run(interactions)
-    return None if events is None else assemble(name, frames, events, findings.notes)
-
-
-def _built_in(name: str, path: str | Path | None) -> dict[str, RawTable | None]:
-    """Read a built-in dataset."""
-    frames: dict[str, pl.DataFrame]
-    if name == movielens.NAME:
-        frames = movielens.read_movielens(path)
-    elif path is None:
-        raise DataError(f"{name}: is not fetched by firstday; give the path of {deezer_europe.FOLDER}.zip (--path).")
-    else:
-        frames = deezer_europe.read_deezer_europe(path)
-    return {table: RawTable.of(frame) for table, frame in frames.items()}
-
-
-def _folder(tables: str | Path, path: str | Path | None) -> Path:
-    """Return the folder of tables if it is one."""
-    folder, names = Path(tables), " or ".join(BUILT_IN)
-    if path is not None:
-        raise DataError(f"{tables}: a path is given beside a folder of tables; it is only for {names}.")
-    if not folder.exists():
-        raise DataError(f"{tables}: does not exist; give a folder of tables, or a built-in name: {names}.")
-    if not folder.is_dir():
-        raise DataError(f"{tables}: is a file; give the folder that holds it, or a built-in name: {names}.")
-    if not os.access(folder, os.R_OK | os.X_OK):
-        raise DataError(f"{tables}: may not be read; allow reading it.")
-    return folder

@@ -1,4 +1,4 @@
-"""Tables of cold users to recommend to: what does not fit the model is no fault here, only what cannot be read."""
+"""Tables of cold users to recommend to; names that a model does not know are no faults here."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 
 import polars as pl
 
+from firstday.data.checks import check_present, check_rows, code_rows, name_items, share_id_type
 from firstday.data.dataset import Dataset, Entity
 from firstday.data.event_writer import EventWriter
 from firstday.data.events import ITEM, sort_pairs
@@ -14,25 +15,24 @@ from firstday.data.ids import Ids
 from firstday.data.load import assemble
 from firstday.data.readers import read_folder
 from firstday.data.schema import DEFAULT_SIGNAL, USER_COLUMNS, Findings, all_ids, conform_table
-from firstday.data.validation import check_present, check_rows, code_rows, name_items, share_id_type
 from firstday.errors import DataError
 from firstday.sparse import SparseRows
 
 NEWCOMER_TABLES = ("users", "interactions", "friends")
-"""What is read of newcomers; users or interactions must be there."""
+"""The tables that are read; users or interactions must be there."""
 
 
 def load_newcomers(folder: str | Path) -> Dataset:
     """Load the profiles and interactions of cold users.
 
-    Users are all those in `users` and in `interactions`, so that one without any interaction is there too. Items,
-    entities, signals and profile values that a model does not know are kept: the model's catalogue sorts them out.
+    The users are all those in `users`, `interactions` and `friends`, also those without any interaction. Items,
+    entities, signals and profile values that a model does not know are kept: the model's catalogue leaves them out.
 
     Parameters
     ----------
     folder
-        A folder with `users` or `interactions` or both, and `friends` if known. Friends may be any users; those whom a
-        model keeps count.
+        A folder with `users` or `interactions` or both, and `friends` if known. Friends may be any users; a model uses
+        the friends that are among its kept users.
 
     Raises
     ------
@@ -89,7 +89,7 @@ def load_newcomers(folder: str | Path) -> Dataset:
 
 
 def _with_friends(dataset: Dataset, friends: pl.DataFrame) -> Dataset:
-    """Add friendships; friends are mostly others than the newcomers."""
+    """Add friendships; most friends are not among the cold users."""
     ids = Ids.of(friends["friend_id"].unique().sort())
     rows, columns = dataset.users.lookup(friends["user_id"]), ids.lookup(friends["friend_id"])
     pairs = SparseRows.from_pairs(rows, columns, None, len(dataset.users), len(ids)).ones()
@@ -97,12 +97,12 @@ def _with_friends(dataset: Dataset, friends: pl.DataFrame) -> Dataset:
 
 
 def _all_users(frames: dict[str, pl.DataFrame]) -> pl.DataFrame:
-    """Return the users table, with a row without profile for each user who is only elsewhere."""
-    named = [frames[table]["user_id"] for table in NEWCOMER_TABLES if table in frames]
-    every = pl.DataFrame({"user_id": pl.concat(named).unique().sort()})
+    """Return the users table, with a row without profile for each user who is only in another table."""
+    ids = [frames[table]["user_id"] for table in NEWCOMER_TABLES if table in frames]
+    users = pl.DataFrame({"user_id": pl.concat(ids).unique().sort()})
     if "users" not in frames:
-        return every
-    return every.join(frames["users"], on="user_id", how="left", maintain_order="left")
+        return users
+    return users.join(frames["users"], on="user_id", how="left", maintain_order="left")
 
 
 def _no_interactions(id_type: pl.DataType) -> pl.DataFrame:
@@ -111,12 +111,12 @@ def _no_interactions(id_type: pl.DataType) -> pl.DataFrame:
 
 
 def _entities(interactions: pl.DataFrame) -> dict[str, Entity]:
-    """Return the entities that are named, with the members that are named; which items they have is the model's."""
+    """Return the entities and members in interactions; their items are in the model."""
     if not {"entity", "entity_id"} <= set(interactions.columns):
         return {}
-    found = {}
+    entities = {}
     rows = interactions.filter(pl.col("entity").is_not_null() & (pl.col("entity") != ITEM))
     for (name,), part in rows.group_by("entity"):
         ids = Ids.of(part["entity_id"].cast(pl.String).unique().sort())
-        found[str(name)] = Entity(ids, SparseRows.empty(len(ids), 0))
-    return found
+        entities[str(name)] = Entity(ids, SparseRows.empty(len(ids), 0))
+    return entities

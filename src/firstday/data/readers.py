@@ -18,8 +18,13 @@ import polars as pl
 from firstday.data.schema import KEPT_FOR_LATER, TABLES, Findings
 from firstday.errors import DataError
 
+ENDINGS = (".parquet", ".csv", ".csv.gz")
+STREAMED = "interactions"
+"""The only table that may be larger than memory: it stays in its files."""
+
 BATCH_ROWS = 1_000_000
 """Rows of interactions in memory at once while reading, about."""
+CHUNK_BYTES = 2**24
 UNREADABLE = (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError, EOFError, UnicodeError, zlib.error)
 """What reading a damaged file can raise."""
 
@@ -33,9 +38,9 @@ class RawTable:
     files
         The rows of each file, in order, all with the same columns and types.
     names
-        What each file is called in messages.
+        The name of each file in messages.
     is_text
-        Whether it comes from CSV, so that every column is String and types have to be found in the text.
+        Whether it comes from CSV, so that every column is String.
     """
 
     files: tuple[pl.LazyFrame, ...]
@@ -58,7 +63,7 @@ class RawTable:
         return pl.concat(self.batches())
 
     def batches(self, columns: Sequence[str] | None = None) -> Iterator[pl.DataFrame]:
-        """Read a batch of rows at a time, in file order; one batch without rows where there are none at all.
+        """Read a batch of rows at a time, in file order; a table without rows gives one empty batch.
 
         Parameters
         ----------
@@ -68,13 +73,13 @@ class RawTable:
         Raises
         ------
         DataError
-            A file turns out to be damaged.
+            A file is damaged.
         """
         n_rows = 0
         for file, name in zip(self.files, self.names, strict=True):
-            chosen = file if columns is None else file.select(columns)
+            selection = file if columns is None else file.select(columns)
             try:
-                for batch in chosen.collect_batches(chunk_size=BATCH_ROWS, maintain_order=True):
+                for batch in selection.collect_batches(chunk_size=BATCH_ROWS, maintain_order=True):
                     n_rows += batch.height
                     yield batch
             except UNREADABLE as error:
@@ -84,18 +89,6 @@ class RawTable:
                 ) from None
         if not n_rows:
             yield self.files[0].select(columns or self.columns).head(0).collect()
-
-
-def first_line(error: BaseException) -> str:
-    """Return the first line of an error's text, without a closing dot."""
-    lines = str(error).strip().splitlines()
-    return (lines[0] if lines else type(error).__name__).rstrip(".")
-
-
-ENDINGS = (".parquet", ".csv", ".csv.gz")
-STREAMED = "interactions"
-"""The one table that may be larger than memory: it stays in its files."""
-CHUNK_BYTES = 2**24
 
 
 def read_folder(folder: Path, findings: Findings) -> dict[str, RawTable | None]:
@@ -117,21 +110,29 @@ def read_folder(folder: Path, findings: Findings) -> dict[str, RawTable | None]:
     for name in TABLES:
         places = [place for ending in ("", *ENDINGS) if (place := folder / f"{name}{ending}").exists()]
         if len(places) > 1:
-            found = " and ".join(_shown(place, folder) for place in places)
-            findings.fault(f"{name}: is there more than once ({found}); keep one of them.")
+            names = " and ".join(_relative_name(place, folder) for place in places)
+            findings.fault(f"{name}: is there more than once ({names}); keep one of them.")
             tables[name] = None
         elif places:
             table = _find_files(name, places[0], folder, findings)
             tables[name] = table if table is None or name == STREAMED else _read(table, findings)
-    known = (*TABLES, *KEPT_FOR_LATER)
-    used = {folder / f"{name}{ending}" for name in known for ending in ("", *ENDINGS)} | {folder / "embeddings"}
+    table_names = (*TABLES, *KEPT_FOR_LATER)
+    table_places = {folder / f"{name}{ending}" for name in table_names for ending in ("", *ENDINGS)} | {
+        folder / "embeddings"
+    }
     for place in sorted([*folder.glob("*"), *folder.glob("embeddings/*")]):
-        if place not in used and (place.is_dir() or place.name.endswith(ENDINGS)) and place.name[0] not in "._":
-            findings.note(f"{_shown(place, folder)}: ignored (not a table of firstday).")
+        if place not in table_places and (place.is_dir() or place.name.endswith(ENDINGS)) and place.name[0] not in "._":
+            findings.note(f"{_relative_name(place, folder)}: ignored (not a table of firstday).")
     return tables
 
 
-def _shown(place: Path, folder: Path) -> str:
+def first_line(error: BaseException) -> str:
+    """Return the first line of an error's text, without a closing dot."""
+    lines = str(error).strip().splitlines()
+    return (lines[0] if lines else type(error).__name__).rstrip(".")
+
+
+def _relative_name(place: Path, folder: Path) -> str:
     """Name a file or folder as seen from the folder of tables."""
     return place.relative_to(folder).as_posix() + ("/" if place.is_dir() else "")
 
@@ -151,20 +152,20 @@ def _find_files(name: str, place: Path, folder: Path, findings: Findings) -> Raw
     if place.is_dir():
         files = sorted(part for part in place.iterdir() if part.name.endswith(ENDINGS) and part.name[0] not in "._")
         if not files:
-            findings.fault(f"{_shown(place, folder)}: holds no Parquet or CSV file; add one or remove it.")
+            findings.fault(f"{_relative_name(place, folder)}: holds no Parquet or CSV file; add one or remove it.")
             return None
     are_text = {not part.name.endswith(".parquet") for part in files}
     if len(are_text) > 1:
-        findings.fault(f"{_shown(place, folder)}: holds Parquet beside CSV files; keep one format.")
+        findings.fault(f"{_relative_name(place, folder)}: holds Parquet beside CSV files; keep one format.")
         return None
-    shown = tuple(_shown(part, folder) for part in files)
-    scans = [_scan(part, label, findings) for part, label in zip(files, shown, strict=True)]
-    whole = [scan for scan in scans if scan is not None]
-    if len(whole) < len(scans):
+    names = tuple(_relative_name(part, folder) for part in files)
+    scans = [_scan(part, label, findings) for part, label in zip(files, names, strict=True)]
+    readable = [scan for scan in scans if scan is not None]
+    if len(readable) < len(scans):
         return None
-    schemas = [scan.collect_schema() for scan in whole]
+    schemas = [scan.collect_schema() for scan in readable]
     columns = schemas[0].names()
-    for label, schema in zip(shown, schemas, strict=True):
+    for label, schema in zip(names, schemas, strict=True):
         if set(schema) != set(columns):
             findings.fault(
                 f"{label}: has other columns ({', '.join(schema)}) than {files[0].name} "
@@ -179,15 +180,17 @@ def _find_files(name: str, place: Path, folder: Path, findings: Findings) -> Raw
                 if schema[label] != shared[label] and (schema[label].is_nested() or shared[label].is_nested()):
                     raise pl.exceptions.SchemaError(f"{schema[label]} and {shared[label]} in column {label}")
     except pl.exceptions.PolarsError as error:
-        said = first_line(error)
-        findings.fault(f"{_shown(place, folder)}: the files have columns of different types ({said}); align them.")
+        reason = first_line(error)
+        findings.fault(
+            f"{_relative_name(place, folder)}: the files have columns of different types ({reason}); align them."
+        )
         return None
-    aligned = tuple(scan.select(pl.col(label).cast(shared[label]) for label in columns) for scan in whole)
-    return RawTable(aligned, shown, is_text=are_text.pop())
+    aligned = tuple(scan.select(pl.col(label).cast(shared[label]) for label in columns) for scan in readable)
+    return RawTable(aligned, names, is_text=are_text.pop())
 
 
-def _scan(path: Path, shown: str, findings: Findings) -> pl.LazyFrame | None:
-    """Open one file for reading bit by bit; a CSV file is looked through for faults that Polars would mend silently."""
+def _scan(path: Path, file_name: str, findings: Findings) -> pl.LazyFrame | None:
+    """Open one file for reading in batches, and look through a CSV file for faults that Polars would hide."""
     try:
         if path.name.endswith(".parquet"):
             scan = pl.scan_parquet(path, glob=False, hive_partitioning=False)
@@ -198,21 +201,21 @@ def _scan(path: Path, shown: str, findings: Findings) -> pl.LazyFrame | None:
         with _open_text(path) as content:
             looks_plain = _looks_plain(content, len(columns))
     except pl.exceptions.NoDataError:
-        findings.fault(f"{shown}: is empty; write a header and rows, or remove it.")
+        findings.fault(f"{file_name}: is empty; write a header and rows, or remove it.")
         return None
     except UNREADABLE as error:
         kind = "Parquet" if path.name.endswith(".parquet") else "CSV"
-        findings.fault(f"{shown}: cannot be read as {kind} ({first_line(error)}); write the file again.")
+        findings.fault(f"{file_name}: cannot be read as {kind} ({first_line(error)}); write the file again.")
         return None
     repeated = [column for column in columns if column.split("_duplicated_")[0] != column]
     if repeated:
         name = repeated[0].split("_duplicated_")[0]
-        findings.fault(f"{shown}: has the column {name} more than once; keep one of them.")
+        findings.fault(f"{file_name}: has the column {name} more than once; keep one of them.")
         return None
     short = None if looks_plain else _short_row(path, len(columns))
     if short:
         findings.fault(
-            f"{shown}: rows have fewer fields than the header's {len(columns)} (first: row {short:,}); "
+            f"{file_name}: rows have fewer fields than the header's {len(columns)} (first: row {short:,}); "
             "write the file again, with quotes around text that has commas or line breaks."
         )
         return None
@@ -227,7 +230,7 @@ def _open_text(path: Path) -> IO[bytes]:
 def _looks_plain(content: IO[bytes], n_columns: int) -> bool:
     """Tell whether a file has no quotes and as many commas as its lines need; raise where it is not UTF-8.
 
-    Polars takes a header that is not UTF-8 as it is, and fills short rows with nulls.
+    Polars accepts a header that is not UTF-8, and fills short rows with nulls.
     """
     decode = codecs.getincrementaldecoder("utf-8")().decode
     n_lines, n_commas, n_quotes, last = 0, 0, 0, b""

@@ -1,4 +1,4 @@
-"""The tables that firstday reads: columns, types and rules, and how raw columns are brought to their types."""
+"""The tables that firstday reads: their columns, types and rules, the faults in them, and conversion to the types."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from firstday.errors import count_of
 
 Kind = Literal["id", "text", "time", "number", "age", "vector"]
 """What a column holds: an id, one word or title, a moment in UTC, a number, years of age, or a list of numbers."""
-
 Frames = Mapping[str, pl.DataFrame]
 """Tables by name, every column in its final type."""
 
@@ -28,7 +27,7 @@ class TableRule:
     kinds
         The kind of each column that firstday knows, in the order of the documentation.
     required
-        Columns that must be there (interactions have one more rule, see `checks`).
+        Columns that must be there (interactions have one more rule, see `firstday.data.checks`).
     unique
         The id column that may not repeat, or None.
     """
@@ -60,10 +59,8 @@ TABLES: Mapping[str, TableRule] = {
     "embeddings/users": TableRule({"user_id": "id", "vector": "vector"}, ("user_id", "vector"), "user_id"),
     "embeddings/items": TableRule({"item_id": "id", "vector": "vector"}, ("item_id", "vector"), "item_id"),
 }
-
 KEPT_FOR_LATER = ("names",)
-"""Tables that a folder may hold and nothing reads yet: what artists, albums, playlists are called."""
-
+"""Tables that a folder may hold but that nothing reads yet: the names of artists, albums and playlists."""
 USER_COLUMNS = (
     ("users", "user_id"),
     ("interactions", "user_id"),
@@ -71,28 +68,120 @@ USER_COLUMNS = (
     ("friends", "friend_id"),
     ("embeddings/users", "user_id"),
 )
-"""Where users are named."""
-
+"""Every column with ids of users; the first is the table of users."""
 ITEM_COLUMNS = (
     ("items", "item_id"),
     ("interactions", "item_id"),
     ("collections", "item_id"),
     ("embeddings/items", "item_id"),
 )
-"""Where items are named."""
-
+"""Every column with ids of items; the first is the table of items."""
+DEFAULT_SIGNAL = "stream"
 MAX_AGE_YEARS = 120
 MAX_GROUP_VALUES = 5_000
-"""A user column of more distinct values than this is taken for free text, not for a group."""
+"""A user column with more distinct values than this is free text, not a group."""
 FEW_GROUP_VALUES = 50
-"""A user column of more distinct values than this, and than half the users, is taken for names or addresses."""
+"""A user column with more distinct values than this, and than half the users, is names or addresses, not a group."""
+RESERVED_GROUPS = ("interactions", "friends")
+"""Names with another meaning in a user's signals, so that no profile column can have them."""
+WORDS = (pl.String, pl.Categorical, pl.Enum)
+MAX_INT64 = 2**63 - 1
+WHOLE_NUMBER = r"^(0|-?[1-9][0-9]{0,17})$"
+DECIMAL_NUMBER = r"^\s*[-+]?(\d+\.\d*|\.\d+|\d+(\.\d*)?[eE][-+]?\d+)\s*$"
+DAY = r"^\d{4}-\d{2}-\d{2}"
+MOMENT = (
+    r"^(?<day>\d{4}-\d{2}-\d{2})(?:[T ](?<minute>\d{2}:\d{2})(?<second>:\d{2}(?:\.\d+)?)?)?"
+    r" ?(?<zone>Z|z|UTC|[+-]\d{2}(?::?\d{2})?)?$"
+)
+NAIVE = "have no time zone"
+SECONDS = "are bare numbers without a unit and a time zone"
+WRITE_UTC = "write UTC with its zone, such as 2024-05-01T12:00:00Z"
 
-DEFAULT_SIGNAL = "stream"
+
+class Findings:
+    """Collects faults and notes, each a sentence; a sentence that several batches repeat appears once."""
+
+    def __init__(self) -> None:
+        self._faults: dict[object, str | _RowFault] = {}
+        self._notes: dict[str, None] = {}
+        self._row_notes: dict[tuple[str, str], list[int]] = {}
+
+    @property
+    def faults(self) -> tuple[str, ...]:
+        """A sentence for each fault, in the order of the checks."""
+        return tuple(str(fault) for fault in self._faults.values() if isinstance(fault, str) or fault.n_bad)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """A sentence for each thing that was ignored or decided."""
+        row_notes = [
+            f"{where}: {count_of(n, n_rows, 'rows')} {text}."
+            for (where, text), (n, n_rows) in self._row_notes.items()
+            if n
+        ]
+        return (*self._notes, *row_notes)
+
+    def fault(self, sentence: str) -> None:
+        """Add a fault."""
+        self._faults[sentence] = sentence
+
+    def note(self, sentence: str) -> None:
+        """Add a note."""
+        self._notes[sentence] = None
+
+    def note_rows(self, where: str, n: int, n_rows: int, text: str) -> None:
+        """Note "WHERE: 37 of 9,120 rows TEXT.", counted over batches; nothing where there are none."""
+        count = self._row_notes.setdefault((where, text), [0, 0])
+        count[0] += n
+        count[1] += n_rows
+
+    def rows(
+        self, where: str, bad: pl.Series, finding: str, first: pl.Series | None, advice: str, *, noun: str = "rows"
+    ) -> None:
+        """Count bad rows, added up over batches.
+
+        Parameters
+        ----------
+        where
+            Table and column.
+        bad
+            Boolean, one for each row; null counts as false.
+        finding
+            What is wrong with the rows, such as ``"name unknown items"``.
+        first
+            The value to show for each row; None shows the number of the first bad row, from 1.
+        advice
+            What to do.
+        noun
+            What is counted.
+        """
+        fault = self._faults.setdefault((where, finding), _RowFault(where, finding, noun))
+        assert isinstance(fault, _RowFault)
+        n = int(bad.sum() or 0)
+        if n and not fault.n_bad:
+            row = bad.fill_null(value=False).arg_max()
+            assert row is not None
+            fault.first = f"row {fault.n_rows + row + 1:,}" if first is None else repr(first[row])
+            fault.advice = advice
+        fault.n_bad += n
+        fault.n_rows += len(bad)
 
 
-def entity_of_column(column: str) -> str:
-    """Return the entity that a column of `items` names: ``artist`` for ``artist_id``."""
-    return column.removesuffix("_id")
+@dataclass
+class _RowFault:
+    """Bad rows of one kind, counted over batches."""
+
+    where: str
+    finding: str
+    noun: str
+    n_bad: int = 0
+    n_rows: int = 0
+    first: str = ""
+    advice: str = ""
+
+    def __str__(self) -> str:
+        count = count_of(self.n_bad, self.n_rows, self.noun)
+        return f"{self.where}: {count} {self.finding} (first: {self.first}); {self.advice}."
 
 
 def all_ids(frames: Frames, home: Literal["users", "items"]) -> Ids:
@@ -100,10 +189,15 @@ def all_ids(frames: Frames, home: Literal["users", "items"]) -> Ids:
     return Ids.of(frames[home][TABLES[home].required[0]].drop_nulls().unique().sort())
 
 
+def entity_of_column(column: str) -> str:
+    """Return the entity that a column of `items` names: ``artist`` for ``artist_id``."""
+    return column.removesuffix("_id")
+
+
 def entity_members(frames: Frames) -> dict[str, pl.DataFrame]:
     """Return the members of each entity other than items, by name: columns `entity_id` (String) and `item_id`.
 
-    They come from the entity columns of `items` and from `collections`; an entity in both is the union.
+    They come from the entity columns of `items` and from `collections`; an entity that is in both gets all members.
     """
     parts: dict[str, list[pl.DataFrame]] = {}
     if "items" in frames:
@@ -120,112 +214,10 @@ def entity_members(frames: Frames) -> dict[str, pl.DataFrame]:
     return {name: pl.concat(parts[name]).drop_nulls().unique() for name in sorted(parts)}
 
 
-@dataclass
-class _RowFault:
-    """Bad rows of one kind, counted over batches."""
-
-    where: str
-    found: str
-    noun: str
-    n_bad: int = 0
-    n_rows: int = 0
-    first: str = ""
-    advice: str = ""
-
-    def __str__(self) -> str:
-        counted = count_of(self.n_bad, self.n_rows, self.noun)
-        return f"{self.where}: {counted} {self.found} (first: {self.first}); {self.advice}."
-
-
-class Findings:
-    """What was found wrong (`faults`) or decided (`notes`), each a sentence; what batches repeat is said once."""
-
-    def __init__(self) -> None:
-        self._faults: dict[object, str | _RowFault] = {}
-        self._notes: dict[str, None] = {}
-        self._counted: dict[tuple[str, str], list[int]] = {}
-
-    @property
-    def faults(self) -> tuple[str, ...]:
-        """A sentence for each fault, in the order in which they were looked for."""
-        return tuple(str(fault) for fault in self._faults.values() if isinstance(fault, str) or fault.n_bad)
-
-    @property
-    def notes(self) -> tuple[str, ...]:
-        """A sentence for each thing that was ignored or decided."""
-        counted = [
-            f"{where}: {count_of(n, n_rows, 'rows')} {text}."
-            for (where, text), (n, n_rows) in self._counted.items()
-            if n
-        ]
-        return (*self._notes, *counted)
-
-    def fault(self, sentence: str) -> None:
-        """Add a fault."""
-        self._faults[sentence] = sentence
-
-    def note(self, sentence: str) -> None:
-        """Add a note."""
-        self._notes[sentence] = None
-
-    def note_rows(self, where: str, n: int, n_rows: int, text: str) -> None:
-        """Note "WHERE: 37 of 9,120 rows TEXT.", counted over batches; nothing where there are none."""
-        counted = self._counted.setdefault((where, text), [0, 0])
-        counted[0] += n
-        counted[1] += n_rows
-
-    def rows(
-        self, where: str, bad: pl.Series, found: str, first: pl.Series | None, advice: str, *, noun: str = "rows"
-    ) -> None:
-        """Count bad rows; those of later batches are added to those of earlier ones.
-
-        Parameters
-        ----------
-        where
-            Table and column.
-        bad
-            Boolean, one for each row; null counts as false.
-        found
-            What bad rows do, such as ``"name unknown items"``.
-        first
-            What to show of the first bad row; None shows its row number, from 1.
-        advice
-            What to do.
-        noun
-            What is counted.
-        """
-        fault = self._faults.setdefault((where, found), _RowFault(where, found, noun))
-        assert isinstance(fault, _RowFault)
-        n = int(bad.sum() or 0)
-        if n and not fault.n_bad:
-            row = bad.fill_null(value=False).arg_max()
-            assert row is not None
-            fault.first = f"row {fault.n_rows + row + 1:,}" if first is None else repr(first[row])
-            fault.advice = advice
-        fault.n_bad += n
-        fault.n_rows += len(bad)
-
-
-RESERVED_GROUPS = ("interactions", "friends")
-"""What a user's signals call something else, so that no profile column can have the name."""
-WORDS = (pl.String, pl.Categorical, pl.Enum)
-MAX_INT64 = 2**63 - 1
-WHOLE_NUMBER = r"^(0|-?[1-9][0-9]{0,17})$"
-DECIMAL_NUMBER = r"^\s*[-+]?(\d+\.\d*|\.\d+|\d+(\.\d*)?[eE][-+]?\d+)\s*$"
-DAY = r"^\d{4}-\d{2}-\d{2}"
-MOMENT = (
-    r"^(?<day>\d{4}-\d{2}-\d{2})(?:[T ](?<minute>\d{2}:\d{2})(?<second>:\d{2}(?:\.\d+)?)?)?"
-    r" ?(?<zone>Z|z|UTC|[+-]\d{2}(?::?\d{2})?)?$"
-)
-NAIVE = "have no time zone"
-SECONDS = "are bare numbers, whose unit and zone are not told"
-WRITE_UTC = "write UTC with its zone, such as 2024-05-01T12:00:00Z"
-
-
 def conform_table(
     name: str, frame: pl.DataFrame, findings: Findings, *, is_text: bool, judge_groups: bool = True
 ) -> pl.DataFrame:
-    """Bring a table's columns to their types.
+    """Convert a table's columns to their types.
 
     Parameters
     ----------
@@ -236,23 +228,22 @@ def conform_table(
     findings
         Gets the faults and notes.
     is_text
-        Whether it comes from CSV, so that types have to be found in the text.
+        Whether it comes from CSV, so that every value is text.
     judge_groups
-        Whether to leave out columns of `users` whose values say that they make no groups. For cold users alone that
-        cannot be told, and a model knows its own columns.
+        Whether to leave out columns of `users` whose values make no groups. Cold users alone are too few to judge by,
+        and a model knows its columns.
 
     Returns
     -------
     polars.DataFrame
-        The columns that could be brought to their type: ids Int64 or String, text String, moments Datetime in UTC,
-        weights Float64, ages Int16, vectors List(Float32); in `users` every group as String, in `items` every entity
-        as List(String).
+        The columns that could be converted: ids Int64 or String, text String, moments Datetime in UTC, weights Float64,
+        ages Int16, vectors List(Float32); in `users` every group as String, in `items` every entity as List(String).
     """
     rule = TABLES[name]
     for label in rule.required:
         if label not in frame.columns:
-            found = ", ".join(frame.columns)
-            findings.fault(f"{name}.{label}: the column is missing (found: {found}); add it.")
+            names = ", ".join(frame.columns)
+            findings.fault(f"{name}.{label}: the column is missing (found: {names}); add it.")
     if not frame.height:
         findings.fault(f"{name}: has no rows; add rows or remove the table.")
     columns = []
@@ -260,39 +251,39 @@ def conform_table(
         column = _Column(f"{name}.{label}", frame[label], is_text, findings)
         kind = rule.kinds.get(label)
         if kind is not None:
-            fitting = _CONFORM[kind](column)
+            conformed = _CONFORM[kind](column)
         elif name == "users" and label in RESERVED_GROUPS:
             column.note("the name means something else in a user's signals; rename it to make it a group")
-            fitting = None
+            conformed = None
         elif name == "users":
-            fitting = _group(column, judge_groups)
+            conformed = _group(column, judge_groups)
         elif name == "items":
-            fitting = _entity(column, label)
+            conformed = _entity(column, label)
         else:
             column.note(f"not a column of {name}")
-            fitting = None
-        if fitting is not None:
-            columns.append(fitting.alias(label))
+            conformed = None
+        if conformed is not None:
+            columns.append(conformed.alias(label))
     return pl.DataFrame(columns)
 
 
 @dataclass(frozen=True)
 class _Column:
-    """A column as it was read, where it stands, and where to put what is found in it."""
+    """A column as it was read, its place, and the collector of its faults."""
 
     where: str
     values: pl.Series
     is_text: bool
     findings: Findings
 
-    def wrong_type(self, wanted: str) -> None:
-        """Add the fault of a column whose type cannot hold what it should."""
-        held = "text" if self.values.dtype in WORDS else str(self.values.dtype)
-        self.findings.fault(f"{self.where}: the column holds {held}, not {wanted}; store {wanted}.")
+    def wrong_type(self, expected: str) -> None:
+        """Add the fault of a column of another type."""
+        content = "text" if self.values.dtype in WORDS else str(self.values.dtype)
+        self.findings.fault(f"{self.where}: the column holds {content}, not {expected}; store {expected}.")
 
-    def rows(self, bad: pl.Series, found: str, first: pl.Series | None, advice: str) -> None:
-        """Add the fault of rows, if any is bad."""
-        self.findings.rows(self.where, bad, found, first, advice)
+    def rows(self, bad: pl.Series, finding: str, first: pl.Series | None, advice: str) -> None:
+        """Add the fault of bad rows, if there are any."""
+        self.findings.rows(self.where, bad, finding, first, advice)
 
     def note(self, text: str) -> None:
         """Add a note that the column is ignored."""
@@ -306,7 +297,7 @@ def _words(values: pl.Series) -> pl.Series:
 
 
 def _id(column: _Column) -> pl.Series | None:
-    """Keep whole numbers and text; in CSV ids are numbers only if that loses nothing (as of "007" it would)."""
+    """Keep whole numbers and text; CSV text becomes numbers only where nothing is lost ("007" stays text)."""
     values = column.values
     if values.dtype.is_integer():
         return values.cast(pl.String if (values.max() or 0) > MAX_INT64 else pl.Int64)  # type: ignore[operator]
@@ -344,14 +335,14 @@ def _number(column: _Column) -> pl.Series | None:
 
 
 def _age(column: _Column) -> pl.Series | None:
-    """Return age in whole years, rounded down; NaN, which pandas writes for a missing number, is missing."""
+    """Return ages in whole years, rounded down; NaN, the missing number of pandas, becomes null."""
     numbers = _number(column)
     if numbers is None:
         return None
     numbers = numbers.fill_nan(None)
     bad = (numbers < 0) | (numbers > MAX_AGE_YEARS)
-    shown = numbers.cast(pl.Int64, strict=False) if (numbers == numbers.floor()).all() else numbers
-    column.rows(bad, f"are outside 0 to {MAX_AGE_YEARS} years", shown, "correct them, or leave unknown ages empty")
+    years = numbers.cast(pl.Int64, strict=False) if (numbers == numbers.floor()).all() else numbers
+    column.rows(bad, f"are outside 0 to {MAX_AGE_YEARS} years", years, "correct them, or leave unknown ages empty")
     return numbers.set(bad, None).floor().cast(pl.Int16)
 
 
@@ -364,12 +355,12 @@ def _time(column: _Column) -> pl.Series | None:
         return values.cast(pl.Datetime("us", values.dtype.time_zone)).dt.convert_time_zone("UTC")
     if values.dtype in WORDS:
         return _time_of_text(column)
-    given = values.is_not_null()
+    present = values.is_not_null()
     if values.dtype.is_numeric():
-        column.rows(given, SECONDS, values, "store them as Datetime in UTC, such as polars.from_epoch makes")
+        column.rows(present, SECONDS, values, "store them as Datetime in UTC, such as polars.from_epoch makes")
     elif values.dtype in (pl.Date, pl.Datetime):
-        shown = values.dt.strftime("%Y-%m-%d" if values.dtype == pl.Date else "%Y-%m-%d %H:%M:%S")
-        column.rows(given, NAIVE, shown, "store them as Datetime in UTC, such as dt.replace_time_zone makes")
+        moments = values.dt.strftime("%Y-%m-%d" if values.dtype == pl.Date else "%Y-%m-%d %H:%M:%S")
+        column.rows(present, NAIVE, moments, "store them as Datetime in UTC, such as dt.replace_time_zone makes")
     else:
         column.wrong_type("moments in UTC")
     return None
@@ -407,8 +398,8 @@ def _vector(column: _Column) -> pl.Series | None:
     usual = next(iter(lengths.filter(lengths > 0)), 0)
     advice = "bring vectors of one model, all of the same length"
     column.rows(lengths == 0, "have no numbers", None, advice)
-    found = f"have another length than {usual}, the first one's"
-    column.rows((lengths > 0) & (lengths != usual), found, None, advice)
+    finding = f"have another length than {usual}, the first one's"
+    column.rows((lengths > 0) & (lengths != usual), finding, None, advice)
     flawed = ~vectors.list.eval(pl.element().is_finite().fill_null(value=False)).list.all()
     column.rows(flawed, "hold numbers that are missing, NaN or infinite", None, "compute these vectors again")
     return vectors
@@ -447,7 +438,7 @@ def _group(column: _Column, judge: bool) -> pl.Series | None:
 
 
 def _are_decimals(present: pl.Series) -> bool:
-    """Tell whether CSV text is all numbers, at least one of them with decimals."""
+    """Tell whether all CSV text is numbers, and at least one of them has decimals."""
     decimal = present.str.contains(DECIMAL_NUMBER)
     return bool(decimal.any() and (decimal | present.str.contains(WHOLE_NUMBER)).all())
 

@@ -1,4 +1,4 @@
-"""Affinity: one number for each user and item, from several signals (PAPER, step 1)."""
+"""Affinity: one number for each user and item, added up over signals (PAPER, step 1)."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from firstday.sparse import SparseRows, union_rows
 def compute_affinity(
     actions: Mapping[Pair, SparseRows], config: SignalConfig, n_users: int, n_items: int
 ) -> SparseRows:
-    """Combine all signals on items into users' affinities.
+    """Add up all signals on items into users' affinities.
 
     Parameters
     ----------
     actions
-        What each user did, by (signal, entity) pair; only pairs on items count.
+        Users' interactions by (signal, entity) pair; only pairs on items count.
     config
         The signals' weights and damping: a first interaction counts 1, n interactions log2(1 + n) or n.
     n_users, n_items
@@ -43,6 +43,6 @@ def compute_affinity(
 
 
 def select_uses(actions: Mapping[Pair, SparseRows], config: SignalConfig, n_users: int, n_items: int) -> SparseRows:
-    """Return which items each user uses (`signals.use`), all weights 1, shape (n_users, n_items)."""
+    """Return the items that each user uses (`signals.use`), all weights 1, shape (n_users, n_items)."""
     parts = [rows for (signal, entity), rows in actions.items() if entity == ITEM and signal in config.use]
     return union_rows(parts).ones() if parts else SparseRows.empty(n_users, n_items)

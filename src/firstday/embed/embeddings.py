@@ -11,13 +11,13 @@ import numpy as np
 from firstday.ranking import unit_rows
 from firstday.sparse import SparseRows
 
-PADDED_ROWS = 64
-"""Up to that many users are solved in one go, filled up to the longest; more are solved length by length."""
+MAX_PADDED_ROWS = 64
+"""Up to that many users are solved in one system, padded to the longest list; more are solved length by length."""
 
 
 @dataclass(frozen=True, eq=False)
 class FoldIn:
-    """How a user's vector follows from the vectors of the user's items, items fixed.
+    """Computes a new user's vector from the vectors of the user's items; these stay as they are.
 
     Parameters
     ----------
@@ -25,7 +25,7 @@ class FoldIn:
         float32, shape (n_items, d).
     rule
         ``least-squares``: the vector that ALS would solve for the user; ``mean``: the affinity-weighted mean of
-        the items' vectors, which is how TT-SVD and word2vec make users.
+        the items' vectors, as in TT-SVD and word2vec.
     confidence, regularization
         Of ALS; unused by ``mean``.
 
@@ -68,13 +68,13 @@ class FoldIn:
         if self.rule == "mean":
             return affinity.mean_vectors(self.item_vectors, weighted=True)
         d = self.item_vectors.shape[1]
-        out = np.zeros((affinity.n_rows, d), dtype=np.float32)
+        vectors = np.zeros((affinity.n_rows, d), dtype=np.float32)
         lengths = affinity.lengths()
         longest = int(lengths.max(initial=0))
-        if affinity.n_rows <= PADDED_ROWS and 0 < longest <= d:
+        if affinity.n_rows <= MAX_PADDED_ROWS and 0 < longest <= d:
             rows = np.flatnonzero(lengths)
-            out[rows] = self._solve_padded(affinity, rows, longest)
-            return out
+            vectors[rows] = self._solve_padded(affinity, rows, longest)
+            return vectors
         for length in np.unique(lengths[lengths > 0]).tolist():
             solve = self._solve_short if length <= d else self._solve_long
             rows = np.flatnonzero(lengths == length)
@@ -82,47 +82,47 @@ class FoldIn:
             for part in np.split(rows, range(step, len(rows), step)):
                 entries = affinity.starts[part][:, None] + np.arange(length)
                 confidence = self.confidence * affinity.weights[entries].astype(np.float64)
-                out[part] = solve(affinity.columns[entries], confidence)
-        return out
+                vectors[part] = solve(affinity.columns[entries], confidence)
+        return vectors
 
     def _solve_padded(self, affinity: SparseRows, rows: np.ndarray, longest: int) -> np.ndarray:
-        """Solve for a few rows of any lengths at once, filled up with items of confidence 0.
+        """Solve a few rows of any lengths at once, padded with items of confidence 0.
 
-        Such an item's vectors are set to zero, so that its equation is 0 = 0 and the others stay as they are.
+        The vectors of these items are set to zero, so that they do not change the solution.
         """
-        place = np.arange(longest)
-        inside = place < affinity.lengths()[rows][:, None]  # (n, longest)
-        entries = np.where(inside, affinity.starts[rows][:, None] + place, 0)
-        confidence = np.where(inside, self.confidence * affinity.weights[entries].astype(np.float64), 0)
-        return self._solve_short(affinity.columns[entries], confidence, inside)
+        position = np.arange(longest)
+        is_item = position < affinity.lengths()[rows][:, None]  # (n, longest)
+        entries = np.where(is_item, affinity.starts[rows][:, None] + position, 0)
+        confidence = np.where(is_item, self.confidence * affinity.weights[entries].astype(np.float64), 0)
+        return self._solve_short(affinity.columns[entries], confidence, is_item)
 
-    def _solve_short(self, items: np.ndarray, c: np.ndarray, inside: np.ndarray | None = None) -> np.ndarray:
-        """Solve for rows that have the same number of items, few of them: both arguments of shape (n, length).
+    def _solve_short(self, items: np.ndarray, c: np.ndarray, is_item: np.ndarray | None = None) -> np.ndarray:
+        """Solve rows that have the same small number of items: all arguments of shape (n, length).
 
-        With P = Y_u G^-1 the solution of (G + Y_u' D Y_u) x = Y_u' c, D = C - I, is P' (I + D P Y_u')^-1 c: a system
-        as small as the user's list instead of d x d.
+        With P = Y_u G^-1 (`solved_vectors`), the solution of (G + Y_u' D Y_u) x = Y_u' c, D = C - I, is
+        P' (I + D P Y_u')^-1 c: a system of the user's list length instead of d x d.
         """
-        p = self._solved_items[items]  # (n, length, d)
-        if inside is not None:
-            p *= inside[:, :, None]
-        kernel = np.matmul(p, np.swapaxes(self.item_vectors[items], 1, 2)).astype(np.float64)
+        solved_vectors = self._solved_items[items]  # (n, length, d)
+        if is_item is not None:
+            solved_vectors *= is_item[:, :, None]
+        kernel = np.matmul(solved_vectors, np.swapaxes(self.item_vectors[items], 1, 2)).astype(np.float64)
         system = np.eye(items.shape[1]) + (c - 1)[:, :, None] * kernel  # (n, length, length)
-        solved = np.linalg.solve(system, c[:, :, None])[:, :, 0]
-        result: np.ndarray = np.matmul(solved.astype(np.float32)[:, None], p)[:, 0]
+        weights = np.linalg.solve(system, c[:, :, None])[:, :, 0]
+        result: np.ndarray = np.matmul(weights.astype(np.float32)[:, None], solved_vectors)[:, 0]
         return result
 
     def _solve_long(self, items: np.ndarray, c: np.ndarray) -> np.ndarray:
-        """Solve the same for rows with more items than dimensions, as it stands."""
-        own = self.item_vectors[items].astype(np.float64)  # (n, length, d)
-        turned = np.swapaxes(own, 1, 2)
-        system = self._gram + turned @ ((c - 1)[:, :, None] * own)  # (n, d, d)
-        result: np.ndarray = np.linalg.solve(system, turned @ c[:, :, None])[:, :, 0]
+        """Solve rows with more items than dimensions, by the d x d system."""
+        vectors = self.item_vectors[items].astype(np.float64)  # (n, length, d)
+        transposed = np.swapaxes(vectors, 1, 2)
+        system = self._gram + transposed @ ((c - 1)[:, :, None] * vectors)  # (n, d, d)
+        result: np.ndarray = np.linalg.solve(system, transposed @ c[:, :, None])[:, :, 0]
         return result
 
 
 @dataclass(frozen=True, eq=False)
 class Embeddings:
-    """Step 1's result.
+    """The result of step 1.
 
     Parameters
     ----------
@@ -131,9 +131,9 @@ class Embeddings:
     item_vectors
         float32, shape (n_items, d); zeros for items that no warm user has.
     fold_in
-        How a new user's vector follows from items.
+        Computes a new user's vector from items.
     similarity
-        How a user's vector scores items: ``dot`` product, or ``cosine``.
+        The score of an item for a user's vector: ``dot`` product, or ``cosine``.
     """
 
     user_vectors: np.ndarray
@@ -148,5 +148,5 @@ class Embeddings:
 
     @cached_property
     def scoring_vectors(self) -> np.ndarray:
-        """What a user's vector is multiplied with to score items, float32, shape (n_items, d)."""
+        """Item vectors whose dot product with a user's vector is the score, float32, shape (n_items, d)."""
         return unit_rows(self.item_vectors) if self.similarity == "cosine" else self.item_vectors

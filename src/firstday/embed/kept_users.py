@@ -1,4 +1,4 @@
-"""KeptUsers: established people whom a model keeps, as neighbours of a predicted vector and as friends."""
+"""Kept users: the warm and light users whom a model keeps, as neighbours and as friends."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from firstday.sparse import SparseRows, stack_rows
 
 @dataclass(frozen=True, eq=False)
 class WarmUsers:
-    """Warm users that a model keeps, and behind them light ones, who may be friends but never neighbours.
+    """The warm users that a model keeps, then the light users, who may be friends but not neighbours.
 
     Parameters
     ----------
@@ -30,7 +30,7 @@ class WarmUsers:
     uses
         Items that each uses, all weights 1, shape (n, n_items).
     n_light
-        How many of them, the last ones, are light; see `firstday.embed.kept_users`.
+        How many are light; these are the last.
     """
 
     ids: Ids
@@ -40,27 +40,39 @@ class WarmUsers:
 
     @property
     def neighbor_vectors(self) -> np.ndarray:
-        """Vectors of those who may be neighbours, the warm ones, float32, shape (n - n_light, d)."""
+        """Vectors of the warm users, who may be neighbours, float32, shape (n - n_light, d)."""
         return self.vectors[: len(self) - self.n_light]
 
     @property
     def used_by_neighbors(self) -> SparseRows:
-        """Items that each of them uses, shape (n - n_light, n_items)."""
+        """Items that each warm user uses, shape (n - n_light, n_items)."""
         return self.uses.head(len(self) - self.n_light)
 
     def __len__(self) -> int:
         return len(self.ids)
 
 
-def draw_some(n: int, most: int, *, seed: int) -> np.ndarray:
-    """Return indexes of n, ascending: all of them, or `most` of them, drawn at random, where there are more."""
-    if n <= most:
-        return np.arange(n)
-    return np.sort(np.random.default_rng(seed).choice(n, most, replace=False))
+@dataclass(frozen=True)
+class Neighborhood:
+    """Weights of users in `neighbors` and `friends`, chosen on validation users.
+
+    Parameters
+    ----------
+    temperature
+        Difference in cosine to the predicted vector at which a neighbour's weight falls by e.
+    smoothing
+        Weight of all users' shares beside the sum of the neighbours' weights.
+    friend_smoothing
+        How many friends the segments near the friends' mean vector count as.
+    """
+
+    temperature: float = 0.05
+    smoothing: float = 0.02
+    friend_smoothing: float = 10.0
 
 
-def keep_warm_users(ids: Ids, vectors: np.ndarray, uses: SparseRows, most: int, *, seed: int) -> WarmUsers:
-    """Keep warm users, or so many of them, drawn at random, where there are more.
+def keep_warm_users(ids: Ids, vectors: np.ndarray, uses: SparseRows, max_users: int, *, seed: int) -> WarmUsers:
+    """Keep all warm users, or as many as allowed, drawn at random.
 
     Parameters
     ----------
@@ -70,7 +82,7 @@ def keep_warm_users(ids: Ids, vectors: np.ndarray, uses: SparseRows, most: int, 
         Their mature vectors of length 1, float32, shape (n_warm, d).
     uses
         Items that each uses, shape (n_warm, n_items).
-    most
+    max_users
         How many to keep, at most.
     seed
         Seed of the draw.
@@ -80,47 +92,17 @@ def keep_warm_users(ids: Ids, vectors: np.ndarray, uses: SparseRows, most: int, 
     WarmUsers
         In the order of `ids`.
     """
-    rows = draw_some(len(ids), most, seed=seed)
+    rows = draw_rows(len(ids), max_users, seed=seed)
     if len(rows) == len(ids):
         return WarmUsers(ids, vectors, uses)
     return WarmUsers(Ids(ids.take(rows)), np.ascontiguousarray(vectors[rows]), uses.take(rows))
 
 
-def add_light_users(warm: WarmUsers, light: WarmUsers) -> WarmUsers:
-    """Put light users behind the warm ones."""
-    return WarmUsers(
-        Ids.of(pl.concat([warm.ids.values, light.ids.values])),
-        np.concatenate([warm.vectors, light.vectors]),
-        stack_rows([warm.uses, light.uses]),
-        len(light),
-    )
-
-
-@dataclass(frozen=True)
-class Neighborhood:
-    """How `neighbors` and `friends` weigh warm users, chosen on validation users.
-
-    Parameters
-    ----------
-    temperature
-        Difference in cosine to the vector predicted for neighbours at which a neighbour's weight falls by e.
-    smoothing
-        Weight of everyone's habits beside all neighbours together.
-    friend_smoothing
-        Friends' worth of people like them added to the friends.
-    """
-
-    temperature: float = 0.05
-    smoothing: float = 0.02
-    friend_smoothing: float = 10.0
-
-
 def find_light_users(dataset: Dataset, split: Split, config: Config, embeddings: Embeddings) -> WarmUsers:
-    """Return light users with vectors beside those of warm users, from which nothing was learned of them.
+    """Return light users with vectors in the space of the warm users, without learning anything from them.
 
-    A vector is the one brought for the user, where there is one, and else solved from the few items that they use, with
-    the items' vectors as they are. Left out are those who disliked all that they used, and those who only used what no
-    warm user does.
+    A vector is the user's precomputed vector, or else folded in from the few items that the user uses. Users are left
+    out who dislike all items that they used, and users whose items no warm user has.
 
     Parameters
     ----------
@@ -137,13 +119,30 @@ def find_light_users(dataset: Dataset, split: Split, config: Config, embeddings:
     n_items = len(dataset.items)
     affinity = compute_affinity(split.light_actions, config.signals, len(split.light), n_items)
     rows = np.flatnonzero(affinity.lengths())
-    rows = rows[draw_some(len(rows), config.recommend.light_users, seed=config.seed)]
+    rows = rows[draw_rows(len(rows), config.recommend.light_users, seed=config.seed)]
     vectors = embeddings.fold_in.solve(affinity.take(rows))
-    if dataset.brought is not None:
-        brought = dataset.brought.user_vectors[split.light[rows]]
-        has_own = np.isfinite(brought).all(axis=1)
-        vectors[has_own] = brought[has_own]
-    found = vectors.any(axis=1)
-    rows, vectors = rows[found], unit_rows(vectors[found])
+    if dataset.precomputed is not None:
+        precomputed = dataset.precomputed.user_vectors[split.light[rows]]
+        has_precomputed = np.isfinite(precomputed).all(axis=1)
+        vectors[has_precomputed] = precomputed[has_precomputed]
+    has_vector = vectors.any(axis=1)
+    rows, vectors = rows[has_vector], unit_rows(vectors[has_vector])
     uses = select_uses(split.light_actions, config.signals, len(split.light), n_items).take(rows)
     return WarmUsers(Ids(dataset.users.take(split.light[rows])), vectors, uses, len(rows))
+
+
+def add_light_users(warm: WarmUsers, light: WarmUsers) -> WarmUsers:
+    """Put light users after the warm users."""
+    return WarmUsers(
+        Ids.of(pl.concat([warm.ids.values, light.ids.values])),
+        np.concatenate([warm.vectors, light.vectors]),
+        stack_rows([warm.uses, light.uses]),
+        len(light),
+    )
+
+
+def draw_rows(n: int, max_rows: int, *, seed: int) -> np.ndarray:
+    """Return all indexes of n rows, or `max_rows` of them, drawn at random; ascending."""
+    if n <= max_rows:
+        return np.arange(n)
+    return np.sort(np.random.default_rng(seed).choice(n, max_rows, replace=False))

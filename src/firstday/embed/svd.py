@@ -12,17 +12,17 @@ from firstday.errors import ConfigError
 from firstday.sparse import SparseRows
 
 
-def fit_svd(affinity: SparseRows, together: SparseRows, config: EmbeddingConfig, *, seed: int) -> Embeddings:
+def fit_svd(affinity: SparseRows, item_sets: SparseRows, config: EmbeddingConfig, *, seed: int) -> Embeddings:
     """Factorise how often items occur together.
 
     Parameters
     ----------
     affinity
         Positive affinities, shape (n_warm_users, n_items): a user's vector is their weighted mean of item vectors.
-    together
-        The sets in which items co-occur, shape (n_sets, n_items): users' items, and collections if any.
+    item_sets
+        Sets of items that occur together, shape (n_sets, n_items): users' items, and collections if any.
     config
-        Dimensions, smoothing, and the most items of one set that may co-occur.
+        Dimensions, smoothing, and how many items of one set are used at most.
     seed
         Seed of the SVD and of the sampling of long sets.
 
@@ -36,28 +36,28 @@ def fit_svd(affinity: SparseRows, together: SparseRows, config: EmbeddingConfig,
     O. Levy, Y. Goldberg, I. Dagan, "Improving Distributional Similarity with Lessons Learned from Word Embeddings",
     TACL 2015 (positive PMI, context smoothing, symmetric square root of the singular values).
     """
-    dimensions = config.resolve_dimensions(affinity.n_rows, together.n_columns)
-    if dimensions >= together.n_columns:
+    dimensions = config.resolve_dimensions(affinity.n_rows, item_sets.n_columns)
+    if dimensions >= item_sets.n_columns:
         raise ConfigError(
-            f"embedding.dimensions: is {dimensions}, with {together.n_columns:,} items; set it below that."
+            f"embedding.dimensions: is {dimensions}, with {item_sets.n_columns:,} items; set it below that."
         )
-    pmi = _positive_pmi(_cap_rows(together, config.svd_items_per_user, seed), config.svd_smoothing)
-    left, singular, _ = randomized_svd(pmi, n_components=dimensions, n_iter=5, random_state=seed)
-    items = np.ascontiguousarray(left * np.sqrt(singular), dtype=np.float32)
-    items[np.diff(pmi.indptr) == 0] = 0  # rounding noise, which the cosine would take for a direction
+    pmi = _positive_pmi(_cap_rows(item_sets, config.svd_items_per_user, seed), config.svd_smoothing)
+    singular_vectors, singular_values, _ = randomized_svd(pmi, n_components=dimensions, n_iter=5, random_state=seed)
+    items = np.ascontiguousarray(singular_vectors * np.sqrt(singular_values), dtype=np.float32)
+    items[np.diff(pmi.indptr) == 0] = 0  # else rounding noise, to which the cosine gives a direction
     fold_in = FoldIn(items, "mean")
     return Embeddings(fold_in.solve(affinity), items, fold_in, "cosine")
 
 
-def _positive_pmi(together: SparseRows, smoothing: float) -> sparse.csr_matrix:
+def _positive_pmi(item_sets: SparseRows, smoothing: float) -> sparse.csr_matrix:
     """Return max(0, log p(i, j) / (p(i) p'(j))) for co-occurring items, p' smoothed by a power, made symmetric."""
-    shape = (together.n_rows, together.n_columns)
-    sets = sparse.csr_matrix((np.ones_like(together.weights), together.columns, together.starts), shape=shape)
+    shape = (item_sets.n_rows, item_sets.n_columns)
+    sets = sparse.csr_matrix((np.ones_like(item_sets.weights), item_sets.columns, item_sets.starts), shape=shape)
     pairs = (sets.T @ sets).tocoo()
-    apart = pairs.row != pairs.col
-    rows, columns, counts = pairs.row[apart], pairs.col[apart], pairs.data[apart].astype(np.float64)
+    is_pair = pairs.row != pairs.col
+    rows, columns, counts = pairs.row[is_pair], pairs.col[is_pair], pairs.data[is_pair].astype(np.float64)
     total = counts.sum()
-    per_item = np.bincount(rows, weights=counts, minlength=together.n_columns)
+    per_item = np.bincount(rows, weights=counts, minlength=item_sets.n_columns)
     context = per_item**smoothing
     context /= max(context.sum(), 1e-12)
     share = per_item / max(total, 1e-12)
@@ -66,12 +66,12 @@ def _positive_pmi(together: SparseRows, smoothing: float) -> sparse.csr_matrix:
     values = np.log(counts / total / expected)
     positive = values > 0
     return sparse.csr_matrix(
-        (values[positive], (rows[positive], columns[positive])), shape=(together.n_columns, together.n_columns)
+        (values[positive], (rows[positive], columns[positive])), shape=(item_sets.n_columns, item_sets.n_columns)
     )
 
 
-def _cap_rows(rows: SparseRows, most: int, seed: int) -> SparseRows:
-    """Keep at most `most` random entries of each row."""
-    if not len(rows.columns) or rows.lengths().max() <= most:
+def _cap_rows(rows: SparseRows, max_entries: int, seed: int) -> SparseRows:
+    """Keep at most `max_entries` random entries of each row."""
+    if not len(rows.columns) or rows.lengths().max() <= max_entries:
         return rows
-    return rows.keep(rows.draw(np.full(rows.n_rows, most), np.random.default_rng(seed)))
+    return rows.keep(rows.draw(np.full(rows.n_rows, max_entries), np.random.default_rng(seed)))

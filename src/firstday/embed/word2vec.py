@@ -1,4 +1,4 @@
-"""word2vec over the items of each user in order; a user is the mean of items (PAPER, step 1), by the library gensim."""
+"""word2vec over each user's items in order (PAPER, step 1), by the library gensim; a user is the mean of items."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def fit_word2vec(affinity: SparseRows, sequences: list[list[int]], config: Embed
     config
         Dimensions, window and epochs.
     seed
-        Seed of the starting vectors and of sampling. One thread is used, since more would not repeat.
+        Seed of the starting vectors and of sampling. One thread is used, since several give other results each time.
 
     Returns
     -------
@@ -50,12 +50,12 @@ def fit_word2vec(affinity: SparseRows, sequences: list[list[int]], config: Embed
         hashfxn=_stable_hash,
     )
     items = np.zeros((affinity.n_columns, dimensions), dtype=np.float32)
-    known = np.array([int(word) for word in model.wv.index_to_key])
-    items[known] = model.wv.vectors
+    item_ix = np.array([int(word) for word in model.wv.index_to_key])
+    items[item_ix] = model.wv.vectors
     fold_in = FoldIn(items, "mean")
     return Embeddings(fold_in.solve(affinity), items, fold_in, "cosine")
 
 
 def _stable_hash(text: str) -> int:
-    """Hash a word in the same way in every process, as Python's own hash does not."""
+    """Hash a word; unlike Python's hash it is the same in every process."""
     return sum((position + 1) * byte for position, byte in enumerate(text.encode())) % 2**32

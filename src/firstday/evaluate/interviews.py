@@ -15,12 +15,12 @@ from firstday.data.splits.split import Split
 from firstday.features.signals import SignalBatch
 from firstday.metrics import Interval, bootstrap_means, bootstrap_ratios, measure
 from firstday.ranking import top_k
+from firstday.recommend.answer import answer_all
 from firstday.recommend.answered import ids_of, pick_signal
 from firstday.recommend.query import Query
 from firstday.recommend.questionnaire import Answers, Asking, Questionnaire
 from firstday.recommend.questions import QuestionBook
 from firstday.recommend.recommender import Recommender
-from firstday.recommend.strategies import answer_all
 from firstday.sparse import SparseRows
 
 ARMS = ("adaptive", "segments", "popular", "random")
@@ -227,7 +227,7 @@ def try_questions(
     """
     model = recommender.model
     questionnaire = Questionnaire.of(model, entity, asking)
-    would_say = used if entity == ITEM else used.through(model.encoder.members_of_items[entity]).ones()
+    would_say = used if entity == ITEM else used.through(model.members_of_items[entity]).ones()
     book = QuestionBook.of(model) if entity == ITEM else None
     held = {
         arm: interview(choose, would_say, max(n_questions))

@@ -2,40 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
-from firstday.evaluate.results import Results, Row
+from firstday.evaluate.results import Results
 from firstday.metrics import METRICS
 
 Space = Literal["svd", "mf"]
-
-
-@dataclass(frozen=True)
-class PaperFigure:
-    """A figure of the table, in %.
-
-    Parameters
-    ----------
-    mean
-        Over test users.
-    deviation
-        The paper's "+-"; None where it is not at hand.
-    """
-
-    mean: float
-    deviation: float | None = None
-
-
-PaperRow = Mapping[str, PaperFigure]
-"""The figures of one method, by metric."""
+PaperRow = Mapping[str, float | None]
+"""The figures of one method, in %: ``precision`` and the like, means over test users, and ``precision_deviation`` and
+the like, the paper's "+-", None where it is not at hand."""
 
 
 def _row(*figures: float | tuple[float, float]) -> PaperRow:
     """Put a method's figures under the metrics' names."""
-    both = (figure if isinstance(figure, tuple) else (figure, None) for figure in figures)
-    return {metric: PaperFigure(*pair) for metric, pair in zip(METRICS, both, strict=True)}
+    row: dict[str, float | None] = {}
+    for metric, figure in zip(METRICS, figures, strict=True):
+        row[metric], row[f"{metric}_deviation"] = figure if isinstance(figure, tuple) else (figure, None)
+    return row
 
 
 _POPULARITY = _row((8.92, 0.21), (3.01, 0.08), (9.72, 0.20))
@@ -76,37 +60,23 @@ TABLE: Mapping[Space, Mapping[str, PaperRow]] = {
     },
 }
 """Figures by space and strategy: PAPER, Table 1."""
-PEERS = ("dropoutnet_personal", "dropoutnet_segment", "melu_personal", "melu_segment")
+LEARNED_BASELINES = ("dropoutnet_personal", "dropoutnet_segment", "melu_personal", "melu_segment")
 """The learned baselines, which take minutes to train."""
 
 
-@dataclass(frozen=True)
-class Comparison:
-    """One strategy's figures beside the paper's.
-
-    Parameters
-    ----------
-    row
-        Ours.
-    title
-        What the paper calls it; the strategy's name where the paper has it not.
-    paper
-        The paper's figures by metric; None where it has none.
-    """
-
-    row: Row
-    title: str
-    paper: PaperRow | None
-
-    def difference(self, metric: str) -> float | None:
-        """Return our figure minus the paper's, in points; None where the paper has none."""
-        return None if self.paper is None else self.row.metrics[metric].mean - self.paper[metric].mean
+def in_paper_order(strategies: Sequence[str]) -> tuple[str, ...]:
+    """Return strategies in the order of the paper's table; those that it has not come last."""
+    return tuple(dict.fromkeys((*(name for name in TITLES if name in strategies), *strategies)))
 
 
-def compare_with_paper(results: Results, space: Space) -> tuple[Comparison, ...]:
-    """Put the paper's figures beside ours, in the order of its table; strategies that it has not come last."""
-    order = list(TITLES)
-    rows = sorted(results.rows, key=lambda row: order.index(row.strategy) if row.strategy in order else len(order))
-    return tuple(
-        Comparison(row, TITLES.get(row.strategy, row.strategy), TABLE[space].get(row.strategy)) for row in rows
-    )
+def title_of(strategy: str) -> str:
+    """Return what the paper calls a strategy; its own name where the paper has it not."""
+    return TITLES.get(strategy, strategy)
+
+
+def subtract_paper(results: Results, strategy: str, space: Space) -> dict[str, float] | None:
+    """Return our figures minus the paper's by metric, in points; None where it has none."""
+    paper = TABLE[space].get(strategy)
+    if paper is None:
+        return None
+    return {metric: results.get(strategy, metric).mean - (paper[metric] or 0.0) for metric in METRICS}

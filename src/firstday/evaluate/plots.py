@@ -1,4 +1,7 @@
-"""Plots of the report, as SVG that follows light and dark mode."""
+"""Plots of the report, each one ``<svg>`` element that follows light and dark mode, the same for the same results.
+
+Each raises `MissingExtraError` where Matplotlib is not installed.
+"""
 
 from __future__ import annotations
 
@@ -7,14 +10,15 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from io import StringIO
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
 
 from firstday.cold.cold_model import Epoch
 from firstday.errors import MissingExtraError
-from firstday.evaluate.results import BASELINE, DAY_ONE_SIZES, REFERENCE, Results, Row, by_precision
-from firstday.evaluate.slices import N_PARTS, Grouping, PopularityShares
+from firstday.evaluate.results import BASELINE, REFERENCE, TENTH, Results
+from firstday.evaluate.slices import N_TENTHS, group_slice, size_slice
 from firstday.recommend.segment_description import SegmentRow
 
 INK, MUTED, LINE, ACCENT = "#10203a", "#10203b", "#10203c", "#10203d"
@@ -107,145 +111,96 @@ def standalone(svg: str) -> str:
     return f"{head}>{style}{body}\n"
 
 
-def spread(wanted: Sequence[float], gap: float) -> list[float]:
-    """Move values apart so that neighbours are at least `gap` from each other, and none further than it must.
-
-    Parameters
-    ----------
-    wanted
-        Where each would stand, in any order.
-    gap
-        Least distance.
-
-    Returns
-    -------
-    list of float
-        Where each stands, in the order given: the closest in least squares.
-    """
-    order = sorted(range(len(wanted)), key=lambda ix: wanted[ix])
-    # With the gaps taken out, the task is to keep the order: neighbours that would cross share their mean.
-    blocks: list[tuple[float, int]] = []  # mean, members
-    for rank, ix in enumerate(order):
-        mean, members = wanted[ix] - rank * gap, 1
-        while blocks and blocks[-1][0] > mean:
-            below, n = blocks.pop()
-            mean, members = (below * n + mean * members) / (n + members), n + members
-        blocks.append((mean, members))
-    flat = [mean for mean, members in blocks for _ in range(members)]
-    placed = [0.0] * len(wanted)
-    for rank, ix in enumerate(order):
-        placed[ix] = flat[rank] + rank * gap
-    return placed
-
-
-MARKERS = ("s", "^", "D", "v", "P", "X", "p", "<", ">", "*", "h")
-SIZE_NAMES = {"0": "0", "1-3": "1 to 3", "4+": "4 and more"}
-
 WIDTH_IN = 5.2  # narrow, so that text is still readable where a phone scales the figure down
-LABEL_GAP_PT = 12.5  # height of one line of labels
-MOST_LINES = 8
-"""Strategies that are drawn by day-one size, at most: more cannot be told apart."""
 
 
 def plot_strategies(results: Results) -> str:
-    """Draw precision by strategy, best first, with 95 % intervals.
-
-    Parameters
-    ----------
-    results
-        From `run_benchmark`.
-
-    Returns
-    -------
-    str
-        One ``<svg>`` element, the same for the same results.
-
-    Raises
-    ------
-    MissingExtraError
-        Matplotlib is not installed.
-    """
-    rows = by_precision(results)
-    with drawing("strategies", WIDTH_IN, 0.62 + 0.27 * len(rows)) as (figure, out):
+    """Draw precision by strategy, best first, with 95 % intervals."""
+    names = results.best_first
+    figures = [results.get(name, "precision") for name in names]
+    with drawing("strategies", WIDTH_IN, 0.62 + 0.27 * len(names)) as (figure, out):
         axes = figure.add_subplot()
-        for place, row in enumerate(rows):
-            found, accented = row.metrics["precision"], row.strategy == REFERENCE
+        for place, value in enumerate(figures):
+            accented = value.strategy == REFERENCE
             colour = ACCENT if accented else MUTED
-            axes.plot([found.low, found.high], [place, place], color=colour, lw=3 if accented else 1.8, alpha=0.55)
-            axes.plot(found.mean, place, "o", color=colour, ms=9 if accented else 7, gid=f"mark-{row.strategy}")
+            axes.plot([value.low, value.high], [place, place], color=colour, lw=3 if accented else 1.8, alpha=0.55)
+            axes.plot(value.mean, place, "o", color=colour, ms=9 if accented else 7, gid=f"mark-{value.strategy}")
             axes.annotate(
-                f"{found.mean:.1f}",
-                (found.high, place),
+                f"{value.mean:.1f}",
+                (value.high, place),
                 xytext=(6, 0),
                 textcoords="offset points",
                 va="center_baseline",
                 color=ACCENT if accented else INK,
                 weight="bold" if accented else "normal",
             )
-        axes.set_ylim(len(rows) - 0.4, -0.6)
-        axes.set_yticks(range(len(rows)), [row.strategy for row in rows])
-        for label, row in zip(axes.get_yticklabels(), rows, strict=True):
-            label.set(color=ACCENT if row.strategy == REFERENCE else INK)
-            label.set_weight("bold" if row.strategy == REFERENCE else "normal")
-        low, high = min(r.metrics["precision"].low for r in rows), max(r.metrics["precision"].high for r in rows)
+        axes.set_ylim(len(names) - 0.4, -0.6)
+        _name_rows(axes, range(len(names)), names)
+        low, high = min(value.low or 0.0 for value in figures), max(value.high or 0.0 for value in figures)
         room = max(high - low, 1.0)
         axes.set_xlim(max(0.0, low - 0.08 * room), high + 0.18 * room)
         axes.locator_params(axis="x", nbins=8, integer=True)
         axes.set_xlabel(f"P@{results.k}, %")
         axes.grid(axis="x")
-        axes.tick_params(axis="y", length=0)
     return out[0]
+
+
+def _name_rows(axes: Any, places: Sequence[float], names: Sequence[str]) -> None:
+    """Write names beside rows, that of the reference so that it stands out."""
+    axes.set_yticks(places, names)
+    axes.tick_params(axis="y", length=0)
+    for label, name in zip(axes.get_yticklabels(), names, strict=True):
+        label.set(color=ACCENT if name == REFERENCE else INK, weight="bold" if name == REFERENCE else "normal")
+
+
+MARKERS = ("s", "^", "D", "v", "P", "X", "p", "<", ">", "*", "h")
+SIZE_NAMES = {"0": "0", "1-3": "1 to 3", "4+": "4 and more"}
+LABEL_GAP_PT = 12.5  # height of one line of labels
+MOST_LINES = 8
+"""Strategies that are drawn by day-one size, at most: more cannot be told apart."""
+
+
+def drawn_by_size(results: Results) -> list[str]:
+    """Return the strategies that are drawn by day-one size, best first: reference, baseline and the best others."""
+    others = [name for name in results.best_first if name not in (REFERENCE, BASELINE)]
+    left_out = others[MOST_LINES - (len(results.strategies) - len(others)) :]
+    return [name for name in results.best_first if name not in left_out]
 
 
 def plot_day_one_sizes(results: Results) -> str:
     """Draw precision by day-one size, one line a strategy, with 95 % intervals and labels at the lines' ends.
 
-    Where there are more than `MOST_LINES` strategies, the reference, the baseline and the best others are drawn.
-
-    Parameters
-    ----------
-    results
-        From `run_benchmark`; classes without users are left out.
-
-    Returns
-    -------
-    str
-        One ``<svg>`` element.
-
-    Raises
-    ------
-    MissingExtraError
-        Matplotlib is not installed.
+    Classes without users are left out, and all but the best of more than `MOST_LINES` strategies.
     """
-    sizes = used_sizes(results)
-    rows = drawn_by_size(results)
-    with drawing("day-one", WIDTH_IN, max(3.3, 1.0 + 0.24 * len(rows))) as (figure, out):
+    sizes, names = results.sizes(), drawn_by_size(results)
+    in_order = [name for name in results.strategies if name in names and name != REFERENCE]
+    with drawing("day-one", WIDTH_IN, max(3.3, 1.0 + 0.24 * len(names))) as (figure, out):
         axes = figure.add_subplot()
         ends: list[tuple[float, float, str, str]] = []
-        for row in rows:
-            colour, marker = _style(row, rows, results)
-            accented = row.strategy == REFERENCE
-            points = [(at, row.by_day_one_size[size]) for at, size in enumerate(sizes) if size in row.by_day_one_size]
+        for rank, name in enumerate(names):
+            accented = name == REFERENCE
+            number = 0 if accented else in_order.index(name)
+            colour = ACCENT if accented else SERIES[number % len(SERIES)]
+            # Beside each other, or intervals would hide each other.
+            shift = min(0.045, 0.4 / len(names)) * (rank - (len(names) - 1) / 2)
+            points = [(at + shift, results.get(name, "precision", size_slice(size))) for at, size in enumerate(sizes)]
             if not points:
                 continue
-            xs = [at + _shift(row, rows) for at, _ in points]  # beside each other, or intervals would hide each other
-            means = [found.mean for _, found in points]
             over = 5 if accented else 3
-            for x, (_, found) in zip(xs, points, strict=True):
-                axes.plot([x, x], [found.low, found.high], color=colour, lw=1.1, alpha=0.4, zorder=over - 1)
+            for x, value in points:
+                axes.plot([x, x], [value.low, value.high], color=colour, lw=1.1, alpha=0.4, zorder=over - 1)
             axes.plot(
-                xs,
-                means,
-                marker=marker,
+                [x for x, _ in points],
+                [value.mean for _, value in points],
+                marker="o" if accented else MARKERS[number % len(MARKERS)],
                 color=colour,
                 lw=2.6 if accented else 1.3,
                 ms=7 if accented else 5,
                 zorder=over,
-                gid=f"mark-{row.strategy}",
+                gid=f"mark-{name}",
             )
-            ends.append((xs[-1], means[-1], row.strategy, colour))
-        counts = {size: n for row in rows for size, n in row.n_by_day_one_size.items()}
-        axes.set_xticks(range(len(sizes)), [f"{SIZE_NAMES.get(s, s)}\n{counts[s]:,} users" for s in sizes])
+            ends.append((points[-1][0], points[-1][1].mean, name, colour))
+        axes.set_xticks(range(len(sizes)), [f"{SIZE_NAMES[size]}\n{n:,} users" for size, n in sizes.items()])
         axes.set_xlim(-0.3, len(sizes) - 0.7)
         axes.set_xlabel("items used on day one")
         axes.set_ylabel(f"P@{results.k}, %")
@@ -253,84 +208,6 @@ def plot_day_one_sizes(results: Results) -> str:
         axes.tick_params(axis="x", length=0)
         _label_ends(figure, axes, ends)
     return out[0]
-
-
-def plot_training(history: Sequence[Epoch], k: int | None = None) -> str | None:
-    """Draw loss and validation precision over epochs, and mark the epoch whose network was kept.
-
-    Parameters
-    ----------
-    history
-        From a `ColdModel`.
-    k
-        Length of the lists that precision is of, for the label.
-
-    Returns
-    -------
-    str or None
-        One ``<svg>`` element; None where there is no history.
-
-    Raises
-    ------
-    MissingExtraError
-        Matplotlib is not installed.
-    """
-    if not history:
-        return None
-    measured = [(epoch.number, epoch.precision) for epoch in history if epoch.precision is not None]
-    with drawing("training", WIDTH_IN, 3.6 if measured else 2.2) as (figure, out):
-        panels = figure.subplots(2 if measured else 1, 1, sharex=True, squeeze=False)[:, 0]
-        panels[0].plot([e.number for e in history], [e.loss for e in history], color=INK, lw=1.5, gid="mark-loss")
-        panels[0].set_ylabel("training loss")
-        panels[0].set_ylim(bottom=0)
-        if measured:
-            panels[1].plot(*zip(*measured, strict=True), color=ACCENT, lw=1.8, gid="mark-validation")
-            for number, precision in ((e.number, e.precision) for e in history if e.kept and e.precision is not None):
-                panels[1].plot(number, precision, "o", color=ACCENT, ms=7)
-                late = number > (history[0].number + history[-1].number) / 2
-                panels[1].annotate(
-                    f"kept: epoch {number}, {precision:.1f} %",
-                    (number, precision),
-                    xytext=(5 if late else -5, 8),
-                    textcoords="offset points",
-                    ha="right" if late else "left",
-                    color=ACCENT,
-                )
-            panels[1].set_ylabel(f"validation\n{'precision' if k is None else f'P@{k}'}, %")
-            panels[1].margins(y=0.25)
-        for panel in panels:
-            panel.grid(axis="y")
-            panel.locator_params(axis="y", nbins=5)
-        panels[-1].xaxis.get_major_locator().set_params(integer=True)
-        panels[-1].set_xlabel("epoch")
-        figure.align_ylabels()
-    return out[0]
-
-
-def drawn_by_size(results: Results) -> list[Row]:
-    """Return the rows that are drawn by day-one size, best precision first."""
-    rows = by_precision(results)
-    others = [row for row in rows if row.strategy not in (REFERENCE, BASELINE)]
-    left_out = others[MOST_LINES - (len(rows) - len(others)) :]
-    return [row for row in rows if row not in left_out]
-
-
-def used_sizes(results: Results) -> list[str]:
-    """Return the classes of day-one size that have users, smallest first."""
-    return [size for size in DAY_ONE_SIZES if any(size in row.by_day_one_size for row in results.rows)]
-
-
-def _style(row: Row, drawn: Sequence[Row], results: Results) -> tuple[str, str]:
-    """Return a strategy's colour and marker, by its place among those drawn in the order of the results."""
-    if row.strategy == REFERENCE:
-        return ACCENT, "o"
-    number = [other for other in results.rows if other in drawn and other.strategy != REFERENCE].index(row)
-    return SERIES[number % len(SERIES)], MARKERS[number % len(MARKERS)]
-
-
-def _shift(row: Row, rows: Sequence[Row]) -> float:
-    """Return how far beside the tick a strategy stands."""
-    return min(0.045, 0.4 / len(rows)) * (rows.index(row) - (len(rows) - 1) / 2)
 
 
 def _label_ends(figure: Any, axes: Any, ends: Sequence[tuple[float, float, str, str]]) -> None:
@@ -361,69 +238,83 @@ def _label_ends(figure: Any, axes: Any, ends: Sequence[tuple[float, float, str, 
         )
 
 
+def spread(places: Sequence[float], gap: float) -> list[float]:
+    """Move values apart so that neighbours are at least `gap` from each other, and none further than it must.
+
+    Parameters
+    ----------
+    places
+        Where each would stand, in any order.
+    gap
+        Least distance.
+
+    Returns
+    -------
+    list of float
+        Where each stands, in the order given: the closest in least squares.
+    """
+    order = sorted(range(len(places)), key=lambda ix: places[ix])
+    # With the gaps taken out, the task is to keep the order: neighbours that would cross share their mean.
+    blocks: list[tuple[float, int]] = []  # mean, members
+    for rank, ix in enumerate(order):
+        mean, members = places[ix] - rank * gap, 1
+        while blocks and blocks[-1][0] > mean:
+            below, n = blocks.pop()
+            mean, members = (below * n + mean * members) / (n + members), n + members
+        blocks.append((mean, members))
+    flat = [mean for mean, members in blocks for _ in range(members)]
+    moved = [0.0] * len(places)
+    for rank, ix in enumerate(order):
+        moved[ix] = flat[rank] + rank * gap
+    return moved
+
+
 MOST_GROUPS = 16
-"""Groups of one picture, the largest ones: the table has all."""
+"""Groups of one plot, the largest ones: the table has all."""
 MOST_LETTERS = 22
-CORNERS = ((0.99, "right"), (0.01, "left"))
 
 
-def plot_group(grouping: Grouping, number: int, leader: str, results: Results) -> str:
+def plot_group(results: Results, column: str, number: int) -> str:
     """Draw the precision of each group of one profile column, of the leader and of `popular`, with 95 % intervals.
 
     Parameters
     ----------
-    grouping
-        The groups.
-    number
-        Tells this picture's ids from those of others.
-    leader
-        The strategy that stands out.
     results
-        Where the overall mean is.
-
-    Returns
-    -------
-    str
-        One ``<svg>`` element.
-
-    Raises
-    ------
-    MissingExtraError
-        Matplotlib is not installed.
+        The results.
+    column
+        The profile column.
+    number
+        Tells the ids of this plot from those of others.
     """
-    groups = grouping.groups
-    if len(groups) > MOST_GROUPS:
-        kept = sorted(groups, key=lambda group: -group.n_users)[:MOST_GROUPS]
-        groups = tuple(group for group in groups if group in kept)
-    names = [leader] + [name for name in groups[0].precision if name == BASELINE and name != leader]
-    overall = next(row.metrics["precision"].mean for row in results.rows if row.strategy == leader)
+    leader = results.leader
+    names = [leader] + [name for name in results.strategies if name == BASELINE and name != leader]
+    groups = [(label, results.get(leader, "precision", group_slice(column, label))) for label in results.groups[column]]
+    largest = sorted(groups, key=lambda group: -group[1].n)[:MOST_GROUPS]
+    groups = [group for group in groups if group in largest]
     with drawing(f"group-{number}", WIDTH_IN, 1.05 + 0.34 * len(groups)) as (figure, out):
         axes = figure.add_subplot()
+        overall = results.get(leader, "precision").mean
         axes.axvline(overall, color=ACCENT, lw=1, ls=(0, (4, 3)), label=f"{leader}, all users")
         for place, name in enumerate(names):
             colour, marker = ((MUTED, "s"), (ACCENT, "o"))[name == leader]
             beside = 0.0 if len(names) == 1 else (-0.14, 0.14)[place]
-            for at, group in enumerate(groups):
-                found = group.precision[name]
-                axes.plot([found.low, found.high], [at + beside] * 2, color=colour, lw=2, alpha=0.45)
-                label = name if at == 0 else None
-                axes.plot(found.mean, at + beside, marker, color=colour, ms=7 if name == leader else 5, label=label)
+            for at, (label, _) in enumerate(groups):
+                value = results.get(name, "precision", group_slice(column, label))
+                axes.plot([value.low, value.high], [at + beside] * 2, color=colour, lw=2, alpha=0.45)
+                shown = name if at == 0 else None  # once in the legend
+                axes.plot(value.mean, at + beside, marker, color=colour, ms=7 if name == leader else 5, label=shown)
         axes.set_ylim(len(groups) - 0.4, -0.6)
-        axes.set_yticks(range(len(groups)), [f"{_shorten(g.label)} ({_count(g.n_users)})" for g in groups])
-        for label in axes.get_yticklabels():
-            label.set_color(INK)
+        _name_rows(axes, range(len(groups)), [f"{_shorten(label)} ({_count(value.n)})" for label, value in groups])
         axes.locator_params(axis="x", nbins=8)
         axes.set_xlim(left=max(0.0, axes.get_xlim()[0]))
         axes.set_xlabel(f"P@{results.k}, %")
         axes.grid(axis="x")
-        axes.tick_params(axis="y", length=0)
         handles, labels = axes.get_legend_handles_labels()
-        order = sorted(range(len(labels)), key=lambda ix: (labels[ix].endswith(", all users"), ix))
         figure.legend(
-            [handles[ix] for ix in order],
-            [labels[ix] for ix in order],
+            [*handles[1:], handles[0]],
+            [*labels[1:], labels[0]],
             loc="outside upper left",
-            ncols=len(order),
+            ncols=len(labels),
             frameon=False,
             handlelength=1.6,
             labelcolor=MUTED,
@@ -431,32 +322,25 @@ def plot_group(grouping: Grouping, number: int, leader: str, results: Results) -
     return out[0]
 
 
-def plot_popularity(shares: PopularityShares, strategies: Sequence[str]) -> str:
-    """Draw the share of list places by popularity of the items, one bar a strategy, below what users went on to use.
+def _shorten(label: str) -> str:
+    """Cut a long label; the table has it whole."""
+    return label if len(label) <= MOST_LETTERS else label[: MOST_LETTERS - 1] + "\N{HORIZONTAL ELLIPSIS}"
 
-    Parameters
-    ----------
-    shares
-        In ten parts, the most used items first.
-    strategies
-        In the order to draw.
 
-    Returns
-    -------
-    str
-        One ``<svg>`` element.
+def _count(n: int) -> str:
+    return f"{n:,} user" + ("" if n == 1 else "s")
 
-    Raises
-    ------
-    MissingExtraError
-        Matplotlib is not installed.
-    """
-    bars = [("used afterwards", shares.used), *((name, shares.places[name]) for name in strategies)]
-    shades = [1 - 0.94 * part / (N_PARTS - 1) for part in range(N_PARTS)]
-    with drawing("popularity", WIDTH_IN, 1.15 + 0.27 * len(bars)) as (figure, out):
+
+def plot_popularity(results: Results) -> str:
+    """Draw the share of list places by popularity of the items, one bar a strategy, below what users went on to use."""
+    names = ("used afterwards", *results.best_first)
+    shares = [results.used_by_popularity]
+    shares += [tuple(value.mean for value in results.split_metric(name, TENTH).values()) for name in results.best_first]
+    shades = [1 - 0.94 * part / (N_TENTHS - 1) for part in range(N_TENTHS)]
+    with drawing("popularity", WIDTH_IN, 1.15 + 0.27 * len(names)) as (figure, out):
         axes = figure.add_subplot()
-        places = [0.0, *(at + 1.35 for at in range(len(strategies)))]
-        for place, (_, parts) in zip(places, bars, strict=True):
+        places = [0.0, *(at + 1.35 for at in range(len(names) - 1))]
+        for place, parts in zip(places, shares, strict=True):
             left = 0.0
             for part, shade in zip(parts, shades, strict=True):
                 _fill(axes, left, part, place, 0.7, shade)
@@ -467,34 +351,21 @@ def plot_popularity(shares: PopularityShares, strategies: Sequence[str]) -> str:
             axes.text(x, -1.55, text, ha=side, va="center_baseline", color=MUTED)
         axes.set_ylim(places[-1] + 0.6, -2)
         axes.set_xlim(0, 100)
-        axes.set_yticks(places, [name for name, _ in bars])
-        for label, (name, _) in zip(axes.get_yticklabels(), bars, strict=True):
-            label.set(color=ACCENT if name == REFERENCE else INK, style="italic" if name == bars[0][0] else "normal")
-            label.set_weight("bold" if name == REFERENCE else "normal")
+        _name_rows(axes, places, names)
+        axes.get_yticklabels()[0].set_style("italic")
         axes.set_xlabel("share of what was used (first bar), of places of lists, %")
-        axes.tick_params(axis="y", length=0)
         axes.spines["left"].set_visible(False)
     return out[0]
 
 
+def _fill(axes: Any, left: float, width: float, place: float, height: float, shade: float) -> None:
+    """Draw one part of a bar, framed so that the palest one shows."""
+    axes.barh(place, width, left=left, height=height, color=ACCENT, alpha=shade, lw=0)
+    axes.barh(place, width, left=left, height=height, fill=False, edgecolor=ACCENT, lw=0.4)
+
+
 def plot_segments(rows: Sequence[SegmentRow]) -> str:
-    """Draw each segment as a dot: how many users it has, and how far they are from its centroid.
-
-    Parameters
-    ----------
-    rows
-        The segments, ten or thousands.
-
-    Returns
-    -------
-    str
-        One ``<svg>`` element.
-
-    Raises
-    ------
-    MissingExtraError
-        Matplotlib is not installed.
-    """
+    """Draw each segment as a dot, ten or thousands: how many users it has, and how far they are from its centroid."""
     sizes, spreads = [row.n_users for row in rows], [row.spread for row in rows]
     with drawing("segments", WIDTH_IN, 3.2) as (figure, out):
         axes = figure.add_subplot()
@@ -512,11 +383,21 @@ def plot_segments(rows: Sequence[SegmentRow]) -> str:
         if len(rows) > 1:
             figure.canvas.draw()  # settles the layout, in which distances are measured
             dots = axes.transData.transform(np.column_stack([sizes, spreads]))
-            _point_at(axes, "largest", max(rows, key=_size), dots)
-            _point_at(axes, "smallest", min(rows, key=_size), dots)
+            _point_at(axes, "largest", max(rows, key=attrgetter("n_users")), dots)
+            _point_at(axes, "smallest", min(rows, key=attrgetter("n_users")), dots)
     return out[0]
 
 
+def _scale_sizes(axes: Any, sizes: Sequence[int]) -> None:
+    """Let sizes that differ by much stand on a scale of factors, in plain numbers."""
+    axes.set_xscale("log")
+    axes.xaxis.get_major_locator().set_params(subs=[1, 2, 5] if max(sizes) < 200 * max(1, min(sizes)) else [1])
+    axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
+    axes.xaxis.set_minor_formatter(lambda _value, _at: "")
+    axes.set_xlim(left=max(0.8, axes.get_xlim()[0]))
+
+
+CORNERS = ((0.99, "right"), (0.01, "left"))
 PLACES = (
     *(
         (0, y, "offset points", ha, va)
@@ -534,7 +415,7 @@ def _point_at(axes: Any, name: str, row: SegmentRow, dots: np.ndarray) -> None:
     from matplotlib.text import Text
 
     frame, others = axes.get_window_extent(), [Text.get_window_extent(text) for text in axes.texts]
-    found = []
+    tried = []
     for x, y, unit, ha, va in PLACES:
         label = axes.annotate(
             f"{name}: segment {row.number}",
@@ -552,36 +433,50 @@ def _point_at(axes: Any, name: str, row: SegmentRow, dots: np.ndarray) -> None:
         is_outside = box.x0 < frame.x0 or box.x1 > frame.x1 or box.y0 < frame.y0 or box.y1 > frame.y1
         covered = int(box.padded(5).count_contains(dots))
         way = float(np.hypot(*(box.get_points().mean(axis=0) - axes.transData.transform((row.n_users, row.spread)))))
-        found.append(((is_outside + sum(box.overlaps(other) for other in others), covered, way), label))
-    best = min(found, key=lambda place: place[0])[1]
-    for _, label in found:
+        tried.append(((is_outside + sum(box.overlaps(other) for other in others), covered, way), label))
+    best = min(tried, key=lambda place: place[0])[1]
+    for _, label in tried:
         if label is not best:
             label.remove()
 
 
-def _fill(axes: Any, left: float, width: float, place: float, height: float, shade: float) -> None:
-    """Draw one part of a bar, framed so that the palest one shows."""
-    axes.barh(place, width, left=left, height=height, color=ACCENT, alpha=shade, lw=0)
-    axes.barh(place, width, left=left, height=height, fill=False, edgecolor=ACCENT, lw=0.4)
+def plot_training(history: Sequence[Epoch], k: int) -> str | None:
+    """Draw loss and validation precision over epochs, and mark the epoch whose network was kept; None without epochs.
 
-
-def _scale_sizes(axes: Any, sizes: Sequence[int]) -> None:
-    """Let sizes that differ by much stand on a scale of factors, in plain numbers."""
-    axes.set_xscale("log")
-    axes.xaxis.get_major_locator().set_params(subs=[1, 2, 5] if max(sizes) < 200 * max(1, min(sizes)) else [1])
-    axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
-    axes.xaxis.set_minor_formatter(lambda _value, _at: "")
-    axes.set_xlim(left=max(0.8, axes.get_xlim()[0]))
-
-
-def _size(row: SegmentRow) -> int:
-    return row.n_users
-
-
-def _shorten(label: str) -> str:
-    """Cut a long label; the table has it whole."""
-    return label if len(label) <= MOST_LETTERS else label[: MOST_LETTERS - 1] + "\N{HORIZONTAL ELLIPSIS}"
-
-
-def _count(n: int) -> str:
-    return f"{n:,} user" + ("" if n == 1 else "s")
+    Parameters
+    ----------
+    history
+        From a `ColdModel`.
+    k
+        Length of the lists that precision is of.
+    """
+    if not history:
+        return None
+    measured = [(epoch.number, epoch.precision) for epoch in history if epoch.precision is not None]
+    with drawing("training", WIDTH_IN, 3.6 if measured else 2.2) as (figure, out):
+        panels = figure.subplots(2 if measured else 1, 1, sharex=True, squeeze=False)[:, 0]
+        panels[0].plot([e.number for e in history], [e.loss for e in history], color=INK, lw=1.5, gid="mark-loss")
+        panels[0].set_ylabel("training loss")
+        panels[0].set_ylim(bottom=0)
+        if measured:
+            panels[1].plot(*zip(*measured, strict=True), color=ACCENT, lw=1.8, gid="mark-validation")
+            for number, precision in ((e.number, e.precision) for e in history if e.kept and e.precision is not None):
+                panels[1].plot(number, precision, "o", color=ACCENT, ms=7)
+                late = number > (history[0].number + history[-1].number) / 2
+                panels[1].annotate(
+                    f"kept: epoch {number}, {precision:.1f} %",
+                    (number, precision),
+                    xytext=(5 if late else -5, 8),
+                    textcoords="offset points",
+                    ha="right" if late else "left",
+                    color=ACCENT,
+                )
+            panels[1].set_ylabel(f"validation\nP@{k}, %")
+            panels[1].margins(y=0.25)
+        for panel in panels:
+            panel.grid(axis="y")
+            panel.locator_params(axis="y", nbins=5)
+        panels[-1].xaxis.get_major_locator().set_params(integer=True)
+        panels[-1].set_xlabel("epoch")
+        figure.align_ylabels()
+    return out[0]

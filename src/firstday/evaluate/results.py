@@ -1,15 +1,29 @@
-"""What an evaluation found: figures of every strategy, as values and as JSON."""
+"""The results of an evaluation: one long table of figures, and its forms as a data frame and as JSON."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
+import polars as pl
 
-from firstday.evaluate.slices import Breakdown, breakdown_json, strategy_json
+from firstday.cold.cold_model import Epoch
+from firstday.evaluate.slices import (
+    ALL,
+    DAY_ONE_SIZES,
+    FRIENDS_ONLY,
+    NOTHING_DONE,
+    compare_with_others,
+    group_slice,
+    is_comparable,
+    seed_slice,
+    size_slice,
+    to_shares,
+)
 from firstday.metrics import (
     METRICS,
     Interval,
@@ -19,9 +33,320 @@ from firstday.metrics import (
     bootstrap_ratios,
     deviations_of_fifths,
 )
-from firstday.recommend.strategies import FALLBACKS
+from firstday.recommend.registry import FALLBACKS
+from firstday.recommend.segment_description import SegmentRow
 from firstday.segment.segments import ItemCounts
 from firstday.training.tune import Tuning
+
+REFERENCE = "segment"
+"""The strategy that the others are compared with, user by user."""
+BASELINE = "popular"
+"""What the main finding compares with."""
+MINUS, RATIO, ROUTE, TENTH = "precision_minus:", "precision_ratio:", "route:", "places_by_popularity:"
+"""Metrics that name another strategy, a route or a tenth begin so."""
+MINUS_OTHERS, OF_OTHERS = "precision_minus_others", "precision_of_others"
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One row of the results.
+
+    Parameters
+    ----------
+    strategy
+        Whose lists.
+    metric
+        What was measured, in % unless said otherwise:
+
+        - ``precision``, ``recall``, ``ndcg``: means over users; ``precision`` of every slice, the others of all users.
+        - ``precision_deviation`` and the like: standard deviation of the mean over random fifths of the users, as the
+          paper states it.
+        - ``precision_minus:NAME``, ``precision_ratio:NAME``: difference in precision to another strategy, user by
+          user, in points, and the ratio of mean precision, 1 for equals.
+        - ``precision_of_others``, ``precision_minus_others``, of a profile group: the precision of all users outside
+          it, and the difference to them in points, whose interval holds for all groups at once (Bonferroni).
+        - ``user_coverage``: users who get the strategy's own list, and not a fallback's.
+        - ``catalogue_coverage``: items in at least one list of a seed, mean over seeds.
+        - ``novelty_bits``: mean of -log2 of the share of warm users who use a recommended item, in bits.
+        - ``route:NAME``: users whom this route answered.
+        - ``places_by_popularity:PART``: places in lists whose item is in this tenth of all use, 1 for the most used.
+        - ``ms_per_user``: time for one user in batch, in milliseconds.
+    slice
+        Whose lists count: ``all``; ``day_one_size=0``, ``1-3`` or ``4+``, by items used on day one; ``nothing_done``:
+        only a profile is known; ``friends_only``: those of them who have a friend whose habits the model knows;
+        ``seed=0``; or a profile group, as ``country=FR`` and ``age=18 to 24``.
+    mean
+        The figure.
+    low, high
+        Its 95 % interval; None where it has none.
+    n
+        Users; one who is cold in several seeds counts in each, but once in a profile group.
+    """
+
+    strategy: str
+    metric: str
+    slice: str
+    mean: float
+    low: float | None = None
+    high: float | None = None
+    n: int = 0
+
+    @property
+    def is_clear(self) -> bool:
+        """Whether the interval of a difference lies on one side of zero."""
+        return (self.low is not None and self.low > 0) or (self.high is not None and self.high < 0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Results:
+    """What was evaluated and how, and one long table of figures.
+
+    Parameters
+    ----------
+    dataset, protocol
+        What was evaluated, and how.
+    k
+        Length of the lists.
+    seeds
+        The seeds.
+    divide_by
+        The convention of precision.
+    n_warm, n_cold
+        Warm and cold users of each seed.
+    fit_seconds
+        Time to train, mean over seeds.
+    figures
+        The table.
+    notes
+        What the protocol decided about the data, of the first seed.
+    tunings
+        How each tuned baseline's options were chosen, seed by seed.
+    groups
+        Labels of the groups of each profile column; their slices are named by `group_slice`.
+    items_by_popularity, used_by_popularity
+        Items in ten parts, each with a tenth of all that warm users used, the most used first: how many items each
+        has, and its share in what cold users went on to use, in %.
+    segments, history
+        Segments, largest first, and training of the cold model, of the first seed.
+    """
+
+    dataset: str
+    protocol: str
+    k: int
+    seeds: tuple[int, ...]
+    divide_by: PrecisionRule
+    n_warm: int
+    n_cold: int
+    fit_seconds: float
+    figures: tuple[Figure, ...]
+    notes: tuple[str, ...] = ()
+    tunings: Mapping[str, tuple[Tuning, ...]] = field(default_factory=dict)
+    groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    items_by_popularity: tuple[int, ...] = ()
+    used_by_popularity: tuple[float, ...] = ()
+    segments: tuple[SegmentRow, ...] = ()
+    history: tuple[Epoch, ...] = ()
+
+    @cached_property
+    def _by_key(self) -> Mapping[tuple[str, str, str], Figure]:
+        return {(figure.strategy, figure.metric, figure.slice): figure for figure in self.figures}
+
+    def find(self, strategy: str, metric: str, slice: str = ALL) -> Figure | None:  # noqa: A002
+        """Return one figure; None where it was not measured."""
+        return self._by_key.get((strategy, metric, slice))
+
+    def get(self, strategy: str, metric: str, slice: str = ALL) -> Figure:  # noqa: A002
+        """Return one figure.
+
+        Raises
+        ------
+        KeyError
+            It was not measured.
+        """
+        return self._by_key[strategy, metric, slice]
+
+    def to_frame(self) -> pl.DataFrame:
+        """Return the table as a data frame with the columns of `Figure`, null where there is no interval."""
+        types: dict[str, type[pl.DataType]] = {"low": pl.Float64, "high": pl.Float64}  # a column may be null throughout
+        return pl.DataFrame([asdict(figure) for figure in self.figures], schema_overrides=types)
+
+    @cached_property
+    def strategies(self) -> tuple[str, ...]:
+        """The strategies, in the order in which they were judged."""
+        return tuple(dict.fromkeys(figure.strategy for figure in self.figures))
+
+    @cached_property
+    def best_first(self) -> tuple[str, ...]:
+        """The strategies, best precision first, ties in the order in which they were judged."""
+        return tuple(sorted(self.strategies, key=lambda name: -self.get(name, "precision").mean))
+
+    @property
+    def leader(self) -> str:
+        """What the main finding is about: `segment`, or the best strategy where that was not judged."""
+        return REFERENCE if REFERENCE in self.strategies else self.best_first[0]
+
+    def sizes(self) -> dict[str, int]:
+        """Return the number of users of each class of day-one size that has any, smallest first."""
+        figures = {size: self.find(self.strategies[0], "precision", size_slice(size)) for size in DAY_ONE_SIZES}
+        return {size: figure.n for size, figure in figures.items() if figure}
+
+    def split_metric(self, strategy: str, start: str) -> dict[str, Figure]:
+        """Return the figures of all users whose metric begins so (`MINUS`, `RATIO`, `ROUTE`, `TENTH`), by the rest."""
+        return {
+            figure.metric.removeprefix(start): figure
+            for figure in self.figures
+            if figure.strategy == strategy and figure.metric.startswith(start)
+        }
+
+    def compared_groups(self, strategy: str) -> dict[tuple[str, str], Figure]:
+        """Return the difference of each profile group to all others, by column and label; too small ones left out."""
+        named = {(column, label): group_slice(column, label) for column in self.groups for label in self.groups[column]}
+        figures = {group: self.find(strategy, MINUS_OTHERS, named[group]) for group in named}
+        return {group: figure for group, figure in figures.items() if figure}
+
+    def largest_gap(self, strategy: str) -> tuple[str, str] | None:
+        """Return column and label of the group whose difference to all others is the largest beyond noise, or None."""
+        gaps = {group: figure for group, figure in self.compared_groups(strategy).items() if figure.is_clear}
+        # Of two groups that are all users, each is the other's gap: name the one that gets less.
+        return max(gaps, key=lambda group: (round(abs(gaps[group].mean), 9), -gaps[group].mean), default=None)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the results as JSON values, figures in %, routes as fractions of 1 (DESIGN, Commands)."""
+        return {
+            "dataset": self.dataset,
+            "protocol": self.protocol,
+            "k": self.k,
+            "seeds": list(self.seeds),
+            "precision_convention": "hits / min(K, relevant)" if self.divide_by == "min" else "hits / K",
+            "n_warm": self.n_warm,
+            "n_cold": self.n_cold,
+            "fit_seconds": round(self.fit_seconds, 2),
+            "notes": list(self.notes),
+            "popularity": {
+                "n_items": list(self.items_by_popularity),
+                "used": [round(share, 4) for share in self.used_by_popularity],
+            },
+            "largest_gap": self._gap_json(),
+            "results": [self._strategy_json(name) for name in self.strategies],
+            "tuned_peers": {name: self._tuning_json(tunings) for name, tunings in self.tunings.items()},
+        }
+
+    def _strategy_json(self, name: str) -> dict[str, Any]:
+        """Return the figures of one strategy as JSON values."""
+        values: dict[str, Any] = {"strategy": name}
+        for metric in METRICS:
+            values[metric], values[f"{metric}_ci"] = _mean_and_ends(self.get(name, metric))
+            values[f"{metric}_deviation"] = _rounded(self.get(name, f"{metric}_deviation"))
+        values["precision_by_seed"] = [_rounded(self.get(name, "precision", seed_slice(seed))) for seed in self.seeds]
+        by_size = {size: self.find(name, "precision", size_slice(size)) for size in DAY_ONE_SIZES}
+        values["by_day_one_size"] = {size: _mean_and_ends(figure)[0] for size, figure in by_size.items()}
+        values["by_day_one_size_ci"] = {size: _mean_and_ends(figure)[1] for size, figure in by_size.items()}
+        values["n_by_day_one_size"] = {size: figure.n if figure else 0 for size, figure in by_size.items()}
+        for key, of_slice in (("profile_only", NOTHING_DONE), ("friends_only", FRIENDS_ONLY)):
+            figure = self.find(name, "precision", of_slice)
+            values[key], values[f"{key}_ci"] = _mean_and_ends(figure)
+            values[f"n_{key}"] = figure.n if figure else 0
+        difference = self.find(name, f"{MINUS}{REFERENCE}")
+        if difference:
+            values[f"minus_{REFERENCE}"], values[f"minus_{REFERENCE}_ci"] = _mean_and_ends(difference)
+        values["against"] = {}
+        for other, ratio in self.split_metric(name, RATIO).items():
+            pairs = {"difference": _mean_and_ends(self.get(name, f"{MINUS}{other}")), "ratio": _mean_and_ends(ratio)}
+            values["against"][other] = {
+                key: value
+                for what, (mean, ends) in pairs.items()
+                for key, value in ((what, mean), (f"{what}_ci", ends))
+            }
+        values["coverage"] = _rounded(self.get(name, "user_coverage"))
+        values["novelty_bits"] = _rounded(self.get(name, "novelty_bits"))
+        values["catalogue_reached"] = _rounded(self.get(name, "catalogue_coverage"))
+        routes = sorted(self.split_metric(name, ROUTE).items())
+        values["routes"] = {route: round(figure.mean / 100, 4) for route, figure in routes}
+        values["ms_per_user"] = _rounded(self.get(name, "ms_per_user"))
+        values["by_group"] = {
+            column: {label: self._group_json(name, group_slice(column, label)) for label in labels}
+            for column, labels in self.groups.items()
+        }
+        values["places_by_popularity"] = [_rounded(figure) for figure in self.split_metric(name, TENTH).values()]
+        return values
+
+    def _group_json(self, name: str, of_slice: str) -> dict[str, Any]:
+        """Return what a strategy does for a profile group as JSON values."""
+        figure = self.get(name, "precision", of_slice)
+        mean, ends = _mean_and_ends(figure)
+        return {"precision": mean, "precision_ci": ends, "n_users": figure.n}
+
+    def _gap_json(self) -> dict[str, Any] | None:
+        """Return the largest gap of the leader's lists as JSON values."""
+        group = self.largest_gap(self.leader)
+        if group is None:
+            return None
+        of_slice = group_slice(*group)
+        difference, ends = _mean_and_ends(self.get(self.leader, MINUS_OTHERS, of_slice))
+        return {
+            "strategy": self.leader,
+            "column": group[0],
+            "group": group[1],
+            "precision": _rounded(self.get(self.leader, "precision", of_slice)),
+            "others": _rounded(self.get(self.leader, OF_OTHERS, of_slice)),
+            "difference": difference,
+            "difference_ci": ends,
+            "n_compared": len(self.compared_groups(self.leader)),
+        }
+
+    def _tuning_json(self, tunings: tuple[Tuning, ...]) -> dict[str, Any]:
+        """Return how one baseline was tuned as JSON values."""
+        by_seed = [{"seed": seed, **tuning.to_json()} for seed, tuning in zip(self.seeds, tunings, strict=True)]
+        return {
+            "chosen_on": f"validation users of {'the first' if tunings[-1].grid != tunings[0].grid else 'each'} seed",
+            "grid": {name: list(values) for name, values in tunings[0].grid.items()},
+            "fit_seconds": round(mean_fit_seconds(tunings), 3),
+            "by_seed": by_seed,
+        }
+
+
+def _rounded(figure: Figure) -> float:
+    return round(figure.mean, 4)
+
+
+def _mean_and_ends(figure: Figure | None) -> tuple[float | None, list[float] | None]:
+    """Return the mean and the ends of the interval, rounded; None for each where there is no figure."""
+    if figure is None or figure.low is None or figure.high is None:
+        return None, None
+    return round(figure.mean, 4), [round(figure.low, 4), round(figure.high, 4)]
+
+
+def mean_fit_seconds(tunings: Sequence[Tuning]) -> float:
+    """Return the time to fit a baseline with the options chosen, mean over seeds."""
+    return sum(tuning.fit_seconds for tuning in tunings) / len(tunings)
+
+
+@dataclass(frozen=True, eq=False)
+class Scores:
+    """One strategy on the cold users of one seed.
+
+    Parameters
+    ----------
+    metrics
+        By user.
+    routes
+        How many users each route answered.
+    seconds
+        Time to make the lists, features and prediction included.
+    novelty
+        Mean of each user's list, bits, shape (n_users,).
+    catalogue_coverage
+        Distinct items in the lists, as a share of the catalogue.
+    places
+        Places of the lists by popularity of their items, int64, shape (`N_TENTHS`,).
+    """
+
+    metrics: UserMetrics
+    routes: Mapping[str, int]
+    seconds: float
+    novelty: np.ndarray
+    catalogue_coverage: float
+    places: np.ndarray
 
 
 def measure_novelty(lists: np.ndarray, everyone: ItemCounts) -> np.ndarray:
@@ -49,384 +374,156 @@ def measure_novelty(lists: np.ndarray, everyone: ItemCounts) -> np.ndarray:
     return mean
 
 
-def share_own_lists(strategy: str, routes: Mapping[str, int]) -> float:
+def measure_user_coverage(strategy: str, routes: Mapping[str, int]) -> float:
     """Return the share of users whose list is a strategy's own, not a fallback's, given users by route."""
-    own = sum(n for route, n in routes.items() if route == strategy or route not in FALLBACKS)
-    return own / max(1, sum(routes.values()))
+    n_own = sum(n for route, n in routes.items() if route == strategy or route not in FALLBACKS)
+    return n_own / max(1, sum(routes.values()))
 
 
-DAY_ONE_SIZES: Mapping[str, tuple[int, int]] = {"0": (0, 0), "1-3": (1, 3), "4+": (4, 2**31)}
-"""Classes of day-one size, in items: first and last."""
-REFERENCE = "segment"
-"""The strategy that the others are compared with, user by user."""
-BASELINE = "popular"
-"""What the main finding compares with."""
-
-
-@dataclass(frozen=True)
-class Compared:
-    """A strategy beside another, user by user.
-
-    Parameters
-    ----------
-    difference
-        In precision, in points.
-    ratio
-        Of mean precision.
-    """
-
-    difference: Interval
-    ratio: Interval
-
-
-@dataclass(frozen=True)
-class Row:
-    """One strategy over all seeds; figures in %.
+def make_figures(
+    scores: Mapping[str, Sequence[Scores]],
+    users: np.ndarray,
+    *,
+    seeds: Sequence[int],
+    slices: Mapping[str, np.ndarray],
+    groups: Mapping[str, Mapping[str, np.ndarray]],
+    against: Sequence[str] = (REFERENCE,),
+) -> tuple[Figure, ...]:
+    """Measure all strategies; the intervals of a slice all come from the same resamples of users.
 
     Parameters
     ----------
-    strategy
-        Its name.
-    metrics
-        Mean and interval by metric.
-    by_day_one_size
-        Precision by class of day-one size, with the number of users in `n_by_day_one_size`.
-    against_reference
-        Difference in precision to `segment`, user by user, in points.
-    per_seed
-        Precision of each seed.
-    deviations
-        Standard deviation of each metric's mean over random fifths of the users, as the paper states it.
-    routes
-        Share of users that each route answered.
-    ms_per_user
-        Time for one user in batch, milliseconds.
-    profile_only
-        Precision for users who did nothing at all on day one, `n_profile_only` of them; None where there are none.
-    friends_only
-        The same for those of them who have a friend whom the model keeps, `n_friends_only` of them.
-    against
-        The strategy beside each of the references that were asked for.
-    coverage
-        Users who get the strategy's own list and not a fallback's, in %.
-    novelty
-        Mean of -log2 of the share of warm users who use a recommended item, in bits.
-    reached
-        Distinct items in the lists of a seed, in % of the catalogue, mean over seeds.
-    """
-
-    strategy: str
-    metrics: Mapping[str, Interval]
-    by_day_one_size: Mapping[str, Interval]
-    n_by_day_one_size: Mapping[str, int]
-    against_reference: Interval | None
-    per_seed: tuple[float, ...]
-    deviations: Mapping[str, float]
-    routes: Mapping[str, float]
-    ms_per_user: float
-    profile_only: Interval | None = None
-    n_profile_only: int = 0
-    friends_only: Interval | None = None
-    n_friends_only: int = 0
-    against: Mapping[str, Compared] = field(default_factory=dict)
-    coverage: float = 100.0
-    novelty: float = 0.0
-    reached: float = 0.0
-
-
-@dataclass(frozen=True)
-class Results:
-    """What `evaluate` found.
-
-    Parameters
-    ----------
-    dataset, protocol
-        What was evaluated, and how.
-    k
-        Length of the lists.
+    scores
+        Scores of each strategy, one for each seed.
+    users
+        Whose each row is, of all seeds one after the other, integers, shape (n,).
     seeds
         The seeds.
-    divide_by
-        The convention of precision.
-    n_cold
-        Cold users of each seed.
-    rows
-        One for each strategy.
-    fit_seconds
-        Time to train, mean over seeds.
-    notes
-        What the protocol decided about the data, of the first seed.
-    tunings
-        How each tuned peer's options were chosen, seed by seed.
-    breakdown
-        By groups of users and popularity of items, and what the first seed's model looks like.
-    """
-
-    dataset: str
-    protocol: str
-    k: int
-    seeds: tuple[int, ...]
-    divide_by: PrecisionRule
-    n_cold: int
-    n_warm: int
-    rows: tuple[Row, ...]
-    fit_seconds: float
-    notes: tuple[str, ...] = ()
-    tunings: Mapping[str, tuple[Tuning, ...]] = field(default_factory=dict)
-    breakdown: Breakdown | None = None
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the results as JSON values, figures in % (DESIGN, Commands)."""
-        found = self.breakdown
-        return {
-            "dataset": self.dataset,
-            "protocol": self.protocol,
-            "k": self.k,
-            "seeds": list(self.seeds),
-            "precision_convention": "hits / min(K, relevant)" if self.divide_by == "min" else "hits / K",
-            "n_warm": self.n_warm,
-            "n_cold": self.n_cold,
-            "fit_seconds": round(self.fit_seconds, 2),
-            "notes": list(self.notes),
-            **({} if found is None else breakdown_json(found)),
-            "results": [
-                _row_json(row) | ({} if found is None else strategy_json(found, row.strategy)) for row in self.rows
-            ],
-            "tuned_peers": {name: self._tuning_json(tunings) for name, tunings in self.tunings.items()},
-        }
-
-    def _tuning_json(self, tunings: tuple[Tuning, ...]) -> dict[str, Any]:
-        """Return how one peer was tuned as JSON values."""
-        by_seed = [{"seed": seed, **tuning.to_json()} for seed, tuning in zip(self.seeds, tunings, strict=True)]
-        return {
-            "chosen_on": f"validation users of {'the first' if tunings[-1].grid != tunings[0].grid else 'each'} seed",
-            "grid": {name: list(values) for name, values in tunings[0].grid.items()},
-            "fit_seconds": round(mean_fit_seconds(tunings), 3),
-            "by_seed": by_seed,
-        }
-
-
-def mean_fit_seconds(tunings: tuple[Tuning, ...]) -> float:
-    """Return the time to fit a peer with the options chosen, mean over seeds."""
-    return sum(tuning.fit_seconds for tuning in tunings) / len(tunings)
-
-
-def _row_json(row: Row) -> dict[str, Any]:
-    """Return one row as JSON values."""
-    values: dict[str, Any] = {"strategy": row.strategy}
-    for name, interval in row.metrics.items():
-        values[name] = round(interval.mean, 4)
-        values[f"{name}_ci"] = _pair(interval)
-        values[f"{name}_deviation"] = round(row.deviations[name], 4)
-    values["precision_by_seed"] = [round(value, 4) for value in row.per_seed]
-    sizes = {size: row.by_day_one_size.get(size) for size in DAY_ONE_SIZES}  # null where there is no such user
-    values["by_day_one_size"] = {size: None if found is None else round(found.mean, 4) for size, found in sizes.items()}
-    values["by_day_one_size_ci"] = {size: None if found is None else _pair(found) for size, found in sizes.items()}
-    values["n_by_day_one_size"] = {size: row.n_by_day_one_size.get(size, 0) for size in DAY_ONE_SIZES}
-    only = row.profile_only
-    values["profile_only"] = None if only is None else round(only.mean, 4)
-    values["profile_only_ci"] = None if only is None else _pair(only)
-    values["n_profile_only"] = row.n_profile_only
-    values["friends_only"] = None if row.friends_only is None else round(row.friends_only.mean, 4)
-    values["friends_only_ci"] = None if row.friends_only is None else _pair(row.friends_only)
-    values["n_friends_only"] = row.n_friends_only
-    if row.against_reference is not None:
-        difference = row.against_reference
-        values[f"minus_{REFERENCE}"] = round(difference.mean, 4)
-        values[f"minus_{REFERENCE}_ci"] = _pair(difference)
-    values["against"] = {
-        name: {
-            "difference": round(compared.difference.mean, 4),
-            "difference_ci": _pair(compared.difference),
-            "ratio": round(compared.ratio.mean, 4),
-            "ratio_ci": _pair(compared.ratio),
-        }
-        for name, compared in row.against.items()
-    }
-    values["coverage"] = round(row.coverage, 4)
-    values["novelty_bits"] = round(row.novelty, 4)
-    values["catalogue_reached"] = round(row.reached, 4)
-    values["routes"] = {route: round(share, 4) for route, share in sorted(row.routes.items())}
-    values["ms_per_user"] = round(row.ms_per_user, 4)
-    return values
-
-
-def _pair(interval: Interval) -> list[float]:
-    return [round(interval.low, 4), round(interval.high, 4)]
-
-
-@dataclass(frozen=True, eq=False)
-class Scores:
-    """One strategy on the cold users of one seed.
-
-    Parameters
-    ----------
-    metrics
-        By user.
-    routes
-        How many users each route answered.
-    seconds
-        Time to make the lists, features and prediction included.
-    novelty
-        Mean of each user's list, bits, shape (n_users,).
-    reached
-        Distinct items in the lists, as a share of the catalogue.
-    places
-        Places of the lists by popularity of their items, int64, shape (`N_PARTS`,).
-    """
-
-    metrics: UserMetrics
-    routes: Mapping[str, int]
-    seconds: float
-    novelty: np.ndarray
-    reached: float
-    places: np.ndarray
-
-
-def join_metric(scores: Sequence[Scores], metric: str) -> np.ndarray:
-    """Return one metric of all users of all seeds, in %."""
-    values: np.ndarray = 100 * np.concatenate([getattr(score.metrics, metric) for score in scores])
-    return values
-
-
-def summarise(
-    found: Mapping[str, Sequence[Scores]],
-    user: np.ndarray,
-    size: np.ndarray,
-    idle: np.ndarray,
-    befriended: np.ndarray,
-    against: Sequence[str],
-) -> tuple[Row, ...]:
-    """Put every strategy's row together; intervals of all come from the same resamples of users.
-
-    Parameters
-    ----------
-    found
-        Scores of each strategy, one for each seed.
-    user
-        Who they are, of all seeds one after the other, shape (n,).
-    size
-        Items used on day one, shape (n,).
-    idle, befriended
-        Whether each did nothing on day one, and whether each has a friend whom the model keeps, bool, shape (n,).
+    slices
+        Whether each row is in a slice, bool, shape (n,), by name: from `slice_by_day_one`.
+    groups
+        The same by profile column and label: from `slice_by_profile`.
     against
-        Strategies with which the others are compared.
+        Strategies with which the others are compared by difference and ratio; those that were not judged are passed
+        over. The difference to `segment` is always there.
+
+    Returns
+    -------
+    tuple of Figure
+        Strategy by strategy.
     """
-    names = tuple(found)
-    values = {(name, metric): join_metric(found[name], metric) for name in names for metric in METRICS}
-    if REFERENCE in found:
-        for name in (name for name in names if name != REFERENCE):
-            values[name, REFERENCE] = values[name, "precision"] - values[REFERENCE, "precision"]
-    intervals = dict(zip(values, bootstrap_means(np.stack(list(values.values()), axis=1), user), strict=True))
-    deviations = _spread_fifths(found)
-    precision = np.stack([values[name, "precision"] for name in names], axis=1)
-    classes = {label: (size >= low) & (size <= high) for label, (low, high) in DAY_ONE_SIZES.items()}
-    classes = {label: members for label, members in classes.items() if members.any()}
-    by_size = {label: bootstrap_means(precision[members], user[members]) for label, members in classes.items()}
-    only, friends_only = (
-        bootstrap_means(precision[chosen], user[chosen]) if chosen.any() else [None] * len(names)
-        for chosen in (idle, idle & befriended)
-    )
-    compared = {other: _compare(precision, names.index(other), user) for other in against if other in names}
-    rows = []
-    for number, name in enumerate(names):
-        routes: Counter[str] = Counter()
-        for score in found[name]:
-            routes.update(score.routes)
-        rows.append(
-            Row(
-                strategy=name,
-                metrics={metric: intervals[name, metric] for metric in METRICS},
-                by_day_one_size={label: means[number] for label, means in by_size.items()},
-                n_by_day_one_size={label: int(members.sum()) for label, members in classes.items()},
-                profile_only=only[number],
-                n_profile_only=int(idle.sum()),
-                friends_only=friends_only[number],
-                n_friends_only=int((idle & befriended).sum()),
-                against_reference=intervals.get((name, REFERENCE)),
-                per_seed=tuple(100 * float(score.metrics.precision.mean()) for score in found[name]),
-                deviations=dict(zip(METRICS, deviations[number], strict=True)),
-                routes={route: count / len(user) for route, count in routes.items()},
-                ms_per_user=1000 * sum(score.seconds for score in found[name]) / len(user),
-                against={other: beside[number] for other, beside in compared.items() if beside and other != name},
-                coverage=100 * share_own_lists(name, routes),
-                novelty=float(np.concatenate([score.novelty for score in found[name]]).mean()),
-                reached=100 * float(np.mean([score.reached for score in found[name]])),
-            )
-        )
-    return tuple(rows)
+    names = tuple(scores)
+    by_user = {name: _join_seeds(scores[name]) for name in names}
+    precision = np.stack([by_user[name]["precision"] for name in names], axis=1)
+    figures = [
+        *_compare_strategies(by_user, users, against),
+        *_measure_slices(names, precision, users, slices),
+        *measure_groups(names, precision, users, groups),
+        *_measure_fifths(scores),
+        *(figure for name in names for figure in _describe_lists(name, scores[name], seeds)),
+    ]
+    return tuple(sorted(figures, key=lambda figure: names.index(figure.strategy)))
 
 
-def _compare(precision: np.ndarray, reference: int, user: np.ndarray) -> list[Compared]:
-    """Compare columns of precision with one of them; empty where that is 0 for everyone."""
-    below = precision[:, reference]
-    if not below.any():
-        return []
-    differences = bootstrap_means(precision - below[:, None], user)
-    ratios = bootstrap_ratios(precision, below, user)
-    return [Compared(*both) for both in zip(differences, ratios, strict=True)]
+def _join_seeds(scores: Sequence[Scores]) -> dict[str, np.ndarray]:
+    """Return each metric of all users of all seeds, in %."""
+    return {metric: 100 * np.concatenate([getattr(of.metrics, metric) for of in scores]) for metric in METRICS}
 
 
-def _spread_fifths(found: Mapping[str, Sequence[Scores]]) -> np.ndarray:
-    """Return the standard deviation over fifths, in %, mean over seeds, shape (n_strategies, n_metrics)."""
-    by_seed = []
-    for scores in zip(*found.values(), strict=True):
-        columns = [100 * getattr(score.metrics, metric) for score in scores for metric in METRICS]
-        by_seed.append(deviations_of_fifths(np.stack(columns, axis=1)))
-    spread: np.ndarray = np.mean(by_seed, axis=0).reshape(len(found), len(METRICS))
-    return spread
+def _with_interval(strategy: str, metric: str, of_slice: str, interval: Interval, n: int) -> Figure:
+    return Figure(strategy, metric, of_slice, interval.mean, interval.low, interval.high, n)
 
 
-def by_precision(results: Results) -> list[Row]:
-    """Return the rows, best precision first, ties in the order of the results."""
-    return sorted(results.rows, key=lambda row: -row.metrics["precision"].mean)
+def _compare_strategies(
+    by_user: Mapping[str, Mapping[str, np.ndarray]], users: np.ndarray, against: Sequence[str]
+) -> Iterator[Figure]:
+    """Measure all users: means, and differences and ratios of precision to the references."""
+    columns = {(name, metric): values for name, metrics in by_user.items() for metric, values in metrics.items()}
+    references = [name for name in dict.fromkeys(against) if name in by_user]
+    for reference in dict.fromkeys(name for name in (REFERENCE, *references) if name in by_user):
+        for name in by_user:
+            if name != reference:
+                columns[name, f"{MINUS}{reference}"] = by_user[name]["precision"] - by_user[reference]["precision"]
+    means = bootstrap_means(np.stack(list(columns.values()), axis=1), users)
+    for (name, metric), mean in zip(columns, means, strict=True):
+        yield _with_interval(name, metric, ALL, mean, len(users))
+    precision = np.stack([metrics["precision"] for metrics in by_user.values()], axis=1)
+    for reference in references:
+        below = by_user[reference]["precision"]
+        if below.any():  # nothing is a multiple of no hit at all
+            for name, ratio in zip(by_user, bootstrap_ratios(precision, below, users), strict=True):
+                if name != reference:
+                    yield _with_interval(name, f"{RATIO}{reference}", ALL, ratio, len(users))
 
 
-@dataclass(frozen=True)
-class Finding:
-    """The main finding, in figures.
+def _measure_slices(
+    names: Sequence[str], precision: np.ndarray, users: np.ndarray, slices: Mapping[str, np.ndarray]
+) -> Iterator[Figure]:
+    """Measure the precision of slices by day one."""
+    for of_slice, members in slices.items():
+        means = bootstrap_means(precision[members], users[members])
+        for name, mean in zip(names, means, strict=True):
+            yield _with_interval(name, "precision", of_slice, mean, int(members.sum()))
+
+
+def measure_groups(
+    names: Sequence[str], precision: np.ndarray, users: np.ndarray, groups: Mapping[str, Mapping[str, np.ndarray]]
+) -> Iterator[Figure]:
+    """Measure the precision of profile groups, and compare those that are large enough with all other users.
 
     Parameters
     ----------
-    leader
-        `segment`, or the best strategy where that was not evaluated.
-    other
-        `popular`, or the next best to compare with; None where there is one strategy only.
-    gain
-        Relative gain in %; None without a comparison or where the other has no hit at all.
-    difference
-        Leader minus other in points, user by user; None where it was not measured.
-    best
-        A strategy with more precision than the leader, the best of them; None where there is none.
+    names
+        The strategies.
+    precision
+        In %, one row for each user and seed, one column for each strategy.
+    users, groups
+        See `make_figures`.
     """
+    parts = {group_slice(column, label): group for column, labels in groups.items() for label, group in labels.items()}
+    n_compared = sum(is_comparable(members, users) for members in parts.values())
+    for of_slice, members in parts.items():
+        n_users = len(np.unique(users[members]))
+        means = bootstrap_means(precision[members], users[members])
+        for name, mean in zip(names, means, strict=True):
+            yield _with_interval(name, "precision", of_slice, mean, n_users)
+        if is_comparable(members, users):
+            compared = compare_with_others(precision, users, members, n_compared)
+            for name, (difference, others) in zip(names, compared, strict=True):
+                yield _with_interval(name, MINUS_OTHERS, of_slice, difference, n_users)
+                yield Figure(name, OF_OTHERS, of_slice, others, n=len(np.unique(users[~members])))
 
-    leader: Row
-    other: Row | None
-    gain: float | None
-    difference: Interval | None
-    best: Row | None
 
-    @property
-    def is_clear(self) -> bool:
-        """Whether the interval of the difference lies on one side of zero."""
-        return self.difference is not None and (self.difference.low > 0 or self.difference.high < 0)
+def _measure_fifths(scores: Mapping[str, Sequence[Scores]]) -> Iterator[Figure]:
+    """Measure the standard deviation of means over fifths of the users, mean over seeds."""
+    by_seed = []
+    for of_seed in zip(*scores.values(), strict=True):
+        columns = [100 * getattr(score.metrics, metric) for score in of_seed for metric in METRICS]
+        by_seed.append(deviations_of_fifths(np.stack(columns, axis=1)))
+    n = sum(len(score.novelty) for score in next(iter(scores.values())))
+    keys = [(name, f"{metric}_deviation") for name in scores for metric in METRICS]
+    for (name, metric), deviation in zip(keys, np.mean(by_seed, axis=0).tolist(), strict=True):
+        yield Figure(name, metric, ALL, deviation, n=n)
 
 
-def find_main(results: Results) -> Finding:
-    """Compare `segment` with `popular`, or the nearest thing to it that was evaluated."""
-    rows = by_precision(results)
-    by_name = {row.strategy: row for row in rows}
-    leader = by_name.get(REFERENCE, rows[0])
-    others = [row for row in rows if row is not leader]
-    other = by_name.get(BASELINE) if leader.strategy != BASELINE else None
-    if other is None and others:
-        other = others[0]
-    gain = difference = None
-    if other is not None:
-        ours, theirs = leader.metrics["precision"].mean, other.metrics["precision"].mean
-        gain = 100 * (ours / theirs - 1) if theirs > 0 else None
-        if leader.strategy == REFERENCE and other.against_reference is not None:
-            back = other.against_reference  # other minus leader
-            difference = Interval(-back.mean, -back.high, -back.low)
-    best = rows[0] if rows[0].metrics["precision"].mean > leader.metrics["precision"].mean else None
-    return Finding(leader, other, gain, difference, best)
+def _describe_lists(strategy: str, scores: Sequence[Scores], seeds: Sequence[int]) -> Iterator[Figure]:
+    """Measure what has no interval: each seed, what the lists hold, who answered, and how long it took."""
+    for seed, score in zip(seeds, scores, strict=True):
+        precision = score.metrics.precision
+        yield Figure(strategy, "precision", seed_slice(seed), 100 * float(precision.mean()), n=len(precision))
+    novelty = np.concatenate([score.novelty for score in scores])
+    n = len(novelty)
+    routes: Counter[str] = Counter()
+    for score in scores:
+        routes.update(score.routes)
+    places = to_shares(np.sum([score.places for score in scores], axis=0))
+    values = {
+        "user_coverage": 100 * measure_user_coverage(strategy, routes),
+        "catalogue_coverage": 100 * float(np.mean([score.catalogue_coverage for score in scores])),
+        "novelty_bits": float(novelty.mean()),
+        "ms_per_user": 1000 * sum(score.seconds for score in scores) / n,
+        **{f"{ROUTE}{route}": 100 * count / n for route, count in routes.items()},
+        **{f"{TENTH}{tenth}": share for tenth, share in enumerate(places, 1)},
+    }
+    for metric, value in values.items():
+        yield Figure(strategy, metric, ALL, value, n=n)

@@ -10,26 +10,37 @@ from typing import Any
 
 import numpy as np
 
-from firstday.artifact.trained_model import TrainedModel
 from firstday.config import Config, as_published
 from firstday.data.dataset import Dataset
 from firstday.data.splits.split import Cohort, Split
 from firstday.errors import ConfigError
-from firstday.evaluate.results import BASELINE, REFERENCE, Results, Scores, join_metric, measure_novelty, summarise
-from firstday.evaluate.slices import SeedFacts, break_down, count_by_part, divide_by_use, look_at_seed
+from firstday.evaluate.results import REFERENCE, Results, Scores, make_figures, measure_novelty
+from firstday.evaluate.slices import (
+    SeedFacts,
+    count_by_part,
+    divide_by_use,
+    join_profiles,
+    look_at_seed,
+    slice_by_day_one,
+    slice_by_profile,
+    to_shares,
+)
 from firstday.metrics import PrecisionRule, measure
 from firstday.progress import Progress, no_progress
-from firstday.recommend.nearest_segment import recommend_segment
-from firstday.recommend.query import Answer, Query, Strategy
-from firstday.recommend.strategies import (
-    EVALUATED_ALONE,
+from firstday.recommend.answer import answer_all
+from firstday.recommend.nearest_segment import SEGMENT
+from firstday.recommend.query import Answer, Query
+from firstday.recommend.registry import (
     PAPER_SEGMENT,
-    answer_all,
+    baseline_names,
     check_strategies,
+    register,
     strategies_with,
+    with_methods_of,
 )
-from firstday.training.fit import choose_protocol, cohort_query, fit, split_for, tune_peers_for, with_peers_of
-from firstday.training.tune import TunedPeer, Tuning
+from firstday.recommend.spec import ColdModelSpec, Method, Strategy
+from firstday.training.fit import choose_protocol, cohort_query, fit, split_for
+from firstday.training.tune import TunedBaseline, Tuning, tune_baselines
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,14 +104,15 @@ def evaluate_strategies(
     dataset: Dataset,
     config: Config | None = None,
     *,
-    strategies: Sequence[str] = (),
-    tuned_peers: bool = False,
+    strategies: Sequence[str | Method] = (),
+    baselines: bool = False,
     tune_once: bool = False,
     n_seeds: int = 1,
     k: int | None = None,
     divide_by: PrecisionRule = "min",
     against: Sequence[str] = (REFERENCE,),
     progress: Progress = no_progress,
+    tuned_peers: bool = False,
 ) -> Results:
     """Hold out cold users, train on the others, and judge the strategies on the cold users, once for each seed.
 
@@ -109,28 +121,40 @@ def evaluate_strategies(
     dataset, config, progress
         See `train`.
     strategies
-        Names; the peers that they need are trained. If empty, all but those of peers that the configuration does not
-        train.
-    tuned_peers
-        Whether all of `EVALUATED_ALONE` are judged beside them.
+        Names of strategies and baselines, or methods of your own: a `StrategySpec`, a `ColdModelSpec` (judged by both
+        of its strategies) or a `BaselineSpec`. What they need is trained. If empty, all that a model of the
+        configuration can answer by.
+    baselines
+        Whether all baselines, and the paper's own system as published, are judged beside them.
     tune_once
         Whether the options chosen on the first seed's validation users serve for every seed: much quicker, and to the
-        peers' advantage, as some of these are cold users of other seeds.
+        baselines' advantage, as some of these are cold users of other seeds.
     n_seeds
         How many seeds, from `config.seed` on.
     k, divide_by
         See `firstday.metrics.measure`.
     against
         Strategies with which the others are compared, by difference and ratio of precision.
+    tuned_peers
+        The old name of `baselines`.
+
+    Raises
+    ------
+    ConfigError
+        A strategy that does not exist or cannot be asked, or a setting that does not fit.
     """
-    config = with_peers_of(config or Config(), [name for name in strategies if name not in EVALUATED_ALONE])
-    check_strategies([name for name in strategies if name not in EVALUATED_ALONE], config)
+    names = _names_of(strategies)
+    fitted_here = (*baseline_names(), PAPER_SEGMENT)
+    held = [name for name in names if name not in fitted_here]
+    config = with_methods_of(config or Config(), held)
+    check_strategies(held, config)
     if n_seeds < 1:
         raise ConfigError(f"n_seeds: is {n_seeds}; give at least 1.")
-    asked = [*(strategies or strategies_with(config)), *(EVALUATED_ALONE if tuned_peers else ())]
+    names = [*(names or strategies_with(config)), *(fitted_here if baselines or tuned_peers else ())]
     for name in against:
-        if name != REFERENCE and name not in asked:
+        if name != REFERENCE and name not in names:
             raise ConfigError(f"against: {name} is not among the strategies; add it to them.")
+    to_tune = [name for name in baseline_names() if name in names]
 
     k = k or config.recommend.k
     options: dict[str, Mapping[str, Any]] = {}
@@ -138,21 +162,21 @@ def evaluate_strategies(
     for number, seed in enumerate(range(config.seed, config.seed + n_seeds)):
         progress(f"seed {seed}", number, n_seeds)
         split = split_for(dataset, config, seed, with_cold=True)
-        seed_config = config.model_copy(update={"seed": seed})
+        seed_config = config.override("seed", seed)
         began = perf_counter()
         recommender = fit(dataset, split, seed_config, progress=progress)
         fit_seconds = perf_counter() - began
-        fitted = tune_peers_for(
-            dataset, split, recommender, asked, k, divide_by=divide_by, chosen=options, progress=progress
+        fitted = tune_baselines(
+            dataset, split, recommender, to_tune, k, divide_by=divide_by, options=options, progress=progress
         )
         if tune_once:
-            options.update({name: peer.tuning.options for name, peer in fitted.items()})
-        if PAPER_SEGMENT in asked:
-            fitted = {**fitted, PAPER_SEGMENT: _fit_as_published(dataset, split, seed_config)}
+            options.update({name: baseline.tuning.options for name, baseline in fitted.items()})
+        if PAPER_SEGMENT in names:
+            fitted[PAPER_SEGMENT] = _fit_as_published(dataset, split, seed_config)
         run = judge_seed(
             cohort_query(recommender, dataset, split.cold, k),
             split.cold,
-            asked,
+            names,
             seed=seed,
             n_warm=len(split.warm),
             fit_seconds=fit_seconds,
@@ -170,22 +194,33 @@ def evaluate_strategies(
     )
 
 
-def _fit_as_published(dataset: Dataset, split: Split, config: Config) -> TunedPeer:
-    """Train the paper's system as it is published on the first day ones of a split."""
+def _names_of(strategies: Sequence[str | Method]) -> list[str]:
+    """Return the names to judge, after making the caller's own methods known."""
+    names: list[str] = []
+    for strategy in strategies:
+        if isinstance(strategy, str):
+            names.append(strategy)
+            continue
+        register(strategy)
+        is_cold_model = isinstance(strategy, ColdModelSpec)
+        names += [f"{strategy.name}_{way}" for way in ("personal", "segment")] if is_cold_model else [strategy.name]
+    return names
+
+
+def _fit_as_published(dataset: Dataset, split: Split, config: Config) -> TunedBaseline:
+    """Train the paper's own system as it is published, on the first day ones of a split."""
     published = as_published(config)
     began = perf_counter()
     model = fit(dataset, replace(split, warm_day_one=split.warm_day_one[:1]), published, weigh=False).model
     seconds = perf_counter() - began
     precision = model.facts["metrics"]["precision"]["segment"]
     options = published.model_dump(include={"features", "cold_model"}, mode="json")
-    tuning = Tuning({}, options, precision, len(split.validation), seconds, 0.0)
-    return TunedPeer(lambda query: _ask_published(model, query), tuning)
 
+    def recommend(query: Query) -> Answer:
+        answer = SEGMENT.recommend(replace(query, model=model))
+        return replace(answer, routes=np.where(answer.routes == "segment", PAPER_SEGMENT, answer.routes))
 
-def _ask_published(model: TrainedModel, query: Query) -> Answer:
-    """Ask the model of the paper's system, which has the same names, under the name of the strategy."""
-    answer = recommend_segment(replace(query, model=model))
-    return replace(answer, routes=np.where(answer.routes == "segment", PAPER_SEGMENT, answer.routes))
+    return TunedBaseline(recommend, Tuning({}, options, precision, len(split.validation), seconds, 0.0))
 
 
 def judge_seed(
@@ -198,7 +233,7 @@ def judge_seed(
     fit_seconds: float,
     did_nothing: np.ndarray | None = None,
     notes: tuple[str, ...] = (),
-    fitted: Mapping[str, TunedPeer] | None = None,
+    fitted: Mapping[str, TunedBaseline] | None = None,
     describe_model: bool = False,
     divide_by: PrecisionRule = "min",
     progress: Progress = no_progress,
@@ -272,37 +307,38 @@ def join_seeds(
     against
         Strategies with which the others are compared; those that were not judged are passed over.
     """
-    scores = {name: [run.scores[name] for run in runs] for name in runs[0].scores}
     users = np.concatenate([run.cohort.users for run in runs])
-    rows = summarise(
-        scores,
+    seeds, facts = tuple(run.seed for run in runs), [run.facts for run in runs]
+    groups = slice_by_profile(join_profiles([of_seed.profiles for of_seed in facts]), users)
+    figures = make_figures(
+        {name: [run.scores[name] for run in runs] for name in runs[0].scores},
         users,
-        np.concatenate([run.cohort.day_one_size for run in runs]),
-        np.concatenate([run.did_nothing for run in runs]),
-        np.concatenate([run.has_friends for run in runs]),
-        against,
-    )
-    breakdown = break_down(
-        [run.facts for run in runs],
-        {name: join_metric(of_seeds, "precision") for name, of_seeds in scores.items()},
-        {name: np.sum([score.places for score in of_seeds], axis=0) for name, of_seeds in scores.items()},
-        users,
-        reference=REFERENCE,
-        baseline=BASELINE,
+        seeds=seeds,
+        slices=slice_by_day_one(
+            np.concatenate([run.cohort.day_one_size for run in runs]),
+            np.concatenate([run.did_nothing for run in runs]),
+            np.concatenate([run.has_friends for run in runs]),
+        ),
+        groups=groups,
+        against=against,
     )
     return Results(
-        dataset,
-        protocol,
-        runs[-1].k,
-        tuple(run.seed for run in runs),
-        divide_by,
-        len(runs[0].cohort.users),
-        runs[-1].n_warm,
-        rows,
-        float(np.mean([run.fit_seconds for run in runs])),
-        runs[0].notes,
-        {name: tuple(run.tunings[name] for run in runs) for name in runs[0].tunings},
-        breakdown,
+        dataset=dataset,
+        protocol=protocol,
+        k=runs[-1].k,
+        seeds=seeds,
+        divide_by=divide_by,
+        n_warm=runs[-1].n_warm,
+        n_cold=len(runs[0].cohort.users),
+        fit_seconds=float(np.mean([run.fit_seconds for run in runs])),
+        figures=figures,
+        notes=runs[0].notes,
+        tunings={name: tuple(run.tunings[name] for run in runs) for name in runs[0].tunings},
+        groups={column: tuple(labels) for column, labels in groups.items()},
+        items_by_popularity=tuple(facts[0].n_items.tolist()),
+        used_by_popularity=to_shares(np.sum([of_seed.used for of_seed in facts], axis=0)),
+        segments=facts[0].segments,
+        history=facts[0].history,
     )
 
 

@@ -1,4 +1,4 @@
-"""What groups of users get, how popular the lists are, and the model of the first seed."""
+"""Slices of the cold users, by day one and by profile, and the tenths of items by popularity."""
 
 from __future__ import annotations
 
@@ -11,10 +11,14 @@ import numpy as np
 from firstday.artifact.trained_model import TrainedModel
 from firstday.cold.cold_model import Epoch
 from firstday.data.splits.split import Cohort
-from firstday.metrics import LEVEL, Interval, bootstrap_means
+from firstday.features.signals import SignalBatch
+from firstday.metrics import LEVEL, Interval
 from firstday.recommend.query import Query
 from firstday.recommend.segment_description import SegmentRow, describe_segments
 
+ALL, NOTHING_DONE, FRIENDS_ONLY = "all", "nothing_done", "friends_only"
+DAY_ONE_SIZES: Mapping[str, tuple[int, int]] = {"0": (0, 0), "1-3": (1, 3), "4+": (4, 2**31)}
+"""Classes of day-one size, in items: first and last."""
 MIN_USERS = 30
 """Groups of fewer users are put together: their means would be mostly chance."""
 AGE = "age"
@@ -23,110 +27,65 @@ AGE_BANDS = (18, 25, 35, 45, 55, 65)
 UNKNOWN = "not known"
 
 
-@dataclass(frozen=True)
-class UserGroup:
-    """Cold users who share a profile value, or all those whose values are too rare.
+def size_slice(size: str) -> str:
+    """Return the name of the slice of a class of day-one size."""
+    return f"day_one_size={size}"
+
+
+def seed_slice(seed: int) -> str:
+    """Return the name of the slice of a seed's cold users."""
+    return f"seed={seed}"
+
+
+def group_slice(column: str, label: str) -> str:
+    """Return the name of the slice of a profile group; a column that is named as another slice gets a prefix."""
+    return f"{'profile:' if column in ('seed', 'day_one_size') else ''}{column}={label}"
+
+
+def slice_by_day_one(size: np.ndarray, did_nothing: np.ndarray, has_friends: np.ndarray) -> dict[str, np.ndarray]:
+    """Divide users by what is known of their day one.
 
     Parameters
     ----------
-    label
-        The value; for several rare ones, how many they are.
-    n_users
-        Distinct users.
-    precision
-        By strategy, in %.
-    n_values
-        How many values of the column are in it.
+    size
+        Items used on day one, shape (n,).
+    did_nothing
+        Whether each left nothing but a profile, bool, shape (n,).
+    has_friends
+        Whether each has a friend whose habits the model knows, bool, shape (n,).
+
+    Returns
+    -------
+    dict
+        Whether each user is in the slice, bool, shape (n,), by name of the slice; slices without users are left out.
     """
-
-    label: str
-    n_users: int
-    precision: Mapping[str, Interval]
-    n_values: int = 1
-
-    @property
-    def is_small(self) -> bool:
-        """Whether there are too few users to judge by."""
-        return self.n_users < MIN_USERS
+    slices = {size_slice(label): (size >= low) & (size <= high) for label, (low, high) in DAY_ONE_SIZES.items()}
+    slices |= {NOTHING_DONE: did_nothing, FRIENDS_ONLY: did_nothing & has_friends}
+    return {name: members for name, members in slices.items() if members.any()}
 
 
-@dataclass(frozen=True)
-class Grouping:
-    """The groups of one profile column: bands of ages in order, other values by size, then rare and unknown ones."""
-
-    column: str
-    groups: tuple[UserGroup, ...]
-
-
-@dataclass(frozen=True)
-class Gap:
-    """How much more or less a group gets than all other cold users.
+def label_profiles(signals: SignalBatch, values: Mapping[str, Sequence[str]]) -> dict[str, np.ndarray]:
+    """Return the profile value of each user, as text, by column; ages as bands.
 
     Parameters
     ----------
-    column, label
-        The group.
-    strategy
-        Whose lists.
-    inside, outside
-        Precision of the group and of all others, in %.
-    difference
-        Inside minus outside in points; the interval holds for all groups at once (Bonferroni).
-    baseline
-        The same difference for `popular`, in points; None where that is the strategy, or was not evaluated.
-    n_compared
-        How many groups were compared.
-    """
-
-    column: str
-    label: str
-    strategy: str
-    inside: float
-    outside: float
-    difference: Interval
-    baseline: float | None
-    n_compared: int
-
-
-@dataclass(frozen=True)
-class GroupFigures:
-    """What groups of users get, by profile column.
-
-    Parameters
-    ----------
-    groupings
-        One for each column that tells users apart.
-    gap
-        The largest gap beyond noise of the leader; None where there is none.
-    baseline_gap
-        The same of `popular`; None where that is the leader, or was not evaluated.
-    n_compared
-        How many groups were compared with all others.
-    """
-
-    groupings: tuple[Grouping, ...]
-    gap: Gap | None
-    baseline_gap: Gap | None
-    n_compared: int
-
-
-def label_profiles(query: Query) -> dict[str, np.ndarray]:
-    """Return the profile value of each user that asks, as text, by column; ages as bands.
+    signals
+        Of the users.
+    values
+        What each code of a profile column stands for.
 
     Returns
     -------
     dict
         Arrays of str, shape (n_users,), `UNKNOWN` where missing.
     """
-    found = {}
-    if query.signals.ages is not None:
-        ages = query.signals.ages
+    labels = {}
+    if signals.ages is not None:
         bands = np.array([*name_bands(), UNKNOWN], dtype=object)
-        found[AGE] = bands[np.where(ages < 0, -1, np.searchsorted(AGE_BANDS, ages, side="right"))]
-    for column, codes in query.signals.groups.items():
-        values = np.array([*query.model.catalogue.groups[column], UNKNOWN], dtype=object)
-        found[column] = values[codes]
-    return found
+        labels[AGE] = bands[np.where(signals.ages < 0, -1, np.searchsorted(AGE_BANDS, signals.ages, side="right"))]
+    for column, codes in signals.groups.items():
+        labels[column] = np.array([*values[column], UNKNOWN], dtype=object)[codes]
+    return labels
 
 
 def name_bands() -> list[str]:
@@ -141,95 +100,42 @@ def _name_band(first: int, last: int) -> str:
     return f"{AGE_BANDS[first - 1]} " + (f"to {AGE_BANDS[last] - 1}" if last < len(AGE_BANDS) else "and over")
 
 
-def measure_groups(
-    profiles: Mapping[str, np.ndarray],
-    precision: Mapping[str, np.ndarray],
-    users: np.ndarray,
-    *,
-    leader: str,
-    baseline: str,
-) -> GroupFigures:
-    """Judge strategies on each group of users.
+def slice_by_profile(profiles: Mapping[str, np.ndarray], users: np.ndarray) -> dict[str, dict[str, np.ndarray]]:
+    """Divide users by each profile column that tells them apart.
 
     Parameters
     ----------
     profiles
         From `label_profiles`, one row for each user and seed, shape (n,).
-    precision
-        By strategy, in %, shape (n,).
     users
         Whose each row is, integers, shape (n,).
-    leader
-        The strategy whose largest gap is sought.
-    baseline
-        The strategy to compare the gap with.
+
+    Returns
+    -------
+    dict
+        Whether each row is in a group, bool, shape (n,), by column and label: bands of ages in order, joined until
+        each has `MIN_USERS` users; other values by size, then rarer ones together; unknown values last.
     """
-    groupings, candidates = [], []
-    columns = np.stack(list(precision.values()), axis=1)
-    for column, labels in profiles.items():
-        parts = _divide(column, labels, users)
-        if len(parts) < 2:
-            continue
-        groups = []
-        for label, members, n_values in parts:
-            means = bootstrap_means(columns[members], users[members])
-            n_users = len(np.unique(users[members]))
-            groups.append(UserGroup(label, n_users, dict(zip(precision, means, strict=True)), n_values))
-            if min(n_users, len(np.unique(users[~members]))) >= MIN_USERS:
-                candidates.append((column, label, members))
-        groupings.append(Grouping(column, tuple(groups)))
-    gaps = {
-        name: _find_gap(name, baseline, candidates, precision, users) if name in precision else None
-        for name in (leader, baseline)
-    }
-    return GroupFigures(tuple(groupings), gaps[leader], gaps[baseline] if baseline != leader else None, len(candidates))
+    groups = {column: _divide(column, labels.astype(str), users) for column, labels in profiles.items()}
+    return {column: parts for column, parts in groups.items() if len(parts) > 1}
 
 
-def _find_gap(
-    strategy: str,
-    baseline: str,
-    candidates: Sequence[tuple[str, str, np.ndarray]],
-    precision: Mapping[str, np.ndarray],
-    users: np.ndarray,
-) -> Gap | None:
-    """Return a strategy's largest gap beyond noise among groups (column, label, members), or None."""
-    gaps = []
-    for column, label, members in candidates:
-        inside, outside, error = _compare(precision[strategy], users, members)
-        reach = NormalDist().inv_cdf(1 - (1 - LEVEL) / 2 / len(candidates)) * error
-        by = inside - outside
-        if abs(by) > reach:
-            other = None
-            if baseline in precision and baseline != strategy:
-                one, rest, _ = _compare(precision[baseline], users, members)
-                other = one - rest
-            difference = Interval(by, by - reach, by + reach)
-            gaps.append(Gap(column, label, strategy, inside, outside, difference, other, len(candidates)))
-    # Of two groups that are all users, each is the other's gap: name the one that gets less.
-    return max(gaps, key=lambda gap: (round(abs(gap.difference.mean), 9), -gap.difference.mean), default=None)
-
-
-def _divide(column: str, labels: np.ndarray, users: np.ndarray) -> list[tuple[str, np.ndarray, int]]:
-    """Return label, members and number of values of each group, those of too few users put together."""
-    labels = labels.astype(str)
-    found = {label: labels == label for label in np.unique(labels).tolist()}
-    sizes = {label: len(np.unique(users[members])) for label, members in found.items()}
-    unknown = [(UNKNOWN, found[UNKNOWN], 1)] if UNKNOWN in found else []
+def _divide(column: str, labels: np.ndarray, users: np.ndarray) -> dict[str, np.ndarray]:
+    """Return the members of each group of one column, by label."""
+    members = {label: labels == label for label in np.unique(labels).tolist()}
+    sizes = {label: len(np.unique(users[inside])) for label, inside in members.items()}
+    unknown = {UNKNOWN: members.pop(UNKNOWN)} if UNKNOWN in members else {}
     if column == AGE:
-        return _join_bands(found, sizes, labels) + unknown
-    known = sorted(found.keys() - {UNKNOWN}, key=lambda label: (-sizes[label], label))
+        return _join_bands(labels, sizes) | unknown
+    known = sorted(members, key=lambda label: (-sizes[label], label))
     rare = [label for label in known if sizes[label] < MIN_USERS]
     if len(rare) < 2:
-        rare = []
-    parts = [(label, found[label], 1) for label in known if label not in rare]
-    if rare:
-        parts.append((f"{len(rare)} rarer values", np.isin(labels, rare), len(rare)))
-    return parts + unknown
+        return {label: members[label] for label in known} | unknown
+    frequent = {label: members[label] for label in known if label not in rare}
+    return frequent | {f"{len(rare)} rarer values": np.isin(labels, rare)} | unknown
 
 
-def _join_bands(
-    found: Mapping[str, np.ndarray], sizes: Mapping[str, int], labels: np.ndarray
-) -> list[tuple[str, np.ndarray, int]]:
+def _join_bands(labels: np.ndarray, sizes: Mapping[str, int]) -> dict[str, np.ndarray]:
     """Join neighbouring bands of ages until each has enough users."""
     names = name_bands()
     runs: list[list[int]] = []
@@ -242,70 +148,90 @@ def _join_bands(
         filled += sizes.get(name, 0)
     if filled < MIN_USERS and len(runs) > 1:
         runs[-2:] = [runs[-2] + runs[-1]]
-    parts = []
-    for run in runs:
-        members = np.isin(labels, [names[band] for band in run])
-        if members.any():
-            parts.append((_name_band(run[0], run[-1]), members, sum(names[band] in found for band in run)))
-    return parts
+    groups = {_name_band(run[0], run[-1]): np.isin(labels, [names[band] for band in run]) for run in runs}
+    return {label: members for label, members in groups.items() if members.any()}
 
 
-def _compare(values: np.ndarray, users: np.ndarray, members: np.ndarray) -> tuple[float, float, float]:
-    """Return the mean inside and outside a group, and the standard error of their difference, users being the units."""
-    means, variances = [], []
-    for rows in (members, ~members):
-        _, unit = np.unique(users[rows], return_inverse=True)
-        sums, counts = np.bincount(unit, weights=values[rows]), np.bincount(unit)
-        mean = sums.sum() / counts.sum()
-        n = len(counts)
-        variances.append(((sums - mean * counts) ** 2).sum() / counts.sum() ** 2 * n / max(1, n - 1))
-        means.append(float(mean))
-    return means[0], means[1], float(np.sqrt(sum(variances)))
+def is_comparable(members: np.ndarray, users: np.ndarray) -> bool:
+    """Tell whether a group and the users outside it are enough to compare."""
+    return min(len(np.unique(users[members])), len(np.unique(users[~members]))) >= MIN_USERS
 
 
-def join_profiles(parts: Sequence[Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:
-    """Put the profiles of several seeds one after another."""
-    return {column: np.concatenate([part[column] for part in parts]) for column in (parts[0] if parts else {})}
-
-
-N_PARTS = 10
-
-
-@dataclass(frozen=True)
-class PopularityShares:
-    """Items in ten parts, each with a tenth of warm users' use, the most used items first.
+def compare_with_others(
+    values: np.ndarray, users: np.ndarray, members: np.ndarray, n_compared: int
+) -> list[tuple[Interval, float]]:
+    """Compare a group with all other users, users being the units.
 
     Parameters
     ----------
-    n_items
-        Items of each part; items that no warm user used are in the last.
-    used
-        Share of each part in what cold users went on to use, in %.
-    places
-        Share of each part in the places of lists, by strategy, in %.
-    """
+    values
+        One row for each user and seed, shape (n, n_columns).
+    users
+        Whose each row is, integers, shape (n,).
+    members
+        Whether each row is of the group, bool, shape (n,).
+    n_compared
+        How many groups are compared in all.
 
-    n_items: tuple[int, ...]
-    used: tuple[float, ...]
-    places: Mapping[str, tuple[float, ...]]
+    Returns
+    -------
+    list of (Interval, float)
+        For each column the group's mean minus that of the others, with an interval that holds for all groups at once
+        (Bonferroni), and the mean of the others.
+    """
+    means, variances = [], []
+    for rows in (members, ~members):
+        _, unit = np.unique(users[rows], return_inverse=True)
+        sums = np.stack([np.bincount(unit, weights=column) for column in values[rows].T], axis=1)
+        counts = np.bincount(unit)
+        mean = sums.sum(axis=0) / counts.sum()
+        n = len(counts)
+        squares = ((sums - mean * counts[:, None]) ** 2).sum(axis=0)
+        variances.append(squares / counts.sum() ** 2 * n / max(1, n - 1))
+        means.append(mean)
+    difference = means[0] - means[1]
+    reach = NormalDist().inv_cdf(1 - (1 - LEVEL) / 2 / n_compared) * np.sqrt(variances[0] + variances[1])
+    ends = zip(difference.tolist(), (difference - reach).tolist(), (difference + reach).tolist(), strict=True)
+    return [(Interval(*end), other) for end, other in zip(ends, means[1].tolist(), strict=True)]
+
+
+N_TENTHS = 10
 
 
 def divide_by_use(model: TrainedModel) -> np.ndarray:
-    """Return the part of each item, 0 for the most used ones to 9, int64, shape (n_items,)."""
-    uses = np.asarray(model.everyone.counts.column_sums(), dtype=np.float64)
-    order = model.popular_items
+    """Return the part of each item of a model, by what its warm users used; see `divide_into_tenths`."""
+    return divide_into_tenths(model.everyone.counts.column_sums(), model.popular_items)
+
+
+def divide_into_tenths(uses: np.ndarray, order: np.ndarray) -> np.ndarray:
+    """Divide items into ten parts, each with a tenth of all use.
+
+    Parameters
+    ----------
+    uses
+        How many users use each item, shape (n_items,).
+    order
+        The items, the most used first, shape (n_items,).
+
+    Returns
+    -------
+    numpy.ndarray
+        The part of each item, 0 for the most used ones to 9, int64, shape (n_items,); items that nobody used are in
+        the last.
+    """
+    uses = np.asarray(uses, dtype=np.float64)
     total = max(uses.sum(), 1.0)
     # An item lies where the middle of its use lies, so that one of more than a tenth of all use stays whole.
     middle = np.cumsum(uses[order]) - uses[order] / 2
     part = np.empty(len(uses), dtype=np.int64)
-    part[order] = np.minimum((N_PARTS * middle / total).astype(np.int64), N_PARTS - 1)
-    part[uses == 0] = N_PARTS - 1
+    part[order] = np.minimum((N_TENTHS * middle / total).astype(np.int64), N_TENTHS - 1)
+    part[uses == 0] = N_TENTHS - 1
     return part
 
 
 def count_by_part(items: np.ndarray, part: np.ndarray) -> np.ndarray:
-    """Count items by part, those below 0 left out, int64, shape (N_PARTS,)."""
-    return np.bincount(part[items[items >= 0]], minlength=N_PARTS)
+    """Count items by part, those below 0 left out, int64, shape (N_TENTHS,)."""
+    return np.bincount(part[items[items >= 0]], minlength=N_TENTHS)
 
 
 def to_shares(counts: np.ndarray) -> tuple[float, ...]:
@@ -313,40 +239,20 @@ def to_shares(counts: np.ndarray) -> tuple[float, ...]:
     return tuple((100 * counts / max(1, counts.sum())).tolist())
 
 
-@dataclass(frozen=True)
-class Breakdown:
-    """What groups of users get, how popular the lists are, and what the model looks like.
-
-    Parameters
-    ----------
-    groups
-        By profile column.
-    popularity
-        By popularity of items.
-    segments, history
-        Segments, largest first, and training of the cold model, of the first seed.
-    """
-
-    groups: GroupFigures
-    popularity: PopularityShares
-    segments: tuple[SegmentRow, ...]
-    history: tuple[Epoch, ...]
-
-
 @dataclass(frozen=True, eq=False)
 class SeedFacts:
-    """What is kept of one seed's model and cold users.
+    """What is kept of one seed's model and cold users, so that the model can go.
 
     Parameters
     ----------
     profiles
         From `label_profiles`.
     used
-        What cold users went on to use by popularity, int64, shape (`N_PARTS`,).
+        What cold users went on to use by popularity, int64, shape (`N_TENTHS`,).
     n_items
-        Items of each part, int64, shape (`N_PARTS`,).
+        Items of each part, int64, shape (`N_TENTHS`,).
     segments, history
-        As in `Breakdown`; empty but for the first seed.
+        Segments, largest first, and training of the cold model; empty but for the first seed.
     """
 
     profiles: Mapping[str, np.ndarray]
@@ -357,7 +263,7 @@ class SeedFacts:
 
 
 def look_at_seed(query: Query, cohort: Cohort, *, is_first: bool) -> SeedFacts:
-    """Keep what a breakdown needs of one seed, so that the model can go.
+    """Keep what a report needs of one seed.
 
     Parameters
     ----------
@@ -370,88 +276,14 @@ def look_at_seed(query: Query, cohort: Cohort, *, is_first: bool) -> SeedFacts:
     """
     part = divide_by_use(query.model)
     return SeedFacts(
-        label_profiles(query),
+        label_profiles(query.signals, query.model.catalogue.groups),
         count_by_part(cohort.truth.columns, part),
-        np.bincount(part, minlength=N_PARTS),
+        np.bincount(part, minlength=N_TENTHS),
         describe_segments(query.model) if is_first else (),
         query.model.cold.history if is_first else (),
     )
 
 
-def break_down(
-    seeds: Sequence[SeedFacts],
-    precision: Mapping[str, np.ndarray],
-    places: Mapping[str, np.ndarray],
-    users: np.ndarray,
-    *,
-    reference: str,
-    baseline: str,
-) -> Breakdown:
-    """Put the seeds together.
-
-    Parameters
-    ----------
-    seeds
-        What was kept of each.
-    precision
-        By strategy, in %, one for each user and seed, shape (n,).
-    places
-        By strategy, places of all lists by popularity of the items, shape (`N_PARTS`,).
-    users
-        Whose each row is, integers, shape (n,).
-    reference
-        The strategy whose largest gap is sought; the best one where it was not evaluated.
-    baseline
-        The strategy to compare the gap with.
-    """
-    leader = reference if reference in precision else max(precision, key=lambda name: precision[name].mean())
-    profiles = join_profiles([seed.profiles for seed in seeds])
-    return Breakdown(
-        measure_groups(profiles, precision, users, leader=leader, baseline=baseline),
-        PopularityShares(
-            tuple(seeds[0].n_items.tolist()),
-            to_shares(np.sum([seed.used for seed in seeds], axis=0)),
-            {name: to_shares(counts) for name, counts in places.items()},
-        ),
-        seeds[0].segments,
-        seeds[0].history,
-    )
-
-
-def breakdown_json(found: Breakdown) -> dict[str, object]:
-    """Return what concerns all strategies as JSON values, figures in %."""
-    gap = found.groups.gap
-    return {
-        "popularity": {
-            "n_items": list(found.popularity.n_items),
-            "used": [round(share, 4) for share in found.popularity.used],
-        },
-        "largest_gap": None
-        if gap is None
-        else {
-            "strategy": gap.strategy,
-            "column": gap.column,
-            "group": gap.label,
-            "precision": round(gap.inside, 4),
-            "others": round(gap.outside, 4),
-            "difference": round(gap.difference.mean, 4),
-            "difference_ci": [round(gap.difference.low, 4), round(gap.difference.high, 4)],
-            "n_compared": gap.n_compared,
-        },
-    }
-
-
-def strategy_json(found: Breakdown, strategy: str) -> dict[str, object]:
-    """Return what concerns one strategy as JSON values, figures in %."""
-    by_group = {}
-    for grouping in found.groups.groupings:
-        by_group[grouping.column] = {
-            group.label: {
-                "precision": round(group.precision[strategy].mean, 4),
-                "precision_ci": [round(group.precision[strategy].low, 4), round(group.precision[strategy].high, 4)],
-                "n_users": group.n_users,
-            }
-            for group in grouping.groups
-        }
-    shares = [round(share, 4) for share in found.popularity.places[strategy]]
-    return {"by_group": by_group, "places_by_popularity": shares}
+def join_profiles(parts: Sequence[Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    """Put the profiles of several seeds one after another."""
+    return {column: np.concatenate([part[column] for part in parts]) for column in (parts[0] if parts else {})}

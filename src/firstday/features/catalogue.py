@@ -1,4 +1,4 @@
-"""Catalogue: the names that a model understands, and how signals in the caller's ids become indexes."""
+"""Catalogue: the names that a model knows, and the translation of users' signals into its indexes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from firstday.sparse import SparseRows
 
 @dataclass(frozen=True, eq=False)
 class Catalogue:
-    """What a model was trained on, by name.
+    """The names and ids of a model's training data.
 
     Parameters
     ----------
@@ -30,13 +30,13 @@ class Catalogue:
     groups
         The values of each profile column.
     has_ages
-        Whether ages were known.
+        Whether the users table has ages.
     signals
         Known signals.
     titles
         Items' titles, "" where missing; None without titles.
     people
-        Ids of the established users that the model keeps, who may be named as friends; None where it keeps none.
+        Ids of the kept users, who may be friends; None where the model keeps none.
     """
 
     items: Ids
@@ -82,12 +82,12 @@ class Catalogue:
         Returns
         -------
         batch : SignalBatch
-            What the model understands.
+            The signals that the model knows.
         ignored : list of tuple of str
-            For each user, a sentence for everything that it does not; nothing is an error.
+            For each user, a sentence for every unknown signal; unknown signals are no errors.
         """
         ignored: list[list[str]] = [[] for _ in users]
-        found: dict[Pair, list[tuple[int, int]]] = {}
+        cells_by_pair: dict[Pair, list[tuple[int, int]]] = {}
         for row, user in enumerate(users):
             for signal, entity, identity in user.interactions:
                 ids = self._ids_of(entity)
@@ -99,9 +99,9 @@ class Catalogue:
                 elif target < 0:
                     ignored[row].append(f"{entity} {identity!r} is unknown")
                 else:
-                    found.setdefault((signal, entity), []).append((row, target))
+                    cells_by_pair.setdefault((signal, entity), []).append((row, target))
         actions = {}
-        for pair, cells in found.items():
+        for pair, cells in cells_by_pair.items():
             ids = self._ids_of(pair[1])
             actions[pair] = _count_cells(cells, len(users), 0 if ids is None else len(ids))
         codes = {name: np.full(len(users), -1, dtype=np.int32) for name in self.groups}
@@ -121,19 +121,21 @@ class Catalogue:
         return batch, [tuple(sentences) for sentences in ignored]
 
     def _read_friends(self, users: Sequence[Signals], ignored: list[list[str]]) -> SparseRows | None:
-        """Index the friends whom the model keeps; say for each user how many it does not."""
-        naming = [(row, set(user.friends)) for row, user in enumerate(users) if user.friends]
+        """Index the friends among the kept users; note for each user how many are unknown."""
+        users_with_friends = [(row, set(user.friends)) for row, user in enumerate(users) if user.friends]
         if self.people is None:
-            for row, _ in naming:
+            for row, _ in users_with_friends:
                 ignored[row].append("friends are not used by this model")
             return None
         cells: list[tuple[int, int]] = []
-        for row, named in naming:
-            known = {(row, friend) for friend in map(self.people.index_of, named) if friend >= 0}
-            if len(known) < len(named):
-                ignored[row].append(f"{len(named) - len(known):,} of {len(named):,} friends are unknown")
-            cells += known
-        return _count_cells(cells, len(users), len(self.people)) if naming else None
+        for row, friend_ids in users_with_friends:
+            kept_friends = {(row, friend) for friend in map(self.people.index_of, friend_ids) if friend >= 0}
+            if len(kept_friends) < len(friend_ids):
+                ignored[row].append(
+                    f"{len(friend_ids) - len(kept_friends):,} of {len(friend_ids):,} friends are unknown"
+                )
+            cells += kept_friends
+        return _count_cells(cells, len(users), len(self.people)) if users_with_friends else None
 
     def translate(
         self, dataset: Dataset, users: np.ndarray, actions: Mapping[Pair, SparseRows]
@@ -143,46 +145,46 @@ class Catalogue:
         Parameters
         ----------
         dataset
-            Where the users come from; its indexes may differ from the model's.
+            The users' dataset; its indexes may differ from the model's.
         users
-            Their `user_ix` there, shape (n,).
+            Their `user_ix` in the dataset, shape (n,).
         actions
-            What they did, rows in the order of `users`, columns in the dataset's indexes.
+            Their interactions, rows in the order of `users`, columns in the dataset's indexes.
 
         Returns
         -------
         batch : SignalBatch
-            What the model understands.
+            The signals that the model knows.
         unknown : dict of str to int
-            How many interactions or profile values it does not, by entity or column.
+            Numbers of unknown interactions by entity, and of unknown profile values by column.
         """
         unknown: dict[str, int] = {}
         translated = {}
         for (signal, entity), rows in actions.items():
             ids = self._ids_of(entity)
-            theirs = dataset.items if entity == ITEM else dataset.entities[entity].ids
-            if ids is theirs:  # trained on this very dataset
+            dataset_ids = dataset.items if entity == ITEM else dataset.entities[entity].ids
+            if ids is dataset_ids:  # trained on this very dataset
                 translated[signal, entity] = rows
                 continue
-            known = ids is not None and signal in self.signals
-            mapping = ids.lookup(theirs.values) if ids is not None and known else np.full(len(theirs), -1)
+            is_known = ids is not None and signal in self.signals
+            mapping = ids.lookup(dataset_ids.values) if ids is not None and is_known else np.full(len(dataset_ids), -1)
             target = mapping[rows.columns]
-            inside = target >= 0
-            if not inside.all():
-                unknown[entity] = unknown.get(entity, 0) + int((~inside).sum())
-            if ids is not None and known:
+            has_target = target >= 0
+            if not has_target.all():
+                unknown[entity] = unknown.get(entity, 0) + int((~has_target).sum())
+            if ids is not None and is_known:
                 translated[signal, entity] = SparseRows.from_pairs(
-                    rows.row_of_entry()[inside], target[inside], rows.weights[inside], len(users), len(ids)
+                    rows.row_of_entry()[has_target], target[has_target], rows.weights[has_target], len(users), len(ids)
                 )
         codes = {}
         for name in self.groups:
             codes[name] = np.full(len(users), -1, dtype=np.int32)
             if name in dataset.groups:
-                theirs_codes = dataset.groups[name].codes[users]
+                dataset_codes = dataset.groups[name].codes[users]
                 values = [self._codes[name].get(value, -1) for value in dataset.groups[name].values]
                 mapping = np.array([*values, -1], dtype=np.int32)  # a missing code is -1: the last
-                codes[name] = mapping[theirs_codes]
-                unseen = int(((codes[name] < 0) & (theirs_codes >= 0)).sum())
+                codes[name] = mapping[dataset_codes]
+                unseen = int(((codes[name] < 0) & (dataset_codes >= 0)).sum())
                 if unseen:
                     unknown[name] = unseen
         ages = None
@@ -190,22 +192,22 @@ class Catalogue:
             ages = np.full(len(users), -1, np.int16) if dataset.ages is None else dataset.ages[users]
         friends = None
         if self.people is not None and dataset.friends is not None:
-            theirs_friends = dataset.friends.take(users)
-            friend = self.people.lookup((dataset.friend_ids or dataset.users).values)[theirs_friends.columns]
-            among = friend >= 0
+            dataset_friends = dataset.friends.take(users)
+            friend_ix = self.people.lookup((dataset.friend_ids or dataset.users).values)[dataset_friends.columns]
+            is_kept = friend_ix >= 0
             friends = SparseRows.from_pairs(
-                theirs_friends.row_of_entry()[among], friend[among], None, len(users), len(self.people)
+                dataset_friends.row_of_entry()[is_kept], friend_ix[is_kept], None, len(users), len(self.people)
             )
         return SignalBatch(len(users), len(self.items), translated, codes, ages, friends), unknown
 
 
 def _count_cells(cells: Sequence[tuple[int, int]], n_rows: int, n_columns: int) -> SparseRows:
-    """Build what `SparseRows.from_pairs` would, faster for the few cells of a request."""
-    counted = Counter(cells)
-    ordered = sorted(counted)
+    """Build the same as `SparseRows.from_pairs`, faster for the few cells of a request."""
+    counts = Counter(cells)
+    sorted_cells = sorted(counts)
     starts = np.zeros(n_rows + 1, dtype=np.int64)
-    for row, _ in ordered:
+    for row, _ in sorted_cells:
         starts[row + 1] += 1
-    columns = np.array([column for _, column in ordered], dtype=np.int32)
-    weights = np.array([counted[cell] for cell in ordered], dtype=np.float32)
+    columns = np.array([column for _, column in sorted_cells], dtype=np.int32)
+    weights = np.array([counts[cell] for cell in sorted_cells], dtype=np.float32)
     return SparseRows(starts.cumsum(), columns, weights, n_columns)

@@ -1,4 +1,4 @@
-"""FeatureRows: day-one features of many users, computed when asked for where they would not fit in memory."""
+"""Encoder: day-one features of users, and FeatureRows for many users, computed again where memory is too small."""
 
 from __future__ import annotations
 
@@ -17,18 +17,25 @@ from firstday.sparse import SparseRows, stack_rows, union_rows
 
 N_AGES = 121
 FEW_ENTRIES = 4096
-"""Up to that many interactions are averaged in one go."""
+"""Up to so many interactions, vectors are averaged in one NumPy call."""
+
+MEMORY_SHARE = 3
+"""Features may take this part of the machine's memory: one third."""
+MAX_FEATURE_BYTES = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // MEMORY_SHARE
+"""Features of up to this size stay in memory."""
+ROWS_AT_ONCE = 16_384
+"""Rows encoded at once."""
 
 
 @dataclass(frozen=True, eq=False)
 class Encoder:
-    """Everything needed to turn signals into features.
+    """Turns signals into features.
 
     Columns of the result, in this order: the mean vector of the users of the same age (if ages are known), one such
-    block for each profile column, one block for each (signal, entity) pair with the mean vector of what the user did
-    it to (zeros where nothing), the mean vector of the user's friends among established users (if friends are known),
-    the fold-in vector (if configured), one count for each pair, log(1 + number of such friends), and the age in
-    standard deviations from the mean age (an unknown age is the mean age).
+    block for each profile column, one block for each (signal, entity) pair with the mean vector of the user's targets
+    (zeros where there are none), the mean vector of the user's friends among kept users (if friends are known), the
+    fold-in vector (if configured), one count for each pair, log(1 + number of these friends), and the age in standard
+    deviations from the mean age (an unknown age is the mean age).
 
     Parameters
     ----------
@@ -44,15 +51,14 @@ class Encoder:
     age_centre, age_scale
         Mean and standard deviation of warm users' ages, in years.
     fold_in
-        How a fold-in vector is solved; used as a block where `config.fold_in`.
+        Computes the fold-in vector, which is a block where `config.fold_in`.
     config, signals
         The settings of features and signals.
     members_of_items
-        For each entity whose items are known: which of its members each item belongs to, shape (n_items, n_members);
-        for blocks that follow from items (`config.through_items`) and for the questionnaire.
+        For each entity with known items: the members that each item belongs to, shape (n_items, n_members); for blocks
+        derived from items (`config.through_items`) and for the questionnaire.
     friend_vectors
-        Vectors of the established users who may be friends, of length 1, float32, shape (n_people, d); None without
-        friends.
+        Vectors of the kept users, who may be friends, of length 1, float32, shape (n_kept, d); None without friends.
     """
 
     pairs: tuple[Pair, ...]
@@ -77,8 +83,8 @@ class Encoder:
         ages = () if self.age_means is None else ("age",)
         friends = () if self.friend_vectors is None else ("friends",)
         fold_in = ("fold_in",) if self.config.fold_in else ()
-        done = (f"{signal} x {entity}" for signal, entity in self.pairs)
-        return (*ages, *self.group_means, *done, *friends, *fold_in)
+        pair_blocks = (f"{signal} x {entity}" for signal, entity in self.pairs)
+        return (*ages, *self.group_means, *pair_blocks, *friends, *fold_in)
 
     @property
     def n_inputs(self) -> int:
@@ -86,13 +92,15 @@ class Encoder:
         n_numbers = len(self.pairs) + (self.friend_vectors is not None) + (self.age_means is not None)
         return len(self.blocks()) * self.dimensions + n_numbers
 
-    def encode(self, batch: SignalBatch) -> np.ndarray:
+    def encode(self, batch: SignalBatch, affinity: SparseRows | None = None) -> np.ndarray:
         """Return the features of each user.
 
         Parameters
         ----------
         batch
-            What is known of the users, in the indexes that the encoder was fitted with.
+            The users' signals, in the indexes that the encoder was fitted with.
+        affinity
+            Their positive affinities for items, where the caller has them already.
 
         Returns
         -------
@@ -101,7 +109,7 @@ class Encoder:
         """
         features = np.zeros((batch.n_users, self.n_inputs), dtype=np.float32)
         d = self.dimensions
-        blocks = iter(features[:, at : at + d] for at in range(0, features.shape[1], d))
+        blocks = iter(features[:, start : start + d] for start in range(0, features.shape[1], d))
         ages = np.full(batch.n_users, -1, np.int16) if batch.ages is None else batch.ages
         if self.age_means is not None:
             next(blocks)[:] = self.age_means[ages]  # -1 takes the last row: the overall mean
@@ -109,26 +117,26 @@ class Encoder:
             codes = batch.groups.get(name)
             next(blocks)[:] = means[codes] if codes is not None else means[-1]
         counts = features[:, len(self.blocks()) * d :]
-        done: dict[str, list[tuple[int, np.ndarray, SparseRows]]] = {}
+        blocks_by_entity: dict[str, list[tuple[int, np.ndarray, SparseRows]]] = {}
         for number, pair in enumerate(self.pairs):
             block, rows = next(blocks), self._actions(batch, pair)
             if rows is not None and rows.n_entries:  # else the zeros that are there
-                done.setdefault(pair[1], []).append((number, block, rows))
-        for entity, told in done.items():
-            stacked = stack_rows([rows for _, _, rows in told])
+                blocks_by_entity.setdefault(pair[1], []).append((number, block, rows))
+        for entity, pair_blocks in blocks_by_entity.items():
+            stacked = stack_rows([rows for _, _, rows in pair_blocks])
             lengths = stacked.lengths()
             means = _mean_vectors(stacked, lengths, self.target_vectors[entity])
-            for at, (number, block, _) in enumerate(told):
-                users = slice(at * batch.n_users, (at + 1) * batch.n_users)
+            for start, (number, block, _) in enumerate(pair_blocks):
+                users = slice(start * batch.n_users, (start + 1) * batch.n_users)
                 block[:], counts[:, number] = means[users], lengths[users]
         if self.friend_vectors is not None:
             block = next(blocks)
             if batch.friends is not None and batch.friends.n_entries:
-                n_friends = batch.friends.lengths()
-                block[:] = _mean_vectors(batch.friends, n_friends, self.friend_vectors)
-                counts[:, len(self.pairs)] = np.log1p(n_friends)
+                block[:] = batch.friends.mean_vectors(self.friend_vectors)
+                counts[:, len(self.pairs)] = np.log1p(batch.friends.lengths())
         if self.config.fold_in:
-            next(blocks)[:] = unit_rows(self.fold_in.solve(batch.affinity(self.signals)))
+            affinity = batch.affinity(self.signals) if affinity is None else affinity
+            next(blocks)[:] = unit_rows(self.fold_in.solve(affinity))
         if self.config.counts == "log":
             counts[:, : len(self.pairs)] = np.log1p(counts[:, : len(self.pairs)])
         if self.age_means is not None:
@@ -137,13 +145,13 @@ class Encoder:
         return features
 
     def _actions(self, batch: SignalBatch, pair: Pair) -> SparseRows | None:
-        """Return what users did of one pair, by itself or through items; None where nobody did."""
+        """Return the interactions of one pair, with those derived from items; None where there are none."""
         signal, entity = pair
         rows = batch.actions.get(pair)
-        through = batch.actions.get((signal, ITEM))
-        if through is not None and entity in self.members_of_items and pair in self.config.derived_pairs:
-            reached = through.through(self.members_of_items[entity])
-            rows = reached if rows is None else union_rows([rows, reached])
+        item_rows = batch.actions.get((signal, ITEM))
+        if item_rows is not None and entity in self.members_of_items and pair in self.config.derived_pairs:
+            derived_rows = item_rows.through(self.members_of_items[entity])
+            rows = derived_rows if rows is None else union_rows([rows, derived_rows])
         return rows
 
 
@@ -156,15 +164,15 @@ def fit_encoder(
     signals: SignalConfig,
     friend_vectors: np.ndarray | None = None,
 ) -> Encoder:
-    """Compute the statistics of the features, of warm users alone.
+    """Compute the statistics of the features from warm users only.
 
     Parameters
     ----------
     embeddings
         Step 1's result; its `user_vectors` are in the order of `warm`.
     warm
-        Warm users' day one and profile: the pairs that anyone has in it get a block, and those that follow from
-        items. A pair that only others have would be a block of zeros in training, and noise afterwards.
+        Warm users' day one and profile. Pairs that occur in it, or are derived from items, get a block. A pair that
+        never occurs in it would be a block of zeros in training, and noise afterwards.
     entity_items
         The items of each entity's members, shape (n_members, n_items).
     n_group_values
@@ -172,7 +180,7 @@ def fit_encoder(
     config, signals
         Settings.
     friend_vectors
-        Vectors of those who may be friends, see `Encoder`; used where any warm user has such a friend.
+        Vectors of the kept users, see `Encoder`; used if any warm user has a friend among them.
 
     References
     ----------
@@ -184,13 +192,13 @@ def fit_encoder(
     items = embeddings.item_vectors
     if config.unit_vectors:
         items = unit_rows(items)
-    done = [pair for pair, rows in warm.actions.items() if rows.n_entries]
-    derived = [
+    observed = [pair for pair, rows in warm.actions.items() if rows.n_entries]
+    derived_pairs = [
         (signal, entity)
         for signal, entity in config.derived_pairs
-        if (signal, ITEM) in done and entity in entity_items and entity_items[entity].n_entries
+        if (signal, ITEM) in observed and entity in entity_items and entity_items[entity].n_entries
     ]
-    pairs = sort_pairs({*done, *derived})
+    pairs = sort_pairs({*observed, *derived_pairs})
     members = {entity: rows.transpose() for entity, rows in entity_items.items() if rows.n_entries}
     targets = {entity: items if entity == ITEM else entity_items[entity].mean_vectors(items) for _, entity in pairs}
     means = {
@@ -200,9 +208,9 @@ def fit_encoder(
     age_means, centre, scale = None, 0.0, 1.0
     if warm.ages is not None:
         age_means = _shrunk_means(users, warm.ages, N_AGES, overall, config.group_shrinkage)
-        known = warm.ages[warm.ages >= 0]
-        if len(known):
-            centre, scale = float(known.mean()), float(known.std()) or 1.0
+        ages = warm.ages[warm.ages >= 0]
+        if len(ages):
+            centre, scale = float(ages.mean()), float(ages.std()) or 1.0
     if warm.friends is None or not warm.friends.n_entries:
         friend_vectors = None
     return Encoder(
@@ -221,13 +229,13 @@ def fit_encoder(
 
 
 def _mean_vectors(rows: SparseRows, lengths: np.ndarray, vectors: np.ndarray) -> np.ndarray:
-    """Return what `rows.mean_vectors` does, with less ado for the few entries of a request."""
+    """Return the same as `rows.mean_vectors`, faster for the few entries of a request."""
     if not 0 < rows.n_entries <= FEW_ENTRIES:
         return rows.mean_vectors(vectors)
-    filled = np.flatnonzero(lengths)
+    nonempty = np.flatnonzero(lengths)
     means = np.zeros((rows.n_rows, vectors.shape[1]), dtype=np.float32)
-    sums = np.add.reduceat(vectors[rows.columns], rows.starts[filled], axis=0)
-    means[filled] = sums / lengths[filled, None].astype(np.float32)
+    sums = np.add.reduceat(vectors[rows.columns], rows.starts[nonempty], axis=0)
+    means[nonempty] = sums / lengths[nonempty, None].astype(np.float32)
     return means
 
 
@@ -235,8 +243,8 @@ def _shrunk_means(
     vectors: np.ndarray, codes: np.ndarray, n_values: int, overall: np.ndarray, shrinkage: float
 ) -> np.ndarray:
     """Return (sum of the group + shrinkage x overall) / (size + shrinkage) for each value, then the overall mean."""
-    known = codes >= 0
-    members = SparseRows.from_pairs(codes[known], np.flatnonzero(known), None, n_values, len(vectors))
+    has_code = codes >= 0
+    members = SparseRows.from_pairs(codes[has_code], np.flatnonzero(has_code), None, n_values, len(vectors))
     sizes = members.lengths()[:, None].astype(np.float32)
     sums = members.mean_vectors(vectors) * sizes
     weight = sizes + shrinkage
@@ -244,17 +252,9 @@ def _shrunk_means(
     return np.concatenate([means, overall[None]]).astype(np.float32)
 
 
-HELD_SHARE = 3
-"""Features are kept where they take up to so many times less than the machine's memory."""
-HELD_BYTES = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // HELD_SHARE
-"""Features of up to this size are kept."""
-ROWS_AT_ONCE = 16_384
-"""Rows that are made at once."""
-
-
 @dataclass(frozen=True, eq=False)
 class FeatureRows:
-    """Features of several day ones of the same users: row `s * n_users + u` is sample `s` of user `u`.
+    """Features of one or more day ones of the same users: row `s * n_users + u` is sample `s` of user `u`.
 
     Parameters
     ----------
@@ -278,26 +278,26 @@ class FeatureRows:
 def hold_features(samples: Sequence[np.ndarray]) -> FeatureRows:
     """Take features that are in memory, each sample of shape (n_users, n_inputs)."""
     rows = samples[0] if len(samples) == 1 else np.concatenate(samples)
-    return FeatureRows(len(samples[0]), len(samples), samples[0].shape[1], lambda asked: rows[asked])
+    return FeatureRows(len(samples[0]), len(samples), samples[0].shape[1], lambda row_numbers: rows[row_numbers])
 
 
 def collect_features(encoder: Encoder, samples: Sequence[SignalBatch]) -> FeatureRows:
-    """Make the features of one or more samples of the same users: kept if they are small enough, else made anew."""
+    """Make the features of one or more samples of the same users: in memory if they fit, else on each request."""
     n_users = samples[0].n_users
 
     def take(rows: np.ndarray) -> np.ndarray:
-        found = np.empty((len(rows), encoder.n_inputs), dtype=np.float32)
+        selection = np.empty((len(rows), encoder.n_inputs), dtype=np.float32)
         for number, sample in enumerate(samples):
-            at = np.flatnonzero(rows // n_users == number)
-            if len(at):
-                found[at] = encoder.encode(sample.take(rows[at] % n_users))
-        return found
+            positions = np.flatnonzero(rows // n_users == number)
+            if len(positions):
+                selection[positions] = encoder.encode(sample.take(rows[positions] % n_users))
+        return selection
 
     n_rows = len(samples) * n_users
-    if n_rows * encoder.n_inputs * 4 > HELD_BYTES:
+    if n_rows * encoder.n_inputs * 4 > MAX_FEATURE_BYTES:
         return FeatureRows(n_users, len(samples), encoder.n_inputs, take)
-    held = np.empty((n_rows, encoder.n_inputs), dtype=np.float32)
-    for at in range(0, n_rows, ROWS_AT_ONCE):
-        rows = np.arange(at, min(at + ROWS_AT_ONCE, n_rows))
-        held[rows] = take(rows)
-    return FeatureRows(n_users, len(samples), encoder.n_inputs, lambda asked: held[asked])
+    features = np.empty((n_rows, encoder.n_inputs), dtype=np.float32)
+    for start in range(0, n_rows, ROWS_AT_ONCE):
+        rows = np.arange(start, min(start + ROWS_AT_ONCE, n_rows))
+        features[rows] = take(rows)
+    return FeatureRows(n_users, len(samples), encoder.n_inputs, lambda row_numbers: features[row_numbers])

@@ -1,4 +1,4 @@
-"""Signals: what a new user has told us so far, for one user in the caller's ids or for many in dense indexes."""
+"""Signals: what is known of a new user, for one user in the caller's ids or for many in dense indexes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from firstday.sparse import SparseRows, union_rows
 
 @dataclass(frozen=True, init=False)
 class Signals:
-    """All that is known of one new user; every part may be absent.
+    """All that is known of one new user; every part may be missing.
 
     Parameters
     ----------
@@ -28,14 +28,14 @@ class Signals:
     interactions
         Triples (signal, entity, id), such as ``("favorite", "item", "i81")``.
     friends
-        Ids of users whom they know; those whom the model keeps count.
+        Ids of the user's friends; only kept users count.
     groups
         Categorical profile columns by name, such as ``country="FR"``.
 
     Raises
     ------
     DataError
-        An interaction that is no triple, friends that are no list, or an age that is no number from 0 to 120.
+        An interaction that is not a triple, friends that are not a list, or an age outside 0 to 120.
     """
 
     age: int | None
@@ -97,7 +97,9 @@ class Signals:
             raise DataError('interactions: is no list of lists; give [["favorite", "item", "i81"], ...].')
         friends = values.pop("friends", None)
         friends = () if friends is None else friends
-        if not isinstance(friends, list | tuple) or any(isinstance(one, list | dict) or one is None for one in friends):
+        if not isinstance(friends, list | tuple) or any(
+            isinstance(friend, list | dict) or friend is None for friend in friends
+        ):
             raise DataError('friends: is no list of ids; give ["u7", ...].')
         wrong = [name for name, value in values.items() if isinstance(value, list | dict)]
         if wrong:
@@ -107,14 +109,14 @@ class Signals:
 
 @dataclass(frozen=True, eq=False)
 class SignalBatch:
-    """What is known of many users, in a model's dense indexes; -1 stands for unknown.
+    """Signals of many users, in a model's dense indexes; -1 stands for unknown.
 
     Parameters
     ----------
     n_users
         How many users there are.
     actions
-        What they did, by (signal, entity) pair, each of shape (n_users, n_targets).
+        Their interactions by (signal, entity) pair, each of shape (n_users, n_targets).
     groups
         int32 codes of each profile column, shape (n_users,), -1 where missing or never seen.
     ages
@@ -122,7 +124,7 @@ class SignalBatch:
     n_items
         How many items the model has.
     friends
-        Kept warm and light users whom they know, shape (n_users, n_people); None where nobody names any.
+        Each user's friends among the kept users, shape (n_users, n_kept); None where nobody has any.
     """
 
     n_users: int
@@ -134,17 +136,12 @@ class SignalBatch:
 
     def affinity(self, config: SignalConfig) -> SparseRows:
         """Return positive affinities for items, shape (n_users, n_items)."""
-        kept = self.__dict__.get("_affinity")  # the encoder and the query ask for the same
-        if kept is None or kept[0] is not config:
-            kept = (config, compute_affinity(self.actions, config, self.n_users, self.n_items))
-            self.__dict__["_affinity"] = kept
-        affinity: SparseRows = kept[1]
-        return affinity
+        return compute_affinity(self.actions, config, self.n_users, self.n_items)
 
     def closed_items(self, config: SignalConfig) -> SparseRows:
         """Return items to leave out of lists: used ones and those never to be recommended, (n_users, n_items)."""
-        closing = (*config.use, *config.never_recommend)
-        parts = [rows for (signal, entity), rows in self.actions.items() if entity == ITEM and signal in closing]
+        left_out = (*config.use, *config.never_recommend)
+        parts = [rows for (signal, entity), rows in self.actions.items() if entity == ITEM and signal in left_out]
         return union_rows(parts) if parts else SparseRows.empty(self.n_users, self.n_items)
 
     def take(self, rows: np.ndarray) -> SignalBatch:

@@ -115,7 +115,7 @@ def ids_of(model: TrainedModel, entity: str) -> Ids:
 def pick_signal(model: TrainedModel, entity: str) -> str:
     """Return the signal of a yes: `onboarding` if warm users have it with this entity, else another liking."""
     signals = model.config.signals
-    learned = (name for name in (PICK_SIGNAL, *signals.use, *signals.liked) if (name, entity) in model.encoder.pairs)
+    learned = (name for name in (PICK_SIGNAL, *signals.use, *signals.liked) if (name, entity) in model.pairs)
     return next(learned, signals.use[0])
 
 

@@ -10,8 +10,9 @@ from firstday.artifact.trained_model import TrainedModel
 from firstday.recommend.direct import score_direct
 from firstday.recommend.neighbors import score_friends, score_neighbors
 from firstday.recommend.popularity import score_group
-from firstday.recommend.query import Answer, Query, rank_scores, route_where
+from firstday.recommend.query import Answer, Query
 from firstday.recommend.soft_segments import score_soft_segments
+from firstday.recommend.spec import StrategySpec, near_taste
 
 LEAST_SHARE, LEAST_LOG = 1e-6, -20.0
 """What an item has that nobody of those asked uses, and one that the ranker does not rank."""
@@ -19,16 +20,15 @@ LEAST_SHARE, LEAST_LOG = 1e-6, -20.0
 
 def recommend_blend(query: Query) -> Answer:
     """Rank items by a weighted sum of other strategies' scores; needs a signal or a profile value."""
-    items, values = rank_scores(query, lambda rows: _score(query, rows))
-    return Answer(items, values, route_where(query.known, "blend"))
+    return query.rank_scores(lambda rows: _score(query, rows), "blend", query.known)
 
 
-def voices_of(model: TrainedModel) -> tuple[str, ...]:
+def components_of(model: TrainedModel) -> tuple[str, ...]:
     """Return the strategies that a model's `blend` may weigh; `direct` first where there is a ranker."""
     lacking = {"direct": model.ranker is None, "neighbors": model.warm is None}
-    lacking["friends"] = model.warm is None or model.encoder.friend_vectors is None
+    lacking["friends"] = model.warm is None or not model.knows_friends
     lacking["group"] = not model.profile_groups
-    return tuple(name for name in VOICES if not lacking.get(name))
+    return tuple(name for name in COMPONENTS if not lacking.get(name))
 
 
 def _score(query: Query, rows: np.ndarray) -> np.ndarray:
@@ -37,9 +37,9 @@ def _score(query: Query, rows: np.ndarray) -> np.ndarray:
     classes = blending.class_of(query.liked.lengths()[rows])
     scores = np.zeros((len(rows), query.model.n_items), dtype=np.float32)
     for number in np.unique(classes).tolist():
-        mine = np.flatnonzero(classes == number)
+        members = np.flatnonzero(classes == number)
         for name, weight in blending.weights[number].items():
-            scores[mine] += np.float32(weight) * VOICES[name](query, rows[mine])
+            scores[members] += np.float32(weight) * COMPONENTS[name](query, rows[members])
     return scores
 
 
@@ -81,7 +81,7 @@ def _personal(query: Query, rows: np.ndarray) -> np.ndarray:
     return scaled
 
 
-VOICES: Mapping[str, Callable[[Query, np.ndarray], np.ndarray]] = {
+COMPONENTS: Mapping[str, Callable[[Query, np.ndarray], np.ndarray]] = {
     "direct": _direct,
     "personal": _personal,
     "neighbors": _neighbors,
@@ -90,3 +90,11 @@ VOICES: Mapping[str, Callable[[Query, np.ndarray], np.ndarray]] = {
     "group": _group,
 }
 """What may be blended: scores of users' positions, float32, shape (n_rows, n_items)."""
+
+BLEND = StrategySpec(
+    name="blend",
+    recommend=recommend_blend,
+    describe="Rank items by several strategies at once, weighted by how much is known of the user.",
+    explain="Several ways of ranking at once, weighted by how much is known of the user.",
+    reason=near_taste,
+)

@@ -4,17 +4,33 @@ from __future__ import annotations
 
 import numpy as np
 
-from firstday.recommend.query import Answer, Query, rank_vectors, route_where
+from firstday.recommend.query import Answer, Query
+from firstday.recommend.spec import StrategySpec, near_taste
 
 
 def recommend_day_one(query: Query) -> Answer:
     """Rank items by the mean vector of the items that the user likes so far; needs one that warm users have too."""
-    items, values = rank_vectors(query, query.liked_means)
-    return Answer(items, values, route_where(np.asarray(query.liked_means.any(axis=1)), "day_one"))
+    means = query.liked_means
+    return query.rank_by_vectors(means, "day_one", np.asarray(means.any(axis=1)))
 
 
 def recommend_fold_in(query: Query) -> Answer:
     """Rank items by the folded-in vector; needs a liked item that warm users have too."""
-    vectors = query.model.encoder.fold_in.solve(query.liked)
-    items, values = rank_vectors(query, vectors)
-    return Answer(items, values, route_where(np.asarray(vectors.any(axis=1)), "fold_in"))
+    vectors = query.model.fold_in.solve(query.liked)
+    return query.rank_by_vectors(vectors, "fold_in", np.asarray(vectors.any(axis=1)))
+
+
+DAY_ONE = StrategySpec(
+    name="day_one",
+    recommend=recommend_day_one,
+    describe="Rank items by the mean vector of the items that the user likes so far.",
+    explain="Items near to the mean of what the user did so far.",
+    reason=near_taste,
+)
+FOLD_IN = StrategySpec(
+    name="fold_in",
+    recommend=recommend_fold_in,
+    describe="Rank items by the vector solved from the items that the user likes so far, items fixed.",
+    explain="Items near to the vector solved from what the user did so far.",
+    reason=near_taste,
+)

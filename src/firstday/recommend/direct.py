@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 
 from firstday.ranking import spread_scores
-from firstday.recommend.query import Answer, Query, rank_scores, route_where
+from firstday.recommend.query import Answer, Query
+from firstday.recommend.spec import RANKER, StrategySpec, near_taste
 
 
 def recommend_direct(query: Query) -> Answer:
     """Rank items by the ranker; needs a signal or a profile value."""
-    items, values = rank_scores(query, lambda rows: score_direct(query, rows))
-    return Answer(items, values, route_where(query.known, "direct"))
+    return query.rank_scores(lambda rows: score_direct(query, rows), "direct", query.known)
 
 
 def score_direct(query: Query, rows: np.ndarray) -> np.ndarray:
@@ -19,3 +19,13 @@ def score_direct(query: Query, rows: np.ndarray) -> np.ndarray:
     ranker = query.model.ranker
     assert ranker is not None
     return spread_scores(ranker.score(query.ranker_hidden[rows]), ranker.items, query.model.n_items)
+
+
+DIRECT = StrategySpec(
+    name="direct",
+    recommend=recommend_direct,
+    describe="Rank items by a network that goes straight from day-one features to items.",
+    explain="Items that people with such a first day went on to use, as a network has learned it.",
+    reason=near_taste,
+    needs=(RANKER,),
+)

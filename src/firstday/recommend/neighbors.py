@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from firstday.embed.kept_users import Neighborhood
 from firstday.ranking import weigh_nearest
-from firstday.recommend.query import Answer, Query, rank_scores, route_where
+from firstday.recommend.query import Answer, Query
 from firstday.recommend.soft_segments import mix_segments
+from firstday.recommend.spec import KEPT_USERS, StrategySpec
 from firstday.sparse import SparseRows
 
 N_NEIGHBORS = 200
@@ -15,20 +17,19 @@ N_NEIGHBORS = 200
 
 def recommend_neighbors(query: Query) -> Answer:
     """Rank items by how many of the nearest warm users use them, the nearer the more; needs a signal or a profile."""
-    items, values = rank_scores(query, lambda rows: score_neighbors(query, rows))
-    return Answer(items, values, route_where(query.known, "neighbors"))
+    return query.rank_scores(lambda rows: score_neighbors(query, rows), "neighbors", query.known)
 
 
-def score_neighbors(query: Query, rows: np.ndarray) -> np.ndarray:
+def score_neighbors(query: Query, rows: np.ndarray, settings: Neighborhood | None = None) -> np.ndarray:
     """Return the share of neighbours who use each item, leaning on everyone's, float32, shape (n_rows, n_items).
 
-    The weight of a neighbour falls by e for every `temperature` of the cosine to the vector predicted for this. The
+    The weight of a neighbour falls by e for every `temperature` of the cosine to the predicted vector. The
     share with everyone counts as `smoothing` of the neighbours' weight.
     """
-    model = query.model
-    warm, settings = model.warm, model.neighborhood
+    model, warm = query.model, query.model.warm
     assert warm is not None
-    closeness = query.predicted_for_neighbors[rows] @ warm.neighbor_vectors.T  # (n_rows, n_warm)
+    settings = settings or model.neighborhood
+    closeness = query.predicted[rows] @ warm.neighbor_vectors.T  # (n_rows, n_warm)
     nearest, weights = weigh_nearest(closeness, N_NEIGHBORS, settings.temperature)
     shares = add_up(warm.used_by_neighbors.take(nearest.ravel()), weights.ravel(), len(rows), model.n_items)
     return shares + np.float32(settings.smoothing) * model.popularity
@@ -58,12 +59,11 @@ def recommend_friends(query: Query) -> Answer:
     if friends is None or query.model.warm is None:
         nobody = np.zeros(query.n_users, dtype=bool)
         shape = (query.n_users, query.k)
-        return Answer(np.full(shape, -1, np.int32), np.zeros(shape, np.float32), route_where(nobody, "friends"))
-    items, values = rank_scores(query, lambda rows: score_friends(query, rows))
-    return Answer(items, values, route_where(friends.lengths() > 0, "friends"))
+        return Answer.where(nobody, "friends", np.full(shape, -1, np.int32), np.zeros(shape, np.float32))
+    return query.rank_scores(lambda rows: score_friends(query, rows), "friends", friends.lengths() > 0)
 
 
-def score_friends(query: Query, rows: np.ndarray) -> np.ndarray:
+def score_friends(query: Query, rows: np.ndarray, settings: Neighborhood | None = None) -> np.ndarray:
     """Return the share of friends who use each item, float32, shape (n_rows, n_items).
 
     People have few friends here, so the share leans on what people like them use: the segments near to the friends'
@@ -72,11 +72,27 @@ def score_friends(query: Query, rows: np.ndarray) -> np.ndarray:
     model, friends = query.model, query.signals.friends
     assert friends is not None
     assert model.warm is not None
-    mine = friends.take(rows)
-    used = mine.through(model.warm.uses)
+    known_people = friends.take(rows)
+    used = known_people.through(model.warm.uses)
     scores = np.zeros((len(rows), model.n_items), dtype=np.float32)
     scores[used.row_of_entry(), used.columns] = used.weights
-    lean = np.float32(model.neighborhood.friend_smoothing)
-    scores += lean * mix_segments(model, mine.mean_vectors(model.warm.vectors))
-    scores /= (mine.lengths() + lean)[:, None]
+    lean = np.float32((settings or model.neighborhood).friend_smoothing)
+    scores += lean * mix_segments(model, known_people.mean_vectors(model.warm.vectors))
+    scores /= (known_people.lengths() + lean)[:, None]
     return scores
+
+
+NEIGHBORS = StrategySpec(
+    name="neighbors",
+    recommend=recommend_neighbors,
+    describe="Rank items by how many of the nearest warm users use them, the nearer the more.",
+    explain="What the warm users nearest to the predicted taste use most, the nearer the more.",
+    needs=(KEPT_USERS,),
+)
+FRIENDS = StrategySpec(
+    name="friends",
+    recommend=recommend_friends,
+    describe="Rank items by the share of friends who use them.",
+    explain="What the user's friends use, and people like these friends.",
+    needs=(KEPT_USERS,),
+)

@@ -1,18 +1,32 @@
-"""`personal`: predicted vector, nearest items (PAPER: full-personalised)."""
+"""`personal`: predicted vector, nearest items (PAPER: full-personalised); the same with other cold models' vectors."""
 
 from __future__ import annotations
 
-import numpy as np
-
-from firstday.recommend.query import Answer, Query, rank_vectors, route_where
+from firstday.recommend.query import Answer, Query
+from firstday.recommend.spec import ColdModelSpec, StrategySpec, near_taste
 
 
 def recommend_personal(query: Query) -> Answer:
     """Rank items by the predicted vector; needs a signal or a profile value."""
-    return rank_nearest(query, query.predicted, "personal")
+    return query.rank_by_vectors(query.predicted, "personal", query.known)
 
 
-def rank_nearest(query: Query, vectors: np.ndarray, route: str) -> Answer:
-    """Rank items by users' predicted vectors, float32, shape (n_users, d), under a route's name."""
-    items, values = rank_vectors(query, vectors)
-    return Answer(items, values, route_where(query.known, route))
+PERSONAL = StrategySpec(
+    name="personal",
+    recommend=recommend_personal,
+    describe="Rank items by the predicted vector.",
+    explain="Items near to the predicted taste.",
+    reason=near_taste,
+)
+
+
+def by_items_of(cold_model: ColdModelSpec) -> StrategySpec:
+    """Make the strategy that ranks items by the vector that another cold model predicts."""
+    name = f"{cold_model.name}_personal"
+    return StrategySpec(
+        name=name,
+        recommend=lambda query: query.rank_by_vectors(query.predicted_by(cold_model.name), name, query.known),
+        describe=f"Rank items by the vector that {cold_model.title} predicts.",
+        explain=f"Items near to the taste that {cold_model.title} predicts.",
+        method=cold_model.name,
+    )

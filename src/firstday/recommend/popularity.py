@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 
-from firstday.recommend.query import Answer, Query, rank_lists, rank_scores, route_where
+from firstday.recommend.query import Answer, Query
+from firstday.recommend.spec import StrategySpec, used_by_alike
 
 
 def recommend_popular(query: Query) -> Answer:
     """Rank items by the share of warm users who use them; answers for every user."""
     order = query.model.popular_items[None]
-    scores = query.model.popularity[order]
-    items, values = rank_lists(query, order, scores, np.zeros(query.n_users, dtype=np.int64))
-    return Answer(items, values, route_where(np.ones(query.n_users, dtype=bool), "popular"))
+    everyone = np.zeros(query.n_users, dtype=np.int64)
+    return query.take_lists(order, query.model.popularity[order], everyone, "popular", everyone == 0)
 
 
 def recommend_group(query: Query) -> Answer:
@@ -21,11 +21,10 @@ def recommend_group(query: Query) -> Answer:
     The share in a group is (users of the item + s x share with everyone) / (users + s), with s the
     `recommend.group_smoothing`. Answers for users of whom a profile value is known.
     """
-    known = query.profile
-    n_known = sum((codes >= 0).astype(np.float32) for codes in known.values())
-    answered = np.asarray(n_known > 0) & np.ones(query.n_users, dtype=bool)
-    items, values = rank_scores(query, lambda rows: score_group(query, rows))
-    return Answer(items, values, route_where(answered, "group"))
+    answered = np.zeros(query.n_users, dtype=bool)
+    for codes in query.profile.values():
+        answered |= codes >= 0
+    return query.rank_scores(lambda rows: score_group(query, rows), "group", answered)
 
 
 def score_group(query: Query, rows: np.ndarray) -> np.ndarray:
@@ -36,13 +35,29 @@ def score_group(query: Query, rows: np.ndarray) -> np.ndarray:
     n_columns = np.zeros((len(rows), 1), dtype=np.float32)
     for name, codes in query.profile.items():
         counted = model.profile_groups[name]
-        mine = codes[rows]
-        inside = np.flatnonzero(mine >= 0)
-        sizes = counted.sizes[mine[inside]].astype(np.float32)[:, None] + smoothing
-        members = counted.counts.take(mine[inside])
+        row_codes = codes[rows]
+        inside = np.flatnonzero(row_codes >= 0)
+        sizes = counted.sizes[row_codes[inside]].astype(np.float32)[:, None] + smoothing
+        members = counted.counts.take(row_codes[inside])
         total[inside] += smoothing * model.popularity / sizes
         row = members.row_of_entry()
         total[inside[row], members.columns] += members.weights / sizes[row, 0]
         n_columns[inside] += 1
     total[n_columns[:, 0] == 0] = model.popularity
     return total / np.maximum(n_columns, 1)
+
+
+POPULAR = StrategySpec(
+    name="popular",
+    recommend=recommend_popular,
+    describe="Rank items by the share of warm users who use them.",
+    explain="What everyone uses most, since nothing that the model knows is known of the user.",
+    reason=lambda reason: f"{reason.share_of_everyone:.1%} of everyone use it.",
+)
+GROUP = StrategySpec(
+    name="group",
+    recommend=recommend_group,
+    describe="Rank items by their share of users, averaged over the user's profile columns.",
+    explain="What people of the same profile use most.",
+    reason=used_by_alike,
+)

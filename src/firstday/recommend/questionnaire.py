@@ -158,9 +158,9 @@ class Questionnaire:
         uses = warm.used_by_neighbors
         said = uses
         if entity != ITEM:
-            members = model.encoder.members_of_items.get(entity)
+            members = model.members_of_items.get(entity)
             if members is None:
-                known = ", ".join([ITEM, *model.encoder.members_of_items])
+                known = ", ".join([ITEM, *model.members_of_items])
                 raise ConfigError(
                     f"entity: the model cannot ask about {entity!r}, whose items it does not know; choose of {known}."
                 )

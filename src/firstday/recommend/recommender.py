@@ -13,8 +13,9 @@ from firstday.artifact.folder import load_model, save_model
 from firstday.artifact.trained_model import TrainedModel
 from firstday.errors import ConfigError
 from firstday.features.signals import SignalBatch, Signals
+from firstday.recommend.answer import answer_all
 from firstday.recommend.query import Answer, Query
-from firstday.recommend.strategies import answer_all
+from firstday.recommend.registry import value_type
 
 
 @dataclass(frozen=True)
@@ -135,14 +136,14 @@ class Recommender:
         k
             Length of the list; the configured length (50) if left out. Shorter only if the catalogue is.
         strategy
-            A name of `STRATEGIES`; the configured one (`segment`) if left out.
+            The name of a strategy; the configured one (`segment`) if left out.
         keep_used
             Allow items that the user has already used or banned.
 
         Raises
         ------
         ConfigError
-            The strategy is unknown or asks a peer that the model does not have, or k is below 1.
+            The strategy is unknown or needs what the model does not have, or k is below 1.
         """
         strategy = strategy or self.model.config.recommend.strategy
         found = self.recommend_users([user], k, strategy, keep_used=keep_used)
@@ -180,7 +181,7 @@ class Recommender:
 
     def _without_effect(self, query: Query) -> list[list[str]]:
         """Say for each user of what the names are known, but not learned from: no warm user has it."""
-        catalogue, pairs = self.model.catalogue, self.model.encoder.pairs
+        catalogue, pairs = self.model.catalogue, self.model.pairs
         sentences: list[list[str]] = [[] for _ in range(query.n_users)]
         for (signal, entity), rows in query.signals.actions.items():
             if (signal, entity) not in pairs:
@@ -189,7 +190,7 @@ class Recommender:
                         f"no warm user has {signal} x {entity} on day one, so it does not move the prediction"
                     )
         friends = query.signals.friends
-        if friends is not None and self.model.encoder.friend_vectors is None:
+        if friends is not None and not self.model.knows_friends:
             for user in np.flatnonzero(friends.lengths()).tolist():
                 sentences[user].append("no warm user has friends, so friends do not move the prediction")
         for name, codes in query.profile.items():
@@ -221,4 +222,4 @@ class Recommender:
 
 def open_model(path: str | Path, *, verify: bool = True) -> Recommender:
     """Open a model's folder, ready to recommend; see `firstday.artifact.folder.load_model`."""
-    return Recommender(load_model(path, verify=verify))
+    return Recommender(load_model(path, verify=verify, types=value_type))

@@ -1,7 +1,8 @@
-"""Segments in words: size, spread, what their users use most, and what they use more than others do."""
+"""Segments in words: size, spread, what their users use most, and what sets them apart from everyone."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,12 +22,16 @@ class SegmentItem:
         "" where it has none.
     share, everyone
         Share of the segment's users, and of all warm users, who use it, fractions of 1.
+    lift
+        How many times as many use it in the segment as do in all; the segment's share is smoothed towards everyone's
+        as in `soft_segments`.
     """
 
     item_id: int | str
     title: str
     share: float
     everyone: float
+    lift: float
 
     @property
     def name(self) -> str:
@@ -48,15 +53,16 @@ class SegmentRow:
         Mean squared distance of its users to the centroid; vectors have length 1.
     top
         Most used items, best first.
-    own
-        Of its top items, those that it uses most above the average, best first.
+    distinctive
+        Of the items that the model keeps for it, those that set it apart most, best first: by the share of its users
+        times the logarithm of the lift, so that what a single person uses names no segment.
     """
 
     number: int
     n_users: int
     spread: float
     top: tuple[SegmentItem, ...]
-    own: tuple[SegmentItem, ...]
+    distinctive: tuple[SegmentItem, ...]
 
 
 def describe_segments(model: TrainedModel, n_items: int = 5, n_segments: int | None = None) -> tuple[SegmentRow, ...]:
@@ -71,32 +77,41 @@ def describe_segments(model: TrainedModel, n_items: int = 5, n_segments: int | N
     n_segments
         How many segments; None for all.
     """
-    segments = model.segments
-    largest = np.argsort(-segments.items.sizes, kind="stable")[:n_segments].tolist()
-    return tuple(_describe(model, segment, n_items) for segment in largest)
+    largest = np.argsort(-model.segments.items.sizes, kind="stable")[:n_segments].tolist()
+    return tuple(describe_segment(model, segment, n_items) for segment in largest)
 
 
-def _describe(model: TrainedModel, segment: int, n_items: int) -> SegmentRow:
-    """Describe one segment."""
-    items, shares = model.segments.top_items[segment], model.segments.top_shares[segment]
-    items, shares = items[items >= 0], shares[items >= 0]
-    above = shares - model.popularity[items]
+def describe_segment(model: TrainedModel, segment: int, n_items: int = 5) -> SegmentRow:
+    """Describe one segment.
 
-    def take(places: np.ndarray) -> tuple[SegmentItem, ...]:
+    Parameters
+    ----------
+    model
+        The model.
+    segment
+        Its number.
+    n_items
+        How many of its items.
+    """
+    segments, catalogue = model.segments, model.catalogue
+    items = segments.top_items[segment]
+    items = items[items >= 0]
+    shares, everyone = segments.top_shares[segment], model.popularity[items]
+    smoothed = model.smoothed_shares[segment, : len(items)].astype(np.float64)
+    lifts = smoothed / np.maximum(everyone.astype(np.float64), 1e-12)
+    apart = np.argsort(-smoothed * np.log(np.maximum(lifts, 1e-12)), kind="stable")
+
+    def take(places: Sequence[int]) -> tuple[SegmentItem, ...]:
         return tuple(
             SegmentItem(
-                model.catalogue.items[int(items[at])],
-                model.catalogue.title_of(int(items[at])),
+                catalogue.items[items[at]],
+                catalogue.title_of(int(items[at])),
                 float(shares[at]),
-                float(model.popularity[items[at]]),
+                float(everyone[at]),
+                float(lifts[at]),
             )
-            for at in places[:n_items].tolist()
+            for at in places
         )
 
-    return SegmentRow(
-        segment,
-        int(model.segments.items.sizes[segment]),
-        float(model.segments.spread[segment]),
-        take(np.arange(len(items))),
-        take(np.argsort(-above, kind="stable")),
-    )
+    n_users, spread = int(segments.items.sizes[segment]), float(segments.spread[segment])
+    return SegmentRow(segment, n_users, spread, take(range(len(items))[:n_items]), take(apart[:n_items].tolist()))

@@ -2,30 +2,29 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Literal
 
 import numpy as np
 import polars as pl
 
 from firstday.artifact.trained_model import TrainedModel
-from firstday.cold.cold_model import ColdModel
-from firstday.cold.peer_data import PeerData
 from firstday.config import Config
 from firstday.data.ids import Ids
 from firstday.data.sources.deezer_kdd21 import PaperData, PaperUsers
 from firstday.embed.embeddings import Embeddings, FoldIn
 from firstday.embed.kept_users import WarmUsers, keep_warm_users
 from firstday.features.catalogue import Catalogue
-from firstday.features.encoder import Encoder, FeatureRows, hold_features
+from firstday.features.encoder import FeatureRows, hold_features
 from firstday.features.signals import SignalBatch
 from firstday.progress import Progress, no_progress
 from firstday.ranking import unit_rows
 from firstday.recommend.query import ComputedDays, Query
+from firstday.recommend.spec import LearningData
 from firstday.segment.kmeans import fit_segments
 from firstday.segment.segments import count_items
 from firstday.sparse import SparseRows
-from firstday.training.fit import cluster_inputs, train_network, train_peers_of, train_ranker_of
+from firstday.training.networks import cluster_inputs, learn_methods, train_network, train_ranker_of
+from firstday.training.validation import Validation
 
 DAY_ONE_BLOCK = "streamed_songs"
 """The block with the mean vector of the songs streamed on day one."""
@@ -37,8 +36,7 @@ def fit_paper_model(data: PaperData, config: Config, *, progress: Progress = no_
     Returns
     -------
     TrainedModel
-        It answers queries with computed day ones. Its encoder holds the items' vectors and no statistics, so that it
-        cannot make features of signals.
+        It has no encoder and answers queries with computed day ones alone.
     """
     uses = data.train.songs
     progress("segments", 0, 1)
@@ -49,27 +47,37 @@ def fit_paper_model(data: PaperData, config: Config, *, progress: Progress = no_
     progress("input clusters", 0, 1)
     input_clusters = cluster_inputs(features, uses, config)
     progress("input clusters", 1, 1)
-    model = TrainedModel(
+    embeddings = Embeddings(
+        users, data.item_vectors, FoldIn(data.item_vectors, "mean"), choose_similarity(data, config)
+    )
+    n_items = len(data.items)
+    validation = Validation(
+        # Which songs were streamed on day one is not in the data, so that none is left out of the lists.
+        excluded=SparseRows.empty(len(data.validation), n_items),
+        truth=data.validation.songs,
+        k=min(config.recommend.k, n_items),
+        segments=segments,
+        item_vectors=embeddings.scoring_vectors,
+    )
+    held_out = data.validation.features
+    cold = train_network(features, users, held_out, validation, config, progress)
+    ranker = train_ranker_of(features, [], uses, held_out, validation, config, progress)
+    learned = learn_methods(_join_learning_data(data, features, embeddings, config), validation, progress)
+    return TrainedModel(
         config=config,
         catalogue=Catalogue(data.items, {}, {}, has_ages=False, signals=config.signals.known),
-        encoder=_hold_vectors(data, config),
-        similarity=choose_similarity(data, config),
-        cold=ColdModel(b""),
+        signal_encoder=None,
+        fold_in=embeddings.fold_in,
+        similarity=embeddings.similarity,
+        cold=cold,
         segments=segments,
         input_clusters=input_clusters,
         everyone=count_items(np.zeros(len(users), dtype=np.int64), uses, 1),
         profile_groups={},
+        learned=learned,
+        ranker=ranker,
+        warm=_keep_warm(data, users, config),
     )
-    validation = ask_for(model, data.validation)
-    # Which songs were streamed on day one is not in the data, so that none is left out of what is to be found.
-    cold = train_network(features, users, validation, data.validation.songs, later=(uses, []), progress=progress)
-    ranker = train_ranker_of(features, [], uses, validation, data.validation.songs, progress=progress)
-    model = replace(model, ranker=ranker, warm=_keep_warm(data, users, config))
-    if not config.cold_model.peers:
-        return replace(model, cold=cold)
-    peer_data = _join_peer_data(data, features, users, validation)
-    peers = train_peers_of(peer_data, validation, data.validation.songs, progress=progress)
-    return replace(model, cold=cold, peers=peers)
 
 
 def _keep_warm(data: PaperData, users: np.ndarray, config: Config) -> WarmUsers | None:
@@ -80,28 +88,29 @@ def _keep_warm(data: PaperData, users: np.ndarray, config: Config) -> WarmUsers 
     return keep_warm_users(ids, users, data.train.songs, config.recommend.warm_users, seed=config.seed)
 
 
-def _join_peer_data(data: PaperData, features: FeatureRows, users: np.ndarray, validation: Query) -> PeerData:
-    """Return what the peers learn from; mean vectors of day one stand in for its songs, which are not in the data."""
-    model = validation.model
-    embeddings = Embeddings(users, data.item_vectors, model.encoder.fold_in, model.similarity)
-    warm = ComputedDays(data.train.features, data.train.block(DAY_ONE_BLOCK))
-    assert validation.computed is not None
-    (of_warm, warm_means), (of_held_out, means) = (
-        days.stand_in(model.similarity) for days in (warm, validation.computed)
+def _join_learning_data(data: PaperData, features: FeatureRows, embeddings: Embeddings, config: Config) -> LearningData:
+    """Return what methods learn from; mean vectors of day one stand in for its songs, which are not in the data."""
+    of_train, train_means = _days_of(data.train).stand_in(embeddings.similarity)
+    of_validation, validation_means = _days_of(data.validation).stand_in(embeddings.similarity)
+    n_items, n_warm, uses = len(data.items), len(data.train), data.train.songs
+    width = n_items + n_warm + len(validation_means)
+    return LearningData(
+        config=config,
+        features=features,
+        liked=[SparseRows(of_train.starts, of_train.columns + n_items, of_train.weights, width)],
+        uses=SparseRows(uses.starts, uses.columns, uses.weights, width),
+        embeddings=embeddings,
+        validation_features=data.validation.features,
+        validation_liked=SparseRows(
+            of_validation.starts, of_validation.columns + n_items + n_warm, of_validation.weights, width
+        ),
+        stand_ins=np.concatenate([train_means, validation_means]),
     )
-    n_items, n_warm, uses = model.n_items, len(users), data.train.songs
-    width = n_items + n_warm + len(means)
-    liked = SparseRows(of_warm.starts, of_warm.columns + n_items, of_warm.weights, width)
-    held_out = SparseRows(of_held_out.starts, of_held_out.columns + n_items + n_warm, of_held_out.weights, width)
-    return PeerData(
-        features,
-        [liked],
-        SparseRows(uses.starts, uses.columns, uses.weights, width),
-        embeddings,
-        validation.features,
-        held_out,
-        np.concatenate([warm_means, means]),
-    )
+
+
+def _days_of(users: PaperUsers) -> ComputedDays:
+    """Return the day ones of users of the paper's data."""
+    return ComputedDays(users.features, users.block(DAY_ONE_BLOCK))
 
 
 def choose_similarity(data: PaperData, config: Config) -> Literal["dot", "cosine"]:
@@ -111,16 +120,9 @@ def choose_similarity(data: PaperData, config: Config) -> Literal["dot", "cosine
     return "cosine" if data.space == "svd" else "dot"
 
 
-def _hold_vectors(data: PaperData, config: Config) -> Encoder:
-    """Return an encoder that holds the items' vectors and makes no features."""
-    fold_in = FoldIn(data.item_vectors, "mean")
-    bare = config.features.model_copy(update={"fold_in": False})
-    return Encoder((), {}, {}, None, 0.0, 1.0, fold_in, bare, config.signals)
-
-
 def ask_for(model: TrainedModel, users: PaperUsers) -> Query:
     """Ask for lists for users of the paper's data."""
-    days = ComputedDays(users.features, users.block(DAY_ONE_BLOCK))
+    days = _days_of(users)
     return Query(
         model, SignalBatch(len(users), model.n_items), min(model.config.recommend.k, model.n_items), computed=days
     )

@@ -13,13 +13,13 @@ from firstday.cold.cold_model import Epoch
 from firstday.config import Config
 from firstday.data.sources.deezer_kdd21 import COUNTED_BLOCKS, NAME, PaperData, PaperUsers, Space
 from firstday.data.splits.split import Cohort
-from firstday.evaluate.paper_figures import PEERS, TITLES, Comparison, compare_with_paper
+from firstday.evaluate.paper_figures import LEARNED_BASELINES, TABLE, TITLES, subtract_paper, title_of
 from firstday.evaluate.results import Results
 from firstday.evaluate.run import join_seeds, judge_seed
 from firstday.progress import Progress, no_progress
-from firstday.recommend.strategies import STRATEGIES
+from firstday.recommend.registry import find_strategy, strategy_names, with_methods_of
+from firstday.recommend.spec import KEPT_USERS, RANKER
 from firstday.reproduce.paper_model import DAY_ONE_BLOCK, ask_for, fit_paper_model
-from firstday.training.fit import with_peers_of
 from firstday.training.weights import choose_weights
 
 PROTOCOL = "kdd21"
@@ -70,9 +70,11 @@ class Reproduction:
     def to_json(self) -> dict[str, Any]:
         """Return everything as JSON values, figures in %; `paper` is null for strategies that are not in its table."""
         values = self.results.to_json()
-        compared = {one.row.strategy: one for one in compare_with_paper(self.results, self.space)}
         for row in values["results"]:
-            row.update(_beside(compared[row["strategy"]]))
+            name = row["strategy"]
+            minus = subtract_paper(self.results, name, self.space)
+            row["title"], row["paper"] = title_of(name), TABLE[self.space].get(name)
+            row["minus_paper"] = minus and {metric: round(points, 4) for metric, points in minus.items()}
         head = {"dataset": values.pop("dataset"), "space": self.space, "simulated": self.simulated, **self.summary}
         seconds = {stage: round(took, 2) for stage, took in self.seconds.items()}
         kept = next((epoch for epoch in self.history if epoch.kept), None)
@@ -90,33 +92,26 @@ class Reproduction:
         }
 
 
-def _beside(compared: Comparison) -> dict[str, Any]:
-    """Return the paper's figures of a strategy and the differences to them."""
-    if compared.paper is None:
-        return {"title": compared.title, "paper": None, "minus_paper": None}
-    paper: dict[str, float | None] = {}
-    for metric, figure in compared.paper.items():
-        paper[metric], paper[f"{metric}_deviation"] = figure.mean, figure.deviation
-    minus = {metric: round(compared.difference(metric) or 0.0, 4) for metric in compared.paper}
-    return {"title": compared.title, "paper": paper, "minus_paper": minus}
-
-
 _WEIGHTED = {"soft_segments", "neighbors", "blend"}
 """Strategies whose settings are chosen on validation users."""
 
 
 def _with_needs_of(config: Config, strategies: Sequence[str]) -> Config:
     """Return the configuration that trains and keeps what some strategies need, and nothing else."""
-    config = with_peers_of(config, strategies)
-    ranker = config.ranker.model_copy(update={"enabled": not {"direct", "blend"}.isdisjoint(strategies)})
-    warm_users = config.recommend.warm_users if {"neighbors", "friends", "blend"} & set(strategies) else 0
-    recommend = config.recommend.model_copy(update={"warm_users": warm_users})
-    return config.model_copy(update={"ranker": ranker, "recommend": recommend})
+    config = with_methods_of(config, strategies)
+    has_blend = "blend" in strategies
+    needs = {need.setting for name in strategies for need in find_strategy(name).needs}
+    config = config.override("ranker.enabled", has_blend or RANKER.setting in needs)
+    if not (has_blend or KEPT_USERS.setting in needs):
+        config = config.override("recommend.warm_users", 0)
+    return config
 
 
-def choose_strategies(named: Sequence[str] = (), *, with_peers: bool = True) -> tuple[str, ...]:
+def choose_strategies(named: Sequence[str] = (), *, with_baselines: bool = True) -> tuple[str, ...]:
     """Return the strategies of the paper's table, with or without the learned baselines, unless some are named."""
-    return tuple(named) or tuple(name for name in TITLES if name in STRATEGIES and (with_peers or name not in PEERS))
+    return tuple(named) or tuple(
+        name for name in TITLES if name in strategy_names() and (with_baselines or name not in LEARNED_BASELINES)
+    )
 
 
 def configure(
@@ -136,13 +131,13 @@ def configure(
         Train as the released code does: Adam at a flat 1e-5 for 130 epochs of batches of 512.
     """
     n_segments = n_segments or config.segments.n_segments or max(1, min(MOST_SEGMENTS, n_train // USERS_PER_SEGMENT))
-    changes: dict[str, Any] = {"segments": config.segments.model_copy(update={"n_segments": n_segments})}
+    changes: dict[str, Any] = {"segments.n_segments": n_segments}
     if n_input_clusters is not None:
-        changes["recommend"] = config.recommend.model_copy(update={"input_clusters": n_input_clusters})
+        changes["recommend.input_clusters"] = n_input_clusters
     if as_published:
         flat = {"schedule": "flat", "learning_rate": 1e-5, "weight_decay": 0.0, "epochs": 130, "batch_size": 512}
-        changes["cold_model"] = config.cold_model.model_copy(update={**flat, "patience": 130, "neighbor_weight": 0.0})
-    return config.model_copy(update=changes)
+        changes |= {f"cold_model.{name}": value for name, value in {**flat, "patience": 130}.items()}
+    return config.override(changes)
 
 
 def reproduce_table(
@@ -186,7 +181,7 @@ def reproduce_table(
     for number, seed in enumerate(range(config.seed, config.seed + n_seeds)):
         clock.progress(f"seed {seed}", number, n_seeds)
         began = perf_counter()
-        model = fit_paper_model(data, config.model_copy(update={"seed": seed}), progress=clock.progress)
+        model = fit_paper_model(data, config.override("seed", seed), progress=clock.progress)
         if _WEIGHTED & set(strategies):
             model = choose_weights(ask_for(model, data.validation), data.validation.songs)
         histories.append(model.cold.history)

@@ -12,7 +12,7 @@ from firstday.segment.segments import Segments, count_items, rank_items
 from firstday.sparse import SparseRows
 
 ROWS_AT_ONCE = 16_384
-"""Vectors that are worked on at once: bounds memory."""
+"""Vectors in memory at once."""
 
 
 def fit_segments(
@@ -23,7 +23,7 @@ def fit_segments(
     *,
     seed: int,
 ) -> Segments:
-    """Cluster users and count what each cluster uses.
+    """Cluster users and count the items that each cluster uses.
 
     Parameters
     ----------
@@ -32,7 +32,7 @@ def fit_segments(
     uses
         Which items each user uses, shape (n_users, n_items).
     n_segments
-        Clusters asked for. Fewer result only where fewer distinct vectors exist: no segment is empty.
+        Number of clusters. The result has fewer only if there are fewer distinct vectors: no segment is empty.
     config
         Iterations, restarts and the length of top lists.
     seed
@@ -48,45 +48,45 @@ def fit_segments(
 
 
 def fit_segments_by_parts(
-    read: Callable[[np.ndarray], np.ndarray],
+    read_vectors: Callable[[np.ndarray], np.ndarray],
     n_users: int,
     uses: SparseRows,
     n_segments: int,
     config: SegmentConfig,
     *,
     seed: int,
-    most: int | None = None,
+    max_vectors: int | None = None,
 ) -> Segments:
     """Cluster users whose vectors need not be in memory all at once.
 
     Parameters
     ----------
-    read
+    read_vectors
         Returns the vectors of the given users, float32, shape (n_rows, d).
     n_users
         How many users there are.
     uses, n_segments, config, seed
         See `fit_segments`.
-    most
-        Centroids are sought among so many users, drawn at random, at most; then everyone joins the nearest.
+    max_vectors
+        Most users to find centroids with, drawn at random; then every user joins the nearest centroid.
     """
     if n_segments > n_users:
         raise ConfigError(
             f"segments.n_segments: is {n_segments:,}, with {n_users:,} warm users; set at most that many."
         )
-    looked_at = np.arange(n_users)
-    if most is not None and n_users > most:
-        looked_at = np.sort(np.random.default_rng(seed).choice(n_users, most, replace=False))
-    centroids, assigned, distance = _cluster(read(looked_at), n_segments, config, seed)
-    if len(looked_at) < n_users:
+    sample = np.arange(n_users)
+    if max_vectors is not None and n_users > max_vectors:
+        sample = np.sort(np.random.default_rng(seed).choice(n_users, max_vectors, replace=False))
+    centroids, assigned, distance = _cluster(read_vectors(sample), n_segments, config, seed)
+    if len(sample) < n_users:
         assigned, distance = np.empty(n_users, dtype=np.int64), np.empty(n_users, dtype=np.float32)
-        for at in range(0, n_users, ROWS_AT_ONCE):
-            rows = np.arange(at, min(at + ROWS_AT_ONCE, n_users))
-            distance[rows], assigned[rows] = _nearest(read(rows), centroids)
-    counted = count_items(assigned, uses, len(centroids))
-    spread = np.bincount(assigned, weights=distance, minlength=len(centroids)) / np.maximum(counted.sizes, 1)
-    top = rank_items(counted, uses.column_sums(), min(config.top_items, uses.n_columns))
-    return Segments(centroids, counted, top, spread.astype(np.float32))
+        for start in range(0, n_users, ROWS_AT_ONCE):
+            rows = np.arange(start, min(start + ROWS_AT_ONCE, n_users))
+            distance[rows], assigned[rows] = _nearest(read_vectors(rows), centroids)
+    item_counts = count_items(assigned, uses, len(centroids))
+    spread = np.bincount(assigned, weights=distance, minlength=len(centroids)) / np.maximum(item_counts.sizes, 1)
+    top = rank_items(item_counts, uses.column_sums(), min(config.top_items, uses.n_columns))
+    return Segments(centroids, item_counts, top, spread.astype(np.float32))
 
 
 def _cluster(
@@ -104,28 +104,28 @@ def _cluster(
         nredo=config.restarts,
         seed=seed,
         min_points_per_centroid=1,
-        max_points_per_centroid=2**31 - 1,  # use every vector, not faiss's sample of 256 a cluster
+        max_points_per_centroid=2**31 - 1,  # all vectors, not faiss's sample of 256 a cluster
     )
     kmeans.train(vectors)
     centroids = np.array(kmeans.centroids, dtype=np.float32)
     distance, assigned = _nearest(vectors, centroids)
-    for _ in range(10):  # an empty cluster moves to the vector that is served worst
+    for _ in range(10):  # an empty cluster moves to the farthest vector
         empty = np.setdiff1d(np.arange(n_clusters), assigned)
         if not len(empty):
             break
         centroids[empty] = vectors[np.argsort(-distance, kind="stable")[: len(empty)]]
         distance, assigned = _nearest(vectors, centroids)
-    used, assigned = np.unique(assigned, return_inverse=True)
-    centroids = centroids[used]
+    nonempty, assigned = np.unique(assigned, return_inverse=True)
+    centroids = centroids[nonempty]
     distance = np.empty(len(vectors), dtype=np.float32)
-    for at in range(0, len(vectors), ROWS_AT_ONCE):
-        part = slice(at, at + ROWS_AT_ONCE)
+    for start in range(0, len(vectors), ROWS_AT_ONCE):
+        part = slice(start, start + ROWS_AT_ONCE)
         distance[part] = ((vectors[part] - centroids[assigned[part]]) ** 2).sum(axis=1)
     return centroids, assigned, distance
 
 
 def _nearest(vectors: np.ndarray, centroids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the squared distance to, and the number of, the nearest centroid of each vector."""
+    """Return each vector's squared distance to the nearest centroid, and the number of this centroid."""
     import faiss
 
     distance, number = faiss.knn(vectors, centroids, 1)

@@ -4,29 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from fastapi import FastAPI
-from fastapi.openapi.utils import get_openapi
-from starlette.types import ASGIApp
+from fastapi import APIRouter, Depends, FastAPI
+from starlette.routing import Match
+from starlette.types import Receive, Scope, Send
 
 import firstday
 from firstday.errors import FirstdayError
-from firstday.recommend.strategies import strategies_of
-from firstday.serve.auth import Keys
+from firstday.recommend.registry import strategies_of
+from firstday.serve.auth import Right, need, refuse_repeats
 from firstday.serve.http_errors import ErrorBody, add_error_handlers
 from firstday.serve.middleware import Gate
-from firstday.serve.model_holder import ModelHolder
-from firstday.serve.quick import QuickPath
-from firstday.serve.routes import health, lists, model, newcomers, onboarding, users
-from firstday.serve.routes.page import PageFiles, page_routes
+from firstday.serve.routes import health, lists, model, newcomers, onboarding, page, users
 from firstday.serve.service import Service
-from firstday.serve.settings import ServeSettings
-from firstday.serve.store.base import Store, StoreError
-from firstday.serve.telemetry import Metrics
+from firstday.serve.store.base import StoreError
 
 DESCRIPTION = """\
 A good list for a user never seen before: user -> segment -> items. Every list names the version of the model that made
@@ -40,38 +35,44 @@ ERRORS: dict[int | str, dict[str, Any]] = {
 }
 """Responses of every endpoint beside its own."""
 
-
-def document(app: FastAPI, holder: ModelHolder) -> Callable[[], dict[str, Any]]:
-    """Return what makes an application's OpenAPI document, once for each model, with the strategies of that model."""
-    made_for = ""
-
-    def make() -> dict[str, Any]:
-        nonlocal made_for
-        current = holder.current
-        if app.openapi_schema is None or made_for != current.version:
-            found = get_openapi(
-                title="firstday", version=firstday.__version__, description=DESCRIPTION, routes=app.routes
-            )
-            found["components"]["securitySchemes"] = {
-                right: {"type": "http", "scheme": "bearer", "description": f"A {right} key, where keys are set."}
-                for right in ("read", "write", "admin")
-            }
-            found["components"]["schemas"]["StrategyName"]["enum"] = list(strategies_of(current.trained))
-            app.openapi_schema, made_for = found, current.version
-        return app.openapi_schema
-
-    return make
-
+ROUTERS: tuple[tuple[APIRouter, Right | None], ...] = (
+    (lists.router, "read"),
+    (users.writing, "write"),
+    (users.reading, "read"),
+    (model.reading, "read"),
+    (onboarding.router, "read"),
+    (model.admin, "admin"),
+    (newcomers.router, "read"),
+    (health.watching, None),
+    (health.counting, "read"),
+)
+"""All endpoints but the page, with the right that they need where keys are set."""
 
 _log = logging.getLogger("firstday.serve")
 
 
-def make_service(settings: ServeSettings, holder: ModelHolder, store: Store) -> Service:
-    """Put together what the endpoints share."""
-    return Service(settings, holder, store, Metrics(), Keys(settings))
+class Application(FastAPI):
+    """FastAPI, with one route past its layers, and a document that names the strategies of the model that answers."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request; errors on the quick route go to the gate, which gives them the one body."""
+        if scope["type"] == "http" and scope["method"] == "GET":
+            match, child_scope = lists.quick_route.matches(scope)
+            if match is Match.FULL:
+                scope.update(child_scope, app=self)
+                await lists.quick_route.handle(scope, receive, send)
+                return
+        await super().__call__(scope, receive, send)
+
+    def openapi(self) -> dict[str, Any]:
+        """Return the OpenAPI document."""
+        document = super().openapi()
+        strategies = strategies_of(self.state.service.holder.current.trained)
+        document["components"]["schemas"]["StrategyName"]["enum"] = list(strategies)
+        return document
 
 
-def make_app(service: Service) -> ASGIApp:
+def make_app(service: Service) -> Gate:
     """Return the application.
 
     Parameters
@@ -79,48 +80,41 @@ def make_app(service: Service) -> ASGIApp:
     service
         What the endpoints share; its store is closed when the application ends.
     """
-    app = FastAPI(
+    app = Application(
         title="firstday",
+        version=firstday.__version__,
+        description=DESCRIPTION,
         docs_url=None,  # these pages load scripts from elsewhere
         redoc_url=None,
         openapi_url="/v1/openapi.json",
         redirect_slashes=False,
+        responses=ERRORS,
         lifespan=_lifespan,
     )
     app.state.service = service
-    for part in (
-        lists.quick,  # asked for most: found first
-        lists.router,
-        users.writing,
-        users.reading,
-        model.reading,
-        onboarding.router,
-        model.admin,
-        newcomers.reading,
-        health.watching,
-        health.counting,
-    ):
-        app.router.routes.extend(part.routes)  # as they are: including a router would add a layer to each request
+    for router, right in ROUTERS:
+        key = need(right) if right is not None and service.keys.any else []
+        app.include_router(router, dependencies=[*key, Depends(refuse_repeats)])
     if service.settings.page:
-        app.router.routes.extend(page_routes(PageFiles.read(needs_keys=service.settings.has_keys)))
+        files = page.read_files(needs_keys=service.keys.any)
+        app.include_router(page.make_router(files), dependencies=[Depends(refuse_repeats)])
     add_error_handlers(app)
-    app.openapi = document(app, service.holder)  # type: ignore[method-assign]
-    return Gate(QuickPath(app, lists.quick.routes), service.settings, service.keys, service.metrics)
+    return Gate(app, service.settings, service.keys, service.metrics)
 
 
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     """Remove what has expired and look for a new model, from time to time; close the store at the end."""
     service: Service = app.state.service
-    beside = [asyncio.create_task(_purge(service))]
+    tasks = [asyncio.create_task(_purge(service))]
     if service.settings.backup_file:
-        beside.append(asyncio.create_task(_back_up(service)))
+        tasks.append(asyncio.create_task(_back_up(service)))
     if service.settings.model_poll_s:
-        beside.append(asyncio.create_task(_watch_model(service)))
+        tasks.append(asyncio.create_task(_watch_model(service)))
     try:
         yield
     finally:
-        for task in beside:
+        for task in tasks:
             task.cancel()
             with suppress(asyncio.CancelledError):
                 await task

@@ -95,7 +95,7 @@ def explain(reply: Reply) -> dict[str, Any]:
     return {
         "route": route,
         "segments": _near_segments(reply, query) if known else [],
-        "moved_by": _moved_by(query, reply.route, [name for name, _ in tried]) if known else [],
+        "moved_by": _moved_by(query, [name for name, _ in tried]) if known else [],
         "signals_left_out": n_signals - len(tried),
         "items": _reasons(reply, query),
     }
@@ -138,9 +138,9 @@ def _near_segments(reply: Reply, query: Query) -> list[dict[str, Any]]:
     ]
 
 
-def _moved_by(query: Query, route: str, names: list[str]) -> list[dict[str, Any]]:
-    """Compare the prediction that a route rests on with those that lack a signal."""
-    vectors = query.predicted_for_neighbors if route == "neighbors" else query.predicted
+def _moved_by(query: Query, names: list[str]) -> list[dict[str, Any]]:
+    """Compare the prediction with those that lack a signal."""
+    vectors = query.predicted
     moved = 1 - vectors[1:] @ vectors[0]
     segments = np.where(query.known, query.nearest_segments, -1)[1:].tolist()
     order = np.argsort(-moved, kind="stable").tolist()
@@ -188,7 +188,7 @@ def _shares_in(model: TrainedModel, segment: int | None, items: list[int]) -> li
 
 def nearest_liked(served: ServedModel, query: Query, items: list[int]) -> list[dict[str, Any] | None]:
     """Return for each item the liked item whose vector is nearest; None where no liked item has one."""
-    vectors = query.model.encoder.fold_in.item_vectors
+    vectors = query.model.fold_in.item_vectors
     liked = query.liked.row(0)
     liked = liked[vectors[liked].any(axis=1)]
     if not len(liked):

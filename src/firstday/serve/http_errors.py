@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 
@@ -11,7 +10,7 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
-from starlette.routing import Route
+from starlette.routing import Match
 from starlette.types import Scope
 
 from firstday.errors import ConfigError, DataError, FirstdayError
@@ -29,7 +28,9 @@ _CODES = {
     415: "unsupported_media_type",
 }
 
-_log = logging.getLogger("firstday.serve")
+INTERNAL = "internal_error"
+"""The code of an error that nobody expected."""
+METHODS = ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT")
 
 
 class FieldError(BaseModel):
@@ -104,8 +105,8 @@ def error_response(error: ApiError) -> Response:
     )
 
 
-def as_api_error(error: Exception, scope: Scope) -> ApiError:
-    """Give an error its place in HTTP; one that nobody expected is logged and told without its text."""
+def as_api_error(error: Exception) -> ApiError:
+    """Give an error its place in HTTP; one that nobody expected is answered without its text."""
     if isinstance(error, ApiError):
         return error
     if isinstance(error, RequestValidationError):
@@ -124,9 +125,7 @@ def as_api_error(error: Exception, scope: Scope) -> ApiError:
         return ApiError(422, "invalid", str(error), [(field, message)])
     if isinstance(error, FirstdayError):
         return ApiError(500, "failed", str(error))
-    fields = {"request_id": scope.get("firstday.request_id")}
-    _log.error("a request failed", exc_info=error, extra={"fields": fields})
-    return ApiError(500, "internal_error", "Something went wrong here; the log has it under this X-Request-ID.")
+    return ApiError(500, INTERNAL, "Something went wrong here; the log has it under this X-Request-ID.")
 
 
 def _invalid(error: RequestValidationError) -> ApiError:
@@ -166,20 +165,20 @@ def _message(fault: Mapping[str, object]) -> str:
     return text[:1].upper() + text[1:]
 
 
-def _methods_of(app: FastAPI, path: str) -> list[str]:
-    """Return the methods of all routes of a path; the framework names those of the first alone."""
-    found = (route for route in app.router.routes if isinstance(route, Route) and route.path_regex.match(path))
-    return sorted({method for route in found for method in route.methods or ()})
+def _methods_of(app: FastAPI, scope: Scope) -> list[str]:
+    """Return the methods that a path takes; the framework names those of its first route alone."""
+    routes = app.router.routes
+    return [name for name in METHODS if any(r.matches({**scope, "method": name})[0] is Match.FULL for r in routes)]
 
 
 def add_error_handlers(app: FastAPI) -> None:
-    """Let an application answer every error with the one body."""
+    """Let an application answer every error that is expected with the one body; `Gate` answers the rest."""
 
     async def answer(request: Request, error: Exception) -> Response:
-        found = as_api_error(error, request.scope)
-        if found.status_code == 405:
-            found.headers = {"Allow": ", ".join(_methods_of(app, request.scope["path"]))}
-        return error_response(found)
+        failure = as_api_error(error)
+        if failure.status_code == 405:
+            failure.headers = {"Allow": ", ".join(_methods_of(app, request.scope))}
+        return error_response(failure)
 
-    for kind in (HTTPException, RequestValidationError, FirstdayError, Exception):
+    for kind in (HTTPException, RequestValidationError, FirstdayError):
         app.add_exception_handler(kind, answer)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import logging
 import math
 import random
 import re
@@ -13,10 +14,12 @@ from collections.abc import Callable
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from firstday.serve.auth import Keys
-from firstday.serve.http_errors import ApiError, as_api_error, error_response
+from firstday.serve.auth import Keys, unauthorized
+from firstday.serve.http_errors import INTERNAL, METHODS, ApiError, as_api_error, error_response
 from firstday.serve.settings import ServeSettings
 from firstday.serve.telemetry import Metrics, RequestLog
+
+_log = logging.getLogger("firstday.serve")
 
 MAX_CLIENTS = 10_000
 """Clients remembered; beyond that the one that was quiet longest is forgotten."""
@@ -63,7 +66,7 @@ _SAFE_HEADERS = [
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"no-referrer"),
 ]
-_UNLESS_SAID = [
+_UNLESS_SET = [
     (b"cache-control", b"no-store"),
     (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
 ]
@@ -72,6 +75,9 @@ _UNLESS_SAID = [
 
 class Gate:
     """The outermost layer of the application.
+
+    Starlette's `TrustedHostMiddleware` would not do for the Host header: it answers with plain text, and knows neither
+    every loopback address nor, in its older versions, those of IPv6.
 
     Parameters
     ----------
@@ -86,7 +92,7 @@ class Gate:
     """
 
     def __init__(self, app: ASGIApp, settings: ServeSettings, keys: Keys, metrics: Metrics) -> None:
-        self._app, self._settings, self._keys, self._metrics = app, settings, keys, metrics
+        self.app, self._settings, self._keys, self._metrics = app, settings, keys, metrics
         self._rate = RateLimit(settings.rate_limit_per_s)
         self._in_work = 0
         self._log = RequestLog(is_on=settings.log_requests)
@@ -94,38 +100,42 @@ class Gate:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let a request through, or refuse it."""
         if scope["type"] != "http":
-            await self._app(scope, receive, send)
+            await self.app(scope, receive, send)
             return
         began = time.perf_counter()
         headers = _first_of_each(scope)
         request_id = headers.get(b"x-request-id", b"")
         if not REQUEST_ID.fullmatch(request_id):
             request_id = b"%016x" % random.getrandbits(64)
-        scope["firstday.request_id"] = request_id.decode()
         status = 0
 
         async def send_with_headers(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                own = message["headers"] = [*message.get("headers", ()), *_SAFE_HEADERS, (b"x-request-id", request_id)]
-                said = {name for name, _ in own}
-                own += [header for header in _UNLESS_SAID if header[0] not in said]
+                complete = message["headers"] = [*message.get("headers", ()), *_SAFE_HEADERS]
+                complete.append((b"x-request-id", request_id))
+                names = {name for name, _ in complete}
+                complete += [header for header in _UNLESS_SET if header[0] not in names]
             await send(message)
 
         self._in_work += 1
         self._metrics.in_work.inc()
         try:
             receive = await self._admit(scope, headers, receive)
-            await self._app(scope, receive, send_with_headers)
-        except Exception as unexpected:
-            if status == 0:
-                await error_response(as_api_error(unexpected, scope))(scope, receive, send_with_headers)
+            await self.app(scope, receive, send_with_headers)
+        except Exception as error:
+            failure = as_api_error(error)
+            if status or failure.code == INTERNAL:
+                message = "a request failed after its headers were sent" if status else "a request failed"
+                _log.error(message, exc_info=error, extra={"fields": {"request_id": request_id.decode()}})
+            if not status:
+                await error_response(failure)(scope, receive, send_with_headers)
         finally:
             self._in_work -= 1
             self._metrics.in_work.dec()
             seconds = time.perf_counter() - began
-            method = scope["method"] if scope["method"] in _METHODS else "other"
+            method = scope["method"] if scope["method"] in METHODS else "other"
             route = getattr(scope.get("route"), "path", "none")
             self._metrics.finished(method, route, status, seconds)
             client = (scope.get("client") or ("",))[0]
@@ -141,7 +151,7 @@ class Gate:
         """
         authorization = headers.get(b"authorization", b"")
         rights = self._keys.rights_of(authorization) if authorization and self._keys.any else frozenset()
-        scope["firstday.rights"], scope["firstday.presented"] = rights, bool(authorization)
+        scope["firstday.rights"] = rights
         if not self._keys.any and not _is_local(headers.get(b"host", b"")):
             self._refuse("host")
             raise ApiError(
@@ -168,7 +178,9 @@ class Gate:
             )
         if b"content-length" not in headers and b"transfer-encoding" not in headers:
             return receive
-        body = _Body(receive, self._settings, self._metrics)
+        unknown = self._keys.any and not rights
+        refusal = unauthorized("a write or read key", is_given=bool(authorization)) if unknown else None
+        body = _Body(receive, self._settings, self._metrics, refusal)
         if int(headers.get(b"content-length", b"0")) > self._settings.max_body_bytes:
             await body.refuse()
         return body
@@ -177,18 +189,20 @@ class Gate:
         self._metrics.refused.labels(why).inc()
 
 
-_METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))
-
-
 class _Body:
-    """Hands over a body as long as it is small and prompt enough."""
+    """Hands over a body as long as it is small and prompt enough; raises `refusal` instead where there is one.
 
-    def __init__(self, receive: Receive, settings: ServeSettings, metrics: Metrics) -> None:
-        self._receive, self._settings, self._metrics = receive, settings, metrics
+    So nothing is read from who has no key: FastAPI reads a body before its dependencies check keys.
+    """
+
+    def __init__(self, receive: Receive, settings: ServeSettings, metrics: Metrics, refusal: ApiError | None) -> None:
+        self._receive, self._settings, self._metrics, self._refusal = receive, settings, metrics, refusal
         self._n_bytes = 0
         self._until = asyncio.get_running_loop().time() + settings.body_timeout_s
 
     async def __call__(self) -> Message:
+        if self._refusal is not None:
+            raise self._refusal
         message = await self._next()
         if self._n_bytes > self._settings.max_body_bytes:
             await self.refuse(more=bool(message.get("more_body")))

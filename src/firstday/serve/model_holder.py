@@ -13,14 +13,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from firstday.artifact.folder import MANIFEST, load_model, read_manifest
+from firstday.artifact.folder import MANIFEST, read_manifest
 from firstday.artifact.trained_model import TrainedModel
 from firstday.errors import ArtifactError, FirstdayError
 from firstday.features.signals import Signals
 from firstday.recommend.questionnaire import Answers, Questionnaire
 from firstday.recommend.questions import QuestionBook
-from firstday.recommend.recommender import Recommender
-from firstday.recommend.strategies import strategies_of
+from firstday.recommend.recommender import Recommender, open_model
+from firstday.recommend.registry import strategies_of
 from firstday.serve.segment_map import SegmentMap, make_segment_map
 
 _log = logging.getLogger("firstday.serve")
@@ -116,7 +116,7 @@ def load_served(path: Path) -> ServedModel:
     try:
         while True:
             manifest = read_manifest(path)
-            recommender = Recommender(load_model(path))
+            recommender = open_model(path)
             if read_manifest(path)["version"] == manifest["version"]:  # else it was replaced in between
                 break
         served = ServedModel(recommender, manifest["version"], manifest, datetime.now(UTC))

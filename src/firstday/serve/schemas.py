@@ -13,7 +13,7 @@ from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Fiel
 from firstday.config import RecommendConfig
 from firstday.features.signals import Signals
 from firstday.recommend.answered import PICK_SIGNAL
-from firstday.recommend.strategies import STRATEGIES
+from firstday.recommend.registry import strategy_names
 from firstday.serve.store.base import Event, Profile
 
 MAX_EVENTS = 1000
@@ -77,8 +77,8 @@ Name = Annotated[str, Field(min_length=1, max_length=NAME_LENGTH, pattern=_NAME)
 Age = Annotated[int, Field(ge=0, le=120), BeforeValidator(_whole_number)]
 Length = Annotated[int, Field(ge=1, le=MAX_K), BeforeValidator(_whole_number)]
 
-StrategyName = StrEnum("StrategyName", {name: name for name in STRATEGIES})  # type: ignore[misc]
-"""Names of strategies, as `STRATEGIES` has them."""
+StrategyName = StrEnum("StrategyName", {name: name for name in strategy_names()})  # type: ignore[misc]
+"""Names of strategies, as the registry has them."""
 
 
 class _Request(BaseModel):

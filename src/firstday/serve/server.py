@@ -21,7 +21,7 @@ import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from firstday.errors import ConfigError, FirstdayError
-from firstday.serve.app import make_app, make_service
+from firstday.serve.app import make_app
 from firstday.serve.http_errors import ApiError, error_response
 from firstday.serve.model_holder import ModelHolder
 from firstday.serve.service import Service
@@ -69,7 +69,7 @@ def run_server(model: Path, settings: ServeSettings) -> None:
     listening = _listen(settings.host, settings.port)
     try:
         holder = ModelHolder(model)
-        service = make_service(settings, holder, open_store(settings))
+        service = Service(settings, holder, open_store(settings))
     except BaseException:
         listening.close()
         raise

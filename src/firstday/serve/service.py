@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, field
 from typing import Any, cast
 
 import pydantic_core
@@ -20,7 +19,6 @@ from firstday.serve.telemetry import Metrics
 _log = logging.getLogger("firstday.serve")
 
 
-@dataclass
 class Service:
     """Everything that lives as long as the process.
 
@@ -31,30 +29,18 @@ class Service:
     holder
         The model.
     store
-        Users' signals.
-    metrics
-        What is counted.
-    keys
-        Who may do what.
-    batcher
-        Answers requests for lists.
-    is_draining
-        Whether the process is about to end.
+        Users' signals; closed when the application ends.
     """
 
-    settings: ServeSettings
-    holder: ModelHolder
-    store: Store
-    metrics: Metrics
-    keys: Keys
-    batcher: Batcher = field(init=False)
-    is_draining: bool = False
+    def __init__(self, settings: ServeSettings, holder: ModelHolder, store: Store) -> None:
+        self.settings, self.holder, self.store = settings, holder, store
+        self.metrics, self.keys = Metrics(), Keys(settings)
+        self.batcher = Batcher(holder, store, self.metrics)
+        self.is_draining = False
+        """Whether the process is about to end."""
+        self._note_model()
 
-    def __post_init__(self) -> None:
-        self.batcher = Batcher(self.holder, self.store, self.metrics)
-        self.note_model()
-
-    def note_model(self) -> None:
+    def _note_model(self) -> None:
         """Name the model that answers from now on among the counters."""
         current = self.holder.current
         self.metrics.serves(current.version, current.loaded_at.timestamp())
@@ -74,7 +60,7 @@ class Service:
             _log.error("model refused", extra={"fields": {"error": str(error)}})
             raise
         self.metrics.reloads.labels("swapped" if changed else "unchanged").inc()
-        self.note_model()
+        self._note_model()
         return changed
 
 

@@ -1,4 +1,4 @@
-"""Many discrete distributions in one array, drawn from all at once."""
+"""Many discrete distributions in one array, to draw from all of them at once."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ import numpy as np
 
 @dataclass(frozen=True, eq=False)
 class Choices:
-    """Rows of weighted targets; a row's distribution is over its own entries.
+    """Rows of weighted targets; each row is one distribution.
 
     Parameters
     ----------
     targets
-        int32, shape (n_entries,): what can be chosen, row after row.
+        int32, shape (n_entries,): the targets, row after row.
     starts
         int64, shape (n_rows + 1,): where each row begins in `targets`.
     ladder
@@ -53,6 +53,6 @@ class Choices:
     def draw(self, rows: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """Draw one target from each of the given rows, int32, shape (n,)."""
         entry = np.searchsorted(self.ladder, rows + rng.random(len(rows)), side="right")
-        # Rounding can carry a draw just past its row.
-        drawn: np.ndarray = self.targets[np.minimum(entry, self.starts[rows + 1] - 1)]
-        return drawn
+        # A draw can be just past its row, by rounding.
+        targets: np.ndarray = self.targets[np.minimum(entry, self.starts[rows + 1] - 1)]
+        return targets

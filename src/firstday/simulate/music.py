@@ -1,4 +1,4 @@
-"""What the service offers: items by artists on albums, in playlists, each at home in a scene, with invented names."""
+"""The simulated catalogue: items with artists, albums and playlists, each in a scene, and invented names."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from itertools import count
 import numpy as np
 
 from firstday.simulate.choices import Choices
-from firstday.simulate.settings import SimulationSettings
+from firstday.simulate.simulation_settings import SimulationSettings
 from firstday.simulate.world import World
 
 WORDS = {
@@ -21,7 +21,7 @@ WORDS = {
 """Words by kind."""
 
 Pattern = tuple[str, tuple[str, ...], float]
-"""A form, the kinds of words that fill it in, and how often it is used."""
+"""A form, the kinds of words that fill it, and its share."""
 
 ARTISTS: tuple[Pattern, ...] = (
     ("{} {}{}{}", ("given_names", "onsets", "middles", "endings"), 0.5),
@@ -40,85 +40,18 @@ TITLES: tuple[Pattern, ...] = (
 )
 SCENES: tuple[Pattern, ...] = (("{} {}", ("places", "styles"), 1.0),)
 
-
-def invent_artists(n: int, rng: np.random.Generator) -> list[str]:
-    """Invent n names of artists, all different."""
-    return _without_repeats(lambda size: _fill(ARTISTS, size, rng), n)
-
-
-def invent_titles(n: int, rng: np.random.Generator) -> list[str]:
-    """Invent n titles, of items or albums; as everywhere, some are used twice."""
-    return _fill(TITLES, n, rng)
-
-
-def invent_playlists(scene: np.ndarray, n_scenes: int, rng: np.random.Generator) -> list[str]:
-    """Invent a name for each playlist of the given scenes, all different.
-
-    Parameters
-    ----------
-    scene
-        int, shape (n_playlists,): the scene of each.
-    n_scenes
-        Number of scenes; each gets a name of its own, which its playlists share.
-    rng
-        Source of randomness.
-    """
-    scenes = _without_repeats(lambda size: _fill(SCENES, size, rng), n_scenes)
-    forms = [f"{{}} {word}" for word in WORDS["qualities"]] + [f"{word} {{}}" for word in WORDS["occasions"]]
-    chosen = rng.integers(len(forms), size=len(scene))
-    return _numbered([forms[form].format(scenes[one]) for form, one in zip(chosen, scene, strict=True)])
-
-
-def _fill(patterns: Sequence[Pattern], n: int, rng: np.random.Generator) -> list[str]:
-    """Fill in n patterns with words drawn at random."""
-    shares = np.array([share for _, _, share in patterns])
-    chosen = rng.choice(len(patterns), size=n, p=shares / shares.sum())
-    names = np.empty(n, dtype=object)
-    for number, (form, kinds, _) in enumerate(patterns):
-        places = np.flatnonzero(chosen == number)
-        drawn = [rng.choice(WORDS[kind], len(places)).tolist() for kind in kinds]
-        names[places] = [form.format(*row) for row in zip(*drawn, strict=True)]
-    return [str(name) for name in names]
-
-
-def _without_repeats(draw: Callable[[int], list[str]], n: int) -> list[str]:
-    """Draw until there are n different names; where words run out, numbers tell names apart."""
-    names: dict[str, None] = {}
-    for _ in range(5):
-        names.update(dict.fromkeys(draw(n - len(names))))
-        if len(names) == n:
-            return list(names)
-    return _numbered([*names, *draw(n - len(names))])
-
-
-def _numbered(names: Sequence[str]) -> list[str]:
-    """Add a number to the second and every later use of a name, such as "Metro Jazz Mix 2"."""
-    used: dict[str, int] = {}
-    taken, different = set(names), []
-    for name in names:
-        used[name] = used.get(name, 0) + 1
-        if used[name] > 1:
-            number = next(k for k in count(used[name]) if f"{name} {k}" not in taken)
-            used[name] = number
-            name = f"{name} {number}"
-            taken.add(name)
-        different.append(name)
-    return different
-
-
 ARTIST_ITEMS = 8.0
 """Mean number of items of an artist."""
 ARTIST_TAIL, ARTIST_SHIFT = 1.2, 4.0
-"""Long tail of artists within a scene: popularity is `(shift + rank) ** -tail`, so that the first few are close."""
+"""Long tail of artists in a scene: popularity is `(shift + rank) ** -tail`, so that the first few are similar."""
 ITEM_TAIL = 0.8
 """Exponent of the long tail of an artist's items."""
 NOISE = 0.5
 """Standard deviation of the logarithm of an item's popularity around these tails."""
 BRIDGE_SHARE, BRIDGE_WEIGHT = 0.15, 0.3
-"""Share of artists who are heard in a second scene of their family too, and how much of their popularity they have
-there."""
+"""Share of artists who are also in a second scene of their family, and their popularity there relative to the first."""
 CHART_POWER = 1.3
-"""Power on popularity that makes a country's charts of what its people hear: hits win."""
+"""Exponent from an item's audience in a country to its weight in the charts: above 1 favors hits."""
 ALBUM_ITEMS = 7.0
 """Mean number of items of an album."""
 PLAYLIST_ITEMS = 30
@@ -127,7 +60,7 @@ PLAYLIST_ITEMS = 30
 
 @dataclass(frozen=True, eq=False)
 class MusicCatalogue:
-    """Items and what they belong to, by index.
+    """Items with their scenes, artists, albums and playlists, by index.
 
     Parameters
     ----------
@@ -142,9 +75,9 @@ class MusicCatalogue:
     members
         int32, shape (n, 2): pairs of playlist and item, without repeats.
     by_scene, by_artist, by_chart
-        Draw an item from a scene, an artist, a country's charts.
+        Choices of an item from a scene, an artist, or a country's charts.
     artists_by_scene, playlists_by_scene
-        Draw an artist or a playlist from a scene.
+        Choices of an artist or a playlist from a scene.
     """
 
     scene: np.ndarray
@@ -181,7 +114,7 @@ def make_catalogue(settings: SimulationSettings, world: World, rng: np.random.Ge
     Parameters
     ----------
     settings
-        How many items.
+        The number of items.
     world
         The scenes; larger audiences have more artists.
     rng
@@ -192,21 +125,21 @@ def make_catalogue(settings: SimulationSettings, world: World, rng: np.random.Ge
     n_artists = len(artist_scene)
     fame = (ARTIST_SHIFT + _rank_within(artist_scene, rng)) ** -ARTIST_TAIL
 
-    # Every artist has one item; famous ones have more of the rest.
+    # Every artist has one item; famous artists get more of the rest.
     productive = fame**0.5 * rng.lognormal(0, 0.6, n_artists)
-    more = rng.choice(n_artists, size=n_items - n_artists, p=productive / productive.sum())
-    # Shuffled, so that an index tells nothing of popularity.
-    artist = rng.permutation(np.concatenate([np.arange(n_artists), more])).astype(np.int32)
+    further_artists = rng.choice(n_artists, size=n_items - n_artists, p=productive / productive.sum())
+    # Shuffled, so that an index says nothing about popularity.
+    artist = rng.permutation(np.concatenate([np.arange(n_artists), further_artists])).astype(np.int32)
     weight = fame[artist] * (1.0 + _rank_within(artist, rng)) ** -ITEM_TAIL * rng.lognormal(0, NOISE, n_items)
     scene = artist_scene[artist]
 
-    second = _second_scenes(artist_scene, world, rng)
-    bridge = np.flatnonzero(second[artist] >= 0)
+    second_scene = _second_scenes(artist_scene, world, rng)
+    bridge_items = np.flatnonzero(second_scene[artist] >= 0)
     items = np.arange(n_items)
     by_scene = Choices.of_entries(
-        np.concatenate([scene, second[artist[bridge]]]),
-        np.concatenate([items, bridge]),
-        np.concatenate([weight, BRIDGE_WEIGHT * weight[bridge]]),
+        np.concatenate([scene, second_scene[artist[bridge_items]]]),
+        np.concatenate([items, bridge_items]),
+        np.concatenate([weight, BRIDGE_WEIGHT * weight[bridge_items]]),
         n_scenes,
     )
     share = weight / np.bincount(scene, weights=weight, minlength=n_scenes)[scene]
@@ -215,7 +148,7 @@ def make_catalogue(settings: SimulationSettings, world: World, rng: np.random.Ge
     return MusicCatalogue(
         scene,
         artist,
-        _cut_albums(artist, rng),
+        _draw_albums(artist, rng),
         artist_scene,
         playlist_scene,
         members,
@@ -228,10 +161,10 @@ def make_catalogue(settings: SimulationSettings, world: World, rng: np.random.Ge
 
 
 def _spread_artists(n_artists: int, world: World, rng: np.random.Generator) -> np.ndarray:
-    """Give each artist a scene, one at least to each, int16, shape (n_artists,)."""
+    """Give each artist a scene, and each scene an artist or more, int16, shape (n_artists,)."""
     weight = world.audience.mean(axis=0) ** 0.7
-    more = rng.choice(world.n_scenes, size=n_artists - world.n_scenes, p=weight / weight.sum())
-    return rng.permutation(np.concatenate([np.arange(world.n_scenes), more])).astype(np.int16)
+    further_scenes = rng.choice(world.n_scenes, size=n_artists - world.n_scenes, p=weight / weight.sum())
+    return rng.permutation(np.concatenate([np.arange(world.n_scenes), further_scenes])).astype(np.int16)
 
 
 def _rank_within(group: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -253,23 +186,90 @@ def _second_scenes(artist_scene: np.ndarray, world: World, rng: np.random.Genera
     return np.where(bridging, second, -1).astype(np.int16)
 
 
-def _cut_albums(artist: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def _draw_albums(artist: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Put each artist's items on albums, int32, shape (n_items,)."""
     n_albums = np.maximum(1, np.round(np.bincount(artist) / ALBUM_ITEMS)).astype(np.int64)
     first = np.cumsum(n_albums) - n_albums
-    drawn = first[artist] + rng.integers(n_albums[artist])
-    return np.unique(drawn, return_inverse=True)[1].astype(np.int32)  # an album that got nothing does not exist
+    album = first[artist] + rng.integers(n_albums[artist])
+    return np.unique(album, return_inverse=True)[1].astype(np.int32)  # albums without items are dropped
 
 
 def _make_playlists(
     n_items: int, by_scene: Choices, world: World, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Make playlists, one at least of each scene: their scenes, and pairs of playlist and item."""
+    """Make playlists, one or more of each scene: their scenes, and pairs of playlist and item."""
     n_playlists = max(world.n_scenes, n_items // 20)
     weight = world.audience.mean(axis=0)
-    more = rng.choice(world.n_scenes, size=n_playlists - world.n_scenes, p=weight / weight.sum())
-    playlist_scene = rng.permutation(np.concatenate([np.arange(world.n_scenes), more])).astype(np.int16)
+    further_scenes = rng.choice(world.n_scenes, size=n_playlists - world.n_scenes, p=weight / weight.sum())
+    playlist_scene = rng.permutation(np.concatenate([np.arange(world.n_scenes), further_scenes])).astype(np.int16)
     playlist = np.repeat(np.arange(n_playlists), PLAYLIST_ITEMS)
     item = by_scene.draw(playlist_scene[playlist].astype(np.int64), rng)
     members = np.unique(np.column_stack([playlist, item]).astype(np.int32), axis=0)
     return playlist_scene, members
+
+
+def invent_artists(n: int, rng: np.random.Generator) -> list[str]:
+    """Invent n names of artists, all different."""
+    return _without_repeats(lambda size: _fill(ARTISTS, size, rng), n)
+
+
+def invent_titles(n: int, rng: np.random.Generator) -> list[str]:
+    """Invent n titles of items or albums; some occur twice, as in real catalogues."""
+    return _fill(TITLES, n, rng)
+
+
+def invent_playlists(scene: np.ndarray, n_scenes: int, rng: np.random.Generator) -> list[str]:
+    """Invent a name for each playlist of the given scenes, all different.
+
+    Parameters
+    ----------
+    scene
+        int, shape (n_playlists,): the scene of each.
+    n_scenes
+        Number of scenes; each gets a name, which is part of its playlists' names.
+    rng
+        Source of randomness.
+    """
+    scenes = _without_repeats(lambda size: _fill(SCENES, size, rng), n_scenes)
+    forms = [f"{{}} {word}" for word in WORDS["qualities"]] + [f"{word} {{}}" for word in WORDS["occasions"]]
+    form_of_playlist = rng.integers(len(forms), size=len(scene))
+    return _numbered(
+        [forms[form].format(scenes[scene_number]) for form, scene_number in zip(form_of_playlist, scene, strict=True)]
+    )
+
+
+def _fill(patterns: Sequence[Pattern], n: int, rng: np.random.Generator) -> list[str]:
+    """Fill n random patterns with random words."""
+    shares = np.array([share for _, _, share in patterns])
+    pattern_of_name = rng.choice(len(patterns), size=n, p=shares / shares.sum())
+    names = np.empty(n, dtype=object)
+    for number, (form, kinds, _) in enumerate(patterns):
+        positions = np.flatnonzero(pattern_of_name == number)
+        columns_of_words = [rng.choice(WORDS[kind], len(positions)).tolist() for kind in kinds]
+        names[positions] = [form.format(*row) for row in zip(*columns_of_words, strict=True)]
+    return [str(name) for name in names]
+
+
+def _without_repeats(draw: Callable[[int], list[str]], n: int) -> list[str]:
+    """Draw until there are n different names; if there are too few words, add numbers."""
+    names: dict[str, None] = {}
+    for _ in range(5):
+        names.update(dict.fromkeys(draw(n - len(names))))
+        if len(names) == n:
+            return list(names)
+    return _numbered([*names, *draw(n - len(names))])
+
+
+def _numbered(names: Sequence[str]) -> list[str]:
+    """Add a number to the second and every later use of a name, such as "Metro Jazz Mix 2"."""
+    last_number: dict[str, int] = {}
+    all_names, numbered = set(names), []
+    for name in names:
+        last_number[name] = last_number.get(name, 0) + 1
+        if last_number[name] > 1:
+            number = next(k for k in count(last_number[name]) if f"{name} {k}" not in all_names)
+            last_number[name] = number
+            name = f"{name} {number}"
+            all_names.add(name)
+        numbered.append(name)
+    return numbered

@@ -1,4 +1,4 @@
-"""The users: who they are, when they registered, what they like, and who their friends are."""
+"""The simulated users: profiles, registration times, tastes and friends."""
 
 from __future__ import annotations
 
@@ -7,27 +7,27 @@ from dataclasses import dataclass
 import numpy as np
 
 from firstday.simulate.choices import Choices
-from firstday.simulate.settings import DAY_S, SimulationSettings
+from firstday.simulate.simulation_settings import DAY_S, SimulationSettings
 from firstday.simulate.world import AGES, COUNTRIES, ZONES, World, age_shares, country_shares
 
 TASTE_SCENES = 7
-"""Scenes of a user's taste; one may come up twice."""
+"""Number of scenes in a user's taste; a scene can occur twice."""
 FAMILY_SHARE = 0.6
-"""Share of the scenes after the first that are of the first one's family."""
+"""Share of the other scenes that are of the first scene's family."""
 NEXT_SCENE = 0.7
-"""Weight of a scene in a taste over that of the one before it, before chance has its say."""
+"""Weight of a scene in a taste relative to the scene before it, before random variation."""
 DRIFT = 0.4
-"""Standard deviation of the logarithm by which a scene's weight drifts until the mature taste."""
+"""Standard deviation of the logarithm of the change of a scene's weight until the mature taste."""
 BEFORE_DAYS = 240.0
-"""Mean time from registration to the log's first day, of users who registered before it."""
+"""Mean days from registration to the log's first day, for users who registered before it."""
 WEEKEND = 1.25
-"""Registrations on a Saturday or Sunday over those on another day."""
+"""Registrations on a Saturday or Sunday relative to another day."""
 HOUR_WEIGHTS = np.array([3, 2, 1, 1, 1, 1, 2, 4, 6, 6, 6, 7, 8, 7, 7, 7, 8, 9, 10, 10, 10, 9, 7, 5], dtype=np.float64)
 """How busy each hour of the local day is."""
 FRIENDLESS_SHARE, FRIENDSHIPS = 0.35, 1.5
-"""Share of users who add no friend, and the mean number that each of the others adds."""
+"""Share of users who add no friend, and the mean number of friends that the others add."""
 LIKE_MINDED, SAME_COUNTRY = 0.6, 0.25
-"""Shares of friendships among people of the same country and first scene, and among people of the same country."""
+"""Shares of friendships in the same country and first scene, and in the same country with any scene."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,19 +40,19 @@ class People:
         int64, shape (n_users,): seconds from the log's beginning, negative before it.
     country, age_ix, zone
         int16, shape (n_users,): indexes into `COUNTRIES`, `AGES`, `ZONES`.
-    age_known
+    has_age
         bool, shape (n_users,).
     scenes
-        int16, shape (n_users, TASTE_SCENES): what each likes, the first most.
+        int16, shape (n_users, TASTE_SCENES): the scenes of each user's taste, the first liked most.
     first_taste, mature_taste
-        float32, shape (n_users, TASTE_SCENES): cumulative weights of these scenes on registration, and in the end.
+        float32, shape (n_users, TASTE_SCENES): cumulative weights of these scenes at registration and in the long run.
     """
 
     registered_s: np.ndarray
     country: np.ndarray
     age_ix: np.ndarray
     zone: np.ndarray
-    age_known: np.ndarray
+    has_age: np.ndarray
     scenes: np.ndarray
     first_taste: np.ndarray
     mature_taste: np.ndarray
@@ -61,7 +61,7 @@ class People:
         return len(self.registered_s)
 
     def take(self, part: slice) -> People:
-        """Return some of the users, arrays shared."""
+        """Return some of the users; the arrays are shared."""
         return People(**{name: values[part] for name, values in vars(self).items()})
 
 
@@ -71,9 +71,9 @@ def make_people(settings: SimulationSettings, world: World, rng: np.random.Gener
     Parameters
     ----------
     settings
-        How many, and when they come.
+        The number of users and the days of registration.
     world
-        Who likes what.
+        The scenes and their audiences.
     rng
         Source of randomness.
     """
@@ -86,8 +86,8 @@ def make_people(settings: SimulationSettings, world: World, rng: np.random.Gener
     scenes = _draw_scenes(country, age_ix, world, rng)
     weight = NEXT_SCENE ** np.arange(TASTE_SCENES) * rng.gamma(2.0, size=(n, TASTE_SCENES))
     mature = (weight * rng.lognormal(0, DRIFT, weight.shape)) ** settings.sharpening
-    age_known = rng.random(n) >= settings.missing_age_share
-    return People(registered_s, country, age_ix, zone, age_known, scenes, _cumulative(weight), _cumulative(mature))
+    has_age = rng.random(n) >= settings.missing_age_share
+    return People(registered_s, country, age_ix, zone, has_age, scenes, _cumulative(weight), _cumulative(mature))
 
 
 def _cumulative(weight: np.ndarray) -> np.ndarray:
@@ -99,7 +99,7 @@ def _cumulative(weight: np.ndarray) -> np.ndarray:
 
 def _draw_zones(country: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Draw a time zone of each user's country."""
-    rows = [row for row, one in enumerate(COUNTRIES) for _ in one.zones]
+    rows = [row for row, country_entry in enumerate(COUNTRIES) for _ in country_entry.zones]
     shares = np.array([share for _, _, share in ZONES])
     by_country = Choices.of_entries(np.array(rows), np.arange(len(ZONES)), shares, len(COUNTRIES))
     return by_country.draw(country.astype(np.int64), rng).astype(np.int16)
@@ -137,36 +137,36 @@ def draw_local_moments(day: np.ndarray, zone: np.ndarray, rng: np.random.Generat
 def _draw_registrations(
     settings: SimulationSettings, zone: np.ndarray, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Draw when users register: their order, and their moments in this order."""
+    """Draw registration times: the order of users, and the sorted times in seconds."""
     n = len(zone)
     weekday = (settings.begin.weekday() + np.arange(settings.days)) % 7
     weight = np.where(weekday >= 5, WEEKEND, 1.0)
     if settings.registering_days is not None:
         weight[settings.registering_days :] = 0
     day = rng.choice(settings.days, size=n, p=weight / weight.sum())
-    # Local days reach over the log's ends by hours; what sticks out comes in at the other end.
-    within = draw_local_moments(day, zone, rng) % settings.end_s
-    before = -DAY_S - rng.exponential(BEFORE_DAYS * DAY_S, n).astype(np.int64)
-    moments = np.where(rng.random(n) < settings.before_share, before, within)
+    # Local days begin or end some hours outside the log; times outside wrap around to the other end.
+    in_log = draw_local_moments(day, zone, rng) % settings.end_s
+    before_log = -DAY_S - rng.exponential(BEFORE_DAYS * DAY_S, n).astype(np.int64)
+    moments = np.where(rng.random(n) < settings.before_share, before_log, in_log)
     order = np.argsort(moments, kind="stable")
     return order, moments[order]
 
 
 def _draw_scenes(country: np.ndarray, age_ix: np.ndarray, world: World, rng: np.random.Generator) -> np.ndarray:
-    """Draw the scenes of each user's taste: the first by profile, the others by it or by the first one's family."""
+    """Draw the scenes of each user's taste: the first by profile, the others by profile or by the first's family."""
     n = len(country)
     profile = country.astype(np.int64) * len(AGES) + age_ix
     scenes = np.empty((n, TASTE_SCENES), dtype=np.int16)
     scenes[:, 0] = world.by_profile.draw(profile, rng)
     related = country.astype(np.int64) * world.n_families + world.family[scenes[:, 0]]
     for place in range(1, TASTE_SCENES):
-        akin = rng.random(n) < FAMILY_SHARE
-        scenes[:, place] = np.where(akin, world.by_family.draw(related, rng), world.by_profile.draw(profile, rng))
+        is_related = rng.random(n) < FAMILY_SHARE
+        scenes[:, place] = np.where(is_related, world.by_family.draw(related, rng), world.by_profile.draw(profile, rng))
     return scenes
 
 
 def draw_friends(people: People, rng: np.random.Generator) -> np.ndarray:
-    """Draw friendships: mostly between people of one country and one first scene.
+    """Draw friendships, mostly between users of the same country and first scene.
 
     Returns
     -------
@@ -174,8 +174,8 @@ def draw_friends(people: People, rng: np.random.Generator) -> np.ndarray:
         int32, shape (n, 2): pairs of user indexes, each friendship in both directions, sorted, without repeats.
     """
     n = len(people)
-    added = np.where(rng.random(n) < FRIENDLESS_SHARE, 0, rng.negative_binomial(1, 1 / (1 + FRIENDSHIPS), n))
-    user = np.repeat(np.arange(n), added)
+    n_added = np.where(rng.random(n) < FRIENDLESS_SHARE, 0, rng.negative_binomial(1, 1 / (1 + FRIENDSHIPS), n))
+    user = np.repeat(np.arange(n), n_added)
     kind = rng.random(len(user))
     country = people.country.astype(np.int64)
     like_minded = country * (int(people.scenes.max()) + 1) + people.scenes[:, 0]
@@ -194,9 +194,9 @@ def draw_friends(people: People, rng: np.random.Generator) -> np.ndarray:
 
 
 def _draw_from_group(group: np.ndarray, user: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Draw for each of the given users somebody of the same group, who may be the user."""
+    """Draw for each of the given users a member of the same group, possibly the same user."""
     order = np.argsort(group, kind="stable")
     ordered = group[order]
     start, stop = (np.searchsorted(ordered, group[user], side=side) for side in ("left", "right"))
-    drawn: np.ndarray = order[start + rng.integers(stop - start)]
-    return drawn
+    members: np.ndarray = order[start + rng.integers(stop - start)]
+    return members

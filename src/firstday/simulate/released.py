@@ -1,8 +1,7 @@
-"""A simulated service in the layout of the paper's released data: both spaces, features and songs, computed for real.
+"""A simulated service in the layout of the paper's released data: vectors of both spaces, features and songs.
 
-A larger service is simulated as tables in a temporary folder. Its users are told apart by the `registration` protocol,
-warm ones by their history, and cut down to the asked number; step 1 is run on the warm ones; features are made with the
-paper's settings.
+A larger service is simulated as tables in a temporary folder. The `registration` protocol splits its users, and of each
+kind as many are drawn as the files need. Step 1 runs on the warm users; features are made with the paper's settings.
 """
 
 from __future__ import annotations
@@ -40,12 +39,12 @@ from firstday.data.sources.deezer_kdd21 import (
 from firstday.data.splits.registration import DAY_US, find_registrations, split_registration
 from firstday.data.splits.split import Actions, Split
 from firstday.embed.affinity import compute_affinity
-from firstday.embed.fit import WarmLogs, fit_embeddings
+from firstday.embed.methods import WarmLogs, fit_embeddings
 from firstday.errors import ConfigError
 from firstday.features.catalogue import Catalogue
 from firstday.features.encoder import Encoder, fit_encoder
 from firstday.progress import Progress, no_progress
-from firstday.simulate.settings import SimulationSettings
+from firstday.simulate.simulation_settings import SimulationSettings
 from firstday.simulate.tables import fill_folder, simulate
 from firstday.sparse import SparseRows, stack_rows
 
@@ -59,163 +58,30 @@ SIGNAL_NAMES = {
 }
 ENTITY_NAMES = {"item": "songs", "artist": "artists", "album": "albums", "playlist": "playlists"}
 ID_SPREAD = 4
-"""Ids are drawn from so many times as many numbers: an id is no row number."""
-
-
-@dataclass(frozen=True, eq=False)
-class ReleasedFiles:
-    """Where the files go, and the ids in them.
-
-    Parameters
-    ----------
-    folder
-        The folder.
-    song_ids, user_ids
-        int64, shapes (n_items,) and (n_users,): ids by the dataset's indexes, in no order.
-    rng
-        Source of the rows' order.
-    """
-
-    folder: Path
-    song_ids: np.ndarray
-    user_ids: np.ndarray
-    rng: np.random.Generator
-
-    @classmethod
-    def draw(cls, folder: Path, dataset: Dataset, seed: int) -> ReleasedFiles:
-        """Draw ids for a dataset's items and users."""
-        rng = np.random.default_rng([seed, 21])
-        songs, users = (rng.permutation(ID_SPREAD * len(ids))[: len(ids)] for ids in (dataset.items, dataset.users))
-        return cls(folder, songs, users, rng)
-
-    def write_vectors(self, users: np.ndarray, spaces: Sequence[tuple[Space, np.ndarray, np.ndarray]]) -> None:
-        """Write the vectors of items and of the given users, those of each space in a column."""
-        songs = {SONG: pl.Series(self.song_ids)}
-        owners = {USER: pl.Series(self.user_ids[users])}
-        for space, item_vectors, user_vectors in spaces:
-            songs[f"features_{space}"] = _lists(item_vectors)
-            owners[f"{space}_embeddings"] = _lists(user_vectors)
-        self._write(SONGS, pl.DataFrame(songs))
-        self._write(USERS, pl.DataFrame(owners))
-
-    def write_features(
-        self,
-        part: Part,
-        space: Space,
-        features: np.ndarray,
-        encoder: Encoder,
-        ages: np.ndarray | None,
-        users: np.ndarray,
-        songs: SparseRows,
-    ) -> None:
-        """Write the features of a part of the users.
-
-        Parameters
-        ----------
-        features
-            From the encoder, float32, shape (n_users, n_inputs).
-        ages
-            shape (n_users,), years, -1 where unknown.
-        users
-            Their index in the dataset, shape (n_users,).
-        songs
-            What they streamed in the 30 days, shape (n_users, n_items).
-        """
-        n, d = len(features), encoder.dimensions
-        at = {_name_block(name): number * d for number, name in enumerate(encoder.blocks())}
-        first_count = len(at) * d
-        counts = {
-            _name_block(f"{signal} x {entity}"): features[:, first_count + number]
-            for number, (signal, entity) in enumerate(encoder.pairs)
-        }
-        nothing = np.zeros(n, dtype=np.float32)
-        unknown = np.ones(n, dtype=bool) if ages is None else ages < 0
-        frames = [pl.DataFrame({USER: self.user_ids[users], SONGS_OF_USER: _song_lists(self.song_ids, songs)})]
-        profile = {"age": unknown, "country": np.zeros(n, dtype=bool)}
-        for block in BLOCKS:
-            values = features[:, at[block] : at[block] + d] if block in at else np.zeros((n, d), dtype=np.float32)
-            missing = profile[block] if block in profile else counts.get(block, nothing) == 0
-            stem = f"{block}_embedding" if block in profile else f"{block}_"
-            frame = pl.DataFrame(np.asfortranarray(values), schema=[f"{stem}{number}" for number in range(d)])
-            frames.append(_with_nulls(frame, missing))
-        singles = {COUNT_PREFIX + block: counts.get(block, nothing) for block in COUNTED_BLOCKS}
-        frames += [_with_nulls(pl.DataFrame({name: values}), values == 0) for name, values in singles.items()]
-        years = np.zeros(n, dtype=np.float32) if ages is None else ages.astype(np.float32)
-        frames.append(_with_nulls(pl.DataFrame({AGE_VALUE: years}), unknown))
-        self._write(name_features(part, space), pl.concat(frames, how="horizontal"))
-
-    def _write(self, name: str, frame: pl.DataFrame) -> None:
-        """Write a file, its rows in random order."""
-        shuffled = frame[self.rng.permutation(frame.height)]
-        shuffled.write_parquet(
-            self.folder / name,
-            compression="zstd",
-            compression_level=1,
-            statistics=False,
-            metadata={SIMULATED_KEY: f"firstday {firstday.__version__}"},
-        )
-
-
-def _name_block(name: str) -> str:
-    """Return the released name of one of the encoder's blocks."""
-    signal, times, entity = name.partition(" x ")
-    return f"{SIGNAL_NAMES[signal]}_{ENTITY_NAMES[entity]}" if times else name
-
-
-def _lists(vectors: np.ndarray) -> pl.Series:
-    """Return vectors as lists."""
-    return pl.Series(vectors).cast(pl.List(pl.Float32))
-
-
-def _song_lists(song_ids: np.ndarray, songs: SparseRows) -> pl.Series:
-    """Return the ids of each row's songs as lists."""
-    entries = pl.DataFrame({"row": songs.row_of_entry(), "song": song_ids[songs.columns]})
-    lists = entries.group_by("row", maintain_order=True).agg("song")
-    rows = pl.DataFrame({"row": np.arange(songs.n_rows)})
-    return rows.join(lists, on="row", how="left", maintain_order="left")["song"]
-
-
-def _with_nulls(frame: pl.DataFrame, missing: np.ndarray) -> pl.DataFrame:
-    """Return the frame with nulls in the rows where `missing`."""
-    return frame.select(pl.when(pl.lit(pl.Series(~missing))).then(pl.all()))
-
+"""Ids are drawn from this many times more numbers than there are rows, so that ids are not row numbers."""
 
 SHARES: Mapping[Part, float] = {"train": 0.7, "validation": 0.2, "test": 0.1}
-"""How users divide: 70,000, 20,000 and 10,000 in the paper."""
+"""Shares of the parts: 70,000, 20,000 and 10,000 users in the paper."""
 TARGET_DAYS = 30
 COLD_SHARE = 0.18
-"""Share of the days on which people register that are the cold users'."""
+"""Share of the registration days on which cold users register."""
 WARM_YIELD, COLD_YIELD, MARGIN = 0.45, 0.86, 1.15
-"""Of those who register, about how many turn out usable as warm and cold users, and how many more are simulated."""
-MOST_ATTEMPTS, GROWTH = 4, 1.4
-"""How often a service is simulated until it has enough users, and how much larger each time."""
+"""About which shares of registered users are usable as warm and as cold users, and a safety factor."""
+MAX_ATTEMPTS, GROWTH = 4, 1.4
+"""Most simulations until a service has enough users, and the factor by which each is larger."""
 MIN_DAYS = 60
-"""With fewer days hardly anyone has enough history to be warm."""
+"""With fewer days almost no user has enough history to be warm."""
 DIMENSIONS: Mapping[Space, int] = {"svd": 128, "mf": 256}
 METHODS: Mapping[Space, EmbeddingConfig] = {
     "svd": EmbeddingConfig(method="svd", dimensions=128),
     "mf": EmbeddingConfig(method="als", dimensions=128, als_iterations=6),
 }
-"""Step 1 of each space; ALS with fewer sweeps than by default."""
+"""Step 1 of each space; ALS with fewer iterations than by default."""
 COLLECTIONS = ("playlist", "album")
-"""What songs of the SVD's space occur together in, beside each warm user's favorites: collections, as in the paper."""
+"""Collections in which songs occur together for the SVD, as in the paper; warm users' favorites are added."""
 FEATURES = FeatureConfig(group_shrinkage=0, counts="plain", unit_vectors=False, fold_in=False)
-"""The paper's features: plain means and counts, nothing more."""
+"""The paper's features: plain means and counts."""
 ROWS_AT_ONCE = 4096
-
-
-@dataclass(frozen=True, eq=False)
-class _Users:
-    """Users of one file: who they are, what they did on day one, and what they streamed in the 30 days."""
-
-    users: np.ndarray
-    day_one: Actions
-    songs: SparseRows
-
-    def take(self, rows: np.ndarray) -> _Users:
-        """Return some of the users."""
-        day_one = {pair: actions.take(rows) for pair, actions in self.day_one.items()}
-        return _Users(self.users[rows], day_one, self.songs.take(rows))
 
 
 def simulate_released(
@@ -230,18 +96,18 @@ def simulate_released(
     Parameters
     ----------
     settings
-        `n_users` is the number of users in the files; the service that they come from is larger.
+        `n_users` is the number of users in the files; the simulated service is larger.
     out
         A new or empty folder.
     dimensions
-        Numbers in a vector of each space; fewer where there are not as many items.
+        Numbers in a vector of each space; fewer where there are too few items.
     progress
-        Called as work is done.
+        Called after each step.
 
     Returns
     -------
     dict
-        Users of each part, ``songs``, and ``simulated users``, the size of the service that they come from.
+        Users of each part, ``songs``, and ``simulated users``, the size of the simulated service.
 
     Raises
     ------
@@ -268,26 +134,26 @@ def simulate_released(
     sizes = _divide(settings.n_users)
 
     def fill(folder: Path) -> dict[str, int]:
-        asked = service
-        for _ in range(MOST_ATTEMPTS):
+        attempt = service
+        for _ in range(MAX_ATTEMPTS):
             with tempfile.TemporaryDirectory(prefix="firstday-") as scratch:
                 tables = Path(scratch) / "tables"
-                simulate(asked, tables, progress=progress)
+                simulate(attempt, tables, progress=progress)
                 progress("reading tables", 0, 1)
                 dataset = load(tables, config=config)
                 progress("reading tables", 1, 1)
             progress("users of each part", 0, 1)
-            chosen = _choose(dataset, config, sizes)
+            parts_and_split = _draw_parts(dataset, config, sizes)
             progress("users of each part", 1, 1)
-            if chosen is not None:
-                files = ReleasedFiles.draw(folder, dataset, settings.seed)
-                _write(dataset, *chosen, config, files, dimensions, progress)
+            if parts_and_split is not None:
+                files = FileWriter.draw(folder, dataset, settings.seed)
+                _write_spaces(dataset, *parts_and_split, config, files, dimensions, progress)
                 return {
                     **{str(part): n for part, n in sizes.items()},
                     "songs": settings.n_items,
-                    "simulated users": asked.n_users,
+                    "simulated users": attempt.n_users,
                 }
-            asked = replace(asked, n_users=math.ceil(GROWTH * asked.n_users))
+            attempt = replace(attempt, n_users=math.ceil(GROWTH * attempt.n_users))
         raise ConfigError(f"days: {settings.days} give too few users with enough history; simulate more days.")
 
     return fill_folder(out, fill)
@@ -300,34 +166,71 @@ def _divide(n_users: int) -> dict[Part, int]:
 
 
 def _size_service(n_users: int) -> int:
-    """Return how many users to simulate so that enough of them are usable."""
+    """Return how many users to simulate, so that enough are usable."""
     cold = (SHARES["validation"] + SHARES["test"]) / (COLD_SHARE * COLD_YIELD)
     warm = SHARES["train"] / ((1 - COLD_SHARE) * WARM_YIELD)
     return math.ceil(MARGIN * n_users * max(cold, warm) + 10 * math.sqrt(n_users))
 
 
-def _write(
+def _draw_parts(dataset: Dataset, config: Config, sizes: Mapping[Part, int]) -> tuple[dict[Part, _Users], Split] | None:
+    """Draw the users of each part from those with streams in their 30 days; keep these warm users in the split.
+
+    None where there are too few.
+    """
+    protocol = config.registration
+    split = split_registration(dataset, config.signals, protocol, config.sampled, seed=config.seed)
+    registrations = find_registrations(dataset, protocol)
+    end = registrations.registered_us + int(protocol.target_days * DAY_US)
+    assert protocol.cut_off is not None
+    is_warm = np.isin(np.arange(len(end)), split.warm)
+    end[is_warm] = np.minimum(end[is_warm], int(protocol.cut_off.timestamp() * 1_000_000))
+    (month,) = dataset.actions(Window(registrations.day_end_us, end))
+    streams = month.get(("stream", ITEM), SparseRows.empty(len(end), len(dataset.items))).ones()
+    rng = np.random.default_rng(config.seed)
+    users_by_part: dict[Part, tuple[np.ndarray, Actions]] = {
+        "train": (split.warm, split.warm_day_one[0]),
+        "validation": (split.validation.users, split.validation.day_one),
+        "test": (split.cold.users, split.cold.day_one),
+    }
+    parts: dict[Part, _Users] = {}
+    warm_rows = np.zeros(0, dtype=np.int64)
+    for part, n in sizes.items():
+        users, day_one = users_by_part[part]
+        active = np.flatnonzero(streams.lengths()[users] > 0)
+        if len(active) < n:
+            return None
+        rows = np.sort(rng.choice(active, n, replace=False))
+        if part == "train":
+            warm_rows = rows
+        parts[part] = _Users(users, day_one, streams.take(users)).take(rows)
+    actions = {pair: user_rows.take(warm_rows) for pair, user_rows in split.warm_actions.items()}
+    return parts, replace(split, warm=split.warm[warm_rows], warm_actions=actions)
+
+
+def _write_spaces(
     dataset: Dataset,
     parts: Mapping[Part, _Users],
     split: Split,
     config: Config,
-    files: ReleasedFiles,
+    files: FileWriter,
     dimensions: Mapping[Space, int],
     progress: Progress,
 ) -> None:
     """Run step 1 in both spaces, make features and write all files."""
     catalogue = Catalogue.of(dataset, config.signals.known)
-    batches = {part: catalogue.translate(dataset, own.users, own.day_one)[0] for part, own in parts.items()}
+    batches = {
+        part: catalogue.translate(dataset, part_users.users, part_users.day_one)[0]
+        for part, part_users in parts.items()
+    }
     affinity = compute_affinity(split.warm_actions, config.signals, len(split.warm), len(dataset.items))
-    together = [dataset.entities[name].items for name in COLLECTIONS]
-    together += [rows for pair, rows in split.warm_actions.items() if pair == ("favorite", ITEM)]
-    logs = WarmLogs(affinity, stack_rows(together), [])
+    item_sets = [dataset.entities[name].items for name in COLLECTIONS]
+    item_sets += [rows for pair, rows in split.warm_actions.items() if pair == ("favorite", ITEM)]
+    logs = WarmLogs(affinity, stack_rows(item_sets), [])
     songs = []
     for space, method in METHODS.items():
         progress(f"vectors ({space})", 0, 1)
         d = min(dimensions[space], len(dataset.items) // 2)
-        of_space = config.model_copy(update={"embedding": method.model_copy(update={"dimensions": d})})
-        embeddings = fit_embeddings(logs, of_space.embedding, seed=config.seed)
+        embeddings = fit_embeddings(logs, method.override("dimensions", d), seed=config.seed)
         progress(f"vectors ({space})", 1, 1)
         encoder = fit_encoder(
             embeddings,
@@ -337,49 +240,150 @@ def _write(
             config.features,
             config.signals,
         )
-        for done, (part, own) in enumerate(parts.items()):
-            progress(f"features ({space})", done, len(parts))
-            features = np.empty((len(own.users), encoder.n_inputs), dtype=np.float32)
-            for at in range(0, len(features), ROWS_AT_ONCE):
-                rows = np.arange(at, min(at + ROWS_AT_ONCE, len(features)))
+        for n_done, (part, part_users) in enumerate(parts.items()):
+            progress(f"features ({space})", n_done, len(parts))
+            features = np.empty((len(part_users.users), encoder.n_inputs), dtype=np.float32)
+            for start in range(0, len(features), ROWS_AT_ONCE):
+                rows = np.arange(start, min(start + ROWS_AT_ONCE, len(features)))
                 features[rows] = encoder.encode(batches[part].take(rows))
-            files.write_features(part, space, features, encoder, batches[part].ages, own.users, own.songs)
+            files.write_features(part, space, features, encoder, batches[part].ages, part_users.users, part_users.songs)
             del features
         progress(f"features ({space})", len(parts), len(parts))
         songs.append((space, embeddings.item_vectors, embeddings.user_vectors))
     files.write_vectors(parts["train"].users, songs)
 
 
-def _choose(dataset: Dataset, config: Config, sizes: Mapping[Part, int]) -> tuple[dict[Part, _Users], Split] | None:
-    """Draw the users of each part among those who streamed in their 30 days, and cut the split down to warm ones.
+@dataclass(frozen=True, eq=False)
+class _Users:
+    """Users of one file, their interactions on day one, and the songs that they streamed in the 30 days."""
 
-    None where there are too few.
+    users: np.ndarray
+    day_one: Actions
+    songs: SparseRows
+
+    def take(self, rows: np.ndarray) -> _Users:
+        """Return some of the users."""
+        day_one = {pair: actions.take(rows) for pair, actions in self.day_one.items()}
+        return _Users(self.users[rows], day_one, self.songs.take(rows))
+
+
+@dataclass(frozen=True, eq=False)
+class FileWriter:
+    """Writes the files with random ids and rows in random order.
+
+    Parameters
+    ----------
+    folder
+        The folder.
+    song_ids, user_ids
+        int64, shapes (n_items,) and (n_users,): ids by the dataset's indexes, unsorted.
+    rng
+        Source of randomness.
     """
-    protocol = config.registration
-    split = split_registration(dataset, config.signals, protocol, config.sampled, seed=config.seed)
-    found = find_registrations(dataset, protocol)
-    end = found.at + int(protocol.target_days * DAY_US)
-    assert protocol.cut_off is not None
-    of_warm = np.isin(np.arange(len(end)), split.warm)
-    end[of_warm] = np.minimum(end[of_warm], int(protocol.cut_off.timestamp() * 1_000_000))
-    (month,) = dataset.actions(Window(found.day_end, end))
-    streams = month.get(("stream", ITEM), SparseRows.empty(len(end), len(dataset.items))).ones()
-    rng = np.random.default_rng(config.seed)
-    everyone: dict[Part, tuple[np.ndarray, Actions]] = {
-        "train": (split.warm, split.warm_day_one[0]),
-        "validation": (split.validation.users, split.validation.day_one),
-        "test": (split.cold.users, split.cold.day_one),
-    }
-    parts: dict[Part, _Users] = {}
-    warm_rows = np.zeros(0, dtype=np.int64)
-    for part, n in sizes.items():
-        users, day_one = everyone[part]
-        able = np.flatnonzero(streams.lengths()[users] > 0)
-        if len(able) < n:
-            return None
-        rows = np.sort(rng.choice(able, n, replace=False))
-        if part == "train":
-            warm_rows = rows
-        parts[part] = _Users(users, day_one, streams.take(users)).take(rows)
-    actions = {pair: own.take(warm_rows) for pair, own in split.warm_actions.items()}
-    return parts, replace(split, warm=split.warm[warm_rows], warm_actions=actions)
+
+    folder: Path
+    song_ids: np.ndarray
+    user_ids: np.ndarray
+    rng: np.random.Generator
+
+    @classmethod
+    def draw(cls, folder: Path, dataset: Dataset, seed: int) -> FileWriter:
+        """Draw ids for a dataset's items and users."""
+        rng = np.random.default_rng([seed, 21])
+        songs, users = (rng.permutation(ID_SPREAD * len(ids))[: len(ids)] for ids in (dataset.items, dataset.users))
+        return cls(folder, songs, users, rng)
+
+    def write_vectors(self, users: np.ndarray, spaces: Sequence[tuple[Space, np.ndarray, np.ndarray]]) -> None:
+        """Write the vectors of items and of the given users, a column for each space."""
+        songs = {SONG: pl.Series(self.song_ids)}
+        owners = {USER: pl.Series(self.user_ids[users])}
+        for space, item_vectors, user_vectors in spaces:
+            songs[f"features_{space}"] = _lists(item_vectors)
+            owners[f"{space}_embeddings"] = _lists(user_vectors)
+        self._write_file(SONGS, pl.DataFrame(songs))
+        self._write_file(USERS, pl.DataFrame(owners))
+
+    def write_features(
+        self,
+        part: Part,
+        space: Space,
+        features: np.ndarray,
+        encoder: Encoder,
+        ages: np.ndarray | None,
+        users: np.ndarray,
+        songs: SparseRows,
+    ) -> None:
+        """Write the features of a part of the users.
+
+        Parameters
+        ----------
+        features
+            From the encoder, float32, shape (n_users, n_inputs).
+        ages
+            shape (n_users,), years, -1 where unknown.
+        users
+            Their index in the dataset, shape (n_users,).
+        songs
+            Songs that they streamed in the 30 days, shape (n_users, n_items).
+        """
+        n, d = len(features), encoder.dimensions
+        first_column = {_name_block(name): number * d for number, name in enumerate(encoder.blocks())}
+        first_count = len(first_column) * d
+        counts = {
+            _name_block(f"{signal} x {entity}"): features[:, first_count + number]
+            for number, (signal, entity) in enumerate(encoder.pairs)
+        }
+        nothing = np.zeros(n, dtype=np.float32)
+        has_no_age = np.ones(n, dtype=bool) if ages is None else ages < 0
+        frames = [pl.DataFrame({USER: self.user_ids[users], SONGS_OF_USER: _song_lists(self.song_ids, songs)})]
+        profile = {"age": has_no_age, "country": np.zeros(n, dtype=bool)}
+        for block in BLOCKS:
+            values = (
+                features[:, first_column[block] : first_column[block] + d]
+                if block in first_column
+                else np.zeros((n, d), dtype=np.float32)
+            )
+            is_missing = profile[block] if block in profile else counts.get(block, nothing) == 0
+            stem = f"{block}_embedding" if block in profile else f"{block}_"
+            frame = pl.DataFrame(np.asfortranarray(values), schema=[f"{stem}{number}" for number in range(d)])
+            frames.append(_with_nulls(frame, is_missing))
+        single_columns = {COUNT_PREFIX + block: counts.get(block, nothing) for block in COUNTED_BLOCKS}
+        frames += [_with_nulls(pl.DataFrame({name: values}), values == 0) for name, values in single_columns.items()]
+        years = np.zeros(n, dtype=np.float32) if ages is None else ages.astype(np.float32)
+        frames.append(_with_nulls(pl.DataFrame({AGE_VALUE: years}), has_no_age))
+        self._write_file(name_features(part, space), pl.concat(frames, how="horizontal"))
+
+    def _write_file(self, name: str, frame: pl.DataFrame) -> None:
+        """Write a file, its rows in random order."""
+        shuffled = frame[self.rng.permutation(frame.height)]
+        shuffled.write_parquet(
+            self.folder / name,
+            compression="zstd",
+            compression_level=1,
+            statistics=False,
+            metadata={SIMULATED_KEY: f"firstday {firstday.__version__}"},
+        )
+
+
+def _name_block(name: str) -> str:
+    """Return the released files' name of one of the encoder's blocks."""
+    signal, times, entity = name.partition(" x ")
+    return f"{SIGNAL_NAMES[signal]}_{ENTITY_NAMES[entity]}" if times else name
+
+
+def _lists(vectors: np.ndarray) -> pl.Series:
+    """Return vectors as lists."""
+    return pl.Series(vectors).cast(pl.List(pl.Float32))
+
+
+def _song_lists(song_ids: np.ndarray, songs: SparseRows) -> pl.Series:
+    """Return the ids of each row's songs as lists."""
+    entries = pl.DataFrame({"row": songs.row_of_entry(), "song": song_ids[songs.columns]})
+    lists = entries.group_by("row", maintain_order=True).agg("song")
+    rows = pl.DataFrame({"row": np.arange(songs.n_rows)})
+    return rows.join(lists, on="row", how="left", maintain_order="left")["song"]
+
+
+def _with_nulls(frame: pl.DataFrame, is_missing: np.ndarray) -> pl.DataFrame:
+    """Return the frame with nulls in the rows where `missing`."""
+    return frame.select(pl.when(pl.lit(pl.Series(~is_missing))).then(pl.all()))

@@ -1,4 +1,4 @@
-"""A simulated service as a folder of Parquet tables, written block by block: memory does not grow with the events."""
+"""Simulated tables in a folder, written in blocks of users, so that memory does not grow with the interactions."""
 
 from __future__ import annotations
 
@@ -17,22 +17,21 @@ import polars as pl
 
 from firstday.errors import ConfigError
 from firstday.progress import Progress, no_progress
-from firstday.simulate.behavior import ENTITIES, ITEM, PLAYLIST, SIGNALS, Events, simulate_block
+from firstday.simulate.behavior import ENTITIES, ITEM, PLAYLIST, SIGNALS, Interactions, simulate_block
 from firstday.simulate.music import MusicCatalogue, invent_artists, invent_playlists, invent_titles, make_catalogue
 from firstday.simulate.people import People, draw_friends, make_people
-from firstday.simulate.settings import SimulationSettings
+from firstday.simulate.simulation_settings import SimulationSettings
 from firstday.simulate.world import AGES, COUNTRIES, ZONES, make_world
 
 WORKERS = 2
-"""Blocks in the making at one time; each needs about 300 MB."""
+"""Blocks simulated at the same time; each needs about 300 MB."""
 
-
-Filled = TypeVar("Filled")
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
-class Written:
-    """What was written.
+class TableCounts:
+    """Numbers of rows in the written tables.
 
     Parameters
     ----------
@@ -46,42 +45,22 @@ class Written:
     signals: dict[str, int]
 
 
-def check_new_folder(path: Path) -> None:
-    """Refuse a place where no new folder can be made.
-
-    Raises
-    ------
-    ConfigError
-        It is a file, it holds something, or the folder above may not be written to.
-    """
-    if path.is_dir():
-        if any(path.iterdir()):
-            raise ConfigError(f"{path}: is not empty; give a new folder.")
-    elif path.exists() or path.is_symlink():
-        raise ConfigError(f"{path}: is a file; give a new folder.")
-    above = path.resolve().parent
-    while not above.exists():
-        above = above.parent
-    if not above.is_dir() or not os.access(above, os.W_OK | os.X_OK):
-        raise ConfigError(f"{path}: cannot be made, since {above} may not be written to; give another folder.")
-
-
-def simulate(settings: SimulationSettings, out: Path, *, progress: Progress = no_progress) -> Written:
+def simulate(settings: SimulationSettings, out: Path, *, progress: Progress = no_progress) -> TableCounts:
     """Simulate a service and write its tables.
 
     Parameters
     ----------
     settings
-        How large it is and how its people behave; with the same settings the files are the same.
+        The size of the service and the behavior of its users; equal settings give equal files.
     out
-        A new or empty folder. It is written beside and renamed into place: it holds all tables or is not there.
+        A new or empty folder. It appears only when all tables are written.
     progress
-        Called as blocks of users are done.
+        Called after each block of users.
 
     Returns
     -------
-    Written
-        How many rows there are.
+    TableCounts
+        Numbers of rows.
 
     Raises
     ------
@@ -91,15 +70,59 @@ def simulate(settings: SimulationSettings, out: Path, *, progress: Progress = no
     return fill_folder(out, lambda folder: _write_tables(settings, folder, progress))
 
 
-def fill_folder(out: Path, fill: Callable[[Path], Filled]) -> Filled:
-    """Make a folder by filling one beside it and renaming that into place: it holds everything or is not there.
+def _write_tables(settings: SimulationSettings, folder: Path, progress: Progress) -> TableCounts:
+    """Write every table into a folder."""
+    # A random stream for each part, so that a change of one part leaves the others as they are.
+    root = np.random.SeedSequence(settings.seed)
+    world_seed, catalogue_seed, people_seed, friends_seed, names_seed, block_seeds = root.spawn(6)
+    progress("users and items", 0, 1)
+    world = make_world(settings, np.random.default_rng(world_seed))
+    catalogue = make_catalogue(settings, world, np.random.default_rng(catalogue_seed))
+    people = make_people(settings, world, np.random.default_rng(people_seed))
+    tables = {
+        "users": _users_table(settings, people),
+        "friends": _friends_table(people, np.random.default_rng(friends_seed)),
+        **_catalogue_tables(catalogue, world.n_scenes, np.random.default_rng(names_seed)),
+    }
+    rows = {}
+    for name, frame in tables.items():
+        frame.write_parquet(folder / f"{name}.parquet", compression="zstd")
+        rows[name] = frame.height
+    progress("users and items", 1, 1)
+    del tables
+    signals = _write_interactions(settings, catalogue, people, block_seeds, folder / "interactions", progress)
+    return TableCounts({"interactions": sum(signals.values()), **rows}, signals)
+
+
+def check_new_folder(path: Path) -> None:
+    """Raise if no new folder can be made at a path.
+
+    Raises
+    ------
+    ConfigError
+        It is a file, it is not empty, or the folder above may not be written to.
+    """
+    if path.is_dir():
+        if any(path.iterdir()):
+            raise ConfigError(f"{path}: is not empty; give a new folder.")
+    elif path.exists() or path.is_symlink():
+        raise ConfigError(f"{path}: is a file; give a new folder.")
+    parent = path.resolve().parent
+    while not parent.exists():
+        parent = parent.parent
+    if not parent.is_dir() or not os.access(parent, os.W_OK | os.X_OK):
+        raise ConfigError(f"{path}: cannot be made, since {parent} may not be written to; give another folder.")
+
+
+def fill_folder(out: Path, fill: Callable[[Path], Result]) -> Result:
+    """Fill a temporary folder and rename it to `out`, so that `out` is complete or absent.
 
     Parameters
     ----------
     out
         A new or empty folder.
     fill
-        Writes the files into the folder that it is given.
+        Writes the files into the folder that it gets.
 
     Raises
     ------
@@ -113,7 +136,7 @@ def fill_folder(out: Path, fill: Callable[[Path], Filled]) -> Filled:
         try:
             folder = staging / "filled"
             folder.mkdir()
-            filled = fill(folder)
+            result = fill(folder)
             if out.is_dir():
                 out.rmdir()
             folder.rename(out)
@@ -122,35 +145,11 @@ def fill_folder(out: Path, fill: Callable[[Path], Filled]) -> Filled:
     except (OSError, pl.exceptions.ComputeError) as error:
         reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
         raise ConfigError(f"{out}: cannot be written ({reason}); choose another place or make room.") from error
-    return filled
-
-
-def _write_tables(settings: SimulationSettings, folder: Path, progress: Progress) -> Written:
-    """Write every table into a folder."""
-    # One stream of randomness for each part: a user's day does not depend on how albums were cut.
-    root = np.random.SeedSequence(settings.seed)
-    of_world, of_catalogue, of_people, of_friends, of_names, of_blocks = root.spawn(6)
-    progress("users and items", 0, 1)
-    world = make_world(settings, np.random.default_rng(of_world))
-    catalogue = make_catalogue(settings, world, np.random.default_rng(of_catalogue))
-    people = make_people(settings, world, np.random.default_rng(of_people))
-    tables = {
-        "users": _users_table(settings, people),
-        "friends": _friends_table(people, np.random.default_rng(of_friends)),
-        **_catalogue_tables(catalogue, world.n_scenes, np.random.default_rng(of_names)),
-    }
-    rows = {}
-    for name, frame in tables.items():
-        frame.write_parquet(folder / f"{name}.parquet", compression="zstd")
-        rows[name] = frame.height
-    progress("users and items", 1, 1)
-    del tables
-    signals = _write_interactions(settings, catalogue, people, of_blocks, folder / "interactions", progress)
-    return Written({"interactions": sum(signals.values()), **rows}, signals)
+    return result
 
 
 def _ids(indexes: np.ndarray) -> pl.Series:
-    """Return ids, which count from 1."""
+    """Return ids: indexes plus 1."""
     return pl.Series(indexes.astype(np.int32) + 1)
 
 
@@ -172,7 +171,7 @@ def _users_table(settings: SimulationSettings, people: People) -> pl.DataFrame:
         {
             "user_id": _ids(np.arange(len(people))),
             "registered_at": _moments(settings, people.registered_s),
-            "age": age.set(pl.Series(~people.age_known), None),
+            "age": age.set(pl.Series(~people.has_age), None),
             "country": _words(tuple(country.code for country in COUNTRIES), people.country),
             "time_zone": _words(tuple(name for name, _, _ in ZONES), people.zone),
         }
@@ -187,16 +186,16 @@ def _friends_table(people: People, rng: np.random.Generator) -> pl.DataFrame:
 
 def _catalogue_tables(catalogue: MusicCatalogue, n_scenes: int, rng: np.random.Generator) -> dict[str, pl.DataFrame]:
     """Make the tables of items and of playlists, and the names of everything but items."""
-    of_artists, of_albums, of_items, of_playlists = rng.spawn(4)
+    artist_rng, album_rng, item_rng, playlist_rng = rng.spawn(4)
     names = {
-        "artist": invent_artists(catalogue.n_artists, of_artists),
-        "album": invent_titles(catalogue.n_albums, of_albums),
-        "playlist": invent_playlists(catalogue.playlist_scene, n_scenes, of_playlists),
+        "artist": invent_artists(catalogue.n_artists, artist_rng),
+        "album": invent_titles(catalogue.n_albums, album_rng),
+        "playlist": invent_playlists(catalogue.playlist_scene, n_scenes, playlist_rng),
     }
     items = pl.DataFrame(
         {
             "item_id": _ids(np.arange(len(catalogue.scene))),
-            "title": invent_titles(len(catalogue.scene), of_items),
+            "title": invent_titles(len(catalogue.scene), item_rng),
             "artist_id": _ids(catalogue.artist),
             "album_id": _ids(catalogue.album),
         }
@@ -204,26 +203,26 @@ def _catalogue_tables(catalogue: MusicCatalogue, n_scenes: int, rng: np.random.G
     collections = pl.DataFrame(
         {"entity_id": _ids(catalogue.members[:, 0]), "item_id": _ids(catalogue.members[:, 1])}
     ).select(pl.lit(ENTITIES[PLAYLIST]).alias("entity"), "entity_id", "item_id")
-    called = [
-        pl.DataFrame({"entity_id": _ids(np.arange(len(own))), "name": own}).select(
+    name_tables = [
+        pl.DataFrame({"entity_id": _ids(np.arange(len(entity_names))), "name": entity_names}).select(
             pl.lit(entity).alias("entity"), "entity_id", "name"
         )
-        for entity, own in names.items()
+        for entity, entity_names in names.items()
     ]
-    return {"items": items, "collections": collections, "names": pl.concat(called)}
+    return {"items": items, "collections": collections, "names": pl.concat(name_tables)}
 
 
 def _write_interactions(
     settings: SimulationSettings,
     catalogue: MusicCatalogue,
     people: People,
-    randomness: np.random.SeedSequence,
+    seed_sequence: np.random.SeedSequence,
     folder: Path,
     progress: Progress,
 ) -> dict[str, int]:
     """Write one file for each block of users, and count the signals."""
     folder.mkdir()
-    seeds = randomness.spawn(settings.n_blocks)
+    seeds = seed_sequence.spawn(settings.n_blocks)
 
     def write_block(block: int) -> Counter[str]:
         first = block * settings.block_users
@@ -238,25 +237,25 @@ def _write_interactions(
     with ThreadPoolExecutor(WORKERS) as pool:
         pending = [pool.submit(write_block, block) for block in range(settings.n_blocks)]
         try:
-            for done, future in enumerate(pending, 1):
+            for n_done, future in enumerate(pending, 1):
                 total.update(future.result())
-                progress("blocks of users", done, settings.n_blocks)
+                progress("blocks of users", n_done, settings.n_blocks)
         finally:
             for future in pending:
                 future.cancel()
     return {signal: total[signal] for signal in SIGNALS}
 
 
-def _interactions_table(settings: SimulationSettings, events: Events, first_user: int) -> pl.DataFrame:
+def _interactions_table(settings: SimulationSettings, events: Interactions, first_user: int) -> pl.DataFrame:
     """Make the table of a block's interactions."""
     target = _ids(events.target)
-    of_item = pl.Series(events.entity == ITEM)
+    is_item = pl.Series(events.entity == ITEM)
     return pl.DataFrame(
         {
             "user_id": _ids(events.user + first_user),
-            "item_id": target.set(~of_item, None),
-            "entity": _words(ENTITIES, events.entity).set(of_item, None),
-            "entity_id": target.set(of_item, None),
+            "item_id": target.set(~is_item, None),
+            "entity": _words(ENTITIES, events.entity).set(is_item, None),
+            "entity_id": target.set(is_item, None),
             "signal": _words(SIGNALS, events.signal),
             "timestamp": _moments(settings, events.time_s),
         }

@@ -1,4 +1,4 @@
-"""The world around the service: countries, their time zones and ages, and the scenes that people may like."""
+"""The simulated world: countries, time zones, ages, and the scenes of music."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from firstday.simulate.choices import Choices
-from firstday.simulate.settings import SimulationSettings
+from firstday.simulate.simulation_settings import SimulationSettings
 
 AGES = np.arange(13, 81)
 """Ages of users, years."""
@@ -59,31 +59,31 @@ ZONES = tuple(zone for country in COUNTRIES for zone in country.zones)
 """Every time zone, in the order of countries."""
 
 LOCAL_SHARE = 0.5
-"""Share of scenes that are at home in one country."""
+"""Share of scenes that belong to one country."""
 AT_HOME, SAME_LANGUAGE, ABROAD = 2.0, 1.0, -0.7
-"""Logarithm of how much more a local scene is liked in its country, where its language is spoken, and elsewhere."""
+"""Logarithm of a local scene's relative liking in its country, in countries of its language, and elsewhere."""
 TILT_SPREAD = 0.5
-"""Standard deviation, over countries, of the logarithm of how much a scene is liked that is at home nowhere."""
+"""Standard deviation, over countries, of the logarithm of the liking of a scene without a country."""
 SCENE_TAIL = 0.9
 """Exponent of the long tail of scenes."""
 AGE_FLOOR = -3.0
-"""Logarithm of how little a scene can be liked at the least fitting age, over the best one."""
+"""Lowest logarithm of a scene's liking at one age relative to the best age."""
 
 
 @dataclass(frozen=True, eq=False)
 class World:
-    """Scenes, and who likes them.
+    """Scenes and their audiences.
 
     Parameters
     ----------
     family
-        int16, shape (n_scenes,): the family of scenes (a wide genre) that each belongs to.
+        int16, shape (n_scenes,): the family (a wide genre) of each scene.
     home
-        int16, shape (n_scenes,): the country whose scene it is, -1 for none.
+        int16, shape (n_scenes,): the country of each scene, -1 for none.
     liking
-        float64, shape (n_countries, n_ages, n_scenes): probability of each scene as a person's first.
+        float64, shape (n_countries, n_ages, n_scenes): probability of each scene as a user's first.
     audience
-        float64, shape (n_countries, n_scenes): the same over a country's ages.
+        float64, shape (n_countries, n_scenes): the same, averaged over a country's ages.
     by_profile
         Draws a scene from a row `country * n_ages + age_ix`.
     by_family
@@ -128,7 +128,7 @@ def country_shares() -> np.ndarray:
 
 
 def make_world(settings: SimulationSettings, rng: np.random.Generator) -> World:
-    """Make scenes, and how countries and ages like them.
+    """Make scenes and their audiences by country and age.
 
     Parameters
     ----------
@@ -149,7 +149,7 @@ def make_world(settings: SimulationSettings, rng: np.random.Generator) -> World:
 
     logit = np.log(size) + _tilt(home, rng)[:, None, :] + _age_fit(family, rng)[None, :, :]
     liking = np.exp(logit)
-    # A country's young and old are as many as its users, whatever scenes there are for them.
+    # Each age sums to 1, so that the scenes do not change how many users of an age there are.
     liking /= liking.sum(axis=2, keepdims=True)
     audience = np.einsum("cas,a->cs", liking, age_shares())
     within = np.where(np.arange(family.max() + 1)[:, None] == family, audience[:, None, :], 0.0)
@@ -164,16 +164,16 @@ def make_world(settings: SimulationSettings, rng: np.random.Generator) -> World:
 
 
 def _tilt(home: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Return the logarithm of how much more each country likes each scene, shape (n_countries, n_scenes)."""
+    """Return the logarithm of each country's relative liking of each scene, shape (n_countries, n_scenes)."""
     language = np.array([country.language for country in COUNTRIES])
-    at_home = np.arange(len(COUNTRIES))[:, None] == home
-    understood = language[:, None] == language[home]
-    local = np.where(at_home, AT_HOME, np.where(understood, SAME_LANGUAGE, ABROAD))
+    is_home = np.arange(len(COUNTRIES))[:, None] == home
+    same_language = language[:, None] == language[home]
+    local = np.where(is_home, AT_HOME, np.where(same_language, SAME_LANGUAGE, ABROAD))
     return np.where(home >= 0, local, rng.normal(0, TILT_SPREAD, local.shape))
 
 
 def _age_fit(family: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Return the logarithm of how each age likes each scene, shape (n_ages, n_scenes): a bell around an age."""
+    """Return the logarithm of each age's liking of each scene, shape (n_ages, n_scenes): a bell curve over ages."""
     peak = rng.uniform(14, 55, family.max() + 1)[family] + rng.normal(0, 5, len(family))
     width = rng.uniform(5, 11, len(family))
     fit: np.ndarray = np.maximum(-0.5 * ((AGES[:, None] - peak) / width) ** 2, AGE_FLOOR)

@@ -1,8 +1,8 @@
-"""Tuning of baselines: every combination of their options, judged on validation users."""
+"""Baselines: every combination of their options is fitted on warm users and judged on validation users."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from time import perf_counter
@@ -10,21 +10,27 @@ from typing import Any
 
 import numpy as np
 
-from firstday.baselines.als_fold_in import ALS_FOLD_IN
-from firstday.baselines.ease import EASE
-from firstday.baselines.item_item import ITEM_ITEM
-from firstday.baselines.mult_dae import MULT_DAE
-from firstday.baselines.scorer import ItemScorer, PeerKind, PeerTraining, as_strategy, most_used_items
-from firstday.baselines.user_user import USER_USER
+from firstday.data.dataset import Dataset
+from firstday.data.splits.split import Split
+from firstday.embed.affinity import compute_affinity, select_uses
+from firstday.errors import MissingExtraError
 from firstday.metrics import PrecisionRule, measure
-from firstday.recommend.query import Query, Strategy
-from firstday.recommend.strategies import answer_all
-from firstday.sparse import SparseRows
+from firstday.progress import Progress, no_progress
+from firstday.recommend.answer import answer_all
+from firstday.recommend.query import Answer, Query
+from firstday.recommend.ranked_lists import rank_scores
+from firstday.recommend.recommender import Recommender
+from firstday.recommend.registry import find_baseline
+from firstday.recommend.spec import BaselineData, BaselineSpec, ItemScorer, Strategy
+from firstday.training.fit import cohort_query
+
+MOST_USERS = 2_000
+"""Validation users that are looked at, at most."""
 
 
 @dataclass(frozen=True)
 class Tuning:
-    """How the options of a peer were chosen, on validation users alone.
+    """How the options of a baseline were chosen, on validation users alone.
 
     Parameters
     ----------
@@ -41,7 +47,7 @@ class Tuning:
     tune_seconds
         Time to fit and judge the whole grid.
     n_items
-        How many items the peer ranks; None: all that warm users use.
+        How many items the baseline ranks; None: all that warm users use.
     """
 
     grid: Mapping[str, tuple[Any, ...]]
@@ -65,97 +71,122 @@ class Tuning:
 
 
 @dataclass(frozen=True, eq=False)
-class TunedPeer:
-    """A fitted peer as a strategy, and how it was tuned."""
+class TunedBaseline:
+    """A fitted baseline as a strategy, and how it was tuned."""
 
     recommend: Strategy
     tuning: Tuning
 
 
-KINDS: Mapping[str, PeerKind] = {
-    "item_item": ITEM_ITEM,
-    "user_user": USER_USER,
-    "ease": EASE,
-    "als_fold_in": ALS_FOLD_IN,
-    "mult_dae": MULT_DAE,
-}
-"""Every peer by the name of its strategy."""
-MOST_USERS = 2_000
-"""Validation users that are looked at, at most."""
-
-
-def tune_peers(
+def tune_baselines(
+    dataset: Dataset,
+    split: Split,
+    recommender: Recommender,
     names: Sequence[str],
-    uses: SparseRows,
-    affinity: SparseRows,
-    validation: Query,
-    truth: SparseRows,
+    k: int,
     *,
     divide_by: PrecisionRule = "min",
-    kinds: Mapping[str, PeerKind] = KINDS,
-    progress: Callable[[str, int, int], None] = lambda _stage, _done, _total: None,
-) -> dict[str, TunedPeer]:
-    """Fit peers on warm users and choose their options on validation users.
+    options: Mapping[str, Mapping[str, Any]] | None = None,
+    progress: Progress = no_progress,
+) -> dict[str, TunedBaseline]:
+    """Fit baselines on warm users, with the options that are best for validation users; cold users take no part.
 
     Parameters
     ----------
+    dataset, split
+        The data, and who is warm, for validation and cold.
+    recommender
+        A model trained on the split; its fallbacks answer where a baseline has nothing to go on.
     names
-        Which peers.
-    uses, affinity
-        Of the warm users, see `PeerTraining`.
-    validation
-        Validation users, asking a trained model for lists.
-    truth
-        What they used afterwards, shape (n_validation, n_items).
+        Of the baselines.
+    k
+        Length of the lists.
     divide_by
         See `firstday.metrics.measure`.
-    kinds
-        What there is to choose of.
+    options
+        Options of baselines that are not to be chosen anew, by name.
     progress
-        Called with the peer's name, combinations done, and combinations in all.
+        Called with the baseline's name, combinations done, and combinations in all.
 
     Returns
     -------
     dict
         By name; among combinations that are equally good the first is kept.
+
+    Raises
+    ------
+    MissingExtraError
+        Libraries for training are not installed.
     """
-    rows = np.arange(min(validation.n_users, MOST_USERS))
-    asked, wanted = validation.take(rows), truth.take(rows)
-    config = validation.model.config
+    try:
+        specs = [find_baseline(name).with_options((options or {}).get(name)) for name in names]
+    except ModuleNotFoundError:
+        raise MissingExtraError("training", "train") from None
+    config, n_warm, n_items = recommender.model.config, len(split.warm), len(dataset.items)
+    query = cohort_query(recommender, dataset, split.validation, k)
+    rows = np.arange(min(query.n_users, MOST_USERS))
+    query, truth = query.take(rows), split.validation.truth.take(rows)
 
     def validate(scorer: ItemScorer) -> float:
-        lists = answer_all(asked, as_strategy("peer", scorer)).items
-        return 100 * float(measure(lists, wanted, divide_by=divide_by).precision.mean())
+        lists = answer_all(query, as_strategy("baseline", scorer)).items
+        return 100 * float(measure(lists, truth, divide_by=divide_by).precision.mean())
 
-    training = PeerTraining(uses, affinity, validate, config.seed, config.threads)
-    found = {}
-    for name in names:
+    data = BaselineData(
+        select_uses(split.warm_actions, config.signals, n_warm, n_items),
+        compute_affinity(split.warm_actions, config.signals, n_warm, n_items),
+        validate,
+        config.seed,
+        config.threads,
+    )
+    return {spec.name: tune(spec, data, len(rows), progress) for spec in specs}
 
-        def told(done: int, total: int, name: str = name) -> None:
-            progress(name, done, total)
 
-        found[name] = _tune(name, kinds[name], training, len(rows), told)
-    return found
+def tune(spec: BaselineSpec, data: BaselineData, n_users: int, progress: Progress = no_progress) -> TunedBaseline:
+    """Choose the options of one baseline, then fit it with them from the start, to tell how long that takes.
 
-
-def _tune(
-    name: str, kind: PeerKind, training: PeerTraining, n_users: int, progress: Callable[[int, int], None]
-) -> TunedPeer:
-    """Choose the options of one peer, then fit it with them from the start, to tell how long that takes."""
+    Parameters
+    ----------
+    spec
+        The baseline, with the options to try.
+    data
+        What it learns from, and the judge of its lists.
+    n_users
+        How many validation users the judge looks at, for the record.
+    progress
+        See `tune_baselines`.
+    """
     began = perf_counter()
-    fit = kind.prepare(training)
-    combinations = [dict(zip(kind.grid, values, strict=True)) for values in product(*kind.grid.values())]
+    fit = spec.prepare(data)
+    combinations = [dict(zip(spec.grid, values, strict=True)) for values in product(*spec.grid.values())]
     best, chosen = -1.0, combinations[0]
-    for done, options in enumerate(combinations):
-        progress(done, len(combinations))
-        precision = training.validate(fit(**options))
+    for n_done, trial in enumerate(combinations):
+        progress(spec.name, n_done, len(combinations))
+        precision = data.validate(fit(**trial))
         if precision > best:
-            best, chosen = precision, options
-    progress(len(combinations), len(combinations))
-    del fit  # what it shares is as large as a peer
-    tuned = perf_counter()
-    scorer = kind.prepare(training)(**chosen)
-    done_at = perf_counter()
-    n_items = len(most_used_items(training.uses)) if kind.restricted else None
-    tuning = Tuning(kind.grid, chosen, best, n_users, done_at - tuned, tuned - began, n_items)
-    return TunedPeer(as_strategy(name, scorer), tuning)
+            best, chosen = precision, trial
+    progress(spec.name, len(combinations), len(combinations))
+    del fit  # what it shares is as large as a baseline
+    tuned_at = perf_counter()
+    scorer = spec.prepare(data)(**chosen)
+    fit_seconds = perf_counter() - tuned_at
+    n_items = _count_ranked(data) if spec.is_restricted else None
+    return TunedBaseline(
+        as_strategy(spec.name, scorer), Tuning(spec.grid, chosen, best, n_users, fit_seconds, tuned_at - began, n_items)
+    )
+
+
+def as_strategy(name: str, scorer: ItemScorer) -> Strategy:
+    """Make a strategy of a fitted baseline; it answers for users for whom it ranks an item."""
+
+    def recommend(query: Query) -> Answer:
+        items, scores = rank_scores(lambda rows: scorer.score(query.liked.take(rows)), query.excluded, query.k)
+        return Answer.where(items[:, 0] >= 0, name, items, scores)
+
+    return recommend
+
+
+def _count_ranked(data: BaselineData) -> int:
+    """Count the items that a restricted baseline ranks."""
+    from firstday.baselines.matrices import most_used_items
+
+    return len(most_used_items(data.uses))

@@ -1,18 +1,16 @@
-"""Precision of predicted vectors on validation users: what decides when training stops."""
+"""Precision of lists for validation users: what decides when training stops."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 
-from firstday.cold.ranker import Ranker
 from firstday.metrics import measure
 from firstday.ranking import spread_scores
-from firstday.recommend.nearest_segment import take_nearest_segment
-from firstday.recommend.personal import rank_nearest
-from firstday.recommend.query import Query, rank_scores
+from firstday.recommend.ranked_lists import rank_by_vectors, rank_scores, take_lists
+from firstday.segment.segments import Segments
 from firstday.sparse import SparseRows
 
 USERS_RANKED = 2000
@@ -25,20 +23,43 @@ USERS_ASSIGNED = 10_000
 """Validation users whose nearest segments are looked for after every epoch, at most."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Validation:
-    """Validation users, asking for lists, and what they used afterwards.
+    """Validation users, in random order, and what lists of theirs are made of and judged by.
 
     Parameters
     ----------
-    query
-        The users, in random order.
+    excluded
+        Items that may not be in each user's list, shape (n_users, n_items).
     truth
         Items used afterwards, shape (n_users, n_items).
+    k
+        Length of the lists.
+    segments
+        Of the model that is trained.
+    item_vectors
+        What a user's vector is multiplied with to score items, float32, shape (n_items, d).
     """
 
-    query: Query
+    excluded: SparseRows
     truth: SparseRows
+    k: int
+    segments: Segments
+    item_vectors: np.ndarray
+
+    @property
+    def n_users(self) -> int:
+        """How many users there are."""
+        return self.truth.n_rows
+
+    @property
+    def n_ranked(self) -> int:
+        """How many of them, the first ones, `precision_of_scores` looks at."""
+        return min(USERS_RANKED, self.n_users)
+
+    def precision(self, lists: np.ndarray) -> float:
+        """Return the mean precision in % of lists for the first users, integers, shape (n, k)."""
+        return 100 * float(measure(lists, self.truth.take(np.arange(len(lists)))).precision.mean())
 
     def precision_of_both_ways(self, vectors: np.ndarray) -> float:
         """Return the mean precision in % of two lists: of the nearest segments, and of the nearest items.
@@ -51,10 +72,11 @@ class Validation:
         vectors
             Predicted, float32, shape (n_users, d). At most `USERS_ASSIGNED` and `USERS_RANKED` are looked at.
         """
-        users = np.arange(self._near.n_users)
-        lists = rank_nearest(self._near, vectors[users], "personal").items
-        precision = measure(lists, self.truth.take(users)).precision
-        return (self.precision_of_segments(vectors) + 100 * float(precision.mean())) / 2
+        affordable = max(LEAST_RANKED, MOST_SCORES // self.excluded.n_columns)
+        first = np.arange(min(affordable, self.n_ranked))
+        lists, _ = rank_by_vectors(vectors[first], self.item_vectors, self.excluded.take(first), self.k)
+        precision = self.precision(lists)
+        return (self.precision_of_segments(vectors) + precision) / 2
 
     def precision_of_segments(self, vectors: np.ndarray) -> float:
         """Return precision in % of the lists of the nearest segments, as the paper has them.
@@ -64,34 +86,23 @@ class Validation:
         vectors
             Predicted, float32, shape (n_users, d). At most `USERS_ASSIGNED` are looked at.
         """
-        users = np.arange(min(USERS_ASSIGNED, self.query.n_users))
-        lists = take_nearest_segment(self._assigned, vectors[users], "segment").items
-        return 100 * float(measure(lists, self.truth.take(users)).precision.mean())
+        first = np.arange(min(USERS_ASSIGNED, self.n_users))
+        nearest = self.segments.assign(vectors[first])
+        tops, shares = self.segments.top_items, self.segments.top_shares
+        return self.precision(take_lists(tops, shares, nearest, self.excluded.take(first), self.k)[0])
 
-    @property
-    def features_ranked(self) -> np.ndarray:
-        """Features of the users whose items `precision_of_ranker` ranks, float32, shape (n_ranked, n_inputs)."""
-        return self._ranked.features
+    def precision_of_scores(self, score: Callable[[np.ndarray], np.ndarray], items: np.ndarray) -> float:
+        """Return precision in % of the lists by scores of some items, for the first `n_ranked` users.
 
-    def precision_of_ranker(self, ranker: Ranker, hidden: np.ndarray) -> float:
-        """Return precision in % of a ranker's lists for those users, given their hidden numbers."""
-        query = self._ranked
-
-        def score(rows: np.ndarray) -> np.ndarray:
-            return spread_scores(ranker.score(hidden[rows]), ranker.items, query.model.n_items)
-
-        lists, _ = rank_scores(query, score)
-        return 100 * float(measure(lists, self.truth.take(np.arange(query.n_users))).precision.mean())
-
-    @cached_property
-    def _assigned(self) -> Query:
-        return self.query.take(np.arange(min(USERS_ASSIGNED, self.query.n_users)))
-
-    @cached_property
-    def _ranked(self) -> Query:
-        return self.query.take(np.arange(min(USERS_RANKED, self.query.n_users)))
-
-    @cached_property
-    def _near(self) -> Query:
-        affordable = max(LEAST_RANKED, MOST_SCORES // self.query.model.n_items)
-        return self._ranked.take(np.arange(min(affordable, self._ranked.n_users)))
+        Parameters
+        ----------
+        score
+            Given users' positions, shape (m,), returns scores, float32, shape (m, len(items)).
+        items
+            Which items are scored, integers.
+        """
+        first = np.arange(self.n_ranked)
+        lists, _ = rank_scores(
+            lambda rows: spread_scores(score(rows), items, self.excluded.n_columns), self.excluded.take(first), self.k
+        )
+        return self.precision(lists)

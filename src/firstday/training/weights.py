@@ -2,64 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import product
+from typing import TypeVar
 
 import numpy as np
 
 from firstday.artifact.trained_model import BOUNDS, Blending, TrainedModel
 from firstday.embed.kept_users import Neighborhood
 from firstday.metrics import measure
-from firstday.recommend.blend import VOICES, voices_of
+from firstday.recommend.blend import COMPONENTS, components_of
+from firstday.recommend.neighbors import score_friends, score_neighbors
 from firstday.recommend.query import Query
-from firstday.recommend.strategies import answer_all
-from firstday.segment.segments import Mixing
+from firstday.recommend.ranked_lists import rank_scores
+from firstday.recommend.soft_segments import mix_segments
+from firstday.segment.segments import Mixing, smooth_shares
 from firstday.sparse import SparseRows
+
+T = TypeVar("T")
+Score = Callable[[np.ndarray], np.ndarray]
 
 SEGMENT_TEMPERATURES = (0.01, 0.02, 0.04, 0.08, 0.16)
 SEGMENT_SMOOTHINGS = (0.0, 20.0, 100.0)
 MOST_MIXED = 2_000
-"""Validation users that are looked at, at most."""
-
-
-def choose_mixing(query: Query, truth: SparseRows) -> Mixing:
-    """Return the mixing whose lists have the best precision for the given users; among equals the first.
-
-    Parameters
-    ----------
-    query
-        Validation users, asking a trained model.
-    truth
-        What they used afterwards, shape (n_users, n_items).
-    """
-    rows = np.arange(min(query.n_users, MOST_MIXED))
-    mixings = [Mixing(*values) for values in product(SEGMENT_TEMPERATURES, SEGMENT_SMOOTHINGS)]
-    models = (replace(query.model, mixing=mixing) for mixing in mixings)
-    return choose_model(query.take(rows), truth.take(rows), models, "soft_segments").mixing
-
-
-def choose_model(query: Query, truth: SparseRows, models: Iterable[TrainedModel], strategy: str) -> TrainedModel:
-    """Return the model whose lists by a strategy have the best precision for some users; among equals the first.
-
-    Parameters
-    ----------
-    query, truth
-        The users, and what they used afterwards.
-    models
-        They differ in how strategies weigh things alone; one at least.
-    strategy
-        Its name.
-    """
-    best, chosen = -1.0, query.model
-    for model in models:
-        query = query.asking(model)
-        precision = float(measure(answer_all(query, strategy).items, truth).precision.mean())
-        if precision > best:
-            best, chosen = precision, model
-    return chosen
-
-
+"""Validation users that are looked at for these, at most."""
 NEIGHBOR_TEMPERATURES = (0.03, 0.05, 0.08, 0.12)
 NEIGHBOR_SMOOTHINGS = (0.02, 0.1)
 FRIEND_SMOOTHINGS = (1.0, 3.0, 10.0, 30.0)
@@ -83,20 +50,7 @@ LEAST_ERRORS = 2.0
 
 
 def choose_weights(query: Query, truth: SparseRows) -> TrainedModel:
-    """Return the model that is asked with the settings of `soft_segments`, `neighbors`, `friends` and `blend` chosen.
-
-    Parameters
-    ----------
-    query, truth
-        See `choose_neighborhood`.
-    """
-    model = replace(query.model, mixing=choose_mixing(query, truth))
-    model = replace(model, neighborhood=choose_neighborhood(query.asking(model), truth))
-    return replace(model, blending=choose_blending(query.asking(model), truth))
-
-
-def choose_neighborhood(query: Query, truth: SparseRows) -> Neighborhood:
-    """Return the settings whose lists have the best precision for the given users; among equals the first.
+    """Return the model of a query with the weights of `soft_segments`, `neighbors`, `friends` and `blend` chosen.
 
     Parameters
     ----------
@@ -105,19 +59,69 @@ def choose_neighborhood(query: Query, truth: SparseRows) -> Neighborhood:
     truth
         What they used afterwards, shape (n_users, n_items).
     """
+    mixing = choose_mixing(query, truth)
+    neighborhood = choose_neighborhood(replace(query, model=replace(query.model, mixing=mixing)), truth)
+    model = replace(query.model, mixing=mixing, neighborhood=neighborhood)
+    return replace(model, blending=choose_blending(replace(query, model=model), truth))
+
+
+def choose_mixing(query: Query, truth: SparseRows) -> Mixing:
+    """Return the mixing of `soft_segments` whose lists are best for the given users; among equals the first.
+
+    Parameters
+    ----------
+    query, truth
+        See `choose_weights`.
+    """
+    rows = np.arange(min(query.n_users, MOST_MIXED))
+    query, truth = query.take(rows), truth.take(rows)
+    mixings = [Mixing(*values) for values in product(SEGMENT_TEMPERATURES, SEGMENT_SMOOTHINGS)]
+
+    def score(mixing: Mixing) -> Score:
+        shares = smooth_shares(query.model.segments, query.model.popularity, mixing)
+        return lambda rows: mix_segments(query.model, query.predicted[rows], mixing, shares)
+
+    return _best(mixings, score, query, truth, query.known)
+
+
+def choose_neighborhood(query: Query, truth: SparseRows) -> Neighborhood:
+    """Return the settings of `neighbors`, then of `friends`, whose lists are best; among equals the first.
+
+    Parameters
+    ----------
+    query, truth
+        See `choose_weights`.
+    """
     if query.model.warm is None:
         return query.model.neighborhood
     rows = np.arange(min(query.n_users, MOST_USERS))
-    asked, wanted = query.take(rows), truth.take(rows)
-
-    def best(trials: list[Neighborhood], strategy: str) -> Neighborhood:
-        models = (replace(query.model, neighborhood=trial) for trial in trials)
-        return choose_model(asked, wanted, models, strategy).neighborhood
-
-    chosen = best([Neighborhood(t, s) for t, s in product(NEIGHBOR_TEMPERATURES, NEIGHBOR_SMOOTHINGS)], "neighbors")
-    if query.model.encoder.friend_vectors is not None:
-        chosen = best([replace(chosen, friend_smoothing=f) for f in FRIEND_SMOOTHINGS], "friends")
+    query, truth = query.take(rows), truth.take(rows)
+    trials = [Neighborhood(*values) for values in product(NEIGHBOR_TEMPERATURES, NEIGHBOR_SMOOTHINGS)]
+    chosen = _best(trials, lambda trial: lambda rows: score_neighbors(query, rows, trial), query, truth, query.known)
+    if query.model.knows_friends:
+        friends = query.signals.friends
+        trials = [replace(chosen, friend_smoothing=smoothing) for smoothing in FRIEND_SMOOTHINGS]
+        has_friends = np.zeros(len(rows), bool) if friends is None else np.asarray(friends.lengths() > 0)
+        chosen = _best(trials, lambda trial: lambda rows: score_friends(query, rows, trial), query, truth, has_friends)
     return chosen
+
+
+def _best(trials: Sequence[T], score: Callable[[T], Score], query: Query, truth: SparseRows, answered: np.ndarray) -> T:
+    """Return the trial by whose scores lists are best for the users whom the strategy answers; among equals the first.
+
+    All other users get the same lists by every trial.
+    """
+    rows = np.flatnonzero(answered)
+    if not len(rows):
+        return trials[0]
+    excluded, truth = query.excluded.take(rows), truth.take(rows)
+
+    def precision(trial: T) -> float:
+        score_rows = score(trial)
+        lists, _ = rank_scores(lambda at: score_rows(rows[at]), excluded, query.k)
+        return float(measure(lists, truth).precision.mean())
+
+    return max(trials, key=precision)
 
 
 def choose_blending(query: Query, truth: SparseRows) -> Blending:
@@ -129,23 +133,23 @@ def choose_blending(query: Query, truth: SparseRows) -> Blending:
     Parameters
     ----------
     query, truth
-        See `choose_neighborhood`.
+        See `choose_weights`.
     """
     rows = np.arange(min(query.n_users, MOST_BLENDED))
     query, truth = query.take(rows), truth.take(rows)
-    voices = voices_of(query.model)
-    scores, is_wanted, n_wanted = _collect(query, truth, voices)
+    components = components_of(query.model)
+    scores, is_relevant, n_relevant = _collect(query, truth, components)
 
     def precision(users: np.ndarray, weights: np.ndarray) -> np.ndarray:
         total = np.tensordot(weights, scores[:, users], axes=1)  # (n, n_candidates)
         k = min(query.k, total.shape[1])
         top = np.argpartition(-total, k - 1, axis=1)[:, :k]
-        hits = np.take_along_axis(is_wanted[users], top, axis=1).sum(axis=1)
-        of_each: np.ndarray = hits / np.clip(n_wanted[users], 1, query.k)
+        hits = np.take_along_axis(is_relevant[users], top, axis=1).sum(axis=1)
+        of_each: np.ndarray = hits / np.clip(n_relevant[users], 1, query.k)
         return of_each
 
-    begin = START if query.model.ranker is not None else {voices[0]: 1.0}
-    start = np.array([begin.get(name, 0.0) for name in voices], dtype=np.float32)
+    begin = START if query.model.ranker is not None else {components[0]: 1.0}
+    start = np.array([begin.get(name, 0.0) for name in components], dtype=np.float32)
     everyone = np.arange(query.n_users)
     overall = ascend(lambda weights: precision(everyone, weights), start)
     classes = Blending().class_of(query.liked.lengths())
@@ -155,7 +159,7 @@ def choose_blending(query: Query, truth: SparseRows) -> Blending:
         weights = overall
         if len(users) >= LEAST_USERS:
             weights = ascend(lambda trial, mine=users: precision(mine, trial), overall)  # type: ignore[misc]
-        chosen.append({name: round(float(w), 4) for name, w in zip(voices, weights, strict=True) if w})
+        chosen.append({name: round(float(w), 4) for name, w in zip(components, weights, strict=True) if w})
     return Blending(tuple(chosen))
 
 
@@ -170,45 +174,45 @@ def ascend(precision: Callable[[np.ndarray], np.ndarray], start: np.ndarray) -> 
                     continue
                 trial = weights.copy()
                 trial[at] = value
-                found = precision(trial)
-                gain = found - best
+                of_users = precision(trial)
+                gain = of_users - best
                 if gain.mean() > LEAST_ERRORS * gain.std() / np.sqrt(len(gain)):
-                    better.append((float(gain.mean()), trial, found))
+                    better.append((float(gain.mean()), trial, of_users))
             if better:
-                _, weights, best = max(better, key=lambda one: one[0])
+                _, weights, best = max(better, key=lambda trial: trial[0])
     return weights
 
 
-def _collect(query: Query, truth: SparseRows, voices: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _collect(query: Query, truth: SparseRows, components: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Score the candidates of each user by each strategy.
 
     Returns
     -------
     scores : numpy.ndarray
-        float32, shape (n_voices, n_users, n_candidates), minus infinity for what may not be in the list.
-    is_wanted : numpy.ndarray
+        float32, shape (n_components, n_users, n_candidates), minus infinity for what may not be in the list.
+    is_relevant : numpy.ndarray
         Whether the user used the candidate afterwards, bool, shape (n_users, n_candidates).
-    n_wanted : numpy.ndarray
+    n_relevant : numpy.ndarray
         Items used afterwards, shape (n_users,).
     """
     n_each = min(CANDIDATES, query.model.n_items)
-    scores = np.full((len(voices), query.n_users, n_each * len(voices)), -np.inf, dtype=np.float32)
-    is_wanted = np.zeros(scores.shape[1:], dtype=bool)
+    scores = np.full((len(components), query.n_users, n_each * len(components)), -np.inf, dtype=np.float32)
+    is_relevant = np.zeros(scores.shape[1:], dtype=bool)
     for at in range(0, query.n_users, USERS_AT_ONCE):
         rows = np.arange(at, min(at + USERS_AT_ONCE, query.n_users))
-        found = [VOICES[name](query, rows) for name in voices]
-        closed, used = query.closed.take(rows), truth.take(rows)
-        for one in found:
-            one[closed.row_of_entry(), closed.columns] = -np.inf
-        best = [np.argpartition(-one, n_each - 1, axis=1)[:, :n_each] for one in found]
+        score_rows = [COMPONENTS[name](query, rows) for name in components]
+        excluded, used = query.excluded.take(rows), truth.take(rows)
+        for scores_of in score_rows:
+            scores_of[excluded.row_of_entry(), excluded.columns] = -np.inf
+        best = [np.argpartition(-scores_of, n_each - 1, axis=1)[:, :n_each] for scores_of in score_rows]
         candidates = np.sort(np.concatenate(best, axis=1), axis=1)  # (n_rows, n_candidates)
         repeated = np.zeros(candidates.shape, dtype=bool)
         repeated[:, 1:] = candidates[:, 1:] == candidates[:, :-1]
-        for number, one in enumerate(found):
-            scores[number, rows] = np.where(repeated, -np.inf, np.take_along_axis(one, candidates, axis=1))
-        wanted = np.zeros((len(rows), query.model.n_items), dtype=bool)
-        wanted[used.row_of_entry(), used.columns] = True
-        is_wanted[rows] = np.take_along_axis(wanted, candidates, axis=1) & ~repeated
+        for number, scores_of in enumerate(score_rows):
+            scores[number, rows] = np.where(repeated, -np.inf, np.take_along_axis(scores_of, candidates, axis=1))
+        relevant = np.zeros((len(rows), query.model.n_items), dtype=bool)
+        relevant[used.row_of_entry(), used.columns] = True
+        is_relevant[rows] = np.take_along_axis(relevant, candidates, axis=1) & ~repeated
     scores[0][np.isneginf(scores).any(axis=0)] = -np.inf
     scores[1:][np.isneginf(scores[1:])] = 0  # 0 x infinity is no number; the first, which always weighs 1, rules out
-    return scores, is_wanted, truth.lengths()
+    return scores, is_relevant, truth.lengths()

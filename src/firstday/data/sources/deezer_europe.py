@@ -50,14 +50,14 @@ def read_deezer_europe(path: str | Path) -> dict[str, pl.DataFrame]:
         sizes = [len(artists) for artists in likes.values()]
         items = np.fromiter((a for artists in likes.values() for a in artists), dtype=np.int64, count=sum(sizes))
     except (ValueError, TypeError, AttributeError, pl.exceptions.PolarsError) as error:
-        said = str(error).splitlines()[0]
-        raise DataError(f"{path}: is not the Deezer Europe dataset ({said}); download the zip again.") from None
-    found = {"users": people.height, "likes": len(items), "artists": len(np.unique(items)), "edges": edges.height}
-    if found != COUNTS:
-        shown = ", ".join(f"{n:,} {what}" for what, n in found.items())
-        expected = ", ".join(f"{n:,} {what}" for what, n in COUNTS.items())
+        reason = str(error).splitlines()[0]
+        raise DataError(f"{path}: is not the Deezer Europe dataset ({reason}); download the zip again.") from None
+    counts = {"users": people.height, "likes": len(items), "artists": len(np.unique(items)), "edges": edges.height}
+    if counts != COUNTS:
+        actual = ", ".join(f"{n:,} {noun}" for noun, n in counts.items())
+        expected = ", ".join(f"{n:,} {noun}" for noun, n in COUNTS.items())
         raise DataError(
-            f"{path}: is not the whole Deezer Europe dataset ({shown}, not {expected}); download the zip again."
+            f"{path}: is not the whole Deezer Europe dataset ({actual}, not {expected}); download the zip again."
         )
     return {
         "interactions": pl.DataFrame({"user_id": np.repeat(users, sizes), "item_id": items}).with_columns(

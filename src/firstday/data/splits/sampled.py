@@ -27,7 +27,7 @@ def split_sampled(
     Parameters
     ----------
     dataset
-        The data; users with fewer than `protocol.min_items` used items are light: they count as friends, if at all.
+        The data; users with fewer than `protocol.min_items` used items are light: they count as friends only.
     signals
         Which signals are use, and which are given at registration.
     protocol
@@ -35,7 +35,7 @@ def split_sampled(
     seed
         Seed of the split and of every draw.
     with_cold
-        Whether a share of users is held out to report on; without it they are warm too.
+        Whether a share of users is held out to report on; without it these are warm too.
 
     Raises
     ------
@@ -50,28 +50,28 @@ def split_sampled(
     n_validation = round(protocol.validation * len(order))
     n_warm = round(protocol.warm * len(order)) if with_cold else len(order) - n_validation
     warm, validation, cold = np.split(order, [n_warm, n_warm + n_validation])
-    if dataset.brought is not None:  # a warm user needs a vector; a cold one is judged with or without
-        warm = warm[np.isfinite(dataset.brought.user_vectors[warm]).all(axis=1)]
+    if dataset.precomputed is not None:  # a warm user needs a vector, a cold user does not
+        warm = warm[np.isfinite(dataset.precomputed.user_vectors[warm]).all(axis=1)]
     if min(len(warm), n_validation) < 2 or (with_cold and len(order) - n_warm - n_validation < 1):
         raise DataError(
             f"interactions: {len(eligible):,} of {len(dataset.users):,} users have at least {protocol.min_items} used "
             "items, too few to train on; bring more data or lower sampled.min_items in the configuration."
         )
-    light = find_light(uses, uses.lengths() < protocol.min_items, dataset)
-    # A stream of randomness for each: nobody's draw depends on what users of another kind did, or on `day_ones`.
+    light = select_light(uses, uses.lengths() < protocol.min_items, dataset)
+    # A random stream for each kind of user: a draw depends on neither the other kinds nor `day_ones`.
     sizes, probabilities = np.asarray(protocol.sizes), np.asarray(protocol.probabilities)
-    of_warm, of_validation, of_cold = (
-        DayOneDraw(actions, uses, signals, sizes, probabilities, own) for own in rng.spawn(3)
+    warm_draw, validation_draw, cold_draw = (
+        DayOneDraw(actions, uses, signals, sizes, probabilities, draw_rng) for draw_rng in rng.spawn(3)
     )
     return Split(
         warm,
         {pair: rows.take(warm) for pair, rows in actions.items()},
-        tuple(of_warm.cohort(warm).day_one for _ in range(protocol.resolve_day_ones(len(warm)))),
-        of_validation.cohort(validation),
-        of_cold.cohort(cold),
+        tuple(warm_draw.cohort(warm).day_one for _ in range(protocol.resolve_day_ones(len(warm)))),
+        validation_draw.cohort(validation),
+        cold_draw.cohort(cold),
         light,
         {pair: rows.take(light) for pair, rows in actions.items()},
-        notes=tell_light(len(light), protocol.min_items),
+        notes=note_light(len(light), protocol.min_items),
     )
 
 
@@ -83,24 +83,24 @@ def unite_uses(actions: Actions, signals: SignalConfig) -> SparseRows:
     DataError
         No interaction with an item is a use.
     """
-    used = [rows for (signal, entity), rows in actions.items() if entity == ITEM and signal in signals.use]
-    if not used:
+    parts = [rows for (signal, entity), rows in actions.items() if entity == ITEM and signal in signals.use]
+    if not parts:
         raise DataError(
             f"interactions.signal: no interaction with an item is a use ({', '.join(signals.use)}); "
             "name the signals that are in signals.use of the configuration."
         )
-    return union_rows(used).ones()
+    return union_rows(parts).ones()
 
 
-def find_light(uses: SparseRows, is_light: np.ndarray, dataset: Dataset) -> np.ndarray:
-    """Return the `user_ix` of light users who use anything; none where no friendships are known."""
+def select_light(uses: SparseRows, is_light: np.ndarray, dataset: Dataset) -> np.ndarray:
+    """Return the `user_ix` of light users who use any item; none where no friendships are known."""
     if dataset.friends is None:
         return np.zeros(0, dtype=np.int64)
     return np.flatnonzero(is_light & (uses.lengths() > 0))
 
 
-def tell_light(n_light: int, min_items: int) -> tuple[str, ...]:
-    """Say how many users are light, where any are."""
+def note_light(n_light: int, min_items: int) -> tuple[str, ...]:
+    """Return a note on how many users are light, if any are."""
     if not n_light:
         return ()
     return (f"{n_light:,} users with fewer than {min_items} items are light: they may count as friends, and no more.",)
@@ -108,12 +108,12 @@ def tell_light(n_light: int, min_items: int) -> tuple[str, ...]:
 
 @dataclass(frozen=True, eq=False)
 class DayOneDraw:
-    """Draws day ones: some used items with all that was done to them, and the same share of everything else.
+    """Draws day ones: some used items with all interactions on them, and the same share of all other interactions.
 
     Parameters
     ----------
     actions
-        All that was done, by pair, rows by `user_ix`.
+        All interactions, by pair, rows by `user_ix`.
     uses
         Items that each user uses, rows by `user_ix`.
     signals
@@ -137,25 +137,25 @@ class DayOneDraw:
         lengths = uses.lengths()
         sizes = self.rng.choice(self.sizes, size=len(users), p=self.probabilities / self.probabilities.sum())
         sizes = np.minimum(sizes, lengths // 2)
-        drawn = uses.draw(sizes, self.rng) | self._given(users, uses)
+        is_day_one = uses.draw(sizes, self.rng) | self._registration_uses(users, uses)
         share = sizes / np.maximum(lengths, 1)
-        seen = uses.keep(drawn)
+        day_one_uses = uses.keep(is_day_one)
         day_one = {}
         for (signal, entity), rows in self.actions.items():
-            mine = rows.take(users)
+            user_rows = rows.take(users)
             if signal in self.signals.at_registration:
-                day_one[signal, entity] = mine.ones()
+                day_one[signal, entity] = user_rows.ones()
                 continue
-            kept = self.rng.random(mine.n_entries) < np.repeat(share, mine.lengths())
+            is_kept = self.rng.random(user_rows.n_entries) < np.repeat(share, user_rows.lengths())
             if entity == ITEM:
-                kept = np.where(contains(uses, mine), contains(seen, mine), kept)
-            day_one[signal, entity] = mine.keep(kept).ones()  # how often it was done later is not known on day one
-        return Cohort(users, day_one, uses.keep(~drawn), seen.lengths())
+                is_kept = np.where(contains(uses, user_rows), contains(day_one_uses, user_rows), is_kept)
+            day_one[signal, entity] = user_rows.keep(is_kept).ones()  # counts hold later days too
+        return Cohort(users, day_one, uses.keep(~is_day_one), day_one_uses.lengths())
 
-    def _given(self, users: np.ndarray, uses: SparseRows) -> np.ndarray:
-        """Tell which used items were used while registering, bool, shape (n_entries of `uses`,)."""
-        given = np.zeros(uses.n_entries, dtype=bool)
+    def _registration_uses(self, users: np.ndarray, uses: SparseRows) -> np.ndarray:
+        """Tell which used items were used at registration, bool, shape (n_entries of `uses`,)."""
+        registration_uses = np.zeros(uses.n_entries, dtype=bool)
         for (signal, entity), rows in self.actions.items():
             if entity == ITEM and signal in self.signals.at_registration and signal in self.signals.use:
-                given |= contains(rows.take(users), uses)
-        return given
+                registration_uses |= contains(rows.take(users), uses)
+        return registration_uses

@@ -1,4 +1,4 @@
-"""Split: who is warm and who is cold, and what was known of each at the end of day one."""
+"""Split: warm and cold users, and what was known of each at the end of day one."""
 
 from __future__ import annotations
 
@@ -11,18 +11,19 @@ from firstday.data.events import Pair, Window
 from firstday.sparse import SparseRows
 
 Actions = Mapping[Pair, SparseRows]
+"""Added weights of users' interactions by (signal, entity) pair, shape (n_users, n_targets)."""
 
 
 @dataclass(frozen=True, eq=False)
 class Cohort:
-    """Users judged by day one alone, and what they used afterwards.
+    """Users with only their day one to recommend from, and the items they used afterwards.
 
     Parameters
     ----------
     users
         `user_ix`, shape (n,).
     day_one
-        What they did on day one, rows in the order of `users`.
+        Their interactions on day one, rows in the order of `users`.
     truth
         Items used afterwards, shape (n, n_items), all weights 1.
     day_one_size
@@ -39,7 +40,7 @@ class Cohort:
 
     @property
     def did_nothing(self) -> np.ndarray:
-        """Whether each user left nothing but a profile on day one, bool, shape (n,)."""
+        """Whether each user has no interaction on day one, bool, shape (n,)."""
         nothing: np.ndarray = self.day_one_size == 0
         for rows in self.day_one.values():
             nothing &= rows.lengths() == 0
@@ -48,29 +49,30 @@ class Cohort:
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """Warm users with all they did, and cold users with day one and truth.
+    """Warm users with all their interactions, and cold users with day one and truth.
 
     Parameters
     ----------
     warm
         `user_ix` of warm users, shape (n_warm,).
     warm_actions
-        All that warm users did, rows in the order of `warm`: what embeddings, segments and popularity are made of.
+        All interactions of warm users, rows in the order of `warm`: embeddings, segments and popularity are made of
+        them.
     warm_day_one
         One or more day ones of the warm users, rows in the order of `warm`.
     validation, cold
         Users for early stopping and tuning, and users to report on.
     light
-        `user_ix` of light users, shape (n_light,): those who used something, but too few items to be warm. Nothing
-        is learned from them; they count as friends. None where no friendships are known.
+        `user_ix` of light users, shape (n_light,): users with some used items, but too few to be warm. Nothing is
+        learned from them; they count as friends. Empty where no friendships are known.
     light_actions
-        All that light users did, rows in the order of `light`.
+        All interactions of light users, rows in the order of `light`.
     protocol
-        How they were told apart.
+        The protocol that made the split.
     warm_window
-        When what warm users did is in `warm_actions`, by `user_ix` of all users; None: always.
+        The time window of `warm_actions`, by `user_ix` of all users; None: all times.
     notes
-        Sentences about what was decided.
+        Sentences about the split.
     """
 
     warm: np.ndarray

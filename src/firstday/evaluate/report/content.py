@@ -1,11 +1,11 @@
-"""What a report says, the same for HTML and Markdown: values that the templates lay out."""
+"""What a report says: values that the templates lay out."""
 
 from __future__ import annotations
 
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -14,12 +14,189 @@ import firstday
 from firstday.artifact.trained_model import TrainedModel
 from firstday.cold.cold_model import Epoch
 from firstday.config import Config
-from firstday.evaluate.paper_figures import Comparison
-from firstday.evaluate.plots import MOST_GROUPS, SIZE_NAMES, drawn_by_size, used_sizes
-from firstday.evaluate.results import REFERENCE, Results, Row, by_precision, find_main, mean_fit_seconds
-from firstday.evaluate.slices import MIN_USERS
+from firstday.evaluate.paper_figures import TABLE, Space, in_paper_order, subtract_paper, title_of
+from firstday.evaluate.plots import MOST_GROUPS, SIZE_NAMES, drawn_by_size
+from firstday.evaluate.results import (
+    BASELINE,
+    MINUS,
+    MINUS_OTHERS,
+    OF_OTHERS,
+    REFERENCE,
+    ROUTE,
+    TENTH,
+    Figure,
+    Results,
+    mean_fit_seconds,
+)
+from firstday.evaluate.slices import MIN_USERS, group_slice, size_slice
+from firstday.recommend.registry import find_strategy, strategy_names
 from firstday.recommend.segment_description import SegmentRow, describe_segments
-from firstday.recommend.strategies import STRATEGIES
+
+
+@dataclass(frozen=True)
+class WorkedExample:
+    """One new user, from profile to list, in words.
+
+    Parameters
+    ----------
+    profile
+        Who it is.
+    liked
+        What they used on day one.
+    segment, segment_size
+        The predicted segment, and how many warm users it has.
+    segment_likes
+        What its users use most.
+    items
+        The list, best first.
+    """
+
+    profile: str
+    liked: tuple[str, ...]
+    segment: int
+    segment_size: int
+    segment_likes: tuple[str, ...]
+    items: tuple[str, ...]
+
+
+def gather_evaluation(
+    results: Results,
+    *,
+    dataset_summary: Mapping[str, Any],
+    config: Config,
+    history: Sequence[Epoch] = (),
+    segments: Sequence[SegmentRow] = (),
+    example: WorkedExample | None = None,
+    command: str | None = None,
+    space: Space | None = None,
+) -> dict[str, Any]:
+    """Return what the report of an evaluation says; see `write_report`."""
+    names, leader = results.best_first, results.leader
+    first = f"the run with seed {results.seeds[0]}"
+    return {
+        "results": results,
+        "strategies": names,
+        "reading": [f"{name} {results.get(name, 'precision').mean:.1f} %" for name in names],
+        "reference": REFERENCE if REFERENCE in names else None,
+        "leader": leader,
+        "finding": _main_finding(results),
+        "protocol": explain_protocol(results.protocol, config),
+        "convention": "hits / min(K, relevant items)" if results.divide_by == "min" else "hits / K",
+        "about": _first_lines(names),
+        "routes": {name: _routes(results, name) for name in names},
+        "tunings": _tunings(results),
+        "sizes": results.sizes(),
+        "size_slice": size_slice,
+        "size_names": SIZE_NAMES,
+        "n_drawn": len(drawn_by_size(results)),
+        "gap": _gap(results, leader),
+        "baseline_gap": _gap(results, BASELINE) if leader != BASELINE else None,
+        "n_compared": len(results.compared_groups(leader)),
+        "group_slice": group_slice,
+        "min_users": MIN_USERS,
+        "most_groups": MOST_GROUPS,
+        "tenths": {name: [share.mean for share in results.split_metric(name, TENTH).values()] for name in names},
+        "history": tuple(history) or results.history,
+        "history_of": "the model that is kept" if history else first,
+        "stopped_by": config.cold_model.stopped_by,
+        "segments": summarise_segments(segments or results.segments),
+        "segments_of": "the model that is kept" if segments else first,
+        "k": results.k,
+        "dataset": results.dataset,
+        "summary": dataset_summary,
+        "example": example,
+        "settings": to_toml(config),
+        "version": firstday.__version__,
+        "command": command,
+        "paper": [] if space is None else _paper_rows(results, space),
+    }
+
+
+def _main_finding(results: Results) -> dict[str, Any]:
+    """Compare `segment` with `popular`, or the nearest thing to it that was evaluated.
+
+    Returns
+    -------
+    dict
+        ``other``: what the leader is compared with, None where it stands alone; ``gain``: in %, None where the other
+        has no hit; ``difference``: user by user, None where it was not measured; ``best``: the strategy with the most
+        precision, None where that is the leader.
+    """
+    names, leader = results.best_first, results.leader
+    precision = {name: results.get(name, "precision").mean for name in names}
+    others = [name for name in names if name != leader]
+    other = BASELINE if BASELINE in others else next(iter(others), None)
+    gain = 100 * (precision[leader] / precision[other] - 1) if other and precision[other] > 0 else None
+    back = results.find(other, f"{MINUS}{leader}") if other else None
+    return {
+        "other": other,
+        "gain": gain,
+        "difference": back and _turn_round(back),
+        "best": names[0] if precision[names[0]] > precision[leader] else None,
+    }
+
+
+def _turn_round(difference: Figure) -> Figure:
+    """Return the difference of the other strategy to this one."""
+    assert difference.low is not None
+    assert difference.high is not None
+    return replace(difference, mean=-difference.mean, low=-difference.high, high=-difference.low)
+
+
+def _gap(results: Results, strategy: str) -> dict[str, Any] | None:
+    """Return the largest gap of a strategy between a profile group and all others, and beside it that of `popular`."""
+    group = results.largest_gap(strategy)
+    if group is None:
+        return None
+    of_slice = group_slice(*group)
+    return {
+        "group": group,
+        "inside": results.get(strategy, "precision", of_slice).mean,
+        "outside": results.get(strategy, OF_OTHERS, of_slice).mean,
+        "difference": results.get(strategy, MINUS_OTHERS, of_slice),
+        "baseline": results.find(BASELINE, MINUS_OTHERS, of_slice) if strategy != BASELINE else None,
+    }
+
+
+def _first_lines(names: Sequence[str]) -> dict[str, str]:
+    """Return what each strategy does, in one sentence."""
+    known = strategy_names()
+    return {name: find_strategy(name).describe for name in names if name in known}
+
+
+def _routes(results: Results, strategy: str) -> list[tuple[str, float]]:
+    """Return the routes of a strategy with their shares of users, fractions of 1, the most used first."""
+    routes = [(route, figure.mean / 100) for route, figure in results.split_metric(strategy, ROUTE).items()]
+    return sorted(routes, key=lambda route: -route[1])
+
+
+def _tunings(results: Results) -> list[dict[str, Any]]:
+    """Return how each tuned baseline was tuned, in words; what is as published, with nothing to try, is left out."""
+    return [
+        {
+            "name": name,
+            "n_tried": math.prod(len(values) for values in tunings[0].grid.values()),
+            "fit_seconds": mean_fit_seconds(tunings),
+            "chosen": list(
+                dict.fromkeys(", ".join(f"{option} {value}" for option, value in t.options.items()) for t in tunings)
+            ),
+        }
+        for name, tunings in results.tunings.items()
+        if tunings[0].grid
+    ]
+
+
+def _paper_rows(results: Results, space: Space) -> list[dict[str, Any]]:
+    """Return the paper's figures beside each strategy, in the order of its table."""
+    return [
+        {
+            "strategy": name,
+            "title": title_of(name),
+            "figures": TABLE[space].get(name),
+            "minus": subtract_paper(results, name, space),
+        }
+        for name in in_paper_order(results.strategies)
+    ]
 
 
 def explain_protocol(protocol: str, config: Config) -> tuple[str, str]:
@@ -60,6 +237,28 @@ def explain_protocol(protocol: str, config: Config) -> tuple[str, str]:
         f"Cold users are made by the protocol {protocol}; nothing that they did is in anything that was trained.",
         "A list is made from day one alone and has to find what they used afterwards.",
     )
+
+
+def gather_model(model: TrainedModel, manifest: Mapping[str, Any], command: str | None = None) -> dict[str, Any]:
+    """Return what the report of a model says; see `write_model_report`."""
+    return {
+        "manifest": manifest,
+        "metrics": manifest["metrics"],
+        "features": manifest["features"],
+        "dimensions": model.encoder.dimensions,
+        "method": model.config.embedding.method,
+        "history": model.cold.history,
+        "history_of": "this model",
+        "stopped_by": model.config.cold_model.stopped_by,
+        "segments": summarise_segments(describe_segments(model)),
+        "segments_of": "this model",
+        "k": manifest["metrics"]["k"],
+        "dataset": manifest["data"]["dataset"],
+        "summary": manifest["data"],
+        "settings": to_toml(model.config),
+        "version": manifest["firstday"],
+        "command": command,
+    }
 
 
 ALL_UP_TO = 12
@@ -139,123 +338,3 @@ def _literal(value: Any) -> str:
     if isinstance(value, Mapping):
         return "{ " + ", ".join(f"{_literal(name)} = {_literal(v)}" for name, v in value.items()) + " }"
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
-
-
-@dataclass(frozen=True)
-class WorkedExample:
-    """One new user, from profile to list, in words.
-
-    Parameters
-    ----------
-    profile
-        Who it is.
-    liked
-        What they used on day one.
-    segment, segment_size
-        The predicted segment, and how many warm users it has.
-    segment_likes
-        What its users use most.
-    items
-        The list, best first.
-    """
-
-    profile: str
-    liked: tuple[str, ...]
-    segment: int
-    segment_size: int
-    segment_likes: tuple[str, ...]
-    items: tuple[str, ...]
-
-
-def gather_evaluation(
-    results: Results,
-    *,
-    dataset_summary: Mapping[str, Any],
-    config: Config,
-    history: Sequence[Epoch] = (),
-    segments: Sequence[SegmentRow] = (),
-    example: WorkedExample | None = None,
-    command: str | None = None,
-    comparisons: Sequence[Comparison] = (),
-) -> dict[str, Any]:
-    """Return what the report of an evaluation says; see `write_report`."""
-    rows, found = by_precision(results), results.breakdown
-    first = f"the run with seed {results.seeds[0]}"
-    return {
-        "results": results,
-        "rows": rows,
-        "reading": [f"{row.strategy} {row.metrics['precision'].mean:.1f} %" for row in rows],
-        "reference": REFERENCE if any(row.strategy == REFERENCE for row in rows) else None,
-        "finding": find_main(results),
-        "protocol": explain_protocol(results.protocol, config),
-        "convention": "hits / min(K, relevant items)" if results.divide_by == "min" else "hits / K",
-        "about": _about(rows),
-        "tunings": _tunings(results),
-        "sizes": used_sizes(results),
-        "n_drawn": len(drawn_by_size(results)),
-        "size_names": SIZE_NAMES,
-        "counts": {size: n for row in rows for size, n in row.n_by_day_one_size.items()},
-        "groups": None if found is None else found.groups,
-        "min_users": MIN_USERS,
-        "most_groups": MOST_GROUPS,
-        "popularity": None if found is None else found.popularity,
-        "history": tuple(history) or (() if found is None else found.history),
-        "history_of": "the model that is kept" if history else first,
-        "stopped_by": config.cold_model.stopped_by,
-        "segments": summarise_segments(segments or (() if found is None else found.segments)),
-        "segments_of": "the model that is kept" if segments else first,
-        "k": results.k,
-        "dataset": results.dataset,
-        "summary": dataset_summary,
-        "example": example,
-        "settings": to_toml(config),
-        "version": firstday.__version__,
-        "command": command,
-        "comparisons": comparisons,
-    }
-
-
-def gather_model(model: TrainedModel, manifest: Mapping[str, Any], command: str | None = None) -> dict[str, Any]:
-    """Return what the report of a model says; see `write_model_report`."""
-    return {
-        "manifest": manifest,
-        "metrics": manifest["metrics"],
-        "features": manifest["features"],
-        "dimensions": model.encoder.dimensions,
-        "method": model.config.embedding.method,
-        "history": model.cold.history,
-        "history_of": "this model",
-        "stopped_by": model.config.cold_model.stopped_by,
-        "segments": summarise_segments(describe_segments(model)),
-        "segments_of": "this model",
-        "k": manifest["metrics"]["k"],
-        "dataset": manifest["data"]["dataset"],
-        "summary": manifest["data"],
-        "settings": to_toml(model.config),
-        "version": manifest["firstday"],
-        "command": command,
-    }
-
-
-def _about(rows: Sequence[Row]) -> dict[str, str]:
-    """Return what each strategy does, in the first line of its own documentation."""
-    texts = {row.strategy: STRATEGIES[row.strategy].__doc__ for row in rows if row.strategy in STRATEGIES}
-    return {name: text.strip().splitlines()[0] for name, text in texts.items() if text}
-
-
-def _tunings(results: Results) -> list[dict[str, Any]]:
-    """Return how each tuned peer was tuned, in words."""
-    found = []
-    for name, tunings in results.tunings.items():
-        if not tunings[0].grid:  # as published, nothing was tried
-            continue
-        chosen = [", ".join(f"{option} {value}" for option, value in tuning.options.items()) for tuning in tunings]
-        found.append(
-            {
-                "name": name,
-                "n_tried": math.prod(len(values) for values in tunings[0].grid.values()),
-                "fit_seconds": mean_fit_seconds(tunings),
-                "chosen": list(dict.fromkeys(chosen)),
-            }
-        )
-    return found

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from firstday.artifact.trained_model import TrainedModel
 from firstday.cold.cold_model import Epoch
 from firstday.config import Config
 from firstday.errors import ConfigError, MissingExtraError
-from firstday.evaluate.paper_figures import Comparison
+from firstday.evaluate.paper_figures import Space
 from firstday.evaluate.plots import (
     plot_day_one_sizes,
     plot_group,
@@ -23,38 +22,8 @@ from firstday.evaluate.plots import (
     theme_css,
 )
 from firstday.evaluate.report.content import WorkedExample, gather_evaluation, gather_model
-from firstday.evaluate.results import Results
-from firstday.metrics import Interval
+from firstday.evaluate.results import Figure, Results
 from firstday.recommend.segment_description import SegmentRow
-
-_SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~&!])")
-
-
-class Written(str):
-    """Markdown that is meant as it is."""
-
-    __slots__ = ()
-
-
-def escape_markdown(value: object) -> str:
-    """Return text that Markdown shows as it is, on one line; `Written` stays."""
-    if isinstance(value, Written):
-        return value
-    return _SPECIAL.sub(r"\\\1", re.sub(r"\s+", " ", str(value)))
-
-
-def write_code(value: object) -> Written:
-    """Write a name as code."""
-    text = " ".join(str(value).split()).replace("|", r"\|")
-    fence = "``" if "`" in text else "`"
-    return Written(f"{fence}{text}{fence}")
-
-
-def write_block(value: object) -> Written:
-    """Write lines of code as they are, in a fence that none of them ends."""
-    text = str(value).rstrip("\n")
-    fence = "`" * max(3, *(len(run) + 1 for run in re.findall("`+", text)), 3)
-    return Written(f"{fence}\n{text}\n{fence}")
 
 
 def write_number(value: int) -> str:
@@ -72,9 +41,14 @@ def write_percent(value: float) -> str:
     return f"{value:.1f}\N{NO-BREAK SPACE}%"
 
 
-def write_interval(found: Interval) -> str:
+def write_interval(figure: Figure) -> str:
     """Write the ends of an interval."""
-    return f"{found.low:.1f} to {found.high:.1f}"
+    return f"{figure.low:.1f} to {figure.high:.1f}"
+
+
+def write_signed_interval(figure: Figure) -> str:
+    """Write the ends of the interval of a difference."""
+    return f"{write_signed(figure.low or 0.0)} to {write_signed(figure.high or 0.0)}"
 
 
 def write_signed(value: float, digits: int = 1) -> str:
@@ -105,23 +79,16 @@ FILTERS = {
     "figure": write_figure,
     "percent": write_percent,
     "interval": write_interval,
+    "signed_interval": write_signed_interval,
     "signed": write_signed,
     "share": write_share,
     "tight": write_tight_share,
-    "written": Written,
-    "code": write_code,
-    "block": write_block,
 }
 """By the names that templates use."""
 
 
-Form = Literal["html", "md"]
-FORMS: Mapping[str, Form] = {".html": "html", ".htm": "html", ".md": "md"}
-"""By the ending of a file's name."""
-
-
-def find_form(path: str | Path) -> Form:
-    """Return the form of a report by its file's name.
+def check_report_path(path: str | Path) -> None:
+    """Refuse a name that is not that of an HTML file.
 
     Raises
     ------
@@ -129,10 +96,11 @@ def find_form(path: str | Path) -> Form:
         The name has another ending.
     """
     ending = Path(path).suffix.lower()
-    if ending not in FORMS:
-        found = f"ends in {ending!r}" if ending else "has no ending"
-        raise ConfigError(f"{path}: {found}; a report is .html or .md: give its name one of these endings.")
-    return FORMS[ending]
+    if ending not in (".html", ".htm"):
+        name = f"ends in {ending!r}" if ending else "has no ending"
+        raise ConfigError(
+            f"{path}: {name}, but a report is HTML: give it a name that ends in .html, or take --json for machines."
+        )
 
 
 def write_report(
@@ -145,7 +113,7 @@ def write_report(
     segments: Sequence[SegmentRow] = (),
     example: WorkedExample | None = None,
     command: str | None = None,
-    comparisons: Sequence[Comparison] = (),
+    space: Space | None = None,
 ) -> None:
     """Write the report of an evaluation; the same arguments give the same bytes.
 
@@ -154,7 +122,7 @@ def write_report(
     results
         From `run_benchmark`, with at least one strategy.
     path
-        The file, ``.html`` or ``.md``; a file that is there is replaced in one step.
+        The file, ``.html``; a file that is there is replaced in one step.
     dataset_summary
         From `Dataset.summary`.
     config
@@ -165,8 +133,8 @@ def write_report(
         One new user to show.
     command
         What to run to get the same results.
-    comparisons
-        The paper's figures beside ours, for its own data.
+    space
+        Of the paper's own data, whose figures then stand beside ours.
 
     Raises
     ------
@@ -175,34 +143,30 @@ def write_report(
     ConfigError
         The file cannot be written, or has another ending.
     """
+    check_report_path(path)
     text = render_report(
         results,
-        find_form(path),
         dataset_summary=dataset_summary,
         config=config,
         history=history,
         segments=segments,
         example=example,
         command=command,
-        comparisons=comparisons,
+        space=space,
     )
     _write(Path(path), text)
 
 
-def render_report(results: Results, form: Form = "html", **content: Any) -> str:
+def render_report(results: Results, **content: Any) -> str:
     """Return the text of the report; see `write_report`."""
     values = gather_evaluation(results, **content)
-    if form == "md":
-        return _render("evaluation.md", values)
-    groupings = () if values["groups"] is None else values["groups"].groupings
-    leader = values["finding"].leader.strategy
     return _render(
         "evaluation.html",
         values,
         strategies=plot_strategies(results),
         sizes=plot_day_one_sizes(results),
-        groups=[plot_group(one, number, leader, results) for number, one in enumerate(groupings)],
-        popularity=values["popularity"] and plot_popularity(values["popularity"], [r.strategy for r in values["rows"]]),
+        groups=[plot_group(results, column, number) for number, column in enumerate(results.groups)],
+        popularity=plot_popularity(results) if results.items_by_popularity else None,
     )
 
 
@@ -218,7 +182,7 @@ def write_model_report(
     manifest
         From `read_manifest`.
     path
-        The file, ``.html`` or ``.md``.
+        The file, ``.html``.
     command
         What was run to write it.
 
@@ -229,37 +193,33 @@ def write_model_report(
     ConfigError
         The file cannot be written, or has another ending.
     """
-    form = find_form(path)
-    _write(Path(path), _render(f"model.{form}", gather_model(model, manifest, command)))
+    check_report_path(path)
+    _write(Path(path), _render("model.html", gather_model(model, manifest, command)))
 
 
 def _render(template: str, values: Mapping[str, Any], **drawings: Any) -> str:
     """Fill a template; drawings that every report has are made here."""
     try:
-        from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+        from jinja2 import Environment, PackageLoader, StrictUndefined
         from markupsafe import Markup
     except ModuleNotFoundError:
         raise MissingExtraError("the report", "train") from None
-    is_html = template.endswith(".html")
     environment = Environment(
         loader=PackageLoader("firstday.evaluate.report"),
-        autoescape=select_autoescape(),
-        finalize=None if is_html else escape_markdown,
+        autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
     environment.filters.update(FILTERS)
-    marked: dict[str, Any] = {}
-    if is_html:
-        drawings["training"] = plot_training(values["history"], values["k"])
-        drawings["segments"] = values["segments"] and plot_segments(values["segments"].rows)
-        # The drawings alone go in as they are; all text is escaped.
-        marked = {"light": Markup(theme_css(dark=False)), "dark": Markup(theme_css(dark=True))}  # noqa: S704
-        marked["drawings"] = {
-            name: [Markup(svg) for svg in drawn] if isinstance(drawn, list) else drawn and Markup(drawn)  # noqa: S704
-            for name, drawn in drawings.items()
-        }
+    drawings["training"] = plot_training(values["history"], values["k"])
+    drawings["segments"] = values["segments"] and plot_segments(values["segments"].rows)
+    # The drawings alone go in as they are; all text is escaped.
+    marked: dict[str, Any] = {"light": Markup(theme_css(dark=False)), "dark": Markup(theme_css(dark=True))}  # noqa: S704
+    marked["drawings"] = {
+        name: [Markup(svg) for svg in drawn] if isinstance(drawn, list) else drawn and Markup(drawn)  # noqa: S704
+        for name, drawn in drawings.items()
+    }
     return environment.get_template(template).render(**values, **marked)
 
 

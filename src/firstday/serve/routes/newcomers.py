@@ -11,8 +11,6 @@ from fastapi import APIRouter, Query, Request, Response
 
 from firstday.artifact.trained_model import TrainedModel
 from firstday.recommend.query import Query as Asked
-from firstday.serve.app import ERRORS
-from firstday.serve.auth import guarded
 from firstday.serve.explain import nearest_liked
 from firstday.serve.model_holder import ServedModel
 from firstday.serve.routes.users import UserIdPath
@@ -32,7 +30,7 @@ from firstday.serve.service import json_response, service_of
 MAX_VALUES = 500
 """Values of one profile column in an answer, at most: the most frequent."""
 
-reading = APIRouter(prefix="/v1", route_class=guarded("read"), tags=["newcomers"], responses=ERRORS)
+router = APIRouter(prefix="/v1", tags=["newcomers"])
 
 
 _DRAWING = threading.Lock()
@@ -44,7 +42,7 @@ def _draw_map(served: ServedModel) -> SegmentMap:
         return served.segment_map
 
 
-@reading.get("/profile", summary="What a newcomer may say of themselves")
+@router.get("/profile", summary="What a newcomer may say of themselves")
 async def read_profile(request: Request, _query: NoQuery) -> ProfileAnswer:
     """Return the profile columns that the model knows, with the values of warm users."""
     served = service_of(request).holder.current
@@ -70,7 +68,7 @@ def _describe_column(model: TrainedModel, name: str) -> ProfileColumn:
     )
 
 
-@reading.get("/map", response_model=MapAnswer, summary="All segments in two dimensions")
+@router.get("/map", response_model=MapAnswer, summary="All segments in two dimensions")
 async def read_map(request: Request, _query: NoQuery) -> Response:
     """Return where the segments lie by the two directions in which they differ most, and what sets each apart."""
     served = service_of(request).holder.current
@@ -94,7 +92,7 @@ async def read_map(request: Request, _query: NoQuery) -> Response:
     return json_response(values)
 
 
-@reading.get("/users/{user_id}/segments", response_model=NearAnswer, summary="The segments near to a user")
+@router.get("/users/{user_id}/segments", response_model=NearAnswer, summary="The segments near to a user")
 async def read_near_segments(
     request: Request, user_id: UserIdPath, wanted: Annotated[NearParameters, Query()]
 ) -> Response:
@@ -131,7 +129,7 @@ def _speak(served: ServedModel, asked: Asked, segment: int, weight: float, n_ite
     """Describe a near segment with its list for the user."""
     segments, popularity = served.trained.segments, served.trained.popularity
     top, shares = segments.top_items[segment], segments.top_shares[segment]
-    open_places = np.flatnonzero((top >= 0) & ~np.isin(top, asked.closed.row(0)))[:n_items]
+    open_places = np.flatnonzero((top >= 0) & ~np.isin(top, asked.excluded.row(0)))[:n_items]
     items = top[open_places].tolist()
     likes = nearest_liked(served, asked, items) if items else []
     return {

@@ -13,13 +13,11 @@ from firstday.features.signals import Signals
 from firstday.recommend.answered import PICK_SIGNAL, recommend_answered, recommend_from_yeses
 from firstday.recommend.questionnaire import Answers
 from firstday.recommend.recommender import Recommendation
-from firstday.serve.app import ERRORS
-from firstday.serve.auth import guarded
 from firstday.serve.model_holder import ServedModel
 from firstday.serve.schemas import Item, OnboardingAnswer, OnboardingParameters, QuestionAnswer, Source
 from firstday.serve.service import Service, service_of
 
-router = APIRouter(prefix="/v1", route_class=guarded("read"), tags=["model"], responses=ERRORS)
+router = APIRouter(prefix="/v1", tags=["model"])
 
 _PICK = (PICK_SIGNAL, ITEM)
 

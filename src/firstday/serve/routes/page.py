@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 
 from fastapi import APIRouter, Request, Response
-from starlette.routing import BaseRoute
 
-from firstday.serve.auth import guarded
 from firstday.serve.http_errors import ApiError
 
 FOLDER = "page"
@@ -56,35 +54,18 @@ class PageFile:
     headers: Mapping[str, str]
 
 
-@dataclass(frozen=True)
-class PageFiles:
-    """The page, ready to be sent.
+def read_files(*, needs_keys: bool) -> dict[str, PageFile]:
+    """Return the files that were installed with firstday, by name.
 
     Parameters
     ----------
-    index
-        The page itself.
-    parts
-        What it loads, by name.
+    needs_keys
+        Whether the service has keys: the page then asks for one before it asks the service for anything.
     """
-
-    index: PageFile
-    parts: Mapping[str, PageFile]
-
-    @classmethod
-    def read(cls, *, needs_keys: bool) -> PageFiles:
-        """Read the files that were installed with firstday.
-
-        Parameters
-        ----------
-        needs_keys
-            Whether the service has keys: the page then asks for one before it asks the service for anything.
-        """
-        read = {place.name: place.read_bytes() for place in (files("firstday.serve") / FOLDER).iterdir()}
-        index = read.pop(INDEX)
-        if needs_keys:
-            index = index.replace(_KEYS_UNKNOWN, _KEYS_NEEDED, 1)
-        return cls(_file(INDEX, index), {name: _file(name, content) for name, content in read.items()})
+    contents = {place.name: place.read_bytes() for place in (files("firstday.serve") / FOLDER).iterdir()}
+    if needs_keys:
+        contents[INDEX] = contents[INDEX].replace(_KEYS_UNKNOWN, _KEYS_NEEDED, 1)
+    return {name: _file(name, content) for name, content in contents.items()}
 
 
 def _file(name: str, content: bytes) -> PageFile:
@@ -97,27 +78,27 @@ def _file(name: str, content: bytes) -> PageFile:
     )
 
 
-def page_routes(page: PageFiles) -> Sequence[BaseRoute]:
+def make_router(page: Mapping[str, PageFile]) -> APIRouter:
     """Return the routes of the page, which are no part of the described API.
 
     Parameters
     ----------
     page
-        Its files.
+        Its files by name.
     """
-    router = APIRouter(route_class=guarded("open"), include_in_schema=False)
+    router = APIRouter(include_in_schema=False)
 
     @router.get("/")
     async def read_page(request: Request) -> Response:
-        return _send(page.index, request)
+        return _send(page[INDEX], request)
 
     @router.get("/page/{name}")
     async def read_part(request: Request, name: str) -> Response:
-        if name not in page.parts:
+        if name == INDEX or name not in page:
             raise ApiError(404, "not_found", "The page has no such file.")
-        return _send(page.parts[name], request)
+        return _send(page[name], request)
 
-    return router.routes
+    return router
 
 
 def _send(file: PageFile, request: Request) -> Response:

@@ -5,11 +5,10 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Request, Response
+from fastapi import APIRouter, Depends, Path, Request, Response
 
 from firstday.recommend.answered import understand_picks
-from firstday.serve.app import ERRORS
-from firstday.serve.auth import guarded
+from firstday.serve.auth import need_json
 from firstday.serve.http_errors import ApiError
 from firstday.serve.model_holder import ServedModel
 from firstday.serve.schemas import (
@@ -26,15 +25,15 @@ from firstday.serve.schemas import (
 from firstday.serve.service import json_response, service_of
 from firstday.serve.store.base import Event, StoredUser, StoreError
 
-reading = APIRouter(prefix="/v1", route_class=guarded("read"), tags=["users"], responses=ERRORS)
-writing = APIRouter(prefix="/v1", route_class=guarded("write"), tags=["users"], responses=ERRORS)
+reading = APIRouter(prefix="/v1", tags=["users"])
+writing = APIRouter(prefix="/v1", tags=["users"])
 
 UserIdPath = Annotated[UserIdText, Path(description="The caller's id of the user.", examples=["u-4711"])]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-@writing.put("/users/{user_id}", response_model=PutAnswer, summary="Put a user's profile, picks and friends")
+@writing.put("/users/{user_id}", summary="Put a user's profile, picks and friends", dependencies=[Depends(need_json)])
 async def put_user(request: Request, user_id: UserIdPath, body: UserBody, _query: NoQuery) -> PutAnswer:
     """Replace what the user said while registering; their events stay. Durable when answered."""
     service = service_of(request)
@@ -50,7 +49,7 @@ async def put_user(request: Request, user_id: UserIdPath, body: UserBody, _query
     return PutAnswer(user_id=user_id, model=served.version, ignored=list(ignored[0]))
 
 
-@writing.post("/events", response_model=EventsAnswer, summary="Tell what users did")
+@writing.post("/events", response_model=EventsAnswer, summary="Tell what users did", dependencies=[Depends(need_json)])
 async def add_events(request: Request, body: EventsBody, _query: NoQuery) -> Response:
     """Take a batch of events, all or none; send it again where the answer did not arrive.
 
@@ -80,7 +79,7 @@ def _count_strange(served: ServedModel, events: list[Event]) -> int:
     )
 
 
-@reading.get("/users/{user_id}", response_model=UserAnswer, summary="Read everything known of a user")
+@reading.get("/users/{user_id}", summary="Read everything known of a user")
 async def read_user(request: Request, user_id: UserIdPath, _query: NoQuery) -> UserAnswer:
     """Return profile, picks, friends and events; 404 where nothing is known."""
     service = service_of(request)

@@ -1,4 +1,4 @@
-"""Settings of the simulator: how large the service is, and how its people behave."""
+"""Settings of the simulator: the size of the service and the behavior of its users."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Layout(StrEnum):
 
 @dataclass(frozen=True)
 class SimulationSettings:
-    """How large the service is, and how its people behave.
+    """The size of the service and the behavior of its users.
 
     Parameters
     ----------
@@ -37,18 +37,17 @@ class SimulationSettings:
     begin
         First moment of the log.
     block_users
-        Users of one file of interactions; each block has its own random stream, so that this number is part of what
-        the data is.
+        Users of one file of interactions. Each block has a random stream, so another number gives other data.
     before_share
         Share of users who registered before the log begins.
     nothing_share, stream_share
-        Share of newcomers who leave only a profile on day one, and share who stream something (PAPER, The problem).
+        Share of new users with only a profile on day one, and share with a stream on day one (PAPER, The problem).
     questionnaire_share
-        Share of the other newcomers who answer the questionnaire of the first start.
+        Share of new users with more than a profile who answer the questionnaire at the first start.
     missing_age_share
         Share of users whose age is unknown.
     sessions_per_day
-        Median rate of sessions of a newcomer who stays, once the first week's curiosity is over.
+        Median session rate of a user who stays, after the curiosity of the first week.
     rate_spread, length_spread
         Standard deviation, over users, of the logarithm of the rate and of the streams in a session.
     streams_per_session
@@ -56,19 +55,19 @@ class SimulationSettings:
     soon_gone_share, soon_gone_days, stay_days
         Share of users who leave soon, and the mean lifetimes of these and of the others, days.
     curious_days, curiosity
-        A newcomer has `1 + curiosity * exp(-t / curious_days)` times the usual rate t days after registration.
+        A new user has `1 + curiosity * exp(-t / curious_days)` times the usual session rate t days after registration.
     favorite_artist_share
-        Share of streams that are chosen among the user's own few favorite artists.
+        Share of streams from the user's few favorite artists.
     chart_share
-        Mean share of streams that come from the charts of the country; it varies over users.
+        Mean share of streams from the charts of the country; it varies over users.
     strange_share
-        Share of streams that autoplay takes from outside the user's scenes.
+        Share of streams from scenes outside the user's taste, started by autoplay.
     drift_days
-        Time after which 63 % of a user's way from the first to the mature taste is done, days.
+        Days after which a user's taste has gone 63 % of the way from the first to the mature taste.
     sharpening
-        Power on the weights of a user's scenes in the mature taste, over that of the first taste.
+        Exponent from the weights of a user's scenes in the first taste to those in the mature taste.
     registering_days
-        Days from the log's first on which people register; None: all of them.
+        Number of days, from the log's first, on which users register; None: all days.
     """
 
     n_users: int
@@ -99,21 +98,21 @@ class SimulationSettings:
     registering_days: int | None = None
 
     def __post_init__(self) -> None:
-        """Refuse sizes that make no service.
+        """Refuse sizes that cannot be simulated.
 
         Raises
         ------
         ConfigError
             A size is too small or too large.
         """
-        for what, value, low, high in (
+        for name, value, low, high in (
             ("users", self.n_users, MIN_USERS, MAX_USERS),
             ("items", self.n_items, MIN_ITEMS, MAX_ITEMS),
             ("days", self.days, MIN_DAYS, MAX_DAYS),
             ("seed", self.seed, 0, MAX_SEED),
         ):
             if not low <= value <= high:
-                raise ConfigError(f"{what}: {value:,} cannot be simulated; give {low:,} to {high:,}.")
+                raise ConfigError(f"{name}: {value:,} cannot be simulated; give {low:,} to {high:,}.")
 
     @property
     def n_blocks(self) -> int:

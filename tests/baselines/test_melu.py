@@ -7,14 +7,14 @@ import pytest
 import torch
 from torch.func import functional_call, grad, vmap
 
+from firstday.baselines.melu import Melu
+from firstday.baselines.train_melu import MeluNetwork, train_melu
 from firstday.cold.cold_model import ColdModel
-from firstday.cold.melu import MeluNetwork, train_melu
-from firstday.cold.peers import Melu
 from firstday.cold.training_loop import export_onnx
 from firstday.config import MeluConfig
 from firstday.ranking import unit_rows
 from firstday.sparse import SparseRows
-from tests.cold.obvious import CONFIG, N_INPUTS, D, Rising, make_data, mean_cosine, no_opinion
+from tests.obvious import CONFIG, N_INPUTS, D, Rising, make_data, mean_cosine, no_opinion
 
 SETTINGS = MeluConfig(inner_steps=2, inner_rate=0.2, negative_weight=5.0)
 N_ITEMS = 30
@@ -114,7 +114,7 @@ def test_users_are_adapted_a_part_at_a_time_with_the_same_result(
     liked = SparseRows.from_lists(LISTS, N_ITEMS)
     whole = melu.predict(features, liked, item_vectors())
     for numbers in (1, 2 * D, 4 * D):
-        monkeypatch.setattr("firstday.cold.peers.NUMBERS_AT_ONCE", numbers)
+        monkeypatch.setattr("firstday.baselines.melu.NUMBERS_AT_ONCE", numbers)
         np.testing.assert_allclose(melu.predict(features, liked, item_vectors()), whole, atol=1e-6)
     nobody = melu.predict(features[:0], liked.take(np.zeros(0, np.int64)), item_vectors())
     assert nobody.shape == (0, D)
@@ -123,7 +123,7 @@ def test_users_are_adapted_a_part_at_a_time_with_the_same_result(
 def test_it_learns_from_features_and_from_items() -> None:
     data, held_out_taste = make_data()
     items = data.embeddings.item_vectors
-    model = train_melu(data, Rising(), CONFIG)
+    model = train_melu(data, Rising())
     with_items = mean_cosine(model.predict(data.validation_features, data.validation_liked, items), held_out_taste)
     nothing = SparseRows.empty(data.validation_liked.n_rows, len(items))
     without = mean_cosine(model.predict(data.validation_features, nothing, items), held_out_taste)
@@ -143,7 +143,7 @@ def test_it_is_kept_as_it_was_when_validation_saw_it() -> None:
         seen.append(vectors.copy())
         return -len(seen)
 
-    model = train_melu(data, judge, CONFIG)
+    model = train_melu(data, judge)
     kept = next(epoch.number for epoch in model.history if epoch.kept)
     predicted = model.predict(data.validation_features, data.validation_liked, data.embeddings.item_vectors)
     np.testing.assert_allclose(predicted, seen[kept - 1], atol=1e-5)
@@ -155,9 +155,9 @@ def test_the_same_seed_gives_the_same_model_and_another_does_not() -> None:
     torch.manual_seed(9)
     expected = torch.rand(3)
     torch.manual_seed(9)
-    one, same = (train_melu(data, no_opinion, CONFIG) for _ in range(2))
+    one, same = (train_melu(data, no_opinion) for _ in range(2))
     assert torch.equal(torch.rand(3), expected)  # the caller's random numbers are left alone
-    other = train_melu(data, no_opinion, CONFIG.model_copy(update={"seed": 1}))
+    other = train_melu(make_data(CONFIG.override("seed", 1))[0], no_opinion)
     assert one.body.onnx == same.body.onnx
     assert one.weights.tobytes() == same.weights.tobytes()
     assert one.history == same.history

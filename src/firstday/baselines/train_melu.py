@@ -1,20 +1,19 @@
-"""Train MeLU: a last layer from which few gradient steps on a user's first items lead to that user."""
+"""Train MeLU: a last layer from which few gradient steps on a user's first items lead to that user. Needs torch."""
 
 from __future__ import annotations
-
-from collections.abc import Callable
 
 import numpy as np
 import torch
 from torch import nn
 from torch.func import grad, vmap
 
+from firstday.baselines.melu import Melu
 from firstday.cold.cold_model import ColdModel
-from firstday.cold.peer_data import PeerData
-from firstday.cold.peers import Melu
 from firstday.cold.train_cold_model import hidden_layers
 from firstday.cold.training_loop import export_onnx, run_epochs
-from firstday.config import Config, MeluConfig
+from firstday.config import MeluConfig
+from firstday.progress import Progress, no_progress
+from firstday.recommend.spec import JudgeVectors, LearningData
 from firstday.sparse import SparseRows, stack_rows, union_rows
 
 SUPPORT_ITEMS = 50
@@ -75,13 +74,7 @@ class MeluNetwork(nn.Module):
         return vectors
 
 
-def train_melu(
-    data: PeerData,
-    validate: Callable[[np.ndarray], float],
-    config: Config,
-    *,
-    progress: Callable[[int, int], None] = lambda _done, _total: None,
-) -> Melu:
+def train_melu(data: LearningData, validate: JudgeVectors, progress: Progress = no_progress) -> Melu:
     """Meta-train on warm users: adapt to the items of day one, judge on the items that they used apart from these.
 
     Support and query set have the loss of `Melu`; gradients flow through the adaptation. Departures from the article:
@@ -93,13 +86,12 @@ def train_melu(
     ----------
     data
         What it learns from: liked items of day one are the support sets, used items apart from these the query sets.
+        Of its configuration count `melu`: the adaptation, items in a query set, learning rate; of `cold_model`: layers,
+        schedule, epochs, batch size, patience; seed and threads.
     validate
         Precision in %, higher is better, of predicted vectors of shape (n_validation, d).
-    config
-        Of `melu`: the adaptation, items in a query set, learning rate; of `cold_model`: layers, schedule, epochs, batch
-        size, patience; seed and threads.
     progress
-        Called with epochs done and epochs at most.
+        Called as epochs are done.
 
     Returns
     -------
@@ -111,7 +103,8 @@ def train_melu(
     H. Lee, J. Im, S. Jang, H. Cho, S. Chung, "MeLU: Meta-Learned User Preference Estimator for Cold-Start
     Recommendation", KDD 2019, algorithm 1. C. Finn, P. Abbeel, S. Levine, "Model-Agnostic Meta-Learning", ICML 2017.
     """
-    mine = config.melu
+    config = data.config
+    settings = config.melu
     if config.threads:
         torch.set_num_threads(config.threads)
     item_vectors = data.embeddings.scoring_vectors
@@ -122,7 +115,7 @@ def train_melu(
     gram = torch.from_numpy(scaled.T @ scaled / np.float32(n_items))  # (d, d)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
-        network = MeluNetwork(data.features.n_inputs, config.cold_model.hidden, d, gram, mine)
+        network = MeluNetwork(data.features.n_inputs, config.cold_model.hidden, d, gram, settings)
     liked_vectors = data.liked_vectors / np.float32(scale)
     items = torch.from_numpy(np.concatenate([liked_vectors, np.zeros((1, d), np.float32)]))  # -1 is no item
     has_vector = np.asarray(liked_vectors.any(axis=1))
@@ -139,7 +132,7 @@ def train_melu(
     def batch_loss(rows: torch.Tensor) -> torch.Tensor:
         vectors = adapted(torch.from_numpy(data.features.take(rows.numpy())), support[rows])  # (batch, d)
         queries = _without(data.uses.take(rows.numpy() % data.uses.n_rows), known.take(rows.numpy()))
-        later = _drawn(queries, mine.query_items, draws)  # (batch, query_items)
+        later = _drawn(queries, settings.query_items, draws)  # (batch, query_items)
         losses: torch.Tensor = vmap(network.user_loss)(vectors, items[later], (later >= 0).float())
         return losses.mean()
 
@@ -151,9 +144,9 @@ def train_melu(
         data.features.n_users,
         batch_loss,
         lambda: validate(nn.functional.normalize(adapted(held_out, first), dim=1).numpy()),
-        config.cold_model.model_copy(update={"learning_rate": mine.learning_rate}),
+        config.override("cold_model.learning_rate", settings.learning_rate).cold_model,
         seed=config.seed,
-        progress=progress,
+        progress=lambda done, total: progress("melu", done, total),
     )
     return Melu(
         body=ColdModel(export_onnx(network.body, data.validation_features), history),
@@ -161,9 +154,9 @@ def train_melu(
         bias=network.head.bias.detach().numpy(),
         gram=gram.numpy(),
         scale=scale,
-        steps=mine.inner_steps,
-        rate=mine.inner_rate,
-        negative_weight=mine.negative_weight,
+        steps=settings.inner_steps,
+        rate=settings.inner_rate,
+        negative_weight=settings.negative_weight,
     )
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from firstday.cold.peer_data import PeerData
 from firstday.config import Config, parse_config
 from firstday.embed.embeddings import Embeddings, FoldIn
 from firstday.features.encoder import hold_features
 from firstday.ranking import unit_rows
+from firstday.recommend.spec import LearningData
 from firstday.sparse import SparseRows
 
 N_INPUTS, D, N_TASTES, ITEMS_OF_TASTE = 10, 3, 3, 20
@@ -22,7 +22,7 @@ CONFIG: Config = parse_config(
 )
 
 
-def make_data(n: int = 200, n_validation: int = 40) -> tuple[PeerData, np.ndarray]:
+def make_data(config: Config = CONFIG, n: int = 200, n_validation: int = 40) -> tuple[LearningData, np.ndarray]:
     """Return what to learn from, and the direction of each validation user's taste, shape (n_validation, D)."""
     rng = np.random.default_rng(5)
     taste = rng.integers(N_TASTES, size=n + n_validation)
@@ -37,7 +37,8 @@ def make_data(n: int = 200, n_validation: int = 40) -> tuple[PeerData, np.ndarra
         first = [mine[:size].tolist() for mine, size in zip(used, sizes, strict=True)]
         liked.append(SparseRows.from_lists(first, len(items)))
     warm, held_out = np.arange(n), np.arange(n, n + n_validation)
-    data = PeerData(
+    data = LearningData(
+        config=config,
         features=hold_features([sample[warm].astype(np.float32) for sample in features]),
         liked=[sample.take(warm) for sample in liked],
         uses=SparseRows.from_lists([used[user].tolist() for user in warm], len(items)),

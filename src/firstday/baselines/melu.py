@@ -1,74 +1,19 @@
-"""Peers: other cold models of the literature beside ours, as values that predict without torch."""
+"""MeLU as a cold model: a network whose last layer is adapted to each user. Predicts without torch."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 
 from firstday.cold.cold_model import ColdModel, Epoch
-from firstday.config import PeerName
+from firstday.progress import Progress
 from firstday.ranking import unit_rows
+from firstday.recommend.spec import ColdModelSpec, JudgeVectors, LearningData
 from firstday.sparse import SparseRows
-
-Transform = Literal["zeros", "mean"]
 
 NUMBERS_AT_ONCE = 2**22
 """How many numbers of items' vectors are gathered at once, about: bounds memory."""
-
-
-def preference_of(liked: SparseRows, item_vectors: np.ndarray, transform: Transform) -> np.ndarray:
-    """Return what stands for the unknown preference vector of cold users.
-
-    Parameters
-    ----------
-    liked
-        Items that the users like so far, shape (n_users, n_items).
-    item_vectors
-        float32, shape (n_items, d).
-    transform
-        ``zeros``, or ``mean``: the mean vector of the liked items, scaled to length 1, zeros where there is none.
-
-    Returns
-    -------
-    numpy.ndarray
-        float32, shape (n_users, d).
-    """
-    if transform == "mean":
-        return unit_rows(liked.mean_vectors(item_vectors))
-    return np.zeros((liked.n_rows, item_vectors.shape[1]), dtype=np.float32)
-
-
-@dataclass(frozen=True, eq=False)
-class DropoutNet:
-    """A network of a user's preference vector and content, trained to do without the former.
-
-    Parameters
-    ----------
-    network
-        (preference vector, features), side by side -> predicted vector.
-    transform
-        What stands for the preference vector of a cold user; see `preference_of`.
-
-    References
-    ----------
-    M. Volkovs, G. Yu, T. Poutanen, "DropoutNet: Addressing Cold Start in Recommender Systems", NeurIPS 2017.
-    """
-
-    network: ColdModel
-    transform: Transform
-
-    @property
-    def history(self) -> tuple[Epoch, ...]:
-        """How training went."""
-        return self.network.history
-
-    def predict(self, features: np.ndarray, liked: SparseRows, item_vectors: np.ndarray) -> np.ndarray:
-        """Return the predicted vectors, float32, shape (n, d), each of length 1; arguments as in `Melu.predict`."""
-        preference = preference_of(liked, item_vectors, self.transform)
-        return self.network.predict(np.concatenate([preference, features], axis=1))
 
 
 @dataclass(frozen=True, eq=False)
@@ -164,5 +109,17 @@ class Melu:
         vectors[rows[filled]] = mine
 
 
-Peer = DropoutNet | Melu
-Peers = Mapping[PeerName, Peer]
+def fit_melu(data: LearningData, validate: JudgeVectors, progress: Progress) -> Melu:
+    """Train MeLU; see `firstday.baselines.train_melu.train_melu`."""
+    from firstday.baselines.train_melu import train_melu
+
+    return train_melu(data, validate, progress)
+
+
+MELU = ColdModelSpec(
+    name="melu",
+    title="MeLU",
+    describe="MeLU (Lee et al., KDD 2019): adapts its last layer to each user by gradient steps on the day's items.",
+    fit=fit_melu,
+    value=Melu,
+)

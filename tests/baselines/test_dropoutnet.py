@@ -6,18 +6,17 @@ import numpy as np
 import pytest
 import torch
 
-from firstday.cold.dropoutnet import train_dropoutnet
-from firstday.cold.peers import DropoutNet, preference_of
-from firstday.config import DropoutNetConfig
+from firstday.baselines.dropoutnet import DropoutNet, fit_dropoutnet, preference_of
 from firstday.ranking import unit_rows
 from firstday.sparse import SparseRows
-from tests.cold.obvious import CONFIG, D, Rising, make_data, mean_cosine, no_opinion
+from tests.obvious import CONFIG, D, Rising, make_data, mean_cosine, no_opinion
 
 
 def train(**settings: object) -> DropoutNet:
-    data, _ = make_data()
-    mine = DropoutNetConfig.model_validate({"items_per_step": 30, **settings})
-    return train_dropoutnet(data, Rising(), CONFIG.model_copy(update={"dropoutnet": mine}))
+    config = CONFIG
+    for name, value in settings.items():
+        config = config.override(f"dropoutnet.{name}", value)
+    return fit_dropoutnet(make_data(config)[0], Rising())
 
 
 @pytest.fixture(scope="module")
@@ -78,8 +77,7 @@ def test_the_same_seed_gives_the_same_bytes_and_another_does_not(half: DropoutNe
     torch.manual_seed(9)
     same = train(preference_dropout=0.5)
     assert torch.equal(torch.rand(3), expected)  # the caller's random numbers are left alone
-    data, _ = make_data()
-    other = train_dropoutnet(data, no_opinion, CONFIG.model_copy(update={"seed": 1}))
+    other = fit_dropoutnet(make_data(CONFIG.override("seed", 1))[0], no_opinion)
     assert half.network.onnx == same.network.onnx
     assert half.history == same.history
     assert half.network.onnx != other.network.onnx

@@ -1,0 +1,151 @@
+"""DropoutNet as a cold model: a network of a user's preference vector and content that can do without the former."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from firstday.cold.cold_model import ColdModel, Epoch
+from firstday.progress import Progress, no_progress
+from firstday.ranking import unit_rows
+from firstday.recommend.spec import ColdModelSpec, JudgeVectors, LearningData
+from firstday.sparse import SparseRows
+
+Transform = Literal["zeros", "mean"]
+
+
+def preference_of(liked: SparseRows, item_vectors: np.ndarray, transform: Transform) -> np.ndarray:
+    """Return what stands for the unknown preference vector of cold users.
+
+    Parameters
+    ----------
+    liked
+        Items that the users like so far, shape (n_users, n_items).
+    item_vectors
+        float32, shape (n_items, d).
+    transform
+        ``zeros``, or ``mean``: the mean vector of the liked items, scaled to length 1, zeros where there is none.
+
+    Returns
+    -------
+    numpy.ndarray
+        float32, shape (n_users, d).
+    """
+    if transform == "mean":
+        return unit_rows(liked.mean_vectors(item_vectors))
+    return np.zeros((liked.n_rows, item_vectors.shape[1]), dtype=np.float32)
+
+
+@dataclass(frozen=True, eq=False)
+class DropoutNet:
+    """A network of a user's preference vector and content, trained to do without the former.
+
+    Parameters
+    ----------
+    network
+        (preference vector, features), side by side -> predicted vector.
+    transform
+        What stands for the preference vector of a cold user; see `preference_of`.
+
+    References
+    ----------
+    M. Volkovs, G. Yu, T. Poutanen, "DropoutNet: Addressing Cold Start in Recommender Systems", NeurIPS 2017.
+    """
+
+    network: ColdModel
+    transform: Transform
+
+    @property
+    def history(self) -> tuple[Epoch, ...]:
+        """How training went."""
+        return self.network.history
+
+    def predict(self, features: np.ndarray, liked: SparseRows, item_vectors: np.ndarray) -> np.ndarray:
+        """Return the predicted vectors, float32, shape (n, d), each of length 1; see `ColdModelValue.predict`."""
+        preference = preference_of(liked, item_vectors, self.transform)
+        return self.network.predict(np.concatenate([preference, features], axis=1))
+
+
+def fit_dropoutnet(data: LearningData, validate: JudgeVectors, progress: Progress = no_progress) -> DropoutNet:
+    """Train a network to score items as the warm user's vector does, with and without seeing that vector.
+
+    The input is the user's warm vector of length 1 beside the day-one features; at every step the warm vector of some
+    users, drawn anew, is replaced by what a cold user has (`config.transform`). The loss is the mean squared
+    difference of scores of items drawn anew for every step. Items are warm here and keep their vectors, where the
+    article has a second network for cold items.
+
+    Parameters
+    ----------
+    data
+        What it learns from. Of its configuration count `dropoutnet`: dropout, transform, items in a step, learning
+        rate; of `cold_model`: layers, schedule, epochs, batch size, patience; seed and threads.
+    validate
+        Precision in %, higher is better, of predicted vectors of shape (n_validation, d).
+    progress
+        Called as epochs are done.
+
+    Returns
+    -------
+    DropoutNet
+        Exported and checked against PyTorch, with the history of training.
+
+    References
+    ----------
+    M. Volkovs, G. Yu, T. Poutanen, "DropoutNet: Addressing Cold Start in Recommender Systems", NeurIPS 2017,
+    sections 4.1 (objective and input dropout) and 4.2 (inference with a transform).
+    """
+    import torch
+
+    from firstday.cold.train_cold_model import ColdNetwork
+    from firstday.cold.training_loop import export_onnx, run_epochs
+
+    config = data.config
+    settings = config.dropoutnet
+    if config.threads:
+        torch.set_num_threads(config.threads)
+    item_vectors = data.embeddings.scoring_vectors
+    n_warm, d = data.embeddings.user_vectors.shape
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(config.seed)
+        network = ColdNetwork(d + data.features.n_inputs, config.cold_model.hidden, d)
+    warm = torch.from_numpy(unit_rows(data.embeddings.user_vectors))  # (n_warm, d)
+    absent = [preference_of(liked, data.liked_vectors, settings.transform) for liked in data.liked]
+    instead = torch.from_numpy(np.concatenate(absent))  # (n_samples * n_warm, d)
+    known = item_vectors[item_vectors.any(axis=1)]
+    items = torch.from_numpy(known / np.sqrt(np.square(known).sum(axis=1).mean()))  # (n_known, d)
+    draws = torch.Generator().manual_seed(config.seed + 1)
+
+    def batch_loss(rows: torch.Tensor) -> torch.Tensor:
+        user = rows % n_warm
+        content = torch.from_numpy(data.features.take(rows.numpy()))  # (batch, n_inputs)
+        dropped = torch.rand(len(rows), 1, generator=draws) < settings.preference_dropout
+        preference = torch.where(dropped, instead[rows], warm[user])  # (batch, d)
+        vectors = network.layers(torch.cat([preference, content], dim=1))  # (batch, d), of any length
+        some = items[torch.randint(len(items), (settings.items_per_step,), generator=draws)]  # (items_per_step, d)
+        loss: torch.Tensor = ((vectors - warm[user]) @ some.T).square().mean()
+        return loss
+
+    as_cold = preference_of(data.validation_liked, data.liked_vectors, settings.transform)
+    held_out = np.concatenate([as_cold, data.validation_features], axis=1)  # (n_validation, d + n_inputs)
+    history = run_epochs(
+        network,
+        len(data.features),
+        data.features.n_users,
+        batch_loss,
+        lambda: validate(network(torch.from_numpy(held_out)).numpy()),
+        config.override("cold_model.learning_rate", settings.learning_rate).cold_model,
+        seed=config.seed,
+        progress=lambda done, total: progress("dropoutnet", done, total),
+    )
+    return DropoutNet(ColdModel(export_onnx(network, held_out), history), settings.transform)
+
+
+DROPOUTNET = ColdModelSpec(
+    name="dropoutnet",
+    title="DropoutNet",
+    describe="DropoutNet (Volkovs et al., NeurIPS 2017): learns to do without the vector that a cold user has not yet.",
+    fit=fit_dropoutnet,
+    value=DropoutNet,
+)

@@ -1,0 +1,409 @@
+"""Checks that find every fault of the tables in one pass; interactions are checked and indexed a batch at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+import numpy as np
+import polars as pl
+
+from firstday.config import SignalConfig
+from firstday.data.event_writer import EventWriter
+from firstday.data.events import EVENT_TYPES, ITEM, UTC_MICROSECONDS, Events, Pair, sort_pairs
+from firstday.data.ids import Ids
+from firstday.data.readers import RawTable
+from firstday.data.schema import (
+    DEFAULT_SIGNAL,
+    ITEM_COLUMNS,
+    TABLES,
+    USER_COLUMNS,
+    Findings,
+    Frames,
+    conform_table,
+    entity_of_column,
+)
+
+OR_DROP = "or drop the rows"
+
+
+def check_frames(
+    raw: Mapping[str, RawTable | None], named_ids: Mapping[str, pl.Series], findings: Findings
+) -> dict[str, pl.DataFrame]:
+    """Convert all tables but interactions to their final types and find every fault in them.
+
+    Parameters
+    ----------
+    raw
+        Tables by name; None for one that could not be read (references to it are not checked).
+    named_ids
+        The ids of ``users`` and ``items`` that interactions name, where there is no such table.
+    findings
+        Gets the faults and notes.
+
+    Returns
+    -------
+    dict
+        Tables ready for `firstday.data.load.assemble`, if there are no faults. A missing table of users or of items is
+        made of the ids in interactions.
+    """
+    frames = {
+        name: conform_table(name, table.frame, findings, is_text=table.is_text)
+        for name in TABLES
+        if name != "interactions" and (table := raw.get(name)) is not None
+    }
+    for home, ids in named_ids.items():
+        frames[home] = pl.DataFrame({TABLES[home].required[0]: ids})
+    share_id_type(frames, USER_COLUMNS)
+    share_id_type(frames, ITEM_COLUMNS)
+    for name, frame in frames.items():
+        check_present(name, frame, findings)
+        unique = TABLES[name].unique
+        if unique is not None and unique in frame.columns:
+            ids = frame[unique]
+            repeats = ids.is_not_null() & ~ids.is_first_distinct()
+            findings.rows(f"{name}.{unique}", repeats, "repeat an id", ids, "keep one row for each id")
+    if "interactions" not in raw:
+        findings.fault("interactions: the table is missing; add interactions.parquet or interactions.csv.")
+    for kind, counterpart in (("users", "items"), ("items", "users")):
+        if f"embeddings/{kind}" in raw and f"embeddings/{counterpart}" not in raw:
+            findings.fault(f"embeddings/{counterpart}: the table is missing beside embeddings/{kind}; add it.")
+    _check_references(frames, USER_COLUMNS, "users", findings)
+    _check_references(frames, ITEM_COLUMNS, "items", findings)
+    _check_vectors(frames, findings)
+    return frames
+
+
+def share_id_type(frames: dict[str, pl.DataFrame], places: tuple[tuple[str, str], ...]) -> None:
+    """Make ids String in all these columns if they are String in one of them, so that they join."""
+    present = [(table, column) for table, column in places if table in frames and column in frames[table].columns]
+    if any(frames[table][column].dtype == pl.String for table, column in present):
+        for table, column in present:
+            frames[table] = frames[table].with_columns(pl.col(column).cast(pl.String))
+
+
+def check_present(name: str, frame: pl.DataFrame, findings: Findings) -> None:
+    """Find rows whose required text or ids are missing."""
+    for column in TABLES[name].required:
+        if column in frame.columns and column != "vector":
+            is_missing = frame[column].is_null()
+            findings.rows(f"{name}.{column}", is_missing, "are empty", None, f"fill them in {OR_DROP}")
+    if name == "collections" and "entity" in frame.columns:
+        is_item = frame["entity"] == ITEM
+        findings.rows(
+            "collections.entity", is_item, "name 'item', which is no collection", None, f"rename it {OR_DROP}"
+        )
+
+
+def _check_references(frames: Frames, places: tuple[tuple[str, str], ...], home: str, findings: Findings) -> None:
+    """Find rows that name users or items outside the home table."""
+    id_column = places[0][1]
+    if home not in frames or id_column not in frames[home].columns:
+        return
+    home_ids = Ids.of(frames[home][id_column].drop_nulls().unique())
+    for table, column in places[1:]:
+        if table in frames and column in frames[table].columns:
+            ids = frames[table][column]
+            is_unknown = ids.is_not_null() & pl.Series(home_ids.lookup(ids) < 0)
+            findings.rows(f"{table}.{column}", is_unknown, f"name unknown {home}", ids, f"add them to {home} {OR_DROP}")
+
+
+def _check_vectors(frames: Frames, findings: Findings) -> None:
+    """Find items without a vector, and vectors of users and items with different lengths."""
+    tables = [frames.get(f"embeddings/{kind}", pl.DataFrame()) for kind in ("users", "items")]
+    if all("vector" in table.columns and table.height for table in tables):
+        users, items = (next(filter(None, table["vector"].list.len()), 0) for table in tables)
+        if users != items:
+            findings.fault(
+                f"embeddings/users.vector: has {users} numbers where those of items have {items}; "
+                "bring both from the same model."
+            )
+    source = frames.get("items", pl.DataFrame())
+    if "item_id" in tables[1].columns and "item_id" in source.columns:
+        ids = source["item_id"].drop_nulls().unique().sort()
+        has_none = pl.Series(np.asarray(Ids.of(tables[1]["item_id"].drop_nulls().unique()).lookup(ids) < 0))
+        findings.rows("embeddings/items", has_none, "have no vector", ids, "bring one for every item", noun="items")
+
+
+def faulty_entities(raw: Mapping[str, RawTable | None], findings: Findings) -> set[str]:
+    """Return the entities whose column of `items` has faults."""
+    items = raw.get("items")
+    columns = [] if items is None else items.frame.columns
+    return {entity_of_column(c) for c in columns if any(fault.startswith(f"items.{c}:") for fault in findings.faults)}
+
+
+def find_ids(raw: RawTable) -> dict[str, pl.Series]:
+    """Return the distinct ids of ``users`` and of ``items`` that interactions name, sorted."""
+    columns = [name for name in ("user_id", "item_id", "entity", "entity_id") if name in raw.columns]
+    ids: dict[str, pl.Series] = {}
+    for batch in raw.batches(columns) if columns else ():
+        rows = name_items(conform_table("interactions", batch, Findings(), is_text=raw.is_text))
+        for home, column in (("users", "user_id"), ("items", "item_id")):
+            if column in rows.columns:
+                new_ids = rows[column].drop_nulls().unique()
+                ids[home] = _unite(ids[home], new_ids) if home in ids else new_ids
+    empty = pl.Series([], dtype=pl.String)
+    return {home: ids.get(home, empty).sort() for home in ("users", "items")}
+
+
+def _unite(first: pl.Series, second: pl.Series) -> pl.Series:
+    """Return the distinct ids of both; whole numbers only where both are."""
+    if first.dtype != second.dtype:
+        first, second = first.cast(pl.String), second.cast(pl.String)
+    return pl.concat([first, second]).unique()
+
+
+class InteractionChecker:
+    """Checks and indexes interactions batch by batch.
+
+    Parameters
+    ----------
+    users, items
+        The ids that may be named; None where their table cannot be read.
+    entities
+        The ids of each entity's members; None where items or collections cannot be read.
+    faulty
+        Entities whose column of `items` has faults; rows that name them are not checked.
+    signals
+        Which signals are known and which mean use.
+    findings
+        Gets the faults and notes.
+    """
+
+    def __init__(
+        self,
+        users: Ids | None,
+        items: Ids | None,
+        entities: Mapping[str, Ids] | None,
+        faulty: set[str],
+        signals: SignalConfig,
+        findings: Findings,
+    ) -> None:
+        self._users, self._items, self._entities, self._faulty = users, items, entities, faulty
+        self._signals, self._findings = signals, findings
+        self._any_use: bool | None = None
+
+    def run(self, raw: RawTable, now: datetime | None = None) -> Events | None:
+        """Read all interactions; return None where this table or another has faults."""
+        pairs = sort_pairs([(s, e) for s in self._signals.known for e in (ITEM, *(self._entities or ()))])
+        n_rows = sum(file.select(pl.len()).collect().item() for file in raw.files)
+        writer = EventWriter(pairs, len(self._users or ()), n_rows, now)
+        n_weightless, n_files_unsorted = 0, 0
+        for batch in raw.batches():
+            rows = name_items(conform_table("interactions", batch, self._findings, is_text=raw.is_text))
+            has_targets = check_rows(rows, batch.columns, self._findings)
+            self._check_signals(rows, has_targets)
+            coded = self._code(rows, pairs)
+            if coded is None or self._findings.faults:
+                continue
+            weighing = coded.filter(pl.col("weight") > 0)
+            n_weightless += coded.height - weighing.height
+            n_files_unsorted += not _is_in_order(weighing)
+            writer.add(weighing)
+        self._check_use(n_rows)
+        if self._findings.faults:
+            return None
+        self._note_reading(raw, n_rows, n_weightless, n_files_unsorted)
+        return writer.finish(self._findings)
+
+    def _check_signals(self, rows: pl.DataFrame, has_targets: bool) -> None:
+        """Find unknown signals, and remember whether any row is the use of an item."""
+        known, use = self._signals.known, self._signals.use
+        if "signal" in rows.columns:
+            signal = rows["signal"]
+            is_unknown = signal.is_not_null() & ~signal.is_in(list(known))
+            example = next(iter(signal.filter(is_unknown)), None)
+            advice = (
+                f"known are {', '.join(known)}; name yours in the configuration (signals.affinity.{example} = 1.0) "
+                f"{OR_DROP}"
+            )
+            self._findings.rows("interactions.signal", is_unknown, "have an unknown signal", signal, advice)
+        if not has_targets:
+            return
+        is_use = (
+            rows["item_id"].is_not_null() if "item_id" in rows.columns else pl.repeat(False, rows.height, eager=True)
+        )
+        if "signal" in rows.columns:
+            is_use &= rows["signal"].is_in(list(use))
+        elif DEFAULT_SIGNAL not in use:
+            is_use &= False
+        if "weight" in rows.columns:
+            is_use &= rows["weight"].fill_null(1.0) > 0
+        self._any_use = bool(self._any_use) or bool(is_use.any())
+
+    def _check_use(self, n_rows: int) -> None:
+        """Find out whether any item is used: popularity, lists and truth are made of use."""
+        if n_rows and self._any_use is False:
+            self._findings.fault(
+                f"interactions: no row says that an item is used (signals {', '.join(self._signals.use)}, weight above "
+                "0); add such rows, or name the signals that mean use in the configuration (signals.use)."
+            )
+
+    def _code(self, rows: pl.DataFrame, pairs: Sequence[Pair]) -> pl.DataFrame | None:
+        """Find rows with unknown names, and index the others; None where a column is missing."""
+        columns = set(rows.columns)
+        user_ix = self._look_up(rows, "user_id", self._users, "users")
+        item_ix = self._look_up(rows, "item_id", self._items, "items")
+        entities_match = self._entities is None or self._check_entities(rows, self._entities)
+        if user_ix is None or not entities_match or (item_ix is None and not {"entity", "entity_id"} <= columns):
+            return None
+        if self._findings.faults:
+            return None
+        return code_rows(rows, user_ix, item_ix, self._entities or {}, pairs)
+
+    def _look_up(self, rows: pl.DataFrame, column: str, ids: Ids | None, home: str) -> np.ndarray | None:
+        """Return the indexes of a column, and add the fault of unknown ids."""
+        if ids is None or column not in rows.columns:
+            return None
+        indexes = ids.lookup(rows[column])
+        is_unknown = rows[column].is_not_null() & pl.Series(indexes < 0)
+        advice = f"add them to {home} {OR_DROP}"
+        self._findings.rows(f"interactions.{column}", is_unknown, f"name unknown {home}", rows[column], advice)
+        return indexes
+
+    def _check_entities(self, rows: pl.DataFrame, entities: Mapping[str, Ids]) -> bool:
+        """Find rows with an entity or an entity's id that is in neither items nor collections."""
+        if not {"entity", "entity_id"} <= set(rows.columns):
+            return True
+        entity, ids = rows["entity"], rows["entity_id"]
+        is_unknown = entity.is_not_null() & ~entity.is_in([*entities, *self._faulty])
+        entities_text = f"known are {', '.join(entities)}" if entities else "there are none yet"
+        advice = f"{entities_text}; add such a column to items, or collections of it, {OR_DROP}"
+        self._findings.rows("interactions.entity", is_unknown, "name an unknown entity", entity, advice)
+        for name, members in entities.items():
+            is_member = (entity == name).fill_null(value=False)
+            if is_member.any():
+                member_ids = ids.filter(is_member)
+                stray = np.zeros(rows.height, dtype=bool)
+                stray[is_member.to_numpy()] = (members.lookup(member_ids) < 0) & member_ids.is_not_null().to_numpy()
+                advice = f"add them to items or collections {OR_DROP}"
+                self._findings.rows("interactions.entity_id", pl.Series(stray), f"name an unknown {name}", ids, advice)
+        return True
+
+    def _note_reading(self, raw: RawTable, n_rows: int, n_weightless: int, n_unsorted: int) -> None:
+        """Note how the files were read."""
+        self._findings.note_rows("interactions.weight", n_weightless, n_rows, "weigh 0 and were dropped")
+        n_zipped = sum(name.endswith(".gz") for name in raw.names)
+        if len(raw.files) > 1:
+            kind = "CSV" if raw.is_text else "Parquet"
+            zipped = f" ({n_zipped:,} of them gzipped)" if n_zipped else ""
+            self._findings.note(f"interactions: {len(raw.files):,} {kind} files{zipped} were read as one table.")
+        if n_unsorted and raw.names[0]:  # a built-in dataset has no file names
+            self._findings.note("interactions: rows are in order of neither user nor time; they were put in order.")
+
+
+def _is_in_order(rows: pl.DataFrame) -> bool:
+    """Tell whether rows are sorted by user or by time, or have no times."""
+    timestamp = rows["timestamp"]
+    return rows["user_ix"].is_sorted() or timestamp.null_count() == rows.height or timestamp.is_sorted()
+
+
+def name_items(interactions: pl.DataFrame) -> pl.DataFrame:
+    """Turn rows whose entity is ``item`` into rows with an `item_id`, which mean the same."""
+    if not {"entity", "entity_id"} <= set(interactions.columns):
+        return interactions
+    is_item = (pl.col("entity") == ITEM).fill_null(value=False)
+    if not interactions.select(is_item.any()).item():
+        return interactions
+    entity_id = pl.col("entity_id")
+    if "item_id" in interactions.columns:
+        types = {interactions["item_id"].dtype, interactions["entity_id"].dtype}
+        shared = pl.Int64 if types == {pl.Int64()} else pl.String
+        written_id = pl.col("item_id").cast(shared)
+        item_id = pl.when(is_item & written_id.is_null()).then(entity_id.cast(shared)).otherwise(written_id)
+        is_item &= written_id.is_null()  # a row with both is a fault, which `_check_targets` finds
+    else:
+        item_id = pl.when(is_item).then(entity_id)
+    return interactions.with_columns(
+        item_id=item_id, entity=pl.when(~is_item).then("entity"), entity_id=pl.when(~is_item).then("entity_id")
+    )
+
+
+def check_rows(frame: pl.DataFrame, raw_columns: list[str], findings: Findings) -> bool:
+    """Find interactions that no model can use; return whether their targets could be checked."""
+    check_present("interactions", frame, findings)
+    has_targets = _check_targets(frame, raw_columns, findings)
+    if "signal" in frame.columns:
+        empty = frame["signal"].is_null()
+        findings.rows("interactions.signal", empty, "are empty", None, f"fill them in {OR_DROP}")
+    if "weight" in frame.columns:
+        where, weight = "interactions.weight", frame["weight"]
+        endless = weight.is_not_null() & ~weight.cast(pl.Float32).is_finite()
+        findings.rows(where, endless, "are NaN or infinite", weight, f"write finite numbers {OR_DROP}")
+        advice = "write 0 or more; show dislike by signals such as skip and ban"
+        findings.rows(where, (weight < 0) & weight.is_finite(), "are negative", weight, advice)
+        findings.note_rows(where, weight.null_count(), len(weight), "are empty and weigh 1")
+    return has_targets
+
+
+def _check_targets(frame: pl.DataFrame, raw_columns: list[str], findings: Findings) -> bool:
+    """Find rows with no target, two targets, or half an entity; return whether targets could be checked."""
+    where, present = "interactions", {"item_id", "entity", "entity_id"} & {*raw_columns, *frame.columns}
+    if not present:
+        names = ", ".join(raw_columns)
+        findings.fault(f"{where}.item_id: the column is missing (found: {names}); add it, or entity and entity_id.")
+    for column, counterpart in (("entity", "entity_id"), ("entity_id", "entity")):
+        if column in present and counterpart not in present:
+            findings.fault(f"{where}.{counterpart}: the column is missing beside {column}; add it.")
+    if len(present) == 1 and present <= set(frame.columns) & {"item_id"}:
+        findings.rows(f"{where}.item_id", frame["item_id"].is_null(), "are empty", None, f"fill them in {OR_DROP}")
+        return True
+    if not {"entity", "entity_id"} <= present or not present <= set(frame.columns):
+        return False
+    entity, entity_id = frame["entity"].is_not_null(), frame["entity_id"].is_not_null()
+    item = frame["item_id"].is_not_null() if "item_id" in present else pl.repeat(False, frame.height, eager=True)
+    has_both = item & (entity | entity_id)
+    findings.rows(where, has_both, "have both item_id and entity", None, "keep one of them in each row")
+    has_neither = ~item & ~entity & ~entity_id
+    findings.rows(where, has_neither, "have neither item_id nor entity", None, f"fill in one of them {OR_DROP}")
+    has_half = ~item & (entity != entity_id)
+    findings.rows(where, has_half, "have only one of entity and entity_id", None, f"fill in both {OR_DROP}")
+    return True
+
+
+def code_rows(
+    rows: pl.DataFrame,
+    user_ix: np.ndarray,
+    item_ix: np.ndarray | None,
+    entities: Mapping[str, Ids],
+    pairs: Sequence[Pair],
+) -> pl.DataFrame:
+    """Index interactions without faults.
+
+    Parameters
+    ----------
+    rows
+        Interactions in their final types.
+    user_ix, item_ix
+        int32, shape (n_rows,): indexes of users and items, -1 where a row is about an entity; None without items.
+    entities
+        The ids of each entity's members.
+    pairs
+        The (signal, entity) pairs, by their code.
+
+    Returns
+    -------
+    polars.DataFrame
+        Columns as in `events.EVENT_TYPES`.
+    """
+    columns, n = set(rows.columns), rows.height
+    target_ix = np.full(n, -1, dtype=np.int32) if item_ix is None else item_ix.copy()
+    entity = rows["entity"].fill_null(ITEM) if "entity" in columns else pl.repeat(ITEM, n, eager=True)
+    for name in entity.unique().to_list() if "entity" in columns else ():
+        if name != ITEM:
+            is_member = (entity == name).to_numpy()
+            target_ix[is_member] = entities[name].lookup(rows["entity_id"].filter(pl.Series(is_member)))
+    signal = rows["signal"] if "signal" in columns else pl.repeat(DEFAULT_SIGNAL, n, eager=True)
+    pair_codes = np.zeros(n, dtype=np.int64)
+    signals, entity_names = sorted({s for s, _ in pairs}), sorted({e for _, e in pairs})
+    table = np.array([[pairs.index((s, e)) for e in entity_names] for s in signals], dtype=np.uint16)
+    if n:
+        signal_codes = signal.replace_strict(signals, range(len(signals)), return_dtype=pl.Int64).to_numpy()
+        entity_codes = entity.replace_strict(entity_names, range(len(entity_names)), return_dtype=pl.Int64).to_numpy()
+        pair_codes = table[signal_codes, entity_codes]
+    weight = rows["weight"].fill_null(1.0) if "weight" in columns else pl.repeat(1.0, n, eager=True)
+    timestamp = (
+        rows["timestamp"] if "timestamp" in columns else pl.Series([None], dtype=UTC_MICROSECONDS).new_from_index(0, n)
+    )
+    values = {"user_ix": user_ix, "pair": pair_codes, "target_ix": target_ix, "timestamp": timestamp, "weight": weight}
+    return pl.DataFrame({name: pl.Series(values[name]).cast(kind) for name, kind in EVENT_TYPES.items()})

@@ -1,0 +1,142 @@
+"""Step 1 by the configured method, from the logs of warm users up to the cut-off."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import polars as pl
+
+from firstday.config import Config, EmbeddingConfig
+from firstday.data.dataset import Dataset, PrecomputedVectors
+from firstday.data.events import ITEM
+from firstday.data.splits.split import Split
+from firstday.embed.affinity import compute_affinity
+from firstday.embed.embeddings import Embeddings, FoldIn
+from firstday.errors import ConfigError, MissingExtraError
+from firstday.sparse import SparseRows, stack_rows
+
+
+@dataclass(frozen=True, eq=False)
+class WarmLogs:
+    """The input of step 1: logs of warm users only.
+
+    Parameters
+    ----------
+    affinity
+        Positive affinities, shape (n_warm_users, n_items).
+    item_sets
+        Sets of items that occur together, shape (n_sets, n_items): warm users' items and the configured collections.
+    sequences
+        The items of each warm user, oldest first.
+    precomputed
+        Another model's vectors of the warm users and the items; None where a method of step 1 makes them.
+    """
+
+    affinity: SparseRows
+    item_sets: SparseRows
+    sequences: list[list[int]]
+    precomputed: PrecomputedVectors | None = None
+
+
+def collect_warm_logs(dataset: Dataset, split: Split, config: Config, uses: SparseRows) -> WarmLogs:
+    """Collect the input of step 1.
+
+    Parameters
+    ----------
+    dataset, split
+        The data, and its warm users.
+    config
+        Settings.
+    uses
+        Which items each warm user uses, shape (n_warm, n_items).
+
+    Raises
+    ------
+    ConfigError
+        `embedding.svd_collections` names an unknown entity.
+    """
+    affinity = compute_affinity(split.warm_actions, config.signals, len(split.warm), len(dataset.items))
+    precomputed = dataset.precomputed
+    if precomputed is not None:
+        precomputed = PrecomputedVectors(precomputed.user_vectors[split.warm], precomputed.item_vectors)
+    sequences: list[list[int]] = []
+    if config.embedding.method == "word2vec" and precomputed is None:
+        sequences = _sequences(dataset, split, config)
+    item_sets = uses
+    for entity in config.embedding.svd_collections:
+        if entity not in dataset.entities:
+            raise ConfigError(f"embedding.svd_collections: {entity!r} is no entity of the tables; remove it.")
+        item_sets = stack_rows([item_sets, dataset.entities[entity].items])
+    return WarmLogs(affinity, item_sets, sequences, precomputed)
+
+
+def fit_embeddings(logs: WarmLogs, config: EmbeddingConfig, *, seed: int, threads: int = 0) -> Embeddings:
+    """Make the vectors of warm users and items by `config.method`.
+
+    Raises
+    ------
+    ConfigError
+        ``precomputed`` without an `embeddings` folder, or more dimensions than the data allows.
+    MissingExtraError
+        A library of the method is not installed.
+    """
+    embeddings = _fit(logs, config, seed, threads)
+    if config.similarity == "auto":
+        return embeddings
+    return replace(embeddings, similarity=config.similarity)
+
+
+def _sequences(dataset: Dataset, split: Split, config: Config) -> list[list[int]]:
+    """Return each warm user's used items, oldest first; without times, in the order of their indexes."""
+    warm_row = np.full(len(dataset.users), -1, dtype=np.int64)
+    warm_row[split.warm] = np.arange(len(split.warm))
+    use_codes = [
+        code
+        for code, (signal, entity) in enumerate(dataset.events.pairs)
+        if entity == ITEM and signal in config.signals.use
+    ]
+    sequences: list[list[int]] = [[] for _ in split.warm]
+    for frame in dataset.events.frames():
+        selection = frame if split.warm_window is None else split.warm_window.select(frame)
+        selection = selection.filter(pl.col("pair").is_in(use_codes)).sort(
+            "user_ix", "timestamp", "target_ix", nulls_last=True, maintain_order=True
+        )
+        rows = warm_row[selection["user_ix"].to_numpy()]
+        warm_entries = np.flatnonzero(rows >= 0)
+        entries_by_user = (
+            np.split(warm_entries, np.flatnonzero(np.diff(rows[warm_entries])) + 1) if len(warm_entries) else []
+        )
+        targets = selection["target_ix"].to_numpy()
+        for entries in entries_by_user:
+            sequences[rows[entries[0]]] = targets[entries].tolist()
+    return [sequence for sequence in sequences if sequence]
+
+
+def _fit(logs: WarmLogs, config: EmbeddingConfig, seed: int, threads: int) -> Embeddings:
+    """Run the method."""
+    if logs.precomputed is not None:
+        return _take_precomputed(logs.precomputed)
+    try:
+        if config.method == "als":
+            from firstday.embed.als import fit_als
+
+            return fit_als(logs.affinity, config, seed=seed, threads=threads)
+        if config.method == "svd":
+            from firstday.embed.svd import fit_svd
+
+            return fit_svd(logs.affinity, logs.item_sets, config, seed=seed)
+    except ModuleNotFoundError:
+        raise MissingExtraError("training", "train") from None
+    if config.method == "word2vec":
+        from firstday.embed.word2vec import fit_word2vec
+
+        return fit_word2vec(logs.affinity, logs.sequences, config, seed=seed)
+    raise ConfigError("embedding.method: is 'precomputed', but the tables have no `embeddings` folder; add it.")
+
+
+def _take_precomputed(precomputed: PrecomputedVectors) -> Embeddings:
+    """Take precomputed vectors as they are; a new user folds in as the mean of items, whatever model made them."""
+    items = np.ascontiguousarray(precomputed.item_vectors, dtype=np.float32)
+    users = np.ascontiguousarray(precomputed.user_vectors, dtype=np.float32)
+    return Embeddings(users, items, FoldIn(items, "mean"), "dot")

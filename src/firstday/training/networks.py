@@ -1,0 +1,165 @@
+"""Training of the networks and of other methods, stopped by the precision of lists for validation users."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from firstday.cold.cold_model import ColdModel
+from firstday.cold.ranker import Ranker
+from firstday.config import Config
+from firstday.errors import MissingExtraError
+from firstday.features.encoder import FeatureRows
+from firstday.progress import Progress, no_progress
+from firstday.ranking import unit_rows
+from firstday.recommend.registry import find_learner
+from firstday.recommend.spec import ColdModelSpec, LearningData
+from firstday.segment.kmeans import fit_segments_by_parts
+from firstday.segment.segments import Segments
+from firstday.sparse import SparseRows
+from firstday.training.validation import Validation
+
+MOST_CLUSTERED_INPUTS = 30_000
+"""Users among whom the centroids of input vectors are sought, which are twenty times as wide as users' vectors."""
+
+
+def cluster_inputs(features: FeatureRows, uses: SparseRows, config: Config) -> Segments:
+    """Cluster warm users by the features of their first day one, scaled to length 1, and count what each cluster uses.
+
+    Parameters
+    ----------
+    features
+        Day-one features of the warm users.
+    uses
+        Which items each uses, shape (n_warm, n_items).
+    config
+        Number of clusters (`recommend.input_clusters`) and settings of k-means.
+    """
+    return fit_segments_by_parts(
+        lambda rows: unit_rows(features.take(rows)),
+        features.n_users,
+        uses,
+        min(config.recommend.input_clusters, max(1, features.n_users // 10)),
+        config.segments,
+        seed=config.seed,
+        max_vectors=MOST_CLUSTERED_INPUTS,
+    )
+
+
+def train_network(
+    features: FeatureRows,
+    user_vectors: np.ndarray,
+    validation_features: np.ndarray,
+    validation: Validation,
+    config: Config,
+    progress: Progress = no_progress,
+) -> ColdModel:
+    """Train the cold model, stopping by precision on validation users (`cold_model.stop_by`).
+
+    Parameters
+    ----------
+    features
+        Day-one features of the warm users.
+    user_vectors
+        Their mature vectors, float32, shape (n_warm, d).
+    validation_features
+        Features of the validation users, float32, shape (n_validation, n_inputs).
+    validation
+        Judges their lists.
+    config
+        The configuration.
+    progress
+        Called as passes are done.
+
+    Raises
+    ------
+    MissingExtraError
+        Libraries for training are not installed.
+    """
+    try:
+        from firstday.cold.train_cold_model import train_cold_model
+    except ModuleNotFoundError:
+        raise MissingExtraError("training", "train") from None
+    judges = {"both": validation.precision_of_both_ways, "segment": validation.precision_of_segments}
+    progress("cold model", 0, config.cold_model.epochs)
+    return train_cold_model(
+        features,
+        user_vectors,
+        validation_features,
+        judges[config.cold_model.stop_by],
+        config.cold_model,
+        seed=config.seed,
+        threads=config.threads,
+        progress=lambda done, total: progress("cold model", done, total),
+    )
+
+
+def train_ranker_of(
+    features: FeatureRows,
+    day_ones: Sequence[SparseRows],
+    uses: SparseRows,
+    validation_features: np.ndarray,
+    validation: Validation,
+    config: Config,
+    progress: Progress = no_progress,
+) -> Ranker | None:
+    """Train the ranker, stopping by the precision of `direct` on validation users; None where it is not enabled.
+
+    Parameters
+    ----------
+    features, validation_features, validation, config, progress
+        See `train_network`.
+    day_ones
+        Items used on day one in each sample of the warm users, each of shape (n_warm, n_items).
+    uses
+        Items that each uses in all, shape (n_warm, n_items).
+    """
+    if not config.ranker.enabled:
+        return None
+    from firstday.cold.train_ranker import train_ranker
+
+    progress("ranker", 0, config.ranker.epochs)
+    return train_ranker(
+        features,
+        day_ones,
+        uses,
+        validation_features[: validation.n_ranked],
+        validation.precision_of_scores,
+        config.ranker,
+        seed=config.seed,
+        threads=config.threads,
+        progress=lambda done, total: progress("ranker", done, total),
+    )
+
+
+def learn_methods(data: LearningData, validation: Validation, progress: Progress = no_progress) -> dict[str, Any]:
+    """Train what `config.methods` names, in the order of the names of all methods.
+
+    Parameters
+    ----------
+    data
+        What methods learn from.
+    validation
+        Judges their lists: a cold model by both of its strategies, a strategy by its own.
+    progress
+        Called as methods advance.
+
+    Returns
+    -------
+    dict
+        What each learned, by name.
+
+    Raises
+    ------
+    ConfigError
+        A name is that of no method that learns.
+    """
+    learned = {}
+    for name in data.config.methods:
+        spec = find_learner(name)
+        judge = validation.precision_of_both_ways if isinstance(spec, ColdModelSpec) else validation.precision
+        assert spec.fit is not None
+        learned[name] = spec.fit(data, judge, progress)
+    return learned

@@ -1,0 +1,93 @@
+"""The results of an evaluation made by hand, figure by figure."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from firstday.config import Config
+from firstday.reproduce.table import Reproduction
+from tests.evaluate.tiny import evaluate_tiny
+
+PINNED = Path(__file__).with_name("tiny_results.json")
+
+
+def test_the_json_of_a_tiny_evaluation_is_pinned() -> None:
+    text = json.dumps(evaluate_tiny().to_json(), indent=1, ensure_ascii=False)
+    assert text + "\n" == PINNED.read_text(encoding="utf-8")
+
+
+def test_the_json_of_a_reproduction_has_the_papers_figures_beside() -> None:
+    summary = {"items": 6, "n_validation": 7}
+    found = Reproduction(evaluate_tiny(), "mf", True, Config(), summary, (), {"lists": 0.123})
+    values = found.to_json()
+    assert list(values)[:5] == ["dataset", "space", "simulated", "items", "n_validation"]
+    popular, segment = values["results"]
+    assert popular["title"] == "Popularity"
+    assert popular["paper"] == {
+        "precision": 8.92, "precision_deviation": 0.21, "recall": 3.01, "recall_deviation": 0.08,
+        "ndcg": 9.72, "ndcg_deviation": 0.2,
+    }  # fmt: skip
+    assert segment["title"] == "Deezer, semi-personalised"
+    assert segment["minus_paper"] == {
+        metric: round(segment[metric] - paper, 4) for metric, paper in
+        {"precision": 19.0, "recall": 6.93, "ndcg": 20.38}.items()
+    }  # fmt: skip
+    assert values["training"] == {"epochs": 0, "kept": None, "validation_precision": None}
+    assert values["seconds"] == {"lists": 0.12}
+
+
+def test_the_json_of_the_largest_gap_is_pinned() -> None:
+    values = evaluate_tiny(copies=20).to_json()
+    assert values["largest_gap"] == {
+        "strategy": "segment", "column": "age", "group": "not known", "precision": 45.8333, "others": 91.6667,
+        "difference": -45.8333, "difference_ci": [-55.5208, -36.1459], "n_compared": 6,
+    }  # fmt: skip
+    assert values["results"][1]["by_group"]["plan"] == {
+        "free": {"precision": 80.5556, "precision_ci": [77.0833, 84.1667], "n_users": 60},
+        "paid": {"precision": 62.5, "precision_ci": [51.25, 73.75], "n_users": 40},
+    }
+
+
+def test_the_table_is_one_long_frame() -> None:
+    results = evaluate_tiny()
+    frame = results.to_frame()
+    assert frame.columns == ["strategy", "metric", "slice", "mean", "low", "high", "n"]
+    assert len(frame) == len(results.figures) == len(frame.unique(["strategy", "metric", "slice"]))
+    popular = frame.filter(pl.col("strategy") == "popular", pl.col("metric") == "precision").drop("strategy", "metric")
+    expected = [
+        ("all", 46.6667, 20.0, 71.6667, 10),
+        ("day_one_size=0", 66.6667, 58.3333, 75.0, 4),
+        ("day_one_size=1-3", 37.5, 0.0, 75.0, 4),
+        ("day_one_size=4+", 25.0, 25.0, 25.0, 2),
+        ("nothing_done", 66.6667, 58.3333, 75.0, 4),
+        ("friends_only", 58.3333, 58.3333, 58.3333, 2),
+        ("age=any age", 69.4444, 58.3333, 75.0, 3),
+        ("age=not known", 12.5, 0.0, 25.0, 2),
+        ("country=FR", 44.4444, 0.0, 75.0, 3),
+        ("country=not known", 50.0, 25.0, 75.0, 2),
+        ("seed=0", 53.3333, None, None, 5),
+        ("seed=1", 40.0, None, None, 5),
+    ]
+    assert popular.with_columns(pl.col("mean", "low", "high").round(4)).rows() == expected
+
+
+def test_the_metrics_of_a_strategy() -> None:
+    results = evaluate_tiny()
+    assert results.strategies == ("popular", "segment")
+    assert results.best_first == ("segment", "popular")
+    assert results.leader == "segment"
+    assert results.sizes() == {"0": 4, "1-3": 4, "4+": 2}
+    assert [figure.metric for figure in results.figures if figure.strategy == "segment" and figure.slice == "all"] == [
+        "precision", "recall", "ndcg", "precision_minus:popular", "precision_ratio:popular", "precision_deviation",
+        "recall_deviation", "ndcg_deviation", "user_coverage", "catalogue_coverage", "novelty_bits", "ms_per_user",
+        "route:segment", "route:popular", *(f"places_by_popularity:{tenth}" for tenth in range(1, 11)),
+    ]  # fmt: skip
+    difference = results.get("popular", "precision_minus:segment")
+    assert (round(difference.mean, 4), difference.is_clear) == (-26.6667, True)
+    assert results.find("segment", "precision_minus:segment") is None
+    with pytest.raises(KeyError, match="precision_minus:segment"):
+        results.get("segment", "precision_minus:segment")

@@ -1,0 +1,93 @@
+"""An evaluation made by hand: five users, two strategies, two seeds, and the lists that each strategy gave."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+
+import numpy as np
+
+from firstday.cold.cold_model import Epoch
+from firstday.data.splits.split import Cohort
+from firstday.evaluate.results import Results, Scores, measure_novelty
+from firstday.evaluate.run import SeedRun, join_seeds
+from firstday.evaluate.slices import SeedFacts, count_by_part
+from firstday.metrics import measure
+from firstday.recommend.segment_description import SegmentRow
+from firstday.segment.segments import count_items
+from firstday.sparse import SparseRows
+from firstday.training.tune import Tuning
+
+N_ITEMS = 6
+USERS = np.array([10, 11, 12, 13, 14])
+DAY_ONE_SIZE = np.array([0, 0, 2, 3, 5])
+DID_NOTHING = np.array([True, True, False, False, False])
+HAS_FRIENDS = np.array([True, False, True, False, False])
+PROFILES = {
+    "age": np.array(["under 18", "25 to 34", "not known", "25 to 34", "not known"], dtype=object),
+    "country": np.array(["FR", "FR", "FR", "not known", "not known"], dtype=object),
+    "plan": np.array(["free", "paid", "free", "free", "paid"], dtype=object),
+}
+TRUTH = {
+    0: [[0, 1, 4], [2], [3, 4, 5], [1, 5], [0, 3]],
+    1: [[0, 4], [2, 3], [3, 5], [0, 1, 2, 5], [4]],
+}
+LISTS = {
+    "popular": {0: [[0, 1, 2]] * 5, 1: [[0, 1, 2]] * 5},
+    "segment": {
+        0: [[0, 4, 1], [2, 0, 1], [3, 0, 1], [5, 1, -1], [2, 1, 0]],
+        1: [[0, 1, 2], [3, 2, 0], [5, 4, 3], [0, 1, 5], [0, 1, 2]],
+    },
+}
+ROUTES = {
+    "popular": {0: ["popular"] * 5, 1: ["popular"] * 5},
+    "segment": {0: ["segment"] * 5, 1: ["segment", "segment", "segment", "segment", "popular"]},
+}
+SECONDS = {"popular": 0.001, "segment": 0.0045}
+WARM_USES = [[0, 1], [0, 1, 2], [0, 2, 3], [0, 4]]
+TENTH_OF_ITEM = np.array([0, 3, 5, 8, 9, 9])
+
+
+def evaluate_tiny(
+    against: tuple[str, ...] = ("segment", "popular"), copies: int = 1, truth_of: Mapping[int, list[list[int]]] = TRUTH
+) -> Results:
+    """Return the results of the lists above, the five users taken `copies` times."""
+    everyone = count_items(np.zeros(4, dtype=np.int64), SparseRows.from_lists(WARM_USES, N_ITEMS), 1)
+    runs = []
+    for seed, truth in truth_of.items():
+        users = np.arange(len(USERS) * copies) + USERS[0]
+        cohort = Cohort(users, {}, SparseRows.from_lists(truth * copies, N_ITEMS), np.tile(DAY_ONE_SIZE, copies))
+        scores = {}
+        for name in LISTS:
+            lists = np.array(LISTS[name][seed] * copies)
+            scores[name] = Scores(
+                measure(lists, cohort.truth),
+                Counter(ROUTES[name][seed] * copies),
+                SECONDS[name],
+                measure_novelty(lists, everyone),
+                len(np.unique(lists[lists >= 0])) / N_ITEMS,
+                count_by_part(lists, TENTH_OF_ITEM),
+            )
+        profiles = {name: np.tile(values, copies) for name, values in PROFILES.items()}
+        used = count_by_part(cohort.truth.columns, TENTH_OF_ITEM)
+        run = SeedRun(
+            seed=seed,
+            scores=scores,
+            cohort=cohort,
+            did_nothing=np.tile(DID_NOTHING, copies),
+            has_friends=np.tile(HAS_FRIENDS, copies),
+            n_warm=4,
+            k=3,
+            fit_seconds=1.5 + seed,
+            facts=SeedFacts(
+                profiles,
+                used,
+                np.bincount(TENTH_OF_ITEM, minlength=10),
+                (SegmentRow(seed, 4, 0.25, (), ()),),
+                (Epoch(1, 0.5 + seed, 1e-3, 40.0),),
+            ),
+            notes=("2 users were left out.",),
+            tunings={"popular": Tuning({"shrinkage": (0.0, 10.0)}, {"shrinkage": 10.0}, 51.25, 7, 0.25, 2.0)},
+        )
+        runs.append(run)
+    return join_seeds("tiny", runs, protocol="sampled", against=against)

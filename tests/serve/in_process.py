@@ -1,0 +1,84 @@
+"""The application in this process: asked by an ordinary client, on an event loop in a thread of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, cast
+
+import httpx
+from starlette.types import ASGIApp
+
+from firstday.serve.app import make_app
+from firstday.serve.model_holder import ModelHolder
+from firstday.serve.service import Service
+from firstday.serve.settings import load_settings
+from firstday.serve.store.open import open_store
+
+
+class InProcess(httpx.BaseTransport):
+    """Hands requests to an application."""
+
+    def __init__(self, app: ASGIApp, loop: asyncio.AbstractEventLoop) -> None:
+        self._transport, self._loop = httpx.ASGITransport(app, client=("127.0.0.1", 50_000)), loop
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        content = request.read()  # whole, also where it would have been sent in pieces
+
+        async def answer() -> httpx.Response:
+            whole = httpx.Request(request.method, request.url, headers=request.headers, content=content)
+            response = await self._transport.handle_async_request(whole)
+            return httpx.Response(response.status_code, headers=response.headers, content=await response.aread())
+
+        return asyncio.run_coroutine_threadsafe(answer(), self._loop).result(timeout=60)
+
+
+class RunningApp:
+    """A service with its application, as a server process would run it.
+
+    Parameters
+    ----------
+    model
+        The model's folder.
+    folder
+        Where its store is.
+    settings
+        By name, such as ``read_keys``; without a limit of rates unless it is given.
+    """
+
+    def __init__(self, model: Path, folder: Path, **settings: Any) -> None:
+        values = {"store": f"sqlite:///{folder / 'users.sqlite'}", "rate_limit_per_s": 0, **settings}
+        loaded = load_settings(values)
+        self.service = Service(loaded, ModelHolder(model), open_store(loaded))
+        self.app = make_app(self.service)
+        self.fastapi = cast("Any", self.app.app)
+        self.loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self.loop.run_forever, daemon=True)
+        self._thread.start()
+        self._lifespan = self.fastapi.router.lifespan_context(self.fastapi)
+        asyncio.run_coroutine_threadsafe(self._lifespan.__aenter__(), self.loop).result(timeout=60)
+
+    def open_client(self, key: str = "") -> httpx.Client:
+        """Return a client, with a key if one is given."""
+        headers = {"Authorization": f"Bearer {key}"} if key else {}
+        return httpx.Client(transport=InProcess(self.app, self.loop), base_url="http://localhost", headers=headers)
+
+    def close(self) -> None:
+        """End it as a server process would."""
+        asyncio.run_coroutine_threadsafe(self._lifespan.__aexit__(None, None, None), self.loop).result(timeout=60)
+        self.loop.call_soon_threadsafe(self.loop.stop)
+        self._thread.join()
+        self.loop.close()
+
+
+@contextmanager
+def running_app(model: Path, folder: Path, **settings: Any) -> Iterator[RunningApp]:
+    """Run an application for a while."""
+    app = RunningApp(model, folder, **settings)
+    try:
+        yield app
+    finally:
+        app.close()

@@ -1,0 +1,160 @@
+"""A package of a stranger's own, the one of docs/add-a-method.md, works from evaluation to the service."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sysconfig
+import urllib.request
+import venv
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PAGE = (ROOT / "docs" / "add-a-method.md").read_text(encoding="utf-8")
+PROJECT = """
+[build-system]
+requires = ["hatchling>=1.25"]
+build-backend = "hatchling.build"
+[project]
+name = "my-methods"
+version = "1"
+[project.entry-points."firstday.strategies"]
+tamed = "my_methods:TAMED"
+[project.entry-points."firstday.cold_models"]
+linear = "my_methods:LINEAR"
+[tool.hatch.build.targets.wheel]
+include = ["my_methods.py"]
+"""
+SETTINGS = """
+methods = ["tamed", "linear"]
+threads = 1
+[cold_model]
+epochs = 1
+hidden = [8]
+[ranker]
+enabled = false
+[plugins.tamed]
+powers = [0.25]
+"""
+LOOK = """
+import json, sys, firstday as fd
+recommender = fd.open_model("model")
+learned = recommender.model.learned
+shares = recommender.model.popularity
+fd.Recommender(recommender.model).save("copy")
+again = fd.open_model("copy").model.learned
+print(json.dumps({
+    "modules": [type(learned[name]).__module__ for name in learned],
+    "weights": [float(weight) for weight in learned["tamed"].weights],
+    "shares": [float(share) for share in shares],
+    "linear": list(learned["linear"].weights.shape),
+    "same": bool((again["tamed"].weights == learned["tamed"].weights).all()),
+}))
+"""
+
+
+def test_the_page_shows_the_whole_of_it_in_under_80_lines() -> None:
+    assert len(PAGE.splitlines()) < 80
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with tables and an environment of its own: firstday, the package, and beside them the libraries."""
+    folder = tmp_path_factory.mktemp("stranger")
+    (folder / "package").mkdir()
+    code = re.search(r"```python\n(.*?)```", PAGE, re.DOTALL)
+    assert code is not None
+    (folder / "package" / "my_methods.py").write_text(code.group(1))
+    (folder / "package" / "pyproject.toml").write_text(PROJECT)
+    (folder / "settings.toml").write_text(SETTINGS)
+    venv.create(folder / "env", with_pip=True)
+    python = folder / "env" / "bin" / "python"
+    site = subprocess.run(
+        [python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"], **TEXT
+    ).stdout.strip()
+    Path(site, "libraries.pth").write_text(sysconfig.get_path("purelib") + "\n")  # numpy, torch, ...; not firstday
+    install = [python, "-m", "pip", "install", "--quiet", "--no-deps", "--force-reinstall", ROOT, folder / "package"]
+    subprocess.run(list(map(str, install)), check=True, timeout=600)
+    rng = np.random.default_rng(0)
+    rows = [f"u{user},i{item}" for user in range(120) for item in np.flatnonzero(rng.random(60) < 0.5)]
+    (folder / "tables").mkdir()
+    (folder / "tables" / "interactions.csv").write_text("\n".join(["user_id,item_id", *rows]) + "\n")
+    return folder
+
+
+TEXT: dict[str, Any] = {"capture_output": True, "text": True, "check": True}
+
+
+def run(place: Path, *command: str) -> str:
+    done = subprocess.run([place / "env" / "bin" / command[0], *command[1:]], cwd=place, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.slow
+def test_a_strangers_package_goes_all_the_way(place: Path) -> None:
+    where = run(place, "python", "-c", "import firstday; print(firstday.__file__)")
+    assert where.startswith(str(place))  # the one installed there, not the checkout
+
+    evaluated = run(
+        place, "firstday", "evaluate", "tables", "--config", "settings.toml", "--plugin", "my_methods", "--json", "-",
+        "--strategy", "popular", "--strategy", "tamed", "--strategy", "linear_personal", "--strategy", "linear_segment",
+    )  # fmt: skip
+    results = {row["strategy"]: row for row in json.loads(evaluated)["results"]}
+    assert list(results) == ["popular", "tamed", "linear_personal", "linear_segment"]
+    assert results["tamed"]["routes"]["tamed"] > 0
+
+    run(place, "firstday", "train", "tables", "--config", "settings.toml", "--out", "model")
+    looked = json.loads(run(place, "python", "-c", LOOK))
+    assert looked["modules"] == ["my_methods", "my_methods"]
+    np.testing.assert_allclose(looked["weights"], np.array(looked["shares"]) ** 0.25, rtol=1e-5)
+    assert looked["same"]
+
+    user = json.dumps({"interactions": [["stream", "item", "i1"]]})
+    command = ("firstday", "recommend", "model", "--user", user, "--json", "-k", "5", "--strategy")
+    listed = json.loads(run(place, *command, "tamed"))
+    assert listed["route"] == "tamed"
+    assert len(listed["items"]) == 5
+    assert json.loads(run(place, *command, "linear_segment"))["route"] == "linear_segment"
+
+    server_command = [str(place / "env" / "bin" / "firstday"), "serve", "model", "--port", "0"]
+    store = {"FIRSTDAY_SERVE_STORE": f"sqlite:///{place / 'users.sqlite'}", "FIRSTDAY_SERVE_LOG_FORMAT": "json"}
+    with subprocess.Popen(server_command, stderr=subprocess.PIPE, env={**os.environ, **store}, cwd=place) as server:
+        assert server.stderr is not None
+        ready = json.loads(server.stderr.readline())
+        with urllib.request.urlopen(f"{ready['url']}/v1/model", timeout=10) as answer:
+            assert {"tamed", "linear_personal", "linear_segment"} <= set(json.load(answer)["strategies"])
+        body = {
+            "signals": {"interactions": [{"entity_id": "i1"}]},
+            "k": 5,
+            "strategy": "tamed",
+            "explain": True,
+        }
+        request = urllib.request.Request(
+            f"{ready['url']}/v1/recommendations", json.dumps(body).encode(), {"Content-Type": "application/json"}
+        )
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            served = json.load(answer)
+        assert [item["item_id"] for item in served["items"]] == [item["item_id"] for item in listed["items"]]
+        assert served["explanation"]["route"]
+        server.terminate()
+        assert server.wait(timeout=20) == 0
+
+
+def test_a_model_whose_methods_are_not_here_says_so(place: Path, tmp_path: Path) -> None:
+    """Where the package is not installed, the model is refused in one sentence."""
+    if not (place / "model").exists():
+        pytest.skip("the model is made by the test before")
+    done = subprocess.run(
+        [place / "env" / "bin" / "python", "-c", "import sys; sys.modules['my_methods'] = None; import firstday as fd; "
+         "fd.open_model('model')"],
+        cwd=place, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode != 0
+    assert "tamed" in done.stderr.splitlines()[-1]
