@@ -102,7 +102,7 @@ def make_encoder() -> Encoder:
             ITEM: ITEM_VECTORS,
             "artist": np.array([(0.875, 0.125), (0.125, 0.875)], np.float32),
         },
-        group_means={"country": np.array([NORTH, EAST, NOWHERE], np.float32)},
+        group_means={"country": np.array([NORTH, EAST, NOWHERE, NOWHERE], np.float32)},
         age_means=age_means,
         age_centre=30.0,
         age_scale=10.0,
@@ -130,7 +130,7 @@ def make_model() -> TrainedModel:
         catalogue=Catalogue(
             items=Ids.of([f"i{ix}" for ix in range(1, 7)]),
             entities={"artist": Ids.of(["a1", "a2"])},
-            groups={"country": ("DE", "FR")},
+            groups={"country": ("DE", "FR", "ZZ")},  # nobody is from ZZ
             has_ages=True,
             signals=CONFIG.signals.known,
             titles=("One", "Two", "Three", "Four", "Five", ""),
@@ -154,7 +154,7 @@ def make_model() -> TrainedModel:
         ),
         everyone=count_users([{0: 3, 1: 2, 2: 3, 3: 2, 4: 1}], [5]),
         profile_groups={
-            "country": count_users([{2: 1, 3: 2, 4: 1}, {0: 2, 1: 2, 2: 1}], [2, 2]),
+            "country": count_users([{2: 1, 3: 2, 4: 1}, {0: 2, 1: 2, 2: 1}, {}], [2, 2, 0]),
             "age": every_age,
         },
         facts={"data": {"dataset": "tiny", "warm_users": 5}, "metrics": {"k": 4, "precision": {}}},

@@ -2,42 +2,47 @@
 
 from __future__ import annotations
 
-import os
+import io
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
 import polars as pl
 import pytest
 from typer.testing import CliRunner, Result
 
+from firstday.__main__ import main
 from firstday.cli.main import app
 from firstday.config import Config
 from firstday.data.dataset import Dataset
 from firstday.data.events import ITEM, UTC_MICROSECONDS
 from firstday.recommend.recommender import Recommender
+from tests.synthetic import SEED, THREADS
 from tests.timed import make_log
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 Invoke = Callable[..., Result]
 
-SETTINGS = """
-threads = 1
+SETTINGS = f"""
+seed = {SEED}
+threads = {THREADS}
 [embedding]
 dimensions = 12
-als_iterations = 8
+als_iterations = 4
 [segments]
 n_segments = 8
 top_items = 60
 restarts = 1
 [cold_model]
-hidden = [48, 32]
-epochs = 4
-batch_size = 64
+hidden = [8]
+epochs = 1
+[ranker]
+enabled = false
 [sampled]
 min_items = 8
-day_ones = 2
+day_ones = 1
 [recommend]
 k = 20
 input_clusters = 6
@@ -46,25 +51,38 @@ input_clusters = 6
 
 @pytest.fixture(scope="session")
 def run() -> Run:
-    """Run `firstday` as a user does, in a process of its own."""
+    """Run `firstday` as a user does, in this process, where the libraries are loaded already."""
 
-    def run_command(*arguments: object, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "firstday", *map(str, arguments)],
-            input=stdin,
-            capture_output=True,
-            text=True,
-            timeout=300,
-            env={**os.environ, "COLUMNS": "160", "OPENBLAS_NUM_THREADS": "1"},
-            check=False,
-        )
+    def run_command(*arguments: object, stdin: str = "") -> subprocess.CompletedProcess[str]:
+        line, out, err = ["firstday", *map(str, arguments)], io.StringIO(), io.StringIO()
+        status: object = 0
+        with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
+            patch.setattr(sys, "argv", line)
+            patch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin.encode()), encoding="utf-8"))
+            patch.setenv("COLUMNS", "160")
+            try:
+                main()
+            except SystemExit as end:
+                status = end.code
+        return subprocess.CompletedProcess(line, int(str(status or 0)), out.getvalue(), err.getvalue())
+
+    return run_command
+
+
+@pytest.fixture(scope="session")
+def run_process() -> Run:
+    """Run `firstday` in a process of its own, where that is the point."""
+
+    def run_command(*arguments: object) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "firstday", *map(str, arguments)]
+        return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
 
     return run_command
 
 
 @pytest.fixture(scope="session")
 def invoke() -> Callable[..., Result]:
-    """Run `firstday` in this process, where torch is loaded once: for commands that train."""
+    """Run a command of `firstday` in this process; its errors are raised."""
 
     def invoke_command(*arguments: object) -> Result:
         return CliRunner().invoke(app, [str(argument) for argument in arguments], catch_exceptions=False)
@@ -136,3 +154,9 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def model(recommender: Recommender, config: Config, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return recommender.save(tmp_path_factory.mktemp("model") / "model")
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tiny: Recommender, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The model that was made by hand; see `tests.tiny`."""
+    return tiny.save(tmp_path_factory.mktemp("tiny") / "model")

@@ -64,12 +64,12 @@ def test_a_file_beside_the_tables_is_no_configuration(run: Run, tables: Path, se
         stray.unlink()
 
 
-def test_unreadable_users_are_told(run: Run, model: Path) -> None:
+def test_unreadable_users_are_told(run: Run, tiny_model: Path) -> None:
     deep = "[" * 100_000
-    done = run("recommend", model, "--user", "-", stdin=deep)
+    done = run("recommend", tiny_model, "--user", "-", stdin=deep)
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
     assert "Traceback" not in done.stderr
-    marked = run("recommend", model, "--user", "-", "--json", stdin="\ufeff{}")
+    marked = run("recommend", tiny_model, "--user", "-", "--json", stdin="\ufeff{}")
     assert json.loads(marked.stdout)["route"] == "popular"
 
 

@@ -9,20 +9,14 @@ import torch
 
 from firstday.cold.cold_model import ColdModel
 from firstday.cold.train_cold_model import ColdNetwork, train_cold_model
-from firstday.cold.training_loop import export_onnx
+from firstday.cold.training_loop import UnitLength, export_onnx
 from firstday.config import ColdModelConfig
-from firstday.data.dataset import Dataset
-from firstday.data.splits.split import Split
-from firstday.evaluate.run import score_strategy
+from firstday.errors import FirstdayError
 from firstday.features.encoder import hold_features
-from firstday.ranking import unit_rows
-from firstday.recommend.recommender import Recommender
 
 # TODO PEER_OF
-from firstday.training.fit import cohort_query
 
 N_INPUTS, D = 10, 6
-OF_COLD_MODELS = ("segment", "personal", "dropoutnet_personal", "dropoutnet_segment", "melu_personal", "melu_segment")
 SMALL = ColdModelConfig(hidden=(16, 8), epochs=6, batch_size=32, patience=100)
 
 
@@ -217,25 +211,13 @@ def test_a_pass_takes_so_many_day_ones_of_each_user_and_the_next_one_others() ->
     assert set(passes[0].tolist()) != set(passes[1].tolist())
 
 
-def test_cold_users_get_far_better_lists_than_the_popular_one(
-    world: Dataset, split: Split, recommender: Recommender
-) -> None:
-    query = cohort_query(recommender, world, split.cold, 20)
-    precision = {
-        name: score_strategy(query, split.cold, name, "min").metrics.precision.mean()
-        for name in ("popular", *OF_COLD_MODELS)
-    }
-    for name in OF_COLD_MODELS:
-        assert precision[name] > 2 * precision["popular"], name
+def test_a_layer_that_cannot_be_written_is_named() -> None:
+    network = torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.Tanh())
+    with pytest.raises(FirstdayError, match="a layer of the kind Tanh cannot be written as ONNX"):
+        export_onnx(network, np.ones((3, 2), np.float32))
 
 
-def test_predictions_come_near_the_vectors_that_the_same_users_would_have_warm(
-    world: Dataset, split: Split, recommender: Recommender
-) -> None:
-    query = cohort_query(recommender, world, split.cold, 20)
-    everything = {pair: rows.take(split.cold.users) for pair, rows in world.all_actions().items()}
-    batch, _ = recommender.model.catalogue.translate(world, split.cold.users, everything)
-    config = recommender.model.config.signals
-    mature = unit_rows(recommender.model.fold_in.solve(batch.affinity(config)))
-    cosine = (query.predicted * mature).sum(axis=1)
-    assert cosine.mean() > 0.8
+def test_a_row_of_zeros_stays_zeros() -> None:
+    features = np.array([[0, 0], [3, 4]], np.float32)
+    vectors = ColdModel(export_onnx(UnitLength(10), features)).predict(features)
+    np.testing.assert_allclose(vectors, [[0, 0], [6, 8]], rtol=1e-6)

@@ -15,6 +15,7 @@ from firstday.data.splits.registration import split_registration
 from firstday.data.splits.sampled import split_sampled, unite_uses
 from firstday.data.splits.split import Split
 from firstday.embed.affinity import compute_affinity
+from firstday.embed.embeddings import Embeddings
 from firstday.features.signals import Signals
 from firstday.ranking import unit_rows
 from firstday.recommend.neighbors import score_neighbors
@@ -22,18 +23,18 @@ from firstday.recommend.query import Query
 from firstday.recommend.questionnaire import Questionnaire
 from firstday.recommend.recommender import Recommender, open_model
 from firstday.sparse import SparseRows
-from firstday.training.fit import fit
-from tests.synthetic import small_config, taste_of_users
+from firstday.training.fit import fit, keep_people
+from tests.synthetic import SEED, brief_config
 from tests.timed import LOG, make_log
 
 K = 20
-CONFIG = small_config(sampled={"min_items": 17, "day_ones": 4})
+CONFIG = brief_config(sampled={"min_items": 17})
 """More than half of the users have 14 to 16 items."""
 
 
 @pytest.fixture(scope="module")
 def light_split(world: Dataset) -> Split:
-    return split_sampled(world, CONFIG.signals, CONFIG.sampled, seed=0)
+    return split_sampled(world, CONFIG.signals, CONFIG.sampled, seed=SEED)
 
 
 @pytest.fixture(scope="module")
@@ -46,8 +47,8 @@ def test_all_others_who_use_anything_are_light(world: Dataset, light_split: Spli
     assert light_split.light.tolist() == np.flatnonzero(used < 17).tolist()
     gone = int(light_split.light[0])
     idle = replace(world, events=Events.of(world.events.whole().filter(~LOG.user(gone))))
-    assert gone not in split_sampled(idle, CONFIG.signals, CONFIG.sampled, seed=0).light
-    lonely = split_sampled(replace(world, friends=None), CONFIG.signals, CONFIG.sampled, seed=0)
+    assert gone not in split_sampled(idle, CONFIG.signals, CONFIG.sampled, seed=SEED).light
+    lonely = split_sampled(replace(world, friends=None), CONFIG.signals, CONFIG.sampled, seed=SEED)
     assert len(lonely.light) == 0
 
 
@@ -55,8 +56,8 @@ def test_light_users_end_at_the_cut_off_too() -> None:
     log = make_log()
     log = replace(log, friends=SparseRows.empty(len(log.users), len(log.users)))
     config = parse_config({"registration": {"cold_days": 10, "target_days": 5, "min_items": 12, "validation": 0.5}})
-    split = split_registration(log, config.signals, config.registration, config.sampled, seed=0)
-    assert len(split.light) > 5
+    split = split_registration(log, config.signals, config.registration, config.sampled, seed=SEED)
+    assert len(split.light)
     assert not set(split.light) & {*split.warm, *split.validation.users, *split.cold.users}
     assert split.warm_window is not None
     until = int(split.warm_window.end[split.warm].max())
@@ -88,19 +89,6 @@ def test_they_are_kept_behind_the_warm_ones_with_solved_vectors(
         assert model.warm.uses.row(n_warm + place).tolist() == used.row(light_split.light[place]).tolist()
 
 
-def test_friends_with_few_items_point_to_their_taste(
-    world: Dataset, light_split: Split, befriended: Recommender
-) -> None:
-    tastes, light = taste_of_users(), light_split.light
-    for taste in range(4):
-        ids = world.users.take(light[tastes[light] == taste][:8]).to_list()
-        for strategy in ("segment", "friends", "blend"):
-            answer = befriended.recommend(Signals(friends=ids), K, strategy)
-            assert (answer.route, answer.ignored) == (strategy, ())
-            clusters = [int(item.item_id[1:]) % 4 for item in answer.items]
-            assert clusters.count(taste) >= 0.6 * K, (strategy, taste)  # chance: a quarter
-
-
 def test_they_are_no_neighbours_and_answer_no_question(
     world: Dataset, light_split: Split, befriended: Recommender
 ) -> None:
@@ -124,7 +112,10 @@ def _only_first(uses: SparseRows, n: int) -> SparseRows:
 
 def test_nothing_is_learned_from_them(world: Dataset, light_split: Split, befriended: Recommender) -> None:
     without = fit(
-        replace(world, friends=None), replace(light_split, light=light_split.light[:0], light_actions={}), CONFIG
+        replace(world, friends=None),
+        replace(light_split, light=light_split.light[:0], light_actions={}),
+        CONFIG,
+        weigh=False,
     )
     for name in ("popularity", "scoring_vectors"):
         np.testing.assert_array_equal(getattr(without.model, name), getattr(befriended.model, name), err_msg=name)
@@ -144,13 +135,13 @@ def test_a_saved_model_knows_them_again(befriended: Recommender, tmp_path: Path,
 
 
 @pytest.mark.parametrize(("most", "kept"), [(0, 0), (7, 7)])
-def test_a_model_keeps_so_many_and_no_more(world: Dataset, light_split: Split, most: int, kept: int) -> None:
-    config = small_config(
-        sampled={"min_items": 17, "day_ones": 1},
-        cold_model={"epochs": 1},
-        ranker={"enabled": False},
-        recommend={"light_users": most},
-    )
-    warm = fit(world, light_split, config).model.warm
+def test_a_model_keeps_so_many_and_no_more(
+    world: Dataset, light_split: Split, befriended: Recommender, most: int, kept: int
+) -> None:
+    config, model = CONFIG.override("recommend.light_users", most), befriended.model
+    assert model.warm is not None
+    vectors = model.warm.neighbor_vectors
+    embeddings = Embeddings(vectors, model.fold_in.item_vectors, model.fold_in, model.similarity)
+    warm = keep_people(world, light_split, config, embeddings, model.warm.used_by_neighbors)
     assert warm is not None
     assert (warm.n_light, len(warm)) == (kept, len(light_split.warm) + kept)

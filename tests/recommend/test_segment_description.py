@@ -28,8 +28,8 @@ def make_model(trained: TrainedModel) -> TrainedModel:
     return replace(trained, segments=segments, everyone=everyone, mixing=Mixing(1.0, 0.0))
 
 
-def test_items_are_told_by_use_and_by_what_sets_a_segment_apart(recommender: Recommender) -> None:
-    model = make_model(recommender.model)
+def test_items_are_told_by_use_and_by_what_sets_a_segment_apart(tiny: Recommender) -> None:
+    model = make_model(tiny.model)
     ids, titles = model.catalogue.items, model.catalogue.titles
     assert titles is not None
 
@@ -48,9 +48,9 @@ def test_items_are_told_by_use_and_by_what_sets_a_segment_apart(recommender: Rec
     assert rounded(second.distinctive) == [item(3, 1 / 12, 0.05), item(0, 1, 1), item(2, 0.25, 0.35)]
 
 
-def test_a_share_counts_beside_the_lift(recommender: Recommender) -> None:
+def test_a_share_counts_beside_the_lift(tiny: Recommender) -> None:
     """What one person uses has the larger lift, what most use sets the segment apart."""
-    model = make_model(recommender.model)
+    model = make_model(tiny.model)
     table = np.array([[6, 1], [3, 0]])
     rows, columns = np.nonzero(table)
     counts = SparseRows.from_pairs(rows, columns, table[rows, columns], 2, model.n_items)
@@ -63,8 +63,8 @@ def test_a_share_counts_beside_the_lift(recommender: Recommender) -> None:
     assert popular.lift < rare.lift
 
 
-def test_segments_come_largest_first(recommender: Recommender) -> None:
-    model = make_model(recommender.model)
+def test_segments_come_largest_first(tiny: Recommender) -> None:
+    model = make_model(tiny.model)
     rows = describe_segments(model, 1)
     assert [(row.number, row.n_users, len(row.top), len(row.distinctive)) for row in rows] == [
         (1, 12, 1, 1),

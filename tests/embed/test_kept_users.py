@@ -1,4 +1,4 @@
-"""Who is kept of light users, and with which vector."""
+"""Who is kept of warm and of light users, and with which vector."""
 
 from __future__ import annotations
 
@@ -9,14 +9,16 @@ import pytest
 
 from firstday.config import Config
 from firstday.data.dataset import Dataset, PrecomputedVectors
+from firstday.data.ids import Ids
 from firstday.data.splits.sampled import split_sampled, unite_uses
 from firstday.data.splits.split import Split
 from firstday.embed.affinity import compute_affinity
 from firstday.embed.embeddings import Embeddings, FoldIn
-from firstday.embed.kept_users import find_light_users
+from firstday.embed.kept_users import find_light_users, keep_warm_users
 from firstday.ranking import unit_rows
 from firstday.sparse import SparseRows
-from tests.synthetic import small_config
+from tests.synthetic import SEED, small_config
+from tests.tiny import USES
 
 CONFIG = small_config(sampled={"min_items": 17, "day_ones": 1})
 D = 6
@@ -24,7 +26,7 @@ D = 6
 
 @pytest.fixture(scope="module")
 def light_split(world: Dataset) -> Split:
-    return split_sampled(world, CONFIG.signals, CONFIG.sampled, seed=0)
+    return split_sampled(world, CONFIG.signals, CONFIG.sampled, seed=SEED)
 
 
 def make_embeddings(n_items: int) -> Embeddings:
@@ -93,3 +95,15 @@ def test_a_vector_that_was_brought_is_taken_before_a_solved_one(world: Dataset, 
     np.testing.assert_allclose(found.vectors[4], unit_rows(own[light_split.light[4]][None])[0], rtol=1e-6)
     others = np.arange(len(found)) != 4
     np.testing.assert_array_equal(found.vectors[others], solved.vectors[others])
+
+
+def test_so_many_warm_users_are_kept_and_no_more() -> None:
+    ids = Ids.of([f"u{ix}" for ix in range(1, 6)])
+    vectors = np.arange(10, dtype=np.float32).reshape(5, 2)
+    kept = keep_warm_users(ids, vectors, USES, 3, seed=1)
+    assert len(kept) == len(set(kept.ids.values.to_list())) == 3
+    for place, user_id in enumerate(kept.ids.values):
+        at = ids.index_of(user_id)
+        np.testing.assert_array_equal(kept.vectors[place], vectors[at])
+        np.testing.assert_array_equal(kept.uses.row(place), USES.row(at))
+    assert keep_warm_users(ids, vectors, USES, 5, seed=1).ids is ids

@@ -1,10 +1,13 @@
-"""What validation users choose: weights beyond chance, and when training stops."""
+"""What validation users choose: weights, beyond chance, and when training stops."""
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from firstday.artifact.trained_model import Blending
 from firstday.config import as_published
 from firstday.data.dataset import Dataset
 from firstday.data.splits.split import Split
@@ -12,10 +15,11 @@ from firstday.metrics import measure
 from firstday.recommend.answer import answer_all
 from firstday.recommend.query import Query
 from firstday.recommend.recommender import Recommender
+from firstday.sparse import SparseRows
 from firstday.training.fit import fit
 from firstday.training.validation import Validation
-from firstday.training.weights import ascend
-from tests.synthetic import small_config
+from firstday.training.weights import START, ascend, choose_blending, choose_neighborhood
+from tests.synthetic import brief_config
 
 N_USERS = 400
 
@@ -72,8 +76,26 @@ def test_training_stops_by_the_lists_that_people_get(world: Dataset, split: Spli
 
 
 def test_the_published_system_stops_by_segments_alone(world: Dataset, split: Split) -> None:
-    config = as_published(small_config(cold_model={"epochs": 3}, sampled={"day_ones": 1}))
+    config = as_published(brief_config()).override({"cold_model.epochs": 3, "cold_model.hidden": [8]})
     model = fit(world, split, config, weigh=False).model
     assert model.config.cold_model.stopped_by == ("segment",)
     kept = next(epoch for epoch in model.cold.history if epoch.kept)
     assert kept.precision == pytest.approx(model.facts["metrics"]["precision"]["segment"], abs=1e-3)
+
+
+def test_weights_follow_validation_users_alone(world: Dataset, split: Split, recommender: Recommender) -> None:
+    """Truth that is what `group` lists moves the weights, if anywhere, to what serves it better."""
+    model = recommender.model
+    batch, _ = model.catalogue.translate(world, split.validation.users, split.validation.day_one)
+    query, truth = Query(model, batch, 20), split.validation.truth
+    assert choose_blending(query, truth) == model.blending
+    assert all(weights["direct"] == 1 for weights in model.blending.weights)
+    assert choose_neighborhood(query, truth) == model.neighborhood
+    grouped = np.sort(answer_all(query, "group").items, axis=1).tolist()
+    turned = SparseRows.from_lists(grouped, model.n_items)
+
+    def precision(blending: Blending) -> float:
+        trial = replace(query, model=replace(model, blending=blending))
+        return float(measure(answer_all(trial, "blend").items, turned).precision.mean())
+
+    assert precision(choose_blending(query, turned)) >= precision(Blending((START,) * 3))

@@ -1,0 +1,142 @@
+"""The answer for one user says everything about itself, and who is unknown to a model is told why."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from firstday.data.events import ITEM
+from firstday.errors import ConfigError
+from firstday.features.signals import SignalBatch, Signals
+from firstday.recommend.recommender import Recommendation, RecommendedItem, Recommender
+from firstday.recommend.registry import find_strategy, strategy_names
+from firstday.sparse import SparseRows
+from tests.tiny import CONFIG, N_ITEMS
+
+LEARNED = ("segment", "personal", "input_clusters")
+
+
+def test_an_answer_says_everything_about_itself(tiny: Recommender) -> None:
+    interactions = [("stream", "item", "i4"), ("stream", "item", "zzz"), ("hum", "item", "i3"), ("ban", "label", 1)]
+    answer = tiny.recommend(Signals(country="XX", interactions=interactions), k=3)
+    assert answer == Recommendation(
+        items=(
+            RecommendedItem("i3", "Three", 0.5),
+            RecommendedItem("i5", "Five", 0.5),
+            RecommendedItem("i1", "One", 0.0),
+        ),
+        strategy="segment",
+        route="segment",
+        segment=1,
+        segment_size=2,
+        ignored=(
+            "item 'zzz' is unknown",
+            "signal 'hum' is unknown",
+            "entity 'label' is unknown",
+            "country 'XX' was never seen",
+        ),
+    )
+    as_json = answer.to_json()
+    assert set(as_json) == {"items", "strategy", "route", "segment", "segment_size", "ignored"}
+    assert as_json["items"][0] == {"item_id": "i3", "title": "Three", "score": 0.5}
+
+
+def test_of_a_user_of_whom_nothing_is_known_there_is_no_segment(tiny: Recommender) -> None:
+    answer = tiny.recommend(Signals())
+    assert (answer.route, answer.segment, answer.segment_size, answer.ignored) == ("popular", None, None, ())
+    assert len(answer.items) == 4  # the configured length
+
+
+def test_the_configured_strategy_is_used_where_none_is_named(tiny: Recommender) -> None:
+    other = Recommender(
+        replace(tiny.model, config=CONFIG.override({"recommend.strategy": "fold_in", "recommend.k": 3}))
+    )
+    answer = other.recommend(Signals(interactions=[("stream", "item", "i1")]))
+    assert (answer.strategy, answer.route, len(answer.items)) == ("fold_in", "fold_in", 3)
+
+
+@pytest.mark.parametrize("k", [0, -3])
+def test_a_list_has_at_least_one_item(tiny: Recommender, k: int) -> None:
+    with pytest.raises(ConfigError, match=rf"^k: is {k}; give a whole number from 1\.$"):
+        tiny.recommend(Signals(), k=k)
+
+
+def test_a_long_list_takes_memory_of_the_catalogue_and_not_of_its_length(tiny: Recommender) -> None:
+    answer = tiny.recommend(Signals(age=20), 10**9)
+    assert sorted(item.item_id for item in answer.items) == [f"i{ix}" for ix in range(1, N_ITEMS + 1)]
+
+
+def test_an_unknown_strategy_is_refused_with_the_known_ones() -> None:
+    with pytest.raises(ConfigError) as caught:
+        find_strategy("psychic")
+    assert str(caught.value) == f"strategy: 'psychic' is unknown; choose of {', '.join(strategy_names())}."
+
+
+def test_closing_items_of_a_dense_user_leaves_their_neighbours_alone(tiny: Recommender) -> None:
+    """Keys of (user, item) must not run over into the next user."""
+    last_and_first = SparseRows.from_lists([[N_ITEMS - 1], [0], []], N_ITEMS)
+    batch = SignalBatch(3, N_ITEMS, {("ban", ITEM): last_and_first}, {}, None)
+    lists = tiny.recommend_batch(batch, N_ITEMS, "popular").items
+    assert [sorted(set(range(N_ITEMS)) - set(row.tolist())) for row in lists] == [[N_ITEMS - 1], [0], []]
+
+
+@pytest.mark.parametrize("strategy", LEARNED)
+@pytest.mark.parametrize(
+    ("user", "sentence"),
+    [
+        (Signals(country="ZZ"), "no warm user has country ZZ"),
+        (Signals(age=119), "no warm user has age 119"),
+        (
+            Signals(interactions=[("search", "item", "i3")]),
+            "no warm user has search x item on day one, so it does not move the prediction",
+        ),
+        (
+            Signals(interactions=[("ban", "artist", "a1")]),
+            "no warm user has ban x artist on day one, so it does not move the prediction",
+        ),
+    ],
+)
+def test_what_no_warm_user_has_tells_nothing(tiny: Recommender, strategy: str, user: Signals, sentence: str) -> None:
+    answer = tiny.recommend(user, strategy=strategy)
+    assert (answer.route, answer.segment) == ("popular", None)
+    assert answer.ignored == (sentence,)
+    assert [item.item_id for item in answer.items] == ["i1", "i3", "i2", "i4"]
+
+
+def test_a_use_that_moves_nothing_still_leaves_its_item_out(tiny: Recommender) -> None:
+    answer = tiny.recommend(Signals(interactions=[("favorite", "item", "i1")]))
+    assert answer.ignored == ("no warm user has favorite x item on day one, so it does not move the prediction",)
+    assert [item.item_id for item in answer.items] == ["i3", "i2", "i4", "i5"]
+
+
+def test_one_thing_that_is_known_is_enough(tiny: Recommender) -> None:
+    users = (
+        Signals(age=20),
+        Signals(country="FR"),
+        Signals(friends=["u1"]),
+        Signals(interactions=[("stream", "item", "i3")]),
+    )
+    assert {tiny.recommend(user).route for user in users} == {"segment"}
+
+
+def test_strangers_are_named_and_change_nothing(tiny: Recommender) -> None:
+    plain = tiny.recommend(Signals(age=20), strategy="blend")
+    strange = tiny.recommend(Signals(age=20, friends=["nobody", "no one"]), strategy="blend")
+    assert strange.items == plain.items
+    assert strange.ignored == ("2 of 2 friends are unknown",)
+
+
+def test_friends_that_move_no_prediction_are_named(tiny: Recommender) -> None:
+    """A model whose encoder has no friends still lists what friends use, and says that nothing else heeds them."""
+    lonely = replace(tiny.model, signal_encoder=replace(tiny.model.encoder, friend_vectors=None))
+    answer = Recommender(lonely).recommend(Signals(friends=["u4"]), strategy="friends")
+    assert answer.route == "friends"
+    assert [item.item_id for item in answer.items] == ["i4", "i5", "i3", "i1"]
+    assert answer.ignored == ("no warm user has friends, so friends do not move the prediction",)
+
+
+def test_numbers_of_other_kinds_are_ages_too() -> None:
+    assert Signals(age=np.int64(24)).age == 24  # type: ignore[arg-type]
+    assert Signals(age=24.0).age == 24  # type: ignore[arg-type]
