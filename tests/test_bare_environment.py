@@ -17,7 +17,7 @@ from firstday.recommend.recommender import Recommender
 from firstday.recommend.registry import strategy_names
 
 ROOT = Path(__file__).parents[1]
-TRAINING = ("torch", "scipy", "sklearn", "implicit", "faiss", "onnx", "gensim", "matplotlib", "jinja2")
+TRAINING = ("torch", "scipy", "sklearn", "implicit", "faiss", "onnx", "onnxscript", "gensim", "matplotlib", "jinja2")
 
 RECOMMEND = """
 import importlib.util, json, sys
