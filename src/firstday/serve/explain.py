@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from itertools import islice
 from typing import Any
 
@@ -12,7 +12,9 @@ from firstday.artifact.trained_model import TrainedModel
 from firstday.features.signals import Signals
 from firstday.ranking import unit_rows
 from firstday.recommend.query import Query
+from firstday.recommend.registry import FALLBACKS, find_strategy
 from firstday.recommend.segment_description import describe_segment
+from firstday.recommend.spec import Reason
 from firstday.segment.segments import weigh_segments
 from firstday.serve.batching import Reply
 from firstday.serve.model_holder import ServedModel
@@ -23,25 +25,6 @@ N_TRIED = 50
 """Signals left out one by one, at most; the newest."""
 INTERACTIONS_AT_ONCE, N_TRIED_AT_LEAST = 10_000, 5
 """Of users who did very much fewer are tried, so that nobody waits for them."""
-
-_ROUTES = {
-    "popular": "What everyone uses most, since nothing that the model knows is known of the user.",
-    "group": "What people of the same profile use most.",
-    "day_one": "Items near to the mean of what the user did so far.",
-    "fold_in": "Items near to the vector solved from what the user did so far.",
-    "input_clusters": "What people with a similar first day use most.",
-    "personal": "Items near to the predicted taste.",
-    "segment": "What the people of the predicted segment use most.",
-    "soft_segments": "What the people of several segments near the predicted taste use most, the nearer the more.",
-    "neighbors": "What the warm users nearest to the predicted taste use most, the nearer the more.",
-    "friends": "What the user's friends use, and people like these friends.",
-    "direct": "Items that people with such a first day went on to use, as a network has learned it.",
-    "blend": "Several ways of ranking at once, weighted by how much is known of the user.",
-    "dropoutnet_personal": "Items near to the taste that DropoutNet predicts.",
-    "dropoutnet_segment": "What the people of the segment nearest to DropoutNet's prediction use most.",
-    "melu_personal": "Items near to the taste that MeLU predicts.",
-    "melu_segment": "What the people of the segment nearest to MeLU's prediction use most.",
-}
 
 
 def segment_values(model: TrainedModel, segment: int, n_items: int) -> dict[str, Any]:
@@ -83,8 +66,9 @@ def explain(reply: Reply) -> dict[str, Any]:
     variants = list(islice(_leave_each_out(signals), n_tried))
     batch, _ = served.trained.catalogue.read([signals, *(without for _, without in variants)])
     query = Query(served.trained, batch, k=1)
-    route = _ROUTES.get(reply.route, f"As the strategy {reply.route} has it.")
-    if reply.route != reply.strategy and reply.route in ("group", "popular"):
+    spec = find_strategy(reply.route)
+    route = spec.explain or spec.describe
+    if reply.route != reply.strategy and reply.route in FALLBACKS:
         route = f"The strategy {reply.strategy} has nothing to go on. {route}"
     known = bool(query.known[0])
     return {
@@ -157,16 +141,18 @@ def _reasons(reply: Reply, query: Query) -> list[dict[str, Any]]:
     everyone = model.popularity[reply.items].tolist()
     of_segment = _shares_in(model, reply.segment, reply.items)
     likes = nearest_liked(served, query, reply.items)
-    say = _sentence_for(reply)
+    names = [None if like is None else str(like["title"] or like["item_id"]) for like in likes]
     return [
         {
             "item_id": served.item_ids[item],
-            "why": say(score, share, of_all, like),
+            "why": _sentence(reply.route, Reason(score, reply.segment, share, of_all, name)),
             "share_of_segment": share,
             "share_of_everyone": of_all,
             "most_like": like,
         }
-        for item, score, share, of_all, like in zip(reply.items, reply.scores, of_segment, everyone, likes, strict=True)
+        for item, score, share, of_all, like, name in zip(
+            reply.items, reply.scores, of_segment, everyone, likes, names, strict=True
+        )
     ]
 
 
@@ -199,24 +185,10 @@ def nearest_liked(served: ServedModel, query: Query, items: list[int]) -> list[d
     ]
 
 
-def _sentence_for(reply: Reply) -> Callable[[float, float | None, float, dict[str, Any] | None], str]:
-    """Return what says why an item is in the list, by what the list rests on."""
-
-    def say(score: float, share: float | None, of_all: float, like: dict[str, Any] | None) -> str:
-        everyone = f"{of_all:.1%} of everyone use it"
-        if reply.route != "popular" and score == 0:
-            return f"Fills the list up: {everyone}."
-        if reply.route == "segment" and share is not None:
-            times = f", {share / of_all:.1f} times as many as of everyone" if of_all > 0 else ""
-            return f"{share:.1%} of the people of segment {reply.segment} use it{times}."
-        if reply.route == "soft_segments":
-            times = f", {score / of_all:.1f} times as many as of everyone" if of_all > 0 else ""
-            return f"{score:.1%} of the people of the segments near to the user use it{times}."
-        if reply.route in ("personal", "day_one", "fold_in", "direct", "blend") and like is not None:
-            name = like["title"] or like["item_id"]
-            return f"Near to the user's taste; of what they like, most like {name}."
-        if reply.route in ("group", "input_clusters"):
-            return f"Used often by people like them; {everyone}."
-        return f"Ranked by {reply.route}; {everyone}." if reply.route != "popular" else f"{everyone.capitalize()}."
-
-    return say
+def _sentence(route: str, reason: Reason) -> str:
+    """Say why an item is in a list, by what the list rests on."""
+    everyone = f"{reason.share_of_everyone:.1%} of everyone use it"
+    if route != "popular" and reason.score == 0:
+        return f"Fills the list up: {everyone}."
+    say = find_strategy(route).reason
+    return (say and say(reason)) or f"Ranked by {route}; {everyone}."
