@@ -14,8 +14,8 @@ from firstday.ranking import unit_rows
 from firstday.recommend.query import Query
 from firstday.recommend.segment_description import describe_segment
 from firstday.segment.segments import weigh_segments
-from firstday.serve.batching import Reply
 from firstday.serve.model_holder import ServedModel
+from firstday.serve.service import Reply
 
 N_SEGMENTS = 3
 N_SEGMENT_ITEMS = 5
