@@ -172,7 +172,7 @@ class Batcher:
     def _recommend(self, model: ServedModel, asks: Sequence[tuple[Ask, Signals, Source]]) -> list[Reply]:
         """Answer requests that differ in their users alone."""
         first = asks[0][0]
-        asks = [(ask, understand_picks(model.trained, signals), source) for ask, signals, source in asks]
+        asks = [(ask, understand_picks(model.trained.encoder, signals), source) for ask, signals, source in asks]
         strategy = first.strategy or model.trained.config.recommend.strategy
         answers = model.recommender.recommend_users(
             [signals for _, signals, _ in asks], first.k, strategy, keep_used=first.keep_used
