@@ -23,7 +23,7 @@ from firstday.recommend.questionnaire import (
     signals_of,
 )
 from firstday.recommend.recommender import Recommender
-from firstday.recommend.registry import strategies_of
+from firstday.recommend.spec import strategies_of
 from firstday.segment.segments import ItemCounts
 from firstday.sparse import SparseRows
 
