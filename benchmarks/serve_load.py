@@ -145,12 +145,12 @@ async def time_at_rate(url: str, make: Callable[[], bytes], rate: float, seconds
 
 
 @contextmanager
-def bare_server(answer: bytes, folder: Path) -> Iterator[tuple[str, int]]:
+def bare_server(answer: bytes, folder: Path, core: int) -> Iterator[tuple[str, int]]:
     """Run a bare FastAPI application that always gives the same answer; give its URL and its process id."""
     (folder / "answer").write_bytes(answer)
     command = [sys.executable, str(Path(__file__).with_name("serve_bare.py")), str(folder / "answer")]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        os.sched_setaffinity(process.pid, {SERVER_CORE})
+        os.sched_setaffinity(process.pid, {core})
         try:
             assert process.stdout is not None
             url = process.stdout.readline().strip()
@@ -167,17 +167,22 @@ def quantiles(latencies: np.ndarray) -> dict[str, float]:
 
 
 async def compare(
-    server: ServerProcess, ask: Callable[[], bytes], folder: Path, seconds: float, rounds: int
+    server: ServerProcess,
+    ask: Callable[[], bytes],
+    folder: Path,
+    seconds: float,
+    rounds: int,
+    core: int = SERVER_CORE,
 ) -> dict[str, Any]:
     """Load the server and the bare application in turns, with all connections busy, then each at 70 % of its rate."""
     connection = await Connection.open(server.url)
     answer = await expect_ok(connection, ask())
     connection.close()
-    with bare_server(answer, folder) as (url, pid):
+    with bare_server(answer, folder, core) as (url, pid):
         sides = {"firstday": (server.url, server.process.pid), "bare": (url, pid)}
         rates: dict[str, list[float]] = {side: [] for side in sides}
         costs: dict[str, list[float]] = {side: [] for side in sides}
-        await saturate(url, ask, 1)
+        await saturate(url, ask, min(1, seconds))
         for _ in range(rounds):
             for side, (address, process) in sides.items():
                 cpu_s = cpu_seconds(process)

@@ -30,6 +30,7 @@ MAKERS: Mapping[str, Callable[..., list[str]]] = {
     "service": scale.service,
     "simulated": scale.simulated,
     "onboarding": onboarding.onboarding,
+    "onboarding_lookahead": onboarding.onboarding_lookahead,
     "onboarding_variants": onboarding.onboarding_variants,
     "onboarding_speed": onboarding.onboarding_speed,
     "paper_scale": paper.paper_scale,

@@ -14,10 +14,10 @@ import pytest
 
 from firstday.features.signals import Signals
 from firstday.recommend.recommender import Recommender
-from firstday.recommend.registry import strategy_names
+from firstday.recommend.spec import strategy_names
 
 ROOT = Path(__file__).parents[1]
-TRAINING = ("torch", "scipy", "sklearn", "implicit", "faiss", "onnx", "gensim", "matplotlib", "jinja2")
+TRAINING = ("torch", "scipy", "sklearn", "implicit", "faiss", "onnx", "onnxscript", "gensim", "matplotlib", "jinja2")
 
 RECOMMEND = """
 import importlib.util, json, sys

@@ -34,12 +34,10 @@ def paper_stages() -> list[str]:
         ("semi evaluation", "lists, semi-personalised", lists["segment"]),
     )
     lines = ["| stage | authors, s | ours, s | ratio |", "|---|---|---|---|"]
-    for name, title, ours in pairs:
-        lines.append(f"| {title} | {authors[name]:,} | {ours:,.2f} | {_ratio(authors[name], ours)} |")
-    whole = sum(authors.values())
-    lines.append(
-        f"| all of these | {whole:,} | {sum(p[2] for p in pairs):,.1f} | {_ratio(whole, sum(p[2] for p in pairs))} |"
-    )
+    for name, title, seconds in pairs:
+        lines.append(f"| {title} | {authors[name]:,} | {seconds:,.2f} | {_ratio(authors[name], seconds)} |")
+    all_authors, all_ours = sum(authors.values()), sum(seconds for _, _, seconds in pairs)
+    lines.append(f"| all of these | {all_authors:,} | {all_ours:,.1f} | {_ratio(all_authors, all_ours)} |")
     lines.append(
         f"| the whole command: these, clusters of inputs ({stages['input clusters']:.1f} s), three more strategies, "
         f"loading libraries | - | {full['seconds']:,.1f} | - |"
@@ -49,16 +47,15 @@ def paper_stages() -> list[str]:
 
 def _released_size(results: dict[str, Any]) -> dict[str, Any]:
     """Return what was measured at the size of the released data."""
-    found = [row for row in results["scales"] if row["users"] == 100_000]
-    if not found:
+    rows: list[dict[str, Any]] = [row for row in results["scales"] if row["users"] == 100_000]
+    if not rows:
         raise NotMeasuredError
-    row: dict[str, Any] = found[0]
-    return row
+    return rows[0]
 
 
-def _ratio(theirs: float, ours: float) -> str:
+def _ratio(authors_s: float, ours_s: float) -> str:
     """Say how many times faster ours is, or how many times slower."""
-    ratio = theirs / ours
+    ratio = authors_s / ours_s
     return f"{ratio:,.0f} x faster" if ratio >= 1 else f"{1 / ratio:,.0f} x slower"
 
 
@@ -69,10 +66,10 @@ def paper_figures() -> list[str]:
     lines = ["| method | strategy | svd | mf |", "|---|---|---|---|"]
     for strategy, row in svd.items():
         cells = [
-            f"{found['precision']:.2f} ± {found['precision_deviation']:.2f} ({found['paper']['precision']:.2f})"
-            if found
+            f"{figures['precision']:.2f} ± {figures['precision_deviation']:.2f} ({figures['paper']['precision']:.2f})"
+            if figures
             else "-"
-            for found in (row, mf.get(strategy))
+            for figures in (row, mf.get(strategy))
         ]
         lines.append(f"| {row['title']} | `{strategy}` | {' | '.join(cells)} |")
     return lines

@@ -1,4 +1,4 @@
-"""Tables of strategies, tuned peers and ablations on real data."""
+"""Tables of strategies, tuned baselines and ablations on real data."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ MEANING = {
 
 def strategies() -> list[str]:
     """Return P@50 of each strategy on each dataset."""
-    found = [{row["strategy"]: row for row in read_results(name)["results"]} for name in DATASETS]
+    by_dataset = [{row["strategy"]: row for row in read_results(name)["results"]} for name in DATASETS]
     lines = [f"| P@50, % [95 % interval] | {' | '.join(DATASETS.values())} |", "|---|---|---|"]
     for strategy, meaning in MEANING.items():
         cells = [
-            f"{row[strategy]['precision']:.1f} {interval(row[strategy]['precision_ci'])}" if strategy in row else "-"
-            for row in found
+            f"{rows[strategy]['precision']:.1f} {interval(rows[strategy]['precision_ci'])}" if strategy in rows else "-"
+            for rows in by_dataset
         ]
         name = f"`{strategy}`: {meaning}"
         lines.append(
@@ -41,21 +41,23 @@ def strategies() -> list[str]:
 
 
 def gains() -> list[str]:
-    """Return what the best strategy gains over the paper's system, over tuned peers and over popularity, in words."""
+    """Return what the best strategy gains over the paper's system, tuned baselines and popularity, in words."""
     text = []
     for name, title in DATASETS.items():
-        found = read_results(name)
-        rows = {row["strategy"]: row for row in found["results"]}
-        if not found.get("tuned_peers"):
+        results = read_results(name)
+        rows = {row["strategy"]: row for row in results["results"]}
+        if not results.get("tuned_peers"):
             continue
-        peers = [peer for peer in found["tuned_peers"] if peer in rows and peer != "paper_segment"]
-        best = max(peers, key=lambda peer: rows[peer]["precision"])
+        baselines = [
+            baseline for baseline in results["tuned_peers"] if baseline in rows and baseline != "paper_segment"
+        ]
+        best = max(baselines, key=lambda baseline: rows[baseline]["precision"])
         beside = [_gain(rows["blend"], other) for other in ("paper_segment", "segment", best)]
-        said = (
+        sentence = (
             f"- {title}: `blend` is {beside[0]} above the paper's system with the paper's settings, {beside[1]} above "
-            f"`segment`, and {beside[2]} above the best tuned peer, `{best}`. {_with_nothing(rows)}"
+            f"`segment`, and {beside[2]} above the best tuned baseline, `{best}`. {_with_nothing(rows)}"
         )
-        text += textwrap.wrap(said, 118, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
+        text += textwrap.wrap(sentence, 118, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
     return text
 
 
@@ -122,12 +124,12 @@ def ablations(name: str) -> list[str]:
 
 
 def peers(name: str) -> list[str]:
-    """Return strategies and tuned peers side by side on one dataset, best first."""
+    """Return strategies and tuned baselines side by side on one dataset, best first."""
     if not read_results(name).get("tuned_peers"):
         raise NotMeasuredError
     lines = [
-        "| P@50, % [95 % interval] | all | / `segment` | 0 items | 1-3 | 4+ | own lists, % | novelty, bits "
-        "| items reached, % | ms per user |",
+        "| P@50, % [95 % interval] | all | / `segment` | 0 items | 1-3 | 4+ | user coverage, % | novelty, bits "
+        "| catalogue coverage, % | ms per user |",
         "|---|---|---|---|---|---|---|---|---|---|",
     ]
     for row in sorted(read_results(name)["results"], key=lambda row: -row["precision"]):
@@ -141,15 +143,16 @@ def peers(name: str) -> list[str]:
 
 
 def peers_options(name: str) -> list[str]:
-    """Return what was tried of each tuned peer on one dataset, and what validation users chose in each seed."""
+    """Return what was tried of each tuned baseline on one dataset, and what validation users chose in each seed."""
     if not read_results(name).get("tuned_peers"):
         raise NotMeasuredError
-    lines = ["| peer | tried | chosen, by seed | time to fit, s | time for the grid, s |", "|---|---|---|---|---|"]
-    for peer, told in read_results(name)["tuned_peers"].items():
-        if not told["grid"]:
+    lines = ["| baseline | tried | chosen, by seed | time to fit, s | time for the grid, s |", "|---|---|---|---|---|"]
+    for baseline, tuning in read_results(name)["tuned_peers"].items():
+        if not tuning["grid"]:
             continue
-        tried = "; ".join(f"{option} {', '.join(f'{v:g}' for v in values)}" for option, values in told["grid"].items())
-        chosen = [", ".join(f"{value:g}" for value in found["options"].values()) for found in told["by_seed"]]
-        seconds = sum(found["tune_seconds"] for found in told["by_seed"]) / len(chosen)
-        lines.append(f"| `{peer}` | {tried} | {'; '.join(chosen)} | {told['fit_seconds']:.1f} | {seconds:.0f} |")
+        grid, by_seed = tuning["grid"], tuning["by_seed"]
+        tried = "; ".join(f"{option} {', '.join(f'{value:g}' for value in values)}" for option, values in grid.items())
+        chosen = [", ".join(f"{value:g}" for value in of_seed["options"].values()) for of_seed in by_seed]
+        seconds = sum(of_seed["tune_seconds"] for of_seed in by_seed) / len(by_seed)
+        lines.append(f"| `{baseline}` | {tried} | {'; '.join(chosen)} | {tuning['fit_seconds']:.1f} | {seconds:.0f} |")
     return lines

@@ -52,8 +52,8 @@ def growth() -> list[str]:
     for row in read_results("growth")["by_users"]:
         took = [row.get(stage) for stage in stages]
         cells = ["-" if cost is None else f"{cost['seconds']:,.0f} s, {cost['peak_gib']:.1f} GiB" for cost in took]
-        found = ", ".join(f"{value:.1f} %" for value in row.get("precision", {}).values()) or "-"
-        lines.append(f"| {row['users']:,} | {row['interactions']:,} | {' | '.join(cells)} | {found} |")
+        precision = ", ".join(f"{value:.1f} %" for value in row.get("precision", {}).values()) or "-"
+        lines.append(f"| {row['users']:,} | {row['interactions']:,} | {' | '.join(cells)} | {precision} |")
     return lines
 
 
@@ -82,6 +82,8 @@ def repeats() -> list[str]:
 
 def simulated() -> list[str]:
     """Return statistics of simulated tables beside the paper's."""
-    found = read_results("simulated")
+    statistics = read_results("simulated")
     lines = ["| | simulated | paper |", "|---|---|---|"]
-    return lines + [f"| {what} | {found[name]:,}{unit} | {paper or '-'} |" for what, name, unit, paper in SIMULATED]
+    return lines + [
+        f"| {what} | {statistics[name]:,}{unit} | {paper or '-'} |" for what, name, unit, paper in SIMULATED
+    ]

@@ -22,6 +22,10 @@ class Settings(BaseModel):
     names: tuple[str, ...] = ("a",)
 
 
+class Other(BaseModel):
+    pass
+
+
 @dataclass(frozen=True)
 class Point:
     x: int
@@ -190,6 +194,15 @@ def test_one_number_all_over_takes_no_file(array: np.ndarray, number: float | No
     assert decoded.flat[0] == array.flat[0]
 
 
+def test_files_have_names_that_every_system_takes() -> None:
+    names = ("Country", "country", "../x", "", "a" * 300, "Land\nund Leute")
+    encoded = encode(replace(make(), by_name={name: np.arange(2) for name in names}))
+    files = [name for name in encoded.files if name.startswith("by_name")]
+    assert files[:4] == ["by_name.country.npy", "by_name.country-2.npy", "by_name._x.npy", "by_name..npy"]
+    assert [len(name) for name in files[4:]] == [204, len("by_name.land_und_leute.npy")]
+    assert list(back(encoded).by_name) == list(names)
+
+
 def test_many_strings_are_a_column() -> None:
     words = tuple(str(n) for n in range(MANY_STRINGS + 1))
     encoded = encode(replace(make(), words=words))
@@ -230,6 +243,8 @@ def test_a_registry_says_what_is_under_each_key() -> None:
         ("flag", 1, "flag holds 1, which cannot be kept as bool"),
         ("number", 1.5, "number holds 1.5, which cannot be kept as str"),
         ("by_kind", {"c": Point(1)}, "by_kind holds 'c', which cannot be kept as Literal['a', 'b']"),
+        ("by_name", {1: np.arange(2)}, "by_name holds {1: array([0, 1])}, which cannot be kept as "),
+        ("settings", Other(), "settings holds Other(), which cannot be kept as Settings"),
         ("by_kind", {"a": None}, "by_kind.a holds None, which cannot be kept as Shape"),
         ("learned", {"mine": {"x": 1}}, "learned.mine holds {'x': 1}, which cannot be kept as dict"),
     ],

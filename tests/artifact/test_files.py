@@ -16,7 +16,7 @@ from firstday.artifact.folder import MANIFEST, _alone_in, _sealed, _sha256, load
 from firstday.errors import ArtifactError, ConfigError
 from firstday.features.signals import Signals
 from firstday.recommend.recommender import Recommender, open_model
-from firstday.recommend.registry import strategy_names, value_type
+from firstday.recommend.spec import strategy_names, value_type
 
 USERS = (
     Signals(),
@@ -108,6 +108,11 @@ def test_the_manifest_tells_people_what_they_look_for(recommender: Recommender, 
     assert manifest["model"]["cold"]["history"] == [asdict(epoch) for epoch in model.cold.history]
     assert manifest["model"]["blending"]["weights"] == list(model.blending.weights)
     assert manifest["model"]["facts"] == {}
+
+
+def test_an_opened_model_saved_again_is_the_same_version(saved: Path, tmp_path: Path) -> None:
+    again = save_model(load_model(saved), tmp_path / "again")
+    assert read_manifest(again)["version"] == read_manifest(saved)["version"]
 
 
 def test_facts_of_any_name_come_back(recommender: Recommender, tmp_path: Path) -> None:

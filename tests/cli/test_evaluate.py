@@ -9,7 +9,7 @@ import pytest
 
 from firstday.config import load_config
 from firstday.errors import DataError
-from firstday.recommend.registry import strategies_with
+from firstday.recommend.spec import strategies_with
 from tests.cli.conftest import Invoke, Run
 from tests.synthetic import SEED
 
@@ -76,7 +76,7 @@ def test_baselines_are_told_in_help_and_judged_beside_strategies(
     invoke: Invoke, tables: Path, settings: Path, tmp_path: Path
 ) -> None:
     told = " ".join(invoke("evaluate", "--help").stdout.replace("│", " ").split())
-    for name in ("--peers", "--against", "item_item", "mult_dae", "--peers --against ease"):
+    for name in ("--baselines", "--peers", "--against", "item_item", "mult_dae", "--baselines --against ease"):
         assert name in told
     out = tmp_path / "results.json"
     chosen = ("--strategy", "segment", "--strategy", "user_user", "--strategy", "popular", "--against", "user_user")

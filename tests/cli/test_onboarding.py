@@ -13,8 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from firstday.recommend.answered import recommend_answered
-from firstday.recommend.questionnaire import Answers, Questionnaire
+from firstday.recommend.questionnaire import Answers, Questionnaire, expect_precision, recommend_by_answers
 from firstday.recommend.recommender import Recommender
 from tests.cli.conftest import Run
 
@@ -22,48 +21,51 @@ from tests.cli.conftest import Run
 def test_without_a_terminal_it_prints_a_plan(run: Run, model: Path, recommender: Recommender) -> None:
     done = run("onboarding", model, "--questions", 2, stdin="")
     assert done.returncode == 0, done.stderr
-    asked, items = Questionnaire.of(recommender.model), recommender.model.catalogue.items
-    first = asked.next_question(Answers())
+    questionnaire, items = Questionnaire.of(recommender.model), recommender.model.catalogue.items
+    first = questionnaire.next_question(Answers())
     assert first is not None
     lines = done.stdout.splitlines()
     assert len(lines) == 3
     assert f"({items[first.target]})" in lines[0]
     for line, word in zip(lines[1:], ("yes", "no"), strict=True):
-        following = asked.next_question(Answers().add(first.target, word))
+        following = questionnaire.next_question(Answers().add(first.target, word))
         assert following is not None
         assert line.startswith(f"   {word}: ")
         assert f"({items[following.target]})" in line
     plan = json.loads(run("onboarding", model, "--questions", 2, "--json", stdin="").stdout)["plan"]
     assert plan["id"] == items[first.target]
     assert plan["yes"]["yes"] is None
-    assert 0 < plan["likely_yes"] < 1
+    assert plan["likely_yes"] == pytest.approx(first.likely_yes, abs=1e-4)
+    assert plan["gain_bits"] == pytest.approx(first.gain_bits, abs=1e-4)
+    expected = expect_precision(questionnaire, Answers(), first, recommender.model.config.recommend.k)
+    assert plan["expected_precision"] == pytest.approx(expected, abs=1e-4)
 
 
 def test_answers_give_a_list_and_the_next_question(run: Run, model: Path, recommender: Recommender) -> None:
     done = run("onboarding", model, "--answers", "i002=yes, i003=no,i004=skip", "-k", 5, "--json")
     assert done.returncode == 0, done.stderr
-    told = json.loads(done.stdout)
-    asked = Questionnaire.of(recommender.model)
+    content = json.loads(done.stdout)
+    questionnaire = Questionnaire.of(recommender.model)
     answers = Answers((2,), (3,), (4,))
-    expected = recommend_answered(recommender.model, asked, answers, 5)
-    assert [item["item_id"] for item in told["list"]["items"]] == [item.item_id for item in expected.items]
-    assert told["list"]["route"] == "answers"
-    assert told["answered"] == 3
-    following = asked.next_question(answers)
+    expected = recommend_by_answers(recommender.model, questionnaire, answers, 5)
+    assert [item["item_id"] for item in content["list"]["items"]] == [item.item_id for item in expected.items]
+    assert content["list"]["route"] == "answers"
+    assert content["answered"] == 3
+    following = questionnaire.next_question(answers)
     assert following is not None
-    assert told["next"]["id"] == recommender.model.catalogue.items[following.target]
-    assert told["interactions"] == [["onboarding", "item", "i002"]]
+    assert content["next"]["id"] == recommender.model.catalogue.items[following.target]
+    assert content["interactions"] == [["onboarding", "item", "i002"]]
     last = run("onboarding", model, "--answers", "i002=yes,i003=no", "--questions", 2, "--json")
     assert json.loads(last.stdout)["next"] is None
 
 
 def test_another_strategy_takes_the_yeses(run: Run, model: Path, recommender: Recommender) -> None:
     done = run("onboarding", model, "--answers", "i002=yes,i006=no", "-k", 100, "--strategy", "segment", "--json")
-    told = json.loads(done.stdout)["list"]
-    listed = [item["item_id"] for item in told["items"]]
-    assert told["route"] == "segment"
+    answer = json.loads(done.stdout)["list"]
+    listed = [item["item_id"] for item in answer["items"]]
+    assert answer["route"] == "segment"
     assert len(listed) == 100
-    assert not {"i006"} & set(listed)
+    assert not {"i002", "i006"} & set(listed)
 
 
 def test_artists(run: Run, model: Path) -> None:
@@ -109,13 +111,13 @@ def test_in_a_terminal_it_asks(model: Path, recommender: Recommender) -> None:
         rest = _read_until(ours, "route answers", more=True)
         assert process.wait(timeout=60) == 0
     os.close(ours)
-    asked = Questionnaire.of(recommender.model)
-    first = asked.next_question(Answers())
+    questionnaire = Questionnaire.of(recommender.model)
+    first = questionnaire.next_question(Answers())
     assert first is not None
     answers = Answers().add(first.target, "yes")
-    second = asked.next_question(answers)
+    second = questionnaire.next_question(answers)
     assert second is not None
-    expected = recommend_answered(recommender.model, asked, answers.add(second.target, "no"), 4)
+    expected = recommend_by_answers(recommender.model, questionnaire, answers.add(second.target, "no"), 4)
     for item in expected.items:
         assert item.item_id in rest
 

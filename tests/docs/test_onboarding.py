@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import pytest
 import write_tables
@@ -13,23 +12,34 @@ from tests.docs.test_pages import DOCS
 RESULTS = DOCS / "results"
 
 
-@pytest.fixture(scope="module")
-def found() -> dict[str, object]:
-    content: dict[str, object] = json.loads(Path(RESULTS / "onboarding-movielens-100k.json").read_text("utf-8"))
-    return content
+Rows = dict[tuple[str, str, int], dict[str, float]]
 
 
-def test_five_questions_beat_five_popular_ones_by_a_tenth(found: dict[str, object]) -> None:
-    assert isinstance(found["results"], list)
-    assert (found["users"], found["seeds"]) == ("cold", [0, 1, 2, 3, 4])
-    rows = {(row["list"], row["arm"], row["questions"]): row for row in found["results"]}
-    five = rows["answers", "adaptive", 5]
-    assert five["precision"] >= 1.1 * rows["answers", "popular", 5]["precision"]
-    assert five["precision_common"] >= 1.1 * rows["answers", "popular", 5]["precision_common"]
-    assert five["precision_minus_popular_ci"][0] > 0
-    for arm in ("adaptive", "segments", "popular", "random"):  # noes count: lists by all answers are the better ones
+def read_rows(name: str) -> Rows:
+    content = json.loads((RESULTS / f"onboarding-{name}.json").read_text("utf-8"))
+    return {(row["list"], row["arm"], row["questions"]): row for row in content["results"]}
+
+
+def test_five_questions_beat_five_popular_ones_by_a_tenth() -> None:
+    rows = read_rows("movielens-100k")
+    five, popular = rows["answers", "segments", 5], rows["answers", "popular", 5]
+    assert five["precision"] >= 1.1 * popular["precision"]
+    assert five["precision_common"] >= 1.1 * popular["precision_common"]
+    for arm in ("segments", "popular", "random"):  # noes count: lists by all answers are the better ones
         assert rows["answers", arm, 5]["precision"] > rows["blend", arm, 5]["precision"]
-    assert rows["blend", "segments", 5]["precision"] > rows["blend", "adaptive", 5]["precision"]
+
+
+@pytest.mark.parametrize("name", ["movielens-100k", "deezer-europe"])
+def test_the_lookahead_was_not_worth_its_time(name: str) -> None:
+    rows = read_rows(f"lookahead-{name}")
+    for questions in (1, 3, 5):
+        before, now = rows["answers", "adaptive", questions], rows["answers", "segments", questions]
+        assert abs(before["precision"] - now["precision"]) <= 0.5
+        assert -0.35 < before["precision_common"] - now["precision_common"] < 0.25
+    before, now = (
+        json.loads((RESULTS / f"onboarding-{file}.json").read_text()) for file in ("lookahead-speed", "speed")
+    )
+    assert before["question_cpu_ms"] > 10 * now["question_cpu_ms"]
 
 
 def test_tables_are_what_was_measured() -> None:

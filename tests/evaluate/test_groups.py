@@ -26,9 +26,9 @@ def judge(
     return results(figures=figures, groups={column: tuple(labels) for column, labels in groups.items()})
 
 
-def sizes(of: Results, column: str) -> list[tuple[str, int]]:
+def sizes(judged: Results, column: str) -> list[tuple[str, int]]:
     """Return label and users of each group of a column."""
-    return [(label, of.get("segment", "precision", f"{column}={label}").n) for label in of.groups[column]]
+    return [(label, judged.get("segment", "precision", f"{column}={label}").n) for label in judged.groups[column]]
 
 
 def noise(seed: int = 0) -> np.ndarray:

@@ -21,8 +21,8 @@ PRECISION = {
 def test_novelty_is_the_mean_self_information_of_a_list() -> None:
     uses = SparseRows.from_lists([[0, 1], [0, 1], [0], [0, 2]], 4)  # shares 1, 1/2, 1/4, 0
     everyone = count_items(np.zeros(4, dtype=np.int64), uses, 1)
-    found = measure_novelty(np.array([[0, 1], [1, 2], [2, -1], [3, 2], [-1, -1]]), everyone)
-    np.testing.assert_allclose(found, [0.5, 1.5, 2, 2, 0])  # the item of nobody counts as one of a single user
+    novelty = measure_novelty(np.array([[0, 1], [1, 2], [2, -1], [3, 2], [-1, -1]]), everyone)
+    np.testing.assert_allclose(novelty, [0.5, 1.5, 2, 2, 0])  # the item of nobody counts as one of a single user
 
 
 def test_users_are_covered_whose_list_no_fallback_made() -> None:

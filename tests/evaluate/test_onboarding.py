@@ -11,11 +11,10 @@ from firstday.data.splits.sampled import unite_uses
 from firstday.data.splits.split import Split
 from firstday.evaluate.interviews import ARMS, Interview, choosers, interview, run_onboarding, try_questions
 from firstday.features.signals import Signals
-from firstday.recommend.answered import rank_answered
-from firstday.recommend.questionnaire import Answers, Questionnaire
-from firstday.recommend.questions import QuestionBook
+from firstday.recommend.questionnaire import Answers, Questionnaire, QuestionSettings, rank_by_answers
 from firstday.recommend.recommender import Recommender
 from firstday.sparse import SparseRows
+from tests.synthetic import small_config
 
 
 @pytest.fixture(scope="module")
@@ -24,56 +23,59 @@ def used(world: Dataset, config: Config, split: Split) -> SparseRows:
 
 
 @pytest.fixture(scope="module")
-def held(recommender: Recommender, used: SparseRows) -> dict[str, Interview]:
-    questionnaire, book = Questionnaire.of(recommender.model), QuestionBook.of(recommender.model)
-    return {name: interview(choose, used, 3) for name, choose in choosers(questionnaire, book, seed=4).items()}
+def interviews(recommender: Recommender, used: SparseRows) -> dict[str, Interview]:
+    questionnaire = Questionnaire.of(recommender.model)
+    return {name: interview(choose, used, 3) for name, choose in choosers(questionnaire, seed=4).items()}
 
 
-def test_answers_are_what_users_use(held: dict[str, Interview], used: SparseRows) -> None:
-    assert tuple(held) == ARMS
-    for one in held.values():
+def test_answers_are_what_users_use(interviews: dict[str, Interview], used: SparseRows) -> None:
+    assert tuple(interviews) == ARMS
+    for of_arm in interviews.values():
         for user in range(used.n_rows):
-            assert len(set(one.asked[user].tolist())) == 3
-            assert one.yes[user].tolist() == np.isin(one.asked[user], used.row(user)).tolist()
+            assert len(set(of_arm.targets[user].tolist())) == 3
+            assert of_arm.yes[user].tolist() == np.isin(of_arm.targets[user], used.row(user)).tolist()
 
 
 @pytest.mark.parametrize("arm", ARMS)
 def test_questions_cannot_see_what_was_not_answered(
-    arm: str, held: dict[str, Interview], recommender: Recommender, used: SparseRows
+    arm: str, interviews: dict[str, Interview], recommender: Recommender, used: SparseRows
 ) -> None:
     """Users who use nothing but what they said yes to are asked the same."""
-    before = held[arm]
+    before = interviews[arm]
     rows = np.repeat(np.arange(used.n_rows), 3)[before.yes.ravel()]
-    poorer = SparseRows.from_pairs(rows, before.asked[before.yes], None, used.n_rows, used.n_columns)
-    chosen = choosers(Questionnaire.of(recommender.model), QuestionBook.of(recommender.model), seed=4)
-    after = interview(chosen[arm], poorer, 3)
-    np.testing.assert_array_equal(after.asked, before.asked)
+    poorer = SparseRows.from_pairs(rows, before.targets[before.yes], None, used.n_rows, used.n_columns)
+    after = interview(choosers(Questionnaire.of(recommender.model), seed=4)[arm], poorer, 3)
+    np.testing.assert_array_equal(after.targets, before.targets)
     np.testing.assert_array_equal(after.yes, before.yes)
 
 
-def test_questions_follow_the_answers(held: dict[str, Interview]) -> None:
-    assert len(np.unique(held["adaptive"].asked[:, 0])) == 1
-    assert len(np.unique(held["adaptive"].asked[:, 2])) > 1
-    assert len(np.unique(held["popular"].asked, axis=0)) == 1
-    assert len(np.unique(held["random"].asked, axis=0)) > 10
+def test_each_arm_asks_in_its_way(interviews: dict[str, Interview], recommender: Recommender) -> None:
+    questionnaire = Questionnaire.of(recommender.model)
+    for user in range(0, len(interviews["segments"].targets), 9):
+        for turn in range(3):
+            question = questionnaire.next_question(interviews["segments"].first(turn).answers_of(user))
+            assert question is not None
+            assert interviews["segments"].targets[user, turn] == question.target
+    assert (interviews["popular"].targets == questionnaire.candidates[:3]).all()
+    assert len(np.unique(interviews["random"].targets, axis=0)) > 10
+    assert np.isin(interviews["random"].targets, questionnaire.candidates).all()
 
 
 def test_precision_is_that_of_plain_computation(
-    held: dict[str, Interview], recommender: Recommender, split: Split, used: SparseRows
+    interviews: dict[str, Interview], recommender: Recommender, split: Split, used: SparseRows
 ) -> None:
-    questionnaire = Questionnaire.of(recommender.model)
-    k = questionnaire.k
+    questionnaire, k = Questionnaire.of(recommender.model), recommender.model.config.recommend.k
     trial = try_questions(recommender, split.cold.users, used, n_questions=(0, 3), lists=("answers", "yeses"), seed=4)
-    for arm, one in held.items():
-        np.testing.assert_array_equal(trial.n_yes[arm, 3], one.yes.sum(axis=1))
+    for arm, of_arm in interviews.items():
+        np.testing.assert_array_equal(trial.n_yes[arm, 3], of_arm.yes.sum(axis=1))
         for user in range(0, used.n_rows, 7):
             likes = set(used.row(user).tolist())
-            mine = set(one.asked[user].tolist())
-            every = {item for other in held.values() for item in other.asked[user].tolist()}
-            answers = Answers(tuple(mine & likes), tuple(mine - likes))
-            for name, told in (("answers", answers), ("yeses", Answers(answers.yes))):
-                ranked = rank_answered(questionnaire, told, recommender.model.n_items)[0].tolist()
-                for rule, left_out in (("own", mine), ("common", every)):
+            by_arm = set(of_arm.targets[user].tolist())
+            by_any = {item for other in interviews.values() for item in other.targets[user].tolist()}
+            answers = Answers(tuple(by_arm & likes), tuple(by_arm - likes))
+            for name, counted in (("answers", answers), ("yeses", Answers(answers.yes))):
+                ranked = rank_by_answers(questionnaire, counted, recommender.model.n_items)[0].tolist()
+                for rule, left_out in (("own", by_arm), ("common", by_any)):
                     relevant = likes - left_out
                     listed = [item for item in ranked if item not in left_out and item >= 0][:k]
                     expected = 100 * len(relevant.intersection(listed)) / max(1, min(k, len(relevant)))
@@ -85,53 +87,65 @@ def test_precision_is_that_of_plain_computation(
 
 
 def test_lists_of_a_strategy_take_the_yeses_as_used(
-    held: dict[str, Interview], recommender: Recommender, split: Split, used: SparseRows
+    interviews: dict[str, Interview], recommender: Recommender, split: Split, used: SparseRows
 ) -> None:
     trial = try_questions(recommender, split.cold.users, used, n_questions=(3,), lists=("blend",), seed=4)
-    one, model = held["popular"], recommender.model
+    popular, model = interviews["popular"], recommender.model
     for user in range(0, used.n_rows, 11):
-        asked, yes = one.asked[user].tolist(), one.yes[user].tolist()
-        picks = [model.catalogue.items[item] for item, said in zip(asked, yes, strict=True) if said]
+        targets, yes = popular.targets[user].tolist(), popular.yes[user].tolist()
+        picks = [model.catalogue.items[item] for item, is_yes in zip(targets, yes, strict=True) if is_yes]
         signals = Signals(interactions=[("onboarding", "item", item) for item in picks])
         listed = recommender.recommend(signals, model.n_items, "blend", keep_used=True).items
         items = [model.catalogue.items.index_of(item.item_id) for item in listed]
-        relevant = set(used.row(user).tolist()) - set(asked)
-        hits = relevant.intersection([item for item in items if item not in asked][:20])
+        relevant = set(used.row(user).tolist()) - set(targets)
+        hits = relevant.intersection([item for item in items if item not in targets][:20])
         expected = 100 * len(hits) / max(1, min(20, len(relevant)))
         assert trial.precision["blend", "popular", 3, "own"][user] == pytest.approx(expected)
 
 
-def test_three_chosen_questions_beat_three_at_random(
-    world: Dataset, recommender: Recommender, split: Split, methods_config: Config
-) -> None:
-    found = run_onboarding(
+def test_a_run_splits_trains_and_judges_each_seed(world: Dataset, split: Split) -> None:
+    config = small_config(cold_model={"epochs": 1}, sampled={"day_ones": 1}, ranker={"enabled": False})
+    stages: list[tuple[str, int, int]] = []
+    results = run_onboarding(
         world,
-        lambda _seed: split,
-        lambda _split, _seed: recommender,
+        config,
         seeds=[0, 1],
         n_questions=(0, 3),
         lists=("answers",),
+        variants={"default": ("segments", QuestionSettings()), "popular questions": ("popular", QuestionSettings())},
+        progress=lambda *stage: stages.append(stage),
     )
-    rows = {(row["arm"], row["questions"]): row for row in found["results"]}
-    assert found["n_users"] == len(split.cold)
-    assert len(rows) == 2 * len(ARMS)
-    assert rows["adaptive", 3]["precision"] > 1.5 * rows["adaptive", 0]["precision"]
-    assert rows["adaptive", 3]["precision"] > rows["random", 3]["precision"]
-    low, high = rows["adaptive", 3]["precision_ratio_ci"]
-    assert low <= rows["adaptive", 3]["precision_ratio"] <= high
-    ratio = rows["adaptive", 3]["precision"] / rows["popular", 3]["precision"]
-    assert rows["adaptive", 3]["precision_ratio"] == pytest.approx(ratio, abs=1e-3)
-    assert rows["popular", 0]["yes"] == 0
+    rows = {(row["arm"], row["questions"]): row for row in results["results"]}
+    assert list(rows) == [(arm, n) for n in (0, 3) for arm in ARMS]
+    assert (results["k"], results["seeds"], results["users"]) == (20, [0, 1], "cold")
+    assert results["n_users"] == len(split.cold)
+    assert [stage for stage in stages if stage[2] == 2] == [
+        ("seed 0", 0, 2),
+        ("interviews", 0, 2),
+        ("seed 1", 1, 2),
+        ("interviews", 1, 2),
+        ("done", 2, 2),
+    ]
+    for arm in ARMS:
+        assert rows[arm, 0]["yes"] == 0
+        assert rows[arm, 0]["precision"] == rows["popular", 0]["precision"]
+    chosen = rows["segments", 3]
+    low, high = chosen["precision_ratio_ci"]
+    assert low <= chosen["precision_ratio"] <= high
+    ratio = chosen["precision"] / rows["popular", 3]["precision"]
+    assert chosen["precision_ratio"] == pytest.approx(ratio, abs=1e-3)
+    assert [(row["changed"], list(row["precision"])) for row in results["ablations"]] == [
+        ("default", ["3"]),
+        ("popular questions", ["3"]),
+    ]
 
 
 def test_artists_are_judged_too(recommender: Recommender, split: Split, used: SparseRows) -> None:
     trial = try_questions(
         recommender, split.cold.users, used, entity="artist", n_questions=(0, 2), lists=("answers", "blend")
     )
-    arms = {arm for _, arm, _, _ in trial.precision}
-    assert arms == {"adaptive", "popular", "random"}
-    after = trial.precision["answers", "adaptive", 2, "own"].mean()
-    assert after > trial.precision["answers", "adaptive", 0, "own"].mean()
-    np.testing.assert_array_equal(
-        trial.precision["answers", "adaptive", 2, "own"], trial.precision["answers", "adaptive", 2, "common"]
-    )
+    assert {arm for _, arm, _, _ in trial.precision} == set(ARMS)
+    for name in ("answers", "blend"):  # no item was asked about, so none is left out
+        np.testing.assert_array_equal(
+            trial.precision[name, "segments", 2, "own"], trial.precision[name, "segments", 2, "common"]
+        )

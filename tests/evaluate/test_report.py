@@ -14,7 +14,7 @@ import pytest
 from firstday.cold.cold_model import Epoch
 from firstday.config import Config, parse_config
 from firstday.errors import ConfigError, MissingExtraError
-from firstday.evaluate.report.content import WorkedExample, to_toml
+from firstday.evaluate.report.content import WorkedExample, gather_evaluation, to_toml
 from firstday.evaluate.report.render import render_report, write_report
 from firstday.evaluate.results import Figure, Results
 from firstday.metrics import Interval
@@ -98,7 +98,7 @@ def results(*rows: tuple[Figure, ...], more: Iterable[Figure] = (), **changes: A
 
 def render(content: Results, **changes: Any) -> str:
     values: dict[str, Any] = {"dataset_summary": SUMMARY, "config": Config(), **changes}
-    return render_report(content, **values)
+    return render_report(gather_evaluation(content, **values))
 
 
 class Page(HTMLParser):

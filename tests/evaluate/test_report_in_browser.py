@@ -21,20 +21,20 @@ axe = pytest.importorskip("axe_playwright_python.sync_playwright")
 
 WIDE, PHONE = 1280, 390
 OVERLAPS = """() => {
-  const found = [];
+  const faults = [];
   for (const svg of document.querySelectorAll("svg")) {
     const texts = [...svg.querySelectorAll("text")].map(t => [t.textContent.trim(), t.getBoundingClientRect()]);
     const frame = svg.getBoundingClientRect();
     texts.forEach(([text, a], n) => {
-      if (a.left < frame.left - 1 || a.right > frame.right + 1) found.push(text + " is cut off");
+      if (a.left < frame.left - 1 || a.right > frame.right + 1) faults.push(text + " is cut off");
       for (const [other, b] of texts.slice(n + 1)) {
         const width = Math.min(a.right, b.right) - Math.max(a.left, b.left);
         const height = Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top);
-        if (width > 1 && height > 0.35 * Math.min(a.height, b.height)) found.push(text + " covers " + other);
+        if (width > 1 && height > 0.35 * Math.min(a.height, b.height)) faults.push(text + " covers " + other);
       }
     });
   }
-  return found;
+  return faults;
 }"""
 """Labels of pictures that cover each other or leave their picture."""
 
@@ -70,22 +70,22 @@ def look_at(browser: Any, file: Path, width: int, scheme: str) -> None:
     """Open a file as a reader would, and expect it to be in order."""
     context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme, offline=True)
     page = context.new_page()
-    asked, said = [], []
-    page.on("request", lambda request: asked.append(request.url))
-    page.on("console", lambda message: said.append(message.text))
+    requests, messages = [], []
+    page.on("request", lambda request: requests.append(request.url))
+    page.on("console", lambda message: messages.append(message.text))
     page.goto(file.as_uri())
     page.evaluate("document.querySelectorAll('details').forEach(details => { details.open = true; })")
-    assert asked == [file.as_uri()]
+    assert requests == [file.as_uri()]
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     assert page.evaluate(OVERLAPS) == []
-    assert said == []
+    assert messages == []
     context.close()
     # axe comes as a script, which the report's own policy refuses.
     context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme, bypass_csp=True)
     page = context.new_page()
     page.goto(file.as_uri())
-    found = axe.Axe().run(page)
-    assert found.violations_count == 0, found.generate_report()
+    checked = axe.Axe().run(page)
+    assert checked.violations_count == 0, checked.generate_report()
     context.close()
 
 

@@ -13,6 +13,7 @@ import pytest
 from firstday.artifact.folder import read_manifest
 from firstday.config import Config
 from firstday.errors import ConfigError
+from firstday.evaluate.report.content import gather_evaluation
 from firstday.evaluate.report.render import check_report_path, render_report, write_model_report
 from firstday.evaluate.results import Figure, Results
 from firstday.metrics import Interval
@@ -93,13 +94,14 @@ def full_results(
     )
 
 
-def render(content: Results | None = None, **changes: Any) -> str:
-    return render_report(content or full_results(), dataset_summary=SUMMARY, config=Config(), **changes)
+def render(shown: Results | None = None, **changes: Any) -> str:
+    content = gather_evaluation(shown or full_results(), dataset_summary=SUMMARY, config=Config(), **changes)
+    return render_report(content)
 
 
-def text_of(content: Results | None = None, **changes: Any) -> str:
+def text_of(shown: Results | None = None, **changes: Any) -> str:
     """Return the words of a report."""
-    return Page(render(content, **changes).replace("<br>", " ").replace("\N{NO-BREAK SPACE}", " ")).text
+    return Page(render(shown, **changes).replace("<br>", " ").replace("\N{NO-BREAK SPACE}", " ")).text
 
 
 def test_a_report_tells_what_was_measured() -> None:

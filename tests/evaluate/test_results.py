@@ -22,8 +22,8 @@ def test_the_json_of_a_tiny_evaluation_is_pinned() -> None:
 
 def test_the_json_of_a_reproduction_has_the_papers_figures_beside() -> None:
     summary = {"items": 6, "n_validation": 7}
-    found = Reproduction(evaluate_tiny(), "mf", True, Config(), summary, (), {"lists": 0.123})
-    values = found.to_json()
+    reproduction = Reproduction(evaluate_tiny(), "mf", True, Config(), summary, (), {"lists": 0.123})
+    values = reproduction.to_json()
     assert list(values)[:5] == ["dataset", "space", "simulated", "items", "n_validation"]
     popular, segment = values["results"]
     assert popular["title"] == "Popularity"

@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from importlib.resources import files
 from pathlib import Path
 
 import httpx
 import pytest
-from serve_process import ServerProcess
 
 from firstday.recommend.recommender import Recommender
+from tests.serve.in_process import running_app
 
 FOLDER = Path(str(files("firstday.serve") / "page"))
 FILES = sorted(FOLDER.iterdir())
 
 
 @pytest.fixture(scope="module")
-def small(recommender: Recommender, tmp_path_factory: pytest.TempPathFactory) -> object:
+def http(recommender: Recommender, tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
     folder = tmp_path_factory.mktemp("small")
-    running = ServerProcess(recommender.save(folder / "model"), folder)
-    yield running
-    running.stop()
+    with running_app(recommender.save(folder / "model"), folder) as app, app.open_client() as client:
+        yield client
 
 
 def test_nothing_is_inline_and_nothing_comes_from_elsewhere() -> None:
@@ -55,28 +55,27 @@ def test_every_part_is_loaded_and_every_loaded_part_is_there() -> None:
     assert named == {path.name for path in FILES} - {"index.html"}
 
 
-def test_headers_keep_the_page_safe(small: ServerProcess) -> None:
-    with httpx.Client(base_url=small.url) as http:
-        for path, kind in (("/", "text/html"), ("/page/main.js", "text/javascript"), ("/page/theme.css", "text/css")):
-            answer = http.get(path)
-            assert answer.status_code == 200
-            assert answer.headers["content-type"] == f"{kind}; charset=utf-8"
-            policy = dict(part.split(" ", 1) for part in answer.headers["content-security-policy"].split("; "))
-            assert policy["default-src"] == policy["frame-ancestors"] == policy["base-uri"] == "'none'"
-            assert {policy[name] for name in ("script-src", "style-src", "connect-src", "img-src")} == {"'self'"}
-            assert policy["require-trusted-types-for"] == "'script'"
-            assert "unsafe" not in answer.headers["content-security-policy"]
-            assert answer.headers["x-content-type-options"] == "nosniff"
-            assert answer.headers["referrer-policy"] == "no-referrer"
-            again = http.get(path, headers={"If-None-Match": answer.headers["etag"]})
-            assert (again.status_code, again.content) == (304, b"")
+def test_headers_keep_the_page_safe(http: httpx.Client) -> None:
+    for path, kind in (("/", "text/html"), ("/page/main.js", "text/javascript"), ("/page/theme.css", "text/css")):
+        answer = http.get(path)
+        assert answer.status_code == 200
+        assert answer.headers["content-type"] == f"{kind}; charset=utf-8"
+        policy = dict(part.split(" ", 1) for part in answer.headers["content-security-policy"].split("; "))
+        assert policy["default-src"] == policy["frame-ancestors"] == policy["base-uri"] == "'none'"
+        assert {policy[name] for name in ("script-src", "style-src", "connect-src", "img-src")} == {"'self'"}
+        assert policy["require-trusted-types-for"] == "'script'"
+        assert "unsafe" not in answer.headers["content-security-policy"]
+        assert answer.headers["x-content-type-options"] == "nosniff"
+        assert answer.headers["referrer-policy"] == "no-referrer"
+        again = http.get(path, headers={"If-None-Match": answer.headers["etag"]})
+        assert (again.status_code, again.content) == (304, b"")
 
 
 @pytest.mark.parametrize("name", ["nope.js", "..%2fsettings.py", "%2e%2e/settings.py", "index.html"])
-def test_no_other_file_is_served(small: ServerProcess, name: str) -> None:
-    assert httpx.get(f"{small.url}/page/{name}").status_code == 404
+def test_no_other_file_is_served(http: httpx.Client, name: str) -> None:
+    assert http.get(f"/page/{name}").status_code == 404
 
 
-def test_the_page_is_no_part_of_the_described_api(small: ServerProcess) -> None:
-    paths = httpx.get(f"{small.url}/v1/openapi.json").json()["paths"]
+def test_the_page_is_no_part_of_the_described_api(http: httpx.Client) -> None:
+    paths = http.get("/v1/openapi.json").json()["paths"]
     assert not [path for path in paths if path == "/" or path.startswith("/page")]

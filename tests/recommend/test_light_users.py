@@ -14,8 +14,7 @@ from firstday.data.events import Events
 from firstday.data.splits.registration import split_registration
 from firstday.data.splits.sampled import split_sampled, unite_uses
 from firstday.data.splits.split import Split
-from firstday.embed.affinity import compute_affinity
-from firstday.embed.embeddings import Embeddings
+from firstday.embed.embeddings import Embeddings, compute_affinity
 from firstday.features.signals import Signals
 from firstday.ranking import unit_rows
 from firstday.recommend.neighbors import score_neighbors
@@ -100,7 +99,9 @@ def test_they_are_no_neighbours_and_answer_no_question(
     np.testing.assert_array_equal(
         score_neighbors(query, rows), score_neighbors(Query(replace(model, warm=elsewhere), batch, K), rows)
     )
-    assert Questionnaire.of(model).n_people == len(light_split.warm)
+    answering = Questionnaire.of(model).warm
+    assert answering is not None
+    assert answering.n_users == len(light_split.warm)
 
 
 def _only_first(uses: SparseRows, n: int) -> SparseRows:

@@ -1,4 +1,4 @@
-"""The questionnaire against plain computation, on five people and on the small service."""
+"""The questionnaire against plain computation, on five users, on four tastes and on the small service."""
 
 from __future__ import annotations
 
@@ -9,56 +9,30 @@ import numpy as np
 import pytest
 
 from firstday.errors import ConfigError
-from firstday.recommend.answered import rank_answered, recommend_answered, signals_of
-from firstday.recommend.questionnaire import Answers, Asking, Questionnaire
+from firstday.features.encoder import pick_signal
+from firstday.recommend.questionnaire import (
+    AnsweringUsers,
+    Answers,
+    Questionnaire,
+    QuestionSettings,
+    expect_precision,
+    rank_by_answers,
+    recommend_after_questions,
+    recommend_by_answers,
+    recommend_by_yeses,
+    signals_of,
+)
 from firstday.recommend.recommender import Recommender
+from firstday.recommend.spec import strategies_of
+from firstday.segment.segments import ItemCounts
 from firstday.sparse import SparseRows
 
 USES = [[0, 1, 2, 5], [0, 1, 3], [0, 4, 5, 6], [4, 5, 6, 7], [0, 2, 6]]
+SEGMENT_OF = [0, 0, 1, 1, 0]
 N_ITEMS, K = 8, 3
-DOUBT, SMOOTHING = Asking().doubt, Asking().smoothing
-
-
-def small(**settings: int) -> Questionnaire:
-    uses = SparseRows.from_lists(USES, N_ITEMS)
-    rng = np.random.default_rng(0)
-    fans = uses.transpose()
-    order = np.lexsort((np.arange(N_ITEMS), -fans.lengths()))
-    popularity = (uses.column_sums() / len(USES)).astype(np.float32)
-    return Questionnaire(
-        "item", uses, rng.normal(size=(5, 2)).astype(np.float32), fans, order, popularity, K, Asking(**settings)
-    )
-
-
-def says_yes(person: int, item: int) -> float:
-    """The probability that someone like a person says yes."""
-    share = (sum(item in used for used in USES) + 0.5) / (len(USES) + 1)
-    return DOUBT * share + (1 - DOUBT) * (item in USES[person])
-
-
-def believed(answers: Answers) -> list[float]:
-    worth = []
-    for person in range(len(USES)):
-        p = 1.0
-        for item in answers.yes:
-            p *= says_yes(person, item)
-        for item in answers.no:
-            p *= 1 - says_yes(person, item)
-        worth.append(p)
-    return [p / sum(worth) for p in worth]
-
-
-def expected_precision(answers: Answers, item: int) -> float:
-    """What the list is worth after the answer, by trying every list of K items."""
-    belief, total = believed(answers), 0.0
-    free = [other for other in range(N_ITEMS) if other != item and other not in (*answers.yes, *answers.no)]
-    for yes in (True, False):
-        weights = [b * (says_yes(p, item) if yes else 1 - says_yes(p, item)) for p, b in enumerate(belief)]
-        worth = [sum(w / min(K, len(USES[p])) for p, w in enumerate(weights) if other in USES[p]) for other in free]
-        total += sum(sorted(worth)[-K:])
-    return total
-
-
+DOUBT, SMOOTHING = QuestionSettings.doubt, QuestionSettings.smoothing
+SHARES = [0.8, 0.4, 0.4, 0.2, 0.4, 0.6, 0.6, 0.2]
+"""Share of the five users who use each item."""
 ANSWERS = [
     Answers(),
     Answers((0,), ()),
@@ -68,105 +42,244 @@ ANSWERS = [
 ]
 
 
+def make_five() -> Questionnaire:
+    """A questionnaire of the five users, in two segments; a segment's shares lean by one user on everyone's."""
+    users = SparseRows.from_lists(USES, N_ITEMS).transpose()
+    shares = np.zeros((2, N_ITEMS))
+    for segment in (0, 1):
+        inside = [used for used, of in zip(USES, SEGMENT_OF, strict=True) if of == segment]
+        for item in range(N_ITEMS):
+            shares[segment, item] = (sum(item in used for used in inside) + SHARES[item]) / (len(inside) + 1)
+    warm = AnsweringUsers(users, users, np.array(SHARES, dtype=np.float32))
+    return Questionnaire("item", np.arange(N_ITEMS), shares, np.array([0.6, 0.4]), warm)
+
+
+def says_yes(user: int, item: int) -> float:
+    """The probability that someone like a user says yes."""
+    share = (sum(item in used for used in USES) + 0.5) / (len(USES) + 1)
+    return DOUBT * share + (1 - DOUBT) * (item in USES[user])
+
+
+def believe_plainly(answers: Answers) -> list[float]:
+    worth = []
+    for user in range(len(USES)):
+        p = 1.0
+        for item in answers.yes:
+            p *= says_yes(user, item)
+        for item in answers.no:
+            p *= 1 - says_yes(user, item)
+        worth.append(p)
+    return [p / sum(worth) for p in worth]
+
+
 @pytest.mark.parametrize("answers", ANSWERS)
-def test_belief_and_scores_are_those_of_plain_computation(answers: Answers) -> None:
-    asked, belief = small(), believed(answers)
-    np.testing.assert_allclose(asked.believe(answers), belief, rtol=1e-9)
+def test_belief_in_users_and_scores_are_those_of_plain_computation(answers: Answers) -> None:
+    questionnaire, belief = make_five(), believe_plainly(answers)
+    assert questionnaire.warm is not None
+    np.testing.assert_allclose(questionnaire.warm.believe(answers), belief, rtol=1e-9)
     shares = [sum(b for b, used in zip(belief, USES, strict=True) if item in used) for item in range(N_ITEMS)]
-    everyone = [sum(item in used for used in USES) / len(USES) for item in range(N_ITEMS)]
-    expected = np.array(shares) + SMOOTHING * np.array(everyone)
-    np.testing.assert_allclose(asked.score(answers), expected, rtol=1e-5)
-    items, scores = rank_answered(asked, answers, N_ITEMS)
+    expected = np.array(shares) + SMOOTHING * np.array(SHARES)
+    np.testing.assert_allclose(questionnaire.warm.score(answers), expected, rtol=1e-5)
+    items, scores = rank_by_answers(questionnaire, answers, N_ITEMS)
     listed = items[items >= 0].tolist()
     assert sorted(listed) == sorted(set(range(N_ITEMS)) - {*answers.yes, *answers.no})
     np.testing.assert_allclose(scores[: len(listed)], expected[listed], rtol=1e-5)
     assert (np.diff(scores[: len(listed)]) <= 0).all()
 
 
+def test_excluded_items_have_no_place() -> None:
+    assert rank_by_answers(make_five(), Answers(), K)[0].tolist() == [0, 5, 6]
+    assert rank_by_answers(make_five(), Answers((), (5,)), K, [6, 1])[0].tolist() == [0, 2, 3]
+
+
 @pytest.mark.parametrize("answers", ANSWERS)
-def test_the_question_is_the_one_after_which_the_list_is_best(answers: Answers) -> None:
-    choice = small().next_question(answers)
-    assert choice is not None
-    worth = {item: expected_precision(answers, item) for item in range(N_ITEMS) if item not in answers.asked}
-    assert worth[choice.target] == pytest.approx(max(worth.values()), rel=1e-5)
-    assert choice.precision == pytest.approx(worth[choice.target], rel=1e-5)
-    likely = sum(b * says_yes(p, choice.target) for p, b in enumerate(believed(answers)))
-    assert choice.likely_yes == pytest.approx(likely, rel=1e-5)
+def test_the_expected_precision_is_that_of_the_lists_that_follow(answers: Answers) -> None:
+    questionnaire = make_five()
+    question = questionnaire.next_question(answers)
+    assert question is not None
+    expected = 0.0
+    for word, likely in (("yes", question.likely_yes), ("no", 1 - question.likely_yes)):
+        following = answers.add(question.target, word)
+        listed = set(rank_by_answers(questionnaire, following, K)[0].tolist())
+        for b, used in zip(believe_plainly(following), USES, strict=True):
+            expected += likely * b * len(listed.intersection(used)) / min(K, len(used))
+    assert expect_precision(questionnaire, answers, question, K) == pytest.approx(expected, rel=1e-6)
+    assert expect_precision(replace(questionnaire, warm=None), answers, question, K) is None
 
 
-def test_only_the_most_telling_candidates_are_looked_at() -> None:
-    """With one looked at, it is the one whose answer explains most of the spread of vectors."""
-    asked, belief = small(n_looked_at=1), np.full(5, 0.2)
-    told = {}
-    for item in range(N_ITEMS):
-        yes = belief * [says_yes(person, item) for person in range(5)]
-        covered = (yes[:, None] * (asked.vectors - asked.vectors.mean(axis=0))).sum(axis=0)
-        told[item] = (covered**2).sum() / (yes.sum() * (1 - yes.sum()))
-    choice = asked.next_question(Answers())
-    assert choice is not None
-    assert choice.target == max(told, key=told.__getitem__)
+THREE = Questionnaire(
+    "item",
+    np.array([7, 3, 9]),
+    # Item 7 is used by all alike, 3 tells two halves apart, 9 tells one small segment from the rest.
+    np.array([[0.5, 0.9, 0.9], [0.5, 0.9, 0.1], [0.5, 0.1, 0.1], [0.5, 0.1, 0.1]]),
+    np.array([0.1, 0.4, 0.3, 0.2]),
+)
 
 
-def test_nothing_is_asked_twice_and_the_end_is_told() -> None:
-    asked, answers, seen = small(), Answers(), []
-    while (choice := asked.next_question(answers)) is not None:
-        assert choice.target not in seen
-        seen.append(choice.target)
-        answers = answers.add(choice.target, ("yes", "no", "skip")[len(seen) % 3])
-    assert sorted(seen) == list(range(N_ITEMS))
+def entropy(p: np.ndarray) -> float:
+    return -float((p * np.log2(p)).sum())
+
+
+def gain(questionnaire: Questionnaire, column: int, belief: np.ndarray) -> float:
+    """How much an answer lowers the entropy of the segment, on average: the same by the other way round."""
+    yes = belief * questionnaire.shares[:, column]
+    no = belief * (1 - questionnaire.shares[:, column])
+    return float(entropy(belief) - yes.sum() * entropy(yes / yes.sum()) - no.sum() * entropy(no / no.sum()))
+
+
+def test_the_item_that_splits_best_is_asked_first() -> None:
+    first = THREE.next_question(Answers())
+    assert first is not None
+    assert first.target == 3
+    assert first.gain_bits == pytest.approx(gain(THREE, 1, THREE.prior))
+    assert first.likely_yes == pytest.approx(0.5 * 0.9 + 0.5 * 0.1)
+
+
+@pytest.mark.parametrize("answers", [Answers((3,)), Answers((), (3,)), Answers((3,), (9,)), Answers((9,), (), (3,))])
+def test_answers_change_the_belief_by_bayes_rule(answers: Answers) -> None:
+    expected = THREE.prior.copy()
+    for item in answers.yes:
+        expected *= THREE.shares[:, THREE.candidates.tolist().index(item)]
+    for item in answers.no:
+        expected *= 1 - THREE.shares[:, THREE.candidates.tolist().index(item)]
+    expected /= expected.sum()
+    np.testing.assert_allclose(THREE.believe(answers), expected)
+    following = THREE.next_question(answers)
+    assert following is not None
+    left = [column for column in range(3) if THREE.candidates[column] not in answers.targets]
+    gains = {int(THREE.candidates[column]): gain(THREE, column, expected) for column in left}
+    assert following.target == max(gains, key=gains.__getitem__)
+    assert following.gain_bits == pytest.approx(gains[following.target], abs=1e-12)
+
+
+def test_nothing_is_asked_twice_nor_what_is_excluded() -> None:
+    assert THREE.next_question(Answers((3,), (7,), (9,))) is None
+    assert THREE.next_question(Answers((3,)), [9, 7]) is None
+    last = THREE.next_question(Answers((3,)), [9])
+    assert last is not None
+    assert last.target == 7
+    assert last.gain_bits == pytest.approx(0)
+    questionnaire, answers, targets = make_five(), Answers(), []
+    while (question := questionnaire.next_question(answers)) is not None:
+        targets.append(question.target)
+        answers = answers.add(question.target, ("yes", "no", "skip")[len(targets) % 3])
+    assert sorted(targets) == list(range(N_ITEMS))
     assert len(answers) == N_ITEMS
 
 
-def test_the_order_of_answers_and_skips_tell_nothing() -> None:
-    asked = small()
-    one, other = Answers((4, 5), (0, 1)), Answers((5, 4), (1, 0), (7,))
-    np.testing.assert_allclose(asked.believe(one), asked.believe(other), rtol=1e-12)
-    assert asked.next_question(one) == asked.next_question(Answers((5, 4), (1, 0)))
+def test_the_order_of_answers_skips_and_what_is_no_candidate_tell_nothing() -> None:
+    questionnaire = make_five()
+    some, others = Answers((4, 5), (0, 1)), Answers((5, 4), (1, 0), (7,))
+    assert questionnaire.warm is not None
+    np.testing.assert_allclose(questionnaire.warm.believe(some), questionnaire.warm.believe(others), rtol=1e-12)
+    np.testing.assert_array_equal(questionnaire.believe(some), questionnaire.believe(others))
+    assert questionnaire.next_question(some) == questionnaire.next_question(Answers((5, 4), (1, 0)))
+    np.testing.assert_array_equal(THREE.believe(Answers((1000,), (2000,))), THREE.believe(Answers()))
 
 
-def test_few_judges_ask_as_well(recommender: Recommender) -> None:
-    """Judged by a third of the people and half of the items, questions still find people's tastes."""
-    few = Asking(most_judges=90, most_judged=60)
-    assert _share_of_taste(Questionnaire.of(recommender.model, asking=few), recommender) > 0.8
+@pytest.mark.parametrize("taste", range(4))
+def test_three_answers_find_a_taste(taste: int) -> None:
+    """Forty users of four tastes, each of whom uses five of the six items of theirs: the list is the taste's rest."""
+    uses = [[4 * place + user % 4 for place in range(6) if place != user // 4 % 6] for user in range(40)]
+    rows = SparseRows.from_lists(uses, 24)
+    users = rows.transpose()
+    popularity = rows.column_sums() / 40
+    shares = np.array([[(10 * popularity[i] * 4 * (i % 4 == t) + 0.1) / 10.2 for i in range(24)] for t in range(4)])
+    warm = AnsweringUsers(users, users, popularity.astype(np.float32))
+    questionnaire, answers = Questionnaire("item", np.arange(24), shares, np.full(4, 0.25), warm), Answers()
+    for _ in range(3):
+        question = questionnaire.next_question(answers)
+        assert question is not None
+        answers = answers.add(question.target, "yes" if question.target % 4 == taste else "no")
+    rest = {item for item in range(taste, 24, 4) if item not in answers.targets}
+    assert set(rank_by_answers(questionnaire, answers, len(rest))[0].tolist()) == rest
+    assert questionnaire.believe(answers).argmax() == taste
 
 
-def test_three_answers_find_a_taste(recommender: Recommender) -> None:
-    assert _share_of_taste(Questionnaire.of(recommender.model), recommender) > 0.9
-
-
-def _share_of_taste(asked: Questionnaire, recommender: Recommender) -> float:
-    """Ask people of each of the four tastes, who like every item of theirs; return how much of it is in their lists."""
-    shares = []
-    for taste in range(4):
-        answers = Answers()
-        for _ in range(3):
-            choice = asked.next_question(answers)
-            assert choice is not None
-            answers = answers.add(choice.target, "yes" if choice.target % 4 == taste else "no")
-        listed = recommend_answered(recommender.model, asked, answers, 20).items
-        shares.append(np.mean([recommender.model.catalogue.items.index_of(x.item_id) % 4 == taste for x in listed]))
-    return float(np.mean(shares))
+def test_a_models_questionnaire_knows_its_segments_shares(recommender: Recommender) -> None:
+    model = recommender.model
+    questionnaire = Questionnaire.of(model, settings=QuestionSettings(n_candidates=20))
+    assert questionnaire.candidates.tolist() == model.popular_items[:20].tolist()
+    assert questionnaire.prior.sum() == pytest.approx(1)
+    counts = model.segments.items
+    np.testing.assert_allclose(questionnaire.prior, counts.sizes / counts.sizes.sum())
+    for segment in range(len(model.segments)):
+        users = dict(zip(counts.counts.row(segment).tolist(), counts.counts.row_weights(segment).tolist(), strict=True))
+        for column, item in enumerate(questionnaire.candidates.tolist()):
+            share = (users.get(item, 0) + 5 * float(model.popularity[item])) / (counts.sizes[segment] + 5)
+            assert questionnaire.shares[segment, column] == pytest.approx(share)
+    bare = Questionnaire.of(replace(model, warm=None), settings=QuestionSettings(n_candidates=20))
+    assert bare.warm is None
+    for answers in (Answers(), Answers((0,), (1, 2))):
+        assert bare.next_question(answers) == questionnaire.next_question(answers)
 
 
 def test_artists_may_be_asked_about(recommender: Recommender) -> None:
     model = recommender.model
-    asked = Questionnaire.of(model, "artist")
-    members, warm = model.encoder.members_of_items["artist"], model.warm
+    questionnaire = Questionnaire.of(model, "artist")
+    members, kept, warm = model.encoder.members_of_items["artist"], model.warm, questionnaire.warm
+    assert kept is not None
     assert warm is not None
-    for person, artist in product(range(0, asked.n_people, 37), range(asked.fans.n_rows)):
-        theirs = {int(a) for item in warm.uses.row(person) for a in members.row(item)}
-        assert (person in asked.fans.row(artist)) == (artist in theirs)
-    first = asked.next_question(Answers())
+    artists = [{int(a) for item in kept.uses.row(user) for a in members.row(item)} for user in range(warm.n_users)]
+    for user, artist in product(range(0, warm.n_users, 37), range(warm.fans.n_rows)):
+        assert (user in warm.fans.row(artist)) == (artist in artists[user])
+    segments = model.segments.assign(kept.neighbor_vectors)
+    for segment, (column, artist) in product(range(len(model.segments)), enumerate(questionnaire.candidates.tolist())):
+        inside = [artist in artists[user] for user in np.flatnonzero(segments == segment)]
+        everyone = min(float(np.mean([artist in used for used in artists])), 1 - 1e-6)
+        expected = (sum(inside) + 5 * everyone) / (len(inside) + 5)
+        assert questionnaire.shares[segment, column] == pytest.approx(expected)
+    first = questionnaire.next_question(Answers())
     assert first is not None
-    liked = Answers().add(first.target, "yes")
-    fans = asked.believe(liked)[asked.fans.row(first.target)]
-    assert fans.sum() > 0.7
-    assert asked.closed(liked) == []
-    signals = signals_of(model, "artist", liked)
+    signals = signals_of(model, "artist", Answers().add(first.target, "yes"))
     assert signals.interactions == (("onboarding", "artist", model.catalogue.entities["artist"][first.target]),)
-    told = recommender.recommend(signals, 20, "blend")
-    assert told.ignored == ()
-    assert told.route == "blend"
+    answer = recommend_by_yeses(recommender, "artist", Answers((first.target,)), 20, "blend")
+    assert (answer.ignored, answer.route, len(answer.items)) == ((), "blend", 20)
+
+
+@pytest.fixture(scope="module")
+def in_order(recommender: Recommender) -> Recommender:
+    """The service where item 0 is the most popular, then item 1, and so on."""
+    n_items = recommender.model.n_items
+    counts = SparseRows.from_pairs(np.zeros(n_items), np.arange(n_items), n_items - np.arange(n_items), 1, n_items)
+    return Recommender(replace(recommender.model, everyone=ItemCounts(counts, np.array([n_items]))))
+
+
+def test_what_was_answered_has_no_place_in_a_strategys_list(in_order: Recommender) -> None:
+    """Picks are learned as `onboarding`, which is no use, so a strategy alone would recommend them back."""
+    model = in_order.model
+    assert pick_signal(model.encoder, "item") == "onboarding"
+    assert "onboarding" not in model.config.signals.use
+
+    def listed(answers: Answers, excluded: list[int]) -> list[str]:
+        answer = recommend_by_yeses(in_order, "item", answers, 4, "popular", excluded)
+        assert answer.route == "popular"
+        return [item.item_id for item in answer.items]
+
+    assert listed(Answers(), []) == ["i000", "i001", "i002", "i003"]
+    assert listed(Answers((0, 3), (1,)), []) == ["i002", "i004", "i005", "i006"]
+    assert listed(Answers((0, 3), (1,), (2,)), [5]) == ["i002", "i004", "i006", "i007"]
+
+
+def test_nor_in_the_list_of_any_other_strategy(recommender: Recommender) -> None:
+    answers = Answers((0, 4, 8), (1, 5))
+    for strategy in strategies_of(recommender.model):
+        items = recommend_by_yeses(recommender, "item", answers, 100, strategy, [2]).items
+        assert len({item.item_id for item in items}) == 100
+        assert not {"i000", "i004", "i008", "i001", "i005", "i002"} & {item.item_id for item in items}
+
+
+def test_a_list_is_by_all_answers_where_the_model_keeps_warm_users(recommender: Recommender) -> None:
+    answers, questionnaire = Answers((0,), (1,)), Questionnaire.of(recommender.model)
+    by_answers = recommend_by_answers(recommender.model, questionnaire, answers, 5, [2])
+    assert by_answers.route == "answers"
+    assert recommend_after_questions(recommender, questionnaire, answers, 5, excluded=[2]) == by_answers
+    by_segment = recommend_by_yeses(recommender, "item", answers, 5, "segment", [2])
+    assert recommend_after_questions(recommender, questionnaire, answers, 5, "segment", [2]) == by_segment
+    bare = replace(questionnaire, warm=None)
+    assert recommend_after_questions(recommender, bare, answers, 5, excluded=[2]) == by_segment  # its own strategy
+    with pytest.raises(ConfigError, match=r"strategy: for a list by all answers the model must keep warm users"):
+        recommend_after_questions(recommender, bare, answers, 5, "answers")
 
 
 def test_what_a_model_cannot_ask_is_said(recommender: Recommender) -> None:
@@ -175,7 +288,7 @@ def test_what_a_model_cannot_ask_is_said(recommender: Recommender) -> None:
         match=r"entity: the model cannot ask about 'nothing', whose items it does not know; choose of item, ",
     ):
         Questionnaire.of(recommender.model, "nothing")
-    with pytest.raises(ConfigError, match=r"onboarding: the model keeps no warm users"):
-        Questionnaire.of(replace(recommender.model, warm=None))
+    with pytest.raises(ConfigError, match=r"entity: to ask about 'artist', the model must keep warm users"):
+        Questionnaire.of(replace(recommender.model, warm=None), "artist")
     with pytest.raises(ConfigError, match=r"k: is 0"):
-        recommend_answered(recommender.model, Questionnaire.of(recommender.model), Answers(), 0)
+        recommend_by_answers(recommender.model, Questionnaire.of(recommender.model), Answers(), 0)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import io
+import json
+import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -14,6 +17,7 @@ from redis_process import RedisProcess
 from serve_process import ServerProcess
 
 from firstday.recommend.recommender import Recommender
+from firstday.serve.telemetry import set_up_logs
 from tests.serve.in_process import RunningApp, running_app
 
 StartServer = Callable[..., ServerProcess]
@@ -54,6 +58,27 @@ def start_app(model: Path, tmp_path: Path) -> Iterator[StartApp]:
             return stack.enter_context(running_app(model, folder, **settings))
 
         yield start
+
+
+@pytest.fixture
+def log() -> Iterator[Callable[[], str]]:
+    """Let applications that start from here on log as the command does; give what reads the log so far."""
+    loggers = [logging.getLogger(name) for name in ("firstday", "uvicorn")]
+    before = [(logger.handlers, logger.propagate, logger.level) for logger in loggers]
+    set_up_logs("info", "json")
+    written = io.StringIO()
+    for handler in loggers[0].handlers:
+        if isinstance(handler, logging.StreamHandler):
+            handler.setStream(written)
+    yield written.getvalue
+    for logger, (handlers, propagate, level) in zip(loggers, before, strict=True):
+        logger.handlers, logger.propagate = handlers, propagate
+        logger.setLevel(level)
+
+
+def read_lines(text: str) -> list[dict[str, Any]]:
+    """Return the lines of a log."""
+    return [json.loads(line) for line in text.splitlines()]
 
 
 @pytest.fixture(scope="session")

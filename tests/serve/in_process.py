@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import httpx
+from fastapi import FastAPI
 from starlette.types import ASGIApp
 
 from firstday.serve.app import make_app
@@ -17,6 +19,8 @@ from firstday.serve.model_holder import ModelHolder
 from firstday.serve.service import Service
 from firstday.serve.settings import load_settings
 from firstday.serve.store.open import open_store
+
+T = TypeVar("T")
 
 
 class InProcess(httpx.BaseTransport):
@@ -54,12 +58,38 @@ class RunningApp:
         loaded = load_settings(values)
         self.service = Service(loaded, ModelHolder(model), open_store(loaded))
         self.app = make_app(self.service)
-        self.fastapi = cast("Any", self.app.app)
         self.loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self.loop.run_forever, daemon=True)
         self._thread.start()
-        self._lifespan = self.fastapi.router.lifespan_context(self.fastapi)
-        asyncio.run_coroutine_threadsafe(self._lifespan.__aenter__(), self.loop).result(timeout=60)
+        fastapi = cast("FastAPI", self.app.app)
+        self._lifespan = fastapi.router.lifespan_context(fastapi)
+        self.run(self._lifespan.__aenter__())
+
+    def start(self, work: Coroutine[Any, Any, T]) -> Future[T]:
+        """Begin some work on the application's event loop."""
+        return asyncio.run_coroutine_threadsafe(work, self.loop)
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        """Do some work on the application's event loop."""
+        return self.start(work).result(timeout=60)
+
+    async def send_unfinished(self, path: str) -> list[Any]:
+        """Post a body that never arrives whole; return what is sent back."""
+        sent: list[Any] = []
+        headers = [(b"host", b"localhost"), (b"content-type", b"application/json"), (b"content-length", b"100")]
+        scope = {"type": "http", "method": "POST", "path": path, "query_string": b"", "headers": headers}
+        parts = iter([{"type": "http.request", "body": b"{", "more_body": True}])
+
+        async def receive() -> Any:
+            for part in parts:
+                return part
+            return await asyncio.sleep(60)
+
+        async def send(message: Any) -> None:
+            sent.append(message)
+
+        await self.app(scope, receive, send)
+        return sent
 
     def open_client(self, key: str = "") -> httpx.Client:
         """Return a client, with a key if one is given."""
@@ -68,7 +98,7 @@ class RunningApp:
 
     def close(self) -> None:
         """End it as a server process would."""
-        asyncio.run_coroutine_threadsafe(self._lifespan.__aexit__(None, None, None), self.loop).result(timeout=60)
+        self.run(self._lifespan.__aexit__(None, None, None))
         self.loop.call_soon_threadsafe(self.loop.stop)
         self._thread.join()
         self.loop.close()

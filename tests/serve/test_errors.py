@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import socket
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -11,11 +13,13 @@ import httpx
 import pytest
 from serve_process import ServerProcess
 
-from tests.serve.conftest import StartServer, assert_error, open_client, wait_for
+from firstday.errors import DataError
+from firstday.serve.auth import Keys
+from firstday.serve.middleware import Gate
+from firstday.serve.settings import ServeSettings
+from firstday.serve.telemetry import Metrics
+from tests.serve.conftest import StartApp, assert_error, open_client, read_lines, wait_for
 
-UNFINISHED = (
-    b"POST /v1/events HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{"
-)
 EVENT = {"event_id": "e", "user_id": "u", "entity_id": "i001"}
 
 
@@ -178,24 +182,25 @@ def test_a_body_of_another_kind_is_refused(http: httpx.Client) -> None:
         assert_error(answer, 415, "unsupported_media_type")
 
 
-def test_large_bodies_are_refused_whether_announced_or_not(http: httpx.Client) -> None:
+def test_large_bodies_are_refused_whether_announced_or_not(server: ServerProcess) -> None:
     large = b"x" * 10_000_000
-    assert_error(post(http, large), 413, "body_too_large")
 
     def pieces() -> Any:
         for at in range(0, len(large), 65536):
             yield large[at : at + 65536]
 
-    chunked = http.post("/v1/events", content=pieces(), headers={"Content-Type": "application/json"})
-    assert_error(chunked, 413, "body_too_large")
-    assert http.get("/healthz").status_code == 200
+    with open_client(server) as http:
+        assert_error(post(http, large), 413, "body_too_large")
+        chunked = http.post("/v1/events", content=pieces(), headers={"Content-Type": "application/json"})
+        assert_error(chunked, 413, "body_too_large")
+        assert http.get("/healthz").status_code == 200
 
 
-def test_a_body_that_does_not_arrive_is_not_waited_for(start_server: StartServer) -> None:
-    server = start_server(body_timeout_s=0.3)
-    answer = send_raw(server, UNFINISHED)
-    assert answer.startswith(b"HTTP/1.1 408 ")
-    assert b'"code":"timeout"' in answer
+def test_a_body_that_does_not_arrive_is_not_waited_for(start_app: StartApp) -> None:
+    app = start_app(body_timeout_s=0.1)
+    start, body = app.run(app.send_unfinished("/v1/events"))
+    assert start["status"] == 408
+    assert b'"code":"timeout"' in body["body"]
 
 
 @pytest.mark.parametrize(
@@ -210,12 +215,13 @@ def test_a_body_that_does_not_arrive_is_not_waited_for(start_server: StartServer
         b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
     ],
 )
-def test_bytes_that_are_no_request(server: ServerProcess, http: httpx.Client, content: bytes) -> None:
+def test_bytes_that_are_no_request(server: ServerProcess, content: bytes) -> None:
     answer = send_raw(server, content)
     assert answer == b"" or answer.startswith((b"HTTP/1.1 400 ", b"HTTP/1.1 404 ", b"HTTP/1.1 422 ")), answer[:200]
     if answer:
         assert set(json.loads(answer.partition(b"\r\n\r\n")[2])) == {"status", "code", "message", "errors"}
-    assert http.get("/healthz").status_code == 200
+    with open_client(server) as http:
+        assert http.get("/healthz").status_code == 200
 
 
 def test_faults_are_counted_but_not_all_listed(http: httpx.Client) -> None:
@@ -225,14 +231,17 @@ def test_faults_are_counted_but_not_all_listed(http: httpx.Client) -> None:
     assert len(body["errors"]) == 20
 
 
-def test_what_a_request_held_is_never_in_the_answer_or_the_log(server: ServerProcess, http: httpx.Client) -> None:
+def test_what_a_request_held_is_never_in_the_answer_or_the_log(log: Callable[[], str], start_app: StartApp) -> None:
     secret = "a-secret-that-leaks"
-    http.put("/v1/users/u", json={"age": secret, secret: 1})
-    http.get("/v1/users/u/recommendations", params={"k": secret})
-    http.post("/v1/recommendations", json={"strategy": secret})
-    answer = http.put(f"/v1/users/{secret}", json={"profile": {"country": [secret]}})
+    with start_app().open_client() as http:
+        http.put("/v1/users/u", json={"age": secret, secret: 1})
+        http.get("/v1/users/u/recommendations", params={"k": secret})
+        http.post("/v1/recommendations", json={"strategy": secret})
+        answer = http.put(f"/v1/users/{secret}", json={"profile": {"country": [secret]}})
     assert secret not in answer.text
-    assert secret not in server.log_path.read_text()
+    text = log()
+    assert text.count('"event": "request"') == 4
+    assert secret not in text
 
 
 def test_headers_that_protect_a_browser(http: httpx.Client) -> None:
@@ -246,24 +255,69 @@ def test_headers_that_protect_a_browser(http: httpx.Client) -> None:
         assert "access-control-allow-origin" not in headers
 
 
-def test_a_request_keeps_its_id(http: httpx.Client, server: ServerProcess) -> None:
-    given = http.get("/healthz", headers={"X-Request-ID": "trace-1.a_B"}).headers["x-request-id"]
-    assert given == "trace-1.a_B"
-    wait_for(lambda: [line["route"] for line in server.log() if line.get("request_id") == given] == ["/healthz"])
-    for wrong in ("", "a b", "x" * 65, '"}{'):
-        made = http.get("/healthz", headers={"X-Request-ID": wrong}).headers["x-request-id"]
-        assert made != wrong
-        assert len(made) == 16
+def test_a_request_keeps_its_id(log: Callable[[], str], start_app: StartApp) -> None:
+    with start_app().open_client() as http:
+        identity = http.get("/healthz", headers={"X-Request-ID": "trace-1.a_B"}).headers["x-request-id"]
+        assert identity == "trace-1.a_B"
+        assert [(line["request_id"], line["route"]) for line in read_lines(log())] == [(identity, "/healthz")]
+        for wrong in ("", "a b", "x" * 65, '"}{'):
+            identity = http.get("/healthz", headers={"X-Request-ID": wrong}).headers["x-request-id"]
+            assert identity != wrong
+            assert len(identity) == 16
 
 
-def test_more_requests_at_once_than_allowed_are_refused(start_server: StartServer) -> None:
-    server = start_server(max_concurrent=1, body_timeout_s=2)
-    parts = urlsplit(server.url)
-    with socket.create_connection((parts.hostname, parts.port)) as waiting, open_client(server) as http:
-        waiting.sendall(UNFINISHED)
+@pytest.mark.parametrize("error", [RuntimeError("broken pipe"), DataError(["a store says no"])])
+def test_an_error_after_the_headers_were_sent_is_logged_with_the_request(
+    caplog: pytest.LogCaptureFixture, error: Exception
+) -> None:
+    async def fail(_scope: Any, _receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"half", "more_body": True})
+        raise error
+
+    sent: list[Any] = []
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    async def receive() -> Any:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    settings = ServeSettings()
+    headers = [(b"host", b"localhost"), (b"x-request-id", b"trace-9")]
+    scope = {"type": "http", "method": "GET", "path": "/", "query_string": b"", "headers": headers}
+    asyncio.run(Gate(fail, settings, Keys(settings), Metrics())(scope, receive, send))
+    assert [message["type"] for message in sent] == ["http.response.start", "http.response.body"]
+    (record,) = [record for record in caplog.records if record.levelname == "ERROR"]
+    assert record.getMessage() == "a request failed"
+    assert record.exc_info is not None
+    assert record.exc_info[1] is error
+    assert record.__dict__["fields"] == {"request_id": "trace-9"}
+
+
+def test_an_error_that_nobody_expected_is_logged_once_and_not_told(
+    caplog: pytest.LogCaptureFixture, start_app: StartApp
+) -> None:
+    app = start_app()
+    app.service.batcher = app.service.holder.current = None  # type: ignore[assignment]
+    with app.open_client() as http:
+        for path in ("/v1/users/u/recommendations", "/v1/model"):
+            caplog.clear()
+            answer = http.get(path)
+            body = assert_error(answer, 500, "internal_error")
+            assert "NoneType" not in body["message"]
+            (record,) = [record for record in caplog.records if record.levelname == "ERROR"]
+            assert record.__dict__["fields"] == {"request_id": answer.headers["x-request-id"]}
+
+
+def test_more_requests_at_once_than_allowed_are_refused(start_app: StartApp) -> None:
+    app = start_app(max_concurrent=1)
+    with app.open_client() as http:
+        unfinished = app.start(app.send_unfinished("/v1/events"))
+        wait_for(lambda: http.get("/v1/model").status_code == 503)
         answer = http.get("/v1/model")
-        while answer.status_code == 200:  # until the first one is in work
-            answer = http.get("/v1/model")
         assert_error(answer, 503, "overloaded")
         assert answer.headers["retry-after"] == "1"
         assert http.get("/healthz").status_code == http.get("/readyz").status_code == 200  # busy, not dead
+        unfinished.cancel()
+        wait_for(lambda: http.get("/v1/model").status_code == 200)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from pathlib import Path
 
 import pytest
 from redis_process import RedisProcess
 from serve_faults import full_disk, kill_under_load, read_only_disk, redis_gone
 from serve_fuzz import fuzz
-from serve_load import SETTINGS, expect_ok, saturate
+from serve_load import compare, expect_ok, saturate
 from serve_process import Connection, ServerProcess, write_request
 from serve_reload import reload_under_load
 
@@ -60,18 +61,25 @@ def test_made_requests_get_no_5xx_and_answers_as_described(model: Path, tmp_path
     assert fuzz(model, tmp_path, 200, seed=1)["cases"] >= 200
 
 
-def test_the_load_generator_counts_what_the_server_counts(model: Path, tmp_path: Path) -> None:
+def test_the_load_generator_counts_what_the_server_counts(server: ServerProcess) -> None:
     """So that what it measures can be believed."""
-    server = ServerProcess(model, tmp_path, SETTINGS)
     request = write_request("GET", "/v1/users/u/recommendations?k=50")
-    try:
-        rate = asyncio.run(saturate(server.url, lambda: request, 0.5, 4))
 
-        async def count() -> str:
-            return (await expect_ok(await Connection.open(server.url), write_request("GET", "/metrics"))).decode()
+    async def count() -> float:
+        text = (await expect_ok(await Connection.open(server.url), write_request("GET", "/metrics"))).decode()
+        lines = [line for line in text.splitlines() if line.startswith("firstday_recommendations_total")]
+        return sum(float(line.split()[-1]) for line in lines)
 
-        counted = asyncio.run(count())
-    finally:
-        server.stop()
-    line = next(line for line in counted.splitlines() if line.startswith("firstday_recommendations_total"))
-    assert float(line.split()[-1]) == pytest.approx(rate * 0.5, rel=0.2)
+    before = asyncio.run(count())
+    rate = asyncio.run(saturate(server.url, lambda: request, 0.5, 4))
+    assert asyncio.run(count()) - before == pytest.approx(rate * 0.5, rel=0.2)
+
+
+def test_the_load_generator_compares_with_a_bare_application(server: ServerProcess, tmp_path: Path) -> None:
+    request = write_request("GET", "/v1/users/u/recommendations?k=50")
+    core = min(os.sched_getaffinity(0))
+    results = asyncio.run(compare(server, lambda: request, tmp_path, seconds=0.2, rounds=1, core=core))
+    assert 0 < results["ratio"] == results["ratios"][0]
+    assert results["firstday"]["per_s"] > 0
+    assert results["bare"]["per_s"] > 0
+    assert results["bytes"] > 1000

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -9,12 +10,12 @@ import httpx
 import numpy as np
 import polars as pl
 import pytest
-from serve_process import ServerProcess
 
 from firstday.features.signals import Signals
 from firstday.recommend.batch import recommend_tables
 from firstday.recommend.recommender import Recommender, open_model
-from firstday.recommend.registry import strategy_names
+from firstday.recommend.spec import strategy_names
+from tests.serve.in_process import RunningApp
 from tests.synthetic import N_CLUSTERS, cluster_of_items
 
 N_SAME = 40
@@ -184,20 +185,21 @@ def test_picks_count_as_onboarding(http: httpx.Client, model: Path) -> None:
     assert answer["route"] == "segment"
 
 
-def test_requests_at_once_get_their_own_answers(server: ServerProcess, model: Path) -> None:
+def test_requests_at_once_get_their_own_answers(app: RunningApp, model: Path) -> None:
     """Many together are answered in one pass, whatever they ask for; none gets another's list."""
-    import asyncio
-
     users, recommender = draw_users(7), open_model(model)
-    asked = [(user, k, strategy) for user in users for k, strategy in ((5, "segment"), (7, "personal"), (5, "popular"))]
+    requests = [
+        (user, k, strategy) for user in users for k, strategy in ((5, "segment"), (7, "personal"), (5, "popular"))
+    ]
 
     async def ask_all() -> list[dict[str, Any]]:
-        async with httpx.AsyncClient(base_url=server.url, timeout=30) as client:
-            bodies = [{"signals": to_body(user), "k": k, "strategy": strategy} for user, k, strategy in asked]
+        transport = httpx.ASGITransport(app.app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
+            bodies = [{"signals": to_body(user), "k": k, "strategy": strategy} for user, k, strategy in requests]
             answers = await asyncio.gather(*(client.post("/v1/recommendations", json=body) for body in bodies))
             return [answer.json() for answer in answers]
 
-    for (user, k, strategy), answer in zip(asked, asyncio.run(ask_all()), strict=True):
+    for (user, k, strategy), answer in zip(requests, app.run(ask_all()), strict=True):
         expected = recommender.recommend(to_signals(user), k, strategy)
         assert [item["item_id"] for item in answer["items"]] == [item.item_id for item in expected.items]
         assert answer["route"] == expected.route

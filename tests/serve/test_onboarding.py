@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import httpx
+import numpy as np
 import polars as pl
 import pytest
+from typer.testing import CliRunner
 
-from firstday.config import RecommendConfig
+from firstday.cli.main import app
 from firstday.data.dataset import Dataset
 from firstday.data.events import Events
 from firstday.data.splits.sampled import split_sampled
 from firstday.data.splits.split import Split
 from firstday.features.signals import Signals
-from firstday.recommend.answered import recommend_answered
-from firstday.recommend.questionnaire import Answers, Questionnaire
+from firstday.recommend.questionnaire import Answers, Questionnaire, recommend_by_answers
 from firstday.recommend.recommender import Recommender, open_model
 from firstday.training.fit import fit
 from tests.serve.conftest import StartServer, assert_error, open_client
@@ -41,35 +43,61 @@ def by_taste(opened: Recommender) -> dict[int, list[str]]:
 def ask(http: httpx.Client, **params: Any) -> dict[str, Any]:
     answer = http.get("/v1/onboarding", params=params)
     assert answer.status_code == 200, answer.text
-    found: dict[str, Any] = answer.json()
-    return found
+    body: dict[str, Any] = answer.json()
+    return body
+
+
+def run_onboarding(model: Path, *options: str) -> dict[str, Any]:
+    """Return what `firstday onboarding --json` prints."""
+    done = CliRunner().invoke(app, ["onboarding", str(model), *options, "--json"], catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    content: dict[str, Any] = json.loads(done.stdout)
+    return content
 
 
 def test_the_questionnaire_asks_what_tells_most(http: httpx.Client, opened: Recommender) -> None:
-    model = opened.model
-    user_id = "asked"
-    liked: list[str] = []
-    passed: list[str] = []
-    asked: list[str] = []
+    questionnaire, ids = Questionnaire.of(opened.model), opened.model.catalogue.items
+    answers, liked, passed = Answers(), list[str](), list[str]()
     for turn in range(8):
-        answer = http.get("/v1/onboarding", params={"user_id": user_id, "liked": liked, "passed": passed}).json()
+        answer = ask(http, user_id="asked", liked=liked, passed=passed)
         assert answer["answered"] == turn
-        question = answer["question"]
-        assert question["entity"] == "item"
-        assert question["item_id"] not in asked
-        assert 0 <= question["gain_bits"] <= 1
-        asked.append(question["item_id"])
-        ix = model.catalogue.items.index_of(question["item_id"])
-        (liked if ix % 4 == 2 else passed).append(question["item_id"])
-    top = model.segments.top_items[answer["likely_segments"][0], :5]
-    assert (top % 4 == 2).sum() >= 4  # it is somebody of the third taste
+        expected = questionnaire.next_question(answers)
+        assert expected is not None
+        item = ids[expected.target]
+        assert answer["question"] == {
+            "entity": "item",
+            "item_id": item,
+            "title": f"Item {expected.target}",
+            "gain_bits": pytest.approx(expected.gain_bits),
+        }
+        assert answer["likely_segments"] == np.argsort(-questionnaire.believe(answers), kind="stable")[:3].tolist()
+        word = "yes" if expected.target % 4 == 2 else "no"
+        answers = answers.add(expected.target, word)
+        (liked if word == "yes" else passed).append(item)
     picks = [{"entity_id": item} for item in liked]
-    http.put(f"/v1/users/{user_id}", json={"picks": picks})
-    stored = http.get("/v1/onboarding", params={"user_id": user_id, "passed": passed}).json()
-    given = http.get("/v1/onboarding", params={"liked": liked, "passed": passed}).json()
+    http.put("/v1/users/asked", json={"picks": picks})
+    stored, given = ask(http, user_id="asked", passed=passed), ask(http, liked=liked, passed=passed)
     assert (stored.pop("signals_from"), given.pop("signals_from")) == ("store", "request")
     assert stored == given
-    assert http.get("/v1/onboarding", params={"liked": ["never seen"]}).json()["answered"] == 0
+    assert ask(http, liked=["never seen"])["answered"] == 0
+
+
+def test_the_command_line_asks_and_recommends_alike(http: httpx.Client, model: Path) -> None:
+    liked: list[str] = []
+    passed: list[str] = []
+    answers: list[str] = []
+    for word in ("no", "yes", "no", "no", "yes", "yes"):
+        over_http = ask(http, liked=liked, passed=passed, k=K)
+        on_the_line = run_onboarding(model, "--answers", ",".join(answers), "--questions", "50", "-k", str(K))
+        question = over_http["question"]
+        assert on_the_line["next"]["id"] == question["item_id"]
+        assert on_the_line["next"]["title"] == question["title"]
+        assert on_the_line["next"]["gain_bits"] == pytest.approx(question["gain_bits"], abs=1e-4)
+        assert on_the_line["list"]["route"] == over_http["route"] == "answers"
+        listed = [item["item_id"] for item in on_the_line["list"]["items"]]
+        assert listed == [item["item_id"] for item in over_http["items"]]
+        answers.append(f"{question['item_id']}={word}")
+        (liked if word == "yes" else passed).append(question["item_id"])
 
 
 def test_a_list_by_all_answers(http: httpx.Client, opened: Recommender, by_taste: dict[int, list[str]]) -> None:
@@ -77,7 +105,7 @@ def test_a_list_by_all_answers(http: httpx.Client, opened: Recommender, by_taste
     liked, passed = by_taste[1][:2], by_taste[2][:3]
     answer = ask(http, liked=liked, passed=passed, k=K)
     yes, no = (tuple(model.catalogue.items.index_of(item) for item in told) for told in (liked, passed))
-    expected = recommend_answered(model, Questionnaire.of(model), Answers(yes, no), K)
+    expected = recommend_by_answers(model, Questionnaire.of(model), Answers(yes, no), K)
     assert answer["route"] == expected.route == "answers"
     assert [item["item_id"] for item in answer["items"]] == [item.item_id for item in expected.items]
     assert [item["title"] for item in answer["items"]] == [item.title for item in expected.items]
@@ -154,14 +182,29 @@ def test_lengths_out_of_bounds(http: httpx.Client, opened: Recommender) -> None:
 def test_where_no_warm_users_are_kept_a_strategy_answers_from_the_yeses(
     world: Dataset, split: Split, by_taste: dict[int, list[str]], start_server: StartServer, tmp_path: Path
 ) -> None:
-    short = small_config(cold_model={"epochs": 2}, sampled={"day_ones": 1}, ranker={"enabled": False})
-    bare = fit(world, split, short.override("recommend", RecommendConfig(warm_users=0)))
-    with open_client(start_server(bare.save(tmp_path / "bare"))) as http:
-        answer = ask(http, liked=by_taste[1][:2], passed=by_taste[2][:3], k=K)
-        assert answer["route"] == "segment"
-        assert len(answer["items"]) == K
-        assert not {item["item_id"] for item in answer["items"]} & {*by_taste[1][:2], *by_taste[2][:3]}
+    config = small_config(
+        cold_model={"epochs": 1}, sampled={"day_ones": 1}, ranker={"enabled": False}, recommend={"warm_users": 0}
+    )
+    recommender = fit(world, split, config)
+    model, bare = recommender.model, recommender.save(tmp_path / "bare")
+    liked, passed = by_taste[1][:2], by_taste[2][:3]
+    answers = ",".join([*(f"{item}=yes" for item in liked), *(f"{item}=no" for item in passed)])
+    on_the_line = run_onboarding(bare, "--answers", answers, "--questions", "50", "-k", str(K))
+    with open_client(start_server(bare)) as http:
+        answer = ask(http, liked=liked, passed=passed, k=K)
         assert ask(http, k=K)["route"] == "popular"
+    assert answer["route"] == on_the_line["list"]["route"] == "segment"
+    listed = [item["item_id"] for item in answer["items"]]
+    assert len(listed) == K
+    assert not {*listed} & {*liked, *passed}
+    assert [item["item_id"] for item in on_the_line["list"]["items"]] == listed
+    question = answer["question"]
+    assert (on_the_line["next"]["id"], on_the_line["next"]["expected_precision"]) == (question["item_id"], None)
+    expected = Questionnaire.of(model).next_question(
+        Answers(*(tuple(model.catalogue.items.index_of(item) for item in items) for items in (liked, passed)))
+    )
+    assert expected is not None
+    assert question["item_id"] == model.catalogue.items[expected.target]
 
 
 def test_where_no_warm_user_has_picks_they_count_as_what_is_learned(

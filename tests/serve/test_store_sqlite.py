@@ -53,7 +53,7 @@ def test_a_store_of_another_version_is_refused(tmp_path: Path) -> None:
 def test_a_store_in_use_is_refused(tmp_path: Path) -> None:
     store = SqliteStore(tmp_path / "users.sqlite", RULES)
     code = (
-        "import sys; from firstday.serve import store_sqlite as s; s.BUSY_TIMEOUT_S = 0.1\n"
+        "import sys; from firstday.serve.store import sqlite as s; s.BUSY_TIMEOUT_S = 0.1\n"
         "from firstday.serve.store.base import Rules\n"
         "try: s.SqliteStore(sys.argv[1], Rules(1, 0))\nexcept Exception as error: print(error)"
     )

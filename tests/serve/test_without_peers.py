@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-import httpx
 import pytest
-from serve_process import ServerProcess
 
+from firstday.artifact.folder import save_model
 from firstday.errors import ConfigError
 from firstday.features.signals import Signals
 from firstday.recommend.recommender import Recommender
-from firstday.recommend.registry import strategies_of
+from firstday.recommend.spec import strategies_of
 from firstday.serve.model_holder import load_served
+from tests.serve.conftest import StartApp
 
 
 def test_a_model_without_peers_is_warmed_by_what_it_has(recommender: Recommender, tmp_path: Path) -> None:
@@ -25,11 +25,18 @@ def test_a_model_without_peers_is_warmed_by_what_it_has(recommender: Recommender
         served.recommender.recommend_users([Signals(age=30)], 5, "melu_segment")
 
 
-def test_the_document_names_the_strategies_of_the_model(recommender: Recommender, tmp_path: Path) -> None:
-    bare = Recommender(replace(recommender.model, learned={}))
-    server = ServerProcess(bare.save(tmp_path / "model"), tmp_path / "run")
-    try:
-        told = httpx.get(f"{server.url}/v1/openapi.json").json()
-    finally:
-        server.stop()
-    assert told["components"]["schemas"]["StrategyName"]["enum"] == list(strategies_of(bare.model))
+def test_the_document_names_the_strategies_of_the_model_that_answers(
+    recommender: Recommender, tmp_path: Path, start_app: StartApp
+) -> None:
+    bare = replace(recommender.model, learned={})
+    folder = save_model(bare, tmp_path / "model")
+    with start_app(folder).open_client() as http:
+
+        def named() -> list[str]:
+            names: list[str] = http.get("/v1/openapi.json").json()["components"]["schemas"]["StrategyName"]["enum"]
+            return names
+
+        assert named() == list(strategies_of(bare))
+        save_model(recommender.model, folder)
+        assert http.post("/v1/model/reload").status_code == 200
+        assert named() == list(strategies_of(recommender.model))

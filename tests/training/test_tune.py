@@ -15,17 +15,18 @@ from firstday.errors import ConfigError
 from firstday.evaluate.run import evaluate_strategies
 from firstday.features.signals import SignalBatch
 from firstday.metrics import measure
-from firstday.recommend.answer import answer_all
 from firstday.recommend.query import Query
-from firstday.recommend.recommender import Recommender
-from firstday.recommend.registry import (
+from firstday.recommend.recommender import Recommender, answer_all
+from firstday.recommend.spec import (
     PAPER_SEGMENT,
+    BaselineData,
+    BaselineSpec,
+    ItemScorer,
     baseline_names,
     find_baseline,
     find_strategy,
     strategy_names,
 )
-from firstday.recommend.spec import BaselineData, BaselineSpec, ItemScorer
 from firstday.sparse import SparseRows
 from firstday.training.fit import cohort_query
 from firstday.training.tune import TunedBaseline, as_strategy, tune, tune_baselines

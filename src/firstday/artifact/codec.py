@@ -49,8 +49,8 @@ NUMBERS = "biuf"
 """Kinds of NumPy's numbers that JSON can hold to the last bit."""
 MANY_STRINGS = 1000
 """A tuple of more strings than that is kept in a file, as a column."""
-MOST_LETTERS = 40
-"""Of each part of a file's name."""
+MOST_LETTERS = 200
+"""Of a file's name."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -167,7 +167,7 @@ def _part_hints(hint: Any, n: int) -> list[Any] | None:
 
 
 def _name_of(path: Path) -> str:
-    return ".".join(path) or "the whole"
+    return " ".join(".".join(path).split()) or "the whole"
 
 
 def _text_of(hint: Any) -> str:
@@ -206,11 +206,11 @@ class _Writer:
         elif fits:
             if kind in (bool, str, NoneType):
                 return value
-            if kind is BaseModel:
-                return value.model_dump(mode="json")
             if kind in FILES:
                 return self._write_once(value, path, self._write_file)
-            if kind is Mapping:
+            if kind is BaseModel and type(value) is hint:
+                return value.model_dump(mode="json")
+            if kind is Mapping and all(isinstance(key, str) for key in value):
                 of_key, of_value = get_args(hint)
                 return {
                     self.write(key, of_key, path): self.write(part, of_value, (*path, key))
@@ -265,8 +265,8 @@ class _Writer:
             suffix = ".parquet"
         else:
             suffix = ".onnx" if path[-1] == "onnx" else ".bin"
-        parts = [re.sub("[^a-z0-9_-]+", "_", part.lower())[:MOST_LETTERS] for part in path]
-        stem = ".".join(parts).removesuffix(suffix)
+        parts = [re.sub("[^a-z0-9_-]+", "_", part.lower()) for part in path]
+        stem = ".".join(parts)[:MOST_LETTERS].removesuffix(suffix)
         name, number = stem + suffix, 2
         while name in self.files:
             name, number = f"{stem}-{number}{suffix}", number + 1

@@ -10,7 +10,7 @@ from torch.func import grad, vmap
 from firstday.baselines.melu import Melu
 from firstday.cold.cold_model import ColdModel
 from firstday.cold.train_cold_model import hidden_layers
-from firstday.cold.training_loop import UnitLength, export_onnx, run_epochs
+from firstday.cold.training_loop import export_onnx, run_epochs
 from firstday.config import MeluConfig
 from firstday.progress import Progress, no_progress
 from firstday.recommend.spec import JudgeVectors, LearningData
@@ -18,6 +18,15 @@ from firstday.sparse import SparseRows, stack_rows, union_rows
 
 SUPPORT_ITEMS = 50
 """Items of one day-one sample that training adapts to, at most; more are drawn from. Serving takes all."""
+
+
+class UnitScale(nn.Module):
+    """Scales hidden numbers to root mean square 1, so that adaptation goes equally far for every user."""
+
+    def forward(self, hidden: torch.Tensor) -> torch.Tensor:
+        """Map (n, width) to (n, width)."""
+        scaled: torch.Tensor = nn.functional.normalize(hidden, dim=1) * float(hidden.shape[1]) ** 0.5
+        return scaled
 
 
 class MeluNetwork(nn.Module):
@@ -38,7 +47,7 @@ class MeluNetwork(nn.Module):
     ) -> None:
         super().__init__()
         layers, width = hidden_layers(n_inputs, hidden)
-        self.body = nn.Sequential(*layers, UnitLength(width**0.5))  # root mean square 1: all are adapted equally far
+        self.body = nn.Sequential(*layers, UnitScale())
         self.head = nn.Linear(width, dimensions)
         self.gram = gram
         self.config = config

@@ -14,10 +14,17 @@ from firstday.cli.options import JsonFlag, KOption, ModelArgument
 from firstday.cli.recommend import print_answer
 from firstday.data.events import ITEM
 from firstday.errors import DataError
-from firstday.recommend.answered import ROUTE, ids_of, recommend_answered, recommend_from_yeses, signals_of
-from firstday.recommend.questionnaire import Answers, Choice, Questionnaire
-from firstday.recommend.recommender import Recommendation, Recommender, open_model
-from firstday.recommend.registry import find_strategy
+from firstday.recommend.questionnaire import (
+    ROUTE,
+    Answers,
+    Question,
+    Questionnaire,
+    expect_precision,
+    recommend_after_questions,
+    signals_of,
+)
+from firstday.recommend.recommender import open_model
+from firstday.recommend.spec import find_strategy
 
 MOST_PLANNED = 3
 """Questions in a row that a plan shows, at most: it doubles with each."""
@@ -35,8 +42,8 @@ def onboarding(
     strategy: Annotated[
         str | None,
         typer.Option(
-            help=f"How to make the list: {ROUTE} (the default) counts yes and no; any other strategy takes what was "
-            "answered with yes as used on day one."
+            help=f"How to make the list: {ROUTE} (the default where the model keeps warm users) counts yes and no; any "
+            "other strategy takes what was answered with yes as used on day one."
         ),
     ] = None,
     as_json: JsonFlag = False,
@@ -53,29 +60,29 @@ def onboarding(
     if strategy is not None and strategy != ROUTE:
         find_strategy(strategy)
     recommender = open_model(model)
-    asked = Questionnaire.of(recommender.model, entity)
+    questionnaire = Questionnaire.of(recommender.model, entity)
     console = Console(highlight=False, markup=False, soft_wrap=True)
     if answers is None and not as_json and sys.stdin.isatty():
-        given = _ask(recommender.model, asked, questions, console)
-        print_answer(_recommend(recommender, asked, given, k, strategy), Console())
+        given = _ask(recommender.model, questionnaire, questions, console)
+        print_answer(recommend_after_questions(recommender, questionnaire, given, k, strategy), Console())
     elif answers is None:
-        plan = _plan(recommender.model, asked, Answers(), min(questions, MOST_PLANNED))
+        plan = _plan(recommender.model, questionnaire, Answers(), min(questions, MOST_PLANNED))
         if as_json:
             typer.echo(json.dumps({"entity": entity, "plan": plan}, ensure_ascii=False, indent=1))
         else:
             _print_plan(plan, console)
     else:
         given = read_answers(recommender.model, entity, answers)
-        answer = _recommend(recommender, asked, given, k, strategy)
-        following = asked.next_question(given) if len(given) < questions else None
-        told = None if following is None else _describe(recommender.model, asked, following)
+        answer = recommend_after_questions(recommender, questionnaire, given, k, strategy)
+        question = questionnaire.next_question(given) if len(given) < questions else None
+        following = None if question is None else _describe(recommender.model, questionnaire, given, question)
         if as_json:
             signals = [list(triple) for triple in signals_of(recommender.model, entity, given).interactions]
-            content = {"entity": entity, "answered": len(given), "next": told, "interactions": signals}
+            content = {"entity": entity, "answered": len(given), "next": following, "interactions": signals}
             typer.echo(json.dumps({**content, "list": answer.to_json()}, ensure_ascii=False, indent=1))
             return
-        if told is not None:
-            console.print(f"next question: {_name(told)}")
+        if following is not None:
+            console.print(f"next question: {_name(following)}")
         print_answer(answer, Console())
 
 
@@ -87,7 +94,7 @@ def read_answers(model: TrainedModel, entity: str, text: str) -> Answers:
     DataError
         An answer of another form, about something unknown, or about the same twice.
     """
-    ids, found = ids_of(model, entity), Answers()
+    ids, answers = model.catalogue.ids_of(entity), Answers()
     for part in (part.strip() for part in text.split(",") if part.strip()):
         identity, _, word = part.rpartition("=")
         if not identity or word.lower() not in WORDS:
@@ -95,54 +102,58 @@ def read_answers(model: TrainedModel, entity: str, text: str) -> Answers:
         target = ids.index_of(identity)
         if target < 0:
             raise DataError(f"answers: {entity} {identity!r} is unknown to the model; give ids of its training data.")
-        if target in found.asked:
+        if target in answers.targets:
             raise DataError(f"answers: {entity} {identity!r} is answered twice; answer each once.")
-        found = found.add(target, WORDS[word.lower()])
-    return found
+        answers = answers.add(target, WORDS[word.lower()])
+    return answers
 
 
-def _recommend(
-    recommender: Recommender, asked: Questionnaire, given: Answers, k: int | None, strategy: str | None
-) -> Recommendation:
-    """Make the list by the answers, or by a strategy from the yeses, without what was answered with no."""
-    if strategy is None or strategy == ROUTE:
-        return recommend_answered(recommender.model, asked, given, k)
-    return recommend_from_yeses(recommender, asked.entity, given, k, strategy)
-
-
-def _ask(model: TrainedModel, asked: Questionnaire, questions: int, console: Console) -> Answers:
+def _ask(model: TrainedModel, questionnaire: Questionnaire, questions: int, console: Console) -> Answers:
     """Ask on the terminal."""
     console.print("Do you like it? y = yes, n = no or do not know it, s = skip.")
-    given = Answers()
+    answers = Answers()
     for number in range(1, questions + 1):
-        choice = asked.next_question(given)
-        if choice is None:
+        question = questionnaire.next_question(answers)
+        if question is None:
             break
-        name = _name(_describe(model, asked, choice))
+        name = _name(_identify(model, questionnaire, question))
         word = None
         while word is None:
             word = WORDS.get(typer.prompt(f"{number}. {name} [y/n/s]", prompt_suffix=" ").strip().lower())
-        given = given.add(choice.target, word)
-    return given
+        answers = answers.add(question.target, word)
+    return answers
 
 
-def _describe(model: TrainedModel, asked: Questionnaire, choice: Choice) -> dict[str, Any]:
-    """Return a question as JSON values."""
+def _identify(model: TrainedModel, questionnaire: Questionnaire, question: Question) -> dict[str, Any]:
+    """Return the id and title of what a question is about."""
     return {
-        "id": ids_of(model, asked.entity)[choice.target],
-        "title": model.catalogue.title_of(choice.target) if asked.entity == ITEM else "",
-        "likely_yes": round(choice.likely_yes, 4),
-        "expected_precision": round(choice.precision, 4),
+        "id": model.catalogue.ids_of(questionnaire.entity)[question.target],
+        "title": model.catalogue.title_of(question.target) if questionnaire.entity == ITEM else "",
     }
 
 
-def _plan(model: TrainedModel, asked: Questionnaire, given: Answers, depth: int) -> dict[str, Any] | None:
+def _describe(
+    model: TrainedModel, questionnaire: Questionnaire, answers: Answers, question: Question
+) -> dict[str, Any]:
+    """Return a question as JSON values."""
+    precision = expect_precision(questionnaire, answers, question, model.config.recommend.k)
+    return {
+        **_identify(model, questionnaire, question),
+        "gain_bits": round(question.gain_bits, 4),
+        "likely_yes": round(question.likely_yes, 4),
+        "expected_precision": None if precision is None else round(precision, 4),
+    }
+
+
+def _plan(model: TrainedModel, questionnaire: Questionnaire, answers: Answers, depth: int) -> dict[str, Any] | None:
     """Return the next question and, for yes and for no, what follows, some questions deep."""
-    choice = asked.next_question(given) if depth else None
-    if choice is None:
+    question = questionnaire.next_question(answers) if depth else None
+    if question is None:
         return None
-    follows = {word: _plan(model, asked, given.add(choice.target, word), depth - 1) for word in ("yes", "no")}
-    return {**_describe(model, asked, choice), **follows}
+    follows = {
+        word: _plan(model, questionnaire, answers.add(question.target, word), depth - 1) for word in ("yes", "no")
+    }
+    return {**_describe(model, questionnaire, answers, question), **follows}
 
 
 def _name(question: dict[str, Any]) -> str:

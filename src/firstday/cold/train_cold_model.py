@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from firstday.cold.cold_model import ColdModel
-from firstday.cold.training_loop import UnitLength, export_onnx, run_epochs
+from firstday.cold.training_loop import export_onnx, run_epochs
 from firstday.config import ColdModelConfig
 from firstday.features.encoder import FeatureRows
 from firstday.ranking import unit_rows
@@ -42,12 +42,10 @@ class ColdNetwork(nn.Module):
         super().__init__()
         layers, width = hidden_layers(n_inputs, hidden)
         self.layers = nn.Sequential(*layers, nn.Linear(width, dimensions))
-        self.scale = UnitLength()
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
         """Map features (n, n_inputs) to unit vectors (n, dimensions)."""
-        unit: torch.Tensor = self.scale(self.layers(features))
-        return unit
+        return nn.functional.normalize(self.layers(features), dim=1)
 
 
 def train_cold_model(

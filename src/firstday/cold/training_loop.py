@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping
+import logging
+import warnings
+from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import torch
-from onnx import NodeProto, TensorProto, helper, numpy_helper
 
 from firstday.cold.cold_model import INPUT, OUTPUT, ColdModel, Epoch
 from firstday.config import TrainingConfig
@@ -101,92 +101,54 @@ def run_epochs(
     return tuple(replace(epoch, kept=epoch.number == best_number) for epoch in history)
 
 
-class UnitLength(torch.nn.Module):
-    """Scales rows to one length; zeros stay zeros.
-
-    Parameters
-    ----------
-    length
-        The length.
-    """
-
-    def __init__(self, length: float = 1.0) -> None:
-        super().__init__()
-        self.length = length
-
-    def forward(self, vectors: torch.Tensor) -> torch.Tensor:
-        """Map (n, width) to (n, width)."""
-        return torch.nn.functional.normalize(vectors, dim=1) * self.length
-
-
 TOLERANCE = 1e-5
-OPSET, IR_VERSION = 18, 10
-"""Of ONNX; read by ONNX Runtime from 1.18 on."""
 
 
 def export_onnx(network: torch.nn.Module, sample: np.ndarray) -> bytes:
     """Serialise a network and check that ONNX Runtime returns what PyTorch does.
 
-    PyTorch's own exporter would trace and optimise for a second and more what are a few layers one after another.
-
     Parameters
     ----------
     network
-        Maps (n, n_inputs) to (n, d) by its layers in their order: `Linear`, `ReLU`, `BatchNorm1d`, `Dropout` and
-        `UnitLength`.
+        Maps (n, n_inputs) to (n, d).
     sample
-        Features to compare on, float32, shape (n, n_inputs) with n >= 1.
+        Features to compare on, float32, shape (n, n_inputs) with n >= 2.
 
     Returns
     -------
     bytes
-        The model: the same weights give the same bytes.
+        The model, without paths or stack traces: the same weights give the same bytes.
 
     Raises
     ------
     FirstdayError
-        The network has another kind of layer, or the exported model differs from PyTorch by more than 1e-5 of the
-        largest number, or of 1 if that is more.
+        The exported model differs from PyTorch by more than 1e-5 of the largest number, or of 1 if that is more.
     """
     network = network.eval()
-    nodes: list[NodeProto] = []
-    constants: list[TensorProto] = []
-    at = INPUT
-    for number, layer in enumerate(each for each in network.modules() if not [*each.children()]):
-        for operator, inputs, settings in _operators_of(layer):
-            named = {f"{number}.{operator}.{name}": value for name, value in inputs.items()}
-            constants += [numpy_helper.from_array(value, name) for name, value in named.items()]
-            nodes.append(helper.make_node(operator, [at, *named], [f"{number}.{operator}"], **settings))
-            at = f"{number}.{operator}"
-    nodes.append(helper.make_node("Identity", [at], [OUTPUT]))
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # it warns of torchvision, which is not used
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        program = torch.onnx.export(
+            network,
+            (torch.from_numpy(sample[:2]),),
+            dynamo=True,
+            input_names=[INPUT],
+            output_names=[OUTPUT],
+            dynamic_shapes=({0: torch.export.Dim("n")},),
+            verbose=False,
+        )
+    if program is None:
+        raise FirstdayError("cold model: the ONNX exporter returned nothing; update torch and onnxscript.")
+    proto = program.model_proto
+    for part in (proto, proto.graph, *proto.graph.node, *proto.graph.input, *proto.graph.output):
+        part.ClearField("metadata_props")
+        part.ClearField("doc_string")
+    for value in proto.graph.value_info:
+        value.ClearField("metadata_props")
+    exported: bytes = proto.SerializeToString(deterministic=True)
     with torch.inference_mode():
         expected = network(torch.from_numpy(sample)).numpy()
-    shapes = {INPUT: sample.shape[1], OUTPUT: expected.shape[1]}
-    ends = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", width]) for name, width in shapes.items()]
-    graph = helper.make_graph(nodes, "network", ends[:1], ends[1:], constants)
-    opset = helper.make_opsetid("", OPSET)
-    model = helper.make_model(graph, opset_imports=[opset], ir_version=IR_VERSION, producer_name="firstday")
-    exported: bytes = model.SerializeToString(deterministic=True)
     difference = float(np.abs(ColdModel(exported).predict(sample) - expected).max())
     if difference > TOLERANCE * max(1.0, float(np.abs(expected).max())):
         raise FirstdayError(f"cold model: ONNX differs from PyTorch by {difference:.1e}; please report this.")
     return exported
-
-
-def _operators_of(layer: torch.nn.Module) -> list[tuple[str, Mapping[str, np.ndarray], Mapping[str, Any]]]:
-    """Return the ONNX operators that a layer becomes, one after another: name, constant inputs and settings of each."""
-    numbers = {name: value.detach().numpy() for name, value in layer.state_dict().items()}
-    match layer:
-        case torch.nn.Linear():
-            return [("Gemm", {name: numbers[name] for name in ("weight", "bias")}, {"transB": 1})]
-        case torch.nn.ReLU():
-            return [("Relu", {}, {})]
-        case torch.nn.BatchNorm1d():
-            inputs = {name: numbers[name] for name in ("weight", "bias", "running_mean", "running_var")}
-            return [("BatchNormalization", inputs, {"epsilon": layer.eps})]
-        case torch.nn.Dropout():
-            return []
-        case UnitLength():
-            length = np.array(layer.length, dtype=np.float32)
-            return [("LpNormalization", {}, {"axis": 1, "p": 2}), ("Mul", {"length": length}, {})]
-    raise FirstdayError(f"cold model: a layer of the kind {type(layer).__name__} cannot be written as ONNX.")

@@ -8,23 +8,23 @@ from typing import Any
 
 import numpy as np
 
+from firstday.config import Config
 from firstday.data.dataset import Dataset
 from firstday.data.events import ITEM
 from firstday.data.splits.sampled import unite_uses
-from firstday.data.splits.split import Split
+from firstday.features.encoder import pick_signal
 from firstday.features.signals import SignalBatch
 from firstday.metrics import Interval, bootstrap_means, bootstrap_ratios, measure
+from firstday.progress import Progress, no_progress
 from firstday.ranking import top_k
-from firstday.recommend.answer import answer_all
-from firstday.recommend.answered import ids_of, pick_signal
 from firstday.recommend.query import Query
-from firstday.recommend.questionnaire import Answers, Asking, Questionnaire
-from firstday.recommend.questions import QuestionBook
-from firstday.recommend.recommender import Recommender
-from firstday.sparse import SparseRows
+from firstday.recommend.questionnaire import AnsweringUsers, Answers, Questionnaire, QuestionSettings
+from firstday.recommend.recommender import Recommender, answer_all
+from firstday.sparse import SparseRows, contains
+from firstday.training.fit import fit, split_for
 
-ARMS = ("adaptive", "segments", "popular", "random")
-"""Ways to choose questions: ours, by mutual information with the segment, the most used, at random."""
+ARMS = ("segments", "popular", "random")
+"""Ways to choose questions: the questionnaire's, by mutual information with the segment; the most used; at random."""
 
 Chooser = Callable[[int, Answers], int]
 """Given a user's position and their answers so far, returns what to ask next."""
@@ -36,23 +36,23 @@ class Interview:
 
     Parameters
     ----------
-    asked
-        Targets in the order asked, integers, shape (n_users, n_questions).
+    targets
+        What the questions were about, in the order asked, integers, shape (n_users, n_questions).
     yes
         Whether the answer was yes, shape (n_users, n_questions).
     """
 
-    asked: np.ndarray
+    targets: np.ndarray
     yes: np.ndarray
 
     def first(self, n: int) -> Interview:
         """Return the interview broken off after n questions."""
-        return Interview(self.asked[:, :n], self.yes[:, :n])
+        return Interview(self.targets[:, :n], self.yes[:, :n])
 
     def answers_of(self, user: int) -> Answers:
         """Return a user's answers."""
-        asked, yes = self.asked[user], self.yes[user]
-        return Answers(tuple(asked[yes].tolist()), tuple(asked[~yes].tolist()))
+        targets, yes = self.targets[user], self.yes[user]
+        return Answers(tuple(targets[yes].tolist()), tuple(targets[~yes].tolist()))
 
 
 def interview(choose: Chooser, would_say: SparseRows, n_questions: int) -> Interview:
@@ -67,35 +67,33 @@ def interview(choose: Chooser, would_say: SparseRows, n_questions: int) -> Inter
     n_questions
         How many are asked.
     """
-    asked = np.zeros((would_say.n_rows, n_questions), dtype=np.int64)
-    yes = np.zeros(asked.shape, dtype=bool)
+    targets = np.zeros((would_say.n_rows, n_questions), dtype=np.int64)
+    yes = np.zeros(targets.shape, dtype=bool)
     for user in range(would_say.n_rows):
         answers, liked = Answers(), set(would_say.row(user).tolist())
         for turn in range(n_questions):
             target = choose(user, answers)
-            asked[user, turn], yes[user, turn] = target, target in liked
+            targets[user, turn], yes[user, turn] = target, target in liked
             answers = answers.add(target, "yes" if yes[user, turn] else "no")
-    return Interview(asked, yes)
+    return Interview(targets, yes)
 
 
-def choosers(questionnaire: Questionnaire, book: QuestionBook | None, *, seed: int) -> dict[str, Chooser]:
+def choosers(questionnaire: Questionnaire, *, seed: int) -> dict[str, Chooser]:
     """Return a way to choose questions for each of `ARMS`; all ask about the same candidates.
 
     Parameters
     ----------
     questionnaire
-        Chooses the adaptive questions; has the candidates.
-    book
-        Chooses those by segments; None, without this arm, where something else than items is asked about.
+        Chooses the questions of `segments`; has the candidates.
     seed
         Seed of the random questions: each user is asked other ones.
     """
     candidates = questionnaire.candidates
 
-    def adaptive(_user: int, answers: Answers) -> int:
-        choice = questionnaire.next_question(answers)
-        assert choice is not None
-        return choice.target
+    def by_segments(_user: int, answers: Answers) -> int:
+        question = questionnaire.next_question(answers)
+        assert question is not None
+        return question.target
 
     def popular(_user: int, answers: Answers) -> int:
         return int(candidates[len(answers)])
@@ -104,20 +102,7 @@ def choosers(questionnaire: Questionnaire, book: QuestionBook | None, *, seed: i
         order = np.random.default_rng([seed, user]).permutation(candidates)
         return int(order[len(answers)])
 
-    chosen: dict[str, Chooser] = {"adaptive": adaptive, "popular": popular, "random": at_random}
-    if book is not None:
-        kept: dict[tuple[frozenset[int], frozenset[int]], int] = {}
-
-        def by_segments(_user: int, answers: Answers) -> int:
-            key = frozenset(answers.yes), frozenset(answers.no)
-            if key not in kept:
-                question = book.next_item(answers.yes, answers.no)
-                assert question is not None
-                kept[key] = question.item
-            return kept[key]
-
-        chosen["segments"] = by_segments
-    return {name: chosen[name] for name in ARMS if name in chosen}
+    return dict(zip(ARMS, (by_segments, popular, at_random), strict=True))
 
 
 REFERENCE = "popular"
@@ -127,39 +112,40 @@ LISTS = ("answers", "yeses", "blend")
 
 
 def list_by_answers(
-    questionnaire: Questionnaire, held: Interview, closed: SparseRows, k: int, *, noes: bool = True
+    warm: AnsweringUsers, interviews: Interview, excluded: SparseRows, k: int, *, noes: bool = True
 ) -> np.ndarray:
-    """Return lists by the answers, with or without the noes, int32, shape (n_users, k), without closed items."""
-    lists = np.zeros((len(held.asked), k), dtype=np.int32)
-    scores: dict[Answers, np.ndarray] = {}
+    """Return lists by the answers, with or without the noes, int32, shape (n_users, k), without excluded items."""
+    lists = np.zeros((len(interviews.targets), k), dtype=np.int32)
+    kept: dict[Answers, np.ndarray] = {}
     for user in range(len(lists)):
-        answers = held.answers_of(user)
+        answers = interviews.answers_of(user)
         key = Answers(tuple(sorted(answers.yes)), tuple(sorted(answers.no)) if noes else ())
-        if key not in scores:
-            if len(scores) >= 200:
-                scores.clear()
-            scores[key] = questionnaire.score(key)
-        mine = scores[key].copy()
-        mine[closed.row(user)] = -np.inf
-        lists[user] = top_k(mine[None], k)[0][0]
+        if key not in kept:
+            if len(kept) >= 200:
+                kept.clear()
+            kept[key] = warm.score(key)
+        scores = kept[key].copy()
+        scores[excluded.row(user)] = -np.inf
+        lists[user] = top_k(scores[None], k)[0][0]
     return lists
 
 
 def list_by_strategy(
-    recommender: Recommender, entity: str, held: Interview, closed: SparseRows, k: int, strategy: str
+    recommender: Recommender, entity: str, interviews: Interview, excluded: SparseRows, k: int, strategy: str
 ) -> np.ndarray:
     """Return a strategy's lists where the yeses are all that is known; see `list_by_answers`."""
     model = recommender.model
-    n_users = len(held.asked)
-    rows, turns = np.nonzero(held.yes)
-    picks = SparseRows.from_pairs(rows, held.asked[rows, turns], None, n_users, len(ids_of(model, entity)))
-    signals = SignalBatch(n_users, model.n_items, {(pick_signal(model, entity), entity): picks})
-    most = min(model.n_items, k + int(closed.lengths().max(initial=0)))
+    n_users = len(interviews.targets)
+    rows, turns = np.nonzero(interviews.yes)
+    n_targets = len(model.catalogue.ids_of(entity))
+    picks = SparseRows.from_pairs(rows, interviews.targets[rows, turns], None, n_users, n_targets)
+    signals = SignalBatch(n_users, model.n_items, {(pick_signal(model.encoder, entity), entity): picks})
+    most = min(model.n_items, k + int(excluded.lengths().max(initial=0)))
     longer = answer_all(Query(model, signals, most, keep_used=True), strategy).items
     scores = np.full((n_users, model.n_items), -np.inf, dtype=np.float32)
     row = np.arange(n_users)[:, None]
     scores[row, longer] = -np.arange(most, dtype=np.float32)
-    scores[closed.row_of_entry(), closed.columns] = -np.inf
+    scores[excluded.row_of_entry(), excluded.columns] = -np.inf
     return top_k(scores, k)[0]
 
 
@@ -191,7 +177,7 @@ def try_questions(
     n_questions: Sequence[int] = N_QUESTIONS,
     lists: Sequence[str] = LISTS,
     arms: Sequence[str] = ARMS,
-    asking: Asking | None = None,
+    settings: QuestionSettings | None = None,
     seed: int = 0,
 ) -> Trial:
     """Interview users of whom nothing is known, in every way, and judge the lists that follow.
@@ -199,7 +185,7 @@ def try_questions(
     Parameters
     ----------
     recommender
-        A model that knows nothing of them.
+        A model that knows nothing of them, and keeps warm users.
     users
         `user_ix`, shape (n,).
     used
@@ -213,8 +199,8 @@ def try_questions(
         Ways to make them: `answers`, `yeses`, or names of strategies.
     arms
         Ways to choose questions.
-    asking
-        Settings of the questionnaire, for all arms.
+    settings
+        Of the questionnaire, for all arms.
     seed
         Seed of the random questions.
 
@@ -226,106 +212,129 @@ def try_questions(
         that no arm asked about, which then are left out of all lists.
     """
     model = recommender.model
-    questionnaire = Questionnaire.of(model, entity, asking)
+    questionnaire, k = Questionnaire.of(model, entity, settings), model.config.recommend.k
+    assert questionnaire.warm is not None
     would_say = used if entity == ITEM else used.through(model.members_of_items[entity]).ones()
-    book = QuestionBook.of(model) if entity == ITEM else None
-    held = {
+    by_arm = {
         arm: interview(choose, would_say, max(n_questions))
-        for arm, choose in choosers(questionnaire, book, seed=seed).items()
+        for arm, choose in choosers(questionnaire, seed=seed).items()
         if arm in arms
     }
     precision: dict[tuple[str, str, int, str], np.ndarray] = {}
     n_yes: dict[tuple[str, int], np.ndarray] = {}
     for n in n_questions:
-        closed = {arm: _closed(one.first(n), entity, used) for arm, one in held.items()}
-        every = _closed(Interview(*(np.concatenate(x, axis=1) for x in _parts(held, n))), entity, used)
-        for arm, whole in held.items():
-            one = whole.first(n)
-            n_yes[arm, n] = one.yes.sum(axis=1)
-            for rule, left_out in (("own", closed[arm]), ("common", every)):
-                truth = _without(used, left_out)
+        first = {arm: interviews.first(n) for arm, interviews in by_arm.items()}
+        of_any = _asked_items(np.concatenate([x.targets for x in first.values()], axis=1), entity, used)
+        for arm, interviews in first.items():
+            n_yes[arm, n] = interviews.yes.sum(axis=1)
+            for rule, excluded in (("own", _asked_items(interviews.targets, entity, used)), ("common", of_any)):
+                truth = used.keep(~contains(excluded, used))
                 for name in lists:
                     if name in ("answers", "yeses"):
                         noes = name == "answers"
-                        ranked = list_by_answers(questionnaire, one, left_out, questionnaire.k, noes=noes)
+                        ranked = list_by_answers(questionnaire.warm, interviews, excluded, k, noes=noes)
                     else:
-                        ranked = list_by_strategy(recommender, entity, one, left_out, questionnaire.k, name)
+                        ranked = list_by_strategy(recommender, entity, interviews, excluded, k, name)
                     precision[name, arm, n, rule] = 100 * measure(ranked, truth).precision
     return Trial(users, precision, n_yes)
 
 
-def _parts(held: Mapping[str, Interview], n: int) -> tuple[list[np.ndarray], list[np.ndarray]]:
-    """Return what all arms asked in their first n questions, and the answers."""
-    first = [one.first(n) for one in held.values()]
-    return [one.asked for one in first], [one.yes for one in first]
-
-
-def _closed(held: Interview, entity: str, used: SparseRows) -> SparseRows:
-    """Return the items that were asked about, shape of `used`."""
+def _asked_items(targets: np.ndarray, entity: str, used: SparseRows) -> SparseRows:
+    """Return the items that questions were about, targets of shape (n_users, n_questions), in the shape of `used`."""
     if entity != ITEM:
         return SparseRows.empty(used.n_rows, used.n_columns)
-    rows = np.repeat(np.arange(len(held.asked)), held.asked.shape[1])
-    return SparseRows.from_pairs(rows, held.asked.ravel(), None, used.n_rows, used.n_columns).ones()
+    rows = np.repeat(np.arange(len(targets)), targets.shape[1])
+    return SparseRows.from_pairs(rows, targets.ravel(), None, used.n_rows, used.n_columns).ones()
 
 
-def _without(rows: SparseRows, left_out: SparseRows) -> SparseRows:
-    """Return a matrix without the entries that another has."""
-    keys = rows.row_of_entry() * rows.n_columns + rows.columns
-    gone = left_out.row_of_entry() * left_out.n_columns + left_out.columns
-    return rows.keep(~np.isin(keys, gone))
+Variant = tuple[str, QuestionSettings]
+"""A way to choose questions, of `ARMS`, and settings."""
 
 
 def run_onboarding(
     dataset: Dataset,
-    split: Callable[[int], Split],
-    fit: Callable[[Split, int], Recommender],
+    config: Config,
     *,
     seeds: Sequence[int],
     entity: str = ITEM,
     n_questions: Sequence[int] = N_QUESTIONS,
     lists: Sequence[str] = LISTS,
-    on_validation: bool = False,
-    progress: Callable[[str, int, int], None] = lambda _stage, _done, _total: None,
+    variants: Mapping[str, Variant] | None = None,
+    progress: Progress = no_progress,
 ) -> dict[str, Any]:
-    """Split, train and judge questions once for each seed; return the findings as JSON values.
+    """Split, train and judge questions once for each seed, on cold users; return the results as JSON values.
 
     Parameters
     ----------
-    dataset
-        The data.
-    split, fit, seeds
-        See `firstday.evaluate.run.run_benchmark`.
+    dataset, config
+        The data, and all settings; the model must keep warm users (`recommend.warm_users`).
+    seeds
+        Of the splits and models.
     entity, n_questions, lists
         See `try_questions`.
-    on_validation
-        Judge on validation users, as when a setting is chosen, instead of cold ones.
+    variants
+        Other ways to choose questions and settings, by name, judged on validation users, lists by all answers.
     progress
         Called with what is being done, seeds done, and seeds in all.
     """
-    trials = []
-    k = 0
+    variants = variants or {}
+    trials: list[Trial] = []
+    of_variants: dict[str, list[Trial]] = {name: [] for name in variants}
     for number, seed in enumerate(seeds):
         progress(f"seed {seed}", number, len(seeds))
-        parts = split(seed)
-        recommender = fit(parts, seed)
-        users = (parts.validation if on_validation else parts.cold).users
-        used = unite_uses(dataset.all_actions(), recommender.model.config.signals).take(users)
+        split = split_for(dataset, config, seed, with_cold=True)
+        recommender = fit(dataset, split, config.model_copy(update={"seed": seed}), progress=progress)
+        used = unite_uses(dataset.all_actions(), config.signals)
         progress("interviews", number, len(seeds))
-        options = {"entity": entity, "n_questions": n_questions, "lists": lists}
-        trials.append(try_questions(recommender, users, used, seed=seed, **options))  # type: ignore[arg-type]
-        k = recommender.model.config.recommend.k
+        cold, validation = split.cold.users, split.validation.users
+        trials.append(
+            try_questions(
+                recommender,
+                cold,
+                used.take(cold),
+                entity=entity,
+                n_questions=n_questions,
+                lists=lists,
+                seed=seed,
+            )
+        )
+        for name, (arm, settings) in variants.items():
+            of_variants[name].append(
+                try_questions(
+                    recommender,
+                    validation,
+                    used.take(validation),
+                    entity=entity,
+                    n_questions=n_questions,
+                    lists=("answers",),
+                    arms=(arm,),
+                    settings=settings,
+                    seed=seed,
+                )
+            )
     progress("done", len(seeds), len(seeds))
+    ablations = []
+    for name, (arm, _) in variants.items():
+        means = {
+            str(n): round(
+                float(np.concatenate([x.precision["answers", arm, n, "own"] for x in of_variants[name]]).mean()), 4
+            )
+            for n in n_questions
+            if n
+        }
+        ablations.append({"changed": name, "precision": means})
     return {
         "dataset": dataset.name,
-        "k": k,
+        "k": config.recommend.k,
         "seeds": list(seeds),
         "entity": entity,
-        "users": "validation" if on_validation else "cold",
+        "users": "cold",
         "n_users": len(trials[0].users),
         "known": "nothing, neither day one nor profile",
         "precision": "hits / min(k, relevant); relevant are used items that were not asked about: by this arm (own), "
         "or by any arm (common)",
         "results": summarise(trials),
+        "ablations": ablations,
     }
 
 
@@ -340,13 +349,13 @@ def summarise(trials: Sequence[Trial]) -> list[dict[str, Any]]:
         row: dict[str, Any] = {"list": name, "arm": arm, "questions": n}
         row["yes"] = round(float(np.concatenate([trial.n_yes[arm, n] for trial in trials]).mean()), 3)
         for of_rule, word in (("own", "precision"), ("common", "precision_common")):
-            mine, below = joined[name, arm, n, of_rule], joined[name, REFERENCE, n, of_rule]
-            interval = bootstrap_means(np.stack([mine, mine - below], axis=1), user)
+            values, popular = joined[name, arm, n, of_rule], joined[name, REFERENCE, n, of_rule]
+            interval = bootstrap_means(np.stack([values, values - popular], axis=1), user)
             row[word], row[f"{word}_ci"] = _rounded(interval[0])
             if arm != REFERENCE:
                 row[f"{word}_minus_popular"], row[f"{word}_minus_popular_ci"] = _rounded(interval[1])
-                if below.any():
-                    (ratio,) = bootstrap_ratios(mine[:, None], below, user)
+                if popular.any():
+                    (ratio,) = bootstrap_ratios(values[:, None], popular, user)
                     row[f"{word}_ratio"], row[f"{word}_ratio_ci"] = _rounded(ratio)
         rows.append(row)
     return rows

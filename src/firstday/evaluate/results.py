@@ -33,8 +33,8 @@ from firstday.metrics import (
     bootstrap_ratios,
     deviations_of_fifths,
 )
-from firstday.recommend.registry import FALLBACKS
 from firstday.recommend.segment_description import SegmentRow
+from firstday.recommend.spec import FALLBACKS
 from firstday.segment.segments import ItemCounts
 from firstday.training.tune import Tuning
 
@@ -232,49 +232,43 @@ class Results:
         }
 
     def _strategy_json(self, name: str) -> dict[str, Any]:
-        """Return the figures of one strategy as JSON values."""
+        """Return the figures of one strategy as JSON values; null where there is no such user."""
         values: dict[str, Any] = {"strategy": name}
         for metric in METRICS:
-            values[metric], values[f"{metric}_ci"] = _mean_and_ends(self.get(name, metric))
-            values[f"{metric}_deviation"] = _rounded(self.get(name, f"{metric}_deviation"))
-        values["precision_by_seed"] = [_rounded(self.get(name, "precision", seed_slice(seed))) for seed in self.seeds]
+            values |= _with_ends(metric, self.get(name, metric))
+            values[f"{metric}_deviation"] = _mean(self.get(name, f"{metric}_deviation"))
+        values["precision_by_seed"] = [_mean(self.get(name, "precision", seed_slice(seed))) for seed in self.seeds]
         by_size = {size: self.find(name, "precision", size_slice(size)) for size in DAY_ONE_SIZES}
-        values["by_day_one_size"] = {size: _mean_and_ends(figure)[0] for size, figure in by_size.items()}
-        values["by_day_one_size_ci"] = {size: _mean_and_ends(figure)[1] for size, figure in by_size.items()}
+        values["by_day_one_size"] = {size: _mean(figure) for size, figure in by_size.items()}
+        values["by_day_one_size_ci"] = {size: _ends(figure) for size, figure in by_size.items()}
         values["n_by_day_one_size"] = {size: figure.n if figure else 0 for size, figure in by_size.items()}
         for key, of_slice in (("profile_only", NOTHING_DONE), ("friends_only", FRIENDS_ONLY)):
             figure = self.find(name, "precision", of_slice)
-            values[key], values[f"{key}_ci"] = _mean_and_ends(figure)
-            values[f"n_{key}"] = figure.n if figure else 0
-        difference = self.find(name, f"{MINUS}{REFERENCE}")
-        if difference:
-            values[f"minus_{REFERENCE}"], values[f"minus_{REFERENCE}_ci"] = _mean_and_ends(difference)
-        values["against"] = {}
-        for other, ratio in self.split_metric(name, RATIO).items():
-            pairs = {"difference": _mean_and_ends(self.get(name, f"{MINUS}{other}")), "ratio": _mean_and_ends(ratio)}
-            values["against"][other] = {
-                key: value
-                for what, (mean, ends) in pairs.items()
-                for key, value in ((what, mean), (f"{what}_ci", ends))
-            }
-        values["coverage"] = _rounded(self.get(name, "user_coverage"))
-        values["novelty_bits"] = _rounded(self.get(name, "novelty_bits"))
-        values["catalogue_reached"] = _rounded(self.get(name, "catalogue_coverage"))
+            values |= _with_ends(key, figure) | {f"n_{key}": figure.n if figure else 0}
+        if difference := self.find(name, f"{MINUS}{REFERENCE}"):
+            values |= _with_ends(f"minus_{REFERENCE}", difference)
+        values["against"] = {
+            other: _with_ends("difference", self.get(name, f"{MINUS}{other}")) | _with_ends("ratio", ratio)
+            for other, ratio in self.split_metric(name, RATIO).items()
+        }
+        users, items = (_mean(self.get(name, f"{what}_coverage")) for what in ("user", "catalogue"))
+        values |= {"coverage": users, "user_coverage": users}  # the first of each is the name of older files
+        values["novelty_bits"] = _mean(self.get(name, "novelty_bits"))
+        values |= {"catalogue_reached": items, "catalogue_coverage": items}
         routes = sorted(self.split_metric(name, ROUTE).items())
         values["routes"] = {route: round(figure.mean / 100, 4) for route, figure in routes}
-        values["ms_per_user"] = _rounded(self.get(name, "ms_per_user"))
+        values["ms_per_user"] = _mean(self.get(name, "ms_per_user"))
         values["by_group"] = {
             column: {label: self._group_json(name, group_slice(column, label)) for label in labels}
             for column, labels in self.groups.items()
         }
-        values["places_by_popularity"] = [_rounded(figure) for figure in self.split_metric(name, TENTH).values()]
+        values["places_by_popularity"] = [_mean(figure) for figure in self.split_metric(name, TENTH).values()]
         return values
 
     def _group_json(self, name: str, of_slice: str) -> dict[str, Any]:
         """Return what a strategy does for a profile group as JSON values."""
         figure = self.get(name, "precision", of_slice)
-        mean, ends = _mean_and_ends(figure)
-        return {"precision": mean, "precision_ci": ends, "n_users": figure.n}
+        return _with_ends("precision", figure) | {"n_users": figure.n}
 
     def _gap_json(self) -> dict[str, Any] | None:
         """Return the largest gap of the leader's lists as JSON values."""
@@ -282,15 +276,13 @@ class Results:
         if group is None:
             return None
         of_slice = group_slice(*group)
-        difference, ends = _mean_and_ends(self.get(self.leader, MINUS_OTHERS, of_slice))
         return {
             "strategy": self.leader,
             "column": group[0],
             "group": group[1],
-            "precision": _rounded(self.get(self.leader, "precision", of_slice)),
-            "others": _rounded(self.get(self.leader, OF_OTHERS, of_slice)),
-            "difference": difference,
-            "difference_ci": ends,
+            "precision": _mean(self.get(self.leader, "precision", of_slice)),
+            "others": _mean(self.get(self.leader, OF_OTHERS, of_slice)),
+            **_with_ends("difference", self.get(self.leader, MINUS_OTHERS, of_slice)),
             "n_compared": len(self.compared_groups(self.leader)),
         }
 
@@ -305,15 +297,19 @@ class Results:
         }
 
 
-def _rounded(figure: Figure) -> float:
-    return round(figure.mean, 4)
+def _mean(figure: Figure | None) -> float | None:
+    return None if figure is None else round(figure.mean, 4)
 
 
-def _mean_and_ends(figure: Figure | None) -> tuple[float | None, list[float] | None]:
-    """Return the mean and the ends of the interval, rounded; None for each where there is no figure."""
+def _ends(figure: Figure | None) -> list[float] | None:
     if figure is None or figure.low is None or figure.high is None:
-        return None, None
-    return round(figure.mean, 4), [round(figure.low, 4), round(figure.high, 4)]
+        return None
+    return [round(figure.low, 4), round(figure.high, 4)]
+
+
+def _with_ends(key: str, figure: Figure | None) -> dict[str, Any]:
+    """Return a figure and the ends of its interval under a key and `key_ci`."""
+    return {key: _mean(figure), f"{key}_ci": _ends(figure)}
 
 
 def mean_fit_seconds(tunings: Sequence[Tuning]) -> float:
@@ -427,7 +423,7 @@ def make_figures(
 
 def _join_seeds(scores: Sequence[Scores]) -> dict[str, np.ndarray]:
     """Return each metric of all users of all seeds, in %."""
-    return {metric: 100 * np.concatenate([getattr(of.metrics, metric) for of in scores]) for metric in METRICS}
+    return {metric: 100 * np.concatenate([getattr(score.metrics, metric) for score in scores]) for metric in METRICS}
 
 
 def _with_interval(strategy: str, metric: str, of_slice: str, interval: Interval, n: int) -> Figure:

@@ -68,6 +68,10 @@ class Catalogue:
         """Return an item's title, "" where it has none."""
         return self.titles[item_ix] if self.titles else ""
 
+    def ids_of(self, entity: str) -> Ids:
+        """Return the ids of items, or of the members of another entity that the model knows."""
+        return self.items if entity == ITEM else self.entities[entity]
+
     def _ids_of(self, entity: str) -> Ids | None:
         return self.items if entity == ITEM else self.entities.get(entity)
 

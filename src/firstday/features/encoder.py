@@ -11,7 +11,7 @@ import numpy as np
 from firstday.config import FeatureConfig, SignalConfig
 from firstday.data.events import ITEM, Pair, sort_pairs
 from firstday.embed.embeddings import Embeddings, FoldIn
-from firstday.features.signals import SignalBatch
+from firstday.features.signals import PICK_SIGNAL, SignalBatch, Signals
 from firstday.ranking import unit_rows
 from firstday.sparse import SparseRows, stack_rows, union_rows
 
@@ -153,6 +153,24 @@ class Encoder:
             derived_rows = item_rows.through(self.members_of_items[entity])
             rows = derived_rows if rows is None else union_rows([rows, derived_rows])
         return rows
+
+
+def pick_signal(encoder: Encoder, entity: str) -> str:
+    """Return the signal of a yes: `onboarding` if warm users have it with this entity, else another liking."""
+    signals = encoder.signals
+    names = (PICK_SIGNAL, *signals.use, *signals.liked)
+    return next((name for name in names if (name, entity) in encoder.pairs), signals.use[0])
+
+
+def understand_picks(encoder: Encoder, signals: Signals) -> Signals:
+    """Return a user's signals with picks as the model learned yeses (`pick_signal`), else they would not move it."""
+    if not any(signal == PICK_SIGNAL for signal, _, _ in signals.interactions):
+        return signals
+    interactions = [
+        (pick_signal(encoder, entity) if signal == PICK_SIGNAL else signal, entity, identity)
+        for signal, entity, identity in signals.interactions
+    ]
+    return Signals(age=signals.age, interactions=interactions, friends=signals.friends, **signals.groups)
 
 
 def fit_encoder(

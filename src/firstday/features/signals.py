@@ -12,9 +12,12 @@ import numpy as np
 
 from firstday.config import SignalConfig
 from firstday.data.events import ITEM, Pair
-from firstday.embed.affinity import compute_affinity
+from firstday.embed.embeddings import compute_affinity
 from firstday.errors import DataError
 from firstday.sparse import SparseRows, union_rows
+
+PICK_SIGNAL = "onboarding"
+"""The signal that a yes or a pick while registering becomes, where the model knows it."""
 
 
 @dataclass(frozen=True, init=False)

@@ -1,51 +1,55 @@
-"""The questionnaire: what to ask a newcomer next, and what warm users who would have answered alike use."""
+"""The questionnaire: what to ask a newcomer next, and the list that follows from the answers."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 
 from firstday.artifact.trained_model import TrainedModel
 from firstday.data.events import ITEM
+from firstday.embed.kept_users import WarmUsers
 from firstday.errors import ConfigError
+from firstday.features.encoder import pick_signal
+from firstday.features.signals import Signals
+from firstday.ranking import top_k
+from firstday.recommend.recommender import Recommendation, Recommender, check_length, name_items
+from firstday.segment.segments import ItemCounts, Segments, count_items
 from firstday.sparse import SparseRows
 
-MOST_KEPT = 4_096
-"""Choices kept for those who come with the same answers, at most."""
+ROUTE = "answers"
+"""The route of lists by all answers."""
+USERS_AT_ONCE = 10_000
+"""Users whose segments are looked for at once: bounds memory."""
 
 
 @dataclass(frozen=True)
-class Asking:
+class QuestionSettings:
     """How questions are chosen and lists made of the answers; chosen on validation users (docs/onboarding.md).
 
     Parameters
     ----------
+    n_candidates
+        How much may be asked about: the most used, since people must know what they are asked about.
+    segment_smoothing
+        Users with everyone's habits added to each segment, so that no answer rules a segment out.
     doubt
         How far an answer is what everyone would say, whoever one is like; 0 would rule out all who would not say it.
     smoothing
-        Weight of everyone's habits beside all people who answer alike; it orders items that none of those uses.
-    n_candidates
-        How much may be asked about: the most used, since people must know what they are asked about.
-    n_looked_at
-        Candidates whose effect on the list is computed: those that tell most of the taste.
-    most_judges, most_judged
-        Warm users and most used items by which a question is judged, at most.
+        Weight of everyone's habits beside all warm users who answer alike; it orders items that none of those uses.
     """
 
+    n_candidates: int = 300
+    segment_smoothing: float = 5.0
     doubt: float = 0.3
     smoothing: float = 0.02
-    n_candidates: int = 300
-    n_looked_at: int = 40
-    most_judges: int = 2_000
-    most_judged: int = 2_000
 
 
 @dataclass(frozen=True)
 class Answers:
-    """What a newcomer answered, by the indexes of what was asked about.
+    """What a newcomer answered, by the indexes of what the questions were about.
 
     Parameters
     ----------
@@ -63,8 +67,8 @@ class Answers:
         return len(self.yes) + len(self.no) + len(self.skipped)
 
     @property
-    def asked(self) -> list[int]:
-        """All that was asked about."""
+    def targets(self) -> list[int]:
+        """All that questions were about."""
         return [*self.yes, *self.no, *self.skipped]
 
     def add(self, target: int, answer: str) -> Answers:
@@ -77,224 +81,422 @@ class Answers:
 
 
 @dataclass(frozen=True)
-class Choice:
+class Question:
     """What to ask next.
 
     Parameters
     ----------
     target
         Index of the item, or of the member of another entity.
+    gain_bits
+        How much the answer tells of the segment, on average: between 0 and 1 bit.
     likely_yes
         How likely a yes is, between 0 and 1.
-    precision
-        Precision that the list is expected to have after the answer, between 0 and 1.
     """
 
     target: int
+    gain_bits: float
     likely_yes: float
-    precision: float
+
+
+@dataclass(frozen=True, eq=False)
+class AnsweringUsers:
+    """Warm users that a model keeps, by what they would answer: the fine form of a belief.
+
+    A warm user would say yes to what they use (for another entity than items: to what any item of theirs belongs to).
+    Someone like a warm user says what that one would say with probability 1 - `doubt`, and otherwise what everyone
+    says.
+
+    Parameters
+    ----------
+    users_of_items
+        Who uses each item, shape (n_items, n_users).
+    fans
+        Who would say yes to each target, shape (n_targets, n_users).
+    popularity
+        Share of all warm users who use each item, float32, shape (n_items,).
+    doubt, smoothing
+        See `QuestionSettings`.
+    """
+
+    users_of_items: SparseRows
+    fans: SparseRows
+    popularity: np.ndarray
+    doubt: float = QuestionSettings.doubt
+    smoothing: float = QuestionSettings.smoothing
+
+    @property
+    def n_users(self) -> int:
+        """How many there are."""
+        return self.fans.n_columns
+
+    @cached_property
+    def shares(self) -> np.ndarray:
+        """Share of them who would say yes to each target, strictly within 0 and 1, float64, shape (n_targets,)."""
+        return (self.fans.lengths() + 0.5) / (self.n_users + 1)
+
+    @cached_property
+    def n_used(self) -> np.ndarray:
+        """How many items each uses, integers, shape (n_users,)."""
+        return np.bincount(self.users_of_items.columns, minlength=self.n_users)
+
+    def believe(self, answers: Answers) -> np.ndarray:
+        """Return how far the newcomer is believed to be like each of them, float64, shape (n_users,), sum 1.
+
+        It is in proportion to the probability of the answers.
+        """
+        logs = np.zeros(self.n_users)
+        for targets, is_yes in ((answers.yes, True), (answers.no, False)):
+            for target in targets:
+                everyone = self.shares[target] if is_yes else 1 - self.shares[target]
+                of_fans = self.doubt * everyone + (1 - self.doubt) * is_yes
+                of_others = self.doubt * everyone + (1 - self.doubt) * (not is_yes)
+                logs[self.fans.row(target)] += np.log(of_fans) - np.log(of_others)
+        return normalise(logs)
+
+    def score(self, answers: Answers) -> np.ndarray:
+        """Return the share of those believed to be alike who use each item, leaning on everyone's, (n_items,)."""
+        users = self.users_of_items
+        belief = self.believe(answers).astype(np.float32)[users.columns]
+        scores = np.float32(self.smoothing) * self.popularity
+        used = np.flatnonzero(users.lengths())
+        if len(used):
+            scores[used] += np.add.reduceat(belief, users.starts[used])
+        return scores
 
 
 @dataclass(frozen=True, eq=False)
 class Questionnaire:
-    """Compares a newcomer with warm users by how these would have answered.
+    """What a newcomer can be asked, and what the answers tell.
 
-    A warm user would say yes to what they use (for another entity than items: to what any item of theirs belongs to).
-    The newcomer is believed to be like each of them in proportion to the probability of the answers: someone like a
-    warm user says what that one would say with probability 1 - `doubt`, and otherwise what everyone says. Items are
-    then ranked by the believed share of their users.
-
-    The next question is the one after whose answer the list is expected to be most precise: the list that would follow
-    a yes, and the one that would follow a no, are compared with what the people believed in use, and weighed by how
-    likely the answer is. As that takes a while, it is done for the `n_looked_at` candidates whose answers explain most
-    of the spread of the people's vectors.
+    The newcomer is believed to be in each segment as often as warm users are: the coarse form of a belief, which every
+    model has. A yes makes a segment more likely by the share of its users who would say yes, a no by the share of those
+    who would not. The next question is the one whose answer says most, on average, about the segment: the mutual
+    information of answer and segment. Lists are made by comparing with single warm users, where the model keeps any.
 
     Parameters
     ----------
     entity
-        What is asked about: ``item``, or another entity of the model.
-    uses
-        Items that each warm user uses, shape (n_people, n_items).
-    vectors
-        Their mature vectors, float32, shape (n_people, d).
-    fans
-        Who would say yes to what, shape (n_targets, n_people).
+        What the questions are about: ``item``, or another entity of the model.
     candidates
-        What may be asked about, most used first, integers, shape (n,).
-    popularity
-        Share of all warm users who use each item, float32, shape (n_items,).
-    k
-        Length of the lists.
-    asking
-        How questions are chosen.
+        What may be asked about, by index, most used first, integers, shape (n,).
+    shares
+        Share of each segment's users who would say yes to each candidate, strictly within 0 and 1, float64, shape
+        (n_segments, n).
+    prior
+        Share of warm users in each segment, float64, shape (n_segments,).
+    warm
+        Warm users to compare with; None where the model keeps none.
     """
 
     entity: str
-    uses: SparseRows
-    vectors: np.ndarray
-    fans: SparseRows
     candidates: np.ndarray
-    popularity: np.ndarray
-    k: int
-    asking: Asking = Asking()
-    _chosen: dict[tuple[frozenset[int], ...], Choice | None] = field(default_factory=dict, repr=False)
+    shares: np.ndarray
+    prior: np.ndarray
+    warm: AnsweringUsers | None = None
 
     @classmethod
-    def of(cls, model: TrainedModel, entity: str = ITEM, asking: Asking | None = None) -> Questionnaire:
+    def of(cls, model: TrainedModel, entity: str = ITEM, settings: QuestionSettings | None = None) -> Questionnaire:
         """Make the questionnaire of a model.
 
         Raises
         ------
         ConfigError
-            The model keeps no warm users, or does not know which items belong to the members of the entity.
+            The model does not know which items belong to the members of the entity, or, for another entity than items,
+            keeps no warm users of whom to count who would say yes.
         """
-        asking = asking or Asking()
-        warm = model.warm
-        if warm is None:
+        settings = settings or QuestionSettings()
+        members = None if entity == ITEM else model.members_of_items.get(entity)
+        if entity != ITEM and members is None:
+            known = ", ".join([ITEM, *model.members_of_items])
             raise ConfigError(
-                "onboarding: the model keeps no warm users to compare with; train one with recommend.warm_users above "
-                "0."
+                f"entity: the model cannot ask about {entity!r}, whose items it does not know; choose of {known}."
             )
-        uses = warm.used_by_neighbors
-        said = uses
-        if entity != ITEM:
-            members = model.members_of_items.get(entity)
-            if members is None:
-                known = ", ".join([ITEM, *model.members_of_items])
-                raise ConfigError(
-                    f"entity: the model cannot ask about {entity!r}, whose items it does not know; choose of {known}."
-                )
-            said = said.through(members)
-        fans = said.ones().transpose()
-        n_fans = fans.lengths()
-        order = np.lexsort((np.arange(fans.n_rows), -n_fans))[: asking.n_candidates]
-        candidates = order[n_fans[order] > 0]
-        return cls(
-            entity, uses, warm.neighbor_vectors, fans, candidates, model.popularity, model.config.recommend.k, asking
-        )
+        warm = None if model.warm is None else _make_answering(model.warm, members, model.popularity, settings)
+        if members is None:
+            counted, popularity = model.segments.items, np.asarray(model.popularity, dtype=np.float64)
+        elif model.warm is None or warm is None:
+            raise ConfigError(
+                f"entity: to ask about {entity!r}, the model must keep warm users, and this one keeps none; ask about "
+                "item, or train one with recommend.warm_users above 0."
+            )
+        else:
+            counted = _count_fans(model.segments, model.warm, warm.fans)
+            popularity = warm.fans.lengths() / max(1, warm.n_users)
+        order = np.lexsort((np.arange(len(popularity)), -popularity))[: settings.n_candidates]
+        candidates = order[popularity[order] > 0]
+        shares = _smooth_shares(counted, popularity, candidates, settings.segment_smoothing)
+        return cls(entity, candidates, shares, counted.sizes / max(1, counted.sizes.sum()), warm)
 
-    @property
-    def n_people(self) -> int:
-        """How many warm users there are to compare with."""
-        return self.uses.n_rows
+    @cached_property
+    def _entropies(self) -> np.ndarray:
+        """Entropy of each segment's answer to each candidate, in bits, shape of `shares`."""
+        return _entropy(self.shares)
 
     def believe(self, answers: Answers) -> np.ndarray:
-        """Return how far the newcomer is believed to be like each warm user, float64, shape (n_people,), sum 1.
+        """Return how likely each segment is after some answers, float64, shape (n_segments,), sum 1.
 
         Parameters
         ----------
         answers
-            Those so far.
+            Those so far, in any order; what is no candidate tells nothing.
         """
-        logs = np.zeros(self.n_people)
-        for targets, told in ((answers.yes, True), (answers.no, False)):
-            for target in targets:
-                fans = self.fans.row(target)
-                share = self._shares[target]
-                everyone = share if told else 1 - share
-                logs[fans] += np.log(self.asking.doubt * everyone + (1 - self.asking.doubt) * told) - np.log(
-                    self.asking.doubt * everyone + (1 - self.asking.doubt) * (not told)
-                )
-        belief = np.exp(logs - logs.max())
-        normalised: np.ndarray = belief / belief.sum()
-        return normalised
+        yes, no = (np.isin(self.candidates, targets) for targets in (answers.yes, answers.no))
+        return believe_groups(self.prior, self.shares[:, yes], self.shares[:, no])
 
-    def score(self, answers: Answers) -> np.ndarray:
-        """Return the share of those believed to be alike who use each item, leaning on everyone's, shape (n_items,)."""
-        users = self._users
-        believed = self.believe(answers).astype(np.float32)[users.columns]
-        scores = np.float32(self.asking.smoothing) * self.popularity
-        used = np.flatnonzero(users.lengths())
-        if len(used):
-            scores[used] += np.add.reduceat(believed, users.starts[used])
-        return scores
-
-    def closed(self, answers: Answers) -> Sequence[int]:
-        """Return the items that have no place in the list: those asked about and answered."""
-        return [*answers.yes, *answers.no] if self.entity == ITEM else []
-
-    def next_question(self, answers: Answers) -> Choice | None:
+    def next_question(self, answers: Answers, excluded: Sequence[int] = ()) -> Question | None:
         """Return what to ask next, None where everything was asked.
 
         Parameters
         ----------
         answers
-            Those so far; their order tells nothing.
+            Those so far, in any order.
+        excluded
+            Further targets that are not to be asked about.
         """
-        key = (frozenset(answers.yes), frozenset(answers.no), frozenset(answers.skipped))
-        if key not in self._chosen:
-            if len(self._chosen) >= MOST_KEPT:
-                self._chosen.clear()
-            self._chosen[key] = self._choose(answers)
-        return self._chosen[key]
-
-    def _choose(self, answers: Answers) -> Choice | None:
-        """Compute what to ask next."""
-        left = np.flatnonzero(~np.isin(self.candidates, answers.asked))
-        if not len(left):
+        belief = self.believe(answers)
+        likely_yes = belief @ self.shares
+        gains = _entropy(likely_yes) - belief @ self._entropies
+        gains[np.isin(self.candidates, [*answers.targets, *excluded])] = -np.inf
+        if not len(gains) or gains.max() == -np.inf:
             return None
-        belief = self.believe(answers)[self._judges]
-        weights = (belief / belief.sum()).astype(np.float32)
-        yes = weights[:, None] * self._would_say  # (n_judges, n_candidates)
-        likely = yes.sum(axis=0)
-        moved = yes.T @ self.vectors[self._judges] - np.outer(likely, weights @ self.vectors[self._judges])
-        told = (moved**2).sum(axis=1) / np.maximum(likely * (1 - likely), np.float32(1e-9))
-        short = np.sort(left[np.argsort(-told[left], kind="stable")[: self.asking.n_looked_at]])
-        if_yes = yes[:, short].T @ self._worth  # (n_short, n_judged)
-        if_no = weights @ self._worth - if_yes
-        for lists in (if_yes, if_no):  # what was asked about has no place in the list
-            lists[:, np.isin(self._judged, self.closed(answers))] = 0
-            if self.entity == ITEM:
-                lists[self.candidates[short][:, None] == self._judged] = 0
-        expected = _sum_best(if_yes, self.k) + _sum_best(if_no, self.k)
-        best = int(expected.argmax())
-        return Choice(int(self.candidates[short[best]]), float(likely[short[best]]), float(expected[best]))
-
-    @cached_property
-    def _users(self) -> SparseRows:
-        """Who uses each item, shape (n_items, n_people)."""
-        return self.fans if self.entity == ITEM else self.uses.transpose()
-
-    @cached_property
-    def _shares(self) -> np.ndarray:
-        """Share of people who would say yes to each target, strictly within 0 and 1."""
-        return (self.fans.lengths() + 0.5) / (self.n_people + 1)
-
-    @cached_property
-    def _judges(self) -> np.ndarray:
-        """Warm users by whom questions are judged, ascending."""
-        n = min(self.asking.most_judges, self.n_people)
-        return np.sort(np.random.default_rng(0).choice(self.n_people, n, replace=False))
-
-    @cached_property
-    def _judged(self) -> np.ndarray:
-        """Items by which questions are judged: the most used, ascending."""
-        return np.sort(np.lexsort((np.arange(len(self.popularity)), -self.popularity))[: self.asking.most_judged])
-
-    @cached_property
-    def _would_say(self) -> np.ndarray:
-        """How likely someone like each judge says yes to each candidate, float32, shape (n_judges, n_candidates)."""
-        asked = self.fans.take(self.candidates).transpose().take(self._judges)
-        likely = np.tile(self.asking.doubt * self._shares[self.candidates], (len(self._judges), 1)).astype(np.float32)
-        likely[asked.row_of_entry(), asked.columns] += np.float32(1 - self.asking.doubt)
-        return likely
-
-    @cached_property
-    def _worth(self) -> np.ndarray:
-        """What an item in the list adds to each judge's precision, float32, shape (n_judges, n_judged)."""
-        uses = self.uses.take(self._judges)
-        place = np.full(self.uses.n_columns, -1)
-        place[self._judged] = np.arange(len(self._judged))
-        worth = np.zeros((len(self._judges), len(self._judged)), dtype=np.float32)
-        inside = place[uses.columns] >= 0
-        row = uses.row_of_entry()[inside]
-        worth[row, place[uses.columns[inside]]] = 1 / np.minimum(self.k, uses.lengths())[row]
-        return worth
+        best = int(gains.argmax())
+        return Question(int(self.candidates[best]), max(0.0, float(gains[best])), float(likely_yes[best]))
 
 
-def _sum_best(values: np.ndarray, k: int) -> np.ndarray:
-    """Return the sum of the k greatest values of each row, shape (n,)."""
-    kept = min(k, values.shape[1])
-    best = np.partition(values, values.shape[1] - kept, axis=1)[:, values.shape[1] - kept :]
-    summed: np.ndarray = best.sum(axis=1)
-    return summed
+def believe_groups(prior: np.ndarray, yes: np.ndarray, no: np.ndarray) -> np.ndarray:
+    """Return how likely each group is after some answers, by Bayes' rule, float64, shape (n_groups,), sum 1.
+
+    Parameters
+    ----------
+    prior
+        How likely each is before, shape (n_groups,).
+    yes, no
+        Share of each group's users who say yes to what was answered with yes, and with no, strictly within 0 and 1,
+        shape (n_groups, n_answers).
+    """
+    with np.errstate(divide="ignore"):
+        logs = np.log(prior)
+    return normalise(logs + np.log(yes).sum(axis=1) + np.log1p(-no).sum(axis=1))
+
+
+def normalise(logs: np.ndarray) -> np.ndarray:
+    """Return a belief, sum 1, from logarithms that lack a common number; of the same shape."""
+    belief = np.exp(logs - logs.max())
+    normalised: np.ndarray = belief / belief.sum()
+    return normalised
+
+
+def _entropy(p: np.ndarray) -> np.ndarray:
+    """Return the entropy of yes with probability p and no otherwise, in bits."""
+    result: np.ndarray = -p * np.log2(p) - (1 - p) * np.log2(1 - p)
+    return result
+
+
+def _make_answering(
+    kept: WarmUsers, members: SparseRows | None, popularity: np.ndarray, settings: QuestionSettings
+) -> AnsweringUsers:
+    """Turn what warm users use into what they would say yes to: items, or members that these belong to."""
+    uses = kept.used_by_neighbors
+    users_of_items = uses.ones().transpose()
+    fans = users_of_items if members is None else uses.through(members).ones().transpose()
+    return AnsweringUsers(users_of_items, fans, popularity, settings.doubt, settings.smoothing)
+
+
+def _count_fans(segments: Segments, kept: WarmUsers, fans: SparseRows) -> ItemCounts:
+    """Count the kept warm users of each segment who would say yes to each target."""
+    vectors = kept.neighbor_vectors
+    parts = [segments.assign(vectors[at : at + USERS_AT_ONCE]) for at in range(0, len(vectors), USERS_AT_ONCE)]
+    return count_items(np.concatenate(parts), fans.transpose(), len(segments))
+
+
+def _smooth_shares(counted: ItemCounts, popularity: np.ndarray, candidates: np.ndarray, smoothing: float) -> np.ndarray:
+    """Return the share of each segment's users who would say yes, leaning on everyone's, (n_segments, n_candidates)."""
+    counts = counted.counts
+    place = np.full(counts.n_columns, -1, dtype=np.int64)
+    place[candidates] = np.arange(len(candidates))
+    at = place[counts.columns]
+    inside = at >= 0
+    users = np.zeros((counts.n_rows, len(candidates)))
+    users[counts.row_of_entry()[inside], at[inside]] = counts.weights[inside]
+    everyone = np.clip(popularity[candidates], 1e-6, 1 - 1e-6)
+    smoothed: np.ndarray = (users + smoothing * everyone) / (counted.sizes[:, None] + smoothing)
+    return smoothed
+
+
+def answered_items(entity: str, answers: Answers) -> list[int]:
+    """Return the items that have no place in the list that follows: those answered with yes or no."""
+    return [*answers.yes, *answers.no] if entity == ITEM else []
+
+
+def rank_by_answers(
+    questionnaire: Questionnaire, answers: Answers, k: int, excluded: Sequence[int] = ()
+) -> tuple[np.ndarray, np.ndarray]:
+    """Rank items by how much those who would have answered alike use them.
+
+    Parameters
+    ----------
+    questionnaire
+        Of the model.
+    answers
+        A newcomer's; yeses and noes both count. Items that were answered have no place in the list.
+    k
+        Length of the list.
+    excluded
+        Indexes of further items that have no place in it, such as those used or banned.
+
+    Returns
+    -------
+    items, scores : numpy.ndarray
+        int32 and float32, shape (k,), best first; see `firstday.ranking.top_k`.
+
+    Raises
+    ------
+    ConfigError
+        The model keeps no warm users.
+    """
+    if questionnaire.warm is None:
+        raise ConfigError(
+            "strategy: for a list by all answers the model must keep warm users, and this one keeps none; name another "
+            "strategy, or train one with recommend.warm_users above 0."
+        )
+    scores = questionnaire.warm.score(answers)[None]
+    scores[0, [*answered_items(questionnaire.entity, answers), *excluded]] = -np.inf
+    items, values = top_k(scores, k)
+    return items[0], values[0]
+
+
+def expect_precision(questionnaire: Questionnaire, answers: Answers, question: Question, k: int) -> float | None:
+    """Return the precision that the list is expected to have after a question's answer, between 0 and 1.
+
+    The list that would follow a yes, and the one that would follow a no, are compared with what the warm users believed
+    in use, and weighed by how likely the answer is.
+
+    Parameters
+    ----------
+    questionnaire, answers
+        Of the model, and those before the question.
+    question
+        The next one.
+    k
+        Length of the list; precision is hits / min(k, used).
+
+    Returns
+    -------
+    float or None
+        None where the model keeps no warm users.
+    """
+    warm = questionnaire.warm
+    if warm is None:
+        return None
+    expected = 0.0
+    for word, likely in (("yes", question.likely_yes), ("no", 1 - question.likely_yes)):
+        following = answers.add(question.target, word)
+        items, _ = rank_by_answers(questionnaire, following, k)
+        hits = np.bincount(warm.users_of_items.take(items[items >= 0]).columns, minlength=warm.n_users)
+        expected += likely * float(warm.believe(following) @ (hits / np.clip(warm.n_used, 1, k)))
+    return expected
+
+
+def recommend_by_answers(
+    model: TrainedModel,
+    questionnaire: Questionnaire,
+    answers: Answers,
+    k: int | None = None,
+    excluded: Sequence[int] = (),
+) -> Recommendation:
+    """Return a newcomer's list by all of their answers.
+
+    Parameters
+    ----------
+    model, questionnaire, answers, excluded
+        See `rank_by_answers`.
+    k
+        Length of the list; the configured length if left out.
+
+    Raises
+    ------
+    ConfigError
+        k is below 1, or the model keeps no warm users.
+    """
+    items, scores = rank_by_answers(questionnaire, answers, check_length(model, k), excluded)
+    return Recommendation(name_items(model, items, scores), ROUTE, ROUTE, None, None, ())
+
+
+def recommend_by_yeses(
+    recommender: Recommender,
+    entity: str,
+    answers: Answers,
+    k: int | None = None,
+    strategy: str | None = None,
+    excluded: Sequence[int] = (),
+) -> Recommendation:
+    """Return a strategy's list from the yeses, as if they were what was done on day one, without what was answered.
+
+    Parameters
+    ----------
+    recommender
+        The model.
+    entity
+        What the questions were about.
+    answers
+        A newcomer's. Items that were answered, with yes or with no, have no place in the list.
+    k, strategy
+        See `Recommender.recommend`.
+    excluded
+        See `rank_by_answers`.
+
+    Raises
+    ------
+    ConfigError
+        k is below 1, or the model cannot answer by this strategy.
+    """
+    model = recommender.model
+    length = check_length(model, k)
+    left_out = {model.catalogue.items[item] for item in (*answered_items(entity, answers), *excluded)}
+    longer = recommender.recommend(signals_of(model, entity, answers), length + len(left_out), strategy)
+    return replace(longer, items=tuple(item for item in longer.items if item.item_id not in left_out)[:length])
+
+
+def recommend_after_questions(
+    recommender: Recommender,
+    questionnaire: Questionnaire,
+    answers: Answers,
+    k: int | None = None,
+    strategy: str | None = None,
+    excluded: Sequence[int] = (),
+) -> Recommendation:
+    """Return a newcomer's list: by all answers, or by a strategy from the yeses.
+
+    Parameters
+    ----------
+    recommender, questionnaire, answers, k, excluded
+        See `recommend_by_answers` and `recommend_by_yeses`.
+    strategy
+        ``answers``, or a strategy's name. If left out: by all answers, or, where the model keeps no warm users, by the
+        model's own strategy.
+
+    Raises
+    ------
+    ConfigError
+        See `recommend_by_answers` and `recommend_by_yeses`.
+    """
+    if strategy == ROUTE or (strategy is None and questionnaire.warm is not None):
+        return recommend_by_answers(recommender.model, questionnaire, answers, k, excluded)
+    return recommend_by_yeses(recommender, questionnaire.entity, answers, k, strategy, excluded)
+
+
+def signals_of(model: TrainedModel, entity: str, answers: Answers) -> Signals:
+    """Return the yeses as what was done on day one; noes have no signal that the encoder understands.
+
+    Parameters
+    ----------
+    model
+        Its ids and signals, see `firstday.features.encoder.pick_signal`.
+    entity
+        What the questions were about.
+    answers
+        A newcomer's.
+    """
+    signal, ids = pick_signal(model.encoder, entity), model.catalogue.ids_of(entity)
+    return Signals(interactions=[(signal, entity, ids[target]) for target in answers.yes])

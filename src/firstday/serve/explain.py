@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from itertools import islice
 from typing import Any
 
@@ -12,9 +12,11 @@ from firstday.artifact.trained_model import TrainedModel
 from firstday.features.signals import Signals
 from firstday.ranking import unit_rows
 from firstday.recommend.query import Query
+from firstday.recommend.segment_description import describe_segment
+from firstday.recommend.spec import FALLBACKS, Reason, find_strategy
 from firstday.segment.segments import weigh_segments
-from firstday.serve.batching import Reply
 from firstday.serve.model_holder import ServedModel
+from firstday.serve.service import Reply
 
 N_SEGMENTS = 3
 N_SEGMENT_ITEMS = 5
@@ -23,42 +25,17 @@ N_TRIED = 50
 INTERACTIONS_AT_ONCE, N_TRIED_AT_LEAST = 10_000, 5
 """Of users who did very much fewer are tried, so that nobody waits for them."""
 
-_ROUTES = {
-    "popular": "What everyone uses most, since nothing that the model knows is known of the user.",
-    "group": "What people of the same profile use most.",
-    "day_one": "Items near to the mean of what the user did so far.",
-    "fold_in": "Items near to the vector solved from what the user did so far.",
-    "input_clusters": "What people with a similar first day use most.",
-    "personal": "Items near to the predicted taste.",
-    "segment": "What the people of the predicted segment use most.",
-    "soft_segments": "What the people of several segments near the predicted taste use most, the nearer the more.",
-    "neighbors": "What the warm users nearest to the predicted taste use most, the nearer the more.",
-    "friends": "What the user's friends use, and people like these friends.",
-    "direct": "Items that people with such a first day went on to use, as a network has learned it.",
-    "blend": "Several ways of ranking at once, weighted by how much is known of the user.",
-    "dropoutnet_personal": "Items near to the taste that DropoutNet predicts.",
-    "dropoutnet_segment": "What the people of the segment nearest to DropoutNet's prediction use most.",
-    "melu_personal": "Items near to the taste that MeLU predicts.",
-    "melu_segment": "What the people of the segment nearest to MeLU's prediction use most.",
-}
 
-
-def describe_segment(served: ServedModel, segment: int, n_items: int) -> dict[str, Any]:
-    """Return a segment's size and what its people use most, as JSON values."""
-    segments = served.trained.segments
-    top = [ix for ix in segments.top_items[segment, :n_items].tolist() if ix >= 0]
+def segment_values(model: TrainedModel, segment: int, n_items: int) -> dict[str, Any]:
+    """Return a segment's size and what its people use most, as the values of `SegmentAnswer`."""
+    row = describe_segment(model, segment, n_items)
     return {
-        "segment": segment,
-        "users": int(segments.items.sizes[segment]),
-        "spread": float(segments.spread[segment]),
+        "segment": row.number,
+        "users": row.n_users,
+        "spread": row.spread,
         "top_items": [
-            {
-                "item_id": served.item_ids[ix],
-                "title": served.titles[ix],
-                "share": share,
-                "share_of_everyone": float(served.trained.popularity[ix]),
-            }
-            for ix, share in zip(top, segments.top_shares[segment, : len(top)].tolist(), strict=True)
+            {"item_id": item.item_id, "title": item.title, "share": item.share, "share_of_everyone": item.everyone}
+            for item in row.top
         ],
     }
 
@@ -85,36 +62,37 @@ def explain(reply: Reply) -> dict[str, Any]:
     n_signals = (signals.age is not None) + len(signals.groups) + len(set(signals.interactions))
     n_signals += bool(signals.friends)
     n_tried = min(N_TRIED, max(N_TRIED_AT_LEAST, INTERACTIONS_AT_ONCE // max(1, len(signals.interactions))))
-    tried = list(islice(_leave_each_out(signals), n_tried))
-    batch, _ = served.trained.catalogue.read([signals, *(without for _, without in tried)])
+    variants = list(islice(_leave_each_out(signals), n_tried))
+    batch, _ = served.trained.catalogue.read([signals, *(without for _, without in variants)])
     query = Query(served.trained, batch, k=1)
-    route = _ROUTES.get(reply.route, f"As the strategy {reply.route} has it.")
-    if reply.route != reply.strategy and reply.route in ("group", "popular"):
+    spec = find_strategy(reply.route)
+    route = spec.explain or spec.describe
+    if reply.route != reply.strategy and reply.route in FALLBACKS:
         route = f"The strategy {reply.strategy} has nothing to go on. {route}"
     known = bool(query.known[0])
     return {
         "route": route,
         "segments": _near_segments(reply, query) if known else [],
-        "moved_by": _moved_by(query, [name for name, _ in tried]) if known else [],
-        "signals_left_out": n_signals - len(tried),
+        "moved_by": _moved_by(query, [name for name, _ in variants]) if known else [],
+        "signals_left_out": n_signals - len(variants),
         "items": _reasons(reply, query),
     }
 
 
 def _leave_each_out(signals: Signals) -> Iterator[tuple[str, Signals]]:
     """Give what each signal is called and the user without it: profile and friends, then interactions, newest first."""
-    age, done, friends = signals.age, signals.interactions, signals.friends
+    age, actions, friends = signals.age, signals.interactions, signals.friends
     groups: dict[str, Any] = dict(signals.groups)
     if age is not None:
-        yield f"age {age}", Signals(interactions=done, friends=friends, **groups)
+        yield f"age {age}", Signals(interactions=actions, friends=friends, **groups)
     for name, value in groups.items():
-        rest = {other: kept for other, kept in groups.items() if other != name}
-        yield f"{name} {value}", Signals(age=age, interactions=done, friends=friends, **rest)
+        rest = {other: groups[other] for other in groups if other != name}
+        yield f"{name} {value}", Signals(age=age, interactions=actions, friends=friends, **rest)
     if friends:
-        yield f"{len(friends):,} friends", Signals(age=age, interactions=done, **groups)
-    for one in dict.fromkeys(reversed(done)):
-        rest_done = [other for other in done if other != one]
-        yield " ".join(map(str, one)), Signals(age=age, interactions=rest_done, friends=friends, **groups)
+        yield f"{len(friends):,} friends", Signals(age=age, interactions=actions, **groups)
+    for action in dict.fromkeys(reversed(actions)):
+        others = [other for other in actions if other != action]
+        yield " ".join(map(str, action)), Signals(age=age, interactions=others, friends=friends, **groups)
 
 
 def _near_segments(reply: Reply, query: Query) -> list[dict[str, Any]]:
@@ -130,7 +108,7 @@ def _near_segments(reply: Reply, query: Query) -> list[dict[str, Any]]:
         weights[speaking[0]] = shares[0]
     return [
         {
-            **describe_segment(reply.model, segment, N_SEGMENT_ITEMS),
+            **segment_values(reply.model.trained, segment, N_SEGMENT_ITEMS),
             "weight": float(weights[segment]),
             "distance": float(distances[segment]),
         }
@@ -162,16 +140,18 @@ def _reasons(reply: Reply, query: Query) -> list[dict[str, Any]]:
     everyone = model.popularity[reply.items].tolist()
     of_segment = _shares_in(model, reply.segment, reply.items)
     likes = nearest_liked(served, query, reply.items)
-    say = _sentence_for(reply)
+    names = [None if like is None else str(like["title"] or like["item_id"]) for like in likes]
     return [
         {
             "item_id": served.item_ids[item],
-            "why": say(score, share, of_all, like),
+            "why": _sentence(reply.route, Reason(score, reply.segment, share, of_all, name)),
             "share_of_segment": share,
             "share_of_everyone": of_all,
             "most_like": like,
         }
-        for item, score, share, of_all, like in zip(reply.items, reply.scores, of_segment, everyone, likes, strict=True)
+        for item, score, share, of_all, like, name in zip(
+            reply.items, reply.scores, of_segment, everyone, likes, names, strict=True
+        )
     ]
 
 
@@ -179,10 +159,9 @@ def _shares_in(model: TrainedModel, segment: int | None, items: list[int]) -> li
     """Return the share of a segment's users who use each item."""
     if segment is None:
         return [None] * len(items)
-    counted = model.segments.items
-    used, weights = counted.counts.row(segment), counted.counts.row_weights(segment)
-    users = dict(zip(used.tolist(), weights.tolist(), strict=True))
-    size = max(1, int(counted.sizes[segment]))
+    counts, sizes = model.segments.items.counts, model.segments.items.sizes
+    users = dict(zip(counts.row(segment).tolist(), counts.row_weights(segment).tolist(), strict=True))
+    size = max(1, int(sizes[segment]))
     return [users.get(item, 0.0) / size for item in items]
 
 
@@ -205,24 +184,10 @@ def nearest_liked(served: ServedModel, query: Query, items: list[int]) -> list[d
     ]
 
 
-def _sentence_for(reply: Reply) -> Callable[[float, float | None, float, dict[str, Any] | None], str]:
-    """Return what says why an item is in the list, by what the list rests on."""
-
-    def say(score: float, share: float | None, of_all: float, like: dict[str, Any] | None) -> str:
-        everyone = f"{of_all:.1%} of everyone use it"
-        if reply.route != "popular" and score == 0:
-            return f"Fills the list up: {everyone}."
-        if reply.route == "segment" and share is not None:
-            times = f", {share / of_all:.1f} times as many as of everyone" if of_all > 0 else ""
-            return f"{share:.1%} of the people of segment {reply.segment} use it{times}."
-        if reply.route == "soft_segments":
-            times = f", {score / of_all:.1f} times as many as of everyone" if of_all > 0 else ""
-            return f"{score:.1%} of the people of the segments near to the user use it{times}."
-        if reply.route in ("personal", "day_one", "fold_in", "direct", "blend") and like is not None:
-            name = like["title"] or like["item_id"]
-            return f"Near to the user's taste; of what they like, most like {name}."
-        if reply.route in ("group", "input_clusters"):
-            return f"Used often by people like them; {everyone}."
-        return f"Ranked by {reply.route}; {everyone}." if reply.route != "popular" else f"{everyone.capitalize()}."
-
-    return say
+def _sentence(route: str, reason: Reason) -> str:
+    """Say why an item is in a list, by what the list rests on."""
+    everyone = f"{reason.share_of_everyone:.1%} of everyone use it"
+    if route != "popular" and reason.score == 0:
+        return f"Fills the list up: {everyone}."
+    say = find_strategy(route).reason
+    return (say and say(reason)) or f"Ranked by {route}; {everyone}."

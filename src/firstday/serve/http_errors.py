@@ -172,7 +172,7 @@ def _methods_of(app: FastAPI, scope: Scope) -> list[str]:
 
 
 def add_error_handlers(app: FastAPI) -> None:
-    """Let an application answer every error that is expected with the one body; `Gate` answers the rest."""
+    """Let an application answer every error with the one body; what nobody expected also reaches `Gate`, which logs."""
 
     async def answer(request: Request, error: Exception) -> Response:
         failure = as_api_error(error)
@@ -180,5 +180,5 @@ def add_error_handlers(app: FastAPI) -> None:
             failure.headers = {"Allow": ", ".join(_methods_of(app, request.scope))}
         return error_response(failure)
 
-    for kind in (HTTPException, RequestValidationError, FirstdayError):
+    for kind in (HTTPException, RequestValidationError, FirstdayError, Exception):
         app.add_exception_handler(kind, answer)

@@ -126,9 +126,8 @@ class Gate:
             await self.app(scope, receive, send_with_headers)
         except Exception as error:
             failure = as_api_error(error)
-            if status or failure.code == INTERNAL:
-                message = "a request failed after its headers were sent" if status else "a request failed"
-                _log.error(message, exc_info=error, extra={"fields": {"request_id": request_id.decode()}})
+            if status or failure.code == INTERNAL:  # with a status its headers were sent, and no answer can tell
+                _log.error("a request failed", exc_info=error, extra={"fields": {"request_id": request_id.decode()}})
             if not status:
                 await error_response(failure)(scope, receive, send_with_headers)
         finally:

@@ -18,9 +18,8 @@ from firstday.artifact.trained_model import TrainedModel
 from firstday.errors import ArtifactError, FirstdayError
 from firstday.features.signals import Signals
 from firstday.recommend.questionnaire import Answers, Questionnaire
-from firstday.recommend.questions import QuestionBook
 from firstday.recommend.recommender import Recommender, open_model
-from firstday.recommend.registry import strategies_of
+from firstday.recommend.spec import strategies_of
 from firstday.serve.segment_map import SegmentMap, make_segment_map
 
 _log = logging.getLogger("firstday.serve")
@@ -63,14 +62,9 @@ class ServedModel:
         return self.trained.catalogue.titles or ("",) * len(self.item_ids)
 
     @cached_property
-    def questions(self) -> QuestionBook:
-        """What the questionnaire chooses from."""
-        return QuestionBook.of(self.trained)
-
-    @cached_property
-    def questionnaire(self) -> Questionnaire | None:
-        """What makes lists of answers; None where the model keeps no warm users."""
-        return None if self.trained.warm is None else Questionnaire.of(self.trained)
+    def questionnaire(self) -> Questionnaire:
+        """What newcomers can be asked about items."""
+        return Questionnaire.of(self.trained)
 
     @cached_property
     def segment_map(self) -> SegmentMap:
@@ -92,9 +86,9 @@ class ServedModel:
         exact = self.trained.catalogue.items.index_of(text)
         if exact >= 0:
             yield exact
-        sought = text.replace("\n", " ").casefold()
+        needle = text.replace("\n", " ").casefold()
         lines, starts = self._searched
-        at = lines.find(sought)
+        at = lines.find(needle)
         while 0 <= at < len(lines):
             row = bisect_right(starts, at) - 1
             item = int(self.trained.popular_items[row])
@@ -102,7 +96,7 @@ class ServedModel:
                 yield item
             if row + 1 == len(starts):
                 return
-            at = lines.find(sought, starts[row + 1])
+            at = lines.find(needle, starts[row + 1])
 
 
 def load_served(path: Path) -> ServedModel:
@@ -142,9 +136,9 @@ def _warm(served: ServedModel) -> None:
         for group in (users, users[:1]):
             served.recommender.recommend_users(group, 50, strategy)
     next(served.find_items(""), None)
-    served.questions.next_item([], [])
-    if served.questionnaire is not None:
-        served.questionnaire.score(Answers(yes=(0,)))
+    served.questionnaire.next_question(Answers())
+    if served.questionnaire.warm is not None:
+        served.questionnaire.warm.score(Answers(yes=(0,)))
 
 
 class ModelHolder:

@@ -11,9 +11,8 @@ from fastapi import Query
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, field_validator
 
 from firstday.config import RecommendConfig
-from firstday.features.signals import Signals
-from firstday.recommend.answered import PICK_SIGNAL
-from firstday.recommend.registry import strategy_names
+from firstday.features.signals import PICK_SIGNAL, Signals
+from firstday.recommend.spec import strategy_names
 from firstday.serve.store.base import Event, Profile
 
 MAX_EVENTS = 1000
@@ -92,7 +91,7 @@ class Pick(_Request):
     entity_id: EntityId
 
 
-class _SaidOfThemselves(_Request):
+class _ProfileFields(_Request):
     """What a user says while registering."""
 
     age: Age | None = Field(default=None, description="Years.")
@@ -120,7 +119,7 @@ class _SaidOfThemselves(_Request):
         return value
 
 
-class UserBody(_SaidOfThemselves):
+class UserBody(_ProfileFields):
     """Profile, picks and friends of a user; what is left out is forgotten."""
 
     model_config = ConfigDict(
@@ -180,8 +179,8 @@ class EventBody(Interaction):
 
     def to_event(self) -> tuple[str, Event]:
         """Return the user's id and what the store keeps."""
-        when = None if self.timestamp is None else (self.timestamp - _EPOCH) // timedelta(milliseconds=1)
-        return self.user_id, Event(self.event_id, self.signal, self.entity, self.entity_id, when)
+        time_ms = None if self.timestamp is None else (self.timestamp - _EPOCH) // timedelta(milliseconds=1)
+        return self.user_id, Event(self.event_id, self.signal, self.entity, self.entity_id, time_ms)
 
 
 class EventsBody(_Request):
@@ -210,7 +209,7 @@ class EventsBody(_Request):
     events: list[EventBody] = Field(min_length=1, max_length=MAX_EVENTS)
 
 
-class SignalsBody(_SaidOfThemselves):
+class SignalsBody(_ProfileFields):
     """All that is known of a user who is not in the store."""
 
     interactions: list[Interaction] = Field(
@@ -220,8 +219,8 @@ class SignalsBody(_SaidOfThemselves):
     def to_signals(self) -> Signals:
         """Return the form that every strategy takes."""
         picks = [(PICK_SIGNAL, pick.entity, pick.entity_id) for pick in self.picks]
-        done = [(one.signal, one.entity, one.entity_id) for one in self.interactions]
-        return Signals(age=self.age, interactions=[*picks, *done], friends=self.friends, **self.profile)
+        actions = [(action.signal, action.entity, action.entity_id) for action in self.interactions]
+        return Signals(age=self.age, interactions=[*picks, *actions], friends=self.friends, **self.profile)
 
 
 K = Field(

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from firstday.artifact.trained_model import TrainedModel
+from firstday.recommend.segment_description import SegmentItem, describe_segment
 from firstday.segment.segments import Segments, weigh_segments
 
 HALF_WIDTH, HALF_HEIGHT = 1.5, 1.0
@@ -22,7 +23,7 @@ SMALLEST, LARGEST = 0.016, 0.15
 """Radii of dots, in the map's units."""
 ROUNDS = 80
 """How often overlapping dots are pushed apart, at most."""
-N_APART = 3
+N_NAMES = 3
 """Items that name a segment."""
 
 
@@ -40,18 +41,15 @@ class SegmentMap:
         float64, shape (2,): the mean of the places, weighted by users; where a user is of whom nothing is known.
     kept
         Part of the centroids' variance that the two components have, from 0 to 1.
-    apart
-        int32, shape (n_segments, N_APART): the items that set each segment apart, -1 where there are no more.
-    lifts
-        float64, beside them: the share of the segment's users who use the item, by everyone's share.
+    names
+        For each segment the items that set it apart most, `N_NAMES` at most.
     """
 
     places: np.ndarray
     radii: np.ndarray
     everyone: np.ndarray
     kept: float
-    apart: np.ndarray
-    lifts: np.ndarray
+    names: tuple[tuple[SegmentItem, ...], ...]
 
     def place(self, segments: np.ndarray, weights: np.ndarray) -> np.ndarray:
         """Return where a user is: the mean of the places of some segments, weighted, float64, shape (2,)."""
@@ -77,8 +75,8 @@ def make_segment_map(model: TrainedModel) -> SegmentMap:
     components, kept = _principal_components(np.asarray(model.segments.centroids, dtype=np.float64), weights)
     radii = np.sqrt(COVERED * 4 * HALF_WIDTH * HALF_HEIGHT * weights / np.pi).clip(SMALLEST, LARGEST)
     places = _push_apart(_fill_map(components, radii), radii)
-    apart, lifts = _what_sets_apart(model)
-    return SegmentMap(places, radii, weights @ places, kept, apart, lifts)
+    names = tuple(describe_segment(model, segment, N_NAMES).distinctive for segment in range(len(sizes)))
+    return SegmentMap(places, radii, weights @ places, kept, names)
 
 
 def near_weights(vector: np.ndarray, model: TrainedModel) -> tuple[np.ndarray, np.ndarray]:
@@ -110,9 +108,9 @@ def _principal_components(points: np.ndarray, weights: np.ndarray) -> tuple[np.n
     _, strengths, directions = np.linalg.svd(centred * np.sqrt(weights)[:, None], full_matrices=False)
     scores = np.zeros((len(points), 2))
     n = min(2, len(strengths))
-    found = centred @ directions[:n].T
-    leading = found[np.abs(found).argmax(axis=0), np.arange(n)]
-    scores[:, :n] = found * np.where(leading < 0, -1.0, 1.0)
+    projected = centred @ directions[:n].T
+    leading = projected[np.abs(projected).argmax(axis=0), np.arange(n)]
+    scores[:, :n] = projected * np.where(leading < 0, -1.0, 1.0)
     total = float((strengths**2).sum())
     return scores, float((strengths[:n] ** 2).sum()) / total if total > 0 else 1.0
 
@@ -135,30 +133,16 @@ def _push_apart(places: np.ndarray, radii: np.ndarray) -> np.ndarray:
     """Move dots that overlap away from one another, within the map, until none does or the rounds are over."""
     places = places.copy()
     limits = np.array([HALF_WIDTH, HALF_HEIGHT]) - radii[:, None]
-    wanted = 1.15 * (radii[:, None] + radii)  # a little air between them
-    np.fill_diagonal(wanted, 0.0)
-    turn = np.arange(len(places)) * np.pi * (3 - np.sqrt(5))  # dots in one place part in directions of their own
-    own = 1e-6 * np.column_stack([np.cos(turn), np.sin(turn)])
+    clear = 1.15 * (radii[:, None] + radii)  # a little air between them
+    np.fill_diagonal(clear, 0.0)
+    turn = np.arange(len(places)) * np.pi * (3 - np.sqrt(5))  # dots in one place part in different directions
+    nudges = 1e-6 * np.column_stack([np.cos(turn), np.sin(turn)])
     for _ in range(ROUNDS):
-        between = (places + own)[:, None] - (places + own)  # (n, n, 2)
+        between = (places + nudges)[:, None] - (places + nudges)  # (n, n, 2)
         distance = np.sqrt((between**2).sum(axis=2))
-        overlap = np.maximum(wanted - distance, 0.0)
+        overlap = np.maximum(clear - distance, 0.0)
         if not (overlap > 1e-3).any():
             break
         push = np.divide(overlap, distance, out=np.zeros_like(overlap), where=distance > 0)
         places = np.clip(places + 0.4 * (between * push[:, :, None]).sum(axis=1), -limits, limits)
     return places
-
-
-def _what_sets_apart(model: TrainedModel) -> tuple[np.ndarray, np.ndarray]:
-    """Return for each segment the used items that tell it best from everyone, and their lifts.
-
-    An item counts by its share times the logarithm of its lift: what a single person uses names no segment.
-    """
-    top = model.segments.top_items
-    shares = np.asarray(model.smoothed_shares, dtype=np.float64)
-    everyone = np.where(top >= 0, model.popularity[top], 1.0).astype(np.float64)
-    lifts = shares / np.maximum(everyone, 1e-12)
-    telling = np.where(top >= 0, shares * np.log(np.maximum(lifts, 1e-12)), -np.inf)
-    order = np.argsort(-telling, axis=1, kind="stable")[:, :N_APART]
-    return np.take_along_axis(top, order, axis=1), np.take_along_axis(lifts, order, axis=1)

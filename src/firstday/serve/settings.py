@@ -162,8 +162,10 @@ class ServeSettings(BaseSettings):
     @property
     def store_url(self) -> str:
         """The store's URL, the default filled in."""
-        given = self.store.get_secret_value()
-        return given or f"sqlite:///{Path(platformdirs.user_data_dir('firstday')) / 'users.sqlite'}"
+        return (
+            self.store.get_secret_value()
+            or f"sqlite:///{Path(platformdirs.user_data_dir('firstday')) / 'users.sqlite'}"
+        )
 
 
 def _split(value: Any) -> Any:
@@ -171,24 +173,24 @@ def _split(value: Any) -> Any:
     return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
 
 
-def load_settings(given: Mapping[str, Any] | None = None) -> ServeSettings:
-    """Read the settings from the environment, with what is given laid over.
+def load_settings(overrides: Mapping[str, Any] | None = None) -> ServeSettings:
+    """Read the settings from the environment, with `overrides` on top.
 
     Parameters
     ----------
-    given
-        Settings by name; None stands for not given.
+    overrides
+        Settings by name; None leaves the environment's value.
 
     Raises
     ------
     ConfigError
         A variable that is no setting, or a setting that cannot have its value; values are never shown.
     """
-    known = {PREFIX + name.upper() for name in ServeSettings.model_fields}
-    strange = sorted(name for name in os.environ if name.upper().startswith(PREFIX) and name.upper() not in known)
-    faults = [f"{name}: is not a setting; see docs/operations.md for those that are." for name in strange]
+    names = {PREFIX + name.upper() for name in ServeSettings.model_fields}
+    unknown = sorted(name for name in os.environ if name.upper().startswith(PREFIX) and name.upper() not in names)
+    faults = [f"{name}: is not a setting; see docs/operations.md for those that are." for name in unknown]
     try:
-        settings = ServeSettings(**{name: value for name, value in (given or {}).items() if value is not None})
+        settings = ServeSettings(**{name: value for name, value in (overrides or {}).items() if value is not None})
     except ValidationError as error:
         for fault in error.errors(include_input=False):
             name = PREFIX + str(fault["loc"][0]).upper() if fault["loc"] else "serve"

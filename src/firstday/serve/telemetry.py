@@ -54,8 +54,8 @@ class TextLines(logging.Formatter):
         """Write a record."""
         fields = _fields(record)
         traceback = fields.pop("traceback", None)
-        told = " ".join(f"{name}={value}" for name, value in fields.items())
-        line = f"{_time(record)} {record.levelname.lower()} {record.getMessage()} {told}".rstrip()
+        text = " ".join(f"{name}={value}" for name, value in fields.items())
+        line = f"{_time(record)} {record.levelname.lower()} {record.getMessage()} {text}".rstrip()
         return f"{line}\n{traceback}" if traceback else line
 
 
@@ -70,8 +70,9 @@ class RequestLog:
 
     def __init__(self, *, is_on: bool) -> None:
         self._is_on = is_on and _requests.isEnabledFor(logging.INFO)
-        handlers = logging.getLogger("firstday").handlers
+        handlers = [h for h in logging.getLogger("firstday").handlers if isinstance(h, logging.StreamHandler)]
         self._is_text = bool(handlers) and isinstance(handlers[0].formatter, TextLines)
+        self._stream = handlers[0].stream if handlers else sys.stderr
 
     def write(self, request_id: str, method: str, route: str, status: int, seconds: float, client: str) -> None:
         """Write a line. None of it is the client's own text but the id, which is checked, and what a proxy calls it."""
@@ -86,7 +87,7 @@ class RequestLog:
                 f'{{"time": "{now}", "level": "info", "event": "request", "request_id": "{request_id}", '
                 f'"method": "{method}", "route": "{route}", "status": {status}, "ms": {ms}, "client": {client}}}\n'
             )
-        sys.stderr.write(line)
+        self._stream.write(line)
 
 
 def set_up_logs(level: str, form: Literal["auto", "json", "text"]) -> None:
@@ -114,26 +115,32 @@ class Metrics:
         self.registry = CollectorRegistry()
         for collector in (ProcessCollector, PlatformCollector, GCCollector):
             collector(registry=self.registry)
-        own: dict[str, Any] = {"namespace": "firstday", "registry": self.registry}
-        self._requests = Counter("requests", "Requests answered.", ["method", "route", "status"], **own)
+        naming: dict[str, Any] = {"namespace": "firstday", "registry": self.registry}
+        self._requests = Counter("requests", "Requests answered.", ["method", "route", "status"], **naming)
         self._seconds = Histogram(
-            "request_seconds", "From a request's arrival to its last byte.", ["method", "route"], buckets=SECONDS, **own
+            "request_seconds",
+            "From a request's arrival to its last byte.",
+            ["method", "route"],
+            buckets=SECONDS,
+            **naming,
         )
-        self.in_work = Gauge("requests_in_work", "Requests being answered.", **own)
-        self.batch_users = Histogram("batch_users", "Users answered in one pass.", buckets=(1, 2, 4, 8, 16, 32), **own)
-        self._lists = Counter("recommendations", "Lists given.", ["strategy", "answered_by"], **own)
-        self.events = Counter("events", "Events taken: new, or known by their id already.", ["outcome"], **own)
+        self.in_work = Gauge("requests_in_work", "Requests being answered.", **naming)
+        self.batch_users = Histogram(
+            "batch_users", "Users answered in one pass.", buckets=(1, 2, 4, 8, 16, 32), **naming
+        )
+        self._lists = Counter("recommendations", "Lists given.", ["strategy", "answered_by"], **naming)
+        self.events = Counter("events", "Events taken: new, or known by their id already.", ["outcome"], **naming)
         self.events_not_understood = Counter(
-            "events_not_understood", "Events that name something the model does not know.", **own
+            "events_not_understood", "Events that name something the model does not know.", **naming
         )
-        self.refused = Counter("refused", "Requests refused before they were looked at.", ["why"], **own)
-        self._store_errors = Counter("store_errors", "Calls to the store that failed.", ["call"], **own)
-        self._store_up = Gauge("store_up", "1 if the last call to the store succeeded.", **own)
+        self.refused = Counter("refused", "Requests refused before they were looked at.", ["why"], **naming)
+        self._store_errors = Counter("store_errors", "Calls to the store that failed.", ["call"], **naming)
+        self._store_up = Gauge("store_up", "1 if the last call to the store succeeded.", **naming)
         self._store_up.set(1)
-        self.reloads = Counter("model_reloads", "Attempts to load the model again.", ["outcome"], **own)
-        self.backups = Counter("store_backups", "Copies of the store.", ["outcome"], **own)
-        self._model = Info("model", "The model that answers.", **own)
-        self._model_loaded = Gauge("model_loaded_timestamp_seconds", "When it was loaded.", **own)
+        self.reloads = Counter("model_reloads", "Attempts to load the model again.", ["outcome"], **naming)
+        self.backups = Counter("store_backups", "Copies of the store.", ["outcome"], **naming)
+        self._model = Info("model", "The model that answers.", **naming)
+        self._model_loaded = Gauge("model_loaded_timestamp_seconds", "When it was loaded.", **naming)
         self._is_up = True
         self._request_of = lru_cache(4096)(
             lambda method, route, status: (

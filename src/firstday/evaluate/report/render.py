@@ -26,6 +26,147 @@ from firstday.evaluate.results import Figure, Results
 from firstday.recommend.segment_description import SegmentRow
 
 
+def write_report(
+    results: Results,
+    path: str | Path,
+    *,
+    dataset_summary: Mapping[str, Any],
+    config: Config,
+    history: Sequence[Epoch] = (),
+    segments: Sequence[SegmentRow] = (),
+    example: WorkedExample | None = None,
+    command: str | None = None,
+    space: Space | None = None,
+) -> None:
+    """Write the report of an evaluation; the same arguments give the same bytes.
+
+    Parameters
+    ----------
+    results
+        From `evaluate_strategies`, with at least one strategy.
+    path
+        The file, ``.html``; a file that is there is replaced in one step.
+    dataset_summary
+        From `Dataset.summary`.
+    config
+        The configuration that was evaluated.
+    history, segments
+        How training the cold model went, and the segments, of the model to keep; those of the first seed if left out.
+    example
+        One new user to show.
+    command
+        What to run to get the same results.
+    space
+        Of the paper's own data, whose figures then stand beside ours.
+
+    Raises
+    ------
+    MissingExtraError
+        Jinja2 or Matplotlib is not installed.
+    ConfigError
+        The file cannot be written, or has another ending.
+    """
+    check_report_path(path)
+    content = gather_evaluation(
+        results,
+        dataset_summary=dataset_summary,
+        config=config,
+        history=history,
+        segments=segments,
+        example=example,
+        command=command,
+        space=space,
+    )
+    _write(Path(path), render_report(content))
+
+
+def write_model_report(
+    model: TrainedModel, manifest: Mapping[str, Any], path: str | Path, *, command: str | None = None
+) -> None:
+    """Write the report of a model: its data, segments and training.
+
+    Parameters
+    ----------
+    model
+        The model.
+    manifest
+        From `read_manifest`.
+    path
+        The file, ``.html``.
+    command
+        What was run to write it.
+
+    Raises
+    ------
+    MissingExtraError
+        Jinja2 or Matplotlib is not installed.
+    ConfigError
+        The file cannot be written, or has another ending.
+    """
+    check_report_path(path)
+    _write(Path(path), render_report(gather_model(model, manifest, command)))
+
+
+def check_report_path(path: str | Path) -> None:
+    """Refuse a name that is not that of an HTML file.
+
+    Raises
+    ------
+    ConfigError
+        The name has another ending.
+    """
+    ending = Path(path).suffix.lower()
+    if ending not in (".html", ".htm"):
+        name = f"ends in {ending!r}" if ending else "has no ending"
+        raise ConfigError(
+            f"{path}: {name}, but a report is HTML: give it a name that ends in .html, or take --json for machines."
+        )
+
+
+def render_report(content: Mapping[str, Any]) -> str:
+    """Return the page that shows what `gather_evaluation` or `gather_model` gathered."""
+    try:
+        from jinja2 import Environment, PackageLoader, StrictUndefined
+        from markupsafe import Markup
+    except ModuleNotFoundError:
+        raise MissingExtraError("the report", "train") from None
+    environment = Environment(
+        loader=PackageLoader("firstday.evaluate.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(FILTERS)
+    results: Results | None = content.get("results")
+    plots = {"training": plot_training(content["history"], content["k"])}
+    plots["segments"] = plot_segments(content["segments"].rows) if content["segments"] else None
+    if results is not None:
+        plots["strategies"], plots["sizes"] = plot_strategies(results), plot_day_one_sizes(results)
+        plots["popularity"] = plot_popularity(results) if results.items_by_popularity else None
+        plots |= {f"group {column}": plot_group(results, column, at) for at, column in enumerate(results.groups)}
+    return environment.get_template("model.html" if results is None else "evaluation.html").render(
+        **content,
+        # The plots and the theme alone go in as they are; all text is escaped.
+        plots={name: svg and Markup(svg) for name, svg in plots.items()},  # noqa: S704
+        light=Markup(theme_css(dark=False)),  # noqa: S704
+        dark=Markup(theme_css(dark=True)),  # noqa: S704
+    )
+
+
+def _write(path: Path, text: str) -> None:
+    """Write a file in one step."""
+    staging = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        try:
+            staging.write_text(text, encoding="utf-8", newline="\n")
+            staging.replace(path)
+        finally:
+            staging.unlink(missing_ok=True)
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be written ({error.strerror}); choose another file.") from error
+
+
 def write_number(value: int) -> str:
     """Write a count with thousands apart."""
     return f"{value:,}"
@@ -85,152 +226,3 @@ FILTERS = {
     "tight": write_tight_share,
 }
 """By the names that templates use."""
-
-
-def check_report_path(path: str | Path) -> None:
-    """Refuse a name that is not that of an HTML file.
-
-    Raises
-    ------
-    ConfigError
-        The name has another ending.
-    """
-    ending = Path(path).suffix.lower()
-    if ending not in (".html", ".htm"):
-        name = f"ends in {ending!r}" if ending else "has no ending"
-        raise ConfigError(
-            f"{path}: {name}, but a report is HTML: give it a name that ends in .html, or take --json for machines."
-        )
-
-
-def write_report(
-    results: Results,
-    path: str | Path,
-    *,
-    dataset_summary: Mapping[str, Any],
-    config: Config,
-    history: Sequence[Epoch] = (),
-    segments: Sequence[SegmentRow] = (),
-    example: WorkedExample | None = None,
-    command: str | None = None,
-    space: Space | None = None,
-) -> None:
-    """Write the report of an evaluation; the same arguments give the same bytes.
-
-    Parameters
-    ----------
-    results
-        From `run_benchmark`, with at least one strategy.
-    path
-        The file, ``.html``; a file that is there is replaced in one step.
-    dataset_summary
-        From `Dataset.summary`.
-    config
-        The configuration that was evaluated.
-    history, segments
-        How training the cold model went, and the segments, of the model to keep; those of the first seed if left out.
-    example
-        One new user to show.
-    command
-        What to run to get the same results.
-    space
-        Of the paper's own data, whose figures then stand beside ours.
-
-    Raises
-    ------
-    MissingExtraError
-        Jinja2 or Matplotlib is not installed.
-    ConfigError
-        The file cannot be written, or has another ending.
-    """
-    check_report_path(path)
-    text = render_report(
-        results,
-        dataset_summary=dataset_summary,
-        config=config,
-        history=history,
-        segments=segments,
-        example=example,
-        command=command,
-        space=space,
-    )
-    _write(Path(path), text)
-
-
-def render_report(results: Results, **content: Any) -> str:
-    """Return the text of the report; see `write_report`."""
-    values = gather_evaluation(results, **content)
-    return _render(
-        "evaluation.html",
-        values,
-        strategies=plot_strategies(results),
-        sizes=plot_day_one_sizes(results),
-        groups=[plot_group(results, column, number) for number, column in enumerate(results.groups)],
-        popularity=plot_popularity(results) if results.items_by_popularity else None,
-    )
-
-
-def write_model_report(
-    model: TrainedModel, manifest: Mapping[str, Any], path: str | Path, *, command: str | None = None
-) -> None:
-    """Write the report of a model: its data, segments and training.
-
-    Parameters
-    ----------
-    model
-        The model.
-    manifest
-        From `read_manifest`.
-    path
-        The file, ``.html``.
-    command
-        What was run to write it.
-
-    Raises
-    ------
-    MissingExtraError
-        Jinja2 or Matplotlib is not installed.
-    ConfigError
-        The file cannot be written, or has another ending.
-    """
-    check_report_path(path)
-    _write(Path(path), _render("model.html", gather_model(model, manifest, command)))
-
-
-def _render(template: str, values: Mapping[str, Any], **drawings: Any) -> str:
-    """Fill a template; drawings that every report has are made here."""
-    try:
-        from jinja2 import Environment, PackageLoader, StrictUndefined
-        from markupsafe import Markup
-    except ModuleNotFoundError:
-        raise MissingExtraError("the report", "train") from None
-    environment = Environment(
-        loader=PackageLoader("firstday.evaluate.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(FILTERS)
-    drawings["training"] = plot_training(values["history"], values["k"])
-    drawings["segments"] = values["segments"] and plot_segments(values["segments"].rows)
-    # The drawings alone go in as they are; all text is escaped.
-    marked: dict[str, Any] = {"light": Markup(theme_css(dark=False)), "dark": Markup(theme_css(dark=True))}  # noqa: S704
-    marked["drawings"] = {
-        name: [Markup(svg) for svg in drawn] if isinstance(drawn, list) else drawn and Markup(drawn)  # noqa: S704
-        for name, drawn in drawings.items()
-    }
-    return environment.get_template(template).render(**values, **marked)
-
-
-def _write(path: Path, text: str) -> None:
-    """Write a file in one step."""
-    staging = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        try:
-            staging.write_text(text, encoding="utf-8", newline="\n")
-            staging.replace(path)
-        finally:
-            staging.unlink(missing_ok=True)
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be written ({error.strerror}); choose another file.") from error

@@ -7,19 +7,19 @@ import { attempt } from "./connection.js";
 import { actedOn, state, watch } from "./state.js";
 import { sayDone } from "./words.js";
 
-const asked = document.getElementById("asked");
+const question = document.getElementById("asked");
 const yes = document.getElementById("answer-yes");
 const no = document.getElementById("answer-no");
 const text = document.getElementById("search-text");
-const found = document.getElementById("found");
-const foundCount = document.getElementById("found-count");
+const results = document.getElementById("found");
+const resultCount = document.getElementById("found-count");
 
 const SHOWN = 6;
 
 /** Set the questionnaire up. */
 export function startQuestions() {
   watch(["question"], showQuestion);
-  watch(["acts", "visitor"], showTold);
+  watch(["acts", "visitor"], showActs);
   yes.addEventListener("click", () => answer((item) => act(item, "like")));
   no.addEventListener("click", () => answer(pass));
   text.addEventListener("input", settled(search, 150));
@@ -41,39 +41,39 @@ function answer(give) {
 function showQuestion() {
   const item = state.question;
   yes.disabled = no.disabled = !item;
-  asked.classList.toggle("waiting", !item);
+  question.classList.toggle("waiting", !item);
   if (item) {
-    asked.textContent = nameOf(item);
-    asked.dir = "auto";
-    asked.title = nameOf(item);
+    question.textContent = nameOf(item);
+    question.dir = "auto";
+    question.title = nameOf(item);
   } else if (item === undefined) {
-    asked.textContent = "That was everything. Search for more below.";
+    question.textContent = "That was everything. Search for more below.";
   }
 }
 
 async function search() {
-  const sought = text.value.trim();
-  if (!sought) {
-    found.replaceChildren();
-    foundCount.textContent = "";
+  const query = text.value.trim();
+  if (!query) {
+    results.replaceChildren();
+    resultCount.textContent = "";
     return;
   }
   await attempt(async () => {
-    const { items } = await ask("GET", "v1/items", { query: { query: sought, limit: SHOWN + 20 } });
-    if (text.value.trim() !== sought) return;
-    const told = new Set(state.acts.map((done) => String(done.item_id))); // who passed one by may yet like it
-    const rest = items.filter((item) => !told.has(String(item.item_id))).slice(0, SHOWN);
-    foundCount.textContent = rest.length ? `${count(rest.length)} found` : `Nothing has “${sought}” in its title.`;
-    found.replaceChildren(...rest.map(foundRow));
+    const { items } = await ask("GET", "v1/items", { query: { query, limit: SHOWN + 20 } });
+    if (text.value.trim() !== query) return;
+    const acted = new Set(state.acts.map((done) => String(done.item_id))); // who passed one by may yet like it
+    const rest = items.filter((item) => !acted.has(String(item.item_id))).slice(0, SHOWN);
+    resultCount.textContent = rest.length ? `${count(rest.length)} found` : `Nothing has “${query}” in its title.`;
+    results.replaceChildren(...rest.map(resultRow));
   });
 }
 
-function foundRow(item) {
+function resultRow(item) {
   const take = () => {
     row.remove();
     text.value = "";
-    found.replaceChildren();
-    foundCount.textContent = "";
+    results.replaceChildren();
+    resultCount.textContent = "";
     text.focus();
     act(item, "like");
   };
@@ -83,7 +83,7 @@ function foundRow(item) {
   return row;
 }
 
-function showTold() {
+function showActs() {
   const { passed, titles } = state.visitor;
   const noes = passed.map((item_id) => ({ item_id, title: titles[item_id] ?? item_id, what: "no" }));
   const all = [...noes, ...state.acts];
@@ -91,7 +91,7 @@ function showTold() {
   document.getElementById("told-count").textContent = ["like", "skip", "ban", "no"]
     .map((what) => [all.filter((done) => done.what === what).length, sayDone(what).toLowerCase()])
     .filter(([n]) => n)
-    .map(([n, done]) => `${count(n)} ${done}`)
+    .map(([n, word]) => `${count(n)} ${word}`)
     .join(", ");
   const rows = all.reverse().map((done) =>
     make(

@@ -10,8 +10,8 @@ from fastapi import APIRouter, Path, Query, Request
 
 from firstday.data.events import ITEM
 from firstday.errors import FirstdayError
-from firstday.recommend.registry import strategies_of
-from firstday.serve.explain import describe_segment
+from firstday.recommend.spec import strategies_of
+from firstday.serve.explain import segment_values
 from firstday.serve.http_errors import ApiError
 from firstday.serve.schemas import (
     FoundItem,
@@ -35,14 +35,14 @@ admin = APIRouter(prefix="/v1", tags=["model"])
 @reading.get("/segments", summary="List the segments, largest first")
 async def list_segments(
     request: Request,
-    wanted: Annotated[SegmentsParameters, Query()],
+    parameters: Annotated[SegmentsParameters, Query()],
 ) -> SegmentsAnswer:
     """Return segments with their size and what their people use."""
     served = service_of(request).holder.current
     order = np.argsort(-served.trained.segments.items.sizes, kind="stable")
     segments = [
-        SegmentAnswer.model_validate(describe_segment(served, segment, wanted.items))
-        for segment in order[wanted.offset : wanted.offset + wanted.limit].tolist()
+        SegmentAnswer.model_validate(segment_values(served.trained, segment, parameters.items))
+        for segment in order[parameters.offset : parameters.offset + parameters.limit].tolist()
     ]
     return SegmentsAnswer(model=served.version, total=len(order), segments=segments)
 
@@ -51,24 +51,24 @@ async def list_segments(
 async def read_segment(
     request: Request,
     segment: Annotated[int, Path(ge=0, le=2**31, description="Its number.", examples=[0])],
-    wanted: Annotated[SegmentParameters, Query()],
+    parameters: Annotated[SegmentParameters, Query()],
 ) -> OneSegmentAnswer:
     """Return a segment's size and what its people use."""
     served = service_of(request).holder.current
     if segment >= len(served.trained.segments):
         raise ApiError(404, "not_found", f"The model has {len(served.trained.segments):,} segments, from 0.")
-    return OneSegmentAnswer(model=served.version, **describe_segment(served, segment, wanted.items))
+    return OneSegmentAnswer(model=served.version, **segment_values(served.trained, segment, parameters.items))
 
 
 @reading.get("/items", summary="Find items by title")
-async def find_items(request: Request, wanted: Annotated[ItemsParameters, Query()]) -> ItemsAnswer:
+async def find_items(request: Request, parameters: Annotated[ItemsParameters, Query()]) -> ItemsAnswer:
     """Return the item of that id, then those whose titles hold the text, most used first."""
     served = service_of(request).holder.current
-    found = [
+    items = [
         FoundItem(item_id=served.item_ids[ix], title=served.titles[ix], share_of_everyone=served.trained.popularity[ix])
-        for ix in islice(served.find_items(wanted.query), wanted.limit)
+        for ix in islice(served.find_items(parameters.query), parameters.limit)
     ]
-    return ItemsAnswer(model=served.version, items=found)
+    return ItemsAnswer(model=served.version, items=items)
 
 
 @reading.get("/model", summary="Describe the model")

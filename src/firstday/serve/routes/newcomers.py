@@ -10,7 +10,7 @@ import numpy as np
 from fastapi import APIRouter, Query, Request, Response
 
 from firstday.artifact.trained_model import TrainedModel
-from firstday.recommend.query import Query as Asked
+from firstday.recommend.query import Query as ModelQuery
 from firstday.serve.explain import nearest_liked
 from firstday.serve.model_holder import ServedModel
 from firstday.serve.routes.users import UserIdPath
@@ -60,11 +60,11 @@ def _describe_column(model: TrainedModel, name: str) -> ProfileColumn:
     """Return the values of a profile column that warm users have, the most frequent ones where there are many."""
     sizes = model.profile_groups[name].sizes
     frequent = [code for code in np.argsort(-sizes, kind="stable").tolist() if sizes[code] > 0]
-    shown = sorted((model.catalogue.groups[name][code], int(sizes[code])) for code in frequent[:MAX_VALUES])
+    values = sorted((model.catalogue.groups[name][code], int(sizes[code])) for code in frequent[:MAX_VALUES])
     return ProfileColumn(
         column=name,
-        values=[ProfileValue(value=value, users=users) for value, users in shown],
-        values_left_out=len(frequent) - len(shown),
+        values=[ProfileValue(value=value, users=users) for value, users in values],
+        values_left_out=len(frequent) - len(values),
     )
 
 
@@ -72,18 +72,18 @@ def _describe_column(model: TrainedModel, name: str) -> ProfileColumn:
 async def read_map(request: Request, _query: NoQuery) -> Response:
     """Return where the segments lie by the two directions in which they differ most, and what sets each apart."""
     served = service_of(request).holder.current
-    drawn = await asyncio.to_thread(_draw_map, served)
+    segment_map = await asyncio.to_thread(_draw_map, served)
     sizes = served.trained.segments.items.sizes
     values = {
         "model": served.version,
-        "everyone": _place(drawn.everyone),
-        "kept": drawn.kept,
+        "everyone": _place(segment_map.everyone),
+        "kept": segment_map.kept,
         "segments": [
             {
                 "segment": segment,
                 "users": int(sizes[segment]),
-                **_place(drawn.places[segment]),
-                "radius": float(drawn.radii[segment]),
+                **_place(segment_map.places[segment]),
+                "radius": float(segment_map.radii[segment]),
                 "apart": _name_segment(served, segment),
             }
             for segment in np.argsort(-sizes, kind="stable").tolist()
@@ -94,7 +94,7 @@ async def read_map(request: Request, _query: NoQuery) -> Response:
 
 @router.get("/users/{user_id}/segments", response_model=NearAnswer, summary="The segments near to a user")
 async def read_near_segments(
-    request: Request, user_id: UserIdPath, wanted: Annotated[NearParameters, Query()]
+    request: Request, user_id: UserIdPath, parameters: Annotated[NearParameters, Query()]
 ) -> Response:
     """Return the segments that speak for a user, each with its weight and its list, and the user's place on the map.
 
@@ -103,16 +103,16 @@ async def read_near_segments(
     service = service_of(request)
     (signals,), source = await service.batcher.read_signals([user_id])
     served = service.holder.current
-    drawn = await asyncio.to_thread(_draw_map, served)
+    segment_map = await asyncio.to_thread(_draw_map, served)
     batch, _ = served.trained.catalogue.read([signals])
-    asked = Asked(served.trained, batch, k=1)
-    place, segments = drawn.everyone, []
-    if asked.known[0]:
-        near, weights = near_weights(asked.predicted[0], served.trained)
-        place = drawn.place(near, weights)
+    query = ModelQuery(served.trained, batch, k=1)
+    place, segments = segment_map.everyone, []
+    if query.known[0]:
+        near, weights = near_weights(query.predicted[0], served.trained)
+        place = segment_map.place(near, weights)
         segments = [
-            _speak(served, asked, segment, weight, wanted.items)
-            for segment, weight in zip(near[: wanted.limit].tolist(), weights.tolist(), strict=False)
+            _near_segment(served, query, segment, weight, parameters.items)
+            for segment, weight in zip(near[: parameters.limit].tolist(), weights.tolist(), strict=False)
         ]
     return json_response(
         {
@@ -125,13 +125,13 @@ async def read_near_segments(
     )
 
 
-def _speak(served: ServedModel, asked: Asked, segment: int, weight: float, n_items: int) -> dict[str, Any]:
+def _near_segment(served: ServedModel, query: ModelQuery, segment: int, weight: float, n_items: int) -> dict[str, Any]:
     """Describe a near segment with its list for the user."""
     segments, popularity = served.trained.segments, served.trained.popularity
     top, shares = segments.top_items[segment], segments.top_shares[segment]
-    open_places = np.flatnonzero((top >= 0) & ~np.isin(top, asked.excluded.row(0)))[:n_items]
+    open_places = np.flatnonzero((top >= 0) & ~np.isin(top, query.excluded.row(0)))[:n_items]
     items = top[open_places].tolist()
-    likes = nearest_liked(served, asked, items) if items else []
+    likes = nearest_liked(served, query, items) if items else []
     return {
         "segment": segment,
         "users": int(segments.items.sizes[segment]),
@@ -152,12 +152,8 @@ def _speak(served: ServedModel, asked: Asked, segment: int, weight: float, n_ite
 
 def _name_segment(served: ServedModel, segment: int) -> list[dict[str, Any]]:
     """Return the items that set a segment apart."""
-    drawn = served.segment_map
-    return [
-        {"item_id": served.item_ids[item], "title": served.titles[item], "lift": lift}
-        for item, lift in zip(drawn.apart[segment].tolist(), drawn.lifts[segment].tolist(), strict=True)
-        if item >= 0
-    ]
+    items = served.segment_map.names[segment]
+    return [{"item_id": item.item_id, "title": item.title, "lift": item.lift} for item in items]
 
 
 def _place(at: np.ndarray) -> dict[str, float]:

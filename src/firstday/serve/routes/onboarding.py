@@ -9,10 +9,8 @@ import numpy as np
 from fastapi import APIRouter, Query, Request
 
 from firstday.data.events import ITEM
-from firstday.features.signals import Signals
-from firstday.recommend.answered import PICK_SIGNAL, recommend_answered, recommend_from_yeses
-from firstday.recommend.questionnaire import Answers
-from firstday.recommend.recommender import Recommendation
+from firstday.features.signals import PICK_SIGNAL, Signals
+from firstday.recommend.questionnaire import Answers, recommend_after_questions
 from firstday.serve.model_holder import ServedModel
 from firstday.serve.schemas import Item, OnboardingAnswer, OnboardingParameters, QuestionAnswer, Source
 from firstday.serve.service import Service, service_of
@@ -23,7 +21,7 @@ _PICK = (PICK_SIGNAL, ITEM)
 
 
 @router.get("/onboarding", summary="Ask the next question of the questionnaire")
-async def next_question(request: Request, wanted: Annotated[OnboardingParameters, Query()]) -> OnboardingAnswer:
+async def next_question(request: Request, parameters: Annotated[OnboardingParameters, Query()]) -> OnboardingAnswer:
     """Return the item whose answer would tell most about the newcomer's segment, given the answers so far.
 
     It is asked of the most used items. With `k` there is also a list of what those use who would have answered alike,
@@ -33,16 +31,24 @@ async def next_question(request: Request, wanted: Annotated[OnboardingParameters
     """
     service = service_of(request)
     served = service.holder.current
-    signals, source = await _read(service, wanted.user_id)
-    answers, ignored = _collect(served, wanted, signals)
+    signals, source = await _read(service, parameters.user_id)
+    answers, ignored = _collect(served, parameters, signals)
     batch, _ = served.trained.catalogue.read([signals])
-    closed = batch.closed_items(served.trained.config.signals).columns.tolist()
-    question = served.questions.next_item(answers.yes, answers.no, closed)
-    likely = np.argsort(-served.questions.believe(answers.yes, answers.no), kind="stable")[:3]
-    found = None
-    if wanted.k is not None:
-        found = await asyncio.to_thread(_recommend, served, answers, closed, wanted.k)
-        service.metrics.answered(found.strategy, found.route)
+    excluded = batch.closed_items(served.trained.config.signals).columns.tolist()
+    questionnaire = served.questionnaire
+    question = questionnaire.next_question(answers, excluded)
+    likely = np.argsort(-questionnaire.believe(answers), kind="stable")[:3]
+    answer = None
+    if parameters.k is not None:
+        answer = await asyncio.to_thread(
+            recommend_after_questions,
+            served.recommender,
+            questionnaire,
+            answers,
+            parameters.k,
+            excluded=excluded,
+        )
+        service.metrics.answered(answer.strategy, answer.route)
     return OnboardingAnswer(
         model=served.version,
         signals_from=source,
@@ -51,13 +57,13 @@ async def next_question(request: Request, wanted: Annotated[OnboardingParameters
         question=None
         if question is None
         else QuestionAnswer(
-            item_id=served.item_ids[question.item],
-            title=served.titles[question.item],
+            item_id=served.item_ids[question.target],
+            title=served.titles[question.target],
             gain_bits=question.gain_bits,
         ),
         likely_segments=likely.tolist(),
-        route=None if found is None else found.route,
-        items=None if found is None else [Item(**vars(item)) for item in found.items],
+        route=None if answer is None else answer.route,
+        items=None if answer is None else [Item(**vars(item)) for item in answer.items],
     )
 
 
@@ -69,25 +75,15 @@ async def _read(service: Service, user_id: str | None) -> tuple[Signals, Source]
     return signals, source
 
 
-def _collect(served: ServedModel, wanted: OnboardingParameters, signals: Signals) -> tuple[Answers, list[str]]:
+def _collect(served: ServedModel, parameters: OnboardingParameters, signals: Signals) -> tuple[Answers, list[str]]:
     """Return the answers in the request and the stored picks, and a sentence for each that does not count."""
     items, ignored = served.trained.catalogue.items, []
-    found: list[set[int]] = []
-    picked = [str(identity) for signal, entity, identity in signals.interactions if (signal, entity) == _PICK]
-    for told in ([*wanted.liked, *picked], wanted.passed):
-        indexes = {identity: items.index_of(identity) for identity in told}
+    known: list[set[int]] = []
+    picks = [str(identity) for signal, entity, identity in signals.interactions if (signal, entity) == _PICK]
+    for ids in ([*parameters.liked, *picks], parameters.passed):
+        indexes = {identity: items.index_of(identity) for identity in ids}
         ignored += [f"item {identity!r} is unknown" for identity, index in indexes.items() if index < 0]
-        found.append(set(indexes.values()) - {-1})
-    yes, no = found
+        known.append(set(indexes.values()) - {-1})
+    yes, no = known
     ignored += [f"item {str(items[index])!r} is answered with yes and no; yes counts" for index in sorted(yes & no)]
     return Answers(tuple(sorted(yes)), tuple(sorted(no - yes))), ignored
-
-
-def _recommend(served: ServedModel, answers: Answers, closed: list[int], k: int) -> Recommendation:
-    """Return a list by all answers, without what was used or banned before.
-
-    Where the model keeps no warm users, it is made from the yeses by the model's own strategy.
-    """
-    if served.questionnaire is None:
-        return recommend_from_yeses(served.recommender, ITEM, answers, k, left_out=closed)
-    return recommend_answered(served.trained, served.questionnaire, answers, k, closed)

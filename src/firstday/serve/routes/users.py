@@ -7,7 +7,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Request, Response
 
-from firstday.recommend.answered import understand_picks
+from firstday.features.encoder import understand_picks
 from firstday.serve.auth import need_json
 from firstday.serve.http_errors import ApiError
 from firstday.serve.model_holder import ServedModel
@@ -45,7 +45,8 @@ async def put_user(request: Request, user_id: UserIdPath, body: UserBody, _query
         raise
     service.metrics.store_answered("put")
     served = service.holder.current
-    _, ignored = served.trained.catalogue.read([understand_picks(served.trained, StoredUser(profile).to_signals())])
+    signals = understand_picks(served.trained.encoder, StoredUser(profile).to_signals())
+    _, ignored = served.trained.catalogue.read([signals])
     return PutAnswer(user_id=user_id, model=served.version, ignored=list(ignored[0]))
 
 

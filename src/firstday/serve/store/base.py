@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import Protocol
 
 from firstday.errors import FirstdayError
-from firstday.features.signals import Signals
-from firstday.recommend.answered import PICK_SIGNAL
+from firstday.features.signals import PICK_SIGNAL, Signals
 
 
 class StoreError(FirstdayError):
@@ -101,12 +100,12 @@ class StoredUser:
 
     def to_signals(self) -> Signals:
         """Return what is known in the form that every strategy takes."""
-        done = [(event.signal, event.entity, event.entity_id) for event in self.events]
+        actions = [(event.signal, event.entity, event.entity_id) for event in self.events]
         if self.profile is None:
-            return Signals(interactions=done)
-        picks = [(PICK_SIGNAL, entity, identity) for entity, identity in self.profile.picks]
-        said = self.profile
-        return Signals(age=said.age, interactions=[*picks, *done], friends=said.friends, **said.columns)
+            return Signals(interactions=actions)
+        profile = self.profile
+        picks = [(PICK_SIGNAL, entity, identity) for entity, identity in profile.picks]
+        return Signals(age=profile.age, interactions=[*picks, *actions], friends=profile.friends, **profile.columns)
 
 
 @dataclass(frozen=True)

@@ -151,14 +151,14 @@ class RedisStore:
         by_user: dict[str, list[tuple[str, str, str]]] = {}
         for user_id, event in events:
             received_us = self._clock.next_us()
-            kept = [received_us, event.signal, event.entity, event.entity_id, event.timestamp_ms]
-            text = json.dumps(kept, ensure_ascii=False, separators=(",", ":"))
+            values = [received_us, event.signal, event.entity, event.entity_id, event.timestamp_ms]
+            text = json.dumps(values, ensure_ascii=False, separators=(",", ":"))
             by_user.setdefault(user_id, []).append((event.event_id, str(received_us), text))
         keys = [key for user_id in by_user for key in self._keys(user_id)[1:]]
         oldest = self._rules.oldest_us(self._clock.now_us())
-        values = json.dumps(list(by_user.values()), ensure_ascii=False, separators=(",", ":"))
+        batch = json.dumps(list(by_user.values()), ensure_ascii=False, separators=(",", ":"))
         limits = [self._rules.max_events_per_user, oldest, self._rules.retention_us // 1000]
-        return int(await self._call(lambda: self._add(keys=keys, args=[*limits, values])))
+        return int(await self._call(lambda: self._add(keys=keys, args=[*limits, batch])))
 
     async def delete(self, user_id: str) -> None:
         """Forget a user."""
@@ -181,16 +181,16 @@ class RedisStore:
         await self._redis.aclose()
 
 
-def _user(profile: bytes | None, events: dict[bytes, bytes], oldest: int) -> StoredUser:
+def _user(stored: bytes | None, events: dict[bytes, bytes], oldest: int) -> StoredUser:
     """Read a user from what Redis holds, without what has expired."""
-    said = None
-    if profile is not None:
-        put_us, _, text = profile.partition(b"\n")
+    profile = None
+    if stored is not None:
+        put_us, _, text = stored.partition(b"\n")
         if int(put_us) >= oldest:
-            said = read_profile(text, int(put_us))
-    done = []
+            profile = read_profile(text, int(put_us))
+    live = []
     for event_id, text in events.items():
         received_us, signal, entity, entity_id, timestamp_ms = json.loads(text)
         if received_us >= oldest:
-            done.append(Event(event_id.decode(), signal, entity, entity_id, timestamp_ms, received_us))
-    return StoredUser(said, tuple(sorted(done, key=lambda event: event.received_us)))
+            live.append(Event(event_id.decode(), signal, entity, entity_id, timestamp_ms, received_us))
+    return StoredUser(profile, tuple(sorted(live, key=lambda event: event.received_us)))

@@ -147,7 +147,7 @@ class SqliteStore:
             raise StoreError(f"store: cannot be read now ({error}); try again.") from error
 
     def _read_one(self, user_id: str, oldest: int) -> StoredUser:
-        found = self._reader.execute(
+        profile = self._reader.execute(
             "SELECT profile, put_us FROM profiles WHERE user_id = ? AND put_us >= ?", (user_id, oldest)
         ).fetchone()
         rows = self._reader.execute(
@@ -155,7 +155,7 @@ class SqliteStore:
             "WHERE user_id = ? AND received_us >= ? ORDER BY received_us",
             (user_id, oldest),
         ).fetchall()
-        return StoredUser(read_profile(*found) if found else None, tuple(Event(*row) for row in rows))
+        return StoredUser(read_profile(*profile) if profile else None, tuple(Event(*row) for row in rows))
 
     async def put(self, user_id: str, profile: Profile) -> None:
         """Replace a user's profile, picks and friends."""
@@ -214,8 +214,8 @@ class SqliteStore:
             def work(connection: sqlite3.Connection, statement: str = statement) -> int:
                 return connection.execute(statement, (oldest, PURGED_AT_ONCE)).rowcount
 
-            while gone := await self._write(work):
-                removed += gone
+            while n_rows := await self._write(work):
+                removed += n_rows
         return removed
 
     async def ping(self) -> None:
@@ -249,9 +249,9 @@ class SqliteStore:
 
     async def _write(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Hand work to the writing thread and wait until it is committed."""
-        done: Future[T] = Future()
-        self._waiting.put((work, done))
-        return await asyncio.wrap_future(done)
+        result: Future[T] = Future()
+        self._waiting.put((work, result))
+        return await asyncio.wrap_future(result)
 
     def _write_all(self) -> None:
         """Commit what waits, group by group, until told to stop."""
@@ -285,9 +285,9 @@ class SqliteStore:
                     connection.execute("ROLLBACK")
                 connection.close()
             reason = StoreError(f"store: cannot be written now ({error}); nothing was kept, send it again.")
-            for _, done in works:
-                done.set_exception(reason)
+            for _, future in works:
+                future.set_exception(reason)
             return None
-        for (_, done), result in zip(works, results, strict=True):
-            done.set_result(result)
+        for (_, future), result in zip(works, results, strict=True):
+            future.set_result(result)
         return connection
