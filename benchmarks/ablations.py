@@ -27,7 +27,7 @@ from firstday.data.dataset import Dataset
 from firstday.data.splits.sampled import split_sampled
 from firstday.evaluate.run import score_strategy
 from firstday.metrics import bootstrap_mean
-from firstday.recommend.registry import strategies_with
+from firstday.recommend.spec import strategies_with
 from firstday.training.fit import cohort_query, fit
 
 RESULTS = Path(__file__).parents[1] / "docs" / "results"

@@ -25,7 +25,7 @@ from firstday.cli.printing import print_results
 from firstday.evaluate.plots import plot_day_one_sizes, plot_strategies, standalone
 from firstday.evaluate.results import REFERENCE
 from firstday.evaluate.run import evaluate_strategies
-from firstday.recommend.registry import PAPER_SEGMENT, baseline_names
+from firstday.recommend.spec import PAPER_SEGMENT, baseline_names
 
 DOCS = Path(__file__).parents[1] / "docs"
 

@@ -26,7 +26,7 @@ from rich.table import Table
 from scipy.sparse import csr_array
 
 from firstday.config import SignalConfig
-from firstday.embed.affinity import compute_affinity
+from firstday.embed.embeddings import compute_affinity
 from firstday.sparse import SparseRows, union_rows
 
 OUT = Path(__file__).parents[1] / "docs" / "results" / "sparse-rows.json"

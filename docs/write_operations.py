@@ -41,12 +41,22 @@ def load() -> list[str]:
     busy = found["load_average_before"]
     shared = f", busy with other work (load average {busy:.1f})" if busy > 0.5 else ""
     strategies = ", ".join(f"`{name}` {rate:,.0f}" for name, rate in found["by_strategy_per_s"].items())
+    beside = found.get("beside_bare_fastapi")
+    compared = []
+    if beside:
+        p99 = [beside[side]["at_70_percent"]["p99_ms"] for side in ("firstday", "bare")]
+        compared = [
+            f"| recommendations a second, as a part of what a bare FastAPI route of the same bytes takes | "
+            f"{beside['ratio']:.2f} |",
+            f"| p99 at 70 % of its own rate, ms: firstday, bare FastAPI | {p99[0]:.1f}, {p99[1]:.1f} |",
+        ]
     return [
         f"| {found['items']:,} items, {found['segments']:,} segments, {found['dimensions']} dimensions, "
         f"users with 10 events, k = 50; machine: {found['cores']} cores{shared} | |",
         "|---|---|",
         f"| recommendations a second, all connections busy | {found['recommendations_per_s']:,.0f} |",
         f"| processor time of one, µs | {found['server_cpu_us_per_recommendation']:,.0f} |",
+        *compared,
         f"| latency at 70 % of that, ms: median, p99, p99.9 | {calm['p50_ms']:.1f}, {calm['p99_ms']:.1f}, "
         f"{calm['p99.9_ms']:.1f} |",
         f"| latency at {steady['requests_per_s']:,} a second, ms: median, p99, p99.9 | {steady['p50_ms']:.1f}, "

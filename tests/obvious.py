@@ -10,11 +10,13 @@ from firstday.features.encoder import hold_features
 from firstday.ranking import unit_rows
 from firstday.recommend.spec import LearningData
 from firstday.sparse import SparseRows
+from tests.synthetic import SEED, THREADS
 
 N_INPUTS, D, N_TASTES, ITEMS_OF_TASTE = 10, 3, 3, 20
 CONFIG: Config = parse_config(
     {
-        "threads": 1,
+        "seed": SEED,
+        "threads": THREADS,
         "cold_model": {"hidden": [16, 8], "epochs": 12, "batch_size": 32, "patience": 100},
         "dropoutnet": {"items_per_step": 30},
         "melu": {"negative_weight": 5.0},  # a third of all items are to a user's taste, far more than in a service

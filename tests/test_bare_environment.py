@@ -14,7 +14,7 @@ import pytest
 
 from firstday.features.signals import Signals
 from firstday.recommend.recommender import Recommender
-from firstday.recommend.registry import strategy_names
+from firstday.recommend.spec import strategy_names
 
 ROOT = Path(__file__).parents[1]
 TRAINING = ("torch", "scipy", "sklearn", "implicit", "faiss", "onnx", "onnxscript", "gensim", "matplotlib", "jinja2")
@@ -24,8 +24,8 @@ import importlib.util, json, sys
 assert not [name for name in json.loads(sys.argv[2]) if importlib.util.find_spec(name)]
 import firstday as fd
 recommender = fd.open_model(sys.argv[1])
-user = fd.Signals(age=24, country="FR", interactions=[("favorite", "item", "i081")])
-lists = {name: [i.item_id for i in recommender.recommend(user, 10, name).items] for name in json.loads(sys.argv[3])}
+user = fd.Signals(age=20, country="FR", interactions=[("stream", "item", "i3")])
+lists = {name: [i.item_id for i in recommender.recommend(user, 4, name).items] for name in json.loads(sys.argv[3])}
 print(json.dumps(lists))
 """
 
@@ -39,8 +39,8 @@ except fd.MissingExtraError as error:
 
 
 @pytest.mark.slow
-def test_a_base_install_recommends_as_the_full_one(recommender: Recommender, tmp_path: Path) -> None:
-    model = recommender.save(tmp_path / "model")
+def test_a_base_install_recommends_as_the_full_one(tiny: Recommender, tmp_path: Path) -> None:
+    model = tiny.save(tmp_path / "model")
     venv.create(tmp_path / "bare", with_pip=True)
     python = tmp_path / "bare" / "bin" / "python"
     locked = ["--constraint", str(ROOT / "requirements.lock")] if Path(sys.prefix, ".locked").exists() else []
@@ -50,12 +50,12 @@ def test_a_base_install_recommends_as_the_full_one(recommender: Recommender, tmp
     arguments = [str(python), "-c", RECOMMEND, str(model), json.dumps(TRAINING), json.dumps(names)]
     done = subprocess.run(arguments, capture_output=True, text=True, check=False, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    user = Signals(age=24, country="FR", interactions=[("favorite", "item", "i081")])
+    user = Signals(age=20, country="FR", interactions=[("stream", "item", "i3")])
     assert json.loads(done.stdout) == {
-        name: [item.item_id for item in recommender.recommend(user, 10, name).items] for name in names
+        name: [item.item_id for item in tiny.recommend(user, 4, name).items] for name in names
     }
 
-    command = [tmp_path / "bare" / "bin" / "firstday", "recommend", model, "--user", '{"age": 24}', "--json"]
+    command = [tmp_path / "bare" / "bin" / "firstday", "recommend", model, "--user", '{"age": 20}', "--json"]
     done = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=False, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["route"] == "segment"
@@ -65,18 +65,18 @@ def test_a_base_install_recommends_as_the_full_one(recommender: Recommender, tmp
     with subprocess.Popen(list(map(str, command)), stderr=subprocess.PIPE, env={**os.environ, **store}) as server:
         assert server.stderr is not None
         ready = json.loads(server.stderr.readline())
-        with urllib.request.urlopen(f"{ready['url']}/v1/users/u/recommendations?k=5", timeout=10) as answer:
-            assert len(json.load(answer)["items"]) == 5
+        with urllib.request.urlopen(f"{ready['url']}/v1/users/u/recommendations?k=3", timeout=10) as answer:
+            assert len(json.load(answer)["items"]) == 3
         server.terminate()
         assert server.wait(timeout=20) == 0
 
 
-def test_recommending_imports_no_training_library(recommender: Recommender, tmp_path: Path) -> None:
-    model = recommender.save(tmp_path / "model")
+def test_recommending_imports_no_training_library(tiny: Recommender, tmp_path: Path) -> None:
+    model = tiny.save(tmp_path / "model")
     code = (
         "import sys, firstday as fd; recommender = fd.open_model(sys.argv[1]); "
-        'user = fd.Signals(age=24, interactions=[("stream", "item", "i004")]); '
-        f"[recommender.recommend(user, 10, name) for name in {list(strategy_names())!r}]; "
+        'user = fd.Signals(age=20, interactions=[("stream", "item", "i4")]); '
+        f"[recommender.recommend(user, 4, name) for name in {list(strategy_names())!r}]; "
         f"print([name for name in {TRAINING!r} if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code, str(model)], capture_output=True, text=True, check=True)

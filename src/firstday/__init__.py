@@ -29,18 +29,18 @@ if TYPE_CHECKING:
     from firstday.errors import MissingExtraError as MissingExtraError
     from firstday.evaluate.run import evaluate_strategies as evaluate_strategies
     from firstday.features.signals import Signals as Signals
+    from firstday.ranking import rank_scores as rank_scores
     from firstday.ranking import unit_rows as unit_rows
     from firstday.recommend.query import Answer as Answer
     from firstday.recommend.query import Query as Query
-    from firstday.recommend.ranked_lists import rank_scores as rank_scores
     from firstday.recommend.recommender import Recommendation as Recommendation
     from firstday.recommend.recommender import Recommender as Recommender
     from firstday.recommend.recommender import open_model as open_model
-    from firstday.recommend.registry import register as register
     from firstday.recommend.spec import BaselineSpec as BaselineSpec
     from firstday.recommend.spec import ColdModelSpec as ColdModelSpec
     from firstday.recommend.spec import LearningData as LearningData
     from firstday.recommend.spec import StrategySpec as StrategySpec
+    from firstday.recommend.spec import register as register
     from firstday.training.fit import train as train
 
 __version__ = "0.1.0"
@@ -64,12 +64,10 @@ _HOMES = {
     "firstday.features.signals": ("Signals",),
     "firstday.evaluate.run": ("evaluate_strategies",),
     "firstday.training.fit": ("train",),
-    "firstday.ranking": ("unit_rows",),
     "firstday.recommend.query": ("Answer", "Query"),
-    "firstday.recommend.ranked_lists": ("rank_scores",),
+    "firstday.ranking": ("rank_scores", "unit_rows"),
     "firstday.recommend.recommender": ("Recommendation", "Recommender", "open_model"),
-    "firstday.recommend.registry": ("register",),
-    "firstday.recommend.spec": ("BaselineSpec", "ColdModelSpec", "LearningData", "StrategySpec"),
+    "firstday.recommend.spec": ("BaselineSpec", "ColdModelSpec", "LearningData", "StrategySpec", "register"),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 

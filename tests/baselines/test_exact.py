@@ -1,4 +1,4 @@
-"""Each peer against an independent, straightforward computation on a small matrix."""
+"""Each baseline against an independent, straightforward computation on a small matrix."""
 
 from __future__ import annotations
 

@@ -9,12 +9,9 @@ import torch
 
 from firstday.cold.cold_model import ColdModel
 from firstday.cold.train_cold_model import ColdNetwork, train_cold_model
-from firstday.cold.training_loop import UnitLength, export_onnx
+from firstday.cold.training_loop import export_onnx
 from firstday.config import ColdModelConfig
-from firstday.errors import FirstdayError
 from firstday.features.encoder import hold_features
-
-# TODO PEER_OF
 
 N_INPUTS, D = 10, 6
 SMALL = ColdModelConfig(hidden=(16, 8), epochs=6, batch_size=32, patience=100)
@@ -209,15 +206,3 @@ def test_a_pass_takes_so_many_day_ones_of_each_user_and_the_next_one_others() ->
         assert len(set(rows.tolist())) == 2 * 200
         assert len(set((rows // 200).tolist())) == 6
     assert set(passes[0].tolist()) != set(passes[1].tolist())
-
-
-def test_a_layer_that_cannot_be_written_is_named() -> None:
-    network = torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.Tanh())
-    with pytest.raises(FirstdayError, match="a layer of the kind Tanh cannot be written as ONNX"):
-        export_onnx(network, np.ones((3, 2), np.float32))
-
-
-def test_a_row_of_zeros_stays_zeros() -> None:
-    features = np.array([[0, 0], [3, 4]], np.float32)
-    vectors = ColdModel(export_onnx(UnitLength(10), features)).predict(features)
-    np.testing.assert_allclose(vectors, [[0, 0], [6, 8]], rtol=1e-6)

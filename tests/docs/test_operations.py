@@ -35,10 +35,10 @@ def test_every_setting_that_is_named_exists(path: Path) -> None:
     assert named <= known, named - known
 
 
-def test_every_endpoint_is_on_the_page(recommender: Recommender, tmp_path: Path) -> None:
+def test_every_endpoint_is_on_the_page(tiny: Recommender, tmp_path: Path) -> None:
     import httpx
 
-    server = ServerProcess(recommender.save(tmp_path / "model"), tmp_path)
+    server = ServerProcess(tiny.save(tmp_path / "model"), tmp_path)
     try:
         paths = httpx.get(f"{server.url}/v1/openapi.json").json()["paths"]
     finally:
@@ -50,7 +50,7 @@ def test_every_endpoint_is_on_the_page(recommender: Recommender, tmp_path: Path)
             assert re.search(rf"`{method.upper()} [^|]*{re.escape(path)}", page), (method, path)
 
 
-def test_every_counter_that_is_named_is_counted(recommender: Recommender, tmp_path: Path) -> None:
+def test_every_counter_that_is_named_is_counted(tiny: Recommender, tmp_path: Path) -> None:
     from firstday.serve.telemetry import Metrics
 
     metrics = Metrics()
@@ -62,11 +62,11 @@ def test_every_counter_that_is_named_is_counted(recommender: Recommender, tmp_pa
     assert named <= counted, named - counted
 
 
-def test_the_containers_health_check_asks_a_server(recommender: Recommender, tmp_path: Path) -> None:
+def test_the_containers_health_check_asks_a_server(tiny: Recommender, tmp_path: Path) -> None:
     text = (ROOT / "Dockerfile").read_text(encoding="utf-8").replace("\\\n", " ")
     command = json.loads(re.search(r"^HEALTHCHECK .*?CMD (\[.*\])$", text, re.MULTILINE)[1])  # type: ignore[index]
     assert command[0] == "python"
-    server = ServerProcess(recommender.save(tmp_path / "model"), tmp_path)
+    server = ServerProcess(tiny.save(tmp_path / "model"), tmp_path)
     environment = {**os.environ, "FIRSTDAY_SERVE_PORT": server.url.rpartition(":")[2]}
 
     def run() -> int:

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from firstday.config import SignalConfig
 from firstday.data.events import ITEM, Pair
-from firstday.embed.affinity import compute_affinity, select_uses
+from firstday.embed.embeddings import compute_affinity, select_uses
 from firstday.sparse import SparseRows
 
 STREAM, FAVORITE, BAN = ("stream", ITEM), ("favorite", ITEM), ("ban", ITEM)

@@ -12,8 +12,7 @@ from firstday.data.dataset import Dataset, PrecomputedVectors
 from firstday.data.ids import Ids
 from firstday.data.splits.sampled import split_sampled, unite_uses
 from firstday.data.splits.split import Split
-from firstday.embed.affinity import compute_affinity
-from firstday.embed.embeddings import Embeddings, FoldIn
+from firstday.embed.embeddings import Embeddings, FoldIn, compute_affinity
 from firstday.embed.kept_users import find_light_users, keep_warm_users
 from firstday.ranking import unit_rows
 from firstday.sparse import SparseRows

@@ -14,12 +14,11 @@ from firstday.data.dataset import Dataset
 from firstday.data.events import Events
 from firstday.data.splits.registration import split_registration
 from firstday.data.splits.split import Split
-from firstday.embed.affinity import select_uses
+from firstday.embed.embeddings import select_uses
 from firstday.embed.methods import collect_warm_logs, fit_embeddings
 from firstday.evaluate.run import evaluate_strategies
-from firstday.recommend.answer import answer_all
-from firstday.recommend.recommender import Recommender
-from firstday.recommend.registry import strategies_of
+from firstday.recommend.recommender import Recommender, answer_all
+from firstday.recommend.spec import strategies_of
 from firstday.training.fit import choose_protocol, cohort_query, fit, train
 from tests.synthetic import SEED, THREADS, networks_of
 from tests.timed import DAY, LOG, make_log

@@ -16,7 +16,7 @@ from firstday.data.dataset import Dataset
 from firstday.data.events import ITEM, Events
 from firstday.data.splits.sampled import split_sampled
 from firstday.data.splits.split import Cohort, Split
-from firstday.embed.affinity import select_uses
+from firstday.embed.embeddings import select_uses
 from firstday.embed.methods import collect_warm_logs, fit_embeddings
 from firstday.recommend.recommender import Recommender
 from firstday.sparse import SparseRows

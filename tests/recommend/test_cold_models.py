@@ -13,10 +13,9 @@ from firstday.data.splits.split import Split
 from firstday.errors import ConfigError
 from firstday.evaluate.run import evaluate_strategies
 from firstday.features.signals import SignalBatch, Signals
-from firstday.recommend.answer import answer_all
 from firstday.recommend.query import Query
-from firstday.recommend.recommender import Recommender
-from firstday.recommend.registry import strategies_with, strategy_names, with_methods_of
+from firstday.recommend.recommender import Recommender, answer_all
+from firstday.recommend.spec import strategies_with, strategy_names, with_methods_of
 from firstday.training.fit import fit, train
 from tests.recommend.test_lists_by_hand import VISITORS
 from tests.synthetic import brief_config, small_config

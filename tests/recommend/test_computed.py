@@ -8,9 +8,8 @@ import numpy as np
 import pytest
 
 from firstday.features.signals import SignalBatch, Signals
-from firstday.recommend.answer import answer_all
 from firstday.recommend.query import ComputedDays, Query
-from firstday.recommend.recommender import Recommender
+from firstday.recommend.recommender import Recommender, answer_all
 from tests.recommend.test_lists_by_hand import VISITORS
 
 K = 4

@@ -14,8 +14,7 @@ from firstday.data.events import Events
 from firstday.data.splits.registration import split_registration
 from firstday.data.splits.sampled import split_sampled, unite_uses
 from firstday.data.splits.split import Split
-from firstday.embed.affinity import compute_affinity
-from firstday.embed.embeddings import Embeddings
+from firstday.embed.embeddings import Embeddings, compute_affinity
 from firstday.features.signals import Signals
 from firstday.ranking import unit_rows
 from firstday.recommend.neighbors import score_neighbors

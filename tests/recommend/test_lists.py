@@ -11,13 +11,12 @@ from firstday.config import Config
 from firstday.data.dataset import Dataset
 from firstday.data.events import ITEM
 from firstday.data.splits.split import Split
-from firstday.embed.affinity import compute_affinity
 from firstday.embed.als import fit_als
+from firstday.embed.embeddings import compute_affinity
 from firstday.features.signals import SignalBatch
 from firstday.ranking import unit_rows
-from firstday.recommend.answer import answer_all
 from firstday.recommend.query import Query
-from firstday.recommend.recommender import Recommender
+from firstday.recommend.recommender import Recommender, answer_all
 from firstday.segment.segments import Segments
 from tests.synthetic import N_ITEMS, UNUSED_ITEM
 

@@ -11,7 +11,7 @@ from firstday.data.events import ITEM
 from firstday.errors import ConfigError
 from firstday.features.signals import SignalBatch, Signals
 from firstday.recommend.recommender import Recommendation, RecommendedItem, Recommender
-from firstday.recommend.registry import find_strategy, strategy_names
+from firstday.recommend.spec import find_strategy, strategy_names
 from firstday.sparse import SparseRows
 from tests.tiny import CONFIG, N_ITEMS
 

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from firstday.features.signals import SignalBatch, Signals
+from firstday.ranking import CELLS_AT_ONCE, rank_scores
 from firstday.recommend.query import Query
-from firstday.recommend.ranked_lists import CELLS_AT_ONCE, rank_scores
 from firstday.recommend.recommender import Recommender
-from firstday.recommend.registry import strategy_names
+from firstday.recommend.spec import strategy_names
 from tests.tiny import N_ITEMS
 
 K = 3
@@ -158,7 +158,7 @@ def test_users_are_scored_a_part_at_a_time_with_the_same_result(
     excluded = Query(tiny.model, everyone, K).excluded
     scores = np.random.default_rng(0).random((everyone.n_users, N_ITEMS)).astype(np.float32)
     whole = rank_scores(lambda rows: scores[rows].copy(), excluded, K)
-    monkeypatch.setattr("firstday.recommend.ranked_lists.CELLS_AT_ONCE", 4 * N_ITEMS)
+    monkeypatch.setattr("firstday.ranking.CELLS_AT_ONCE", 4 * N_ITEMS)
     parts = rank_scores(lambda rows: scores[rows].copy(), excluded, K)
     np.testing.assert_array_equal(whole[0], parts[0])
     np.testing.assert_array_equal(whole[1], parts[1])

@@ -12,9 +12,17 @@ from firstday.reproduce.table import Reproduction, choose_strategies, configure,
 from firstday.simulate.released import simulate_released
 from firstday.simulate.simulation_settings import SimulationSettings
 from tests.released import make_released
+from tests.synthetic import SEED, THREADS
 
 K = 10
-SETTINGS = {"recommend": {"k": K}, "segments": {"restarts": 1}, "cold_model": {"epochs": 6, "batch_size": 32}}
+SETTINGS = {
+    "seed": SEED,
+    "threads": THREADS,
+    "recommend": {"k": K},
+    "segments": {"restarts": 1},
+    "cold_model": {"hidden": [16], "epochs": 2, "batch_size": 64},
+    "ranker": {"hidden": [16], "epochs": 2, "batch_size": 64},
+}
 
 
 @pytest.fixture(scope="session")
@@ -41,7 +49,7 @@ def found(data: PaperData, paper_config: Config) -> Reproduction:
 
 @pytest.fixture(scope="session")
 def simulated(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a simulated folder with many items for its users, as the paper's has."""
+    """Return a small simulated folder."""
     out = tmp_path_factory.mktemp("simulated") / "released"
-    simulate_released(SimulationSettings(2_500, 10_000, days=60, seed=2), out, dimensions={"svd": 48, "mf": 16})
+    simulate_released(SimulationSettings(300, 200, days=60, seed=2), out, dimensions={"svd": 8, "mf": 8})
     return out

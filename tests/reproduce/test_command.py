@@ -33,7 +33,7 @@ def test_the_table_stands_beside_the_papers(released: Path) -> None:
 
 def write_settings(folder: Path) -> str:
     file = folder.parent / "quick.toml"
-    file.write_text("[cold_model]\nepochs = 2\nbatch_size = 32\n")
+    file.write_text("[cold_model]\nhidden = [8]\nepochs = 1\nbatch_size = 64\n")
     return str(file)
 
 

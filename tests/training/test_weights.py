@@ -12,9 +12,8 @@ from firstday.config import as_published
 from firstday.data.dataset import Dataset
 from firstday.data.splits.split import Split
 from firstday.metrics import measure
-from firstday.recommend.answer import answer_all
 from firstday.recommend.query import Query
-from firstday.recommend.recommender import Recommender
+from firstday.recommend.recommender import Recommender, answer_all
 from firstday.sparse import SparseRows
 from firstday.training.fit import fit
 from firstday.training.validation import Validation

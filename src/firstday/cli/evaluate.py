@@ -32,7 +32,7 @@ from firstday.evaluate.report.render import check_report_path, write_report
 from firstday.evaluate.results import REFERENCE
 from firstday.evaluate.run import evaluate_strategies
 from firstday.metrics import PrecisionRule
-from firstday.recommend.registry import PAPER_SEGMENT, baseline_names, find_strategy, strategy_names
+from firstday.recommend.spec import PAPER_SEGMENT, baseline_names, find_strategy, strategy_names
 
 NAMES = (
     f"Strategies: {', '.join(strategy_names())}; fitted for an evaluation alone: "

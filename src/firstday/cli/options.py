@@ -21,7 +21,7 @@ from firstday.data.dataset import Dataset
 from firstday.data.load import BUILT_IN, load
 from firstday.errors import ConfigError
 from firstday.progress import Progress as Report
-from firstday.recommend.registry import is_learner, load_plugin
+from firstday.recommend.spec import is_learner, load_plugin
 
 TablesArgument = Annotated[str, typer.Argument(help=f"A folder of tables, or a built-in name: {', '.join(BUILT_IN)}.")]
 ModelArgument = Annotated[Path, typer.Argument(help="A trained model's folder.")]

@@ -17,7 +17,7 @@ from firstday.errors import ConfigError, DataError
 from firstday.features.signals import Signals
 from firstday.recommend.batch import recommend_tables
 from firstday.recommend.recommender import Recommendation, open_model
-from firstday.recommend.registry import find_strategy, strategy_names
+from firstday.recommend.spec import find_strategy, strategy_names
 
 
 def recommend(

@@ -1,15 +1,56 @@
-"""Embeddings: the vectors of warm users and of items in one space, and fold-in of new users."""
+"""Affinity of users for items, the vectors of both in one space, and fold-in of new users (PAPER, step 1)."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
 
 import numpy as np
 
+from firstday.config import SignalConfig
+from firstday.data.events import ITEM, Pair
 from firstday.ranking import unit_rows
-from firstday.sparse import SparseRows
+from firstday.sparse import SparseRows, union_rows
+
+
+def compute_affinity(
+    actions: Mapping[Pair, SparseRows], config: SignalConfig, n_users: int, n_items: int
+) -> SparseRows:
+    """Add up all signals on items into users' affinities.
+
+    Parameters
+    ----------
+    actions
+        Users' interactions by (signal, entity) pair; only pairs on items count.
+    config
+        The signals' weights and damping: a first interaction counts 1, n interactions log2(1 + n) or n.
+    n_users, n_items
+        Shape of the result.
+
+    Returns
+    -------
+    SparseRows
+        Shape (n_users, n_items), positive entries only.
+    """
+    parts = []
+    for (signal, entity), rows in actions.items():
+        if entity == ITEM and config.affinity.get(signal):
+            counts = np.log2(1 + rows.weights) if config.damping == "log" else rows.weights
+            weights = (config.affinity[signal] * counts).astype(np.float32)
+            parts.append(SparseRows(rows.starts, rows.columns, weights, rows.n_columns))
+    if not parts:
+        return SparseRows.empty(n_users, n_items)
+    total = union_rows(parts)
+    return total.keep(total.weights > 0)
+
+
+def select_uses(actions: Mapping[Pair, SparseRows], config: SignalConfig, n_users: int, n_items: int) -> SparseRows:
+    """Return the items that each user uses (`signals.use`), all weights 1, shape (n_users, n_items)."""
+    parts = [rows for (signal, entity), rows in actions.items() if entity == ITEM and signal in config.use]
+    return union_rows(parts).ones() if parts else SparseRows.empty(n_users, n_items)
+
 
 MAX_PADDED_ROWS = 64
 """Up to that many users are solved in one system, padded to the longest list; more are solved length by length."""

@@ -11,8 +11,7 @@ from firstday.config import Config
 from firstday.data.dataset import Dataset
 from firstday.data.ids import Ids
 from firstday.data.splits.split import Split
-from firstday.embed.affinity import compute_affinity, select_uses
-from firstday.embed.embeddings import Embeddings
+from firstday.embed.embeddings import Embeddings, compute_affinity, select_uses
 from firstday.ranking import unit_rows
 from firstday.sparse import SparseRows, stack_rows
 

@@ -11,8 +11,7 @@ from firstday.config import Config, EmbeddingConfig
 from firstday.data.dataset import Dataset, PrecomputedVectors
 from firstday.data.events import ITEM
 from firstday.data.splits.split import Split
-from firstday.embed.affinity import compute_affinity
-from firstday.embed.embeddings import Embeddings, FoldIn
+from firstday.embed.embeddings import Embeddings, FoldIn, compute_affinity
 from firstday.errors import ConfigError, MissingExtraError
 from firstday.sparse import SparseRows, stack_rows
 

@@ -17,10 +17,9 @@ from firstday.features.signals import SignalBatch
 from firstday.metrics import Interval, bootstrap_means, bootstrap_ratios, measure
 from firstday.progress import Progress, no_progress
 from firstday.ranking import top_k
-from firstday.recommend.answer import answer_all
 from firstday.recommend.query import Query
 from firstday.recommend.questionnaire import AnsweringUsers, Answers, Questionnaire, QuestionSettings
-from firstday.recommend.recommender import Recommender
+from firstday.recommend.recommender import Recommender, answer_all
 from firstday.sparse import SparseRows, contains
 from firstday.training.fit import fit, split_for
 

@@ -33,8 +33,8 @@ from firstday.metrics import (
     bootstrap_ratios,
     deviations_of_fifths,
 )
-from firstday.recommend.registry import FALLBACKS
 from firstday.recommend.segment_description import SegmentRow
+from firstday.recommend.spec import FALLBACKS
 from firstday.segment.segments import ItemCounts
 from firstday.training.tune import Tuning
 

@@ -27,18 +27,20 @@ from firstday.evaluate.slices import (
 )
 from firstday.metrics import PrecisionRule, measure
 from firstday.progress import Progress, no_progress
-from firstday.recommend.answer import answer_all
 from firstday.recommend.nearest_segment import SEGMENT
 from firstday.recommend.query import Answer, Query
-from firstday.recommend.registry import (
+from firstday.recommend.recommender import answer_all
+from firstday.recommend.spec import (
     PAPER_SEGMENT,
+    ColdModelSpec,
+    Method,
+    Strategy,
     baseline_names,
     check_strategies,
     register,
     strategies_with,
     with_methods_of,
 )
-from firstday.recommend.spec import ColdModelSpec, Method, Strategy
 from firstday.training.fit import choose_protocol, cohort_query, fit, split_for
 from firstday.training.tune import TunedBaseline, Tuning, tune_baselines
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from firstday.config import SignalConfig
 from firstday.data.events import ITEM, Pair
-from firstday.embed.affinity import compute_affinity
+from firstday.embed.embeddings import compute_affinity
 from firstday.errors import DataError
 from firstday.sparse import SparseRows, union_rows
 

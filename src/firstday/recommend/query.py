@@ -11,8 +11,7 @@ import numpy as np
 
 from firstday.artifact.trained_model import TrainedModel
 from firstday.features.signals import SignalBatch
-from firstday.ranking import unit_rows
-from firstday.recommend.ranked_lists import rank_by_vectors, rank_scores, take_lists
+from firstday.ranking import rank_by_vectors, rank_scores, take_lists, unit_rows
 from firstday.sparse import SparseRows
 
 
@@ -162,11 +161,11 @@ class Query:
         return self.model.learned[name]
 
     def rank_scores(self, score: Callable[[np.ndarray], np.ndarray], route: str, answered: np.ndarray) -> Answer:
-        """Rank items by scores; see `firstday.recommend.ranked_lists.rank_scores` and `Answer.where`."""
+        """Rank items by scores; see `firstday.ranking.rank_scores` and `Answer.where`."""
         return Answer.where(answered, route, *rank_scores(score, self.excluded, self.k))
 
     def rank_by_vectors(self, vectors: np.ndarray, route: str, answered: np.ndarray) -> Answer:
-        """Rank items by how near they are to users' vectors; see `firstday.recommend.ranked_lists.rank_by_vectors`."""
+        """Rank items by how near they are to users' vectors; see `firstday.ranking.rank_by_vectors`."""
         model = self.model
         ranked = rank_by_vectors(vectors, model.scoring_vectors, self.excluded, self.k, model.items_without_vector)
         return Answer.where(answered, route, *ranked)
@@ -174,7 +173,7 @@ class Query:
     def take_lists(
         self, lists: np.ndarray, scores: np.ndarray, choice: np.ndarray, route: str, answered: np.ndarray
     ) -> Answer:
-        """Give each user one of several ranked lists; see `firstday.recommend.ranked_lists.take_lists`."""
+        """Give each user one of several ranked lists; see `firstday.ranking.take_lists`."""
         return Answer.where(answered, route, *take_lists(lists, scores, choice, self.excluded, self.k))
 
     def take(self, rows: np.ndarray) -> Query:

@@ -1,14 +1,25 @@
-"""What a method is: a strategy, a cold model or a baseline, ours and a stranger's alike.
+"""What a method is, and where all of them are found: ours, those of installed packages, and those of plugins.
 
-A method is one value of this file. `firstday.recommend.registry` finds it: by name, by entry point, or by ``--plugin``.
+A method is a `StrategySpec`, a `ColdModelSpec` or a `BaselineSpec`. A package offers some by entry points, in its
+pyproject.toml::
+
+    [project.entry-points."firstday.strategies"]
+    my_strategy = "my_package.my_module:MY_STRATEGY"
+
+with the groups ``firstday.strategies``, ``firstday.cold_models`` and ``firstday.baselines``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import cached_property
-from typing import Any, Protocol
+import sys
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cache, cached_property
+from importlib import import_module
+from importlib.metadata import entry_points
+from pathlib import Path
+from pkgutil import resolve_name
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 from pydantic import BaseModel, ValidationError
@@ -329,3 +340,308 @@ class BaselineSpec(Method):
     def with_options(self, options: Mapping[str, Any] | None) -> BaselineSpec:
         """Return the baseline with these options alone to try; itself where there are none."""
         return self if options is None else replace(self, grid={name: (value,) for name, value in options.items()})
+
+
+PAPER_SEGMENT = "paper_segment"
+"""`segment` with the features, the network's training and nothing else but what the paper states; `evaluate` alone."""
+
+FALLBACKS = ("group", "popular")
+"""What answers where a strategy has nothing to go on, in this order; the last answers for everyone."""
+
+KINDS: dict[str, type[Method]] = {
+    "strategies": StrategySpec,
+    "cold_models": ColdModelSpec,
+    "baselines": BaselineSpec,
+}
+
+BUILT_IN: dict[str, dict[str, str]] = {
+    "strategies": {
+        "popular": "firstday.recommend.popularity:POPULAR",
+        "group": "firstday.recommend.popularity:GROUP",
+        "day_one": "firstday.recommend.day_one_items:DAY_ONE",
+        "input_clusters": "firstday.recommend.nearest_segment:INPUT_CLUSTERS",
+        "fold_in": "firstday.recommend.day_one_items:FOLD_IN",
+        "personal": "firstday.recommend.personal:PERSONAL",
+        "segment": "firstday.recommend.nearest_segment:SEGMENT",
+        "soft_segments": "firstday.recommend.soft_segments:SOFT_SEGMENTS",
+        "neighbors": "firstday.recommend.neighbors:NEIGHBORS",
+        "friends": "firstday.recommend.neighbors:FRIENDS",
+        "direct": "firstday.recommend.direct:DIRECT",
+        "blend": "firstday.recommend.blend:BLEND",
+    },
+    "cold_models": {
+        "dropoutnet": "firstday.baselines.dropoutnet:DROPOUTNET",
+        "melu": "firstday.baselines.melu:MELU",
+    },
+    "baselines": {
+        "item_item": "firstday.baselines.item_item:ITEM_ITEM",
+        "user_user": "firstday.baselines.user_user:USER_USER",
+        "ease": "firstday.baselines.ease:EASE",
+        "als_fold_in": "firstday.baselines.als_fold_in:ALS_FOLD_IN",
+        "mult_dae": "firstday.baselines.mult_dae:MULT_DAE",
+    },
+}
+"""Where each of our methods is; it is imported when it is first asked for."""
+
+M = TypeVar("M", bound=Method)
+
+
+@dataclass(frozen=True)
+class _Registry:
+    """The methods of one kind: where they are, or they themselves."""
+
+    places: dict[str, str] = field(default_factory=dict)
+    loaded: dict[str, Method] = field(default_factory=dict)
+
+    def names(self) -> tuple[str, ...]:
+        return tuple({**self.places, **self.loaded})
+
+
+@cache
+def _registries() -> dict[str, _Registry]:
+    """Collect ours, then what installed packages offer."""
+    registries = {kind: _Registry(dict(places)) for kind, places in BUILT_IN.items()}
+    for kind, registry in registries.items():
+        for entry in entry_points(group=f"firstday.{kind}"):
+            _refuse_taken(entry.name, kind, registries)
+            registry.places[entry.name] = entry.value
+    return registries
+
+
+def _refuse_taken(name: str, kind: str, registries: dict[str, _Registry]) -> None:
+    """Refuse a name that one of ours has, or a method of another kind."""
+    if name == PAPER_SEGMENT or any(name in places for places in BUILT_IN.values()):
+        raise ConfigError(f"{kind}: {name} is the name of one of firstday's own methods; give yours another.")
+    if any(name in registry.names() for other, registry in registries.items() if other != kind):
+        raise ConfigError(f"{kind}: {name} is the name of a method of another kind; give it another.")
+
+
+def register(*specs: Method) -> None:
+    """Make methods known by their names; one of the same name that is no method of ours is replaced.
+
+    Raises
+    ------
+    ConfigError
+        The name is not made of letters, digits and underscores, or is taken by one of firstday's own methods.
+    """
+    for spec in specs:
+        kind = next((name for name, cls in KINDS.items() if isinstance(spec, cls)), None)
+        if kind is None:
+            raise ConfigError(
+                f"method: is a {type(spec).__name__}; give a StrategySpec, a ColdModelSpec or a BaselineSpec."
+            )
+        registries = _registries()
+        if registries[kind].loaded.get(spec.name) is spec:
+            continue
+        if not spec.name.isidentifier():
+            raise ConfigError(f"{kind}: {spec.name!r} is no name; use letters, digits and underscores.")
+        _refuse_taken(spec.name, kind, registries)
+        registries[kind].loaded[spec.name] = spec
+
+
+def load_plugin(module: str) -> tuple[str, ...]:
+    """Import a module, register every method that stands in it, and return their names.
+
+    Parameters
+    ----------
+    module
+        Its dotted name; it is also looked for in the current folder.
+
+    Raises
+    ------
+    ConfigError
+        It cannot be imported, or holds no method.
+    """
+    here = str(Path.cwd())
+    if here not in sys.path:
+        sys.path.insert(0, here)
+    try:
+        contents = vars(import_module(module))
+    except Exception as error:
+        raise ConfigError(f"plugin: {module} cannot be imported ({type(error).__name__}: {error}).") from error
+    specs = {id(value): value for value in contents.values() if isinstance(value, Method)}
+    if not specs:
+        raise ConfigError(
+            f"plugin: {module} holds no StrategySpec, ColdModelSpec or BaselineSpec; make one at its top level."
+        )
+    register(*specs.values())
+    return tuple(spec.name for spec in specs.values())
+
+
+def _find(kind: str, name: str, cls: type[M]) -> M | None:
+    """Return a method by kind and name, imported where it was not yet; None where there is none."""
+    registry = _registries()[kind]
+    if name not in registry.loaded and name in registry.places:
+        try:
+            spec = resolve_name(registry.places[name])
+        except ModuleNotFoundError:
+            raise
+        except Exception as error:
+            raise ConfigError(f"{kind}: {name} cannot be loaded from {registry.places[name]} ({error}).") from error
+        if not isinstance(spec, cls) or spec.name != name:
+            raise ConfigError(f"{kind}: {registry.places[name]} is no {cls.__name__} named {name}.")
+        registry.loaded[name] = spec
+    spec = registry.loaded.get(name)
+    return spec if isinstance(spec, cls) else None
+
+
+def strategy_names() -> tuple[str, ...]:
+    """Return the names of all strategies: ours, two for each cold model, then others."""
+    of_cold_models = [
+        f"{name}_{way}" for name in _registries()["cold_models"].names() for way in ("personal", "segment")
+    ]
+    names = _registries()["strategies"].names()
+    ours = BUILT_IN["strategies"]
+    return (*ours, *of_cold_models, *(name for name in names if name not in ours))
+
+
+def baseline_names() -> tuple[str, ...]:
+    """Return the names of all baselines."""
+    return _registries()["baselines"].names()
+
+
+def cold_model_names() -> tuple[str, ...]:
+    """Return the names of all cold models beside our own."""
+    return _registries()["cold_models"].names()
+
+
+def find_strategy(name: str) -> StrategySpec:
+    """Return a strategy by name.
+
+    Raises
+    ------
+    ConfigError
+        There is none of that name.
+    """
+    spec = _find("strategies", name, StrategySpec)
+    if spec is not None:
+        return spec
+    cold_model, _, way = name.rpartition("_")
+    if way in ("personal", "segment") and (cold := _find("cold_models", cold_model, ColdModelSpec)) is not None:
+        return _use_of(cold)[way]
+    if name in (*baseline_names(), PAPER_SEGMENT):
+        raise ConfigError(
+            f"strategy: {name} is fitted by evaluate alone and stored in no model; choose of "
+            f"{', '.join(strategy_names())}."
+        )
+    raise ConfigError(f"strategy: {name!r} is unknown; choose of {', '.join(strategy_names())}.")
+
+
+@cache
+def _use_of(cold_model: ColdModelSpec) -> dict[str, StrategySpec]:
+    """Return the two strategies that use a cold model's vectors."""
+    from firstday.recommend.nearest_segment import by_segment_of
+    from firstday.recommend.personal import by_items_of
+
+    return {"personal": by_items_of(cold_model), "segment": by_segment_of(cold_model)}
+
+
+def find_baseline(name: str) -> BaselineSpec:
+    """Return a baseline by name; its libraries are imported.
+
+    Raises
+    ------
+    ConfigError
+        There is none of that name.
+    """
+    spec = _find("baselines", name, BaselineSpec)
+    if spec is None:
+        raise ConfigError(f"baseline: {name!r} is unknown; choose of {', '.join(baseline_names())}.")
+    return spec
+
+
+def find_learner(name: str) -> ColdModelSpec | StrategySpec:
+    """Return a method that learns something which a model holds: a cold model, or a strategy with a `fit`.
+
+    Raises
+    ------
+    ConfigError
+        There is none of that name.
+    """
+    cold_model = _find("cold_models", name, ColdModelSpec)
+    if cold_model is not None:
+        return cold_model
+    strategy = _find("strategies", name, StrategySpec)
+    if strategy is not None and strategy.fit is not None:
+        return strategy
+    choices = ", ".join(cold_model_names())
+    raise ConfigError(
+        f"methods: {name!r} is unknown; choose of {choices}, or name the plugin that has it with --plugin."
+    )
+
+
+def is_learner(name: str) -> bool:
+    """Tell whether a name is that of a method that learns something which a model holds."""
+    strategy = _find("strategies", name, StrategySpec)
+    return name in cold_model_names() or (strategy is not None and strategy.fit is not None)
+
+
+def value_type(name: str) -> type:
+    """Return the class of what a method learned, for a model that is read.
+
+    Raises
+    ------
+    KeyError
+        The method is unknown here.
+    ConfigError
+        It says no class.
+    """
+    if not is_learner(name):
+        raise KeyError(name)
+    value = find_learner(name).value
+    if value is None:
+        raise ConfigError(f"methods: {name} has a fit and no value; name the dataclass that it returns.")
+    return value
+
+
+def _specs() -> Iterator[StrategySpec]:
+    return (find_strategy(name) for name in strategy_names())
+
+
+def strategies_of(model: TrainedModel) -> tuple[str, ...]:
+    """Return the strategies that a model can answer by."""
+    return tuple(spec.name for spec in _specs() if spec.lacks(model) is None)
+
+
+def strategies_with(config: Config) -> tuple[str, ...]:
+    """Return the strategies that a model of this configuration can answer by."""
+    return tuple(spec.name for spec in _specs() if spec.lacks_with(config) is None)
+
+
+def check_strategies(strategies: Collection[str], config: Config) -> None:
+    """Refuse a strategy that a model of this configuration cannot answer by.
+
+    Raises
+    ------
+    ConfigError
+        One sentence with the setting that the first such strategy needs.
+    """
+    for name in strategies:
+        refuse_without(name, find_strategy(name).lacks_with(config))
+
+
+def refuse_without(strategy: str, setting: str | None) -> None:
+    """Refuse a strategy that lacks what a setting gives.
+
+    Raises
+    ------
+    ConfigError
+        It lacks something.
+    """
+    if setting is not None:
+        raise ConfigError(
+            f"strategy: {strategy} needs a model trained with {setting}; train one, or choose another strategy."
+        )
+
+
+def with_methods_of(config: Config, strategies: Collection[str]) -> Config:
+    """Return the configuration that also trains the methods that some strategies need.
+
+    Raises
+    ------
+    ConfigError
+        There is no strategy of one of the names.
+    """
+    needed = {method for name in strategies if (method := find_strategy(name).learns_by) is not None}
+    missing = sorted(needed - set(config.methods))
+    return config.override("methods", (*config.methods, *missing)) if missing else config

@@ -17,8 +17,7 @@ from firstday.evaluate.paper_figures import LEARNED_BASELINES, TABLE, TITLES, su
 from firstday.evaluate.results import Results
 from firstday.evaluate.run import join_seeds, judge_seed
 from firstday.progress import Progress, no_progress
-from firstday.recommend.registry import find_strategy, strategy_names, with_methods_of
-from firstday.recommend.spec import KEPT_USERS, RANKER
+from firstday.recommend.spec import KEPT_USERS, RANKER, find_strategy, strategy_names, with_methods_of
 from firstday.reproduce.paper_model import DAY_ONE_BLOCK, ask_for, fit_paper_model
 from firstday.training.weights import choose_weights
 

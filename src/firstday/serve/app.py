@@ -15,7 +15,7 @@ from starlette.types import Receive, Scope, Send
 
 import firstday
 from firstday.errors import FirstdayError
-from firstday.recommend.registry import strategies_of
+from firstday.recommend.spec import strategies_of
 from firstday.serve.auth import Right, need, refuse_repeats
 from firstday.serve.http_errors import ErrorBody, add_error_handlers
 from firstday.serve.middleware import Gate

@@ -12,12 +12,11 @@ from firstday.artifact.trained_model import TrainedModel
 from firstday.features.signals import Signals
 from firstday.ranking import unit_rows
 from firstday.recommend.query import Query
-from firstday.recommend.registry import FALLBACKS, find_strategy
 from firstday.recommend.segment_description import describe_segment
-from firstday.recommend.spec import Reason
+from firstday.recommend.spec import FALLBACKS, Reason, find_strategy
 from firstday.segment.segments import weigh_segments
-from firstday.serve.batching import Reply
 from firstday.serve.model_holder import ServedModel
+from firstday.serve.service import Reply
 
 N_SEGMENTS = 3
 N_SEGMENT_ITEMS = 5

@@ -19,7 +19,7 @@ from firstday.errors import ArtifactError, FirstdayError
 from firstday.features.signals import Signals
 from firstday.recommend.questionnaire import Answers, Questionnaire
 from firstday.recommend.recommender import Recommender, open_model
-from firstday.recommend.registry import strategies_of
+from firstday.recommend.spec import strategies_of
 from firstday.serve.segment_map import SegmentMap, make_segment_map
 
 _log = logging.getLogger("firstday.serve")

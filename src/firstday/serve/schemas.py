@@ -12,7 +12,7 @@ from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Fiel
 
 from firstday.config import RecommendConfig
 from firstday.features.signals import PICK_SIGNAL, Signals
-from firstday.recommend.registry import strategy_names
+from firstday.recommend.spec import strategy_names
 from firstday.serve.store.base import Event, Profile
 
 MAX_EVENTS = 1000

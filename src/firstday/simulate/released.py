@@ -38,7 +38,7 @@ from firstday.data.sources.deezer_kdd21 import (
 )
 from firstday.data.splits.registration import DAY_US, find_registrations, split_registration
 from firstday.data.splits.split import Actions, Split
-from firstday.embed.affinity import compute_affinity
+from firstday.embed.embeddings import compute_affinity
 from firstday.embed.methods import WarmLogs, fit_embeddings
 from firstday.errors import ConfigError
 from firstday.features.catalogue import Catalogue

@@ -14,8 +14,7 @@ from firstday.data.ids import Ids
 from firstday.data.splits.registration import split_registration
 from firstday.data.splits.sampled import split_sampled
 from firstday.data.splits.split import Cohort, Split
-from firstday.embed.affinity import select_uses
-from firstday.embed.embeddings import Embeddings
+from firstday.embed.embeddings import Embeddings, select_uses
 from firstday.embed.kept_users import WarmUsers, add_light_users, find_light_users, keep_warm_users
 from firstday.embed.methods import collect_warm_logs, fit_embeddings
 from firstday.errors import DataError
@@ -25,11 +24,9 @@ from firstday.features.signals import SignalBatch
 from firstday.metrics import measure
 from firstday.progress import Progress, no_progress
 from firstday.ranking import unit_rows
-from firstday.recommend.answer import answer_all
 from firstday.recommend.query import Query
-from firstday.recommend.recommender import Recommender
-from firstday.recommend.registry import with_methods_of
-from firstday.recommend.spec import LearningData
+from firstday.recommend.recommender import Recommender, answer_all
+from firstday.recommend.spec import LearningData, with_methods_of
 from firstday.segment.kmeans import fit_segments
 from firstday.segment.segments import ItemCounts, count_items
 from firstday.sparse import SparseRows

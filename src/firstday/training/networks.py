@@ -14,8 +14,7 @@ from firstday.errors import MissingExtraError
 from firstday.features.encoder import FeatureRows
 from firstday.progress import Progress, no_progress
 from firstday.ranking import unit_rows
-from firstday.recommend.registry import find_learner
-from firstday.recommend.spec import ColdModelSpec, LearningData
+from firstday.recommend.spec import ColdModelSpec, LearningData, find_learner
 from firstday.segment.kmeans import fit_segments_by_parts
 from firstday.segment.segments import Segments
 from firstday.sparse import SparseRows

@@ -12,16 +12,14 @@ import numpy as np
 
 from firstday.data.dataset import Dataset
 from firstday.data.splits.split import Split
-from firstday.embed.affinity import compute_affinity, select_uses
+from firstday.embed.embeddings import compute_affinity, select_uses
 from firstday.errors import MissingExtraError
 from firstday.metrics import PrecisionRule, measure
 from firstday.progress import Progress, no_progress
-from firstday.recommend.answer import answer_all
+from firstday.ranking import rank_scores
 from firstday.recommend.query import Answer, Query
-from firstday.recommend.ranked_lists import rank_scores
-from firstday.recommend.recommender import Recommender
-from firstday.recommend.registry import find_baseline
-from firstday.recommend.spec import BaselineData, BaselineSpec, ItemScorer, Strategy
+from firstday.recommend.recommender import Recommender, answer_all
+from firstday.recommend.spec import BaselineData, BaselineSpec, ItemScorer, Strategy, find_baseline
 from firstday.training.fit import cohort_query
 
 MOST_USERS = 2_000

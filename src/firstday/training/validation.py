@@ -8,8 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from firstday.metrics import measure
-from firstday.ranking import spread_scores
-from firstday.recommend.ranked_lists import rank_by_vectors, rank_scores, take_lists
+from firstday.ranking import rank_by_vectors, rank_scores, spread_scores, take_lists
 from firstday.segment.segments import Segments
 from firstday.sparse import SparseRows
 

@@ -12,10 +12,10 @@ import numpy as np
 from firstday.artifact.trained_model import BOUNDS, Blending, TrainedModel
 from firstday.embed.kept_users import Neighborhood
 from firstday.metrics import measure
+from firstday.ranking import rank_scores
 from firstday.recommend.blend import COMPONENTS, components_of
 from firstday.recommend.neighbors import score_friends, score_neighbors
 from firstday.recommend.query import Query
-from firstday.recommend.ranked_lists import rank_scores
 from firstday.recommend.soft_segments import mix_segments
 from firstday.segment.segments import Mixing, smooth_shares
 from firstday.sparse import SparseRows

@@ -29,8 +29,8 @@ from firstday.evaluate.results import (
     mean_fit_seconds,
 )
 from firstday.evaluate.slices import MIN_USERS, group_slice, size_slice
-from firstday.recommend.registry import find_strategy, strategy_names
 from firstday.recommend.segment_description import SegmentRow, describe_segments
+from firstday.recommend.spec import find_strategy, strategy_names
 
 
 @dataclass(frozen=True)

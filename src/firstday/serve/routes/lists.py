@@ -10,11 +10,10 @@ from pydantic import TypeAdapter, ValidationError
 from starlette.routing import Route
 
 from firstday.serve.auth import need_json, parse_parameters
-from firstday.serve.batching import Ask, Reply
 from firstday.serve.explain import explain as explain_list
 from firstday.serve.routes.users import UserIdPath
 from firstday.serve.schemas import ListAnswer, ListParameters, NoQuery, RecommendBody, UserIdText
-from firstday.serve.service import json_response, service_of
+from firstday.serve.service import Ask, Reply, json_response, service_of
 
 MAX_IGNORED = 20
 """Sentences on what the model does not understand, at most."""

@@ -11,7 +11,7 @@ from firstday.data.dataset import Dataset, PrecomputedVectors
 from firstday.data.events import ITEM, Events
 from firstday.data.splits.sampled import split_sampled
 from firstday.data.splits.split import Actions, Cohort, Split
-from firstday.embed.affinity import select_uses
+from firstday.embed.embeddings import select_uses
 from firstday.errors import DataError
 from firstday.sparse import SparseRows
 

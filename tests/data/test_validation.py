@@ -1,4 +1,4 @@
-"""Each fault and its exact sentence."""
+"""Each fault that tables can have, as values, as text in CSV and in vectors, and its exact sentence."""
 
 from __future__ import annotations
 
@@ -11,7 +11,34 @@ import pytest
 
 from firstday.data.load import check_tables, load
 from firstday.errors import DataError
-from tests.data.faults import Tables, Write, be, faults, put
+
+Tables = dict[str, pl.DataFrame]
+Write = Callable[..., Path]
+
+
+def faults(tables: Tables, write: Write, ending: str = "parquet") -> list[str]:
+    with pytest.raises(DataError) as caught:
+        load(write(tables, ending))
+    assert str(caught.value) == "\n".join(caught.value.faults)
+    return list(caught.value.faults)
+
+
+def put(column: str, **rows: object) -> Callable[[pl.DataFrame], pl.DataFrame]:
+    """Make a change that puts values into rows of a column: ``put("age", r1=130)``; r0 is the first row."""
+
+    def change(frame: pl.DataFrame) -> pl.DataFrame:
+        values = frame[column].to_list()
+        for row, value in rows.items():
+            values[int(row[1:])] = value
+        return frame.with_columns(pl.Series(column, values, dtype=frame[column].dtype))
+
+    return change
+
+
+def be(column: str, values: list[object], dtype: pl.DataType | type[pl.DataType] | None = None) -> object:
+    """Make a change that puts another column in place of one."""
+    return lambda frame: frame.with_columns(pl.Series(column, values, dtype=dtype))
+
 
 KNOWN = "stream, favorite, onboarding, search, skip, ban"
 CASES = [
@@ -289,4 +316,121 @@ def test_all_faults_of_all_tables_are_reported_at_once(five_users: Tables, write
         "friends.friend_id",
         "interactions.weight",
         "interactions.signal",
+    ]
+
+
+WRITE_UTC = "write UTC with its zone, such as 2024-05-01T12:00:00Z."
+
+TEXT_CASES = [
+    ("weight", "heavy", "1 of 7 rows are not numbers (first: 'heavy'); write numbers, with a dot for decimals."),
+    ("weight", "1,5", "1 of 7 rows are not numbers (first: '1,5'); write numbers, with a dot for decimals."),
+    ("weight", "nan", "1 of 7 rows are NaN or infinite (first: nan); write finite numbers or drop the rows."),
+    ("timestamp", "yesterday", f"1 of 7 rows are not times (first: 'yesterday'); {WRITE_UTC}"),
+    ("timestamp", "2024-13-01T00:00:00Z", f"1 of 7 rows are not times (first: '2024-13-01T00:00:00Z'); {WRITE_UTC}"),
+    ("timestamp", "2024-05-01T12:00:00", f"1 of 7 rows have no time zone (first: '2024-05-01T12:00:00'); {WRITE_UTC}"),
+    ("timestamp", "2024-05-01", f"1 of 7 rows have no time zone (first: '2024-05-01'); {WRITE_UTC}"),
+    (
+        "timestamp",
+        "881250949",
+        f"1 of 7 rows are bare numbers without a unit and a time zone (first: '881250949'); {WRITE_UTC}",
+    ),
+]
+
+
+@pytest.mark.parametrize(("column", "text", "sentence"), TEXT_CASES)
+def test_text_in_csv_that_is_no_number_or_time(
+    column: str, text: str, sentence: str, five_users: Tables, write: Write
+) -> None:
+    folder = write(five_users, "csv")
+    place = folder / "interactions.csv"
+    pl.read_csv(place, infer_schema=False).pipe(put(column, r1=text)).write_csv(place)
+    with pytest.raises(DataError) as caught:
+        load(folder)
+    assert caught.value.faults == (f"interactions.{column}: {sentence}",)
+
+
+def test_age_in_csv_that_is_no_number(five_users: Tables, write: Write) -> None:
+    five_users["users"] = five_users["users"].with_columns(age=pl.Series(["24", "old", None, "17", "x"]))
+    assert faults(five_users, write, "csv") == [
+        "users.age: 2 of 5 rows are not numbers (first: 'old'); write numbers, with a dot for decimals."
+    ]
+
+
+VECTOR_CASES = [
+    (
+        "items",
+        be("vector", [[4.0, 0.0], [1.0], [2.0, 0.0], [3.0, 0.0, 0.0]]),
+        "embeddings/items.vector: 2 of 4 rows have another length than 2, the first one's (first: row 2); "
+        "bring vectors of one model, all of the same length.",
+    ),
+    (
+        "items",
+        be("vector", [[4.0, 0.0], [], [2.0, 0.0], None]),
+        "embeddings/items.vector: 2 of 4 rows have no numbers (first: row 2); "
+        "bring vectors of one model, all of the same length.",
+    ),
+    (
+        "items",
+        be("vector", [[4.0, 0.0], [1.0, float("nan")], [float("inf"), 0.0], [None, 0.0]]),
+        "embeddings/items.vector: 3 of 4 rows hold numbers that are missing, NaN or infinite (first: row 2); "
+        "compute these vectors again.",
+    ),
+    (
+        "users",
+        be("vector", ["1 2", "3 4"]),
+        "embeddings/users.vector: the column holds text, not lists of numbers; store lists of numbers.",
+    ),
+    (
+        "users",
+        be("vector", [[1.0, 2.0, 3.0], [1.0, 2.0, 3.0]]),
+        "embeddings/users.vector: has 3 numbers where those of items have 2; bring both from the same model.",
+    ),
+    (
+        "users",
+        put("user_id", r1="u9"),
+        "embeddings/users.user_id: 1 of 2 rows name unknown users (first: 'u9'); add them to users or drop the rows.",
+    ),
+    (
+        "users",
+        put("user_id", r1="u2"),
+        "embeddings/users.user_id: 1 of 2 rows repeat an id (first: 'u2'); keep one row for each id.",
+    ),
+    (
+        "items",
+        lambda frame: frame.filter(pl.col("item_id") != "i3"),
+        "embeddings/items: 1 of 4 items have no vector (first: 'i3'); bring one for every item.",
+    ),
+    (
+        "items",
+        lambda frame: pl.concat([frame, pl.DataFrame({"item_id": ["i9"], "vector": [[9.0, 0.0]]})]),
+        "embeddings/items.item_id: 1 of 5 rows name unknown items (first: 'i9'); add them to items or drop the rows.",
+    ),
+]
+
+
+@pytest.mark.parametrize(("kind", "change", "sentence"), VECTOR_CASES)
+def test_one_wrong_table_of_vectors_gives_one_sentence(
+    kind: str,
+    change: Callable[[pl.DataFrame], pl.DataFrame],
+    sentence: str,
+    five_users: Tables,
+    vectors: Tables,
+    write: Write,
+) -> None:
+    vectors[f"embeddings/{kind}"] = change(vectors[f"embeddings/{kind}"])
+    assert faults({**five_users, **vectors}, write) == [sentence]
+
+
+def test_vectors_in_csv_that_are_no_numbers(five_users: Tables, vectors: Tables, write: Write) -> None:
+    vectors["embeddings/users"] = pl.DataFrame({"user_id": ["u1"], "vector": ["1|x"]})
+    assert faults({**five_users, **vectors}, write, "csv") == [
+        "embeddings/users.vector: 1 of 1 rows hold numbers that are missing, NaN or infinite (first: row 1); "
+        "compute these vectors again."
+    ]
+
+
+def test_vectors_of_one_kind_need_those_of_the_other(five_users: Tables, vectors: Tables, write: Write) -> None:
+    del vectors["embeddings/users"]
+    assert faults({**five_users, **vectors}, write) == [
+        "embeddings/users: the table is missing beside embeddings/items; add it."
     ]
