@@ -65,6 +65,7 @@ docs: $(VENV)/.dev
 	$(BIN)/python docs/write_tables.py
 	$(BIN)/python docs/write_operations.py
 	$(BIN)/python docs/write_api.py
+	$(BIN)/python docs/write_paths.py
 
 lock: | .venv-lock/bin/python
 	.venv-lock/bin/python -m pip install --quiet uv

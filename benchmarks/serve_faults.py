@@ -163,16 +163,16 @@ def _break_and_mend(server: ServerProcess, mend: Any, ledger: Ledger) -> dict[st
     for request in (write_events("v", ["e"]), write_request("PUT", "/v1/users/v", {"age": 20})):
         ((status, _),) = send(server.url, request)
         check(status in (200, 503), f"a write to a broken disk gave {status}")
-    (status, found), (list_status, answer), (ready, _) = send(
+    (status, user), (list_status, answer), (ready, _) = send(
         server.url,
         write_request("GET", "/v1/users/u"),
         write_request("GET", "/v1/users/u/recommendations"),
         write_request("GET", "/readyz"),
     )
     n_kept = sum(len(ids) for user, ids, acknowledged in ledger.batches if acknowledged and user == "u")
-    n_found = len(found["events"]) if status == 200 else 0
+    n_read = len(user["events"]) if status == 200 else 0
     check(status == 200 or n_kept == 0, "reading fails with the writing")
-    check(n_found == n_kept, f"{n_found} of {n_kept} events are there")
+    check(n_read == n_kept, f"{n_read} of {n_kept} events are there")
     check((list_status, ready) == (200, 200), "lists fail with the writing")
     check(answer["signals_from"] in ("store", "store_unavailable"), str(answer))
     mend()
@@ -211,8 +211,8 @@ def redis_gone(model: Path, folder: Path, seconds: float, *, frozen: bool = Fals
             )
             check(status == 503 and error["code"] == "store_unavailable", f"{status} {error}")
             check(ready == 200 and state["store"] == "unavailable", str(state))
-            ((status, asked),) = send(server.url, write_request("GET", "/v1/onboarding?user_id=u"))
-            check(status == 200 and asked["signals_from"] == "store_unavailable", f"{status} {asked}")
+            ((status, question),) = send(server.url, write_request("GET", "/v1/onboarding?user_id=u"))
+            check(status == 200 and question["signals_from"] == "store_unavailable", f"{status} {question}")
             writes += 1
             time.sleep(0.05)
         redis.thaw() if frozen else redis.start()

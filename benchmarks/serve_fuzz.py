@@ -20,7 +20,7 @@ N_OPERATIONS = 18
 
 
 def fuzz(model: Path, folder: Path, n_cases: int, seed: int | None = None) -> dict[str, Any]:
-    """Send that many requests at least, and return what schemathesis found; every check that it has is on.
+    """Send that many requests at least, and return what schemathesis reports; every check that it has is on.
 
     Raises
     ------
@@ -38,10 +38,10 @@ def fuzz(model: Path, folder: Path, n_cases: int, seed: int | None = None) -> di
             if seed is not None:
                 command += ["--seed", str(seed + rounds)]
             result = subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder)
-            found = re.search(r"([\d,]+) generated", result.stdout)
-            if found is None or result.returncode != 0:
+            generated = re.search(r"([\d,]+) generated", result.stdout)
+            if generated is None or result.returncode != 0:
                 raise RuntimeError(result.stdout + result.stderr)
-            done += int(found[1].replace(",", ""))
+            done += int(generated[1].replace(",", ""))
             rounds += 1
         failed = [line for line in server.log() if line["event"] == "a request failed"]
     finally:

@@ -30,13 +30,13 @@ class Ledger:
         """Return every user written to."""
         return {user for user, _, _ in self.batches}
 
-    def compare(self, found: dict[str, set[str]]) -> dict[str, int]:
+    def compare(self, read: dict[str, set[str]]) -> dict[str, int]:
         """Check that every acknowledged batch is there, that each other is there whole or not at all, and no more."""
         n_acknowledged = n_extra = 0
         sent: dict[str, set[str]] = {}
         for user, ids, acknowledged in self.batches:
             sent.setdefault(user, set()).update(ids)
-            there = found[user] & set(ids)
+            there = read[user] & set(ids)
             if acknowledged:
                 n_acknowledged += len(ids)
                 check(len(there) == len(ids), f"{len(ids) - len(there)} acknowledged events of {user} are lost")
@@ -44,7 +44,7 @@ class Ledger:
                 check(len(there) in (0, len(ids)), f"a batch of {user} is there in part")
                 n_extra += len(there)
         for user, all_ids in sent.items():
-            check(found[user] <= all_ids, f"{user} has events that nobody sent")
+            check(read[user] <= all_ids, f"{user} has events that nobody sent")
         return {"acknowledged": n_acknowledged, "unacknowledged_but_kept": n_extra}
 
 
@@ -73,8 +73,8 @@ def read_events(url: str, users: set[str]) -> dict[str, set[str]]:
     """Return the ids of the events that the server has of each user."""
     ordered = sorted(users)
     answers = send(url, *(write_request("GET", f"/v1/users/{user}") for user in ordered))
-    found = {}
+    events_of = {}
     for user, (status, body) in zip(ordered, answers, strict=True):
         check(status in (200, 404), f"reading {user} gave {status}")
-        found[user] = {event["event_id"] for event in body["events"]} if status == 200 else set()
-    return found
+        events_of[user] = {event["event_id"] for event in body["events"]} if status == 200 else set()
+    return events_of

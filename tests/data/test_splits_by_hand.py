@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -25,7 +26,7 @@ def make_dataset(acts: list[Act], registered: list[datetime] | None = None) -> D
     """Make a dataset of five users, six items and two artists."""
     kinds = {"i": "item", "a": "artist"}
     rows = [(user, signal, kinds[target[0]], int(target[1:]), at, 1.0) for user, signal, target, at in acts]
-    schema = {
+    schema: dict[str, Any] = {
         "user_ix": pl.Int32,
         "signal": pl.String,
         "entity": pl.String,

@@ -15,6 +15,7 @@ from firstday.artifact.folder import save_model
 from firstday.recommend.recommender import Recommender
 from tests.page.conftest import OpenPage
 from tests.page.visitor import button_of, do, items_in, titles_in, visitor_id, wait_until_calm
+from tests.serve.in_process import running_app
 
 READ, WRITE = "read-key-of-sixteen", "write-key-of-sixteen"
 
@@ -132,12 +133,9 @@ def test_the_page_works_below_a_path(open_page: OpenPage, server: ServerProcess)
     assert [url for url in asked if url.endswith("/films/v1/events")]
 
 
-def test_the_page_can_be_switched_off(films: Path, tmp_path: Path) -> None:
-    server = ServerProcess(films, tmp_path, {"page": "false"})
-    try:
+def test_the_page_can_be_switched_off(recommender: Recommender, tmp_path: Path) -> None:
+    with running_app(recommender.save(tmp_path / "model"), tmp_path, page=False) as app, app.open_client() as http:
         for path in ("/", "/page/main.js"):
-            answer = httpx.get(f"{server.url}{path}")
+            answer = http.get(path)
             assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
-        assert httpx.get(f"{server.url}/v1/model").status_code == 200
-    finally:
-        server.stop()
+        assert http.get("/v1/model").status_code == 200
