@@ -89,10 +89,14 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 TEXT: dict[str, Any] = {"capture_output": True, "text": True, "check": True}
+ALONE = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+"""The environment without what would put the checkout before the installed package."""
 
 
 def run(place: Path, *command: str) -> str:
-    done = subprocess.run([place / "env" / "bin" / command[0], *command[1:]], cwd=place, capture_output=True, text=True)
+    done = subprocess.run(
+        [place / "env" / "bin" / command[0], *command[1:]], cwd=place, env=ALONE, capture_output=True, text=True
+    )
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -125,7 +129,7 @@ def test_a_strangers_package_goes_all_the_way(place: Path) -> None:
 
     server_command = [str(place / "env" / "bin" / "firstday"), "serve", "model", "--port", "0"]
     store = {"FIRSTDAY_SERVE_STORE": f"sqlite:///{place / 'users.sqlite'}", "FIRSTDAY_SERVE_LOG_FORMAT": "json"}
-    with subprocess.Popen(server_command, stderr=subprocess.PIPE, env={**os.environ, **store}, cwd=place) as server:
+    with subprocess.Popen(server_command, stderr=subprocess.PIPE, env={**ALONE, **store}, cwd=place) as server:
         assert server.stderr is not None
         ready = json.loads(server.stderr.readline())
         with urllib.request.urlopen(f"{ready['url']}/v1/model", timeout=10) as answer:
@@ -154,7 +158,7 @@ def test_a_model_whose_methods_are_not_here_says_so(place: Path, tmp_path: Path)
     done = subprocess.run(
         [place / "env" / "bin" / "python", "-c", "import sys; sys.modules['my_methods'] = None; import firstday as fd; "
          "fd.open_model('model')"],
-        cwd=place, capture_output=True, text=True, check=False,
+        cwd=place, env=ALONE, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode != 0
     assert "tamed" in done.stderr.splitlines()[-1]

@@ -111,7 +111,7 @@ def test_the_manifest_tells_people_what_they_look_for(recommender: Recommender, 
 
 
 def test_an_opened_model_saved_again_is_the_same_version(saved: Path, tmp_path: Path) -> None:
-    again = save_model(load_model(saved), tmp_path / "again")
+    again = save_model(load_model(saved, types=value_type), tmp_path / "again")
     assert read_manifest(again)["version"] == read_manifest(saved)["version"]
 
 

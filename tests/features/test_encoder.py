@@ -221,7 +221,7 @@ def test_on_demand_or_held_the_rows_are_the_same(monkeypatch: pytest.MonkeyPatch
     encoder, first = with_friends()
     second = first.take(np.array([4, 3, 2, 1, 0]))
     held = collect_features(encoder, [first, second])
-    monkeypatch.setattr(encoder_module, "HELD_BYTES", 0)
+    monkeypatch.setattr(encoder_module, "MAX_FEATURE_BYTES", 0)
     made = collect_features(encoder, [first, second])
     assert len(held) == len(made) == 10
     expected = np.concatenate([encoder.encode(first), encoder.encode(second)])
