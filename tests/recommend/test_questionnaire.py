@@ -1,9 +1,8 @@
-"""The questionnaire against plain computation, on five users, on four tastes and on the small service."""
+"""The questionnaire against plain computation, on a few users and on a model made by hand."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from itertools import product
 
 import numpy as np
 import pytest
@@ -24,7 +23,6 @@ from firstday.recommend.questionnaire import (
 )
 from firstday.recommend.recommender import Recommender
 from firstday.recommend.spec import strategies_of
-from firstday.segment.segments import ItemCounts
 from firstday.sparse import SparseRows
 
 USES = [[0, 1, 2, 5], [0, 1, 3], [0, 4, 5, 6], [4, 5, 6, 7], [0, 2, 6]]
@@ -196,99 +194,89 @@ def test_three_answers_find_a_taste(taste: int) -> None:
     assert questionnaire.believe(answers).argmax() == taste
 
 
-def test_a_models_questionnaire_knows_its_segments_shares(recommender: Recommender) -> None:
-    model = recommender.model
-    questionnaire = Questionnaire.of(model, settings=QuestionSettings(n_candidates=20))
-    assert questionnaire.candidates.tolist() == model.popular_items[:20].tolist()
-    assert questionnaire.prior.sum() == pytest.approx(1)
-    counts = model.segments.items
-    np.testing.assert_allclose(questionnaire.prior, counts.sizes / counts.sizes.sum())
-    for segment in range(len(model.segments)):
-        users = dict(zip(counts.counts.row(segment).tolist(), counts.counts.row_weights(segment).tolist(), strict=True))
-        for column, item in enumerate(questionnaire.candidates.tolist()):
-            share = (users.get(item, 0) + 5 * float(model.popularity[item])) / (counts.sizes[segment] + 5)
-            assert questionnaire.shares[segment, column] == pytest.approx(share)
-    bare = Questionnaire.of(replace(model, warm=None), settings=QuestionSettings(n_candidates=20))
+# From here on the service of tests/tiny.py: segment 0 is u1, u2 and u3, segment 1 is u4 and u5.
+
+
+def test_a_models_questionnaire_knows_its_segments_shares(tiny: Recommender) -> None:
+    questionnaire = Questionnaire.of(tiny.model)
+    assert questionnaire.candidates.tolist() == [0, 2, 1, 3, 4]  # nobody uses i6
+    np.testing.assert_allclose(questionnaire.prior, [0.6, 0.4])
+    users = np.array([[3, 2, 2, 0, 0], [0, 1, 0, 2, 1]])
+    everyone = np.array([0.6, 0.6, 0.4, 0.4, 0.2])
+    np.testing.assert_allclose(questionnaire.shares, (users + 5 * everyone) / np.array([[3 + 5], [2 + 5]]), rtol=1e-6)
+    few = Questionnaire.of(tiny.model, settings=QuestionSettings(n_candidates=3))
+    assert few.candidates.tolist() == [0, 2, 1]
+    bare = Questionnaire.of(replace(tiny.model, warm=None))
     assert bare.warm is None
-    for answers in (Answers(), Answers((0,), (1, 2))):
+    for answers in (Answers(), Answers((0,)), Answers((3,), (0,))):
         assert bare.next_question(answers) == questionnaire.next_question(answers)
 
 
-def test_artists_may_be_asked_about(recommender: Recommender) -> None:
-    model = recommender.model
-    questionnaire = Questionnaire.of(model, "artist")
-    members, kept, warm = model.encoder.members_of_items["artist"], model.warm, questionnaire.warm
-    assert kept is not None
-    assert warm is not None
-    artists = [{int(a) for item in kept.uses.row(user) for a in members.row(item)} for user in range(warm.n_users)]
-    for user, artist in product(range(0, warm.n_users, 37), range(warm.fans.n_rows)):
-        assert (user in warm.fans.row(artist)) == (artist in artists[user])
-    segments = model.segments.assign(kept.neighbor_vectors)
-    for segment, (column, artist) in product(range(len(model.segments)), enumerate(questionnaire.candidates.tolist())):
-        inside = [artist in artists[user] for user in np.flatnonzero(segments == segment)]
-        everyone = min(float(np.mean([artist in used for used in artists])), 1 - 1e-6)
-        expected = (sum(inside) + 5 * everyone) / (len(inside) + 5)
-        assert questionnaire.shares[segment, column] == pytest.approx(expected)
-    first = questionnaire.next_question(Answers())
-    assert first is not None
-    signals = signals_of(model, "artist", Answers().add(first.target, "yes"))
-    assert signals.interactions == (("onboarding", "artist", model.catalogue.entities["artist"][first.target]),)
-    answer = recommend_by_yeses(recommender, "artist", Answers((first.target,)), 20, "blend")
-    assert (answer.ignored, answer.route, len(answer.items)) == ((), "blend", 20)
+def test_artists_may_be_asked_about(tiny: Recommender) -> None:
+    questionnaire = Questionnaire.of(tiny.model, "artist")
+    assert questionnaire.warm is not None
+    assert [questionnaire.warm.fans.row(artist).tolist() for artist in (0, 1)] == [[0, 1, 2], [3, 4]]
+    assert questionnaire.candidates.tolist() == [0, 1]
+    np.testing.assert_allclose(questionnaire.prior, [0.6, 0.4])
+    np.testing.assert_allclose(questionnaire.shares, [[6 / 8, 2 / 8], [3 / 7, 4 / 7]])
+    assert signals_of(tiny.model, "artist", Answers((1,), (0,))).interactions == (("favorite", "artist", "a2"),)
+    answer = recommend_after_questions(tiny, questionnaire, Answers((1,), (0,)), 3)
+    assert answer.route == "answers"
+    assert [item.item_id for item in answer.items] == ["i4", "i3", "i5"]  # an artist is no item: all have a place
+    assert recommend_by_yeses(tiny, "artist", Answers((1,), (0,)), 3, "segment").items[0].item_id == "i4"
 
 
 @pytest.fixture(scope="module")
-def in_order(recommender: Recommender) -> Recommender:
-    """The service where item 0 is the most popular, then item 1, and so on."""
-    n_items = recommender.model.n_items
-    counts = SparseRows.from_pairs(np.zeros(n_items), np.arange(n_items), n_items - np.arange(n_items), 1, n_items)
-    return Recommender(replace(recommender.model, everyone=ItemCounts(counts, np.array([n_items]))))
+def picking(tiny: Recommender) -> Recommender:
+    """The service where picks of items are learned, as a signal that is no use."""
+    pairs = tuple(("onboarding" if signal == "skip" else signal, entity) for signal, entity in tiny.model.pairs)
+    return Recommender(replace(tiny.model, signal_encoder=replace(tiny.model.encoder, pairs=pairs)))
 
 
-def test_what_was_answered_has_no_place_in_a_strategys_list(in_order: Recommender) -> None:
-    """Picks are learned as `onboarding`, which is no use, so a strategy alone would recommend them back."""
-    model = in_order.model
-    assert pick_signal(model.encoder, "item") == "onboarding"
-    assert "onboarding" not in model.config.signals.use
+def test_what_was_answered_has_no_place_in_a_strategys_list(picking: Recommender) -> None:
+    """A strategy alone would recommend such picks back."""
+    assert pick_signal(picking.model.encoder, "item") == "onboarding"
+    alone = picking.recommend(signals_of(picking.model, "item", Answers((0,), (2,))), 4, "popular")
+    assert [item.item_id for item in alone.items] == ["i1", "i3", "i2", "i4"]
 
     def listed(answers: Answers, excluded: list[int]) -> list[str]:
-        answer = recommend_by_yeses(in_order, "item", answers, 4, "popular", excluded)
+        answer = recommend_by_yeses(picking, "item", answers, 3, "popular", excluded)
         assert answer.route == "popular"
         return [item.item_id for item in answer.items]
 
-    assert listed(Answers(), []) == ["i000", "i001", "i002", "i003"]
-    assert listed(Answers((0, 3), (1,)), []) == ["i002", "i004", "i005", "i006"]
-    assert listed(Answers((0, 3), (1,), (2,)), [5]) == ["i002", "i004", "i006", "i007"]
+    assert listed(Answers(), []) == ["i1", "i3", "i2"]
+    assert listed(Answers((0,), (2,)), []) == ["i2", "i4", "i5"]
+    assert listed(Answers((0,), (2,), (1,)), [3]) == ["i2", "i5", "i6"]
 
 
-def test_nor_in_the_list_of_any_other_strategy(recommender: Recommender) -> None:
-    answers = Answers((0, 4, 8), (1, 5))
-    for strategy in strategies_of(recommender.model):
-        items = recommend_by_yeses(recommender, "item", answers, 100, strategy, [2]).items
-        assert len({item.item_id for item in items}) == 100
-        assert not {"i000", "i004", "i008", "i001", "i005", "i002"} & {item.item_id for item in items}
+def test_nor_in_the_list_of_any_other_strategy(tiny: Recommender, picking: Recommender) -> None:
+    for recommender in (tiny, picking):
+        for strategy in strategies_of(recommender.model):
+            items = recommend_by_yeses(recommender, "item", Answers((0,), (2,)), 6, strategy, [4]).items
+            assert {item.item_id for item in items} <= {"i2", "i4", "i6"}
 
 
-def test_a_list_is_by_all_answers_where_the_model_keeps_warm_users(recommender: Recommender) -> None:
-    answers, questionnaire = Answers((0,), (1,)), Questionnaire.of(recommender.model)
-    by_answers = recommend_by_answers(recommender.model, questionnaire, answers, 5, [2])
-    assert by_answers.route == "answers"
-    assert recommend_after_questions(recommender, questionnaire, answers, 5, excluded=[2]) == by_answers
-    by_segment = recommend_by_yeses(recommender, "item", answers, 5, "segment", [2])
-    assert recommend_after_questions(recommender, questionnaire, answers, 5, "segment", [2]) == by_segment
+def test_a_list_is_by_all_answers_where_the_model_keeps_warm_users(tiny: Recommender) -> None:
+    answers, questionnaire = Answers((0,), (2,)), Questionnaire.of(tiny.model)
+    by_answers = recommend_by_answers(tiny.model, questionnaire, answers, 2, [1])
+    assert (by_answers.route, [item.item_id for item in by_answers.items]) == ("answers", ["i4", "i5"])
+    assert recommend_after_questions(tiny, questionnaire, answers, 2, excluded=[1]) == by_answers
+    by_segment = recommend_by_yeses(tiny, "item", answers, 2, "segment")
+    assert (by_segment.route, by_segment.items[0].item_id) == ("segment", "i2")
+    assert recommend_after_questions(tiny, questionnaire, answers, 2, "segment") == by_segment
     bare = replace(questionnaire, warm=None)
-    assert recommend_after_questions(recommender, bare, answers, 5, excluded=[2]) == by_segment  # its own strategy
+    assert recommend_after_questions(tiny, bare, answers, 2) == by_segment  # the model's own strategy
     with pytest.raises(ConfigError, match=r"strategy: for a list by all answers the model must keep warm users"):
-        recommend_after_questions(recommender, bare, answers, 5, "answers")
+        recommend_after_questions(tiny, bare, answers, 2, "answers")
 
 
-def test_what_a_model_cannot_ask_is_said(recommender: Recommender) -> None:
+def test_what_a_model_cannot_ask_is_said(tiny: Recommender) -> None:
     with pytest.raises(
         ConfigError,
-        match=r"entity: the model cannot ask about 'nothing', whose items it does not know; choose of item, ",
+        match=r"entity: the model cannot ask about 'nothing', whose items it does not know; choose of item, artist\.",
     ):
-        Questionnaire.of(recommender.model, "nothing")
+        Questionnaire.of(tiny.model, "nothing")
     with pytest.raises(ConfigError, match=r"entity: to ask about 'artist', the model must keep warm users"):
-        Questionnaire.of(replace(recommender.model, warm=None), "artist")
+        Questionnaire.of(replace(tiny.model, warm=None), "artist")
     with pytest.raises(ConfigError, match=r"k: is 0"):
-        recommend_by_answers(recommender.model, Questionnaire.of(recommender.model), Answers(), 0)
+        recommend_by_answers(tiny.model, Questionnaire.of(tiny.model), Answers(), 0)

@@ -17,7 +17,6 @@ from firstday.cli.main import app
 from firstday.data.dataset import Dataset
 from firstday.data.events import Events
 from firstday.data.splits.sampled import split_sampled
-from firstday.data.splits.split import Split
 from firstday.features.signals import Signals
 from firstday.recommend.questionnaire import Answers, Questionnaire, recommend_by_answers
 from firstday.recommend.recommender import Recommender, open_model
@@ -180,31 +179,23 @@ def test_lengths_out_of_bounds(http: httpx.Client, opened: Recommender) -> None:
 
 
 def test_where_no_warm_users_are_kept_a_strategy_answers_from_the_yeses(
-    world: Dataset, split: Split, by_taste: dict[int, list[str]], start_server: StartServer, tmp_path: Path
+    tiny: Recommender, start_server: StartServer, tmp_path: Path
 ) -> None:
-    config = small_config(
-        cold_model={"epochs": 1}, sampled={"day_ones": 1}, ranker={"enabled": False}, recommend={"warm_users": 0}
-    )
-    recommender = fit(world, split, config)
-    model, bare = recommender.model, recommender.save(tmp_path / "bare")
-    liked, passed = by_taste[1][:2], by_taste[2][:3]
-    answers = ",".join([*(f"{item}=yes" for item in liked), *(f"{item}=no" for item in passed)])
-    on_the_line = run_onboarding(bare, "--answers", answers, "--questions", "50", "-k", str(K))
+    """What was answered, yes or no, has no place in the list; the command line does alike."""
+    bare = Recommender(replace(tiny.model, warm=None)).save(tmp_path / "bare")
+    on_the_line = run_onboarding(bare, "--answers", "i1=yes,i3=no", "--questions", "50", "-k", "3")
     with open_client(start_server(bare)) as http:
-        answer = ask(http, liked=liked, passed=passed, k=K)
-        assert ask(http, k=K)["route"] == "popular"
+        answer = ask(http, liked=["i1"], passed=["i3"], k=3)
+        assert ask(http, k=3)["route"] == "popular"
     assert answer["route"] == on_the_line["list"]["route"] == "segment"
     listed = [item["item_id"] for item in answer["items"]]
-    assert len(listed) == K
-    assert not {*listed} & {*liked, *passed}
+    assert listed == ["i2", "i4", "i5"]  # i2 is of the segment of i1; the others fill the list up
     assert [item["item_id"] for item in on_the_line["list"]["items"]] == listed
-    question = answer["question"]
-    assert (on_the_line["next"]["id"], on_the_line["next"]["expected_precision"]) == (question["item_id"], None)
-    expected = Questionnaire.of(model).next_question(
-        Answers(*(tuple(model.catalogue.items.index_of(item) for item in items) for items in (liked, passed)))
-    )
+    expected = Questionnaire.of(tiny.model).next_question(Answers((0,), (2,)))
     assert expected is not None
-    assert question["item_id"] == model.catalogue.items[expected.target]
+    question = tiny.model.catalogue.items[expected.target]
+    assert answer["question"]["item_id"] == on_the_line["next"]["id"] == question
+    assert on_the_line["next"]["expected_precision"] is None
 
 
 def test_where_no_warm_user_has_picks_they_count_as_what_is_learned(

@@ -283,7 +283,7 @@ def run_onboarding(
     for number, seed in enumerate(seeds):
         progress(f"seed {seed}", number, len(seeds))
         split = split_for(dataset, config, seed, with_cold=True)
-        recommender = fit(dataset, split, config.model_copy(update={"seed": seed}), progress=progress)
+        recommender = fit(dataset, split, config.override("seed", seed), progress=progress)
         used = unite_uses(dataset.all_actions(), config.signals)
         progress("interviews", number, len(seeds))
         cold, validation = split.cold.users, split.validation.users
