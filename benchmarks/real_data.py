@@ -1,10 +1,10 @@
-"""Judge every strategy, tuned baselines and the paper's own settings on the real datasets: the source of figures in docs.
+"""Judge every strategy, tuned baselines and the paper's own settings on the real datasets, for the figures in docs.
 
 python benchmarks/real_data.py                                     MovieLens 100K, 5 seeds
 python benchmarks/real_data.py --only deezer-europe --deezer deezer_europe.zip --tune-once
 
-Every baseline's options are chosen on the validation users of each seed, or with --tune-once of the first, which takes a
-fifth of the time and is to the baselines' advantage; cold users take part in nothing but the judgement.
+Every baseline's options are chosen on the validation users of each seed, or with --tune-once of the first, which takes
+a fifth of the time and is to the baselines' advantage; cold users take part in nothing but the judgement.
 Renews docs/results/NAME.json and docs/images/NAME-*.svg.
 """
 
