@@ -1,0 +1,117 @@
+"""Methods of one's own: what is known by which name, and what is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from pydantic import BaseModel, Field
+
+from firstday.config import Config
+from firstday.errors import ConfigError
+from firstday.features.signals import Signals
+from firstday.recommend import spec as methods
+from firstday.recommend.query import Answer, Query
+from firstday.recommend.recommender import Recommender
+from firstday.recommend.spec import (
+    StrategySpec,
+    find_strategy,
+    load_plugin,
+    register,
+    strategies_of,
+    strategy_names,
+    with_methods_of,
+)
+
+
+def recommend_last(query: Query) -> Answer:
+    """Rank the items backwards, for users of whom something is known."""
+    scores = np.arange(query.model.n_items, dtype=np.float32)
+    return query.rank_scores(lambda rows: np.tile(scores, (len(rows), 1)), "last", query.known)
+
+
+class Settings(BaseModel):
+    share: float = Field(default=0.5, le=1)
+
+
+LAST = StrategySpec(name="last", describe="The last items first.", recommend=recommend_last, settings=Settings)
+
+
+@pytest.fixture(autouse=True)
+def as_it_was() -> Iterator[None]:
+    """Forget what a test registered."""
+    yield
+    methods._registries.cache_clear()
+
+
+def test_a_registered_strategy_answers_as_ours_do(tiny: Recommender) -> None:
+    register(LAST)
+    assert strategy_names()[-1] == "last"
+    assert "last" in strategies_of(tiny.model)
+    user = Signals(interactions=[("stream", "item", "i6")])
+    answer = tiny.recommend(user, 3, "last")
+    assert [item.item_id for item in answer.items] == ["i5", "i4", "i3"]  # without i6, which was used
+    assert answer.route == "last"
+    assert tiny.recommend(Signals(), 3, "last").route == "popular"  # of whom nothing is known
+
+
+def test_another_of_the_same_name_takes_its_place(tiny: Recommender) -> None:
+    register(LAST)
+    register(StrategySpec(name="last", describe="Popular ones.", recommend=find_strategy("popular").recommend))
+    assert tiny.recommend(Signals(age=40), 3, "last").route == "popular"
+
+
+def test_settings_are_read_from_plugins_and_checked() -> None:
+    assert LAST.settings_in(Config()).share == 0.5
+    assert LAST.settings_in(Config(plugins={"last": {"share": 0.25}})).share == 0.25
+    with pytest.raises(ConfigError, match=r"^plugins\.last\.share: input should be less than or equal to 1\.$"):
+        LAST.settings_in(Config(plugins={"last": {"share": 2}}))
+    with pytest.raises(ConfigError, match=r"^plugins\.popular: has no settings; take k out\.$"):
+        find_strategy("popular").settings_in(Config(plugins={"popular": {"k": 2}}))
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        ("popular", "popular is the name of one of firstday's own methods; give yours another"),
+        ("melu", "melu is the name of one of firstday's own methods"),
+        ("paper_segment", "paper_segment is the name of one of firstday's own methods"),
+        ("my strategy", "'my strategy' is no name; use letters, digits and underscores"),
+    ],
+)
+def test_names_that_cannot_be_taken(name: str, sentence: str) -> None:
+    with pytest.raises(ConfigError, match=sentence):
+        register(StrategySpec(name=name, describe="", recommend=recommend_last))
+
+
+def test_what_is_no_method_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"^method: is a str; give a StrategySpec, a ColdModelSpec or"):
+        register("last")  # type: ignore[arg-type]
+
+
+def test_a_plugin_is_a_module_with_methods(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "empty_plugin.py").write_text("VALUE = 1\n")
+    (tmp_path / "broken_plugin.py").write_text("import nothing_of_the_kind\n")
+    (tmp_path / "good_plugin.py").write_text("from tests.recommend.test_methods import LAST\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert load_plugin("good_plugin") == ("last",)
+    assert find_strategy("last") is LAST
+    with pytest.raises(ConfigError, match=r"^plugin: empty_plugin holds no StrategySpec, ColdModelSpec"):
+        load_plugin("empty_plugin")
+    with pytest.raises(ConfigError, match=r"^plugin: broken_plugin cannot be imported \(ModuleNotFound"):
+        load_plugin("broken_plugin")
+    with pytest.raises(ConfigError, match=r"^plugin: not_there cannot be imported"):
+        load_plugin("not_there")
+
+
+def test_what_a_strategy_needs_is_told_by_its_setting(tiny: Recommender) -> None:
+    learning = StrategySpec(
+        name="learning", describe="Learns.", recommend=recommend_last, fit=lambda *_: None, value=Settings
+    )
+    register(learning)
+    assert with_methods_of(Config(), ["popular", "learning"]).methods == ("learning",)
+    with pytest.raises(ConfigError, match=r"^strategy: learning needs a model trained with methods = \['learning'\]"):
+        tiny.recommend(Signals(age=40), 3, "learning")
