@@ -179,7 +179,9 @@ def test_csv_with_a_column_twice(tmp_path: Path) -> None:
     assert faults(tmp_path) == ("interactions.csv: has the column item_id more than once; keep one of them.",)
 
 
-@pytest.mark.parametrize("content", [INTERACTIONS.encode(), gzip.compress(INTERACTIONS.encode() * 9)[:-20]])
+@pytest.mark.parametrize(
+    "content", [INTERACTIONS.encode(), gzip.compress(INTERACTIONS.encode() * 9)[:-20]], ids=["no gzip", "cut off"]
+)
 def test_gzip_that_is_damaged(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "interactions.csv.gz").write_bytes(content)
     (fault,) = faults(tmp_path)
