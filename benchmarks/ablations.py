@@ -72,14 +72,10 @@ def main() -> None:
 
 def variants_of(preset: Config) -> dict[str, Change]:
     """Return what is changed from a preset, by name."""
-    has_own = preset.cold_model.neighbor_weight > 0
     return {
         "default": {},
         "the same day ones in every pass": {"sampled": {"day_ones": preset.cold_model.day_ones_per_pass}},
         "one day one of each warm user, so shorter passes (paper)": {"sampled": {"day_ones": 1}},
-        ("no vector" if has_own else "a vector") + " of its own for neighbours": {
-            "cold_model": {"neighbor_weight": 0.0 if has_own else 0.3}
-        },
         "no ranker (paper)": {"ranker": {"enabled": False}},
         "no warm users kept, so no neighbours (paper)": {"recommend": {"warm_users": 0}},
         "warm friends alone count": {"recommend": {"light_users": 0}},

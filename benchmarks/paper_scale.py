@@ -60,7 +60,7 @@ def measure(folder: Path, scale: float, given: Path | None) -> dict[str, Any]:
     if given is None:
         row["simulate"] = simulate(released, n_users, n_songs)
     for space in ("svd", "mf"):
-        row[space] = reproduce(folder, released, "--space", space, "--without-peers")
+        row[space] = reproduce(folder, released, "--space", space, "--without-baselines")
     row["svd_with_peers"] = reproduce(folder, released, "--space", "svd")
     return row
 

@@ -103,9 +103,10 @@ def make_model(n_items: int = 50_000, n_segments: int = 1_000, dimensions: int =
             tuple(f"Title {ix} of taste {taste}" for ix, taste in enumerate(taste_of_item)),
             warm.ids,
         ),
-        encoder=encoder,
+        signal_encoder=encoder,
+        fold_in=encoder.fold_in,
         similarity="dot",
-        cold=ColdModel(_network(encoder.n_inputs, config, seed), (Epoch(1, 1.0, 1e-3, 0.0, kept=True),)),
+        cold=ColdModel(_network(encoder.n_inputs, dimensions, config, seed), (Epoch(1, 1.0, 1e-3, 0.0, kept=True),)),
         segments=_segments(centroids, used),
         input_clusters=_segments(rng.normal(size=(100, encoder.n_inputs)).astype(np.float32), _first(used, 100)),
         everyone=everyone,
@@ -168,7 +169,7 @@ def _segments(centroids: np.ndarray, used: ItemCounts) -> Segments:
     return Segments(centroids, used, top, np.full(len(centroids), 0.5, np.float32))
 
 
-def _network(n_inputs: int, config: Config, seed: int) -> bytes:
+def _network(n_inputs: int, dimensions: int, config: Config, seed: int) -> bytes:
     """Export the paper's network with random weights."""
     import torch
 
@@ -176,7 +177,7 @@ def _network(n_inputs: int, config: Config, seed: int) -> bytes:
     from firstday.cold.training_loop import export_onnx
 
     torch.manual_seed(seed)
-    network = ColdNetwork(n_inputs, config.cold_model.hidden, config.embedding.dimensions)
+    network = ColdNetwork(n_inputs, config.cold_model.hidden, dimensions)
     return export_onnx(network, np.random.default_rng(seed).normal(size=(8, n_inputs)).astype(np.float32))
 
 

@@ -1,10 +1,10 @@
-"""Judge every strategy, tuned peers and the paper's own settings on the real datasets: the source of figures in docs.
+"""Judge every strategy, tuned baselines and the paper's own settings on the real datasets, for the figures in docs.
 
 python benchmarks/real_data.py                                     MovieLens 100K, 5 seeds
 python benchmarks/real_data.py --only deezer-europe --deezer deezer_europe.zip --tune-once
 
-Every peer's options are chosen on the validation users of each seed, or with --tune-once of the first, which takes a
-fifth of the time and is to the peers' advantage; cold users take part in nothing but the judgement.
+Every baseline's options are chosen on the validation users of each seed, or with --tune-once of the first, which takes
+a fifth of the time and is to the baselines' advantage; cold users take part in nothing but the judgement.
 Renews docs/results/NAME.json and docs/images/NAME-*.svg.
 """
 
@@ -38,7 +38,7 @@ def main() -> None:
     parser.add_argument("--deezer", type=Path, help="local copy of Deezer Europe; left out if not given")
     parser.add_argument("--only", help="one dataset: movielens-100k or deezer-europe")
     parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--tune-once", action="store_true", help="choose peers' options with the first seed alone")
+    parser.add_argument("--tune-once", action="store_true", help="choose baselines' options with the first seed alone")
     parser.add_argument("--out", type=Path, default=DOCS, help="folder to write results and images into")
     arguments = parser.parse_args()
     paths = {"movielens-100k": arguments.movielens}
@@ -56,7 +56,7 @@ def judge(name: str, path: Path | None, n_seeds: int, out: Path, *, tune_once: b
         results = evaluate_strategies(
             dataset,
             config,
-            tuned_peers=True,
+            baselines=True,
             tune_once=tune_once,
             n_seeds=n_seeds,
             against=(REFERENCE, *baseline_names(), PAPER_SEGMENT),

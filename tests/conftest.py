@@ -7,10 +7,8 @@ No test may rest on what such a model happens to predict: lists are checked on t
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 
 import pytest
-from filelock import FileLock
 from hypothesis import settings
 
 from firstday.config import Config
@@ -22,6 +20,7 @@ from firstday.recommend.recommender import Recommender, open_model
 from firstday.training.fit import fit
 from tests.synthetic import SEED, make_world, small_config
 from tests.tiny import make_recommender
+from tests.training_once import train_once
 
 settings.register_profile("steady", deadline=None, derandomize=True)  # the same cases however busy the machine is
 settings.load_profile("steady")
@@ -61,18 +60,7 @@ def recommender(
     world: Dataset, methods_config: Config, split: Split, tmp_path_factory: pytest.TempPathFactory
 ) -> Recommender:
     """Trained on the warm users of `split`, other cold models too."""
-    return train_once("recommender", tmp_path_factory, lambda: fit(world, split, methods_config))
-
-
-def train_once(name: str, factory: pytest.TempPathFactory, train: Callable[[], Recommender]) -> Recommender:
-    """Train and save a model in whichever process of pytest-xdist comes first; open it in all of them."""
-    folder = factory.getbasetemp()
-    if "PYTEST_XDIST_WORKER" in os.environ:
-        folder = folder.parent  # which the processes share
-    with FileLock(folder / f"{name}.lock"):
-        if not (folder / name).exists():
-            train().save(folder / name)
-    return open_model(folder / name)
+    return open_model(train_once("recommender", tmp_path_factory, lambda: fit(world, split, methods_config)))
 
 
 @pytest.fixture(scope="session")

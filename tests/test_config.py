@@ -95,8 +95,8 @@ def test_a_configuration_survives_being_written_and_read() -> None:
             "configuration: cold_model.hidden.1 is 0: input should be greater than or equal to 1.",
         ),
         (
-            {"cold_model": {"peers": ["psychic"]}},
-            "configuration: cold_model.learned.0 is 'psychic': input should be 'dropoutnet' or 'melu'.",
+            {"methods": "melu"},
+            "configuration: methods is 'melu': input should be a valid tuple.",
         ),
         (
             {"cold_model": {"batch_size": 1}},
@@ -233,3 +233,8 @@ def test_what_is_left_empty_follows_the_number_of_warm_users(
     assert given.segments.resolve(n_warm) == 5
     assert given.cold_model.resolve_batch(n_warm * 4) == 9
     assert as_published(config).cold_model.batch_size == 512
+
+
+def test_the_old_name_of_methods_is_still_read() -> None:
+    assert parse_config({"cold_model": {"peers": ["melu"], "epochs": 3}}).methods == ("melu",)
+    assert parse_config({"cold_model": {"epochs": 3}}).methods == ()

@@ -180,7 +180,7 @@ def test_csv_with_a_column_twice(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "content", [INTERACTIONS.encode(), gzip.compress(INTERACTIONS.encode() * 9)[:-20]], ids=["no gzip", "cut off"]
+    "content", [INTERACTIONS.encode(), gzip.compress(INTERACTIONS.encode() * 9)[:-20]], ids=["plain text", "cut off"]
 )
 def test_gzip_that_is_damaged(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "interactions.csv.gz").write_bytes(content)

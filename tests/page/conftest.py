@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +10,13 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Dialog, Page, Request, Route, sync_playwright
 from serve_process import ServerProcess
+
+from firstday.config import load_preset
+from firstday.data.load import load
+from firstday.errors import FirstdayError
+from firstday.recommend.recommender import Recommender
+from firstday.training.fit import train
+from tests.training_once import train_once
 
 OpenPage = Callable[..., Page]
 
@@ -30,20 +35,18 @@ def browser() -> Iterator[Browser]:
         running.close()
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def films(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A model of MovieLens 100K, by the command that people use."""
-    model = tmp_path_factory.mktemp("films") / "model"
-    done = subprocess.run(
-        [sys.executable, "-m", "firstday", "train", "movielens-100k", "--out", str(model)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode == 2:
-        pytest.skip(f"MovieLens 100K cannot be had: {done.stderr.strip()}")
-    assert done.returncode == 0, done.stderr
-    return model
+    """A model of MovieLens 100K, trained once for all."""
+
+    def train_on_films() -> Recommender:
+        try:
+            dataset = load("movielens-100k")
+        except FirstdayError as error:
+            pytest.skip(f"MovieLens 100K cannot be had: {error}")
+        return train(dataset, load_preset("movielens-100k"))
+
+    return train_once("films", tmp_path_factory, train_on_films)
 
 
 @pytest.fixture(scope="package")

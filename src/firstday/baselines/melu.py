@@ -100,13 +100,13 @@ class Melu:
         if not len(filled):
             return
         row = np.repeat(np.arange(len(filled)), lengths[filled])
-        mine = vectors[rows[filled]]
+        adapted = vectors[rows[filled]]
         for _ in range(self.steps):
-            miss = 1 - np.einsum("ed,ed->e", used, mine[row])
+            miss = 1 - np.einsum("ed,ed->e", used, adapted[row])
             pull = np.add.reduceat(miss[:, None] * used, liked.starts[filled], axis=0) / lengths[filled, None]
-            slope = 2 * (self.negative_weight * mine @ self.gram - pull)
-            mine = mine - reach[rows[filled], None] * slope
-        vectors[rows[filled]] = mine
+            slope = 2 * (self.negative_weight * adapted @ self.gram - pull)
+            adapted = adapted - reach[rows[filled], None] * slope
+        vectors[rows[filled]] = adapted
 
 
 def fit_melu(data: LearningData, validate: JudgeVectors, progress: Progress) -> Melu:

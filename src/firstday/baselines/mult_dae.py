@@ -116,13 +116,13 @@ def train_autoencoder(
     )
 
     def batch_loss(rows: torch.Tensor) -> torch.Tensor:
-        mine = uses.take(rows.numpy())
-        lengths, row = mine.lengths(), mine.row_of_entry()
-        shown = (torch.rand(mine.n_entries, generator=rng) >= dropout).numpy()
+        batch = uses.take(rows.numpy())
+        lengths, row = batch.lengths(), batch.row_of_entry()
+        shown = (torch.rand(batch.n_entries, generator=rng) >= dropout).numpy()
         n_shown = np.bincount(row[shown], minlength=len(rows))
         weights = (1 / np.sqrt(np.maximum(n_shown, 1)))[row[shown]].astype(np.float32)
         starts = torch.from_numpy(np.concatenate([[0], np.cumsum(n_shown)[:-1]]))
-        columns = torch.from_numpy(mine.columns.astype(np.int64))
+        columns = torch.from_numpy(batch.columns.astype(np.int64))
         logits = network(columns[torch.from_numpy(shown)], starts, torch.from_numpy(weights))
         chances = torch.log_softmax(logits, dim=1)[torch.from_numpy(row), columns]
         per_user = torch.from_numpy((1 / lengths)[row].astype(np.float32))

@@ -46,8 +46,8 @@ class UserUser:
         """Add up the nearness of the nearest warm users who use an item; see `ItemScorer.score`."""
         day_items = to_matrix(liked.ones())
         common = (day_items @ self.by_item).tocsr()  # (n_users, n_warm)
-        mine = np.repeat(day_items @ self.weights, np.diff(common.indptr))
-        norm = np.sqrt(mine * self.lengths[common.indices])
+        weight_of_user = np.repeat(day_items @ self.weights, np.diff(common.indptr))
+        norm = np.sqrt(weight_of_user * self.lengths[common.indices])
         common.data = (common.data / (norm + self.shrinkage)).astype(np.float32)
         nearest = keep_largest(common, self.neighbors)
         nearest.data **= np.float32(self.power)

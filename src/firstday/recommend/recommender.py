@@ -196,12 +196,12 @@ class Recommender:
             The strategy is unknown or needs what the model does not have, or k is below 1.
         """
         strategy = strategy or self.model.config.recommend.strategy
-        found = self.recommend_users([user], k, strategy, keep_used=keep_used)
-        answer = found.answer
+        answers = self.recommend_users([user], k, strategy, keep_used=keep_used)
+        answer = answers.answer
         items = name_items(self.model, answer.items[0], answer.scores[0])
-        segment = int(found.segments[0]) if found.segments[0] >= 0 else None
+        segment = int(answers.segments[0]) if answers.segments[0] >= 0 else None
         size = None if segment is None else int(self.model.segments.items.sizes[segment])
-        return Recommendation(items, strategy, answer.routes[0], segment, size, found.ignored[0])
+        return Recommendation(items, strategy, answer.routes[0], segment, size, answers.ignored[0])
 
     def recommend_users(
         self, users: Sequence[Signals], k: int | None = None, strategy: str | None = None, *, keep_used: bool = False
@@ -226,7 +226,7 @@ class Recommender:
         segments = np.full(query.n_users, -1, dtype=np.int64)
         if query.known.any():
             segments = np.where(query.known, query.nearest_segments, -1)
-        sentences = [(*told, *more) for told, more in zip(ignored, self._without_effect(query), strict=True)]
+        sentences = [(*unknown, *unused) for unknown, unused in zip(ignored, self._without_effect(query), strict=True)]
         return UserAnswers(answer, segments, sentences)
 
     def _without_effect(self, query: Query) -> list[list[str]]:
@@ -244,11 +244,11 @@ class Recommender:
             for user in np.flatnonzero(friends.lengths()).tolist():
                 sentences[user].append("no warm user has friends, so friends do not move the prediction")
         for name, codes in query.profile.items():
-            told = query.signals.ages if name == "age" else query.signals.groups[name]
-            if told is None:
+            given = query.signals.ages if name == "age" else query.signals.groups[name]
+            if given is None:
                 continue
-            for user in np.flatnonzero((told >= 0) & (codes < 0)).tolist():
-                value = told[user] if name == "age" else catalogue.groups[name][told[user]]
+            for user in np.flatnonzero((given >= 0) & (codes < 0)).tolist():
+                value = given[user] if name == "age" else catalogue.groups[name][given[user]]
                 sentences[user].append(f"no warm user has {name} {value}")
         return sentences
 

@@ -221,8 +221,8 @@ def _as_cohort(users: PaperUsers) -> Cohort:
 class _Clock:
     """Adds up the time of each stage while passing progress on."""
 
-    def __init__(self, told: Progress) -> None:
-        self.told = told
+    def __init__(self, progress: Progress) -> None:
+        self._report = progress
         self.seconds: dict[str, float] = {}
         self._last = perf_counter()
 
@@ -232,4 +232,4 @@ class _Clock:
         if not stage.startswith("seed ") and stage != "done":
             self.seconds[stage] = self.seconds.get(stage, 0.0) + (now - self._last if done else 0.0)
         self._last = now
-        self.told(stage, done, total)
+        self._report(stage, done, total)

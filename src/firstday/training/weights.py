@@ -158,7 +158,7 @@ def choose_blending(query: Query, truth: SparseRows) -> Blending:
         users = np.flatnonzero(classes == number)
         weights = overall
         if len(users) >= LEAST_USERS:
-            weights = ascend(lambda trial, mine=users: precision(mine, trial), overall)  # type: ignore[misc]
+            weights = ascend(lambda trial, members=users: precision(members, trial), overall)  # type: ignore[misc]
         chosen.append({name: round(float(w), 4) for name, w in zip(components, weights, strict=True) if w})
     return Blending(tuple(chosen))
 
