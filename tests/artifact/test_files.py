@@ -52,8 +52,8 @@ def test_everything_of_the_model_comes_back(recommender: Recommender, saved: Pat
     assert opened.config == trained.config
     assert opened.cold.history == trained.cold.history
     assert list(opened.learned) == list(trained.learned) == ["dropoutnet", "melu"]
-    for name, peer in trained.learned.items():
-        assert opened.learned[name].history == peer.history
+    for name, value in trained.learned.items():
+        assert opened.learned[name].history == value.history
     assert opened.encoder.blocks() == trained.encoder.blocks()
     assert opened.catalogue.titles == trained.catalogue.titles
     assert {name: ids.values.to_list() for name, ids in opened.catalogue.entities.items()} == {

@@ -16,7 +16,7 @@ from firstday.serve.model_holder import load_served
 from tests.serve.conftest import StartApp
 
 
-def test_a_model_without_peers_is_warmed_by_what_it_has(recommender: Recommender, tmp_path: Path) -> None:
+def test_a_model_without_them_is_warmed_by_what_it_has(recommender: Recommender, tmp_path: Path) -> None:
     bare = Recommender(replace(recommender.model, learned={}))
     served = load_served(bare.save(tmp_path / "model"))
     for strategy in strategies_of(bare.model):
