@@ -24,8 +24,7 @@ import httpx
 import firstday as fd
 from firstday.config import parse_config
 from firstday.serve.app import make_app
-from firstday.serve.model_holder import ModelHolder
-from firstday.serve.service import Service
+from firstday.serve.service import ModelHolder, Service
 from firstday.serve.settings import load_settings
 from firstday.serve.store.open import open_store
 from firstday.simulate.simulation_settings import SimulationSettings

@@ -32,8 +32,8 @@ from firstday.data.events import ITEM
 from firstday.data.ids import Ids
 from firstday.embed.embeddings import FoldIn
 from firstday.embed.kept_users import Neighborhood, WarmUsers
-from firstday.features.catalogue import Catalogue
 from firstday.features.encoder import Encoder
+from firstday.features.signals import Catalogue
 from firstday.recommend.recommender import Recommender
 from firstday.segment.segments import ItemCounts, Mixing, Segments
 from firstday.sparse import SparseRows

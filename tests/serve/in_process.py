@@ -15,8 +15,7 @@ from fastapi import FastAPI
 from starlette.types import ASGIApp
 
 from firstday.serve.app import make_app
-from firstday.serve.model_holder import ModelHolder
-from firstday.serve.service import Service
+from firstday.serve.service import ModelHolder, Service
 from firstday.serve.settings import load_settings
 from firstday.serve.store.open import open_store
 

@@ -14,8 +14,7 @@ import pytest
 from serve_process import ServerProcess
 
 from firstday.errors import DataError
-from firstday.serve.auth import Keys
-from firstday.serve.middleware import Gate
+from firstday.serve.middleware import Gate, Keys
 from firstday.serve.settings import ServeSettings
 from firstday.serve.telemetry import Metrics
 from tests.serve.conftest import StartApp, assert_error, open_client, read_lines, wait_for

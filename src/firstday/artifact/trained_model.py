@@ -16,8 +16,8 @@ from firstday.data.events import Pair
 from firstday.embed.embeddings import FoldIn
 from firstday.embed.kept_users import Neighborhood, WarmUsers
 from firstday.errors import FirstdayError
-from firstday.features.catalogue import Catalogue
 from firstday.features.encoder import Encoder
+from firstday.features.signals import Catalogue
 from firstday.ranking import unit_rows
 from firstday.segment.segments import ItemCounts, Mixing, Segments, smooth_shares
 from firstday.sparse import SparseRows

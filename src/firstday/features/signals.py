@@ -1,17 +1,21 @@
-"""Signals: what is known of a new user, for one user in the caller's ids or for many in dense indexes."""
+"""Signals of new users, in the caller's ids or in a model's indexes, and the names that a model understands."""
 
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from numbers import Real
 from typing import Any
 
 import numpy as np
 
 from firstday.config import SignalConfig
+from firstday.data.dataset import Dataset
 from firstday.data.events import ITEM, Pair
+from firstday.data.ids import Ids
 from firstday.embed.embeddings import compute_affinity
 from firstday.errors import DataError
 from firstday.sparse import SparseRows, union_rows
@@ -157,3 +161,203 @@ class SignalBatch:
             None if self.ages is None else self.ages[rows],
             None if self.friends is None else self.friends.take(rows),
         )
+
+
+@dataclass(frozen=True, eq=False)
+class Catalogue:
+    """The names and ids of a model's training data.
+
+    Parameters
+    ----------
+    items
+        Items' ids.
+    entities
+        Ids of the members of each other entity.
+    groups
+        The values of each profile column.
+    has_ages
+        Whether the users table has ages.
+    signals
+        Known signals.
+    titles
+        Items' titles, "" where missing; None without titles.
+    people
+        Ids of the kept users, who may be friends; None where the model keeps none.
+    """
+
+    items: Ids
+    entities: Mapping[str, Ids]
+    groups: Mapping[str, tuple[str, ...]]
+    has_ages: bool
+    signals: tuple[str, ...]
+    titles: tuple[str, ...] | None = None
+    people: Ids | None = None
+
+    @classmethod
+    def of(cls, dataset: Dataset, signals: tuple[str, ...], people: Ids | None = None) -> Catalogue:
+        """Take the names from a dataset."""
+        return cls(
+            dataset.items,
+            {name: entity.ids for name, entity in dataset.entities.items()},
+            {name: group.values for name, group in dataset.groups.items()},
+            dataset.ages is not None,
+            signals,
+            dataset.titles,
+            people,
+        )
+
+    @cached_property
+    def _codes(self) -> dict[str, dict[str, int]]:
+        return {name: {value: code for code, value in enumerate(values)} for name, values in self.groups.items()}
+
+    def title_of(self, item_ix: int) -> str:
+        """Return an item's title, "" where it has none."""
+        return self.titles[item_ix] if self.titles else ""
+
+    def ids_of(self, entity: str) -> Ids:
+        """Return the ids of items, or of the members of another entity that the model knows."""
+        return self.items if entity == ITEM else self.entities[entity]
+
+    def _ids_of(self, entity: str) -> Ids | None:
+        return self.items if entity == ITEM else self.entities.get(entity)
+
+    def knows(self, entity: str, identity: Any) -> bool:
+        """Tell whether an id names a member of an entity."""
+        ids = self._ids_of(entity)
+        return ids is not None and ids.index_of(identity) >= 0
+
+    def read(self, users: Sequence[Signals]) -> tuple[SignalBatch, list[tuple[str, ...]]]:
+        """Turn signals in the caller's ids into indexes.
+
+        Returns
+        -------
+        batch : SignalBatch
+            The signals that the model knows.
+        ignored : list of tuple of str
+            For each user, a sentence for every unknown signal; unknown signals are no errors.
+        """
+        ignored: list[list[str]] = [[] for _ in users]
+        cells_by_pair: dict[Pair, list[tuple[int, int]]] = {}
+        for row, user in enumerate(users):
+            for signal, entity, identity in user.interactions:
+                ids = self._ids_of(entity)
+                target = -1 if ids is None else ids.index_of(identity)
+                if signal not in self.signals:
+                    ignored[row].append(f"signal {signal!r} is unknown")
+                elif ids is None:
+                    ignored[row].append(f"entity {entity!r} is unknown")
+                elif target < 0:
+                    ignored[row].append(f"{entity} {identity!r} is unknown")
+                else:
+                    cells_by_pair.setdefault((signal, entity), []).append((row, target))
+        actions = {}
+        for pair, cells in cells_by_pair.items():
+            ids = self._ids_of(pair[1])
+            actions[pair] = _count_cells(cells, len(users), 0 if ids is None else len(ids))
+        codes = {name: np.full(len(users), -1, dtype=np.int32) for name in self.groups}
+        for row, user in enumerate(users):
+            for name, value in user.groups.items():
+                if name not in codes:
+                    ignored[row].append(f"profile column {name!r} is unknown")
+                elif value not in self._codes[name]:
+                    ignored[row].append(f"{name} {value!r} was never seen")
+                else:
+                    codes[name][row] = self._codes[name][value]
+            if user.age is not None and not self.has_ages:
+                ignored[row].append("age is not used by this model")
+        ages = np.array([-1 if user.age is None else user.age for user in users], dtype=np.int16)
+        friends = self._read_friends(users, ignored)
+        batch = SignalBatch(len(users), len(self.items), actions, codes, ages if self.has_ages else None, friends)
+        return batch, [tuple(sentences) for sentences in ignored]
+
+    def _read_friends(self, users: Sequence[Signals], ignored: list[list[str]]) -> SparseRows | None:
+        """Index the friends among the kept users; note for each user how many are unknown."""
+        users_with_friends = [(row, set(user.friends)) for row, user in enumerate(users) if user.friends]
+        if self.people is None:
+            for row, _ in users_with_friends:
+                ignored[row].append("friends are not used by this model")
+            return None
+        cells: list[tuple[int, int]] = []
+        for row, friend_ids in users_with_friends:
+            kept_friends = {(row, friend) for friend in map(self.people.index_of, friend_ids) if friend >= 0}
+            if len(kept_friends) < len(friend_ids):
+                ignored[row].append(
+                    f"{len(friend_ids) - len(kept_friends):,} of {len(friend_ids):,} friends are unknown"
+                )
+            cells += kept_friends
+        return _count_cells(cells, len(users), len(self.people)) if users_with_friends else None
+
+    def translate(
+        self, dataset: Dataset, users: np.ndarray, actions: Mapping[Pair, SparseRows]
+    ) -> tuple[SignalBatch, dict[str, int]]:
+        """Turn a dataset's users into the model's indexes.
+
+        Parameters
+        ----------
+        dataset
+            The users' dataset; its indexes may differ from the model's.
+        users
+            Their `user_ix` in the dataset, shape (n,).
+        actions
+            Their interactions, rows in the order of `users`, columns in the dataset's indexes.
+
+        Returns
+        -------
+        batch : SignalBatch
+            The signals that the model knows.
+        unknown : dict of str to int
+            Numbers of unknown interactions by entity, and of unknown profile values by column.
+        """
+        unknown: dict[str, int] = {}
+        translated = {}
+        for (signal, entity), rows in actions.items():
+            ids = self._ids_of(entity)
+            dataset_ids = dataset.items if entity == ITEM else dataset.entities[entity].ids
+            if ids is dataset_ids:  # trained on this very dataset
+                translated[signal, entity] = rows
+                continue
+            is_known = ids is not None and signal in self.signals
+            mapping = ids.lookup(dataset_ids.values) if ids is not None and is_known else np.full(len(dataset_ids), -1)
+            target = mapping[rows.columns]
+            has_target = target >= 0
+            if not has_target.all():
+                unknown[entity] = unknown.get(entity, 0) + int((~has_target).sum())
+            if ids is not None and is_known:
+                translated[signal, entity] = SparseRows.from_pairs(
+                    rows.row_of_entry()[has_target], target[has_target], rows.weights[has_target], len(users), len(ids)
+                )
+        codes = {}
+        for name in self.groups:
+            codes[name] = np.full(len(users), -1, dtype=np.int32)
+            if name in dataset.groups:
+                dataset_codes = dataset.groups[name].codes[users]
+                values = [self._codes[name].get(value, -1) for value in dataset.groups[name].values]
+                mapping = np.array([*values, -1], dtype=np.int32)  # a missing code is -1: the last
+                codes[name] = mapping[dataset_codes]
+                unseen = int(((codes[name] < 0) & (dataset_codes >= 0)).sum())
+                if unseen:
+                    unknown[name] = unseen
+        ages = None
+        if self.has_ages:
+            ages = np.full(len(users), -1, np.int16) if dataset.ages is None else dataset.ages[users]
+        friends = None
+        if self.people is not None and dataset.friends is not None:
+            dataset_friends = dataset.friends.take(users)
+            friend_ix = self.people.lookup((dataset.friend_ids or dataset.users).values)[dataset_friends.columns]
+            is_kept = friend_ix >= 0
+            friends = SparseRows.from_pairs(
+                dataset_friends.row_of_entry()[is_kept], friend_ix[is_kept], None, len(users), len(self.people)
+            )
+        return SignalBatch(len(users), len(self.items), translated, codes, ages, friends), unknown
+
+
+def _count_cells(cells: Sequence[tuple[int, int]], n_rows: int, n_columns: int) -> SparseRows:
+    """Build the same as `SparseRows.from_pairs`, faster for the few cells of a request."""
+    counts = Counter(cells)
+    sorted_cells = sorted(counts)
+    starts = np.zeros(n_rows + 1, dtype=np.int64)
+    for row, _ in sorted_cells:
+        starts[row + 1] += 1
+    columns = np.array([column for _, column in sorted_cells], dtype=np.int32)
+    weights = np.array([counts[cell] for cell in sorted_cells], dtype=np.float32)
+    return SparseRows(starts.cumsum(), columns, weights, n_columns)

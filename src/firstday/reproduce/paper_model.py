@@ -13,9 +13,8 @@ from firstday.data.ids import Ids
 from firstday.data.sources.deezer_kdd21 import PaperData, PaperUsers
 from firstday.embed.embeddings import Embeddings, FoldIn
 from firstday.embed.kept_users import WarmUsers, keep_warm_users
-from firstday.features.catalogue import Catalogue
 from firstday.features.encoder import FeatureRows, hold_features
-from firstday.features.signals import SignalBatch
+from firstday.features.signals import Catalogue, SignalBatch
 from firstday.progress import Progress, no_progress
 from firstday.ranking import unit_rows
 from firstday.recommend.query import ComputedDays, Query

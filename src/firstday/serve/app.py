@@ -10,15 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from fastapi import APIRouter, Depends, FastAPI
-from starlette.routing import Match
-from starlette.types import Receive, Scope, Send
 
 import firstday
 from firstday.errors import FirstdayError
 from firstday.recommend.spec import strategies_of
-from firstday.serve.auth import Right, need, refuse_repeats
 from firstday.serve.http_errors import ErrorBody, add_error_handlers
-from firstday.serve.middleware import Gate
+from firstday.serve.middleware import Gate, Right, need, refuse_repeats
 from firstday.serve.routes import health, lists, model, newcomers, onboarding, page, users
 from firstday.serve.service import Service
 from firstday.serve.store.base import StoreError
@@ -52,17 +49,7 @@ _log = logging.getLogger("firstday.serve")
 
 
 class Application(FastAPI):
-    """FastAPI, with one route past its layers, and a document that names the strategies of the model that answers."""
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request; errors on the quick route go to the gate, which gives them the one body."""
-        if scope["type"] == "http" and scope["method"] == "GET":
-            match, child_scope = lists.quick_route.matches(scope)
-            if match is Match.FULL:
-                scope.update(child_scope, app=self)
-                await lists.quick_route.handle(scope, receive, send)
-                return
-        await super().__call__(scope, receive, send)
+    """FastAPI, with a document that names the strategies of the model that answers."""
 
     def openapi(self) -> dict[str, Any]:
         """Return the OpenAPI document."""
@@ -99,7 +86,7 @@ def make_app(service: Service) -> Gate:
         files = page.read_files(needs_keys=service.keys.any)
         app.include_router(page.make_router(files), dependencies=[Depends(refuse_repeats)])
     add_error_handlers(app)
-    return Gate(app, service.settings, service.keys, service.metrics)
+    return Gate(app, service.settings, service.keys, service.metrics, lists.quick_route)
 
 
 @asynccontextmanager

@@ -15,8 +15,7 @@ from firstday.recommend.query import Query
 from firstday.recommend.segment_description import describe_segment
 from firstday.recommend.spec import FALLBACKS, Reason, find_strategy
 from firstday.segment.segments import weigh_segments
-from firstday.serve.model_holder import ServedModel
-from firstday.serve.service import Reply
+from firstday.serve.service import Reply, ServedModel
 
 N_SEGMENTS = 3
 N_SEGMENT_ITEMS = 5

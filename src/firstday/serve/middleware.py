@@ -1,23 +1,134 @@
-"""What every request passes first: its id, the limits, the headers that browsers heed, the log and the counters."""
+"""What every request passes first: who may come in, by keys; the limits, the headers, the log and the counters."""
 
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import hmac
 import ipaddress
 import logging
 import math
 import random
 import re
 import time
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable
+from typing import Any, Literal
+from urllib.parse import parse_qsl
 
+from fastapi import Depends, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.security import HTTPBearer
+from starlette.routing import Match, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from firstday.serve.auth import Keys, unauthorized
 from firstday.serve.http_errors import INTERNAL, METHODS, ApiError, as_api_error, error_response
 from firstday.serve.settings import ServeSettings
 from firstday.serve.telemetry import Metrics, RequestLog
+
+Right = Literal["read", "write", "admin"]
+
+LISTS = ("liked", "passed")
+"""Parameters that may be given more than once."""
+
+_SCHEME = b"bearer "
+
+
+class Keys:
+    """The keys of each right, as digests, compared in constant time.
+
+    Parameters
+    ----------
+    settings
+        The keys.
+    """
+
+    def __init__(self, settings: ServeSettings) -> None:
+        self.any = settings.has_keys
+        by_right: dict[Right, Any] = {
+            "read": settings.read_keys,
+            "write": settings.write_keys,
+            "admin": settings.admin_keys,
+        }
+        self._digests = [
+            (right, _digest(key.get_secret_value().encode())) for right, keys in by_right.items() for key in keys
+        ]
+
+    def rights_of(self, authorization: bytes) -> frozenset[Right]:
+        """Return what the key in an Authorization header opens; every key is compared, whatever matched before."""
+        if authorization[: len(_SCHEME)].lower() != _SCHEME:
+            return frozenset()
+        digest = _digest(authorization[len(_SCHEME) :].strip())
+        compared = [(right, hmac.compare_digest(digest, other)) for right, other in self._digests]
+        return frozenset(right for right, same in compared if same)
+
+    def check(self, request: Request, right: Right) -> None:
+        """Refuse a request whose key does not open a right.
+
+        Raises
+        ------
+        ApiError
+            401 without a key or with one that is none, 403 with one for something else.
+        """
+        rights: frozenset[Right] = request.scope["firstday.rights"]
+        if not self.any or right in rights:
+            return
+        if rights:
+            raise ApiError(403, "forbidden", f"This key does not open what needs the {right} right; use another.")
+        raise unauthorized(f"a {right} key", is_given=bool(request.headers.get("authorization")))
+
+
+def _digest(key: bytes) -> bytes:
+    return hashlib.sha256(key).digest()
+
+
+def unauthorized(key: str, *, is_given: bool) -> ApiError:
+    """Return the error of a request without a key that is known; `key` says which one is needed."""
+    return ApiError(
+        401,
+        "unauthorized",
+        f"The key {'is not known' if is_given else 'is missing'}; send {key} as Authorization: Bearer KEY.",
+        headers={"WWW-Authenticate": "Bearer"},
+    )
+
+
+def need(right: Right) -> list[Any]:
+    """Return the dependencies of endpoints that need a key: what checks it, and what describes it in the document."""
+
+    async def check(request: Request) -> None:
+        request.app.state.service.keys.check(request, right)
+
+    return [Depends(HTTPBearer(scheme_name=right, description=f"A {right} key.", auto_error=False)), Depends(check)]
+
+
+def parse_parameters(request: Request) -> dict[str, str]:
+    """Return the parameters of a query.
+
+    Raises
+    ------
+    RequestValidationError
+        One is given more than once and has one value: which one counts would be a guess.
+    """
+    pairs = parse_qsl(request.scope["query_string"].decode("latin-1"), keep_blank_values=True)
+    values = dict(pairs)
+    if len(values) < len(pairs):
+        repeats = [name for name, n in Counter(name for name, _ in pairs).items() if n > 1 and name not in LISTS]
+        faults = [{"type": "repeated", "loc": ("query", name), "msg": "Given more than once"} for name in repeats]
+        if faults:
+            raise RequestValidationError(faults)
+    return values
+
+
+async def refuse_repeats(request: Request) -> None:
+    """Refuse a parameter that is given more than once and has one value."""
+    parse_parameters(request)
+
+
+async def need_json(request: Request) -> None:
+    """Refuse a body that is not JSON by its own account."""
+    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
+        raise ApiError(415, "unsupported_media_type", "The body must be JSON; send Content-Type: application/json.")
+
 
 _log = logging.getLogger("firstday.serve")
 
@@ -89,10 +200,14 @@ class Gate:
         Who may do what.
     metrics
         Where requests are counted.
+    first
+        A route that is asked for most: it is tried first, past the layers of `app`.
     """
 
-    def __init__(self, app: ASGIApp, settings: ServeSettings, keys: Keys, metrics: Metrics) -> None:
-        self.app, self._settings, self._keys, self._metrics = app, settings, keys, metrics
+    def __init__(
+        self, app: ASGIApp, settings: ServeSettings, keys: Keys, metrics: Metrics, first: Route | None = None
+    ) -> None:
+        self.app, self._settings, self._keys, self._metrics, self._first = app, settings, keys, metrics, first
         self._rate = RateLimit(settings.rate_limit_per_s)
         self._in_work = 0
         self._log = RequestLog(is_on=settings.log_requests)
@@ -123,7 +238,7 @@ class Gate:
         self._metrics.in_work.inc()
         try:
             receive = await self._admit(scope, headers, receive)
-            await self.app(scope, receive, send_with_headers)
+            await self._pass_on(scope, receive, send_with_headers)
         except Exception as error:
             failure = as_api_error(error)
             if status or failure.code == INTERNAL:  # with a status its headers were sent, and no answer can tell
@@ -139,6 +254,16 @@ class Gate:
             self._metrics.finished(method, route, status, seconds)
             client = (scope.get("client") or ("",))[0]
             self._log.write(request_id.decode(), method, route, status, seconds, client)
+
+    async def _pass_on(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Hand a request to the first route if it is for that, else to the application."""
+        if self._first is not None and scope["method"] == "GET":
+            match, child_scope = self._first.matches(scope)
+            if match is Match.FULL:
+                scope.update(child_scope, app=self.app)
+                await self._first.handle(scope, receive, send)
+                return
+        await self.app(scope, receive, send)
 
     async def _admit(self, scope: Scope, headers: dict[bytes, bytes], receive: Receive) -> Receive:
         """Check what can be checked before the path is known; return what hands over the body.

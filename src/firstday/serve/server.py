@@ -23,8 +23,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from firstday.errors import ConfigError, FirstdayError
 from firstday.serve.app import make_app
 from firstday.serve.http_errors import ApiError, error_response
-from firstday.serve.model_holder import ModelHolder
-from firstday.serve.service import Service
+from firstday.serve.service import ModelHolder, Service
 from firstday.serve.settings import ServeSettings
 from firstday.serve.store.open import open_store
 

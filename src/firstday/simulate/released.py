@@ -41,8 +41,8 @@ from firstday.data.splits.split import Actions, Split
 from firstday.embed.embeddings import compute_affinity
 from firstday.embed.methods import WarmLogs, fit_embeddings
 from firstday.errors import ConfigError
-from firstday.features.catalogue import Catalogue
 from firstday.features.encoder import Encoder, fit_encoder
+from firstday.features.signals import Catalogue
 from firstday.progress import Progress, no_progress
 from firstday.simulate.simulation_settings import SimulationSettings
 from firstday.simulate.tables import fill_folder, simulate

@@ -18,9 +18,8 @@ from firstday.embed.embeddings import Embeddings, select_uses
 from firstday.embed.kept_users import WarmUsers, add_light_users, find_light_users, keep_warm_users
 from firstday.embed.methods import collect_warm_logs, fit_embeddings
 from firstday.errors import DataError
-from firstday.features.catalogue import Catalogue
 from firstday.features.encoder import N_AGES, collect_features, fit_encoder
-from firstday.features.signals import SignalBatch
+from firstday.features.signals import Catalogue, SignalBatch
 from firstday.metrics import measure
 from firstday.progress import Progress, no_progress
 from firstday.ranking import unit_rows

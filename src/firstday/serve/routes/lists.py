@@ -9,8 +9,8 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import TypeAdapter, ValidationError
 from starlette.routing import Route
 
-from firstday.serve.auth import need_json, parse_parameters
 from firstday.serve.explain import explain as explain_list
+from firstday.serve.middleware import need_json, parse_parameters
 from firstday.serve.routes.users import UserIdPath
 from firstday.serve.schemas import ListAnswer, ListParameters, NoQuery, RecommendBody, UserIdText
 from firstday.serve.service import Ask, Reply, json_response, service_of

@@ -12,7 +12,6 @@ from fastapi import APIRouter, Query, Request, Response
 from firstday.artifact.trained_model import TrainedModel
 from firstday.recommend.query import Query as ModelQuery
 from firstday.serve.explain import nearest_liked
-from firstday.serve.model_holder import ServedModel
 from firstday.serve.routes.users import UserIdPath
 from firstday.serve.schemas import (
     AgeRange,
@@ -25,7 +24,7 @@ from firstday.serve.schemas import (
     ProfileValue,
 )
 from firstday.serve.segment_map import SegmentMap, near_weights
-from firstday.serve.service import json_response, service_of
+from firstday.serve.service import ServedModel, json_response, service_of
 
 MAX_VALUES = 500
 """Values of one profile column in an answer, at most: the most frequent."""

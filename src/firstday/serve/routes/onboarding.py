@@ -11,9 +11,8 @@ from fastapi import APIRouter, Query, Request
 from firstday.data.events import ITEM
 from firstday.features.signals import PICK_SIGNAL, Signals
 from firstday.recommend.questionnaire import Answers, recommend_after_questions
-from firstday.serve.model_holder import ServedModel
 from firstday.serve.schemas import Item, OnboardingAnswer, OnboardingParameters, QuestionAnswer, Source
-from firstday.serve.service import Service, service_of
+from firstday.serve.service import ServedModel, Service, service_of
 
 router = APIRouter(prefix="/v1", tags=["model"])
 

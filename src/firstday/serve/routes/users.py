@@ -8,9 +8,8 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Path, Request, Response
 
 from firstday.features.encoder import understand_picks
-from firstday.serve.auth import need_json
 from firstday.serve.http_errors import ApiError
-from firstday.serve.model_holder import ServedModel
+from firstday.serve.middleware import need_json
 from firstday.serve.schemas import (
     EventsAnswer,
     EventsBody,
@@ -22,7 +21,7 @@ from firstday.serve.schemas import (
     UserBody,
     UserIdText,
 )
-from firstday.serve.service import json_response, service_of
+from firstday.serve.service import ServedModel, json_response, service_of
 from firstday.serve.store.base import Event, StoredUser, StoreError
 
 reading = APIRouter(prefix="/v1", tags=["users"])
