@@ -22,6 +22,7 @@ from firstday.recommend.spec import (
     register,
     strategies_of,
     strategy_names,
+    with_methods,
     with_methods_of,
 )
 
@@ -115,3 +116,9 @@ def test_what_a_strategy_needs_is_told_by_its_setting(tiny: Recommender) -> None
     assert with_methods_of(Config(), ["popular", "learning"]).methods == ("learning",)
     with pytest.raises(ConfigError, match=r"^strategy: learning needs a model trained with methods = \['learning'\]"):
         tiny.recommend(Signals(age=40), 3, "learning")
+
+
+def test_method_named_twice_is_trained_once() -> None:
+    named = Config().override("methods", ("learning",))
+    assert with_methods(named, ["learning", "melu", "melu"]).methods == ("learning", "melu")
+    assert with_methods(named, []) is named

@@ -62,22 +62,7 @@ class Melu:
         return self.body.history
 
     def predict(self, features: np.ndarray, liked: SparseRows, item_vectors: np.ndarray) -> np.ndarray:
-        """Return the predicted vectors.
-
-        Parameters
-        ----------
-        features
-            float32, shape (n, n_inputs), from the encoder.
-        liked
-            Items that the users like so far, shape (n, n_items).
-        item_vectors
-            What a user's vector is multiplied with to score items, float32, shape (n_items, d).
-
-        Returns
-        -------
-        numpy.ndarray
-            float32, shape (n, d), each of length 1.
-        """
+        """Return the predicted vectors, float32, shape (n, d), each of length 1; see `ColdModelValue.predict`."""
         hidden = self.body.predict(features)
         vectors = hidden @ self.weights.T + self.bias  # (n, d)
         reach = self.rate * (1 + np.square(hidden).mean(axis=1))  # (n,)

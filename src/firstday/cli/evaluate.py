@@ -32,7 +32,7 @@ from firstday.evaluate.report.render import check_report_path, write_report
 from firstday.evaluate.results import REFERENCE
 from firstday.evaluate.run import evaluate_strategies
 from firstday.metrics import PrecisionRule
-from firstday.recommend.spec import PAPER_SEGMENT, baseline_names, find_strategy, strategy_names
+from firstday.recommend.spec import PAPER_SEGMENT, baseline_names, find_strategy, strategy_names, with_methods
 
 NAMES = (
     f"Strategies: {', '.join(strategy_names())}; fitted for an evaluation alone: "
@@ -100,7 +100,7 @@ def evaluate(
     if report is not None:
         check_report_path(report)
     dataset, settings = open_tables(tables, path, config, seed, protocol)
-    settings = settings.override("methods", (*settings.methods, *learners)) if learners and not strategy else settings
+    settings = settings if strategy else with_methods(settings, learners)
     divide_by: PrecisionRule = "k" if divide_by_k else "min"
     references = tuple(dict.fromkeys(against or (REFERENCE,)))
     with shown_progress() as progress:

@@ -25,6 +25,7 @@ from firstday.cli.options import (
     print_notes,
     shown_progress,
 )
+from firstday.recommend.spec import with_methods
 from firstday.training.fit import train as run_training
 
 
@@ -46,9 +47,8 @@ def train(
     check_target(out)
     learners = load_plugins(plugin)
     dataset, settings = open_tables(tables, path, config, seed, protocol)
-    settings = settings.override("methods", (*settings.methods, *learners)) if learners else settings
     with shown_progress() as progress:
-        recommender = run_training(dataset, settings, progress=progress)
+        recommender = run_training(dataset, with_methods(settings, learners), progress=progress)
     recommender.save(out)
     facts = recommender.model.facts
     if as_json:

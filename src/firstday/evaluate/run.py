@@ -37,6 +37,7 @@ from firstday.recommend.spec import (
     Strategy,
     baseline_names,
     check_strategies,
+    names_of_both_ways,
     register,
     strategies_with,
     with_methods_of,
@@ -205,7 +206,7 @@ def _names_of(strategies: Sequence[str | Method]) -> list[str]:
             continue
         register(strategy)
         is_cold_model = isinstance(strategy, ColdModelSpec)
-        names += [f"{strategy.name}_{way}" for way in ("personal", "segment")] if is_cold_model else [strategy.name]
+        names += names_of_both_ways(strategy.name) if is_cold_model else [strategy.name]
     return names
 
 

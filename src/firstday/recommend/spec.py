@@ -12,7 +12,7 @@ with the groups ``firstday.strategies``, ``firstday.cold_models`` and ``firstday
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
 from importlib import import_module
@@ -487,9 +487,7 @@ def _find(kind: str, name: str, cls: type[M]) -> M | None:
 
 def strategy_names() -> tuple[str, ...]:
     """Return the names of all strategies: ours, two for each cold model, then others."""
-    of_cold_models = [
-        f"{name}_{way}" for name in _registries()["cold_models"].names() for way in ("personal", "segment")
-    ]
+    of_cold_models = [name for cold_model in cold_model_names() for name in names_of_both_ways(cold_model)]
     names = _registries()["strategies"].names()
     ours = BUILT_IN["strategies"]
     return (*ours, *of_cold_models, *(name for name in names if name not in ours))
@@ -505,6 +503,11 @@ def cold_model_names() -> tuple[str, ...]:
     return _registries()["cold_models"].names()
 
 
+def names_of_both_ways(cold_model: str) -> tuple[str, str]:
+    """Return the names of the two strategies that use a cold model's vectors: nearest items, and nearest segment."""
+    return f"{cold_model}_personal", f"{cold_model}_segment"
+
+
 def find_strategy(name: str) -> StrategySpec:
     """Return a strategy by name.
 
@@ -516,9 +519,9 @@ def find_strategy(name: str) -> StrategySpec:
     spec = _find("strategies", name, StrategySpec)
     if spec is not None:
         return spec
-    cold_model, _, way = name.rpartition("_")
-    if way in ("personal", "segment") and (cold := _find("cold_models", cold_model, ColdModelSpec)) is not None:
-        return _use_of(cold)[way]
+    cold_model, _, _ = name.rpartition("_")
+    if name in names_of_both_ways(cold_model) and (cold := _find("cold_models", cold_model, ColdModelSpec)) is not None:
+        return _both_ways(cold)[name]
     if name in (*baseline_names(), PAPER_SEGMENT):
         raise ConfigError(
             f"strategy: {name} is fitted by evaluate alone and stored in no model; choose of "
@@ -528,12 +531,12 @@ def find_strategy(name: str) -> StrategySpec:
 
 
 @cache
-def _use_of(cold_model: ColdModelSpec) -> dict[str, StrategySpec]:
-    """Return the two strategies that use a cold model's vectors."""
+def _both_ways(cold_model: ColdModelSpec) -> dict[str, StrategySpec]:
+    """Return the two strategies that use a cold model's vectors, by name."""
     from firstday.recommend.nearest_segment import by_segment_of
     from firstday.recommend.personal import by_items_of
 
-    return {"personal": by_items_of(cold_model), "segment": by_segment_of(cold_model)}
+    return {spec.name: spec for spec in (by_items_of(cold_model), by_segment_of(cold_model))}
 
 
 def find_baseline(name: str) -> BaselineSpec:
@@ -550,6 +553,15 @@ def find_baseline(name: str) -> BaselineSpec:
     return spec
 
 
+def _learner(name: str) -> ColdModelSpec | StrategySpec | None:
+    """Return a method that learns something which a model holds; None where there is none of that name."""
+    cold_model = _find("cold_models", name, ColdModelSpec)
+    if cold_model is not None:
+        return cold_model
+    strategy = _find("strategies", name, StrategySpec)
+    return strategy if strategy is not None and strategy.fit is not None else None
+
+
 def find_learner(name: str) -> ColdModelSpec | StrategySpec:
     """Return a method that learns something which a model holds: a cold model, or a strategy with a `fit`.
 
@@ -558,12 +570,9 @@ def find_learner(name: str) -> ColdModelSpec | StrategySpec:
     ConfigError
         There is none of that name.
     """
-    cold_model = _find("cold_models", name, ColdModelSpec)
-    if cold_model is not None:
-        return cold_model
-    strategy = _find("strategies", name, StrategySpec)
-    if strategy is not None and strategy.fit is not None:
-        return strategy
+    learner = _learner(name)
+    if learner is not None:
+        return learner
     choices = ", ".join(cold_model_names())
     raise ConfigError(
         f"methods: {name!r} is unknown; choose of {choices}, or name the plugin that has it with --plugin."
@@ -572,8 +581,7 @@ def find_learner(name: str) -> ColdModelSpec | StrategySpec:
 
 def is_learner(name: str) -> bool:
     """Tell whether a name is that of a method that learns something which a model holds."""
-    strategy = _find("strategies", name, StrategySpec)
-    return name in cold_model_names() or (strategy is not None and strategy.fit is not None)
+    return _learner(name) is not None
 
 
 def value_type(name: str) -> type:
@@ -586,12 +594,12 @@ def value_type(name: str) -> type:
     ConfigError
         It says no class.
     """
-    if not is_learner(name):
+    learner = _learner(name)
+    if learner is None:
         raise KeyError(name)
-    value = find_learner(name).value
-    if value is None:
+    if learner.value is None:
         raise ConfigError(f"methods: {name} has a fit and no value; name the dataclass that it returns.")
-    return value
+    return learner.value
 
 
 def _specs() -> Iterator[StrategySpec]:
@@ -634,6 +642,12 @@ def refuse_without(strategy: str, setting: str | None) -> None:
         )
 
 
+def with_methods(config: Config, methods: Iterable[str]) -> Config:
+    """Return the configuration that also trains some methods, each once."""
+    missing = [name for name in dict.fromkeys(methods) if name not in config.methods]
+    return config.override("methods", (*config.methods, *missing)) if missing else config
+
+
 def with_methods_of(config: Config, strategies: Collection[str]) -> Config:
     """Return the configuration that also trains the methods that some strategies need.
 
@@ -643,5 +657,4 @@ def with_methods_of(config: Config, strategies: Collection[str]) -> Config:
         There is no strategy of one of the names.
     """
     needed = {method for name in strategies if (method := find_strategy(name).learns_by) is not None}
-    missing = sorted(needed - set(config.methods))
-    return config.override("methods", (*config.methods, *missing)) if missing else config
+    return with_methods(config, sorted(needed))

@@ -134,7 +134,7 @@ def train_ranker_of(
 
 
 def learn_methods(data: LearningData, validation: Validation, progress: Progress = no_progress) -> dict[str, Any]:
-    """Train what `config.methods` names, in the order of the names of all methods.
+    """Train what `config.methods` names, in its order.
 
     Parameters
     ----------
