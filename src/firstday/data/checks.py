@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from functools import cached_property
 
 import numpy as np
 import polars as pl
@@ -11,14 +12,14 @@ import polars as pl
 from firstday.config import SignalConfig
 from firstday.data.event_writer import EventWriter
 from firstday.data.events import EVENT_TYPES, ITEM, UTC_MICROSECONDS, Events, Pair, sort_pairs
+from firstday.data.findings import Findings
 from firstday.data.ids import Ids
-from firstday.data.readers import RawTable
+from firstday.data.raw_table import RawBatch, RawTable
 from firstday.data.schema import (
     DEFAULT_SIGNAL,
     ITEM_COLUMNS,
     TABLES,
     USER_COLUMNS,
-    Findings,
     Frames,
     conform_table,
     entity_of_column,
@@ -47,31 +48,59 @@ def check_frames(
         Tables ready for `firstday.data.load.assemble`, if there are no faults. A missing table of users or of items is
         made of the ids in interactions.
     """
-    frames = {
-        name: conform_table(name, table.frame, findings, is_text=table.is_text)
-        for name in TABLES
-        if name != "interactions" and (table := raw.get(name)) is not None
-    }
+    frames: dict[str, pl.DataFrame] = {}
     for home, ids in named_ids.items():
         frames[home] = pl.DataFrame({TABLES[home].required[0]: ids})
+    for name in TABLES:  # users and items first: the others name them
+        table = raw.get(name)
+        if name != "interactions" and table is not None:
+            frames[name] = check_table(name, table, frames, findings)
     share_id_type(frames, USER_COLUMNS)
     share_id_type(frames, ITEM_COLUMNS)
-    for name, frame in frames.items():
-        check_present(name, frame, findings)
-        unique = TABLES[name].unique
-        if unique is not None and unique in frame.columns:
-            ids = frame[unique]
-            repeats = ids.is_not_null() & ~ids.is_first_distinct()
-            findings.rows(f"{name}.{unique}", repeats, "repeat an id", ids, "keep one row for each id")
     if "interactions" not in raw:
         findings.fault("interactions: the table is missing; add interactions.parquet or interactions.csv.")
     for kind, counterpart in (("users", "items"), ("items", "users")):
         if f"embeddings/{kind}" in raw and f"embeddings/{counterpart}" not in raw:
             findings.fault(f"embeddings/{counterpart}: the table is missing beside embeddings/{kind}; add it.")
-    _check_references(frames, USER_COLUMNS, "users", findings)
-    _check_references(frames, ITEM_COLUMNS, "items", findings)
+    findings.at(None)
     _check_vectors(frames, findings)
     return frames
+
+
+def check_table(
+    name: str, table: RawTable, frames: Frames, findings: Findings, *, judge_groups: bool = True
+) -> pl.DataFrame:
+    """Convert a table in memory to its final types and find every fault in its rows.
+
+    Parameters
+    ----------
+    name, table
+        The table.
+    frames
+        Tables that are checked already: `users` and `items` that its rows may name. What is not here is not compared.
+    findings
+        Gets the faults and notes.
+    judge_groups
+        See `conform_table`.
+
+    Returns
+    -------
+    polars.DataFrame
+        The rows, without those that were left out.
+    """
+    findings.at(table.whole.place)
+    frame = conform_table(name, table.whole.frame, findings, is_text=table.is_text, judge_groups=judge_groups)
+    check_present(name, frame, findings)
+    unique = TABLES[name].unique
+    if unique is not None and unique in frame.columns:
+        ids = frame[unique]
+        repeats = ids.is_not_null() & ~ids.is_first_distinct()
+        findings.rows(f"{name}.{unique}", repeats, "repeat an id", ids, "keep one row for each id")
+    for home, places in (("users", USER_COLUMNS), ("items", ITEM_COLUMNS)):
+        for column in [column for other, column in places[1:] if other == name and column in frame.columns]:
+            _check_reference(f"{name}.{column}", frame[column], home, frames, findings)
+    keep = findings.leave_out(name, table.whole.frame)
+    return frame if keep is None else frame.filter(pl.Series(keep))
 
 
 def share_id_type(frames: dict[str, pl.DataFrame], places: tuple[tuple[str, str], ...]) -> None:
@@ -95,17 +124,14 @@ def check_present(name: str, frame: pl.DataFrame, findings: Findings) -> None:
         )
 
 
-def _check_references(frames: Frames, places: tuple[tuple[str, str], ...], home: str, findings: Findings) -> None:
+def _check_reference(where: str, ids: pl.Series, home: str, frames: Frames, findings: Findings) -> None:
     """Find rows that name users or items outside the home table."""
-    id_column = places[0][1]
+    id_column = TABLES[home].required[0]
     if home not in frames or id_column not in frames[home].columns:
         return
     home_ids = Ids.of(frames[home][id_column].drop_nulls().unique())
-    for table, column in places[1:]:
-        if table in frames and column in frames[table].columns:
-            ids = frames[table][column]
-            is_unknown = ids.is_not_null() & pl.Series(home_ids.lookup(ids) < 0)
-            findings.rows(f"{table}.{column}", is_unknown, f"name unknown {home}", ids, f"add them to {home} {OR_DROP}")
+    is_unknown = ids.is_not_null() & pl.Series(home_ids.lookup(ids) < 0)
+    findings.rows(where, is_unknown, f"name unknown {home}", ids, f"add them to {home} {OR_DROP}")
 
 
 def _check_vectors(frames: Frames, findings: Findings) -> None:
@@ -128,7 +154,7 @@ def _check_vectors(frames: Frames, findings: Findings) -> None:
 def faulty_entities(raw: Mapping[str, RawTable | None], findings: Findings) -> set[str]:
     """Return the entities whose column of `items` has faults."""
     items = raw.get("items")
-    columns = [] if items is None else items.frame.columns
+    columns = [] if items is None else items.columns
     return {entity_of_column(c) for c in columns if any(fault.startswith(f"items.{c}:") for fault in findings.faults)}
 
 
@@ -137,7 +163,7 @@ def find_ids(raw: RawTable) -> dict[str, pl.Series]:
     columns = [name for name in ("user_id", "item_id", "entity", "entity_id") if name in raw.columns]
     ids: dict[str, pl.Series] = {}
     for batch in raw.batches(columns) if columns else ():
-        rows = name_items(conform_table("interactions", batch, Findings(), is_text=raw.is_text))
+        rows = name_items(conform_table("interactions", batch.frame, Findings(), is_text=raw.is_text))
         for home, column in (("users", "user_id"), ("items", "item_id")):
             if column in rows.columns:
                 new_ids = rows[column].drop_nulls().unique()
@@ -185,26 +211,46 @@ class InteractionChecker:
 
     def run(self, raw: RawTable, now: datetime | None = None) -> Events | None:
         """Read all interactions; return None where this table or another has faults."""
-        pairs = sort_pairs([(s, e) for s in self._signals.known for e in (ITEM, *(self._entities or ()))])
-        n_rows = sum(file.select(pl.len()).collect().item() for file in raw.files)
-        writer = EventWriter(pairs, len(self._users or ()), n_rows, now)
+        writer = EventWriter(self.pairs, len(self._users or ()), raw.n_rows, now)
         n_weightless, n_files_unsorted = 0, 0
         for batch in raw.batches():
-            rows = name_items(conform_table("interactions", batch, self._findings, is_text=raw.is_text))
-            has_targets = check_rows(rows, batch.columns, self._findings)
-            self._check_signals(rows, has_targets)
-            coded = self._code(rows, pairs)
+            coded = self.check_batch(batch, is_text=raw.is_text)
             if coded is None or self._findings.faults:
                 continue
             weighing = coded.filter(pl.col("weight") > 0)
             n_weightless += coded.height - weighing.height
             n_files_unsorted += not _is_in_order(weighing)
             writer.add(weighing)
-        self._check_use(n_rows)
+        self._check_use(raw.n_rows)
         if self._findings.faults:
             return None
-        self._note_reading(raw, n_rows, n_weightless, n_files_unsorted)
+        self._note_reading(raw, raw.n_rows, n_weightless, n_files_unsorted)
         return writer.finish(self._findings)
+
+    @cached_property
+    def pairs(self) -> tuple[Pair, ...]:
+        """The (signal, entity) pairs that interactions may have, by their code."""
+        return sort_pairs([(s, e) for s in self._signals.known for e in (ITEM, *(self._entities or ()))])
+
+    def check_batch(self, batch: RawBatch, *, is_text: bool) -> pl.DataFrame | None:
+        """Find every fault in some rows, and index those that are kept; None where a column is missing."""
+        self._findings.at(batch.place)
+        rows = name_items(conform_table("interactions", batch.frame, self._findings, is_text=is_text))
+        has_targets = check_rows(rows, batch.frame.columns, self._findings)
+        self._check_signals(rows, has_targets)
+        columns = set(rows.columns)
+        user_ix = self._look_up(rows, "user_id", self._users, "users")
+        item_ix = self._look_up(rows, "item_id", self._items, "items")
+        entities_match = self._entities is None or self._check_entities(rows, self._entities)
+        keep = self._findings.leave_out("interactions", batch.frame)
+        if user_ix is None or not entities_match or (item_ix is None and not {"entity", "entity_id"} <= columns):
+            return None
+        if self._findings.faults:
+            return None
+        if keep is not None:
+            rows, user_ix = rows.filter(pl.Series(keep)), user_ix[keep]
+            item_ix = None if item_ix is None else item_ix[keep]
+        return code_rows(rows, user_ix, item_ix, self._entities or {}, self.pairs)
 
     def _check_signals(self, rows: pl.DataFrame, has_targets: bool) -> None:
         """Find unknown signals, and remember whether any row is the use of an item."""
@@ -239,18 +285,6 @@ class InteractionChecker:
                 "0); add such rows, or name the signals that mean use in the configuration (signals.use)."
             )
 
-    def _code(self, rows: pl.DataFrame, pairs: Sequence[Pair]) -> pl.DataFrame | None:
-        """Find rows with unknown names, and index the others; None where a column is missing."""
-        columns = set(rows.columns)
-        user_ix = self._look_up(rows, "user_id", self._users, "users")
-        item_ix = self._look_up(rows, "item_id", self._items, "items")
-        entities_match = self._entities is None or self._check_entities(rows, self._entities)
-        if user_ix is None or not entities_match or (item_ix is None and not {"entity", "entity_id"} <= columns):
-            return None
-        if self._findings.faults:
-            return None
-        return code_rows(rows, user_ix, item_ix, self._entities or {}, pairs)
-
     def _look_up(self, rows: pl.DataFrame, column: str, ids: Ids | None, home: str) -> np.ndarray | None:
         """Return the indexes of a column, and add the fault of unknown ids."""
         if ids is None or column not in rows.columns:
@@ -283,12 +317,12 @@ class InteractionChecker:
     def _note_reading(self, raw: RawTable, n_rows: int, n_weightless: int, n_unsorted: int) -> None:
         """Note how the files were read."""
         self._findings.note_rows("interactions.weight", n_weightless, n_rows, "weigh 0 and were dropped")
-        n_zipped = sum(name.endswith(".gz") for name in raw.names)
-        if len(raw.files) > 1:
-            kind = "CSV" if raw.is_text else "Parquet"
+        names = [file.source.name for file in raw.files]
+        n_zipped = sum(name.endswith(".gz") for name in names)
+        if len(names) > 1:
             zipped = f" ({n_zipped:,} of them gzipped)" if n_zipped else ""
-            self._findings.note(f"interactions: {len(raw.files):,} {kind} files{zipped} were read as one table.")
-        if n_unsorted and raw.names[0]:  # a built-in dataset has no file names
+            self._findings.note(f"interactions: {len(names):,} {raw.format} files{zipped} were read as one table.")
+        if n_unsorted and names[0]:  # a built-in dataset has no file names
             self._findings.note("interactions: rows are in order of neither user nor time; they were put in order.")
 
 

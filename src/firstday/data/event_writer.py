@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 
 from firstday.data.events import EVENT_TYPES, SORT_ORDER, Events, Pair
-from firstday.data.schema import Findings
+from firstday.data.findings import Findings
 from firstday.errors import count_of
 
 PART_ROWS = 4_000_000

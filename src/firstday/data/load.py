@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -15,9 +15,11 @@ from firstday.config import Config, SignalConfig
 from firstday.data.checks import InteractionChecker, check_frames, faulty_entities, find_ids
 from firstday.data.dataset import Dataset, Entity, Group, PrecomputedVectors
 from firstday.data.events import UTC_MICROSECONDS, Events
+from firstday.data.findings import Findings
 from firstday.data.ids import Ids
-from firstday.data.readers import RawTable, read_folder
-from firstday.data.schema import TABLES, Findings, Frames, all_ids, entity_members
+from firstday.data.raw_table import RawTable
+from firstday.data.readers import read_folder
+from firstday.data.schema import TABLES, Frames, all_ids, entity_members
 from firstday.data.sources import deezer_europe, movielens
 from firstday.errors import DataError, count_of
 from firstday.sparse import SparseRows
@@ -26,7 +28,13 @@ BUILT_IN = (movielens.NAME, deezer_europe.NAME)
 """Names of datasets that can stand where a folder of tables stands."""
 
 
-def load(tables: str | Path, *, path: str | Path | None = None, config: Config | None = None) -> Dataset:
+def load(
+    tables: str | Path,
+    *,
+    path: str | Path | None = None,
+    config: Config | None = None,
+    drop_bad_rows: float = 0.0,
+) -> Dataset:
     """Load and check a dataset.
 
     Parameters
@@ -38,6 +46,8 @@ def load(tables: str | Path, *, path: str | Path | None = None, config: Config |
         For a built-in name: the local copy, as a zip or a folder.
     config
         Names the signals of interactions; the defaults if None.
+    drop_bad_rows
+        Share of a table's rows, from 0 to 1, that may be bad and are then left out; more is a fault.
 
     Returns
     -------
@@ -54,7 +64,7 @@ def load(tables: str | Path, *, path: str | Path | None = None, config: Config |
     >>> dataset = load("tables/")  # doctest: +SKIP
     >>> dataset = load("deezer-europe", path="deezer_europe.zip")  # doctest: +SKIP
     """
-    checked = check_tables(tables, path=path, config=config)
+    checked = check_tables(tables, path=path, config=config, drop_bad_rows=drop_bad_rows)
     if checked.dataset is None:
         raise DataError(checked.faults)
     return checked.dataset
@@ -72,19 +82,28 @@ class CheckedTables:
         A sentence for each fault.
     notes
         A sentence for each thing that was ignored or decided.
+    left_out
+        A line of JSON for each bad row that was left out: its table, its place, the reasons and its values.
     """
 
     dataset: Dataset | None
     faults: tuple[str, ...]
     notes: tuple[str, ...]
+    left_out: tuple[str, ...] = ()
 
 
-def check_tables(tables: str | Path, *, path: str | Path | None = None, config: Config | None = None) -> CheckedTables:
+def check_tables(
+    tables: str | Path,
+    *,
+    path: str | Path | None = None,
+    config: Config | None = None,
+    drop_bad_rows: float = 0.0,
+) -> CheckedTables:
     """Check a dataset and return all faults and notes, without raising for faults in the tables.
 
     Parameters
     ----------
-    tables, path, config
+    tables, path, config, drop_bad_rows
         As for `load`.
 
     Raises
@@ -92,7 +111,7 @@ def check_tables(tables: str | Path, *, path: str | Path | None = None, config: 
     DataError
         There is no such folder or built-in dataset, or the local copy of a built-in dataset cannot be used.
     """
-    findings = Findings()
+    findings = Findings(drop=drop_bad_rows > 0)
     if str(tables) in BUILT_IN and not (isinstance(tables, Path) and tables.is_dir()):
         name, raw = str(tables), _built_in(str(tables), path)
     else:
@@ -104,7 +123,11 @@ def check_tables(tables: str | Path, *, path: str | Path | None = None, config: 
         for sentence in error.faults:
             findings.fault(sentence)
         dataset = None
-    return CheckedTables(dataset, findings.faults, findings.notes if dataset is None else dataset.notes)
+    findings.settle(drop_bad_rows)
+    if findings.faults or dataset is None:
+        return CheckedTables(None, findings.faults, findings.notes, tuple(findings.left_out))
+    notes = (*dataset.notes, *(note for note in findings.notes if note not in dataset.notes))
+    return CheckedTables(replace(dataset, notes=notes), (), notes, tuple(findings.left_out))
 
 
 def _built_in(name: str, path: str | Path | None) -> dict[str, RawTable | None]:

@@ -7,14 +7,15 @@ from pathlib import Path
 
 import polars as pl
 
-from firstday.data.checks import check_present, check_rows, code_rows, name_items, share_id_type
+from firstday.data.checks import check_rows, check_table, code_rows, name_items, share_id_type
 from firstday.data.dataset import Dataset, Entity
 from firstday.data.event_writer import EventWriter
 from firstday.data.events import ITEM, sort_pairs
+from firstday.data.findings import Findings
 from firstday.data.ids import Ids
 from firstday.data.load import assemble
 from firstday.data.readers import read_folder
-from firstday.data.schema import DEFAULT_SIGNAL, USER_COLUMNS, Findings, all_ids, conform_table
+from firstday.data.schema import DEFAULT_SIGNAL, USER_COLUMNS, all_ids, conform_table
 from firstday.errors import DataError
 from firstday.sparse import SparseRows
 
@@ -47,20 +48,17 @@ def load_newcomers(folder: str | Path) -> Dataset:
     frames: dict[str, pl.DataFrame] = {}
     for name in NEWCOMER_TABLES:
         table = raw.get(name)
-        if table is None or (table.frame.is_empty() and name != "users"):
+        if table is None or (table.whole.frame.is_empty() and name != "users"):
             continue
-        frames[name] = conform_table(name, table.frame, findings, is_text=table.is_text, judge_groups=False)
-        if name == "friends":
-            check_present(name, frames[name], findings)
-        elif name == "interactions":
-            frames[name] = name_items(frames[name])
-            check_rows(frames[name], table.columns, findings)
-        else:
-            check_present(name, frames[name], findings)
-    if "users" in frames and "user_id" in frames["users"].columns:
-        ids = frames["users"]["user_id"]
-        repeats = ids.is_not_null() & ~ids.is_first_distinct()
-        findings.rows("users.user_id", repeats, "repeat an id", ids, "keep one row for each id")
+        if name != "interactions":
+            frames[name] = check_table(name, table, {}, findings, judge_groups=False)
+            continue
+        findings.at(table.whole.place)
+        rows = conform_table(name, table.whole.frame, findings, is_text=table.is_text, judge_groups=False)
+        frames[name] = name_items(rows)
+        check_rows(frames[name], table.columns, findings)
+        keep = findings.leave_out(name, table.whole.frame)
+        frames[name] = frames[name] if keep is None else frames[name].filter(pl.Series(keep))
     if not {"users", "interactions"} & set(frames) and not findings.faults:
         findings.fault(f"{folder}: has neither users nor interactions; add users.parquet or users.csv.")
     if findings.faults:

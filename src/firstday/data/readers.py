@@ -6,89 +6,22 @@ import codecs
 import csv
 import gzip
 import io
-import zlib
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import IO, cast
 
 import polars as pl
 
-from firstday.data.schema import KEPT_FOR_LATER, TABLES, Findings
-from firstday.errors import DataError
+from firstday.data.findings import Findings, SourceFile
+from firstday.data.raw_table import ROW, UNREADABLE, RawFile, RawTable, first_line
+from firstday.data.schema import KEPT_FOR_LATER, TABLES
 
 ENDINGS = (".parquet", ".csv", ".csv.gz")
 STREAMED = "interactions"
 """The only table that may be larger than memory: it stays in its files."""
 
-BATCH_ROWS = 1_000_000
-"""Rows of interactions in memory at once while reading, about."""
 CHUNK_BYTES = 2**24
-UNREADABLE = (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError, EOFError, UnicodeError, zlib.error)
-"""What reading a damaged file can raise."""
-
-
-@dataclass(frozen=True)
-class RawTable:
-    """A table as it stands in its files, read a batch of rows at a time.
-
-    Parameters
-    ----------
-    files
-        The rows of each file, in order, all with the same columns and types.
-    names
-        The name of each file in messages.
-    is_text
-        Whether it comes from CSV, so that every column is String.
-    """
-
-    files: tuple[pl.LazyFrame, ...]
-    names: tuple[str, ...] = ("",)
-    is_text: bool = False
-
-    @classmethod
-    def of(cls, frame: pl.DataFrame, *, is_text: bool = False) -> RawTable:
-        """Make a table of rows in memory."""
-        return cls((frame.lazy(),), is_text=is_text)
-
-    @cached_property
-    def columns(self) -> list[str]:
-        """The names of the columns, in file order."""
-        return self.files[0].collect_schema().names()
-
-    @cached_property
-    def frame(self) -> pl.DataFrame:
-        """All rows, in memory."""
-        return pl.concat(self.batches())
-
-    def batches(self, columns: Sequence[str] | None = None) -> Iterator[pl.DataFrame]:
-        """Read a batch of rows at a time, in file order; a table without rows gives one empty batch.
-
-        Parameters
-        ----------
-        columns
-            Columns to read; all if None.
-
-        Raises
-        ------
-        DataError
-            A file is damaged.
-        """
-        n_rows = 0
-        for file, name in zip(self.files, self.names, strict=True):
-            selection = file if columns is None else file.select(columns)
-            try:
-                for batch in selection.collect_batches(chunk_size=BATCH_ROWS, maintain_order=True):
-                    n_rows += batch.height
-                    yield batch
-            except UNREADABLE as error:
-                kind = "CSV" if self.is_text else "Parquet"
-                raise DataError(
-                    f"{name}: cannot be read as {kind} ({first_line(error)}); write the file again."
-                ) from None
-        if not n_rows:
-            yield self.files[0].select(columns or self.columns).head(0).collect()
 
 
 def read_folder(folder: Path, findings: Findings) -> dict[str, RawTable | None]:
@@ -115,7 +48,7 @@ def read_folder(folder: Path, findings: Findings) -> dict[str, RawTable | None]:
             tables[name] = None
         elif places:
             table = _find_files(name, places[0], folder, findings)
-            tables[name] = table if table is None or name == STREAMED else _read(table, findings)
+            tables[name] = table if table is None or name == STREAMED else table.into_memory(findings)
     table_names = (*TABLES, *KEPT_FOR_LATER)
     table_places = {folder / f"{name}{ending}" for name in table_names for ending in ("", *ENDINGS)} | {
         folder / "embeddings"
@@ -126,24 +59,9 @@ def read_folder(folder: Path, findings: Findings) -> dict[str, RawTable | None]:
     return tables
 
 
-def first_line(error: BaseException) -> str:
-    """Return the first line of an error's text, without a closing dot."""
-    lines = str(error).strip().splitlines()
-    return (lines[0] if lines else type(error).__name__).rstrip(".")
-
-
 def _relative_name(place: Path, folder: Path) -> str:
     """Name a file or folder as seen from the folder of tables."""
     return place.relative_to(folder).as_posix() + ("/" if place.is_dir() else "")
-
-
-def _read(table: RawTable, findings: Findings) -> RawTable | None:
-    """Read a table into memory."""
-    try:
-        return RawTable.of(table.frame, is_text=table.is_text)
-    except DataError as error:
-        findings.fault(str(error))
-        return None
 
 
 def _find_files(name: str, place: Path, folder: Path, findings: Findings) -> RawTable | None:
@@ -163,7 +81,9 @@ def _find_files(name: str, place: Path, folder: Path, findings: Findings) -> Raw
     readable = [scan for scan in scans if scan is not None]
     if len(readable) < len(scans):
         return None
-    schemas = [scan.collect_schema() for scan in readable]
+    schemas = [
+        pl.Schema({name: kind for name, kind in scan.collect_schema().items() if name != ROW}) for scan in readable
+    ]
     columns = schemas[0].names()
     for label, schema in zip(names, schemas, strict=True):
         if set(schema) != set(columns):
@@ -185,19 +105,26 @@ def _find_files(name: str, place: Path, folder: Path, findings: Findings) -> Raw
             f"{_relative_name(place, folder)}: the files have columns of different types ({reason}); align them."
         )
         return None
-    aligned = tuple(scan.select(pl.col(label).cast(shared[label]) for label in columns) for scan in readable)
-    return RawTable(aligned, names, is_text=are_text.pop())
+    is_text = are_text.pop()
+    aligned = tuple(
+        RawFile(
+            scan.select(*(pl.col(label).cast(shared[label]) for label in columns), ROW),
+            SourceFile(label, _line_of(part) if is_text else None, number),
+        )
+        for number, (scan, part, label) in enumerate(zip(readable, files, names, strict=True))
+    )
+    return RawTable(aligned, is_text, "CSV" if is_text else "Parquet")
 
 
 def _scan(path: Path, file_name: str, findings: Findings) -> pl.LazyFrame | None:
     """Open one file for reading in batches, and look through a CSV file for faults that Polars would hide."""
     try:
         if path.name.endswith(".parquet"):
-            scan = pl.scan_parquet(path, glob=False, hive_partitioning=False)
+            scan = pl.scan_parquet(path, glob=False, hive_partitioning=False, row_index_name=ROW)
             scan.collect_schema()
             return scan
-        scan = pl.scan_csv(path, infer_schema=False, glob=False)
-        columns = scan.collect_schema().names()
+        scan = pl.scan_csv(path, infer_schema=False, glob=False, row_index_name=ROW)
+        columns = [name for name in scan.collect_schema().names() if name != ROW]
         with _open_text(path) as content:
             looks_plain = _looks_plain(content, len(columns))
     except pl.exceptions.NoDataError:
@@ -219,7 +146,24 @@ def _scan(path: Path, file_name: str, findings: Findings) -> pl.LazyFrame | None
             "write the file again, with quotes around text that has commas or line breaks."
         )
         return None
-    return scan.filter(~pl.all_horizontal(pl.all().is_null()))  # blank lines
+    return scan.filter(~pl.all_horizontal(pl.exclude(ROW).is_null()))  # blank lines
+
+
+def _line_of(path: Path) -> Callable[[int], int]:
+    """Return how to find the line of a row of a CSV file."""
+    return partial(find_line, path)
+
+
+def find_line(path: Path, row: int) -> int:
+    """Return the line, from 1, on which a row of a CSV file begins; rows are counted from 0 after the header."""
+    with _open_text(path) as content:
+        rows = csv.reader(io.TextIOWrapper(content, encoding="utf-8-sig", newline=""))
+        begins = 1
+        for number, _ in enumerate(rows, -1):  # the header is row -1
+            if number == row:
+                break
+            begins = rows.line_num + 1
+        return begins
 
 
 def _open_text(path: Path) -> IO[bytes]:

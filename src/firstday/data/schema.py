@@ -9,8 +9,8 @@ from typing import Literal
 import polars as pl
 
 from firstday.data.events import ITEM
+from firstday.data.findings import Findings
 from firstday.data.ids import Ids
-from firstday.errors import count_of
 
 Kind = Literal["id", "text", "time", "number", "age", "vector"]
 """What a column holds: an id, one word or title, a moment in UTC, a number, years of age, or a list of numbers."""
@@ -96,92 +96,6 @@ MOMENT = (
 NAIVE = "have no time zone"
 SECONDS = "are bare numbers without a unit and a time zone"
 WRITE_UTC = "write UTC with its zone, such as 2024-05-01T12:00:00Z"
-
-
-class Findings:
-    """Collects faults and notes, each a sentence; a sentence that several batches repeat appears once."""
-
-    def __init__(self) -> None:
-        self._faults: dict[object, str | _RowFault] = {}
-        self._notes: dict[str, None] = {}
-        self._row_notes: dict[tuple[str, str], list[int]] = {}
-
-    @property
-    def faults(self) -> tuple[str, ...]:
-        """A sentence for each fault, in the order of the checks."""
-        return tuple(str(fault) for fault in self._faults.values() if isinstance(fault, str) or fault.n_bad)
-
-    @property
-    def notes(self) -> tuple[str, ...]:
-        """A sentence for each thing that was ignored or decided."""
-        row_notes = [
-            f"{where}: {count_of(n, n_rows, 'rows')} {text}."
-            for (where, text), (n, n_rows) in self._row_notes.items()
-            if n
-        ]
-        return (*self._notes, *row_notes)
-
-    def fault(self, sentence: str) -> None:
-        """Add a fault."""
-        self._faults[sentence] = sentence
-
-    def note(self, sentence: str) -> None:
-        """Add a note."""
-        self._notes[sentence] = None
-
-    def note_rows(self, where: str, n: int, n_rows: int, text: str) -> None:
-        """Note "WHERE: 37 of 9,120 rows TEXT.", counted over batches; nothing where there are none."""
-        count = self._row_notes.setdefault((where, text), [0, 0])
-        count[0] += n
-        count[1] += n_rows
-
-    def rows(
-        self, where: str, bad: pl.Series, finding: str, first: pl.Series | None, advice: str, *, noun: str = "rows"
-    ) -> None:
-        """Count bad rows, added up over batches.
-
-        Parameters
-        ----------
-        where
-            Table and column.
-        bad
-            Boolean, one for each row; null counts as false.
-        finding
-            What is wrong with the rows, such as ``"name unknown items"``.
-        first
-            The value to show for each row; None shows the number of the first bad row, from 1.
-        advice
-            What to do.
-        noun
-            What is counted.
-        """
-        fault = self._faults.setdefault((where, finding), _RowFault(where, finding, noun))
-        assert isinstance(fault, _RowFault)
-        n = int(bad.sum() or 0)
-        if n and not fault.n_bad:
-            row = bad.fill_null(value=False).arg_max()
-            assert row is not None
-            fault.first = f"row {fault.n_rows + row + 1:,}" if first is None else repr(first[row])
-            fault.advice = advice
-        fault.n_bad += n
-        fault.n_rows += len(bad)
-
-
-@dataclass
-class _RowFault:
-    """Bad rows of one kind, counted over batches."""
-
-    where: str
-    finding: str
-    noun: str
-    n_bad: int = 0
-    n_rows: int = 0
-    first: str = ""
-    advice: str = ""
-
-    def __str__(self) -> str:
-        count = count_of(self.n_bad, self.n_rows, self.noun)
-        return f"{self.where}: {count} {self.finding} (first: {self.first}); {self.advice}."
 
 
 def all_ids(frames: Frames, home: Literal["users", "items"]) -> Ids:

@@ -1,0 +1,144 @@
+"""RawTable: a table as it was written, read a batch of rows at a time, each row with its place."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import polars as pl
+
+from firstday.data.findings import Findings, Place, SourceFile
+from firstday.errors import DataError
+
+BATCH_ROWS = 1_000_000
+"""Rows of interactions in memory at once while reading, about."""
+ROW = "firstday: row"
+"""The column with each row's number in its file, from 0, while files are read."""
+UNREADABLE = (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError, EOFError, UnicodeError, zlib.error)
+"""What reading a damaged file can raise."""
+
+
+IN_MEMORY = SourceFile()
+"""The source of rows that come from no file."""
+
+
+@dataclass(frozen=True, eq=False)
+class RawFile:
+    """The rows of one file, or of a frame in memory.
+
+    Parameters
+    ----------
+    rows
+        The columns, all files of a table with the same ones, and `ROW`.
+    source
+        The file's name, and what its rows are counted in.
+    """
+
+    rows: pl.LazyFrame
+    source: SourceFile = IN_MEMORY
+
+
+@dataclass(frozen=True, eq=False)
+class RawBatch:
+    """Some rows of a table, as they were written, and where they stand.
+
+    Parameters
+    ----------
+    frame
+        The columns without `ROW`.
+    place
+        File and row of each.
+    """
+
+    frame: pl.DataFrame
+    place: Place
+
+
+@dataclass(frozen=True, eq=False)
+class RawTable:
+    """A table as it stands in its files, read a batch of rows at a time.
+
+    Parameters
+    ----------
+    files
+        Its files, in order.
+    is_text
+        Whether it comes from CSV, so that every column is String.
+    format
+        What its files are, for messages.
+    """
+
+    files: tuple[RawFile, ...]
+    is_text: bool = False
+    format: str = "Parquet"
+
+    @classmethod
+    def of(cls, frame: pl.DataFrame, *, is_text: bool = False) -> RawTable:
+        """Make a table of rows in memory."""
+        return cls((RawFile(frame.lazy().with_row_index(ROW)),), is_text)
+
+    @cached_property
+    def columns(self) -> list[str]:
+        """The names of the columns, in file order."""
+        return [name for name in self.files[0].rows.collect_schema().names() if name != ROW]
+
+    @cached_property
+    def whole(self) -> RawBatch:
+        """All rows, in memory."""
+        batches = list(self.batches())
+        return RawBatch(pl.concat([batch.frame for batch in batches]), Place.concat([batch.place for batch in batches]))
+
+    @cached_property
+    def n_rows(self) -> int:
+        """How many rows the files have."""
+        return sum(file.rows.select(pl.len()).collect().item() for file in self.files)
+
+    def batches(self, columns: Sequence[str] | None = None) -> Iterator[RawBatch]:
+        """Read a batch of rows at a time, in file order; a table without rows gives one empty batch.
+
+        Parameters
+        ----------
+        columns
+            Columns to read; all if None.
+
+        Raises
+        ------
+        DataError
+            A file is damaged.
+        """
+        n_rows = 0
+        names = self.columns if columns is None else columns
+        for file in self.files:
+            try:
+                for batch in file.rows.select(*names, ROW).collect_batches(chunk_size=BATCH_ROWS, maintain_order=True):
+                    n_rows += batch.height
+                    yield _without_row(batch, file.source)
+            except UNREADABLE as error:
+                raise DataError(
+                    f"{file.source.name}: cannot be read as {self.format} ({first_line(error)}); write the file again."
+                ) from None
+        if not n_rows:
+            yield _without_row(self.files[0].rows.select(*names, ROW).head(0).collect(), self.files[0].source)
+
+    def into_memory(self, findings: Findings) -> RawTable | None:
+        """Return the table with its rows read; None, with a fault, where a file is damaged."""
+        try:
+            _ = self.whole
+        except DataError as error:
+            findings.fault(str(error))
+            return None
+        return self
+
+
+def _without_row(frame: pl.DataFrame, source: SourceFile) -> RawBatch:
+    """Take the row numbers out of a batch."""
+    return RawBatch(frame.drop(ROW), Place.of(source, frame[ROW].to_numpy().astype(np.int64)))
+
+
+def first_line(error: BaseException) -> str:
+    """Return the first line of an error's text, without a closing dot."""
+    lines = str(error).strip().splitlines()
+    return (lines[0] if lines else type(error).__name__).rstrip(".")
