@@ -6,6 +6,7 @@ import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import polars as pl
@@ -35,10 +36,13 @@ class RawFile:
         The columns, all files of a table with the same ones, and `ROW`.
     source
         The file's name, and what its rows are counted in.
+    copy
+        The folder of a copy that is read in the file's place; it goes with this.
     """
 
     rows: pl.LazyFrame
     source: SourceFile = IN_MEMORY
+    copy: TemporaryDirectory[str] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,9 +70,9 @@ class RawTable:
     files
         Its files, in order.
     is_text
-        Whether it comes from CSV, so that every column is String.
+        Whether it comes from text with separators, so that every column is String.
     format
-        What its files are, for messages.
+        What its files are, for messages; CSV stands for every text with separators.
     """
 
     files: tuple[RawFile, ...]
