@@ -27,6 +27,7 @@ DAMAGED = (OSError, EOFError, zlib.error)
 """What `read_chunks` can raise."""
 
 EMPTY = "is empty; write a header and rows, or remove it."
+EMPTY_OF_ROWS = "is empty; write rows, or remove it."
 _MARKS = (
     (codecs.BOM_UTF32_LE, "utf-32"),
     (codecs.BOM_UTF32_BE, "utf-32"),
@@ -110,7 +111,14 @@ def read_chunks(path: Path, packing: Packing = "") -> Iterator[bytes]:
     """
     with path.open("rb") as file:
         if packing == "zstd":
-            yield from _unpack_zstd(iter(lambda: file.read(CHUNK_BYTES // 4), b""))
+            parts: list[bytes] = []
+            for part in _unpack_zstd(iter(lambda: file.read(CHUNK_BYTES // 4), b"")):
+                parts.append(part)
+                if sum(map(len, parts)) >= CHUNK_BYTES:
+                    yield b"".join(parts)
+                    parts = []
+            if parts:
+                yield b"".join(parts)
         elif packing == "gzip":
             with gzip.open(file) as content:
                 yield from iter(lambda: content.read(CHUNK_BYTES), b"")
@@ -166,7 +174,7 @@ def find_foreign(path: Path, file: TableFile) -> str | None:
     """
     packed = read_head(path)
     if not packed:
-        return EMPTY
+        return EMPTY if file.form == "CSV" else EMPTY_OF_ROWS
     if file.packing:
         begins = {"gzip": _GZIP, "zstd": _ZSTD}[file.packing]
         if _name_format(packed) != begins:

@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 import numpy as np
 import polars as pl
 
-from firstday.data.contents import Lines, NotUtf8Error, Text, check_utf8, open_text
+from firstday.data.contents import EMPTY_OF_ROWS, Lines, NotUtf8Error, Text, check_utf8, open_text
 from firstday.data.find_tables import TableFile
 from firstday.data.findings import Findings, SourceFile
 from firstday.data.raw_table import ROW, RawFile, first_line
@@ -68,8 +68,8 @@ def scan_json_lines(path: Path, file: TableFile, table: str, number: int, findin
             return None
         shape = _find_shape(text.read())
     if shape.doubt or not shape.columns:
-        reason = shape.doubt or "no line has a value"
-        findings.fault(f"{file.name}: cannot be read as JSON lines ({reason}); write the file again, or remove it.")
+        unread = f"cannot be read as JSON lines ({shape.doubt}); write the file again."
+        findings.fault(f"{file.name}: {unread if shape.doubt else EMPTY_OF_ROWS}")
         return None
     scan = pl.scan_ndjson(glob.escape(str(text.path)), schema=shape.columns, row_index_name=ROW)
     return RawFile(scan, SourceFile(file.name, shape.find_lines(), number), text.folder)
@@ -126,7 +126,7 @@ class _Shape:
             self.doubt = first_line(error)
             return
         words = pl.col(pl.String)
-        if frame.select((words.str.starts_with("[") | words.str.starts_with("{")).any()).sum_horizontal().sum():
+        if any(map(any, frame.select((words.str.starts_with("[") | words.str.starts_with("{")).any()).rows())):
             self.doubt = ""
         for name, kind in frame.schema.items():
             shared = _join_types(self.columns.get(name, pl.Null()), kind)
@@ -219,7 +219,7 @@ def _read_closely(text: Text, name: str, table: str, findings: Findings) -> bool
         if findings.drop:
             findings.note(f"{counted}; left out.")
         else:
-            findings.fault(f"{counted}; write one object on each line.")
+            findings.fault(f"{counted}; write one on each line, with null for what is missing.")
     return not mixed and (findings.drop or not n_bad)
 
 

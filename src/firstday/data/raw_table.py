@@ -60,6 +60,11 @@ class RawBatch:
     frame: pl.DataFrame
     place: Place
 
+    @classmethod
+    def concat(cls, batches: Sequence[RawBatch]) -> RawBatch:
+        """Put batches under each other."""
+        return cls(pl.concat([batch.frame for batch in batches]), Place.concat([batch.place for batch in batches]))
+
 
 @dataclass(frozen=True, eq=False)
 class RawTable:
@@ -92,8 +97,7 @@ class RawTable:
     @cached_property
     def whole(self) -> RawBatch:
         """All rows, in memory."""
-        batches = list(self.batches())
-        return RawBatch(pl.concat([batch.frame for batch in batches]), Place.concat([batch.place for batch in batches]))
+        return RawBatch.concat(list(self.batches()))
 
     @cached_property
     def n_rows(self) -> int:
@@ -101,7 +105,9 @@ class RawTable:
         return sum(file.rows.select(pl.len()).collect().item() for file in self.files)
 
     def batches(self, columns: Sequence[str] | None = None) -> Iterator[RawBatch]:
-        """Read a batch of rows at a time, in file order; a table without rows gives one empty batch.
+        """Read a batch of rows at a time, in file order; small files come in one batch.
+
+        A table without rows gives one empty batch.
 
         Parameters
         ----------
@@ -113,19 +119,31 @@ class RawTable:
         DataError
             A file is damaged.
         """
-        n_rows = 0
         names = self.columns if columns is None else columns
+        waiting: list[RawBatch] = []
+        is_empty = True
+        for batch in self._pieces(names):
+            if len(batch.place):
+                waiting.append(batch)
+                is_empty = False
+            if sum(len(part.place) for part in waiting) >= BATCH_ROWS:
+                yield RawBatch.concat(waiting)
+                waiting = []
+        if waiting:
+            yield RawBatch.concat(waiting)
+        elif is_empty:
+            yield _without_row(self.files[0].rows.select(*names, ROW).head(0).collect(), self.files[0].source)
+
+    def _pieces(self, names: Sequence[str]) -> Iterator[RawBatch]:
+        """Read the files one after the other, in pieces as they come."""
         for file in self.files:
             try:
                 for batch in file.rows.select(*names, ROW).collect_batches(chunk_size=BATCH_ROWS, maintain_order=True):
-                    n_rows += batch.height
                     yield _without_row(batch, file.source)
             except UNREADABLE as error:
                 raise DataError(
                     f"{file.source.name}: cannot be read as {self.format} ({first_line(error)}); write the file again."
                 ) from None
-        if not n_rows:
-            yield _without_row(self.files[0].rows.select(*names, ROW).head(0).collect(), self.files[0].source)
 
     def into_memory(self, findings: Findings) -> RawTable | None:
         """Return the table with its rows read; None, with a fault, where a file is damaged."""

@@ -89,6 +89,7 @@ def scan_text(path: Path, file: TableFile, table: str, number: int, findings: Fi
         glob=False,
         row_index_name=ROW,
     )
+    scan.collect_schema()
     rows = scan.filter(~pl.all_horizontal(pl.exclude(ROW).is_null()))  # blank lines
     return RawFile(rows, SourceFile(file.name, lines, number), text.folder)
 
@@ -211,7 +212,7 @@ def look_through(chunks: Iterator[bytes], separator: str, n_columns: int) -> Lin
         end = piece.rfind(b"\n") + 1
         structure = piece[:end].translate(None, unimportant)
         form = next((form for form in plain if structure == form * (len(structure) // len(form))), None)
-        if form is None:
+        if form is None or (form is plain[1] and piece.count(b"\r\n") < len(structure) // len(form)):
             look = _look_closer(piece, ord(separator), n_columns)
         else:
             look = _Look(end, len(structure) // len(form), _NONE, _NONE)
