@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import errno
 import gzip
 import itertools
 import re
@@ -21,6 +22,8 @@ from firstday.data.find_tables import OTHER_FORMATS, Packing, TableFile
 from firstday.data.findings import Findings
 
 CHUNK_BYTES = 2**22
+ZSTD_BYTES = 2**14
+"""Compressed bytes that are unpacked at a time: text can be a thousand times as long."""
 HEAD_BYTES = 4096
 """How much of a file is looked at to tell what it is."""
 DAMAGED = (OSError, EOFError, zlib.error)
@@ -111,7 +114,7 @@ def read_chunks(path: Path, packing: Packing = "") -> Iterator[bytes]:
     with path.open("rb") as file:
         if packing == "zstd":
             parts: list[bytes] = []
-            for part in _unpack_zstd(iter(lambda: file.read(CHUNK_BYTES // 4), b"")):
+            for part in _unpack_zstd(iter(lambda: file.read(ZSTD_BYTES), b"")):
                 parts.append(part)
                 if sum(map(len, parts)) >= CHUNK_BYTES:
                     yield b"".join(parts)
@@ -210,7 +213,9 @@ def say_damaged(file: TableFile, error: BaseException) -> str:
     """Say that a file cannot be opened or unpacked, after its name."""
     if isinstance(error, PermissionError):
         return "may not be read; allow reading it."
-    if file.packing:
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        return f"is copied to be read, and {tempfile.gettempdir()} has no space; make space, or set TMPDIR."
+    if file.packing and getattr(error, "errno", None) is None:
         return f"is cut off or damaged (as {file.packing}); copy or write it again."
     return f"cannot be read ({str(error).rstrip('.') or type(error).__name__}); write the file again."
 
@@ -218,7 +223,7 @@ def say_damaged(file: TableFile, error: BaseException) -> str:
 def _say(fault: str, head: bytes, file: TableFile, name: str | None = None) -> str:
     """Say that a file is something else."""
     name = name or _name_format(head)
-    if name is None and is_text(head):
+    if name is None and _is_text(head):
         name = "JSON lines" if _JSON.match(head) else "text"
     if name is None:
         return f"{fault}; write the file again."
@@ -234,7 +239,7 @@ def _name_format(head: bytes) -> str | None:
     return next((name for magic, name in _MAGIC if re.match(magic, head, re.DOTALL)), None)
 
 
-def is_text(head: bytes) -> bool:
+def _is_text(head: bytes) -> bool:
     """Tell whether bytes are text in UTF-8 or UTF-16."""
     if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return True
@@ -273,6 +278,17 @@ def check_utf8(read: Callable[[], Iterator[bytes]]) -> Iterator[bytes]:
                 raise NotUtf8Error(_say_not_utf8(line, error.object[error.start])) from None
         n_bytes += len(chunk)
         yield chunk
+
+
+def _line_of_byte(chunks: Iterator[bytes], place: int) -> int:
+    """Return the line, from 1, of a byte."""
+    line = 1
+    for chunk in chunks:
+        line += chunk[:place].count(b"\n") if place < len(chunk) else chunk.count(b"\n")
+        place -= len(chunk)
+        if place < 0:
+            break
+    return line
 
 
 def _say_not_utf8(line: int, byte: int) -> str:
@@ -362,14 +378,3 @@ def open_text(path: Path, file: TableFile, findings: Findings) -> Text | None:
         return None
     findings.note(f"{file.name}: is {encoding.upper()} and was read as such.")
     return text
-
-
-def _line_of_byte(chunks: Iterator[bytes], place: int) -> int:
-    """Return the line, from 1, of a byte."""
-    line = 1
-    for chunk in chunks:
-        line += chunk[:place].count(b"\n") if place < len(chunk) else chunk.count(b"\n")
-        place -= len(chunk)
-        if place < 0:
-            break
-    return line

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import IO, Any, NoReturn
 
 import numpy as np
 import polars as pl
@@ -183,33 +183,37 @@ def _read_closely(text: Text, name: str, table: str, findings: Findings) -> bool
     Returns
     -------
     bool
-        Whether the file, or its copy, has no fault that was found here.
+        Whether the file, or its copy, has no fault that is found here.
     """
+    lines = _read_lines(text.read())
+    if not findings.drop:
+        return _judge(lines, None, name, table, findings)
+    with text.replace() as copy:
+        return _judge(lines, copy, name, table, findings)
+
+
+def _judge(lines: Iterator[bytes], copy: IO[bytes] | None, name: str, table: str, findings: Findings) -> bool:
+    """Find bad lines, copy the others, and find columns whose values have no type in common."""
     n_rows, n_bad, first_bad = 0, 0, ""
     kinds: dict[str, dict[str, int]] = {}
-    content = _read_lines(text.read())
-    with text.replace() as copy:
-        for number, line in enumerate(content, 1):
-            if not line.strip():
-                copy.write(b"\n")
-                continue
-            n_rows += 1
-            row = _parse(line)
-            if row is not None:
-                copy.write(line)
-                for column, value in row.items():
-                    if value is not None:
-                        kinds.setdefault(column, {}).setdefault(_KINDS[type(value)], number)
-                continue
-            copy.write(b"\n")
-            shown = shorten(line.decode().strip())
-            first_bad = first_bad or f"line {number:,}, {shown!r}"
+    for number, line in enumerate(lines, 1):
+        row = _parse(line)
+        if copy is not None:
+            copy.write(b"\n" if row is None else line)
+        n_rows += bool(line.strip())
+        if row is None and line.strip():
+            shown = line.decode().strip()
+            first_bad = first_bad or f"line {number:,}, {shorten(shown)!r}"
             n_bad += 1
             if findings.drop:
-                findings.leave_out_unread(table, f"{name} line {number:,}", "is no JSON object", line.decode().strip())
-    mixed = [(column, lines) for column, lines in kinds.items() if _is_mixed(set(lines))]
-    for column, lines in mixed:
-        (one, first), (other, second) = list(lines.items())[:2]
+                findings.leave_out_unread(table, f"{name} line {number:,}", "is no JSON object", shown)
+        for column, value in (row or {}).items():
+            if value is not None:
+                kinds.setdefault(column, {}).setdefault(_KINDS[type(value)], number)
+    mixed = {column: firsts for column, firsts in kinds.items() if _is_mixed(set(firsts))}
+    for column, firsts in mixed.items():
+        nested = {_LISTS, _OBJECTS} & set(firsts)
+        (one, first), (other, second) = sorted(firsts.items(), key=lambda kind: kind[0] in nested)[:: len(firsts) - 1]
         findings.fault(
             f"{name}: {column} holds {one} (first: line {first:,}) and {other} (first: line {second:,}); "
             "write values of one kind."

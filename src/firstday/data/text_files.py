@@ -417,6 +417,8 @@ def _copy_rows(
             if findings.drop:
                 text = "".join(record.text).rstrip("\r\n")
                 findings.leave_out_unread(table, f"{name} line {record.line:,}", bad.reason, text)
+        if faults and not findings.drop:
+            continue
         if is_blank or bad is not None or record.fields is None:
             copy.write("\n" * len(record.text))
             n_records += len(record.text)
