@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -16,9 +17,10 @@ from firstday.data.checks import InteractionChecker, check_frames, faulty_entiti
 from firstday.data.dataset import Dataset, Entity, Group, PrecomputedVectors
 from firstday.data.events import UTC_MICROSECONDS, Events
 from firstday.data.findings import Findings
+from firstday.data.frames import read_frames
 from firstday.data.ids import Ids
 from firstday.data.raw_table import RawTable
-from firstday.data.readers import read_folder
+from firstday.data.readers import STREAMED, read_folder
 from firstday.data.schema import TABLES, Frames, all_ids, entity_members
 from firstday.data.sources import deezer_europe, movielens
 from firstday.errors import DataError, count_of
@@ -29,7 +31,7 @@ BUILT_IN = (movielens.NAME, deezer_europe.NAME)
 
 
 def load(
-    tables: str | Path,
+    tables: str | Path | Mapping[str, Any],
     *,
     path: str | Path | None = None,
     config: Config | None = None,
@@ -41,7 +43,8 @@ def load(
     ----------
     tables
         A folder of tables (see the documentation of tables), or a built-in name: ``movielens-100k`` (fetched once and
-        cached, unless `path` is given) or ``deezer-europe``.
+        cached, unless `path` is given) or ``deezer-europe``; or data frames of pandas, Polars, PyArrow or DuckDB by the
+        names of their tables.
     path
         For a built-in name: the local copy, as a zip or a folder.
     config
@@ -63,6 +66,7 @@ def load(
     --------
     >>> dataset = load("tables/")  # doctest: +SKIP
     >>> dataset = load("deezer-europe", path="deezer_europe.zip")  # doctest: +SKIP
+    >>> dataset = load({"interactions": interactions, "users": users})  # doctest: +SKIP
     """
     checked = check_tables(tables, path=path, config=config, drop_bad_rows=drop_bad_rows)
     if checked.dataset is None:
@@ -93,7 +97,7 @@ class CheckedTables:
 
 
 def check_tables(
-    tables: str | Path,
+    tables: str | Path | Mapping[str, Any],
     *,
     path: str | Path | None = None,
     config: Config | None = None,
@@ -112,7 +116,11 @@ def check_tables(
         There is no such folder or built-in dataset, or the local copy of a built-in dataset cannot be used.
     """
     findings = Findings(drop=drop_bad_rows > 0)
-    if str(tables) in BUILT_IN and not (isinstance(tables, Path) and tables.is_dir()):
+    if isinstance(tables, Mapping):
+        name, raw = "tables", read_frames(tables, findings)
+        for table, frame in raw.items():
+            raw[table] = frame if frame is None or table == STREAMED else frame.into_memory(findings)
+    elif str(tables) in BUILT_IN and not (isinstance(tables, Path) and tables.is_dir()):
         name, raw = str(tables), _built_in(str(tables), path)
     else:
         folder = _folder(tables, path)
