@@ -194,6 +194,11 @@ class InteractionChecker:
         Which signals are known and which mean use.
     findings
         Gets the faults and notes.
+
+    Attributes
+    ----------
+    any_use
+        Whether any row read so far is the use of an item; None where that could not be told.
     """
 
     def __init__(
@@ -207,24 +212,39 @@ class InteractionChecker:
     ) -> None:
         self._users, self._items, self._entities, self._faulty = users, items, entities, faulty
         self._signals, self._findings = signals, findings
-        self._any_use: bool | None = None
+        self.any_use: bool | None = None
+        self._n_unsorted = 0
 
     def run(self, raw: RawTable, now: datetime | None = None) -> Events | None:
         """Read all interactions; return None where this table or another has faults."""
+        events = self.read(raw, now)
+        check_use(self.any_use, raw.n_rows, self._signals, self._findings)
+        if self._findings.faults:
+            return None
+        names = [file.source.name for file in raw.files]
+        n_zipped = sum(name.endswith(".gz") for name in names)
+        if len(names) > 1:
+            zipped = f" ({n_zipped:,} of them gzipped)" if n_zipped else ""
+            self._findings.note(f"interactions: {len(names):,} {raw.format} files{zipped} were read as one table.")
+        if self._n_unsorted and names[0]:  # a built-in dataset has no file names
+            self._findings.note("interactions: rows are in order of neither user nor time; they were put in order.")
+        return events
+
+    def read(self, raw: RawTable, now: datetime | None = None) -> Events | None:
+        """Read the interactions of a table, or of a part of one; return None where there are faults."""
         writer = EventWriter(self.pairs, len(self._users or ()), raw.n_rows, now)
-        n_weightless, n_files_unsorted = 0, 0
+        n_weightless = 0
         for batch in raw.batches():
             coded = self.check_batch(batch, is_text=raw.is_text)
             if coded is None or self._findings.faults:
                 continue
             weighing = coded.filter(pl.col("weight") > 0)
             n_weightless += coded.height - weighing.height
-            n_files_unsorted += not _is_in_order(weighing)
+            self._n_unsorted += not _is_in_order(weighing)
             writer.add(weighing)
-        self._check_use(raw.n_rows)
         if self._findings.faults:
             return None
-        self._note_reading(raw, raw.n_rows, n_weightless, n_files_unsorted)
+        self._findings.note_rows("interactions.weight", n_weightless, raw.n_rows, "weigh 0 and were dropped")
         return writer.finish(self._findings)
 
     @cached_property
@@ -275,15 +295,7 @@ class InteractionChecker:
             is_use &= False
         if "weight" in rows.columns:
             is_use &= rows["weight"].fill_null(1.0) > 0
-        self._any_use = bool(self._any_use) or bool(is_use.any())
-
-    def _check_use(self, n_rows: int) -> None:
-        """Find out whether any item is used: popularity, lists and truth are made of use."""
-        if n_rows and self._any_use is False:
-            self._findings.fault(
-                f"interactions: no row says that an item is used (signals {', '.join(self._signals.use)}, weight above "
-                "0); add such rows, or name the signals that mean use in the configuration (signals.use)."
-            )
+        self.any_use = bool(self.any_use) or bool(is_use.any())
 
     def _look_up(self, rows: pl.DataFrame, column: str, ids: Ids | None, home: str) -> np.ndarray | None:
         """Return the indexes of a column, and add the fault of unknown ids."""
@@ -314,16 +326,14 @@ class InteractionChecker:
                 self._findings.rows("interactions.entity_id", pl.Series(stray), f"name an unknown {name}", ids, advice)
         return True
 
-    def _note_reading(self, raw: RawTable, n_rows: int, n_weightless: int, n_unsorted: int) -> None:
-        """Note how the files were read."""
-        self._findings.note_rows("interactions.weight", n_weightless, n_rows, "weigh 0 and were dropped")
-        names = [file.source.name for file in raw.files]
-        n_zipped = sum(name.endswith(".gz") for name in names)
-        if len(names) > 1:
-            zipped = f" ({n_zipped:,} of them gzipped)" if n_zipped else ""
-            self._findings.note(f"interactions: {len(names):,} {raw.format} files{zipped} were read as one table.")
-        if n_unsorted and names[0]:  # a built-in dataset has no file names
-            self._findings.note("interactions: rows are in order of neither user nor time; they were put in order.")
+
+def check_use(any_use: bool | None, n_rows: int, signals: SignalConfig, findings: Findings) -> None:
+    """Find out whether any item is used: popularity, lists and truth are made of use."""
+    if n_rows and any_use is False:
+        findings.fault(
+            f"interactions: no row says that an item is used (signals {', '.join(signals.use)}, weight above "
+            "0); add such rows, or name the signals that mean use in the configuration (signals.use)."
+        )
 
 
 def _is_in_order(rows: pl.DataFrame) -> bool:

@@ -139,6 +139,21 @@ class RowFault:
 
 
 @dataclass
+class RowNote:
+    """Rows that something was decided of: how many, of how many, and the first one."""
+
+    n: int = 0
+    n_rows: int = 0
+    first: str | None = None
+
+    def add(self, other: RowNote) -> None:
+        """Add the rows of another batch or part."""
+        self.n += other.n
+        self.n_rows += other.n_rows
+        self.first = min((text for text in (self.first, other.first) if text is not None), default=None)
+
+
+@dataclass
 class Findings:
     """Collects faults and notes, each a sentence; a sentence that several batches repeat appears once.
 
@@ -157,7 +172,7 @@ class Findings:
     sentences: dict[str, None] = field(default_factory=dict)
     row_faults: dict[tuple[str, str], RowFault] = field(default_factory=dict)
     note_sentences: dict[str, None] = field(default_factory=dict)
-    row_notes: dict[tuple[str, str], list[int]] = field(default_factory=dict)
+    row_notes: dict[tuple[str, str, str], RowNote] = field(default_factory=dict)
     left_out: list[str] = field(default_factory=list)
     n_left_out: dict[str, int] = field(default_factory=dict)
     n_read: dict[str, int] = field(default_factory=dict)
@@ -174,9 +189,9 @@ class Findings:
     def notes(self) -> tuple[str, ...]:
         """A sentence for each thing that was ignored or decided."""
         row_notes = [
-            f"{where}: {count_of(n, n_rows, 'rows')} {text}."
-            for (where, text), (n, n_rows) in self.row_notes.items()
-            if n
+            f"{where}: {count_of(note.n, note.n_rows, noun)} {text.format(first=note.first)}."
+            for (where, text, noun), note in self.row_notes.items()
+            if note.n
         ]
         forgiven = [
             f"{fault.counted()}; taken as unknown."
@@ -196,11 +211,22 @@ class Findings:
         """Add a note."""
         self.note_sentences[sentence] = None
 
-    def note_rows(self, where: str, n: int, n_rows: int, text: str) -> None:
-        """Note "WHERE: 37 of 9,120 rows TEXT.", counted over batches; nothing where there are none."""
-        count = self.row_notes.setdefault((where, text), [0, 0])
-        count[0] += n
-        count[1] += n_rows
+    def note_rows(
+        self, where: str, n: int, n_rows: int, text: str, *, noun: str = "rows", first: str | None = None
+    ) -> None:
+        """Note "WHERE: 37 of 9,120 rows TEXT.", counted over batches; nothing where there are none.
+
+        Parameters
+        ----------
+        where, n, n_rows, noun
+            Table and column, and how many of what.
+        text
+            What is said of them; ``{first}`` in it stands for the first one.
+        first
+            The first one as text: the least of all batches is told.
+        """
+        note = self.row_notes.setdefault((where, text, noun), RowNote())
+        note.add(RowNote(n, n_rows, first))
 
     def at(self, place: Place | None) -> None:
         """Say where the rows stand that are checked next, and forget which of the rows before were bad."""
@@ -318,8 +344,8 @@ class Findings:
             self.note_sentences |= other.note_sentences
             for key, fault in other.row_faults.items():
                 self.row_faults.setdefault(key, RowFault(fault.where, fault.finding, fault.noun)).add(fault)
-            for (where, text), (n, n_rows) in other.row_notes.items():
-                self.note_rows(where, n, n_rows, text)
+            for name, note in other.row_notes.items():
+                self.row_notes.setdefault(name, RowNote()).add(note)
             self.left_out += other.left_out
             for table, n in other.n_left_out.items():
                 self.n_left_out[table] = self.n_left_out.get(table, 0) + n

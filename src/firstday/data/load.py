@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,7 +15,7 @@ import polars as pl
 from firstday.config import Config, SignalConfig
 from firstday.data.checks import InteractionChecker, check_frames, faulty_entities, find_ids
 from firstday.data.dataset import Dataset, Entity, Group, PrecomputedVectors
-from firstday.data.events import UTC_MICROSECONDS, Events
+from firstday.data.events import UTC_MICROSECONDS, Events, first_moment
 from firstday.data.findings import Findings
 from firstday.data.frames import read_frames
 from firstday.data.ids import Ids
@@ -23,7 +23,7 @@ from firstday.data.raw_table import RawTable
 from firstday.data.readers import STREAMED, read_folder
 from firstday.data.schema import TABLES, Frames, all_ids, entity_members
 from firstday.data.sources import deezer_europe, movielens
-from firstday.errors import DataError, count_of
+from firstday.errors import DataError
 from firstday.sparse import SparseRows
 
 BUILT_IN = (movielens.NAME, deezer_europe.NAME)
@@ -185,14 +185,14 @@ def _check(name: str, raw: Mapping[str, RawTable | None], signals: SignalConfig,
     )
     checker = InteractionChecker(users, items, entities, faulty_entities(raw, findings), signals, findings)
     events = checker.run(interactions)
-    return None if events is None else assemble(name, frames, events, findings.notes)
+    return None if events is None else assemble(name, frames, events, findings)
 
 
 def assemble(
     name: str,
     frames: Frames,
     events: Events,
-    notes: Sequence[str] = (),
+    findings: Findings,
     entities: Mapping[str, Entity] | None = None,
 ) -> Dataset:
     """Make a Dataset of tables without faults; the order of rows does not matter.
@@ -205,15 +205,16 @@ def assemble(
         Tables by name, as `firstday.data.checks.check_frames` returns them.
     events
         The interactions, indexed with the ids of `frames`.
-    notes
-        Sentences about the reading, kept in the Dataset.
+    findings
+        Gets notes on what was decided; all its notes are kept in the Dataset.
     entities
         Entities other than items; None takes them from the tables `items` and `collections`.
     """
     users, items = all_ids(frames, "users"), all_ids(frames, "items")
     if entities is None:
         entities = {entity: _entity(members, items) for entity, members in entity_members(frames).items()}
-    all_notes = list(notes)
+    registered_at = _registered_at(frames, users, findings)
+    friends = _friends(frames, users, findings)
     return Dataset(
         name=name,
         users=users,
@@ -222,11 +223,11 @@ def assemble(
         entities=entities,
         groups=_groups(frames, users),
         ages=_ages(frames, users),
-        registered_at=_registered_at(frames, users, all_notes),
-        friends=_friends(frames, users, all_notes),
+        registered_at=registered_at,
+        friends=friends,
         titles=_titles(frames, items),
         precomputed=_precomputed(frames, users, items),
-        notes=tuple(all_notes),
+        notes=findings.notes,
     )
 
 
@@ -270,31 +271,32 @@ def _ages(frames: Frames, users: Ids) -> np.ndarray | None:
     return ages.fill_null(-1).cast(pl.Int16).to_numpy().copy()
 
 
-def _registered_at(frames: Frames, users: Ids, notes: list[str]) -> np.ndarray | None:
+def _registered_at(frames: Frames, users: Ids, findings: Findings) -> np.ndarray | None:
     """Return registration times in index order; a time in the future is unknown."""
     times = _by_user(frames, users, "registered_at")
     if times is None:
         return None
     future = (times > datetime.now(UTC)).fill_null(value=False)
-    if future.any():
-        first = times.filter(future)[0]
-        notes.append(
-            f"users.registered_at: {count_of(int(future.sum()), len(times), 'users')} registered in the future (first: "
-            f"{first:%Y-%m-%dT%H:%M:%SZ}); taken as unknown."
-        )
+    findings.note_rows(
+        "users.registered_at",
+        int(future.sum()),
+        len(times),
+        "registered in the future (first: {first}); taken as unknown",
+        noun="users",
+        first=first_moment(times.filter(future)),
+    )
     return times.cast(UTC_MICROSECONDS).to_physical().set(future, None).fill_null(-1).to_numpy().copy()
 
 
-def _friends(frames: Frames, users: Ids, notes: list[str]) -> SparseRows | None:
+def _friends(frames: Frames, users: Ids, findings: Findings) -> SparseRows | None:
     """Index the listed friendships, each once."""
     if "friends" not in frames:
         return None
     rows = users.lookup(frames["friends"]["user_id"])
     columns = users.lookup(frames["friends"]["friend_id"])
     is_pair = rows != columns
-    if not is_pair.all():
-        n = int((~is_pair).sum())
-        notes.append(f"friends: {n:,} of {len(rows):,} rows name a user as their own friend and were dropped.")
+    n_alone = int((~is_pair).sum())
+    findings.note_rows("friends", n_alone, len(rows), "name a user as their own friend and were dropped")
     return SparseRows.from_pairs(rows[is_pair], columns[is_pair], None, len(users), len(users)).ones()
 
 

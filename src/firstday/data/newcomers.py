@@ -82,7 +82,7 @@ def load_newcomers(folder: str | Path) -> Dataset:
     writer = EventWriter(pairs, len(users), rows.height)
     writer.add(coded.filter(pl.col("weight") > 0))
     friends = frames.pop("friends", None)
-    dataset = assemble(folder.resolve().name, frames, writer.finish(findings), findings.notes, entities)
+    dataset = assemble(folder.resolve().name, frames, writer.finish(findings), findings, entities)
     return dataset if friends is None else _with_friends(dataset, friends)
 
 
