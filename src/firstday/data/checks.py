@@ -68,7 +68,13 @@ def check_frames(
 
 
 def check_table(
-    name: str, table: RawTable, frames: Frames, findings: Findings, *, judge_groups: bool = True
+    name: str,
+    table: RawTable,
+    frames: Frames,
+    findings: Findings,
+    *,
+    judge_groups: bool = True,
+    elsewhere: str = "",
 ) -> pl.DataFrame:
     """Convert a table in memory to its final types and find every fault in its rows.
 
@@ -82,6 +88,8 @@ def check_table(
         Gets the faults and notes.
     judge_groups
         See `conform_table`.
+    elsewhere
+        A column whose ids are looked up elsewhere: not everything that it may name is in `frames`.
 
     Returns
     -------
@@ -98,7 +106,8 @@ def check_table(
         findings.rows(f"{name}.{unique}", repeats, "repeat an id", ids, "keep one row for each id")
     for home, places in (("users", USER_COLUMNS), ("items", ITEM_COLUMNS)):
         for column in [column for other, column in places[1:] if other == name and column in frame.columns]:
-            _check_reference(f"{name}.{column}", frame[column], home, frames, findings)
+            if column != elsewhere:
+                check_reference(f"{name}.{column}", frame[column], home, frames, findings)
     keep = findings.leave_out(name, table.whole.frame)
     return frame if keep is None else frame.filter(pl.Series(keep))
 
@@ -124,7 +133,7 @@ def check_present(name: str, frame: pl.DataFrame, findings: Findings) -> None:
         )
 
 
-def _check_reference(where: str, ids: pl.Series, home: str, frames: Frames, findings: Findings) -> None:
+def check_reference(where: str, ids: pl.Series, home: str, frames: Frames, findings: Findings) -> None:
     """Find rows that name users or items outside the home table."""
     id_column = TABLES[home].required[0]
     if home not in frames or id_column not in frames[home].columns:
@@ -138,17 +147,22 @@ def _check_vectors(frames: Frames, findings: Findings) -> None:
     """Find items without a vector, and vectors of users and items with different lengths."""
     tables = [frames.get(f"embeddings/{kind}", pl.DataFrame()) for kind in ("users", "items")]
     if all("vector" in table.columns and table.height for table in tables):
-        users, items = (next(filter(None, table["vector"].list.len()), 0) for table in tables)
-        if users != items:
-            findings.fault(
-                f"embeddings/users.vector: has {users} numbers where those of items have {items}; "
-                "bring both from the same model."
-            )
+        check_vector_lengths(tables[0]["vector"], next(filter(None, tables[1]["vector"].list.len()), 0), findings)
     source = frames.get("items", pl.DataFrame())
     if "item_id" in tables[1].columns and "item_id" in source.columns:
         ids = source["item_id"].drop_nulls().unique().sort()
         has_none = pl.Series(np.asarray(Ids.of(tables[1]["item_id"].drop_nulls().unique()).lookup(ids) < 0))
         findings.rows("embeddings/items", has_none, "have no vector", ids, "bring one for every item", noun="items")
+
+
+def check_vector_lengths(user_vectors: pl.Series, n_numbers: int, findings: Findings) -> None:
+    """Find out whether users' vectors are as long as those of items."""
+    length = next(filter(None, user_vectors.list.len()), n_numbers)
+    if length != n_numbers:
+        findings.fault(
+            f"embeddings/users.vector: has {length} numbers where those of items have {n_numbers}; "
+            "bring both from the same model."
+        )
 
 
 def faulty_entities(raw: Mapping[str, RawTable | None], findings: Findings) -> set[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
@@ -13,7 +12,7 @@ from firstday.data.event_writer import EventWriter
 from firstday.data.events import ITEM, sort_pairs
 from firstday.data.findings import Findings
 from firstday.data.ids import Ids
-from firstday.data.load import assemble
+from firstday.data.load import assemble, with_friends
 from firstday.data.readers import read_folder
 from firstday.data.schema import DEFAULT_SIGNAL, USER_COLUMNS, all_ids, conform_table
 from firstday.errors import DataError
@@ -83,15 +82,7 @@ def load_newcomers(folder: str | Path) -> Dataset:
     writer.add(coded.filter(pl.col("weight") > 0))
     friends = frames.pop("friends", None)
     dataset = assemble(folder.resolve().name, frames, writer.finish(findings), findings, entities)
-    return dataset if friends is None else _with_friends(dataset, friends)
-
-
-def _with_friends(dataset: Dataset, friends: pl.DataFrame) -> Dataset:
-    """Add friendships; most friends are not among the cold users."""
-    ids = Ids.of(friends["friend_id"].unique().sort())
-    rows, columns = dataset.users.lookup(friends["user_id"]), ids.lookup(friends["friend_id"])
-    pairs = SparseRows.from_pairs(rows, columns, None, len(dataset.users), len(ids)).ones()
-    return replace(dataset, friends=pairs, friend_ids=ids)
+    return dataset if friends is None else with_friends(dataset, friends, findings)
 
 
 def _all_users(frames: dict[str, pl.DataFrame]) -> pl.DataFrame:
