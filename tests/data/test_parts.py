@@ -13,7 +13,18 @@ from firstday.config import Config
 from firstday.data.dataset import Dataset
 from firstday.data.findings import Findings, SourceFile
 from firstday.data.load import check_tables, load
-from firstday.data.parts import MENTIONS, USER_TABLES, Part, join_findings, load_part, load_whole, pack, unpack
+from firstday.data.parts import (
+    MENTIONS,
+    USER_TABLES,
+    Part,
+    join_findings,
+    join_users,
+    keep_users,
+    load_part,
+    load_whole,
+    pack,
+    unpack,
+)
 from firstday.data.raw_table import ROW, RawFile, RawTable
 
 Tables = dict[str, pl.DataFrame]
@@ -115,3 +126,28 @@ def test_parts_have_the_faults_and_notes_of_the_whole(five_users: Tables, broken
     assert set(findings.faults) == set(checked.faults)
     if not checked.faults:
         assert set(findings.notes) == set(checked.notes)
+
+
+@pytest.mark.parametrize("n_parts", [1, 2, 7])
+def test_the_users_of_all_parts_joined_are_the_whole(five_users: Tables, n_parts: int) -> None:
+    whole = load(five_users)
+    parts, _ = read_in_parts(five_users, n_parts)
+    datasets = [part.dataset for part in parts if part.dataset is not None]
+    halves = [
+        keep_users(part, np.flatnonzero(np.arange(len(part.users)) % 2 == odd)) for part in datasets for odd in (0, 1)
+    ]
+    joined = join_users(whole.name, halves, next(part for part in datasets if part.groups), 100)
+    assert joined.users.values.equals(whole.users.values)
+    assert joined.events.whole().equals(whole.events.whole())
+    assert np.array_equal(joined.events.counts, whole.events.counts)
+    for name, group in whole.groups.items():
+        assert joined.groups[name].values == group.values
+        assert np.array_equal(joined.groups[name].codes, group.codes)
+    assert whole.ages is not None
+    assert np.array_equal(joined.ages, whole.ages)  # type: ignore[arg-type]
+    assert np.array_equal(joined.registered_at, whole.registered_at)  # type: ignore[arg-type]
+    assert joined.friend_ids is None
+    assert joined.friends is not None
+    assert whole.friends is not None
+    assert np.array_equal(joined.friends.columns, whole.friends.columns)
+    assert np.array_equal(joined.friends.starts, whole.friends.starts)

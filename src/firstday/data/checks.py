@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from functools import cached_property
 
@@ -57,14 +57,19 @@ def check_frames(
             frames[name] = check_table(name, table, frames, findings)
     share_id_type(frames, USER_COLUMNS)
     share_id_type(frames, ITEM_COLUMNS)
-    if "interactions" not in raw:
-        findings.fault("interactions: the table is missing; add interactions.parquet or interactions.csv.")
-    for kind, counterpart in (("users", "items"), ("items", "users")):
-        if f"embeddings/{kind}" in raw and f"embeddings/{counterpart}" not in raw:
-            findings.fault(f"embeddings/{counterpart}: the table is missing beside embeddings/{kind}; add it.")
+    check_presence(raw, findings)
     findings.at(None)
     _check_vectors(frames, findings)
     return frames
+
+
+def check_presence(tables: Collection[str], findings: Findings) -> None:
+    """Find tables that must be there and are not."""
+    if "interactions" not in tables:
+        findings.fault("interactions: the table is missing; add interactions.parquet or interactions.csv.")
+    for kind, counterpart in (("users", "items"), ("items", "users")):
+        if f"embeddings/{kind}" in tables and f"embeddings/{counterpart}" not in tables:
+            findings.fault(f"embeddings/{counterpart}: the table is missing beside embeddings/{kind}; add it.")
 
 
 def check_table(

@@ -266,18 +266,16 @@ def _by_user(frames: Frames, users: Ids, column: str) -> pl.Series | None:
 
 def _groups(frames: Frames, users: Ids, catalogue: Dataset | None) -> dict[str, Group]:
     """Code each categorical column of `users`; with a catalogue, the columns and values that it has."""
+    if catalogue is not None:
+        known = {name: Ids(pl.Series(group.values, dtype=pl.String)) for name, group in catalogue.groups.items()}
+    else:
+        columns = [column for column in sorted(frames["users"].columns) if column not in TABLES["users"].kinds]
+        known = {column: Ids(frames["users"][column].drop_nulls().unique().sort()) for column in columns}
     groups = {}
-    for column in sorted(frames["users"].columns) if "users" in frames else []:
-        is_group = column not in TABLES["users"].kinds if catalogue is None else column in catalogue.groups
-        if is_group:
-            values = _by_user(frames, users, column)
-            assert values is not None
-            distinct = (
-                Ids(values.drop_nulls().unique().sort())
-                if catalogue is None
-                else Ids(pl.Series(catalogue.groups[column].values, dtype=pl.String))
-            )
-            groups[column] = Group(tuple(distinct.values.to_list()), distinct.lookup(values))
+    for column, distinct in known.items():
+        values = _by_user(frames, users, column)
+        codes = np.full(len(users), -1, dtype=np.int32) if values is None else distinct.lookup(values)
+        groups[column] = Group(tuple(distinct.values.to_list()), codes)
     return groups
 
 

@@ -11,6 +11,8 @@ import pickle
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import polars as pl
@@ -28,10 +30,11 @@ from firstday.data.checks import (
     share_id_type,
 )
 from firstday.data.dataset import Dataset, Group, PrecomputedVectors
+from firstday.data.event_writer import EventWriter
 from firstday.data.events import EVENT_TYPES, Events, Pair
 from firstday.data.findings import Findings
 from firstday.data.ids import Ids
-from firstday.data.load import assemble, known_entities, known_ids, with_friends
+from firstday.data.load import assemble, index_friends, known_entities, known_ids, with_friends
 from firstday.data.raw_table import RawTable
 from firstday.data.schema import ITEM_COLUMNS, USER_COLUMNS, conform_table
 
@@ -238,3 +241,120 @@ def unpack(content: bytes, catalogue: Dataset) -> Dataset:
         fields["precomputed"] = PrecomputedVectors(user_vectors, catalogue.precomputed.item_vectors)
     fields["groups"] = {name: Group(catalogue.groups[name].values, codes) for name, codes in fields["groups"].items()}
     return Dataset(items=catalogue.items, entities=catalogue.entities, titles=catalogue.titles, **fields)
+
+
+def keep_users(dataset: Dataset, rows: np.ndarray) -> Dataset:
+    """Return a dataset of some of the users, with all that belongs to them.
+
+    Parameters
+    ----------
+    dataset
+        Any dataset.
+    rows
+        Their `user_ix`, ascending, shape (n,).
+    """
+    place = np.full(len(dataset.users), -1, dtype=np.int32)
+    place[rows] = np.arange(len(rows), dtype=np.int32)
+    frames = []
+    for frame in dataset.events.frames():
+        user_ix = place[frame["user_ix"].to_numpy()]
+        frames.append(frame.with_columns(pl.Series("user_ix", user_ix)).filter(pl.Series(user_ix >= 0)))
+    events = pl.concat([pl.DataFrame(schema=EVENT_TYPES), *frames])
+    counts = np.bincount(events["pair"].to_numpy(), minlength=len(dataset.events.pairs))
+    precomputed = dataset.precomputed
+    return replace(
+        dataset,
+        users=Ids(dataset.users.take(rows)),
+        events=replace(dataset.events, counts=counts, parts=(events,), spool=None),
+        groups={name: Group(group.values, group.codes[rows]) for name, group in dataset.groups.items()},
+        ages=None if dataset.ages is None else dataset.ages[rows],
+        registered_at=None if dataset.registered_at is None else dataset.registered_at[rows],
+        friends=None if dataset.friends is None else dataset.friends.take(rows),
+        friend_ids=dataset.friend_ids or (None if dataset.friends is None else dataset.users),
+        precomputed=None
+        if precomputed is None
+        else PrecomputedVectors(precomputed.user_vectors[rows], precomputed.item_vectors),
+    )
+
+
+def join_users(name: str, parts: Iterable[Dataset], catalogue: Dataset, n_interactions: int) -> Dataset:
+    """Make one dataset of the users of several parts, in the order of their ids; events go to disk where many.
+
+    Parameters
+    ----------
+    name
+        The dataset's name.
+    parts
+        Parts with the same catalogue.
+    catalogue
+        See `Whole`.
+    n_interactions
+        How many interactions they have, about: decides whether these stay in memory.
+    """
+    with TemporaryDirectory(prefix="firstday-") as folder:
+        kept: list[Dataset] = []
+        for number, part in enumerate(parts):  # their events wait on disk: the order of all users comes last
+            place = Path(folder) / f"{number:06}.arrow"
+            pl.concat([pl.DataFrame(schema=EVENT_TYPES), *part.events.frames()]).write_ipc(place, compression="lz4")
+            kept.append(replace(part, events=replace(part.events, parts=(place,), spool=None)))
+        values = [part.users.values for part in kept if len(part.users)]
+        if any(ids.dtype == pl.String for ids in values):
+            values = [ids.cast(pl.String) for ids in values]
+        users = Ids(pl.concat(values).sort()) if values else catalogue.users
+        rows = [users.lookup(part.users.values) for part in kept]
+        pairs = kept[0].events.pairs if kept else ()
+        writer = EventWriter(pairs, len(users), n_interactions)
+        for part, row in zip(kept, rows, strict=True):
+            frame = pl.read_ipc(part.events.parts[0])  # type: ignore[arg-type]
+            writer.add(frame.with_columns(pl.Series("user_ix", row[frame["user_ix"].to_numpy()])))
+        events = writer.finish(Findings())
+    order = np.argsort(np.concatenate(rows)) if rows else np.zeros(0, dtype=np.int64)
+    has_ages = any(part.ages is not None for part in kept)
+    has_dates = any(part.registered_at is not None for part in kept)
+    dataset = replace(
+        catalogue,
+        name=name,
+        users=users,
+        events=events,
+        groups={
+            name: Group(group.values, np.concatenate([part.groups[name].codes for part in kept])[order])
+            for name, group in catalogue.groups.items()
+        },
+        ages=_join([_or_unknown(part.ages, len(part.users), np.int16) for part in kept], order) if has_ages else None,
+        registered_at=_join([_or_unknown(part.registered_at, len(part.users), np.int64) for part in kept], order)
+        if has_dates
+        else None,
+        precomputed=None
+        if catalogue.precomputed is None
+        else PrecomputedVectors(
+            _join([part.precomputed.user_vectors for part in kept if part.precomputed is not None], order),
+            catalogue.precomputed.item_vectors,
+        ),
+    )
+    pairs_of_friends = [
+        pl.DataFrame(
+            {
+                "user_id": part.users.take(part.friends.row_of_entry()).cast(pl.String),
+                "friend_id": part.friend_ids.take(part.friends.columns).cast(pl.String),
+            }
+        )
+        for part in kept
+        if part.friends is not None and part.friend_ids is not None
+    ]
+    if not pairs_of_friends:
+        return dataset
+    friends = pl.concat(pairs_of_friends)
+    if (users.lookup(friends["friend_id"]) >= 0).all():
+        return replace(dataset, friends=index_friends(friends, users, users, Findings()))
+    return with_friends(dataset, friends, Findings())
+
+
+def _or_unknown(values: np.ndarray | None, n: int, kind: type) -> np.ndarray:
+    """Return values, or as many that are unknown."""
+    return np.full(n, -1, dtype=kind) if values is None else values
+
+
+def _join(parts: list[np.ndarray], order: np.ndarray) -> np.ndarray:
+    """Put the rows of parts under each other, in an order."""
+    joined: np.ndarray = np.concatenate(parts)[order]
+    return joined

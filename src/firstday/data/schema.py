@@ -336,19 +336,42 @@ def _group(column: _Column, judge: bool) -> pl.Series | None:
         column.note(f"{values.dtype} is not categorical")
         return None
     words = _words(values)
-    present = words.drop_nulls()
-    n_values = present.n_unique()
     if not judge:
         return words
+    present = words.drop_nulls()
+    distinct = present.unique()
+    is_group = judge_group(column.where, distinct, len(distinct), len(words), column.is_text, column.findings)
+    return words if is_group else None
+
+
+def judge_group(where: str, values: pl.Series, n_values: int, n_users: int, is_text: bool, findings: Findings) -> bool:
+    """Tell whether the values of a column of `users` make groups, and note why not.
+
+    Parameters
+    ----------
+    where
+        Table and column.
+    values
+        The distinct values, or more of them than any group may have.
+    n_values
+        How many there are.
+    n_users
+        How many rows `users` has.
+    is_text
+        Whether it comes from CSV.
+    findings
+        Gets the note.
+    """
     if not n_values:
-        column.note("it has no values")
-    elif column.is_text and (present.str.contains(DAY).all() or _are_decimals(present)):
-        column.note("decimal numbers or dates are not categorical")
-    elif n_values > MAX_GROUP_VALUES or n_values > max(FEW_GROUP_VALUES, len(words) / 2):
-        column.note(f"{n_values:,} values among {len(words):,} users make no group")
+        reason = "it has no values"
+    elif is_text and (values.str.contains(DAY).all() or _are_decimals(values)):
+        reason = "decimal numbers or dates are not categorical"
+    elif n_values > MAX_GROUP_VALUES or n_values > max(FEW_GROUP_VALUES, n_users / 2):
+        reason = f"{n_values:,} values among {n_users:,} users make no group"
     else:
-        return words
-    return None
+        return True
+    findings.note(f"{where}: ignored ({reason}).")
+    return False
 
 
 def _are_decimals(present: pl.Series) -> bool:

@@ -1,0 +1,303 @@
+"""Tables on a Spark cluster: found, checked and kept in parts of users, of whom questions can be asked."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cached_property, partial, reduce
+from typing import Any
+
+import polars as pl
+import pyarrow as pa
+from pyspark import StorageLevel
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as fn
+from pyspark.sql.types import DoubleType, FloatType
+
+from firstday.config import SignalConfig
+from firstday.data.checks import check_presence, find_ids
+from firstday.data.findings import Findings
+from firstday.data.parts import MENTIONS, USER_TABLES, Whole, join_findings, load_whole
+from firstday.data.raw_table import FILE, ROW, RawTable
+from firstday.data.schema import MAX_GROUP_VALUES, TABLES, conform_table, judge_group
+from firstday.engine.spark.session import name_cause, rows_of_arrow
+from firstday.engine.spark.work import (
+    PART,
+    TableNames,
+    ask_parts,
+    count_parts,
+    divide,
+    make_raw,
+    read_part,
+    report_of,
+    to_polars,
+)
+
+SHARES_DDL = "part int, table string, rows binary"
+KEYS = {"users": "user_id", "interactions": "user_id", "friends": "user_id", "embeddings/users": "user_id"}
+"""The column by which the rows of a table are divided among parts."""
+PARTS_AT_ONCE = 64
+"""Parts that are asked at once: their answers are in the driver's memory together."""
+PARTS_DDL = "part int, content binary, report binary"
+ANSWERS_DDL = "part int, answer binary"
+
+
+@dataclass(frozen=True, eq=False)
+class ClusterTable:
+    """A table whose rows are on the cluster.
+
+    Parameters
+    ----------
+    frame
+        Its columns, `FILE` and `ROW`.
+    names
+        How it is written.
+    """
+
+    frame: DataFrame
+    names: TableNames
+
+    @property
+    def columns(self) -> list[str]:
+        """The columns as they are written."""
+        constants = {column: None for values in self.names.constants for column in values}
+        return [column for column in (*self.frame.columns, *constants) if column not in (FILE, ROW)]
+
+
+@dataclass(frozen=True, eq=False)
+class RawTables:
+    """Tables as they were found.
+
+    Parameters
+    ----------
+    name
+        The dataset's name.
+    of_users
+        The tables whose rows belong to users, on the cluster; None for one that cannot be read.
+    shared
+        The other tables, in the driver's memory; None for one that cannot be read.
+    """
+
+    name: str
+    of_users: Mapping[str, ClusterTable | None]
+    shared: Mapping[str, RawTable | None]
+
+
+def take_frames(tables: Mapping[str, Any], findings: Findings) -> RawTables:
+    """Take Spark DataFrames by the names of their tables."""
+    of_users: dict[str, ClusterTable | None] = {}
+    shared: dict[str, RawTable | None] = {}
+    for name, frame in tables.items():
+        if not isinstance(frame, DataFrame):
+            kind = type(frame).__name__
+            findings.fault(
+                f"{name}: is a {kind} beside Spark DataFrames; give Spark DataFrames alone, or none of them."
+            )
+        elif name in USER_TABLES:
+            placeless = frame.withColumns({FILE: fn.lit(0), ROW: fn.lit(0).cast("long")})
+            of_users[name] = ClusterTable(placeless, TableNames())
+        else:
+            shared[name] = RawTable.of(to_polars(frame.toArrow()))
+    return RawTables("tables", of_users, shared)
+
+
+@dataclass(frozen=True, eq=False)
+class ClusterDataset:
+    """Checked tables in parts of users, kept on the disks of the executors.
+
+    Parameters
+    ----------
+    name
+        As in `firstday.data.dataset.Dataset`.
+    whole
+        What all parts share.
+    parts
+        One row for each part; see `firstday.engine.spark.work.PARTS`.
+    n_parts
+        How many there are.
+    notes
+        Sentences about what was ignored or decided while reading.
+    left_out
+        A line of JSON for each row that was left out.
+    """
+
+    name: str
+    whole: Whole
+    parts: DataFrame
+    n_parts: int
+    notes: tuple[str, ...]
+    left_out: tuple[str, ...] = ()
+
+    def ask(self, function: Callable[..., Any], *arguments: Any) -> Iterator[Any]:
+        """Call a function with the Dataset of each part, on the executors; some parts at a time.
+
+        Parameters
+        ----------
+        function
+            Takes a Dataset and the arguments. It stands in a module, so that executors can import it.
+        arguments
+            Are sent to the executors once.
+
+        Returns
+        -------
+        iterator
+            What it returned for each part, in the order of the parts, whatever machine was the first.
+        """
+        session = self.parts.sparkSession
+        sent = session.sparkContext.broadcast((function, arguments))
+        catalogue = self._catalogue
+
+        def work(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+            return ask_parts(catalogue.value, *sent.value, batches)
+
+        for start in range(0, self.n_parts, PARTS_AT_ONCE):
+            chosen = self.parts.where(fn.col("part").between(start, start + PARTS_AT_ONCE - 1))
+            with rows_of_arrow(session, 1):
+                answers = chosen.select("part", "content").mapInArrow(work, ANSWERS_DDL).collect()
+            for row in sorted(answers, key=lambda row: int(row["part"])):
+                yield pickle.loads(row["answer"])  # noqa: S301  written by this run
+        sent.destroy()
+
+    @cached_property
+    def _catalogue(self) -> Any:
+        """What all parts share, sent to the executors once."""
+        return self.parts.sparkSession.sparkContext.broadcast(self.whole.catalogue)
+
+    def forget(self) -> None:
+        """Free the executors' disks."""
+        self.parts.unpersist()
+
+
+def read_tables(raw: RawTables, signals: SignalConfig, findings: Findings) -> ClusterDataset | None:
+    """Check all tables and put them into parts; None where there are faults.
+
+    Parameters
+    ----------
+    raw
+        The tables.
+    signals
+        Which signals are known and which mean use.
+    findings
+        Gets the faults and notes.
+    """
+    there = {**raw.of_users, **raw.shared}
+    check_presence(there, findings)
+    tables = {name: table for name, table in raw.of_users.items() if table is not None}
+    n_rows = {name: table.frame.count() for name, table in tables.items()}
+    for name, table in list(tables.items()):
+        shape = Findings()
+        conform_table(name, _head(table), shape, is_text=table.names.is_text, judge_groups=False)
+        emptiness = f"{name}: has no rows;"
+        for sentence in shape.faults:
+            if not sentence.startswith(emptiness) or not n_rows[name]:
+                findings.fault(sentence)
+        if KEYS[name] not in table.columns:
+            del tables[name]
+    interactions = tables.get("interactions")
+    item_ids = pl.Series([], dtype=pl.String)
+    if interactions is not None and "items" not in there:
+        item_ids = _find_items(interactions)
+    groups = _find_groups(tables["users"], findings) if "users" in tables else {}
+    now = datetime.now(UTC)
+    whole = load_whole(raw.shared, item_ids, groups, frozenset(there), signals, findings, now)
+    n_parts = count_parts(sum(n_rows[name] for name in tables))
+    parts = _divide_all(tables, whole, n_parts)
+    if parts is None:
+        return None
+    try:
+        reports = [report_of(row["report"]) for row in parts.select("report").collect()]
+    except Exception as error:
+        findings.fault(f"{raw.name}: Spark cannot read the tables ({name_cause(error)}); write the file again.")
+        return None
+    join_findings(reports, signals, findings)
+    if findings.faults:
+        parts.unpersist()
+        return None
+    return ClusterDataset(raw.name, whole, parts, n_parts, findings.notes, tuple(findings.left_out))
+
+
+def _head(table: ClusterTable) -> pl.DataFrame:
+    """Return a table without its rows."""
+    return make_raw(to_polars(table.frame.limit(0).toArrow()), table.names).whole.frame
+
+
+def _divide_all(tables: Mapping[str, ClusterTable], whole: Whole, n_parts: int) -> DataFrame | None:
+    """Put all rows of users together by part, and read each part; the result stays on the executors' disks."""
+    shares = [_shares(name, KEYS[name], table, n_parts) for name, table in tables.items()]
+    if "friends" in tables and "friend_id" in tables["friends"].columns:
+        shares.append(_shares(MENTIONS, "friend_id", tables["friends"], n_parts))
+    if not shares:
+        return None
+    names = {name: table.names for name, table in tables.items()}
+    if "friends" in names:
+        names[MENTIONS] = names["friends"]
+    session = shares[0].sparkSession
+    sent = session.sparkContext.broadcast((whole, names))
+
+    def work(table: pa.Table) -> pa.Table:
+        return read_part(*sent.value, table)
+
+    together = reduce(DataFrame.unionAll, shares).repartition(n_parts, "part")
+    return together.groupBy("part").applyInArrow(work, PARTS_DDL).persist(StorageLevel.DISK_ONLY)
+
+
+def _shares(name: str, key: str, table: ClusterTable, n_parts: int) -> DataFrame:
+    """Divide the rows of a table among parts, by a column with users' ids."""
+    column = fn.col(key)
+    if isinstance(table.frame.schema[key].dataType, DoubleType | FloatType):  # 7.0 is the user 7
+        column = fn.when(column == fn.floor(column), column.cast("bigint").cast("string")).otherwise(
+            column.cast("string")
+        )
+    part = fn.pmod(fn.xxhash64(column.cast("string")), fn.lit(n_parts)).cast("int")
+    return table.frame.withColumn(PART, part).mapInArrow(partial(divide, name), SHARES_DDL)
+
+
+def _find_items(interactions: ClusterTable) -> pl.Series:
+    """Return the distinct items that interactions name, sorted; whole numbers only where all are."""
+    names = interactions.names
+
+    def work(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for batch in batches:
+            ids = find_ids(make_raw(to_polars(pa.Table.from_batches([batch])), names))["items"]
+            text = ids.cast(pl.String).to_arrow().cast(pa.string())
+            flags = pa.array([ids.dtype == pl.Int64] * len(ids), pa.bool_())
+            yield pa.RecordBatch.from_arrays([text, flags], names=["id", "is_whole"])
+
+    rows = interactions.frame.mapInArrow(work, "id string, is_whole boolean").distinct().toArrow()
+    frame = to_polars(rows)
+    ids = frame["id"].unique()
+    return (ids.cast(pl.Int64) if frame["is_whole"].all() and len(ids) else ids).sort()
+
+
+def _find_groups(users: ClusterTable, findings: Findings) -> dict[str, tuple[str, ...]]:
+    """Return the values of each column of users that makes groups; note the columns that do not."""
+    names = users.names
+
+    def work(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for batch in batches:
+            raw = make_raw(to_polars(pa.Table.from_batches([batch])), names)
+            frame = conform_table("users", raw.whole.frame, Findings(), is_text=raw.is_text, judge_groups=False)
+            for column in frame.columns:
+                if column not in TABLES["users"].kinds:
+                    counts = frame[column].value_counts(name="n").rename({column: "value"})
+                    counts = counts.select(pl.lit(column).alias("column"), "value", pl.col("n").cast(pl.Int64))
+                    yield from (
+                        counts.to_arrow()
+                        .cast(pa.schema([("column", pa.string()), ("value", pa.string()), ("n", pa.int64())]))
+                        .to_batches()
+                    )
+
+    counts = users.frame.mapInArrow(work, "column string, value string, n long").groupBy("column", "value")
+    summed = counts.agg(fn.sum("n").alias("n")).persist(StorageLevel.DISK_ONLY)
+    sizes = summed.groupBy("column").agg(fn.count("value").alias("n_values"), fn.sum("n").alias("n_users")).collect()
+    groups: dict[str, tuple[str, ...]] = {}
+    for size in sorted(sizes, key=lambda size: str(size["column"])):
+        column, n_values = size["column"], int(size["n_values"])
+        chosen = summed.where((fn.col("column") == column) & fn.col("value").isNotNull())
+        rows = to_polars(chosen.select("value", "n").limit(MAX_GROUP_VALUES + 1).toArrow())
+        if judge_group(f"users.{column}", rows["value"], n_values, int(size["n_users"]), names.is_text, findings):
+            groups[column] = tuple(rows["value"].sort().to_list())
+    summed.unpersist()
+    return groups
