@@ -314,6 +314,8 @@ def join_users(name: str, parts: Iterable[Dataset], catalogue: Dataset, n_intera
     dataset = replace(
         catalogue,
         name=name,
+        friends=None,
+        friend_ids=None,
         users=users,
         events=events,
         groups={
