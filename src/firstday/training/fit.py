@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
@@ -10,14 +12,15 @@ import numpy as np
 from firstday.artifact.trained_model import TrainedModel
 from firstday.config import Config
 from firstday.data.dataset import Dataset
-from firstday.data.ids import Ids
+from firstday.data.ids import Ids, stable_numbers
 from firstday.data.splits.registration import split_registration
 from firstday.data.splits.sampled import split_sampled
 from firstday.data.splits.split import Cohort, Split
 from firstday.embed.embeddings import Embeddings, select_uses
 from firstday.embed.kept_users import WarmUsers, add_light_users, find_light_users, keep_warm_users
 from firstday.embed.methods import collect_warm_logs, fit_embeddings
-from firstday.errors import DataError
+from firstday.engine.everyone import Everyone, Question, describe_encoder, describe_part, describe_segments
+from firstday.errors import ConfigError, DataError
 from firstday.features.encoder import N_AGES, collect_features, fit_encoder
 from firstday.features.signals import Catalogue, SignalBatch
 from firstday.metrics import measure
@@ -68,9 +71,17 @@ def train(dataset: Dataset, config: Config | None = None, *, progress: Progress 
 
 
 def fit(
-    dataset: Dataset, split: Split, config: Config, *, weigh: bool = True, progress: Progress = no_progress
+    dataset: Dataset,
+    split: Split,
+    config: Config,
+    *,
+    weigh: bool = True,
+    describe_everyone: Callable[[Question], Everyone] | None = None,
+    progress: Progress = no_progress,
 ) -> Recommender:
     """Run every stage on the warm users of a split; cold users take part in nothing.
+
+    Where there are more of them than `training.most_users`, so many are learned from, and all of them are counted.
 
     Parameters
     ----------
@@ -78,9 +89,25 @@ def fit(
         The data, who is warm and who decides when training stops, and all settings.
     weigh
         Whether to choose what `soft_segments`, `neighbors`, `friends` and `blend` weigh; else they have their defaults.
+    describe_everyone
+        Counts all warm users where the split has only some of them, see `firstday.engine.everyone`; None: the split
+        has all of them.
     progress
         See `train`.
+
+    Raises
+    ------
+    ConfigError
+        A setting that does not fit the data, or that another engine is needed for.
     """
+    if config.training.factors == "mllib" and describe_everyone is None:
+        raise ConfigError(
+            "training.factors: is 'mllib', which only the Spark engine can do; train with it, or set it to 'sample'."
+        )
+    if len(split.warm) > config.training.most_users:
+        if describe_everyone is None:
+            describe_everyone = partial(describe_part, dataset, split.warm, split.warm_actions)
+        split = split.keep_warm(choose_learners(dataset, split.warm, config))
     n_warm, n_items = len(split.warm), len(dataset.items)
 
     progress("embeddings", 0, 1)
@@ -94,6 +121,13 @@ def fit(
     users = unit_rows(embeddings.user_vectors)
     n_segments = config.segments.resolve(n_warm)
     segments = fit_segments(users, uses, n_segments, config.segments, seed=config.seed)
+    everyone = None
+    if describe_everyone is not None:
+        held_out_users = np.concatenate([split.validation.users, split.cold.users])
+        everyone = describe_everyone(
+            Question.of(dataset, embeddings.fold_in, segments.centroids, config.signals, held_out_users)
+        )
+        segments = describe_segments(segments, everyone, config.segments)
     progress("segments", 1, 1)
 
     warm = keep_people(dataset, split, config, embeddings, uses)
@@ -113,6 +147,8 @@ def fit(
             "interactions: warm users have neither a day-one interaction nor a profile value to learn from; add "
             "profile columns to users, or ask for more items of warm users (min_items)."
         )
+    if everyone is not None:
+        encoder = describe_encoder(encoder, everyone)
     features = collect_features(encoder, warm_days)
     input_clusters = cluster_inputs(features, uses, config)
 
@@ -146,8 +182,8 @@ def fit(
         cold=cold,
         segments=segments,
         input_clusters=input_clusters,
-        everyone=count_items(np.zeros(n_warm, dtype=np.int64), uses, 1),
-        profile_groups=count_groups(warm_days[0], catalogue, uses),
+        everyone=count_items(np.zeros(n_warm, dtype=np.int64), uses, 1) if everyone is None else everyone.items,
+        profile_groups=count_groups(warm_days[0], catalogue, uses) if everyone is None else everyone.groups,
         learned=learn_methods(learning_data, validation, progress),
         ranker=ranker,
         warm=warm,
@@ -186,6 +222,20 @@ def choose_protocol(dataset: Dataset, config: Config) -> Literal["sampled", "reg
         return config.protocol
     dated = dataset.registered_at is not None and bool((dataset.registered_at >= 0).any())
     return "registration" if dated and dataset.events.first is not None else "sampled"
+
+
+def choose_learners(dataset: Dataset, warm: np.ndarray, config: Config) -> np.ndarray:
+    """Return the rows of the warm users to learn from, ascending: `training.most_users` with the least stable numbers.
+
+    Parameters
+    ----------
+    dataset, config
+        See `firstday.training.fit.fit`.
+    warm
+        `user_ix` of warm users, shape (n_warm,).
+    """
+    numbers = stable_numbers(Ids(dataset.users.take(warm)), config.seed)
+    return np.sort(np.argsort(numbers, kind="stable")[: config.training.most_users])
 
 
 def keep_people(
@@ -229,6 +279,7 @@ def cohort_query(recommender: Recommender, dataset: Dataset, cohort: Cohort, k: 
 def collect_facts(dataset: Dataset, split: Split, query: Query) -> dict[str, Any]:
     """Return what people want to know of a model: data counts and validation metrics."""
     model = query.model
+    n_warm = int(model.everyone.sizes[0])
     precision = {
         name: round(100 * float(measure(answer_all(query, name).items, split.validation.truth).precision.mean()), 4)
         for name in ("popular", "segment", "blend")
@@ -237,7 +288,8 @@ def collect_facts(dataset: Dataset, split: Split, query: Query) -> dict[str, Any
         "data": {
             "dataset": dataset.name,
             **dataset.summary(),
-            "warm_users": len(split.warm),
+            "warm_users": n_warm,
+            **({} if n_warm == len(split.warm) else {"learned_from": len(split.warm)}),
             "light_users": 0 if model.warm is None else model.warm.n_light,
             "validation_users": len(split.validation),
             "segments": len(model.segments),
