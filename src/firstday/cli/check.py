@@ -1,4 +1,4 @@
-"""firstday check: validate tables and print what is in them."""
+"""firstday check: validate tables, print what is in them, and what training would make of them."""
 
 from __future__ import annotations
 
@@ -12,44 +12,56 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from firstday.cli.options import JsonFlag, PathOption, TablesArgument, print_notes
-from firstday.config import load_config
+from firstday.cli.options import JsonFlag, PathOption, ProtocolOption, TablesArgument, print_notes
+from firstday.config import load_config, load_preset
 from firstday.data.dataset import Dataset
 from firstday.data.load import check_tables
+from firstday.data.splits.outlook import Outlook, foresee
 from firstday.data.splits.registration import DAY_US
 from firstday.errors import DataError
+from firstday.training.fit import choose_protocol
 
 
 def check(
     tables: TablesArgument,
     path: PathOption = None,
     config: Annotated[Path | None, typer.Option(help="A TOML file of settings; its signals are known.")] = None,
+    protocol: ProtocolOption = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """Validate TABLES: all faults at once, or what is in them.
+    """Validate TABLES: all faults at once, or what is in them and what training would make of them.
 
     Example: firstday check tables/ --config firstday.toml
     """
+    settings = load_preset(tables) if config is None else load_config(config)
+    if protocol is not None:
+        settings = settings.override("protocol", protocol.value)
     try:
-        checked = check_tables(tables, path=path, config=None if config is None else load_config(config))
+        checked = check_tables(tables, path=path, config=settings)
     except DataError as error:
         if not as_json:
             raise
-        _print_json(None, error.faults, ())
+        _print_json(None, None, error.faults, ())
         raise typer.Exit(2) from None
+    dataset, outlook = checked.dataset, None
+    if dataset is not None:
+        outlook = foresee(dataset, settings, choose_protocol(dataset, settings))
     if as_json:
-        _print_json(checked.dataset, checked.faults, checked.notes)
-    if checked.dataset is None:
-        if as_json:
-            raise typer.Exit(2)
+        _print_json(dataset, outlook, checked.faults, checked.notes)
+    elif dataset is not None and outlook is not None:
+        _print_summary(dataset)
+        _print_outlook(outlook)
+    else:
         print_notes(checked.notes)
         raise DataError(checked.faults)
-    if not as_json:
-        _print_summary(checked.dataset)
+    if outlook is None or not outlook.trainable:
+        raise typer.Exit(2)
 
 
-def _print_json(dataset: Dataset | None, faults: tuple[str, ...], notes: tuple[str, ...]) -> None:
-    """Print the faults, notes and counts as JSON."""
+def _print_json(
+    dataset: Dataset | None, outlook: Outlook | None, faults: tuple[str, ...], notes: tuple[str, ...]
+) -> None:
+    """Print the faults, notes, counts and outlook as JSON."""
     summary: dict[str, object] = {}
     if dataset is not None:
         n_timed, n_one_day = _count_one_day_users(dataset)
@@ -59,7 +71,14 @@ def _print_json(dataset: Dataset | None, faults: tuple[str, ...], notes: tuple[s
             "users_with_times": n_timed,
             "users_within_24_hours": n_one_day,
         }
-    content = {"ok": not faults, "faults": list(faults), "notes": list(notes), "summary": summary}
+    content = {
+        "ok": not faults,
+        "trainable": outlook is not None and outlook.trainable,
+        "faults": list(faults),
+        "notes": list(notes),
+        "summary": summary,
+        "outlook": {} if outlook is None else outlook.to_json(),
+    }
     typer.echo(json.dumps(content, ensure_ascii=False, indent=2))
 
 
@@ -107,4 +126,16 @@ def _print_summary(dataset: Dataset) -> None:
     console.print(table)
     for note in dataset.notes:
         console.print(f"Note: {note}", markup=False, highlight=False, soft_wrap=True)
-    console.print("No faults.", highlight=False)
+
+
+def _print_outlook(outlook: Outlook) -> None:
+    """Print what training would make of a dataset, and whether it would begin."""
+    console = Console(highlight=False, markup=False, soft_wrap=True)
+    if outlook.sentences:
+        console.print(f"What training would make of it (protocol {outlook.protocol}):")
+    for sentence in outlook.sentences:
+        console.print(f"- {sentence}")
+    if outlook.trainable:
+        console.print("No faults.")
+    else:
+        console.print(f"No faults, but training would refuse the tables: {outlook.training.refusal}")
