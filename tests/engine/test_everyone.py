@@ -16,6 +16,7 @@ from firstday.data.splits.split import Split
 from firstday.embed.embeddings import FoldIn
 from firstday.engine import everyone as everyone_module
 from firstday.engine.everyone import Everyone, Question, describe_encoder, describe_part, describe_segments, merge
+from firstday.engine.large import Learners
 from firstday.ranking import NO_ITEM, unit_rows
 from firstday.segment.segments import ItemCounts, Segments
 from firstday.training.fit import fit
@@ -200,7 +201,9 @@ def test_with_given_vectors_everyone_is_what_is_counted_without_asking(given_vec
         return describe_part(given_vectors, split.warm, split.warm_actions, question)
 
     plain = fit(given_vectors, split, config, weigh=False).model
-    described = fit(given_vectors, split, config, weigh=False, describe_everyone=answer).model
+    described = fit(
+        given_vectors, split, config, weigh=False, learners=Learners(given_vectors, given_vectors.summary(), answer)
+    ).model
     same_counts(described.segments.items, plain.segments.items)
     same_counts(described.everyone, plain.everyone)
     np.testing.assert_array_equal(described.segments.top_items, plain.segments.top_items)
@@ -229,7 +232,12 @@ def test_a_sample_and_everyone_in_parts_is_what_an_engine_brings(world: Dataset,
             describe_part(part, np.arange(len(users)), part.all_actions(), question) for part, users in divide(world, 5)
         )
 
-    model = fit(world, split.keep_warm(np.arange(0, len(split.warm), 2)), config, describe_everyone=answer).model
+    model = fit(
+        world,
+        split.keep_warm(np.arange(0, len(split.warm), 2)),
+        config,
+        learners=Learners(world, world.summary(), answer),
+    ).model
     assert sorted(questions[0].held_out.values) == sorted(
         world.users.take(np.concatenate([split.validation.users, split.cold.users]))
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from typing import Any, Literal
@@ -13,13 +12,15 @@ from firstday.artifact.trained_model import TrainedModel
 from firstday.config import Config
 from firstday.data.dataset import Dataset
 from firstday.data.ids import Ids, stable_numbers
+from firstday.data.splits import roles
 from firstday.data.splits.registration import split_registration
 from firstday.data.splits.sampled import split_sampled
 from firstday.data.splits.split import Cohort, Split
 from firstday.embed.embeddings import Embeddings, select_uses
 from firstday.embed.kept_users import WarmUsers, add_light_users, find_light_users, keep_warm_users
-from firstday.embed.methods import collect_warm_logs, fit_embeddings
-from firstday.engine.everyone import Everyone, Question, describe_encoder, describe_part, describe_segments
+from firstday.embed.methods import collect_warm_logs, fit_embeddings, fold_in_users
+from firstday.engine.everyone import Question, describe_encoder, describe_part, describe_segments
+from firstday.engine.large import LargeDataset, Learners
 from firstday.errors import ConfigError, DataError
 from firstday.features.encoder import N_AGES, collect_features, fit_encoder
 from firstday.features.signals import Catalogue, SignalBatch
@@ -37,13 +38,16 @@ from firstday.training.validation import Validation
 from firstday.training.weights import choose_weights
 
 
-def train(dataset: Dataset, config: Config | None = None, *, progress: Progress = no_progress) -> Recommender:
+def train(
+    dataset: Dataset | LargeDataset, config: Config | None = None, *, progress: Progress = no_progress
+) -> Recommender:
     """Train on all users with enough history; a tenth of them is held out to stop at the right moment.
 
     Parameters
     ----------
     dataset
-        From `load`.
+        From `load`: tables of this machine, or on a cluster. On a cluster, `training.most_users` of the users are
+        brought here to learn from, and everyone is counted there.
     config
         Settings; the defaults if left out.
     progress
@@ -66,8 +70,14 @@ def train(dataset: Dataset, config: Config | None = None, *, progress: Progress 
     """
     config = config or Config()
     config = with_methods_of(config, [config.recommend.strategy])
-    split = split_for(dataset, config, config.seed, with_cold=False)
-    return fit(dataset, split, config, progress=progress)
+    if isinstance(dataset, Dataset):
+        split = split_for(dataset, config, config.seed, with_cold=False)
+        return fit(dataset, split, config, progress=progress)
+    progress("learners", 0, 1)
+    learners = dataset.find_learners(config)
+    progress("learners", 1, 1)
+    split = split_for(learners.dataset, config, config.seed, with_cold=False)
+    return fit(learners.dataset, split, config, learners=learners, progress=progress)
 
 
 def fit(
@@ -76,7 +86,7 @@ def fit(
     config: Config,
     *,
     weigh: bool = True,
-    describe_everyone: Callable[[Question], Everyone] | None = None,
+    learners: Learners | None = None,
     progress: Progress = no_progress,
 ) -> Recommender:
     """Run every stage on the warm users of a split; cold users take part in nothing.
@@ -89,9 +99,8 @@ def fit(
         The data, who is warm and who decides when training stops, and all settings.
     weigh
         Whether to choose what `soft_segments`, `neighbors`, `friends` and `blend` weigh; else they have their defaults.
-    describe_everyone
-        Counts all warm users where the split has only some of them, see `firstday.engine.everyone`; None: the split
-        has all of them.
+    learners
+        Where the data is on a cluster: how to ask about everyone. None: the dataset has all users.
     progress
         See `train`.
 
@@ -100,21 +109,27 @@ def fit(
     ConfigError
         A setting that does not fit the data, or that another engine is needed for.
     """
-    if config.training.factors == "mllib" and describe_everyone is None:
+    factorise = None if learners is None else learners.factorise
+    describe_everyone = None if learners is None else learners.describe_everyone
+    if config.training.factors == "mllib" and factorise is None:
         raise ConfigError(
             "training.factors: is 'mllib', which only the Spark engine can do; train with it, or set it to 'sample'."
         )
-    if len(split.warm) > config.training.most_users:
-        if describe_everyone is None:
-            describe_everyone = partial(describe_part, dataset, split.warm, split.warm_actions)
+    if learners is None and len(split.warm) > config.training.most_users:
+        describe_everyone = partial(describe_part, dataset, split.warm, split.warm_actions)
         split = split.keep_warm(choose_learners(dataset, split.warm, config))
+    held_out_users = np.concatenate([split.validation.users, split.cold.users])
     n_warm, n_items = len(split.warm), len(dataset.items)
 
     progress("embeddings", 0, 1)
     uses = select_uses(split.warm_actions, config.signals, n_warm, n_items)
-    embeddings = fit_embeddings(
-        collect_warm_logs(dataset, split, config, uses), config.embedding, seed=config.seed, threads=config.threads
-    )
+    logs = collect_warm_logs(dataset, split, config, uses)
+    if factorise is not None and config.training.factors == "mllib" and logs.precomputed is None:
+        d = config.embedding.resolve_dimensions(n_warm, n_items)
+        item_vectors = factorise(Ids(dataset.users.take(held_out_users)), d)
+        embeddings = fold_in_users(logs.affinity, item_vectors, config.embedding)
+    else:
+        embeddings = fit_embeddings(logs, config.embedding, seed=config.seed, threads=config.threads)
     progress("embeddings", 1, 1)
 
     progress("segments", 0, 1)
@@ -123,7 +138,6 @@ def fit(
     segments = fit_segments(users, uses, n_segments, config.segments, seed=config.seed)
     everyone = None
     if describe_everyone is not None:
-        held_out_users = np.concatenate([split.validation.users, split.cold.users])
         everyone = describe_everyone(
             Question.of(dataset, embeddings.fold_in, segments.centroids, config.signals, held_out_users)
         )
@@ -194,7 +208,7 @@ def fit(
         progress("weights", 0, 1)
         query = replace(query, model=choose_weights(query, split.validation.truth))
         progress("weights", 1, 1)
-    return Recommender(replace(query.model, facts=collect_facts(dataset, split, query)))
+    return Recommender(replace(query.model, facts=collect_facts(dataset, split, query, learners)))
 
 
 def split_for(dataset: Dataset, config: Config, seed: int, *, with_cold: bool) -> Split:
@@ -218,10 +232,8 @@ def split_for(dataset: Dataset, config: Config, seed: int, *, with_cold: bool) -
 
 def choose_protocol(dataset: Dataset, config: Config) -> Literal["sampled", "registration"]:
     """Return the configured protocol; under ``auto``, `registration` where registrations and times are known."""
-    if config.protocol != "auto":
-        return config.protocol
-    dated = dataset.registered_at is not None and bool((dataset.registered_at >= 0).any())
-    return "registration" if dated and dataset.events.first is not None else "sampled"
+    is_dated = dataset.registered_at is not None and bool((dataset.registered_at >= 0).any())
+    return roles.choose_protocol(config, is_dated=is_dated, has_times=dataset.events.first is not None)
 
 
 def choose_learners(dataset: Dataset, warm: np.ndarray, config: Config) -> np.ndarray:
@@ -276,7 +288,7 @@ def cohort_query(recommender: Recommender, dataset: Dataset, cohort: Cohort, k: 
     return Query(recommender.model, batch, k)
 
 
-def collect_facts(dataset: Dataset, split: Split, query: Query) -> dict[str, Any]:
+def collect_facts(dataset: Dataset, split: Split, query: Query, learners: Learners | None = None) -> dict[str, Any]:
     """Return what people want to know of a model: data counts and validation metrics."""
     model = query.model
     n_warm = int(model.everyone.sizes[0])
@@ -287,7 +299,7 @@ def collect_facts(dataset: Dataset, split: Split, query: Query) -> dict[str, Any
     return {
         "data": {
             "dataset": dataset.name,
-            **dataset.summary(),
+            **(dataset.summary() if learners is None else learners.facts),
             "warm_users": n_warm,
             **({} if n_warm == len(split.warm) else {"learned_from": len(split.warm)}),
             "light_users": 0 if model.warm is None else model.warm.n_light,

@@ -15,8 +15,9 @@ from firstday.errors import ConfigError, DataError, count_of
 
 USER_DEVIATION = 22.0
 """Standard deviation over users of the precision of a list of 50, in points of a per cent, rather too much than too
-little. Measured (`evaluate`, one seed): on MovieLens 100K, of 189 cold users, 20.6 for `personal`, 20.9 for `blend`, 21.2
-for `popular`, 21.5 for `segment`; on a simulated service, of 166, from 9.3 for `popular` to 15.1 for `personal`."""
+little. Measured (`evaluate`, one seed): on MovieLens 100K, of 189 cold users, 20.6 for `personal`, 20.9 for `blend`,
+21.2 for `popular`, 21.5 for `segment`; on a simulated service, of 166, from 9.3 for `popular` to 15.1 for
+`personal`."""
 FEW_COLD = 150
 """With fewer cold users than this, an interval reaches 4 points to either side, or further."""
 NORMAL = 1.96

@@ -28,6 +28,10 @@ HOUR_US = 3_600_000_000
 """Microseconds of an hour."""
 DAY_US = 24 * HOUR_US
 
+NO_TIMES = (
+    "interactions.timestamp: no interaction has a time, which the protocol `registration` needs; add times, or use the "
+    "protocol `sampled`."
+)
 MAX_HELD_OUT = 10_000
 MIN_LOGGED_DAY_ONES = 100
 """With fewer day ones than this in the log, sizes of sampled ones come from the `sampled` protocol's settings."""
@@ -253,10 +257,7 @@ class Log:
         if events.first is None or events.last is None:
             if not len(events):
                 raise DataError(NO_ROW_LEFT)
-            raise DataError(
-                "interactions.timestamp: no interaction has a time, which the protocol `registration` needs; add "
-                "times, or use the protocol `sampled`."
-            )
+            raise DataError(NO_TIMES)
         return cls(events.first, events.last + 1)
 
 

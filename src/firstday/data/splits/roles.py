@@ -32,6 +32,13 @@ from firstday.sparse import union_rows
 Protocol = Literal["sampled", "registration"]
 
 
+def choose_protocol(config: Config, *, is_dated: bool, has_times: bool) -> Protocol:
+    """Return the configured protocol; under ``auto``, `registration` where registrations and times are known."""
+    if config.protocol != "auto":
+        return config.protocol
+    return "registration" if is_dated and has_times else "sampled"
+
+
 def find_warm(part: Dataset, config: Config, protocol: Protocol, log: Log | None) -> tuple[np.ndarray, Actions]:
     """Return the users of a part whom `train` would take as warm if it held out nobody, and what they did.
 

@@ -4,30 +4,40 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial, reduce
 from operator import add
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
+from pyspark import StorageLevel
 from pyspark.sql import functions as fn
 
 from firstday.config import Config
-from firstday.data.dataset import Dataset
 from firstday.data.ids import Ids
 from firstday.data.parts import Whole, join_users, unpack
-from firstday.data.splits.registration import Log
-from firstday.data.splits.roles import Protocol, count_roles
+from firstday.data.splits.registration import NO_TIMES, Log
+from firstday.data.splits.roles import Protocol, choose_protocol, count_roles
 from firstday.engine.everyone import Everyone, Question, merge
-from firstday.engine.large import LARGEST, Learners, Span, describe_warm, find_span, number_warm, take_learners, warm_affinity
+from firstday.engine.large import (
+    LARGEST,
+    Learners,
+    Span,
+    describe_warm,
+    find_span,
+    number_warm,
+    take_learners,
+    warm_affinity,
+)
 from firstday.engine.spark.session import rows_of_arrow
-from firstday.engine.spark.work import ask_parts
-from firstday.sparse import SparseRows
+from firstday.engine.spark.work import ask_parts, list_ratings
+from firstday.errors import DataError
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
+RATINGS_DDL = "part int, row int, item int, rating float"
 ANSWERS_DDL = "part int, answer binary"
 PARTS_AT_ONCE = 32
 """Parts that are asked at once: their answers are in the driver's memory together."""
@@ -155,15 +165,14 @@ class ClusterDataset:
             return list_ratings(catalogue.value, *sent.value, batches)
 
         with rows_of_arrow(session, 1):
-            ratings = self.parts.select("part", "content").mapInArrow(work, "part int, row int, item int, rating float")
-            ratings = ratings.persist(StorageLevel.DISK_ONLY)
-            ratings.count()
-        n_rows = int(ratings.agg(fn.max("row")).collect()[0][0] or 0) + 1
+            ratings = self.parts.select("part", "content").mapInArrow(work, RATINGS_DDL).persist(StorageLevel.DISK_ONLY)
+            (sizes,) = ratings.agg(fn.max("row"), fn.count("row"), fn.countDistinct("part", "row")).collect()
+        n_rows, per_user = int(sizes[0] or 0) + 1, int(sizes[1]) / max(1, int(sizes[2]))
         ratings_by_user = ratings.withColumn("user", (fn.col("part") * fn.lit(n_rows) + fn.col("row")).cast("int"))
         als = ALS(
             rank=dimensions,
             maxIter=settings.als_iterations,
-            regParam=settings.als_regularization / MEAN_RATINGS,
+            regParam=settings.als_regularization / max(1.0, per_user),  # MLlib multiplies it by a user's ratings
             alpha=settings.als_confidence,
             implicitPrefs=True,
             seed=config.seed,
@@ -173,12 +182,11 @@ class ClusterDataset:
         )
         factors = als.fit(ratings_by_user).itemFactors.toArrow()
         ratings.unpersist()
-        vectors = np.zeros((len(self.whole.catalogue.items), dimensions), dtype=np.float32)
+        assert self.whole.items is not None
+        vectors = np.zeros((len(self.whole.items), dimensions), dtype=np.float32)
         vectors[factors["id"].to_numpy()] = np.stack(factors["features"].to_pylist())
         return vectors
 
     def forget(self) -> None:
         """Free the executors' disks."""
         self.parts.unpersist()
-
-

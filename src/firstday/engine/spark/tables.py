@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import pickle
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import cached_property, partial, reduce
+from functools import partial, reduce
 from typing import Any
 
 import polars as pl
@@ -22,11 +21,11 @@ from firstday.data.findings import Findings
 from firstday.data.parts import MENTIONS, USER_TABLES, Whole, join_findings, load_whole
 from firstday.data.raw_table import FILE, ROW, RawTable
 from firstday.data.schema import MAX_GROUP_VALUES, TABLES, conform_table, judge_group
-from firstday.engine.spark.session import name_cause, rows_of_arrow
+from firstday.engine.spark.dataset import ClusterDataset
+from firstday.engine.spark.session import name_cause
 from firstday.engine.spark.work import (
     PART,
     TableNames,
-    ask_parts,
     count_parts,
     divide,
     make_raw,

@@ -14,6 +14,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 import pyarrow as pa
 
@@ -21,6 +22,7 @@ from firstday.data.dataset import Dataset
 from firstday.data.findings import SourceFile
 from firstday.data.parts import Part, Whole, load_part, pack, unpack
 from firstday.data.raw_table import FILE, ROW, RawFile, RawTable
+from firstday.sparse import SparseRows
 
 PART = "firstday: part"
 """The column with the number of each row's part."""
@@ -141,6 +143,26 @@ def ask_parts(
             answer = function(unpack(content.as_py(), catalogue), *arguments)
             yield pa.RecordBatch.from_pydict(
                 {"part": [number], "answer": [pickle.dumps(answer, protocol=5)]}, schema=ANSWERS
+            )
+
+
+def list_ratings(
+    catalogue: Dataset,
+    function: Callable[..., SparseRows],
+    arguments: tuple[Any, ...],
+    batches: Iterable[pa.RecordBatch],
+) -> Iterator[pa.RecordBatch]:
+    """Write the matrix that a function returns for each part as rows: part, row, item, rating."""
+    for batch in batches:
+        for number, content in zip(batch["part"].to_pylist(), batch["content"], strict=True):
+            matrix = function(unpack(content.as_py(), catalogue), *arguments)
+            yield pa.RecordBatch.from_pydict(
+                {
+                    "part": pa.array(np.full(matrix.n_entries, number, dtype=np.int32)),
+                    "row": pa.array(matrix.row_of_entry().astype(np.int32)),
+                    "item": pa.array(matrix.columns),
+                    "rating": pa.array(matrix.weights),
+                }
             )
 
 
