@@ -16,8 +16,7 @@ from firstday.errors import ConfigError, DataError, count_of
 USER_DEVIATION = 22.0
 """Standard deviation over users of the precision of a list of 50, in points of a per cent, rather too much than too
 little. Measured (`evaluate`, one seed): on MovieLens 100K, of 189 cold users, 20.6 for `personal`, 20.9 for `blend`,
-21.2 for `popular`, 21.5 for `segment`; on a simulated service, of 166, from 9.3 for `popular` to 15.1 for
-`personal`."""
+21.2 for `popular`, 21.5 for `segment`; on a simulated service, of 166, from 9.3 (`popular`) to 15.1 (`personal`)."""
 FEW_COLD = 150
 """With fewer cold users than this, an interval reaches 4 points to either side, or further."""
 NORMAL = 1.96
@@ -71,8 +70,8 @@ class Outlook:
 
     @property
     def half_width(self) -> float | None:
-        """About half the 95 % interval of a precision over the cold users, in points of a per cent; None without."""
-        return NORMAL * USER_DEVIATION / self.evaluation.cold**0.5 if self.evaluation.cold else None
+        """About half the 95 % interval of a precision over cold users, in points of a per cent; None if refused."""
+        return None if self.evaluation.refusal else NORMAL * USER_DEVIATION / self.evaluation.cold**0.5
 
     def to_json(self) -> dict[str, Any]:
         """Return all of it as JSON values."""
@@ -184,13 +183,13 @@ def _tell_training(bare: Outlook, config: Config) -> Iterator[str]:
     n_idle, n_bare = counts.users - counts.used - counts.undated, counts.eligible - counts.warm
     hint = f" ({bare.protocol}.min_items is a setting)" if counts.light > counts.eligible else ""
     others = (
-        (counts.light, f"used fewer items and are too light to learn from{hint}"),
-        (n_idle, "used none"),
-        (counts.undated, "have neither a registration nor an interaction with a time"),
-        (n_bare, "of those with enough items have no precomputed vector and cannot be warm"),
+        (counts.light, f"with fewer items, too light to learn from{hint}"),
+        (n_idle, "with none"),
+        (counts.undated, "with neither a registration nor an interaction with a time"),
+        (n_bare, "with enough items but no precomputed vector"),
     )
     if any(n for n, _ in others):
-        yield f"{'; '.join(f'{n:,} {what}' for n, what in others if n)}."
+        yield f"Not warm: {'; '.join(f'{n:,} {which}' for n, which in others if n)}."
     if not bare.trainable:
         return
     if min(roles.warm, roles.validation) < 2:
