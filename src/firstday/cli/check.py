@@ -12,31 +12,43 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from firstday.cli.options import JsonFlag, PathOption, TablesArgument, print_notes
+from firstday.cli.options import DropOption, JsonFlag, PathOption, TablesArgument, check_file_target, print_notes
 from firstday.config import load_config
 from firstday.data.dataset import Dataset
+from firstday.data.left_out import write_left_out
 from firstday.data.load import check_tables
 from firstday.data.splits.registration import DAY_US
-from firstday.errors import DataError
+from firstday.errors import ConfigError, DataError
 
 
 def check(
     tables: TablesArgument,
     path: PathOption = None,
     config: Annotated[Path | None, typer.Option(help="A TOML file of settings; its signals are known.")] = None,
+    drop_bad_rows: DropOption = 0.0,
+    left_out: Annotated[
+        Path | None, typer.Option(help="With --drop-bad-rows: a file to write the bad rows to, a line of JSON each.")
+    ] = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Validate TABLES: all faults at once, or what is in them.
 
     Example: firstday check tables/ --config firstday.toml
     """
+    if left_out is not None:
+        if not drop_bad_rows:
+            raise ConfigError("check: --left-out goes with --drop-bad-rows; give both.")
+        check_file_target(left_out)
+    settings = None if config is None else load_config(config)
     try:
-        checked = check_tables(tables, path=path, config=None if config is None else load_config(config))
+        checked = check_tables(tables, path=path, config=settings, drop_bad_rows=drop_bad_rows)
     except DataError as error:
         if not as_json:
             raise
         _print_json(None, error.faults, ())
         raise typer.Exit(2) from None
+    if left_out is not None:
+        write_left_out(left_out, checked.left_out)
     if as_json:
         _print_json(checked.dataset, checked.faults, checked.notes)
     if checked.dataset is None:

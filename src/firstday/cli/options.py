@@ -40,6 +40,36 @@ PluginOption = Annotated[
         "docs/add-a-method.md. Installed packages need none: their entry points are found."
     ),
 ]
+
+
+def parse_share(text: str | float) -> float:
+    """Read a share of rows, such as ``1%`` or ``0.01``.
+
+    Raises
+    ------
+    typer.BadParameter
+        It is no share. A bare 1 is refused, since it may be meant as 1% or as all.
+    """
+    words = str(text).strip()
+    try:
+        share = float(words.removesuffix("%")) / (100 if words.endswith("%") else 1)
+    except ValueError:
+        share = -1.0
+    if not 0 <= share <= 1 or (share == 1 and not words.endswith("%")):
+        raise typer.BadParameter(f"{words!r} is no share of rows; give one such as 1% or 0.01")
+    return share
+
+
+DropOption = Annotated[
+    float,
+    typer.Option(
+        "--drop-bad-rows",
+        parser=parse_share,
+        metavar="SHARE",
+        show_default=False,
+        help="Leave out bad rows, up to this share of each table, such as 1% or 0.01 (default: none).",
+    ),
+]
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON for scripts to standard output.")]
 ReportOption = Annotated[Path | None, typer.Option(help="Write a report there: one .html file that opens offline.")]
 
@@ -91,13 +121,14 @@ def open_tables(
     config: Path | None,
     seed: int | None = None,
     protocol: Protocol | None = None,
+    drop_bad_rows: float = 0.0,
 ) -> tuple[Dataset, Config]:
     """Load a dataset and the settings for it."""
     settings = load_preset(tables) if config is None else load_config(config)
     overrides = {"seed": seed, "protocol": None if protocol is None else protocol.value}
     for name, value in overrides.items():
         settings = settings if value is None else settings.override(name, value)
-    dataset = load(tables, path=path, config=settings)
+    dataset = load(tables, path=path, config=settings, drop_bad_rows=drop_bad_rows)
     print_notes(dataset.notes)
     return dataset, settings
 

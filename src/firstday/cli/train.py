@@ -13,6 +13,7 @@ from rich.console import Console
 from firstday.artifact.folder import check_target
 from firstday.cli.options import (
     ConfigOption,
+    DropOption,
     Engine,
     JsonFlag,
     PathOption,
@@ -25,6 +26,7 @@ from firstday.cli.options import (
     print_notes,
     shown_progress,
 )
+from firstday.data.left_out import left_out_beside, write_left_out
 from firstday.recommend.spec import with_methods
 from firstday.training.fit import train as run_training
 
@@ -36,6 +38,7 @@ def train(
     config: ConfigOption = None,
     seed: SeedOption = None,
     protocol: ProtocolOption = None,
+    drop_bad_rows: DropOption = 0.0,
     plugin: PluginOption = None,
     engine: Annotated[Engine, typer.Option(help="Where training runs.")] = Engine.LOCAL,  # noqa: ARG001
     as_json: JsonFlag = False,
@@ -46,10 +49,11 @@ def train(
     """
     check_target(out)
     learners = load_plugins(plugin)
-    dataset, settings = open_tables(tables, path, config, seed, protocol)
+    dataset, settings = open_tables(tables, path, config, seed, protocol, drop_bad_rows)
     with shown_progress() as progress:
         recommender = run_training(dataset, with_methods(settings, learners), progress=progress)
     recommender.save(out)
+    write_left_out(left_out_beside(out), dataset.left_out)
     facts = recommender.model.facts
     if as_json:
         typer.echo(json.dumps({"model": str(out), **facts}, ensure_ascii=False, indent=1))

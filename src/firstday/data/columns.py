@@ -40,6 +40,10 @@ DECIMALS_READ = "have a decimal comma and were read so ('1,5' is 1.5)"
 NAIVE = "have no time zone"
 NUMBERS = "are bare numbers without a unit and a time zone"
 DATES = "are dates without a time; taken as midnight UTC"
+EARLY = (
+    "lie in January 1970 (were seconds read as milliseconds or microseconds, or does 0 stand for missing?); correct "
+    "them, or leave them empty"
+)
 WRITE_UTC = "write UTC with its zone, such as 2024-05-01T12:00:00Z"
 GIVE_ZONE = (
     'give them their zone (pandas .dt.tz_localize("UTC"), Polars .dt.replace_time_zone("UTC"), SQL AT TIME ZONE '
@@ -232,7 +236,8 @@ def _age(column: Column) -> pl.Series | None:
     if numbers is None:
         return None
     numbers = numbers.fill_nan(None)
-    years = numbers.cast(pl.Int64, strict=False) if (numbers == numbers.floor()).all() else numbers
+    are_whole = ((numbers == numbers.floor()) & numbers.is_finite()).all()
+    years = numbers.cast(pl.Int64) if are_whole else numbers
     births = (numbers >= FIRST_BIRTH_YEAR) & (numbers <= datetime.now(UTC).year) & (numbers == numbers.floor())
     column.rows(births, "look like years of birth", years, "give ages in years")
     bad = ((numbers < 0) | (numbers > MAX_AGE_YEARS)) & ~births
@@ -279,18 +284,15 @@ def _tell_conversion(number: Any) -> str:
 
 
 def _within_our_time(column: Column, moments: pl.Series) -> pl.Series:
-    """Find moments that a wrong unit makes; return the others."""
+    """Find moments that a wrong unit makes: note the early ones, and return all but the late ones."""
     physical = moments.to_physical()
-    early = (physical >= 0) & (physical < END_OF_JANUARY_US)
+    column.note_rows((physical >= 0) & (physical < END_OF_JANUARY_US), EARLY)
     late = physical >= YEAR_10000_US
-    for bad, finding, reading in (
-        (early, "lie in January 1970", "seconds read as milliseconds or microseconds, or 0 for missing"),
-        (late, "lie after the year 9999", "milliseconds read as seconds"),
-    ):
-        if bad.any():
-            shown = moments.dt.strftime("%Y-%m-%dT%H:%M:%SZ")
-            column.rows(bad, finding, shown, f"read them with the right unit ({reading}?), or {LEAVE_EMPTY}")
-    return moments.set(early | late, None)
+    if late.any():
+        shown = moments.dt.strftime("%Y-%m-%dT%H:%M:%SZ")
+        advice = f"read them with the right unit (were milliseconds read as seconds?), or {LEAVE_EMPTY}"
+        column.rows(late, "lie after the year 9999", shown, advice)
+    return moments.set(late, None)
 
 
 def _time_of_text(column: Column) -> pl.Series:

@@ -146,7 +146,7 @@ def conform_table(
     for label in frame.columns:
         if _is_no_column(name, label, frame, findings):
             continue
-        column = Column(f"{name}.{label}", frame[label], is_text, findings)
+        column = Column(f"{name}.{_show(label)}", frame[label], is_text, findings)
         kind = rule.kinds.get(label)
         hint = _hint_at_name(name, label, frame.columns)
         if kind is not None:
