@@ -6,7 +6,7 @@ import json
 import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -103,6 +103,11 @@ class Place:
         return self.files[int(self.file[index])]
 
 
+def table_of(where: str) -> str:
+    """Return the table of a place such as ``users.age``."""
+    return where.partition(".")[0]
+
+
 @dataclass
 class RowFault:
     """Bad rows of one kind.
@@ -172,7 +177,7 @@ class RowFault:
     @property
     def table(self) -> str:
         """The table that it was found in."""
-        return self.where.partition(".")[0]
+        return table_of(self.where)
 
 
 @dataclass(frozen=True)
@@ -228,6 +233,7 @@ class Findings:
     row_notes: dict[tuple[str, str], list[int]] = field(default_factory=dict)
     tallies: Counter[str] = field(default_factory=Counter)
     left_out_rows: list[LeftOutRow] = field(default_factory=list)
+    n_rows: Counter[str] = field(default_factory=Counter)
     n_left_out: Counter[str] = field(default_factory=Counter)
     n_read: Counter[str] = field(default_factory=Counter)
     _place: Place | None = None
@@ -236,7 +242,7 @@ class Findings:
     @property
     def faults(self) -> tuple[str, ...]:
         """A sentence for each fault, in the order of the checks; none for rows that are left out."""
-        return (*self.sentences, *(str(fault) for fault in self.row_faults.values() if self._counts(fault)))
+        return (*self.sentences, *(str(fault) for fault in self._bad_rows() if self._counts(fault)))
 
     @property
     def are_usable(self) -> bool:
@@ -255,14 +261,22 @@ class Findings:
     def notes(self) -> tuple[str, ...]:
         """A sentence for each thing that was ignored or decided."""
         row_notes = [
-            f"{where}: {count_of(n, n_rows, 'rows')} {text}."
+            f"{where}: {count_of(n, max(n_rows, self.n_rows[table_of(where)]), 'rows')} {text}."
             for (where, text), (n, n_rows) in self.row_notes.items()
             if n
         ]
-        bad = [fault for fault in self.row_faults.values() if fault.n_bad]
+        bad = self._bad_rows()
         forgiven = [f"{fault.counted()}; taken as unknown." for fault in bad if fault.where in self.forgiven]
         excused = [f"{fault.counted()}; read as the others are." for fault in bad if self._is_excused(fault)]
         return (*self.note_sentences, *row_notes, *excused, *forgiven)
+
+    def _bad_rows(self) -> list[RowFault]:
+        """Return the bad rows of each kind, of how many in the whole table; not every batch was asked for each kind."""
+        return [
+            replace(fault, n_rows=max(fault.n_rows, self.n_rows[fault.table])) if fault.noun != "items" else fault
+            for fault in self.row_faults.values()
+            if fault.n_bad
+        ]
 
     def _is_excused(self, fault: RowFault) -> bool:
         return bool(fault.excuse) and self.row_notes.get((fault.where, fault.excuse), [0])[0] > 0
@@ -288,6 +302,10 @@ class Findings:
         count = self.row_notes.setdefault((where, text), [0, 0])
         count[0] += n
         count[1] += n_rows
+
+    def count(self, table: str, n_rows: int) -> None:
+        """Count the rows of a table that are checked."""
+        self.n_rows[table] += n_rows
 
     def at(self, place: Place | None) -> None:
         """Say where the rows stand that are checked next, and forget which of the rows before were bad."""
@@ -409,7 +427,7 @@ class Findings:
         """
         for table, n in self.n_left_out.items():
             n_read = self.n_read[table]
-            faults = [fault for fault in self.row_faults.values() if fault.table == table and self._is_left_out(fault)]
+            faults = [fault for fault in self._bad_rows() if fault.table == table and self._is_left_out(fault)]
             if n > share * n_read + TOLERANCE or n == n_read:
                 for fault in faults:
                     self.fault(str(fault))
@@ -436,6 +454,7 @@ class Findings:
                 self.note_rows(where, n, n_rows, text)
             self.left_out_rows += other.left_out_rows
             self.tallies.update(other.tallies)
+            self.n_rows.update(other.n_rows)
             self.n_left_out.update(other.n_left_out)
             self.n_read.update(other.n_read)
 

@@ -137,6 +137,7 @@ def conform_table(
         ages Int16, vectors List(Float32); in `users` every group as String, in `items` every entity as List(String).
     """
     rule = TABLES[name]
+    findings.count(name, frame.height)
     for label in rule.required:
         if label not in frame.columns:
             findings.fault(f"{missing_column(name, label, frame.columns)}.")
