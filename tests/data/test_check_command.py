@@ -76,7 +76,10 @@ def test_tables_without_any_time_are_summed_up_too(five_users: Tables, write: Wr
 
 def test_faults_are_raised_or_told_in_json(five_users: Tables, write: Write) -> None:
     five_users["users"] = five_users["users"].with_columns(age=pl.lit(200))
-    fault = "users.age: 5 of 5 rows are outside 0 to 120 years (first: 200); correct them, or leave unknown ages empty."
+    fault = (
+        "users.age: 5 of 5 rows are outside 0 to 120 years (first: 200, users.parquet row 1); "
+        "correct them, or leave unknown ages empty."
+    )
     folder = str(write(five_users))
     done = runner.invoke(app, [folder])
     assert isinstance(done.exception, DataError)

@@ -63,15 +63,9 @@ def read_in_parts(tables: Tables, n_parts: int, *, drop: bool = False) -> tuple[
         parts.append(load_part(part_raw, whole))
     join_findings(parts, whole.signals, findings)
     if whole.catalogue is not None:
-        packed = [None if part.dataset is None else pack(part.dataset) for part in parts]
+        catalogue = whole.catalogue
         parts = [
-            Part(
-                None if content is None else unpack(content, whole.catalogue),
-                part.findings,
-                part.any_use,
-                part.n_interactions,
-            )
-            for content, part in zip(packed, parts, strict=True)
+            part if part.dataset is None else Part(unpack(pack(part.dataset), catalogue), part.findings) for part in parts
         ]
     return parts, findings
 

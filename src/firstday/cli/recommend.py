@@ -12,7 +12,15 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from firstday.cli.options import JsonFlag, KOption, ModelArgument, PluginOption, check_file_target, load_plugins
+from firstday.cli.options import (
+    DropOption,
+    JsonFlag,
+    KOption,
+    ModelArgument,
+    PluginOption,
+    check_file_target,
+    load_plugins,
+)
 from firstday.errors import ConfigError, DataError
 from firstday.features.signals import Signals
 from firstday.recommend.batch import recommend_tables
@@ -32,6 +40,7 @@ def recommend(
     k: KOption = None,
     strategy: Annotated[str | None, typer.Option(help=f"One of {', '.join(strategy_names())}.")] = None,
     keep_used: Annotated[bool, typer.Option(help="Allow items that the user has used or banned.")] = False,
+    drop_bad_rows: DropOption = 0.0,
     plugin: PluginOption = None,
     as_json: JsonFlag = False,
 ) -> None:
@@ -45,6 +54,8 @@ def recommend(
         raise ConfigError("recommend: give either --user or --batch, not both and not neither.")
     if (batch is None) != (out is None):
         raise ConfigError("recommend: --batch and --out go together; give both.")
+    if user is not None and drop_bad_rows:
+        raise ConfigError("recommend: --drop-bad-rows is about tables; give it with --batch.")
     load_plugins(plugin)
     if strategy is not None:
         find_strategy(strategy)
@@ -63,7 +74,9 @@ def recommend(
         return
     assert batch is not None
     assert out is not None
-    batch_result = recommend_tables(recommender, batch, out, k, strategy, keep_used=keep_used)
+    batch_result = recommend_tables(
+        recommender, batch, out, k, strategy, keep_used=keep_used, drop_bad_rows=drop_bad_rows
+    )
     if as_json:
         typer.echo(json.dumps(batch_result.to_json(), ensure_ascii=False, indent=1))
         return
@@ -72,8 +85,6 @@ def recommend(
     console.print(
         "Routes: " + ", ".join(f"{route} {n:,}" for route, n in Counter(batch_result.routes).most_common()) + "."
     )
-    for name, n in sorted(batch_result.unknown.items()):
-        console.print(f"Note: {n:,} values of {name} are unknown to the model and were ignored.")
     for note in batch_result.notes:
         console.print(f"Note: {note}")
 

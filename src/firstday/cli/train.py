@@ -13,18 +13,24 @@ from rich.console import Console
 from firstday.artifact.folder import check_target
 from firstday.cli.options import (
     ConfigOption,
-    Engine,
+    DropOption,
+    EngineOption,
     JsonFlag,
     PathOption,
     PluginOption,
     ProtocolOption,
     SeedOption,
+    SparkConfOption,
+    SparkMasterOption,
     TablesArgument,
     load_plugins,
-    open_tables,
     print_notes,
+    read_settings,
     shown_progress,
+    start_engine,
 )
+from firstday.data.left_out import left_out_beside, write_left_out
+from firstday.engine.open import load
 from firstday.recommend.spec import with_methods
 from firstday.training.fit import train as run_training
 
@@ -36,8 +42,11 @@ def train(
     config: ConfigOption = None,
     seed: SeedOption = None,
     protocol: ProtocolOption = None,
+    drop_bad_rows: DropOption = 0.0,
     plugin: PluginOption = None,
-    engine: Annotated[Engine, typer.Option(help="Where training runs.")] = Engine.LOCAL,  # noqa: ARG001
+    engine: EngineOption = None,
+    spark_master: SparkMasterOption = None,
+    spark_conf: SparkConfOption = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Train on TABLES and write the model.
@@ -46,10 +55,14 @@ def train(
     """
     check_target(out)
     learners = load_plugins(plugin)
-    dataset, settings = open_tables(tables, path, config, seed, protocol)
+    engine_name = start_engine(engine, spark_master, spark_conf)
+    settings = read_settings(tables, config, seed, protocol)
+    dataset = load(tables, path=path, config=settings, drop_bad_rows=drop_bad_rows, engine=engine_name)
+    print_notes(dataset.notes)
     with shown_progress() as progress:
         recommender = run_training(dataset, with_methods(settings, learners), progress=progress)
     recommender.save(out)
+    write_left_out(left_out_beside(out), dataset.left_out)
     facts = recommender.model.facts
     if as_json:
         typer.echo(json.dumps({"model": str(out), **facts}, ensure_ascii=False, indent=1))

@@ -125,17 +125,18 @@ def check_tables(
     else:
         folder = _folder(tables, path)
         name, raw = folder.resolve().name, read_folder(folder, findings)
+    frames: dict[str, pl.DataFrame] = {}
     try:
-        dataset = _check(name, raw, (config or Config()).signals, findings)
+        frames, events = _check(raw, (config or Config()).signals, findings)
     except DataError as error:  # a damaged file
+        events = None
         for sentence in error.faults:
             findings.fault(sentence)
-        dataset = None
     findings.settle(drop_bad_rows)
-    if findings.faults or dataset is None:
-        return CheckedTables(None, findings.faults, findings.notes, tuple(findings.left_out))
-    notes = (*dataset.notes, *(note for note in findings.notes if note not in dataset.notes))
-    return CheckedTables(replace(dataset, notes=notes), (), notes, tuple(findings.left_out))
+    if findings.faults or events is None:
+        return CheckedTables(None, findings.faults, findings.notes, findings.left_out)
+    dataset = replace(assemble(name, frames, events, findings), left_out=findings.left_out)
+    return CheckedTables(dataset, (), dataset.notes, findings.left_out)
 
 
 def _built_in(name: str, path: str | Path | None) -> dict[str, RawTable | None]:
@@ -164,20 +165,31 @@ def _folder(tables: str | Path, path: str | Path | None) -> Path:
     return folder
 
 
-def _check(name: str, raw: Mapping[str, RawTable | None], signals: SignalConfig, findings: Findings) -> Dataset | None:
-    """Check all tables; None where there are faults."""
+def _check(
+    raw: Mapping[str, RawTable | None], signals: SignalConfig, findings: Findings
+) -> tuple[dict[str, pl.DataFrame], Events | None]:
+    """Check all tables; return those but interactions, and the interactions, None where there are faults."""
     interactions = raw.get("interactions")
     named_ids: dict[str, pl.Series] = {}
     if interactions is not None and not {"users", "items"} <= set(raw):
-        named_ids = {home: ids for home, ids in find_ids(interactions).items() if home not in raw}
+        checker = None
+        if findings.drop:  # only rows that are kept name users and items
+            trial = Findings(drop=True)
+            checker = _prepare_checker(raw, check_frames(raw, {}, trial), signals, trial)
+        named_ids = {home: ids for home, ids in find_ids(interactions, checker).items() if home not in raw}
     frames = check_frames(raw, named_ids, findings)
     if interactions is None:
-        return None
+        return frames, None
+    return frames, _prepare_checker(raw, frames, signals, findings).run(interactions)
+
+
+def _prepare_checker(
+    raw: Mapping[str, RawTable | None], frames: Frames, signals: SignalConfig, findings: Findings
+) -> InteractionChecker:
+    """Make the checker of interactions, which knows the ids of the other tables."""
     users, items = (known_ids(frames, home) for home in ("users", "items"))
     entities = known_entities(raw, frames)
-    checker = InteractionChecker(users, items, entities, faulty_entities(raw, findings), signals, findings)
-    events = checker.run(interactions)
-    return None if events is None else assemble(name, frames, events, findings)
+    return InteractionChecker(users, items, entities, faulty_entities(raw, findings), signals, findings)
 
 
 def known_ids(frames: Frames, home: Literal["users", "items"]) -> Ids | None:

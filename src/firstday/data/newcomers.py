@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
@@ -13,6 +15,7 @@ from firstday.data.events import ITEM, sort_pairs
 from firstday.data.findings import Findings
 from firstday.data.ids import Ids
 from firstday.data.load import assemble, with_friends
+from firstday.data.raw_table import RawTable
 from firstday.data.readers import read_folder
 from firstday.data.schema import DEFAULT_SIGNAL, USER_COLUMNS, all_ids, conform_table
 from firstday.errors import DataError
@@ -20,19 +23,24 @@ from firstday.sparse import SparseRows
 
 NEWCOMER_TABLES = ("users", "interactions", "friends")
 """The tables that are read; users or interactions must be there."""
+FORGIVEN = frozenset({"users.age", "users.registered_at"})
+"""Columns whose bad values are taken as unknown."""
 
 
-def load_newcomers(folder: str | Path) -> Dataset:
+def load_newcomers(folder: str | Path, *, drop_bad_rows: float = 0.0) -> Dataset:
     """Load the profiles and interactions of cold users.
 
     The users are all those in `users`, `interactions` and `friends`, also those without any interaction. Items,
-    entities, signals and profile values that a model does not know are kept: the model's catalogue leaves them out.
+    entities, signals and profile values that a model does not know are kept: the model's catalogue leaves them out. A
+    bad age or registration time is taken as unknown, with a note: it costs nobody a list.
 
     Parameters
     ----------
     folder
         A folder with `users` or `interactions` or both, and `friends` if known. Friends may be any users; a model uses
         the friends that are among its kept users.
+    drop_bad_rows
+        Share of a table's rows, from 0 to 1, that may be bad and are then left out; more is a fault.
 
     Raises
     ------
@@ -42,8 +50,19 @@ def load_newcomers(folder: str | Path) -> Dataset:
     folder = Path(folder)
     if not folder.is_dir():
         raise DataError(f"{folder}: is no folder; give the folder of the cold users' tables.")
-    findings = Findings()
-    raw = read_folder(folder, findings)
+    findings = Findings(drop=drop_bad_rows > 0, forgiven=FORGIVEN)
+    frames = _check_tables(read_folder(folder, findings), findings)
+    findings.settle(drop_bad_rows)
+    if not {"users", "interactions"} & set(frames) and not findings.faults:
+        findings.fault(f"{folder}: has neither users nor interactions; add users.parquet or users.csv.")
+    if findings.faults:
+        raise DataError(findings.faults)
+    dataset = _assemble(folder.resolve().name, frames, findings)
+    return replace(dataset, left_out=findings.left_out)
+
+
+def _check_tables(raw: Mapping[str, RawTable | None], findings: Findings) -> dict[str, pl.DataFrame]:
+    """Convert the tables to their final types and find every fault in them."""
     frames: dict[str, pl.DataFrame] = {}
     for name in NEWCOMER_TABLES:
         table = raw.get(name)
@@ -58,10 +77,11 @@ def load_newcomers(folder: str | Path) -> Dataset:
         check_rows(frames[name], table.columns, findings)
         keep = findings.leave_out(name, table.whole.frame)
         frames[name] = frames[name] if keep is None else frames[name].filter(pl.Series(keep))
-    if not {"users", "interactions"} & set(frames) and not findings.faults:
-        findings.fault(f"{folder}: has neither users nor interactions; add users.parquet or users.csv.")
-    if findings.faults:
-        raise DataError(findings.faults)
+    return frames
+
+
+def _assemble(name: str, frames: dict[str, pl.DataFrame], findings: Findings) -> Dataset:
+    """Make a Dataset of tables without faults."""
     share_id_type(frames, USER_COLUMNS)
     frames["users"] = _all_users(frames)
     rows = frames.pop("interactions", _no_interactions(frames["users"]["user_id"].dtype))
@@ -81,7 +101,8 @@ def load_newcomers(folder: str | Path) -> Dataset:
     writer = EventWriter(pairs, len(users), rows.height)
     writer.add(coded.filter(pl.col("weight") > 0))
     friends = frames.pop("friends", None)
-    dataset = assemble(folder.resolve().name, frames, writer.finish(findings), findings, entities)
+    events = writer.finish(findings)
+    dataset = assemble(name, frames, events, findings, entities)
     return dataset if friends is None else with_friends(dataset, friends, findings)
 
 

@@ -21,12 +21,13 @@ import zstandard
 from firstday.config import SignalConfig
 from firstday.data.checks import (
     InteractionChecker,
+    KnownIds,
     check_reference,
     check_table,
-    check_use,
     check_vector_lengths,
     faulty_entities,
     find_ids,
+    judge_interactions,
     share_id_type,
 )
 from firstday.data.dataset import Dataset, Group, PrecomputedVectors
@@ -91,16 +92,13 @@ class Part:
         Its users with all that belongs to them; None where there are faults.
     findings
         Its faults and notes.
-    any_use
-        Whether any of its rows is the use of an item; None where that could not be told.
-    n_interactions
-        How many rows of interactions were read.
+    first_users
+        The first ids of its users, to show how they are written; None where there are none.
     """
 
     dataset: Dataset | None
     findings: Findings
-    any_use: bool | None = None
-    n_interactions: int = 0
+    first_users: pl.Series | None = None
 
 
 def load_whole(
@@ -191,23 +189,26 @@ def load_part(raw: Mapping[str, RawTable], whole: Whole, name: str = "part") -> 
     if whole.catalogue is not None and whole.catalogue.precomputed is not None and "vector" in vectors.columns:
         check_vector_lengths(vectors["vector"], whole.catalogue.precomputed.item_vectors.shape[1], findings)
     dataset = None
-    if events is not None and not findings.faults and users is not None and whole.catalogue is not None:
+    if events is not None and findings.are_usable and users is not None and whole.catalogue is not None:
         friends = frames.pop("friends", None)
         dataset = assemble(name, frames, events, findings, catalogue=whole.catalogue)
         dataset = dataset if friends is None else with_friends(dataset, friends, findings)
-    return Part(dataset, findings, checker.any_use, 0 if interactions is None else interactions.n_rows)
+    return Part(dataset, findings, None if users is None else users.values.head(3))
 
 
 def join_findings(parts: Iterable[Part], signals: SignalConfig, findings: Findings) -> None:
     """Add up what was found in parts, in any order, and judge what only all parts together can tell."""
-    any_use: bool | None = None
-    n_interactions = 0
+    firsts: list[pl.Series] = []
     for part in parts:
         findings.merge([part.findings])
-        n_interactions += part.n_interactions
-        if part.any_use is not None:
-            any_use = bool(any_use) or part.any_use
-    check_use(any_use, n_interactions, signals, findings)
+        if part.first_users is not None and len(part.first_users):
+            firsts.append(part.first_users)
+    judge_interactions(findings, signals)
+    if any(ids.dtype == pl.String for ids in firsts):
+        firsts = [ids.cast(pl.String) for ids in firsts]
+    for fault in findings.row_faults.values():
+        if fault.elsewhere.startswith("users has") and firsts:
+            fault.elsewhere = KnownIds("users", Ids(pl.concat(firsts).sort())).examples
 
 
 def no_events(pairs: tuple[Pair, ...]) -> Events:

@@ -16,9 +16,11 @@ from firstday.config import Config, SignalConfig
 from firstday.data.dataset import Dataset
 from firstday.data.ids import Ids, stable_numbers
 from firstday.data.parts import keep_users, pack
+from firstday.data.splits.outlook import Outlook
 from firstday.data.splits.registration import Log
 from firstday.data.splits.roles import Protocol as ProtocolName
 from firstday.data.splits.roles import find_warm
+from firstday.data.summary import Summary
 from firstday.embed.embeddings import compute_affinity
 from firstday.engine.everyone import Everyone, Question, describe_part
 from firstday.sparse import SparseRows
@@ -61,41 +63,18 @@ class LargeDataset(Protocol):
     def notes(self) -> tuple[str, ...]:
         """Sentences about the reading."""
 
+    @property
+    def left_out(self) -> tuple[str, ...]:
+        """A line of JSON for each bad row that was left out."""
+
+    def summarise(self) -> Summary:
+        """Count what is in the tables."""
+
+    def foresee(self, config: Config, protocol: ProtocolName) -> Outlook:
+        """Return what training would make of them."""
+
     def find_learners(self, config: Config) -> Learners:
         """Choose the users to learn from (`training.most_users`), and bring them here."""
-
-
-@dataclass(frozen=True)
-class Span:
-    """What decides the protocol: the ends of the log, and whether any registration is known.
-
-    Parameters
-    ----------
-    first, last
-        Microseconds since 1970 UTC of the earliest and latest interaction; None without times.
-    is_dated
-        Whether any user's registration is known.
-    """
-
-    first: int | None = None
-    last: int | None = None
-    is_dated: bool = False
-
-    def __add__(self, other: Span) -> Span:
-        firsts = [moment for moment in (self.first, other.first) if moment is not None]
-        lasts = [moment for moment in (self.last, other.last) if moment is not None]
-        return Span(min(firsts, default=None), max(lasts, default=None), self.is_dated or other.is_dated)
-
-    @property
-    def log(self) -> Log | None:
-        """The ends of everyone's log; None without times."""
-        return None if self.first is None or self.last is None else Log(self.first, self.last + 1)
-
-
-def find_span(part: Dataset) -> Span:
-    """Return the span of a part."""
-    dates = part.registered_at
-    return Span(part.events.first, part.events.last, dates is not None and bool((dates >= 0).any()))
 
 
 def number_warm(part: Dataset, config: Config, protocol: ProtocolName, log: Log | None, below: int) -> np.ndarray:

@@ -12,8 +12,10 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from firstday.data.left_out import left_out_beside, write_left_out
 from firstday.data.newcomers import load_newcomers
 from firstday.errors import DataError
+from firstday.features.signals import UNKNOWN_COLUMN, Catalogue
 from firstday.recommend.recommender import Recommender
 
 USERS_AT_ONCE = 20_000
@@ -30,7 +32,7 @@ class BatchSummary:
     routes
         How many users each route answered.
     unknown
-        How many interactions, by entity, and profile values, by column, the model does not know.
+        How many interactions, by entity or by signal, and profile values, by column, the model does not know.
     notes
         What was decided while reading.
     """
@@ -54,6 +56,7 @@ def recommend_tables(
     strategy: str | None = None,
     *,
     keep_used: bool = False,
+    drop_bad_rows: float = 0.0,
 ) -> BatchSummary:
     """Recommend to all users of a folder.
 
@@ -67,6 +70,9 @@ def recommend_tables(
         The Parquet file to write, in one step: `user_id`, `rank` (from 1), `item_id`, `score`, `route`.
     k, strategy, keep_used
         See `Recommender.recommend`.
+    drop_bad_rows
+        Share of a table's rows, from 0 to 1, that may be bad; they are left out and listed beside `out`, in
+        ``NAME.left-out.jsonl``.
 
     Raises
     ------
@@ -75,7 +81,7 @@ def recommend_tables(
     """
     if not out.resolve().parent.is_dir():
         raise DataError(f"{out}: its folder does not exist; make it first.")
-    dataset = load_newcomers(folder)
+    dataset = load_newcomers(folder, drop_bad_rows=drop_bad_rows)
     catalogue = recommender.model.catalogue
     actions = dataset.all_actions()
     users = np.arange(len(dataset.users))
@@ -103,4 +109,26 @@ def recommend_tables(
         staged = Path(staging) / out.name
         lists.write_parquet(staged)
         staged.replace(out)
-    return BatchSummary(len(users), lists.height, dict(routes), unknown, dataset.notes)
+    write_left_out(left_out_beside(out), dataset.left_out)
+    notes = (*_describe_unknown(unknown, catalogue), *dataset.notes)
+    return BatchSummary(len(users), lists.height, dict(routes), unknown, notes)
+
+
+def _describe_unknown(unknown: Mapping[str, int], catalogue: Catalogue) -> list[str]:
+    """Say what the model does not know."""
+    sentences = []
+    for name, n in sorted(unknown.items()):
+        kind, _, rest = name.partition(" ")
+        if kind == "signal" and rest:
+            known = ", ".join(catalogue.signals)
+            sentences.append(
+                f"{n:,} interactions have the signal {rest!r}, which the model does not know, and were ignored "
+                f"(known are {known})."
+            )
+        elif name.startswith(UNKNOWN_COLUMN):
+            known = ", ".join(catalogue.groups) or "none"
+            column = name.removeprefix(UNKNOWN_COLUMN)
+            sentences.append(f"users.{column} is no profile column of the model and was ignored (known are {known}).")
+        else:
+            sentences.append(f"{n:,} values of {name} are unknown to the model and were ignored.")
+    return sentences

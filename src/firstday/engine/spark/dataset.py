@@ -17,15 +17,15 @@ from pyspark.sql import functions as fn
 from firstday.config import Config
 from firstday.data.ids import Ids
 from firstday.data.parts import Whole, join_users, unpack
+from firstday.data.splits.outlook import Outlook, Roles, outlook
 from firstday.data.splits.registration import NO_TIMES, Log
-from firstday.data.splits.roles import Protocol, choose_protocol, count_roles
+from firstday.data.splits.roles import Protocol, RoleCounts, choose_protocol, count_roles
+from firstday.data.summary import Summary, summarise
 from firstday.engine.everyone import Everyone, Question, merge
 from firstday.engine.large import (
     LARGEST,
     Learners,
-    Span,
     describe_warm,
-    find_span,
     number_warm,
     take_learners,
     warm_affinity,
@@ -107,11 +107,28 @@ class ClusterDataset:
         """What all parts share, sent to the executors once."""
         return self.parts.sparkSession.sparkContext.broadcast(self.whole.catalogue)
 
+    def summarise(self) -> Summary:
+        """Count what is in the tables."""
+        return self._summary
+
+    @cached_property
+    def _summary(self) -> Summary:
+        return reduce(add, self.ask(summarise), Summary())
+
+    def foresee(self, config: Config, protocol: Protocol) -> Outlook:
+        """Return what training would make of them."""
+        log = None if protocol == "sampled" else self.summarise().log
+        if protocol == "registration" and log is None:
+            refused = Roles(refusal=NO_TIMES)
+            return Outlook(protocol, refused, refused)
+        counts = reduce(add, self.ask(count_roles, config, protocol, log), RoleCounts())
+        return outlook(counts, config, protocol, log)
+
     def find_learners(self, config: Config) -> Learners:
         """Choose the users to learn from, and bring them here; see `firstday.engine.large.LargeDataset`."""
-        span = reduce(add, self.ask(find_span), Span())
-        protocol = choose_protocol(config, is_dated=span.is_dated, has_times=span.first is not None)
-        log = span.log
+        summary = self.summarise()
+        protocol = choose_protocol(config, is_dated=bool(summary.dated), has_times=summary.first is not None)
+        log = summary.log
         if protocol == "registration" and log is None:
             raise DataError(NO_TIMES)
         roles = (config, protocol, log)
@@ -125,7 +142,7 @@ class ClusterDataset:
         share = min(1.0, config.training.most_users / max(1, counts.warm))
         n_interactions = int(share * counts.interactions) + 1
         learners = join_users(self.name, (unpack(part, catalogue) for part in packed), catalogue, n_interactions)
-        events = replace(learners.events, first=span.first, last=span.last)
+        events = replace(learners.events, first=summary.first, last=summary.last)
         learners = replace(learners, events=events, notes=self.notes)
         factorise = partial(self._factorise, config, protocol, log)
         if up_to == LARGEST:

@@ -67,6 +67,19 @@ class Storage:
         qualified = self._file_system().makeQualified(self._path()).toUri()
         return Path(qualified.getPath()) if qualified.getScheme() == "file" else None
 
+    @property
+    def name(self) -> str:
+        """The folder's own name."""
+        return self.whole_uri.rstrip("/").rpartition("/")[2]
+
+    def put(self, folder: Path) -> None:
+        """Copy a folder of this machine here, in place of what is here."""
+        jvm: Any = self.session._jvm
+        system = self._file_system()
+        system.delete(self._path(), True)
+        system.mkdirs(self._path().getParent())
+        system.copyFromLocalFile(False, True, jvm.org.apache.hadoop.fs.Path(str(folder)), self._path())
+
     def list_files(self) -> list[StoredFile]:
         """Return all files below the folder, by name.
 

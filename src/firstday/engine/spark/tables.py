@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial, reduce
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import polars as pl
@@ -13,16 +15,17 @@ import pyarrow as pa
 from pyspark import StorageLevel
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as fn
-from pyspark.sql.types import DoubleType, FloatType
 
-from firstday.config import SignalConfig
+from firstday.config import Config, SignalConfig
+from firstday.data.categories import MAX_GROUP_VALUES, judge_group
 from firstday.data.checks import check_presence, find_ids
 from firstday.data.findings import Findings
 from firstday.data.parts import MENTIONS, USER_TABLES, Whole, join_findings, load_whole
 from firstday.data.raw_table import FILE, ROW, RawTable
-from firstday.data.schema import MAX_GROUP_VALUES, TABLES, conform_table, judge_group
+from firstday.data.schema import TABLES, conform_table
 from firstday.engine.spark.dataset import ClusterDataset
-from firstday.engine.spark.session import name_cause
+from firstday.engine.spark.session import name_cause, open_session
+from firstday.engine.spark.sources import ClusterTable, RawTables, read_folder, take_frames
 from firstday.engine.spark.work import (
     PART,
     TableNames,
@@ -43,63 +46,29 @@ PARTS_DDL = "part int, content binary, report binary"
 ANSWERS_DDL = "part int, answer binary"
 
 
-@dataclass(frozen=True, eq=False)
-class ClusterTable:
-    """A table whose rows are on the cluster.
+def open_tables(
+    tables: str | Path | Mapping[str, Any], config: Config, drop_bad_rows: float
+) -> tuple[ClusterDataset | None, Findings]:
+    """Read and check tables on Spark; the dataset is None where there are faults.
 
     Parameters
     ----------
-    frame
-        Its columns, `FILE` and `ROW`.
-    names
-        How it is written.
+    tables
+        A folder that the cluster knows, or Spark DataFrames by the names of their tables.
+    config, drop_bad_rows
+        See `firstday.engine.open.load`.
     """
-
-    frame: DataFrame
-    names: TableNames
-
-    @property
-    def columns(self) -> list[str]:
-        """The columns as they are written."""
-        constants = {column: None for values in self.names.constants for column in values}
-        return [column for column in (*self.frame.columns, *constants) if column not in (FILE, ROW)]
-
-
-@dataclass(frozen=True, eq=False)
-class RawTables:
-    """Tables as they were found.
-
-    Parameters
-    ----------
-    name
-        The dataset's name.
-    of_users
-        The tables whose rows belong to users, on the cluster; None for one that cannot be read.
-    shared
-        The other tables, in the driver's memory; None for one that cannot be read.
-    """
-
-    name: str
-    of_users: Mapping[str, ClusterTable | None]
-    shared: Mapping[str, RawTable | None]
-
-
-def take_frames(tables: Mapping[str, Any], findings: Findings) -> RawTables:
-    """Take Spark DataFrames by the names of their tables."""
-    of_users: dict[str, ClusterTable | None] = {}
-    shared: dict[str, RawTable | None] = {}
-    for name, frame in tables.items():
-        if not isinstance(frame, DataFrame):
-            kind = type(frame).__name__
-            findings.fault(
-                f"{name}: is a {kind} beside Spark DataFrames; give Spark DataFrames alone, or none of them."
-            )
-        elif name in USER_TABLES:
-            placeless = frame.withColumns({FILE: fn.lit(0), ROW: fn.lit(0).cast("long")})
-            of_users[name] = ClusterTable(placeless, TableNames())
-        else:
-            shared[name] = RawTable.of(to_polars(frame.toArrow()))
-    return RawTables("tables", of_users, shared)
+    findings = Findings(drop=drop_bad_rows > 0)
+    if isinstance(tables, Mapping):
+        dataset = read_tables(take_frames(tables, findings), config.signals, findings)
+    else:
+        with TemporaryDirectory(prefix="firstday-") as folder:
+            raw = read_folder(open_session(), str(tables), Path(folder), findings)
+            dataset = read_tables(raw, config.signals, findings)
+    findings.settle(drop_bad_rows)
+    if findings.faults or dataset is None:
+        return None, findings
+    return replace(dataset, notes=findings.notes, left_out=findings.left_out), findings
 
 
 def read_tables(raw: RawTables, signals: SignalConfig, findings: Findings) -> ClusterDataset | None:
@@ -144,10 +113,10 @@ def read_tables(raw: RawTables, signals: SignalConfig, findings: Findings) -> Cl
         findings.fault(f"{raw.name}: Spark cannot read the tables ({name_cause(error)}); write the file again.")
         return None
     join_findings(reports, signals, findings)
-    if findings.faults:
+    if not findings.are_usable:
         parts.unpersist()
         return None
-    return ClusterDataset(raw.name, whole, parts, n_parts, findings.notes, tuple(findings.left_out))
+    return ClusterDataset(raw.name, whole, parts, n_parts, findings.notes)
 
 
 def _head(table: ClusterTable) -> pl.DataFrame:
@@ -177,12 +146,9 @@ def _divide_all(tables: Mapping[str, ClusterTable], whole: Whole, n_parts: int) 
 
 def _shares(name: str, key: str, table: ClusterTable, n_parts: int) -> DataFrame:
     """Divide the rows of a table among parts, by a column with users' ids."""
-    column = fn.col(key)
-    if isinstance(table.frame.schema[key].dataType, DoubleType | FloatType):  # 7.0 is the user 7
-        column = fn.when(column == fn.floor(column), column.cast("bigint").cast("string")).otherwise(
-            column.cast("string")
-        )
-    part = fn.pmod(fn.xxhash64(column.cast("string")), fn.lit(n_parts)).cast("int")
+    folded = fn.lower(fn.trim(fn.col(key).cast("string")))  # as `firstday.data.checks.fold_ids`: 7.0 and 007 beside 7
+    folded = fn.regexp_replace(fn.regexp_replace(folded, r"\.0+$", ""), "^0+", "")
+    part = fn.pmod(fn.xxhash64(folded), fn.lit(n_parts)).cast("int")
     return table.frame.withColumn(PART, part).mapInArrow(partial(divide, name), SHARES_DDL)
 
 
@@ -229,7 +195,7 @@ def _find_groups(users: ClusterTable, findings: Findings) -> dict[str, tuple[str
         column, n_values = size["column"], int(size["n_values"])
         chosen = summed.where((fn.col("column") == column) & fn.col("value").isNotNull())
         rows = to_polars(chosen.select("value", "n").limit(MAX_GROUP_VALUES + 1).toArrow())
-        if judge_group(f"users.{column}", rows["value"], n_values, int(size["n_users"]), names.is_text, findings):
+        if judge_group(f"users.{column}", rows, n_values, int(size["n_users"]), names.is_text, findings):
             groups[column] = tuple(rows["value"].sort().to_list())
     summed.unpersist()
     return groups
