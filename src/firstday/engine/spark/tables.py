@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial, reduce
 from pathlib import Path
@@ -20,15 +20,13 @@ from firstday.config import Config, SignalConfig
 from firstday.data.categories import MAX_GROUP_VALUES, judge_group
 from firstday.data.checks import check_presence, find_ids
 from firstday.data.findings import Findings
-from firstday.data.parts import MENTIONS, USER_TABLES, Whole, join_findings, load_whole
-from firstday.data.raw_table import FILE, ROW, RawTable
+from firstday.data.parts import MENTIONS, Whole, join_findings, load_whole
 from firstday.data.schema import TABLES, conform_table
 from firstday.engine.spark.dataset import ClusterDataset
 from firstday.engine.spark.session import name_cause, open_session
 from firstday.engine.spark.sources import ClusterTable, RawTables, read_folder, take_frames
 from firstday.engine.spark.work import (
     PART,
-    TableNames,
     count_parts,
     divide,
     make_raw,
