@@ -57,7 +57,9 @@ def same(one: object, other: object) -> bool:
         return isinstance(other, tuple) and len(one) == len(other) and all(map(same, one, other))
     if hasattr(one, "equals"):
         return bool(one.equals(other))
-    return bool(np.array_equal(one, other)) if isinstance(one, np.ndarray) else one == other
+    if isinstance(one, np.ndarray):
+        return isinstance(other, np.ndarray) and np.array_equal(one, other)
+    return one == other
 
 
 def test_bad_rows_are_left_out_counted_and_listed(five_users: Tables, write: Write) -> None:
