@@ -14,19 +14,23 @@ from firstday.artifact.folder import check_target
 from firstday.cli.options import (
     ConfigOption,
     DropOption,
-    Engine,
+    EngineOption,
     JsonFlag,
     PathOption,
     PluginOption,
     ProtocolOption,
     SeedOption,
+    SparkConfOption,
+    SparkMasterOption,
     TablesArgument,
     load_plugins,
-    open_tables,
     print_notes,
+    read_settings,
     shown_progress,
+    start_engine,
 )
 from firstday.data.left_out import left_out_beside, write_left_out
+from firstday.engine.open import load
 from firstday.recommend.spec import with_methods
 from firstday.training.fit import train as run_training
 
@@ -40,7 +44,9 @@ def train(
     protocol: ProtocolOption = None,
     drop_bad_rows: DropOption = 0.0,
     plugin: PluginOption = None,
-    engine: Annotated[Engine, typer.Option(help="Where training runs.")] = Engine.LOCAL,  # noqa: ARG001
+    engine: EngineOption = None,
+    spark_master: SparkMasterOption = None,
+    spark_conf: SparkConfOption = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Train on TABLES and write the model.
@@ -49,7 +55,10 @@ def train(
     """
     check_target(out)
     learners = load_plugins(plugin)
-    dataset, settings = open_tables(tables, path, config, seed, protocol, drop_bad_rows)
+    engine_name = start_engine(engine, spark_master, spark_conf)
+    settings = read_settings(tables, config, seed, protocol)
+    dataset = load(tables, path=path, config=settings, drop_bad_rows=drop_bad_rows, engine=engine_name)
+    print_notes(dataset.notes)
     with shown_progress() as progress:
         recommender = run_training(dataset, with_methods(settings, learners), progress=progress)
     recommender.save(out)

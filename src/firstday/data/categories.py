@@ -14,6 +14,7 @@ from firstday.data.columns import (
     words_of,
 )
 from firstday.data.events import ITEM
+from firstday.data.findings import Findings
 from firstday.errors import count_of
 
 MAX_GROUP_VALUES = 5_000
@@ -54,20 +55,46 @@ def conform_group(column: Column, judge: bool) -> pl.Series | None:
             column.ignore(f"{values.dtype} is not categorical")
             return None
         words = numbers.cast(pl.String)
-    present = words.drop_nulls()
-    n_values = present.n_unique()
     if not judge:
         return words
+    counts = words.drop_nulls().value_counts(name="n").rename({words.name: "value"})
+    return (
+        words if judge_group(column.where, counts, counts.height, len(words), column.is_text, column.findings) else None
+    )
+
+
+def judge_group(
+    where: str, counts: pl.DataFrame, n_values: int, n_users: int, is_text: bool, findings: Findings
+) -> bool:
+    """Tell whether the values of a column of `users` make groups; note why not, and values that look odd.
+
+    Parameters
+    ----------
+    where
+        Table and column.
+    counts
+        The distinct values, `value`, and how many users have each, `n`; or more of them than any group may have.
+    n_values
+        How many values there are.
+    n_users
+        How many rows `users` has.
+    is_text
+        Whether it comes from CSV.
+    findings
+        Gets the notes.
+    """
+    values = counts["value"]
     if not n_values:
-        column.ignore("it has no values")
-    elif column.is_text and (present.str.contains(DAY).all() or _are_decimals(present)):
-        column.ignore("decimal numbers or dates are not categorical")
-    elif n_values > MAX_GROUP_VALUES or n_values > max(FEW_GROUP_VALUES, len(words) / 2):
-        column.ignore(f"{n_values:,} values among {len(words):,} users make no group")
+        reason = "it has no values"
+    elif is_text and (values.str.contains(DAY).all() or _are_decimals(values)):
+        reason = "decimal numbers or dates are not categorical"
+    elif n_values > MAX_GROUP_VALUES or n_values > max(FEW_GROUP_VALUES, n_users / 2):
+        reason = f"{n_values:,} values among {n_users:,} users make no group"
     else:
-        _note_odd_values(column, words)
-        return words
-    return None
+        _note_odd_values(where, counts.sort("value"), n_users, findings)
+        return True
+    findings.note(f"{where}: ignored ({reason}).")
+    return False
 
 
 def _words_without_spaces(column: Column) -> pl.Series:
@@ -85,21 +112,19 @@ def _words_without_spaces(column: Column) -> pl.Series:
     return words
 
 
-def _note_odd_values(column: Column, words: pl.Series) -> None:
+def _note_odd_values(where: str, counts: pl.DataFrame, n_users: int, findings: Findings) -> None:
     """Note values that look like marks for missing, and values that differ only by upper and lower case."""
-    counts = words.drop_nulls().value_counts(name="n").rename({words.name: "value"}).sort("value")
     folded = counts.with_columns(folded=pl.col("value").str.to_lowercase())
-    for mark in folded.filter(pl.col("folded").is_in(MARKS_FOR_MISSING))["value"]:
+    for mark, n in folded.filter(pl.col("folded").is_in(MARKS_FOR_MISSING)).select("value", "n").iter_rows():
         advice = "leave it empty if nothing is known"
-        column.note_rows(
-            words == mark, f"hold {mark!r}, which looks like a mark for missing and counts as a value; {advice}"
-        )
+        text = f"hold {mark!r}, which looks like a mark for missing and counts as a value; {advice}"
+        findings.note_rows(where, n, n_users, text)
     alike = folded.filter(pl.len().over("folded") > 1)
     if alike.height:
         first = alike.filter(pl.col("folded") == alike["folded"][0])["value"].to_list()
-        counts_text = count_of(int(alike["n"].sum()), len(words), "users")
-        column.findings.note(
-            f"{column.where}: {counts_text} have values that differ from others only by upper and lower case "
+        counts_text = count_of(int(alike["n"].sum()), n_users, "users")
+        findings.note(
+            f"{where}: {counts_text} have values that differ from others only by upper and lower case "
             f"({' and '.join(map(repr, first))}); write them alike if they mean the same."
         )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -107,18 +107,29 @@ def check_frames(
             frames[name] = check_table(name, table, frames, findings)
     share_id_type(frames, USER_COLUMNS)
     share_id_type(frames, ITEM_COLUMNS)
-    if "interactions" not in raw:
-        findings.fault("interactions: the table is missing; add interactions.parquet or interactions.csv.")
-    for kind, counterpart in (("users", "items"), ("items", "users")):
-        if f"embeddings/{kind}" in raw and f"embeddings/{counterpart}" not in raw:
-            findings.fault(f"embeddings/{counterpart}: the table is missing beside embeddings/{kind}; add it.")
+    check_presence(raw, findings)
     findings.at(None)
     _check_vectors(frames, findings)
     return frames
 
 
+def check_presence(tables: Collection[str], findings: Findings) -> None:
+    """Find tables that must be there and are not."""
+    if "interactions" not in tables:
+        findings.fault("interactions: the table is missing; add interactions.parquet or interactions.csv.")
+    for kind, counterpart in (("users", "items"), ("items", "users")):
+        if f"embeddings/{kind}" in tables and f"embeddings/{counterpart}" not in tables:
+            findings.fault(f"embeddings/{counterpart}: the table is missing beside embeddings/{kind}; add it.")
+
+
 def check_table(
-    name: str, table: RawTable, frames: Frames, findings: Findings, *, judge_groups: bool = True
+    name: str,
+    table: RawTable,
+    frames: Frames,
+    findings: Findings,
+    *,
+    judge_groups: bool = True,
+    elsewhere: str = "",
 ) -> pl.DataFrame:
     """Convert a table in memory to its final types and find every fault in its rows.
 
@@ -132,6 +143,8 @@ def check_table(
         Gets the faults and notes.
     judge_groups
         See `conform_table`.
+    elsewhere
+        A column whose ids are looked up elsewhere: not everything that it may name is in `frames`.
 
     Returns
     -------
@@ -144,7 +157,8 @@ def check_table(
     copies = _check_repeats(name, frame, findings)
     for home, places in (("users", USER_COLUMNS), ("items", ITEM_COLUMNS)):
         for column in [column for other, column in places[1:] if other == name and column in frame.columns]:
-            _check_reference(f"{name}.{column}", frame[column], home, frames, findings)
+            if column != elsewhere:
+                check_reference(f"{name}.{column}", frame[column], home, frames, findings)
     keep = findings.leave_out(name, table.whole.frame)
     keep = ~copies if keep is None else keep & ~copies
     return frame if keep.all() else frame.filter(pl.Series(keep))
@@ -188,7 +202,7 @@ def check_present(name: str, frame: pl.DataFrame, findings: Findings) -> None:
         )
 
 
-def _check_reference(where: str, ids: pl.Series, home: str, frames: Frames, findings: Findings) -> None:
+def check_reference(where: str, ids: pl.Series, home: str, frames: Frames, findings: Findings) -> None:
     """Find rows that name users or items outside the home table."""
     id_column = TABLES[home].required[0]
     if home not in frames or id_column not in frames[home].columns:
@@ -201,17 +215,22 @@ def _check_vectors(frames: Frames, findings: Findings) -> None:
     """Find items without a vector, and vectors of users and items with different lengths."""
     tables = [frames.get(f"embeddings/{kind}", pl.DataFrame()) for kind in ("users", "items")]
     if all("vector" in table.columns and table.height for table in tables):
-        users, items = (next(filter(None, table["vector"].list.len()), 0) for table in tables)
-        if users != items:
-            findings.fault(
-                f"embeddings/users.vector: has {users} numbers where those of items have {items}; "
-                "bring both from the same model."
-            )
+        check_vector_lengths(tables[0]["vector"], next(filter(None, tables[1]["vector"].list.len()), 0), findings)
     source = frames.get("items", pl.DataFrame())
     if "item_id" in tables[1].columns and "item_id" in source.columns:
         ids = source["item_id"].drop_nulls().unique().sort()
         has_none = pl.Series(np.asarray(Ids.of(tables[1]["item_id"].drop_nulls().unique()).lookup(ids) < 0))
         findings.rows("embeddings/items", has_none, "have no vector", ids, "bring one for every item", noun="items")
+
+
+def check_vector_lengths(user_vectors: pl.Series, n_numbers: int, findings: Findings) -> None:
+    """Find out whether users' vectors are as long as those of items."""
+    length = next(filter(None, user_vectors.list.len()), n_numbers)
+    if length != n_numbers:
+        findings.fault(
+            f"embeddings/users.vector: has {length} numbers where those of items have {n_numbers}; "
+            "bring both from the same model."
+        )
 
 
 def faulty_entities(raw: Mapping[str, RawTable | None], findings: Findings) -> set[str]:
@@ -283,23 +302,38 @@ class InteractionChecker:
         self._items = None if items is None else KnownIds("items", items)
         self._entities = None if entities is None else {name: KnownIds(name, ids) for name, ids in entities.items()}
         self._faulty, self._signals, self._findings = faulty, signals, findings
+        self._n_unsorted = 0
 
     def run(self, raw: RawTable, now: datetime | None = None) -> Events | None:
         """Read all interactions; return None where this table or another has faults."""
+        events = self.read(raw, now)
+        judge_interactions(self._findings, self._signals)
+        if self._findings.faults:
+            return None
+        names = [file.source.name for file in raw.files]
+        n_zipped = sum(name.endswith(".gz") for name in names)
+        if len(names) > 1:
+            zipped = f" ({n_zipped:,} of them gzipped)" if n_zipped else ""
+            self._findings.note(f"interactions: {len(names):,} {raw.format} files{zipped} were read as one table.")
+        if self._n_unsorted and names[0]:  # a built-in dataset has no file names
+            self._findings.note("interactions: rows are in order of neither user nor time; they were put in order.")
+        return events
+
+    def read(self, raw: RawTable, now: datetime | None = None) -> Events | None:
+        """Read the interactions of a table, or of a part of one; return None where there are faults."""
         writer = EventWriter(self.pairs, 0 if self._users is None else len(self._users.ids), raw.n_rows, now)
-        n_weightless, n_files_unsorted = 0, 0
+        n_weightless = 0
         for batch in raw.batches():
             coded = self.check_batch(batch, is_text=raw.is_text)
             if coded is None or not self._findings.are_usable:
                 continue
             weighing = coded.filter(pl.col("weight") > 0)
             n_weightless += coded.height - weighing.height
-            n_files_unsorted += not _is_in_order(weighing)
+            self._n_unsorted += not _is_in_order(weighing)
             writer.add(weighing)
-        judge_interactions(self._findings, self._signals)
-        if self._findings.faults:
+        if not self._findings.are_usable:
             return None
-        self._note_reading(raw, raw.n_rows, n_weightless, n_files_unsorted)
+        self._findings.note_rows("interactions.weight", n_weightless, raw.n_rows, "weigh 0 and were dropped")
         return writer.finish(self._findings)
 
     @cached_property
@@ -405,17 +439,6 @@ class InteractionChecker:
             members = rows.select(pl.when(pl.col("entity") == name).then("entity_id"))["entity_id"]
             advice = f"add them to items or collections {OR_DROP}"
             known.look_up("interactions.entity_id", members, f"name an unknown {name}", advice, self._findings)
-
-    def _note_reading(self, raw: RawTable, n_rows: int, n_weightless: int, n_unsorted: int) -> None:
-        """Note how the files were read."""
-        self._findings.note_rows("interactions.weight", n_weightless, n_rows, "weigh 0 and were dropped")
-        names = [file.source.name for file in raw.files]
-        n_zipped = sum(name.endswith(".gz") for name in names)
-        if len(names) > 1:
-            zipped = f" ({n_zipped:,} of them gzipped)" if n_zipped else ""
-            self._findings.note(f"interactions: {len(names):,} {raw.format} files{zipped} were read as one table.")
-        if n_unsorted and names[0]:  # a built-in dataset has no file names
-            self._findings.note("interactions: rows are in order of neither user nor time; they were put in order.")
 
 
 def judge_interactions(findings: Findings, signals: SignalConfig) -> None:

@@ -212,6 +212,29 @@ class LeftOutRow:
 
 
 @dataclass
+class RowNote:
+    """Rows that something was decided of: how many, of how many of what, and the first one."""
+
+    n: int = 0
+    n_rows: int = 0
+    noun: str = "rows"
+    first: str | None = None
+
+    def add(self, other: RowNote) -> None:
+        """Add the rows of another batch or part."""
+        self.n += other.n
+        self.n_rows += other.n_rows
+        self.noun = other.noun
+        self.first = min((text for text in (self.first, other.first) if text is not None), default=None)
+
+    def told(self, where: str, text: str, n_in_table: int) -> str:
+        """Return the note's sentence; not every batch was asked for each note."""
+        total = max(self.n_rows, n_in_table) if self.noun == "rows" else self.n_rows
+        shown = text if self.first is None else text.replace("{first}", self.first)
+        return f"{where}: {count_of(self.n, total, self.noun)} {shown}."
+
+
+@dataclass
 class Findings:
     """Collects faults and notes, each a sentence; a sentence that several batches repeat appears once.
 
@@ -230,7 +253,7 @@ class Findings:
     sentences: dict[str, None] = field(default_factory=dict)
     row_faults: dict[tuple[str, str], RowFault] = field(default_factory=dict)
     note_sentences: dict[str, None] = field(default_factory=dict)
-    row_notes: dict[tuple[str, str], list[int]] = field(default_factory=dict)
+    row_notes: dict[tuple[str, str], RowNote] = field(default_factory=dict)
     tallies: Counter[str] = field(default_factory=Counter)
     left_out_rows: list[LeftOutRow] = field(default_factory=list)
     n_rows: Counter[str] = field(default_factory=Counter)
@@ -261,9 +284,9 @@ class Findings:
     def notes(self) -> tuple[str, ...]:
         """A sentence for each thing that was ignored or decided."""
         row_notes = [
-            f"{where}: {count_of(n, max(n_rows, self.n_rows[table_of(where)]), 'rows')} {text}."
-            for (where, text), (n, n_rows) in self.row_notes.items()
-            if n
+            note.told(where, text, self.n_rows[table_of(where)])
+            for (where, text), note in self.row_notes.items()
+            if note.n
         ]
         bad = self._bad_rows()
         forgiven = [f"{fault.counted()}; taken as unknown." for fault in bad if fault.where in self.forgiven]
@@ -279,7 +302,7 @@ class Findings:
         ]
 
     def _is_excused(self, fault: RowFault) -> bool:
-        return bool(fault.excuse) and self.row_notes.get((fault.where, fault.excuse), [0])[0] > 0
+        return bool(fault.excuse) and self.row_notes.get((fault.where, fault.excuse), RowNote()).n > 0
 
     def _is_left_out(self, fault: RowFault) -> bool:
         return bool(fault.n_bad) and fault.noun == "rows" and fault.where not in self.forgiven
@@ -297,11 +320,21 @@ class Findings:
         """Add a note."""
         self.note_sentences[sentence] = None
 
-    def note_rows(self, where: str, n: int, n_rows: int, text: str) -> None:
-        """Note "WHERE: 37 of 9,120 rows TEXT.", counted over batches; nothing where there are none."""
-        count = self.row_notes.setdefault((where, text), [0, 0])
-        count[0] += n
-        count[1] += n_rows
+    def note_rows(
+        self, where: str, n: int, n_rows: int, text: str, *, noun: str = "rows", first: str | None = None
+    ) -> None:
+        """Note "WHERE: 37 of 9,120 rows TEXT.", counted over batches; nothing where there are none.
+
+        Parameters
+        ----------
+        where, n, n_rows, noun
+            Table and column, and how many of what.
+        text
+            What is said of them; ``{first}`` in it stands for the first one, where `first` is given.
+        first
+            The first one as text: the least of all batches is told.
+        """
+        self.row_notes.setdefault((where, text), RowNote()).add(RowNote(n, n_rows, noun, first))
 
     def count(self, table: str, n_rows: int) -> None:
         """Count the rows of a table that are checked."""
@@ -450,8 +483,8 @@ class Findings:
             self.note_sentences |= other.note_sentences
             for key, fault in other.row_faults.items():
                 self.row_faults.setdefault(key, RowFault(fault.where, fault.finding, fault.noun)).add(fault)
-            for (where, text), (n, n_rows) in other.row_notes.items():
-                self.note_rows(where, n, n_rows, text)
+            for name, note in other.row_notes.items():
+                self.row_notes.setdefault(name, RowNote()).add(note)
             self.left_out_rows += other.left_out_rows
             self.tallies.update(other.tallies)
             self.n_rows.update(other.n_rows)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import polars as pl
@@ -15,7 +15,7 @@ import polars as pl
 from firstday.config import Config, SignalConfig
 from firstday.data.checks import InteractionChecker, check_frames, faulty_entities, find_ids
 from firstday.data.dataset import Dataset, Entity, Group, PrecomputedVectors
-from firstday.data.events import UTC_MICROSECONDS, Events
+from firstday.data.events import UTC_MICROSECONDS, Events, first_moment
 from firstday.data.findings import Findings
 from firstday.data.frames import read_frames
 from firstday.data.ids import Ids
@@ -23,7 +23,7 @@ from firstday.data.raw_table import RawTable
 from firstday.data.readers import STREAMED, read_folder
 from firstday.data.schema import TABLES, Frames, all_ids, entity_members
 from firstday.data.sources import deezer_europe, movielens
-from firstday.errors import DataError, count_of
+from firstday.errors import DataError
 from firstday.sparse import SparseRows
 
 BUILT_IN = (movielens.NAME, deezer_europe.NAME)
@@ -135,7 +135,7 @@ def check_tables(
     findings.settle(drop_bad_rows)
     if findings.faults or events is None:
         return CheckedTables(None, findings.faults, findings.notes, findings.left_out)
-    dataset = replace(assemble(name, frames, events, findings.notes), left_out=findings.left_out)
+    dataset = replace(assemble(name, frames, events, findings), left_out=findings.left_out)
     return CheckedTables(dataset, (), dataset.notes, findings.left_out)
 
 
@@ -187,25 +187,32 @@ def _prepare_checker(
     raw: Mapping[str, RawTable | None], frames: Frames, signals: SignalConfig, findings: Findings
 ) -> InteractionChecker:
     """Make the checker of interactions, which knows the ids of the other tables."""
-    item_tables = [
-        (table, frames.get(table, pl.DataFrame()).columns) for table in ("items", "collections") if table in raw
-    ]
-    entities = None
-    if all(column in columns for table, columns in item_tables for column in TABLES[table].required):
-        entities = {entity: entity_ids(members) for entity, members in entity_members(frames).items()}
-    users, items = (
-        all_ids(frames, home) if home in frames and TABLES[home].required[0] in frames[home].columns else None
-        for home in ("users", "items")
-    )
+    users, items = (known_ids(frames, home) for home in ("users", "items"))
+    entities = known_entities(raw, frames)
     return InteractionChecker(users, items, entities, faulty_entities(raw, findings), signals, findings)
+
+
+def known_ids(frames: Frames, home: Literal["users", "items"]) -> Ids | None:
+    """Return every user's or item's id, sorted; None where their table cannot be read."""
+    return all_ids(frames, home) if home in frames and TABLES[home].required[0] in frames[home].columns else None
+
+
+def known_entities(raw: Mapping[str, RawTable | None], frames: Frames) -> dict[str, Ids] | None:
+    """Return the ids of each entity's members; None where `items` or `collections` cannot be read."""
+    for table in ("items", "collections"):
+        columns = frames.get(table, pl.DataFrame()).columns
+        if table in raw and not set(TABLES[table].required) <= set(columns):
+            return None
+    return {entity: entity_ids(members) for entity, members in entity_members(frames).items()}
 
 
 def assemble(
     name: str,
     frames: Frames,
     events: Events,
-    notes: Sequence[str] = (),
+    findings: Findings,
     entities: Mapping[str, Entity] | None = None,
+    catalogue: Dataset | None = None,
 ) -> Dataset:
     """Make a Dataset of tables without faults; the order of rows does not matter.
 
@@ -217,28 +224,35 @@ def assemble(
         Tables by name, as `firstday.data.checks.check_frames` returns them.
     events
         The interactions, indexed with the ids of `frames`.
-    notes
-        Sentences about the reading, kept in the Dataset.
+    findings
+        Gets notes on what was decided; all its notes are kept in the Dataset.
     entities
         Entities other than items; None takes them from the tables `items` and `collections`.
+    catalogue
+        A dataset with the items, their titles, entities and vectors, and the values of groups, in place of tables of
+        these (`firstday.data.parts`); None takes them from `frames`.
     """
-    users, items = all_ids(frames, "users"), all_ids(frames, "items")
-    if entities is None:
+    users = all_ids(frames, "users")
+    items = all_ids(frames, "items") if catalogue is None else catalogue.items
+    if catalogue is not None:
+        entities = catalogue.entities
+    elif entities is None:
         entities = {entity: _entity(members, items) for entity, members in entity_members(frames).items()}
-    all_notes = list(notes)
+    registered_at = _registered_at(frames, users, findings)
+    friends = _friends(frames, users, findings)
     return Dataset(
         name=name,
         users=users,
         items=items,
         events=events,
         entities=entities,
-        groups=_groups(frames, users),
+        groups=_groups(frames, users, catalogue),
         ages=_ages(frames, users),
-        registered_at=_registered_at(frames, users, all_notes),
-        friends=_friends(frames, users, all_notes),
-        titles=_titles(frames, items),
-        precomputed=_precomputed(frames, users, items),
-        notes=tuple(all_notes),
+        registered_at=registered_at,
+        friends=friends,
+        titles=_titles(frames, items) if catalogue is None else catalogue.titles,
+        precomputed=_precomputed(frames, users, items, catalogue),
+        notes=findings.notes,
     )
 
 
@@ -262,15 +276,18 @@ def _by_user(frames: Frames, users: Ids, column: str) -> pl.Series | None:
     return rows[column].gather(pl.Series(np.argsort(users.lookup(rows["user_id"])).astype(np.uint32)))
 
 
-def _groups(frames: Frames, users: Ids) -> dict[str, Group]:
-    """Code each categorical column of `users`."""
+def _groups(frames: Frames, users: Ids, catalogue: Dataset | None) -> dict[str, Group]:
+    """Code each categorical column of `users`; with a catalogue, the columns and values that it has."""
+    if catalogue is not None:
+        known = {name: Ids(pl.Series(group.values, dtype=pl.String)) for name, group in catalogue.groups.items()}
+    else:
+        columns = [column for column in sorted(frames["users"].columns) if column not in TABLES["users"].kinds]
+        known = {column: Ids(frames["users"][column].drop_nulls().unique().sort()) for column in columns}
     groups = {}
-    for column in sorted(frames["users"].columns) if "users" in frames else []:
-        if column not in TABLES["users"].kinds:
-            values = _by_user(frames, users, column)
-            assert values is not None
-            distinct = Ids(values.drop_nulls().unique().sort())
-            groups[column] = Group(tuple(distinct.values.to_list()), distinct.lookup(values))
+    for column, distinct in known.items():
+        values = _by_user(frames, users, column)
+        codes = np.full(len(users), -1, dtype=np.int32) if values is None else distinct.lookup(values)
+        groups[column] = Group(tuple(distinct.values.to_list()), codes)
     return groups
 
 
@@ -282,32 +299,44 @@ def _ages(frames: Frames, users: Ids) -> np.ndarray | None:
     return ages.fill_null(-1).cast(pl.Int16).to_numpy().copy()
 
 
-def _registered_at(frames: Frames, users: Ids, notes: list[str]) -> np.ndarray | None:
+def _registered_at(frames: Frames, users: Ids, findings: Findings) -> np.ndarray | None:
     """Return registration times in index order; a time in the future is unknown."""
     times = _by_user(frames, users, "registered_at")
     if times is None:
         return None
     future = (times > datetime.now(UTC)).fill_null(value=False)
-    if future.any():
-        first = times.filter(future)[0]
-        notes.append(
-            f"users.registered_at: {count_of(int(future.sum()), len(times), 'users')} registered in the future (first: "
-            f"{first:%Y-%m-%dT%H:%M:%SZ}); taken as unknown."
-        )
+    findings.note_rows(
+        "users.registered_at",
+        int(future.sum()),
+        len(times),
+        "registered in the future (first: {first}); taken as unknown",
+        noun="users",
+        first=first_moment(times.filter(future)),
+    )
     return times.cast(UTC_MICROSECONDS).to_physical().set(future, None).fill_null(-1).to_numpy().copy()
 
 
-def _friends(frames: Frames, users: Ids, notes: list[str]) -> SparseRows | None:
+def _friends(frames: Frames, users: Ids, findings: Findings) -> SparseRows | None:
     """Index the listed friendships, each once."""
-    if "friends" not in frames:
-        return None
-    rows = users.lookup(frames["friends"]["user_id"])
-    columns = users.lookup(frames["friends"]["friend_id"])
-    is_pair = rows != columns
-    if not is_pair.all():
-        n = int((~is_pair).sum())
-        notes.append(f"friends: {n:,} of {len(rows):,} rows name a user as their own friend and were dropped.")
-    return SparseRows.from_pairs(rows[is_pair], columns[is_pair], None, len(users), len(users)).ones()
+    return None if "friends" not in frames else index_friends(frames["friends"], users, users, findings)
+
+
+def index_friends(friends: pl.DataFrame, users: Ids, friend_ids: Ids, findings: Findings) -> SparseRows:
+    """Index friendships, each once, shape (n_users, n_friends); nobody is their own friend."""
+    is_pair = friends["user_id"].cast(pl.String) != friends["friend_id"].cast(pl.String)
+    n_alone = int((~is_pair).sum())
+    findings.note_rows("friends", n_alone, friends.height, "name a user as their own friend and were dropped")
+    pairs = friends.filter(is_pair)
+    rows, columns = users.lookup(pairs["user_id"]), friend_ids.lookup(pairs["friend_id"])
+    return SparseRows.from_pairs(rows, columns, None, len(users), len(friend_ids)).ones()
+
+
+def with_friends(dataset: Dataset, friends: pl.DataFrame, findings: Findings) -> Dataset:
+    """Add friendships with people who need not be among the dataset's users."""
+    ids = Ids.of(friends["friend_id"].unique().sort())
+    return replace(
+        dataset, friends=index_friends(friends, dataset.users, ids, findings), friend_ids=ids, notes=findings.notes
+    )
 
 
 def _titles(frames: Frames, items: Ids) -> tuple[str, ...] | None:
@@ -319,18 +348,22 @@ def _titles(frames: Frames, items: Ids) -> tuple[str, ...] | None:
     return tuple(rows["title"].fill_null("").gather(pl.Series(order)).to_list())
 
 
-def _precomputed(frames: Frames, users: Ids, items: Ids) -> PrecomputedVectors | None:
+def _precomputed(frames: Frames, users: Ids, items: Ids, catalogue: Dataset | None) -> PrecomputedVectors | None:
     """Put precomputed vectors in index order."""
-    if "embeddings/items" not in frames:
+    if catalogue is not None:
+        if catalogue.precomputed is None:
+            return None
+        item_vectors = catalogue.precomputed.item_vectors
+    elif "embeddings/items" not in frames:
         return None
-    return PrecomputedVectors(
-        _place(frames["embeddings/users"], "user_id", users), _place(frames["embeddings/items"], "item_id", items)
-    )
+    else:
+        item_vectors = _place(frames["embeddings/items"], "item_id", items)
+    return PrecomputedVectors(_place(frames["embeddings/users"], "user_id", users, item_vectors.shape[1]), item_vectors)
 
 
-def _place(rows: pl.DataFrame, column: str, ids: Ids) -> np.ndarray:
+def _place(rows: pl.DataFrame, column: str, ids: Ids, dimensions: int = -1) -> np.ndarray:
     """Return float32 vectors in index order, shape (n_ids, d), NaN where there is none."""
-    numbers = rows["vector"].explode().to_numpy().astype(np.float32).reshape(rows.height, -1)
+    numbers = rows["vector"].explode().to_numpy().astype(np.float32).reshape(rows.height, dimensions)
     vectors = np.full((len(ids), numbers.shape[1]), np.nan, dtype=np.float32)
     vectors[ids.lookup(rows[column])] = numbers
     return vectors

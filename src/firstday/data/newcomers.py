@@ -14,7 +14,7 @@ from firstday.data.event_writer import EventWriter
 from firstday.data.events import ITEM, sort_pairs
 from firstday.data.findings import Findings
 from firstday.data.ids import Ids
-from firstday.data.load import assemble
+from firstday.data.load import assemble, with_friends
 from firstday.data.raw_table import RawTable
 from firstday.data.readers import read_folder
 from firstday.data.schema import DEFAULT_SIGNAL, USER_COLUMNS, all_ids, conform_table
@@ -102,16 +102,8 @@ def _assemble(name: str, frames: dict[str, pl.DataFrame], findings: Findings) ->
     writer.add(coded.filter(pl.col("weight") > 0))
     friends = frames.pop("friends", None)
     events = writer.finish(findings)
-    dataset = assemble(name, frames, events, findings.notes, entities)
-    return dataset if friends is None else _with_friends(dataset, friends)
-
-
-def _with_friends(dataset: Dataset, friends: pl.DataFrame) -> Dataset:
-    """Add friendships; most friends are not among the cold users."""
-    ids = Ids.of(friends["friend_id"].unique().sort())
-    rows, columns = dataset.users.lookup(friends["user_id"]), ids.lookup(friends["friend_id"])
-    pairs = SparseRows.from_pairs(rows, columns, None, len(dataset.users), len(ids)).ones()
-    return replace(dataset, friends=pairs, friend_ids=ids)
+    dataset = assemble(name, frames, events, findings, entities)
+    return dataset if friends is None else with_friends(dataset, friends, findings)
 
 
 def _all_users(frames: dict[str, pl.DataFrame]) -> pl.DataFrame:

@@ -19,6 +19,8 @@ ROW = "firstday: row"
 """The column with each row's number in its file, from 0, while files are read."""
 UNREADABLE = (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError, EOFError, UnicodeError, zlib.error)
 """What reading a damaged file can raise."""
+FILE = "firstday: file"
+"""The column with the number of each row's file, where rows of many files stand together."""
 
 
 IN_MEMORY = SourceFile()
@@ -35,10 +37,13 @@ class RawFile:
         The columns, all files of a table with the same ones, and `ROW`.
     source
         The file's name, and what its rows are counted in.
+    sources
+        The files, by number, where rows of many stand together and have the column `FILE`.
     """
 
     rows: pl.LazyFrame
     source: SourceFile = IN_MEMORY
+    sources: tuple[SourceFile, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,7 +88,7 @@ class RawTable:
     @cached_property
     def columns(self) -> list[str]:
         """The names of the columns, in file order."""
-        return [name for name in self.files[0].rows.collect_schema().names() if name != ROW]
+        return [name for name in self.files[0].rows.collect_schema().names() if name not in (ROW, FILE)]
 
     @cached_property
     def whole(self) -> RawBatch:
@@ -113,15 +118,18 @@ class RawTable:
         names = self.columns if columns is None else columns
         for file in self.files:
             try:
-                for batch in file.rows.select(*names, ROW).collect_batches(chunk_size=BATCH_ROWS, maintain_order=True):
+                chosen = file.rows.select(*names, ROW, *([FILE] if file.sources else []))
+                for batch in chosen.collect_batches(chunk_size=BATCH_ROWS, maintain_order=True):
                     n_rows += batch.height
-                    yield _without_row(batch, file.source)
+                    yield _take_place(batch, file)
             except UNREADABLE as error:
                 raise DataError(
                     f"{file.source.name}: cannot be read as {self.format} ({first_line(error)}); write the file again."
                 ) from None
         if not n_rows:
-            yield _without_row(self.files[0].rows.select(*names, ROW).head(0).collect(), self.files[0].source)
+            first = self.files[0]
+            empty = first.rows.select(*names, ROW, *([FILE] if first.sources else []))
+            yield _take_place(empty.head(0).collect(), first)
 
     def into_memory(self, findings: Findings) -> RawTable | None:
         """Return the table with its rows read; None, with a fault, where a file is damaged."""
@@ -133,9 +141,12 @@ class RawTable:
         return self
 
 
-def _without_row(frame: pl.DataFrame, source: SourceFile) -> RawBatch:
-    """Take the row numbers out of a batch."""
-    return RawBatch(frame.drop(ROW), Place.of(source, frame[ROW].to_numpy().astype(np.int64)))
+def _take_place(frame: pl.DataFrame, file: RawFile) -> RawBatch:
+    """Take the numbers of rows and files out of a batch."""
+    rows = frame[ROW].to_numpy().astype(np.int64)
+    if not file.sources:
+        return RawBatch(frame.drop(ROW), Place.of(file.source, rows))
+    return RawBatch(frame.drop(ROW, FILE), Place(file.sources, frame[FILE].to_numpy(), rows))
 
 
 def first_line(error: BaseException) -> str:
