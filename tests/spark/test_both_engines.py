@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +15,15 @@ from pyspark.sql import SparkSession
 from firstday.artifact.folder import MANIFEST
 from firstday.config import Config
 from firstday.data.dataset import Dataset
+from firstday.data.splits.registration import Log
+from firstday.data.splits.roles import find_warm
+from firstday.embed.embeddings import FoldIn
 from firstday.engine import open as engines
+from firstday.engine.everyone import Question, describe_part, merge
+from firstday.engine.large import describe_warm
 from firstday.engine.spark.dataset import ClusterDataset
 from firstday.errors import DataError
+from firstday.ranking import unit_rows
 from firstday.simulate.simulation_settings import SimulationSettings
 from firstday.simulate.tables import simulate
 from firstday.training.fit import train
@@ -135,46 +140,105 @@ def with_vectors(service: Path, folder: Path) -> Path:
 def test_given_vectors_everyone_is_counted_the_same_on_both(
     service: Path, config: Config, spark: SparkSession, tmp_path: Path
 ) -> None:
-    """A third of the users is learned from: segments, group means, features and popularity are everyone's."""
+    """Segments, popularity, group means: counts are equal, sums of vectors to the last bits."""
     folder = with_vectors(service, tmp_path / "tables")
-    settings = config.override({"training.most_users": 300, "recommend.warm_users": 0})
-    local = engines.load(folder, config=settings)
+    local = engines.load(folder, config=config)
+    tables = engines.load(f"file://{folder}", config=config, engine="spark")
     assert isinstance(local, Dataset)
-    tables = engines.load(f"file://{folder}", config=settings, engine="spark")
-    learners = tables.find_learners(settings)  # type: ignore[union-attr]
-    assert learners.describe_everyone is not None
-    assert len(learners.dataset.users) < len(local.users)
-    model = train(tables, settings).model
-    sizes = model.segments.items.sizes
-    n_warm = int(model.everyone.sizes[0])
-    assert sizes.sum() == n_warm > 300
-    described = describe_locally(local, settings, model)
-    assert np.array_equal(sizes, described.segments.sizes)
-    assert np.array_equal(model.segments.items.counts.weights, described.segments.counts.weights)
-    assert np.array_equal(model.everyone.counts.weights, described.items.counts.weights)
-    for name, counts in described.groups.items():
-        assert np.array_equal(model.profile_groups[name].counts.weights, counts.counts.weights), name
-    overall = described.vector_sum / described.n_users
-    for name, means in model.encoder.group_means.items():
-        shrinkage = settings.features.group_shrinkage
-        expected = (described.vector_sums[name] + shrinkage * overall) / (
-            described.groups[name].sizes[:, None] + shrinkage
-        )
-        np.testing.assert_allclose(means[:-1], expected, atol=1e-6)
+    assert isinstance(tables, ClusterDataset)
+    assert local.precomputed is not None
+    items, users = local.precomputed.item_vectors, local.precomputed.user_vectors
+    log = Log.of(local.events)
+    question = Question.of(local, FoldIn(items, "mean"), unit_rows(users[:5]), config.signals, np.arange(0, 90, 3))
+    one = merge(tables.ask(describe_warm, config, "registration", log, question))
+    other = describe_part(local, *find_warm(local, config, "registration", log), question)
+    assert one.n_users == other.n_users > 100
+    for counts, expected in (
+        (one.segments, other.segments),
+        (one.items, other.items),
+        *((one.groups[name], other.groups[name]) for name in other.groups),
+    ):
+        assert counts.sizes.tolist() == expected.sizes.tolist()
+        assert counts.counts.columns.tolist() == expected.counts.columns.tolist()
+        assert counts.counts.weights.tolist() == expected.counts.weights.tolist()
+    np.testing.assert_allclose(one.vector_sum, other.vector_sum, rtol=1e-12)
+    for name, sums in other.vector_sums.items():
+        np.testing.assert_allclose(one.vector_sums[name], sums, rtol=1e-9, atol=1e-12)
 
 
-def describe_locally(dataset: Dataset, config: Config, model: Any) -> Any:
-    """Describe everyone on this machine, by the centroids of a model that was trained on Spark."""
-    from firstday.data.splits.registration import Log
-    from firstday.data.splits.roles import choose_protocol, find_warm
-    from firstday.engine.everyone import Question, describe_part
-    from firstday.training.fit import split_for
+def test_a_model_of_a_sample_counts_everyone_and_is_the_same_whatever_the_partitions(
+    service: Path, config: Config, spark: SparkSession, tmp_path: Path
+) -> None:
+    settings = config.override({"training.most_users": 300})
+    before = {
+        name: spark.conf.get(name) for name in ("spark.sql.shuffle.partitions", "spark.sql.files.maxPartitionBytes")
+    }
+    try:
+        for name, partitions, size in (("few", "3", "128MB"), ("many", "17", "100KB")):
+            spark.conf.set("spark.sql.shuffle.partitions", partitions)
+            spark.conf.set("spark.sql.files.maxPartitionBytes", size)
+            tables = engines.load(f"file://{service}", config=settings, engine="spark")
+            recommender = train(tables, settings)
+            recommender.save(tmp_path / name)
+            data = recommender.model.facts["data"]
+            assert data["learned_from"] < 310 < data["warm_users"]
+            assert int(recommender.model.segments.items.sizes.sum()) == data["warm_users"]
+    finally:
+        for name, value in before.items():
+            spark.conf.set(name, value)
+    assert files_of(tmp_path / "few") == files_of(tmp_path / "many")
 
-    protocol = choose_protocol(config, is_dated=dataset.registered_at is not None, has_times=True)
-    warm, actions = find_warm(dataset, config, protocol, Log.of(dataset.events))
-    assert config.training.most_users < len(warm)
-    held_out = model.facts["held_out"] if "held_out" in model.facts else None
-    assert held_out is None
-    del split_for
-    question = Question.of(dataset, model.fold_in, model.segments.centroids, config.signals, np.zeros(0, dtype=int))
-    return describe_part(dataset, warm, actions, question)
+
+@pytest.mark.parametrize("case", [*FILES, *VALUES], ids=lambda case: case.name)
+def test_the_same_faults_on_both(case: Dirty, spark: SparkSession, tmp_path: Path) -> None:
+    """Counts, first offenders, files and lines; only what a library says of a damaged file may differ."""
+    folder = tmp_path / "tables"
+    folder.mkdir()
+    case.write(folder)
+    checked = engines.check(f"file://{folder}", engine="spark")
+    said = {re.sub(r"\(.*?\)", "()", fault) if "cannot be read as" in fault else fault for fault in checked.faults}
+    expected = {re.sub(r"\(.*?\)", "()", fault) if "cannot be read as" in fault else fault for fault in case.sentences}
+    assert said == expected
+    assert checked.dataset is None
+
+
+def test_frames_of_spark_are_read_where_they_are(service: Path, local: engines.Check, spark: SparkSession) -> None:
+    frames = {
+        name: spark.read.parquet(f"file://{place}")
+        for name in TABLES
+        for place in (service / name, service / f"{name}.parquet")
+        if place.exists()
+    }
+    checked = engines.check(frames, config=brief_config(registration={"min_items": 8}))
+    assert checked.summary == local.summary
+    assert checked.outlook == local.outlook
+    frames["users"] = frames["users"].limit(10)
+    with pytest.raises(DataError, match="name unknown users"):
+        engines.load(frames)
+
+
+def newcomers_of(service: Path, folder: Path) -> Path:
+    """Tables of cold users: some users of the service under other ids, with a few rows each."""
+    folder.mkdir()
+    users = pl.read_parquet(service / "users.parquet").head(300)
+    rows = (
+        pl.scan_parquet(service / "interactions").filter(pl.col("user_id").is_in(users["user_id"].implode())).collect()
+    )
+    rows.group_by("user_id", maintain_order=True).head(4).write_parquet(folder / "interactions.parquet")
+    users.write_parquet(folder / "users.parquet")
+    return folder
+
+
+def test_a_given_model_gives_the_same_lists(
+    service: Path, local: engines.Check, config: Config, spark: SparkSession, tmp_path: Path
+) -> None:
+    assert isinstance(local.dataset, Dataset)
+    recommender = train(local.dataset, config)
+    folder = newcomers_of(service, tmp_path / "newcomers")
+    one = engines.recommend_batch(recommender, f"file://{folder}", engine="spark")
+    other = engines.recommend_batch(recommender, folder)
+    order = ["user_id", "rank"]
+    lists = pl.from_arrow(one.toArrow())
+    assert isinstance(lists, pl.DataFrame)
+    assert lists.sort(order).drop("score").equals(other.sort(order).drop("score"))
+    np.testing.assert_allclose(lists.sort(order)["score"], other.sort(order)["score"], rtol=1e-5)

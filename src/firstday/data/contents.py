@@ -63,11 +63,10 @@ _MAGIC: tuple[tuple[bytes, str], ...] = (
 """How formats begin."""
 _JSON = re.compile(rb"(\xef\xbb\xbf)?\s*(\{\s*[\"}]|\[\s*[\[{\"])")
 _ADVICE = {
-    _GZIP: "name it {name}.gz",
-    _ZSTD: "name it {name}.zst",
+    _GZIP: "name it {unpacked}.gz",
+    _ZSTD: "name it {unpacked}.zst",
     "a Parquet file": "name it {base}.parquet",
     "JSON lines": "name it {base}.jsonl",
-    "text": "name it {base}.csv if it has a header and separators",
 }
 
 
@@ -208,13 +207,12 @@ def _find_foreign_parquet(path: Path, file: TableFile, head: bytes) -> str | Non
 
 
 def say_damaged(file: TableFile, error: BaseException) -> str:
-    """Say that a packed file cannot be unpacked."""
-    reason = str(error).strip().rstrip(".") or type(error).__name__
+    """Say that a file cannot be opened or unpacked, after its name."""
     if isinstance(error, PermissionError):
         return "may not be read; allow reading it."
-    if not file.packing:
-        return f"cannot be read ({reason}); write the file again."
-    return f"is cut off or damaged ({file.packing}: {reason}); copy or write it again."
+    if file.packing:
+        return f"is cut off or damaged (as {file.packing}); copy or write it again."
+    return f"cannot be read ({str(error).rstrip('.') or type(error).__name__}); write the file again."
 
 
 def _say(fault: str, head: bytes, file: TableFile, name: str | None = None) -> str:
@@ -224,9 +222,11 @@ def _say(fault: str, head: bytes, file: TableFile, name: str | None = None) -> s
         name = "JSON lines" if _JSON.match(head) else "text"
     if name is None:
         return f"{fault}; write the file again."
-    what = "plain text" if name == "text" else OTHER_FORMATS[name][0] if name in OTHER_FORMATS else name
-    advice = _ADVICE.get(name) or OTHER_FORMATS[name][1]
-    return f"{fault} but {what}; {advice.format(base=file.base, name=file.name)}."
+    if name == "text":
+        advice = "name it {unpacked}" if file.packing else "name it {base}.csv if it has a header and separators"
+        return f"{fault} but plain text; {advice.format(base=file.base, unpacked=file.unpacked)}."
+    what, advice = OTHER_FORMATS.get(name, (name, _ADVICE.get(name, "")))
+    return f"{fault} but {what}; {advice.format(base=file.base, unpacked=file.unpacked)}."
 
 
 def _name_format(head: bytes) -> str | None:
@@ -278,12 +278,12 @@ def check_utf8(read: Callable[[], Iterator[bytes]]) -> Iterator[bytes]:
 def _say_not_utf8(line: int, byte: int) -> str:
     """Say where a file is not UTF-8, and what the byte is in Windows-1252."""
     try:
-        meaning = f", in Windows-1252 {bytes([byte]).decode('cp1252')!r}"
+        letter = bytes([byte]).decode("cp1252")
     except UnicodeDecodeError:
-        meaning = ""
+        return f"is not UTF-8 (first: line {line:,}, byte 0x{byte:02X}); save it as UTF-8."
     return (
-        f"is not UTF-8 (first: line {line:,}, byte 0x{byte:02X}{meaning}); save it as UTF-8, for example: "
-        "iconv -f WINDOWS-1252 -t UTF-8."
+        f"is not UTF-8 (first: line {line:,}, byte 0x{byte:02X}, in Windows-1252 {letter!r}); save it as UTF-8, "
+        "for example: iconv -f WINDOWS-1252 -t UTF-8."
     )
 
 
@@ -356,7 +356,9 @@ def open_text(path: Path, file: TableFile, findings: Findings) -> Text | None:
                 copy.write(decoder.decode(chunk).encode())
             copy.write(decoder.decode(b"", final=True).encode())
     except UnicodeError:
-        findings.fault(f"{file.name}: begins as {encoding.upper()} but is not; write the file again in UTF-8.")
+        findings.fault(
+            f"{file.name}: is not {encoding.upper()} as its beginning says, or is cut off; save it as UTF-8."
+        )
         return None
     findings.note(f"{file.name}: is {encoding.upper()} and was read as such.")
     return text

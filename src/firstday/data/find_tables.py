@@ -121,6 +121,11 @@ class TableFile:
         return split_ending(self.name)[0]
 
     @property
+    def unpacked(self) -> str:
+        """The name without the ending of its packing."""
+        return self.name.rpartition(".")[0] if self.packing else self.name
+
+    @property
     def is_tab_separated(self) -> bool:
         """Whether the name says that tabs separate the columns."""
         return split_ending(self.name)[1].startswith(".tsv")
@@ -179,7 +184,7 @@ def find_tables(paths: Iterable[tuple[str, int]], findings: Findings) -> dict[st
             findings.fault(f"{table}: is there more than once ({names}); keep one of them.")
             tables[table] = None
         elif readable:
-            tables[table] = _take(table, readable[0], findings)
+            tables[table] = _take(table, readable[0], places.ignored, findings)
         for name in others:
             if readable:
                 places.ignored[name] = f"ignored ({readable[0].name} is read)"
@@ -271,25 +276,26 @@ class _Places:
             self.ignored[name] = ""
 
 
-def _take(table: str, place: _Place, findings: Findings) -> TableFiles | None:
+def _take(table: str, place: _Place, ignored: dict[str, str], findings: Findings) -> TableFiles | None:
     """Return the files of a table's place, or None with a fault."""
-    forms = list(dict.fromkeys(file.form for file in place.files))
+    present = {file.form for file in place.files}
+    forms = [form for form in dict.fromkeys(_FORMS.values()) if form in present]
+    others = [name for name in place.others if not (forms and _other_format(name) == "text")]  # a README.txt
+    ignored |= dict.fromkeys(set(place.others) - set(others), "")
+    for name in others:
+        findings.fault(f"{name}: {_describe(name)}")
     if len(forms) > 1:
         findings.fault(f"{place.name}: holds {forms[0]} beside {forms[1]} files; keep one format.")
-        return None
-    for name in place.others:
-        findings.fault(f"{name}: {_describe(name)}")
-    if place.others:
-        return None
-    if not place.files:
+    elif not forms and not others:
         findings.fault(f"{place.name}: holds no Parquet, CSV or JSON lines file; add one or remove it.")
+    if len(forms) != 1 or others:
         return None
     return TableFiles(table, place.name, tuple(sorted(place.files, key=lambda file: file.name)))
 
 
 def _is_hidden(part: str) -> bool:
-    """Tell whether a file or folder is nobody's table: those of systems and of Spark, but no partition folder."""
-    return part.startswith(".") or (part.startswith("_") and "=" not in part) or part.lower().endswith(".crc")
+    """Tell whether a file or folder is a system's, an office program's or Spark's own; partition folders are not."""
+    return part.startswith((".", "~$")) or (part.startswith("_") and "=" not in part) or part.lower().endswith(".crc")
 
 
 def split_ending(name: str) -> tuple[str, str]:

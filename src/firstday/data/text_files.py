@@ -120,9 +120,9 @@ class Header:
             return [f"the header has a quote that is not closed ({shorten(self.line)!r}); close it."]
         rule = TABLES[table]
         if not {_simplify(name) for name in self.columns} & {_simplify(name) for name in rule.kinds}:
+            names = " and ".join(rule.required)
             return [
-                f"the first line names no column of {table} ({shorten(self.line)!r}); begin with a line of "
-                f"the columns' names, among them {' and '.join(rule.required)}."
+                f"the first line names no column of {table} ({shorten(self.line)!r}); put a header there, with {names}."
             ]
         faults = []
         nameless = [str(number) for number, name in enumerate(self.columns, 1) if not name.strip()]

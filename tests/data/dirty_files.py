@@ -1,0 +1,622 @@
+"""Folders with faults in their files: a clean folder of thirty users, in which one thing is broken at a time."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import shutil
+import zipfile
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from urllib.parse import quote
+
+import polars as pl
+import zstandard
+
+from tests.data.dirty import Dirty
+
+Change = Callable[[Path], None]
+N_USERS, N_ITEMS, N_EVENTS = 30, 12, 180
+
+
+def make_tables() -> dict[str, pl.DataFrame]:
+    """Make tables of thirty users without any fault, with words, quotes and separators that files get wrong."""
+    begin = datetime(2024, 5, 1, tzinfo=UTC)
+    users = pl.DataFrame(
+        {
+            "user_id": [f"u{n:02}" for n in range(N_USERS)],
+            "registered_at": [begin + timedelta(hours=n) for n in range(N_USERS)],
+            "age": [18 + n for n in range(N_USERS)],
+            "country": ["FR", "DE", "São Tomé"] * (N_USERS // 3),
+        }
+    )
+    titles = ["Café", 'The "blue" one', "Red, white", "Left; right", "A|B", "Two\nlines", *"ghijkl"]
+    items = pl.DataFrame(
+        {
+            "item_id": [f"i{n:02}" for n in range(N_ITEMS)],
+            "title": titles,
+            "artist_id": [f"a{n % 4}" for n in range(N_ITEMS)],
+        }
+    )
+    interactions = pl.DataFrame(
+        {
+            "user_id": [f"u{n % N_USERS:02}" for n in range(N_EVENTS)],
+            "item_id": [f"i{n * n % N_ITEMS:02}" for n in range(N_EVENTS)],
+            "signal": ["stream", "stream", "favorite", "skip"] * (N_EVENTS // 4),
+            "timestamp": [begin + timedelta(days=1, minutes=n) for n in range(N_EVENTS)],
+        }
+    )
+    return {"users": users, "items": items, "interactions": interactions}
+
+
+def make_csv(frame: pl.DataFrame, separator: str = ",") -> str:
+    """Write a frame as text with separators."""
+    times = pl.selectors.datetime().dt.strftime("%Y-%m-%dT%H:%M:%SZ")
+    return frame.with_columns(times).write_csv(separator=separator)
+
+
+def make_json_lines(frame: pl.DataFrame) -> str:
+    """Write a frame as JSON lines."""
+    times = pl.selectors.datetime().dt.strftime("%Y-%m-%dT%H:%M:%SZ")
+    return frame.with_columns(times).write_ndjson()
+
+
+def write_csv(folder: Path) -> None:
+    """Write the clean tables as CSV."""
+    written("{}.csv")(folder)
+
+
+def write_parquet(folder: Path) -> None:
+    """Write the clean tables as Parquet."""
+    for name, frame in make_tables().items():
+        frame.write_parquet(folder / f"{name}.parquet")
+
+
+def written(name: str, separator: str = ",", how: Callable[[bytes], bytes] = bytes) -> Change:
+    """Make what writes the clean tables as text under names such as ``{}.csv.gz``."""
+
+    def write(folder: Path) -> None:
+        for table, frame in make_tables().items():
+            text = make_json_lines(frame) if "json" in name else make_csv(frame, separator)
+            put(name.format(table), how(text.encode()))(folder)
+
+    return write
+
+
+def broken(name: str, change: Change, *sentences: str, write: Change = write_csv) -> Dirty:
+    """Describe a clean folder in which one thing is changed."""
+
+    def write_broken(folder: Path) -> None:
+        write(folder)
+        change(folder)
+
+    return Dirty(name, write_broken, sentences)
+
+
+def edit(name: str, *changes: tuple[str, str]) -> Change:
+    """Make a change that puts another text in place of one, each once."""
+
+    def change(folder: Path) -> None:
+        text = (folder / name).read_bytes().decode()
+        for old, new in changes:
+            assert old in text
+            text = text.replace(old, new, 1)
+        (folder / name).write_bytes(text.encode("utf-8", errors="surrogateescape"))
+
+    return change
+
+
+def put(name: str, content: bytes | str) -> Change:
+    """Make a change that writes a file."""
+
+    def change(folder: Path) -> None:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(content.encode() if isinstance(content, str) else content)
+
+    return change
+
+
+def turn(name: str, into: str, how: Callable[[bytes], bytes]) -> Change:
+    """Make a change that writes a file in another way, under another name."""
+
+    def change(folder: Path) -> None:
+        content = (folder / name).read_bytes()
+        (folder / name).unlink()
+        put(into, how(content))(folder)
+
+    return change
+
+
+def to_parquet(content: bytes) -> bytes:
+    """Write CSV as Parquet."""
+    place = io.BytesIO()
+    pl.read_csv(content, infer_schema=False).write_parquet(place)
+    return place.getvalue()
+
+
+def to_zip(content: bytes, name: str = "users.csv") -> bytes:
+    """Put a file into a ZIP archive."""
+    place = io.BytesIO()
+    with zipfile.ZipFile(place, "w") as archive:
+        archive.writestr(name, content)
+    return place.getvalue()
+
+
+def to_workbook(content: bytes) -> bytes:
+    """Make what an Excel workbook begins with."""
+    return to_zip(content, "[Content_Types].xml")
+
+
+def move_apart(folder: Path) -> None:
+    """Make a folder of two files of interactions."""
+    content = (folder / "interactions.csv").read_text().splitlines(keepends=True)
+    (folder / "interactions.csv").unlink()
+    put("interactions/part-0.csv", "".join(content[:90]))(folder)
+    put("interactions/part-1.csv", "".join([content[0], *content[90:]]))(folder)
+
+
+def both(*changes: Change) -> Change:
+    """Make several changes."""
+
+    def change(folder: Path) -> None:
+        for one in changes:
+            one(folder)
+
+    return change
+
+
+def zstd(content: bytes) -> bytes:
+    """Compress with zstd."""
+    return zstandard.ZstdCompressor().compress(content)
+
+
+def remove(name: str) -> Change:
+    """Make a change that removes a file or a folder."""
+
+    def change(folder: Path) -> None:
+        place = folder / name
+        if place.is_dir():
+            shutil.rmtree(place)
+        else:
+            place.unlink()
+
+    return change
+
+
+CASES: list[Dirty] = [
+    broken(
+        "an Excel workbook in place of a table",
+        turn("users.csv", "users.xlsx", to_workbook),
+        "users.xlsx: is an Excel workbook, which firstday does not read; save the sheet as CSV UTF-8, users.csv.",
+    ),
+    broken(
+        "a spreadsheet of OpenDocument",
+        turn("users.csv", "Users.ODS", to_zip),
+        "Users.ODS: is an OpenDocument spreadsheet, which firstday does not read; save the sheet as CSV with "
+        "UTF-8, Users.csv.",
+    ),
+    broken(
+        "an old workbook under the name of CSV",
+        put("users.csv", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + b"\0" * 600),
+        "users.csv: is not CSV but an Excel workbook; save the sheet as CSV UTF-8, users.csv.",
+    ),
+    broken(
+        "a workbook under the name of CSV",
+        put("users.csv", to_workbook(b"x")),
+        "users.csv: is not CSV but an Excel workbook; save the sheet as CSV UTF-8, users.csv.",
+    ),
+    broken(
+        "a table in bzip2",
+        turn("items.csv", "items.csv.bz2", bytes),
+        "items.csv.bz2: is compressed with bzip2, which firstday does not read; unpack it, or compress it "
+        "with gzip or zstd.",
+    ),
+    broken(
+        "a table in ZIP",
+        turn("items.csv", "items.zip", to_zip),
+        "items.zip: is a ZIP archive, which firstday does not read; unpack it.",
+    ),
+    broken(
+        "a ZIP archive under the name of CSV",
+        put("items.csv", to_zip(b"x")),
+        "items.csv: is not CSV but a ZIP archive; unpack it.",
+    ),
+    broken(
+        "a JSON document",
+        turn("items.csv", "items.json", bytes),
+        "items.json: is a JSON document, which firstday does not read; write one object on each line, as items.jsonl.",
+    ),
+    broken(
+        "JSON under the name of CSV",
+        put("items.csv", '[{"item_id": "i00"}]'),
+        "items.csv: is not CSV but a JSON document; write one object on each line, as items.jsonl.",
+    ),
+    broken(
+        "ORC among Parquet",
+        put("interactions/part-1.orc", b"ORC"),
+        "interactions/part-1.orc: is an ORC file, which firstday does not read; write it as Parquet, "
+        "interactions/part-1.parquet.",
+        write=lambda folder: None,
+    ),
+    broken(
+        "Avro",
+        turn("interactions.csv", "interactions.avro", bytes),
+        "interactions.avro: is an Avro file, which firstday does not read; write it as Parquet, interactions.parquet.",
+    ),
+    broken(
+        "a database",
+        turn("users.csv", "users.db", bytes),
+        "users.db: is a database, which firstday does not read; export the table as users.csv.",
+    ),
+    broken(
+        "text of any kind",
+        turn("users.csv", "users.csv.txt", bytes),
+        "users.csv.txt: is text of no known layout, which firstday does not read; name it users.csv if it has"
+        " a header and separators.",
+    ),
+    broken(
+        "a web page saved as a table",
+        put("items.csv", "<!DOCTYPE html>\n<html>Please log in</html>\n"),
+        "items.csv: is not CSV but an XML document or a web page; export the table as items.csv.",
+    ),
+    broken(
+        "a pointer of Git LFS",
+        put("items.csv", "version https://git-lfs.github.com/spec/v1\noid sha256:0\n"),
+        "items.csv: is not CSV but a pointer of Git LFS without the content; run git lfs pull.",
+    ),
+    broken(
+        "a table twice",
+        put("users.tsv", "user_id\n"),
+        "users: is there more than once (users.csv and users.tsv); keep one of them.",
+    ),
+    broken(
+        "a table twice by its letters",
+        put("USERS.csv", "user_id\n"),
+        "users: is there more than once (USERS.csv and users.csv); keep one of them.",
+    ),
+    broken(
+        "a folder without files",
+        both(remove("items.csv"), put("items/.hidden", "")),
+        "items/: holds no Parquet, CSV or JSON lines file; add one or remove it.",
+    ),
+    broken(
+        "two formats in a folder",
+        both(move_apart, put("interactions/part-2.jsonl", "{}")),
+        "interactions/: holds CSV beside JSON lines files; keep one format.",
+    ),
+    broken(
+        "no interactions",
+        both(remove("interactions.csv"), put("events.csv", "user_id\n")),
+        "interactions: the table is missing; add interactions.parquet or interactions.csv.",
+    ),
+    broken(
+        "Windows-1252",
+        turn("users.csv", "users.csv", lambda content: content.decode().encode("cp1252")),
+        "users.csv: is not UTF-8 (first: line 4, byte 0xE3, in Windows-1252 'ã'); save it as UTF-8, for "
+        "example: iconv -f WINDOWS-1252 -t UTF-8.",
+    ),
+    broken(
+        "one byte that is no text",
+        edit("items.csv", ("Café", "Caf\udc81")),
+        "items.csv: is not UTF-8 (first: line 2, byte 0x81); save it as UTF-8.",
+    ),
+    broken(
+        "UTF-16 without a mark",
+        turn("users.csv", "users.csv", lambda content: content.decode().encode("utf-16-le")),
+        "users.csv: looks like UTF-16 without a byte-order mark; save it as UTF-8, for example: iconv -f "
+        "UTF-16LE -t UTF-8.",
+    ),
+    broken(
+        "UTF-16 that is cut off",
+        put("users.csv", "user_id\nu01\n".encode("utf-16")[:-1]),
+        "users.csv: is not UTF-16 as its beginning says, or is cut off; save it as UTF-8.",
+    ),
+    broken("an empty file", put("items.csv", ""), "items.csv: is empty; write a header and rows, or remove it."),
+    broken(
+        "an empty file of JSON lines",
+        both(remove("items.csv"), put("items.jsonl", "")),
+        "items.jsonl: is empty; write rows, or remove it.",
+    ),
+    broken(
+        "blank lines alone", put("items.csv", "\n\n\r\n"), "items.csv: is empty; write a header and rows, or remove it."
+    ),
+    broken(
+        "a header alone",
+        put("interactions.csv", "user_id,item_id\n"),
+        "interactions: has no rows; add rows or remove the table.",
+    ),
+    broken(
+        "no header",
+        edit("users.csv", ("user_id,registered_at,age,country\n", "")),
+        "users.csv: the first line names no column of users ('u00,2024-05-01T00:00:00Z,18,FR'); put a header "
+        "there, with user_id.",
+    ),
+    broken(
+        "an unknown header",
+        edit("users.csv", ("user_id,registered_at,age", "id,since,years")),
+        "users.csv: the first line names no column of users ('id,since,years,country'); put a header there, "
+        "with user_id.",
+    ),
+    broken(
+        "columns with spaces between",
+        put("users.csv", "user_id country\nu00 FR\n"),
+        "users.csv: the first line names no column of users ('user_id country'); put a header there, with user_id.",
+    ),
+    broken(
+        "a column twice",
+        edit("users.csv", ("age,country", "age,age")),
+        "users.csv: has the column age more than once; keep one of them.",
+    ),
+    broken(
+        "a column without a name",
+        edit("items.csv", ("item_id,title,artist_id", ",item_id,title,artist_id")),
+        "items.csv: column 1 of the header has no name; name it, or leave it out (with pandas: to_csv(..., "
+        "index=False)).",
+    ),
+    broken(
+        "a separator too many",
+        edit("items.csv", ("item_id,title,artist_id", "item_id,title,artist_id,")),
+        "items.csv: column 4 of the header has no name; name it, or leave it out (with pandas: to_csv(..., "
+        "index=False)).",
+    ),
+    broken(
+        "an open quote in the header",
+        edit("items.csv", ("item_id", '"item_id')),
+        "items.csv: the header has a quote that is not closed ('\"item_id,title,artist_id'); close it.",
+    ),
+    broken(
+        "text with commas and no quotes",
+        edit("items.csv", ('"Red, white"', "Red, white")),
+        "items.csv: 1 of 12 rows have another number of fields than the header's 3 (first: line 4, with 4); "
+        "put quotes around text that has commas, and leave no field out.",
+    ),
+    broken(
+        "rows that lack fields",
+        edit("interactions.csv", (",stream", ""), (",favorite", "")),
+        "interactions.csv: 2 of 180 rows have another number of fields than the header's 4 (first: line 2, "
+        "with 3); put quotes around text that has commas, and leave no field out.",
+    ),
+    broken(
+        "fields too many and too few",
+        edit("interactions.csv", (",stream", ""), (",favorite", ",favorite,x")),
+        "interactions.csv: 2 of 180 rows have another number of fields than the header's 4 (first: line 2, "
+        "with 3); put quotes around text that has commas, and leave no field out.",
+    ),
+    broken(
+        "a quote that is not closed",
+        edit("items.csv", ("Café", '"Café')),
+        "items.csv: 1 of 12 rows have a quote that is not closed, or text after a quote (first: line 2); "
+        "close it, put quotes around the whole text, and write a quote inside of it twice.",
+    ),
+    broken(
+        "a quote that is not closed near the end",
+        edit("items.csv", ("i11,l", 'i11,"l')),
+        "items.csv: 1 of 12 rows have a quote that is not closed, or text after a quote (first: line 14); "
+        "close it, put quotes around the whole text, and write a quote inside of it twice.",
+    ),
+    broken(
+        "text after a quote",
+        edit("items.csv", ("Café", '"Café" Paris')),
+        "items.csv: 1 of 12 rows have a quote that is not closed, or text after a quote (first: line 2); "
+        "close it, put quotes around the whole text, and write a quote inside of it twice.",
+    ),
+    broken(
+        "NUL bytes",
+        edit("users.csv", ("DE", "D\0"), ("DE", "\0\0")),
+        "users.csv: 2 of 30 rows hold control characters (first: line 3, U+0000); remove them.",
+    ),
+    broken(
+        "a control character",
+        edit("items.csv", ("Café", "Caf\x1a")),
+        "items.csv: 1 of 12 rows hold control characters (first: line 2, U+001A); remove them.",
+    ),
+    broken(
+        "everything at once",
+        edit("items.csv", ("Café", '"Café'), ("i06,g", "i06,g,x"), ("i07,h", "i07,h\x07")),
+        "items.csv: 1 of 12 rows have a quote that is not closed, or text after a quote (first: line 2); "
+        "close it, put quotes around the whole text, and write a quote inside of it twice.",
+        "items.csv: 1 of 12 rows have another number of fields than the header's 3 (first: line 9, with 4); "
+        "put quotes around text that has commas, and leave no field out.",
+        "items.csv: 1 of 12 rows hold control characters (first: line 10, U+0007); remove them.",
+    ),
+    broken(
+        "gzip that is cut off",
+        turn("interactions.csv", "interactions.csv.gz", lambda c: gzip.compress(c)[:-40]),
+        "interactions.csv.gz: is cut off or damaged (as gzip); copy or write it again.",
+    ),
+    broken(
+        "gzip that is none",
+        turn("interactions.csv", "interactions.csv.gz", bytes),
+        "interactions.csv.gz: is not packed with gzip but plain text; name it interactions.csv.",
+    ),
+    broken(
+        "gzip under the name of CSV",
+        turn("users.csv", "users.csv", gzip.compress),
+        "users.csv: is not CSV but a gzip file; name it users.csv.gz.",
+    ),
+    broken(
+        "zstd that is cut off",
+        turn("interactions.csv", "interactions.tsv.zst", lambda c: zstd(c)[:-40]),
+        "interactions.tsv.zst: is cut off or damaged (as zstd); copy or write it again.",
+    ),
+    broken(
+        "zstd that is none",
+        turn("interactions.csv", "interactions.csv.zst", gzip.compress),
+        "interactions.csv.zst: is not packed with zstd but a gzip file; name it interactions.csv.gz.",
+    ),
+    broken(
+        "zstd that is damaged",
+        turn("users.csv", "users.csv.zst", lambda c: zstd(c)[:200] + b"\0\0" + zstd(c)[202:]),
+        "users.csv.zst: is cut off or damaged (as zstd); copy or write it again.",
+    ),
+    broken(
+        "a workbook in gzip",
+        turn("users.csv", "users.csv.gz", lambda c: gzip.compress(to_workbook(c))),
+        "users.csv.gz: is not CSV but an Excel workbook; save the sheet as CSV UTF-8, users.csv.",
+    ),
+    broken(
+        "Parquet under the name of CSV",
+        turn("users.csv", "users.csv", to_parquet),
+        "users.csv: is not CSV but a Parquet file; name it users.parquet.",
+    ),
+    broken(
+        "CSV under the name of Parquet",
+        turn("users.csv", "users.parquet", bytes),
+        "users.parquet: is not Parquet but plain text; name it users.csv if it has a header and separators.",
+    ),
+    broken(
+        "JSON lines under the name of Parquet",
+        turn("users.csv", "users.pq", lambda c: b'{"user_id": "u00"}\n'),
+        "users.pq: is not Parquet but JSON lines; name it users.jsonl.",
+    ),
+    broken(
+        "Parquet that is cut off",
+        turn("users.csv", "users.parquet", lambda content: to_parquet(content)[:-100]),
+        "users.parquet: is cut off (its end is not that of a Parquet file); copy or write it again.",
+    ),
+    broken(
+        "Parquet of zero bytes",
+        turn("users.csv", "users.parquet", lambda content: b""),
+        "users.parquet: is empty; write rows, or remove it.",
+    ),
+    broken(
+        "encrypted Parquet",
+        turn("users.csv", "users.parquet", lambda content: b"PARE" + b"\0" * 90 + b"PARE"),
+        "users.parquet: is an encrypted Parquet file; write it without encryption.",
+    ),
+    broken(
+        "bad lines of JSON",
+        turn("items.csv", "items.jsonl", lambda c: b'{"item_id": "i00"}\n{"item_id": "i01"\n[1]\n'),
+        'items.jsonl: 2 of 3 rows are no JSON objects (first: line 2, \'{"item_id": "i01"\'); write one on each'
+        " line, with null for what is missing.",
+    ),
+    broken(
+        "JSON over several lines",
+        turn("items.csv", "items.jsonl", lambda c: b'[{"item_id": "i00",\n"title": "x"}]\n'),
+        'items.jsonl: 2 of 2 rows are no JSON objects (first: line 1, \'[{"item_id": "i00",\'); write one on '
+        "each line, with null for what is missing.",
+    ),
+    broken(
+        "lists beside text in JSON",
+        turn(
+            "items.csv",
+            "items.ndjson",
+            lambda c: b'{"item_id": "i00", "genre": "rock"}\n{"item_id": "i01", "genre": ["rock", "pop"]}\n',
+        ),
+        "items.ndjson: genre holds text (first: line 1) and lists (first: line 2); write values of one kind.",
+    ),
+    broken(
+        "JSON that is not UTF-8",
+        turn("items.csv", "items.jsonl", lambda c: b'{"item_id": "i00"}\n{"item_id": "\xe9"}\n'),
+        "items.jsonl: is not UTF-8 (first: line 2, byte 0xE9, in Windows-1252 'é'); save it as UTF-8, for "
+        "example: iconv -f WINDOWS-1252 -t UTF-8.",
+    ),
+    broken(
+        "other columns in a file",
+        both(move_apart, edit("interactions/part-1.csv", ("signal", "kind"))),
+        "interactions/part-1.csv: has other columns (user_id, item_id, kind, timestamp) than "
+        "interactions/part-0.csv (user_id, item_id, signal, timestamp); give every file of interactions the "
+        "same columns.",
+    ),
+    broken(
+        "a fault in the second file",
+        both(move_apart, edit("interactions/part-1.csv", (",skip", ",skip,x"))),
+        "interactions/part-1.csv: 1 of 91 rows have another number of fields than the header's 4 (first: line"
+        " 4, with 5); put quotes around text that has commas, and leave no field out.",
+    ),
+    broken(
+        "a partition in one file alone",
+        both(move_apart, turn("interactions/part-1.csv", "interactions/year=2024/part-1.csv", bytes)),
+        "interactions/year=2024/part-1.csv: has other columns (user_id, item_id, signal, timestamp, year) "
+        "than interactions/part-0.csv (user_id, item_id, signal, timestamp); give every file of interactions "
+        "the same columns.",
+    ),
+]
+
+
+def into_lines(ends: str) -> Callable[[bytes], bytes]:
+    """Make what gives text other line ends, but for those within quotes."""
+
+    def change(content: bytes) -> bytes:
+        parts = content.decode().split('"')
+        parts[::2] = [part.replace("\n", ends) for part in parts[::2]]
+        return '"'.join(parts).encode()
+
+    return change
+
+
+def write_nested(folder: Path) -> None:
+    """Write each table as several files in folders of any depth, their columns in another order."""
+    for name, frame in make_tables().items():
+        parts = [frame[:5], frame[5:9].select(frame.columns[::-1]), frame[9:]]
+        for place, part in zip(("a", "b/c", "b/d/e"), parts, strict=True):
+            put(f"{name}/{place}/part.0.csv", make_csv(part))(folder)
+
+
+def write_partitions(ending: str) -> Change:
+    """Make what writes interactions and users as Spark does, a folder for each signal, day and country."""
+
+    def write(folder: Path) -> None:
+        write_csv(folder)
+        tables = make_tables()
+        for name, keys in (("interactions", ["signal", "date"]), ("users", ["country"])):
+            (folder / f"{name}.csv").unlink()
+            put(f"{name}/_SUCCESS", "")(folder)
+            frame = tables[name]
+            if name == "interactions":
+                frame = frame.with_columns(date=pl.col("timestamp").dt.hour().cast(pl.String))
+            for values, part in frame.partition_by(keys, as_dict=True, include_key=False).items():
+                folders = "/".join(f"{key}={quote(str(value))}" for key, value in zip(keys, values, strict=True))
+                place = folder / name / folders / f"part-0000.{ending}"
+                put(f"{name}/{folders}/.part-0000.{ending}.crc", "crc")(folder)
+                if ending == "snappy.parquet":
+                    part.write_parquet(place, compression="snappy")
+                else:
+                    place.write_text((make_csv if ending == "csv" else make_json_lines)(part))
+
+    return write
+
+
+CLEAN: list[tuple[str, Change]] = [
+    ("CSV", write_csv),
+    ("endings and names in capitals", written("{}.CSV")),
+    ("tabs", written("{}.tsv", "\t")),
+    ("tabs under the name of CSV", written("{}.csv", "\t")),
+    ("semicolons", written("{}.csv", ";")),
+    ("bars", written("{}.csv", "|")),
+    ("gzip", written("{}.csv.gz", how=gzip.compress)),
+    ("gzip of several parts", written("{}.tsv.gz", "\t", lambda c: gzip.compress(c[:99]) + gzip.compress(c[99:]))),
+    ("zstd", written("{}.csv.zst", how=zstd)),
+    ("zstd of several frames", written("{}.csv.ZST", how=lambda c: zstd(c[:9]) + zstd(c[9:]))),
+    ("JSON lines", written("{}.jsonl")),
+    ("JSON lines in gzip", written("{}.ndjson.gz", how=gzip.compress)),
+    ("JSON lines in zstd", written("{}.jsonl.zst", how=zstd)),
+    (
+        "JSON lines with a mark and blank lines",
+        written("{}.jsonl", how=lambda c: b"\xef\xbb\xbf\n" + c.replace(b"\n", b"\r\n\n")),
+    ),
+    ("JSON lines in UTF-16", written("{}.jsonl", how=lambda c: c.decode().encode("utf-16"))),
+    ("UTF-8 with a mark", written("{}.csv", how=lambda c: b"\xef\xbb\xbf" + c)),
+    ("UTF-16", written("{}.csv", ";", how=lambda c: c.decode().encode("utf-16"))),
+    ("UTF-16, the other way round", written("{}.csv", how=lambda c: b"\xfe\xff" + c.decode().encode("utf-16-be"))),
+    ("UTF-32 in gzip", written("{}.csv.gz", how=lambda c: gzip.compress(c.decode().encode("utf-32")))),
+    ("Windows line ends", written("{}.csv", how=into_lines("\r\n"))),
+    ("old Mac line ends", written("{}.csv", how=into_lines("\r"))),
+    ("blank lines", written("{}.csv", how=lambda c: b"\n\r\n" + into_lines("\n\n")(c) + b"  \n")),
+    ("rows without values at the end", written("{}.csv", how=lambda c: c + b",,,,,,\n,,\n")),
+    ("no line end at the end", written("{}.csv", how=lambda c: c.rstrip(b"\n"))),
+    ("quotes inside of text", both(write_csv, edit("items.csv", ('"The ""blue"" one"', 'The "blue" one')))),
+    ("files in folders", write_nested),
+    ("partitions of CSV", write_partitions("csv")),
+    ("partitions of Parquet", write_partitions("snappy.parquet")),
+    ("partitions of JSON lines", write_partitions("jsonl")),
+    ("Parquet", write_parquet),
+    ("Parquet by its short ending", both(write_parquet, turn("users.parquet", "Users.PQ", bytes))),
+    (
+        "Parquet in a folder of that name",
+        both(write_parquet, turn("users.parquet", "u", bytes), turn("u", "users.parquet/p.parquet", bytes)),
+    ),
+    ("a workbook beside the table", both(write_csv, put("users.xlsx", to_workbook(b"x")))),
+]
+"""Ways to write the clean tables: each makes the same dataset."""

@@ -1,0 +1,57 @@
+"""Every fault of a file is said in its sentence, by every command; and what has no fault, however written, is read."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from firstday.data.load import check_tables, load
+from tests.data.dirty import Dirty
+from tests.data.dirty_files import CASES, CLEAN, write_parquet
+from tests.data.same import assert_equal
+
+TOLD_BY_COMMANDS = ("an Excel workbook in place of a table", "Windows-1252", "everything at once")
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_each_fault_is_said(case: Dirty, tmp_path: Path) -> None:
+    case.write(tmp_path)
+    checked = check_tables(tmp_path)
+    assert checked.dataset is None
+    assert sorted(checked.faults) == sorted(case.sentences)
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if case.name in TOLD_BY_COMMANDS], ids=lambda case: case.name)
+@pytest.mark.parametrize("command", ["check", "train"])
+def test_commands_say_them_without_a_traceback(command: str, case: Dirty, tmp_path: Path) -> None:
+    folder = tmp_path / "tables"
+    folder.mkdir()
+    case.write(folder)
+    more = ["--out", str(tmp_path / "model")] if command == "train" else []
+    arguments = [sys.executable, "-m", "firstday", command, str(folder), *more]
+    done = subprocess.run(arguments, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 2
+    output = done.stdout + done.stderr
+    assert "Traceback" not in output
+    for sentence in case.sentences:
+        assert sentence in " ".join(output.split())
+    assert not (tmp_path / "model").exists()
+
+
+@pytest.fixture(scope="module")
+def clean(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("clean")
+    write_parquet(folder)
+    return folder
+
+
+@pytest.mark.parametrize("write", [write for _, write in CLEAN], ids=[name for name, _ in CLEAN])
+def test_the_same_tables_in_other_files_are_the_same_dataset(
+    write: Callable[[Path], None], clean: Path, tmp_path: Path
+) -> None:
+    write(tmp_path)
+    assert_equal(load(tmp_path), load(clean))

@@ -1,0 +1,174 @@
+"""Text with separators, however it is written, is read as Python's csv module reads it, and each row knows its line."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import re
+import tempfile
+from pathlib import Path
+
+import pytest
+import zstandard
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from firstday.data import contents
+from firstday.data.find_tables import TableFile
+from firstday.data.findings import Findings
+from firstday.data.load import check_tables
+from firstday.data.raw_table import RawTable
+from firstday.data.text_files import find_header, scan_text
+from tests.data.dirty_files import CASES
+
+COLUMNS = ["user_id", "item_id", "signal"]
+Row = tuple[str, tuple[str, ...]]
+"""A row's place and its values."""
+
+
+def read(text: str, findings: Findings, packing: str = "") -> list[Row] | None:
+    """Read a text as firstday does; None where it has a fault."""
+    content = text.encode()
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "part"
+        if packing == "gzip":
+            path.write_bytes(gzip.compress(content))
+            file = TableFile("part", 0, "CSV", "gzip")
+        elif packing == "zstd":
+            path.write_bytes(zstandard.compress(content[:9]) + zstandard.compress(content[9:]))
+            file = TableFile("part", 0, "CSV", "zstd")
+        else:
+            path.write_bytes(content)
+            file = TableFile("part", 0, "CSV")
+        opened = scan_text(path, file, "interactions", 0, findings)
+        if opened is None:
+            return None
+        batches = list(RawTable((opened,)).batches())
+        return [
+            (batch.place.describe(row), tuple(value or "" for value in values))
+            for batch in batches
+            for row, values in enumerate(batch.frame.rows())
+        ]
+
+
+def read_with_csv_module(text: str, separator: str) -> list[Row] | None:
+    """Read a text with the csv module; None where a row is not whole."""
+    reader, rows, begins = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True), [], 1
+    try:
+        for values in reader:
+            if any(value.strip() for value in values):
+                rows.append((f"part line {begins:,}", tuple(values)))
+            begins = reader.line_num + 1
+    except csv.Error:
+        return None
+    return rows[1:] if all(len(values) == len(COLUMNS) for _, values in rows) else None
+
+
+@given(
+    rows=st.lists(st.tuples(*[st.text("ab,;é \"'\n#", max_size=5)] * 3), max_size=15),
+    separator=st.sampled_from(",;\t|"),
+    end=st.sampled_from(["\n", "\r\n"]),
+    blank=st.integers(0, 3),
+    mark=st.sampled_from(["", "\ufeff"]),
+    packing=st.sampled_from(["", "gzip", "zstd"]),
+    chunk=st.sampled_from([64, 2**22]),
+)
+@settings(max_examples=300)
+def test_what_programs_write_is_read(
+    rows: list[tuple[str, ...]], separator: str, end: str, blank: int, mark: str, packing: str, chunk: int
+) -> None:
+    place = io.StringIO(newline="")
+    writer = csv.writer(place, delimiter=separator, lineterminator=end)
+    writer.writerow(COLUMNS)
+    for number, row in enumerate(rows):
+        writer.writerow(row)
+        place.write(end * (blank if number % 3 == 0 else 0))
+    findings = Findings()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(contents, "CHUNK_BYTES", chunk)
+        result = read(mark + end * blank + place.getvalue(), findings, packing)
+    assert findings.faults == ()
+    expected = read_with_csv_module(end * blank + place.getvalue(), separator)
+    assert result is not None
+    assert expected is not None
+    assert [row for row in result if any(value.strip() for value in row[1])] == expected
+
+
+@given(
+    body=st.text('ab,"\n\x07 ', max_size=40),
+    end=st.sampled_from(["\n", "\r\n", "\r"]),
+    drop=st.booleans(),
+    chunk=st.sampled_from([64, 2**22]),
+)
+@settings(max_examples=500)
+def test_whatever_is_written_is_read_rightly_or_refused(body: str, end: str, drop: bool, chunk: int) -> None:
+    outside = body.split('"')
+    outside[::2] = [part.replace("\n", end) for part in outside[::2]]
+    text = ",".join(COLUMNS) + end + '"'.join(outside)
+    findings = Findings(drop=drop)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(contents, "CHUNK_BYTES", chunk)
+        result = read(text, findings)
+    expected = read_with_csv_module(text, ",")
+    if findings.left_out:
+        assert drop
+        assert result is not None
+        assert all(len(values) == len(COLUMNS) for _, values in result)
+    elif expected is None or re.search("\x07", text):
+        assert result is None
+        assert findings.faults
+    else:
+        assert result is not None
+        assert [row for row in result if any(value.strip() for value in row[1])] == expected
+
+
+@pytest.mark.parametrize(
+    ("line", "separator", "columns"),
+    [
+        ("user_id,item_id", ",", ["user_id", "item_id"]),
+        ("user_id;a,b,c;item_id", ";", ["user_id", "a,b,c", "item_id"]),
+        ('"user_id"\t"item,id"', "\t", ["user_id", "item,id"]),
+        ("User ID|item", "|", ["User ID", "item"]),
+        ("user_id", ",", ["user_id"]),
+        ("name;a,b;c", ";", ["name", "a,b", "c"]),
+        ('"user\n_id",x', ",", ["user\n_id", "x"]),
+    ],
+)
+def test_the_header_shows_the_separator(line: str, separator: str, columns: list[str]) -> None:
+    header = find_header(f"\ufeff\n{line}\n1,2\n".encode(), "users")
+    assert (header.separator, header.columns) == (separator, columns)
+
+
+@pytest.mark.parametrize(
+    ("name", "n_kept", "lines", "row"),
+    [
+        ("fields too many and too few", 178, [2, 4], "u00,i00,2024-05-02T00:00:00Z"),
+        ("a fault in the second file", 179, [4], "u01,i01,skip,x,2024-05-02T01:31:00Z"),
+    ],
+)
+def test_rows_that_cannot_be_read_may_be_left_out(
+    name: str, n_kept: int, lines: list[int], row: str, tmp_path: Path
+) -> None:
+    next(case for case in CASES if case.name == name).write(tmp_path)
+    checked = check_tables(tmp_path, drop_bad_rows=0.05)
+    assert checked.faults == ()
+    assert checked.dataset is not None
+    assert len(checked.dataset.events) == n_kept
+    assert [f'line {line}", ' in record for line, record in zip(lines, checked.left_out, strict=True)] == [True] * len(
+        lines
+    )
+    assert row in checked.left_out[0]
+    assert check_tables(tmp_path, drop_bad_rows=0.001).dataset is None
+
+
+def test_lines_that_an_open_quote_runs_over_are_kept() -> None:
+    findings = Findings(drop=True)
+    header = ",".join(COLUMNS)
+    rows = read(f'{header}\n1,"a,b\n2,c,d\n3,"e,f\n4,"g\nh",i\n5,j"j,k\n6,"l"l,m\n', findings)
+    assert rows == [
+        ("part line 3", ("2", "c", "d")),
+        ("part line 5", ("4", "g\nh", "i")),
+        ("part line 7", ("5", 'j"j', "k")),
+    ]
+    assert len(findings.left_out) == 3
