@@ -65,7 +65,8 @@ def read_in_parts(tables: Tables, n_parts: int, *, drop: bool = False) -> tuple[
     if whole.catalogue is not None:
         catalogue = whole.catalogue
         parts = [
-            part if part.dataset is None else Part(unpack(pack(part.dataset), catalogue), part.findings) for part in parts
+            part if part.dataset is None else Part(unpack(pack(part.dataset), catalogue), part.findings)
+            for part in parts
         ]
     return parts, findings
 

@@ -118,7 +118,7 @@ def test_faults_are_counted_over_batches(folder: Path, tiny_parts: None) -> None
     faults = check_tables(folder).faults
     assert len(faults) == 3
     assert f"interactions.item_id: {n_strays} of 5,000 rows name unknown items (first: 'nowhere');" in faults[2]
-    assert faults[0].startswith("interactions.weight: 1,000 of 5,000 rows are negative (first: -1.0);")
+    assert faults[0].startswith("interactions.weight: 1,000 of 5,000 rows are negative (first: -1);")
     assert faults[1].startswith("interactions.signal: 1 of 5,000 rows have an unknown signal (first: 'tap');")
 
 

@@ -394,7 +394,7 @@ class Findings:
             elif first is not None:  # rows without a place, such as those of a Spark frame: the least value is first
                 value = min(first.filter(pl.Series(mask)).to_list(), key=repr)
                 batch.position = (repr(value),)
-            batch.value = "" if first is None else repr(value)
+            batch.value = "" if first is None else _show(value)
             batch.advice = advice if isinstance(advice, str) else advice(value)
             if self._is_left_out(batch):
                 self._reasons.append((f"{where} {finding}", mask))
@@ -490,6 +490,11 @@ class Findings:
             self.n_rows.update(other.n_rows)
             self.n_left_out.update(other.n_left_out)
             self.n_read.update(other.n_read)
+
+
+def _show(value: Any) -> str:
+    """Write a value as people do: text in quotes, whole numbers without decimals."""
+    return repr(int(value)) if isinstance(value, float) and value.is_integer() else repr(value)
 
 
 def _percent(share: float) -> str:
