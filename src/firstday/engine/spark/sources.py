@@ -151,7 +151,9 @@ def _stage(session: SparkSession, storage: Storage, name: str, table: RawTable, 
     for number, file in enumerate(table.files):
         rows = file.rows.with_columns(pl.lit(number, pl.Int32).alias(FILE), pl.col(ROW).cast(pl.Int64))
         rows.sink_parquet(folder / f"{number:06}.parquet")
-    staging = session.conf.get(STAGING, "") or ("" if storage.local is not None else f"{storage.whole_uri}/../_firstday")
+    staging = session.conf.get(STAGING, "") or (
+        "" if storage.local is not None else f"{storage.whole_uri}/../_firstday"
+    )
     place = folder.as_uri()
     if staging:
         target = Storage(session, f"{staging.rstrip('/')}/{scratch.name}/{name}")
