@@ -251,7 +251,7 @@ NUMBERS = [
         "infinite and negative weights",
         "interactions.weight: 1 of 300 rows are NaN or infinite (first: inf, interactions.csv line 3); "
         "write finite numbers or drop the rows.",
-        "interactions.weight: 1 of 300 rows are negative (first: -1.0, interactions.csv line 4); "
+        "interactions.weight: 1 of 300 rows are negative (first: -1, interactions.csv line 4); "
         "write 0 or more; show dislike by signals such as skip and ban.",
         interactions=some("weight", {2: "inf", 3: "-1"}),
     ),
@@ -486,7 +486,7 @@ NAMES = [
         "add them to users or drop the rows.",
         "interactions.item_id: 1 of 300 rows name unknown items (first: 'i99', interactions.csv line 5); "
         "add them to items or drop the rows.",
-        "interactions.weight: 1 of 300 rows are negative (first: -3.0, interactions.csv line 6); "
+        "interactions.weight: 1 of 300 rows are negative (first: -3, interactions.csv line 6); "
         "write 0 or more; show dislike by signals such as skip and ban.",
         users=some("age", {2: "unknown"}),
         friends=some("friend_id", {3: "77"}),

@@ -232,7 +232,7 @@ CASES = [
     (
         "users",
         be("age", [20.5, 1e9, float("inf"), None, None]),
-        "users.age: 2 of 5 rows are outside 0 to 120 years (first: 1000000000.0, users.parquet row 2); "
+        "users.age: 2 of 5 rows are outside 0 to 120 years (first: 1000000000, users.parquet row 2); "
         "correct them, or leave unknown ages empty.",
     ),
     (

@@ -49,12 +49,11 @@ def conform_group(column: Column, judge: bool) -> pl.Series | None:
         words = _words_without_spaces(column)
     elif values.dtype == pl.Boolean or values.dtype.is_integer() or values.dtype == pl.Null:
         words = words_of(values)
+    elif values.dtype.is_float() or values.dtype.is_decimal():
+        words = _without_decimals(words_of(values.fill_nan(None) if values.dtype.is_float() else values))
     else:
-        numbers = whole_numbers(column)
-        if numbers is None:
-            column.ignore(f"{values.dtype} is not categorical")
-            return None
-        words = numbers.cast(pl.String)
+        column.ignore(f"{values.dtype} is not categorical")
+        return None
     if not judge:
         return words
     counts = words.drop_nulls().value_counts(name="n").rename({words.name: "value"})
@@ -86,7 +85,7 @@ def judge_group(
     values = counts["value"]
     if not n_values:
         reason = "it has no values"
-    elif is_text and (values.str.contains(DAY).all() or _are_decimals(values)):
+    elif (is_text and values.str.contains(DAY).all()) or _are_decimals(values):
         reason = "decimal numbers or dates are not categorical"
     elif n_values > MAX_GROUP_VALUES or n_values > max(FEW_GROUP_VALUES, n_users / 2):
         reason = f"{n_values:,} values among {n_users:,} users make no group"
@@ -105,11 +104,13 @@ def _words_without_spaces(column: Column) -> pl.Series:
     words = words.set(words == "", None)
     if column.is_text:
         words = words.replace({"True": "true", "TRUE": "true", "False": "false", "FALSE": "false"})
-        present = words.drop_nulls()
-        if len(present) and present.str.contains(WHOLE_WITH_DECIMALS).all():
-            column.findings.note(f"{column.where}: whole numbers written as decimals were read as whole numbers.")
-            words = words.str.replace(r"\.0+$", "")
+        words = _without_decimals(words)
     return words
+
+
+def _without_decimals(words: pl.Series) -> pl.Series:
+    """Write whole numbers without the decimals that pandas gives them where one is missing: ``1.0`` as ``1``."""
+    return words.str.replace(WHOLE_WITH_DECIMALS, "${1}")
 
 
 def _note_odd_values(where: str, counts: pl.DataFrame, n_users: int, findings: Findings) -> None:
@@ -130,7 +131,7 @@ def _note_odd_values(where: str, counts: pl.DataFrame, n_users: int, findings: F
 
 
 def _are_decimals(present: pl.Series) -> bool:
-    """Tell whether all CSV text is numbers, and at least one of them has decimals."""
+    """Tell whether all values are numbers, and at least one of them has decimals."""
     decimal = present.str.contains(DECIMAL_NUMBER)
     return bool(decimal.any() and (decimal | present.str.contains(WHOLE_NUMBER)).all())
 

@@ -22,7 +22,7 @@ MAX_INT64 = 2**63 - 1
 MAX_WHOLE_FLOAT = 2**53
 """Whole numbers from here on are not all told apart by a Float64."""
 WHOLE_NUMBER = r"^(0|-?[1-9][0-9]{0,17})$"
-WHOLE_WITH_DECIMALS = r"^-?\d+\.0+$"
+WHOLE_WITH_DECIMALS = r"^(-?\d+)\.0+$"
 DECIMAL_COMMA = r"^[-+]?\d+,\d+$"
 COMMA_OF_THOUSANDS = r"^[-+]?[1-9]\d{0,2},\d{3}$"
 MOMENT = (
@@ -236,12 +236,10 @@ def _age(column: Column) -> pl.Series | None:
     if numbers is None:
         return None
     numbers = numbers.fill_nan(None)
-    are_whole = ((numbers == numbers.floor()) & numbers.is_finite()).all()
-    years = numbers.cast(pl.Int64) if are_whole else numbers
     births = (numbers >= FIRST_BIRTH_YEAR) & (numbers <= datetime.now(UTC).year) & (numbers == numbers.floor())
-    column.rows(births, "look like years of birth", years, "give ages in years")
+    column.rows(births, "look like years of birth", numbers, "give ages in years")
     bad = ((numbers < 0) | (numbers > MAX_AGE_YEARS)) & ~births
-    column.rows(bad, f"are outside 0 to {MAX_AGE_YEARS} years", years, "correct them, or leave unknown ages empty")
+    column.rows(bad, f"are outside 0 to {MAX_AGE_YEARS} years", numbers, "correct them, or leave unknown ages empty")
     return numbers.set(bad | births, None).floor().cast(pl.Int16)
 
 

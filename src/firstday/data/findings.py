@@ -43,13 +43,8 @@ class SourceFile:
 
     def describe(self, row: int) -> str:
         """Name the place of a row, such as ``users.csv line 17``."""
-        return self.describe_all([row])[0]
-
-    def describe_all(self, rows: Sequence[int]) -> list[str]:
-        """Name the places of rows, given in order."""
-        if self.line_of is None:
-            return [f"{self.name} row {row + 1:,}".strip() for row in rows]
-        return [f"{self.name} line {self.line_of(row):,}".strip() for row in rows]
+        unit, number = ("row", row + 1) if self.line_of is None else ("line", self.line_of(row))
+        return f"{self.name} {unit} {number:,}".strip()
 
 
 @dataclass(frozen=True, eq=False)
@@ -209,6 +204,12 @@ class LeftOutRow:
     def position(self) -> tuple[int, int, str, str]:
         """Its place among those of its table that were left out."""
         return -1 if self.source is None else self.source.number, self.row, self.place, self.content
+
+    def to_line(self) -> str:
+        """Return the row as a line of JSON."""
+        place = self.place if self.source is None else self.source.describe(self.row)
+        facts = json.dumps({"table": self.table, "place": place, "reasons": self.reasons}, ensure_ascii=False)
+        return f'{facts[:-1]}, "row": {self.content}}}'
 
 
 @dataclass
@@ -394,7 +395,7 @@ class Findings:
             elif first is not None:  # rows without a place, such as those of a Spark frame: the least value is first
                 value = min(first.filter(pl.Series(mask)).to_list(), key=repr)
                 batch.position = (repr(value),)
-            batch.value = "" if first is None else repr(value)
+            batch.value = "" if first is None else _show(value)
             batch.advice = advice if isinstance(advice, str) else advice(value)
             if self._is_left_out(batch):
                 self._reasons.append((f"{where} {finding}", mask))
@@ -443,12 +444,16 @@ class Findings:
         """A line of JSON for each row that was left out, by table and place; further ones than `MAX_LISTED` counted."""
         lines: list[str] = []
         for table in sorted(self.n_left_out):
-            rows = sorted((row for row in self.left_out_rows if row.table == table), key=lambda row: row.position)
-            lines += _list_rows(rows[:MAX_LISTED])
+            lines += [row.to_line() for row in self._first_left_out(table)]
             n_more = self.n_left_out[table] - MAX_LISTED
             if n_more > 0:
                 lines.append(json.dumps({"table": table, "further_rows": n_more}))
         return tuple(lines)
+
+    def _first_left_out(self, table: str) -> list[LeftOutRow]:
+        """Return the first rows of a table that were left out, in order."""
+        rows = [row for row in self.left_out_rows if row.table == table]
+        return sorted(rows, key=lambda row: row.position)[:MAX_LISTED]
 
     def settle(self, share: float) -> None:
         """Judge the rows that were left out: up to a share of each table is a note, more is a fault.
@@ -490,6 +495,13 @@ class Findings:
             self.n_rows.update(other.n_rows)
             self.n_left_out.update(other.n_left_out)
             self.n_read.update(other.n_read)
+            if len(self.left_out_rows) > 2 * MAX_LISTED * len(self.n_left_out):
+                self.left_out_rows = [row for table in self.n_left_out for row in self._first_left_out(table)]
+
+
+def _show(value: Any) -> str:
+    """Write a value as people do: text in quotes, whole numbers without decimals."""
+    return repr(int(value)) if isinstance(value, float) and value.is_integer() else repr(value)
 
 
 def _percent(share: float) -> str:
@@ -509,21 +521,3 @@ def _plain(value: Any) -> Any:
     if isinstance(value, list):
         return [_plain(part) for part in value]
     return str(value) if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def _list_rows(rows: Sequence[LeftOutRow]) -> list[str]:
-    """Write a line of JSON for each row."""
-    by_source: dict[int, list[int]] = {}
-    for number, row in enumerate(rows):
-        by_source.setdefault(id(row.source), []).append(number)
-    places = [row.place for row in rows]
-    for numbers in by_source.values():
-        source = rows[numbers[0]].source
-        if source is not None:
-            for number, place in zip(numbers, source.describe_all([rows[n].row for n in numbers]), strict=True):
-                places[number] = place
-    return [
-        f'{{"table": {json.dumps(row.table)}, "place": {json.dumps(place, ensure_ascii=False)}, '
-        f'"reasons": {json.dumps(row.reasons, ensure_ascii=False)}, "row": {row.content}}}'
-        for row, place in zip(rows, places, strict=True)
-    ]
