@@ -55,12 +55,12 @@ def test_good_tables_are_summed_up(five_users: Tables, write: Write, tmp_path: P
 def test_good_tables_as_json(five_users: Tables, write: Write, tmp_path: Path) -> None:
     done = runner.invoke(app, [str(write(five_users)), "--json", "--config", str(one_item(tmp_path))])
     assert done.exit_code == 2
-    told = json.loads(done.stdout)
-    assert (told["ok"], told["trainable"], told["faults"], told["notes"]) == (True, False, [], [])
-    assert told["summary"]["users"] == 5
-    assert told["summary"]["ages"] == 4
-    assert told["summary"]["pairs"]["stream x item"] == 3
-    outlook = told["outlook"]
+    values = json.loads(done.stdout)
+    assert (values["ok"], values["trainable"], values["faults"], values["notes"]) == (True, False, [], [])
+    assert values["summary"]["users"] == 5
+    assert values["summary"]["ages"] == 4
+    assert values["summary"]["pairs"]["stream x item"] == 3
+    outlook = values["outlook"]
     assert outlook["protocol"] == "registration"
     assert outlook["training"] == {"warm": 2, "validation": 0, "cold": 0, "refusal": NO_VALIDATION}
     assert (outlook["counts"]["users"], outlook["counts"]["eligible"], outlook["counts"]["light"]) == (5, 2, 0)
@@ -165,8 +165,8 @@ def test_tables_that_can_be_learned_from_are_told_with_how_well_lists_could_be_j
         "strategies apart; bring more users or evaluate with several seeds (--seeds 5).",
         "No faults.",
     ]
-    told = json.loads(runner.invoke(app, [folder, "--json"]).stdout)
-    assert (told["ok"], told["trainable"], told["outlook"]["evaluation"]["interval_points"]) == (True, True, 9.6)
+    values = json.loads(runner.invoke(app, [folder, "--json"]).stdout)
+    assert (values["ok"], values["trainable"], values["outlook"]["evaluation"]["interval_points"]) == (True, True, 9.6)
 
 
 def test_another_protocol_can_be_asked_about(write: Write) -> None:

@@ -7,6 +7,7 @@ of the users is asked the same question, on whatever machine it is, and the answ
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from itertools import islice
 
@@ -131,7 +132,8 @@ def describe_part(part: Dataset, warm_rows: np.ndarray, actions: Actions, questi
             chunk = positions[start : start + step]
             yield _describe(part, warm_rows[chunk], take_actions(actions, chunk), question)
 
-    return merge(answers())
+    with _one_thread():
+        return merge(answers())
 
 
 def merge(parts: Iterable[Everyone]) -> Everyone:
@@ -178,6 +180,19 @@ def describe_encoder(encoder: Encoder, everyone: Everyone) -> Encoder:
         return replace(encoder, group_means=means)
     centre, scale = everyone.summarise_ages()
     return replace(encoder, group_means=means, age_means=age_means, age_centre=centre, age_scale=scale)
+
+
+def _one_thread() -> AbstractContextManager[object]:
+    """Keep linear algebra to one thread: for small systems, threads that wait for each other cost more than they save.
+
+    It was measured, of 66,000 users: 18 to 24 s with one thread, 21 to 90 s with two beside other busy programs.
+    """
+    try:
+        from threadpoolctl import threadpool_limits
+    except ModuleNotFoundError:
+        return nullcontext()
+    limits: AbstractContextManager[object] = threadpool_limits(1, "blas")
+    return limits
 
 
 def _describe(part: Dataset, users: np.ndarray, actions: Actions, question: Question) -> Everyone:
