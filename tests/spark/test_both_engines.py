@@ -40,7 +40,7 @@ TABLES = ("users", "interactions", "items", "collections", "friends")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A simulated service of 1,200 users with all tables."""
     folder = tmp_path_factory.mktemp("service") / "tables"
-    simulate(folder, SimulationSettings(users=1_200, items=400, seed=5))
+    simulate(SimulationSettings(n_users=1_200, n_items=400, seed=5), folder)
     return folder
 
 
@@ -185,7 +185,7 @@ def test_a_model_of_a_sample_counts_everyone_and_is_the_same_whatever_the_partit
             assert int(recommender.model.segments.items.sizes.sum()) == data["warm_users"]
     finally:
         for name, value in before.items():
-            spark.conf.set(name, value)
+            spark.conf.set(name, str(value))
     assert files_of(tmp_path / "few") == files_of(tmp_path / "many")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import secrets
+import shutil
 import weakref
 from collections.abc import Iterator, Mapping
 from functools import reduce
@@ -90,7 +91,8 @@ def recommend_on_spark(
         raise DataError(findings.faults)
     session = next(iter(there.values())).frame.sparkSession
     model = recommender.save(folder / f"model-{folder.name}")
-    session.sparkContext.addFile(str(model), recursive=True)
+    archive = Path(shutil.make_archive(str(model), "zip", model))
+    session.sparkContext.addFile(str(archive))
     blank = Findings(drop=findings.drop, forgiven=FORGIVEN)
     request = Request(
         model.name, plugins, k, name, keep_used, blank, {table: rows.names for table, rows in there.items()}

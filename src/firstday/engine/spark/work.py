@@ -9,9 +9,11 @@ from __future__ import annotations
 import copy
 import io
 import pickle
+import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -199,7 +201,7 @@ class Request:
     Parameters
     ----------
     model
-        The name of the model's folder among the files that were sent.
+        The name of the file, among those that were sent, with the model's folder as a zip.
     plugins
         Modules with further methods.
     k, strategy, keep_used
@@ -238,7 +240,9 @@ def open_shared(model: str, plugins: tuple[str, ...]) -> Recommender:
     """Open a model that was sent to the executors, once a process."""
     for module in plugins:
         load_plugin(module)
-    return open_model(model)
+    with TemporaryDirectory(prefix="firstday-") as folder:  # mapped files stay readable when they are removed
+        shutil.unpack_archive(model, folder, "zip")
+        return open_model(folder)
 
 
 def spread_lists(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
