@@ -41,10 +41,10 @@ from rich.table import Table
 from firstday.config import SignalConfig
 from firstday.data.checks import InteractionChecker
 from firstday.data.events import ITEM, Window
+from firstday.data.findings import Findings
 from firstday.data.ids import Ids
 from firstday.data.raw_table import RawTable
 from firstday.data.readers import read_folder
-from firstday.data.findings import Findings
 from firstday.simulate.simulation_settings import SimulationSettings
 from firstday.simulate.tables import simulate
 from firstday.sparse import union_rows

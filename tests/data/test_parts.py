@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import numpy as np
@@ -65,7 +66,7 @@ def read_in_parts(tables: Tables, n_parts: int, *, drop: bool = False) -> tuple[
     if whole.catalogue is not None:
         catalogue = whole.catalogue
         parts = [
-            part if part.dataset is None else Part(unpack(pack(part.dataset), catalogue), part.findings)
+            part if part.dataset is None else replace(part, dataset=unpack(pack(part.dataset), catalogue))
             for part in parts
         ]
     return parts, findings

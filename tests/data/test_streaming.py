@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from firstday.data import event_writer, readers
+from firstday.data import event_writer, raw_table
 from firstday.data.load import check_tables, load
 
 BEGIN = datetime(2024, 5, 1, 1, tzinfo=UTC)
@@ -50,7 +50,7 @@ def folder(tmp_path: Path) -> Path:
 @pytest.fixture
 def tiny_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make batches and parts so small that there are many."""
-    monkeypatch.setattr(readers, "BATCH_ROWS", 300)
+    monkeypatch.setattr(raw_table, "BATCH_ROWS", 300)
     monkeypatch.setattr(event_writer, "PART_ROWS", 400)
 
 

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
-from firstday.artifact.folder import check_target
 from firstday.cli.options import (
     ConfigOption,
     DropOption,
@@ -29,15 +27,21 @@ from firstday.cli.options import (
     shown_progress,
     start_engine,
 )
-from firstday.data.left_out import left_out_beside, write_left_out
-from firstday.engine.open import load
+from firstday.engine.open import ModelPlace, load
 from firstday.recommend.spec import with_methods
 from firstday.training.fit import train as run_training
 
 
 def train(
     tables: TablesArgument,
-    out: Annotated[Path, typer.Option(help="The model's folder; an older model there is replaced in one step.")],
+    out: Annotated[
+        str,
+        typer.Option(
+            metavar="FOLDER",
+            help="The model's folder; an older model there is replaced in one step. With --engine spark also in a "
+            "file system of the cluster.",
+        ),
+    ],
     path: PathOption = None,
     config: ConfigOption = None,
     seed: SeedOption = None,
@@ -53,16 +57,16 @@ def train(
 
     Example: firstday train movielens-100k --out model
     """
-    check_target(out)
     learners = load_plugins(plugin)
     engine_name = start_engine(engine, spark_master, spark_conf)
+    place = ModelPlace(out, on_cluster=engine_name == "spark")
+    place.check()
     settings = read_settings(tables, config, seed, protocol)
     dataset = load(tables, path=path, config=settings, drop_bad_rows=drop_bad_rows, engine=engine_name)
     print_notes(dataset.notes)
     with shown_progress() as progress:
         recommender = run_training(dataset, with_methods(settings, learners), progress=progress)
-    recommender.save(out)
-    write_left_out(left_out_beside(out), dataset.left_out)
+    place.save(recommender, dataset.left_out)
     facts = recommender.model.facts
     if as_json:
         typer.echo(json.dumps({"model": str(out), **facts}, ensure_ascii=False, indent=1))

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
@@ -13,6 +14,7 @@ from firstday.data.dataset import Dataset, Entity
 from firstday.data.event_writer import EventWriter
 from firstday.data.events import ITEM, sort_pairs
 from firstday.data.findings import Findings
+from firstday.data.frames import read_frames
 from firstday.data.ids import Ids
 from firstday.data.load import assemble, with_friends
 from firstday.data.raw_table import RawTable
@@ -27,7 +29,7 @@ FORGIVEN = frozenset({"users.age", "users.registered_at"})
 """Columns whose bad values are taken as unknown."""
 
 
-def load_newcomers(folder: str | Path, *, drop_bad_rows: float = 0.0) -> Dataset:
+def load_newcomers(tables: str | Path | Mapping[str, Any], *, drop_bad_rows: float = 0.0) -> Dataset:
     """Load the profiles and interactions of cold users.
 
     The users are all those in `users`, `interactions` and `friends`, also those without any interaction. Items,
@@ -36,8 +38,9 @@ def load_newcomers(folder: str | Path, *, drop_bad_rows: float = 0.0) -> Dataset
 
     Parameters
     ----------
-    folder
-        A folder with `users` or `interactions` or both, and `friends` if known. Friends may be any users; a model uses
+    tables
+        `users` or `interactions` or both, and `friends` if known: a folder, or data frames by the names of tables.
+        Friends may be any users; a model uses
         the friends that are among its kept users.
     drop_bad_rows
         Share of a table's rows, from 0 to 1, that may be bad and are then left out; more is a fault.
@@ -47,18 +50,49 @@ def load_newcomers(folder: str | Path, *, drop_bad_rows: float = 0.0) -> Dataset
     DataError
         A table that cannot be read, with a sentence for each fault.
     """
-    folder = Path(folder)
+    findings = Findings(drop=drop_bad_rows > 0, forgiven=FORGIVEN)
+    if isinstance(tables, Mapping):
+        return finish_newcomers("tables", read_frames(tables, findings), drop_bad_rows, findings)
+    folder = Path(tables)
     if not folder.is_dir():
         raise DataError(f"{folder}: is no folder; give the folder of the cold users' tables.")
-    findings = Findings(drop=drop_bad_rows > 0, forgiven=FORGIVEN)
-    frames = _check_tables(read_folder(folder, findings), findings)
+    return finish_newcomers(folder.resolve().name, read_folder(folder, findings), drop_bad_rows, findings)
+
+
+def finish_newcomers(
+    name: str, raw: Mapping[str, RawTable | None], drop_bad_rows: float, findings: Findings
+) -> Dataset:
+    """Check tables of cold users that were found, and make a Dataset of them; see `load_newcomers`."""
+    check_newcomer_tables(name, raw, findings)
+    dataset = read_newcomers(name, raw, findings)
     findings.settle(drop_bad_rows)
-    if not {"users", "interactions"} & set(frames) and not findings.faults:
-        findings.fault(f"{folder}: has neither users nor interactions; add users.parquet or users.csv.")
-    if findings.faults:
+    if findings.faults or dataset is None:
         raise DataError(findings.faults)
-    dataset = _assemble(folder.resolve().name, frames, findings)
-    return replace(dataset, left_out=findings.left_out)
+    return replace(dataset, notes=findings.notes, left_out=findings.left_out)
+
+
+def check_newcomer_tables(name: str, tables: Collection[str], findings: Findings) -> None:
+    """Find out whether there is a table of cold users at all."""
+    if not {"users", "interactions"} & set(tables) and not findings.faults:
+        findings.fault(f"{name}: has neither users nor interactions; add users.parquet or users.csv.")
+
+
+def read_newcomers(name: str, raw: Mapping[str, RawTable | None], findings: Findings) -> Dataset | None:
+    """Check tables of cold users, or the rows of some of these users; None where there are faults.
+
+    Parameters
+    ----------
+    name
+        The dataset's name.
+    raw
+        Their tables.
+    findings
+        Gets the faults and notes; `FORGIVEN` columns are forgiven in it.
+    """
+    frames = _check_tables(raw, findings)
+    if not findings.are_usable or not frames:
+        return None
+    return _assemble(name, frames, findings)
 
 
 def _check_tables(raw: Mapping[str, RawTable | None], findings: Findings) -> dict[str, pl.DataFrame]:

@@ -6,6 +6,7 @@ import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import polars as pl
@@ -39,11 +40,18 @@ class RawFile:
         The file's name, and what its rows are counted in.
     sources
         The files, by number, where rows of many stand together and have the column `FILE`.
+    copy
+        The folder of a copy that is read in the file's place; it goes with this.
     """
 
     rows: pl.LazyFrame
     source: SourceFile = IN_MEMORY
+    copy: TemporaryDirectory[str] | None = None
     sources: tuple[SourceFile, ...] = ()
+
+    def selected(self, names: Sequence[str]) -> pl.LazyFrame:
+        """Return some columns, and where each row stands."""
+        return self.rows.select(*names, ROW, *([FILE] if self.sources else []))
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,6 +69,11 @@ class RawBatch:
     frame: pl.DataFrame
     place: Place
 
+    @classmethod
+    def concat(cls, batches: Sequence[RawBatch]) -> RawBatch:
+        """Put batches under each other."""
+        return cls(pl.concat([batch.frame for batch in batches]), Place.concat([batch.place for batch in batches]))
+
 
 @dataclass(frozen=True, eq=False)
 class RawTable:
@@ -71,9 +84,9 @@ class RawTable:
     files
         Its files, in order.
     is_text
-        Whether it comes from CSV, so that every column is String.
+        Whether it comes from text with separators, so that every column is String.
     format
-        What its files are, for messages.
+        What its files are, for messages; CSV stands for every text with separators.
     """
 
     files: tuple[RawFile, ...]
@@ -93,8 +106,7 @@ class RawTable:
     @cached_property
     def whole(self) -> RawBatch:
         """All rows, in memory."""
-        batches = list(self.batches())
-        return RawBatch(pl.concat([batch.frame for batch in batches]), Place.concat([batch.place for batch in batches]))
+        return RawBatch.concat(list(self.batches()))
 
     @cached_property
     def n_rows(self) -> int:
@@ -102,7 +114,9 @@ class RawTable:
         return sum(file.rows.select(pl.len()).collect().item() for file in self.files)
 
     def batches(self, columns: Sequence[str] | None = None) -> Iterator[RawBatch]:
-        """Read a batch of rows at a time, in file order; a table without rows gives one empty batch.
+        """Read a batch of rows at a time, in file order; small files come in one batch.
+
+        A table without rows gives one empty batch.
 
         Parameters
         ----------
@@ -114,22 +128,31 @@ class RawTable:
         DataError
             A file is damaged.
         """
-        n_rows = 0
         names = self.columns if columns is None else columns
+        waiting: list[RawBatch] = []
+        is_empty = True
+        for batch in self._pieces(names):
+            if len(batch.place):
+                waiting.append(batch)
+                is_empty = False
+            if sum(len(part.place) for part in waiting) >= BATCH_ROWS:
+                yield RawBatch.concat(waiting)
+                waiting = []
+        if waiting:
+            yield RawBatch.concat(waiting)
+        elif is_empty:
+            yield _take_place(self.files[0].selected(names).head(0).collect(), self.files[0])
+
+    def _pieces(self, names: Sequence[str]) -> Iterator[RawBatch]:
+        """Read the files one after the other, in pieces as they come."""
         for file in self.files:
             try:
-                chosen = file.rows.select(*names, ROW, *([FILE] if file.sources else []))
-                for batch in chosen.collect_batches(chunk_size=BATCH_ROWS, maintain_order=True):
-                    n_rows += batch.height
+                for batch in file.selected(names).collect_batches(chunk_size=BATCH_ROWS, maintain_order=True):
                     yield _take_place(batch, file)
             except UNREADABLE as error:
                 raise DataError(
                     f"{file.source.name}: cannot be read as {self.format} ({first_line(error)}); write the file again."
                 ) from None
-        if not n_rows:
-            first = self.files[0]
-            empty = first.rows.select(*names, ROW, *([FILE] if first.sources else []))
-            yield _take_place(empty.head(0).collect(), first)
 
     def into_memory(self, findings: Findings) -> RawTable | None:
         """Return the table with its rows read; None, with a fault, where a file is damaged."""

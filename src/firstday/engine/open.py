@@ -7,14 +7,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from firstday.artifact.folder import check_target
 from firstday.config import Config
 from firstday.data.dataset import Dataset
+from firstday.data.left_out import left_out_beside, write_left_out
 from firstday.data.load import check_tables
+from firstday.data.newcomers import load_newcomers
 from firstday.data.splits.outlook import Outlook, foresee
 from firstday.data.splits.roles import choose_protocol
 from firstday.data.summary import Summary, summarise
 from firstday.engine.large import LargeDataset
 from firstday.errors import ConfigError, DataError, MissingExtraError
+from firstday.recommend.batch import list_users
+from firstday.recommend.recommender import Recommender, open_model
 
 Engine = Literal["local", "spark"]
 
@@ -141,11 +146,7 @@ def _open(
     engine: Engine | None,
 ) -> Check:
     """Open tables by the engine that they need."""
-    if engine not in (None, "local", "spark"):
-        raise ConfigError(f"engine: is {engine!r}; give 'local' or 'spark'.")
-    if engine is None and isinstance(tables, Mapping):
-        engine = "spark" if any(is_of_spark(frame) for frame in tables.values()) else "local"
-    if engine == "spark":
+    if _choose_engine(tables, engine) == "spark":
         if path is not None:
             raise DataError(f"{tables}: a built-in dataset is read on one machine; leave out --engine spark.")
         try:
@@ -156,6 +157,123 @@ def _open(
         return Check(dataset, findings.faults, findings.notes, findings.left_out)
     checked = check_tables(tables, path=path, config=config, drop_bad_rows=drop_bad_rows)
     return Check(checked.dataset, checked.faults, checked.notes, checked.left_out)
+
+
+@dataclass(frozen=True)
+class ModelPlace:
+    """The folder of a model, on this machine or in a file system of the cluster.
+
+    Parameters
+    ----------
+    place
+        A path, or an address such as ``s3a://bucket/model``.
+    on_cluster
+        Whether the cluster knows the place; a path without a scheme is then in its default file system.
+    """
+
+    place: str
+    on_cluster: bool = False
+
+    def check(self) -> None:
+        """Refuse a place that holds something other than a model, before hours are spent on training.
+
+        Raises
+        ------
+        ArtifactError
+            The folder holds something else.
+        """
+        if self.on_cluster:
+            from firstday.engine.spark.models import check_place
+
+            check_place(self.place)
+        else:
+            check_target(Path(self._local()))
+
+    def save(self, recommender: Recommender, left_out: tuple[str, ...] = ()) -> None:
+        """Write a model in one step, and beside it the rows that were left out of its tables."""
+        if self.on_cluster:
+            from firstday.engine.spark.models import save_on_cluster
+
+            save_on_cluster(recommender, self.place, left_out)
+            return
+        path = recommender.save(self._local())
+        write_left_out(left_out_beside(path), left_out)
+
+    def open(self) -> Recommender:
+        """Open the model.
+
+        Raises
+        ------
+        ArtifactError
+            There is no model, or it is damaged.
+        """
+        if self.on_cluster:
+            from firstday.engine.spark.models import open_on_cluster
+
+            return open_on_cluster(self.place)
+        return open_model(self._local())
+
+    def _local(self) -> str:
+        """Return the path on this machine."""
+        if "://" in self.place:
+            raise ConfigError(f"{self.place}: is an address that a cluster knows; give --engine spark, or a path.")
+        return self.place
+
+
+def recommend_batch(
+    recommender: Recommender,
+    tables: str | Path | Mapping[str, Any],
+    k: int | None = None,
+    strategy: str | None = None,
+    *,
+    keep_used: bool = False,
+    drop_bad_rows: float = 0.0,
+    engine: Engine | None = None,
+) -> Any:
+    """Recommend to all cold users of some tables.
+
+    Parameters
+    ----------
+    recommender
+        The model.
+    tables
+        `users` or `interactions` of cold users or both, and `friends` if known: a folder, or data frames by the names
+        of their tables.
+    k, strategy, keep_used
+        See `Recommender.recommend`.
+    drop_bad_rows, engine
+        See `load`.
+
+    Returns
+    -------
+    polars.DataFrame or pyspark.sql.DataFrame
+        `user_id`, `rank` (from 1), `item_id`, `score`, `route`; of Spark where the engine is.
+
+    Raises
+    ------
+    DataError
+        Tables that cannot be read, with a sentence for each fault.
+    ConfigError
+        The strategy is unknown or needs what the model does not have.
+    """
+    if _choose_engine(tables, engine) == "spark":
+        from firstday.engine.spark.batch import recommend_on_spark
+
+        lists, _, _ = recommend_on_spark(
+            recommender, tables, k, strategy, keep_used=keep_used, drop_bad_rows=drop_bad_rows
+        )
+        return lists
+    dataset = load_newcomers(tables, drop_bad_rows=drop_bad_rows)
+    return list_users(recommender, dataset, k, strategy, keep_used=keep_used)[0]
+
+
+def _choose_engine(tables: str | Path | Mapping[str, Any], engine: Engine | None) -> Engine:
+    """Return the engine that was asked for, or the one that tables need."""
+    if engine not in (None, "local", "spark"):
+        raise ConfigError(f"engine: is {engine!r}; give 'local' or 'spark'.")
+    if engine is None:
+        return "spark" if isinstance(tables, Mapping) and any(map(is_of_spark, tables.values())) else "local"
+    return engine
 
 
 def is_of_spark(frame: object) -> bool:

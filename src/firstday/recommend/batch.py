@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import tempfile
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
 
+from firstday.data.dataset import Dataset
 from firstday.data.left_out import left_out_beside, write_left_out
 from firstday.data.newcomers import load_newcomers
 from firstday.errors import DataError
@@ -82,10 +83,58 @@ def recommend_tables(
     if not out.resolve().parent.is_dir():
         raise DataError(f"{out}: its folder does not exist; make it first.")
     dataset = load_newcomers(folder, drop_bad_rows=drop_bad_rows)
+    lists, counts = list_users(recommender, dataset, k, strategy, keep_used=keep_used)
+    with tempfile.TemporaryDirectory(prefix=f".{out.name}.", dir=out.resolve().parent) as staging:
+        staged = Path(staging) / out.name
+        lists.write_parquet(staged)
+        staged.replace(out)
+    write_left_out(left_out_beside(out), dataset.left_out)
+    return summarise_batch(counts, recommender.model.catalogue, dataset.notes)
+
+
+@dataclass(frozen=True)
+class BatchCounts:
+    """How many users were answered and how; counts of parts of the users add up.
+
+    Parameters
+    ----------
+    n_users, n_rows
+        Users answered, and places of their lists.
+    routes, unknown
+        See `BatchSummary`.
+    """
+
+    n_users: int = 0
+    n_rows: int = 0
+    routes: Counter[str] = field(default_factory=Counter)
+    unknown: Counter[str] = field(default_factory=Counter)
+
+    def __add__(self, other: BatchCounts) -> BatchCounts:
+        return BatchCounts(
+            self.n_users + other.n_users,
+            self.n_rows + other.n_rows,
+            self.routes + other.routes,
+            self.unknown + other.unknown,
+        )
+
+
+def list_users(
+    recommender: Recommender, dataset: Dataset, k: int | None, strategy: str | None, *, keep_used: bool
+) -> tuple[pl.DataFrame, BatchCounts]:
+    """Return the lists of all users of a dataset, a row for each place, and how they were answered.
+
+    Parameters
+    ----------
+    recommender
+        The model.
+    dataset
+        Cold users, from `firstday.data.newcomers`.
+    k, strategy, keep_used
+        See `Recommender.recommend`.
+    """
     catalogue = recommender.model.catalogue
-    actions = dataset.all_actions()
     users = np.arange(len(dataset.users))
-    batch, unknown = catalogue.translate(dataset, users, actions)
+    batch, unknown = catalogue.translate(dataset, users, dataset.all_actions())
     routes: Counter[str] = Counter()
     frames = []
     for at in range(0, max(1, len(users)), USERS_AT_ONCE):
@@ -105,13 +154,14 @@ def recommend_tables(
             )
         )
     lists = pl.concat(frames)
-    with tempfile.TemporaryDirectory(prefix=f".{out.name}.", dir=out.resolve().parent) as staging:
-        staged = Path(staging) / out.name
-        lists.write_parquet(staged)
-        staged.replace(out)
-    write_left_out(left_out_beside(out), dataset.left_out)
-    notes = (*_describe_unknown(unknown, catalogue), *dataset.notes)
-    return BatchSummary(len(users), lists.height, dict(routes), unknown, notes)
+    return lists, BatchCounts(len(users), lists.height, routes, Counter(unknown))
+
+
+def summarise_batch(counts: BatchCounts, catalogue: Catalogue, notes: Sequence[str]) -> BatchSummary:
+    """Return what was answered, with notes on what the model does not know."""
+    unknown = dict(counts.unknown)
+    all_notes = (*_describe_unknown(unknown, catalogue), *notes)
+    return BatchSummary(counts.n_users, counts.n_rows, dict(counts.routes), unknown, all_notes)
 
 
 def _describe_unknown(unknown: Mapping[str, int], catalogue: Catalogue) -> list[str]:

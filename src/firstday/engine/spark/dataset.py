@@ -31,14 +31,12 @@ from firstday.engine.large import (
     warm_affinity,
 )
 from firstday.engine.spark.session import rows_of_arrow
-from firstday.engine.spark.work import ask_parts, list_ratings
+from firstday.engine.spark.work import ANSWERS_DDL, RATINGS_DDL, ask_parts, list_ratings
 from firstday.errors import DataError
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-RATINGS_DDL = "part int, row int, item int, rating float"
-ANSWERS_DDL = "part int, answer binary"
 PARTS_AT_ONCE = 32
 """Parts that are asked at once: their answers are in the driver's memory together."""
 MOST_USERS_EACH = 10

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from firstday.engine.spark.session import name_cause
@@ -80,6 +82,32 @@ class Storage:
         system.mkdirs(self._path().getParent())
         system.copyFromLocalFile(False, True, jvm.org.apache.hadoop.fs.Path(str(folder)), self._path())
 
+    def write_beside(self, ending: str, lines: Sequence[str]) -> None:
+        """Write lines to ``NAME.ENDING`` beside the folder ``NAME``; without lines, remove an older such file."""
+        parent, _, name = self.whole_uri.rstrip("/").rpartition("/")
+        beside = Storage(self.session, f"{parent}/{name.removesuffix('.parquet')}.{ending}")
+        beside.remove()
+        if lines:
+            with TemporaryDirectory(prefix="firstday-") as scratch:
+                file = Path(scratch) / "lines"
+                file.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+                beside.put(file)
+
+    def rename(self, target: Storage) -> None:
+        """Put this folder where another one is or may be."""
+        system = self._file_system()
+        system.delete(target._path(), True)
+        system.mkdirs(target._path().getParent())
+        system.rename(self._path(), target._path())
+
+    def remove(self, relative: str = "") -> None:
+        """Delete the folder, or what is in it, if it is there."""
+        self._file_system().delete(self._path(relative), True)
+
+    def exists(self, relative: str = "") -> bool:
+        """Tell whether the folder, or a file in it, is there."""
+        return bool(self._file_system().exists(self._path(relative)))
+
     def list_files(self) -> list[StoredFile]:
         """Return all files below the folder, by name.
 
@@ -121,7 +149,7 @@ class Storage:
     def publish(self, folder: Path, last: str) -> None:
         """Copy what a folder of this machine holds, and put the file `last` in place in one step after all others.
 
-        Whoever reads `last` first sees all of the old content or all of the new.
+        Whoever reads `last` first sees all of the old content or all of the new; what was killed halfway left the old.
         """
         system = self._file_system()
         jvm: Any = self.session._jvm
@@ -134,8 +162,8 @@ class Storage:
         staged = f".{last}.{secrets.token_hex(4)}"
         system.copyFromLocalFile(False, True, jvm.org.apache.hadoop.fs.Path(str(folder / last)), self._path(staged))
         context = jvm.org.apache.hadoop.fs.FileContext.getFileContext(self._path().toUri(), system.getConf())
-        overwrite = jvm.org.apache.hadoop.fs.Options.Rename.OVERWRITE
         gateway: Any = self.session.sparkContext._gateway
-        options = gateway.new_array(jvm.org.apache.hadoop.fs.Options.Rename, 1)
-        options[0] = overwrite
+        rename = jvm.org.apache.hadoop.fs.Options.Rename
+        options = gateway.new_array(rename, 1)
+        options[0] = rename.OVERWRITE
         context.rename(self._path(staged), self._path(last), options)

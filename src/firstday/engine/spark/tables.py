@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial, reduce
 from pathlib import Path
@@ -20,15 +21,15 @@ from firstday.config import Config, SignalConfig
 from firstday.data.categories import MAX_GROUP_VALUES, judge_group
 from firstday.data.checks import check_presence, find_ids
 from firstday.data.findings import Findings
-from firstday.data.parts import MENTIONS, USER_TABLES, Whole, join_findings, load_whole
-from firstday.data.raw_table import FILE, ROW, RawTable
+from firstday.data.parts import MENTIONS, Whole, join_findings, load_whole
 from firstday.data.schema import TABLES, conform_table
 from firstday.engine.spark.dataset import ClusterDataset
 from firstday.engine.spark.session import name_cause, open_session
 from firstday.engine.spark.sources import ClusterTable, RawTables, read_folder, take_frames
 from firstday.engine.spark.work import (
     PART,
-    TableNames,
+    PARTS_DDL,
+    SHARES_DDL,
     count_parts,
     divide,
     make_raw,
@@ -37,13 +38,8 @@ from firstday.engine.spark.work import (
     to_polars,
 )
 
-SHARES_DDL = "part int, table string, rows binary"
 KEYS = {"users": "user_id", "interactions": "user_id", "friends": "user_id", "embeddings/users": "user_id"}
 """The column by which the rows of a table are divided among parts."""
-PARTS_AT_ONCE = 64
-"""Parts that are asked at once: their answers are in the driver's memory together."""
-PARTS_DDL = "part int, content binary, report binary"
-ANSWERS_DDL = "part int, answer binary"
 
 
 def open_tables(
@@ -62,9 +58,11 @@ def open_tables(
     if isinstance(tables, Mapping):
         dataset = read_tables(take_frames(tables, findings), config.signals, findings)
     else:
-        with TemporaryDirectory(prefix="firstday-") as folder:
-            raw = read_folder(open_session(), str(tables), Path(folder), findings)
-            dataset = read_tables(raw, config.signals, findings)
+        scratch = TemporaryDirectory(prefix="firstday-")
+        raw = read_folder(open_session(), str(tables), Path(scratch.name), findings)
+        dataset = read_tables(raw, config.signals, findings)
+        if dataset is not None:  # an executor that is lost reads the tables anew
+            weakref.finalize(dataset.parts, scratch.cleanup)
     findings.settle(drop_bad_rows)
     if findings.faults or dataset is None:
         return None, findings
@@ -104,7 +102,7 @@ def read_tables(raw: RawTables, signals: SignalConfig, findings: Findings) -> Cl
     now = datetime.now(UTC)
     whole = load_whole(raw.shared, item_ids, groups, frozenset(there), signals, findings, now)
     n_parts = count_parts(sum(n_rows[name] for name in tables))
-    parts = _divide_all(tables, whole, n_parts)
+    parts = _read_parts(tables, whole, n_parts)
     if parts is None:
         return None
     try:
@@ -124,24 +122,28 @@ def _head(table: ClusterTable) -> pl.DataFrame:
     return make_raw(to_polars(table.frame.limit(0).toArrow()), table.names).whole.frame
 
 
-def _divide_all(tables: Mapping[str, ClusterTable], whole: Whole, n_parts: int) -> DataFrame | None:
-    """Put all rows of users together by part, and read each part; the result stays on the executors' disks."""
+def divide_tables(tables: Mapping[str, ClusterTable], n_parts: int) -> DataFrame:
+    """Put all rows of users together by part; see `firstday.engine.spark.work.SHARES`."""
     shares = [_shares(name, KEYS[name], table, n_parts) for name, table in tables.items()]
-    if "friends" in tables and "friend_id" in tables["friends"].columns:
-        shares.append(_shares(MENTIONS, "friend_id", tables["friends"], n_parts))
-    if not shares:
+    return reduce(DataFrame.unionAll, shares).repartition(n_parts, "part")
+
+
+def _read_parts(tables: Mapping[str, ClusterTable], whole: Whole, n_parts: int) -> DataFrame | None:
+    """Read each part of the users; the result stays on the executors' disks."""
+    if not tables:
         return None
+    shares = divide_tables(tables, n_parts)
     names = {name: table.names for name, table in tables.items()}
-    if "friends" in names:
+    if "friends" in tables and "friend_id" in tables["friends"].columns:
+        named = _shares(MENTIONS, "friend_id", tables["friends"], n_parts)
+        shares = shares.unionAll(named).repartition(n_parts, "part")
         names[MENTIONS] = names["friends"]
-    session = shares[0].sparkSession
-    sent = session.sparkContext.broadcast((whole, names))
+    sent = shares.sparkSession.sparkContext.broadcast((whole, names))
 
     def work(table: pa.Table) -> pa.Table:
         return read_part(*sent.value, table)
 
-    together = reduce(DataFrame.unionAll, shares).repartition(n_parts, "part")
-    return together.groupBy("part").applyInArrow(work, PARTS_DDL).persist(StorageLevel.DISK_ONLY)
+    return shares.groupBy("part").applyInArrow(work, PARTS_DDL).persist(StorageLevel.DISK_ONLY)
 
 
 def _shares(name: str, key: str, table: ClusterTable, n_parts: int) -> DataFrame:

@@ -6,12 +6,12 @@ machine (`firstday.data.parts`).
 
 from __future__ import annotations
 
+import copy
 import io
 import pickle
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,9 +19,13 @@ import polars as pl
 import pyarrow as pa
 
 from firstday.data.dataset import Dataset
-from firstday.data.findings import SourceFile
+from firstday.data.findings import Findings, SourceFile
+from firstday.data.newcomers import read_newcomers
 from firstday.data.parts import Part, Whole, load_part, pack, unpack
 from firstday.data.raw_table import FILE, ROW, RawFile, RawTable
+from firstday.recommend.batch import BatchCounts, list_users
+from firstday.recommend.recommender import Recommender, open_model
+from firstday.recommend.spec import load_plugin
 from firstday.sparse import SparseRows
 
 PART = "firstday: part"
@@ -38,6 +42,22 @@ PARTS = pa.schema([("part", pa.int32()), ("content", pa.binary()), ("report", pa
 """A part that was read: its Dataset, packed, and a `Part` without it."""
 ANSWERS = pa.schema([("part", pa.int32()), ("answer", pa.binary())])
 """What a function said of a part, pickled."""
+
+LISTS = pa.schema(
+    [
+        ("user_id", pa.string()),
+        ("rank", pa.int32()),
+        ("item_id", pa.string()),
+        ("score", pa.float32()),
+        ("route", pa.string()),
+    ]
+)
+"""Places of lists."""
+SHARES_DDL = "part int, table string, rows binary"
+PARTS_DDL = "part int, content binary, report binary"
+ANSWERS_DDL = "part int, answer binary"
+RATINGS_DDL = "part int, row int, item int, rating float"
+"""The same, and entries of a matrix, in Spark's words."""
 
 
 @dataclass(frozen=True)
@@ -172,7 +192,59 @@ def report_of(content: bytes) -> Part:
     return part
 
 
+@dataclass(frozen=True, eq=False)
+class Request:
+    """What executors need to recommend to cold users.
+
+    Parameters
+    ----------
+    model
+        The name of the model's folder among the files that were sent.
+    plugins
+        Modules with further methods.
+    k, strategy, keep_used
+        See `firstday.recommend.recommender.Recommender.recommend`.
+    blank
+        Findings without any, with the rules of these tables.
+    names
+        How each table is written.
+    """
+
+    model: str
+    plugins: tuple[str, ...]
+    k: int | None
+    strategy: str
+    keep_used: bool
+    blank: Findings
+    names: Mapping[str, TableNames]
+
+
+def answer_part(model: str, request: Request, table: pa.Table) -> pa.Table:
+    """Recommend to the cold users of one part; see `PARTS`: its lists in Arrow's format, its findings and counts."""
+    findings = copy.deepcopy(request.blank)
+    dataset = read_newcomers("part", gather(request.names, table), findings)
+    counts, content = BatchCounts(), b""
+    if dataset is not None:
+        recommender = open_shared(model, request.plugins)
+        lists, counts = list_users(recommender, dataset, request.k, request.strategy, keep_used=request.keep_used)
+        content = _write_rows(lists.with_columns(pl.col("user_id", "item_id").cast(pl.String)))
+    report = pickle.dumps((findings, counts), protocol=5)
+    values = {"part": [table["part"][0].as_py()], "content": [content], "report": [report]}
+    return pa.Table.from_pydict(values, schema=PARTS)
+
+
 @lru_cache(maxsize=2)
-def load_shared(path: str) -> Any:
-    """Read what a file that was sent to the executors holds, once a process."""
-    return pickle.loads(Path(path).read_bytes())  # noqa: S301  written by this run
+def open_shared(model: str, plugins: tuple[str, ...]) -> Recommender:
+    """Open a model that was sent to the executors, once a process."""
+    for module in plugins:
+        load_plugin(module)
+    return open_model(model)
+
+
+def spread_lists(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """Write the lists of parts as rows."""
+    for batch in batches:
+        for content in batch["content"]:
+            if content.as_py():
+                rows = pl.read_ipc(io.BytesIO(content.as_py())).to_arrow()
+                yield from rows.cast(LISTS).to_batches()
