@@ -267,12 +267,12 @@ def test_one_wrong_table_gives_one_sentence(
 
 
 def test_interactions_without_any_target(tmp_path: Path) -> None:
-    (tmp_path / "interactions.csv").write_text("user_id;item_id\n1;2\n")
+    (tmp_path / "interactions.csv").write_text("signal,weight\nstream,1\n")
     with pytest.raises(DataError) as caught:
         load(tmp_path)
     assert caught.value.faults == (
-        "interactions.user_id: the column is missing (found: user_id;item_id); add it.",
-        "interactions.item_id: the column is missing (found: user_id;item_id); add it, or entity and entity_id.",
+        "interactions.user_id: the column is missing (found: signal, weight); add it.",
+        "interactions.item_id: the column is missing (found: signal, weight); add it, or entity and entity_id.",
     )
 
 

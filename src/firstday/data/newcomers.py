@@ -40,8 +40,7 @@ def load_newcomers(tables: str | Path | Mapping[str, Any], *, drop_bad_rows: flo
     ----------
     tables
         `users` or `interactions` or both, and `friends` if known: a folder, or data frames by the names of tables.
-        Friends may be any users; a model uses
-        the friends that are among its kept users.
+        Friends may be any users; a model uses the friends that are among its kept users.
     drop_bad_rows
         Share of a table's rows, from 0 to 1, that may be bad and are then left out; more is a fault.
 
@@ -66,6 +65,8 @@ def finish_newcomers(
     check_newcomer_tables(name, raw, findings)
     dataset = read_newcomers(name, raw, findings)
     findings.settle(drop_bad_rows)
+    if dataset is None:
+        check_newcomer_tables(name, (), findings)  # those that there are have no rows
     if findings.faults or dataset is None:
         raise DataError(findings.faults)
     return replace(dataset, notes=findings.notes, left_out=findings.left_out)
