@@ -70,6 +70,8 @@ class Whole:
         The time of reading.
     drop
         Whether bad rows are left out.
+    unreadable
+        The names of those tables that cannot be read, so that nothing can be looked up in them.
     """
 
     tables: frozenset[str]
@@ -80,6 +82,7 @@ class Whole:
     signals: SignalConfig
     now: datetime
     drop: bool = False
+    unreadable: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,6 +112,7 @@ def load_whole(
     signals: SignalConfig,
     findings: Findings,
     now: datetime,
+    unreadable: frozenset[str] = frozenset(),
 ) -> Whole:
     """Read and check the tables that do not belong to users.
 
@@ -121,7 +125,7 @@ def load_whole(
         The items that interactions name: they are all items where there is no table of items.
     groups
         The values of each column of `users` that makes groups, sorted.
-    tables, signals, now
+    tables, signals, now, unreadable
         See `Whole`.
     findings
         Gets the faults and notes.
@@ -166,6 +170,8 @@ def load_part(raw: Mapping[str, RawTable], whole: Whole, name: str = "part") -> 
     interactions = raw.get("interactions")
     if "users" in raw:
         frames["users"] = check_table("users", raw["users"], {}, findings, judge_groups=False)
+    elif "users" in whole.unreadable:
+        pass
     elif "users" in whole.tables:
         frames["users"] = pl.DataFrame(schema={"user_id": pl.String})
     elif interactions is not None:

@@ -22,8 +22,8 @@ from pyspark.sql.types import IntegralType
 from firstday.data.columns import WHOLE_NUMBER
 from firstday.data.findings import Findings
 from firstday.data.newcomers import FORGIVEN, NEWCOMER_TABLES, check_newcomer_tables
-from firstday.engine.spark.session import name_cause, open_session, rows_of_arrow
-from firstday.engine.spark.sources import ClusterTable, read_folder, take_frames
+from firstday.engine.spark.session import named_errors, open_session, rows_of_arrow
+from firstday.engine.spark.sources import ClusterTable, name_lines, read_folder, take_frames
 from firstday.engine.spark.storage import Storage
 from firstday.engine.spark.tables import divide_tables
 from firstday.engine.spark.work import PARTS_DDL, Request, answer_part, count_parts, spread_lists
@@ -105,11 +105,11 @@ def recommend_on_spark(
         return answer_part(SparkFiles.get(sent.value.model), sent.value, table)
 
     parts = shares.groupBy("part").applyInArrow(work, PARTS_DDL).persist(StorageLevel.DISK_ONLY)
-    try:
-        reports = [pickle.loads(row["report"]) for row in parts.select("report").collect()]  # noqa: S301  of this run
-    except Exception as error:
-        raise DataError(f"{raw.name}: Spark cannot read the tables ({name_cause(error)}).") from None
+    with named_errors(raw.name):
+        rows = parts.select("report").collect()
+    reports = [pickle.loads(row["report"]) for row in rows]  # noqa: S301  written by this run
     findings.merge(report for report, _ in reports)
+    name_lines(findings, there)
     findings.settle(drop_bad_rows)
     if findings.faults:
         raise DataError(findings.faults)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import sys
 from collections.abc import Iterator, Mapping
@@ -14,11 +15,13 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 import firstday
-from firstday.errors import ConfigError, MissingExtraError
+from firstday.errors import ConfigError, DataError, FirstdayError, MissingExtraError
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
+SIGNS_OF_FILES = ("FAILED_READ_FILE", "ParquetDecodingException", "is not a Parquet file", "CANNOT_READ_FILE_FOOTER")
+"""What Spark says where a file is damaged."""
 ROWS_OF_ARROW = "spark.sql.execution.arrow.maxRecordsPerBatch"
 
 
@@ -123,6 +126,28 @@ def name_cause(error: BaseException) -> str:
     java = [line for line in lines if line.startswith("Caused by:")]
     chosen = ends[-1] if ends else java[-1] if java else (lines or [type(error).__name__])[0]
     return chosen.removeprefix("Caused by:").strip().rstrip(".")[:300]
+
+
+@contextmanager
+def named_errors(name: str) -> Iterator[None]:
+    """Turn an error of a job into one sentence.
+
+    Raises
+    ------
+    DataError
+        A file cannot be read.
+    FirstdayError
+        The job failed for another reason.
+    """
+    try:
+        yield
+    except Exception as error:
+        cause, text = name_cause(error), str(error)
+        if any(sign in text for sign in SIGNS_OF_FILES):
+            place = re.search(r"(?:file|hdfs|s3a|[a-z]+):/[^\s,;)'\"]+", text)
+            where = f"{name}: {place.group(0)}" if place else name
+            raise DataError(f"{where}: cannot be read as Parquet ({cause}); write the file again.") from error
+        raise FirstdayError(f"spark: the job failed ({cause}); look at the logs of the cluster.") from error
 
 
 @contextmanager

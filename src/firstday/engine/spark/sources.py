@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +12,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as fn
 
 from firstday.data.find_tables import TableFiles, find_tables
-from firstday.data.findings import Findings
+from firstday.data.findings import Findings, SourceFile
 from firstday.data.parts import USER_TABLES
 from firstday.data.raw_table import FILE, ROW, RawTable
 from firstday.data.readers import open_table
@@ -36,10 +36,13 @@ class ClusterTable:
         Its columns, `FILE` and `ROW`.
     names
         How it is written.
+    sources
+        Its text files, which know the lines of their rows; none where rows are counted.
     """
 
     frame: DataFrame
     names: TableNames
+    sources: tuple[SourceFile, ...] = ()
 
     @property
     def columns(self) -> list[str]:
@@ -160,4 +163,19 @@ def _stage(session: SparkSession, storage: Storage, name: str, table: RawTable, 
         target.put(folder)
         place = target.whole_uri
     names = TableNames(tuple(file.source.name for file in table.files), table.is_text)
-    return ClusterTable(session.read.parquet(place), names)
+    return ClusterTable(session.read.parquet(place), names, tuple(file.source for file in table.files))
+
+
+def name_lines(findings: Findings, tables: Mapping[str, ClusterTable]) -> None:
+    """Put files that know lines in place of their names, which is all that executors know."""
+    for fault in findings.row_faults.values():
+        fault.source = _with_lines(fault.source, fault.table, tables)
+    findings.left_out_rows = [
+        replace(row, source=_with_lines(row.source, row.table, tables)) for row in findings.left_out_rows
+    ]
+
+
+def _with_lines(source: SourceFile | None, table: str, tables: Mapping[str, ClusterTable]) -> SourceFile | None:
+    """Return the file that stands for another."""
+    files = tables[table].sources if table in tables else ()
+    return source if source is None or not files else files[source.number]

@@ -19,13 +19,13 @@ from pyspark.sql import functions as fn
 
 from firstday.config import Config, SignalConfig
 from firstday.data.categories import MAX_GROUP_VALUES, judge_group
-from firstday.data.checks import check_presence, find_ids
+from firstday.data.checks import check_presence, check_rows, find_ids
 from firstday.data.findings import Findings
 from firstday.data.parts import MENTIONS, Whole, join_findings, load_whole
 from firstday.data.schema import TABLES, conform_table
 from firstday.engine.spark.dataset import ClusterDataset
-from firstday.engine.spark.session import name_cause, open_session
-from firstday.engine.spark.sources import ClusterTable, RawTables, read_folder, take_frames
+from firstday.engine.spark.session import named_errors, open_session
+from firstday.engine.spark.sources import ClusterTable, RawTables, name_lines, read_folder, take_frames
 from firstday.engine.spark.work import (
     PART,
     PARTS_DDL,
@@ -86,8 +86,10 @@ def read_tables(raw: RawTables, signals: SignalConfig, findings: Findings) -> Cl
     tables = {name: table for name, table in raw.of_users.items() if table is not None}
     n_rows = {name: table.frame.count() for name, table in tables.items()}
     for name, table in list(tables.items()):
-        shape = Findings()
-        conform_table(name, _head(table), shape, is_text=table.names.is_text, judge_groups=False)
+        shape, head = Findings(), _head(table)
+        frame = conform_table(name, head, shape, is_text=table.names.is_text, judge_groups=False)
+        if name == "interactions":
+            check_rows(frame, head.columns, shape)
         emptiness = f"{name}: has no rows;"
         for sentence in shape.faults:
             if not sentence.startswith(emptiness) or not n_rows[name]:
@@ -100,17 +102,21 @@ def read_tables(raw: RawTables, signals: SignalConfig, findings: Findings) -> Cl
         item_ids = _find_items(interactions)
     groups = _find_groups(tables["users"], findings) if "users" in tables else {}
     now = datetime.now(UTC)
-    whole = load_whole(raw.shared, item_ids, groups, frozenset(there), signals, findings, now)
+    unreadable = frozenset(there) - {*tables, *raw.shared}
+    whole = load_whole(raw.shared, item_ids, groups, frozenset(there), signals, findings, now, unreadable)
     n_parts = count_parts(sum(n_rows[name] for name in tables))
     parts = _read_parts(tables, whole, n_parts)
     if parts is None:
         return None
     try:
-        reports = [report_of(row["report"]) for row in parts.select("report").collect()]
-    except Exception as error:
-        findings.fault(f"{raw.name}: Spark cannot read the tables ({name_cause(error)}); write the file again.")
+        with named_errors(raw.name):
+            rows = parts.select("report").collect()
+    except DataError as error:
+        findings.fault(str(error))
         return None
+    reports = [report_of(row["report"]) for row in rows]
     join_findings(reports, signals, findings)
+    name_lines(findings, tables)
     if not findings.are_usable:
         parts.unpersist()
         return None
