@@ -17,7 +17,10 @@ from firstday.recommend.recommender import Recommender
 from firstday.recommend.spec import strategy_names
 
 ROOT = Path(__file__).parents[1]
-TRAINING = ("torch", "scipy", "sklearn", "implicit", "faiss", "onnx", "onnxscript", "gensim", "matplotlib", "jinja2")
+TRAINING = (
+    *("torch", "scipy", "sklearn", "implicit", "faiss", "onnx", "onnxscript", "gensim", "matplotlib", "jinja2"),
+    *("pyspark", "pyarrow", "pandas"),
+)
 
 RECOMMEND = """
 import importlib.util, json, sys

@@ -211,6 +211,22 @@ class RegistrationProtocolConfig(Section):
     )
 
 
+class LearningConfig(Section):
+    """Whom vectors, segments and networks are learned from, where there are very many users."""
+
+    most_users: Count = Field(
+        default=1_000_000,
+        description="Warm users whom vectors, segments and networks are learned from, at most: where there are more, a "
+        "part of them that is the same on every machine, drawn by a hash of their ids. Everyone is counted all the "
+        "same: sizes and items of segments, means of profile groups, popularity.",
+    )
+    factors: Literal["sample", "mllib"] = Field(
+        default="sample",
+        description="Where the vectors of items come from: the method of `[embedding]` on these users (sample), or "
+        "Spark's own ALS on everyone (mllib), which only the Spark engine can do.",
+    )
+
+
 DIMENSIONS = ((20_000, 128), (5_000, 64), (1_000, 32), (0, 16))
 """Warm users from whom on, and the length of vectors where none is set: fewer people tell less."""
 
@@ -481,6 +497,7 @@ class Config(Section):
     signals: SignalConfig = SignalConfig()
     sampled: SampledProtocolConfig = SampledProtocolConfig()
     registration: RegistrationProtocolConfig = RegistrationProtocolConfig()
+    training: LearningConfig = LearningConfig()
     embedding: EmbeddingConfig = EmbeddingConfig()
     segments: SegmentConfig = SegmentConfig()
     features: FeatureConfig = FeatureConfig()

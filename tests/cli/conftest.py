@@ -109,7 +109,7 @@ def tables(world: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
         pl.when(~is_item).then("entity").alias("entity"),
         pl.when(~is_item).then(target).alias("entity_id"),
         "signal",
-        "timestamp",
+        pl.col("timestamp") + pl.duration(days=19_723),  # the world begins in 1970
         "weight",
     ).write_parquet(folder / "interactions.parquet")
     users = pl.DataFrame({"user_id": world.users.values})

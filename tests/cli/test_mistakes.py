@@ -42,7 +42,9 @@ def test_a_setting_that_cannot_be_is_told_before_training(
 def test_places_that_cannot_be_written_are_told_before_the_work(run: Run, tables: Path, tmp_path: Path) -> None:
     assert "its folder does not exist; make" in said(run, "evaluate", tables, "--report", tmp_path / "no" / "x.html")
     assert "is a folder; give the name of a file" in said(run, "evaluate", tables, "--json", tmp_path)
-    assert "is a folder" in said(run, "recommend", tmp_path, "--batch", tables, "--out", tmp_path)
+    (tmp_path / "lists.parquet").mkdir()
+    out = tmp_path / "lists.parquet"
+    assert "is a folder" in said(run, "recommend", tmp_path, "--batch", tables, "--out", out)
 
 
 def test_mistakes_in_the_command_itself_are_one_line(run: Run) -> None:

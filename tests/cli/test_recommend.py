@@ -153,10 +153,9 @@ def test_faulty_newcomers_are_told_all_at_once(run: Run, tiny_model: Path, tmp_p
     done = run("recommend", tiny_model, "--batch", tmp_path, "--out", tmp_path / "out.parquet")
     assert done.returncode == 2
     assert done.stderr.splitlines() == [
-        "error: users.age: 1 of 3 rows are outside 0 to 120 years (first: 130); "
-        "correct them, or leave unknown ages empty.",
         "error: interactions.item_id: the column is missing (found: user_id, signal); add it, or entity and entity_id.",
-        "error: users.user_id: 1 of 3 rows repeat an id (first: 'a'); keep one row for each id.",
+        "error: users.user_id: 1 of 3 rows repeat an id with other values (first: 'a', users.csv line 3); "
+        "keep one row for each id.",
     ]
     assert not (tmp_path / "out.parquet").exists()
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import polars as pl
@@ -19,10 +20,17 @@ app.command()(check)
 runner = CliRunner()
 
 
-def test_good_tables_are_summed_up(five_users: Tables, write: Write) -> None:
+NO_VALIDATION = (
+    "users: 0 are for validation: a first day and a target window that are both in the log, in a log of 3 days; bring "
+    "a longer log, set `registration.cut_off` to a day after which people registered, or use the protocol `sampled`."
+)
+"""Why nobody can learn from five users in three days."""
+
+
+def test_good_tables_are_summed_up(five_users: Tables, write: Write, tmp_path: Path) -> None:
     five_users["interactions"] = five_users["interactions"].with_columns(device=pl.lit("[red]phone"))
-    done = runner.invoke(app, [str(write(five_users))])
-    assert done.exit_code == 0
+    done = runner.invoke(app, [str(write(five_users)), "--config", str(one_item(tmp_path))])
+    assert done.exit_code == 2
     lines = [" ".join(line.strip("│ ").replace("│", " ").split()) for line in done.stdout.splitlines()]
     for expected in (
         "users 5",
@@ -36,38 +44,56 @@ def test_good_tables_are_summed_up(five_users: Tables, write: Write) -> None:
         "users with a registration time 4 (80%)",
         "friends 3",
         "Note: interactions.device: ignored (not a column of interactions).",
-        "No faults.",
+        "What training would make of it (protocol registration):",
+        "- 2 of 5 users used at least 1 items.",
+        "- Not warm: 2 with none; 1 with neither a registration nor an interaction with a time.",
     ):
         assert expected in lines
+    assert lines[-1] == f"No faults, but training would refuse the tables: {NO_VALIDATION}"
 
 
-def test_good_tables_as_json(five_users: Tables, write: Write) -> None:
-    done = runner.invoke(app, [str(write(five_users)), "--json"])
-    assert done.exit_code == 0
-    found = json.loads(done.stdout)
-    assert (found["ok"], found["faults"], found["notes"]) == (True, [], [])
-    assert found["summary"]["users"] == 5
-    assert found["summary"]["ages"] == 4
-    assert found["summary"]["pairs"]["stream x item"] == 3
+def test_good_tables_as_json(five_users: Tables, write: Write, tmp_path: Path) -> None:
+    done = runner.invoke(app, [str(write(five_users)), "--json", "--config", str(one_item(tmp_path))])
+    assert done.exit_code == 2
+    values = json.loads(done.stdout)
+    assert (values["ok"], values["trainable"], values["faults"], values["notes"]) == (True, False, [], [])
+    assert values["summary"]["users"] == 5
+    assert values["summary"]["ages"] == 4
+    assert values["summary"]["pairs"]["stream x item"] == 3
+    outlook = values["outlook"]
+    assert outlook["protocol"] == "registration"
+    assert outlook["training"] == {"warm": 2, "validation": 0, "cold": 0, "refusal": NO_VALIDATION}
+    assert (outlook["counts"]["users"], outlook["counts"]["eligible"], outlook["counts"]["light"]) == (5, 2, 0)
 
 
 def test_tables_without_any_time_are_summed_up_too(five_users: Tables, write: Write) -> None:
     bare = {"interactions": five_users["interactions"].select("user_id", "item_id").drop_nulls()}
     done = runner.invoke(app, [str(write(bare))])
-    assert done.exit_code == 0, done.exception
-    assert "No faults." in done.stdout
+    assert done.exit_code == 2
+    assert "protocol sampled" in done.stdout
+    assert "No faults, but training would refuse the tables: interactions: 0 of 4 users" in done.stdout
 
 
 def test_faults_are_raised_or_told_in_json(five_users: Tables, write: Write) -> None:
     five_users["users"] = five_users["users"].with_columns(age=pl.lit(200))
-    fault = "users.age: 5 of 5 rows are outside 0 to 120 years (first: 200); correct them, or leave unknown ages empty."
+    fault = (
+        "users.age: 5 of 5 rows are outside 0 to 120 years (first: 200, users.parquet row 1); "
+        "correct them, or leave unknown ages empty."
+    )
     folder = str(write(five_users))
     done = runner.invoke(app, [folder])
     assert isinstance(done.exception, DataError)
     assert done.exception.faults == (fault,)
     done = runner.invoke(app, [folder, "--json"])
     assert done.exit_code == 2
-    assert json.loads(done.stdout) == {"ok": False, "faults": [fault], "notes": [], "summary": {}}
+    assert json.loads(done.stdout) == {
+        "ok": False,
+        "trainable": False,
+        "faults": [fault],
+        "notes": [],
+        "summary": {},
+        "outlook": {},
+    }
 
 
 def test_a_folder_that_is_not_there_is_told_in_json_too() -> None:
@@ -83,5 +109,70 @@ def test_signals_named_in_a_file_are_known(five_users: Tables, write: Write, tmp
     folder = str(write({**five_users, "interactions": interactions}))
     settings = tmp_path / "firstday.toml"
     settings.write_text('[signals]\naffinity.tap = 1.0\nuse = ["tap"]\n')
-    assert runner.invoke(app, [folder, "--json"]).exit_code == 2
-    assert runner.invoke(app, [folder, "--json", "--config", str(settings)]).exit_code == 0
+    assert not json.loads(runner.invoke(app, [folder, "--json"]).stdout)["ok"]
+    assert json.loads(runner.invoke(app, [folder, "--json", "--config", str(settings)]).stdout)["ok"]
+
+
+def one_item(folder: Path) -> Path:
+    """Write settings by which a user is warm who used any item."""
+    path = folder / "one.toml"
+    path.write_text("[sampled]\nmin_items = 1\n[registration]\nmin_items = 1\n")
+    return path
+
+
+def service(n_busy: int, n_light: int, at: datetime | None = None) -> Tables:
+    """Make the tables of users who used 20 items, and of others who used 2, at one moment or without a time."""
+    pairs = [(f"u{user}", f"i{item}") for user in range(n_busy) for item in range(20)]
+    pairs += [(f"v{user}", f"i{item}") for user in range(n_light) for item in range(2)]
+    rows = pl.DataFrame(pairs, schema={"user_id": pl.String, "item_id": pl.String}, orient="row")
+    return {"interactions": rows if at is None else rows.with_columns(timestamp=pl.lit(at))}
+
+
+def last_line(output: str) -> str:
+    return output.strip().splitlines()[-1]
+
+
+def test_five_usable_users_of_202_are_refused_with_what_to_do(write: Write) -> None:
+    done = runner.invoke(app, [str(write(service(5, 197)))])
+    assert done.exit_code == 2
+    assert last_line(done.stdout) == (
+        "No faults, but training would refuse the tables: interactions: 5 of 202 users have at least 20 used items, "
+        "too few to train on; bring more data or lower sampled.min_items in the configuration."
+    )
+
+
+def test_rows_in_the_future_leave_nothing_to_learn_from(write: Write) -> None:
+    later = datetime.now(UTC) + timedelta(days=400)
+    done = runner.invoke(app, [str(write(service(50, 0, later)))])
+    assert done.exit_code == 2
+    assert "1,000 of 1,000 rows lie in the future" in done.stdout
+    assert last_line(done.stdout) == (
+        "No faults, but training would refuse the tables: interactions: no row is left to learn from (rows in the "
+        "future are left out); bring interactions of the past, or correct the clock that wrote them."
+    )
+
+
+def test_tables_that_can_be_learned_from_are_told_with_how_well_lists_could_be_judged(write: Write) -> None:
+    folder = str(write(service(100, 10)))
+    done = runner.invoke(app, [folder])
+    assert done.exit_code == 0
+    assert done.stdout.strip().splitlines()[-6:] == [
+        "What training would make of it (protocol sampled):",
+        "- 100 of 110 users used at least 20 items: 90 would be warm, in 4 segments, and 10 held out for validation.",
+        "- Not warm: 10 with fewer items, too light to learn from.",
+        "- Evaluation would learn from 70 warm users and 10 for validation, and report on 20 cold ones.",
+        "- With 20 cold users the 95 % interval of P@50 is about plus or minus 10 points, too wide to tell most "
+        "strategies apart; bring more users or evaluate with several seeds (--seeds 5).",
+        "No faults.",
+    ]
+    values = json.loads(runner.invoke(app, [folder, "--json"]).stdout)
+    assert (values["ok"], values["trainable"], values["outlook"]["evaluation"]["interval_points"]) == (True, True, 9.6)
+
+
+def test_another_protocol_can_be_asked_about(write: Write) -> None:
+    folder = str(write(service(100, 10, datetime(2024, 5, 1, 12, tzinfo=UTC))))
+    assert runner.invoke(app, [folder]).exit_code == 0
+    done = runner.invoke(app, [folder, "--protocol", "registration"])
+    assert done.exit_code == 2
+    assert "registration" in done.stdout
+    assert "would refuse the tables: users: 0 are for validation" in last_line(done.stdout)

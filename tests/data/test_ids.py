@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from firstday.data.ids import Ids, normalise_ids
+from firstday.data.ids import Ids, normalise_ids, stable_numbers
 
 texts = st.lists(st.text(min_size=1, max_size=6), unique=True, max_size=30)
 numbers = st.lists(st.integers(-(2**63), 2**63 - 1), unique=True, max_size=30)
@@ -54,3 +54,24 @@ def test_any_integer_type_is_a_number_and_anything_else_is_text() -> None:
     assert normalise_ids(pl.Series(["a"], dtype=pl.Categorical)).dtype == pl.String
     assert Ids.of([1, 2]).are_integers
     assert not Ids.of(["1", "2"]).are_integers
+
+
+def test_stable_numbers_are_these_for_ever() -> None:
+    """Who is learned from rests on them: another number would be another model."""
+    texts = stable_numbers(Ids.of(["a", "u007", "å"]), 0)
+    assert texts.dtype == np.uint64
+    assert texts.tolist() == [16563745722614342077, 12578045360262537632, 13336335744821800858]
+    assert stable_numbers(Ids.of([81, -5]), 0).tolist() == [8140990835452887712, 5222134910789950232]
+    assert stable_numbers(Ids.of(["81"]), 3).tolist() == [17492860022089939905]
+    assert stable_numbers(Ids.of([]), 0).tolist() == []
+
+
+@given(numbers, st.integers(0, 2**31))
+def test_a_stable_number_follows_from_the_ids_text_and_the_seed_alone(values: list[int], seed: int) -> None:
+    every = stable_numbers(Ids.of(values), seed)
+    assert stable_numbers(Ids.of([str(value) for value in values]), seed).tolist() == every.tolist()
+    assert stable_numbers(Ids.of(values[::-1]), seed).tolist() == every[::-1].tolist()
+    alone = [int(stable_numbers(Ids.of([value]), seed)[0]) for value in values]
+    assert alone == every.tolist()
+    assert not values or stable_numbers(Ids.of(values), seed + 1).tolist() != every.tolist()
+    assert (len(values) < 2) or len(set(alone)) == len(values)

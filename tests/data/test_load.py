@@ -195,7 +195,7 @@ def test_what_is_ignored_or_decided_is_noted(five_users: Tables, write: Write) -
     assert dataset.notes == (
         "ratings.csv: ignored (not a table of firstday).",
         "users.email: ignored (65 values among 65 users make no group).",
-        "users.height: ignored (Float64 is not categorical).",
+        "users.height: ignored (decimal numbers or dates are not categorical).",
         "users.birthday: ignored (Date is not categorical).",
         "users.nothing: ignored (it has no values).",
         "items.item_ix: ignored (entity columns are genre, those named ..._id, and lists).",

@@ -101,7 +101,7 @@ def test_a_copy_with_a_film_too_few_is_a_fault_of_the_tables(tmp_path: Path) -> 
     with pytest.raises(DataError) as caught:
         load("movielens-100k", path=tmp_path)
     assert caught.value.faults == (
-        "interactions.item_id: 1 of 4 rows name unknown items (first: 500); add them to items or drop the rows.",
+        "interactions.item_id: 1 of 4 rows name unknown items (first: 500, row 4); add them to items or drop the rows.",
     )
 
 

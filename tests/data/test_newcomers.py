@@ -48,10 +48,19 @@ def test_profile_columns_are_kept_however_many_values_they_have(tmp_path: Path) 
 @pytest.mark.parametrize(
     ("interactions", "sentence"),
     [
-        ("user_id,item_id,signal\na,i1,\n", "interactions.signal: 1 of 1 rows are empty"),
-        ("user_id,item_id,weight\na,i1,inf\n", "interactions.weight: 1 of 1 rows are NaN or infinite (first: inf)"),
-        ("user_id,item_id,weight\na,i1,nan\n", "interactions.weight: 1 of 1 rows are NaN or infinite"),
-        ("user_id,item_id,weight\na,i1,-1\n", "interactions.weight: 1 of 1 rows are negative (first: -1.0)"),
+        (
+            "user_id,item_id,signal\na,i1,\n",
+            "interactions.signal: 1 of 1 rows are empty (first: interactions.csv line 2)",
+        ),
+        (
+            "user_id,item_id,weight\na,i1,inf\n",
+            "interactions.weight: 1 of 1 rows are NaN or infinite (first: inf, interactions.csv line 2)",
+        ),
+        ("user_id,item_id,weight\na,i1,nan\n", "interactions.weight: 1 of 1 rows hold 'nan', a mark for missing"),
+        (
+            "user_id,item_id,weight\na,i1,-1\n",
+            "interactions.weight: 1 of 1 rows are negative (first: -1, interactions.csv line 2)",
+        ),
         ("user_id,item_id\n", "has neither users nor interactions"),
         ("user_id,item_id\na,\n", "interactions.item_id: 1 of 1 rows are empty"),
     ],
@@ -75,7 +84,7 @@ def test_friends_are_not_newcomers(tmp_path: Path) -> None:
 
 def test_a_friend_without_an_id_is_a_fault(tmp_path: Path) -> None:
     write(tmp_path, users="user_id\na\n", friends="user_id,friend_id\na,\n")
-    with pytest.raises(DataError, match=r"friends\.friend_id: 1 of 1 rows are empty \(first: row 1\)"):
+    with pytest.raises(DataError, match=r"friends\.friend_id: 1 of 1 rows are empty \(first: friends.csv line 2\)"):
         load_newcomers(tmp_path)
     write(tmp_path, friends="user_id\na\n")
     with pytest.raises(DataError, match="friends"):

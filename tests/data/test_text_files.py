@@ -46,7 +46,7 @@ def read(text: str, findings: Findings, packing: str = "") -> list[Row] | None:
             return None
         batches = list(RawTable((opened,)).batches())
         return [
-            (batch.place.describe(row), tuple(value or "" for value in values))
+            (batch.place.source(row).describe(int(batch.place.row[row])), tuple(value or "" for value in values))
             for batch in batches
             for row, values in enumerate(batch.frame.rows())
         ]

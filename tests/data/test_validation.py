@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import date, datetime
+from datetime import datetime
 from pathlib import Path
 
 import polars as pl
@@ -83,18 +83,18 @@ CASES = [
     ("interactions", be("signal", [1] * 7), "interactions.signal: the column holds Int64, not text; store text."),
     (
         "friends",
-        be("user_id", [1.0, 2.0, None]),
+        be("user_id", [1.5, 2.0, None]),
         "friends.user_id: the column holds Float64, not whole numbers or text; store whole numbers or text.",
     ),
     (
         "items",
-        be("artist_id", [1.0, 2.0, None, 4.0]),
+        be("artist_id", [1.0, 2.5, None, 4.0]),
         "items.artist_id: the column holds Float64, not whole numbers, text or lists of them; "
         "store whole numbers, text or lists of them.",
     ),
     (
         "interactions",
-        be("item_id", [1.0] * 7),
+        be("item_id", [2.0**53] * 7),
         "interactions.item_id: the column holds Float64, not whole numbers or text; store whole numbers or text.",
     ),
     (
@@ -105,104 +105,117 @@ CASES = [
     (
         "interactions",
         put("user_id", r2=None, r4=""),
-        "interactions.user_id: 2 of 7 rows are empty (first: row 3); fill them in or drop the rows.",
+        "interactions.user_id: 2 of 7 rows are empty (first: interactions.parquet row 3); "
+        "fill them in or drop the rows.",
     ),
     (
         "interactions",
         lambda frame: frame.drop("entity", "entity_id"),
-        "interactions.item_id: 2 of 7 rows are empty (first: row 4); fill them in or drop the rows.",
+        "interactions.item_id: 2 of 7 rows are empty (first: interactions.parquet row 4); "
+        "fill them in or drop the rows.",
     ),
     (
         "friends",
         put("friend_id", r1=None),
-        "friends.friend_id: 1 of 3 rows are empty (first: row 2); fill them in or drop the rows.",
+        "friends.friend_id: 1 of 3 rows are empty (first: friends.parquet row 2); fill them in or drop the rows.",
     ),
     (
         "interactions",
         put("signal", r0=None),
-        "interactions.signal: 1 of 7 rows are empty (first: row 1); fill them in or drop the rows.",
+        "interactions.signal: 1 of 7 rows are empty (first: interactions.parquet row 1); "
+        "fill them in or drop the rows.",
     ),
     (
         "users",
-        lambda frame: pl.concat([frame, frame.slice(1, 2)]),
-        "users.user_id: 2 of 7 rows repeat an id (first: 'u2'); keep one row for each id.",
+        lambda frame: pl.concat([frame, frame.slice(1, 2).with_columns(country=pl.lit("IT"))]),
+        "users.user_id: 2 of 7 rows repeat an id with other values (first: 'u2', users.parquet row 6); "
+        "keep one row for each id.",
     ),
     (
         "items",
-        lambda frame: pl.concat([frame, frame.slice(3, 1)]),
-        "items.item_id: 1 of 5 rows repeat an id (first: 'i4'); keep one row for each id.",
+        lambda frame: pl.concat([frame, frame.slice(3, 1).with_columns(genre=pl.lit(["rock"]))]),
+        "items.item_id: 1 of 5 rows repeat an id with other values (first: 'i4', items.parquet row 5); "
+        "keep one row for each id.",
     ),
     (
         "interactions",
         put("item_id", r1="i88", r5="i99"),
-        "interactions.item_id: 2 of 7 rows name unknown items (first: 'i88'); add them to items or drop the rows.",
+        "interactions.item_id: 2 of 7 rows name unknown items (first: 'i88', interactions.parquet row 2); "
+        "add them to items or drop the rows.",
     ),
     (
         "interactions",
         put("user_id", r6="u9"),
-        "interactions.user_id: 1 of 7 rows name unknown users (first: 'u9'); add them to users or drop the rows.",
+        "interactions.user_id: 1 of 7 rows name unknown users (first: 'u9', interactions.parquet row 7); "
+        "add them to users or drop the rows.",
     ),
     (
         "friends",
         put("friend_id", r2="u9"),
-        "friends.friend_id: 1 of 3 rows name unknown users (first: 'u9'); add them to users or drop the rows.",
+        "friends.friend_id: 1 of 3 rows name unknown users (first: 'u9', friends.parquet row 3); "
+        "add them to users or drop the rows.",
     ),
     (
         "collections",
         put("item_id", r1="i9"),
-        "collections.item_id: 1 of 3 rows name unknown items (first: 'i9'); add them to items or drop the rows.",
+        "collections.item_id: 1 of 3 rows name unknown items (first: 'i9', collections.parquet row 2); "
+        "add them to items or drop the rows.",
     ),
     (
         "collections",
         put("entity", r2="item"),
-        "collections.entity: 1 of 3 rows name 'item', which is no collection (first: row 3); "
+        "collections.entity: 1 of 3 rows name 'item', which is no collection (first: collections.parquet row 3); "
         "rename it or drop the rows.",
     ),
     (
         "interactions",
         put("entity", r3="album"),
-        "interactions.entity: 1 of 7 rows name an unknown entity (first: 'album'); known are artist, genre, playlist; "
+        "interactions.entity: 1 of 7 rows name an unknown entity (first: 'album', interactions.parquet row 4); "
+        "known are artist, genre, playlist; "
         "add such a column to items, or collections of it, or drop the rows.",
     ),
     (
         "interactions",
         put("entity_id", r3="a9"),
-        "interactions.entity_id: 1 of 7 rows name an unknown artist (first: 'a9'); "
+        "interactions.entity_id: 1 of 7 rows name an unknown artist (first: 'a9', interactions.parquet row 4); "
         "add them to items or collections or drop the rows.",
     ),
     (
         "interactions",
         put("signal", r1="tap", r2="tap", r3="poke"),
-        f"interactions.signal: 3 of 7 rows have an unknown signal (first: 'tap'); known are {KNOWN}; "
+        f"interactions.signal: 3 of 7 rows have an unknown signal (first: 'tap', interactions.parquet row 2); "
+        f"known are {KNOWN}; "
         "name yours in the configuration (signals.affinity.tap = 1.0) or drop the rows.",
     ),
     (
         "interactions",
         put("item_id", r3="i1"),
-        "interactions: 1 of 7 rows have both item_id and entity (first: row 4); keep one of them in each row.",
+        "interactions: 1 of 7 rows have both item_id and entity (first: interactions.parquet row 4); "
+        "keep one of them in each row.",
     ),
     (
         "interactions",
         put("item_id", r0=None),
-        "interactions: 1 of 7 rows have neither item_id nor entity (first: row 1); "
+        "interactions: 1 of 7 rows have neither item_id nor entity (first: interactions.parquet row 1); "
         "fill in one of them or drop the rows.",
     ),
     (
         "interactions",
         put("entity_id", r4=None),
-        "interactions: 1 of 7 rows have only one of entity and entity_id (first: row 5); "
+        "interactions: 1 of 7 rows have only one of entity and entity_id (first: interactions.parquet row 5); "
         "fill in both or drop the rows.",
     ),
     (
         "interactions",
         put("weight", r2=-1.5, r3=-2.0),
-        "interactions.weight: 2 of 7 rows are negative (first: -1.5); "
+        "interactions.weight: 2 of 7 rows are negative (first: -1.5, interactions.parquet row 3); "
         "write 0 or more; show dislike by signals such as skip and ban.",
     ),
     (
         "interactions",
         put("weight", r1=float("nan"), r2=float("inf"), r3=1e300),
-        "interactions.weight: 3 of 7 rows are NaN or infinite (first: nan); write finite numbers or drop the rows.",
+        "interactions.weight: 3 of 7 rows are NaN or infinite (first: nan, interactions.parquet row 2); "
+        "write finite numbers or drop the rows.",
     ),
     (
         "interactions",
@@ -213,31 +226,29 @@ CASES = [
     (
         "users",
         put("age", r3=130, r4=-1),
-        "users.age: 2 of 5 rows are outside 0 to 120 years (first: 130); correct them, or leave unknown ages empty.",
+        "users.age: 2 of 5 rows are outside 0 to 120 years (first: 130, users.parquet row 4); "
+        "correct them, or leave unknown ages empty.",
     ),
     (
         "users",
         be("age", [20.5, 1e9, float("inf"), None, None]),
-        "users.age: 2 of 5 rows are outside 0 to 120 years (first: 1000000000.0); "
+        "users.age: 2 of 5 rows are outside 0 to 120 years (first: 1000000000, users.parquet row 2); "
         "correct them, or leave unknown ages empty.",
     ),
     (
         "users",
         be("registered_at", [datetime(2024, 5, 1, 12), None, None, None, None]),
-        "users.registered_at: 1 of 5 rows have no time zone (first: '2024-05-01 12:00:00'); "
-        "store them as Datetime in UTC, such as dt.replace_time_zone makes.",
-    ),
-    (
-        "users",
-        be("registered_at", [None, date(2024, 5, 1), None, None, None]),
-        "users.registered_at: 1 of 5 rows have no time zone (first: '2024-05-01'); "
-        "store them as Datetime in UTC, such as dt.replace_time_zone makes.",
+        "users.registered_at: 1 of 5 rows have no time zone (first: '2024-05-01 12:00:00', users.parquet row 1); "
+        'give them their zone (pandas .dt.tz_localize("UTC"), Polars .dt.replace_time_zone("UTC"), '
+        "SQL AT TIME ZONE 'UTC', Spark spark.sql.parquet.outputTimestampType=TIMESTAMP_MICROS).",
     ),
     (
         "interactions",
         be("timestamp", [881250949] * 7),
-        "interactions.timestamp: 7 of 7 rows are bare numbers without a unit and a time zone (first: 881250949); "
-        "store them as Datetime in UTC, such as polars.from_epoch makes.",
+        "interactions.timestamp: 7 of 7 rows are bare numbers without a unit and a time zone "
+        "(first: 881250949, interactions.parquet row 1); if they are seconds since 1970, convert them "
+        '(pandas pd.to_datetime(x, unit="s", utc=True), Polars pl.from_epoch(x, "s").dt.replace_time_zone("UTC"), '
+        "Spark timestamp_seconds(x)).",
     ),
     (
         "interactions",
@@ -256,18 +267,19 @@ def test_one_wrong_table_gives_one_sentence(
 
 
 def test_interactions_without_any_target(tmp_path: Path) -> None:
-    (tmp_path / "interactions.csv").write_text("user_id;item_id\n1;2\n")
+    (tmp_path / "interactions.csv").write_text("signal,weight\nstream,1\n")
     with pytest.raises(DataError) as caught:
         load(tmp_path)
     assert caught.value.faults == (
-        "interactions.user_id: the column is missing (found: user_id;item_id); add it.",
-        "interactions.item_id: the column is missing (found: user_id;item_id); add it, or entity and entity_id.",
+        "interactions.user_id: the column is missing (found: signal, weight); add it.",
+        "interactions.item_id: the column is missing (found: signal, weight); add it, or entity and entity_id.",
     )
 
 
 def test_entities_without_any_table_of_them(five_users: Tables, write: Write) -> None:
     assert faults({"interactions": five_users["interactions"]}, write) == [
-        "interactions.entity: 2 of 7 rows name an unknown entity (first: 'artist'); there are none yet; "
+        "interactions.entity: 2 of 7 rows name an unknown entity "
+        "(first: 'artist', interactions.parquet row 4); there are none yet; "
         "add such a column to items, or collections of it, or drop the rows."
     ]
 
@@ -278,8 +290,10 @@ def test_without_users_and_items_those_of_interactions_are_the_known_ones(five_u
     five_users["friends"] = pl.DataFrame({"user_id": ["u1", "u5"], "friend_id": ["u2", "u1"]})
     five_users["collections"] = five_users["collections"].with_columns(item_id=pl.Series(["i1", "i7", "i4"]))
     assert faults(five_users, write) == [
-        "friends.user_id: 1 of 2 rows name unknown users (first: 'u5'); add them to users or drop the rows.",
-        "collections.item_id: 1 of 3 rows name unknown items (first: 'i7'); add them to items or drop the rows.",
+        "collections.item_id: 1 of 3 rows name unknown items (first: 'i7', collections.parquet row 2); "
+        "add them to items or drop the rows.",
+        "friends.user_id: 1 of 2 rows name unknown users (first: 'u5', friends.parquet row 2); "
+        "add them to users or drop the rows.",
     ]
 
 
@@ -292,7 +306,7 @@ def test_large_counts_have_thousands_separators(tmp_path: Path) -> None:
     with pytest.raises(DataError) as caught:
         load(tmp_path)
     assert caught.value.faults == (
-        "interactions.item_id: 1,500 of 12,000 rows name unknown items (first: -7); "
+        "interactions.item_id: 1,500 of 12,000 rows name unknown items (first: -7, interactions.parquet row 10,501); "
         "add them to items or drop the rows.",
     )
 
@@ -312,27 +326,30 @@ def test_all_faults_of_all_tables_are_reported_at_once(five_users: Tables, write
     assert found.dataset is None
     assert [fault.split(":")[0] for fault in found.faults] == [
         "items.parquet",
-        "users.age",
         "friends.friend_id",
+        "users.age",
         "interactions.weight",
         "interactions.signal",
     ]
 
 
-WRITE_UTC = "write UTC with its zone, such as 2024-05-01T12:00:00Z."
+WRITE_UTC = "write UTC with its zone, such as 2024-05-01T12:00:00Z"
+PLACE = "interactions.csv line 3"
 
 TEXT_CASES = [
-    ("weight", "heavy", "1 of 7 rows are not numbers (first: 'heavy'); write numbers, with a dot for decimals."),
-    ("weight", "1,5", "1 of 7 rows are not numbers (first: '1,5'); write numbers, with a dot for decimals."),
-    ("weight", "nan", "1 of 7 rows are NaN or infinite (first: nan); write finite numbers or drop the rows."),
-    ("timestamp", "yesterday", f"1 of 7 rows are not times (first: 'yesterday'); {WRITE_UTC}"),
-    ("timestamp", "2024-13-01T00:00:00Z", f"1 of 7 rows are not times (first: '2024-13-01T00:00:00Z'); {WRITE_UTC}"),
-    ("timestamp", "2024-05-01T12:00:00", f"1 of 7 rows have no time zone (first: '2024-05-01T12:00:00'); {WRITE_UTC}"),
-    ("timestamp", "2024-05-01", f"1 of 7 rows have no time zone (first: '2024-05-01'); {WRITE_UTC}"),
+    ("weight", "heavy", f"are not numbers (first: 'heavy', {PLACE}); write numbers alone, with a dot for decimals."),
+    ("weight", "nan", f"hold 'nan', a mark for missing (first: {PLACE}); leave them empty."),
+    ("weight", "inf", f"are NaN or infinite (first: inf, {PLACE}); write finite numbers or drop the rows."),
+    ("timestamp", "yesterday", f"are not times (first: 'yesterday', {PLACE}); {WRITE_UTC}."),
+    ("timestamp", "2024-13-01T00:00:00Z", f"are not times (first: '2024-13-01T00:00:00Z', {PLACE}); {WRITE_UTC}."),
+    ("timestamp", "2024-13-01", f"are not times (first: '2024-13-01', {PLACE}); {WRITE_UTC}."),
+    ("timestamp", "2024-05-01T12:00:00", f"have no time zone (first: '2024-05-01T12:00:00', {PLACE}); {WRITE_UTC}."),
     (
         "timestamp",
-        "881250949",
-        f"1 of 7 rows are bare numbers without a unit and a time zone (first: '881250949'); {WRITE_UTC}",
+        "1714560000000",
+        f"are bare numbers without a unit and a time zone (first: '1714560000000', {PLACE}); {WRITE_UTC}; "
+        'if they are milliseconds since 1970, convert them (pandas pd.to_datetime(x, unit="ms", utc=True), '
+        'Polars pl.from_epoch(x, "ms").dt.replace_time_zone("UTC"), Spark timestamp_millis(x)).',
     ),
 ]
 
@@ -346,13 +363,14 @@ def test_text_in_csv_that_is_no_number_or_time(
     pl.read_csv(place, infer_schema=False).pipe(put(column, r1=text)).write_csv(place)
     with pytest.raises(DataError) as caught:
         load(folder)
-    assert caught.value.faults == (f"interactions.{column}: {sentence}",)
+    assert caught.value.faults == (f"interactions.{column}: 1 of 7 rows {sentence}",)
 
 
 def test_age_in_csv_that_is_no_number(five_users: Tables, write: Write) -> None:
     five_users["users"] = five_users["users"].with_columns(age=pl.Series(["24", "old", None, "17", "x"]))
     assert faults(five_users, write, "csv") == [
-        "users.age: 2 of 5 rows are not numbers (first: 'old'); write numbers, with a dot for decimals."
+        "users.age: 2 of 5 rows are not numbers (first: 'old', users.csv line 3); "
+        "write numbers alone, with a dot for decimals."
     ]
 
 
@@ -360,19 +378,21 @@ VECTOR_CASES = [
     (
         "items",
         be("vector", [[4.0, 0.0], [1.0], [2.0, 0.0], [3.0, 0.0, 0.0]]),
-        "embeddings/items.vector: 2 of 4 rows have another length than 2, the first one's (first: row 2); "
+        "embeddings/items.vector: 2 of 4 rows have another length than 2, the first one's "
+        "(first: embeddings/items.parquet row 2); "
         "bring vectors of one model, all of the same length.",
     ),
     (
         "items",
         be("vector", [[4.0, 0.0], [], [2.0, 0.0], None]),
-        "embeddings/items.vector: 2 of 4 rows have no numbers (first: row 2); "
+        "embeddings/items.vector: 2 of 4 rows have no numbers (first: embeddings/items.parquet row 2); "
         "bring vectors of one model, all of the same length.",
     ),
     (
         "items",
         be("vector", [[4.0, 0.0], [1.0, float("nan")], [float("inf"), 0.0], [None, 0.0]]),
-        "embeddings/items.vector: 3 of 4 rows hold numbers that are missing, NaN or infinite (first: row 2); "
+        "embeddings/items.vector: 3 of 4 rows hold numbers that are missing, NaN or infinite "
+        "(first: embeddings/items.parquet row 2); "
         "compute these vectors again.",
     ),
     (
@@ -388,12 +408,14 @@ VECTOR_CASES = [
     (
         "users",
         put("user_id", r1="u9"),
-        "embeddings/users.user_id: 1 of 2 rows name unknown users (first: 'u9'); add them to users or drop the rows.",
+        "embeddings/users.user_id: 1 of 2 rows name unknown users (first: 'u9', embeddings/users.parquet row 2); "
+        "add them to users or drop the rows.",
     ),
     (
         "users",
         put("user_id", r1="u2"),
-        "embeddings/users.user_id: 1 of 2 rows repeat an id (first: 'u2'); keep one row for each id.",
+        "embeddings/users.user_id: 1 of 2 rows repeat an id with other values "
+        "(first: 'u2', embeddings/users.parquet row 2); keep one row for each id.",
     ),
     (
         "items",
@@ -403,7 +425,8 @@ VECTOR_CASES = [
     (
         "items",
         lambda frame: pl.concat([frame, pl.DataFrame({"item_id": ["i9"], "vector": [[9.0, 0.0]]})]),
-        "embeddings/items.item_id: 1 of 5 rows name unknown items (first: 'i9'); add them to items or drop the rows.",
+        "embeddings/items.item_id: 1 of 5 rows name unknown items (first: 'i9', embeddings/items.parquet row 5); "
+        "add them to items or drop the rows.",
     ),
 ]
 
@@ -424,7 +447,8 @@ def test_one_wrong_table_of_vectors_gives_one_sentence(
 def test_vectors_in_csv_that_are_no_numbers(five_users: Tables, vectors: Tables, write: Write) -> None:
     vectors["embeddings/users"] = pl.DataFrame({"user_id": ["u1"], "vector": ["1|x"]})
     assert faults({**five_users, **vectors}, write, "csv") == [
-        "embeddings/users.vector: 1 of 1 rows hold numbers that are missing, NaN or infinite (first: row 1); "
+        "embeddings/users.vector: 1 of 1 rows hold numbers that are missing, NaN or infinite "
+        "(first: embeddings/users.csv line 2); "
         "compute these vectors again."
     ]
 

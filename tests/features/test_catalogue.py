@@ -125,7 +125,7 @@ def test_another_dataset_is_translated_by_name(catalogue: Catalogue) -> None:
     assert [favorites.row(row).tolist() for row in range(3)] == [[1], [], [1]]
     assert ("hum", ITEM) not in batch.actions
     assert batch.groups["country"].tolist() == [1, -1, 0]
-    assert unknown == {"item": 1 + 1, "artist": 2, "country": 1}
+    assert unknown == {"item": 1, "signal hum": 1, "artist": 2, "country": 1}
 
 
 def test_an_entity_or_profile_column_of_one_side_only(catalogue: Catalogue, model_data: Dataset) -> None:
@@ -142,7 +142,7 @@ def test_an_entity_or_profile_column_of_one_side_only(catalogue: Catalogue, mode
     assert batch.groups["country"].tolist() == [-1, -1]
     assert batch.ages is not None
     assert batch.ages.tolist() == [-1, -1]
-    assert unknown == {"album": 2}
+    assert unknown == {"album": 2, "profile column planet": 2}
 
 
 def test_reading_and_translating_agree(world: Dataset) -> None:

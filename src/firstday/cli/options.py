@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from enum import StrEnum
 from itertools import zip_longest
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 from rich.console import Console
@@ -19,7 +19,7 @@ from typer.core import TyperCommand
 from firstday.config import MAX_SEED, Config, load_config, load_preset
 from firstday.data.dataset import Dataset
 from firstday.data.load import BUILT_IN, load
-from firstday.errors import ConfigError
+from firstday.errors import ConfigError, MissingExtraError
 from firstday.progress import Progress as Report
 from firstday.recommend.spec import is_learner, load_plugin
 
@@ -38,6 +38,36 @@ PluginOption = Annotated[
     typer.Option(
         help="A Python module with methods of your own (strategies, cold models, baselines), repeatable; see "
         "docs/add-a-method.md. Installed packages need none: their entry points are found."
+    ),
+]
+
+
+def parse_share(text: str | float) -> float:
+    """Read a share of rows, such as ``1%`` or ``0.01``.
+
+    Raises
+    ------
+    typer.BadParameter
+        It is no share. A bare 1 is refused, since it may be meant as 1% or as all.
+    """
+    words = str(text).strip()
+    try:
+        share = float(words.removesuffix("%")) / (100 if words.endswith("%") else 1)
+    except ValueError:
+        share = -1.0
+    if not 0 <= share <= 1 or (share == 1 and not words.endswith("%")):
+        raise typer.BadParameter(f"{words!r} is no share of rows; give one such as 1% or 0.01")
+    return share
+
+
+DropOption = Annotated[
+    float,
+    typer.Option(
+        "--drop-bad-rows",
+        parser=parse_share,
+        metavar="SHARE",
+        show_default=False,
+        help="Leave out bad rows, up to this share of each table, such as 1% or 0.01 (default: none).",
     ),
 ]
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON for scripts to standard output.")]
@@ -61,9 +91,57 @@ ProtocolOption = Annotated[
 
 
 class Engine(StrEnum):
-    """Where training runs."""
+    """Where work on everyone runs."""
 
     LOCAL = "local"
+    SPARK = "spark"
+
+
+EngineOption = Annotated[
+    Engine | None,
+    typer.Option(
+        help="Where work on everyone runs: on this machine, or on a Spark cluster, for tables that it can read "
+        "(hdfs://, s3a://, file://; needs the extra spark). (Default: local.)"
+    ),
+]
+SparkMasterOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="URL", help="With --engine spark: the cluster, such as spark://host:7077 (default: spark-submit's)."
+    ),
+]
+SparkConfOption = Annotated[
+    list[str] | None,
+    typer.Option(metavar="KEY=VALUE", help="With --engine spark: a setting of Spark, repeatable."),
+]
+
+
+def start_engine(engine: Engine | None, master: str | None, conf: Sequence[str] | None) -> Literal["local", "spark"]:
+    """Start what an engine needs and return its name.
+
+    Raises
+    ------
+    ConfigError
+        Settings of Spark without Spark, or a cluster that cannot be had.
+    MissingExtraError
+        PySpark is not installed.
+    """
+    if engine is not Engine.SPARK:
+        if master is not None or conf:
+            raise ConfigError("--spark-master and --spark-conf go with --engine spark; give it, or leave them out.")
+        return "local"
+    settings = {}
+    for text in conf or ():
+        name, equals, value = text.partition("=")
+        if not (name and equals):
+            raise ConfigError(f"--spark-conf: is {text!r}; write KEY=VALUE, such as spark.executor.memory=2g.")
+        settings[name] = value
+    try:
+        from firstday.engine.spark.session import open_session
+    except ModuleNotFoundError:
+        raise MissingExtraError("the engine Spark", "spark") from None
+    open_session(master, settings)
+    return "spark"
 
 
 class JsonToStdout(TyperCommand):
@@ -85,18 +163,22 @@ def load_plugins(modules: Sequence[str] | None) -> tuple[str, ...]:
     return tuple(name for name in names if is_learner(name))
 
 
-def open_tables(
-    tables: str,
-    path: Path | None,
-    config: Path | None,
-    seed: int | None = None,
-    protocol: Protocol | None = None,
-) -> tuple[Dataset, Config]:
-    """Load a dataset and the settings for it."""
+def read_settings(
+    tables: str, config: Path | None, seed: int | None = None, protocol: Protocol | None = None
+) -> Config:
+    """Return the settings for some tables: of a file, or of their preset."""
     settings = load_preset(tables) if config is None else load_config(config)
     overrides = {"seed": seed, "protocol": None if protocol is None else protocol.value}
     for name, value in overrides.items():
         settings = settings if value is None else settings.override(name, value)
+    return settings
+
+
+def open_tables(
+    tables: str, path: Path | None, config: Path | None, seed: int | None = None, protocol: Protocol | None = None
+) -> tuple[Dataset, Config]:
+    """Load a dataset on this machine, and the settings for it."""
+    settings = read_settings(tables, config, seed, protocol)
     dataset = load(tables, path=path, config=settings)
     print_notes(dataset.notes)
     return dataset, settings

@@ -12,27 +12,51 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from firstday.cli.options import JsonFlag, KOption, ModelArgument, PluginOption, check_file_target, load_plugins
+from firstday.cli.options import (
+    DropOption,
+    Engine,
+    EngineOption,
+    JsonFlag,
+    KOption,
+    PluginOption,
+    SparkConfOption,
+    SparkMasterOption,
+    check_file_target,
+    load_plugins,
+    start_engine,
+)
+from firstday.engine.open import ModelPlace
 from firstday.errors import ConfigError, DataError
 from firstday.features.signals import Signals
 from firstday.recommend.batch import recommend_tables
-from firstday.recommend.recommender import Recommendation, open_model
+from firstday.recommend.recommender import Recommendation
 from firstday.recommend.spec import find_strategy, strategy_names
 
 
 def recommend(
-    model: ModelArgument,
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="A trained model's folder.")],
     user: Annotated[
         str | None, typer.Option(help="What is known of one user, as JSON; - reads it from standard input.")
     ] = None,
     batch: Annotated[
-        Path | None, typer.Option(help="A folder with the users and interactions of many cold users.")
+        str | None,
+        typer.Option(metavar="FOLDER", help="A folder with the users and interactions of many cold users."),
     ] = None,
-    out: Annotated[Path | None, typer.Option(help="With --batch: the Parquet file to write.")] = None,
+    out: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            help="With --batch: the Parquet file to write; with --engine spark a folder of Parquet files.",
+        ),
+    ] = None,
     k: KOption = None,
     strategy: Annotated[str | None, typer.Option(help=f"One of {', '.join(strategy_names())}.")] = None,
     keep_used: Annotated[bool, typer.Option(help="Allow items that the user has used or banned.")] = False,
+    drop_bad_rows: DropOption = 0.0,
     plugin: PluginOption = None,
+    engine: EngineOption = None,
+    spark_master: SparkMasterOption = None,
+    spark_conf: SparkConfOption = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Recommend items to users that the MODEL does not know, from whatever is known of them.
@@ -45,14 +69,20 @@ def recommend(
         raise ConfigError("recommend: give either --user or --batch, not both and not neither.")
     if (batch is None) != (out is None):
         raise ConfigError("recommend: --batch and --out go together; give both.")
+    if user is not None and drop_bad_rows:
+        raise ConfigError("recommend: --drop-bad-rows is about tables; give it with --batch.")
+    if user is not None and engine is Engine.SPARK:
+        raise ConfigError("recommend: --engine spark is for many users; give it with --batch.")
     load_plugins(plugin)
     if strategy is not None:
         find_strategy(strategy)
     if out is not None:
-        check_file_target(out)
-        if out.suffix != ".parquet":
+        if not out.endswith(".parquet"):
             raise ConfigError(f"{out}: lists are written as Parquet; give a name that ends with .parquet.")
-    recommender = open_model(model)
+        if engine is not Engine.SPARK:
+            check_file_target(Path(out))
+    on_cluster = start_engine(engine, spark_master, spark_conf) == "spark"
+    recommender = ModelPlace(model, on_cluster=on_cluster).open()
     if user is not None:
         user_json = _read_stdin() if user == "-" else user
         answer = recommender.recommend(Signals.from_json(user_json), k, strategy, keep_used=keep_used)
@@ -63,7 +93,23 @@ def recommend(
         return
     assert batch is not None
     assert out is not None
-    batch_result = recommend_tables(recommender, batch, out, k, strategy, keep_used=keep_used)
+    if on_cluster:
+        from firstday.engine.spark.batch import recommend_tables_on_spark
+
+        batch_result = recommend_tables_on_spark(
+            recommender,
+            batch,
+            out,
+            k,
+            strategy,
+            keep_used=keep_used,
+            drop_bad_rows=drop_bad_rows,
+            plugins=tuple(plugin or ()),
+        )
+    else:
+        batch_result = recommend_tables(
+            recommender, Path(batch), Path(out), k, strategy, keep_used=keep_used, drop_bad_rows=drop_bad_rows
+        )
     if as_json:
         typer.echo(json.dumps(batch_result.to_json(), ensure_ascii=False, indent=1))
         return
@@ -72,8 +118,6 @@ def recommend(
     console.print(
         "Routes: " + ", ".join(f"{route} {n:,}" for route, n in Counter(batch_result.routes).most_common()) + "."
     )
-    for name, n in sorted(batch_result.unknown.items()):
-        console.print(f"Note: {n:,} values of {name} are unknown to the model and were ignored.")
     for note in batch_result.notes:
         console.print(f"Note: {note}")
 

@@ -4,52 +4,69 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
-from firstday.artifact.folder import check_target
 from firstday.cli.options import (
     ConfigOption,
-    Engine,
+    DropOption,
+    EngineOption,
     JsonFlag,
     PathOption,
     PluginOption,
     ProtocolOption,
     SeedOption,
+    SparkConfOption,
+    SparkMasterOption,
     TablesArgument,
     load_plugins,
-    open_tables,
     print_notes,
+    read_settings,
     shown_progress,
+    start_engine,
 )
+from firstday.engine.open import ModelPlace, load
 from firstday.recommend.spec import with_methods
 from firstday.training.fit import train as run_training
 
 
 def train(
     tables: TablesArgument,
-    out: Annotated[Path, typer.Option(help="The model's folder; an older model there is replaced in one step.")],
+    out: Annotated[
+        str,
+        typer.Option(
+            metavar="FOLDER",
+            help="The model's folder; an older model there is replaced in one step. With --engine spark also in a "
+            "file system of the cluster.",
+        ),
+    ],
     path: PathOption = None,
     config: ConfigOption = None,
     seed: SeedOption = None,
     protocol: ProtocolOption = None,
+    drop_bad_rows: DropOption = 0.0,
     plugin: PluginOption = None,
-    engine: Annotated[Engine, typer.Option(help="Where training runs.")] = Engine.LOCAL,  # noqa: ARG001
+    engine: EngineOption = None,
+    spark_master: SparkMasterOption = None,
+    spark_conf: SparkConfOption = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Train on TABLES and write the model.
 
     Example: firstday train movielens-100k --out model
     """
-    check_target(out)
     learners = load_plugins(plugin)
-    dataset, settings = open_tables(tables, path, config, seed, protocol)
+    engine_name = start_engine(engine, spark_master, spark_conf)
+    place = ModelPlace(out, on_cluster=engine_name == "spark")
+    place.check()
+    settings = read_settings(tables, config, seed, protocol)
+    dataset = load(tables, path=path, config=settings, drop_bad_rows=drop_bad_rows, engine=engine_name)
+    print_notes(dataset.notes)
     with shown_progress() as progress:
         recommender = run_training(dataset, with_methods(settings, learners), progress=progress)
-    recommender.save(out)
+    place.save(recommender, dataset.left_out)
     facts = recommender.model.facts
     if as_json:
         typer.echo(json.dumps({"model": str(out), **facts}, ensure_ascii=False, indent=1))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 
@@ -10,6 +11,7 @@ import numpy as np
 import polars as pl
 
 from firstday.config import SignalConfig
+from firstday.data.categories import entity_of_column
 from firstday.data.event_writer import EventWriter
 from firstday.data.events import EVENT_TYPES, ITEM, UTC_MICROSECONDS, Events, Pair, sort_pairs
 from firstday.data.findings import Findings
@@ -22,10 +24,58 @@ from firstday.data.schema import (
     USER_COLUMNS,
     Frames,
     conform_table,
-    entity_of_column,
+    missing_column,
 )
+from firstday.errors import count_of
 
 OR_DROP = "or drop the rows"
+FEW_WEIGHTS = 20
+"""So few weights are not enough to tell star ratings from counts."""
+
+
+@dataclass(frozen=True, eq=False)
+class KnownIds:
+    """The ids that rows may name.
+
+    Parameters
+    ----------
+    name
+        What they are ids of: users, items, or the members of an entity.
+    ids
+        The ids.
+    """
+
+    name: str
+    ids: Ids
+
+    @cached_property
+    def examples(self) -> str:
+        """How the ids are written, such as "users has 'u1', 'u2', ..."."""
+        shown = [repr(value) for value in self.ids.values.head(2)]
+        return f"{self.name} has {', '.join(shown)}{', ...' if len(self.ids) > 2 else ''}" if shown else ""
+
+    @cached_property
+    def folded(self) -> pl.Series:
+        """The ids without what different programs write differently."""
+        return fold_ids(self.ids.values).unique()
+
+    def look_up(self, where: str, values: pl.Series, finding: str, advice: str, findings: Findings) -> np.ndarray:
+        """Return the index of each id, -1 where unknown or null, and add the fault of unknown ones."""
+        present = values.is_not_null()
+        indexes = np.full(len(values), -1, dtype=np.int32)
+        indexes[present.to_numpy()] = self.ids.lookup(values.filter(present))
+        is_unknown = present & pl.Series(indexes < 0)
+        n_alike = 0
+        if is_unknown.any():
+            n_alike = int(fold_ids(values.filter(is_unknown)).is_in(self.folded.implode()).sum())
+        findings.rows(where, is_unknown, finding, values, advice, elsewhere=self.examples, n_alike=n_alike)
+        return indexes
+
+
+def fold_ids(values: pl.Series) -> pl.Series:
+    """Return ids as text without spaces around them, upper case, leading zeros and the decimals of whole numbers."""
+    words = values.cast(pl.String).str.strip_chars().str.to_lowercase()
+    return words.str.replace(r"\.0+$", "").str.strip_chars_start("0")
 
 
 def check_frames(
@@ -57,18 +107,29 @@ def check_frames(
             frames[name] = check_table(name, table, frames, findings)
     share_id_type(frames, USER_COLUMNS)
     share_id_type(frames, ITEM_COLUMNS)
-    if "interactions" not in raw:
-        findings.fault("interactions: the table is missing; add interactions.parquet or interactions.csv.")
-    for kind, counterpart in (("users", "items"), ("items", "users")):
-        if f"embeddings/{kind}" in raw and f"embeddings/{counterpart}" not in raw:
-            findings.fault(f"embeddings/{counterpart}: the table is missing beside embeddings/{kind}; add it.")
+    check_presence(raw, findings)
     findings.at(None)
     _check_vectors(frames, findings)
     return frames
 
 
+def check_presence(tables: Collection[str], findings: Findings) -> None:
+    """Find tables that must be there and are not."""
+    if "interactions" not in tables:
+        findings.fault("interactions: the table is missing; add interactions.parquet or interactions.csv.")
+    for kind, counterpart in (("users", "items"), ("items", "users")):
+        if f"embeddings/{kind}" in tables and f"embeddings/{counterpart}" not in tables:
+            findings.fault(f"embeddings/{counterpart}: the table is missing beside embeddings/{kind}; add it.")
+
+
 def check_table(
-    name: str, table: RawTable, frames: Frames, findings: Findings, *, judge_groups: bool = True
+    name: str,
+    table: RawTable,
+    frames: Frames,
+    findings: Findings,
+    *,
+    judge_groups: bool = True,
+    elsewhere: str = "",
 ) -> pl.DataFrame:
     """Convert a table in memory to its final types and find every fault in its rows.
 
@@ -82,6 +143,8 @@ def check_table(
         Gets the faults and notes.
     judge_groups
         See `conform_table`.
+    elsewhere
+        A column whose ids are looked up elsewhere: not everything that it may name is in `frames`.
 
     Returns
     -------
@@ -91,16 +154,31 @@ def check_table(
     findings.at(table.whole.place)
     frame = conform_table(name, table.whole.frame, findings, is_text=table.is_text, judge_groups=judge_groups)
     check_present(name, frame, findings)
+    copies = _check_repeats(name, frame, findings)
+    for home, places in (("users", USER_COLUMNS), ("items", ITEM_COLUMNS)):
+        for column in [column for other, column in places[1:] if other == name and column in frame.columns]:
+            if column != elsewhere:
+                check_reference(f"{name}.{column}", frame[column], home, frames, findings)
+    keep = findings.leave_out(name, table.whole.frame)
+    keep = ~copies if keep is None else keep & ~copies
+    return frame if keep.all() else frame.filter(pl.Series(keep))
+
+
+def _check_repeats(name: str, frame: pl.DataFrame, findings: Findings) -> np.ndarray:
+    """Find rows that repeat an id with other values; return which rows are copies of an earlier one, with a note."""
     unique = TABLES[name].unique
+    copies = pl.repeat(False, frame.height, eager=True)
     if unique is not None and unique in frame.columns:
         ids = frame[unique]
         repeats = ids.is_not_null() & ~ids.is_first_distinct()
-        findings.rows(f"{name}.{unique}", repeats, "repeat an id", ids, "keep one row for each id")
-    for home, places in (("users", USER_COLUMNS), ("items", ITEM_COLUMNS)):
-        for column in [column for other, column in places[1:] if other == name and column in frame.columns]:
-            _check_reference(f"{name}.{column}", frame[column], home, frames, findings)
-    keep = findings.leave_out(name, table.whole.frame)
-    return frame if keep is None else frame.filter(pl.Series(keep))
+        if repeats.any():
+            rows = pl.DataFrame({"id": ids, "hash": frame.hash_rows()})
+            copies = repeats & rows.select(pl.col("hash") == pl.col("hash").first().over("id"))["hash"]
+        findings.note_rows(name, int(copies.sum()), len(copies), "repeat an earlier row and were dropped")
+        findings.rows(
+            f"{name}.{unique}", repeats & ~copies, "repeat an id with other values", ids, "keep one row for each id"
+        )
+    return copies.to_numpy()
 
 
 def share_id_type(frames: dict[str, pl.DataFrame], places: tuple[tuple[str, str], ...]) -> None:
@@ -124,26 +202,20 @@ def check_present(name: str, frame: pl.DataFrame, findings: Findings) -> None:
         )
 
 
-def _check_reference(where: str, ids: pl.Series, home: str, frames: Frames, findings: Findings) -> None:
+def check_reference(where: str, ids: pl.Series, home: str, frames: Frames, findings: Findings) -> None:
     """Find rows that name users or items outside the home table."""
     id_column = TABLES[home].required[0]
     if home not in frames or id_column not in frames[home].columns:
         return
-    home_ids = Ids.of(frames[home][id_column].drop_nulls().unique())
-    is_unknown = ids.is_not_null() & pl.Series(home_ids.lookup(ids) < 0)
-    findings.rows(where, is_unknown, f"name unknown {home}", ids, f"add them to {home} {OR_DROP}")
+    known = KnownIds(home, Ids.of(frames[home][id_column].drop_nulls().unique().sort()))
+    known.look_up(where, ids, f"name unknown {home}", f"add them to {home} {OR_DROP}", findings)
 
 
 def _check_vectors(frames: Frames, findings: Findings) -> None:
     """Find items without a vector, and vectors of users and items with different lengths."""
     tables = [frames.get(f"embeddings/{kind}", pl.DataFrame()) for kind in ("users", "items")]
     if all("vector" in table.columns and table.height for table in tables):
-        users, items = (next(filter(None, table["vector"].list.len()), 0) for table in tables)
-        if users != items:
-            findings.fault(
-                f"embeddings/users.vector: has {users} numbers where those of items have {items}; "
-                "bring both from the same model."
-            )
+        check_vector_lengths(tables[0]["vector"], next(filter(None, tables[1]["vector"].list.len()), 0), findings)
     source = frames.get("items", pl.DataFrame())
     if "item_id" in tables[1].columns and "item_id" in source.columns:
         ids = source["item_id"].drop_nulls().unique().sort()
@@ -151,19 +223,40 @@ def _check_vectors(frames: Frames, findings: Findings) -> None:
         findings.rows("embeddings/items", has_none, "have no vector", ids, "bring one for every item", noun="items")
 
 
+def check_vector_lengths(user_vectors: pl.Series, n_numbers: int, findings: Findings) -> None:
+    """Find out whether users' vectors are as long as those of items."""
+    length = next(filter(None, user_vectors.list.len()), n_numbers)
+    if length != n_numbers:
+        findings.fault(
+            f"embeddings/users.vector: has {length} numbers where those of items have {n_numbers}; "
+            "bring both from the same model."
+        )
+
+
 def faulty_entities(raw: Mapping[str, RawTable | None], findings: Findings) -> set[str]:
     """Return the entities whose column of `items` has faults."""
     items = raw.get("items")
     columns = [] if items is None else items.columns
-    return {entity_of_column(c) for c in columns if any(fault.startswith(f"items.{c}:") for fault in findings.faults)}
+    return {entity_of_column(column) for column in columns if findings.is_faulty(f"items.{column}")}
 
 
-def find_ids(raw: RawTable) -> dict[str, pl.Series]:
-    """Return the distinct ids of ``users`` and of ``items`` that interactions name, sorted."""
+def find_ids(raw: RawTable, checker: InteractionChecker | None = None) -> dict[str, pl.Series]:
+    """Return the distinct ids of ``users`` and of ``items`` that interactions name, sorted.
+
+    Parameters
+    ----------
+    raw
+        The interactions.
+    checker
+        Says which rows count, where bad rows are left out; all rows if None.
+    """
     columns = [name for name in ("user_id", "item_id", "entity", "entity_id") if name in raw.columns]
     ids: dict[str, pl.Series] = {}
-    for batch in raw.batches(columns) if columns else ():
-        rows = name_items(conform_table("interactions", batch.frame, Findings(), is_text=raw.is_text))
+    for batch in raw.batches(columns if checker is None else None) if columns else ():
+        if checker is None:
+            rows = name_items(conform_table("interactions", batch.frame, Findings(), is_text=raw.is_text))
+        else:
+            rows = checker.usable_rows(batch, is_text=raw.is_text)
         for home, column in (("users", "user_id"), ("items", "item_id")):
             if column in rows.columns:
                 new_ids = rows[column].drop_nulls().unique()
@@ -205,26 +298,42 @@ class InteractionChecker:
         signals: SignalConfig,
         findings: Findings,
     ) -> None:
-        self._users, self._items, self._entities, self._faulty = users, items, entities, faulty
-        self._signals, self._findings = signals, findings
-        self._any_use: bool | None = None
+        self._users = None if users is None else KnownIds("users", users)
+        self._items = None if items is None else KnownIds("items", items)
+        self._entities = None if entities is None else {name: KnownIds(name, ids) for name, ids in entities.items()}
+        self._faulty, self._signals, self._findings = faulty, signals, findings
+        self._n_unsorted = 0
 
     def run(self, raw: RawTable, now: datetime | None = None) -> Events | None:
         """Read all interactions; return None where this table or another has faults."""
-        writer = EventWriter(self.pairs, len(self._users or ()), raw.n_rows, now)
-        n_weightless, n_files_unsorted = 0, 0
+        events = self.read(raw, now)
+        judge_interactions(self._findings, self._signals)
+        if self._findings.faults:
+            return None
+        names = [file.source.name for file in raw.files]
+        n_zipped = sum(name.endswith(".gz") for name in names)
+        if len(names) > 1:
+            zipped = f" ({n_zipped:,} of them gzipped)" if n_zipped else ""
+            self._findings.note(f"interactions: {len(names):,} {raw.format} files{zipped} were read as one table.")
+        if self._n_unsorted and names[0]:  # a built-in dataset has no file names
+            self._findings.note("interactions: rows are in order of neither user nor time; they were put in order.")
+        return events
+
+    def read(self, raw: RawTable, now: datetime | None = None) -> Events | None:
+        """Read the interactions of a table, or of a part of one; return None where there are faults."""
+        writer = EventWriter(self.pairs, 0 if self._users is None else len(self._users.ids), raw.n_rows, now)
+        n_weightless = 0
         for batch in raw.batches():
             coded = self.check_batch(batch, is_text=raw.is_text)
-            if coded is None or self._findings.faults:
+            if coded is None or not self._findings.are_usable:
                 continue
             weighing = coded.filter(pl.col("weight") > 0)
             n_weightless += coded.height - weighing.height
-            n_files_unsorted += not _is_in_order(weighing)
+            self._n_unsorted += not _is_in_order(weighing)
             writer.add(weighing)
-        self._check_use(raw.n_rows)
-        if self._findings.faults:
+        if not self._findings.are_usable:
             return None
-        self._note_reading(raw, raw.n_rows, n_weightless, n_files_unsorted)
+        self._findings.note_rows("interactions.weight", n_weightless, raw.n_rows, "weigh 0 and were dropped")
         return writer.finish(self._findings)
 
     @cached_property
@@ -234,96 +343,131 @@ class InteractionChecker:
 
     def check_batch(self, batch: RawBatch, *, is_text: bool) -> pl.DataFrame | None:
         """Find every fault in some rows, and index those that are kept; None where a column is missing."""
-        self._findings.at(batch.place)
-        rows = name_items(conform_table("interactions", batch.frame, self._findings, is_text=is_text))
-        has_targets = check_rows(rows, batch.frame.columns, self._findings)
-        self._check_signals(rows, has_targets)
+        rows, user_ix, item_ix, keep = self._check(batch, is_text)
         columns = set(rows.columns)
-        user_ix = self._look_up(rows, "user_id", self._users, "users")
-        item_ix = self._look_up(rows, "item_id", self._items, "items")
-        entities_match = self._entities is None or self._check_entities(rows, self._entities)
-        keep = self._findings.leave_out("interactions", batch.frame)
-        if user_ix is None or not entities_match or (item_ix is None and not {"entity", "entity_id"} <= columns):
+        if user_ix is None or (self._entities is None and {"entity", "entity_id"} <= columns):
             return None
-        if self._findings.faults:
+        if (item_ix is None and not {"entity", "entity_id"} <= columns) or not self._findings.are_usable:
             return None
         if keep is not None:
             rows, user_ix = rows.filter(pl.Series(keep)), user_ix[keep]
             item_ix = None if item_ix is None else item_ix[keep]
-        return code_rows(rows, user_ix, item_ix, self._entities or {}, self.pairs)
+        entities = {name: known.ids for name, known in (self._entities or {}).items()}
+        return code_rows(rows, user_ix, item_ix, entities, self.pairs)
 
-    def _check_signals(self, rows: pl.DataFrame, has_targets: bool) -> None:
-        """Find unknown signals, and remember whether any row is the use of an item."""
-        known, use = self._signals.known, self._signals.use
-        if "signal" in rows.columns:
-            signal = rows["signal"]
-            is_unknown = signal.is_not_null() & ~signal.is_in(list(known))
-            example = next(iter(signal.filter(is_unknown)), None)
-            advice = (
+    def usable_rows(self, batch: RawBatch, *, is_text: bool) -> pl.DataFrame:
+        """Return the rows that are kept, in their final types."""
+        rows, _, _, keep = self._check(batch, is_text)
+        return rows if keep is None else rows.filter(pl.Series(keep))
+
+    def _check(
+        self, batch: RawBatch, is_text: bool
+    ) -> tuple[pl.DataFrame, np.ndarray | None, np.ndarray | None, np.ndarray | None]:
+        """Find every fault in some rows; return them, their users, their items, and which are kept."""
+        self._findings.at(batch.place)
+        rows = name_items(conform_table("interactions", batch.frame, self._findings, is_text=is_text))
+        has_targets = check_rows(rows, batch.frame.columns, self._findings)
+        self._check_signals(rows)
+        user_ix = self._look_up(rows, "user_id", self._users)
+        item_ix = self._look_up(rows, "item_id", self._items)
+        if self._entities is not None and {"entity", "entity_id"} <= set(rows.columns):
+            self._check_entities(rows, self._entities)
+        keep = self._findings.leave_out("interactions", batch.frame)
+        if has_targets:
+            self._tally(rows if keep is None else rows.filter(pl.Series(keep)))
+        return rows, user_ix, item_ix, keep
+
+    def _check_signals(self, rows: pl.DataFrame) -> None:
+        """Find unknown signals."""
+        if "signal" not in rows.columns:
+            return
+        known, signal = self._signals.known, rows["signal"]
+        self._findings.rows(
+            "interactions.signal",
+            signal.is_not_null() & ~signal.is_in(list(known)),
+            "have an unknown signal",
+            signal,
+            lambda example: (
                 f"known are {', '.join(known)}; name yours in the configuration (signals.affinity.{example} = 1.0) "
                 f"{OR_DROP}"
-            )
-            self._findings.rows("interactions.signal", is_unknown, "have an unknown signal", signal, advice)
-        if not has_targets:
-            return
-        is_use = (
-            rows["item_id"].is_not_null() if "item_id" in rows.columns else pl.repeat(False, rows.height, eager=True)
+            ),
         )
-        if "signal" in rows.columns:
-            is_use &= rows["signal"].is_in(list(use))
-        elif DEFAULT_SIGNAL not in use:
-            is_use &= False
-        if "weight" in rows.columns:
-            is_use &= rows["weight"].fill_null(1.0) > 0
-        self._any_use = bool(self._any_use) or bool(is_use.any())
 
-    def _check_use(self, n_rows: int) -> None:
-        """Find out whether any item is used: popularity, lists and truth are made of use."""
-        if n_rows and self._any_use is False:
-            self._findings.fault(
-                f"interactions: no row says that an item is used (signals {', '.join(self._signals.use)}, weight above "
-                "0); add such rows, or name the signals that mean use in the configuration (signals.use)."
-            )
+    def _tally(self, rows: pl.DataFrame) -> None:
+        """Count what is judged when all rows are read: uses of items, and weights that look like star ratings."""
+        tallies, everything = self._findings.tallies, pl.repeat(True, rows.height, eager=True)
+        signal = rows["signal"] if "signal" in rows.columns else None
+        weight = rows["weight"] if "weight" in rows.columns else None
+        is_use = rows["item_id"].is_not_null() if "item_id" in rows.columns else ~everything
+        if signal is not None:
+            is_use &= signal.is_in(list(self._signals.use))
+        elif DEFAULT_SIGNAL not in self._signals.use:
+            is_use &= ~everything
+        if weight is not None:
+            is_use &= weight.fill_null(1.0) > 0
+        tallies.update({"rows": rows.height, "uses": int(is_use.sum())})
+        if weight is None or tallies["other weights"]:
+            return
+        is_star = weight.is_between(0.5, 5) & (2 * weight == (2 * weight).floor())
+        by_default = everything if signal is None else signal == DEFAULT_SIGNAL
+        tallies.update(
+            {
+                "other weights": int((weight.is_not_null() & ~is_star).sum()),
+                "weights": int(weight.is_not_null().sum()),
+                "weights of the default signal": int((weight.is_not_null() & by_default).sum()),
+                "low weights": int((weight <= 1).sum()),
+                "middle weights": int(((weight > 1) & (weight < 4)).sum()),
+                "high weights": int((weight >= 4).sum()),
+            }
+        )
 
-    def _look_up(self, rows: pl.DataFrame, column: str, ids: Ids | None, home: str) -> np.ndarray | None:
+    def _look_up(self, rows: pl.DataFrame, column: str, known: KnownIds | None) -> np.ndarray | None:
         """Return the indexes of a column, and add the fault of unknown ids."""
-        if ids is None or column not in rows.columns:
+        if known is None or column not in rows.columns:
             return None
-        indexes = ids.lookup(rows[column])
-        is_unknown = rows[column].is_not_null() & pl.Series(indexes < 0)
-        advice = f"add them to {home} {OR_DROP}"
-        self._findings.rows(f"interactions.{column}", is_unknown, f"name unknown {home}", rows[column], advice)
-        return indexes
+        finding, advice = f"name unknown {known.name}", f"add them to {known.name} {OR_DROP}"
+        return known.look_up(f"interactions.{column}", rows[column], finding, advice, self._findings)
 
-    def _check_entities(self, rows: pl.DataFrame, entities: Mapping[str, Ids]) -> bool:
+    def _check_entities(self, rows: pl.DataFrame, entities: Mapping[str, KnownIds]) -> None:
         """Find rows with an entity or an entity's id that is in neither items nor collections."""
-        if not {"entity", "entity_id"} <= set(rows.columns):
-            return True
-        entity, ids = rows["entity"], rows["entity_id"]
+        entity = rows["entity"]
         is_unknown = entity.is_not_null() & ~entity.is_in([*entities, *self._faulty])
         entities_text = f"known are {', '.join(entities)}" if entities else "there are none yet"
         advice = f"{entities_text}; add such a column to items, or collections of it, {OR_DROP}"
         self._findings.rows("interactions.entity", is_unknown, "name an unknown entity", entity, advice)
-        for name, members in entities.items():
-            is_member = (entity == name).fill_null(value=False)
-            if is_member.any():
-                member_ids = ids.filter(is_member)
-                stray = np.zeros(rows.height, dtype=bool)
-                stray[is_member.to_numpy()] = (members.lookup(member_ids) < 0) & member_ids.is_not_null().to_numpy()
-                advice = f"add them to items or collections {OR_DROP}"
-                self._findings.rows("interactions.entity_id", pl.Series(stray), f"name an unknown {name}", ids, advice)
-        return True
+        for name, known in entities.items():
+            members = rows.select(pl.when(pl.col("entity") == name).then("entity_id"))["entity_id"]
+            advice = f"add them to items or collections {OR_DROP}"
+            known.look_up("interactions.entity_id", members, f"name an unknown {name}", advice, self._findings)
 
-    def _note_reading(self, raw: RawTable, n_rows: int, n_weightless: int, n_unsorted: int) -> None:
-        """Note how the files were read."""
-        self._findings.note_rows("interactions.weight", n_weightless, n_rows, "weigh 0 and were dropped")
-        names = [file.source.name for file in raw.files]
-        n_zipped = sum(name.endswith(".gz") for name in names)
-        if len(names) > 1:
-            zipped = f" ({n_zipped:,} of them gzipped)" if n_zipped else ""
-            self._findings.note(f"interactions: {len(names):,} {raw.format} files{zipped} were read as one table.")
-        if n_unsorted and names[0]:  # a built-in dataset has no file names
-            self._findings.note("interactions: rows are in order of neither user nor time; they were put in order.")
+
+def judge_interactions(findings: Findings, signals: SignalConfig) -> None:
+    """Judge all interactions together by what was counted of each batch.
+
+    Parameters
+    ----------
+    findings
+        The findings of all batches; gets the faults and notes.
+    signals
+        Which signals mean use.
+    """
+    counts = findings.tallies
+    if counts["rows"] and not counts["uses"]:
+        findings.fault(
+            f"interactions: no row says that an item is used (signals {', '.join(signals.use)}, weight above "
+            "0); add such rows, or name the signals that mean use in the configuration (signals.use)."
+        )
+    n = counts["weights"]
+    look_like_stars = n >= FEW_WEIGHTS and not counts["other weights"] and counts["middle weights"]
+    if (
+        look_like_stars
+        and 2 * counts["weights of the default signal"] > n
+        and counts["high weights"] > counts["low weights"]
+    ):
+        findings.note(
+            f"interactions.weight: {count_of(n, counts['rows'], 'rows')} weigh 1 to 5, so that they look like ratings: "
+            "a low one still counts as use; see docs/tables.md."
+        )
 
 
 def _is_in_order(rows: pl.DataFrame) -> bool:
@@ -366,7 +510,6 @@ def check_rows(frame: pl.DataFrame, raw_columns: list[str], findings: Findings) 
         findings.rows(where, endless, "are NaN or infinite", weight, f"write finite numbers {OR_DROP}")
         advice = "write 0 or more; show dislike by signals such as skip and ban"
         findings.rows(where, (weight < 0) & weight.is_finite(), "are negative", weight, advice)
-        findings.note_rows(where, weight.null_count(), len(weight), "are empty and weigh 1")
     return has_targets
 
 
@@ -374,8 +517,8 @@ def _check_targets(frame: pl.DataFrame, raw_columns: list[str], findings: Findin
     """Find rows with no target, two targets, or half an entity; return whether targets could be checked."""
     where, present = "interactions", {"item_id", "entity", "entity_id"} & {*raw_columns, *frame.columns}
     if not present:
-        names = ", ".join(raw_columns)
-        findings.fault(f"{where}.item_id: the column is missing (found: {names}); add it, or entity and entity_id.")
+        sentence = missing_column(where, "item_id", raw_columns)
+        findings.fault(f"{sentence}, or entity and entity_id." if sentence.endswith("add it") else f"{sentence}.")
     for column, counterpart in (("entity", "entity_id"), ("entity_id", "entity")):
         if column in present and counterpart not in present:
             findings.fault(f"{where}.{counterpart}: the column is missing beside {column}; add it.")

@@ -88,6 +88,8 @@ class Dataset:
         Ids of the friends, where these are not `users`.
     notes
         Sentences about what was ignored or decided while loading.
+    left_out
+        A line of JSON for each bad row that was left out while loading: its table, its place, the reasons, its values.
     """
 
     name: str
@@ -103,6 +105,7 @@ class Dataset:
     precomputed: PrecomputedVectors | None = None
     friend_ids: Ids | None = None
     notes: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
 
     def pairs(self) -> tuple[Pair, ...]:
         """Return the (signal, entity) pairs in the data, items first."""

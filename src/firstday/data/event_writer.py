@@ -10,9 +10,8 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import polars as pl
 
-from firstday.data.events import EVENT_TYPES, SORT_ORDER, Events, Pair
+from firstday.data.events import EVENT_TYPES, SORT_ORDER, Events, Pair, first_moment
 from firstday.data.findings import Findings
-from firstday.errors import count_of
 
 PART_ROWS = 4_000_000
 """Interactions of a part, about. One part is in memory at once, about 300 MB while it is sorted."""
@@ -70,7 +69,8 @@ class EventWriter:
             future = (rows["timestamp"] > self._now).fill_null(value=False)
             if future.any():
                 n_future += int(future.sum())
-                first_future = first_future or rows["timestamp"].filter(future)[0]
+                earliest = first_moment(rows["timestamp"].filter(future))
+                first_future = min(filter(None, (first_future, earliest)))
                 rows = rows.filter(~future)
             rows = rows.sort(SORT_ORDER)
             repeats = _repeats(rows)
@@ -82,16 +82,19 @@ class EventWriter:
             if len(times):
                 spans.append((int(times.min()), int(times.max())))  # type: ignore[arg-type]
             parts.append(self._keep(rows, number))
-        if n_repeats:
-            findings.note(
-                f"interactions: {count_of(n_repeats, self._n_rows, 'rows')} repeat another to the microsecond (same "
-                "user, signal, target, time and weight); each is counted once."
-            )
-        if n_future:
-            findings.note(
-                f"interactions.timestamp: {count_of(n_future, self._n_rows, 'rows')} lie in the future (first: "
-                f"{first_future:%Y-%m-%dT%H:%M:%SZ}); they were left out; check the clock that wrote them."
-            )
+        findings.note_rows(
+            "interactions",
+            n_repeats,
+            self._n_rows,
+            "repeat another to the microsecond (same user, signal, target, time and weight); each is counted once",
+        )
+        findings.note_rows(
+            "interactions.timestamp",
+            n_future,
+            self._n_rows,
+            "lie in the future (first: {first}); they were left out; check the clock that wrote them",
+            first=first_future,
+        )
         first, last = (min(lo for lo, _ in spans), max(hi for _, hi in spans)) if spans else (None, None)
         return Events(self._pairs, counts, tuple(parts), first, last, self._spool)
 

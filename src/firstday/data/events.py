@@ -35,6 +35,12 @@ def sort_pairs(pairs: Iterable[Pair]) -> tuple[Pair, ...]:
     return tuple(sorted(pairs, key=lambda pair: (pair[1] != ITEM, pair[1], pair[0])))
 
 
+def first_moment(times: pl.Series) -> str | None:
+    """Return the earliest of some times as text, None where there is none."""
+    first = times.drop_nulls().sort().head(1).dt.strftime("%Y-%m-%dT%H:%M:%SZ").to_list()
+    return first[0] if first else None
+
+
 @dataclass(frozen=True, eq=False)
 class Window:
     """A time window for each user: from `start` to before `end`.

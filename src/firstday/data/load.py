@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 import polars as pl
@@ -14,14 +15,15 @@ import polars as pl
 from firstday.config import Config, SignalConfig
 from firstday.data.checks import InteractionChecker, check_frames, faulty_entities, find_ids
 from firstday.data.dataset import Dataset, Entity, Group, PrecomputedVectors
-from firstday.data.events import UTC_MICROSECONDS, Events
+from firstday.data.events import UTC_MICROSECONDS, Events, first_moment
 from firstday.data.findings import Findings
+from firstday.data.frames import read_frames
 from firstday.data.ids import Ids
 from firstday.data.raw_table import RawTable
-from firstday.data.readers import read_folder
+from firstday.data.readers import STREAMED, read_folder
 from firstday.data.schema import TABLES, Frames, all_ids, entity_members
 from firstday.data.sources import deezer_europe, movielens
-from firstday.errors import DataError, count_of
+from firstday.errors import DataError
 from firstday.sparse import SparseRows
 
 BUILT_IN = (movielens.NAME, deezer_europe.NAME)
@@ -29,7 +31,7 @@ BUILT_IN = (movielens.NAME, deezer_europe.NAME)
 
 
 def load(
-    tables: str | Path,
+    tables: str | Path | Mapping[str, Any],
     *,
     path: str | Path | None = None,
     config: Config | None = None,
@@ -41,7 +43,8 @@ def load(
     ----------
     tables
         A folder of tables (see the documentation of tables), or a built-in name: ``movielens-100k`` (fetched once and
-        cached, unless `path` is given) or ``deezer-europe``.
+        cached, unless `path` is given) or ``deezer-europe``; or data frames of pandas, Polars, PyArrow or DuckDB by the
+        names of their tables.
     path
         For a built-in name: the local copy, as a zip or a folder.
     config
@@ -63,6 +66,7 @@ def load(
     --------
     >>> dataset = load("tables/")  # doctest: +SKIP
     >>> dataset = load("deezer-europe", path="deezer_europe.zip")  # doctest: +SKIP
+    >>> dataset = load({"interactions": interactions, "users": users})  # doctest: +SKIP
     """
     checked = check_tables(tables, path=path, config=config, drop_bad_rows=drop_bad_rows)
     if checked.dataset is None:
@@ -93,7 +97,7 @@ class CheckedTables:
 
 
 def check_tables(
-    tables: str | Path,
+    tables: str | Path | Mapping[str, Any],
     *,
     path: str | Path | None = None,
     config: Config | None = None,
@@ -112,22 +116,27 @@ def check_tables(
         There is no such folder or built-in dataset, or the local copy of a built-in dataset cannot be used.
     """
     findings = Findings(drop=drop_bad_rows > 0)
-    if str(tables) in BUILT_IN and not (isinstance(tables, Path) and tables.is_dir()):
+    if isinstance(tables, Mapping):
+        name, raw = "tables", read_frames(tables, findings)
+        for table, frame in raw.items():
+            raw[table] = frame if frame is None or table == STREAMED else frame.into_memory(findings)
+    elif str(tables) in BUILT_IN and not (isinstance(tables, Path) and tables.is_dir()):
         name, raw = str(tables), _built_in(str(tables), path)
     else:
         folder = _folder(tables, path)
         name, raw = folder.resolve().name, read_folder(folder, findings)
+    frames: dict[str, pl.DataFrame] = {}
     try:
-        dataset = _check(name, raw, (config or Config()).signals, findings)
+        frames, events = _check(raw, (config or Config()).signals, findings)
     except DataError as error:  # a damaged file
+        events = None
         for sentence in error.faults:
             findings.fault(sentence)
-        dataset = None
     findings.settle(drop_bad_rows)
-    if findings.faults or dataset is None:
-        return CheckedTables(None, findings.faults, findings.notes, tuple(findings.left_out))
-    notes = (*dataset.notes, *(note for note in findings.notes if note not in dataset.notes))
-    return CheckedTables(replace(dataset, notes=notes), (), notes, tuple(findings.left_out))
+    if findings.faults or events is None:
+        return CheckedTables(None, findings.faults, findings.notes, findings.left_out)
+    dataset = replace(assemble(name, frames, events, findings), left_out=findings.left_out)
+    return CheckedTables(dataset, (), dataset.notes, findings.left_out)
 
 
 def _built_in(name: str, path: str | Path | None) -> dict[str, RawTable | None]:
@@ -156,36 +165,54 @@ def _folder(tables: str | Path, path: str | Path | None) -> Path:
     return folder
 
 
-def _check(name: str, raw: Mapping[str, RawTable | None], signals: SignalConfig, findings: Findings) -> Dataset | None:
-    """Check all tables; None where there are faults."""
+def _check(
+    raw: Mapping[str, RawTable | None], signals: SignalConfig, findings: Findings
+) -> tuple[dict[str, pl.DataFrame], Events | None]:
+    """Check all tables; return those but interactions, and the interactions, None where there are faults."""
     interactions = raw.get("interactions")
     named_ids: dict[str, pl.Series] = {}
     if interactions is not None and not {"users", "items"} <= set(raw):
-        named_ids = {home: ids for home, ids in find_ids(interactions).items() if home not in raw}
+        checker = None
+        if findings.drop:  # only rows that are kept name users and items
+            trial = Findings(drop=True)
+            checker = _prepare_checker(raw, check_frames(raw, {}, trial), signals, trial)
+        named_ids = {home: ids for home, ids in find_ids(interactions, checker).items() if home not in raw}
     frames = check_frames(raw, named_ids, findings)
     if interactions is None:
-        return None
-    item_tables = [
-        (table, frames.get(table, pl.DataFrame()).columns) for table in ("items", "collections") if table in raw
-    ]
-    entities = None
-    if all(column in columns for table, columns in item_tables for column in TABLES[table].required):
-        entities = {entity: entity_ids(members) for entity, members in entity_members(frames).items()}
-    users, items = (
-        all_ids(frames, home) if home in frames and TABLES[home].required[0] in frames[home].columns else None
-        for home in ("users", "items")
-    )
-    checker = InteractionChecker(users, items, entities, faulty_entities(raw, findings), signals, findings)
-    events = checker.run(interactions)
-    return None if events is None else assemble(name, frames, events, findings.notes)
+        return frames, None
+    return frames, _prepare_checker(raw, frames, signals, findings).run(interactions)
+
+
+def _prepare_checker(
+    raw: Mapping[str, RawTable | None], frames: Frames, signals: SignalConfig, findings: Findings
+) -> InteractionChecker:
+    """Make the checker of interactions, which knows the ids of the other tables."""
+    users, items = (known_ids(frames, home) for home in ("users", "items"))
+    entities = known_entities(raw, frames)
+    return InteractionChecker(users, items, entities, faulty_entities(raw, findings), signals, findings)
+
+
+def known_ids(frames: Frames, home: Literal["users", "items"]) -> Ids | None:
+    """Return every user's or item's id, sorted; None where their table cannot be read."""
+    return all_ids(frames, home) if home in frames and TABLES[home].required[0] in frames[home].columns else None
+
+
+def known_entities(raw: Mapping[str, RawTable | None], frames: Frames) -> dict[str, Ids] | None:
+    """Return the ids of each entity's members; None where `items` or `collections` cannot be read."""
+    for table in ("items", "collections"):
+        columns = frames.get(table, pl.DataFrame()).columns
+        if table in raw and not set(TABLES[table].required) <= set(columns):
+            return None
+    return {entity: entity_ids(members) for entity, members in entity_members(frames).items()}
 
 
 def assemble(
     name: str,
     frames: Frames,
     events: Events,
-    notes: Sequence[str] = (),
+    findings: Findings,
     entities: Mapping[str, Entity] | None = None,
+    catalogue: Dataset | None = None,
 ) -> Dataset:
     """Make a Dataset of tables without faults; the order of rows does not matter.
 
@@ -197,28 +224,35 @@ def assemble(
         Tables by name, as `firstday.data.checks.check_frames` returns them.
     events
         The interactions, indexed with the ids of `frames`.
-    notes
-        Sentences about the reading, kept in the Dataset.
+    findings
+        Gets notes on what was decided; all its notes are kept in the Dataset.
     entities
         Entities other than items; None takes them from the tables `items` and `collections`.
+    catalogue
+        A dataset with the items, their titles, entities and vectors, and the values of groups, in place of tables of
+        these (`firstday.data.parts`); None takes them from `frames`.
     """
-    users, items = all_ids(frames, "users"), all_ids(frames, "items")
-    if entities is None:
+    users = all_ids(frames, "users")
+    items = all_ids(frames, "items") if catalogue is None else catalogue.items
+    if catalogue is not None:
+        entities = catalogue.entities
+    elif entities is None:
         entities = {entity: _entity(members, items) for entity, members in entity_members(frames).items()}
-    all_notes = list(notes)
+    registered_at = _registered_at(frames, users, findings)
+    friends = _friends(frames, users, findings)
     return Dataset(
         name=name,
         users=users,
         items=items,
         events=events,
         entities=entities,
-        groups=_groups(frames, users),
+        groups=_groups(frames, users, catalogue),
         ages=_ages(frames, users),
-        registered_at=_registered_at(frames, users, all_notes),
-        friends=_friends(frames, users, all_notes),
-        titles=_titles(frames, items),
-        precomputed=_precomputed(frames, users, items),
-        notes=tuple(all_notes),
+        registered_at=registered_at,
+        friends=friends,
+        titles=_titles(frames, items) if catalogue is None else catalogue.titles,
+        precomputed=_precomputed(frames, users, items, catalogue),
+        notes=findings.notes,
     )
 
 
@@ -242,15 +276,18 @@ def _by_user(frames: Frames, users: Ids, column: str) -> pl.Series | None:
     return rows[column].gather(pl.Series(np.argsort(users.lookup(rows["user_id"])).astype(np.uint32)))
 
 
-def _groups(frames: Frames, users: Ids) -> dict[str, Group]:
-    """Code each categorical column of `users`."""
+def _groups(frames: Frames, users: Ids, catalogue: Dataset | None) -> dict[str, Group]:
+    """Code each categorical column of `users`; with a catalogue, the columns and values that it has."""
+    if catalogue is not None:
+        known = {name: Ids(pl.Series(group.values, dtype=pl.String)) for name, group in catalogue.groups.items()}
+    else:
+        columns = [column for column in sorted(frames["users"].columns) if column not in TABLES["users"].kinds]
+        known = {column: Ids(frames["users"][column].drop_nulls().unique().sort()) for column in columns}
     groups = {}
-    for column in sorted(frames["users"].columns) if "users" in frames else []:
-        if column not in TABLES["users"].kinds:
-            values = _by_user(frames, users, column)
-            assert values is not None
-            distinct = Ids(values.drop_nulls().unique().sort())
-            groups[column] = Group(tuple(distinct.values.to_list()), distinct.lookup(values))
+    for column, distinct in known.items():
+        values = _by_user(frames, users, column)
+        codes = np.full(len(users), -1, dtype=np.int32) if values is None else distinct.lookup(values)
+        groups[column] = Group(tuple(distinct.values.to_list()), codes)
     return groups
 
 
@@ -262,32 +299,44 @@ def _ages(frames: Frames, users: Ids) -> np.ndarray | None:
     return ages.fill_null(-1).cast(pl.Int16).to_numpy().copy()
 
 
-def _registered_at(frames: Frames, users: Ids, notes: list[str]) -> np.ndarray | None:
+def _registered_at(frames: Frames, users: Ids, findings: Findings) -> np.ndarray | None:
     """Return registration times in index order; a time in the future is unknown."""
     times = _by_user(frames, users, "registered_at")
     if times is None:
         return None
     future = (times > datetime.now(UTC)).fill_null(value=False)
-    if future.any():
-        first = times.filter(future)[0]
-        notes.append(
-            f"users.registered_at: {count_of(int(future.sum()), len(times), 'users')} registered in the future (first: "
-            f"{first:%Y-%m-%dT%H:%M:%SZ}); taken as unknown."
-        )
+    findings.note_rows(
+        "users.registered_at",
+        int(future.sum()),
+        len(times),
+        "registered in the future (first: {first}); taken as unknown",
+        noun="users",
+        first=first_moment(times.filter(future)),
+    )
     return times.cast(UTC_MICROSECONDS).to_physical().set(future, None).fill_null(-1).to_numpy().copy()
 
 
-def _friends(frames: Frames, users: Ids, notes: list[str]) -> SparseRows | None:
+def _friends(frames: Frames, users: Ids, findings: Findings) -> SparseRows | None:
     """Index the listed friendships, each once."""
-    if "friends" not in frames:
-        return None
-    rows = users.lookup(frames["friends"]["user_id"])
-    columns = users.lookup(frames["friends"]["friend_id"])
-    is_pair = rows != columns
-    if not is_pair.all():
-        n = int((~is_pair).sum())
-        notes.append(f"friends: {n:,} of {len(rows):,} rows name a user as their own friend and were dropped.")
-    return SparseRows.from_pairs(rows[is_pair], columns[is_pair], None, len(users), len(users)).ones()
+    return None if "friends" not in frames else index_friends(frames["friends"], users, users, findings)
+
+
+def index_friends(friends: pl.DataFrame, users: Ids, friend_ids: Ids, findings: Findings) -> SparseRows:
+    """Index friendships, each once, shape (n_users, n_friends); nobody is their own friend."""
+    is_pair = friends["user_id"].cast(pl.String) != friends["friend_id"].cast(pl.String)
+    n_alone = int((~is_pair).sum())
+    findings.note_rows("friends", n_alone, friends.height, "name a user as their own friend and were dropped")
+    pairs = friends.filter(is_pair)
+    rows, columns = users.lookup(pairs["user_id"]), friend_ids.lookup(pairs["friend_id"])
+    return SparseRows.from_pairs(rows, columns, None, len(users), len(friend_ids)).ones()
+
+
+def with_friends(dataset: Dataset, friends: pl.DataFrame, findings: Findings) -> Dataset:
+    """Add friendships with people who need not be among the dataset's users."""
+    ids = Ids.of(friends["friend_id"].unique().sort())
+    return replace(
+        dataset, friends=index_friends(friends, dataset.users, ids, findings), friend_ids=ids, notes=findings.notes
+    )
 
 
 def _titles(frames: Frames, items: Ids) -> tuple[str, ...] | None:
@@ -299,18 +348,22 @@ def _titles(frames: Frames, items: Ids) -> tuple[str, ...] | None:
     return tuple(rows["title"].fill_null("").gather(pl.Series(order)).to_list())
 
 
-def _precomputed(frames: Frames, users: Ids, items: Ids) -> PrecomputedVectors | None:
+def _precomputed(frames: Frames, users: Ids, items: Ids, catalogue: Dataset | None) -> PrecomputedVectors | None:
     """Put precomputed vectors in index order."""
-    if "embeddings/items" not in frames:
+    if catalogue is not None:
+        if catalogue.precomputed is None:
+            return None
+        item_vectors = catalogue.precomputed.item_vectors
+    elif "embeddings/items" not in frames:
         return None
-    return PrecomputedVectors(
-        _place(frames["embeddings/users"], "user_id", users), _place(frames["embeddings/items"], "item_id", items)
-    )
+    else:
+        item_vectors = _place(frames["embeddings/items"], "item_id", items)
+    return PrecomputedVectors(_place(frames["embeddings/users"], "user_id", users, item_vectors.shape[1]), item_vectors)
 
 
-def _place(rows: pl.DataFrame, column: str, ids: Ids) -> np.ndarray:
+def _place(rows: pl.DataFrame, column: str, ids: Ids, dimensions: int = -1) -> np.ndarray:
     """Return float32 vectors in index order, shape (n_ids, d), NaN where there is none."""
-    numbers = rows["vector"].explode().to_numpy().astype(np.float32).reshape(rows.height, -1)
+    numbers = rows["vector"].explode().to_numpy().astype(np.float32).reshape(rows.height, dimensions)
     vectors = np.full((len(ids), numbers.shape[1]), np.nan, dtype=np.float32)
     vectors[ids.lookup(rows[column])] = numbers
     return vectors

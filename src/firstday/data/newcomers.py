@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
@@ -12,8 +14,10 @@ from firstday.data.dataset import Dataset, Entity
 from firstday.data.event_writer import EventWriter
 from firstday.data.events import ITEM, sort_pairs
 from firstday.data.findings import Findings
+from firstday.data.frames import read_frames
 from firstday.data.ids import Ids
-from firstday.data.load import assemble
+from firstday.data.load import assemble, with_friends
+from firstday.data.raw_table import RawTable
 from firstday.data.readers import read_folder
 from firstday.data.schema import DEFAULT_SIGNAL, USER_COLUMNS, all_ids, conform_table
 from firstday.errors import DataError
@@ -21,30 +25,79 @@ from firstday.sparse import SparseRows
 
 NEWCOMER_TABLES = ("users", "interactions", "friends")
 """The tables that are read; users or interactions must be there."""
+FORGIVEN = frozenset({"users.age", "users.registered_at"})
+"""Columns whose bad values are taken as unknown."""
 
 
-def load_newcomers(folder: str | Path) -> Dataset:
+def load_newcomers(tables: str | Path | Mapping[str, Any], *, drop_bad_rows: float = 0.0) -> Dataset:
     """Load the profiles and interactions of cold users.
 
     The users are all those in `users`, `interactions` and `friends`, also those without any interaction. Items,
-    entities, signals and profile values that a model does not know are kept: the model's catalogue leaves them out.
+    entities, signals and profile values that a model does not know are kept: the model's catalogue leaves them out. A
+    bad age or registration time is taken as unknown, with a note: it costs nobody a list.
 
     Parameters
     ----------
-    folder
-        A folder with `users` or `interactions` or both, and `friends` if known. Friends may be any users; a model uses
-        the friends that are among its kept users.
+    tables
+        `users` or `interactions` or both, and `friends` if known: a folder, or data frames by the names of tables.
+        Friends may be any users; a model uses the friends that are among its kept users.
+    drop_bad_rows
+        Share of a table's rows, from 0 to 1, that may be bad and are then left out; more is a fault.
 
     Raises
     ------
     DataError
         A table that cannot be read, with a sentence for each fault.
     """
-    folder = Path(folder)
+    findings = Findings(drop=drop_bad_rows > 0, forgiven=FORGIVEN)
+    if isinstance(tables, Mapping):
+        return finish_newcomers("tables", read_frames(tables, findings), drop_bad_rows, findings)
+    folder = Path(tables)
     if not folder.is_dir():
         raise DataError(f"{folder}: is no folder; give the folder of the cold users' tables.")
-    findings = Findings()
-    raw = read_folder(folder, findings)
+    return finish_newcomers(folder.resolve().name, read_folder(folder, findings), drop_bad_rows, findings)
+
+
+def finish_newcomers(
+    name: str, raw: Mapping[str, RawTable | None], drop_bad_rows: float, findings: Findings
+) -> Dataset:
+    """Check tables of cold users that were found, and make a Dataset of them; see `load_newcomers`."""
+    check_newcomer_tables(name, raw, findings)
+    dataset = read_newcomers(name, raw, findings)
+    findings.settle(drop_bad_rows)
+    if dataset is None:
+        check_newcomer_tables(name, (), findings)  # those that there are have no rows
+    if findings.faults or dataset is None:
+        raise DataError(findings.faults)
+    return replace(dataset, notes=findings.notes, left_out=findings.left_out)
+
+
+def check_newcomer_tables(name: str, tables: Collection[str], findings: Findings) -> None:
+    """Find out whether there is a table of cold users at all."""
+    if not {"users", "interactions"} & set(tables) and not findings.faults:
+        findings.fault(f"{name}: has neither users nor interactions; add users.parquet or users.csv.")
+
+
+def read_newcomers(name: str, raw: Mapping[str, RawTable | None], findings: Findings) -> Dataset | None:
+    """Check tables of cold users, or the rows of some of these users; None where there are faults.
+
+    Parameters
+    ----------
+    name
+        The dataset's name.
+    raw
+        Their tables.
+    findings
+        Gets the faults and notes; `FORGIVEN` columns are forgiven in it.
+    """
+    frames = _check_tables(raw, findings)
+    if not findings.are_usable or not frames:
+        return None
+    return _assemble(name, frames, findings)
+
+
+def _check_tables(raw: Mapping[str, RawTable | None], findings: Findings) -> dict[str, pl.DataFrame]:
+    """Convert the tables to their final types and find every fault in them."""
     frames: dict[str, pl.DataFrame] = {}
     for name in NEWCOMER_TABLES:
         table = raw.get(name)
@@ -59,10 +112,11 @@ def load_newcomers(folder: str | Path) -> Dataset:
         check_rows(frames[name], table.columns, findings)
         keep = findings.leave_out(name, table.whole.frame)
         frames[name] = frames[name] if keep is None else frames[name].filter(pl.Series(keep))
-    if not {"users", "interactions"} & set(frames) and not findings.faults:
-        findings.fault(f"{folder}: has neither users nor interactions; add users.parquet or users.csv.")
-    if findings.faults:
-        raise DataError(findings.faults)
+    return frames
+
+
+def _assemble(name: str, frames: dict[str, pl.DataFrame], findings: Findings) -> Dataset:
+    """Make a Dataset of tables without faults."""
     share_id_type(frames, USER_COLUMNS)
     frames["users"] = _all_users(frames)
     rows = frames.pop("interactions", _no_interactions(frames["users"]["user_id"].dtype))
@@ -82,16 +136,9 @@ def load_newcomers(folder: str | Path) -> Dataset:
     writer = EventWriter(pairs, len(users), rows.height)
     writer.add(coded.filter(pl.col("weight") > 0))
     friends = frames.pop("friends", None)
-    dataset = assemble(folder.resolve().name, frames, writer.finish(findings), findings.notes, entities)
-    return dataset if friends is None else _with_friends(dataset, friends)
-
-
-def _with_friends(dataset: Dataset, friends: pl.DataFrame) -> Dataset:
-    """Add friendships; most friends are not among the cold users."""
-    ids = Ids.of(friends["friend_id"].unique().sort())
-    rows, columns = dataset.users.lookup(friends["user_id"]), ids.lookup(friends["friend_id"])
-    pairs = SparseRows.from_pairs(rows, columns, None, len(dataset.users), len(ids)).ones()
-    return replace(dataset, friends=pairs, friend_ids=ids)
+    events = writer.finish(findings)
+    dataset = assemble(name, frames, events, findings, entities)
+    return dataset if friends is None else with_friends(dataset, friends, findings)
 
 
 def _all_users(frames: dict[str, pl.DataFrame]) -> pl.DataFrame:

@@ -20,6 +20,8 @@ ROW = "firstday: row"
 """The column with each row's number in its file, from 0, while files are read."""
 UNREADABLE = (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError, EOFError, UnicodeError, zlib.error)
 """What reading a damaged file can raise."""
+FILE = "firstday: file"
+"""The column with the number of each row's file, where rows of many files stand together."""
 
 
 IN_MEMORY = SourceFile()
@@ -36,6 +38,8 @@ class RawFile:
         The columns, all files of a table with the same ones, and `ROW`.
     source
         The file's name, and what its rows are counted in.
+    sources
+        The files, by number, where rows of many stand together and have the column `FILE`.
     copy
         The folder of a copy that is read in the file's place; it goes with this.
     """
@@ -43,6 +47,11 @@ class RawFile:
     rows: pl.LazyFrame
     source: SourceFile = IN_MEMORY
     copy: TemporaryDirectory[str] | None = None
+    sources: tuple[SourceFile, ...] = ()
+
+    def selected(self, names: Sequence[str]) -> pl.LazyFrame:
+        """Return some columns, and where each row stands."""
+        return self.rows.select(*names, ROW, *([FILE] if self.sources else []))
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,7 +101,7 @@ class RawTable:
     @cached_property
     def columns(self) -> list[str]:
         """The names of the columns, in file order."""
-        return [name for name in self.files[0].rows.collect_schema().names() if name != ROW]
+        return [name for name in self.files[0].rows.collect_schema().names() if name not in (ROW, FILE)]
 
     @cached_property
     def whole(self) -> RawBatch:
@@ -132,14 +141,14 @@ class RawTable:
         if waiting:
             yield RawBatch.concat(waiting)
         elif is_empty:
-            yield _without_row(self.files[0].rows.select(*names, ROW).head(0).collect(), self.files[0].source)
+            yield _take_place(self.files[0].selected(names).head(0).collect(), self.files[0])
 
     def _pieces(self, names: Sequence[str]) -> Iterator[RawBatch]:
         """Read the files one after the other, in pieces as they come."""
         for file in self.files:
             try:
-                for batch in file.rows.select(*names, ROW).collect_batches(chunk_size=BATCH_ROWS, maintain_order=True):
-                    yield _without_row(batch, file.source)
+                for batch in file.selected(names).collect_batches(chunk_size=BATCH_ROWS, maintain_order=True):
+                    yield _take_place(batch, file)
             except UNREADABLE as error:
                 raise DataError(
                     f"{file.source.name}: cannot be read as {self.format} ({first_line(error)}); write the file again."
@@ -155,9 +164,12 @@ class RawTable:
         return self
 
 
-def _without_row(frame: pl.DataFrame, source: SourceFile) -> RawBatch:
-    """Take the row numbers out of a batch."""
-    return RawBatch(frame.drop(ROW), Place.of(source, frame[ROW].to_numpy().astype(np.int64)))
+def _take_place(frame: pl.DataFrame, file: RawFile) -> RawBatch:
+    """Take the numbers of rows and files out of a batch."""
+    rows = frame[ROW].to_numpy().astype(np.int64)
+    if not file.sources:
+        return RawBatch(frame.drop(ROW), Place.of(file.source, rows))
+    return RawBatch(frame.drop(ROW, FILE), Place(file.sources, frame[FILE].to_numpy(), rows))
 
 
 def first_line(error: BaseException) -> str:

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import polars as pl
 
+from firstday.data.columns import WHOLE_NUMBER
 from firstday.data.contents import DAMAGED, find_foreign, say_damaged
 from firstday.data.find_tables import TableFile, TableFiles, find_tables, may_hold_tables
 from firstday.data.findings import Findings, SourceFile
 from firstday.data.json_lines import scan_json_lines
 from firstday.data.raw_table import ROW, UNREADABLE, RawFile, RawTable, first_line
-from firstday.data.schema import WHOLE_NUMBER
 from firstday.data.text_files import scan_text
 
 STREAMED = "interactions"
@@ -43,7 +43,7 @@ def read_folder(folder: Path, findings: Findings) -> dict[str, RawTable | None]:
     sizes = [(name, place.stat().st_size if place.is_file() else 0) for name, place in places.items()]
     tables: dict[str, RawTable | None] = {}
     for name, files in find_tables(sizes, findings).items():
-        table = None if files is None else _open_table(files, places, findings)
+        table = None if files is None else open_table(files, places, findings)
         tables[name] = table if table is None or name == STREAMED else table.into_memory(findings)
     return tables
 
@@ -66,8 +66,18 @@ def _list_files(folder: Path, findings: Findings, prefix: str = "") -> Iterator[
             yield from _list_files(place, findings, f"{name}/")
 
 
-def _open_table(table: TableFiles, places: dict[str, Path], findings: Findings) -> RawTable | None:
-    """Open all files of a table, and give them the same columns; None where there are faults."""
+def open_table(table: TableFiles, places: dict[str, Path], findings: Findings) -> RawTable | None:
+    """Open all files of a table, and give them the same columns; None where there are faults.
+
+    Parameters
+    ----------
+    table
+        Its files by name.
+    places
+        Where each file is.
+    findings
+        Gets the faults and notes.
+    """
     opened = [_open_file(places[file.name], file, table.table, n, findings) for n, file in enumerate(table.files)]
     files = [part for part in opened if part is not None]
     if len(files) < len(opened):

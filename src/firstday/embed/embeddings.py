@@ -106,16 +106,22 @@ class FoldIn:
         numpy.ndarray
             float32, shape (n_users, d).
         """
+        longest = int(affinity.lengths().max(initial=0))
+        d = self.item_vectors.shape[1]
+        if self.rule == "mean" or affinity.n_rows > MAX_PADDED_ROWS or not 0 < longest <= d:
+            return self.solve_each(affinity)
+        vectors = np.zeros((affinity.n_rows, d), dtype=np.float32)
+        rows = np.flatnonzero(affinity.lengths())
+        vectors[rows] = self._solve_padded(affinity, rows, longest)
+        return vectors
+
+    def solve_each(self, affinity: SparseRows) -> np.ndarray:
+        """Return what `solve` does; a user's vector is the same to the last bit, whoever else is solved beside them."""
         if self.rule == "mean":
             return affinity.mean_vectors(self.item_vectors, weighted=True)
         d = self.item_vectors.shape[1]
         vectors = np.zeros((affinity.n_rows, d), dtype=np.float32)
         lengths = affinity.lengths()
-        longest = int(lengths.max(initial=0))
-        if affinity.n_rows <= MAX_PADDED_ROWS and 0 < longest <= d:
-            rows = np.flatnonzero(lengths)
-            vectors[rows] = self._solve_padded(affinity, rows, longest)
-            return vectors
         for length in np.unique(lengths[lengths > 0]).tolist():
             solve = self._solve_short if length <= d else self._solve_long
             rows = np.flatnonzero(lengths == length)

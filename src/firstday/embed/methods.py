@@ -86,6 +86,22 @@ def fit_embeddings(logs: WarmLogs, config: EmbeddingConfig, *, seed: int, thread
     return replace(embeddings, similarity=config.similarity)
 
 
+def fold_in_users(affinity: SparseRows, item_vectors: np.ndarray, config: EmbeddingConfig) -> Embeddings:
+    """Make the vectors of users from items' vectors of alternating least squares that came from elsewhere.
+
+    Parameters
+    ----------
+    affinity
+        Positive affinities of warm users, shape (n_warm, n_items).
+    item_vectors
+        float32, shape (n_items, d).
+    config
+        Confidence and regularisation that they were made with.
+    """
+    fold_in = FoldIn(item_vectors, "least-squares", config.als_confidence, config.als_regularization)
+    return Embeddings(fold_in.solve(affinity), item_vectors, fold_in, "dot")
+
+
 def _sequences(dataset: Dataset, split: Split, config: Config) -> list[list[int]]:
     """Return each warm user's used items, oldest first; without times, in the order of their indexes."""
     warm_row = np.full(len(dataset.users), -1, dtype=np.int64)

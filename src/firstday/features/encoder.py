@@ -265,12 +265,33 @@ def _mean_vectors(rows: SparseRows, lengths: np.ndarray, vectors: np.ndarray) ->
 def _shrunk_means(
     vectors: np.ndarray, codes: np.ndarray, n_values: int, overall: np.ndarray, shrinkage: float
 ) -> np.ndarray:
-    """Return (sum of the group + shrinkage x overall) / (size + shrinkage) for each value, then the overall mean."""
+    """Return the mean vectors of users with each code, see `shrink_means`."""
     has_code = codes >= 0
     members = SparseRows.from_pairs(codes[has_code], np.flatnonzero(has_code), None, n_values, len(vectors))
-    sizes = members.lengths()[:, None].astype(np.float32)
-    sums = members.mean_vectors(vectors) * sizes
-    weight = sizes + shrinkage
+    sizes = members.lengths().astype(np.float32)
+    return shrink_means(members.mean_vectors(vectors) * sizes[:, None], sizes, overall, shrinkage)
+
+
+def shrink_means(sums: np.ndarray, sizes: np.ndarray, overall: np.ndarray, shrinkage: float) -> np.ndarray:
+    """Return (sum of the group + shrinkage x overall) / (size + shrinkage) for each value, then the overall mean.
+
+    Parameters
+    ----------
+    sums
+        Sum of the vectors of each value's users, shape (n_values, d).
+    sizes
+        How many users each value has, shape (n_values,).
+    overall
+        Mean vector of all users, shape (d,).
+    shrinkage
+        Users at the overall mean who are added to each value.
+
+    Returns
+    -------
+    numpy.ndarray
+        float32, shape (n_values + 1, d).
+    """
+    weight = sizes[:, None] + shrinkage
     means = np.where(weight > 0, (sums + shrinkage * overall) / np.maximum(weight, 1e-9), overall)
     return np.concatenate([means, overall[None]]).astype(np.float32)
 

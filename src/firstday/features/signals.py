@@ -24,6 +24,10 @@ PICK_SIGNAL = "onboarding"
 """The signal that a yes or a pick while registering becomes, where the model knows it."""
 
 
+UNKNOWN_COLUMN = "profile column "
+"""Before the name of a profile column that a model does not know."""
+
+
 @dataclass(frozen=True, init=False)
 class Signals:
     """All that is known of one new user; every part may be missing.
@@ -306,7 +310,8 @@ class Catalogue:
         batch : SignalBatch
             The signals that the model knows.
         unknown : dict of str to int
-            Numbers of unknown interactions by entity, and of unknown profile values by column.
+            Numbers of unknown interactions by entity, or by ``signal NAME`` where the signal is unknown; of unknown
+            profile values by column, and of all values of an unknown ``profile column NAME``.
         """
         unknown: dict[str, int] = {}
         translated = {}
@@ -321,7 +326,8 @@ class Catalogue:
             target = mapping[rows.columns]
             has_target = target >= 0
             if not has_target.all():
-                unknown[entity] = unknown.get(entity, 0) + int((~has_target).sum())
+                name = entity if signal in self.signals else f"signal {signal}"
+                unknown[name] = unknown.get(name, 0) + int((~has_target).sum())
             if ids is not None and is_known:
                 translated[signal, entity] = SparseRows.from_pairs(
                     rows.row_of_entry()[has_target], target[has_target], rows.weights[has_target], len(users), len(ids)
@@ -337,6 +343,10 @@ class Catalogue:
                 unseen = int(((codes[name] < 0) & (dataset_codes >= 0)).sum())
                 if unseen:
                     unknown[name] = unseen
+        for name, group in dataset.groups.items():
+            n_values = 0 if name in self.groups else int((group.codes[users] >= 0).sum())
+            if n_values:
+                unknown[f"{UNKNOWN_COLUMN}{name}"] = n_values
         ages = None
         if self.has_ages:
             ages = np.full(len(users), -1, np.int16) if dataset.ages is None else dataset.ages[users]

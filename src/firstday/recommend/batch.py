@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import tempfile
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
 
+from firstday.data.dataset import Dataset
+from firstday.data.left_out import left_out_beside, write_left_out
 from firstday.data.newcomers import load_newcomers
 from firstday.errors import DataError
+from firstday.features.signals import UNKNOWN_COLUMN, Catalogue
 from firstday.recommend.recommender import Recommender
 
 USERS_AT_ONCE = 20_000
@@ -30,7 +33,7 @@ class BatchSummary:
     routes
         How many users each route answered.
     unknown
-        How many interactions, by entity, and profile values, by column, the model does not know.
+        How many interactions, by entity or by signal, and profile values, by column, the model does not know.
     notes
         What was decided while reading.
     """
@@ -54,6 +57,7 @@ def recommend_tables(
     strategy: str | None = None,
     *,
     keep_used: bool = False,
+    drop_bad_rows: float = 0.0,
 ) -> BatchSummary:
     """Recommend to all users of a folder.
 
@@ -67,6 +71,9 @@ def recommend_tables(
         The Parquet file to write, in one step: `user_id`, `rank` (from 1), `item_id`, `score`, `route`.
     k, strategy, keep_used
         See `Recommender.recommend`.
+    drop_bad_rows
+        Share of a table's rows, from 0 to 1, that may be bad; they are left out and listed beside `out`, in
+        ``NAME.left-out.jsonl``.
 
     Raises
     ------
@@ -75,11 +82,59 @@ def recommend_tables(
     """
     if not out.resolve().parent.is_dir():
         raise DataError(f"{out}: its folder does not exist; make it first.")
-    dataset = load_newcomers(folder)
+    dataset = load_newcomers(folder, drop_bad_rows=drop_bad_rows)
+    lists, counts = list_users(recommender, dataset, k, strategy, keep_used=keep_used)
+    with tempfile.TemporaryDirectory(prefix=f".{out.name}.", dir=out.resolve().parent) as staging:
+        staged = Path(staging) / out.name
+        lists.write_parquet(staged)
+        staged.replace(out)
+    write_left_out(left_out_beside(out), dataset.left_out)
+    return summarise_batch(counts, recommender.model.catalogue, dataset.notes)
+
+
+@dataclass(frozen=True)
+class BatchCounts:
+    """How many users were answered and how; counts of parts of the users add up.
+
+    Parameters
+    ----------
+    n_users, n_rows
+        Users answered, and places of their lists.
+    routes, unknown
+        See `BatchSummary`.
+    """
+
+    n_users: int = 0
+    n_rows: int = 0
+    routes: Counter[str] = field(default_factory=Counter)
+    unknown: Counter[str] = field(default_factory=Counter)
+
+    def __add__(self, other: BatchCounts) -> BatchCounts:
+        return BatchCounts(
+            self.n_users + other.n_users,
+            self.n_rows + other.n_rows,
+            self.routes + other.routes,
+            self.unknown + other.unknown,
+        )
+
+
+def list_users(
+    recommender: Recommender, dataset: Dataset, k: int | None, strategy: str | None, *, keep_used: bool
+) -> tuple[pl.DataFrame, BatchCounts]:
+    """Return the lists of all users of a dataset, a row for each place, and how they were answered.
+
+    Parameters
+    ----------
+    recommender
+        The model.
+    dataset
+        Cold users, from `firstday.data.newcomers`.
+    k, strategy, keep_used
+        See `Recommender.recommend`.
+    """
     catalogue = recommender.model.catalogue
-    actions = dataset.all_actions()
     users = np.arange(len(dataset.users))
-    batch, unknown = catalogue.translate(dataset, users, actions)
+    batch, unknown = catalogue.translate(dataset, users, dataset.all_actions())
     routes: Counter[str] = Counter()
     frames = []
     for at in range(0, max(1, len(users)), USERS_AT_ONCE):
@@ -99,8 +154,31 @@ def recommend_tables(
             )
         )
     lists = pl.concat(frames)
-    with tempfile.TemporaryDirectory(prefix=f".{out.name}.", dir=out.resolve().parent) as staging:
-        staged = Path(staging) / out.name
-        lists.write_parquet(staged)
-        staged.replace(out)
-    return BatchSummary(len(users), lists.height, dict(routes), unknown, dataset.notes)
+    return lists, BatchCounts(len(users), lists.height, routes, Counter(unknown))
+
+
+def summarise_batch(counts: BatchCounts, catalogue: Catalogue, notes: Sequence[str]) -> BatchSummary:
+    """Return what was answered, with notes on what the model does not know."""
+    unknown = dict(counts.unknown)
+    all_notes = (*_describe_unknown(unknown, catalogue), *notes)
+    return BatchSummary(counts.n_users, counts.n_rows, dict(counts.routes), unknown, all_notes)
+
+
+def _describe_unknown(unknown: Mapping[str, int], catalogue: Catalogue) -> list[str]:
+    """Say what the model does not know."""
+    sentences = []
+    for name, n in sorted(unknown.items()):
+        kind, _, rest = name.partition(" ")
+        if kind == "signal" and rest:
+            known = ", ".join(catalogue.signals)
+            sentences.append(
+                f"{n:,} interactions have the signal {rest!r}, which the model does not know, and were ignored "
+                f"(known are {known})."
+            )
+        elif name.startswith(UNKNOWN_COLUMN):
+            known = ", ".join(catalogue.groups) or "none"
+            column = name.removeprefix(UNKNOWN_COLUMN)
+            sentences.append(f"users.{column} is no profile column of the model and was ignored (known are {known}).")
+        else:
+            sentences.append(f"{n:,} values of {name} are unknown to the model and were ignored.")
+    return sentences

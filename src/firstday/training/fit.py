@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
@@ -10,14 +11,17 @@ import numpy as np
 from firstday.artifact.trained_model import TrainedModel
 from firstday.config import Config
 from firstday.data.dataset import Dataset
-from firstday.data.ids import Ids
+from firstday.data.ids import Ids, stable_numbers
+from firstday.data.splits import roles
 from firstday.data.splits.registration import split_registration
 from firstday.data.splits.sampled import split_sampled
 from firstday.data.splits.split import Cohort, Split
 from firstday.embed.embeddings import Embeddings, select_uses
 from firstday.embed.kept_users import WarmUsers, add_light_users, find_light_users, keep_warm_users
-from firstday.embed.methods import collect_warm_logs, fit_embeddings
-from firstday.errors import DataError
+from firstday.embed.methods import collect_warm_logs, fit_embeddings, fold_in_users
+from firstday.engine.everyone import Question, describe_encoder, describe_part, describe_segments
+from firstday.engine.large import LargeDataset, Learners
+from firstday.errors import ConfigError, DataError
 from firstday.features.encoder import N_AGES, collect_features, fit_encoder
 from firstday.features.signals import Catalogue, SignalBatch
 from firstday.metrics import measure
@@ -34,13 +38,16 @@ from firstday.training.validation import Validation
 from firstday.training.weights import choose_weights
 
 
-def train(dataset: Dataset, config: Config | None = None, *, progress: Progress = no_progress) -> Recommender:
+def train(
+    dataset: Dataset | LargeDataset, config: Config | None = None, *, progress: Progress = no_progress
+) -> Recommender:
     """Train on all users with enough history; a tenth of them is held out to stop at the right moment.
 
     Parameters
     ----------
     dataset
-        From `load`.
+        From `load`: tables of this machine, or on a cluster. On a cluster, `training.most_users` of the users are
+        brought here to learn from, and everyone is counted there.
     config
         Settings; the defaults if left out.
     progress
@@ -63,14 +70,28 @@ def train(dataset: Dataset, config: Config | None = None, *, progress: Progress 
     """
     config = config or Config()
     config = with_methods_of(config, [config.recommend.strategy])
-    split = split_for(dataset, config, config.seed, with_cold=False)
-    return fit(dataset, split, config, progress=progress)
+    if isinstance(dataset, Dataset):
+        split = split_for(dataset, config, config.seed, with_cold=False)
+        return fit(dataset, split, config, progress=progress)
+    progress("learners", 0, 1)
+    learners = dataset.find_learners(config)
+    progress("learners", 1, 1)
+    split = split_for(learners.dataset, config, config.seed, with_cold=False)
+    return fit(learners.dataset, split, config, learners=learners, progress=progress)
 
 
 def fit(
-    dataset: Dataset, split: Split, config: Config, *, weigh: bool = True, progress: Progress = no_progress
+    dataset: Dataset,
+    split: Split,
+    config: Config,
+    *,
+    weigh: bool = True,
+    learners: Learners | None = None,
+    progress: Progress = no_progress,
 ) -> Recommender:
     """Run every stage on the warm users of a split; cold users take part in nothing.
+
+    Where there are more of them than `training.most_users`, so many are learned from, and all of them are counted.
 
     Parameters
     ----------
@@ -78,22 +99,49 @@ def fit(
         The data, who is warm and who decides when training stops, and all settings.
     weigh
         Whether to choose what `soft_segments`, `neighbors`, `friends` and `blend` weigh; else they have their defaults.
+    learners
+        Where the data is on a cluster: how to ask about everyone. None: the dataset has all users.
     progress
         See `train`.
+
+    Raises
+    ------
+    ConfigError
+        A setting that does not fit the data, or that another engine is needed for.
     """
+    factorise = None if learners is None else learners.factorise
+    describe_everyone = None if learners is None else learners.describe_everyone
+    if config.training.factors == "mllib" and factorise is None:
+        raise ConfigError(
+            "training.factors: is 'mllib', which only the Spark engine can do; train with it, or set it to 'sample'."
+        )
+    if learners is None and len(split.warm) > config.training.most_users:
+        describe_everyone = partial(describe_part, dataset, split.warm, split.warm_actions)
+        split = split.keep_warm(choose_learners(dataset, split.warm, config))
+    held_out_users = np.concatenate([split.validation.users, split.cold.users])
     n_warm, n_items = len(split.warm), len(dataset.items)
 
     progress("embeddings", 0, 1)
     uses = select_uses(split.warm_actions, config.signals, n_warm, n_items)
-    embeddings = fit_embeddings(
-        collect_warm_logs(dataset, split, config, uses), config.embedding, seed=config.seed, threads=config.threads
-    )
+    logs = collect_warm_logs(dataset, split, config, uses)
+    if factorise is not None and config.training.factors == "mllib" and logs.precomputed is None:
+        d = config.embedding.resolve_dimensions(n_warm, n_items)
+        item_vectors = factorise(Ids(dataset.users.take(held_out_users)), d)
+        embeddings = fold_in_users(logs.affinity, item_vectors, config.embedding)
+    else:
+        embeddings = fit_embeddings(logs, config.embedding, seed=config.seed, threads=config.threads)
     progress("embeddings", 1, 1)
 
     progress("segments", 0, 1)
     users = unit_rows(embeddings.user_vectors)
     n_segments = config.segments.resolve(n_warm)
     segments = fit_segments(users, uses, n_segments, config.segments, seed=config.seed)
+    everyone = None
+    if describe_everyone is not None:
+        everyone = describe_everyone(
+            Question.of(dataset, embeddings.fold_in, segments.centroids, config.signals, held_out_users)
+        )
+        segments = describe_segments(segments, everyone, config.segments)
     progress("segments", 1, 1)
 
     warm = keep_people(dataset, split, config, embeddings, uses)
@@ -113,6 +161,8 @@ def fit(
             "interactions: warm users have neither a day-one interaction nor a profile value to learn from; add "
             "profile columns to users, or ask for more items of warm users (min_items)."
         )
+    if everyone is not None:
+        encoder = describe_encoder(encoder, everyone)
     features = collect_features(encoder, warm_days)
     input_clusters = cluster_inputs(features, uses, config)
 
@@ -146,8 +196,8 @@ def fit(
         cold=cold,
         segments=segments,
         input_clusters=input_clusters,
-        everyone=count_items(np.zeros(n_warm, dtype=np.int64), uses, 1),
-        profile_groups=count_groups(warm_days[0], catalogue, uses),
+        everyone=count_items(np.zeros(n_warm, dtype=np.int64), uses, 1) if everyone is None else everyone.items,
+        profile_groups=count_groups(warm_days[0], catalogue, uses) if everyone is None else everyone.groups,
         learned=learn_methods(learning_data, validation, progress),
         ranker=ranker,
         warm=warm,
@@ -158,7 +208,7 @@ def fit(
         progress("weights", 0, 1)
         query = replace(query, model=choose_weights(query, split.validation.truth))
         progress("weights", 1, 1)
-    return Recommender(replace(query.model, facts=collect_facts(dataset, split, query)))
+    return Recommender(replace(query.model, facts=collect_facts(dataset, split, query, learners)))
 
 
 def split_for(dataset: Dataset, config: Config, seed: int, *, with_cold: bool) -> Split:
@@ -182,10 +232,22 @@ def split_for(dataset: Dataset, config: Config, seed: int, *, with_cold: bool) -
 
 def choose_protocol(dataset: Dataset, config: Config) -> Literal["sampled", "registration"]:
     """Return the configured protocol; under ``auto``, `registration` where registrations and times are known."""
-    if config.protocol != "auto":
-        return config.protocol
-    dated = dataset.registered_at is not None and bool((dataset.registered_at >= 0).any())
-    return "registration" if dated and dataset.events.first is not None else "sampled"
+    is_dated = dataset.registered_at is not None and bool((dataset.registered_at >= 0).any())
+    return roles.choose_protocol(config, is_dated=is_dated, has_times=dataset.events.first is not None)
+
+
+def choose_learners(dataset: Dataset, warm: np.ndarray, config: Config) -> np.ndarray:
+    """Return the rows of the warm users to learn from, ascending: `training.most_users` with the least stable numbers.
+
+    Parameters
+    ----------
+    dataset, config
+        See `firstday.training.fit.fit`.
+    warm
+        `user_ix` of warm users, shape (n_warm,).
+    """
+    numbers = stable_numbers(Ids(dataset.users.take(warm)), config.seed)
+    return np.sort(np.argsort(numbers, kind="stable")[: config.training.most_users])
 
 
 def keep_people(
@@ -226,9 +288,10 @@ def cohort_query(recommender: Recommender, dataset: Dataset, cohort: Cohort, k: 
     return Query(recommender.model, batch, k)
 
 
-def collect_facts(dataset: Dataset, split: Split, query: Query) -> dict[str, Any]:
+def collect_facts(dataset: Dataset, split: Split, query: Query, learners: Learners | None = None) -> dict[str, Any]:
     """Return what people want to know of a model: data counts and validation metrics."""
     model = query.model
+    n_warm = int(model.everyone.sizes[0])
     precision = {
         name: round(100 * float(measure(answer_all(query, name).items, split.validation.truth).precision.mean()), 4)
         for name in ("popular", "segment", "blend")
@@ -236,8 +299,9 @@ def collect_facts(dataset: Dataset, split: Split, query: Query) -> dict[str, Any
     return {
         "data": {
             "dataset": dataset.name,
-            **dataset.summary(),
-            "warm_users": len(split.warm),
+            **(dataset.summary() if learners is None else learners.facts),
+            "warm_users": n_warm,
+            **({} if n_warm == len(split.warm) else {"learned_from": len(split.warm)}),
             "light_users": 0 if model.warm is None else model.warm.n_light,
             "validation_users": len(split.validation),
             "segments": len(model.segments),

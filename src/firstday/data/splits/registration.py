@@ -10,8 +10,16 @@ import polars as pl
 
 from firstday.config import RegistrationProtocolConfig, SampledProtocolConfig, SignalConfig
 from firstday.data.dataset import Dataset
-from firstday.data.events import ITEM, UTC_MICROSECONDS, Window
-from firstday.data.splits.sampled import DayOneDraw, note_light, select_light, unite_uses
+from firstday.data.events import UTC_MICROSECONDS, Events, Window
+from firstday.data.splits.sampled import (
+    NO_ROW_LEFT,
+    DayOneDraw,
+    have_vectors,
+    item_uses,
+    note_light,
+    select_light,
+    unite_uses,
+)
 from firstday.data.splits.split import Actions, Cohort, Split
 from firstday.errors import ConfigError, DataError, count_of
 from firstday.sparse import SparseRows, contains, stack_rows, union_rows
@@ -20,6 +28,10 @@ HOUR_US = 3_600_000_000
 """Microseconds of an hour."""
 DAY_US = 24 * HOUR_US
 
+NO_TIMES = (
+    "interactions.timestamp: no interaction has a time, which the protocol `registration` needs; add times, or use the "
+    "protocol `sampled`."
+)
 MAX_HELD_OUT = 10_000
 MIN_LOGGED_DAY_ONES = 100
 """With fewer day ones than this in the log, sizes of sampled ones come from the `sampled` protocol's settings."""
@@ -69,24 +81,21 @@ def split_registration(
     ----------
     PAPER, "Offline protocol": cold users registered within a week; truth is what they used in 30 days.
     """
+    log = Log.of(dataset.events)
     registrations = find_registrations(dataset, protocol)
-    log = _Log(int(dataset.events.first or 0), int(dataset.events.last or 0) + 1)
     target_us = int(protocol.target_days * DAY_US)
     rng = np.random.default_rng(seed)
     role_rng, day_rng = rng.spawn(2)
-    cut_off = _find_cut_off(protocol, log) if with_cold else log.end
+    cut_off = find_cut_off(protocol, log) if with_cold else log.end
     if with_cold:
-        until = cut_off + int(protocol.cold_days * DAY_US)
-        is_judged = (registrations.registered_us >= cut_off) & (
-            registrations.registered_us < min(until, log.end - target_us + 1)
-        )
+        is_judged = registered_after(cut_off, registrations, log, protocol)
         is_early = registrations.registered_us < cut_off
     else:
-        is_judged = _hold_out(registrations, log, target_us, protocol.held_out, role_rng)
-        is_early = (registrations.registered_us >= 0) & ~is_judged
+        is_judged = _hold_out(registrations, log, protocol, role_rng)
+        is_early = ~is_judged
     is_early &= registrations.registered_us >= 0
-    start_us = registrations.registered_us - int(protocol.early_hours * HOUR_US)
-    life_window = Window(start_us, np.where(is_early, cut_off, start_us))
+    life_window = windows_until(cut_off, is_early, registrations, protocol)
+    start_us = life_window.start
     day_window = Window(
         start_us,
         np.where(
@@ -102,8 +111,7 @@ def split_registration(
 
     uses = unite_uses(life_actions, signals)
     warm = np.flatnonzero(is_early & (uses.lengths() >= protocol.min_items))
-    if dataset.precomputed is not None:
-        warm = warm[np.isfinite(dataset.precomputed.user_vectors[warm]).all(axis=1)]
+    warm = warm[have_vectors(dataset, warm)]
     light = select_light(uses, is_early & (uses.lengths() < protocol.min_items), dataset)
     cohort, n_idle = _make_cohort(np.flatnonzero(is_judged), day_actions, target_actions, signals)
     order = role_rng.permutation(len(cohort))
@@ -112,7 +120,7 @@ def split_registration(
     kinds = (("warm", warm, 2), ("validation", validation, 2), ("cold", cold, 1 if with_cold else 0))
     for kind, members, least in kinds:
         if len(members) < least:
-            raise DataError(_too_few(kind, len(members), protocol, log, cut_off, with_cold=with_cold))
+            raise DataError(tell_too_few(kind, len(members), protocol, log, cut_off, with_cold=with_cold))
     warm_days, note = _warm_day_ones(
         warm, registrations, log, life_actions, day_actions, uses, signals, sampled, day_rng
     )
@@ -155,17 +163,10 @@ def find_registrations(dataset: Dataset, protocol: RegistrationProtocolConfig) -
 
     Raises
     ------
-    DataError
-        No interaction has a time.
     ConfigError
         There is no such time zone or column of time zones.
     """
     n_users = len(dataset.users)
-    if dataset.events.first is None:
-        raise DataError(
-            "interactions.timestamp: no interaction has a time, which the protocol `registration` needs; add times, or "
-            "use the protocol `sampled`."
-        )
     registered_us = np.full(n_users, -1, dtype=np.int64)
     if dataset.registered_at is not None:
         registered_us[:] = dataset.registered_at
@@ -238,15 +239,38 @@ def write_moment(time_us: int) -> str:
 
 
 @dataclass(frozen=True)
-class _Log:
-    """The first moment of the log and the first moment after it, microseconds since 1970 UTC."""
+class Log:
+    """The first moment of everyone's interactions and the first moment after them, microseconds since 1970 UTC."""
 
     start: int
     end: int
 
+    @classmethod
+    def of(cls, events: Events) -> Log:
+        """Return the log's two ends.
 
-def _find_cut_off(protocol: RegistrationProtocolConfig, log: _Log) -> int:
-    """Return the cut-off: the configured one, or the last midnight that leaves room for cold users."""
+        Raises
+        ------
+        DataError
+            No interaction has a time.
+        """
+        if events.first is None or events.last is None:
+            if not len(events):
+                raise DataError(NO_ROW_LEFT)
+            raise DataError(NO_TIMES)
+        return cls(events.first, events.last + 1)
+
+
+def find_cut_off(protocol: RegistrationProtocolConfig, log: Log) -> int:
+    """Return the cut-off: the configured one, or the last midnight that leaves room for cold users.
+
+    Raises
+    ------
+    DataError
+        The log is too short.
+    ConfigError
+        The configured one is not in the log.
+    """
     days = protocol.cold_days + protocol.target_days
     if protocol.cut_off is None:
         cut_off = int(log.end - days * DAY_US) // DAY_US * DAY_US
@@ -266,14 +290,51 @@ def _find_cut_off(protocol: RegistrationProtocolConfig, log: _Log) -> int:
     return cut_off
 
 
+def windows_until(
+    end: int, is_early: np.ndarray, registrations: Registrations, protocol: RegistrationProtocolConfig
+) -> Window:
+    """Return the windows of what warm users did: from a little before registration to a moment; empty for others.
+
+    Parameters
+    ----------
+    end
+        The cut-off, microseconds since 1970 UTC.
+    is_early
+        Whether each user may be warm, bool, shape (n_users,).
+    registrations, protocol
+        When users registered, and how long before that counts.
+    """
+    start_us = registrations.registered_us - int(protocol.early_hours * HOUR_US)
+    return Window(start_us, np.where(is_early, end, start_us))
+
+
+def registered_after(
+    cut_off: int, registrations: Registrations, log: Log, protocol: RegistrationProtocolConfig
+) -> np.ndarray:
+    """Tell who registered in the `cold_days` after a cut-off, with the target window in the log, bool, (n_users,)."""
+    until = min(cut_off + int(protocol.cold_days * DAY_US), log.end - int(protocol.target_days * DAY_US) + 1)
+    judged: np.ndarray = (registrations.registered_us >= cut_off) & (registrations.registered_us < until)
+    return judged
+
+
+def are_complete(registrations: Registrations, log: Log, protocol: RegistrationProtocolConfig) -> np.ndarray:
+    """Tell whose day one and target window are in the log, bool, shape (n_users,)."""
+    end_us = registrations.registered_us + int(protocol.target_days * DAY_US)
+    complete: np.ndarray = (registrations.registered_us >= log.start) & (end_us <= log.end)
+    return complete
+
+
+def count_held_out(n_complete: int, protocol: RegistrationProtocolConfig) -> int:
+    """Return how many of the users whose target window is in the log `train` holds out."""
+    return min(MAX_HELD_OUT, round(protocol.held_out * n_complete))
+
+
 def _hold_out(
-    registrations: Registrations, log: _Log, target_us: int, share: float, rng: np.random.Generator
+    registrations: Registrations, log: Log, protocol: RegistrationProtocolConfig, rng: np.random.Generator
 ) -> np.ndarray:
     """Choose users whose day one and target window are in the log, bool, shape (n_users,)."""
-    complete = np.flatnonzero(
-        (registrations.registered_us >= log.start) & (registrations.registered_us + target_us <= log.end)
-    )
-    held_out = rng.permutation(complete)[: min(MAX_HELD_OUT, round(share * len(complete)))]
+    complete = np.flatnonzero(are_complete(registrations, log, protocol))
+    held_out = rng.permutation(complete)[: count_held_out(len(complete), protocol)]
     return np.isin(np.arange(len(registrations.registered_us)), held_out)
 
 
@@ -300,7 +361,7 @@ def _take_rows(cohort: Cohort, rows: np.ndarray) -> Cohort:
 def _warm_day_ones(
     warm: np.ndarray,
     registrations: Registrations,
-    log: _Log,
+    log: Log,
     life_actions: Actions,
     day_actions: Actions,
     uses: SparseRows,
@@ -316,7 +377,7 @@ def _warm_day_ones(
     sizes, probabilities = np.asarray(sampled.sizes), np.asarray(sampled.probabilities, dtype=np.float64)
     model = "those of sampled.sizes"
     if len(logged) >= MIN_LOGGED_DAY_ONES:
-        logged_sizes = union_rows([rows.take(logged) for rows in _item_uses(day_actions, signals)]).ones().lengths()
+        logged_sizes = union_rows([rows.take(logged) for rows in item_uses(day_actions, signals)]).ones().lengths()
         sizes, counts = np.unique(logged_sizes, return_counts=True)
         probabilities, model = counts.astype(np.float64), "those of the others"
     drawn_days = DayOneDraw(life_actions, uses, signals, sizes, probabilities, rng).cohort(unlogged).day_one
@@ -326,11 +387,6 @@ def _warm_day_ones(
         f"day one of {count_of(len(unlogged), len(warm), 'warm users')} is not in the log, which begins "
         f"{write_moment(log.start)}; it was drawn from all their items, with sizes like {model}.",
     )
-
-
-def _item_uses(actions: Actions, signals: SignalConfig) -> list[SparseRows]:
-    """Return the actions that are use of items."""
-    return [rows for (signal, entity), rows in actions.items() if entity == ITEM and signal in signals.use]
 
 
 def _describe(
@@ -362,8 +418,8 @@ def _describe(
     return warm_sentence, cold_sentence
 
 
-def _too_few(
-    kind: str, n: int, protocol: RegistrationProtocolConfig, log: _Log, cut_off: int, *, with_cold: bool
+def tell_too_few(
+    kind: str, n: int, protocol: RegistrationProtocolConfig, log: Log, cut_off: int, *, with_cold: bool
 ) -> str:
     """Return the error of too few users of a kind."""
     cold_text = f"registered in the {protocol.cold_days:g} days after {write_moment(cut_off)} and used anything later"

@@ -10,7 +10,7 @@ from firstday.config import SampledProtocolConfig, SignalConfig
 from firstday.data.dataset import Dataset
 from firstday.data.events import ITEM
 from firstday.data.splits.split import Actions, Cohort, Split
-from firstday.errors import DataError
+from firstday.errors import DataError, count_of
 from firstday.sparse import SparseRows, contains, union_rows
 
 
@@ -47,16 +47,11 @@ def split_sampled(
     eligible = np.flatnonzero(uses.lengths() >= protocol.min_items)
     rng = np.random.default_rng(seed)
     order = rng.permutation(eligible)
-    n_validation = round(protocol.validation * len(order))
-    n_warm = round(protocol.warm * len(order)) if with_cold else len(order) - n_validation
+    n_warm, n_validation, _ = share_out(len(order), protocol, with_cold=with_cold)
     warm, validation, cold = np.split(order, [n_warm, n_warm + n_validation])
-    if dataset.precomputed is not None:  # a warm user needs a vector, a cold user does not
-        warm = warm[np.isfinite(dataset.precomputed.user_vectors[warm]).all(axis=1)]
-    if min(len(warm), n_validation) < 2 or (with_cold and len(order) - n_warm - n_validation < 1):
-        raise DataError(
-            f"interactions: {len(eligible):,} of {len(dataset.users):,} users have at least {protocol.min_items} used "
-            "items, too few to train on; bring more data or lower sampled.min_items in the configuration."
-        )
+    warm = warm[have_vectors(dataset, warm)]  # a warm user needs one, a cold user does not
+    if are_too_few(len(warm), len(validation), len(cold), with_cold=with_cold):
+        raise DataError(tell_too_few_items(len(eligible), len(dataset.users), protocol))
     light = select_light(uses, uses.lengths() < protocol.min_items, dataset)
     # A random stream for each kind of user: a draw depends on neither the other kinds nor `day_ones`.
     sizes, probabilities = np.asarray(protocol.sizes), np.asarray(protocol.probabilities)
@@ -75,6 +70,55 @@ def split_sampled(
     )
 
 
+def share_out(n_eligible: int, protocol: SampledProtocolConfig, *, with_cold: bool) -> tuple[int, int, int]:
+    """Return how many of the users with enough items are to be warm, for validation, and cold."""
+    n_validation = round(protocol.validation * n_eligible)
+    n_warm = round(protocol.warm * n_eligible) if with_cold else n_eligible - n_validation
+    return n_warm, n_validation, n_eligible - n_warm - n_validation
+
+
+def have_vectors(dataset: Dataset, users: np.ndarray) -> np.ndarray:
+    """Tell which users have a precomputed vector, bool, shape (n,); all of them where there is no such table."""
+    if dataset.precomputed is None:
+        return np.ones(len(users), dtype=bool)
+    finite: np.ndarray = np.isfinite(dataset.precomputed.user_vectors[users]).all(axis=1)
+    return finite
+
+
+def are_too_few(n_warm: int, n_validation: int, n_cold: int, *, with_cold: bool) -> bool:
+    """Tell whether a split is refused: it needs two warm users and two for validation, and a cold one to report on."""
+    return min(n_warm, n_validation) < 2 or (with_cold and n_cold < 1)
+
+
+def tell_too_few_items(n_eligible: int, n_users: int, protocol: SampledProtocolConfig) -> str:
+    """Return the error of a split with too few users who used enough items."""
+    return (
+        f"interactions: {count_of(n_eligible, n_users, 'users')} have at least {protocol.min_items} used items, too "
+        "few to train on; bring more data or lower sampled.min_items in the configuration."
+    )
+
+
+NO_ROW_LEFT = (
+    "interactions: no row is left to learn from (rows in the future are left out); bring interactions of the past, or "
+    "correct the clock that wrote them."
+)
+
+
+def tell_no_use(n_interactions: int, signals: SignalConfig) -> str:
+    """Return the error of interactions among which no item is used."""
+    if not n_interactions:
+        return NO_ROW_LEFT
+    return (
+        f"interactions.signal: no interaction with an item is a use ({', '.join(signals.use)}); "
+        "name the signals that are in signals.use of the configuration."
+    )
+
+
+def item_uses(actions: Actions, signals: SignalConfig) -> list[SparseRows]:
+    """Return the actions that are use of items, each of shape (n_users, n_items)."""
+    return [rows for (signal, entity), rows in actions.items() if entity == ITEM and signal in signals.use]
+
+
 def unite_uses(actions: Actions, signals: SignalConfig) -> SparseRows:
     """Return which items each user uses, all weights 1, shape (n_users, n_items).
 
@@ -83,12 +127,9 @@ def unite_uses(actions: Actions, signals: SignalConfig) -> SparseRows:
     DataError
         No interaction with an item is a use.
     """
-    parts = [rows for (signal, entity), rows in actions.items() if entity == ITEM and signal in signals.use]
+    parts = item_uses(actions, signals)
     if not parts:
-        raise DataError(
-            f"interactions.signal: no interaction with an item is a use ({', '.join(signals.use)}); "
-            "name the signals that are in signals.use of the configuration."
-        )
+        raise DataError(tell_no_use(len(actions), signals))
     return union_rows(parts).ones()
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -85,3 +85,17 @@ class Split:
     protocol: str = "sampled"
     warm_window: Window | None = None
     notes: tuple[str, ...] = ()
+
+    def keep_warm(self, rows: np.ndarray) -> Split:
+        """Return the split with some warm users only, given by their place among them, in the order given."""
+        return replace(
+            self,
+            warm=self.warm[rows],
+            warm_actions=take_actions(self.warm_actions, rows),
+            warm_day_one=tuple(take_actions(day_one, rows) for day_one in self.warm_day_one),
+        )
+
+
+def take_actions(actions: Actions, rows: np.ndarray) -> Actions:
+    """Return the actions of the users in the given rows, in the order given."""
+    return {pair: of_pair.take(rows) for pair, of_pair in actions.items()}

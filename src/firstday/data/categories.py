@@ -1,0 +1,217 @@
+"""Columns of words: groups of users, such as country, and entities of items, such as genre."""
+
+from __future__ import annotations
+
+import polars as pl
+
+from firstday.data.columns import (
+    MARKS_FOR_MISSING,
+    WHOLE_NUMBER,
+    WHOLE_WITH_DECIMALS,
+    WORDS,
+    Column,
+    whole_numbers,
+    words_of,
+)
+from firstday.data.events import ITEM
+from firstday.data.findings import Findings
+from firstday.errors import count_of
+
+MAX_GROUP_VALUES = 5_000
+"""A user column with more distinct values than this is free text, not a group."""
+FEW_GROUP_VALUES = 50
+"""A user column with more distinct values than this, and than half the users, is names or addresses, not a group."""
+DECIMAL_NUMBER = r"^\s*[-+]?(\d+\.\d*|\.\d+|\d+(\.\d*)?[eE][-+]?\d+)\s*$"
+DAY = r"^\d{4}-\d{2}-\d{2}"
+IN_BRACKETS = r"^\s*(\[.*\]|\(.*\)|\{.*\})\s*$"
+SHARE_JOINED = 0.1
+"""Text with a separator in fewer of the values than this is no list."""
+SPACES = "have spaces around the value; they were left out"
+
+
+def entity_of_column(column: str) -> str:
+    """Return the entity that a column of `items` names: ``artist`` for ``artist_id``."""
+    return column.removesuffix("_id")
+
+
+def conform_group(column: Column, judge: bool) -> pl.Series | None:
+    """Turn a categorical column of `users` into String; None, with a note, for what is not categorical.
+
+    Parameters
+    ----------
+    column
+        All rows.
+    judge
+        Whether to leave out a column whose values make no groups, and to note values that look odd.
+    """
+    values = column.values
+    if values.dtype in WORDS:
+        words = _words_without_spaces(column)
+    elif values.dtype == pl.Boolean or values.dtype.is_integer() or values.dtype == pl.Null:
+        words = words_of(values)
+    elif values.dtype.is_float() or values.dtype.is_decimal():
+        words = _without_decimals(words_of(values.fill_nan(None) if values.dtype.is_float() else values))
+    else:
+        column.ignore(f"{values.dtype} is not categorical")
+        return None
+    if not judge:
+        return words
+    counts = words.drop_nulls().value_counts(name="n").rename({words.name: "value"})
+    return (
+        words if judge_group(column.where, counts, counts.height, len(words), column.is_text, column.findings) else None
+    )
+
+
+def judge_group(
+    where: str, counts: pl.DataFrame, n_values: int, n_users: int, is_text: bool, findings: Findings
+) -> bool:
+    """Tell whether the values of a column of `users` make groups; note why not, and values that look odd.
+
+    Parameters
+    ----------
+    where
+        Table and column.
+    counts
+        The distinct values, `value`, and how many users have each, `n`; or more of them than any group may have.
+    n_values
+        How many values there are.
+    n_users
+        How many rows `users` has.
+    is_text
+        Whether it comes from CSV.
+    findings
+        Gets the notes.
+    """
+    values = counts["value"]
+    if not n_values:
+        reason = "it has no values"
+    elif (is_text and values.str.contains(DAY).all()) or _are_decimals(values):
+        reason = "decimal numbers or dates are not categorical"
+    elif n_values > MAX_GROUP_VALUES or n_values > max(FEW_GROUP_VALUES, n_users / 2):
+        reason = f"{n_values:,} values among {n_users:,} users make no group"
+    else:
+        _note_odd_values(where, counts.sort("value"), n_users, findings)
+        return True
+    findings.note(f"{where}: ignored ({reason}).")
+    return False
+
+
+def _words_without_spaces(column: Column) -> pl.Series:
+    """Return text without spaces around it; CSV writes booleans and whole numbers as Parquet holds them."""
+    written = words_of(column.values)
+    words = written.str.strip_chars()
+    column.note_rows(words != written, SPACES)
+    words = words.set(words == "", None)
+    if column.is_text:
+        words = words.replace({"True": "true", "TRUE": "true", "False": "false", "FALSE": "false"})
+        words = _without_decimals(words)
+    return words
+
+
+def _without_decimals(words: pl.Series) -> pl.Series:
+    """Write whole numbers without the decimals that pandas gives them where one is missing: ``1.0`` as ``1``."""
+    return words.str.replace(WHOLE_WITH_DECIMALS, "${1}")
+
+
+def _note_odd_values(where: str, counts: pl.DataFrame, n_users: int, findings: Findings) -> None:
+    """Note values that look like marks for missing, and values that differ only by upper and lower case."""
+    folded = counts.with_columns(folded=pl.col("value").str.to_lowercase())
+    for mark, n in folded.filter(pl.col("folded").is_in(MARKS_FOR_MISSING)).select("value", "n").iter_rows():
+        advice = "leave it empty if nothing is known"
+        text = f"hold {mark!r}, which looks like a mark for missing and counts as a value; {advice}"
+        findings.note_rows(where, n, n_users, text)
+    alike = folded.filter(pl.len().over("folded") > 1)
+    if alike.height:
+        first = alike.filter(pl.col("folded") == alike["folded"][0])["value"].to_list()
+        counts_text = count_of(int(alike["n"].sum()), n_users, "users")
+        findings.note(
+            f"{where}: {counts_text} have values that differ from others only by upper and lower case "
+            f"({' and '.join(map(repr, first))}); write them alike if they mean the same."
+        )
+
+
+def _are_decimals(present: pl.Series) -> bool:
+    """Tell whether all values are numbers, and at least one of them has decimals."""
+    decimal = present.str.contains(DECIMAL_NUMBER)
+    return bool(decimal.any() and (decimal | present.str.contains(WHOLE_NUMBER)).all())
+
+
+def conform_entity(column: Column, label: str, hint: str = "") -> pl.Series | None:
+    """Turn an entity column of `items` into List(String); None, with a note, for other columns.
+
+    Parameters
+    ----------
+    column
+        All rows.
+    label
+        Its name.
+    hint
+        What the note says further.
+    """
+    values = column.values
+    inner = getattr(values.dtype, "inner", None)
+    is_list = inner is not None and (inner in WORDS or inner.is_integer())
+    if not (is_list or label == "genre" or (label.endswith("_id") and label != "_id")):
+        column.ignore(f"entity columns are genre, those named ..._id, and lists{hint}")
+    elif entity_of_column(label) == ITEM:
+        column.findings.fault(f"{column.where}: would be the entity 'item', the item itself; rename the column.")
+    elif is_list:
+        return _without_spaces(column, values.cast(pl.List(pl.String)))
+    elif values.dtype in WORDS:
+        words = words_of(values)
+        _find_joined_lists(column, words)
+        return _without_spaces(column, words.str.split("|") if column.is_text else _alone(words))
+    elif values.dtype == pl.Null or values.dtype.is_integer():
+        return _alone(words_of(values))
+    else:
+        numbers = whole_numbers(column)
+        if numbers is not None:
+            return _alone(numbers.cast(pl.String))
+        column.wrong_type("whole numbers, text or lists of them")
+    return None
+
+
+def _alone(words: pl.Series) -> pl.Series:
+    """Return lists of one member each, without members where there is none."""
+    return words.reshape((-1, 1)).cast(pl.List(pl.String)).list.drop_nulls()
+
+
+def _without_spaces(column: Column, lists: pl.Series) -> pl.Series:
+    """Drop nulls and empty text from lists of String, and spaces around the rest."""
+    stripped = lists.list.eval(pl.element().str.strip_chars())
+    column.note_rows((stripped != lists).fill_null(value=False), SPACES)
+    return stripped.list.eval(pl.element().filter(pl.element() != ""))
+
+
+def _find_joined_lists(column: Column, words: pl.Series) -> None:
+    """Find lists that were written into one text: ``Action, Comedy`` or ``['Action', 'Comedy']``."""
+    n_present = words.len() - words.null_count()
+    in_brackets = words.str.contains(IN_BRACKETS).fill_null(value=False)
+    if 2 * int(in_brackets.sum()) > n_present:
+        if column.is_text:
+            column.rows(in_brackets, "hold a list in brackets", words, "write lists with | between", noun="items")
+        else:
+            column.note_rows(in_brackets, "hold a list in brackets as one text; store lists")
+        return
+    for separator in (", ", ",", ";") if column.is_text else (", ", ",", ";", "|"):
+        joined = words.str.contains(separator, literal=True)
+        if not int(joined.sum()) > SHARE_JOINED * n_present:
+            continue
+        n_values, n_parts = words.drop_nulls().n_unique(), _count_parts(words, separator)
+        if n_parts and 2 * n_parts <= n_values:
+            counts = f"{n_present:,} items have {n_values:,} values, but split at {separator!r} only {n_parts:,}"
+            if column.is_text:
+                column.findings.fault(f"{column.where}: {counts}; write lists with |.")
+            else:
+                advice = f"if these are lists, store them as lists (.str.split({separator!r}))"
+                column.findings.note(f"{column.where}: {counts}; {advice}.")
+            return
+
+
+def _count_parts(words: pl.Series, separator: str) -> int:
+    """Count distinct parts of text; 0 where later parts are of another kind than the first, as in ``Bowie, David``."""
+    parts = words.drop_nulls().unique().str.split(separator)
+    parts = parts.list.eval(pl.element().str.strip_chars())
+    first, later = parts.list.first().unique(), parts.list.slice(1).explode().drop_nulls().unique()
+    n_both = int(later.is_in(first.implode()).sum())
+    return 0 if 2 * n_both < len(later) else len(first) + len(later) - n_both

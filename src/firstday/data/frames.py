@@ -1,0 +1,99 @@
+"""Tables as data frames of any library that Narwhals knows: pandas, Polars, PyArrow, DuckDB and others."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from difflib import get_close_matches
+from typing import Any
+
+import narwhals as nw
+import polars as pl
+
+from firstday.data.findings import Findings
+from firstday.data.raw_table import ROW, RawFile, RawTable, first_line
+from firstday.data.schema import KEPT_FOR_LATER, TABLES
+from firstday.errors import DataError
+
+KINDS = "a frame of pandas, Polars, PyArrow, DuckDB or Spark"
+
+
+def read_frames(tables: Mapping[str, Any], findings: Findings) -> dict[str, RawTable | None]:
+    """Take tables that are data frames; a lazy frame of Polars is read a batch at a time.
+
+    Parameters
+    ----------
+    tables
+        Data frames by the name of their table.
+    findings
+        Gets the faults and notes.
+
+    Returns
+    -------
+    dict
+        The tables, by name; None for one that cannot be read.
+    """
+    raw: dict[str, RawTable | None] = {}
+    for name, frame in tables.items():
+        if name in KEPT_FOR_LATER:
+            continue
+        if name not in TABLES:
+            findings.fault(unknown_table(name))
+            continue
+        raw[name] = None
+        try:
+            known = nw.from_native(frame)
+        except TypeError:
+            findings.fault(f"{name}: is {_describe_kind(frame)}, which holds no table; give {KINDS}.")
+            continue
+        try:
+            rows = _to_polars(known)
+            _ = rows.collect_schema()
+        except Exception as error:
+            for sentence in _name_columns(name, known, error):
+                findings.fault(sentence)
+            continue
+        raw[name] = RawTable((RawFile(rows.with_row_index(ROW)),), format="a frame")
+    if not tables:
+        raise DataError("tables: there are none; give at least interactions, as {'interactions': frame}.")
+    return raw
+
+
+def unknown_table(name: object) -> str:
+    """Return the fault of a frame whose name is no table's."""
+    near = get_close_matches(str(name), TABLES, 1)
+    hint = f"; did you mean {near[0]}?" if near else f"; the tables are {', '.join(TABLES)}."
+    return f"{name}: is no table of firstday{hint}"
+
+
+def _to_polars(known: nw.DataFrame[Any] | nw.LazyFrame[Any]) -> pl.LazyFrame:
+    """Bring a frame of any library to Polars; one that is lazy there stays so."""
+    if isinstance(known, nw.DataFrame):
+        return known.to_polars().lazy()
+    native = known.to_native()
+    if isinstance(native, pl.LazyFrame):
+        return native
+    collected: pl.DataFrame = known.collect("polars").to_native()
+    return collected.lazy()
+
+
+def _name_columns(name: str, known: nw.DataFrame[Any] | nw.LazyFrame[Any], error: Exception) -> list[str]:
+    """Say which columns of a frame its library does not hand over, and why."""
+    if isinstance(error, ImportError):
+        return [f"{name}: the frame cannot be read ({first_line(error)}); run: pip install pyarrow."]
+    if isinstance(known, nw.LazyFrame):
+        return [f"{name}: the frame cannot be read ({first_line(error)}); correct the query."]
+    sentences = []
+    for column in known.columns:
+        try:
+            known.get_column(column).to_polars()
+        except Exception as fault:
+            sentences.append(
+                f"{name}.{column}: holds values of several types ({first_line(fault)}); give the column one type."
+            )
+    return sentences or [f"{name}: the frame cannot be read ({first_line(error)}); give every column one type."]
+
+
+def _describe_kind(value: object) -> str:
+    """Name the type of a value as people do."""
+    kind = type(value).__name__
+    return f"{'an' if kind[:1].lower() in 'aeiou' else 'a'} {kind}"

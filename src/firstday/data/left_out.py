@@ -1,0 +1,32 @@
+"""The file of bad rows that were left out, beside what was made of the others."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+
+def left_out_beside(result: Path) -> Path:
+    """Return the place of the file beside a result: ``model.left-out.jsonl``, ``lists.left-out.jsonl``."""
+    whole = result.resolve()
+    return whole.with_name(f"{whole.name.removesuffix('.parquet')}.left-out.jsonl")
+
+
+def write_left_out(path: Path, lines: Sequence[str]) -> None:
+    """Write the rows that were left out, in one step; where there are none, remove the file of an earlier run.
+
+    Parameters
+    ----------
+    path
+        The file.
+    lines
+        A line of JSON for each row, see `firstday.data.dataset.Dataset.left_out`.
+    """
+    if not lines:
+        path.unlink(missing_ok=True)
+        return
+    with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.resolve().parent) as staging:
+        staged = Path(staging) / path.name
+        staged.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+        staged.replace(path)

@@ -1,0 +1,369 @@
+"""Parts of tables that are larger than one machine: all rows of some users, read by the code that reads whole tables.
+
+A part is a small Dataset. Its users are some of all users; its items, entities and values of groups are those of the
+whole. Every rule on tables, and every sum over users, is a function of a Dataset: run over parts and added up it says
+the same as run over the whole.
+"""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import polars as pl
+import zstandard
+
+from firstday.config import SignalConfig
+from firstday.data.checks import (
+    InteractionChecker,
+    KnownIds,
+    check_reference,
+    check_table,
+    check_vector_lengths,
+    faulty_entities,
+    find_ids,
+    judge_interactions,
+    share_id_type,
+)
+from firstday.data.dataset import Dataset, Group, PrecomputedVectors
+from firstday.data.event_writer import EventWriter
+from firstday.data.events import EVENT_TYPES, Events, Pair
+from firstday.data.findings import Findings
+from firstday.data.ids import Ids
+from firstday.data.load import assemble, index_friends, known_entities, known_ids, with_friends
+from firstday.data.raw_table import RawTable
+from firstday.data.schema import ITEM_COLUMNS, USER_COLUMNS, conform_table
+
+MENTIONS = "friends: who is named"
+"""The rows of `friends` once more, in the part of the user who is named as a friend: there it can be looked up."""
+SHARED = ("items", "entities", "titles", "precomputed")
+"""What a part shares with the whole."""
+USER_TABLES = ("users", "interactions", "friends", "embeddings/users")
+"""Tables whose rows belong to a user; the others belong to the whole."""
+
+
+@dataclass(frozen=True, eq=False)
+class Whole:
+    """What all parts share.
+
+    Parameters
+    ----------
+    tables
+        The names of the tables that there are.
+    items
+        The ids that may be named; None where `items` cannot be read.
+    entities
+        The ids of each entity's members; None where `items` or `collections` cannot be read.
+    faulty
+        Entities whose column of `items` has faults.
+    catalogue
+        A dataset without users: the items with their titles, entities and precomputed vectors, and the values of each
+        column of `users` that makes groups; None where there are faults.
+    signals
+        Which signals are known and which mean use.
+    now
+        The time of reading.
+    drop
+        Whether bad rows are left out.
+    unreadable
+        The names of those tables that cannot be read, so that nothing can be looked up in them.
+    """
+
+    tables: frozenset[str]
+    items: Ids | None
+    entities: Mapping[str, Ids] | None
+    faulty: frozenset[str]
+    catalogue: Dataset | None
+    signals: SignalConfig
+    now: datetime
+    drop: bool = False
+    unreadable: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """A part that was read.
+
+    Parameters
+    ----------
+    dataset
+        Its users with all that belongs to them; None where there are faults.
+    findings
+        Its faults and notes.
+    first_users
+        The first ids of its users, to show how they are written; None where there are none.
+    """
+
+    dataset: Dataset | None
+    findings: Findings
+    first_users: pl.Series | None = None
+
+
+def load_whole(
+    raw: Mapping[str, RawTable | None],
+    item_ids: pl.Series,
+    groups: Mapping[str, tuple[str, ...]],
+    tables: frozenset[str],
+    signals: SignalConfig,
+    findings: Findings,
+    now: datetime,
+    unreadable: frozenset[str] = frozenset(),
+) -> Whole:
+    """Read and check the tables that do not belong to users.
+
+    Parameters
+    ----------
+    raw
+        The tables `items`, `collections` and `embeddings/items`, as far as there are any; None for one that cannot be
+        read.
+    item_ids
+        The items that interactions name: they are all items where there is no table of items.
+    groups
+        The values of each column of `users` that makes groups, sorted.
+    tables, signals, now, unreadable
+        See `Whole`.
+    findings
+        Gets the faults and notes.
+    """
+    frames: dict[str, pl.DataFrame] = {}
+    if "items" not in raw:
+        frames["items"] = pl.DataFrame({"item_id": item_ids})
+    for name in ("items", "collections", "embeddings/items"):
+        table = raw.get(name)
+        if table is not None:
+            frames[name] = check_table(name, table, frames, findings)
+    share_id_type(frames, ITEM_COLUMNS)
+    items, entities = known_ids(frames, "items"), known_entities(raw, frames)
+    catalogue = None
+    if not findings.faults and items is not None:
+        frames["users"] = pl.DataFrame(schema={"user_id": pl.String})
+        if "embeddings/items" in frames:
+            frames["embeddings/users"] = pl.DataFrame(schema={"user_id": pl.String, "vector": pl.List(pl.Float32)})
+        catalogue = replace(
+            assemble("catalogue", frames, no_events(()), findings),
+            groups={name: Group(values, np.zeros(0, dtype=np.int32)) for name, values in groups.items()},
+        )
+    return Whole(
+        tables, items, entities, frozenset(faulty_entities(raw, findings)), catalogue, signals, now, findings.drop
+    )
+
+
+def load_part(raw: Mapping[str, RawTable], whole: Whole, name: str = "part") -> Part:
+    """Check the rows of some users and make a Dataset of them.
+
+    Parameters
+    ----------
+    raw
+        Their rows of `USER_TABLES`, and `MENTIONS`; a table of which they have no row is left out.
+    whole
+        What all parts share.
+    name
+        The dataset's name.
+    """
+    findings = Findings(drop=whole.drop)
+    frames: dict[str, pl.DataFrame] = {}
+    interactions = raw.get("interactions")
+    if "users" in raw:
+        frames["users"] = check_table("users", raw["users"], {}, findings, judge_groups=False)
+    elif "users" in whole.unreadable:
+        pass
+    elif "users" in whole.tables:
+        frames["users"] = pl.DataFrame(schema={"user_id": pl.String})
+    elif interactions is not None:
+        frames["users"] = pl.DataFrame({"user_id": find_ids(interactions)["users"]})
+    for table in ("friends", "embeddings/users"):
+        if table in raw:
+            frames[table] = check_table(table, raw[table], frames, findings, elsewhere="friend_id")
+    if MENTIONS in raw:
+        named = raw[MENTIONS]
+        findings.at(named.whole.place)
+        friend_ids = conform_table("friends", named.whole.frame, Findings(), is_text=named.is_text)["friend_id"]
+        check_reference("friends.friend_id", friend_ids, "users", frames, findings)
+    share_id_type(frames, USER_COLUMNS)
+    users = known_ids(frames, "users")
+    checker = InteractionChecker(users, whole.items, whole.entities, set(whole.faulty), whole.signals, findings)
+    if interactions is None:
+        events: Events | None = no_events(checker.pairs)
+    else:
+        events = checker.read(interactions, whole.now)
+    vectors = frames.get("embeddings/users", pl.DataFrame())
+    if whole.catalogue is not None and whole.catalogue.precomputed is not None and "vector" in vectors.columns:
+        check_vector_lengths(vectors["vector"], whole.catalogue.precomputed.item_vectors.shape[1], findings)
+    dataset = None
+    if events is not None and findings.are_usable and users is not None and whole.catalogue is not None:
+        friends = frames.pop("friends", None)
+        dataset = assemble(name, frames, events, findings, catalogue=whole.catalogue)
+        dataset = dataset if friends is None else with_friends(dataset, friends, findings)
+    return Part(dataset, findings, None if users is None else users.values.head(3))
+
+
+def join_findings(parts: Iterable[Part], signals: SignalConfig, findings: Findings) -> None:
+    """Add up what was found in parts, in any order, and judge what only all parts together can tell."""
+    firsts: list[pl.Series] = []
+    for part in parts:
+        findings.merge([part.findings])
+        if part.first_users is not None and len(part.first_users):
+            firsts.append(part.first_users)
+    judge_interactions(findings, signals)
+    if any(ids.dtype == pl.String for ids in firsts):
+        firsts = [ids.cast(pl.String) for ids in firsts]
+    for fault in findings.row_faults.values():
+        if fault.elsewhere.startswith("users has") and firsts:
+            fault.elsewhere = KnownIds("users", Ids(pl.concat(firsts).sort())).examples
+
+
+def no_events(pairs: tuple[Pair, ...]) -> Events:
+    """Return the interactions of users who have none."""
+    return Events(pairs, np.zeros(len(pairs), dtype=np.int64), (pl.DataFrame(schema=EVENT_TYPES),))
+
+
+def pack(part: Dataset) -> bytes:
+    """Write what belongs to a part's users as bytes; what it shares with the whole is left out."""
+    events = replace(part.events, parts=(pl.concat(part.events.frames()),), spool=None)
+    precomputed = None if part.precomputed is None else part.precomputed.user_vectors
+    groups = {name: group.codes for name, group in part.groups.items()}
+    fields = {name: getattr(part, name) for name in part.__dataclass_fields__ if name not in SHARED}
+    content = pickle.dumps({**fields, "events": events, "groups": groups, "user_vectors": precomputed}, protocol=5)
+    return zstandard.ZstdCompressor(level=1).compress(content)
+
+
+def unpack(content: bytes, catalogue: Dataset) -> Dataset:
+    """Return the part that `pack` wrote, with what it shares with the whole.
+
+    Parameters
+    ----------
+    content
+        From `pack`: by this very run, never from anywhere else, since it is unpickled.
+    catalogue
+        See `Whole`.
+    """
+    fields = pickle.loads(zstandard.ZstdDecompressor().decompress(content))  # noqa: S301  written by this run
+    user_vectors = fields.pop("user_vectors")
+    if user_vectors is not None and catalogue.precomputed is not None:
+        fields["precomputed"] = PrecomputedVectors(user_vectors, catalogue.precomputed.item_vectors)
+    fields["groups"] = {name: Group(catalogue.groups[name].values, codes) for name, codes in fields["groups"].items()}
+    return Dataset(items=catalogue.items, entities=catalogue.entities, titles=catalogue.titles, **fields)
+
+
+def keep_users(dataset: Dataset, rows: np.ndarray) -> Dataset:
+    """Return a dataset of some of the users, with all that belongs to them.
+
+    Parameters
+    ----------
+    dataset
+        Any dataset.
+    rows
+        Their `user_ix`, ascending, shape (n,).
+    """
+    place = np.full(len(dataset.users), -1, dtype=np.int32)
+    place[rows] = np.arange(len(rows), dtype=np.int32)
+    frames = []
+    for frame in dataset.events.frames():
+        user_ix = place[frame["user_ix"].to_numpy()]
+        frames.append(frame.with_columns(pl.Series("user_ix", user_ix)).filter(pl.Series(user_ix >= 0)))
+    events = pl.concat([pl.DataFrame(schema=EVENT_TYPES), *frames])
+    counts = np.bincount(events["pair"].to_numpy(), minlength=len(dataset.events.pairs))
+    precomputed = dataset.precomputed
+    return replace(
+        dataset,
+        users=Ids(dataset.users.take(rows)),
+        events=replace(dataset.events, counts=counts, parts=(events,), spool=None),
+        groups={name: Group(group.values, group.codes[rows]) for name, group in dataset.groups.items()},
+        ages=None if dataset.ages is None else dataset.ages[rows],
+        registered_at=None if dataset.registered_at is None else dataset.registered_at[rows],
+        friends=None if dataset.friends is None else dataset.friends.take(rows),
+        friend_ids=dataset.friend_ids or (None if dataset.friends is None else dataset.users),
+        precomputed=None
+        if precomputed is None
+        else PrecomputedVectors(precomputed.user_vectors[rows], precomputed.item_vectors),
+    )
+
+
+def join_users(name: str, parts: Iterable[Dataset], catalogue: Dataset, n_interactions: int) -> Dataset:
+    """Make one dataset of the users of several parts, in the order of their ids; events go to disk where many.
+
+    Parameters
+    ----------
+    name
+        The dataset's name.
+    parts
+        Parts with the same catalogue.
+    catalogue
+        See `Whole`.
+    n_interactions
+        How many interactions they have, about: decides whether these stay in memory.
+    """
+    with TemporaryDirectory(prefix="firstday-") as folder:
+        kept: list[Dataset] = []
+        for number, part in enumerate(parts):  # their events wait on disk: the order of all users comes last
+            place = Path(folder) / f"{number:06}.arrow"
+            pl.concat([pl.DataFrame(schema=EVENT_TYPES), *part.events.frames()]).write_ipc(place, compression="lz4")
+            kept.append(replace(part, events=replace(part.events, parts=(place,), spool=None)))
+        values = [part.users.values for part in kept if len(part.users)]
+        if any(ids.dtype == pl.String for ids in values):
+            values = [ids.cast(pl.String) for ids in values]
+        users = Ids(pl.concat(values).sort()) if values else catalogue.users
+        rows = [users.lookup(part.users.values) for part in kept]
+        pairs = kept[0].events.pairs if kept else ()
+        writer = EventWriter(pairs, len(users), n_interactions)
+        for part, row in zip(kept, rows, strict=True):
+            frame = pl.read_ipc(part.events.parts[0])  # type: ignore[arg-type]
+            writer.add(frame.with_columns(pl.Series("user_ix", row[frame["user_ix"].to_numpy()])))
+        events = writer.finish(Findings())
+    order = np.argsort(np.concatenate(rows)) if rows else np.zeros(0, dtype=np.int64)
+    has_ages = any(part.ages is not None for part in kept)
+    has_dates = any(part.registered_at is not None for part in kept)
+    dataset = replace(
+        catalogue,
+        name=name,
+        friends=None,
+        friend_ids=None,
+        users=users,
+        events=events,
+        groups={
+            name: Group(group.values, np.concatenate([part.groups[name].codes for part in kept])[order])
+            for name, group in catalogue.groups.items()
+        },
+        ages=_join([_or_unknown(part.ages, len(part.users), np.int16) for part in kept], order) if has_ages else None,
+        registered_at=_join([_or_unknown(part.registered_at, len(part.users), np.int64) for part in kept], order)
+        if has_dates
+        else None,
+        precomputed=None
+        if catalogue.precomputed is None
+        else PrecomputedVectors(
+            _join([part.precomputed.user_vectors for part in kept if part.precomputed is not None], order),
+            catalogue.precomputed.item_vectors,
+        ),
+    )
+    pairs_of_friends = [
+        pl.DataFrame(
+            {
+                "user_id": part.users.take(part.friends.row_of_entry()).cast(pl.String),
+                "friend_id": part.friend_ids.take(part.friends.columns).cast(pl.String),
+            }
+        )
+        for part in kept
+        if part.friends is not None and part.friend_ids is not None
+    ]
+    if not pairs_of_friends:
+        return dataset
+    friends = pl.concat(pairs_of_friends)
+    if (users.lookup(friends["friend_id"]) >= 0).all():
+        return replace(dataset, friends=index_friends(friends, users, users, Findings()))
+    return with_friends(dataset, friends, Findings())
+
+
+def _or_unknown(values: np.ndarray | None, n: int, kind: type) -> np.ndarray:
+    """Return values, or as many that are unknown."""
+    return np.full(n, -1, dtype=kind) if values is None else values
+
+
+def _join(parts: list[np.ndarray], order: np.ndarray) -> np.ndarray:
+    """Put the rows of parts under each other, in an order."""
+    joined: np.ndarray = np.concatenate(parts)[order]
+    return joined

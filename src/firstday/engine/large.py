@@ -1,0 +1,107 @@
+"""Tables larger than one machine: what training asks of them, and what a part of the users answers.
+
+The functions here take a part, which is a small Dataset, wherever it is. An engine that keeps parts on many machines
+runs them there and adds the answers up (`firstday.engine.spark`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+
+from firstday.config import Config, SignalConfig
+from firstday.data.dataset import Dataset
+from firstday.data.ids import Ids, stable_numbers
+from firstday.data.parts import keep_users, pack
+from firstday.data.splits.outlook import Outlook
+from firstday.data.splits.registration import Log
+from firstday.data.splits.roles import Protocol as ProtocolName
+from firstday.data.splits.roles import find_warm
+from firstday.data.summary import Summary
+from firstday.embed.embeddings import compute_affinity
+from firstday.engine.everyone import Everyone, Question, describe_part
+from firstday.sparse import SparseRows
+
+LARGEST = 2**64 - 1
+"""The largest stable number."""
+
+
+@dataclass(frozen=True, eq=False)
+class Learners:
+    """The users to learn from, and how to ask about everyone.
+
+    Parameters
+    ----------
+    dataset
+        All that belongs to them.
+    facts
+        Counts of the whole data, as `Dataset.summary` has them.
+    describe_everyone
+        Counts all warm users; None where the learners are all users.
+    factorise
+        Makes vectors of items from every warm user but those held out, by the engine's own method: takes the held-out
+        users and the length of a vector, returns float32, shape (n_items, d). None where the engine has none.
+    """
+
+    dataset: Dataset
+    facts: Mapping[str, Any]
+    describe_everyone: Callable[[Question], Everyone] | None
+    factorise: Callable[[Ids, int], np.ndarray] | None = None
+
+
+class LargeDataset(Protocol):
+    """Checked tables that are kept elsewhere, in parts of users."""
+
+    @property
+    def name(self) -> str:
+        """As in `Dataset`."""
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Sentences about the reading."""
+
+    @property
+    def left_out(self) -> tuple[str, ...]:
+        """A line of JSON for each bad row that was left out."""
+
+    def summarise(self) -> Summary:
+        """Count what is in the tables."""
+
+    def foresee(self, config: Config, protocol: ProtocolName) -> Outlook:
+        """Return what training would make of them."""
+
+    def find_learners(self, config: Config) -> Learners:
+        """Choose the users to learn from (`training.most_users`), and bring them here."""
+
+
+def number_warm(part: Dataset, config: Config, protocol: ProtocolName, log: Log | None, below: int) -> np.ndarray:
+    """Return the stable numbers of a part's warm users as far as they are smaller than `below`, uint64, (n,)."""
+    warm, _ = find_warm(part, config, protocol, log)
+    numbers = stable_numbers(Ids(part.users.take(warm)), config.seed)
+    return numbers[numbers < below]
+
+
+def take_learners(part: Dataset, seed: int, up_to: int) -> bytes:
+    """Return the users of a part whose stable number is at most `up_to`, packed."""
+    numbers = stable_numbers(part.users, seed)
+    return pack(keep_users(part, np.flatnonzero(numbers <= up_to)))
+
+
+def describe_warm(
+    part: Dataset, config: Config, protocol: ProtocolName, log: Log | None, question: Question
+) -> Everyone:
+    """Describe the warm users of a part."""
+    warm, actions = find_warm(part, config, protocol, log)
+    return describe_part(part, warm, actions, question)
+
+
+def warm_affinity(
+    part: Dataset, config: Config, protocol: ProtocolName, log: Log | None, held_out: Ids, signals: SignalConfig
+) -> SparseRows:
+    """Return the affinities of a part's warm users for items, without those held out, shape (n_warm, n_items)."""
+    warm, actions = find_warm(part, config, protocol, log)
+    affinity = compute_affinity(actions, signals, len(warm), len(part.items))
+    return affinity.take(np.flatnonzero(held_out.lookup(part.users.take(warm)) < 0))

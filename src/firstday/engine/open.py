@@ -1,0 +1,281 @@
+"""Opening tables of any kind, on this machine or on a Spark cluster: the door to both engines."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from firstday.artifact.folder import check_target
+from firstday.config import Config
+from firstday.data.dataset import Dataset
+from firstday.data.left_out import left_out_beside, write_left_out
+from firstday.data.load import check_tables
+from firstday.data.newcomers import load_newcomers
+from firstday.data.splits.outlook import Outlook, foresee
+from firstday.data.splits.roles import choose_protocol
+from firstday.data.summary import Summary, summarise
+from firstday.engine.large import LargeDataset
+from firstday.errors import ConfigError, DataError, MissingExtraError
+from firstday.recommend.batch import list_users
+from firstday.recommend.recommender import Recommender, open_model
+
+Engine = Literal["local", "spark"]
+
+
+@dataclass(frozen=True, eq=False)
+class Check:
+    """What `check` says of tables.
+
+    Parameters
+    ----------
+    dataset
+        The tables, ready for training; None where there are faults.
+    faults
+        A sentence for each fault.
+    notes
+        A sentence for each thing that was ignored or decided.
+    left_out
+        A line of JSON for each bad row that was left out.
+    summary
+        What is in them; None where there are faults.
+    outlook
+        What training would make of them; None where there are faults.
+    """
+
+    dataset: Dataset | LargeDataset | None
+    faults: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
+    summary: Summary | None = None
+    outlook: Outlook | None = None
+
+
+def load(
+    tables: str | Path | Mapping[str, Any],
+    *,
+    path: str | Path | None = None,
+    config: Config | None = None,
+    drop_bad_rows: float = 0.0,
+    engine: Engine | None = None,
+) -> Dataset | LargeDataset:
+    """Load and check tables.
+
+    Parameters
+    ----------
+    tables
+        A folder of tables; a built-in name: ``movielens-100k`` (fetched once and cached, unless `path` is given) or
+        ``deezer-europe``; or data frames of pandas, Polars, PyArrow, DuckDB or Spark by the names of their tables.
+    path
+        For a built-in name: the local copy, as a zip or a folder.
+    config
+        Names the signals of interactions; the defaults if None.
+    drop_bad_rows
+        Share of a table's rows, from 0 to 1, that may be bad and are then left out; more is a fault.
+    engine
+        ``spark`` reads a folder that the cluster knows (hdfs://, s3a://, ...) on the active Spark session; None: where
+        frames are Spark's, on their session, else on this machine.
+
+    Returns
+    -------
+    Dataset or LargeDataset
+        For `firstday.train` and `firstday.evaluate_strategies` (the second on this machine only).
+
+    Raises
+    ------
+    DataError
+        The tables have faults; each is a sentence in `faults`.
+
+    Examples
+    --------
+    >>> dataset = load("tables/")  # doctest: +SKIP
+    >>> dataset = load({"interactions": interactions, "users": users})  # doctest: +SKIP
+    >>> dataset = load("hdfs:///service/tables", engine="spark")  # doctest: +SKIP
+    """
+    opened = _open(tables, path, config or Config(), drop_bad_rows, engine)
+    if opened.dataset is None:
+        raise DataError(opened.faults)
+    return opened.dataset
+
+
+def check(
+    tables: str | Path | Mapping[str, Any],
+    *,
+    path: str | Path | None = None,
+    config: Config | None = None,
+    drop_bad_rows: float = 0.0,
+    engine: Engine | None = None,
+) -> Check:
+    """Check tables and say what training would make of them, without raising for faults in them.
+
+    Parameters
+    ----------
+    tables, path, config, drop_bad_rows, engine
+        See `load`.
+
+    Raises
+    ------
+    DataError
+        There is no such folder or built-in dataset.
+    """
+    config = config or Config()
+    opened = _open(tables, path, config, drop_bad_rows, engine)
+    dataset = opened.dataset
+    if dataset is None:
+        return opened
+    if isinstance(dataset, Dataset):
+        summary = summarise(dataset)
+        outlook = foresee(dataset, config, _protocol(config, summary))
+    else:
+        summary = dataset.summarise()
+        outlook = dataset.foresee(config, _protocol(config, summary))
+    return Check(dataset, (), opened.notes, opened.left_out, summary, outlook)
+
+
+def _protocol(config: Config, summary: Summary) -> Literal["sampled", "registration"]:
+    """Return the protocol that suits tables."""
+    return choose_protocol(config, is_dated=bool(summary.dated), has_times=summary.first is not None)
+
+
+def _open(
+    tables: str | Path | Mapping[str, Any],
+    path: str | Path | None,
+    config: Config,
+    drop_bad_rows: float,
+    engine: Engine | None,
+) -> Check:
+    """Open tables by the engine that they need."""
+    if _choose_engine(tables, engine) == "spark":
+        if path is not None:
+            raise DataError(f"{tables}: a built-in dataset is read on one machine; leave out --engine spark.")
+        try:
+            from firstday.engine.spark.tables import open_tables
+        except ModuleNotFoundError:
+            raise MissingExtraError("the engine Spark", "spark") from None
+        dataset, findings = open_tables(tables, config, drop_bad_rows)
+        return Check(dataset, findings.faults, findings.notes, findings.left_out)
+    checked = check_tables(tables, path=path, config=config, drop_bad_rows=drop_bad_rows)
+    return Check(checked.dataset, checked.faults, checked.notes, checked.left_out)
+
+
+@dataclass(frozen=True)
+class ModelPlace:
+    """The folder of a model, on this machine or in a file system of the cluster.
+
+    Parameters
+    ----------
+    place
+        A path, or an address such as ``s3a://bucket/model``.
+    on_cluster
+        Whether the cluster knows the place; a path without a scheme is then in its default file system.
+    """
+
+    place: str
+    on_cluster: bool = False
+
+    def check(self) -> None:
+        """Refuse a place that holds something other than a model, before hours are spent on training.
+
+        Raises
+        ------
+        ArtifactError
+            The folder holds something else.
+        """
+        if self.on_cluster:
+            from firstday.engine.spark.models import check_place
+
+            check_place(self.place)
+        else:
+            check_target(Path(self._local()))
+
+    def save(self, recommender: Recommender, left_out: tuple[str, ...] = ()) -> None:
+        """Write a model in one step, and beside it the rows that were left out of its tables."""
+        if self.on_cluster:
+            from firstday.engine.spark.models import save_on_cluster
+
+            save_on_cluster(recommender, self.place, left_out)
+            return
+        path = recommender.save(self._local())
+        write_left_out(left_out_beside(path), left_out)
+
+    def open(self) -> Recommender:
+        """Open the model.
+
+        Raises
+        ------
+        ArtifactError
+            There is no model, or it is damaged.
+        """
+        if self.on_cluster:
+            from firstday.engine.spark.models import open_on_cluster
+
+            return open_on_cluster(self.place)
+        return open_model(self._local())
+
+    def _local(self) -> str:
+        """Return the path on this machine."""
+        if "://" in self.place:
+            raise ConfigError(f"{self.place}: is an address that a cluster knows; give --engine spark, or a path.")
+        return self.place
+
+
+def recommend_batch(
+    recommender: Recommender,
+    tables: str | Path | Mapping[str, Any],
+    k: int | None = None,
+    strategy: str | None = None,
+    *,
+    keep_used: bool = False,
+    drop_bad_rows: float = 0.0,
+    engine: Engine | None = None,
+) -> Any:
+    """Recommend to all cold users of some tables.
+
+    Parameters
+    ----------
+    recommender
+        The model.
+    tables
+        `users` or `interactions` of cold users or both, and `friends` if known: a folder, or data frames by the names
+        of their tables.
+    k, strategy, keep_used
+        See `Recommender.recommend`.
+    drop_bad_rows, engine
+        See `load`.
+
+    Returns
+    -------
+    polars.DataFrame or pyspark.sql.DataFrame
+        `user_id`, `rank` (from 1), `item_id`, `score`, `route`; of Spark where the engine is.
+
+    Raises
+    ------
+    DataError
+        Tables that cannot be read, with a sentence for each fault.
+    ConfigError
+        The strategy is unknown or needs what the model does not have.
+    """
+    if _choose_engine(tables, engine) == "spark":
+        from firstday.engine.spark.batch import recommend_on_spark
+
+        lists, _, _ = recommend_on_spark(
+            recommender, tables, k, strategy, keep_used=keep_used, drop_bad_rows=drop_bad_rows
+        )
+        return lists
+    dataset = load_newcomers(tables, drop_bad_rows=drop_bad_rows)
+    return list_users(recommender, dataset, k, strategy, keep_used=keep_used)[0]
+
+
+def _choose_engine(tables: str | Path | Mapping[str, Any], engine: Engine | None) -> Engine:
+    """Return the engine that was asked for, or the one that tables need."""
+    if engine not in (None, "local", "spark"):
+        raise ConfigError(f"engine: is {engine!r}; give 'local' or 'spark'.")
+    if engine is None:
+        return "spark" if isinstance(tables, Mapping) and any(map(is_of_spark, tables.values())) else "local"
+    return engine
+
+
+def is_of_spark(frame: object) -> bool:
+    """Tell whether a frame is a Spark DataFrame, without loading PySpark."""
+    return type(frame).__module__.startswith("pyspark.sql")

@@ -1,0 +1,184 @@
+"""Lists for cold users on Spark: the model goes to the executors, and each part of the users is answered there."""
+
+from __future__ import annotations
+
+import pickle
+import secrets
+import shutil
+import weakref
+from collections.abc import Iterator, Mapping
+from functools import reduce
+from operator import add
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import pyarrow as pa
+from pyspark import SparkFiles, StorageLevel
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as fn
+from pyspark.sql.types import IntegralType
+
+from firstday.data.columns import WHOLE_NUMBER
+from firstday.data.findings import Findings
+from firstday.data.newcomers import FORGIVEN, NEWCOMER_TABLES, check_newcomer_tables
+from firstday.engine.spark.session import named_errors, open_session, rows_of_arrow
+from firstday.engine.spark.sources import ClusterTable, name_lines, read_folder, take_frames
+from firstday.engine.spark.storage import Storage
+from firstday.engine.spark.tables import divide_tables
+from firstday.engine.spark.work import PARTS_DDL, Request, answer_part, count_parts, spread_lists
+from firstday.errors import DataError
+from firstday.recommend.batch import BatchCounts, BatchSummary, summarise_batch
+from firstday.recommend.recommender import Recommender, check_length
+from firstday.recommend.spec import find_strategy, refuse_without
+
+LISTS_DDL = "user_id string, rank int, item_id string, score float, route string"
+
+
+def recommend_on_spark(
+    recommender: Recommender,
+    tables: str | Path | Mapping[str, Any],
+    k: int | None = None,
+    strategy: str | None = None,
+    *,
+    keep_used: bool = False,
+    drop_bad_rows: float = 0.0,
+    plugins: tuple[str, ...] = (),
+) -> tuple[DataFrame, BatchSummary, tuple[str, ...]]:
+    """Recommend to all users of tables on the cluster.
+
+    Parameters
+    ----------
+    recommender
+        The model.
+    tables
+        A folder that the cluster knows, or Spark DataFrames by the names of their tables.
+    k, strategy, keep_used
+        See `Recommender.recommend`.
+    drop_bad_rows
+        Share of a table's rows, from 0 to 1, that may be bad and are then left out.
+    plugins
+        Modules with methods that the executors must know.
+
+    Returns
+    -------
+    lists : pyspark.sql.DataFrame
+        `user_id`, `rank` (from 1), `item_id`, `score`, `route`.
+    summary : BatchSummary
+        What was answered.
+    left_out : tuple of str
+        A line of JSON for each row that was left out.
+
+    Raises
+    ------
+    DataError
+        The tables cannot be read, with a sentence for each fault.
+    """
+    name = strategy or recommender.model.config.recommend.strategy
+    refuse_without(name, find_strategy(name).lacks(recommender.model))
+    check_length(recommender.model, k)
+    findings = Findings(drop=drop_bad_rows > 0, forgiven=FORGIVEN)
+    scratch = TemporaryDirectory(prefix="firstday-")
+    folder = Path(scratch.name)
+    if isinstance(tables, Mapping):
+        raw = take_frames(tables, findings)
+    else:
+        raw = read_folder(open_session(), str(tables), folder, findings)
+    check_newcomer_tables(raw.name, raw.of_users, findings)
+    there = {table: rows for table, rows in raw.of_users.items() if rows is not None and table in NEWCOMER_TABLES}
+    there = {table: rows for table, rows in there.items() if "user_id" in rows.columns} or there
+    if findings.sentences or not there:
+        raise DataError(findings.faults)
+    session = next(iter(there.values())).frame.sparkSession
+    model = recommender.save(folder / f"model-{folder.name}")
+    archive = Path(shutil.make_archive(str(model), "zip", model))
+    session.sparkContext.addFile(str(archive))
+    blank = Findings(drop=findings.drop, forgiven=FORGIVEN)
+    request = Request(
+        model.name, plugins, k, name, keep_used, blank, {table: rows.names for table, rows in there.items()}
+    )
+    n_parts = count_parts(sum(rows.frame.count() for rows in there.values()))
+    shares = divide_tables(there, n_parts)
+    sent = session.sparkContext.broadcast(request)
+
+    def work(table: pa.Table) -> pa.Table:
+        return answer_part(SparkFiles.get(sent.value.model), sent.value, table)
+
+    parts = shares.groupBy("part").applyInArrow(work, PARTS_DDL).persist(StorageLevel.DISK_ONLY)
+    with named_errors(raw.name):
+        rows = parts.select("report").collect()
+    reports = [pickle.loads(row["report"]) for row in rows]  # noqa: S301  written by this run
+    findings.merge(report for report, _ in reports)
+    name_lines(findings, there)
+    findings.settle(drop_bad_rows)
+    if findings.faults:
+        raise DataError(findings.faults)
+    counts = reduce(add, (count for _, count in reports), BatchCounts())
+    summary = summarise_batch(counts, recommender.model.catalogue, findings.notes)
+    weakref.finalize(parts, scratch.cleanup)
+    return _unpack(parts, there, recommender), summary, findings.left_out
+
+
+def recommend_tables_on_spark(
+    recommender: Recommender,
+    folder: str,
+    out: str,
+    k: int | None = None,
+    strategy: str | None = None,
+    *,
+    keep_used: bool = False,
+    drop_bad_rows: float = 0.0,
+    plugins: tuple[str, ...] = (),
+) -> BatchSummary:
+    """Recommend to all users of a folder of the cluster, and write their lists to another.
+
+    Parameters
+    ----------
+    recommender, k, strategy, keep_used, drop_bad_rows, plugins
+        See `recommend_on_spark`.
+    folder
+        Tables of cold users.
+    out
+        The folder of Parquet files to write, in one step; rows that were left out are listed beside it.
+    """
+    lists, summary, left_out = recommend_on_spark(
+        recommender, folder, k, strategy, keep_used=keep_used, drop_bad_rows=drop_bad_rows, plugins=plugins
+    )
+    write_lists(lists, out)
+    Storage(lists.sparkSession, out).write_beside("left-out.jsonl", left_out)
+    return summary
+
+
+def write_lists(lists: DataFrame, out: str) -> None:
+    """Write lists as a folder of Parquet files, put in place in one step."""
+    session = lists.sparkSession
+    target = Storage(session, out)
+    staged = Storage(session, f"{target.whole_uri}.{secrets.token_hex(4)}.part")
+    try:
+        lists.write.parquet(staged.whole_uri)
+        staged.rename(target)
+    finally:
+        staged.remove()
+
+
+def _unpack(parts: DataFrame, tables: Mapping[str, ClusterTable], recommender: Recommender) -> DataFrame:
+    """Return lists with a row for each place, ids in the caller's types."""
+
+    def work(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        return spread_lists(batches)
+
+    session = parts.sparkSession
+    with rows_of_arrow(session, 1):
+        rows = parts.select("content").mapInArrow(work, LISTS_DDL)
+    item_type = "long" if recommender.model.catalogue.items.are_integers else "string"
+    user_type = "long" if all(_has_whole_ids(table) for table in tables.values()) else "string"
+    user_id, item_id = fn.col("user_id").cast(user_type), fn.col("item_id").cast(item_type)
+    return rows.select(user_id.alias("user_id"), "rank", item_id.alias("item_id"), "score", "route")
+
+
+def _has_whole_ids(table: ClusterTable) -> bool:
+    """Tell whether a table's users have whole numbers as ids."""
+    if not table.names.is_text:
+        return isinstance(table.frame.schema["user_id"].dataType, IntegralType)
+    user_id = fn.col("user_id")
+    return table.frame.where((user_id != "") & ~user_id.rlike(WHOLE_NUMBER)).limit(1).count() == 0

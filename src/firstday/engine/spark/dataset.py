@@ -1,0 +1,207 @@
+"""Tables that were read on a Spark cluster: parts of users on the executors' disks, which answer questions."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property, partial, reduce
+from operator import add
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+from pyspark import StorageLevel
+from pyspark.sql import functions as fn
+
+from firstday.config import Config
+from firstday.data.ids import Ids
+from firstday.data.parts import Whole, join_users, unpack
+from firstday.data.splits.outlook import Outlook, Roles, outlook
+from firstday.data.splits.registration import NO_TIMES, Log
+from firstday.data.splits.roles import Protocol, RoleCounts, choose_protocol, count_roles
+from firstday.data.summary import Summary, summarise
+from firstday.engine.everyone import Everyone, Question, merge
+from firstday.engine.large import (
+    LARGEST,
+    Learners,
+    describe_warm,
+    number_warm,
+    take_learners,
+    warm_affinity,
+)
+from firstday.engine.spark.session import rows_of_arrow
+from firstday.engine.spark.work import ANSWERS_DDL, RATINGS_DDL, ask_parts, list_ratings
+from firstday.errors import DataError
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+PARTS_AT_ONCE = 32
+"""Parts that are asked at once: their answers are in the driver's memory together."""
+MOST_USERS_EACH = 10
+"""So many times `training.most_users` may be brought to the driver, warm or not."""
+
+
+@dataclass(frozen=True, eq=False)
+class ClusterDataset:
+    """Checked tables in parts of users, kept on the disks of the executors.
+
+    Parameters
+    ----------
+    name
+        As in `firstday.data.dataset.Dataset`.
+    whole
+        What all parts share.
+    parts
+        One row for each part; see `firstday.engine.spark.work.PARTS`.
+    n_parts
+        How many there are.
+    notes
+        Sentences about what was ignored or decided while reading.
+    left_out
+        A line of JSON for each row that was left out.
+    """
+
+    name: str
+    whole: Whole
+    parts: DataFrame
+    n_parts: int
+    notes: tuple[str, ...]
+    left_out: tuple[str, ...] = ()
+
+    def ask(self, function: Callable[..., Any], *arguments: Any) -> Iterator[Any]:
+        """Call a function with the Dataset of each part, on the executors; some parts at a time.
+
+        Parameters
+        ----------
+        function
+            Takes a Dataset and the arguments. It stands in a module, so that executors can import it.
+        arguments
+            Are sent to the executors once.
+
+        Returns
+        -------
+        iterator
+            What it returned for each part, in the order of the parts, whatever machine was the first.
+        """
+        session = self.parts.sparkSession
+        sent = session.sparkContext.broadcast((function, arguments))
+        catalogue = self._catalogue
+
+        def work(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+            return ask_parts(catalogue.value, *sent.value, batches)
+
+        for start in range(0, self.n_parts, PARTS_AT_ONCE):
+            chosen = self.parts.where(fn.col("part").between(start, start + PARTS_AT_ONCE - 1))
+            with rows_of_arrow(session, 1):
+                answers = chosen.select("part", "content").mapInArrow(work, ANSWERS_DDL).collect()
+            for row in sorted(answers, key=lambda row: int(row["part"])):
+                yield pickle.loads(row["answer"])  # noqa: S301  written by this run
+        sent.destroy()
+
+    @cached_property
+    def _catalogue(self) -> Any:
+        """What all parts share, sent to the executors once."""
+        return self.parts.sparkSession.sparkContext.broadcast(self.whole.catalogue)
+
+    def summarise(self) -> Summary:
+        """Count what is in the tables."""
+        return self._summary
+
+    @cached_property
+    def _summary(self) -> Summary:
+        return reduce(add, self.ask(summarise), Summary())
+
+    def foresee(self, config: Config, protocol: Protocol) -> Outlook:
+        """Return what training would make of them."""
+        log = None if protocol == "sampled" else self.summarise().log
+        if protocol == "registration" and log is None:
+            refused = Roles(refusal=NO_TIMES)
+            return Outlook(protocol, refused, refused)
+        counts = reduce(add, self.ask(count_roles, config, protocol, log), RoleCounts())
+        return outlook(counts, config, protocol, log)
+
+    def find_learners(self, config: Config) -> Learners:
+        """Choose the users to learn from, and bring them here; see `firstday.engine.large.LargeDataset`."""
+        summary = self.summarise()
+        protocol = choose_protocol(config, is_dated=bool(summary.dated), has_times=summary.first is not None)
+        log = summary.log
+        if protocol == "registration" and log is None:
+            raise DataError(NO_TIMES)
+        roles = (config, protocol, log)
+        counts = reduce(add, self.ask(count_roles, *roles))
+        up_to = LARGEST
+        if counts.warm > config.training.most_users:
+            up_to = self._find_threshold(config, protocol, log, counts.warm, counts.users)
+        packed = self.ask(take_learners, config.seed, up_to)
+        catalogue = self.whole.catalogue
+        assert catalogue is not None
+        share = min(1.0, config.training.most_users / max(1, counts.warm))
+        n_interactions = int(share * counts.interactions) + 1
+        learners = join_users(self.name, (unpack(part, catalogue) for part in packed), catalogue, n_interactions)
+        events = replace(learners.events, first=summary.first, last=summary.last)
+        learners = replace(learners, events=events, notes=self.notes)
+        factorise = partial(self._factorise, config, protocol, log)
+        if up_to == LARGEST:
+            return Learners(learners, learners.summary(), None, factorise)
+        facts = {**learners.summary(), "users": counts.users, "interactions": counts.interactions}
+        return Learners(learners, facts, lambda question: self._describe(question, *roles), factorise)
+
+    def _find_threshold(self, config: Config, protocol: Protocol, log: Log | None, n_warm: int, n_users: int) -> int:
+        """Return the largest stable number of the users to learn from."""
+        most = config.training.most_users
+        share = min(most / n_warm, MOST_USERS_EACH * most / max(1, n_users))
+        below = min(LARGEST, int(LARGEST * share * 1.1) + 1)
+        while True:
+            numbers = np.sort(np.concatenate(list(self.ask(number_warm, config, protocol, log, below))))
+            if len(numbers) >= most or below == LARGEST or share < most / n_warm:
+                break
+            below = min(LARGEST, 2 * below)
+        wanted = min(most, len(numbers))
+        return int(numbers[wanted - 1]) if wanted else 0
+
+    def _describe(self, question: Question, config: Config, protocol: Protocol, log: Log | None) -> Everyone:
+        """Count and add up all warm users."""
+        return merge(self.ask(describe_warm, config, protocol, log, question))
+
+    def _factorise(
+        self, config: Config, protocol: Protocol, log: Log | None, held_out: Ids, dimensions: int
+    ) -> np.ndarray:
+        """Make vectors of items by MLlib's alternating least squares on every warm user but those held out."""
+        from pyspark.ml.recommendation import ALS
+
+        session = self.parts.sparkSession
+        settings = config.embedding
+        sent = session.sparkContext.broadcast((warm_affinity, (config, protocol, log, held_out, config.signals)))
+        catalogue = self._catalogue
+
+        def work(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+            return list_ratings(catalogue.value, *sent.value, batches)
+
+        with rows_of_arrow(session, 1):
+            ratings = self.parts.select("part", "content").mapInArrow(work, RATINGS_DDL).persist(StorageLevel.DISK_ONLY)
+            (sizes,) = ratings.agg(fn.max("row"), fn.count("row"), fn.countDistinct("part", "row")).collect()
+        n_rows, per_user = int(sizes[0] or 0) + 1, int(sizes[1]) / max(1, int(sizes[2]))
+        ratings_by_user = ratings.withColumn("user", (fn.col("part") * fn.lit(n_rows) + fn.col("row")).cast("int"))
+        als = ALS(
+            rank=dimensions,
+            maxIter=settings.als_iterations,
+            regParam=settings.als_regularization / max(1.0, per_user),  # MLlib multiplies it by a user's ratings
+            alpha=settings.als_confidence,
+            implicitPrefs=True,
+            seed=config.seed,
+            userCol="user",
+            itemCol="item",
+            ratingCol="rating",
+        )
+        factors = als.fit(ratings_by_user).itemFactors.toArrow()
+        ratings.unpersist()
+        assert self.whole.items is not None
+        vectors = np.zeros((len(self.whole.items), dimensions), dtype=np.float32)
+        vectors[factors["id"].to_numpy()] = np.stack(factors["features"].to_pylist())
+        return vectors
+
+    def forget(self) -> None:
+        """Free the executors' disks."""
+        self.parts.unpersist()

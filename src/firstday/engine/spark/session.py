@@ -1,0 +1,161 @@
+"""The Spark session that distributed work runs on, and what it must have."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import cache
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+import firstday
+from firstday.errors import ConfigError, DataError, FirstdayError, MissingExtraError
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+SIGNS_OF_FILES = ("FAILED_READ_FILE", "ParquetDecodingException", "is not a Parquet file", "CANNOT_READ_FILE_FOOTER")
+"""What Spark says where a file is damaged."""
+ROWS_OF_ARROW = "spark.sql.execution.arrow.maxRecordsPerBatch"
+
+
+def open_session(master: str | None = None, conf: Mapping[str, str] | None = None) -> SparkSession:
+    """Return the active session, or start one.
+
+    Parameters
+    ----------
+    master
+        URL of the cluster, such as ``spark://host:7077``, ``yarn`` or ``local[4]``; None: what spark-submit or the
+        configuration of Spark says.
+    conf
+        Further settings of Spark.
+
+    Raises
+    ------
+    MissingExtraError
+        PySpark is not installed.
+    ConfigError
+        There is neither a cluster nor a Java that Spark could start on.
+    """
+    try:
+        from pyspark.sql import SparkSession
+    except ModuleNotFoundError:
+        raise MissingExtraError("the engine Spark", "spark") from None
+    active = SparkSession.getActiveSession()
+    if active is not None and master is None and not conf:
+        return check_session(active)
+    if shutil.which("java") is None and "JAVA_HOME" not in os.environ:
+        raise ConfigError("spark: there is no Java; install Java 17 or newer, and set JAVA_HOME if it is in no path.")
+    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+    builder = SparkSession.builder.appName("firstday")
+    settings = {
+        "spark.ui.showConsoleProgress": "false",
+        "spark.sql.session.timeZone": "UTC",
+        "spark.sql.adaptive.enabled": "true",
+        **(conf or {}),
+    }
+    for name, value in settings.items():
+        builder = builder.config(name, value)
+    if master is not None:
+        builder = builder.master(master)
+    elif "PYSPARK_GATEWAY_PORT" not in os.environ and "spark.master" not in settings and not os.environ.get("MASTER"):
+        raise ConfigError(
+            "spark: no cluster is named; give --spark-master, such as spark://host:7077 or local[4], or start the "
+            "command with spark-submit."
+        )
+    try:
+        session = builder.getOrCreate()
+    except Exception as error:  # Py4J and Java errors of every kind
+        raise ConfigError(f"spark: cannot be started ({name_cause(error)}); correct --spark-master or Java.") from None
+    session.sparkContext.setLogLevel("FATAL")
+    return check_session(session)
+
+
+def check_session(session: SparkSession) -> SparkSession:
+    """Return a session whose executors have the same firstday, checked once.
+
+    Raises
+    ------
+    ConfigError
+        An executor has no firstday, or another version, or cannot be had.
+    """
+    _check_executors(session)
+    return session
+
+
+@cache
+def _check_executors(session: SparkSession) -> None:
+    """Ask an executor for its version of firstday."""
+    try:
+        answer = session.range(1).mapInArrow(_tell_version, "version string").collect()
+    except Exception as error:
+        cause = name_cause(error)
+        if "No module named" in cause:
+            raise ConfigError(
+                f"spark: executors lack a package ({cause}); give them the environment of the driver, with "
+                "firstday[spark] in it (docs/spark.md says how)."
+            ) from None
+        raise ConfigError(f"spark: the cluster runs no job ({cause}); look at its logs.") from None
+    if answer[0]["version"] != firstday.__version__:
+        raise ConfigError(
+            f"spark: executors have firstday {answer[0]['version']}, the driver has {firstday.__version__}; give both "
+            "the same environment."
+        )
+
+
+def _tell_version(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """Return the version of firstday, on an executor."""
+    for batch in batches:
+        yield pa.RecordBatch.from_pydict({"version": [firstday.__version__] * batch.num_rows})
+
+
+def name_cause(error: BaseException) -> str:
+    """Return the line of an error of Spark that tells the cause: the last one that Python or Java gives."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    ends = [
+        line
+        for before, line in pairwise(["", *str(error).splitlines()])
+        if before.startswith("  ") and line[:1].isalpha()  # the line after a traceback of Python
+    ]
+    java = [line for line in lines if line.startswith("Caused by:")]
+    chosen = ends[-1] if ends else java[-1] if java else (lines or [type(error).__name__])[0]
+    return chosen.removeprefix("Caused by:").strip().rstrip(".")[:300]
+
+
+@contextmanager
+def named_errors(name: str) -> Iterator[None]:
+    """Turn an error of a job into one sentence.
+
+    Raises
+    ------
+    DataError
+        A file cannot be read.
+    FirstdayError
+        The job failed for another reason.
+    """
+    try:
+        yield
+    except Exception as error:
+        cause, text = name_cause(error), str(error)
+        if any(sign in text for sign in SIGNS_OF_FILES):
+            place = re.search(r"(?:file|hdfs|s3a|[a-z]+):/[^\s,;)'\"]+", text)
+            where = f"{name}: {place.group(0)}" if place else name
+            raise DataError(f"{where}: cannot be read as Parquet ({cause}); write the file again.") from error
+        raise FirstdayError(f"spark: the job failed ({cause}); look at the logs of the cluster.") from error
+
+
+@contextmanager
+def rows_of_arrow(session: SparkSession, n_rows: int) -> Iterator[None]:
+    """Let Spark hand over so many rows at once while a job is planned and run; rows that hold whole parts are large."""
+    before = session.conf.get(ROWS_OF_ARROW)
+    session.conf.set(ROWS_OF_ARROW, n_rows)
+    try:
+        yield
+    finally:
+        session.conf.set(ROWS_OF_ARROW, before or 10_000)

@@ -1,0 +1,169 @@
+"""Files in any file system that the cluster knows (hdfs, s3a, file, ...), by Hadoop's own classes."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+from firstday.engine.spark.session import name_cause
+from firstday.errors import DataError
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+
+@dataclass(frozen=True)
+class StoredFile:
+    """A file.
+
+    Parameters
+    ----------
+    path
+        As seen from the folder that was listed.
+    uri
+        With its scheme.
+    n_bytes
+        Its size.
+    """
+
+    path: str
+    uri: str
+    n_bytes: int
+
+
+@dataclass(frozen=True)
+class Storage:
+    """A folder in a file system of the cluster.
+
+    Parameters
+    ----------
+    session
+        The session that knows the file system.
+    uri
+        The folder; without a scheme it is in the cluster's default file system.
+    """
+
+    session: SparkSession
+    uri: str
+
+    def _path(self, relative: str = "") -> Any:
+        jvm: Any = self.session._jvm
+        return jvm.org.apache.hadoop.fs.Path(f"{self.uri.rstrip('/')}/{relative}" if relative else self.uri)
+
+    def _file_system(self) -> Any:
+        jsc: Any = self.session._jsc
+        return self._path().getFileSystem(jsc.hadoopConfiguration())
+
+    @property
+    def whole_uri(self) -> str:
+        """The folder's address with its scheme."""
+        return str(self._file_system().makeQualified(self._path()).toString())
+
+    @property
+    def local(self) -> Path | None:
+        """The folder as a path of this machine; None where it is in another file system."""
+        qualified = self._file_system().makeQualified(self._path()).toUri()
+        return Path(qualified.getPath()) if qualified.getScheme() == "file" else None
+
+    @property
+    def name(self) -> str:
+        """The folder's own name."""
+        return self.whole_uri.rstrip("/").rpartition("/")[2]
+
+    def put(self, folder: Path) -> None:
+        """Copy a folder of this machine here, in place of what is here."""
+        jvm: Any = self.session._jvm
+        system = self._file_system()
+        system.delete(self._path(), True)
+        system.mkdirs(self._path().getParent())
+        system.copyFromLocalFile(False, True, jvm.org.apache.hadoop.fs.Path(str(folder)), self._path())
+
+    def write_beside(self, ending: str, lines: Sequence[str]) -> None:
+        """Write lines to ``NAME.ENDING`` beside the folder ``NAME``; without lines, remove an older such file."""
+        parent, _, name = self.whole_uri.rstrip("/").rpartition("/")
+        beside = Storage(self.session, f"{parent}/{name.removesuffix('.parquet')}.{ending}")
+        beside.remove()
+        if lines:
+            with TemporaryDirectory(prefix="firstday-") as scratch:
+                file = Path(scratch) / "lines"
+                file.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+                beside.put(file)
+
+    def rename(self, target: Storage) -> None:
+        """Put this folder where another one is or may be."""
+        system = self._file_system()
+        system.delete(target._path(), True)
+        system.mkdirs(target._path().getParent())
+        system.rename(self._path(), target._path())
+
+    def remove(self, relative: str = "") -> None:
+        """Delete the folder, or what is in it, if it is there."""
+        self._file_system().delete(self._path(relative), True)
+
+    def exists(self, relative: str = "") -> bool:
+        """Tell whether the folder, or a file in it, is there."""
+        return bool(self._file_system().exists(self._path(relative)))
+
+    def list_files(self) -> list[StoredFile]:
+        """Return all files below the folder, by name.
+
+        Raises
+        ------
+        DataError
+            There is no such folder, or it may not be read.
+        """
+        try:
+            system = self._file_system()
+            root = system.makeQualified(self._path())
+            if not system.exists(root):
+                raise DataError(f"{self.uri}: does not exist; give a folder of tables that the cluster reads.")
+            if not system.getFileStatus(root).isDirectory():
+                raise DataError(f"{self.uri}: is a file; give the folder that holds it.")
+            start = len(root.toString().rstrip("/")) + 1
+            files, statuses = [], system.listFiles(root, True)
+            while statuses.hasNext():
+                status = statuses.next()
+                uri = status.getPath().toString()
+                files.append(StoredFile(uri[start:], uri, int(status.getLen())))
+        except DataError:
+            raise
+        except Exception as error:
+            raise DataError(
+                f"{self.uri}: cannot be listed ({name_cause(error)}); allow the cluster to read it."
+            ) from None
+        return sorted(files, key=lambda file: file.path)
+
+    def fetch(self, relative: str, target: Path) -> Path:
+        """Copy a file, or a folder with all that is in it, to this machine."""
+        target.parent.mkdir(parents=True, exist_ok=True)
+        jvm: Any = self.session._jvm
+        self._file_system().copyToLocalFile(
+            False, self._path(relative), jvm.org.apache.hadoop.fs.Path(str(target)), True
+        )
+        return target
+
+    def publish(self, folder: Path, last: str) -> None:
+        """Copy what a folder of this machine holds, and put the file `last` in place in one step after all others.
+
+        Whoever reads `last` first sees all of the old content or all of the new; what was killed halfway left the old.
+        """
+        system = self._file_system()
+        jvm: Any = self.session._jvm
+        system.mkdirs(self._path())
+        for file in sorted(folder.rglob("*")):
+            relative = file.relative_to(folder).as_posix()
+            if file.is_file() and relative != last:
+                system.mkdirs(self._path(relative).getParent())
+                system.copyFromLocalFile(False, True, jvm.org.apache.hadoop.fs.Path(str(file)), self._path(relative))
+        staged = f".{last}.{secrets.token_hex(4)}"
+        system.copyFromLocalFile(False, True, jvm.org.apache.hadoop.fs.Path(str(folder / last)), self._path(staged))
+        context = jvm.org.apache.hadoop.fs.FileContext.getFileContext(self._path().toUri(), system.getConf())
+        gateway: Any = self.session.sparkContext._gateway
+        rename = jvm.org.apache.hadoop.fs.Options.Rename
+        options = gateway.new_array(rename, 1)
+        options[0] = rename.OVERWRITE
+        context.rename(self._path(staged), self._path(last), options)

@@ -1,0 +1,209 @@
+"""Tables on a Spark cluster: found, checked and kept in parts of users, of whom questions can be asked."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from functools import partial, reduce
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import polars as pl
+import pyarrow as pa
+from pyspark import StorageLevel
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as fn
+
+from firstday.config import Config, SignalConfig
+from firstday.data.categories import MAX_GROUP_VALUES, judge_group
+from firstday.data.checks import check_presence, check_rows, find_ids
+from firstday.data.findings import Findings
+from firstday.data.parts import MENTIONS, Whole, join_findings, load_whole
+from firstday.data.schema import TABLES, conform_table
+from firstday.engine.spark.dataset import ClusterDataset
+from firstday.engine.spark.session import named_errors, open_session
+from firstday.engine.spark.sources import ClusterTable, RawTables, name_lines, read_folder, take_frames
+from firstday.engine.spark.work import (
+    PART,
+    PARTS_DDL,
+    SHARES_DDL,
+    count_parts,
+    divide,
+    make_raw,
+    read_part,
+    report_of,
+    to_polars,
+)
+
+KEYS = {"users": "user_id", "interactions": "user_id", "friends": "user_id", "embeddings/users": "user_id"}
+"""The column by which the rows of a table are divided among parts."""
+
+
+def open_tables(
+    tables: str | Path | Mapping[str, Any], config: Config, drop_bad_rows: float
+) -> tuple[ClusterDataset | None, Findings]:
+    """Read and check tables on Spark; the dataset is None where there are faults.
+
+    Parameters
+    ----------
+    tables
+        A folder that the cluster knows, or Spark DataFrames by the names of their tables.
+    config, drop_bad_rows
+        See `firstday.engine.open.load`.
+    """
+    findings = Findings(drop=drop_bad_rows > 0)
+    if isinstance(tables, Mapping):
+        dataset = read_tables(take_frames(tables, findings), config.signals, findings)
+    else:
+        scratch = TemporaryDirectory(prefix="firstday-")
+        raw = read_folder(open_session(), str(tables), Path(scratch.name), findings)
+        dataset = read_tables(raw, config.signals, findings)
+        if dataset is not None:  # an executor that is lost reads the tables anew
+            weakref.finalize(dataset.parts, scratch.cleanup)
+    findings.settle(drop_bad_rows)
+    if findings.faults or dataset is None:
+        return None, findings
+    return replace(dataset, notes=findings.notes, left_out=findings.left_out), findings
+
+
+def read_tables(raw: RawTables, signals: SignalConfig, findings: Findings) -> ClusterDataset | None:
+    """Check all tables and put them into parts; None where there are faults.
+
+    Parameters
+    ----------
+    raw
+        The tables.
+    signals
+        Which signals are known and which mean use.
+    findings
+        Gets the faults and notes.
+    """
+    there = {**raw.of_users, **raw.shared}
+    check_presence(there, findings)
+    tables = {name: table for name, table in raw.of_users.items() if table is not None}
+    n_rows = {name: table.frame.count() for name, table in tables.items()}
+    for name, table in list(tables.items()):
+        shape, head = Findings(), _head(table)
+        frame = conform_table(name, head, shape, is_text=table.names.is_text, judge_groups=False)
+        if name == "interactions":
+            check_rows(frame, head.columns, shape)
+        emptiness = f"{name}: has no rows;"
+        for sentence in shape.faults:
+            if not sentence.startswith(emptiness) or not n_rows[name]:
+                findings.fault(sentence)
+        if KEYS[name] not in table.columns:
+            del tables[name]
+    interactions = tables.get("interactions")
+    item_ids = pl.Series([], dtype=pl.String)
+    if interactions is not None and "items" not in there:
+        item_ids = _find_items(interactions)
+    groups = _find_groups(tables["users"], findings) if "users" in tables else {}
+    now = datetime.now(UTC)
+    unreadable = frozenset(there) - {*tables, *raw.shared}
+    whole = load_whole(raw.shared, item_ids, groups, frozenset(there), signals, findings, now, unreadable)
+    n_parts = count_parts(sum(n_rows[name] for name in tables))
+    parts = _read_parts(tables, whole, n_parts)
+    if parts is None:
+        return None
+    try:
+        with named_errors(raw.name):
+            rows = parts.select("report").collect()
+    except DataError as error:
+        findings.fault(str(error))
+        return None
+    reports = [report_of(row["report"]) for row in rows]
+    join_findings(reports, signals, findings)
+    name_lines(findings, tables)
+    if not findings.are_usable:
+        parts.unpersist()
+        return None
+    return ClusterDataset(raw.name, whole, parts, n_parts, findings.notes)
+
+
+def _head(table: ClusterTable) -> pl.DataFrame:
+    """Return a table without its rows."""
+    return make_raw(to_polars(table.frame.limit(0).toArrow()), table.names).whole.frame
+
+
+def divide_tables(tables: Mapping[str, ClusterTable], n_parts: int) -> DataFrame:
+    """Put all rows of users together by part; see `firstday.engine.spark.work.SHARES`."""
+    shares = [_shares(name, KEYS[name], table, n_parts) for name, table in tables.items()]
+    return reduce(DataFrame.unionAll, shares).repartition(n_parts, "part")
+
+
+def _read_parts(tables: Mapping[str, ClusterTable], whole: Whole, n_parts: int) -> DataFrame | None:
+    """Read each part of the users; the result stays on the executors' disks."""
+    if not tables:
+        return None
+    shares = divide_tables(tables, n_parts)
+    names = {name: table.names for name, table in tables.items()}
+    if "friends" in tables and "friend_id" in tables["friends"].columns:
+        named = _shares(MENTIONS, "friend_id", tables["friends"], n_parts)
+        shares = shares.unionAll(named).repartition(n_parts, "part")
+        names[MENTIONS] = names["friends"]
+    sent = shares.sparkSession.sparkContext.broadcast((whole, names))
+
+    def work(table: pa.Table) -> pa.Table:
+        return read_part(*sent.value, table)
+
+    return shares.groupBy("part").applyInArrow(work, PARTS_DDL).persist(StorageLevel.DISK_ONLY)
+
+
+def _shares(name: str, key: str, table: ClusterTable, n_parts: int) -> DataFrame:
+    """Divide the rows of a table among parts, by a column with users' ids."""
+    folded = fn.lower(fn.trim(fn.col(key).cast("string")))  # as `firstday.data.checks.fold_ids`: 7.0 and 007 beside 7
+    folded = fn.regexp_replace(fn.regexp_replace(folded, r"\.0+$", ""), "^0+", "")
+    part = fn.pmod(fn.xxhash64(folded), fn.lit(n_parts)).cast("int")
+    return table.frame.withColumn(PART, part).mapInArrow(partial(divide, name), SHARES_DDL)
+
+
+def _find_items(interactions: ClusterTable) -> pl.Series:
+    """Return the distinct items that interactions name, sorted; whole numbers only where all are."""
+    names = interactions.names
+
+    def work(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for batch in batches:
+            ids = find_ids(make_raw(to_polars(pa.Table.from_batches([batch])), names))["items"]
+            text = ids.cast(pl.String).to_arrow().cast(pa.string())
+            flags = pa.array([ids.dtype == pl.Int64] * len(ids), pa.bool_())
+            yield pa.RecordBatch.from_arrays([text, flags], names=["id", "is_whole"])
+
+    rows = interactions.frame.mapInArrow(work, "id string, is_whole boolean").distinct().toArrow()
+    frame = to_polars(rows)
+    ids = frame["id"].unique()
+    return (ids.cast(pl.Int64) if frame["is_whole"].all() and len(ids) else ids).sort()
+
+
+def _find_groups(users: ClusterTable, findings: Findings) -> dict[str, tuple[str, ...]]:
+    """Return the values of each column of users that makes groups; note the columns that do not."""
+    names = users.names
+
+    def work(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for batch in batches:
+            raw = make_raw(to_polars(pa.Table.from_batches([batch])), names)
+            frame = conform_table("users", raw.whole.frame, Findings(), is_text=raw.is_text, judge_groups=False)
+            for column in frame.columns:
+                if column not in TABLES["users"].kinds:
+                    counts = frame[column].value_counts(name="n").rename({column: "value"})
+                    counts = counts.select(pl.lit(column).alias("column"), "value", pl.col("n").cast(pl.Int64))
+                    yield from (
+                        counts.to_arrow()
+                        .cast(pa.schema([("column", pa.string()), ("value", pa.string()), ("n", pa.int64())]))
+                        .to_batches()
+                    )
+
+    counts = users.frame.mapInArrow(work, "column string, value string, n long").groupBy("column", "value")
+    summed = counts.agg(fn.sum("n").alias("n")).persist(StorageLevel.DISK_ONLY)
+    sizes = summed.groupBy("column").agg(fn.count("value").alias("n_values"), fn.sum("n").alias("n_users")).collect()
+    groups: dict[str, tuple[str, ...]] = {}
+    for size in sorted(sizes, key=lambda size: str(size["column"])):
+        column, n_values = size["column"], int(size["n_values"])
+        chosen = summed.where((fn.col("column") == column) & fn.col("value").isNotNull())
+        rows = to_polars(chosen.select("value", "n").limit(MAX_GROUP_VALUES + 1).toArrow())
+        if judge_group(f"users.{column}", rows, n_values, int(size["n_users"]), names.is_text, findings):
+            groups[column] = tuple(rows["value"].sort().to_list())
+    summed.unpersist()
+    return groups

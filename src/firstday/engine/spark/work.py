@@ -1,0 +1,254 @@
+"""What executors do: rows of tables are put together by part of users, and each part is read and asked.
+
+Nothing here imports PySpark. A function takes and gives batches of Arrow; what it does with them is the code of one
+machine (`firstday.data.parts`).
+"""
+
+from __future__ import annotations
+
+import copy
+import io
+import pickle
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+
+from firstday.data.dataset import Dataset
+from firstday.data.findings import Findings, SourceFile
+from firstday.data.newcomers import read_newcomers
+from firstday.data.parts import Part, Whole, load_part, pack, unpack
+from firstday.data.raw_table import FILE, ROW, RawFile, RawTable
+from firstday.recommend.batch import BatchCounts, list_users
+from firstday.recommend.recommender import Recommender, open_model
+from firstday.recommend.spec import load_plugin
+from firstday.sparse import SparseRows
+
+PART = "firstday: part"
+"""The column with the number of each row's part."""
+ROWS_AT_ONCE = 500_000
+"""Rows of a table that an executor divides among parts at once."""
+PART_ROWS = 500_000
+"""Rows of a part, about: bounds the memory of an executor's Python."""
+FEWEST_PARTS = 8
+
+SHARES = pa.schema([("part", pa.int32()), ("table", pa.string()), ("rows", pa.binary())])
+"""Rows of a table that belong to a part, in Arrow's file format."""
+PARTS = pa.schema([("part", pa.int32()), ("content", pa.binary()), ("report", pa.binary())])
+"""A part that was read: its Dataset, packed, and a `Part` without it."""
+ANSWERS = pa.schema([("part", pa.int32()), ("answer", pa.binary())])
+"""What a function said of a part, pickled."""
+
+LISTS = pa.schema(
+    [
+        ("user_id", pa.string()),
+        ("rank", pa.int32()),
+        ("item_id", pa.string()),
+        ("score", pa.float32()),
+        ("route", pa.string()),
+    ]
+)
+"""Places of lists."""
+SHARES_DDL = "part int, table string, rows binary"
+PARTS_DDL = "part int, content binary, report binary"
+ANSWERS_DDL = "part int, answer binary"
+RATINGS_DDL = "part int, row int, item int, rating float"
+"""The same, and entries of a matrix, in Spark's words."""
+
+
+@dataclass(frozen=True)
+class TableNames:
+    """How a table's rows are written.
+
+    Parameters
+    ----------
+    files
+        The names of its files, by number; none for a frame.
+    is_text
+        Whether every value is text.
+    constants
+        By number of a file: columns that its path tells, as `key=value`.
+    """
+
+    files: tuple[str, ...] = ()
+    is_text: bool = False
+    constants: tuple[Mapping[str, str | None], ...] = ()
+
+
+def count_parts(n_rows: int) -> int:
+    """Return in how many parts tables are read: it follows from their rows alone, not from the machines."""
+    return max(FEWEST_PARTS, -(-n_rows // PART_ROWS))
+
+
+def divide(name: str, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """Put rows of a table together by part, so many at a time."""
+    waiting: list[pa.RecordBatch] = []
+    n_rows = 0
+    for batch in batches:
+        waiting.append(batch)
+        n_rows += batch.num_rows
+        if n_rows >= ROWS_AT_ONCE:
+            yield _shares(name, waiting)
+            waiting, n_rows = [], 0
+    if n_rows:
+        yield _shares(name, waiting)
+
+
+def _shares(name: str, batches: list[pa.RecordBatch]) -> pa.RecordBatch:
+    """Divide some rows among parts."""
+    frame = to_polars(pa.Table.from_batches(batches))
+    parts, shares = [], []
+    for (part,), rows in frame.group_by(PART, maintain_order=True):
+        parts.append(int(part))
+        shares.append(_write_rows(rows.drop(PART)))
+    return pa.RecordBatch.from_arrays(
+        [pa.array(parts, pa.int32()), pa.array([name] * len(parts)), pa.array(shares, pa.binary())], schema=SHARES
+    )
+
+
+def to_polars(table: pa.Table) -> pl.DataFrame:
+    """Take rows of Arrow."""
+    frame = pl.from_arrow(table)
+    assert isinstance(frame, pl.DataFrame)
+    return frame
+
+
+def _write_rows(rows: pl.DataFrame) -> bytes:
+    """Write rows in Arrow's file format, compressed."""
+    return rows.write_ipc(None, compression="lz4").getvalue()
+
+
+def gather(names: Mapping[str, TableNames], table: pa.Table) -> dict[str, RawTable]:
+    """Put the rows of one part together again, by table, in the order of their files."""
+    shares: dict[str, list[pl.DataFrame]] = {}
+    for name, rows in zip(table["table"].to_pylist(), table["rows"], strict=True):
+        shares.setdefault(name, []).append(pl.read_ipc(io.BytesIO(rows.as_py())))
+    return {name: make_raw(pl.concat(frames).sort(FILE, ROW), names[name]) for name, frames in shares.items()}
+
+
+def make_raw(frame: pl.DataFrame, names: TableNames) -> RawTable:
+    """Make a table of rows with the columns `FILE` and `ROW`."""
+    if names.constants and any(names.constants):
+        known = pl.DataFrame({FILE: range(len(names.constants))}, schema={FILE: pl.Int32}).with_columns(
+            pl.Series(column, [constants.get(column) for constants in names.constants], dtype=pl.String)
+            for column in {column: None for constants in names.constants for column in constants}
+            if column not in frame.columns
+        )
+        frame = frame.join(known, on=FILE, how="left", maintain_order="left")
+    sources = tuple(SourceFile(file, None, number) for number, file in enumerate(names.files))
+    file = RawFile(frame.lazy(), sources=sources or (SourceFile(),))
+    return RawTable((file,), names.is_text, "text" if names.is_text else "Parquet")
+
+
+def read_part(whole: Whole, names: Mapping[str, TableNames], table: pa.Table) -> pa.Table:
+    """Read the rows of one part; see `PARTS`."""
+    part = load_part(gather(names, table), whole)
+    content = b"" if part.dataset is None else pack(part.dataset)
+    report = pickle.dumps(replace(part, dataset=None), protocol=5)
+    return pa.Table.from_pydict(
+        {"part": [table["part"][0].as_py()], "content": [content], "report": [report]}, schema=PARTS
+    )
+
+
+def ask_parts(
+    catalogue: Dataset, function: Callable[..., Any], arguments: tuple[Any, ...], batches: Iterable[pa.RecordBatch]
+) -> Iterator[pa.RecordBatch]:
+    """Call a function with each part; see `ANSWERS`."""
+    for batch in batches:
+        for number, content in zip(batch["part"].to_pylist(), batch["content"], strict=True):
+            answer = function(unpack(content.as_py(), catalogue), *arguments)
+            yield pa.RecordBatch.from_pydict(
+                {"part": [number], "answer": [pickle.dumps(answer, protocol=5)]}, schema=ANSWERS
+            )
+
+
+def list_ratings(
+    catalogue: Dataset,
+    function: Callable[..., SparseRows],
+    arguments: tuple[Any, ...],
+    batches: Iterable[pa.RecordBatch],
+) -> Iterator[pa.RecordBatch]:
+    """Write the matrix that a function returns for each part as rows: part, row, item, rating."""
+    for batch in batches:
+        for number, content in zip(batch["part"].to_pylist(), batch["content"], strict=True):
+            matrix = function(unpack(content.as_py(), catalogue), *arguments)
+            yield pa.RecordBatch.from_pydict(
+                {
+                    "part": pa.array(np.full(matrix.n_entries, number, dtype=np.int32)),
+                    "row": pa.array(matrix.row_of_entry().astype(np.int32)),
+                    "item": pa.array(matrix.columns),
+                    "rating": pa.array(matrix.weights),
+                }
+            )
+
+
+def report_of(content: bytes) -> Part:
+    """Return what `read_part` reported."""
+    part: Part = pickle.loads(content)  # noqa: S301  written by this run
+    return part
+
+
+@dataclass(frozen=True, eq=False)
+class Request:
+    """What executors need to recommend to cold users.
+
+    Parameters
+    ----------
+    model
+        The name of the file, among those that were sent, with the model's folder as a zip.
+    plugins
+        Modules with further methods.
+    k, strategy, keep_used
+        See `firstday.recommend.recommender.Recommender.recommend`.
+    blank
+        Findings without any, with the rules of these tables.
+    names
+        How each table is written.
+    """
+
+    model: str
+    plugins: tuple[str, ...]
+    k: int | None
+    strategy: str
+    keep_used: bool
+    blank: Findings
+    names: Mapping[str, TableNames]
+
+
+def answer_part(model: str, request: Request, table: pa.Table) -> pa.Table:
+    """Recommend to the cold users of one part; see `PARTS`: its lists in Arrow's format, its findings and counts."""
+    findings = copy.deepcopy(request.blank)
+    dataset = read_newcomers("part", gather(request.names, table), findings)
+    counts, content = BatchCounts(), b""
+    if dataset is not None:
+        recommender = open_shared(model, request.plugins)
+        lists, counts = list_users(recommender, dataset, request.k, request.strategy, keep_used=request.keep_used)
+        content = _write_rows(lists.with_columns(pl.col("user_id", "item_id").cast(pl.String)))
+    report = pickle.dumps((findings, counts), protocol=5)
+    values = {"part": [table["part"][0].as_py()], "content": [content], "report": [report]}
+    return pa.Table.from_pydict(values, schema=PARTS)
+
+
+@lru_cache(maxsize=2)
+def open_shared(model: str, plugins: tuple[str, ...]) -> Recommender:
+    """Open a model that was sent to the executors, once a process."""
+    for module in plugins:
+        load_plugin(module)
+    with TemporaryDirectory(prefix="firstday-") as folder:  # mapped files stay readable when they are removed
+        shutil.unpack_archive(model, folder, "zip")
+        return open_model(folder)
+
+
+def spread_lists(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """Write the lists of parts as rows."""
+    for batch in batches:
+        for content in batch["content"]:
+            if content.as_py():
+                rows = pl.read_ipc(io.BytesIO(content.as_py())).to_arrow()
+                yield from rows.cast(LISTS).to_batches()

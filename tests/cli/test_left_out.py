@@ -1,0 +1,171 @@
+"""--drop-bad-rows of the commands: the same model as from clean tables, the same lists, and the file beside them."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from firstday.artifact.folder import read_manifest
+from tests.cli.conftest import Run
+from tests.synthetic import THREADS
+
+
+@pytest.fixture(scope="module")
+def dirty(tables: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """The service with bad rows in it, and the same rows taken out."""
+    dirty, clean = (tmp_path_factory.mktemp(name) / "tables" for name in ("dirty", "clean"))
+    shutil.copytree(tables, dirty)
+    shutil.copytree(tables, clean)
+    interactions = pl.read_parquet(tables / "interactions.parquet")
+    users = pl.read_parquet(tables / "users.parquet")
+    old = users["user_id"] == users["user_id"][7]
+    bad = pl.Series([row % 400 == 3 for row in range(interactions.height)])
+    spoiled = pl.when(bad).then(pl.lit("hum")).otherwise("signal").alias("signal")
+    interactions.with_columns(spoiled).write_parquet(dirty / "interactions.parquet")
+    users.with_columns(age=pl.when(old).then(150).otherwise("age")).write_parquet(dirty / "users.parquet")
+    named = interactions["user_id"] == users["user_id"][7]
+    interactions.filter(~bad & ~named).write_parquet(clean / "interactions.parquet")
+    users.filter(~old).write_parquet(clean / "users.parquet")
+    return dirty, clean
+
+
+def test_the_model_is_that_of_clean_tables_byte_for_byte(
+    run: Run, dirty: tuple[Path, Path], settings: Path, tmp_path: Path
+) -> None:
+    if THREADS > 1:
+        pytest.skip("bytes are promised for one thread")
+    for name, folder in zip(("dirty", "clean"), dirty, strict=True):
+        done = run("train", folder, "--out", tmp_path / name, "--config", settings, "--drop-bad-rows", "2%")
+        assert done.returncode == 0, done.stderr
+    one, other = (read_manifest(tmp_path / name) for name in ("dirty", "clean"))
+    assert {name for name in one if one[name] != other[name]} <= {"created_at", "sha256"}
+    for file in one["files"]:
+        place = Path(one["version"]) / file
+        assert (tmp_path / "dirty" / place).read_bytes() == (tmp_path / "clean" / place).read_bytes()
+    assert not (tmp_path / "clean.left-out.jsonl").exists()
+    lines = [json.loads(line) for line in (tmp_path / "dirty.left-out.jsonl").read_text().splitlines()]
+    assert {line["table"] for line in lines} == {"interactions", "users"}
+    assert [line["reasons"] for line in lines if line["table"] == "users"] == [["users.age are outside 0 to 120 years"]]
+
+
+def test_a_file_of_an_earlier_run_goes(run: Run, dirty: tuple[Path, Path], settings: Path, tmp_path: Path) -> None:
+    (tmp_path / "model.left-out.jsonl").write_text("{}\n")
+    done = run("train", dirty[1], "--out", tmp_path / "model", "--config", settings)
+    assert done.returncode == 0, done.stderr
+    assert not (tmp_path / "model.left-out.jsonl").exists()
+
+
+def test_nothing_is_written_where_too_many_rows_are_bad(run: Run, dirty: tuple[Path, Path], tmp_path: Path) -> None:
+    done = run("train", dirty[0], "--out", tmp_path / "model", "--drop-bad-rows", "0.1%")
+    assert done.returncode == 2
+    assert "rows are bad" in done.stderr
+    assert "more than the 0.1% that may be left out; correct them, or allow more (--drop-bad-rows)." in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_check_writes_what_was_left_out_where_it_is_asked_to(
+    run: Run, dirty: tuple[Path, Path], tmp_path: Path
+) -> None:
+    place = tmp_path / "bad.jsonl"
+    done = run("check", dirty[0], "--drop-bad-rows", "0.02")
+    assert (done.returncode, place.exists()) == (0, False)
+    assert "Note: interactions.signal:" in done.stdout
+    assert run("check", dirty[0], "--drop-bad-rows", "0.02", "--left-out", place).returncode == 0
+    n = len(place.read_text().splitlines())
+    done = run("check", dirty[0], "--drop-bad-rows", "0.1%", "--left-out", place)
+    assert (done.returncode, len(place.read_text().splitlines())) == (2, n)
+    assert run("check", dirty[1], "--drop-bad-rows", "2%", "--left-out", place).returncode == 0
+    assert not place.exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["--drop-bad-rows", "some"], "'some' is no share of rows; give one such as 1% or 0.01"),
+        (["--drop-bad-rows", "1"], "'1' is no share of rows; give one such as 1% or 0.01"),
+        (["--left-out", "bad.jsonl"], "check: --left-out goes with --drop-bad-rows; give both."),
+        (["--drop-bad-rows", "1%", "--left-out", "no/bad.jsonl"], "no/bad.jsonl: its folder does not exist"),
+    ],
+)
+def test_mistakes_are_told(run: Run, tables: Path, arguments: list[str], sentence: str) -> None:
+    done = run("check", tables, *arguments)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert sentence in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_wrong_age_costs_nobody_a_list(run: Run, tiny_model: Path, tmp_path: Path) -> None:
+    (tmp_path / "users.csv").write_text(
+        "user_id,age,registered_at,country\na,20,,FR\nb,old,2024-05-01 12:00:00,FR\nc,130,,XX\n"
+    )
+    out = tmp_path / "lists.parquet"
+    done = run("recommend", tiny_model, "--batch", tmp_path, "--out", out)
+    assert done.returncode == 0, done.stderr
+    assert sorted(pl.read_parquet(out)["user_id"].unique()) == ["a", "b", "c"]
+    for note in (
+        "Note: users.age: 1 of 3 rows are not numbers (first: 'old', users.csv line 3); taken as unknown.",
+        "Note: users.age: 1 of 3 rows are outside 0 to 120 years (first: 130, users.csv line 4); taken as unknown.",
+        "Note: users.registered_at: 1 of 3 rows have no time zone (first: '2024-05-01 12:00:00', users.csv line 3); "
+        "taken as unknown.",
+        "Note: 1 values of country are unknown to the model and were ignored.",
+    ):
+        assert note in done.stdout.splitlines()
+
+
+def test_ages_of_another_type_are_unknown(run: Run, tiny_model: Path, tmp_path: Path) -> None:
+    pl.DataFrame({"user_id": ["a", "b"], "age": ["20", "old"]}).write_parquet(tmp_path / "users.parquet")
+    done = run("recommend", tiny_model, "--batch", tmp_path, "--out", tmp_path / "lists.parquet")
+    assert done.returncode == 0, done.stderr
+    assert "Note: users.age: the column holds text, not numbers; taken as unknown." in done.stdout
+
+
+def test_bad_rows_of_newcomers_are_left_out(run: Run, tiny_model: Path, tmp_path: Path) -> None:
+    (tmp_path / "interactions.csv").write_text("user_id,item_id\na,i1\nb,\nc,i2\n")
+    out, listed = tmp_path / "lists.parquet", tmp_path / "lists.left-out.jsonl"
+    assert run("recommend", tiny_model, "--batch", tmp_path, "--out", out).returncode == 2
+    done = run("recommend", tiny_model, "--batch", tmp_path, "--out", out, "--drop-bad-rows", "40%")
+    assert done.returncode == 0, done.stderr
+    assert sorted(pl.read_parquet(out)["user_id"].unique()) == ["a", "c"]
+    assert listed.read_text() == (
+        '{"table": "interactions", "place": "interactions.csv line 3", '
+        '"reasons": ["interactions.item_id are empty"], "row": {"user_id": "b", "item_id": null}}\n'
+    )
+    (tmp_path / "interactions.csv").write_text("user_id,item_id\na,i1\n")
+    assert run("recommend", tiny_model, "--batch", tmp_path, "--out", out, "--drop-bad-rows", "40%").returncode == 0
+    assert not listed.exists()
+    done = run("recommend", tiny_model, "--user", "{}", "--drop-bad-rows", "1%")
+    assert done.stderr == "error: recommend: --drop-bad-rows is about tables; give it with --batch.\n"
+
+
+def test_signals_and_columns_that_the_model_does_not_know_are_named(run: Run, tiny_model: Path, tmp_path: Path) -> None:
+    (tmp_path / "users.csv").write_text("user_id,Country\na,FR\n")
+    (tmp_path / "interactions.csv").write_text("user_id,item_id,signal\na,i1,play\na,i2,play\na,i9,stream\n")
+    done = run("recommend", tiny_model, "--batch", tmp_path, "--out", tmp_path / "lists.parquet")
+    assert done.returncode == 0, done.stderr
+    notes = [line for line in done.stdout.splitlines() if line.startswith("Note: ")]
+    assert notes == [
+        "Note: 1 values of item are unknown to the model and were ignored.",
+        "Note: users.Country is no profile column of the model and was ignored (known are country).",
+        "Note: 2 interactions have the signal 'play', which the model does not know, and were ignored "
+        "(known are stream, favorite, onboarding, search, skip, ban).",
+    ]
+
+
+def test_dirty_newcomers_end_a_process_with_2_and_sentences(run_process: Run, tiny_model: Path, tmp_path: Path) -> None:
+    (tmp_path / "users.csv").write_text("User_ID,age\na,N/A\n")
+    (tmp_path / "interactions.csv").write_text('user_id,item_id,weight,timestamp\na,i1,"1,500",2024-05-01 00:00:00\n')
+    done = run_process("recommend", tiny_model, "--batch", tmp_path, "--out", tmp_path / "lists.parquet")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert sorted(done.stderr.splitlines()) == [
+        "error: interactions.timestamp: 1 of 1 rows have no time zone (first: '2024-05-01 00:00:00', "
+        "interactions.csv line 2); write UTC with its zone, such as 2024-05-01T12:00:00Z.",
+        "error: interactions.weight: 1 of 1 values have a comma that may stand for decimals or for thousands "
+        "(first: '1,500', interactions.csv line 2); write 1.5 or 1500: with a dot for decimals, and nothing for "
+        "thousands.",
+        "error: users.user_id: the column is missing (found: User_ID, age); rename User_ID to user_id.",
+    ]
+    assert not (tmp_path / "lists.parquet").exists()

@@ -1,0 +1,92 @@
+"""Tables as frames of every library give the same Dataset as files; what is no frame is told in one sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+
+from firstday.data.dataset import Dataset
+from firstday.data.load import load
+from firstday.errors import DataError
+
+Tables = dict[str, pl.DataFrame]
+Write = Callable[..., Path]
+
+
+def pandas_of(frame: pl.DataFrame) -> Any:
+    return frame.to_pandas()
+
+
+def duckdb_of(frame: pl.DataFrame) -> Any:
+    duckdb = pytest.importorskip("duckdb")
+    connection = duckdb.connect()
+    connection.sql("set timezone = 'UTC'")
+    connection.register("rows", frame.to_arrow())
+    return connection.sql("select * from rows")
+
+
+LIBRARIES: dict[str, Callable[[pl.DataFrame], Any]] = {
+    "polars": lambda frame: frame,
+    "lazy polars": lambda frame: frame.lazy(),
+    "pyarrow": lambda frame: frame.to_arrow(),
+    "pandas": pandas_of,
+    "duckdb": duckdb_of,
+}
+
+
+def assert_equal(first: Dataset, second: Dataset) -> None:
+    assert first.users.values.equals(second.users.values)
+    assert first.items.values.equals(second.items.values)
+    assert first.events.whole().equals(second.events.whole())
+    assert {name: group.values for name, group in first.groups.items()} == {
+        name: group.values for name, group in second.groups.items()
+    }
+    for name, group in first.groups.items():
+        assert np.array_equal(group.codes, second.groups[name].codes)
+    assert first.titles == second.titles
+    assert first.entities.keys() == second.entities.keys()
+    for one, other in ((first.ages, second.ages), (first.registered_at, second.registered_at)):
+        assert (one is None) == (other is None)
+        assert one is None or other is None or np.array_equal(one, other)
+    assert (first.friends is None) == (second.friends is None)
+
+
+@pytest.mark.parametrize("library", LIBRARIES)
+def test_frames_of_every_library_are_the_same_tables(library: str, five_users: Tables, write: Write) -> None:
+    pytest.importorskip("pyarrow")
+    assert_equal(load({name: LIBRARIES[library](frame) for name, frame in five_users.items()}), load(write(five_users)))
+
+
+def test_a_fault_in_a_frame_has_its_row(five_users: Tables) -> None:
+    five_users["interactions"] = five_users["interactions"].with_columns(
+        user_id=pl.Series(["u1", "u1", "u9", "u2", "u2", "u3", "u9"])
+    )
+    with pytest.raises(DataError, match=r"2 of 7 rows name unknown users \(first: 'u9', row 3\)"):
+        load(five_users)
+
+
+@pytest.mark.parametrize(
+    ("tables", "sentence"),
+    [
+        (
+            {"interactions": [1, 2]},
+            "interactions: is a list, which holds no table; give a frame of pandas, Polars, PyArrow, DuckDB or Spark.",
+        ),
+        (
+            {"interactions": np.zeros((2, 2))},
+            "interactions: is a ndarray, which holds no table; give a frame of pandas, Polars, PyArrow, DuckDB or "
+            "Spark.",
+        ),
+        ({"user": pl.DataFrame()}, "user: is no table of firstday; did you mean users?"),
+        ({}, "tables: there are none; give at least interactions, as {'interactions': frame}."),
+    ],
+)
+def test_what_is_no_frame_is_told(tables: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(DataError) as caught:
+        load(tables)
+    assert sentence in caught.value.faults

@@ -1,0 +1,255 @@
+"""Bad rows that are left out, by hand on five users: counts, lines, and what is left."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+import typer
+
+from firstday.cli.options import parse_share
+from firstday.data.findings import Findings
+from firstday.data.left_out import left_out_beside, write_left_out
+from firstday.data.load import check_tables, load
+from firstday.data.newcomers import load_newcomers
+from firstday.errors import DataError
+
+Tables = dict[str, pl.DataFrame]
+Write = Callable[..., Path]
+
+
+def spoil(tables: Tables) -> Tables:
+    """Spoil rows 3 and 7 of interactions, the row of u3, and the friendship of u2."""
+    interactions = tables["interactions"]
+    signal, weight = interactions["signal"].to_list(), interactions["weight"].to_list()
+    signal[2], weight[6] = "tap", math.nan
+    return {
+        **tables,
+        "interactions": interactions.with_columns(signal=pl.Series(signal), weight=pl.Series(weight)),
+        "users": tables["users"].with_columns(age=pl.Series([24, 31, 300, 17, 60])),
+        "friends": tables["friends"].with_columns(friend_id=pl.Series(["u2", "u9", "u1"])),
+    }
+
+
+def clean(tables: Tables) -> Tables:
+    """Take out what `spoil` spoils and what names u3."""
+    return {
+        **tables,
+        "interactions": tables["interactions"][[0, 1, 3]],
+        "users": tables["users"].filter(pl.col("user_id") != "u3"),
+        "friends": tables["friends"][[0]],
+    }
+
+
+def same(one: object, other: object) -> bool:
+    """Compare datasets, but for what they say of the reading."""
+    if hasattr(one, "__dataclass_fields__"):
+        names = set(one.__dataclass_fields__) - {"notes", "left_out", "name"}
+        return all(same(getattr(one, name), getattr(other, name)) for name in names)
+    if isinstance(one, dict):
+        return isinstance(other, dict) and one.keys() == other.keys() and all(same(one[k], other[k]) for k in one)
+    if isinstance(one, tuple):
+        return isinstance(other, tuple) and len(one) == len(other) and all(map(same, one, other))
+    if hasattr(one, "equals"):
+        return bool(one.equals(other))
+    if isinstance(one, np.ndarray):
+        return isinstance(other, np.ndarray) and np.array_equal(one, other)
+    return one == other
+
+
+def test_bad_rows_are_left_out_counted_and_listed(five_users: Tables, write: Write) -> None:
+    checked = check_tables(write(spoil(five_users)), drop_bad_rows=0.8)
+    assert checked.faults == ()
+    assert checked.notes == (
+        "users.age: 1 of 5 rows are outside 0 to 120 years (first: 300, users.parquet row 3); left out.",
+        "users: 1 of 5 rows were left out (20%).",
+        "friends.user_id: 1 of 3 rows name unknown users (first: 'u3', friends.parquet row 3); left out.",
+        "friends.friend_id: 1 of 3 rows name unknown users (first: 'u9', friends.parquet row 2); left out.",
+        "friends: 2 of 3 rows were left out (66.7%).",
+        "interactions.weight: 1 of 7 rows are NaN or infinite (first: nan, interactions.parquet row 7); left out.",
+        "interactions.signal: 1 of 7 rows have an unknown signal (first: 'tap', interactions.parquet row 3); left out.",
+        "interactions.user_id: 2 of 7 rows name unknown users (first: 'u3', interactions.parquet row 5); left out.",
+        "interactions: 4 of 7 rows were left out (57.1%).",
+    )
+    lines = [json.loads(line) for line in checked.left_out]
+    assert [(line["table"], line["place"]) for line in lines] == [
+        ("friends", "friends.parquet row 2"),
+        ("friends", "friends.parquet row 3"),
+        ("interactions", "interactions.parquet row 3"),
+        ("interactions", "interactions.parquet row 5"),
+        ("interactions", "interactions.parquet row 6"),
+        ("interactions", "interactions.parquet row 7"),
+        ("users", "users.parquet row 3"),
+    ]
+    assert lines[5] == {
+        "table": "interactions",
+        "place": "interactions.parquet row 7",
+        "reasons": ["interactions.weight are NaN or infinite"],
+        "row": {
+            "user_id": "u4",
+            "item_id": "i4",
+            "entity": None,
+            "entity_id": None,
+            "signal": "stream",
+            "timestamp": None,
+            "weight": "nan",
+        },
+    }
+    assert checked.left_out[6] == (
+        '{"table": "users", "place": "users.parquet row 3", "reasons": ["users.age are outside 0 to 120 years"], '
+        '"row": {"user_id": "u3", "registered_at": "2024-05-02 12:00:00+00:00", "age": 300, "country": "DE"}}'
+    )
+
+
+@pytest.mark.parametrize("ending", ["parquet", "csv"])
+@pytest.mark.parametrize("missing", [(), ("users",), ("users", "items", "collections")])
+def test_what_is_left_is_what_clean_tables_give(
+    missing: tuple[str, ...], ending: str, five_users: Tables, write: Write
+) -> None:
+    if missing:  # then the users and items are those of the rows that are kept
+        rows = five_users["interactions"]
+        five_users = {name: frame for name, frame in five_users.items() if name not in (*missing, "friends")}
+        five_users["interactions"] = rows if "items" in five_users else rows.filter(pl.col("item_id").is_not_null())
+        bad = five_users["interactions"][0:2].with_columns(user_id=pl.lit("u8"), weight=pl.lit(-1.0))
+        dirty = {**five_users, "interactions": pl.concat([bad, five_users["interactions"]])}
+        cleaned = five_users
+    else:
+        dirty, cleaned = spoil(five_users), clean(five_users)
+    dataset = load(write(dirty, ending, "dirty"), drop_bad_rows=0.8)
+    assert same(dataset, load(write(cleaned, ending, "clean")))
+    assert len(dataset.left_out) == (2 if missing else 7)
+
+
+def test_more_than_the_share_is_a_fault(five_users: Tables, write: Write) -> None:
+    folder = write(spoil(five_users))
+    checked = check_tables(folder, drop_bad_rows=0.5)
+    assert checked.dataset is None
+    assert checked.faults == (
+        "friends.user_id: 1 of 3 rows name unknown users (first: 'u3', friends.parquet row 3); "
+        "add them to users or drop the rows.",
+        "friends.friend_id: 1 of 3 rows name unknown users (first: 'u9', friends.parquet row 2); "
+        "add them to users or drop the rows.",
+        "friends: 2 of 3 rows are bad (66.7%), more than the 50% that may be left out; "
+        "correct them, or allow more (--drop-bad-rows).",
+        "interactions.weight: 1 of 7 rows are NaN or infinite (first: nan, interactions.parquet row 7); "
+        "write finite numbers or drop the rows.",
+        "interactions.signal: 1 of 7 rows have an unknown signal (first: 'tap', interactions.parquet row 3); "
+        "known are stream, favorite, onboarding, search, skip, ban; name yours in the configuration "
+        "(signals.affinity.tap = 1.0) or drop the rows.",
+        "interactions.user_id: 2 of 7 rows name unknown users (first: 'u3', interactions.parquet row 5); "
+        "add them to users or drop the rows.",
+        "interactions: 4 of 7 rows are bad (57.1%), more than the 50% that may be left out; "
+        "correct them, or allow more (--drop-bad-rows).",
+    )
+    assert len(checked.left_out) == 7
+    assert len(check_tables(folder).faults) == 4
+
+
+def test_a_share_that_is_met_exactly_is_no_fault() -> None:
+    for n, n_rows, share in ((29, 100, 0.29), (1, 100, 0.01), (7, 700, 0.01)):
+        findings = Findings(drop=True)
+        findings.rows("users.age", pl.Series([True] * n + [False] * (n_rows - n)), "are bad", None, "mend them")
+        findings.leave_out("users", pl.DataFrame({"age": range(n_rows)}))
+        findings.settle(share)
+        assert findings.faults == ()
+        findings.settle(share * 0.99)
+        assert len(findings.faults) == 2
+
+
+def test_a_table_without_a_row_left_is_a_fault(five_users: Tables, write: Write) -> None:
+    five_users["friends"] = five_users["friends"].with_columns(friend_id=pl.lit("nobody"))
+    assert check_tables(write(five_users), drop_bad_rows=1.0).faults == (
+        "friends.friend_id: 3 of 3 rows name unknown users (first: 'nobody', friends.parquet row 1; users has 'u1', "
+        "'u2', ...); write ids in the same way in both, add them to users or drop the rows.",
+        "friends: 3 of 3 rows are bad (100%), so that nothing is left; correct them.",
+    )
+
+
+def test_what_is_wrong_with_whole_columns_stays_a_fault(five_users: Tables, write: Write) -> None:
+    five_users["friends"] = five_users["friends"].rename({"friend_id": "Friend_ID"})
+    five_users["users"] = five_users["users"].with_columns(age=pl.lit("old"))
+    assert check_tables(write(five_users), drop_bad_rows=1.0).faults == (
+        "users.age: the column holds text, not numbers; store numbers.",
+        "friends.friend_id: the column is missing (found: user_id, Friend_ID); rename Friend_ID to friend_id.",
+    )
+
+
+def test_only_the_first_rows_are_listed_one_by_one(
+    five_users: Tables, write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("firstday.data.findings.MAX_LISTED", 3)
+    left_out = load(write(spoil(five_users)), drop_bad_rows=0.8).left_out
+    assert [json.loads(line).get("place") for line in left_out[2:6]] == [
+        "interactions.parquet row 3",
+        "interactions.parquet row 5",
+        "interactions.parquet row 6",
+        None,
+    ]
+    assert json.loads(left_out[5]) == {"table": "interactions", "further_rows": 1}
+
+
+def test_rows_of_csv_are_listed_with_their_line(five_users: Tables, write: Write) -> None:
+    places = [json.loads(line)["place"] for line in load(write(spoil(five_users), "csv"), drop_bad_rows=0.8).left_out]
+    assert places == [
+        "friends.csv line 3",
+        "friends.csv line 4",
+        *(f"interactions.csv line {line}" for line in (4, 6, 7, 8)),
+        "users.csv line 4",
+    ]
+
+
+def test_newcomers(tmp_path: Path) -> None:
+    (tmp_path / "users.csv").write_text("user_id,age,country\na,20,FR\nb,N/A,DE\n,30,FR\nc,1990,FR\n")
+    (tmp_path / "interactions.csv").write_text("user_id,item_id,weight\na,i1,1\nb,i2,x\nc,i3,2\nd,,1\n")
+    with pytest.raises(DataError) as caught:
+        load_newcomers(tmp_path)
+    assert caught.value.faults == (
+        "users.user_id: 1 of 4 rows are empty (first: users.csv line 4); fill them in or drop the rows.",
+        "interactions.weight: 1 of 4 rows are not numbers (first: 'x', interactions.csv line 3); "
+        "write numbers alone, with a dot for decimals.",
+        "interactions.item_id: 1 of 4 rows are empty (first: interactions.csv line 5); fill them in or drop the rows.",
+    )
+    dataset = load_newcomers(tmp_path, drop_bad_rows=0.5)
+    assert dataset.users.values.to_list() == ["a", "b", "c"]
+    assert dataset.ages is not None
+    assert dataset.ages.tolist() == [20, -1, -1]
+    assert [json.loads(line)["place"] for line in dataset.left_out] == [
+        "interactions.csv line 3",
+        "interactions.csv line 5",
+        "users.csv line 4",
+    ]
+    assert (
+        "users.age: 1 of 4 rows look like years of birth (first: 1990, users.csv line 5); taken as unknown."
+        in dataset.notes
+    )
+    with pytest.raises(DataError, match=r"interactions: 2 of 4 rows are bad \(50%\), more than the 30% that may"):
+        load_newcomers(tmp_path, drop_bad_rows=0.3)
+
+
+@pytest.mark.parametrize(
+    ("text", "share"), [("1%", 0.01), ("0.01", 0.01), (" 2.5% ", 0.025), ("100%", 1.0), ("0", 0.0)]
+)
+def test_a_share_is_read(text: str, share: float) -> None:
+    assert parse_share(text) == pytest.approx(share)
+
+
+@pytest.mark.parametrize("text", ["1", "5", "-1%", "101%", "a few", "", "%", "nan", "inf%", "0,01"])
+def test_what_is_no_share_is_refused(text: str) -> None:
+    with pytest.raises(typer.BadParameter, match=r"is no share of rows; give one such as 1% or 0\.01"):
+        parse_share(text)
+
+
+def test_the_file_is_written_beside_the_result_or_removed(tmp_path: Path) -> None:
+    assert left_out_beside(tmp_path / "model") == tmp_path / "model.left-out.jsonl"
+    assert left_out_beside(tmp_path / "lists.parquet") == tmp_path / "lists.left-out.jsonl"
+    place = tmp_path / "model.left-out.jsonl"
+    write_left_out(place, ['{"table": "users"}', '{"table": "items"}'])
+    assert place.read_text() == '{"table": "users"}\n{"table": "items"}\n'
+    write_left_out(place, [])
+    assert list(tmp_path.iterdir()) == []
+    write_left_out(place, [])

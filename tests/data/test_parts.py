@@ -1,0 +1,149 @@
+"""Tables read in parts of users say the same as tables read whole: faults, notes, and all that is added up."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import numpy as np
+import polars as pl
+import pytest
+
+from firstday.config import Config
+from firstday.data.dataset import Dataset
+from firstday.data.findings import Findings, SourceFile
+from firstday.data.load import check_tables, load
+from firstday.data.parts import (
+    MENTIONS,
+    USER_TABLES,
+    Part,
+    join_findings,
+    join_users,
+    keep_users,
+    load_part,
+    load_whole,
+    pack,
+    unpack,
+)
+from firstday.data.raw_table import ROW, RawFile, RawTable
+
+Tables = dict[str, pl.DataFrame]
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def with_rows(frame: pl.DataFrame, rows: np.ndarray) -> RawTable:
+    """Some rows of a frame, which remember where they stood."""
+    numbered = frame.with_row_index(ROW)[rows]
+    return RawTable((RawFile(numbered.lazy(), SourceFile()),), format="a frame")
+
+
+def read_in_parts(tables: Tables, n_parts: int, *, drop: bool = False) -> tuple[list[Part], Findings]:
+    """Read tables by parts of users, as an engine of many machines does."""
+    findings = Findings(drop=drop)
+    raw = {name: RawTable.of(frame) for name, frame in tables.items() if name not in USER_TABLES}
+    item_ids = tables["interactions"]["item_id"].drop_nulls().unique().sort()
+    groups = {
+        name: tuple(tables["users"][name].drop_nulls().unique().sort().to_list())
+        for name in tables["users"].columns
+        if name not in ("user_id", "age", "registered_at")
+    }
+    whole = load_whole(raw, item_ids, groups, frozenset(tables), Config().signals, findings, NOW)
+    parts = []
+    for number in range(n_parts):
+        part_raw = {}
+        for table, column, name in (
+            *((name, "user_id", name) for name in USER_TABLES),
+            ("friends", "friend_id", MENTIONS),
+        ):
+            if table in tables:
+                keys = tables[table][column].cast(pl.String).fill_null("").hash(1).to_numpy() % n_parts
+                rows = np.flatnonzero(keys == number)
+                if len(rows):
+                    part_raw[name] = with_rows(tables[table], rows)
+        parts.append(load_part(part_raw, whole))
+    join_findings(parts, whole.signals, findings)
+    if whole.catalogue is not None:
+        catalogue = whole.catalogue
+        parts = [
+            part if part.dataset is None else replace(part, dataset=unpack(pack(part.dataset), catalogue))
+            for part in parts
+        ]
+    return parts, findings
+
+
+def rows_of(dataset: Dataset) -> pl.DataFrame:
+    """All interactions with the caller's ids of users, in one order."""
+    rows = dataset.events.whole()
+    return rows.with_columns(user_id=dataset.users.take(rows["user_ix"].to_numpy()).cast(pl.String)).drop("user_ix")
+
+
+@pytest.mark.parametrize("n_parts", [1, 2, 7])
+def test_parts_hold_what_the_whole_holds(five_users: Tables, n_parts: int) -> None:
+    whole = load(five_users)
+    parts, findings = read_in_parts(five_users, n_parts)
+    assert findings.faults == ()
+    datasets = [part.dataset for part in parts if part.dataset is not None]
+    assert sum(len(part.users) for part in datasets) == len(whole.users)
+    order = ["user_id", "signal", "entity", "target_ix", "timestamp"]
+    assert pl.concat([rows_of(part) for part in datasets]).sort(order).equals(rows_of(whole).sort(order))
+    for part in datasets:
+        at = whole.users.lookup(part.users.values)
+        assert (at >= 0).all()
+        assert part.ages is None or whole.ages is None or np.array_equal(part.ages, whole.ages[at])
+        for name, group in part.groups.items():
+            assert group.values == whole.groups[name].values
+            assert np.array_equal(group.codes, whole.groups[name].codes[at])
+    assert sum(part.friends.n_entries for part in datasets if part.friends is not None) == 3
+
+
+BREAKS: dict[str, tuple[str, Callable[[pl.DataFrame], pl.DataFrame]]] = {
+    "unknown user": ("interactions", lambda f: f.with_columns(user_id=pl.lit("u9"))),
+    "unknown item": ("interactions", lambda f: f.with_columns(item_id=pl.lit("i9"), entity=None, entity_id=None)),
+    "unknown friend": ("friends", lambda f: f.with_columns(friend_id=pl.lit("u9"))),
+    "empty friend": ("friends", lambda f: f.with_columns(friend_id=pl.lit(None, pl.String))),
+    "repeated user": ("users", lambda f: pl.concat([f, f.slice(1, 2)])),
+    "age": ("users", lambda f: f.with_columns(age=pl.lit(130))),
+    "empty user": ("interactions", lambda f: f.with_columns(user_id=pl.lit(None, pl.String))),
+    "repeated rows": ("interactions", lambda f: pl.concat([f, f])),
+    "the future": ("interactions", lambda f: f.with_columns(pl.col("timestamp").dt.offset_by("100y"))),
+    "negative weight": ("interactions", lambda f: f.with_columns(weight=pl.lit(-1.0))),
+    "unknown signal": ("interactions", lambda f: f.with_columns(signal=pl.lit("play"))),
+}
+
+
+@pytest.mark.parametrize("n_parts", [1, 3])
+@pytest.mark.parametrize("broken", BREAKS)
+def test_parts_have_the_faults_and_notes_of_the_whole(five_users: Tables, broken: str, n_parts: int) -> None:
+    table, change = BREAKS[broken]
+    five_users[table] = change(five_users[table])
+    checked = check_tables(five_users)
+    _, findings = read_in_parts(five_users, n_parts)
+    assert set(findings.faults) == set(checked.faults)
+    if not checked.faults:
+        assert set(findings.notes) == set(checked.notes)
+
+
+@pytest.mark.parametrize("n_parts", [1, 2, 7])
+def test_the_users_of_all_parts_joined_are_the_whole(five_users: Tables, n_parts: int) -> None:
+    whole = load(five_users)
+    parts, _ = read_in_parts(five_users, n_parts)
+    datasets = [part.dataset for part in parts if part.dataset is not None]
+    halves = [
+        keep_users(part, np.flatnonzero(np.arange(len(part.users)) % 2 == odd)) for part in datasets for odd in (0, 1)
+    ]
+    joined = join_users(whole.name, halves, next(part for part in datasets if part.groups), 100)
+    assert joined.users.values.equals(whole.users.values)
+    assert joined.events.whole().equals(whole.events.whole())
+    assert np.array_equal(joined.events.counts, whole.events.counts)
+    for name, group in whole.groups.items():
+        assert joined.groups[name].values == group.values
+        assert np.array_equal(joined.groups[name].codes, group.codes)
+    assert whole.ages is not None
+    assert np.array_equal(joined.ages, whole.ages)  # type: ignore[arg-type]
+    assert np.array_equal(joined.registered_at, whole.registered_at)  # type: ignore[arg-type]
+    assert joined.friend_ids is None
+    assert joined.friends is not None
+    assert whole.friends is not None
+    assert np.array_equal(joined.friends.columns, whole.friends.columns)
+    assert np.array_equal(joined.friends.starts, whole.friends.starts)

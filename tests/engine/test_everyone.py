@@ -1,0 +1,247 @@
+"""Counts and sums over everyone: by hand on the users of `tests.tiny`, and the same however users are divided."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import polars as pl
+import pytest
+
+from firstday.config import FeatureConfig, SegmentConfig, SignalConfig
+from firstday.data.dataset import Dataset, Group, PrecomputedVectors
+from firstday.data.events import ITEM, UTC_MICROSECONDS, Events
+from firstday.data.ids import Ids
+from firstday.data.splits.split import Split
+from firstday.embed.embeddings import FoldIn
+from firstday.engine import everyone as everyone_module
+from firstday.engine.everyone import Everyone, Question, describe_encoder, describe_part, describe_segments, merge
+from firstday.engine.large import Learners
+from firstday.ranking import NO_ITEM, unit_rows
+from firstday.segment.segments import ItemCounts, Segments
+from firstday.training.fit import fit
+from tests.engine.parts import divide
+from tests.synthetic import brief_config
+from tests.tiny import EAST, ITEM_VECTORS, NORTH, USES, make_encoder, make_model
+
+CENTROIDS = np.array([EAST, NORTH], np.float32)
+NOBODY = np.zeros(0, np.int64)
+
+
+def tiny_dataset(*, vectors: bool = True) -> Dataset:
+    """Return the five users of `tests.tiny` with what they streamed, and the vectors that the table gives them."""
+    events = pl.DataFrame(
+        {"user_ix": USES.row_of_entry(), "target_ix": USES.columns, "weight": USES.weights},
+        schema={"user_ix": pl.Int32, "target_ix": pl.Int32, "weight": pl.Float32},
+    ).with_columns(
+        signal=pl.lit("stream"),
+        entity=pl.lit(ITEM),
+        timestamp=pl.lit(None, UTC_MICROSECONDS),
+    )
+    users = np.array([EAST, EAST, EAST, NORTH, NORTH], np.float32)
+    return Dataset(
+        name="tiny",
+        users=Ids.of([f"u{ix}" for ix in range(1, 6)]),
+        items=Ids.of([f"i{ix}" for ix in range(1, 7)]),
+        events=Events.of(events),
+        groups={"country": Group(("DE", "FR", "ZZ"), np.array([1, 1, -1, 0, 0], np.int32))},
+        ages=np.array([20, 30, 20, 40, -1], np.int16),
+        precomputed=PrecomputedVectors(3 * users, ITEM_VECTORS) if vectors else None,  # of any length
+    )
+
+
+def ask(dataset: Dataset, centroids: np.ndarray = CENTROIDS, held_out: np.ndarray = NOBODY) -> Question:
+    return Question.of(dataset, FoldIn(ITEM_VECTORS, "mean"), centroids, SignalConfig(), held_out)
+
+
+def describe_all(dataset: Dataset, question: Question) -> Everyone:
+    return describe_part(dataset, np.arange(len(dataset.users)), dataset.all_actions(), question)
+
+
+def same_counts(counts: ItemCounts, expected: ItemCounts) -> None:
+    np.testing.assert_array_equal(counts.sizes, expected.sizes)
+    np.testing.assert_array_equal(counts.counts.starts, expected.counts.starts)
+    np.testing.assert_array_equal(counts.counts.columns, expected.counts.columns)
+    np.testing.assert_array_equal(counts.counts.weights, expected.counts.weights)
+
+
+def test_five_users_are_counted_as_with_a_pencil() -> None:
+    dataset, model = tiny_dataset(), make_model()
+    everyone = describe_all(dataset, ask(dataset))
+    same_counts(everyone.segments, model.segments.items)
+    same_counts(everyone.items, model.everyone)
+    assert list(everyone.groups) == ["country", "age"]
+    for name, counts in everyone.groups.items():
+        same_counts(counts, model.profile_groups[name])
+    np.testing.assert_array_equal(everyone.vector_sum, [3, 2])
+    np.testing.assert_array_equal(everyone.vector_sums["country"], [[0, 2], [2, 0], [0, 0]])
+    np.testing.assert_array_equal(everyone.vector_sums["age"][[20, 30, 40, 50]], [[2, 0], [1, 0], [0, 1], [0, 0]])
+    np.testing.assert_array_equal(everyone.squared_distances, [0, 0])
+    assert everyone.n_users == 5
+    assert everyone.summarise_ages() == (27.5, 68.75**0.5)
+
+
+def test_without_given_vectors_items_make_them() -> None:
+    dataset = tiny_dataset(vectors=False)
+    everyone = describe_all(dataset, ask(dataset))
+    means = [(0.875, 0.125), (0.75, 0.25), (0.75, 0.25), (0.125, 0.875), (0.25, 0.75)]
+    vectors = [np.array(mean) / np.hypot(*mean) for mean in means]
+    np.testing.assert_allclose(everyone.vector_sum, np.sum(vectors, axis=0), rtol=1e-6)
+    apart = [sum(((vector - EAST) ** 2).sum() for vector in vectors[:3])]
+    apart += [sum(((vector - NORTH) ** 2).sum() for vector in vectors[3:])]
+    np.testing.assert_allclose(everyone.squared_distances, apart, rtol=1e-6)
+    assert everyone.segments.sizes.tolist() == [3, 2]
+
+
+def test_held_out_users_are_not_counted() -> None:
+    dataset = tiny_dataset()
+    everyone = describe_all(dataset, ask(dataset, held_out=np.array([4, 0])))
+    assert (everyone.n_users, everyone.segments.sizes.tolist()) == (3, [2, 1])
+    assert everyone.groups["country"].sizes.tolist() == [1, 1, 0]
+    np.testing.assert_array_equal(everyone.vector_sum, [2, 1])
+
+
+def test_a_part_may_lack_ages_columns_signals_and_users() -> None:
+    dataset = tiny_dataset()
+    question = ask(dataset)
+    bare = replace(dataset, ages=None, groups={})
+    everyone = describe_all(bare, question)
+    assert everyone.groups["country"].sizes.tolist() == [0, 0, 0]
+    assert everyone.groups["age"].sizes.sum() == 0
+    assert everyone.summarise_ages() == (0.0, 1.0)
+    nobody = describe_part(dataset, NOBODY, {}, question)
+    assert (nobody.n_users, nobody.items.counts.n_entries) == (0, 0)
+    idle = describe_part(dataset, np.arange(5), {}, question)
+    assert (idle.n_users, idle.items.counts.n_entries) == (5, 0)
+    for name, total in vars(merge([nobody, everyone])).items():
+        if isinstance(total, np.ndarray):
+            np.testing.assert_array_equal(total, getattr(everyone, name))
+
+
+def test_a_segment_that_is_nearest_to_nobody_is_left_out() -> None:
+    dataset = tiny_dataset()
+    centroids = np.array([(-1, -1), EAST, NORTH], np.float32)
+    everyone = describe_all(dataset, ask(dataset, centroids))
+    learned = Segments(centroids, everyone.segments, np.zeros((3, 1), np.int32), np.zeros(3, np.float32))
+    segments, model = describe_segments(learned, everyone, SegmentConfig(top_items=4)), make_model()
+    same_counts(segments.items, model.segments.items)
+    np.testing.assert_array_equal(segments.centroids, CENTROIDS)
+    assert segments.top_items.tolist() == [[0, 2, 1, NO_ITEM], [3, 2, 4, NO_ITEM]]
+    assert segments.spread.tolist() == [0, 0]
+    assert np.isfinite(segments.top_shares).all()
+
+
+@pytest.mark.parametrize("shrinkage", [0.0, 2.0])
+def test_profile_groups_lean_on_everyone(shrinkage: float) -> None:
+    dataset = tiny_dataset()
+    encoder = replace(make_encoder(), config=FeatureConfig(group_shrinkage=shrinkage))
+    described = describe_encoder(encoder, describe_all(dataset, ask(dataset)))
+    overall = np.array([0.6, 0.4])
+    expected = [(np.array(sums) + shrinkage * overall) / (2 + shrinkage) for sums in ([0, 2], [2, 0])]
+    np.testing.assert_allclose(described.group_means["country"], [*expected, overall, overall], rtol=1e-6)
+    assert described.age_means is not None
+    assert described.age_means.shape == (122, 2)
+    np.testing.assert_allclose(described.age_means[20], (np.array([2, 0]) + shrinkage * overall) / (2 + shrinkage))
+    np.testing.assert_allclose(described.age_means[[99, -1]], [overall, overall])
+    assert (described.age_centre, described.age_scale) == (27.5, 68.75**0.5)
+    ageless = replace(dataset, ages=None)
+    assert describe_encoder(replace(encoder, age_means=None), describe_all(ageless, ask(ageless))).age_means is None
+
+
+@pytest.fixture(scope="module", params=["least-squares", "mean"])
+def question(request: pytest.FixtureRequest, world: Dataset) -> Question:
+    """Ask the synthetic service by either rule of fold-in, with some users held out."""
+    rng = np.random.default_rng(3)
+    items = rng.normal(size=(len(world.items), 12)).astype(np.float32)
+    centroids = unit_rows(rng.normal(size=(9, 12)).astype(np.float32))
+    return Question.of(world, FoldIn(items, request.param, 15.0, 1.0), centroids, SignalConfig(), np.arange(7))
+
+
+def assert_equal(one: Everyone, other: Everyone) -> None:
+    """Check that counts are equal, and sums but for the last bits of float64."""
+    for counts, expected in [(one.segments, other.segments), (one.items, other.items)]:
+        same_counts(counts, expected)
+    for name, counts in other.groups.items():
+        same_counts(one.groups[name], counts)
+        np.testing.assert_allclose(one.vector_sums[name], other.vector_sums[name], rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(one.vector_sum, other.vector_sum, rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(one.squared_distances, other.squared_distances, rtol=1e-12)
+
+
+@pytest.mark.parametrize("n_parts", [1, 3, 7, 150])
+def test_however_users_are_divided_everyone_is_the_same(world: Dataset, question: Question, n_parts: int) -> None:
+    whole = describe_all(world, question)
+    assert whole.n_users == 393
+    answers = [describe_all(part, question) for part, _ in divide(world, n_parts)]
+    assert_equal(merge(answers), whole)
+    assert_equal(merge(iter(answers[::-1])), whole)
+
+
+def test_however_many_users_are_in_memory_everyone_is_the_same(
+    world: Dataset, question: Question, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = describe_all(world, question)
+    monkeypatch.setattr(everyone_module, "MOST_AT_ONCE", 17)
+    assert_equal(describe_all(world, question), whole)
+    monkeypatch.setattr(everyone_module, "CELLS_AT_ONCE", 1)
+    assert_equal(describe_all(world, question), whole)
+
+
+@pytest.fixture(scope="module")
+def given_vectors(world: Dataset) -> Dataset:
+    rng = np.random.default_rng(4)
+    users, items = (rng.normal(size=(n, 6)).astype(np.float32) for n in (len(world.users), len(world.items)))
+    return replace(world, precomputed=PrecomputedVectors(users, items))
+
+
+def test_with_given_vectors_everyone_is_what_is_counted_without_asking(given_vectors: Dataset, split: Split) -> None:
+    config = brief_config()
+
+    def answer(question: Question) -> Everyone:
+        return describe_part(given_vectors, split.warm, split.warm_actions, question)
+
+    plain = fit(given_vectors, split, config, weigh=False).model
+    described = fit(
+        given_vectors, split, config, weigh=False, learners=Learners(given_vectors, given_vectors.summary(), answer)
+    ).model
+    same_counts(described.segments.items, plain.segments.items)
+    same_counts(described.everyone, plain.everyone)
+    np.testing.assert_array_equal(described.segments.top_items, plain.segments.top_items)
+    np.testing.assert_allclose(described.segments.spread, plain.segments.spread, rtol=1e-5)
+    assert list(described.profile_groups) == list(plain.profile_groups)
+    for name, counts in plain.profile_groups.items():
+        same_counts(described.profile_groups[name], counts)
+    for name, means in plain.encoder.group_means.items():
+        np.testing.assert_allclose(described.encoder.group_means[name], means, atol=1e-6)
+    assert described.encoder.age_means is not None
+    assert plain.encoder.age_means is not None
+    np.testing.assert_allclose(described.encoder.age_means, plain.encoder.age_means, atol=1e-6)
+    assert described.encoder.age_centre == pytest.approx(plain.encoder.age_centre)
+    assert described.encoder.age_scale == pytest.approx(plain.encoder.age_scale)
+    assert described.facts["data"] == plain.facts["data"]
+
+
+def test_a_sample_and_everyone_in_parts_is_what_an_engine_brings(world: Dataset, split: Split) -> None:
+    """Learn from every other warm user; the parts know all of them, and the held-out users' ids."""
+    config = brief_config()
+    questions = []
+
+    def answer(question: Question) -> Everyone:
+        questions.append(question)
+        return merge(
+            describe_part(part, np.arange(len(users)), part.all_actions(), question) for part, users in divide(world, 5)
+        )
+
+    model = fit(
+        world,
+        split.keep_warm(np.arange(0, len(split.warm), 2)),
+        config,
+        learners=Learners(world, world.summary(), answer),
+    ).model
+    assert sorted(questions[0].held_out.values) == sorted(
+        world.users.take(np.concatenate([split.validation.users, split.cold.users]))
+    )
+    assert model.everyone.sizes.tolist() == [len(split.warm)]
+    assert model.segments.items.sizes.sum() == len(split.warm)
+    assert model.facts["data"]["warm_users"] == len(split.warm)
+    assert model.facts["data"]["learned_from"] == -(-len(split.warm) // 2)

@@ -1,0 +1,244 @@
+"""One contract for both engines: what tables say, what training makes of them, and lists are the same on Spark."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+from pyspark.sql import SparkSession
+
+from firstday.artifact.folder import MANIFEST
+from firstday.config import Config
+from firstday.data.dataset import Dataset
+from firstday.data.splits.registration import Log
+from firstday.data.splits.roles import find_warm
+from firstday.embed.embeddings import FoldIn
+from firstday.engine import open as engines
+from firstday.engine.everyone import Question, describe_part, merge
+from firstday.engine.large import describe_warm
+from firstday.engine.spark.dataset import ClusterDataset
+from firstday.errors import DataError
+from firstday.ranking import unit_rows
+from firstday.simulate.simulation_settings import SimulationSettings
+from firstday.simulate.tables import simulate
+from firstday.training.fit import train
+from tests.data.dirty import Dirty
+from tests.data.dirty_files import CASES as FILES
+from tests.data.dirty_tables import CASES as VALUES
+from tests.synthetic import brief_config
+
+pytestmark = [pytest.mark.usefixtures("spark"), pytest.mark.slow]
+TABLES = ("users", "interactions", "items", "collections", "friends")
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A simulated service of 1,200 users with all tables."""
+    folder = tmp_path_factory.mktemp("service") / "tables"
+    simulate(SimulationSettings(n_users=1_200, n_items=400, seed=5), folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def config() -> Config:
+    return brief_config(registration={"min_items": 8})
+
+
+@pytest.fixture(scope="module")
+def local(service: Path, config: Config) -> engines.Check:
+    return engines.check(service, config=config)
+
+
+@pytest.fixture(scope="module")
+def cluster_check(service: Path, config: Config, spark: SparkSession) -> engines.Check:
+    return engines.check(f"file://{service}", config=config, engine="spark")
+
+
+@pytest.fixture(scope="module")
+def tables(cluster_check: engines.Check) -> ClusterDataset:
+    assert isinstance(cluster_check.dataset, ClusterDataset)
+    return cluster_check.dataset
+
+
+def without_reading(notes: tuple[str, ...]) -> set[str]:
+    """Notes without those on how one engine reads its files."""
+    return {note for note in notes if "were put in order" not in note}
+
+
+def test_both_say_the_same_of_good_tables(local: engines.Check, cluster_check: engines.Check) -> None:
+    assert cluster_check.faults == local.faults == ()
+    assert cluster_check.summary == local.summary
+    assert cluster_check.outlook == local.outlook
+    assert without_reading(cluster_check.notes) == without_reading(local.notes)
+
+
+def arrays_of(dataset: Dataset) -> dict[str, Any]:
+    """Everything of a dataset that can be compared."""
+    friends = dataset.friends
+    return {
+        "users": dataset.users.values,
+        "items": dataset.items.values,
+        "events": dataset.events.whole(),
+        "groups": {name: (group.values, group.codes.tolist()) for name, group in dataset.groups.items()},
+        "ages": None if dataset.ages is None else dataset.ages.tolist(),
+        "registered_at": None if dataset.registered_at is None else dataset.registered_at.tolist(),
+        "friends": None if friends is None else (friends.starts.tolist(), friends.columns.tolist()),
+        "titles": dataset.titles,
+        "ends": (dataset.events.first, dataset.events.last),
+    }
+
+
+def test_the_users_to_learn_from_are_the_same_dataset(
+    local: engines.Check, tables: ClusterDataset, config: Config
+) -> None:
+    """Learners are all users here: splits, day ones, counts and features are then made of equal data by one code."""
+    assert isinstance(local.dataset, Dataset)
+    learners = tables.find_learners(config)
+    assert learners.describe_everyone is None
+    one, other = arrays_of(learners.dataset), arrays_of(local.dataset)
+    for name, value in one.items():
+        same = value.equals(other[name]) if isinstance(value, pl.Series | pl.DataFrame) else value == other[name]
+        assert same, name
+
+
+def files_of(model: Path) -> dict[str, Any]:
+    """The checksums of a model's files."""
+    return {name: file["sha256"] for name, file in json.loads((model / MANIFEST).read_text())["files"].items()}
+
+
+def test_a_model_is_the_same_byte_for_byte_where_all_are_learned_from(
+    local: engines.Check, tables: ClusterDataset, config: Config, tmp_path: Path
+) -> None:
+    assert isinstance(local.dataset, Dataset)
+    train(local.dataset, config).save(tmp_path / "local")
+    train(tables, config).save(tmp_path / "spark")
+    assert files_of(tmp_path / "spark") == files_of(tmp_path / "local")
+
+
+def with_vectors(service: Path, folder: Path) -> Path:
+    """The same service with vectors of its own, which follow from the ids."""
+    folder.mkdir()
+    for place in service.iterdir():
+        (folder / place.name).symlink_to(place)
+    (folder / "embeddings").mkdir()
+    for kind, column in (("users", "user_id"), ("items", "item_id")):
+        ids = pl.read_parquet(service / f"{kind}.parquet")[column]
+        rng = np.random.default_rng(len(ids))
+        centres = rng.normal(size=(5, 8))
+        vectors = centres[np.arange(len(ids)) % 5] + 0.1 * rng.normal(size=(len(ids), 8))
+        pl.DataFrame({column: ids, "vector": vectors.astype(np.float32).tolist()}).write_parquet(
+            folder / "embeddings" / f"{kind}.parquet"
+        )
+    return folder
+
+
+def test_given_vectors_everyone_is_counted_the_same_on_both(
+    service: Path, config: Config, spark: SparkSession, tmp_path: Path
+) -> None:
+    """Segments, popularity, group means: counts are equal, sums of vectors to the last bits."""
+    folder = with_vectors(service, tmp_path / "tables")
+    local = engines.load(folder, config=config)
+    tables = engines.load(f"file://{folder}", config=config, engine="spark")
+    assert isinstance(local, Dataset)
+    assert isinstance(tables, ClusterDataset)
+    assert local.precomputed is not None
+    items, users = local.precomputed.item_vectors, local.precomputed.user_vectors
+    log = Log.of(local.events)
+    question = Question.of(local, FoldIn(items, "mean"), unit_rows(users[:5]), config.signals, np.arange(0, 90, 3))
+    one = merge(tables.ask(describe_warm, config, "registration", log, question))
+    other = describe_part(local, *find_warm(local, config, "registration", log), question)
+    assert one.n_users == other.n_users > 100
+    for counts, expected in (
+        (one.segments, other.segments),
+        (one.items, other.items),
+        *((one.groups[name], other.groups[name]) for name in other.groups),
+    ):
+        assert counts.sizes.tolist() == expected.sizes.tolist()
+        assert counts.counts.columns.tolist() == expected.counts.columns.tolist()
+        assert counts.counts.weights.tolist() == expected.counts.weights.tolist()
+    np.testing.assert_allclose(one.vector_sum, other.vector_sum, rtol=1e-12)
+    for name, sums in other.vector_sums.items():
+        np.testing.assert_allclose(one.vector_sums[name], sums, rtol=1e-9, atol=1e-12)
+
+
+def test_a_model_of_a_sample_counts_everyone_and_is_the_same_whatever_the_partitions(
+    service: Path, config: Config, spark: SparkSession, tmp_path: Path
+) -> None:
+    settings = config.override({"training.most_users": 300})
+    before = {
+        name: spark.conf.get(name) for name in ("spark.sql.shuffle.partitions", "spark.sql.files.maxPartitionBytes")
+    }
+    try:
+        for name, partitions, size in (("few", "3", "128MB"), ("many", "17", "100KB")):
+            spark.conf.set("spark.sql.shuffle.partitions", partitions)
+            spark.conf.set("spark.sql.files.maxPartitionBytes", size)
+            tables = engines.load(f"file://{service}", config=settings, engine="spark")
+            recommender = train(tables, settings)
+            recommender.save(tmp_path / name)
+            data = recommender.model.facts["data"]
+            assert data["learned_from"] < 310 < data["warm_users"]
+            assert int(recommender.model.segments.items.sizes.sum()) == data["warm_users"]
+    finally:
+        for name, value in before.items():
+            spark.conf.set(name, str(value))
+    assert files_of(tmp_path / "few") == files_of(tmp_path / "many")
+
+
+@pytest.mark.parametrize("case", [*FILES, *VALUES], ids=lambda case: case.name)
+def test_the_same_faults_on_both(case: Dirty, spark: SparkSession, tmp_path: Path) -> None:
+    """Counts, first offenders, files and lines; only what a library says of a damaged file may differ."""
+    folder = tmp_path / "tables"
+    folder.mkdir()
+    case.write(folder)
+    checked = engines.check(f"file://{folder}", engine="spark")
+    said = {re.sub(r"\(.*?\)", "()", fault) if "cannot be read as" in fault else fault for fault in checked.faults}
+    expected = {re.sub(r"\(.*?\)", "()", fault) if "cannot be read as" in fault else fault for fault in case.sentences}
+    assert said == expected
+    assert checked.dataset is None
+
+
+def test_frames_of_spark_are_read_where_they_are(service: Path, local: engines.Check, spark: SparkSession) -> None:
+    frames = {
+        name: spark.read.parquet(f"file://{place}")
+        for name in TABLES
+        for place in (service / name, service / f"{name}.parquet")
+        if place.exists()
+    }
+    checked = engines.check(frames, config=brief_config(registration={"min_items": 8}))
+    assert checked.summary == local.summary
+    assert checked.outlook == local.outlook
+    frames["users"] = frames["users"].limit(10)
+    with pytest.raises(DataError, match="name unknown users"):
+        engines.load(frames)
+
+
+def newcomers_of(service: Path, folder: Path) -> Path:
+    """Tables of cold users: some users of the service under other ids, with a few rows each."""
+    folder.mkdir()
+    users = pl.read_parquet(service / "users.parquet").head(300)
+    rows = (
+        pl.scan_parquet(service / "interactions").filter(pl.col("user_id").is_in(users["user_id"].implode())).collect()
+    )
+    rows.group_by("user_id", maintain_order=True).head(4).write_parquet(folder / "interactions.parquet")
+    users.write_parquet(folder / "users.parquet")
+    return folder
+
+
+def test_a_given_model_gives_the_same_lists(
+    service: Path, local: engines.Check, config: Config, spark: SparkSession, tmp_path: Path
+) -> None:
+    assert isinstance(local.dataset, Dataset)
+    recommender = train(local.dataset, config)
+    folder = newcomers_of(service, tmp_path / "newcomers")
+    one = engines.recommend_batch(recommender, f"file://{folder}", engine="spark")
+    other = engines.recommend_batch(recommender, folder)
+    order = ["user_id", "rank"]
+    lists = pl.from_arrow(one.toArrow())
+    assert isinstance(lists, pl.DataFrame)
+    assert lists.sort(order).drop("score").equals(other.sort(order).drop("score"))
+    np.testing.assert_allclose(lists.sort(order)["score"], other.sort(order)["score"], rtol=1e-5)

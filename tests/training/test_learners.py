@@ -1,0 +1,121 @@
+"""Where there are more warm users than `training.most_users`, some are learned from and all are counted."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from firstday.artifact.codec import encode
+from firstday.artifact.trained_model import TrainedModel
+from firstday.config import Config
+from firstday.data.dataset import Dataset
+from firstday.data.ids import Ids, stable_numbers
+from firstday.data.splits.split import Split
+from firstday.errors import ConfigError
+from firstday.evaluate.run import evaluate_strategies
+from firstday.recommend.recommender import answer_all
+from firstday.training.fit import choose_learners, cohort_query, fit, train
+from tests.features.test_leakage import change_events, change_profiles, statistics
+from tests.synthetic import brief_config
+
+MOST = 90
+
+
+def configure(**training: Any) -> Config:
+    return brief_config(training={"most_users": MOST, **training})
+
+
+@pytest.fixture(scope="module")
+def sampled(world: Dataset, split: Split) -> TrainedModel:
+    assert len(split.warm) > 2 * MOST
+    return fit(world, split, configure()).model
+
+
+def without_settings(model: TrainedModel) -> tuple[dict[str, Any], dict[str, bytes]]:
+    """Return all that a model holds but its configuration: JSON, and files as bytes."""
+    encoded = encode(replace(model, config=Config()))
+    return encoded.json, {name: bytes(np.asarray(content).tobytes()) for name, content in encoded.files.items()}
+
+
+def test_with_no_more_users_than_the_limit_nothing_changes(world: Dataset, split: Split) -> None:
+    plain = fit(world, split, brief_config()).model
+    for most in (len(split.warm), len(split.warm) + 1):
+        limited = fit(world, split, configure(most_users=most)).model
+        assert without_settings(limited) == without_settings(plain)
+
+
+def test_learners_are_those_with_the_least_numbers_in_the_order_of_the_split(world: Dataset, split: Split) -> None:
+    rows = choose_learners(world, split.warm, configure())
+    numbers = stable_numbers(Ids(world.users.take(split.warm)), configure().seed)
+    assert len(rows) == MOST
+    assert (np.diff(rows) > 0).all()
+    assert numbers[rows].max() < np.delete(numbers, rows).min()
+    other = choose_learners(world, split.warm, configure().override("seed", configure().seed + 1))
+    assert set(other.tolist()) != set(rows.tolist())
+
+
+def test_some_are_kept_and_everyone_is_counted(world: Dataset, split: Split, sampled: TrainedModel) -> None:
+    learners = split.warm[choose_learners(world, split.warm, configure())]
+    assert sampled.warm is not None
+    assert sampled.warm.ids.values.to_list() == world.users.take(learners).to_list()
+    uses = fit(world, split, brief_config(), weigh=False).model.everyone
+    np.testing.assert_array_equal(sampled.everyone.counts.weights, uses.counts.weights)
+    np.testing.assert_array_equal(sampled.everyone.sizes, [len(split.warm)])
+    assert sampled.segments.items.sizes.sum() == len(split.warm)
+    assert sampled.input_clusters.items.sizes.sum() == MOST
+    for name, counts in sampled.profile_groups.items():
+        column = world.ages if name == "age" else world.groups[name].codes
+        assert column is not None
+        known = column[split.warm][column[split.warm] >= 0]
+        np.testing.assert_array_equal(counts.sizes, np.bincount(known, minlength=len(counts.sizes)))
+    assert sampled.facts["data"]["warm_users"] == len(split.warm)
+    assert sampled.facts["data"]["learned_from"] == MOST
+
+
+def test_profile_groups_stand_for_everyone(world: Dataset, split: Split, sampled: TrainedModel) -> None:
+    """With item vectors that no longer move, a group's mean follows from the vectors of all of its warm users."""
+    encoder = sampled.encoder
+    batch, _ = sampled.catalogue.translate(world, split.warm, split.warm_actions)
+    solved = encoder.fold_in.solve_each(batch.affinity(encoder.signals)).astype(np.float64)
+    vectors = solved / np.linalg.norm(solved, axis=1, keepdims=True)
+    codes, n_added = world.groups["country"].codes[split.warm], encoder.config.group_shrinkage
+    for code in range(4):
+        members = vectors[codes == code]
+        mean = (members.sum(axis=0) + n_added * vectors.mean(axis=0)) / (len(members) + n_added)
+        np.testing.assert_allclose(encoder.group_means["country"][code], mean, atol=1e-6)
+    np.testing.assert_allclose(encoder.group_means["country"][-1], vectors.mean(axis=0), atol=1e-6)
+    assert list(sampled.profile_groups) == ["country", "gender", "age"]
+
+
+def test_what_cold_users_did_reaches_nothing(world: Dataset, split: Split, sampled: TrainedModel) -> None:
+    cold = split.cold.users
+    changed = change_profiles(change_events(world, cold), cold)
+    other = fit(changed, split, configure()).model
+    for (name, before), (_, after) in zip(statistics(sampled), statistics(other), strict=True):
+        np.testing.assert_array_equal(before, after, err_msg=name)
+
+
+def test_lists_for_cold_users_are_whole(world: Dataset, split: Split, sampled: TrainedModel) -> None:
+    recommender = fit(world, split, configure(), weigh=False)
+    query = cohort_query(recommender, world, split.cold, 20)
+    for strategy in ("popular", "group", "segment", "personal", "soft_segments", "neighbors", "blend"):
+        items = answer_all(query, strategy).items
+        assert (items >= 0).all()
+        assert all(len(set(row)) == 20 for row in items.tolist())
+
+
+def test_a_sample_is_judged_as_everyone_is(world: Dataset) -> None:
+    results = evaluate_strategies(world, configure(), strategies=["segment", "popular"], baselines=False)
+    assert results.n_warm == 280
+    assert results.get("segment", "precision").n == results.n_cold == 80
+
+
+def test_item_factors_by_spark_need_spark(world: Dataset) -> None:
+    with pytest.raises(ConfigError) as caught:
+        train(world, configure(factors="mllib"))
+    assert str(caught.value) == (
+        "training.factors: is 'mllib', which only the Spark engine can do; train with it, or set it to 'sample'."
+    )
