@@ -189,7 +189,7 @@ def test_the_line_of_a_fault_is_the_line_in_the_file(name: str, content: bytes, 
     (tmp_path / name).parent.mkdir(exist_ok=True)
     (tmp_path / name).write_bytes(content)
     assert faults(tmp_path) == (
-        f"users.age: 1 of 3 rows are not numbers (first: 'x', {place}); write numbers, with a dot for decimals.",
+        f"users.age: 1 of 3 rows are not numbers (first: 'x', {place}); write numbers alone, with a dot for decimals.",
     )
 
 
