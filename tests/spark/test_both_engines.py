@@ -189,6 +189,15 @@ def test_a_model_of_a_sample_counts_everyone_and_is_the_same_whatever_the_partit
     assert files_of(tmp_path / "few") == files_of(tmp_path / "many")
 
 
+def alike(fault: str) -> str:
+    """A sentence without what a library says of a damaged file, and without quotes around whole numbers.
+
+    In text, whole numbers are ids of numbers or of text by what a part holds: 7 and '7' are the same id.
+    """
+    fault = re.sub(r"'(\d+)'", r"\1", fault)
+    return re.sub(r"\(.*?\)", "()", fault) if "cannot be read as" in fault else fault
+
+
 @pytest.mark.parametrize("case", [*FILES, *VALUES], ids=lambda case: case.name)
 def test_the_same_faults_on_both(case: Dirty, spark: SparkSession, tmp_path: Path) -> None:
     """Counts, first offenders, files and lines; only what a library says of a damaged file may differ."""
@@ -196,9 +205,7 @@ def test_the_same_faults_on_both(case: Dirty, spark: SparkSession, tmp_path: Pat
     folder.mkdir()
     case.write(folder)
     checked = engines.check(f"file://{folder}", engine="spark")
-    said = {re.sub(r"\(.*?\)", "()", fault) if "cannot be read as" in fault else fault for fault in checked.faults}
-    expected = {re.sub(r"\(.*?\)", "()", fault) if "cannot be read as" in fault else fault for fault in case.sentences}
-    assert said == expected
+    assert {alike(fault) for fault in checked.faults} == {alike(fault) for fault in case.sentences}
     assert checked.dataset is None
 
 

@@ -148,9 +148,8 @@ def load_whole(
             assemble("catalogue", frames, no_events(()), findings),
             groups={name: Group(values, np.zeros(0, dtype=np.int32)) for name, values in groups.items()},
         )
-    return Whole(
-        tables, items, entities, frozenset(faulty_entities(raw, findings)), catalogue, signals, now, findings.drop
-    )
+    faulty = frozenset(faulty_entities(raw, findings))
+    return Whole(tables, items, entities, faulty, catalogue, signals, now, findings.drop, unreadable)
 
 
 def load_part(raw: Mapping[str, RawTable], whole: Whole, name: str = "part") -> Part:
@@ -176,6 +175,11 @@ def load_part(raw: Mapping[str, RawTable], whole: Whole, name: str = "part") -> 
         frames["users"] = pl.DataFrame(schema={"user_id": pl.String})
     elif interactions is not None:
         frames["users"] = pl.DataFrame({"user_id": find_ids(interactions)["users"]})
+    first_users = (
+        frames["users"]["user_id"].drop_nulls().sort().head(3)
+        if "user_id" in frames.get("users", pl.DataFrame()).columns
+        else None
+    )
     for table in ("friends", "embeddings/users"):
         if table in raw:
             frames[table] = check_table(table, raw[table], frames, findings, elsewhere="friend_id")
@@ -199,7 +203,7 @@ def load_part(raw: Mapping[str, RawTable], whole: Whole, name: str = "part") -> 
         friends = frames.pop("friends", None)
         dataset = assemble(name, frames, events, findings, catalogue=whole.catalogue)
         dataset = dataset if friends is None else with_friends(dataset, friends, findings)
-    return Part(dataset, findings, None if users is None else users.values.head(3))
+    return Part(dataset, findings, first_users)
 
 
 def join_findings(parts: Iterable[Part], signals: SignalConfig, findings: Findings) -> None:

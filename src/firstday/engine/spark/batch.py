@@ -95,7 +95,7 @@ def recommend_on_spark(
     session.sparkContext.addFile(str(archive))
     blank = Findings(drop=findings.drop, forgiven=FORGIVEN)
     request = Request(
-        model.name, plugins, k, name, keep_used, blank, {table: rows.names for table, rows in there.items()}
+        archive.name, plugins, k, name, keep_used, blank, {table: rows.names for table, rows in there.items()}
     )
     n_parts = count_parts(sum(rows.frame.count() for rows in there.values()))
     shares = divide_tables(there, n_parts)

@@ -37,6 +37,7 @@ from firstday.engine.spark.work import (
     report_of,
     to_polars,
 )
+from firstday.errors import DataError
 
 KEYS = {"users": "user_id", "interactions": "user_id", "friends": "user_id", "embeddings/users": "user_id"}
 """The column by which the rows of a table are divided among parts."""
