@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 from pyspark.sql import SparkSession
-
-from tests.spark.cluster import HOST, QUICK_START, SparkCluster, has_java, shared_cluster, spark_environment
+from spark_cluster import HOST, QUICK_START, SparkCluster, has_java, shared_cluster, spark_environment
 
 N_EXECUTORS = 2
 

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 import pyarrow as pa
 import pytest
 from pyspark.sql import SparkSession
+from spark_cluster import SparkCluster, wait_for
 
 import firstday
-from tests.spark.cluster import SparkCluster, wait_for
 
 pytestmark = pytest.mark.slow
 SCHEMA = "version string, place string, executor long"

@@ -175,7 +175,8 @@ def load_part(raw: Mapping[str, RawTable], whole: Whole, name: str = "part") -> 
         frames["users"] = pl.DataFrame(schema={"user_id": pl.String})
     elif interactions is not None:
         frames["users"] = pl.DataFrame({"user_id": find_ids(interactions)["users"]})
-    first_users = (
+    columns = frames.get("users", pl.DataFrame()).columns
+    first_users = frames["users"]["user_id"].drop_nulls().sort().head(3) if "user_id" in columns else None
         frames["users"]["user_id"].drop_nulls().sort().head(3)
         if "user_id" in frames.get("users", pl.DataFrame()).columns
         else None

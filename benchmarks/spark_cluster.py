@@ -222,7 +222,7 @@ def shared_cluster(folder: Path, cores: int = 1, worker_memory: str = "2g") -> I
         user = users / str(os.getpid())
         user.touch()
         if not state.exists():
-            command = [sys.executable, "-m", "tests.spark.cluster", str(folder), str(cores), worker_memory]
+            command = [sys.executable, "-m", "spark_cluster", str(folder), str(cores), worker_memory]
             with (folder / "keeper.log").open("wb") as output:
                 keeper = subprocess.Popen(
                     command,
