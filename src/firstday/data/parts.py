@@ -177,10 +177,6 @@ def load_part(raw: Mapping[str, RawTable], whole: Whole, name: str = "part") -> 
         frames["users"] = pl.DataFrame({"user_id": find_ids(interactions)["users"]})
     columns = frames.get("users", pl.DataFrame()).columns
     first_users = frames["users"]["user_id"].drop_nulls().sort().head(3) if "user_id" in columns else None
-        frames["users"]["user_id"].drop_nulls().sort().head(3)
-        if "user_id" in frames.get("users", pl.DataFrame()).columns
-        else None
-    )
     for table in ("friends", "embeddings/users"):
         if table in raw:
             frames[table] = check_table(table, raw[table], frames, findings, elsewhere="friend_id")
