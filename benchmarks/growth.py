@@ -3,6 +3,8 @@
 python benchmarks/growth.py                                  10,000 and 100,000 users, and more interactions a user
 python benchmarks/growth.py --users 1000000 --no-events      takes most of an hour on 2 cores, and up to 24 GiB
 
+python benchmarks/growth.py --engine spark --users 100000    both engines, stage by stage: see spark_growth.py
+
 Rows of sizes that are not measured now stay as they are. Every stage is a process of its own; peak memory is what the
 operating system says of it.
 """
@@ -36,7 +38,13 @@ def main() -> None:
     parser.add_argument("--judge-up-to", type=int, default=100_000, help="evaluate services of up to so many users")
     parser.add_argument("--folder", type=Path, help="where to put tables and models meanwhile (default: the system's)")
     parser.add_argument("--no-events", action="store_true", help="leave out the rows in which only events grow")
+    parser.add_argument("--engine", choices=("local", "spark"), default="local", help="spark: both")
     arguments = parser.parse_args()
+    if arguments.engine == "spark":
+        from spark_growth import grow
+
+        grow(arguments.users, arguments.items, arguments.folder)
+        return
     os.environ["OMP_WAIT_POLICY"] = "PASSIVE"  # as the command line does
     with tempfile.TemporaryDirectory(dir=arguments.folder) as folder:
         found: dict[str, Any] = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else {}

@@ -30,7 +30,7 @@ HOST = "127.0.0.1"
 START_SECONDS = 300
 """A start takes 10 seconds, a minute on a busy machine."""
 STOP_SECONDS = 20
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[1]
 QUICK_START = "-XX:+UseSerialGC -XX:TieredStopAtLevel=1"
 """Options of a JVM that starts sooner and computes more slowly."""
 DEPLOY = "org.apache.spark.deploy"
@@ -222,7 +222,7 @@ def shared_cluster(folder: Path, cores: int = 1, worker_memory: str = "2g") -> I
         user = users / str(os.getpid())
         user.touch()
         if not state.exists():
-            command = [sys.executable, "-m", "spark_cluster", str(folder), str(cores), worker_memory]
+            command = [sys.executable, __file__, str(folder), str(cores), worker_memory]
             with (folder / "keeper.log").open("wb") as output:
                 keeper = subprocess.Popen(
                     command,

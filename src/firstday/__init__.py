@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from firstday.config import load_config as load_config
     from firstday.config import load_preset as load_preset
     from firstday.data.dataset import Dataset as Dataset
+    from firstday.engine.open import ModelPlace as ModelPlace
     from firstday.engine.open import check as check
     from firstday.engine.open import load as load
     from firstday.engine.open import recommend_batch as recommend_batch
@@ -61,7 +62,7 @@ _HOMES = {
         "load_preset",
     ),
     "firstday.data.dataset": ("Dataset",),
-    "firstday.engine.open": ("check", "load", "recommend_batch"),
+    "firstday.engine.open": ("ModelPlace", "check", "load", "recommend_batch"),
     "firstday.errors": ("ArtifactError", "ConfigError", "DataError", "FirstdayError", "MissingExtraError"),
     "firstday.features.signals": ("Signals",),
     "firstday.evaluate.run": ("evaluate_strategies",),

@@ -11,11 +11,15 @@ from pyspark.sql import SparkSession
 from spark_cluster import HOST, QUICK_START, SparkCluster, has_java, shared_cluster, spark_environment
 
 N_EXECUTORS = 2
+LAKE = "lake"
 
 
 @pytest.fixture(scope="session")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkCluster]:
-    """Return the cluster that the processes of pytest-xdist share: two workers, each with room for all of them."""
+    """Return the cluster that the processes of pytest-xdist share: two workers, each with room for all of them.
+
+    One core more of each is for the drivers that tests start as processes.
+    """
     if not has_java():
         if "CI" in os.environ:
             pytest.fail("no Java is installed; .ci/run installs it")
@@ -24,7 +28,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkCluster]:
     if "PYTEST_XDIST_WORKER" in os.environ:
         folder = folder.parent  # which the processes share
     n_processes = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
-    with shared_cluster(folder / "spark", cores=n_processes, worker_memory=f"{2 * n_processes}g") as running:
+    with shared_cluster(folder / "spark", cores=n_processes + 1, worker_memory=f"{2 * n_processes + 1}g") as running:
         yield running
 
 
@@ -42,7 +46,11 @@ def spark(cluster: SparkCluster, tmp_path_factory: pytest.TempPathFactory) -> It
 
 
 def build_session(cluster: SparkCluster, folder: Path) -> SparkSession:
-    """Start a driver; a job waits until both executors are there."""
+    """Start a driver; a job waits until both executors are there.
+
+    It knows a file system besides that of this machine: ``viewfs://lake/data``, one of Hadoop's own.
+    """
+    (folder / "lake").mkdir()
     settings = {
         "spark.driver.host": HOST,
         "spark.driver.bindAddress": HOST,
@@ -56,6 +64,7 @@ def build_session(cluster: SparkCluster, folder: Path) -> SparkSession:
         "spark.sql.shuffle.partitions": 4,
         "spark.sql.session.timeZone": "UTC",
         "spark.sql.warehouse.dir": str(folder / "warehouse"),
+        f"spark.hadoop.fs.viewfs.mounttable.{LAKE}.link./data": (folder / "lake").as_uri(),
         "spark.log.level": "ERROR",
         "spark.ui.enabled": False,
         "spark.ui.showConsoleProgress": False,

@@ -22,6 +22,10 @@ TOLERANCE = 1e-9
 """Shares are compared with this tolerance, since 0.29 x 100 is a little less than 29."""
 
 
+NOWHERE = -1
+"""The number of a file that is none: rows of a frame that another machine holds."""
+
+
 @dataclass(frozen=True)
 class SourceFile:
     """A file, or a frame in memory, that rows come from.
@@ -34,7 +38,7 @@ class SourceFile:
         Returns the line of a row of a text file, from 1, both counted from the file's start; None where rows are
         counted instead.
     number
-        Its number among the files of its table.
+        Its number among the files of its table; `NOWHERE` for rows whose place is not known.
     """
 
     name: str = ""
@@ -42,7 +46,9 @@ class SourceFile:
     number: int = 0
 
     def describe(self, row: int) -> str:
-        """Name the place of a row, such as ``users.csv line 17``."""
+        """Name the place of a row, such as ``users.csv line 17``; "" where it is not known."""
+        if self.number == NOWHERE:
+            return ""
         unit, number = ("row", row + 1) if self.line_of is None else ("line", self.line_of(row))
         return f"{self.name} {unit} {number:,}".strip()
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property, partial, reduce
 from operator import add
@@ -31,14 +31,18 @@ from firstday.engine.large import (
     warm_affinity,
 )
 from firstday.engine.spark.session import rows_of_arrow
-from firstday.engine.spark.work import ANSWERS_DDL, RATINGS_DDL, ask_parts, list_ratings
+from firstday.engine.spark.work import ANSWERS_DDL, RATINGS_DDL, add_answers, ask_parts, list_ratings
 from firstday.errors import DataError
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
 PARTS_AT_ONCE = 32
-"""Parts that are asked at once: their answers are in the driver's memory together."""
+"""Parts that are asked at once, at least: their answers are in the driver's memory together."""
+MOST_JOBS = 16
+"""Jobs for one question, at most: each job looks at every partition."""
+PARTS_ADDED_UP = 16
+"""Answers that an executor adds up at once."""
 MOST_USERS_EACH = 10
 """So many times `training.most_users` may be brought to the driver, warm or not."""
 
@@ -92,13 +96,49 @@ class ClusterDataset:
         def work(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
             return ask_parts(catalogue.value, *sent.value, batches)
 
-        for start in range(0, self.n_parts, PARTS_AT_ONCE):
-            chosen = self.parts.where(fn.col("part").between(start, start + PARTS_AT_ONCE - 1))
+        step = max(PARTS_AT_ONCE, -(-self.n_parts // MOST_JOBS))
+        for start in range(0, self.n_parts, step):
+            chosen = self.parts.where(fn.col("part").between(start, start + step - 1))
             with rows_of_arrow(session, 1):
                 answers = chosen.select("part", "content").mapInArrow(work, ANSWERS_DDL).collect()
             for row in sorted(answers, key=lambda row: int(row["part"])):
                 yield pickle.loads(row["answer"])  # noqa: S301  written by this run
         sent.destroy()
+
+    def add_up(self, function: Callable[..., Any], *arguments: Any, merge: Callable[[Iterable[Any]], Any]) -> Any:
+        """Call a function with the Dataset of each part and add the answers up, on the executors as far as it goes.
+
+        Parameters
+        ----------
+        function, arguments
+            See `ask`.
+        merge
+            Adds answers up, in the order given; stands in a module.
+
+        Returns
+        -------
+        object
+            The sum over all parts, added up in an order that follows from their numbers alone.
+        """
+        session = self.parts.sparkSession
+        sent = session.sparkContext.broadcast((function, arguments))
+        catalogue = self._catalogue
+
+        def work(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+            return ask_parts(catalogue.value, *sent.value, batches)
+
+        def join(table: pa.Table) -> pa.Table:
+            return add_answers(merge, PARTS_ADDED_UP, table)
+
+        with rows_of_arrow(session, 1):
+            answers, n_answers = self.parts.select("part", "content").mapInArrow(work, ANSWERS_DDL), self.n_parts
+            while n_answers > PARTS_AT_ONCE:
+                group = fn.floor(fn.col("part") / PARTS_ADDED_UP).alias("group")
+                answers = answers.groupBy(group).applyInArrow(join, ANSWERS_DDL)
+                n_answers = -(-n_answers // PARTS_ADDED_UP)
+            rows = answers.collect()
+        sent.destroy()
+        return merge(pickle.loads(row["answer"]) for row in sorted(rows, key=lambda row: int(row["part"])))  # noqa: S301
 
     @cached_property
     def _catalogue(self) -> Any:
@@ -163,7 +203,8 @@ class ClusterDataset:
 
     def _describe(self, question: Question, config: Config, protocol: Protocol, log: Log | None) -> Everyone:
         """Count and add up all warm users."""
-        return merge(self.ask(describe_warm, config, protocol, log, question))
+        everyone: Everyone = self.add_up(describe_warm, config, protocol, log, question, merge=merge)
+        return everyone
 
     def _factorise(
         self, config: Config, protocol: Protocol, log: Log | None, held_out: Ids, dimensions: int

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -163,7 +165,16 @@ def _stage(session: SparkSession, storage: Storage, name: str, table: RawTable, 
         target.put(folder)
         place = target.whole_uri
     names = TableNames(tuple(file.source.name for file in table.files), table.is_text)
-    return ClusterTable(session.read.parquet(place), names, tuple(file.source for file in table.files))
+    frame = session.read.parquet(place)
+    if staging:
+        weakref.finalize(frame, _remove_quietly, target)
+    return ClusterTable(frame, names, tuple(file.source for file in table.files))
+
+
+def _remove_quietly(folder: Storage) -> None:
+    """Delete what was staged, if Spark is still there."""
+    with suppress(Exception):
+        folder.remove()
 
 
 def name_lines(findings: Findings, tables: Mapping[str, ClusterTable]) -> None:

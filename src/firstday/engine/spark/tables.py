@@ -39,8 +39,10 @@ from firstday.engine.spark.work import (
 )
 from firstday.errors import DataError
 
-KEYS = {"users": "user_id", "interactions": "user_id", "friends": "user_id", "embeddings/users": "user_id"}
-"""The column by which the rows of a table are divided among parts."""
+KEYS = {MENTIONS: "friend_id"}
+"""The column by which the rows of a table are divided among parts, where it is not `user_id`."""
+MOST_PIECES = 512
+"""Pieces that some rows are divided into, at most: for more parts, Spark brings the rows of each together first."""
 
 
 def open_tables(
@@ -95,7 +97,7 @@ def read_tables(raw: RawTables, signals: SignalConfig, findings: Findings) -> Cl
         for sentence in shape.faults:
             if not sentence.startswith(emptiness) or not n_rows[name]:
                 findings.fault(sentence)
-        if KEYS[name] not in table.columns:
+        if "user_id" not in table.columns:
             del tables[name]
     interactions = tables.get("interactions")
     item_ids = pl.Series([], dtype=pl.String)
@@ -111,11 +113,11 @@ def read_tables(raw: RawTables, signals: SignalConfig, findings: Findings) -> Cl
         return None
     try:
         with named_errors(raw.name):
-            rows = parts.select("report").collect()
+            rows = parts.select("part", "report").collect()
     except DataError as error:
         findings.fault(str(error))
         return None
-    reports = [report_of(row["report"]) for row in rows]
+    reports = [report_of(row["report"]) for row in sorted(rows, key=lambda row: int(row["part"]))]
     join_findings(reports, signals, findings)
     name_lines(findings, tables)
     if not findings.are_usable:
@@ -131,7 +133,7 @@ def _head(table: ClusterTable) -> pl.DataFrame:
 
 def divide_tables(tables: Mapping[str, ClusterTable], n_parts: int) -> DataFrame:
     """Put all rows of users together by part; see `firstday.engine.spark.work.SHARES`."""
-    shares = [_shares(name, KEYS[name], table, n_parts) for name, table in tables.items()]
+    shares = [_shares(name, KEYS.get(name, "user_id"), table, n_parts) for name, table in tables.items()]
     return reduce(DataFrame.unionAll, shares).repartition(n_parts, "part")
 
 
@@ -139,12 +141,11 @@ def _read_parts(tables: Mapping[str, ClusterTable], whole: Whole, n_parts: int) 
     """Read each part of the users; the result stays on the executors' disks."""
     if not tables:
         return None
+    friends = tables.get("friends")
+    if friends is not None and "friend_id" in friends.columns:
+        tables = {**tables, MENTIONS: friends}
     shares = divide_tables(tables, n_parts)
     names = {name: table.names for name, table in tables.items()}
-    if "friends" in tables and "friend_id" in tables["friends"].columns:
-        named = _shares(MENTIONS, "friend_id", tables["friends"], n_parts)
-        shares = shares.unionAll(named).repartition(n_parts, "part")
-        names[MENTIONS] = names["friends"]
     sent = shares.sparkSession.sparkContext.broadcast((whole, names))
 
     def work(table: pa.Table) -> pa.Table:
@@ -158,7 +159,10 @@ def _shares(name: str, key: str, table: ClusterTable, n_parts: int) -> DataFrame
     folded = fn.lower(fn.trim(fn.col(key).cast("string")))  # as `firstday.data.checks.fold_ids`: 7.0 and 007 beside 7
     folded = fn.regexp_replace(fn.regexp_replace(folded, r"\.0+$", ""), "^0+", "")
     part = fn.pmod(fn.xxhash64(folded), fn.lit(n_parts)).cast("int")
-    return table.frame.withColumn(PART, part).mapInArrow(partial(divide, name), SHARES_DDL)
+    rows = table.frame.withColumn(PART, part)
+    if n_parts > MOST_PIECES:
+        rows = rows.repartition(n_parts, PART)
+    return rows.mapInArrow(partial(divide, name), SHARES_DDL)
 
 
 def _find_items(interactions: ClusterTable) -> pl.Series:

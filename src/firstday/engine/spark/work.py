@@ -21,7 +21,7 @@ import polars as pl
 import pyarrow as pa
 
 from firstday.data.dataset import Dataset
-from firstday.data.findings import Findings, SourceFile
+from firstday.data.findings import NOWHERE, Findings, SourceFile
 from firstday.data.newcomers import read_newcomers
 from firstday.data.parts import Part, Whole, load_part, pack, unpack
 from firstday.data.raw_table import FILE, ROW, RawFile, RawTable
@@ -142,7 +142,7 @@ def make_raw(frame: pl.DataFrame, names: TableNames) -> RawTable:
         )
         frame = frame.join(known, on=FILE, how="left", maintain_order="left")
     sources = tuple(SourceFile(file, None, number) for number, file in enumerate(names.files))
-    file = RawFile(frame.lazy(), sources=sources or (SourceFile(),))
+    file = RawFile(frame.lazy(), sources=sources or (SourceFile(number=NOWHERE),))
     return RawTable((file,), names.is_text, "text" if names.is_text else "Parquet")
 
 
@@ -166,6 +166,14 @@ def ask_parts(
             yield pa.RecordBatch.from_pydict(
                 {"part": [number], "answer": [pickle.dumps(answer, protocol=5)]}, schema=ANSWERS
             )
+
+
+def add_answers(merge: Callable[[Iterable[Any]], Any], n_together: int, table: pa.Table) -> pa.Table:
+    """Add up the answers of some parts, in the order of their numbers; see `ANSWERS`."""
+    rows = sorted(table.select(["part", "answer"]).to_pylist(), key=lambda row: row["part"])
+    total = merge(pickle.loads(row["answer"]) for row in rows)  # noqa: S301  written by this run
+    values = {"part": [rows[0]["part"] // n_together], "answer": [pickle.dumps(total, protocol=5)]}
+    return pa.Table.from_pydict(values, schema=ANSWERS)
 
 
 def list_ratings(

@@ -1,0 +1,198 @@
+"""Time and memory of both engines on the same growing services: writes docs/results/spark-growth.json.
+
+python benchmarks/growth.py --engine spark --users 100000 300000 1000000
+
+Spark is a standalone master and two workers on this machine, of one core each. The driver may take 4 GiB, each executor
+2 GiB: the Java heap is a third of that, the rest is for Python. Both engines learn from 50,000 users at most, with few
+passes of the networks, since these do not depend on how many users there are. Memory is the largest sum of resident
+memory of a stage's processes, looked at twice a second: the driver's Python and Java, and the larger executor's.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+from contextlib import nullcontext
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import polars as pl
+from growth import run
+from spark_cluster import HOST, SparkCluster, spark_cluster, spark_environment
+
+RESULTS = Path(__file__).parents[1] / "docs" / "results" / "spark-growth.json"
+MOST_USERS = 50_000
+DRIVER_GIB, EXECUTOR_GIB = 4, 2
+SETTINGS = {
+    "training.most_users": MOST_USERS,
+    "cold_model.epochs": 2,
+    "ranker.epochs": 1,
+    "embedding.dimensions": 64,
+    "recommend.warm_users": 50_000,
+}
+
+
+def grow(sizes: list[int], n_items: int, folder: Path | None) -> None:
+    """Measure both engines on services of some sizes, and write the figures after each."""
+    rows: list[dict[str, Any]] = []
+    if RESULTS.exists():
+        rows = [row for row in json.loads(RESULTS.read_text())["rows"] if row["users"] not in sizes]
+    with tempfile.TemporaryDirectory(dir=folder) as scratch:
+        for n_users in sizes:
+            tables = Path(scratch) / "tables"
+            run("simulate", str(tables), "--users", str(n_users), "--items", str(n_items))
+            n = pl.scan_parquet(tables / "interactions" / "*.parquet").select(pl.len()).collect().item()
+            for engine in ("local", "spark"):
+                row = {"users": n_users, "interactions": n, "engine": engine, **measure(tables, engine, Path(scratch))}
+                print(json.dumps(row), flush=True)
+                rows.append(row)
+            shutil.rmtree(tables)
+            settings = {"n_workers": 2, "cores": 1, "driver_gib": DRIVER_GIB, "executor_gib": EXECUTOR_GIB, **SETTINGS}
+            content = {"settings": settings, "rows": sorted(rows, key=lambda row: (row["users"], row["engine"]))}
+            RESULTS.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+
+
+def measure(tables: Path, engine: str, scratch: Path) -> dict[str, Any]:
+    """Check and train by one engine, in processes of its own."""
+    on_spark = engine == "spark"
+    with spark_cluster(scratch / "spark", 2, 1, "2g") if on_spark else nullcontext() as cluster:
+        environment = spark_environment(scratch / "spark") if cluster else dict(os.environ)
+        master = cluster.url if cluster else ""
+        command = [sys.executable, __file__, engine, str(tables), str(scratch / "model"), master]
+        process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
+        watch = Watch(process.pid, cluster)
+        assert process.stdout is not None
+        for line in process.stdout:
+            if line.startswith("STAGE "):
+                watch.begin(line.removeprefix("STAGE ").strip())
+        process.wait()
+        stages = watch.end()
+        if process.returncode:
+            sys.exit(f"error: {engine} failed on {tables}.")
+    shutil.rmtree(scratch / "spark", ignore_errors=True)
+    shutil.rmtree(scratch / "model", ignore_errors=True)
+    reading = [stage for stage in stages if stage["stage"] in ("read", "outlook")]
+    training = [stage for stage in stages if stage["stage"] not in ("start", "read", "outlook")]
+    return {
+        "stages": stages,
+        "check_seconds": round(sum(stage["seconds"] for stage in reading), 1),
+        "train_seconds": round(sum(stage["seconds"] for stage in training), 1),
+        "peak_gib": {
+            "driver": max(stage["driver_gib"] for stage in stages),
+            "executor": max(stage["executor_gib"] for stage in stages),
+        },
+    }
+
+
+class Watch:
+    """Looks at the memory of processes while a stage runs."""
+
+    def __init__(self, pid: int, cluster: SparkCluster | None) -> None:
+        self._pid, self._cluster = pid, cluster
+        self._stages: list[dict[str, Any]] = []
+        self._began = perf_counter()
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._look_on, daemon=True)
+        self.begin("start")
+        self._thread.start()
+
+    def begin(self, stage: str) -> None:
+        """End the stage before, and begin one."""
+        now = perf_counter()
+        if self._stages:
+            self._stages[-1]["seconds"] = round(now - self._began, 1)
+        self._began = now
+        self._stages.append({"stage": stage, "seconds": 0.0, "driver_gib": 0.0, "executor_gib": 0.0})
+
+    def end(self) -> list[dict[str, Any]]:
+        """Stop looking, and return the stages."""
+        self._over.set()
+        self._thread.join()
+        self._stages[-1]["seconds"] = round(perf_counter() - self._began, 1)
+        return self._stages
+
+    def _look_on(self) -> None:
+        while not self._over.wait(0.5):
+            sizes, children = read_processes()
+            stage = self._stages[-1]
+            stage["driver_gib"] = max(stage["driver_gib"], add_up(self._pid, sizes, children))
+            for executor in self._cluster.executor_pids() if self._cluster else ():
+                stage["executor_gib"] = max(stage["executor_gib"], add_up(executor, sizes, children))
+
+
+def read_processes() -> tuple[dict[int, int], dict[int, list[int]]]:
+    """Return the memory of each process that it shares with no other, in KiB, and the children of each."""
+    sizes: dict[int, int] = {}
+    children: dict[int, list[int]] = {}
+    for place in Path("/proc").iterdir():
+        if place.name.isdigit():
+            try:
+                parent = int((place / "stat").read_text().rpartition(")")[2].split()[1])
+                numbers = (place / "smaps_rollup").read_text().splitlines()
+            except OSError:
+                continue
+            pss = next((int(line.split()[1]) for line in numbers if line.startswith("Pss:")), 0)
+            sizes[int(place.name)] = pss
+            children.setdefault(parent, []).append(int(place.name))
+    return sizes, children
+
+
+def add_up(pid: int, sizes: dict[int, int], children: dict[int, list[int]]) -> float:
+    """Return the memory of a process and all below it, in GiB."""
+    total, waiting = 0, [pid]
+    while waiting:
+        process = waiting.pop()
+        total += sizes.get(process, 0)
+        waiting += children.get(process, [])
+    return round(total / 2**20, 2)
+
+
+def work(engine: str, tables: str, model: str, master: str) -> None:
+    """Check and train, and say which stage begins."""
+    from firstday.config import Config
+    from firstday.data.splits.roles import choose_protocol
+    from firstday.engine import open as engines
+    from firstday.training.fit import train
+
+    config = Config().override(SETTINGS)
+    if engine == "spark":
+        from firstday.engine.spark.session import open_session
+
+        settings = {
+            "spark.driver.host": HOST,
+            "spark.driver.bindAddress": HOST,
+            "spark.driver.memory": "1g",
+            "spark.executor.memory": "700m",
+            "spark.executor.cores": "1",
+            "spark.ui.enabled": "false",
+            "spark.sql.shuffle.partitions": "8",
+            "spark.log.level": "ERROR",
+        }
+        open_session(master, settings)
+    print("STAGE read", flush=True)
+    checked = engines.check(tables, config=config, engine=engine)  # type: ignore[arg-type]
+    assert checked.dataset is not None, checked.faults
+    assert choose_protocol(config, is_dated=True, has_times=True) == "registration"
+    shown = ""
+
+    def report(stage: str, _done: int, _total: int) -> None:
+        nonlocal shown
+        if stage != shown:
+            shown = stage
+            print(f"STAGE {stage}", flush=True)
+
+    print("STAGE split", flush=True)
+    recommender = train(checked.dataset, config, progress=report)
+    recommender.save(model)
+    facts = recommender.model.facts["data"]
+    print(json.dumps({name: facts.get(name) for name in ("warm_users", "learned_from")}), flush=True)
+
+
+if __name__ == "__main__":
+    work(*sys.argv[1:])
