@@ -12,7 +12,7 @@ import pytest
 
 from firstday.artifact.folder import MANIFEST
 from firstday.data.dataset import Dataset
-from firstday.engine.open import load
+from firstday.engine.engines import load
 from firstday.simulate.simulation_settings import SimulationSettings
 from firstday.simulate.tables import simulate
 from firstday.training.fit import train

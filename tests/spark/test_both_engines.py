@@ -18,10 +18,10 @@ from firstday.data.dataset import Dataset
 from firstday.data.splits.registration import Log
 from firstday.data.splits.roles import find_warm
 from firstday.embed.embeddings import FoldIn
-from firstday.engine import open as engines
+from firstday.engine import engines
 from firstday.engine.everyone import Question, describe_part, merge
 from firstday.engine.large import describe_warm
-from firstday.engine.spark.dataset import ClusterDataset
+from firstday.engine.spark.cluster_dataset import ClusterDataset
 from firstday.errors import DataError
 from firstday.ranking import unit_rows
 from firstday.simulate.simulation_settings import SimulationSettings
