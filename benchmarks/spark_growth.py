@@ -157,7 +157,7 @@ def work(engine: str, tables: str, model: str, master: str) -> None:
     """Check and train, and say which stage begins."""
     from firstday.config import Config
     from firstday.data.splits.roles import choose_protocol
-    from firstday.engine import open as engines
+    from firstday.engine import engines
     from firstday.training.fit import train
 
     config = Config().override(SETTINGS)

@@ -21,10 +21,10 @@ if TYPE_CHECKING:
     from firstday.config import load_config as load_config
     from firstday.config import load_preset as load_preset
     from firstday.data.dataset import Dataset as Dataset
-    from firstday.engine.open import ModelPlace as ModelPlace
-    from firstday.engine.open import check as check
-    from firstday.engine.open import load as load
-    from firstday.engine.open import recommend_batch as recommend_batch
+    from firstday.engine.engines import ModelPlace as ModelPlace
+    from firstday.engine.engines import check as check
+    from firstday.engine.engines import load as load
+    from firstday.engine.engines import recommend_batch as recommend_batch
     from firstday.errors import ArtifactError as ArtifactError
     from firstday.errors import ConfigError as ConfigError
     from firstday.errors import DataError as DataError
@@ -62,7 +62,7 @@ _HOMES = {
         "load_preset",
     ),
     "firstday.data.dataset": ("Dataset",),
-    "firstday.engine.open": ("ModelPlace", "check", "load", "recommend_batch"),
+    "firstday.engine.engines": ("ModelPlace", "check", "load", "recommend_batch"),
     "firstday.errors": ("ArtifactError", "ConfigError", "DataError", "FirstdayError", "MissingExtraError"),
     "firstday.features.signals": ("Signals",),
     "firstday.evaluate.run": ("evaluate_strategies",),

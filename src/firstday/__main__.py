@@ -17,9 +17,19 @@ def main() -> None:
         from firstday.cli.main import main as run
 
         run()
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, ImportError) as error:
+        if not _was_interrupted(error):
+            raise
         sys.stderr.write("error: interrupted; nothing was written.\n")
         sys.exit(130)
+
+
+def _was_interrupted(error: BaseException) -> bool:
+    """Tell whether an error is an interruption, or what a library made of one that came while it was loaded."""
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, KeyboardInterrupt):
+        cause = cause.__cause__ or cause.__context__
+    return cause is not None
 
 
 if __name__ == "__main__":

@@ -52,6 +52,25 @@ def test_the_model_is_that_of_clean_tables_byte_for_byte(
     assert [line["reasons"] for line in lines if line["table"] == "users"] == [["users.age are outside 0 to 120 years"]]
 
 
+def test_an_evaluation_is_that_of_clean_tables(
+    run: Run, dirty: tuple[Path, Path], settings: Path, tmp_path: Path
+) -> None:
+    if THREADS > 1:
+        pytest.skip("bytes are promised for one thread")
+    results = []
+    for name, folder in zip(("dirty", "clean"), dirty, strict=True):
+        out = tmp_path / f"{name}.json"
+        chosen = ["--strategy", "popular", "--drop-bad-rows", "2%", "--json", out]
+        done = run("evaluate", folder, "--config", settings, *chosen)
+        assert done.returncode == 0, done.stderr
+        assert ("left out" in done.stderr) == (name == "dirty")
+        rows = json.loads(out.read_text())["results"]
+        results.append([{key: value for key, value in row.items() if "second" not in key} for row in rows])
+    assert results[0] == results[1]
+    assert len((tmp_path / "dirty.left-out.jsonl").read_text().splitlines()) > 2
+    assert not (tmp_path / "clean.left-out.jsonl").exists()
+
+
 def test_a_file_of_an_earlier_run_goes(run: Run, dirty: tuple[Path, Path], settings: Path, tmp_path: Path) -> None:
     (tmp_path / "model.left-out.jsonl").write_text("{}\n")
     done = run("train", dirty[1], "--out", tmp_path / "model", "--config", settings)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -81,3 +82,17 @@ def test_what_was_ignored_is_said_while_training(run: Run, tmp_path: Path) -> No
     assert done.returncode == 2
     assert done.stderr.splitlines()[0] == "note: interactions.shop: ignored (not a column of interactions)."
     assert done.stderr.splitlines()[1].startswith("error: interactions: 0 of 1 users have at least 20 used items")
+
+
+def raise_as_libraries_do(cause: BaseException) -> NoReturn:
+    """Fail as a compiled library does that is interrupted while it is loaded."""
+    raise ImportError("initialization failed") from cause
+
+
+def test_an_interruption_while_a_library_loads_is_told_as_one(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("firstday.cli.main.main", lambda: raise_as_libraries_do(KeyboardInterrupt()))
+    done = run("train")
+    assert (done.returncode, done.stderr) == (130, "error: interrupted; nothing was written.\n")
+    monkeypatch.setattr("firstday.cli.main.main", lambda: raise_as_libraries_do(OSError("no such library")))
+    with pytest.raises(ImportError, match="initialization failed"):
+        run("train")

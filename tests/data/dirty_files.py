@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import gzip
 import io
 import shutil
@@ -126,6 +127,16 @@ def turn(name: str, into: str, how: Callable[[bytes], bytes]) -> Change:
         put(into, how(content))(folder)
 
     return change
+
+
+def with_index(content: bytes) -> bytes:
+    """Number the rows of CSV in a first column without a name, as pandas does."""
+    rows = list(csv.reader(io.StringIO(content.decode(), newline="")))
+    place = io.StringIO(newline="")
+    csv.writer(place, lineterminator="\n").writerows(
+        [str(number - 1) if number else "", *row] for number, row in enumerate(rows)
+    )
+    return place.getvalue().encode()
 
 
 def to_parquet(content: bytes) -> bytes:
@@ -350,8 +361,20 @@ CASES: list[Dirty] = [
     ),
     broken(
         "a column without a name",
+        edit("items.csv", ("item_id,title,artist_id", "item_id,,title,artist_id")),
+        "items.csv: column 2 of the header has no name; name it, or leave it out (with pandas: to_csv(..., "
+        "index=False)).",
+    ),
+    broken(
+        "an index of pandas in the header alone",
         edit("items.csv", ("item_id,title,artist_id", ",item_id,title,artist_id")),
-        "items.csv: column 1 of the header has no name; name it, or leave it out (with pandas: to_csv(..., "
+        "items.csv: 12 of 12 rows have another number of fields than the header's 4 (first: line 2, with 3); put "
+        "quotes around text that has commas, and leave no field out.",
+    ),
+    broken(
+        "an index of two levels",
+        turn("items.csv", "items.csv", lambda content: with_index(with_index(content))),
+        "items.csv: column 2 of the header has no name; name it, or leave it out (with pandas: to_csv(..., "
         "index=False)).",
     ),
     broken(
@@ -607,6 +630,9 @@ CLEAN: list[tuple[str, Change]] = [
     ("rows without values at the end", written("{}.csv", how=lambda c: c + b",,,,,,\n,,\n")),
     ("no line end at the end", written("{}.csv", how=lambda c: c.rstrip(b"\n"))),
     ("quotes inside of text", both(write_csv, edit("items.csv", ('"The ""blue"" one"', 'The "blue" one')))),
+    ("an index of pandas", written("{}.csv", how=with_index)),
+    ("an index of pandas in a copy", written("{}.csv", how=lambda c: with_index(c).decode().encode("utf-16"))),
+    ("an index of pandas and old line ends", written("{}.csv", how=lambda c: into_lines("\r")(with_index(c)))),
     ("files in folders", write_nested),
     ("partitions of CSV", write_partitions("csv")),
     ("partitions of Parquet", write_partitions("snappy.parquet")),

@@ -178,6 +178,14 @@ NOTES: list[tuple[str, dict[str, Change], list[str]]] = [
         [f"users: the column 'Unnamed: 0' {INDEX}"],
     ),
     (
+        "csv",
+        {
+            "users": lambda rows: rows.with_row_index("").with_columns(pl.col("").cast(pl.String)),
+            "interactions": lambda rows: rows.with_row_index("").with_columns(pl.col("").cast(pl.String)),
+        },
+        [f"{name}: the column '' {INDEX}" for name in ("users", "interactions")],
+    ),
+    (
         "parquet",
         {"items": lambda rows: rows.with_row_index("__index_level_0__")},
         [f"items: the column '__index_level_0__' {INDEX}"],

@@ -43,9 +43,10 @@ def read_in_parts(tables: Tables, n_parts: int, *, drop: bool = False) -> tuple[
     findings = Findings(drop=drop)
     raw = {name: RawTable.of(frame) for name, frame in tables.items() if name not in USER_TABLES}
     item_ids = tables["interactions"]["item_id"].drop_nulls().unique().sort()
+    users = tables.get("users", pl.DataFrame())
     groups = {
-        name: tuple(tables["users"][name].drop_nulls().unique().sort().to_list())
-        for name in tables["users"].columns
+        name: tuple(users[name].drop_nulls().unique().sort().to_list())
+        for name in users.columns
         if name not in ("user_id", "age", "registered_at")
     }
     whole = load_whole(raw, item_ids, groups, frozenset(tables), Config().signals, findings, NOW)
@@ -122,6 +123,53 @@ def test_parts_have_the_faults_and_notes_of_the_whole(five_users: Tables, broken
     assert set(findings.faults) == set(checked.faults)
     if not checked.faults:
         assert set(findings.notes) == set(checked.notes)
+
+
+BAD_ROWS: dict[str, tuple[str, int, dict[str, object]]] = {
+    "a user's only row is bad": ("interactions", 6, {"weight": -1.0}),
+    "one of a user's rows is bad": ("interactions", 0, {"signal": "play"}),
+    "an unknown item": ("interactions", 6, {"item_id": "i9"}),
+    "an empty user": ("interactions", 6, {"user_id": None}),
+    "an unknown friend": ("friends", 2, {"friend_id": "u9"}),
+    "a friend of an unknown user": ("friends", 2, {"user_id": "u9"}),
+    "an empty friend": ("friends", 1, {"friend_id": None}),
+    "friends who are nobody": ("friends", 1, {"user_id": "u8", "friend_id": "u9"}),
+    "an age": ("users", 3, {"age": 130}),
+}
+
+
+@pytest.mark.parametrize("n_parts", [1, 3])
+@pytest.mark.parametrize("has_users", [True, False], ids=["with users", "without users"])
+@pytest.mark.parametrize("bad", BAD_ROWS)
+def test_parts_leave_out_what_the_whole_leaves_out(five_users: Tables, bad: str, has_users: bool, n_parts: int) -> None:
+    """Where there is no table of users, only rows that are kept name any."""
+    name, row, values = BAD_ROWS[bad]
+    is_bad = pl.int_range(pl.len()) == row
+    five_users[name] = five_users[name].with_columns(
+        pl.when(is_bad).then(pl.lit(value)).otherwise(column).alias(column) for column, value in values.items()
+    )
+    if not has_users:
+        del five_users["users"]
+    whole = check_tables(five_users, drop_bad_rows=0.5)
+    parts, findings = read_in_parts(five_users, n_parts, drop=True)
+    findings.settle(0.5)
+    assert set(findings.faults) == set(whole.faults) == set()
+    assert whole.dataset is not None
+    datasets = [part.dataset for part in parts if part.dataset is not None]
+    users = pl.concat([part.users.values for part in datasets])
+    assert users.sort().to_list() == whole.dataset.users.values.to_list()
+    order = ["user_id", "signal", "entity", "target_ix", "timestamp"]
+    assert pl.concat([rows_of(part) for part in datasets]).sort(order).equals(rows_of(whole.dataset).sort(order))
+    friends = [
+        part.friend_ids.take(part.friends.columns)
+        for part in datasets
+        if part.friends is not None and part.friend_ids is not None
+    ]
+    assert whole.dataset.friends is not None
+    n_known = sum((whole.dataset.users.lookup(ids) >= 0).sum() for ids in friends)  # others are nobody's features
+    assert n_known == whole.dataset.friends.n_entries
+    assert set(findings.notes) == set(whole.notes)
+    assert findings.left_out == whole.left_out
 
 
 @pytest.mark.parametrize("n_parts", [1, 2, 7])

@@ -18,10 +18,10 @@ from firstday.data.dataset import Dataset
 from firstday.data.splits.registration import Log
 from firstday.data.splits.roles import find_warm
 from firstday.embed.embeddings import FoldIn
-from firstday.engine import open as engines
+from firstday.engine import engines
 from firstday.engine.everyone import Question, describe_part, merge
 from firstday.engine.large import describe_warm
-from firstday.engine.spark.dataset import ClusterDataset
+from firstday.engine.spark.cluster_dataset import ClusterDataset
 from firstday.errors import DataError
 from firstday.ranking import unit_rows
 from firstday.simulate.simulation_settings import SimulationSettings
@@ -30,6 +30,7 @@ from firstday.training.fit import train
 from tests.data.dirty import Dirty
 from tests.data.dirty_files import CASES as FILES
 from tests.data.dirty_tables import CASES as VALUES
+from tests.data.dirty_tables import some, write_tables
 from tests.synthetic import brief_config
 
 pytestmark = [pytest.mark.usefixtures("spark"), pytest.mark.slow]
@@ -207,6 +208,22 @@ def test_the_same_faults_on_both(case: Dirty, spark: SparkSession, tmp_path: Pat
     checked = engines.check(f"file://{folder}", engine="spark")
     assert {alike(fault) for fault in checked.faults} == {alike(fault) for fault in case.sentences}
     assert checked.dataset is None
+
+
+def test_the_same_bad_rows_are_left_out_on_both(spark: SparkSession, tmp_path: Path) -> None:
+    """A user all of whose rows are bad is none where there is no table of users; nor is whoever names them a friend."""
+    all_of_one = some("weight", dict.fromkeys(range(1, 11), "-1"))
+    write_tables(tmp_path, "csv", {"friends": some("friend_id", {3: "77"}), "interactions": all_of_one})
+    (tmp_path / "users.csv").unlink()
+    one = engines.check(f"file://{tmp_path}", engine="spark", drop_bad_rows=0.2)
+    other = engines.check(tmp_path, drop_bad_rows=0.2)
+    assert one.faults == other.faults == ()
+    assert set(one.notes) == set(other.notes)
+    assert one.left_out == other.left_out
+    assert len(one.left_out) == 10 + 3
+    assert one.summary is not None
+    assert other.summary is not None
+    assert one.summary.users == other.summary.users == 29
 
 
 def test_frames_of_spark_are_read_where_they_are(service: Path, local: engines.Check, spark: SparkSession) -> None:

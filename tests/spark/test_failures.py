@@ -17,8 +17,8 @@ from spark_cluster import HOST, SparkCluster, spark_environment
 
 from firstday.artifact.folder import MANIFEST
 from firstday.config import Config
-from firstday.engine import open as engines
-from firstday.engine.spark.batch import recommend_tables_on_spark
+from firstday.engine import engines
+from firstday.engine.spark.recommend_on_spark import recommend_tables_on_spark
 from firstday.engine.spark.storage import Storage
 from firstday.errors import ArtifactError
 from firstday.recommend.recommender import open_model

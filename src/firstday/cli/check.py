@@ -28,8 +28,8 @@ from firstday.config import load_config, load_preset
 from firstday.data.left_out import write_left_out
 from firstday.data.splits.outlook import Outlook
 from firstday.data.summary import Summary
-from firstday.engine.open import Check
-from firstday.engine.open import check as check_tables
+from firstday.engine.engines import Check
+from firstday.engine.engines import check as check_tables
 from firstday.errors import ConfigError, DataError
 
 

@@ -13,6 +13,7 @@ from rich.console import Console
 
 from firstday.cli.options import (
     ConfigOption,
+    DropOption,
     KOption,
     PathOption,
     PluginOption,
@@ -28,6 +29,7 @@ from firstday.cli.options import (
     write_file,
 )
 from firstday.cli.printing import print_results
+from firstday.data.left_out import left_out_beside, write_left_out
 from firstday.evaluate.report.render import check_report_path, write_report
 from firstday.evaluate.results import REFERENCE
 from firstday.evaluate.run import evaluate_strategies
@@ -72,6 +74,7 @@ def evaluate(
         ),
     ] = None,
     protocol: ProtocolOption = None,
+    drop_bad_rows: DropOption = 0.0,
     seeds: Annotated[int, typer.Option(min=1, max=1000, help="How many times to split, train and judge.")] = 1,
     seed: SeedOption = None,
     k: KOption = None,
@@ -99,7 +102,7 @@ def evaluate(
             check_file_target(target)
     if report is not None:
         check_report_path(report)
-    dataset, settings = open_tables(tables, path, config, seed, protocol)
+    dataset, settings = open_tables(tables, path, config, seed, protocol, drop_bad_rows)
     settings = settings if strategy else with_methods(settings, learners)
     divide_by: PrecisionRule = "k" if divide_by_k else "min"
     references = tuple(dict.fromkeys(against or (REFERENCE,)))
@@ -124,6 +127,7 @@ def evaluate(
         print_results(results, Console(), references[0])
     if json_out is not None and str(json_out) != "-":
         write_file(json_out, text + "\n")
+        write_left_out(left_out_beside(json_out), dataset.left_out)
     if report is not None:
         command = shlex.join(["firstday", *sys.argv[1:]])
         write_report(results, report, dataset_summary=dataset.summary(), config=settings, command=command)

@@ -175,11 +175,16 @@ def read_settings(
 
 
 def open_tables(
-    tables: str, path: Path | None, config: Path | None, seed: int | None = None, protocol: Protocol | None = None
+    tables: str,
+    path: Path | None,
+    config: Path | None,
+    seed: int | None = None,
+    protocol: Protocol | None = None,
+    drop_bad_rows: float = 0.0,
 ) -> tuple[Dataset, Config]:
     """Load a dataset on this machine, and the settings for it."""
     settings = read_settings(tables, config, seed, protocol)
-    dataset = load(tables, path=path, config=settings)
+    dataset = load(tables, path=path, config=settings, drop_bad_rows=drop_bad_rows)
     print_notes(dataset.notes)
     return dataset, settings
 

@@ -25,7 +25,7 @@ from firstday.cli.options import (
     load_plugins,
     start_engine,
 )
-from firstday.engine.open import ModelPlace
+from firstday.engine.engines import ModelPlace
 from firstday.errors import ConfigError, DataError
 from firstday.features.signals import Signals
 from firstday.recommend.batch import recommend_tables
@@ -94,7 +94,7 @@ def recommend(
     assert batch is not None
     assert out is not None
     if on_cluster:
-        from firstday.engine.spark.batch import recommend_tables_on_spark
+        from firstday.engine.spark.recommend_on_spark import recommend_tables_on_spark
 
         batch_result = recommend_tables_on_spark(
             recommender,

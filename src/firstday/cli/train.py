@@ -27,7 +27,7 @@ from firstday.cli.options import (
     shown_progress,
     start_engine,
 )
-from firstday.engine.open import ModelPlace, load
+from firstday.engine.engines import ModelPlace, load
 from firstday.recommend.spec import with_methods
 from firstday.training.fit import train as run_training
 

@@ -7,6 +7,7 @@ import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import zip_longest
 from typing import Any
 
 import numpy as np
@@ -444,6 +445,29 @@ class Findings:
         self.n_left_out[table] += 1
         if self.n_left_out[table] <= MAX_LISTED:
             self.left_out_rows.append(LeftOutRow(table, (reason,), _to_json(row), place=place))
+
+    def join_left_out(self, table: str) -> None:
+        """Make one record of two of the same row, which two parts found bad for reasons of their own.
+
+        Of rows beyond `MAX_LISTED` no record is there to be compared; they count in each part.
+
+        Parameters
+        ----------
+        table
+            The table.
+        """
+        records: dict[tuple[Any, ...], dict[tuple[str, ...], list[LeftOutRow]]] = {}
+        for row in self.left_out_rows:
+            if row.table == table:
+                records.setdefault(row.position, {}).setdefault(row.reasons, []).append(row)
+        joined = []
+        for same in records.values():
+            for rows in zip_longest(*(same[reasons] for reasons in sorted(same, reverse=True))):
+                present = [row for row in rows if row is not None]
+                reasons = tuple(reason for row in present for reason in row.reasons)
+                joined.append(replace(present[0], reasons=reasons))
+                self.n_left_out[table] -= len(present) - 1
+        self.left_out_rows = [*(row for row in self.left_out_rows if row.table != table), *joined]
 
     @property
     def left_out(self) -> tuple[str, ...]:

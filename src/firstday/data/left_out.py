@@ -8,9 +8,9 @@ from pathlib import Path
 
 
 def left_out_beside(result: Path) -> Path:
-    """Return the place of the file beside a result: ``model.left-out.jsonl``, ``lists.left-out.jsonl``."""
+    """Return the place of the file beside a result, such as ``lists.left-out.jsonl`` beside ``lists.parquet``."""
     whole = result.resolve()
-    return whole.with_name(f"{whole.name.removesuffix('.parquet')}.left-out.jsonl")
+    return whole.with_name(f"{whole.name.removesuffix('.parquet').removesuffix('.json')}.left-out.jsonl")
 
 
 def write_left_out(path: Path, lines: Sequence[str]) -> None:

@@ -174,7 +174,7 @@ def load_part(raw: Mapping[str, RawTable], whole: Whole, name: str = "part") -> 
     elif "users" in whole.tables:
         frames["users"] = pl.DataFrame(schema={"user_id": pl.String})
     elif interactions is not None:
-        frames["users"] = pl.DataFrame({"user_id": find_ids(interactions)["users"]})
+        frames["users"] = pl.DataFrame({"user_id": _find_users(interactions, whole)})
     columns = frames.get("users", pl.DataFrame()).columns
     first_users = frames["users"]["user_id"].drop_nulls().sort().head(3) if "user_id" in columns else None
     for table in ("friends", "embeddings/users"):
@@ -185,6 +185,9 @@ def load_part(raw: Mapping[str, RawTable], whole: Whole, name: str = "part") -> 
         findings.at(named.whole.place)
         friend_ids = conform_table("friends", named.whole.frame, Findings(), is_text=named.is_text)["friend_id"]
         check_reference("friends.friend_id", friend_ids, "users", frames, findings)
+        n_read = findings.n_read["friends"]
+        findings.leave_out("friends", named.whole.frame)
+        findings.n_read["friends"] = n_read  # they were counted in the parts of the users whose friends they are
     share_id_type(frames, USER_COLUMNS)
     users = known_ids(frames, "users")
     checker = InteractionChecker(users, whole.items, whole.entities, set(whole.faulty), whole.signals, findings)
@@ -203,6 +206,15 @@ def load_part(raw: Mapping[str, RawTable], whole: Whole, name: str = "part") -> 
     return Part(dataset, findings, first_users)
 
 
+def _find_users(interactions: RawTable, whole: Whole) -> pl.Series:
+    """Return the users whom interactions name, sorted; only rows that are kept name any."""
+    checker = None
+    if whole.drop:
+        trial = Findings(drop=True)
+        checker = InteractionChecker(None, whole.items, whole.entities, set(whole.faulty), whole.signals, trial)
+    return find_ids(interactions, checker)["users"]
+
+
 def join_findings(parts: Iterable[Part], signals: SignalConfig, findings: Findings) -> None:
     """Add up what was found in parts, in any order, and judge what only all parts together can tell."""
     firsts: list[pl.Series] = []
@@ -210,6 +222,7 @@ def join_findings(parts: Iterable[Part], signals: SignalConfig, findings: Findin
         findings.merge([part.findings])
         if part.first_users is not None and len(part.first_users):
             firsts.append(part.first_users)
+    findings.join_left_out("friends")
     judge_interactions(findings, signals)
     if any(ids.dtype == pl.String for ids in firsts):
         firsts = [ids.cast(pl.String) for ids in firsts]

@@ -198,10 +198,15 @@ def _show(label: str) -> str:
 def _is_no_column(name: str, label: str, frame: pl.DataFrame, findings: Findings) -> bool:
     """Tell whether a column is the index of a pandas table, or has no name, and note that it is ignored."""
     if re.fullmatch(PANDAS_INDEX, label) or (not label and label == frame.columns[0]):
-        advice = "it is the index of a pandas table, and index=False leaves it out"
-        findings.note(f"{name}: the column {label!r} was ignored; {advice}.")
+        note_pandas_index(name, label, findings)
         return True
     if not label.strip():
         findings.note(f"{name}: a column without a name was ignored.")
         return True
     return False
+
+
+def note_pandas_index(name: str, label: str, findings: Findings) -> None:
+    """Note that a column is ignored, and how to write a table without it."""
+    advice = "it is the index of a pandas table, and index=False leaves it out"
+    findings.note(f"{name}: the column {label!r} was ignored; {advice}.")

@@ -19,7 +19,7 @@ from firstday.data.contents import EMPTY, Lines, NotUtf8Error, check_utf8, open_
 from firstday.data.find_tables import TableFile
 from firstday.data.findings import Findings, SourceFile
 from firstday.data.raw_table import ROW, RawFile
-from firstday.data.schema import TABLES
+from firstday.data.schema import TABLES, note_pandas_index
 from firstday.errors import count_of
 
 SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
@@ -90,6 +90,9 @@ def scan_text(path: Path, file: TableFile, table: str, number: int, findings: Fi
         row_index_name=ROW,
     )
     scan.collect_schema()
+    if header.has_index:
+        note_pandas_index(table, "", findings)
+        scan = scan.drop(header.columns[0])
     rows = scan.filter(~pl.all_horizontal(pl.exclude(ROW).is_null()))  # blank lines
     return RawFile(rows, SourceFile(file.name, lines, number), text.folder)
 
@@ -112,6 +115,11 @@ class Header:
     columns: list[str]
     line: str
 
+    @property
+    def has_index(self) -> bool:
+        """Whether the first column has no name: pandas writes the index of a table so."""
+        return bool(self.columns) and not self.columns[0].strip()
+
     def find_faults(self, table: str) -> list[str]:
         """Return what is wrong, each after the file's name."""
         if not self.line:
@@ -125,7 +133,7 @@ class Header:
                 f"the first line names no column of {table} ({shorten(self.line)!r}); put a header there, with {names}."
             ]
         faults = []
-        nameless = [str(number) for number, name in enumerate(self.columns, 1) if not name.strip()]
+        nameless = [number for number, name in enumerate(self.columns, 1) if number > 1 and not name.strip()]
         if nameless:
             faults.append(
                 f"column {nameless[0]} of the header has no name; name it, or leave it out (with pandas: "

@@ -23,7 +23,7 @@ from firstday.data.checks import check_presence, check_rows, find_ids
 from firstday.data.findings import Findings
 from firstday.data.parts import MENTIONS, Whole, join_findings, load_whole
 from firstday.data.schema import TABLES, conform_table
-from firstday.engine.spark.dataset import ClusterDataset
+from firstday.engine.spark.cluster_dataset import ClusterDataset
 from firstday.engine.spark.session import named_errors, open_session
 from firstday.engine.spark.sources import ClusterTable, RawTables, name_lines, read_folder, take_frames
 from firstday.engine.spark.work import (
@@ -55,7 +55,7 @@ def open_tables(
     tables
         A folder that the cluster knows, or Spark DataFrames by the names of their tables.
     config, drop_bad_rows
-        See `firstday.engine.open.load`.
+        See `firstday.engine.engines.load`.
     """
     findings = Findings(drop=drop_bad_rows > 0)
     if isinstance(tables, Mapping):

@@ -150,7 +150,7 @@ def _open(
         if path is not None:
             raise DataError(f"{tables}: a built-in dataset is read on one machine; leave out --engine spark.")
         try:
-            from firstday.engine.spark.tables import open_tables
+            from firstday.engine.spark.read_tables import open_tables
         except ModuleNotFoundError:
             raise MissingExtraError("the engine Spark", "spark") from None
         dataset, findings = open_tables(tables, config, drop_bad_rows)
@@ -257,7 +257,7 @@ def recommend_batch(
         The strategy is unknown or needs what the model does not have.
     """
     if _choose_engine(tables, engine) == "spark":
-        from firstday.engine.spark.batch import recommend_on_spark
+        from firstday.engine.spark.recommend_on_spark import recommend_on_spark
 
         lists, _, _ = recommend_on_spark(
             recommender, tables, k, strategy, keep_used=keep_used, drop_bad_rows=drop_bad_rows

@@ -22,10 +22,10 @@ from pyspark.sql.types import IntegralType
 from firstday.data.columns import WHOLE_NUMBER
 from firstday.data.findings import Findings
 from firstday.data.newcomers import FORGIVEN, NEWCOMER_TABLES, check_newcomer_tables
+from firstday.engine.spark.read_tables import divide_tables
 from firstday.engine.spark.session import named_errors, open_session, rows_of_arrow
 from firstday.engine.spark.sources import ClusterTable, name_lines, read_folder, take_frames
 from firstday.engine.spark.storage import Storage
-from firstday.engine.spark.tables import divide_tables
 from firstday.engine.spark.work import PARTS_DDL, Request, answer_part, count_parts, spread_lists
 from firstday.errors import DataError
 from firstday.recommend.batch import BatchCounts, BatchSummary, summarise_batch
