@@ -15,7 +15,15 @@ from table_makers.measured import NotMeasuredError
 DOCS = Path(__file__).parent
 PAGES = tuple(
     DOCS / page
-    for page in ("../README.md", "quality.md", "protocols.md", "simulator.md", "reproduce.md", "onboarding.md")
+    for page in (
+        "../README.md",
+        "quality.md",
+        "protocols.md",
+        "simulator.md",
+        "reproduce.md",
+        "onboarding.md",
+        "spark.md",
+    )
 )
 MAKERS: Mapping[str, Callable[..., list[str]]] = {
     "strategies": quality.strategies,
@@ -27,6 +35,9 @@ MAKERS: Mapping[str, Callable[..., list[str]]] = {
     "peers_options": quality.peers_options,
     "growth": scale.growth,
     "repeats": scale.repeats,
+    "spark-growth": scale.spark_growth,
+    "spark-stages": scale.spark_stages,
+    "sample-cost": scale.sample_cost,
     "service": scale.service,
     "simulated": scale.simulated,
     "onboarding": onboarding.onboarding,

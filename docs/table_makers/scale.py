@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from table_makers.measured import interval, read_results
 from table_makers.quality import MEANING
 
@@ -54,6 +56,68 @@ def growth() -> list[str]:
         cells = ["-" if cost is None else f"{cost['seconds']:,.0f} s, {cost['peak_gib']:.1f} GiB" for cost in took]
         precision = ", ".join(f"{value:.1f} %" for value in row.get("precision", {}).values()) or "-"
         lines.append(f"| {row['users']:,} | {row['interactions']:,} | {' | '.join(cells)} | {precision} |")
+    return lines
+
+
+def spark_growth() -> list[str]:
+    """Return time and peak memory of both engines by number of users."""
+    rows = read_results("spark-growth")["rows"]
+    places = ", ".join(rows[0]["peak_gib"])
+    lines = [
+        f"| users | interactions | engine | check | train | peak memory, GiB: {places} |",
+        "|---|---|---|---|---|---|",
+    ]
+    for row in rows:
+        memory = ", ".join(_gib(value) for value in row["peak_gib"].values())
+        lines.append(
+            f"| {row['users']:,} | {row['interactions']:,} | `{row['engine']}` | {row['check_seconds']:,.0f} s "
+            f"| {row['train_seconds']:,.0f} s | {memory} |"
+        )
+    return lines
+
+
+def spark_stages() -> list[str]:
+    """Return time and memory of each stage of both engines by number of users."""
+    rows = read_results("spark-growth")["rows"]
+    names = list(dict.fromkeys(stage["stage"] for row in rows for stage in row["stages"]))
+    places = ", ".join(name.removesuffix("_gib") for name in rows[0]["stages"][0] if name.endswith("_gib"))
+    lines = [f"| users, engine (s; GiB: {places}) | {' | '.join(names)} |", "|---" * (len(names) + 1) + "|"]
+    for row in rows:
+        stages = {stage["stage"]: stage for stage in row["stages"]}
+        cells = [_describe_stage(stages.get(name)) for name in names]
+        lines.append(f"| {row['users']:,}, `{row['engine']}` | {' | '.join(cells)} |")
+    return lines
+
+
+def _describe_stage(stage: dict[str, Any] | None) -> str:
+    """Write the seconds and memory of a stage."""
+    if stage is None:
+        return "-"
+    memory = ", ".join(_gib(value) for name, value in stage.items() if name.endswith("_gib"))
+    return f"{stage['seconds']:,.0f}; {memory}"
+
+
+def _gib(value: float) -> str:
+    """Write a size; a place that an engine does not have took nothing."""
+    return f"{value:.1f}" if value else "-"
+
+
+def sample_cost() -> list[str]:
+    """Return what lists lose where fewer users are learned from, beside learning from all."""
+    found = read_results("sample-cost")
+    rows = [(f"{row['learned_from']:,} ({row['share']:g} %)", row) for row in found["rows"]]
+    by_mllib = found.get("mllib") or {}
+    if "precision" in by_mllib:
+        rows.append(("vectors of items from all, by MLlib", by_mllib))
+    lines = [
+        f"| of {found['users']:,} users, learned from ({found['seeds']} seeds, {found['cold']:,} cold users) "
+        "| strategy | P@50, % [95 % interval] | minus learning from all |",
+        "|---|---|---|---|",
+    ]
+    for learned_from, row in rows:
+        precision = f"{row['precision']:.1f} {interval(row['precision_ci'])}"
+        difference = f"{row['difference']:+.1f} {interval(row['difference_ci'], '+.1f')}"
+        lines.append(f"| {learned_from} | `{row['strategy']}` | {precision} | {difference} |")
     return lines
 
 

@@ -1,0 +1,54 @@
+"""The page on Spark names what the code has: options, settings and numbers."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+import typer.main
+
+from firstday.cli.main import app
+from firstday.config import LearningConfig
+from tests.docs.examples import read_commands, read_examples
+
+pytest.importorskip("pyspark")
+PAGE = Path(__file__).parents[2] / "docs" / "spark.md"
+TEXT = " ".join(PAGE.read_text(encoding="utf-8").split())
+
+
+def test_every_option_of_a_command_exists() -> None:
+    commands = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+    n_checked = 0
+    for example in read_examples(PAGE):
+        for words in read_commands(example.text) if example.language == "sh" else ():
+            starts = [at + 1 for at, word in enumerate(words) if word.endswith(("firstday", "firstday_job.py"))]
+            if not starts or words[starts[0]] not in commands:
+                continue
+            known = {name for option in commands[words[starts[0]]].params for name in option.opts}
+            named = {word for word in words[starts[0] :] if word.startswith("-")}
+            assert named <= known, named - known
+            n_checked += 1
+    assert n_checked >= 6
+
+
+def test_numbers_and_names_are_those_of_the_code() -> None:
+    from firstday.engine.spark.cluster_dataset import PARTS_AT_ONCE
+    from firstday.engine.spark.sources import STAGING
+    from firstday.engine.spark.work import FEWEST_PARTS, PART_ROWS
+
+    assert f"one for each {PART_ROWS:,}, and at least {FEWEST_PARTS}" in TEXT
+    assert f"answers of {PARTS_AT_ONCE} parts at a time" in TEXT
+    assert f"`training.most_users` ({LearningConfig().most_users:,})" in TEXT
+    assert STAGING in TEXT
+
+
+def test_messages_are_those_of_the_code() -> None:
+    sources = "".join(
+        path.read_text(encoding="utf-8") for path in (PAGE.parents[1] / "src" / "firstday" / "engine").rglob("*.py")
+    )
+    messages = re.findall(r"^\| `([a-z][^`|]*)` \| [a-z]", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
+    assert len(messages) >= 6
+    for message in messages:
+        start = re.split(r" X,| \(", message)[0]
+        assert start in sources, message
