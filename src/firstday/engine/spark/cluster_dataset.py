@@ -210,10 +210,7 @@ class ClusterDataset:
         self, config: Config, protocol: Protocol, log: Log | None, held_out: Ids, dimensions: int
     ) -> np.ndarray:
         """Make vectors of items by MLlib's alternating least squares on every warm user but those held out."""
-        from pyspark.ml.recommendation import ALS
-
         session = self.parts.sparkSession
-        settings = config.embedding
         sent = session.sparkContext.broadcast((warm_affinity, (config, protocol, log, held_out, config.signals)))
         catalogue = self._catalogue
 
@@ -222,27 +219,57 @@ class ClusterDataset:
 
         with rows_of_arrow(session, 1):
             ratings = self.parts.select("part", "content").mapInArrow(work, RATINGS_DDL).persist(StorageLevel.DISK_ONLY)
-            (sizes,) = ratings.agg(fn.max("row"), fn.count("row"), fn.countDistinct("part", "row")).collect()
-        n_rows, per_user = int(sizes[0] or 0) + 1, int(sizes[1]) / max(1, int(sizes[2]))
-        ratings_by_user = ratings.withColumn("user", (fn.col("part") * fn.lit(n_rows) + fn.col("row")).cast("int"))
-        als = ALS(
-            rank=dimensions,
-            maxIter=settings.als_iterations,
-            regParam=settings.als_regularization / max(1.0, per_user),  # MLlib multiplies it by a user's ratings
-            alpha=settings.als_confidence,
-            implicitPrefs=True,
-            seed=config.seed,
-            userCol="user",
-            itemCol="item",
-            ratingCol="rating",
-        )
-        factors = als.fit(ratings_by_user).itemFactors.toArrow()
-        ratings.unpersist()
+            n_rows = int(ratings.agg(fn.max("row")).collect()[0][0] or 0) + 1
+        user = (fn.col("part") * fn.lit(n_rows) + fn.col("row")).cast("int")
         assert self.whole.items is not None
-        vectors = np.zeros((len(self.whole.items), dimensions), dtype=np.float32)
-        vectors[factors["id"].to_numpy()] = np.stack(factors["features"].to_pylist())
+        vectors = factorise(
+            ratings.select(user.alias("user"), "item", "rating"), len(self.whole.items), dimensions, config
+        )
+        ratings.unpersist()
         return vectors
 
     def forget(self) -> None:
         """Free the executors' disks."""
         self.parts.unpersist()
+
+
+def factorise(ratings: DataFrame, n_items: int, dimensions: int, config: Config) -> np.ndarray:
+    """Make vectors of items by MLlib's alternating least squares for implicit feedback.
+
+    Parameters
+    ----------
+    ratings
+        A row for each user and item: `user`, `item` (from 0), `rating` (an affinity above 0).
+    n_items, dimensions
+        Shape of the result.
+    config
+        Iterations, confidence, regularisation and the seed.
+
+    Returns
+    -------
+    numpy.ndarray
+        float32, shape (n_items, dimensions); zeros for items that nobody has.
+
+    References
+    ----------
+    Y. Hu, Y. Koren, C. Volinsky, "Collaborative Filtering for Implicit Feedback Datasets", ICDM 2008.
+    """
+    from pyspark.ml.recommendation import ALS
+
+    (sizes,) = ratings.agg(fn.count("item"), fn.countDistinct("user")).collect()
+    als = ALS(
+        rank=dimensions,
+        maxIter=config.embedding.als_iterations,
+        # MLlib multiplies it by the number of a user's, or an item's, ratings.
+        regParam=config.embedding.als_regularization * int(sizes[1]) / max(1, int(sizes[0])),
+        alpha=config.embedding.als_confidence,
+        implicitPrefs=True,
+        seed=config.seed,
+        userCol="user",
+        itemCol="item",
+        ratingCol="rating",
+    )
+    factors = als.fit(ratings).itemFactors.toArrow()
+    vectors = np.zeros((n_items, dimensions), dtype=np.float32)
+    vectors[factors["id"].to_numpy()] = np.stack(factors["features"].to_pylist())
+    return vectors

@@ -1,0 +1,135 @@
+"""What lists lose where fewer users are learned from, and by MLlib's ALS: writes docs/results/sample-cost.json.
+
+python benchmarks/sample_cost.py --users 300000                3, 10, 30 and 100 % of the warm users
+python benchmarks/sample_cost.py --users 20000 --mllib         MLlib's ALS beside implicit's, on the same warm users
+
+Cold users are the same throughout; differences to 100 % are paired by cold user. Everyone is counted each time.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import tempfile
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+
+from firstday.config import Config
+from firstday.data.dataset import Dataset
+from firstday.data.load import load
+from firstday.data.splits.split import Split
+from firstday.embed.embeddings import compute_affinity
+from firstday.engine.large import Learners
+from firstday.metrics import measure
+from firstday.recommend.recommender import Recommender, answer_all
+from firstday.simulate.simulation_settings import SimulationSettings
+from firstday.simulate.tables import simulate
+from firstday.training.fit import cohort_query, fit, split_for
+
+RESULTS = Path(__file__).parents[1] / "docs" / "results" / "sample-cost.json"
+SHARES = (100, 30, 10, 3)
+STRATEGIES = ("segment", "blend")
+RESAMPLES = 2_000
+
+
+def main() -> None:
+    """Measure, and write the figures."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--users", type=int, default=100_000)
+    parser.add_argument("--items", type=int, default=20_000)
+    parser.add_argument("--mllib", action="store_true", help="compare with MLlib's ALS, by Spark on this machine")
+    arguments = parser.parse_args()
+    os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
+    results = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else {}
+    with tempfile.TemporaryDirectory() as folder:
+        simulate(SimulationSettings(n_users=arguments.users, n_items=arguments.items), Path(folder) / "tables")
+        dataset = load(Path(folder) / "tables")
+        config = Config()
+        split = split_for(dataset, config, config.seed, with_cold=True)
+        if arguments.mllib:
+            results["mllib"] = compare_mllib(dataset, split, config)
+        else:
+            results |= {"users": arguments.users, "cold": len(split.cold), "seeds": 1, "warm": len(split.warm)}
+            results["rows"] = compare_shares(dataset, split, config)
+    RESULTS.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+
+
+def compare_shares(dataset: Dataset, split: Split, config: Config) -> list[dict[str, Any]]:
+    """Learn from some of the warm users and judge the same cold users."""
+    rows, whole = [], {}
+    for share in SHARES:
+        most_users = max(1, round(len(split.warm) * share / 100))
+        began = perf_counter()
+        recommender = fit(dataset, split, config.override("training.most_users", most_users))
+        seconds = perf_counter() - began
+        for strategy, precision in judge(recommender, dataset, split).items():
+            whole.setdefault(strategy, precision)
+            row = {"share": share, "learned_from": most_users, "strategy": strategy, "seconds": round(seconds, 1)}
+            rows.append(row | describe(precision, whole[strategy]))
+            print(json.dumps(rows[-1]), flush=True)
+    return rows
+
+
+def compare_mllib(dataset: Dataset, split: Split, config: Config) -> dict[str, Any]:
+    """Take items' vectors from MLlib's ALS, and judge the same cold users."""
+    from pyspark.sql import SparkSession
+
+    from firstday.engine.spark.cluster_dataset import factorise
+
+    affinity = compute_affinity(split.warm_actions, config.signals, len(split.warm), len(dataset.items))
+    builder = SparkSession.builder.master("local[2]").config("spark.driver.memory", "4g")
+    for name, value in (
+        ("spark.driver.host", "127.0.0.1"),
+        ("spark.ui.enabled", "false"),
+        ("spark.log.level", "ERROR"),
+    ):
+        builder = builder.config(name, value)
+    session = builder.getOrCreate()
+    import pyarrow as pa
+
+    table = pa.table(
+        {"user": affinity.row_of_entry().astype(np.int32), "item": affinity.columns, "rating": affinity.weights}
+    )
+    ratings = session.createDataFrame(table).repartition(8).cache()  # type: ignore[arg-type]
+    dimensions = config.embedding.resolve_dimensions(len(split.warm), len(dataset.items))
+    ratings.count()
+    began = perf_counter()
+    vectors = factorise(ratings, len(dataset.items), dimensions, config)
+    seconds = perf_counter() - began
+    session.stop()
+    plain = judge(fit(dataset, split, config), dataset, split)
+    learners = Learners(dataset, dataset.summary(), None, lambda _held_out, _dimensions: vectors)
+    other = judge(fit(dataset, split, config.override("training.factors", "mllib"), learners=learners), dataset, split)
+    content: dict[str, Any] = {"users": len(dataset.users), "cold": len(split.cold), "warm": len(split.warm)}
+    content |= {"ratings": affinity.n_entries, "dimensions": dimensions, "als_seconds": round(seconds, 1)}
+    content["rows"] = [{"strategy": name, **describe(other[name], plain[name])} for name in STRATEGIES]
+    print(json.dumps(content), flush=True)
+    return content
+
+
+def judge(recommender: Recommender, dataset: Dataset, split: Split) -> dict[str, np.ndarray]:
+    """Return the precision of each cold user's list of 50, by strategy."""
+    query = cohort_query(recommender, dataset, split.cold, 50)
+    return {name: measure(answer_all(query, name).items, split.cold.truth).precision for name in STRATEGIES}
+
+
+def describe(precision: np.ndarray, compared: np.ndarray) -> dict[str, Any]:
+    """Return means and 95 % intervals in %, by resampling cold users, of the precision and the paired difference."""
+    rng = np.random.default_rng(0)
+    users = rng.integers(0, len(precision), (RESAMPLES, len(precision)))
+    difference = precision - compared
+    means, differences = precision[users].mean(axis=1), difference[users].mean(axis=1)
+    return {
+        "precision": round(100 * float(precision.mean()), 2),
+        "precision_ci": [round(100 * float(value), 2) for value in np.percentile(means, [2.5, 97.5])],
+        "difference": round(100 * float(difference.mean()), 2),
+        "difference_ci": [round(100 * float(value), 2) for value in np.percentile(differences, [2.5, 97.5])],
+    }
+
+
+if __name__ == "__main__":
+    main()
