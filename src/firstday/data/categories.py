@@ -56,7 +56,7 @@ def conform_group(column: Column, judge: bool) -> pl.Series | None:
         return None
     if not judge:
         return words
-    counts = words.drop_nulls().value_counts(name="n").rename({words.name: "value"})
+    counts = words.alias("value").drop_nulls().value_counts(name="n")
     return (
         words if judge_group(column.where, counts, counts.height, len(words), column.is_text, column.findings) else None
     )

@@ -216,10 +216,15 @@ def _check_vectors(frames: Frames, findings: Findings) -> None:
     tables = [frames.get(f"embeddings/{kind}", pl.DataFrame()) for kind in ("users", "items")]
     if all("vector" in table.columns and table.height for table in tables):
         check_vector_lengths(tables[0]["vector"], next(filter(None, tables[1]["vector"].list.len()), 0), findings)
-    source = frames.get("items", pl.DataFrame())
-    if "item_id" in tables[1].columns and "item_id" in source.columns:
+    check_item_vectors(frames, findings)
+
+
+def check_item_vectors(frames: Frames, findings: Findings) -> None:
+    """Find items without a vector."""
+    vectors, source = frames.get("embeddings/items", pl.DataFrame()), frames.get("items", pl.DataFrame())
+    if "item_id" in vectors.columns and "item_id" in source.columns:
         ids = source["item_id"].drop_nulls().unique().sort()
-        has_none = pl.Series(np.asarray(Ids.of(tables[1]["item_id"].drop_nulls().unique()).lookup(ids) < 0))
+        has_none = pl.Series(np.asarray(Ids.of(vectors["item_id"].drop_nulls().unique()).lookup(ids) < 0))
         findings.rows("embeddings/items", has_none, "have no vector", ids, "bring one for every item", noun="items")
 
 

@@ -235,7 +235,7 @@ class RowNote:
         self.noun = other.noun
         self.first = min((text for text in (self.first, other.first) if text is not None), default=None)
 
-    def told(self, where: str, text: str, n_in_table: int) -> str:
+    def sentence(self, where: str, text: str, n_in_table: int) -> str:
         """Return the note's sentence; not every batch was asked for each note."""
         total = max(self.n_rows, n_in_table) if self.noun == "rows" else self.n_rows
         shown = text if self.first is None else text.replace("{first}", self.first)
@@ -292,7 +292,7 @@ class Findings:
     def notes(self) -> tuple[str, ...]:
         """A sentence for each thing that was ignored or decided."""
         row_notes = [
-            note.told(where, text, self.n_rows[table_of(where)])
+            note.sentence(where, text, self.n_rows[table_of(where)])
             for (where, text), note in self.row_notes.items()
             if note.n
         ]

@@ -45,6 +45,9 @@ def read_frames(tables: Mapping[str, Any], findings: Findings) -> dict[str, RawT
         except TypeError:
             findings.fault(f"{name}: is {_describe_kind(frame)}, which holds no table; give {KINDS}.")
             continue
+        except Exception as error:  # such as two columns of one name
+            findings.fault(f"{name}: the frame cannot be read ({first_line(error)}); correct it.")
+            continue
         try:
             rows = _to_polars(known)
             _ = rows.collect_schema()

@@ -22,6 +22,7 @@ from firstday.config import SignalConfig
 from firstday.data.checks import (
     InteractionChecker,
     KnownIds,
+    check_item_vectors,
     check_reference,
     check_table,
     check_vector_lengths,
@@ -138,6 +139,8 @@ def load_whole(
         if table is not None:
             frames[name] = check_table(name, table, frames, findings)
     share_id_type(frames, ITEM_COLUMNS)
+    findings.at(None)
+    check_item_vectors(frames, findings)
     items, entities = known_ids(frames, "items"), known_entities(raw, frames)
     catalogue = None
     if not findings.faults and items is not None:
@@ -175,6 +178,11 @@ def load_part(raw: Mapping[str, RawTable], whole: Whole, name: str = "part") -> 
         frames["users"] = pl.DataFrame(schema={"user_id": pl.String})
     elif interactions is not None:
         frames["users"] = pl.DataFrame({"user_id": _find_users(interactions, whole)})
+    elif "interactions" not in whole.unreadable:  # nobody of this part did anything
+        frames["users"] = pl.DataFrame(schema={"user_id": pl.String})
+    precomputed = None if whole.catalogue is None else whole.catalogue.precomputed
+    if precomputed is not None:
+        frames["embeddings/users"] = pl.DataFrame(schema={"user_id": pl.String, "vector": pl.List(pl.Float32)})
     columns = frames.get("users", pl.DataFrame()).columns
     first_users = frames["users"]["user_id"].drop_nulls().sort().head(3) if "user_id" in columns else None
     for table in ("friends", "embeddings/users"):
@@ -183,8 +191,9 @@ def load_part(raw: Mapping[str, RawTable], whole: Whole, name: str = "part") -> 
     if MENTIONS in raw:
         named = raw[MENTIONS]
         findings.at(named.whole.place)
-        friend_ids = conform_table("friends", named.whole.frame, Findings(), is_text=named.is_text)["friend_id"]
-        check_reference("friends.friend_id", friend_ids, "users", frames, findings)
+        friends = conform_table("friends", named.whole.frame, Findings(), is_text=named.is_text)
+        if "friend_id" in friends.columns:
+            check_reference("friends.friend_id", friends["friend_id"], "users", frames, findings)
         n_read = findings.n_read["friends"]
         findings.leave_out("friends", named.whole.frame)
         findings.n_read["friends"] = n_read  # they were counted in the parts of the users whose friends they are
@@ -196,13 +205,13 @@ def load_part(raw: Mapping[str, RawTable], whole: Whole, name: str = "part") -> 
     else:
         events = checker.read(interactions, whole.now)
     vectors = frames.get("embeddings/users", pl.DataFrame())
-    if whole.catalogue is not None and whole.catalogue.precomputed is not None and "vector" in vectors.columns:
-        check_vector_lengths(vectors["vector"], whole.catalogue.precomputed.item_vectors.shape[1], findings)
+    if precomputed is not None and "vector" in vectors.columns:
+        check_vector_lengths(vectors["vector"], precomputed.item_vectors.shape[1], findings)
     dataset = None
     if events is not None and findings.are_usable and users is not None and whole.catalogue is not None:
-        friends = frames.pop("friends", None)
+        friendships = frames.pop("friends", None)
         dataset = assemble(name, frames, events, findings, catalogue=whole.catalogue)
-        dataset = dataset if friends is None else with_friends(dataset, friends, findings)
+        dataset = dataset if friendships is None else with_friends(dataset, friendships, findings)
     return Part(dataset, findings, first_users)
 
 
@@ -298,7 +307,9 @@ def keep_users(dataset: Dataset, rows: np.ndarray) -> Dataset:
     )
 
 
-def join_users(name: str, parts: Iterable[Dataset], catalogue: Dataset, n_interactions: int) -> Dataset:
+def join_users(
+    name: str, parts: Iterable[Dataset], catalogue: Dataset, n_interactions: int, *, are_all: bool = False
+) -> Dataset:
     """Make one dataset of the users of several parts, in the order of their ids; events go to disk where many.
 
     Parameters
@@ -311,6 +322,8 @@ def join_users(name: str, parts: Iterable[Dataset], catalogue: Dataset, n_intera
         See `Whole`.
     n_interactions
         How many interactions they have, about: decides whether these stay in memory.
+    are_all
+        Whether these are all users: a friend who is none of them was left out.
     """
     with TemporaryDirectory(prefix="firstday-") as folder:
         kept: list[Dataset] = []
@@ -367,6 +380,8 @@ def join_users(name: str, parts: Iterable[Dataset], catalogue: Dataset, n_intera
     if not pairs_of_friends:
         return dataset
     friends = pl.concat(pairs_of_friends)
+    if are_all:
+        friends = friends.filter(pl.Series(users.lookup(friends["friend_id"]) >= 0))
     if (users.lookup(friends["friend_id"]) >= 0).all():
         return replace(dataset, friends=index_friends(friends, users, users, Findings()))
     return with_friends(dataset, friends, Findings())

@@ -117,21 +117,28 @@ def _join_types(schemas: Sequence[dict[str, pl.DataType]]) -> pl.Schema:
 
 def _add_partitions(table: TableFiles, scans: Sequence[pl.LazyFrame]) -> list[pl.LazyFrame]:
     """Add the columns that the names of folders give, where a file has no such column itself."""
-    values: dict[str, list[str]] = {}
-    for file in table.files:
-        for name, value in file.partitions.items():
-            values.setdefault(name, []).extend([] if value is None else [value])
-    are_whole = {name: all(WHOLE.match(value) for value in texts) for name, texts in values.items()}
+    whole = whole_partitions(table)
     added = []
     for file, scan in zip(table.files, scans, strict=True):
         present = set(scan.collect_schema().names()) if file.partitions else set()
         columns = []
         for name, value in file.partitions.items():
             if name not in present:
-                is_number = are_whole[name] and table.form != "CSV"
+                is_number = name in whole
                 columns.append(pl.lit(value, pl.String).cast(pl.Int64 if is_number else pl.String).alias(name))
         added.append(scan.with_columns(columns))
     return added
+
+
+def whole_partitions(table: TableFiles) -> frozenset[str]:
+    """Return the columns that the names of folders give and that hold whole numbers; in text, all is text."""
+    values: dict[str, list[str]] = {}
+    for file in table.files:
+        for name, value in file.partitions.items():
+            values.setdefault(name, []).extend([] if value is None else [value])
+    return frozenset(
+        name for name, texts in values.items() if table.form != "CSV" and all(WHOLE.match(value) for value in texts)
+    )
 
 
 def _open_file(path: Path, file: TableFile, table: str, number: int, findings: Findings) -> RawFile | None:

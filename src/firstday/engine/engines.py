@@ -257,8 +257,10 @@ def recommend_batch(
         The strategy is unknown or needs what the model does not have.
     """
     if _choose_engine(tables, engine) == "spark":
-        from firstday.engine.spark.recommend_on_spark import recommend_on_spark
-
+        try:
+            from firstday.engine.spark.recommend_on_spark import recommend_on_spark
+        except ModuleNotFoundError:
+            raise MissingExtraError("the engine Spark", "spark") from None
         lists, _, _ = recommend_on_spark(
             recommender, tables, k, strategy, keep_used=keep_used, drop_bad_rows=drop_bad_rows
         )

@@ -30,7 +30,7 @@ from firstday.engine.large import (
     take_learners,
     warm_affinity,
 )
-from firstday.engine.spark.session import rows_of_arrow
+from firstday.engine.spark.session import named_errors, rows_of_arrow
 from firstday.engine.spark.work import ANSWERS_DDL, RATINGS_DDL, add_answers, ask_parts, list_ratings
 from firstday.errors import DataError
 
@@ -99,7 +99,7 @@ class ClusterDataset:
         step = max(PARTS_AT_ONCE, -(-self.n_parts // MOST_JOBS))
         for start in range(0, self.n_parts, step):
             chosen = self.parts.where(fn.col("part").between(start, start + step - 1))
-            with rows_of_arrow(session, 1):
+            with named_errors(self.name), rows_of_arrow(session, 1):
                 answers = chosen.select("part", "content").mapInArrow(work, ANSWERS_DDL).collect()
             for row in sorted(answers, key=lambda row: int(row["part"])):
                 yield pickle.loads(row["answer"])  # noqa: S301  written by this run
@@ -130,7 +130,7 @@ class ClusterDataset:
         def join(table: pa.Table) -> pa.Table:
             return add_answers(merge, PARTS_ADDED_UP, table)
 
-        with rows_of_arrow(session, 1):
+        with named_errors(self.name), rows_of_arrow(session, 1):
             answers, n_answers = self.parts.select("part", "content").mapInArrow(work, ANSWERS_DDL), self.n_parts
             while n_answers > PARTS_AT_ONCE:
                 group = fn.floor(fn.col("part") / PARTS_ADDED_UP).alias("group")
@@ -172,14 +172,16 @@ class ClusterDataset:
         roles = (config, protocol, log)
         counts = reduce(add, self.ask(count_roles, *roles))
         up_to = LARGEST
-        if counts.warm > config.training.most_users:
+        most = config.training.most_users
+        if counts.warm > most or counts.users > MOST_USERS_EACH * most:
             up_to = self._find_threshold(config, protocol, log, counts.warm, counts.users)
         packed = self.ask(take_learners, config.seed, up_to)
         catalogue = self.whole.catalogue
         assert catalogue is not None
         share = min(1.0, config.training.most_users / max(1, counts.warm))
         n_interactions = int(share * counts.interactions) + 1
-        learners = join_users(self.name, (unpack(part, catalogue) for part in packed), catalogue, n_interactions)
+        parts = (unpack(part, catalogue) for part in packed)
+        learners = join_users(self.name, parts, catalogue, n_interactions, are_all=up_to == LARGEST)
         events = replace(learners.events, first=summary.first, last=summary.last)
         learners = replace(learners, events=events, notes=self.notes)
         factorise = partial(self._factorise, config, protocol, log)
@@ -217,7 +219,7 @@ class ClusterDataset:
         def work(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
             return list_ratings(catalogue.value, *sent.value, batches)
 
-        with rows_of_arrow(session, 1):
+        with named_errors(self.name), rows_of_arrow(session, 1):
             ratings = self.parts.select("part", "content").mapInArrow(work, RATINGS_DDL).persist(StorageLevel.DISK_ONLY)
             n_rows = int(ratings.agg(fn.max("row")).collect()[0][0] or 0) + 1
         user = (fn.col("part") * fn.lit(n_rows) + fn.col("row")).cast("int")

@@ -26,6 +26,7 @@ def check_place(uri: str) -> None:
         check_target(storage.local)
     elif storage.exists() and storage.list_files() and not storage.exists(MANIFEST):
         raise ArtifactError(f"{uri}: is not empty and holds no model; give a new folder.")
+    storage.check_writable()
 
 
 def save_on_cluster(recommender: Recommender, uri: str, left_out: tuple[str, ...]) -> None:

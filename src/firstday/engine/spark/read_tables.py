@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import weakref
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial, reduce
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import polars as pl
@@ -16,15 +14,17 @@ import pyarrow as pa
 from pyspark import StorageLevel
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as fn
+from pyspark.sql.types import FractionalType
 
 from firstday.config import Config, SignalConfig
 from firstday.data.categories import MAX_GROUP_VALUES, judge_group
-from firstday.data.checks import check_presence, check_rows, find_ids
+from firstday.data.checks import InteractionChecker, check_presence, check_rows, check_table, find_ids
 from firstday.data.findings import Findings
 from firstday.data.parts import MENTIONS, Whole, join_findings, load_whole
+from firstday.data.raw_table import ROW
 from firstday.data.schema import TABLES, conform_table
 from firstday.engine.spark.cluster_dataset import ClusterDataset
-from firstday.engine.spark.session import named_errors, open_session
+from firstday.engine.spark.session import named_errors, open_session, scratch_folder
 from firstday.engine.spark.sources import ClusterTable, RawTables, name_lines, read_folder, take_frames
 from firstday.engine.spark.work import (
     PART,
@@ -58,16 +58,16 @@ def open_tables(
         See `firstday.engine.engines.load`.
     """
     findings = Findings(drop=drop_bad_rows > 0)
-    if isinstance(tables, Mapping):
-        dataset = read_tables(take_frames(tables, findings), config.signals, findings)
-    else:
-        scratch = TemporaryDirectory(prefix="firstday-")
-        raw = read_folder(open_session(), str(tables), Path(scratch.name), findings)
-        dataset = read_tables(raw, config.signals, findings)
-        if dataset is not None:  # an executor that is lost reads the tables anew
-            weakref.finalize(dataset.parts, scratch.cleanup)
+    with named_errors("tables"):
+        if isinstance(tables, Mapping):
+            dataset = read_tables(take_frames(tables, findings), config.signals, findings)
+        else:
+            raw = read_folder(open_session(), str(tables), scratch_folder(), findings)
+            dataset = read_tables(raw, config.signals, findings)
     findings.settle(drop_bad_rows)
     if findings.faults or dataset is None:
+        if dataset is not None:
+            dataset.forget()
         return None, findings
     return replace(dataset, notes=findings.notes, left_out=findings.left_out), findings
 
@@ -84,29 +84,17 @@ def read_tables(raw: RawTables, signals: SignalConfig, findings: Findings) -> Cl
     findings
         Gets the faults and notes.
     """
-    there = {**raw.of_users, **raw.shared}
-    check_presence(there, findings)
-    tables = {name: table for name, table in raw.of_users.items() if table is not None}
-    n_rows = {name: table.frame.count() for name, table in tables.items()}
-    for name, table in list(tables.items()):
-        shape, head = Findings(), _head(table)
-        frame = conform_table(name, head, shape, is_text=table.names.is_text, judge_groups=False)
-        if name == "interactions":
-            check_rows(frame, head.columns, shape)
-        emptiness = f"{name}: has no rows;"
-        for sentence in shape.faults:
-            if not sentence.startswith(emptiness) or not n_rows[name]:
-                findings.fault(sentence)
-        if "user_id" not in table.columns:
-            del tables[name]
+    names = {**raw.of_users, **raw.shared}
+    check_presence(names, findings)
+    tables, n_rows = check_shapes(raw.of_users, findings)
     interactions = tables.get("interactions")
     item_ids = pl.Series([], dtype=pl.String)
-    if interactions is not None and "items" not in there:
-        item_ids = _find_items(interactions)
-    groups = _find_groups(tables["users"], findings) if "users" in tables else {}
+    if interactions is not None and "items" not in names:
+        item_ids = _find_items(interactions, signals, drop=findings.drop)
+    groups = _find_groups(tables["users"], findings, drop=findings.drop) if "users" in tables else {}
     now = datetime.now(UTC)
-    unreadable = frozenset(there) - {*tables, *raw.shared}
-    whole = load_whole(raw.shared, item_ids, groups, frozenset(there), signals, findings, now, unreadable)
+    unreadable = frozenset(names) - {*tables, *raw.shared}
+    whole = load_whole(raw.shared, item_ids, groups, frozenset(names), signals, findings, now, unreadable)
     n_parts = count_parts(sum(n_rows[name] for name in tables))
     parts = _read_parts(tables, whole, n_parts)
     if parts is None:
@@ -124,6 +112,47 @@ def read_tables(raw: RawTables, signals: SignalConfig, findings: Findings) -> Cl
         parts.unpersist()
         return None
     return ClusterDataset(raw.name, whole, parts, n_parts, findings.notes)
+
+
+def check_shapes(
+    tables: Mapping[str, ClusterTable | None], findings: Findings, may_be_empty: Collection[str] = ()
+) -> tuple[dict[str, ClusterTable], dict[str, int]]:
+    """Find faults of tables that no row is needed for: columns that are missing or of a wrong type, and no rows.
+
+    Parameters
+    ----------
+    tables
+        Tables whose rows belong to users; None for one that cannot be read.
+    findings
+        Gets the faults.
+    may_be_empty
+        Tables that may have no rows.
+
+    Returns
+    -------
+    usable : dict
+        The tables whose rows can be divided by user.
+    n_rows : dict
+        How many rows each table has.
+    """
+    usable: dict[str, ClusterTable] = {}
+    n_rows: dict[str, int] = {}
+    for name, table in tables.items():
+        if table is None:
+            continue
+        n_rows[name] = table.frame.count()
+        if not n_rows[name] and name in may_be_empty:
+            continue
+        shape, head = Findings(), _head(table)
+        frame = conform_table(name, head, shape, is_text=table.names.is_text, judge_groups=False)
+        if name == "interactions":
+            check_rows(frame, head.columns, shape)
+        for sentence in shape.faults:
+            if not sentence.startswith(f"{name}: has no rows;") or not n_rows[name]:
+                findings.fault(sentence)
+        if "user_id" in table.columns:
+            usable[name] = table
+    return usable, n_rows
 
 
 def _head(table: ClusterTable) -> pl.DataFrame:
@@ -156,22 +185,32 @@ def _read_parts(tables: Mapping[str, ClusterTable], whole: Whole, n_parts: int) 
 
 def _shares(name: str, key: str, table: ClusterTable, n_parts: int) -> DataFrame:
     """Divide the rows of a table among parts, by a column with users' ids."""
-    folded = fn.lower(fn.trim(fn.col(key).cast("string")))  # as `firstday.data.checks.fold_ids`: 7.0 and 007 beside 7
+    column = fn.col(key)
+    if isinstance(table.frame.schema[key].dataType, FractionalType):  # as text, large ones would be 1.2E7
+        column = fn.when(column == fn.floor(column), column.cast("long").cast("string")).otherwise(
+            column.cast("string")
+        )
+    folded = fn.lower(fn.trim(column.cast("string")))  # as `firstday.data.checks.fold_ids`: 7.0 and 007 beside 7
     folded = fn.regexp_replace(fn.regexp_replace(folded, r"\.0+$", ""), "^0+", "")
-    part = fn.pmod(fn.xxhash64(folded), fn.lit(n_parts)).cast("int")
+    spread = fn.coalesce(folded, fn.col(f"`{ROW}`").cast("string"))  # rows of nobody are in no one part
+    part = fn.pmod(fn.xxhash64(spread), fn.lit(n_parts)).cast("int")
     rows = table.frame.withColumn(PART, part)
     if n_parts > MOST_PIECES:
         rows = rows.repartition(n_parts, PART)
     return rows.mapInArrow(partial(divide, name), SHARES_DDL)
 
 
-def _find_items(interactions: ClusterTable) -> pl.Series:
-    """Return the distinct items that interactions name, sorted; whole numbers only where all are."""
+def _find_items(interactions: ClusterTable, signals: SignalConfig, *, drop: bool) -> pl.Series:
+    """Return the distinct items that interactions name, sorted; whole numbers only where all are.
+
+    Where bad rows are left out, only rows that are kept name items.
+    """
     names = interactions.names
 
     def work(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:
-            ids = find_ids(make_raw(to_polars(pa.Table.from_batches([batch])), names))["items"]
+            checker = InteractionChecker(None, None, None, set(), signals, Findings(drop=True)) if drop else None
+            ids = find_ids(make_raw(to_polars(pa.Table.from_batches([batch])), names), checker)["items"]
             text = ids.cast(pl.String).to_arrow().cast(pa.string())
             flags = pa.array([ids.dtype == pl.Int64] * len(ids), pa.bool_())
             yield pa.RecordBatch.from_arrays([text, flags], names=["id", "is_whole"])
@@ -182,17 +221,17 @@ def _find_items(interactions: ClusterTable) -> pl.Series:
     return (ids.cast(pl.Int64) if frame["is_whole"].all() and len(ids) else ids).sort()
 
 
-def _find_groups(users: ClusterTable, findings: Findings) -> dict[str, tuple[str, ...]]:
+def _find_groups(users: ClusterTable, findings: Findings, *, drop: bool) -> dict[str, tuple[str, ...]]:
     """Return the values of each column of users that makes groups; note the columns that do not."""
     names = users.names
 
     def work(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:
             raw = make_raw(to_polars(pa.Table.from_batches([batch])), names)
-            frame = conform_table("users", raw.whole.frame, Findings(), is_text=raw.is_text, judge_groups=False)
+            frame = check_table("users", raw, {}, Findings(drop=drop), judge_groups=False)
             for column in frame.columns:
                 if column not in TABLES["users"].kinds:
-                    counts = frame[column].value_counts(name="n").rename({column: "value"})
+                    counts = frame[column].alias("value").value_counts(name="n")
                     counts = counts.select(pl.lit(column).alias("column"), "value", pl.col("n").cast(pl.Int64))
                     yield from (
                         counts.to_arrow()

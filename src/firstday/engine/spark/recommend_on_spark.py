@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pickle
+import re
 import secrets
 import shutil
-import weakref
 from collections.abc import Iterator, Mapping
 from functools import reduce
 from operator import add
@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import pyarrow as pa
-from pyspark import SparkFiles, StorageLevel
+from pyspark import StorageLevel
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as fn
 from pyspark.sql.types import IntegralType
@@ -22,12 +22,12 @@ from pyspark.sql.types import IntegralType
 from firstday.data.columns import WHOLE_NUMBER
 from firstday.data.findings import Findings
 from firstday.data.newcomers import FORGIVEN, NEWCOMER_TABLES, check_newcomer_tables
-from firstday.engine.spark.read_tables import divide_tables
-from firstday.engine.spark.session import named_errors, open_session, rows_of_arrow
+from firstday.engine.spark.read_tables import check_shapes, divide_tables
+from firstday.engine.spark.session import named_errors, open_session, scratch_folder
 from firstday.engine.spark.sources import ClusterTable, name_lines, read_folder, take_frames
 from firstday.engine.spark.storage import Storage
 from firstday.engine.spark.work import PARTS_DDL, Request, answer_part, count_parts, spread_lists
-from firstday.errors import DataError
+from firstday.errors import ConfigError, DataError
 from firstday.recommend.batch import BatchCounts, BatchSummary, summarise_batch
 from firstday.recommend.recommender import Recommender, check_length
 from firstday.recommend.spec import find_strategy, refuse_without
@@ -78,45 +78,52 @@ def recommend_on_spark(
     refuse_without(name, find_strategy(name).lacks(recommender.model))
     check_length(recommender.model, k)
     findings = Findings(drop=drop_bad_rows > 0, forgiven=FORGIVEN)
-    scratch = TemporaryDirectory(prefix="firstday-")
-    folder = Path(scratch.name)
-    if isinstance(tables, Mapping):
-        raw = take_frames(tables, findings)
-    else:
-        raw = read_folder(open_session(), str(tables), folder, findings)
-    check_newcomer_tables(raw.name, raw.of_users, findings)
-    there = {table: rows for table, rows in raw.of_users.items() if rows is not None and table in NEWCOMER_TABLES}
-    there = {table: rows for table, rows in there.items() if "user_id" in rows.columns} or there
-    if findings.sentences or not there:
+    with named_errors("tables"):
+        if isinstance(tables, Mapping):
+            raw = take_frames(tables, findings)
+        else:
+            raw = read_folder(open_session(), str(tables), scratch_folder(), findings)
+        known = {table: rows for table, rows in raw.of_users.items() if table in NEWCOMER_TABLES}
+        present, n_rows = check_shapes(known, findings, may_be_empty=("interactions", "friends"))
+    check_newcomer_tables(raw.name, present, findings)
+    if findings.sentences or not present:
         raise DataError(findings.faults)
-    session = next(iter(there.values())).frame.sparkSession
-    model = recommender.save(folder / f"model-{folder.name}")
-    archive = Path(shutil.make_archive(str(model), "zip", model))
-    session.sparkContext.addFile(str(archive))
-    blank = Findings(drop=findings.drop, forgiven=FORGIVEN)
+    session = next(iter(present.values())).frame.sparkSession
     request = Request(
-        archive.name, plugins, k, name, keep_used, blank, {table: rows.names for table, rows in there.items()}
+        model=secrets.token_hex(8),
+        archive=_pack_model(recommender),
+        plugins=plugins,
+        k=k,
+        strategy=name,
+        keep_used=keep_used,
+        blank=Findings(drop=findings.drop, forgiven=FORGIVEN),
+        names={table: rows.names for table, rows in present.items()},
     )
-    n_parts = count_parts(sum(rows.frame.count() for rows in there.values()))
-    shares = divide_tables(there, n_parts)
+    shares = divide_tables(present, count_parts(sum(n_rows[table] for table in present)))
     sent = session.sparkContext.broadcast(request)
 
     def work(table: pa.Table) -> pa.Table:
-        return answer_part(SparkFiles.get(sent.value.model), sent.value, table)
+        return answer_part(sent.value, table)
 
     parts = shares.groupBy("part").applyInArrow(work, PARTS_DDL).persist(StorageLevel.DISK_ONLY)
-    with named_errors(raw.name):
-        rows = parts.select("report").collect()
+    rows = parts.select("report").collect()
     reports = [pickle.loads(row["report"]) for row in rows]  # noqa: S301  written by this run
     findings.merge(report for report, _ in reports)
-    name_lines(findings, there)
+    name_lines(findings, present)
     findings.settle(drop_bad_rows)
     if findings.faults:
+        parts.unpersist()
         raise DataError(findings.faults)
     counts = reduce(add, (count for _, count in reports), BatchCounts())
     summary = summarise_batch(counts, recommender.model.catalogue, findings.notes)
-    weakref.finalize(parts, scratch.cleanup)
-    return _unpack(parts, there, recommender), summary, findings.left_out
+    return _unpack(parts, present, recommender), summary, findings.left_out
+
+
+def _pack_model(recommender: Recommender) -> bytes:
+    """Return a model's folder as a zip."""
+    with TemporaryDirectory(prefix="firstday-") as folder:
+        model = recommender.save(Path(folder) / "model")
+        return Path(shutil.make_archive(str(Path(folder) / "packed"), "zip", model)).read_bytes()
 
 
 def recommend_tables_on_spark(
@@ -144,7 +151,9 @@ def recommend_tables_on_spark(
     lists, summary, left_out = recommend_on_spark(
         recommender, folder, k, strategy, keep_used=keep_used, drop_bad_rows=drop_bad_rows, plugins=plugins
     )
-    write_lists(lists, out)
+    with named_errors(out):
+        write_lists(lists, out)
+    lists.sparkSession.catalog.clearCache()
     Storage(lists.sparkSession, out).write_beside("left-out.jsonl", left_out)
     return summary
 
@@ -153,12 +162,28 @@ def write_lists(lists: DataFrame, out: str) -> None:
     """Write lists as a folder of Parquet files, put in place in one step."""
     session = lists.sparkSession
     target = Storage(session, out)
+    check_lists_target(target)
     staged = Storage(session, f"{target.whole_uri}.{secrets.token_hex(4)}.part")
     try:
         lists.write.parquet(staged.whole_uri)
-        staged.rename(target)
+        staged.replace(target)
     finally:
         staged.remove()
+
+
+def check_lists_target(target: Storage) -> None:
+    """Refuse a place that holds something other than lists of an earlier run.
+
+    Raises
+    ------
+    ConfigError
+        It is a file, or a folder with other files.
+    """
+    if not target.exists():
+        return
+    names = [file.path for file in target.list_files()]
+    if any(not re.fullmatch(r"(part-[^/]*\.parquet|_SUCCESS|\..*)", name) for name in names):
+        raise ConfigError(f"{target.uri}: is a folder with other files than lists; give a new name.")
 
 
 def _unpack(parts: DataFrame, tables: Mapping[str, ClusterTable], recommender: Recommender) -> DataFrame:
@@ -167,9 +192,7 @@ def _unpack(parts: DataFrame, tables: Mapping[str, ClusterTable], recommender: R
     def work(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         return spread_lists(batches)
 
-    session = parts.sparkSession
-    with rows_of_arrow(session, 1):
-        rows = parts.select("content").mapInArrow(work, LISTS_DDL)
+    rows = parts.select("content").mapInArrow(work, LISTS_DDL)
     item_type = "long" if recommender.model.catalogue.items.are_integers else "string"
     user_type = "long" if all(_has_whole_ids(table) for table in tables.values()) else "string"
     user_id, item_id = fn.col("user_id").cast(user_type), fn.col("item_id").cast(item_type)

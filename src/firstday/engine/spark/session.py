@@ -10,6 +10,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
 from itertools import pairwise
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -128,6 +130,17 @@ def name_cause(error: BaseException) -> str:
     return chosen.removeprefix("Caused by:").strip().rstrip(".")[:300]
 
 
+_SCRATCH: list[TemporaryDirectory[str]] = []
+"""Folders of this process for copies: an executor that is lost may need them until the session ends."""
+
+
+def scratch_folder() -> Path:
+    """Return a new folder that lives as long as this process."""
+    folder = TemporaryDirectory(prefix="firstday-")
+    _SCRATCH.append(folder)
+    return Path(folder.name)
+
+
 @contextmanager
 def named_errors(name: str) -> Iterator[None]:
     """Turn an error of a job into one sentence.
@@ -142,7 +155,13 @@ def named_errors(name: str) -> Iterator[None]:
     try:
         yield
     except Exception as error:
+        if isinstance(error, FirstdayError):
+            raise
         cause, text = name_cause(error), str(error)
+        raised = re.match(r"firstday\.errors\.(\w+Error): (.*)", cause)  # by an executor, on purpose
+        if raised:
+            kind = {"DataError": DataError, "ConfigError": ConfigError}.get(raised[1], FirstdayError)
+            raise kind(raised[2]) from None
         if any(sign in text for sign in SIGNS_OF_FILES):
             place = re.search(r"(?:file|hdfs|s3a|[a-z]+):/[^\s,;)'\"]+", text)
             where = f"{name}: {place.group(0)}" if place else name

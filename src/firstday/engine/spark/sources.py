@@ -2,28 +2,34 @@
 
 from __future__ import annotations
 
-import weakref
+import atexit
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import reduce
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as fn
+from pyspark.sql.types import IntegralType, NumericType
 
 from firstday.data.find_tables import TableFiles, find_tables
 from firstday.data.findings import Findings, SourceFile
+from firstday.data.frames import unknown_table
 from firstday.data.parts import USER_TABLES
 from firstday.data.raw_table import FILE, ROW, RawTable
-from firstday.data.readers import open_table
+from firstday.data.readers import open_table, whole_partitions
+from firstday.data.schema import KEPT_FOR_LATER, TABLES
+from firstday.engine.spark.session import name_cause
 from firstday.engine.spark.storage import Storage, StoredFile
 from firstday.engine.spark.work import TableNames, to_polars
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
+URI = "firstday: uri"
 STAGING = "spark.firstday.staging"
 """The setting that names a folder which all executors can read, for tables that are not Parquet."""
 
@@ -49,8 +55,7 @@ class ClusterTable:
     @property
     def columns(self) -> list[str]:
         """The columns as they are written."""
-        constants = {column: None for values in self.names.constants for column in values}
-        return [column for column in (*self.frame.columns, *constants) if column not in (FILE, ROW)]
+        return [column for column in self.frame.columns if column not in (FILE, ROW)]
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,9 +87,14 @@ def take_frames(tables: Mapping[str, Any], findings: Findings) -> RawTables:
             findings.fault(
                 f"{name}: is a {kind} beside Spark DataFrames; give Spark DataFrames alone, or none of them."
             )
+        elif name in KEPT_FOR_LATER:
+            continue
+        elif name not in TABLES:
+            findings.fault(unknown_table(name))
         elif name in USER_TABLES:
-            placeless = frame.withColumns({FILE: fn.lit(0), ROW: fn.lit(0).cast("long")})
-            of_users[name] = ClusterTable(placeless, TableNames())
+            plain, dotted = _without_dots(frame)
+            placeless = plain.withColumns({FILE: fn.lit(0), ROW: fn.lit(0).cast("long")})
+            of_users[name] = ClusterTable(placeless, TableNames(dotted=dotted))
         else:
             shared[name] = RawTable.of(to_polars(frame.toArrow()))
     return RawTables("tables", of_users, shared)
@@ -115,7 +125,7 @@ def read_folder(session: SparkSession, uri: str, scratch: Path, findings: Findin
     for name, files in find_tables(sorted(listing), findings).items():
         table = None
         if files is not None and name in USER_TABLES and files.form == "Parquet" and storage.local is None:
-            of_users[name] = _scan_parquet(session, files, stored)
+            of_users[name] = _scan_parquet(session, files, stored, findings)
             continue
         if files is not None:
             places = {file.name: _bring(storage, stored[file.name], scratch) for file in files.files}
@@ -125,7 +135,7 @@ def read_folder(session: SparkSession, uri: str, scratch: Path, findings: Findin
         elif table is None or files is None:
             of_users[name] = None
         elif files.form == "Parquet":
-            of_users[name] = _scan_parquet(session, files, stored)
+            of_users[name] = _scan_parquet(session, files, stored, findings)
         else:
             of_users[name] = _stage(session, storage, name, table, scratch)
     return RawTables(storage.name, of_users, shared)
@@ -138,15 +148,92 @@ def _bring(storage: Storage, file: StoredFile, scratch: Path) -> Path:
     return storage.fetch(file.path, scratch / "fetched" / file.path)
 
 
-def _scan_parquet(session: SparkSession, files: TableFiles, stored: Mapping[str, StoredFile]) -> ClusterTable:
-    """Let Spark read Parquet files where they are."""
+def _scan_parquet(
+    session: SparkSession, files: TableFiles, stored: Mapping[str, StoredFile], findings: Findings
+) -> ClusterTable | None:
+    """Let Spark read Parquet files where they are; None, with a fault, where their columns do not go together.
+
+    Files of one schema are read together. Numbers of several types become the widest, as on one machine.
+    """
+    schemas: dict[str, list[int]] = {}
     uris = [stored[file.name].uri for file in files.files]
-    rows = session.read.option("mergeSchema", "true").parquet(*uris)
-    numbers = session.createDataFrame([(uri, number) for number, uri in enumerate(uris)], f"uri string, `{FILE}` int")
-    numbered = rows.select("*", fn.col("_metadata.file_path").alias("uri"), fn.col("_metadata.row_index").alias(ROW))
-    frame = numbered.join(fn.broadcast(numbers), "uri", "left").drop("uri")
-    partitions = tuple(dict(file.partitions) for file in files.files)
-    return ClusterTable(frame, TableNames(tuple(file.name for file in files.files), False, partitions))
+    for number, (file, uri) in enumerate(zip(files.files, uris, strict=True)):
+        try:
+            schemas.setdefault(_read_schema(session, uri), []).append(number)
+        except Exception as error:
+            findings.fault(f"{file.name}: cannot be read as Parquet ({name_cause(error)}); write the file again.")
+    if findings.faults:
+        return None
+    first = files.files[0].name
+    parts = [_scan_files(session, [uris[number] for number in numbers], numbers, files) for numbers in schemas.values()]
+    columns = [name for name in parts[0].columns if name not in (FILE, ROW)]
+    for part, numbers in zip(parts, schemas.values(), strict=True):
+        present = [name for name in part.columns if name not in (FILE, ROW)]
+        if set(present) != set(columns):
+            findings.fault(
+                f"{files.files[numbers[0]].name}: has other columns ({', '.join(present)}) than {first} "
+                f"({', '.join(columns)}); give every file of {files.table} the same columns."
+            )
+            return None
+    for column in columns:
+        kinds = {part.schema[column].dataType.simpleString() for part in parts}
+        if len(kinds) == 1:
+            continue
+        if not all(isinstance(part.schema[column].dataType, NumericType) for part in parts):
+            findings.fault(
+                f"{files.place}: the files have columns of different types ({' and '.join(sorted(kinds))} in column "
+                f"{column}); align them."
+            )
+            return None
+        are_whole = all(isinstance(part.schema[column].dataType, IntegralType) for part in parts)
+        parts = [
+            part.withColumn(column, fn.col(f"`{column}`").cast("long" if are_whole else "double")) for part in parts
+        ]
+    frame, dotted = _without_dots(reduce(lambda one, other: one.unionByName(other), parts))
+    return ClusterTable(frame, TableNames(tuple(file.name for file in files.files), dotted=dotted))
+
+
+def _without_dots(frame: DataFrame) -> tuple[DataFrame, tuple[tuple[str, str], ...]]:
+    """Give columns with a dot in their names other ones, which Spark takes; return both names of each."""
+    dotted = tuple((f"firstday: column {n}", name) for n, name in enumerate(frame.columns) if "." in name)
+    hidden = {name: new for new, name in dotted}
+    return (frame.toDF(*(hidden.get(name, name) for name in frame.columns)) if dotted else frame), dotted
+
+
+def _read_schema(session: SparkSession, uri: str) -> str:
+    """Return the schema in a Parquet file's footer, as text."""
+    jvm: Any = session._jvm
+    jsc: Any = session._jsc
+    hadoop = jsc.hadoopConfiguration()
+    file = jvm.org.apache.parquet.hadoop.util.HadoopInputFile.fromPath(jvm.org.apache.hadoop.fs.Path(uri), hadoop)
+    reader = jvm.org.apache.parquet.hadoop.ParquetFileReader.open(file)
+    try:
+        return str(reader.getFooter().getFileMetaData().getSchema().toString())
+    finally:
+        reader.close()
+
+
+def _scan_files(session: SparkSession, uris: list[str], numbers: list[int], files: TableFiles) -> DataFrame:
+    """Read Parquet files of one schema, each row with its place, and the columns that the names of folders give."""
+    rows = session.read.parquet(*uris)
+    present = set(rows.columns)
+    whole = whole_partitions(files)
+    names = [name for name in files.files[numbers[0]].partitions if name not in present]
+    kinds = ", ".join(f"`{name}` {'long' if name in whole else 'string'}" for name in names)
+    values = [
+        (
+            uri,
+            number,
+            *(
+                None if value is None else int(value) if name in whole else value
+                for name, value in ((name, files.files[number].partitions.get(name)) for name in names)
+            ),
+        )
+        for uri, number in zip(uris, numbers, strict=True)
+    ]
+    known = session.createDataFrame(values, f"`{URI}` string, `{FILE}` int" + (f", {kinds}" if kinds else ""))
+    place = (fn.col("_metadata.file_path").alias(URI), fn.col("_metadata.row_index").alias(ROW))
+    return rows.select("*", *place).join(fn.broadcast(known), URI, "left").drop(URI)
 
 
 def _stage(session: SparkSession, storage: Storage, name: str, table: RawTable, scratch: Path) -> ClusterTable:
@@ -167,7 +254,7 @@ def _stage(session: SparkSession, storage: Storage, name: str, table: RawTable, 
     names = TableNames(tuple(file.source.name for file in table.files), table.is_text)
     frame = session.read.parquet(place)
     if staging:
-        weakref.finalize(frame, _remove_quietly, target)
+        atexit.register(_remove_quietly, target)
     return ClusterTable(frame, names, tuple(file.source for file in table.files))
 
 

@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from firstday.engine.spark.session import name_cause
-from firstday.errors import DataError
+from firstday.errors import ConfigError, DataError, FirstdayError
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -56,7 +56,13 @@ class Storage:
 
     def _file_system(self) -> Any:
         jsc: Any = self.session._jsc
-        return self._path().getFileSystem(jsc.hadoopConfiguration())
+        try:
+            return self._path().getFileSystem(jsc.hadoopConfiguration())
+        except Exception as error:
+            cause = name_cause(error)
+            raise ConfigError(
+                f"{self.uri}: the cluster knows no such file system ({cause}); see docs/spark.md."
+            ) from None
 
     @property
     def whole_uri(self) -> str:
@@ -93,12 +99,42 @@ class Storage:
                 file.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
                 beside.put(file)
 
-    def rename(self, target: Storage) -> None:
-        """Put this folder where another one is or may be."""
+    def replace(self, target: Storage) -> None:
+        """Put this folder in the place of another, which is moved aside and deleted when this one is there.
+
+        Raises
+        ------
+        FirstdayError
+            The file system refuses; the other folder is then where it was.
+        """
         system = self._file_system()
-        system.delete(target._path(), True)
+        before = Storage(self.session, f"{target.whole_uri.rstrip('/')}.{secrets.token_hex(4)}.before")
         system.mkdirs(target._path().getParent())
-        system.rename(self._path(), target._path())
+        had = target.exists()
+        if had and not system.rename(target._path(), before._path()):
+            raise FirstdayError(f"{target.uri}: cannot be replaced; allow the cluster to write there.")
+        if not system.rename(self._path(), target._path()):
+            if had:
+                system.rename(before._path(), target._path())
+            raise FirstdayError(f"{target.uri}: cannot be written; allow the cluster to write there.")
+        before.remove()
+
+    def check_writable(self) -> None:
+        """Find out whether the folder can be written to, before hours of work.
+
+        Raises
+        ------
+        FirstdayError
+            It cannot.
+        """
+        probe = Storage(self.session, f"{self.whole_uri.rstrip('/')}.{secrets.token_hex(4)}.probe")
+        try:
+            made = probe._file_system().mkdirs(probe._path())
+            probe.remove()
+        except Exception as error:
+            raise FirstdayError(f"{self.uri}: cannot be written ({name_cause(error)}); choose another place.") from None
+        if not made:
+            raise FirstdayError(f"{self.uri}: cannot be written; choose another place.")
 
     def remove(self, relative: str = "") -> None:
         """Delete the folder, or what is in it, if it is there."""

@@ -9,10 +9,9 @@ from __future__ import annotations
 import copy
 import io
 import pickle
-import shutil
+import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from tempfile import TemporaryDirectory
 from typing import Any
 
@@ -72,13 +71,13 @@ class TableNames:
         The names of its files, by number; none for a frame.
     is_text
         Whether every value is text.
-    constants
-        By number of a file: columns that its path tells, as `key=value`.
+    dotted
+        Columns with a dot in their names, as Spark has them and as they are written.
     """
 
     files: tuple[str, ...] = ()
     is_text: bool = False
-    constants: tuple[Mapping[str, str | None], ...] = ()
+    dotted: tuple[tuple[str, str], ...] = ()
 
 
 def count_parts(n_rows: int) -> int:
@@ -129,18 +128,19 @@ def gather(names: Mapping[str, TableNames], table: pa.Table) -> dict[str, RawTab
     shares: dict[str, list[pl.DataFrame]] = {}
     for name, rows in zip(table["table"].to_pylist(), table["rows"], strict=True):
         shares.setdefault(name, []).append(pl.read_ipc(io.BytesIO(rows.as_py())))
-    return {name: make_raw(pl.concat(frames).sort(FILE, ROW), names[name]) for name, frames in shares.items()}
+    return {name: make_raw(_in_order(pl.concat(frames), names[name]), names[name]) for name, frames in shares.items()}
+
+
+def _in_order(rows: pl.DataFrame, names: TableNames) -> pl.DataFrame:
+    """Put rows in the order of their files, or, where there are none, in one that follows from what they hold."""
+    if names.files:
+        return rows.sort(FILE, ROW)
+    return rows[rows.hash_rows(1, 2, 3, 4).arg_sort()]
 
 
 def make_raw(frame: pl.DataFrame, names: TableNames) -> RawTable:
     """Make a table of rows with the columns `FILE` and `ROW`."""
-    if names.constants and any(names.constants):
-        known = pl.DataFrame({FILE: range(len(names.constants))}, schema={FILE: pl.Int32}).with_columns(
-            pl.Series(column, [constants.get(column) for constants in names.constants], dtype=pl.String)
-            for column in {column: None for constants in names.constants for column in constants}
-            if column not in frame.columns
-        )
-        frame = frame.join(known, on=FILE, how="left", maintain_order="left")
+    frame = frame.rename(dict(names.dotted))
     sources = tuple(SourceFile(file, None, number) for number, file in enumerate(names.files))
     file = RawFile(frame.lazy(), sources=sources or (SourceFile(number=NOWHERE),))
     return RawTable((file,), names.is_text, "text" if names.is_text else "Parquet")
@@ -162,6 +162,8 @@ def ask_parts(
     """Call a function with each part; see `ANSWERS`."""
     for batch in batches:
         for number, content in zip(batch["part"].to_pylist(), batch["content"], strict=True):
+            if not content.as_py():
+                continue
             answer = function(unpack(content.as_py(), catalogue), *arguments)
             yield pa.RecordBatch.from_pydict(
                 {"part": [number], "answer": [pickle.dumps(answer, protocol=5)]}, schema=ANSWERS
@@ -185,6 +187,8 @@ def list_ratings(
     """Write the matrix that a function returns for each part as rows: part, row, item, rating."""
     for batch in batches:
         for number, content in zip(batch["part"].to_pylist(), batch["content"], strict=True):
+            if not content.as_py():
+                continue
             matrix = function(unpack(content.as_py(), catalogue), *arguments)
             yield pa.RecordBatch.from_pydict(
                 {
@@ -209,7 +213,9 @@ class Request:
     Parameters
     ----------
     model
-        The name of the file, among those that were sent, with the model's folder as a zip.
+        A name of this request's model.
+    archive
+        The model's folder as a zip.
     plugins
         Modules with further methods.
     k, strategy, keep_used
@@ -221,6 +227,7 @@ class Request:
     """
 
     model: str
+    archive: bytes
     plugins: tuple[str, ...]
     k: int | None
     strategy: str
@@ -229,13 +236,13 @@ class Request:
     names: Mapping[str, TableNames]
 
 
-def answer_part(model: str, request: Request, table: pa.Table) -> pa.Table:
+def answer_part(request: Request, table: pa.Table) -> pa.Table:
     """Recommend to the cold users of one part; see `PARTS`: its lists in Arrow's format, its findings and counts."""
     findings = copy.deepcopy(request.blank)
     dataset = read_newcomers("part", gather(request.names, table), findings)
     counts, content = BatchCounts(), b""
     if dataset is not None:
-        recommender = open_shared(model, request.plugins)
+        recommender = open_shared(request.model, request.archive, request.plugins)
         lists, counts = list_users(recommender, dataset, request.k, request.strategy, keep_used=request.keep_used)
         content = _write_rows(lists.with_columns(pl.col("user_id", "item_id").cast(pl.String)))
     report = pickle.dumps((findings, counts), protocol=5)
@@ -243,14 +250,20 @@ def answer_part(model: str, request: Request, table: pa.Table) -> pa.Table:
     return pa.Table.from_pydict(values, schema=PARTS)
 
 
-@lru_cache(maxsize=2)
-def open_shared(model: str, plugins: tuple[str, ...]) -> Recommender:
+_OPENED: dict[str, Recommender] = {}
+"""The model that this process has opened, by a name of its own."""
+
+
+def open_shared(name: str, archive: bytes, plugins: tuple[str, ...]) -> Recommender:
     """Open a model that was sent to the executors, once a process."""
-    for module in plugins:
-        load_plugin(module)
-    with TemporaryDirectory(prefix="firstday-") as folder:  # mapped files stay readable when they are removed
-        shutil.unpack_archive(model, folder, "zip")
-        return open_model(folder)
+    if name not in _OPENED:
+        for module in plugins:
+            load_plugin(module)
+        with TemporaryDirectory(prefix="firstday-") as folder:  # mapped files stay readable when they are removed
+            zipfile.ZipFile(io.BytesIO(archive)).extractall(folder)
+            _OPENED.clear()
+            _OPENED[name] = open_model(folder)
+    return _OPENED[name]
 
 
 def spread_lists(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
