@@ -60,7 +60,8 @@ def main() -> None:
 
 def compare_shares(dataset: Dataset, split: Split, config: Config) -> list[dict[str, Any]]:
     """Learn from some of the warm users and judge the same cold users."""
-    rows, whole = [], {}
+    rows: list[dict[str, Any]] = []
+    whole: dict[str, np.ndarray] = {}
     for share in SHARES:
         most_users = max(1, round(len(split.warm) * share / 100))
         began = perf_counter()
@@ -94,7 +95,7 @@ def compare_mllib(dataset: Dataset, split: Split, config: Config) -> dict[str, A
     table = pa.table(
         {"user": affinity.row_of_entry().astype(np.int32), "item": affinity.columns, "rating": affinity.weights}
     )
-    ratings = session.createDataFrame(table).repartition(8).cache()  # type: ignore[arg-type]
+    ratings = session.createDataFrame(table).repartition(8).cache()
     dimensions = config.embedding.resolve_dimensions(len(split.warm), len(dataset.items))
     ratings.count()
     began = perf_counter()

@@ -195,3 +195,31 @@ def test_the_users_of_all_parts_joined_are_the_whole(five_users: Tables, n_parts
     assert whole.friends is not None
     assert np.array_equal(joined.friends.columns, whole.friends.columns)
     assert np.array_equal(joined.friends.starts, whole.friends.starts)
+
+
+def test_a_part_without_vectors_or_without_anything_but_friends_is_a_dataset(
+    five_users: Tables, vectors: Tables
+) -> None:
+    tables = {**five_users, **vectors}
+    parts, findings = read_in_parts(tables, 7)
+    assert findings.faults == ()
+    datasets = [part.dataset for part in parts if part.dataset is not None]
+    assert len(datasets) == 7
+    assert all(part.precomputed is not None for part in datasets)
+    without = {name: frame for name, frame in five_users.items() if name != "users"}
+    without["friends"] = pl.DataFrame({"user_id": ["u1"], "friend_id": ["nobody"]})
+    _, findings = read_in_parts(without, 7)
+    assert set(findings.faults) == set(check_tables(without).faults)
+    assert findings.faults
+
+
+def test_a_missing_vector_of_an_item_is_a_fault_of_parts_too(five_users: Tables, vectors: Tables) -> None:
+    tables = {**five_users, **vectors, "embeddings/items": vectors["embeddings/items"].head(2)}
+    _, findings = read_in_parts(tables, 2)
+    assert set(findings.faults) == set(check_tables(tables).faults)
+
+
+def test_friends_that_are_no_ids_are_told(five_users: Tables) -> None:
+    five_users["friends"] = five_users["friends"].with_columns(friend_id=pl.lit(value=True))
+    _, findings = read_in_parts(five_users, 2)
+    assert set(findings.faults) == set(check_tables(five_users).faults)

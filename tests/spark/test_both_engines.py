@@ -22,7 +22,9 @@ from firstday.engine import engines
 from firstday.engine.everyone import Question, describe_part, merge
 from firstday.engine.large import describe_warm
 from firstday.engine.spark.cluster_dataset import ClusterDataset
-from firstday.errors import DataError
+from firstday.engine.spark.recommend_on_spark import check_lists_target
+from firstday.engine.spark.storage import Storage
+from firstday.errors import ConfigError, DataError
 from firstday.ranking import unit_rows
 from firstday.simulate.simulation_settings import SimulationSettings
 from firstday.simulate.tables import simulate
@@ -266,3 +268,72 @@ def test_a_given_model_gives_the_same_lists(
     assert isinstance(lists, pl.DataFrame)
     assert lists.sort(order).drop("score").equals(other.sort(order).drop("score"))
     np.testing.assert_allclose(lists.sort(order)["score"], other.sort(order)["score"], rtol=1e-5)
+
+
+def test_frames_under_a_name_that_is_no_table_are_named(spark: SparkSession) -> None:
+    frame = spark.createDataFrame([("u1", "i1")], "user_id string, item_id string")
+    checked = engines.check({"interactions": frame, "user": frame, "names": frame})
+    assert checked.faults == ("user: is no table of firstday; did you mean users?",)
+
+
+def odd_service(folder: Path) -> Path:
+    """A folder with what Spark likes least: odd names of columns, whole numbers of two widths, partitions."""
+    users = pl.DataFrame({"user_id": range(20_000_000, 20_000_040), "n": ["x", "y"] * 20, "uri": ["a", "b"] * 20})
+    rows = pl.DataFrame(
+        {
+            "user_id": [20_000_000 + row % 40 for row in range(800)],
+            "item_id": [row % 23 for row in range(800)],
+            "device.os": ["phone"] * 800,
+            "uri": ["somewhere"] * 800,
+        }
+    )
+    (folder / "interactions" / "signal=stream").mkdir(parents=True)
+    (folder / "interactions" / "signal=favorite").mkdir()
+    users.with_columns(pl.col("user_id").cast(pl.Int64)).write_parquet(folder / "users.parquet")
+    narrow, wide = folder / "interactions" / "signal=stream", folder / "interactions" / "signal=favorite"
+    rows[:300].with_columns(pl.col("item_id").cast(pl.Int32)).write_parquet(narrow / "a.parquet")
+    rows[300:].with_columns(pl.col("item_id").cast(pl.Int64)).write_parquet(wide / "b.parquet")
+    return folder
+
+
+def test_odd_names_types_and_partitions_are_the_same_on_both(spark: SparkSession, tmp_path: Path) -> None:
+    folder = odd_service(tmp_path / "tables")
+    local, there = engines.check(folder), engines.check(f"file://{folder}", engine="spark")
+    assert there.faults == local.faults == ()
+    assert there.summary == local.summary
+    assert without_reading(there.notes) == without_reading(local.notes)
+    frames = {"users": spark.read.parquet(f"file://{folder}/users.parquet")}
+    rows = spark.read.parquet(f"file://{folder}/interactions")
+    frames["interactions"] = rows.withColumn("user_id", rows["user_id"].cast("double"))
+    assert engines.check(frames).faults == ()
+
+
+def test_files_whose_columns_differ_are_a_fault_in_any_file_system(spark: SparkSession, tmp_path: Path) -> None:
+    folder = tmp_path / "tables"
+    (folder / "interactions").mkdir(parents=True)
+    rows = pl.DataFrame({"user_id": [1, 2], "item_id": [1, 2], "weight": [1.0, 2.0]})
+    rows.write_parquet(folder / "interactions" / "a.parquet")
+    rows.drop("weight").write_parquet(folder / "interactions" / "b.parquet")
+    Storage(spark, "viewfs://lake/data/differ").put(folder)
+    expected = engines.check(folder).faults
+    assert len(expected) == 1
+    assert engines.check("viewfs://lake/data/differ", engine="spark").faults == expected
+    assert engines.check(f"file://{folder}", engine="spark").faults == expected
+
+
+def test_a_batch_of_nobody_replaces_no_lists(
+    service: Path, local: engines.Check, config: Config, spark: SparkSession, tmp_path: Path
+) -> None:
+    assert isinstance(local.dataset, Dataset)
+    recommender = train(local.dataset, config)
+    nobody = spark.createDataFrame([], "user_id long, country string")
+    with pytest.raises(DataError, match="users: has no rows"):
+        engines.recommend_batch(recommender, {"users": nobody})
+    nameless = spark.createDataFrame([(1,)], "User_ID long")
+    with pytest.raises(DataError, match="rename User_ID to user_id"):
+        engines.recommend_batch(recommender, {"users": nameless})
+    target = tmp_path / "service"
+    target.mkdir()
+    (target / "log.csv").write_text("x")
+    with pytest.raises(ConfigError, match="other files than lists"):
+        check_lists_target(Storage(spark, f"file://{target}"))
