@@ -236,7 +236,7 @@ def join_findings(parts: Iterable[Part], signals: SignalConfig, findings: Findin
     if any(ids.dtype == pl.String for ids in firsts):
         firsts = [ids.cast(pl.String) for ids in firsts]
     for fault in findings.row_faults.values():
-        if fault.elsewhere.startswith("users has") and firsts:
+        if fault.finding == "name unknown users" and firsts:
             fault.elsewhere = KnownIds("users", Ids(pl.concat(firsts).sort())).examples
 
 
