@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
+from itertools import pairwise
 from typing import Literal
 
 import numpy as np
@@ -14,7 +15,7 @@ import polars as pl
 
 from firstday.config import Config
 from firstday.data.dataset import Dataset
-from firstday.data.events import ITEM, Window
+from firstday.data.events import ITEM, Events, Window
 from firstday.data.splits.registration import (
     DAY_US,
     Log,
@@ -29,6 +30,8 @@ from firstday.data.splits.split import Actions, take_actions
 from firstday.errors import ConfigError, DataError
 from firstday.sparse import union_rows
 
+ROWS_AT_ONCE = 500_000
+"""Interactions whose first uses are found at once, about."""
 Protocol = Literal["sampled", "registration"]
 
 
@@ -204,13 +207,23 @@ def _count_users(
 
 def _first_uses(part: Dataset, codes: list[int], within: Window | None) -> Iterator[pl.DataFrame]:
     """Return when each user first used each item within a window: `user_ix` and `timestamp`, a row for each item."""
-    for frame in part.events.frames():
+    for frame in _by_users(part.events):
         rows = frame.filter(pl.col("pair").is_in(codes))
         if within is not None:
             rows = within.select(rows)
         cells = rows["user_ix"].to_numpy().astype(np.int64) * len(part.items) + rows["target_ix"].to_numpy()
         _, first = np.unique(cells, return_index=True)  # the earliest: rows are in the order of user and time
         yield rows.select("user_ix", "timestamp")[first]
+
+
+def _by_users(events: Events) -> Iterator[pl.DataFrame]:
+    """Return the interactions of some users at a time, about `ROWS_AT_ONCE` rows: what is sorted meanwhile is small."""
+    for frame in events.frames():
+        users = frame["user_ix"].to_numpy()
+        near = users[np.arange(0, len(users), ROWS_AT_ONCE)]
+        bounds = [*np.unique(np.searchsorted(users, near)).tolist(), len(users)]
+        for start, end in pairwise(bounds):
+            yield frame[start:end]
 
 
 def _count(mask: np.ndarray) -> int:
