@@ -1,6 +1,7 @@
 """Time and memory of both engines on the same growing services: writes docs/results/spark-growth.json.
 
 python benchmarks/growth.py --engine spark --users 100000 300000 1000000
+python benchmarks/spark_growth.py bytes                                         what a row and an item weigh
 
 Spark is a standalone master and two workers on this machine, of one core each. The driver may take 4 GiB, each executor
 2 GiB: the Java heap is a third of that, the rest is for Python. Both engines learn from 50,000 users at most, with few
@@ -12,6 +13,7 @@ from __future__ import annotations
 
 import json
 import os
+import pickle
 import shutil
 import subprocess
 import sys
@@ -22,6 +24,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
+import numpy as np
 import polars as pl
 from growth import run
 from spark_cluster import HOST, SparkCluster, spark_cluster, spark_environment
@@ -40,9 +43,8 @@ SETTINGS = {
 
 def grow(sizes: list[int], n_items: int, folder: Path | None) -> None:
     """Measure both engines on services of some sizes, and write the figures after each."""
-    rows: list[dict[str, Any]] = []
-    if RESULTS.exists():
-        rows = [row for row in json.loads(RESULTS.read_text())["rows"] if row["users"] not in sizes]
+    before = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else {"rows": []}
+    rows: list[dict[str, Any]] = [row for row in before["rows"] if row["users"] not in sizes]
     with tempfile.TemporaryDirectory(dir=folder) as scratch:
         for n_users in sizes:
             tables = Path(scratch) / "tables"
@@ -54,7 +56,11 @@ def grow(sizes: list[int], n_items: int, folder: Path | None) -> None:
                 rows.append(row)
             shutil.rmtree(tables)
             settings = {"n_workers": 2, "cores": 1, "driver_gib": DRIVER_GIB, "executor_gib": EXECUTOR_GIB, **SETTINGS}
-            content = {"settings": settings, "rows": sorted(rows, key=lambda row: (row["users"], row["engine"]))}
+            content = {
+                **before,
+                "settings": settings,
+                "rows": sorted(rows, key=lambda row: (row["users"], row["engine"])),
+            }
             RESULTS.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
 
@@ -126,6 +132,32 @@ class Watch:
                 stage["executor_gib"] = max(stage["executor_gib"], add_up(executor, sizes, children))
 
 
+def weigh() -> None:
+    """Measure bytes of a row on its way to its part, of a row in a part, and of an item, and add them to the figures."""
+    from firstday.data.load import load
+    from firstday.data.parts import keep_users, pack
+
+    with tempfile.TemporaryDirectory() as scratch:
+        tables = Path(scratch) / "tables"
+        run("simulate", str(tables), "--users", "20000", "--items", "5000")
+        dataset = load(tables)
+        rows = pl.read_parquet(tables / "interactions" / "*.parquet").head(500_000)
+        placed = rows.with_columns(pl.lit(0, pl.Int32).alias("file"), pl.int_range(pl.len()).alias("row"))
+        pieces = placed.with_columns(part=pl.col("user_id") % 5).partition_by("part")
+        moved = sum(len(piece.write_ipc(None, compression="lz4").getvalue()) for piece in pieces)
+        part = keep_users(dataset, np.arange(4_000))
+        content = json.loads(RESULTS.read_text(encoding="utf-8"))
+        content["bytes"] = {
+            "row_in_shuffle": round(moved / placed.height, 1),
+            "row_in_part": round(len(pack(part)) / len(part.events), 1),
+            "item_in_catalogue": round(
+                len(pickle.dumps((dataset.items, dataset.titles, dataset.entities))) / len(dataset.items)
+            ),
+        }
+    print(json.dumps(content["bytes"]))
+    RESULTS.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+
+
 def read_processes() -> tuple[dict[int, int], dict[int, list[int]]]:
     """Return the memory of each process that it shares with no other, in KiB, and the children of each."""
     sizes: dict[int, int] = {}
@@ -195,4 +227,4 @@ def work(engine: str, tables: str, model: str, master: str) -> None:
 
 
 if __name__ == "__main__":
-    work(*sys.argv[1:])
+    weigh() if sys.argv[1:] == ["bytes"] else work(*sys.argv[1:])
