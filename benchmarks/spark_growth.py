@@ -133,7 +133,7 @@ class Watch:
 
 
 def weigh() -> None:
-    """Measure bytes of a row on its way to its part, of a row in a part, and of an item, and add them to the figures."""
+    """Measure the bytes of a row on its way to its part, of a row in a part, and of an item."""
     from firstday.data.load import load
     from firstday.data.parts import keep_users, pack
 
