@@ -38,12 +38,13 @@ def main() -> None:
     parser.add_argument("--judge-up-to", type=int, default=100_000, help="evaluate services of up to so many users")
     parser.add_argument("--folder", type=Path, help="where to put tables and models meanwhile (default: the system's)")
     parser.add_argument("--no-events", action="store_true", help="leave out the rows in which only events grow")
-    parser.add_argument("--engine", choices=("local", "spark"), default="local", help="spark: both")
+    parser.add_argument("--engine", choices=("local", "spark", "spark-only"), default="local", help="spark: both")
     arguments = parser.parse_args()
-    if arguments.engine == "spark":
+    if arguments.engine != "local":
         from spark_growth import grow
 
-        grow(arguments.users, arguments.items, arguments.folder)
+        engines = ("spark",) if arguments.engine == "spark-only" else ("local", "spark")
+        grow(arguments.users, arguments.items, arguments.folder, engines)
         return
     os.environ["OMP_WAIT_POLICY"] = "PASSIVE"  # as the command line does
     with tempfile.TemporaryDirectory(dir=arguments.folder) as folder:

@@ -96,7 +96,12 @@ def has_java() -> bool:
 
 def spark_environment(folder: Path) -> dict[str, str]:
     """Return the environment of every process of Spark, so that executors import the same firstday and tests."""
-    paths = [str(Path(firstday.__file__).parents[1]), str(ROOT), os.environ.get("PYTHONPATH", "")]
+    paths = [
+        str(Path(firstday.__file__).parents[1]),
+        str(ROOT),
+        str(ROOT / "benchmarks"),
+        os.environ.get("PYTHONPATH", ""),
+    ]
     return {
         **os.environ,
         "SPARK_HOME": str(Path(pyspark.__file__).parent),

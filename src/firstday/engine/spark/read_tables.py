@@ -18,7 +18,7 @@ from pyspark.sql.types import FractionalType
 
 from firstday.config import Config, SignalConfig
 from firstday.data.categories import MAX_GROUP_VALUES, judge_group
-from firstday.data.checks import InteractionChecker, check_presence, check_rows, check_table, find_ids
+from firstday.data.checks import InteractionChecker, check_presence, check_rows, check_table, find_ids, note_files
 from firstday.data.findings import Findings
 from firstday.data.parts import MENTIONS, Whole, join_findings, load_whole
 from firstday.data.raw_table import ROW
@@ -108,6 +108,8 @@ def read_tables(raw: RawTables, signals: SignalConfig, findings: Findings) -> Cl
     reports = [report_of(row["report"]) for row in sorted(rows, key=lambda row: int(row["part"]))]
     join_findings(reports, signals, findings)
     name_lines(findings, tables)
+    if interactions is not None:
+        note_files(interactions.names.files, interactions.form, findings)
     if not findings.are_usable:
         parts.unpersist()
         return None

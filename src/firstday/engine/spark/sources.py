@@ -46,11 +46,14 @@ class ClusterTable:
         How it is written.
     sources
         Its text files, which know the lines of their rows; none where rows are counted.
+    form
+        What its files are, for messages.
     """
 
     frame: DataFrame
     names: TableNames
     sources: tuple[SourceFile, ...] = ()
+    form: str = "Parquet"
 
     @property
     def columns(self) -> list[str]:
@@ -255,7 +258,7 @@ def _stage(session: SparkSession, storage: Storage, name: str, table: RawTable, 
     frame = session.read.parquet(place)
     if staging:
         atexit.register(_remove_quietly, target)
-    return ClusterTable(frame, names, tuple(file.source for file in table.files))
+    return ClusterTable(frame, names, tuple(file.source for file in table.files), table.format)
 
 
 def _remove_quietly(folder: Storage) -> None:
