@@ -38,9 +38,9 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
 PARTS_AT_ONCE = 32
-"""Parts that are asked at once, at least: their answers are in the driver's memory together."""
+"""Answers that the driver takes at once, at least."""
 MOST_JOBS = 16
-"""Jobs for one question, at most: each job looks at every partition."""
+"""Jobs in which the learners come, at most: each job looks at every partition."""
 PARTS_ADDED_UP = 16
 """Answers that an executor adds up at once."""
 MOST_USERS_EACH = 10
@@ -74,8 +74,8 @@ class ClusterDataset:
     notes: tuple[str, ...]
     left_out: tuple[str, ...] = ()
 
-    def ask(self, function: Callable[..., Any], *arguments: Any) -> Iterator[Any]:
-        """Call a function with the Dataset of each part, on the executors; some parts at a time.
+    def ask(self, function: Callable[..., Any], *arguments: Any, n_jobs: int = 1) -> Iterator[Any]:
+        """Call a function with the Dataset of each part, on the executors.
 
         Parameters
         ----------
@@ -83,6 +83,8 @@ class ClusterDataset:
             Takes a Dataset and the arguments. It stands in a module, so that executors can import it.
         arguments
             Are sent to the executors once.
+        n_jobs
+            In how many jobs, at most: answers of one job are in the driver's memory together.
 
         Returns
         -------
@@ -96,7 +98,7 @@ class ClusterDataset:
         def work(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
             return ask_parts(catalogue.value, *sent.value, batches)
 
-        step = max(PARTS_AT_ONCE, -(-self.n_parts // MOST_JOBS))
+        step = max(PARTS_AT_ONCE, -(-self.n_parts // n_jobs))
         for start in range(0, self.n_parts, step):
             chosen = self.parts.where(fn.col("part").between(start, start + step - 1))
             with named_errors(self.name), rows_of_arrow(session, 1):
@@ -175,7 +177,7 @@ class ClusterDataset:
         most = config.training.most_users
         if counts.warm > most or counts.users > MOST_USERS_EACH * most:
             up_to = self._find_threshold(config, protocol, log, counts.warm, counts.users)
-        packed = self.ask(take_learners, config.seed, up_to)
+        packed = self.ask(take_learners, config.seed, up_to, n_jobs=MOST_JOBS)
         catalogue = self.whole.catalogue
         assert catalogue is not None
         share = min(1.0, config.training.most_users / max(1, counts.warm))

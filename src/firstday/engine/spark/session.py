@@ -60,6 +60,8 @@ def open_session(master: str | None = None, conf: Mapping[str, str] | None = Non
         "spark.ui.showConsoleProgress": "false",
         "spark.sql.session.timeZone": "UTC",
         "spark.sql.adaptive.enabled": "true",
+        # Pieces of rows are large: up to so many parts they go to files as they come, and are not sorted in memory.
+        "spark.shuffle.sort.bypassMergeThreshold": "1000",
         **(conf or {}),
     }
     for name, value in settings.items():
