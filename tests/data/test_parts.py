@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -12,7 +13,7 @@ import pytest
 
 from firstday.config import Config
 from firstday.data.dataset import Dataset
-from firstday.data.findings import Findings, SourceFile
+from firstday.data.findings import Findings, Place, SourceFile
 from firstday.data.load import check_tables, load
 from firstday.data.parts import (
     MENTIONS,
@@ -223,3 +224,12 @@ def test_friends_that_are_no_ids_are_told(five_users: Tables) -> None:
     five_users["friends"] = five_users["friends"].with_columns(friend_id=pl.lit(value=True))
     _, findings = read_in_parts(five_users, 2)
     assert set(findings.faults) == set(check_tables(five_users).faults)
+
+
+def test_what_a_part_reports_is_small() -> None:
+    """The rows that were checked last stay where they are: reports of all parts come to one machine."""
+    findings = Findings()
+    findings.at(Place.of(SourceFile("a.parquet"), np.arange(100_000)))
+    findings.rows("users.age", pl.Series(np.ones(100_000, dtype=bool)), "are odd", None, "correct them")
+    assert len(pickle.dumps(findings)) < 2_000
+    assert pickle.loads(pickle.dumps(findings)).faults == findings.faults

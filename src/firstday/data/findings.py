@@ -270,6 +270,10 @@ class Findings:
     _place: Place | None = None
     _reasons: list[tuple[str, np.ndarray]] = field(default_factory=list)
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what is pickled: all but the rows of the batch in hand, which are many."""
+        return {**self.__dict__, "_place": None, "_reasons": []}
+
     @property
     def faults(self) -> tuple[str, ...]:
         """A sentence for each fault, in the order of the checks; none for rows that are left out."""
