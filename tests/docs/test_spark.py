@@ -33,12 +33,12 @@ def test_every_option_of_a_command_exists() -> None:
 
 
 def test_numbers_and_names_are_those_of_the_code() -> None:
-    from firstday.engine.spark.cluster_dataset import PARTS_ADDED_UP, PARTS_AT_ONCE
+    from firstday.engine.spark.cluster_dataset import PARTS_ADDED_UP
     from firstday.engine.spark.sources import STAGING
     from firstday.engine.spark.work import FEWEST_PARTS, PART_ROWS
 
     assert f"one for each {PART_ROWS:,}, and at least {FEWEST_PARTS}" in TEXT
-    assert f"executors add up {PARTS_ADDED_UP} at a time, so that at most {PARTS_AT_ONCE} arrive" in TEXT
+    assert f"executors add up {PARTS_ADDED_UP} at a time, until one arrives" in TEXT
     assert f"`training.most_users` ({LearningConfig().most_users:,})" in TEXT
     assert STAGING in TEXT
 

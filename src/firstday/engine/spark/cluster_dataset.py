@@ -41,7 +41,7 @@ PARTS_AT_ONCE = 32
 """Answers that the driver takes at once, at least."""
 MOST_JOBS = 16
 """Jobs in which the learners come, at most: each job looks at every partition."""
-PARTS_ADDED_UP = 16
+PARTS_ADDED_UP = 4
 """Answers that an executor adds up at once."""
 MOST_USERS_EACH = 10
 """So many times `training.most_users` may be brought to the driver, warm or not."""
@@ -134,7 +134,7 @@ class ClusterDataset:
 
         with named_errors(self.name), rows_of_arrow(session, 1):
             answers, n_answers = self.parts.select("part", "content").mapInArrow(work, ANSWERS_DDL), self.n_parts
-            while n_answers > PARTS_AT_ONCE:
+            while n_answers > 1:
                 group = fn.floor(fn.col("part") / PARTS_ADDED_UP).alias("group")
                 answers = answers.groupBy(group).applyInArrow(join, ANSWERS_DDL)
                 n_answers = -(-n_answers // PARTS_ADDED_UP)
