@@ -104,13 +104,13 @@ def _gib(value: float) -> str:
 
 def sample_cost() -> list[str]:
     """Return what lists lose where fewer users are learned from, beside learning from all."""
-    found = read_results("sample-cost")
-    rows = [(f"{row['learned_from']:,} ({row['share']:g} %)", row) for row in found["rows"]]
-    by_mllib = found.get("mllib") or {}
+    figures = read_results("sample-cost")
+    rows = [(f"{row['learned_from']:,} ({row['share']:g} %)", row) for row in figures["rows"]]
+    by_mllib = figures.get("mllib") or {}
     if "precision" in by_mllib:
         rows.append(("vectors of items from all, by MLlib", by_mllib))
     lines = [
-        f"| of {found['users']:,} users, learned from ({found['seeds']} seeds, {found['cold']:,} cold users) "
+        f"| of {figures['users']:,} users, learned from ({figures['seeds']} seeds, {figures['cold']:,} cold users) "
         "| strategy | P@50, % [95 % interval] | minus learning from all |",
         "|---|---|---|---|",
     ]

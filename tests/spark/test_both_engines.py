@@ -298,10 +298,10 @@ def odd_service(folder: Path) -> Path:
 
 def test_odd_names_types_and_partitions_are_the_same_on_both(spark: SparkSession, tmp_path: Path) -> None:
     folder = odd_service(tmp_path / "tables")
-    local, there = engines.check(folder), engines.check(f"file://{folder}", engine="spark")
-    assert there.faults == local.faults == ()
-    assert there.summary == local.summary
-    assert without_reading(there.notes) == without_reading(local.notes)
+    local, on_spark = engines.check(folder), engines.check(f"file://{folder}", engine="spark")
+    assert on_spark.faults == local.faults == ()
+    assert on_spark.summary == local.summary
+    assert without_reading(on_spark.notes) == without_reading(local.notes)
     frames = {"users": spark.read.parquet(f"file://{folder}/users.parquet")}
     rows = spark.read.parquet(f"file://{folder}/interactions")
     frames["interactions"] = rows.withColumn("user_id", rows["user_id"].cast("double"))
@@ -319,6 +319,16 @@ def test_files_whose_columns_differ_are_a_fault_in_any_file_system(spark: SparkS
     assert len(expected) == 1
     assert engines.check("viewfs://lake/data/differ", engine="spark").faults == expected
     assert engines.check(f"file://{folder}", engine="spark").faults == expected
+
+
+def test_a_file_that_is_not_read_hides_no_fault_of_parquet(spark: SparkSession, tmp_path: Path) -> None:
+    folder = odd_service(tmp_path / "tables")
+    (folder / "friends.xlsx").write_bytes(b"PK")
+    users = pl.read_parquet(folder / "users.parquet")
+    users.with_columns(age=pl.lit(130)).write_parquet(folder / "users.parquet")
+    expected = engines.check(folder).faults
+    assert len(expected) == 2
+    assert set(engines.check(f"file://{folder}", engine="spark").faults) == set(expected)
 
 
 def test_a_batch_of_nobody_replaces_no_lists(

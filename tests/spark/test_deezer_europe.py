@@ -95,9 +95,9 @@ def test_the_dataset_is_the_same(
     for name, frame in tables.items():
         frame.write_parquet(tmp_path / f"{name}.parquet")
     local = load(NAME, path=COPY, config=config)
-    there = engines.load(f"file://{tmp_path}", config=config, engine="spark")
-    assert isinstance(there, ClusterDataset)
-    learners = there.find_learners(config).dataset
+    on_spark = engines.load(f"file://{tmp_path}", config=config, engine="spark")
+    assert isinstance(on_spark, ClusterDataset)
+    learners = on_spark.find_learners(config).dataset
     assert learners.users.values.equals(local.users.values)
     assert learners.items.values.equals(local.items.values)
     assert learners.events.whole().equals(local.events.whole())

@@ -17,7 +17,6 @@ from firstday.data.checks import InteractionChecker, check_frames, faulty_entiti
 from firstday.data.dataset import Dataset, Entity, Group, PrecomputedVectors
 from firstday.data.events import UTC_MICROSECONDS, Events, first_moment
 from firstday.data.findings import Findings
-from firstday.data.frames import read_frames
 from firstday.data.ids import Ids
 from firstday.data.raw_table import RawTable
 from firstday.data.readers import STREAMED, read_folder
@@ -117,6 +116,8 @@ def check_tables(
     """
     findings = Findings(drop=drop_bad_rows > 0)
     if isinstance(tables, Mapping):
+        from firstday.data.frames import read_frames  # Narwhals, which no command of the shell needs
+
         name, raw = "tables", read_frames(tables, findings)
         for table, frame in raw.items():
             raw[table] = frame if frame is None or table == STREAMED else frame.into_memory(findings)

@@ -14,7 +14,6 @@ from firstday.data.dataset import Dataset, Entity
 from firstday.data.event_writer import EventWriter
 from firstday.data.events import ITEM, sort_pairs
 from firstday.data.findings import Findings
-from firstday.data.frames import read_frames
 from firstday.data.ids import Ids
 from firstday.data.load import assemble, with_friends
 from firstday.data.raw_table import RawTable
@@ -51,6 +50,8 @@ def load_newcomers(tables: str | Path | Mapping[str, Any], *, drop_bad_rows: flo
     """
     findings = Findings(drop=drop_bad_rows > 0, forgiven=FORGIVEN)
     if isinstance(tables, Mapping):
+        from firstday.data.frames import read_frames  # Narwhals, which no command of the shell needs
+
         return finish_newcomers("tables", read_frames(tables, findings), drop_bad_rows, findings)
     folder = Path(tables)
     if not folder.is_dir():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -87,22 +87,32 @@ def open_table(table: TableFiles, places: dict[str, Path], findings: Findings) -
     columns = dict.fromkeys(name for schema in schemas for name in schema)
     for file, schema in zip(table.files, schemas, strict=True):
         if schema.keys() != schemas[0].keys() and table.form != "JSON lines":  # a row of those may lack any column
-            findings.fault(
-                f"{file.name}: has other columns ({', '.join(schema)}) than {table.files[0].name} "
-                f"({', '.join(schemas[0])}); give every file of {table.table} the same columns."
-            )
+            findings.fault(tell_other_columns(table, file.name, schema, schemas[0]))
             return None
     try:
         shared = _join_types([{name: schema.get(name, pl.Null()) for name in columns} for schema in schemas])
     except pl.exceptions.PolarsError as error:
         reason = first_line(error)
-        findings.fault(f"{table.place}: the files have columns of different types ({reason}); align them.")
+        findings.fault(tell_other_types(table, reason))
         return None
     aligned = []
     for part, scan, schema in zip(files, scans, schemas, strict=True):
         values = [(pl.col(name) if name in schema else pl.lit(None)).cast(shared[name]).alias(name) for name in columns]
         aligned.append(replace(part, rows=scan.select(*values, ROW)))
     return RawTable(tuple(aligned), table.form == "CSV", table.form)
+
+
+def tell_other_columns(table: TableFiles, name: str, columns: Iterable[str], first: Iterable[str]) -> str:
+    """Return the fault of a file whose columns are not those of its table's first file."""
+    return (
+        f"{name}: has other columns ({', '.join(columns)}) than {table.files[0].name} "
+        f"({', '.join(first)}); give every file of {table.table} the same columns."
+    )
+
+
+def tell_other_types(table: TableFiles, reason: str) -> str:
+    """Return the fault of files with a column of types that do not go together."""
+    return f"{table.place}: the files have columns of different types ({reason}); align them."
 
 
 def _join_types(schemas: Sequence[dict[str, pl.DataType]]) -> pl.Schema:

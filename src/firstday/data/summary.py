@@ -8,8 +8,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from firstday.config import Config
 from firstday.data.dataset import Dataset
 from firstday.data.splits.registration import DAY_US, Log
+from firstday.data.splits.roles import Protocol, choose_protocol
 
 
 @dataclass(frozen=True)
@@ -80,6 +82,11 @@ class Summary:
 def _add(first: int | None, second: int | None) -> int | None:
     """Add counts of which None stands for no such table."""
     return None if first is None and second is None else (first or 0) + (second or 0)
+
+
+def suiting_protocol(config: Config, summary: Summary) -> Protocol:
+    """Return the protocol that suits tables; see `firstday.data.splits.roles.choose_protocol`."""
+    return choose_protocol(config, is_dated=bool(summary.dated), has_times=summary.first is not None)
 
 
 def summarise(part: Dataset) -> Summary:

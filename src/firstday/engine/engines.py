@@ -14,8 +14,7 @@ from firstday.data.left_out import left_out_beside, write_left_out
 from firstday.data.load import check_tables
 from firstday.data.newcomers import load_newcomers
 from firstday.data.splits.outlook import Outlook, foresee
-from firstday.data.splits.roles import choose_protocol
-from firstday.data.summary import Summary, summarise
+from firstday.data.summary import Summary, suiting_protocol, summarise
 from firstday.engine.large import LargeDataset
 from firstday.errors import ConfigError, DataError, MissingExtraError
 from firstday.recommend.batch import list_users
@@ -126,16 +125,11 @@ def check(
         return opened
     if isinstance(dataset, Dataset):
         summary = summarise(dataset)
-        outlook = foresee(dataset, config, _protocol(config, summary))
+        outlook = foresee(dataset, config, suiting_protocol(config, summary))
     else:
         summary = dataset.summarise()
-        outlook = dataset.foresee(config, _protocol(config, summary))
+        outlook = dataset.foresee(config, suiting_protocol(config, summary))
     return Check(dataset, (), opened.notes, opened.left_out, summary, outlook)
-
-
-def _protocol(config: Config, summary: Summary) -> Literal["sampled", "registration"]:
-    """Return the protocol that suits tables."""
-    return choose_protocol(config, is_dated=bool(summary.dated), has_times=summary.first is not None)
 
 
 def _open(

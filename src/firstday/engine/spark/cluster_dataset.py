@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property, partial, reduce
 from operator import add
@@ -19,8 +20,8 @@ from firstday.data.ids import Ids
 from firstday.data.parts import Whole, join_users, unpack
 from firstday.data.splits.outlook import Outlook, Roles, outlook
 from firstday.data.splits.registration import NO_TIMES, Log
-from firstday.data.splits.roles import Protocol, RoleCounts, choose_protocol, count_roles
-from firstday.data.summary import Summary, summarise
+from firstday.data.splits.roles import Protocol, RoleCounts, count_roles
+from firstday.data.summary import Summary, suiting_protocol, summarise
 from firstday.engine.everyone import Everyone, Question, merge
 from firstday.engine.large import (
     LARGEST,
@@ -91,19 +92,13 @@ class ClusterDataset:
         iterator
             What it returned for each part, in the order of the parts, whatever machine was the first.
         """
-        session = self.parts.sparkSession
-        sent = session.sparkContext.broadcast((function, arguments))
-        catalogue = self._catalogue
-
-        def work(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-            return ask_parts(catalogue.value, *sent.value, batches)
-
+        answers, sent = self._map(ask_parts, ANSWERS_DDL, function, arguments)
         step = max(PARTS_AT_ONCE, -(-self.n_parts // n_jobs))
         for start in range(0, self.n_parts, step):
-            chosen = self.parts.where(fn.col("part").between(start, start + step - 1))
-            with named_errors(self.name), rows_of_arrow(session, 1):
-                answers = chosen.select("part", "content").mapInArrow(work, ANSWERS_DDL).collect()
-            for row in sorted(answers, key=lambda row: int(row["part"])):
+            chosen = fn.col("part").between(start, start + step - 1)
+            with self._parts_one_by_one():
+                rows = answers(self.parts.where(chosen)).collect()
+            for row in sorted(rows, key=lambda row: int(row["part"])):
                 yield pickle.loads(row["answer"])  # noqa: S301  written by this run
         sent.destroy()
 
@@ -122,25 +117,41 @@ class ClusterDataset:
         object
             The sum over all parts, added up in an order that follows from their numbers alone.
         """
-        session = self.parts.sparkSession
-        sent = session.sparkContext.broadcast((function, arguments))
-        catalogue = self._catalogue
-
-        def work(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-            return ask_parts(catalogue.value, *sent.value, batches)
 
         def join(table: pa.Table) -> pa.Table:
             return add_answers(merge, PARTS_ADDED_UP, table)
 
-        with named_errors(self.name), rows_of_arrow(session, 1):
-            answers, n_answers = self.parts.select("part", "content").mapInArrow(work, ANSWERS_DDL), self.n_parts
-            while n_answers > 1:
+        answers, sent = self._map(ask_parts, ANSWERS_DDL, function, arguments)
+        with self._parts_one_by_one():
+            sums, n_sums = answers(self.parts), self.n_parts
+            while n_sums > 1:
                 group = fn.floor(fn.col("part") / PARTS_ADDED_UP).alias("group")
-                answers = answers.groupBy(group).applyInArrow(join, ANSWERS_DDL)
-                n_answers = -(-n_answers // PARTS_ADDED_UP)
-            rows = answers.collect()
+                sums = sums.groupBy(group).applyInArrow(join, ANSWERS_DDL)
+                n_sums = -(-n_sums // PARTS_ADDED_UP)
+            rows = sums.collect()
         sent.destroy()
         return merge(pickle.loads(row["answer"]) for row in sorted(rows, key=lambda row: int(row["part"])))  # noqa: S301
+
+    def _map(
+        self, spread: Callable[..., Iterator[pa.RecordBatch]], ddl: str, *request: Any
+    ) -> tuple[Callable[[DataFrame], DataFrame], Any]:
+        """Return how to map parts to rows by a function of `firstday.engine.spark.work`, and what was sent for it.
+
+        The function takes what all parts share, the request, and batches of parts.
+        """
+        sent = self.parts.sparkSession.sparkContext.broadcast(request)
+        catalogue = self._catalogue
+
+        def work(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+            return spread(catalogue.value, *sent.value, batches)
+
+        return lambda parts: parts.select("part", "content").mapInArrow(work, ddl), sent
+
+    @contextmanager
+    def _parts_one_by_one(self) -> Iterator[None]:
+        """Let jobs over parts hand over one part at a time, and tell their errors in one sentence."""
+        with named_errors(self.name), rows_of_arrow(self.parts.sparkSession, 1):
+            yield
 
     @cached_property
     def _catalogue(self) -> Any:
@@ -167,7 +178,7 @@ class ClusterDataset:
     def find_learners(self, config: Config) -> Learners:
         """Choose the users to learn from, and bring them here; see `firstday.engine.large.LargeDataset`."""
         summary = self.summarise()
-        protocol = choose_protocol(config, is_dated=bool(summary.dated), has_times=summary.first is not None)
+        protocol = suiting_protocol(config, summary)
         log = summary.log
         if protocol == "registration" and log is None:
             raise DataError(NO_TIMES)
@@ -195,6 +206,7 @@ class ClusterDataset:
     def _find_threshold(self, config: Config, protocol: Protocol, log: Log | None, n_warm: int, n_users: int) -> int:
         """Return the largest stable number of the users to learn from."""
         most = config.training.most_users
+        n_warm = max(1, n_warm)
         share = min(most / n_warm, MOST_USERS_EACH * most / max(1, n_users))
         below = min(LARGEST, int(LARGEST * share * 1.1) + 1)
         while True:
@@ -214,22 +226,16 @@ class ClusterDataset:
         self, config: Config, protocol: Protocol, log: Log | None, held_out: Ids, dimensions: int
     ) -> np.ndarray:
         """Make vectors of items by MLlib's alternating least squares on every warm user but those held out."""
-        session = self.parts.sparkSession
-        sent = session.sparkContext.broadcast((warm_affinity, (config, protocol, log, held_out, config.signals)))
-        catalogue = self._catalogue
-
-        def work(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-            return list_ratings(catalogue.value, *sent.value, batches)
-
-        with named_errors(self.name), rows_of_arrow(session, 1):
-            ratings = self.parts.select("part", "content").mapInArrow(work, RATINGS_DDL).persist(StorageLevel.DISK_ONLY)
-            n_rows = int(ratings.agg(fn.max("row")).collect()[0][0] or 0) + 1
-        user = (fn.col("part") * fn.lit(n_rows) + fn.col("row")).cast("int")
+        arguments = (config, protocol, log, held_out, config.signals)
+        rows, sent = self._map(list_ratings, RATINGS_DDL, warm_affinity, arguments)
         assert self.whole.items is not None
-        vectors = factorise(
-            ratings.select(user.alias("user"), "item", "rating"), len(self.whole.items), dimensions, config
-        )
+        with self._parts_one_by_one():
+            ratings = rows(self.parts).persist(StorageLevel.DISK_ONLY)
+            n_rows = int(ratings.agg(fn.max("row")).collect()[0][0] or 0) + 1
+            user = (fn.col("part") * fn.lit(n_rows) + fn.col("row")).cast("int").alias("user")
+            vectors = factorise(ratings.select(user, "item", "rating"), len(self.whole.items), dimensions, config)
         ratings.unpersist()
+        sent.destroy()
         return vectors
 
     def forget(self) -> None:

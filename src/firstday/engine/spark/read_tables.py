@@ -24,7 +24,7 @@ from firstday.data.parts import MENTIONS, Whole, join_findings, load_whole
 from firstday.data.raw_table import ROW
 from firstday.data.schema import TABLES, conform_table
 from firstday.engine.spark.cluster_dataset import ClusterDataset
-from firstday.engine.spark.session import named_errors, open_session, scratch_folder
+from firstday.engine.spark.session import collect_reports, named_errors, open_session, scratch_folder
 from firstday.engine.spark.sources import ClusterTable, RawTables, name_lines, read_folder, take_frames
 from firstday.engine.spark.work import (
     PART,
@@ -34,7 +34,6 @@ from firstday.engine.spark.work import (
     divide,
     make_raw,
     read_part,
-    report_of,
     to_polars,
 )
 from firstday.errors import DataError
@@ -100,12 +99,10 @@ def read_tables(raw: RawTables, signals: SignalConfig, findings: Findings) -> Cl
     if parts is None:
         return None
     try:
-        with named_errors(raw.name):
-            rows = parts.select("part", "report").collect()
+        reports = collect_reports(parts, raw.name)
     except DataError as error:
         findings.fault(str(error))
         return None
-    reports = [report_of(row["report"]) for row in sorted(rows, key=lambda row: int(row["part"]))]
     join_findings(reports, signals, findings)
     name_lines(findings, tables)
     if interactions is not None:

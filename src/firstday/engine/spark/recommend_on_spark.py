@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 import re
 import secrets
 import shutil
@@ -23,7 +22,7 @@ from firstday.data.columns import WHOLE_NUMBER
 from firstday.data.findings import Findings
 from firstday.data.newcomers import FORGIVEN, NEWCOMER_TABLES, check_newcomer_tables
 from firstday.engine.spark.read_tables import check_shapes, divide_tables
-from firstday.engine.spark.session import named_errors, open_session, scratch_folder
+from firstday.engine.spark.session import collect_reports, named_errors, open_session, scratch_folder
 from firstday.engine.spark.sources import ClusterTable, name_lines, read_folder, take_frames
 from firstday.engine.spark.storage import Storage
 from firstday.engine.spark.work import PARTS_DDL, Request, answer_part, count_parts, spread_lists
@@ -106,8 +105,7 @@ def recommend_on_spark(
         return answer_part(sent.value, table)
 
     parts = shares.groupBy("part").applyInArrow(work, PARTS_DDL).persist(StorageLevel.DISK_ONLY)
-    rows = parts.select("report").collect()
-    reports = [pickle.loads(row["report"]) for row in rows]  # noqa: S301  written by this run
+    reports = collect_reports(parts, raw.name)
     findings.merge(report for report, _ in reports)
     name_lines(findings, present)
     findings.settle(drop_bad_rows)

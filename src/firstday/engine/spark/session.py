@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 import re
 import shutil
 import sys
@@ -12,7 +13,7 @@ from functools import cache
 from itertools import pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
@@ -20,7 +21,7 @@ import firstday
 from firstday.errors import ConfigError, DataError, FirstdayError, MissingExtraError
 
 if TYPE_CHECKING:
-    from pyspark.sql import SparkSession
+    from pyspark.sql import DataFrame, SparkSession
 
 SIGNS_OF_FILES = ("FAILED_READ_FILE", "ParquetDecodingException", "is not a Parquet file", "CANNOT_READ_FILE_FOOTER")
 """What Spark says where a file is damaged."""
@@ -169,6 +170,22 @@ def named_errors(name: str) -> Iterator[None]:
             where = f"{name}: {place.group(0)}" if place else name
             raise DataError(f"{where}: cannot be read as Parquet ({cause}); write the file again.") from error
         raise FirstdayError(f"spark: the job failed ({cause}); look at the logs of the cluster.") from error
+
+
+def collect_reports(parts: DataFrame, name: str) -> list[Any]:
+    """Return what was reported of each part, in the order of the parts, whatever machine was the first.
+
+    Parameters
+    ----------
+    parts
+        See `firstday.engine.spark.work.PARTS`.
+    name
+        What is read, for messages.
+    """
+    with named_errors(name):
+        rows = parts.select("part", "report").collect()
+    in_order = sorted(rows, key=lambda row: int(row["part"]))
+    return [pickle.loads(row["report"]) for row in in_order]  # noqa: S301  written by this run
 
 
 @contextmanager

@@ -20,7 +20,7 @@ from firstday.data.findings import Findings, SourceFile
 from firstday.data.frames import unknown_table
 from firstday.data.parts import USER_TABLES
 from firstday.data.raw_table import FILE, ROW, RawTable
-from firstday.data.readers import open_table, whole_partitions
+from firstday.data.readers import open_table, tell_other_columns, tell_other_types, whole_partitions
 from firstday.data.schema import KEPT_FOR_LATER, TABLES
 from firstday.engine.spark.session import name_cause
 from firstday.engine.spark.storage import Storage, StoredFile
@@ -165,28 +165,21 @@ def _scan_parquet(
             schemas.setdefault(_read_schema(session, uri), []).append(number)
         except Exception as error:
             findings.fault(f"{file.name}: cannot be read as Parquet ({name_cause(error)}); write the file again.")
-    if findings.faults:
+    if sum(map(len, schemas.values())) < len(uris):
         return None
-    first = files.files[0].name
     parts = [_scan_files(session, [uris[number] for number in numbers], numbers, files) for numbers in schemas.values()]
     columns = [name for name in parts[0].columns if name not in (FILE, ROW)]
     for part, numbers in zip(parts, schemas.values(), strict=True):
         present = [name for name in part.columns if name not in (FILE, ROW)]
         if set(present) != set(columns):
-            findings.fault(
-                f"{files.files[numbers[0]].name}: has other columns ({', '.join(present)}) than {first} "
-                f"({', '.join(columns)}); give every file of {files.table} the same columns."
-            )
+            findings.fault(tell_other_columns(files, files.files[numbers[0]].name, present, columns))
             return None
     for column in columns:
         kinds = {part.schema[column].dataType.simpleString() for part in parts}
         if len(kinds) == 1:
             continue
         if not all(isinstance(part.schema[column].dataType, NumericType) for part in parts):
-            findings.fault(
-                f"{files.place}: the files have columns of different types ({' and '.join(sorted(kinds))} in column "
-                f"{column}); align them."
-            )
+            findings.fault(tell_other_types(files, f"{' and '.join(sorted(kinds))} in column {column}"))
             return None
         are_whole = all(isinstance(part.schema[column].dataType, IntegralType) for part in parts)
         parts = [

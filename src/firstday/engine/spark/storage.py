@@ -54,6 +54,11 @@ class Storage:
         jvm: Any = self.session._jvm
         return jvm.org.apache.hadoop.fs.Path(f"{self.uri.rstrip('/')}/{relative}" if relative else self.uri)
 
+    def _here(self, place: Path) -> Any:
+        """Return a path of this machine as Hadoop takes it."""
+        jvm: Any = self.session._jvm
+        return jvm.org.apache.hadoop.fs.Path(str(place))
+
     def _file_system(self) -> Any:
         jsc: Any = self.session._jsc
         try:
@@ -82,11 +87,10 @@ class Storage:
 
     def put(self, folder: Path) -> None:
         """Copy a folder of this machine here, in place of what is here."""
-        jvm: Any = self.session._jvm
         system = self._file_system()
         system.delete(self._path(), True)
         system.mkdirs(self._path().getParent())
-        system.copyFromLocalFile(False, True, jvm.org.apache.hadoop.fs.Path(str(folder)), self._path())
+        system.copyFromLocalFile(False, True, self._here(folder), self._path())
 
     def write_beside(self, ending: str, lines: Sequence[str]) -> None:
         """Write lines to ``NAME.ENDING`` beside the folder ``NAME``; without lines, remove an older such file."""
@@ -176,10 +180,7 @@ class Storage:
     def fetch(self, relative: str, target: Path) -> Path:
         """Copy a file, or a folder with all that is in it, to this machine."""
         target.parent.mkdir(parents=True, exist_ok=True)
-        jvm: Any = self.session._jvm
-        self._file_system().copyToLocalFile(
-            False, self._path(relative), jvm.org.apache.hadoop.fs.Path(str(target)), True
-        )
+        self._file_system().copyToLocalFile(False, self._path(relative), self._here(target), True)
         return target
 
     def publish(self, folder: Path, last: str) -> None:
@@ -194,9 +195,9 @@ class Storage:
             relative = file.relative_to(folder).as_posix()
             if file.is_file() and relative != last:
                 system.mkdirs(self._path(relative).getParent())
-                system.copyFromLocalFile(False, True, jvm.org.apache.hadoop.fs.Path(str(file)), self._path(relative))
+                system.copyFromLocalFile(False, True, self._here(file), self._path(relative))
         staged = f".{last}.{secrets.token_hex(4)}"
-        system.copyFromLocalFile(False, True, jvm.org.apache.hadoop.fs.Path(str(folder / last)), self._path(staged))
+        system.copyFromLocalFile(False, True, self._here(folder / last), self._path(staged))
         context = jvm.org.apache.hadoop.fs.FileContext.getFileContext(self._path().toUri(), system.getConf())
         gateway: Any = self.session.sparkContext._gateway
         rename = jvm.org.apache.hadoop.fs.Options.Rename

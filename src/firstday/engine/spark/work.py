@@ -22,7 +22,7 @@ import pyarrow as pa
 from firstday.data.dataset import Dataset
 from firstday.data.findings import NOWHERE, Findings, SourceFile
 from firstday.data.newcomers import read_newcomers
-from firstday.data.parts import Part, Whole, load_part, pack, unpack
+from firstday.data.parts import Whole, load_part, pack, unpack
 from firstday.data.raw_table import FILE, ROW, RawFile, RawTable
 from firstday.recommend.batch import BatchCounts, list_users
 from firstday.recommend.recommender import Recommender, open_model
@@ -160,14 +160,17 @@ def ask_parts(
     catalogue: Dataset, function: Callable[..., Any], arguments: tuple[Any, ...], batches: Iterable[pa.RecordBatch]
 ) -> Iterator[pa.RecordBatch]:
     """Call a function with each part; see `ANSWERS`."""
+    for number, part in _open_parts(catalogue, batches):
+        answer = pickle.dumps(function(part, *arguments), protocol=5)
+        yield pa.RecordBatch.from_pydict({"part": [number], "answer": [answer]}, schema=ANSWERS)
+
+
+def _open_parts(catalogue: Dataset, batches: Iterable[pa.RecordBatch]) -> Iterator[tuple[int, Dataset]]:
+    """Return the number and the Dataset of each part."""
     for batch in batches:
         for number, content in zip(batch["part"].to_pylist(), batch["content"], strict=True):
-            if not content.as_py():
-                continue
-            answer = function(unpack(content.as_py(), catalogue), *arguments)
-            yield pa.RecordBatch.from_pydict(
-                {"part": [number], "answer": [pickle.dumps(answer, protocol=5)]}, schema=ANSWERS
-            )
+            if packed := content.as_py():
+                yield number, unpack(packed, catalogue)
 
 
 def add_answers(merge: Callable[[Iterable[Any]], Any], n_together: int, table: pa.Table) -> pa.Table:
@@ -185,25 +188,16 @@ def list_ratings(
     batches: Iterable[pa.RecordBatch],
 ) -> Iterator[pa.RecordBatch]:
     """Write the matrix that a function returns for each part as rows: part, row, item, rating."""
-    for batch in batches:
-        for number, content in zip(batch["part"].to_pylist(), batch["content"], strict=True):
-            if not content.as_py():
-                continue
-            matrix = function(unpack(content.as_py(), catalogue), *arguments)
-            yield pa.RecordBatch.from_pydict(
-                {
-                    "part": pa.array(np.full(matrix.n_entries, number, dtype=np.int32)),
-                    "row": pa.array(matrix.row_of_entry().astype(np.int32)),
-                    "item": pa.array(matrix.columns),
-                    "rating": pa.array(matrix.weights),
-                }
-            )
-
-
-def report_of(content: bytes) -> Part:
-    """Return what `read_part` reported."""
-    part: Part = pickle.loads(content)  # noqa: S301  written by this run
-    return part
+    for number, part in _open_parts(catalogue, batches):
+        matrix = function(part, *arguments)
+        yield pa.RecordBatch.from_pydict(
+            {
+                "part": pa.array(np.full(matrix.n_entries, number, dtype=np.int32)),
+                "row": pa.array(matrix.row_of_entry().astype(np.int32)),
+                "item": pa.array(matrix.columns),
+                "rating": pa.array(matrix.weights),
+            }
+        )
 
 
 @dataclass(frozen=True, eq=False)
