@@ -5,8 +5,8 @@ python benchmarks/growth.py --users 1000000 --no-events      takes most of an ho
 
 python benchmarks/growth.py --engine spark --users 100000    both engines, stage by stage: see spark_growth.py
 
-Rows of sizes that are not measured now stay as they are. Every stage is a process of its own; peak memory is what the
-operating system says of it.
+What is not measured now (sizes, or stages of a size) stays as it is. Every stage is a process of its own; peak memory is
+what the operating system says of it.
 """
 
 from __future__ import annotations
@@ -54,8 +54,9 @@ def main() -> None:
         for n_users in arguments.users:
             upto = arguments.train_up_to, arguments.judge_up_to
             row = grow_users(Path(folder), n_users, arguments.items, *upto)
-            others = [other for other in found.get("by_users", []) if other["users"] != n_users]
-            found["by_users"] = sorted([*others, row], key=lambda one: one["users"])
+            rows = {other["users"]: other for other in found.get("by_users", [])}
+            rows[n_users] = {**rows.get(n_users, {}), **row}
+            found["by_users"] = [rows[size] for size in sorted(rows)]
             RESULTS.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
 
 

@@ -147,7 +147,7 @@ def _print_next(out: Path, items: Ids, liked_ix: list[int], console: Console) ->
         "Next:",
         f"  {command} inspect {model}",
         f"  {command} recommend {model} --user '{user}' -k 10",
-        f"  {command} check TABLES            your own folder of Parquet or CSV; see docs/tables.md",
+        f"  {command} check TABLES            your own folder of tables; see docs/tables.md",
         f"  {command} train TABLES --out model",
         "Sit down as a new user:",
         f"  {command} serve {model}",
