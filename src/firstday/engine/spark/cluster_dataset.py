@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -31,8 +30,8 @@ from firstday.engine.large import (
     take_learners,
     warm_affinity,
 )
-from firstday.engine.spark.session import named_errors, rows_of_arrow
-from firstday.engine.spark.work import ANSWERS_DDL, RATINGS_DDL, add_answers, ask_parts, list_ratings
+from firstday.engine.spark.session import named_errors, rows_of_arrow, take_in_order
+from firstday.engine.spark.work import ANSWERS_DDL, RATINGS_DDL, add_answers, ask_parts, list_ratings, unpack_answer
 from firstday.errors import DataError
 
 if TYPE_CHECKING:
@@ -97,9 +96,8 @@ class ClusterDataset:
         for start in range(0, self.n_parts, step):
             chosen = fn.col("part").between(start, start + step - 1)
             with self._parts_one_by_one():
-                rows = answers(self.parts.where(chosen)).collect()
-            for row in sorted(rows, key=lambda row: int(row["part"])):
-                yield pickle.loads(row["answer"])  # noqa: S301  written by this run
+                packed = take_in_order(answers(self.parts.where(chosen)), "answer")
+            yield from map(unpack_answer, packed)
         sent.destroy()
 
     def add_up(self, function: Callable[..., Any], *arguments: Any, merge: Callable[[Iterable[Any]], Any]) -> Any:
@@ -128,9 +126,9 @@ class ClusterDataset:
                 group = fn.floor(fn.col("part") / PARTS_ADDED_UP).alias("group")
                 sums = sums.groupBy(group).applyInArrow(join, ANSWERS_DDL)
                 n_sums = -(-n_sums // PARTS_ADDED_UP)
-            rows = sums.collect()
+            packed = take_in_order(sums, "answer")
         sent.destroy()
-        return merge(pickle.loads(row["answer"]) for row in sorted(rows, key=lambda row: int(row["part"])))  # noqa: S301
+        return merge(map(unpack_answer, packed))
 
     def _map(
         self, spread: Callable[..., Iterator[pa.RecordBatch]], ddl: str, *request: Any

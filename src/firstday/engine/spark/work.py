@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pyarrow as pa
+import zstandard
 
 from firstday.data.dataset import Dataset
 from firstday.data.findings import NOWHERE, Findings, SourceFile
@@ -42,7 +43,7 @@ SHARES = pa.schema([("part", pa.int32()), ("table", pa.string()), ("rows", pa.bi
 PARTS = pa.schema([("part", pa.int32()), ("content", pa.binary()), ("report", pa.binary())])
 """A part that was read: its Dataset, packed, and a `Part` without it."""
 ANSWERS = pa.schema([("part", pa.int32()), ("answer", pa.binary())])
-"""What a function said of a part, pickled."""
+"""What a function said of a part; see `pack_answer`."""
 
 LISTS = pa.schema(
     [
@@ -161,8 +162,18 @@ def ask_parts(
 ) -> Iterator[pa.RecordBatch]:
     """Call a function with each part; see `ANSWERS`."""
     for number, part in _open_parts(catalogue, batches):
-        answer = pickle.dumps(function(part, *arguments), protocol=5)
+        answer = pack_answer(function(part, *arguments))
         yield pa.RecordBatch.from_pydict({"part": [number], "answer": [answer]}, schema=ANSWERS)
+
+
+def pack_answer(answer: Any) -> bytes:
+    """Write an answer as bytes; compressed, since counts of everyone pass through the driver's Java heap."""
+    return zstandard.ZstdCompressor(level=1).compress(pickle.dumps(answer, protocol=5))
+
+
+def unpack_answer(content: bytes) -> Any:
+    """Return the answer that `pack_answer` wrote, in this run."""
+    return pickle.loads(zstandard.ZstdDecompressor().decompress(content))  # noqa: S301
 
 
 def _open_parts(catalogue: Dataset, batches: Iterable[pa.RecordBatch]) -> Iterator[tuple[int, Dataset]]:
@@ -176,8 +187,8 @@ def _open_parts(catalogue: Dataset, batches: Iterable[pa.RecordBatch]) -> Iterat
 def add_answers(merge: Callable[[Iterable[Any]], Any], n_together: int, table: pa.Table) -> pa.Table:
     """Add up the answers of some parts, in the order of their numbers; see `ANSWERS`."""
     rows = sorted(table.select(["part", "answer"]).to_pylist(), key=lambda row: row["part"])
-    total = merge(pickle.loads(row["answer"]) for row in rows)  # noqa: S301  written by this run
-    values = {"part": [rows[0]["part"] // n_together], "answer": [pickle.dumps(total, protocol=5)]}
+    total = merge(unpack_answer(row["answer"]) for row in rows)
+    values = {"part": [rows[0]["part"] // n_together], "answer": [pack_answer(total)]}
     return pa.Table.from_pydict(values, schema=ANSWERS)
 
 
