@@ -5,8 +5,8 @@ python benchmarks/growth.py --users 1000000 --no-events      takes most of an ho
 
 python benchmarks/growth.py --engine spark --users 100000    both engines, stage by stage: see spark_growth.py
 
-What is not measured now (sizes, or stages of a size) stays as it is. Every stage is a process of its own; peak memory is
-what the operating system says of it.
+What is not measured now (sizes, or stages of a size) stays as it is. Every stage is a process of its own; peak memory
+is what the operating system says of it.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from firstday.artifact.folder import save_model
-from firstday.artifact.trained_model import Blending, TrainedModel
+from firstday.artifact.trained_model import KNOWLEDGE, Blending, TrainedModel
 from firstday.cold.cold_model import ColdModel, Epoch
 from firstday.cold.ranker import Ranker
 from firstday.config import Config, parse_config
@@ -113,7 +113,7 @@ def make_model(n_items: int = 50_000, n_segments: int = 1_000, dimensions: int =
         profile_groups={"country": _first(used, COUNTRIES), "age": _first(used, N_AGES)},
         ranker=_ranker(encoder.n_inputs, everyone, config, seed),
         warm=warm,
-        blending=Blending(({"direct": 1.0, "personal": 0.3, "neighbors": 0.3},) * 3),
+        blending=Blending(({"direct": 1.0, "personal": 0.3, "neighbors": 0.3},) * len(KNOWLEDGE)),
         facts={
             "data": {"dataset": "random", "warm_users": int(used.sizes.sum()), "items": n_items},
             "metrics": {"users": "none", "k": 50, "precision": {}},

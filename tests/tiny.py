@@ -50,7 +50,7 @@ CONFIG: Config = parse_config(
         "threads": 1,
         "methods": ["dropoutnet", "melu"],
         "features": {"group_shrinkage": 0, "counts": "plain", "unit_vectors": False, "fold_in": False},
-        "recommend": {"k": 4, "group_smoothing": 2},
+        "recommend": {"k": 4, "group_smoothing": 2, "strategy": "segment"},
     }
 )
 PAIRS = (("ban", ITEM), ("skip", ITEM), ("stream", ITEM), ("favorite", "artist"))
@@ -177,7 +177,15 @@ def make_model() -> TrainedModel:
             Ids.of([f"u{ix}" for ix in range(1, 6)]), np.array([EAST, EAST, EAST, NORTH, NORTH], np.float32), USES
         ),
         neighborhood=Neighborhood(temperature=HALVE, smoothing=0.5, friend_smoothing=1.0),
-        blending=Blending(({"group": 1.0, "friends": 0.5}, {"personal": 1.0, "direct": 0.5}, {"soft_segments": 2.0})),
+        blending=Blending(
+            (
+                {"group": 1.0},
+                {"group": 1.0, "friends": 0.5},
+                {"group": 1.0, "friends": 0.5},
+                {"personal": 1.0, "direct": 0.5},
+                {"soft_segments": 2.0},
+            )
+        ),
     )
 
 

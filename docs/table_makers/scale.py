@@ -106,11 +106,12 @@ def sample_cost() -> list[str]:
     """Return what lists lose where fewer users are learned from, beside learning from all."""
     figures = read_results("sample-cost")
     rows = [(f"{row['learned_from']:,} ({row['share']:g} %)", row) for row in figures["rows"]]
-    by_mllib = figures.get("mllib") or {}
-    if "precision" in by_mllib:
-        rows.append(("vectors of items from all, by MLlib", by_mllib))
+    if "mllib" in figures:
+        of_mllib = figures["mllib"]
+        name = f"of {of_mllib['users']:,} users: items' vectors by MLlib, from all {of_mllib['warm']:,}"
+        rows += [(name, row) for row in of_mllib["rows"]]
     lines = [
-        f"| of {figures['users']:,} users, learned from ({figures['seeds']} seeds, {figures['cold']:,} cold users) "
+        f"| of {figures['users']:,} users, learned from ({figures['seeds']} seed, {figures['cold']:,} cold users) "
         "| strategy | P@50, % [95 % interval] | minus learning from all |",
         "|---|---|---|---|",
     ]

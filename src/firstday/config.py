@@ -472,7 +472,11 @@ class RecommendConfig(Section):
         description="Light users kept behind them, where friendships are known and `features.friends` is on: "
         "established users with too few items to be warm, whose tastes count as friends' all the same. 0 keeps none.",
     )
-    strategy: str = Field(default="segment", description="Strategy where none is named.")
+    strategy: str = Field(
+        default="auto",
+        description="Strategy where none is named: `auto`, which is the best one for users of whom as much is known, "
+        "or any other; `segment` is the paper's.",
+    )
 
 
 class Config(Section):

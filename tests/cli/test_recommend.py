@@ -58,7 +58,8 @@ def test_every_newcomer_of_a_batch_gets_fifty_distinct_items_and_a_route(
     assert (per_user["routes"] == 1).all()
     routes = dict(lists.filter(pl.col("rank") == 1).group_by("route").len().rows())
     # kinds 0 and 4 tell nothing that the model knows; 2 has an age; 1 and 3 have items
-    assert routes == {"popular": 964, "segment": 1446}
+    assert sum(routes.values()) == 2410
+    assert routes["popular"] >= 964  # of whom nothing is known; what answers the others was chosen in training
     acted = pl.read_csv(newcomers / "interactions.csv")
     assert lists.join(acted, on=["user_id", "item_id"]).is_empty()
     assert "482 values of item are unknown to the model and were ignored" in done.stdout

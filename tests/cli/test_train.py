@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 
 from firstday.artifact.folder import MANIFEST, read_manifest
-from firstday.cli.train import warn_of_weak_default
 from firstday.features.signals import Signals
 from firstday.recommend.recommender import open_model
 from tests.cli.conftest import Invoke, Run
@@ -89,18 +88,3 @@ def test_interrupting_training_leaves_no_half_model(
         assert [path.name for path in tmp_path.iterdir() if path.name != "model"] == []
     assert invoke("train", *command[4:]).exit_code == 0
     open_model(out)
-
-
-@pytest.mark.parametrize(
-    ("strategy", "precision", "is_told"),
-    [
-        ("segment", {"segment": 40.0, "blend": 60.0, "popular": 52.0}, True),
-        ("segment", {"segment": 55.0, "blend": 60.0, "popular": 52.0}, False),
-        ("segment", {"segment": 40.0, "blend": 50.0, "popular": 52.0}, False),
-        ("personal", {"segment": 40.0, "blend": 60.0, "popular": 52.0}, False),
-    ],
-)
-def test_a_default_no_better_than_popular_is_told(strategy: str, precision: dict[str, float], is_told: bool) -> None:
-    told = warn_of_weak_default(strategy, precision)
-    assert told.startswith("segment, the default strategy, is no better") == is_told
-    assert bool(told) == is_told

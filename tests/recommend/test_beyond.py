@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from firstday.artifact.trained_model import Blending
+from firstday.artifact.trained_model import KNOWLEDGE, Blending
 from firstday.data.dataset import Dataset
 from firstday.errors import ConfigError
 from firstday.evaluate.run import evaluate_strategies
@@ -76,7 +76,7 @@ def test_without_ranker_and_warm_users_the_others_answer(world: Dataset, tiny: R
     )
     assert components_of(bare.model) == ("personal", "soft_segments", "group")
     assert not {"direct", "neighbors", "friends"} & set(strategies_of(bare.model))
-    weights = ({"personal": 1.0}, {"personal": 1.0}, {"personal": 1.0})
+    weights = ({"personal": 1.0},) * len(KNOWLEDGE)
     mixed = Recommender(replace(bare.model, blending=Blending(weights)))
     answer = mixed.recommend(Signals(age=20, friends=["u1"]), K, "blend")
     assert answer.route == "blend"

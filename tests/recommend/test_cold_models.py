@@ -60,7 +60,7 @@ def test_a_model_without_the_cold_model_says_what_is_missing(tiny: Recommender) 
             f"strategy: {strategy} needs a model trained with methods = ['{cold_model}']; train one, or choose "
             "another strategy."
         )
-    assert bare.recommend(Signals(age=20), K).route == "segment"
+    assert bare.recommend(Signals(age=20), K, "segment").route == "segment"
 
 
 def test_strategies_know_what_must_be_trained_for_them() -> None:
@@ -81,7 +81,7 @@ def test_cold_models_are_trained_where_a_strategy_asks_them(world: Dataset) -> N
     by_default = config.override("recommend.strategy", "dropoutnet_personal")
     recommender = train(world, by_default)
     assert list(recommender.model.learned) == ["dropoutnet"]
-    assert recommender.recommend(Signals(gender="f")).route == "dropoutnet_personal"
+    assert recommender.recommend(Signals(gender="f")).strategy == "dropoutnet_personal"
 
 
 def test_no_cold_model_is_trained_unasked_and_ours_is_the_same_beside_them(

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from firstday.artifact.trained_model import Selection
 from firstday.config import Config
 from firstday.data.dataset import Dataset
 from firstday.data.events import ITEM
@@ -35,7 +36,8 @@ def assert_best(items: np.ndarray, values: np.ndarray, scores: np.ndarray, close
 def rows_answered(
     recommender: Recommender, batch: SignalBatch, strategy: str
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    answer = recommender.recommend_batch(batch, K, strategy)
+    everywhere = Recommender(replace(recommender.model, selection=Selection()))  # no list is left to a fallback
+    answer = everywhere.recommend_batch(batch, K, strategy)
     rows = np.flatnonzero(answer.routes == strategy)
     assert len(rows)
     return rows, answer.items, answer.scores
@@ -135,7 +137,7 @@ def test_personal_ranks_all_items_by_the_predicted_vector(
 
 
 def test_personal_by_cosine_minds_no_lengths(recommender: Recommender, world_days: SignalBatch) -> None:
-    model = replace(recommender.model, similarity="cosine")
+    model = replace(recommender.model, similarity="cosine", selection=Selection())
     answer = answer_all(Query(model, world_days, K, keep_used=True), "personal")
     predicted = model.cold.predict(model.encoder.encode(world_days))
     vectors = model.fold_in.item_vectors[:UNUSED_ITEM].astype(np.float64)

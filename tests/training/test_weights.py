@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from firstday.artifact.trained_model import Blending
+from firstday.artifact.trained_model import KNOWLEDGE, Blending
 from firstday.config import as_published
 from firstday.data.dataset import Dataset
 from firstday.data.splits.split import Split
@@ -97,4 +97,4 @@ def test_weights_follow_validation_users_alone(world: Dataset, split: Split, rec
         trial = replace(query, model=replace(model, blending=blending))
         return float(measure(answer_all(trial, "blend").items, turned).precision.mean())
 
-    assert precision(choose_blending(query, turned)) >= precision(Blending((START,) * 3))
+    assert precision(choose_blending(query, turned)) >= precision(Blending((START,) * len(KNOWLEDGE)))

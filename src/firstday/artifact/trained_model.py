@@ -22,30 +22,78 @@ from firstday.ranking import unit_rows
 from firstday.segment.segments import ItemCounts, Mixing, Segments, smooth_shares
 from firstday.sparse import SparseRows
 
-BOUNDS = (1, 4)
-"""Items liked so far at which the second and the third class of users begin: 0, 1 to 3, 4 and more."""
+KNOWLEDGE = ("nothing", "profile", "friends", "1-3", "4+")
+"""Classes of users by how much is known of them: nothing that the model understands; a profile and nothing else;
+friends, with or without a profile; a signal on 1 to 3 items or members of other entities; on 4 and more."""
+FEW = 4
+"""Items and members from which on a user is in the last class."""
 
 
 def _personal_alone() -> tuple[Mapping[str, float], ...]:
-    return tuple({"personal": 1.0} for _ in range(len(BOUNDS) + 1))
+    return tuple({"personal": 1.0} for _ in KNOWLEDGE)
 
 
 @dataclass(frozen=True)
 class Blending:
-    """The weights, chosen on validation users.
+    """The weights of `blend`, chosen on validation users.
 
     Parameters
     ----------
     weights
-        For each class of users, least known first: the weight of each component, by the name of its strategy.
+        For each class of `KNOWLEDGE`: the weight of each component, by the name of its strategy.
     """
 
     weights: tuple[Mapping[str, float], ...] = field(default_factory=_personal_alone)
 
-    def class_of(self, n_liked: np.ndarray) -> np.ndarray:
-        """Return the class of users by how many items they like so far, integers, shape (n,)."""
-        classes: np.ndarray = np.digitize(n_liked, BOUNDS)
-        return classes
+
+@dataclass(frozen=True)
+class ClassEvidence:
+    """What validation users of one class tell of strategies.
+
+    Parameters
+    ----------
+    n_users
+        How many there were.
+    users
+        Who they were: those of the ``class``; where they are few, users who know more with that taken ``away``; or
+        ``all`` validation users.
+    fallback
+        The strategy that lists fall back on, `group` or `popular`: the better one for them.
+    best
+        What `auto` answers this class by.
+    fall_back
+        Strategies that are not better than the fallback beyond chance, so that the fallback answers in their place.
+    precision
+        Of each strategy's own lists, in %.
+    """
+
+    n_users: int
+    users: Literal["class", "away", "all"]
+    fallback: str
+    best: str
+    fall_back: tuple[str, ...]
+    precision: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Which strategy answers whom, chosen on validation users.
+
+    Parameters
+    ----------
+    classes
+        For each class of `KNOWLEDGE`; empty: `auto` is `blend`, and every strategy answers wherever it can.
+    """
+
+    classes: tuple[ClassEvidence, ...] = ()
+
+    def best_of(self, knowledge: int) -> str:
+        """Return what `auto` answers a class of `KNOWLEDGE` by, given its position."""
+        return self.classes[knowledge].best if self.classes else "blend"
+
+    def fallbacks_of(self, strategy: str) -> tuple[str, ...]:
+        """Return for each class of `KNOWLEDGE` what answers in place of a strategy; "" where it answers itself."""
+        return tuple(of.fallback if strategy in of.fall_back else "" for of in self.classes)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -89,6 +137,8 @@ class TrainedModel:
         How `neighbors` and `friends` weigh them.
     blending
         How `blend` weighs the other strategies.
+    selection
+        Which strategy `auto` answers by, and where a strategy leaves the answer to its fallback.
     """
 
     config: Config
@@ -108,6 +158,7 @@ class TrainedModel:
     warm: WarmUsers | None = None
     neighborhood: Neighborhood = field(default_factory=Neighborhood)
     blending: Blending = field(default_factory=Blending)
+    selection: Selection = field(default_factory=Selection)
 
     @property
     def n_items(self) -> int:
@@ -154,6 +205,42 @@ class TrainedModel:
         """What a user's vector is multiplied with to score items, float32, shape (n_items, d)."""
         items = self.fold_in.item_vectors
         return unit_rows(items) if self.similarity == "cosine" else items
+
+    @cached_property
+    def kept_by_segment(self) -> tuple[np.ndarray, np.ndarray]:
+        """Positions of the kept warm users, segment after segment, and where each segment begins and ends.
+
+        int64, shapes (n_warm,) and (n_segments + 1,); the model must keep warm users.
+        """
+        assert self.warm is not None
+        vectors = self.warm.neighbor_vectors
+        parts = [self.segments.assign(vectors[at : at + 4096]) for at in range(0, len(vectors), 4096)]
+        segment_of_user = np.concatenate(parts)
+        order = np.argsort(segment_of_user, kind="stable")
+        starts = np.searchsorted(segment_of_user[order], np.arange(len(self.segments) + 1))
+        return order, starts
+
+    @cached_property
+    def vector_covariance(self) -> np.ndarray:
+        """Covariance of the scoring vectors over all items, float32, shape (d, d)."""
+        centred = self.scoring_vectors.astype(np.float64)
+        centred -= centred.mean(axis=0)
+        covariance: np.ndarray = (centred.T @ centred / max(1, len(centred))).astype(np.float32)
+        return covariance
+
+    @cached_property
+    def ranked_vectors(self) -> np.ndarray:
+        """Scoring vectors of the items that the ranker ranks, float32, shape (n_ranked, d); it must have a ranker."""
+        assert self.ranker is not None
+        return np.ascontiguousarray(self.scoring_vectors[self.ranker.items])
+
+    @cached_property
+    def longest_unranked(self) -> float:
+        """The greatest length of a scoring vector of an item that the ranker does not rank; it must have a ranker."""
+        assert self.ranker is not None
+        lengths = np.linalg.norm(self.scoring_vectors, axis=1)
+        lengths[self.ranker.items] = 0
+        return float(lengths.max(initial=0))
 
     @cached_property
     def items_without_vector(self) -> np.ndarray:

@@ -15,9 +15,11 @@ from rich.console import Console
 from rich.table import Table
 
 from firstday.artifact.folder import read_manifest
-from firstday.artifact.trained_model import TrainedModel
+from firstday.artifact.trained_model import KNOWLEDGE, TrainedModel
 from firstday.cli.options import JsonFlag, ModelArgument, PluginOption, ReportOption, check_file_target, load_plugins
+from firstday.cli.printing import selection_table
 from firstday.evaluate.report.render import check_report_path, write_model_report
+from firstday.recommend.auto import describe_selection
 from firstday.recommend.recommender import open_model
 from firstday.recommend.segment_description import describe_segments
 
@@ -77,7 +79,8 @@ def _values(model: TrainedModel) -> dict[str, Any]:
         "mixing": asdict(model.mixing),
         "neighborhood": asdict(model.neighborhood),
         "light_users": 0 if model.warm is None else model.warm.n_light,
-        "blending": [dict(weights) for weights in model.blending.weights],
+        "blending": {known: dict(of) for known, of in zip(KNOWLEDGE, model.blending.weights, strict=True)},
+        "selection": describe_selection(model),
         "history": [asdict(epoch) for epoch in model.cold.history],
         "ranker": None if ranker is None else {"history": [asdict(epoch) for epoch in ranker.history]},
         "methods": methods,
@@ -126,6 +129,8 @@ def _print(path: Path, manifest: dict[str, Any], model: TrainedModel, n_segments
     ]
     for line in lines:
         console.print(line, markup=False, soft_wrap=True)
+    if model.selection.classes:
+        console.print(selection_table(model))
     n_shown = min(n_segments, len(model.segments))
     console.print(f"{n_shown} of {len(model.segments):,} segments, largest first:", markup=False)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)

@@ -9,10 +9,12 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from firstday.artifact.trained_model import TrainedModel
 from firstday.evaluate.paper_figures import TABLE, in_paper_order, subtract_paper, title_of
 from firstday.evaluate.results import MINUS, RATIO, REFERENCE, Figure, Results, mean_fit_seconds
 from firstday.evaluate.slices import FRIENDS_ONLY, NOTHING_DONE, size_slice
 from firstday.metrics import METRICS
+from firstday.recommend.auto import describe_selection
 from firstday.reproduce.table import Reproduction
 
 
@@ -47,6 +49,19 @@ def print_results(results: Results, console: Console, against: str = REFERENCE) 
         f"{results.n_warm:,} warm and {results.n_cold:,} cold users in each of {len(results.seeds)} seed(s), protocol "
         f"{results.protocol}. Precision is {rule}. Brackets: 95 % interval over users; differences are user by user.",
     )
+
+
+def selection_table(model: TrainedModel) -> Table:
+    """Return what `auto` answers each class of users by, and what that rests on."""
+    table = Table(box=box.SIMPLE_HEAD, title="auto, by what is known of a user", title_justify="left")
+    for title in ("known", "answered by", "P, %", "of popular", "of segment", "judged on"):
+        table.add_column(title, justify="left" if title in ("known", "answered by", "judged on") else "right")
+    for row in describe_selection(model):
+        precision = row["precision"]
+        figures = (precision.get(name) for name in (row["strategy"], "popular", "segment"))
+        cells = ["" if figure is None else f"{figure:.1f}" for figure in figures]
+        table.add_row(row["known"], row["strategy"], *cells, f"{row['n_users']:,} {row['users']}")
+    return table
 
 
 def _print_metrics(results: Results, console: Console, against: str) -> None:

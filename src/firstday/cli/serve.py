@@ -17,6 +17,9 @@ def serve(
     port: Annotated[
         int | None, typer.Option(min=0, max=65535, help="Port (default: 8000); 0 takes a free one.")
     ] = None,
+    strategy: Annotated[
+        str | None, typer.Option(help="Strategy where a request names none (default: the model's, which is auto).")
+    ] = None,
     plugin: PluginOption = None,
 ) -> None:
     """Serve the MODEL over HTTP: recommend to users it does not know, and learn from what they do.
@@ -30,6 +33,6 @@ def serve(
     from firstday.serve.settings import load_settings
     from firstday.serve.telemetry import set_up_logs
 
-    settings = load_settings({"host": host, "port": port})
+    settings = load_settings({"host": host, "port": port, "strategy": strategy})
     set_up_logs(settings.log_level, settings.log_format)
     run_server(model, settings)

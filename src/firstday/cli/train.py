@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from typing import Annotated
 
 import typer
@@ -27,7 +26,9 @@ from firstday.cli.options import (
     shown_progress,
     start_engine,
 )
+from firstday.cli.printing import selection_table
 from firstday.engine.engines import ModelPlace, load
+from firstday.recommend.auto import describe_selection
 from firstday.recommend.spec import with_methods
 from firstday.training.fit import train as run_training
 
@@ -69,7 +70,8 @@ def train(
     place.save(recommender, dataset.left_out)
     facts = recommender.model.facts
     if as_json:
-        typer.echo(json.dumps({"model": str(out), **facts}, ensure_ascii=False, indent=1))
+        content = {"model": str(out), **facts, "selection": describe_selection(recommender.model)}
+        typer.echo(json.dumps(content, ensure_ascii=False, indent=1))
         return
     print_notes(facts["data"]["notes"])
     precision = facts["metrics"]["precision"]
@@ -81,21 +83,12 @@ def train(
     )
     console.print(
         f"P@{facts['metrics']['k']} on {facts['data']['validation_users']:,} held-out users, who also chose weights "
-        f"and when to stop: blend {precision['blend']:.1f} %, segment {precision['segment']:.1f} %, "
+        f"and when to stop: auto {precision['auto']:.1f} %, segment {precision['segment']:.1f} %, "
         f"popular {precision['popular']:.1f} %.",
         markup=False,
     )
-    warning = warn_of_weak_default(recommender.model.config.recommend.strategy, precision)
-    if warning:
-        console.print(f"note: {warning}", markup=False)
+    console.print(selection_table(recommender.model))
+    strategy = recommender.model.config.recommend.strategy
+    if strategy != "auto":
+        console.print(f"note: recommend.strategy is {strategy}, so lists are made by it and not by auto.", markup=False)
     console.print(f"Model: {out}   Next: firstday inspect {out}", markup=False)
-
-
-def warn_of_weak_default(strategy: str, precision: Mapping[str, float]) -> str:
-    """Return a warning if the default strategy is no better than `popular` but `blend` is; else ""."""
-    if not precision.get(strategy, 100.0) <= precision["popular"] < precision["blend"]:
-        return ""
-    return (
-        f"{strategy}, the default strategy, is no better than popular for them; use --strategy blend, set "
-        'recommend.strategy = "blend", or use more data.'
-    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from firstday.artifact.trained_model import TrainedModel
 from firstday.embed.kept_users import Neighborhood
 from firstday.ranking import weigh_nearest
 from firstday.recommend.query import Answer, Query
@@ -13,6 +14,8 @@ from firstday.sparse import SparseRows
 
 N_NEIGHBORS = 200
 """Warm users who speak for one cold user, at most."""
+N_SEARCHED = 5_000
+"""Kept warm users among whom they are sought: all of the nearest segments until there are so many."""
 
 
 def recommend_neighbors(query: Query) -> Answer:
@@ -29,10 +32,52 @@ def score_neighbors(query: Query, rows: np.ndarray, settings: Neighborhood | Non
     model, warm = query.model, query.model.warm
     assert warm is not None
     settings = settings or model.neighborhood
-    closeness = query.predicted[rows] @ warm.neighbor_vectors.T  # (n_rows, n_warm)
-    nearest, weights = weigh_nearest(closeness, N_NEIGHBORS, settings.temperature)
+    nearest, weights = find_neighbors(model, query.predicted[rows], settings.temperature)
     shares = add_up(warm.used_by_neighbors.take(nearest.ravel()), weights.ravel(), len(rows), model.n_items)
     return shares + np.float32(settings.smoothing) * model.popularity
+
+
+def find_neighbors(model: TrainedModel, vectors: np.ndarray, temperature: float) -> tuple[np.ndarray, np.ndarray]:
+    """Return the warm users nearest to each vector, and their weights.
+
+    Where a model keeps many, only those of the segments nearest to the vector are looked at (`N_SEARCHED`).
+
+    Parameters
+    ----------
+    model
+        It must keep warm users.
+    vectors
+        Of length 1, float32, shape (n, d).
+    temperature
+        Of the weights; see `firstday.ranking.weigh_nearest`.
+
+    Returns
+    -------
+    nearest : numpy.ndarray
+        Positions of the kept users, int64, shape (n, m), m at most `N_NEIGHBORS`; unsorted.
+    weights : numpy.ndarray
+        float32, shape (n, m); they add up to 1.
+
+    References
+    ----------
+    An inverted file whose lists are the segments: H. Jegou, M. Douze, C. Schmid, "Product Quantization for Nearest
+    Neighbor Search", TPAMI 2011, section 4, without the quantization.
+    """
+    assert model.warm is not None
+    people = model.warm.neighbor_vectors
+    if len(people) <= N_SEARCHED:
+        return weigh_nearest(vectors @ people.T, N_NEIGHBORS, temperature)
+    order, starts = model.kept_by_segment
+    sizes = np.diff(starts)
+    nearest = np.empty((len(vectors), N_NEIGHBORS), dtype=np.int64)
+    weights = np.empty((len(vectors), N_NEIGHBORS), dtype=np.float32)
+    for row, closeness in enumerate(model.segments.closeness(vectors)):
+        segments = np.argsort(-closeness, kind="stable")
+        n_segments = int(np.searchsorted(np.cumsum(sizes[segments]), N_SEARCHED)) + 1
+        members = np.concatenate([order[starts[one] : starts[one + 1]] for one in segments[:n_segments].tolist()])
+        found, weights[row : row + 1] = weigh_nearest((people[members] @ vectors[row])[None], N_NEIGHBORS, temperature)
+        nearest[row] = members[found[0]]
+    return nearest, weights
 
 
 def add_up(uses: SparseRows, weights: np.ndarray, n_users: int, n_items: int) -> np.ndarray:

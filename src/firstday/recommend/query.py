@@ -9,7 +9,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from firstday.artifact.trained_model import TrainedModel
+from firstday.artifact.trained_model import FEW, KNOWLEDGE, TrainedModel
+from firstday.data.events import ITEM
 from firstday.features.signals import SignalBatch
 from firstday.ranking import rank_by_vectors, rank_scores, take_lists, unit_rows
 from firstday.sparse import SparseRows
@@ -58,6 +59,8 @@ class Query:
         Whether items that a user has already used, or banned, may be in the list.
     computed
         Features and mean vectors where they are not to be made of the signals.
+    closed
+        Items that may not be in each user's list, shape (n_users, n_items), where they do not follow from the signals.
     """
 
     model: TrainedModel
@@ -65,6 +68,7 @@ class Query:
     k: int
     keep_used: bool = False
     computed: ComputedDays | None = None
+    closed: SparseRows | None = None
 
     @property
     def n_users(self) -> int:
@@ -76,6 +80,8 @@ class Query:
         """Items that may not be in each user's list, shape (n_users, n_items)."""
         if self.keep_used:
             return SparseRows.empty(self.n_users, self.model.n_items)
+        if self.closed is not None:
+            return self.closed
         return self.signals.closed_items(self.model.config.signals)
 
     @cached_property
@@ -98,6 +104,26 @@ class Query:
         for codes in self.profile.values():
             known |= codes >= 0
         return known
+
+    @cached_property
+    def knowledge(self) -> np.ndarray:
+        """How much is known of each user, as a position in `KNOWLEDGE`, int64, shape (n_users,).
+
+        Items count that the user likes, and members of other entities that the user did anything to; who only skipped
+        or banned items counts as having done one thing.
+        """
+        if self.computed is not None:
+            return np.where(self.known, len(KNOWLEDGE) - 1, 0)
+        n_done, has_signal = self.liked.lengths(), np.zeros(self.n_users, dtype=bool)
+        for (_, entity), rows in self.signals.actions.items():
+            has_signal |= rows.lengths() > 0
+            if entity != ITEM:
+                n_done = n_done + rows.lengths()
+        n_done = np.maximum(n_done, has_signal)
+        friends = self.signals.friends if self.model.knows_friends else None
+        has_friends = np.zeros(self.n_users, dtype=bool) if friends is None else np.asarray(friends.lengths() > 0)
+        names = np.select([n_done >= FEW, n_done > 0, has_friends], [4, 3, 2], 1)
+        return np.where(self.known, names, 0)
 
     @cached_property
     def profile(self) -> dict[str, np.ndarray]:
@@ -179,7 +205,8 @@ class Query:
     def take(self, rows: np.ndarray) -> Query:
         """Return the query of some of the users."""
         computed = None if self.computed is None else self.computed.take(rows)
-        return replace(self, signals=self.signals.take(rows), computed=computed)
+        closed = None if self.closed is None else self.closed.take(rows)
+        return replace(self, signals=self.signals.take(rows), computed=computed, closed=closed)
 
 
 @dataclass(frozen=True, eq=False)

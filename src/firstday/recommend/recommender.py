@@ -14,6 +14,7 @@ from firstday.artifact.trained_model import TrainedModel
 from firstday.errors import ConfigError
 from firstday.features.signals import SignalBatch, Signals
 from firstday.ranking import first_allowed
+from firstday.recommend.auto import answer_each
 from firstday.recommend.popularity import POPULAR
 from firstday.recommend.query import Answer, Query
 from firstday.recommend.spec import FALLBACKS, Strategy, find_strategy, refuse_without, value_type
@@ -21,6 +22,9 @@ from firstday.recommend.spec import FALLBACKS, Strategy, find_strategy, refuse_w
 
 def answer_all(query: Query, strategy: str | Strategy) -> Answer:
     """Answer for every user: by the strategy, where it has nothing to go on by a fallback, then fill lists up.
+
+    A strategy that was no better than a fallback, for validation users of whom as much was known, leaves the answer to
+    that fallback.
 
     Parameters
     ----------
@@ -42,8 +46,13 @@ def answer_all(query: Query, strategy: str | Strategy) -> Answer:
     if isinstance(strategy, str):
         spec = find_strategy(strategy)
         refuse_without(strategy, spec.lacks(query.model))
-        strategy = spec.recommend
-    answer = strategy(query)
+        instead = query.model.selection.fallbacks_of(strategy)
+        if any(instead):
+            answer = answer_each(query, np.array([name or strategy for name in instead])[query.knowledge])
+        else:
+            answer = spec.recommend(query)
+    else:
+        answer = strategy(query)
     items, scores, routes = answer.items.copy(), answer.scores.copy(), answer.routes.copy()
     for name in FALLBACKS:
         unanswered = np.flatnonzero(routes == "")

@@ -368,6 +368,7 @@ BUILT_IN: dict[str, dict[str, str]] = {
         "friends": "firstday.recommend.neighbors:FRIENDS",
         "direct": "firstday.recommend.direct:DIRECT",
         "blend": "firstday.recommend.blend:BLEND",
+        "auto": "firstday.recommend.auto:AUTO",
     },
     "cold_models": {
         "dropoutnet": "firstday.baselines.dropoutnet:DROPOUTNET",

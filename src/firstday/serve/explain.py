@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from firstday.artifact.trained_model import TrainedModel
+from firstday.artifact.trained_model import KNOWLEDGE, TrainedModel
 from firstday.features.signals import Signals
 from firstday.ranking import unit_rows
 from firstday.recommend.query import Query
 from firstday.recommend.segment_description import describe_segment
-from firstday.recommend.spec import FALLBACKS, Reason, find_strategy
+from firstday.recommend.spec import Reason, find_strategy
 from firstday.segment.segments import weigh_segments
 from firstday.serve.service import Reply, ServedModel
 
@@ -66,9 +66,9 @@ def explain(reply: Reply) -> dict[str, Any]:
     query = Query(served.trained, batch, k=1)
     spec = find_strategy(reply.route)
     route = spec.explain or spec.describe
-    if reply.route != reply.strategy and reply.route in FALLBACKS:
-        route = f"The strategy {reply.strategy} has nothing to go on. {route}"
     known = bool(query.known[0])
+    if reply.route != reply.strategy:
+        route = f"{_tell_route(reply, query)} {route}"
     return {
         "route": route,
         "segments": _near_segments(reply, query) if known else [],
@@ -76,6 +76,19 @@ def explain(reply: Reply) -> dict[str, Any]:
         "signals_left_out": n_signals - len(variants),
         "items": _reasons(reply, query),
     }
+
+
+def _tell_route(reply: Reply, query: Query) -> str:
+    """Say why another strategy answered than the one that was asked for."""
+    if not query.known[0]:
+        return f"The strategy {reply.strategy} has nothing to go on."
+    instead = query.model.selection.fallbacks_of(reply.strategy)
+    if reply.strategy == "auto" or (instead and instead[int(query.knowledge[0])] == reply.route):
+        of_class = f"users of whom as much is known ({KNOWLEDGE[int(query.knowledge[0])]})"
+        if reply.strategy == "auto":
+            return f"Of all strategies, {reply.route} was the best for {of_class}."
+        return f"The strategy {reply.strategy} was no better than {reply.route} for {of_class}."
+    return f"The strategy {reply.strategy} has nothing to go on."
 
 
 def _leave_each_out(signals: Signals) -> Iterator[tuple[str, Signals]]:

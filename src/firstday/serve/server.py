@@ -67,7 +67,7 @@ def run_server(model: Path, settings: ServeSettings) -> None:
     began = time.perf_counter()
     listening = _listen(settings.host, settings.port)
     try:
-        holder = ModelHolder(model)
+        holder = ModelHolder(model, settings.strategy)
         service = Service(settings, holder, open_store(settings))
     except BaseException:
         listening.close()

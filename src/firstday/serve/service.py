@@ -7,7 +7,7 @@ import logging
 import time
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -23,7 +23,7 @@ from firstday.features.encoder import understand_picks
 from firstday.features.signals import Signals
 from firstday.recommend.questionnaire import Answers, Questionnaire
 from firstday.recommend.recommender import Recommender, open_model
-from firstday.recommend.spec import strategies_of
+from firstday.recommend.spec import find_strategy, refuse_without, strategies_of
 from firstday.serve.middleware import Keys
 from firstday.serve.schemas import Source
 from firstday.serve.segment_map import SegmentMap, make_segment_map
@@ -108,13 +108,22 @@ class ServedModel:
             at = lines.find(needle, starts[row + 1])
 
 
-def load_served(path: Path) -> ServedModel:
+def load_served(path: Path, strategy: str = "") -> ServedModel:
     """Open a model's folder, verify every file, and answer once by each strategy, so that the first user need not wait.
+
+    Parameters
+    ----------
+    path
+        The folder.
+    strategy
+        What answers where none is asked for; "": what the model was trained with.
 
     Raises
     ------
     ArtifactError
         The folder holds no model, or one that is damaged or cannot answer.
+    ConfigError
+        The model cannot answer by the strategy.
     """
     try:
         while True:
@@ -122,6 +131,10 @@ def load_served(path: Path) -> ServedModel:
             recommender = open_model(path)
             if read_manifest(path)["version"] == manifest["version"]:  # else it was replaced in between
                 break
+        if strategy:
+            refuse_without(strategy, find_strategy(strategy).lacks(recommender.model))
+            config = recommender.model.config.override("recommend.strategy", strategy)
+            recommender = Recommender(replace(recommender.model, config=config))
         served = ServedModel(recommender, manifest["version"], manifest, datetime.now(UTC))
         _warm(served)
     except FirstdayError:
@@ -157,13 +170,13 @@ class ModelHolder:
 
     Parameters
     ----------
-    path
-        The model's folder.
+    path, strategy
+        See `load_served`.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.current = load_served(path)
+    def __init__(self, path: Path, strategy: str = "") -> None:
+        self.path, self._strategy = path, strategy
+        self.current = load_served(path, strategy)
         self._turn = asyncio.Lock()
 
     async def reload(self) -> bool:
@@ -176,7 +189,7 @@ class ModelHolder:
         """
         async with self._turn:
             began = time.perf_counter()
-            loaded = await asyncio.to_thread(load_served, self.path)
+            loaded = await asyncio.to_thread(load_served, self.path, self._strategy)
             if loaded.version == self.current.version:
                 return False
             old, self.current = self.current, loaded

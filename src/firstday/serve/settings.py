@@ -118,6 +118,11 @@ class ServeSettings(BaseSettings):
     )
     log_requests: bool = Field(default=True, description="Log a line for each request (level info).")
 
+    strategy: str = Field(
+        default="",
+        description="The strategy of lists for which none is asked for. Empty: that of the model, which is `auto` "
+        "unless it was trained with another one.",
+    )
     page: bool = Field(
         default=True,
         description="Serve at / the page on which people try the model. It has no data in it and needs no key; what it "

@@ -29,11 +29,12 @@ from firstday.progress import Progress, no_progress
 from firstday.ranking import unit_rows
 from firstday.recommend.query import Query
 from firstday.recommend.recommender import Recommender, answer_all
-from firstday.recommend.spec import LearningData, with_methods_of
+from firstday.recommend.spec import BUILT_IN, LearningData, names_of_both_ways, strategies_of, with_methods_of
 from firstday.segment.kmeans import fit_segments
 from firstday.segment.segments import ItemCounts, count_items
 from firstday.sparse import SparseRows
 from firstday.training.networks import cluster_inputs, learn_methods, train_network, train_ranker_of
+from firstday.training.selection import choose_selection
 from firstday.training.validation import Validation
 from firstday.training.weights import choose_weights
 
@@ -207,6 +208,8 @@ def fit(
     if weigh:
         progress("weights", 0, 1)
         query = replace(query, model=choose_weights(query, split.validation.truth))
+        selection = choose_selection(query, split.validation.truth, judged_strategies(query.model))
+        query = replace(query, model=replace(query.model, selection=selection))
         progress("weights", 1, 1)
     return Recommender(replace(query.model, facts=collect_facts(dataset, split, query, learners)))
 
@@ -288,13 +291,21 @@ def cohort_query(recommender: Recommender, dataset: Dataset, cohort: Cohort, k: 
     return Query(recommender.model, batch, k)
 
 
+def judged_strategies(model: TrainedModel) -> list[str]:
+    """Return the strategies that `auto` chooses of: ours, and those of methods that the model has learned."""
+    both_ways = (name for method in model.learned for name in names_of_both_ways(method))
+    ours = (*BUILT_IN["strategies"], *model.learned, *both_ways)
+    wanted = {*ours, model.config.recommend.strategy} - {"auto"}
+    return [name for name in strategies_of(model) if name in wanted]
+
+
 def collect_facts(dataset: Dataset, split: Split, query: Query, learners: Learners | None = None) -> dict[str, Any]:
     """Return what people want to know of a model: data counts and validation metrics."""
     model = query.model
     n_warm = int(model.everyone.sizes[0])
     precision = {
         name: round(100 * float(measure(answer_all(query, name).items, split.validation.truth).precision.mean()), 4)
-        for name in ("popular", "segment", "blend")
+        for name in ("popular", "segment", "blend", "auto")
     }
     return {
         "data": {

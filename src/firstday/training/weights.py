@@ -9,16 +9,17 @@ from typing import TypeVar
 
 import numpy as np
 
-from firstday.artifact.trained_model import BOUNDS, Blending, TrainedModel
+from firstday.artifact.trained_model import KNOWLEDGE, Blending, TrainedModel
 from firstday.embed.kept_users import Neighborhood
 from firstday.metrics import measure
 from firstday.ranking import rank_scores
-from firstday.recommend.blend import COMPONENTS, components_of
+from firstday.recommend.blend import COMPONENTS, EVERY_ITEM, components_of
 from firstday.recommend.neighbors import score_friends, score_neighbors
 from firstday.recommend.query import Query
 from firstday.recommend.soft_segments import mix_segments
 from firstday.segment.segments import Mixing, smooth_shares
 from firstday.sparse import SparseRows
+from firstday.training.selection import take_class
 
 T = TypeVar("T")
 Score = Callable[[np.ndarray], np.ndarray]
@@ -125,7 +126,7 @@ def _best(trials: Sequence[T], score: Callable[[T], Score], query: Query, truth:
 
 
 def choose_blending(query: Query, truth: SparseRows) -> Blending:
-    """Return weights for each class of users: first those of all, then of each class that has enough users.
+    """Return weights for each class of users: first those of all, then of each class that enough users stand for.
 
     One weight after the other is set to what brings the best precision, twice over, beginning with `START`; where
     nothing is better by `LEAST_ERRORS`, it stays.
@@ -135,32 +136,34 @@ def choose_blending(query: Query, truth: SparseRows) -> Blending:
     query, truth
         See `choose_weights`.
     """
-    rows = np.arange(min(query.n_users, MOST_BLENDED))
-    query, truth = query.take(rows), truth.take(rows)
     components = components_of(query.model)
-    scores, is_relevant, n_relevant = _collect(query, truth, components)
-
-    def precision(users: np.ndarray, weights: np.ndarray) -> np.ndarray:
-        total = np.tensordot(weights, scores[:, users], axes=1)  # (n, n_candidates)
-        k = min(query.k, total.shape[1])
-        top = np.argpartition(-total, k - 1, axis=1)[:, :k]
-        hits = np.take_along_axis(is_relevant[users], top, axis=1).sum(axis=1)
-        of_each: np.ndarray = hits / np.clip(n_relevant[users], 1, query.k)
-        return of_each
-
     begin = START if query.model.ranker is not None else {components[0]: 1.0}
     start = np.array([begin.get(name, 0.0) for name in components], dtype=np.float32)
-    everyone = np.arange(query.n_users)
-    overall = ascend(lambda weights: precision(everyone, weights), start)
-    classes = Blending().class_of(query.liked.lengths())
+    overall = _ascend_from(start, query, truth, components)
     chosen = []
-    for number in range(len(BOUNDS) + 1):
-        users = np.flatnonzero(classes == number)
-        weights = overall
-        if len(users) >= LEAST_USERS:
-            weights = ascend(lambda trial, members=users: precision(members, trial), overall)  # type: ignore[misc]
+    for number in range(len(KNOWLEDGE)):
+        members, used, _ = take_class(query, truth, number)
+        enough = number > 0 and members.n_users >= LEAST_USERS
+        weights = _ascend_from(overall, members, used, components) if enough else overall
         chosen.append({name: round(float(w), 4) for name, w in zip(components, weights, strict=True) if w})
     return Blending(tuple(chosen))
+
+
+def _ascend_from(start: np.ndarray, query: Query, truth: SparseRows, components: tuple[str, ...]) -> np.ndarray:
+    """Return the weights that suit the first `MOST_BLENDED` users best, shape (n_components,)."""
+    rows = np.arange(min(query.n_users, MOST_BLENDED))
+    query, truth = query.take(rows), truth.take(rows)
+    scores, is_relevant, n_relevant = _collect(query, truth, components)
+
+    def precision(weights: np.ndarray) -> np.ndarray:
+        total = np.tensordot(weights, scores, axes=1)  # (n, n_candidates)
+        k = min(query.k, total.shape[1])
+        top = np.argpartition(-total, k - 1, axis=1)[:, :k]
+        hits = np.take_along_axis(is_relevant, top, axis=1).sum(axis=1)
+        of_each: np.ndarray = hits / np.clip(n_relevant, 1, query.k)
+        return of_each
+
+    return ascend(precision, start)
 
 
 def ascend(precision: Callable[[np.ndarray], np.ndarray], start: np.ndarray) -> np.ndarray:
@@ -200,7 +203,7 @@ def _collect(query: Query, truth: SparseRows, components: tuple[str, ...]) -> tu
     is_relevant = np.zeros(scores.shape[1:], dtype=bool)
     for at in range(0, query.n_users, USERS_AT_ONCE):
         rows = np.arange(at, min(at + USERS_AT_ONCE, query.n_users))
-        score_rows = [COMPONENTS[name](query, rows) for name in components]
+        score_rows = [COMPONENTS[name](query, rows, EVERY_ITEM) for name in components]
         excluded, used = query.excluded.take(rows), truth.take(rows)
         for scores_of in score_rows:
             scores_of[excluded.row_of_entry(), excluded.columns] = -np.inf

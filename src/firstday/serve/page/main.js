@@ -24,7 +24,7 @@ async function begin() {
 /** Ask for what depends on the model alone. */
 function readModel() {
   return Promise.all([
-    ask("GET", "v1/model").then((model) => change({ model })),
+    ask("GET", "v1/model").then((model) => change({ model, strategy: model.default_strategy })),
     ask("GET", "v1/profile").then((profileColumns) => change({ profileColumns })),
     ask("GET", "v1/map").then((map) => change({ map })),
   ]);

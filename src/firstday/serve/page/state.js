@@ -13,7 +13,7 @@ export const state = {
   acts: [], // {event_id, item_id, title, what: like | skip | ban}, oldest first
   question: null, // the question that is open; undefined: none is left
   answered: null, // the list by all answers, {count, items}; null: nothing was answered, or this model makes none
-  strategy: "soft_segments",
+  strategy: "auto",
   other: null, // the strategy to compare with
   list: null, // GET v1/users/.../recommendations
   otherList: null,

@@ -3,6 +3,7 @@
 import { nameOf, percent, times } from "./build.js";
 
 const STRATEGIES = {
+  auto: "The best for you",
   soft_segments: "Several segments",
   segment: "Nearest segment",
   personal: "Nearest to your taste",
@@ -60,7 +61,7 @@ export function sayRoute(list) {
     return "The store does not answer, so this list rests on nothing that you said.";
   }
   const text = ROUTES[list.route] ?? `As ${sayStrategy(list.route)} has it.`;
-  if (list.route === list.strategy) return text;
+  if (list.route === list.strategy || list.strategy === "auto") return text;
   return list.route === "popular" ? `Nothing is known of you yet. ${text}` : `You like nothing yet. ${text}`;
 }
 

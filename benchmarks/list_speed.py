@@ -1,0 +1,157 @@
+"""What a list costs by each strategy beside `segment`, and whether quick lists are those of the full computation.
+
+    firstday simulate /tmp/service --users 100000 --items 50000
+    firstday train /tmp/service --out /tmp/service-model
+    python benchmarks/list_speed.py /tmp/service /tmp/service-model        renews docs/results/list-speed.json
+
+The users are those of the tables who registered last, with what they did on their first day. Each strategy answers for
+one user at a time, and for 32 at once, in turns on one core; a time is processor time, the median of rounds, and a
+ratio is that to `segment` in the same run. `blend` is compared place by place with the full computation, which scores
+every item and looks at every kept user; so is `neighbors`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from time import process_time
+from typing import Any
+
+for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ[_name] = "1"
+
+import numpy as np  # noqa: E402  threads first
+import polars as pl  # noqa: E402
+from rich.console import Console  # noqa: E402
+from rich.table import Table  # noqa: E402
+
+from firstday.data.events import ITEM  # noqa: E402
+from firstday.features.signals import Signals  # noqa: E402
+from firstday.recommend import blend, neighbors  # noqa: E402
+from firstday.recommend.recommender import Recommender, open_model  # noqa: E402
+
+RESULTS = Path(__file__).parents[1] / "docs" / "results" / "list-speed.json"
+STRATEGIES = ("segment", "popular", "personal", "soft_segments", "direct", "neighbors", "blend", "auto")
+K, TOGETHER = 50, 32
+
+
+def main() -> None:
+    """Measure and compare."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("tables", type=Path)
+    parser.add_argument("model", type=Path)
+    parser.add_argument("--users", type=int, default=1024)
+    parser.add_argument("--rounds", type=int, default=5)
+    arguments = parser.parse_args()
+    recommender = open_model(arguments.model, verify=False)
+    users = read_newcomers(arguments.tables, arguments.users)
+    model = recommender.model
+    content: dict[str, Any] = {
+        "items": model.n_items,
+        "segments": len(model.segments),
+        "dimensions": model.dimensions,
+        "kept_users": 0 if model.warm is None else len(model.warm) - model.warm.n_light,
+        "users": len(users),
+        "blending": [dict(weights) for weights in model.blending.weights],
+        "auto": [of.best for of in model.selection.classes],
+        "equal": {name: compare(recommender, users, name) for name in ("blend", "neighbors", "auto")},
+        "milliseconds": time_strategies(recommender, users, arguments.rounds),
+    }
+    RESULTS.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    show(content)
+
+
+def read_newcomers(tables: Path, n_users: int) -> list[Signals]:
+    """Return what the users who registered last did on their first day, at least a day before the log ends."""
+    interactions = pl.scan_parquet(tables / "interactions" / "*.parquet")
+    end = interactions.select(pl.col("timestamp").max()).collect().item()
+    users = pl.read_parquet(tables / "users.parquet").filter(pl.col("registered_at") < end - pl.duration(days=1))
+    users = users.sort("registered_at").tail(n_users)
+    acts = (
+        interactions.join(users.lazy().select("user_id", "registered_at"), on="user_id")
+        .filter(pl.col("timestamp") < pl.col("registered_at") + pl.duration(days=1))
+        .collect()
+        .sort("timestamp")
+    )
+    done: dict[Any, list[tuple[str, str, Any]]] = {}
+    for row in acts.iter_rows(named=True):
+        entity = row["entity"] or ITEM
+        identity = row["item_id"] if row["entity"] is None else row["entity_id"]
+        done.setdefault(row["user_id"], []).append((row["signal"], entity, identity))
+    friends: dict[Any, list[Any]] = {}
+    for user, friend in pl.read_parquet(tables / "friends.parquet").iter_rows():
+        friends.setdefault(user, []).append(friend)
+    return [
+        Signals(
+            age=row["age"],
+            country=row["country"],
+            interactions=done.get(row["user_id"], []),
+            friends=friends.get(row["user_id"], []),
+        )
+        for row in users.iter_rows(named=True)
+    ]
+
+
+@contextmanager
+def full_computation() -> Iterator[None]:
+    """Let every item be scored and every kept user be looked at."""
+    before = neighbors.N_SEARCHED, blend.N_CANDIDATES
+    neighbors.N_SEARCHED, blend.N_CANDIDATES = 10**9, 10**9
+    try:
+        yield
+    finally:
+        neighbors.N_SEARCHED, blend.N_CANDIDATES = before
+
+
+def compare(recommender: Recommender, users: Sequence[Signals], strategy: str) -> dict[str, float]:
+    """Return shares of places of the quick lists, in %: with the same item as in the full list, or with any of it."""
+    with full_computation():
+        full = recommender.recommend_users(users, K, strategy).answer.items
+    shares: dict[str, float] = {}
+    for name, together in (("one", 1), ("together", TOGETHER)):
+        parts = [users[at : at + together] for at in range(0, len(users), together)]
+        quick = np.concatenate([recommender.recommend_users(part, K, strategy).answer.items for part in parts])
+        shares[f"{name}_same_place"] = round(100 * float((quick == full).mean()), 3)
+        among = [np.isin(a, b).mean() for a, b in zip(quick, full, strict=True)]
+        shares[f"{name}_in_list"] = round(100 * float(np.mean(among)), 3)
+    return shares
+
+
+def time_strategies(recommender: Recommender, users: Sequence[Signals], n_rounds: int) -> dict[str, dict[str, float]]:
+    """Return the processor time of one user's list in ms, one by one and together, by strategy."""
+    found: dict[str, dict[str, list[float]]] = {}
+    for round_number in range(n_rounds + 1):
+        for strategy in STRATEGIES:
+            for name, together, n in (("one", 1, min(200, len(users))), ("together", TOGETHER, len(users))):
+                parts = [users[at : at + together] for at in range(0, n, together)]
+                began = process_time()
+                for part in parts:
+                    recommender.recommend_users(part, K, strategy)
+                if round_number:  # the first one fills caches
+                    took = 1e3 * (process_time() - began) / n
+                    found.setdefault(strategy, {}).setdefault(name, []).append(took)
+    return {
+        strategy: {name: round(float(np.median(times)), 4) for name, times in of.items()}
+        for strategy, of in found.items()
+    }
+
+
+def show(content: dict[str, Any]) -> None:
+    """Print times and equality."""
+    table = Table("strategy", "one user, ms", "x segment", f"of {TOGETHER} at once, ms", "x segment")
+    base = content["milliseconds"]["segment"]
+    for strategy, of in content["milliseconds"].items():
+        cells = [f"{of['one']:.2f}", f"{of['one'] / base['one']:.1f}"]
+        cells += [f"{of['together']:.3f}", f"{of['together'] / base['together']:.1f}"]
+        table.add_row(strategy, *cells)
+    console = Console(width=100)
+    console.print(table)
+    console.print(content["equal"])
+
+
+if __name__ == "__main__":
+    main()

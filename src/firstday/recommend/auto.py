@@ -1,0 +1,62 @@
+"""`auto`: for each user the strategy that was best for validation users of whom as much was known."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from firstday.artifact.trained_model import KNOWLEDGE, TrainedModel
+from firstday.recommend.query import Answer, Query
+from firstday.recommend.spec import StrategySpec, find_strategy
+
+AWAY = "validation users, what they did taken away"
+
+
+def recommend_auto(query: Query) -> Answer:
+    """Answer each class of users by the strategy that the model has selected for it; the routes name it."""
+    selection = query.model.selection
+    names = np.array([selection.best_of(number) for number in range(int(query.knowledge.max(initial=0)) + 1)])
+    return answer_each(query, names[query.knowledge])
+
+
+def answer_each(query: Query, strategies: np.ndarray) -> Answer:
+    """Answer each user by a strategy of their own, given its name, shape (n_users,)."""
+    names = np.unique(strategies).tolist()
+    if len(names) == 1:
+        return find_strategy(names[0]).recommend(query)
+    shape = (query.n_users, query.k)
+    items, scores = np.full(shape, -1, np.int32), np.zeros(shape, np.float32)
+    routes = np.full(query.n_users, "", dtype=object)
+    for name in names:
+        rows = np.flatnonzero(strategies == name)
+        answer = find_strategy(name).recommend(query.take(rows))
+        items[rows], scores[rows], routes[rows] = answer.items, answer.scores, answer.routes
+    return Answer(items, scores, routes)
+
+
+def describe_selection(model: TrainedModel) -> list[dict[str, Any]]:
+    """Return what `auto` answers each class of users by, and what that rests on, as JSON values.
+
+    It is empty where nothing was chosen. Precision is that of the strategies' own lists for validation users, in %.
+    """
+    return [
+        {
+            "known": known,
+            "strategy": of.best,
+            "users": {"class": "validation users", "away": AWAY, "all": "all validation users"}[of.users],
+            "n_users": of.n_users,
+            "fallback": of.fallback,
+            "left_to_fallback": list(of.fall_back),
+            "precision": dict(of.precision),
+        }
+        for known, of in zip(KNOWLEDGE, model.selection.classes, strict=False)
+    ]
+
+
+AUTO = StrategySpec(
+    name="auto",
+    recommend=recommend_auto,
+    describe="Answer by the strategy that was best for validation users of whom as much was known.",
+    explain="The strategy that was best for people of whom as much was known.",
+)

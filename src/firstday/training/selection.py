@@ -1,0 +1,115 @@
+"""Which strategy `auto` answers by, and which strategies leave the answer to their fallback, by validation users."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Literal
+
+import numpy as np
+
+from firstday.artifact.trained_model import KNOWLEDGE, ClassEvidence, Selection
+from firstday.metrics import measure
+from firstday.recommend.query import Query
+from firstday.recommend.recommender import answer_all
+from firstday.recommend.spec import FALLBACKS
+from firstday.sparse import SparseRows
+
+ENOUGH_USERS = 200
+"""A class with fewer validation users is judged by others too, with what they did taken away."""
+FEWEST_USERS = 30
+"""A class with fewer users than that, even so, is judged by all validation users."""
+MOST_JUDGED = 2_000
+"""Validation users of a class that are looked at, at most."""
+LEAST_ERRORS = 2.0
+"""Standard errors by which one list has to be better than another one, so that chance seldom decides."""
+FIRST_CHOICE = "blend"
+"""What `auto` answers by where nothing else is better beyond chance."""
+
+
+def choose_selection(query: Query, truth: SparseRows, strategies: Sequence[str]) -> Selection:
+    """Return for each class of `KNOWLEDGE` what answers it best, and which strategies are no better than a fallback.
+
+    Parameters
+    ----------
+    query
+        Validation users, asking a trained model whose weights are chosen.
+    truth
+        What they used afterwards, shape (n_users, n_items).
+    strategies
+        Names of those to judge; `popular`, `group` and `blend` are judged too.
+    """
+    names = tuple(dict.fromkeys((*FALLBACKS, FIRST_CHOICE, *strategies)))
+    return Selection(tuple(_judge_class(query, truth, number, names) for number in range(len(KNOWLEDGE))))
+
+
+def _judge_class(query: Query, truth: SparseRows, number: int, names: Sequence[str]) -> ClassEvidence:
+    """Judge strategies by the validation users who stand for one class."""
+    members, used, source = take_class(query, truth, number)
+    if number == 0:  # whatever is asked for, everyone's list answers
+        precision = measure(answer_all(members, "popular").items, used).precision
+        figures = {"popular": _percent(precision)} if members.n_users else {}
+        return ClassEvidence(members.n_users, source, "popular", "popular", (), figures)
+    if members.n_users < FEWEST_USERS:
+        members, used, source = query, truth, "all"
+    rows = np.arange(min(members.n_users, MOST_JUDGED))
+    members, used = members.take(rows), used.take(rows)
+    of_users = {name: measure(answer_all(members, name).items, used).precision for name in names}
+    fallback, best, fall_back = select(of_users)
+    figures = {name: _percent(precision) for name, precision in of_users.items()}
+    return ClassEvidence(len(rows), source, fallback, best, fall_back, figures)
+
+
+def select(of_users: dict[str, np.ndarray]) -> tuple[str, str, tuple[str, ...]]:
+    """Return the better fallback, the best strategy, and the strategies that are not better than the fallback.
+
+    Parameters
+    ----------
+    of_users
+        Precision of each user's list by each strategy, shape (n_users,); `popular`, `group` and `blend` among them.
+    """
+    popular, group = of_users["popular"], of_users["group"]
+    fallback = "group" if group.mean() > popular.mean() else "popular"
+    fall_back = tuple(
+        name
+        for name, precision in of_users.items()
+        if name not in FALLBACKS and not is_better(precision, of_users[fallback])
+    )
+    best = fallback if FIRST_CHOICE in fall_back else FIRST_CHOICE
+    others = [name for name in of_users if is_better(of_users[name], of_users[best])]
+    return fallback, max(others, key=lambda name: float(of_users[name].mean()), default=best), fall_back
+
+
+def is_better(precision: np.ndarray, other: np.ndarray) -> bool:
+    """Tell whether lists are better than others beyond chance, user by user, arrays of shape (n_users,)."""
+    gain = precision - other
+    return bool(gain.mean() > LEAST_ERRORS * gain.std() / np.sqrt(max(1, len(gain))))
+
+
+def take_class(
+    query: Query, truth: SparseRows, number: int
+) -> tuple[Query, SparseRows, Literal["class", "away", "all"]]:
+    """Return the users who stand for a class of `KNOWLEDGE`, what they used afterwards, and who they are.
+
+    Where few have nothing but a profile, or friends, those who did more are asked about as if they had not: what they
+    did is taken away, but stays out of their lists, since it is not in what they used afterwards.
+
+    Parameters
+    ----------
+    query, truth
+        See `choose_selection`.
+    number
+        Position of the class in `KNOWLEDGE`.
+    """
+    rows = np.flatnonzero(query.knowledge == number)
+    name = KNOWLEDGE[number]
+    if len(rows) >= ENOUGH_USERS or name not in ("profile", "friends") or query.computed is not None:
+        return query.take(rows), truth.take(rows), "class"
+    friends = query.signals.friends if name == "friends" else None
+    view = replace(query, signals=replace(query.signals, actions={}, friends=friends), closed=query.excluded)
+    rows = np.flatnonzero(view.knowledge == number)
+    return view.take(rows), truth.take(rows), "away"
+
+
+def _percent(precision: np.ndarray) -> float:
+    return round(100 * float(precision.mean()), 2)

@@ -1,0 +1,63 @@
+"""The search for near warm users by segments."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from firstday.artifact.trained_model import TrainedModel
+from firstday.data.ids import Ids
+from firstday.embed.kept_users import WarmUsers
+from firstday.ranking import unit_rows, weigh_nearest
+from firstday.recommend import neighbors
+from firstday.recommend.neighbors import find_neighbors
+from firstday.segment.segments import Segments
+from firstday.sparse import SparseRows
+from tests.tiny import make_model
+
+
+@pytest.fixture
+def model() -> TrainedModel:
+    """Return a model that keeps 900 users around three directions of the plane, 300 around each."""
+    tiny = make_model()
+    rng = np.random.default_rng(5)
+    centroids = unit_rows(np.array([[1, 0], [-1, 1], [-1, -1]], np.float32))
+    people = unit_rows(np.repeat(centroids, 300, axis=0) + rng.normal(0, 0.1, (900, 2)).astype(np.float32))
+    order = rng.permutation(900)
+    warm = WarmUsers(Ids.of([f"u{ix}" for ix in range(900)]), people[order], SparseRows.empty(900, tiny.n_items))
+    of_three = np.array([0, 1, 0])
+    items = replace(
+        tiny.segments.items, counts=tiny.segments.items.counts.take(of_three), sizes=np.full(3, 300, np.int64)
+    )
+    segments = Segments(centroids, items, tiny.segments.top_items[of_three], np.zeros(3, np.float32))
+    return replace(tiny, warm=warm, segments=segments)
+
+
+def test_every_kept_user_is_in_one_segment(model: TrainedModel) -> None:
+    order, starts = model.kept_by_segment
+    assert sorted(order.tolist()) == list(range(900))
+    assert starts.tolist() == [0, 300, 600, 900]
+    assert model.warm is not None
+    for segment in range(3):
+        members = order[starts[segment] : starts[segment + 1]]
+        assert (model.segments.assign(model.warm.vectors[members]) == segment).all()
+
+
+@pytest.mark.parametrize("n_searched", [250, 301, 10_000])
+def test_the_nearest_of_the_nearest_segments_are_found(
+    model: TrainedModel, n_searched: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Vectors stand beside a centroid, far from the others: the 200 nearest users are all of its segment."""
+    monkeypatch.setattr(neighbors, "N_SEARCHED", n_searched)
+    vectors = unit_rows(model.segments.centroids + np.float32(0.01))
+    assert model.warm is not None
+    nearest, weights = find_neighbors(model, vectors, 0.05)
+    expected, expected_weights = weigh_nearest(vectors @ model.warm.vectors.T, 200, 0.05)
+    for row in range(3):
+        order, expected_order = np.argsort(nearest[row]), np.argsort(expected[row])
+        np.testing.assert_array_equal(nearest[row][order], expected[row][expected_order])
+        np.testing.assert_allclose(weights[row][order], expected_weights[row][expected_order], rtol=1e-3)
+    alone, _ = find_neighbors(model, vectors[1:2], 0.05)
+    np.testing.assert_array_equal(np.sort(alone[0]), np.sort(nearest[1]))
