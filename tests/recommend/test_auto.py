@@ -137,6 +137,16 @@ def test_few_with_a_profile_alone_are_joined_by_those_who_did_more(model: Traine
     assert take_class(full, truth.take(np.ones(ENOUGH_USERS, dtype=np.int64)), 1)[2] == "class"
 
 
+def test_few_who_did_little_are_joined_by_those_who_did_more(model: TrainedModel) -> None:
+    query = ask(model, [ONE, MIXED, PROFILE] + [MANY] * 40)
+    members, used, source = take_class(query, SparseRows.from_lists([[4]] * 43, model.n_items), 3)
+    assert (members.n_users, source, used.n_rows) == (42, "away", 42)
+    n_done = members.liked.lengths() + members.signals.actions["favorite", "artist"].lengths()
+    assert n_done[:2].tolist() == [1, 3]  # they stay as they are
+    assert set(n_done[2:].tolist()) == {1, 2, 3}
+    assert members.excluded.row(5).tolist() == [0, 1, 2, 3]
+
+
 def test_a_selection_is_made_of_what_validation_users_used(model: TrainedModel) -> None:
     """Users from FR use what those of DE do and nobody else: the popular list has it last, their segment not at all."""
     bare = replace(model, selection=Selection())

@@ -36,10 +36,11 @@ def model() -> TrainedModel:
 
 
 def test_every_kept_user_is_in_one_segment(model: TrainedModel) -> None:
-    order, starts = model.kept_by_segment
+    order, vectors, starts = model.kept_by_segment
     assert sorted(order.tolist()) == list(range(900))
     assert starts.tolist() == [0, 300, 600, 900]
     assert model.warm is not None
+    np.testing.assert_array_equal(vectors, model.warm.vectors[order])
     for segment in range(3):
         members = order[starts[segment] : starts[segment + 1]]
         assert (model.segments.assign(model.warm.vectors[members]) == segment).all()

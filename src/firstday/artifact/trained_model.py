@@ -207,10 +207,11 @@ class TrainedModel:
         return unit_rows(items) if self.similarity == "cosine" else items
 
     @cached_property
-    def kept_by_segment(self) -> tuple[np.ndarray, np.ndarray]:
-        """Positions of the kept warm users, segment after segment, and where each segment begins and ends.
+    def kept_by_segment(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Positions and vectors of the kept warm users, segment after segment, and where each segment begins and ends.
 
-        int64, shapes (n_warm,) and (n_segments + 1,); the model must keep warm users.
+        int64, shape (n_warm,); float32, shape (n_warm, d); int64, shape (n_segments + 1,). The model must keep warm
+        users.
         """
         assert self.warm is not None
         vectors = self.warm.neighbor_vectors
@@ -218,7 +219,7 @@ class TrainedModel:
         segment_of_user = np.concatenate(parts)
         order = np.argsort(segment_of_user, kind="stable")
         starts = np.searchsorted(segment_of_user[order], np.arange(len(self.segments) + 1))
-        return order, starts
+        return order, np.ascontiguousarray(vectors[order]), starts
 
     @cached_property
     def vector_covariance(self) -> np.ndarray:

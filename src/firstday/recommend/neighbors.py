@@ -67,16 +67,17 @@ def find_neighbors(model: TrainedModel, vectors: np.ndarray, temperature: float)
     people = model.warm.neighbor_vectors
     if len(people) <= N_SEARCHED:
         return weigh_nearest(vectors @ people.T, N_NEIGHBORS, temperature)
-    order, starts = model.kept_by_segment
+    order, by_segment, starts = model.kept_by_segment
     sizes = np.diff(starts)
     nearest = np.empty((len(vectors), N_NEIGHBORS), dtype=np.int64)
     weights = np.empty((len(vectors), N_NEIGHBORS), dtype=np.float32)
     for row, closeness in enumerate(model.segments.closeness(vectors)):
         segments = np.argsort(-closeness, kind="stable")
         n_segments = int(np.searchsorted(np.cumsum(sizes[segments]), N_SEARCHED)) + 1
-        members = np.concatenate([order[starts[one] : starts[one + 1]] for one in segments[:n_segments].tolist()])
-        found, weights[row : row + 1] = weigh_nearest((people[members] @ vectors[row])[None], N_NEIGHBORS, temperature)
-        nearest[row] = members[found[0]]
+        runs = [slice(starts[one], starts[one + 1]) for one in segments[:n_segments].tolist()]
+        closeness = np.concatenate([by_segment[run] for run in runs]) @ vectors[row]
+        found, weights[row : row + 1] = weigh_nearest(closeness[None], N_NEIGHBORS, temperature)
+        nearest[row] = np.concatenate([order[run] for run in runs])[found[0]]
     return nearest, weights
 
 

@@ -8,12 +8,13 @@ from typing import Literal
 
 import numpy as np
 
-from firstday.artifact.trained_model import KNOWLEDGE, ClassEvidence, Selection
+from firstday.artifact.trained_model import FEW, KNOWLEDGE, ClassEvidence, Selection
+from firstday.data.events import Pair
 from firstday.metrics import measure
 from firstday.recommend.query import Query
 from firstday.recommend.recommender import answer_all
 from firstday.recommend.spec import FALLBACKS
-from firstday.sparse import SparseRows
+from firstday.sparse import SparseRows, contains, union_rows
 
 ENOUGH_USERS = 200
 """A class with fewer validation users is judged by others too, with what they did taken away."""
@@ -21,8 +22,8 @@ FEWEST_USERS = 30
 """A class with fewer users than that, even so, is judged by all validation users."""
 MOST_JUDGED = 2_000
 """Validation users of a class that are looked at, at most."""
-LEAST_ERRORS = 2.0
-"""Standard errors by which one list has to be better than another one, so that chance seldom decides."""
+LEAST_ERRORS = 1.645
+"""Standard errors by which one list has to be better than another one: a test at 95 %."""
 FIRST_CHOICE = "blend"
 """What `auto` answers by where nothing else is better beyond chance."""
 
@@ -91,8 +92,9 @@ def take_class(
 ) -> tuple[Query, SparseRows, Literal["class", "away", "all"]]:
     """Return the users who stand for a class of `KNOWLEDGE`, what they used afterwards, and who they are.
 
-    Where few have nothing but a profile, or friends, those who did more are asked about as if they had not: what they
-    did is taken away, but stays out of their lists, since it is not in what they used afterwards.
+    Where there are few of whom so little is known, those who did more are asked about as if they had not: what they did
+    is taken away, all or all but 1 to 3 things at random, but stays out of their lists, since it is not in what they
+    used afterwards.
 
     Parameters
     ----------
@@ -103,12 +105,41 @@ def take_class(
     """
     rows = np.flatnonzero(query.knowledge == number)
     name = KNOWLEDGE[number]
-    if len(rows) >= ENOUGH_USERS or name not in ("profile", "friends") or query.computed is not None:
+    if len(rows) >= ENOUGH_USERS or name not in ("profile", "friends", "1-3") or query.computed is not None:
         return query.take(rows), truth.take(rows), "class"
-    friends = query.signals.friends if name == "friends" else None
-    view = replace(query, signals=replace(query.signals, actions={}, friends=friends), closed=query.excluded)
+    signals = query.signals
+    if name == "1-3":
+        signals = replace(signals, actions=_keep_few(query))
+    else:
+        signals = replace(signals, actions={}, friends=signals.friends if name == "friends" else None)
+    view = replace(query, signals=signals, closed=query.excluded)
     rows = np.flatnonzero(view.knowledge == number)
     return view.take(rows), truth.take(rows), "away"
+
+
+def _keep_few(query: Query) -> dict[Pair, SparseRows]:
+    """Return what users did, of those who did more than that with 1 to 3 things, drawn with the model's seed."""
+    rng = np.random.default_rng(query.model.config.seed)
+    numbers = rng.integers(1, FEW, query.n_users)
+    numbers[query.knowledge < len(KNOWLEDGE) - 1] = query.model.n_items  # these keep all that they did
+    by_entity: dict[str, list[tuple[Pair, SparseRows]]] = {}
+    for pair, rows in query.signals.actions.items():
+        by_entity.setdefault(pair[1], []).append((pair, rows))
+    targets = {entity: union_rows([rows for _, rows in of]) for entity, of in by_entity.items()}
+    if not targets:
+        return {}
+    users = np.concatenate([rows.row_of_entry() for rows in targets.values()])
+    order = np.lexsort((rng.random(len(users)), users))
+    rank = np.arange(len(users)) - np.searchsorted(users[order], users[order])
+    is_kept = np.empty(len(users), dtype=bool)
+    is_kept[order] = rank < numbers[users[order]]
+    kept: dict[Pair, SparseRows] = {}
+    at = 0
+    for entity, rows in targets.items():
+        chosen = rows.keep(is_kept[at : at + rows.n_entries])
+        at += rows.n_entries
+        kept |= {pair: done.keep(contains(chosen, done)) for pair, done in by_entity[entity]}
+    return kept
 
 
 def _percent(precision: np.ndarray) -> float:
