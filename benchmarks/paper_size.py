@@ -67,10 +67,13 @@ def make_model(n_items: int = 50_000, n_segments: int = 1_000, dimensions: int =
         return unit_rows(tastes[taste_of] + noise * unit_rows(rng.normal(size=(len(taste_of), dimensions))))
 
     taste_of_item = rng.integers(N_TASTES, size=n_items)
-    items = around(taste_of_item, 0.8) * rng.gamma(2, 0.5, size=(n_items, 1)).astype(np.float32)
+    popularity = 1 / (10 + rng.permutation(n_items))
+    lengths = np.sqrt(popularity / popularity.max()) * rng.gamma(
+        4, 0.25, size=n_items
+    )  # as ALS has them: the rare, short
+    items = (around(taste_of_item, 0.8) * lengths[:, None]).astype(np.float32)
     taste_of_segment = np.arange(n_segments) % N_TASTES
     centroids = 0.8 * around(taste_of_segment, 0.5)
-    popularity = 1 / (10 + rng.permutation(n_items))
     used = _uses(rng, n_segments, n_items, popularity, taste_of_segment, taste_of_item)
     sizes = {"artist": n_items // 5, "album": n_items // 3, "playlist": n_items // 10}
     targets = {ITEM: unit_rows(items)}

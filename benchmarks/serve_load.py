@@ -3,9 +3,9 @@
     python benchmarks/serve_load.py --model MODEL --seconds 10 [--rounds 3] [--only-ratio] [--json OUT]
 
 The server runs on core 0, this load generator on core 1. MODEL is made by benchmarks/paper_size.py. Measured are lists
-of 50 by `segment` for stored users of 10 events: as many as the server takes with all connections busy, then the
-latency at 70 % of that and at 1,400 a second, requests arriving at random moments (latency counts from the moment at
-which a request was due, also if the generator was late); and events in batches of 100. Then each strategy, with all
+of 50 by `auto`, the default, for stored users of 10 events: as many as the server takes with all connections busy, then
+the latency at 70 % of that and at 1,400 a second, requests arriving at random moments (latency counts from the moment
+at which a request was due, also if the generator was late); and events in batches of 100. Then each strategy, with all
 connections busy, briefly.
 
 The same requests also go to a bare FastAPI application (serve_bare.py) on the same core, which always answers the bytes
@@ -39,7 +39,7 @@ CONNECTIONS = 32
 N_USERS = 5_000
 N_EVENTS = 10
 K = 50
-STRATEGY = "segment"
+STRATEGY = "auto"
 STEADY_RATE = 1_400
 """Requests a second that are the same on every machine: 70 % of 2,000."""
 BATCH = 100

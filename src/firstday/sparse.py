@@ -120,10 +120,10 @@ class SparseRows:
 
     def keep_columns(self, columns: np.ndarray) -> SparseRows:
         """Return the matrix of the given columns, which ascend, numbered by their place among these."""
-        place = np.full(self.n_columns, -1, dtype=np.int32)
-        place[columns] = np.arange(len(columns))
-        kept = self.keep(place[self.columns] >= 0)
-        return SparseRows(kept.starts, place[kept.columns], kept.weights, len(columns))
+        place = np.searchsorted(columns, self.columns).astype(np.int32)
+        is_kept = np.append(columns, -1)[place] == self.columns
+        kept = self.keep(is_kept)
+        return SparseRows(kept.starts, place[is_kept], kept.weights, len(columns))
 
     def draw(self, sizes: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """Return a mask, bool, shape (n_entries,), of up to `sizes[r]` entries of row `r` drawn at random."""
@@ -145,6 +145,12 @@ class SparseRows:
         rows = np.repeat(self.row_of_entry(), reached.lengths())
         weights = np.repeat(self.weights, reached.lengths())
         return _add_up(rows * links.n_columns + reached.columns, weights, self.n_rows, links.n_columns)
+
+    def has_entries(self) -> np.ndarray:
+        """Return whether each cell has an entry, bool, shape (n_rows, n_columns)."""
+        cells = np.zeros((self.n_rows, self.n_columns), dtype=bool)
+        cells[self.row_of_entry(), self.columns] = True
+        return cells
 
     def transpose(self) -> SparseRows:
         """Return the matrix with rows and columns exchanged."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Literal
 
@@ -13,12 +13,13 @@ from firstday.cold.cold_model import ColdModel
 from firstday.cold.ranker import Ranker
 from firstday.config import Config
 from firstday.data.events import Pair
+from firstday.data.ids import Ids
 from firstday.embed.embeddings import FoldIn
 from firstday.embed.kept_users import Neighborhood, WarmUsers
 from firstday.errors import FirstdayError
 from firstday.features.encoder import Encoder
 from firstday.features.signals import Catalogue
-from firstday.ranking import unit_rows
+from firstday.ranking import NO_ITEM, unit_rows
 from firstday.segment.segments import ItemCounts, Mixing, Segments, smooth_shares
 from firstday.sparse import SparseRows
 
@@ -228,6 +229,30 @@ class TrainedModel:
         centred -= centred.mean(axis=0)
         covariance: np.ndarray = (centred.T @ centred / max(1, len(centred))).astype(np.float32)
         return covariance
+
+    @cached_property
+    def of_ranked_items(self) -> TrainedModel:
+        """The model of nothing but the items that the ranker ranks, numbered anew; it must have a ranker.
+
+        It is asked for shares of people alone, which cost the less the fewer items there are.
+        """
+        assert self.ranker is not None
+        items = self.ranker.items
+        place = np.full(self.n_items + 1, NO_ITEM, dtype=np.int32)  # the last one stands for no item
+        place[items] = np.arange(len(items))
+        warm = None if self.warm is None else replace(self.warm, uses=self.warm.uses.keep_columns(items))
+        model = replace(
+            self,
+            catalogue=replace(self.catalogue, items=Ids(self.catalogue.items.take(items)), titles=None),
+            segments=replace(self.segments, top_items=place[self.segments.top_items]),
+            everyone=self.everyone.keep_items(items),
+            profile_groups={name: counted.keep_items(items) for name, counted in self.profile_groups.items()},
+            warm=warm,
+        )
+        model.__dict__["smoothed_shares"] = self.smoothed_shares
+        if warm is not None:
+            model.__dict__["kept_by_segment"] = self.kept_by_segment
+        return model
 
     @cached_property
     def ranked_vectors(self) -> np.ndarray:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import partial
 from math import log
 
 import numpy as np
 
-from firstday.artifact.trained_model import TrainedModel
-from firstday.ranking import NO_ITEM, rank_scores
+from firstday.artifact.trained_model import KNOWLEDGE, TrainedModel
+from firstday.cold.ranker import Ranker
+from firstday.ranking import NO_ITEM, rank_scores, top_k
 from firstday.recommend.neighbors import score_friends, score_neighbors
 from firstday.recommend.popularity import score_group
 from firstday.recommend.query import Answer, Query
@@ -20,12 +20,9 @@ LEAST_SHARE = 1e-6
 """What an item has that nobody of those asked uses."""
 LEAST_LOG = -20.0
 """What the ranker gives an item at least, and one that it does not rank, beside 0 for the most likely one."""
-N_CANDIDATES = 1_500
-"""For few users, items whose vectors are looked at for each."""
-FEW_USERS = 4
-"""For so many users candidates are sought; for more, one multiplication for all of them is quicker."""
-SHARES = ("neighbors", "soft_segments", "friends", "group")
-"""Components that are shares of people, which are cheap to know of every item; the others need the item's vector."""
+N_CANDIDATES = 700
+"""Items whose vectors are looked at for a user: those that people near to the user use most."""
+USERS_AT_ONCE = 64
 Items = np.ndarray | slice
 EVERY_ITEM = slice(None)
 
@@ -33,51 +30,51 @@ EVERY_ITEM = slice(None)
 def recommend_blend(query: Query) -> Answer:
     """Rank items by a weighted sum of other strategies' scores; needs a signal or a profile value.
 
-    Where there is a ranker, only the items that it ranks are scored, if no other item can reach the last place of the
-    list (`_bound_outside`); for a few users only those of them that are used most by people near to the user.
+    Where there is a ranker, `N_CANDIDATES` of the items that it ranks are scored for each user, if no item that it does
+    not rank can reach the last place of the list (`_bound_outside`); else all items.
     """
     model = query.model
     if model.ranker is None or not all(weights.get("direct") for weights in model.blending.weights):
         return query.rank_scores(lambda rows: score_blend(query, rows), "blend", query.known)
-    ranked = model.ranker.items
-    if query.n_users <= FEW_USERS and len(ranked) > N_CANDIDATES >= query.k:
-        items, scores = _rank_candidates(query)
-    else:
-        items, scores = rank_scores(lambda rows: score_blend(query, rows, ranked), query.excluded, query.k, ranked)
-    if len(ranked) < model.n_items:
-        is_proven = (items[:, -1] >= 0) & (scores[:, -1] > _bound_outside(query))
-        rows = np.flatnonzero(~is_proven & query.known)
+    items = np.full((query.n_users, query.k), NO_ITEM, dtype=np.int32)
+    scores = np.zeros((query.n_users, query.k), dtype=np.float32)
+    for number in range(1, len(KNOWLEDGE)):  # of the first class nothing is known
+        members = np.flatnonzero(query.knowledge == number)
+        for at in range(0, len(members), USERS_AT_ONCE):
+            rows = members[at : at + USERS_AT_ONCE]
+            items[rows], scores[rows] = _rank_candidates(query, rows, model.blending.weights[number], model.ranker)
+    if len(model.ranker.items) < model.n_items:
+        rows = np.flatnonzero(query.known & ((items[:, -1] < 0) | (scores[:, -1] <= _bound_outside(query))))
         if len(rows):
             part = query.take(rows)
             items[rows], scores[rows] = rank_scores(lambda at: score_blend(part, at), part.excluded, query.k)
     return Answer.where(query.known, "blend", items, scores)
 
 
-def _rank_candidates(query: Query) -> tuple[np.ndarray, np.ndarray]:
-    """Rank, of the items that the ranker ranks, those that stand first by shares alone; for each user their own."""
-    model = query.model
-    ranker = model.ranker
-    assert ranker is not None
-    items = np.full((query.n_users, query.k), NO_ITEM, dtype=np.int32)
-    values = np.zeros((query.n_users, query.k), dtype=np.float32)
-    for user in np.flatnonzero(query.known):
-        row = np.array([user])
-        weights = model.blending.weights[query.knowledge[user]]
-        shares = {name: weight for name, weight in weights.items() if name in SHARES}
-        if not shares:
-            by_shares, chosen = np.zeros((1, len(ranker.items)), np.float32), np.arange(len(ranker.items))
-        else:
-            by_shares = _weigh(query, row, ranker.items, shares)
-            chosen = np.sort(np.argpartition(-by_shares[0], N_CANDIDATES)[:N_CANDIDATES])
-        scores = by_shares[:, chosen]
-        logits = query.ranker_hidden[row] @ ranker.weights[chosen].T + ranker.bias[chosen]
-        scores += np.float32(weights["direct"]) * below_the_first(logits)
-        if "personal" in weights:
-            nearness = query.predicted[row] @ model.ranked_vectors[chosen].T
-            scores += np.float32(weights["personal"]) * nearness / _deviation(query, row)[:, None]
-        closed = query.excluded.take(row)
-        items[row], values[row] = rank_scores(partial(np.take, scores, axis=0), closed, query.k, ranker.items[chosen])
-    return items, values
+def _rank_candidates(
+    query: Query, rows: np.ndarray, weights: Mapping[str, float], ranker: Ranker
+) -> tuple[np.ndarray, np.ndarray]:
+    """Rank for users who share the weights the items that people near to them use most, of those that are ranked."""
+    model, of_ranked = query.model, query.of_ranked_items()
+    shares = {name: SHARES[name](of_ranked, rows) for name in weights if name in SHARES}
+    of_people = sum(shares.values()) if shares else score_soft_segments(of_ranked, rows)
+    closed = query.excluded.take(rows).keep_columns(ranker.items).has_entries()
+    of_people = np.where(closed, np.float32(-1), of_people)
+    n = min(max(N_CANDIDATES, query.k), len(ranker.items))
+    chosen = np.sort(np.argpartition(-of_people, n - 1, axis=1)[:, :n], axis=1)
+    hidden = query.ranker_hidden[rows]
+    logits = np.stack([ranker.weights[of] @ h + ranker.bias[of] for of, h in zip(chosen, hidden, strict=True)])
+    scores = np.float32(weights["direct"]) * below_the_first(logits)
+    if "personal" in weights:
+        vectors, predicted = model.ranked_vectors, query.predicted[rows]
+        nearness = np.stack([vectors[of] @ vector for of, vector in zip(chosen, predicted, strict=True)])
+        scores += np.float32(weights["personal"]) * nearness / _deviation(query, rows)[:, None]
+    for name, share in shares.items():
+        scores += np.float32(weights[name]) * _log(query, rows, name, np.take_along_axis(share, chosen, axis=1))
+    scores[np.take_along_axis(closed, chosen, axis=1)] = -np.inf
+    places, values = top_k(scores, query.k)
+    listed = np.take_along_axis(ranker.items[chosen], np.maximum(places, 0), axis=1)
+    return np.where(places >= 0, listed, NO_ITEM), values
 
 
 def components_of(model: TrainedModel) -> tuple[str, ...]:
@@ -151,29 +148,41 @@ def _direct(query: Query, rows: np.ndarray, items: Items) -> np.ndarray:
     return scores if isinstance(items, slice) else scores[:, items]
 
 
-def _neighbors(query: Query, rows: np.ndarray, items: Items) -> np.ndarray:
-    """Return logarithms of shares of neighbours."""
-    return np.log(score_neighbors(query, rows)[:, items] + np.float32(LEAST_SHARE))
+def _log(query: Query, rows: np.ndarray, name: str, shares: np.ndarray) -> np.ndarray:
+    """Return logarithms of shares of people; zeros for users without friends where the people are friends."""
+    logs: np.ndarray = np.log(shares + np.float32(LEAST_SHARE))
+    if name == "friends":
+        logs[~_has_friends(query, rows)] = 0
+    return logs
 
 
-def _soft_segments(query: Query, rows: np.ndarray, items: Items) -> np.ndarray:
-    """Return logarithms of shares of near segments."""
-    return np.log(score_soft_segments(query, rows)[:, items] + np.float32(LEAST_SHARE))
-
-
-def _group(query: Query, rows: np.ndarray, items: Items) -> np.ndarray:
-    """Return logarithms of shares of profile groups; of everyone where no profile value is known."""
-    return np.log(score_group(query, rows)[:, items] + np.float32(LEAST_SHARE))
-
-
-def _friends(query: Query, rows: np.ndarray, items: Items) -> np.ndarray:
-    """Return logarithms of shares of friends; zeros for users without any."""
-    scores = np.zeros((len(rows), query.model.n_items), dtype=np.float32)[:, items]
+def _has_friends(query: Query, rows: np.ndarray) -> np.ndarray:
+    """Tell who has a friend whom the model keeps, bool, shape (n_rows,)."""
     friends = query.signals.friends
-    having = np.flatnonzero(friends.lengths()[rows]) if friends is not None else np.zeros(0, dtype=np.int64)
+    return np.zeros(len(rows), dtype=bool) if friends is None else np.asarray(friends.lengths()[rows] > 0)
+
+
+def _score_friends(query: Query, rows: np.ndarray) -> np.ndarray:
+    """Return shares of friends, zeros for users without any."""
+    scores = np.zeros((len(rows), query.model.n_items), dtype=np.float32)
+    having = np.flatnonzero(_has_friends(query, rows))
     if len(having):
-        scores[having] = np.log(score_friends(query, rows[having])[:, items] + np.float32(LEAST_SHARE))
+        scores[having] = score_friends(query, rows[having])
     return scores
+
+
+SHARES: Mapping[str, Callable[[Query, np.ndarray], np.ndarray]] = {
+    "neighbors": score_neighbors,
+    "soft_segments": score_soft_segments,
+    "friends": _score_friends,
+    "group": score_group,
+}
+"""Components that are shares of people, of all items at little cost: float32, shape (n_rows, n_items)."""
+
+
+def _logs_of(name: str) -> Callable[[Query, np.ndarray, Items], np.ndarray]:
+    """Return the component of some shares."""
+    return lambda query, rows, items: _log(query, rows, name, SHARES[name](query, rows)[:, items])
 
 
 def _personal(query: Query, rows: np.ndarray, items: Items) -> np.ndarray:
@@ -197,10 +206,7 @@ def _deviation(query: Query, rows: np.ndarray) -> np.ndarray:
 COMPONENTS: Mapping[str, Callable[[Query, np.ndarray, Items], np.ndarray]] = {
     "direct": _direct,
     "personal": _personal,
-    "neighbors": _neighbors,
-    "soft_segments": _soft_segments,
-    "friends": _friends,
-    "group": _group,
+    **{name: _logs_of(name) for name in SHARES},
 }
 """What may be blended: scores of items for users' positions, a new array, float32, shape (n_rows, n_scored)."""
 

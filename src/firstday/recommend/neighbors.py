@@ -14,7 +14,7 @@ from firstday.sparse import SparseRows
 
 N_NEIGHBORS = 200
 """Warm users who speak for one cold user, at most."""
-N_SEARCHED = 5_000
+N_SEARCHED = 2_500
 """Kept warm users among whom they are sought: all of the nearest segments until there are so many."""
 
 
@@ -34,7 +34,8 @@ def score_neighbors(query: Query, rows: np.ndarray, settings: Neighborhood | Non
     settings = settings or model.neighborhood
     nearest, weights = find_neighbors(model, query.predicted[rows], settings.temperature)
     shares = add_up(warm.used_by_neighbors.take(nearest.ravel()), weights.ravel(), len(rows), model.n_items)
-    return shares + np.float32(settings.smoothing) * model.popularity
+    shares += np.float32(settings.smoothing) * model.popularity
+    return shares
 
 
 def find_neighbors(model: TrainedModel, vectors: np.ndarray, temperature: float) -> tuple[np.ndarray, np.ndarray]:
@@ -68,17 +69,21 @@ def find_neighbors(model: TrainedModel, vectors: np.ndarray, temperature: float)
     if len(people) <= N_SEARCHED:
         return weigh_nearest(vectors @ people.T, N_NEIGHBORS, temperature)
     order, by_segment, starts = model.kept_by_segment
-    sizes = np.diff(starts)
-    nearest = np.empty((len(vectors), N_NEIGHBORS), dtype=np.int64)
-    weights = np.empty((len(vectors), N_NEIGHBORS), dtype=np.float32)
-    for row, closeness in enumerate(model.segments.closeness(vectors)):
-        segments = np.argsort(-closeness, kind="stable")
-        n_segments = int(np.searchsorted(np.cumsum(sizes[segments]), N_SEARCHED)) + 1
-        runs = [slice(starts[one], starts[one + 1]) for one in segments[:n_segments].tolist()]
-        closeness = np.concatenate([by_segment[run] for run in runs]) @ vectors[row]
-        found, weights[row : row + 1] = weigh_nearest(closeness[None], N_NEIGHBORS, temperature)
-        nearest[row] = np.concatenate([order[run] for run in runs])[found[0]]
-    return nearest, weights
+    nearest_segments = np.argsort(-model.segments.closeness(vectors), axis=1)
+    sizes = np.cumsum(np.diff(starts)[nearest_segments], axis=1)
+    n_looked_at = (sizes < N_SEARCHED).sum(axis=1) + 1  # segments
+    width = int(np.take_along_axis(sizes, n_looked_at[:, None] - 1, axis=1).max())
+    closeness = np.full((len(vectors), width), -np.inf, dtype=np.float32)
+    members = np.zeros((len(vectors), width), dtype=np.int64)
+    for row, vector in enumerate(vectors):
+        at = 0
+        for segment in nearest_segments[row, : n_looked_at[row]].tolist():
+            start, end = starts[segment], starts[segment + 1]
+            np.dot(by_segment[start:end], vector, out=closeness[row, at : at + end - start])
+            members[row, at : at + end - start] = order[start:end]
+            at += end - start
+    columns, weights = weigh_nearest(closeness, N_NEIGHBORS, temperature)
+    return np.take_along_axis(members, columns, axis=1), weights
 
 
 def add_up(uses: SparseRows, weights: np.ndarray, n_users: int, n_items: int) -> np.ndarray:
@@ -93,9 +98,11 @@ def add_up(uses: SparseRows, weights: np.ndarray, n_users: int, n_items: int) ->
     n_users, n_items
         Shape of the result, float32.
     """
-    per_user = uses.n_rows // max(1, n_users)
-    cells = uses.row_of_entry() // max(1, per_user) * n_items + uses.columns
-    added = np.bincount(cells, np.repeat(weights, uses.lengths()), minlength=n_users * n_items)
+    lengths = uses.lengths()
+    cells: np.ndarray = uses.columns
+    if n_users > 1:
+        cells = np.repeat(np.arange(len(lengths)) // (len(lengths) // n_users) * n_items, lengths) + cells
+    added = np.bincount(cells, np.repeat(weights, lengths), minlength=n_users * n_items)
     return added.reshape(n_users, n_items).astype(np.float32)
 
 

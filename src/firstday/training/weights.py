@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import product
 from typing import TypeVar
 
@@ -13,7 +13,7 @@ from firstday.artifact.trained_model import KNOWLEDGE, Blending, TrainedModel
 from firstday.embed.kept_users import Neighborhood
 from firstday.metrics import measure
 from firstday.ranking import rank_scores
-from firstday.recommend.blend import COMPONENTS, EVERY_ITEM, components_of
+from firstday.recommend.blend import COMPONENTS, EVERY_ITEM, Items, components_of
 from firstday.recommend.neighbors import score_friends, score_neighbors
 from firstday.recommend.query import Query
 from firstday.recommend.soft_segments import mix_segments
@@ -139,31 +139,22 @@ def choose_blending(query: Query, truth: SparseRows) -> Blending:
     components = components_of(query.model)
     begin = START if query.model.ranker is not None else {components[0]: 1.0}
     start = np.array([begin.get(name, 0.0) for name in components], dtype=np.float32)
-    overall = _ascend_from(start, query, truth, components)
+    rows = np.arange(min(query.n_users, MOST_BLENDED))
+    knowledge = query.knowledge[rows]
+    of_all = _collect(query.take(rows), truth.take(rows), components)
+    overall = ascend(of_all.precision, start)
     chosen = []
     for number in range(len(KNOWLEDGE)):
-        members, used, _ = take_class(query, truth, number)
-        enough = number > 0 and members.n_users >= LEAST_USERS
-        weights = _ascend_from(overall, members, used, components) if enough else overall
+        weights, candidates = overall, of_all.take(np.flatnonzero(knowledge == number))
+        if number and len(candidates.n_relevant) < LEAST_USERS:
+            members, used, source = take_class(query, truth, number)
+            if source == "away" and members.n_users >= LEAST_USERS:
+                first = np.arange(min(members.n_users, MOST_USERS))
+                candidates = _collect(members.take(first), used.take(first), components)
+        if number and len(candidates.n_relevant) >= LEAST_USERS:
+            weights = ascend(candidates.precision, overall)
         chosen.append({name: round(float(w), 4) for name, w in zip(components, weights, strict=True) if w})
     return Blending(tuple(chosen))
-
-
-def _ascend_from(start: np.ndarray, query: Query, truth: SparseRows, components: tuple[str, ...]) -> np.ndarray:
-    """Return the weights that suit the first `MOST_BLENDED` users best, shape (n_components,)."""
-    rows = np.arange(min(query.n_users, MOST_BLENDED))
-    query, truth = query.take(rows), truth.take(rows)
-    scores, is_relevant, n_relevant = _collect(query, truth, components)
-
-    def precision(weights: np.ndarray) -> np.ndarray:
-        total = np.tensordot(weights, scores, axes=1)  # (n, n_candidates)
-        k = min(query.k, total.shape[1])
-        top = np.argpartition(-total, k - 1, axis=1)[:, :k]
-        hits = np.take_along_axis(is_relevant, top, axis=1).sum(axis=1)
-        of_each: np.ndarray = hits / np.clip(n_relevant, 1, query.k)
-        return of_each
-
-    return ascend(precision, start)
 
 
 def ascend(precision: Callable[[np.ndarray], np.ndarray], start: np.ndarray) -> np.ndarray:
@@ -186,36 +177,62 @@ def ascend(precision: Callable[[np.ndarray], np.ndarray], start: np.ndarray) -> 
     return weights
 
 
-def _collect(query: Query, truth: SparseRows, components: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Score the candidates of each user by each strategy.
+@dataclass(frozen=True, eq=False)
+class _Candidates:
+    """The best items of each user by each strategy.
 
-    Returns
-    -------
-    scores : numpy.ndarray
+    Parameters
+    ----------
+    scores
         float32, shape (n_components, n_users, n_candidates), minus infinity for what may not be in the list.
-    is_relevant : numpy.ndarray
+    is_relevant
         Whether the user used the candidate afterwards, bool, shape (n_users, n_candidates).
-    n_relevant : numpy.ndarray
+    n_relevant
         Items used afterwards, shape (n_users,).
+    k
+        Length of the lists.
     """
-    n_each = min(CANDIDATES, query.model.n_items)
+
+    scores: np.ndarray
+    is_relevant: np.ndarray
+    n_relevant: np.ndarray
+    k: int
+
+    def take(self, users: np.ndarray) -> _Candidates:
+        return _Candidates(self.scores[:, users], self.is_relevant[users], self.n_relevant[users], self.k)
+
+    def precision(self, weights: np.ndarray) -> np.ndarray:
+        """Return the precision of each user's list by the weighted sums."""
+        total = np.tensordot(weights, self.scores, axes=1)  # (n, n_candidates)
+        k = min(self.k, total.shape[1])
+        top = np.argpartition(-total, k - 1, axis=1)[:, :k]
+        hits = np.take_along_axis(self.is_relevant, top, axis=1).sum(axis=1)
+        of_each: np.ndarray = hits / np.clip(self.n_relevant, 1, self.k)
+        return of_each
+
+
+def _collect(query: Query, truth: SparseRows, components: tuple[str, ...]) -> _Candidates:
+    """Score the candidates of each user by each strategy; where there is a ranker, of the items that it ranks."""
+    ranker = query.model.ranker
+    items: Items = EVERY_ITEM if ranker is None else ranker.items
+    n_items = query.model.n_items if ranker is None else len(ranker.items)
+    n_each = min(CANDIDATES, n_items)
     scores = np.full((len(components), query.n_users, n_each * len(components)), -np.inf, dtype=np.float32)
     is_relevant = np.zeros(scores.shape[1:], dtype=bool)
     for at in range(0, query.n_users, USERS_AT_ONCE):
         rows = np.arange(at, min(at + USERS_AT_ONCE, query.n_users))
-        score_rows = [COMPONENTS[name](query, rows, EVERY_ITEM) for name in components]
-        excluded, used = query.excluded.take(rows), truth.take(rows)
+        score_rows = [COMPONENTS[name](query, rows, items) for name in components]
+        closed = query.excluded.take(rows).has_entries()[:, items]
         for scores_of in score_rows:
-            scores_of[excluded.row_of_entry(), excluded.columns] = -np.inf
+            scores_of[closed] = -np.inf
         best = [np.argpartition(-scores_of, n_each - 1, axis=1)[:, :n_each] for scores_of in score_rows]
         candidates = np.sort(np.concatenate(best, axis=1), axis=1)  # (n_rows, n_candidates)
         repeated = np.zeros(candidates.shape, dtype=bool)
         repeated[:, 1:] = candidates[:, 1:] == candidates[:, :-1]
         for number, scores_of in enumerate(score_rows):
             scores[number, rows] = np.where(repeated, -np.inf, np.take_along_axis(scores_of, candidates, axis=1))
-        relevant = np.zeros((len(rows), query.model.n_items), dtype=bool)
-        relevant[used.row_of_entry(), used.columns] = True
+        relevant = truth.take(rows).has_entries()[:, items]
         is_relevant[rows] = np.take_along_axis(relevant, candidates, axis=1) & ~repeated
     scores[0][np.isneginf(scores).any(axis=0)] = -np.inf
     scores[1:][np.isneginf(scores[1:])] = 0  # 0 x infinity is no number; the first, which always weighs 1, rules out
-    return scores, is_relevant, truth.lengths()
+    return _Candidates(scores, is_relevant, truth.lengths(), query.k)
