@@ -36,7 +36,7 @@ MOST_USERS = 1_000
 MOST_BLENDED = 3_000
 """Validation users that are looked at for the weights of `blend`, at most."""
 
-WEIGHTS = (0.0, 0.15, 0.3, 0.6, 1.2)
+WEIGHTS = (0.0, 0.15, 0.3, 0.6, 1.2, 2.4)
 """What a strategy may weigh beside the first one, which weighs 1."""
 CANDIDATES = 150
 """Best items of each strategy among which `blend` is judged."""
