@@ -13,7 +13,7 @@ from firstday.config import Config
 from firstday.data.events import ITEM
 from firstday.errors import ConfigError
 from firstday.features.signals import Signals
-from firstday.recommend.blend import score_blend
+from firstday.recommend.blend import SHARES, score_blend
 from firstday.recommend.query import Query
 from firstday.recommend.recommender import Recommender, answer_all
 from firstday.serve.service import load_served
@@ -184,3 +184,14 @@ def test_an_unknown_default_of_the_service_is_refused(tmp_path: Path) -> None:
     assert load_served(place, "segment").recommender.recommend(ONE, 3).strategy == "segment"
     with pytest.raises(ConfigError, match="strategy: 'segmnt' is unknown"):
         load_served(place, "segmnt")
+
+
+def test_shares_of_ranked_items_are_those_of_all(model: TrainedModel) -> None:
+    assert model.ranker is not None
+    ranked = np.array([0, 2, 3], dtype=np.int32)
+    model = replace(model, ranker=replace(model.ranker, items=ranked))
+    query, rows = ask(model, USERS), np.arange(1, len(USERS))
+    for name, score in SHARES.items():
+        np.testing.assert_allclose(
+            score(query.of_ranked_items(), rows), score(query, rows)[:, ranked], rtol=1e-6, err_msg=name
+        )
