@@ -6,8 +6,9 @@ firstday simulate small --users 6000 --items 3000 --days 60 && python benchmarks
 Three forms of the same data: ages as they are; everyone's age stored as the nearest of 18, 25, 35 and 45; and as the
 first year of a band (1, 18, 25, 35, 45, 50, 56, as MovieLens 1M has them). Those who are judged always tell their exact
 age. They are known by all of day one, by their profile alone, or by their age alone: day one and other columns are
-hidden, of everyone alike. How many users a year gathers is chosen on validation users; test users took part in nothing.
-Differences are user by user over the same users and day ones, with a 95 % interval by bootstrap over users.
+hidden, of everyone alike. How many users a year gathers is chosen on validation users by `group`, which needs no
+training; all strategies are then judged with the default and with years that stand alone. Test users took part in
+nothing. Differences are user by user over the same users and day ones, with a 95 % interval by bootstrap over users.
 """
 
 from __future__ import annotations
@@ -15,31 +16,34 @@ from __future__ import annotations
 import argparse
 import json
 import os
+from collections import defaultdict
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from rich.console import Console
 
+from firstday.artifact.trained_model import TrainedModel
 from firstday.cli.options import open_tables
 from firstday.config import Config
 from firstday.data.dataset import Dataset
 from firstday.data.splits.split import Cohort
 from firstday.evaluate.run import score_strategy
+from firstday.features.ages import choose_widths
 from firstday.features.signals import SignalBatch
 from firstday.metrics import bootstrap_mean
-from firstday.recommend.query import Query
 from firstday.training.fit import cohort_query, fit, split_for
 
 RESULTS = Path(__file__).parents[1] / "docs" / "results"
 STRATEGIES = ("popular", "group", "segment", "blend")
-NUMBERS = (0, 12, 25, 50, 100, 200)
+NUMBERS = (0.0, 6.0, 12.0, 25.0, 50.0, 100.0, 200.0, 400.0)
+"""Users that a year gathers, for `group`."""
 NEAREST = np.array([18, 25, 35, 45])
 BANDS = np.array([1, 18, 25, 35, 45, 50, 56])
-Key = tuple[str, str, str]
-"""Cohort, what is known, strategy."""
+Key = tuple[str, str, str, float]
+"""Cohort, what is known, strategy, users that a year gathers."""
 
 
 def to_nearest(ages: np.ndarray) -> np.ndarray:
@@ -67,74 +71,85 @@ KNOWN: Mapping[str, Callable[[SignalBatch], SignalBatch]] = {
 
 
 def main() -> None:
-    """Train with every form and number, and write the figures."""
+    """Train with every form, and write the figures."""
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the command line does
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("tables")
     parser.add_argument("--path", type=Path)
     parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--numbers", type=float, nargs="+", default=NUMBERS, help="users that a year gathers; 0 first")
     parser.add_argument("--out", type=Path, help="where the figures go; docs/results if left out")
     arguments = parser.parse_args()
     dataset, preset = open_tables(arguments.tables, arguments.path, None)
     out = arguments.out or RESULTS / f"ages-{dataset.name}.json"
+    default = preset.features.age_users
     rows: list[dict[str, Any]] = []
     for form in FORMS:
-        plain: dict[Key, np.ndarray] = {}
-        for number in arguments.numbers:
-            config = preset.override("features.age_users", number)
-            users, unseen, found = judge(dataset, form, config, arguments.seeds)
-            plain = plain or found
-            rows += [{"ages": form, "age_users": number, **row} for row in compare(users, unseen, found, plain)]
-            content = {"dataset": dataset.name, "k": preset.recommend.k, "seeds": arguments.seeds, "rows": rows}
-            out.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-            Console(stderr=True).print(f"{form}, {number:g}: done")
+        judged = Judged()
+        for seed in range(arguments.seeds):
+            judge_seed(judged, dataset, form, preset.override("seed", seed))
+            Console(stderr=True).print(f"{form}, seed {seed}: done")
+        rows += [{"ages": form, **row} for row in compare(judged)]
+        content = {
+            "dataset": dataset.name,
+            "k": preset.recommend.k,
+            "seeds": arguments.seeds,
+            "default": default,
+            "rows": rows,
+        }
+        out.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
 
-def judge(
-    dataset: Dataset, form: str, config: Config, n_seeds: int
-) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray], dict[Key, np.ndarray]]:
-    """Return users and whether no warm user has their age, by cohort, and their precision in %, for all seeds."""
+@dataclass(frozen=True)
+class Judged:
+    """Users of each cohort, whether no warm user has their age, and their precision in %, seed after seed."""
+
+    users: dict[str, list[np.ndarray]] = field(default_factory=lambda: defaultdict(list))
+    unseen: dict[str, list[np.ndarray]] = field(default_factory=lambda: defaultdict(list))
+    precision: dict[Key, list[np.ndarray]] = field(default_factory=lambda: defaultdict(list))
+
+
+def judge_seed(judged: Judged, dataset: Dataset, form: str, config: Config) -> None:
+    """Train with years alone and with the default, and add what the users of both cohorts get."""
     assert dataset.ages is not None
     stored = np.where(dataset.ages >= 0, FORMS[form](dataset.ages), -1).astype(dataset.ages.dtype)
-    users: dict[str, list[np.ndarray]] = {}
-    unseen: dict[str, list[np.ndarray]] = {}
-    found: dict[Key, list[np.ndarray]] = {}
-    for seed in range(n_seeds):
-        split = split_for(dataset, config, seed, with_cold=True)
-        recommender = fit(replace(dataset, ages=stored), split, config.override("seed", seed))
-        cohorts: dict[str, Cohort] = {"validation": split.validation, "test": split.cold}
+    split = split_for(dataset, config, config.seed, with_cold=True)
+    cohorts: dict[str, Cohort] = {"validation": split.validation, "test": split.cold}
+    for name, cohort in cohorts.items():
+        ages = dataset.ages[cohort.users]
+        judged.users[name].append(cohort.users)
+        judged.unseen[name].append((ages >= 0) & ~np.isin(ages, stored[split.warm]))
+    for trained_with in (0.0, config.features.age_users):
+        recommender = fit(replace(dataset, ages=stored), split, config.override("features.age_users", trained_with))
         for name, cohort in cohorts.items():
             query = cohort_query(recommender, dataset, cohort, config.recommend.k)
-            ages = dataset.ages[cohort.users]
-            users.setdefault(name, []).append(cohort.users)
-            unseen.setdefault(name, []).append((ages >= 0) & ~np.isin(ages, stored[split.warm]))
             for known, hide in KNOWN.items():
-                asked = Query(query.model, hide(query.signals), query.k)
-                for strategy in STRATEGIES:
-                    metrics = score_strategy(asked, cohort, strategy, "min").metrics
-                    found.setdefault((name, known, strategy), []).append(100 * metrics.precision)
-    return (
-        {name: np.concatenate(parts) for name, parts in users.items()},
-        {name: np.concatenate(parts) for name, parts in unseen.items()},
-        {key: np.concatenate(parts) for key, parts in found.items()},
-    )
+                asked = replace(query, signals=hide(query.signals))
+                trials = [(strategy, trained_with, asked) for strategy in STRATEGIES if strategy != "group"]
+                if not trained_with:  # what `group` rests on is in this model, too
+                    trials += [
+                        ("group", number, replace(asked, model=widen(asked.model, number))) for number in NUMBERS
+                    ]
+                for strategy, number, trial in trials:
+                    metrics = score_strategy(trial, cohort, strategy, "min").metrics
+                    judged.precision[name, known, strategy, number].append(100 * metrics.precision)
 
 
-def compare(
-    users: dict[str, np.ndarray],
-    unseen: dict[str, np.ndarray],
-    found: dict[Key, np.ndarray],
-    plain: dict[Key, np.ndarray],
-) -> list[dict[str, Any]]:
+def widen(model: TrainedModel, number: float) -> TrainedModel:
+    """Return the model with years that gather so many users for `group`."""
+    widths = choose_widths(model.profile_groups["age"].sizes, number) if number else None
+    return replace(model, signal_encoder=replace(model.encoder, age_widths=widths))
+
+
+def compare(judged: Judged) -> list[dict[str, Any]]:
     """Return mean precision of all users, and of those whose age no warm user has, and the gains over plain years."""
     rows = []
-    for (cohort, known, strategy), precision in found.items():
-        for of, members in (("all", np.ones(len(precision), bool)), ("age unseen", unseen[cohort])):
+    for (cohort, known, strategy, number), of_seeds in judged.precision.items():
+        users, unseen = np.concatenate(judged.users[cohort]), np.concatenate(judged.unseen[cohort])
+        precision, plain = np.concatenate(of_seeds), np.concatenate(judged.precision[cohort, known, strategy, 0.0])
+        for of, members in (("all", np.ones(len(users), bool)), ("age unseen", unseen)):
             if not members.any():
                 continue
-            gain = precision[members] - plain[cohort, known, strategy][members]
-            difference = bootstrap_mean(gain, users[cohort][members])
+            difference = bootstrap_mean((precision - plain)[members], users[members])
             rows.append(
                 {
                     "cohort": cohort,
@@ -142,6 +157,7 @@ def compare(
                     "users": of,
                     "n": int(members.sum()),
                     "strategy": strategy,
+                    "age_users": number,
                     "precision": round(float(precision[members].mean()), 2),
                     "minus_plain": round(difference.mean, 2),
                     "minus_plain_ci": [round(difference.low, 2), round(difference.high, 2)],

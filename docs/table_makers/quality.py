@@ -123,6 +123,52 @@ def ablations(name: str) -> list[str]:
     return lines
 
 
+def ages(name: str) -> list[str]:
+    """Return what test users get where each year of age stands alone, and the gain where near years share."""
+    strategies = ("group", "segment", "blend")
+    found = read_results(f"ages-{name}")
+    rows = {
+        (row["ages"], row["known"], row["users"], row["age_users"], row["strategy"]): row
+        for row in found["rows"]
+        if row["cohort"] == "test"
+    }
+    cases = dict.fromkeys((form, known, users) for form, known, users, _, _ in rows)
+    lines = [
+        "| ages stored | known | users | n | " + " | ".join(f"`{name}`: plain, gain" for name in strategies) + " |"
+    ]
+    lines.append("|---" * 7 + "|")
+    for form, known, users in cases:
+        of_case = [rows[form, known, users, found["default"], strategy] for strategy in strategies]
+        cells = [
+            f"{row['precision'] - row['minus_plain']:.1f}, {row['minus_plain']:+.1f} "
+            f"{interval(row['minus_plain_ci'], '+.1f')}"
+            for row in of_case
+        ]
+        lines.append(f"| {form} | {known} | {users} | {of_case[0]['n']:,} | {' | '.join(cells)} |")
+    return lines
+
+
+def ages_chosen(name: str) -> list[str]:
+    """Return what validation users get by how many users a year of age gathers."""
+    strategies = ("group", "segment", "blend")
+    rows = [
+        row for row in read_results(f"ages-{name}")["rows"] if row["cohort"] == "validation" and row["users"] == "all"
+    ]
+    numbers = sorted({row["age_users"] for row in rows})
+    lines = ["| ages stored | known | strategy | plain | " + " | ".join(f"{n:g}" for n in numbers[1:]) + " |"]
+    lines.append("|---" * (3 + len(numbers)) + "|")
+    for form, known in dict.fromkeys((row["ages"], row["known"]) for row in rows):
+        for strategy in strategies:
+            of_case = {
+                row["age_users"]: row
+                for row in rows
+                if (row["ages"], row["known"], row["strategy"]) == (form, known, strategy)
+            }
+            cells = [f"{of_case[n]['minus_plain']:+.2f}" for n in numbers[1:]]
+            lines.append(f"| {form} | {known} | `{strategy}` | {of_case[0]['precision']:.1f} | {' | '.join(cells)} |")
+    return lines
+
+
 def peers(name: str) -> list[str]:
     """Return strategies and tuned baselines side by side on one dataset, best first."""
     if not read_results(name).get("tuned_peers"):

@@ -313,7 +313,7 @@ class FeatureConfig(Section):
         "paper's plain mean.",
     )
     age_users: float = Field(
-        default=50.0,
+        default=100.0,
         ge=0,
         description="Warm users that each year of age gathers: a year with fewer takes in those of near years, the "
         "nearer the more, for its mean vector and in `group`; 0 is the paper's mean of each year alone.",
