@@ -149,23 +149,19 @@ def ages(name: str) -> list[str]:
 
 
 def ages_chosen(name: str) -> list[str]:
-    """Return what validation users get by how many users a year of age gathers."""
-    strategies = ("group", "segment", "blend")
-    rows = [
-        row for row in read_results(f"ages-{name}")["rows"] if row["cohort"] == "validation" and row["users"] == "all"
-    ]
-    numbers = sorted({row["age_users"] for row in rows})
-    lines = ["| ages stored | known | strategy | plain | " + " | ".join(f"{n:g}" for n in numbers[1:]) + " |"]
-    lines.append("|---" * (3 + len(numbers)) + "|")
-    for form, known in dict.fromkeys((row["ages"], row["known"]) for row in rows):
-        for strategy in strategies:
-            of_case = {
-                row["age_users"]: row
-                for row in rows
-                if (row["ages"], row["known"], row["strategy"]) == (form, known, strategy)
-            }
-            cells = [f"{of_case[n]['minus_plain']:+.2f}" for n in numbers[1:]]
-            lines.append(f"| {form} | {known} | `{strategy}` | {of_case[0]['precision']:.1f} | {' | '.join(cells)} |")
+    """Return what validation users get from `group` by how many users a year of age gathers."""
+    by_case: dict[tuple[str, str], dict[float, Any]] = {}
+    for row in read_results(f"ages-{name}")["rows"]:
+        if (row["cohort"], row["users"], row["strategy"]) == ("validation", "all", "group") and row[
+            "known"
+        ] != "day one":
+            by_case.setdefault((row["ages"], row["known"]), {})[row["age_users"]] = row
+    numbers = list(next(iter(by_case.values())))
+    lines = ["| ages stored | known | plain | " + " | ".join(f"{number:g}" for number in numbers[1:]) + " |"]
+    lines.append("|---" * (2 + len(numbers)) + "|")
+    for (form, known), rows in by_case.items():
+        cells = [f"{rows[number]['minus_plain']:+.2f}" for number in numbers[1:]]
+        lines.append(f"| {form} | {known} | {rows[0]['precision']:.2f} | {' | '.join(cells)} |")
     return lines
 
 
