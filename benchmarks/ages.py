@@ -37,7 +37,17 @@ from firstday.metrics import bootstrap_mean
 from firstday.training.fit import cohort_query, fit, split_for
 
 RESULTS = Path(__file__).parents[1] / "docs" / "results"
-STRATEGIES = ("popular", "group", "segment", "blend")
+LEARNED = ("segment", "blend")
+NO_NETWORKS: Mapping[str, Any] = {
+    "embedding.dimensions": 2,
+    "segments.n_segments": 2,
+    "cold_model.hidden": (8,),
+    "cold_model.epochs": 1,
+    "cold_model.day_ones_per_pass": 1,
+    "ranker.enabled": False,
+    "recommend.warm_users": 0,
+}
+"""What `group` does not rest on, as small as it may be."""
 NUMBERS = (0.0, 6.0, 12.0, 25.0, 50.0, 100.0, 200.0, 400.0)
 """Users that a year gathers, for `group`."""
 NEAREST = np.array([18, 25, 35, 45])
@@ -77,6 +87,7 @@ def main() -> None:
     parser.add_argument("tables")
     parser.add_argument("--path", type=Path)
     parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--only-group", action="store_true", help="train next to nothing and judge `group` alone")
     parser.add_argument("--out", type=Path, help="where the figures go; docs/results if left out")
     arguments = parser.parse_args()
     dataset, preset = open_tables(arguments.tables, arguments.path, None)
@@ -86,7 +97,7 @@ def main() -> None:
     for form in FORMS:
         judged = Judged()
         for seed in range(arguments.seeds):
-            judge_seed(judged, dataset, form, preset.override("seed", seed))
+            judge_seed(judged, dataset, form, preset.override("seed", seed), only_group=arguments.only_group)
             Console(stderr=True).print(f"{form}, seed {seed}: done")
         rows += [{"ages": form, **row} for row in compare(judged)]
         content = {
@@ -108,7 +119,7 @@ class Judged:
     precision: dict[Key, list[np.ndarray]] = field(default_factory=lambda: defaultdict(list))
 
 
-def judge_seed(judged: Judged, dataset: Dataset, form: str, config: Config) -> None:
+def judge_seed(judged: Judged, dataset: Dataset, form: str, config: Config, *, only_group: bool) -> None:
     """Train with years alone and with the default, and add what the users of both cohorts get."""
     assert dataset.ages is not None
     stored = np.where(dataset.ages >= 0, FORMS[form](dataset.ages), -1).astype(dataset.ages.dtype)
@@ -118,13 +129,14 @@ def judge_seed(judged: Judged, dataset: Dataset, form: str, config: Config) -> N
         ages = dataset.ages[cohort.users]
         judged.users[name].append(cohort.users)
         judged.unseen[name].append((ages >= 0) & ~np.isin(ages, stored[split.warm]))
-    for trained_with in (0.0, config.features.age_users):
-        recommender = fit(replace(dataset, ages=stored), split, config.override("features.age_users", trained_with))
+    for trained_with in (0.0,) if only_group else (0.0, config.features.age_users):
+        settings = config.override({"features.age_users": trained_with} | (dict(NO_NETWORKS) if only_group else {}))
+        recommender = fit(replace(dataset, ages=stored), split, settings, weigh=not only_group)
         for name, cohort in cohorts.items():
             query = cohort_query(recommender, dataset, cohort, config.recommend.k)
             for known, hide in KNOWN.items():
                 asked = replace(query, signals=hide(query.signals))
-                trials = [(strategy, trained_with, asked) for strategy in STRATEGIES if strategy != "group"]
+                trials = [] if only_group else [(strategy, trained_with, asked) for strategy in LEARNED]
                 if not trained_with:  # what `group` rests on is in this model, too
                     trials += [
                         ("group", number, replace(asked, model=widen(asked.model, number))) for number in NUMBERS

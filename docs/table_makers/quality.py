@@ -138,13 +138,16 @@ def ages(name: str) -> list[str]:
     ]
     lines.append("|---" * 7 + "|")
     for form, known, users in cases:
-        of_case = [rows[form, known, users, found["default"], strategy] for strategy in strategies]
+        of_case = [rows.get((form, known, users, found["default"], strategy)) for strategy in strategies]
+        n = next(row["n"] for row in of_case if row)
         cells = [
-            f"{row['precision'] - row['minus_plain']:.1f}, {row['minus_plain']:+.1f} "
-            f"{interval(row['minus_plain_ci'], '+.1f')}"
+            f"{row['precision'] - row['minus_plain']:.1f}, {row['minus_plain']:+.2f} "
+            f"{interval(row['minus_plain_ci'], '+.2f')}"
+            if row
+            else "-"
             for row in of_case
         ]
-        lines.append(f"| {form} | {known} | {users} | {of_case[0]['n']:,} | {' | '.join(cells)} |")
+        lines.append(f"| {form} | {known} | {users} | {n:,} | {' | '.join(cells)} |")
     return lines
 
 
