@@ -39,6 +39,7 @@ from firstday.training.fit import cohort_query, fit, split_for
 RESULTS = Path(__file__).parents[1] / "docs" / "results"
 LEARNED = ("segment", "blend")
 NO_NETWORKS: Mapping[str, Any] = {
+    "sampled.day_ones": 1,
     "embedding.dimensions": 2,
     "segments.n_segments": 2,
     "cold_model.hidden": (8,),
@@ -123,6 +124,7 @@ def judge_seed(judged: Judged, dataset: Dataset, form: str, config: Config, *, o
     """Train with years alone and with the default, and add what the users of both cohorts get."""
     assert dataset.ages is not None
     stored = np.where(dataset.ages >= 0, FORMS[form](dataset.ages), -1).astype(dataset.ages.dtype)
+    config = config.override(dict(NO_NETWORKS)) if only_group else config
     split = split_for(dataset, config, config.seed, with_cold=True)
     cohorts: dict[str, Cohort] = {"validation": split.validation, "test": split.cold}
     for name, cohort in cohorts.items():
@@ -130,7 +132,7 @@ def judge_seed(judged: Judged, dataset: Dataset, form: str, config: Config, *, o
         judged.users[name].append(cohort.users)
         judged.unseen[name].append((ages >= 0) & ~np.isin(ages, stored[split.warm]))
     for trained_with in (0.0,) if only_group else (0.0, config.features.age_users):
-        settings = config.override({"features.age_users": trained_with} | (dict(NO_NETWORKS) if only_group else {}))
+        settings = config.override("features.age_users", trained_with)
         recommender = fit(replace(dataset, ages=stored), split, settings, weigh=not only_group)
         for name, cohort in cohorts.items():
             query = cohort_query(recommender, dataset, cohort, config.recommend.k)

@@ -7,6 +7,8 @@ from typing import Any
 
 from table_makers.measured import DATASETS, NotMeasuredError, interval, read_results
 
+LEAST_USERS = 30
+"""Slices of fewer test users are mostly chance."""
 MEANING = {
     "blend": "several at once, by how much is known",
     "direct": "day-one features → network → items",
@@ -130,7 +132,7 @@ def ages(name: str) -> list[str]:
     rows = {
         (row["ages"], row["known"], row["users"], row["age_users"], row["strategy"]): row
         for row in found["rows"]
-        if row["cohort"] == "test"
+        if row["cohort"] == "test" and row["n"] >= LEAST_USERS
     }
     cases = dict.fromkeys((form, known, users) for form, known, users, _, _ in rows)
     lines = [
