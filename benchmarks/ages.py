@@ -101,14 +101,14 @@ def main() -> None:
             judge_seed(judged, dataset, form, preset.override("seed", seed), only_group=arguments.only_group)
             Console(stderr=True).print(f"{form}, seed {seed}: done")
         rows += [{"ages": form, **row} for row in compare(judged)]
-        content = {
-            "dataset": dataset.name,
-            "k": preset.recommend.k,
-            "seeds": arguments.seeds,
-            "default": default,
-            "rows": rows,
-        }
-        out.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+        head = {"dataset": dataset.name, "k": preset.recommend.k, "seeds": arguments.seeds, "default": default}
+        out.write_text(write_rows(head, rows), encoding="utf-8")
+
+
+def write_rows(head: dict[str, Any], rows: list[dict[str, Any]]) -> str:
+    """Return JSON with a row on each line."""
+    lines = ",\n".join("  " + json.dumps(row) for row in rows)
+    return f'{json.dumps(head)[:-1]}, "rows": [\n{lines}\n]}}\n'
 
 
 @dataclass(frozen=True)
