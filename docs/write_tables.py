@@ -30,6 +30,8 @@ MAKERS: Mapping[str, Callable[..., list[str]]] = {
     "gains": quality.gains,
     "sizes": quality.sizes,
     "ablations": quality.ablations,
+    "ages": quality.ages,
+    "ages_chosen": quality.ages_chosen,
     "known_items": quality.known_items,
     "peers": quality.peers,
     "peers_options": quality.peers_options,

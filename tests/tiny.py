@@ -49,7 +49,7 @@ CONFIG: Config = parse_config(
     {
         "threads": 1,
         "methods": ["dropoutnet", "melu"],
-        "features": {"group_shrinkage": 0, "counts": "plain", "unit_vectors": False, "fold_in": False},
+        "features": {"group_shrinkage": 0, "age_users": 0, "counts": "plain", "unit_vectors": False, "fold_in": False},
         "recommend": {"k": 4, "group_smoothing": 2, "strategy": "segment"},
     }
 )

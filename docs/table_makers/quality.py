@@ -7,6 +7,8 @@ from typing import Any
 
 from table_makers.measured import DATASETS, NotMeasuredError, interval, read_results
 
+LEAST_USERS = 30
+"""Slices of fewer test users are mostly chance."""
 MEANING = {
     "blend": "several at once, by how much is known",
     "direct": "day-one features → network → items",
@@ -120,6 +122,51 @@ def ablations(name: str) -> list[str]:
                 ends = interval(row[f"{strategy}_minus_default_ci"], "+.1f")
                 cells.append(f"{row[f'{strategy}_minus_default']:+.1f} {ends}")
         lines.append(f"| {row['variant']} | " + " | ".join(cells) + " |")
+    return lines
+
+
+def ages(name: str) -> list[str]:
+    """Return what test users get where each year of age stands alone, and the gain where near years share."""
+    strategies = ("group", "segment", "blend")
+    found = read_results(f"ages-{name}")
+    rows = {
+        (row["ages"], row["known"], row["users"], row["age_users"], row["strategy"]): row
+        for row in found["rows"]
+        if row["cohort"] == "test" and row["n"] >= LEAST_USERS
+    }
+    cases = dict.fromkeys((form, known, users) for form, known, users, _, _ in rows)
+    lines = [
+        "| ages stored | known | users | n | " + " | ".join(f"`{name}`: plain, gain" for name in strategies) + " |"
+    ]
+    lines.append("|---" * 7 + "|")
+    for form, known, users in cases:
+        of_case = [rows.get((form, known, users, found["default"], strategy)) for strategy in strategies]
+        n = next(row["n"] for row in of_case if row)
+        cells = [
+            f"{row['precision'] - row['minus_plain']:.1f}, {row['minus_plain']:+.2f} "
+            f"{interval(row['minus_plain_ci'], '+.2f')}"
+            if row
+            else "-"
+            for row in of_case
+        ]
+        lines.append(f"| {form} | {known} | {users} | {n:,} | {' | '.join(cells)} |")
+    return lines
+
+
+def ages_chosen(name: str) -> list[str]:
+    """Return what validation users get from `group` by how many users a year of age gathers."""
+    by_case: dict[tuple[str, str], dict[float, Any]] = {}
+    for row in read_results(f"ages-{name}")["rows"]:
+        if (row["cohort"], row["users"], row["strategy"]) == ("validation", "all", "group") and row[
+            "known"
+        ] != "day one":
+            by_case.setdefault((row["ages"], row["known"]), {})[row["age_users"]] = row
+    numbers = list(next(iter(by_case.values())))
+    lines = ["| ages stored | known | plain | " + " | ".join(f"{number:g}" for number in numbers[1:]) + " |"]
+    lines.append("|---" * (2 + len(numbers)) + "|")
+    for (form, known), rows in by_case.items():
+        cells = [f"{rows[number]['minus_plain']:+.2f}" for number in numbers[1:]]
+        lines.append(f"| {form} | {known} | {rows[0]['precision']:.2f} | {' | '.join(cells)} |")
     return lines
 
 

@@ -312,6 +312,12 @@ class FeatureConfig(Section):
         description="Users at the overall mean who are added to each group before its mean vector is taken; 0 is the "
         "paper's plain mean.",
     )
+    age_users: float = Field(
+        default=100.0,
+        ge=0,
+        description="Warm users that each year of age gathers: a year with fewer takes in those of near years, the "
+        "nearer the more, for its mean vector and in `group`; 0 is the paper's mean of each year alone.",
+    )
     counts: Literal["log", "plain"] = Field(
         default="log", description="Counts enter as log(1 + n), or plain as in the paper."
     )
@@ -531,6 +537,7 @@ def as_published(config: Config) -> Config:
         {
             "features.friends": False,
             "features.group_shrinkage": 0.0,
+            "features.age_users": 0.0,
             "features.counts": "plain",
             "features.unit_vectors": False,
             "features.fold_in": False,

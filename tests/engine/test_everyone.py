@@ -12,7 +12,7 @@ from firstday.config import FeatureConfig, SegmentConfig, SignalConfig
 from firstday.data.dataset import Dataset, Group, PrecomputedVectors
 from firstday.data.events import ITEM, UTC_MICROSECONDS, Events
 from firstday.data.ids import Ids
-from firstday.data.splits.split import Split
+from firstday.data.splits.split import Split, take_actions
 from firstday.embed.embeddings import FoldIn
 from firstday.engine import everyone as everyone_module
 from firstday.engine.everyone import Everyone, Question, describe_encoder, describe_part, describe_segments, merge
@@ -134,7 +134,7 @@ def test_a_segment_that_is_nearest_to_nobody_is_left_out() -> None:
 @pytest.mark.parametrize("shrinkage", [0.0, 2.0])
 def test_profile_groups_lean_on_everyone(shrinkage: float) -> None:
     dataset = tiny_dataset()
-    encoder = replace(make_encoder(), config=FeatureConfig(group_shrinkage=shrinkage))
+    encoder = replace(make_encoder(), config=FeatureConfig(group_shrinkage=shrinkage, age_users=0))
     described = describe_encoder(encoder, describe_all(dataset, ask(dataset)))
     overall = np.array([0.6, 0.4])
     expected = [(np.array(sums) + shrinkage * overall) / (2 + shrinkage) for sums in ([0, 2], [2, 0])]
@@ -146,6 +146,20 @@ def test_profile_groups_lean_on_everyone(shrinkage: float) -> None:
     assert (described.age_centre, described.age_scale) == (27.5, 68.75**0.5)
     ageless = replace(dataset, ages=None)
     assert describe_encoder(replace(encoder, age_means=None), describe_all(ageless, ask(ageless))).age_means is None
+
+
+def test_near_years_share_after_parts_are_added_up() -> None:
+    """For 31 count, at a width of 12: the one of 30 with 11/12, the one of 40 with 3/12, both of 20 with 1/12."""
+    dataset = tiny_dataset()
+    question, actions = ask(dataset), dataset.all_actions()
+    rows = [np.array([user]) for user in range(5)]
+    answers = [describe_part(dataset, row, take_actions(actions, row), question) for row in rows]
+    encoder = replace(make_encoder(), config=FeatureConfig(group_shrinkage=0, age_users=1.3))
+    described = describe_encoder(encoder, merge(answers))
+    assert described.age_means is not None
+    assert described.age_widths is not None
+    assert described.age_widths[[20, 31]].tolist() == [1, 12]
+    np.testing.assert_allclose(described.age_means[[20, 31]], [EAST, (13 / 16, 3 / 16)], rtol=1e-6)
 
 
 @pytest.fixture(scope="module", params=["least-squares", "mean"])
@@ -216,6 +230,7 @@ def test_with_given_vectors_everyone_is_what_is_counted_without_asking(given_vec
     assert described.encoder.age_means is not None
     assert plain.encoder.age_means is not None
     np.testing.assert_allclose(described.encoder.age_means, plain.encoder.age_means, atol=1e-6)
+    np.testing.assert_array_equal(described.encoder.age_widths, plain.encoder.age_widths)
     assert described.encoder.age_centre == pytest.approx(plain.encoder.age_centre)
     assert described.encoder.age_scale == pytest.approx(plain.encoder.age_scale)
     assert described.facts["data"] == plain.facts["data"]

@@ -18,7 +18,9 @@ ITEM_VECTORS = np.array([[2, 0], [0, 4], [3, 4]], np.float32)
 ARTISTS = SparseRows.from_lists([[0, 1], [2], []], 3)
 COUNTRIES = np.array([0, 0, 1, -1, 1], np.int32)
 AGES = np.array([20, 30, 20, -1, 40], np.int16)
-PAPER = FeatureConfig(group_shrinkage=0, counts="plain", unit_vectors=False, fold_in=False, through_items=())
+PAPER = FeatureConfig(
+    group_shrinkage=0, age_users=0, counts="plain", unit_vectors=False, fold_in=False, through_items=()
+)
 
 OVERALL = [0.12, 0.16]
 COUNTRY_MEANS = [[0.5, 0.5], [0.3, -0.1], OVERALL]
@@ -79,10 +81,10 @@ def test_vectors_of_an_entity_are_the_means_of_its_items() -> None:
 
 
 def test_group_means_shrink_towards_everyone() -> None:
-    means = fit(FeatureConfig(group_shrinkage=2)).group_means["country"]
+    means = fit(FeatureConfig(group_shrinkage=2, age_users=0)).group_means["country"]
     expected = [[(1 + 0.24) / 4, (1 + 0.32) / 4], [(0.6 + 0.24) / 4, (-0.2 + 0.32) / 4], OVERALL, OVERALL]
     np.testing.assert_allclose(means, expected, rtol=1e-6)
-    ages = fit(FeatureConfig(group_shrinkage=2)).age_means
+    ages = fit(FeatureConfig(group_shrinkage=2, age_users=0)).age_means
     assert ages is not None
     np.testing.assert_allclose(ages[30], [0.24 / 3, 1.32 / 3], rtol=1e-6)
     np.testing.assert_allclose(ages[[0, 29, 120, -1]], [OVERALL] * 4, rtol=1e-6)

@@ -53,6 +53,8 @@ def statistics(model: TrainedModel) -> Iterator[tuple[str, np.ndarray]]:
         yield f"means of {name}", means
     assert encoder.age_means is not None
     yield "means of age", encoder.age_means
+    assert encoder.age_widths is not None
+    yield "widths of ages", encoder.age_widths
     yield "age", np.array([encoder.age_centre, encoder.age_scale])
     for name, segments in (("segments", model.segments), ("input clusters", model.input_clusters)):
         yield f"centroids of {name}", segments.centroids

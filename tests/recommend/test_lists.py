@@ -77,15 +77,18 @@ def test_group_averages_smoothed_shares(
     smoothing, overall = config.recommend.group_smoothing, warm_uses.mean(axis=0)
     assert world.ages is not None
     columns = {**{name: group.codes for name, group in world.groups.items()}, "age": world.ages}
+    widths = recommender.model.encoder.age_widths
+    assert widths is not None
     closed = world_days.closed_items(config.signals)
     rows, items, values = rows_answered(recommender, world_days, "group")
     for row in rows:
         shares = []
-        for codes in columns.values():
-            code = codes[split.cold.users[row]]
+        for name, codes in columns.items():
+            code, warm_codes = codes[split.cold.users[row]], codes[split.warm].astype(np.float64)
             if code >= 0:
-                members = warm_uses[codes[split.warm] == code]
-                shares.append((members.sum(axis=0) + smoothing * overall) / (len(members) + smoothing))
+                width = widths[code] if name == "age" else 1
+                weights = np.where(warm_codes >= 0, np.maximum(0, 1 - np.abs(warm_codes - code) / width), 0)
+                shares.append((weights @ warm_uses + smoothing * overall) / (weights.sum() + smoothing))
         assert_best(items[row], values[row], np.mean(shares, axis=0), closed.row(row))
 
 

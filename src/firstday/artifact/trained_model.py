@@ -17,6 +17,7 @@ from firstday.data.ids import Ids
 from firstday.embed.embeddings import FoldIn
 from firstday.embed.kept_users import Neighborhood, WarmUsers
 from firstday.errors import FirstdayError
+from firstday.features.ages import share_counts
 from firstday.features.encoder import Encoder
 from firstday.features.signals import Catalogue
 from firstday.ranking import NO_ITEM, unit_rows
@@ -195,6 +196,14 @@ class TrainedModel:
     def knows_friends(self) -> bool:
         """Whether the features have a block for friends."""
         return self.signal_encoder is not None and self.signal_encoder.friend_vectors is not None
+
+    @cached_property
+    def shared_groups(self) -> Mapping[str, ItemCounts]:
+        """`profile_groups`, in which years of age have users of near years too, see `Encoder.age_widths`."""
+        widths = None if self.signal_encoder is None else self.signal_encoder.age_widths
+        if widths is None or "age" not in self.profile_groups:
+            return self.profile_groups
+        return {**self.profile_groups, "age": share_counts(self.profile_groups["age"], widths)}
 
     @property
     def members_of_items(self) -> Mapping[str, SparseRows]:

@@ -18,7 +18,7 @@ from firstday.data.dataset import Dataset
 from firstday.data.ids import Ids
 from firstday.data.splits.split import Actions, take_actions
 from firstday.embed.embeddings import FoldIn, compute_affinity, select_uses
-from firstday.features.encoder import N_AGES, Encoder, shrink_means
+from firstday.features.encoder import N_AGES, Encoder, average_years, shrink_means
 from firstday.ranking import unit_rows
 from firstday.segment.segments import ItemCounts, Segments, count_items, rank_items
 from firstday.sparse import union_rows
@@ -171,15 +171,18 @@ def describe_segments(segments: Segments, everyone: Everyone, config: SegmentCon
 def describe_encoder(encoder: Encoder, everyone: Everyone) -> Encoder:
     """Return an encoder with everyone's mean vectors of profile groups and ages, in place of those learned from."""
     overall = everyone.vector_sum / max(1, everyone.n_users)
+    sums_of = dict(everyone.vector_sums)
+    sums_of_years = sums_of.pop(AGE, None)
     means = {
         name: shrink_means(sums, everyone.groups[name].sizes, overall, encoder.config.group_shrinkage)
-        for name, sums in everyone.vector_sums.items()
+        for name, sums in sums_of.items()
     }
-    age_means = means.pop(AGE, None)
-    if age_means is None:
-        return replace(encoder, group_means=means)
+    encoder = replace(encoder, group_means=means)
+    if sums_of_years is None:
+        return encoder
+    age_means, widths = average_years(sums_of_years, everyone.groups[AGE].sizes, overall, encoder.config)
     centre, scale = everyone.summarise_ages()
-    return replace(encoder, group_means=means, age_means=age_means, age_centre=centre, age_scale=scale)
+    return replace(encoder, age_means=age_means, age_widths=widths, age_centre=centre, age_scale=scale)
 
 
 def _one_thread() -> AbstractContextManager[object]:

@@ -12,6 +12,7 @@ import numpy as np
 from firstday.config import FeatureConfig, SignalConfig
 from firstday.data.events import ITEM, Pair, sort_pairs
 from firstday.embed.embeddings import Embeddings, FoldIn
+from firstday.features.ages import choose_widths, weigh_years
 from firstday.features.signals import PICK_SIGNAL, SignalBatch, Signals
 from firstday.ranking import unit_rows
 from firstday.sparse import SparseRows, stack_rows, union_rows
@@ -60,6 +61,9 @@ class Encoder:
         derived from items (`config.through_items`) and for the questionnaire.
     friend_vectors
         Vectors of the kept users, who may be friends, of length 1, float32, shape (n_kept, d); None without friends.
+    age_widths
+        How wide each year of age gathers users of near years, whole years, int64, shape (121,), see
+        `firstday.features.ages.choose_widths`; None: each year stands alone.
     """
 
     pairs: tuple[Pair, ...]
@@ -73,6 +77,7 @@ class Encoder:
     signals: SignalConfig
     members_of_items: Mapping[str, SparseRows] = field(default_factory=dict)
     friend_vectors: np.ndarray | None = None
+    age_widths: np.ndarray | None = None
 
     @property
     def dimensions(self) -> int:
@@ -225,12 +230,12 @@ def fit_encoder(
     members = {entity: rows.transpose() for entity, rows in entity_items.items() if rows.n_entries}
     targets = {entity: items if entity == ITEM else entity_items[entity].mean_vectors(items) for _, entity in pairs}
     means = {
-        name: _shrunk_means(users, warm.groups[name], n_values, overall, config.group_shrinkage)
+        name: shrink_means(*_add_vectors(users, warm.groups[name], n_values), overall, config.group_shrinkage)
         for name, n_values in n_group_values.items()
     }
-    age_means, centre, scale = None, 0.0, 1.0
+    age_means, age_widths, centre, scale = None, None, 0.0, 1.0
     if warm.ages is not None:
-        age_means = _shrunk_means(users, warm.ages, N_AGES, overall, config.group_shrinkage)
+        age_means, age_widths = average_years(*_add_vectors(users, warm.ages, N_AGES), overall, config)
         ages = warm.ages[warm.ages >= 0]
         if len(ages):
             centre, scale = float(ages.mean()), float(ages.std()) or 1.0
@@ -248,6 +253,7 @@ def fit_encoder(
         signals,
         members,
         friend_vectors,
+        age_widths,
     )
 
 
@@ -262,14 +268,38 @@ def _mean_vectors(rows: SparseRows, lengths: np.ndarray, vectors: np.ndarray) ->
     return means
 
 
-def _shrunk_means(
-    vectors: np.ndarray, codes: np.ndarray, n_values: int, overall: np.ndarray, shrinkage: float
-) -> np.ndarray:
-    """Return the mean vectors of users with each code, see `shrink_means`."""
+def _add_vectors(vectors: np.ndarray, codes: np.ndarray, n_values: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the sum of the vectors of users with each code, and how many they are."""
     has_code = codes >= 0
     members = SparseRows.from_pairs(codes[has_code], np.flatnonzero(has_code), None, n_values, len(vectors))
     sizes = members.lengths().astype(np.float32)
-    return shrink_means(members.mean_vectors(vectors) * sizes[:, None], sizes, overall, shrinkage)
+    return members.mean_vectors(vectors) * sizes[:, None], sizes
+
+
+def average_years(
+    sums: np.ndarray, sizes: np.ndarray, overall: np.ndarray, config: FeatureConfig
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """Return the mean vector of each year of age, then the overall mean, and the widths that were chosen.
+
+    Parameters
+    ----------
+    sums, sizes, overall
+        See `shrink_means`; a value is a year of age.
+    config
+        How many users a year gathers, and how much it shrinks.
+
+    Returns
+    -------
+    means : numpy.ndarray
+        float32, shape (n_years + 1, d).
+    widths : numpy.ndarray or None
+        See `Encoder`.
+    """
+    if not config.age_users:
+        return shrink_means(sums, sizes, overall, config.group_shrinkage), None
+    widths = choose_widths(sizes, config.age_users)
+    weights = weigh_years(widths).astype(sums.dtype)  # so that a year that stands alone is the same to the bit
+    return shrink_means(weights @ sums, weights @ sizes, overall, config.group_shrinkage), widths
 
 
 def shrink_means(sums: np.ndarray, sizes: np.ndarray, overall: np.ndarray, shrinkage: float) -> np.ndarray:

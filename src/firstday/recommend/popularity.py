@@ -19,7 +19,8 @@ def recommend_group(query: Query) -> Answer:
     """Rank items by their share of users, averaged over the user's profile columns.
 
     The share in a group is (users of the item + s x share with everyone) / (users + s), with s the
-    `recommend.group_smoothing`. Answers for users of whom a profile value is known.
+    `recommend.group_smoothing`. Users of near ages count for a part (`features.age_users`). Answers for users of whom a
+    profile value is known.
     """
     answered = np.zeros(query.n_users, dtype=bool)
     for codes in query.profile.values():
@@ -34,7 +35,7 @@ def score_group(query: Query, rows: np.ndarray) -> np.ndarray:
     total = np.zeros((len(rows), model.n_items), dtype=np.float32)
     n_columns = np.zeros((len(rows), 1), dtype=np.float32)
     for name, codes in query.profile.items():
-        counted = model.profile_groups[name]
+        counted = model.shared_groups[name]
         row_codes = codes[rows]
         inside = np.flatnonzero(row_codes >= 0)
         sizes = counted.sizes[row_codes[inside]].astype(np.float32)[:, None] + smoothing

@@ -88,7 +88,7 @@ class Query:
     def known(self) -> np.ndarray:
         """Whether the features tell anything of each user, bool, shape (n_users,).
 
-        True for any interaction that has a block, and for a profile value that warm users have.
+        True for any interaction that has a block, for a profile value that warm users have, for an age near theirs.
         """
         if self.computed is not None:
             return np.asarray(self.computed.features.any(axis=1))
@@ -127,11 +127,12 @@ class Query:
 
     @cached_property
     def profile(self) -> dict[str, np.ndarray]:
-        """Codes of each profile column, ages among them as ``age``, -1 where no warm user has the value."""
-        columns = {name: self.signals.groups[name] for name in self.model.profile_groups if name in self.signals.groups}
-        if self.signals.ages is not None and "age" in self.model.profile_groups:
+        """Codes of each profile column, ages as ``age``, -1 where no warm user has the value, or is near to the age."""
+        groups = self.model.shared_groups
+        columns = {name: self.signals.groups[name] for name in groups if name in self.signals.groups}
+        if self.signals.ages is not None and "age" in groups:
             columns["age"] = self.signals.ages
-        sizes = {name: self.model.profile_groups[name].sizes for name in columns}
+        sizes = {name: groups[name].sizes for name in columns}
         return {name: np.where((codes >= 0) & (sizes[name][codes] > 0), codes, -1) for name, codes in columns.items()}
 
     @cached_property

@@ -101,7 +101,7 @@ class ItemCounts:
     counts
         Users per group and item, shape (n_groups, n_items).
     sizes
-        int64, shape (n_groups,): users in each group.
+        int64, shape (n_groups,): users in each group; float64 where users count by weights, as in near years of age.
     """
 
     counts: SparseRows

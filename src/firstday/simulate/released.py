@@ -79,7 +79,7 @@ METHODS: Mapping[Space, EmbeddingConfig] = {
 """Step 1 of each space; ALS with fewer iterations than by default."""
 COLLECTIONS = ("playlist", "album")
 """Collections in which songs occur together for the SVD, as in the paper; warm users' favorites are added."""
-FEATURES = FeatureConfig(group_shrinkage=0, counts="plain", unit_vectors=False, fold_in=False)
+FEATURES = FeatureConfig(group_shrinkage=0, age_users=0, counts="plain", unit_vectors=False, fold_in=False)
 """The paper's features: plain means and counts."""
 ROWS_AT_ONCE = 4096
 

@@ -1,0 +1,184 @@
+"""What it brings that near years of age share their users (`features.age_users`): docs/results/ages-NAME.json.
+
+python benchmarks/ages.py movielens-100k --seeds 5
+firstday simulate small --users 6000 --items 3000 --days 60 && python benchmarks/ages.py small --seeds 5
+
+Three forms of the same data: ages as they are; everyone's age stored as the nearest of 18, 25, 35 and 45; and as the
+first year of a band (1, 18, 25, 35, 45, 50, 56, as MovieLens 1M has them). Those who are judged always tell their exact
+age. They are known by all of day one, by their profile alone, or by their age alone: day one and other columns are
+hidden, of everyone alike. How many users a year gathers is chosen on validation users by `group`, which needs no
+training; all strategies are then judged with the default and with years that stand alone. Test users took part in
+nothing. Differences are user by user over the same users and day ones, with a 95 % interval by bootstrap over users.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+
+from firstday.artifact.trained_model import TrainedModel
+from firstday.cli.options import open_tables
+from firstday.config import Config
+from firstday.data.dataset import Dataset
+from firstday.data.splits.split import Cohort
+from firstday.evaluate.run import score_strategy
+from firstday.features.ages import choose_widths
+from firstday.features.signals import SignalBatch
+from firstday.metrics import bootstrap_mean
+from firstday.training.fit import cohort_query, fit, split_for
+
+RESULTS = Path(__file__).parents[1] / "docs" / "results"
+LEARNED = ("segment", "blend")
+NO_NETWORKS: Mapping[str, Any] = {
+    "sampled.day_ones": 1,
+    "embedding.dimensions": 2,
+    "segments.n_segments": 2,
+    "cold_model.hidden": (8,),
+    "cold_model.epochs": 1,
+    "cold_model.day_ones_per_pass": 1,
+    "ranker.enabled": False,
+    "recommend.warm_users": 0,
+}
+"""What `group` does not rest on, as small as it may be."""
+NUMBERS = (0.0, 6.0, 12.0, 25.0, 50.0, 100.0, 200.0, 400.0)
+"""Users that a year gathers, for `group`."""
+NEAREST = np.array([18, 25, 35, 45])
+BANDS = np.array([1, 18, 25, 35, 45, 50, 56])
+Key = tuple[str, str, str, float]
+"""Cohort, what is known, strategy, users that a year gathers."""
+
+
+def to_nearest(ages: np.ndarray) -> np.ndarray:
+    """Return the nearest of the stored ages; among equals the younger."""
+    nearest: np.ndarray = NEAREST[np.abs(ages[:, None] - NEAREST).argmin(axis=1)]
+    return nearest
+
+
+def to_bands(ages: np.ndarray) -> np.ndarray:
+    """Return the first year of each age's band."""
+    first: np.ndarray = BANDS[np.maximum(np.searchsorted(BANDS, ages, side="right") - 1, 0)]
+    return first
+
+
+FORMS: Mapping[str, Callable[[np.ndarray], np.ndarray]] = {
+    "as they are": lambda ages: ages,
+    "nearest of 18, 25, 35, 45": to_nearest,
+    "bands from 1, 18, 25, 35, 45, 50, 56": to_bands,
+}
+KNOWN: Mapping[str, Callable[[SignalBatch], SignalBatch]] = {
+    "day one": lambda batch: batch,
+    "profile alone": lambda batch: replace(batch, actions={}, friends=None),
+    "age alone": lambda batch: replace(batch, actions={}, friends=None, groups={}),
+}
+
+
+def main() -> None:
+    """Train with every form, and write the figures."""
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the command line does
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("tables")
+    parser.add_argument("--path", type=Path)
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--only-group", action="store_true", help="train next to nothing and judge `group` alone")
+    parser.add_argument("--out", type=Path, help="where the figures go; docs/results if left out")
+    arguments = parser.parse_args()
+    dataset, preset = open_tables(arguments.tables, arguments.path, None)
+    out = arguments.out or RESULTS / f"ages-{dataset.name}.json"
+    default = preset.features.age_users
+    rows: list[dict[str, Any]] = []
+    for form in FORMS:
+        judged = Judged()
+        for seed in range(arguments.seeds):
+            judge_seed(judged, dataset, form, preset.override("seed", seed), only_group=arguments.only_group)
+            Console(stderr=True).print(f"{form}, seed {seed}: done")
+        rows += [{"ages": form, **row} for row in compare(judged)]
+        head = {"dataset": dataset.name, "k": preset.recommend.k, "seeds": arguments.seeds, "default": default}
+        out.write_text(write_rows(head, rows), encoding="utf-8")
+
+
+def write_rows(head: dict[str, Any], rows: list[dict[str, Any]]) -> str:
+    """Return JSON with a row on each line."""
+    lines = ",\n".join("  " + json.dumps(row) for row in rows)
+    return f'{json.dumps(head)[:-1]}, "rows": [\n{lines}\n]}}\n'
+
+
+@dataclass(frozen=True)
+class Judged:
+    """Users of each cohort, whether no warm user has their age, and their precision in %, seed after seed."""
+
+    users: dict[str, list[np.ndarray]] = field(default_factory=lambda: defaultdict(list))
+    unseen: dict[str, list[np.ndarray]] = field(default_factory=lambda: defaultdict(list))
+    precision: dict[Key, list[np.ndarray]] = field(default_factory=lambda: defaultdict(list))
+
+
+def judge_seed(judged: Judged, dataset: Dataset, form: str, config: Config, *, only_group: bool) -> None:
+    """Train with years alone and with the default, and add what the users of both cohorts get."""
+    assert dataset.ages is not None
+    stored = np.where(dataset.ages >= 0, FORMS[form](dataset.ages), -1).astype(dataset.ages.dtype)
+    config = config.override(dict(NO_NETWORKS)) if only_group else config
+    split = split_for(dataset, config, config.seed, with_cold=True)
+    cohorts: dict[str, Cohort] = {"validation": split.validation, "test": split.cold}
+    for name, cohort in cohorts.items():
+        ages = dataset.ages[cohort.users]
+        judged.users[name].append(cohort.users)
+        judged.unseen[name].append((ages >= 0) & ~np.isin(ages, stored[split.warm]))
+    for trained_with in (0.0,) if only_group else (0.0, config.features.age_users):
+        settings = config.override("features.age_users", trained_with)
+        recommender = fit(replace(dataset, ages=stored), split, settings, weigh=not only_group)
+        for name, cohort in cohorts.items():
+            query = cohort_query(recommender, dataset, cohort, config.recommend.k)
+            for known, hide in KNOWN.items():
+                asked = replace(query, signals=hide(query.signals))
+                trials = [] if only_group else [(strategy, trained_with, asked) for strategy in LEARNED]
+                if not trained_with:  # what `group` rests on is in this model, too
+                    trials += [
+                        ("group", number, replace(asked, model=widen(asked.model, number))) for number in NUMBERS
+                    ]
+                for strategy, number, trial in trials:
+                    metrics = score_strategy(trial, cohort, strategy, "min").metrics
+                    judged.precision[name, known, strategy, number].append(100 * metrics.precision)
+
+
+def widen(model: TrainedModel, number: float) -> TrainedModel:
+    """Return the model with years that gather so many users for `group`."""
+    widths = choose_widths(model.profile_groups["age"].sizes, number) if number else None
+    return replace(model, signal_encoder=replace(model.encoder, age_widths=widths))
+
+
+def compare(judged: Judged) -> list[dict[str, Any]]:
+    """Return mean precision of all users, and of those whose age no warm user has, and the gains over plain years."""
+    rows = []
+    for (cohort, known, strategy, number), of_seeds in judged.precision.items():
+        users, unseen = np.concatenate(judged.users[cohort]), np.concatenate(judged.unseen[cohort])
+        precision, plain = np.concatenate(of_seeds), np.concatenate(judged.precision[cohort, known, strategy, 0.0])
+        for of, members in (("all", np.ones(len(users), bool)), ("age unseen", unseen)):
+            if not members.any():
+                continue
+            difference = bootstrap_mean((precision - plain)[members], users[members])
+            rows.append(
+                {
+                    "cohort": cohort,
+                    "known": known,
+                    "users": of,
+                    "n": int(members.sum()),
+                    "strategy": strategy,
+                    "age_users": number,
+                    "precision": round(float(precision[members].mean()), 2),
+                    "minus_plain": round(difference.mean, 2),
+                    "minus_plain_ci": [round(difference.low, 2), round(difference.high, 2)],
+                }
+            )
+    return rows
+
+
+if __name__ == "__main__":
+    main()
