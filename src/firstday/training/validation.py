@@ -12,14 +12,13 @@ from firstday.ranking import rank_by_vectors, rank_scores, spread_scores, take_l
 from firstday.segment.segments import Segments
 from firstday.sparse import SparseRows
 
-USERS_RANKED = 2000
-"""Validation users for whom items are ranked after every epoch, at most: every item is scored for each."""
+USERS_JUDGED = 2000
+"""Validation users who are looked at after every epoch, at most, the same each time: epochs that are compared on the same
+users need few of them, and more would cost as much as an epoch."""
 MOST_SCORES = 50_000_000
 """Scores that nearest items should take, at most: fewer users are looked at where there are many items."""
 LEAST_RANKED = 1000
 """Users that are looked at all the same, however many items there are."""
-USERS_ASSIGNED = 10_000
-"""Validation users whose nearest segments are looked for after every epoch, at most."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -52,9 +51,9 @@ class Validation:
         return self.truth.n_rows
 
     @property
-    def n_ranked(self) -> int:
-        """How many of them, the first ones, `precision_of_scores` looks at."""
-        return min(USERS_RANKED, self.n_users)
+    def n_judged(self) -> int:
+        """How many of them, the first ones, any judge of a network looks at: no others need to be predicted."""
+        return min(USERS_JUDGED, self.n_users)
 
     def precision(self, lists: np.ndarray) -> float:
         """Return the mean precision in % of lists for the first users, integers, shape (n, k)."""
@@ -69,10 +68,10 @@ class Validation:
         Parameters
         ----------
         vectors
-            Predicted, float32, shape (n_users, d). At most `USERS_ASSIGNED` and `USERS_RANKED` are looked at.
+            Predicted, float32, shape (n, d), of the first users; see `n_judged`.
         """
         affordable = max(LEAST_RANKED, MOST_SCORES // self.excluded.n_columns)
-        first = np.arange(min(affordable, self.n_ranked))
+        first = np.arange(min(affordable, self.n_judged))
         lists, _ = rank_by_vectors(vectors[first], self.item_vectors, self.excluded.take(first), self.k)
         precision = self.precision(lists)
         return (self.precision_of_segments(vectors) + precision) / 2
@@ -83,15 +82,15 @@ class Validation:
         Parameters
         ----------
         vectors
-            Predicted, float32, shape (n_users, d). At most `USERS_ASSIGNED` are looked at.
+            Predicted, float32, shape (n, d), of the first users; see `n_judged`.
         """
-        first = np.arange(min(USERS_ASSIGNED, self.n_users))
+        first = np.arange(min(self.n_judged, len(vectors)))
         nearest = self.segments.assign(vectors[first])
         tops, shares = self.segments.top_items, self.segments.top_shares
         return self.precision(take_lists(tops, shares, nearest, self.excluded.take(first), self.k)[0])
 
     def precision_of_scores(self, score: Callable[[np.ndarray], np.ndarray], items: np.ndarray) -> float:
-        """Return precision in % of the lists by scores of some items, for the first `n_ranked` users.
+        """Return precision in % of the lists by scores of some items, for the first `n_judged` users.
 
         Parameters
         ----------
@@ -100,7 +99,7 @@ class Validation:
         items
             Which items are scored, integers.
         """
-        first = np.arange(self.n_ranked)
+        first = np.arange(self.n_judged)
         lists, _ = rank_scores(
             lambda rows: spread_scores(score(rows), items, self.excluded.n_columns), self.excluded.take(first), self.k
         )
