@@ -104,3 +104,26 @@ def test_a_default_no_better_than_popular_is_told(strategy: str, precision: dict
     told = warn_of_weak_default(strategy, precision)
     assert told.startswith("segment, the default strategy, is no better") == is_told
     assert bool(told) == is_told
+
+
+def test_the_device_is_an_option_and_one_that_is_missing_is_named_before_anything_is_read(
+    run: Run, settings: Path, trained: Path, tables: Path, tmp_path: Path
+) -> None:
+    import torch
+
+    cpu = ("--out", tmp_path / "model", "--config", settings, "--device", "cpu")
+    assert run("train", tables, *cpu).returncode == 0
+    assert open_model(tmp_path / "model").model.config.device == "cpu"
+    assert open_model(trained).model.config.device == "auto"
+    present = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    for device in (name for name, is_there in present.items() if not is_there):
+        for command in (
+            ("train", "nowhere", "--out", tmp_path / "other"),
+            ("evaluate", "nowhere"),
+            ("reproduce", "no"),
+        ):
+            done = run(*command, "--device", device)
+            assert done.returncode == 2
+            assert done.stderr.startswith(f"error: device: is '{device}', but torch")
+            assert len(done.stderr.splitlines()) == 1
+    assert run("train", tables, *cpu[:-1], "tpu").returncode == 2

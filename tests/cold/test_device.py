@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -66,29 +68,91 @@ def few(device: DeviceName = "cpu") -> Config:
     return CONFIG.override({"cold_model.epochs": 2, "device": device, "threads": 1})
 
 
-PRINT_DIGEST = """
-import hashlib
-from tests.cold.test_device import few, fit_all
-print(hashlib.sha256(repr(fit_all(few({device!r}))).encode()).hexdigest())
-"""
+class Reads(TorchFunctionMode):
+    """Notes what is read from tensors on the host."""
+
+    READERS = frozenset(
+        {"item", "cpu", "numpy", "tolist", "__array__", "__float__", "__int__", "__bool__", "__index__"}
+    )
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[str] = []
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if getattr(func, "__name__", "") in self.READERS:
+            self.seen.append(func.__name__)
+        return func(*args, **(kwargs or {}))
+
+
+class Scalars(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Notes numbers that are read from tensors below the surface, and sizes that hang on a tensor's content."""
+
+    READERS = ("_local_scalar_dense", "nonzero", "masked_select", "unique", "equal")
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.seen: list[str] = []
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func.__name__.split(".")[0] in self.READERS:
+            self.seen.append(func.__name__)
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.fixture
+def passes(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+    """Watch each pass of any training, from its first batch until the network is judged: what was read in it."""
+    seen: list[list[str]] = []
+
+    def watched(
+        network: Any, n_rows: int, n_users: int, batch_loss: Callable[[Any], Any], check: Any, *args: Any, **named: Any
+    ) -> Any:
+        watching: list[Any] = []
+
+        def loss(rows: Any) -> Any:
+            if not watching:
+                watching.extend(mode.__enter__() for mode in (Reads(), Scalars()))  # type: ignore[no-untyped-call]
+            return batch_loss(rows)
+
+        def judge() -> float:
+            for mode in reversed(watching):
+                mode.__exit__(None, None, None)
+            seen.append([name for mode in watching for name in mode.seen])
+            watching.clear()
+            return float(check())
+
+        return run_epochs(network, n_rows, n_users, loss, judge, *args, **named)
+
+    for module in ("cold.train_cold_model", "cold.train_ranker", "baselines.train_melu", "baselines.mult_dae"):
+        monkeypatch.setattr(f"firstday.{module}.run_epochs", watched)
+    monkeypatch.setattr("firstday.cold.training_loop.run_epochs", watched)  # which DropoutNet imports when it trains
+    return seen
+
+
+def digest(trained: dict[str, Any]) -> str:
+    """Return a short text that differs where any number differs."""
+    return hashlib.sha256(repr(trained).encode()).hexdigest()
+
+
+PRINT_DIGEST = "from tests.cold.test_device import digest, few, fit_all; print(digest(fit_all(few({device!r}))))"
 
 
 @pytest.mark.parametrize("device", PRESENT)
-def test_the_same_seed_gives_the_same_bytes_in_another_process(device: DeviceName) -> None:
-    commands = [[sys.executable, "-c", PRINT_DIGEST.format(device=device)]] * 2
-    one, other = (subprocess.run(command, capture_output=True, text=True, check=True).stdout for command in commands)
-    assert len(one.strip()) == 64
-    assert one == other
-
-
-@pytest.mark.parametrize("device", PRESENT)
-def test_training_leaves_the_callers_random_numbers_alone(device: DeviceName) -> None:
+def test_one_device_gives_the_same_bytes_in_another_process_and_nothing_is_read_in_a_pass(
+    device: DeviceName, passes: list[list[str]]
+) -> None:
     torch.manual_seed(9)
     expected = torch.rand(3)
     torch.manual_seed(9)
-    fit_all(few(device))
-    assert torch.equal(torch.rand(3), expected)
+    here = digest(fit_all(few(device)))
+    assert torch.equal(torch.rand(3), expected)  # the caller's random numbers are left alone
     assert not torch.are_deterministic_algorithms_enabled()
+    assert len(passes) >= 5 * 2
+    assert passes == [[]] * len(passes)
+    command = [sys.executable, "-c", PRINT_DIGEST.format(device=device)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=Path(__file__).parents[2])
+    assert done.stdout.strip() == here
 
 
 def test_the_first_device_that_is_there_is_taken() -> None:
@@ -117,75 +181,6 @@ def test_features_are_the_same_whether_they_are_held_or_made_for_each_batch(devi
     made = hold_rows(replace(features, held=None), place)(rows)
     assert torch.equal(held, made)
     np.testing.assert_array_equal(held.cpu().numpy(), features.take(rows))
-
-
-class Reads(TorchFunctionMode):
-    """Notes what is read from tensors on the host."""
-
-    READERS = frozenset(
-        {"item", "cpu", "numpy", "tolist", "__array__", "__float__", "__int__", "__bool__", "__index__"}
-    )
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.seen: list[str] = []
-
-    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        if getattr(func, "__name__", "") in self.READERS:
-            self.seen.append(func.__name__)
-        return func(*args, **(kwargs or {}))
-
-
-class Scalars(TorchDispatchMode):
-    """Notes numbers that are read from tensors below the surface, and sizes that hang on a tensor's content."""
-
-    READERS = ("_local_scalar_dense", "nonzero", "masked_select", "unique", "equal")
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.seen: list[str] = []
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        if func.__name__.split(".")[0] in self.READERS:
-            self.seen.append(func.__name__)
-        return func(*args, **(kwargs or {}))
-
-
-@pytest.fixture
-def passes(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
-    """Watch each pass of any training, from its first batch until the network is judged: what was read in it."""
-    seen: list[list[str]] = []
-
-    def watched(
-        network: Any, n_rows: int, n_users: int, batch_loss: Callable[[Any], Any], check: Any, *args: Any, **named: Any
-    ) -> Any:
-        watching: list[Any] = []
-
-        def loss(rows: Any) -> Any:
-            if not watching:
-                watching.extend(mode.__enter__() for mode in (Reads(), Scalars()))
-            return batch_loss(rows)
-
-        def judge() -> float:
-            for mode in reversed(watching):
-                mode.__exit__(None, None, None)
-            seen.append([name for mode in watching for name in mode.seen])
-            watching.clear()
-            return float(check())
-
-        return run_epochs(network, n_rows, n_users, loss, judge, *args, **named)
-
-    for module in ("cold.train_cold_model", "cold.train_ranker", "baselines.train_melu", "baselines.mult_dae"):
-        monkeypatch.setattr(f"firstday.{module}.run_epochs", watched)
-    monkeypatch.setattr("firstday.cold.training_loop.run_epochs", watched)  # which DropoutNet imports when it trains
-    return seen
-
-
-@pytest.mark.parametrize("device", PRESENT)
-def test_nothing_is_read_from_the_device_while_a_pass_goes_on(device: DeviceName, passes: list[list[str]]) -> None:
-    fit_all(few(device))
-    assert len(passes) >= 5 * 2
-    assert passes == [[]] * len(passes)
 
 
 def test_a_number_that_is_read_would_be_seen(passes: list[list[str]]) -> None:

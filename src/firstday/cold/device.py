@@ -32,11 +32,8 @@ def choose_device(name: DeviceName, threads: int = 0) -> torch.device:
     ConfigError
         The device is not there.
     """
-    present = [
-        name_of_kind
-        for name_of_kind, is_there in (("cuda", torch.cuda.is_available()), ("mps", torch.backends.mps.is_available()))
-        if is_there
-    ] + ["cpu"]
+    is_there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    present = [kind for kind, there in is_there.items() if there]
     chosen = present[0] if name == "auto" else name
     if chosen not in present:
         raise ConfigError(

@@ -50,7 +50,7 @@ class _Product(torch.autograd.Function):
         return product
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, slope: torch.Tensor) -> tuple[None, torch.Tensor, torch.Tensor]:
         of_weight = torch.zeros(slope.shape[1], ctx.width)
         for rows, columns, part in ctx.parts:

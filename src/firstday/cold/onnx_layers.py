@@ -34,7 +34,8 @@ class UnitScale(nn.Module):
 
     def forward(self, rows: torch.Tensor) -> torch.Tensor:
         """Map (n, width) to (n, width)."""
-        return nn.functional.normalize(rows, dim=1) * float(rows.shape[1]) ** 0.5
+        scaled: torch.Tensor = nn.functional.normalize(rows, dim=1) * float(rows.shape[1]) ** 0.5
+        return scaled
 
 
 def write_onnx(network: nn.Sequential, n_inputs: int) -> bytes:
@@ -78,10 +79,10 @@ def write_onnx(network: nn.Sequential, n_inputs: int) -> bytes:
             moments = (layer.weight, layer.bias, layer.running_mean, layer.running_var)
             last = add("BatchNormalization", [last], moments, epsilon=layer.eps)
         elif isinstance(layer, (UnitLength, UnitScale)):
-            length = add("Max", [add("ReduceL2", [last], (np.array([1]),))], (np.float32([SHORTEST]),))
+            length = add("Max", [add("ReduceL2", [last], (np.array([1]),))], (np.array([SHORTEST], dtype=np.float32),))
             last = add("Div", [last, length])
             if isinstance(layer, UnitScale):
-                last = add("Mul", [last], (np.float32([width**0.5]),))
+                last = add("Mul", [last], (np.array([width**0.5], dtype=np.float32),))
         elif not isinstance(layer, (nn.Sequential, nn.Dropout)):
             raise TypeError(f"cold model: {type(layer).__name__} is a layer that write_onnx does not know; teach it.")
     add("Identity", [last])

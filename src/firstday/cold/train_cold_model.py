@@ -46,9 +46,11 @@ class ColdNetwork(nn.Sequential):
         super().__init__(nn.Sequential(*layers, nn.Linear(width, dimensions)), UnitLength())
 
     @property
-    def layers(self) -> nn.Module:
+    def layers(self) -> nn.Sequential:
         """The layers before the last step, which gives vectors length 1: features (n, n_inputs) -> (n, dimensions)."""
-        return self[0]
+        layers = self[0]
+        assert isinstance(layers, nn.Sequential)
+        return layers
 
 
 def train_cold_model(

@@ -106,7 +106,7 @@ def train_network(
     return train_cold_model(
         features,
         user_vectors,
-        validation_features[: validation.n_judged],
+        validation_features[validation.judged],
         judges[config.cold_model.stop_by],
         config.cold_model,
         seed=config.seed,
@@ -145,7 +145,7 @@ def train_ranker_of(
         features,
         day_ones,
         uses,
-        validation_features[: validation.n_judged],
+        validation_features[validation.judged],
         validation.precision_of_scores,
         config.ranker,
         seed=config.seed,
@@ -179,8 +179,8 @@ def learn_methods(data: LearningData, validation: Validation, progress: Progress
     """
     data = replace(
         data,
-        validation_features=data.validation_features[: validation.n_judged],
-        validation_liked=data.validation_liked.head(validation.n_judged),
+        validation_features=data.validation_features[validation.judged],
+        validation_liked=data.validation_liked.take(validation.judged),
     )
     learned = {}
     for name in data.config.methods:
