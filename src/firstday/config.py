@@ -24,6 +24,7 @@ LARGEST_SEED = 2**31 - 1
 MAX_SEED = LARGEST_SEED - 1000
 """Largest first seed: `evaluate` counts up from it."""
 
+DeviceName = Literal["auto", "cpu", "cuda", "mps"]
 S = TypeVar("S", bound="Section")
 
 
@@ -490,6 +491,12 @@ class Config(Section):
 
     seed: int = Field(default=0, ge=0, le=LARGEST_SEED, description="Seed of everything random.")
     threads: int = Field(default=0, ge=0, le=256, description="Threads of training; 0: all cores.")
+    device: DeviceName = Field(
+        default="auto",
+        description="Where networks are trained: cpu, cuda, mps (Apple), or auto, the first of cuda, mps and cpu that "
+        "the machine has. On one device the same seed gives the same model; on another it is as good, not equal. "
+        "Embeddings and segments are always computed on the CPU, and a model opens on any machine.",
+    )
     protocol: Literal["auto", "sampled", "registration"] = Field(
         default="auto",
         description="How users are told apart and day ones come about; auto: `registration` where the tables have "

@@ -88,3 +88,26 @@ def test_interrupting_training_leaves_no_half_model(
         assert [path.name for path in tmp_path.iterdir() if path.name != "model"] == []
     assert invoke("train", *command[4:]).exit_code == 0
     open_model(out)
+
+
+def test_the_device_is_an_option_and_one_that_is_missing_is_named_before_anything_is_read(
+    run: Run, settings: Path, trained: Path, tables: Path, tmp_path: Path
+) -> None:
+    import torch
+
+    cpu = ("--out", tmp_path / "model", "--config", settings, "--device", "cpu")
+    assert run("train", tables, *cpu).returncode == 0
+    assert open_model(tmp_path / "model").model.config.device == "cpu"
+    assert open_model(trained).model.config.device == "auto"
+    present = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    for device in (name for name, is_there in present.items() if not is_there):
+        for command in (
+            ("train", "nowhere", "--out", tmp_path / "other"),
+            ("evaluate", "nowhere"),
+            ("reproduce", "no"),
+        ):
+            done = run(*command, "--device", device)
+            assert done.returncode == 2
+            assert done.stderr.startswith(f"error: device: is '{device}', but torch")
+            assert len(done.stderr.splitlines()) == 1
+    assert run("train", tables, *cpu[:-1], "tpu").returncode == 2

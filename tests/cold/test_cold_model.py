@@ -55,7 +55,7 @@ def exported() -> tuple[ColdNetwork, ColdModel]:
 
 def test_the_network_is_the_papers() -> None:
     layers = [type(layer).__name__ for layer in ColdNetwork(2579, (400, 300, 200), 128).layers]
-    assert layers == ["Linear", "ReLU", "BatchNorm1d"] * 3 + ["Linear"]
+    assert layers == ["FirstLayer", "ReLU", "BatchNorm1d", *["Linear", "ReLU", "BatchNorm1d"] * 2, "Linear"]
     shapes = [tuple(p.shape) for p in ColdNetwork(2579, (400, 300, 200), 128).parameters() if p.ndim == 2]
     assert shapes == [(400, 2579), (300, 400), (200, 300), (128, 200)]
 
@@ -200,7 +200,7 @@ def test_a_pass_takes_so_many_day_ones_of_each_user_and_the_next_one_others() ->
         return held.take(rows)
 
     config = ColdModelConfig(hidden=(8,), epochs=2, batch_size=50, day_ones_per_pass=2)
-    train_cold_model(replace(held, take=take), targets, held_out, no_opinion, config, seed=0, threads=1)
+    train_cold_model(replace(held, take=take, held=None), targets, held_out, no_opinion, config, seed=0, threads=1)
     passes = np.concatenate(asked).reshape(2, 2 * 200)
     for rows in passes:
         assert len(set(rows.tolist())) == 2 * 200

@@ -80,7 +80,7 @@ def fit_dropoutnet(data: LearningData, validate: JudgeVectors, progress: Progres
     ----------
     data
         What it learns from. Of its configuration count `dropoutnet`: dropout, transform, items in a step, learning
-        rate; of `cold_model`: layers, schedule, epochs, batch size, patience; seed and threads.
+        rate; of `cold_model`: layers, schedule, epochs, batch size, patience; seed, threads and device.
     validate
         Precision in %, higher is better, of predicted vectors of shape (n_validation, d).
     progress
@@ -98,45 +98,47 @@ def fit_dropoutnet(data: LearningData, validate: JudgeVectors, progress: Progres
     """
     import torch
 
+    from firstday.cold.device import choose_device, hold_rows, seeded, to_numpy
     from firstday.cold.train_cold_model import ColdNetwork
     from firstday.cold.training_loop import export_onnx, run_epochs
 
     config = data.config
     settings = config.dropoutnet
-    if config.threads:
-        torch.set_num_threads(config.threads)
+    place = choose_device(config.device, config.threads)
+    read_rows = hold_rows(data.features, place)
     item_vectors = data.embeddings.scoring_vectors
     n_warm, d = data.embeddings.user_vectors.shape
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(config.seed)
+    with seeded(config.seed, place):
         network = ColdNetwork(d + data.features.n_inputs, config.cold_model.hidden, d)
-    warm = torch.from_numpy(unit_rows(data.embeddings.user_vectors))  # (n_warm, d)
+    warm = torch.from_numpy(unit_rows(data.embeddings.user_vectors)).to(place)  # (n_warm, d)
     absent = [preference_of(liked, data.liked_vectors, settings.transform) for liked in data.liked]
-    instead = torch.from_numpy(np.concatenate(absent))  # (n_samples * n_warm, d)
+    instead = torch.from_numpy(np.concatenate(absent)).to(place)  # (n_samples * n_warm, d)
     known = item_vectors[item_vectors.any(axis=1)]
-    items = torch.from_numpy(known / np.sqrt(np.square(known).sum(axis=1).mean()))  # (n_known, d)
-    draws = torch.Generator().manual_seed(config.seed + 1)
+    items = torch.from_numpy(known / np.sqrt(np.square(known).sum(axis=1).mean())).to(place)  # (n_known, d)
+    draws = torch.Generator().manual_seed(config.seed + 1)  # on the CPU, so that a seed draws the same everywhere
 
-    def batch_loss(rows: torch.Tensor) -> torch.Tensor:
-        user = rows % n_warm
-        content = torch.from_numpy(data.features.take(rows.numpy()))  # (batch, n_inputs)
-        dropped = torch.rand(len(rows), 1, generator=draws) < settings.preference_dropout
-        preference = torch.where(dropped, instead[rows], warm[user])  # (batch, d)
-        vectors = network.layers(torch.cat([preference, content], dim=1))  # (batch, d), of any length
-        some = items[torch.randint(len(items), (settings.items_per_step,), generator=draws)]  # (items_per_step, d)
-        loss: torch.Tensor = ((vectors - warm[user]) @ some.T).square().mean()
+    def batch_loss(rows: np.ndarray) -> torch.Tensor:
+        row = torch.from_numpy(rows).to(place)
+        goals = warm[row % n_warm]  # (batch, d)
+        dropped = (torch.rand(len(rows), 1, generator=draws) < settings.preference_dropout).to(place)
+        preference = torch.where(dropped, instead[row], goals)  # (batch, d)
+        vectors = network.layers(torch.cat([preference, read_rows(rows)], dim=1))  # (batch, d), of any length
+        some = torch.randint(len(items), (settings.items_per_step,), generator=draws).to(place)
+        loss: torch.Tensor = ((vectors - goals) @ items[some].T).square().mean()
         return loss
 
     as_cold = preference_of(data.validation_liked, data.liked_vectors, settings.transform)
     held_out = np.concatenate([as_cold, data.validation_features], axis=1)  # (n_validation, d + n_inputs)
+    held_out_there = torch.from_numpy(held_out).to(place)
     history = run_epochs(
         network,
         len(data.features),
         data.features.n_users,
         batch_loss,
-        lambda: validate(network(torch.from_numpy(held_out)).numpy()),
+        lambda: validate(to_numpy(network(held_out_there))),
         config.override("cold_model.learning_rate", settings.learning_rate).cold_model,
         seed=config.seed,
+        device=place,
         progress=lambda done, total: progress("dropoutnet", done, total),
     )
     return DropoutNet(ColdModel(export_onnx(network, held_out), history), settings.transform)

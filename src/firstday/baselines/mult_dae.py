@@ -12,8 +12,9 @@ from scipy import sparse
 from torch import nn
 
 from firstday.baselines.matrices import most_used_items, spread_known, to_matrix
+from firstday.cold.device import choose_device, seeded, to_numpy
 from firstday.cold.training_loop import run_epochs
-from firstday.config import ColdModelConfig
+from firstday.config import ColdModelConfig, DeviceName
 from firstday.recommend.spec import BaselineData, BaselineSpec
 from firstday.sparse import SparseRows
 
@@ -68,7 +69,7 @@ class Autoencoder(nn.Module):
     def freeze(self) -> Layers:
         """Return the network as it is, in NumPy."""
         weights = (self.reading, self.reading_bias, self.writing.weight, self.writing.bias)
-        return Layers(*(weight.detach().numpy().copy() for weight in weights))
+        return Layers(*(to_numpy(weight).copy() for weight in weights))
 
 
 def train_autoencoder(
@@ -80,6 +81,7 @@ def train_autoencoder(
     weight_decay: float,
     seed: int,
     threads: int = 0,
+    device: DeviceName = "auto",
 ) -> Layers:
     """Train until validation precision stops rising, and return the best weights.
 
@@ -97,15 +99,13 @@ def train_autoencoder(
         Decoupled weight decay of AdamW.
     seed
         Seed of the weights, of what is hidden and of the order of users.
-    threads
-        Threads; 0: as torch decides.
+    threads, device
+        See `choose_device`.
     """
-    if threads:
-        torch.set_num_threads(threads)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    place = choose_device(device, threads)
+    with seeded(seed, place):
         network = Autoencoder(uses.n_columns, width)
-    rng = torch.Generator().manual_seed(seed)
+    rng = np.random.default_rng(seed)
     n_steps = max(1, uses.n_rows // BATCH)
     config = ColdModelConfig(
         learning_rate=LEARNING_RATE,
@@ -115,17 +115,18 @@ def train_autoencoder(
         patience=PATIENCE,
     )
 
-    def batch_loss(rows: torch.Tensor) -> torch.Tensor:
-        batch = uses.take(rows.numpy())
+    def batch_loss(rows: np.ndarray) -> torch.Tensor:
+        batch = uses.take(rows)
         lengths, row = batch.lengths(), batch.row_of_entry()
-        shown = (torch.rand(batch.n_entries, generator=rng) >= dropout).numpy()
+        shown = rng.random(batch.n_entries) >= dropout
         n_shown = np.bincount(row[shown], minlength=len(rows))
         weights = (1 / np.sqrt(np.maximum(n_shown, 1)))[row[shown]].astype(np.float32)
-        starts = torch.from_numpy(np.concatenate([[0], np.cumsum(n_shown)[:-1]]))
-        columns = torch.from_numpy(batch.columns.astype(np.int64))
-        logits = network(columns[torch.from_numpy(shown)], starts, torch.from_numpy(weights))
-        chances = torch.log_softmax(logits, dim=1)[torch.from_numpy(row), columns]
-        per_user = torch.from_numpy((1 / lengths)[row].astype(np.float32))
+        starts = np.concatenate([[0], np.cumsum(n_shown)[:-1]])
+        bags = (batch.columns[shown].astype(np.int64), starts, weights)
+        logits = network(*(torch.from_numpy(array).to(place) for array in bags))
+        cells = torch.from_numpy(row * uses.n_columns + batch.columns).to(place)
+        chances = torch.log_softmax(logits, dim=1).view(-1)[cells]
+        per_user = torch.from_numpy((1 / lengths)[row].astype(np.float32)).to(place)
         return -(chances * per_user).sum() / len(rows)
 
     run_epochs(
@@ -136,6 +137,7 @@ def train_autoencoder(
         lambda: validate(network.freeze()),
         config,
         seed=seed,
+        device=place,
     )
     return network.freeze()
 
@@ -200,6 +202,7 @@ class MultDaeFit:
             weight_decay=weight_decay,
             seed=training.seed,
             threads=training.threads,
+            device=training.device,
         )
         return MultDae(self.items, *layers)
 

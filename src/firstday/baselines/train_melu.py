@@ -9,6 +9,8 @@ from torch.func import grad, vmap
 
 from firstday.baselines.melu import Melu
 from firstday.cold.cold_model import ColdModel
+from firstday.cold.device import choose_device, hold_rows, seeded, to_numpy
+from firstday.cold.onnx_layers import UnitScale
 from firstday.cold.train_cold_model import hidden_layers
 from firstday.cold.training_loop import export_onnx, run_epochs
 from firstday.config import MeluConfig
@@ -18,15 +20,6 @@ from firstday.sparse import SparseRows, stack_rows, union_rows
 
 SUPPORT_ITEMS = 50
 """Items of one day-one sample that training adapts to, at most; more are drawn from. Serving takes all."""
-
-
-class UnitScale(nn.Module):
-    """Scales hidden numbers to root mean square 1, so that adaptation goes equally far for every user."""
-
-    def forward(self, hidden: torch.Tensor) -> torch.Tensor:
-        """Map (n, width) to (n, width)."""
-        scaled: torch.Tensor = nn.functional.normalize(hidden, dim=1) * float(hidden.shape[1]) ** 0.5
-        return scaled
 
 
 class MeluNetwork(nn.Module):
@@ -49,7 +42,8 @@ class MeluNetwork(nn.Module):
         layers, width = hidden_layers(n_inputs, hidden)
         self.body = nn.Sequential(*layers, UnitScale())
         self.head = nn.Linear(width, dimensions)
-        self.gram = gram
+        self.gram: torch.Tensor
+        self.register_buffer("gram", gram, persistent=False)
         self.config = config
 
     def user_loss(self, vector: torch.Tensor, items: torch.Tensor, there: torch.Tensor) -> torch.Tensor:
@@ -87,7 +81,7 @@ def train_melu(data: LearningData, validate: JudgeVectors, progress: Progress = 
     data
         What it learns from: liked items of day one are the support sets, used items apart from these the query sets.
         Of its configuration count `melu`: the adaptation, items in a query set, learning rate; of `cold_model`: layers,
-        schedule, epochs, batch size, patience; seed and threads.
+        schedule, epochs, batch size, patience; seed, threads and device.
     validate
         Precision in %, higher is better, of predicted vectors of shape (n_validation, d).
     progress
@@ -105,53 +99,54 @@ def train_melu(data: LearningData, validate: JudgeVectors, progress: Progress = 
     """
     config = data.config
     settings = config.melu
-    if config.threads:
-        torch.set_num_threads(config.threads)
+    place = choose_device(config.device, config.threads)
+    read_rows = hold_rows(data.features, place)
     item_vectors = data.embeddings.scoring_vectors
     n_items, d = item_vectors.shape
     squares = np.square(item_vectors, dtype=np.float64).sum(axis=1)
     scale = float(np.sqrt(squares[data.uses.columns].mean())) or 1.0  # of used items: they are adapted to
     scaled = item_vectors / np.float32(scale)
     gram = torch.from_numpy(scaled.T @ scaled / np.float32(n_items))  # (d, d)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(config.seed)
+    with seeded(config.seed, place):
         network = MeluNetwork(data.features.n_inputs, config.cold_model.hidden, d, gram, settings)
     liked_vectors = data.liked_vectors / np.float32(scale)
-    items = torch.from_numpy(np.concatenate([liked_vectors, np.zeros((1, d), np.float32)]))  # -1 is no item
+    items = torch.from_numpy(np.concatenate([liked_vectors, np.zeros((1, d), np.float32)])).to(place)  # -1 is no item
     has_vector = np.asarray(liked_vectors.any(axis=1))
     rng = np.random.default_rng(config.seed)
     known = stack_rows(data.liked)  # (n_samples * n_warm, n_items)
-    support = torch.from_numpy(_padded(known, has_vector, rng))  # (n_samples * n_warm, most items)
-    draws = torch.Generator().manual_seed(config.seed + 1)
+    support = _padded(known, has_vector, rng)  # (n_samples * n_warm, most items)
+    draws = np.random.default_rng(config.seed + 1)
 
-    def adapted(inputs: torch.Tensor, chosen: torch.Tensor) -> torch.Tensor:
-        chosen = chosen[:, : max(1, int((chosen >= 0).sum(dim=1).max()))]  # (batch, most items of one user)
+    def adapted(inputs: torch.Tensor, support_items: np.ndarray) -> torch.Tensor:
+        most = max(1, int((support_items >= 0).sum(axis=1).max()))
+        chosen = torch.from_numpy(support_items[:, :most]).to(place)  # (batch, most items of one user)
         vectors: torch.Tensor = network(inputs, items[chosen], (chosen >= 0).float())
         return vectors
 
-    def batch_loss(rows: torch.Tensor) -> torch.Tensor:
-        vectors = adapted(torch.from_numpy(data.features.take(rows.numpy())), support[rows])  # (batch, d)
-        queries = _without(data.uses.take(rows.numpy() % data.uses.n_rows), known.take(rows.numpy()))
-        later = _drawn(queries, settings.query_items, draws)  # (batch, query_items)
+    def batch_loss(rows: np.ndarray) -> torch.Tensor:
+        vectors = adapted(read_rows(rows), support[rows])  # (batch, d)
+        queries = _without(data.uses.take(rows % data.uses.n_rows), known.take(rows))
+        later = torch.from_numpy(_drawn(queries, settings.query_items, draws)).to(place)  # (batch, query_items)
         losses: torch.Tensor = vmap(network.user_loss)(vectors, items[later], (later >= 0).float())
         return losses.mean()
 
-    held_out = torch.from_numpy(data.validation_features)
-    first = torch.from_numpy(_padded(data.validation_liked, has_vector, rng))
+    held_out = torch.from_numpy(data.validation_features).to(place)
+    first = _padded(data.validation_liked, has_vector, rng)
     history = run_epochs(
         network,
         len(data.features),
         data.features.n_users,
         batch_loss,
-        lambda: validate(nn.functional.normalize(adapted(held_out, first), dim=1).numpy()),
+        lambda: validate(to_numpy(nn.functional.normalize(adapted(held_out, first), dim=1))),
         config.override("cold_model.learning_rate", settings.learning_rate).cold_model,
         seed=config.seed,
+        device=place,
         progress=lambda done, total: progress("melu", done, total),
     )
     return Melu(
         body=ColdModel(export_onnx(network.body, data.validation_features), history),
-        weights=network.head.weight.detach().numpy(),
-        bias=network.head.bias.detach().numpy(),
+        weights=to_numpy(network.head.weight),
+        bias=to_numpy(network.head.bias),
         gram=gram.numpy(),
         scale=scale,
         steps=settings.inner_steps,
@@ -178,11 +173,11 @@ def _padded(rows: SparseRows, has_vector: np.ndarray, rng: np.random.Generator) 
     return table
 
 
-def _drawn(matrix: SparseRows, n: int, draws: torch.Generator) -> torch.Tensor:
+def _drawn(matrix: SparseRows, n: int, rng: np.random.Generator) -> np.ndarray:
     """Return n columns of each row, drawn with replacement, -1 for rows without any, shape (n_rows, n)."""
     lengths = matrix.lengths()
     filled = lengths > 0
-    place = torch.rand(matrix.n_rows, n, generator=draws, dtype=torch.float64).numpy() * lengths[:, None]
+    place = rng.random((matrix.n_rows, n)) * lengths[:, None]
     columns = np.full(place.shape, -1, dtype=np.int64)
     columns[filled] = matrix.columns[matrix.starts[:-1][filled, None] + place[filled].astype(np.int64)]
-    return torch.from_numpy(columns)
+    return columns

@@ -13,6 +13,7 @@ from rich.console import Console
 
 from firstday.cli.options import (
     ConfigOption,
+    DeviceOption,
     DropOption,
     KOption,
     PathOption,
@@ -75,6 +76,7 @@ def evaluate(
     ] = None,
     protocol: ProtocolOption = None,
     drop_bad_rows: DropOption = 0.0,
+    device: DeviceOption = None,
     seeds: Annotated[int, typer.Option(min=1, max=1000, help="How many times to split, train and judge.")] = 1,
     seed: SeedOption = None,
     k: KOption = None,
@@ -102,7 +104,7 @@ def evaluate(
             check_file_target(target)
     if report is not None:
         check_report_path(report)
-    dataset, settings = open_tables(tables, path, config, seed, protocol, drop_bad_rows)
+    dataset, settings = open_tables(tables, path, config, seed, protocol, drop_bad_rows, device)
     settings = settings if strategy else with_methods(settings, learners)
     divide_by: PrecisionRule = "k" if divide_by_k else "min"
     references = tuple(dict.fromkeys(against or (REFERENCE,)))

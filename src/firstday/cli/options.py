@@ -22,6 +22,7 @@ from firstday.data.load import BUILT_IN, load
 from firstday.errors import ConfigError, MissingExtraError
 from firstday.progress import Progress as Report
 from firstday.recommend.spec import is_learner, load_plugin
+from firstday.training.networks import check_device
 
 TablesArgument = Annotated[str, typer.Argument(help=f"A folder of tables, or a built-in name: {', '.join(BUILT_IN)}.")]
 ModelArgument = Annotated[Path, typer.Argument(help="A trained model's folder.")]
@@ -86,6 +87,23 @@ ProtocolOption = Annotated[
     typer.Option(
         help="How cold users and day ones are made (default: the setting, auto: registration where "
         "registration times and times of interactions are known)."
+    ),
+]
+
+
+class Device(StrEnum):
+    """Where networks are trained."""
+
+    AUTO = "auto"
+    CPU = "cpu"
+    CUDA = "cuda"
+    MPS = "mps"
+
+
+DeviceOption = Annotated[
+    Device | None,
+    typer.Option(
+        help="Where networks are trained (default: the setting, auto: the first of cuda, mps and cpu that is there)."
     ),
 ]
 
@@ -164,13 +182,17 @@ def load_plugins(modules: Sequence[str] | None) -> tuple[str, ...]:
 
 
 def read_settings(
-    tables: str, config: Path | None, seed: int | None = None, protocol: Protocol | None = None
+    tables: str,
+    config: Path | None,
+    seed: int | None = None,
+    protocol: Protocol | None = None,
+    device: Device | None = None,
 ) -> Config:
-    """Return the settings for some tables: of a file, or of their preset."""
+    """Return the settings to train on some tables: of a file, or of their preset."""
     settings = load_preset(tables) if config is None else load_config(config)
-    overrides = {"seed": seed, "protocol": None if protocol is None else protocol.value}
-    for name, value in overrides.items():
-        settings = settings if value is None else settings.override(name, value)
+    overrides = {"seed": seed, "protocol": protocol and protocol.value, "device": device and device.value}
+    settings = settings.override({name: value for name, value in overrides.items() if value is not None})
+    check_device(settings)
     return settings
 
 
@@ -181,9 +203,10 @@ def open_tables(
     seed: int | None = None,
     protocol: Protocol | None = None,
     drop_bad_rows: float = 0.0,
+    device: Device | None = None,
 ) -> tuple[Dataset, Config]:
     """Load a dataset on this machine, and the settings for it."""
-    settings = read_settings(tables, config, seed, protocol)
+    settings = read_settings(tables, config, seed, protocol, device)
     dataset = load(tables, path=path, config=settings, drop_bad_rows=drop_bad_rows)
     print_notes(dataset.notes)
     return dataset, settings

@@ -15,16 +15,17 @@ from rich.console import Console
 
 from firstday.cli.options import (
     ConfigOption,
+    DeviceOption,
     KOption,
     ReportOption,
     SeedOption,
     check_file_target,
     print_notes,
+    read_settings,
     shown_progress,
     write_file,
 )
 from firstday.cli.printing import print_comparison
-from firstday.config import load_config, load_preset
 from firstday.data.sources.deezer_kdd21 import NAME, read_paper_data
 from firstday.evaluate.report.render import check_report_path, write_report
 from firstday.recommend.spec import find_strategy, strategy_names
@@ -66,6 +67,7 @@ def reproduce(
     seeds: Annotated[int, typer.Option(min=1, max=1000, help="How many times to cluster, train and judge.")] = 1,
     seed: SeedOption = None,
     k: KOption = None,
+    device: DeviceOption = None,
     json_out: Annotated[
         Path | None,
         typer.Option("--json", help="Write the results there; alone or with -, print them instead of the table."),
@@ -84,9 +86,8 @@ def reproduce(
             check_file_target(target)
     if report is not None:
         check_report_path(report)
-    settings = load_preset(NAME) if config is None else load_config(config)
-    given = {"seed": seed, "recommend.k": k}
-    settings = settings.override({name: value for name, value in given.items() if value is not None})
+    settings = read_settings(NAME, config, seed, device=device)
+    settings = settings if k is None else settings.override("recommend.k", k)
     with shown_progress() as progress:
         data = read_paper_data(folder, space.value, progress=progress)
         reading_s = perf_counter() - began

@@ -10,6 +10,7 @@ from rich.console import Console
 
 from firstday.cli.options import (
     ConfigOption,
+    DeviceOption,
     DropOption,
     EngineOption,
     JsonFlag,
@@ -49,6 +50,7 @@ def train(
     protocol: ProtocolOption = None,
     drop_bad_rows: DropOption = 0.0,
     plugin: PluginOption = None,
+    device: DeviceOption = None,
     engine: EngineOption = None,
     spark_master: SparkMasterOption = None,
     spark_conf: SparkConfOption = None,
@@ -62,7 +64,7 @@ def train(
     engine_name = start_engine(engine, spark_master, spark_conf)
     place = ModelPlace(out, on_cluster=engine_name == "spark")
     place.check()
-    settings = read_settings(tables, config, seed, protocol)
+    settings = read_settings(tables, config, seed, protocol, device)
     dataset = load(tables, path=path, config=settings, drop_bad_rows=drop_bad_rows, engine=engine_name)
     print_notes(dataset.notes)
     with shown_progress() as progress:

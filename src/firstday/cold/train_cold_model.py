@@ -9,8 +9,11 @@ import torch
 from torch import nn
 
 from firstday.cold.cold_model import ColdModel
+from firstday.cold.device import choose_device, hold_rows, seeded, to_numpy
+from firstday.cold.first_layer import FirstLayer
+from firstday.cold.onnx_layers import UnitLength
 from firstday.cold.training_loop import export_onnx, run_epochs
-from firstday.config import ColdModelConfig
+from firstday.config import ColdModelConfig, DeviceName
 from firstday.features.encoder import FeatureRows
 from firstday.ranking import unit_rows
 
@@ -20,12 +23,12 @@ def hidden_layers(n_inputs: int, hidden: tuple[int, ...]) -> tuple[list[nn.Modul
     layers: list[nn.Module] = []
     width = n_inputs
     for size in hidden:
-        layers += [nn.Linear(width, size), nn.ReLU(), nn.BatchNorm1d(size)]
+        layers += [nn.Linear(width, size) if layers else FirstLayer(width, size), nn.ReLU(), nn.BatchNorm1d(size)]
         width = size
     return layers, width
 
 
-class ColdNetwork(nn.Module):
+class ColdNetwork(nn.Sequential):
     """Feed-forward: each hidden layer is linear, ReLU, batch normalisation; the output has length 1.
 
     Parameters
@@ -39,13 +42,15 @@ class ColdNetwork(nn.Module):
     """
 
     def __init__(self, n_inputs: int, hidden: tuple[int, ...], dimensions: int) -> None:
-        super().__init__()
         layers, width = hidden_layers(n_inputs, hidden)
-        self.layers = nn.Sequential(*layers, nn.Linear(width, dimensions))
+        super().__init__(nn.Sequential(*layers, nn.Linear(width, dimensions)), UnitLength())
 
-    def forward(self, features: torch.Tensor) -> torch.Tensor:
-        """Map features (n, n_inputs) to unit vectors (n, dimensions)."""
-        return nn.functional.normalize(self.layers(features), dim=1)
+    @property
+    def layers(self) -> nn.Sequential:
+        """The layers before the last step, which gives vectors length 1: features (n, n_inputs) -> (n, dimensions)."""
+        layers = self[0]
+        assert isinstance(layers, nn.Sequential)
+        return layers
 
 
 def train_cold_model(
@@ -57,6 +62,7 @@ def train_cold_model(
     *,
     seed: int,
     threads: int = 0,
+    device: DeviceName = "auto",
     progress: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> ColdModel:
     """Train until validation precision stops rising, and keep the best network; see `run_epochs`.
@@ -75,8 +81,8 @@ def train_cold_model(
         Layers, learning rate, epochs, batch size, patience.
     seed
         Seed of the weights and of the order of users.
-    threads
-        Threads; 0: as torch decides.
+    threads, device
+        See `choose_device`.
     progress
         Called with epochs done and epochs at most.
 
@@ -85,17 +91,17 @@ def train_cold_model(
     ColdModel
         Exported and checked against PyTorch, with the history of training.
     """
-    if threads:
-        torch.set_num_threads(threads)
-    goals = torch.from_numpy(unit_rows(targets))  # (n_warm, d)
-    held_out = torch.from_numpy(validation_features)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    place = choose_device(device, threads)
+    read_rows = hold_rows(features, place)
+    goals = torch.from_numpy(unit_rows(targets)).to(place)  # (n_warm, d)
+    held_out = torch.from_numpy(validation_features).to(place)
+    with seeded(seed, place):
         network = ColdNetwork(features.n_inputs, config.hidden, targets.shape[1])
 
-    def loss(rows: torch.Tensor) -> torch.Tensor:
-        vectors = network(torch.from_numpy(features.take(rows.numpy())))  # (batch, d)
-        distance: torch.Tensor = (vectors - goals[rows % len(goals)]).square().sum(dim=1).mean()
+    def loss(rows: np.ndarray) -> torch.Tensor:
+        vectors = network(read_rows(rows))  # (batch, d)
+        of_users = goals[torch.from_numpy(rows % len(goals)).to(place)]
+        distance: torch.Tensor = (vectors - of_users).square().sum(dim=1).mean()
         return distance
 
     history = run_epochs(
@@ -103,9 +109,10 @@ def train_cold_model(
         len(features),
         features.n_users,
         loss,
-        lambda: validate(network(held_out).numpy()),
+        lambda: validate(to_numpy(network(held_out))),
         config,
         seed=seed,
+        device=place,
         progress=progress,
     )
     return ColdModel(export_onnx(network, validation_features), history)

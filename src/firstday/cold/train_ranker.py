@@ -9,12 +9,14 @@ import torch
 from torch import nn
 
 from firstday.cold.cold_model import ColdModel
+from firstday.cold.device import choose_device, hold_rows, seeded, to_numpy
+from firstday.cold.first_layer import FirstLayer
 from firstday.cold.ranker import Ranker, log_shares
 from firstday.cold.training_loop import export_onnx, run_epochs
-from firstday.config import RankerConfig
+from firstday.config import DeviceName, RankerConfig
 from firstday.features.encoder import FeatureRows
 from firstday.ranking import most_used
-from firstday.sparse import SparseRows, stack_rows
+from firstday.sparse import SparseRows, contains, stack_rows
 
 
 class LaterItems:
@@ -37,26 +39,16 @@ class LaterItems:
         known = [day_one.keep_columns(self.items) for day_one in day_ones]
         self._known = stack_rows(known) if known else None
 
-    def _used_by(self, users: np.ndarray) -> np.ndarray:
-        """Return 1 for what users use in all, else 0, float32, shape (n, n_kept)."""
-        rows = self._used.take(users)
-        used = np.zeros((len(users), len(self.items)), dtype=np.float32)
-        used[rows.row_of_entry(), rows.columns] = 1
-        return used
-
-    def wanted_after(self, rows: np.ndarray) -> np.ndarray:
-        """Return 1 for what is used and was not on day one, else 0, float32, shape (n, n_kept).
+    def wanted_after(self, rows: np.ndarray) -> SparseRows:
+        """Return what is used and was not on day one, shape (n, n_kept).
 
         Parameters
         ----------
         rows
             Day ones as `FeatureRows` numbers them: sample x n_users + user, shape (n,).
         """
-        wanted = self._used_by(rows % self.n_users)
-        if self._known is not None:
-            known = self._known.take(rows)
-            wanted[known.row_of_entry(), known.columns] = 0
-        return wanted
+        used = self._used.take(rows % self.n_users)
+        return used if self._known is None else used.keep(~contains(self._known.take(rows), used))
 
 
 def choose_items(uses: SparseRows, most: int) -> tuple[np.ndarray, np.ndarray]:
@@ -103,7 +95,8 @@ class RankerNetwork(nn.Module):
         layers: list[nn.Module] = [nn.Dropout(config.input_dropout)]
         width = n_inputs
         for size in config.hidden:
-            layers += [nn.Linear(width, size), nn.ReLU(), nn.BatchNorm1d(size), nn.Dropout(config.dropout)]
+            linear = FirstLayer if len(layers) == 1 else nn.Linear
+            layers += [linear(width, size), nn.ReLU(), nn.BatchNorm1d(size), nn.Dropout(config.dropout)]
             width = size
         self.body = nn.Sequential(*layers)
         self.last = nn.Linear(width, len(shares))
@@ -127,6 +120,7 @@ def train_ranker(
     *,
     seed: int,
     threads: int = 0,
+    device: DeviceName = "auto",
     progress: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> Ranker:
     """Train until validation precision stops rising, and keep the best network; see `run_epochs`.
@@ -149,8 +143,8 @@ def train_ranker(
         Layers, dropout, learning rate, epochs, batch size, patience, bounds.
     seed
         Seed of the weights, of dropout and of the order of users.
-    threads
-        Threads; 0: as torch decides.
+    threads, device
+        See `choose_device`.
     progress
         Called with epochs done and epochs at most.
 
@@ -159,24 +153,24 @@ def train_ranker(
     Ranker
         Its network is exported and checked against PyTorch.
     """
-    if threads:
-        torch.set_num_threads(threads)
+    place = choose_device(device, threads)
+    read_rows = hold_rows(features, place)
     later = LaterItems(uses, day_ones, config.most_items)
     items = later.items
-    held_out = torch.from_numpy(validation_features)
+    held_out = torch.from_numpy(validation_features).to(place)
 
-    def batch_loss(rows: torch.Tensor) -> torch.Tensor:
-        wanted = torch.from_numpy(later.wanted_after(rows.numpy()))
-        logs = torch.log_softmax(network(torch.from_numpy(features.take(rows.numpy()))), dim=1)  # (batch, n_ranked)
-        total: torch.Tensor = -(wanted * logs).sum() / max(1.0, float(wanted.sum()))
+    def batch_loss(rows: np.ndarray) -> torch.Tensor:
+        wanted = later.wanted_after(rows)
+        cells = torch.from_numpy(wanted.row_of_entry() * len(items) + wanted.columns).to(place)
+        logs = torch.log_softmax(network(read_rows(rows)), dim=1)  # (batch, n_ranked)
+        total: torch.Tensor = -logs.view(-1)[cells].sum() / max(1, wanted.n_entries)
         return total
 
     def judge() -> float:
-        hidden, (weights, bias) = network.body(held_out).numpy(), _last_layer(network)
+        hidden, (weights, bias) = to_numpy(network.body(held_out)), _last_layer(network)
         return validate(lambda rows: log_shares(hidden[rows], weights, bias), items)
 
-    with torch.random.fork_rng(devices=[]):  # dropout draws from the global generator
-        torch.manual_seed(seed)
+    with seeded(seed, place):  # dropout draws from the global generator
         network = RankerNetwork(features.n_inputs, later.shares, config)
         history = run_epochs(
             network,
@@ -186,6 +180,7 @@ def train_ranker(
             judge,
             config,
             seed=seed,
+            device=place,
             progress=progress,
         )
     return Ranker(ColdModel(export_onnx(network.body, validation_features), history), items, *_last_layer(network))
@@ -193,4 +188,4 @@ def train_ranker(
 
 def _last_layer(network: RankerNetwork) -> tuple[np.ndarray, np.ndarray]:
     """Return the weights and the bias of the last layer as it is, in NumPy."""
-    return network.last.weight.detach().numpy().copy(), network.last.bias.detach().numpy().copy()
+    return to_numpy(network.last.weight).copy(), to_numpy(network.last.bias).copy()

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import copy
-import logging
-import warnings
+import math
 from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
 import torch
 
-from firstday.cold.cold_model import INPUT, OUTPUT, ColdModel, Epoch
+from firstday.cold.cold_model import ColdModel, Epoch
+from firstday.cold.device import same_result
+from firstday.cold.onnx_layers import write_onnx
 from firstday.config import TrainingConfig
 from firstday.errors import FirstdayError
 
@@ -23,34 +24,38 @@ def run_epochs(
     network: torch.nn.Module,
     n_rows: int,
     n_users: int,
-    batch_loss: Callable[[torch.Tensor], torch.Tensor],
+    batch_loss: Callable[[np.ndarray], torch.Tensor],
     check: Callable[[], float],
     config: TrainingConfig,
     *,
     seed: int,
+    device: torch.device,
     progress: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> tuple[Epoch, ...]:
-    """Train until validation precision stops rising, and leave the network with its best weights, for use.
+    """Train until validation precision stops rising, and leave the network with its best weights, on the CPU, for use.
 
-    Under the one-cycle schedule only passes after the learning rate's peak count, for stopping and as the best: before
-    it a network has seen too little for its precision, measured on few users, to be more than luck.
+    Nothing is copied from the device to the host while a pass goes on. Under the one-cycle schedule only passes after
+    the learning rate's peak count, for stopping and as the best: before it a network has seen too little for its
+    precision, measured on few users, to be more than luck.
 
     Parameters
     ----------
     network
-        What is trained.
+        What is trained; made on the CPU, so that one seed gives the same first weights everywhere, and moved here.
     n_rows
         Number of training rows: day ones of all warm users.
     n_users
         Number of warm users.
     batch_loss
-        Loss of some rows, given their indexes, int64, shape (batch,).
+        Loss of some rows on the device, given their indexes on the host, int64, shape (batch,).
     check
         Precision in %, higher is better, of the network as it is, on validation users.
     config
         Schedule, learning rate, weight decay, epochs, batch size, patience, and how many rows make a pass.
     seed
         Seed of the order of rows.
+    device
+        Where to train.
     progress
         Called with epochs done and epochs at most.
 
@@ -62,7 +67,10 @@ def run_epochs(
     in_pass = min(n_rows, n_users * config.day_ones_per_pass, config.most_rows)
     batch = config.resolve_batch(in_pass)
     n_batches = in_pass // batch  # a last, partial batch would upset batch normalisation
-    optimizer = torch.optim.AdamW(network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
+    network.to(device)
+    optimizer = torch.optim.AdamW(
+        network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay, fused=True
+    )
     schedule = None
     if config.schedule == "one-cycle":
         schedule = torch.optim.lr_scheduler.OneCycleLR(
@@ -74,20 +82,14 @@ def run_epochs(
     best, best_number, best_weights, waited = -np.inf, 0, copy.deepcopy(network.state_dict()), 0
     for number in range(1, config.epochs + 1):
         network.train()
-        total = 0.0
-        order = torch.randperm(n_rows, generator=order_rng)
-        for rows in torch.chunk(order[: n_batches * batch], n_batches):
-            loss = batch_loss(rows)
-            optimizer.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
-            optimizer.step()
-            if schedule is not None:
-                schedule.step()
-            total += loss.item()
+        order = torch.randperm(n_rows, generator=order_rng)[: n_batches * batch].numpy()
+        with same_result(device):
+            losses = [_step(batch_loss(rows), optimizer, schedule) for rows in order.reshape(n_batches, batch)]
         network.eval()
         with torch.no_grad():
             precision = check()
-        history.append(Epoch(number, total / n_batches, optimizer.param_groups[0]["lr"], precision))
+        loss = math.fsum(torch.stack(losses).tolist()) / n_batches
+        history.append(Epoch(number, loss, optimizer.param_groups[0]["lr"], precision))
         progress(number, config.epochs)
         if number < first_counted:
             continue
@@ -98,26 +100,39 @@ def run_epochs(
             if waited >= config.patience:
                 break
     network.load_state_dict(best_weights)
+    network.cpu()
     return tuple(replace(epoch, kept=epoch.number == best_number) for epoch in history)
+
+
+def _step(
+    loss: torch.Tensor, optimizer: torch.optim.Optimizer, schedule: torch.optim.lr_scheduler.LRScheduler | None
+) -> torch.Tensor:
+    """Take one step down a loss, and return the loss as a tensor on its device: reading it would wait for the step."""
+    optimizer.zero_grad()
+    loss.backward()  # type: ignore[no-untyped-call]
+    optimizer.step()
+    if schedule is not None:
+        schedule.step()
+    return loss.detach()
 
 
 TOLERANCE = 1e-5
 
 
-def export_onnx(network: torch.nn.Module, sample: np.ndarray) -> bytes:
+def export_onnx(network: torch.nn.Sequential, sample: np.ndarray) -> bytes:
     """Serialise a network and check that ONNX Runtime returns what PyTorch does.
 
     Parameters
     ----------
     network
-        Maps (n, n_inputs) to (n, d).
+        Maps (n, n_inputs) to (n, d), on the CPU; see `write_onnx`.
     sample
-        Features to compare on, float32, shape (n, n_inputs) with n >= 2.
+        Features to compare on, float32, shape (n, n_inputs).
 
     Returns
     -------
     bytes
-        The model, without paths or stack traces: the same weights give the same bytes.
+        The model: the same weights give the same bytes.
 
     Raises
     ------
@@ -125,30 +140,10 @@ def export_onnx(network: torch.nn.Module, sample: np.ndarray) -> bytes:
         The exported model differs from PyTorch by more than 1e-5 of the largest number, or of 1 if that is more.
     """
     network = network.eval()
-    logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # it warns of torchvision, which is not used
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        program = torch.onnx.export(
-            network,
-            (torch.from_numpy(sample[:2]),),
-            dynamo=True,
-            input_names=[INPUT],
-            output_names=[OUTPUT],
-            dynamic_shapes=({0: torch.export.Dim("n")},),
-            verbose=False,
-        )
-    if program is None:
-        raise FirstdayError("cold model: the ONNX exporter returned nothing; update torch and onnxscript.")
-    proto = program.model_proto
-    for part in (proto, proto.graph, *proto.graph.node, *proto.graph.input, *proto.graph.output):
-        part.ClearField("metadata_props")
-        part.ClearField("doc_string")
-    for value in proto.graph.value_info:
-        value.ClearField("metadata_props")
-    exported: bytes = proto.SerializeToString(deterministic=True)
+    exported = write_onnx(network, sample.shape[1])
     with torch.inference_mode():
         expected = network(torch.from_numpy(sample)).numpy()
-    difference = float(np.abs(ColdModel(exported).predict(sample) - expected).max())
-    if difference > TOLERANCE * max(1.0, float(np.abs(expected).max())):
+    difference = float(np.abs(ColdModel(exported).predict(sample) - expected).max(initial=0))
+    if difference > TOLERANCE * max(1.0, float(np.abs(expected).max(initial=0))):
         raise FirstdayError(f"cold model: ONNX differs from PyTorch by {difference:.1e}; please report this.")
     return exported

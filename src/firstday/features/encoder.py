@@ -338,12 +338,15 @@ class FeatureRows:
         Columns of a row.
     take
         Returns the features of the given rows, float32, shape (n_rows, n_inputs).
+    held
+        All rows, float32, shape (n_samples * n_users, n_inputs), where they are in memory; else None.
     """
 
     n_users: int
     n_samples: int
     n_inputs: int
     take: Callable[[np.ndarray], np.ndarray]
+    held: np.ndarray | None = None
 
     def __len__(self) -> int:
         return self.n_users * self.n_samples
@@ -352,7 +355,7 @@ class FeatureRows:
 def hold_features(samples: Sequence[np.ndarray]) -> FeatureRows:
     """Take features that are in memory, each sample of shape (n_users, n_inputs)."""
     rows = samples[0] if len(samples) == 1 else np.concatenate(samples)
-    return FeatureRows(len(samples[0]), len(samples), samples[0].shape[1], lambda row_numbers: rows[row_numbers])
+    return FeatureRows(len(samples[0]), len(samples), rows.shape[1], lambda row_numbers: rows[row_numbers], rows)
 
 
 def collect_features(encoder: Encoder, samples: Sequence[SignalBatch]) -> FeatureRows:
@@ -374,4 +377,4 @@ def collect_features(encoder: Encoder, samples: Sequence[SignalBatch]) -> Featur
     for start in range(0, n_rows, ROWS_AT_ONCE):
         rows = np.arange(start, min(start + ROWS_AT_ONCE, n_rows))
         features[rows] = take(rows)
-    return FeatureRows(n_users, len(samples), encoder.n_inputs, lambda row_numbers: features[row_numbers])
+    return FeatureRows(n_users, len(samples), encoder.n_inputs, lambda row_numbers: features[row_numbers], features)

@@ -25,7 +25,7 @@ import numpy as np
 from pydantic import BaseModel, ValidationError
 
 from firstday.artifact.trained_model import TrainedModel
-from firstday.config import Config
+from firstday.config import Config, DeviceName
 from firstday.embed.embeddings import Embeddings
 from firstday.errors import ConfigError
 from firstday.features.encoder import FeatureRows
@@ -305,7 +305,7 @@ class BaselineData:
         Their positive affinities, shape (n_warm, n_items).
     validate
         Precision in %, higher is better, of a baseline's lists for validation users.
-    seed, threads
+    seed, threads, device
         Of the configuration.
     """
 
@@ -314,6 +314,7 @@ class BaselineData:
     validate: Callable[[ItemScorer], float]
     seed: int = 0
     threads: int = 0
+    device: DeviceName = "auto"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -22,7 +22,7 @@ from firstday.recommend.spec import LearningData
 from firstday.segment.kmeans import fit_segments
 from firstday.segment.segments import count_items
 from firstday.sparse import SparseRows
-from firstday.training.networks import cluster_inputs, learn_methods, train_network, train_ranker_of
+from firstday.training.networks import check_device, cluster_inputs, learn_methods, train_network, train_ranker_of
 from firstday.training.validation import Validation
 
 DAY_ONE_BLOCK = "streamed_songs"
@@ -37,6 +37,7 @@ def fit_paper_model(data: PaperData, config: Config, *, progress: Progress = no_
     TrainedModel
         It has no encoder and answers queries with computed day ones alone.
     """
+    check_device(config)
     uses = data.train.songs
     progress("segments", 0, 1)
     users = unit_rows(data.user_vectors)

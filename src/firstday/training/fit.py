@@ -33,7 +33,7 @@ from firstday.recommend.spec import BUILT_IN, LearningData, names_of_both_ways, 
 from firstday.segment.kmeans import fit_segments
 from firstday.segment.segments import ItemCounts, count_items
 from firstday.sparse import SparseRows
-from firstday.training.networks import cluster_inputs, learn_methods, train_network, train_ranker_of
+from firstday.training.networks import check_device, cluster_inputs, learn_methods, train_network, train_ranker_of
 from firstday.training.selection import choose_selection
 from firstday.training.validation import Validation
 from firstday.training.weights import choose_weights
@@ -108,8 +108,9 @@ def fit(
     Raises
     ------
     ConfigError
-        A setting that does not fit the data, or that another engine is needed for.
+        A setting that does not fit the data, or that another engine is needed for, or a device that is not there.
     """
+    check_device(config)
     factorise = None if learners is None else learners.factorise
     describe_everyone = None if learners is None else learners.describe_everyone
     if config.training.factors == "mllib" and factorise is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -20,8 +21,27 @@ from firstday.segment.segments import Segments
 from firstday.sparse import SparseRows
 from firstday.training.validation import Validation
 
-MOST_CLUSTERED_INPUTS = 30_000
+MOST_CLUSTERED_INPUTS = 10_000
 """Users among whom the centroids of input vectors are sought, which are twenty times as wide as users' vectors."""
+
+
+def check_device(config: Config) -> None:
+    """Raise at once, not after minutes, where networks cannot be trained on `config.device`.
+
+    Raises
+    ------
+    ConfigError
+        The device is not there.
+    MissingExtraError
+        Libraries for training are not installed.
+    """
+    if config.device in ("auto", "cpu"):
+        return  # always there: nothing needs to be loaded to tell
+    try:
+        from firstday.cold.device import choose_device
+    except ModuleNotFoundError:
+        raise MissingExtraError("training", "train") from None
+    choose_device(config.device)
 
 
 def cluster_inputs(features: FeatureRows, uses: SparseRows, config: Config) -> Segments:
@@ -86,11 +106,12 @@ def train_network(
     return train_cold_model(
         features,
         user_vectors,
-        validation_features,
+        validation_features[validation.judged],
         judges[config.cold_model.stop_by],
         config.cold_model,
         seed=config.seed,
         threads=config.threads,
+        device=config.device,
         progress=lambda done, total: progress("cold model", done, total),
     )
 
@@ -124,11 +145,12 @@ def train_ranker_of(
         features,
         day_ones,
         uses,
-        validation_features[: validation.n_ranked],
+        validation_features[validation.judged],
         validation.precision_of_scores,
         config.ranker,
         seed=config.seed,
         threads=config.threads,
+        device=config.device,
         progress=lambda done, total: progress("ranker", done, total),
     )
 
@@ -155,6 +177,11 @@ def learn_methods(data: LearningData, validation: Validation, progress: Progress
     ConfigError
         A name is that of no method that learns.
     """
+    data = replace(
+        data,
+        validation_features=data.validation_features[validation.judged],
+        validation_liked=data.validation_liked.take(validation.judged),
+    )
     learned = {}
     for name in data.config.methods:
         spec = find_learner(name)

@@ -135,6 +135,7 @@ def tune_baselines(
         validate,
         config.seed,
         config.threads,
+        config.device,
     )
     return {spec.name: tune(spec, data, len(rows), progress) for spec in specs}
 

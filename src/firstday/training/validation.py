@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -12,19 +13,18 @@ from firstday.ranking import rank_by_vectors, rank_scores, spread_scores, take_l
 from firstday.segment.segments import Segments
 from firstday.sparse import SparseRows
 
-USERS_RANKED = 2000
-"""Validation users for whom items are ranked after every epoch, at most: every item is scored for each."""
+USERS_JUDGED = 2000
+"""Validation users who are looked at after every epoch, at most, the same each time: where the same users compare
+epochs, few tell which is better, and more would cost as much as an epoch."""
 MOST_SCORES = 50_000_000
 """Scores that nearest items should take, at most: fewer users are looked at where there are many items."""
 LEAST_RANKED = 1000
 """Users that are looked at all the same, however many items there are."""
-USERS_ASSIGNED = 10_000
-"""Validation users whose nearest segments are looked for after every epoch, at most."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Validation:
-    """Validation users, in random order, and what lists of theirs are made of and judged by.
+    """Validation users, and what lists of theirs are made of and judged by.
 
     Parameters
     ----------
@@ -51,14 +51,21 @@ class Validation:
         """How many users there are."""
         return self.truth.n_rows
 
+    @cached_property
+    def judged(self) -> np.ndarray:
+        """Positions of the users who are looked at, int64, shape (n_judged,): all, or a sample, one for all seeds."""
+        if self.n_users <= min(USERS_JUDGED, self._affordable):
+            return np.arange(self.n_users)
+        return np.random.default_rng(0).permutation(self.n_users)[:USERS_JUDGED]
+
     @property
-    def n_ranked(self) -> int:
-        """How many of them, the first ones, `precision_of_scores` looks at."""
-        return min(USERS_RANKED, self.n_users)
+    def _affordable(self) -> int:
+        """How many users nearest items may be looked for."""
+        return max(LEAST_RANKED, MOST_SCORES // self.excluded.n_columns)
 
     def precision(self, lists: np.ndarray) -> float:
-        """Return the mean precision in % of lists for the first users, integers, shape (n, k)."""
-        return 100 * float(measure(lists, self.truth.take(np.arange(len(lists)))).precision.mean())
+        """Return the mean precision in % of lists of the judged users, or of the first of them, shape (n, k)."""
+        return 100 * float(measure(lists, self.truth.take(self.judged[: len(lists)])).precision.mean())
 
     def precision_of_both_ways(self, vectors: np.ndarray) -> float:
         """Return the mean precision in % of two lists: of the nearest segments, and of the nearest items.
@@ -69,11 +76,10 @@ class Validation:
         Parameters
         ----------
         vectors
-            Predicted, float32, shape (n_users, d). At most `USERS_ASSIGNED` and `USERS_RANKED` are looked at.
+            Predicted, of the judged users, float32, shape (n_judged, d).
         """
-        affordable = max(LEAST_RANKED, MOST_SCORES // self.excluded.n_columns)
-        first = np.arange(min(affordable, self.n_ranked))
-        lists, _ = rank_by_vectors(vectors[first], self.item_vectors, self.excluded.take(first), self.k)
+        ranked = self.judged[: self._affordable]
+        lists, _ = rank_by_vectors(vectors[: len(ranked)], self.item_vectors, self.excluded.take(ranked), self.k)
         precision = self.precision(lists)
         return (self.precision_of_segments(vectors) + precision) / 2
 
@@ -83,25 +89,22 @@ class Validation:
         Parameters
         ----------
         vectors
-            Predicted, float32, shape (n_users, d). At most `USERS_ASSIGNED` are looked at.
+            Predicted, of the judged users, float32, shape (n_judged, d).
         """
-        first = np.arange(min(USERS_ASSIGNED, self.n_users))
-        nearest = self.segments.assign(vectors[first])
+        nearest = self.segments.assign(vectors)
         tops, shares = self.segments.top_items, self.segments.top_shares
-        return self.precision(take_lists(tops, shares, nearest, self.excluded.take(first), self.k)[0])
+        return self.precision(take_lists(tops, shares, nearest, self.excluded.take(self.judged), self.k)[0])
 
     def precision_of_scores(self, score: Callable[[np.ndarray], np.ndarray], items: np.ndarray) -> float:
-        """Return precision in % of the lists by scores of some items, for the first `n_ranked` users.
+        """Return precision in % of the lists by scores of some items, for the judged users.
 
         Parameters
         ----------
         score
-            Given users' positions, shape (m,), returns scores, float32, shape (m, len(items)).
+            Given positions among the judged users, shape (m,), returns scores, float32, shape (m, len(items)).
         items
             Which items are scored, integers.
         """
-        first = np.arange(self.n_ranked)
-        lists, _ = rank_scores(
-            lambda rows: spread_scores(score(rows), items, self.excluded.n_columns), self.excluded.take(first), self.k
-        )
+        excluded = self.excluded.take(self.judged)
+        lists, _ = rank_scores(lambda rows: spread_scores(score(rows), items, excluded.n_columns), excluded, self.k)
         return self.precision(lists)
