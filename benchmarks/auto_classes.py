@@ -1,0 +1,124 @@
+"""`auto` beside every single strategy, by how much is known of test users: writes docs/results/auto-NAME.json.
+
+python benchmarks/auto_classes.py movielens-100k --seeds 5                  with the dataset's preset
+python benchmarks/auto_classes.py movielens-100k --seeds 5 --defaults       with the defaults, as strangers get them
+python benchmarks/auto_classes.py deezer-europe --path deezer_europe.zip --seeds 5
+firstday simulate service --users 8000 --items 3000; python benchmarks/auto_classes.py service --seeds 5
+
+Classes are those of `KNOWLEDGE`. Few test users have nothing but a profile, or friends, so the others are asked as
+well, with what they did taken away. Differences are user by user, with a 95 % interval by bootstrap over users; the single
+strategy that `auto` is compared with is the best one on these very test users, which flatters it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from firstday.artifact.trained_model import KNOWLEDGE, Selection
+from firstday.cli.options import open_tables
+from firstday.config import Config
+from firstday.metrics import bootstrap_mean, measure
+from firstday.recommend.query import Query
+from firstday.recommend.recommender import answer_all
+from firstday.recommend.spec import BUILT_IN, strategies_of
+from firstday.sparse import SparseRows
+from firstday.training.fit import cohort_query, fit, split_for
+from firstday.training.selection import take_class
+
+RESULTS = Path(__file__).parents[1] / "docs" / "results"
+K = 50
+Lists = dict[str, dict[str, list[np.ndarray]]]
+"""Precision of users by class and strategy."""
+
+
+def main() -> None:
+    """Judge, print and write."""
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the command line does
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("tables")
+    parser.add_argument("--path", type=Path)
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--defaults", action="store_true", help="leave the dataset's preset out")
+    arguments = parser.parse_args()
+    dataset, preset = open_tables(arguments.tables, arguments.path, None)
+    config = Config() if arguments.defaults else preset
+    precision: Lists = {known: {} for known in ("all", *KNOWLEDGE)}
+    users: dict[str, list[np.ndarray]] = {known: [] for known in precision}
+    chosen: list[list[str]] = []
+    for seed in range(arguments.seeds):
+        seeded = config.override("seed", seed)
+        split = split_for(dataset, seeded, seed, with_cold=True)
+        recommender = fit(dataset, split, seeded)
+        query = cohort_query(recommender, dataset, split.cold, K)
+        chosen.append([of.best for of in query.model.selection.classes])
+        names = [name for name in BUILT_IN["strategies"] if name in strategies_of(query.model)]
+        add(precision["all"], names, query, split.cold.truth)
+        users["all"].append(split.cold.users)
+        for number, known in enumerate(KNOWLEDGE):
+            asked, truth = ask_class(query, split.cold.truth, number)
+            add(precision[known], names, asked, truth)
+            users[known].append(split.cold.users[: asked.n_users] if number == 0 else np.arange(asked.n_users))
+        print(f"seed {seed}: {chosen[-1]}", flush=True)
+    rows = [describe(known, of, users[known]) for known, of in precision.items() if sum(map(len, of["auto"]))]
+    name = f"auto-{dataset.name}{'-defaults' if arguments.defaults else ''}"
+    content = {"dataset": dataset.name, "k": K, "seeds": list(range(arguments.seeds)), "chosen": chosen, "rows": rows}
+    (RESULTS / f"{name}.json").write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    show(name, rows)
+
+
+def ask_class(query: Query, truth: SparseRows, number: int) -> tuple[Query, SparseRows]:
+    """Return the users who stand for a class, and what they used; for the first, all of them, with nothing told."""
+    if number:
+        members, used, _ = take_class(query, truth, number)
+        return members, used
+    signals = replace(query.signals, actions={}, groups={}, ages=None, friends=None)
+    return replace(query, signals=signals, closed=query.excluded), truth
+
+
+def add(of_class: dict[str, list[np.ndarray]], names: list[str], query: Query, truth: SparseRows) -> None:
+    """Add the precision of users' lists: `auto` as people get it, single strategies where they can answer."""
+    alone = replace(query, model=replace(query.model, selection=Selection()))
+    for name in names:
+        answer = answer_all(query if name == "auto" else alone, name)
+        of_class.setdefault(name, []).append(measure(answer.items, truth).precision)
+
+
+def describe(known: str, of: dict[str, list[np.ndarray]], users: list[np.ndarray]) -> dict[str, Any]:
+    """Return the means of one class, and the differences of `auto` to the best single strategy and to `popular`."""
+    joined = {name: 100 * np.concatenate(values) for name, values in of.items()}
+    people = np.concatenate(users)
+    singles = {name: values.mean() for name, values in joined.items() if name != "auto"}
+    best = max(singles, key=lambda name: float(singles[name]))
+    row: dict[str, Any] = {"known": known, "n": len(people), "best": best}
+    row["precision"] = {name: round(float(values.mean()), 2) for name, values in joined.items()}
+    for name, other in (("best", best), ("popular", "popular"), ("segment", "segment")):
+        difference = bootstrap_mean(joined["auto"] - joined[other], people)
+        row[f"minus_{name}"] = round(difference.mean, 2)
+        row[f"minus_{name}_ci"] = [round(difference.low, 2), round(difference.high, 2)]
+    return row
+
+
+def show(name: str, rows: list[dict[str, Any]]) -> None:
+    """Print the rows."""
+    table = Table("known", "n", "auto", "best single", "auto - best", "auto - popular", "auto - segment", title=name)
+    for row in rows:
+        cells = [
+            f"{row[f'minus_{other}']:+.1f} [{row[f'minus_{other}_ci'][0]:+.1f}, {row[f'minus_{other}_ci'][1]:+.1f}]"
+            for other in ("best", "popular", "segment")
+        ]
+        best = f"{row['precision'][row['best']]:.1f} {row['best']}"
+        table.add_row(row["known"], f"{row['n']:,}", f"{row['precision']['auto']:.1f}", best, *cells)
+    Console(width=130).print(table)
+
+
+if __name__ == "__main__":
+    main()
