@@ -30,6 +30,10 @@ def _personal_alone() -> tuple[Mapping[str, float], ...]:
     return tuple({"personal": 1.0} for _ in range(len(BOUNDS) + 1))
 
 
+def _no_items() -> np.ndarray:
+    return np.zeros(0, dtype=np.int32)
+
+
 @dataclass(frozen=True)
 class Blending:
     """The weights, chosen on validation users.
@@ -89,6 +93,8 @@ class TrainedModel:
         How `neighbors` and `friends` weigh them.
     blending
         How `blend` weighs the other strategies.
+    unlisted
+        Indexes of items that no list has, int32, ascending: where vectors are precomputed, those that came without one.
     """
 
     config: Config
@@ -108,6 +114,7 @@ class TrainedModel:
     warm: WarmUsers | None = None
     neighborhood: Neighborhood = field(default_factory=Neighborhood)
     blending: Blending = field(default_factory=Blending)
+    unlisted: np.ndarray = field(default_factory=_no_items)
 
     @property
     def n_items(self) -> int:
@@ -157,7 +164,7 @@ class TrainedModel:
 
     @cached_property
     def items_without_vector(self) -> np.ndarray:
-        """Indexes of items that no warm user used, so that step 1 knows nothing of them."""
+        """Indexes of items without a vector: no warm user used them, or none was brought along for them."""
         return np.flatnonzero(~self.scoring_vectors.any(axis=1))
 
     @cached_property
@@ -175,3 +182,10 @@ class TrainedModel:
     def popular_items(self) -> np.ndarray:
         """All items, most popular first, ties by the lower index, int32, shape (n_items,)."""
         return np.lexsort((np.arange(self.n_items), -self.popularity)).astype(np.int32)
+
+    @cached_property
+    def listed_items(self) -> np.ndarray:
+        """The items that a list may have, in the order of `popular_items`."""
+        if not len(self.unlisted):
+            return self.popular_items
+        return self.popular_items[~np.isin(self.popular_items, self.unlisted)]

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from firstday.evaluate.paper_figures import TABLE, in_paper_order, subtract_paper, title_of
-from firstday.evaluate.results import MINUS, RATIO, REFERENCE, Figure, Results, mean_fit_seconds
+from firstday.evaluate.results import MINUS, RATIO, REFERENCE, UNKNOWN_VECTORS, Figure, Results, mean_fit_seconds
 from firstday.evaluate.slices import FRIENDS_ONLY, NOTHING_DONE, size_slice
 from firstday.metrics import METRICS
 from firstday.reproduce.table import Reproduction
@@ -47,6 +47,8 @@ def print_results(results: Results, console: Console, against: str = REFERENCE) 
         f"{results.n_warm:,} warm and {results.n_cold:,} cold users in each of {len(results.seeds)} seed(s), protocol "
         f"{results.protocol}. Precision is {rule}. Brackets: 95 % interval over users; differences are user by user.",
     )
+    if results.precomputed:
+        _print_line(console, UNKNOWN_VECTORS)
 
 
 def _print_metrics(results: Results, console: Console, against: str) -> None:

@@ -162,7 +162,15 @@ class Query:
 
     def rank_scores(self, score: Callable[[np.ndarray], np.ndarray], route: str, answered: np.ndarray) -> Answer:
         """Rank items by scores; see `firstday.ranking.rank_scores` and `Answer.where`."""
-        return Answer.where(answered, route, *rank_scores(score, self.excluded, self.k))
+        unlisted = self.model.unlisted
+
+        def score_listed(rows: np.ndarray) -> np.ndarray:
+            scores = score(rows)
+            scores[:, unlisted] = -np.inf
+            return scores
+
+        ranked = rank_scores(score_listed if len(unlisted) else score, self.excluded, self.k)
+        return Answer.where(answered, route, *ranked)
 
     def rank_by_vectors(self, vectors: np.ndarray, route: str, answered: np.ndarray) -> Answer:
         """Rank items by how near they are to users' vectors; see `firstday.ranking.rank_by_vectors`."""

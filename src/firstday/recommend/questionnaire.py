@@ -419,7 +419,8 @@ def recommend_by_answers(
     ConfigError
         k is below 1, or the model keeps no warm users.
     """
-    items, scores = rank_by_answers(questionnaire, answers, check_length(model, k), excluded)
+    closed = (*excluded, *model.unlisted.tolist())
+    items, scores = rank_by_answers(questionnaire, answers, check_length(model, k), closed)
     return Recommendation(name_items(model, items, scores), ROUTE, ROUTE, None, None, ())
 
 

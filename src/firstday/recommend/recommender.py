@@ -51,6 +51,8 @@ def answer_all(query: Query, strategy: str | Strategy) -> Answer:
             fallback = find_strategy(name).recommend(query.take(unanswered))
             items[unanswered], scores[unanswered] = fallback.items, fallback.scores
             routes[unanswered] = fallback.routes
+    if len(query.model.unlisted):
+        items, scores = first_allowed(items, scores, (items >= 0) & ~np.isin(items, query.model.unlisted), query.k)
     short = np.flatnonzero(items[:, -1] < 0)
     if len(short):
         items[short], scores[short] = _fill_up(items[short], scores[short], query.take(short))
