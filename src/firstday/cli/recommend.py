@@ -149,3 +149,5 @@ def print_answer(answer: Recommendation, console: Console) -> None:
     console.print(table)
     for sentence in answer.ignored:
         console.print(f"Note: {sentence}; it was ignored.", markup=False, highlight=False)
+    for sentence in answer.notes:
+        console.print(f"Note: {sentence}.", markup=False, highlight=False)

@@ -12,7 +12,7 @@ from firstday.recommend.neighbors import score_friends, score_neighbors
 from firstday.recommend.popularity import score_group
 from firstday.recommend.query import Answer, Query
 from firstday.recommend.soft_segments import score_soft_segments
-from firstday.recommend.spec import StrategySpec, near_taste
+from firstday.recommend.spec import Part, StrategySpec, near_taste
 
 LEAST_SHARE, LEAST_LOG = 1e-6, -20.0
 """What an item has that nobody of those asked uses, and one that the ranker does not rank."""
@@ -91,10 +91,19 @@ COMPONENTS: Mapping[str, Callable[[Query, np.ndarray], np.ndarray]] = {
 }
 """What may be blended: scores of users' positions, float32, shape (n_rows, n_items)."""
 
+
+def _reads(model: TrainedModel) -> tuple[Part, ...]:
+    """Return what `blend` reads beside the features: how many items are liked, and what `group` and `friends` read."""
+    weighed = {name for weights in model.blending.weights for name in weights}
+    parts: tuple[Part, ...] = ("liked", "profile")
+    return (*parts, "friends") if "friends" in weighed else parts
+
+
 BLEND = StrategySpec(
     name="blend",
     recommend=recommend_blend,
     describe="Rank items by several strategies at once, weighted by how much is known of the user.",
     explain="Several ways of ranking at once, weighted by how much is known of the user.",
     reason=near_taste,
+    reads=_reads,
 )

@@ -6,7 +6,7 @@ import numpy as np
 
 from firstday.ranking import unit_rows
 from firstday.recommend.query import Answer, Query
-from firstday.recommend.spec import ColdModelSpec, Reason, StrategySpec, times_everyone, used_by_alike
+from firstday.recommend.spec import ColdModelSpec, Reason, StrategySpec, reading, times_everyone, used_by_alike
 
 
 def recommend_segment(query: Query) -> Answer:
@@ -40,6 +40,7 @@ SEGMENT = StrategySpec(
     describe="Take the most used items of the nearest segment (the paper's semi-personalised system).",
     explain="What the people of the predicted segment use most.",
     reason=_reason_by_segment,
+    reads=reading(),
 )
 INPUT_CLUSTERS = StrategySpec(
     name="input_clusters",
@@ -47,6 +48,7 @@ INPUT_CLUSTERS = StrategySpec(
     describe="Take the most used items of the nearest cluster of features.",
     explain="What people with a similar first day use most.",
     reason=used_by_alike,
+    reads=reading(),
 )
 
 
@@ -63,4 +65,5 @@ def by_segment_of(cold_model: ColdModelSpec) -> StrategySpec:
         describe=f"Take the most used items of the segment nearest to {cold_model.title}'s vector.",
         explain=f"What the people of the segment nearest to {cold_model.title}'s prediction use most.",
         method=cold_model.name,
+        reads=reading("liked"),
     )

@@ -14,6 +14,7 @@ from firstday.artifact.trained_model import TrainedModel
 from firstday.errors import ConfigError
 from firstday.features.signals import SignalBatch, Signals
 from firstday.ranking import first_allowed
+from firstday.recommend.effects import tell_each
 from firstday.recommend.popularity import POPULAR
 from firstday.recommend.query import Answer, Query
 from firstday.recommend.spec import FALLBACKS, Strategy, find_strategy, refuse_without, value_type
@@ -106,7 +107,10 @@ class Recommendation:
     segment_size
         How many warm users the segment has.
     ignored
-        A sentence for each signal that the model does not understand.
+        A sentence for each thing known of the user that has no effect: the model does not understand it, or nothing in
+        the model rests on it.
+    notes
+        A sentence for each signal that only keeps items out of the list.
     """
 
     items: tuple[RecommendedItem, ...]
@@ -115,6 +119,7 @@ class Recommendation:
     segment: int | None
     segment_size: int | None
     ignored: tuple[str, ...]
+    notes: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Return the answer as JSON values."""
@@ -131,13 +136,14 @@ class UserAnswers:
         Lists and routes; every row has k distinct items, unless the catalogue has no more.
     segments
         Predicted segments, int64, shape (n_users,), -1 where nothing is known of the user.
-    ignored
-        For each user, a sentence for each signal that the model does not understand.
+    ignored, notes
+        For each user, the sentences of `Recommendation`.
     """
 
     answer: Answer
     segments: np.ndarray
     ignored: list[tuple[str, ...]]
+    notes: list[tuple[str, ...]]
 
 
 def name_items(model: TrainedModel, items: np.ndarray, scores: np.ndarray) -> tuple[RecommendedItem, ...]:
@@ -203,7 +209,7 @@ class Recommender:
         items = name_items(self.model, answer.items[0], answer.scores[0])
         segment = int(answers.segments[0]) if answers.segments[0] >= 0 else None
         size = None if segment is None else int(self.model.segments.items.sizes[segment])
-        return Recommendation(items, strategy, answer.routes[0], segment, size, answers.ignored[0])
+        return Recommendation(items, strategy, answer.routes[0], segment, size, answers.ignored[0], answers.notes[0])
 
     def recommend_users(
         self, users: Sequence[Signals], k: int | None = None, strategy: str | None = None, *, keep_used: bool = False
@@ -224,35 +230,14 @@ class Recommender:
         """
         batch, ignored = self.model.catalogue.read(users)
         query = Query(self.model, batch, check_length(self.model, k), keep_used)
-        answer = answer_all(query, strategy or self.model.config.recommend.strategy)
+        strategy = strategy or self.model.config.recommend.strategy
+        answer = answer_all(query, strategy)
         segments = np.full(query.n_users, -1, dtype=np.int64)
         if query.known.any():
             segments = np.where(query.known, query.nearest_segments, -1)
-        sentences = [(*unknown, *unused) for unknown, unused in zip(ignored, self._without_effect(query), strict=True)]
-        return UserAnswers(answer, segments, sentences)
-
-    def _without_effect(self, query: Query) -> list[list[str]]:
-        """Say for each user of what the names are known, but not learned from: no warm user has it."""
-        catalogue, pairs = self.model.catalogue, self.model.pairs
-        sentences: list[list[str]] = [[] for _ in range(query.n_users)]
-        for (signal, entity), rows in query.signals.actions.items():
-            if (signal, entity) not in pairs:
-                for user in np.flatnonzero(rows.lengths()).tolist():
-                    sentences[user].append(
-                        f"no warm user has {signal} x {entity} on day one, so it does not move the prediction"
-                    )
-        friends = query.signals.friends
-        if friends is not None and not self.model.knows_friends:
-            for user in np.flatnonzero(friends.lengths()).tolist():
-                sentences[user].append("no warm user has friends, so friends do not move the prediction")
-        for name, codes in query.profile.items():
-            given = query.signals.ages if name == "age" else query.signals.groups[name]
-            if given is None:
-                continue
-            for user in np.flatnonzero((given >= 0) & (codes < 0)).tolist():
-                value = given[user] if name == "age" else catalogue.groups[name][given[user]]
-                sentences[user].append(f"no warm user has {name} {value}")
-        return sentences
+        unused, kept_out = tell_each(query, strategy, answer.routes)
+        sentences = [(*unknown, *idle) for unknown, idle in zip(ignored, unused, strict=True)]
+        return UserAnswers(answer, segments, sentences, [tuple(notes) for notes in kept_out])
 
     def recommend_batch(
         self, signals: SignalBatch, k: int | None = None, strategy: str | None = None, *, keep_used: bool = False

@@ -19,7 +19,7 @@ from importlib import import_module
 from importlib.metadata import entry_points
 from pathlib import Path
 from pkgutil import resolve_name
-from typing import Any, Protocol, TypeVar
+from typing import Any, Literal, Protocol, TypeVar
 
 import numpy as np
 from pydantic import BaseModel, ValidationError
@@ -145,6 +145,17 @@ JudgeVectors = Callable[[np.ndarray], float]
 lists, of nearest segments and of nearest items alike."""
 Strategy = Callable[[Query], Answer]
 
+Part = Literal["liked", "profile", "friends", "anything"]
+"""What a strategy may read of a user beside the features: items that they like so far, profile values that warm users
+have, friends whom the model keeps; or anything that is in a `SignalBatch`."""
+EVERYTHING: tuple[Part, ...] = ("liked", "profile", "friends", "anything")
+Reads = Callable[[TrainedModel], tuple[Part, ...]]
+
+
+def reading(*parts: Part) -> Reads:
+    """Return what says of a strategy that it reads these parts, whatever the model."""
+    return lambda _: parts
+
 
 @dataclass(frozen=True, kw_only=True)
 class StrategySpec(Method):
@@ -165,6 +176,9 @@ class StrategySpec(Method):
         texts that it returns. A model holds it, `Query.learned` gives it back.
     method
         The method whose learned value it needs; itself if it has a `fit`.
+    reads
+        Given a model, what it reads of a user beside the features and the items to leave out, so that what was ignored
+        can be told; None: it may read anything.
     """
 
     recommend: Strategy
@@ -174,6 +188,7 @@ class StrategySpec(Method):
     fit: Callable[[LearningData, JudgeLists, Progress], Any] | None = None
     value: type | None = None
     method: str | None = None
+    reads: Reads | None = None
 
     @property
     def learns_by(self) -> str | None:

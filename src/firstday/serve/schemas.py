@@ -429,7 +429,11 @@ class ListAnswer(BaseModel):
     segment: int | None = Field(description="The predicted segment; null where nothing is known of the user.")
     segment_size: int | None = Field(description="How many warm users it has.")
     items: list[Item] = Field(description="Best first.")
-    ignored: list[str] = Field(description="A sentence for each signal that the model does not understand.")
+    ignored: list[str] = Field(
+        description="A sentence for each thing known of the user that has no effect: the model does not understand it, "
+        "or nothing in the model rests on it."
+    )
+    notes: list[str] = Field(description="A sentence for each signal that only keeps items out of the list.")
     explanation: Explanation | None = Field(default=None, description="Only where explain was asked for.")
 
 

@@ -239,8 +239,8 @@ class Reply:
         Indexes, best first.
     scores
         Beside them.
-    ignored
-        A sentence for each signal that the model does not understand.
+    ignored, notes
+        See `firstday.recommend.recommender.Recommendation`.
     """
 
     model: ServedModel
@@ -252,6 +252,7 @@ class Reply:
     items: list[int]
     scores: list[float]
     ignored: tuple[str, ...]
+    notes: tuple[str, ...]
 
 
 class Batcher:
@@ -368,6 +369,7 @@ class Batcher:
                     items=places,
                     scores=scores[row][: len(places)],
                     ignored=answers.ignored[row],
+                    notes=answers.notes[row],
                 )
             )
             self._metrics.answered(strategy, routes[row])

@@ -94,6 +94,7 @@ def _write(reply: Reply, user_id: str | None, *, explain: bool) -> dict[str, Any
             for item, score in zip(reply.items, reply.scores, strict=True)
         ],
         "ignored": ignored,
+        "notes": list(reply.notes),
     }
     if explain:
         values["explanation"] = explain_list(reply)
