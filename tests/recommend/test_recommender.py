@@ -38,9 +38,21 @@ def test_an_answer_says_everything_about_itself(tiny: Recommender) -> None:
             "country 'XX' was never seen",
         ),
         notes=(),
+        score_scale="share of the segment",
+        n_ranked=2,
     )
     as_json = answer.to_json()
-    assert set(as_json) == {"items", "strategy", "route", "segment", "segment_size", "ignored", "notes"}
+    assert set(as_json) == {
+        "items",
+        "strategy",
+        "route",
+        "segment",
+        "segment_size",
+        "ignored",
+        "notes",
+        "score_scale",
+        "n_ranked",
+    }
     assert as_json["items"][0] == {"item_id": "i3", "title": "Three", "score": 0.5}
 
 

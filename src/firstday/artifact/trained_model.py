@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from firstday.artifact.calibration import Calibration
 from firstday.cold.cold_model import ColdModel
 from firstday.cold.ranker import Ranker
 from firstday.config import Config
@@ -93,6 +94,8 @@ class TrainedModel:
         How `neighbors` and `friends` weigh them.
     blending
         How `blend` weighs the other strategies.
+    calibrations
+        For each strategy whose scores become probabilities of use, by name: how, chosen on validation users.
     unlisted
         Indexes of items that no list has, int32, ascending: where vectors are precomputed, those that came without one.
     """
@@ -114,6 +117,7 @@ class TrainedModel:
     warm: WarmUsers | None = None
     neighborhood: Neighborhood = field(default_factory=Neighborhood)
     blending: Blending = field(default_factory=Blending)
+    calibrations: Mapping[str, Calibration] = field(default_factory=dict)
     unlisted: np.ndarray = field(default_factory=_no_items)
 
     @property

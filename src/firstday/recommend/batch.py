@@ -20,6 +20,7 @@ from firstday.features.signals import UNKNOWN_COLUMN, Catalogue
 from firstday.recommend.effects import KEEPS_OUT, NOTHING, count_weak, tell_counts
 from firstday.recommend.query import Query
 from firstday.recommend.recommender import Recommender
+from firstday.recommend.scales import FILLS_UP
 
 USERS_AT_ONCE = 20_000
 
@@ -75,7 +76,8 @@ def recommend_tables(
     folder
         Tables of cold users, see `firstday.data.newcomers.load_newcomers`.
     out
-        The Parquet file to write, in one step: `user_id`, `rank` (from 1), `item_id`, `score`, `route`.
+        The Parquet file to write, in one step: `user_id`, `rank` (from 1), `item_id`, `score`, `route`,
+        `scale` (what the score is, see `Recommendation.score_scale`, or ``fills the list up``).
     k, strategy, keep_used
         See `Recommender.recommend`.
     drop_bad_rows
@@ -157,6 +159,8 @@ def list_users(
         routes.update(answer.routes.tolist())
         weak += count_weak(Query(recommender.model, signals, 1, keep_used), name, answer.routes)
         row, place = np.nonzero(answer.items >= 0)
+        assert answer.scales is not None
+        scales = np.where(place < answer.count_ranked()[row], answer.scales[row], FILLS_UP)
         frames.append(
             pl.DataFrame(
                 {
@@ -165,6 +169,7 @@ def list_users(
                     "item_id": catalogue.items.take(answer.items[row, place]),
                     "score": answer.scores[row, place],
                     "route": answer.routes[row].astype(str),
+                    "scale": scales.astype(str),
                 }
             )
         )

@@ -12,7 +12,7 @@ from firstday.recommend.neighbors import score_friends, score_neighbors
 from firstday.recommend.popularity import score_group
 from firstday.recommend.query import Answer, Query
 from firstday.recommend.soft_segments import score_soft_segments
-from firstday.recommend.spec import Part, StrategySpec, near_taste
+from firstday.recommend.spec import PROBABILITY, Part, StrategySpec, near_taste
 
 LEAST_SHARE, LEAST_LOG = 1e-6, -20.0
 """What an item has that nobody of those asked uses, and one that the ranker does not rank."""
@@ -106,4 +106,5 @@ BLEND = StrategySpec(
     explain="Several ways of ranking at once, weighted by how much is known of the user.",
     reason=near_taste,
     reads=_reads,
+    scale=PROBABILITY,
 )

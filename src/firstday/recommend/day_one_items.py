@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from firstday.recommend.query import Answer, Query
-from firstday.recommend.spec import StrategySpec, near_taste, reading
+from firstday.recommend.spec import PROBABILITY, StrategySpec, near_taste, reading
 
 
 def recommend_day_one(query: Query) -> Answer:
@@ -27,6 +27,7 @@ DAY_ONE = StrategySpec(
     explain="Items near to the mean of what the user did so far.",
     reason=near_taste,
     reads=reading("liked"),
+    scale=PROBABILITY,
 )
 FOLD_IN = StrategySpec(
     name="fold_in",
@@ -35,4 +36,5 @@ FOLD_IN = StrategySpec(
     explain="Items near to the vector solved from what the user did so far.",
     reason=near_taste,
     reads=reading("liked"),
+    scale=PROBABILITY,
 )

@@ -6,7 +6,7 @@ import numpy as np
 
 from firstday.ranking import spread_scores
 from firstday.recommend.query import Answer, Query
-from firstday.recommend.spec import RANKER, StrategySpec, near_taste, reading
+from firstday.recommend.spec import PROBABILITY, RANKER, StrategySpec, near_taste, reading
 
 
 def recommend_direct(query: Query) -> Answer:
@@ -29,4 +29,5 @@ DIRECT = StrategySpec(
     reason=near_taste,
     needs=(RANKER,),
     reads=reading(),
+    scale=PROBABILITY,
 )

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Literal
 
 import numpy as np
 
-from firstday.data.events import ITEM
+from firstday.data.events import ITEM, Pair
 from firstday.errors import ConfigError
 from firstday.features.signals import SignalBatch
 from firstday.recommend.query import Query
@@ -44,7 +45,7 @@ class Effect:
     codes: np.ndarray | None = None
 
 
-def find_effects(query: Query, strategy: str, routes: np.ndarray) -> Iterator[Effect]:
+def find_effects(query: Query, strategy: str, routes: np.ndarray, *, weak_only: bool = False) -> Iterator[Effect]:
     """Say for each thing that a model understands what it did for the lists of some users.
 
     This follows `Encoder.encode`, `Query.known` and what strategies say they read (`StrategySpec.reads`). Where it is
@@ -58,15 +59,29 @@ def find_effects(query: Query, strategy: str, routes: np.ndarray) -> Iterator[Ef
         What was asked for.
     routes
         What answered each, shape (n_users,).
+    weak_only
+        Whether kinds of things that all enter the features may be passed over, which is quicker.
     """
-    reads = _find_readers(query, strategy, routes)
-    yield from _effects_of_actions(query, reads)
-    friends = query.signals.friends
+    encoder, friends = query.model.encoder, query.signals.friends
+    reads = cache(lambda: _find_readers(query, strategy, routes))
+    for pair, rows in query.signals.actions.items():
+        if pair not in encoder.pairs:
+            yield _effect_of_actions(query, pair, rows, reads())
+        elif not weak_only:
+            every = np.full(rows.n_entries, FEATURES, dtype=np.int8)
+            yield Effect("pair", name_pair(pair), rows.row_of_entry(), every)
     if friends is not None and friends.n_entries:
-        users = friends.row_of_entry()
-        in_features = query.model.encoder.friend_vectors is not None
-        yield Effect("friends", "friends", users, _strongest(in_features, reads["friends"][users]))
-    yield from _effects_of_profile(query, reads)
+        in_features = encoder.friend_vectors is not None
+        if not (in_features and weak_only):
+            users = friends.row_of_entry()
+            yield Effect("friends", "friends", users, _strongest(in_features, reads()["friends"][users]))
+    ages = {} if query.signals.ages is None else {"age": query.signals.ages}
+    columns: dict[str, np.ndarray] = {**ages, **query.signals.groups}
+    for name, codes in columns.items():
+        given = codes >= 0
+        heeded = query.profile[name] >= 0 if name in query.profile else np.zeros(len(codes), dtype=bool)
+        if (given & ~heeded).any() or (given.any() and not weak_only):
+            yield _effect_of_profile(query, name, codes, heeded, reads())
 
 
 def _find_readers(query: Query, strategy: str, routes: np.ndarray) -> dict[Part, np.ndarray]:
@@ -96,22 +111,22 @@ def _strongest(
     return does.astype(np.int8)
 
 
-def _effects_of_actions(query: Query, reads: Mapping[Part, np.ndarray]) -> Iterator[Effect]:
-    """Say what each interaction did."""
-    encoder, signals = query.model.encoder, query.model.config.signals
-    closing = () if query.keep_used else (*signals.use, *signals.never_recommend)
-    for (signal, entity), rows in query.signals.actions.items():
-        users, name = rows.row_of_entry(), f"{signal} x {entity}"
-        if (signal, entity) in encoder.pairs:
-            yield Effect("pair", name, users, np.full(len(users), FEATURES, dtype=np.int8))
-            continue
-        in_features, is_read = np.zeros(len(users), dtype=bool), reads["anything"][users]
-        if entity == ITEM:
-            in_features |= _is_derived(query, signal, rows)
-            in_affinity = _is_in_affinity(query.signals, signals.affinity, signal, rows)
-            in_features |= in_affinity & encoder.config.fold_in
-            is_read = is_read | (in_affinity & reads["liked"][users])
-        yield Effect("pair", name, users, _strongest(in_features, is_read, entity == ITEM and signal in closing))
+def name_pair(pair: Pair) -> str:
+    """Return the name of a (signal, entity) pair, as blocks have it."""
+    return " x ".join(pair)
+
+
+def _effect_of_actions(query: Query, pair: Pair, rows: SparseRows, reads: Mapping[Part, np.ndarray]) -> Effect:
+    """Say what each interaction of a pair without a block did."""
+    config, (signal, entity) = query.model.config.signals, pair
+    users = rows.row_of_entry()
+    is_read, in_features = reads["anything"][users], np.zeros(len(users), dtype=bool)
+    closing = entity == ITEM and not query.keep_used and signal in (*config.use, *config.never_recommend)
+    if entity == ITEM:
+        in_affinity = _is_in_affinity(query.signals, config.affinity, signal, rows)
+        in_features = _is_derived(query, signal, rows) | (in_affinity & query.model.encoder.config.fold_in)
+        is_read = is_read | (in_affinity & reads["liked"][users])
+    return Effect("pair", name_pair(pair), users, _strongest(in_features, is_read, closing))
 
 
 def _is_derived(query: Query, signal: str, rows: SparseRows) -> np.ndarray:
@@ -138,22 +153,19 @@ def _is_in_affinity(batch: SignalBatch, weights: Mapping[str, float], signal: st
     return contains(union_rows(liking), rows) if liking else np.zeros(rows.n_entries, dtype=bool)
 
 
-def _effects_of_profile(query: Query, reads: Mapping[Part, np.ndarray]) -> Iterator[Effect]:
-    """Say what each profile value and age did."""
-    encoder, signals = query.model.encoder, query.signals
-    columns = dict(signals.groups) if signals.ages is None else {"age": signals.ages, **signals.groups}
-    for name, codes in columns.items():
-        users = np.flatnonzero(codes >= 0)
-        if not len(users):
-            continue
-        heeded = query.profile[name][users] >= 0 if name in query.profile else np.zeros(len(users), dtype=bool)
-        in_features, means = heeded, encoder.group_means.get(name)
-        if name == "age" and encoder.age_means is not None:
-            in_features = heeded | query.known[users]  # where there is a prediction, the number counts in any case
-        elif means is not None and not heeded.all():
-            in_features = heeded | (means[codes[users]] != means[-1]).any(axis=1)
-        is_read = reads["anything"][users] | (reads["profile"][users] & heeded)
-        yield Effect("column", name, users, _strongest(in_features, is_read), codes[users])
+def _effect_of_profile(
+    query: Query, name: str, codes: np.ndarray, heeded: np.ndarray, reads: Mapping[Part, np.ndarray]
+) -> Effect:
+    """Say what each value of a profile column, or each age, did."""
+    encoder, users = query.model.encoder, np.flatnonzero(codes >= 0)
+    heeded = heeded[users]
+    in_features, means = heeded, encoder.group_means.get(name)
+    if name == "age" and encoder.age_means is not None:
+        in_features = heeded | query.known[users]  # where there is a prediction, the number counts in any case
+    elif means is not None:
+        in_features = heeded | (means[codes[users]] != means[-1]).any(axis=1)
+    is_read = reads["anything"][users] | (reads["profile"][users] & heeded)
+    return Effect("column", name, users, _strongest(in_features, is_read), codes[users])
 
 
 def tell_each(query: Query, strategy: str, routes: np.ndarray) -> tuple[list[list[str]], list[list[str]]]:
@@ -171,7 +183,7 @@ def tell_each(query: Query, strategy: str, routes: np.ndarray) -> tuple[list[lis
     """
     ignored: list[list[str]] = [[] for _ in range(query.n_users)]
     kept_out: list[list[str]] = [[] for _ in range(query.n_users)]
-    for effect in find_effects(query, strategy, routes):
+    for effect in find_effects(query, strategy, routes, weak_only=True):
         weak = effect.does <= KEEPS_OUT
         if not weak.any():
             continue
@@ -210,7 +222,7 @@ def count_weak(query: Query, strategy: str, routes: np.ndarray) -> Counter[tuple
         See `find_effects`.
     """
     counts: Counter[tuple[str, str, int]] = Counter()
-    for effect in find_effects(query, strategy, routes):
+    for effect in find_effects(query, strategy, routes, weak_only=True):
         for does in (KEEPS_OUT, NOTHING):
             n = int((effect.does == does).sum())
             if n:

@@ -8,6 +8,8 @@ from firstday.ranking import unit_rows
 from firstday.recommend.query import Answer, Query
 from firstday.recommend.spec import ColdModelSpec, Reason, StrategySpec, reading, times_everyone, used_by_alike
 
+OF_SEGMENT = "share of the segment"
+
 
 def recommend_segment(query: Query) -> Answer:
     """Take the most used items of the nearest segment (the paper's semi-personalised system)."""
@@ -41,6 +43,7 @@ SEGMENT = StrategySpec(
     explain="What the people of the predicted segment use most.",
     reason=_reason_by_segment,
     reads=reading(),
+    scale=OF_SEGMENT,
 )
 INPUT_CLUSTERS = StrategySpec(
     name="input_clusters",
@@ -49,6 +52,7 @@ INPUT_CLUSTERS = StrategySpec(
     explain="What people with a similar first day use most.",
     reason=used_by_alike,
     reads=reading(),
+    scale="share of people with a similar first day",
 )
 
 
@@ -66,4 +70,5 @@ def by_segment_of(cold_model: ColdModelSpec) -> StrategySpec:
         explain=f"What the people of the segment nearest to {cold_model.title}'s prediction use most.",
         method=cold_model.name,
         reads=reading("liked"),
+        scale=OF_SEGMENT,
     )

@@ -89,6 +89,8 @@ NEIGHBORS = StrategySpec(
     explain="What the warm users nearest to the predicted taste use most, the nearer the more.",
     needs=(KEPT_USERS,),
     reads=reading(),
+    scale="share of the nearest people",
+    rescale=lambda model, scores: scores / np.float32(1 + model.neighborhood.smoothing),
 )
 FRIENDS = StrategySpec(
     name="friends",
@@ -97,4 +99,5 @@ FRIENDS = StrategySpec(
     explain="What the user's friends use, and people like these friends.",
     needs=(KEPT_USERS,),
     reads=reading("friends"),
+    scale="share of friends and people like them",
 )

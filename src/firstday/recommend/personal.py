@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from firstday.recommend.query import Answer, Query
-from firstday.recommend.spec import ColdModelSpec, StrategySpec, near_taste, reading
+from firstday.recommend.spec import PROBABILITY, ColdModelSpec, StrategySpec, near_taste, reading
 
 
 def recommend_personal(query: Query) -> Answer:
@@ -18,6 +18,7 @@ PERSONAL = StrategySpec(
     explain="Items near to the predicted taste.",
     reason=near_taste,
     reads=reading(),
+    scale=PROBABILITY,
 )
 
 
@@ -31,4 +32,5 @@ def by_items_of(cold_model: ColdModelSpec) -> StrategySpec:
         explain=f"Items near to the taste that {cold_model.title} predicts.",
         method=cold_model.name,
         reads=reading("liked"),
+        scale=PROBABILITY,
     )

@@ -54,6 +54,7 @@ POPULAR = StrategySpec(
     explain="What everyone uses most, since nothing that the model knows is known of the user.",
     reason=lambda reason: f"{reason.share_of_everyone:.1%} of everyone use it.",
     reads=reading(),
+    scale="share of everyone",
 )
 GROUP = StrategySpec(
     name="group",
@@ -62,4 +63,5 @@ GROUP = StrategySpec(
     explain="What people of the same profile use most.",
     reason=used_by_alike,
     reads=reading("profile"),
+    scale="share of people of the same profile",
 )

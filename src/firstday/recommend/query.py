@@ -202,11 +202,23 @@ class Answer:
         float32, shape (n_users, k).
     routes
         How each list came about, shape (n_users,), such as ``segment``; "" where the strategy has nothing to go on.
+    n_ranked
+        How many places of each list that route ranked, integers, shape (n_users,): the others fill the list up, with
+        score 0. None: all that hold an item.
+    scales
+        What the scores of each list are, shape (n_users,), such as ``share of the segment``; None: they are on the
+        strategy's own scale.
     """
 
     items: np.ndarray
     scores: np.ndarray
     routes: np.ndarray
+    n_ranked: np.ndarray | None = None
+    scales: np.ndarray | None = None
+
+    def count_ranked(self) -> np.ndarray:
+        """Return `n_ranked`, counted where it is None."""
+        return (self.items >= 0).sum(axis=1) if self.n_ranked is None else self.n_ranked
 
     @classmethod
     def where(cls, answered: np.ndarray, route: str, items: np.ndarray, scores: np.ndarray) -> Answer:

@@ -17,7 +17,8 @@ from firstday.ranking import first_allowed
 from firstday.recommend.effects import tell_each
 from firstday.recommend.popularity import POPULAR
 from firstday.recommend.query import Answer, Query
-from firstday.recommend.spec import FALLBACKS, Strategy, find_strategy, refuse_without, value_type
+from firstday.recommend.scales import scale_answer
+from firstday.recommend.spec import FALLBACKS, OWN_SCALE, Strategy, find_strategy, refuse_without, value_type
 
 
 def answer_all(query: Query, strategy: str | Strategy) -> Answer:
@@ -54,10 +55,11 @@ def answer_all(query: Query, strategy: str | Strategy) -> Answer:
             routes[unanswered] = fallback.routes
     if len(query.model.unlisted):
         items, scores = first_allowed(items, scores, (items >= 0) & ~np.isin(items, query.model.unlisted), query.k)
-    short = np.flatnonzero(items[:, -1] < 0)
+    n_ranked = (items >= 0).sum(axis=1)
+    short = np.flatnonzero(n_ranked < query.k)
     if len(short):
         items[short], scores[short] = _fill_up(items[short], scores[short], query.take(short))
-    return Answer(items, scores, routes)
+    return Answer(items, scores, routes, n_ranked)
 
 
 def _fill_up(items: np.ndarray, scores: np.ndarray, query: Query) -> tuple[np.ndarray, np.ndarray]:
@@ -82,7 +84,7 @@ class RecommendedItem:
     title
         "" where the items have none.
     score
-        On the strategy's own scale; 0 for items that only fill the list up.
+        On the scale that the answer names; 0 for items that only fill the list up.
     """
 
     item_id: Any
@@ -111,6 +113,11 @@ class Recommendation:
         the model rests on it.
     notes
         A sentence for each signal that only keeps items out of the list.
+    score_scale
+        What the scores are: ``share of ...``, from 0 to 1, of whom; ``probability of use``, as validation users used
+        what they were listed; or ``score``, which means nothing but the order.
+    n_ranked
+        How many places, the first ones, the route ranked; the others only fill the list up.
     """
 
     items: tuple[RecommendedItem, ...]
@@ -120,6 +127,8 @@ class Recommendation:
     segment_size: int | None
     ignored: tuple[str, ...]
     notes: tuple[str, ...] = ()
+    score_scale: str = OWN_SCALE
+    n_ranked: int = 0
 
     def to_json(self) -> dict[str, Any]:
         """Return the answer as JSON values."""
@@ -209,7 +218,17 @@ class Recommender:
         items = name_items(self.model, answer.items[0], answer.scores[0])
         segment = int(answers.segments[0]) if answers.segments[0] >= 0 else None
         size = None if segment is None else int(self.model.segments.items.sizes[segment])
-        return Recommendation(items, strategy, answer.routes[0], segment, size, answers.ignored[0], answers.notes[0])
+        return Recommendation(
+            items,
+            strategy,
+            answer.routes[0],
+            segment,
+            size,
+            answers.ignored[0],
+            answers.notes[0],
+            OWN_SCALE if answer.scales is None else str(answer.scales[0]),
+            int(answer.count_ranked()[0]),
+        )
 
     def recommend_users(
         self, users: Sequence[Signals], k: int | None = None, strategy: str | None = None, *, keep_used: bool = False
@@ -231,7 +250,7 @@ class Recommender:
         batch, ignored = self.model.catalogue.read(users)
         query = Query(self.model, batch, check_length(self.model, k), keep_used)
         strategy = strategy or self.model.config.recommend.strategy
-        answer = answer_all(query, strategy)
+        answer = scale_answer(self.model, answer_all(query, strategy))
         segments = np.full(query.n_users, -1, dtype=np.int64)
         if query.known.any():
             segments = np.where(query.known, query.nearest_segments, -1)
@@ -247,10 +266,10 @@ class Recommender:
         Returns
         -------
         Answer
-            Every row has k distinct items, unless the catalogue has no more, and a route.
+            Every row has k distinct items, unless the catalogue has no more, a route, and the scale of its scores.
         """
         query = Query(self.model, signals, check_length(self.model, k), keep_used)
-        return answer_all(query, strategy or self.model.config.recommend.strategy)
+        return scale_answer(self.model, answer_all(query, strategy or self.model.config.recommend.strategy))
 
     def save(self, path: str | Path) -> Path:
         """Write the model to a folder; see `firstday.artifact.folder.save_model`."""

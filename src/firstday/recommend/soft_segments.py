@@ -61,4 +61,5 @@ SOFT_SEGMENTS = StrategySpec(
     explain="What the people of several segments near the predicted taste use most, the nearer the more.",
     reason=_reason_by_segments,
     reads=reading(),
+    scale="share of the near segments",
 )

@@ -145,6 +145,11 @@ JudgeVectors = Callable[[np.ndarray], float]
 lists, of nearest segments and of nearest items alike."""
 Strategy = Callable[[Query], Answer]
 
+OWN_SCALE = "score"
+"""The scale of scores that mean nothing but their order."""
+PROBABILITY = "probability of use"
+"""The scale of scores that become the probability that the user will use the item, by `TrainedModel.calibrations`."""
+
 Part = Literal["liked", "profile", "friends", "anything"]
 """What a strategy may read of a user beside the features: items that they like so far, profile values that warm users
 have, friends whom the model keeps; or anything that is in a `SignalBatch`."""
@@ -179,6 +184,12 @@ class StrategySpec(Method):
     reads
         Given a model, what it reads of a user beside the features and the items to leave out, so that what was ignored
         can be told; None: it may read anything.
+    scale
+        What its scores are, for people: ``share of ...`` for shares of some people, from 0 to 1; `PROBABILITY` for
+        scores of any kind that training turns into the probability that the user will use the item; any other name is
+        told as it is.
+    rescale
+        Given a model and scores, float32, shape (n_users, k), returns them on this scale, in the same order.
     """
 
     recommend: Strategy
@@ -189,6 +200,8 @@ class StrategySpec(Method):
     value: type | None = None
     method: str | None = None
     reads: Reads | None = None
+    scale: str = OWN_SCALE
+    rescale: Callable[[TrainedModel, np.ndarray], np.ndarray] | None = None
 
     @property
     def learns_by(self) -> str | None:
@@ -216,7 +229,7 @@ class Reason:
     Parameters
     ----------
     score
-        In the list.
+        In the list, on the scale of what answered.
     segment
         The user's predicted segment; None where nothing is known.
     share_of_segment

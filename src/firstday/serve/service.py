@@ -237,8 +237,8 @@ class Reply:
         The predicted segment; None where nothing is known.
     items
         Indexes, best first.
-    scores
-        Beside them.
+    scores, score_scale, n_ranked
+        Beside them, what they are, and how many of the items were ranked: the others fill the list up.
     ignored, notes
         See `firstday.recommend.recommender.Recommendation`.
     """
@@ -253,6 +253,8 @@ class Reply:
     scores: list[float]
     ignored: tuple[str, ...]
     notes: tuple[str, ...]
+    score_scale: str
+    n_ranked: int
 
 
 class Batcher:
@@ -351,7 +353,9 @@ class Batcher:
         )
         lists = answers.answer
         routes, items, scores = lists.routes.tolist(), lists.items.tolist(), lists.scores.tolist()
-        segments = answers.segments.tolist()
+        segments, n_ranked = answers.segments.tolist(), lists.count_ranked().tolist()
+        assert lists.scales is not None
+        scales = lists.scales.tolist()
         self._metrics.batch_users.observe(len(asks))
         replies = []
         for row, (_, signals, source) in enumerate(asks):
@@ -370,6 +374,8 @@ class Batcher:
                     scores=scores[row][: len(places)],
                     ignored=answers.ignored[row],
                     notes=answers.notes[row],
+                    score_scale=scales[row],
+                    n_ranked=n_ranked[row],
                 )
             )
             self._metrics.answered(strategy, routes[row])

@@ -34,6 +34,7 @@ from firstday.recommend.spec import LearningData, with_methods_of
 from firstday.segment.kmeans import fit_segments
 from firstday.segment.segments import ItemCounts, count_items
 from firstday.sparse import SparseRows
+from firstday.training.calibration import calibrate
 from firstday.training.networks import cluster_inputs, learn_methods, train_network, train_ranker_of
 from firstday.training.validation import Validation
 from firstday.training.weights import choose_weights
@@ -211,6 +212,7 @@ def fit(
     if weigh:
         progress("weights", 0, 1)
         query = replace(query, model=choose_weights(query, split.validation.truth))
+        query = replace(query, model=replace(query.model, calibrations=calibrate(query, split.validation.truth)))
         progress("weights", 1, 1)
     return Recommender(replace(query.model, facts=collect_facts(dataset, split, query, learners)))
 

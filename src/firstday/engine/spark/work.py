@@ -51,6 +51,7 @@ LISTS = pa.schema(
         ("item_id", pa.string()),
         ("score", pa.float32()),
         ("route", pa.string()),
+        ("scale", pa.string()),
     ]
 )
 """Places of lists."""
