@@ -3,10 +3,10 @@
 python benchmarks/calibration.py movielens-100k --seeds 5
 python benchmarks/calibration.py deezer-europe --path deezer_europe.zip --seeds 3
 
-For each seed a model is trained, which fits the probability of each place to its validation users, and the lists of test
-users are looked at. The calibration error is the mean distance between what was said and what came true, over ten parts of
-all places, cut by what was said (ECE). Beside it stand two other ways that were tried, fitted to the same users: isotonic
-regression on the strategy's score, and on the place alone. Results go to docs/results/calibration-NAME.json.
+For each seed a model is trained, which fits the probability of each place to its validation users, and the lists of
+test users are looked at. The calibration error is the mean distance between what was said and what came true, over ten
+parts of all places, cut by what was said (ECE). Beside it stand two other ways, fitted to the same users:
+isotonic regression on the strategy's score, and on the place alone. Results go to docs/results/calibration-NAME.json.
 """
 
 from __future__ import annotations

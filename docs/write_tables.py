@@ -30,6 +30,7 @@ MAKERS: Mapping[str, Callable[..., list[str]]] = {
     "gains": quality.gains,
     "sizes": quality.sizes,
     "ablations": quality.ablations,
+    "calibration": quality.calibration,
     "known_items": quality.known_items,
     "peers": quality.peers,
     "peers_options": quality.peers_options,

@@ -35,7 +35,7 @@ def assert_best(items: np.ndarray, values: np.ndarray, scores: np.ndarray, close
 def rows_answered(
     recommender: Recommender, batch: SignalBatch, strategy: str
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    answer = recommender.recommend_batch(batch, K, strategy)
+    answer = answer_all(Query(recommender.model, batch, K), strategy)  # scores as the strategy has them
     rows = np.flatnonzero(answer.routes == strategy)
     assert len(rows)
     return rows, answer.items, answer.scores

@@ -239,7 +239,9 @@ def tell_counts(counts: Counter[tuple[str, str, int]]) -> list[str]:
         elif kind == "friends":
             sentences.append(f"{n:,} friends were ignored: the model's features have none.")
         elif does == KEEPS_OUT:
-            sentences.append(f"{n:,} {name} only kept items out of lists: no warm user has it on day one.")
+            sentences.append(
+                f"{n:,} interactions ({name}) only kept items out of lists: no warm user has any on day one."
+            )
         else:
-            sentences.append(f"{n:,} {name} were ignored: no warm user has it on day one.")
+            sentences.append(f"{n:,} interactions ({name}) were ignored: no warm user has any on day one.")
     return sentences

@@ -12,7 +12,7 @@ from firstday.recommend.query import Query
 from firstday.recommend.spec import PROBABILITY, find_strategy, strategies_of
 from firstday.sparse import SparseRows, contains
 
-MOST_USERS = 2_000
+MOST_USERS = 1_000
 """Validation users whose lists are looked at, at most."""
 LEAST_USERS = 20
 """With fewer validation users whom a strategy answers, nothing is said of its probabilities."""
