@@ -16,6 +16,7 @@ from firstday.artifact.trained_model import Blending, TrainedModel
 from firstday.data.events import ITEM
 from firstday.embed.embeddings import FoldIn
 from firstday.features.signals import Signals
+from firstday.recommend import spec as methods
 from firstday.recommend.effects import FEATURES, KEEPS_OUT, LIST, NOTHING, find_effects
 from firstday.recommend.query import Query
 from firstday.recommend.recommender import Recommender, answer_all
@@ -252,6 +253,14 @@ def test_what_only_keeps_items_out_is_told_as_that() -> None:
     )
 
 
+@pytest.fixture
+def as_it_was() -> Iterator[None]:
+    """Forget what a test registered."""
+    yield
+    methods._registries.cache_clear()
+
+
+@pytest.mark.usefixtures("as_it_was")
 def test_of_a_strategy_that_says_nothing_nothing_known_is_called_ignored() -> None:
     """It may read anything, under whatever name it answers."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -14,6 +14,7 @@ from hypothesis.extra.numpy import arrays
 from firstday.artifact.calibration import Calibration
 from firstday.artifact.codec import decode, encode
 from firstday.features.signals import Signals
+from firstday.recommend import spec as methods
 from firstday.recommend.query import Answer, Query
 from firstday.recommend.recommender import Recommender, answer_all
 from firstday.recommend.scales import FILLS_UP, is_part, scale_answer, scale_scores
@@ -121,6 +122,14 @@ def test_places_that_fill_a_list_up_are_counted_and_have_the_score_0(calibrated:
     assert (segment.n_ranked, [item.score > 0 for item in segment.items]) == (2, [True, True, False, False])
 
 
+@pytest.fixture
+def as_it_was() -> Iterator[None]:
+    """Forget what a test registered."""
+    yield
+    methods._registries.cache_clear()
+
+
+@pytest.mark.usefixtures("as_it_was")
 def test_a_stranger_names_a_scale_and_brings_scores_to_it(tiny: Recommender) -> None:
     def recommend(query: Query) -> Answer:
         everyone = np.ones(query.n_users, dtype=bool)
