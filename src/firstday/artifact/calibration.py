@@ -17,7 +17,7 @@ class Calibration:
     Parameters
     ----------
     curve
-        float32, shape (n_places,), nowhere rising; further places are as the last one.
+        float32, shape (n_places,), nowhere rising; places behind them are as the last one.
     slope
         What t counts.
     lowest, highest

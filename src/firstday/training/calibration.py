@@ -16,8 +16,10 @@ MOST_USERS = 1_000
 """Validation users whose lists are looked at, at most."""
 LEAST_USERS = 20
 """With fewer validation users whom a strategy answers, nothing is said of its probabilities."""
+LEAST_PLACES = 20
+"""Places of a list that are looked at, at least; as many as lists have where that is more."""
 PLACES = 200
-"""Places of a list that are looked at, at most."""
+"""Places of a list whose probability is known; those behind what was looked at follow from the same curve."""
 
 
 def calibrate(query: Query, truth: SparseRows) -> dict[str, Calibration]:
@@ -31,7 +33,7 @@ def calibrate(query: Query, truth: SparseRows) -> dict[str, Calibration]:
         What they used afterwards, shape (n_users, n_items).
     """
     rows = np.arange(min(query.n_users, MOST_USERS))
-    asked = replace(query.take(rows), k=min(PLACES, query.model.n_items))
+    asked = replace(query.take(rows), k=min(max(query.k, LEAST_PLACES), query.model.n_items))
     truth, found = truth.take(rows), {}
     for name in strategies_of(query.model):
         spec = find_strategy(name)
@@ -61,9 +63,9 @@ def find_hits(items: np.ndarray, truth: SparseRows) -> np.ndarray:
 def fit_calibration(scores: np.ndarray, listed: np.ndarray, hits: np.ndarray) -> Calibration | None:
     """Fit the probability of use to lists; None where all places hit, or none.
 
-    Logistic regression on log(1 + place), the root of the place (from 0) and the score of the first place. That was
-    better calibrated on test users than isotonic regression on scores, which are not comparable over users, or on
-    places (`python benchmarks/calibration.py`).
+    Logistic regression on log(1 + place), the root of the place (from 0) and the score of the first place. On test users
+    it was better calibrated than isotonic regression on scores, which are not comparable over users, and told more than
+    isotonic regression on places (`python benchmarks/calibration.py`).
 
     Parameters
     ----------
@@ -93,7 +95,7 @@ def fit_calibration(scores: np.ndarray, listed: np.ndarray, hits: np.ndarray) ->
     spread[spread == 0] = 1  # one place, or one score
     model = LogisticRegression(C=1e3, max_iter=1_000).fit((inputs - centre) / spread, used)
     weights = model.coef_[0] / spread
-    every = np.arange(scores.shape[1])
+    every = np.arange(PLACES)
     curve = float(model.intercept_[0] - weights @ centre) + weights[0] * np.log1p(every) + weights[1] * np.sqrt(every)
     return Calibration(
         np.minimum.accumulate(curve).astype(np.float32),
