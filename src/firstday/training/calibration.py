@@ -63,9 +63,9 @@ def find_hits(items: np.ndarray, truth: SparseRows) -> np.ndarray:
 def fit_calibration(scores: np.ndarray, listed: np.ndarray, hits: np.ndarray) -> Calibration | None:
     """Fit the probability of use to lists; None where all places hit, or none.
 
-    Logistic regression on log(1 + place), the root of the place (from 0) and the score of the first place. On test users
-    it was better calibrated than isotonic regression on scores, which are not comparable over users, and told more than
-    isotonic regression on places (`python benchmarks/calibration.py`).
+    Logistic regression on log(1 + place), the root of the place (from 0) and the score of the first place. On test
+    users it was better calibrated than isotonic regression on scores, which are not comparable over users, and told
+    more than isotonic regression on places (`python benchmarks/calibration.py`).
 
     Parameters
     ----------
