@@ -30,7 +30,7 @@ from firstday.data.splits.split import Cohort
 from firstday.recommend.query import Answer
 from firstday.recommend.recommender import Recommender
 from firstday.recommend.spec import find_strategy
-from firstday.training.calibration import MOST_USERS, find_hits
+from firstday.training.calibrate import MOST_USERS, find_hits
 from firstday.training.fit import cohort_query, fit, split_for
 
 RESULTS = Path(__file__).parents[1] / "docs" / "results"

@@ -11,7 +11,7 @@ from firstday.recommend.query import Query
 from firstday.recommend.recommender import Recommender
 from firstday.recommend.spec import PROBABILITY, find_strategy
 from firstday.sparse import SparseRows
-from firstday.training.calibration import LEAST_USERS, calibrate, find_hits, fit_calibration
+from firstday.training.calibrate import LEAST_USERS, calibrate, find_hits, fit_calibration
 from tests.tiny import N_ITEMS
 
 

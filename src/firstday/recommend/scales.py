@@ -30,7 +30,7 @@ def scale_scores(
     """Bring scores to scales that people can read; no list changes its order, though scores may become equal.
 
     A share of people stays what it is. Other scores become the probability that the user will use the item, as
-    validation users did (`firstday.training.calibration`); where nothing is known of that, they stay as they are.
+    validation users did (`firstday.training.calibrate`); where nothing is known of that, they stay as they are.
 
     Parameters
     ----------

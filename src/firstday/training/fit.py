@@ -34,7 +34,7 @@ from firstday.recommend.spec import LearningData, with_methods_of
 from firstday.segment.kmeans import fit_segments
 from firstday.segment.segments import ItemCounts, count_items
 from firstday.sparse import SparseRows
-from firstday.training.calibration import calibrate
+from firstday.training.calibrate import calibrate
 from firstday.training.networks import cluster_inputs, learn_methods, train_network, train_ranker_of
 from firstday.training.validation import Validation
 from firstday.training.weights import choose_weights
