@@ -6,8 +6,8 @@ python benchmarks/auto_classes.py deezer-europe --path deezer_europe.zip --seeds
 firstday simulate service --users 8000 --items 3000; python benchmarks/auto_classes.py service --seeds 5
 
 Classes are those of `KNOWLEDGE`. Few test users have nothing but a profile, or friends, so the others are asked as
-well, with what they did taken away. Differences are user by user, with a 95 % interval by bootstrap over users; the single
-strategy that `auto` is compared with is the best one on these very test users, which flatters it.
+well, with what they did taken away. Differences are user by user, with a 95 % interval by bootstrap over users; the
+single strategy that `auto` is compared with is the best one on these very test users, which flatters it.
 """
 
 from __future__ import annotations

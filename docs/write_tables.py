@@ -32,6 +32,7 @@ MAKERS: Mapping[str, Callable[..., list[str]]] = {
     "ablations": quality.ablations,
     "ages": quality.ages,
     "ages_chosen": quality.ages_chosen,
+    "calibration": quality.calibration,
     "known_items": quality.known_items,
     "peers": quality.peers,
     "peers_options": quality.peers_options,

@@ -107,6 +107,24 @@ def known_items(name: str) -> list[str]:
     return lines
 
 
+def calibration(name: str) -> list[str]:
+    """Return how right the probabilities of use are for test users on one dataset, beside other ways to fit them."""
+    found = read_results(f"calibration-{name}")
+    ways = {"logistic": "firstday", "isotonic on scores": "by the score", "isotonic on places": "by the place"}
+    lines = [
+        f"| lists of {found['k']} | used, % | said, % | "
+        + " | ".join(f"{title}: error, log loss" for title in ways.values())
+        + " |"
+    ]
+    lines.append("|---" * (3 + len(ways)) + "|")
+    for row in found["rows"]:
+        cells = [f"{row[f'{way}: error']:.1f}, {row[f'{way}: log loss']:.3f}" for way in ways]
+        lines.append(
+            f"| `{row['strategy']}` | {row['used']:.1f} | {row['logistic: said']:.1f} | " + " | ".join(cells) + " |"
+        )
+    return lines
+
+
 def ablations(name: str) -> list[str]:
     """Return what each part of the default brings on one dataset."""
     strategies = ("segment", "soft_segments", "neighbors", "personal", "direct", "blend")

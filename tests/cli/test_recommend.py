@@ -48,7 +48,13 @@ def test_every_newcomer_of_a_batch_gets_fifty_distinct_items_and_a_route(
     done = run("recommend", model, "--batch", newcomers, "--out", out, "-k", 50)
     assert done.returncode == 0, done.stderr
     lists = pl.read_parquet(out)
-    assert lists.columns == ["user_id", "rank", "item_id", "score", "route"]
+    assert lists.columns == ["user_id", "rank", "item_id", "score", "route", "scale"]
+    of_popular = lists.filter(pl.col("route") == "popular")
+    assert set(of_popular["scale"]) == {"share of everyone"}
+    assert of_popular.select(pl.col("score").is_between(0, 1).all()).item()
+    of_segment = lists.filter(pl.col("route") == "segment")
+    assert set(of_segment["scale"]) <= {"share of the segment", "fills the list up"}
+    assert (of_segment.filter(pl.col("scale") == "fills the list up")["score"] == 0).all()
     per_user = lists.group_by("user_id").agg(
         pl.col("item_id").n_unique().alias("items"), pl.col("rank").sort(), pl.col("route").n_unique().alias("routes")
     )
@@ -87,6 +93,41 @@ def test_batch_and_single_answers_agree(run: Run, model: Path, newcomers: Path, 
         assert [item["item_id"] for item in answer["items"]] == listed["item_id"].to_list()
         assert [item["score"] for item in answer["items"]] == pytest.approx(listed["score"].to_list(), abs=1e-6)
         assert {answer["route"]} == set(listed["route"])
+        assert listed["scale"][0] == answer["score_scale"] != "score"
+        assert (listed["scale"] == answer["score_scale"]).sum() == answer["n_ranked"]
+
+
+def test_a_printed_list_says_what_its_scores_are_and_what_had_no_effect(run: Run, tiny_model: Path) -> None:
+    acts = '[["stream", "item", "i4"], ["favorite", "item", "i1"], ["search", "item", "i3"]]'
+    done = run("recommend", tiny_model, "--user", f'{{"interactions": {acts}}}', "-k", 4)
+    lines = [line.split() for line in done.stdout.splitlines()]
+    assert ["rank", "item_id", "title", "share", "of", "the", "segment"] in lines
+    assert ["1", "i3", "Three", "50.0%"] in lines
+    assert ["3", "i2", "Two", "fills", "the", "list", "up"] in lines
+    notes = [line for line in done.stdout.splitlines() if line.startswith("Note")]
+    assert notes == [
+        "Note: no warm user has search x item on day one; it was ignored.",
+        "Note: favorite x item only keeps items out of the list: no warm user has it on day one.",
+    ]
+
+
+def test_what_had_no_effect_is_counted_in_a_batch(run: Run, tiny_model: Path, tmp_path: Path) -> None:
+    acts = [
+        ("new 1", "i1", "search"),
+        ("new 1", "i2", "search"),
+        ("new 2", "i3", "favorite"),
+        ("new 2", "i4", "stream"),
+    ]
+    pl.DataFrame(acts, schema=["user_id", "item_id", "signal"], orient="row").write_csv(tmp_path / "interactions.csv")
+    done = run("recommend", tiny_model, "--batch", tmp_path, "--out", tmp_path / "lists.parquet", "--json")
+    assert done.returncode == 0, done.stderr
+    summary = json.loads(done.stdout)
+    assert summary["without_effect"] == {"search x item": 2}
+    assert summary["only_kept_out"] == {"favorite x item": 1}
+    assert summary["notes"][:2] == [
+        "1 interactions (favorite x item) only kept items out of lists: no warm user has any on day one.",
+        "2 interactions (search x item) were ignored: no warm user has any on day one.",
+    ]
 
 
 def test_one_user_may_say_anything_or_nothing(run: Run, tiny_model: Path) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from firstday.config import parse_config
 from firstday.data.load import load
+from firstday.errors import DataError
 from tests.data.same import assert_equal
 
 Tables = dict[str, pl.DataFrame]
@@ -172,6 +173,23 @@ def test_signals_named_in_the_configuration_are_known(five_users: Tables, write:
     config = parse_config({"signals": {"affinity": {"tap": 1.0}, "use": ["tap"]}})
     dataset = load(write({**five_users, "interactions": interactions}), config=config)
     assert dataset.events.whole()["signal"].unique().to_list() == ["tap"]
+
+
+def test_items_without_a_vector_are_counted_and_named(five_users: Tables, vectors: Tables, write: Write) -> None:
+    vectors["embeddings/items"] = vectors["embeddings/items"].filter(pl.col("item_id") == "i3")
+    dataset = load(write({**five_users, **vectors}))
+    assert dataset.precomputed is not None
+    assert dataset.precomputed.items_without.tolist() == [0, 1, 3]
+    np.testing.assert_array_equal(dataset.precomputed.item_vectors[2], [3, 0])
+    sentence = "embeddings/items: 3 of 4 items have no vector (first: 'i1', 'i2', 'i4') and are left out of lists"
+    assert f"{sentence}; bring one for every item." in dataset.notes
+
+
+def test_vectors_of_no_item_at_all_are_a_fault(five_users: Tables, vectors: Tables, write: Write) -> None:
+    vectors["embeddings/items"] = vectors["embeddings/items"].with_columns(vector=pl.lit([float("nan")] * 2))
+    with pytest.raises(DataError) as caught:
+        load(write({**five_users, **vectors}), drop_bad_rows=1.0)
+    assert "embeddings/items: none of 4 items has a vector; bring one for every item." in caught.value.faults
 
 
 def test_what_is_ignored_or_decided_is_noted(five_users: Tables, write: Write) -> None:

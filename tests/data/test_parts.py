@@ -28,6 +28,7 @@ from firstday.data.parts import (
     unpack,
 )
 from firstday.data.raw_table import ROW, RawFile, RawTable
+from firstday.data.summary import summarise
 
 Tables = dict[str, pl.DataFrame]
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -214,10 +215,17 @@ def test_a_part_without_vectors_or_without_anything_but_friends_is_a_dataset(
     assert findings.faults
 
 
-def test_a_missing_vector_of_an_item_is_a_fault_of_parts_too(five_users: Tables, vectors: Tables) -> None:
-    tables = {**five_users, **vectors, "embeddings/items": vectors["embeddings/items"].head(2)}
-    _, findings = read_in_parts(tables, 2)
-    assert set(findings.faults) == set(check_tables(tables).faults)
+@pytest.mark.parametrize("n_vectors", [0, 2])
+def test_items_without_a_vector_are_told_of_parts_too(five_users: Tables, vectors: Tables, n_vectors: int) -> None:
+    tables = {**five_users, **vectors, "embeddings/items": vectors["embeddings/items"].head(n_vectors)}
+    parts, findings = read_in_parts(tables, 2)
+    checked = check_tables(tables)
+    assert (findings.faults, set(findings.notes)) == (checked.faults, set(checked.notes))
+    assert bool(findings.faults) == (n_vectors == 0)
+    for part in parts:
+        assert (part.dataset is None) == (n_vectors == 0)
+        if part.dataset is not None:
+            assert summarise(part.dataset).without_vector == 4 - n_vectors
 
 
 def test_friends_that_are_no_ids_are_told(five_users: Tables) -> None:

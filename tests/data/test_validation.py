@@ -419,11 +419,6 @@ VECTOR_CASES = [
     ),
     (
         "items",
-        lambda frame: frame.filter(pl.col("item_id") != "i3"),
-        "embeddings/items: 1 of 4 items have no vector (first: 'i3'); bring one for every item.",
-    ),
-    (
-        "items",
         lambda frame: pl.concat([frame, pl.DataFrame({"item_id": ["i9"], "vector": [[9.0, 0.0]]})]),
         "embeddings/items.item_id: 1 of 5 rows name unknown items (first: 'i9', embeddings/items.parquet row 5); "
         "add them to items or drop the rows.",

@@ -5,17 +5,20 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 
 from firstday.artifact.folder import read_manifest
+from firstday.cli.printing import print_results
 from firstday.config import Config
 from firstday.errors import ConfigError
-from firstday.evaluate.report.content import gather_evaluation
+from firstday.evaluate.report.content import explain_protocol, gather_evaluation
 from firstday.evaluate.report.render import check_report_path, render_report, write_model_report
-from firstday.evaluate.results import Figure, Results
+from firstday.evaluate.results import UNKNOWN_VECTORS, Figure, Results
 from firstday.metrics import Interval
 from firstday.recommend.recommender import Recommender
 from firstday.recommend.segment_description import SegmentItem, SegmentRow
@@ -32,6 +35,7 @@ from tests.evaluate.test_report import (
     figure,
     results,
 )
+from tests.evaluate.tiny import evaluate_tiny
 
 STRATEGIES = ("popular", "segment", "fold_in")
 AGES: dict[str, tuple[int, float]] = {"under 25": (250, 50), "25 and over": (257, 49)}
@@ -225,3 +229,24 @@ def test_a_model_alone_is_reported(recommender: Recommender, tmp_path: Path) -> 
     assert "dimensions = 12" in text
     assert Page(html).open == []
     assert html.count("<svg") == 2
+
+
+@pytest.mark.parametrize("protocol", ["sampled", "registration", "another"])
+def test_of_vectors_brought_along_it_is_said_that_nobody_knows_what_they_have_seen(protocol: str) -> None:
+    learned, _ = explain_protocol(protocol, Config())
+    brought, _ = explain_protocol(protocol, Config(), precomputed=True)
+    assert learned.endswith("is in anything that was trained.")
+    assert brought.endswith(f"is in anything that was trained here. {UNKNOWN_VECTORS}")
+
+
+def test_a_report_and_its_json_say_that_vectors_were_brought_along() -> None:
+    shown = replace(full_results(), precomputed=True)
+    assert UNKNOWN_VECTORS in " ".join(text_of(shown).split())
+    assert UNKNOWN_VECTORS not in " ".join(text_of().split())
+    measured = evaluate_tiny()
+    told = replace(measured, precomputed=True)
+    assert (measured.to_json()["vectors"], measured.to_json()["vectors_note"]) == ("learned from warm users", None)
+    assert (told.to_json()["vectors"], told.to_json()["vectors_note"]) == ("precomputed", UNKNOWN_VECTORS)
+    text = StringIO()
+    print_results(told, Console(file=text, width=200))
+    assert UNKNOWN_VECTORS in " ".join(text.getvalue().split())

@@ -36,8 +36,8 @@ def assert_best(items: np.ndarray, values: np.ndarray, scores: np.ndarray, close
 def rows_answered(
     recommender: Recommender, batch: SignalBatch, strategy: str
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    everywhere = Recommender(replace(recommender.model, selection=Selection()))  # no list is left to a fallback
-    answer = everywhere.recommend_batch(batch, K, strategy)
+    model = replace(recommender.model, selection=Selection())  # no list is left to a fallback
+    answer = answer_all(Query(model, batch, K), strategy)  # scores as the strategy has them
     rows = np.flatnonzero(answer.routes == strategy)
     assert len(rows)
     return rows, answer.items, answer.scores

@@ -97,13 +97,14 @@ EXPECTED: dict[str, dict[str, tuple[str, str]]] = {
         "four items": ("soft_segments", "i5 .125746, i6 0"),
     },
     "neighbors": {
-        # Weights of u1, u2 and u3 beside those of u4 and u5: 1/4, 2, 2^.25, 1/2, 2^1.125; half of everyone's share.
+        # Weights of u1, u2 and u3 beside those of u4 and u5: 1/4, 2, 2^.25, 1/2, 2^1.125; half of everyone's share;
+        # the sum over 1 1/2.
         **FALLBACK,
-        "profile": ("neighbors", "i4 .927273, i3 .845455, i1 .572727, i5 .463636"),
-        "one item": ("neighbors", "i3 .925, i2 .7, i4 .45, i5 .225"),
-        "two items": ("neighbors", "i3 .906797, i4 .559220, i6 0"),
-        "friend": ("neighbors", "i3 .871429, i4 .771429, i1 .728571, i2 .485714"),
-        "four items": ("neighbors", "i5 .217054, i6 0"),
+        "profile": ("neighbors", "i4 .618182, i3 .563636, i1 .381818, i5 .309091"),
+        "one item": ("neighbors", "i3 .616667, i2 .466667, i4 .3, i5 .15"),
+        "two items": ("neighbors", "i3 .604531, i4 .372813, i6 0"),
+        "friend": ("neighbors", "i3 .580953, i4 .514286, i1 .485714, i2 .323809"),
+        "four items": ("neighbors", "i5 .144703, i6 0"),
     },
     "friends": {  # (friends who use it + share of the segments near to them, as soft_segments has it) / (1 + 1)
         **FALLBACK,

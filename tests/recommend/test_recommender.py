@@ -37,9 +37,22 @@ def test_an_answer_says_everything_about_itself(tiny: Recommender) -> None:
             "entity 'label' is unknown",
             "country 'XX' was never seen",
         ),
+        notes=(),
+        score_scale="share of the segment",
+        n_ranked=2,
     )
     as_json = answer.to_json()
-    assert set(as_json) == {"items", "strategy", "route", "segment", "segment_size", "ignored"}
+    assert set(as_json) == {
+        "items",
+        "strategy",
+        "route",
+        "segment",
+        "segment_size",
+        "ignored",
+        "notes",
+        "score_scale",
+        "n_ranked",
+    }
     assert as_json["items"][0] == {"item_id": "i3", "title": "Three", "score": 0.5}
 
 
@@ -90,11 +103,11 @@ def test_closing_items_of_a_dense_user_leaves_their_neighbours_alone(tiny: Recom
         (Signals(age=119), "no warm user has age 119"),
         (
             Signals(interactions=[("search", "item", "i3")]),
-            "no warm user has search x item on day one, so it does not move the prediction",
+            "no warm user has search x item on day one",
         ),
         (
             Signals(interactions=[("ban", "artist", "a1")]),
-            "no warm user has ban x artist on day one, so it does not move the prediction",
+            "no warm user has ban x artist on day one",
         ),
     ],
 )
@@ -107,7 +120,8 @@ def test_what_no_warm_user_has_tells_nothing(tiny: Recommender, strategy: str, u
 
 def test_a_use_that_moves_nothing_still_leaves_its_item_out(tiny: Recommender) -> None:
     answer = tiny.recommend(Signals(interactions=[("favorite", "item", "i1")]))
-    assert answer.ignored == ("no warm user has favorite x item on day one, so it does not move the prediction",)
+    assert answer.ignored == ()
+    assert answer.notes == ("favorite x item only keeps items out of the list: no warm user has it on day one",)
     assert [item.item_id for item in answer.items] == ["i3", "i2", "i4", "i5"]
 
 
@@ -128,13 +142,16 @@ def test_strangers_are_named_and_change_nothing(tiny: Recommender) -> None:
     assert strange.ignored == ("2 of 2 friends are unknown",)
 
 
-def test_friends_that_move_no_prediction_are_named(tiny: Recommender) -> None:
-    """A model whose encoder has no friends still lists what friends use, and says that nothing else heeds them."""
-    lonely = replace(tiny.model, signal_encoder=replace(tiny.model.encoder, friend_vectors=None))
-    answer = Recommender(lonely).recommend(Signals(friends=["u4"]), strategy="friends")
+def test_friends_are_ignored_only_where_nothing_heeds_them(tiny: Recommender) -> None:
+    """A model whose encoder has no friends still lists what friends use, and only then is nothing ignored."""
+    lonely = Recommender(replace(tiny.model, signal_encoder=replace(tiny.model.encoder, friend_vectors=None)))
+    answer = lonely.recommend(Signals(friends=["u4"]), strategy="friends")
     assert answer.route == "friends"
     assert [item.item_id for item in answer.items] == ["i4", "i5", "i3", "i1"]
-    assert answer.ignored == ("no warm user has friends, so friends do not move the prediction",)
+    assert answer.ignored == ()
+    assert lonely.recommend(Signals(friends=["u4"]), strategy="popular").ignored == (
+        "friends are in none of the model's features",
+    )
 
 
 def test_numbers_of_other_kinds_are_ages_too() -> None:

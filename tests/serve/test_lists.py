@@ -110,8 +110,11 @@ def test_the_same_signals_give_the_same_list_by_every_way(
             assert (answer["route"], answer["segment"]) == (python.route, python.segment)
             assert (answer["strategy"], answer["signals_from"]) == (strategy, source)
             assert sorted(answer["ignored"]) == sorted(python.ignored)
+            assert answer["notes"] == list(python.notes)
+            assert (answer["score_scale"], answer["n_ranked"]) == (python.score_scale, python.n_ranked)
         assert of_batch["item_id"].to_list() == expected
         assert set(of_batch["route"]) == {python.route}
+        assert set(of_batch["scale"][: python.n_ranked]) == {python.score_scale} != {"score"}
         routes.add(python.route)
     assert {strategy, "popular"} <= routes
 

@@ -109,7 +109,8 @@ def test_a_list_by_all_answers(http: httpx.Client, opened: Recommender, by_taste
     assert [item["item_id"] for item in answer["items"]] == [item.item_id for item in expected.items]
     assert [item["title"] for item in answer["items"]] == [item.title for item in expected.items]
     assert [item["score"] for item in answer["items"]] == pytest.approx([item.score for item in expected.items])
-    assert len(answer["items"]) == K
+    assert len(answer["items"]) == K == answer["n_ranked"]
+    assert answer["score_scale"] == expected.score_scale == "share of people who would answer alike"
     assert not {item["item_id"] for item in answer["items"]} & {*liked, *passed}
     without = ask(http, liked=liked, passed=passed)
     assert (without["route"], without["items"]) == (None, None)

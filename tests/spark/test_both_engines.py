@@ -17,6 +17,7 @@ from firstday.config import Config
 from firstday.data.dataset import Dataset
 from firstday.data.splits.registration import Log
 from firstday.data.splits.roles import find_warm
+from firstday.data.summary import summarise
 from firstday.embed.embeddings import FoldIn
 from firstday.engine import engines
 from firstday.engine.everyone import Question, describe_part, merge
@@ -124,7 +125,7 @@ def test_a_model_is_the_same_byte_for_byte_where_all_are_learned_from(
 
 
 def with_vectors(service: Path, folder: Path) -> Path:
-    """The same service with vectors of its own, which follow from the ids."""
+    """The same service with vectors of its own, which follow from the ids; the first five items have none."""
     folder.mkdir()
     for place in service.iterdir():
         (folder / place.name).symlink_to(place)
@@ -134,9 +135,9 @@ def with_vectors(service: Path, folder: Path) -> Path:
         rng = np.random.default_rng(len(ids))
         centres = rng.normal(size=(5, 8))
         vectors = centres[np.arange(len(ids)) % 5] + 0.1 * rng.normal(size=(len(ids), 8))
-        pl.DataFrame({column: ids, "vector": vectors.astype(np.float32).tolist()}).write_parquet(
-            folder / "embeddings" / f"{kind}.parquet"
-        )
+        table = pl.DataFrame({column: ids, "vector": vectors.astype(np.float32).tolist()})
+        table = table.sort(column)[0 if kind == "users" else 5 :]
+        table.write_parquet(folder / "embeddings" / f"{kind}.parquet")
     return folder
 
 
@@ -150,7 +151,10 @@ def test_given_vectors_everyone_is_counted_the_same_on_both(
     assert isinstance(local, Dataset)
     assert isinstance(tables, ClusterDataset)
     assert local.precomputed is not None
-    items, users = local.precomputed.item_vectors, local.precomputed.user_vectors
+    assert set(tables.notes) >= {note for note in local.notes if "have no vector" in note} != set()
+    assert tables.summarise() == summarise(local)
+    assert summarise(local).without_vector == 5
+    items, users = np.nan_to_num(local.precomputed.item_vectors), local.precomputed.user_vectors
     log = Log.of(local.events)
     question = Question.of(local, FoldIn(items, "mean"), unit_rows(users[:5]), config.signals, np.arange(0, 90, 3))
     one = merge(tables.ask(describe_warm, config, "registration", log, question))

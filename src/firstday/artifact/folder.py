@@ -35,7 +35,7 @@ from firstday.artifact.codec import Encoded, File, Types, decode, encode
 from firstday.artifact.trained_model import TrainedModel
 from firstday.errors import ArtifactError
 
-FORMAT = 5
+FORMAT = 6
 MANIFEST = "manifest.json"
 VERSION, FILE_NAME = "[0-9a-f]{16}", r"[a-z0-9_-][a-z0-9_.-]*"
 FOR_PEOPLE = ("data", "metrics")

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from firstday.artifact.calibration import Calibration
 from firstday.cold.cold_model import ColdModel
 from firstday.cold.ranker import Ranker
 from firstday.config import Config
@@ -33,6 +34,10 @@ FEW = 4
 
 def _personal_alone() -> tuple[Mapping[str, float], ...]:
     return tuple({"personal": 1.0} for _ in KNOWLEDGE)
+
+
+def _no_items() -> np.ndarray:
+    return np.zeros(0, dtype=np.int32)
 
 
 @dataclass(frozen=True)
@@ -141,6 +146,10 @@ class TrainedModel:
         How `blend` weighs the other strategies.
     selection
         Which strategy `auto` answers by, and where a strategy leaves the answer to its fallback.
+    calibrations
+        For each strategy whose scores become probabilities of use, by name: how, chosen on validation users.
+    unlisted
+        Indexes of items that no list has, int32, ascending: where vectors are precomputed, those that came without one.
     """
 
     config: Config
@@ -161,6 +170,8 @@ class TrainedModel:
     neighborhood: Neighborhood = field(default_factory=Neighborhood)
     blending: Blending = field(default_factory=Blending)
     selection: Selection = field(default_factory=Selection)
+    calibrations: Mapping[str, Calibration] = field(default_factory=dict)
+    unlisted: np.ndarray = field(default_factory=_no_items)
 
     @property
     def n_items(self) -> int:
@@ -279,7 +290,7 @@ class TrainedModel:
 
     @cached_property
     def items_without_vector(self) -> np.ndarray:
-        """Indexes of items that no warm user used, so that step 1 knows nothing of them."""
+        """Indexes of items without a vector: no warm user used them, or none was brought along for them."""
         return np.flatnonzero(~self.scoring_vectors.any(axis=1))
 
     @cached_property
@@ -297,3 +308,10 @@ class TrainedModel:
     def popular_items(self) -> np.ndarray:
         """All items, most popular first, ties by the lower index, int32, shape (n_items,)."""
         return np.lexsort((np.arange(self.n_items), -self.popularity)).astype(np.int32)
+
+    @cached_property
+    def listed_items(self) -> np.ndarray:
+        """The items that a list may have, in the order of `popular_items`."""
+        if not len(self.unlisted):
+            return self.popular_items
+        return self.popular_items[~np.isin(self.popular_items, self.unlisted)]

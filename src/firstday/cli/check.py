@@ -93,6 +93,7 @@ def _print_json(checked: Check) -> None:
             "entities": dict(summary.entities),
             "groups": dict(summary.groups),
             "friends": summary.friends or 0,
+            "items_without_vector": summary.without_vector,
             "ages": summary.ages,
             "users_with_times": summary.timed,
             "users_within_24_hours": summary.one_day,
@@ -133,6 +134,8 @@ def _print_summary(name: str, summary: Summary, notes: tuple[str, ...]) -> None:
         table.add_row("friends", f"{summary.friends:,}")
     if summary.dimensions:
         table.add_row("precomputed vectors", f"{summary.dimensions:,} numbers each")
+    if summary.without_vector:
+        table.add_row("items without a vector", _share(summary.without_vector, summary.items))
     console.print(table)
     for note in notes:
         console.print(f"Note: {note}", markup=False, highlight=False, soft_wrap=True)

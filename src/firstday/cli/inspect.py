@@ -116,12 +116,13 @@ def _print(path: Path, manifest: dict[str, Any], model: TrainedModel, n_segments
     precision = ", ".join(f"{name} {value:.1f} %" for name, value in metrics["precision"].items())
     curve = [epoch.precision or 0.0 for epoch in model.cold.history]
     light = f" and {data['light_users']:,} light ones" if data.get("light_users") else ""
+    bare = f"; {len(model.unlisted):,} items without a vector, in no list" if len(model.unlisted) else ""
     stopped_by = " and ".join(model.config.cold_model.stopped_by)
     lines = [
         f"{path}: firstday {manifest['firstday']}, version {manifest['version']}, {manifest['created_at']}",
         f"data: {data['dataset']}, {data['warm_users']:,} warm users{light}, {data['items']:,} items, "
         f"{data['interactions']:,} interactions",
-        f"embedding: {manifest['config']['embedding']['method']}, {model.dimensions} numbers",
+        f"embedding: {manifest['config']['embedding']['method']}, {model.dimensions} numbers{bare}",
         f"features: {features['n_inputs']:,} inputs; blocks: {', '.join(features['blocks'])}",
         f"P@{metrics['k']} on {data['validation_users']:,} validation users: {precision}",
         f"training: {len(curve)} epochs, stopped by P@{metrics['k']} of {stopped_by}, {_sparkline(curve)} "

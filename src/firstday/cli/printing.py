@@ -11,7 +11,7 @@ from rich.table import Table
 
 from firstday.artifact.trained_model import TrainedModel
 from firstday.evaluate.paper_figures import TABLE, in_paper_order, subtract_paper, title_of
-from firstday.evaluate.results import MINUS, RATIO, REFERENCE, Figure, Results, mean_fit_seconds
+from firstday.evaluate.results import MINUS, RATIO, REFERENCE, UNKNOWN_VECTORS, Figure, Results, mean_fit_seconds
 from firstday.evaluate.slices import FRIENDS_ONLY, NOTHING_DONE, size_slice
 from firstday.metrics import METRICS
 from firstday.recommend.auto import describe_selection
@@ -49,6 +49,8 @@ def print_results(results: Results, console: Console, against: str = REFERENCE) 
         f"{results.n_warm:,} warm and {results.n_cold:,} cold users in each of {len(results.seeds)} seed(s), protocol "
         f"{results.protocol}. Precision is {rule}. Brackets: 95 % interval over users; differences are user by user.",
     )
+    if results.precomputed:
+        _print_line(console, UNKNOWN_VECTORS)
 
 
 def selection_table(model: TrainedModel) -> Table:

@@ -30,6 +30,7 @@ from firstday.errors import ConfigError, DataError
 from firstday.features.signals import Signals
 from firstday.recommend.batch import recommend_tables
 from firstday.recommend.recommender import Recommendation
+from firstday.recommend.scales import FILLS_UP, is_part
 from firstday.recommend.spec import find_strategy, strategy_names
 
 
@@ -139,13 +140,15 @@ def print_answer(answer: Recommendation, console: Console) -> None:
     console.print(heading, markup=False, highlight=False, soft_wrap=True)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     titled = any(item.title for item in answer.items)
-    for name in ("rank", "item_id", *(["title"] if titled else []), "score"):
-        table.add_column(name, justify="right" if name in ("rank", "score") else "left")
+    scale, form = answer.score_scale, ".1%" if is_part(answer.score_scale) else ".3f"
+    for name in ("rank", "item_id", *(["title"] if titled else []), scale):
+        table.add_column(name, justify="right" if name in ("rank", scale) else "left")
     for rank, item in enumerate(answer.items, 1):
         title = [item.title] if titled else []
-        table.add_row(
-            str(rank), *(cell.replace("[", r"\[") for cell in (str(item.item_id), *title)), f"{item.score:.3f}"
-        )
+        score = f"{item.score:{form}}" if rank <= answer.n_ranked else FILLS_UP
+        table.add_row(str(rank), *(cell.replace("[", r"\[") for cell in (str(item.item_id), *title)), score)
     console.print(table)
     for sentence in answer.ignored:
         console.print(f"Note: {sentence}; it was ignored.", markup=False, highlight=False)
+    for sentence in answer.notes:
+        console.print(f"Note: {sentence}.", markup=False, highlight=False)

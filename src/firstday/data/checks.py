@@ -30,6 +30,8 @@ from firstday.errors import count_of
 
 OR_DROP = "or drop the rows"
 FEW_WEIGHTS = 20
+FIRST_NAMED = 3
+"""Items without a vector that are named."""
 """So few weights are not enough to tell star ratings from counts."""
 
 
@@ -212,7 +214,7 @@ def check_reference(where: str, ids: pl.Series, home: str, frames: Frames, findi
 
 
 def _check_vectors(frames: Frames, findings: Findings) -> None:
-    """Find items without a vector, and vectors of users and items with different lengths."""
+    """Look for items without a vector, and for vectors of users and items with different lengths."""
     tables = [frames.get(f"embeddings/{kind}", pl.DataFrame()) for kind in ("users", "items")]
     if all("vector" in table.columns and table.height for table in tables):
         check_vector_lengths(tables[0]["vector"], next(filter(None, tables[1]["vector"].list.len()), 0), findings)
@@ -220,12 +222,24 @@ def _check_vectors(frames: Frames, findings: Findings) -> None:
 
 
 def check_item_vectors(frames: Frames, findings: Findings) -> None:
-    """Find items without a vector."""
+    """Note items without a vector, which have no place in lists; find out whether all of them are without."""
     vectors, source = frames.get("embeddings/items", pl.DataFrame()), frames.get("items", pl.DataFrame())
-    if "item_id" in vectors.columns and "item_id" in source.columns:
-        ids = source["item_id"].drop_nulls().unique().sort()
-        has_none = pl.Series(np.asarray(Ids.of(vectors["item_id"].drop_nulls().unique()).lookup(ids) < 0))
-        findings.rows("embeddings/items", has_none, "have no vector", ids, "bring one for every item", noun="items")
+    if "item_id" not in vectors.columns or "item_id" not in source.columns:
+        return
+    ids = source["item_id"].drop_nulls().unique().sort()
+    bare = ids.filter(pl.Series(np.asarray(Ids.of(vectors["item_id"].drop_nulls().unique()).lookup(ids) < 0)))
+    if len(ids) and len(bare) == len(ids):
+        if not findings.is_faulty("embeddings/items"):
+            findings.fault(f"embeddings/items: none of {len(ids):,} items has a vector; bring one for every item.")
+        return
+    findings.note_rows(
+        "embeddings/items",
+        len(bare),
+        len(ids),
+        "have no vector (first: {first}) and are left out of lists; bring one for every item",
+        noun="items",
+        first=", ".join(repr(identity) for identity in bare.head(FIRST_NAMED)),
+    )
 
 
 def check_vector_lengths(user_vectors: pl.Series, n_numbers: int, findings: Findings) -> None:

@@ -51,11 +51,16 @@ class PrecomputedVectors:
     Parameters
     ----------
     user_vectors, item_vectors
-        float32, shapes (n_users, d) and (n_items, d); rows of NaN for users without a vector.
+        float32, shapes (n_users, d) and (n_items, d); rows of NaN for those without a vector.
     """
 
     user_vectors: np.ndarray
     item_vectors: np.ndarray
+
+    @property
+    def items_without(self) -> np.ndarray:
+        """Indexes of the items that have no vector, int32, ascending."""
+        return np.flatnonzero(np.isnan(self.item_vectors).any(axis=1)).astype(np.int32)
 
 
 @dataclass(frozen=True, eq=False)

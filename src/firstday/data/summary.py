@@ -27,6 +27,8 @@ class Summary:
     items, entities, groups, dimensions
         Items, members of each entity, values of each profile column, and numbers of a precomputed vector (0 without):
         the same in every part.
+    without_vector
+        Items without a precomputed vector, where there are vectors: they are left out of lists.
     ages, dated
         Users whose age, and whose registration, is known.
     timed, one_day
@@ -44,6 +46,7 @@ class Summary:
     entities: Mapping[str, int] = field(default_factory=dict)
     groups: Mapping[str, int] = field(default_factory=dict)
     dimensions: int = 0
+    without_vector: int = 0
     ages: int = 0
     dated: int | None = None
     timed: int = 0
@@ -65,6 +68,7 @@ class Summary:
             entities=self.entities or other.entities,
             groups=self.groups or other.groups,
             dimensions=max(self.dimensions, other.dimensions),
+            without_vector=max(self.without_vector, other.without_vector),
             ages=self.ages + other.ages,
             dated=_add(self.dated, other.dated),
             timed=self.timed + other.timed,
@@ -106,6 +110,7 @@ def summarise(part: Dataset) -> Summary:
         entities=entities,
         groups=groups,
         dimensions=0 if part.precomputed is None else part.precomputed.item_vectors.shape[1],
+        without_vector=0 if part.precomputed is None else len(part.precomputed.items_without),
         ages=0 if part.ages is None else int(np.count_nonzero(part.ages >= 0)),
         dated=None if part.registered_at is None else int(np.count_nonzero(part.registered_at >= 0)),
         timed=int((first >= 0).sum()),

@@ -151,7 +151,11 @@ def _fit(logs: WarmLogs, config: EmbeddingConfig, seed: int, threads: int) -> Em
 
 
 def _take_precomputed(precomputed: PrecomputedVectors) -> Embeddings:
-    """Take precomputed vectors as they are; a new user folds in as the mean of items, whatever model made them."""
+    """Take precomputed vectors as they are; a new user folds in as the mean of items, whatever model made them.
+
+    An item without a vector has zeros, as an item has elsewhere that no warm user used.
+    """
     items = np.ascontiguousarray(precomputed.item_vectors, dtype=np.float32)
+    items = np.where(np.isnan(items), np.float32(0), items)
     users = np.ascontiguousarray(precomputed.user_vectors, dtype=np.float32)
     return Embeddings(users, items, FoldIn(items, "mean"), "dot")

@@ -241,7 +241,7 @@ def recommend_batch(
     Returns
     -------
     polars.DataFrame or pyspark.sql.DataFrame
-        `user_id`, `rank` (from 1), `item_id`, `score`, `route`; of Spark where the engine is.
+        `user_id`, `rank` (from 1), `item_id`, `score`, `route`, `scale`; of Spark where the engine is.
 
     Raises
     ------

@@ -44,6 +44,11 @@ BASELINE = "popular"
 """What the main finding compares with."""
 MINUS, RATIO, ROUTE, TENTH = "precision_minus:", "precision_ratio:", "route:", "places_by_popularity:"
 """Metrics that name another strategy, a route or a tenth begin so."""
+UNKNOWN_VECTORS = (
+    "Vectors were brought along (the table embeddings): what they were learned from cannot be known here. If they have "
+    "seen what cold users did after day one, the figures flatter."
+)
+"""What is said of an evaluation by vectors that were not made in it."""
 MINUS_OTHERS, OF_OTHERS = "precision_minus_others", "precision_of_others"
 
 
@@ -128,6 +133,8 @@ class Results:
         has, and its share in what cold users went on to use, in %.
     segments, history
         Segments, largest first, and training of the cold model, of the first seed.
+    precomputed
+        Whether vectors were brought along, so that nothing is known of what they were learned from.
     """
 
     dataset: str
@@ -146,6 +153,7 @@ class Results:
     used_by_popularity: tuple[float, ...] = ()
     segments: tuple[SegmentRow, ...] = ()
     history: tuple[Epoch, ...] = ()
+    precomputed: bool = False
 
     @cached_property
     def _by_key(self) -> Mapping[tuple[str, str, str], Figure]:
@@ -222,6 +230,8 @@ class Results:
             "n_cold": self.n_cold,
             "fit_seconds": round(self.fit_seconds, 2),
             "notes": list(self.notes),
+            "vectors": "precomputed" if self.precomputed else "learned from warm users",
+            "vectors_note": UNKNOWN_VECTORS if self.precomputed else None,
             "popularity": {
                 "n_items": list(self.items_by_popularity),
                 "used": [round(share, 4) for share in self.used_by_popularity],

@@ -193,7 +193,12 @@ def evaluate_strategies(
         del recommender, fitted  # a model less in memory while the next is trained
     progress("done", n_seeds, n_seeds)
     return join_seeds(
-        dataset.name, runs, protocol=choose_protocol(dataset, config), divide_by=divide_by, against=against
+        dataset.name,
+        runs,
+        protocol=choose_protocol(dataset, config),
+        divide_by=divide_by,
+        against=against,
+        precomputed=dataset.precomputed is not None,
     )
 
 
@@ -294,6 +299,7 @@ def join_seeds(
     protocol: str,
     divide_by: PrecisionRule = "min",
     against: Sequence[str] = (REFERENCE,),
+    precomputed: bool = False,
 ) -> Results:
     """Put the seeds together: means over the users of all seeds, with intervals over users.
 
@@ -309,6 +315,8 @@ def join_seeds(
         See `firstday.metrics.measure`.
     against
         Strategies with which the others are compared; those that were not judged are passed over.
+    precomputed
+        Whether vectors were brought along, for the record.
     """
     users = np.concatenate([run.cohort.users for run in runs])
     seeds, facts = tuple(run.seed for run in runs), [run.facts for run in runs]
@@ -342,6 +350,7 @@ def join_seeds(
         used_by_popularity=to_shares(np.sum([of_seed.used for of_seed in facts], axis=0)),
         segments=facts[0].segments,
         history=facts[0].history,
+        precomputed=precomputed,
     )
 
 

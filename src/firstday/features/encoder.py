@@ -322,7 +322,8 @@ def shrink_means(sums: np.ndarray, sizes: np.ndarray, overall: np.ndarray, shrin
         float32, shape (n_values + 1, d).
     """
     weight = sizes[:, None] + shrinkage
-    means = np.where(weight > 0, (sums + shrinkage * overall) / np.maximum(weight, 1e-9), overall)
+    # What nobody has is the overall mean to the last bit, so that it is as good as nothing.
+    means = np.where(sizes[:, None] > 0, (sums + shrinkage * overall) / np.maximum(weight, 1e-9), overall)
     return np.concatenate([means, overall[None]]).astype(np.float32)
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from firstday.artifact.trained_model import KNOWLEDGE, TrainedModel
 from firstday.recommend.query import Answer, Query
-from firstday.recommend.spec import StrategySpec, find_strategy
+from firstday.recommend.spec import EVERYTHING, Part, StrategySpec, find_strategy
 
 AWAY = "validation users, what they did taken away"
 
@@ -54,9 +54,16 @@ def describe_selection(model: TrainedModel) -> list[dict[str, Any]]:
     ]
 
 
+def _reads(model: TrainedModel) -> tuple[Part, ...]:
+    """Return what the strategies read that answer."""
+    reads = [find_strategy(model.selection.best_of(number)).reads for number in range(len(KNOWLEDGE))]
+    return tuple({part for of in reads for part in (EVERYTHING if of is None else of(model))})
+
+
 AUTO = StrategySpec(
     name="auto",
     recommend=recommend_auto,
     describe="Answer by the strategy that was best for validation users of whom as much was known.",
     explain="The strategy that was best for people of whom as much was known.",
+    reads=_reads,
 )

@@ -17,7 +17,10 @@ from firstday.data.left_out import left_out_beside, write_left_out
 from firstday.data.newcomers import load_newcomers
 from firstday.errors import DataError
 from firstday.features.signals import UNKNOWN_COLUMN, Catalogue
+from firstday.recommend.effects import KEEPS_OUT, NOTHING, count_weak, tell_counts
+from firstday.recommend.query import Query
 from firstday.recommend.recommender import Recommender
+from firstday.recommend.scales import FILLS_UP
 
 USERS_AT_ONCE = 20_000
 
@@ -34,14 +37,19 @@ class BatchSummary:
         How many users each route answered.
     unknown
         How many interactions, by entity or by signal, and profile values, by column, the model does not know.
+    without_effect, only_kept_out
+        How many interactions, by ``signal x entity``, friends, and profile values, by column, the model knows and yet
+        had no use for, and how many interactions did no more than keep items out of lists.
     notes
-        What was decided while reading.
+        What was decided while reading, and all of this in sentences.
     """
 
     n_users: int
     n_rows: int
     routes: Mapping[str, int]
     unknown: Mapping[str, int]
+    without_effect: Mapping[str, int]
+    only_kept_out: Mapping[str, int]
     notes: tuple[str, ...]
 
     def to_json(self) -> dict[str, Any]:
@@ -68,7 +76,8 @@ def recommend_tables(
     folder
         Tables of cold users, see `firstday.data.newcomers.load_newcomers`.
     out
-        The Parquet file to write, in one step: `user_id`, `rank` (from 1), `item_id`, `score`, `route`.
+        The Parquet file to write, in one step: `user_id`, `rank` (from 1), `item_id`, `score`, `route`,
+        `scale` (what the score is, see `Recommendation.score_scale`, or ``fills the list up``).
     k, strategy, keep_used
         See `Recommender.recommend`.
     drop_bad_rows
@@ -102,12 +111,15 @@ class BatchCounts:
         Users answered, and places of their lists.
     routes, unknown
         See `BatchSummary`.
+    weak
+        What the model knows and had no use for, see `firstday.recommend.effects.count_weak`.
     """
 
     n_users: int = 0
     n_rows: int = 0
     routes: Counter[str] = field(default_factory=Counter)
     unknown: Counter[str] = field(default_factory=Counter)
+    weak: Counter[tuple[str, str, int]] = field(default_factory=Counter)
 
     def __add__(self, other: BatchCounts) -> BatchCounts:
         return BatchCounts(
@@ -115,6 +127,7 @@ class BatchCounts:
             self.n_rows + other.n_rows,
             self.routes + other.routes,
             self.unknown + other.unknown,
+            self.weak + other.weak,
         )
 
 
@@ -136,12 +149,18 @@ def list_users(
     users = np.arange(len(dataset.users))
     batch, unknown = catalogue.translate(dataset, users, dataset.all_actions())
     routes: Counter[str] = Counter()
+    weak: Counter[tuple[str, str, int]] = Counter()
+    name = strategy or recommender.model.config.recommend.strategy
     frames = []
     for at in range(0, max(1, len(users)), USERS_AT_ONCE):
         part = users[at : at + USERS_AT_ONCE]
-        answer = recommender.recommend_batch(batch.take(part), k, strategy, keep_used=keep_used)
+        signals = batch.take(part)
+        answer = recommender.recommend_batch(signals, k, name, keep_used=keep_used)
         routes.update(answer.routes.tolist())
+        weak += count_weak(Query(recommender.model, signals, 1, keep_used), name, answer.routes)
         row, place = np.nonzero(answer.items >= 0)
+        assert answer.scales is not None
+        scales = np.where(place < answer.count_ranked()[row], answer.scales[row], FILLS_UP)
         frames.append(
             pl.DataFrame(
                 {
@@ -150,18 +169,31 @@ def list_users(
                     "item_id": catalogue.items.take(answer.items[row, place]),
                     "score": answer.scores[row, place],
                     "route": answer.routes[row].astype(str),
+                    "scale": scales.astype(str),
                 }
             )
         )
     lists = pl.concat(frames)
-    return lists, BatchCounts(len(users), lists.height, routes, Counter(unknown))
+    return lists, BatchCounts(len(users), lists.height, routes, Counter(unknown), weak)
 
 
 def summarise_batch(counts: BatchCounts, catalogue: Catalogue, notes: Sequence[str]) -> BatchSummary:
     """Return what was answered, with notes on what the model does not know."""
     unknown = dict(counts.unknown)
-    all_notes = (*_describe_unknown(unknown, catalogue), *notes)
-    return BatchSummary(counts.n_users, counts.n_rows, dict(counts.routes), unknown, all_notes)
+    by_effect = {
+        does: {name: n for (_, name, what), n in sorted(counts.weak.items()) if what == does}
+        for does in (NOTHING, KEEPS_OUT)
+    }
+    all_notes = (*_describe_unknown(unknown, catalogue), *tell_counts(counts.weak), *notes)
+    return BatchSummary(
+        counts.n_users,
+        counts.n_rows,
+        dict(counts.routes),
+        unknown,
+        by_effect[NOTHING],
+        by_effect[KEEPS_OUT],
+        all_notes,
+    )
 
 
 def _describe_unknown(unknown: Mapping[str, int], catalogue: Catalogue) -> list[str]:

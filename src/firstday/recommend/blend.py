@@ -9,12 +9,12 @@ import numpy as np
 
 from firstday.artifact.trained_model import KNOWLEDGE, TrainedModel
 from firstday.cold.ranker import Ranker
-from firstday.ranking import NO_ITEM, rank_scores, top_k
+from firstday.ranking import NO_ITEM, top_k
 from firstday.recommend.neighbors import score_friends, score_neighbors
 from firstday.recommend.popularity import score_group
 from firstday.recommend.query import Answer, Query
 from firstday.recommend.soft_segments import score_soft_segments
-from firstday.recommend.spec import StrategySpec, near_taste
+from firstday.recommend.spec import PROBABILITY, Part, StrategySpec, near_taste
 
 LEAST_SHARE = 1e-6
 """What an item has that nobody of those asked uses."""
@@ -47,7 +47,8 @@ def recommend_blend(query: Query) -> Answer:
         rows = np.flatnonzero(query.known & ((items[:, -1] < 0) | (scores[:, -1] <= _bound_outside(query))))
         if len(rows):
             part = query.take(rows)
-            items[rows], scores[rows] = rank_scores(lambda at: score_blend(part, at), part.excluded, query.k)
+            answer = part.rank_scores(lambda at: score_blend(part, at), "blend", part.known)
+            items[rows], scores[rows] = answer.items, answer.scores
     return Answer.where(query.known, "blend", items, scores)
 
 
@@ -59,6 +60,8 @@ def _rank_candidates(
     shares = {name: SHARES[name](of_ranked, rows) for name in weights if name in SHARES}
     of_people = sum(shares.values()) if shares else score_soft_segments(of_ranked, rows)
     closed = query.excluded.take(rows).keep_columns(ranker.items).has_entries()
+    if len(model.unlisted):
+        closed |= np.isin(ranker.items, model.unlisted)
     of_people = np.where(closed, np.float32(-1), of_people)
     n = min(max(N_CANDIDATES, query.k), len(ranker.items))
     chosen = np.sort(np.argpartition(-of_people, n - 1, axis=1)[:, :n], axis=1)
@@ -210,10 +213,20 @@ COMPONENTS: Mapping[str, Callable[[Query, np.ndarray, Items], np.ndarray]] = {
 }
 """What may be blended: scores of items for users' positions, a new array, float32, shape (n_rows, n_scored)."""
 
+
+def _reads(model: TrainedModel) -> tuple[Part, ...]:
+    """Return what `blend` reads beside the features: how many items are liked, and what `group` and `friends` read."""
+    weighed = {name for weights in model.blending.weights for name in weights}
+    parts: tuple[Part, ...] = ("liked", "profile")
+    return (*parts, "friends") if "friends" in weighed else parts
+
+
 BLEND = StrategySpec(
     name="blend",
     recommend=recommend_blend,
     describe="Rank items by several strategies at once, weighted by how much is known of the user.",
     explain="Several ways of ranking at once, weighted by how much is known of the user.",
     reason=near_taste,
+    reads=_reads,
+    scale=PROBABILITY,
 )

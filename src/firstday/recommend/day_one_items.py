@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from firstday.recommend.query import Answer, Query
-from firstday.recommend.spec import StrategySpec, near_taste
+from firstday.recommend.spec import PROBABILITY, StrategySpec, near_taste, reading
 
 
 def recommend_day_one(query: Query) -> Answer:
@@ -26,6 +26,8 @@ DAY_ONE = StrategySpec(
     describe="Rank items by the mean vector of the items that the user likes so far.",
     explain="Items near to the mean of what the user did so far.",
     reason=near_taste,
+    reads=reading("liked"),
+    scale=PROBABILITY,
 )
 FOLD_IN = StrategySpec(
     name="fold_in",
@@ -33,4 +35,6 @@ FOLD_IN = StrategySpec(
     describe="Rank items by the vector solved from the items that the user likes so far, items fixed.",
     explain="Items near to the vector solved from what the user did so far.",
     reason=near_taste,
+    reads=reading("liked"),
+    scale=PROBABILITY,
 )

@@ -6,7 +6,7 @@ import numpy as np
 
 from firstday.ranking import spread_scores
 from firstday.recommend.query import Answer, Query
-from firstday.recommend.spec import RANKER, StrategySpec, near_taste
+from firstday.recommend.spec import PROBABILITY, RANKER, StrategySpec, near_taste, reading
 
 
 def recommend_direct(query: Query) -> Answer:
@@ -28,4 +28,6 @@ DIRECT = StrategySpec(
     explain="Items that people with such a first day went on to use, as a network has learned it.",
     reason=near_taste,
     needs=(RANKER,),
+    reads=reading(),
+    scale=PROBABILITY,
 )

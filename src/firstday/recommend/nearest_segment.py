@@ -6,7 +6,9 @@ import numpy as np
 
 from firstday.ranking import unit_rows
 from firstday.recommend.query import Answer, Query
-from firstday.recommend.spec import ColdModelSpec, Reason, StrategySpec, times_everyone, used_by_alike
+from firstday.recommend.spec import ColdModelSpec, Reason, StrategySpec, reading, times_everyone, used_by_alike
+
+OF_SEGMENT = "share of the segment"
 
 
 def recommend_segment(query: Query) -> Answer:
@@ -40,6 +42,8 @@ SEGMENT = StrategySpec(
     describe="Take the most used items of the nearest segment (the paper's semi-personalised system).",
     explain="What the people of the predicted segment use most.",
     reason=_reason_by_segment,
+    reads=reading(),
+    scale=OF_SEGMENT,
 )
 INPUT_CLUSTERS = StrategySpec(
     name="input_clusters",
@@ -47,6 +51,8 @@ INPUT_CLUSTERS = StrategySpec(
     describe="Take the most used items of the nearest cluster of features.",
     explain="What people with a similar first day use most.",
     reason=used_by_alike,
+    reads=reading(),
+    scale="share of people with a similar first day",
 )
 
 
@@ -63,4 +69,6 @@ def by_segment_of(cold_model: ColdModelSpec) -> StrategySpec:
         describe=f"Take the most used items of the segment nearest to {cold_model.title}'s vector.",
         explain=f"What the people of the segment nearest to {cold_model.title}'s prediction use most.",
         method=cold_model.name,
+        reads=reading("liked"),
+        scale=OF_SEGMENT,
     )

@@ -9,7 +9,7 @@ from firstday.embed.kept_users import Neighborhood
 from firstday.ranking import weigh_nearest
 from firstday.recommend.query import Answer, Query
 from firstday.recommend.soft_segments import mix_segments
-from firstday.recommend.spec import KEPT_USERS, StrategySpec
+from firstday.recommend.spec import KEPT_USERS, StrategySpec, reading
 from firstday.sparse import SparseRows
 
 N_NEIGHBORS = 200
@@ -141,6 +141,9 @@ NEIGHBORS = StrategySpec(
     describe="Rank items by how many of the nearest warm users use them, the nearer the more.",
     explain="What the warm users nearest to the predicted taste use most, the nearer the more.",
     needs=(KEPT_USERS,),
+    reads=reading(),
+    scale="share of the nearest people",
+    rescale=lambda model, scores: scores / np.float32(1 + model.neighborhood.smoothing),
 )
 FRIENDS = StrategySpec(
     name="friends",
@@ -148,4 +151,6 @@ FRIENDS = StrategySpec(
     describe="Rank items by the share of friends who use them.",
     explain="What the user's friends use, and people like these friends.",
     needs=(KEPT_USERS,),
+    reads=reading("friends"),
+    scale="share of friends and people like them",
 )

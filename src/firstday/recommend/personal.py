@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from firstday.recommend.query import Answer, Query
-from firstday.recommend.spec import ColdModelSpec, StrategySpec, near_taste
+from firstday.recommend.spec import PROBABILITY, ColdModelSpec, StrategySpec, near_taste, reading
 
 
 def recommend_personal(query: Query) -> Answer:
@@ -17,6 +17,8 @@ PERSONAL = StrategySpec(
     describe="Rank items by the predicted vector.",
     explain="Items near to the predicted taste.",
     reason=near_taste,
+    reads=reading(),
+    scale=PROBABILITY,
 )
 
 
@@ -29,4 +31,6 @@ def by_items_of(cold_model: ColdModelSpec) -> StrategySpec:
         describe=f"Rank items by the vector that {cold_model.title} predicts.",
         explain=f"Items near to the taste that {cold_model.title} predicts.",
         method=cold_model.name,
+        reads=reading("liked"),
+        scale=PROBABILITY,
     )

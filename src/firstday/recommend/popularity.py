@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 from firstday.recommend.query import Answer, Query
-from firstday.recommend.spec import StrategySpec, used_by_alike
+from firstday.recommend.spec import StrategySpec, reading, used_by_alike
 
 
 def recommend_popular(query: Query) -> Answer:
     """Rank items by the share of warm users who use them; answers for every user."""
-    order = query.model.popular_items[None]
+    order = query.model.listed_items[None]
     everyone = np.zeros(query.n_users, dtype=np.int64)
     return query.take_lists(order, query.model.popularity[order], everyone, "popular", everyone == 0)
 
@@ -54,6 +54,8 @@ POPULAR = StrategySpec(
     describe="Rank items by the share of warm users who use them.",
     explain="What everyone uses most, since nothing that the model knows is known of the user.",
     reason=lambda reason: f"{reason.share_of_everyone:.1%} of everyone use it.",
+    reads=reading(),
+    scale="share of everyone",
 )
 GROUP = StrategySpec(
     name="group",
@@ -61,4 +63,6 @@ GROUP = StrategySpec(
     describe="Rank items by their share of users, averaged over the user's profile columns.",
     explain="What people of the same profile use most.",
     reason=used_by_alike,
+    reads=reading("profile"),
+    scale="share of people of the same profile",
 )

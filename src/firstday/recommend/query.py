@@ -109,16 +109,17 @@ class Query:
     def knowledge(self) -> np.ndarray:
         """How much is known of each user, as a position in `KNOWLEDGE`, int64, shape (n_users,).
 
-        Items count that the user likes, and members of other entities that the user did anything to; who only skipped
-        or banned items counts as having done one thing.
+        Items count that the user likes, and members of other entities with a block among the features; who only
+        skipped items, say, counts as having done one thing.
         """
         if self.computed is not None:
             return np.where(self.known, len(KNOWLEDGE) - 1, 0)
         n_done, has_signal = self.liked.lengths(), np.zeros(self.n_users, dtype=bool)
-        for (_, entity), rows in self.signals.actions.items():
-            has_signal |= rows.lengths() > 0
-            if entity != ITEM:
-                n_done = n_done + rows.lengths()
+        for pair, rows in self.signals.actions.items():
+            if pair in self.model.pairs:
+                has_signal |= rows.lengths() > 0
+                if pair[1] != ITEM:
+                    n_done = n_done + rows.lengths()
         n_done = np.maximum(n_done, has_signal)
         friends = self.signals.friends if self.model.knows_friends else None
         has_friends = np.zeros(self.n_users, dtype=bool) if friends is None else np.asarray(friends.lengths() > 0)
@@ -189,7 +190,15 @@ class Query:
 
     def rank_scores(self, score: Callable[[np.ndarray], np.ndarray], route: str, answered: np.ndarray) -> Answer:
         """Rank items by scores; see `firstday.ranking.rank_scores` and `Answer.where`."""
-        return Answer.where(answered, route, *rank_scores(score, self.excluded, self.k))
+        unlisted = self.model.unlisted
+
+        def score_listed(rows: np.ndarray) -> np.ndarray:
+            scores = score(rows)
+            scores[:, unlisted] = -np.inf
+            return scores
+
+        ranked = rank_scores(score_listed if len(unlisted) else score, self.excluded, self.k)
+        return Answer.where(answered, route, *ranked)
 
     def rank_by_vectors(self, vectors: np.ndarray, route: str, answered: np.ndarray) -> Answer:
         """Rank items by how near they are to users' vectors; see `firstday.ranking.rank_by_vectors`."""
@@ -228,11 +237,23 @@ class Answer:
         float32, shape (n_users, k).
     routes
         How each list came about, shape (n_users,), such as ``segment``; "" where the strategy has nothing to go on.
+    n_ranked
+        How many places of each list that route ranked, integers, shape (n_users,): the others fill the list up, with
+        score 0. None: all that hold an item.
+    scales
+        What the scores of each list are, shape (n_users,), such as ``share of the segment``; None: they are on the
+        strategy's own scale.
     """
 
     items: np.ndarray
     scores: np.ndarray
     routes: np.ndarray
+    n_ranked: np.ndarray | None = None
+    scales: np.ndarray | None = None
+
+    def count_ranked(self) -> np.ndarray:
+        """Return `n_ranked`, counted where it is None."""
+        return (self.items >= 0).sum(axis=1) if self.n_ranked is None else self.n_ranked
 
     @classmethod
     def where(cls, answered: np.ndarray, route: str, items: np.ndarray, scores: np.ndarray) -> Answer:

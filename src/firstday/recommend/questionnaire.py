@@ -21,6 +21,8 @@ from firstday.sparse import SparseRows
 
 ROUTE = "answers"
 """The route of lists by all answers."""
+SCALE = "share of people who would answer alike"
+"""What the scores of such lists are."""
 USERS_AT_ONCE = 10_000
 """Users whose segments are looked for at once: bounds memory."""
 
@@ -419,8 +421,11 @@ def recommend_by_answers(
     ConfigError
         k is below 1, or the model keeps no warm users.
     """
-    items, scores = rank_by_answers(questionnaire, answers, check_length(model, k), excluded)
-    return Recommendation(name_items(model, items, scores), ROUTE, ROUTE, None, None, ())
+    closed = (*excluded, *model.unlisted.tolist())
+    items, scores = rank_by_answers(questionnaire, answers, check_length(model, k), closed)
+    assert questionnaire.warm is not None
+    listed = name_items(model, items, np.clip(scores / np.float32(1 + questionnaire.warm.smoothing), 0, 1))
+    return Recommendation(listed, ROUTE, ROUTE, None, None, (), score_scale=SCALE, n_ranked=len(listed))
 
 
 def recommend_by_yeses(
@@ -455,7 +460,9 @@ def recommend_by_yeses(
     length = check_length(model, k)
     left_out = {model.catalogue.items[item] for item in (*answered_items(entity, answers), *excluded)}
     longer = recommender.recommend(signals_of(model, entity, answers), length + len(left_out), strategy)
-    return replace(longer, items=tuple(item for item in longer.items if item.item_id not in left_out)[:length])
+    kept = [(item, place < longer.n_ranked) for place, item in enumerate(longer.items) if item.item_id not in left_out]
+    kept = kept[:length]
+    return replace(longer, items=tuple(item for item, _ in kept), n_ranked=sum(is_ranked for _, is_ranked in kept))
 
 
 def recommend_after_questions(

@@ -15,9 +15,11 @@ from firstday.errors import ConfigError
 from firstday.features.signals import SignalBatch, Signals
 from firstday.ranking import first_allowed
 from firstday.recommend.auto import answer_each
+from firstday.recommend.effects import tell_each
 from firstday.recommend.popularity import POPULAR
 from firstday.recommend.query import Answer, Query
-from firstday.recommend.spec import FALLBACKS, Strategy, find_strategy, refuse_without, value_type
+from firstday.recommend.scales import scale_answer
+from firstday.recommend.spec import FALLBACKS, OWN_SCALE, Strategy, find_strategy, refuse_without, value_type
 
 
 def answer_all(query: Query, strategy: str | Strategy) -> Answer:
@@ -60,10 +62,13 @@ def answer_all(query: Query, strategy: str | Strategy) -> Answer:
             fallback = find_strategy(name).recommend(query.take(unanswered))
             items[unanswered], scores[unanswered] = fallback.items, fallback.scores
             routes[unanswered] = fallback.routes
-    short = np.flatnonzero(items[:, -1] < 0)
+    if len(query.model.unlisted):
+        items, scores = first_allowed(items, scores, (items >= 0) & ~np.isin(items, query.model.unlisted), query.k)
+    n_ranked = (items >= 0).sum(axis=1)
+    short = np.flatnonzero(n_ranked < query.k)
     if len(short):
         items[short], scores[short] = _fill_up(items[short], scores[short], query.take(short))
-    return Answer(items, scores, routes)
+    return Answer(items, scores, routes, n_ranked)
 
 
 def _fill_up(items: np.ndarray, scores: np.ndarray, query: Query) -> tuple[np.ndarray, np.ndarray]:
@@ -88,7 +93,7 @@ class RecommendedItem:
     title
         "" where the items have none.
     score
-        On the strategy's own scale; 0 for items that only fill the list up.
+        On the scale that the answer names; 0 for items that only fill the list up.
     """
 
     item_id: Any
@@ -113,7 +118,15 @@ class Recommendation:
     segment_size
         How many warm users the segment has.
     ignored
-        A sentence for each signal that the model does not understand.
+        A sentence for each thing known of the user that has no effect: the model does not understand it, or nothing in
+        the model rests on it.
+    notes
+        A sentence for each signal that only keeps items out of the list.
+    score_scale
+        What the scores are: ``share of ...``, from 0 to 1, of whom; ``probability of use``, as validation users used
+        what they were listed; or ``score``, which means nothing but the order.
+    n_ranked
+        How many places, the first ones, the route ranked; the others only fill the list up.
     """
 
     items: tuple[RecommendedItem, ...]
@@ -122,6 +135,9 @@ class Recommendation:
     segment: int | None
     segment_size: int | None
     ignored: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+    score_scale: str = OWN_SCALE
+    n_ranked: int = 0
 
     def to_json(self) -> dict[str, Any]:
         """Return the answer as JSON values."""
@@ -138,13 +154,14 @@ class UserAnswers:
         Lists and routes; every row has k distinct items, unless the catalogue has no more.
     segments
         Predicted segments, int64, shape (n_users,), -1 where nothing is known of the user.
-    ignored
-        For each user, a sentence for each signal that the model does not understand.
+    ignored, notes
+        For each user, the sentences of `Recommendation`.
     """
 
     answer: Answer
     segments: np.ndarray
     ignored: list[tuple[str, ...]]
+    notes: list[tuple[str, ...]]
 
 
 def name_items(model: TrainedModel, items: np.ndarray, scores: np.ndarray) -> tuple[RecommendedItem, ...]:
@@ -210,7 +227,17 @@ class Recommender:
         items = name_items(self.model, answer.items[0], answer.scores[0])
         segment = int(answers.segments[0]) if answers.segments[0] >= 0 else None
         size = None if segment is None else int(self.model.segments.items.sizes[segment])
-        return Recommendation(items, strategy, answer.routes[0], segment, size, answers.ignored[0])
+        return Recommendation(
+            items,
+            strategy,
+            answer.routes[0],
+            segment,
+            size,
+            answers.ignored[0],
+            answers.notes[0],
+            OWN_SCALE if answer.scales is None else str(answer.scales[0]),
+            int(answer.count_ranked()[0]),
+        )
 
     def recommend_users(
         self, users: Sequence[Signals], k: int | None = None, strategy: str | None = None, *, keep_used: bool = False
@@ -231,35 +258,14 @@ class Recommender:
         """
         batch, ignored = self.model.catalogue.read(users)
         query = Query(self.model, batch, check_length(self.model, k), keep_used)
-        answer = answer_all(query, strategy or self.model.config.recommend.strategy)
+        strategy = strategy or self.model.config.recommend.strategy
+        answer = scale_answer(self.model, answer_all(query, strategy))
         segments = np.full(query.n_users, -1, dtype=np.int64)
         if query.known.any():
             segments = np.where(query.known, query.nearest_segments, -1)
-        sentences = [(*unknown, *unused) for unknown, unused in zip(ignored, self._without_effect(query), strict=True)]
-        return UserAnswers(answer, segments, sentences)
-
-    def _without_effect(self, query: Query) -> list[list[str]]:
-        """Say for each user of what the names are known, but not learned from: no warm user has it."""
-        catalogue, pairs = self.model.catalogue, self.model.pairs
-        sentences: list[list[str]] = [[] for _ in range(query.n_users)]
-        for (signal, entity), rows in query.signals.actions.items():
-            if (signal, entity) not in pairs:
-                for user in np.flatnonzero(rows.lengths()).tolist():
-                    sentences[user].append(
-                        f"no warm user has {signal} x {entity} on day one, so it does not move the prediction"
-                    )
-        friends = query.signals.friends
-        if friends is not None and not self.model.knows_friends:
-            for user in np.flatnonzero(friends.lengths()).tolist():
-                sentences[user].append("no warm user has friends, so friends do not move the prediction")
-        for name, codes in query.profile.items():
-            given = query.signals.ages if name == "age" else query.signals.groups[name]
-            if given is None:
-                continue
-            for user in np.flatnonzero((given >= 0) & (codes < 0)).tolist():
-                value = given[user] if name == "age" else catalogue.groups[name][given[user]]
-                sentences[user].append(f"no warm user has {name} {value}")
-        return sentences
+        unused, kept_out = tell_each(query, strategy, answer.routes)
+        sentences = [(*unknown, *idle) for unknown, idle in zip(ignored, unused, strict=True)]
+        return UserAnswers(answer, segments, sentences, [tuple(notes) for notes in kept_out])
 
     def recommend_batch(
         self, signals: SignalBatch, k: int | None = None, strategy: str | None = None, *, keep_used: bool = False
@@ -269,10 +275,10 @@ class Recommender:
         Returns
         -------
         Answer
-            Every row has k distinct items, unless the catalogue has no more, and a route.
+            Every row has k distinct items, unless the catalogue has no more, a route, and the scale of its scores.
         """
         query = Query(self.model, signals, check_length(self.model, k), keep_used)
-        return answer_all(query, strategy or self.model.config.recommend.strategy)
+        return scale_answer(self.model, answer_all(query, strategy or self.model.config.recommend.strategy))
 
     def save(self, path: str | Path) -> Path:
         """Write the model to a folder; see `firstday.artifact.folder.save_model`."""

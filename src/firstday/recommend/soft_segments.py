@@ -6,7 +6,7 @@ import numpy as np
 
 from firstday.artifact.trained_model import TrainedModel
 from firstday.recommend.query import Answer, Query
-from firstday.recommend.spec import Reason, StrategySpec, times_everyone
+from firstday.recommend.spec import Reason, StrategySpec, reading, times_everyone
 from firstday.segment.segments import Mixing, weigh_segments
 
 TIE_BREAK = 1e-6
@@ -60,4 +60,6 @@ SOFT_SEGMENTS = StrategySpec(
     describe="Mix what several near segments use, each by its nearness.",
     explain="What the people of several segments near the predicted taste use most, the nearer the more.",
     reason=_reason_by_segments,
+    reads=reading(),
+    scale="share of the near segments",
 )

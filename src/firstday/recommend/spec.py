@@ -19,7 +19,7 @@ from importlib import import_module
 from importlib.metadata import entry_points
 from pathlib import Path
 from pkgutil import resolve_name
-from typing import Any, Protocol, TypeVar
+from typing import Any, Literal, Protocol, TypeVar
 
 import numpy as np
 from pydantic import BaseModel, ValidationError
@@ -145,6 +145,22 @@ JudgeVectors = Callable[[np.ndarray], float]
 lists, of nearest segments and of nearest items alike."""
 Strategy = Callable[[Query], Answer]
 
+OWN_SCALE = "score"
+"""The scale of scores that mean nothing but their order."""
+PROBABILITY = "probability of use"
+"""The scale of scores that become the probability that the user will use the item, by `TrainedModel.calibrations`."""
+
+Part = Literal["liked", "profile", "friends", "anything"]
+"""What a strategy may read of a user beside the features: items that they like so far, profile values that warm users
+have, friends whom the model keeps; or anything that is in a `SignalBatch`."""
+EVERYTHING: tuple[Part, ...] = ("liked", "profile", "friends", "anything")
+Reads = Callable[[TrainedModel], tuple[Part, ...]]
+
+
+def reading(*parts: Part) -> Reads:
+    """Return what says of a strategy that it reads these parts, whatever the model."""
+    return lambda _: parts
+
 
 @dataclass(frozen=True, kw_only=True)
 class StrategySpec(Method):
@@ -165,6 +181,15 @@ class StrategySpec(Method):
         texts that it returns. A model holds it, `Query.learned` gives it back.
     method
         The method whose learned value it needs; itself if it has a `fit`.
+    reads
+        Given a model, what it reads of a user beside the features and the items to leave out, so that what was ignored
+        can be told; None: it may read anything.
+    scale
+        What its scores are, for people: ``share of ...`` for shares of some people, from 0 to 1; `PROBABILITY` for
+        scores of any kind that training turns into the probability that the user will use the item; any other name is
+        told as it is.
+    rescale
+        Given a model and scores, float32, shape (n_users, k), returns them on this scale, in the same order.
     """
 
     recommend: Strategy
@@ -174,6 +199,9 @@ class StrategySpec(Method):
     fit: Callable[[LearningData, JudgeLists, Progress], Any] | None = None
     value: type | None = None
     method: str | None = None
+    reads: Reads | None = None
+    scale: str = OWN_SCALE
+    rescale: Callable[[TrainedModel, np.ndarray], np.ndarray] | None = None
 
     @property
     def learns_by(self) -> str | None:
@@ -201,7 +229,7 @@ class Reason:
     Parameters
     ----------
     score
-        In the list.
+        In the list, on the scale of what answered.
     segment
         The user's predicted segment; None where nothing is known.
     share_of_segment

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 
-from firstday.ranking import NO_ITEM, weigh_nearest
+from firstday.ranking import NO_ITEM, first_allowed, weigh_nearest
 from firstday.sparse import SparseRows
 
 MAX_SEGMENTS_PER_USER = 32
@@ -74,6 +74,18 @@ class Segments:
             entries = np.searchsorted(used_items, items[is_item])
             shares[segment, is_item] = self.items.counts.row_weights(segment)[entries] / self.items.sizes[segment]
         return shares
+
+    def without(self, items: np.ndarray) -> Segments:
+        """Return the segments with some items, integers, left out of their top lists; what is counted stays."""
+        if not len(items):
+            return self
+        top, _ = first_allowed(
+            self.top_items,
+            self.top_shares,
+            (self.top_items >= 0) & ~np.isin(self.top_items, items),
+            self.top_items.shape[1],
+        )
+        return replace(self, top_items=top)
 
 
 @dataclass(frozen=True)

@@ -156,13 +156,15 @@ def _reasons(reply: Reply, query: Query) -> list[dict[str, Any]]:
     return [
         {
             "item_id": served.item_ids[item],
-            "why": _sentence(reply.route, Reason(score, reply.segment, share, of_all, name)),
+            "why": _sentence(
+                reply.route, Reason(score, reply.segment, share, of_all, name), fills_up=place >= reply.n_ranked
+            ),
             "share_of_segment": share,
             "share_of_everyone": of_all,
             "most_like": like,
         }
-        for item, score, share, of_all, like, name in zip(
-            reply.items, reply.scores, of_segment, everyone, likes, names, strict=True
+        for place, (item, score, share, of_all, like, name) in enumerate(
+            zip(reply.items, reply.scores, of_segment, everyone, likes, names, strict=True)
         )
     ]
 
@@ -196,10 +198,10 @@ def nearest_liked(served: ServedModel, query: Query, items: list[int]) -> list[d
     ]
 
 
-def _sentence(route: str, reason: Reason) -> str:
+def _sentence(route: str, reason: Reason, *, fills_up: bool) -> str:
     """Say why an item is in a list, by what the list rests on."""
     everyone = f"{reason.share_of_everyone:.1%} of everyone use it"
-    if route != "popular" and reason.score == 0:
+    if fills_up:
         return f"Fills the list up: {everyone}."
     say = find_strategy(route).reason
     return (say and say(reason)) or f"Ranked by {route}; {everyone}."

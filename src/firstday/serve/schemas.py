@@ -331,12 +331,19 @@ Source = Literal["store", "request", "store_unavailable"]
 """Where a user's signals came from."""
 
 
+SCORE_SCALE = (
+    "What the scores are: share of ... (of whom, from 0 to 1), probability of use (as validation users used what was "
+    "listed for them), or score, which means nothing but the order."
+)
+N_RANKED = "How many of the items, the first ones, the route ranked; the others only fill the list up."
+
+
 class Item(BaseModel):
     """One place of a list."""
 
     item_id: ItemId
     title: str = Field(description="Empty where the items have none.")
-    score: float = Field(description="On the strategy's own scale; 0 for items that only fill the list up.")
+    score: float = Field(description="On the scale that score_scale names; 0 for items that only fill the list up.")
 
 
 class SegmentItem(BaseModel):
@@ -428,8 +435,14 @@ class ListAnswer(BaseModel):
     )
     segment: int | None = Field(description="The predicted segment; null where nothing is known of the user.")
     segment_size: int | None = Field(description="How many warm users it has.")
+    score_scale: str = Field(description=SCORE_SCALE)
+    n_ranked: int = Field(description=N_RANKED)
     items: list[Item] = Field(description="Best first.")
-    ignored: list[str] = Field(description="A sentence for each signal that the model does not understand.")
+    ignored: list[str] = Field(
+        description="A sentence for each thing known of the user that has no effect: the model does not understand it, "
+        "or nothing in the model rests on it."
+    )
+    notes: list[str] = Field(description="A sentence for each signal that only keeps items out of the list.")
     explanation: Explanation | None = Field(default=None, description="Only where explain was asked for.")
 
 
@@ -521,6 +534,8 @@ class OnboardingAnswer(BaseModel):
         description="Only where k was given. answers: what warm users who would have answered alike use. Where the "
         "model keeps none: the strategy, or fallback, that answered from the yeses.",
     )
+    score_scale: str | None = Field(default=None, description=f"Only where k was given. {SCORE_SCALE}")
+    n_ranked: int | None = Field(default=None, description=f"Only where k was given. {N_RANKED}")
     items: list[Item] | None = Field(
         default=None, description="Only where k was given: a list by yeses and noes, without these items, best first."
     )

@@ -250,10 +250,10 @@ class Reply:
         The predicted segment; None where nothing is known.
     items
         Indexes, best first.
-    scores
-        Beside them.
-    ignored
-        A sentence for each signal that the model does not understand.
+    scores, score_scale, n_ranked
+        Beside them, what they are, and how many of the items were ranked: the others fill the list up.
+    ignored, notes
+        See `firstday.recommend.recommender.Recommendation`.
     """
 
     model: ServedModel
@@ -265,6 +265,9 @@ class Reply:
     items: list[int]
     scores: list[float]
     ignored: tuple[str, ...]
+    notes: tuple[str, ...]
+    score_scale: str
+    n_ranked: int
 
 
 class Batcher:
@@ -363,7 +366,9 @@ class Batcher:
         )
         lists = answers.answer
         routes, items, scores = lists.routes.tolist(), lists.items.tolist(), lists.scores.tolist()
-        segments = answers.segments.tolist()
+        segments, n_ranked = answers.segments.tolist(), lists.count_ranked().tolist()
+        assert lists.scales is not None
+        scales = lists.scales.tolist()
         self._metrics.batch_users.observe(len(asks))
         replies = []
         for row, (_, signals, source) in enumerate(asks):
@@ -381,6 +386,9 @@ class Batcher:
                     items=places,
                     scores=scores[row][: len(places)],
                     ignored=answers.ignored[row],
+                    notes=answers.notes[row],
+                    score_scale=scales[row],
+                    n_ranked=n_ranked[row],
                 )
             )
             self._metrics.answered(strategy, routes[row])

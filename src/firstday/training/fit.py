@@ -10,6 +10,7 @@ import numpy as np
 
 from firstday.artifact.trained_model import TrainedModel
 from firstday.config import Config
+from firstday.data.checks import FIRST_NAMED
 from firstday.data.dataset import Dataset
 from firstday.data.ids import Ids, stable_numbers
 from firstday.data.splits import roles
@@ -33,6 +34,7 @@ from firstday.recommend.spec import BUILT_IN, LearningData, names_of_both_ways, 
 from firstday.segment.kmeans import fit_segments
 from firstday.segment.segments import ItemCounts, count_items
 from firstday.sparse import SparseRows
+from firstday.training.calibrate import calibrate
 from firstday.training.networks import check_device, cluster_inputs, learn_methods, train_network, train_ranker_of
 from firstday.training.selection import choose_selection
 from firstday.training.validation import Validation
@@ -144,6 +146,8 @@ def fit(
             Question.of(dataset, embeddings.fold_in, segments.centroids, config.signals, held_out_users)
         )
         segments = describe_segments(segments, everyone, config.segments)
+    unlisted = items_without_vector(dataset)
+    segments = segments.without(unlisted)
     progress("segments", 1, 1)
 
     warm = keep_people(dataset, split, config, embeddings, uses)
@@ -166,7 +170,7 @@ def fit(
     if everyone is not None:
         encoder = describe_encoder(encoder, everyone)
     features = collect_features(encoder, warm_days)
-    input_clusters = cluster_inputs(features, uses, config)
+    input_clusters = cluster_inputs(features, uses, config).without(unlisted)
 
     held_out, _ = catalogue.translate(dataset, split.validation.users, split.validation.day_one)
     held_out_features = encoder.encode(held_out)
@@ -203,6 +207,7 @@ def fit(
         learned=learn_methods(learning_data, validation, progress),
         ranker=ranker,
         warm=warm,
+        unlisted=unlisted,
     )
 
     query = Query(model, held_out, config.recommend.k)
@@ -210,7 +215,8 @@ def fit(
         progress("weights", 0, 1)
         query = replace(query, model=choose_weights(query, split.validation.truth))
         selection = choose_selection(query, split.validation.truth, judged_strategies(query.model))
-        query = replace(query, model=replace(query.model, selection=selection))
+        calibrations = calibrate(query, split.validation.truth)
+        query = replace(query, model=replace(query.model, selection=selection, calibrations=calibrations))
         progress("weights", 1, 1)
     return Recommender(replace(query.model, facts=collect_facts(dataset, split, query, learners)))
 
@@ -232,6 +238,11 @@ def split_for(dataset: Dataset, config: Config, seed: int, *, with_cold: bool) -
             dataset, config.signals, config.registration, config.sampled, seed=seed, with_cold=with_cold
         )
     return split_sampled(dataset, config.signals, config.sampled, seed=seed, with_cold=with_cold)
+
+
+def items_without_vector(dataset: Dataset) -> np.ndarray:
+    """Return the items that have no vector where vectors are precomputed, int32; they are left out of lists."""
+    return np.zeros(0, dtype=np.int32) if dataset.precomputed is None else dataset.precomputed.items_without
 
 
 def choose_protocol(dataset: Dataset, config: Config) -> Literal["sampled", "registration"]:
@@ -286,6 +297,14 @@ def count_groups(warm: SignalBatch, catalogue: Catalogue, uses: SparseRows) -> d
     return counted
 
 
+def describe_unlisted(model: TrainedModel) -> dict[str, Any]:
+    """Return how many items no list has, since they have no vector, and the first ones; nothing where all have one."""
+    if not len(model.unlisted):
+        return {}
+    first = [model.catalogue.items[item] for item in model.unlisted[:FIRST_NAMED].tolist()]
+    return {"items_without_vector": len(model.unlisted), "first_items_without_vector": first}
+
+
 def cohort_query(recommender: Recommender, dataset: Dataset, cohort: Cohort, k: int) -> Query:
     """Ask a model for lists for the users of a cohort, from their profile and day one alone."""
     batch, _ = recommender.model.catalogue.translate(dataset, cohort.users, cohort.day_one)
@@ -314,6 +333,7 @@ def collect_facts(dataset: Dataset, split: Split, query: Query, learners: Learne
             **(dataset.summary() if learners is None else learners.facts),
             "warm_users": n_warm,
             **({} if n_warm == len(split.warm) else {"learned_from": len(split.warm)}),
+            **describe_unlisted(model),
             "light_users": 0 if model.warm is None else model.warm.n_light,
             "validation_users": len(split.validation),
             "segments": len(model.segments),

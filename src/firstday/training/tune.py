@@ -16,7 +16,6 @@ from firstday.embed.embeddings import compute_affinity, select_uses
 from firstday.errors import MissingExtraError
 from firstday.metrics import PrecisionRule, measure
 from firstday.progress import Progress, no_progress
-from firstday.ranking import rank_scores
 from firstday.recommend.query import Answer, Query
 from firstday.recommend.recommender import Recommender, answer_all
 from firstday.recommend.spec import BaselineData, BaselineSpec, ItemScorer, Strategy, find_baseline
@@ -178,8 +177,9 @@ def as_strategy(name: str, scorer: ItemScorer) -> Strategy:
     """Make a strategy of a fitted baseline; it answers for users for whom it ranks an item."""
 
     def recommend(query: Query) -> Answer:
-        items, scores = rank_scores(lambda rows: scorer.score(query.liked.take(rows)), query.excluded, query.k)
-        return Answer.where(items[:, 0] >= 0, name, items, scores)
+        everyone = np.ones(query.n_users, dtype=bool)
+        answer = query.rank_scores(lambda rows: scorer.score(query.liked.take(rows)), name, everyone)
+        return Answer.where(answer.items[:, 0] >= 0, name, answer.items, answer.scores)
 
     return recommend
 

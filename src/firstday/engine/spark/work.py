@@ -52,6 +52,7 @@ LISTS = pa.schema(
         ("item_id", pa.string()),
         ("score", pa.float32()),
         ("route", pa.string()),
+        ("scale", pa.string()),
     ]
 )
 """Places of lists."""

@@ -24,6 +24,7 @@ from firstday.evaluate.results import (
     REFERENCE,
     ROUTE,
     TENTH,
+    UNKNOWN_VECTORS,
     Figure,
     Results,
     mean_fit_seconds,
@@ -80,7 +81,7 @@ def gather_evaluation(
         "reference": REFERENCE if REFERENCE in names else None,
         "leader": leader,
         "finding": _main_finding(results),
-        "protocol": explain_protocol(results.protocol, config),
+        "protocol": explain_protocol(results.protocol, config, precomputed=results.precomputed),
         "convention": "hits / min(K, relevant items)" if results.divide_by == "min" else "hits / K",
         "about": _first_lines(names),
         "routes": {name: _routes(results, name) for name in names},
@@ -199,7 +200,7 @@ def _paper_rows(results: Results, space: Space) -> list[dict[str, Any]]:
     ]
 
 
-def explain_protocol(protocol: str, config: Config) -> tuple[str, str]:
+def explain_protocol(protocol: str, config: Config, *, precomputed: bool = False) -> tuple[str, str]:
     """Say in one sentence who is cold, and in one what day one and truth are.
 
     Parameters
@@ -208,13 +209,17 @@ def explain_protocol(protocol: str, config: Config) -> tuple[str, str]:
         Its name.
     config
         The settings that it follows.
+    precomputed
+        Whether vectors were brought along: then nobody here can say what they have seen, and a sentence more says so.
     """
+    trained = "was trained here" if precomputed else "was trained"
+    more = f" {UNKNOWN_VECTORS}" if precomputed else ""
     if protocol == "registration":
         dates = config.registration
         day = "the 24 hours from registration on" if dates.day_one == "24-hours" else "the day of registration"
         return (
             f"Cold users are those who registered in the {dates.cold_days:g} days after the cut-off; nothing that "
-            "anyone did from then on is in anything that was trained.",
+            f"anyone did from then on is in anything that {trained}.{more}",
             f"Day one is {day}, and a list has to find what they used in the rest of their first "
             f"{dates.target_days:g} days.",
         )
@@ -229,12 +234,12 @@ def explain_protocol(protocol: str, config: Config) -> tuple[str, str]:
         share = 100 * (1 - rules.warm - rules.validation)
         return (
             f"Cold users are a random {share:.0f} % of those with at least {rules.min_items} items; nothing that they "
-            "did is in anything that was trained.",
+            f"did is in anything that {trained}.{more}",
             f"Of their items, {min(rules.sizes)} to {max(rules.sizes)} and at most half are drawn as day one; a list "
             "has to find the rest.",
         )
     return (
-        f"Cold users are made by the protocol {protocol}; nothing that they did is in anything that was trained.",
+        f"Cold users are made by the protocol {protocol}; nothing that they did is in anything that {trained}.{more}",
         "A list is made from day one alone and has to find what they used afterwards.",
     )
 

@@ -81,9 +81,8 @@ function showMixed() {
   }
   first.about.textContent = sayRoute(state.list);
   const told = actedOn();
-  const reasons = state.list.explanation.items;
   const entries = state.list.items
-    .map((item, at) => ({ item, reason: sayReason(item, reasons[at], state.list.route) }))
+    .map((item, at) => ({ item, reason: sayReason(state.list, at) }))
     .filter(({ item }) => !told.has(String(item.item_id)))
     .slice(0, LENGTH);
   first.show(entries);

@@ -67,19 +67,24 @@ export function sayRoute(list) {
 
 /**
  * Say why an item is in a list, as up to two lines: {strong, more, like}.
- * @param {object} item {score}
- * @param {object} reason {why, share_of_segment, share_of_everyone, most_like} of the explanation
- * @param {string} route
+ * @param {object} list {route, score_scale, n_ranked, items, explanation}
+ * @param {number} place of the item, from 0
  */
-export function sayReason(item, reason, route) {
+export function sayReason(list, place) {
+  const { route } = list;
+  const item = list.items[place];
+  const reason = list.explanation.items[place];
   const everyone = reason.share_of_everyone;
   const like = reason.most_like ? nameOf(reason.most_like) : null;
   if (route === "popular") return { strong: `${percent(everyone)} of everyone`, more: "uses it" };
-  if (item.score === 0) return { strong: "Fills the list up", more: `${percent(everyone)} of everyone uses it` };
+  if (place >= list.n_ranked) return { strong: "Fills the list up", more: `${percent(everyone)} of everyone uses it` };
   const share = { soft_segments: item.score, segment: reason.share_of_segment }[route];
   if (share !== undefined && share !== null) return sayShare(share, everyone, "of people near you", like);
   if (route === "group" || route === "input_clusters") {
     return { strong: "Used by people like you", more: `${percent(everyone)} of everyone`, like };
+  }
+  if (list.score_scale === "probability of use") {
+    return { strong: `${percent(item.score)} likely for you`, more: `${percent(everyone)} of everyone uses it`, like };
   }
   return { strong: "Near to your taste", more: `${percent(everyone)} of everyone uses it`, like };
 }

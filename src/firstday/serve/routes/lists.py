@@ -89,11 +89,14 @@ def _write(reply: Reply, user_id: str | None, *, explain: bool) -> dict[str, Any
         "signals_from": reply.source,
         "segment": segment,
         "segment_size": None if segment is None else int(served.trained.segments.items.sizes[segment]),
+        "score_scale": reply.score_scale,
+        "n_ranked": reply.n_ranked,
         "items": [
             {"item_id": ids[item], "title": titles[item], "score": score}
             for item, score in zip(reply.items, reply.scores, strict=True)
         ],
         "ignored": ignored,
+        "notes": list(reply.notes),
     }
     if explain:
         values["explanation"] = explain_list(reply)

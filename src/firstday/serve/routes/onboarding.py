@@ -62,6 +62,8 @@ async def next_question(request: Request, parameters: Annotated[OnboardingParame
         ),
         likely_segments=likely.tolist(),
         route=None if answer is None else answer.route,
+        score_scale=None if answer is None else answer.score_scale,
+        n_ranked=None if answer is None else answer.n_ranked,
         items=None if answer is None else [Item(**vars(item)) for item in answer.items],
     )
 

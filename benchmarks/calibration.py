@@ -1,0 +1,139 @@
+"""Whether probabilities of use are those of test users: the source of a table of docs/quality.md.
+
+python benchmarks/calibration.py movielens-100k --seeds 5
+python benchmarks/calibration.py deezer-europe --path deezer_europe.zip --seeds 3
+
+For each seed a model is trained, which fits the probability of each place to its validation users, and the lists of
+test users are looked at. The calibration error is the mean distance between what was said and what came true, over ten
+parts of all places, cut by what was said (ECE). Beside it stand two other ways, fitted to the same users:
+isotonic regression on the strategy's score, and on the place alone. Results go to docs/results/calibration-NAME.json.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from firstday.cli.options import open_tables
+from firstday.config import Config
+from firstday.data.dataset import Dataset
+from firstday.data.splits.split import Cohort
+from firstday.recommend.query import Answer
+from firstday.recommend.recommender import Recommender
+from firstday.recommend.spec import find_strategy
+from firstday.training.calibrate import MOST_USERS, find_hits
+from firstday.training.fit import cohort_query, fit, split_for
+
+RESULTS = Path(__file__).parents[1] / "docs" / "results"
+N_PARTS = 10
+WAYS = ("logistic", "isotonic on scores", "isotonic on places")
+
+
+def main() -> None:
+    """Train for every seed, and print how well calibrated each strategy is."""
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the command line does
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("tables")
+    parser.add_argument("--path", type=Path)
+    parser.add_argument("--seeds", type=int, default=5)
+    arguments = parser.parse_args()
+    dataset, preset = open_tables(arguments.tables, arguments.path, None)
+    by_seed = [judge_seed(dataset, preset, seed) for seed in range(arguments.seeds)]
+    rows = [
+        {"strategy": name, **{key: mean_of([of_seed[name][key] for of_seed in by_seed]) for key in by_seed[0][name]}}
+        for name in by_seed[0]
+    ]
+    content = {"dataset": dataset.name, "k": preset.recommend.k, "seeds": arguments.seeds, "rows": rows}
+    out = RESULTS / f"calibration-{dataset.name}.json"
+    out.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    show(dataset.name, rows)
+
+
+def mean_of(values: list[float]) -> float:
+    """Return the mean over seeds, rounded."""
+    return round(float(np.mean(values)), 4)
+
+
+def judge_seed(dataset: Dataset, preset: Config, seed: int) -> dict[str, dict[str, float]]:
+    """Train for one seed and judge the probabilities of each strategy on its test users, in %."""
+    split = split_for(dataset, preset, seed, with_cold=True)
+    recommender = fit(dataset, split, preset.override("seed", seed))
+    found: dict[str, dict[str, float]] = {}
+    for name, calibration in recommender.model.calibrations.items():
+        answer, hits = lists_of(recommender, dataset, split.cold, name)
+        listed, used = answer.items >= 0, hits[answer.items >= 0].astype(np.float64)
+        others = fit_others(*lists_of(recommender, dataset, split.validation, name, MOST_USERS), answer)
+        said = {"logistic": calibration.probabilities(answer.scores), **others}
+        row = {"users": float(len(hits)), "fitted to": float(calibration.n_users), "used": 100 * float(used.mean())}
+        for way in WAYS:
+            likely = said[way][listed].astype(np.float64)
+            row[f"{way}: said"] = 100 * float(likely.mean())
+            row[f"{way}: error"] = 100 * calibration_error(likely, used)
+            row[f"{way}: log loss"] = log_loss(likely, used)
+        found[name] = row
+    return found
+
+
+def lists_of(
+    recommender: Recommender, dataset: Dataset, cohort: Cohort, strategy: str, most: int | None = None
+) -> tuple[Answer, np.ndarray]:
+    """Return the lists that a strategy gives to those whom it answers, and their hits."""
+    query = cohort_query(recommender, dataset, cohort, recommender.model.config.recommend.k)
+    rows = np.arange(query.n_users)[:most]
+    answer = find_strategy(strategy).recommend(query.take(rows))
+    answered = np.flatnonzero(answer.routes == strategy)
+    answer = replace(
+        answer, items=answer.items[answered], scores=answer.scores[answered], routes=answer.routes[answered]
+    )
+    return answer, find_hits(answer.items, cohort.truth.take(rows[answered]))
+
+
+def fit_others(answer: Answer, hits: np.ndarray, judged: Answer) -> Mapping[str, np.ndarray]:
+    """Fit the other ways to validation users, and return what they say of the lists judged."""
+    from sklearn.isotonic import IsotonicRegression
+
+    listed = answer.items >= 0
+    places = np.broadcast_to(np.arange(listed.shape[1]), listed.shape)
+    of_judged = np.broadcast_to(np.arange(listed.shape[1]), judged.items.shape)
+    on_scores = IsotonicRegression(out_of_bounds="clip").fit(answer.scores[listed], hits[listed])
+    on_places = IsotonicRegression(increasing=False, out_of_bounds="clip").fit(places[listed], hits[listed])
+    return {
+        "isotonic on scores": on_scores.predict(judged.scores.ravel()).reshape(judged.scores.shape),
+        "isotonic on places": on_places.predict(of_judged.ravel()).reshape(of_judged.shape),
+    }
+
+
+def calibration_error(likely: np.ndarray, used: np.ndarray) -> float:
+    """Return the mean distance of what was said from what came true, over parts of equal size cut by what was said."""
+    parts = np.array_split(np.argsort(likely, kind="stable"), N_PARTS)
+    return sum(len(part) * abs(float(likely[part].mean() - used[part].mean())) for part in parts) / len(likely)
+
+
+def log_loss(likely: np.ndarray, used: np.ndarray) -> float:
+    """Return the mean of -log of the probability that was given to what came true; lower is better."""
+    likely = np.clip(likely, 1e-4, 1 - 1e-4)
+    return -float(np.mean(used * np.log(likely) + (1 - used) * np.log(1 - likely)))
+
+
+def show(dataset: str, rows: list[dict[str, Any]]) -> None:
+    """Print a line for each strategy."""
+    table = Table(title=f"{dataset}: used of what was listed, calibration error (points) and log loss")
+    for column in ("strategy", "used, %", *WAYS):
+        table.add_column(column, justify="left" if column == "strategy" else "right")
+    for row in rows:
+        cells = [f"{row[f'{way}: error']:.1f}, {row[f'{way}: log loss']:.3f}" for way in WAYS]
+        table.add_row(row["strategy"], f"{row['used']:.1f}", *cells)
+    Console().print(table)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,86 @@
+"""Scales: what the scores beside a list are, as shares and probabilities that people can read."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from firstday.artifact.trained_model import TrainedModel
+from firstday.errors import ConfigError
+from firstday.recommend.query import Answer
+from firstday.recommend.spec import OWN_SCALE, PROBABILITY, StrategySpec, find_strategy
+
+SHARE = "share of "
+"""The names of scales that are shares begin so."""
+FILLS_UP = "fills the list up"
+"""The scale of items that a strategy did not rank, whose score is 0."""
+
+
+def scale_answer(model: TrainedModel, answer: Answer) -> Answer:
+    """Return an answer with its scores on scales that people can read, and the names of these."""
+    n_ranked = answer.count_ranked()
+    scores, scales = scale_scores(model, answer.routes, answer.scores, n_ranked)
+    return replace(answer, scores=scores, scales=scales, n_ranked=n_ranked)
+
+
+def scale_scores(
+    model: TrainedModel, routes: np.ndarray, scores: np.ndarray, n_ranked: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Bring scores to scales that people can read; no list changes its order, though scores may become equal.
+
+    A share of people stays what it is. Other scores become the probability that the user will use the item, as
+    validation users did (`firstday.training.calibrate`); where nothing is known of that, they stay as they are.
+
+    Parameters
+    ----------
+    model
+        The model that answered.
+    routes
+        The name of what answered each user, shape (n_users,).
+    scores
+        Its scores, best first, float32, shape (n_users, k).
+    n_ranked
+        How many places of each list it ranked; the others fill the list up, integers, shape (n_users,).
+
+    Returns
+    -------
+    scores : numpy.ndarray
+        float32, shape (n_users, k), 0 for places that fill lists up.
+    scales : numpy.ndarray
+        The name of each user's scale, shape (n_users,): ``share of ...``, ``probability of use``, what a plugin calls
+        its own, or ``score``.
+    """
+    scaled, scales = scores.copy(), np.full(len(routes), OWN_SCALE, dtype=object)
+    names = dict.fromkeys(routes.tolist())
+    for route in names:
+        users = slice(None) if len(names) == 1 else np.flatnonzero(routes == route)
+        scales[users], scaled[users] = _scale(model, route, scores[users])
+    scaled[np.arange(scores.shape[1]) >= n_ranked[:, None]] = 0
+    return scaled, scales
+
+
+def _scale(model: TrainedModel, route: str, scores: np.ndarray) -> tuple[str, np.ndarray]:
+    """Return the scale of what answered, and its scores on it."""
+    spec = _spec_of(route)
+    if spec is None:
+        return OWN_SCALE, scores
+    if spec.scale == PROBABILITY:
+        calibration = model.calibrations.get(route)
+        return (OWN_SCALE, scores) if calibration is None else (PROBABILITY, calibration.probabilities(scores))
+    if spec.rescale is not None:
+        scores = spec.rescale(model, scores)
+    return spec.scale, np.clip(scores, 0, 1) if spec.scale.startswith(SHARE) else scores
+
+
+def _spec_of(route: str) -> StrategySpec | None:
+    """Return the strategy of a route; None where a stranger's strategy calls it as it likes."""
+    try:
+        return find_strategy(route)
+    except ConfigError:
+        return None
+
+
+def is_part(scale: str) -> bool:
+    """Tell whether a scale goes from 0 to 1, so that its scores may be written in %."""
+    return scale == PROBABILITY or scale.startswith(SHARE)

@@ -1,0 +1,106 @@
+"""How likely users are to use what a strategy lists, learned from validation users (not in the paper)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from firstday.artifact.calibration import Calibration
+from firstday.errors import MissingExtraError
+from firstday.recommend.query import Query
+from firstday.recommend.spec import PROBABILITY, find_strategy, strategies_of
+from firstday.sparse import SparseRows, contains
+
+MOST_USERS = 1_000
+"""Validation users whose lists are looked at, at most."""
+LEAST_USERS = 20
+"""With fewer validation users whom a strategy answers, nothing is said of its probabilities."""
+LEAST_PLACES = 20
+"""Places of a list that are looked at, at least; as many as lists have where that is more."""
+PLACES = 200
+"""Places of a list whose probability is known; those behind what was looked at follow from the same curve."""
+
+
+def calibrate(query: Query, truth: SparseRows) -> dict[str, Calibration]:
+    """Return the calibration of each strategy of a model whose scores stand for probabilities, by name.
+
+    Parameters
+    ----------
+    query
+        Validation users, asking a trained model.
+    truth
+        What they used afterwards, shape (n_users, n_items).
+    """
+    rows = np.arange(min(query.n_users, MOST_USERS))
+    asked = replace(query.take(rows), k=min(max(query.k, LEAST_PLACES), query.model.n_items))
+    truth, found = truth.take(rows), {}
+    for name in strategies_of(query.model):
+        spec = find_strategy(name)
+        if spec.scale != PROBABILITY:
+            continue
+        answer = spec.recommend(asked)
+        answered = np.flatnonzero(answer.routes == name)
+        if len(answered) >= LEAST_USERS:
+            items, scores = answer.items[answered], answer.scores[answered]
+            calibration = fit_calibration(scores, items >= 0, find_hits(items, truth.take(answered)))
+            if calibration is not None:
+                found[name] = calibration
+    return found
+
+
+def find_hits(items: np.ndarray, truth: SparseRows) -> np.ndarray:
+    """Tell which items of lists, shape (n_users, k), -1 for none, were used afterwards, bool, of the same shape."""
+    hits = np.zeros(items.shape, dtype=bool)
+    rows, places = np.nonzero(items >= 0)
+    columns = items[rows, places]
+    order = np.lexsort((columns, rows))  # entries of sparse rows ascend
+    listed = SparseRows.from_pairs(rows, columns, None, len(items), truth.n_columns)
+    hits[rows[order], places[order]] = contains(truth, listed)
+    return hits
+
+
+def fit_calibration(scores: np.ndarray, listed: np.ndarray, hits: np.ndarray) -> Calibration | None:
+    """Fit the probability of use to lists; None where all places hit, or none.
+
+    Logistic regression on log(1 + place), the root of the place (from 0) and the score of the first place. On test
+    users it was better calibrated than isotonic regression on scores, which are not comparable over users, and told
+    more than isotonic regression on places (`python benchmarks/calibration.py`).
+
+    Parameters
+    ----------
+    scores
+        float32, shape (n_users, k), best first.
+    listed
+        Whether there is an item, bool, shape (n_users, k).
+    hits
+        Whether the user used it afterwards, bool, shape (n_users, k).
+
+    Raises
+    ------
+    MissingExtraError
+        Libraries for training are not installed.
+    """
+    try:
+        from sklearn.linear_model import LogisticRegression
+    except ModuleNotFoundError:
+        raise MissingExtraError("training", "train") from None
+    rows, places = np.nonzero(listed)
+    used = hits[rows, places]
+    if used.all() or not used.any():
+        return None
+    first = scores[:, 0].astype(np.float64)
+    inputs = np.stack([np.log1p(places), np.sqrt(places), first[rows]], axis=1)
+    centre, spread = inputs.mean(axis=0), inputs.std(axis=0)
+    spread[spread == 0] = 1  # one place, or one score
+    model = LogisticRegression(C=1e3, max_iter=1_000).fit((inputs - centre) / spread, used)
+    weights = model.coef_[0] / spread
+    every = np.arange(PLACES)
+    curve = float(model.intercept_[0] - weights @ centre) + weights[0] * np.log1p(every) + weights[1] * np.sqrt(every)
+    return Calibration(
+        np.minimum.accumulate(curve).astype(np.float32),
+        float(weights[2]),
+        float(first.min()),
+        float(first.max()),
+        len(scores),
+    )

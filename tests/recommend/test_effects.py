@@ -1,0 +1,279 @@
+"""What is told of each thing known of a user is true: held against the features, the prediction and the list."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from itertools import product
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from firstday.artifact.trained_model import Blending, TrainedModel
+from firstday.data.events import ITEM
+from firstday.embed.embeddings import FoldIn
+from firstday.features.signals import Signals
+from firstday.recommend import spec as methods
+from firstday.recommend.effects import FEATURES, KEEPS_OUT, LIST, NOTHING, find_effects
+from firstday.recommend.query import Query
+from firstday.recommend.recommender import Recommender, answer_all
+from firstday.recommend.spec import StrategySpec, register, strategies_of
+from tests.tiny import ITEM_VECTORS, PAIRS, D, make_model, make_network
+
+Thing = tuple[str, Any]
+"""A pair's name and a target; ``column`` and its name; ``friends`` and nothing."""
+
+K = 4
+SIGNAL_NAMES = ("stream", "favorite", "onboarding", "search", "skip", "ban", "hum")
+
+
+def make_variant(blocks: str, *, with_fold_in: bool, with_friends: bool) -> TrainedModel:
+    """Make the model of five users with other features, and networks that heed every column of them."""
+    model = make_model()
+    pairs = {"all": PAIRS, "none": (), "artists": (("skip", "artist"), ("favorite", "artist"))}[blocks]
+    rule = "least-squares" if blocks == "all" else "mean"
+    fold_in = FoldIn(ITEM_VECTORS, rule, 15.0, 1.0)  # type: ignore[arg-type]
+    encoder = replace(
+        model.encoder,
+        pairs=pairs,
+        fold_in=fold_in,
+        config=model.config.features.override("fold_in", with_fold_in),
+        friend_vectors=model.encoder.friend_vectors if with_friends else None,
+    )
+    rng = np.random.default_rng(len(pairs))
+    network, wide = (make_network(rng.normal(size=(n, D))) for n in (encoder.n_inputs, encoder.n_inputs + D))
+    assert model.ranker is not None
+    everything = {"personal": 1.0, "direct": 0.5, "group": 0.5, "neighbors": 0.5}
+    return replace(
+        model,
+        signal_encoder=encoder,
+        fold_in=fold_in,
+        cold=network,
+        ranker=replace(model.ranker, body=network),
+        input_clusters=replace(
+            model.input_clusters, centroids=rng.normal(size=(2, encoder.n_inputs)).astype(np.float32)
+        ),
+        learned={
+            "dropoutnet": replace(model.learned["dropoutnet"], network=wide),
+            "melu": replace(model.learned["melu"], body=network),
+        },
+        blending=Blending((*[everything] * 4, everything | ({"friends": 0.5} if with_friends else {}))),
+    )
+
+
+VARIANTS = [
+    make_variant(blocks, with_fold_in=fold_in, with_friends=friends)
+    for blocks, fold_in, friends in product(("all", "none", "artists"), (True, False), (True, False))
+]
+
+USERS = st.builds(
+    Signals,
+    age=st.sampled_from([None, 20, 30, 40, 70]),
+    country=st.sampled_from([None, "FR", "DE", "ZZ", "XX"]),
+    interactions=st.lists(
+        st.one_of(
+            st.tuples(
+                st.sampled_from(SIGNAL_NAMES),
+                st.just("item"),
+                st.sampled_from(["i1", "i2", "i3", "i4", "i5", "i6", "i9"]),
+            ),
+            st.tuples(st.sampled_from(SIGNAL_NAMES), st.just("artist"), st.sampled_from(["a1", "a2", "a9"])),
+        ),
+        max_size=7,
+    ),
+    friends=st.lists(st.sampled_from(["u1", "u4", "nobody"]), max_size=2),
+)
+
+
+def query_of(model: TrainedModel, user: Signals, *, keep_used: bool) -> Query:
+    return Query(model, model.catalogue.read([user])[0], K, keep_used)
+
+
+def things_of(model: TrainedModel, user: Signals, strategy: str, *, keep_used: bool) -> dict[Thing, int]:
+    """Return what each thing that the model understands does."""
+    query = query_of(model, user, keep_used=keep_used)
+    routes = answer_all(query, strategy).routes
+    found: dict[Thing, int] = {}
+    for effect in find_effects(query, strategy, routes):
+        if effect.kind == "pair":
+            signal, entity = effect.name.split(" x ")
+            targets = query.signals.actions[signal, entity].columns.tolist()
+            ids = model.catalogue.ids_of(entity)
+            found |= {(effect.name, ids[at]): does for at, does in zip(targets, effect.does.tolist(), strict=True)}
+        else:
+            (does,) = set(effect.does.tolist())
+            found[effect.kind, effect.name] = does
+    return found
+
+
+def strip(user: Signals, things: Mapping[Thing, Any]) -> Signals:
+    """Return the user without some things."""
+    age = None if ("column", "age") in things else user.age
+    groups: dict[str, Any] = {name: value for name, value in user.groups.items() if ("column", name) not in things}
+    interactions = [
+        (signal, entity, identity)
+        for signal, entity, identity in user.interactions
+        if (f"{signal} x {entity}", identity) not in things
+    ]
+    friends = () if ("friends", "friends") in things else user.friends
+    return Signals(age=age, interactions=interactions, friends=friends, **groups)
+
+
+def outcome(model: TrainedModel, user: Signals, strategy: str, *, keep_used: bool) -> list[Any]:
+    """Return everything that a user gets, and the features and the prediction behind it, to the last bit."""
+    query = query_of(model, user, keep_used=keep_used)
+    answer = answer_all(query, strategy)
+    known = bool(query.known[0])
+    behind = (query.features.tobytes(), query.predicted.tobytes()) if known else None
+    return [answer.items.tolist(), answer.scores.tobytes(), answer.routes.tolist(), known, behind]
+
+
+def check_truth(model: TrainedModel, user: Signals, strategy: str, *, keep_used: bool, some: int) -> None:
+    things = things_of(model, user, strategy, keep_used=keep_used)
+    before = outcome(model, user, strategy, keep_used=keep_used)
+
+    # What is ignored can go, all of it or any part, and nothing is another.
+    idle = [thing for thing, does in things.items() if does == NOTHING]
+    part = {thing: True for at, thing in enumerate(idle) if some >> at & 1}
+    for gone in (dict.fromkeys(idle), part):
+        assert outcome(model, strip(user, gone), strategy, keep_used=keep_used) == before, gone
+
+    # What keeps items out of the list moves nothing else.
+    closing = {thing: does for thing, does in things.items() if does == KEEPS_OUT}
+    assert not (closing and keep_used)
+    all_open = outcome(model, user, strategy, keep_used=True)
+    assert outcome(model, strip(user, closing), strategy, keep_used=True) == all_open
+
+    # What moves the features where there is a prediction is said to enter them.
+    query = query_of(model, user, keep_used=keep_used)
+    for thing, does in things.items():
+        without = query_of(model, strip(user, {thing: does}), keep_used=keep_used)
+        if query.known[0] and query.features.tobytes() != without.features.tobytes():
+            assert does == FEATURES, thing
+
+
+@pytest.mark.parametrize("variant", range(len(VARIANTS)))
+@settings(max_examples=150)
+@given(user=USERS, number=st.integers(0, 100), keep_used=st.booleans(), some=st.integers(0, 255))
+def test_what_is_ignored_can_be_left_out_and_what_moves_is_never_ignored(
+    variant: int, user: Signals, number: int, some: int, *, keep_used: bool
+) -> None:
+    model = VARIANTS[variant]
+    names = strategies_of(model)
+    check_truth(model, user, names[number % len(names)], keep_used=keep_used, some=some)
+
+
+def users_of_world(model: TrainedModel) -> st.SearchStrategy[Signals]:
+    """Return anyone whom a trained model may meet: known and unknown signals, targets, ages and countries."""
+    targets = [("item", ids) for ids in ("i000", "i001", "i050", "i119", "i120", "i999")]
+    targets += [(name, ids[at]) for name, ids in model.catalogue.entities.items() for at in (0, len(ids) - 1)]
+    return st.builds(
+        lambda age, country, acts, friends: Signals(
+            age=age,
+            country=country,
+            interactions=[(signal, entity, identity) for signal, (entity, identity) in acts],
+            friends=friends,
+        ),
+        st.sampled_from([None, 0, 20, 33, 90]),
+        st.sampled_from([None, "BR", "JP", "XX"]),
+        st.lists(st.tuples(st.sampled_from(SIGNAL_NAMES), st.sampled_from(targets)), max_size=6),
+        st.lists(st.sampled_from(["u000", "u001", "u002", "nobody"]), max_size=3),
+    )
+
+
+@settings(max_examples=60)
+@given(data=st.data(), number=st.integers(0, 100), keep_used=st.booleans(), some=st.integers(0, 255))
+def test_it_is_true_of_a_trained_model_too(
+    recommender: Recommender, data: st.DataObject, number: int, some: int, *, keep_used: bool
+) -> None:
+    names = strategies_of(recommender.model)
+    user = data.draw(users_of_world(recommender.model))
+    check_truth(recommender.model, user, names[number % len(names)], keep_used=keep_used, some=some)
+
+
+def does_of(model: TrainedModel, user: Signals, strategy: str, *, keep_used: bool = False) -> Iterator[int]:
+    return iter(things_of(model, user, strategy, keep_used=keep_used).values())
+
+
+FOLDING = VARIANTS[4]
+"""No signal has a block of its own, and liked items enter by the fold-in."""
+PLAIN = VARIANTS[6]
+"""No signal has a block of its own, and there is no fold-in."""
+
+
+@pytest.mark.parametrize(
+    ("model", "user", "strategy", "does"),
+    [
+        (FOLDING, Signals(interactions=[("favorite", "item", "i1")]), "segment", FEATURES),
+        (PLAIN, Signals(interactions=[("favorite", "item", "i1")]), "segment", KEEPS_OUT),
+        (PLAIN, Signals(interactions=[("favorite", "item", "i1")]), "day_one", LIST),
+        (PLAIN, Signals(interactions=[("search", "item", "i1")]), "segment", NOTHING),
+        (PLAIN, Signals(interactions=[("search", "item", "i1")]), "fold_in", LIST),
+        (FOLDING, Signals(interactions=[("ban", "item", "i1")]), "segment", KEEPS_OUT),
+        (FOLDING, Signals(interactions=[("skip", "item", "i1")]), "segment", NOTHING),
+        (FOLDING, Signals(interactions=[("favorite", "artist", "a1")]), "segment", NOTHING),
+        (VARIANTS[5], Signals(friends=["u1"]), "segment", NOTHING),
+        (VARIANTS[5], Signals(friends=["u1"]), "friends", LIST),
+        (VARIANTS[4], Signals(friends=["u1"]), "popular", FEATURES),
+        (PLAIN, Signals(country="ZZ"), "group", NOTHING),
+        (PLAIN, Signals(country="FR"), "popular", FEATURES),
+        (PLAIN, Signals(age=70), "segment", NOTHING),
+    ],
+)
+def test_what_one_thing_does(model: TrainedModel, user: Signals, strategy: str, does: int) -> None:
+    assert list(does_of(model, user, strategy)) == [does]
+
+
+def test_an_age_that_nobody_has_counts_by_its_number_where_there_is_a_prediction() -> None:
+    assert list(does_of(PLAIN, Signals(age=70, country="FR"), "segment")) == [FEATURES, FEATURES]
+    answer = Recommender(PLAIN).recommend(Signals(age=70, country="FR"))
+    assert (answer.ignored, answer.notes) == ((), ())
+
+
+def test_a_skip_counts_where_the_item_is_liked_too() -> None:
+    user = Signals(interactions=[("search", "item", "i1"), ("skip", "item", "i1"), ("skip", "item", "i2")])
+    assert list(does_of(FOLDING, user, "segment")) == [FEATURES, FEATURES, NOTHING]
+    assert Recommender(FOLDING).recommend(user).ignored == (
+        "no warm user has skip x item on day one, which leaves 1 of 2 without effect",
+    )
+
+
+def test_what_only_keeps_items_out_is_told_as_that() -> None:
+    user = Signals(interactions=[("ban", "item", "i1"), ("favorite", "artist", "a1")])
+    answer = Recommender(FOLDING).recommend(user)
+    assert answer.notes == ("ban x item only keeps items out of the list: no warm user has it on day one",)
+    assert answer.ignored == ("no warm user has favorite x artist on day one",)
+    kept = Recommender(FOLDING).recommend(user, keep_used=True)
+    assert (kept.notes, kept.ignored) == (
+        (),
+        ("no warm user has ban x item on day one", "no warm user has favorite x artist on day one"),
+    )
+
+
+@pytest.fixture
+def as_it_was() -> Iterator[None]:
+    """Forget what a test registered."""
+    yield
+    methods._registries.cache_clear()
+
+
+@pytest.mark.usefixtures("as_it_was")
+def test_of_a_strategy_that_says_nothing_nothing_known_is_called_ignored() -> None:
+    """It may read anything, under whatever name it answers."""
+
+    def recommend(query: Query) -> Any:
+        return replace(answer_all(query, "popular"), routes=np.full(query.n_users, "my own way", dtype=object))
+
+    register(StrategySpec(name="silent", describe="Says nothing.", recommend=recommend))
+    user = Signals(age=70, country="ZZ", interactions=[("skip", ITEM, "i1"), ("search", "artist", "a1")])
+    assert set(does_of(PLAIN, user, "silent")) == {LIST}
+    assert Recommender(PLAIN).recommend(replace_country(user, "XX"), strategy="silent").ignored == (
+        "country 'XX' was never seen",
+    )
+
+
+def replace_country(user: Signals, country: str) -> Signals:
+    return Signals(age=user.age, interactions=user.interactions, country=country)

@@ -1,0 +1,123 @@
+"""Items without a vector of those brought along: in no list, whatever the strategy, and all else of them counts."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from firstday.artifact.folder import load_model, save_model
+from firstday.data.dataset import Dataset, PrecomputedVectors
+from firstday.data.splits.split import Split
+from firstday.features.signals import Signals
+from firstday.ranking import rank_scores
+from firstday.recommend.query import Answer, Query
+from firstday.recommend.questionnaire import Answers, Questionnaire, recommend_after_questions
+from firstday.recommend.recommender import Recommender, answer_all
+from firstday.recommend.spec import Strategy, strategy_names, value_type
+from firstday.sparse import SparseRows
+from firstday.training.fit import fit
+from firstday.training.tune import as_strategy
+from tests.synthetic import N_ITEMS as N_WORLD_ITEMS
+from tests.synthetic import brief_config
+from tests.tiny import N_ITEMS, D, make_model
+
+UNLISTED = np.array([0, 2], np.int32)
+"""i1 and i3, which are used by more people than all others."""
+USERS = [
+    Signals(),
+    Signals(age=40, country="DE"),
+    Signals(interactions=[("stream", "item", "i1")]),
+    Signals(interactions=[("stream", "item", "i5"), ("ban", "item", "i2")]),
+    Signals(friends=["u1", "u2"]),
+]
+
+
+@pytest.fixture(scope="module")
+def bare() -> Recommender:
+    model = make_model()
+    return Recommender(
+        replace(
+            model,
+            unlisted=UNLISTED,
+            segments=model.segments.without(UNLISTED),
+            input_clusters=model.input_clusters.without(UNLISTED),
+        )
+    )
+
+
+class Constant:
+    """A baseline that ranks every item, the first ones best."""
+
+    def score(self, liked: SparseRows) -> np.ndarray:
+        return np.tile(np.arange(N_ITEMS, 0, -1, dtype=np.float32), (liked.n_rows, 1))
+
+
+def rank_past_the_query(query: Query) -> Answer:
+    """A stranger's strategy, which knows of excluded items alone."""
+    scores = Constant().score(query.liked)
+    everyone = np.ones(query.n_users, dtype=bool)
+    return Answer.where(everyone, "mine", *rank_scores(lambda rows: scores[rows], query.excluded, query.k))
+
+
+STRATEGIES: list[str | Strategy] = [*strategy_names(), as_strategy("constant", Constant()), rank_past_the_query]
+
+
+@pytest.mark.parametrize("keep_used", [False, True])
+@pytest.mark.parametrize(
+    "strategy", STRATEGIES, ids=lambda strategy: strategy if isinstance(strategy, str) else strategy.__qualname__
+)
+def test_no_list_has_an_item_without_a_vector(bare: Recommender, strategy: str | Strategy, *, keep_used: bool) -> None:
+    batch, _ = bare.model.catalogue.read(USERS)
+    for k in (2, N_ITEMS):
+        answer = answer_all(Query(bare.model, batch, k, keep_used), strategy)
+        for row, closed in enumerate([[], [], [0], [1, 4], []]):
+            listed = answer.items[row][answer.items[row] >= 0].tolist()
+            open_items = set(range(N_ITEMS)) - set(UNLISTED.tolist()) - (set() if keep_used else set(closed))
+            assert len(listed) == len(set(listed)) == min(k, len(open_items))
+            assert set(listed) <= open_items
+
+
+def test_a_list_by_answers_has_none_either(bare: Recommender) -> None:
+    questionnaire = Questionnaire.of(bare.model)
+    assert questionnaire.warm is not None
+    for strategy in (None, "segment"):
+        answer = recommend_after_questions(bare, questionnaire, Answers(yes=(1,)), N_ITEMS, strategy)
+        assert sorted(item.item_id for item in answer.items) == ["i4", "i5", "i6"]
+
+
+def test_what_was_done_to_such_an_item_still_counts(bare: Recommender) -> None:
+    streamed = bare.recommend(Signals(interactions=[("stream", "item", "i1")]))
+    assert (streamed.route, streamed.ignored) == ("segment", ())
+    np.testing.assert_allclose(bare.model.popularity, [0.6, 0.4, 0.6, 0.4, 0.2, 0], atol=1e-7)
+
+
+def test_segments_without_items_keep_what_they_counted() -> None:
+    segments = make_model().segments
+    left = segments.without(UNLISTED)
+    assert left.top_items.tolist() == [[1, -1, -1], [3, 4, -1]]
+    np.testing.assert_allclose(left.top_shares, [[2 / 3, 0, 0], [1, 0.5, 0]], rtol=1e-6)
+    assert left.items is segments.items
+    assert segments.without(np.zeros(0, np.int32)) is segments
+
+
+def test_a_model_of_vectors_brought_along_says_which_items_have_none(
+    world: Dataset, split: Split, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    rng = np.random.default_rng(0)
+    users = rng.normal(size=(len(world.users), D)).astype(np.float32)
+    items = rng.normal(size=(N_WORLD_ITEMS, D)).astype(np.float32)
+    items[[3, 5, 7, 11]] = np.nan
+    brought = replace(world, precomputed=PrecomputedVectors(users, items))
+    recommender = fit(brought, split, brief_config())
+    model = recommender.model
+    assert model.unlisted.tolist() == [3, 5, 7, 11]
+    assert model.facts["data"]["items_without_vector"] == 4
+    assert model.facts["data"]["first_items_without_vector"] == ["i003", "i005", "i007"]
+    assert np.isfinite(model.fold_in.item_vectors).all()
+    assert not set(model.unlisted) & set(model.segments.top_items.ravel().tolist())
+    folder = tmp_path_factory.mktemp("bare")
+    save_model(model, folder / "model")
+    assert load_model(folder / "model", types=value_type).unlisted.tolist() == [3, 5, 7, 11]
+    assert "items_without_vector" not in fit(world, split, brief_config()).model.facts["data"]
