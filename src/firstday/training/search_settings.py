@@ -1,0 +1,541 @@
+"""Settings tried within a time: chosen on validation users, then compared with the start on users who took no part."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from time import perf_counter
+from typing import Any, Literal
+
+import numpy as np
+
+from firstday.config import LARGEST_SEED, Config
+from firstday.data.dataset import Dataset
+from firstday.data.splits.split import Cohort, Split
+from firstday.errors import ConfigError, FirstdayError, MissingExtraError
+from firstday.metrics import Interval, bootstrap_means, measure
+from firstday.progress import Progress, no_progress
+from firstday.recommend.recommender import answer_all
+from firstday.recommend.spec import check_strategies, with_methods_of
+from firstday.training.choices import Choice, list_choices
+from firstday.training.fit import choose_learners, cohort_query, fit, split_for
+
+MOST_USERS = 50_000
+"""Warm users whom trials learn from, at most, where nothing else is asked for."""
+MOST_VALIDATION, MOST_COLD = 5_000, 20_000
+"""Validation users who judge trials, and users who took no part in them, at most."""
+MOST_SEEDS = 3
+"""Trainings of each of the two that are compared in the end, at most."""
+COMPARISON_SHARE = 1 / 3
+"""Share of the time that is kept for further seeds of the comparison; the first seed takes what it takes."""
+RANDOM_TRIALS = 10
+"""Trials drawn at random before Optuna's sampler goes by those before (its own default)."""
+MOST_REPEATS = 100
+"""Settings tried before that are proposed in a row: so many end the search."""
+LEAST_TRIALS = 2
+"""With fewer there is nothing to choose from."""
+
+EndedBy = Literal["time", "trials", "repeats", "interruption"]
+
+
+@dataclass(frozen=True)
+class Trial:
+    """Settings that were trained with and judged.
+
+    Parameters
+    ----------
+    number
+        From 0 on, which is the start itself.
+    settings
+        What differs from the start.
+    precision
+        Of the lists of validation users, in %.
+    began
+        When, in seconds from the start of the search on.
+    seconds
+        How long it took.
+    """
+
+    number: int
+    settings: Mapping[str, Any]
+    precision: float
+    began: float
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The start beside the best trial, on users who took no part, each trained anew with seeds that no trial had.
+
+    Parameters
+    ----------
+    seeds
+        Of the trainings. All are of the same split, so that nobody who took part in one is judged.
+    n_users
+        How many users.
+    start, best, gain
+        Precision of both in %, and the difference in points, paired by user; 95 % intervals over users.
+    """
+
+    seeds: tuple[int, ...]
+    n_users: int
+    start: Interval
+    best: Interval
+    gain: Interval
+
+
+@dataclass(frozen=True)
+class Search:
+    """What was tried, and what it gave.
+
+    Parameters
+    ----------
+    start
+        The configuration to start from.
+    strategy
+        Whose lists were judged.
+    choices
+        The settings that were tried.
+    trials
+        In order, the start first.
+    comparison
+        None where no trial was better than the start for validation users: there is nothing to compare.
+    ended_by
+        Why no more was tried.
+    n_warm, n_validation, n_cold
+        Users learned from, users who judged, and users who took no part.
+    protocol
+        Of the split.
+    notes
+        Sentences about the data.
+    seconds
+        Time in all.
+    """
+
+    start: Config
+    strategy: str
+    choices: tuple[Choice, ...]
+    trials: tuple[Trial, ...]
+    comparison: Comparison | None
+    ended_by: EndedBy
+    n_warm: int
+    n_validation: int
+    n_cold: int
+    protocol: str
+    notes: tuple[str, ...]
+    seconds: float
+
+    @property
+    def best(self) -> Trial:
+        """The best trial for validation users; among equals the first."""
+        return best_of(self.trials)
+
+    @property
+    def is_gain(self) -> bool:
+        """Whether the best settings gain beyond chance on users who took no part."""
+        return self.comparison is not None and is_beyond_chance(self.comparison.gain)
+
+    @property
+    def at_edge(self) -> tuple[str, ...]:
+        """Settings of the best trial of which it has the smallest or the largest value that was tried."""
+        settings = self.best.settings
+        return tuple(
+            choice.name for choice in self.choices if settings.get(choice.name) in (choice.values[0], choice.values[-1])
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as JSON values."""
+        compared = self.comparison
+        return {
+            "strategy": self.strategy,
+            "k": self.start.recommend.k,
+            "protocol": self.protocol,
+            "n_warm": self.n_warm,
+            "n_validation": self.n_validation,
+            "n_cold": self.n_cold,
+            "seed": self.start.seed,
+            "seconds": round(self.seconds, 1),
+            "ended_by": self.ended_by,
+            "notes": list(self.notes),
+            "result": "gain" if self.is_gain else "keep",
+            "best": dict(self.best.settings),
+            "at_edge": list(self.at_edge),
+            "validation": {"start": round(self.trials[0].precision, 4), "best": round(self.best.precision, 4)},
+            "comparison": None
+            if compared is None
+            else {
+                "seeds": list(compared.seeds),
+                "n_users": compared.n_users,
+                **{name: _round_interval(getattr(compared, name)) for name in ("start", "best", "gain")},
+            },
+            "tried": {choice.name: {"values": choice.values, "start": choice.start} for choice in self.choices},
+            "trials": [
+                {
+                    "number": trial.number,
+                    "settings": dict(trial.settings),
+                    "precision": round(trial.precision, 4),
+                    "began": round(trial.began, 1),
+                    "seconds": round(trial.seconds, 1),
+                }
+                for trial in self.trials
+            ],
+        }
+
+
+def _round_interval(interval: Interval) -> dict[str, Any]:
+    return {"mean": round(interval.mean, 4), "ci": [round(interval.low, 4), round(interval.high, 4)]}
+
+
+def best_of(trials: Sequence[Trial]) -> Trial:
+    """Return the trial with the highest precision; among equals the first."""
+    return max(trials, key=lambda trial: trial.precision)
+
+
+def is_beyond_chance(gain: Interval) -> bool:
+    """Tell whether a gain's 95 % interval lies above 0."""
+    return gain.low > 0
+
+
+def has_time(limit: float, elapsed: float, trials: Sequence[float], comparison: float) -> bool:
+    """Tell whether one more trial, and the comparison after it, end within a time.
+
+    Parameters
+    ----------
+    limit, elapsed
+        Seconds in all, and those that are over.
+    trials
+        Seconds of each trial before, at least one. The longest counts.
+    comparison
+        Seconds that the comparison takes.
+    """
+    return elapsed + max(trials) + comparison <= limit
+
+
+def plan_comparison(limit: float, one_seed: float, most_seeds: int = MOST_SEEDS) -> float:
+    """Return the seconds to keep for the comparison: for as many seeds as take a third of the time, at least for one.
+
+    Parameters
+    ----------
+    limit
+        Seconds in all.
+    one_seed
+        Seconds of one seed.
+    most_seeds
+        Seeds at most.
+    """
+    if math.isinf(limit):
+        return most_seeds * one_seed
+    return one_seed * min(most_seeds, max(1, int(limit * COMPARISON_SHARE / one_seed)))
+
+
+def expect_trials(limit: float, elapsed: float, trials: Sequence[float], most_trials: float = math.inf) -> int:
+    """Return how many trials there will be, by the mean of those before.
+
+    Parameters
+    ----------
+    limit, elapsed, trials
+        See `has_time`; `limit` without the time of the comparison, and no trial yet is allowed.
+    most_trials
+        Trials at most.
+    """
+    if not trials:
+        return 1 if math.isinf(most_trials) else int(most_trials)
+    fitting = len(trials) + max(0.0, limit - elapsed) / (sum(trials) / len(trials))
+    return int(min(most_trials, fitting))
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What a search may take.
+
+    Parameters
+    ----------
+    seconds
+        Time in all, from `began` on.
+    trials
+        Trials at most, the start among them.
+    seeds
+        Trainings of the start and of the best in the comparison, at most; fewer where time is short.
+    began
+        The beginning, by `time.perf_counter`; now if left out.
+    """
+
+    seconds: float = math.inf
+    trials: float = math.inf
+    seeds: int = MOST_SEEDS
+    began: float = field(default_factory=perf_counter)
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since the beginning."""
+        return perf_counter() - self.began
+
+
+@dataclass(frozen=True, eq=False)
+class Task:
+    """What is searched: on whom, from where, and by whose lists."""
+
+    dataset: Dataset
+    split: Split
+    start: Config
+    strategy: str
+    choices: tuple[Choice, ...]
+
+    def judge(
+        self, settings: Mapping[str, Any], seed: int, cohort: Cohort, progress: Progress
+    ) -> tuple[np.ndarray, float]:
+        """Train with some settings; return the precision of each user's list in %, and the seconds that lists took."""
+        config = self.start.override({**settings, "seed": seed})
+        recommender = fit(self.dataset, self.split, config, progress=progress)
+        began = perf_counter()
+        query = cohort_query(recommender, self.dataset, cohort, config.recommend.k)
+        lists = answer_all(query, self.strategy).items
+        return 100 * measure(lists, cohort.truth).precision, perf_counter() - began
+
+
+class _OutOfTimeError(Exception):
+    """A trial took longer than it might."""
+
+
+def search_settings(
+    dataset: Dataset,
+    config: Config | None = None,
+    *,
+    budget: Budget,
+    strategy: str | None = None,
+    most_users: int = MOST_USERS,
+    progress: Progress = no_progress,
+    say: Callable[[str], None] = lambda _sentence: None,
+) -> Search:
+    """Search for better settings on validation users, and compare the best with the start on users who took no part.
+
+    Everything happens on one split, that of `evaluate`: its warm users are learned from, its validation users decide
+    when networks stop and which trial is best, and its cold users are looked at once, in the end. The same seed and
+    number of trials give the same search, where time does not end it.
+
+    Parameters
+    ----------
+    dataset, config
+        The data, and the settings to start from; the defaults if left out.
+    budget
+        Time and trials. No trial begins that, by the longest before it, would leave no time for the comparison, and
+        one that takes longer than it may is given up.
+    strategy
+        Whose lists are to be good; ``recommend.strategy`` if left out.
+    most_users
+        Warm users that are learned from, at most: a part that is drawn by a hash of their ids.
+    progress
+        Called as trials and their stages advance.
+    say
+        Given a sentence where there is something to tell.
+
+    Returns
+    -------
+    Search
+        After an interruption (Ctrl-C) too, if two trials were done: compared by one seed, then.
+
+    Raises
+    ------
+    ConfigError
+        A setting that does not fit the data, or too little time.
+    DataError
+        Too few users.
+    MissingExtraError
+        Libraries for tuning or training are not installed.
+    KeyboardInterrupt
+        Interrupted before there was anything to compare.
+
+    References
+    ----------
+    T. Akiba et al., "Optuna: A Next-generation Hyperparameter Optimization Framework", KDD 2019; J. Bergstra et al.,
+    "Algorithms for Hyper-Parameter Optimization", NeurIPS 2011 (tree-structured Parzen estimators).
+    """
+    if math.isinf(min(budget.seconds, budget.trials)):
+        raise ConfigError("tune: has neither a time nor a number of trials; give one of them.")
+    config = config or Config()
+    strategy = strategy or config.recommend.strategy
+    start = with_methods_of(config, [strategy])
+    check_strategies([strategy], start)
+    study = _open_study(start.seed)
+    split = reduce_split(
+        dataset,
+        split_for(dataset, start, start.seed, with_cold=True),
+        start.override("training.most_users", most_users),
+    )
+    choices = list_choices(start, split, len(dataset.items), is_precomputed=dataset.precomputed is not None)
+    task = Task(dataset, split, start, strategy, choices)
+    trials, ended_by = _try(task, study, budget, progress, say)
+    best, comparison = best_of(trials), None
+    if best.number:
+        if ended_by == "interruption":
+            budget = replace(budget, seeds=1)
+            say("Interrupted; what was found so far is compared with the start. Press Ctrl-C again to end at once.")
+        comparison = _compare(task, best, budget, progress)
+    return Search(
+        start=config,
+        strategy=strategy,
+        choices=choices,
+        trials=tuple(trials),
+        comparison=comparison,
+        ended_by=ended_by,
+        n_warm=min(len(split.warm), start.training.most_users),
+        n_validation=len(split.validation),
+        n_cold=len(split.cold),
+        protocol=split.protocol,
+        notes=split.notes,
+        seconds=budget.elapsed,
+    )
+
+
+def _open_study(seed: int) -> Any:
+    """Open a study of Optuna's, in memory."""
+    try:
+        import optuna
+    except ModuleNotFoundError:
+        raise MissingExtraError("tuning", "tune") from None
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    sampler = optuna.samplers.TPESampler(seed=seed, n_startup_trials=RANDOM_TRIALS)
+    return optuna.create_study(direction="maximize", sampler=sampler)
+
+
+def reduce_split(dataset: Dataset, split: Split, config: Config) -> Split:
+    """Return a split with `training.most_users` warm users, and as many others as judging takes, at most.
+
+    Parameters
+    ----------
+    dataset, split, config
+        See `firstday.training.fit.fit`.
+    """
+    if len(split.warm) > config.training.most_users:
+        split = split.keep_warm(choose_learners(dataset, split.warm, config))
+    draw = np.random.default_rng(config.seed)
+    validation, cold = (
+        cohort if len(cohort) <= most else cohort.take(np.sort(draw.choice(len(cohort), most, replace=False)))
+        for cohort, most in ((split.validation, MOST_VALIDATION), (split.cold, MOST_COLD))
+    )
+    return replace(split, validation=validation, cold=cold)
+
+
+def _try(
+    task: Task, study: Any, budget: Budget, progress: Progress, say: Callable[[str], None]
+) -> tuple[list[Trial], EndedBy]:
+    """Try settings until time, trials or new proposals run out."""
+    study.enqueue_trial({choice.name: choice.start for choice in task.choices})
+    trials: list[Trial] = []
+    known: dict[tuple[int, ...], float] = {}
+    kept, repeats = 0.0, 0
+    while len(trials) < budget.trials:
+        seconds = [trial.seconds for trial in trials]
+        if trials and not has_time(budget.seconds, budget.elapsed, seconds, kept):
+            if len(trials) < LEAST_TRIALS:
+                raise ConfigError(_tell_too_little_time(budget, max(seconds), kept))
+            return trials, "time"
+        progress("trials", len(trials), expect_trials(budget.seconds - kept, budget.elapsed, seconds, budget.trials))
+        proposal = study.ask()
+        places = tuple(proposal.suggest_int(choice.name, 0, len(choice.values) - 1) for choice in task.choices)
+        if places in known:
+            study.tell(proposal, known[places])
+            repeats += 1
+            if repeats == MOST_REPEATS:
+                return trials, "repeats"
+            continue
+        repeats = 0
+        settings = {
+            choice.name: choice.values[place]
+            for choice, place in zip(task.choices, places, strict=True)
+            if place != choice.start
+        }
+        began = budget.elapsed
+        try:
+            precision, listing = _judge_trial(task, settings, budget, kept if trials else 0.0, progress)
+        except KeyboardInterrupt:
+            if len(trials) < LEAST_TRIALS:
+                raise
+            return trials, "interruption"
+        except _OutOfTimeError:
+            if len(trials) < LEAST_TRIALS:
+                raise ConfigError(_tell_too_little_time(budget, budget.elapsed - began, kept)) from None
+            return trials, "time"
+        except (FirstdayError, MemoryError) as error:
+            if not trials:
+                raise
+            say(f"Trial {len(trials)} counts as 0 %: {error or 'out of memory'}")
+            precision = 0.0
+        trials.append(Trial(len(trials), settings, precision, began, budget.elapsed - began))
+        study.tell(proposal, precision)
+        known[places] = precision
+        if not trials[1:]:
+            lists_of_cold = listing * len(task.split.cold) / len(task.split.validation)
+        elif best_of(trials) is trials[-1]:
+            say(f"Trial {len(trials) - 1}: {precision:.2f} % on validation users; start {trials[0].precision:.2f} %.")
+        one_seed, longest = (
+            trials[0].seconds + seconds + 2 * lists_of_cold
+            for seconds in (best_of(trials).seconds, max(trial.seconds for trial in trials))
+        )
+        kept = max(plan_comparison(budget.seconds, one_seed, budget.seeds), longest)
+    return trials, "trials"
+
+
+def _judge_trial(
+    task: Task, settings: Mapping[str, Any], budget: Budget, kept: float, progress: Progress
+) -> tuple[float, float]:
+    """Return the mean precision for validation users in %, and the seconds that their lists took."""
+
+    def watch(stage: str, n_done: int, n_total: int) -> None:
+        if budget.elapsed > budget.seconds - kept:
+            raise _OutOfTimeError
+        progress(stage, n_done, n_total)
+
+    precision, listing = task.judge(settings, task.start.seed, task.split.validation, watch)
+    return float(precision.mean()), listing
+
+
+def _tell_too_little_time(budget: Budget, one_trial: float, kept: float) -> str:
+    """Return the error of a search that has no time for two trials and the comparison."""
+    needed = budget.elapsed + one_trial + max(kept, 2 * one_trial)
+    return (
+        f"tune: one training takes {one_trial:.0f} s or more, so that {budget.seconds / 60:g} minutes are too few to "
+        f"try others and to compare; give at least {math.ceil(needed / 60)} minutes, or fewer users to learn from."
+    )
+
+
+def _compare(task: Task, best: Trial, budget: Budget, progress: Progress) -> Comparison:
+    """Train the start and the best anew, and judge both on users who took no part."""
+    cold, longest = task.split.cold, 0.0
+    judged: list[np.ndarray] = []
+    seeds: list[int] = []
+    for number in range(budget.seeds):
+        began = budget.elapsed
+        if number and began + longest > budget.seconds:
+            break
+        seed = (task.start.seed + 1 + number) % LARGEST_SEED
+        pair: list[np.ndarray] = []
+        try:
+            for settings in ({}, best.settings):
+                progress("comparison", 2 * number + len(pair), 2 * budget.seeds)
+                pair.append(task.judge(settings, seed, cold, progress)[0])
+        except KeyboardInterrupt:
+            if not judged:
+                raise
+            break
+        judged.append(np.stack(pair, axis=1))
+        seeds.append(seed)
+        longest = max(longest, budget.elapsed - began)
+    return compare_users(np.concatenate(judged), np.tile(cold.users, len(seeds)), tuple(seeds))
+
+
+def compare_users(precision: np.ndarray, users: np.ndarray, seeds: tuple[int, ...]) -> Comparison:
+    """Return means and the mean difference, with intervals over users.
+
+    Parameters
+    ----------
+    precision
+        Of each user and seed with the start and with the best settings, in %, shape (n, 2).
+    users
+        The user of each row, integers, shape (n,).
+    seeds
+        Of the trainings.
+    """
+    columns = np.column_stack([precision, precision[:, 1] - precision[:, 0]])
+    return Comparison(seeds, len(np.unique(users)), *bootstrap_means(columns, users))
