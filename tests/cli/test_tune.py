@@ -12,7 +12,7 @@ from firstday.cli.tune import render_settings, tell_result
 from firstday.config import Config, load_config
 from firstday.errors import MissingExtraError
 from firstday.metrics import Interval
-from firstday.training.search_settings import Comparison, Search, Trial
+from firstday.tuning.search import Comparison, Search, Trial
 from tests.cli.conftest import Run
 from tests.synthetic import SEED
 
@@ -85,7 +85,7 @@ def test_mistakes_are_one_sentence_before_any_training(run: Run, tables: Path, s
         ((tables, "--out", out, "--picture", tmp_path / "x.png"), "the picture is SVG"),
         ((tables, "--out", tmp_path / "tuned.svg"), "settings and picture cannot be one file"),
         ((tables, "--out", tmp_path / "no" / "tuned.toml"), "its folder does not exist"),
-        ((tables, "--out", out, "--config", settings, "--minutes", 0.01), "minutes are too few"),
+        ((tables, "--out", out, "--config", settings, "--minutes", 0), "minutes are too few"),
     ):
         done = run("tune", *arguments)
         assert (done.returncode, said in done.stderr) == (2, True), done.stderr

@@ -36,9 +36,11 @@ from firstday.config import Config
 from firstday.data.left_out import left_out_beside, write_left_out
 from firstday.errors import ConfigError, MissingExtraError
 from firstday.evaluate.plots import standalone
-from firstday.evaluate.search_plot import plot_search, write_value
 from firstday.recommend.spec import find_strategy
-from firstday.training.search_settings import MOST_SEEDS, MOST_USERS, Budget, Search, search_settings
+from firstday.tuning.budget import MOST_SEEDS, Budget
+from firstday.tuning.plot import plot_search, write_value
+from firstday.tuning.search import Search
+from firstday.tuning.search_settings import MOST_USERS, search_settings
 
 MINUTES = 10.0
 """Where neither a time nor a number of trials is given."""
@@ -49,7 +51,7 @@ def tune(
     out: Annotated[Path, typer.Option(metavar="CONFIG.toml", help="The file of settings to write, for --config.")],
     minutes: Annotated[
         float | None,
-        typer.Option(min=0.01, help=f"Time in all (default: {MINUTES:g}, or no limit where --trials is given)."),
+        typer.Option(min=0, help=f"Time in all (default: {MINUTES:g}, or no limit where --trials is given)."),
     ] = None,
     trials: Annotated[
         int | None,

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from time import perf_counter
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
@@ -14,262 +14,25 @@ from firstday.config import LARGEST_SEED, Config
 from firstday.data.dataset import Dataset
 from firstday.data.splits.split import Cohort, Split
 from firstday.errors import ConfigError, FirstdayError, MissingExtraError
-from firstday.metrics import Interval, bootstrap_means, measure
+from firstday.metrics import bootstrap_means, measure
 from firstday.progress import Progress, no_progress
 from firstday.recommend.recommender import answer_all
 from firstday.recommend.spec import check_strategies, with_methods_of
-from firstday.training.choices import Choice, list_choices
 from firstday.training.fit import choose_learners, cohort_query, fit, split_for
+from firstday.tuning.budget import Budget, expect_trials, has_time, plan_comparison
+from firstday.tuning.choices import Choice, list_choices
+from firstday.tuning.search import Comparison, EndedBy, Search, Trial, best_of
 
 MOST_USERS = 50_000
 """Warm users whom trials learn from, at most, where nothing else is asked for."""
 MOST_VALIDATION, MOST_COLD = 5_000, 20_000
 """Validation users who judge trials, and users who took no part in them, at most."""
-MOST_SEEDS = 3
-"""Trainings of each of the two that are compared in the end, at most."""
-COMPARISON_SHARE = 1 / 3
-"""Share of the time that is kept for further seeds of the comparison; the first seed takes what it takes."""
 RANDOM_TRIALS = 10
 """Trials drawn at random before Optuna's sampler goes by those before (its own default)."""
 MOST_REPEATS = 100
 """Settings tried before that are proposed in a row: so many end the search."""
 LEAST_TRIALS = 2
 """With fewer there is nothing to choose from."""
-
-EndedBy = Literal["time", "trials", "repeats", "interruption"]
-
-
-@dataclass(frozen=True)
-class Trial:
-    """Settings that were trained with and judged.
-
-    Parameters
-    ----------
-    number
-        From 0 on, which is the start itself.
-    settings
-        What differs from the start.
-    precision
-        Of the lists of validation users, in %.
-    began
-        When, in seconds from the start of the search on.
-    seconds
-        How long it took.
-    """
-
-    number: int
-    settings: Mapping[str, Any]
-    precision: float
-    began: float
-    seconds: float
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """The start beside the best trial, on users who took no part, each trained anew with seeds that no trial had.
-
-    Parameters
-    ----------
-    seeds
-        Of the trainings. All are of the same split, so that nobody who took part in one is judged.
-    n_users
-        How many users.
-    start, best, gain
-        Precision of both in %, and the difference in points, paired by user; 95 % intervals over users.
-    """
-
-    seeds: tuple[int, ...]
-    n_users: int
-    start: Interval
-    best: Interval
-    gain: Interval
-
-
-@dataclass(frozen=True)
-class Search:
-    """What was tried, and what it gave.
-
-    Parameters
-    ----------
-    start
-        The configuration to start from.
-    strategy
-        Whose lists were judged.
-    choices
-        The settings that were tried.
-    trials
-        In order, the start first.
-    comparison
-        None where no trial was better than the start for validation users: there is nothing to compare.
-    ended_by
-        Why no more was tried.
-    n_warm, n_validation, n_cold
-        Users learned from, users who judged, and users who took no part.
-    protocol
-        Of the split.
-    notes
-        Sentences about the data.
-    seconds
-        Time in all.
-    """
-
-    start: Config
-    strategy: str
-    choices: tuple[Choice, ...]
-    trials: tuple[Trial, ...]
-    comparison: Comparison | None
-    ended_by: EndedBy
-    n_warm: int
-    n_validation: int
-    n_cold: int
-    protocol: str
-    notes: tuple[str, ...]
-    seconds: float
-
-    @property
-    def best(self) -> Trial:
-        """The best trial for validation users; among equals the first."""
-        return best_of(self.trials)
-
-    @property
-    def is_gain(self) -> bool:
-        """Whether the best settings gain beyond chance on users who took no part."""
-        return self.comparison is not None and is_beyond_chance(self.comparison.gain)
-
-    @property
-    def at_edge(self) -> tuple[str, ...]:
-        """Settings of the best trial of which it has the smallest or the largest value that was tried."""
-        settings = self.best.settings
-        return tuple(
-            choice.name for choice in self.choices if settings.get(choice.name) in (choice.values[0], choice.values[-1])
-        )
-
-    def to_json(self) -> dict[str, Any]:
-        """Return it as JSON values."""
-        compared = self.comparison
-        return {
-            "strategy": self.strategy,
-            "k": self.start.recommend.k,
-            "protocol": self.protocol,
-            "n_warm": self.n_warm,
-            "n_validation": self.n_validation,
-            "n_cold": self.n_cold,
-            "seed": self.start.seed,
-            "seconds": round(self.seconds, 1),
-            "ended_by": self.ended_by,
-            "notes": list(self.notes),
-            "result": "gain" if self.is_gain else "keep",
-            "best": dict(self.best.settings),
-            "at_edge": list(self.at_edge),
-            "validation": {"start": round(self.trials[0].precision, 4), "best": round(self.best.precision, 4)},
-            "comparison": None
-            if compared is None
-            else {
-                "seeds": list(compared.seeds),
-                "n_users": compared.n_users,
-                **{name: _round_interval(getattr(compared, name)) for name in ("start", "best", "gain")},
-            },
-            "tried": {choice.name: {"values": choice.values, "start": choice.start} for choice in self.choices},
-            "trials": [
-                {
-                    "number": trial.number,
-                    "settings": dict(trial.settings),
-                    "precision": round(trial.precision, 4),
-                    "began": round(trial.began, 1),
-                    "seconds": round(trial.seconds, 1),
-                }
-                for trial in self.trials
-            ],
-        }
-
-
-def _round_interval(interval: Interval) -> dict[str, Any]:
-    return {"mean": round(interval.mean, 4), "ci": [round(interval.low, 4), round(interval.high, 4)]}
-
-
-def best_of(trials: Sequence[Trial]) -> Trial:
-    """Return the trial with the highest precision; among equals the first."""
-    return max(trials, key=lambda trial: trial.precision)
-
-
-def is_beyond_chance(gain: Interval) -> bool:
-    """Tell whether a gain's 95 % interval lies above 0."""
-    return gain.low > 0
-
-
-def has_time(limit: float, elapsed: float, trials: Sequence[float], comparison: float) -> bool:
-    """Tell whether one more trial, and the comparison after it, end within a time.
-
-    Parameters
-    ----------
-    limit, elapsed
-        Seconds in all, and those that are over.
-    trials
-        Seconds of each trial before, at least one. The longest counts.
-    comparison
-        Seconds that the comparison takes.
-    """
-    return elapsed + max(trials) + comparison <= limit
-
-
-def plan_comparison(limit: float, one_seed: float, most_seeds: int = MOST_SEEDS) -> float:
-    """Return the seconds to keep for the comparison: for as many seeds as take a third of the time, at least for one.
-
-    Parameters
-    ----------
-    limit
-        Seconds in all.
-    one_seed
-        Seconds of one seed.
-    most_seeds
-        Seeds at most.
-    """
-    if math.isinf(limit):
-        return most_seeds * one_seed
-    return one_seed * min(most_seeds, max(1, int(limit * COMPARISON_SHARE / one_seed)))
-
-
-def expect_trials(limit: float, elapsed: float, trials: Sequence[float], most_trials: float = math.inf) -> int:
-    """Return how many trials there will be, by the mean of those before.
-
-    Parameters
-    ----------
-    limit, elapsed, trials
-        See `has_time`; `limit` without the time of the comparison, and no trial yet is allowed.
-    most_trials
-        Trials at most.
-    """
-    if not trials:
-        return 1 if math.isinf(most_trials) else int(most_trials)
-    fitting = len(trials) + max(0.0, limit - elapsed) / (sum(trials) / len(trials))
-    return int(min(most_trials, fitting))
-
-
-@dataclass(frozen=True)
-class Budget:
-    """What a search may take.
-
-    Parameters
-    ----------
-    seconds
-        Time in all, from `began` on.
-    trials
-        Trials at most, the start among them.
-    seeds
-        Trainings of the start and of the best in the comparison, at most; fewer where time is short.
-    began
-        The beginning, by `time.perf_counter`; now if left out.
-    """
-
-    seconds: float = math.inf
-    trials: float = math.inf
-    seeds: int = MOST_SEEDS
-    began: float = field(default_factory=perf_counter)
-
-    @property
-    def elapsed(self) -> float:
-        """Seconds since the beginning."""
-        return perf_counter() - self.began
 
 
 @dataclass(frozen=True, eq=False)

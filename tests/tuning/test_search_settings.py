@@ -15,21 +15,10 @@ from firstday.data.dataset import Dataset
 from firstday.data.splits.split import Split
 from firstday.errors import ConfigError, MissingExtraError
 from firstday.metrics import Interval
-from firstday.training import search_settings as module
-from firstday.training.search_settings import (
-    Budget,
-    Comparison,
-    Search,
-    Trial,
-    best_of,
-    compare_users,
-    expect_trials,
-    has_time,
-    is_beyond_chance,
-    plan_comparison,
-    reduce_split,
-    search_settings,
-)
+from firstday.tuning import search_settings as module
+from firstday.tuning.budget import Budget, expect_trials, has_time, plan_comparison
+from firstday.tuning.search import Comparison, Search, Trial, best_of, is_beyond_chance
+from firstday.tuning.search_settings import compare_users, reduce_split, search_settings
 from tests.synthetic import SEED, brief_config
 
 

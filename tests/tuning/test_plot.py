@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from firstday.config import Config
 from firstday.evaluate.plots import THEME, standalone
-from firstday.evaluate.search_plot import plot_search, write_value
-from firstday.training.choices import Choice
-from firstday.training.search_settings import Search, Trial
+from firstday.tuning.choices import Choice
+from firstday.tuning.plot import plot_search, write_value
+from firstday.tuning.search import Search, Trial
 
 CHOICES = (
     Choice("embedding.dimensions", (8, 16, 32), 1),
@@ -17,7 +19,11 @@ CHOICES = (
 
 
 def make_search(*precision: float) -> Search:
-    settings = [{}, {"embedding.dimensions": 32}, {"ranker.hidden": (150,), "segments.n_segments": 40}]
+    settings: list[dict[str, Any]] = [
+        {},
+        {"embedding.dimensions": 32},
+        {"ranker.hidden": (150,), "segments.n_segments": 40},
+    ]
     trials = tuple(
         Trial(number, settings[number % 3], value, 20.0 * number, 20.0) for number, value in enumerate(precision)
     )

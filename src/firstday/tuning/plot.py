@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from firstday.evaluate.plots import ACCENT, INK, MUTED, WIDTH_IN, drawing
-from firstday.training.choices import Choice
-from firstday.training.search_settings import Search, Trial
+from firstday.tuning.choices import Choice
+from firstday.tuning.search import Search, Trial
 
 COLUMNS = 3
 PANEL_IN, HEAD_IN = 1.35, 2.6
