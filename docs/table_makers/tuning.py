@@ -13,7 +13,7 @@ SEARCHES = {"simulated": "simulated service", "movielens-100k": "MovieLens 100K,
 def tune() -> list[str]:
     """Return the gain of each search."""
     lines = [
-        "| tables | trials, minutes | users: warm, validation, no part | P@50, %: start | best | gain, points | result |",
+        "| tables | trials, minutes | warm, validation, other users | P@50, %: start | best | gain, points | result |",
         "|---|---|---|---|---|---|---|",
     ]
     for name, title in SEARCHES.items():

@@ -32,7 +32,14 @@ def make_search(*precision: float) -> Search:
 
 def test_each_setting_has_a_part_with_the_values_that_were_tried() -> None:
     svg = plot_search(make_search(30, 31, 29, 2))
-    for name in (*(choice.name for choice in CHOICES), "minutes", "validation", "150", "7.5", "P@50, %"):
+    for name in (
+        *(name for choice in CHOICES for name in choice.name.split(".")),
+        "minutes",
+        "validation",
+        "150",
+        "7.5",
+        "P@50, %",
+    ):
         assert f">{name}" in svg
     assert not any(stand_in in svg for stand_in in THEME)
     assert standalone(svg).startswith("<svg")

@@ -11,7 +11,7 @@ from firstday.tuning.choices import Choice
 from firstday.tuning.search import Search, Trial
 
 COLUMNS = 3
-PANEL_IN, HEAD_IN = 1.35, 2.6
+PANEL_IN, HEAD_IN = 1.45, 2.6
 """Height of a row of settings, and of the picture's first part."""
 LOWEST_SHOWN = 0.25
 """Trials below this quantile and below the start are drawn at the lower edge, or they would flatten the others."""
@@ -44,16 +44,18 @@ def plot_search(search: Search) -> str:
             zorder=1,
         )
         axes.axhline(trials[0].precision, color=MUTED, lw=1, ls=(0, (4, 3)), zorder=1)
+        axes.set_title("square: the start; large dot: the best; triangles: far below", fontsize=8, color=MUTED)
         axes.set_xlim(left=0)
         axes.set_xlabel("minutes")
         axes.set_ylabel(f"validation\nP@{search.start.recommend.k}, %")
         for number, choice in enumerate(choices):
             panel = figure.add_subplot(grid[1 + number // COLUMNS, number % COLUMNS])
             _draw(panel, [_place_of(choice, trial) for trial in trials], search, limits)
-            panel.set_xticks(range(len(choice.values)), [write_value(value) for value in choice.values])
+            panel.set_xticks(range(len(choice.values)), [_shorten(value) for value in choice.values])
             panel.set_xlim(-0.5, len(choice.values) - 0.5)
             panel.tick_params(axis="both", labelsize=7)
-            panel.set_title(choice.name, fontsize=8, color=INK)
+            panel.tick_params(axis="y", labelleft=number % COLUMNS == 0)
+            panel.set_title(choice.name.replace(".", "\n", 1), fontsize=8, color=INK)
     return out[0]
 
 
@@ -84,7 +86,10 @@ def _place_of(choice: Choice, trial: Trial) -> float:
 
 
 def write_value(value: Any) -> str:
-    """Write the value of a setting shortly."""
-    if isinstance(value, tuple):
-        return ", ".join(write_value(part) for part in value)
-    return f"{value:.3g}" if isinstance(value, float) else str(value)
+    """Write the value of a setting."""
+    return ", ".join(map(str, value)) if isinstance(value, tuple) else f"{value:g}"
+
+
+def _shorten(value: Any) -> str:
+    """Write a value in the room that it has below an axis."""
+    return f"{value:.2g}" if isinstance(value, float) and value < 10 else write_value(value)
