@@ -38,7 +38,7 @@ from firstday.errors import ConfigError, MissingExtraError
 from firstday.evaluate.plots import standalone
 from firstday.recommend.spec import find_strategy
 from firstday.tuning.budget import MOST_SEEDS, Budget
-from firstday.tuning.plot import plot_search, write_value
+from firstday.tuning.search_plot import plot_search, write_value
 from firstday.tuning.search import Search
 from firstday.tuning.search_settings import MOST_USERS, search_settings
 

@@ -7,7 +7,7 @@ from typing import Any
 from firstday.config import Config
 from firstday.evaluate.plots import THEME, standalone
 from firstday.tuning.choices import Choice
-from firstday.tuning.plot import plot_search, write_value
+from firstday.tuning.search_plot import plot_search, write_value
 from firstday.tuning.search import Search, Trial
 
 CHOICES = (
