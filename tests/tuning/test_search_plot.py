@@ -6,9 +6,9 @@ from typing import Any
 
 from firstday.config import Config
 from firstday.evaluate.plots import THEME, standalone
-from firstday.tuning.choices import Choice
-from firstday.tuning.search_plot import plot_search, write_value
 from firstday.tuning.search import Search, Trial
+from firstday.tuning.search_plot import plot_search, write_value
+from firstday.tuning.settings_to_try import Choice
 
 CHOICES = (
     Choice("embedding.dimensions", (8, 16, 32), 1),

@@ -38,8 +38,8 @@ from firstday.errors import ConfigError, MissingExtraError
 from firstday.evaluate.plots import standalone
 from firstday.recommend.spec import find_strategy
 from firstday.tuning.budget import MOST_SEEDS, Budget
-from firstday.tuning.search_plot import plot_search, write_value
 from firstday.tuning.search import Search
+from firstday.tuning.search_plot import plot_search, write_value
 from firstday.tuning.search_settings import MOST_USERS, search_settings
 
 MINUTES = 10.0

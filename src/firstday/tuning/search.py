@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from firstday.config import Config
 from firstday.metrics import Interval
-from firstday.tuning.choices import Choice
+from firstday.tuning.settings_to_try import Choice
 
 EndedBy = Literal["time", "trials", "repeats", "interruption"]
 

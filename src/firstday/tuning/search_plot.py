@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from firstday.evaluate.plots import ACCENT, INK, MUTED, WIDTH_IN, drawing
-from firstday.tuning.choices import Choice
 from firstday.tuning.search import Search, Trial
+from firstday.tuning.settings_to_try import Choice
 
 COLUMNS = 3
 PANEL_IN, HEAD_IN = 1.45, 2.6

@@ -20,8 +20,8 @@ from firstday.recommend.recommender import answer_all
 from firstday.recommend.spec import check_strategies, with_methods_of
 from firstday.training.fit import choose_learners, cohort_query, fit, split_for
 from firstday.tuning.budget import Budget, expect_trials, has_time, plan_comparison
-from firstday.tuning.choices import Choice, list_choices
 from firstday.tuning.search import Comparison, EndedBy, Search, Trial, best_of
+from firstday.tuning.settings_to_try import Choice, list_choices
 
 MOST_USERS = 50_000
 """Warm users whom trials learn from, at most, where nothing else is asked for."""

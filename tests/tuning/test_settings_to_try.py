@@ -8,7 +8,7 @@ import pytest
 
 from firstday.config import Config
 from firstday.data.splits.split import Split
-from firstday.tuning.choices import Choice, list_choices, scale
+from firstday.tuning.settings_to_try import Choice, list_choices, scale
 from tests.synthetic import small_config
 
 
