@@ -27,8 +27,6 @@ MOST_USERS = 50_000
 """Warm users whom trials learn from, at most, where nothing else is asked for."""
 MOST_VALIDATION, MOST_COLD = 5_000, 20_000
 """Validation users who judge trials, and users who took no part in them, at most."""
-RANDOM_TRIALS = 10
-"""Trials drawn at random before Optuna's sampler goes by those before (its own default)."""
 MOST_REPEATS = 100
 """Settings tried before that are proposed in a row: so many end the search."""
 LEAST_TRIALS = 2
@@ -158,8 +156,7 @@ def _open_study(seed: int) -> Any:
     except ModuleNotFoundError:
         raise MissingExtraError("tuning", "tune") from None
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    sampler = optuna.samplers.TPESampler(seed=seed, n_startup_trials=RANDOM_TRIALS)
-    return optuna.create_study(direction="maximize", sampler=sampler)
+    return optuna.create_study(direction="maximize", sampler=optuna.samplers.TPESampler(seed=seed))
 
 
 def reduce_split(dataset: Dataset, split: Split, config: Config) -> Split:
