@@ -118,7 +118,8 @@ def tune(
     start = str(config) if config is not None else "the defaults" if base == Config() else f"the preset of {tables}"
     chosen = base.override(search.best.settings) if search.is_gain else base
     command = shlex.join(["firstday", *sys.argv[1:]])
-    comments = (f"Written by: {command}", *tell_search(search, dataset.name), tell_result(search, start))
+    told = tell_search(search, dataset.name, start)
+    comments = (f"Written by: {command}", *told, tell_result(search, start))
     write_file(out, render_settings(chosen, comments))
     write_file(picture, standalone(plot_search(search)))
     write_left_out(left_out_beside(out), dataset.left_out)
@@ -128,7 +129,7 @@ def tune(
         return
     print_notes(search.notes)
     console = Console(highlight=False, soft_wrap=True)
-    for sentence in tell_search(search, dataset.name):
+    for sentence in told:
         console.print(sentence, markup=False)
     if search.best.settings:
         console.print(_tabulate(search, start))
@@ -159,11 +160,21 @@ def render_settings(config: Config, comments: Iterable[str]) -> str:
     except ModuleNotFoundError:
         raise MissingExtraError("tuning", "tune") from None
     head = "".join(f"# {line}\n" for comment in comments for line in comment.splitlines())
-    return head + tomli_w.dumps(config.model_dump(exclude_defaults=True))
+    return f"{head}\n{tomli_w.dumps(config.model_dump(exclude_defaults=True))}".strip() + "\n"
 
 
-def tell_search(search: Search, name: str) -> tuple[str, ...]:
-    """Return sentences on what was tried, on whom."""
+def tell_search(search: Search, name: str, start: str) -> tuple[str, ...]:
+    """Return sentences on what was tried, on whom.
+
+    Parameters
+    ----------
+    search
+        What was tried.
+    name
+        Of the tables.
+    start
+        What it started from, in words.
+    """
     ended = {
         "time": "",
         "trials": "",
@@ -174,8 +185,8 @@ def tell_search(search: Search, name: str) -> tuple[str, ...]:
         f"{name}: {len(search.trials)} trials in {search.seconds / 60:.1f} minutes{ended}; lists of "
         f"{search.strategy}, protocol {search.protocol}.",
         f"Learned from {search.n_warm:,} warm users, judged by {search.n_validation:,} validation users: P@"
-        f"{search.start.recommend.k} {search.trials[0].precision:.2f} % at the start, {search.best.precision:.2f} % at "
-        "best.",
+        f"{search.start.recommend.k} {search.trials[0].precision:.2f} % with {start}, {search.best.precision:.2f} % with "
+        "the best trial.",
     )
 
 

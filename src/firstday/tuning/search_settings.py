@@ -127,6 +127,7 @@ def search_settings(
     choices = list_choices(start, split, len(dataset.items), is_precomputed=dataset.precomputed is not None)
     task = Task(dataset, split, start, strategy, choices)
     trials, ended_by = _try(task, study, budget, progress, say)
+    progress("trials", len(trials), len(trials))
     best, comparison = best_of(trials), None
     if best.number:
         if ended_by == "interruption":
