@@ -184,9 +184,9 @@ def tell_search(search: Search, name: str, start: str) -> tuple[str, ...]:
     return (
         f"{name}: {len(search.trials)} trials in {search.seconds / 60:.1f} minutes{ended}; lists of "
         f"{search.strategy}, protocol {search.protocol}.",
-        f"Learned from {search.n_warm:,} warm users, judged by {search.n_validation:,} validation users: P@"
-        f"{search.start.recommend.k} {search.trials[0].precision:.2f} % with {start}, {search.best.precision:.2f} % with "
-        "the best trial.",
+        f"Learned from {search.n_warm:,} warm users, judged by {search.n_validation:,} validation users: "
+        f"P@{search.start.recommend.k} {search.trials[0].precision:.2f} % with {start}, {search.best.precision:.2f} % "
+        "with the best trial.",
     )
 
 
