@@ -16,7 +16,7 @@ from firstday.data.splits.split import Split
 from firstday.errors import ConfigError, MissingExtraError
 from firstday.metrics import Interval
 from firstday.tuning import search_settings as module
-from firstday.tuning.budget import Budget, expect_trials, has_time, plan_comparison
+from firstday.tuning.budget import Budget, expect_trials, has_time, is_too_late, plan_comparison
 from firstday.tuning.search import Comparison, Search, Trial, best_of, is_beyond_chance
 from firstday.tuning.search_settings import compare_users, reduce_split, search_settings
 from tests.synthetic import SEED, brief_config
@@ -26,11 +26,17 @@ def tried(*precision: float) -> list[Trial]:
     return [Trial(number, {}, value, 10.0 * number, 10.0) for number, value in enumerate(precision)]
 
 
-def test_a_trial_begins_only_if_it_and_the_comparison_end_in_time() -> None:
-    assert has_time(100, 40, [10, 30], 30)
-    assert not has_time(100, 41, [10, 30], 30)  # by the longest trial before
-    assert not has_time(100, 40, [10, 30], 31)
+def test_a_trial_begins_only_if_it_and_the_comparison_would_end_in_time() -> None:
+    assert has_time(100, 50, [10, 30], 30)
+    assert not has_time(100, 51, [10, 30], 30)  # by the mean of the trials before
+    assert not has_time(100, 50, [10, 30], 31)
     assert has_time(math.inf, 1e9, [1e6], 1e6)
+
+
+def test_a_trial_is_given_up_where_it_could_no_longer_be_compared() -> None:
+    assert not is_too_late(100, 60, 25, 15)
+    assert is_too_late(100, 61, 26, 15)
+    assert not is_too_late(math.inf, 1e9, 1e6, 15)
 
 
 def test_time_for_further_seeds_of_the_comparison_is_a_third_at_most() -> None:
@@ -216,7 +222,7 @@ def test_a_missing_library_is_told_with_its_extra(world: Dataset, monkeypatch: p
 
 def test_edges_are_named(world: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
     found = search(world, Judge(others_are_better), monkeypatch, trials=2)
-    settings = {"embedding.dimensions": 48, "segments.n_segments": 4}
+    settings = {"embedding.dimensions": 24, "embedding.als_confidence": 7.5}
     moved = replace(found, trials=(found.trials[0], Trial(1, settings, 99.0, 0.0, 1.0)))
     assert moved.at_edge == ("embedding.dimensions",)
     comparison = Comparison((1,), 5, Interval(30, 29, 31), Interval(31, 30, 32), Interval(1, 0.5, 1.5))

@@ -29,10 +29,10 @@ def test_whole_numbers_stay_whole_and_within_their_bounds() -> None:
 def test_values_stand_around_those_of_the_configuration(split: Split) -> None:
     config = small_config()
     choices = by_name(config, split)
-    assert choices["embedding.dimensions"] == Choice("embedding.dimensions", (3, 6, 12, 24, 48), 2)
-    assert choices["segments.n_segments"].values == (2, 4, 8, 16, 32)
-    assert choices["ranker.hidden"] == Choice("ranker.hidden", ((16,), (32,), (64,), (128,)), 1)
-    assert choices["ranker.dropout"].values == (0.0, 0.25, 0.5, 0.75)
+    assert choices["embedding.dimensions"] == Choice("embedding.dimensions", (3, 6, 12, 24), 2)
+    assert choices["segments.n_segments"].values == (4, 8, 16)
+    assert choices["ranker.hidden"] == Choice("ranker.hidden", ((16,), (32,), (64,)), 1)
+    assert choices["ranker.dropout"].values == (0.25, 0.5, 0.75)
     assert choices["ranker.input_dropout"].values[choices["ranker.input_dropout"].start] == 0.2
     for choice in choices.values():
         assert list(choice.values) == sorted(set(choice.values))

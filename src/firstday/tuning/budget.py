@@ -40,19 +40,34 @@ class Budget:
         return perf_counter() - self.began
 
 
-def has_time(limit: float, elapsed: float, trials: Sequence[float], comparison: float) -> bool:
-    """Tell whether one more trial, and the comparison after it, end within a time.
+def has_time(limit: float, elapsed: float, trials: Sequence[float], kept: float) -> bool:
+    """Tell whether one more trial, and the comparison after it, would end within a time.
 
     Parameters
     ----------
     limit, elapsed
         Seconds in all, and those that are over.
     trials
-        Seconds of each trial before, at least one. The longest counts.
-    comparison
-        Seconds that the comparison takes.
+        Seconds of each trial before, at least one. The mean counts, since a trial that takes too long is given up.
+    kept
+        Seconds that are kept for the comparison.
     """
-    return elapsed + max(trials) + comparison <= limit
+    return elapsed + sum(trials) / len(trials) + kept <= limit
+
+
+def is_too_late(limit: float, elapsed: float, trial: float, start: float) -> bool:
+    """Tell whether a trial in progress has to be given up: if it were the best, there would be no time to compare it.
+
+    Parameters
+    ----------
+    limit, elapsed
+        See `has_time`.
+    trial
+        Seconds that the trial has taken so far; to compare, its settings are trained with once more.
+    start
+        Seconds of the comparison beside that: to train the start, and to make the lists.
+    """
+    return elapsed + trial + start > limit
 
 
 def plan_comparison(limit: float, one_seed: float, most_seeds: int = MOST_SEEDS) -> float:

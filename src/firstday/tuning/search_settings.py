@@ -19,7 +19,7 @@ from firstday.progress import Progress, no_progress
 from firstday.recommend.recommender import answer_all
 from firstday.recommend.spec import check_strategies, with_methods_of
 from firstday.training.fit import choose_learners, cohort_query, fit, split_for
-from firstday.tuning.budget import Budget, expect_trials, has_time, plan_comparison
+from firstday.tuning.budget import Budget, expect_trials, has_time, is_too_late, plan_comparison
 from firstday.tuning.search import Comparison, EndedBy, Search, Trial, best_of
 from firstday.tuning.settings_to_try import Choice, list_choices
 
@@ -80,7 +80,7 @@ def search_settings(
     dataset, config
         The data, and the settings to start from; the defaults if left out.
     budget
-        Time and trials. No trial begins that, by the longest before it, would leave no time for the comparison, and
+        Time and trials. No trial begins that, by the mean of those before, would leave no time for the comparison, and
         one that takes longer than it may is given up.
     strategy
         Whose lists are to be good; ``recommend.strategy`` if left out.
@@ -185,13 +185,11 @@ def _try(
     study.enqueue_trial({choice.name: choice.start for choice in task.choices})
     trials: list[Trial] = []
     known: dict[tuple[int, ...], float] = {}
-    kept, repeats = 0.0, 0
+    kept, start_again, repeats = 0.0, 0.0, 0
     while len(trials) < budget.trials:
         seconds = [trial.seconds for trial in trials]
         if trials and not has_time(budget.seconds, budget.elapsed, seconds, kept):
-            if len(trials) < LEAST_TRIALS:
-                raise ConfigError(_tell_too_little_time(budget, max(seconds), kept))
-            return trials, "time"
+            return _end(trials, budget), "time"
         progress("trials", len(trials), expect_trials(budget.seconds - kept, budget.elapsed, seconds, budget.trials))
         proposal = study.ask()
         places = tuple(proposal.suggest_int(choice.name, 0, len(choice.values) - 1) for choice in task.choices)
@@ -209,15 +207,13 @@ def _try(
         }
         began = budget.elapsed
         try:
-            precision, listing = _judge_trial(task, settings, budget, kept if trials else 0.0, progress)
+            precision, listing = _judge_trial(task, settings, budget, start_again, progress)
         except KeyboardInterrupt:
             if len(trials) < LEAST_TRIALS:
                 raise
             return trials, "interruption"
         except _OutOfTimeError:
-            if len(trials) < LEAST_TRIALS:
-                raise ConfigError(_tell_too_little_time(budget, budget.elapsed - began, kept)) from None
-            return trials, "time"
+            return _end(trials, budget), "time"
         except (FirstdayError, MemoryError) as error:
             if not trials:
                 raise
@@ -226,25 +222,28 @@ def _try(
         trials.append(Trial(len(trials), settings, precision, began, budget.elapsed - began))
         study.tell(proposal, precision)
         known[places] = precision
-        if not trials[1:]:
+        if len(trials) == 1:
             lists_of_cold = listing * len(task.split.cold) / len(task.split.validation)
+            start_again = trials[0].seconds + 2 * lists_of_cold
         elif best_of(trials) is trials[-1]:
             say(f"Trial {len(trials) - 1}: {precision:.2f} % on validation users; start {trials[0].precision:.2f} %.")
-        one_seed, longest = (
-            trials[0].seconds + seconds + 2 * lists_of_cold
-            for seconds in (best_of(trials).seconds, max(trial.seconds for trial in trials))
+        mean = sum(trial.seconds for trial in trials) / len(trials)
+        kept = max(
+            start_again + mean,
+            plan_comparison(budget.seconds, start_again + best_of(trials).seconds, budget.seeds),
         )
-        kept = max(plan_comparison(budget.seconds, one_seed, budget.seeds), longest)
     return trials, "trials"
 
 
 def _judge_trial(
-    task: Task, settings: Mapping[str, Any], budget: Budget, kept: float, progress: Progress
+    task: Task, settings: Mapping[str, Any], budget: Budget, start_again: float, progress: Progress
 ) -> tuple[float, float]:
     """Return the mean precision for validation users in %, and the seconds that their lists took."""
+    began = budget.elapsed
 
     def watch(stage: str, n_done: int, n_total: int) -> None:
-        if budget.elapsed > budget.seconds - kept:
+        elapsed = budget.elapsed
+        if is_too_late(budget.seconds, elapsed, elapsed - began, start_again):
             raise _OutOfTimeError
         progress(stage, n_done, n_total)
 
@@ -252,12 +251,21 @@ def _judge_trial(
     return float(precision.mean()), listing
 
 
-def _tell_too_little_time(budget: Budget, one_trial: float, kept: float) -> str:
-    """Return the error of a search that has no time for two trials and the comparison."""
-    needed = budget.elapsed + one_trial + max(kept, 2 * one_trial)
-    return (
-        f"tune: one training takes {one_trial:.0f} s or more, so that {budget.seconds / 60:g} minutes are too few to "
-        f"try others and to compare; give at least {math.ceil(needed / 60)} minutes, or fewer users to learn from."
+def _end(trials: list[Trial], budget: Budget) -> list[Trial]:
+    """Return the trials that time has ended.
+
+    Raises
+    ------
+    ConfigError
+        They are too few to choose from.
+    """
+    if len(trials) >= LEAST_TRIALS:
+        return trials
+    one = trials[0].seconds if trials else budget.elapsed
+    needed = math.ceil((budget.elapsed + LEAST_TRIALS * LEAST_TRIALS * one) / 60)
+    raise ConfigError(
+        f"tune: one training takes {one:.0f} s or more, so that {budget.seconds / 60:g} minutes are too few to try "
+        f"others and to compare; give at least {needed} minutes, or fewer users to learn from."
     )
 
 

@@ -10,25 +10,24 @@ from typing import Any
 from firstday.config import Config, RankerConfig
 from firstday.data.splits.split import Split
 
-TWO_STEPS = (0.25, 0.5, 1.0, 2.0, 4.0)
+STEPS = (0.5, 1.0, 2.0)
 FACTORS: Mapping[str, tuple[float, ...]] = {
-    "embedding.dimensions": TWO_STEPS,
-    "embedding.als_confidence": (0.125, *TWO_STEPS, 8.0),
-    "embedding.als_regularization": (1 / 16, 0.25, 1.0, 4.0, 16.0, 64.0),
-    "segments.n_segments": TWO_STEPS,
-    "cold_model.batch_size": TWO_STEPS,
-    "cold_model.epochs": (0.5, 1.0, 2.0),
-    "cold_model.day_ones_per_pass": (0.5, 1.0, 2.0, 4.0),
-    "ranker.batch_size": TWO_STEPS,
-    "ranker.epochs": (0.5, 1.0, 2.0, 4.0),
-    "ranker.day_ones_per_pass": (0.5, 1.0, 2.0, 4.0),
+    "embedding.dimensions": (0.25, *STEPS),
+    "embedding.als_confidence": (0.125, 0.25, *STEPS, 4.0),
+    "embedding.als_regularization": (1 / 16, 0.25, 1.0, 4.0, 16.0),
+    "segments.n_segments": STEPS,
+    "cold_model.batch_size": STEPS,
+    "cold_model.epochs": STEPS,
+    "cold_model.day_ones_per_pass": STEPS,
+    "ranker.batch_size": STEPS,
+    "ranker.epochs": STEPS,
+    "ranker.day_ones_per_pass": STEPS,
 }
-"""Settings that are tried, and what their values at the start are multiplied by."""
-WIDTH_FACTORS = (0.5, 1.0, 2.0, 4.0)
-"""What the widths of the ranker's hidden layers are multiplied by."""
+"""Settings that are tried, and what their values at the start are multiplied by. Few steps, since a trial far from the
+start costs several times as much and is seldom better; a search from where another one ended goes further."""
 SHARES: Mapping[str, tuple[float, ...]] = {
-    "ranker.input_dropout": (0.0, 0.2, 0.4, 0.6),
-    "ranker.dropout": (0.0, 0.25, 0.5, 0.75),
+    "ranker.input_dropout": (0.0, 0.2, 0.4),
+    "ranker.dropout": (0.25, 0.5, 0.75),
 }
 """Settings that are shares, and the values that are tried beside that of the start."""
 
@@ -100,9 +99,7 @@ def list_choices(config: Config, split: Split, n_items: int, *, is_precomputed: 
 
 def _list_for_ranker(config: RankerConfig) -> list[Choice]:
     """Return the settings to try that the ranker alone has."""
-    widths = tuple(
-        dict.fromkeys(tuple(max(1, round(width * factor)) for width in config.hidden) for factor in WIDTH_FACTORS)
-    )
+    widths = tuple(dict.fromkeys(tuple(max(1, round(width * factor)) for width in config.hidden) for factor in STEPS))
     choices = [Choice("ranker.hidden", widths, widths.index(config.hidden))]
     for name, shares in SHARES.items():
         start = getattr(config, name.removeprefix("ranker."))
