@@ -228,10 +228,9 @@ def _try(
         elif best_of(trials) is trials[-1]:
             say(f"Trial {len(trials) - 1}: {precision:.2f} % on validation users; start {trials[0].precision:.2f} %.")
         mean = sum(trial.seconds for trial in trials) / len(trials)
-        kept = max(
-            start_again + mean,
-            plan_comparison(budget.seconds, start_again + best_of(trials).seconds, budget.seeds),
-        )
+        kept = start_again + mean
+        if best_of(trials).number:  # while the start is best, there is nothing to compare
+            kept = max(kept, plan_comparison(budget.seconds, start_again + best_of(trials).seconds, budget.seeds))
     return trials, "trials"
 
 
