@@ -18,7 +18,8 @@ from firstday.metrics import Interval
 from firstday.tuning import search_settings as module
 from firstday.tuning.budget import Budget, expect_trials, has_time, is_too_late, plan_comparison
 from firstday.tuning.search import Comparison, Search, Trial, best_of, is_beyond_chance
-from firstday.tuning.search_settings import compare_users, reduce_split, search_settings
+from firstday.tuning.search_settings import compare_users, propose_first, reduce_split, search_settings
+from firstday.tuning.settings_to_try import Choice
 from tests.synthetic import SEED, brief_config
 
 
@@ -71,6 +72,18 @@ def test_the_best_trial_is_the_first_of_equals() -> None:
 )
 def test_a_gain_is_one_whose_interval_lies_above_nothing(gain: Interval, is_gain: bool) -> None:
     assert is_beyond_chance(gain) == is_gain
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_first_proposals_are_the_start_and_some_that_move_a_few_settings(seed: int) -> None:
+    choices = [Choice(name, (1, 2, 3), 1) for name in "abcde"]
+    first, *others = propose_first(choices, seed)
+    assert first == dict.fromkeys("abcde", 1)
+    assert len(others) == 9
+    for places in others:
+        assert sorted(places.values()).count(1) == 2
+        assert set(places.values()) <= {0, 1, 2}
+    assert propose_first(choices[:1], seed)[1] in ({"a": 0}, {"a": 2})
 
 
 def test_the_comparison_is_paired_by_user() -> None:

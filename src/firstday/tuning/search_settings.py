@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from time import perf_counter
 from typing import Any
@@ -27,6 +27,9 @@ MOST_USERS = 50_000
 """Warm users whom trials learn from, at most, where nothing else is asked for."""
 MOST_VALIDATION, MOST_COLD = 5_000, 20_000
 """Validation users who judge trials, and users who took no part in them, at most."""
+FIRST_TRIALS, MOVED_AT_FIRST = 9, 3
+"""Trials after the start that are drawn at random, and the settings that each moves away from it. Optuna's sampler would
+draw all settings of ten trials at random; where the start is good, moving all of them at once only loses."""
 MOST_REPEATS = 100
 """Settings tried before that are proposed in a row: so many end the search."""
 LEAST_TRIALS = 2
@@ -118,7 +121,7 @@ def search_settings(
     strategy = strategy or config.recommend.strategy
     start = with_methods_of(config, [strategy])
     check_strategies([strategy], start)
-    study = _open_study(start.seed)
+    study = _open_study(start.seed)  # before any work, since its library may be missing
     split = reduce_split(
         dataset,
         split_for(dataset, start, start.seed, with_cold=True),
@@ -160,6 +163,29 @@ def _open_study(seed: int) -> Any:
     return optuna.create_study(direction="maximize", sampler=optuna.samplers.TPESampler(seed=seed))
 
 
+def propose_first(choices: Sequence[Choice], seed: int) -> list[dict[str, int]]:
+    """Return the first proposals as places of values: the start, and trials that move some settings away from it.
+
+    Parameters
+    ----------
+    choices
+        The settings to try, each with two values or more.
+    seed
+        Of the draw.
+    """
+    draw = np.random.default_rng(seed)
+    start = {choice.name: choice.start for choice in choices}
+    proposals = [start]
+    for _ in range(FIRST_TRIALS):
+        moved = draw.choice(len(choices), min(MOVED_AT_FIRST, len(choices)), replace=False)
+        others = {
+            choices[at].name: int(draw.choice(np.delete(np.arange(len(choices[at].values)), choices[at].start)))
+            for at in moved
+        }
+        proposals.append({**start, **others})
+    return proposals
+
+
 def reduce_split(dataset: Dataset, split: Split, config: Config) -> Split:
     """Return a split with `training.most_users` warm users, and as many others as judging takes, at most.
 
@@ -182,7 +208,8 @@ def _try(
     task: Task, study: Any, budget: Budget, progress: Progress, say: Callable[[str], None]
 ) -> tuple[list[Trial], EndedBy]:
     """Try settings until time, trials or new proposals run out."""
-    study.enqueue_trial({choice.name: choice.start for choice in task.choices})
+    for first in propose_first(task.choices, task.start.seed):
+        study.enqueue_trial(first)
     trials: list[Trial] = []
     known: dict[tuple[int, ...], float] = {}
     kept, start_again, repeats = 0.0, 0.0, 0
