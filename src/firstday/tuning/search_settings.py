@@ -28,8 +28,8 @@ MOST_USERS = 50_000
 MOST_VALIDATION, MOST_COLD = 5_000, 20_000
 """Validation users who judge trials, and users who took no part in them, at most."""
 FIRST_TRIALS, MOVED_AT_FIRST = 9, 3
-"""Trials after the start that are drawn at random, and the settings that each moves away from it. Optuna's sampler would
-draw all settings of ten trials at random; where the start is good, moving all of them at once only loses."""
+"""Trials after the start that are drawn at random, and the settings that each moves away from it. Optuna's sampler
+would draw all settings of ten trials at random; where the start is good, moving all of them at once only loses."""
 MOST_REPEATS = 100
 """Settings tried before that are proposed in a row: so many end the search."""
 LEAST_TRIALS = 2
