@@ -2,12 +2,28 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
-from table_makers.measured import interval, read_results
+from table_makers.measured import RESULTS, NotMeasuredError, interval
 
 SEARCHES = {"simulated": "simulated service", "movielens-100k": "MovieLens 100K, from the defaults"}
 """Files of docs/results, and what they are about."""
+
+
+def read_searches() -> dict[str, Any]:
+    """Return the searches that have been run, by what they are about.
+
+    Raises
+    ------
+    NotMeasuredError
+        None has been run.
+    """
+    found = {title: RESULTS / f"tune-{name}.json" for name, title in SEARCHES.items()}
+    measured = {title: json.loads(path.read_text(encoding="utf-8")) for title, path in found.items() if path.exists()}
+    if not measured:
+        raise NotMeasuredError
+    return measured
 
 
 def tune() -> list[str]:
@@ -16,8 +32,7 @@ def tune() -> list[str]:
         "| tables | trials, minutes | warm, validation, other users | P@50, %: start | best | gain, points | result |",
         "|---|---|---|---|---|---|---|",
     ]
-    for name, title in SEARCHES.items():
-        found = read_results(f"tune-{name}")
+    for title, found in read_searches().items():
         users = f"{found['n_warm']:,}, {found['n_validation']:,}, {found['n_cold']:,}"
         took = f"{len(found['trials'])}, {found['seconds'] / 60:.1f}"
         cells = [title, took, users, *_compared(found), "a gain" if found["result"] == "gain" else "keep the start"]
@@ -36,7 +51,7 @@ def _compared(found: dict[str, Any]) -> list[str]:
 
 def tune_settings() -> list[str]:
     """Return the settings of the best trial of each search, beside those of the start."""
-    found = {title: read_results(f"tune-{name}") for name, title in SEARCHES.items()}
+    found = read_searches()
     names = list(dict.fromkeys(name for of_search in found.values() for name in of_search["tried"]))
     lines = ["| setting | " + " | ".join(found) + " |", "|" + "---|" * (len(found) + 1)]
     for name in names:
