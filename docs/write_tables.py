@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from table_makers import onboarding, paper, quality, scale
+from table_makers import onboarding, paper, quality, scale, tuning
 from table_makers.measured import NotMeasuredError
 
 DOCS = Path(__file__).parent
@@ -23,6 +23,7 @@ PAGES = tuple(
         "reproduce.md",
         "onboarding.md",
         "spark.md",
+        "tune.md",
     )
 )
 MAKERS: Mapping[str, Callable[..., list[str]]] = {
@@ -47,6 +48,8 @@ MAKERS: Mapping[str, Callable[..., list[str]]] = {
     "onboarding_lookahead": onboarding.onboarding_lookahead,
     "onboarding_variants": onboarding.onboarding_variants,
     "onboarding_speed": onboarding.onboarding_speed,
+    "tune": tuning.tune,
+    "tune_settings": tuning.tune_settings,
     "paper_scale": paper.paper_scale,
     "paper_stages": paper.paper_stages,
     "paper_figures": paper.paper_figures,

@@ -135,7 +135,7 @@ def test_a_report_of_another_kind_is_refused_before_any_work(
 
 
 def test_help_of_every_command_has_an_example(run: Run) -> None:
-    for command in ("demo", "check", "train", "evaluate", "recommend", "inspect"):
+    for command in ("demo", "check", "train", "evaluate", "recommend", "inspect", "tune"):
         done = run(command, "--help")
         assert done.returncode == 0
         assert f"firstday {command}" in done.stdout

@@ -21,6 +21,7 @@ from firstday.cli.reproduce import reproduce
 from firstday.cli.serve import serve
 from firstday.cli.simulate import simulate
 from firstday.cli.train import train
+from firstday.cli.tune import tune
 from firstday.errors import FirstdayError
 
 app = typer.Typer(
@@ -54,6 +55,7 @@ for command in (demo, check, train, recommend, onboarding, inspect, serve, simul
     app.command()(command)
 app.command(cls=JsonToStdout, epilog=NAMES)(evaluate)
 app.command(cls=JsonToStdout)(reproduce)
+app.command(cls=JsonToStdout)(tune)
 
 
 def main() -> None:

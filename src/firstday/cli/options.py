@@ -232,7 +232,7 @@ def shown_progress() -> Iterator[Report]:
             tasks[stage] = progress.add_task(stage, total=n_total)
         elif n_done == 0:
             progress.reset(tasks[stage], total=n_total)
-        progress.update(tasks[stage], completed=n_done)
+        progress.update(tasks[stage], completed=n_done, total=n_total)
 
     try:
         yield report

@@ -116,7 +116,7 @@ def split_registration(
     cohort, n_idle = _make_cohort(np.flatnonzero(is_judged), day_actions, target_actions, signals)
     order = role_rng.permutation(len(cohort))
     n_validation = round(protocol.validation * len(order)) if with_cold else len(order)
-    validation, cold = (_take_rows(cohort, np.sort(part)) for part in np.split(order, [n_validation]))
+    validation, cold = (cohort.take(np.sort(part)) for part in np.split(order, [n_validation]))
     kinds = (("warm", warm, 2), ("validation", validation, 2), ("cold", cold, 1 if with_cold else 0))
     for kind, members, least in kinds:
         if len(members) < least:
@@ -350,12 +350,6 @@ def _make_cohort(
     day_one = {pair: rows.take(cohort_users) for pair, rows in day_actions.items()}
     cohort = Cohort(cohort_users, day_one, truth.take(np.flatnonzero(has_truth)), on_day.lengths()[has_truth])
     return cohort, int((~has_truth).sum())
-
-
-def _take_rows(cohort: Cohort, rows: np.ndarray) -> Cohort:
-    """Return some users of a cohort."""
-    day_one = {pair: actions.take(rows) for pair, actions in cohort.day_one.items()}
-    return Cohort(cohort.users[rows], day_one, cohort.truth.take(rows), cohort.day_one_size[rows])
 
 
 def _warm_day_ones(

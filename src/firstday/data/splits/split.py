@@ -46,6 +46,12 @@ class Cohort:
             nothing &= rows.lengths() == 0
         return nothing
 
+    def take(self, rows: np.ndarray) -> Cohort:
+        """Return the users in the given rows, in the order given."""
+        return Cohort(
+            self.users[rows], take_actions(self.day_one, rows), self.truth.take(rows), self.day_one_size[rows]
+        )
+
 
 @dataclass(frozen=True, eq=False)
 class Split:

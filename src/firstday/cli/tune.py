@@ -1,0 +1,227 @@
+"""firstday tune: settings that suit the tables, searched for within a time."""
+
+from __future__ import annotations
+
+import json
+import math
+import shlex
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from time import perf_counter
+from typing import Annotated
+
+import typer
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from firstday.cli.options import (
+    ConfigOption,
+    DropOption,
+    PathOption,
+    PluginOption,
+    ProtocolOption,
+    SeedOption,
+    TablesArgument,
+    check_file_target,
+    load_plugins,
+    open_tables,
+    print_notes,
+    read_settings,
+    shown_progress,
+    write_file,
+)
+from firstday.config import Config
+from firstday.data.left_out import left_out_beside, write_left_out
+from firstday.errors import ConfigError, MissingExtraError
+from firstday.evaluate.plots import standalone
+from firstday.recommend.spec import find_strategy
+from firstday.tuning.budget import MOST_SEEDS, Budget
+from firstday.tuning.search import Search
+from firstday.tuning.search_plot import plot_search, write_value
+from firstday.tuning.search_settings import MOST_USERS, search_settings
+
+MINUTES = 10.0
+"""Where neither a time nor a number of trials is given."""
+
+
+def tune(
+    tables: TablesArgument,
+    out: Annotated[Path, typer.Option(metavar="CONFIG.toml", help="The file of settings to write, for --config.")],
+    minutes: Annotated[
+        float | None,
+        typer.Option(min=0, help=f"Time in all (default: {MINUTES:g}, or no limit where --trials is given)."),
+    ] = None,
+    trials: Annotated[
+        int | None,
+        typer.Option(min=2, help="Trials at most, the settings to start from among them (default: no limit)."),
+    ] = None,
+    path: PathOption = None,
+    config: ConfigOption = None,
+    strategy: Annotated[
+        str | None, typer.Option(help="Whose lists are to be good (default: the setting recommend.strategy).")
+    ] = None,
+    plugin: PluginOption = None,
+    protocol: ProtocolOption = None,
+    drop_bad_rows: DropOption = 0.0,
+    most_users: Annotated[
+        int, typer.Option(min=2, help="Warm users to learn from, at most; a part of them where there are more.")
+    ] = MOST_USERS,
+    seeds: Annotated[
+        int, typer.Option(min=1, max=100, help="Trainings of each of the two in the comparison, at most.")
+    ] = MOST_SEEDS,
+    seed: SeedOption = None,
+    picture: Annotated[
+        Path | None,
+        typer.Option(metavar="OUT.svg", help="The picture of what was tried (default: beside CONFIG.toml)."),
+    ] = None,
+    json_out: Annotated[
+        Path | None,
+        typer.Option("--json", help="Write what was tried there; alone or with -, print it instead of the text."),
+    ] = None,
+) -> None:
+    """Try settings on TABLES within a time, and write those that are better, if any are.
+
+    The file of --config, or else the defaults (the preset of a built-in name), is where the search starts and what its
+    result is compared with, on users who took no part in it. Needs the extra `tune`.
+
+    Example: firstday tune tables --minutes 30 --out tuned.toml
+    """
+    began = perf_counter()
+    load_plugins(plugin)
+    if strategy is not None:
+        find_strategy(strategy)
+    picture = out.with_suffix(".svg") if picture is None else picture
+    if picture.suffix.lower() != ".svg":
+        raise ConfigError(f"{picture}: the picture is SVG; give it a name that ends in .svg.")
+    for target in (out, picture, json_out):
+        if target is not None and str(target) != "-":
+            check_file_target(target)
+    if picture.resolve() == out.resolve():
+        raise ConfigError(f"{out}: settings and picture cannot be one file; give a name that ends in .toml.")
+    render_settings(Config(), ())  # what writes settings is there
+    dataset, settings = open_tables(tables, path, config, seed, protocol, drop_bad_rows)
+    minutes = MINUTES if minutes is None and trials is None else minutes
+    budget = Budget(math.inf if minutes is None else 60 * minutes, trials or math.inf, seeds, began)
+    with shown_progress() as progress:
+        search = search_settings(
+            dataset,
+            settings,
+            budget=budget,
+            strategy=strategy,
+            most_users=most_users,
+            progress=progress,
+            say=lambda sentence: typer.echo(sentence, err=True),
+        )
+    base = read_settings(tables, config)  # what else the command line says is of this search alone
+    start = str(config) if config is not None else "the defaults" if base == Config() else f"the preset of {tables}"
+    chosen = base.override(search.best.settings) if search.is_gain else base
+    command = shlex.join(["firstday", *sys.argv[1:]])
+    told = tell_search(search, dataset.name, start)
+    comments = (f"Written by: {command}", *told, tell_result(search, start))
+    write_file(out, render_settings(chosen, comments))
+    write_file(picture, standalone(plot_search(search)))
+    write_left_out(left_out_beside(out), dataset.left_out)
+    text = json.dumps({"dataset": dataset.name, **search.to_json()}, indent=1, ensure_ascii=False)
+    if json_out is not None and str(json_out) == "-":
+        typer.echo(text)
+        return
+    print_notes(search.notes)
+    console = Console(highlight=False, soft_wrap=True)
+    for sentence in told:
+        console.print(sentence, markup=False)
+    if search.best.settings:
+        console.print(_tabulate(search, start))
+    console.print(tell_result(search, start), markup=False)
+    if search.is_gain and search.at_edge:
+        console.print(
+            f"At the edge of what was tried: {', '.join(search.at_edge)}. Another search with --config {out} goes on "
+            "from there.",
+            markup=False,
+        )
+    console.print(f"Settings: {out}   What was tried: {picture}", markup=False)
+    if search.is_gain:
+        console.print(f"Next: firstday train {tables} --config {out} --out model", markup=False)
+    if json_out is not None:
+        write_file(json_out, text + "\n")
+
+
+def render_settings(config: Config, comments: Iterable[str]) -> str:
+    """Write what differs from the defaults as TOML, below comments.
+
+    Raises
+    ------
+    MissingExtraError
+        The library that writes TOML is not installed.
+    """
+    try:
+        import tomli_w
+    except ModuleNotFoundError:
+        raise MissingExtraError("tuning", "tune") from None
+    head = "".join(f"# {line}\n" for comment in comments for line in comment.splitlines())
+    return f"{head}\n{tomli_w.dumps(config.model_dump(exclude_defaults=True))}".strip() + "\n"
+
+
+def tell_search(search: Search, name: str, start: str) -> tuple[str, ...]:
+    """Return sentences on what was tried, on whom.
+
+    Parameters
+    ----------
+    search
+        What was tried.
+    name
+        Of the tables.
+    start
+        What it started from, in words.
+    """
+    ended = {
+        "time": "",
+        "trials": "",
+        "repeats": ", until nothing new was proposed",
+        "interruption": ", until it was interrupted",
+    }[search.ended_by]
+    return (
+        f"{name}: {len(search.trials)} trials in {search.seconds / 60:.1f} minutes{ended}; lists of "
+        f"{search.strategy}, protocol {search.protocol}.",
+        f"Learned from {search.n_warm:,} warm users, judged by {search.n_validation:,} validation users: "
+        f"P@{search.start.recommend.k} {search.trials[0].precision:.2f} % with {start}, {search.best.precision:.2f} % "
+        "with the best trial.",
+    )
+
+
+def tell_result(search: Search, start: str) -> str:
+    """Return a sentence on what was gained over the start, and what to do.
+
+    Parameters
+    ----------
+    search
+        What was tried.
+    start
+        What it started from, in words.
+    """
+    compared = search.comparison
+    if compared is None:
+        return f"No trial was better for validation users than {start}: keep {start}."
+    figures = (
+        f"On {compared.n_users:,} users who took no part, {len(compared.seeds)} training(s) of each: "
+        f"{compared.start.mean:.2f} % with {start}, {compared.best.mean:.2f} % with the best, "
+        f"{compared.gain.mean:+.2f} [{compared.gain.low:+.2f}, {compared.gain.high:+.2f}] (95 % interval)"
+    )
+    if search.is_gain:
+        return f"{figures}: a gain beyond chance."
+    return f"{figures}: no gain beyond chance; keep {start}."
+
+
+def _tabulate(search: Search, start: str) -> Table:
+    """Make a table of the settings of the best trial that differ from the start."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("setting", no_wrap=True)
+    table.add_column(start, justify="right")
+    table.add_column("best", justify="right")
+    for choice in search.choices:
+        if choice.name in search.best.settings:
+            table.add_row(
+                choice.name, write_value(choice.values[choice.start]), write_value(search.best.settings[choice.name])
+            )
+    return table

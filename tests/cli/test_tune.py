@@ -1,0 +1,99 @@
+"""firstday tune: what is written, and what is said where nothing was gained."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from firstday.cli.tune import render_settings, tell_result
+from firstday.config import Config, load_config
+from firstday.errors import MissingExtraError
+from firstday.metrics import Interval
+from firstday.tuning.search import Comparison, Search, Trial
+from tests.cli.conftest import Run
+from tests.synthetic import SEED
+
+
+def test_a_search_writes_settings_picture_and_json(run: Run, tables: Path, settings: Path, tmp_path: Path) -> None:
+    out, found_json = tmp_path / "tuned.toml", tmp_path / "tuned.json"
+    asked = ("--trials", 2, "--seeds", 1, "--strategy", "segment", "--json", found_json)
+    done = run("tune", tables, "--config", settings, "--out", out, *asked)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(found_json.read_text())
+    assert (found["dataset"], found["strategy"], found["ended_by"]) == ("tables", "segment", "trials")
+    assert [trial["settings"] == {} for trial in found["trials"]] == [True, False]
+    changed = found["best"] if found["result"] == "gain" else {}
+    changed = {name: tuple(value) if isinstance(value, list) else value for name, value in changed.items()}
+    assert load_config(out) == load_config(settings).override(changed)
+    assert load_config(out).seed == SEED
+    assert f"firstday tune {tables} --config {settings} --out {out}" in out.read_text()
+    assert ("keep " in done.stdout) == (found["result"] == "keep")
+    assert (tmp_path / "tuned.svg").read_text().startswith("<svg")
+    if found["comparison"] is not None:
+        low, high = found["comparison"]["gain"]["ci"]
+        assert (found["result"] == "gain") == (low > 0)
+        assert low <= found["comparison"]["gain"]["mean"] <= high
+        assert found["comparison"]["n_users"] == found["n_cold"]
+
+
+def test_settings_that_are_the_defaults_are_a_comment_alone() -> None:
+    text = render_settings(Config(), ("Nothing was gained.", "Keep the defaults."))
+    assert text == "# Nothing was gained.\n# Keep the defaults.\n"
+    changed = {"embedding.als_confidence": 3.75, "ranker.hidden": (150,), "signals.affinity": {"listen": 1.0}}
+    assert tomllib.loads(render_settings(Config().override(changed), ())) == {
+        "signals": {"affinity": {**Config().signals.affinity, "listen": 1.0}},
+        "embedding": {"als_confidence": 3.75},
+        "ranker": {"hidden": [150]},
+    }
+
+
+def make_search(gain: Interval | None) -> Search:
+    trials = (Trial(0, {}, 30.0, 0, 10), Trial(1, {"embedding.dimensions": 8}, 31.0, 10, 10))
+    compared = None if gain is None else Comparison((1, 2), 40, Interval(30, 29, 31), Interval(30.5, 29.5, 31.5), gain)
+    return Search(Config(), "blend", (), trials, compared, "time", 100, 20, 40, "sampled", (), 60.0)
+
+
+def test_the_result_says_what_to_do() -> None:
+    figures = (
+        "On 40 users who took no part, 2 training(s) of each: 30.00 % with the defaults, 30.50 % with the best, +0.50 "
+    )
+    assert tell_result(make_search(Interval(0.5, 0.1, 0.9)), "the defaults") == (
+        f"{figures}[+0.10, +0.90] (95 % interval): a gain beyond chance."
+    )
+    assert tell_result(make_search(Interval(0.5, -0.1, 1.1)), "the defaults") == (
+        f"{figures}[-0.10, +1.10] (95 % interval): no gain beyond chance; keep the defaults."
+    )
+    assert tell_result(make_search(None), "my.toml") == (
+        "No trial was better for validation users than my.toml: keep my.toml."
+    )
+
+
+def test_mistakes_are_one_sentence_before_any_training(run: Run, tables: Path, settings: Path, tmp_path: Path) -> None:
+    wrong = tmp_path / "wrong.toml"
+    wrong.write_text("[embedding]\ndimension = 3\n")
+    broken = tmp_path / "broken"
+    broken.mkdir()
+    (broken / "interactions.csv").write_text("user,item\n1,2\n")
+    out = tmp_path / "tuned.toml"
+    for arguments, said in (
+        ((tables, "--out", out, "--config", wrong), "embedding.dimension is not a setting"),
+        ((broken, "--out", out), "interactions"),
+        ((tables, "--out", out, "--strategy", "best"), "strategy: 'best' is unknown"),
+        ((tables, "--out", out, "--picture", tmp_path / "x.png"), "the picture is SVG"),
+        ((tables, "--out", tmp_path / "tuned.svg"), "settings and picture cannot be one file"),
+        ((tables, "--out", tmp_path / "no" / "tuned.toml"), "its folder does not exist"),
+        ((tables, "--out", out, "--config", settings, "--minutes", 0), "minutes are too few"),
+    ):
+        done = run("tune", *arguments)
+        assert (done.returncode, said in done.stderr) == (2, True), done.stderr
+        assert not out.exists()
+    assert done.stderr.count("\n") == 1
+
+
+def test_without_the_extra_the_line_that_adds_it_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "tomli_w", None)
+    with pytest.raises(MissingExtraError, match=r"firstday\[tune\]"):
+        render_settings(Config(), ())
