@@ -179,6 +179,22 @@ def test_a_search_stays_where_nothing_beside_is_better_and_takes_the_first_of_eq
     assert search(grid, None, lambda options: -abs(options["a"] - 2)) == ({"a": 2, "b": 1}, 0.0)
 
 
+def test_options_that_are_not_in_the_start_begin_with_all_their_values() -> None:
+    tried: list[Mapping[str, int]] = []
+
+    def judge(options: Mapping[str, int]) -> float:
+        tried.append(options)
+        return options["b"]
+
+    assert search({"a": (1, 2, 3), "b": (1, 2)}, {"a": (3,)}, judge)[0] == {"a": 3, "b": 2}
+    assert tried == [{"a": 3, "b": 1}, {"a": 3, "b": 2}, {"a": 2, "b": 2}]
+
+
+def test_a_start_outside_the_grid_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"^ease: start has dropout 0\.7, which the grid lacks; add it there\.$"):
+        replace(find_baseline("ease"), start={"dropout": (0.5, 0.7)})
+
+
 def test_a_choice_at_an_edge_of_the_grid_is_told() -> None:
     grid = {"dimensions": (16, 32, 64), "confidence": (5.0, 10.0), "regularization": (1.0, 2.0, 3.0), "name": ("a",)}
     chosen = {"dimensions": 64, "confidence": 5.0, "regularization": 2.0, "name": "a"}

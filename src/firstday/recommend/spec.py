@@ -328,8 +328,9 @@ class BaselineSpec(Method):
     grid
         Values of each option, in order.
     start
-        Values of each option to start from: every combination of these is tried, then the best moves along the grid,
-        one place of one option at a time, until no such move is better. None: every combination of the grid is tried.
+        Values of some options to begin with, all of the grid for the others: every combination is tried, then the best
+        moves along the grid, one place of one option at a time, until no such move is better. None: every combination
+        of the grid is tried.
     prepare
         Computes what all fits share, and returns the function that fits with some options.
     is_restricted
@@ -340,6 +341,12 @@ class BaselineSpec(Method):
     prepare: Callable[[BaselineData], Callable[..., ItemScorer]]
     start: Mapping[str, tuple[Any, ...]] | None = None
     is_restricted: bool = False
+
+    def __post_init__(self) -> None:
+        for option, values in (self.start or {}).items():
+            for value in values:
+                if value not in self.grid.get(option, ()):
+                    raise ConfigError(f"{self.name}: start has {option} {value}, which the grid lacks; add it there.")
 
     def with_options(self, options: Mapping[str, Any] | None) -> BaselineSpec:
         """Return the baseline with these options alone to try; itself where there are none."""

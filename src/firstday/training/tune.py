@@ -203,7 +203,7 @@ def tune(spec: BaselineSpec, data: BaselineData, n_users: int, progress: Progres
 def _choose_options(spec: BaselineSpec, data: BaselineData, progress: Progress) -> tuple[dict[str, Any], float, int]:
     """Return the best options, their precision, and how many combinations were tried; see `search`."""
     fit = spec.prepare(data)
-    n_first = prod(len(values) for values in (spec.start or spec.grid).values())
+    n_first = prod(len(values) for values in {**spec.grid, **(spec.start or {})}.values())
     n_tried = 0
 
     def judge(options: Mapping[str, Any]) -> float:
@@ -229,9 +229,9 @@ def search(
     grid
         Values of each option, in order.
     start
-        Values to begin with, every combination of which is judged; None: every combination of the grid. The best of
+        Values to begin with, all of the grid for options that are not here; every combination is judged. The best of
         them, the first of equals, then moves along the grid: option by option, one place down while that is better,
-        then up, again and again, until no place beside it is better.
+        then up, again and again, until no place beside it is better. None: every combination of the grid.
     judge
         Says how good a combination is, higher is better; it is asked once for each.
 
@@ -242,7 +242,7 @@ def search(
     value : float
         How good it is.
     """
-    first = start or grid
+    first = {**grid, **(start or {})}
     values: dict[tuple[int, ...], float] = {}
 
     def value_of(places: tuple[int, ...]) -> float:
