@@ -30,7 +30,16 @@ from firstday.recommend.spec import (
 )
 from firstday.sparse import SparseRows
 from firstday.training.fit import cohort_query
-from firstday.training.tune import TunedBaseline, Tuning, as_strategy, describe_choices, search, tune, tune_baselines
+from firstday.training.tune import (
+    LEAST_GAIN,
+    TunedBaseline,
+    Tuning,
+    as_strategy,
+    describe_choices,
+    search,
+    tune,
+    tune_baselines,
+)
 from tests.synthetic import N_ITEMS, SEED, UNUSED_ITEM, brief_config
 
 K = 20
@@ -177,6 +186,13 @@ def test_a_search_stays_where_nothing_beside_is_better_and_takes_the_first_of_eq
     grid = {"a": (1, 2, 3), "b": (1, 2, 3)}
     assert search(grid, {"a": (1, 2), "b": (3, 2)}, lambda _options: 7.0) == ({"a": 1, "b": 3}, 7.0)
     assert search(grid, None, lambda options: -abs(options["a"] - 2)) == ({"a": 2, "b": 1}, 0.0)
+
+
+def test_a_move_that_gains_next_to_nothing_is_not_made() -> None:
+    precision = {16: 40.0, 32: 40.25, 64: 40.25 + LEAST_GAIN / 2, 128: 41.0}
+    grid = {"dimensions": tuple(precision)}
+    assert search(grid, {"dimensions": (16,)}, lambda options: precision[options["dimensions"]])[0]["dimensions"] == 32
+    assert search(grid, None, lambda options: precision[options["dimensions"]])[0]["dimensions"] == 128
 
 
 def test_options_that_are_not_in_the_start_begin_with_all_their_values() -> None:

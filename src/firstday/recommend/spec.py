@@ -329,8 +329,8 @@ class BaselineSpec(Method):
         Values of each option, in order.
     start
         Values of some options to begin with, all of the grid for the others: every combination is tried, then the best
-        moves along the grid, one place of one option at a time, until no such move is better. None: every combination
-        of the grid is tried.
+        moves along the grid, one place of one option at a time, until no such move gains more than chance would easily
+        give (0.05 points of precision). None: every combination of the grid is tried.
     prepare
         Computes what all fits share, and returns the function that fits with some options.
     is_restricted

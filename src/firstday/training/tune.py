@@ -25,6 +25,8 @@ from firstday.training.fit import cohort_query
 
 MOST_USERS = 2_000
 """Validation users that are looked at, at most."""
+LEAST_GAIN = 0.05
+"""Points of precision that a move along a grid must gain; less is far within chance, and each move costs fits."""
 
 
 Edge = Literal["lowest", "highest"]
@@ -230,17 +232,17 @@ def search(
         Values of each option, in order.
     start
         Values to begin with, all of the grid for options that are not here; every combination is judged. The best of
-        them, the first of equals, then moves along the grid: option by option, one place down while that is better,
-        then up, again and again, until no place beside it is better. None: every combination of the grid.
+        them, the first of equals, then moves along the grid: option by option, one place down while that gains at least
+        `LEAST_GAIN`, then up, again and again, until no place beside it does. None: every combination of the grid.
     judge
-        Says how good a combination is, higher is better; it is asked once for each.
+        Precision of a combination on validation users, in %; it is asked once for each.
 
     Returns
     -------
     options : dict
         The best combination.
-    value : float
-        How good it is.
+    precision : float
+        Of that.
     """
     first = {**grid, **(start or {})}
     values: dict[tuple[int, ...], float] = {}
@@ -257,7 +259,7 @@ def search(
         for option, name in enumerate(grid):
             for step in (-1, 1):
                 beside = (*best[:option], best[option] + step, *best[option + 1 :])
-                while 0 <= beside[option] < len(grid[name]) and value_of(beside) > value_of(best):
+                while 0 <= beside[option] < len(grid[name]) and value_of(beside) >= value_of(best) + LEAST_GAIN:
                     best, moved = beside, True
                     beside = (*best[:option], best[option] + step, *best[option + 1 :])
     return {name: grid[name][place] for name, place in zip(grid, best, strict=True)}, values[best]
