@@ -84,9 +84,9 @@ EASE = BaselineSpec(
     describe="A linear model of items, solved in closed form.",
     grid={
         "regularization": (100.0, 300.0, 1000.0, 3000.0, 10_000.0, 30_000.0),
-        "dropout": (0.0, 0.5, 0.8, 0.9, 0.95, 0.98, 0.99),
+        "dropout": (0.0, 0.5, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995),
     },
-    start={"regularization": (1000.0, 10_000.0), "dropout": (0.0, 0.9)},
+    start={"regularization": (1000.0, 10_000.0), "dropout": (0.0, 0.98)},
     prepare=prepare_ease,
     is_restricted=True,
 )
