@@ -79,7 +79,7 @@ ITEM_ITEM = BaselineSpec(
     grid={
         "shrinkage": (0.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0),
         "asymmetry": (0.0, 0.1, 0.3, 0.5, 0.7, 0.9, 1.0),
-        "neighbors": (50, 100, 200, 500, 1000, 2000, 5000, 10_000, 20_000),
+        "neighbors": (50, 100, 200, 500, 1000, 2000, 5000, 10_000),
     },
     start={"shrinkage": (10.0, 100.0), "asymmetry": (0.3, 0.7), "neighbors": (200, 1000)},
     prepare=prepare_item_item,

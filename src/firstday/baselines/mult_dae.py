@@ -226,7 +226,7 @@ MULT_DAE = BaselineSpec(
         "dropout": (0.5, 0.8, 0.9, 0.95, 0.98, 0.99),
         "weight_decay": (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0),
     },
-    start={"width": (100,), "dropout": (0.95, 0.98), "weight_decay": (0.01, 0.1)},
+    start={"width": (100,), "dropout": (0.9, 0.95), "weight_decay": (0.01, 0.1)},
     prepare=prepare_mult_dae,
     is_restricted=True,
 )
