@@ -155,7 +155,7 @@ def peers_options(name: str) -> list[str]:
         by_seed = tuning["by_seed"][:1] if is_chosen_once else tuning["by_seed"]
         chosen = "; ".join(dict.fromkeys(_describe_choice(of_seed) for of_seed in by_seed))
         seconds = sum(of_seed["tune_seconds"] for of_seed in by_seed) / len(by_seed)
-        tried = ", ".join(dict.fromkeys(str(of_seed["n_tried"]) for of_seed in by_seed))
+        tried = ", ".join(dict.fromkeys(str(of_seed.get("n_tried", "all")) for of_seed in by_seed))
         lines.append(f"| `{baseline}` | {allowed} | {tried} | {chosen} | {tuning['fit_seconds']:.1f} | {seconds:.0f} |")
     return lines
 
@@ -169,7 +169,7 @@ def _describe_values(values: list[float]) -> str:
 
 def _describe_choice(of_seed: dict[str, Any]) -> str:
     """Write options that were chosen, those at an edge of what was allowed with a note."""
-    edges = of_seed["edges"]
+    edges = of_seed.get("edges", {})  # older files do not have it
     return ", ".join(
         f"{option} {value:g}" + (f" (**{edges[option]}**)" if option in edges else "")
         for option, value in of_seed["options"].items()
@@ -188,8 +188,9 @@ def leads() -> list[str]:
         rows = {row["strategy"]: row for row in results["results"]}
         baselines = [baseline for baseline, tuning in results["tuned_peers"].items() if tuning["grid"]]
         best = max(baselines, key=lambda baseline: rows[baseline]["precision"])
+        n_seeds = len(results["seeds"])
         for strategy in ours:
-            titles.append(f"`{strategy}`, {title}")
+            titles.append(f"`{strategy}`, {title} ({n_seeds} seed{'s' * (n_seeds > 1)})")
             cells = {baseline: _lead(rows[strategy]["against"][baseline]) for baseline in baselines}
             columns.append(cells | {best: f"**{cells[best]}**"})
     lines = [f"| P@50 minus that of | {' | '.join(titles)} |", "|---" * (1 + len(titles)) + "|"]

@@ -39,7 +39,7 @@ class Penalty:
     References
     ----------
     S. Rendle, W. Krichene, L. Zhang, Y. Koren, "Revisiting the Performance of iALS on Item Recommendation Benchmarks",
-    RecSys 2022, section 3: alpha_0 is 1 / confidence here, and lambda is scaled so that one value suits every exponent.
+    RecSys 2022: alpha_0 is 1 / confidence here, and lambda is scaled so that one value suits every exponent.
     """
 
     weight: float

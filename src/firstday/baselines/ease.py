@@ -73,7 +73,7 @@ def prepare_ease(training: BaselineData) -> EaseFit:
     References
     ----------
     H. Steck, "Embarrassingly Shallow Autoencoders for Sparse Data", WWW 2019, eq. 8. With dropout, EDLAE: H. Steck,
-    "Autoencoders that don't overfit towards the Identity", NeurIPS 2020, section 4: hidden items are an L2 penalty of
+    "Autoencoders that don't overfit towards the Identity", NeurIPS 2020: hidden items are an L2 penalty of
     p / (1 - p) times the number of an item's users.
     """
     return EaseFit(training)
