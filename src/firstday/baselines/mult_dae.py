@@ -222,7 +222,7 @@ MULT_DAE = BaselineSpec(
     name="mult_dae",
     describe="A denoising autoencoder of users' items with a multinomial likelihood.",
     grid={
-        "width": (25, 50, 100, 200, 400, 800),
+        "width": (6, 12, 25, 50, 100, 200, 400),
         "dropout": (0.5, 0.8, 0.9, 0.95, 0.98, 0.99),
         "weight_decay": (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0),
     },
