@@ -37,6 +37,7 @@ MAKERS: Mapping[str, Callable[..., list[str]]] = {
     "known_items": quality.known_items,
     "peers": quality.peers,
     "peers_options": quality.peers_options,
+    "leads": quality.leads,
     "growth": scale.growth,
     "repeats": scale.repeats,
     "spark-growth": scale.spark_growth,

@@ -208,16 +208,70 @@ def peers(name: str) -> list[str]:
 
 
 def peers_options(name: str) -> list[str]:
-    """Return what was tried of each tuned baseline on one dataset, and what validation users chose in each seed."""
+    """Return what was allowed and tried of each tuned baseline on one dataset, and what validation users chose."""
     if not read_results(name).get("tuned_peers"):
         raise NotMeasuredError
-    lines = ["| baseline | tried | chosen, by seed | time to fit, s | time for the grid, s |", "|---|---|---|---|---|"]
+    lines = ["| baseline | allowed | tried | chosen | time to fit, s | time to tune, s |", "|---|---|---|---|---|---|"]
     for baseline, tuning in read_results(name)["tuned_peers"].items():
         if not tuning["grid"]:
             continue
-        grid, by_seed = tuning["grid"], tuning["by_seed"]
-        tried = "; ".join(f"{option} {', '.join(f'{value:g}' for value in values)}" for option, values in grid.items())
-        chosen = [", ".join(f"{value:g}" for value in of_seed["options"].values()) for of_seed in by_seed]
+        allowed = "; ".join(f"{option} {_describe_values(values)}" for option, values in tuning["grid"].items())
+        is_chosen_once = tuning["chosen_on"] == "validation users of the first seed"
+        by_seed = tuning["by_seed"][:1] if is_chosen_once else tuning["by_seed"]
+        chosen = "; ".join(dict.fromkeys(_describe_choice(of_seed) for of_seed in by_seed))
         seconds = sum(of_seed["tune_seconds"] for of_seed in by_seed) / len(by_seed)
-        lines.append(f"| `{baseline}` | {tried} | {'; '.join(chosen)} | {tuning['fit_seconds']:.1f} | {seconds:.0f} |")
+        tried = ", ".join(dict.fromkeys(str(of_seed.get("n_tried", "all")) for of_seed in by_seed))
+        lines.append(f"| `{baseline}` | {allowed} | {tried} | {chosen} | {tuning['fit_seconds']:.1f} | {seconds:.0f} |")
     return lines
+
+
+def _describe_values(values: list[float]) -> str:
+    """Write the values of an option: the ends of many."""
+    if len(values) < 4:
+        return ", ".join(f"{value:g}" for value in values)
+    return f"{values[0]:g} to {values[-1]:g} ({len(values)})"
+
+
+def _describe_choice(of_seed: dict[str, Any]) -> str:
+    """Write options that were chosen, those at an edge of what was allowed with a note."""
+    edges = of_seed.get("edges", {})  # older files do not have it
+    return ", ".join(
+        f"{option} {value:g}" + (f" (**{edges[option]}**)" if option in edges else "")
+        for option, value in of_seed["options"].items()
+    )
+
+
+def leads() -> list[str]:
+    """Return by how many points strategies of ours are above each tuned baseline, best baseline in bold."""
+    columns: list[dict[str, str]] = []
+    titles = []
+    for name, title in DATASETS.items():
+        results = _read_leads(name)
+        rows = {row["strategy"]: row for row in results["results"]}
+        baselines = [baseline for baseline, tuning in results["tuned_peers"].items() if tuning["grid"]]
+        best = max(baselines, key=lambda baseline: rows[baseline]["precision"])
+        n_seeds = len(results["seeds"])
+        for strategy in ("blend", "segment"):
+            titles.append(f"`{strategy}`, {title} ({n_seeds} seed{'s' * (n_seeds > 1)})")
+            cells = {baseline: _lead(rows[strategy]["against"][baseline]) for baseline in baselines}
+            columns.append(cells | {best: f"**{cells[best]}**"})
+    lines = [f"| P@50 minus that of | {' | '.join(titles)} |", "|---" * (1 + len(titles)) + "|"]
+    for baseline in dict.fromkeys(baseline for column in columns for baseline in column):
+        lines.append(f"| `{baseline}` | {' | '.join(column.get(baseline, '-') for column in columns)} |")
+    return lines
+
+
+def _read_leads(name: str) -> Any:
+    """Return the results of a dataset, or some of them measured apart where those are from before grids were wide."""
+    results = read_results(name)
+    tunings = [tuning for tuning in results.get("tuned_peers", {}).values() if tuning["grid"]]
+    return results if tunings and "n_tried" in tunings[0]["by_seed"][0] else read_results(f"leads-{name}")
+
+
+def _lead(beside: dict[str, Any]) -> str:
+    """Write a difference in points and the ratio, both with their intervals."""
+    low, high = (100 * (end - 1) for end in beside["ratio_ci"])
+    return (
+        f"{beside['difference']:+.1f} {interval(beside['difference_ci'], '+.1f')}; "
+        f"{100 * (beside['ratio'] - 1):+.1f} % [{low:+.1f}, {high:+.1f}]"
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from itertools import product
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from implicit.cpu.als import AlternatingLeastSquares
 from scipy import sparse
 
 from firstday.baselines import matrices
-from firstday.baselines.als_fold_in import ITERATIONS, prepare_als_fold_in
+from firstday.baselines.als_fold_in import ITERATIONS, Penalty, divide_rows, prepare_als_fold_in
 from firstday.baselines.ease import prepare_ease
 from firstday.baselines.item_item import prepare_item_item
 from firstday.baselines.matrices import keep_largest
@@ -109,19 +110,25 @@ def test_user_user(
     assert np.isinf(found[:2]).all()
 
 
-@pytest.mark.parametrize("regularization", [1.0, 50.0])
-def test_ease(training: BaselineData, warm: np.ndarray, asked: np.ndarray, regularization: float) -> None:
-    """Each column is the ridge regression of an item on all others, solved one by one."""
+@pytest.mark.parametrize(("regularization", "dropout"), [(1.0, 0.0), (50.0, 0.0), (1.0, 0.5), (5.0, 0.9)])
+def test_ease(
+    training: BaselineData, warm: np.ndarray, asked: np.ndarray, regularization: float, dropout: float
+) -> None:
+    """Each column is the ridge regression of an item on all others, solved one by one.
+
+    An input hidden with chance p, and scaled by 1 / (1 - p) where it is seen, has the mean x and the mean square
+    x^2 / (1 - p): the sum of p / (1 - p) x^2 is what the diagonal has in addition.
+    """
     weights = np.zeros((N_ITEMS, N_ITEMS))
     for target in range(UNUSED):
         others = [item for item in range(UNUSED) if item != target]
         x = warm[:, others].astype(np.float64)
-        ridge = x.T @ x + regularization * np.eye(len(others))
+        ridge = x.T @ x + regularization * np.eye(len(others)) + dropout / (1 - dropout) * np.diag((x**2).sum(axis=0))
         weights[others, target] = np.linalg.solve(ridge, x.T @ warm[:, target])
     expected = asked @ weights
     expected[:, UNUSED] = -np.inf
     expected[:2] = -np.inf
-    fitted = prepare_ease(training)(regularization=regularization)
+    fitted = prepare_ease(training)(regularization=regularization, dropout=dropout)
     np.testing.assert_allclose(fitted.score(rows_of(asked)), expected, atol=1e-5)
 
 
@@ -129,7 +136,7 @@ def test_ease_of_a_large_catalogue_ranks_the_most_used_items(
     training: BaselineData, warm: np.ndarray, asked: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(matrices, "MOST_ITEMS", 5)
-    fitted = prepare_ease(training)(regularization=1.0)
+    fitted = prepare_ease(training)(regularization=1.0, dropout=0.0)
     kept = sorted(sorted(range(N_ITEMS), key=lambda item: (-warm[:, item].sum(), item))[:5])
     assert fitted.items.tolist() == kept
     scores = fitted.score(rows_of(asked))
@@ -148,7 +155,7 @@ def test_als_fold_in_is_implicits_own(training: BaselineData, asked: np.ndarray)
         )
         affinity = training.affinity
         model.fit(sparse.csr_matrix((affinity.weights, affinity.columns, affinity.starts)), show_progress=False)
-    fitted = prepare_als_fold_in(training)(dimensions=4, confidence=3.0, regularization=2.0)
+    fitted = prepare_als_fold_in(training)(dimensions=4, confidence=3.0, regularization=2.0, frequency=0.0)
     found = fitted.score(rows_of(asked))
     assert np.isinf(found[:2]).all()
     assert np.isinf(found[:, UNUSED]).all()
@@ -158,6 +165,75 @@ def test_als_fold_in_is_implicits_own(training: BaselineData, asked: np.ndarray)
         left = y.T @ y + (y.T * np.maximum(c - 1, 0)) @ y + 2.0 * np.eye(4)
         expected = y @ np.linalg.solve(left, y.T @ c)
         np.testing.assert_allclose(found[user, :UNUSED], expected, rtol=1e-3, atol=1e-4)
+
+
+USES = np.array([[1, 1, 1, 1, 1], [1, 1, 0, 0, 1], [1, 0, 1, 0, 0], [1, 0, 0, 0, 0]], dtype=np.float32)
+
+
+def test_edlae_is_the_mean_over_all_ways_to_hide_items() -> None:
+    """Four users, five items, each hidden with chance 1/2: the regression on all 32 ways to hide them, written out."""
+    dropout, regularization = 0.5, 2.0
+    ways = np.array(list(product((0.0, 1.0), repeat=5)))  # (32, 5), all equally likely
+    expected = np.zeros((5, 5))
+    for target in range(5):
+        others = [item for item in range(5) if item != target]
+        left, right = regularization * np.eye(4), np.zeros(4)
+        for way in ways:
+            x = (USES * way / (1 - dropout))[:, others]
+            left += x.T @ x / len(ways)
+            right += x.T @ USES[:, target] / len(ways)
+        off_diagonal = left - np.diag(np.diag(left))
+        np.testing.assert_allclose(off_diagonal, (USES.T @ USES)[np.ix_(others, others)] * (1 - np.eye(4)))
+        expected[others, target] = np.linalg.solve(left, right)
+    data = BaselineData(rows_of(USES), rows_of(USES), lambda _scorer: 0.0, threads=1)
+    fitted = prepare_ease(data)(regularization=regularization, dropout=dropout)
+    np.testing.assert_allclose(fitted.weights, expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("frequency", [0.0, 0.5, 1.0])
+def test_als_keeps_vectors_of_what_occurs_often_smaller(frequency: float) -> None:
+    """Four users, five items: each vector solved from the normal equations, from the same vectors to start with."""
+    confidence, regularization, d = 50.0, 0.7, 2
+    data = BaselineData(rows_of(USES), rows_of(USES), lambda _scorer: 0.0, seed=3, threads=1)
+    fitted = prepare_als_fold_in(data)(
+        dimensions=d, confidence=confidence, regularization=regularization, frequency=frequency
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # of BLAS threads
+        model = AlternatingLeastSquares(factors=d, iterations=0, random_state=3)
+        model.fit(sparse.csr_matrix(USES), show_progress=False)
+    users, items = model.user_factors.astype(np.float64), model.item_factors.astype(np.float64)
+
+    # A user has 11 / 4 items on average, an item 11 / 5 users; absent ones count 5 / 50 and 4 / 50.
+    of_users, of_items = (2.75 + 0.1, 0.1), (2.2 + 0.08, 0.08)
+
+    def solve(uses: np.ndarray, others: np.ndarray, mean: float, floor: float) -> np.ndarray:
+        found = []
+        for row in uses:
+            penalty = regularization * ((row.sum() + floor) / mean) ** frequency
+            weights = np.where(row > 0, confidence, 1.0)  # of squared errors: used items, and all others
+            left = (others.T * weights) @ others + penalty * np.eye(d)
+            found.append(np.linalg.solve(left, others.T @ (weights * row)))
+        return np.array(found)
+
+    for _ in range(ITERATIONS):
+        users = solve(USES, items, *of_users)
+        items = solve(USES.T, users, *of_items)
+    # Two dimensions: three conjugate gradient steps of implicit are the solution.
+    np.testing.assert_allclose(fitted.model.item_factors, items, rtol=2e-3, atol=2e-4)
+    newcomers = np.array([[0, 1, 0, 0, 0], [0, 1, 0, 1, 1]], dtype=np.float32)
+    expected = solve(newcomers, items, *of_users) @ items.T
+    np.testing.assert_allclose(fitted.score(rows_of(newcomers)), expected, rtol=5e-3, atol=5e-4)
+
+
+def test_penalties_that_are_nearly_equal_are_one_in_training() -> None:
+    """Rows of 10, 11, 12, 13 and 20 entries, nothing counted for absent ones: 10 to 12 are within a fifth."""
+    counts = np.array([20, 13, 10, 12, 11])
+    rows = np.arange(20) < counts[:, None]
+    parts = divide_rows(sparse.csr_matrix(rows.astype(np.float32)), Penalty(1.0, 1.0, 0.0, 1.0))
+    assert [rows.tolist() for rows, _, _ in parts] == [[2, 3, 4], [1], [0]]
+    assert [weight for _, _, weight in parts] == pytest.approx([120**0.5, 13, 20])
+    assert [entries.nnz for _, entries, _ in parts] == [33, 13, 20]
 
 
 def test_mult_dae_scores_as_its_network_does(warm: np.ndarray, asked: np.ndarray) -> None:

@@ -149,11 +149,14 @@ def test_a_page_with_everything_is_well_formed() -> None:
 
 def test_tuned_baselines_are_told_with_what_was_chosen() -> None:
     grid = {"shrinkage": (0.0, 10.0), "neighbors": (50, 100, 200)}
-    tuning = Tuning(grid, {"shrinkage": 10.0, "neighbors": 50}, 51.0, 90, 0.25, 2.0)
-    other = replace(tuning, options={"shrinkage": 0.0, "neighbors": 50})
+    tuning = Tuning(grid, {"shrinkage": 10.0, "neighbors": 50}, 51.0, 90, 0.25, 2.0, n_tried=5)
+    other = replace(tuning, options={"shrinkage": 0.0, "neighbors": 100})
     page = render(full_results(tunings={"item_item": (tuning, other)}))
     text = Page(re.sub(r"(</t[hd]>)", r" \1", page)).text
-    assert re.search(r"item_item\s+6\s+0.25\s+shrinkage 10.0, neighbors 50; shrinkage 0.0, neighbors 50", text)
+    chosen = (
+        "shrinkage 10 (highest allowed), neighbors 50 (lowest allowed); shrinkage 0 (lowest allowed), neighbors 100"
+    )
+    assert re.search(rf"item_item\s+5\s+0.25\s+{re.escape(chosen)}", text)
     assert "tuned baselines" not in render().lower()
 
 

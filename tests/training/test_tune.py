@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -29,15 +30,24 @@ from firstday.recommend.spec import (
 )
 from firstday.sparse import SparseRows
 from firstday.training.fit import cohort_query
-from firstday.training.tune import TunedBaseline, as_strategy, tune, tune_baselines
+from firstday.training.tune import (
+    LEAST_GAIN,
+    TunedBaseline,
+    Tuning,
+    as_strategy,
+    describe_choices,
+    search,
+    tune,
+    tune_baselines,
+)
 from tests.synthetic import N_ITEMS, SEED, UNUSED_ITEM, brief_config
 
 K = 20
 SMALL: dict[str, dict[str, tuple[float, ...]]] = {
     "item_item": {"shrinkage": (0.0, 10.0), "asymmetry": (0.5,), "neighbors": (20, 100)},
     "user_user": {"rarity": (0.0,), "neighbors": (10, 50), "shrinkage": (10.0,), "power": (1.0, 2.0)},
-    "ease": {"regularization": (10.0, 100.0)},
-    "als_fold_in": {"dimensions": (4, 8), "confidence": (5.0,), "regularization": (1.0,)},
+    "ease": {"regularization": (10.0, 100.0), "dropout": (0.5,)},
+    "als_fold_in": {"dimensions": (4, 8), "confidence": (5.0,), "regularization": (1.0,), "frequency": (0.5,)},
     "mult_dae": {"width": (16,), "dropout": (0.5, 0.8), "weight_decay": (0.01,)},
 }
 """A few options of each baseline, so that tests are quick."""
@@ -45,7 +55,7 @@ SMALL: dict[str, dict[str, tuple[float, ...]]] = {
 
 def find_small(name: str) -> BaselineSpec:
     """Find a baseline with few options to try."""
-    return replace(find_baseline(name), grid=SMALL[name])
+    return replace(find_baseline(name), grid=SMALL[name], start=None)
 
 
 @pytest.fixture
@@ -156,6 +166,68 @@ def test_each_combination_is_tried_and_the_first_of_the_best_chosen(
     assert tuned.tuning.options == {"first": 20, "name": "a"}
 
 
+def test_the_best_moves_along_the_grid_until_nothing_beside_it_is_better() -> None:
+    """A hill with its top at 4 and 20, seen from a corner: one option after the other moves, nothing is tried twice."""
+    tried: list[tuple[float, float]] = []
+
+    def judge(options: Mapping[str, float]) -> float:
+        tried.append((options["width"], options["depth"]))
+        return -((options["width"] - 4) ** 2) - (options["depth"] - 20) ** 2
+
+    grid = {"width": (1, 2, 3, 4, 5), "depth": (10, 20, 30)}
+    options, value = search(grid, {"width": (2, 1), "depth": (10,)}, judge)
+    assert options == {"width": 4, "depth": 20}
+    assert value == 0
+    start, moves = [(2, 10), (1, 10)], [(3, 10), (4, 10), (5, 10), (4, 20), (4, 30), (3, 20), (5, 20)]
+    assert tried == [*start, *moves]
+
+
+def test_a_search_stays_where_nothing_beside_is_better_and_takes_the_first_of_equals() -> None:
+    grid = {"a": (1, 2, 3), "b": (1, 2, 3)}
+    assert search(grid, {"a": (1, 2), "b": (3, 2)}, lambda _options: 7.0) == ({"a": 1, "b": 3}, 7.0)
+    assert search(grid, None, lambda options: -abs(options["a"] - 2)) == ({"a": 2, "b": 1}, 0.0)
+
+
+def test_a_move_that_gains_next_to_nothing_is_not_made() -> None:
+    precision = {16: 40.0, 32: 40.25, 64: 40.25 + LEAST_GAIN / 2, 128: 41.0}
+    grid = {"dimensions": tuple(precision)}
+    assert search(grid, {"dimensions": (16,)}, lambda options: precision[options["dimensions"]])[0]["dimensions"] == 32
+    assert search(grid, None, lambda options: precision[options["dimensions"]])[0]["dimensions"] == 128
+
+
+def test_options_that_are_not_in_the_start_begin_with_all_their_values() -> None:
+    tried: list[Mapping[str, int]] = []
+
+    def judge(options: Mapping[str, int]) -> float:
+        tried.append(options)
+        return options["b"]
+
+    assert search({"a": (1, 2, 3), "b": (1, 2)}, {"a": (3,)}, judge)[0] == {"a": 3, "b": 2}
+    assert tried == [{"a": 3, "b": 1}, {"a": 3, "b": 2}, {"a": 2, "b": 2}]
+
+
+def test_a_start_outside_the_grid_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"^ease: start has dropout 0\.7, which the grid lacks; add it there\.$"):
+        replace(find_baseline("ease"), start={"dropout": (0.5, 0.7)})
+
+
+def test_a_choice_at_an_edge_of_the_grid_is_told() -> None:
+    grid = {"dimensions": (16, 32, 64), "confidence": (5.0, 10.0), "regularization": (1.0, 2.0, 3.0), "name": ("a",)}
+    chosen = {"dimensions": 64, "confidence": 5.0, "regularization": 2.0, "name": "a"}
+    tuning = Tuning(grid, chosen, 51.0, 5, 0.1, 2.0, n_tried=12)
+    assert tuning.edges == {"dimensions": "highest", "confidence": "lowest"}
+    assert (
+        tuning.describe() == "dimensions 64 (highest allowed), confidence 5 (lowest allowed), regularization 2, name a"
+    )
+    assert tuning.to_json()["edges"] == {"dimensions": "highest", "confidence": "lowest"}
+    assert tuning.to_json()["n_tried"] == 12
+    elsewhere = replace(tuning, options={**chosen, "dimensions": 32, "confidence": 10.0})
+    assert describe_choices((tuning, elsewhere, tuning)) == [
+        tuning.describe(),
+        "dimensions 32, confidence 10 (highest allowed), regularization 2, name a",
+    ]
+
+
 def test_what_cold_users_did_changes_no_choice(
     baselines: dict[str, TunedBaseline], world: Dataset, split: Split, recommender: Recommender, small_grids: None
 ) -> None:
@@ -201,11 +273,13 @@ def test_evaluate_judges_baselines_beside_strategies(world: Dataset, small_grids
     assert set(rows["ease"]["against"]) == {"segment"}
     assert set(values["tuned_peers"]) == {"ease", "user_user"}
     told = values["tuned_peers"]["ease"]
-    assert told["grid"] == {"regularization": [10.0, 100.0]}
+    assert told["grid"] == {"regularization": [10.0, 100.0], "dropout": [0.5]}
     assert told["chosen_on"] == "validation users of each seed"
     assert [found["seed"] for found in told["by_seed"]] == [SEED, SEED + 1]
     for found in told["by_seed"]:
         assert found["options"]["regularization"] in (10.0, 100.0)
+        assert found["edges"] == {"regularization": "lowest" if found["options"]["regularization"] == 10 else "highest"}
+        assert found["n_tried"] == 2
         assert 0 <= found["validation_precision"] <= 100
         assert found["n_validation"] == 40
         assert found["n_items"] <= N_ITEMS
@@ -213,6 +287,9 @@ def test_evaluate_judges_baselines_beside_strategies(world: Dataset, small_grids
     first, second = once.tunings["ease"]
     assert first.grid == SMALL["ease"]
     assert second.grid == {name: (value,) for name, value in first.options.items()}
+    assert (first.n_tried, second.n_tried) == (2, 1)
+    assert not second.edges
+    assert describe_choices((first, second)) == [first.describe()]
     assert once.to_json()["tuned_peers"]["ease"]["chosen_on"] == "validation users of the first seed"
     again = evaluate_strategies(world, config, strategies=["ease"], k=K)
     assert again.get("ease", "precision", f"seed={SEED}") == results.get("ease", "precision", f"seed={SEED}")

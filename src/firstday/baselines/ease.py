@@ -42,10 +42,19 @@ class EaseFit:
         uses = to_matrix(training.uses)[:, self.items]
         self.gram = (uses.T @ uses).toarray().astype(np.float64)
 
-    def __call__(self, *, regularization: float) -> Ease:
-        """Solve with a weight of the L2 penalty."""
+    def __call__(self, *, regularization: float, dropout: float) -> Ease:
+        """Solve for the weights.
+
+        Parameters
+        ----------
+        regularization
+            Weight of the L2 penalty.
+        dropout
+            Share of a user's items hidden from the input, on average over all ways to hide them; 0 is EASE, more is
+            EDLAE.
+        """
         ridge = self.gram.copy(order="F")
-        ridge[np.diag_indices_from(ridge)] += regularization
+        ridge[np.diag_indices_from(ridge)] += regularization + dropout / (1 - dropout) * self.gram.diagonal()
         factor, failed = lapack.dpotrf(ridge, lower=1, overwrite_a=1)
         inverse, failed_too = (factor, failed) if failed else lapack.dpotri(factor, lower=1, overwrite_c=1)
         if failed or failed_too:
@@ -63,7 +72,9 @@ def prepare_ease(training: BaselineData) -> EaseFit:
 
     References
     ----------
-    H. Steck, "Embarrassingly Shallow Autoencoders for Sparse Data", WWW 2019, eq. 8.
+    H. Steck, "Embarrassingly Shallow Autoencoders for Sparse Data", WWW 2019, eq. 8. With dropout, EDLAE: H. Steck,
+    "Autoencoders that don't overfit towards the Identity", NeurIPS 2020: hidden items are an L2 penalty of
+    p / (1 - p) times the number of an item's users.
     """
     return EaseFit(training)
 
@@ -71,7 +82,11 @@ def prepare_ease(training: BaselineData) -> EaseFit:
 EASE = BaselineSpec(
     name="ease",
     describe="A linear model of items, solved in closed form.",
-    grid={"regularization": (300.0, 1000.0, 3000.0, 10_000.0, 30_000.0)},
+    grid={
+        "regularization": (100.0, 300.0, 1000.0, 3000.0, 10_000.0, 30_000.0),
+        "dropout": (0.0, 0.5, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995),
+    },
+    start={"regularization": (1000.0, 10_000.0), "dropout": (0.0, 0.98)},
     prepare=prepare_ease,
     is_restricted=True,
 )

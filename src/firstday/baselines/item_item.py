@@ -76,6 +76,11 @@ def prepare_item_item(training: BaselineData) -> ItemItemFit:
 ITEM_ITEM = BaselineSpec(
     name="item_item",
     describe="Items that the users of the day's items use too.",
-    grid={"shrinkage": (0.0, 10.0, 100.0), "asymmetry": (0.1, 0.3, 0.5, 0.7), "neighbors": (200, 1000, 5000)},
+    grid={
+        "shrinkage": (0.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0),
+        "asymmetry": (0.0, 0.1, 0.3, 0.5, 0.7, 0.9, 1.0),
+        "neighbors": (50, 100, 200, 500, 1000, 2000, 5000, 10_000),
+    },
+    start={"shrinkage": (10.0, 100.0), "asymmetry": (0.3, 0.7), "neighbors": (200, 1000)},
     prepare=prepare_item_item,
 )

@@ -93,10 +93,11 @@ USER_USER = BaselineSpec(
     name="user_user",
     describe="What the warm users who share the day's items use.",
     grid={
-        "rarity": (0.0, 0.3, 0.6),
-        "neighbors": (50, 100, 200, 400),
-        "shrinkage": (0.0, 10.0, 100.0),
-        "power": (1.0, 2.0, 4.0),
+        "rarity": (-0.6, -0.3, -0.15, 0.0, 0.15, 0.3, 0.6),
+        "neighbors": (10, 20, 50, 100, 200, 400, 800),
+        "shrinkage": (0.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0),
+        "power": (0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0),
     },
+    start={"rarity": (0.0, 0.3), "neighbors": (50, 200), "shrinkage": (10.0, 100.0), "power": (1.0, 2.0)},
     prepare=prepare_user_user,
 )

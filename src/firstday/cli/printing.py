@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 from rich import box
@@ -16,6 +15,7 @@ from firstday.evaluate.slices import FRIENDS_ONLY, NOTHING_DONE, size_slice
 from firstday.metrics import METRICS
 from firstday.recommend.auto import describe_selection
 from firstday.reproduce.table import Reproduction
+from firstday.training.tune import describe_choices
 
 
 def print_results(results: Results, console: Console, against: str = REFERENCE) -> None:
@@ -36,11 +36,9 @@ def print_results(results: Results, console: Console, against: str = REFERENCE) 
     for name, tunings in results.tunings.items():
         if not tunings[0].grid:  # as published, nothing was tried
             continue
-        chosen = [", ".join(f"{option} {value:g}" for option, value in tuning.options.items()) for tuning in tunings]
-        n_tried = math.prod(len(values) for values in tunings[0].grid.values())
-        _print_line(
-            console, f"{name}: of {n_tried} combinations, on validation users: {'; '.join(dict.fromkeys(chosen))}."
-        )
+        chosen = "; ".join(describe_choices(tunings))
+        n_tried = tunings[0].n_tried
+        _print_line(console, f"{name}: best of {n_tried} combinations tried, on validation users: {chosen}.")
     rule = (
         f"hits / min({results.k}, relevant), as in the paper" if results.divide_by == "min" else f"hits / {results.k}"
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -32,6 +31,7 @@ from firstday.evaluate.results import (
 from firstday.evaluate.slices import MIN_USERS, group_slice, size_slice
 from firstday.recommend.segment_description import SegmentRow, describe_segments
 from firstday.recommend.spec import find_strategy, strategy_names
+from firstday.training.tune import describe_choices
 
 
 @dataclass(frozen=True)
@@ -176,11 +176,9 @@ def _tunings(results: Results) -> list[dict[str, Any]]:
     return [
         {
             "name": name,
-            "n_tried": math.prod(len(values) for values in tunings[0].grid.values()),
+            "n_tried": tunings[0].n_tried,
             "fit_seconds": mean_fit_seconds(tunings),
-            "chosen": list(
-                dict.fromkeys(", ".join(f"{option} {value}" for option, value in t.options.items()) for t in tunings)
-            ),
+            "chosen": describe_choices(tunings),
         }
         for name, tunings in results.tunings.items()
         if tunings[0].grid
