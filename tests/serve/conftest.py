@@ -8,6 +8,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ import pytest
 from redis_process import RedisProcess
 from serve_process import ServerProcess
 
+from firstday.artifact.trained_model import Selection
 from firstday.recommend.recommender import Recommender
 from firstday.serve.telemetry import set_up_logs
 from tests.serve.in_process import RunningApp, running_app
@@ -28,6 +30,13 @@ def open_client(server: ServerProcess, key: str = "") -> httpx.Client:
     """Return a client of a server, with a key if one is given."""
     headers = {"Authorization": f"Bearer {key}"} if key else {}
     return httpx.Client(base_url=server.url, headers=headers, timeout=30)
+
+
+@pytest.fixture(scope="session")
+def recommender(recommender: Recommender) -> Recommender:
+    """A model whose strategies answer wherever they can, whatever its training chose."""
+    config = recommender.model.config.override("recommend.strategy", "segment")
+    return Recommender(replace(recommender.model, config=config, selection=Selection()))
 
 
 @pytest.fixture(scope="session")
