@@ -207,7 +207,8 @@ def test_where_no_warm_user_has_picks_they_count_as_what_is_learned(
     events = Events.of(world.events.whole().filter(pl.col("signal") != "onboarding"))
     config = small_config(cold_model={"epochs": 6}, sampled={"day_ones": 2}, ranker={"enabled": False})
     data = replace(world, events=events)
-    without = fit(data, split_sampled(data, config.signals, config.sampled, seed=0), config)
+    config = config.override("recommend.strategy", "segment")
+    without = fit(data, split_sampled(data, config.signals, config.sampled, seed=0), config, weigh=False)
     picked = by_taste[2][:3]
     expected = without.recommend(Signals(interactions=[("stream", "item", item) for item in picked]), K)
     with open_client(start_server(without.save(tmp_path / "without"))) as http:

@@ -312,10 +312,11 @@ def cohort_query(recommender: Recommender, dataset: Dataset, cohort: Cohort, k: 
 
 
 def judged_strategies(model: TrainedModel) -> list[str]:
-    """Return the strategies that `auto` chooses of: ours, and those of methods that the model has learned."""
-    both_ways = (name for method in model.learned for name in names_of_both_ways(method))
-    ours = (*BUILT_IN["strategies"], *model.learned, *both_ways)
-    wanted = {*ours, model.config.recommend.strategy} - {"auto"}
+    """Return the strategies that `auto` chooses of, and that may leave the answer to a fallback: our own."""
+    of_cold_models = {
+        name for method in model.learned if method in BUILT_IN["cold_models"] for name in names_of_both_ways(method)
+    }
+    wanted = {*BUILT_IN["strategies"], *of_cold_models} - {"auto"}
     return [name for name in strategies_of(model) if name in wanted]
 
 
