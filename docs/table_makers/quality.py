@@ -10,6 +10,7 @@ from table_makers.measured import DATASETS, NotMeasuredError, interval, read_res
 LEAST_USERS = 30
 """Slices of fewer test users are mostly chance."""
 MEANING = {
+    "auto": "the best of these by how much is known, the default",
     "blend": "several at once, by how much is known",
     "direct": "day-one features → network → items",
     "neighbors": "predicted vector → nearest warm users → items",
@@ -31,6 +32,8 @@ def strategies() -> list[str]:
     by_dataset = [{row["strategy"]: row for row in read_results(name)["results"]} for name in DATASETS]
     lines = [f"| P@50, % [95 % interval] | {' | '.join(DATASETS.values())} |", "|---|---|---|"]
     for strategy, meaning in MEANING.items():
+        if not any(strategy in rows for rows in by_dataset):
+            continue
         cells = [
             f"{rows[strategy]['precision']:.1f} {interval(rows[strategy]['precision_ci'])}" if strategy in rows else "-"
             for rows in by_dataset
@@ -92,6 +95,53 @@ def sizes(name: str) -> list[str]:
     for strategy in (strategy for strategy in MEANING if strategy in rows):
         cells = [f"{value:.1f}" for value in rows[strategy]["by_day_one_size"].values()]
         lines.append(f"| `{strategy}` | " + " | ".join(cells) + " |")
+    return lines
+
+
+AUTO = {
+    "movielens-100k": "MovieLens 100K",
+    "movielens-100k-defaults": "MovieLens 100K, no preset",
+    "deezer-europe": "Deezer Europe",
+    "simulated": "simulated service, no preset",
+}
+
+
+def auto_classes() -> list[str]:
+    """Return `auto` beside the best single strategy and `popular`, by how much is known of test users."""
+    lines = [
+        "| data | known | users | `auto` | best single one | `auto` minus it | minus `popular` | minus `segment` |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for name, title in AUTO.items():
+        for row in read_results(f"auto-{name}")["rows"]:
+            differences = [
+                f"{row[f'minus_{other}']:+.1f} {interval(row[f'minus_{other}_ci'], '+.1f')}"
+                for other in ("best", "popular", "segment")
+            ]
+            best = f"{row['precision'][row['best']]:.1f} `{row['best']}`"
+            cells = (title, row["known"], f"{row['n']:,}", f"{row['precision']['auto']:.1f}", best, *differences)
+            lines.append("| " + " | ".join(cells) + " |")
+    return lines
+
+
+def list_speed() -> list[str]:
+    """Return what a list costs by each strategy beside `segment`."""
+    figures = read_results("list-speed")
+    base = figures["milliseconds"]["segment"]
+    lines = ["| strategy | one user, ms | x `segment` | of 32 at once, ms | x `segment` |", "|---|---|---|---|---|"]
+    for strategy, of in figures["milliseconds"].items():
+        one, together = of["one"] / base["one"], of["together"] / base["together"]
+        lines.append(f"| `{strategy}` | {of['one']:.2f} | {one:.1f} | {of['together']:.3f} | {together:.1f} |")
+    return lines
+
+
+def list_equality() -> list[str]:
+    """Return how far quick lists are those of the full computation."""
+    figures = read_results("list-speed")
+    lines = ["| one user at a time, % of places | `blend` | `neighbors` | `auto` |", "|---|---|---|---|"]
+    for key, title in (("in_list", "the item is in the full list"), ("same_place", "it is at the same place")):
+        cells = [f"{figures['equal'][name][f'one_{key}']:.1f}" for name in ("blend", "neighbors", "auto")]
+        lines.append(f"| {title} | " + " | ".join(cells) + " |")
     return lines
 
 
