@@ -95,7 +95,7 @@ def test_everything_can_be_done_by_keyboard(open_page: OpenPage) -> None:
     tab_to("#strategy")
     for key in ("ArrowUp", "ArrowDown"):
         do(page, lambda pressed=key: page.keyboard.press(pressed))  # type: ignore[misc]
-        assert (page.input_value("#strategy") == "soft_segments") == (key == "ArrowDown")
+        assert (page.input_value("#strategy") == "auto") == (key == "ArrowDown")
     tab_to(f"{MIXED} [data-what=like]")
     first = titles_in(page)[0]
     do(page, lambda: page.keyboard.press("Enter"))

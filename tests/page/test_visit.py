@@ -38,6 +38,7 @@ def test_three_titles_change_the_list_and_move_the_visitor(open_page: OpenPage) 
 def test_the_page_shows_what_the_service_answers(open_page: OpenPage, server: ServerProcess) -> None:
     page = open_page()
     wait_until_calm(page)
+    do(page, lambda: page.locator("#strategy").select_option("soft_segments"))
     for _ in range(2):
         do(page, page.locator("#answer-yes").click)
     user = f"{server.url}/v1/users/{visitor_id(page)}"

@@ -61,8 +61,9 @@ export function sayRoute(list) {
     return "The store does not answer, so this list rests on nothing that you said.";
   }
   const text = ROUTES[list.route] ?? `As ${sayStrategy(list.route)} has it.`;
-  if (list.route === list.strategy || list.strategy === "auto") return text;
-  return list.route === "popular" ? `Nothing is known of you yet. ${text}` : `You like nothing yet. ${text}`;
+  if (list.route === list.strategy) return text;
+  if (list.segment === null) return `Nothing is known of you yet. ${text}`;
+  return list.strategy === "auto" ? text : `Too little is known of you for that yet. ${text}`;
 }
 
 /**
