@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 
 class FirstdayError(Exception):
@@ -45,6 +46,15 @@ class MissingExtraError(FirstdayError, ImportError):
     def __init__(self, feature: str, extra: str) -> None:
         self.extra = extra
         super().__init__(f"{feature} needs libraries that are not installed; run: pip install 'firstday[{extra}]'")
+
+
+@contextmanager
+def needs_extra(feature: str, extra: str) -> Iterator[None]:
+    """Tell of a library that is imported within and is not installed by `MissingExtraError`; see there."""
+    try:
+        yield
+    except ModuleNotFoundError:
+        raise MissingExtraError(feature, extra) from None
 
 
 def count_of(n: int, total: int, noun: str) -> str:

@@ -152,21 +152,19 @@ CELLS_AT_ONCE = 2**23
 
 
 def rank_scores(
-    score: Callable[[np.ndarray], np.ndarray], excluded: SparseRows, k: int, ranked: np.ndarray | None = None
+    score: Callable[[np.ndarray], np.ndarray], excluded: SparseRows, k: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Rank items by scores.
+    """Rank all items by scores.
 
     Parameters
     ----------
     score
-        Given user positions, shape (m,), returns scores that may be overwritten, float32, shape (m, n_ranked); minus
+        Given user positions, shape (m,), returns scores that may be overwritten, float32, shape (m, n_items); minus
         infinity for items that have no place.
     excluded
         Items that may not be in each user's list, shape (n_users, n_items).
     k
         Length of the lists.
-    ranked
-        The items that are scored, ascending, shape (n_ranked,); all items if left out.
 
     Returns
     -------
@@ -175,18 +173,11 @@ def rank_scores(
     """
     items = np.full((excluded.n_rows, k), NO_ITEM, dtype=np.int32)
     values = np.zeros((excluded.n_rows, k), dtype=np.float32)
-    for rows in _parts(excluded.n_rows, excluded.n_columns if ranked is None else len(ranked)):
+    for rows in _parts(excluded.n_rows, excluded.n_columns):
         scores = score(rows)
         closed = excluded.take(rows)
-        closed_rows, columns = closed.row_of_entry(), closed.columns
-        if ranked is not None:
-            position = np.minimum(np.searchsorted(ranked, columns), len(ranked) - 1)
-            is_ranked = ranked[position] == columns
-            closed_rows, columns = closed_rows[is_ranked], position[is_ranked]
-        scores[closed_rows, columns] = -np.inf
+        scores[closed.row_of_entry(), closed.columns] = -np.inf
         items[rows], values[rows] = top_k(scores, k)
-    if ranked is not None:
-        items = np.where(items >= 0, ranked[items], NO_ITEM).astype(np.int32)
     return items, values
 
 

@@ -22,7 +22,7 @@ from firstday.evaluate.results import UNKNOWN_VECTORS, Figure, Results
 from firstday.metrics import Interval
 from firstday.recommend.recommender import Recommender
 from firstday.recommend.segment_description import SegmentItem, SegmentRow
-from firstday.training.tune import Tuning
+from firstday.training.tune_baselines import Tuning
 from tests.evaluate.test_report import (
     EXAMPLE,
     HISTORY,

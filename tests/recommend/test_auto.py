@@ -193,5 +193,5 @@ def test_shares_of_ranked_items_are_those_of_all(model: TrainedModel) -> None:
     query, rows = ask(model, USERS), np.arange(1, len(USERS))
     for name, score in SHARES.items():
         np.testing.assert_allclose(
-            score(query.of_ranked_items(), rows), score(query, rows)[:, ranked], rtol=1e-6, err_msg=name
+            score(query.of_ranked_items, rows), score(query, rows)[:, ranked], rtol=1e-6, err_msg=name
         )

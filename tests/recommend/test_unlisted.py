@@ -18,7 +18,7 @@ from firstday.recommend.recommender import Recommender, answer_all
 from firstday.recommend.spec import Strategy, strategy_names, value_type
 from firstday.sparse import SparseRows
 from firstday.training.fit import fit
-from firstday.training.tune import as_strategy
+from firstday.training.tune_baselines import as_strategy
 from tests.synthetic import N_ITEMS as N_WORLD_ITEMS
 from tests.synthetic import brief_config
 from tests.tiny import N_ITEMS, D, make_model

@@ -19,7 +19,7 @@ from typer.core import TyperCommand
 from firstday.config import MAX_SEED, Config, load_config, load_preset
 from firstday.data.dataset import Dataset
 from firstday.data.load import BUILT_IN, load
-from firstday.errors import ConfigError, MissingExtraError
+from firstday.errors import ConfigError, needs_extra
 from firstday.progress import Progress as Report
 from firstday.recommend.spec import is_learner, load_plugin
 from firstday.training.networks import check_device
@@ -154,10 +154,8 @@ def start_engine(engine: Engine | None, master: str | None, conf: Sequence[str] 
         if not (name and equals):
             raise ConfigError(f"--spark-conf: is {text!r}; write KEY=VALUE, such as spark.executor.memory=2g.")
         settings[name] = value
-    try:
+    with needs_extra("the engine Spark", "spark"):
         from firstday.engine.spark.session import open_session
-    except ModuleNotFoundError:
-        raise MissingExtraError("the engine Spark", "spark") from None
     open_session(master, settings)
     return "spark"
 

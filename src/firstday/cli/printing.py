@@ -15,7 +15,7 @@ from firstday.evaluate.slices import FRIENDS_ONLY, NOTHING_DONE, size_slice
 from firstday.metrics import METRICS
 from firstday.recommend.auto import describe_selection
 from firstday.reproduce.table import Reproduction
-from firstday.training.tune import describe_choices
+from firstday.training.tune_baselines import describe_choices
 
 
 def print_results(results: Results, console: Console, against: str = REFERENCE) -> None:

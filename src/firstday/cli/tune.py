@@ -34,7 +34,7 @@ from firstday.cli.options import (
 )
 from firstday.config import Config
 from firstday.data.left_out import left_out_beside, write_left_out
-from firstday.errors import ConfigError, MissingExtraError
+from firstday.errors import ConfigError, needs_extra
 from firstday.evaluate.plots import standalone
 from firstday.recommend.spec import find_strategy
 from firstday.tuning.budget import MOST_SEEDS, Budget
@@ -118,8 +118,8 @@ def tune(
     start = str(config) if config is not None else "the defaults" if base == Config() else f"the preset of {tables}"
     chosen = base.override(search.best.settings) if search.is_gain else base
     command = shlex.join(["firstday", *sys.argv[1:]])
-    told = tell_search(search, dataset.name, start)
-    comments = (f"Written by: {command}", *told, tell_result(search, start))
+    sentences = tell_search(search, dataset.name, start)
+    comments = (f"Written by: {command}", *sentences, tell_result(search, start))
     write_file(out, render_settings(chosen, comments))
     write_file(picture, standalone(plot_search(search)))
     write_left_out(left_out_beside(out), dataset.left_out)
@@ -129,7 +129,7 @@ def tune(
         return
     print_notes(search.notes)
     console = Console(highlight=False, soft_wrap=True)
-    for sentence in told:
+    for sentence in sentences:
         console.print(sentence, markup=False)
     if search.best.settings:
         console.print(_tabulate(search, start))
@@ -155,10 +155,8 @@ def render_settings(config: Config, comments: Iterable[str]) -> str:
     MissingExtraError
         The library that writes TOML is not installed.
     """
-    try:
+    with needs_extra("tuning", "tune"):
         import tomli_w
-    except ModuleNotFoundError:
-        raise MissingExtraError("tuning", "tune") from None
     head = "".join(f"# {line}\n" for comment in comments for line in comment.splitlines())
     return f"{head}\n{tomli_w.dumps(config.model_dump(exclude_defaults=True))}".strip() + "\n"
 

@@ -12,7 +12,7 @@ from firstday.data.dataset import Dataset, PrecomputedVectors
 from firstday.data.events import ITEM
 from firstday.data.splits.split import Split
 from firstday.embed.embeddings import Embeddings, FoldIn, compute_affinity
-from firstday.errors import ConfigError, MissingExtraError
+from firstday.errors import ConfigError, needs_extra
 from firstday.sparse import SparseRows, stack_rows
 
 
@@ -77,7 +77,7 @@ def fit_embeddings(logs: WarmLogs, config: EmbeddingConfig, *, seed: int, thread
     ------
     ConfigError
         ``precomputed`` without an `embeddings` folder, or more dimensions than the data allows.
-    MissingExtraError
+    needs_extra
         A library of the method is not installed.
     """
     embeddings = _fit(logs, config, seed, threads)
@@ -132,7 +132,7 @@ def _fit(logs: WarmLogs, config: EmbeddingConfig, seed: int, threads: int) -> Em
     """Run the method."""
     if logs.precomputed is not None:
         return _take_precomputed(logs.precomputed)
-    try:
+    with needs_extra("training", "train"):
         if config.method == "als":
             from firstday.embed.als import fit_als
 
@@ -141,8 +141,6 @@ def _fit(logs: WarmLogs, config: EmbeddingConfig, seed: int, threads: int) -> Em
             from firstday.embed.svd import fit_svd
 
             return fit_svd(logs.affinity, logs.item_sets, config, seed=seed)
-    except ModuleNotFoundError:
-        raise MissingExtraError("training", "train") from None
     if config.method == "word2vec":
         from firstday.embed.word2vec import fit_word2vec
 

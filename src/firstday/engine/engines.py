@@ -16,7 +16,7 @@ from firstday.data.newcomers import load_newcomers
 from firstday.data.splits.outlook import Outlook, foresee
 from firstday.data.summary import Summary, suiting_protocol, summarise
 from firstday.engine.large import LargeDataset
-from firstday.errors import ConfigError, DataError, MissingExtraError
+from firstday.errors import ConfigError, DataError, needs_extra
 from firstday.recommend.batch import list_users
 from firstday.recommend.recommender import Recommender, open_model
 
@@ -143,10 +143,8 @@ def _open(
     if _choose_engine(tables, engine) == "spark":
         if path is not None:
             raise DataError(f"{tables}: a built-in dataset is read on one machine; leave out --engine spark.")
-        try:
+        with needs_extra("the engine Spark", "spark"):
             from firstday.engine.spark.read_tables import open_tables
-        except ModuleNotFoundError:
-            raise MissingExtraError("the engine Spark", "spark") from None
         dataset, findings = open_tables(tables, config, drop_bad_rows)
         return Check(dataset, findings.faults, findings.notes, findings.left_out)
     checked = check_tables(tables, path=path, config=config, drop_bad_rows=drop_bad_rows)
@@ -251,10 +249,8 @@ def recommend_batch(
         The strategy is unknown or needs what the model does not have.
     """
     if _choose_engine(tables, engine) == "spark":
-        try:
+        with needs_extra("the engine Spark", "spark"):
             from firstday.engine.spark.recommend_on_spark import recommend_on_spark
-        except ModuleNotFoundError:
-            raise MissingExtraError("the engine Spark", "spark") from None
         lists, _, _ = recommend_on_spark(
             recommender, tables, k, strategy, keep_used=keep_used, drop_bad_rows=drop_bad_rows
         )

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from firstday.cold.cold_model import Epoch
-from firstday.errors import MissingExtraError
+from firstday.errors import needs_extra
 from firstday.evaluate.results import BASELINE, REFERENCE, TENTH, Results
 from firstday.evaluate.slices import N_TENTHS, group_slice, size_slice
 from firstday.recommend.segment_description import SegmentRow
@@ -45,12 +45,10 @@ Hues after the palette of Okabe and Ito, which colour-blind readers tell apart; 
 @contextmanager
 def drawing(name: str, width_in: float, height_in: float) -> Iterator[tuple[Any, list[str]]]:
     """Give a figure to draw on, and a list that holds its SVG text afterwards."""
-    try:
+    with needs_extra("the report", "train"):
         import matplotlib as mpl
         from matplotlib.backends.backend_svg import FigureCanvasSVG
         from matplotlib.figure import Figure
-    except ModuleNotFoundError:
-        raise MissingExtraError("the report", "train") from None
     settings: dict[Any, Any] = {
         "svg.fonttype": "none",
         "svg.hashsalt": "firstday",  # ids would otherwise be drawn at random

@@ -36,7 +36,7 @@ from firstday.metrics import (
 from firstday.recommend.segment_description import SegmentRow
 from firstday.recommend.spec import FALLBACKS
 from firstday.segment.segments import ItemCounts
-from firstday.training.tune import Tuning
+from firstday.training.tune_baselines import Tuning
 
 REFERENCE = "segment"
 """The strategy that the others are compared with, user by user."""

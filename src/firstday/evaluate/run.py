@@ -43,7 +43,7 @@ from firstday.recommend.spec import (
     with_methods_of,
 )
 from firstday.training.fit import choose_protocol, cohort_query, fit, split_for
-from firstday.training.tune import TunedBaseline, Tuning, tune_baselines
+from firstday.training.tune_baselines import TunedBaseline, Tuning, tune_baselines
 
 
 @dataclass(frozen=True, eq=False)

@@ -56,7 +56,7 @@ def _rank_candidates(
     query: Query, rows: np.ndarray, weights: Mapping[str, float], ranker: Ranker
 ) -> tuple[np.ndarray, np.ndarray]:
     """Rank for users who share the weights the items that people near to them use most, of those that are ranked."""
-    model, of_ranked = query.model, query.of_ranked_items()
+    model, of_ranked = query.model, query.of_ranked_items
     shares = {name: SHARES[name](of_ranked, rows) for name in weights if name in SHARES}
     of_people = sum(shares.values()) if shares else score_soft_segments(of_ranked, rows)
     closed = query.excluded.take(rows).keep_columns(ranker.items).has_entries()

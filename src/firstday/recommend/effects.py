@@ -87,9 +87,9 @@ def find_effects(query: Query, strategy: str, routes: np.ndarray, *, weak_only: 
 def _find_readers(query: Query, strategy: str, routes: np.ndarray) -> dict[Part, np.ndarray]:
     """Tell of which users the strategy or what answered reads each part, bool, shape (n_users,)."""
     by_name = {name: _read_by(query, name) for name in {strategy, *routes.tolist()}}
-    asked = by_name[strategy]
+    by_strategy = by_name[strategy]
     return {
-        part: np.array([part in asked or part in by_name[route] for route in routes.tolist()], dtype=bool)
+        part: np.array([part in by_strategy or part in by_name[route] for route in routes.tolist()], dtype=bool)
         for part in EVERYTHING
     }
 
@@ -193,10 +193,10 @@ def tell_each(query: Query, strategy: str, routes: np.ndarray) -> tuple[list[lis
         if not weak.any():
             continue
         for user in np.unique(effect.users[weak]).tolist():
-            own = effect.users == user
-            does = effect.does[own]
+            of_user = effect.users == user
+            does = effect.does[of_user]
             if effect.codes is not None:
-                code = int(effect.codes[own][0])
+                code = int(effect.codes[of_user][0])
                 value = code if effect.name == "age" else query.model.catalogue.groups[effect.name][code]
                 ignored[user].append(f"no warm user has {effect.name} {value}")
             elif effect.kind == "friends":

@@ -212,8 +212,9 @@ class Query:
         """Give each user one of several ranked lists; see `firstday.ranking.take_lists`."""
         return Answer.where(answered, route, *take_lists(lists, scores, choice, self.excluded, self.k))
 
+    @cached_property
     def of_ranked_items(self) -> Query:
-        """Return the same users asking the model of ranked items (`TrainedModel.of_ranked_items`) for shares."""
+        """The same users, asking the model of ranked items (`TrainedModel.of_ranked_items`) for shares."""
         query = replace(self, model=self.model.of_ranked_items)
         query.__dict__.update({name: getattr(self, name) for name in ("profile", "predicted")})
         return query

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from firstday.config import SegmentConfig
-from firstday.errors import ConfigError, MissingExtraError
+from firstday.errors import ConfigError, needs_extra
 from firstday.segment.segments import Segments, count_items, rank_items
 from firstday.sparse import SparseRows
 
@@ -93,10 +93,8 @@ def _cluster(
     vectors: np.ndarray, n_clusters: int, config: SegmentConfig, seed: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return centroids, and each vector's cluster, none empty, with its squared distance."""
-    try:
+    with needs_extra("training", "train"):
         import faiss
-    except ModuleNotFoundError:
-        raise MissingExtraError("training", "train") from None
     kmeans = faiss.Kmeans(
         vectors.shape[1],
         n_clusters,

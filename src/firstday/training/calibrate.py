@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from firstday.artifact.calibration import Calibration
-from firstday.errors import MissingExtraError
+from firstday.errors import needs_extra
 from firstday.recommend.query import Query
 from firstday.recommend.spec import PROBABILITY, find_strategy, strategies_of
 from firstday.sparse import SparseRows, contains
@@ -33,20 +33,20 @@ def calibrate(query: Query, truth: SparseRows) -> dict[str, Calibration]:
         What they used afterwards, shape (n_users, n_items).
     """
     rows = np.arange(min(query.n_users, MOST_USERS))
-    asked = replace(query.take(rows), k=min(max(query.k, LEAST_PLACES), query.model.n_items))
-    truth, found = truth.take(rows), {}
+    longer = replace(query.take(rows), k=min(max(query.k, LEAST_PLACES), query.model.n_items))
+    truth, calibrations = truth.take(rows), {}
     for name in strategies_of(query.model):
         spec = find_strategy(name)
         if spec.scale != PROBABILITY:
             continue
-        answer = spec.recommend(asked)
+        answer = spec.recommend(longer)
         answered = np.flatnonzero(answer.routes == name)
         if len(answered) >= LEAST_USERS:
             items, scores = answer.items[answered], answer.scores[answered]
             calibration = fit_calibration(scores, items >= 0, find_hits(items, truth.take(answered)))
             if calibration is not None:
-                found[name] = calibration
-    return found
+                calibrations[name] = calibration
+    return calibrations
 
 
 def find_hits(items: np.ndarray, truth: SparseRows) -> np.ndarray:
@@ -81,10 +81,8 @@ def fit_calibration(scores: np.ndarray, listed: np.ndarray, hits: np.ndarray) ->
     MissingExtraError
         Libraries for training are not installed.
     """
-    try:
+    with needs_extra("training", "train"):
         from sklearn.linear_model import LogisticRegression
-    except ModuleNotFoundError:
-        raise MissingExtraError("training", "train") from None
     rows, places = np.nonzero(listed)
     used = hits[rows, places]
     if used.all() or not used.any():

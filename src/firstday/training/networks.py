@@ -11,7 +11,7 @@ import numpy as np
 from firstday.cold.cold_model import ColdModel
 from firstday.cold.ranker import Ranker
 from firstday.config import Config
-from firstday.errors import MissingExtraError
+from firstday.errors import needs_extra
 from firstday.features.encoder import FeatureRows
 from firstday.progress import Progress, no_progress
 from firstday.ranking import unit_rows
@@ -37,10 +37,8 @@ def check_device(config: Config) -> None:
     """
     if config.device in ("auto", "cpu"):
         return  # always there: nothing needs to be loaded to tell
-    try:
+    with needs_extra("training", "train"):
         from firstday.cold.device import choose_device
-    except ModuleNotFoundError:
-        raise MissingExtraError("training", "train") from None
     choose_device(config.device)
 
 
@@ -97,10 +95,8 @@ def train_network(
     MissingExtraError
         Libraries for training are not installed.
     """
-    try:
+    with needs_extra("training", "train"):
         from firstday.cold.train_cold_model import train_cold_model
-    except ModuleNotFoundError:
-        raise MissingExtraError("training", "train") from None
     judges = {"both": validation.precision_of_both_ways, "segment": validation.precision_of_segments}
     progress("cold model", 0, config.cold_model.epochs)
     return train_cold_model(

@@ -13,7 +13,7 @@ import numpy as np
 from firstday.config import LARGEST_SEED, Config
 from firstday.data.dataset import Dataset
 from firstday.data.splits.split import Cohort, Split
-from firstday.errors import ConfigError, FirstdayError, MissingExtraError
+from firstday.errors import ConfigError, FirstdayError, needs_extra
 from firstday.metrics import bootstrap_means, measure
 from firstday.progress import Progress, no_progress
 from firstday.recommend.recommender import answer_all
@@ -155,10 +155,8 @@ def search_settings(
 
 def _open_study(seed: int) -> Any:
     """Open a study of Optuna's, in memory."""
-    try:
+    with needs_extra("tuning", "tune"):
         import optuna
-    except ModuleNotFoundError:
-        raise MissingExtraError("tuning", "tune") from None
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     return optuna.create_study(direction="maximize", sampler=optuna.samplers.TPESampler(seed=seed))
 
@@ -287,10 +285,10 @@ def _end(trials: list[Trial], budget: Budget) -> list[Trial]:
     """
     if len(trials) >= LEAST_TRIALS:
         return trials
-    one = trials[0].seconds if trials else budget.elapsed
-    needed = math.ceil((budget.elapsed + LEAST_TRIALS * LEAST_TRIALS * one) / 60)
+    seconds = trials[0].seconds if trials else budget.elapsed
+    needed = math.ceil((budget.elapsed + LEAST_TRIALS * LEAST_TRIALS * seconds) / 60)
     raise ConfigError(
-        f"tune: one training takes {one:.0f} s or more, so that {budget.seconds / 60:g} minutes are too few to try "
+        f"tune: one training takes {seconds:.0f} s or more, so that {budget.seconds / 60:g} minutes are too few to try "
         f"others and to compare; give at least {needed} minutes, or fewer users to learn from."
     )
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 import firstday
-from firstday.errors import ConfigError, DataError, FirstdayError, MissingExtraError
+from firstday.errors import ConfigError, DataError, FirstdayError, needs_extra
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -46,10 +46,8 @@ def open_session(master: str | None = None, conf: Mapping[str, str] | None = Non
     ConfigError
         There is neither a cluster nor a Java that Spark could start on.
     """
-    try:
+    with needs_extra("the engine Spark", "spark"):
         from pyspark.sql import SparkSession
-    except ModuleNotFoundError:
-        raise MissingExtraError("the engine Spark", "spark") from None
     active = SparkSession.getActiveSession()
     if active is not None and master is None and not conf:
         return check_session(active)

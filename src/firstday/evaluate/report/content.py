@@ -31,7 +31,7 @@ from firstday.evaluate.results import (
 from firstday.evaluate.slices import MIN_USERS, group_slice, size_slice
 from firstday.recommend.segment_description import SegmentRow, describe_segments
 from firstday.recommend.spec import find_strategy, strategy_names
-from firstday.training.tune import describe_choices
+from firstday.training.tune_baselines import describe_choices
 
 
 @dataclass(frozen=True)

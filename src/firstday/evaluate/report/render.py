@@ -10,7 +10,7 @@ from typing import Any
 from firstday.artifact.trained_model import TrainedModel
 from firstday.cold.cold_model import Epoch
 from firstday.config import Config
-from firstday.errors import ConfigError, MissingExtraError
+from firstday.errors import ConfigError, needs_extra
 from firstday.evaluate.paper_figures import Space
 from firstday.evaluate.plots import (
     plot_day_one_sizes,
@@ -125,11 +125,9 @@ def check_report_path(path: str | Path) -> None:
 
 def render_report(content: Mapping[str, Any]) -> str:
     """Return the page that shows what `gather_evaluation` or `gather_model` gathered."""
-    try:
+    with needs_extra("the report", "train"):
         from jinja2 import Environment, PackageLoader, StrictUndefined
         from markupsafe import Markup
-    except ModuleNotFoundError:
-        raise MissingExtraError("the report", "train") from None
     environment = Environment(
         loader=PackageLoader("firstday.evaluate.report"),
         autoescape=True,

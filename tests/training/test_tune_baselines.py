@@ -30,7 +30,7 @@ from firstday.recommend.spec import (
 )
 from firstday.sparse import SparseRows
 from firstday.training.fit import cohort_query
-from firstday.training.tune import (
+from firstday.training.tune_baselines import (
     LEAST_GAIN,
     TunedBaseline,
     Tuning,
@@ -60,13 +60,13 @@ def find_small(name: str) -> BaselineSpec:
 
 @pytest.fixture
 def small_grids(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("firstday.training.tune.find_baseline", find_small)
+    monkeypatch.setattr("firstday.training.tune_baselines.find_baseline", find_small)
 
 
 @pytest.fixture(scope="module")
 def baselines(world: Dataset, split: Split, recommender: Recommender) -> dict[str, TunedBaseline]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("firstday.training.tune.find_baseline", find_small)
+        patch.setattr("firstday.training.tune_baselines.find_baseline", find_small)
         return tune_baselines(world, split, recommender, baseline_names(), K)
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from firstday.data.dataset import Dataset
 from firstday.data.splits.split import Split
 from firstday.embed.embeddings import compute_affinity, select_uses
-from firstday.errors import MissingExtraError
+from firstday.errors import needs_extra
 from firstday.metrics import PrecisionRule, measure
 from firstday.progress import Progress, no_progress
 from firstday.recommend.query import Answer, Query
@@ -154,10 +154,8 @@ def tune_baselines(
     MissingExtraError
         Libraries for training are not installed.
     """
-    try:
+    with needs_extra("training", "train"):
         specs = [find_baseline(name).with_options((options or {}).get(name)) for name in names]
-    except ModuleNotFoundError:
-        raise MissingExtraError("training", "train") from None
     config, n_warm, n_items = recommender.model.config, len(split.warm), len(dataset.items)
     query = cohort_query(recommender, dataset, split.validation, k)
     rows = np.arange(min(query.n_users, MOST_USERS))
