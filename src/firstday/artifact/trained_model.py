@@ -30,6 +30,8 @@ KNOWLEDGE = ("nothing", "profile", "friends", "1-3", "4+")
 friends, with or without a profile; a signal on 1 to 3 items or members of other entities; on 4 and more."""
 FEW = 4
 """Items and members from which on a user is in the last class."""
+FIRST_CHOICE = "blend"
+"""What `auto` answers by where nothing else was better beyond chance, or nothing was chosen."""
 
 
 def _personal_alone() -> tuple[Mapping[str, float], ...]:
@@ -96,7 +98,7 @@ class Selection:
 
     def best_of(self, knowledge: int) -> str:
         """Return what `auto` answers a class of `KNOWLEDGE` by, given its position."""
-        return self.classes[knowledge].best if self.classes else "blend"
+        return self.classes[knowledge].best if self.classes else FIRST_CHOICE
 
     def fallbacks_of(self, strategy: str) -> tuple[str, ...]:
         """Return for each class of `KNOWLEDGE` what answers in place of a strategy; "" where it answers itself."""

@@ -16,7 +16,7 @@ AWAY = "validation users, what they did taken away"
 def recommend_auto(query: Query) -> Answer:
     """Answer each class of users by the strategy that the model has selected for it; the routes name it."""
     selection = query.model.selection
-    names = np.array([selection.best_of(number) for number in range(int(query.knowledge.max(initial=0)) + 1)])
+    names = np.array([selection.best_of(number) for number in range(len(KNOWLEDGE))])
     return answer_each(query, names[query.knowledge])
 
 

@@ -80,13 +80,11 @@ def explain(reply: Reply) -> dict[str, Any]:
 
 def _tell_route(reply: Reply, query: Query) -> str:
     """Say why another strategy answered than the one that was asked for."""
-    if not query.known[0]:
-        return f"The strategy {reply.strategy} has nothing to go on."
-    instead = query.model.selection.fallbacks_of(reply.strategy)
-    if reply.strategy == "auto" or (instead and instead[int(query.knowledge[0])] == reply.route):
-        of_class = f"users of whom as much is known ({KNOWLEDGE[int(query.knowledge[0])]})"
-        if reply.strategy == "auto":
-            return f"Of all strategies, {reply.route} was the best for {of_class}."
+    number = int(query.knowledge[0])
+    of_class = f"users of whom as much is known ({KNOWLEDGE[number]})"
+    if number and reply.strategy == "auto":
+        return f"Of all strategies, {reply.route} was the best for {of_class}."
+    if number and reply.route in query.model.selection.fallbacks_of(reply.strategy)[number : number + 1]:
         return f"The strategy {reply.strategy} was no better than {reply.route} for {of_class}."
     return f"The strategy {reply.strategy} has nothing to go on."
 

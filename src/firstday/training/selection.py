@@ -8,7 +8,7 @@ from typing import Literal
 
 import numpy as np
 
-from firstday.artifact.trained_model import FEW, KNOWLEDGE, ClassEvidence, Selection
+from firstday.artifact.trained_model import FEW, FIRST_CHOICE, KNOWLEDGE, ClassEvidence, Selection
 from firstday.data.events import Pair
 from firstday.metrics import measure
 from firstday.recommend.query import Query
@@ -17,15 +17,14 @@ from firstday.recommend.spec import FALLBACKS
 from firstday.sparse import SparseRows, contains, union_rows
 
 ENOUGH_USERS = 200
-"""A class with fewer validation users is judged by others too, with what they did taken away."""
+"""A class with fewer validation users is judged by others too, with what they did taken away. If they are fewer even
+so, `blend` has the weights of all for it."""
 FEWEST_USERS = 30
 """A class with fewer users than that, even so, is judged by all validation users."""
 MOST_JUDGED = 2_000
 """Validation users of a class that are looked at, at most."""
 LEAST_ERRORS = 1.645
 """Standard errors by which one list has to be better than another one: a test at 95 %."""
-FIRST_CHOICE = "blend"
-"""What `auto` answers by where nothing else is better beyond chance."""
 
 
 def choose_selection(query: Query, truth: SparseRows, strategies: Sequence[str]) -> Selection:

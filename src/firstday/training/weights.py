@@ -19,7 +19,7 @@ from firstday.recommend.query import Query
 from firstday.recommend.soft_segments import mix_segments
 from firstday.segment.segments import Mixing, smooth_shares
 from firstday.sparse import SparseRows
-from firstday.training.selection import take_class
+from firstday.training.selection import ENOUGH_USERS, take_class
 
 T = TypeVar("T")
 Score = Callable[[np.ndarray], np.ndarray]
@@ -41,8 +41,6 @@ WEIGHTS = (0.0, 0.15, 0.3, 0.6, 1.2, 2.4)
 CANDIDATES = 150
 """Best items of each strategy among which `blend` is judged."""
 USERS_AT_ONCE = 100
-LEAST_USERS = 200
-"""A class of users with fewer validation users takes the weights of all."""
 START = {"direct": 1.0, "personal": 0.15, "neighbors": 0.3}
 """Weights to begin with, near to what the many validation users of Deezer Europe choose beginning with `direct` alone;
 where there is no ranker, the first strategy alone."""
@@ -146,12 +144,12 @@ def choose_blending(query: Query, truth: SparseRows) -> Blending:
     chosen = []
     for number in range(len(KNOWLEDGE)):
         weights, candidates = overall, of_all.take(np.flatnonzero(knowledge == number))
-        if number and len(candidates.n_relevant) < LEAST_USERS:
+        if number and len(candidates.n_relevant) < ENOUGH_USERS:
             members, used, source = take_class(query, truth, number)
-            if source == "away" and members.n_users >= LEAST_USERS:
+            if source == "away" and members.n_users >= ENOUGH_USERS:
                 first = np.arange(min(members.n_users, MOST_USERS))
                 candidates = _collect(members.take(first), used.take(first), components)
-        if number and len(candidates.n_relevant) >= LEAST_USERS:
+        if number and len(candidates.n_relevant) >= ENOUGH_USERS:
             weights = ascend(candidates.precision, overall)
         chosen.append({name: round(float(w), 4) for name, w in zip(components, weights, strict=True) if w})
     return Blending(tuple(chosen))
