@@ -59,7 +59,7 @@ def main() -> None:
         split = split_for(dataset, seeded, seed, with_cold=True)
         recommender = fit(dataset, split, seeded)
         query = cohort_query(recommender, dataset, split.cold, K)
-        chosen.append([of.best for of in query.model.selection.classes])
+        chosen.append([evidence.best for evidence in query.model.selection.classes])
         names = [name for name in BUILT_IN["strategies"] if name in strategies_of(query.model)]
         add(precision["all"], names, query, split.cold.truth)
         users["all"].append(split.cold.users)

@@ -57,7 +57,7 @@ def main() -> None:
         "kept_users": 0 if model.warm is None else len(model.warm) - model.warm.n_light,
         "users": len(users),
         "blending": [dict(weights) for weights in model.blending.weights],
-        "auto": [of.best for of in model.selection.classes],
+        "auto": [evidence.best for evidence in model.selection.classes],
         "equal": {name: compare(recommender, users, name) for name in ("blend", "neighbors", "auto")},
         "milliseconds": time_strategies(recommender, users, arguments.rounds),
     }

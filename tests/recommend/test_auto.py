@@ -153,10 +153,10 @@ def test_a_selection_is_made_of_what_validation_users_used(model: TrainedModel) 
     query = ask(bare, [Signals(country="FR")] * 250)
     truth = SparseRows.from_lists([[4]] * 250, model.n_items)
     selection = choose_selection(query, truth, ["segment", "personal"])
-    of = selection.classes[KNOWLEDGE.index("profile")]
-    assert (of.n_users, of.users) == (250, "class")
-    assert of.precision["segment"] == 0
-    assert "segment" in of.fall_back
+    evidence = selection.classes[KNOWLEDGE.index("profile")]
+    assert (evidence.n_users, evidence.users) == (250, "class")
+    assert evidence.precision["segment"] == 0
+    assert "segment" in evidence.fall_back
     assert selection.classes[0].best == "popular"
     assert selection.classes[KNOWLEDGE.index("4+")].users == "all"
 

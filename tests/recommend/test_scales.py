@@ -68,11 +68,11 @@ def test_a_list_keeps_its_items_and_their_order(calibrated: Recommender, strateg
     np.testing.assert_array_equal(answer.items, raw.items)
     assert answer.routes.tolist() == raw.routes.tolist()
     for user, n_ranked in enumerate(answer.count_ranked().tolist()):
-        own = answer.scores[user, :n_ranked]
-        assert (np.diff(own) <= 0).all()
+        ranked = answer.scores[user, :n_ranked]
+        assert (np.diff(ranked) <= 0).all()
         assert not answer.scores[user, n_ranked:].any()
         assert is_part(answer.scales[user])
-        assert ((own >= 0) & (own <= 1)).all()
+        assert ((ranked >= 0) & (ranked <= 1)).all()
 
 
 @pytest.mark.parametrize(

@@ -102,7 +102,7 @@ class Selection:
 
     def fallbacks_of(self, strategy: str) -> tuple[str, ...]:
         """Return for each class of `KNOWLEDGE` what answers in place of a strategy; "" where it answers itself."""
-        return tuple(of.fallback if strategy in of.fall_back else "" for of in self.classes)
+        return tuple(evidence.fallback if strategy in evidence.fall_back else "" for evidence in self.classes)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -79,7 +79,7 @@ def _values(model: TrainedModel) -> dict[str, Any]:
         "mixing": asdict(model.mixing),
         "neighborhood": asdict(model.neighborhood),
         "light_users": 0 if model.warm is None else model.warm.n_light,
-        "blending": {known: dict(of) for known, of in zip(KNOWLEDGE, model.blending.weights, strict=True)},
+        "blending": {known: dict(weights) for known, weights in zip(KNOWLEDGE, model.blending.weights, strict=True)},
         "selection": describe_selection(model),
         "history": [asdict(epoch) for epoch in model.cold.history],
         "ranker": None if ranker is None else {"history": [asdict(epoch) for epoch in ranker.history]},

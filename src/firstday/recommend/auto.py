@@ -43,21 +43,21 @@ def describe_selection(model: TrainedModel) -> list[dict[str, Any]]:
     return [
         {
             "known": known,
-            "strategy": of.best,
-            "users": {"class": "validation users", "away": AWAY, "all": "all validation users"}[of.users],
-            "n_users": of.n_users,
-            "fallback": of.fallback,
-            "left_to_fallback": list(of.fall_back),
-            "precision": dict(of.precision),
+            "strategy": evidence.best,
+            "users": {"class": "validation users", "away": AWAY, "all": "all validation users"}[evidence.users],
+            "n_users": evidence.n_users,
+            "fallback": evidence.fallback,
+            "left_to_fallback": list(evidence.fall_back),
+            "precision": dict(evidence.precision),
         }
-        for known, of in zip(KNOWLEDGE, model.selection.classes, strict=False)
+        for known, evidence in zip(KNOWLEDGE, model.selection.classes, strict=False)
     ]
 
 
 def _reads(model: TrainedModel) -> tuple[Part, ...]:
     """Return what the strategies read that answer."""
     reads = [find_strategy(model.selection.best_of(number)).reads for number in range(len(KNOWLEDGE))]
-    return tuple({part for of in reads for part in (EVERYTHING if of is None else of(model))})
+    return tuple({part for read in reads for part in (EVERYTHING if read is None else read(model))})
 
 
 AUTO = StrategySpec(

@@ -66,11 +66,11 @@ def _rank_candidates(
     n = min(max(N_CANDIDATES, query.k), len(ranker.items))
     chosen = np.sort(np.argpartition(-of_people, n - 1, axis=1)[:, :n], axis=1)
     hidden = query.ranker_hidden[rows]
-    logits = np.stack([ranker.weights[of] @ h + ranker.bias[of] for of, h in zip(chosen, hidden, strict=True)])
+    logits = np.stack([ranker.weights[items] @ h + ranker.bias[items] for items, h in zip(chosen, hidden, strict=True)])
     scores = np.float32(weights["direct"]) * below_the_first(logits)
     if "personal" in weights:
         vectors, predicted = model.ranked_vectors, query.predicted[rows]
-        nearness = np.stack([vectors[of] @ vector for of, vector in zip(chosen, predicted, strict=True)])
+        nearness = np.stack([vectors[items] @ vector for items, vector in zip(chosen, predicted, strict=True)])
         scores += np.float32(weights["personal"]) * nearness / _deviation(query, rows)[:, None]
     for name, share in shares.items():
         scores += np.float32(weights[name]) * _log(query, rows, name, np.take_along_axis(share, chosen, axis=1))
