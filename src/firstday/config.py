@@ -97,6 +97,11 @@ class SignalConfig(Section):
     never_recommend: tuple[str, ...] = Field(
         default=("ban",), description="Signals after which an item is left out of the user's lists, as used items are."
     )
+    persistence: Fraction = Field(
+        default=0.9,
+        description="How likely somebody who looked at one place of a list looks at the next: what stands far down may "
+        "not have been seen, and passing it over tells less. 1: all that was shown was seen.",
+    )
     at_registration: tuple[str, ...] = Field(
         default=("onboarding",),
         description="Signals given while registering: always part of day one under the `sampled` protocol.",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Literal
@@ -20,7 +20,7 @@ from firstday.embed.kept_users import Neighborhood, WarmUsers
 from firstday.errors import FirstdayError
 from firstday.features.ages import share_counts
 from firstday.features.encoder import Encoder
-from firstday.features.signals import Catalogue
+from firstday.features.signals import Catalogue, SignalBatch, Signals
 from firstday.ranking import NO_ITEM, unit_rows
 from firstday.segment.segments import ItemCounts, Mixing, Segments, smooth_shares
 from firstday.sparse import SparseRows
@@ -209,6 +209,10 @@ class TrainedModel:
     def knows_friends(self) -> bool:
         """Whether the features have a block for friends."""
         return self.signal_encoder is not None and self.signal_encoder.friend_vectors is not None
+
+    def read_signals(self, users: Sequence[Signals]) -> tuple[SignalBatch, list[tuple[str, ...]]]:
+        """Turn signals in the caller's ids into indexes; see `firstday.features.signals.Catalogue.read`."""
+        return self.catalogue.read(users, self.config.signals)
 
     @cached_property
     def shared_groups(self) -> Mapping[str, ItemCounts]:

@@ -180,7 +180,7 @@ def understand_picks(encoder: Encoder, signals: Signals) -> Signals:
         (pick_signal(encoder, entity) if signal == PICK_SIGNAL else signal, entity, identity)
         for signal, entity, identity in signals.interactions
     ]
-    return Signals(age=signals.age, interactions=interactions, friends=signals.friends, **signals.groups)
+    return signals.copy(interactions=interactions)
 
 
 def fit_encoder(

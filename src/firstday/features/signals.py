@@ -18,6 +18,7 @@ from firstday.data.events import ITEM, Pair
 from firstday.data.ids import Ids
 from firstday.embed.embeddings import compute_affinity
 from firstday.errors import DataError
+from firstday.features.impressions import SHOWN, Impression, weigh_passed_over
 from firstday.sparse import SparseRows, union_rows
 
 PICK_SIGNAL = "onboarding"
@@ -40,18 +41,26 @@ class Signals:
         Triples (signal, entity, id), such as ``("favorite", "item", "i81")``.
     friends
         Ids of the user's friends; only kept users count.
+    shown
+        What was shown to the user, each an `Impression` or what `Impression.read` takes. An interaction of the signal
+        ``shown`` on an item is one, too.
+    user_id
+        Whose they are. It decides nothing but what `explore` leaves to chance: the same user who was shown the same
+        gets the same list. None: what is known of the user decides.
     groups
         Categorical profile columns by name, such as ``country="FR"``.
 
     Raises
     ------
     DataError
-        An interaction that is not a triple, friends that are not a list, or an age outside 0 to 120.
+        An interaction that is not a triple, friends or impressions that are not a list, or an age outside 0 to 120.
     """
 
     age: int | None
     interactions: tuple[tuple[str, str, Any], ...]
     friends: tuple[Any, ...]
+    shown: tuple[Impression, ...]
+    user_id: Any
     groups: Mapping[str, str]
 
     def __init__(
@@ -61,9 +70,12 @@ class Signals:
         age: int | None = None,
         interactions: Iterable[Sequence[Any]] = (),
         friends: Iterable[Any] = (),
+        shown: Iterable[Any] = (),
+        user_id: Any = None,
         **groups: str | None,
     ) -> None:
-        triples = []
+        triples: list[tuple[str, str, Any]] = []
+        impressions: list[Impression] = []
         if isinstance(interactions, str) or not isinstance(interactions, Iterable):
             raise DataError(f"interactions: is {interactions!r}; give a list of [signal, entity, id].")
         for number, entry in enumerate(interactions):
@@ -75,15 +87,28 @@ class Signals:
                     f"interactions[{number}]: is {entry!r}; give [signal, entity, id], such as "
                     '["favorite", "item", "i81"].'
                 )
-            triples.append((str(entry[0]), str(entry[1]), entry[2]))
+            if entry[0] == SHOWN and entry[1] == ITEM:
+                impressions.append(Impression.read(entry[2], f"interactions[{number}]"))
+            else:
+                triples.append((str(entry[0]), str(entry[1]), entry[2]))
         if isinstance(friends, str) or not isinstance(friends, Iterable):
             raise DataError(f"friends: is {friends!r}; give a list of user ids.")
+        if isinstance(shown, str | Mapping) or not isinstance(shown, Iterable):
+            raise DataError(f"shown: is {shown!r}; give a list of items' ids or of [item_id, position].")
+        impressions += [Impression.read(entry, f"shown[{number}]") for number, entry in enumerate(shown)]
         if age is not None and (isinstance(age, bool) or not isinstance(age, Real) or not 0 <= age <= 120):
             raise DataError(f"age: is {age!r}; give whole years from 0 to 120, or leave it out.")
         object.__setattr__(self, "age", None if age is None else int(age))
         object.__setattr__(self, "interactions", tuple(triples))
         object.__setattr__(self, "friends", tuple(friends))
+        object.__setattr__(self, "shown", tuple(impressions))
+        object.__setattr__(self, "user_id", user_id)
         object.__setattr__(self, "groups", {k: str(v) for k, v in groups.items() if v is not None})
+
+    def copy(self, **changes: Any) -> Signals:
+        """Return the same signals but for some parts, each by its name."""
+        names = ("age", "interactions", "friends", "shown", "user_id")
+        return Signals(**{**self.groups, **{name: getattr(self, name) for name in names}, **changes})
 
     @classmethod
     def from_json(cls, text: str) -> Signals:
@@ -112,10 +137,12 @@ class Signals:
             isinstance(friend, list | dict) or friend is None for friend in friends
         ):
             raise DataError('friends: is no list of ids; give ["u7", ...].')
+        shown = values.pop("shown", None)
+        shown = () if shown is None else shown
         wrong = [name for name, value in values.items() if isinstance(value, list | dict)]
         if wrong:
             raise DataError(f"{wrong[0]}: is a {type(values[wrong[0]]).__name__}; give one value.")
-        return cls(age=values.pop("age", None), interactions=interactions, friends=friends, **values)
+        return cls(age=values.pop("age", None), interactions=interactions, friends=friends, shown=shown, **values)
 
 
 @dataclass(frozen=True, eq=False)
@@ -136,6 +163,11 @@ class SignalBatch:
         How many items the model has.
     friends
         Each user's friends among the kept users, shape (n_users, n_kept); None where nobody has any.
+    passed_over
+        How likely each user saw an item and passed it over, above 0 and at most 1, shape (n_users, n_items); None where
+        nothing was shown to anyone. It is no interaction: features and lists' exclusions know nothing of it.
+    user_ids
+        The caller's ids of the users, None where unknown, objects, shape (n_users,); None where all are.
     """
 
     n_users: int
@@ -144,6 +176,8 @@ class SignalBatch:
     groups: Mapping[str, np.ndarray] = field(default_factory=dict)
     ages: np.ndarray | None = None
     friends: SparseRows | None = None
+    passed_over: SparseRows | None = None
+    user_ids: np.ndarray | None = None
 
     def affinity(self, config: SignalConfig) -> SparseRows:
         """Return positive affinities for items, shape (n_users, n_items)."""
@@ -164,6 +198,8 @@ class SignalBatch:
             {name: codes[rows] for name, codes in self.groups.items()},
             None if self.ages is None else self.ages[rows],
             None if self.friends is None else self.friends.take(rows),
+            None if self.passed_over is None else self.passed_over.take(rows),
+            None if self.user_ids is None else self.user_ids[rows],
         )
 
 
@@ -230,8 +266,18 @@ class Catalogue:
         ids = self._ids_of(entity)
         return ids is not None and ids.index_of(identity) >= 0
 
-    def read(self, users: Sequence[Signals]) -> tuple[SignalBatch, list[tuple[str, ...]]]:
+    def read(
+        self, users: Sequence[Signals], config: SignalConfig | None = None
+    ) -> tuple[SignalBatch, list[tuple[str, ...]]]:
         """Turn signals in the caller's ids into indexes.
+
+        Parameters
+        ----------
+        users
+            In the caller's ids.
+        config
+            What counts as use, and how far down a list a user looks, where something was shown; the defaults if left
+            out.
 
         Returns
         -------
@@ -271,7 +317,19 @@ class Catalogue:
                 ignored[row].append("age is not used by this model")
         ages = np.array([-1 if user.age is None else user.age for user in users], dtype=np.int16)
         friends = self._read_friends(users, ignored)
-        batch = SignalBatch(len(users), len(self.items), actions, codes, ages if self.has_ages else None, friends)
+        passed_over = (
+            self._read_passed_over(users, config or SignalConfig()) if any(user.shown for user in users) else None
+        )
+        batch = SignalBatch(
+            len(users),
+            len(self.items),
+            actions,
+            codes,
+            ages if self.has_ages else None,
+            friends,
+            passed_over,
+            np.array([user.user_id for user in users], dtype=object),
+        )
         return batch, [tuple(sentences) for sentences in ignored]
 
     def _read_friends(self, users: Sequence[Signals], ignored: list[list[str]]) -> SparseRows | None:
@@ -290,6 +348,21 @@ class Catalogue:
                 )
             cells += kept_friends
         return _count_cells(cells, len(users), len(self.people)) if users_with_friends else None
+
+    def _read_passed_over(self, users: Sequence[Signals], config: SignalConfig) -> SparseRows:
+        """Return how likely each user passed over what was shown; items that the model does not know tell nothing."""
+        rows, columns, weights = [], [], []
+        for row, user in enumerate(users):
+            actions = user.interactions
+            used = {str(identity) for signal, entity, identity in actions if entity == ITEM and signal in config.use}
+            for identity, weight in weigh_passed_over(user.shown, used, config.persistence).items():
+                item = self.items.index_of(identity)
+                if item >= 0:
+                    rows.append(row)
+                    columns.append(item)
+                    weights.append(weight)
+        places = np.array(rows, dtype=np.int64), np.array(columns, dtype=np.int64)
+        return SparseRows.from_pairs(*places, np.array(weights, dtype=np.float32), len(users), len(self.items))
 
     def translate(
         self, dataset: Dataset, users: np.ndarray, actions: Mapping[Pair, SparseRows]
@@ -358,7 +431,9 @@ class Catalogue:
             friends = SparseRows.from_pairs(
                 dataset_friends.row_of_entry()[is_kept], friend_ix[is_kept], None, len(users), len(self.people)
             )
-        return SignalBatch(len(users), len(self.items), translated, codes, ages, friends), unknown
+        user_ids = dataset.users.values.gather(users).to_numpy().astype(object)
+        batch = SignalBatch(len(users), len(self.items), translated, codes, ages, friends, user_ids=user_ids)
+        return batch, unknown
 
 
 def _count_cells(cells: Sequence[tuple[int, int]], n_rows: int, n_columns: int) -> SparseRows:

@@ -27,12 +27,14 @@ def answer_each(query: Query, strategies: np.ndarray) -> Answer:
         return find_strategy(names[0]).recommend(query)
     shape = (query.n_users, query.k)
     items, scores = np.full(shape, -1, np.int32), np.zeros(shape, np.float32)
-    routes = np.full(query.n_users, "", dtype=object)
+    routes, propensities = np.full(query.n_users, "", dtype=object), np.ones(shape, np.float32)
     for name in names:
         rows = np.flatnonzero(strategies == name)
         answer = find_strategy(name).recommend(query.take(rows))
         items[rows], scores[rows], routes[rows] = answer.items, answer.scores, answer.routes
-    return Answer(items, scores, routes)
+        if answer.propensities is not None:
+            propensities[rows] = answer.propensities
+    return Answer(items, scores, routes, propensities=propensities)
 
 
 def describe_selection(model: TrainedModel) -> list[dict[str, Any]]:

@@ -244,6 +244,9 @@ class Answer:
     scales
         What the scores of each list are, shape (n_users,), such as ``share of the segment``; None: they are on the
         strategy's own scale.
+    propensities
+        How likely the strategy was to show each place's item there, given the places above it, float32, shape
+        (n_users, k); None: nothing was left to chance, and each is 1.
     """
 
     items: np.ndarray
@@ -251,6 +254,7 @@ class Answer:
     routes: np.ndarray
     n_ranked: np.ndarray | None = None
     scales: np.ndarray | None = None
+    propensities: np.ndarray | None = None
 
     def count_ranked(self) -> np.ndarray:
         """Return `n_ranked`, counted where it is None."""

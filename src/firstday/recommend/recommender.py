@@ -56,6 +56,7 @@ def answer_all(query: Query, strategy: str | Strategy) -> Answer:
     else:
         answer = strategy(query)
     items, scores, routes = answer.items.copy(), answer.scores.copy(), answer.routes.copy()
+    propensities = answer.propensities
     for name in FALLBACKS:
         unanswered = np.flatnonzero(routes == "")
         if len(unanswered):
@@ -63,12 +64,17 @@ def answer_all(query: Query, strategy: str | Strategy) -> Answer:
             items[unanswered], scores[unanswered] = fallback.items, fallback.scores
             routes[unanswered] = fallback.routes
     if len(query.model.unlisted):
-        items, scores = first_allowed(items, scores, (items >= 0) & ~np.isin(items, query.model.unlisted), query.k)
+        listed = (items >= 0) & ~np.isin(items, query.model.unlisted)
+        if propensities is not None:
+            propensities = first_allowed(items, propensities, listed, query.k)[1]
+        items, scores = first_allowed(items, scores, listed, query.k)
     n_ranked = (items >= 0).sum(axis=1)
     short = np.flatnonzero(n_ranked < query.k)
     if len(short):
         items[short], scores[short] = _fill_up(items[short], scores[short], query.take(short))
-    return Answer(items, scores, routes, n_ranked)
+    if propensities is not None:  # what fills a list up is not left to chance
+        propensities = np.where(np.arange(query.k) < n_ranked[:, None], propensities, np.float32(1))
+    return Answer(items, scores, routes, n_ranked, propensities=propensities)
 
 
 def _fill_up(items: np.ndarray, scores: np.ndarray, query: Query) -> tuple[np.ndarray, np.ndarray]:
@@ -256,7 +262,7 @@ class Recommender:
         ConfigError
             The strategy is unknown, or k is below 1.
         """
-        batch, ignored = self.model.catalogue.read(users)
+        batch, ignored = self.model.read_signals(users)
         query = Query(self.model, batch, check_length(self.model, k), keep_used)
         strategy = strategy or self.model.config.recommend.strategy
         answer = scale_answer(self.model, answer_all(query, strategy))

@@ -62,7 +62,7 @@ def explain(reply: Reply) -> dict[str, Any]:
     n_signals += bool(signals.friends)
     n_tried = min(N_TRIED, max(N_TRIED_AT_LEAST, INTERACTIONS_AT_ONCE // max(1, len(signals.interactions))))
     variants = list(islice(_leave_each_out(signals), n_tried))
-    batch, _ = served.trained.catalogue.read([signals, *(without for _, without in variants)])
+    batch, _ = served.trained.read_signals([signals, *(without for _, without in variants)])
     query = Query(served.trained, batch, k=1)
     spec = find_strategy(reply.route)
     route = spec.explain or spec.describe
@@ -91,18 +91,15 @@ def _tell_route(reply: Reply, query: Query) -> str:
 
 def _leave_each_out(signals: Signals) -> Iterator[tuple[str, Signals]]:
     """Give what each signal is called and the user without it: profile and friends, then interactions, newest first."""
-    age, actions, friends = signals.age, signals.interactions, signals.friends
-    groups: dict[str, Any] = dict(signals.groups)
-    if age is not None:
-        yield f"age {age}", Signals(interactions=actions, friends=friends, **groups)
-    for name, value in groups.items():
-        rest = {other: groups[other] for other in groups if other != name}
-        yield f"{name} {value}", Signals(age=age, interactions=actions, friends=friends, **rest)
-    if friends:
-        yield f"{len(friends):,} friends", Signals(age=age, interactions=actions, **groups)
-    for action in dict.fromkeys(reversed(actions)):
-        others = [other for other in actions if other != action]
-        yield " ".join(map(str, action)), Signals(age=age, interactions=others, friends=friends, **groups)
+    if signals.age is not None:
+        yield f"age {signals.age}", signals.copy(age=None)
+    for name, value in signals.groups.items():
+        yield f"{name} {value}", signals.copy(**{name: None})
+    if signals.friends:
+        yield f"{len(signals.friends):,} friends", signals.copy(friends=())
+    for action in dict.fromkeys(reversed(signals.interactions)):
+        others = [other for other in signals.interactions if other != action]
+        yield " ".join(map(str, action)), signals.copy(interactions=others)
 
 
 def _near_segments(reply: Reply, query: Query) -> list[dict[str, Any]]:

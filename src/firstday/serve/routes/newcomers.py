@@ -103,7 +103,7 @@ async def read_near_segments(
     (signals,), source = await service.batcher.read_signals([user_id])
     served = service.holder.current
     segment_map = await asyncio.to_thread(_draw_map, served)
-    batch, _ = served.trained.catalogue.read([signals])
+    batch, _ = served.trained.read_signals([signals])
     query = ModelQuery(served.trained, batch, k=1)
     place, segments = segment_map.everyone, []
     if query.known[0]:

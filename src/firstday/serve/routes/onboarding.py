@@ -32,7 +32,7 @@ async def next_question(request: Request, parameters: Annotated[OnboardingParame
     served = service.holder.current
     signals, source = await _read(service, parameters.user_id)
     answers, ignored = _collect(served, parameters, signals)
-    batch, _ = served.trained.catalogue.read([signals])
+    batch, _ = served.trained.read_signals([signals])
     excluded = batch.closed_items(served.trained.config.signals).columns.tolist()
     questionnaire = served.questionnaire
     question = questionnaire.next_question(answers, excluded)

@@ -45,7 +45,7 @@ async def put_user(request: Request, user_id: UserIdPath, body: UserBody, _query
     service.metrics.store_answered("put")
     served = service.holder.current
     signals = understand_picks(served.trained.encoder, StoredUser(profile).to_signals())
-    _, ignored = served.trained.catalogue.read([signals])
+    _, ignored = served.trained.read_signals([signals])
     return PutAnswer(user_id=user_id, model=served.version, ignored=list(ignored[0]))
 
 

@@ -1,0 +1,116 @@
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+
+from firstday.config import SignalConfig
+from firstday.data.dataset import Dataset
+from firstday.data.events import Events
+from firstday.data.ids import Ids
+from firstday.errors import DataError
+from firstday.features.impressions import Impression, weigh_passed_over
+from firstday.features.signals import Catalogue, Signals
+
+
+def a_list(*items: str, list_id: str = "a") -> list[Impression]:
+    return [Impression(item, position, list_id) for position, item in enumerate(items, 1)]
+
+
+def test_the_first_place_was_seen_and_each_further_one_less_likely() -> None:
+    assert weigh_passed_over(a_list("x", "y", "z"), (), 0.5) == {"x": 1.0, "y": 0.5, "z": 0.25}
+
+
+def test_what_stands_above_something_used_was_seen() -> None:
+    assert weigh_passed_over(a_list("x", "y", "z", "w"), {"z"}, 0.5) == {"x": 1.0, "y": 1.0, "w": 0.5}
+
+
+def test_a_use_tells_of_its_own_list_alone() -> None:
+    shown = [*a_list("x", "y", list_id="a"), *a_list("v", "w", "u", list_id="b")]
+    assert weigh_passed_over(shown, {"y"}, 0.5) == {"x": 1.0, "v": 1.0, "w": 0.5, "u": 0.25}
+
+
+def test_what_was_shown_twice_was_seen_once_at_least_more_likely() -> None:
+    shown = [*a_list("x", "y", list_id="a"), *a_list("z", "y", list_id="b")]
+    assert weigh_passed_over(shown, (), 0.5)["y"] == 0.75
+
+
+def test_what_the_client_says_was_seen_was_seen() -> None:
+    assert weigh_passed_over([Impression("x"), Impression("y", list_id="a")], (), 0.5) == {"x": 1.0, "y": 1.0}
+
+
+def test_with_persistence_0_nothing_below_the_first_place_was_seen() -> None:
+    assert weigh_passed_over(a_list("x", "y"), (), 0.0) == {"x": 1.0}
+
+
+def test_signals_take_impressions_in_every_form() -> None:
+    user = Signals(
+        interactions=[("shown", "item", "i0"), ("stream", "item", "i9")],
+        shown=[
+            "i1",
+            ["i2", 2],
+            {"item_id": "i3", "position": 3, "list_id": "a", "propensity": 0.5, "policy": "explore"},
+        ],
+        user_id="u1",
+        country="FR",
+    )
+    assert user.shown == (
+        Impression("i0"),
+        Impression("i1"),
+        Impression("i2", 2),
+        Impression("i3", 3, "a", 0.5, "explore"),
+    )
+    assert user.interactions == (("stream", "item", "i9"),)
+    copied = user.copy(age=20, country=None)
+    assert (copied.age, copied.shown, copied.user_id, copied.groups) == (20, user.shown, "u1", {})
+    assert Signals.from_json('{"shown": ["i1", ["i2", 2]]}').shown == (Impression("i1"), Impression("i2", 2))
+
+
+@pytest.mark.parametrize(
+    ("shown", "sentence"),
+    [
+        ("i1", "shown: is 'i1'; give a list"),
+        ([["i1", 1, 2]], "shown[0]: is ['i1', 1, 2]; give an item's id or [item_id, position]"),
+        (["i1", ["i2", 0]], "shown[1]: position is 0; give a whole number from 1"),
+        ([["i1", True]], "shown[0]: position is True"),
+        ([{"item_id": "i1", "propensity": 0}], "shown[0]: propensity is 0; give a number above 0"),
+        ([{"position": 1}], "shown[0]: has no item_id"),
+        ([{"item_id": "i1", "place": 1}], "shown[0]: has an unknown 'place'"),
+        ([None], "shown[0]: item_id is None"),
+    ],
+)
+def test_what_is_no_impression_is_told(shown: Any, sentence: str) -> None:
+    with pytest.raises(DataError) as caught:
+        Signals(shown=shown)
+    assert sentence in str(caught.value)
+
+
+def test_a_catalogue_reads_what_was_passed_over_and_counts_it_as_nothing_else() -> None:
+    dataset = Dataset("little", Ids.of(["u1"]), Ids.of([81, 82, 83]), Events((), np.zeros(0, dtype=np.int64), ()))
+    catalogue = Catalogue.of(dataset, SignalConfig().known)
+    user = Signals(
+        interactions=[("stream", "item", "82")],
+        shown=[Impression(81, 1, "a"), Impression("82", 2, "a"), Impression("83", 3, "a"), Impression("gone", 4, "a")],
+    )
+    batch, ignored = catalogue.read([Signals(), user], SignalConfig(persistence=0.5))
+    assert batch.passed_over is not None
+    assert [batch.passed_over.row(row).tolist() for row in range(2)] == [[], [0, 2]]
+    assert batch.passed_over.row_weights(1).tolist() == [1.0, 0.5]
+    assert ignored == [(), ()]
+    assert set(batch.actions) == {("stream", "item")}
+    assert batch.closed_items(SignalConfig()).row(1).tolist() == [1]
+    assert batch.take(np.array([1])).passed_over.row(0).tolist() == [0, 2]  # type: ignore[union-attr]
+    assert catalogue.read([Signals()])[0].passed_over is None
+
+
+def test_ids_of_users_go_along() -> None:
+    dataset = Dataset("little", Ids(pl.Series(["u1", "u2"])), Ids.of([1]), Events((), np.zeros(0, dtype=np.int64), ()))
+    catalogue = Catalogue.of(dataset, SignalConfig().known)
+    read, _ = catalogue.read([Signals(user_id="u2"), Signals()])
+    translated, _ = catalogue.translate(dataset, np.array([1, 0]), {})
+    assert read.user_ids is not None
+    assert read.user_ids.tolist() == ["u2", None]
+    assert translated.user_ids is not None
+    assert translated.user_ids.tolist() == ["u2", "u1"]
