@@ -69,7 +69,7 @@ def test_a_list_keeps_its_items_and_their_order(calibrated: Recommender, strateg
     assert answer.routes.tolist() == raw.routes.tolist()
     for user, n_ranked in enumerate(answer.count_ranked().tolist()):
         ranked = answer.scores[user, :n_ranked]
-        assert (np.diff(ranked) <= 0).all()
+        assert strategy == "explore" or (np.diff(ranked) <= 0).all()  # explore's places are in the order of drawing
         assert not answer.scores[user, n_ranked:].any()
         assert is_part(answer.scales[user])
         assert ((ranked >= 0) & (ranked <= 1)).all()

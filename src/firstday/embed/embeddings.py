@@ -12,7 +12,7 @@ import numpy as np
 from firstday.config import SignalConfig
 from firstday.data.events import ITEM, Pair
 from firstday.ranking import unit_rows
-from firstday.sparse import SparseRows, union_rows
+from firstday.sparse import SparseRows, contains, union_rows
 
 
 def compute_affinity(
@@ -54,6 +54,10 @@ def select_uses(actions: Mapping[Pair, SparseRows], config: SignalConfig, n_user
 
 MAX_PADDED_ROWS = 64
 """Up to that many users are solved in one system, padded to the longest list; more are solved length by length."""
+
+
+PASSED_OVER = 10.0
+"""Confidence that an item which was seen and passed over is not liked, beside 1 for one of which nothing is known."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,17 +123,47 @@ class FoldIn:
         """Return what `solve` does; a user's vector is the same to the last bit, whoever else is solved beside them."""
         if self.rule == "mean":
             return affinity.mean_vectors(self.item_vectors, weighted=True)
+        confidence = self.confidence * affinity.weights.astype(np.float64)
+        return self._solve_rows(affinity, confidence, confidence)
+
+    def solve_evidence(self, affinity: SparseRows, passed_over: SparseRows) -> np.ndarray:
+        """Return a vector for each row of affinities and of items that were seen and passed over.
+
+        An item of which nothing is known should score 0 with a confidence of 1; one that was passed over should score
+        0, too, with `PASSED_OVER` more. The rule ``mean`` knows no such items.
+
+        Parameters
+        ----------
+        affinity
+            Positive affinities, shape (n_users, n_items).
+        passed_over
+            How likely each item was seen and passed over, of the same shape, no entry in common.
+
+        Returns
+        -------
+        numpy.ndarray
+            float32, shape (n_users, d); zeros for rows without affinities.
+        """
+        if self.rule == "mean":
+            return affinity.mean_vectors(self.item_vectors, weighted=True)
+        entries = union_rows([affinity, passed_over])
+        is_liked = contains(affinity, entries)
+        weights = entries.weights.astype(np.float64)
+        confidence = np.where(is_liked, self.confidence * weights, 1 + PASSED_OVER * weights)
+        return self._solve_rows(entries, confidence, np.where(is_liked, confidence, 0))
+
+    def _solve_rows(self, entries: SparseRows, confidence: np.ndarray, targets: np.ndarray) -> np.ndarray:
+        """Solve each row by its entries' confidences and, multiplied with these, what the items should score."""
         d = self.item_vectors.shape[1]
-        vectors = np.zeros((affinity.n_rows, d), dtype=np.float32)
-        lengths = affinity.lengths()
+        vectors = np.zeros((entries.n_rows, d), dtype=np.float32)
+        lengths = entries.lengths()
         for length in np.unique(lengths[lengths > 0]).tolist():
             solve = self._solve_short if length <= d else self._solve_long
             rows = np.flatnonzero(lengths == length)
             step = max(1, 2**24 // (length * d + min(length, d) ** 2))
             for part in np.split(rows, range(step, len(rows), step)):
-                entries = affinity.starts[part][:, None] + np.arange(length)
-                confidence = self.confidence * affinity.weights[entries].astype(np.float64)
-                vectors[part] = solve(affinity.columns[entries], confidence)
+                at = entries.starts[part][:, None] + np.arange(length)
+                vectors[part] = solve(entries.columns[at], confidence[at], targets[at])
         return vectors
 
     def _solve_padded(self, affinity: SparseRows, rows: np.ndarray, longest: int) -> np.ndarray:
@@ -141,29 +175,31 @@ class FoldIn:
         is_item = position < affinity.lengths()[rows][:, None]  # (n, longest)
         entries = np.where(is_item, affinity.starts[rows][:, None] + position, 0)
         confidence = np.where(is_item, self.confidence * affinity.weights[entries].astype(np.float64), 0)
-        return self._solve_short(affinity.columns[entries], confidence, is_item)
+        return self._solve_short(affinity.columns[entries], confidence, confidence, is_item)
 
-    def _solve_short(self, items: np.ndarray, c: np.ndarray, is_item: np.ndarray | None = None) -> np.ndarray:
+    def _solve_short(
+        self, items: np.ndarray, c: np.ndarray, b: np.ndarray, is_item: np.ndarray | None = None
+    ) -> np.ndarray:
         """Solve rows that have the same small number of items: all arguments of shape (n, length).
 
-        With P = Y_u G^-1 (`solved_vectors`), the solution of (G + Y_u' D Y_u) x = Y_u' c, D = C - I, is
-        P' (I + D P Y_u')^-1 c: a system of the user's list length instead of d x d.
+        With P = Y_u G^-1 (`solved_vectors`), the solution of (G + Y_u' D Y_u) x = Y_u' b, D = C - I, is
+        P' (I + D P Y_u')^-1 b: a system of the user's list length instead of d x d.
         """
         solved_vectors = self._solved_items[items]  # (n, length, d)
         if is_item is not None:
             solved_vectors *= is_item[:, :, None]
         kernel = np.matmul(solved_vectors, np.swapaxes(self.item_vectors[items], 1, 2)).astype(np.float64)
         system = np.eye(items.shape[1]) + (c - 1)[:, :, None] * kernel  # (n, length, length)
-        weights = np.linalg.solve(system, c[:, :, None])[:, :, 0]
+        weights = np.linalg.solve(system, b[:, :, None])[:, :, 0]
         result: np.ndarray = np.matmul(weights.astype(np.float32)[:, None], solved_vectors)[:, 0]
         return result
 
-    def _solve_long(self, items: np.ndarray, c: np.ndarray) -> np.ndarray:
+    def _solve_long(self, items: np.ndarray, c: np.ndarray, b: np.ndarray) -> np.ndarray:
         """Solve rows with more items than dimensions, by the d x d system."""
         vectors = self.item_vectors[items].astype(np.float64)  # (n, length, d)
         transposed = np.swapaxes(vectors, 1, 2)
         system = self._gram + transposed @ ((c - 1)[:, :, None] * vectors)  # (n, d, d)
-        result: np.ndarray = np.linalg.solve(system, transposed @ c[:, :, None])[:, :, 0]
+        result: np.ndarray = np.linalg.solve(system, transposed @ b[:, :, None])[:, :, 0]
         return result
 
 

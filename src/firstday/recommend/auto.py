@@ -13,11 +13,20 @@ from firstday.recommend.spec import EVERYTHING, Part, StrategySpec, find_strateg
 AWAY = "validation users, what they did taken away"
 
 
+AFTER_IMPRESSIONS = "blend"
+"""What answers whom who passed something over: it learns from that, and was best in replay (docs/bandit.md)."""
+
+
 def recommend_auto(query: Query) -> Answer:
-    """Answer each class of users by the strategy that the model has selected for it; the routes name it."""
+    """Answer each class of users by the strategy that the model has selected for it; the routes name it.
+
+    Users who passed over something that was shown are answered by `AFTER_IMPRESSIONS`.
+    """
     selection = query.model.selection
-    names = np.array([selection.best_of(number) for number in range(len(KNOWLEDGE))])
-    return answer_each(query, names[query.knowledge])
+    names = np.array([selection.best_of(number) for number in range(len(KNOWLEDGE))])[query.knowledge]
+    if query.passed_over.n_entries:
+        names = np.where(query.passed_over.lengths() > 0, AFTER_IMPRESSIONS, names)
+    return answer_each(query, names)
 
 
 def answer_each(query: Query, strategies: np.ndarray) -> Answer:

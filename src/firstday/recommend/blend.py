@@ -10,6 +10,7 @@ import numpy as np
 from firstday.artifact.trained_model import KNOWLEDGE, TrainedModel
 from firstday.cold.ranker import Ranker
 from firstday.ranking import NO_ITEM, top_k
+from firstday.recommend.evidence import score_evidence
 from firstday.recommend.neighbors import score_friends, score_neighbors
 from firstday.recommend.popularity import score_group
 from firstday.recommend.query import Answer, Query
@@ -28,7 +29,38 @@ EVERY_ITEM = slice(None)
 
 
 def recommend_blend(query: Query) -> Answer:
-    """Rank items by a weighted sum of other strategies' scores; needs a signal or a profile value.
+    """Rank items by a weighted sum of other strategies' scores; needs a signal, a profile value, or something shown."""
+    told = query.passed_over.lengths() > 0
+    if not told.any():
+        return _recommend_by_signals(query)
+    shape = (query.n_users, query.k)
+    items, scores = np.full(shape, NO_ITEM, dtype=np.int32), np.zeros(shape, dtype=np.float32)
+    for rows, recommend in (
+        (np.flatnonzero(told), _recommend_by_evidence),
+        (np.flatnonzero(~told), _recommend_by_signals),
+    ):
+        if len(rows):
+            answer = recommend(query.take(rows))
+            items[rows], scores[rows] = answer.items, answer.scores
+    return Answer.where(told | query.known, "blend", items, scores)
+
+
+def _recommend_by_evidence(query: Query) -> Answer:
+    """Rank all items for users who passed something over."""
+    known = query.known
+
+    def score(rows: np.ndarray) -> np.ndarray:
+        scores = score_evidence(query, rows)
+        is_known = np.flatnonzero(known[rows])
+        if len(is_known):
+            scores[is_known] += score_blend(query, rows[is_known])
+        return scores
+
+    return query.rank_scores(score, "blend", np.ones(query.n_users, dtype=bool))
+
+
+def _recommend_by_signals(query: Query) -> Answer:
+    """Rank items by what users did and said alone.
 
     Where there is a ranker, `N_CANDIDATES` of the items that it ranks are scored for each user, if no item that it does
     not rank can reach the last place of the list (`_bound_outside`); else all items.

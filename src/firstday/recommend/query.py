@@ -13,7 +13,10 @@ from firstday.artifact.trained_model import FEW, KNOWLEDGE, TrainedModel
 from firstday.data.events import ITEM
 from firstday.features.signals import SignalBatch
 from firstday.ranking import rank_by_vectors, rank_scores, take_lists, unit_rows
-from firstday.sparse import SparseRows
+from firstday.sparse import SparseRows, contains, union_rows
+
+RESTING = 0.5
+"""How likely a user saw an item and passed it over, from which on it is left out of the user's lists."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,7 +85,13 @@ class Query:
             return SparseRows.empty(self.n_users, self.model.n_items)
         if self.closed is not None:
             return self.closed
-        return self.signals.closed_items(self.model.config.signals)
+        closed = self.signals.closed_items(self.model.config.signals)
+        return union_rows([closed, self.resting]) if self.resting.n_entries else closed
+
+    @cached_property
+    def resting(self) -> SparseRows:
+        """Items that each user more likely than not saw and passed over, shape (n_users, n_items)."""
+        return self.passed_over.keep(self.passed_over.weights > RESTING)
 
     @cached_property
     def known(self) -> np.ndarray:
@@ -104,6 +113,14 @@ class Query:
         for codes in self.profile.values():
             known |= codes >= 0
         return known
+
+    @cached_property
+    def passed_over(self) -> SparseRows:
+        """How likely each user saw an item and passed it over, without what they like, shape (n_users, n_items)."""
+        passed_over = self.signals.passed_over
+        if passed_over is None:
+            return SparseRows.empty(self.n_users, self.model.n_items)
+        return passed_over.keep(~contains(self.liked, passed_over))
 
     @cached_property
     def knowledge(self) -> np.ndarray:

@@ -15,6 +15,15 @@ from firstday.errors import ConfigError
 from firstday.features.encoder import pick_signal
 from firstday.features.signals import Signals
 from firstday.ranking import top_k
+from firstday.recommend.belief import (
+    DOUBT,
+    SEGMENT_SMOOTHING,
+    SMOOTHING,
+    believe_groups,
+    gain_of_no,
+    gain_of_yes,
+    normalise,
+)
 from firstday.recommend.recommender import Recommendation, Recommender, check_length, name_items
 from firstday.segment.segments import ItemCounts, Segments, count_items
 from firstday.sparse import SparseRows
@@ -44,9 +53,9 @@ class QuestionSettings:
     """
 
     n_candidates: int = 300
-    segment_smoothing: float = 5.0
-    doubt: float = 0.3
-    smoothing: float = 0.02
+    segment_smoothing: float = SEGMENT_SMOOTHING
+    doubt: float = DOUBT
+    smoothing: float = SMOOTHING
 
 
 @dataclass(frozen=True)
@@ -148,12 +157,9 @@ class AnsweringUsers:
         It is in proportion to the probability of the answers.
         """
         logs = np.zeros(self.n_users)
-        for targets, is_yes in ((answers.yes, True), (answers.no, False)):
+        for targets, gain_of in ((answers.yes, gain_of_yes), (answers.no, gain_of_no)):
             for target in targets:
-                everyone = self.shares[target] if is_yes else 1 - self.shares[target]
-                of_fans = self.doubt * everyone + (1 - self.doubt) * is_yes
-                of_others = self.doubt * everyone + (1 - self.doubt) * (not is_yes)
-                logs[self.fans.row(target)] += np.log(of_fans) - np.log(of_others)
+                logs[self.fans.row(target)] += gain_of(self.shares[target], self.doubt)
         return normalise(logs)
 
     def score(self, answers: Answers) -> np.ndarray:
@@ -264,29 +270,6 @@ class Questionnaire:
             return None
         best = int(gains.argmax())
         return Question(int(self.candidates[best]), max(0.0, float(gains[best])), float(likely_yes[best]))
-
-
-def believe_groups(prior: np.ndarray, yes: np.ndarray, no: np.ndarray) -> np.ndarray:
-    """Return how likely each group is after some answers, by Bayes' rule, float64, shape (n_groups,), sum 1.
-
-    Parameters
-    ----------
-    prior
-        How likely each is before, shape (n_groups,).
-    yes, no
-        Share of each group's users who say yes to what was answered with yes, and with no, strictly within 0 and 1,
-        shape (n_groups, n_answers).
-    """
-    with np.errstate(divide="ignore"):
-        logs = np.log(prior)
-    return normalise(logs + np.log(yes).sum(axis=1) + np.log1p(-no).sum(axis=1))
-
-
-def normalise(logs: np.ndarray) -> np.ndarray:
-    """Return a belief, sum 1, from logarithms that lack a common number; of the same shape."""
-    belief = np.exp(logs - logs.max())
-    normalised: np.ndarray = belief / belief.sum()
-    return normalised
 
 
 def _entropy(p: np.ndarray) -> np.ndarray:

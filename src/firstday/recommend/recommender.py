@@ -26,7 +26,7 @@ def answer_all(query: Query, strategy: str | Strategy) -> Answer:
     """Answer for every user: by the strategy, where it has nothing to go on by a fallback, then fill lists up.
 
     A strategy that was no better than a fallback, for validation users of whom as much was known, leaves the answer to
-    that fallback.
+    that fallback, unless the user passed over something that was shown: of that, validation users tell nothing.
 
     Parameters
     ----------
@@ -50,7 +50,8 @@ def answer_all(query: Query, strategy: str | Strategy) -> Answer:
         refuse_without(strategy, spec.lacks(query.model))
         instead = query.model.selection.fallbacks_of(strategy)
         if any(instead):
-            answer = answer_each(query, np.array([name or strategy for name in instead])[query.knowledge])
+            names = np.array([name or strategy for name in instead])[query.knowledge]
+            answer = answer_each(query, np.where(query.passed_over.lengths() > 0, strategy, names))
         else:
             answer = spec.recommend(query)
     else:

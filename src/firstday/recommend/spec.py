@@ -410,6 +410,7 @@ BUILT_IN: dict[str, dict[str, str]] = {
         "friends": "firstday.recommend.neighbors:FRIENDS",
         "direct": "firstday.recommend.direct:DIRECT",
         "blend": "firstday.recommend.blend:BLEND",
+        "explore": "firstday.recommend.explore:EXPLORE",
         "auto": "firstday.recommend.auto:AUTO",
     },
     "cold_models": {

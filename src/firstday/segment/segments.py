@@ -75,6 +75,11 @@ class Segments:
             shares[segment, is_item] = self.items.counts.row_weights(segment)[entries] / self.items.sizes[segment]
         return shares
 
+    @cached_property
+    def counts_by_item(self) -> SparseRows:
+        """Users per item and segment, shape (n_items, n_segments)."""
+        return self.items.counts.transpose()
+
     def without(self, items: np.ndarray) -> Segments:
         """Return the segments with some items, integers, left out of their top lists; what is counted stays."""
         if not len(items):

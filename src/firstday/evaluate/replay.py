@@ -1,0 +1,185 @@
+"""Replay: held-out users meet a policy in rounds; it learns what of its slates they used and what they passed over."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from firstday.config import SignalConfig
+from firstday.data.events import ITEM
+from firstday.errors import ConfigError
+from firstday.evaluate.policies import POLICIES
+from firstday.features.signals import SignalBatch
+from firstday.recommend.query import Query
+from firstday.recommend.recommender import answer_all
+from firstday.recommend.spec import Strategy
+from firstday.sparse import SparseRows, union_rows
+
+ONCE = "@once"
+"""After a strategy's name: its one long list is shown slate by slate."""
+USERS_AT_ONCE = 2_000
+
+
+@dataclass(frozen=True)
+class ReplaySettings:
+    """How users meet a policy.
+
+    Parameters
+    ----------
+    rounds
+        How often each user is shown a slate.
+    slate
+        Items in it.
+    visible
+        Places, from the top, that the user sees for certain; None: all of them.
+    persistence
+        How likely a user who saw a place below these sees the next one, too (a cascade that ends by abandoning).
+    delay
+        Rounds that the news of what was used comes late; until then it looks passed over.
+    """
+
+    rounds: int = 10
+    slate: int = 12
+    visible: int | None = None
+    persistence: float = 0.8
+    delay: int = 0
+
+    def __post_init__(self) -> None:
+        for name, least in (("rounds", 1), ("slate", 1), ("visible", 1), ("delay", 0)):
+            value = getattr(self, name)
+            if value is not None and value < least:
+                raise ConfigError(f"{name}: is {value}; give a whole number from {least}.")
+        if not 0 <= self.persistence <= 1:
+            raise ConfigError(f"persistence: is {self.persistence}; give a number from 0 to 1.")
+
+
+def draw_depths(n_users: int, settings: ReplaySettings, rng: np.random.Generator) -> np.ndarray:
+    """Draw how many places of each slate each user sees, int64, shape (n_users, rounds); the same for every policy."""
+    shape = (n_users, settings.rounds)
+    if settings.visible is None or settings.visible >= settings.slate:
+        return np.full(shape, settings.slate)
+    if settings.persistence >= 1:
+        return np.full(shape, settings.slate)
+    if settings.persistence <= 0:
+        return np.full(shape, settings.visible)
+    further = rng.geometric(1 - settings.persistence, shape) - 1
+    return np.minimum(settings.visible + further, settings.slate)
+
+
+def replay(
+    query: Query, truth: SparseRows, policy: str | Strategy, settings: ReplaySettings, depths: np.ndarray
+) -> np.ndarray:
+    """Let users meet a policy; return how many items each used in each round, int64, shape (n_users, rounds).
+
+    A user uses what stands in the truth, is seen, and was not used yet. All that the policy learns is which items of
+    its slates were used, and how likely each of the others was seen.
+
+    Parameters
+    ----------
+    query
+        The users, asking a model, with what is known of them before the first round.
+    truth
+        What each uses, shape (n_users, n_items).
+    policy
+        A strategy, asked again in each round; its name and `ONCE`: asked once.
+    settings
+        How they meet.
+    depths
+        How many places of each slate each sees (`draw_depths`).
+    """
+    parts = [np.arange(at, min(at + USERS_AT_ONCE, query.n_users)) for at in range(0, query.n_users, USERS_AT_ONCE)]
+    played = [_replay(query.take(rows), truth.take(rows), policy, settings, depths[rows]) for rows in parts]
+    return np.concatenate(played) if played else np.zeros((0, settings.rounds), dtype=np.int64)
+
+
+def _replay(
+    query: Query, truth: SparseRows, policy: str | Strategy, settings: ReplaySettings, depths: np.ndarray
+) -> np.ndarray:
+    once = isinstance(policy, str) and policy.endswith(ONCE)
+    name = policy.removesuffix(ONCE) if isinstance(policy, str) else policy
+    name = POLICIES.get(name, name) if isinstance(name, str) else name
+    long_list = None
+    if once:
+        k = min(settings.rounds * settings.slate, query.model.n_items)
+        long_list = answer_all(replace(query, k=k), name).items
+    n_users, n_items = query.n_users, query.model.n_items
+    users = np.arange(n_users)[:, None]
+    wanted = truth.row_of_entry() * n_items + truth.columns
+    hits = np.zeros((n_users, settings.rounds), dtype=np.int64)
+    history: list[_Slate] = []
+    for number in range(settings.rounds):
+        if long_list is None:
+            at = max(0, number - settings.delay)
+            told = [*history[:at], *(slate.pending for slate in history[at:])]
+            asked = replace(query, signals=add_history(query.signals, told, query.model.config.signals))
+            items = answer_all(replace(asked, k=min(settings.slate, n_items)), name).items
+        else:
+            items = long_list[:, number * settings.slate : (number + 1) * settings.slate]
+        cells = users * n_items + items
+        is_seen = (np.arange(items.shape[1]) < depths[:, number, None]) & (items >= 0)
+        is_wanted = is_seen & (np.append(wanted, -1)[np.searchsorted(wanted, cells)] == cells)
+        hits[:, number] = is_wanted.sum(axis=1)
+        history.append(_Slate.of(items, is_wanted, settings, n_items))
+        wanted = np.setdiff1d(wanted, cells[is_wanted], assume_unique=False)
+    return hits
+
+
+@dataclass(frozen=True, eq=False)
+class _Slate:
+    """What became of one round.
+
+    Parameters
+    ----------
+    used
+        Items that each user used, shape (n_users, n_items).
+    passed_over
+        How likely each of the others was seen, shape (n_users, n_items).
+    shown
+        How likely each item was seen, as far as is known before it is known what was used.
+    """
+
+    used: SparseRows
+    passed_over: SparseRows
+    shown: SparseRows
+
+    @property
+    def pending(self) -> _Slate:
+        """The slate as it looks until the news of what was used has come."""
+        return _Slate(SparseRows.empty(self.used.n_rows, self.used.n_columns), self.shown, self.shown)
+
+    @classmethod
+    def of(cls, items: np.ndarray, is_used: np.ndarray, settings: ReplaySettings, n_items: int) -> _Slate:
+        """Make it of the slates, -1 for an empty place, and of what was used, both of shape (n_users, n_places)."""
+        place = np.arange(items.shape[1])
+        sure = settings.visible or settings.slate
+
+        def weigh(reached: np.ndarray, counted: np.ndarray) -> SparseRows:
+            seen = settings.persistence ** np.maximum(0, place + 1 - reached[:, None])
+            some = counted & (seen > 0)
+            return SparseRows.from_pairs(np.nonzero(some)[0], items[some], seen[some], len(items), n_items)
+
+        last_used = np.where(is_used, place + 1, 0).max(axis=1, initial=0)
+        used = SparseRows.from_pairs(np.nonzero(is_used)[0], items[is_used], None, len(items), n_items)
+        passed_over = weigh(np.maximum(sure, last_used), (items >= 0) & ~is_used)
+        return cls(used, passed_over, weigh(np.full(len(items), sure), items >= 0))
+
+
+def add_history(signals: SignalBatch, slates: Sequence[_Slate], config: SignalConfig) -> SignalBatch:
+    """Return users' signals with what became of some slates."""
+    if not slates:
+        return signals
+    pair = (config.use[0], ITEM)
+    used = [slate.used for slate in slates]
+    before = [signals.actions[pair]] if pair in signals.actions else []
+    actions = {**signals.actions, pair: union_rows([*before, *used])}
+    rows = np.concatenate([slate.passed_over.row_of_entry() for slate in slates])
+    columns = np.concatenate([slate.passed_over.columns for slate in slates])
+    weights = np.concatenate([slate.passed_over.weights for slate in slates]).astype(np.float64)
+    logs = np.log(np.maximum(1 - weights, 1e-9))
+    unseen = SparseRows.from_pairs(rows, columns, logs, signals.n_users, signals.n_items)
+    passed_over = replace(unseen, weights=(1 - np.exp(unseen.weights)).astype(np.float32))
+    is_used = union_rows(used)
+    kept = np.isin(passed_over._cells(), is_used._cells(), invert=True)
+    return replace(signals, actions=actions, passed_over=passed_over.keep(kept))

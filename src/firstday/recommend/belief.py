@@ -1,0 +1,213 @@
+"""Belief: whom a user is like, from every kind of evidence: answers, what was used, what was seen and passed over.
+
+The prior comes from the predicted vector: the nearer a segment, or a kept warm user, the likelier. Each piece of
+evidence multiplies it by how likely that piece is (Bayes' rule): somebody like a warm user does what that one would do
+with the probability 1 - `DOUBT`, and otherwise what everyone does. Evidence of one user is not independent, so that
+what follows from uses and impressions is tempered (docs/bandit.md).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from firstday.artifact.trained_model import TrainedModel
+from firstday.recommend.query import Query
+from firstday.sparse import SparseRows
+
+DOUBT = 0.3
+"""How far people do what everyone does, whoever they are like."""
+NEARNESS = 0.1
+"""Difference in cosine to the predicted vector at which a kept user is believed in less by e."""
+TEMPERING = 0.2
+"""Power of what uses and impressions tell, beside the prior."""
+SEGMENT_TEMPERING = 0.5
+"""The same beside the prior over segments."""
+SEGMENT_SMOOTHING = 5.0
+"""Users with everyone's habits added to each segment, so that no evidence rules a segment out."""
+SMOOTHING = 0.02
+"""Weight of everyone's habits beside those of the people believed in."""
+N_BELIEVED = 1_500
+"""Kept warm users whom a user may be like: those nearest to the predicted vector, by whole segments."""
+
+
+def gain_of_yes(shares: np.ndarray, doubt: float = DOUBT) -> np.ndarray:
+    """Return by how much a yes makes its fans likelier than others, as a logarithm, of the shape of `shares`.
+
+    Parameters
+    ----------
+    shares
+        Share of everyone who would say yes, strictly within 0 and 1.
+    doubt
+        See `DOUBT`.
+    """
+    gain: np.ndarray = np.log(doubt * shares + (1 - doubt)) - np.log(doubt * shares)
+    return gain
+
+
+def gain_of_no(shares: np.ndarray, doubt: float = DOUBT, seen: np.ndarray | float = 1.0) -> np.ndarray:
+    """Return by how much a no makes fans likelier than others, as a logarithm: below 0.
+
+    Parameters
+    ----------
+    shares, doubt
+        See `gain_of_yes`.
+    seen
+        How likely what was passed over was seen at all, above 0 and at most 1, of the shape of `shares`.
+    """
+    gain: np.ndarray = np.log1p(-seen * (doubt * shares + (1 - doubt))) - np.log1p(-seen * doubt * shares)
+    return gain
+
+
+def normalise(logs: np.ndarray) -> np.ndarray:
+    """Return beliefs, sums 1 along the last axis, from logarithms that lack a common number; of the same shape."""
+    belief = np.exp(logs - logs.max(axis=-1, keepdims=True))
+    normalised: np.ndarray = belief / belief.sum(axis=-1, keepdims=True)
+    return normalised
+
+
+def believe_groups(prior: np.ndarray, yes: np.ndarray, no: np.ndarray) -> np.ndarray:
+    """Return how likely each group is after some answers, by Bayes' rule, float64, shape (n_groups,), sum 1.
+
+    Parameters
+    ----------
+    prior
+        How likely each is before, shape (n_groups,).
+    yes, no
+        Share of each group's users who say yes to what was answered with yes, and with no, strictly within 0 and 1,
+        shape (n_groups, n_answers).
+    """
+    with np.errstate(divide="ignore"):
+        logs = np.log(prior)
+    return normalise(logs + np.log(yes).sum(axis=1) + np.log1p(-no).sum(axis=1))
+
+
+def everyones_shares(model: TrainedModel) -> np.ndarray:
+    """Return the share of warm users who use each item, strictly within 0 and 1, float64, shape (n_items,)."""
+    least = 0.5 / (float(model.everyone.sizes[0]) + 1)
+    shares: np.ndarray = np.clip(np.asarray(model.popularity, dtype=np.float64), least, 1 - least)
+    return shares
+
+
+@dataclass(frozen=True, eq=False)
+class PeopleBelief:
+    """How far one user is believed to be like each of some kept warm users: the fine form of a belief.
+
+    Parameters
+    ----------
+    members
+        Their positions among the kept users, int64, shape (n,).
+    belief
+        float32, shape (n,); it adds up to 1.
+    uses
+        What each uses, shape (n, n_items).
+    """
+
+    members: np.ndarray
+    belief: np.ndarray
+    uses: SparseRows
+
+    def shares(self, popularity: np.ndarray) -> np.ndarray:
+        """Return the share of the people believed in who use each item, leaning on everyone's, float32, (n_items,)."""
+        weights = np.repeat(self.belief, self.uses.lengths())
+        added = np.bincount(self.uses.columns, weights, minlength=self.uses.n_columns).astype(np.float32)
+        added += np.float32(SMOOTHING) * popularity
+        added /= np.float32(1 + SMOOTHING)
+        return added
+
+
+def believe_people(query: Query, row: int) -> PeopleBelief:
+    """Return whom of the kept warm users one user is like, after all evidence; the model must keep some.
+
+    Parameters
+    ----------
+    query
+        The users.
+    row
+        The user's position.
+    """
+    model = query.model
+    assert model.warm is not None
+    members, closeness = _find_near(query, row)
+    everyone = model.warm.used_by_neighbors
+    uses = everyone if len(members) == everyone.n_rows else everyone.take(members)
+    evidence = np.zeros(model.n_items)
+    shares = everyones_shares(model)
+    liked = query.liked.row(row)
+    evidence[liked] = gain_of_yes(shares[liked])
+    passed_over = query.passed_over
+    items = passed_over.row(row)
+    evidence[items] = gain_of_no(shares[items], seen=passed_over.row_weights(row))
+    told = np.zeros(len(members))
+    filled = np.flatnonzero(uses.lengths())
+    if len(filled):
+        told[filled] = np.add.reduceat(evidence[uses.columns], uses.starts[filled])
+    belief = normalise(closeness / NEARNESS + TEMPERING * told)
+    return PeopleBelief(members, belief.astype(np.float32), uses)
+
+
+def _find_near(query: Query, row: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return positions of the kept warm users of the segments nearest to the prediction, and their cosines to it.
+
+    Of somebody of whom nothing is known, everyone is as near: then these are users at equal distances in the model.
+    """
+    model = query.model
+    assert model.warm is not None
+    people = model.warm.neighbor_vectors
+    if not query.known[row]:
+        members = np.unique(np.linspace(0, len(people) - 1, min(N_BELIEVED, len(people))).astype(np.int64))
+        return members, np.zeros(len(members))
+    vector = query.predicted[row]
+    if len(people) <= N_BELIEVED:
+        return np.arange(len(people)), (people @ vector).astype(np.float64)
+    order, by_segment, starts = model.kept_by_segment
+    nearest = np.argsort(-model.segments.closeness(vector[None])[0])
+    n_taken = int(np.searchsorted(np.cumsum(np.diff(starts)[nearest]), N_BELIEVED)) + 1
+    taken = [np.arange(starts[segment], starts[segment + 1]) for segment in nearest[:n_taken].tolist()]
+    places = np.concatenate(taken)
+    return order[places], (by_segment[places] @ vector).astype(np.float64)
+
+
+def believe_segments(query: Query, rows: np.ndarray) -> np.ndarray:
+    """Return how likely each user belongs to each segment, after all evidence: the coarse form, which every model has.
+
+    Parameters
+    ----------
+    query
+        The users.
+    rows
+        Positions of those who are asked for.
+
+    Returns
+    -------
+    numpy.ndarray
+        float64, shape (n_rows, n_segments); each row adds up to 1.
+    """
+    model = query.model
+    segments, mixing = model.segments, model.mixing
+    sizes = segments.items.sizes.astype(np.float64)
+    with np.errstate(divide="ignore"):
+        logs = np.tile(np.log(sizes / max(1.0, sizes.sum())), (len(rows), 1))
+    known = np.flatnonzero(query.known[rows])
+    if len(known):
+        logs[known] = segments.closeness(query.predicted[rows[known]]) / mixing.temperature
+    everyone, passed_over = everyones_shares(model), query.passed_over
+    for place, row in enumerate(rows.tolist()):
+        yes, no = query.liked.row(row), passed_over.row(row)
+        told = np.log(_shares_of_segments(model, yes, everyone)).sum(axis=1)
+        told += np.log1p(-passed_over.row_weights(row) * _shares_of_segments(model, no, everyone)).sum(axis=1)
+        logs[place] += SEGMENT_TEMPERING * told
+    return normalise(logs)
+
+
+def _shares_of_segments(model: TrainedModel, items: np.ndarray, everyone: np.ndarray) -> np.ndarray:
+    """Return the share of each segment's users who use some items, leaning on everyone's, (n_segments, n_given)."""
+    segments = model.segments
+    counts = np.zeros((len(segments), len(items)))
+    by_item = segments.counts_by_item
+    for place, item in enumerate(items.tolist()):
+        counts[by_item.row(item), place] = by_item.row_weights(item)
+    shares = (counts + SEGMENT_SMOOTHING * everyone[items]) / (segments.items.sizes[:, None] + SEGMENT_SMOOTHING)
+    below_one: np.ndarray = np.minimum(shares, 1 - 1e-6)
+    return below_one

@@ -1,0 +1,117 @@
+"""`explore`: a bandit over segments (Thompson sampling), which learns from what was used and passed over."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from firstday.ranking import NO_ITEM
+from firstday.recommend.belief import SEGMENT_SMOOTHING, believe_segments
+from firstday.recommend.query import Answer, Query
+from firstday.recommend.spec import StrategySpec, reading
+from firstday.segment.segments import Mixing, smooth_shares
+
+LEAST_BELIEF = 1e-3
+"""Segments less likely than that are not drawn."""
+
+
+def recommend_explore(query: Query) -> Answer:
+    """Fill each place by the best item left of a segment that is drawn by how likely the user belongs to it.
+
+    A list is in the order in which it was drawn: scores need not fall.
+
+    Nothing of it needs to be known of a user: then segments are as likely as they are large. Chance is decided by the
+    user's id and by what is known of the user, so that the same request gets the same list until something is learned.
+
+    References
+    ----------
+    Thompson sampling: O. Chapelle, L. Li, "An empirical evaluation of Thompson sampling", NIPS 2011. Cold users as a
+    bandit over clusters of warm users: PAPER, related work.
+    """
+    model = query.model
+    shape = (query.n_users, query.k)
+    items, scores = np.full(shape, NO_ITEM, dtype=np.int32), np.zeros(shape, dtype=np.float32)
+    propensities = np.ones(shape, dtype=np.float32)
+    shares = smooth_shares(model.segments, model.popularity, Mixing(smoothing=SEGMENT_SMOOTHING))
+    for row, belief in enumerate(believe_segments(query, np.arange(query.n_users))):
+        likely = np.flatnonzero(belief >= min(LEAST_BELIEF, belief.max()))
+        tops = model.segments.top_items[likely]
+        is_left = (tops >= 0) & ~np.isin(tops, np.concatenate([query.excluded.row(row), model.unlisted]))
+        lists = [top[left][: query.k] for top, left in zip(tops, is_left, strict=True)]
+        places = [np.flatnonzero(left) for left in is_left]
+        draw = draw_slate(lists, belief[likely], query.k, np.random.default_rng(seed_of(query, row)))
+        for at, (group, number, propensity) in enumerate(draw):
+            items[row, at] = lists[group][number]
+            scores[row, at] = shares[likely[group], places[group][number]]
+            propensities[row, at] = propensity
+    answer = Answer.where(np.ones(query.n_users, dtype=bool), "explore", items, scores)
+    return replace(answer, propensities=propensities)
+
+
+def draw_slate(
+    lists: Sequence[np.ndarray], belief: np.ndarray, k: int, rng: np.random.Generator
+) -> Iterator[tuple[int, int, float]]:
+    """Fill places one after the other: draw a group by its belief, and take the best item of its list that is left.
+
+    Parameters
+    ----------
+    lists
+        Items of each group, best first.
+    belief
+        How likely each group is, in any unit, shape (n_groups,).
+    k
+        Places to fill, at most.
+    rng
+        Decides.
+
+    Yields
+    ------
+    group, number, propensity
+        The group that was drawn, the item's place in its list, and how likely this item was, given those before it.
+    """
+    heads = [0] * len(lists)  # where each list's best item left stands
+    best = np.array([items[0] if len(items) else NO_ITEM for items in lists], dtype=np.int64)
+    weights = np.where(best >= 0, belief, 0)
+    taken: set[int] = set()
+    for _ in range(k):
+        total = weights.sum()
+        if total <= 0:
+            return
+        group = int(np.searchsorted(weights.cumsum(), rng.random() * total, side="right"))
+        group = min(group, int(np.flatnonzero(weights)[-1]))
+        item = int(best[group])
+        having = np.flatnonzero(best == item)
+        yield group, heads[group], float(weights[having].sum() / total)
+        taken.add(item)
+        for other in having.tolist():
+            items, head = lists[other], heads[other] + 1
+            while head < len(items) and int(items[head]) in taken:
+                head += 1
+            heads[other] = head
+            best[other] = items[head] if head < len(items) else NO_ITEM
+            if head >= len(items):
+                weights[other] = 0
+
+
+def seed_of(query: Query, row: int) -> int:
+    """Return the seed of what is left to chance for one user: of the user's id and of what is known."""
+    user_ids = query.signals.user_ids
+    known = hashlib.blake2b(digest_size=8)
+    known.update(b"" if user_ids is None else str(user_ids[row]).encode())
+    known.update(query.liked.row(row).tobytes())
+    known.update(query.passed_over.row(row).tobytes())
+    return int.from_bytes(known.digest(), "little")
+
+
+EXPLORE = StrategySpec(
+    name="explore",
+    recommend=recommend_explore,
+    describe="Draw a segment for each place by how likely the user belongs to it, and learn from what is used.",
+    explain="The best items of segments that the user may belong to, drawn by how likely each is after all that was "
+    "used and passed over.",
+    reads=reading("liked"),
+    scale="share of the segment drawn",
+)
