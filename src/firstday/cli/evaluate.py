@@ -29,8 +29,11 @@ from firstday.cli.options import (
     shown_progress,
     write_file,
 )
-from firstday.cli.printing import print_results
+from firstday.cli.printing import print_replay, print_results
 from firstday.data.left_out import left_out_beside, write_left_out
+from firstday.errors import ConfigError
+from firstday.evaluate.plots import plot_replay, standalone
+from firstday.evaluate.replay import ReplaySettings, replay_policies
 from firstday.evaluate.report.render import check_report_path, write_report
 from firstday.evaluate.results import REFERENCE
 from firstday.evaluate.run import evaluate_strategies
@@ -88,14 +91,71 @@ def evaluate(
         typer.Option("--json", help="Write the results there; alone or with -, print them instead of the table."),
     ] = None,
     report: ReportOption = None,
+    rounds: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Replay: let the cold users meet each strategy in so many rounds. It learns which items of its slates "
+            "they used and which they passed over. NAME@once is its one long list, shown slate by slate; epsilon "
+            "and ucb are simple bandits to compare with.",
+        ),
+    ] = None,
+    slate: Annotated[int, typer.Option(min=1, help="Replay: items shown in a round.")] = 12,
+    visible: Annotated[
+        int | None,
+        typer.Option(min=1, help="Replay: places that users see for certain (default: the whole slate)."),
+    ] = None,
+    persistence: Annotated[
+        float,
+        typer.Option(min=0, max=1, help="Replay: how likely a user who saw a place below these sees the next one."),
+    ] = 0.8,
+    delay: Annotated[int, typer.Option(min=0, help="Replay: rounds that the news of what was used comes late.")] = 0,
+    picture: Annotated[
+        Path | None, typer.Option(help="Replay: write a picture of the hits by round there, as SVG.")
+    ] = None,
 ) -> None:
     """Hold out cold users, train on the others, and judge the lists that each strategy gives the cold ones.
 
     Example: firstday evaluate movielens-100k --seeds 5 --json results.json --report report.html
 
     Example: firstday evaluate movielens-100k --strategy segment --strategy personal --baselines --against ease
+
+    Example: firstday evaluate movielens-100k --rounds 10 --slate 12 --visible 3 --json replay.json
     """
     learners = load_plugins(plugin)
+    if rounds is not None:
+        unused = {"--k": k, "--baselines": baselines, "--tune-once": tune_once, "--report": report}
+        unused |= {"--divide-by-k": divide_by_k}
+        for name, value in unused.items():
+            if value:
+                raise ConfigError(f"{name}: has no meaning beside --rounds; leave it out.")
+        for target in (json_out, picture):
+            if target is not None and str(target) != "-":
+                check_file_target(target)
+        dataset, settings = open_tables(tables, path, config, seed, protocol, drop_bad_rows, device)
+        with shown_progress() as progress:
+            replayed = replay_policies(
+                dataset,
+                settings if strategy else with_methods(settings, learners),
+                policies=strategy or (),
+                settings=ReplaySettings(rounds, slate, visible, persistence, delay),
+                n_seeds=seeds,
+                against=against[0] if against else None,
+                progress=progress,
+            )
+        text = json.dumps(replayed.to_json(), indent=1, ensure_ascii=False)
+        if json_out is not None and str(json_out) == "-":
+            typer.echo(text)
+        else:
+            print_replay(replayed, Console())
+        if json_out is not None and str(json_out) != "-":
+            write_file(json_out, text + "\n")
+            write_left_out(left_out_beside(json_out), dataset.left_out)
+        if picture is not None:
+            write_file(picture, standalone(plot_replay(replayed)))
+        return
+    if picture is not None:
+        raise ConfigError("--picture: has no meaning without --rounds; --report has pictures of an evaluation.")
     for name in (*(strategy or ()), *(against or ())):
         if name not in (*baseline_names(), PAPER_SEGMENT):
             find_strategy(name)

@@ -10,6 +10,7 @@ from rich.table import Table
 
 from firstday.artifact.trained_model import TrainedModel
 from firstday.evaluate.paper_figures import TABLE, in_paper_order, subtract_paper, title_of
+from firstday.evaluate.replay import ReplayResults
 from firstday.evaluate.results import MINUS, RATIO, REFERENCE, UNKNOWN_VECTORS, Figure, Results, mean_fit_seconds
 from firstday.evaluate.slices import FRIENDS_ONLY, NOTHING_DONE, size_slice
 from firstday.metrics import METRICS
@@ -49,6 +50,39 @@ def print_results(results: Results, console: Console, against: str = REFERENCE) 
     )
     if results.precomputed:
         _print_line(console, UNKNOWN_VECTORS)
+
+
+def print_replay(results: ReplayResults, console: Console) -> None:
+    """Print policies side by side, most hits first, and how to read them."""
+    settings, classes = results.settings, results.classes
+    rounds = dict.fromkeys([1, min(2, settings.rounds), settings.rounds])
+    table = _table(
+        f"{results.dataset}: items used of what was shown, mean of a user",
+        ("in all", f"/ {results.against}", *(f"round {number}" for number in rounds)),
+        "policy",
+    )
+    by_class = _table("The same in all, by what was known at first", tuple(classes), "policy")
+    for name in results.best_first:
+        by_round, total, ratio = results.hits[name].mean(axis=0), results.sum_up(name), results.compare(name)
+        cells = [
+            f"{total.mean:.1f} \\[{total.low:.1f}, {total.high:.1f}]",
+            f"{ratio.mean:.2f} \\[{ratio.low:.2f}, {ratio.high:.2f}]",
+            *(f"{by_round[number - 1]:.2f}" for number in rounds),
+        ]
+        style = _style(name, results.against)
+        table.add_row(name, *cells, style=style)
+        by_class.add_row(name, *(f"{results.sum_up(name, known).mean:.1f}" for known in classes), style=style)
+    console.print(table)
+    console.print(by_class)
+    sees = "all of it" if settings.visible is None else f"{settings.visible} places, and each further one with"
+    sees += "" if settings.visible is None else f" the probability {settings.persistence:g}"
+    late = f" News of what was used comes {settings.delay} round(s) late." if settings.delay else ""
+    counts = ", ".join(f"{name} {n:,}" for name, n in classes.items())
+    _print_line(
+        console,
+        f"{settings.rounds} round(s) of {settings.slate} items, of which a user sees {sees}.{late} {len(results.users):,} "
+        f"users of {len(results.seeds)} seed(s); by what was known: {counts}. Brackets: 95 % interval over users.",
+    )
 
 
 def selection_table(model: TrainedModel) -> Table:
@@ -117,10 +151,10 @@ def _print_line(console: Console, line: str) -> None:
     console.print(line, highlight=False, markup=False)
 
 
-def _table(title: str, columns: Sequence[str]) -> Table:
-    """Make a table of strategies that fits 80 columns."""
+def _table(title: str, columns: Sequence[str], rows: str = "strategy") -> Table:
+    """Make a table of strategies, or of what else stands in the rows, that fits 80 columns."""
     table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column("strategy", no_wrap=True)
+    table.add_column(rows, no_wrap=True)
     for name in columns:
         table.add_column(name, justify="right", no_wrap=True)
     return table

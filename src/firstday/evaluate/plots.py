@@ -17,8 +17,10 @@ import numpy as np
 
 from firstday.cold.cold_model import Epoch
 from firstday.errors import needs_extra
+from firstday.evaluate.replay import ReplayResults
 from firstday.evaluate.results import BASELINE, REFERENCE, TENTH, Results
 from firstday.evaluate.slices import N_TENTHS, group_slice, size_slice
+from firstday.metrics import bootstrap_means
 from firstday.recommend.segment_description import SegmentRow
 
 INK, MUTED, LINE, ACCENT = "#10203a", "#10203b", "#10203c", "#10203d"
@@ -202,6 +204,42 @@ def plot_day_one_sizes(results: Results) -> str:
         axes.set_xlim(-0.3, len(sizes) - 0.7)
         axes.set_xlabel("items used on day one")
         axes.set_ylabel(f"P@{results.k}, %")
+        axes.grid(axis="y")
+        axes.tick_params(axis="x", length=0)
+        _label_ends(figure, axes, ends)
+    return out[0]
+
+
+def plot_replay(results: ReplayResults) -> str:
+    """Draw the hits of each round, one line a policy, with 95 % intervals over users and labels at the lines' ends."""
+    rounds = np.arange(1, results.settings.rounds + 1)
+    names = results.best_first
+    others = [name for name in results.hits if name != results.against]
+    with drawing("replay", WIDTH_IN, max(3.6, 1.0 + 0.26 * len(names))) as (figure, out):
+        axes = figure.add_subplot()
+        ends: list[tuple[float, float, str, str]] = []
+        for name in names:
+            accented = name == results.against
+            number = 0 if accented else others.index(name)
+            colour = ACCENT if accented else SERIES[number % len(SERIES)]
+            found = bootstrap_means(results.hits[name].astype(np.float64), results.users)
+            means = [interval.mean for interval in found]
+            over = 5 if accented else 3
+            axes.vlines(rounds, [i.low for i in found], [i.high for i in found], color=colour, lw=1.1, alpha=0.4)
+            axes.plot(
+                rounds,
+                means,
+                marker="o" if accented else MARKERS[number % len(MARKERS)],
+                color=colour,
+                lw=2.6 if accented else 1.3,
+                ms=6 if accented else 4.5,
+                zorder=over,
+                gid=f"mark-{name}",
+            )
+            ends.append((float(rounds[-1]), means[-1], f"{name}, {sum(means):.1f} in all", colour))
+        axes.set_xticks(rounds)
+        axes.set_xlabel("round")
+        axes.set_ylabel(f"items used of {results.settings.slate} shown")
         axes.grid(axis="y")
         axes.tick_params(axis="x", length=0)
         _label_ends(figure, axes, ends)

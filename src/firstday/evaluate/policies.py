@@ -59,7 +59,7 @@ class Arms:
         ----------
         UCB1: P. Auer, N. Cesa-Bianchi, P. Fischer, "Finite-time analysis of the multiarmed bandit problem", 2002.
         """
-        with np.errstate(divide="ignore"):
+        with np.errstate(divide="ignore", invalid="ignore"):
             widths = np.sqrt(2 * np.log(max(1.0, float(self.pulls.sum()))) / self.pulls)
         return np.where(self.pulls > 0, self.means + alpha * widths, np.inf)
 

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 import numpy as np
 
-from firstday.config import SignalConfig
+from firstday.artifact.trained_model import KNOWLEDGE
+from firstday.config import Config, SignalConfig
+from firstday.data.dataset import Dataset
 from firstday.data.events import ITEM
 from firstday.errors import ConfigError
 from firstday.evaluate.policies import POLICIES
+from firstday.evaluate.results import REFERENCE as PAPER
 from firstday.features.signals import SignalBatch
+from firstday.metrics import Interval, bootstrap_mean, bootstrap_ratios
+from firstday.progress import Progress, no_progress
 from firstday.recommend.query import Query
 from firstday.recommend.recommender import answer_all
-from firstday.recommend.spec import Strategy
-from firstday.sparse import SparseRows, union_rows
+from firstday.recommend.spec import Strategy, check_strategies, with_methods_of
+from firstday.sparse import SparseRows, contains, union_rows
+from firstday.training.fit import cohort_query, fit, split_for
 
 ONCE = "@once"
 """After a strategy's name: its one long list is shown slate by slate."""
@@ -180,6 +187,162 @@ def add_history(signals: SignalBatch, slates: Sequence[_Slate], config: SignalCo
     logs = np.log(np.maximum(1 - weights, 1e-9))
     unseen = SparseRows.from_pairs(rows, columns, logs, signals.n_users, signals.n_items)
     passed_over = replace(unseen, weights=(1 - np.exp(unseen.weights)).astype(np.float32))
-    is_used = union_rows(used)
-    kept = np.isin(passed_over._cells(), is_used._cells(), invert=True)
-    return replace(signals, actions=actions, passed_over=passed_over.keep(kept))
+    return replace(signals, actions=actions, passed_over=passed_over.keep(~contains(union_rows(used), passed_over)))
+
+
+BEFORE = f"{PAPER}{ONCE}"
+"""The policy with which the others are compared: the paper's list, made once."""
+DEFAULT_POLICIES = (
+    "popular", BEFORE, PAPER, f"blend{ONCE}", "blend", f"auto{ONCE}", "auto", "explore", *POLICIES,
+)  # fmt: skip
+"""What is replayed where no policies are named."""
+
+
+@dataclass(frozen=True, eq=False)
+class ReplayResults:
+    """What users used of each policy's slates.
+
+    Parameters
+    ----------
+    dataset
+        Its name.
+    settings
+        How users met the policies.
+    seeds
+        Seeds of the splits and models.
+    users
+        The user of each row, integers, shape (n,); a user may be held out for several seeds.
+    knowledge
+        How much was known of each before the first round, as a position in `KNOWLEDGE`, shape (n,).
+    hits
+        By policy: items that each used in each round, integers, shape (n, rounds).
+    against
+        The policy with which the others are compared.
+    """
+
+    dataset: str
+    settings: ReplaySettings
+    seeds: tuple[int, ...]
+    users: np.ndarray
+    knowledge: np.ndarray
+    hits: Mapping[str, np.ndarray]
+    against: str
+
+    @property
+    def best_first(self) -> list[str]:
+        """The policies, most hits first."""
+        return sorted(self.hits, key=lambda name: -float(self.hits[name].sum()))
+
+    def sum_up(self, policy: str, known: str | None = None) -> Interval:
+        """Return the mean hits of a user over all rounds, with its interval; of one class of `KNOWLEDGE` alone."""
+        rows = slice(None) if known is None else self.knowledge == KNOWLEDGE.index(known)
+        return bootstrap_mean(self.hits[policy].sum(axis=1)[rows], self.users[rows])
+
+    def compare(self, policy: str, against: str | None = None, known: str | None = None) -> Interval:
+        """Return the hits of a policy divided by those of another, user by user paired; 1 where neither has any."""
+        rows = slice(None) if known is None else self.knowledge == KNOWLEDGE.index(known)
+        values = self.hits[policy].sum(axis=1)[rows].astype(np.float64)
+        denominators = self.hits[against or self.against].sum(axis=1)[rows].astype(np.float64)
+        if not denominators.any():
+            return Interval(1.0, 1.0, 1.0)
+        return bootstrap_ratios(values[:, None], denominators, self.users[rows])[0]
+
+    @property
+    def classes(self) -> dict[str, int]:
+        """How many rows each class of `KNOWLEDGE` has, those without any left out."""
+        counts = np.bincount(self.knowledge, minlength=len(KNOWLEDGE)).tolist()
+        return {name: n for name, n in zip(KNOWLEDGE, counts, strict=True) if n}
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the results as JSON values; hits are means per user."""
+        return {
+            "dataset": self.dataset,
+            **asdict(self.settings),
+            "seeds": list(self.seeds),
+            "n_users": len(self.users),
+            "against": self.against,
+            "results": [self._describe(name) for name in self.best_first],
+        }
+
+    def _describe(self, policy: str) -> dict[str, Any]:
+        hits, ratio = self.sum_up(policy), self.compare(policy)
+        by_known = {}
+        for known, n_users in self.classes.items():
+            of_class, ratio_of_class = self.sum_up(policy, known), self.compare(policy, known=known)
+            by_known[known] = {
+                "n_users": n_users,
+                **_describe_interval("hits", of_class),
+                **_describe_interval("ratio", ratio_of_class),
+            }
+        return {
+            "policy": policy,
+            "hits_by_round": np.round(self.hits[policy].mean(axis=0), 4).tolist(),
+            **_describe_interval("hits", hits),
+            **_describe_interval("ratio", ratio),
+            "by_known": by_known,
+        }
+
+
+def _describe_interval(name: str, interval: Interval) -> dict[str, Any]:
+    return {name: round(interval.mean, 4), f"{name}_ci": [round(interval.low, 4), round(interval.high, 4)]}
+
+
+def replay_policies(
+    dataset: Dataset,
+    config: Config | None = None,
+    *,
+    policies: Sequence[str] = (),
+    settings: ReplaySettings | None = None,
+    n_seeds: int = 1,
+    against: str | None = None,
+    progress: Progress = no_progress,
+) -> ReplayResults:
+    """Hold out cold users, train on the others, and let the cold users meet policies in rounds, once for each seed.
+
+    Parameters
+    ----------
+    dataset, config, progress
+        See `firstday.training.fit.train`.
+    policies
+        Names of strategies, which are asked again in each round, or of strategies with `ONCE`, or of `POLICIES`.
+    settings
+        How they meet.
+    n_seeds
+        How many seeds, from `config.seed` on.
+    against
+        The policy with which the others are compared; `BEFORE` if it is among them, else the first.
+
+    Raises
+    ------
+    ConfigError
+        A policy that does not exist or cannot be asked, or a setting that does not fit.
+    """
+    settings = settings or ReplaySettings()
+    names = list(dict.fromkeys(policies or DEFAULT_POLICIES))
+    held = [name for policy in names if (name := policy.removesuffix(ONCE)) not in POLICIES]
+    if once := [policy for policy in names if policy.removesuffix(ONCE) in POLICIES and policy.endswith(ONCE)]:
+        raise ConfigError(f"policy: {once[0]} learns from rounds alone; leave {ONCE} out.")
+    config = with_methods_of(config or Config(), held)
+    check_strategies(held, config)
+    against = against or (BEFORE if BEFORE in names else names[0])
+    if against not in names:
+        raise ConfigError(f"against: {against} is not among the policies; add it to them.")
+    hits: dict[str, list[np.ndarray]] = {name: [] for name in names}
+    users, knowledge = [], []
+    seeds = tuple(range(config.seed, config.seed + n_seeds))
+    for number, seed in enumerate(seeds):
+        progress(f"seed {seed}", number, n_seeds)
+        split = split_for(dataset, config, seed, with_cold=True)
+        recommender = fit(dataset, split, config.override("seed", seed), progress=progress)
+        query = cohort_query(recommender, dataset, split.cold, settings.slate)
+        depths = draw_depths(query.n_users, settings, np.random.default_rng(seed))
+        for place, name in enumerate(names):
+            progress("policies", place, len(names))
+            hits[name].append(replay(query, split.cold.truth, name, settings, depths))
+        users.append(split.cold.users)
+        knowledge.append(query.knowledge)
+    progress("done", n_seeds, n_seeds)
+    joined = {name: np.concatenate(parts) for name, parts in hits.items()}
+    return ReplayResults(
+        dataset.name, settings, seeds, np.concatenate(users), np.concatenate(knowledge), joined, against
+    )

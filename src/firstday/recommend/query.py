@@ -230,6 +230,13 @@ class Query:
         return Answer.where(answered, route, *take_lists(lists, scores, choice, self.excluded, self.k))
 
     @cached_property
+    def without_impressions(self) -> Query:
+        """The same users as if nothing had been shown to them."""
+        if self.signals.passed_over is None:
+            return self
+        return replace(self, signals=replace(self.signals, passed_over=None))
+
+    @cached_property
     def of_ranked_items(self) -> Query:
         """The same users, asking the model of ranked items (`TrainedModel.of_ranked_items`) for shares."""
         query = replace(self, model=self.model.of_ranked_items)

@@ -70,9 +70,10 @@ def answer_all(query: Query, strategy: str | Strategy) -> Answer:
             propensities = first_allowed(items, propensities, listed, query.k)[1]
         items, scores = first_allowed(items, scores, listed, query.k)
     n_ranked = (items >= 0).sum(axis=1)
-    short = np.flatnonzero(n_ranked < query.k)
-    if len(short):
-        items[short], scores[short] = _fill_up(items[short], scores[short], query.take(short))
+    for allowed in (query, query.without_impressions):  # what was passed over comes last
+        short = np.flatnonzero((items < 0).any(axis=1))
+        if len(short):
+            items[short], scores[short] = _fill_up(items[short], scores[short], allowed.take(short))
     if propensities is not None:  # what fills a list up is not left to chance
         propensities = np.where(np.arange(query.k) < n_ranked[:, None], propensities, np.float32(1))
     return Answer(items, scores, routes, n_ranked, propensities=propensities)

@@ -1,0 +1,110 @@
+"""Replay on five users, and the simple bandits beside a library's."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from mabwiser.mab import MAB, LearningPolicy
+
+from firstday.errors import ConfigError
+from firstday.evaluate.policies import ALPHA, N_ARMS, PRIOR_IMPRESSIONS, Arms
+from firstday.evaluate.replay import ReplaySettings, draw_depths, replay
+from firstday.features.signals import Signals
+from firstday.recommend.query import Query
+from firstday.recommend.recommender import answer_all
+from firstday.sparse import SparseRows
+from tests.tiny import make_model
+
+NOBODY = Signals(user_id="nobody")
+EASTERN = Signals(user_id="eastern", interactions=[("stream", "item", "i2")])
+TRUTH = SparseRows.from_lists([[2, 3, 5], [0, 2, 4]], 6)
+"""Popularity lists i1, i3, i2, i4, i5 and i6."""
+
+
+def ask(*users: Signals) -> Query:
+    model = make_model()
+    return Query(model, model.read_signals(users)[0], 2)
+
+
+def play(policy: str, **settings: Any) -> list[list[int]]:
+    rules = ReplaySettings(**{"rounds": 3, "slate": 2, **settings})
+    depths = draw_depths(2, rules, np.random.default_rng(0))
+    hits: list[list[int]] = replay(ask(NOBODY, EASTERN), TRUTH, policy, rules, depths).tolist()
+    return hits
+
+
+def test_users_use_what_stands_in_their_truth() -> None:
+    assert play("popular@once") == [[1, 1, 1], [2, 1, 0]]  # i1 i3 | i2 i4 | i5 i6; and i1 i3 | i4 i5 | i6
+    assert play("popular") == [[1, 1, 1], [2, 1, 0]]  # what was passed over rests, so that the list goes on
+
+
+def test_what_stands_below_what_is_seen_is_not_used_and_comes_again() -> None:
+    # Of two places the first is seen: i1 | i3 ... A list asked again shows what was not seen once more.
+    assert play("popular@once", visible=1, persistence=0.0) == [[0, 0, 0], [1, 0, 0]]
+    assert play("popular", visible=1, persistence=0.0, rounds=6) == [[0, 1, 0, 1, 0, 1], [1, 1, 0, 1, 0, 0]]
+
+
+def test_late_news_is_not_used_twice() -> None:
+    early, late = play("popular", rounds=5), play("popular", rounds=5, delay=2)
+    assert [sum(row) for row in late] == [sum(row) for row in early] == [3, 3]
+
+
+def test_a_policy_learns_what_was_used_in_the_round_before() -> None:
+    seen: list[tuple[list[int], list[int]]] = []
+
+    def watch(query: Query) -> Any:
+        passed = query.passed_over
+        seen.append((query.liked.row(0).tolist(), passed.row(0).tolist()))
+        return answer_all(query, "popular")
+
+    rules = ReplaySettings(rounds=3, slate=2)
+    replay(ask(NOBODY), TRUTH.take(np.array([0])), watch, rules, draw_depths(1, rules, np.random.default_rng(0)))
+    assert seen == [([], []), ([2], [0]), ([2, 3], [0, 1])]
+
+
+def test_depths_are_the_cascade() -> None:
+    rng = np.random.default_rng(1)
+    assert (draw_depths(4, ReplaySettings(), rng) == 12).all()
+    assert (draw_depths(4, ReplaySettings(visible=3, persistence=0.0), rng) == 3).all()
+    assert (draw_depths(4, ReplaySettings(visible=3, persistence=1.0), rng) == 12).all()
+    depths = draw_depths(5_000, ReplaySettings(rounds=4, slate=100, visible=3, persistence=0.5), rng)
+    assert depths.min() == 3
+    assert abs((depths > 3).mean() - 0.5) < 5 * np.sqrt(0.25 / depths.size)
+    assert abs((depths > 4).mean() - 0.25) < 5 * np.sqrt(0.1875 / depths.size)
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"), [("rounds", 0), ("slate", 0), ("visible", 0), ("delay", -1), ("persistence", 1.5)]
+)
+def test_settings_that_cannot_be_are_refused(setting: str, value: float) -> None:
+    with pytest.raises(ConfigError, match=f"^{setting}: is {value}; give a"):
+        ReplaySettings(**{setting: value})  # type: ignore[arg-type]
+
+
+def test_arms_are_those_of_a_library() -> None:
+    rewards = {0: [1, 0, 1, 0], 1: [0, 0, 1], 2: [1, 1, 1, 0, 0]}
+    arms = Arms(np.array([2.0, 1, 3]), np.array([4.0, 3, 5]))
+    decisions = [arm for arm, of_arm in rewards.items() for _ in of_arm]
+    history = decisions, [reward for of_arm in rewards.values() for reward in of_arm]
+    bandit = MAB(arms=[0, 1, 2], learning_policy=LearningPolicy.UCB1(alpha=ALPHA))
+    bandit.fit(*history)
+    np.testing.assert_allclose(arms.bounds(ALPHA), list(bandit.predict_expectations().values()))
+    greedy = MAB(arms=[0, 1, 2], learning_policy=LearningPolicy.EpsilonGreedy(epsilon=0))
+    greedy.fit(*history)
+    assert arms.choose_greedily(np.random.default_rng(0), 0.0) == greedy.predict() == 2
+    np.testing.assert_allclose(arms.means, list(greedy.predict_expectations().values()))
+    drawn = [arms.choose_greedily(np.random.default_rng(seed), 1.0) for seed in range(60)]
+    assert set(drawn) == {0, 1, 2}
+    assert np.isinf(Arms(np.zeros(2), np.array([0.0, 1.0])).bounds(1.0)[0])
+
+
+def test_policies_show_the_best_items_left_of_one_segment() -> None:
+    query = replace(ask(EASTERN, NOBODY), k=3)
+    for name in ("ucb", "epsilon"):
+        items = replay(query, TRUTH, name, ReplaySettings(rounds=2, slate=3), np.full((2, 2), 3))
+        assert items.shape == (2, 2)
+    assert N_ARMS > 1
+    assert PRIOR_IMPRESSIONS > 0

@@ -1,0 +1,112 @@
+"""`explore` draws segments by belief, place by place, with known propensities."""
+
+from __future__ import annotations
+
+from collections import Counter
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+from firstday.features.signals import Signals
+from firstday.recommend.belief import believe_segments
+from firstday.recommend.explore import draw_slate, seed_of
+from firstday.recommend.query import Query
+from firstday.recommend.recommender import Recommender, answer_all
+from tests.tiny import make_model
+
+LISTS = [np.array([0, 2, 1]), np.array([3, 2, 4])]
+
+
+def ask(*users: Signals, k: int = 6) -> Query:
+    model = make_model()
+    return Query(model, model.read_signals(users)[0], k)
+
+
+def test_a_certain_belief_leaves_nothing_to_chance() -> None:
+    drawn = list(draw_slate(LISTS, np.array([0.0, 1.0]), 6, np.random.default_rng(0)))
+    assert drawn == [(1, 0, 1.0), (1, 1, 1.0), (1, 2, 1.0)]
+    assert list(draw_slate([np.array([], int)], np.array([1.0]), 3, np.random.default_rng(0))) == []
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_each_place_is_the_best_item_left_of_a_group_and_its_propensity_adds_groups_up(seed: int) -> None:
+    belief = np.array([0.3, 0.7])
+    left = [LISTS[0].tolist(), LISTS[1].tolist()]
+    items = []
+    for group, number, propensity in draw_slate(LISTS, belief, 6, np.random.default_rng(seed)):
+        item = LISTS[group][number]
+        assert item == left[group][0]
+        having = [at for at in (0, 1) if left[at]]
+        total = sum(belief[at] for at in having)
+        assert propensity == pytest.approx(sum(belief[at] for at in having if left[at][0] == item) / total)
+        left = [[other for other in of_group if other != item] for of_group in left]
+        items.append(int(item))
+    assert sorted(items) == [0, 1, 2, 3, 4]
+
+
+def test_items_are_shown_as_often_as_their_propensities_say() -> None:
+    belief, n = np.array([0.2, 0.8]), 20_000
+    rng = np.random.default_rng(7)
+    first: Counter[int] = Counter()
+    expected: dict[int, float] = {}
+    for _ in range(n):
+        group, number, propensity = next(iter(draw_slate(LISTS, belief, 1, rng)))
+        item = int(LISTS[group][number])
+        first[item] += 1
+        expected[item] = propensity
+    assert expected == pytest.approx({0: 0.2, 3: 0.8})
+    for item, count in first.items():
+        assert abs(count / n - expected[item]) < 5 * np.sqrt(0.16 / n)
+
+
+def test_a_user_gets_the_same_list_until_something_is_learned() -> None:
+    nobody, other = Signals(user_id="u1"), Signals(user_id="u2")
+    told = Signals(user_id="u1", shown=["i1"])
+    query = ask(nobody, nobody, other, told)
+    seeds = [seed_of(query, row) for row in range(4)]
+    assert seeds[0] == seeds[1]
+    assert all(one != another for one, another in pairwise(seeds[1:]))
+    assert seed_of(ask(nobody), 0) == seeds[0]  # whoever else asks
+    answer = answer_all(query, "explore")
+    np.testing.assert_array_equal(answer.items[0], answer.items[1])
+
+
+def test_lists_hold_what_segments_use_and_nothing_that_is_closed() -> None:
+    users = [
+        Signals(user_id="u1"),
+        Signals(user_id="u2", interactions=[("stream", "item", "i1"), ("ban", "item", "i4")], shown=["i2"]),
+    ]
+    query = ask(*users)
+    answer = answer_all(query, "explore")
+    assert answer.routes.tolist() == ["explore", "explore"]
+    assert sorted(answer.items[0].tolist()) == [0, 1, 2, 3, 4, 5]
+    assert answer.count_ranked().tolist() == [5, 2]
+    assert sorted(answer.items[1, :2].tolist()) == [2, 4]
+    assert answer.items[1, 2:].tolist() == [5, 1, -1, -1]  # nobody's, then what rests; used and banned ones never
+    assert answer.propensities is not None
+    assert ((answer.propensities > 0) & (answer.propensities <= 1)).all()
+    assert (answer.propensities[1, 2:] == 1).all()
+
+
+def test_the_first_propensity_is_the_belief_in_the_segments_that_begin_with_the_item() -> None:
+    query = ask(Signals(user_id="u9", interactions=[("stream", "item", "i5")]))
+    belief = believe_segments(query, np.array([0]))[0]
+    answer = answer_all(query, "explore")
+    assert answer.propensities is not None
+    expected = {0: belief[0], 3: belief[1]}[int(answer.items[0, 0])]
+    assert answer.propensities[0, 0] == pytest.approx(expected, rel=1e-5)
+
+
+def test_what_segments_use_is_learned_from_what_is_passed_over() -> None:
+    shown = ["i1", "i2"]  # the east's alone
+    query = ask(Signals(), Signals(shown=shown))
+    before, after = believe_segments(query, np.arange(2))
+    assert after[1] > before[1]
+
+
+def test_python_answers_by_explore() -> None:
+    answer = Recommender(make_model()).recommend(Signals(user_id="u1"), 4, "explore")
+    assert answer.route == "explore"
+    assert answer.score_scale == "share of the segment drawn"
+    assert len({item.item_id for item in answer.items}) == 4
