@@ -55,7 +55,7 @@ def print_results(results: Results, console: Console, against: str = REFERENCE) 
 def print_replay(results: ReplayResults, console: Console) -> None:
     """Print policies side by side, most hits first, and how to read them."""
     settings, classes = results.settings, results.classes
-    rounds = dict.fromkeys([1, min(2, settings.rounds), settings.rounds])
+    rounds = dict.fromkeys([1, settings.rounds])
     table = _table(
         f"{results.dataset}: items used of what was shown, mean of a user",
         ("in all", f"/ {results.against}", *(f"round {number}" for number in rounds)),
@@ -80,8 +80,9 @@ def print_replay(results: ReplayResults, console: Console) -> None:
     counts = ", ".join(f"{name} {n:,}" for name, n in classes.items())
     _print_line(
         console,
-        f"{settings.rounds} round(s) of {settings.slate} items, of which a user sees {sees}.{late} {len(results.users):,} "
-        f"users of {len(results.seeds)} seed(s); by what was known: {counts}. Brackets: 95 % interval over users.",
+        f"{settings.rounds} round(s) of {settings.slate} items, of which a user sees {sees}.{late} "
+        f"{len(results.users):,} users of {len(results.seeds)} seed(s); by what was known: {counts}. "
+        "Brackets: 95 % interval over users.",
     )
 
 
