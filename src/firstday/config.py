@@ -24,6 +24,8 @@ LARGEST_SEED = 2**31 - 1
 MAX_SEED = LARGEST_SEED - 1000
 """Largest first seed: `evaluate` counts up from it."""
 
+SHOWN = "shown"
+"""The signal of impressions: every configuration knows it, and it never counts as use."""
 DeviceName = Literal["auto", "cpu", "cuda", "mps"]
 S = TypeVar("S", bound="Section")
 
@@ -113,6 +115,17 @@ class SignalConfig(Section):
         return {**DEFAULT_AFFINITY, **value} if isinstance(value, dict) else value
 
     @model_validator(mode="after")
+    def _shown_is_no_signal_of_taste(self) -> SignalConfig:
+        places = ("affinity", "use", "never_recommend", "at_registration")
+        named = [name for name in places if SHOWN in getattr(self, name)]
+        if named:
+            raise ValueError(
+                f"{named[0]} names {SHOWN!r}, which is kept for what was shown to users and never counts as use; give "
+                "the signal another name"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _use_is_liked(self) -> SignalConfig:
         if not set(self.use) & set(self.liked):
             raise ValueError(
@@ -122,7 +135,7 @@ class SignalConfig(Section):
 
     @property
     def known(self) -> tuple[str, ...]:
-        """Every signal that interactions may carry."""
+        """Every signal of what users do. Interactions may carry `SHOWN`, too: what was shown to them."""
         return tuple(self.affinity)
 
     @property

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -37,15 +38,50 @@ from tests.data.dirty_tables import some, write_tables
 from tests.synthetic import brief_config
 
 pytestmark = [pytest.mark.usefixtures("spark"), pytest.mark.slow]
-TABLES = ("users", "interactions", "items", "collections", "friends")
+TABLES = ("users", "interactions", "items", "collections", "friends", "assignments")
 
 
 @pytest.fixture(scope="module")
-def service(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A simulated service of 1,200 users with all tables."""
-    folder = tmp_path_factory.mktemp("service") / "tables"
+def plain(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A simulated service of 1,200 users, as it is simulated."""
+    folder = tmp_path_factory.mktemp("plain") / "tables"
     simulate(SimulationSettings(n_users=1_200, n_items=400, seed=5), folder)
     return folder
+
+
+@pytest.fixture(scope="module")
+def service(plain: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same service with all tables: to half of its users lists were shown, in an experiment."""
+    folder = tmp_path_factory.mktemp("service") / "tables"
+    shutil.copytree(plain, folder)
+    add_lists(folder)
+    return folder
+
+
+def add_lists(folder: Path) -> None:
+    """Show users what they and others used, a list for each day on which they used anything."""
+    places = sorted((folder / "interactions").rglob("*.parquet"))
+    rows = pl.concat([pl.read_parquet(place) for place in places]).filter(pl.col("item_id").is_not_null())
+    rows = rows.filter(pl.col("user_id") % 2 == 0).sort("user_id", "timestamp", "item_id")
+    shown = rows.with_columns(
+        signal=pl.lit("shown"),
+        item_id=pl.when(pl.int_range(pl.len()) % 3 == 0).then("item_id").otherwise(pl.col("item_id").shift(40)),
+        list_id=pl.col("timestamp").dt.strftime("%j"),
+        timestamp=pl.col("timestamp").dt.offset_by("-1h"),
+        position=pl.int_range(pl.len()).over("user_id", pl.col("timestamp").dt.truncate("1d")) + 1,
+        propensity=pl.lit(0.25),
+        policy=pl.lit("some"),
+    ).drop_nulls("item_id")
+    for at in places:
+        part = pl.read_parquet(at)
+        absent = [pl.lit(None).cast(shown.schema[name]).alias(name) for name in shown.columns if name not in part]
+        part = part.with_columns(absent)
+        if at == places[-1]:
+            part = pl.concat([part, shown.select(pl.col(name).cast(part.schema[name]) for name in part.columns)])
+        part.write_parquet(at)
+    users = pl.read_parquet(folder / "users.parquet").select("user_id", experiment=pl.lit("first"))
+    variant = pl.when(pl.col("user_id") % 4 == 0).then(pl.lit("lists")).otherwise(pl.lit("none"))
+    users.with_columns(variant=variant).write_parquet(folder / "assignments.parquet")
 
 
 @pytest.fixture(scope="module")
@@ -94,6 +130,8 @@ def arrays_of(dataset: Dataset) -> dict[str, Any]:
         "friends": None if friends is None else (friends.starts.tolist(), friends.columns.tolist()),
         "titles": dataset.titles,
         "ends": (dataset.events.first, dataset.events.last),
+        "impressions": pl.DataFrame() if dataset.impressions is None else dataset.impressions.whole(),
+        "assignments": pl.DataFrame() if dataset.assignments is None else dataset.assignments,
     }
 
 
@@ -122,6 +160,19 @@ def test_a_model_is_the_same_byte_for_byte_where_all_are_learned_from(
     train(local.dataset, config).save(tmp_path / "local")
     train(tables, config).save(tmp_path / "spark")
     assert files_of(tmp_path / "spark") == files_of(tmp_path / "local")
+
+
+def test_a_model_is_the_same_byte_for_byte_but_for_what_impressions_teach(
+    local: engines.Check, plain: Path, config: Config, tmp_path: Path
+) -> None:
+    assert isinstance(local.dataset, Dataset)
+    assert local.dataset.impressions is not None
+    train(local.dataset, config).save(tmp_path / "with")
+    without = engines.load(plain, config=config)
+    train(without, config).save(tmp_path / "without")
+    one, other = files_of(tmp_path / "with"), files_of(tmp_path / "without")
+    assert {name: one[name] for name in other} == other
+    assert all(name.startswith("shown_counts.") for name in one.keys() - other.keys())
 
 
 def with_vectors(service: Path, folder: Path) -> Path:

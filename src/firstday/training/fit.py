@@ -24,6 +24,7 @@ from firstday.engine.everyone import Question, describe_encoder, describe_part, 
 from firstday.engine.large import LargeDataset, Learners
 from firstday.errors import ConfigError, DataError
 from firstday.features.encoder import N_AGES, collect_features, fit_encoder
+from firstday.features.impressions import collect_passed_over
 from firstday.features.signals import Catalogue, SignalBatch
 from firstday.metrics import measure
 from firstday.progress import Progress, no_progress
@@ -306,9 +307,17 @@ def describe_unlisted(model: TrainedModel) -> dict[str, Any]:
 
 
 def cohort_query(recommender: Recommender, dataset: Dataset, cohort: Cohort, k: int) -> Query:
-    """Ask a model for lists for the users of a cohort, from their profile and day one alone."""
-    batch, _ = recommender.model.catalogue.translate(dataset, cohort.users, cohort.day_one)
-    return Query(recommender.model, batch, k)
+    """Ask a model for lists for the users of a cohort, from their profile and day one alone.
+
+    What was shown to them until the end of day one, and passed over, is known too; not so where day ones are drawn.
+    """
+    model, passed_over = recommender.model, None
+    if cohort.day_end_us is not None:
+        passed_over = collect_passed_over(
+            dataset, cohort.users, cohort.day_one, model.config.signals, until=cohort.day_end_us
+        )
+    batch, _ = model.catalogue.translate(dataset, cohort.users, cohort.day_one, passed_over)
+    return Query(model, batch, k)
 
 
 def judged_strategies(model: TrainedModel) -> list[str]:
