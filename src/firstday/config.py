@@ -104,6 +104,13 @@ class SignalConfig(Section):
         description="How likely somebody who looked at one place of a list looks at the next: what stands far down may "
         "not have been seen, and passing it over tells less. 1: all that was shown was seen.",
     )
+    response_days: float = Field(
+        default=7,
+        gt=0,
+        le=36_500,
+        description="Days after an item was shown within which a use of it counts as an answer to that, where the use "
+        "does not carry the list's id: rates of new items are counted so. Not in the paper.",
+    )
     at_registration: tuple[str, ...] = Field(
         default=("onboarding",),
         description="Signals given while registering: always part of day one under the `sampled` protocol.",
