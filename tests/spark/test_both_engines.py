@@ -16,13 +16,16 @@ from pyspark.sql import SparkSession
 from firstday.artifact.folder import MANIFEST
 from firstday.config import Config
 from firstday.data.dataset import Dataset
+from firstday.data.ids import Ids
 from firstday.data.splits.registration import Log
-from firstday.data.splits.roles import find_warm
+from firstday.data.splits.roles import find_warm_within
+from firstday.data.splits.split import take_actions
 from firstday.data.summary import summarise
 from firstday.embed.embeddings import FoldIn
 from firstday.engine import engines
 from firstday.engine.everyone import Question, describe_part, merge
 from firstday.engine.large import describe_warm
+from firstday.engine.shown import count_shown_to_others
 from firstday.engine.spark.cluster_dataset import ClusterDataset
 from firstday.engine.spark.recommend_on_spark import check_lists_target
 from firstday.engine.spark.storage import Storage
@@ -209,7 +212,8 @@ def test_given_vectors_everyone_is_counted_the_same_on_both(
     log = Log.of(local.events)
     question = Question.of(local, FoldIn(items, "mean"), unit_rows(users[:5]), config.signals, np.arange(0, 90, 3))
     one = merge(tables.ask(describe_warm, config, "registration", log, question))
-    other = describe_part(local, *find_warm(local, config, "registration", log), question)
+    warm, actions, window = find_warm_within(local, config, "registration", log)
+    other = describe_part(local, warm, take_actions(actions, warm), question, window)
     assert one.n_users == other.n_users > 100
     for counts, expected in (
         (one.segments, other.segments),
@@ -219,6 +223,12 @@ def test_given_vectors_everyone_is_counted_the_same_on_both(
         assert counts.sizes.tolist() == expected.sizes.tolist()
         assert counts.counts.columns.tolist() == expected.counts.columns.tolist()
         assert counts.counts.weights.tolist() == expected.counts.weights.tolist()
+    assert one.shown is not None
+    assert other.shown is not None
+    assert other.shown.used.weights.sum() > 100
+    for name in ("shown", "used"):
+        assert getattr(one.shown, name).columns.tolist() == getattr(other.shown, name).columns.tolist()
+        assert getattr(one.shown, name).weights.tolist() == getattr(other.shown, name).weights.tolist()
     np.testing.assert_allclose(one.vector_sum, other.vector_sum, rtol=1e-12)
     for name, sums in other.vector_sums.items():
         np.testing.assert_allclose(one.vector_sums[name], sums, rtol=1e-9, atol=1e-12)
@@ -241,10 +251,31 @@ def test_a_model_of_a_sample_counts_everyone_and_is_the_same_whatever_the_partit
             data = recommender.model.facts["data"]
             assert data["learned_from"] < 310 < data["warm_users"]
             assert int(recommender.model.segments.items.sizes.sum()) == data["warm_users"]
+            assert data["impressions"] > data["impressions_used"] > 100
     finally:
         for name, value in before.items():
             spark.conf.set(name, str(value))
     assert files_of(tmp_path / "few") == files_of(tmp_path / "many")
+
+
+def test_what_was_shown_to_those_who_are_not_warm_is_counted_the_same_on_both(
+    local: engines.Check, config: Config, tables: ClusterDataset
+) -> None:
+    """However they are divided, everybody is counted once: nothing here rests on what the model predicts."""
+    assert isinstance(local.dataset, Dataset)
+    settings = config.override({"training.most_users": 100, "registration.min_items": 60})
+    model, held_out = train(local.dataset, config).model, Ids(local.dataset.users.take(np.arange(0, 1200, 7)))
+    count = tables.find_learners(settings).count_others
+    assert count is not None
+    one = count(model, held_out)
+    log = Log.of(local.dataset.events)
+    warm, actions, window = find_warm_within(local.dataset, settings, "registration", log)
+    other = count_shown_to_others(local.dataset, model, warm, actions, held_out, window)
+    assert one is not None
+    assert other is not None
+    assert other.used.weights.sum() > 100
+    assert one.shown.column_sums().tolist() == other.shown.column_sums().tolist()
+    assert one.used.column_sums().tolist() == other.used.column_sums().tolist()
 
 
 def alike(fault: str) -> str:

@@ -200,6 +200,14 @@ def weigh_rows(
     return users[starts][kept], items[starts][kept], 1 - left[kept]
 
 
+def _are_among(values: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """Tell which values are among sorted ones, bool, shape (n,)."""
+    if not len(known):
+        return np.zeros(len(values), dtype=bool)
+    found: np.ndarray = known[np.minimum(np.searchsorted(known, values), len(known) - 1)] == values
+    return found
+
+
 def _begins(*columns: np.ndarray) -> np.ndarray:
     """Tell which sorted rows differ from the row before, bool, shape (n,)."""
     begins = np.ones(len(columns[0]), dtype=bool)
@@ -241,7 +249,7 @@ def collect_passed_over(
     row_of_user[users] = np.arange(len(users))
     n_items = len(dataset.items)
     uses = [rows for (signal, entity), rows in actions.items() if entity == ITEM and signal in config.use]
-    used_cells = np.concatenate([rows.row_of_entry() * n_items + rows.columns for rows in uses] or [NOTHING])
+    used_cells = np.sort(np.concatenate([rows.row_of_entry() * n_items + rows.columns for rows in uses] or [NOTHING]))
     found = []
     for frame in dataset.impressions.frames():
         rows = row_of_user[frame["user_ix"].to_numpy()]
@@ -252,7 +260,7 @@ def collect_passed_over(
         lists = frame["list_id"].rank("dense").cast(pl.Int64).fill_null(-1).to_numpy()
         items, positions = frame["item_ix"].to_numpy().astype(np.int64), frame["position"].to_numpy().astype(np.int64)
         rows, lists, items, positions = rows[counts], lists[counts], items[counts], positions[counts]
-        is_used = np.isin(rows * n_items + items, used_cells)
+        is_used = _are_among(rows * n_items + items, used_cells)
         found.append(weigh_rows(rows, lists, items, positions, is_used, config.persistence))
     rows, items, weights = (np.concatenate(column) for column in zip(*found, strict=True))
     return SparseRows.from_pairs(rows, items, weights.astype(np.float32), len(users), n_items)
