@@ -21,7 +21,7 @@ from firstday.ranking import NO_ITEM, unit_rows
 from firstday.segment.segments import ItemCounts, Segments
 from firstday.training.fit import fit
 from tests.engine.parts import divide
-from tests.segment.test_shown import show_to_all
+from tests.segment.test_shown_counts import show_to_all
 from tests.synthetic import brief_config
 from tests.tiny import EAST, ITEM_VECTORS, NORTH, USES, make_encoder, make_model
 

@@ -25,7 +25,7 @@ from firstday.embed.embeddings import FoldIn
 from firstday.engine import engines
 from firstday.engine.everyone import Question, describe_part, merge
 from firstday.engine.large import describe_warm
-from firstday.engine.shown import count_shown_to_others
+from firstday.engine.shown_to_others import count_shown_to_others
 from firstday.engine.spark.cluster_dataset import ClusterDataset
 from firstday.engine.spark.recommend_on_spark import check_lists_target
 from firstday.engine.spark.storage import Storage

@@ -22,7 +22,7 @@ from firstday.embed.embeddings import FoldIn, compute_affinity, select_uses
 from firstday.features.encoder import N_AGES, Encoder, average_years, shrink_means
 from firstday.ranking import unit_rows
 from firstday.segment.segments import ItemCounts, Segments, count_items, rank_items
-from firstday.segment.shown import ShownCounts, add_shown, count_shown
+from firstday.segment.shown_counts import ShownCounts, add_shown, count_shown
 from firstday.sparse import union_rows
 
 AGE = "age"

@@ -25,7 +25,7 @@ from firstday.data.splits.split import take_actions
 from firstday.data.summary import Summary
 from firstday.embed.embeddings import compute_affinity
 from firstday.engine.everyone import Everyone, Question, describe_part
-from firstday.segment.shown import ShownCounts
+from firstday.segment.shown_counts import ShownCounts
 from firstday.sparse import SparseRows
 
 LARGEST = 2**64 - 1

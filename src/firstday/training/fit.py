@@ -22,7 +22,7 @@ from firstday.embed.kept_users import WarmUsers, add_light_users, find_light_use
 from firstday.embed.methods import collect_warm_logs, fit_embeddings, fold_in_users
 from firstday.engine.everyone import Question, describe_encoder, describe_part, describe_segments
 from firstday.engine.large import LargeDataset, Learners
-from firstday.engine.shown import count_shown_to_others
+from firstday.engine.shown_to_others import count_shown_to_others
 from firstday.errors import ConfigError, DataError
 from firstday.features.encoder import N_AGES, collect_features, fit_encoder
 from firstday.features.impressions import collect_passed_over
@@ -35,7 +35,7 @@ from firstday.recommend.recommender import Recommender, answer_all
 from firstday.recommend.spec import BUILT_IN, LearningData, names_of_both_ways, strategies_of, with_methods_of
 from firstday.segment.kmeans import fit_segments
 from firstday.segment.segments import ItemCounts, count_items
-from firstday.segment.shown import ShownCounts, add_shown, count_shown
+from firstday.segment.shown_counts import ShownCounts, add_shown, count_shown
 from firstday.sparse import SparseRows
 from firstday.training.calibrate import calibrate
 from firstday.training.networks import check_device, cluster_inputs, learn_methods, train_network, train_ranker_of

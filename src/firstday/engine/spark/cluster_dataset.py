@@ -45,7 +45,7 @@ from firstday.engine.spark.work import (
 )
 from firstday.errors import DataError
 from firstday.recommend.recommender import Recommender
-from firstday.segment.shown import ShownCounts, add_shown
+from firstday.segment.shown_counts import ShownCounts, add_shown
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame

@@ -31,11 +31,11 @@ from firstday.data.parts import Whole, load_part, pack, unpack
 from firstday.data.raw_table import FILE, ROW, RawFile, RawTable
 from firstday.data.splits.registration import Log
 from firstday.data.splits.roles import Protocol, find_warm_within
-from firstday.engine.shown import count_shown_to_others
+from firstday.engine.shown_to_others import count_shown_to_others
 from firstday.recommend.batch import BatchCounts, list_users
 from firstday.recommend.recommender import Recommender, open_model
 from firstday.recommend.spec import load_plugin
-from firstday.segment.shown import ShownCounts
+from firstday.segment.shown_counts import ShownCounts
 from firstday.sparse import SparseRows
 
 PART = "firstday: part"

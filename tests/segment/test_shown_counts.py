@@ -21,10 +21,10 @@ from firstday.data.impressions import IMPRESSION_TYPES, Impressions
 from firstday.data.load import load
 from firstday.data.newcomers import load_newcomers
 from firstday.data.splits.split import Split
-from firstday.engine.shown import count_shown_to_others
+from firstday.engine.shown_to_others import count_shown_to_others
 from firstday.recommend.recommender import Recommender, open_model
 from firstday.recommend.spec import value_type
-from firstday.segment.shown import ShownCounts, add_shown, count_shown
+from firstday.segment.shown_counts import ShownCounts, add_shown, count_shown
 from firstday.sparse import SparseRows
 from firstday.training.fit import fit
 from tests.synthetic import N_ITEMS, UNUSED_ITEM, brief_config

@@ -10,7 +10,7 @@ from firstday.data.events import Window
 from firstday.data.ids import Ids
 from firstday.data.splits.split import Actions, take_actions
 from firstday.recommend.query import Query
-from firstday.segment.shown import ShownCounts, count_shown
+from firstday.segment.shown_counts import ShownCounts, count_shown
 
 USERS_AT_ONCE = 20_000
 """Users whose features are in memory at once."""
