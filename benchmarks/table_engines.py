@@ -206,9 +206,10 @@ def answer_part(rows: RawTable, home: Home) -> pl.DataFrame:
     """Answer every question about the rows of some users, or of all: the one definition; columns `ANSWER_COLUMNS`."""
     findings = Findings()
     checker = InteractionChecker(home.users, home.items, {}, set(), SignalConfig(), findings)
-    events = checker.run(rows, now=NOW)
+    interactions = checker.run(rows, now=NOW)
     parts = [read_counts((*findings.faults, *findings.notes))]
-    if events is not None:
+    if interactions is not None:
+        events = interactions.events
         n_users, n_items = len(home.users), len(home.items)
         window = Window(home.registered_at, home.registered_at + DAY_US)
         day_one, everything = events.collect(n_users, {ITEM: n_items}, [window, None])

@@ -24,6 +24,8 @@ LARGEST_SEED = 2**31 - 1
 MAX_SEED = LARGEST_SEED - 1000
 """Largest first seed: `evaluate` counts up from it."""
 
+SHOWN = "shown"
+"""The signal of impressions: every configuration knows it, and it never counts as use."""
 DeviceName = Literal["auto", "cpu", "cuda", "mps"]
 S = TypeVar("S", bound="Section")
 
@@ -102,6 +104,13 @@ class SignalConfig(Section):
         description="How likely somebody who looked at one place of a list looks at the next: what stands far down may "
         "not have been seen, and passing it over tells less. 1: all that was shown was seen.",
     )
+    response_days: float = Field(
+        default=7,
+        gt=0,
+        le=36_500,
+        description="Days after an item was shown within which a use of it counts as an answer to that, where the use "
+        "does not carry the list's id: rates of new items are counted so. Not in the paper.",
+    )
     at_registration: tuple[str, ...] = Field(
         default=("onboarding",),
         description="Signals given while registering: always part of day one under the `sampled` protocol.",
@@ -113,6 +122,17 @@ class SignalConfig(Section):
         return {**DEFAULT_AFFINITY, **value} if isinstance(value, dict) else value
 
     @model_validator(mode="after")
+    def _shown_is_no_signal_of_taste(self) -> SignalConfig:
+        places = ("affinity", "use", "never_recommend", "at_registration")
+        named = [name for name in places if SHOWN in getattr(self, name)]
+        if named:
+            raise ValueError(
+                f"{named[0]} names {SHOWN!r}, which is kept for what was shown to users and never counts as use; give "
+                "the signal another name"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _use_is_liked(self) -> SignalConfig:
         if not set(self.use) & set(self.liked):
             raise ValueError(
@@ -122,7 +142,7 @@ class SignalConfig(Section):
 
     @property
     def known(self) -> tuple[str, ...]:
-        """Every signal that interactions may carry."""
+        """Every signal of what users do. Interactions may carry `SHOWN`, too: what was shown to them."""
         return tuple(self.affinity)
 
     @property

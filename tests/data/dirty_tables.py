@@ -16,7 +16,7 @@ Change = Callable[[pl.DataFrame], pl.DataFrame]
 N_USERS, N_ITEMS, N_EACH = 30, 40, 10
 GENRES = ("Animation", "Comedy", "Crime", "Drama", "War")
 BEGIN = datetime(2024, 5, 1, 12, tzinfo=UTC)
-KNOWN = "stream, favorite, onboarding, search, skip, ban"
+KNOWN = "stream, favorite, onboarding, search, skip, ban, shown"
 WRITE_UTC = "write UTC with its zone, such as 2024-05-01T12:00:00Z"
 GIVE_ZONE = (
     'give them their zone (pandas .dt.tz_localize("UTC"), Polars .dt.replace_time_zone("UTC"), '
@@ -493,5 +493,77 @@ NAMES = [
         interactions=lambda rows: some("weight", {5: "-3"})(some("item_id", {4: "i99"})(rows)),
     ),
 ]
-CASES: list[Dirty] = [*IDS, *NUMBERS, *TIMES, *WORDS, *NAMES]
+
+
+def shown(frame: pl.DataFrame) -> pl.DataFrame:
+    """Make the last ten interactions a list that was shown."""
+    is_shown, place = pl.int_range(pl.len()) >= 290, pl.int_range(pl.len()) - 289
+    columns = {"list_id": pl.lit("a"), "position": place, "propensity": pl.lit(0.5), "policy": pl.lit("some")}
+    of_list = [pl.when(is_shown).then(value).alias(name) for name, value in columns.items()]
+    signal = pl.when(is_shown).then(pl.lit("shown")).otherwise("signal").alias("signal")
+    frame = frame.with_columns(signal, *of_list)
+    return to_text(frame) if frame["user_id"].dtype == pl.String else frame
+
+
+def write_variants(folder: Path, variants: Mapping[int, str]) -> None:
+    """Write the clean tables, and a variant of every user, some of them once more with another."""
+    write_tables(folder, "csv", {})
+    users = [*range(1, N_USERS + 1), *variants]
+    names = [*["a"] * N_USERS, *variants.values()]
+    pl.DataFrame({"user_id": users, "experiment": "lists", "variant": names}).write_csv(folder / "assignments.csv")
+
+
+LISTS = [
+    dirty(
+        "csv",
+        "places in lists and propensities",
+        "interactions.position: 3 of 300 rows are no places in a list (first: 0, interactions.csv line 292); "
+        "write whole numbers from 1, or leave unknown ones empty.",
+        "interactions.position: 1 of 300 rows are not numbers (first: 'top', interactions.csv line 295); "
+        "write numbers alone, with a dot for decimals.",
+        "interactions.propensity: 3 of 300 rows are not above 0 and at most 1 (first: 0, interactions.csv line 293); "
+        "write probabilities as shares of 1, or leave unknown ones empty.",
+        interactions=lambda rows: some("position", {291: "0", 292: "-1", 293: "1.5", 294: "top", 295: ""})(
+            some("propensity", {292: "0", 293: "1.01", 294: "-0.5", 1: "many"})(shown(rows))
+        ),
+    ),
+    dirty(
+        "parquet",
+        "places in lists and propensities",
+        "interactions.position: 2 of 300 rows are no places in a list (first: 0, interactions.parquet row 291); "
+        "write whole numbers from 1, or leave unknown ones empty.",
+        "interactions.propensity: 1 of 300 rows are not above 0 and at most 1 (first: 2, interactions.parquet row "
+        "300); write probabilities as shares of 1, or leave unknown ones empty.",
+        interactions=lambda rows: some("position", {291: 0, 300: -7, 1: 0})(
+            some("propensity", {300: 2.0, 299: float("nan"), 1: 7.0})(shown(rows))
+        ),
+    ),
+    dirty(
+        "parquet",
+        "columns of lists of a wrong type",
+        "interactions.policy: the column holds Int32, not text; store text.",
+        "interactions.list_id: the column holds Date, not whole numbers or text; store whole numbers or text.",
+        interactions=lambda rows: every("policy", pl.when(pl.col("policy").is_not_null()).then(7))(
+            every("list_id", pl.lit(date(2024, 5, 1)))(shown(rows))
+        ),
+    ),
+    dirty(
+        "csv",
+        "impressions of unknown items",
+        "interactions.item_id: 1 of 300 rows name unknown items (first: 'i99', interactions.csv line 301); "
+        "add them to items or drop the rows.",
+        interactions=lambda rows: some("item_id", {300: "i99"})(shown(rows)),
+    ),
+    Dirty(
+        "two variants of one experiment",
+        lambda folder: write_variants(folder, {7: "b", 9: "a", 99: "a"}),
+        (
+            "assignments.variant: 2 of 33 rows give a user several variants of one experiment (first: 7, "
+            "assignments.csv line 8); keep the variant that the user saw, or drop the rows.",
+            "assignments.user_id: 1 of 33 rows name unknown users (first: 99, assignments.csv line 34); "
+            "add them to users or drop the rows.",
+        ),
+    ),
+]
+CASES: list[Dirty] = [*IDS, *NUMBERS, *TIMES, *WORDS, *NAMES, *LISTS]
 DATES = [date(2024, 5, 1) + timedelta(days=user) for user in range(1, N_USERS + 1) for _ in range(N_EACH)]

@@ -52,6 +52,25 @@ def test_good_tables_are_summed_up(five_users: Tables, write: Write, tmp_path: P
     assert lines[-1] == f"No faults, but training would refuse the tables: {NO_VALIDATION}"
 
 
+def test_impressions_and_experiments_are_summed_up(five_users: Tables, write: Write) -> None:
+    shown = pl.DataFrame({"user_id": ["u1", "u1", "u5"], "item_id": ["i1", "i2", "i1"], "list_id": ["a", "a", None]})
+    rows = pl.concat([five_users["interactions"], shown.with_columns(signal=pl.lit("shown"))], how="diagonal")
+    variants = pl.DataFrame({"user_id": ["u1", "u5"], "experiment": "lists", "variant": ["a", "b"]})
+    folder = write({**five_users, "interactions": rows, "assignments": variants})
+    done = runner.invoke(app, [str(folder)])
+    lines = [" ".join(line.strip("│ ").replace("│", " ").split()) for line in done.stdout.splitlines()]
+    for expected in (
+        "interactions 7",
+        "impressions 3 in 1 lists",
+        "users to whom something was shown 2 (40%)",
+        "experiment: lists 2 users",
+    ):
+        assert expected in lines
+    summary = json.loads(runner.invoke(app, [str(folder), "--json"]).stdout)["summary"]
+    assert (summary["impressions"], summary["lists"], summary["users_shown_something"]) == (3, 1, 2)
+    assert summary["experiments"] == {"lists": 2}
+
+
 def test_good_tables_as_json(five_users: Tables, write: Write, tmp_path: Path) -> None:
     done = runner.invoke(app, [str(write(five_users)), "--json", "--config", str(one_item(tmp_path))])
     assert done.exit_code == 2

@@ -139,7 +139,7 @@ def test_more_than_the_share_is_a_fault(five_users: Tables, write: Write) -> Non
         "interactions.weight: 1 of 7 rows are NaN or infinite (first: nan, interactions.parquet row 7); "
         "write finite numbers or drop the rows.",
         "interactions.signal: 1 of 7 rows have an unknown signal (first: 'tap', interactions.parquet row 3); "
-        "known are stream, favorite, onboarding, search, skip, ban; name yours in the configuration "
+        "known are stream, favorite, onboarding, search, skip, ban, shown; name yours in the configuration "
         "(signals.affinity.tap = 1.0) or drop the rows.",
         "interactions.user_id: 2 of 7 rows name unknown users (first: 'u3', interactions.parquet row 5); "
         "add them to users or drop the rows.",

@@ -79,6 +79,8 @@ def test_day_one_is_24_hours_and_truth_the_rest_of_the_window() -> None:
             assert cohort.truth.row(row).tolist() == sorted(set(later) - set(used))
             assert cohort.day_one_size[row] == len(used)
             assert len(cohort.truth.row(row))
+            assert cohort.day_end_us is not None
+            assert cohort.day_end_us[row] == at + DAY
 
 
 def test_a_warm_day_one_is_the_one_in_the_log_or_a_drawn_one() -> None:

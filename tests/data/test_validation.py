@@ -40,7 +40,7 @@ def be(column: str, values: list[object], dtype: pl.DataType | type[pl.DataType]
     return lambda frame: frame.with_columns(pl.Series(column, values, dtype=dtype))
 
 
-KNOWN = "stream, favorite, onboarding, search, skip, ban"
+KNOWN = "stream, favorite, onboarding, search, skip, ban, shown"
 CASES = [
     (
         "interactions",

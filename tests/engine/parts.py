@@ -27,6 +27,7 @@ def take_users(dataset: Dataset, users: np.ndarray) -> Dataset:
         ages=None if dataset.ages is None else dataset.ages[users],
         registered_at=None if dataset.registered_at is None else dataset.registered_at[users],
         friends=None,
+        impressions=None if dataset.impressions is None else dataset.impressions.keep_users(place.astype(np.int32)),
         precomputed=None if vectors is None else PrecomputedVectors(vectors.user_vectors[users], vectors.item_vectors),
     )
 

@@ -21,6 +21,7 @@ from firstday.ranking import NO_ITEM, unit_rows
 from firstday.segment.segments import ItemCounts, Segments
 from firstday.training.fit import fit
 from tests.engine.parts import divide
+from tests.segment.test_shown_counts import show_to_all
 from tests.synthetic import brief_config
 from tests.tiny import EAST, ITEM_VECTORS, NORTH, USES, make_encoder, make_model
 
@@ -180,6 +181,12 @@ def assert_equal(one: Everyone, other: Everyone) -> None:
         np.testing.assert_allclose(one.vector_sums[name], other.vector_sums[name], rtol=1e-12, atol=1e-12)
     np.testing.assert_allclose(one.vector_sum, other.vector_sum, rtol=1e-12, atol=1e-12)
     np.testing.assert_allclose(one.squared_distances, other.squared_distances, rtol=1e-12)
+    assert (one.shown is None) == (other.shown is None)
+    if one.shown is not None and other.shown is not None:
+        for name in ("shown", "used"):
+            some, others = getattr(one.shown, name), getattr(other.shown, name)
+            for part in ("starts", "columns", "weights"):
+                np.testing.assert_array_equal(getattr(some, part), getattr(others, part))
 
 
 @pytest.mark.parametrize("n_parts", [1, 3, 7, 150])
@@ -189,6 +196,15 @@ def test_however_users_are_divided_everyone_is_the_same(world: Dataset, question
     answers = [describe_all(part, question) for part, _ in divide(world, n_parts)]
     assert_equal(merge(answers), whole)
     assert_equal(merge(iter(answers[::-1])), whole)
+
+
+def test_however_users_are_divided_what_was_shown_is_the_same(world: Dataset, question: Question) -> None:
+    shown = show_to_all(world)
+    whole = describe_all(shown, question)
+    assert whole.shown is not None
+    assert whole.shown.shown.column_sums().sum() == 2 * 393
+    for n_parts in (3, 150):
+        assert_equal(merge([describe_all(part, question) for part, _ in divide(shown, n_parts)]), whole)
 
 
 def test_however_many_users_are_in_memory_everyone_is_the_same(

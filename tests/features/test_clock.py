@@ -11,7 +11,8 @@ import pytest
 from firstday.artifact.trained_model import TrainedModel
 from firstday.config import Config, parse_config
 from firstday.data.dataset import Dataset
-from firstday.data.events import Events
+from firstday.data.events import UTC_MICROSECONDS, Events
+from firstday.data.impressions import IMPRESSION_TYPES, Impressions
 from firstday.data.splits.registration import split_registration
 from firstday.data.splits.split import Split
 from firstday.embed.embeddings import select_uses
@@ -130,6 +131,40 @@ def test_a_marker_after_the_cut_off_cannot_be_recommended_from(planted: Dataset,
     for strategy in strategies_of(model):
         answer = answer_all(cohort_query(after, planted, split.cold, 20), strategy)
         assert MARKER not in answer.items, strategy
+
+
+def test_what_was_shown_or_used_after_the_cut_off_is_counted_for_no_segment(without: Dataset) -> None:
+    """Everyone is shown item 0 just before it and the marker at it; both are used a little later, as their lists'."""
+    split, n = divide(without), len(without.users)
+    until = cut_off(split)
+    rows = pl.DataFrame(
+        {
+            "user_ix": np.repeat(np.arange(n), 2),
+            "item_ix": np.tile([0, MARKER], n),
+            "at": np.tile([until - 1, until], n),
+            "used": until + 1,
+        }
+    ).select(
+        "user_ix",
+        "item_ix",
+        pl.col("at").cast(UTC_MICROSECONDS).alias("timestamp"),
+        pl.lit("a").alias("list_id"),
+        pl.lit(1).alias("position"),
+        pl.lit(None).alias("propensity"),
+        pl.lit(None).alias("policy"),
+        pl.lit(value=True).alias("is_used"),
+        pl.col("used").cast(UTC_MICROSECONDS).alias("used_at"),
+    )
+    typed = rows.select(pl.col(name).cast(kind) for name, kind in IMPRESSION_TYPES.items())
+    log = replace(without, impressions=Impressions((typed,), typed.height))
+    counts = fit(log, split, BARE, weigh=False).model.shown_counts
+    assert counts is not None
+    window = split.warm_window
+    assert window is not None
+    n_known = int(((window.start < until) & (window.end == until)).sum())
+    assert len(split.warm) < n_known < n - len(split.cold)  # light users are counted, too
+    assert counts.shown.column_sums()[[0, MARKER]].tolist() == [n_known, 0]
+    assert counts.used.column_sums()[MARKER] == 0
 
 
 def test_the_test_would_see_a_leak() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +16,16 @@ from pyspark.sql import SparkSession
 from firstday.artifact.folder import MANIFEST
 from firstday.config import Config
 from firstday.data.dataset import Dataset
+from firstday.data.ids import Ids
 from firstday.data.splits.registration import Log
-from firstday.data.splits.roles import find_warm
+from firstday.data.splits.roles import find_warm_within
+from firstday.data.splits.split import take_actions
 from firstday.data.summary import summarise
 from firstday.embed.embeddings import FoldIn
 from firstday.engine import engines
 from firstday.engine.everyone import Question, describe_part, merge
 from firstday.engine.large import describe_warm
+from firstday.engine.shown_to_others import count_shown_to_others
 from firstday.engine.spark.cluster_dataset import ClusterDataset
 from firstday.engine.spark.recommend_on_spark import check_lists_target
 from firstday.engine.spark.storage import Storage
@@ -37,15 +41,50 @@ from tests.data.dirty_tables import some, write_tables
 from tests.synthetic import brief_config
 
 pytestmark = [pytest.mark.usefixtures("spark"), pytest.mark.slow]
-TABLES = ("users", "interactions", "items", "collections", "friends")
+TABLES = ("users", "interactions", "items", "collections", "friends", "assignments")
 
 
 @pytest.fixture(scope="module")
-def service(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A simulated service of 1,200 users with all tables."""
-    folder = tmp_path_factory.mktemp("service") / "tables"
+def plain(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A simulated service of 1,200 users, as it is simulated."""
+    folder = tmp_path_factory.mktemp("plain") / "tables"
     simulate(SimulationSettings(n_users=1_200, n_items=400, seed=5), folder)
     return folder
+
+
+@pytest.fixture(scope="module")
+def service(plain: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same service with all tables: to half of its users lists were shown, in an experiment."""
+    folder = tmp_path_factory.mktemp("service") / "tables"
+    shutil.copytree(plain, folder)
+    add_lists(folder)
+    return folder
+
+
+def add_lists(folder: Path) -> None:
+    """Show users what they and others used, a list for each day on which they used anything."""
+    places = sorted((folder / "interactions").rglob("*.parquet"))
+    rows = pl.concat([pl.read_parquet(place) for place in places]).filter(pl.col("item_id").is_not_null())
+    rows = rows.filter(pl.col("user_id") % 2 == 0).sort("user_id", "timestamp", "item_id")
+    shown = rows.with_columns(
+        signal=pl.lit("shown"),
+        item_id=pl.when(pl.int_range(pl.len()) % 3 == 0).then("item_id").otherwise(pl.col("item_id").shift(40)),
+        list_id=pl.col("timestamp").dt.strftime("%j"),
+        timestamp=pl.col("timestamp").dt.offset_by("-1h"),
+        position=pl.int_range(pl.len()).over("user_id", pl.col("timestamp").dt.truncate("1d")) + 1,
+        propensity=pl.lit(0.25),
+        policy=pl.lit("some"),
+    ).drop_nulls("item_id")
+    for at in places:
+        part = pl.read_parquet(at)
+        absent = [pl.lit(None).cast(shown.schema[name]).alias(name) for name in shown.columns if name not in part]
+        part = part.with_columns(absent)
+        if at == places[-1]:
+            part = pl.concat([part, shown.select(pl.col(name).cast(part.schema[name]) for name in part.columns)])
+        part.write_parquet(at)
+    users = pl.read_parquet(folder / "users.parquet").select("user_id", experiment=pl.lit("first"))
+    variant = pl.when(pl.col("user_id") % 4 == 0).then(pl.lit("lists")).otherwise(pl.lit("none"))
+    users.with_columns(variant=variant).write_parquet(folder / "assignments.parquet")
 
 
 @pytest.fixture(scope="module")
@@ -94,6 +133,8 @@ def arrays_of(dataset: Dataset) -> dict[str, Any]:
         "friends": None if friends is None else (friends.starts.tolist(), friends.columns.tolist()),
         "titles": dataset.titles,
         "ends": (dataset.events.first, dataset.events.last),
+        "impressions": pl.DataFrame() if dataset.impressions is None else dataset.impressions.whole(),
+        "assignments": pl.DataFrame() if dataset.assignments is None else dataset.assignments,
     }
 
 
@@ -122,6 +163,19 @@ def test_a_model_is_the_same_byte_for_byte_where_all_are_learned_from(
     train(local.dataset, config).save(tmp_path / "local")
     train(tables, config).save(tmp_path / "spark")
     assert files_of(tmp_path / "spark") == files_of(tmp_path / "local")
+
+
+def test_a_model_is_the_same_byte_for_byte_but_for_what_impressions_teach(
+    local: engines.Check, plain: Path, config: Config, tmp_path: Path
+) -> None:
+    assert isinstance(local.dataset, Dataset)
+    assert local.dataset.impressions is not None
+    train(local.dataset, config).save(tmp_path / "with")
+    without = engines.load(plain, config=config)
+    train(without, config).save(tmp_path / "without")
+    one, other = files_of(tmp_path / "with"), files_of(tmp_path / "without")
+    assert {name: one[name] for name in other} == other
+    assert all(name.startswith("shown_counts.") for name in one.keys() - other.keys())
 
 
 def with_vectors(service: Path, folder: Path) -> Path:
@@ -158,7 +212,8 @@ def test_given_vectors_everyone_is_counted_the_same_on_both(
     log = Log.of(local.events)
     question = Question.of(local, FoldIn(items, "mean"), unit_rows(users[:5]), config.signals, np.arange(0, 90, 3))
     one = merge(tables.ask(describe_warm, config, "registration", log, question))
-    other = describe_part(local, *find_warm(local, config, "registration", log), question)
+    warm, actions, window = find_warm_within(local, config, "registration", log)
+    other = describe_part(local, warm, take_actions(actions, warm), question, window)
     assert one.n_users == other.n_users > 100
     for counts, expected in (
         (one.segments, other.segments),
@@ -168,6 +223,12 @@ def test_given_vectors_everyone_is_counted_the_same_on_both(
         assert counts.sizes.tolist() == expected.sizes.tolist()
         assert counts.counts.columns.tolist() == expected.counts.columns.tolist()
         assert counts.counts.weights.tolist() == expected.counts.weights.tolist()
+    assert one.shown is not None
+    assert other.shown is not None
+    assert other.shown.used.weights.sum() > 100
+    for name in ("shown", "used"):
+        assert getattr(one.shown, name).columns.tolist() == getattr(other.shown, name).columns.tolist()
+        assert getattr(one.shown, name).weights.tolist() == getattr(other.shown, name).weights.tolist()
     np.testing.assert_allclose(one.vector_sum, other.vector_sum, rtol=1e-12)
     for name, sums in other.vector_sums.items():
         np.testing.assert_allclose(one.vector_sums[name], sums, rtol=1e-9, atol=1e-12)
@@ -190,10 +251,31 @@ def test_a_model_of_a_sample_counts_everyone_and_is_the_same_whatever_the_partit
             data = recommender.model.facts["data"]
             assert data["learned_from"] < 310 < data["warm_users"]
             assert int(recommender.model.segments.items.sizes.sum()) == data["warm_users"]
+            assert data["impressions"] > data["impressions_used"] > 100
     finally:
         for name, value in before.items():
             spark.conf.set(name, str(value))
     assert files_of(tmp_path / "few") == files_of(tmp_path / "many")
+
+
+def test_what_was_shown_to_those_who_are_not_warm_is_counted_the_same_on_both(
+    local: engines.Check, config: Config, tables: ClusterDataset
+) -> None:
+    """However they are divided, everybody is counted once: nothing here rests on what the model predicts."""
+    assert isinstance(local.dataset, Dataset)
+    settings = config.override({"training.most_users": 100, "registration.min_items": 60})
+    model, held_out = train(local.dataset, config).model, Ids(local.dataset.users.take(np.arange(0, 1200, 7)))
+    count = tables.find_learners(settings).count_others
+    assert count is not None
+    one = count(model, held_out)
+    log = Log.of(local.dataset.events)
+    warm, actions, window = find_warm_within(local.dataset, settings, "registration", log)
+    other = count_shown_to_others(local.dataset, model, warm, actions, held_out, window)
+    assert one is not None
+    assert other is not None
+    assert other.used.weights.sum() > 100
+    assert one.shown.column_sums().tolist() == other.shown.column_sums().tolist()
+    assert one.used.column_sums().tolist() == other.used.column_sums().tolist()
 
 
 def alike(fault: str) -> str:

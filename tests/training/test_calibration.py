@@ -56,7 +56,9 @@ def test_every_strategy_that_answers_enough_users_is_calibrated(tiny: Recommende
     one_user = tiny.model.catalogue.read([])[0]
     assert calibrate(Query(tiny.model, one_user, 4), SparseRows.empty(0, N_ITEMS)) == {}
     day = SparseRows.from_lists([[user % 5] for user in range(LEAST_USERS)], N_ITEMS)
-    batch = replace(one_user, n_users=LEAST_USERS, actions={("stream", "item"): day}, ages=None, groups={})
+    batch = replace(
+        one_user, n_users=LEAST_USERS, actions={("stream", "item"): day}, ages=None, groups={}, user_ids=None
+    )
     truth = SparseRows.from_lists([[(user + 1) % 5] for user in range(LEAST_USERS)], N_ITEMS)
     found = calibrate(Query(tiny.model, batch, 4), truth)
     assert set(found) == {

@@ -23,6 +23,7 @@ from firstday.features.encoder import Encoder
 from firstday.features.signals import Catalogue, SignalBatch, Signals
 from firstday.ranking import NO_ITEM, unit_rows
 from firstday.segment.segments import ItemCounts, Mixing, Segments, smooth_shares
+from firstday.segment.shown_counts import ShownCounts
 from firstday.sparse import SparseRows
 
 KNOWLEDGE = ("nothing", "profile", "friends", "1-3", "4+")
@@ -152,6 +153,8 @@ class TrainedModel:
         For each strategy whose scores become probabilities of use, by name: how, chosen on validation users.
     unlisted
         Indexes of items that no list has, int32, ascending: where vectors are precomputed, those that came without one.
+    shown_counts
+        How often each segment was shown an item, and used it after that; None where the tables have no impressions.
     """
 
     config: Config
@@ -174,6 +177,7 @@ class TrainedModel:
     selection: Selection = field(default_factory=Selection)
     calibrations: Mapping[str, Calibration] = field(default_factory=dict)
     unlisted: np.ndarray = field(default_factory=_no_items)
+    shown_counts: ShownCounts | None = None
 
     @property
     def n_items(self) -> int:
@@ -274,6 +278,7 @@ class TrainedModel:
             everyone=self.everyone.keep_items(items),
             profile_groups={name: counted.keep_items(items) for name, counted in self.profile_groups.items()},
             warm=warm,
+            shown_counts=None,
         )
         model.__dict__["smoothed_shares"] = self.smoothed_shares
         if warm is not None:
@@ -304,6 +309,11 @@ class TrainedModel:
         """Share of warm users who use each item, float32, shape (n_items,)."""
         shares = self.everyone.counts.column_sums() / max(1, int(self.everyone.sizes[0]))
         return shares.astype(np.float32)
+
+    @cached_property
+    def new_items(self) -> np.ndarray:
+        """Indexes of the items that no warm user uses, int32, ascending: what is known of them is what was shown."""
+        return np.flatnonzero(self.everyone.counts.column_sums() == 0).astype(np.int32)
 
     @cached_property
     def smoothed_shares(self) -> np.ndarray:

@@ -94,6 +94,10 @@ def _print_json(checked: Check) -> None:
             "groups": dict(summary.groups),
             "friends": summary.friends or 0,
             "items_without_vector": summary.without_vector,
+            "impressions": summary.impressions,
+            "lists": summary.lists,
+            "users_shown_something": summary.shown_users,
+            "experiments": dict(summary.experiments),
             "ages": summary.ages,
             "users_with_times": summary.timed,
             "users_within_24_hours": summary.one_day,
@@ -124,6 +128,12 @@ def _print_summary(name: str, summary: Summary, notes: tuple[str, ...]) -> None:
     ):
         for member, n in counts.items():
             table.add_row(f"{row_name}: {escape(member)}", f"{n:,} {unit}")
+    if summary.impressions:
+        lists = f" in {summary.lists:,} lists" if summary.lists else ""
+        table.add_row("impressions", f"{summary.impressions:,}{lists}")
+        table.add_row("users to whom something was shown", _share(summary.shown_users, summary.users))
+    for experiment, n in summary.experiments.items():
+        table.add_row(f"experiment: {escape(experiment)}", f"{n:,} users")
     if summary.ages:
         table.add_row("users with an age", _share(summary.ages, summary.users))
     if summary.dated is not None:

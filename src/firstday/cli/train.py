@@ -89,6 +89,12 @@ def train(
         f"popular {precision['popular']:.1f} %.",
         markup=False,
     )
+    if "impressions" in facts["data"]:
+        console.print(
+            f"What was shown: {facts['data']['impressions']:,} impressions counted by segment, "
+            f"{facts['data']['impressions_used']:,} of them used.",
+            markup=False,
+        )
     console.print(selection_table(recommender.model))
     strategy = recommender.model.config.recommend.strategy
     if strategy != "auto":

@@ -10,12 +10,13 @@ from functools import cached_property
 import numpy as np
 import polars as pl
 
-from firstday.config import SignalConfig
+from firstday.config import SHOWN, SignalConfig
 from firstday.data.categories import entity_of_column
 from firstday.data.event_writer import EventWriter
 from firstday.data.events import EVENT_TYPES, ITEM, UTC_MICROSECONDS, Events, Pair, sort_pairs
 from firstday.data.findings import Findings
 from firstday.data.ids import Ids
+from firstday.data.impressions import Impressions, ImpressionWriter, take_impressions
 from firstday.data.raw_table import RawBatch, RawTable
 from firstday.data.schema import (
     DEFAULT_SIGNAL,
@@ -23,12 +24,14 @@ from firstday.data.schema import (
     TABLES,
     USER_COLUMNS,
     Frames,
+    conform_interactions,
     conform_table,
     missing_column,
 )
 from firstday.errors import count_of
 
 OR_DROP = "or drop the rows"
+SHOWN_ENTITIES = f"are {SHOWN!r} and of another entity than item; they were left out, since only items are shown"
 FEW_WEIGHTS = 20
 FIRST_NAMED = 3
 """Items without a vector that are named."""
@@ -157,6 +160,8 @@ def check_table(
     frame = conform_table(name, table.whole.frame, findings, is_text=table.is_text, judge_groups=judge_groups)
     check_present(name, frame, findings)
     copies = _check_repeats(name, frame, findings)
+    if name == "assignments" and set(TABLES[name].required) <= set(frame.columns):
+        copies = _check_assignments(frame, findings)
     for home, places in (("users", USER_COLUMNS), ("items", ITEM_COLUMNS)):
         for column in [column for other, column in places[1:] if other == name and column in frame.columns]:
             if column != elsewhere:
@@ -181,6 +186,24 @@ def _check_repeats(name: str, frame: pl.DataFrame, findings: Findings) -> np.nda
             f"{name}.{unique}", repeats & ~copies, "repeat an id with other values", ids, "keep one row for each id"
         )
     return copies.to_numpy()
+
+
+def _check_assignments(frame: pl.DataFrame, findings: Findings) -> np.ndarray:
+    """Find users with several variants of one experiment; return which rows only repeat a variant, with a note."""
+    n_variants = pl.col("variant").drop_nulls().n_unique().over("user_id", "experiment")
+    is_torn = frame.select(pl.col("user_id").is_not_null() & (n_variants > 1)).to_series()
+    advice = f"keep the variant that the user saw, {OR_DROP}"
+    finding = "give a user several variants of one experiment"
+    findings.rows("assignments.variant", is_torn, finding, frame["user_id"], advice)
+    times = frame["assigned_at"] if "assigned_at" in frame.columns else pl.repeat(None, frame.height, eager=True)
+    order = times.arg_sort(nulls_last=True)
+    is_first = frame.select(pl.struct("user_id", "experiment", "variant").gather(order).is_first_distinct()).to_series()
+    copies = np.zeros(frame.height, dtype=bool)
+    copies[order.to_numpy()] = ~is_first.to_numpy()
+    findings.note_rows(
+        "assignments", int(copies.sum()), frame.height, "repeat a user's variant; the earliest of each counts"
+    )
+    return copies
 
 
 def share_id_type(frames: dict[str, pl.DataFrame], places: tuple[tuple[str, str], ...]) -> None:
@@ -273,7 +296,7 @@ def find_ids(raw: RawTable, checker: InteractionChecker | None = None) -> dict[s
     ids: dict[str, pl.Series] = {}
     for batch in raw.batches(columns if checker is None else None) if columns else ():
         if checker is None:
-            rows = name_items(conform_table("interactions", batch.frame, Findings(), is_text=raw.is_text))
+            rows = conform_interactions(batch.frame, Findings(), is_text=raw.is_text)
         else:
             rows = checker.usable_rows(batch, is_text=raw.is_text)
         for home, column in (("users", "user_id"), ("items", "item_id")):
@@ -289,6 +312,22 @@ def _unite(first: pl.Series, second: pl.Series) -> pl.Series:
     if first.dtype != second.dtype:
         first, second = first.cast(pl.String), second.cast(pl.String)
     return pl.concat([first, second]).unique()
+
+
+@dataclass(frozen=True, eq=False)
+class Interactions:
+    """What a table of interactions holds.
+
+    Parameters
+    ----------
+    events
+        What users did.
+    impressions
+        What was shown to them; None where nothing was.
+    """
+
+    events: Events
+    impressions: Impressions | None = None
 
 
 class InteractionChecker:
@@ -323,9 +362,9 @@ class InteractionChecker:
         self._faulty, self._signals, self._findings = faulty, signals, findings
         self._n_unsorted = 0
 
-    def run(self, raw: RawTable, now: datetime | None = None) -> Events | None:
+    def run(self, raw: RawTable, now: datetime | None = None) -> Interactions | None:
         """Read all interactions; return None where this table or another has faults."""
-        events = self.read(raw, now)
+        interactions = self.read(raw, now)
         judge_interactions(self._findings, self._signals)
         if self._findings.faults:
             return None
@@ -333,32 +372,44 @@ class InteractionChecker:
         note_files(names, raw.format, self._findings)
         if self._n_unsorted and names[0]:  # a built-in dataset has no file names
             self._findings.note("interactions: rows are in order of neither user nor time; they were put in order.")
-        return events
+        return interactions
 
-    def read(self, raw: RawTable, now: datetime | None = None) -> Events | None:
+    def read(self, raw: RawTable, now: datetime | None = None) -> Interactions | None:
         """Read the interactions of a table, or of a part of one; return None where there are faults."""
-        writer = EventWriter(self.pairs, 0 if self._users is None else len(self._users.ids), raw.n_rows, now)
+        n_users = 0 if self._users is None else len(self._users.ids)
+        writer = EventWriter(self.pairs, n_users, raw.n_rows, now)
+        impression_writer = ImpressionWriter(n_users, raw.n_rows, now)
         n_weightless = 0
         for batch in raw.batches():
             coded = self.check_batch(batch, is_text=raw.is_text)
             if coded is None or not self._findings.are_usable:
                 continue
-            weighing = coded.filter(pl.col("weight") > 0)
-            n_weightless += coded.height - weighing.height
+            events, impressions = coded
+            weighing = events.filter(pl.col("weight") > 0)
+            n_weightless += events.height - weighing.height
             self._n_unsorted += not _is_in_order(weighing)
             writer.add(weighing)
+            impression_writer.add(impressions)
         if not self._findings.are_usable:
             return None
         self._findings.note_rows("interactions.weight", n_weightless, raw.n_rows, "weigh 0 and were dropped")
-        return writer.finish(self._findings)
+        return Interactions(writer.finish(self._findings), impression_writer.finish(self._findings))
 
     @cached_property
     def pairs(self) -> tuple[Pair, ...]:
         """The (signal, entity) pairs that interactions may have, by their code."""
         return sort_pairs([(s, e) for s in self._signals.known for e in (ITEM, *(self._entities or ()))])
 
-    def check_batch(self, batch: RawBatch, *, is_text: bool) -> pl.DataFrame | None:
-        """Find every fault in some rows, and index those that are kept; None where a column is missing."""
+    def check_batch(self, batch: RawBatch, *, is_text: bool) -> tuple[pl.DataFrame, pl.DataFrame | None] | None:
+        """Find every fault in some rows, and index those that are kept; None where a column is missing.
+
+        Returns
+        -------
+        events : polars.DataFrame
+            What users did, see `code_rows`.
+        impressions : polars.DataFrame
+            What was shown to them, see `firstday.data.impressions.take_impressions`.
+        """
         rows, user_ix, item_ix, keep = self._check(batch, is_text)
         columns = set(rows.columns)
         if user_ix is None or (self._entities is None and {"entity", "entity_id"} <= columns):
@@ -368,8 +419,10 @@ class InteractionChecker:
         if keep is not None:
             rows, user_ix = rows.filter(pl.Series(keep)), user_ix[keep]
             item_ix = None if item_ix is None else item_ix[keep]
+        impressions = take_impressions(rows, user_ix, item_ix, self._signals.use)
+        rows, user_ix, item_ix = leave_out_shown(rows, user_ix, item_ix, self._findings)
         entities = {name: known.ids for name, known in (self._entities or {}).items()}
-        return code_rows(rows, user_ix, item_ix, entities, self.pairs)
+        return code_rows(rows, user_ix, item_ix, entities, self.pairs), impressions
 
     def usable_rows(self, batch: RawBatch, *, is_text: bool) -> pl.DataFrame:
         """Return the rows that are kept, in their final types."""
@@ -381,7 +434,7 @@ class InteractionChecker:
     ) -> tuple[pl.DataFrame, np.ndarray | None, np.ndarray | None, np.ndarray | None]:
         """Find every fault in some rows; return them, their users, their items, and which are kept."""
         self._findings.at(batch.place)
-        rows = name_items(conform_table("interactions", batch.frame, self._findings, is_text=is_text))
+        rows = conform_interactions(batch.frame, self._findings, is_text=is_text)
         has_targets = check_rows(rows, batch.frame.columns, self._findings)
         self._check_signals(rows)
         user_ix = self._look_up(rows, "user_id", self._users)
@@ -397,7 +450,7 @@ class InteractionChecker:
         """Find unknown signals."""
         if "signal" not in rows.columns:
             return
-        known, signal = self._signals.known, rows["signal"]
+        known, signal = (*self._signals.known, SHOWN), rows["signal"]
         self._findings.rows(
             "interactions.signal",
             signal.is_not_null() & ~signal.is_in(list(known)),
@@ -500,27 +553,6 @@ def _is_in_order(rows: pl.DataFrame) -> bool:
     return rows["user_ix"].is_sorted() or timestamp.null_count() == rows.height or timestamp.is_sorted()
 
 
-def name_items(interactions: pl.DataFrame) -> pl.DataFrame:
-    """Turn rows whose entity is ``item`` into rows with an `item_id`, which mean the same."""
-    if not {"entity", "entity_id"} <= set(interactions.columns):
-        return interactions
-    is_item = (pl.col("entity") == ITEM).fill_null(value=False)
-    if not interactions.select(is_item.any()).item():
-        return interactions
-    entity_id = pl.col("entity_id")
-    if "item_id" in interactions.columns:
-        types = {interactions["item_id"].dtype, interactions["entity_id"].dtype}
-        shared = pl.Int64 if types == {pl.Int64()} else pl.String
-        written_id = pl.col("item_id").cast(shared)
-        item_id = pl.when(is_item & written_id.is_null()).then(entity_id.cast(shared)).otherwise(written_id)
-        is_item &= written_id.is_null()  # a row with both is a fault, which `_check_targets` finds
-    else:
-        item_id = pl.when(is_item).then(entity_id)
-    return interactions.with_columns(
-        item_id=item_id, entity=pl.when(~is_item).then("entity"), entity_id=pl.when(~is_item).then("entity_id")
-    )
-
-
 def check_rows(frame: pl.DataFrame, raw_columns: list[str], findings: Findings) -> bool:
     """Find interactions that no model can use; return whether their targets could be checked."""
     check_present("interactions", frame, findings)
@@ -560,6 +592,24 @@ def _check_targets(frame: pl.DataFrame, raw_columns: list[str], findings: Findin
     has_half = ~item & (entity != entity_id)
     findings.rows(where, has_half, "have only one of entity and entity_id", None, f"fill in both {OR_DROP}")
     return True
+
+
+def leave_out_shown(
+    rows: pl.DataFrame, user_ix: np.ndarray, item_ix: np.ndarray | None, findings: Findings
+) -> tuple[pl.DataFrame, np.ndarray, np.ndarray | None]:
+    """Return interactions without impressions, and their users and items; see `code_rows`.
+
+    Only items are shown: impressions of anything else are noted, and tell nothing.
+    """
+    if "signal" not in rows.columns:
+        return rows, user_ix, item_ix
+    is_shown = (rows["signal"] == SHOWN).to_numpy()
+    n_shown = int(is_shown.sum())
+    n_of_items = 0 if item_ix is None else int((is_shown & (item_ix >= 0)).sum())
+    findings.note_rows("interactions.entity", n_shown - n_of_items, rows.height, SHOWN_ENTITIES)
+    if not n_shown:
+        return rows, user_ix, item_ix
+    return rows.filter(pl.Series(~is_shown)), user_ix[~is_shown], None if item_ix is None else item_ix[~is_shown]
 
 
 def code_rows(

@@ -15,6 +15,7 @@ import polars as pl
 from firstday.data.findings import Findings
 
 MAX_AGE_YEARS = 120
+MAX_POSITION = 2**31 - 1
 FIRST_BIRTH_YEAR = 1900
 """An age from here to this year is a year of birth."""
 WORDS = (pl.String, pl.Categorical, pl.Enum)
@@ -224,6 +225,35 @@ def _weight(column: Column) -> pl.Series | None:
 EMPTY_WEIGHTS = "are empty and weigh 1"
 
 
+def _label(column: Column) -> pl.Series | None:
+    """Return ids as text, whatever they are: nothing else refers to them."""
+    ids = _id(column)
+    return None if ids is None else ids.cast(pl.String)
+
+
+def _position(column: Column) -> pl.Series | None:
+    """Return places in lists, from 1; NaN, the missing number of pandas, becomes null."""
+    numbers = _number(column)
+    if numbers is None:
+        return None
+    numbers = numbers.fill_nan(None)
+    bad = (numbers < 1) | (numbers > MAX_POSITION) | (numbers != numbers.floor())
+    column.rows(bad, "are no places in a list", numbers, "write whole numbers from 1, or leave unknown ones empty")
+    return numbers.set(bad, None).cast(pl.Int32)
+
+
+def _propensity(column: Column) -> pl.Series | None:
+    """Return probabilities above 0; NaN, the missing number of pandas, becomes null."""
+    numbers = _number(column)
+    if numbers is None:
+        return None
+    numbers = numbers.fill_nan(None)
+    bad = ~((numbers > 0) & (numbers <= 1))
+    advice = "write probabilities as shares of 1, or leave unknown ones empty"
+    column.rows(bad, "are not above 0 and at most 1", numbers, advice)
+    return numbers.set(bad, None)
+
+
 def _age(column: Column) -> pl.Series | None:
     """Return ages in whole years, rounded down; NaN, the missing number of pandas, becomes null."""
     if column.is_text:
@@ -338,6 +368,9 @@ def _vector(column: Column) -> pl.Series | None:
 
 CONFORM: Mapping[str, Callable[[Column], pl.Series | None]] = {
     "id": _id,
+    "label": _label,
+    "position": _position,
+    "propensity": _propensity,
     "text": _text,
     "number": _number,
     "weight": _weight,

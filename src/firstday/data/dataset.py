@@ -6,9 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+import polars as pl
 
-from firstday.data.events import ITEM, Events, Pair, Window
+from firstday.data.events import ITEM, UTC_MICROSECONDS, Events, Pair, Window
 from firstday.data.ids import Ids
+from firstday.data.impressions import Impressions
 from firstday.sparse import SparseRows
 
 
@@ -63,6 +65,14 @@ class PrecomputedVectors:
         return np.flatnonzero(np.isnan(self.item_vectors).any(axis=1)).astype(np.int32)
 
 
+ASSIGNMENT_TYPES: dict[str, pl.DataType] = {
+    "user_ix": pl.Int32(),
+    "experiment": pl.String(),
+    "variant": pl.String(),
+    "assigned_at": UTC_MICROSECONDS,
+}
+
+
 @dataclass(frozen=True, eq=False)
 class Dataset:
     """All checked tables, with dense `user_ix` and `item_ix` instead of the caller's ids.
@@ -95,6 +105,12 @@ class Dataset:
         Sentences about what was ignored or decided while loading.
     left_out
         A line of JSON for each bad row that was left out while loading: its table, its place, the reasons, its values.
+    impressions
+        What was shown to the users; None where nothing was. It is no interaction: training learns from it no more than
+        how often each segment used what it was shown.
+    assignments
+        Which user got which variant of which experiment, columns as in `ASSIGNMENT_TYPES`, in this order, one row for
+        each user and experiment; `assigned_at` is null where unknown. None without the table. Nothing is learned of it.
     """
 
     name: str
@@ -111,6 +127,8 @@ class Dataset:
     friend_ids: Ids | None = None
     notes: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()
+    impressions: Impressions | None = None
+    assignments: pl.DataFrame | None = None
 
     def pairs(self) -> tuple[Pair, ...]:
         """Return the (signal, entity) pairs in the data, items first."""

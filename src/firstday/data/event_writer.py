@@ -1,8 +1,8 @@
-"""EventWriter: collects coded interactions in any order and sorts them, on disk where there are many."""
+"""EventWriter: collects coded interactions in any order and sorts them by user, on disk where there are many."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -19,6 +19,58 @@ DAY_US = 86_400_000_000
 """Microseconds of a day."""
 
 
+class RowsByUser:
+    """Takes rows in any order, and returns them a part of the users at a time; on disk where there are many.
+
+    Parameters
+    ----------
+    types
+        The columns.
+    n_users
+        How many users there are.
+    n_rows
+        How many interactions to expect: decides whether they stay in memory, and how many parts there are.
+    """
+
+    def __init__(self, types: Mapping[str, pl.DataType], n_users: int, n_rows: int) -> None:
+        self._types = types
+        n_parts = max(1, -(-n_rows // PART_ROWS))
+        self._users_per_part = max(1, -(-n_users // n_parts))
+        self._n_parts = max(1, -(-n_users // self._users_per_part))
+        self.spool = TemporaryDirectory(prefix="firstday-") if self._n_parts > 1 else None
+        self._batches: list[list[pl.DataFrame | Path]] = [[] for _ in range(self._n_parts)]
+
+    def add(self, rows: pl.DataFrame) -> None:
+        """Take a batch."""
+        rows = rows.select(pl.col(name).cast(kind) for name, kind in self._types.items())
+        if self.spool is None:
+            self._batches[0].append(rows)
+            return
+        numbered = rows.with_columns(part=pl.col("user_ix") // self._users_per_part)
+        for (number,), part in numbered.group_by("part", maintain_order=True):
+            batches = self._batches[int(number)]
+            place = Path(self.spool.name) / f"{number:05}-{len(batches):06}.arrow"
+            part.drop("part").write_ipc(place, compression="lz4")
+            batches.append(place)
+
+    def parts(self) -> Iterator[tuple[int, pl.DataFrame]]:
+        """Return the number and the rows of each part."""
+        for number, batches in enumerate(self._batches):
+            yield number, pl.concat([pl.DataFrame(schema=self._types), *(_fetch(batch) for batch in batches)])
+
+    def keep(self, rows: pl.DataFrame, number: int) -> pl.DataFrame | Path:
+        """Keep what was made of a part in memory, or on disk in place of its batches."""
+        if self.spool is None:
+            return rows
+        place = Path(self.spool.name) / f"{number:05}.parquet"
+        rows.write_parquet(place, compression="lz4")
+        for batch in self._batches[number]:
+            assert isinstance(batch, Path)
+            batch.unlink()
+        self._batches[number].clear()
+        return place
+
+
 class EventWriter:
     """Takes batches of interactions, and makes Events without repeats and without interactions in the future.
 
@@ -26,10 +78,8 @@ class EventWriter:
     ----------
     pairs
         The (signal, entity) pairs, by their code.
-    n_users
-        How many users there are.
-    n_rows
-        How many interactions to expect: decides whether they stay in memory.
+    n_users, n_rows
+        See `RowsByUser`.
     now
         The time of reading; default: the clock.
     """
@@ -37,26 +87,13 @@ class EventWriter:
     def __init__(self, pairs: Sequence[Pair], n_users: int, n_rows: int, now: datetime | None = None) -> None:
         self._pairs = tuple(pairs)
         self._now = now or datetime.now(UTC)
-        n_parts = max(1, -(-n_rows // PART_ROWS))
-        self._users_per_part = max(1, -(-n_users // n_parts))
-        self._n_parts = max(1, -(-n_users // self._users_per_part))
-        self._spool = TemporaryDirectory(prefix="firstday-") if self._n_parts > 1 else None
-        self._batches: list[list[pl.DataFrame | Path]] = [[] for _ in range(self._n_parts)]
+        self._rows = RowsByUser(EVENT_TYPES, n_users, n_rows)
         self._n_rows = 0
 
     def add(self, rows: pl.DataFrame) -> None:
         """Take a batch, columns as in `EVENT_TYPES`."""
-        rows = rows.select(pl.col(name).cast(kind) for name, kind in EVENT_TYPES.items())
         self._n_rows += rows.height
-        if self._spool is None:
-            self._batches[0].append(rows)
-            return
-        numbered = rows.with_columns(part=pl.col("user_ix") // self._users_per_part)
-        for (number,), part in numbered.group_by("part", maintain_order=True):
-            batches = self._batches[int(number)]
-            place = Path(self._spool.name) / f"{number:05}-{len(batches):06}.arrow"
-            part.drop("part").write_ipc(place, compression="lz4")
-            batches.append(place)
+        self._rows.add(rows)
 
     def finish(self, findings: Findings) -> Events:
         """Sort every part, and note in the findings what was left out."""
@@ -64,8 +101,7 @@ class EventWriter:
         counts = np.zeros(len(self._pairs), dtype=np.int64)
         spans: list[tuple[int, int]] = []
         n_repeats, n_future, first_future = 0, 0, None
-        for number, batches in enumerate(self._batches):
-            rows = pl.concat([pl.DataFrame(schema=EVENT_TYPES), *(_fetch(batch) for batch in batches)])
+        for number, rows in self._rows.parts():
             future = (rows["timestamp"] > self._now).fill_null(value=False)
             if future.any():
                 n_future += int(future.sum())
@@ -81,34 +117,27 @@ class EventWriter:
             times = rows["timestamp"].drop_nulls().to_physical()
             if len(times):
                 spans.append((int(times.min()), int(times.max())))  # type: ignore[arg-type]
-            parts.append(self._keep(rows, number))
+            parts.append(self._rows.keep(rows, number))
         findings.note_rows(
             "interactions",
             n_repeats,
             self._n_rows,
             "repeat another to the microsecond (same user, signal, target, time and weight); each is counted once",
         )
-        findings.note_rows(
-            "interactions.timestamp",
-            n_future,
-            self._n_rows,
-            "lie in the future (first: {first}); they were left out; check the clock that wrote them",
-            first=first_future,
-        )
+        note_future(findings, n_future, self._n_rows, first_future)
         first, last = (min(lo for lo, _ in spans), max(hi for _, hi in spans)) if spans else (None, None)
-        return Events(self._pairs, counts, tuple(parts), first, last, self._spool)
+        return Events(self._pairs, counts, tuple(parts), first, last, self._rows.spool)
 
-    def _keep(self, rows: pl.DataFrame, number: int) -> pl.DataFrame | Path:
-        """Keep a part in memory, or on disk in place of its batches."""
-        if self._spool is None:
-            return rows
-        place = Path(self._spool.name) / f"{number:05}.parquet"
-        rows.write_parquet(place, compression="lz4")
-        for batch in self._batches[number]:
-            assert isinstance(batch, Path)
-            batch.unlink()
-        self._batches[number].clear()
-        return place
+
+def note_future(findings: Findings, n: int, n_rows: int, first: str | None) -> None:
+    """Note how many of so many interactions lie in the future, and the first one's time."""
+    findings.note_rows(
+        "interactions.timestamp",
+        n,
+        n_rows,
+        "lie in the future (first: {first}); they were left out; check the clock that wrote them",
+        first=first,
+    )
 
 
 def _fetch(batch: pl.DataFrame | Path) -> pl.DataFrame:

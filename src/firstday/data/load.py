@@ -13,9 +13,9 @@ import numpy as np
 import polars as pl
 
 from firstday.config import Config, SignalConfig
-from firstday.data.checks import InteractionChecker, check_frames, faulty_entities, find_ids
-from firstday.data.dataset import Dataset, Entity, Group, PrecomputedVectors
-from firstday.data.events import UTC_MICROSECONDS, Events, first_moment
+from firstday.data.checks import InteractionChecker, Interactions, check_frames, faulty_entities, find_ids
+from firstday.data.dataset import ASSIGNMENT_TYPES, Dataset, Entity, Group, PrecomputedVectors
+from firstday.data.events import UTC_MICROSECONDS, first_moment
 from firstday.data.findings import Findings
 from firstday.data.ids import Ids
 from firstday.data.raw_table import RawTable
@@ -128,15 +128,15 @@ def check_tables(
         name, raw = folder.resolve().name, read_folder(folder, findings)
     frames: dict[str, pl.DataFrame] = {}
     try:
-        frames, events = _check(raw, (config or Config()).signals, findings)
+        frames, interactions = _check(raw, (config or Config()).signals, findings)
     except DataError as error:  # a damaged file
-        events = None
+        interactions = None
         for sentence in error.faults:
             findings.fault(sentence)
     findings.settle(drop_bad_rows)
-    if findings.faults or events is None:
+    if findings.faults or interactions is None:
         return CheckedTables(None, findings.faults, findings.notes, findings.left_out)
-    dataset = replace(assemble(name, frames, events, findings), left_out=findings.left_out)
+    dataset = replace(assemble(name, frames, interactions, findings), left_out=findings.left_out)
     return CheckedTables(dataset, (), dataset.notes, findings.left_out)
 
 
@@ -168,7 +168,7 @@ def _folder(tables: str | Path, path: str | Path | None) -> Path:
 
 def _check(
     raw: Mapping[str, RawTable | None], signals: SignalConfig, findings: Findings
-) -> tuple[dict[str, pl.DataFrame], Events | None]:
+) -> tuple[dict[str, pl.DataFrame], Interactions | None]:
     """Check all tables; return those but interactions, and the interactions, None where there are faults."""
     interactions = raw.get("interactions")
     named_ids: dict[str, pl.Series] = {}
@@ -210,7 +210,7 @@ def known_entities(raw: Mapping[str, RawTable | None], frames: Frames) -> dict[s
 def assemble(
     name: str,
     frames: Frames,
-    events: Events,
+    interactions: Interactions,
     findings: Findings,
     entities: Mapping[str, Entity] | None = None,
     catalogue: Dataset | None = None,
@@ -223,8 +223,8 @@ def assemble(
         The dataset's name.
     frames
         Tables by name, as `firstday.data.checks.check_frames` returns them.
-    events
-        The interactions, indexed with the ids of `frames`.
+    interactions
+        What users did and what was shown to them, indexed with the ids of `frames`.
     findings
         Gets notes on what was decided; all its notes are kept in the Dataset.
     entities
@@ -245,7 +245,7 @@ def assemble(
         name=name,
         users=users,
         items=items,
-        events=events,
+        events=interactions.events,
         entities=entities,
         groups=_groups(frames, users, catalogue),
         ages=_ages(frames, users),
@@ -254,6 +254,8 @@ def assemble(
         titles=_titles(frames, items) if catalogue is None else catalogue.titles,
         precomputed=_precomputed(frames, users, items, catalogue),
         notes=findings.notes,
+        impressions=interactions.impressions,
+        assignments=_assignments(frames, users),
     )
 
 
@@ -320,6 +322,22 @@ def _registered_at(frames: Frames, users: Ids, findings: Findings) -> np.ndarray
 def _friends(frames: Frames, users: Ids, findings: Findings) -> SparseRows | None:
     """Index the listed friendships, each once."""
     return None if "friends" not in frames else index_friends(frames["friends"], users, users, findings)
+
+
+def _assignments(frames: Frames, users: Ids) -> pl.DataFrame | None:
+    """Index who got which variant, in order; None without the table."""
+    if "assignments" not in frames:
+        return None
+    rows = frames["assignments"].with_columns(pl.Series("user_ix", users.lookup(frames["assignments"]["user_id"])))
+    if "assigned_at" not in rows.columns:
+        rows = rows.with_columns(assigned_at=pl.lit(None))
+    return sort_assignments(rows)
+
+
+def sort_assignments(rows: pl.DataFrame) -> pl.DataFrame:
+    """Return assignments in order; see `Dataset.assignments`."""
+    ordered = rows.select(pl.col(name).cast(kind) for name, kind in ASSIGNMENT_TYPES.items())
+    return ordered.sort("user_ix", "experiment")
 
 
 def index_friends(friends: pl.DataFrame, users: Ids, friend_ids: Ids, findings: Findings) -> SparseRows:

@@ -9,16 +9,24 @@ from typing import Any
 
 import polars as pl
 
-from firstday.data.checks import check_rows, check_table, code_rows, name_items, share_id_type
+from firstday.data.checks import (
+    Interactions,
+    check_rows,
+    check_table,
+    code_rows,
+    leave_out_shown,
+    share_id_type,
+)
 from firstday.data.dataset import Dataset, Entity
 from firstday.data.event_writer import EventWriter
 from firstday.data.events import ITEM, sort_pairs
 from firstday.data.findings import Findings
 from firstday.data.ids import Ids
+from firstday.data.impressions import ImpressionWriter, take_impressions
 from firstday.data.load import assemble, with_friends
 from firstday.data.raw_table import RawTable
 from firstday.data.readers import read_folder
-from firstday.data.schema import DEFAULT_SIGNAL, USER_COLUMNS, all_ids, conform_table
+from firstday.data.schema import DEFAULT_SIGNAL, USER_COLUMNS, all_ids, conform_interactions
 from firstday.errors import DataError
 from firstday.sparse import SparseRows
 
@@ -108,8 +116,8 @@ def _check_tables(raw: Mapping[str, RawTable | None], findings: Findings) -> dic
             frames[name] = check_table(name, table, {}, findings, judge_groups=False)
             continue
         findings.at(table.whole.place)
-        rows = conform_table(name, table.whole.frame, findings, is_text=table.is_text, judge_groups=False)
-        frames[name] = name_items(rows)
+        rows = conform_interactions(table.whole.frame, findings, is_text=table.is_text, judge_groups=False)
+        frames[name] = rows
         check_rows(frames[name], table.columns, findings)
         keep = findings.leave_out(name, table.whole.frame)
         frames[name] = frames[name] if keep is None else frames[name].filter(pl.Series(keep))
@@ -121,24 +129,28 @@ def _assemble(name: str, frames: dict[str, pl.DataFrame], findings: Findings) ->
     share_id_type(frames, USER_COLUMNS)
     frames["users"] = _all_users(frames)
     rows = frames.pop("interactions", _no_interactions(frames["users"]["user_id"].dtype))
-    has_items = "item_id" in rows.columns
+    has_items, n_rows = "item_id" in rows.columns, rows.height
     frames["items"] = pl.DataFrame({"item_id": rows["item_id"].drop_nulls().unique() if has_items else []})
     entities = _entities(rows)
     users, items = all_ids(frames, "users"), all_ids(frames, "items")
+    user_ix, item_ix = users.lookup(rows["user_id"]), items.lookup(rows["item_id"]) if has_items else None
+    impression_writer = ImpressionWriter(len(users), n_rows)
+    impression_writer.add(take_impressions(rows, user_ix, item_ix, use=()))
+    rows, user_ix, item_ix = leave_out_shown(rows, user_ix, item_ix, findings)
     signals = rows["signal"].unique().to_list() if "signal" in rows.columns else [DEFAULT_SIGNAL]
     pairs = sort_pairs([(signal, entity) for signal in signals for entity in (ITEM, *entities)])
     coded = code_rows(
         rows,
-        users.lookup(rows["user_id"]),
-        items.lookup(rows["item_id"]) if has_items else None,
+        user_ix,
+        item_ix,
         {name: entity.ids for name, entity in entities.items()},
         pairs,
     )
-    writer = EventWriter(pairs, len(users), rows.height)
+    writer = EventWriter(pairs, len(users), n_rows)
     writer.add(coded.filter(pl.col("weight") > 0))
     friends = frames.pop("friends", None)
-    events = writer.finish(findings)
-    dataset = assemble(name, frames, events, findings, entities)
+    interactions = Interactions(writer.finish(findings), impression_writer.finish(findings))
+    dataset = assemble(name, frames, interactions, findings, entities)
     return dataset if friends is None else with_friends(dataset, friends, findings)
 
 

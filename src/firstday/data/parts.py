@@ -21,6 +21,7 @@ import zstandard
 from firstday.config import SignalConfig
 from firstday.data.checks import (
     InteractionChecker,
+    Interactions,
     KnownIds,
     check_item_vectors,
     check_reference,
@@ -36,7 +37,8 @@ from firstday.data.event_writer import EventWriter
 from firstday.data.events import EVENT_TYPES, Events, Pair
 from firstday.data.findings import Findings
 from firstday.data.ids import Ids
-from firstday.data.load import assemble, index_friends, known_entities, known_ids, with_friends
+from firstday.data.impressions import join_impressions
+from firstday.data.load import assemble, index_friends, known_entities, known_ids, sort_assignments, with_friends
 from firstday.data.raw_table import RawTable
 from firstday.data.schema import ITEM_COLUMNS, USER_COLUMNS, conform_table
 
@@ -44,7 +46,7 @@ MENTIONS = "friends: who is named"
 """The rows of `friends` once more, in the part of the user who is named as a friend: there it can be looked up."""
 SHARED = ("items", "entities", "titles", "precomputed")
 """What a part shares with the whole."""
-USER_TABLES = ("users", "interactions", "friends", "embeddings/users")
+USER_TABLES = ("users", "interactions", "friends", "assignments", "embeddings/users")
 """Tables whose rows belong to a user; the others belong to the whole."""
 
 
@@ -148,7 +150,7 @@ def load_whole(
         if "embeddings/items" in frames:
             frames["embeddings/users"] = pl.DataFrame(schema={"user_id": pl.String, "vector": pl.List(pl.Float32)})
         catalogue = replace(
-            assemble("catalogue", frames, no_events(()), findings),
+            assemble("catalogue", frames, Interactions(no_events(())), findings),
             groups={name: Group(values, np.zeros(0, dtype=np.int32)) for name, values in groups.items()},
         )
     faulty = frozenset(faulty_entities(raw, findings))
@@ -185,7 +187,7 @@ def load_part(raw: Mapping[str, RawTable], whole: Whole, name: str = "part") -> 
         frames["embeddings/users"] = pl.DataFrame(schema={"user_id": pl.String, "vector": pl.List(pl.Float32)})
     columns = frames.get("users", pl.DataFrame()).columns
     first_users = frames["users"]["user_id"].drop_nulls().sort().head(3) if "user_id" in columns else None
-    for table in ("friends", "embeddings/users"):
+    for table in ("friends", "assignments", "embeddings/users"):
         if table in raw:
             frames[table] = check_table(table, raw[table], frames, findings, elsewhere="friend_id")
     if MENTIONS in raw:
@@ -201,16 +203,16 @@ def load_part(raw: Mapping[str, RawTable], whole: Whole, name: str = "part") -> 
     users = known_ids(frames, "users")
     checker = InteractionChecker(users, whole.items, whole.entities, set(whole.faulty), whole.signals, findings)
     if interactions is None:
-        events: Events | None = no_events(checker.pairs)
+        found: Interactions | None = Interactions(no_events(checker.pairs))
     else:
-        events = checker.read(interactions, whole.now)
+        found = checker.read(interactions, whole.now)
     vectors = frames.get("embeddings/users", pl.DataFrame())
     if precomputed is not None and "vector" in vectors.columns:
         check_vector_lengths(vectors["vector"], precomputed.item_vectors.shape[1], findings)
     dataset = None
-    if events is not None and findings.are_usable and users is not None and whole.catalogue is not None:
+    if found is not None and findings.are_usable and users is not None and whole.catalogue is not None:
         friendships = frames.pop("friends", None)
-        dataset = assemble(name, frames, events, findings, catalogue=whole.catalogue)
+        dataset = assemble(name, frames, found, findings, catalogue=whole.catalogue)
         dataset = dataset if friendships is None else with_friends(dataset, friendships, findings)
     return Part(dataset, findings, first_users)
 
@@ -248,11 +250,13 @@ def no_events(pairs: tuple[Pair, ...]) -> Events:
 def pack(part: Dataset) -> bytes:
     """Write what belongs to a part's users as bytes; what it shares with the whole is left out."""
     events = replace(part.events, parts=(pl.concat(part.events.frames()),), spool=None)
+    shown = part.impressions
+    impressions = None if shown is None else replace(shown, parts=(shown.whole(),), spool=None)
     precomputed = None if part.precomputed is None else part.precomputed.user_vectors
     groups = {name: group.codes for name, group in part.groups.items()}
     fields = {name: getattr(part, name) for name in part.__dataclass_fields__ if name not in SHARED}
-    content = pickle.dumps({**fields, "events": events, "groups": groups, "user_vectors": precomputed}, protocol=5)
-    return zstandard.ZstdCompressor(level=1).compress(content)
+    packed = {"events": events, "impressions": impressions, "groups": groups, "user_vectors": precomputed}
+    return zstandard.ZstdCompressor(level=1).compress(pickle.dumps({**fields, **packed}, protocol=5))
 
 
 def unpack(content: bytes, catalogue: Dataset) -> Dataset:
@@ -304,7 +308,15 @@ def keep_users(dataset: Dataset, rows: np.ndarray) -> Dataset:
         precomputed=None
         if precomputed is None
         else PrecomputedVectors(precomputed.user_vectors[rows], precomputed.item_vectors),
+        impressions=None if dataset.impressions is None else dataset.impressions.keep_users(place),
+        assignments=None if dataset.assignments is None else _take_assignments(dataset.assignments, place),
     )
+
+
+def _take_assignments(assignments: pl.DataFrame, place: np.ndarray) -> pl.DataFrame:
+    """Return the assignments of some users by their place, -1 for those who are left out, in order."""
+    rows = assignments.with_columns(pl.Series("user_ix", place[assignments["user_ix"].to_numpy()]))
+    return sort_assignments(rows.filter(pl.col("user_ix") >= 0))
 
 
 def join_users(
@@ -342,6 +354,17 @@ def join_users(
             frame = pl.read_ipc(part.events.parts[0])  # type: ignore[arg-type]
             writer.add(frame.with_columns(pl.Series("user_ix", row[frame["user_ix"].to_numpy()])))
         events = writer.finish(Findings())
+    shown = (
+        frame.with_columns(pl.Series("user_ix", row[frame["user_ix"].to_numpy()]))
+        for part, row in zip(kept, rows, strict=True)
+        if part.impressions is not None
+        for frame in part.impressions.frames()
+    )
+    assignments = [
+        _take_assignments(part.assignments, row)
+        for part, row in zip(kept, rows, strict=True)
+        if part.assignments is not None
+    ]
     order = np.argsort(np.concatenate(rows)) if rows else np.zeros(0, dtype=np.int64)
     has_ages = any(part.ages is not None for part in kept)
     has_dates = any(part.registered_at is not None for part in kept)
@@ -366,6 +389,8 @@ def join_users(
             _join([part.precomputed.user_vectors for part in kept if part.precomputed is not None], order),
             catalogue.precomputed.item_vectors,
         ),
+        impressions=join_impressions(shown, len(users), n_interactions),
+        assignments=sort_assignments(pl.concat(assignments)) if assignments else None,
     )
     pairs_of_friends = [
         pl.DataFrame(

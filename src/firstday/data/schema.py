@@ -9,14 +9,17 @@ from typing import Literal
 
 import polars as pl
 
+from firstday.config import SHOWN
 from firstday.data.categories import conform_entity, conform_group, entity_of_column
-from firstday.data.columns import CONFORM, Column
+from firstday.data.columns import CONFORM, WORDS, Column, words_of
 from firstday.data.events import ITEM
 from firstday.data.findings import Findings
 from firstday.data.ids import Ids
+from firstday.data.impressions import OF_IMPRESSIONS
 
-Kind = Literal["id", "text", "time", "weight", "age", "vector"]
-"""What a column holds: an id, one word or title, a moment in UTC, a weight, years of age, or a list of numbers."""
+Kind = Literal["id", "label", "text", "time", "weight", "age", "vector", "position", "propensity"]
+"""What a column holds: an id, an id that nothing else refers to, one word or title, a moment in UTC, a weight, years of
+age, a list of numbers, a place in a list, or a probability."""
 Frames = Mapping[str, pl.DataFrame]
 """Tables by name, every column in its final type."""
 
@@ -50,6 +53,10 @@ TABLES: Mapping[str, TableRule] = {
             "signal": "text",
             "timestamp": "time",
             "weight": "weight",
+            "list_id": "label",
+            "position": "position",
+            "propensity": "propensity",
+            "policy": "text",
         },
         ("user_id",),
     ),
@@ -59,6 +66,10 @@ TABLES: Mapping[str, TableRule] = {
         {"entity": "text", "entity_id": "id", "item_id": "id"}, ("entity", "entity_id", "item_id")
     ),
     "friends": TableRule({"user_id": "id", "friend_id": "id"}, ("user_id", "friend_id")),
+    "assignments": TableRule(
+        {"user_id": "id", "experiment": "text", "variant": "text", "assigned_at": "time"},
+        ("user_id", "experiment", "variant"),
+    ),
     "embeddings/users": TableRule({"user_id": "id", "vector": "vector"}, ("user_id", "vector"), "user_id"),
     "embeddings/items": TableRule({"item_id": "id", "vector": "vector"}, ("item_id", "vector"), "item_id"),
 }
@@ -69,6 +80,7 @@ USER_COLUMNS = (
     ("interactions", "user_id"),
     ("friends", "user_id"),
     ("friends", "friend_id"),
+    ("assignments", "user_id"),
     ("embeddings/users", "user_id"),
 )
 """Every column with ids of users; the first is the table of users."""
@@ -82,6 +94,8 @@ ITEM_COLUMNS = (
 DEFAULT_SIGNAL = "stream"
 RESERVED_GROUPS = ("interactions", "friends")
 """Names with another meaning in a user's signals, so that no profile column can have them."""
+ANOTHER_SIGNAL = f"have another signal than {SHOWN!r}; their"
+"""The beginning of a note on a column that only impressions have."""
 PANDAS_INDEX = r"Unnamed: \d+|__index_level_\d+__"
 """Columns that pandas makes of a table's index; in CSV, the first column also has an empty name."""
 
@@ -167,6 +181,52 @@ def conform_table(
         if conformed is not None:
             columns.append(conformed.alias(label))
     return pl.DataFrame(columns)
+
+
+def conform_interactions(
+    frame: pl.DataFrame, findings: Findings, *, is_text: bool, judge_groups: bool = True
+) -> pl.DataFrame:
+    """Convert the columns of interactions to their types, and name items alike; see `conform_table`.
+
+    What only impressions can have is read in their rows alone, with a note where other rows have it.
+    """
+    names = [name for name in OF_IMPRESSIONS if name in frame.columns]
+    if names:
+        is_shown = pl.repeat(False, frame.height, eager=True)
+        if "signal" in frame.columns and frame["signal"].dtype in WORDS:
+            is_shown = (frame["signal"].cast(pl.String) == SHOWN).fill_null(value=False)
+        for name in names:
+            values = words_of(frame[name]) if is_text else frame[name]
+            present = values.is_not_null()
+            n_other = int((present & ~is_shown).sum())
+            findings.note_rows(f"interactions.{name}", n_other, frame.height, f"{ANOTHER_SIGNAL} {name} was ignored")
+            if not (present & is_shown).any():
+                frame = frame.with_columns(pl.Series(name, [None] * frame.height, dtype=pl.Null))
+            elif n_other:
+                frame = frame.with_columns(pl.when(is_shown).then(pl.col(name)).alias(name))
+    table = conform_table("interactions", frame, findings, is_text=is_text, judge_groups=judge_groups)
+    return name_items(table)
+
+
+def name_items(interactions: pl.DataFrame) -> pl.DataFrame:
+    """Turn rows whose entity is ``item`` into rows with an `item_id`, which mean the same."""
+    if not {"entity", "entity_id"} <= set(interactions.columns):
+        return interactions
+    is_item = (pl.col("entity") == ITEM).fill_null(value=False)
+    if not interactions.select(is_item.any()).item():
+        return interactions
+    entity_id = pl.col("entity_id")
+    if "item_id" in interactions.columns:
+        types = {interactions["item_id"].dtype, interactions["entity_id"].dtype}
+        shared = pl.Int64 if types == {pl.Int64()} else pl.String
+        written_id = pl.col("item_id").cast(shared)
+        item_id = pl.when(is_item & written_id.is_null()).then(entity_id.cast(shared)).otherwise(written_id)
+        is_item &= written_id.is_null()  # a row with both is a fault, which `_check_targets` finds
+    else:
+        item_id = pl.when(is_item).then(entity_id)
+    return interactions.with_columns(
+        item_id=item_id, entity=pl.when(~is_item).then("entity"), entity_id=pl.when(~is_item).then("entity_id")
+    )
 
 
 def missing_column(name: str, label: str, columns: Iterable[str]) -> str:

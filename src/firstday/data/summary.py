@@ -10,6 +10,7 @@ import numpy as np
 
 from firstday.config import Config
 from firstday.data.dataset import Dataset
+from firstday.data.impressions import count_lists
 from firstday.data.splits.registration import DAY_US, Log
 from firstday.data.splits.roles import Protocol, choose_protocol
 
@@ -34,6 +35,10 @@ class Summary:
     timed, one_day
         Users with times, and those whose interactions all lie within 24 hours: where these are most, most users have
         only a day one, and the protocol `sampled` fits better.
+    impressions, lists, shown_users
+        Impressions, the lists that they were shown in, and the users whom anything was shown to.
+    experiments
+        Users with a variant, by experiment.
     first, last
         Microseconds since 1970 UTC of the earliest and the latest interaction; None without times.
     """
@@ -51,12 +56,18 @@ class Summary:
     dated: int | None = None
     timed: int = 0
     one_day: int = 0
+    impressions: int = 0
+    lists: int = 0
+    shown_users: int = 0
+    experiments: Mapping[str, int] = field(default_factory=dict)
     first: int | None = None
     last: int | None = None
 
     def __add__(self, other: Summary) -> Summary:
         pairs = Counter(self.pairs)
         pairs.update(other.pairs)
+        experiments = Counter(self.experiments)
+        experiments.update(other.experiments)
         firsts = [moment for moment in (self.first, other.first) if moment is not None]
         lasts = [moment for moment in (self.last, other.last) if moment is not None]
         return Summary(
@@ -73,6 +84,10 @@ class Summary:
             dated=_add(self.dated, other.dated),
             timed=self.timed + other.timed,
             one_day=self.one_day + other.one_day,
+            impressions=self.impressions + other.impressions,
+            lists=self.lists + other.lists,
+            shown_users=self.shown_users + other.shown_users,
+            experiments=dict(sorted(experiments.items())),
             first=min(firsts, default=None),
             last=max(lasts, default=None),
         )
@@ -97,6 +112,8 @@ def summarise(part: Dataset) -> Summary:
     """Count what is in a dataset, or in a part of one."""
     counts = part.summary()
     first, last = part.events.spans(len(part.users))
+    n_lists, n_shown = (0, 0) if part.impressions is None else count_lists(part.impressions)
+    variants = Counter([] if part.assignments is None else part.assignments["experiment"].to_list())
     pairs, entities, groups = counts["pairs"], counts["entities"], counts["groups"]
     assert isinstance(pairs, dict)
     assert isinstance(entities, dict)
@@ -115,6 +132,10 @@ def summarise(part: Dataset) -> Summary:
         dated=None if part.registered_at is None else int(np.count_nonzero(part.registered_at >= 0)),
         timed=int((first >= 0).sum()),
         one_day=int(((first >= 0) & (last - first < DAY_US)).sum()),
+        impressions=0 if part.impressions is None else len(part.impressions),
+        lists=n_lists,
+        shown_users=n_shown,
+        experiments=dict(sorted(variants.items())),
         first=part.events.first,
         last=part.events.last,
     )

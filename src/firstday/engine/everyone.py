@@ -15,12 +15,14 @@ import numpy as np
 
 from firstday.config import SegmentConfig, SignalConfig
 from firstday.data.dataset import Dataset
+from firstday.data.events import Window
 from firstday.data.ids import Ids
 from firstday.data.splits.split import Actions, take_actions
 from firstday.embed.embeddings import FoldIn, compute_affinity, select_uses
 from firstday.features.encoder import N_AGES, Encoder, average_years, shrink_means
 from firstday.ranking import unit_rows
 from firstday.segment.segments import ItemCounts, Segments, count_items, rank_items
+from firstday.segment.shown_counts import ShownCounts, add_shown, count_shown
 from firstday.sparse import union_rows
 
 AGE = "age"
@@ -86,6 +88,8 @@ class Everyone:
         Sum of the users' vectors of length 1 by value of each of these, float64, shape (n_values, d).
     vector_sum
         Sum of all of them, float64, shape (d,).
+    shown
+        What was shown to the users, by nearest segment; None without impressions.
     """
 
     segments: ItemCounts
@@ -94,6 +98,7 @@ class Everyone:
     groups: Mapping[str, ItemCounts]
     vector_sums: Mapping[str, np.ndarray]
     vector_sum: np.ndarray
+    shown: ShownCounts | None = None
 
     @property
     def n_users(self) -> int:
@@ -110,7 +115,9 @@ class Everyone:
         return mean, float(np.sqrt(sizes @ (years - mean) ** 2 / n)) or 1.0
 
 
-def describe_part(part: Dataset, warm_rows: np.ndarray, actions: Actions, question: Question) -> Everyone:
+def describe_part(
+    part: Dataset, warm_rows: np.ndarray, actions: Actions, question: Question, window: Window | None = None
+) -> Everyone:
     """Count and add up the warm users of a part; vectors of a few thousand users at a time are in memory.
 
     Parameters
@@ -123,17 +130,25 @@ def describe_part(part: Dataset, warm_rows: np.ndarray, actions: Actions, questi
         All that they did, rows in the order of `warm_rows`.
     question
         The same for every part.
+    window
+        The time window of `actions`, by `user_ix`; None: all times.
     """
     positions = np.flatnonzero(question.held_out.lookup(part.users.take(warm_rows)) < 0)
     step = max(1, min(MOST_AT_ONCE, CELLS_AT_ONCE // len(question.centroids)))
+    nearest: list[np.ndarray] = []
 
     def answers() -> Iterator[Everyone]:
         for start in range(0, max(1, len(positions)), step):
             chunk = positions[start : start + step]
-            yield _describe(part, warm_rows[chunk], take_actions(actions, chunk), question)
+            answer, segments = _describe(part, warm_rows[chunk], take_actions(actions, chunk), question)
+            nearest.append(segments)
+            yield answer
 
     with _one_thread():
-        return merge(answers())
+        everyone = merge(answers())
+    n_segments, users = len(question.centroids), warm_rows[positions]
+    shown = count_shown(part, users, np.concatenate(nearest), n_segments, question.signals, window)
+    return replace(everyone, shown=shown)
 
 
 def merge(parts: Iterable[Everyone]) -> Everyone:
@@ -198,8 +213,8 @@ def _one_thread() -> AbstractContextManager[object]:
     return limits
 
 
-def _describe(part: Dataset, users: np.ndarray, actions: Actions, question: Question) -> Everyone:
-    """Count and add up a few users, all at once."""
+def _describe(part: Dataset, users: np.ndarray, actions: Actions, question: Question) -> tuple[Everyone, np.ndarray]:
+    """Count and add up a few users, all at once; return their segments, too, int64, shape (n,)."""
     n_items, n_segments = len(question.fold_in.item_vectors), len(question.centroids)
     uses = select_uses(actions, question.signals, len(users), n_items)
     if part.precomputed is not None:
@@ -211,7 +226,7 @@ def _describe(part: Dataset, users: np.ndarray, actions: Actions, question: Ques
     nearest = np.argmax(vectors @ centroids.T - (centroids**2).sum(axis=1) / 2, axis=1)
     squares = ((vectors - centroids[nearest]) ** 2).sum(axis=1)
     codes = {name: _codes_of(part, name, users) for name in question.n_values}
-    return Everyone(
+    everyone = Everyone(
         segments=count_items(nearest, uses, n_segments),
         squared_distances=np.bincount(nearest, weights=squares, minlength=n_segments),
         items=count_items(np.zeros(len(users), dtype=np.int64), uses, 1),
@@ -219,6 +234,7 @@ def _describe(part: Dataset, users: np.ndarray, actions: Actions, question: Ques
         vector_sums={name: _add_vectors(vectors, codes[name], n) for name, n in question.n_values.items()},
         vector_sum=vectors.sum(axis=0),
     )
+    return everyone, nearest
 
 
 def _codes_of(part: Dataset, name: str, users: np.ndarray) -> np.ndarray:
@@ -246,6 +262,7 @@ def _add(parts: list[Everyone]) -> Everyone:
         groups={name: _add_counts([part.groups[name] for part in parts]) for name in first.groups},
         vector_sums={name: _add_arrays([part.vector_sums[name] for part in parts]) for name in first.vector_sums},
         vector_sum=_add_arrays([part.vector_sum for part in parts]),
+        shown=add_shown([part.shown for part in parts]),
     )
 
 

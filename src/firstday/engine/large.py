@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from firstday.artifact.trained_model import TrainedModel
 from firstday.config import Config, SignalConfig
 from firstday.data.dataset import Dataset
 from firstday.data.ids import Ids, stable_numbers
@@ -19,10 +20,12 @@ from firstday.data.parts import keep_users, pack
 from firstday.data.splits.outlook import Outlook
 from firstday.data.splits.registration import Log
 from firstday.data.splits.roles import Protocol as ProtocolName
-from firstday.data.splits.roles import find_warm
+from firstday.data.splits.roles import find_warm, find_warm_within
+from firstday.data.splits.split import take_actions
 from firstday.data.summary import Summary
 from firstday.embed.embeddings import compute_affinity
 from firstday.engine.everyone import Everyone, Question, describe_part
+from firstday.segment.shown_counts import ShownCounts
 from firstday.sparse import SparseRows
 
 LARGEST = 2**64 - 1
@@ -44,12 +47,16 @@ class Learners:
     factorise
         Makes vectors of items from every warm user but those held out, by the engine's own method: takes the held-out
         users and the length of a vector, returns float32, shape (n_items, d). None where the engine has none.
+    count_others
+        Counts what was shown to everyone who is not warm; takes the model and the held-out users. None where the
+        learners are all users.
     """
 
     dataset: Dataset
     facts: Mapping[str, Any]
     describe_everyone: Callable[[Question], Everyone] | None
     factorise: Callable[[Ids, int], np.ndarray] | None = None
+    count_others: Callable[[TrainedModel, Ids], ShownCounts | None] | None = None
 
 
 class LargeDataset(Protocol):
@@ -94,8 +101,8 @@ def describe_warm(
     part: Dataset, config: Config, protocol: ProtocolName, log: Log | None, question: Question
 ) -> Everyone:
     """Describe the warm users of a part."""
-    warm, actions = find_warm(part, config, protocol, log)
-    return describe_part(part, warm, actions, question)
+    warm, actions, window = find_warm_within(part, config, protocol, log)
+    return describe_part(part, warm, take_actions(actions, warm), question, window)
 
 
 def warm_affinity(

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, fields
 from numbers import Real
 from typing import Any
 
-from firstday.errors import DataError
+import numpy as np
+import polars as pl
 
-SHOWN = "shown"
-"""The signal of impressions; it never counts as use."""
+from firstday.config import SignalConfig
+from firstday.data.dataset import Dataset
+from firstday.data.events import ITEM, Pair
+from firstday.errors import DataError
+from firstday.sparse import SparseRows
+
+NOTHING = np.zeros(0, dtype=np.int64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,37 +83,184 @@ class Impression:
         return read
 
 
-def weigh_passed_over(shown: Iterable[Impression], used: Collection[str], persistence: float) -> dict[str, float]:
-    """Return how likely the user saw each item and passed it over, by its id as text, above 0 and at most 1.
-
-    A user looks at a list from the top, and after each place goes on to the next with the probability `persistence`.
-    What stands above something used was seen. What was used is not passed over.
+def weigh_passed_over(shown: Sequence[Impression], used: Collection[str], persistence: float) -> dict[str, float]:
+    """Return how likely one user saw each item and passed it over, by its id as text; see `weigh_rows`.
 
     Parameters
     ----------
     shown
-        All that was shown to one user.
+        All that was shown to the user.
     used
         Ids of what this user uses, as text.
     persistence
+        See `weigh_rows`.
+    """
+    rows = [(0, impression, str(impression.item_id) in used) for impression in shown]
+    _, names, weights = weigh_impressions(rows, persistence)
+    return dict(zip(names, weights.tolist(), strict=True))
+
+
+def weigh_impressions(
+    rows: Sequence[tuple[int, Impression, bool]], persistence: float
+) -> tuple[np.ndarray, list[str], np.ndarray]:
+    """Return how likely users saw each item and passed it over; see `weigh_rows`.
+
+    Parameters
+    ----------
+    rows
+        For each impression: the number of the user, the impression, and whether the user uses the item.
+    persistence
+        See `weigh_rows`.
+
+    Returns
+    -------
+    users : numpy.ndarray
+        int64, shape (n,), ascending.
+    items : list of str
+        Ids as text.
+    weights : numpy.ndarray
+        float64, shape (n,).
+    """
+    lists: dict[str, int] = {}
+    items: dict[str, int] = {}
+    numbers = [
+        (
+            user,
+            -1 if entry.list_id is None else lists.setdefault(str(entry.list_id), len(lists)),
+            items.setdefault(str(entry.item_id), len(items)),
+            entry.position or 1,
+            is_used,
+        )
+        for user, entry, is_used in rows
+    ]
+    user_rows, list_codes, codes, positions, is_used = np.array(numbers, dtype=np.int64).reshape(-1, 5).T
+    users, item_codes, weights = weigh_rows(user_rows, list_codes, codes, positions, is_used, persistence)
+    names = list(items)
+    return users, [names[code] for code in item_codes.tolist()], weights
+
+
+def weigh_rows(
+    users: np.ndarray,
+    lists: np.ndarray,
+    items: np.ndarray,
+    positions: np.ndarray,
+    is_used: np.ndarray,
+    persistence: float,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return how likely each user saw each item and passed it over, above 0 and at most 1.
+
+    A user looks at a list from the top, and after each place goes on to the next with the probability `persistence`.
+    What stands above something used was seen. What was used is not passed over. A list shows an item once, at its
+    first place. The order of the rows changes nothing, to the last bit.
+
+    Parameters
+    ----------
+    users, items
+        int64, shape (n,): of each impression.
+    lists
+        int64, shape (n,): -1 for an item that was shown alone.
+    positions
+        int64, shape (n,): the place in the list, from 1; 0 or 1 where it is certain that the user saw it.
+    is_used
+        Shape (n,), 0 or 1: whether the user uses the item.
+    persistence
         Between 0 and 1; 1: all that was shown was seen.
+
+    Returns
+    -------
+    users, items : numpy.ndarray
+        int64, shape (n_pairs,), by user and then item.
+    weights : numpy.ndarray
+        float64, shape (n_pairs,).
 
     References
     ----------
     The cascade with a constant chance to go on: N. Craswell et al., "An experimental comparison of click
     position-bias models", WSDM 2008; A. Moffat and J. Zobel, "Rank-biased precision", TOIS 2008.
     """
-    lists: dict[str | None, list[Impression]] = {}
-    for impression in shown:
-        lists.setdefault(impression.list_id, []).append(impression)
-    unseen: dict[str, float] = {}
-    for list_id, impressions in lists.items():
-        reached = 1
-        if list_id is not None:
-            reached = max([1, *(entry.position or 1 for entry in impressions if str(entry.item_id) in used)])
-        for entry in impressions:
-            item = str(entry.item_id)
-            if item not in used:
-                seen = persistence ** max(0, (entry.position or 1) - reached)
-                unseen[item] = unseen.get(item, 1.0) * (1 - seen)
-    return {item: 1 - left for item, left in unseen.items() if left < 1}
+    if not len(users):
+        return users, items, np.zeros(0)
+    place = np.maximum(positions, 1) - 1
+    order = np.lexsort((place, items, lists, users))
+    users, lists, items, place, is_used = users[order], lists[order], items[order], place[order], is_used[order] != 0
+    is_again = ~_begins(users, lists, items) & (lists >= 0)
+    if is_again.any():
+        users, lists, items, place, is_used = (of[~is_again] for of in (users, lists, items, place, is_used))
+    is_first = _begins(users, lists)
+    reached = np.maximum.reduceat(np.where(is_used & (lists >= 0), place, 0), np.flatnonzero(is_first))
+    beyond = np.maximum(place - reached[np.cumsum(is_first) - 1], 0)
+    users, items, beyond = users[~is_used], items[~is_used], beyond[~is_used]
+    if not len(users):
+        return users, items, np.zeros(0)
+    order = np.lexsort((beyond, items, users))
+    users, items, unseen = users[order], items[order], 1 - np.power(float(persistence), beyond[order])
+    starts = np.flatnonzero(_begins(users, items))
+    left = np.multiply.reduceat(unseen, starts)
+    kept = left < 1
+    return users[starts][kept], items[starts][kept], 1 - left[kept]
+
+
+def _are_among(values: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """Tell which values are among sorted ones, bool, shape (n,)."""
+    if not len(known):
+        return np.zeros(len(values), dtype=bool)
+    found: np.ndarray = known[np.minimum(np.searchsorted(known, values), len(known) - 1)] == values
+    return found
+
+
+def _begins(*columns: np.ndarray) -> np.ndarray:
+    """Tell which sorted rows differ from the row before, bool, shape (n,)."""
+    begins = np.ones(len(columns[0]), dtype=bool)
+    begins[1:] = np.logical_or.reduce([column[1:] != column[:-1] for column in columns])
+    return begins
+
+
+def collect_passed_over(
+    dataset: Dataset,
+    users: np.ndarray,
+    actions: Mapping[Pair, SparseRows],
+    config: SignalConfig,
+    until: np.ndarray | None = None,
+) -> SparseRows | None:
+    """Return how likely users of a dataset saw items and passed them over; see `weigh_rows`.
+
+    Parameters
+    ----------
+    dataset
+        The users' dataset.
+    users
+        Their `user_ix`, shape (n,).
+    actions
+        What they did, rows in the order of `users`.
+    config
+        What counts as use, and the persistence.
+    until
+        Microseconds since 1970 UTC, int64, shape (n,): only what was shown to a user before counts; impressions
+        without a time do not. None: all that was shown.
+
+    Returns
+    -------
+    SparseRows
+        Shape (n, n_items); None where nothing was shown to anyone.
+    """
+    if dataset.impressions is None:
+        return None
+    row_of_user = np.full(len(dataset.users), -1, dtype=np.int64)
+    row_of_user[users] = np.arange(len(users))
+    n_items = len(dataset.items)
+    uses = [rows for (signal, entity), rows in actions.items() if entity == ITEM and signal in config.use]
+    used_cells = np.sort(np.concatenate([rows.row_of_entry() * n_items + rows.columns for rows in uses] or [NOTHING]))
+    found = []
+    for frame in dataset.impressions.frames():
+        rows = row_of_user[frame["user_ix"].to_numpy()]
+        counts = rows >= 0
+        if until is not None:
+            moment = frame["timestamp"].to_physical()
+            counts &= moment.is_not_null().to_numpy() & (moment.fill_null(0).to_numpy() < until[rows])
+        lists = frame["list_id"].rank("dense").cast(pl.Int64).fill_null(-1).to_numpy()
+        items, positions = frame["item_ix"].to_numpy().astype(np.int64), frame["position"].to_numpy().astype(np.int64)
+        rows, lists, items, positions = rows[counts], lists[counts], items[counts], positions[counts]
+        is_used = _are_among(rows * n_items + items, used_cells)
+        found.append(weigh_rows(rows, lists, items, positions, is_used, config.persistence))
+    rows, items, weights = (np.concatenate(column) for column in zip(*found, strict=True))
+    return SparseRows.from_pairs(rows, items, weights.astype(np.float32), len(users), n_items)

@@ -12,13 +12,13 @@ from typing import Any
 
 import numpy as np
 
-from firstday.config import SignalConfig
+from firstday.config import SHOWN, SignalConfig
 from firstday.data.dataset import Dataset
 from firstday.data.events import ITEM, Pair
 from firstday.data.ids import Ids
 from firstday.embed.embeddings import compute_affinity
 from firstday.errors import DataError
-from firstday.features.impressions import SHOWN, Impression, weigh_passed_over
+from firstday.features.impressions import Impression, weigh_impressions
 from firstday.sparse import SparseRows, union_rows
 
 PICK_SIGNAL = "onboarding"
@@ -351,21 +351,24 @@ class Catalogue:
 
     def _read_passed_over(self, users: Sequence[Signals], config: SignalConfig) -> SparseRows:
         """Return how likely each user passed over what was shown; items that the model does not know tell nothing."""
-        rows, columns, weights = [], [], []
+        impressions = []
         for row, user in enumerate(users):
-            actions = user.interactions
+            actions = user.interactions if user.shown else ()
             used = {str(identity) for signal, entity, identity in actions if entity == ITEM and signal in config.use}
-            for identity, weight in weigh_passed_over(user.shown, used, config.persistence).items():
-                item = self.items.index_of(identity)
-                if item >= 0:
-                    rows.append(row)
-                    columns.append(item)
-                    weights.append(weight)
-        places = np.array(rows, dtype=np.int64), np.array(columns, dtype=np.int64)
-        return SparseRows.from_pairs(*places, np.array(weights, dtype=np.float32), len(users), len(self.items))
+            impressions += [(row, entry, str(entry.item_id) in used) for entry in user.shown]
+        rows, names, weights = weigh_impressions(impressions, config.persistence)
+        items = np.array([self.items.index_of(name) for name in names], dtype=np.int64)
+        known = items >= 0
+        return SparseRows.from_pairs(
+            rows[known], items[known], weights[known].astype(np.float32), len(users), len(self.items)
+        )
 
     def translate(
-        self, dataset: Dataset, users: np.ndarray, actions: Mapping[Pair, SparseRows]
+        self,
+        dataset: Dataset,
+        users: np.ndarray,
+        actions: Mapping[Pair, SparseRows],
+        passed_over: SparseRows | None = None,
     ) -> tuple[SignalBatch, dict[str, int]]:
         """Turn a dataset's users into the model's indexes.
 
@@ -377,6 +380,9 @@ class Catalogue:
             Their `user_ix` in the dataset, shape (n,).
         actions
             Their interactions, rows in the order of `users`, columns in the dataset's indexes.
+        passed_over
+            What they passed over, likewise (`firstday.features.impressions.collect_passed_over`); items that the model
+            does not know tell nothing.
 
         Returns
         -------
@@ -432,7 +438,14 @@ class Catalogue:
                 dataset_friends.row_of_entry()[is_kept], friend_ix[is_kept], None, len(users), len(self.people)
             )
         user_ids = dataset.users.values.gather(users).to_numpy().astype(object)
-        batch = SignalBatch(len(users), len(self.items), translated, codes, ages, friends, user_ids=user_ids)
+        if passed_over is not None and self.items is not dataset.items:
+            items = self.items.lookup(dataset.items.values)[passed_over.columns]
+            is_known = items >= 0
+            rows, weights = passed_over.row_of_entry()[is_known], passed_over.weights[is_known]
+            passed_over = SparseRows.from_pairs(rows, items[is_known], weights, len(users), len(self.items))
+        batch = SignalBatch(
+            len(users), len(self.items), translated, codes, ages, friends, passed_over, user_ids=user_ids
+        )
         return batch, unknown
 
 

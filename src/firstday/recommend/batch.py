@@ -16,6 +16,7 @@ from firstday.data.dataset import Dataset
 from firstday.data.left_out import left_out_beside, write_left_out
 from firstday.data.newcomers import load_newcomers
 from firstday.errors import DataError
+from firstday.features.impressions import collect_passed_over
 from firstday.features.signals import UNKNOWN_COLUMN, Catalogue
 from firstday.recommend.effects import KEEPS_OUT, NOTHING, count_weak, tell_counts
 from firstday.recommend.query import Query
@@ -145,9 +146,10 @@ def list_users(
     k, strategy, keep_used
         See `Recommender.recommend`.
     """
-    catalogue = recommender.model.catalogue
-    users = np.arange(len(dataset.users))
-    batch, unknown = catalogue.translate(dataset, users, dataset.all_actions())
+    catalogue, config = recommender.model.catalogue, recommender.model.config.signals
+    users, actions = np.arange(len(dataset.users)), dataset.all_actions()
+    passed_over = collect_passed_over(dataset, users, actions, config)
+    batch, unknown = catalogue.translate(dataset, users, actions, passed_over)
     routes: Counter[str] = Counter()
     weak: Counter[tuple[str, str, int]] = Counter()
     name = strategy or recommender.model.config.recommend.strategy

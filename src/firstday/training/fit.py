@@ -22,8 +22,10 @@ from firstday.embed.kept_users import WarmUsers, add_light_users, find_light_use
 from firstday.embed.methods import collect_warm_logs, fit_embeddings, fold_in_users
 from firstday.engine.everyone import Question, describe_encoder, describe_part, describe_segments
 from firstday.engine.large import LargeDataset, Learners
+from firstday.engine.shown_to_others import count_shown_to_others
 from firstday.errors import ConfigError, DataError
 from firstday.features.encoder import N_AGES, collect_features, fit_encoder
+from firstday.features.impressions import collect_passed_over
 from firstday.features.signals import Catalogue, SignalBatch
 from firstday.metrics import measure
 from firstday.progress import Progress, no_progress
@@ -33,6 +35,7 @@ from firstday.recommend.recommender import Recommender, answer_all
 from firstday.recommend.spec import BUILT_IN, LearningData, names_of_both_ways, strategies_of, with_methods_of
 from firstday.segment.kmeans import fit_segments
 from firstday.segment.segments import ItemCounts, count_items
+from firstday.segment.shown_counts import ShownCounts, add_shown, count_shown
 from firstday.sparse import SparseRows
 from firstday.training.calibrate import calibrate
 from firstday.training.networks import check_device, cluster_inputs, learn_methods, train_network, train_ranker_of
@@ -114,13 +117,14 @@ def fit(
     """
     check_device(config)
     factorise = None if learners is None else learners.factorise
+    every_warm = split.warm
     describe_everyone = None if learners is None else learners.describe_everyone
     if config.training.factors == "mllib" and factorise is None:
         raise ConfigError(
             "training.factors: is 'mllib', which only the Spark engine can do; train with it, or set it to 'sample'."
         )
     if learners is None and len(split.warm) > config.training.most_users:
-        describe_everyone = partial(describe_part, dataset, split.warm, split.warm_actions)
+        describe_everyone = partial(describe_part, dataset, split.warm, split.warm_actions, window=split.warm_window)
         split = split.keep_warm(choose_learners(dataset, split.warm, config))
     held_out_users = np.concatenate([split.validation.users, split.cold.users])
     n_warm, n_items = len(split.warm), len(dataset.items)
@@ -141,11 +145,18 @@ def fit(
     n_segments = config.segments.resolve(n_warm)
     segments = fit_segments(users, uses, n_segments, config.segments, seed=config.seed)
     everyone = None
-    if describe_everyone is not None:
+    if describe_everyone is None:
+        shown_counts = count_shown(
+            dataset, split.warm, segments.assign(users), len(segments), config.signals, split.warm_window
+        )
+    else:
         everyone = describe_everyone(
             Question.of(dataset, embeddings.fold_in, segments.centroids, config.signals, held_out_users)
         )
         segments = describe_segments(segments, everyone, config.segments)
+        shown_counts = everyone.shown
+        if shown_counts is not None:
+            shown_counts = shown_counts.keep_segments(np.flatnonzero(everyone.segments.sizes))
     unlisted = items_without_vector(dataset)
     segments = segments.without(unlisted)
     progress("segments", 1, 1)
@@ -218,7 +229,24 @@ def fit(
         calibrations = calibrate(query, split.validation.truth)
         query = replace(query, model=replace(query.model, selection=selection, calibrations=calibrations))
         progress("weights", 1, 1)
+    held_out_ids = Ids(dataset.users.take(held_out_users))
+    if learners is not None and learners.count_others is not None:
+        others = learners.count_others(query.model, held_out_ids)
+    else:
+        others = count_others(dataset, query.model, every_warm, held_out_ids, split)
+    query = replace(query, model=replace(query.model, shown_counts=add_shown([shown_counts, others])))
     return Recommender(replace(query.model, facts=collect_facts(dataset, split, query, learners)))
+
+
+def count_others(
+    dataset: Dataset, model: TrainedModel, warm: np.ndarray, held_out: Ids, split: Split
+) -> ShownCounts | None:
+    """Count what was shown to the users of a dataset who are neither warm nor held out; None without impressions."""
+    if dataset.impressions is None:
+        return None
+    window = split.warm_window
+    actions = dataset.all_actions() if window is None else dataset.actions(window)[0]
+    return count_shown_to_others(dataset, model, warm, actions, held_out, window)
 
 
 def split_for(dataset: Dataset, config: Config, seed: int, *, with_cold: bool) -> Split:
@@ -305,10 +333,27 @@ def describe_unlisted(model: TrainedModel) -> dict[str, Any]:
     return {"items_without_vector": len(model.unlisted), "first_items_without_vector": first}
 
 
+def describe_shown(model: TrainedModel) -> dict[str, Any]:
+    """Return how many impressions a model has counted, and how many were used; nothing where it has none."""
+    counts = model.shown_counts
+    if counts is None:
+        return {}
+    shown, used = (int(of.weights.sum(dtype=np.float64)) for of in (counts.shown, counts.used))
+    return {"impressions": shown, "impressions_used": used}
+
+
 def cohort_query(recommender: Recommender, dataset: Dataset, cohort: Cohort, k: int) -> Query:
-    """Ask a model for lists for the users of a cohort, from their profile and day one alone."""
-    batch, _ = recommender.model.catalogue.translate(dataset, cohort.users, cohort.day_one)
-    return Query(recommender.model, batch, k)
+    """Ask a model for lists for the users of a cohort, from their profile and day one alone.
+
+    What was shown to them until the end of day one, and passed over, is known too; not so where day ones are drawn.
+    """
+    model, passed_over = recommender.model, None
+    if cohort.day_end_us is not None:
+        passed_over = collect_passed_over(
+            dataset, cohort.users, cohort.day_one, model.config.signals, until=cohort.day_end_us
+        )
+    batch, _ = model.catalogue.translate(dataset, cohort.users, cohort.day_one, passed_over)
+    return Query(model, batch, k)
 
 
 def judged_strategies(model: TrainedModel) -> list[str]:
@@ -335,6 +380,7 @@ def collect_facts(dataset: Dataset, split: Split, query: Query, learners: Learne
             "warm_users": n_warm,
             **({} if n_warm == len(split.warm) else {"learned_from": len(split.warm)}),
             **describe_unlisted(model),
+            **describe_shown(model),
             "light_users": 0 if model.warm is None else model.warm.n_light,
             "validation_users": len(split.validation),
             "segments": len(model.segments),

@@ -113,7 +113,9 @@ def split_registration(
     warm = np.flatnonzero(is_early & (uses.lengths() >= protocol.min_items))
     warm = warm[have_vectors(dataset, warm)]
     light = select_light(uses, is_early & (uses.lengths() < protocol.min_items), dataset)
-    cohort, n_idle = _make_cohort(np.flatnonzero(is_judged), day_actions, target_actions, signals)
+    cohort, n_idle = _make_cohort(
+        np.flatnonzero(is_judged), day_actions, target_actions, registrations.day_end_us, signals
+    )
     order = role_rng.permutation(len(cohort))
     n_validation = round(protocol.validation * len(order)) if with_cold else len(order)
     validation, cold = (cohort.take(np.sort(part)) for part in np.split(order, [n_validation]))
@@ -339,7 +341,7 @@ def _hold_out(
 
 
 def _make_cohort(
-    users: np.ndarray, day_actions: Actions, target_actions: Actions, signals: SignalConfig
+    users: np.ndarray, day_actions: Actions, target_actions: Actions, day_end_us: np.ndarray, signals: SignalConfig
 ) -> tuple[Cohort, int]:
     """Make the cohort of users with new items in the target window, and count the other users."""
     on_day = unite_uses(day_actions, signals).take(users)
@@ -348,7 +350,13 @@ def _make_cohort(
     has_truth = truth.lengths() > 0
     cohort_users = users[has_truth]
     day_one = {pair: rows.take(cohort_users) for pair, rows in day_actions.items()}
-    cohort = Cohort(cohort_users, day_one, truth.take(np.flatnonzero(has_truth)), on_day.lengths()[has_truth])
+    cohort = Cohort(
+        cohort_users,
+        day_one,
+        truth.take(np.flatnonzero(has_truth)),
+        on_day.lengths()[has_truth],
+        day_end_us[cohort_users],
+    )
     return cohort, int((~has_truth).sum())
 
 

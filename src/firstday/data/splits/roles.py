@@ -69,6 +69,15 @@ def find_warm(part: Dataset, config: Config, protocol: Protocol, log: Log | None
     ConfigError
         There is no such time zone or column of time zones.
     """
+    warm, actions, _ = find_warm_within(part, config, protocol, log)
+    return warm, take_actions(actions, warm)
+
+
+def find_warm_within(
+    part: Dataset, config: Config, protocol: Protocol, log: Log | None
+) -> tuple[np.ndarray, Actions, Window | None]:
+    """Return the warm users of a part, what all users did, rows by `user_ix`, and the window of it; see `find_warm`."""
+    window = None
     is_early = np.ones(len(part.users), dtype=bool)
     if protocol == "sampled":
         actions, min_items = part.all_actions(), config.sampled.min_items
@@ -76,13 +85,13 @@ def find_warm(part: Dataset, config: Config, protocol: Protocol, log: Log | None
         assert log is not None
         registrations = find_registrations(part, config.registration)
         is_early = registrations.registered_us >= 0
-        (actions,) = part.actions(windows_until(log.end, is_early, registrations, config.registration))
+        window = windows_until(log.end, is_early, registrations, config.registration)
+        (actions,) = part.actions(window)
         min_items = config.registration.min_items
     uses = item_uses(actions, config.signals)
     n_used = union_rows(uses).lengths() if uses else np.zeros(len(part.users), dtype=np.int64)
     warm = np.flatnonzero(is_early & (n_used >= min_items))
-    warm = warm[have_vectors(part, warm)]
-    return warm, take_actions(actions, warm)
+    return warm[have_vectors(part, warm)], actions, window
 
 
 @dataclass(frozen=True)

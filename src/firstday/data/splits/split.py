@@ -28,12 +28,15 @@ class Cohort:
         Items used afterwards, shape (n, n_items), all weights 1.
     day_one_size
         int64, shape (n,): items used on day one.
+    day_end_us
+        int64, shape (n,): when day one ends, microseconds since 1970 UTC; None where day ones are drawn.
     """
 
     users: np.ndarray
     day_one: Actions
     truth: SparseRows
     day_one_size: np.ndarray
+    day_end_us: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.users)
@@ -49,7 +52,11 @@ class Cohort:
     def take(self, rows: np.ndarray) -> Cohort:
         """Return the users in the given rows, in the order given."""
         return Cohort(
-            self.users[rows], take_actions(self.day_one, rows), self.truth.take(rows), self.day_one_size[rows]
+            self.users[rows],
+            take_actions(self.day_one, rows),
+            self.truth.take(rows),
+            self.day_one_size[rows],
+            None if self.day_end_us is None else self.day_end_us[rows],
         )
 
 

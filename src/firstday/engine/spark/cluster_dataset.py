@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -14,6 +15,7 @@ import pyarrow as pa
 from pyspark import StorageLevel
 from pyspark.sql import functions as fn
 
+from firstday.artifact.trained_model import TrainedModel
 from firstday.config import Config
 from firstday.data.ids import Ids
 from firstday.data.parts import Whole, join_users, unpack
@@ -31,8 +33,19 @@ from firstday.engine.large import (
     warm_affinity,
 )
 from firstday.engine.spark.session import named_errors, rows_of_arrow, take_in_order
-from firstday.engine.spark.work import ANSWERS_DDL, RATINGS_DDL, add_answers, ask_parts, list_ratings, unpack_answer
+from firstday.engine.spark.work import (
+    ANSWERS_DDL,
+    RATINGS_DDL,
+    add_answers,
+    ask_parts,
+    count_others,
+    list_ratings,
+    pack_model,
+    unpack_answer,
+)
 from firstday.errors import DataError
+from firstday.recommend.recommender import Recommender
+from firstday.segment.shown_counts import ShownCounts, add_shown
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -199,7 +212,8 @@ class ClusterDataset:
         if up_to == LARGEST:
             return Learners(learners, learners.summary(), None, factorise)
         facts = {**learners.summary(), "users": counts.users, "interactions": counts.interactions}
-        return Learners(learners, facts, lambda question: self._describe(question, *roles), factorise)
+        count_shown = partial(self._count_others, *roles) if summary.impressions else None
+        return Learners(learners, facts, lambda question: self._describe(question, *roles), factorise, count_shown)
 
     def _find_threshold(self, config: Config, protocol: Protocol, log: Log | None, n_warm: int, n_users: int) -> int:
         """Return the largest stable number of the users to learn from."""
@@ -219,6 +233,15 @@ class ClusterDataset:
         """Count and add up all warm users."""
         everyone: Everyone = self.add_up(describe_warm, config, protocol, log, question, merge=merge)
         return everyone
+
+    def _count_others(
+        self, config: Config, protocol: Protocol, log: Log | None, model: TrainedModel, held_out: Ids
+    ) -> ShownCounts | None:
+        """Count what was shown to everyone who is neither warm nor held out."""
+        archive = pack_model(Recommender(replace(model, learned={})))  # of methods that executors may not know
+        arguments = (config, protocol, log, held_out, secrets.token_hex(8), archive)
+        counts: ShownCounts | None = self.add_up(count_others, *arguments, merge=add_shown)
+        return counts
 
     def _factorise(
         self, config: Config, protocol: Protocol, log: Log | None, held_out: Ids, dimensions: int

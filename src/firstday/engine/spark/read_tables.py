@@ -22,7 +22,7 @@ from firstday.data.checks import InteractionChecker, check_presence, check_rows,
 from firstday.data.findings import Findings
 from firstday.data.parts import MENTIONS, Whole, join_findings, load_whole
 from firstday.data.raw_table import ROW
-from firstday.data.schema import TABLES, conform_table
+from firstday.data.schema import TABLES, conform_interactions, conform_table
 from firstday.engine.spark.cluster_dataset import ClusterDataset
 from firstday.engine.spark.session import collect_reports, named_errors, open_session, scratch_folder
 from firstday.engine.spark.sources import ClusterTable, RawTables, name_lines, read_folder, take_frames
@@ -143,9 +143,11 @@ def check_shapes(
         if not n_rows[name] and name in may_be_empty:
             continue
         shape, head = Findings(), _head(table)
-        frame = conform_table(name, head, shape, is_text=table.names.is_text, judge_groups=False)
         if name == "interactions":
-            check_rows(frame, head.columns, shape)
+            rows = conform_interactions(head, shape, is_text=table.names.is_text, judge_groups=False)
+            check_rows(rows, head.columns, shape)
+        else:
+            conform_table(name, head, shape, is_text=table.names.is_text, judge_groups=False)
         for sentence in shape.faults:
             if not sentence.startswith(f"{name}: has no rows;") or not n_rows[name]:
                 findings.fault(sentence)

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import re
 import secrets
-import shutil
 from collections.abc import Iterator, Mapping
 from functools import reduce
 from operator import add
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import pyarrow as pa
@@ -25,7 +23,7 @@ from firstday.engine.spark.read_tables import check_shapes, divide_tables
 from firstday.engine.spark.session import collect_reports, named_errors, open_session, scratch_folder
 from firstday.engine.spark.sources import ClusterTable, name_lines, read_folder, take_frames
 from firstday.engine.spark.storage import Storage
-from firstday.engine.spark.work import PARTS_DDL, Request, answer_part, count_parts, spread_lists
+from firstday.engine.spark.work import PARTS_DDL, Request, answer_part, count_parts, pack_model, spread_lists
 from firstday.errors import ConfigError, DataError
 from firstday.recommend.batch import BatchCounts, BatchSummary, summarise_batch
 from firstday.recommend.recommender import Recommender, check_length
@@ -90,7 +88,7 @@ def recommend_on_spark(
     session = next(iter(present.values())).frame.sparkSession
     request = Request(
         model=secrets.token_hex(8),
-        archive=_pack_model(recommender),
+        archive=pack_model(recommender),
         plugins=plugins,
         k=k,
         strategy=name,
@@ -115,13 +113,6 @@ def recommend_on_spark(
     counts = reduce(add, (count for _, count in reports), BatchCounts())
     summary = summarise_batch(counts, recommender.model.catalogue, findings.notes)
     return _unpack(parts, present, recommender), summary, findings.left_out
-
-
-def _pack_model(recommender: Recommender) -> bytes:
-    """Return a model's folder as a zip."""
-    with TemporaryDirectory(prefix="firstday-") as folder:
-        model = recommender.save(Path(folder) / "model")
-        return Path(shutil.make_archive(str(Path(folder) / "packed"), "zip", model)).read_bytes()
 
 
 def recommend_tables_on_spark(

@@ -9,9 +9,11 @@ from __future__ import annotations
 import copy
 import io
 import pickle
+import shutil
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
@@ -20,14 +22,20 @@ import polars as pl
 import pyarrow as pa
 import zstandard
 
+from firstday.config import Config
 from firstday.data.dataset import Dataset
 from firstday.data.findings import NOWHERE, Findings, SourceFile
+from firstday.data.ids import Ids
 from firstday.data.newcomers import read_newcomers
 from firstday.data.parts import Whole, load_part, pack, unpack
 from firstday.data.raw_table import FILE, ROW, RawFile, RawTable
+from firstday.data.splits.registration import Log
+from firstday.data.splits.roles import Protocol, find_warm_within
+from firstday.engine.shown_to_others import count_shown_to_others
 from firstday.recommend.batch import BatchCounts, list_users
 from firstday.recommend.recommender import Recommender, open_model
 from firstday.recommend.spec import load_plugin
+from firstday.segment.shown_counts import ShownCounts
 from firstday.sparse import SparseRows
 
 PART = "firstday: part"
@@ -270,6 +278,30 @@ def open_shared(name: str, archive: bytes, plugins: tuple[str, ...]) -> Recommen
             _OPENED.clear()
             _OPENED[name] = open_model(folder)
     return _OPENED[name]
+
+
+def pack_model(recommender: Recommender) -> bytes:
+    """Return a model's folder as a zip."""
+    with TemporaryDirectory(prefix="firstday-") as folder:
+        model = recommender.save(Path(folder) / "model")
+        return Path(shutil.make_archive(str(Path(folder) / "packed"), "zip", model)).read_bytes()
+
+
+def count_others(
+    part: Dataset,
+    config: Config,
+    protocol: Protocol,
+    log: Log | None,
+    held_out: Ids,
+    model: str,
+    archive: bytes,
+) -> ShownCounts | None:
+    """Count what was shown to the users of a part who are not warm; see `Request` for `model` and `archive`."""
+    if part.impressions is None:
+        return None
+    warm, actions, window = find_warm_within(part, config, protocol, log)
+    trained = open_shared(model, archive, ()).model
+    return count_shown_to_others(part, trained, warm, actions, held_out, window)
 
 
 def spread_lists(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:

@@ -1,0 +1,58 @@
+"""What was shown to users who are not warm: they, too, teach how often an item is used where it is shown."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from firstday.artifact.trained_model import TrainedModel
+from firstday.data.dataset import Dataset
+from firstday.data.events import Window
+from firstday.data.ids import Ids
+from firstday.data.splits.split import Actions, take_actions
+from firstday.recommend.query import Query
+from firstday.segment.shown_counts import ShownCounts, count_shown
+
+USERS_AT_ONCE = 20_000
+"""Users whose features are in memory at once."""
+
+
+def count_shown_to_others(
+    part: Dataset, model: TrainedModel, warm: np.ndarray, actions: Actions, held_out: Ids, window: Window | None
+) -> ShownCounts | None:
+    """Count what was shown to the users of a part who are not warm, by the segments of their predicted vectors.
+
+    Parameters
+    ----------
+    part
+        Some users of a dataset, or all.
+    model
+        Predicts their vectors.
+    warm
+        `user_ix` of the warm users, who are counted by their own vectors, shape (n_warm,).
+    actions
+        What all users of the part did, rows by `user_ix`.
+    held_out
+        Ids of users who take no part.
+    window
+        The time window of `actions`; None: all times.
+
+    Returns
+    -------
+    ShownCounts
+        None where the part has no impressions.
+    """
+    if part.impressions is None:
+        return None
+    is_other = np.zeros(len(part.users), dtype=bool)
+    for frame in part.impressions.frames():
+        shown = frame if window is None else window.select(frame)
+        is_other[shown["user_ix"].to_numpy()] = True
+    is_other[warm] = False
+    others = np.flatnonzero(is_other)
+    others = others[held_out.lookup(part.users.take(others)) < 0]
+    segments = np.zeros(len(others), dtype=np.int64)
+    for start in range(0, len(others), USERS_AT_ONCE):
+        users = others[start : start + USERS_AT_ONCE]
+        batch, _ = model.catalogue.translate(part, users, take_actions(actions, users))
+        segments[start : start + USERS_AT_ONCE] = Query(model, batch, 1).nearest_segments
+    return count_shown(part, others, segments, len(model.segments), model.config.signals, window)

@@ -1,0 +1,157 @@
+"""How often each segment was shown an item, and used it after that: what impressions teach of items."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import timedelta
+
+import numpy as np
+import polars as pl
+
+from firstday.config import SignalConfig
+from firstday.data.dataset import Dataset
+from firstday.data.events import ITEM, Window
+from firstday.sparse import SparseRows, union_rows
+
+OF_USE = ("user_ix", "item_ix", "timestamp")
+
+
+@dataclass(frozen=True, eq=False)
+class ShownCounts:
+    """Impressions per segment and item; counts of parts of the users add up (`add_shown`).
+
+    Parameters
+    ----------
+    shown
+        How often an item was shown to the segment's users, once in each list, shape (n_segments, n_items).
+    used
+        How often it was used after that, likewise.
+    """
+
+    shown: SparseRows
+    used: SparseRows
+
+    def keep_segments(self, rows: np.ndarray) -> ShownCounts:
+        """Return the counts of the given segments, in the order given."""
+        return ShownCounts(self.shown.take(rows), self.used.take(rows))
+
+    def of_items(self, items: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return how often each segment was shown some items, and used them after that.
+
+        Parameters
+        ----------
+        items
+            Their `item_ix`, ascending, shape (n,).
+
+        Returns
+        -------
+        shown, used : numpy.ndarray
+            float32, shape (n_segments, n).
+        """
+        shown, used = (_fill(counts.keep_columns(items)) for counts in (self.shown, self.used))
+        return shown, used
+
+
+def add_shown(parts: Iterable[ShownCounts | None]) -> ShownCounts | None:
+    """Add up counts of the same segments and items; None where there are none."""
+    present = [part for part in parts if part is not None]
+    if not present:
+        return None
+    return ShownCounts(union_rows([part.shown for part in present]), union_rows([part.used for part in present]))
+
+
+def count_shown(
+    dataset: Dataset,
+    users: np.ndarray,
+    segments: np.ndarray,
+    n_segments: int,
+    config: SignalConfig,
+    window: Window | None = None,
+) -> ShownCounts | None:
+    """Count what was shown to some users, by their segments, and what of it they used.
+
+    A use that carries a list's id is a use of the item of that list. Another use counts for the last time when the item
+    was shown to the user, if that was at most `signals.response_days` before it.
+
+    Parameters
+    ----------
+    dataset
+        All users, or a part of them.
+    users
+        `user_ix` of those who count, shape (n,).
+    segments
+        Their segments, integers, shape (n,).
+    n_segments
+        How many segments there are.
+    config
+        What counts as use, and how long after.
+    window
+        By `user_ix` of all users: only impressions and uses within it count; None: all.
+
+    Returns
+    -------
+    ShownCounts
+        None where the dataset has no impressions.
+    """
+    if dataset.impressions is None:
+        return None
+    n_items = len(dataset.items)
+    segment_of_user = np.full(len(dataset.users), -1, dtype=np.int64)
+    segment_of_user[users] = segments
+    codes = [code for code, (signal, of) in enumerate(dataset.events.pairs) if of == ITEM and signal in config.use]
+    within = timedelta(days=config.response_days)
+    shown_cells, used_cells = [], []
+    for frame, events in zip(dataset.impressions.frames(), dataset.events.frames(), strict=True):
+        shown = frame.filter(pl.Series(segment_of_user[frame["user_ix"].to_numpy()] >= 0))
+        uses = events.filter(pl.col("pair").is_in(codes) & pl.col("timestamp").is_not_null())
+        if window is not None:
+            shown, uses = window.select(shown), window.select(uses)
+        is_used = _find_used(shown, uses.rename({"target_ix": "item_ix"}).select(OF_USE), within, window)
+        cells = segment_of_user[shown["user_ix"].to_numpy()] * n_items + shown["item_ix"].to_numpy()
+        shown_cells.append(cells)
+        used_cells.append(cells[is_used])
+    counts = []
+    for cells in (np.concatenate(shown_cells), np.concatenate(used_cells)):
+        counts.append(SparseRows.from_pairs(cells // n_items, cells % n_items, None, n_segments, n_items))
+    return ShownCounts(*counts)
+
+
+def _find_used(shown: pl.DataFrame, uses: pl.DataFrame, within: timedelta, window: Window | None) -> np.ndarray:
+    """Tell which impressions were used, bool, shape (n_rows,)."""
+    by_list = shown["is_used"]
+    if window is not None:  # not what was used after the cut-off
+        end = pl.Series(window.end[shown["user_ix"].to_numpy()])
+        by_list &= (shown["used_at"].to_physical() < end).fill_null(value=False)
+    is_used = by_list.to_numpy().copy()
+    of_lists = shown.filter(by_list).select("user_ix", "item_ix", pl.col("used_at").alias("timestamp"))
+    others = uses.join(of_lists, on=OF_USE, how="anti", maintain_order="left")
+    timed = np.flatnonzero(shown["timestamp"].is_not_null().to_numpy())
+    before = _find_last(shown[timed], others, within)
+    is_used[timed[before[before >= 0]]] = True
+    return is_used
+
+
+def _find_last(shown: pl.DataFrame, uses: pl.DataFrame, within: timedelta) -> np.ndarray:
+    """Return the last impression of each use's item at or before it, as a row, int64, shape (n_uses,); -1 for none."""
+    user, item, moment = (
+        np.concatenate([frame[name].to_physical().to_numpy().astype(np.int64) for frame in (shown, uses)])
+        for name in OF_USE
+    )
+    is_use = np.arange(len(user)) >= shown.height
+    order = np.lexsort((is_use, moment, item, user))
+    last = np.maximum.accumulate(np.where(is_use[order], -1, np.arange(len(order))))
+    at_use = is_use[order]
+    use, row = order[at_use], np.where(last[at_use] >= 0, order[last[at_use]], -1)
+    is_answer = (row >= 0) & (user[row] == user[use]) & (item[row] == item[use])
+    is_answer &= moment[use] - moment[row] <= within // timedelta(microseconds=1)
+    before = np.full(uses.height, -1, dtype=np.int64)
+    before[use - shown.height] = np.where(is_answer, row, -1)
+    return before
+
+
+def _fill(counts: SparseRows) -> np.ndarray:
+    """Return a sparse matrix with its zeros, float32."""
+    dense = np.zeros((counts.n_rows, counts.n_columns), dtype=np.float32)
+    dense[counts.row_of_entry(), counts.columns] = counts.weights
+    return dense

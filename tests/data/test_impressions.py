@@ -1,0 +1,332 @@
+"""Impressions and assignments of the five users: read, checked, kept apart from what users do."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+
+from firstday.config import SignalConfig, parse_config
+from firstday.data import event_writer, raw_table
+from firstday.data.dataset import Dataset
+from firstday.data.load import check_tables, load
+from firstday.data.newcomers import load_newcomers
+from firstday.data.parts import join_users
+from firstday.data.summary import summarise
+from firstday.errors import ConfigError, DataError
+from firstday.features.impressions import collect_passed_over
+from tests.data.conftest import Tables, Write, noon
+from tests.data.same import assert_equal
+from tests.data.test_parts import read_in_parts
+
+SHOWN = [
+    # user, item, signal, when, list, position, propensity, policy
+    ("u1", "i3", "shown", noon(1), "a", 1, 0.5, "explore"),
+    ("u1", "i2", "shown", noon(1), "a", 2, 1.0, "explore"),
+    ("u1", "i4", "shown", noon(1), "a", 3, None, "explore"),
+    ("u1", "i2", "stream", noon(2), "a", None, None, None),
+    ("u2", "i1", "shown", noon(4), "a", 1, None, None),  # another user's list of this name
+    ("u5", "i4", "shown", None, None, None, None, None),
+]
+SCHEMA: dict[str, Any] = {
+    "user_id": pl.String,
+    "item_id": pl.String,
+    "signal": pl.String,
+    "timestamp": pl.Datetime("us", "UTC"),
+    "list_id": pl.String,
+    "position": pl.Int64,
+    "propensity": pl.Float64,
+    "policy": pl.String,
+}
+
+
+def with_shown(tables: Tables, rows: list[tuple[Any, ...]] = SHOWN) -> Tables:
+    """The tables with impressions, and with the use that the first list led to in place of the one without a list."""
+    shown = pl.DataFrame(rows, SCHEMA, orient="row")
+    interactions = tables["interactions"].filter(pl.int_range(pl.len()) != 1)
+    return {**tables, "interactions": pl.concat([interactions, shown], how="diagonal")}
+
+
+@pytest.fixture
+def assignments() -> pl.DataFrame:
+    return pl.DataFrame(
+        {
+            "user_id": ["u2", "u1", "u1", "u2"],
+            "experiment": ["lists", "lists", "page", "lists"],
+            "variant": ["b", "a", "b", "b"],
+            "assigned_at": pl.Series([noon(2), noon(1), None, noon(1)], dtype=pl.Datetime("us", "UTC")),
+        }
+    )
+
+
+def rows_of(dataset: Dataset) -> list[dict[str, Any]]:
+    """Return the impressions by the caller's ids."""
+    assert dataset.impressions is not None
+    rows = dataset.impressions.whole()
+    return rows.with_columns(
+        user_id=dataset.users.take(rows["user_ix"].to_numpy()), item_id=dataset.items.take(rows["item_ix"].to_numpy())
+    ).to_dicts()
+
+
+def test_impressions_are_read_in_the_order_of_users(five_users: Tables) -> None:
+    rows = rows_of(load(with_shown(five_users)))
+    names = ("user_id", "item_id", "timestamp", "list_id", "position", "policy", "is_used", "used_at")
+    assert [tuple(row[name] for name in names) for row in rows] == [
+        ("u1", "i3", noon(1), "a", 1, "explore", False, None),
+        ("u1", "i2", noon(1), "a", 2, "explore", True, noon(2)),
+        ("u1", "i4", noon(1), "a", 3, "explore", False, None),
+        ("u2", "i1", noon(4), "a", 1, None, False, None),
+        ("u5", "i4", None, None, 0, None, False, None),
+    ]
+    assert [row["propensity"] for row in rows[:2]] == [0.5, 1.0]
+    assert all(np.isnan(row["propensity"]) for row in rows[2:])
+
+
+def test_impressions_are_nothing_that_users_do(five_users: Tables) -> None:
+    """All but the impressions is as without them."""
+    plain = {**five_users, "interactions": five_users["interactions"].with_columns(weight=pl.lit(1.0))}
+    shown = [row for row in SHOWN if row[2] == "shown"]
+    impressions = pl.DataFrame(shown, SCHEMA, orient="row")
+    both = {**plain, "interactions": pl.concat([plain["interactions"], impressions], how="diagonal")}
+    with_them, without = load(both), load(plain)
+    assert_equal(with_them, without)
+    assert np.array_equal(with_them.events.counts, without.events.counts)
+    assert (with_them.events.first, with_them.events.last) == (without.events.first, without.events.last)
+    assert with_them.summary() == without.summary()
+    assert without.impressions is None
+    cleared = replace(summarise(with_them), impressions=0, lists=0, shown_users=0)
+    assert cleared == summarise(without)
+
+
+def test_what_is_in_no_other_row_is_an_item_or_a_user_all_the_same() -> None:
+    interactions = pl.DataFrame(
+        {"user_id": ["u1", "u2"], "item_id": ["i1", "i2"], "signal": ["stream", "shown"], "list_id": [7, 8]}
+    )
+    dataset = load({"interactions": interactions})
+    assert dataset.items.values.to_list() == ["i1", "i2"]
+    assert dataset.users.values.to_list() == ["u1", "u2"]
+    assert len(dataset.events) == 1
+    (row,) = rows_of(dataset)
+    assert (row["user_id"], row["item_id"], row["list_id"]) == ("u2", "i2", "8")
+
+
+def test_an_item_counts_once_in_a_list(five_users: Tables) -> None:
+    again = [("u1", "i3", "shown", noon(3), "a", 2, 0.5, "explore"), *SHOWN[3:4] * 2]
+    alone = [("u1", "i3", "shown", noon(3), None, None, None, None)] * 2
+    midnight = [("u1", "i3", "shown", datetime(2024, 5, 3, tzinfo=UTC), None, None, None, None)] * 2
+    dataset = load(with_shown(five_users, [*SHOWN, *again, *alone, *midnight]))
+    rows = [row for row in rows_of(dataset) if (row["user_id"], row["item_id"]) == ("u1", "i3")]
+    assert [(row["list_id"], row["position"], row["timestamp"]) for row in rows] == [
+        ("a", 1, noon(1)),
+        (None, 0, datetime(2024, 5, 3, tzinfo=UTC)),
+        (None, 0, datetime(2024, 5, 3, tzinfo=UTC)),
+        (None, 0, noon(3)),
+    ]
+    sentence = "repeat another impression (same user, list and item; without a list: same moment)"
+    assert f"interactions: 2 of 19 rows {sentence}; each is counted once." in dataset.notes
+
+
+def test_impressions_of_the_future_are_left_out(five_users: Tables) -> None:
+    late = ("u1", "i3", "shown", datetime(2999, 1, 1, tzinfo=UTC), "b", 1, None, None)
+    dataset = load(with_shown(five_users, [*SHOWN, late]))
+    assert len(rows_of(dataset)) == 5
+    assert any("lie in the future (first: 2999-01-01T00:00:00Z)" in note for note in dataset.notes)
+
+
+@pytest.mark.parametrize("ending", ["parquet", "csv"])
+def test_each_kind_of_fault_is_a_sentence_with_its_place(five_users: Tables, write: Write, ending: str) -> None:
+    bad = [
+        ("u1", "i3", "shown", noon(1), "b", 0, 0.5, None),
+        ("u1", "i4", "shown", noon(1), "b", 1, 1.5, None),
+        ("u1", "i2", "shown", noon(1), "b", 2, 0.0, None),
+        ("u1", "i9", "shown", noon(1), "b", 3, 0.5, None),
+    ]
+    folder = write(with_shown(five_users, [*SHOWN, *bad]), ending)
+    unit, before = ("row", 12) if ending == "parquet" else ("line", 13)
+    place = f"interactions.{ending} {unit}"
+    faults = check_tables(folder).faults
+    assert len(faults) == 3
+    assert (
+        "interactions.position: 1 of 16 rows are no places in a list (first: 0, "
+        f"{place} {before + 1}); write whole numbers from 1, or leave unknown ones empty."
+    ) in faults
+    assert (
+        f"interactions.propensity: 2 of 16 rows are not above 0 and at most 1 (first: 1.5, {place} {before + 2}); "
+        "write probabilities as shares of 1, or leave unknown ones empty."
+    ) in faults
+    (unknown,) = (fault for fault in faults if "unknown items" in fault)
+    assert f"1 of 16 rows name unknown items (first: 'i9', {place} {before + 4})" in unknown
+    left = load(folder, drop_bad_rows=0.5)
+    assert len(rows_of(left)) == 5
+    assert len(left.left_out) == 4
+
+
+def test_what_only_impressions_have_is_ignored_elsewhere_and_said_once(five_users: Tables) -> None:
+    rows = five_users["interactions"].with_columns(position=pl.lit("top"), policy=pl.lit(["x"]), propensity=pl.lit(7))
+    dataset = load({**five_users, "interactions": rows})
+    assert dataset.impressions is None
+    for name in ("position", "policy", "propensity"):
+        sentence = f"interactions.{name}: 7 of 7 rows have another signal than 'shown'; their {name} was ignored."
+        assert dataset.notes.count(sentence) == 1
+    with_some = pl.concat(
+        [
+            rows.drop("policy"),
+            pl.DataFrame(SHOWN[:1], SCHEMA, orient="row").select(
+                "user_id", "item_id", "signal", pl.lit("1").alias("position")
+            ),
+        ],
+        how="diagonal",
+    )
+    faults = check_tables({**five_users, "interactions": with_some}).faults
+    assert faults == ("interactions.position: the column holds text, not numbers; store numbers.",)
+
+
+def test_only_items_are_shown(five_users: Tables) -> None:
+    artist = pl.DataFrame({"user_id": ["u1"], "entity": ["artist"], "entity_id": ["a1"], "signal": ["shown"]})
+    rows = pl.concat([five_users["interactions"], artist], how="diagonal")
+    dataset = load({**five_users, "interactions": rows})
+    assert dataset.impressions is None
+    assert len(dataset.events) == 7
+    assert (
+        "interactions.entity: 1 of 8 rows are 'shown' and of another entity than item; they were left out, since only "
+        "items are shown." in dataset.notes
+    )
+
+
+@pytest.mark.parametrize("place", ["affinity", "use", "never_recommend", "at_registration"])
+def test_shown_is_no_signal_of_taste(place: str) -> None:
+    value: Any = {"shown": 1.0} if place == "affinity" else ["stream", "shown"]
+    with pytest.raises(ConfigError) as caught:
+        parse_config({"signals": {place: value}})
+    assert f"{place} names 'shown', which is kept for what was shown to users" in str(caught.value)
+
+
+def test_only_impressions_are_no_use(five_users: Tables) -> None:
+    rows = pl.DataFrame([row for row in SHOWN if row[2] == "shown"], SCHEMA, orient="row")
+    (fault,) = check_tables({**five_users, "interactions": rows}).faults
+    assert fault.startswith("interactions: no row says that an item is used")
+
+
+def test_assignments_are_read_in_order_each_once(five_users: Tables, assignments: pl.DataFrame) -> None:
+    dataset = load({**five_users, "assignments": assignments})
+    assert dataset.assignments is not None
+    assert dataset.assignments.rows() == [
+        (0, "lists", "a", noon(1)),
+        (0, "page", "b", None),
+        (1, "lists", "b", noon(1)),
+    ]
+    assert "assignments: 1 of 4 rows repeat a user's variant; the earliest of each counts." in dataset.notes
+    assert summarise(dataset).experiments == {"lists": 2, "page": 1}
+    assert load(five_users).assignments is None
+    timeless = load({**five_users, "assignments": assignments.drop("assigned_at")})
+    assert timeless.assignments is not None
+    assert timeless.assignments["assigned_at"].null_count() == 3
+
+
+def test_faults_of_assignments(five_users: Tables, assignments: pl.DataFrame, write: Write) -> None:
+    torn = assignments.with_columns(variant=pl.Series(["b", "a", None, "c"]))
+    unknown = pl.DataFrame({"user_id": ["u9"], "experiment": ["lists"], "variant": ["a"]})
+    folder = write({**five_users, "assignments": pl.concat([torn, unknown], how="diagonal")}, "csv")
+    faults = check_tables(folder).faults
+    assert len(faults) == 3
+    assert (
+        "assignments.variant: 2 of 5 rows give a user several variants of one experiment (first: 'u2', "
+        "assignments.csv line 2); keep the variant that the user saw, or drop the rows."
+    ) in faults
+    assert (
+        "assignments.variant: 1 of 5 rows are empty (first: assignments.csv line 4); fill them in or drop the rows."
+    ) in faults
+    assert any("assignments.user_id: 1 of 5 rows name unknown users (first: 'u9'" in fault for fault in faults)
+    left = load(folder, drop_bad_rows=0.9)
+    assert left.assignments is not None
+    assert left.assignments.rows() == [(0, "lists", "a", noon(1))]
+
+
+@pytest.mark.parametrize("n_parts", [1, 2, 7])
+def test_parts_hold_the_impressions_and_assignments_of_the_whole(
+    five_users: Tables, assignments: pl.DataFrame, n_parts: int
+) -> None:
+    tables = with_shown({**five_users, "assignments": assignments})
+    whole = load(tables)
+    parts, findings = read_in_parts(tables, n_parts)
+    assert findings.faults == ()
+    assert set(findings.notes) == set(whole.notes)
+    datasets = [part.dataset for part in parts if part.dataset is not None]
+    total = summarise(datasets[0])
+    for part in datasets[1:]:
+        total += summarise(part)
+    assert total == summarise(whole)
+    joined = join_users(whole.name, datasets, next(part for part in datasets if part.groups), 100)
+    assert joined.impressions is not None
+    assert whole.impressions is not None
+    assert joined.impressions.whole().equals(whole.impressions.whole())
+    assert joined.assignments is not None
+    assert whole.assignments is not None
+    assert joined.assignments.equals(whole.assignments)
+
+
+def test_impressions_in_many_batches_and_parts_on_disk(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    n = 3000
+    rows = pl.DataFrame(
+        {
+            "user_id": [f"u{user:02}" for user in rng.integers(0, 60, size=n)],
+            "item_id": [f"i{item:02}" for item in rng.integers(0, 40, size=n)],
+            "signal": rng.choice(["stream", "skip", "shown"], size=n),
+            "timestamp": pl.Series([noon(1 + int(day)) for day in rng.integers(0, 20, size=n)]),
+            "list_id": [None if one < 0 else f"l{one}" for one in rng.integers(-3, 9, size=n)],
+            "position": rng.integers(1, 13, size=n),
+        }
+    )
+    whole = load({"interactions": rows})
+    rows.write_parquet(tmp_path / "interactions.parquet")
+    monkeypatch.setattr(raw_table, "BATCH_ROWS", 300)
+    monkeypatch.setattr(event_writer, "PART_ROWS", 400)
+    read = load(tmp_path)
+    assert whole.impressions is not None
+    assert read.impressions is not None
+    assert len(read.impressions.parts) == len(read.events.parts) > 4
+    assert all(isinstance(part, Path) for part in read.impressions.parts)
+    assert read.impressions.whole().equals(whole.impressions.whole())
+    assert whole.impressions.whole()["is_used"].any()
+    for frame, events in zip(read.impressions.frames(), read.events.frames(), strict=True):
+        assert set(frame["user_ix"]) <= set(events["user_ix"])
+    shuffled = load({"interactions": rows.sample(fraction=1, shuffle=True, seed=1)})
+    assert shuffled.impressions is not None
+    assert shuffled.impressions.whole().equals(whole.impressions.whole())
+
+
+def passed_over_of(dataset: Dataset, users: list[str], until: np.ndarray | None = None) -> list[dict[str, float]]:
+    rows = dataset.users.lookup(pl.Series(users)).astype(np.int64)
+    actions = {pair: matrix.take(rows) for pair, matrix in dataset.all_actions().items()}
+    matrix = collect_passed_over(dataset, rows, actions, SignalConfig(persistence=0.5), until)
+    assert matrix is not None
+    return [
+        dict(zip(dataset.items.take(matrix.row(row)).to_list(), matrix.row_weights(row).tolist(), strict=True))
+        for row in range(len(users))
+    ]
+
+
+def test_what_was_shown_and_not_used_was_passed_over(five_users: Tables) -> None:
+    """Of u1's list the second place was used: the first was seen, and the third, likely; u2 had used what was shown."""
+    dataset = load(with_shown(five_users))
+    assert passed_over_of(dataset, ["u5", "u2", "u1"]) == [{"i4": 1.0}, {}, {"i3": 1.0, "i4": 0.5}]
+    early = np.full(3, int(noon(1).timestamp()) * 1_000_000)
+    assert passed_over_of(dataset, ["u5", "u2", "u1"], early + 1) == [{}, {}, {"i3": 1.0, "i4": 0.5}]
+    assert passed_over_of(dataset, ["u5", "u2", "u1"], early) == [{}, {}, {}]
+
+
+def test_newcomers_have_impressions(five_users: Tables) -> None:
+    tables = with_shown(five_users)
+    rows = tables["interactions"].filter(pl.col("user_id") != "u4")
+    dataset = load_newcomers({"interactions": rows, "users": five_users["users"]})
+    assert len(rows_of(dataset)) == 5
+    assert ("shown", "item") not in dataset.pairs()
+    bad = rows.with_columns(position=pl.when(pl.col("signal") == "shown").then(0))
+    with pytest.raises(DataError, match="are no places in a list"):
+        load_newcomers({"interactions": bad})

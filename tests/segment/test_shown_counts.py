@@ -1,0 +1,216 @@
+"""Impressions per segment and item, and which of them were used: by hand on a few users, and in whole trainings."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+
+from firstday.artifact.codec import decode, encode
+from firstday.artifact.trained_model import TrainedModel
+from firstday.config import Config, SignalConfig
+from firstday.data.dataset import Dataset
+from firstday.data.events import Window
+from firstday.data.ids import Ids
+from firstday.data.impressions import IMPRESSION_TYPES, Impressions
+from firstday.data.load import load
+from firstday.data.newcomers import load_newcomers
+from firstday.data.splits.split import Split
+from firstday.engine.shown_to_others import count_shown_to_others
+from firstday.recommend.recommender import Recommender, open_model
+from firstday.recommend.spec import value_type
+from firstday.segment.shown_counts import ShownCounts, add_shown, count_shown
+from firstday.sparse import SparseRows
+from firstday.training.fit import fit
+from tests.synthetic import N_ITEMS, UNUSED_ITEM, brief_config
+from tests.training.test_learners import configure, without_settings
+
+Row = tuple[str, str, str, datetime | None, str | None]
+NOBODY = Ids.of([])
+
+
+def noon(day: int) -> datetime:
+    return datetime(2024, 5, day, 12, tzinfo=UTC)
+
+
+ROWS: list[Row] = [
+    ("u1", "i1", "shown", noon(1), "a"),
+    ("u1", "i1", "shown", noon(2), "b"),
+    ("u1", "i1", "stream", noon(3), None),  # an answer to list b, where it was shown last
+    ("u1", "i2", "shown", noon(1), "a"),
+    ("u1", "i2", "shown", noon(2), "b"),
+    ("u1", "i2", "stream", noon(20), "a"),  # an answer to list a, which it names, however late
+    ("u1", "i3", "shown", noon(1), "a"),
+    ("u1", "i3", "shown", noon(2), "b"),
+    ("u1", "i3", "favorite", noon(3), "a"),  # and not one to list b, although that was shown later
+    ("u2", "i1", "shown", noon(1), None),
+    ("u2", "i1", "stream", noon(8), None),  # 7 days later, and so in time
+    ("u2", "i2", "shown", noon(1), "a"),
+    ("u2", "i2", "stream", noon(8) + timedelta(microseconds=1), None),
+    ("u2", "i3", "stream", noon(1), None),
+    ("u2", "i3", "shown", noon(2), "a"),
+    ("u2", "i4", "shown", noon(1), "a"),
+    ("u3", "i4", "stream", noon(2), None),  # somebody else's
+    ("u3", "i1", "shown", None, "a"),
+    ("u3", "i1", "stream", noon(2), None),
+    ("u3", "i2", "shown", None, "b"),
+    ("u3", "i2", "stream", None, "b"),
+    ("u3", "i3", "shown", noon(1), "a"),
+    ("u3", "i3", "skip", noon(2), "a"),
+    ("u4", "i1", "shown", noon(1), "a"),
+    ("u4", "i1", "stream", noon(1), "a"),
+]
+SEGMENTS = np.array([0, 0, 1])
+SHOWN, USED = [[3, 3, 3, 1], [1, 1, 1, 0]], [[2, 1, 1, 0], [0, 1, 0, 0]]
+
+
+@pytest.fixture
+def dataset() -> Dataset:
+    names = ["user_id", "item_id", "signal", "timestamp", "list_id"]
+    return load({"interactions": pl.DataFrame(ROWS, names, orient="row")})
+
+
+def dense(counts: SparseRows) -> list[list[float]]:
+    return [
+        [dict(zip(counts.row(r), counts.row_weights(r), strict=True)).get(c, 0) for c in range(counts.n_columns)]
+        for r in range(counts.n_rows)
+    ]
+
+
+def test_uses_are_answers_to_the_list_they_name_or_to_the_last_one(dataset: Dataset) -> None:
+    counts = count_shown(dataset, np.arange(3), SEGMENTS, 2, SignalConfig())
+    assert counts is not None
+    assert dense(counts.shown) == SHOWN
+    assert dense(counts.used) == USED
+    shown, used = counts.of_items(np.array([1, 3]))
+    assert (shown.tolist(), used.tolist()) == ([[3, 1], [1, 0]], [[1, 0], [1, 0]])
+    turned = counts.keep_segments(np.array([1, 0]))
+    assert dense(turned.shown) == SHOWN[::-1]
+
+
+def test_how_late_an_answer_may_be_is_a_setting(dataset: Dataset) -> None:
+    later = count_shown(dataset, np.arange(3), SEGMENTS, 2, SignalConfig(response_days=8))
+    sooner = count_shown(dataset, np.arange(3), SEGMENTS, 2, SignalConfig(response_days=0.5))
+    assert later is not None
+    assert sooner is not None
+    assert dense(later.used) == [[2, 2, 1, 0], [0, 1, 0, 0]]
+    assert dense(sooner.used) == [[0, 1, 1, 0], [0, 1, 0, 0]]
+
+
+def test_what_comes_after_a_cut_off_is_not_known(dataset: Dataset) -> None:
+    """Until noon of the third day: u1 had been shown all and used nothing; what has no time is in no window."""
+    start = np.zeros(4, dtype=np.int64)
+    window = Window(start, start + int(noon(3).timestamp()) * 1_000_000)
+    counts = count_shown(dataset, np.arange(3), SEGMENTS, 2, SignalConfig(), window)
+    assert counts is not None
+    assert dense(counts.shown) == [[3, 3, 3, 1], [0, 0, 1, 0]]
+    assert counts.used.n_entries == 0
+
+
+def test_counts_of_parts_add_up(dataset: Dataset) -> None:
+    parts = [count_shown(dataset, np.array([user]), SEGMENTS[[user]], 2, SignalConfig()) for user in range(3)]
+    total = add_shown([None, *parts])
+    assert total is not None
+    assert (dense(total.shown), dense(total.used)) == (SHOWN, USED)
+    assert add_shown([None, None]) is None
+    bare = replace(dataset, impressions=None)
+    assert count_shown(bare, np.arange(3), SEGMENTS, 2, SignalConfig()) is None
+
+
+def test_who_is_not_warm_counts_by_the_predicted_vector(tiny: Recommender) -> None:
+    """Of n1 and n2 only the country is known: the network sends one east, one north; n3 is held out, n4 is warm."""
+    users = ["n1", "n2", "n3", "n4", "n5"]
+    rows = [(user, item, "shown", "a") for user in users[:4] for item in ("i1", "i6", "gone")]
+    dataset = load_newcomers(
+        {
+            "interactions": pl.DataFrame(rows, ["user_id", "item_id", "signal", "list_id"], orient="row"),
+            "users": pl.DataFrame({"user_id": users, "country": ["FR", "DE", "FR", "FR", "DE"]}),
+        }
+    )
+    warm, held_out = dataset.users.lookup(pl.Series(["n4"])).astype(np.int64), Ids.of(["n3"])
+    counts = count_shown_to_others(dataset, tiny.model, warm, dataset.all_actions(), held_out, None)
+    assert counts is not None
+    items = dataset.items.values.to_list()
+    assert dense(counts.shown) == [[1] * len(items), [1] * len(items)]
+    everyone = count_shown_to_others(dataset, tiny.model, warm[:0], dataset.all_actions(), NOBODY, None)
+    assert everyone is not None
+    assert dense(everyone.shown) == [[3] * len(items), [1] * len(items)]
+
+
+def show_to_all(world: Dataset) -> Dataset:
+    """Show every user the item that nobody uses, and the first item, which some use, in one list."""
+    n = len(world.users)
+    rows = pl.DataFrame(
+        {
+            "user_ix": np.repeat(np.arange(n), 2),
+            "item_ix": np.tile([UNUSED_ITEM, 0], n),
+            "position": np.tile([1, 2], n),
+            "is_used": np.tile([False, True], n),
+        }
+    ).with_columns(timestamp=None, list_id=pl.lit("a"), propensity=None, policy=None, used_at=None)
+    typed = rows.select(pl.col(name).cast(kind) for name, kind in IMPRESSION_TYPES.items())
+    return replace(world, impressions=Impressions((typed,), typed.height))
+
+
+@pytest.mark.parametrize("settings", [brief_config(), configure()], ids=["all learned from", "some learned from"])
+def test_training_counts_what_was_shown_and_is_the_same_otherwise(
+    world: Dataset, split: Split, settings: Config, tmp_path: Path
+) -> None:
+    shown = show_to_all(world)
+    recommender = fit(shown, split, settings, weigh=False)
+    model, plain = recommender.model, fit(world, split, settings, weigh=False).model
+    counts = model.shown_counts
+    assert counts is not None
+    assert plain.shown_counts is None
+    held_out = len(split.validation) + len(split.cold)
+    n_counted = len(world.users) - held_out
+    assert counts.shown.n_rows == len(model.segments)
+    assert counts.shown.column_sums()[[UNUSED_ITEM, 0]].tolist() == [n_counted, n_counted]
+    assert counts.used.column_sums()[[UNUSED_ITEM, 0]].tolist() == [0, n_counted]
+    assert model.facts["data"]["impressions"] == 2 * n_counted
+    assert model.facts["data"]["impressions_used"] == n_counted
+    facts = {**model.facts, "data": {k: v for k, v in model.facts["data"].items() if "impressions" not in k}}
+    assert without_settings(replace(model, shown_counts=None, facts=facts)) == without_settings(plain)
+    kept = open_model(recommender.save(tmp_path / "model")).model.shown_counts
+    assert kept is not None
+    assert (dense(kept.shown), dense(kept.used)) == (dense(counts.shown), dense(counts.used))
+
+
+def test_items_that_nobody_uses_are_known_as_new(world: Dataset, split: Split) -> None:
+    model = fit(show_to_all(world), split, brief_config(), weigh=False).model
+    assert UNUSED_ITEM in model.new_items
+    assert UNUSED_ITEM in model.items_without_vector
+    assert (model.popularity[model.new_items] == 0).all()
+    assert (model.popularity[np.setdiff1d(np.arange(N_ITEMS), model.new_items)] > 0).all()
+    assert UNUSED_ITEM in model.listed_items
+    assert model.shown_counts is not None
+    shown, used = model.shown_counts.of_items(model.new_items)
+    assert shown.shape == used.shape == (len(model.segments), len(model.new_items))
+    place = int(np.searchsorted(model.new_items, UNUSED_ITEM))
+    np.testing.assert_array_equal(
+        shown[:, place],
+        [
+            dict(zip(row, weights, strict=True)).get(UNUSED_ITEM, 0)
+            for row, weights in (
+                (model.shown_counts.shown.row(r), model.shown_counts.shown.row_weights(r))
+                for r in range(len(model.segments))
+            )
+        ],
+    )
+
+
+def test_a_model_without_counts_opens(tiny: Recommender) -> None:
+    encoded = encode(tiny.model)
+    older: Any = {name: value for name, value in encoded.json.items() if name != "shown_counts"}
+    assert decode(TrainedModel, older, encoded.files, value_type).shown_counts is None
+    counts = ShownCounts(SparseRows.from_lists([[0, 5], [5, 5]], 6), SparseRows.from_lists([[], [5]], 6))
+    encoded = encode(replace(tiny.model, shown_counts=counts))
+    read = decode(TrainedModel, encoded.json, encoded.files, value_type).shown_counts
+    assert read is not None
+    assert dense(read.shown) == [[1, 0, 0, 0, 0, 1], [0, 0, 0, 0, 0, 2]]
+    assert dense(read.used) == [[0, 0, 0, 0, 0, 0], [0, 0, 0, 0, 0, 1]]
