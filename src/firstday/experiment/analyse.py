@@ -13,11 +13,11 @@ from firstday.config import ExperimentConfig
 from firstday.errors import ConfigError, DataError
 from firstday.experiment.compare import UserSums, compare, correct_for_many, solve_power
 from firstday.experiment.covariate import LEAST_USERS, encode_known, fold_of, predict_outcome
+from firstday.experiment.experiment_results import COHORT, EVERYONE, ExperimentResults, Row
+from firstday.experiment.experiment_tables import ExperimentTables, age_bands
 from firstday.experiment.off_policy import ListsEstimate, estimate_lists
 from firstday.experiment.outcomes import OUTCOMES, Outcome, name_days, outcomes_of
-from firstday.experiment.results import COHORT, EVERYONE, ExperimentResults, Row
 from firstday.experiment.sample_ratio import check_sample_ratio
-from firstday.experiment.tables import ExperimentTables, age_bands
 
 CONTROL = "control"
 UNKNOWN = "unknown"
@@ -110,8 +110,8 @@ def _moment(value: object) -> datetime:
 def _count_whole(users: pl.DataFrame, days: float, variants: Mapping[str, int]) -> dict[str, int]:
     """Count the users of each variant whose window has ended."""
     whole = users.filter(f"is_whole_{name_days(days)}").group_by("variant").len()
-    found = dict(whole.rows())
-    return {name: int(found.get(name, 0)) for name in variants}
+    n_of = dict(whole.rows())
+    return {name: int(n_of.get(name, 0)) for name in variants}
 
 
 def _tell_unended(users: pl.DataFrame, days: Sequence[float]) -> Iterator[str]:
@@ -120,8 +120,8 @@ def _tell_unended(users: pl.DataFrame, days: Sequence[float]) -> Iterator[str]:
         n = users.height - int(users[f"is_whole_{name_days(length)}"].sum())
         if n:
             yield (
-                f"{n:,} of {users.height:,} users take no part in the outcomes of {length:g} days: their window has not "
-                "ended."
+                f"{n:,} of {users.height:,} users take no part in the outcomes of {length:g} days: their window has "
+                "not ended."
             )
 
 
@@ -158,22 +158,22 @@ def _compare_all(
                 continue
             if sum(sizes) < LEAST_USERS:
                 both = [part.without_covariate() for part in both]
-            found = compare(*both, level=config.level, planned_users=config.planned_users)
-            if found is not None:
+            comparison = compare(*both, level=config.level, planned_users=config.planned_users)
+            if comparison is not None:
                 power = solve_power(*both, level=config.level, effect=config.effect) if column == EVERYONE else None
-                yield Row(*key, treatment, column, value, found, power=power)
+                yield Row(*key, treatment, column, value, comparison, power=power)
 
     everyone = np.ones(users.height, dtype=bool)
     rows = [row for key in sums for row in rows_of(key, everyone, EVERYONE, "")]
     decides = _choose_deciding(rows, config)
     deciding = [row for row in rows if (row.outcome, row.days) == decides]
     others = [row for row in rows if (row.outcome, row.days) != decides]
-    found = [*_correct(deciding, "fwer"), *_correct(others, "fdr")]
+    rows = [*_correct(deciding, "fwer"), *_correct(others, "fdr")]
     order = list(sums)
-    found.sort(key=lambda row: (order.index((row.outcome, row.days)), row.variant))
+    rows.sort(key=lambda row: (order.index((row.outcome, row.days)), row.variant))
     for cohort in users["cohort"].unique().sort().to_list():
         chosen = (users["cohort"] == cohort).to_numpy()
-        found += [row for key in sums for row in rows_of(key, chosen, COHORT, cohort)]
+        rows += [row for key in sums for row in rows_of(key, chosen, COHORT, cohort)]
     if decides is not None:
         groups = [
             row
@@ -183,8 +183,8 @@ def _compare_all(
             if key[1] == decides[1]
             for row in rows_of(key, (values == value).to_numpy(), column, value)
         ]
-        found += _correct(groups, "fdr")
-    return found, decides
+        rows += _correct(groups, "fdr")
+    return rows, decides
 
 
 def _sum_users(

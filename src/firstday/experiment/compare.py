@@ -144,15 +144,15 @@ def compare(
     both = _aggregate(control), _aggregate(treatment)
     options = _name_columns(control) | {"confidence_level": level}
     with np.errstate(invalid="ignore", divide="ignore"):  # nobody may differ
-        found = RatioOfMeans(**options, use_t=True).analyze_aggregates(*both)
+        welch = RatioOfMeans(**options, use_t=True).analyze_aggregates(*both)
         normal = RatioOfMeans(**options, use_t=False).analyze_aggregates(*both)
     difference = Interval(
-        float(found.effect_size), float(found.effect_size_ci_lower), float(found.effect_size_ci_upper)
+        float(welch.effect_size), float(welch.effect_size_ci_lower), float(welch.effect_size_ci_upper)
     )
     ratio = difference_always = ratio_always = None
-    if found.control > 0 and found.treatment > 0:
-        ends = found.rel_effect_size_ci_lower, found.rel_effect_size_ci_upper
-        ratio = Interval(1 + float(found.rel_effect_size), 1 + float(ends[0]), 1 + float(ends[1]))
+    if welch.control > 0 and welch.treatment > 0:
+        ends = welch.rel_effect_size_ci_lower, welch.rel_effect_size_ci_upper
+        ratio = Interval(1 + float(welch.rel_effect_size), 1 + float(ends[0]), 1 + float(ends[1]))
     n_control, n_treatment = len(control.numerator), len(treatment.numerator)
     if min(n_control, n_treatment) >= LEAST_USERS and not math.isnan(difference.low):
         wider = count_errors(n_control + n_treatment, planned_users, level) / NormalDist().inv_cdf((1 + level) / 2)
@@ -168,13 +168,13 @@ def compare(
     return Comparison(
         n_control=n_control,
         n_treatment=n_treatment,
-        control=float(found.control),
-        treatment=float(found.treatment),
+        control=float(welch.control),
+        treatment=float(welch.treatment),
         difference=difference,
         ratio=ratio,
         difference_always=difference_always,
         ratio_always=ratio_always,
-        p_value=float(found.pvalue),
+        p_value=float(welch.pvalue),
         unadjusted=unadjusted,
     )
 
@@ -277,11 +277,11 @@ def correct_for_many(p_values: Sequence[float], rule: Literal["fdr", "fwer"]) ->
     corrected = [math.nan] * len(p_values)
     if not known:
         return corrected
-    results: dict[object, Any] = {place: ExperimentResult({"p": {"pvalue": p}}) for place, p in known}  # type: ignore[dict-item]
+    results: dict[object, Any] = {place: ExperimentResult({"p": {"pvalue": p}}) for place, p in known}
     if rule == "fdr":
         adjusted = adjust_fdr(results)
     else:
         adjusted = adjust_fwer(results, arbitrary_dependence=True, method="bonferroni")
     for place, result in adjusted.items():
-        corrected[int(place)] = min(1.0, float(result["p"]["pvalue_adj"]))  # type: ignore[call-overload,index]
+        corrected[int(place)] = min(1.0, float(result["p"]["pvalue_adj"]))
     return corrected

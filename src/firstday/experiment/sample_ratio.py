@@ -82,7 +82,7 @@ def check_sample_ratio(counts: Mapping[str, int], weights: Mapping[str, float], 
             raise ConfigError(f"weights: {name} has {weight:g}; give numbers above 0.")
     with needs_extra("an experiment's report", "experiment"):
         from scipy.stats import chisquare
-    found = np.array([counts[name] for name in counts], dtype=np.float64)
+    n_users = np.array([counts[name] for name in counts], dtype=np.float64)
     wanted = np.array([weights[name] for name in counts], dtype=np.float64)
-    p_value = float(chisquare(found, found.sum() * wanted / wanted.sum()).pvalue)
+    p_value = float(chisquare(n_users, n_users.sum() * wanted / wanted.sum()).pvalue)
     return SampleRatio(dict(counts), dict(weights), p_value, least_p)

@@ -7,6 +7,7 @@ import math
 import re
 from collections import Counter
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
 
 from firstday.errors import ConfigError
 from firstday.recommend.spec import find_strategy
@@ -128,12 +129,16 @@ class Experiment:
         """
         return self._variant_at(slot_of(self.name, user_id))
 
+    @cached_property
+    def _by_name(self) -> tuple[Variant, ...]:
+        return tuple(sorted(self.variants, key=lambda variant: variant.name))
+
     @property
     def _slots_of_each(self) -> int:
         return N_SLOTS // len(self.variants)
 
     def _variant_at(self, slot: int) -> Variant | None:
-        variants = sorted(self.variants, key=lambda variant: variant.name)
+        variants = self._by_name
         if len(variants) == 2:
             first, last = variants
             if slot < first.n_slots:
@@ -161,18 +166,22 @@ def slot_of(salt: str, user_id: object) -> int:
     user_id
         The caller's id.
     """
-    # the salt is the hash's key, itself hashed since a key has 64 bytes at most
-    key = hashlib.blake2b(salt.encode(), digest_size=32).digest()
-    digest = hashlib.blake2b(str(user_id).encode("utf-8", "surrogatepass"), key=key, digest_size=8).digest()
-    return int.from_bytes(digest, "big") % N_SLOTS
+    text = str(user_id).encode("utf-8", "surrogatepass")
+    return int.from_bytes(hashlib.blake2b(text, key=_key_of(salt), digest_size=8).digest(), "big") % N_SLOTS
+
+
+@lru_cache(maxsize=128)
+def _key_of(salt: str) -> bytes:
+    """Return the hash's key: the salt, itself hashed, since a key has 64 bytes at most."""
+    return hashlib.blake2b(salt.encode("utf-8", "surrogatepass"), digest_size=32).digest()
 
 
 def _parse_variant(part: str, experiment: str) -> Variant:
     """Read ``VARIANT=STRATEGY*PERCENT``."""
-    found = re.fullmatch(r"\s*([^=*]+?)\s*=\s*([^=*]+?)\s*\*\s*([^=*]+?)\s*%?\s*", part)
-    if found is None:
+    match = re.fullmatch(r"\s*([^=*]+?)\s*=\s*([^=*]+?)\s*\*\s*([^=*]+?)\s*%?\s*", part)
+    if match is None:
         raise ConfigError(f"experiment {experiment}: {part.strip()!r} is no variant; {_FORM}.")
-    name, strategy, weight = found.groups()
+    name, strategy, weight = match.groups()
     try:
         return Variant(name, strategy, float(weight))
     except ValueError:

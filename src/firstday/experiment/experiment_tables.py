@@ -72,34 +72,35 @@ def take_experiment(dataset: Dataset, name: str, *, use: Collection[str], like: 
     assignments: pl.DataFrame | None = getattr(dataset, "assignments", None)
     if assignments is None or not assignments.height:
         raise DataError(
-            "assignments: the table is missing; add user_id, experiment, variant and assigned_at, as the service exports."
+            "assignments: the table is missing; add user_id, experiment, variant and assigned_at, as a service exports."
         )
-    own = assignments.filter(pl.col("experiment") == name)
-    if not own.height:
+    assigned = assignments.filter(pl.col("experiment") == name)
+    n_assigned = assigned.height
+    if not n_assigned:
         names = ", ".join(assignments["experiment"].unique().sort().to_list())
         raise DataError(f"assignments: have no experiment {name!r}; choose of {names}.")
     if dataset.events.last is None:
         raise DataError("interactions.timestamp: no interaction has a time; add when each was done.")
     notes: list[str] = []
-    registered_at = _registered_at(dataset, own)
-    own = own.with_columns(registered_at=registered_at)
-    n_unknown = own["assigned_at"].null_count()
-    own = own.with_columns(assigned_at=pl.coalesce("assigned_at", "registered_at")).filter(
+    registered_at = _registered_at(dataset, assigned)
+    assigned = assigned.with_columns(registered_at=registered_at)
+    n_unknown = assigned["assigned_at"].null_count()
+    assigned = assigned.with_columns(assigned_at=pl.coalesce("assigned_at", "registered_at")).filter(
         pl.col("assigned_at").is_not_null()
     )
     if n_unknown:
         notes.append(
             f"assignments.assigned_at: {n_unknown:,} users have none; their registration stands for it, and "
-            f"{assignments.filter(pl.col('experiment') == name).height - own.height:,} without either are left out."
+            f"{n_assigned - assigned.height:,} without either are left out."
         )
-    own = own.sort("user_ix").with_columns(
+    assigned = assigned.sort("user_ix").with_columns(
         cohort=pl.coalesce("registered_at", "assigned_at").dt.strftime("%G-W%V"),
-        user_id=pl.Series([str(dataset.users[ix]) for ix in own["user_ix"].sort().to_list()], dtype=pl.String),
+        user_id=pl.Series([str(dataset.users[ix]) for ix in assigned["user_ix"].sort().to_list()], dtype=pl.String),
     )
-    user_ix = own["user_ix"]
+    user_ix = assigned["user_ix"]
     if dataset.ages is not None:
         ages = pl.Series("age", dataset.ages[user_ix.to_numpy()])
-        own = own.with_columns(age=ages.set(ages < 0, None))
+        assigned = assigned.with_columns(age=ages.set(ages < 0, None))
     groups = pl.DataFrame(
         {
             column: pl.Series(
@@ -112,12 +113,12 @@ def take_experiment(dataset: Dataset, name: str, *, use: Collection[str], like: 
     if n_timeless:
         notes.append(f"interactions.timestamp: {n_timeless:,} uses of these users have no time and are left out.")
     shown = _take_shown(dataset, user_ix)
-    moments = [datetime_of(dataset.events.last), own["assigned_at"].max()]
+    moments = [datetime_of(dataset.events.last), assigned["assigned_at"].max()]
     if shown is not None:
         moments.append(shown["timestamp"].max())
     until = max(moment for moment in moments if isinstance(moment, datetime))
     return ExperimentTables(
-        name, dataset.name, own.drop("experiment", "registered_at"), groups, uses, shown, until, tuple(notes)
+        name, dataset.name, assigned.drop("experiment", "registered_at"), groups, uses, shown, until, tuple(notes)
     )
 
 
@@ -128,11 +129,11 @@ def datetime_of(microseconds: int) -> datetime:
     return moment
 
 
-def _registered_at(dataset: Dataset, own: pl.DataFrame) -> pl.Series:
+def _registered_at(dataset: Dataset, assigned: pl.DataFrame) -> pl.Series:
     """Return the registration of each assigned user, null where unknown."""
     if dataset.registered_at is None:
-        return pl.Series("registered_at", [None] * own.height, dtype=UTC_MICROSECONDS)
-    times = pl.Series("registered_at", dataset.registered_at[own["user_ix"].to_numpy()])
+        return pl.Series("registered_at", [None] * assigned.height, dtype=UTC_MICROSECONDS)
+    times = pl.Series("registered_at", dataset.registered_at[assigned["user_ix"].to_numpy()])
     return times.set(times < 0, None).cast(UTC_MICROSECONDS)
 
 

@@ -146,21 +146,21 @@ class ExperimentResults:
 
 
 def say_row(row: Row, results: ExperimentResults) -> str:
-    """Say what a comparison found."""
-    found = row.comparison
-    name = f"{row.outcome.title}, {row.days:g} days: {row.variant} {write_value(row.outcome, found.treatment)}"
-    start = f"{name}, {results.control} {write_value(row.outcome, found.control)}"
-    if math.isnan(found.difference.low):
+    """Say what a comparison comparison."""
+    comparison = row.comparison
+    name = f"{row.outcome.title}, {row.days:g} days: {row.variant} {write_value(row.outcome, comparison.treatment)}"
+    start = f"{name}, {results.control} {write_value(row.outcome, comparison.control)}"
+    if math.isnan(comparison.difference.low):
         return f"{start}: nobody differs."
     percent = f"{100 * results.level:g} %"
-    interval = found.difference if found.ratio is None else found.ratio
-    change = write_change(row.outcome, found.difference, found.ratio)
-    always = found.difference_always if found.ratio is None else found.ratio_always
-    if found.is_always_clear and always is not None:
-        ends = write_ends(row.outcome, always, is_ratio=found.ratio is not None)
+    interval = comparison.difference if comparison.ratio is None else comparison.ratio
+    change = write_change(row.outcome, comparison.difference, comparison.ratio)
+    always = comparison.difference_always if comparison.ratio is None else comparison.ratio_always
+    if comparison.is_always_clear and always is not None:
+        ends = write_ends(row.outcome, always, is_ratio=comparison.ratio is not None)
         return f"{start}: {change} ({ends} at every look, {percent}): a difference, whenever you look."
-    ends = write_ends(row.outcome, interval, is_ratio=found.ratio is not None)
-    corrected = found.p_value if math.isnan(row.p_corrected) else row.p_corrected
+    ends = write_ends(row.outcome, interval, is_ratio=comparison.ratio is not None)
+    corrected = comparison.p_value if math.isnan(row.p_corrected) else row.p_corrected
     if corrected < 1 - results.level:
         return (
             f"{start}: {change} ({ends}, {percent}): a difference if this is the day that was chosen before the start."
@@ -199,27 +199,27 @@ def _ends(interval: Interval | None) -> list[float | None] | None:
 
 
 def _row_to_json(row: Row) -> dict[str, Any]:
-    found = row.comparison
+    comparison = row.comparison
     return {
         "outcome": row.outcome.name,
         "days": row.days,
         "variant": row.variant,
         "column": row.column,
         "value": row.value,
-        "users_control": found.n_control,
-        "users_variant": found.n_treatment,
-        "control": _number(found.control),
-        "value_of_variant": _number(found.treatment),
-        "difference": _number(found.difference.mean),
-        "difference_ci": _ends(found.difference),
-        "difference_always_ci": _ends(found.difference_always),
-        "ratio": None if found.ratio is None else _number(found.ratio.mean),
-        "ratio_ci": _ends(found.ratio),
-        "ratio_always_ci": _ends(found.ratio_always),
-        "p_value": _number(found.p_value),
+        "users_control": comparison.n_control,
+        "users_variant": comparison.n_treatment,
+        "control": _number(comparison.control),
+        "value_of_variant": _number(comparison.treatment),
+        "difference": _number(comparison.difference.mean),
+        "difference_ci": _ends(comparison.difference),
+        "difference_always_ci": _ends(comparison.difference_always),
+        "ratio": None if comparison.ratio is None else _number(comparison.ratio.mean),
+        "ratio_ci": _ends(comparison.ratio),
+        "ratio_always_ci": _ends(comparison.ratio_always),
+        "p_value": _number(comparison.p_value),
         "p_corrected": _number(row.p_corrected),
-        "unadjusted_difference": None if found.unadjusted is None else _number(found.unadjusted.mean),
-        "unadjusted_difference_ci": _ends(found.unadjusted),
+        "unadjusted_difference": None if comparison.unadjusted is None else _number(comparison.unadjusted.mean),
+        "unadjusted_difference_ci": _ends(comparison.unadjusted),
         "effect": None if row.power is None else row.power.effect,
         "power": None if row.power is None else _number(row.power.power),
         "smallest_effect": None if row.power is None else _number(row.power.smallest_effect),
