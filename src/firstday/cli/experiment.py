@@ -28,7 +28,7 @@ from firstday.data.dataset import Dataset
 from firstday.errors import ConfigError
 from firstday.evaluate.report.render import check_report_path
 from firstday.experiment.analyse import analyse
-from firstday.experiment.experiment_report import write_experiment_report, write_p
+from firstday.experiment.experiment_report import write_experiment_report
 from firstday.experiment.experiment_results import ExperimentResults, write_change, write_ends, write_value
 from firstday.experiment.experiment_tables import take_experiment
 
@@ -187,44 +187,39 @@ def read_lists(path: Path, dataset: Dataset) -> pl.DataFrame:
 
 def print_experiment(results: ExperimentResults, console: Console) -> None:
     """Print what was found, as sentences and a table of everyone's outcomes."""
+    if results.sample_ratio.is_broken and not results.rows:
+        return
     print_notes(results.notes)
     if not results.sample_ratio.is_broken:
         console.print(f"Users are divided as asked for: {results.sample_ratio.sentence()}.", markup=False)
-    if results.sample_ratio.is_broken and not results.rows:
-        return
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for column in ("outcome", "days", "variant"):
-        table.add_column(column)
-    names = (results.control, "variant", "change", f"{100 * results.level:g} %", "at every look", "p, corrected")
-    for column in names:
-        table.add_column(column, justify="right")
+    for treatment in results.treatments if results.rows else ():
+        console.print(_tabulate(results, treatment))
+    for sentence in results.sentences() or ("No window has ended for enough users yet.",):
+        console.print(sentence, markup=False)
+    for estimate in results.lists:
+        console.print(estimate.sentence(), markup=False)
+
+
+def _tabulate(results: ExperimentResults, treatment: str) -> Table:
+    """Make a table of the outcomes of a treatment, of everyone; what decides is bold."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    table.add_column("outcome", no_wrap=True)
+    percent = f"{100 * results.level:g} %"
+    for column in ("days", results.control, treatment, "change", percent, "at every look"):
+        table.add_column(column, justify="right", no_wrap=True)
     for row in results.of_everyone():
+        if row.variant != treatment:
+            continue
         comparison, is_ratio = row.comparison, row.comparison.ratio is not None
         always = comparison.ratio_always if is_ratio else comparison.difference_always
         table.add_row(
-            row.outcome.title,
+            row.outcome.name,
             f"{row.days:g}",
-            row.variant,
             write_value(row.outcome, comparison.control),
             write_value(row.outcome, comparison.treatment),
             write_change(row.outcome, comparison.difference, comparison.ratio),
             write_ends(row.outcome, comparison.ratio or comparison.difference, is_ratio=is_ratio),
             "-" if always is None else write_ends(row.outcome, always, is_ratio=is_ratio),
-            write_p(row.p_corrected),
             style="bold" if (row.outcome, row.days) == results.decides else None,
         )
-    if results.rows:
-        console.print(table)
-    for sentence in results.sentences() or ("No window has ended for enough users yet.",):
-        console.print(sentence, markup=False)
-    for estimate in results.lists:
-        if estimate.share_used is None:
-            console.print(estimate.refusal, markup=False)
-            continue
-        share = estimate.share_used
-        console.print(
-            f"lists {estimate.name}: {100 * share.mean:.2f} % of what they show would have been used "
-            f"({100 * share.low:.2f} to {100 * share.high:.2f}), and {100 * estimate.shown_used:.2f} % of what was shown "
-            "was used.",
-            markup=False,
-        )
+    return table

@@ -16,7 +16,7 @@ from firstday.experiment.covariate import LEAST_USERS, encode_known, fold_of, pr
 from firstday.experiment.experiment_results import COHORT, EVERYONE, ExperimentResults, Row
 from firstday.experiment.experiment_tables import ExperimentTables, age_bands
 from firstday.experiment.off_policy import ListsEstimate, estimate_lists
-from firstday.experiment.outcomes import OUTCOMES, Outcome, name_days, outcomes_of
+from firstday.experiment.outcomes import OUTCOMES, Outcome, name_days, outcomes_of, write_days
 from firstday.experiment.sample_ratio import check_sample_ratio
 
 CONTROL = "control"
@@ -120,8 +120,8 @@ def _tell_unended(users: pl.DataFrame, days: Sequence[float]) -> Iterator[str]:
         n = users.height - int(users[f"is_whole_{name_days(length)}"].sum())
         if n:
             yield (
-                f"{n:,} of {users.height:,} users take no part in the outcomes of {length:g} days: their window has "
-                "not ended."
+                f"{n:,} of {users.height:,} users take no part in the outcomes of {write_days(length)}: their "
+                "window has not ended."
             )
 
 
@@ -243,12 +243,19 @@ def _judge_lists(
     shown = (
         tables.shown.join(starts, on="user_ix")
         .filter((pl.col("timestamp") >= pl.col("assigned_at")) & (pl.col("timestamp") < pl.col("assigned_at") + window))
+        .sort("timestamp")
         .with_row_index("impression")
     )
-    uses = tables.uses.filter("is_use").select("user_ix", "item_ix", used_at="timestamp")
+    uses = tables.uses.filter("is_use").sort("timestamp").with_columns(used_at="timestamp")
     used = (
-        shown.join(uses, on=["user_ix", "item_ix"])
-        .filter((pl.col("used_at") >= pl.col("timestamp")) & (pl.col("used_at") < pl.col("assigned_at") + window))
+        uses.join_asof(  # each use counts for the last impression of the item before it
+            shown.select("user_ix", "item_ix", "timestamp", "impression", "assigned_at"),
+            on="timestamp",
+            by=["user_ix", "item_ix"],
+            strategy="backward",
+            check_sortedness=False,
+        )
+        .filter(pl.col("used_at") < pl.col("assigned_at") + window)
         .select("impression")
         .unique()
     )

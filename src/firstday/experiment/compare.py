@@ -208,7 +208,7 @@ def solve_power(control: UserSums, treatment: UserSums, *, level: float = 0.95, 
     level
         Of confidence.
     effect
-        The relative change whose power is told, as a fraction of 1.
+        The change whose power is told, as a fraction of what the control has.
     """
     if not (control._can_compare() and treatment._can_compare()):
         return None
@@ -216,18 +216,21 @@ def solve_power(control: UserSums, treatment: UserSums, *, level: float = 0.95, 
         from tea_tasting.metrics import RatioOfMeans
     control_sums, treatment_sums = _aggregate(control), _aggregate(treatment)
     total = control_sums + treatment_sums
-    if not (total.mean("numerator") > 0 and total.var("numerator") > 0):
+    if not (control_sums.mean("numerator") > 0 and total.var("numerator") > 0):
         return None
+    names = _name_columns(control)
+    mean = control_sums.mean("numerator") / control_sums.mean(names["denom"])
     metric = RatioOfMeans(
-        **_name_columns(control),
-        rel_effect_size=effect,
+        **names,
+        effect_size=effect * mean,
         alpha=1 - level,
         power=USUAL_POWER,
+        use_t=False,  # of few users, the other has no number
         ratio=len(treatment.numerator) / len(control.numerator),
     )
     power = metric.solve_power_from_aggregates(total, "power")[0].power
-    smallest = metric.solve_power_from_aggregates(total, "rel_effect_size")[0].rel_effect_size
-    return Power(effect, float(power), float(smallest))
+    smallest = metric.solve_power_from_aggregates(total, "effect_size")[0].effect_size
+    return Power(effect, float(power), float(smallest) / mean)
 
 
 def _name_columns(sums: UserSums) -> dict[str, Any]:

@@ -7,12 +7,13 @@ from collections.abc import Sequence
 
 from firstday.evaluate.plots import ACCENT, INK, LINE, MUTED, WIDTH_IN, drawing
 from firstday.experiment.experiment_results import ExperimentResults, Row
+from firstday.experiment.outcomes import write_days
 
 
 def plot_outcomes(results: ExperimentResults, treatment: str) -> str | None:
     """Draw the change of each outcome in % of the control: thick for one look, thin for every look."""
     rows = [row for row in results.of_everyone() if row.variant == treatment]
-    names = [f"{row.outcome.title}, {row.days:g} days" for row in rows]
+    names = [f"{row.outcome.title}, {write_days(row.days)}" for row in rows]
     return _plot_changes(
         f"outcomes-{treatment}", rows, names, [(row.outcome, row.days) == results.decides for row in rows]
     )
@@ -50,6 +51,6 @@ def _plot_changes(name: str, rows: Sequence[Row], names: Sequence[str], accented
         for text, (_, _, accent) in zip(axes.get_yticklabels(), drawn, strict=True):
             text.set(color=ACCENT if accent else INK, weight="bold" if accent else "normal")
         axes.locator_params(axis="x", nbins=6)
-        axes.set_xlabel("change against the control, %")
+        axes.set_xlabel("change, %")
         axes.grid(axis="x")
     return out[0]

@@ -17,6 +17,7 @@ from firstday.experiment.experiment_results import (
     write_ends,
     write_value,
 )
+from firstday.experiment.outcomes import write_days
 
 
 def write_experiment_report(
@@ -61,6 +62,7 @@ def render_experiment(
         "command": command,
         "version": firstday.__version__,
         "sentences": results.sentences(),
+        "deciding": [_cells(row) for row in results.deciding()],
         "everyone": [_cells(row) for row in results.of_everyone()],
         "cohorts": [_cells(row) for row in results.cohorts() if (row.outcome, row.days) == decides],
         "all_cohorts": [_cells(row) for row in results.cohorts()],
@@ -81,6 +83,7 @@ def _cells(row: Row) -> dict[str, str | int | bool]:
     return {
         "outcome": outcome.title,
         "days": f"{row.days:g}",
+        "window": write_days(row.days),
         "variant": row.variant,
         "column": row.column,
         "value": row.value,

@@ -10,7 +10,7 @@ from typing import Any
 
 from firstday.experiment.compare import Comparison, Power
 from firstday.experiment.off_policy import ListsEstimate
-from firstday.experiment.outcomes import Outcome
+from firstday.experiment.outcomes import Outcome, write_days
 from firstday.experiment.sample_ratio import SampleRatio
 from firstday.metrics import Interval
 
@@ -146,19 +146,20 @@ class ExperimentResults:
 
 
 def say_row(row: Row, results: ExperimentResults) -> str:
-    """Say what a comparison comparison."""
+    """Say what a comparison found."""
     comparison = row.comparison
-    name = f"{row.outcome.title}, {row.days:g} days: {row.variant} {write_value(row.outcome, comparison.treatment)}"
-    start = f"{name}, {results.control} {write_value(row.outcome, comparison.control)}"
+    treatment, control = (write_value(row.outcome, value) for value in (comparison.treatment, comparison.control))
+    title = f"{row.outcome.title}, {write_days(row.days)}"
+    start = f"{title}: {row.variant} {treatment}, {results.control} {control}"
     if math.isnan(comparison.difference.low):
         return f"{start}: nobody differs."
-    percent = f"{100 * results.level:g} %"
+    percent = f"{100 * results.level:g}% interval"
     interval = comparison.difference if comparison.ratio is None else comparison.ratio
     change = write_change(row.outcome, comparison.difference, comparison.ratio)
     always = comparison.difference_always if comparison.ratio is None else comparison.ratio_always
     if comparison.is_always_clear and always is not None:
         ends = write_ends(row.outcome, always, is_ratio=comparison.ratio is not None)
-        return f"{start}: {change} ({ends} at every look, {percent}): a difference, whenever you look."
+        return f"{start}: {change} ({ends}, {percent} at every look): a difference, whenever you look."
     ends = write_ends(row.outcome, interval, is_ratio=comparison.ratio is not None)
     corrected = comparison.p_value if math.isnan(row.p_corrected) else row.p_corrected
     if corrected < 1 - results.level:
@@ -170,13 +171,13 @@ def say_row(row: Row, results: ExperimentResults) -> str:
 
 def write_value(outcome: Outcome, value: float) -> str:
     """Write an outcome with its unit."""
-    return f"{100 * value:.2f} %" if outcome.is_share else f"{value:.3g}"
+    return f"{100 * value:.2f}%" if outcome.is_share else f"{value:.3g}"
 
 
 def write_change(outcome: Outcome, difference: Interval, ratio: Interval | None) -> str:
     """Write how much more or less a treatment has: in % of the control where there is a ratio."""
     if ratio is not None:
-        return f"{100 * (ratio.mean - 1):+.1f} %"
+        return f"{100 * (ratio.mean - 1):+.1f}%"
     return f"{100 * difference.mean:+.2f} points" if outcome.is_share else f"{difference.mean:+.3g}"
 
 
@@ -185,7 +186,7 @@ def write_ends(outcome: Outcome, interval: Interval, *, is_ratio: bool) -> str:
     if math.isnan(interval.low):
         return "-"
     if is_ratio:
-        return f"{100 * (interval.low - 1):+.1f} to {100 * (interval.high - 1):+.1f} %"
+        return f"{100 * (interval.low - 1):+.1f} to {100 * (interval.high - 1):+.1f}%"
     times, digits = (100, ".2f") if outcome.is_share else (1, ".3g")
     return f"{times * interval.low:+{digits}} to {times * interval.high:+{digits}}"
 

@@ -36,7 +36,7 @@ class ListsEstimate:
     shown_used
         The same share of what was shown, for the same users.
     refusal
-        Why there is no estimate; one sentence, "" where there is one.
+        Why there is no estimate; "" where there is one.
     """
 
     name: str
@@ -47,6 +47,17 @@ class ListsEstimate:
     share_used: Interval | None
     shown_used: float
     refusal: str = ""
+
+    def sentence(self) -> str:
+        """Say what the lists would have done, or why that cannot be told."""
+        share = self.share_used
+        if share is None:
+            return f"lists {self.name}: no estimate: {self.refusal}."
+        return (
+            f"lists {self.name}: {100 * share.mean:.2f} % of what they show would have been used "
+            f"({100 * share.low:.2f} to {100 * share.high:.2f}); of what was shown to these users, "
+            f"{100 * self.shown_used:.2f} %."
+        )
 
 
 def estimate_lists(name: str, shown: pl.DataFrame, lists: pl.DataFrame, *, least_users: float) -> ListsEstimate:
@@ -111,6 +122,4 @@ def estimate_lists(name: str, shown: pl.DataFrame, lists: pl.DataFrame, *, least
         share = float(gain.sum() / total)
         error = float(np.sqrt(((gain - share * weight) ** 2).sum()) / total)
         interval = Interval(share, share - ERRORS * error, share + ERRORS * error)
-    if refusal:
-        refusal = f"lists {name}: no estimate: {refusal}."
     return ListsEstimate(name, by_user.height, matches.height, effective, mean_weight, interval, shown_used, refusal)

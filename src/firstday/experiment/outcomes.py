@@ -21,7 +21,7 @@ class Outcome:
     name
         For scripts.
     title
-        For people; ``{days}`` stands for the length of the window.
+        For people.
     numerator, denominator
         Columns of `outcomes_of` without the number of days; without a denominator, the outcome is a mean over users.
     of_shown
@@ -42,11 +42,11 @@ class Outcome:
 
 
 OUTCOMES = (
-    Outcome("used_of_shown", "shown items that were used", "used_of_shown", "shown", of_shown=True, is_share=True),
-    Outcome("liked_of_shown", "shown items that were liked", "liked_of_shown", "shown", of_shown=True, is_share=True),
+    Outcome("used_of_shown", "shown items used", "used_of_shown", "shown", of_shown=True, is_share=True),
+    Outcome("liked_of_shown", "shown items liked", "liked_of_shown", "shown", of_shown=True, is_share=True),
     Outcome("items_used", "items used", "items_used"),
     Outcome("days_active", "days active", "days_active"),
-    Outcome("came_back", "users who came back after the first day", "came_back", least_days=1.01, is_share=True),
+    Outcome("came_back", "users who came back", "came_back", least_days=1.01, is_share=True),
 )
 """In the order of reports. The first two are the paper's display-to-stream and display-to-favourite."""
 
@@ -144,6 +144,11 @@ def _count_shown(done: pl.DataFrame, shown: pl.DataFrame, end: timedelta) -> pl.
             liked_of_shown=pl.col("is_like").fill_null(value=False).sum().cast(pl.Int64),
         )
     )
+
+
+def write_days(length: float) -> str:
+    """Write a number of days for people: 1 day, 7 days."""
+    return f"{length:g} day" if length == 1 else f"{length:g} days"
 
 
 def name_days(length: float) -> str:
