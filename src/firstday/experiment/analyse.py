@@ -134,7 +134,7 @@ def _compare_all(
     config: ExperimentConfig,
 ) -> tuple[list[Row], tuple[Outcome, float] | None]:
     """Compare everyone, then cohorts, then groups in the window that decides; return what decides, too."""
-    known = tables.groups.with_columns(users["known_before"])
+    known = users.select("known_before").with_columns(tables.groups.get_columns())
     slices = {column: tables.groups[column].fill_null(UNKNOWN) for column in tables.groups.columns}
     if "age" in tables.assigned.columns:
         known = known.with_columns(tables.assigned["age"])
