@@ -159,6 +159,15 @@ def test_mistakes_are_one_sentence(run: Run, tmp_path: Path) -> None:
     assert "assignments: the table is missing; add user_id, experiment, variant and assigned_at" in done.stderr
 
 
+def test_users_who_are_not_new_are_told(run: Run, tmp_path: Path) -> None:
+    tables = write_tables(tmp_path / "tables", "parquet")
+    users = pl.read_parquet(tables / "users.parquet")
+    users.with_columns(pl.col("registered_at") - timedelta(days=3)).write_parquet(tables / "users.parquet")
+    done = run("experiment", tables, "--name", "onboarding")
+    assert done.returncode == 0, done.stderr
+    assert f"{N_USERS} users were assigned more than a day after they registered" in done.stderr
+
+
 def test_weights_are_numbers_by_variant() -> None:
     assert parse_weights("control=50, treatment = 25.5") == {"control": 50, "treatment": 25.5}
     for text in ("", "control", "control=x", "control=1,control=2", "=3"):

@@ -102,6 +102,8 @@ def test_a_broken_assignment_stops_the_reader() -> None:
     assert "no outcome can be trusted" in page
     assert "shown items used" not in page
     assert "By week" not in page
+    assert sum(stopped.to_json()["users_by_cohort"]["2026-W02"].values()) == 600
+    assert page.count("2026-W02") == 1
     anyway = analyse(tables, anyway=True)
     assert anyway.rows
     page = render_experiment(anyway)

@@ -92,6 +92,7 @@ def analyse(
         last=_moment(assigned["assigned_at"].max()),
         until=tables.until,
         sample_ratio=ratio,
+        n_by_cohort=_count_cohorts(assigned, counts),
         n_whole={days: _count_whole(users, days, counts) for days in config.days},
         decides=decides,
         rows=tuple(rows),
@@ -105,6 +106,15 @@ def analyse(
 def _moment(value: object) -> datetime:
     assert isinstance(value, datetime)
     return value
+
+
+def _count_cohorts(assigned: pl.DataFrame, variants: Mapping[str, int]) -> dict[str, dict[str, int]]:
+    """Count the users of each variant by week of registration."""
+    table = assigned.group_by("cohort", "variant").len().sort("cohort").rows()
+    cohorts: dict[str, dict[str, int]] = {str(cohort): dict.fromkeys(variants, 0) for cohort, _, _ in table}
+    for cohort, variant, n in table:
+        cohorts[str(cohort)][str(variant)] = int(n)
+    return cohorts
 
 
 def _count_whole(users: pl.DataFrame, days: float, variants: Mapping[str, int]) -> dict[str, int]:

@@ -62,6 +62,8 @@ class ExperimentResults:
         The first and the last assignment, and when the record ends.
     sample_ratio
         Whether users are divided as asked for; where they are not, there are no rows, unless asked for all the same.
+    n_by_cohort
+        For each week of registration and variant, the users who were assigned.
     n_whole
         For each number of days and variant, the users whose window has ended.
     decides
@@ -84,6 +86,7 @@ class ExperimentResults:
     last: datetime
     until: datetime
     sample_ratio: SampleRatio
+    n_by_cohort: Mapping[str, Mapping[str, int]]
     n_whole: Mapping[float, Mapping[str, int]]
     decides: tuple[Outcome, float] | None
     rows: tuple[Row, ...]
@@ -135,6 +138,7 @@ class ExperimentResults:
                 "p_value": ratio.p_value,
                 "broken": ratio.is_broken,
             },
+            "users_by_cohort": {cohort: dict(counts) for cohort, counts in self.n_by_cohort.items()},
             "users_with_ended_window": {f"{days:g}": dict(counts) for days, counts in self.n_whole.items()},
             "level": self.level,
             "planned_users": self.planned_users,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import pairwise
 
 import numpy as np
@@ -92,6 +92,12 @@ def take_experiment(dataset: Dataset, name: str, *, use: Collection[str], like: 
         notes.append(
             f"assignments.assigned_at: {n_unknown:,} users have none; their registration stands for it, and "
             f"{n_assigned - assigned.height:,} without either are left out."
+        )
+    n_old = assigned.filter(pl.col("assigned_at") - pl.col("registered_at") > timedelta(days=1)).height
+    if n_old:
+        notes.append(
+            f"assignments.assigned_at: {n_old:,} users were assigned more than a day after they registered; they are "
+            "not new, and assigning at registration keeps them out."
         )
     assigned = assigned.sort("user_ix").with_columns(
         cohort=pl.coalesce("registered_at", "assigned_at").dt.strftime("%G-W%V"),
