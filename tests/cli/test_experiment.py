@@ -41,7 +41,7 @@ def write_tables(folder: Path, form: str, *, lost: int = 0, shown: bool = True) 
     treated = [user for user in users if variant_of(user) == "treatment"]
     users = [user for user in users if user not in treated[:lost]]
     start = {user: START + timedelta(hours=place % 48) for place, user in enumerate(users)}
-    rows = []
+    rows: list[tuple[object, ...]] = []
     for user in users:
         for place in range(5) if shown else ():
             rows.append((user, f"i{place}", "shown", start[user] + timedelta(hours=1), f"l{user}", place + 1, 0.5))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
+from firstday.errors import MissingExtraError
 from firstday.experiment.always_valid import LEAST_USERS, count_errors
 from firstday.experiment.compare import UserSums, compare, correct_for_many, solve_power
 
@@ -163,3 +165,10 @@ def test_corrections_are_those_of_the_literature() -> None:
     assert correct_for_many(p_values, "fdr") == pytest.approx([known[0], math.nan, *known[1:]], nan_ok=True)
     assert correct_for_many([], "fdr") == []
     assert math.isnan(correct_for_many([math.nan], "fdr")[0])
+
+
+def test_without_the_library_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in ("tea_tasting", "tea_tasting.metrics"):
+        monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(MissingExtraError, match=r"pip install 'firstday\[experiment\]'"):
+        compare(sums(1, 2), sums(3, 4))
