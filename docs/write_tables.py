@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from table_makers import onboarding, paper, quality, scale, tuning
+from table_makers import experiments, onboarding, paper, quality, scale, tuning
 from table_makers.measured import NotMeasuredError
 
 DOCS = Path(__file__).parent
@@ -24,6 +24,7 @@ PAGES = tuple(
         "onboarding.md",
         "spark.md",
         "tune.md",
+        "experiments.md",
     )
 )
 MAKERS: Mapping[str, Callable[..., list[str]]] = {
@@ -52,6 +53,7 @@ MAKERS: Mapping[str, Callable[..., list[str]]] = {
     "onboarding_lookahead": onboarding.onboarding_lookahead,
     "onboarding_variants": onboarding.onboarding_variants,
     "onboarding_speed": onboarding.onboarding_speed,
+    "ab_tests": experiments.ab_tests,
     "tune": tuning.tune,
     "tune_settings": tuning.tune_settings,
     "paper_scale": paper.paper_scale,

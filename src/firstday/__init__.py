@@ -44,6 +44,8 @@ if TYPE_CHECKING:
     from firstday.recommend.spec import LearningData as LearningData
     from firstday.recommend.spec import StrategySpec as StrategySpec
     from firstday.recommend.spec import register as register
+    from firstday.recommend.variants import Experiment as Experiment
+    from firstday.recommend.variants import Variant as Variant
     from firstday.training.fit import train as train
 
 __version__ = "0.1.0"
@@ -70,6 +72,7 @@ _HOMES = {
     "firstday.recommend.query": ("Answer", "Query"),
     "firstday.ranking": ("rank_scores", "unit_rows"),
     "firstday.recommend.recommender": ("Recommendation", "Recommender", "open_model"),
+    "firstday.recommend.variants": ("Experiment", "Variant"),
     "firstday.recommend.spec": ("BaselineSpec", "ColdModelSpec", "LearningData", "StrategySpec", "register"),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}

@@ -511,6 +511,53 @@ class RecommendConfig(Section):
     )
 
 
+class ExperimentConfig(Section):
+    """How `firstday experiment` compares the variants of an experiment."""
+
+    days: tuple[Annotated[float, Field(gt=0, le=3650)], ...] = Field(
+        default=(1.0, 7.0, 30.0),
+        min_length=1,
+        description="Days after the assignment within which outcomes are counted. Source: PAPER, 30 days; a day and a "
+        "week tell sooner.",
+    )
+    outcome: Literal["auto", "used_of_shown", "liked_of_shown", "items_used", "days_active", "came_back"] = Field(
+        default="auto",
+        description="The outcome that decides, chosen before the start; auto: `used_of_shown` (the paper's "
+        "display-to-stream) where impressions are known, else `items_used`.",
+    )
+    outcome_days: float = Field(
+        default=7.0, gt=0, description="The window of the outcome that decides; the nearest of `days` that has ended."
+    )
+    like: tuple[str, ...] = Field(
+        default=("favorite",),
+        description="Signals that mean that the user likes the item, for `liked_of_shown` (the paper's "
+        "display-to-favourite).",
+    )
+    level: float = Field(default=0.95, ge=0.5, le=0.9999, description="Of confidence of every interval.")
+    effect: float = Field(
+        default=0.03, gt=0, le=1, description="The relative change of an outcome for which the power is told."
+    )
+    planned_users: int = Field(
+        default=10_000,
+        ge=10,
+        description="Users of both variants at whom always-valid intervals are narrowest, chosen before the start. "
+        "They hold at any number.",
+    )
+    least_users: int = Field(
+        default=100, ge=2, description="Users of a cohort or group in each variant, below whom it is not compared."
+    )
+    least_p: Share = Field(
+        default=0.001,
+        description="The report stops where a working assignment would divide users so unequally with a smaller "
+        "probability than this.",
+    )
+    effective_users: float = Field(
+        default=100.0,
+        gt=0,
+        description="Effective users below whom no estimate is given of lists that were not shown.",
+    )
+
+
 class Config(Section):
     """The whole configuration: a few settings of its own, and the sections in the order of the stages."""
 
@@ -548,6 +595,7 @@ class Config(Section):
     dropoutnet: DropoutNetConfig = DropoutNetConfig()
     melu: MeluConfig = MeluConfig()
     recommend: RecommendConfig = RecommendConfig()
+    experiment: ExperimentConfig = ExperimentConfig()
 
     @model_validator(mode="before")
     @classmethod

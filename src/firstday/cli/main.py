@@ -13,6 +13,7 @@ import firstday
 from firstday.cli.check import check
 from firstday.cli.demo import demo
 from firstday.cli.evaluate import NAMES, evaluate
+from firstday.cli.experiment import experiment
 from firstday.cli.inspect import inspect
 from firstday.cli.onboarding import onboarding
 from firstday.cli.options import JsonToStdout
@@ -56,6 +57,7 @@ for command in (demo, check, train, recommend, onboarding, inspect, serve, simul
 app.command(cls=JsonToStdout, epilog=NAMES)(evaluate)
 app.command(cls=JsonToStdout)(reproduce)
 app.command(cls=JsonToStdout)(tune)
+app.command(cls=JsonToStdout)(experiment)
 
 
 def main() -> None:

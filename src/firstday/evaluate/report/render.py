@@ -77,7 +77,7 @@ def write_report(
         command=command,
         space=space,
     )
-    _write(Path(path), render_report(content))
+    write_page(Path(path), render_report(content))
 
 
 def write_model_report(
@@ -104,7 +104,7 @@ def write_model_report(
         The file cannot be written, or has another ending.
     """
     check_report_path(path)
-    _write(Path(path), render_report(gather_model(model, manifest, command)))
+    write_page(Path(path), render_report(gather_model(model, manifest, command)))
 
 
 def check_report_path(path: str | Path) -> None:
@@ -125,17 +125,6 @@ def check_report_path(path: str | Path) -> None:
 
 def render_report(content: Mapping[str, Any]) -> str:
     """Return the page that shows what `gather_evaluation` or `gather_model` gathered."""
-    with needs_extra("the report", "train"):
-        from jinja2 import Environment, PackageLoader, StrictUndefined
-        from markupsafe import Markup
-    environment = Environment(
-        loader=PackageLoader("firstday.evaluate.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(FILTERS)
     results: Results | None = content.get("results")
     plots = {"training": plot_training(content["history"], content["k"])}
     plots["segments"] = plot_segments(content["segments"].rows) if content["segments"] else None
@@ -143,17 +132,52 @@ def render_report(content: Mapping[str, Any]) -> str:
         plots["strategies"], plots["sizes"] = plot_strategies(results), plot_day_one_sizes(results)
         plots["popularity"] = plot_popularity(results) if results.items_by_popularity else None
         plots |= {f"group {column}": plot_group(results, column, at) for at, column in enumerate(results.groups)}
-    return environment.get_template("model.html" if results is None else "evaluation.html").render(
+    return fill_template("model.html" if results is None else "evaluation.html", content, plots)
+
+
+def fill_template(
+    template: str, content: Mapping[str, Any], plots: Mapping[str, str | None], *, package: str | None = None
+) -> str:
+    """Return a page of a template; all text is escaped, the pictures and the theme alone go in as they are.
+
+    Parameters
+    ----------
+    template
+        Its file name, among the templates of a package or of this one.
+    content
+        What it shows, by name.
+    plots
+        Pictures, each one ``<svg>`` element, by name.
+    package
+        The package whose templates come first.
+
+    Raises
+    ------
+    MissingExtraError
+        Jinja2 is not installed.
+    """
+    with needs_extra("the report", "train"):
+        from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
+        from markupsafe import Markup
+    packages = [name for name in (package, "firstday.evaluate.report") if name is not None]
+    environment = Environment(
+        loader=ChoiceLoader([PackageLoader(name) for name in packages]),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(FILTERS)
+    return environment.get_template(template).render(
         **content,
-        # The plots and the theme alone go in as they are; all text is escaped.
         plots={name: svg and Markup(svg) for name, svg in plots.items()},  # noqa: S704
         light=Markup(theme_css(dark=False)),  # noqa: S704
         dark=Markup(theme_css(dark=True)),  # noqa: S704
     )
 
 
-def _write(path: Path, text: str) -> None:
-    """Write a file in one step."""
+def write_page(path: Path, text: str) -> None:
+    """Write a page in one step."""
     staging = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         try:

@@ -1,0 +1,205 @@
+"""Whether reports of experiments can be believed: simulated A/A tests, a planted effect, broken assignments.
+
+python benchmarks/ab_tests.py --out docs/results/ab-tests.json [--experiments 1000] [--only aa|planted|broken]
+
+Users are simulated as counts with heavy tails: how much a user comes back is lognormal, how much of what is shown they
+use is drawn from a beta distribution whose mean depends on their profile. They arrive over 30 days, and are divided by
+the product's own `Experiment.assign`. Each experiment has a random generator of its own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+from scipy.stats import binom
+
+from firstday.config import ExperimentConfig
+from firstday.experiment.compare import UserSums, compare, solve_power
+from firstday.experiment.covariate import N_FOLDS, encode_known, predict_outcome
+from firstday.experiment.sample_ratio import check_sample_ratio
+from firstday.recommend.variants import Experiment
+
+DAYS = 30
+SLATE = 12
+N_USERS, N_USERS_PLANTED, N_USERS_BROKEN = 6_000, 20_000, 20_000
+EFFECT = 0.03
+COUNTRIES = np.array(["FR", "DE", "BR", "JP"])
+CONFIG = ExperimentConfig()
+
+
+@dataclass(frozen=True, eq=False)
+class People:
+    """Simulated users in order of arrival, each array of shape (n_users,)."""
+
+    shown: np.ndarray
+    used_of_shown: np.ndarray
+    items_used: np.ndarray
+    country: np.ndarray
+
+
+def draw_people(rng: np.random.Generator, n: int, gains: np.ndarray) -> People:
+    """Draw users; `gains` multiplies how much of what is shown each of them uses, shape (n,)."""
+    country = rng.integers(len(COUNTRIES), size=n)
+    activity = rng.lognormal(0.0, 1.0, n)
+    shown = SLATE * (1 + rng.poisson(activity))
+    rate = rng.beta(3.0, 12.0, n) * (0.8 + 0.4 * country / (len(COUNTRIES) - 1)) * gains
+    used = rng.binomial(shown, np.minimum(rate, 1.0))
+    elsewhere = rng.poisson(5 * activity * rng.gamma(1.0, 1.0, n))
+    return People(shown.astype(float), used.astype(float), (used + elsewhere).astype(float), COUNTRIES[country])
+
+
+def assign(experiment: Experiment, first: int, n: int) -> np.ndarray:
+    """Return whether each user is in the treatment, by the product's rule, bool, shape (n,)."""
+    variants = [experiment.assign(user) for user in range(first, first + n)]
+    return np.array([variant is not None and variant.name == "treatment" for variant in variants])
+
+
+def sums_of(people: People) -> dict[str, UserSums]:
+    """Return the outcomes that are judged."""
+    return {
+        "used_of_shown": UserSums(people.used_of_shown, people.shown),
+        "items_used": UserSums(people.items_used),
+    }
+
+
+def with_covariate(people: People) -> UserSums:
+    """Return the share of shown items that were used, with what the country predicts of it."""
+    known = encode_known(pl.DataFrame({"country": people.country}))
+    folds = np.arange(len(people.shown)) % N_FOLDS
+    covariate = predict_outcome(known, people.used_of_shown, folds)
+    return UserSums(people.used_of_shown, people.shown, covariate, predict_outcome(known, people.shown, folds))
+
+
+def run_aa(seed: int, number: int) -> dict[str, bool]:
+    """Run one A/A test; tell which intervals excluded no difference."""
+    rng = np.random.default_rng([seed, 1, number])
+    experiment = Experiment.parse(f"aa-{number}: control=segment*50, treatment=segment*50")
+    treated = assign(experiment, number * N_USERS, N_USERS)
+    people = draw_people(rng, N_USERS, np.ones(N_USERS))
+    alarms: dict[str, bool] = {}
+    for name, sums in sums_of(people).items():
+        fixed_any = always_any = False
+        for day in range(1, DAYS + 1):
+            here = np.arange(N_USERS) < N_USERS * day // DAYS
+            found = compare(
+                sums.take(here & ~treated),
+                sums.take(here & treated),
+                level=CONFIG.level,
+                planned_users=CONFIG.planned_users,
+            )
+            assert found is not None
+            fixed_any |= found.is_clear
+            always_any |= found.is_always_clear
+            alarms[f"{name}: fixed, on the last day"] = found.is_clear
+        alarms[f"{name}: fixed, on any of {DAYS} days"] = fixed_any
+        alarms[f"{name}: always valid, on any of {DAYS} days"] = always_any
+    sums = with_covariate(people)
+    found = compare(sums.take(~treated), sums.take(treated), level=CONFIG.level)
+    assert found is not None
+    alarms["used_of_shown with a covariate: fixed, on the last day"] = found.is_clear
+    return alarms
+
+
+def run_planted(seed: int, number: int) -> tuple[bool, bool, float]:
+    """Run one test with a true effect; tell whether each interval found it on the last day, and the power stated."""
+    rng = np.random.default_rng([seed, 2, number])
+    experiment = Experiment.parse(f"planted-{number}: control=segment*50, treatment=auto*50")
+    treated = assign(experiment, number * N_USERS_PLANTED, N_USERS_PLANTED)
+    people = draw_people(rng, N_USERS_PLANTED, np.where(treated, 1 + EFFECT, 1.0))
+    sums = sums_of(people)["used_of_shown"]
+    both = sums.take(~treated), sums.take(treated)
+    found = compare(*both, level=CONFIG.level, planned_users=N_USERS_PLANTED)
+    power = solve_power(*both, level=CONFIG.level, effect=EFFECT)
+    assert found is not None
+    assert power is not None
+    return found.difference.low > 0, found.is_always_clear and found.difference.mean > 0, power.power
+
+
+def run_broken(seed: int, number: int) -> dict[str, bool]:
+    """Divide users in right and wrong ways; tell which of them the check stops."""
+    rng = np.random.default_rng([seed, 3, number])
+    experiment = Experiment.parse(f"broken-{number}: control=segment*50, treatment=auto*50")
+    treated = assign(experiment, number * N_USERS_BROKEN, N_USERS_BROKEN)
+    shifted = rng.random(N_USERS_BROKEN) < 0.53
+    lost = treated & (rng.random(N_USERS_BROKEN) < 0.1)
+    ways = {
+        "working": (int((~treated).sum()), int(treated.sum())),
+        "47 to 53 instead of 50 to 50": (int((~shifted).sum()), int(shifted.sum())),
+        "a tenth of the treatment's users lost": (int((~treated).sum()), int((treated & ~lost).sum())),
+    }
+    weights = {"control": 50.0, "treatment": 50.0}
+    return {
+        way: check_sample_ratio(
+            dict(zip(("control", "treatment"), counts, strict=True)), weights, CONFIG.least_p
+        ).is_broken
+        for way, counts in ways.items()
+    }
+
+
+def binomial_interval(n: int, p: float) -> list[float]:
+    """Return within which share of n experiments 95 of 100 counts lie, in %, where each has the probability p."""
+    low, high = binom.interval(0.95, n, p)
+    return [100 * float(low) / n, 100 * float(high) / n]
+
+
+def main() -> None:
+    """Run all or one part, and write what was found."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, required=True, help="a part is added to what is there")
+    parser.add_argument("--experiments", type=int, default=1000)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--only", choices=("aa", "planted", "broken"))
+    options = parser.parse_args()
+    parts = {"aa": judge_aa, "planted": judge_planted, "broken": judge_broken}
+    for name, judge in parts.items():
+        if options.only in (None, name):
+            found = {"experiments": options.experiments, "seed": options.seed}
+            found |= judge(options.seed, options.experiments)
+            content = json.loads(options.out.read_text(encoding="utf-8")) if options.out.exists() else {}
+            content |= {name: found, "tea_tasting": version("tea-tasting")}
+            options.out.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+            print(json.dumps({name: found}, indent=1), flush=True)
+
+
+def judge_aa(seed: int, n: int) -> dict[str, Any]:
+    """Return how often intervals excluded no difference where there is none, in %."""
+    alarms = [run_aa(seed, number) for number in range(n)]
+    return {
+        "users": N_USERS,
+        "false_alarms": {name: 100 * float(np.mean([found[name] for found in alarms])) for name in alarms[0]},
+        "expected": binomial_interval(n, 1 - CONFIG.level),
+    }
+
+
+def judge_planted(seed: int, n: int) -> dict[str, Any]:
+    """Return how often a true effect was found, and the power that was stated, in %."""
+    planted = [run_planted(seed, number) for number in range(n)]
+    power = float(np.mean([stated for _, _, stated in planted]))
+    return {
+        "users": N_USERS_PLANTED,
+        "effect": 100 * EFFECT,
+        "found": 100 * float(np.mean([found for found, _, _ in planted])),
+        "power": 100 * power,
+        "expected": binomial_interval(n, power),
+        "found_always_valid": 100 * float(np.mean([found for _, found, _ in planted])),
+    }
+
+
+def judge_broken(seed: int, n: int) -> dict[str, Any]:
+    """Return how often the check of the sample ratio stopped each way of dividing users, in %."""
+    broken = [run_broken(seed, number) for number in range(n)]
+    return {
+        "users": N_USERS_BROKEN,
+        "stopped": {way: 100 * float(np.mean([found[way] for found in broken])) for way in broken[0]},
+    }
+
+
+if __name__ == "__main__":
+    main()

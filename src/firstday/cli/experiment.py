@@ -1,0 +1,225 @@
+"""firstday experiment: the variants of an experiment side by side, by registration cohort."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import polars as pl
+import typer
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from firstday.cli.options import (
+    ConfigOption,
+    DropOption,
+    ReportOption,
+    check_file_target,
+    open_tables,
+    print_notes,
+    write_file,
+)
+from firstday.data.dataset import Dataset
+from firstday.errors import ConfigError
+from firstday.evaluate.report.render import check_report_path
+from firstday.experiment.analyse import analyse
+from firstday.experiment.experiment_report import write_experiment_report
+from firstday.experiment.experiment_results import ExperimentResults, write_change, write_ends, write_value
+from firstday.experiment.experiment_tables import take_experiment
+
+BROKEN = 3
+"""The exit status where users are not divided as they should be."""
+LIST_COLUMNS = {"user_id": "user_id", "item_id": "item_id", "rank": "position"}
+
+
+def experiment(
+    tables: Annotated[str, typer.Argument(help="A folder of tables, `assignments` among them.")],
+    name: Annotated[str, typer.Option(help="Of the experiment.")],
+    control: Annotated[
+        str | None, typer.Option(help="The variant that the others are compared with (default: control, or the first).")
+    ] = None,
+    weights: Annotated[
+        str | None,
+        typer.Option(help="How users should be divided, such as 'control=50, treatment=50' (default: equally)."),
+    ] = None,
+    lists: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=FILE",
+            help="Lists that were not shown, as `recommend --batch` writes them, to be judged by propensities; "
+            "repeatable.",
+        ),
+    ] = None,
+    planned_users: Annotated[
+        int | None,
+        typer.Option(min=10, help="Users at whom always-valid intervals are narrowest, chosen before the start."),
+    ] = None,
+    anyway: Annotated[
+        bool, typer.Option("--anyway", help="Compare although users are not divided as they should be.")
+    ] = False,
+    config: ConfigOption = None,
+    drop_bad_rows: DropOption = 0.0,
+    json_out: Annotated[
+        Path | None,
+        typer.Option("--json", help="Write the results there; alone or with -, print them instead of the table."),
+    ] = None,
+    report: ReportOption = None,
+) -> None:
+    """Compare the variants of an experiment: outcomes 1, 7 and 30 days after the assignment, by registration cohort.
+
+    Where users are not divided as they should be, nothing is compared, and the exit status is 3. Needs the extra
+    `experiment`.
+
+    Example: firstday experiment tables/ --name onboarding-2026 --json results.json --report report.html
+    """
+    for target in (json_out, report):
+        if target is not None and str(target) != "-":
+            check_file_target(target)
+    if report is not None:
+        check_report_path(report)
+    wanted = None if weights is None else parse_weights(weights)
+    dataset, settings = open_tables(tables, None, config, drop_bad_rows=drop_bad_rows)
+    chosen = settings.experiment
+    if planned_users is not None:
+        chosen = chosen.override("planned_users", planned_users)
+    results = analyse(
+        take_experiment(dataset, name, use=settings.signals.use, like=chosen.like),
+        chosen,
+        control=control,
+        weights=wanted,
+        lists={title: read_lists(path, dataset) for title, path in _name_lists(lists or ())},
+        anyway=anyway,
+    )
+    text = json.dumps(results.to_json(), indent=1, ensure_ascii=False)
+    is_printed = json_out is not None and str(json_out) == "-"
+    if is_printed:
+        typer.echo(text)
+    elif json_out is not None:
+        write_file(json_out, text + "\n")
+    if report is not None:
+        command = shlex.join(["firstday", *sys.argv[1:]])
+        write_experiment_report(results, report, config=chosen, command=command)
+    if not is_printed:
+        print_experiment(results, Console(highlight=False, soft_wrap=True))
+    if results.sample_ratio.is_broken:
+        advice = "" if anyway else "; find the cause, or give --anyway to see numbers that cannot be trusted"
+        console = Console(stderr=True, highlight=False, soft_wrap=True)
+        sentence = f"{name}: users are not divided as they should be: {results.sample_ratio.sentence()}{advice}."
+        console.print("[bold red]error:[/bold red]", end=" ")
+        console.print(sentence, markup=False)
+        raise typer.Exit(BROKEN)
+
+
+def parse_weights(text: str) -> dict[str, float]:
+    """Read ``control=50, treatment=50``.
+
+    Raises
+    ------
+    ConfigError
+        It is not of this form.
+    """
+    weights: dict[str, float] = {}
+    for part in text.split(","):
+        variant, equals, weight = (word.strip() for word in part.partition("="))
+        try:
+            if not (variant and equals) or variant in weights:
+                raise ValueError
+            weights[variant] = float(weight)
+        except ValueError:
+            raise ConfigError(
+                f"--weights: is {text!r}; write each variant once, such as 'control=50, treatment=50'."
+            ) from None
+    return weights
+
+
+def _name_lists(pairs: Sequence[str]) -> list[tuple[str, Path]]:
+    """Split ``NAME=FILE``."""
+    named = []
+    for pair in pairs:
+        title, equals, path = pair.partition("=")
+        if not (title and equals and path):
+            raise ConfigError(f"--lists: is {pair!r}; write NAME=FILE, such as blend=lists.parquet.")
+        named.append((title, Path(path)))
+    return named
+
+
+def read_lists(path: Path, dataset: Dataset) -> pl.DataFrame:
+    """Read lists as `firstday recommend --batch` writes them; users and items that the tables lack are passed over.
+
+    Parameters
+    ----------
+    path
+        A Parquet or CSV file with `user_id`, `rank` (from 1) and `item_id`.
+    dataset
+        The tables.
+
+    Returns
+    -------
+    polars.DataFrame
+        `user_ix`, `item_ix`, `position`.
+
+    Raises
+    ------
+    ConfigError
+        The file cannot be read, or lacks a column.
+    """
+    try:
+        frame = pl.read_csv(path, infer_schema=False) if path.suffix.lower() == ".csv" else pl.read_parquet(path)
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise ConfigError(f"{path}: cannot be read as lists ({str(error).splitlines()[0]}).") from None
+    missing = [column for column in LIST_COLUMNS if column not in frame.columns]
+    if missing:
+        raise ConfigError(f"{path}: has no column {missing[0]}; give lists as firstday recommend --batch writes them.")
+    indexed = pl.DataFrame(
+        {
+            "user_ix": dataset.users.lookup(frame["user_id"]),
+            "item_ix": dataset.items.lookup(frame["item_id"]),
+            "position": frame["rank"].cast(pl.Int32, strict=False),
+        }
+    )
+    return indexed.filter((pl.col("user_ix") >= 0) & (pl.col("item_ix") >= 0) & (pl.col("position") >= 1))
+
+
+def print_experiment(results: ExperimentResults, console: Console) -> None:
+    """Print what was found, as sentences and a table of everyone's outcomes."""
+    if results.sample_ratio.is_broken and not results.rows:
+        return
+    print_notes(results.notes)
+    if not results.sample_ratio.is_broken:
+        console.print(f"Users are divided as asked for: {results.sample_ratio.sentence()}.", markup=False)
+    for treatment in results.treatments if results.rows else ():
+        console.print(_tabulate(results, treatment))
+    for sentence in results.sentences() or ("No window has ended for enough users yet.",):
+        console.print(sentence, markup=False)
+    for estimate in results.lists:
+        console.print(estimate.sentence(), markup=False)
+
+
+def _tabulate(results: ExperimentResults, treatment: str) -> Table:
+    """Make a table of the outcomes of a treatment, of everyone; what decides is bold."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    table.add_column("outcome", no_wrap=True)
+    percent = f"{100 * results.level:g} %"
+    for column in ("days", results.control, treatment, "change", percent, "at every look"):
+        table.add_column(column, justify="right", no_wrap=True)
+    for row in results.of_everyone():
+        if row.variant != treatment:
+            continue
+        comparison, is_ratio = row.comparison, row.comparison.ratio is not None
+        always = comparison.ratio_always if is_ratio else comparison.difference_always
+        table.add_row(
+            row.outcome.name,
+            f"{row.days:g}",
+            write_value(row.outcome, comparison.control),
+            write_value(row.outcome, comparison.treatment),
+            write_change(row.outcome, comparison.difference, comparison.ratio),
+            write_ends(row.outcome, comparison.ratio or comparison.difference, is_ratio=is_ratio),
+            "-" if always is None else write_ends(row.outcome, always, is_ratio=is_ratio),
+            style="bold" if (row.outcome, row.days) == results.decides else None,
+        )
+    return table

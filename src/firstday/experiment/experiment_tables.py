@@ -1,0 +1,193 @@
+"""The tables of an experiment, taken from a dataset: who was assigned, what they did, what was shown to them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import pairwise
+
+import numpy as np
+import polars as pl
+
+from firstday.data.dataset import Dataset
+from firstday.data.events import ITEM, UTC_MICROSECONDS
+from firstday.errors import DataError
+
+AGE_BANDS = (18, 25, 35, 45, 55)
+"""The first year of each band but the first."""
+
+
+@dataclass(frozen=True, eq=False)
+class ExperimentTables:
+    """What is known of the users of one experiment.
+
+    Parameters
+    ----------
+    name
+        Of the experiment.
+    dataset
+        The name of the tables.
+    assigned
+        A row for each user, in order of `user_ix`: `user_ix`, `user_id` (text), `variant`, `assigned_at`, `cohort` (the
+        week of registration, such as ``2026-W07``; that of the assignment where unknown), `age` (null where unknown).
+    groups
+        Further columns, text, null where unknown, in the same order; the values of the profile.
+    uses, shown
+        As `firstday.experiment.outcomes.outcomes_of` takes them, of these users alone; `shown` has `position`,
+        `propensity` and `policy`, too.
+    until
+        When the record ends: the latest moment in it.
+    notes
+        Sentences on what was left out.
+    """
+
+    name: str
+    dataset: str
+    assigned: pl.DataFrame
+    groups: pl.DataFrame
+    uses: pl.DataFrame
+    shown: pl.DataFrame | None
+    until: datetime
+    notes: tuple[str, ...] = ()
+
+
+def take_experiment(dataset: Dataset, name: str, *, use: Collection[str], like: Collection[str]) -> ExperimentTables:
+    """Take the tables of one experiment from a dataset.
+
+    Parameters
+    ----------
+    dataset
+        Loaded tables, `assignments` among them.
+    name
+        The experiment's.
+    use, like
+        Signals that mean that an item is used, and that it is liked.
+
+    Raises
+    ------
+    DataError
+        There are no assignments, or none of this experiment, or no times; one sentence.
+    """
+    assignments: pl.DataFrame | None = getattr(dataset, "assignments", None)
+    if assignments is None or not assignments.height:
+        raise DataError(
+            "assignments: the table is missing; add user_id, experiment, variant and assigned_at, as a service exports."
+        )
+    assigned = assignments.filter(pl.col("experiment") == name)
+    n_assigned = assigned.height
+    if not n_assigned:
+        names = ", ".join(assignments["experiment"].unique().sort().to_list())
+        raise DataError(f"assignments: have no experiment {name!r}; choose of {names}.")
+    if dataset.events.last is None:
+        raise DataError("interactions.timestamp: no interaction has a time; add when each was done.")
+    notes: list[str] = []
+    registered_at = _registered_at(dataset, assigned)
+    assigned = assigned.with_columns(registered_at=registered_at)
+    n_unknown = assigned["assigned_at"].null_count()
+    assigned = assigned.with_columns(assigned_at=pl.coalesce("assigned_at", "registered_at")).filter(
+        pl.col("assigned_at").is_not_null()
+    )
+    if n_unknown:
+        notes.append(
+            f"assignments.assigned_at: {n_unknown:,} users have none; their registration stands for it, and "
+            f"{n_assigned - assigned.height:,} without either are left out."
+        )
+    n_old = assigned.filter(pl.col("assigned_at") - pl.col("registered_at") > timedelta(days=1)).height
+    if n_old:
+        notes.append(
+            f"assignments.assigned_at: {n_old:,} users were assigned more than a day after they registered; they are "
+            "not new, and assigning at registration keeps them out."
+        )
+    assigned = assigned.sort("user_ix").with_columns(
+        cohort=pl.coalesce("registered_at", "assigned_at").dt.strftime("%G-W%V"),
+        user_id=pl.Series([str(dataset.users[ix]) for ix in assigned["user_ix"].sort().to_list()], dtype=pl.String),
+    )
+    user_ix = assigned["user_ix"]
+    if dataset.ages is not None:
+        ages = pl.Series("age", dataset.ages[user_ix.to_numpy()])
+        assigned = assigned.with_columns(age=ages.set(ages < 0, None))
+    groups = pl.DataFrame(
+        {
+            column: pl.Series(
+                [group.values[code] if code >= 0 else None for code in group.codes[user_ix.to_numpy()]], dtype=pl.String
+            )
+            for column, group in dataset.groups.items()
+        }
+    )
+    uses, n_timeless = _take_uses(dataset, user_ix, use, like)
+    if n_timeless:
+        notes.append(f"interactions.timestamp: {n_timeless:,} uses of these users have no time and are left out.")
+    shown = _take_shown(dataset, user_ix)
+    moments = [datetime_of(dataset.events.last), assigned["assigned_at"].max()]
+    if shown is not None:
+        moments.append(shown["timestamp"].max())
+    until = max(moment for moment in moments if isinstance(moment, datetime))
+    return ExperimentTables(
+        name, dataset.name, assigned.drop("experiment", "registered_at"), groups, uses, shown, until, tuple(notes)
+    )
+
+
+def datetime_of(microseconds: int) -> datetime:
+    """Return a moment in microseconds since 1970 UTC as a time with its zone."""
+    moment = pl.Series([microseconds], dtype=pl.Int64).cast(UTC_MICROSECONDS).item()
+    assert isinstance(moment, datetime)
+    return moment
+
+
+def _registered_at(dataset: Dataset, assigned: pl.DataFrame) -> pl.Series:
+    """Return the registration of each assigned user, null where unknown."""
+    if dataset.registered_at is None:
+        return pl.Series("registered_at", [None] * assigned.height, dtype=UTC_MICROSECONDS)
+    times = pl.Series("registered_at", dataset.registered_at[assigned["user_ix"].to_numpy()])
+    return times.set(times < 0, None).cast(UTC_MICROSECONDS)
+
+
+def _take_uses(
+    dataset: Dataset, user_ix: pl.Series, use: Collection[str], like: Collection[str]
+) -> tuple[pl.DataFrame, int]:
+    """Return what some users did to items, and how many such rows have no time."""
+    signals = {
+        code: (signal in use, signal in like)
+        for code, (signal, entity) in enumerate(dataset.events.pairs)
+        if entity == ITEM and (signal in use or signal in like)
+    }
+    kinds = pl.DataFrame(
+        [(code, *flags) for code, flags in signals.items()],
+        schema={"pair": pl.UInt16, "is_use": pl.Boolean, "is_like": pl.Boolean},
+        orient="row",
+    )
+    parts = [
+        frame.filter(pl.col("user_ix").is_in(user_ix.implode()))
+        .join(kinds, on="pair")
+        .select("user_ix", pl.col("target_ix").alias("item_ix"), "timestamp", "is_use", "is_like")
+        for frame in dataset.events.frames()
+    ]
+    rows = pl.concat(parts)
+    timed = rows.filter(pl.col("timestamp").is_not_null())
+    return timed, rows.height - timed.height
+
+
+def _take_shown(dataset: Dataset, user_ix: pl.Series) -> pl.DataFrame | None:
+    """Return what was shown to some users and when; None where nothing was."""
+    impressions = getattr(dataset, "impressions", None)
+    if impressions is None:
+        return None
+    columns = ("user_ix", "item_ix", "timestamp", "position", "propensity", "policy")
+    parts = [
+        frame.filter(pl.col("user_ix").is_in(user_ix.implode()) & pl.col("timestamp").is_not_null()).select(columns)
+        for frame in impressions.frames()
+    ]
+    rows = pl.concat(parts).with_columns(
+        position=pl.when(pl.col("position") > 0).then("position"), propensity=pl.col("propensity").fill_nan(None)
+    )
+    return rows if rows.height else None
+
+
+def age_bands(ages: pl.Series) -> pl.Series:
+    """Return the band of each age as text, such as ``25-34``; null where unknown."""
+    labels = [f"under {AGE_BANDS[0]}"]
+    labels += [f"{low}-{high - 1}" for low, high in pairwise(AGE_BANDS)]
+    labels.append(f"{AGE_BANDS[-1]}+")
+    places = np.searchsorted(np.array(AGE_BANDS), ages.fill_null(0).to_numpy(), side="right")
+    return pl.Series([labels[place] for place in places.tolist()], dtype=pl.String).set(ages.is_null(), None)

@@ -1,0 +1,156 @@
+"""What each user of an experiment did in the days after they were assigned."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import polars as pl
+
+from firstday.data.columns import DAY_US
+from firstday.errors import DataError
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Something that is counted of each user.
+
+    Parameters
+    ----------
+    name
+        For scripts.
+    title
+        For people.
+    numerator, denominator
+        Columns of `outcomes_of` without the number of days; without a denominator, the outcome is a mean over users.
+    of_shown
+        Whether it needs impressions.
+    least_days
+        The shortest window in which it means anything.
+    is_share
+        Whether it is a share, told in %.
+    """
+
+    name: str
+    title: str
+    numerator: str
+    denominator: str | None = None
+    of_shown: bool = False
+    least_days: float = 0
+    is_share: bool = False
+
+
+OUTCOMES = (
+    Outcome("used_of_shown", "shown items used", "used_of_shown", "shown", of_shown=True, is_share=True),
+    Outcome("liked_of_shown", "shown items liked", "liked_of_shown", "shown", of_shown=True, is_share=True),
+    Outcome("items_used", "items used", "items_used"),
+    Outcome("days_active", "days active", "days_active"),
+    Outcome("came_back", "users who came back", "came_back", least_days=1.01, is_share=True),
+)
+"""In the order of reports. The first two are the paper's display-to-stream and display-to-favourite."""
+
+
+def outcomes_of(
+    uses: pl.DataFrame, shown: pl.DataFrame | None, assigned: pl.DataFrame, *, days: Sequence[float], until: datetime
+) -> pl.DataFrame:
+    """Count what each assigned user did within windows that begin when they were assigned.
+
+    Parameters
+    ----------
+    uses
+        What users did: `user_ix`, `item_ix`, `timestamp`, and `is_use`, `is_like`, whether it means that the item is
+        used or liked.
+    shown
+        Impressions: `user_ix`, `item_ix`, `timestamp`; None where there are none.
+    assigned
+        One row for each user: `user_ix`, `variant`, `assigned_at`.
+    days
+        Lengths of the windows, each from `assigned_at` on.
+    until
+        When the record ends.
+
+    Returns
+    -------
+    polars.DataFrame
+        A row for each assigned user, in order of `user_ix`: `user_ix`, `variant`, `assigned_at`, `known_before`
+        (distinct items used before), and for each number of days D, as in ``items_used_7``:
+
+        - `is_whole_D`: whether the window has ended
+        - `shown_D`: distinct items shown; `used_of_shown_D`, `liked_of_shown_D`: those of them that were used or liked
+          within the window, when or after they were first shown in it
+        - `items_used_D`: distinct items used; `days_active_D`: days, counted from `assigned_at`, with a use
+        - `came_back_D`: 1 for a use more than a day after `assigned_at`, else 0
+
+    Raises
+    ------
+    DataError
+        A user is in `assigned` twice.
+    """
+    users = assigned.select("user_ix", "variant", "assigned_at").sort("user_ix")
+    if users["user_ix"].is_duplicated().any():
+        n = users["user_ix"].is_duplicated().sum()
+        raise DataError(f"assignments: {n:,} rows are of users with another row; keep one row for each user.")
+    starts = users.select("user_ix", "assigned_at")
+    after = pl.col("timestamp") - pl.col("assigned_at")
+    done = uses.filter(pl.col("timestamp").is_not_null()).join(starts, on="user_ix").with_columns(after=after)
+    use = done.filter("is_use")
+    before = (
+        use.filter(pl.col("after") < timedelta(0)).group_by("user_ix").agg(known_before=pl.col("item_ix").n_unique())
+    )
+    table = users.join(before, on="user_ix", how="left", maintain_order="left")
+    for length in days:
+        end = timedelta(days=length)
+        name = name_days(length)
+        inside = (pl.col("after") >= timedelta(0)) & (pl.col("after") < end)
+        counts = (
+            use.filter(inside)
+            .group_by("user_ix")
+            .agg(
+                pl.col("item_ix").n_unique().alias(f"items_used_{name}"),
+                (pl.col("after").dt.total_microseconds() // DAY_US).n_unique().alias(f"days_active_{name}"),
+                (pl.col("after") >= timedelta(days=1)).any().cast(pl.Int64).alias(f"came_back_{name}"),
+            )
+        )
+        table = table.join(counts, on="user_ix", how="left", maintain_order="left").with_columns(
+            (pl.col("assigned_at") + end <= until).alias(f"is_whole_{name}")
+        )
+        if shown is not None:
+            counts = _count_shown(done.filter(inside), shown.join(starts, on="user_ix").with_columns(after=after), end)
+            counts = counts.rename({column: f"{column}_{name}" for column in counts.columns if column != "user_ix"})
+            table = table.join(counts, on="user_ix", how="left", maintain_order="left")
+    return table.with_columns(pl.col(pl.UInt32, pl.Int64).exclude("user_ix").fill_null(0))
+
+
+def _count_shown(done: pl.DataFrame, shown: pl.DataFrame, end: timedelta) -> pl.DataFrame:
+    """Count, for each user, the distinct items shown within a window, and those that were used and liked afterwards."""
+    first = (
+        shown.filter((pl.col("after") >= timedelta(0)) & (pl.col("after") < end))
+        .group_by("user_ix", "item_ix")
+        .agg(shown_after=pl.col("after").min())
+    )
+    afterwards = (
+        done.join(first, on=["user_ix", "item_ix"])
+        .filter(pl.col("after") >= pl.col("shown_after"))
+        .group_by("user_ix", "item_ix")
+        .agg(pl.col("is_use").any(), pl.col("is_like").any())
+    )
+    return (
+        first.join(afterwards, on=["user_ix", "item_ix"], how="left")
+        .group_by("user_ix")
+        .agg(
+            shown=pl.len().cast(pl.Int64),
+            used_of_shown=pl.col("is_use").fill_null(value=False).sum().cast(pl.Int64),
+            liked_of_shown=pl.col("is_like").fill_null(value=False).sum().cast(pl.Int64),
+        )
+    )
+
+
+def write_days(length: float) -> str:
+    """Write a number of days for people: 1 day, 7 days."""
+    return f"{length:g} day" if length == 1 else f"{length:g} days"
+
+
+def name_days(length: float) -> str:
+    """Write a number of days as in names of columns: 7, 0.5."""
+    return f"{length:g}"

@@ -1,0 +1,88 @@
+"""Whether users are divided as they should be; where they are not, no other number of an experiment means anything."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from firstday.errors import ConfigError, needs_extra
+
+
+@dataclass(frozen=True)
+class SampleRatio:
+    """How many users each variant has, and should have.
+
+    Parameters
+    ----------
+    counts
+        Users of each variant.
+    weights
+        What was asked for, in any unit.
+    p_value
+        How likely a working assignment is to be at least as far off.
+    least_p
+        Below this the assignment is broken.
+    """
+
+    counts: Mapping[str, int]
+    weights: Mapping[str, float]
+    p_value: float
+    least_p: float
+
+    @property
+    def is_broken(self) -> bool:
+        """Whether chance does not explain the counts."""
+        return self.p_value < self.least_p
+
+    @property
+    def shares(self) -> dict[str, tuple[float, float]]:
+        """The share that each variant has and the one that it should have, fractions of 1."""
+        n, total = sum(self.counts.values()), sum(self.weights.values())
+        return {name: (count / n, self.weights[name] / total) for name, count in self.counts.items()}
+
+    def sentence(self) -> str:
+        """Say what was found."""
+        parts = ", ".join(
+            f"{name} {self.counts[name]:,} ({100 * share:.1f} %, asked for {100 * wanted:.1f} %)"
+            for name, (share, wanted) in self.shares.items()
+        )
+        return f"{parts}; a working assignment is so far off with the probability {self.p_value:.2g}"
+
+
+def check_sample_ratio(counts: Mapping[str, int], weights: Mapping[str, float], least_p: float) -> SampleRatio:
+    """Compare the users of each variant with what was asked for, by Pearson's chi-squared test.
+
+    Parameters
+    ----------
+    counts
+        Users of each variant.
+    weights
+        Of the same variants, above 0, in any unit.
+    least_p
+        Below this the assignment is broken.
+
+    Raises
+    ------
+    ConfigError
+        The weights are of other variants, or not above 0.
+
+    References
+    ----------
+    A. Fabijan et al., "Diagnosing sample ratio mismatch in online controlled experiments", KDD 2019.
+    """
+    if counts.keys() != weights.keys():
+        raise ConfigError(
+            f"weights: are of {', '.join(sorted(weights))}, but users are in {', '.join(sorted(counts))}; "
+            "give one weight for each of these."
+        )
+    for name, weight in weights.items():
+        if not 0 < weight < np.inf:
+            raise ConfigError(f"weights: {name} has {weight:g}; give numbers above 0.")
+    with needs_extra("an experiment's report", "experiment"):
+        from scipy.stats import chisquare
+    n_users = np.array([counts[name] for name in counts], dtype=np.float64)
+    wanted = np.array([weights[name] for name in counts], dtype=np.float64)
+    p_value = float(chisquare(n_users, n_users.sum() * wanted / wanted.sum()).pvalue)
+    return SampleRatio(dict(counts), dict(weights), p_value, least_p)

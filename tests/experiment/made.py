@@ -1,0 +1,109 @@
+"""Tables of an experiment that are made by hand: five users, two days."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+
+import polars as pl
+
+from firstday.data.events import UTC_MICROSECONDS
+from firstday.experiment.experiment_tables import ExperimentTables
+
+START = datetime(2026, 1, 5, tzinfo=UTC)
+"""A Monday, the first day of the week 2026-W02."""
+
+
+def at(hours: float) -> datetime:
+    return START + timedelta(hours=hours)
+
+
+def make_uses(rows: Sequence[tuple[int, int, float, bool, bool]]) -> pl.DataFrame:
+    """Rows of user, item, hours after the start, whether it is use, whether it is liking."""
+    return pl.DataFrame(
+        [(user, item, at(hours), is_use, is_like) for user, item, hours, is_use, is_like in rows],
+        schema={
+            "user_ix": pl.Int32,
+            "item_ix": pl.Int32,
+            "timestamp": UTC_MICROSECONDS,
+            "is_use": pl.Boolean,
+            "is_like": pl.Boolean,
+        },
+        orient="row",
+    )
+
+
+def make_shown(rows: Sequence[tuple[int, int, float]], propensity: float = 0.5) -> pl.DataFrame:
+    """Rows of user, item, hours after the start; each is in the first place."""
+    return pl.DataFrame(
+        [(user, item, at(hours), 1, propensity, "explore") for user, item, hours in rows],
+        schema={
+            "user_ix": pl.Int32,
+            "item_ix": pl.Int32,
+            "timestamp": UTC_MICROSECONDS,
+            "position": pl.Int32,
+            "propensity": pl.Float32,
+            "policy": pl.String,
+        },
+        orient="row",
+    )
+
+
+def make_assigned(variants: list[str], hours: list[float] | None = None) -> pl.DataFrame:
+    """One user for each variant, all assigned at the start unless hours say when."""
+    times = [at(hour) for hour in (hours or [0.0] * len(variants))]
+    return pl.DataFrame(
+        {
+            "user_ix": pl.Series(range(len(variants)), dtype=pl.Int32),
+            "user_id": [f"u{n}" for n in range(len(variants))],
+            "variant": variants,
+            "assigned_at": pl.Series(times, dtype=UTC_MICROSECONDS),
+            "cohort": [time.strftime("%G-W%V") for time in times],
+        }
+    )
+
+
+USES = [
+    (0, 1, 1, True, False),  # shown before: counts
+    (0, 2, 30, True, True),  # on the second day, liked
+    (1, 1, -2, True, False),  # before the assignment: known before
+    (1, 1, 2, True, False),  # used an hour before it is shown
+    (2, 3, 5, False, True),  # a signal that is liking and no use
+    (3, 1, 200, True, False),  # after nine days
+]
+SHOWN = [(0, 1, 0.5), (0, 2, 0.5), (0, 2, 40), (1, 1, 3), (2, 3, 1), (2, 9, 1)]
+VARIANTS = ["control", "treatment", "control", "treatment", "control"]
+
+
+def five_users(*, shown: bool = True, until_hours: float = 24 * 10) -> ExperimentTables:
+    assigned = make_assigned(VARIANTS)
+    return ExperimentTables(
+        name="onboarding",
+        dataset="made",
+        assigned=assigned,
+        groups=pl.DataFrame({"country": ["FR", "FR", None, "DE", "DE"]}),
+        uses=make_uses(USES),
+        shown=make_shown(SHOWN) if shown else None,
+        until=at(until_hours),
+    )
+
+
+def many_users(n: int = 1200, share_of_control: float = 0.5) -> ExperimentTables:
+    """Users who are shown ten items each and use 0, 1 or 2 of them; the treatment uses 0, 2 or 4."""
+    variants = ["control" if user < share_of_control * n else "treatment" for user in range(n)]
+    hours = [24 * 14 * (user * 7 % n) / n for user in range(n)]
+    uses = [
+        (user, (user + place) % 10, hours[user] + 2, True, bool(place % 2))
+        for user, variant in enumerate(variants)
+        for place in range(user % 3 * (1 if variant == "control" else 2))
+    ]
+    shown = [(user, item, hours[user] + 1) for user in range(n) for item in range(10)]
+    return ExperimentTables(
+        name="onboarding",
+        dataset="made",
+        assigned=make_assigned(variants, hours).with_columns(age=pl.Series([15 + user % 50 for user in range(n)])),
+        groups=pl.DataFrame({"country": ["FR" if user // 3 % 2 else "DE" for user in range(n)]}),
+        uses=make_uses(uses),
+        shown=make_shown(shown, 0.1),
+        until=at(24 * 40),
+    )

@@ -1,0 +1,147 @@
+"""Which variant a user is in: shares, stability, weights that grow, and what is refused."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from firstday.errors import ConfigError
+from firstday.recommend.variants import N_SLOTS, Experiment, Variant, slot_of
+
+TEXT = "onboarding-2026: control=segment*50, treatment=auto*50"
+
+
+def name_of(variant: Variant | None) -> str | None:
+    return None if variant is None else variant.name
+
+
+def make(weights: list[float], name: str = "trial") -> Experiment:
+    return Experiment(name, tuple(Variant(f"v{place}", "popular", weight) for place, weight in enumerate(weights)))
+
+
+def test_parse_reads_what_str_writes() -> None:
+    experiment = Experiment.parse(TEXT)
+    assert experiment == Experiment(
+        "onboarding-2026", (Variant("control", "segment", 50), Variant("treatment", "auto", 50))
+    )
+    assert str(experiment) == TEXT
+    assert Experiment.parse(" onboarding-2026 :control = segment * 50%,treatment=auto*50,") == experiment
+
+
+def test_assign_is_pinned() -> None:
+    """A change of the hash would move users of experiments that run: these slots must stay as they are."""
+    assert [slot_of("onboarding-2026", user) for user in ("u1", "u2", 7, "7")] == [982693, 191304, 178228, 178228]
+    assert [name_of(Experiment.parse(TEXT).assign(f"u{n}")) for n in range(8)] == [
+        "treatment",
+        "treatment",
+        "control",
+        "control",
+        "control",
+        "treatment",
+        "treatment",
+        "control",
+    ]
+
+
+def test_assign_is_the_same_in_another_process() -> None:
+    code = (
+        "from firstday.recommend.variants import Experiment\n"
+        f"e = Experiment.parse({TEXT!r})\n"
+        "print(' '.join(e.assign(n).name for n in range(200)))"
+    )
+    environment = {**os.environ, "PYTHONHASHSEED": "7"}
+    there = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    experiment = Experiment.parse(TEXT)
+    assert there.stdout.split() == [name_of(experiment.assign(n)) for n in range(200)]
+
+
+@pytest.mark.parametrize("weights", [[50, 50], [10, 60], [0, 0.0001], [20, 33.3333, 5], [25, 25, 25, 25]])
+def test_each_variant_has_exactly_its_share_of_slots(weights: list[float]) -> None:
+    experiment = make(weights)
+    counts = dict.fromkeys(range(len(weights)), 0)
+    step = 1 if min(weights) < 1 else 1000  # weights in whole percent begin and end at whole steps, but thirds
+    if 33.3333 in weights:
+        step = 1
+    for slot in range(0, N_SLOTS, step):
+        variant = experiment._variant_at(slot)
+        if variant is not None:
+            counts[int(variant.name[1:])] += step
+    assert counts == {place: round(weight * 10_000) for place, weight in enumerate(weights)}
+
+
+@st.composite
+def growing_weights(draw: st.DrawFn) -> tuple[list[float], list[float]]:
+    """Weights that are allowed, and weights none of which is smaller, in slots."""
+    n = draw(st.integers(2, 5))
+    if n == 2:
+        first = draw(st.integers(0, N_SLOTS))
+        later = [first, draw(st.integers(0, N_SLOTS - first))]
+    else:
+        later = [draw(st.integers(0, N_SLOTS // n)) for _ in range(n)]
+    before = [draw(st.integers(0, weight)) for weight in later]
+    return [slots / 10_000 for slots in before], [slots / 10_000 for slots in later]
+
+
+@given(growing_weights(), st.lists(st.one_of(st.integers(), st.text()), min_size=1, max_size=50))
+def test_weights_that_grow_move_nobody(weights: tuple[list[float], list[float]], users: list[object]) -> None:
+    before, later = (make(each) for each in weights)
+    for user in users:
+        earlier = before.assign(user)
+        if earlier is not None:
+            assert name_of(later.assign(user)) == earlier.name
+
+
+@given(growing_weights(), st.integers(0, N_SLOTS - 1))
+def test_weights_that_grow_move_no_slot(weights: tuple[list[float], list[float]], slot: int) -> None:
+    before, later = (make(each) for each in weights)
+    earlier = before._variant_at(slot)
+    assert earlier is None or name_of(later._variant_at(slot)) == earlier.name
+
+
+@given(st.permutations([Variant("a", "popular", 10), Variant("b", "segment", 30), Variant("c", "auto", 20)]), st.text())
+def test_the_order_of_variants_does_not_matter(variants: list[Variant], user: str) -> None:
+    assert Experiment("e", tuple(variants)).assign(user) == Experiment(
+        "e", tuple(sorted(variants, key=lambda variant: variant.name))
+    ).assign(user)
+
+
+def test_two_experiments_divide_users_independently() -> None:
+    first, second = make([50, 50], "first"), make([50, 50], "second")
+    users = range(20_000)
+    both = sum(name_of(first.assign(user)) == name_of(second.assign(user)) == "v0" for user in users)
+    assert abs(both - 5_000) < 5 * (20_000 * 0.25 * 0.75) ** 0.5  # five standard deviations; the hash is fixed
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("control=segment*50, treatment=auto*50", "has no ':' after its name; write it as"),
+        ("a b: c=segment*50, t=auto*50", "experiment: 'a b' is no name; use letters"),
+        (": c=segment*50, t=auto*50", "experiment: '' is no name"),
+        ("e: control=segment*50", "experiment e: has 1 variant(s); give at least two"),
+        ("e: ", "experiment e: has 0 variant(s)"),
+        ("e: c=segment, t=auto*50", "experiment e: 'c=segment' is no variant; write it as"),
+        ("e: c=segment*half, t=auto*50", "experiment e: c has the weight 'half'; give a number of percent."),
+        ("e: c=segment*nan, t=auto*50", "experiment e: c has a weight of nan; give one from 0 to 100."),
+        ("e: c=segment*-1, t=auto*50", "experiment e: c has a weight of -1; give one from 0 to 100."),
+        ("e: c=segment*0.00001, t=auto*50", "experiment e: c has a weight of 1e-05; give steps of 0.0001."),
+        ("e: c=segment*60, t=auto*50", "experiment e: the weights add up to 110 %; give at most 100."),
+        ("e: c=segment*20, c=auto*50", "experiment e: 2 variants are named c; give each a name of its own."),
+        ("e: c/d=segment*20, c=auto*50", "experiment e: 'c/d' is no name of a variant"),
+        ("e: c=segmnt*20, t=auto*50", "experiment e: c: strategy: 'segmnt' is unknown; choose of popular, group"),
+        (
+            "e: a=auto*50, b=popular*25, c=segment*25",
+            "experiment e: a has a weight of 50; give each of 3 variants at most",
+        ),
+    ],
+)
+def test_bad_text_is_told_in_one_sentence(text: str, message: str) -> None:
+    with pytest.raises(ConfigError) as error:
+        Experiment.parse(text)
+    assert message in str(error.value)
+    assert "\n" not in str(error.value)
