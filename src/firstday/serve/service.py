@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import secrets
 import time
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,6 +14,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, cast
 
+import numpy as np
 import pydantic_core
 from fastapi import Request, Response
 
@@ -28,7 +30,7 @@ from firstday.serve.middleware import Keys
 from firstday.serve.schemas import Source
 from firstday.serve.segment_map import SegmentMap, make_segment_map
 from firstday.serve.settings import ServeSettings
-from firstday.serve.store.base import Store, StoreError
+from firstday.serve.store.base import ShownList, Store, StoreError
 from firstday.serve.telemetry import Metrics
 
 _log = logging.getLogger("firstday.serve")
@@ -207,6 +209,8 @@ class ModelHolder:
 
 _log = logging.getLogger("firstday.serve")
 
+LIST_ID_BYTES = 15
+"""Random bytes of a recorded list's id, 20 characters of text."""
 BATCH_SIZE = 32
 """Users answered in one pass, at most: bounds how long others wait."""
 
@@ -230,6 +234,7 @@ class Ask:
     k: int | None = None
     strategy: str | None = None
     keep_used: bool = False
+    record: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -254,6 +259,12 @@ class Reply:
         Beside them, what they are, and how many of the items were ranked: the others fill the list up.
     ignored, notes
         See `firstday.recommend.recommender.Recommendation`.
+    propensities
+        How likely each item was to be there, beside them; None: each was certain.
+    list_id
+        The recorded list's; None where it is not recorded.
+    not_recorded
+        Why it is not, where it should have been.
     """
 
     model: ServedModel
@@ -268,6 +279,9 @@ class Reply:
     notes: tuple[str, ...]
     score_scale: str
     n_ranked: int
+    propensities: tuple[float, ...] | None = None
+    list_id: str | None = None
+    not_recorded: str | None = None
 
 
 class Batcher:
@@ -333,8 +347,16 @@ class Batcher:
                 for place in places:
                     _settle(waiting[place][1], error)
                 continue
+            to_record = []
             for place, reply in zip(places, replies, strict=True):
-                _settle(waiting[place][1], reply)
+                if waiting[place][0].record:
+                    to_record.append((waiting[place], reply))
+                else:
+                    _settle(waiting[place][1], reply)
+            if to_record:
+                recorded = await self._record([(ask.user_id or "", reply) for (ask, _), reply in to_record])
+                for ((_, future), _), reply in zip(to_record, recorded, strict=True):
+                    _settle(future, reply)
 
     async def _collect(self, asks: Sequence[Ask]) -> list[tuple[Signals, Source]]:
         """Return the signals of each request: its own, or the store's."""
@@ -354,7 +376,32 @@ class Batcher:
             self._metrics.store_failed("read", error)
             return [Signals()] * len(user_ids), "store_unavailable"
         self._metrics.store_answered("read")
-        return [user.to_signals() for user in users], "store"
+        return [user.to_signals(user_id) for user_id, user in zip(user_ids, users, strict=True)], "store"
+
+    async def _record(self, replies: Sequence[tuple[str, Reply]]) -> list[Reply]:
+        """Keep what users are shown, and name each list; where the store fails, say that nothing was recorded."""
+        lists = [
+            (
+                user_id,
+                ShownList(
+                    secrets.token_urlsafe(LIST_ID_BYTES),
+                    reply.route,
+                    tuple(str(reply.model.item_ids[item]) for item in reply.items),
+                    reply.propensities,
+                ),
+            )
+            for user_id, reply in replies
+        ]
+        try:
+            await self._store.record(lists)
+        except StoreError as error:
+            self._metrics.store_failed("record", error)
+            self._metrics.lists_recorded.labels("failed").inc(len(lists))
+            return [replace(reply, not_recorded=f"{error} The list is not recorded.") for _, reply in replies]
+        self._metrics.store_answered("record")
+        self._metrics.lists_recorded.labels("recorded").inc(len(lists))
+        self._metrics.impressions.labels("lists").inc(sum(len(shown.items) for _, shown in lists))
+        return [replace(reply, list_id=shown.list_id) for (_, reply), (_, shown) in zip(replies, lists, strict=True)]
 
     def _recommend(self, model: ServedModel, asks: Sequence[tuple[Ask, Signals, Source]]) -> list[Reply]:
         """Answer requests that differ in their users alone."""
@@ -369,6 +416,9 @@ class Batcher:
         segments, n_ranked = answers.segments.tolist(), lists.count_ranked().tolist()
         assert lists.scales is not None
         scales = lists.scales.tolist()
+        chances = (
+            [None] * len(asks) if lists.propensities is None else [_propensities(row) for row in lists.propensities]
+        )
         self._metrics.batch_users.observe(len(asks))
         replies = []
         for row, (_, signals, source) in enumerate(asks):
@@ -389,10 +439,16 @@ class Batcher:
                     notes=answers.notes[row],
                     score_scale=scales[row],
                     n_ranked=n_ranked[row],
+                    propensities=None if (certain := chances[row]) is None else certain[: len(places)],
                 )
             )
             self._metrics.answered(strategy, routes[row])
         return replies
+
+
+def _propensities(row: np.ndarray) -> tuple[float, ...] | None:
+    """Return a list's propensities, each as short as float32 allows; None where all are 1."""
+    return None if (row == 1).all() else tuple(float(str(value)) for value in row)
 
 
 def _settle(future: asyncio.Future[Reply], result: Reply | Exception) -> None:

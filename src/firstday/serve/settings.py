@@ -67,14 +67,27 @@ class ServeSettings(BaseSettings):
         default=90.0,
         ge=0,
         le=36500,
-        description="Days after which an event is forgotten, counted from its receipt; profile, picks and friends are "
-        "forgotten so many days after they were last put. 0 keeps all.",
+        description="Days after which an event or a recorded list is forgotten, counted from its receipt; profile, "
+        "picks and friends are forgotten so many days after they were last put. 0 keeps all.",
     )
     max_events_per_user: int = Field(
         default=1000,
         ge=1,
         le=100_000,
-        description="Events kept of one user: the newest by receipt, of whatever signal; older ones are forgotten.",
+        description="Events kept of one user: the newest by receipt, of whatever signal but shown; older ones are "
+        "forgotten.",
+    )
+    max_lists_per_user: int = Field(
+        default=20,
+        ge=1,
+        le=10_000,
+        description="Lists recorded by record=true that are kept of one user: the newest.",
+    )
+    max_shown_per_user: int = Field(
+        default=500,
+        ge=1,
+        le=100_000,
+        description="Events of the signal shown that are kept of one user: the newest by receipt.",
     )
     backup_file: str = Field(
         default="",

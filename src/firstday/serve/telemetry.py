@@ -130,6 +130,10 @@ class Metrics:
         )
         self._lists = Counter("recommendations", "Lists given.", ["strategy", "answered_by"], **naming)
         self.events = Counter("events", "Events taken: new, or known by their id already.", ["outcome"], **naming)
+        self.lists_recorded = Counter("lists_recorded", "Lists recorded as shown, or not.", ["outcome"], **naming)
+        self.impressions = Counter(
+            "impressions", "Items shown: in recorded lists, or in new events.", ["source"], **naming
+        )
         self.events_not_understood = Counter(
             "events_not_understood", "Events that name something the model does not know.", **naming
         )
