@@ -54,6 +54,7 @@ def test_everything_known_of_a_user_can_be_read_and_forgotten(http: httpx.Client
             {"event_id": "2", "signal": "loves", "entity": "artist", "entity_id": "a01", "timestamp": None, **shown},
         ],
         "lists": [],
+        "assignments": [],
     }
     assert http.delete("/v1/users/anna").status_code == 204
     assert_error(http.get("/v1/users/anna"), 404, "not_found")

@@ -93,6 +93,8 @@ def make_app(service: Service) -> Gate:
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     """Remove what has expired and look for a new model, from time to time; close the store at the end."""
     service: Service = app.state.service
+    if service.enrolment is not None:
+        await service.enrolment.start()
     tasks = [asyncio.create_task(_purge(service))]
     if service.settings.backup_file:
         tasks.append(asyncio.create_task(_back_up(service)))

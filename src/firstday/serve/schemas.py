@@ -490,6 +490,10 @@ class ListAnswer(BaseModel):
     not_recorded: str | None = Field(
         default=None, description="Only where record was asked for, and the list is not recorded: why."
     )
+    experiment: str | None = Field(default=None, description="The experiment that the user takes part in.")
+    variant: str | None = Field(
+        default=None, description="The user's variant in it, by whose strategy the list is where none was asked for."
+    )
     explanation: Explanation | None = Field(default=None, description="Only where explain was asked for.")
 
 
@@ -542,6 +546,14 @@ class RecordedList(BaseModel):
     items: list[RecordedItem]
 
 
+class StoredAssignment(BaseModel):
+    """A variant that a user has for good."""
+
+    experiment: str
+    variant: str
+    assigned_at: datetime
+
+
 class UserAnswer(BaseModel):
     """Everything known of a user."""
 
@@ -554,6 +566,7 @@ class UserAnswer(BaseModel):
     first_seen_at: datetime | None = Field(description="When something of the user was first kept.")
     events: list[StoredEvent] = Field(description="In the order of receipt.")
     lists: list[RecordedList] = Field(description="What was shown and recorded, in the order of receipt.")
+    assignments: list[StoredAssignment] = Field(description="Experiments that the user takes or took part in.")
 
 
 class PutAnswer(BaseModel):

@@ -136,6 +136,11 @@ class ServeSettings(BaseSettings):
         description="The strategy of lists for which none is asked for. Empty: that of the model, which is `auto` "
         "unless it was trained with another one.",
     )
+    experiment: str = Field(
+        default="",
+        description="An experiment: `onboarding-2026: control=segment*50, treatment=auto*50` answers half of the new "
+        "users by each strategy. Who came before the store first saw its name takes no part. Empty: none.",
+    )
     page: bool = Field(
         default=True,
         description="Serve at / the page on which people try the model. It has no data in it and needs no key; what it "

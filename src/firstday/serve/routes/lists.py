@@ -38,6 +38,8 @@ async def recommend_to_user(
         _allow_record(request)
     ask = Ask(user_id, None, parameters.k, parameters.strategy, parameters.keep_used, parameters.record)
     reply = await service_of(request).batcher.ask(ask)
+    if reply.variant is not None:
+        request.scope["firstday.variant"] = f"{reply.experiment}/{reply.variant}"
     return json_response(_write(reply, user_id, explain=parameters.explain))
 
 
@@ -116,6 +118,8 @@ def _write(reply: Reply, user_id: str | None, *, explain: bool) -> dict[str, Any
         "notes": list(reply.notes),
         "list_id": reply.list_id,
         "not_recorded": reply.not_recorded,
+        "experiment": reply.experiment,
+        "variant": reply.variant,
     }
     if explain:
         values["explanation"] = explain_list(reply)

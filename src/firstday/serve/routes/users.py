@@ -17,6 +17,7 @@ from firstday.serve.schemas import (
     PutAnswer,
     RecordedItem,
     RecordedList,
+    StoredAssignment,
     StoredEvent,
     StoredPick,
     UserAnswer,
@@ -131,6 +132,10 @@ async def read_user(request: Request, user_id: UserIdPath, _query: NoQuery) -> U
                 ],
             )
             for shown in user.lists
+        ],
+        assignments=[
+            StoredAssignment(experiment=given.experiment, variant=given.variant, assigned_at=_time(given.assigned_us))
+            for given in user.assignments
         ],
     )
 

@@ -1,0 +1,198 @@
+"""Experiments: which variant a user is in, by their id alone."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import re
+from collections import Counter
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+
+from firstday.errors import ConfigError
+from firstday.recommend.spec import find_strategy
+
+N_SLOTS = 1_000_000
+"""Users are spread over so many slots, each 0.0001 % of all users."""
+SLOTS_IN_PERCENT = N_SLOTS // 100
+
+_NAME = re.compile(r"\w[\w.-]*")
+_FORM = "write it as 'onboarding-2026: control=segment*50, treatment=auto*50'"
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One of the ways that an experiment compares.
+
+    Parameters
+    ----------
+    name
+        Letters, digits, ``_``, ``.`` and ``-``.
+    strategy
+        By which its users are answered.
+    weight
+        Its share of all users, in percent, in steps of 0.0001.
+    """
+
+    name: str
+    strategy: str
+    weight: float
+
+    @property
+    def n_slots(self) -> int:
+        """How many of the `N_SLOTS` slots are its own."""
+        return round(self.weight * SLOTS_IN_PERCENT)
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """Variants that are compared, each with its share of the users.
+
+    Who is in which variant follows from the experiment's name, the names of the variants, their weights and the user's
+    id. It is the same in every process and on every machine; the order in which variants are written does not matter.
+
+    **Weights that grow move nobody.** A user's slot is a hash of the experiment's name and the user's id. Two variants
+    take slots from the two ends, so that each may grow until they meet. Three and more own a part of the slots each,
+    all parts equally large, and take slots from the beginning of their own part; no rule by weights alone could let
+    three variants grow as they like and move nobody. So a variant's weight is at most 100 divided by the number of
+    variants where there are more than two.
+
+    Parameters
+    ----------
+    name
+        Letters, digits, ``_``, ``.`` and ``-``; it salts the hash, so that two experiments divide users independently.
+    variants
+        At least two, with different names.
+
+    Raises
+    ------
+    ConfigError
+        Names, strategies or weights that cannot be; one sentence.
+    """
+
+    name: str
+    variants: tuple[Variant, ...]
+
+    def __post_init__(self) -> None:
+        if not _NAME.fullmatch(self.name):
+            raise ConfigError(f"experiment: {self.name!r} is no name; use letters, digits, '_', '.' and '-'.")
+        if len(self.variants) < 2:
+            raise self._error(f"has {len(self.variants)} variant(s); give at least two to compare")
+        for name, count in Counter(variant.name for variant in self.variants).items():
+            if not _NAME.fullmatch(name):
+                raise self._error(f"{name!r} is no name of a variant; use letters, digits, '_', '.' and '-'")
+            if count > 1:
+                raise self._error(f"{count} variants are named {name}; give each a name of its own")
+        most = 100 if len(self.variants) == 2 else self._slots_of_each / SLOTS_IN_PERCENT
+        for variant in self.variants:
+            _check_weight(self, variant)
+            try:
+                find_strategy(variant.strategy)
+            except ConfigError as error:
+                raise self._error(f"{variant.name}: {str(error).rstrip('.')}") from None
+        total = sum(variant.n_slots for variant in self.variants)
+        if total > N_SLOTS:
+            raise self._error(f"the weights add up to {total / SLOTS_IN_PERCENT:g} %; give at most 100")
+        for variant in self.variants:
+            if variant.n_slots > most * SLOTS_IN_PERCENT:
+                raise self._error(
+                    f"{variant.name} has a weight of {variant.weight:g}; give each of {len(self.variants)} variants "
+                    f"at most {most:g}, so that weights can grow and move nobody"
+                )
+
+    @classmethod
+    def parse(cls, text: str) -> Experiment:
+        """Read an experiment from text.
+
+        Parameters
+        ----------
+        text
+            ``NAME: VARIANT=STRATEGY*PERCENT, VARIANT=STRATEGY*PERCENT, ...``
+
+        Raises
+        ------
+        ConfigError
+            It is not of this form, or `Experiment` refuses it; one sentence.
+        """
+        name, colon, rest = text.partition(":")
+        if not colon:
+            raise ConfigError(f"experiment: {text!r} has no ':' after its name; {_FORM}.")
+        return cls(name.strip(), tuple(_parse_variant(part, name.strip()) for part in rest.split(",") if part.strip()))
+
+    def assign(self, user_id: object) -> Variant | None:
+        """Return the variant that a user is in; None for who takes no part.
+
+        Parameters
+        ----------
+        user_id
+            The caller's id; 7 and "7" are the same user.
+        """
+        return self._variant_at(slot_of(self.name, user_id))
+
+    @cached_property
+    def _by_name(self) -> tuple[Variant, ...]:
+        return tuple(sorted(self.variants, key=lambda variant: variant.name))
+
+    @property
+    def _slots_of_each(self) -> int:
+        return N_SLOTS // len(self.variants)
+
+    def _variant_at(self, slot: int) -> Variant | None:
+        variants = self._by_name
+        if len(variants) == 2:
+            first, last = variants
+            if slot < first.n_slots:
+                return first
+            return last if slot >= N_SLOTS - last.n_slots else None
+        place, from_its_start = divmod(slot, self._slots_of_each)
+        is_in = place < len(variants) and from_its_start < variants[place].n_slots
+        return variants[place] if is_in else None
+
+    def _error(self, finding: str) -> ConfigError:
+        return ConfigError(f"experiment {self.name}: {finding}.")
+
+    def __str__(self) -> str:
+        parts = (f"{variant.name}={variant.strategy}*{variant.weight:.10g}" for variant in self.variants)
+        return f"{self.name}: {', '.join(parts)}"
+
+
+def slot_of(salt: str, user_id: object) -> int:
+    """Return a user's slot, from 0 to `N_SLOTS` - 1: a hash of a salt and the id's text.
+
+    Parameters
+    ----------
+    salt
+        The experiment's name: other names give independent slots.
+    user_id
+        The caller's id.
+    """
+    text = str(user_id).encode("utf-8", "surrogatepass")
+    return int.from_bytes(hashlib.blake2b(text, key=_key_of(salt), digest_size=8).digest(), "big") % N_SLOTS
+
+
+@lru_cache(maxsize=128)
+def _key_of(salt: str) -> bytes:
+    """Return the hash's key: the salt, itself hashed, since a key has 64 bytes at most."""
+    return hashlib.blake2b(salt.encode("utf-8", "surrogatepass"), digest_size=32).digest()
+
+
+def _parse_variant(part: str, experiment: str) -> Variant:
+    """Read ``VARIANT=STRATEGY*PERCENT``."""
+    match = re.fullmatch(r"\s*([^=*]+?)\s*=\s*([^=*]+?)\s*\*\s*([^=*]+?)\s*%?\s*", part)
+    if match is None:
+        raise ConfigError(f"experiment {experiment}: {part.strip()!r} is no variant; {_FORM}.")
+    name, strategy, weight = match.groups()
+    try:
+        return Variant(name, strategy, float(weight))
+    except ValueError:
+        raise ConfigError(
+            f"experiment {experiment}: {name} has the weight {weight!r}; give a number of percent."
+        ) from None
+
+
+def _check_weight(experiment: Experiment, variant: Variant) -> None:
+    """Refuse a weight that is no share of users, or finer than the slots."""
+    if not (math.isfinite(variant.weight) and 0 <= variant.weight <= 100):
+        raise experiment._error(f"{variant.name} has a weight of {variant.weight:g}; give one from 0 to 100")
+    if not math.isclose(variant.weight * SLOTS_IN_PERCENT, variant.n_slots, rel_tol=0, abs_tol=1e-6):
+        raise experiment._error(f"{variant.name} has a weight of {variant.weight:.10g}; give steps of 0.0001")
