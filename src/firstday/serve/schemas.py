@@ -653,6 +653,12 @@ class ReloadAnswer(BaseModel):
     changed: bool
 
 
+class BackupAnswer(BaseModel):
+    """What a copy of the store did."""
+
+    bytes: int = Field(description="Size of the copy.")
+
+
 class HealthAnswer(BaseModel):
     """Whether the process is there."""
 

@@ -42,7 +42,7 @@ class ServeSettings(BaseSettings):
         f"closed. A key has {KEY_LENGTH} characters or more.",
     )
     write_keys: Keys = Field(default=(), description="Keys that open what writes: users, events, deletion.")
-    admin_keys: Keys = Field(default=(), description="Keys that open the reload of the model.")
+    admin_keys: Keys = Field(default=(), description="Keys that open the reload of the model and copies of the store.")
     store: SecretStr = Field(
         default=SecretStr(""),
         description="Where users' signals are kept: sqlite:///relative.sqlite, sqlite:////absolute/path.sqlite, "

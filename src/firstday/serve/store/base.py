@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -184,43 +184,48 @@ class StoredUser:
         """Whether anything is."""
         return self.profile is not None or bool(self.events or self.lists or self.assignments)
 
-    def find_impressions(self) -> list[tuple[int, Impression]]:
-        """Return what was shown, each with the time of its receipt in microseconds, in the order of receipt.
+    def find_recorded(self) -> list[ShownList]:
+        """Return the recorded lists of which the caller did not say what was seen."""
+        seen = {event.list_id for event in self.events if event.is_impression}
+        return [shown for shown in self.lists if shown.list_id not in seen]
 
-        A caller who sends `shown` knows better what was seen: where such events name a list, they count, and the
-        list as it was recorded does not. They take its propensity and policy where they give none of their own. An
-        event without a position was seen for certain.
+    def find_seen(self) -> list[tuple[Event, Impression]]:
+        """Return what the caller says was seen, each event with what it means.
+
+        Propensity and policy of the recorded list stand where the caller gave none. Without a position it was seen for
+        certain.
         """
         events = [event for event in self.events if event.is_impression]
         seen = {event.list_id for event in events}
-        found = [
-            (shown.received_us, impression)
-            for shown in self.lists
-            if shown.list_id not in seen
-            for impression in shown.to_impressions()
-        ]
-        if not events:
-            return found
         ways: dict[tuple[str | None, str], Impression] = {
             (shown.list_id, impression.item_id): impression
             for shown in self.lists
             if shown.list_id in seen
             for impression in shown.to_impressions()
         }
+        found = []
         for event in events:
             way = ways.get((event.list_id, event.entity_id))
             propensity, policy = event.propensity, event.policy
             if way is not None and propensity is None and policy in (None, way.policy):
                 propensity, policy = way.propensity, way.policy
-            found.append(
-                (event.received_us, Impression(event.entity_id, event.position, event.list_id, propensity, policy))
-            )
-        return sorted(found, key=lambda entry: entry[0])
+            found.append((event, Impression(event.entity_id, event.position, event.list_id, propensity, policy)))
+        return found
+
+    def find_impressions(self) -> list[Impression]:
+        """Return what was shown, in the order of receipt.
+
+        A caller who sends `shown` knows better what was seen: where such events name a list, they count, and the list
+        as it was recorded does not.
+        """
+        dated = [(shown.received_us, one) for shown in self.find_recorded() for one in shown.to_impressions()]
+        dated += [(event.received_us, impression) for event, impression in self.find_seen()]
+        return [impression for _, impression in sorted(dated, key=lambda entry: entry[0])]
 
     def to_signals(self, user_id: str | None = None) -> Signals:
         """Return what is known in the form that every strategy takes; an impression is no interaction."""
         actions = [(event.signal, event.entity, event.entity_id) for event in self.events if not event.is_impression]
-        shown = [impression for _, impression in self.find_impressions()] if self.lists or self.events else ()
+        shown = self.find_impressions()
         if self.profile is None:
             return Signals(interactions=actions, shown=shown, user_id=user_id)
         profile = self.profile
@@ -279,6 +284,22 @@ class Clock:
         """Return the time, and never the same twice."""
         self._last = max(self._last + 1, self.now_us())
         return self._last
+
+
+class ReadableStore(Protocol):
+    """What can be read of a store from one end to the other, while others may write to it."""
+
+    async def find_latest_us(self) -> int:
+        """Return a time up to which all that was taken can be read now, microseconds since 1970; 0: it has nothing."""
+        ...
+
+    def scan(self, since_us: int) -> AsyncIterator[list[tuple[str, StoredUser]]]:
+        """Give all users of whom something was taken after a time, perhaps others too, a part at a time, each once."""
+        ...
+
+    async def close(self) -> None:
+        """Let go."""
+        ...
 
 
 class Store(Protocol):

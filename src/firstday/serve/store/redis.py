@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 import time
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
@@ -38,6 +40,8 @@ except ModuleNotFoundError:  # pragma: no cover
 T = TypeVar("T")
 
 CONNECTIONS = 64
+SCANNED_AT_ONCE = 500
+"""Keys in a part of a scan, about."""
 
 KINDS = ("user", "profile", "order", "events", "shown", "listed", "lists")
 """What Redis keeps of a user: a hash of when the store first heard of them and of their assignments, the profile, the
@@ -275,6 +279,30 @@ class RedisStore:
         return [
             _read_assignment(assignment.experiment, text) for (_, assignment), text in zip(users, given, strict=True)
         ]
+
+    async def find_latest_us(self) -> int:
+        """Return the time of the last thing that was taken, microseconds since 1970; 0: there is none."""
+        key, now = f"{self._prefix}:clock", self._clock.now_us()
+        await self._call(lambda: self._redis.set(key, now, nx=True))  # it is missing where all is of an older version
+        return int(await self._call(lambda: self._redis.get(key)) or 0)
+
+    async def scan(self, since_us: int) -> AsyncIterator[list[tuple[str, StoredUser]]]:  # noqa: ARG002
+        """Give all users, a part at a time, each user once: Redis finds nobody by time."""
+        seen: set[str] = set()
+        kinds = {kind for kind in KINDS if kind in ("user", "profile", "events")}  # each user has one of these
+        place, pattern = 0, re.sub(r"([*?\[\]\\])", r"\\\1", self._prefix) + ":*"
+        while True:
+            call = partial(self._redis.scan, place, match=pattern, count=SCANNED_AT_ONCE)
+            place, keys = await self._call(call)
+            names = [key.decode() if isinstance(key, bytes) else key for key in keys]
+            parts = [name.removeprefix(f"{self._prefix}:").partition(":") for name in names]
+            new = sorted({user_id for kind, _, user_id in parts if kind in kinds and user_id} - seen)
+            seen.update(new)
+            if new:
+                pairs = zip(new, await self.read(new), strict=True)
+                yield list(pairs)
+            if not place:
+                return
 
     async def delete(self, user_id: str) -> None:
         """Forget a user."""

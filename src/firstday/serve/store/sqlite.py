@@ -10,7 +10,7 @@ import queue
 import sqlite3
 import threading
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from pathlib import Path
@@ -110,6 +110,12 @@ READ_EVENTS = (
     "SELECT event_id, signal, entity, entity_id, timestamp_ms, received_us, list_id, position, propensity, policy "
     "FROM events WHERE user_id = ? AND received_us >= ? ORDER BY received_us"
 )
+CHANGED = (
+    "SELECT user_id FROM events WHERE received_us > ?1 UNION SELECT user_id FROM lists WHERE received_us > ?1 "
+    "UNION SELECT user_id FROM profiles WHERE put_us > ?1 UNION SELECT user_id FROM users WHERE last_us > ?1"
+)
+"""What finds the users of whom something was taken after a time; an assignment is the last that was taken of its user
+when it is made."""
 ADD_EVENT = (
     "INSERT INTO events (user_id, event_id, signal, entity, entity_id, timestamp_ms, received_us, list_id, position, "
     "propensity, policy) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
@@ -221,30 +227,7 @@ class SqliteStore:
 
     async def read(self, user_ids: Sequence[str]) -> list[StoredUser]:
         """Return what is known of each user."""
-        oldest = self._rules.oldest_us(self._clock.now_us())
-        try:
-            return [self._read_one(user_id, oldest) for user_id in user_ids]
-        except sqlite3.Error as error:
-            raise StoreError(f"store: cannot be read now ({error}); try again.") from error
-
-    def _read_one(self, user_id: str, oldest: int) -> StoredUser:
-        execute, place = self._reader.execute, (user_id, oldest)
-        profile = execute("SELECT profile, put_us FROM profiles WHERE user_id = ? AND put_us >= ?", place).fetchone()
-        events = execute(READ_EVENTS, place).fetchall()
-        lists = execute(
-            "SELECT list, list_id, received_us FROM lists WHERE user_id = ? AND received_us >= ? ORDER BY received_us",
-            place,
-        ).fetchall()
-        user = execute("SELECT first_us, last_us, assignments FROM users WHERE user_id = ?", (user_id,)).fetchone()
-        if user is None or not (profile or events or lists or user[1] >= oldest):
-            return StoredUser()
-        return StoredUser(
-            read_profile(*profile) if profile else None,
-            tuple(Event(*row) for row in events),
-            tuple(read_list(*row) for row in lists),
-            _read_assignments(user[2]),
-            user[0],
-        )
+        return read_users(self._reader, user_ids, self._rules.oldest_us(self._clock.now_us()))
 
     async def put(self, user_id: str, profile: Profile) -> None:
         """Replace a user's profile, picks and friends."""
@@ -450,3 +433,94 @@ class SqliteStore:
 def _read_assignments(text: str | None) -> tuple[Assignment, ...]:
     """Read a user's assignments from JSON; None: there are none."""
     return tuple(Assignment(*row) for row in json.loads(text)) if text else ()
+
+
+def read_users(connection: sqlite3.Connection, user_ids: Sequence[str], oldest_us: int) -> list[StoredUser]:
+    """Return what is known of each user, without what is older.
+
+    Raises
+    ------
+    StoreError
+        The file cannot be read.
+    """
+    try:
+        return [_read_one(connection, user_id, oldest_us) for user_id in user_ids]
+    except sqlite3.Error as error:
+        raise StoreError(f"store: cannot be read now ({error}); try again.") from error
+
+
+def _read_one(connection: sqlite3.Connection, user_id: str, oldest: int) -> StoredUser:
+    execute, place = connection.execute, (user_id, oldest)
+    profile = execute("SELECT profile, put_us FROM profiles WHERE user_id = ? AND put_us >= ?", place).fetchone()
+    events = execute(READ_EVENTS, place).fetchall()
+    lists = execute(
+        "SELECT list, list_id, received_us FROM lists WHERE user_id = ? AND received_us >= ? ORDER BY received_us",
+        place,
+    ).fetchall()
+    user = execute("SELECT first_us, last_us, assignments FROM users WHERE user_id = ?", (user_id,)).fetchone()
+    if user is None or not (profile or events or lists or user[1] >= oldest):
+        return StoredUser()
+    return StoredUser(
+        read_profile(*profile) if profile else None,
+        tuple(Event(*row) for row in events),
+        tuple(read_list(*row) for row in lists),
+        _read_assignments(user[2]),
+        user[0],
+    )
+
+
+SCANNED_AT_ONCE = 500
+"""Users in a part of a scan."""
+
+
+class SqliteFile:
+    """A store's file that no service has open, or a copy, to be read from one end to the other; nothing is changed.
+
+    Parameters
+    ----------
+    path
+        The file.
+
+    Raises
+    ------
+    ConfigError
+        It is no store of this version, or a service has it open.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._connection: sqlite3.Connection | None = None
+        try:
+            uri = f"{path.absolute().as_uri()}?mode=ro"
+            self._connection = sqlite3.connect(uri, uri=True, timeout=1, isolation_level=None)
+            self._connection.execute("BEGIN")
+            version = self._connection.execute("PRAGMA user_version").fetchone()[0]
+            self._connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()  # from here on nothing changes
+        except sqlite3.Error as error:
+            if self._connection is not None:
+                self._connection.close()
+            if "locked" in str(error):
+                raise ConfigError(
+                    f"store: {path} is in use by a service; give the copy that it writes to FIRSTDAY_SERVE_BACKUP_FILE."
+                ) from None
+            raise ConfigError(f"store: {path} cannot be read ({error}); give the file of a store.") from None
+        if version != VERSION:
+            self._connection.close()
+            is_older = 0 < version < VERSION
+            what = "let this version's service open it once, or copy it" if is_older else "give the file of a store"
+            raise ConfigError(f"store: {path} is of version {version}, not {VERSION}; {what}.")
+        self._reader = self._connection
+
+    async def find_latest_us(self) -> int:
+        """Return the time of the last thing in the file, microseconds since 1970; 0: it has nothing."""
+        return max(self._reader.execute(statement).fetchone()[0] or 0 for statement in LATEST)
+
+    async def scan(self, since_us: int) -> AsyncIterator[list[tuple[str, StoredUser]]]:
+        """Give the users of whom something was taken after a time, a part at a time, each user once."""
+        found = self._reader.execute(CHANGED, (since_us,))
+        while rows := found.fetchmany(SCANNED_AT_ONCE):
+            user_ids = [user_id for (user_id,) in rows]
+            yield list(zip(user_ids, read_users(self._reader, user_ids, 0), strict=True))
+
+    async def close(self) -> None:
+        """Close the file."""
+        self._reader.close()
