@@ -379,6 +379,7 @@ class Batcher:
         groups: dict[tuple[Any, ...], list[int]] = {}
         for place, (ask, _) in enumerate(waiting):
             groups.setdefault((ask.k, ask.strategy, ask.keep_used), []).append(place)
+        to_record: list[tuple[int, Reply]] = []
         for places in groups.values():
             try:
                 replies = self._recommend(model, [answerable[place] for place in places])
@@ -386,16 +387,20 @@ class Batcher:
                 for place in places:
                     _settle(waiting[place][1], error)
                 continue
-            to_record = []
             for place, reply in zip(places, replies, strict=True):
                 if waiting[place][0].record:
-                    to_record.append((waiting[place], reply))
+                    to_record.append((place, reply))
                 else:
                     _settle(waiting[place][1], reply)
-            if to_record:
-                recorded = await self._record([(ask.user_id or "", reply) for (ask, _), reply in to_record])
-                for ((_, future), _), reply in zip(to_record, recorded, strict=True):
-                    _settle(future, reply)
+        if not to_record:
+            return
+        results: Sequence[Reply | Exception]
+        try:
+            results = await self._record([(waiting[place][0].user_id or "", reply) for place, reply in to_record])
+        except Exception as error:
+            results = [error] * len(to_record)
+        for (place, _), result in zip(to_record, results, strict=True):
+            _settle(waiting[place][1], result)
 
     async def _collect(self, asks: Sequence[Ask]) -> list[_Answerable]:
         """Return each request with its signals, its own or the store's; a variant's strategy where none was named."""
