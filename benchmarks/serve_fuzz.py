@@ -16,7 +16,7 @@ from typing import Any
 
 from serve_process import ServerProcess
 
-N_OPERATIONS = 18
+N_OPERATIONS = 19
 
 
 def fuzz(model: Path, folder: Path, n_cases: int, seed: int | None = None) -> dict[str, Any]:

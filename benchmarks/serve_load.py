@@ -1,6 +1,7 @@
 """How much one server process on one core can take, at the paper's size; needs Linux and two cores.
 
     python benchmarks/serve_load.py --model MODEL --seconds 10 [--rounds 3] [--only-ratio] [--json OUT]
+    python benchmarks/serve_load.py --model MODEL --only-record [--strategy STRATEGY] [--redis] [--json OUT]
 
 The server runs on core 0, this load generator on core 1. MODEL is made by benchmarks/paper_size.py. Measured are lists
 of 50 by `auto`, the default, for stored users of 10 events: as many as the server takes with all connections busy, then
@@ -11,6 +12,9 @@ connections busy, briefly.
 The same requests also go to a bare FastAPI application (serve_bare.py) on the same core, which always answers the bytes
 of one of the lists, in turns with the server. The median ratio of the two says what the service costs beside its
 framework, on any machine. `--only-ratio` leaves the rest out.
+
+`--only-record` asks for lists with and without record=true, in turns, and does nothing else. Both find the same lists
+in the store, which they have to read; how many lists a second there were before the first was recorded is told, too.
 """
 
 from __future__ import annotations
@@ -32,6 +36,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from redis_process import RedisProcess
 from serve_process import Connection, ServerProcess, cpu_seconds, write_request
 
 SERVER_CORE, CLIENT_CORE = 0, 1
@@ -210,6 +215,72 @@ async def compare(
     }
 
 
+async def compare_recording(server: ServerProcess, strategy: str, seconds: float, rounds: int) -> dict[str, Any]:
+    """Load the server with requests that are recorded and those that are not, in turns, with all connections busy.
+
+    Raises
+    ------
+    RuntimeError
+        A list that was to be recorded was not.
+    """
+    rng = random.Random(4)
+    facts = json.loads(await expect_ok(await Connection.open(server.url), write_request("GET", "/v1/model")))
+    await fill(server.url, {"item": facts["items"], "artist": facts["items"] // 5, "album": facts["items"] // 3})
+    paths = [f"/v1/users/u{user}/recommendations?strategy={strategy}&k={K}" for user in range(N_USERS)]
+    asks = {
+        name: [write_request("GET", path + more) for path in paths]
+        for name, more in (("plain", "&record=false"), ("recorded", "&record=true"))
+    }
+    results: dict[str, Any] = {"strategy": strategy, "items": facts["items"], "k": K, "users": N_USERS}
+    await saturate(server.url, partial(rng.choice, asks["plain"]), 1)
+    results["plain_before_any_list_per_s"] = await saturate(server.url, partial(rng.choice, asks["plain"]), seconds)
+    rates: dict[str, list[float]] = {name: [] for name in asks}
+    costs: dict[str, list[float]] = {name: [] for name in asks}
+    for number in range(rounds):
+        for name in sorted(asks, reverse=bool(number % 2)):
+            cpu_s = server.cpu_s()
+            rates[name].append(await saturate(server.url, partial(rng.choice, asks[name]), seconds))
+            costs[name].append(1e6 * (server.cpu_s() - cpu_s) / (rates[name][-1] * seconds))
+    text = (await expect_ok(await Connection.open(server.url), write_request("GET", "/metrics"))).decode()
+    outcomes = {
+        outcome: sum(
+            float(line.split()[-1]) for line in text.splitlines() if f'recorded_total{{outcome="{outcome}"' in line
+        )
+        for outcome in ("recorded", "failed")
+    }
+    if outcomes["failed"] or not outcomes["recorded"]:
+        raise RuntimeError(f"lists recorded, or not: {outcomes}")
+    ratios = np.array(rates["recorded"]) / np.array(rates["plain"])
+    return {
+        **results,
+        "lists_recorded": int(outcomes["recorded"]),
+        "ratio": float(np.median(ratios)),
+        "ratios": ratios.tolist(),
+        **{f"{name}_per_s": float(np.median(rates[name])) for name in rates},
+        **{f"{name}_cpu_us": float(np.median(costs[name])) for name in costs},
+    }
+
+
+def compare_recordings(
+    model: Path, folder: Path, seconds: float, rounds: int, strategies: list[str], *, with_redis: bool
+) -> dict[str, Any]:
+    """Compare for each strategy, on a server and in a store of its own."""
+    redis = RedisProcess(folder / "redis") if with_redis else None
+    compared = []
+    try:
+        for strategy in strategies:
+            store = {} if redis is None else {"store": redis.url, "redis_prefix": strategy}
+            server = ServerProcess(model, folder / strategy, {**SETTINGS, **store}, core=SERVER_CORE)
+            try:
+                compared.append(asyncio.run(compare_recording(server, strategy, seconds, rounds)))
+            finally:
+                server.stop()
+    finally:
+        if redis is not None:
+            redis.stop()
+    return {"store": "redis" if with_redis else "sqlite", "cores": os.cpu_count(), "by_strategy": compared}
+
+
 async def measure(
     server: ServerProcess, folder: Path, seconds: float, rounds: int, strategies: list[str], *, only_ratio: bool
 ) -> dict[str, Any]:
@@ -278,6 +349,8 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=10)
     parser.add_argument("--rounds", type=int, default=3, help="turns of the server and the bare application")
     parser.add_argument("--only-ratio", action="store_true", help="compare with the bare application, nothing else")
+    parser.add_argument("--only-record", action="store_true", help="compare with and without record=true, nothing else")
+    parser.add_argument("--redis", action="store_true", help="with --only-record: keep users in a Redis of its own")
     parser.add_argument("--strategy", action="append", default=[], help="also measure this one; may be repeated")
     parser.add_argument("--json", type=Path, help="write the results here")
     arguments = parser.parse_args()
@@ -285,19 +358,19 @@ def main() -> None:
     gc.disable()  # its pauses would count as the server's
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        server = ServerProcess(arguments.model, folder, SETTINGS, core=SERVER_CORE)
-        run = measure(
-            server,
-            folder,
-            arguments.seconds,
-            arguments.rounds,
-            arguments.strategy,
-            only_ratio=arguments.only_ratio,
-        )
-        try:
-            results = asyncio.run(run)
-        finally:
-            server.stop()
+        seconds, rounds, strategies = arguments.seconds, arguments.rounds, arguments.strategy
+        if arguments.only_record:
+            strategies = strategies or [STRATEGY]
+            results = compare_recordings(
+                arguments.model, folder, seconds, rounds, strategies, with_redis=arguments.redis
+            )
+        else:
+            server = ServerProcess(arguments.model, folder, SETTINGS, core=SERVER_CORE)
+            only_ratio = arguments.only_ratio
+            try:
+                results = asyncio.run(measure(server, folder, seconds, rounds, strategies, only_ratio=only_ratio))
+            finally:
+                server.stop()
     text = json.dumps(results, indent=1)
     if arguments.json:
         arguments.json.write_text(text + "\n")

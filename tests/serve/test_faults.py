@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 import pytest
+from lifecycle import run
 from redis_process import RedisProcess
 from serve_faults import full_disk, kill_under_load, read_only_disk, redis_gone
 from serve_fuzz import fuzz
@@ -27,6 +28,23 @@ def test_no_acknowledged_event_is_lost_with_redis(model: Path, tmp_path: Path, r
     settings = {"store": redis.url, "redis_prefix": "killed"}
     done = kill_under_load(model, tmp_path, 2, seed=2, settings=settings)
     assert done["acknowledged"] > 50
+
+
+def test_a_service_of_two_days_loses_nothing_and_counts_nothing_twice(model: Path, tmp_path: Path) -> None:
+    done = run(model, tmp_path / "days", 24, 2, 2, seed=1)
+    assert done["kills"] == 2
+    assert done["impressions_of_recorded_lists"] > 100
+
+
+@needs_redis
+def test_a_service_of_two_days_with_redis(model: Path, tmp_path: Path) -> None:
+    redis = RedisProcess(tmp_path / "redis")
+    try:
+        done = run(model, tmp_path / "days", 24, 2, 2, seed=2, redis=redis)
+    finally:
+        redis.stop()
+    assert done["kills"] == 2
+    assert done["assignments"] == 24
 
 
 def test_a_full_disk_is_told_and_got_over(model: Path, tmp_path: Path) -> None:

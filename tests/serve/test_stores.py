@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
 from redis_process import RedisProcess
 
+from firstday.features.impressions import Impression
 from firstday.features.signals import Signals
-from firstday.serve.store.base import Clock, Event, Profile, Rules, Store, StoredUser
+from firstday.serve.store.base import Assignment, Clock, Event, Profile, Rules, ShownList, Store, StoredUser
 from firstday.serve.store.sqlite import SqliteStore
 
 T = TypeVar("T")
@@ -41,11 +43,11 @@ class Harness:
         self._loop = asyncio.new_event_loop()
         self.open()
 
-    def open(self, max_events_per_user: int = CAP, retention_us: int = RETENTION_US) -> None:
+    def open(self, max_events_per_user: int = CAP, retention_us: int = RETENTION_US, **caps: int) -> None:
         """Open the store, again if it was."""
 
         async def make() -> Store:
-            return self._make(Rules(max_events_per_user, retention_us), self.clock)
+            return self._make(Rules(max_events_per_user, retention_us, **caps), self.clock)
 
         self.store = self._loop.run_until_complete(make())
 
@@ -235,3 +237,228 @@ def test_any_id_is_one_users_alone(kept: Harness, user_id: str) -> None:
     kept.add((user_id, user_id))
     assert kept.ids(user_id) == [user_id]
     assert not any(kept.read(other).is_known for other in others)
+
+
+def shown(identity: str, entity_id: str = "i1", **how: Any) -> Event:
+    return Event(identity, "shown", "item", entity_id, **how)
+
+
+def list_ids(user: StoredUser) -> list[str]:
+    return [entry.list_id for entry in user.lists]
+
+
+LIST = ShownList("l1", "explore", ("i1", "ä\U0001f3a7", "i3"), (1.0, 0.25, 0.125))
+
+
+def test_recorded_lists_come_back_as_they_came_in_their_order(kept: Harness) -> None:
+    certain = ShownList("a", "segment", ("i9",))
+    kept.run(kept.store.record([("u", LIST), ("v", LIST), ("u", certain)]))
+    found = kept.read("u")
+    assert [replace(entry, received_us=0) for entry in found.lists] == [LIST, certain]
+    times = [entry.received_us for entry in found.lists]
+    assert kept.clock.us <= times[0] < times[1]
+    assert found.is_known
+    assert found.to_signals("u") == Signals(
+        user_id="u",
+        shown=[
+            Impression("i1", 1, "l1", 1.0, "explore"),
+            Impression("ä\U0001f3a7", 2, "l1", 0.25, "explore"),
+            Impression("i3", 3, "l1", 0.125, "explore"),
+            Impression("i9", 1, "a", 1.0, "segment"),
+        ],
+    )
+
+
+def test_impressions_are_no_interactions(kept: Harness) -> None:
+    kept.run(kept.store.record([("u", LIST)]))
+    kept.run(kept.store.add([("u", shown("e1", "i5")), ("u", Event("e2", "stream", "item", "i1", list_id="l1"))]))
+    signals = kept.read("u").to_signals()
+    assert signals.interactions == (("stream", "item", "i1"),)
+    assert [one.item_id for one in signals.shown] == ["i1", "ä\U0001f3a7", "i3", "i5"]
+    assert kept.read("u").events[1].list_id == "l1"
+
+
+def test_what_a_caller_saw_stands_in_place_of_the_recorded_list(kept: Harness) -> None:
+    """The caller's events say what was seen; the record says how it was chosen."""
+    kept.run(kept.store.record([("u", LIST), ("u", ShownList("l2", "segment", ("i7",)))]))
+    kept.run(
+        kept.store.add(
+            [
+                ("u", shown("e1", "i3", list_id="l1")),
+                ("u", shown("e2", "i1", list_id="l1", position=1, propensity=0.5, policy="mine")),
+                ("u", shown("e3", "new", list_id="l1", position=9)),
+                ("u", Event("e4", "stream", "item", "i1", list_id="l2")),
+                ("u", shown("e1", "i1", list_id="l2")),  # its id is known: nothing new
+            ]
+        )
+    )
+    assert kept.read("u").to_signals().shown == (
+        Impression("i7", 1, "l2", 1.0, "segment"),
+        Impression("i3", None, "l1", 0.125, "explore"),
+        Impression("i1", 1, "l1", 0.5, "mine"),
+        Impression("new", 9, "l1", None, None),
+    )
+
+
+def test_lists_and_impressions_have_caps_of_their_own(kept: Harness) -> None:
+    kept.run(kept.store.close())
+    kept.open(max_lists_per_user=2, max_shown_per_user=3)
+    kept.run(kept.store.record([("u", replace(LIST, list_id=f"l{n}")) for n in range(4)]))
+    kept.run(kept.store.record([("v", LIST)]))
+    kept.run(kept.store.add([("u", shown(f"s{n}")) for n in range(5)]))
+    kept.add(*(("u", f"e{n}") for n in range(CAP + 1)))
+    assert list_ids(kept.read("u")) == ["l2", "l3"]
+    assert list_ids(kept.read("v")) == ["l1"]
+    assert kept.ids("u") == ["s2", "s3", "s4", *(f"e{n}" for n in range(1, CAP + 1))]
+    kept.run(kept.store.record([("u", LIST)]))
+    assert list_ids(kept.read("u")) == ["l3", "l1"]
+
+
+def test_impressions_expire_and_are_forgotten(kept: Harness) -> None:
+    kept.run(kept.store.record([("u", LIST), ("v", LIST)]))
+    kept.run(kept.store.add([("u", shown("s1"))]))
+    kept.run(kept.store.delete("v"))
+    assert kept.read("v") == StoredUser()
+    kept.clock.us += 9 * DAY_US
+    kept.run(kept.store.record([("u", replace(LIST, list_id="l2"))]))
+    kept.clock.us += 2 * DAY_US
+    assert list_ids(kept.read("u")) == ["l2"]
+    assert kept.ids("u") == []
+    kept.run(kept.store.purge())
+    assert list_ids(kept.read("u")) == ["l2"]
+    kept.clock.us += 12 * DAY_US
+    kept.run(kept.store.purge())
+    assert kept.read("u") == StoredUser()
+
+
+def test_lists_are_there_after_closing_and_opening(kept: Harness) -> None:
+    kept.run(kept.store.record([("u", LIST)]))
+    before = kept.read("u")
+    kept.run(kept.store.close())
+    kept.open()
+    assert kept.read("u") == before
+
+
+def test_a_users_first_time_stays_while_anything_does(kept: Harness) -> None:
+    kept.run(kept.store.put("u", PROFILE))
+    first = kept.read("u").first_us
+    assert first is not None
+    assert kept.clock.us <= first
+    for _ in range(4):
+        kept.clock.us += 8 * DAY_US
+        kept.add(("u", f"e{kept.clock.us}"))
+    assert kept.read("u").profile is None
+    assert kept.read("u").first_us == first
+    kept.clock.us += 30 * DAY_US
+    kept.run(kept.store.purge())
+    kept.add(("u", "new"))
+    again = kept.read("u").first_us
+    assert again is not None
+    assert again >= kept.clock.us
+
+
+def test_the_order_of_receipt_holds_where_a_clock_was_put_back(kept: Harness) -> None:
+    kept.add(("u", "e1"))
+    kept.run(kept.store.close())
+    kept.clock.us -= DAY_US
+    kept.open()
+    kept.add(("u", "e2"))
+    kept.run(kept.store.record([("u", LIST)]))
+    user = kept.read("u")
+    assert [event.event_id for event in user.events] == ["e1", "e2"]
+    assert user.lists[0].received_us > user.events[1].received_us
+
+
+def test_an_experiment_starts_when_its_name_is_first_seen(kept: Harness) -> None:
+    start = kept.run(kept.store.start_experiment("onboarding-2026"))
+    assert start >= kept.clock.us
+    kept.clock.us += DAY_US
+    assert kept.run(kept.store.start_experiment("onboarding-2026")) == start
+    assert kept.run(kept.store.start_experiment("another")) > start
+    kept.run(kept.store.close())
+    kept.open()
+    assert kept.run(kept.store.start_experiment("onboarding-2026")) == start
+
+
+def test_a_user_keeps_the_first_variant_of_an_experiment(kept: Harness) -> None:
+    given = kept.run(
+        kept.store.assign(
+            [("u", Assignment("x y", "control ü")), ("v", Assignment("x y", "b")), ("u", Assignment("z", "a"))]
+        )
+    )
+    assert [(entry.experiment, entry.variant) for entry in given] == [("x y", "control ü"), ("x y", "b"), ("z", "a")]
+    assert all(entry.assigned_us >= kept.clock.us for entry in given)
+    again = kept.run(kept.store.assign([("u", Assignment("x y", "b")), ("w", Assignment("x y", "b"))]))
+    assert again[0] == given[0]
+    assert again[1].variant == "b"
+    user = kept.read("u")
+    assert user.is_known
+    assert user.assignments == (given[0], given[2])
+    kept.clock.us += 9 * DAY_US
+    kept.add(("u", "e"))
+    kept.clock.us += 5 * DAY_US  # as long as anything else is kept
+    assert kept.read("u").assignments == (given[0], given[2])
+    kept.run(kept.store.delete("u"))
+    assert kept.read("u") == StoredUser()
+    kept.clock.us += 20 * DAY_US
+    kept.run(kept.store.purge())
+    assert not kept.read("v").is_known
+
+
+def test_both_stores_give_the_same_signals(tmp_path: Path, redis: RedisProcess) -> None:
+    from firstday.serve.store.redis import RedisStore
+
+    clocks = SetClock(), SetClock()
+    rules = Rules(CAP, RETENTION_US, 3, 4)
+
+    async def fill(store: Store) -> StoredUser:
+        await store.put("u", PROFILE)
+        for number in range(5):
+            await store.record([("u", replace(LIST, list_id=f"l{number}"))])
+            await store.add(
+                [("u", shown(f"s{number}", f"i{number}", list_id=f"l{number}", propensity=0.1 + number / 9))]
+            )
+            await store.add([("u", Event(f"e{number}", "favorite", "artist", "a", 5, list_id="l1"))])
+        await store.add([("u", shown("s1"))])
+        user = (await store.read(["u"]))[0]
+        await store.close()
+        return user
+
+    async def both() -> list[StoredUser]:
+        return [
+            await fill(SqliteStore(tmp_path / "u.sqlite", rules, clock=clocks[0])),
+            await fill(RedisStore(redis.url, rules, prefix=tmp_path.name, clock=clocks[1])),
+        ]
+
+    sqlite, with_redis = asyncio.run(both())
+    assert sqlite.to_signals("u") == with_redis.to_signals("u")
+    assert sqlite.to_signals("u").shown != ()
+    assert [replace(event, received_us=0) for event in sqlite.events] == [
+        replace(event, received_us=0) for event in with_redis.events
+    ]
+
+
+def test_what_an_older_version_kept_in_redis_is_read(tmp_path: Path, redis: RedisProcess) -> None:
+    from redis.asyncio import Redis
+
+    from firstday.serve.store.redis import RedisStore
+
+    async def run() -> tuple[StoredUser, StoredUser]:
+        raw = Redis.from_url(redis.url)
+        name = tmp_path.name
+        await raw.set(f"{name}:profile:u", b"1600000000000007\n[24,{},[],[]]")
+        await raw.zadd(f"{name}:order:u", {"e1": 1_600_000_000_000_001})
+        await raw.hset(f"{name}:events:u", "e1", b'[1600000000000001,"stream","item","i1",5]')
+        await raw.aclose()
+        store = RedisStore(redis.url, Rules(CAP, 0), prefix=name)
+        before = (await store.read(["u"]))[0]
+        await store.add([("u", Event("e1", "stream", "item", "other")), ("u", Event("e2", "stream", "item", "i2"))])
+        after = (await store.read(["u"]))[0]
+        await store.close()
+        return before, after
+
+    before, after = asyncio.run(run())
+    old = Event("e1", "stream", "item", "i1", 5, 1_600_000_000_000_001)
+    assert before == StoredUser(Profile(24, put_us=1_600_000_000_000_007), (old,), first_us=1_600_000_000_000_001)
+    assert after.events[0] == old
+    assert (after.events[1].event_id, after.first_us) == ("e2", before.first_us)

@@ -33,7 +33,9 @@ def test_everything_known_of_a_user_can_be_read_and_forgotten(http: httpx.Client
     assert answer.json() == {"accepted": 2, "duplicates": 0, "not_understood": 1}
     known = http.get("/v1/users/anna").json()
     received = [datetime.fromisoformat(event.pop("received_at")) for event in known["events"]]
-    assert began < datetime.fromisoformat(known.pop("put_at")) < received[0] < received[1] < datetime.now(UTC)
+    seen, put_at = (datetime.fromisoformat(known.pop(name)) for name in ("first_seen_at", "put_at"))
+    assert began < seen < put_at < received[0] < received[1] < datetime.now(UTC)
+    shown = dict.fromkeys(("list_id", "position", "propensity", "policy"))
     assert known == {
         "user_id": "anna",
         "age": 24,
@@ -47,9 +49,12 @@ def test_everything_known_of_a_user_can_be_read_and_forgotten(http: httpx.Client
                 "entity": "item",
                 "entity_id": "i001",
                 "timestamp": "2026-01-31T10:00:00.250000Z",
+                **shown,
             },
-            {"event_id": "2", "signal": "loves", "entity": "artist", "entity_id": "a01", "timestamp": None},
+            {"event_id": "2", "signal": "loves", "entity": "artist", "entity_id": "a01", "timestamp": None, **shown},
         ],
+        "lists": [],
+        "assignments": [],
     }
     assert http.delete("/v1/users/anna").status_code == 204
     assert_error(http.get("/v1/users/anna"), 404, "not_found")

@@ -14,6 +14,7 @@ from firstday.cli.check import check
 from firstday.cli.demo import demo
 from firstday.cli.evaluate import NAMES, evaluate
 from firstday.cli.experiment import experiment
+from firstday.cli.export import export
 from firstday.cli.inspect import inspect
 from firstday.cli.onboarding import onboarding
 from firstday.cli.options import JsonToStdout
@@ -52,7 +53,7 @@ def _callback(
     """Recommendations for a user's first day: user -> segment -> items."""
 
 
-for command in (demo, check, train, recommend, onboarding, inspect, serve, simulate):
+for command in (demo, check, train, recommend, onboarding, inspect, serve, export, simulate):
     app.command()(command)
 app.command(cls=JsonToStdout, epilog=NAMES)(evaluate)
 app.command(cls=JsonToStdout)(reproduce)

@@ -16,7 +16,7 @@ from firstday.errors import FirstdayError
 from firstday.recommend.spec import strategies_of
 from firstday.serve.http_errors import ErrorBody, add_error_handlers
 from firstday.serve.middleware import Gate, Right, need, refuse_repeats
-from firstday.serve.routes import health, lists, model, newcomers, onboarding, page, users
+from firstday.serve.routes import health, lists, model, newcomers, onboarding, page, store, users
 from firstday.serve.service import Service
 from firstday.serve.store.base import StoreError
 
@@ -39,6 +39,7 @@ ROUTERS: tuple[tuple[APIRouter, Right | None], ...] = (
     (model.reading, "read"),
     (onboarding.router, "read"),
     (model.admin, "admin"),
+    (store.admin, "admin"),
     (newcomers.router, "read"),
     (health.watching, None),
     (health.counting, "read"),
@@ -93,6 +94,8 @@ def make_app(service: Service) -> Gate:
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     """Remove what has expired and look for a new model, from time to time; close the store at the end."""
     service: Service = app.state.service
+    if service.enrolment is not None:
+        await service.enrolment.start()
     tasks = [asyncio.create_task(_purge(service))]
     if service.settings.backup_file:
         tasks.append(asyncio.create_task(_back_up(service)))

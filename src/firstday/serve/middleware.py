@@ -253,7 +253,8 @@ class Gate:
             route = getattr(scope.get("route"), "path", "none")
             self._metrics.finished(method, route, status, seconds)
             client = (scope.get("client") or ("",))[0]
-            self._log.write(request_id.decode(), method, route, status, seconds, client)
+            variant = scope.get("firstday.variant", "")
+            self._log.write(request_id.decode(), method, route, status, seconds, client, variant)
 
     async def _pass_on(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Hand a request to the first route if it is for that, else to the application."""

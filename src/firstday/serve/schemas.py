@@ -11,6 +11,7 @@ from fastapi import Query
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, field_validator
 
 from firstday.config import RecommendConfig
+from firstday.features.impressions import SHOWN
 from firstday.features.signals import PICK_SIGNAL, Signals
 from firstday.recommend.spec import strategy_names
 from firstday.serve.store.base import Event, Profile
@@ -21,6 +22,7 @@ MAX_PICKS = 100
 MAX_FRIENDS = 1000
 MAX_COLUMNS = 50
 MAX_K = 1000
+MAX_POSITION = 100_000
 ID_LENGTH = 128
 NAME_LENGTH = 64
 
@@ -73,6 +75,12 @@ EntityId = Annotated[
 ]
 ColumnValue = Annotated[IdText, BeforeValidator(_text_of_whole_number), _as_text(_ID)]
 Name = Annotated[str, Field(min_length=1, max_length=NAME_LENGTH, pattern=_NAME)]
+ListId = Annotated[
+    IdText,
+    BeforeValidator(_text_of_whole_number),
+    _as_text(_ID, description="The id of a list: the service's, where it recorded the list, or the caller's."),
+]
+Position = Annotated[int, Field(ge=1, le=MAX_POSITION), BeforeValidator(_whole_number)]
 Age = Annotated[int, Field(ge=0, le=120), BeforeValidator(_whole_number)]
 Length = Annotated[int, Field(ge=1, le=MAX_K), BeforeValidator(_whole_number)]
 
@@ -144,7 +152,11 @@ class UserBody(_ProfileFields):
 class Interaction(_Request):
     """Something that a user did."""
 
-    signal: Name = Field(default="stream", description="What was done: stream, favorite, skip, ban, search, ...")
+    signal: Name = Field(
+        default="stream",
+        description=f"What was done: stream, favorite, skip, ban, search, ...; or {SHOWN}, where an item was shown, "
+        "which never counts as use.",
+    )
     entity: Name = Field(default="item", description="To what: item, or another entity of the model.")
     entity_id: EntityId
 
@@ -161,6 +173,24 @@ class EventBody(Interaction):
         "depend on it.",
         json_schema_extra={"pattern": _YEARS},
         examples=["2026-01-31T12:00:00Z"],
+    )
+    list_id: ListId | None = Field(
+        default=None,
+        description=f"The list that it came from. Where events of the signal {SHOWN} name a list, they say what was "
+        "seen of it, and the list as the service recorded it no longer does.",
+    )
+    position: Position | None = Field(
+        default=None,
+        description=f"The item's place in the list, from 1. With {SHOWN}, leave it out where the user saw the item for "
+        "certain.",
+    )
+    propensity: Annotated[float, Field(gt=0, le=1, strict=False)] | None = Field(
+        default=None,
+        description="How likely the policy was to show the item there; empty: that of the recorded list, if there is "
+        "one.",
+    )
+    policy: Name | None = Field(
+        default=None, description="What made the list; empty: that of the recorded list, if there is one."
     )
 
     @field_validator("timestamp", mode="before")
@@ -180,7 +210,10 @@ class EventBody(Interaction):
     def to_event(self) -> tuple[str, Event]:
         """Return the user's id and what the store keeps."""
         time_ms = None if self.timestamp is None else (self.timestamp - _EPOCH) // timedelta(milliseconds=1)
-        return self.user_id, Event(self.event_id, self.signal, self.entity, self.entity_id, time_ms)
+        what = (self.event_id, self.signal, self.entity, self.entity_id, time_ms)
+        return self.user_id, Event(
+            *what, list_id=self.list_id, position=self.position, propensity=self.propensity, policy=self.policy
+        )
 
 
 class EventsBody(_Request):
@@ -232,6 +265,12 @@ EXPLAIN = Field(description="Say why: route, segments, the signals that moved th
 KEEP_USED = Field(description="Allow items that the user has used or banned.")
 
 
+RECORD = Field(
+    description="Keep that the user is shown this list, so that the next one learns from what was passed over. Where "
+    "keys are set, it needs a key that opens writing as well as reading."
+)
+
+
 class RecommendBody(_Request):
     """Signals, and what list is wanted; nothing of it is kept."""
 
@@ -275,6 +314,7 @@ class ListParameters(_Parameters):
     strategy: Annotated[StrategyName | None, STRATEGY] = None
     explain: Annotated[bool, EXPLAIN] = False
     keep_used: Annotated[bool, KEEP_USED] = False
+    record: Annotated[bool, RECORD] = False
 
 
 class SegmentParameters(_Parameters):
@@ -443,6 +483,17 @@ class ListAnswer(BaseModel):
         "or nothing in the model rests on it."
     )
     notes: list[str] = Field(description="A sentence for each signal that only keeps items out of the list.")
+    list_id: str | None = Field(
+        default=None,
+        description="Only where record was asked for, and the list is recorded: send it with events about the list.",
+    )
+    not_recorded: str | None = Field(
+        default=None, description="Only where record was asked for, and the list is not recorded: why."
+    )
+    experiment: str | None = Field(default=None, description="The experiment that the user takes part in.")
+    variant: str | None = Field(
+        default=None, description="The user's variant in it, by whose strategy the list is where none was asked for."
+    )
     explanation: Explanation | None = Field(default=None, description="Only where explain was asked for.")
 
 
@@ -472,6 +523,35 @@ class StoredEvent(BaseModel):
     entity_id: str
     timestamp: datetime | None = Field(description="When it happened, as the caller said.")
     received_at: datetime
+    list_id: str | None
+    position: int | None
+    propensity: float | None
+    policy: str | None
+
+
+class RecordedItem(BaseModel):
+    """An item of a recorded list."""
+
+    item_id: str
+    position: int
+    propensity: float
+
+
+class RecordedList(BaseModel):
+    """A list that was shown."""
+
+    list_id: str
+    policy: str = Field(description="What made it.")
+    recorded_at: datetime
+    items: list[RecordedItem]
+
+
+class StoredAssignment(BaseModel):
+    """A variant that a user has for good."""
+
+    experiment: str
+    variant: str
+    assigned_at: datetime
 
 
 class UserAnswer(BaseModel):
@@ -483,7 +563,10 @@ class UserAnswer(BaseModel):
     picks: list[StoredPick]
     friends: list[str]
     put_at: datetime | None = Field(description="When profile, picks and friends were put.")
+    first_seen_at: datetime | None = Field(description="When something of the user was first kept.")
     events: list[StoredEvent] = Field(description="In the order of receipt.")
+    lists: list[RecordedList] = Field(description="What was shown and recorded, in the order of receipt.")
+    assignments: list[StoredAssignment] = Field(description="Experiments that the user takes or took part in.")
 
 
 class PutAnswer(BaseModel):
@@ -568,6 +651,12 @@ class ReloadAnswer(BaseModel):
     model: str = Field(description="The version that answers now.")
     before: str = Field(description="The version that answered before.")
     changed: bool
+
+
+class BackupAnswer(BaseModel):
+    """What a copy of the store did."""
+
+    bytes: int = Field(description="Size of the copy.")
 
 
 class HealthAnswer(BaseModel):

@@ -95,6 +95,7 @@ def run_server(model: Path, settings: ServeSettings) -> None:
         "url": f"http://{f'[{host}]' if ':' in host else host}:{port}",
         "model": holder.current.version,
         "store": _without_secrets(settings.store_url),
+        **({"experiment": settings.experiment} if settings.experiment else {}),
         "keys": "set" if settings.has_keys else "none: whoever reaches this address may do everything",
         "pid": os.getpid(),
         "seconds": round(time.perf_counter() - began, 2),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import secrets
 import time
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,6 +14,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, cast
 
+import numpy as np
 import pydantic_core
 from fastapi import Request, Response
 
@@ -24,11 +26,13 @@ from firstday.features.signals import Signals
 from firstday.recommend.questionnaire import Answers, Questionnaire
 from firstday.recommend.recommender import Recommender, open_model
 from firstday.recommend.spec import find_strategy, refuse_without, strategies_of
+from firstday.recommend.variants import Experiment, Variant
+from firstday.serve.enrolment import Enrolment
 from firstday.serve.middleware import Keys
 from firstday.serve.schemas import Source
 from firstday.serve.segment_map import SegmentMap, make_segment_map
 from firstday.serve.settings import ServeSettings
-from firstday.serve.store.base import Store, StoreError
+from firstday.serve.store.base import ShownList, Store, StoredUser, StoreError
 from firstday.serve.telemetry import Metrics
 
 _log = logging.getLogger("firstday.serve")
@@ -163,6 +167,11 @@ def _warm(served: ServedModel) -> None:
         served.questionnaire.warm.score(Answers(yes=(0,)))
 
 
+def _refuse_without_strategies(served: ServedModel, strategies: Sequence[str]) -> None:
+    for strategy in strategies:
+        refuse_without(strategy, find_strategy(strategy).lacks(served.trained))
+
+
 class ModelHolder:
     """Holds the model that answers.
 
@@ -176,8 +185,20 @@ class ModelHolder:
 
     def __init__(self, path: Path, strategy: str = "") -> None:
         self.path, self._strategy = path, strategy
+        self._needed: tuple[str, ...] = ()
         self.current = load_served(path, strategy)
         self._turn = asyncio.Lock()
+
+    def need(self, strategies: Sequence[str]) -> None:
+        """Answer by these strategies from now on: a model that cannot is refused.
+
+        Raises
+        ------
+        ConfigError
+            The one that answers cannot.
+        """
+        _refuse_without_strategies(self.current, strategies)
+        self._needed = tuple(strategies)
 
     async def reload(self) -> bool:
         """Load what the folder holds now, in a thread, and swap it in; return whether it is another version.
@@ -186,12 +207,15 @@ class ModelHolder:
         ------
         ArtifactError
             It cannot be used; the old one goes on answering.
+        ConfigError
+            It cannot answer by a strategy that is needed; the old one goes on answering.
         """
         async with self._turn:
             began = time.perf_counter()
             loaded = await asyncio.to_thread(load_served, self.path, self._strategy)
             if loaded.version == self.current.version:
                 return False
+            _refuse_without_strategies(loaded, self._needed)
             old, self.current = self.current, loaded
             fields = {"from": old.version, "to": loaded.version, "seconds": round(time.perf_counter() - began, 3)}
             _log.info("model swapped", extra={"fields": fields})
@@ -207,6 +231,8 @@ class ModelHolder:
 
 _log = logging.getLogger("firstday.serve")
 
+LIST_ID_BYTES = 15
+"""Random bytes of a recorded list's id, 20 characters of text."""
 BATCH_SIZE = 32
 """Users answered in one pass, at most: bounds how long others wait."""
 
@@ -230,6 +256,7 @@ class Ask:
     k: int | None = None
     strategy: str | None = None
     keep_used: bool = False
+    record: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -254,6 +281,14 @@ class Reply:
         Beside them, what they are, and how many of the items were ranked: the others fill the list up.
     ignored, notes
         See `firstday.recommend.recommender.Recommendation`.
+    propensities
+        How likely each item was to be there, beside them; None: each was certain.
+    list_id
+        The recorded list's; None where it is not recorded.
+    not_recorded
+        Why it is not, where it should have been.
+    experiment, variant
+        Their names, where the user takes part.
     """
 
     model: ServedModel
@@ -268,6 +303,21 @@ class Reply:
     notes: tuple[str, ...]
     score_scale: str
     n_ranked: int
+    propensities: tuple[float, ...] | None = None
+    list_id: str | None = None
+    not_recorded: str | None = None
+    experiment: str | None = None
+    variant: str | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class _Answerable:
+    """A request with all that its list rests on."""
+
+    ask: Ask
+    signals: Signals
+    source: Source
+    variant: Variant | None
 
 
 class Batcher:
@@ -284,10 +334,12 @@ class Batcher:
         Users' signals.
     metrics
         Where sizes and routes are counted.
+    enrolment
+        Who takes part in an experiment; None: there is none.
     """
 
-    def __init__(self, holder: ModelHolder, store: Store, metrics: Metrics) -> None:
-        self._holder, self._store, self._metrics = holder, store, metrics
+    def __init__(self, holder: ModelHolder, store: Store, metrics: Metrics, enrolment: Enrolment | None = None) -> None:
+        self._holder, self._store, self._metrics, self._enrolment = holder, store, metrics, enrolment
         self._waiting: list[tuple[Ask, asyncio.Future[Reply]]] = []
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -317,61 +369,119 @@ class Batcher:
     async def _answer(self, waiting: Sequence[tuple[Ask, asyncio.Future[Reply]]]) -> None:
         """Answer some requests; each gets its reply or its error."""
         try:
-            signals = await self._collect([ask for ask, _ in waiting])
+            answerable = await self._collect([ask for ask, _ in waiting])
         except Exception as error:
             for _, future in waiting:
                 _settle(future, error)
             return
+        waiting = [(known.ask, future) for known, (_, future) in zip(answerable, waiting, strict=True)]
         model = self._holder.current  # one for all of them, whatever is swapped in meanwhile
         groups: dict[tuple[Any, ...], list[int]] = {}
         for place, (ask, _) in enumerate(waiting):
             groups.setdefault((ask.k, ask.strategy, ask.keep_used), []).append(place)
+        to_record: list[tuple[int, Reply]] = []
         for places in groups.values():
             try:
-                replies = self._recommend(model, [(waiting[place][0], *signals[place]) for place in places])
+                replies = self._recommend(model, [answerable[place] for place in places])
             except Exception as error:
                 for place in places:
                     _settle(waiting[place][1], error)
                 continue
             for place, reply in zip(places, replies, strict=True):
-                _settle(waiting[place][1], reply)
+                if waiting[place][0].record:
+                    to_record.append((place, reply))
+                else:
+                    _settle(waiting[place][1], reply)
+        if not to_record:
+            return
+        results: Sequence[Reply | Exception]
+        try:
+            results = await self._record([(waiting[place][0].user_id or "", reply) for place, reply in to_record])
+        except Exception as error:
+            results = [error] * len(to_record)
+        for (place, _), result in zip(to_record, results, strict=True):
+            _settle(waiting[place][1], result)
 
-    async def _collect(self, asks: Sequence[Ask]) -> list[tuple[Signals, Source]]:
-        """Return the signals of each request: its own, or the store's."""
+    async def _collect(self, asks: Sequence[Ask]) -> list[_Answerable]:
+        """Return each request with its signals, its own or the store's; a variant's strategy where none was named."""
         stored = [ask.user_id for ask in asks if ask.user_id is not None]
-        read, source = await self.read_signals(stored) if stored else ([], "store")
-        of_users = iter(read)
-        return [
-            (next(of_users), source) if ask.user_id is not None else (ask.signals or Signals(), "request")
-            for ask in asks
-        ]
+        users = await self._read_users(stored) if stored else []
+        source: Source = "store_unavailable" if users is None else "store"
+        pairs = list(zip(stored, users or [StoredUser()] * len(stored), strict=True))
+        variants: list[Variant | None] = [None] * len(pairs)
+        if self._enrolment is not None and users:
+            variants = await self._enrolment.find_variants(pairs)
+        of_users = zip(pairs, variants, strict=True)
+        answerable = []
+        for ask in asks:
+            if ask.user_id is None:
+                answerable.append(_Answerable(ask, ask.signals or Signals(), "request", None))
+                continue
+            (user_id, user), variant = next(of_users)
+            if variant is not None and ask.strategy is None:
+                ask = replace(ask, strategy=variant.strategy)
+            answerable.append(_Answerable(ask, user.to_signals(user_id), source, variant))
+        return answerable
 
-    async def read_signals(self, user_ids: Sequence[str]) -> tuple[list[Signals], Source]:
-        """Return what the store knows of users; nothing, and that it is unavailable, where it does not answer."""
+    async def _read_users(self, user_ids: Sequence[str]) -> list[StoredUser] | None:
+        """Return what the store knows of users; None where it does not answer."""
         try:
             users = await self._store.read(user_ids)
         except StoreError as error:
             self._metrics.store_failed("read", error)
-            return [Signals()] * len(user_ids), "store_unavailable"
+            return None
         self._metrics.store_answered("read")
-        return [user.to_signals() for user in users], "store"
+        return users
 
-    def _recommend(self, model: ServedModel, asks: Sequence[tuple[Ask, Signals, Source]]) -> list[Reply]:
+    async def read_signals(self, user_ids: Sequence[str]) -> tuple[list[Signals], Source]:
+        """Return what the store knows of users; nothing, and that it is unavailable, where it does not answer."""
+        users = await self._read_users(user_ids)
+        if users is None:
+            return [StoredUser().to_signals(user_id) for user_id in user_ids], "store_unavailable"
+        return [user.to_signals(user_id) for user_id, user in zip(user_ids, users, strict=True)], "store"
+
+    async def _record(self, replies: Sequence[tuple[str, Reply]]) -> list[Reply]:
+        """Keep what users are shown, and name each list; where the store fails, say that nothing was recorded."""
+        lists = [
+            (
+                user_id,
+                ShownList(
+                    secrets.token_urlsafe(LIST_ID_BYTES),
+                    reply.route,
+                    tuple(str(reply.model.item_ids[item]) for item in reply.items),
+                    reply.propensities,
+                ),
+            )
+            for user_id, reply in replies
+        ]
+        try:
+            await self._store.record(lists)
+        except StoreError as error:
+            self._metrics.store_failed("record", error)
+            self._metrics.lists_recorded.labels("failed").inc(len(lists))
+            return [replace(reply, not_recorded=f"{error} The list is not recorded.") for _, reply in replies]
+        self._metrics.store_answered("record")
+        self._metrics.lists_recorded.labels("recorded").inc(len(lists))
+        self._metrics.impressions.labels("lists").inc(sum(len(shown.items) for _, shown in lists))
+        return [replace(reply, list_id=shown.list_id) for (_, reply), (_, shown) in zip(replies, lists, strict=True)]
+
+    def _recommend(self, model: ServedModel, asks: Sequence[_Answerable]) -> list[Reply]:
         """Answer requests that differ in their users alone."""
-        first = asks[0][0]
-        asks = [(ask, understand_picks(model.trained.encoder, signals), source) for ask, signals, source in asks]
+        first = asks[0].ask
+        users = [understand_picks(model.trained.encoder, known.signals) for known in asks]
         strategy = first.strategy or model.trained.config.recommend.strategy
-        answers = model.recommender.recommend_users(
-            [signals for _, signals, _ in asks], first.k, strategy, keep_used=first.keep_used
-        )
+        answers = model.recommender.recommend_users(users, first.k, strategy, keep_used=first.keep_used)
         lists = answers.answer
         routes, items, scores = lists.routes.tolist(), lists.items.tolist(), lists.scores.tolist()
         segments, n_ranked = answers.segments.tolist(), lists.count_ranked().tolist()
         assert lists.scales is not None
         scales = lists.scales.tolist()
+        chances = (
+            [None] * len(asks) if lists.propensities is None else [_propensities(row) for row in lists.propensities]
+        )
         self._metrics.batch_users.observe(len(asks))
         replies = []
-        for row, (_, signals, source) in enumerate(asks):
+        for row, (signals, known) in enumerate(zip(users, asks, strict=True)):
             places = items[row]
             if places and places[-1] < 0:
                 places = [item for item in places if item >= 0]
@@ -379,7 +489,7 @@ class Batcher:
                 Reply(
                     model=model,
                     signals=signals,
-                    source=source,
+                    source=known.source,
                     strategy=strategy,
                     route=routes[row],
                     segment=segments[row] if segments[row] >= 0 else None,
@@ -389,10 +499,20 @@ class Batcher:
                     notes=answers.notes[row],
                     score_scale=scales[row],
                     n_ranked=n_ranked[row],
+                    propensities=None if (certain := chances[row]) is None else certain[: len(places)],
+                    experiment=self._enrolment.experiment.name if self._enrolment and known.variant else None,
+                    variant=known.variant.name if known.variant else None,
                 )
             )
             self._metrics.answered(strategy, routes[row])
+            if replies[-1].experiment is not None:
+                self._metrics.of_variants.labels(replies[-1].experiment, replies[-1].variant, routes[row]).inc()
         return replies
+
+
+def _propensities(row: np.ndarray) -> tuple[float, ...] | None:
+    """Return a list's propensities, each as short as float32 allows; None where all are 1."""
+    return None if (row == 1).all() else tuple(float(str(value)) for value in row)
 
 
 def _settle(future: asyncio.Future[Reply], result: Reply | Exception) -> None:
@@ -416,12 +536,22 @@ class Service:
         The model.
     store
         Users' signals; closed when the application ends.
+
+    Raises
+    ------
+    ConfigError
+        The experiment cannot be, or the model cannot answer by a strategy of it.
     """
 
     def __init__(self, settings: ServeSettings, holder: ModelHolder, store: Store) -> None:
         self.settings, self.holder, self.store = settings, holder, store
         self.metrics, self.keys = Metrics(), Keys(settings)
-        self.batcher = Batcher(holder, store, self.metrics)
+        self.enrolment: Enrolment | None = None
+        if settings.experiment:
+            experiment = Experiment.parse(settings.experiment)
+            holder.need([variant.strategy for variant in experiment.variants])
+            self.enrolment = Enrolment(experiment, store, self.metrics)
+        self.batcher = Batcher(holder, store, self.metrics, self.enrolment)
         self.is_draining = False
         """Whether the process is about to end."""
         self._note_model()

@@ -42,7 +42,7 @@ class ServeSettings(BaseSettings):
         f"closed. A key has {KEY_LENGTH} characters or more.",
     )
     write_keys: Keys = Field(default=(), description="Keys that open what writes: users, events, deletion.")
-    admin_keys: Keys = Field(default=(), description="Keys that open the reload of the model.")
+    admin_keys: Keys = Field(default=(), description="Keys that open the reload of the model and copies of the store.")
     store: SecretStr = Field(
         default=SecretStr(""),
         description="Where users' signals are kept: sqlite:///relative.sqlite, sqlite:////absolute/path.sqlite, "
@@ -67,14 +67,27 @@ class ServeSettings(BaseSettings):
         default=90.0,
         ge=0,
         le=36500,
-        description="Days after which an event is forgotten, counted from its receipt; profile, picks and friends are "
-        "forgotten so many days after they were last put. 0 keeps all.",
+        description="Days after which an event or a recorded list is forgotten, counted from its receipt; profile, "
+        "picks and friends are forgotten so many days after they were last put. 0 keeps all.",
     )
     max_events_per_user: int = Field(
         default=1000,
         ge=1,
         le=100_000,
-        description="Events kept of one user: the newest by receipt, of whatever signal; older ones are forgotten.",
+        description="Events kept of one user: the newest by receipt, of whatever signal but shown; older ones are "
+        "forgotten.",
+    )
+    max_lists_per_user: int = Field(
+        default=20,
+        ge=1,
+        le=10_000,
+        description="Lists recorded by record=true that are kept of one user: the newest.",
+    )
+    max_shown_per_user: int = Field(
+        default=500,
+        ge=1,
+        le=100_000,
+        description="Events of the signal shown that are kept of one user: the newest by receipt.",
     )
     backup_file: str = Field(
         default="",
@@ -122,6 +135,11 @@ class ServeSettings(BaseSettings):
         default="",
         description="The strategy of lists for which none is asked for. Empty: that of the model, which is `auto` "
         "unless it was trained with another one.",
+    )
+    experiment: str = Field(
+        default="",
+        description="An experiment: `onboarding-2026: control=segment*50, treatment=auto*50` answers half of the new "
+        "users by each strategy. Who came before the store first saw its name takes no part. Empty: none.",
     )
     page: bool = Field(
         default=True,

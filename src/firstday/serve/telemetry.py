@@ -74,18 +74,28 @@ class RequestLog:
         self._is_text = bool(handlers) and isinstance(handlers[0].formatter, TextLines)
         self._stream = handlers[0].stream if handlers else sys.stderr
 
-    def write(self, request_id: str, method: str, route: str, status: int, seconds: float, client: str) -> None:
-        """Write a line. None of it is the client's own text but the id, which is checked, and what a proxy calls it."""
+    def write(
+        self, request_id: str, method: str, route: str, status: int, seconds: float, client: str, variant: str = ""
+    ) -> None:
+        """Write a line. None of it is the client's own text but the id, which is checked, and what a proxy calls it.
+
+        `variant` is that of the user, as EXPERIMENT/VARIANT; "": there is none.
+        """
         if not self._is_on:
             return
         now = datetime.fromtimestamp(time.time(), UTC).isoformat(timespec="milliseconds")
         ms, client = round(1000 * seconds, 2), json.dumps(client)
         if self._is_text:
-            line = f"{now} info request {method} {route} {status} {ms} ms client={client} request_id={request_id}\n"
+            more = f" variant={variant}" if variant else ""
+            line = (
+                f"{now} info request {method} {route} {status} {ms} ms client={client} request_id={request_id}{more}\n"
+            )
         else:
+            more = f', "variant": {json.dumps(variant)}' if variant else ""
             line = (
                 f'{{"time": "{now}", "level": "info", "event": "request", "request_id": "{request_id}", '
-                f'"method": "{method}", "route": "{route}", "status": {status}, "ms": {ms}, "client": {client}}}\n'
+                f'"method": "{method}", "route": "{route}", "status": {status}, "ms": {ms}, '
+                f'"client": {client}{more}}}\n'
             )
         self._stream.write(line)
 
@@ -129,7 +139,17 @@ class Metrics:
             "batch_users", "Users answered in one pass.", buckets=(1, 2, 4, 8, 16, 32), **naming
         )
         self._lists = Counter("recommendations", "Lists given.", ["strategy", "answered_by"], **naming)
+        self.of_variants = Counter(
+            "experiment_recommendations",
+            "Lists given to users who take part in an experiment.",
+            ["experiment", "variant", "answered_by"],
+            **naming,
+        )
         self.events = Counter("events", "Events taken: new, or known by their id already.", ["outcome"], **naming)
+        self.lists_recorded = Counter("lists_recorded", "Lists recorded as shown, or not.", ["outcome"], **naming)
+        self.impressions = Counter(
+            "impressions", "Items shown: in recorded lists, or in new events.", ["source"], **naming
+        )
         self.events_not_understood = Counter(
             "events_not_understood", "Events that name something the model does not know.", **naming
         )

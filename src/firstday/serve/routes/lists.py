@@ -10,6 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 from starlette.routing import Route
 
 from firstday.serve.explain import explain as explain_list
+from firstday.serve.http_errors import ApiError
 from firstday.serve.middleware import need_json, parse_parameters
 from firstday.serve.routes.users import UserIdPath
 from firstday.serve.schemas import ListAnswer, ListParameters, NoQuery, RecommendBody, UserIdText
@@ -30,11 +31,29 @@ async def recommend_to_user(
 ) -> Response:
     """Return a list from all that is known of the user, who need not be known at all.
 
-    Where the store does not answer, the list rests on nothing of the user, and `signals_from` says so.
+    Where the store does not answer, the list rests on nothing of the user, and `signals_from` says so. With `record` it
+    is kept that the user is shown the list; where it could not be kept, there is the list without a `list_id`.
     """
-    ask = Ask(user_id, None, parameters.k, parameters.strategy, parameters.keep_used)
+    if parameters.record:
+        _allow_record(request)
+    ask = Ask(user_id, None, parameters.k, parameters.strategy, parameters.keep_used, parameters.record)
     reply = await service_of(request).batcher.ask(ask)
+    if reply.variant is not None:
+        request.scope["firstday.variant"] = f"{reply.experiment}/{reply.variant}"
     return json_response(_write(reply, user_id, explain=parameters.explain))
+
+
+def _allow_record(request: Request) -> None:
+    """Refuse to record without the right to write, or for another web page, which a browser would let ask.
+
+    Raises
+    ------
+    ApiError
+        401 or 403.
+    """
+    service_of(request).keys.check(request, "write")
+    if request.headers.get("sec-fetch-site", "none") not in ("none", "same-origin"):
+        raise ApiError(403, "forbidden", "A page of another site may not record lists; ask from a server of yours.")
 
 
 _validate_user_id = TypeAdapter(UserIdText).validate_python
@@ -97,6 +116,10 @@ def _write(reply: Reply, user_id: str | None, *, explain: bool) -> dict[str, Any
         ],
         "ignored": ignored,
         "notes": list(reply.notes),
+        "list_id": reply.list_id,
+        "not_recorded": reply.not_recorded,
+        "experiment": reply.experiment,
+        "variant": reply.variant,
     }
     if explain:
         values["explanation"] = explain_list(reply)

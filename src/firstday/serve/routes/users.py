@@ -15,6 +15,9 @@ from firstday.serve.schemas import (
     EventsBody,
     NoQuery,
     PutAnswer,
+    RecordedItem,
+    RecordedList,
+    StoredAssignment,
     StoredEvent,
     StoredPick,
     UserAnswer,
@@ -68,6 +71,7 @@ async def add_events(request: Request, body: EventsBody, _query: NoQuery) -> Res
     service.metrics.events.labels("accepted").inc(accepted)
     service.metrics.events.labels("duplicate").inc(len(events) - accepted)
     service.metrics.events_not_understood.inc(strange)
+    service.metrics.impressions.labels("events").inc(sum(event.is_impression for _, event in events))
     return json_response({"accepted": accepted, "duplicates": len(events) - accepted, "not_understood": strange})
 
 
@@ -75,13 +79,15 @@ def _count_strange(served: ServedModel, events: list[Event]) -> int:
     """Return how many events name something that the model does not know."""
     catalogue = served.trained.catalogue
     return sum(
-        event.signal not in catalogue.signals or not catalogue.knows(event.entity, event.entity_id) for event in events
+        not (event.is_impression or event.signal in catalogue.signals)
+        or not catalogue.knows(event.entity, event.entity_id)
+        for event in events
     )
 
 
 @reading.get("/users/{user_id}", summary="Read everything known of a user")
 async def read_user(request: Request, user_id: UserIdPath, _query: NoQuery) -> UserAnswer:
-    """Return profile, picks, friends and events; 404 where nothing is known."""
+    """Return profile, picks, friends, events and what was shown; 404 where nothing is known."""
     service = service_of(request)
     try:
         user = (await service.store.read([user_id]))[0]
@@ -99,6 +105,7 @@ async def read_user(request: Request, user_id: UserIdPath, _query: NoQuery) -> U
         picks=[StoredPick(entity=entity, entity_id=identity) for entity, identity in profile.picks] if profile else [],
         friends=list(profile.friends) if profile else [],
         put_at=_time(profile.put_us) if profile else None,
+        first_seen_at=None if user.first_us is None else _time(user.first_us),
         events=[
             StoredEvent(
                 event_id=event.event_id,
@@ -107,8 +114,28 @@ async def read_user(request: Request, user_id: UserIdPath, _query: NoQuery) -> U
                 entity_id=event.entity_id,
                 timestamp=None if event.timestamp_ms is None else _time(1000 * event.timestamp_ms),
                 received_at=_time(event.received_us),
+                list_id=event.list_id,
+                position=event.position,
+                propensity=event.propensity,
+                policy=event.policy,
             )
             for event in user.events
+        ],
+        lists=[
+            RecordedList(
+                list_id=shown.list_id,
+                policy=shown.policy,
+                recorded_at=_time(shown.received_us),
+                items=[
+                    RecordedItem(item_id=one.item_id, position=one.position or 1, propensity=one.propensity or 1)
+                    for one in shown.to_impressions()
+                ],
+            )
+            for shown in user.lists
+        ],
+        assignments=[
+            StoredAssignment(experiment=given.experiment, variant=given.variant, assigned_at=_time(given.assigned_us))
+            for given in user.assignments
         ],
     )
 

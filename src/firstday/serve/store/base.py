@@ -1,15 +1,17 @@
-"""The store's contract: users' raw signals, never vectors, so that a new model needs no migration."""
+"""The store's contract: users' raw signals and what they were shown, never vectors: a new model needs no migration."""
 
 from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from firstday.data.events import ITEM
 from firstday.errors import FirstdayError
+from firstday.features.impressions import SHOWN, Impression
 from firstday.features.signals import PICK_SIGNAL, Signals
 
 
@@ -19,7 +21,7 @@ class StoreError(FirstdayError):
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something that a user did.
+    """Something that a user did, or, with the signal ``shown``, saw.
 
     Parameters
     ----------
@@ -31,6 +33,10 @@ class Event:
         When it happened, as the caller says: milliseconds since 1970, or None.
     received_us
         When the store took it, microseconds since 1970; orders a user's events.
+    list_id
+        The list that it came from, or None.
+    position, propensity, policy
+        See `Impression`; None where the caller did not say.
     """
 
     event_id: str
@@ -39,6 +45,77 @@ class Event:
     entity_id: str
     timestamp_ms: int | None = None
     received_us: int = 0
+    list_id: str | None = None
+    position: int | None = None
+    propensity: float | None = None
+    policy: str | None = None
+
+    @property
+    def is_impression(self) -> bool:
+        """Whether an item was shown; that never counts as use."""
+        return self.signal == SHOWN and self.entity == ITEM
+
+
+@dataclass(frozen=True, slots=True)
+class ShownList:
+    """A list that the service gave a user, and recorded.
+
+    Parameters
+    ----------
+    list_id
+        Drawn at random for this list.
+    policy
+        What made it.
+    items
+        The caller's ids as text, best first: the first has position 1.
+    propensities
+        How likely the policy was to show each item there; None: each was certain.
+    received_us
+        When the store took it, microseconds since 1970.
+    """
+
+    list_id: str
+    policy: str
+    items: tuple[str, ...]
+    propensities: tuple[float, ...] | None = None
+    received_us: int = 0
+
+    def to_impressions(self) -> list[Impression]:
+        """Return an impression for each item."""
+        chances = self.propensities or (1.0,) * len(self.items)
+        return [
+            Impression(item, position, self.list_id, chance, self.policy)
+            for position, (item, chance) in enumerate(zip(self.items, chances, strict=True), 1)
+        ]
+
+
+def write_list(shown: ShownList) -> str:
+    """Write a recorded list as JSON; its id and when it was taken stand beside it."""
+    return json.dumps([shown.policy, shown.items, shown.propensities], ensure_ascii=False, separators=(",", ":"))
+
+
+def read_list(text: str | bytes, list_id: str, received_us: int) -> ShownList:
+    """Read a recorded list from JSON."""
+    policy, items, propensities = json.loads(text)
+    chances = None if propensities is None else tuple(propensities)
+    return ShownList(list_id, policy, tuple(items), chances, received_us)
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """The variant of an experiment that a user has for good.
+
+    Parameters
+    ----------
+    experiment, variant
+        Their names.
+    assigned_us
+        When the user first asked for a list, microseconds since 1970.
+    """
+
+    experiment: str
+    variant: str
+    assigned_us: int = 0
 
 
 @dataclass(frozen=True)
@@ -88,24 +165,79 @@ class StoredUser:
         None where none was put.
     events
         In the order of receipt.
+    lists
+        What was shown and recorded, in the order of receipt.
+    assignments
+        By experiment, the first one first.
+    first_us
+        When the store first heard of the user, microseconds since 1970; None where it has not.
     """
 
     profile: Profile | None = None
     events: tuple[Event, ...] = ()
+    lists: tuple[ShownList, ...] = ()
+    assignments: tuple[Assignment, ...] = ()
+    first_us: int | None = None
 
     @property
     def is_known(self) -> bool:
         """Whether anything is."""
-        return self.profile is not None or bool(self.events)
+        return self.profile is not None or bool(self.events or self.lists or self.assignments)
 
-    def to_signals(self) -> Signals:
-        """Return what is known in the form that every strategy takes."""
-        actions = [(event.signal, event.entity, event.entity_id) for event in self.events]
+    def find_recorded(self) -> list[ShownList]:
+        """Return the recorded lists of which the caller did not say what was seen."""
+        seen = {event.list_id for event in self.events if event.is_impression}
+        return [shown for shown in self.lists if shown.list_id not in seen]
+
+    def find_seen(self) -> list[tuple[Event, Impression]]:
+        """Return what the caller says was seen, each event with what it means.
+
+        Propensity and policy of the recorded list stand where the caller gave none. Without a position it was seen for
+        certain.
+        """
+        events = [event for event in self.events if event.is_impression]
+        seen = {event.list_id for event in events}
+        ways: dict[tuple[str | None, str], Impression] = {
+            (shown.list_id, impression.item_id): impression
+            for shown in self.lists
+            if shown.list_id in seen
+            for impression in shown.to_impressions()
+        }
+        found = []
+        for event in events:
+            way = ways.get((event.list_id, event.entity_id))
+            propensity, policy = event.propensity, event.policy
+            if way is not None and propensity is None and policy in (None, way.policy):
+                propensity, policy = way.propensity, way.policy
+            found.append((event, Impression(event.entity_id, event.position, event.list_id, propensity, policy)))
+        return found
+
+    def find_impressions(self) -> list[Impression]:
+        """Return what was shown, in the order of receipt.
+
+        A caller who sends `shown` knows better what was seen: where such events name a list, they count, and the list
+        as it was recorded does not.
+        """
+        dated = [(shown.received_us, one) for shown in self.find_recorded() for one in shown.to_impressions()]
+        dated += [(event.received_us, impression) for event, impression in self.find_seen()]
+        return [impression for _, impression in sorted(dated, key=lambda entry: entry[0])]
+
+    def to_signals(self, user_id: str | None = None) -> Signals:
+        """Return what is known in the form that every strategy takes; an impression is no interaction."""
+        actions = [(event.signal, event.entity, event.entity_id) for event in self.events if not event.is_impression]
+        shown = self.find_impressions()
         if self.profile is None:
-            return Signals(interactions=actions)
+            return Signals(interactions=actions, shown=shown, user_id=user_id)
         profile = self.profile
         picks = [(PICK_SIGNAL, entity, identity) for entity, identity in profile.picks]
-        return Signals(age=profile.age, interactions=[*picks, *actions], friends=profile.friends, **profile.columns)
+        return Signals(
+            age=profile.age,
+            interactions=[*picks, *actions],
+            friends=profile.friends,
+            shown=shown,
+            user_id=user_id,
+            **profile.columns,
+        )
 
 
 @dataclass(frozen=True)
@@ -115,13 +247,19 @@ class Rules:
     Parameters
     ----------
     max_events_per_user
-        The newest so many by receipt.
+        The newest so many by receipt, impressions not counted.
     retention_us
         How long, microseconds; 0: for good.
+    max_lists_per_user
+        The newest so many recorded lists by receipt.
+    max_shown_per_user
+        The newest so many events of the signal ``shown`` by receipt.
     """
 
     max_events_per_user: int
     retention_us: int
+    max_lists_per_user: int = 20
+    max_shown_per_user: int = 500
 
     def oldest_us(self, now_us: int) -> int:
         """Return the time before which everything has expired."""
@@ -138,17 +276,38 @@ class Clock:
         """Return the time."""
         return time.time_ns() // 1000
 
+    def start_after(self, us: int) -> None:
+        """Tell only later times from now on, also where the machine's clock was put back."""
+        self._last = max(self._last, us)
+
     def next_us(self) -> int:
         """Return the time, and never the same twice."""
         self._last = max(self._last + 1, self.now_us())
         return self._last
 
 
+class ReadableStore(Protocol):
+    """What can be read of a store from one end to the other, while others may write to it."""
+
+    async def find_latest_us(self) -> int:
+        """Return a time up to which all that was taken can be read now, microseconds since 1970; 0: it has nothing."""
+        ...
+
+    def scan(self, since_us: int) -> AsyncIterator[list[tuple[str, StoredUser]]]:
+        """Give all users of whom something was taken after a time, perhaps others too, a part at a time, each once."""
+        ...
+
+    async def close(self) -> None:
+        """Let go."""
+        ...
+
+
 class Store(Protocol):
     """Keeps users' signals. Every method raises `StoreError` where the store fails, and then has acknowledged nothing.
 
     A call that returned is durable: it outlives a killed process. An event whose id the user has already is left as
-    it is. What has expired is never returned.
+    it is. What has expired is never returned. When the store first heard of a user, and the user's assignments, are
+    kept for as long as anything else of the user is, or would be if it had been written last.
     """
 
     name: str
@@ -165,12 +324,24 @@ class Store(Protocol):
         """Add events of users, all or none; return how many were new."""
         ...
 
+    async def record(self, lists: Sequence[tuple[str, ShownList]]) -> None:
+        """Add lists that are shown to users, all or none."""
+        ...
+
+    async def start_experiment(self, experiment: str) -> int:
+        """Return when the store first saw an experiment's name, microseconds since 1970: now, if it never has."""
+        ...
+
+    async def assign(self, users: Sequence[tuple[str, Assignment]]) -> list[Assignment]:
+        """Give users variants, all or none; return what each has now: the first that was given for an experiment."""
+        ...
+
     async def delete(self, user_id: str) -> None:
         """Forget a user."""
         ...
 
     async def purge(self) -> int:
-        """Remove what has expired; return how many events and profiles that were."""
+        """Remove what has expired; return how many rows that were."""
         ...
 
     async def back_up(self, target: Path) -> None:

@@ -20,7 +20,12 @@ def open_store(settings: ServeSettings) -> Store:
         Redis is asked for and its library is not installed.
     """
     url = settings.store_url
-    rules = Rules(settings.max_events_per_user, round(settings.retention_days * 86_400_000_000))
+    rules = Rules(
+        settings.max_events_per_user,
+        round(settings.retention_days * 86_400_000_000),
+        settings.max_lists_per_user,
+        settings.max_shown_per_user,
+    )
     scheme, _, rest = url.partition("://")
     if settings.backup_file and scheme != "sqlite":
         raise ConfigError("backup_file: is for a SQLite store; let Redis keep copies of its own.")

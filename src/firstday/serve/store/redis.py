@@ -3,14 +3,29 @@
 from __future__ import annotations
 
 import json
+import re
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from firstday.errors import MissingExtraError
-from firstday.serve.store.base import Clock, Event, Profile, Rules, StoredUser, StoreError, read_profile, write_profile
+from firstday.serve.store.base import (
+    Assignment,
+    Clock,
+    Event,
+    Profile,
+    Rules,
+    ShownList,
+    StoredUser,
+    StoreError,
+    read_list,
+    read_profile,
+    write_list,
+    write_profile,
+)
 
 try:
     from redis.asyncio import Redis
@@ -25,37 +40,109 @@ except ModuleNotFoundError:  # pragma: no cover
 T = TypeVar("T")
 
 CONNECTIONS = 64
+SCANNED_AT_ONCE = 500
+"""Keys in a part of a scan, about."""
 
-ADD = """
--- KEYS: for each user the ids in the order of receipt (a sorted set) and the events by id (a hash)
--- ARGV: the cap, the time before which everything has expired, the time to live in ms, and for each user the events
-local cap, oldest, ttl = tonumber(ARGV[1]), ARGV[2], tonumber(ARGV[3])
-local function forget(order, events, ids)
+KINDS = ("user", "profile", "order", "events", "shown", "listed", "lists")
+"""What Redis keeps of a user: a hash of when the store first heard of them and of their assignments, the profile, the
+events' ids in the order of receipt (a sorted set), the events by id (a hash), the ids of those that are impressions,
+and recorded lists as events are."""
+
+_BEGIN = """
+-- KEYS: the clock, and for each user those of KINDS
+-- ARGV: the worker's time, the time to live in ms, and more
+local latest, now, ttl = tonumber(redis.call('GET', KEYS[1]) or 0), tonumber(ARGV[1]), tonumber(ARGV[2])
+local function next_us()
+  latest = math.max(latest + 1, now)
+  return string.format('%.0f', latest)
+end
+local function live(key)
+  if ttl > 0 then redis.call('PEXPIRE', key, ttl) end
+end
+local function see(user, profile, order)
+  local expired = ttl > 0 and now - 1000 * ttl or 0
+  if tonumber(redis.call('HGET', user, 'last') or now) < expired then redis.call('DEL', user) end
+  if redis.call('HEXISTS', user, 'first') == 0 then
+    local first = next_us()
+    -- What an older version wrote tells no first time, but has times of its own.
+    local put = string.match(redis.call('GET', profile) or '', '^%d+')
+    local oldest = redis.call('ZRANGE', order, 0, 0, 'WITHSCORES')[2]
+    for _, us in ipairs({put or first, oldest or first}) do
+      if tonumber(us) >= expired and tonumber(us) < tonumber(first) then first = us end
+    end
+    redis.call('HSET', user, 'first', string.format('%.0f', tonumber(first)))
+  end
+  redis.call('HSET', user, 'last', next_us())
+  live(user)
+end
+"""
+_END = """
+redis.call('SET', KEYS[1], string.format('%.0f', latest))
+return result
+"""
+"""All that is taken has a later time than all that was taken before, by whichever worker: one order of receipt."""
+
+ADD = f"""{_BEGIN}
+local oldest, caps = ARGV[3], cjson.decode(ARGV[4])
+local result = 0
+local function forget(order, texts, ids)
   for _, id in ipairs(ids) do
     redis.call('ZREM', order, id)
-    redis.call('HDEL', events, id)
+    redis.call('HDEL', texts, id)
   end
 end
-local added = 0
-for number, new in ipairs(cjson.decode(ARGV[4])) do
-  local order, events = KEYS[2 * number - 1], KEYS[2 * number]
-  forget(order, events, redis.call('ZRANGEBYSCORE', order, '-inf', '(' .. oldest))
-  for _, event in ipairs(new) do
-    if redis.call('HSETNX', events, event[1], event[3]) == 1 then
-      redis.call('ZADD', order, event[2], event[1])
-      added = added + 1
+for number, new in ipairs(cjson.decode(ARGV[5])) do
+  local at = 7 * number - 5
+  see(KEYS[at], KEYS[at + 1], KEYS[at + 2])
+  -- Where the ids of each kind are, where their texts are.
+  local places = {{{{KEYS[at + 2], KEYS[at + 3]}}, {{KEYS[at + 4], KEYS[at + 3]}}, {{KEYS[at + 5], KEYS[at + 6]}}}}
+  for _, place in ipairs(places) do
+    forget(place[1], place[2], redis.call('ZRANGEBYSCORE', place[1], '-inf', '(' .. oldest))
+  end
+  for _, entry in ipairs(new) do
+    local place = places[entry[1]]
+    if redis.call('HEXISTS', place[2], entry[2]) == 0 then
+      local received = next_us()
+      redis.call('HSET', place[2], entry[2], '[' .. received .. ',' .. entry[3])
+      redis.call('ZADD', place[1], received, entry[2])
+      result = result + 1
     end
   end
-  local over = redis.call('ZCARD', order) - cap
-  if over > 0 then forget(order, events, redis.call('ZRANGE', order, 0, over - 1)) end
-  if ttl > 0 then
-    redis.call('PEXPIRE', order, ttl)
-    redis.call('PEXPIRE', events, ttl)
+  for kind, place in ipairs(places) do
+    local over = redis.call('ZCARD', place[1]) - caps[kind]
+    if over > 0 then forget(place[1], place[2], redis.call('ZRANGE', place[1], 0, over - 1)) end
+    live(place[1])
+    live(place[2])
   end
 end
-return added
-"""
-"""Adds events of several users in one step; the same rules as in SQLite."""
+{_END}"""
+"""Adds events and lists of several users in one step; the same rules as in SQLite."""
+
+PUT = f"""{_BEGIN}
+see(KEYS[2], KEYS[3], KEYS[4])
+redis.call('SET', KEYS[3], next_us() .. '\\n' .. ARGV[3])
+live(KEYS[3])
+local result = 1
+{_END}"""
+"""Puts a profile."""
+
+ASSIGN = f"""{_BEGIN}
+local result = {{}}
+for number, entry in ipairs(cjson.decode(ARGV[3])) do
+  local at = 7 * number - 5
+  see(KEYS[at], KEYS[at + 1], KEYS[at + 2])
+  local name = 'in ' .. entry[1]
+  redis.call('HSETNX', KEYS[at], name, next_us() .. ' ' .. entry[2])
+  result[number] = redis.call('HGET', KEYS[at], name)
+end
+{_END}"""
+"""Gives users variants."""
+
+START = f"""{_BEGIN}
+redis.call('HSETNX', KEYS[2], ARGV[3], next_us())
+local result = redis.call('HGET', KEYS[2], ARGV[3])
+{_END}"""
+"""Notes an experiment's name."""
 
 
 class RedisStore:
@@ -102,12 +189,22 @@ class RedisStore:
             retry=Retry(NoBackoff(), 1, supported_errors=(RedisConnectionError,)),
             max_connections=CONNECTIONS,
         )
-        self._add = self._redis.register_script(ADD)
+        self._scripts = {name: self._redis.register_script(name) for name in (ADD, PUT, ASSIGN, START)}
         self._alone_until = 0.0
 
-    def _keys(self, user_id: str) -> tuple[str, str, str]:
-        """Return the keys of a user's profile, ids in order, and events."""
-        return tuple(f"{self._prefix}:{what}:{user_id}" for what in ("profile", "order", "events"))  # type: ignore[return-value]
+    def _keys(self, user_id: str) -> list[str]:
+        """Return a user's keys, one for each of `KINDS`."""
+        return [f"{self._prefix}:{kind}:{user_id}" for kind in KINDS]
+
+    async def _run(self, script: str, keys: Sequence[str], *arguments: Any) -> Any:
+        """Run a script on some keys."""
+        first = [self._clock.now_us(), self._rules.retention_us // 1000]
+        call = self._scripts[script]
+        return await self._call(lambda: call(keys=[f"{self._prefix}:clock", *keys], args=[*first, *arguments]))
+
+    async def _run_for_users(self, script: str, user_ids: Iterable[str], *arguments: Any) -> Any:
+        """Run a script on users' keys."""
+        return await self._run(script, [key for user_id in user_ids for key in self._keys(user_id)], *arguments)
 
     async def _call(self, call: Callable[[], Awaitable[T]]) -> T:
         """Call Redis, unless it failed a moment ago."""
@@ -129,36 +226,83 @@ class RedisStore:
         async def call() -> list[Any]:
             pipe = self._redis.pipeline(transaction=False)
             for user_id in user_ids:
-                profile, _, events = self._keys(user_id)
+                user, profile, _, events, _, _, lists = self._keys(user_id)
+                pipe.hgetall(user)
                 pipe.get(profile)
                 pipe.hgetall(events)
+                pipe.hgetall(lists)
             return await pipe.execute()
 
         answers = await self._call(call)
         oldest = self._rules.oldest_us(self._clock.now_us())
-        return [_user(answers[at], answers[at + 1], oldest) for at in range(0, len(answers), 2)]
+        users = zip(*(answers[at::4] for at in range(4)), strict=True)
+        return [_user(user, profile, events, lists, oldest) for user, profile, events, lists in users]
 
     async def put(self, user_id: str, profile: Profile) -> None:
         """Replace a user's profile, picks and friends."""
-        put_us = self._clock.next_us()
-        key = self._keys(user_id)[0]
-        value = f"{put_us}\n{write_profile(profile)}"
-        ttl_ms = self._rules.retention_us // 1000 or None
-        await self._call(lambda: self._redis.set(key, value, px=ttl_ms))
+        await self._run_for_users(PUT, [user_id], write_profile(profile))
 
     async def add(self, events: Sequence[tuple[str, Event]]) -> int:
         """Add events of users, all or none; return how many were new."""
-        by_user: dict[str, list[tuple[str, str, str]]] = {}
+        by_user: dict[str, list[tuple[int, str, str]]] = {}
         for user_id, event in events:
-            received_us = self._clock.next_us()
-            values = [received_us, event.signal, event.entity, event.entity_id, event.timestamp_ms]
-            text = json.dumps(values, ensure_ascii=False, separators=(",", ":"))
-            by_user.setdefault(user_id, []).append((event.event_id, str(received_us), text))
-        keys = [key for user_id in by_user for key in self._keys(user_id)[1:]]
+            values: list[Any] = [event.signal, event.entity, event.entity_id, event.timestamp_ms]
+            how = [event.list_id, event.position, event.propensity, event.policy]
+            if any(value is not None for value in how):
+                values += how
+            kind = _IMPRESSION if event.is_impression else _USE
+            by_user.setdefault(user_id, []).append((kind, event.event_id, _write(values)[1:]))
+        return await self._add(by_user)
+
+    async def _add(self, by_user: dict[str, list[tuple[int, str, str]]]) -> int:
+        """Add entries of users: of which kind, with what id, and the text after its time of receipt."""
         oldest = self._rules.oldest_us(self._clock.now_us())
-        batch = json.dumps(list(by_user.values()), ensure_ascii=False, separators=(",", ":"))
-        limits = [self._rules.max_events_per_user, oldest, self._rules.retention_us // 1000]
-        return int(await self._call(lambda: self._add(keys=keys, args=[*limits, batch])))
+        rules = self._rules
+        caps = [rules.max_events_per_user, rules.max_shown_per_user, rules.max_lists_per_user]
+        return int(await self._run_for_users(ADD, by_user, oldest, _write(caps), _write(list(by_user.values()))))
+
+    async def record(self, lists: Sequence[tuple[str, ShownList]]) -> None:
+        """Add lists that are shown to users, all or none."""
+        by_user: dict[str, list[tuple[int, str, str]]] = {}
+        for user_id, shown in lists:
+            by_user.setdefault(user_id, []).append((_LIST, shown.list_id, f"{write_list(shown)}]"))
+        await self._add(by_user)
+
+    async def start_experiment(self, experiment: str) -> int:
+        """Return when the store first saw an experiment's name, microseconds since 1970: now, if it never has."""
+        return int(await self._run(START, [f"{self._prefix}:experiments"], experiment))
+
+    async def assign(self, users: Sequence[tuple[str, Assignment]]) -> list[Assignment]:
+        """Give users variants, all or none; return what each has now: the first that was given for an experiment."""
+        new = _write([(assignment.experiment, assignment.variant) for _, assignment in users])
+        given = await self._run_for_users(ASSIGN, [user_id for user_id, _ in users], new)
+        return [
+            _read_assignment(assignment.experiment, text) for (_, assignment), text in zip(users, given, strict=True)
+        ]
+
+    async def find_latest_us(self) -> int:
+        """Return the time of the last thing that was taken, microseconds since 1970; 0: there is none."""
+        key, now = f"{self._prefix}:clock", self._clock.now_us()
+        await self._call(lambda: self._redis.set(key, now, nx=True))  # it is missing where all is of an older version
+        return int(await self._call(lambda: self._redis.get(key)) or 0)
+
+    async def scan(self, since_us: int) -> AsyncIterator[list[tuple[str, StoredUser]]]:  # noqa: ARG002
+        """Give all users, a part at a time, each user once: Redis finds nobody by time."""
+        seen: set[str] = set()
+        kinds = {kind for kind in KINDS if kind in ("user", "profile", "events")}  # each user has one of these
+        place, pattern = 0, re.sub(r"([*?\[\]\\])", r"\\\1", self._prefix) + ":*"
+        while True:
+            call = partial(self._redis.scan, place, match=pattern, count=SCANNED_AT_ONCE)
+            place, keys = await self._call(call)
+            names = [key.decode() if isinstance(key, bytes) else key for key in keys]
+            parts = [name.removeprefix(f"{self._prefix}:").partition(":") for name in names]
+            new = sorted({user_id for kind, _, user_id in parts if kind in kinds and user_id} - seen)
+            seen.update(new)
+            if new:
+                pairs = zip(new, await self.read(new), strict=True)
+                yield list(pairs)
+            if not place:
+                return
 
     async def delete(self, user_id: str) -> None:
         """Forget a user."""
@@ -181,7 +325,22 @@ class RedisStore:
         await self._redis.aclose()
 
 
-def _user(stored: bytes | None, events: dict[bytes, bytes], oldest: int) -> StoredUser:
+_USE, _IMPRESSION, _LIST = 1, 2, 3
+"""Kinds of entries, as the script `ADD` numbers them."""
+
+
+def _write(values: Any) -> str:
+    return json.dumps(values, ensure_ascii=False, separators=(",", ":"))
+
+
+def _read_assignment(experiment: str, text: bytes) -> Assignment:
+    assigned_us, _, variant = text.decode().partition(" ")
+    return Assignment(experiment, variant, int(assigned_us))
+
+
+def _user(
+    user: dict[bytes, bytes], stored: bytes | None, events: dict[bytes, bytes], lists: dict[bytes, bytes], oldest: int
+) -> StoredUser:
     """Read a user from what Redis holds, without what has expired."""
     profile = None
     if stored is not None:
@@ -190,7 +349,24 @@ def _user(stored: bytes | None, events: dict[bytes, bytes], oldest: int) -> Stor
             profile = read_profile(text, int(put_us))
     live = []
     for event_id, text in events.items():
-        received_us, signal, entity, entity_id, timestamp_ms = json.loads(text)
+        received_us, signal, entity, entity_id, timestamp_ms, *how = json.loads(text)
         if received_us >= oldest:
-            live.append(Event(event_id.decode(), signal, entity, entity_id, timestamp_ms, received_us))
-    return StoredUser(profile, tuple(sorted(live, key=lambda event: event.received_us)))
+            live.append(Event(event_id.decode(), signal, entity, entity_id, timestamp_ms, received_us, *how))
+    shown = []
+    for list_id, text in lists.items():
+        received_us, _, rest = text[1:-1].partition(b",")
+        if int(received_us) >= oldest:
+            shown.append(read_list(rest, list_id.decode(), int(received_us)))
+    assignments = [_read_assignment(name[3:].decode(), text) for name, text in user.items() if name.startswith(b"in ")]
+    if not (profile or live or shown or int(user.get(b"last", -1)) >= oldest):
+        return StoredUser()
+    # What an older version wrote tells no first time.
+    times = [event.received_us for event in live] + [entry.received_us for entry in shown]
+    times += [profile.put_us] if profile else []
+    return StoredUser(
+        profile,
+        tuple(sorted(live, key=lambda event: event.received_us)),
+        tuple(sorted(shown, key=lambda entry: entry.received_us)),
+        tuple(sorted(assignments, key=lambda assignment: assignment.assigned_us)),
+        int(user[b"first"]) if b"first" in user else min(times),
+    )

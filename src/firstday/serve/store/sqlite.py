@@ -3,30 +3,46 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import os
 import queue
 import sqlite3
 import threading
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from firstday.errors import ConfigError
-from firstday.serve.store.base import Clock, Event, Profile, Rules, StoredUser, StoreError, read_profile, write_profile
+from firstday.serve.store.base import (
+    Assignment,
+    Clock,
+    Event,
+    Profile,
+    Rules,
+    ShownList,
+    StoredUser,
+    StoreError,
+    read_list,
+    read_profile,
+    write_list,
+    write_profile,
+)
 
 T = TypeVar("T")
 Work = Callable[[sqlite3.Connection], Any]
 
-VERSION = 1
+VERSION = 2
 BUSY_TIMEOUT_S = 5.0
 GROUP_SIZE = 256
 """Calls that are committed together, at most."""
 PURGED_AT_ONCE = 5_000
 """Rows removed in one transaction, so that others' writes need not wait long."""
+
+DAY_US = 86_400_000_000
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS profiles (
@@ -34,18 +50,85 @@ CREATE TABLE IF NOT EXISTS profiles (
 ) WITHOUT ROWID, STRICT;
 CREATE TABLE IF NOT EXISTS events (
     user_id TEXT NOT NULL, event_id TEXT NOT NULL, received_us INTEGER NOT NULL, signal TEXT NOT NULL,
-    entity TEXT NOT NULL, entity_id TEXT NOT NULL, timestamp_ms INTEGER, PRIMARY KEY (user_id, event_id)
+    entity TEXT NOT NULL, entity_id TEXT NOT NULL, timestamp_ms INTEGER, list_id TEXT, position INTEGER,
+    propensity REAL, policy TEXT, PRIMARY KEY (user_id, event_id)
 ) WITHOUT ROWID, STRICT;
+CREATE TABLE IF NOT EXISTS lists (
+    user_id TEXT NOT NULL, received_us INTEGER NOT NULL, list_id TEXT NOT NULL, list TEXT NOT NULL,
+    PRIMARY KEY (user_id, received_us, list_id)
+) WITHOUT ROWID, STRICT;
+CREATE TABLE IF NOT EXISTS users (
+    user_id TEXT PRIMARY KEY, first_us INTEGER NOT NULL, last_us INTEGER NOT NULL, assignments TEXT
+) WITHOUT ROWID, STRICT;
+CREATE TABLE IF NOT EXISTS experiments (name TEXT PRIMARY KEY, started_us INTEGER NOT NULL) WITHOUT ROWID, STRICT;
 CREATE INDEX IF NOT EXISTS events_by_receipt ON events (received_us);
 CREATE INDEX IF NOT EXISTS profiles_by_put ON profiles (put_us);
+CREATE INDEX IF NOT EXISTS lists_by_receipt ON lists (received_us);
+CREATE INDEX IF NOT EXISTS users_by_last ON users (last_us);
+"""
+"""`users.last_us` is the last write's time, or up to a day before it, so that a busy user's row is seldom written."""
+
+FROM_VERSION_1 = """
+ALTER TABLE events ADD COLUMN list_id TEXT;
+ALTER TABLE events ADD COLUMN position INTEGER;
+ALTER TABLE events ADD COLUMN propensity REAL;
+ALTER TABLE events ADD COLUMN policy TEXT;
+INSERT INTO users (user_id, first_us, last_us) SELECT user_id, min(us), max(us) FROM (
+    SELECT user_id, put_us AS us FROM profiles UNION ALL SELECT user_id, received_us FROM events) GROUP BY user_id;
 """
 
 PURGE = (
-    "DELETE FROM events WHERE (user_id, event_id) IN "
-    "(SELECT user_id, event_id FROM events WHERE received_us < ? LIMIT ?)",
-    "DELETE FROM profiles WHERE user_id IN (SELECT user_id FROM profiles WHERE put_us < ? LIMIT ?)",
+    (
+        "DELETE FROM events WHERE (user_id, event_id) IN "
+        "(SELECT user_id, event_id FROM events WHERE received_us < ? LIMIT ?)",
+        0,
+    ),
+    ("DELETE FROM profiles WHERE user_id IN (SELECT user_id FROM profiles WHERE put_us < ? LIMIT ?)", 0),
+    (
+        "DELETE FROM lists WHERE (user_id, received_us, list_id) IN "
+        "(SELECT user_id, received_us, list_id FROM lists WHERE received_us < ? LIMIT ?)",
+        0,
+    ),
+    ("DELETE FROM users WHERE user_id IN (SELECT user_id FROM users WHERE last_us < ? LIMIT ?)", DAY_US),
 )
-FORGET = ("DELETE FROM profiles WHERE user_id = ?", "DELETE FROM events WHERE user_id = ?")
+"""What removes expired rows of each table, and how much longer its rows are kept."""
+FORGET = (
+    "DELETE FROM profiles WHERE user_id = ?",
+    "DELETE FROM events WHERE user_id = ?",
+    "DELETE FROM lists WHERE user_id = ?",
+    "DELETE FROM users WHERE user_id = ?",
+)
+LATEST = (
+    "SELECT max(received_us) FROM events",
+    "SELECT max(received_us) FROM lists",
+    "SELECT max(put_us) FROM profiles",
+    "SELECT max(last_us) FROM users",
+)
+"""What finds the last time that was told, so that times go on from there."""
+
+READ_EVENTS = (
+    "SELECT event_id, signal, entity, entity_id, timestamp_ms, received_us, list_id, position, propensity, policy "
+    "FROM events WHERE user_id = ? AND received_us >= ? ORDER BY received_us"
+)
+CHANGED = (
+    "SELECT user_id FROM events WHERE received_us > ?1 UNION SELECT user_id FROM lists WHERE received_us > ?1 "
+    "UNION SELECT user_id FROM profiles WHERE put_us > ?1 UNION SELECT user_id FROM users WHERE last_us > ?1"
+)
+"""What finds the users of whom something was taken after a time; an assignment is the last that was taken of its user
+when it is made."""
+ADD_EVENT = (
+    "INSERT INTO events (user_id, event_id, signal, entity, entity_id, timestamp_ms, received_us, list_id, position, "
+    "propensity, policy) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
+    "ON CONFLICT DO UPDATE SET received_us = excluded.received_us, signal = excluded.signal, "
+    "entity = excluded.entity, entity_id = excluded.entity_id, timestamp_ms = excluded.timestamp_ms, "
+    "list_id = excluded.list_id, position = excluded.position, propensity = excluded.propensity, "
+    "policy = excluded.policy WHERE events.received_us < ?"
+)
+KEEP_NEWEST = (
+    "DELETE FROM events WHERE user_id = ?1 AND (signal = 'shown' AND entity = 'item') = ?2 AND received_us <= "
+    "(SELECT received_us FROM events WHERE user_id = ?1 AND (signal = 'shown' AND entity = 'item') = ?2 "
+    "ORDER BY received_us DESC LIMIT 1 OFFSET ?3)"
+)
 
 _log = logging.getLogger("firstday.serve")
 
@@ -109,13 +192,17 @@ class SqliteStore:
         connection = self._connect()
         try:
             version = connection.execute("PRAGMA user_version").fetchone()[0]
-            if version not in (0, VERSION):
+            if version not in (0, 1, VERSION):
                 raise ConfigError(f"store: {self._path} is of version {version}, not {VERSION}; give another file.")
             connection.execute("BEGIN IMMEDIATE")
-            for statement in filter(str.strip, SCHEMA.split(";")):
+            for statement in filter(str.strip, f"{SCHEMA}{FROM_VERSION_1 if version == 1 else ''}".split(";")):
                 connection.execute(statement)
             connection.execute(f"PRAGMA user_version = {VERSION}")
             connection.execute("COMMIT")
+            if version == 1:
+                _log.info("store is now of version 2", extra={"fields": {"file": str(self._path)}})
+            for statement in LATEST:
+                self._clock.start_after(connection.execute(statement).fetchone()[0] or 0)
         finally:
             connection.close()
 
@@ -140,31 +227,29 @@ class SqliteStore:
 
     async def read(self, user_ids: Sequence[str]) -> list[StoredUser]:
         """Return what is known of each user."""
-        oldest = self._rules.oldest_us(self._clock.now_us())
-        try:
-            return [self._read_one(user_id, oldest) for user_id in user_ids]
-        except sqlite3.Error as error:
-            raise StoreError(f"store: cannot be read now ({error}); try again.") from error
-
-    def _read_one(self, user_id: str, oldest: int) -> StoredUser:
-        profile = self._reader.execute(
-            "SELECT profile, put_us FROM profiles WHERE user_id = ? AND put_us >= ?", (user_id, oldest)
-        ).fetchone()
-        rows = self._reader.execute(
-            "SELECT event_id, signal, entity, entity_id, timestamp_ms, received_us FROM events "
-            "WHERE user_id = ? AND received_us >= ? ORDER BY received_us",
-            (user_id, oldest),
-        ).fetchall()
-        return StoredUser(read_profile(*profile) if profile else None, tuple(Event(*row) for row in rows))
+        return read_users(self._reader, user_ids, self._rules.oldest_us(self._clock.now_us()))
 
     async def put(self, user_id: str, profile: Profile) -> None:
         """Replace a user's profile, picks and friends."""
 
         def work(connection: sqlite3.Connection) -> None:
+            self._see(connection, user_id)
             row = (user_id, self._clock.next_us(), write_profile(profile))
             connection.execute("INSERT OR REPLACE INTO profiles (user_id, put_us, profile) VALUES (?, ?, ?)", row)
 
         await self._write(work)
+
+    def _see(self, connection: sqlite3.Connection, user_id: str) -> None:
+        """Note that something is written of a user."""
+        now = self._clock.next_us()
+        # A user whose row has expired, but is not removed yet, is heard of for the first time.
+        connection.execute(
+            "INSERT INTO users (user_id, first_us, last_us) VALUES (?1, ?2, ?2) "
+            "ON CONFLICT DO UPDATE SET last_us = excluded.last_us, "
+            "first_us = CASE WHEN last_us < ?3 THEN excluded.first_us ELSE first_us END, "
+            "assignments = CASE WHEN last_us < ?3 THEN NULL ELSE assignments END WHERE last_us < ?2 - ?4",
+            (user_id, now, self._rules.oldest_us(now) - DAY_US, DAY_US),
+        )
 
     async def add(self, events: Sequence[tuple[str, Event]]) -> int:
         """Add events of users, all or none; return how many were new."""
@@ -172,29 +257,79 @@ class SqliteStore:
         def work(connection: sqlite3.Connection) -> int:
             oldest = self._rules.oldest_us(self._clock.now_us())
             new: Counter[str] = Counter()
+            kinds = set()
             for user_id, event in events:
-                row = (user_id, event.event_id, self._clock.next_us(), event.signal, event.entity, event.entity_id)
+                if user_id not in new:
+                    self._see(connection, user_id)
+                what = (event.event_id, event.signal, event.entity, event.entity_id, event.timestamp_ms)
+                how = (event.list_id, event.position, event.propensity, event.policy)
                 # An event that has expired, but is not removed yet, counts as gone.
-                new[user_id] += connection.execute(
-                    "INSERT INTO events (user_id, event_id, received_us, signal, entity, entity_id, timestamp_ms) "
-                    "VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET received_us = excluded.received_us, "
-                    "signal = excluded.signal, entity = excluded.entity, entity_id = excluded.entity_id, "
-                    "timestamp_ms = excluded.timestamp_ms WHERE events.received_us < ?",
-                    (*row, event.timestamp_ms, oldest),
-                ).rowcount
-            for user_id in new:
-                self._keep_newest(connection, user_id)
+                row = (user_id, *what, self._clock.next_us(), *how, oldest)
+                new[user_id] += connection.execute(ADD_EVENT, row).rowcount
+                kinds.add((user_id, event.is_impression))
+            for user_id, is_impression in kinds:
+                self._keep_newest(connection, user_id, is_impression=is_impression)
             return new.total()
 
         return await self._write(work)
 
-    def _keep_newest(self, connection: sqlite3.Connection, user_id: str) -> None:
-        """Remove a user's events beyond the cap, oldest first."""
+    def _keep_newest(self, connection: sqlite3.Connection, user_id: str, *, is_impression: bool) -> None:
+        """Remove a user's impressions, or other events, beyond the cap, oldest first."""
+        cap = self._rules.max_shown_per_user if is_impression else self._rules.max_events_per_user
+        connection.execute(KEEP_NEWEST, (user_id, is_impression, cap))
+
+    async def record(self, lists: Sequence[tuple[str, ShownList]]) -> None:
+        """Add lists that are shown to users, all or none."""
+        rows = [(user_id, shown.list_id, write_list(shown)) for user_id, shown in lists]
+
+        def work(connection: sqlite3.Connection) -> None:
+            for user_id, list_id, text in rows:
+                self._see(connection, user_id)
+                connection.execute(
+                    "INSERT INTO lists (user_id, received_us, list_id, list) VALUES (?, ?, ?, ?)",
+                    (user_id, self._clock.next_us(), list_id, text),
+                )
+                connection.execute(
+                    "DELETE FROM lists WHERE user_id = ? AND received_us <= "
+                    "(SELECT received_us FROM lists WHERE user_id = ? ORDER BY received_us DESC LIMIT 1 OFFSET ?)",
+                    (user_id, user_id, self._rules.max_lists_per_user),
+                )
+
+        await self._write(work)
+
+    async def start_experiment(self, experiment: str) -> int:
+        """Return when the store first saw an experiment's name, microseconds since 1970: now, if it never has."""
+
+        def work(connection: sqlite3.Connection) -> int:
+            row = (experiment, self._clock.next_us())
+            connection.execute("INSERT INTO experiments (name, started_us) VALUES (?, ?) ON CONFLICT DO NOTHING", row)
+            found = connection.execute("SELECT started_us FROM experiments WHERE name = ?", (experiment,)).fetchone()
+            return int(found[0])
+
+        return await self._write(work)
+
+    async def assign(self, users: Sequence[tuple[str, Assignment]]) -> list[Assignment]:
+        """Give users variants, all or none; return what each has now: the first that was given for an experiment."""
+
+        def work(connection: sqlite3.Connection) -> list[Assignment]:
+            return [self._assign_one(connection, user_id, assignment) for user_id, assignment in users]
+
+        return await self._write(work)
+
+    def _assign_one(self, connection: sqlite3.Connection, user_id: str, new: Assignment) -> Assignment:
+        self._see(connection, user_id)
+        (text,) = connection.execute("SELECT assignments FROM users WHERE user_id = ?", (user_id,)).fetchone()
+        before = _read_assignments(text)
+        for assignment in before:
+            if assignment.experiment == new.experiment:
+                return assignment
+        given = Assignment(new.experiment, new.variant, self._clock.next_us())
+        rows = [(entry.experiment, entry.variant, entry.assigned_us) for entry in (*before, given)]
         connection.execute(
-            "DELETE FROM events WHERE user_id = ? AND received_us <= "
-            "(SELECT received_us FROM events WHERE user_id = ? ORDER BY received_us DESC LIMIT 1 OFFSET ?)",
-            (user_id, user_id, self._rules.max_events_per_user),
+            "UPDATE users SET assignments = ?, last_us = ? WHERE user_id = ?",
+            (json.dumps(rows, ensure_ascii=False), given.assigned_us, user_id),
         )
+        return given
 
     async def delete(self, user_id: str) -> None:
         """Forget a user."""
@@ -206,13 +341,15 @@ class SqliteStore:
         await self._write(work)
 
     async def purge(self) -> int:
-        """Remove what has expired; return how many events and profiles that were."""
+        """Remove what has expired; return how many rows that were."""
         oldest = self._rules.oldest_us(self._clock.now_us())
         removed = 0
-        for statement in PURGE:
+        for statement, longer_us in PURGE:
 
-            def work(connection: sqlite3.Connection, statement: str = statement) -> int:
-                return connection.execute(statement, (oldest, PURGED_AT_ONCE)).rowcount
+            def work(
+                connection: sqlite3.Connection, statement: str = statement, until: int = oldest - longer_us
+            ) -> int:
+                return connection.execute(statement, (until, PURGED_AT_ONCE)).rowcount
 
             while n_rows := await self._write(work):
                 removed += n_rows
@@ -291,3 +428,99 @@ class SqliteStore:
         for (_, future), result in zip(works, results, strict=True):
             future.set_result(result)
         return connection
+
+
+def _read_assignments(text: str | None) -> tuple[Assignment, ...]:
+    """Read a user's assignments from JSON; None: there are none."""
+    return tuple(Assignment(*row) for row in json.loads(text)) if text else ()
+
+
+def read_users(connection: sqlite3.Connection, user_ids: Sequence[str], oldest_us: int) -> list[StoredUser]:
+    """Return what is known of each user, without what is older.
+
+    Raises
+    ------
+    StoreError
+        The file cannot be read.
+    """
+    try:
+        return [_read_one(connection, user_id, oldest_us) for user_id in user_ids]
+    except sqlite3.Error as error:
+        raise StoreError(f"store: cannot be read now ({error}); try again.") from error
+
+
+def _read_one(connection: sqlite3.Connection, user_id: str, oldest: int) -> StoredUser:
+    execute, place = connection.execute, (user_id, oldest)
+    profile = execute("SELECT profile, put_us FROM profiles WHERE user_id = ? AND put_us >= ?", place).fetchone()
+    events = execute(READ_EVENTS, place).fetchall()
+    lists = execute(
+        "SELECT list, list_id, received_us FROM lists WHERE user_id = ? AND received_us >= ? ORDER BY received_us",
+        place,
+    ).fetchall()
+    user = execute("SELECT first_us, last_us, assignments FROM users WHERE user_id = ?", (user_id,)).fetchone()
+    if user is None or not (profile or events or lists or user[1] >= oldest):
+        return StoredUser()
+    return StoredUser(
+        read_profile(*profile) if profile else None,
+        tuple(Event(*row) for row in events),
+        tuple(read_list(*row) for row in lists),
+        _read_assignments(user[2]),
+        user[0],
+    )
+
+
+SCANNED_AT_ONCE = 500
+"""Users in a part of a scan."""
+
+
+class SqliteFile:
+    """A store's file that no service has open, or a copy, to be read from one end to the other; nothing is changed.
+
+    Parameters
+    ----------
+    path
+        The file.
+
+    Raises
+    ------
+    ConfigError
+        It is no store of this version, or a service has it open.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._connection: sqlite3.Connection | None = None
+        try:
+            uri = f"{path.absolute().as_uri()}?mode=ro"
+            self._connection = sqlite3.connect(uri, uri=True, timeout=1, isolation_level=None)
+            self._connection.execute("BEGIN")
+            version = self._connection.execute("PRAGMA user_version").fetchone()[0]
+            self._connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()  # from here on nothing changes
+        except sqlite3.Error as error:
+            if self._connection is not None:
+                self._connection.close()
+            if "locked" in str(error):
+                raise ConfigError(
+                    f"store: {path} is in use by a service; give the copy that it writes to FIRSTDAY_SERVE_BACKUP_FILE."
+                ) from None
+            raise ConfigError(f"store: {path} cannot be read ({error}); give the file of a store.") from None
+        if version != VERSION:
+            self._connection.close()
+            is_older = 0 < version < VERSION
+            what = "let this version's service open it once, or copy it" if is_older else "give the file of a store"
+            raise ConfigError(f"store: {path} is of version {version}, not {VERSION}; {what}.")
+        self._reader = self._connection
+
+    async def find_latest_us(self) -> int:
+        """Return the time of the last thing in the file, microseconds since 1970; 0: it has nothing."""
+        return max(self._reader.execute(statement).fetchone()[0] or 0 for statement in LATEST)
+
+    async def scan(self, since_us: int) -> AsyncIterator[list[tuple[str, StoredUser]]]:
+        """Give the users of whom something was taken after a time, a part at a time, each user once."""
+        found = self._reader.execute(CHANGED, (since_us,))
+        while rows := found.fetchmany(SCANNED_AT_ONCE):
+            user_ids = [user_id for (user_id,) in rows]
+            yield list(zip(user_ids, read_users(self._reader, user_ids, 0), strict=True))
+
+    async def close(self) -> None:
+        """Close the file."""
+        self._reader.close()

@@ -1,0 +1,61 @@
+"""firstday export: what the service learned, as tables."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from firstday.errors import ConfigError
+
+
+def export(
+    store: Annotated[
+        str,
+        typer.Argument(help="A copy of a SQLite store, its file while no service has it open, or redis://host:6379/0."),
+    ],
+    out: Annotated[Path, typer.Option(help="The folder of tables: made, or one of an earlier export, which grows.")],
+    since: Annotated[
+        str | None,
+        typer.Option(help="Leave out what was taken before, such as 2026-01-31, where the folder is new."),
+    ] = None,
+    redis_prefix: Annotated[str, typer.Option(help="What every key in Redis begins with.")] = "firstday",
+) -> None:
+    """Write what STORE learned as tables that check and train read; a second run adds what is new since the first.
+
+    Example: firstday export users-copy.sqlite --out tables
+    """
+    from firstday.serve.export import Exported, open_readable
+    from firstday.serve.export import export as export_store
+
+    begin = _read_time(since)
+    if out.exists() and not out.is_dir():
+        raise ConfigError(f"{out}: is a file; give a folder.")
+
+    async def run() -> Exported:
+        readable = open_readable(store, redis_prefix=redis_prefix)
+        try:
+            return await export_store(readable, out, begin)
+        finally:
+            await readable.close()
+
+    done = asyncio.run(run())
+    typer.echo(
+        f"{out}: {done.uses:,} uses, {done.impressions:,} impressions, {done.users:,} users and "
+        f"{done.assignments:,} assignments more, up to {done.until:%Y-%m-%d %H:%M:%S} UTC"
+    )
+    if done.superseded:
+        typer.echo(f"{done.superseded:,} recorded impressions of earlier runs gave way to what was really seen")
+
+
+def _read_time(text: str | None) -> datetime | None:
+    if text is None:
+        return None
+    try:
+        time = datetime.fromisoformat(text)
+    except ValueError:
+        raise ConfigError(f"since: {text!r} is no time; give one such as 2026-01-31 or 2026-01-31T12:00:00Z.") from None
+    return time if time.tzinfo is not None else time.replace(tzinfo=UTC)

@@ -1,0 +1,68 @@
+"""Who takes part in the experiment: the first assignment of each user is kept, and who came before it stays out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from firstday.recommend.variants import Experiment, Variant
+from firstday.serve.store.base import Assignment, Store, StoredUser, StoreError
+from firstday.serve.telemetry import Metrics
+
+
+class Enrolment:
+    """Gives users variants when they first ask for a list.
+
+    An experiment starts when the store first sees its name. Of whom the store has something older takes no part. Who
+    was given a variant keeps it, whatever becomes of the weights. While the store does not answer, nobody takes part.
+
+    Parameters
+    ----------
+    experiment
+        Its variants.
+    store
+        Keeps its start and who has which variant.
+    metrics
+        Where failures are counted.
+    """
+
+    def __init__(self, experiment: Experiment, store: Store, metrics: Metrics) -> None:
+        self.experiment, self._store, self._metrics = experiment, store, metrics
+        self._variants = {variant.name: variant for variant in experiment.variants}
+        self._started_us: int | None = None
+
+    async def start(self) -> int | None:
+        """Return when the experiment started, microseconds since 1970; None while the store does not answer."""
+        if self._started_us is None:
+            try:
+                self._started_us = await self._store.start_experiment(self.experiment.name)
+            except StoreError as error:
+                self._metrics.store_failed("start_experiment", error)
+        return self._started_us
+
+    async def find_variants(self, users: Sequence[tuple[str, StoredUser]]) -> list[Variant | None]:
+        """Return the variant of each user, kept from now on; None for who takes no part."""
+        started_us = await self.start()
+        if started_us is None:
+            return [None] * len(users)
+        found: list[Variant | None] = []
+        new: dict[int, Assignment] = {}
+        for place, (user_id, user) in enumerate(users):
+            before = [given.variant for given in user.assignments if given.experiment == self.experiment.name]
+            if before:
+                found.append(self._variants.get(before[0]))
+                continue
+            found.append(None)
+            if user.first_us is None or user.first_us >= started_us:
+                variant = self.experiment.assign(user_id)
+                if variant is not None:
+                    new[place] = Assignment(self.experiment.name, variant.name)
+        if new:
+            try:
+                given = await self._store.assign([(users[place][0], assignment) for place, assignment in new.items()])
+            except StoreError as error:
+                self._metrics.store_failed("assign", error)
+                return found
+            self._metrics.store_answered("assign")
+            for place, assignment in zip(new, given, strict=True):
+                found[place] = self._variants.get(assignment.variant)
+        return found

@@ -1,0 +1,204 @@
+"""Experiments in the service: who takes part, by what they are answered, and who is told."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from redis_process import RedisProcess
+
+from firstday.artifact.folder import save_model
+from firstday.errors import ConfigError
+from firstday.recommend.recommender import Recommender
+from firstday.recommend.variants import Experiment
+from firstday.serve.store.base import StoreError
+from tests.serve.conftest import StartApp, StartServer, assert_error, open_client, read_lines
+from tests.serve.in_process import RunningApp
+from tests.serve.test_running import refuse_to_serve
+
+TEXT = "first-2026: control=popular*50, treatment=segment*50"
+EXPERIMENT = Experiment.parse(TEXT)
+USERS = [f"u{n}" for n in range(24)]
+
+
+@pytest.fixture(params=["sqlite", "redis"])
+def settings(request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, Any]:
+    if request.param == "sqlite":
+        return {}
+    return {"store": request.getfixturevalue("redis").url, "redis_prefix": f"experiment-{tmp_path.name}"}
+
+
+def ask(http: httpx.Client, user: str, **parameters: Any) -> dict[str, Any]:
+    answer = http.get(f"/v1/users/{user}/recommendations", params={"k": 3, **parameters})
+    assert answer.status_code == 200, answer.text
+    values: dict[str, Any] = answer.json()
+    return values
+
+
+def variants_of(app: RunningApp, users: list[str] = USERS) -> list[str | None]:
+    with app.open_client() as http:
+        return [ask(http, user)["variant"] for user in users]
+
+
+def by_hash(users: list[str] = USERS, text: str = TEXT) -> list[str | None]:
+    variants = [Experiment.parse(text).assign(user) for user in users]
+    return [None if variant is None else variant.name for variant in variants]
+
+
+def test_a_users_variant_answers_and_is_named(start_app: StartApp, settings: dict[str, Any]) -> None:
+    app = start_app(experiment=TEXT, **settings)
+    strategies = {variant.name: variant.strategy for variant in EXPERIMENT.variants}
+    assert {"control", "treatment"} == set(by_hash())  # both are seen below
+    with app.open_client() as http:
+        for user, variant in zip(USERS, by_hash(), strict=True):
+            answer = ask(http, user)
+            assert (answer["experiment"], answer["variant"]) == ("first-2026", variant)
+            assert answer["strategy"] == strategies[str(variant)]
+            named = ask(http, user, strategy="group")
+            assert (named["strategy"], named["variant"]) == ("group", variant)
+        told = http.get(f"/v1/users/{USERS[0]}").json()
+        assert [(one["experiment"], one["variant"]) for one in told["assignments"]] == [("first-2026", by_hash()[0])]
+        assert told["assignments"][0]["assigned_at"] > told["first_seen_at"]
+        n_control = by_hash().count("control")
+        line = 'experiment_recommendations_total{answered_by="popular",experiment="first-2026",variant="control"}'
+        assert f"firstday_{line} {2 * n_control}.0" in http.get("/metrics").text
+        assert http.delete(f"/v1/users/{USERS[0]}").status_code == 204
+        assert http.get(f"/v1/users/{USERS[0]}").status_code == 404
+        given = http.post("/v1/recommendations", json={"signals": {}}).json()
+        assert (given["experiment"], given["variant"]) == (None, None)
+
+
+def test_a_variant_is_for_good(start_app: StartApp, settings: dict[str, Any], tmp_path: Path) -> None:
+    """Over restarts, other workers, growing shares, and even shares that move those who had none yet."""
+    small = "first-2026: control=popular*10, treatment=segment*10"
+    app = start_app(experiment=small, **settings)
+    first = variants_of(app)
+    assert first == by_hash(text=small)
+    app.service.enrolment = None
+    other = settings or {"store": f"sqlite:///{tmp_path / 'copy.sqlite'}"}
+    if not settings:
+        app.run(app.service.store.back_up(tmp_path / "copy.sqlite"))
+    grown = start_app(experiment=TEXT, **other)
+    later = variants_of(grown)
+    assert later == by_hash()
+    assert [after for before, after in zip(first, later, strict=True) if before] == [one for one in first if one]
+    turned = start_app(
+        experiment="first-2026: control=segment*0, treatment=popular*100", **_again(grown, other, tmp_path)
+    )
+    assert variants_of(turned) == later
+    assert variants_of(turned, ["new"]) == ["treatment"]
+
+
+def _again(app: RunningApp, settings: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """Return the settings of another worker on the same Redis, or on a copy of the same file."""
+    if settings["store"].startswith("redis"):
+        return settings
+    app.run(app.service.store.back_up(folder / "again.sqlite"))
+    return {"store": f"sqlite:///{folder / 'again.sqlite'}"}
+
+
+def test_who_came_before_takes_no_part(start_app: StartApp, settings: dict[str, Any], tmp_path: Path) -> None:
+    before = start_app(**settings)
+    with before.open_client() as http:
+        http.put("/v1/users/with-profile", json={"age": 20})
+        event = {"event_id": "e", "user_id": "with-event", "entity_id": "i001"}
+        http.post("/v1/events", json={"events": [event]})
+        ask(http, "with-list", record=True)
+        ask(http, "asked-only")  # nothing is kept of who only asked
+    settings = settings or {"store": f"sqlite:///{tmp_path / 'users.sqlite'}"}
+    old = ["with-profile", "with-event", "with-list"]
+    app = start_app(experiment=TEXT, **_again(before, settings, tmp_path))
+    with app.open_client() as http:
+        http.put("/v1/users/with-profile", json={"age": 21})
+        http.put("/v1/users/new", json={"age": 21})
+    assert variants_of(app, [*old, "asked-only", "new"]) == [None] * 3 + by_hash(["asked-only", "new"])
+    with app.open_client() as http:
+        assert http.get("/v1/users/with-list").json()["assignments"] == []
+        assert ask(http, "with-event")["strategy"] == app.service.holder.current.trained.config.recommend.strategy
+
+
+def test_while_the_store_fails_nobody_takes_part_and_lists_go_on(start_app: StartApp) -> None:
+    app = start_app(experiment=TEXT)
+    plain = app.service.store.assign
+
+    async def fail(_users: object) -> Any:
+        raise StoreError("store: cannot be written now (disk full); nothing was kept, send it again.")
+
+    app.service.store.assign = fail  # type: ignore[method-assign,assignment]
+    assert variants_of(app, USERS[:3]) == [None] * 3
+    app.service.store.assign = plain  # type: ignore[method-assign]
+    assert variants_of(app, USERS[:3]) == by_hash(USERS[:3])
+
+
+def test_an_experiment_starts_as_soon_as_redis_is_there(start_app: StartApp, tmp_path: Path) -> None:
+    if not RedisProcess.is_installed():
+        pytest.skip("redis-server is not installed")
+    redis = RedisProcess(tmp_path / "redis")
+    redis.stop()
+    app = start_app(experiment=TEXT, store=redis.url, store_retry_s=0)
+    assert variants_of(app, ["u1"]) == [None]
+    redis.start()
+    assert variants_of(app, ["u1"]) == by_hash(["u1"])
+    redis.stop()
+
+
+def test_the_log_names_the_variant(start_app: StartApp, log: Any) -> None:
+    app = start_app(experiment=TEXT)
+    variants_of(app, ["u1"])
+    with app.open_client() as http:
+        http.get("/v1/users/u1")
+    lines = [line for line in read_lines(log()) if line["event"] == "request"]
+    assert [line.get("variant") for line in lines] == [f"first-2026/{by_hash(['u1'])[0]}", None]
+
+
+def test_a_killed_process_keeps_assignments(start_server: StartServer) -> None:
+    server = start_server(experiment=TEXT)
+    with open_client(server) as http:
+        variants = [ask(http, user)["variant"] for user in USERS]
+        before = [http.get(f"/v1/users/{user}").json()["assignments"] for user in USERS]
+    server.kill()
+    server.start()
+    with open_client(server) as http:
+        assert [ask(http, user)["variant"] for user in USERS] == variants == by_hash()
+        assert [http.get(f"/v1/users/{user}").json()["assignments"] for user in USERS] == before
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("nothing", "error: experiment: 'nothing' has no ':' after its name; "),
+        ("x: a=segment*50, b=none*50", "error: experiment x: b: "),
+    ],
+)
+def test_a_wrong_experiment_is_one_sentence(
+    model: Path,
+    tmp_path: Path,
+    text: str,
+    sentence: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("FIRSTDAY_SERVE_EXPERIMENT", text)
+    monkeypatch.setenv("FIRSTDAY_SERVE_STORE", f"sqlite:///{tmp_path / 'u.sqlite'}")
+    monkeypatch.setenv("FIRSTDAY_SERVE_PORT", "0")
+    assert refuse_to_serve([str(model)], capsys).startswith(sentence)
+
+
+def test_a_model_that_lacks_a_variants_strategy_is_refused(
+    recommender: Recommender, tmp_path: Path, start_app: StartApp
+) -> None:
+    """At the start, and in the place of one that has it."""
+    text = "x: a=popular*50, b=melu_segment*50"
+    folder = save_model(recommender.model, tmp_path / "with")
+    app = start_app(folder, experiment=text)
+    before = app.service.holder.current.version
+    save_model(replace(recommender.model, learned={}), folder)
+    with app.open_client() as http:
+        refused = assert_error(http.post("/v1/model/reload"), 409, "model_refused")
+        assert "melu_segment needs a model trained with" in refused["message"]
+        assert ask(http, "u1")["model"] == before
+    with pytest.raises(ConfigError, match="melu_segment needs a model trained with"):
+        start_app(folder, tmp_path / "other", experiment=text)

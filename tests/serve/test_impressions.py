@@ -1,0 +1,246 @@
+"""What is shown: recorded with a list or told by the caller, kept, told, forgotten, and never taken for use."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+from redis_process import RedisProcess
+
+from firstday.features.impressions import Impression
+from firstday.serve.service import Ask, Reply, _propensities
+from firstday.serve.store.base import StoreError
+from tests.serve.conftest import StartApp, assert_error
+from tests.serve.in_process import RunningApp, running_app
+from tests.serve.test_access import READ, WRITE
+
+
+@pytest.fixture(scope="module", params=["sqlite", "redis"])
+def kept(request: pytest.FixtureRequest, model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningApp]:
+    settings: dict[str, Any] = {}
+    if request.param == "redis":
+        redis: RedisProcess = request.getfixturevalue("redis")
+        settings = {"store": redis.url, "redis_prefix": "impressions"}
+    with running_app(model, tmp_path_factory.mktemp("impressions"), max_lists_per_user=3, **settings) as running:
+        yield running
+
+
+@pytest.fixture
+def http(kept: RunningApp) -> Iterator[httpx.Client]:
+    with kept.open_client() as client:
+        yield client
+
+
+def ask(http: httpx.Client, user: str, **parameters: Any) -> dict[str, Any]:
+    answer = http.get(f"/v1/users/{user}/recommendations", params={"k": 4, "strategy": "popular", **parameters})
+    assert answer.status_code == 200, answer.text
+    values: dict[str, Any] = answer.json()
+    return values
+
+
+def tell(http: httpx.Client, user: str, *events: dict[str, Any]) -> dict[str, Any]:
+    bodies = [{"event_id": f"e{n}", "user_id": user, **event} for n, event in enumerate(events)]
+    answer = http.post("/v1/events", json={"events": bodies})
+    assert answer.status_code == 200, answer.text
+    values: dict[str, Any] = answer.json()
+    return values
+
+
+def shown_to(kept: RunningApp, user: str) -> tuple[Impression, ...]:
+    (signals,), _ = kept.run(kept.service.batcher.read_signals([user]))
+    assert signals.user_id == user
+    return signals.shown
+
+
+def test_a_recorded_list_is_what_the_answer_has(kept: RunningApp, http: httpx.Client) -> None:
+    first, second = ask(http, "anna", record=True), ask(http, "anna", record=True)
+    assert first["list_id"] != second["list_id"]
+    assert first["not_recorded"] is None
+    assert http.get(f"/v1/users/{first['list_id']}").status_code == 404  # it can be part of a path
+    told = http.get("/v1/users/anna").json()
+    assert [entry["list_id"] for entry in told["lists"]] == [first["list_id"], second["list_id"]]
+    assert [entry["policy"] for entry in told["lists"]] == ["popular", "popular"]
+    items = [str(item["item_id"]) for item in first["items"]]
+    assert told["lists"][0]["items"] == [
+        {"item_id": item, "position": position, "propensity": 1.0} for position, item in enumerate(items, 1)
+    ]
+    assert told["first_seen_at"] <= told["lists"][0]["recorded_at"] < told["lists"][1]["recorded_at"]
+    assert shown_to(kept, "anna")[:4] == tuple(
+        Impression(item, position, first["list_id"], 1.0, "popular") for position, item in enumerate(items, 1)
+    )
+
+
+def test_without_being_asked_nothing_is_recorded(http: httpx.Client) -> None:
+    assert ask(http, "berta")["list_id"] is None
+    assert ask(http, "berta", record=False)["not_recorded"] is None
+    assert http.get("/v1/users/berta").status_code == 404
+    given = http.post("/v1/recommendations", json={"signals": {}, "k": 4}).json()
+    assert given["list_id"] is None
+    assert_error(http.post("/v1/recommendations", json={"record": True}), 422, "invalid", "record")
+
+
+def test_what_was_shown_is_no_use(kept: RunningApp, http: httpx.Client) -> None:
+    """The same list again: shown items are neither left out nor taken for signals, but the next list knows of them."""
+    first = ask(http, "clara", record=True)
+    item = str(first["items"][0]["item_id"])
+    assert tell(http, "clara", {"signal": "shown", "entity_id": item}) == {
+        "accepted": 1,
+        "duplicates": 0,
+        "not_understood": 0,
+    }
+    again = ask(http, "clara")
+    assert (again["items"], again["ignored"], again["segment"]) == (first["items"], [], None)
+    (signals,), _ = kept.run(kept.service.batcher.read_signals(["clara"]))
+    assert signals.interactions == ()
+    assert len(signals.shown) == 5
+    batch, ignored = kept.service.holder.current.trained.read_signals([signals])
+    assert not batch.actions
+    assert ignored == [()]
+    assert batch.passed_over is not None
+    assert batch.passed_over.row_of_entry().shape == (4,)
+
+
+def test_a_use_says_which_list_it_came_from(http: httpx.Client) -> None:
+    given = ask(http, "dora", record=True)
+    item = str(given["items"][1]["item_id"])
+    tell(http, "dora", {"entity_id": item, "list_id": given["list_id"], "position": 2})
+    (event,) = http.get("/v1/users/dora").json()["events"]
+    assert (event["entity_id"], event["list_id"], event["position"]) == (item, given["list_id"], 2)
+    assert item not in [str(one["item_id"]) for one in ask(http, "dora")["items"]]  # used, so left out
+
+
+def test_what_the_caller_saw_counts_in_place_of_the_record(kept: RunningApp, http: httpx.Client) -> None:
+    given = ask(http, "emma", record=True)
+    items, list_id = [str(item["item_id"]) for item in given["items"]], given["list_id"]
+    seen = [{"signal": "shown", "entity_id": item, "list_id": list_id} for item in items[:2]]
+    assert tell(http, "emma", *seen)["accepted"] == 2
+    assert tell(http, "emma", *seen)["duplicates"] == 2
+    assert shown_to(kept, "emma") == tuple(Impression(item, None, list_id, 1.0, "popular") for item in items[:2])
+    told = http.get("/v1/users/emma").json()  # all that is kept is told
+    assert (len(told["lists"]), len(told["events"])) == (1, 2)
+
+
+def test_the_newest_lists_of_a_user_are_kept_and_forgotten_with_them(kept: RunningApp, http: httpx.Client) -> None:
+    ids = [ask(http, "fred", record=True)["list_id"] for _ in range(5)]
+    assert [entry["list_id"] for entry in http.get("/v1/users/fred").json()["lists"]] == ids[-3:]
+    assert http.delete("/v1/users/fred").status_code == 204
+    assert http.get("/v1/users/fred").status_code == 404
+    assert shown_to(kept, "fred") == ()
+
+
+def test_lists_are_counted(http: httpx.Client) -> None:
+    def count() -> dict[str, float]:
+        lines = [line.rsplit(" ", 1) for line in http.get("/metrics").text.splitlines() if line[0] != "#"]
+        return {name: float(value) for name, value in lines}
+
+    before = count()
+    ask(http, "gina", record=True)
+    tell(http, "gina", {"signal": "shown", "entity_id": "i001"}, {"entity_id": "i001"})
+    after = count()
+    for name, more in (
+        ('firstday_lists_recorded_total{outcome="recorded"}', 1),
+        ('firstday_impressions_total{source="lists"}', 4),
+        ('firstday_impressions_total{source="events"}', 1),
+    ):
+        assert after[name] - before.get(name, 0) == more
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"position": 0}, "position"),
+        ({"position": 1.5}, "position"),
+        ({"position": True}, "position"),
+        ({"position": 100_001}, "position"),
+        ({"propensity": 0}, "propensity"),
+        ({"propensity": 1.01}, "propensity"),
+        ({"propensity": "much"}, "propensity"),
+        ({"policy": ""}, "policy"),
+        ({"policy": "a b"}, "policy"),
+        ({"list_id": ""}, "list_id"),
+        ({"list_id": "a\nb"}, "list_id"),
+    ],
+)
+def test_every_wrong_field_of_an_impression_is_named(http: httpx.Client, change: dict[str, Any], field: str) -> None:
+    event = {"event_id": "e", "user_id": "wrong", "signal": "shown", "entity_id": "i001", **change}
+    assert_error(http.post("/v1/events", json={"events": [event]}), 422, "invalid", f"events[0].{field}")
+    assert http.get("/v1/users/wrong").status_code == 404
+
+
+def test_recording_needs_both_rights(start_app: StartApp) -> None:
+    both = "a-key-that-opens-both"
+    app = start_app(read_keys=f"{READ},{both}", write_keys=f"{WRITE},{both}")
+    for key, plain, recorded in ((READ, 200, 403), (WRITE, 403, 403), (both, 200, 200)):
+        with app.open_client(key) as http:
+            assert http.get("/v1/users/u/recommendations").status_code == plain
+            assert http.get("/v1/users/u/recommendations?record=true").status_code == recorded
+    with app.open_client() as http:
+        assert_error(http.get("/v1/users/u/recommendations?record=true"), 401, "unauthorized")
+    with app.open_client(both) as http:
+        assert len(http.get("/v1/users/u").json()["lists"]) == 1
+
+
+def test_another_web_page_cannot_record(http: httpx.Client) -> None:
+    path = "/v1/users/web/recommendations?record=true"
+    for site, status in (("cross-site", 403), ("same-site", 403), ("same-origin", 200), ("none", 200)):
+        assert http.get(path, headers={"Sec-Fetch-Site": site}).status_code == status
+    assert http.get(path.split("?")[0], headers={"Sec-Fetch-Site": "cross-site"}).status_code == 200
+
+
+def test_a_store_that_fails_costs_the_record_and_not_the_list(start_app: StartApp) -> None:
+    app = start_app()
+    with app.open_client() as http:
+        good = ask(http, "u", record=True)
+
+        async def fail(_lists: object) -> None:
+            raise StoreError("store: cannot be written now (disk full); nothing was kept, send it again.")
+
+        record, app.service.store.record = app.service.store.record, fail  # type: ignore[method-assign,assignment]
+        bad = ask(http, "u", record=True)
+        assert bad["items"] == good["items"]
+        assert bad["list_id"] is None
+        assert "The list is not recorded." in bad["not_recorded"]
+        assert 'firstday_lists_recorded_total{outcome="failed"} 1.0' in http.get("/metrics").text
+        app.service.store.record = record  # type: ignore[method-assign]
+        assert ask(http, "u", record=True)["list_id"]
+        assert len(http.get("/v1/users/u").json()["lists"]) == 2
+
+
+def test_without_redis_there_is_a_list_that_is_not_recorded(start_app: StartApp, tmp_path: Path) -> None:
+    if not RedisProcess.is_installed():
+        pytest.skip("redis-server is not installed")
+    redis = RedisProcess(tmp_path / "redis")
+    app = start_app(store=redis.url, store_retry_s=0)
+    with app.open_client() as http:
+        assert ask(http, "u", record=True)["list_id"]
+        redis.stop()
+        without = ask(http, "u", record=True)
+        assert (without["list_id"], without["signals_from"], len(without["items"])) == (None, "store_unavailable", 4)
+        assert without["not_recorded"].startswith("store: Redis at ")
+
+
+def test_propensities_are_kept_to_the_last_bit() -> None:
+    chances = np.array([1, 0.1, 1 / 3, 1], np.float32)
+    kept = _propensities(chances)
+    assert kept == (1.0, 0.1, 0.33333334, 1.0)
+    np.testing.assert_array_equal(np.array(kept, np.float32), chances)
+    assert _propensities(np.ones(4, np.float32)) is None
+
+
+def test_many_recorded_lists_at_once_are_all_there(start_app: StartApp) -> None:
+    app = start_app()
+
+    async def many() -> list[Reply]:
+        asks = [Ask(f"u{n % 7}", None, 4, "popular", record=n % 3 > 0) for n in range(60)]
+        return await asyncio.gather(*(app.service.batcher.ask(one) for one in asks))
+
+    replies = app.run(many())
+    assert [reply.list_id is not None for reply in replies] == [n % 3 > 0 for n in range(60)]
+    users = app.run(app.service.store.read([f"u{n}" for n in range(7)]))
+    found = sorted(entry.list_id for user in users for entry in user.lists)
+    assert found == sorted(reply.list_id for reply in replies if reply.list_id)
