@@ -11,9 +11,10 @@ from typing import Any
 
 import polars as pl
 
+from firstday.config import SHOWN
 from firstday.data.events import ITEM
 from firstday.errors import ConfigError
-from firstday.features.impressions import SHOWN, Impression
+from firstday.features.impressions import Impression
 from firstday.features.signals import PICK_SIGNAL
 from firstday.serve.store.base import Profile, ReadableStore, Rules, StoredUser
 

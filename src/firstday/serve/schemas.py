@@ -10,8 +10,7 @@ from typing import Annotated, Any, Literal
 from fastapi import Query
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, field_validator
 
-from firstday.config import RecommendConfig
-from firstday.features.impressions import SHOWN
+from firstday.config import SHOWN, RecommendConfig
 from firstday.features.signals import PICK_SIGNAL, Signals
 from firstday.recommend.spec import strategy_names
 from firstday.serve.store.base import Event, Profile

@@ -9,9 +9,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from firstday.config import SHOWN
 from firstday.data.events import ITEM
 from firstday.errors import FirstdayError
-from firstday.features.impressions import SHOWN, Impression
+from firstday.features.impressions import Impression
 from firstday.features.signals import PICK_SIGNAL, Signals
 
 
