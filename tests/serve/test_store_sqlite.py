@@ -220,7 +220,7 @@ def test_a_copy_is_whole_while_writes_go_on(tmp_path: Path) -> None:
         for number in range(50):
             await store.add([("v", event(f"e{number}"))])
         await copying
-        await store.back_up(target)  # over the older one
+        await asyncio.gather(store.back_up(target), store.back_up(target))  # over the older one, and two at once
         with pytest.raises(StoreError, match="cannot be copied"):
             await store.back_up(tmp_path / "none" / "copy.sqlite")
         await store.close()

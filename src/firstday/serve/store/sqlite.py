@@ -182,6 +182,7 @@ class SqliteStore:
             reason = error.strerror if isinstance(error, OSError) else error
             raise ConfigError(f"store: {self._path} cannot be opened ({reason}); give another file.") from None
         self._waiting: queue.SimpleQueue[tuple[Work, Future[Any]] | None] = queue.SimpleQueue()
+        self._copying = threading.Lock()
         self._thread = threading.Thread(target=self._write_all, name="store", daemon=True)
         self._thread.start()
 
@@ -363,6 +364,10 @@ class SqliteStore:
         """Write a copy of the store as of now to another file, in one step; nobody waits for it."""
 
         def work() -> None:
+            with self._copying:  # another copy may be under way
+                copy()
+
+        def copy() -> None:
             staged = target.with_name(f".{target.name}.new")
             staged.unlink(missing_ok=True)
             connection = self._connect()
