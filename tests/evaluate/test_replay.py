@@ -10,12 +10,14 @@ import pytest
 from mabwiser.mab import MAB, LearningPolicy
 
 from firstday.errors import ConfigError
+from firstday.evaluate.plots import plot_replay
 from firstday.evaluate.policies import ALPHA, N_ARMS, PRIOR_IMPRESSIONS, Arms
-from firstday.evaluate.replay import ReplaySettings, draw_depths, replay
+from firstday.evaluate.replay import ReplaySettings, draw_depths, replay, replay_policies
 from firstday.features.signals import Signals
 from firstday.recommend.query import Query
 from firstday.recommend.recommender import answer_all
 from firstday.sparse import SparseRows
+from tests.synthetic import brief_config, make_world
 from tests.tiny import make_model
 
 NOBODY = Signals(user_id="nobody")
@@ -65,6 +67,35 @@ def test_a_policy_learns_what_was_used_in_the_round_before() -> None:
     assert seen == [([], []), ([2], [0]), ([2, 3], [0, 1])]
 
 
+def test_a_policy_that_is_told_uses_alone_lets_the_rest_rest() -> None:
+    assert play("popular@uses") == play("popular")
+    seen = []
+
+    def watch(query: Query) -> Any:
+        seen.append((query.liked.row(0).tolist(), query.passed_over.n_entries, query.excluded.row(0).tolist()))
+        return answer_all(query, "popular")
+
+    rules = ReplaySettings(rounds=2, slate=2)
+    depths = draw_depths(1, rules, np.random.default_rng(0))
+    replay(ask(NOBODY), TRUTH.take(np.array([0])), watch, rules, depths)
+    assert seen[1] == ([2], 1, [0, 2])
+
+
+@pytest.mark.parametrize(
+    ("policies", "against", "sentence"),
+    [
+        (["epsilon@once"], None, "policy: epsilon@once learns from rounds; give epsilon."),
+        (["blend", "nothing@uses"], None, "strategy: 'nothing' is unknown; choose of"),
+        (["blend"], "segment@once", "against: segment@once is not among the policies; add it to them."),
+    ],
+)
+def test_policies_that_do_not_exist_are_refused(policies: list[str], against: str | None, sentence: str) -> None:
+    dataset = make_world()
+    with pytest.raises(ConfigError) as caught:
+        replay_policies(dataset, policies=policies, against=against)
+    assert sentence in str(caught.value)
+
+
 def test_depths_are_the_cascade() -> None:
     rng = np.random.default_rng(1)
     assert (draw_depths(4, ReplaySettings(), rng) == 12).all()
@@ -108,3 +139,26 @@ def test_policies_show_the_best_items_left_of_one_segment() -> None:
         assert items.shape == (2, 2)
     assert N_ARMS > 1
     assert PRIOR_IMPRESSIONS > 0
+
+
+def test_results_hold_every_policy_user_and_round() -> None:
+    policies = ["popular", "segment@once", "segment", "explore", "epsilon"]
+    settings = ReplaySettings(rounds=2, slate=5)
+    results = replay_policies(make_world(), brief_config(), policies=policies, settings=settings)
+    assert results.against == "segment@once"
+    n = len(results.users)
+    assert {name: hits.shape for name, hits in results.hits.items()} == dict.fromkeys(policies, (n, 2))
+    np.testing.assert_array_equal(results.hits["segment"][:, 0], results.hits["segment@once"][:, 0])
+    values = results.to_json()
+    assert (values["rounds"], values["slate"], values["visible"], values["n_users"]) == (2, 5, None, n)
+    assert sum(results.classes.values()) == n
+    for row in values["results"]:
+        hits = results.hits[row["policy"]]
+        assert row["hits"] == pytest.approx(hits.sum() / n, abs=1e-4)
+        assert sum(row["hits_by_round"]) == pytest.approx(row["hits"], abs=1e-3)
+        assert row["hits_ci"][0] <= row["hits"] <= row["hits_ci"][1]
+        in_all = sum(of_class["hits"] * of_class["n_users"] for of_class in row["by_known"].values())
+        assert in_all == pytest.approx(hits.sum(), rel=1e-3)
+    assert next(row for row in values["results"] if row["policy"] == "segment@once")["ratio_ci"] == [1, 1]
+    picture = plot_replay(results)
+    assert all(f'id="replay-mark-{name}"' in picture for name in policies)

@@ -96,8 +96,8 @@ def evaluate(
         typer.Option(
             min=1,
             help="Replay: let the cold users meet each strategy in so many rounds. It learns which items of its slates "
-            "they used and which they passed over. NAME@once is its one long list, shown slate by slate; epsilon "
-            "and ucb are simple bandits to compare with.",
+            "they used and which they passed over. NAME@once is its one long list, shown slate by slate; NAME@uses is "
+            "told only what was used; epsilon and ucb are simple bandits to compare with.",
         ),
     ] = None,
     slate: Annotated[int, typer.Option(min=1, help="Replay: items shown in a round.")] = 12,

@@ -26,6 +26,8 @@ from firstday.training.fit import cohort_query, fit, split_for
 
 ONCE = "@once"
 """After a strategy's name: its one long list is shown slate by slate."""
+USES = "@uses"
+"""After a strategy's name: it is asked again, but told only what was used; what was passed over rests, and no more."""
 USERS_AT_ONCE = 2_000
 
 
@@ -62,6 +64,11 @@ class ReplaySettings:
             raise ConfigError(f"persistence: is {self.persistence}; give a number from 0 to 1.")
 
 
+def name_of(policy: str) -> str:
+    """Return the name of a policy's strategy."""
+    return policy.removesuffix(ONCE).removesuffix(USES)
+
+
 def draw_depths(n_users: int, settings: ReplaySettings, rng: np.random.Generator) -> np.ndarray:
     """Draw how many places of each slate each user sees, int64, shape (n_users, rounds); the same for every policy."""
     shape = (n_users, settings.rounds)
@@ -90,7 +97,7 @@ def replay(
     truth
         What each uses, shape (n_users, n_items).
     policy
-        A strategy, asked again in each round; its name and `ONCE`: asked once.
+        A strategy, asked again in each round; its name and `ONCE`: asked once; its name and `USES`: without evidence.
     settings
         How they meet.
     depths
@@ -104,8 +111,8 @@ def replay(
 def _replay(
     query: Query, truth: SparseRows, policy: str | Strategy, settings: ReplaySettings, depths: np.ndarray
 ) -> np.ndarray:
-    once = isinstance(policy, str) and policy.endswith(ONCE)
-    name = policy.removesuffix(ONCE) if isinstance(policy, str) else policy
+    once, uses_alone = (isinstance(policy, str) and policy.endswith(suffix) for suffix in (ONCE, USES))
+    name = name_of(policy) if isinstance(policy, str) else policy
     name = POLICIES.get(name, name) if isinstance(name, str) else name
     long_list = None
     if once:
@@ -121,6 +128,8 @@ def _replay(
             at = max(0, number - settings.delay)
             told = [*history[:at], *(slate.pending for slate in history[at:])]
             asked = replace(query, signals=add_history(query.signals, told, query.model.config.signals))
+            if uses_alone:
+                asked = replace(asked.without_impressions, closed=asked.excluded)
             items = answer_all(replace(asked, k=min(settings.slate, n_items)), name).items
         else:
             items = long_list[:, number * settings.slate : (number + 1) * settings.slate]
@@ -193,7 +202,7 @@ def add_history(signals: SignalBatch, slates: Sequence[_Slate], config: SignalCo
 BEFORE = f"{PAPER}{ONCE}"
 """The policy with which the others are compared: the paper's list, made once."""
 DEFAULT_POLICIES = (
-    "popular", BEFORE, PAPER, f"blend{ONCE}", "blend", f"auto{ONCE}", "auto", "explore", *POLICIES,
+    "popular", BEFORE, PAPER, f"blend{ONCE}", f"blend{USES}", "blend", "auto", "explore", *POLICIES,
 )  # fmt: skip
 """What is replayed where no policies are named."""
 
@@ -319,9 +328,9 @@ def replay_policies(
     """
     settings = settings or ReplaySettings()
     names = list(dict.fromkeys(policies or DEFAULT_POLICIES))
-    held = [name for policy in names if (name := policy.removesuffix(ONCE)) not in POLICIES]
-    if once := [policy for policy in names if policy.removesuffix(ONCE) in POLICIES and policy.endswith(ONCE)]:
-        raise ConfigError(f"policy: {once[0]} learns from rounds alone; leave {ONCE} out.")
+    held = [name for policy in names if (name := name_of(policy)) not in POLICIES]
+    if wrong := [policy for policy in names if name_of(policy) in POLICIES and policy not in POLICIES]:
+        raise ConfigError(f"policy: {wrong[0]} learns from rounds; give {name_of(wrong[0])}.")
     config = with_methods_of(config or Config(), held)
     check_strategies(held, config)
     against = against or (BEFORE if BEFORE in names else names[0])
