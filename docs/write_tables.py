@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from table_makers import experiments, onboarding, paper, quality, scale, tuning
+from table_makers import bandit, experiments, onboarding, paper, quality, scale, tuning
 from table_makers.measured import NotMeasuredError
 
 DOCS = Path(__file__).parent
@@ -25,6 +25,7 @@ PAGES = tuple(
         "spark.md",
         "tune.md",
         "experiments.md",
+        "bandit.md",
     )
 )
 MAKERS: Mapping[str, Callable[..., list[str]]] = {
@@ -54,6 +55,8 @@ MAKERS: Mapping[str, Callable[..., list[str]]] = {
     "onboarding_variants": onboarding.onboarding_variants,
     "onboarding_speed": onboarding.onboarding_speed,
     "ab_tests": experiments.ab_tests,
+    "replay": bandit.replay,
+    "replay_ways": bandit.replay_ways,
     "tune": tuning.tune,
     "tune_settings": tuning.tune_settings,
     "paper_scale": paper.paper_scale,

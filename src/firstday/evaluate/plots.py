@@ -211,7 +211,7 @@ def plot_day_one_sizes(results: Results) -> str:
 
 
 def plot_replay(results: ReplayResults) -> str:
-    """Draw the hits of each round, one line a policy, with 95 % intervals over users and labels at the lines' ends."""
+    """Draw the hits of each round, one line a policy, with 95 % intervals over users; labels tell the hits in all."""
     rounds = np.arange(1, results.settings.rounds + 1)
     names = results.best_first
     others = [name for name in results.hits if name != results.against]
@@ -236,7 +236,7 @@ def plot_replay(results: ReplayResults) -> str:
                 zorder=over,
                 gid=f"mark-{name}",
             )
-            ends.append((float(rounds[-1]), means[-1], f"{name}, {sum(means):.1f} in all", colour))
+            ends.append((float(rounds[-1]), means[-1], f"{name} {sum(means):.1f}", colour))
         axes.set_xticks(rounds)
         axes.set_xlabel("round")
         axes.set_ylabel(f"items used of {results.settings.slate} shown")
