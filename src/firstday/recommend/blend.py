@@ -38,13 +38,14 @@ def recommend_blend(query: Query) -> Answer:
         return query.rank_scores(lambda rows: score_blend(query, rows), "blend", query.known)
     items = np.full((query.n_users, query.k), NO_ITEM, dtype=np.int32)
     scores = np.zeros((query.n_users, query.k), dtype=np.float32)
+    outside = np.zeros(query.n_users, dtype=np.float32)
     for number in range(1, len(KNOWLEDGE)):  # of the first class nothing is known
         members = np.flatnonzero(query.knowledge == number)
         for at in range(0, len(members), USERS_AT_ONCE):
-            rows = members[at : at + USERS_AT_ONCE]
-            items[rows], scores[rows] = _rank_candidates(query, rows, model.blending.weights[number], model.ranker)
+            rows, weights = members[at : at + USERS_AT_ONCE], model.blending.weights[number]
+            items[rows], scores[rows], outside[rows] = _rank_candidates(query, rows, weights, model.ranker)
     if len(model.ranker.items) < model.n_items:
-        rows = np.flatnonzero(query.known & ((items[:, -1] < 0) | (scores[:, -1] <= _bound_outside(query))))
+        rows = np.flatnonzero(query.known & ((items[:, -1] < 0) | (scores[:, -1] <= outside)))
         if len(rows):
             part = query.take(rows)
             answer = part.rank_scores(lambda at: score_blend(part, at), "blend", part.known)
@@ -54,30 +55,42 @@ def recommend_blend(query: Query) -> Answer:
 
 def _rank_candidates(
     query: Query, rows: np.ndarray, weights: Mapping[str, float], ranker: Ranker
-) -> tuple[np.ndarray, np.ndarray]:
-    """Rank for users who share the weights the items that people near to them use most, of those that are ranked."""
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Rank for users who share the weights the items that people near to them use most, of those that are ranked.
+
+    The third value is what no item that the ranker does not rank can exceed, shape (n_rows,).
+    """
     model, of_ranked = query.model, query.of_ranked_items
     shares = {name: SHARES[name](of_ranked, rows) for name in weights if name in SHARES}
-    of_people = sum(shares.values()) if shares else score_soft_segments(of_ranked, rows)
-    closed = query.excluded.take(rows).keep_columns(ranker.items).has_entries()
+    of_people = np.sum([*shares.values()], axis=0) if shares else score_soft_segments(of_ranked, rows)
+    closed = query.excluded.take(rows)
+    places = model.place_of_ranked[closed.columns]
+    of_people[closed.row_of_entry()[places >= 0], places[places >= 0]] = -1
     if len(model.unlisted):
-        closed |= np.isin(ranker.items, model.unlisted)
-    of_people = np.where(closed, np.float32(-1), of_people)
+        of_people[:, np.isin(ranker.items, model.unlisted)] = -1
     n = min(max(N_CANDIDATES, query.k), len(ranker.items))
-    chosen = np.sort(np.argpartition(-of_people, n - 1, axis=1)[:, :n], axis=1)
-    hidden = query.ranker_hidden[rows]
-    logits = np.stack([ranker.weights[items] @ h + ranker.bias[items] for items, h in zip(chosen, hidden, strict=True)])
-    scores = np.float32(weights["direct"]) * below_the_first(logits)
+    chosen = np.sort(np.argpartition(of_people, -n, axis=1)[:, -n:], axis=1)
+    scores = np.float32(weights["direct"]) * below_the_first(
+        _multiply_rows(ranker.weights, chosen, query.ranker_hidden[rows]) + ranker.bias[chosen]
+    )
+    deviation = _deviation(query, rows)
     if "personal" in weights:
-        vectors, predicted = model.ranked_vectors, query.predicted[rows]
-        nearness = np.stack([vectors[items] @ vector for items, vector in zip(chosen, predicted, strict=True)])
-        scores += np.float32(weights["personal"]) * nearness / _deviation(query, rows)[:, None]
+        nearness = _multiply_rows(model.ranked_vectors, chosen, query.predicted[rows])
+        scores += np.float32(weights["personal"]) / deviation[:, None] * nearness
     for name, share in shares.items():
         scores += np.float32(weights[name]) * _log(query, rows, name, np.take_along_axis(share, chosen, axis=1))
-    scores[np.take_along_axis(closed, chosen, axis=1)] = -np.inf
-    places, values = top_k(scores, query.k)
-    listed = np.take_along_axis(ranker.items[chosen], np.maximum(places, 0), axis=1)
-    return np.where(places >= 0, listed, NO_ITEM), values
+    scores[np.take_along_axis(of_people, chosen, axis=1) < 0] = -np.inf
+    best, values = top_k(scores, query.k)
+    listed = ranker.items[np.take_along_axis(chosen, np.maximum(best, 0), axis=1)]
+    return np.where(best >= 0, listed, NO_ITEM), values, _bound_outside(query, rows, weights, deviation)
+
+
+def _multiply_rows(table: np.ndarray, chosen: np.ndarray, vectors: np.ndarray) -> np.ndarray:
+    """Return the dot products of each vector with its chosen rows of a table, float32, shape (n_vectors, n_chosen)."""
+    products = np.empty(chosen.shape, dtype=np.float32)
+    for of_vector, rows, vector in zip(products, chosen, vectors, strict=True):
+        np.dot(table.take(rows, axis=0), vector, out=of_vector)
+    return products
 
 
 def components_of(model: TrainedModel) -> tuple[str, ...]:
@@ -114,22 +127,17 @@ def _weigh(query: Query, rows: np.ndarray, items: Items, weights: Mapping[str, f
     return scores
 
 
-def _bound_outside(query: Query) -> np.ndarray:
-    """Return what no item that the ranker does not rank can exceed, float32, shape (n_users,).
+def _bound_outside(query: Query, rows: np.ndarray, weights: Mapping[str, float], deviation: np.ndarray) -> np.ndarray:
+    """Return what no item that the ranker does not rank can exceed, for users who share the weights, (n_rows,).
 
-    Shares are 1 at most; the dot product with a vector is the product of the lengths at most.
+    Shares are 1 at most; the dot product with a vector is the product of the lengths at most. `deviation` is that of
+    `_deviation`.
     """
-    model = query.model
-    bounds = np.zeros(query.n_users, dtype=np.float32)
-    nearness = model.longest_unranked / _deviation(query, np.arange(query.n_users))
-    nearness *= np.linalg.norm(query.predicted, axis=1)
-    most = log(1 + model.neighborhood.smoothing + 2 * LEAST_SHARE)
-    for number in np.unique(query.knowledge).tolist():
-        members = query.knowledge == number
-        for name, weight in model.blending.weights[number].items():
-            largest = {"direct": LEAST_LOG, "personal": nearness[members]}.get(name, most)
-            bounds[members] += np.float32(weight) * largest
-    return bounds
+    most = log(1 + query.model.neighborhood.smoothing + 2 * LEAST_SHARE)
+    of_shares = sum(weight for name, weight in weights.items() if name in SHARES)
+    lengths = np.linalg.norm(query.predicted[rows], axis=1) * query.model.longest_unranked
+    bound: np.ndarray = weights.get("personal", 0.0) * lengths / deviation
+    return bound + np.float32(weights["direct"] * LEAST_LOG + of_shares * most)
 
 
 def below_the_first(logits: np.ndarray) -> np.ndarray:

@@ -123,7 +123,7 @@ class Query:
         n_done = np.maximum(n_done, has_signal)
         friends = self.signals.friends if self.model.knows_friends else None
         has_friends = np.zeros(self.n_users, dtype=bool) if friends is None else np.asarray(friends.lengths() > 0)
-        names = np.select([n_done >= FEW, n_done > 0, has_friends], [4, 3, 2], 1)
+        names = np.where(n_done >= FEW, 4, np.where(n_done > 0, 3, np.where(has_friends, 2, 1)))
         return np.where(self.known, names, 0)
 
     @cached_property
@@ -202,8 +202,7 @@ class Query:
 
     def rank_by_vectors(self, vectors: np.ndarray, route: str, answered: np.ndarray) -> Answer:
         """Rank items by how near they are to users' vectors; see `firstday.ranking.rank_by_vectors`."""
-        model = self.model
-        ranked = rank_by_vectors(vectors, model.scoring_vectors, self.excluded, self.k, model.items_without_vector)
+        ranked = rank_by_vectors(vectors, self.model.items_by_length, self.excluded, self.k)
         return Answer.where(answered, route, *ranked)
 
     def take_lists(
@@ -220,10 +219,14 @@ class Query:
         return query
 
     def take(self, rows: np.ndarray) -> Query:
-        """Return the query of some of the users."""
+        """Return the query of some of the users; their features and predicted vectors are not computed again."""
         computed = None if self.computed is None else self.computed.take(rows)
         closed = None if self.closed is None else self.closed.take(rows)
-        return replace(self, signals=self.signals.take(rows), computed=computed, closed=closed)
+        query = replace(self, signals=self.signals.take(rows), computed=computed, closed=closed)
+        for name in ("features", "predicted"):
+            if name in self.__dict__:
+                query.__dict__[name] = self.__dict__[name][rows]
+        return query
 
 
 @dataclass(frozen=True, eq=False)
