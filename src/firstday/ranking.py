@@ -140,7 +140,7 @@ def weigh_nearest(closeness: np.ndarray, max_columns: int, temperature: float) -
     """
     m = min(max_columns, closeness.shape[1])
     nearest = np.argpartition(closeness, -m, axis=1)[:, -m:]
-    nearest_closeness = np.take_along_axis(closeness, nearest, axis=1)
+    nearest_closeness = closeness[np.arange(len(closeness))[:, None], nearest]
     weights = np.exp((nearest_closeness - nearest_closeness.max(axis=1, keepdims=True)) / temperature)
     return nearest, (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)
 

@@ -87,7 +87,8 @@ class SparseRows:
 
     def lengths(self) -> np.ndarray:
         """Return the number of entries of each row, int64, shape (n_rows,)."""
-        return np.diff(self.starts)
+        lengths: np.ndarray = self.starts[1:] - self.starts[:-1]
+        return lengths
 
     def row_of_entry(self) -> np.ndarray:
         """Return the row of each entry, int64, shape (n_entries,)."""
@@ -117,7 +118,7 @@ class SparseRows:
         int32, shape (n_entries,); int64, shape (n_rows,).
         """
         starts, entries = self._find_entries(rows)
-        return self.columns[entries], np.diff(starts)
+        return self.columns[entries], starts[1:] - starts[:-1]
 
     def _find_entries(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return where each of the given rows begins once they are taken, and the entries to take for that."""

@@ -61,13 +61,13 @@ def find_parts(features: np.ndarray) -> list[tuple[np.ndarray | None, slice]]:
     n_whole = width // COLUMNS_AT_ONCE
     filled = np.ones((n, n_whole + 1), dtype=bool)  # the last columns count as full
     filled[:, :n_whole] = features[:, : n_whole * COLUMNS_AT_ONCE].reshape(n, n_whole, COLUMNS_AT_ONCE).any(axis=2)
-    filled[:, filled.mean(axis=0) > MOSTLY] = True
+    n_filled = filled.sum(axis=0)
+    filled[:, n_filled > MOSTLY * n] = True
     is_other = (filled[:, 1:] != filled[:, :-1]).any(axis=0)
     starts = [0, *(np.flatnonzero(is_other) + 1).tolist()]
     parts: list[tuple[np.ndarray | None, slice]] = []
     for start, end in zip(starts, [*starts[1:], n_whole + 1], strict=True):
-        rows = np.flatnonzero(filled[:, start])
-        if len(rows):
-            columns = slice(start * COLUMNS_AT_ONCE, min(end * COLUMNS_AT_ONCE, width))
-            parts.append((None if len(rows) == n else rows, columns))
+        if n_filled[start]:
+            rows = None if n_filled[start] > MOSTLY * n else np.flatnonzero(filled[:, start])
+            parts.append((rows, slice(start * COLUMNS_AT_ONCE, min(end * COLUMNS_AT_ONCE, width))))
     return parts

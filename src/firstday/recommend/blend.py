@@ -20,8 +20,10 @@ LEAST_SHARE = 1e-6
 """What an item has that nobody of those asked uses."""
 LEAST_LOG = -20.0
 """What the ranker gives an item at least, and one that it does not rank, beside 0 for the most likely one."""
-N_CANDIDATES = 700
+N_CANDIDATES = 500
 """Items whose vectors are looked at for a user: those that people near to the user use most."""
+BIAS_COUNTS = 0.3
+"""What the ranker's bias, which is about how popular an item is, counts in that beside the logarithm of the share."""
 USERS_AT_ONCE = 64
 Items = np.ndarray | slice
 EVERY_ITEM = slice(None)
@@ -63,13 +65,15 @@ def _rank_candidates(
     model, of_ranked = query.model, query.of_ranked_items
     shares = {name: SHARES[name](of_ranked, rows) for name in weights if name in SHARES}
     of_people = np.sum([*shares.values()], axis=0) if shares else score_soft_segments(of_ranked, rows)
+    promise = np.log(of_people + np.float32(LEAST_SHARE)) + np.float32(BIAS_COUNTS) * ranker.bias
     closed = query.excluded.take(rows)
     places = model.place_of_ranked[closed.columns]
-    of_people[closed.row_of_entry()[places >= 0], places[places >= 0]] = -1
+    is_ranked = places >= 0
+    promise[closed.row_of_entry()[is_ranked], places[is_ranked]] = -np.inf
     if len(model.unlisted):
-        of_people[:, np.isin(ranker.items, model.unlisted)] = -1
-    n = min(max(N_CANDIDATES, query.k), len(ranker.items))
-    chosen = np.sort(np.argpartition(of_people, -n, axis=1)[:, -n:], axis=1)
+        promise[:, np.isin(ranker.items, model.unlisted)] = -np.inf
+    n, row = min(max(N_CANDIDATES, query.k), len(ranker.items)), np.arange(len(rows))[:, None]
+    chosen = np.sort(np.argpartition(promise, -n, axis=1)[:, -n:], axis=1)
     scores = np.float32(weights["direct"]) * below_the_first(
         _multiply_rows(ranker.weights, chosen, query.ranker_hidden[rows]) + ranker.bias[chosen]
     )
@@ -78,10 +82,10 @@ def _rank_candidates(
         nearness = _multiply_rows(model.ranked_vectors, chosen, query.predicted[rows])
         scores += np.float32(weights["personal"]) / deviation[:, None] * nearness
     for name, share in shares.items():
-        scores += np.float32(weights[name]) * _log(query, rows, name, np.take_along_axis(share, chosen, axis=1))
-    scores[np.take_along_axis(of_people, chosen, axis=1) < 0] = -np.inf
+        scores += np.float32(weights[name]) * _log(query, rows, name, share[row, chosen])
+    scores[promise[row, chosen] == -np.inf] = -np.inf
     best, values = top_k(scores, query.k)
-    listed = ranker.items[np.take_along_axis(chosen, np.maximum(best, 0), axis=1)]
+    listed = ranker.items[chosen[row, np.maximum(best, 0)]]
     return np.where(best >= 0, listed, NO_ITEM), values, _bound_outside(query, rows, weights, deviation)
 
 

@@ -34,14 +34,16 @@ def score_neighbors(query: Query, rows: np.ndarray, settings: Neighborhood | Non
     model, warm = query.model, query.model.warm
     assert warm is not None
     settings = settings or model.neighborhood
-    nearest, weights = find_neighbors(model, query.predicted[rows], settings.temperature)
+    nearest, weights = find_neighbors(model, query.predicted[rows], settings.temperature, query.closeness[rows])
     items, n_used = warm.uses.take_columns(nearest.ravel())
     shares = add_up(items, n_used, weights.ravel(), len(rows), model.n_items)
     shares += np.float32(settings.smoothing) * model.popularity
     return shares
 
 
-def find_neighbors(model: TrainedModel, vectors: np.ndarray, temperature: float) -> tuple[np.ndarray, np.ndarray]:
+def find_neighbors(
+    model: TrainedModel, vectors: np.ndarray, temperature: float, closeness: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
     """Return the warm users nearest to each vector, and their weights.
 
     Where a model keeps many, only those of the segments nearest to the vector are looked at (`N_SEARCHED`).
@@ -54,6 +56,8 @@ def find_neighbors(model: TrainedModel, vectors: np.ndarray, temperature: float)
         Of length 1, float32, shape (n, d).
     temperature
         Of the weights; see `firstday.ranking.weigh_nearest`.
+    closeness
+        How near each segment is to the vectors, `Segments.closeness`, where it is known already.
 
     Returns
     -------
@@ -72,15 +76,16 @@ def find_neighbors(model: TrainedModel, vectors: np.ndarray, temperature: float)
     if len(people) <= N_SEARCHED:
         return weigh_nearest(vectors @ people.T, N_NEIGHBORS, temperature)
     kept = model.kept_by_segment
-    parts = [_find_parts(kept, near) for near in model.segments.closeness(vectors)]
+    closeness = model.segments.closeness(vectors) if closeness is None else closeness
+    parts = [_find_parts(kept, near) for near in closeness]
     width = max(int(ends[-1]) for _, ends in parts)
-    closeness = np.full((len(vectors), width), -np.inf, dtype=np.float32)
-    for vector, of_vector, (shifts, ends) in zip(vectors, closeness, parts, strict=True):
+    nearness = np.full((len(vectors), width), -np.inf, dtype=np.float32)
+    for vector, of_vector, (shifts, ends) in zip(vectors, nearness, parts, strict=True):
         begin = 0
         for shift, end in zip(shifts.tolist(), ends.tolist(), strict=True):
             np.dot(kept.vectors[begin + shift : end + shift], vector, out=of_vector[begin:end])
             begin = end
-    columns, weights = weigh_nearest(closeness, N_NEIGHBORS, temperature)
+    columns, weights = weigh_nearest(nearness, N_NEIGHBORS, temperature)
     places = [
         of_row + shifts[np.searchsorted(ends, of_row, side="right")]
         for of_row, (shifts, ends) in zip(columns, parts, strict=True)
@@ -94,14 +99,26 @@ def _find_parts(kept: UsersBySegment, closeness: np.ndarray) -> tuple[np.ndarray
     Users are looked at run after run. Of each run: what is to be added to their number among those looked at, for
     their place in `kept`, and the number behind the last one; int64, shape (n_runs,).
     """
-    nearest = np.argsort(-closeness)
-    n = int(np.searchsorted(kept.sizes[nearest].cumsum(), N_SEARCHED)) + 1  # segments
+    nearest = _nearest_first(closeness, 3 * N_SEARCHED * len(kept.sizes) // max(1, len(kept.order)))
+    sizes = kept.sizes[nearest].cumsum()
+    if sizes[-1] < N_SEARCHED and len(nearest) < len(closeness):  # they are unusually small
+        nearest = np.argsort(-closeness)
+        sizes = kept.sizes[nearest].cumsum()
+    n = int(np.searchsorted(sizes, N_SEARCHED)) + 1  # segments
     places = np.sort(kept.places[nearest[:n]])
     breaks = np.flatnonzero(places[1:] - places[:-1] > MOST_APART)
     begins = kept.starts[places[np.concatenate([[0], breaks + 1])]]
     ends = kept.starts[places[np.concatenate([breaks, [len(places) - 1]])] + 1]
     n_before = np.concatenate([[0], (ends - begins).cumsum()])
     return begins - n_before[:-1], n_before[1:]
+
+
+def _nearest_first(closeness: np.ndarray, n: int) -> np.ndarray:
+    """Return the n nearest, or all where there are no more, the nearest first; sorting them alone is quicker."""
+    if n >= len(closeness):
+        return np.argsort(-closeness)
+    nearest = np.argpartition(closeness, -n)[-n:]
+    return nearest[np.argsort(-closeness[nearest])]
 
 
 def add_up(items: np.ndarray, n_used: np.ndarray, weights: np.ndarray, n_users: int, n_items: int) -> np.ndarray:

@@ -170,7 +170,12 @@ class Query:
     @cached_property
     def nearest_segments(self) -> np.ndarray:
         """The segment nearest to each predicted vector, int64, shape (n_users,)."""
-        return self.model.segments.assign(self.predicted)
+        return np.asarray(self.closeness.argmax(axis=1))
+
+    @cached_property
+    def closeness(self) -> np.ndarray:
+        """How near each segment is to the predicted vectors, shape (n_users, n_segments); `Segments.closeness`."""
+        return self.model.segments.closeness(self.predicted)
 
     @cached_property
     def liked(self) -> SparseRows:
@@ -215,15 +220,15 @@ class Query:
     def of_ranked_items(self) -> Query:
         """The same users, asking the model of ranked items (`TrainedModel.of_ranked_items`) for shares."""
         query = replace(self, model=self.model.of_ranked_items)
-        query.__dict__.update({name: getattr(self, name) for name in ("profile", "predicted")})
+        query.__dict__.update({name: getattr(self, name) for name in ("profile", "predicted", "closeness")})
         return query
 
     def take(self, rows: np.ndarray) -> Query:
-        """Return the query of some of the users; their features and predicted vectors are not computed again."""
+        """Return the query of some of the users; what follows from their features is not computed again."""
         computed = None if self.computed is None else self.computed.take(rows)
         closed = None if self.closed is None else self.closed.take(rows)
         query = replace(self, signals=self.signals.take(rows), computed=computed, closed=closed)
-        for name in ("features", "predicted"):
+        for name in ("features", "predicted", "closeness"):
             if name in self.__dict__:
                 query.__dict__[name] = self.__dict__[name][rows]
         return query
