@@ -256,21 +256,25 @@ def _rank_by_length(
     closed = excluded.take(rows)
     closed_row, closed_place = closed.row_of_entry(), by_length.places[closed.columns]
     vectors = vectors[rows]
-    most = np.linalg.norm(vectors, axis=1) * (1 + ROUNDING)
+    most = np.linalg.norm(vectors.astype(np.float64), axis=1) * (1 + ROUNDING)
     thresholds = np.full(len(rows), np.finfo(np.float32).min)
     found: list[tuple[np.ndarray, ...]] = [(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, np.float32))]
-    for start in range(0, len(by_length.items), n_at_once):
-        asking = np.flatnonzero((most > 0) & (most * by_length.lengths[start] >= thresholds))
-        if not len(asking):
-            break
-        of_items = slice(start, start + n_at_once)
-        scores = vectors[asking] @ by_length.vectors[of_items].T
-        here = (closed_place >= start) & (closed_place < start + n_at_once) & np.isin(closed_row, asking)
+    start, end = 0, n_at_once
+    asking = np.flatnonzero(most > 0)
+    while start < len(by_length.items) and len(asking):
+        scores = vectors[asking] @ by_length.vectors[start:end].T
+        here = (closed_place >= start) & (closed_place < end) & np.isin(closed_row, asking)
         scores[np.searchsorted(asking, closed_row[here]), closed_place[here] - start] = -np.inf
         if not start and scores.shape[1] >= k:
             thresholds[asking] = np.maximum(_bound(scores, k), thresholds[asking])
         places, columns = np.divmod(np.flatnonzero(scores >= thresholds[asking, None]), scores.shape[1])
-        found.append((asking[places], by_length.items[of_items][columns], scores[places, columns]))
+        found.append((asking[places], by_length.items[start:end][columns], scores[places, columns]))
+        shortest = thresholds / np.maximum(most, 1e-200)  # that can be listed
+        start = end
+        asking = np.flatnonzero((most > 0) & (shortest <= by_length.lengths[start : start + 1].max(initial=-np.inf)))
+        if len(asking):
+            n_needed = int(np.searchsorted(-by_length.lengths, -shortest[asking].min(), side="right"))
+            end = min(n_needed, start + max(n_at_once, CELLS_AT_ONCE // len(asking)))
     users, items, values = (np.concatenate(column) for column in zip(*found, strict=True))
     return _list_best(users, items, values, len(rows), k)
 
