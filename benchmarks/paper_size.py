@@ -47,6 +47,7 @@ COUNTRIES = 50
 USERS_PER_SEGMENT = 70
 N_WARM = 70_000
 ITEMS_PER_USER = 50
+HISTORY = (Epoch(1, 1.0, 1e-3, 0.0, kept=True),)
 
 
 def make_model(n_items: int = 50_000, n_segments: int = 1_000, dimensions: int = 128, seed: int = 0) -> TrainedModel:
@@ -109,7 +110,7 @@ def make_model(n_items: int = 50_000, n_segments: int = 1_000, dimensions: int =
         signal_encoder=encoder,
         fold_in=encoder.fold_in,
         similarity="dot",
-        cold=ColdModel(_network(encoder.n_inputs, dimensions, config, seed), (Epoch(1, 1.0, 1e-3, 0.0, kept=True),)),
+        cold=_network(encoder.n_inputs, dimensions, config, seed),
         segments=_segments(centroids, used),
         input_clusters=_segments(rng.normal(size=(100, encoder.n_inputs)).astype(np.float32), _first(used, 100)),
         everyone=everyone,
@@ -172,16 +173,16 @@ def _segments(centroids: np.ndarray, used: ItemCounts) -> Segments:
     return Segments(centroids, used, top, np.full(len(centroids), 0.5, np.float32))
 
 
-def _network(n_inputs: int, dimensions: int, config: Config, seed: int) -> bytes:
+def _network(n_inputs: int, dimensions: int, config: Config, seed: int) -> ColdModel:
     """Export the paper's network with random weights."""
     import torch
 
     from firstday.cold.train_cold_model import ColdNetwork
-    from firstday.cold.training_loop import export_onnx
+    from firstday.cold.training_loop import export_network
 
     torch.manual_seed(seed)
     network = ColdNetwork(n_inputs, config.cold_model.hidden, dimensions)
-    return export_onnx(network, np.random.default_rng(seed).normal(size=(8, n_inputs)).astype(np.float32))
+    return export_network(network, np.random.default_rng(seed).normal(size=(8, n_inputs)).astype(np.float32), HISTORY)
 
 
 def _ranker(n_inputs: int, everyone: ItemCounts, config: Config, seed: int) -> Ranker:
@@ -189,16 +190,16 @@ def _ranker(n_inputs: int, everyone: ItemCounts, config: Config, seed: int) -> R
     import torch
 
     from firstday.cold.train_ranker import RankerNetwork
-    from firstday.cold.training_loop import export_onnx
+    from firstday.cold.training_loop import export_network
 
     counts = everyone.counts.column_sums()
     items = np.sort(np.argsort(-counts, kind="stable")[: config.ranker.most_items]).astype(np.int32)
     shares = np.maximum(counts[items], 1) / counts.sum()
     torch.manual_seed(seed)
     network = RankerNetwork(n_inputs, shares, config.ranker)
-    onnx = export_onnx(network.body, np.random.default_rng(seed).normal(size=(8, n_inputs)).astype(np.float32))
+    sample = np.random.default_rng(seed).normal(size=(8, n_inputs)).astype(np.float32)
     weights, bias = network.last.weight.detach().numpy(), network.last.bias.detach().numpy()
-    return Ranker(ColdModel(onnx, (Epoch(1, 1.0, 1e-3, 0.0, kept=True),)), items, weights.copy(), bias.copy())
+    return Ranker(export_network(network.body, sample, HISTORY), items, weights.copy(), bias.copy())
 
 
 def main() -> None:

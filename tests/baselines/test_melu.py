@@ -9,8 +9,7 @@ from torch.func import functional_call, grad, vmap
 
 from firstday.baselines.melu import Melu
 from firstday.baselines.train_melu import MeluNetwork, train_melu
-from firstday.cold.cold_model import ColdModel
-from firstday.cold.training_loop import export_onnx
+from firstday.cold.training_loop import export_network
 from firstday.config import MeluConfig
 from firstday.ranking import unit_rows
 from firstday.sparse import SparseRows
@@ -47,7 +46,7 @@ def features() -> np.ndarray:
 @pytest.fixture(scope="module")
 def melu(network: MeluNetwork, features: np.ndarray) -> Melu:
     weights, bias = (parameter.detach().numpy() for parameter in network.head.parameters())
-    body = ColdModel(export_onnx(network.body, features))
+    body = export_network(network.body, features)
     return Melu(body, weights, bias, network.gram.numpy(), 1.0, 2, 0.2, 5.0)
 
 

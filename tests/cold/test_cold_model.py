@@ -9,7 +9,7 @@ import torch
 
 from firstday.cold.cold_model import ColdModel
 from firstday.cold.train_cold_model import ColdNetwork, train_cold_model
-from firstday.cold.training_loop import export_onnx
+from firstday.cold.training_loop import export_network
 from firstday.config import ColdModelConfig
 from firstday.features.encoder import hold_features
 
@@ -50,7 +50,7 @@ def trained_network() -> ColdNetwork:
 @pytest.fixture(scope="module")
 def exported() -> tuple[ColdNetwork, ColdModel]:
     network = trained_network()
-    return network, ColdModel(export_onnx(network, np.ones((4, N_INPUTS), np.float32)))
+    return network, export_network(network, np.ones((4, N_INPUTS), np.float32))
 
 
 def test_the_network_is_the_papers() -> None:

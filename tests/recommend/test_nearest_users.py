@@ -13,6 +13,7 @@ from firstday.embed.kept_users import WarmUsers
 from firstday.ranking import unit_rows, weigh_nearest
 from firstday.recommend import neighbors
 from firstday.recommend.neighbors import find_neighbors
+from firstday.segment.by_segment import chain_near
 from firstday.segment.segments import Segments
 from firstday.sparse import SparseRows
 from tests.tiny import make_model
@@ -36,14 +37,39 @@ def model() -> TrainedModel:
 
 
 def test_every_kept_user_is_in_one_segment(model: TrainedModel) -> None:
-    order, vectors, starts = model.kept_by_segment
-    assert sorted(order.tolist()) == list(range(900))
-    assert starts.tolist() == [0, 300, 600, 900]
+    kept = model.kept_by_segment
+    assert sorted(kept.order.tolist()) == list(range(900))
+    assert kept.starts.tolist() == [0, 300, 600, 900]
+    assert kept.sizes.tolist() == [300, 300, 300]
     assert model.warm is not None
-    np.testing.assert_array_equal(vectors, model.warm.vectors[order])
-    for segment in range(3):
-        members = order[starts[segment] : starts[segment + 1]]
+    np.testing.assert_array_equal(kept.vectors, model.warm.vectors[kept.order])
+    for segment, place in enumerate(kept.places):
+        members = kept.order[kept.starts[place] : kept.starts[place + 1]]
         assert (model.segments.assign(model.warm.vectors[members]) == segment).all()
+
+
+def test_near_segments_stand_beside_each_other() -> None:
+    """Four directions, at 0, 170, 10 and 90 degrees: after each comes the nearest of those left."""
+    angles = np.radians([0, 170, 10, 90])
+    centroids = np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)
+    assert chain_near(centroids).tolist() == [0, 2, 3, 1]
+    assert chain_near(centroids[:1]).tolist() == [0]
+
+
+@pytest.mark.parametrize("most_apart", [0, 1, 2, 10])
+def test_runs_hold_the_near_segments(model: TrainedModel, most_apart: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However segments are put together, everybody of the near ones is looked at, and nobody twice."""
+    monkeypatch.setattr(neighbors, "MOST_APART", most_apart)
+    monkeypatch.setattr(neighbors, "N_SEARCHED", 550)
+    assert model.warm is not None
+    vectors = unit_rows(model.segments.centroids + np.float32(0.3))
+    nearest, _ = find_neighbors(model, vectors, 0.05)
+    for row, near in enumerate(model.segments.closeness(vectors)):
+        two = np.argsort(-near)[:2]
+        members = np.flatnonzero(np.isin(model.segments.assign(model.warm.vectors), two))
+        best = members[np.argsort(-(model.warm.vectors[members] @ vectors[row]))[:100]]
+        assert set(best.tolist()) <= set(nearest[row].tolist())
+        assert len(set(nearest[row].tolist())) == 200
 
 
 @pytest.mark.parametrize("n_searched", [250, 301, 10_000])

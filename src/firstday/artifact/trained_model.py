@@ -21,7 +21,8 @@ from firstday.errors import FirstdayError
 from firstday.features.ages import share_counts
 from firstday.features.encoder import Encoder
 from firstday.features.signals import Catalogue, SignalBatch, Signals
-from firstday.ranking import NO_ITEM, unit_rows
+from firstday.ranking import NO_ITEM, ItemsByLength, unit_rows
+from firstday.segment.by_segment import UsersBySegment, put_by_segment
 from firstday.segment.segments import ItemCounts, Mixing, Segments, smooth_shares
 from firstday.segment.shown_counts import ShownCounts
 from firstday.sparse import SparseRows
@@ -238,19 +239,10 @@ class TrainedModel:
         return unit_rows(items) if self.similarity == "cosine" else items
 
     @cached_property
-    def kept_by_segment(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Positions and vectors of the kept warm users, segment after segment, and where each segment begins and ends.
-
-        int64, shape (n_warm,); float32, shape (n_warm, d); int64, shape (n_segments + 1,). The model must keep warm
-        users.
-        """
+    def kept_by_segment(self) -> UsersBySegment:
+        """The kept warm users, segment after segment; the model must keep warm users."""
         assert self.warm is not None
-        vectors = self.warm.neighbor_vectors
-        parts = [self.segments.assign(vectors[at : at + 4096]) for at in range(0, len(vectors), 4096)]
-        segment_of_user = np.concatenate(parts)
-        order = np.argsort(segment_of_user, kind="stable")
-        starts = np.searchsorted(segment_of_user[order], np.arange(len(self.segments) + 1))
-        return order, np.ascontiguousarray(vectors[order]), starts
+        return put_by_segment(self.warm.neighbor_vectors, self.segments)
 
     @cached_property
     def vector_covariance(self) -> np.ndarray:
@@ -267,9 +259,7 @@ class TrainedModel:
         It is asked for shares of people alone, which cost the less the fewer items there are.
         """
         assert self.ranker is not None
-        items = self.ranker.items
-        place = np.full(self.n_items + 1, NO_ITEM, dtype=np.int32)  # the last one stands for no item
-        place[items] = np.arange(len(items))
+        items, place = self.ranker.items, self.place_of_ranked
         warm = None if self.warm is None else replace(self.warm, uses=self.warm.uses.keep_columns(items))
         model = replace(
             self,
@@ -300,9 +290,20 @@ class TrainedModel:
         return float(lengths.max(initial=0))
 
     @cached_property
-    def items_without_vector(self) -> np.ndarray:
-        """Indexes of items without a vector: no warm user used them, or none was brought along for them."""
-        return np.flatnonzero(~self.scoring_vectors.any(axis=1))
+    def items_by_length(self) -> ItemsByLength:
+        """The items' scoring vectors, the longest first."""
+        return ItemsByLength.of(self.scoring_vectors)
+
+    @cached_property
+    def place_of_ranked(self) -> np.ndarray:
+        """The place of each item among those that the ranker ranks, -1 for others; it must have a ranker.
+
+        int32, shape (n_items + 1,), the last one of which stands for no item.
+        """
+        assert self.ranker is not None
+        place = np.full(self.n_items + 1, NO_ITEM, dtype=np.int32)
+        place[self.ranker.items] = np.arange(len(self.ranker.items))
+        return place
 
     @cached_property
     def popularity(self) -> np.ndarray:

@@ -100,7 +100,7 @@ def fit_dropoutnet(data: LearningData, validate: JudgeVectors, progress: Progres
 
     from firstday.cold.device import choose_device, hold_rows, seeded, to_numpy
     from firstday.cold.train_cold_model import ColdNetwork
-    from firstday.cold.training_loop import export_onnx, run_epochs
+    from firstday.cold.training_loop import export_network, run_epochs
 
     config = data.config
     settings = config.dropoutnet
@@ -141,7 +141,7 @@ def fit_dropoutnet(data: LearningData, validate: JudgeVectors, progress: Progres
         device=place,
         progress=lambda done, total: progress("dropoutnet", done, total),
     )
-    return DropoutNet(ColdModel(export_onnx(network, held_out), history), settings.transform)
+    return DropoutNet(export_network(network, held_out, history), settings.transform)
 
 
 DROPOUTNET = ColdModelSpec(

@@ -8,11 +8,10 @@ from torch import nn
 from torch.func import grad, vmap
 
 from firstday.baselines.melu import Melu
-from firstday.cold.cold_model import ColdModel
 from firstday.cold.device import choose_device, hold_rows, seeded, to_numpy
 from firstday.cold.onnx_layers import UnitScale
 from firstday.cold.train_cold_model import hidden_layers
-from firstday.cold.training_loop import export_onnx, run_epochs
+from firstday.cold.training_loop import export_network, run_epochs
 from firstday.config import MeluConfig
 from firstday.progress import Progress, no_progress
 from firstday.recommend.spec import JudgeVectors, LearningData
@@ -144,7 +143,7 @@ def train_melu(data: LearningData, validate: JudgeVectors, progress: Progress = 
         progress=lambda done, total: progress("melu", done, total),
     )
     return Melu(
-        body=ColdModel(export_onnx(network.body, data.validation_features), history),
+        body=export_network(network.body, data.validation_features, history),
         weights=to_numpy(network.head.weight),
         bias=to_numpy(network.head.bias),
         gram=gram.numpy(),

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import onnxruntime
 
+from firstday.cold.wide_layer import WideLayer
+
 INPUT, OUTPUT = "features", "vectors"
 
 
@@ -46,13 +48,16 @@ class ColdModel:
     Parameters
     ----------
     onnx
-        The network, serialised.
+        The network, serialised; where there is a `first` layer, what comes after it.
     history
         How training went.
+    first
+        The first layer, where it is wide.
     """
 
     onnx: bytes
     history: tuple[Epoch, ...] = field(default=())
+    first: WideLayer | None = None
 
     @cached_property
     def _session(self) -> Any:
@@ -77,4 +82,6 @@ class ColdModel:
         if not len(features):
             return np.zeros((0, self._session.get_outputs()[0].shape[1]), dtype=np.float32)
         chunks = [features[at : at + 8192] for at in range(0, len(features), 8192)]
+        if self.first is not None:
+            chunks = [self.first.apply(chunk) for chunk in chunks]
         return np.concatenate([self._session.run([OUTPUT], {INPUT: chunk})[0] for chunk in chunks])

@@ -1,24 +1,14 @@
-"""The first layer of a network of day-one features: blocks of features that a user has not cost nothing in training.
-
-Features are wide, the first layer has most of a network's weights, and most blocks are zeros for most users: who banned
-nothing has no mean vector of banned items. Needs torch.
-"""
+"""`WideLayer` in training: blocks of features that a user has not cost nothing. Needs torch."""
 
 from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import torch
 from torch import nn
 from torch.autograd.function import once_differentiable
 
-WIDE = 1024
-"""Inputs from which on zeros are looked for: fewer are multiplied sooner than looked at."""
-COLUMNS_AT_ONCE = 64
-"""Columns that are looked at together."""
-MOSTLY = 0.75
-"""Share of rows with numbers from which on columns count as full."""
+from firstday.cold.wide_layer import WIDE, find_parts
 
 
 class FirstLayer(nn.Linear):
@@ -39,7 +29,8 @@ class _Product(torch.autograd.Function):
     def forward(ctx: Any, features: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
         ctx.parts, ctx.width = [], weight.shape[1]
         product = bias.repeat(len(features), 1)
-        for rows, columns in find_parts(features):
+        for places, columns in find_parts(features.numpy()):
+            rows = None if places is None else torch.from_numpy(places)
             if rows is None:
                 part = features[:, columns]
                 product.addmm_(part, weight[:, columns].t())
@@ -56,33 +47,3 @@ class _Product(torch.autograd.Function):
         for rows, columns, part in ctx.parts:
             of_weight[:, columns] = (slope if rows is None else slope.index_select(0, rows)).t() @ part
         return None, of_weight, slope.sum(dim=0)
-
-
-def find_parts(features: torch.Tensor) -> list[tuple[torch.Tensor | None, slice]]:
-    """Find where features are not zero: runs of columns, each with the rows that have a number there.
-
-    Parameters
-    ----------
-    features
-        On the CPU, shape (n, n_inputs).
-
-    Returns
-    -------
-    list
-        Rows, int64, None for all of them, and columns. Every number of the features that is not zero is in one part.
-    """
-    n, width = features.shape
-    n_whole = width // COLUMNS_AT_ONCE
-    filled = np.ones((n, n_whole + 1), dtype=bool)  # the last columns count as full
-    whole = features[:, : n_whole * COLUMNS_AT_ONCE].view(n, n_whole, COLUMNS_AT_ONCE)
-    filled[:, :n_whole] = whole.any(dim=2).numpy()
-    filled[:, filled.mean(axis=0) > MOSTLY] = True
-    is_other = (filled[:, 1:] != filled[:, :-1]).any(axis=0)
-    starts = np.concatenate([[0], np.flatnonzero(is_other) + 1])
-    parts: list[tuple[torch.Tensor | None, slice]] = []
-    for start, end in zip(starts, [*starts[1:], n_whole + 1], strict=True):
-        columns = slice(int(start) * COLUMNS_AT_ONCE, min(int(end) * COLUMNS_AT_ONCE, width))
-        rows = np.flatnonzero(filled[:, start])
-        if len(rows):
-            parts.append((None if len(rows) == n else torch.from_numpy(rows), columns))
-    return parts

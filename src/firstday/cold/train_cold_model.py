@@ -12,7 +12,7 @@ from firstday.cold.cold_model import ColdModel
 from firstday.cold.device import choose_device, hold_rows, seeded, to_numpy
 from firstday.cold.first_layer import FirstLayer
 from firstday.cold.onnx_layers import UnitLength
-from firstday.cold.training_loop import export_onnx, run_epochs
+from firstday.cold.training_loop import export_network, run_epochs
 from firstday.config import ColdModelConfig, DeviceName
 from firstday.features.encoder import FeatureRows
 from firstday.ranking import unit_rows
@@ -115,4 +115,4 @@ def train_cold_model(
         device=place,
         progress=progress,
     )
-    return ColdModel(export_onnx(network, validation_features), history)
+    return export_network(network, validation_features, history)

@@ -8,11 +8,10 @@ import numpy as np
 import torch
 from torch import nn
 
-from firstday.cold.cold_model import ColdModel
 from firstday.cold.device import choose_device, hold_rows, seeded, to_numpy
 from firstday.cold.first_layer import FirstLayer
 from firstday.cold.ranker import Ranker, log_shares
-from firstday.cold.training_loop import export_onnx, run_epochs
+from firstday.cold.training_loop import export_network, run_epochs
 from firstday.config import DeviceName, RankerConfig
 from firstday.features.encoder import FeatureRows
 from firstday.ranking import most_used
@@ -183,7 +182,7 @@ def train_ranker(
             device=place,
             progress=progress,
         )
-    return Ranker(ColdModel(export_onnx(network.body, validation_features), history), items, *_last_layer(network))
+    return Ranker(export_network(network.body, validation_features, history), items, *_last_layer(network))
 
 
 def _last_layer(network: RankerNetwork) -> tuple[np.ndarray, np.ndarray]:

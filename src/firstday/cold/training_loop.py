@@ -9,10 +9,12 @@ from dataclasses import replace
 
 import numpy as np
 import torch
+from torch import nn
 
 from firstday.cold.cold_model import ColdModel, Epoch
 from firstday.cold.device import same_result
 from firstday.cold.onnx_layers import write_onnx
+from firstday.cold.wide_layer import WIDE, WideLayer
 from firstday.config import TrainingConfig
 from firstday.errors import FirstdayError
 
@@ -119,8 +121,8 @@ def _step(
 TOLERANCE = 1e-5
 
 
-def export_onnx(network: torch.nn.Sequential, sample: np.ndarray) -> bytes:
-    """Serialise a network and check that ONNX Runtime returns what PyTorch does.
+def export_network(network: nn.Sequential, sample: np.ndarray, history: tuple[Epoch, ...] = ()) -> ColdModel:
+    """Make a network a value that needs no torch, and check that it returns what PyTorch does.
 
     Parameters
     ----------
@@ -128,11 +130,13 @@ def export_onnx(network: torch.nn.Sequential, sample: np.ndarray) -> bytes:
         Maps (n, n_inputs) to (n, d), on the CPU; see `write_onnx`.
     sample
         Features to compare on, float32, shape (n, n_inputs).
+    history
+        How training went.
 
     Returns
     -------
-    bytes
-        The model: the same weights give the same bytes.
+    ColdModel
+        The same weights give the same bytes. A wide first layer stands apart.
 
     Raises
     ------
@@ -140,10 +144,17 @@ def export_onnx(network: torch.nn.Sequential, sample: np.ndarray) -> bytes:
         The exported model differs from PyTorch by more than 1e-5 of the largest number, or of 1 if that is more.
     """
     network = network.eval()
-    exported = write_onnx(network, sample.shape[1])
+    layers = [layer for layer in network.modules() if not isinstance(layer, (nn.Sequential, nn.Dropout))]
+    head = layers[0]
+    if isinstance(head, nn.Linear) and head.in_features >= WIDE:
+        weights, bias = head.weight.detach().numpy(), head.bias.detach().numpy()
+        first = WideLayer(np.ascontiguousarray(weights.T), bias.copy())
+        model = ColdModel(write_onnx(nn.Sequential(*layers[1:]), head.out_features), history, first)
+    else:
+        model = ColdModel(write_onnx(network, sample.shape[1]), history)
     with torch.inference_mode():
         expected = network(torch.from_numpy(sample)).numpy()
-    difference = float(np.abs(ColdModel(exported).predict(sample) - expected).max(initial=0))
+    difference = float(np.abs(model.predict(sample) - expected).max(initial=0))
     if difference > TOLERANCE * max(1.0, float(np.abs(expected).max(initial=0))):
         raise FirstdayError(f"cold model: ONNX differs from PyTorch by {difference:.1e}; please report this.")
-    return exported
+    return model

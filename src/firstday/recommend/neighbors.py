@@ -10,12 +10,14 @@ from firstday.ranking import weigh_nearest
 from firstday.recommend.query import Answer, Query
 from firstday.recommend.soft_segments import mix_segments
 from firstday.recommend.spec import KEPT_USERS, StrategySpec, reading
-from firstday.sparse import SparseRows
+from firstday.segment.by_segment import UsersBySegment
 
 N_NEIGHBORS = 200
 """Warm users who speak for one cold user, at most."""
 N_SEARCHED = 2_500
 """Kept warm users among whom they are sought: all of the nearest segments until there are so many."""
+MOST_APART = 2
+"""Segments to look at that are so near in memory are read at once, with the one that may lie between them."""
 
 
 def recommend_neighbors(query: Query) -> Answer:
@@ -32,13 +34,16 @@ def score_neighbors(query: Query, rows: np.ndarray, settings: Neighborhood | Non
     model, warm = query.model, query.model.warm
     assert warm is not None
     settings = settings or model.neighborhood
-    nearest, weights = find_neighbors(model, query.predicted[rows], settings.temperature)
-    shares = add_up(warm.used_by_neighbors.take(nearest.ravel()), weights.ravel(), len(rows), model.n_items)
+    nearest, weights = find_neighbors(model, query.predicted[rows], settings.temperature, query.closeness[rows])
+    items, n_used = warm.uses.take_columns(nearest.ravel())
+    shares = add_up(items, n_used, weights.ravel(), len(rows), model.n_items)
     shares += np.float32(settings.smoothing) * model.popularity
     return shares
 
 
-def find_neighbors(model: TrainedModel, vectors: np.ndarray, temperature: float) -> tuple[np.ndarray, np.ndarray]:
+def find_neighbors(
+    model: TrainedModel, vectors: np.ndarray, temperature: float, closeness: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
     """Return the warm users nearest to each vector, and their weights.
 
     Where a model keeps many, only those of the segments nearest to the vector are looked at (`N_SEARCHED`).
@@ -51,6 +56,8 @@ def find_neighbors(model: TrainedModel, vectors: np.ndarray, temperature: float)
         Of length 1, float32, shape (n, d).
     temperature
         Of the weights; see `firstday.ranking.weigh_nearest`.
+    closeness
+        How near each segment is to the vectors, `Segments.closeness`, where it is known already.
 
     Returns
     -------
@@ -68,41 +75,69 @@ def find_neighbors(model: TrainedModel, vectors: np.ndarray, temperature: float)
     people = model.warm.neighbor_vectors
     if len(people) <= N_SEARCHED:
         return weigh_nearest(vectors @ people.T, N_NEIGHBORS, temperature)
-    order, by_segment, starts = model.kept_by_segment
-    nearest_segments = np.argsort(-model.segments.closeness(vectors), axis=1)
-    sizes = np.cumsum(np.diff(starts)[nearest_segments], axis=1)
-    n_looked_at = (sizes < N_SEARCHED).sum(axis=1) + 1  # segments
-    width = int(np.take_along_axis(sizes, n_looked_at[:, None] - 1, axis=1).max())
-    closeness = np.full((len(vectors), width), -np.inf, dtype=np.float32)
-    members = np.zeros((len(vectors), width), dtype=np.int64)
-    for row, vector in enumerate(vectors):
-        at = 0
-        for segment in nearest_segments[row, : n_looked_at[row]].tolist():
-            start, end = starts[segment], starts[segment + 1]
-            np.dot(by_segment[start:end], vector, out=closeness[row, at : at + end - start])
-            members[row, at : at + end - start] = order[start:end]
-            at += end - start
-    columns, weights = weigh_nearest(closeness, N_NEIGHBORS, temperature)
-    return np.take_along_axis(members, columns, axis=1), weights
+    kept = model.kept_by_segment
+    closeness = model.segments.closeness(vectors) if closeness is None else closeness
+    parts = [_find_parts(kept, near) for near in closeness]
+    width = max(int(ends[-1]) for _, ends in parts)
+    nearness = np.full((len(vectors), width), -np.inf, dtype=np.float32)
+    for vector, of_vector, (shifts, ends) in zip(vectors, nearness, parts, strict=True):
+        begin = 0
+        for shift, end in zip(shifts.tolist(), ends.tolist(), strict=True):
+            np.dot(kept.vectors[begin + shift : end + shift], vector, out=of_vector[begin:end])
+            begin = end
+    columns, weights = weigh_nearest(nearness, N_NEIGHBORS, temperature)
+    places = [
+        of_row + shifts[np.searchsorted(ends, of_row, side="right")]
+        for of_row, (shifts, ends) in zip(columns, parts, strict=True)
+    ]
+    return kept.order[np.array(places)], weights
 
 
-def add_up(uses: SparseRows, weights: np.ndarray, n_users: int, n_items: int) -> np.ndarray:
+def _find_parts(kept: UsersBySegment, closeness: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the runs of the kept users to look at for a vector, whose segments are so near, shape (n_segments,).
+
+    Users are looked at run after run. Of each run: what is to be added to their number among those looked at, for
+    their place in `kept`, and the number behind the last one; int64, shape (n_runs,).
+    """
+    nearest = _nearest_first(closeness, 3 * N_SEARCHED * len(kept.sizes) // max(1, len(kept.order)))
+    sizes = kept.sizes[nearest].cumsum()
+    if sizes[-1] < N_SEARCHED and len(nearest) < len(closeness):  # they are unusually small
+        nearest = np.argsort(-closeness)
+        sizes = kept.sizes[nearest].cumsum()
+    n = int(np.searchsorted(sizes, N_SEARCHED)) + 1  # segments
+    places = np.sort(kept.places[nearest[:n]])
+    breaks = np.flatnonzero(places[1:] - places[:-1] > MOST_APART)
+    begins = kept.starts[places[np.concatenate([[0], breaks + 1])]]
+    ends = kept.starts[places[np.concatenate([breaks, [len(places) - 1]])] + 1]
+    n_before = np.concatenate([[0], (ends - begins).cumsum()])
+    return begins - n_before[:-1], n_before[1:]
+
+
+def _nearest_first(closeness: np.ndarray, n: int) -> np.ndarray:
+    """Return the n nearest, or all where there are no more, the nearest first; sorting them alone is quicker."""
+    if n >= len(closeness):
+        return np.argsort(-closeness)
+    nearest = np.argpartition(closeness, -n)[-n:]
+    return nearest[np.argsort(-closeness[nearest])]
+
+
+def add_up(items: np.ndarray, n_used: np.ndarray, weights: np.ndarray, n_users: int, n_items: int) -> np.ndarray:
     """Add the weights of the people who use each item.
 
     Parameters
     ----------
-    uses
-        Items of the people, as many for each user, a user's people one after the other, shape (n_people, n_items).
+    items, n_used
+        Items of the people, as many people for each user, a user's people one after the other, integers; and how many
+        items each of the people has, shape (n_people,).
     weights
         One for each of the people, shape (n_people,).
     n_users, n_items
         Shape of the result, float32.
     """
-    lengths = uses.lengths()
-    cells: np.ndarray = uses.columns
+    cells = items
     if n_users > 1:
-        cells = np.repeat(np.arange(len(lengths)) // (len(lengths) // n_users) * n_items, lengths) + cells
-    added = np.bincount(cells, np.repeat(weights, lengths), minlength=n_users * n_items)
+        cells = np.repeat(np.arange(len(n_used)) // (len(n_used) // n_users) * n_items, n_used) + items
+    added = np.bincount(cells, np.repeat(weights, n_used), minlength=n_users * n_items)
     return added.reshape(n_users, n_items).astype(np.float32)
 
 

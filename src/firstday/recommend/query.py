@@ -140,7 +140,7 @@ class Query:
         n_done = np.maximum(n_done, has_signal)
         friends = self.signals.friends if self.model.knows_friends else None
         has_friends = np.zeros(self.n_users, dtype=bool) if friends is None else np.asarray(friends.lengths() > 0)
-        names = np.select([n_done >= FEW, n_done > 0, has_friends], [4, 3, 2], 1)
+        names = np.where(n_done >= FEW, 4, np.where(n_done > 0, 3, np.where(has_friends, 2, 1)))
         return np.where(self.known, names, 0)
 
     @cached_property
@@ -187,7 +187,12 @@ class Query:
     @cached_property
     def nearest_segments(self) -> np.ndarray:
         """The segment nearest to each predicted vector, int64, shape (n_users,)."""
-        return self.model.segments.assign(self.predicted)
+        return np.asarray(self.closeness.argmax(axis=1))
+
+    @cached_property
+    def closeness(self) -> np.ndarray:
+        """How near each segment is to the predicted vectors, shape (n_users, n_segments); `Segments.closeness`."""
+        return self.model.segments.closeness(self.predicted)
 
     @cached_property
     def liked(self) -> SparseRows:
@@ -219,8 +224,7 @@ class Query:
 
     def rank_by_vectors(self, vectors: np.ndarray, route: str, answered: np.ndarray) -> Answer:
         """Rank items by how near they are to users' vectors; see `firstday.ranking.rank_by_vectors`."""
-        model = self.model
-        ranked = rank_by_vectors(vectors, model.scoring_vectors, self.excluded, self.k, model.items_without_vector)
+        ranked = rank_by_vectors(vectors, self.model.items_by_length, self.excluded, self.k)
         return Answer.where(answered, route, *ranked)
 
     def take_lists(
@@ -240,14 +244,18 @@ class Query:
     def of_ranked_items(self) -> Query:
         """The same users, asking the model of ranked items (`TrainedModel.of_ranked_items`) for shares."""
         query = replace(self, model=self.model.of_ranked_items)
-        query.__dict__.update({name: getattr(self, name) for name in ("profile", "predicted")})
+        query.__dict__.update({name: getattr(self, name) for name in ("profile", "predicted", "closeness")})
         return query
 
     def take(self, rows: np.ndarray) -> Query:
-        """Return the query of some of the users."""
+        """Return the query of some of the users; what follows from their features is not computed again."""
         computed = None if self.computed is None else self.computed.take(rows)
         closed = None if self.closed is None else self.closed.take(rows)
-        return replace(self, signals=self.signals.take(rows), computed=computed, closed=closed)
+        query = replace(self, signals=self.signals.take(rows), computed=computed, closed=closed)
+        for name in ("features", "predicted", "closeness"):
+            if name in self.__dict__:
+                query.__dict__[name] = self.__dict__[name][rows]
+        return query
 
 
 @dataclass(frozen=True, eq=False)

@@ -267,10 +267,10 @@ class Recommender:
         batch, ignored = self.model.read_signals(users)
         query = Query(self.model, batch, check_length(self.model, k), keep_used)
         strategy = strategy or self.model.config.recommend.strategy
-        answer = scale_answer(self.model, answer_all(query, strategy))
         segments = np.full(query.n_users, -1, dtype=np.int64)
-        if query.known.any():
+        if query.known.any():  # first, so that strategies that answer a part of the users predict none again
             segments = np.where(query.known, query.nearest_segments, -1)
+        answer = scale_answer(self.model, answer_all(query, strategy))
         unused, kept_out = tell_each(query, strategy, answer.routes)
         sentences = [(*unknown, *idle) for unknown, idle in zip(ignored, unused, strict=True)]
         return UserAnswers(answer, segments, sentences, [tuple(notes) for notes in kept_out])

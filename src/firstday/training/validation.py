@@ -9,7 +9,7 @@ from functools import cached_property
 import numpy as np
 
 from firstday.metrics import measure
-from firstday.ranking import rank_by_vectors, rank_scores, spread_scores, take_lists
+from firstday.ranking import ItemsByLength, rank_by_vectors, rank_scores, spread_scores, take_lists
 from firstday.segment.segments import Segments
 from firstday.sparse import SparseRows
 
@@ -46,6 +46,10 @@ class Validation:
     segments: Segments
     item_vectors: np.ndarray
 
+    @cached_property
+    def _by_length(self) -> ItemsByLength:
+        return ItemsByLength.of(self.item_vectors)
+
     @property
     def n_users(self) -> int:
         """How many users there are."""
@@ -79,7 +83,7 @@ class Validation:
             Predicted, of the judged users, float32, shape (n_judged, d).
         """
         ranked = self.judged[: self._affordable]
-        lists, _ = rank_by_vectors(vectors[: len(ranked)], self.item_vectors, self.excluded.take(ranked), self.k)
+        lists, _ = rank_by_vectors(vectors[: len(ranked)], self._by_length, self.excluded.take(ranked), self.k)
         precision = self.precision(lists)
         return (self.precision_of_segments(vectors) + precision) / 2
 

@@ -1,0 +1,73 @@
+"""WideLayer: the first layer of a network of day-one features, which reads no weights of blocks that a user has not.
+
+Features are wide, the first layer has most of a network's weights, and most blocks are zeros for most users: who banned
+nothing has no mean vector of banned items. For one user, reading the weights is what a prediction costs.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+WIDE = 1024
+"""Inputs from which on zeros are looked for: fewer are multiplied sooner than looked at."""
+COLUMNS_AT_ONCE = 64
+"""Columns that are looked at together."""
+MOSTLY = 0.75
+"""Share of rows with numbers from which on columns count as full."""
+
+
+@dataclass(frozen=True, eq=False)
+class WideLayer:
+    """A linear layer.
+
+    Parameters
+    ----------
+    weights
+        One row for each input, float32, shape (n_inputs, width).
+    bias
+        float32, shape (width,).
+    """
+
+    weights: np.ndarray
+    bias: np.ndarray
+
+    def apply(self, features: np.ndarray) -> np.ndarray:
+        """Return features @ weights + bias, float32, shape (n, width), for features of shape (n, n_inputs)."""
+        product = np.repeat(self.bias[None], len(features), axis=0)
+        for rows, columns in find_parts(features):
+            if rows is None:
+                product += features[:, columns] @ self.weights[columns]
+            else:
+                product[rows] += features[rows, columns] @ self.weights[columns]
+        return product
+
+
+def find_parts(features: np.ndarray) -> list[tuple[np.ndarray | None, slice]]:
+    """Find where features are not zero: runs of columns, each with the rows that have a number there.
+
+    Parameters
+    ----------
+    features
+        float32, shape (n, n_inputs).
+
+    Returns
+    -------
+    list
+        Rows, int64, None for all of them, and columns. Every number of the features that is not zero is in one part.
+    """
+    n, width = features.shape
+    n_whole = width // COLUMNS_AT_ONCE
+    filled = np.ones((n, n_whole + 1), dtype=bool)  # the last columns count as full
+    filled[:, :n_whole] = features[:, : n_whole * COLUMNS_AT_ONCE].reshape(n, n_whole, COLUMNS_AT_ONCE).any(axis=2)
+    n_filled = filled.sum(axis=0)
+    filled[:, n_filled > MOSTLY * n] = True
+    is_other = (filled[:, 1:] != filled[:, :-1]).any(axis=0)
+    starts = [0, *(np.flatnonzero(is_other) + 1).tolist()]
+    parts: list[tuple[np.ndarray | None, slice]] = []
+    for start, end in zip(starts, [*starts[1:], n_whole + 1], strict=True):
+        if n_filled[start]:
+            rows = None if n_filled[start] > MOSTLY * n else np.flatnonzero(filled[:, start])
+            parts.append((rows, slice(start * COLUMNS_AT_ONCE, min(end * COLUMNS_AT_ONCE, width))))
+    return parts
