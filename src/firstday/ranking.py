@@ -279,6 +279,24 @@ def _rank_by_length(
     return _list_best(users, items, values, len(rows), k)
 
 
+def multiply_rows(table: np.ndarray, chosen: np.ndarray, vectors: np.ndarray) -> np.ndarray:
+    """Return the dot products of each vector with its chosen rows of a table, float32, shape (n_vectors, n_chosen).
+
+    Parameters
+    ----------
+    table
+        float32, shape (n_rows, d).
+    chosen
+        Rows of the table for each vector, integers, shape (n_vectors, n_chosen).
+    vectors
+        float32, shape (n_vectors, d).
+    """
+    products = np.empty(chosen.shape, dtype=np.float32)
+    for of_vector, rows, vector in zip(products, chosen, vectors, strict=True):
+        np.dot(table.take(rows, axis=0), vector, out=of_vector)
+    return products
+
+
 def take_lists(
     lists: np.ndarray, scores: np.ndarray, choice: np.ndarray, excluded: SparseRows, k: int
 ) -> tuple[np.ndarray, np.ndarray]:

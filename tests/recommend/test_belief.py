@@ -14,7 +14,7 @@ from firstday.features.signals import Signals
 from firstday.recommend import belief as rules
 from firstday.recommend.belief import believe_people, believe_segments, gain_of_no, gain_of_yes, normalise
 from firstday.recommend.blend import score_blend
-from firstday.recommend.evidence import BELIEF, HALFWAY, VECTOR, score_evidence
+from firstday.recommend.evidence import BELIEF, HALFWAY, VECTOR, score_evidence, share_by_belief
 from firstday.recommend.query import Query
 from firstday.recommend.recommender import Recommender, answer_all
 from firstday.sparse import SparseRows
@@ -126,7 +126,8 @@ def test_blend_adds_what_evidence_tells(model: TrainedModel) -> None:
     scores = ITEM_VECTORS @ vector
     weight = VECTOR * 4 / (4 + HALFWAY) / (ITEM_VECTORS @ vector).std()
     expected = BELIEF * np.log(believe_people(query, 1).shares(model.popularity) + 1e-6) + weight * scores
-    np.testing.assert_allclose(score_evidence(query, rows)[0], expected, rtol=1e-4)
+    shares = share_by_belief(query, rows)
+    np.testing.assert_allclose(score_evidence(query, rows, np.arange(6)[None], shares)[0], expected, rtol=1e-4)
     answer = answer_all(query, "blend")
     assert answer.routes.tolist() == ["blend", "blend"]
     total = expected + score_blend(query, rows)[0]

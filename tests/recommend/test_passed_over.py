@@ -50,7 +50,8 @@ def rank_by_what_was_passed_over(query: Query) -> Answer:
             scores[passed_over.row_of_entry(), passed_over.columns] = passed_over.weights
         return scores
 
-    return query.rank_scores(score, "passed_over_first", np.ones(query.n_users, dtype=bool))
+    awake = query.without_impressions  # what was passed over does not rest
+    return awake.rank_scores(score, "passed_over_first", np.ones(query.n_users, dtype=bool))
 
 
 SPEC = StrategySpec(

@@ -184,7 +184,7 @@ def test_training_counts_what_was_shown_and_is_the_same_otherwise(
 def test_items_that_nobody_uses_are_known_as_new(world: Dataset, split: Split) -> None:
     model = fit(show_to_all(world), split, brief_config(), weigh=False).model
     assert UNUSED_ITEM in model.new_items
-    assert UNUSED_ITEM in model.items_without_vector
+    assert not model.scoring_vectors[UNUSED_ITEM].any()
     assert (model.popularity[model.new_items] == 0).all()
     assert (model.popularity[np.setdiff1d(np.arange(N_ITEMS), model.new_items)] > 0).all()
     assert UNUSED_ITEM in model.listed_items

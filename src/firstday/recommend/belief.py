@@ -161,12 +161,12 @@ def _find_near(query: Query, row: int) -> tuple[np.ndarray, np.ndarray]:
     vector = query.predicted[row]
     if len(people) <= N_BELIEVED:
         return np.arange(len(people)), (people @ vector).astype(np.float64)
-    order, by_segment, starts = model.kept_by_segment
-    nearest = np.argsort(-model.segments.closeness(vector[None])[0])
-    n_taken = int(np.searchsorted(np.cumsum(np.diff(starts)[nearest]), N_BELIEVED)) + 1
-    taken = [np.arange(starts[segment], starts[segment + 1]) for segment in nearest[:n_taken].tolist()]
-    places = np.concatenate(taken)
-    return order[places], (by_segment[places] @ vector).astype(np.float64)
+    kept = model.kept_by_segment
+    nearest = np.argsort(-query.closeness[row])
+    n_taken = int(np.searchsorted(kept.sizes[nearest].cumsum(), N_BELIEVED)) + 1
+    places = kept.places[nearest[:n_taken]].tolist()
+    at = np.concatenate([np.arange(kept.starts[place], kept.starts[place + 1]) for place in places])
+    return kept.order[at], (kept.vectors[at] @ vector).astype(np.float64)
 
 
 def believe_segments(query: Query, rows: np.ndarray) -> np.ndarray:

@@ -10,8 +10,8 @@ import numpy as np
 
 from firstday.artifact.trained_model import KNOWLEDGE, TrainedModel
 from firstday.cold.ranker import Ranker
-from firstday.ranking import NO_ITEM, top_k
-from firstday.recommend.evidence import score_evidence
+from firstday.ranking import NO_ITEM, multiply_rows, top_k
+from firstday.recommend.evidence import score_evidence, share_by_belief
 from firstday.recommend.neighbors import score_friends, score_neighbors
 from firstday.recommend.popularity import score_group
 from firstday.recommend.query import Answer, Query
@@ -28,6 +28,8 @@ SAMPLED = 8
 """One item of so many is looked at to say how promising the candidates must be."""
 BIAS_COUNTS = 0.3
 """What the ranker's bias, which is about how popular an item is, counts in that beside the logarithm of the share."""
+N_BY_EVIDENCE = 1_000
+"""The same for users who passed something over, beside those that may not be listed."""
 USERS_AT_ONCE = 64
 Items = np.ndarray | slice
 EVERY_ITEM = slice(None)
@@ -51,17 +53,59 @@ def recommend_blend(query: Query) -> Answer:
 
 
 def _recommend_by_evidence(query: Query) -> Answer:
-    """Rank all items for users who passed something over."""
-    known = query.known
+    """Rank for users who passed something over: of all items those that people use most whom they may be like."""
+    shape, width = (query.n_users, query.k), query.model.n_items
+    items, scores = np.full(shape, NO_ITEM, dtype=np.int32), np.zeros(shape, dtype=np.float32)
+    for at in range(0, query.n_users, USERS_AT_ONCE):
+        rows = np.arange(at, min(at + USERS_AT_ONCE, query.n_users))
+        row = np.arange(len(rows))[:, None]
+        shares = share_by_belief(query, rows)
+        closed = query.excluded.take(rows).has_entries()
+        closed[:, query.model.unlisted] = True
+        n = min(width, N_BY_EVIDENCE + int(closed.sum(axis=1).max()))
+        chosen = np.tile(np.arange(width), (len(rows), 1))
+        if n < width:
+            chosen = np.sort(np.argpartition(-shares, n - 1, axis=1)[:, :n], axis=1)
+        values = score_evidence(query, rows, chosen, shares[row, chosen]) + _score_chosen(query, rows, chosen)
+        values[closed[row, chosen]] = -np.inf
+        best, scores[rows] = top_k(values, query.k)
+        items[rows] = np.where(best >= 0, chosen[row, np.maximum(best, 0)], NO_ITEM)
+    return Answer.where(np.ones(query.n_users, dtype=bool), "blend", items, scores)
 
-    def score(rows: np.ndarray) -> np.ndarray:
-        scores = score_evidence(query, rows)
-        is_known = np.flatnonzero(known[rows])
-        if len(is_known):
-            scores[is_known] += score_blend(query, rows[is_known])
-        return scores
 
-    return query.rank_scores(score, "blend", np.ones(query.n_users, dtype=bool))
+def _score_chosen(query: Query, rows: np.ndarray, chosen: np.ndarray) -> np.ndarray:
+    """Return the weighted sums of items that are chosen for each user, float32, shape (n_rows, n_chosen).
+
+    They are 0 for users of whom nothing is known.
+    """
+    model = query.model
+    scores = np.zeros(chosen.shape, dtype=np.float32)
+    classes = query.knowledge[rows]
+    for number in np.unique(classes[classes > 0]).tolist():
+        members = np.flatnonzero(classes == number)
+        of_class, items, place = rows[members], chosen[members], np.arange(len(members))[:, None]
+        for name, weight in model.blending.weights[number].items():
+            if name == "direct":
+                part = _direct_of_chosen(query, of_class, items)
+            elif name == "personal":
+                part = multiply_rows(model.scoring_vectors, items, query.predicted[of_class])
+                part /= _deviation(query, of_class)[:, None]
+            else:
+                part = _log(query, of_class, name, SHARES[name](query, of_class)[place, items])
+            scores[members] += np.float32(weight) * part
+    return scores
+
+
+def _direct_of_chosen(query: Query, rows: np.ndarray, chosen: np.ndarray) -> np.ndarray:
+    """Return what `_direct` gives of items that are chosen for each user, the most likely one of these as the first."""
+    ranker = query.model.ranker
+    assert ranker is not None
+    places = query.model.place_of_ranked[chosen]
+    logits = multiply_rows(ranker.weights, np.maximum(places, 0), query.ranker_hidden[rows]) + ranker.bias[places]
+    logits[places < 0] = -np.inf
+    logits -= np.maximum(logits.max(axis=1, keepdims=True), np.float32(LEAST_LOG))
+    below: np.ndarray = np.maximum(logits, np.float32(LEAST_LOG))
+    return below
 
 
 def _recommend_by_signals(query: Query) -> Answer:
@@ -110,11 +154,11 @@ def _rank_candidates(
     chosen, closed = _choose_candidates(promise, max(N_CANDIDATES, 2 * query.k))
     row = np.arange(len(rows))[:, None]
     scores = np.float32(weights["direct"]) * below_the_first(
-        _multiply_rows(ranker.weights, chosen, query.ranker_hidden[rows]) + ranker.bias[chosen]
+        multiply_rows(ranker.weights, chosen, query.ranker_hidden[rows]) + ranker.bias[chosen]
     )
     deviation = _deviation(query, rows)
     if "personal" in weights:
-        nearness = _multiply_rows(model.ranked_vectors, chosen, query.predicted[rows])
+        nearness = multiply_rows(model.ranked_vectors, chosen, query.predicted[rows])
         scores += np.float32(weights["personal"]) / deviation[:, None] * nearness
     for name, share in shares.items():
         scores += np.float32(weights[name]) * _log(query, rows, name, share[row, chosen])
@@ -144,14 +188,6 @@ def _choose_candidates(promise: np.ndarray, n: int) -> tuple[np.ndarray, np.ndar
     n = min(n, width)
     chosen = np.sort(np.argpartition(promise, -n, axis=1)[:, -n:], axis=1)
     return chosen, promise[np.arange(n_rows)[:, None], chosen] == -np.inf
-
-
-def _multiply_rows(table: np.ndarray, chosen: np.ndarray, vectors: np.ndarray) -> np.ndarray:
-    """Return the dot products of each vector with its chosen rows of a table, float32, shape (n_vectors, n_chosen)."""
-    products = np.empty(chosen.shape, dtype=np.float32)
-    for of_vector, rows, vector in zip(products, chosen, vectors, strict=True):
-        np.dot(table.take(rows, axis=0), vector, out=of_vector)
-    return products
 
 
 def components_of(model: TrainedModel) -> tuple[str, ...]:
