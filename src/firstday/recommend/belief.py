@@ -14,7 +14,6 @@ import numpy as np
 
 from firstday.artifact.trained_model import TrainedModel
 from firstday.recommend.query import Query
-from firstday.sparse import SparseRows
 
 DOUBT = 0.3
 """How far people do what everyone does, whoever they are like."""
@@ -28,7 +27,7 @@ SEGMENT_SMOOTHING = 5.0
 """Users with everyone's habits added to each segment, so that no evidence rules a segment out."""
 SMOOTHING = 0.02
 """Weight of everyone's habits beside those of the people believed in."""
-N_BELIEVED = 1_500
+N_BELIEVED = 800
 """Kept warm users whom a user may be like: those nearest to the predicted vector, by whole segments."""
 
 
@@ -83,10 +82,10 @@ def believe_groups(prior: np.ndarray, yes: np.ndarray, no: np.ndarray) -> np.nda
     return normalise(logs + np.log(yes).sum(axis=1) + np.log1p(-no).sum(axis=1))
 
 
-def everyones_shares(model: TrainedModel) -> np.ndarray:
-    """Return the share of warm users who use each item, strictly within 0 and 1, float64, shape (n_items,)."""
+def share_of_everyone(model: TrainedModel, items: np.ndarray) -> np.ndarray:
+    """Return the share of warm users who use each of some items, strictly within 0 and 1, float64, shape (n,)."""
     least = 0.5 / (float(model.everyone.sizes[0]) + 1)
-    shares: np.ndarray = np.clip(np.asarray(model.popularity, dtype=np.float64), least, 1 - least)
+    shares: np.ndarray = np.clip(model.popularity[items].astype(np.float64), least, 1 - least)
     return shares
 
 
@@ -100,18 +99,19 @@ class PeopleBelief:
         Their positions among the kept users, int64, shape (n,).
     belief
         float32, shape (n,); it adds up to 1.
-    uses
-        What each uses, shape (n, n_items).
+    items, n_used
+        What each uses, one after the other, int32, shape (n_entries,), and how many items these are, shape (n,).
     """
 
     members: np.ndarray
     belief: np.ndarray
-    uses: SparseRows
+    items: np.ndarray
+    n_used: np.ndarray
 
     def shares(self, popularity: np.ndarray) -> np.ndarray:
         """Return the share of the people believed in who use each item, leaning on everyone's, float32, (n_items,)."""
-        weights = np.repeat(self.belief, self.uses.lengths())
-        added = np.bincount(self.uses.columns, weights, minlength=self.uses.n_columns).astype(np.float32)
+        weights = np.repeat(self.belief, self.n_used)
+        added = np.bincount(self.items, weights, minlength=len(popularity)).astype(np.float32)
         added += np.float32(SMOOTHING) * popularity
         added /= np.float32(1 + SMOOTHING)
         return added
@@ -130,21 +130,18 @@ def believe_people(query: Query, row: int) -> PeopleBelief:
     model = query.model
     assert model.warm is not None
     members, closeness = _find_near(query, row)
-    everyone = model.warm.used_by_neighbors
-    uses = everyone if len(members) == everyone.n_rows else everyone.take(members)
+    used, n_used = model.warm.uses.take_columns(members)
     evidence = np.zeros(model.n_items)
-    shares = everyones_shares(model)
-    liked = query.liked.row(row)
-    evidence[liked] = gain_of_yes(shares[liked])
-    passed_over = query.passed_over
-    items = passed_over.row(row)
-    evidence[items] = gain_of_no(shares[items], seen=passed_over.row_weights(row))
+    liked, passed_over = query.liked.row(row), query.passed_over.row(row)
+    evidence[liked] = gain_of_yes(share_of_everyone(model, liked))
+    seen = query.passed_over.row_weights(row)
+    evidence[passed_over] = gain_of_no(share_of_everyone(model, passed_over), seen=seen)
     told = np.zeros(len(members))
-    filled = np.flatnonzero(uses.lengths())
+    filled = np.flatnonzero(n_used)
     if len(filled):
-        told[filled] = np.add.reduceat(evidence[uses.columns], uses.starts[filled])
+        told[filled] = np.add.reduceat(evidence[used], n_used.cumsum()[filled] - n_used[filled])
     belief = normalise(closeness / NEARNESS + TEMPERING * told)
-    return PeopleBelief(members, belief.astype(np.float32), uses)
+    return PeopleBelief(members, belief.astype(np.float32), used, n_used)
 
 
 def _find_near(query: Query, row: int) -> tuple[np.ndarray, np.ndarray]:
@@ -192,22 +189,24 @@ def believe_segments(query: Query, rows: np.ndarray) -> np.ndarray:
     known = np.flatnonzero(query.known[rows])
     if len(known):
         logs[known] = segments.closeness(query.predicted[rows[known]]) / mixing.temperature
-    everyone, passed_over = everyones_shares(model), query.passed_over
+    passed_over = query.passed_over
     for place, row in enumerate(rows.tolist()):
         yes, no = query.liked.row(row), passed_over.row(row)
-        told = np.log(_shares_of_segments(model, yes, everyone)).sum(axis=1)
-        told += np.log1p(-passed_over.row_weights(row) * _shares_of_segments(model, no, everyone)).sum(axis=1)
+        told = np.log(_shares_of_segments(model, yes)).sum(axis=1)
+        told += np.log1p(-passed_over.row_weights(row) * _shares_of_segments(model, no)).sum(axis=1)
         logs[place] += SEGMENT_TEMPERING * told
     return normalise(logs)
 
 
-def _shares_of_segments(model: TrainedModel, items: np.ndarray, everyone: np.ndarray) -> np.ndarray:
+def _shares_of_segments(model: TrainedModel, items: np.ndarray) -> np.ndarray:
     """Return the share of each segment's users who use some items, leaning on everyone's, (n_segments, n_given)."""
     segments = model.segments
     counts = np.zeros((len(segments), len(items)))
     by_item = segments.counts_by_item
     for place, item in enumerate(items.tolist()):
         counts[by_item.row(item), place] = by_item.row_weights(item)
-    shares = (counts + SEGMENT_SMOOTHING * everyone[items]) / (segments.items.sizes[:, None] + SEGMENT_SMOOTHING)
+    shares = (counts + SEGMENT_SMOOTHING * share_of_everyone(model, items)) / (
+        segments.items.sizes[:, None] + SEGMENT_SMOOTHING
+    )
     below_one: np.ndarray = np.minimum(shares, 1 - 1e-6)
     return below_one
