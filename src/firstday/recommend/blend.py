@@ -21,7 +21,7 @@ LEAST_SHARE = 1e-6
 """What an item has that nobody of those asked uses."""
 LEAST_LOG = -20.0
 """What the ranker gives an item at least, and one that it does not rank, beside 0 for the most likely one."""
-N_CANDIDATES = 500
+N_CANDIDATES = 600
 """Items whose vectors are looked at for a user, about: those that people near to the user use most."""
 SAMPLED = 8
 """One item of so many is looked at to say how promising the candidates must be."""
