@@ -96,7 +96,8 @@ def _choose_candidates(promise: np.ndarray, n: int) -> tuple[np.ndarray, np.ndar
     """Return about the n most promising places of each row, ascending, and which of them may not be listed.
 
     Shape (n_rows, n_chosen) both. A partition of a sample of the row says from which value on places are chosen, which
-    costs a third of a partition of the row. Rows with fewer are filled up with places that may not be listed.
+    costs a third of a partition of the row; where the sample misleads, or very many are equal, the row is partitioned.
+    Rows with fewer places repeat the first one, which may then not be listed again.
     """
     n_rows, width = promise.shape
     if n * 2 < width:
@@ -104,9 +105,9 @@ def _choose_candidates(promise: np.ndarray, n: int) -> tuple[np.ndarray, np.ndar
         least = np.partition(promise[:, ::SAMPLED], -n_sampled, axis=1)[:, -n_sampled]
         rows, places = np.divmod(np.flatnonzero(promise >= least[:, None]), width)
         counts = np.bincount(rows, minlength=n_rows)
-        if counts.max() <= 2 * n:  # else very many are equal
-            chosen = np.zeros((n_rows, counts.max()), dtype=np.int64)
+        if n <= 2 * counts.min() and counts.max() <= 2 * n:
             is_filled = np.arange(counts.max()) < counts[:, None]
+            chosen = np.repeat(places[counts.cumsum() - counts][:, None], counts.max(), axis=1)
             chosen[is_filled] = places
             return chosen, ~is_filled | (promise[np.arange(n_rows)[:, None], chosen] == -np.inf)
     n = min(n, width)
