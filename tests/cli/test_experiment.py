@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import fields
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -11,7 +10,6 @@ import polars as pl
 import pytest
 
 from firstday.cli.experiment import parse_weights
-from firstday.data.dataset import Dataset
 from firstday.errors import ConfigError
 from firstday.recommend.variants import Experiment
 from tests.cli.conftest import Run
@@ -19,10 +17,6 @@ from tests.cli.conftest import Run
 START = datetime(2026, 1, 5, tzinfo=UTC)
 EXPERIMENT = Experiment.parse("onboarding: control=segment*50, treatment=auto*50")
 N_USERS = 400
-
-pytestmark = pytest.mark.skipif(
-    "assignments" not in {field.name for field in fields(Dataset)}, reason="datasets have no assignments"
-)
 
 
 def variant_of(user: str) -> str:

@@ -69,7 +69,7 @@ def take_experiment(dataset: Dataset, name: str, *, use: Collection[str], like: 
     DataError
         There are no assignments, or none of this experiment, or no times; one sentence.
     """
-    assignments: pl.DataFrame | None = getattr(dataset, "assignments", None)
+    assignments: pl.DataFrame | None = dataset.assignments
     if assignments is None or not assignments.height:
         raise DataError(
             "assignments: the table is missing; add user_id, experiment, variant and assigned_at, as a service exports."
@@ -170,7 +170,7 @@ def _take_uses(
 
 def _take_shown(dataset: Dataset, user_ix: pl.Series) -> pl.DataFrame | None:
     """Return what was shown to some users and when; None where nothing was."""
-    impressions = getattr(dataset, "impressions", None)
+    impressions = dataset.impressions
     if impressions is None:
         return None
     columns = ("user_ix", "item_ix", "timestamp", "position", "propensity", "policy")

@@ -22,7 +22,7 @@ LEAST_SHARE = 1e-6
 """What an item has that nobody of those asked uses."""
 LEAST_LOG = -20.0
 """What the ranker gives an item at least, and one that it does not rank, beside 0 for the most likely one."""
-N_CANDIDATES = 500
+N_CANDIDATES = 600
 """Items whose vectors are looked at for a user, about: those that people near to the user use most."""
 SAMPLED = 8
 """One item of so many is looked at to say how promising the candidates must be."""
@@ -172,7 +172,8 @@ def _choose_candidates(promise: np.ndarray, n: int) -> tuple[np.ndarray, np.ndar
     """Return about the n most promising places of each row, ascending, and which of them may not be listed.
 
     Shape (n_rows, n_chosen) both. A partition of a sample of the row says from which value on places are chosen, which
-    costs a third of a partition of the row. Rows with fewer are filled up with places that may not be listed.
+    costs a third of a partition of the row; where the sample misleads, or very many are equal, the row is partitioned.
+    Rows with fewer places repeat the first one, which may then not be listed again.
     """
     n_rows, width = promise.shape
     if n * 2 < width:
@@ -180,9 +181,9 @@ def _choose_candidates(promise: np.ndarray, n: int) -> tuple[np.ndarray, np.ndar
         least = np.partition(promise[:, ::SAMPLED], -n_sampled, axis=1)[:, -n_sampled]
         rows, places = np.divmod(np.flatnonzero(promise >= least[:, None]), width)
         counts = np.bincount(rows, minlength=n_rows)
-        if counts.max() <= 2 * n:  # else very many are equal
-            chosen = np.zeros((n_rows, counts.max()), dtype=np.int64)
+        if n <= 2 * counts.min() and counts.max() <= 2 * n:
             is_filled = np.arange(counts.max()) < counts[:, None]
+            chosen = np.repeat(places[counts.cumsum() - counts][:, None], counts.max(), axis=1)
             chosen[is_filled] = places
             return chosen, ~is_filled | (promise[np.arange(n_rows)[:, None], chosen] == -np.inf)
     n = min(n, width)
