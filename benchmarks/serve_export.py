@@ -4,8 +4,8 @@
 
 A store is filled with users, each with a profile, 10 events and 5 recorded lists of 12. Lists are asked for at random
 moments, 50 a second: while nothing else is done, while copies are made one after the other, and while the copy is
-exported by another process. Reading a store for an export takes as much processor time wherever it is done: in the service it would
-be taken from lists.
+exported by another process. Reading a store for an export takes as much processor time wherever it is done: in the
+service it would be taken from lists.
 """
 
 from __future__ import annotations
