@@ -108,6 +108,7 @@ class Connection(asyncio.Protocol):
     def __init__(self) -> None:
         self._buffer = b""
         self._answer: asyncio.Future[tuple[int, bytes]] | None = None
+        self._is_lost = False
 
     @classmethod
     async def open(cls, url: str) -> Connection:
@@ -122,7 +123,15 @@ class Connection(asyncio.Protocol):
         self._transport = transport
 
     async def send(self, request: bytes) -> tuple[int, bytes]:
-        """Send a request; return the status and the body of its answer."""
+        """Send a request; return the status and the body of its answer.
+
+        Raises
+        ------
+        ConnectionResetError
+            The server has closed the connection, before or meanwhile.
+        """
+        if self._is_lost:
+            raise ConnectionResetError("the server closed the connection")
         self._answer = asyncio.get_running_loop().create_future()
         self._transport.write(request)
         return await self._answer
@@ -142,7 +151,8 @@ class Connection(asyncio.Protocol):
                 answer.set_result((int(head[9:12]), body))
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Tell who waits that no answer will come."""
+        """Tell who waits that no answer will come, and who asks later."""
+        self._is_lost = True
         if self._answer is not None and not self._answer.done():
             self._answer.set_exception(exc or ConnectionResetError("the server closed the connection"))
 

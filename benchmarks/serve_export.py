@@ -1,0 +1,133 @@
+"""What an export costs a service that goes on: the copy of its SQLite store, and the tables made of the copy.
+
+    python benchmarks/serve_export.py --model MODEL [--users 50000] [--json OUT]
+
+A store is filled with users, each with a profile, 10 events and 5 recorded lists of 12. Lists are asked for at random
+moments, 50 a second: while nothing else is done, while copies are made one after the other, and while the copy is
+exported by another process. Reading a store for an export takes as much processor time wherever it is done: in the
+service it would be taken from lists.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import random
+import resource
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from serve_load import expect_ok, quantiles, time_at_rate
+from serve_process import Connection, ServerProcess, write_request
+
+from firstday.serve.store.base import Event, Profile, Rules, ShownList
+from firstday.serve.store.sqlite import SqliteStore
+
+RATE = 50
+N_EVENTS, N_LISTS, SLATE = 10, 5, 12
+
+
+async def fill(path: Path, n_users: int, items: list[str]) -> None:
+    """Fill a store."""
+    rng = random.Random(1)
+    store = SqliteStore(path, Rules(1000, 0), synchronous="normal")
+    for begin in range(0, n_users, 500):
+        users = [f"u{number}" for number in range(begin, min(n_users, begin + 500))]
+        await asyncio.gather(*(store.put(user, Profile(rng.randrange(16, 70), {"country": "FR"})) for user in users))
+        pairs = [(user, number) for user in users for number in range(N_EVENTS)]
+        await store.add([(user, Event(f"e{number}", "stream", "item", rng.choice(items))) for user, number in pairs])
+        for number in range(N_LISTS):
+            shown = [ShownList(f"{user}-{number}", "segment", tuple(rng.sample(items, SLATE))) for user in users]
+            await store.record(list(zip(users, shown, strict=True)))
+    await store.close()
+
+
+async def measure(server: ServerProcess, copy: Path, out: Path, n_users: int, seconds: float) -> dict[str, Any]:
+    """Time lists while nothing else is done, while copies are made and while the copy is exported."""
+    rng = random.Random(2)
+
+    def ask() -> bytes:
+        return write_request("GET", f"/v1/users/u{rng.randrange(n_users)}/recommendations?k={SLATE}&strategy=segment")
+
+    async def back_up(until: float) -> list[float]:
+        connection, times = await Connection.open(server.url), []
+        while time.perf_counter() < until:
+            began = time.perf_counter()
+            await expect_ok(connection, write_request("POST", "/v1/store/backup"))
+            times.append(time.perf_counter() - began)
+        connection.close()
+        return times
+
+    async def export() -> tuple[float, float]:
+        began, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "firstday", "export", str(copy), "--out", str(out), stdout=-1
+        )
+        _, _ = await process.communicate()
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        if process.returncode:
+            raise RuntimeError("the export failed")
+        return time.perf_counter() - began, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+    await time_at_rate(server.url, ask, RATE, 2)
+    calm = await time_at_rate(server.url, ask, RATE, seconds)
+    copies, copying = await asyncio.gather(
+        back_up(time.perf_counter() + seconds), time_at_rate(server.url, ask, RATE, seconds)
+    )
+    (whole_s, whole_cpu_s), exporting = await asyncio.gather(export(), time_at_rate(server.url, ask, RATE, seconds))
+    again_s, again_cpu_s = await export()
+    return {
+        "copy_s": float(np.median(copies)),
+        "copy_mib": copy.stat().st_size / 2**20,
+        "export_s": whole_s,
+        "export_cpu_s": whole_cpu_s,
+        "second_export_s": again_s,
+        "second_export_cpu_s": again_cpu_s,
+        "lists_ms": {
+            "calm": quantiles(calm),
+            "while_copying": quantiles(copying),
+            "while_exporting": quantiles(exporting),
+        },
+    }
+
+
+def main() -> None:
+    """Fill a store, measure, print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", type=Path, required=True)
+    parser.add_argument("--users", type=int, default=50_000)
+    parser.add_argument("--seconds", type=float, default=10)
+    parser.add_argument("--json", type=Path, help="write the results here")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        store, copy = folder / "users.sqlite", folder / "copy.sqlite"
+        asyncio.run(fill(store, arguments.users, [f"item-{number:05}" for number in range(1000)]))
+        settings = {"rate_limit_per_s": 0, "log_requests": "false", "backup_file": copy, "store": f"sqlite:///{store}"}
+        server = ServerProcess(arguments.model, folder, settings)
+        try:
+            measured = asyncio.run(measure(server, copy, folder / "tables", arguments.users, arguments.seconds))
+        finally:
+            server.stop()
+    results = {
+        "users": arguments.users,
+        "events": arguments.users * N_EVENTS,
+        "impressions": arguments.users * N_LISTS * SLATE,
+        "cores": os.cpu_count(),
+        "load_average": os.getloadavg()[0],
+        **measured,
+    }
+    text = json.dumps(results, indent=1)
+    if arguments.json:
+        arguments.json.write_text(text + "\n")
+    print(text)
+
+
+if __name__ == "__main__":
+    main()
