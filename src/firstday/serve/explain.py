@@ -15,6 +15,7 @@ from firstday.recommend.query import Query
 from firstday.recommend.segment_description import describe_segment
 from firstday.recommend.spec import Reason, find_strategy
 from firstday.segment.segments import weigh_segments
+from firstday.serve.learned import tell_learned
 from firstday.serve.service import Reply, ServedModel
 
 N_SEGMENTS = 3
@@ -69,12 +70,14 @@ def explain(reply: Reply) -> dict[str, Any]:
     known = bool(query.known[0])
     if reply.route != reply.strategy:
         route = f"{_tell_route(reply, query)} {route}"
+    learned = tell_learned(served.trained, signals)
     return {
         "route": route,
         "segments": _near_segments(reply, query) if known else [],
         "moved_by": _moved_by(query, [name for name, _ in variants]) if known else [],
         "signals_left_out": n_signals - len(variants),
         "items": _reasons(reply, query),
+        **({} if learned is None else {"learned": learned}),
     }
 
 

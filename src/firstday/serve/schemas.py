@@ -11,6 +11,7 @@ from fastapi import Query
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, field_validator
 
 from firstday.config import SHOWN, RecommendConfig
+from firstday.features.impressions import Impression
 from firstday.features.signals import PICK_SIGNAL, Signals
 from firstday.recommend.spec import strategy_names
 from firstday.serve.store.base import Event, Profile
@@ -80,6 +81,7 @@ ListId = Annotated[
     _as_text(_ID, description="The id of a list: the service's, where it recorded the list, or the caller's."),
 ]
 Position = Annotated[int, Field(ge=1, le=MAX_POSITION), BeforeValidator(_whole_number)]
+Propensity = Annotated[float, Field(gt=0, le=1, strict=False)]
 Age = Annotated[int, Field(ge=0, le=120), BeforeValidator(_whole_number)]
 Length = Annotated[int, Field(ge=1, le=MAX_K), BeforeValidator(_whole_number)]
 
@@ -183,7 +185,7 @@ class EventBody(Interaction):
         description=f"The item's place in the list, from 1. With {SHOWN}, leave it out where the user saw the item for "
         "certain.",
     )
-    propensity: Annotated[float, Field(gt=0, le=1, strict=False)] | None = Field(
+    propensity: Propensity | None = Field(
         default=None,
         description="How likely the policy was to show the item there; empty: that of the recorded list, if there is "
         "one.",
@@ -241,18 +243,61 @@ class EventsBody(_Request):
     events: list[EventBody] = Field(min_length=1, max_length=MAX_EVENTS)
 
 
+class ShownItem(_Request):
+    """An item that was shown to the user."""
+
+    item_id: EntityId
+    position: Position | None = Field(
+        default=None,
+        description="Its place in the list, from 1; leave it out where the user saw the item for certain.",
+    )
+    list_id: ListId | None = Field(default=None, description="The list; items without one were shown alone.")
+    propensity: Propensity | None = Field(
+        default=None, description="How likely the policy was to show the item there. Lists do not depend on it."
+    )
+    policy: Name | None = Field(default=None, description="What made the list. Lists do not depend on it.")
+
+    def to_impression(self) -> Impression:
+        """Return the form that signals take."""
+        return Impression(self.item_id, self.position, self.list_id, self.propensity, self.policy)
+
+
+def _whole_form(value: Any) -> Any:
+    """Write an item's id, or [id, position], as the object that it stands for."""
+    if isinstance(value, list):
+        if len(value) != 2 or value[1] is None:
+            raise ValueError("give an item's id, [id, position], or an object with item_id")
+        return {"item_id": value[0], "position": value[1]}
+    return value if isinstance(value, dict) else {"item_id": value}
+
+
+Shown = Annotated[
+    ShownItem,
+    BeforeValidator(_whole_form, json_schema_input_type=EntityId | tuple[EntityId, Position] | ShownItem),
+]
+"""An impression as `Impression.read` takes it."""
+
+
 class SignalsBody(_ProfileFields):
     """All that is known of a user who is not in the store."""
 
     interactions: list[Interaction] = Field(
         default=[], max_length=MAX_INTERACTIONS, description="What the user did so far."
     )
+    shown: list[Shown] = Field(
+        default=[],
+        max_length=MAX_INTERACTIONS,
+        description="What was shown to the user so far: an item's id where the user saw it for certain, [id, "
+        "position], or an object. What of it was not used was passed over, and the list learns from that.",
+        examples=[["i7", ["i9", 2], {"item_id": "i3", "position": 3, "list_id": "l-1"}]],
+    )
 
     def to_signals(self) -> Signals:
         """Return the form that every strategy takes."""
         picks = [(PICK_SIGNAL, pick.entity, pick.entity_id) for pick in self.picks]
         actions = [(action.signal, action.entity, action.entity_id) for action in self.interactions]
-        return Signals(age=self.age, interactions=[*picks, *actions], friends=self.friends, **self.profile)
+        shown = [item.to_impression() for item in self.shown]
+        return Signals(age=self.age, interactions=[*picks, *actions], friends=self.friends, shown=shown, **self.profile)
 
 
 K = Field(
@@ -452,6 +497,24 @@ class ItemReason(BaseModel):
     most_like: NearSignal | None = Field(description="The liked item that is nearest to it.")
 
 
+class ChangedSegment(BaseModel):
+    """A segment that the user is believed to belong to more, or less, than before."""
+
+    segment: int
+    before: float = Field(description="How likely the user belonged to it before anything was shown, from 0 to 1.")
+    after: float = Field(description="How likely the user belongs to it now.")
+    titles: list[str] = Field(description="What tells its people best from everyone, best first: its name.")
+
+
+class Learned(BaseModel):
+    """What was learned from what was shown, beside all else that is known of the user."""
+
+    n_passed_over: int = Field(description="Items that were shown, and may have been seen, and are not used.")
+    n_used: int = Field(description="Items that were shown and that the user likes.")
+    risen: list[ChangedSegment] = Field(description="Segments that became likelier, the one that rose most first.")
+    fallen: list[ChangedSegment] = Field(description="Segments that became less likely, the one that fell most first.")
+
+
 class Explanation(BaseModel):
     """Why the list is as it is."""
 
@@ -460,6 +523,7 @@ class Explanation(BaseModel):
     moved_by: list[MovedBy] = Field(description="The user's signals, the one that moved the prediction most first.")
     signals_left_out: int = Field(description="Signals that were not tried, since there are too many; the oldest.")
     items: list[ItemReason]
+    learned: Learned | None = Field(default=None, description="Only where something was passed over.")
 
 
 class ListAnswer(BaseModel):

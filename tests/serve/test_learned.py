@@ -1,0 +1,167 @@
+"""What was shown in a request, and what an explanation says was learned from it: numbers of five users, by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+
+from firstday.features.impressions import Impression
+from firstday.features.signals import Signals
+from firstday.recommend.belief import believe_segments
+from firstday.recommend.query import Query
+from firstday.recommend.recommender import open_model
+from firstday.serve.learned import N_CHANGED
+from firstday.serve.schemas import MAX_INTERACTIONS, SignalsBody
+from tests.serve.conftest import assert_error
+from tests.serve.in_process import running_app
+from tests.tiny import make_recommender
+
+NAMES = {0: ["One", "Two", "Three"], 1: ["Four", "Five", "Three"]}
+"""By the share of the segment's users times the logarithm of the lift."""
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
+    folder = tmp_path_factory.mktemp("tiny")
+    with running_app(make_recommender().save(folder / "model"), folder) as app, app.open_client() as client:
+        yield client
+
+
+def ask(http: httpx.Client, signals: dict[str, Any], **wanted: Any) -> dict[str, Any]:
+    answer = http.post("/v1/recommendations", json={"signals": signals, "explain": True, **wanted})
+    assert answer.status_code == 200, answer.text
+    found: dict[str, Any] = answer.json()
+    return found
+
+
+def use(*items: str) -> list[dict[str, str]]:
+    return [{"signal": "stream", "entity": "item", "entity_id": item} for item in items]
+
+
+def assert_learned(answer: dict[str, Any], counts: tuple[int, int], risen: int, north: tuple[float, float]) -> None:
+    """Check that one of the two segments rose and the other fell, by how likely the north was before and after."""
+    learned = answer["explanation"]["learned"]
+    assert (learned["n_passed_over"], learned["n_used"]) == counts
+    beliefs = {1: north, 0: (1 - north[0], 1 - north[1])}
+    for name, segment in (("risen", risen), ("fallen", 1 - risen)):
+        (found,) = learned[name]
+        assert (found["segment"], found["titles"]) == (segment, NAMES[segment])
+        assert (found["before"], found["after"]) == pytest.approx(beliefs[segment], abs=1e-5)
+
+
+def test_what_was_passed_over_makes_those_who_use_it_less_likely(tiny: httpx.Client) -> None:
+    # i1 is used by 3 of 5: with five users of everyone's habits by 6 of 8 in the east and 3 of 7 in the north. Evidence
+    # has a power of one half. Before, segments are as likely as they are large.
+    east, north = 0.6 * np.sqrt(1 / 4), 0.4 * np.sqrt(4 / 7)
+    assert_learned(ask(tiny, {"shown": ["i1"]}), (1, 0), 1, (0.4, north / (east + north)))
+
+
+def test_what_was_used_of_what_was_shown_counts_as_learned(tiny: httpx.Client) -> None:
+    # Who uses i4 is predicted to be in the north, where the east is half as likely; i4 is used by 2 of 8 and by 4 of 7.
+    east, north = 1 / 3 * 1 / 4, 2 / 3 * 4 / 7
+    signals = {"interactions": use("i4"), "shown": ["i4", ["i1", 1], "nobody-knows"]}
+    assert_learned(ask(tiny, signals), (1, 1), 1, (0.4, north / (east + north)))
+
+
+def test_what_was_known_besides_counts_before_and_after(tiny: httpx.Client) -> None:
+    # From DE is who is in the north: 2 to 1 before. i5, passed over, is used by 1 of 8 and by 2 of 7.
+    east, north = 1 / 3 * np.sqrt(7 / 8), 2 / 3 * np.sqrt(5 / 7)
+    signals = {"profile": {"country": "DE"}, "shown": ["i5"]}
+    assert_learned(ask(tiny, signals), (1, 0), 0, (2 / 3, north / (east + north)))
+    # Of i5 at the third place of a list it is not certain that it was seen.
+    seen = 0.9**2
+    east, north = 1 / 3 * np.sqrt(1 - seen / 8), 2 / 3 * np.sqrt(1 - seen * 2 / 7)
+    signals["shown"] = [{"item_id": "i5", "position": 3, "list_id": "a"}]
+    assert_learned(ask(tiny, signals), (1, 0), 0, (2 / 3, north / (east + north)))
+
+
+def test_nothing_is_learned_where_nothing_was_passed_over(tiny: httpx.Client) -> None:
+    for signals in ({}, {"interactions": use("i1")}, {"interactions": use("i1"), "shown": ["i1"]}, {"shown": ["none"]}):
+        assert "learned" not in ask(tiny, signals)["explanation"]
+    answer = tiny.post("/v1/recommendations", json={"signals": {"shown": ["i1"]}}).json()
+    assert "explanation" not in answer
+
+
+def test_names_are_those_of_the_map(tiny: httpx.Client) -> None:
+    segments = tiny.get("/v1/map").json()["segments"]
+    assert {one["segment"]: [item["title"] for item in one["apart"]] for one in segments} == NAMES
+
+
+def test_what_the_store_knows_was_shown_is_told_alike(tiny: httpx.Client) -> None:
+    events = [
+        {"event_id": "e1", "user_id": "anna", "signal": "stream", "entity_id": "i4"},
+        {"event_id": "e2", "user_id": "anna", "signal": "shown", "entity_id": "i1", "list_id": "a", "position": 3},
+        {"event_id": "e3", "user_id": "anna", "signal": "shown", "entity_id": "i2"},
+    ]
+    assert tiny.post("/v1/events", json={"events": events}).status_code == 200
+    stored = tiny.get("/v1/users/anna/recommendations", params={"explain": True, "strategy": "popular"}).json()
+    shown = [{"item_id": "i1", "list_id": "a", "position": 3}, "i2"]
+    given = ask(tiny, {"interactions": use("i4"), "shown": shown}, strategy="popular")
+    assert stored["explanation"]["learned"] == given["explanation"]["learned"]
+    assert stored["items"] == given["items"]
+    assert [item["item_id"] for item in given["items"]] == ["i3", "i5", "i6", "i1"]  # i1 and i2 rest: they come last
+
+
+def test_those_that_changed_most_come_first(http: httpx.Client, model: Path) -> None:
+    opened = open_model(model).model
+    done, seen = [("favorite", "item", "i001"), ("stream", "item", "i007")], ["i002", "i003", "i004", "i007", "i009"]
+    told = [{"signal": signal, "entity": entity, "entity_id": identity} for signal, entity, identity in done]
+    learned = ask(http, {"age": 24, "interactions": told, "shown": seen})["explanation"]["learned"]
+    assert (learned["n_passed_over"], learned["n_used"]) == (4, 1)
+    users = [Signals(age=24, interactions=done[:1]), Signals(age=24, interactions=done, shown=seen)]
+    before, after = believe_segments(Query(opened, opened.read_signals(users)[0], k=1), np.arange(2))
+    for name, sign in (("risen", -1), ("fallen", 1)):
+        found = learned[name]
+        expected = np.argsort(sign * (after - before), kind="stable")[:N_CHANGED]
+        assert [one["segment"] for one in found] == expected.tolist()
+        np.testing.assert_allclose([one["before"] for one in found], before[expected], rtol=1e-3, atol=1e-7)
+        np.testing.assert_allclose([one["after"] for one in found], after[expected], rtol=1e-3, atol=1e-7)
+        assert all(sign * (one["after"] - one["before"]) < 0 for one in found)
+
+
+def test_an_item_that_was_shown_has_three_forms() -> None:
+    body = SignalsBody.model_validate({"shown": ["i1", 7, ["i2", 3.0], {"item_id": "i3", "policy": "explore"}]})
+    assert body.to_signals().shown == (
+        Impression("i1"),
+        Impression("7"),
+        Impression("i2", 3),
+        Impression("i3", policy="explore"),
+    )
+    whole = {"item_id": "i4", "position": 2, "list_id": "a", "propensity": 1, "policy": "explore"}
+    assert SignalsBody.model_validate({"shown": [whole]}).to_signals().shown == (
+        Impression("i4", 2, "a", 1.0, "explore"),
+    )
+
+
+@pytest.mark.parametrize(
+    ("shown", "fields"),
+    [
+        ("i1", ["signals.shown"]),
+        (["i1", 1.5], ["signals.shown[1].item_id"]),
+        ([["i1"]], ["signals.shown[0]"]),
+        ([["i1", None]], ["signals.shown[0]"]),
+        ([["i1", 0]], ["signals.shown[0].position"]),
+        ([{"item_id": "i1", "propensity": 0}], ["signals.shown[0].propensity"]),
+        ([{"id": "i1"}], ["signals.shown[0].item_id", "signals.shown[0].id"]),
+        ([None], ["signals.shown[0].item_id"]),
+        (["i1"] * (MAX_INTERACTIONS + 1), ["signals.shown"]),
+    ],
+)
+def test_what_was_shown_is_checked(tiny: httpx.Client, shown: Any, fields: list[str]) -> None:
+    answer = tiny.post("/v1/recommendations", json={"signals": {"shown": shown}})
+    assert_error(answer, 422, "invalid", *fields)
+
+
+def test_the_document_has_all_forms_and_what_was_learned(tiny: httpx.Client) -> None:
+    schemas = tiny.get("/v1/openapi.json").json()["components"]["schemas"]
+    identity, pair, whole = schemas["SignalsBody"]["properties"]["shown"]["items"]["anyOf"]
+    assert [kind["type"] for kind in identity["anyOf"]] == ["string", "integer"]
+    assert (pair["type"], pair["minItems"], pair["maxItems"]) == ("array", 2, 2)
+    assert whole == {"$ref": "#/components/schemas/ShownItem"}
+    assert schemas["ShownItem"]["required"] == ["item_id"]
+    assert schemas["Learned"]["required"] == ["n_passed_over", "n_used", "risen", "fallen"]
