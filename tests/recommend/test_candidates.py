@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from firstday.recommend.blend import SAMPLED, _choose_candidates, _multiply_rows
+from firstday.ranking import multiply_rows
+from firstday.recommend.blend import SAMPLED, _choose_candidates
 
 
 def check(promise: np.ndarray, n: int) -> np.ndarray:
@@ -51,4 +52,4 @@ def test_few_items_are_all_candidates_and_closed_ones_are_told() -> None:
 def test_rows_of_a_table_are_multiplied() -> None:
     table = np.arange(12, dtype=np.float32).reshape(4, 3)
     vectors = np.array([[1, 0, 0], [0, 1, 1]], np.float32)
-    assert _multiply_rows(table, np.array([[0, 3], [1, 1]]), vectors).tolist() == [[0, 9], [9, 9]]
+    assert multiply_rows(table, np.array([[0, 3], [1, 1]]), vectors).tolist() == [[0, 9], [9, 9]]
