@@ -110,3 +110,6 @@ def test_python_answers_by_explore() -> None:
     assert answer.route == "explore"
     assert answer.score_scale == "share of the segment drawn"
     assert len({item.item_id for item in answer.items}) == 4
+    assert all(0 < item.propensity <= 1 for item in answer.items)
+    segment = Recommender(make_model()).recommend(Signals(user_id="u1"), 4, "segment")
+    assert {item.propensity for item in segment.items} == {1.0}

@@ -102,11 +102,14 @@ class RecommendedItem:
         "" where the items have none.
     score
         On the scale that the answer names; 0 for items that only fill the list up.
+    propensity
+        How likely the strategy was to show it there, given the places above it: below 1 where `explore` drew it.
     """
 
     item_id: Any
     title: str
     score: float
+    propensity: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -172,12 +175,15 @@ class UserAnswers:
     notes: list[tuple[str, ...]]
 
 
-def name_items(model: TrainedModel, items: np.ndarray, scores: np.ndarray) -> tuple[RecommendedItem, ...]:
-    """Return a list by the caller's ids and titles; `items` and `scores` of shape (k,), -1 for an empty place."""
+def name_items(
+    model: TrainedModel, items: np.ndarray, scores: np.ndarray, propensities: np.ndarray | None = None
+) -> tuple[RecommendedItem, ...]:
+    """Return a list by the caller's ids and titles; arrays of shape (k,), -1 for an empty place."""
     catalogue = model.catalogue
+    chances = np.ones(len(items)) if propensities is None else propensities
     return tuple(
-        RecommendedItem(catalogue.items[ix], catalogue.title_of(ix), float(score))
-        for ix, score in zip(items.tolist(), scores.tolist(), strict=True)
+        RecommendedItem(catalogue.items[ix], catalogue.title_of(ix), score, chance)
+        for ix, score, chance in zip(items.tolist(), scores.tolist(), chances.tolist(), strict=True)
         if ix >= 0
     )
 
@@ -232,7 +238,8 @@ class Recommender:
         strategy = strategy or self.model.config.recommend.strategy
         answers = self.recommend_users([user], k, strategy, keep_used=keep_used)
         answer = answers.answer
-        items = name_items(self.model, answer.items[0], answer.scores[0])
+        propensities = None if answer.propensities is None else answer.propensities[0]
+        items = name_items(self.model, answer.items[0], answer.scores[0], propensities)
         segment = int(answers.segments[0]) if answers.segments[0] >= 0 else None
         size = None if segment is None else int(self.model.segments.items.sizes[segment])
         return Recommendation(
