@@ -53,7 +53,7 @@ def test_an_answer_says_everything_about_itself(tiny: Recommender) -> None:
         "score_scale",
         "n_ranked",
     }
-    assert as_json["items"][0] == {"item_id": "i3", "title": "Three", "score": 0.5}
+    assert as_json["items"][0] == {"item_id": "i3", "title": "Three", "score": 0.5, "propensity": 1.0}
 
 
 def test_of_a_user_of_whom_nothing_is_known_there_is_no_segment(tiny: Recommender) -> None:
