@@ -178,3 +178,15 @@ def test_near_people_are_those_of_the_nearest_segments(model: TrainedModel, monk
     stranger = believe_people(ask(model, NOBODY_TOLD), 0)
     assert stranger.members.tolist() == [0, 4]
     assert (model.warm.vectors[0].tolist(), model.warm.vectors[4].tolist()) == ([*EAST], [*NORTH])  # type: ignore[union-attr]
+
+
+def test_what_learns_nothing_from_impressions_says_so(model: TrainedModel) -> None:
+    barely = Impression("i5", 9, "b")  # 0.9 to the power of 8: seen with less than one half
+    user = TOLD.copy(shown=[*TOLD.shown, barely])
+    recommender = Recommender(model)
+    for strategy in ("blend", "auto", "explore"):
+        answer = recommender.recommend(user, 2, strategy)
+        assert not [sentence for sentence in (*answer.ignored, *answer.notes) if "learns" in sentence]
+    answer = recommender.recommend(user, 2, "segment")
+    assert answer.notes == ("passed over (3) only rests: the strategy learns nothing from that",)
+    assert answer.ignored == ("shown, hardly seen (1): the strategy learns nothing from that",)

@@ -67,7 +67,8 @@ def describe_selection(model: TrainedModel) -> list[dict[str, Any]]:
 
 def _reads(model: TrainedModel) -> tuple[Part, ...]:
     """Return what the strategies read that answer."""
-    reads = [find_strategy(model.selection.best_of(number)).reads for number in range(len(KNOWLEDGE))]
+    names = {AFTER_IMPRESSIONS, *(model.selection.best_of(number) for number in range(len(KNOWLEDGE)))}
+    reads = [find_strategy(name).reads for name in names]
     return tuple({part for read in reads for part in (EVERYTHING if read is None else read(model))})
 
 

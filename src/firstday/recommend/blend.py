@@ -323,7 +323,7 @@ COMPONENTS: Mapping[str, Callable[[Query, np.ndarray, Items], np.ndarray]] = {
 def _reads(model: TrainedModel) -> tuple[Part, ...]:
     """Return what `blend` reads beside the features: how many items are liked, and what `group` and `friends` read."""
     weighed = {name for weights in model.blending.weights for name in weights}
-    parts: tuple[Part, ...] = ("liked", "profile")
+    parts: tuple[Part, ...] = ("liked", "profile", "shown")
     return (*parts, "friends") if "friends" in weighed else parts
 
 

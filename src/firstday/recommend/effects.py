@@ -13,13 +13,16 @@ import numpy as np
 from firstday.data.events import ITEM, Pair
 from firstday.errors import ConfigError
 from firstday.features.signals import SignalBatch
-from firstday.recommend.query import Query
+from firstday.recommend.query import RESTING, Query
 from firstday.recommend.spec import EVERYTHING, Part, find_strategy
 from firstday.sparse import SparseRows, contains, union_rows
 
 FEATURES, LIST, KEEPS_OUT, NOTHING = 3, 2, 1, 0
 """What a thing does, the strongest first: it enters the features, and so the prediction; the strategy, or the fallback,
 that answered reads it beside the features; it only keeps items out of the list; nothing."""
+
+
+LEARNS_NOTHING = "the strategy learns nothing from that"
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,7 +32,8 @@ class Effect:
     Parameters
     ----------
     kind, name
-        What they are: a pair by ``signal x entity``, a profile column (``age`` among them), or friends.
+        What they are: a pair by ``signal x entity``, a profile column (``age`` among them), friends, or items that
+        were shown and passed over.
     users
         Whose each is, integers, shape (n,).
     does
@@ -38,7 +42,7 @@ class Effect:
         The code of each value of a profile column, the years of each age; None elsewhere.
     """
 
-    kind: Literal["pair", "column", "friends"]
+    kind: Literal["pair", "column", "friends", "shown"]
     name: str
     users: np.ndarray
     does: np.ndarray
@@ -82,6 +86,10 @@ def find_effects(query: Query, strategy: str, routes: np.ndarray, *, weak_only: 
         heeded = query.profile[name] >= 0 if name in query.profile else np.zeros(len(codes), dtype=bool)
         if (given & ~heeded).any() or (given.any() and not weak_only):
             yield _effect_of_profile(query, name, codes, heeded, reads())
+    if query.passed_over.n_entries:
+        users, seen = query.passed_over.row_of_entry(), query.passed_over.weights
+        does = _strongest(False, reads()["shown"][users], (seen > RESTING) & (not query.keep_used))
+        yield Effect("shown", "shown", users, does)
 
 
 def _find_readers(query: Query, strategy: str, routes: np.ndarray) -> dict[Part, np.ndarray]:
@@ -201,6 +209,12 @@ def tell_each(query: Query, strategy: str, routes: np.ndarray) -> tuple[list[lis
                 ignored[user].append(f"no warm user has {effect.name} {value}")
             elif effect.kind == "friends":
                 ignored[user].append("friends are in none of the model's features")
+            elif effect.kind == "shown":
+                n_resting = int((does == KEEPS_OUT).sum())
+                if n_resting:
+                    kept_out[user].append(f"passed over ({n_resting:,}) only rests: {LEARNS_NOTHING}")
+                if n_resting < len(does):
+                    ignored[user].append(f"shown, hardly seen ({len(does) - n_resting:,}): {LEARNS_NOTHING}")
             else:
                 _tell_pair(effect.name, does, ignored[user], kept_out[user])
     return ignored, kept_out
@@ -243,6 +257,9 @@ def tell_counts(counts: Counter[tuple[str, str, int]]) -> list[str]:
             sentences.append(f"{n:,} values of {name} were ignored: no warm user has them.")
         elif kind == "friends":
             sentences.append(f"{n:,} friends were ignored: the model's features have none.")
+        elif kind == "shown":
+            only = "only rested" if does == KEEPS_OUT else "were ignored"
+            sentences.append(f"{n:,} items that were shown and passed over {only}: {LEARNS_NOTHING}.")
         elif does == KEEPS_OUT:
             sentences.append(
                 f"{n:,} interactions ({name}) only kept items out of lists: no warm user has any on day one."

@@ -112,6 +112,6 @@ EXPLORE = StrategySpec(
     describe="Draw a segment for each place by how likely the user belongs to it, and learn from what is used.",
     explain="The best items of segments that the user may belong to, drawn by how likely each is after all that was "
     "used and passed over.",
-    reads=reading("liked"),
+    reads=reading("liked", "shown"),
     scale="share of the segment drawn",
 )

@@ -150,10 +150,10 @@ OWN_SCALE = "score"
 PROBABILITY = "probability of use"
 """The scale of scores that become the probability that the user will use the item, by `TrainedModel.calibrations`."""
 
-Part = Literal["liked", "profile", "friends", "anything"]
+Part = Literal["liked", "profile", "friends", "shown", "anything"]
 """What a strategy may read of a user beside the features: items that they like so far, profile values that warm users
-have, friends whom the model keeps; or anything that is in a `SignalBatch`."""
-EVERYTHING: tuple[Part, ...] = ("liked", "profile", "friends", "anything")
+have, friends whom the model keeps, what was shown and passed over; or anything that is in a `SignalBatch`."""
+EVERYTHING: tuple[Part, ...] = ("liked", "profile", "friends", "shown", "anything")
 Reads = Callable[[TrainedModel], tuple[Part, ...]]
 
 
