@@ -38,6 +38,7 @@ from firstday.artifact.folder import save_model
 from firstday.recommend.recommender import open_model
 
 N_CLIENTS = 8
+ANSWER_TIMEOUT_S = 120
 SLATE = 12
 PERSISTENCE = 0.9
 COMES_BACK = 0.35
@@ -91,7 +92,10 @@ class Service:
         try:
             if not connection:
                 connection.append(await Connection.open(self.server.url))
-            status, body = await connection[0].send(request)
+            async with asyncio.timeout(ANSWER_TIMEOUT_S):
+                status, body = await connection[0].send(request)
+        except TimeoutError:
+            check(False, f"no answer in {ANSWER_TIMEOUT_S} s to {request[:80]!r}")
         except OSError:
             connection.clear()
             await asyncio.sleep(0.01)

@@ -103,7 +103,78 @@ def faults() -> list[str]:
     return rows
 
 
-TABLES = {"settings": settings, "load": load, "faults": faults}
+def recording() -> list[str]:
+    """Return what it costs to record lists."""
+    rows = [
+        "| store, strategy | lists a second: without, with `record=true` | part (each turn) | "
+        "processor time of a list, µs: without, with | lists a second before any was recorded |",
+        "|---|---|---|---|---|",
+    ]
+    for store in ("sqlite", "redis"):
+        for one in read_results(f"serve-record-{store}")["by_strategy"]:
+            turns = ", ".join(f"{ratio:.2f}" for ratio in one["ratios"])
+            rows.append(
+                f"| {store}, `{one['strategy']}` | {one['plain_per_s']:,.0f}, {one['recorded_per_s']:,.0f} | "
+                f"{one['ratio']:.2f} ({turns}) | {one['plain_cpu_us']:,.0f}, {one['recorded_cpu_us']:,.0f} | "
+                f"{one['plain_before_any_list_per_s']:,.0f} |"
+            )
+    return rows
+
+
+def first_days() -> list[str]:
+    """Return what became of a service that was killed again and again."""
+    runs: list[dict[str, Any]] = json.loads((DOCS / "results" / "lifecycle.json").read_text(encoding="utf-8"))
+    rows = [
+        f"| {runs[0]['newcomers']:,} newcomers in {runs[0]['days']} days | {' | '.join(run['store'] for run in runs)} |"
+    ]
+    rows.append("|---|" + "---|" * len(runs))
+    for name, text in (
+        ("kills", "`kill -9` while it served"),
+        ("models", "models that answered"),
+        ("exports", "exports while it served"),
+        ("lists", "acknowledged recorded lists"),
+        ("impressions_of_recorded_lists", "their impressions, where the client did not say what was seen"),
+        ("impressions_seen_by_clients", "acknowledged impressions that clients saw"),
+        ("uses", "acknowledged uses"),
+        ("assignments", "assignments to a variant"),
+        ("events_sent_again", "events that were sent again, since no answer came"),
+        ("lists_kept_without_an_answer", "lists that were kept and whose answer was lost"),
+        ("lost", "lost of what was acknowledged, in the store or the tables"),
+        ("twice", "there twice"),
+    ):
+        rows.append(f"| {text} | {' | '.join(f'{run[name]:,}' for run in runs)} |")
+    return rows
+
+
+def exporting() -> list[str]:
+    """Return what an export costs a service."""
+    found = read_results("serve-export")
+    lists = found["lists_ms"]
+    return [
+        f"| {found['users']:,} users, {found['events']:,} events, {found['impressions']:,} impressions | |",
+        "|---|---|",
+        f"| a copy of the SQLite store ({found['copy_mib']:.0f} MiB), s | {found['copy_s']:.1f} |",
+        f"| the first export of it, s; its processor time, s | {found['export_s']:.1f}; {found['export_cpu_s']:.1f} |",
+        f"| a second one with nothing new | {found['second_export_s']:.1f}; {found['second_export_cpu_s']:.1f} |",
+        *(
+            f"| lists meanwhile, {text}, ms: median, p99 | {lists[name]['p50_ms']:.1f}, {lists[name]['p99_ms']:.1f} |"
+            for name, text in (
+                ("calm", "nothing else done"),
+                ("while_copying", "one copy after the other"),
+                ("while_exporting", "export by another process"),
+            )
+        ),
+    ]
+
+
+TABLES = {
+    "settings": settings,
+    "load": load,
+    "faults": faults,
+    "recording": recording,
+    "first_days": first_days,
+    "exporting": exporting,
+}
 
 
 def render(page: str) -> str:

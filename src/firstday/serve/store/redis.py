@@ -96,7 +96,11 @@ for number, new in ipairs(cjson.decode(ARGV[5])) do
   see(KEYS[at], KEYS[at + 1], KEYS[at + 2])
   -- Where the ids of each kind are, where their texts are.
   local places = {{{{KEYS[at + 2], KEYS[at + 3]}}, {{KEYS[at + 4], KEYS[at + 3]}}, {{KEYS[at + 5], KEYS[at + 6]}}}}
-  for _, place in ipairs(places) do
+  -- Lists have keys of their own; both kinds of events share one.
+  local first, last = 1, 2
+  if new[1][1] == 3 then first, last = 3, 3 end
+  for kind = first, last do
+    local place = places[kind]
     forget(place[1], place[2], redis.call('ZRANGEBYSCORE', place[1], '-inf', '(' .. oldest))
   end
   for _, entry in ipairs(new) do
@@ -108,7 +112,8 @@ for number, new in ipairs(cjson.decode(ARGV[5])) do
       result = result + 1
     end
   end
-  for kind, place in ipairs(places) do
+  for kind = first, last do
+    local place = places[kind]
     local over = redis.call('ZCARD', place[1]) - caps[kind]
     if over > 0 then forget(place[1], place[2], redis.call('ZRANGE', place[1], 0, over - 1)) end
     live(place[1])
@@ -116,7 +121,7 @@ for number, new in ipairs(cjson.decode(ARGV[5])) do
   end
 end
 {_END}"""
-"""Adds events and lists of several users in one step; the same rules as in SQLite."""
+"""Adds events, or lists, of several users in one step; the same rules as in SQLite."""
 
 PUT = f"""{_BEGIN}
 see(KEYS[2], KEYS[3], KEYS[4])
