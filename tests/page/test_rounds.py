@@ -59,7 +59,10 @@ def test_three_rounds(open_page: OpenPage, server: ServerProcess, viewport: dict
     begin_rounds(page)
     expect(page.locator("#lesson")).to_be_hidden()
     expect(page.locator("#round-back")).to_be_disabled()
-    slates, used, shown, seen = [], [], [], []
+    slates: list[list[str]] = []
+    used: list[str] = []
+    shown: list[str] = []
+    seen: list[str] = []
     for number, places in enumerate([(1, 4), (), (0, 2, 3)], 1):
         slate = items_in(page, PICKS)
         answer = ask(server, used, shown, size)
