@@ -1,4 +1,4 @@
-"""Make the pictures of the page anew: train on MovieLens 100K, serve, answer three questions in the system's Chromium.
+"""Make the pictures of the page anew: train on MovieLens 100K, serve, sit down at it in the system's Chromium.
 
 python docs/write_screenshots.py [--model MODEL] [--out docs/images]
 """
@@ -16,7 +16,7 @@ import urllib.request
 from pathlib import Path
 from urllib.error import URLError
 
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, Page, sync_playwright
 
 DOCS = Path(__file__).parent
 PORT = 8137
@@ -26,6 +26,8 @@ PICTURES = (
     ("page-wide.png", {"width": 1440, "height": 960}, "light"),
     ("page-phone.png", {"width": 390, "height": 844}, "dark"),
 )
+ROUNDS = ("page-rounds.png", {"width": 1280, "height": 860}, "light")
+USED = ("Fargo (1996)", "Godfather, The (1972)", "Silence of the Lambs, The (1991)", "Pulp Fiction (1994)")
 
 
 def main() -> None:
@@ -50,6 +52,8 @@ def main() -> None:
                 browser = started.chromium.launch(executable_path=chromium)
                 for name, viewport, scheme in PICTURES:
                     _take_picture(browser, arguments.out / name, viewport, scheme)
+                name, viewport, scheme = ROUNDS
+                _take_picture_of_rounds(browser, arguments.out / name, viewport, scheme)
                 browser.close()
         finally:
             server.terminate()
@@ -75,20 +79,48 @@ def _wait_for_server() -> None:
 
 def _take_picture(browser: Browser, path: Path, viewport: dict[str, int], scheme: str) -> None:
     """Sit down as somebody new who likes three films, and take a picture."""
-    context = browser.new_context(viewport=viewport, color_scheme=scheme, reduced_motion="reduce")  # type: ignore[arg-type]
-    page = context.new_page()
-    page.goto(ADDRESS)
-    page.wait_for_selector("#mixed .tile .title")
+    page = _open_page(browser, viewport, scheme)
     for title in LIKED:
         page.fill("#search-text", title)
         page.locator("#found button", has_text=title).first.click()
         page.wait_for_selector(f'#told .told-title[title="{title}"]', state="attached")
         page.wait_for_selector('#lists[aria-busy="false"]')
+    _save_picture(page, path)
+
+
+def _take_picture_of_rounds(browser: Browser, path: Path, viewport: dict[str, int], scheme: str) -> None:
+    """Walk to the third round, using what is among a few films, and take a picture."""
+    page = _open_page(browser, viewport, scheme)
+    page.click("#walk")
+    for number in (2, 3):
+        page.wait_for_selector("#slate .pick")
+        for pick in page.locator("#slate .pick").all():
+            if pick.locator(".title").text_content() in USED:
+                pick.click()
+        page.click("#round-next")
+        page.wait_for_function(
+            "text => document.getElementById('round-name').textContent === text", arg=f"Round {number}"
+        )
+    page.locator("#slate .pick").first.click()
+    _save_picture(page, path)
+
+
+def _open_page(browser: Browser, viewport: dict[str, int], scheme: str) -> Page:
+    """Open the page as somebody new, and wait for the first list."""
+    page = browser.new_page(viewport=viewport, color_scheme=scheme, reduced_motion="reduce")  # type: ignore[arg-type]
+    page.goto(ADDRESS)
+    page.wait_for_selector("#mixed .tile .title")
+    page.wait_for_selector('#lists[aria-busy="false"]')
+    return page
+
+
+def _save_picture(page: Page, path: Path) -> None:
+    """Take a picture of the page's top, and close it."""
     page.evaluate("() => { document.activeElement.blur(); scrollTo(0, 0); }")
     page.wait_for_timeout(500)
     path.parent.mkdir(parents=True, exist_ok=True)
     page.screenshot(path=path)
-    context.close()
+    page.close()
     print(f"{path}: {path.stat().st_size / 1024:.0f} kB")  # noqa: T201
 
 

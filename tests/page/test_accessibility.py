@@ -9,7 +9,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
 from tests.page.conftest import PHONE, WIDE, OpenPage
-from tests.page.visitor import MIXED, button_of, do, items_in, titles_in, wait_until_calm
+from tests.page.visitor import MIXED, begin_rounds, button_of, do, items_in, titles_in, wait_for_round, wait_until_calm
 
 
 def assert_accessible(page: Page, state: str) -> None:
@@ -53,20 +53,44 @@ def test_axe_finds_no_violation(open_page: OpenPage, viewport: dict[str, int], s
     assert_accessible(page, "asked whether to forget")
 
 
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1280, 360])
+def test_axe_finds_no_violation_in_rounds(open_page: OpenPage, width: int, scheme: str) -> None:
+    page = open_page(
+        viewport={"width": width, "height": 760}, color_scheme=scheme, bypass_csp=True, reduced_motion="reduce"
+    )
+    wait_until_calm(page)
+    begin_rounds(page)
+    assert_accessible(page, "the first round")
+    page.locator("#slate .pick").nth(1).click()
+    page.click("#round-next")
+    wait_for_round(page, 2)
+    page.locator("#slate .pick").nth(2).click()
+    page.mouse.move(0, 0)
+    assert_accessible(page, "the second round")
+
+
 @pytest.mark.parametrize("viewport", [PHONE, {"width": 320, "height": 640}], ids=["phone", "small-phone"])
 def test_what_is_touched_is_large_enough(open_page: OpenPage, viewport: dict[str, int]) -> None:
     page = open_page(viewport=viewport, has_touch=True)
     wait_until_calm(page)
     do(page, page.locator("#answer-yes").click)
     page.locator("details").evaluate_all("all => all.forEach(one => (one.open = true))")
+    assert_large(page, "phone")
+    begin_rounds(page)
+    assert_large(page, "rounds on a phone")
+
+
+def assert_large(page: Page, state: str) -> None:
+    """Check that everything that is touched has 44 pixels in height and width, and that nothing stands out."""
     small: list[Any] = page.eval_on_selector_all(
         "button, input, select, summary",
         """all => all.filter(one => one.offsetParent !== null)
             .map(one => [one.id || one.textContent, one.offsetWidth, one.offsetHeight])
             .filter(([, width, height]) => width < 44 || height < 44)""",
     )
-    assert small == []
-    assert_fits(page, "phone")
+    assert small == [], state
+    assert_fits(page, state)
 
 
 def test_everything_can_be_done_by_keyboard(open_page: OpenPage) -> None:
@@ -120,6 +144,25 @@ def test_everything_can_be_done_by_keyboard(open_page: OpenPage) -> None:
     page.keyboard.press("Escape")
     expect(page.locator("#panel")).to_be_hidden()
     assert page.evaluate("document.activeElement.id") == "panel-toggle"
+    tab_to("#walk")
+    page.keyboard.press("Enter")
+    wait_for_round(page, 1)
+    tab_to("#slate .pick")
+    page.keyboard.press("Space")
+    expect(page.locator("#marked")).to_have_text("1 to use, 11 to pass over")
+    tab_to("#round-next")
+    page.keyboard.press("Enter")
+    wait_for_round(page, 2)
+    assert page.evaluate("document.activeElement.id") == "round-name"
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement === document.querySelector('#slate .pick')")
+    tab_to("#round-back")
+    page.keyboard.press("Enter")
+    expect(page.locator("#marked")).to_have_text("1 to use, 11 to pass over")
+    tab_to("#walk", "Shift+Tab")
+    page.keyboard.press("Enter")
+    expect(page.locator("#rounds")).to_be_hidden()
+    wait_until_calm(page)
     tab_to("#forget")
     page.keyboard.press("Enter")
     expect(page.locator("#sure")).to_be_visible()

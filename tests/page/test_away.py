@@ -14,7 +14,7 @@ from serve_process import ServerProcess
 from firstday.artifact.folder import save_model
 from firstday.recommend.recommender import Recommender
 from tests.page.conftest import OpenPage
-from tests.page.visitor import button_of, do, items_in, titles_in, visitor_id, wait_until_calm
+from tests.page.visitor import begin_rounds, button_of, do, items_in, titles_in, visitor_id, wait_until_calm
 from tests.serve.in_process import running_app
 
 READ, WRITE = "read-key-of-sixteen", "write-key-of-sixteen"
@@ -114,6 +114,8 @@ def test_keys_are_asked_for_and_kept_for_the_tab(open_page: OpenPage, films: Pat
         curl = page.locator("#panel-curl").text_content() or ""
         assert "$KEY" in curl
         assert READ not in curl
+        page.click("#panel-close")
+        begin_rounds(page)  # what is only read is asked for with the key that reads
     finally:
         server.stop()
 

@@ -13,7 +13,7 @@ from serve_process import ServerProcess
 from firstday.artifact.folder import save_model
 from firstday.recommend.recommender import Recommender
 from tests.page.conftest import PHONE, WIDE, OpenPage
-from tests.page.visitor import button_of, do, items_in, titles_in, wait_until_calm
+from tests.page.visitor import begin_rounds, button_of, do, items_in, titles_in, wait_for_round, wait_until_calm
 
 ODD = (
     "<img src=x onerror=\"document.title='owned'\">",
@@ -85,6 +85,25 @@ def test_odd_titles_are_text(open_page: OpenPage, odd: ServerProcess, viewport: 
             }).map(one => one.className)"""
     )
     assert outside == []
+
+
+@pytest.mark.parametrize("viewport", [WIDE, PHONE], ids=["wide", "phone"])
+def test_odd_titles_are_text_in_rounds(open_page: OpenPage, odd: ServerProcess, viewport: dict[str, int]) -> None:
+    page = open_page(odd.url, viewport)
+    wait_until_calm(page)
+    begin_rounds(page)
+    page.locator("#slate .pick").first.click()
+    page.click("#round-next")
+    wait_for_round(page, 2)
+    ids, shown = items_in(page, "#slate .pick"), titles_in(page, "#slate .pick")
+    assert set(shown) & set(ODD)
+    assert all(text in ODD or text == item for item, text in zip(ids, shown, strict=True))
+    names = page.locator("#learned bdi, #lesson bdi").all_text_contents()
+    assert names
+    assert all(text.strip() for text in names)
+    assert page.evaluate("document.title") == "firstday: your first list"
+    assert page.locator("main img, main script, main b, main i").count() == 0
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
 def test_a_long_title_can_be_read_whole_without_a_mouse(open_page: OpenPage, odd: ServerProcess) -> None:

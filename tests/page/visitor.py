@@ -37,6 +37,19 @@ def button_of(page: Page, what: str, tile: int = 0) -> Locator:
     return page.locator(MIXED).nth(tile).locator(f"[data-what={what}]")
 
 
+def begin_rounds(page: Page) -> None:
+    """Begin the rounds, and wait for the first slate."""
+    page.click("#walk")
+    wait_for_round(page, 1)
+
+
+def wait_for_round(page: Page, number: int) -> None:
+    """Wait until the slate of a round is there."""
+    page.wait_for_function("text => document.getElementById('round-name').textContent === text", arg=f"Round {number}")
+    page.wait_for_selector('#rounds[aria-busy="false"]')
+    page.wait_for_selector("#slate .pick")
+
+
 def place_on_map(page: Page) -> tuple[float, float]:
     """Return where the visitor is on the map."""
     page.wait_for_selector("#map[data-x]")

@@ -81,7 +81,14 @@ def test_what_was_known_besides_counts_before_and_after(tiny: httpx.Client) -> N
 
 
 def test_nothing_is_learned_where_nothing_was_passed_over(tiny: httpx.Client) -> None:
-    for signals in ({}, {"interactions": use("i1")}, {"interactions": use("i1"), "shown": ["i1"]}, {"shown": ["none"]}):
+    used = use("i1")
+    nothing: list[dict[str, Any]] = [
+        {},
+        {"interactions": used},
+        {"interactions": used, "shown": ["i1"]},
+        {"shown": ["no"]},
+    ]
+    for signals in nothing:
         assert "learned" not in ask(tiny, signals)["explanation"]
     answer = tiny.post("/v1/recommendations", json={"signals": {"shown": ["i1"]}}).json()
     assert "explanation" not in answer

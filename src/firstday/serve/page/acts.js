@@ -21,7 +21,7 @@ whenBack(() => send());
 const here = () => `v1/users/${encodeURIComponent(state.visitor.id)}`;
 
 /** Return the signal that an act is told as: the one that this model learned most from. */
-function signalOf(what) {
+export function signalOf(what) {
   const { signals = [], features = [] } = state.model ?? {};
   if (what !== "like") return what;
   const learned = ["favorite", "stream"].filter((signal) => features.includes(`${signal} x ${ITEM}`));

@@ -48,6 +48,8 @@ export function setKeys(read, write) {
   }
 }
 
+const rightOf = (method) => (method === "GET" ? "read" : "write");
+
 /** What was asked, newest first: {method, path, body, status, answer, took_ms}. */
 export const record = [];
 const watchers = [];
@@ -59,17 +61,17 @@ export const watchRecord = (act) => watchers.push(act);
  * Ask the service.
  * @param {string} method
  * @param {string} path below the page, such as "v1/model"
- * @param {{query?: object, body?: object, quiet?: boolean}} options `query` values may be lists; quiet: not recorded
+ * @param {{query?: object, body?: object, quiet?: boolean, right?: string}} options `query` values may be lists; quiet: not
+ *   recorded; right: what the key must open, read or write, where the method does not tell
  * @returns {Promise<any>} the answer's JSON, null where it has none
  */
-export async function ask(method, path, { query = {}, body, quiet = false } = {}) {
+export async function ask(method, path, { query = {}, body, quiet = false, right = rightOf(method) } = {}) {
   const url = new URL(path, BASE);
   for (const [name, value] of Object.entries(query)) {
     for (const one of Array.isArray(value) ? value : [value]) {
       if (one !== undefined && one !== null && one !== "") url.searchParams.append(name, one);
     }
   }
-  const right = method === "GET" ? "read" : "write";
   const headers = {};
   if (keys[right]) headers.Authorization = `Bearer ${keys[right]}`;
   if (body !== undefined) headers["Content-Type"] = "application/json";

@@ -10,6 +10,7 @@ import { startMap } from "./map.js";
 import { startPanel } from "./panel.js";
 import { startProfile } from "./profile.js";
 import { startQuestions } from "./questions.js";
+import { startRounds } from "./slate.js";
 import { change, state, watch } from "./state.js";
 
 const sure = document.getElementById("sure");
@@ -65,6 +66,7 @@ startPanel();
 startProfile();
 startQuestions();
 startLists();
+startRounds();
 startMap();
 startForgetting();
 watch(["list"], followModel);

@@ -17,6 +17,7 @@ export const state = {
   other: null, // the strategy to compare with
   list: null, // GET v1/users/.../recommendations
   otherList: null,
+  rounds: null, // {list, items: [{item, at}], used: [ids]}, oldest first, the last one open; null: no rounds are walked
   near: null, // GET v1/users/.../segments
 };
 

@@ -11,6 +11,7 @@ const STRATEGIES = {
   friends: "What your friends use",
   blend: "Several ways, mixed",
   direct: "Learned from first days",
+  explore: "Drawn from likely segments",
   fold_in: "Solved from what you like",
   day_one: "Near to what you like",
   input_clusters: "A similar first day",
@@ -50,6 +51,7 @@ const ROUTES = {
   friends: "What your friends use most.",
   direct: "What people with such a first day went on to use.",
   blend: "Several ways of ranking, mixed by how much you told.",
+  explore: "The best of segments that are drawn by how likely you belong to them.",
   day_one: "The items nearest to the mean of what you like.",
   fold_in: "The items nearest to a taste solved from what you like.",
   input_clusters: "What people with a similar first day use most.",
@@ -80,6 +82,7 @@ export function sayReason(list, place) {
   if (route === "popular") return { strong: `${percent(everyone)} of everyone`, more: "uses it" };
   if (place >= list.n_ranked) return { strong: "Fills the list up", more: `${percent(everyone)} of everyone uses it` };
   const share = { soft_segments: item.score, segment: reason.share_of_segment }[route];
+  if (route === "explore") return sayShare(item.score, everyone, "of people you may be like", like);
   if (share !== undefined && share !== null) return sayShare(share, everyone, "of people near you", like);
   if (route === "group" || route === "input_clusters") {
     return { strong: "Used by people like you", more: `${percent(everyone)} of everyone`, like };
