@@ -15,6 +15,7 @@ from firstday.data.events import ITEM
 from firstday.errors import ConfigError
 from firstday.evaluate.policies import POLICIES
 from firstday.evaluate.results import REFERENCE as PAPER
+from firstday.features.impressions import weigh_rows
 from firstday.features.signals import SignalBatch
 from firstday.metrics import Interval, bootstrap_mean, bootstrap_ratios
 from firstday.progress import Progress, no_progress
@@ -42,7 +43,8 @@ class ReplaySettings:
     slate
         Items in it.
     visible
-        Places, from the top, that the user sees for certain; None: all of them.
+        Places, from the top, that the user sees for certain. The policy knows the places alone, and how far users look
+        as `signals.persistence` has it. None: the user sees all of them, and the policy is told so.
     persistence
         How likely a user who saw a place below these sees the next one, too (a cascade that ends by abandoning).
     delay
@@ -62,6 +64,10 @@ class ReplaySettings:
                 raise ConfigError(f"{name}: is {value}; give a whole number from {least}.")
         if not 0 <= self.persistence <= 1:
             raise ConfigError(f"persistence: is {self.persistence}; give a number from 0 to 1.")
+
+
+Slate = tuple[np.ndarray, np.ndarray]
+"""Items shown to users, -1 for an empty place, and which of them were used, both of shape (n_users, n_places)."""
 
 
 def name_of(policy: str) -> str:
@@ -122,12 +128,13 @@ def _replay(
     users = np.arange(n_users)[:, None]
     wanted = truth.row_of_entry() * n_items + truth.columns
     hits = np.zeros((n_users, settings.rounds), dtype=np.int64)
-    history: list[_Slate] = []
+    history: list[Slate] = []
     for number in range(settings.rounds):
         if long_list is None:
             at = max(0, number - settings.delay)
-            told = [*history[:at], *(slate.pending for slate in history[at:])]
-            asked = replace(query, signals=add_history(query.signals, told, query.model.config.signals))
+            told = [*history[:at], *((shown, np.zeros_like(used)) for shown, used in history[at:])]
+            config, told_seen = query.model.config.signals, settings.visible is None
+            asked = replace(query, signals=add_history(query.signals, told, config, told_seen=told_seen))
             if uses_alone:
                 asked = replace(asked.without_impressions, closed=asked.excluded)
             items = answer_all(replace(asked, k=min(settings.slate, n_items)), name).items
@@ -137,66 +144,55 @@ def _replay(
         is_seen = (np.arange(items.shape[1]) < depths[:, number, None]) & (items >= 0)
         is_wanted = is_seen & (np.append(wanted, -1)[np.searchsorted(wanted, cells)] == cells)
         hits[:, number] = is_wanted.sum(axis=1)
-        history.append(_Slate.of(items, is_wanted, settings, n_items))
+        history.append((items, is_wanted))
         wanted = np.setdiff1d(wanted, cells[is_wanted], assume_unique=False)
     return hits
 
 
-@dataclass(frozen=True, eq=False)
-class _Slate:
-    """What became of one round.
+def add_history(signals: SignalBatch, slates: Sequence[Slate], config: SignalConfig, *, told_seen: bool) -> SignalBatch:
+    """Return users' signals with what became of some slates, as a store would have it.
 
     Parameters
     ----------
-    used
-        Items that each user used, shape (n_users, n_items).
-    passed_over
-        How likely each of the others was seen, shape (n_users, n_items).
-    shown
-        How likely each item was seen, as far as is known before it is known what was used.
+    signals
+        What was known of the users before.
+    slates
+        The items of each, -1 for an empty place, and which of them were used, both of shape (n_users, n_places).
+    config
+        What a use is, and how far down a list a user looks as far as is known (`signals.persistence`).
+    told_seen
+        Whether clients say what was seen; else only the places are known.
     """
-
-    used: SparseRows
-    passed_over: SparseRows
-    shown: SparseRows
-
-    @property
-    def pending(self) -> _Slate:
-        """The slate as it looks until the news of what was used has come."""
-        return _Slate(SparseRows.empty(self.used.n_rows, self.used.n_columns), self.shown, self.shown)
-
-    @classmethod
-    def of(cls, items: np.ndarray, is_used: np.ndarray, settings: ReplaySettings, n_items: int) -> _Slate:
-        """Make it of the slates, -1 for an empty place, and of what was used, both of shape (n_users, n_places)."""
-        place = np.arange(items.shape[1])
-        sure = settings.visible or settings.slate
-
-        def weigh(reached: np.ndarray, counted: np.ndarray) -> SparseRows:
-            seen = settings.persistence ** np.maximum(0, place + 1 - reached[:, None])
-            some = counted & (seen > 0)
-            return SparseRows.from_pairs(np.nonzero(some)[0], items[some], seen[some], len(items), n_items)
-
-        last_used = np.where(is_used, place + 1, 0).max(axis=1, initial=0)
-        used = SparseRows.from_pairs(np.nonzero(is_used)[0], items[is_used], None, len(items), n_items)
-        passed_over = weigh(np.maximum(sure, last_used), (items >= 0) & ~is_used)
-        return cls(used, passed_over, weigh(np.full(len(items), sure), items >= 0))
-
-
-def add_history(signals: SignalBatch, slates: Sequence[_Slate], config: SignalConfig) -> SignalBatch:
-    """Return users' signals with what became of some slates."""
     if not slates:
         return signals
+    n_users, n_items = signals.n_users, signals.n_items
+    items = np.concatenate([shown for shown, _ in slates], axis=1)
+    is_used = np.concatenate([used for _, used in slates], axis=1)
+    widths = [shown.shape[1] for shown, _ in slates]
+    places = np.concatenate([np.arange(1, width + 1) for width in widths])
+    lists, positions = np.repeat(np.arange(len(slates)), widths), np.zeros_like(places) if told_seen else places
+
+    def flat(column: np.ndarray) -> np.ndarray:
+        """Return a column of the impressions of all users, int64."""
+        return np.broadcast_to(column, items.shape)[items >= 0].astype(np.int64)
+
+    users = flat(np.arange(n_users)[:, None])
+    seen = weigh_rows(users, flat(lists), flat(items), flat(positions), flat(is_used), config.persistence)
+    passed_over = SparseRows.from_pairs(*seen, n_users, n_items)
+    if signals.passed_over is not None:
+        passed_over = _join_chances(signals.passed_over, passed_over)
     pair = (config.use[0], ITEM)
-    used = [slate.used for slate in slates]
+    used = SparseRows.from_pairs(users[flat(is_used) > 0], items[is_used], None, n_users, n_items)
     before = [signals.actions[pair]] if pair in signals.actions else []
-    actions = {**signals.actions, pair: union_rows([*before, *used])}
-    rows = np.concatenate([slate.passed_over.row_of_entry() for slate in slates])
-    columns = np.concatenate([slate.passed_over.columns for slate in slates])
-    weights = np.concatenate([slate.passed_over.weights for slate in slates]).astype(np.float64)
-    logs = np.log(np.maximum(1 - weights, 1e-9))
-    unseen = SparseRows.from_pairs(rows, columns, logs, signals.n_users, signals.n_items)
-    passed_over = replace(unseen, weights=(1 - np.exp(unseen.weights)).astype(np.float32))
-    return replace(signals, actions=actions, passed_over=passed_over.keep(~contains(union_rows(used), passed_over)))
+    actions = {**signals.actions, pair: union_rows([*before, used])}
+    return replace(signals, actions=actions, passed_over=passed_over.keep(~contains(used, passed_over)))
+
+
+def _join_chances(first: SparseRows, second: SparseRows) -> SparseRows:
+    """Return how likely each of two things happened at least once, of chances in matrices of the same shape."""
+    most = np.float32(1 - 1e-7)
+    neither = union_rows([replace(part, weights=np.log1p(-np.minimum(part.weights, most))) for part in (first, second)])
+    return replace(neither, weights=-np.expm1(neither.weights))
 
 
 BEFORE = f"{PAPER}{ONCE}"

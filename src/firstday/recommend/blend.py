@@ -62,7 +62,7 @@ def _recommend_by_evidence(query: Query) -> Answer:
         shares = share_by_belief(query, rows)
         closed = query.excluded.take(rows).has_entries()
         closed[:, query.model.unlisted] = True
-        n = min(width, N_BY_EVIDENCE + int(closed.sum(axis=1).max()))
+        n = min(width, max(N_BY_EVIDENCE, 2 * query.k) + int(closed.sum(axis=1).max()))
         chosen = np.tile(np.arange(width), (len(rows), 1))
         if n < width:
             chosen = np.sort(np.argpartition(-shares, n - 1, axis=1)[:, :n], axis=1)
@@ -179,13 +179,18 @@ def _choose_candidates(promise: np.ndarray, n: int) -> tuple[np.ndarray, np.ndar
     if n * 2 < width:
         n_sampled = n // SAMPLED
         least = np.partition(promise[:, ::SAMPLED], -n_sampled, axis=1)[:, -n_sampled]
-        rows, places = np.divmod(np.flatnonzero(promise >= least[:, None]), width)
-        counts = np.bincount(rows, minlength=n_rows)
-        if n <= 2 * counts.min() and counts.max() <= 2 * n:
-            is_filled = np.arange(counts.max()) < counts[:, None]
-            chosen = np.repeat(places[counts.cumsum() - counts][:, None], counts.max(), axis=1)
-            chosen[is_filled] = places
-            return chosen, ~is_filled | (promise[np.arange(n_rows)[:, None], chosen] == -np.inf)
+        is_chosen = promise >= least[:, None]
+        counts = np.count_nonzero(is_chosen, axis=1)
+        misled = np.flatnonzero((n > 2 * counts) | (counts > 2 * n))
+        if len(misled):
+            best = np.argpartition(promise[misled], -n, axis=1)[:, -n:]
+            is_chosen[misled], counts[misled] = False, n
+            is_chosen[misled[:, None], best] = True
+        is_filled = np.arange(counts.max()) < counts[:, None]
+        places = np.flatnonzero(is_chosen) % width
+        chosen = np.repeat(places[counts.cumsum() - counts][:, None], counts.max(), axis=1)
+        chosen[is_filled] = places
+        return chosen, ~is_filled | (promise[np.arange(n_rows)[:, None], chosen] == -np.inf)
     n = min(n, width)
     chosen = np.sort(np.argpartition(promise, -n, axis=1)[:, -n:], axis=1)
     return chosen, promise[np.arange(n_rows)[:, None], chosen] == -np.inf
