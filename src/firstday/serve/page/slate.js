@@ -77,15 +77,17 @@ function showMarks({ items, used }) {
   marked.textContent = `${count(used.length)} to use, ${count(left)} to pass over`;
 }
 
-function makePick(item, { strong, more }) {
+function makePick(item, { strong, more, like }) {
   const id = String(item.item_id);
+  const lines = [make("strong", { text: strong }), make("span", { text: more })];
+  if (like) lines.push(make("span", { class: "because", title: like }, "like ", make("bdi", { text: like })));
   const pick = make(
     "button",
     { type: "button", class: "pick", "aria-pressed": "false", "data-item": id, on: { click: () => mark(id) } },
     named("span", item, { class: "title" }),
-    make("span", { class: "reason" }, make("strong", { text: strong }), make("span", { text: more })),
+    make("span", { class: "reason" }, ...lines),
     make("span", { class: "would", "aria-hidden": "true" }, icon("like"), make("span", { text: "I’d use it" })),
   );
-  pick.setAttribute("aria-label", `I would use: ${nameOf(item)}. ${strong} ${more}`);
+  pick.setAttribute("aria-label", `I would use: ${nameOf(item)}. ${strong} ${more}${like ? `, like ${like}` : ""}`);
   return make("li", {}, pick);
 }
