@@ -22,7 +22,9 @@ from firstday.features.ages import share_counts
 from firstday.features.encoder import Encoder
 from firstday.features.signals import Catalogue, SignalBatch, Signals
 from firstday.ranking import NO_ITEM, unit_rows
+from firstday.segment.new_items import NewItems
 from firstday.segment.segments import ItemCounts, Mixing, Segments, smooth_shares
+from firstday.segment.shown import ShownCounts
 from firstday.sparse import SparseRows
 
 KNOWLEDGE = ("nothing", "profile", "friends", "1-3", "4+")
@@ -152,6 +154,8 @@ class TrainedModel:
         For each strategy whose scores become probabilities of use, by name: how, chosen on validation users.
     unlisted
         Indexes of items that no list has, int32, ascending: where vectors are precomputed, those that came without one.
+    shown_counts
+        How often each segment was shown an item, and used it after that; None where the tables have no impressions.
     """
 
     config: Config
@@ -174,6 +178,7 @@ class TrainedModel:
     selection: Selection = field(default_factory=Selection)
     calibrations: Mapping[str, Calibration] = field(default_factory=dict)
     unlisted: np.ndarray = field(default_factory=_no_items)
+    shown_counts: ShownCounts | None = None
 
     @property
     def n_items(self) -> int:
@@ -274,6 +279,7 @@ class TrainedModel:
             everyone=self.everyone.keep_items(items),
             profile_groups={name: counted.keep_items(items) for name, counted in self.profile_groups.items()},
             warm=warm,
+            shown_counts=None,
         )
         model.__dict__["smoothed_shares"] = self.smoothed_shares
         if warm is not None:
@@ -306,6 +312,11 @@ class TrainedModel:
         return shares.astype(np.float32)
 
     @cached_property
+    def new_items(self) -> np.ndarray:
+        """Indexes of the items that no warm user uses, int32, ascending: what is known of them is what was shown."""
+        return np.flatnonzero(self.everyone.counts.column_sums() == 0).astype(np.int32)
+
+    @cached_property
     def smoothed_shares(self) -> np.ndarray:
         """Share of users of each segment's top items, leaning on everyone's, float32, shape (n_segments, n_top)."""
         return smooth_shares(self.segments, self.popularity, self.mixing)
@@ -314,6 +325,14 @@ class TrainedModel:
     def popular_items(self) -> np.ndarray:
         """All items, most popular first, ties by the lower index, int32, shape (n_items,)."""
         return np.lexsort((np.arange(self.n_items), -self.popularity)).astype(np.int32)
+
+    @cached_property
+    def rates_of_new_items(self) -> NewItems | None:
+        """What impressions tell of new items that a list may have; None where none are counted, or nothing is new."""
+        if self.shown_counts is None:
+            return None
+        items = self.new_items[~np.isin(self.new_items, self.unlisted)]
+        return NewItems.of(self.shown_counts, items) if len(items) else None
 
     @cached_property
     def listed_items(self) -> np.ndarray:

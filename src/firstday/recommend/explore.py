@@ -1,10 +1,14 @@
-"""`explore`: a bandit over segments (Thompson sampling), which learns from what was used and passed over."""
+"""`explore`: a bandit over segments (Thompson sampling), which learns from what was used and passed over.
+
+Now and then a place goes to a new item, which no warm user uses, by what impressions tell of it
+(`firstday.segment.new_items`): so far as the model has counted any, and only then can it learn from them.
+"""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -12,14 +16,21 @@ from firstday.ranking import NO_ITEM
 from firstday.recommend.belief import SEGMENT_SMOOTHING, believe_segments
 from firstday.recommend.query import Answer, Query
 from firstday.recommend.spec import StrategySpec, reading
+from firstday.segment.new_items import N_DRAWS, NewItems
 from firstday.segment.segments import Mixing, smooth_shares
 
 LEAST_BELIEF = 1e-3
 """Segments less likely than that are not drawn."""
+NEW_SHARE = 0.1
+"""How often a place is offered to a new item."""
 
 
 def recommend_explore(query: Query) -> Answer:
     """Fill each place by the best item left of a segment that is drawn by how likely the user belongs to it.
+
+    With the probability `NEW_SHARE` a place is offered to a new item, which is drawn for such a segment. Where the user
+    may not be shown it, or it stands in the list already, the place stays as it was. Without new items, or where
+    nothing that was shown has been counted, lists are the same as if there were no such rule.
 
     A list is in the order in which it was drawn: scores need not fall.
 
@@ -36,17 +47,31 @@ def recommend_explore(query: Query) -> Answer:
     items, scores = np.full(shape, NO_ITEM, dtype=np.int32), np.zeros(shape, dtype=np.float32)
     propensities = np.ones(shape, dtype=np.float32)
     shares = smooth_shares(model.segments, model.popularity, Mixing(smoothing=SEGMENT_SMOOTHING))
+    new_items = model.rates_of_new_items
     for row, belief in enumerate(believe_segments(query, np.arange(query.n_users))):
         likely = np.flatnonzero(belief >= min(LEAST_BELIEF, belief.max()))
         tops = model.segments.top_items[likely]
         is_left = (tops >= 0) & ~np.isin(tops, np.concatenate([query.excluded.row(row), model.unlisted]))
         lists = [top[left][: query.k] for top, left in zip(tops, is_left, strict=True)]
         places = [np.flatnonzero(left) for left in is_left]
-        draw = draw_slate(lists, belief[likely], query.k, np.random.default_rng(seed_of(query, row)))
-        for at, (group, number, propensity) in enumerate(draw):
+        rng = np.random.default_rng(seed_of(query, row))
+        offers = None
+        if new_items is not None:
+            offers = NewOffers.of(new_items, likely, belief[likely], query.excluded.row(row))
+        draw = draw_slate(lists, belief[likely], query.k, rng)
+        for at in range(query.k):
+            drawn = None if offers is None else offers.draw(rng)
+            if drawn is not None and offers is not None:
+                items[row, at], propensities[row, at] = drawn
+                scores[row, at] = offers.rate_of(int(items[row, at]))
+                continue
+            kept = 1.0 if offers is None else 1 - offers.chance
+            group, number, propensity = next(draw, (-1, -1, 0.0))
+            if group < 0:
+                break
             items[row, at] = lists[group][number]
             scores[row, at] = shares[likely[group], places[group][number]]
-            propensities[row, at] = propensity
+            propensities[row, at] = kept * propensity
     answer = Answer.where(np.ones(query.n_users, dtype=bool), "explore", items, scores)
     return replace(answer, propensities=propensities)
 
@@ -94,6 +119,59 @@ def draw_slate(
             best[other] = items[head] if head < len(items) else NO_ITEM
             if head >= len(items):
                 weights[other] = 0
+
+
+@dataclass(eq=False)
+class NewOffers:
+    """New items that one list may still have, and how likely each is drawn for a place.
+
+    Parameters
+    ----------
+    new_items
+        What is known of new items.
+    segments, belief
+        Segments that the user may belong to, and how likely each is, adding up to about 1, shape (n_likely,).
+    items
+        Items that may be drawn, int32, ascending.
+    weights
+        How likely a draw falls on each, float64.
+    """
+
+    new_items: NewItems
+    segments: np.ndarray
+    belief: np.ndarray
+    items: np.ndarray
+    weights: np.ndarray
+
+    @classmethod
+    def of(cls, new_items: NewItems, segments: np.ndarray, belief: np.ndarray, excluded: np.ndarray) -> NewOffers:
+        """Make them of the draws for the segments, without excluded items."""
+        belief = belief / belief.sum()
+        drawn = np.concatenate([new_items.drawn(segment) for segment in segments.tolist()])
+        items, place = np.unique(drawn, return_inverse=True)
+        weights = np.bincount(place, np.repeat(belief / N_DRAWS, N_DRAWS))
+        weights[np.isin(items, excluded)] = 0
+        return cls(new_items, segments, belief, items, weights)
+
+    @property
+    def chance(self) -> float:
+        """How likely the next place goes to a new item."""
+        return NEW_SHARE * float(self.weights.sum())
+
+    def draw(self, rng: np.random.Generator) -> tuple[int, float] | None:
+        """Draw the item of a place, which may not be drawn again, and how likely it was; None: the place is not offered."""
+        point = rng.random() / NEW_SHARE
+        ladder = self.weights.cumsum()
+        if point >= ladder[-1]:
+            return None
+        at = int(np.searchsorted(ladder, point, side="right"))
+        propensity = NEW_SHARE * float(self.weights[at])
+        self.weights[at] = 0
+        return int(self.items[at]), propensity
+
+    def rate_of(self, item: int) -> float:
+        """Return the expected rate of an item among people like the user."""
+        return float(self.belief @ self.new_items.rates_of(item)[self.segments])
 
 
 def seed_of(query: Query, row: int) -> int:
