@@ -23,14 +23,16 @@ LEAST_BELIEF = 1e-3
 """Segments less likely than that are not drawn."""
 NEW_SHARE = 0.1
 """How often a place is offered to a new item."""
+OFFERED_PART = 3
+"""Only the last of so many parts of a list is offered: further up, what is known of a user is worth more."""
 
 
 def recommend_explore(query: Query) -> Answer:
     """Fill each place by the best item left of a segment that is drawn by how likely the user belongs to it.
 
-    With the probability `NEW_SHARE` a place is offered to a new item, which is drawn for such a segment. Where the user
-    may not be shown it, or it stands in the list already, the place stays as it was. Without new items, or where
-    nothing that was shown has been counted, lists are the same as if there were no such rule.
+    With the probability `NEW_SHARE` each place of the last third is offered to a new item, which is drawn for such a
+    segment. Where the user may not be shown it, or it stands in the list already, the place stays as it was. Without
+    new items, or where nothing that was shown has been counted, lists are the same as if there were no such rule.
 
     A list is in the order in which it was drawn: scores need not fall.
 
@@ -47,25 +49,27 @@ def recommend_explore(query: Query) -> Answer:
     items, scores = np.full(shape, NO_ITEM, dtype=np.int32), np.zeros(shape, dtype=np.float32)
     propensities = np.ones(shape, dtype=np.float32)
     shares = smooth_shares(model.segments, model.popularity, Mixing(smoothing=SEGMENT_SMOOTHING))
-    new_items = model.rates_of_new_items
+    new_items, first_offered = model.rates_of_new_items, query.k - query.k // OFFERED_PART
     for row, belief in enumerate(believe_segments(query, np.arange(query.n_users))):
         likely = np.flatnonzero(belief >= min(LEAST_BELIEF, belief.max()))
         tops = model.segments.top_items[likely]
         is_left = (tops >= 0) & ~np.isin(tops, np.concatenate([query.excluded.row(row), model.unlisted]))
         lists = [top[left][: query.k] for top, left in zip(tops, is_left, strict=True)]
         places = [np.flatnonzero(left) for left in is_left]
-        rng = np.random.default_rng(seed_of(query, row))
+        seed = seed_of(query, row)
+        draw = draw_slate(lists, belief[likely], query.k, np.random.default_rng(seed))
         offers = None
         if new_items is not None:
-            offers = NewOffers.of(new_items, likely, belief[likely], query.excluded.row(row))
-        draw = draw_slate(lists, belief[likely], query.k, rng)
+            closed = query.excluded.row(row)
+            offers = NewOffers.of(new_items, likely, belief[likely], closed, np.random.default_rng([seed, 1]))
         for at in range(query.k):
-            drawn = None if offers is None else offers.draw(rng)
-            if drawn is not None and offers is not None:
-                items[row, at], propensities[row, at] = drawn
-                scores[row, at] = offers.rate_of(int(items[row, at]))
-                continue
-            kept = 1.0 if offers is None else 1 - offers.chance
+            kept = 1.0
+            if offers is not None and at >= first_offered:
+                kept = 1 - offers.chance
+                offered = offers.draw()
+                if offered is not None:
+                    items[row, at], scores[row, at], propensities[row, at] = offered
+                    continue
             group, number, propensity = next(draw, (-1, -1, 0.0))
             if group < 0:
                 break
@@ -134,7 +138,9 @@ class NewOffers:
     items
         Items that may be drawn, int32, ascending.
     weights
-        How likely a draw falls on each, float64.
+        How likely a draw falls on each, float64; those that were drawn have 0.
+    rng
+        Decides.
     """
 
     new_items: NewItems
@@ -142,36 +148,42 @@ class NewOffers:
     belief: np.ndarray
     items: np.ndarray
     weights: np.ndarray
+    rng: np.random.Generator
 
     @classmethod
-    def of(cls, new_items: NewItems, segments: np.ndarray, belief: np.ndarray, excluded: np.ndarray) -> NewOffers:
+    def of(
+        cls,
+        new_items: NewItems,
+        segments: np.ndarray,
+        belief: np.ndarray,
+        excluded: np.ndarray,
+        rng: np.random.Generator,
+    ) -> NewOffers:
         """Make them of the draws for the segments, without excluded items."""
         belief = belief / belief.sum()
         drawn = np.concatenate([new_items.drawn(segment) for segment in segments.tolist()])
         items, place = np.unique(drawn, return_inverse=True)
         weights = np.bincount(place, np.repeat(belief / N_DRAWS, N_DRAWS))
         weights[np.isin(items, excluded)] = 0
-        return cls(new_items, segments, belief, items, weights)
+        return cls(new_items, segments, belief, items, weights, rng)
 
     @property
     def chance(self) -> float:
         """How likely the next place goes to a new item."""
         return NEW_SHARE * float(self.weights.sum())
 
-    def draw(self, rng: np.random.Generator) -> tuple[int, float] | None:
-        """Draw the item of a place, which may not be drawn again, and how likely it was; None: the place is not offered."""
-        point = rng.random() / NEW_SHARE
-        ladder = self.weights.cumsum()
-        if point >= ladder[-1]:
-            return None
-        at = int(np.searchsorted(ladder, point, side="right"))
-        propensity = NEW_SHARE * float(self.weights[at])
-        self.weights[at] = 0
-        return int(self.items[at]), propensity
+    def draw(self) -> tuple[int, float, float] | None:
+        """Offer a place: return the item drawn, its expected rate among people like the user, and how likely it was.
 
-    def rate_of(self, item: int) -> float:
-        """Return the expected rate of an item among people like the user."""
-        return float(self.belief @ self.new_items.rates_of(item)[self.segments])
+        An item is drawn once. None: the place stays as it is.
+        """
+        ladder = NEW_SHARE * self.weights.cumsum()
+        at = int(np.searchsorted(ladder, self.rng.random(), side="right"))
+        if at == len(ladder):
+            return None
+        item, propensity = int(self.items[at]), NEW_SHARE * float(self.weights[at])
+        self.weights[at] = 0
+        return item, float(self.belief @ self.new_items.rates_of(item)[self.segments]), propensity
 
 
 def seed_of(query: Query, row: int) -> int:

@@ -1,4 +1,4 @@
-"""A simulated service of several days: newcomers register each day, are shown lists by a policy, and use what they like.
+"""A simulated service of several days: newcomers register each day, are shown lists by a policy, use what they like.
 
 The world is the simulator's, so that it is known how likely each user uses each item. An oracle that knows this, too,
 shows what was possible; what a policy's lists lack of the oracle's is its regret.
@@ -163,9 +163,7 @@ def draw_arrivals(
     luck = rng.random((n, n_items), dtype=np.float32)
     depths = draw_depths(n, replace(settings.meeting, rounds=max(1, int(visits.sum(axis=0).max()))), rng)
     scenes = _drift(people, world, age, settings, rng)
-    return Arrivals(
-        day, people, favorites, scenes, visits, luck, depths, draw_new_items(n_items, settings)
-    )
+    return Arrivals(day, people, favorites, scenes, visits, luck, depths, draw_new_items(n_items, settings))
 
 
 def _drift(
@@ -251,14 +249,14 @@ def _spell_out(choices: Choices, n_items: int) -> np.ndarray:
 
 
 def describe_arrivals(
-    arrivals: Arrivals, catalogue: MusicCatalogue, model: TrainedModel, simulation: SimulationSettings, seed: int
+    arrivals: Arrivals, model: TrainedModel, simulation: SimulationSettings, seed: int
 ) -> SignalBatch:
     """Return what a model is told of the users when they register: profile, and some of them answer what they like.
 
     Parameters
     ----------
-    arrivals, catalogue
-        The users and what they may name.
+    arrivals
+        The users.
     model
         A model of the simulator's tables, whose ids are indexes plus 1.
     simulation
@@ -342,7 +340,7 @@ def run_service(
             users = np.flatnonzero(arrivals.visits[day] > visit)
             likely = tastes.of_day(users, day)
             for name, party in parties.items():
-                party.show(models[name], users, likely, released, day, is_first=visit == 0)
+                party.show(models[name], users, likely, released, day)
         for party in parties.values():
             party.add_up_counts(model)
     return {
@@ -372,9 +370,7 @@ class _Party:
         nothing = SparseRows.empty(len(model.segments), model.n_items)
         return cls(policy, told, tastes, ShownCounts(nothing, nothing) if policy.endswith(WITH_NEW) else None)
 
-    def show(
-        self, model: TrainedModel, users: np.ndarray, likely: np.ndarray, released: np.ndarray, day: int, is_first: bool
-    ) -> None:
+    def show(self, model: TrainedModel, users: np.ndarray, likely: np.ndarray, released: np.ndarray, day: int) -> None:
         """Show a list to each of some users, and note what became of it."""
         meeting = self.tastes.settings.meeting
         passed_by = self.passed_by[users]
@@ -447,7 +443,8 @@ class _Party:
         told = self.told.take(users)
         pair = (model.config.signals.use[0], ITEM)
         shape = (len(users), model.n_items)
-        used = SparseRows.from_pairs(*np.nonzero(self.is_used[users]), None, *shape)
+        rows, items = np.nonzero(self.is_used[users])
+        used = SparseRows.from_pairs(rows, items, None, *shape)
         unseen = np.where(self.is_used[users], 0, self.unseen[users])
         rows, items = np.nonzero(unseen)
         passed_over = SparseRows.from_pairs(rows, items, -np.expm1(unseen[rows, items]), *shape)

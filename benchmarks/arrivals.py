@@ -1,0 +1,208 @@
+"""A simulated service with arriving users and new items: regret by registration day; writes docs/results/arrivals.json.
+
+python benchmarks/arrivals.py [--seeds 3]        about eight minutes on one thread; and docs/images/arrivals-regret.svg
+
+For each seed a world is simulated and a model is trained on its warm users, who know nothing of the items that are to
+come. Then newcomers arrive for ten days (`firstday.simulate.arrivals`), and every policy meets the same of them. Regret
+is what the oracle's lists lead to, by true tastes, and the policy's do not. Differences are user by user, with 95 %
+intervals by bootstrap over users.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import tempfile
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from firstday.artifact.trained_model import TrainedModel
+from firstday.config import Config
+from firstday.data.load import load
+from firstday.evaluate.plots import plot_arrivals, standalone
+from firstday.metrics import Interval, bootstrap_means
+from firstday.segment.new_items import PRIOR_IGNORED, PRIOR_USED
+from firstday.simulate.arrivals import (
+    ORACLE,
+    Arrivals,
+    ArrivalSettings,
+    Course,
+    TrueTastes,
+    describe_arrivals,
+    draw_arrivals,
+    run_service,
+)
+from firstday.simulate.simulation_settings import SimulationSettings
+from firstday.simulate.tables import make_world_and_catalogue, simulate
+from firstday.training.fit import train
+
+DOCS = Path(__file__).parents[1] / "docs"
+N_USERS, N_ITEMS, LOG_DAYS = 4_000, 2_400, 60
+POLICIES = (ORACLE, "segment@once", "segment", "blend", "auto", "explore", "explore+new")
+KINDS = ("service", "still", "drifting", "larger")
+"""The service as it is set; with standing and with fast drifting tastes; with more newcomers."""
+FAST = 0.1
+"""Drift of fast drifting tastes."""
+WITHOUT_NEW = (ORACLE, "segment@once", "segment", "blend", "explore")
+OF_NEW = ("explore", "explore+new")
+"""Policies of the larger service, in which it is seen what new items bring."""
+LARGER = 5
+"""How many times as many newcomers it has."""
+
+
+def main() -> None:
+    """Simulate, train, let users arrive, and write."""
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the command line does
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seeds", type=int, default=3)
+    n_seeds = parser.parse_args().seeds
+    begun = time.perf_counter()
+    runs: dict[str, list[tuple[Arrivals, TrueTastes, dict[str, Course]]]] = {kind: [] for kind in KINDS}
+    for seed in range(n_seeds):
+        simulation = SimulationSettings(N_USERS, N_ITEMS, days=LOG_DAYS, seed=seed)
+        settings = ArrivalSettings(seed=seed)
+        model = None
+        for kind, policies, changed in (
+            ("service", POLICIES, settings),
+            ("still", WITHOUT_NEW, replace(settings, drift=0.0)),
+            ("drifting", WITHOUT_NEW, replace(settings, drift=FAST)),
+            ("larger", (ORACLE, *OF_NEW), replace(settings, newcomers=LARGER * settings.newcomers)),
+        ):
+            world, catalogue = make_world_and_catalogue(simulation)
+            arrivals = draw_arrivals(world, catalogue, simulation, changed)
+            model = model or train_on_old_items(simulation, arrivals.new_since)
+            tastes = TrueTastes.of(arrivals, catalogue, simulation, changed)
+            told = describe_arrivals(arrivals, model, simulation, seed)
+            courses: dict[str, Course] = {}
+            for policy in policies:
+                courses.update(run_service(model, told, tastes, [policy]))
+            runs[kind].append((arrivals, tastes, courses))
+            print(f"seed {seed}, {kind}: {time.perf_counter() - begun:.0f} s", flush=True)
+    content: dict[str, Any] = {"seeds": n_seeds, "warm_users": N_USERS, "items": N_ITEMS, **describe_settings()}
+    content |= {kind: describe(of) for kind, of in runs.items()}
+    content["seconds"] = round(time.perf_counter() - begun)
+    (DOCS / "results" / "arrivals.json").write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    picture = standalone(plot_arrivals(content["service"]["cohorts"]))
+    (DOCS / "images" / "arrivals-regret.svg").write_text(picture, encoding="utf-8")
+
+
+def describe_settings() -> dict[str, Any]:
+    """Return the settings of the arrivals."""
+    values = {name: value for name, value in vars(ArrivalSettings()).items() if name != "seed"}
+    return {"settings": {**values, "meeting": vars(values["meeting"])}, "larger": LARGER, "fast": FAST}
+
+
+def train_on_old_items(simulation: SimulationSettings, new_since: np.ndarray) -> TrainedModel:
+    """Train on the simulator's tables without what was done with items that are still to come."""
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder) / "tables"
+        simulate(simulation, out)
+        names = ("users", "items", "collections", "friends")
+        tables = {name: pl.read_parquet(out / f"{name}.parquet") for name in names}
+        interactions = pl.read_parquet(out / "interactions" / "*.parquet")
+    new = pl.Series(np.flatnonzero(new_since >= 0).astype(np.int32) + 1)
+    is_old = pl.col("item_id").is_null() | ~pl.col("item_id").is_in(new.implode())
+    dataset = load({"interactions": interactions.filter(is_old), **tables})
+    return train(dataset, Config().override("seed", simulation.seed).override("threads", 1)).model
+
+
+def describe(runs: list[tuple[Arrivals, TrueTastes, dict[str, Course]]]) -> dict[str, Any]:
+    """Return hits and regret by policy and by cohort, and what was found of new items."""
+    names = list(runs[0][2])
+    hits: dict[str, list[np.ndarray]] = {name: [] for name in names}
+    expected, regret, first_regret, later_regret = ({name: list(of) for name, of in hits.items()} for _ in range(4))
+    days, users, n_lists = [], [], []
+    for number, (arrivals, _, courses) in enumerate(runs):
+        n = len(arrivals.day)
+        days.append(arrivals.day)
+        users.append(number * n + np.arange(n))
+        n_lists.append(arrivals.visits.sum(axis=0))
+        is_first = np.arange(len(arrivals.visits))[:, None] == arrivals.day
+        for name, course in courses.items():
+            lacking = courses[ORACLE].expected - course.expected
+            hits[name].append(course.hits.sum(axis=0))
+            expected[name].append(course.expected.sum(axis=0))
+            regret[name].append(lacking.sum(axis=0))
+            first_regret[name].append((lacking * is_first).sum(axis=0))
+            later_regret[name].append((lacking * ~is_first).sum(axis=0))
+    day, user = np.concatenate(days), np.concatenate(users)
+
+    def means(of: Mapping[str, list[np.ndarray]], rows: np.ndarray | None = None) -> dict[str, Any]:
+        table = np.stack([np.concatenate(of[name]) for name in names], axis=1).astype(np.float64)
+        chosen = slice(None) if rows is None else rows
+        return dict(zip(names, map(write, bootstrap_means(table[chosen], user[chosen])), strict=True))
+
+    hit_table = {name: np.concatenate(hits[name]).astype(np.float64) for name in names}
+    pairs = [(a, b) for a in names for b in names if a != b and ORACLE not in (a, b)]
+    differences = np.stack([hit_table[a] - hit_table[b] for a, b in pairs], axis=1)
+    compared = {f"{a} - {b}": write(of) for (a, b), of in zip(pairs, bootstrap_means(differences, user), strict=True)}
+    cohorts = [
+        {
+            "day": int(cohort),
+            "users": int((day == cohort).sum()),
+            "lists": round(float(np.concatenate(n_lists)[day == cohort].mean()), 3),
+            "hits": means(hits, day == cohort),
+            "regret": means(regret, day == cohort),
+            "first_day_regret": means(first_regret, day == cohort),
+            "later_regret": means(later_regret, day == cohort),
+        }
+        for cohort in np.unique(day)
+    ]
+    return {
+        "users": len(user),
+        "lists": round(float(np.concatenate(n_lists).mean()), 3),
+        "hits": means(hits),
+        "expected": means(expected),
+        "regret": means(regret),
+        "hits_compared": compared,
+        "cohorts": cohorts,
+        "new_items": {name: describe_new(runs, name) for name in names},
+    }
+
+
+def describe_new(runs: list[tuple[Arrivals, TrueTastes, dict[str, Course]]], name: str) -> dict[str, Any]:
+    """Return what a policy showed of new items, and how many of the best tenth it knows after the last day."""
+    n_new = n_best = n_found = n_tried = 0
+    shown, used, old = [], [], []
+    for arrivals, tastes, courses in runs:
+        course, is_new = courses[name], arrivals.new_since >= 0
+        last = len(course.shown) - 1
+        appeal = tastes.of_day(np.arange(len(arrivals.day)), last).mean(axis=0)[is_new]
+        total_shown, total_used = course.shown.sum(axis=0)[is_new], course.used.sum(axis=0)[is_new]
+        best = max(1, len(appeal) // 10)
+        truly = np.argsort(-appeal, kind="stable")[:best]
+        rates = (PRIOR_USED + total_used) / (PRIOR_USED + PRIOR_IGNORED + total_shown)
+        believed = np.argsort(-rates, kind="stable")[:best]
+        n_new, n_best = n_new + len(appeal), n_best + best
+        n_tried += int((total_used[truly] > 0).sum())
+        n_found += len(np.intersect1d(truly, believed)) if total_used.any() else 0
+        shown.append(course.shown[:, is_new].sum(axis=1))
+        used.append(course.used[:, is_new].sum(axis=1))
+        old.append((course.used[:, ~is_new].sum(axis=1), course.shown[:, ~is_new].sum(axis=1)))
+    old_used, old_shown = np.array(old).sum(axis=0)
+    return {
+        "items": n_new,
+        "best": n_best,
+        "best_used": n_tried,
+        "best_found": n_found,
+        "shown": np.sum(shown, axis=0).tolist(),
+        "used": np.sum(used, axis=0).tolist(),
+        "old_shown": old_shown.tolist(),
+        "old_used": old_used.tolist(),
+    }
+
+
+def write(value: Interval) -> list[float]:
+    """Return a mean and the ends of its interval."""
+    return [round(float(number), 4) for number in (value.mean, value.low, value.high)]
+
+
+if __name__ == "__main__":
+    main()
