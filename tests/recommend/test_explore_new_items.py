@@ -57,9 +57,7 @@ def test_other_places_stay_as_they_were(model: TrainedModel) -> None:
     np.testing.assert_array_equal(answer.scores[old], before.scores[old])
     np.testing.assert_array_equal(answer.propensities[:, :2], before.propensities[:, :2])
     last = old[:, 2]
-    np.testing.assert_allclose(
-        answer.propensities[last, 2], (1 - NEW_SHARE) * before.propensities[last, 2], rtol=1e-6
-    )
+    np.testing.assert_allclose(answer.propensities[last, 2], (1 - NEW_SHARE) * before.propensities[last, 2], rtol=1e-6)
 
 
 @pytest.mark.parametrize("closed", ["unlisted", "banned", "nothing counted"])
