@@ -1,6 +1,8 @@
 """A simulated service with arriving users and new items: regret by registration day; writes docs/results/arrivals.json.
 
-python benchmarks/arrivals.py [--seeds 3]        about eight minutes on one thread; and docs/images/arrivals-regret.svg
+python benchmarks/arrivals.py [--seeds 3] [--keep FOLDER]        about six minutes on one thread
+
+With a folder, what was run before is taken from there. A picture is written, too: docs/images/arrivals-regret.svg.
 
 For each seed a world is simulated and a model is trained on its warm users, who know nothing of the items that are to
 come. Then newcomers arrive for ten days (`firstday.simulate.arrivals`), and every policy meets the same of them. Regret
@@ -13,10 +15,11 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import pickle
 import tempfile
 import time
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -31,12 +34,12 @@ from firstday.metrics import Interval, bootstrap_means
 from firstday.segment.new_items import PRIOR_IGNORED, PRIOR_USED
 from firstday.simulate.arrivals import (
     ORACLE,
-    Arrivals,
     ArrivalSettings,
     Course,
     TrueTastes,
     describe_arrivals,
     draw_arrivals,
+    draw_new_items,
     run_service,
 )
 from firstday.simulate.simulation_settings import SimulationSettings
@@ -44,14 +47,14 @@ from firstday.simulate.tables import make_world_and_catalogue, simulate
 from firstday.training.fit import train
 
 DOCS = Path(__file__).parents[1] / "docs"
-N_USERS, N_ITEMS, LOG_DAYS = 4_000, 2_400, 60
+N_USERS, N_ITEMS, LOG_DAYS = 3_000, 1_800, 60
 POLICIES = (ORACLE, "segment@once", "segment", "blend", "auto", "explore", "explore+new")
 KINDS = ("service", "still", "drifting", "larger")
 """The service as it is set; with standing and with fast drifting tastes; with more newcomers."""
 FAST = 0.1
 """Drift of fast drifting tastes."""
 WITHOUT_NEW = (ORACLE, "segment@once", "segment", "blend", "explore")
-OF_NEW = ("explore", "explore+new")
+OF_NEW = (ORACLE, "explore", "explore+new")
 """Policies of the larger service, in which it is seen what new items bring."""
 LARGER = 5
 """How many times as many newcomers it has."""
@@ -62,35 +65,75 @@ def main() -> None:
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the command line does
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=3)
-    n_seeds = parser.parse_args().seeds
+    parser.add_argument("--keep", type=Path)
+    arguments = parser.parse_args()
     begun = time.perf_counter()
-    runs: dict[str, list[tuple[Arrivals, TrueTastes, dict[str, Course]]]] = {kind: [] for kind in KINDS}
-    for seed in range(n_seeds):
-        simulation = SimulationSettings(N_USERS, N_ITEMS, days=LOG_DAYS, seed=seed)
-        settings = ArrivalSettings(seed=seed)
-        model = None
-        for kind, policies, changed in (
-            ("service", POLICIES, settings),
-            ("still", WITHOUT_NEW, replace(settings, drift=0.0)),
-            ("drifting", WITHOUT_NEW, replace(settings, drift=FAST)),
-            ("larger", (ORACLE, *OF_NEW), replace(settings, newcomers=LARGER * settings.newcomers)),
-        ):
-            world, catalogue = make_world_and_catalogue(simulation)
-            arrivals = draw_arrivals(world, catalogue, simulation, changed)
-            model = model or train_on_old_items(simulation, arrivals.new_since)
-            tastes = TrueTastes.of(arrivals, catalogue, simulation, changed)
-            told = describe_arrivals(arrivals, model, simulation, seed)
-            courses: dict[str, Course] = {}
-            for policy in policies:
-                courses.update(run_service(model, told, tastes, [policy]))
-            runs[kind].append((arrivals, tastes, courses))
-            print(f"seed {seed}, {kind}: {time.perf_counter() - begun:.0f} s", flush=True)
-    content: dict[str, Any] = {"seeds": n_seeds, "warm_users": N_USERS, "items": N_ITEMS, **describe_settings()}
-    content |= {kind: describe(of) for kind, of in runs.items()}
+    of_seeds = [keep_run(seed, arguments.keep) for seed in range(arguments.seeds)]
+    content: dict[str, Any] = {"seeds": arguments.seeds, "warm_users": N_USERS, "items": N_ITEMS, **describe_settings()}
+    content |= {kind: describe([runs[kind] for runs in of_seeds]) for kind in KINDS}
     content["seconds"] = round(time.perf_counter() - begun)
     (DOCS / "results" / "arrivals.json").write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
     picture = standalone(plot_arrivals(content["service"]["cohorts"]))
     (DOCS / "images" / "arrivals-regret.svg").write_text(picture, encoding="utf-8")
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """What became of the policies with one seed.
+
+    Parameters
+    ----------
+    day, visits, new_since
+        See `Arrivals`.
+    appeal
+        How likely users use each item that is seen on the last day, on average, shape (n_items,).
+    courses
+        By policy.
+    """
+
+    day: np.ndarray
+    visits: np.ndarray
+    new_since: np.ndarray
+    appeal: np.ndarray
+    courses: dict[str, Course]
+
+
+def keep_run(seed: int, folder: Path | None) -> dict[str, Run]:
+    """Run a seed, or read what it led to from a folder."""
+    path = None if folder is None else folder / f"arrivals-{seed}.pickle"
+    if path is not None and path.exists():
+        kept: dict[str, Run] = pickle.loads(path.read_bytes())  # noqa: S301 - written by this script
+        return kept
+    runs = run_seed(seed)
+    if path is not None:
+        path.write_bytes(pickle.dumps(runs))
+    return runs
+
+
+def run_seed(seed: int) -> dict[str, Run]:
+    """Simulate a world, train, and let users arrive in services of each kind."""
+    begun = time.perf_counter()
+    simulation, settings = SimulationSettings(N_USERS, N_ITEMS, days=LOG_DAYS, seed=seed), ArrivalSettings(seed=seed)
+    world, catalogue = make_world_and_catalogue(simulation)
+    model = train_on_old_items(simulation, draw_new_items(N_ITEMS, settings))
+    runs = {}
+    for kind, policies, changed in (
+        ("service", POLICIES, settings),
+        ("still", WITHOUT_NEW, replace(settings, drift=0.0)),
+        ("drifting", WITHOUT_NEW, replace(settings, drift=FAST)),
+        ("larger", OF_NEW, replace(settings, newcomers=LARGER * settings.newcomers)),
+    ):
+        arrivals = draw_arrivals(world, catalogue, simulation, changed)
+        tastes = TrueTastes.of(arrivals, catalogue, simulation, changed)
+        told = describe_arrivals(arrivals, model, simulation, seed)
+        courses: dict[str, Course] = {}
+        for policy in policies:
+            courses.update(run_service(model, told, tastes, [policy]))
+            print(f"seed {seed}, {kind}, {policy}: {time.perf_counter() - begun:.0f} s", flush=True)
+        some = np.arange(min(1_000, len(arrivals.day)))
+        appeal = tastes.of_day(some, changed.days - 1).mean(axis=0)
+        runs[kind] = Run(arrivals.day, arrivals.visits, arrivals.new_since, appeal, courses)
+    return runs
 
 
 def describe_settings() -> dict[str, Any]:
@@ -113,25 +156,23 @@ def train_on_old_items(simulation: SimulationSettings, new_since: np.ndarray) ->
     return train(dataset, Config().override("seed", simulation.seed).override("threads", 1)).model
 
 
-def describe(runs: list[tuple[Arrivals, TrueTastes, dict[str, Course]]]) -> dict[str, Any]:
+def describe(runs: list[Run]) -> dict[str, Any]:
     """Return hits and regret by policy and by cohort, and what was found of new items."""
-    names = list(runs[0][2])
+    names = list(runs[0].courses)
     hits: dict[str, list[np.ndarray]] = {name: [] for name in names}
     expected, regret, first_regret, later_regret = ({name: list(of) for name, of in hits.items()} for _ in range(4))
-    days, users, n_lists = [], [], []
-    for number, (arrivals, _, courses) in enumerate(runs):
-        n = len(arrivals.day)
-        days.append(arrivals.day)
-        users.append(number * n + np.arange(n))
-        n_lists.append(arrivals.visits.sum(axis=0))
-        is_first = np.arange(len(arrivals.visits))[:, None] == arrivals.day
-        for name, course in courses.items():
-            lacking = courses[ORACLE].expected - course.expected
+    for run in runs:
+        is_first = np.arange(len(run.visits))[:, None] == run.day
+        for name, course in run.courses.items():
+            lacking = run.courses[ORACLE].expected - course.expected
             hits[name].append(course.hits.sum(axis=0))
             expected[name].append(course.expected.sum(axis=0))
             regret[name].append(lacking.sum(axis=0))
             first_regret[name].append((lacking * is_first).sum(axis=0))
             later_regret[name].append((lacking * ~is_first).sum(axis=0))
+    days = [run.day for run in runs]
+    users = [number * len(run.day) + np.arange(len(run.day)) for number, run in enumerate(runs)]
+    n_lists = [run.visits.sum(axis=0) for run in runs]
     day, user = np.concatenate(days), np.concatenate(users)
 
     def means(of: Mapping[str, list[np.ndarray]], rows: np.ndarray | None = None) -> dict[str, Any]:
@@ -167,14 +208,13 @@ def describe(runs: list[tuple[Arrivals, TrueTastes, dict[str, Course]]]) -> dict
     }
 
 
-def describe_new(runs: list[tuple[Arrivals, TrueTastes, dict[str, Course]]], name: str) -> dict[str, Any]:
+def describe_new(runs: list[Run], name: str) -> dict[str, Any]:
     """Return what a policy showed of new items, and how many of the best tenth it knows after the last day."""
     n_new = n_best = n_found = n_tried = 0
     shown, used, old = [], [], []
-    for arrivals, tastes, courses in runs:
-        course, is_new = courses[name], arrivals.new_since >= 0
-        last = len(course.shown) - 1
-        appeal = tastes.of_day(np.arange(len(arrivals.day)), last).mean(axis=0)[is_new]
+    for run in runs:
+        course, is_new = run.courses[name], run.new_since >= 0
+        appeal = run.appeal[is_new]
         total_shown, total_used = course.shown.sum(axis=0)[is_new], course.used.sum(axis=0)[is_new]
         best = max(1, len(appeal) // 10)
         truly = np.argsort(-appeal, kind="stable")[:best]

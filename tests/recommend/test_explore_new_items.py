@@ -27,10 +27,15 @@ def model() -> TrainedModel:
     return replace(make_model(), shown_counts=ShownCounts(NOTHING, NOTHING))
 
 
-def ask(model: TrainedModel, k: int = 3, **known: object) -> Answer:
-    users = [Signals(user_id=number, country="FR", **known) for number in range(N_USERS)]
+def ask(model: TrainedModel, interactions: list[tuple[str, str, str]] | None = None) -> Answer:
+    users = [Signals(user_id=number, country="FR", interactions=interactions or []) for number in range(N_USERS)]
     batch, _ = model.read_signals(users)
-    return recommend_explore(Query(model, batch, k))
+    return recommend_explore(Query(model, batch, 3))
+
+
+def propensities_of(answer: Answer) -> np.ndarray:
+    assert answer.propensities is not None
+    return answer.propensities
 
 
 def test_the_new_item_is_the_one_that_nobody_uses(model: TrainedModel) -> None:
@@ -39,38 +44,45 @@ def test_the_new_item_is_the_one_that_nobody_uses(model: TrainedModel) -> None:
     assert len(model.rates_of_new_items) == 1
 
 
-def test_only_the_last_third_is_offered_as_often_as_it_is_said(model: TrainedModel) -> None:
+def test_each_place_is_offered_as_often_as_it_is_said(model: TrainedModel) -> None:
+    """The item that was drawn once is not drawn again, so that later places have it less often."""
     answer = ask(model)
     is_new = answer.items == NEW
-    assert not is_new[:, :2].any()
-    deviation = np.sqrt(NEW_SHARE * (1 - NEW_SHARE) / N_USERS)
-    assert abs(is_new[:, 2].mean() - NEW_SHARE) < 6 * deviation
-    np.testing.assert_allclose(answer.propensities[is_new], NEW_SHARE, rtol=1e-6)
+    assert (is_new.sum(axis=1) <= 1).all()
+    for place in range(3):
+        expected = NEW_SHARE * (1 - NEW_SHARE) ** place
+        deviation = np.sqrt(expected * (1 - expected) / N_USERS)
+        assert abs(is_new[:, place].mean() - expected) < 6 * deviation
+    np.testing.assert_allclose(propensities_of(answer)[is_new], NEW_SHARE, rtol=1e-6)
     np.testing.assert_allclose(answer.scores[is_new], PRIOR_USED / (PRIOR_USED + PRIOR_IGNORED), rtol=1e-6)
 
 
-def test_other_places_stay_as_they_were(model: TrainedModel) -> None:
-    """The draws of segments are the same ones; what stands in the offered place was less likely by its chance."""
+def test_other_items_keep_their_order_and_are_less_likely_by_the_chance_of_an_offer(model: TrainedModel) -> None:
     before, answer = ask(replace(model, shown_counts=None)), ask(model)
-    old = answer.items != NEW
-    np.testing.assert_array_equal(answer.items[old], before.items[old])
-    np.testing.assert_array_equal(answer.scores[old], before.scores[old])
-    np.testing.assert_array_equal(answer.propensities[:, :2], before.propensities[:, :2])
-    last = old[:, 2]
-    np.testing.assert_allclose(answer.propensities[last, 2], (1 - NEW_SHARE) * before.propensities[last, 2], rtol=1e-6)
+    for row in range(N_USERS):
+        old = np.flatnonzero(answer.items[row] != NEW)
+        np.testing.assert_array_equal(answer.items[row, old], before.items[row, : len(old)])
+        np.testing.assert_array_equal(answer.scores[row, old], before.scores[row, : len(old)])
+        new = np.flatnonzero(answer.items[row] == NEW)
+        is_open = old < new[0] if len(new) else np.ones(len(old), bool)  # the offer was still to come
+        np.testing.assert_allclose(
+            propensities_of(answer)[row, old],
+            np.where(is_open, 1 - NEW_SHARE, 1) * propensities_of(before)[row, : len(old)],
+            rtol=1e-6,
+        )
 
 
 @pytest.mark.parametrize("closed", ["unlisted", "banned", "nothing counted"])
 def test_without_an_item_to_offer_lists_are_as_they_were(model: TrainedModel, closed: str) -> None:
-    known = {"interactions": [("ban", "item", "i6")]} if closed == "banned" else {}
-    before = ask(replace(model, shown_counts=None), **known)
+    known = [("ban", "item", "i6")] if closed == "banned" else []
+    before = ask(replace(model, shown_counts=None), known)
     if closed == "unlisted":
         model = replace(model, unlisted=np.array([NEW], np.int32))
     if closed == "nothing counted":
         model = replace(model, shown_counts=None)
-    answer = ask(model, **known)
+    answer = ask(model, known)
     np.testing.assert_array_equal(answer.items, before.items)
-    np.testing.assert_array_equal(answer.propensities, before.propensities)
+    np.testing.assert_array_equal(propensities_of(answer), propensities_of(before))
 
 
 def test_how_likely_an_offer_is_follows_from_belief_and_draws() -> None:

@@ -1,4 +1,4 @@
-"""Rates of new items by segment: a pessimistic prior, what was shown there, and a tenth of what was shown elsewhere."""
+"""Rates of new items by segment: a pessimistic prior, what was shown there, and a part of what was shown elsewhere."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_an_item_that_is_always_used_is_drawn_and_one_that_never_is_is_not() -> 
     counts = count({(0, 4): million, (1, 5): million, (0, 5): million, (1, 4): million}, {(0, 4): million})
     items = NewItems.of(counts, np.array([4, 5]))
     assert items.drawn(0).tolist() == [4] * N_DRAWS
-    assert items.drawn(1).tolist() == [4] * N_DRAWS  # a tenth of a million uses elsewhere
+    assert items.drawn(1).tolist() == [4] * N_DRAWS  # of what it was used elsewhere
 
 
 @pytest.mark.parametrize("n", [1, 3])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -199,6 +200,6 @@ def test_newcomers_tell_their_profile_and_some_of_their_favorites(model: Trained
 
 
 @pytest.mark.parametrize(("name", "value"), [("days", 0), ("drift", 1.5), ("return_share", -0.1), ("newcomers", 0)])
-def test_settings_that_cannot_be_are_refused(name: str, value: float) -> None:
+def test_settings_that_cannot_be_are_refused(name: str, value: Any) -> None:
     with pytest.raises(ConfigError, match=f"{name}: is {value}"):
         replace(SETTINGS, **{name: value})

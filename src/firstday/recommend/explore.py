@@ -21,18 +21,16 @@ from firstday.segment.segments import Mixing, smooth_shares
 
 LEAST_BELIEF = 1e-3
 """Segments less likely than that are not drawn."""
-NEW_SHARE = 0.1
+NEW_SHARE = 0.05
 """How often a place is offered to a new item."""
-OFFERED_PART = 3
-"""Only the last of so many parts of a list is offered: further up, what is known of a user is worth more."""
 
 
 def recommend_explore(query: Query) -> Answer:
     """Fill each place by the best item left of a segment that is drawn by how likely the user belongs to it.
 
-    With the probability `NEW_SHARE` each place of the last third is offered to a new item, which is drawn for such a
-    segment. Where the user may not be shown it, or it stands in the list already, the place stays as it was. Without
-    new items, or where nothing that was shown has been counted, lists are the same as if there were no such rule.
+    With the probability `NEW_SHARE` a place is offered to a new item, which is drawn for such a segment. Where the user
+    may not be shown it, or it stands in the list already, the place stays as it was. Without new items, or where
+    nothing that was shown has been counted, lists are the same as if there were no such rule.
 
     A list is in the order in which it was drawn: scores need not fall.
 
@@ -49,7 +47,7 @@ def recommend_explore(query: Query) -> Answer:
     items, scores = np.full(shape, NO_ITEM, dtype=np.int32), np.zeros(shape, dtype=np.float32)
     propensities = np.ones(shape, dtype=np.float32)
     shares = smooth_shares(model.segments, model.popularity, Mixing(smoothing=SEGMENT_SMOOTHING))
-    new_items, first_offered = model.rates_of_new_items, query.k - query.k // OFFERED_PART
+    new_items = model.rates_of_new_items
     for row, belief in enumerate(believe_segments(query, np.arange(query.n_users))):
         likely = np.flatnonzero(belief >= min(LEAST_BELIEF, belief.max()))
         tops = model.segments.top_items[likely]
@@ -64,7 +62,7 @@ def recommend_explore(query: Query) -> Answer:
             offers = NewOffers.of(new_items, likely, belief[likely], closed, np.random.default_rng([seed, 1]))
         for at in range(query.k):
             kept = 1.0
-            if offers is not None and at >= first_offered:
+            if offers is not None:
                 kept = 1 - offers.chance
                 offered = offers.draw()
                 if offered is not None:

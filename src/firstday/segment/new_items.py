@@ -21,7 +21,7 @@ from firstday.segment.shown import ShownCounts
 
 PRIOR_USED, PRIOR_IGNORED = 1.0, 99.0
 """How often each new item was used, and shown and not used, before it was shown for the first time."""
-ELSEWHERE = 0.1
+ELSEWHERE = 0.3
 """What an impression in another segment counts beside one in the segment itself."""
 N_DRAWS = 128
 """Draws of a best item that are kept for each segment."""
