@@ -12,7 +12,7 @@ from firstday.features.signals import Signals
 from firstday.recommend.explore import NEW_SHARE, NewOffers, recommend_explore
 from firstday.recommend.query import Answer, Query
 from firstday.segment.new_items import N_DRAWS, PRIOR_IGNORED, PRIOR_USED, NewItems
-from firstday.segment.shown import ShownCounts
+from firstday.segment.shown_counts import ShownCounts
 from firstday.sparse import SparseRows
 from tests.tiny import N_ITEMS, make_model
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from firstday.segment.new_items import ELSEWHERE, N_DRAWS, PRIOR_IGNORED, PRIOR_USED, NewItems
-from firstday.segment.shown import ShownCounts, add_shown
+from firstday.segment.shown_counts import ShownCounts, add_shown
 from firstday.sparse import SparseRows
 
 N_ITEMS = 60

@@ -24,7 +24,7 @@ from firstday.features.signals import Catalogue, SignalBatch, Signals
 from firstday.ranking import NO_ITEM, unit_rows
 from firstday.segment.new_items import NewItems
 from firstday.segment.segments import ItemCounts, Mixing, Segments, smooth_shares
-from firstday.segment.shown import ShownCounts
+from firstday.segment.shown_counts import ShownCounts
 from firstday.sparse import SparseRows
 
 KNOWLEDGE = ("nothing", "profile", "friends", "1-3", "4+")

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from firstday.segment.shown import ShownCounts
+from firstday.segment.shown_counts import ShownCounts
 
 PRIOR_USED, PRIOR_IGNORED = 1.0, 99.0
 """How often each new item was used, and shown and not used, before it was shown for the first time."""

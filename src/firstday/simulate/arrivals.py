@@ -25,7 +25,7 @@ from firstday.features.signals import PICK_SIGNAL, SignalBatch
 from firstday.ranking import NO_ITEM
 from firstday.recommend.query import Query
 from firstday.recommend.recommender import answer_all
-from firstday.segment.shown import ShownCounts, add_shown
+from firstday.segment.shown_counts import ShownCounts, add_shown
 from firstday.simulate.behavior import FAVORITE_ARTISTS, NEXT_ARTIST, ONBOARDING_ARTISTS
 from firstday.simulate.choices import Choices
 from firstday.simulate.music import MusicCatalogue
