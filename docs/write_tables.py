@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from table_makers import onboarding, paper, quality, scale, tuning
+from table_makers import arrivals, onboarding, paper, quality, scale, tuning
 from table_makers.measured import NotMeasuredError
 
 DOCS = Path(__file__).parent
@@ -48,6 +48,9 @@ MAKERS: Mapping[str, Callable[..., list[str]]] = {
     "sample-cost": scale.sample_cost,
     "service": scale.service,
     "simulated": scale.simulated,
+    "arrivals": arrivals.policies,
+    "arrivals_cohorts": arrivals.cohorts,
+    "arrivals_new": arrivals.new_items,
     "onboarding": onboarding.onboarding,
     "onboarding_lookahead": onboarding.onboarding_lookahead,
     "onboarding_variants": onboarding.onboarding_variants,

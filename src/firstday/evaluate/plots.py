@@ -228,8 +228,10 @@ def plot_arrivals(cohorts: Sequence[Mapping[str, Any]]) -> str:
             for day, (_, low, high) in zip(days, values, strict=True):
                 axes.plot([day, day], [low, high], color=colour, lw=1.1, alpha=0.4)
             means = [value[0] for value in values]
-            axes.plot(days, means, marker=MARKERS[number % len(MARKERS)], color=colour, lw=1.3, ms=5)
+            marker = MARKERS[number % len(MARKERS)]
+            axes.plot(days, means, marker=marker, color=colour, lw=1.3, ms=5, gid=f"mark-{name}")
             ends.append((days[-1], means[-1], name, colour))
+        axes.set_xticks([of["day"] + 1 for of in cohorts])
         axes.set_xlabel("day of registration")
         axes.set_ylabel("regret on the first day, uses")
         axes.grid(axis="y")

@@ -349,26 +349,66 @@ def run_service(
     }
 
 
+@dataclass(eq=False)
 class _Party:
-    """All users with what one policy showed them so far."""
+    """All users, with what one policy showed them so far.
 
-    def __init__(self, policy: str, told: SignalBatch, tastes: TrueTastes, counts: ShownCounts | None) -> None:
-        n, n_items = tastes.arrivals.luck.shape
-        days = tastes.settings.days
-        self.policy, self.told, self.tastes, self.counts = policy, told, tastes, counts
-        self.is_used = np.zeros((n, n_items), dtype=bool)
-        self.unseen = np.zeros((n, n_items), dtype=np.float32)  # logarithm of how likely nothing of it was seen
-        self.passed_by = np.zeros((n, n_items), dtype=np.float32)  # highest probability at which it was passed over
-        self.n_lists = np.zeros(n, dtype=np.int64)
-        self.long_lists: dict[int, np.ndarray] = {}
-        self.hits, self.expected = np.zeros((days, n), dtype=np.int64), np.zeros((days, n))
-        self.shown, self.used = np.zeros((days, n_items), dtype=np.int64), np.zeros((days, n_items), dtype=np.int64)
-        self.cells: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
+    Parameters
+    ----------
+    policy, told, tastes
+        See `run_service`.
+    counts
+        What was shown until the night before, by segment; None where nothing is counted.
+    is_used
+        Whether each user used each item, bool, shape (n_users, n_items).
+    unseen
+        Logarithm of how likely it is that the user did not see an item, as far as the service can tell, float32.
+    passed_by
+        The highest probability of use at which each user passed each item over, float32; 0 where it was not seen.
+    n_lists
+        How many lists each user was shown, int64, shape (n_users,).
+    hits, expected, shown, used
+        See `Course`.
+    long_lists
+        The lists that are shown part by part, by user.
+    cells
+        What was shown since the night before: users, items and whether they were used.
+    """
+
+    policy: str
+    told: SignalBatch
+    tastes: TrueTastes
+    counts: ShownCounts | None
+    is_used: np.ndarray
+    unseen: np.ndarray
+    passed_by: np.ndarray
+    n_lists: np.ndarray
+    hits: np.ndarray
+    expected: np.ndarray
+    shown: np.ndarray
+    used: np.ndarray
+    long_lists: dict[int, np.ndarray] = field(default_factory=dict)
+    cells: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = field(default_factory=list)
 
     @classmethod
     def of(cls, policy: str, model: TrainedModel, told: SignalBatch, tastes: TrueTastes) -> _Party:
+        """Begin, before anything was shown."""
         nothing = SparseRows.empty(len(model.segments), model.n_items)
-        return cls(policy, told, tastes, ShownCounts(nothing, nothing) if policy.endswith(WITH_NEW) else None)
+        (n_users, n_items), days = tastes.arrivals.luck.shape, tastes.settings.days
+        return cls(
+            policy,
+            told,
+            tastes,
+            ShownCounts(nothing, nothing) if policy.endswith(WITH_NEW) else None,
+            is_used=np.zeros((n_users, n_items), dtype=bool),
+            unseen=np.zeros((n_users, n_items), dtype=np.float32),
+            passed_by=np.zeros((n_users, n_items), dtype=np.float32),
+            n_lists=np.zeros(n_users, dtype=np.int64),
+            hits=np.zeros((days, n_users), dtype=np.int64),
+            expected=np.zeros((days, n_users)),
+            shown=np.zeros((days, n_items), dtype=np.int64),
+            used=np.zeros((days, n_items), dtype=np.int64),
+        )
 
     def show(self, model: TrainedModel, users: np.ndarray, likely: np.ndarray, released: np.ndarray, day: int) -> None:
         """Show a list to each of some users, and note what became of it."""
@@ -401,6 +441,7 @@ class _Party:
         likely: np.ndarray,
         day: int,
     ) -> None:
+        """Note what of some lists was seen and used, and what the service can tell of it."""
         meeting = self.tastes.settings.meeting
         place = np.arange(items.shape[1])
         self.n_lists[users] += 1
