@@ -19,7 +19,8 @@ import pickle
 import tempfile
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -49,15 +50,17 @@ from firstday.training.fit import train
 DOCS = Path(__file__).parents[1] / "docs"
 N_USERS, N_ITEMS, LOG_DAYS = 3_000, 1_800, 60
 POLICIES = (ORACLE, "segment@once", "segment", "blend", "auto", "explore", "explore+new")
-KINDS = ("service", "still", "drifting", "larger")
-"""The service as it is set; with standing and with fast drifting tastes; with more newcomers."""
-FAST = 0.1
-"""Drift of fast drifting tastes."""
 WITHOUT_NEW = (ORACLE, "segment@once", "segment", "blend", "explore")
 OF_NEW = (ORACLE, "explore", "explore+new")
-"""Policies of the larger service, in which it is seen what new items bring."""
-LARGER = 5
-"""How many times as many newcomers it has."""
+KINDS: Mapping[str, tuple[tuple[str, ...], dict[str, Any]]] = {
+    "service": (POLICIES, {}),
+    "still": (WITHOUT_NEW, {"drift": 0.0}),
+    "drifting": (WITHOUT_NEW, {"drift": 0.1}),
+    "larger": (OF_NEW, {"newcomers": 500}),
+    "longer": (OF_NEW, {"newcomers": 500, "days": 20}),
+}
+"""Services by name: the one that is set, with standing and with fast drifting tastes, and larger ones in which it is
+seen what new items bring; their policies and changed settings."""
 
 
 def main() -> None:
@@ -68,9 +71,10 @@ def main() -> None:
     parser.add_argument("--keep", type=Path)
     arguments = parser.parse_args()
     begun = time.perf_counter()
-    of_seeds = [keep_run(seed, arguments.keep) for seed in range(arguments.seeds)]
     content: dict[str, Any] = {"seeds": arguments.seeds, "warm_users": N_USERS, "items": N_ITEMS, **describe_settings()}
-    content |= {kind: describe([runs[kind] for runs in of_seeds]) for kind in KINDS}
+    for kind in KINDS:
+        runs = [keep_run(seed, kind, arguments.keep) for seed in range(arguments.seeds)]
+        content[kind] = {**KINDS[kind][1], **describe(runs)}
     content["seconds"] = round(time.perf_counter() - begun)
     (DOCS / "results" / "arrivals.json").write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
     picture = standalone(plot_arrivals(content["service"]["cohorts"]))
@@ -98,52 +102,49 @@ class Run:
     courses: dict[str, Course]
 
 
-def keep_run(seed: int, folder: Path | None) -> dict[str, Run]:
-    """Run a seed, or read what it led to from a folder."""
-    path = None if folder is None else folder / f"arrivals-{seed}.pickle"
+def keep_run(seed: int, kind: str, folder: Path | None) -> Run:
+    """Run a service, or read what became of it from a folder."""
+    path = None if folder is None else folder / f"arrivals-{kind}-{seed}.pickle"
     if path is not None and path.exists():
-        kept: dict[str, Run] = pickle.loads(path.read_bytes())  # noqa: S301 - written by this script
+        kept: Run = pickle.loads(path.read_bytes())  # noqa: S301 - written by this script
         return kept
-    runs = run_seed(seed)
+    run = run_kind(seed, kind)
     if path is not None:
-        path.write_bytes(pickle.dumps(runs))
-    return runs
+        path.write_bytes(pickle.dumps(run))
+    return run
 
 
-def run_seed(seed: int) -> dict[str, Run]:
-    """Simulate a world, train, and let users arrive in services of each kind."""
+def run_kind(seed: int, kind: str) -> Run:
+    """Simulate a world, train, and let users arrive in a service."""
     begun = time.perf_counter()
-    simulation, settings = SimulationSettings(N_USERS, N_ITEMS, days=LOG_DAYS, seed=seed), ArrivalSettings(seed=seed)
+    policies, changes = KINDS[kind]
+    settings = ArrivalSettings(**changes, seed=seed)
+    simulation = SimulationSettings(N_USERS, N_ITEMS, days=LOG_DAYS, seed=seed)
     world, catalogue = make_world_and_catalogue(simulation)
-    model = train_on_old_items(simulation, draw_new_items(N_ITEMS, settings))
-    runs = {}
-    for kind, policies, changed in (
-        ("service", POLICIES, settings),
-        ("still", WITHOUT_NEW, replace(settings, drift=0.0)),
-        ("drifting", WITHOUT_NEW, replace(settings, drift=FAST)),
-        ("larger", OF_NEW, replace(settings, newcomers=LARGER * settings.newcomers)),
-    ):
-        arrivals = draw_arrivals(world, catalogue, simulation, changed)
-        tastes = TrueTastes.of(arrivals, catalogue, simulation, changed)
-        told = describe_arrivals(arrivals, model, simulation, seed)
-        courses: dict[str, Course] = {}
-        for policy in policies:
-            courses.update(run_service(model, told, tastes, [policy]))
-            print(f"seed {seed}, {kind}, {policy}: {time.perf_counter() - begun:.0f} s", flush=True)
-        some = np.arange(min(1_000, len(arrivals.day)))
-        appeal = tastes.of_day(some, changed.days - 1).mean(axis=0)
-        runs[kind] = Run(arrivals.day, arrivals.visits, arrivals.new_since, appeal, courses)
-    return runs
+    arrivals = draw_arrivals(world, catalogue, simulation, settings)
+    model = train_on_old_items(seed, settings.days)
+    tastes = TrueTastes.of(arrivals, catalogue, simulation, settings)
+    told = describe_arrivals(arrivals, model, simulation, seed)
+    courses: dict[str, Course] = {}
+    for policy in policies:
+        courses.update(run_service(model, told, tastes, [policy]))
+        print(f"{kind}, seed {seed}, {policy}: {time.perf_counter() - begun:.0f} s", flush=True)
+    some = np.arange(min(1_000, len(arrivals.day)))
+    appeal = tastes.of_day(some, settings.days - 1).mean(axis=0)
+    return Run(arrivals.day, arrivals.visits, arrivals.new_since, appeal, courses)
 
 
 def describe_settings() -> dict[str, Any]:
     """Return the settings of the arrivals."""
     values = {name: value for name, value in vars(ArrivalSettings()).items() if name != "seed"}
-    return {"settings": {**values, "meeting": vars(values["meeting"])}, "larger": LARGER, "fast": FAST}
+    return {"settings": {**values, "meeting": vars(values["meeting"])}}
 
 
-def train_on_old_items(simulation: SimulationSettings, new_since: np.ndarray) -> TrainedModel:
-    """Train on the simulator's tables without what was done with items that are still to come."""
+@lru_cache(maxsize=8)
+def train_on_old_items(seed: int, days: int) -> TrainedModel:
+    """Train on the simulator's tables without what was done with items that are still to come in so many days."""
+    simulation = SimulationSettings(N_USERS, N_ITEMS, days=LOG_DAYS, seed=seed)
+    new_since = draw_new_items(N_ITEMS, ArrivalSettings(days=days, seed=seed))
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "tables"
         simulate(simulation, out)
@@ -153,7 +154,7 @@ def train_on_old_items(simulation: SimulationSettings, new_since: np.ndarray) ->
     new = pl.Series(np.flatnonzero(new_since >= 0).astype(np.int32) + 1)
     is_old = pl.col("item_id").is_null() | ~pl.col("item_id").is_in(new.implode())
     dataset = load({"interactions": interactions.filter(is_old), **tables})
-    return train(dataset, Config().override("seed", simulation.seed).override("threads", 1)).model
+    return train(dataset, Config().override("seed", seed).override("threads", 1)).model
 
 
 def describe(runs: list[Run]) -> dict[str, Any]:

@@ -11,8 +11,10 @@ KINDS = {
     "service": "2 % of scenes change a day",
     "drifting": "10 % of scenes change a day",
 }
-ORACLE, BEFORE = "oracle", "segment@once"
-LARGER = "larger"
+ORACLE = "oracle"
+N_ENDS = 3
+"""First and last days that are told apart."""
+OF_NEW = ("service", "larger", "longer")
 
 
 def policies() -> list[str]:
@@ -46,23 +48,25 @@ def cohorts() -> list[str]:
 def new_items() -> list[str]:
     """Return what exploring finds of new items, and what it costs, in a smaller and in a larger service."""
     found = read_results("arrivals")
-    per_day = found["settings"]["newcomers"]
     lines = [
-        "| newcomers a day | new items shown | used | share used, days 1 to 5 and 6 to 10 | best tenth: used by anyone "
-        "| best tenth: known as such | hits beside `explore` | hits beside `blend` |",
-        "|---" * 8 + "|",
+        f"| newcomers a day | days | new items shown | used | share used, first and last {N_ENDS} days "
+        "| of other items | best tenth: used by anyone | best tenth: known as such | hits beside `explore` | hits beside `blend` |",
+        "|---" * 10 + "|",
     ]
-    for kind, n in (("service", per_day), (LARGER, per_day * found["larger"])):
-        of = found[kind]
+    for kind in OF_NEW:
+        of = {**found["settings"], **found[kind]}
         new = of["new_items"]["explore+new"]
         shown, used = sum(new["shown"]), sum(new["used"])
-        half = len(new["used"]) // 2
-        rates = [_share(sum(new["used"][part]), sum(new["shown"][part])) for part in (slice(half), slice(half, None))]
+        ends = slice(N_ENDS), slice(-N_ENDS, None)
+        rates = [_share(sum(new["used"][part]), sum(new["shown"][part])) for part in ends]
+        others = [_share(sum(new["old_used"][part]), sum(new["old_shown"][part])) for part in ends]
         cells = [
-            f"{n:,}",
+            f"{of['newcomers']:,}",
+            f"{of['days']}",
             f"{shown:,}",
             f"{used:,}",
             ", ".join(rates),
+            ", ".join(others),
             _share(new["best_used"], new["best"]),
             _share(new["best_found"], new["best"]),
             _compare(of, "explore"),
