@@ -7,9 +7,9 @@ from typing import Any
 from table_makers.measured import interval, read_results
 
 KINDS = {
-    "still": "tastes stand still",
+    "still": "standing tastes",
     "service": "2 % of scenes change a day",
-    "drifting": "10 % of scenes change a day",
+    "drifting": "10 % change a day",
 }
 ORACLE = "oracle"
 N_ENDS = 3
@@ -50,7 +50,8 @@ def new_items() -> list[str]:
     found = read_results("arrivals")
     lines = [
         f"| newcomers a day | days | new items shown | used | share used, first and last {N_ENDS} days "
-        "| of other items | best tenth: used by anyone | best tenth: known as such | hits beside `explore` | hits beside `blend` |",
+        "| of other items | best tenth: used by anyone | best tenth: known as such "
+        "| hits beside `explore` | hits beside `blend` |",
         "|---" * 10 + "|",
     ]
     for kind in OF_NEW:
