@@ -183,6 +183,10 @@ def describe(runs: list[Run]) -> dict[str, Any]:
     pairs = [(a, b) for a in names for b in names if a != b and ORACLE not in (a, b)]
     differences = np.stack([hit_table[a] - hit_table[b] for a, b in pairs], axis=1)
     compared = {f"{a} - {b}": write(of) for (a, b), of in zip(pairs, bootstrap_means(differences, user), strict=True)}
+    gains: dict[int, list[float]] = {}
+    if "explore+new" in names:
+        gain = np.concatenate(first_regret["explore"]) - np.concatenate(first_regret["explore+new"])
+        gains = {int(of): write(bootstrap_means(gain[day == of][:, None], user[day == of])[0]) for of in np.unique(day)}
     cohorts = [
         {
             "day": int(cohort),
@@ -192,6 +196,7 @@ def describe(runs: list[Run]) -> dict[str, Any]:
             "regret": means(regret, day == cohort),
             "first_day_regret": means(first_regret, day == cohort),
             "later_regret": means(later_regret, day == cohort),
+            "gain_of_new": gains.get(int(cohort)),
         }
         for cohort in np.unique(day)
     ]

@@ -51,6 +51,7 @@ MAKERS: Mapping[str, Callable[..., list[str]]] = {
     "arrivals": arrivals.policies,
     "arrivals_cohorts": arrivals.cohorts,
     "arrivals_new": arrivals.new_items,
+    "arrivals_gains": arrivals.gains,
     "onboarding": onboarding.onboarding,
     "onboarding_lookahead": onboarding.onboarding_lookahead,
     "onboarding_variants": onboarding.onboarding_variants,

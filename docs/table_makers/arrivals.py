@@ -77,6 +77,20 @@ def new_items() -> list[str]:
     return lines
 
 
+def gains() -> list[str]:
+    """Return what `explore` gains on the first day by counting new items, for users who registered early and late."""
+    found = read_results("arrivals")
+    days = len(found["longer"]["cohorts"])
+    lines = ["| registered on day | 100 newcomers a day, 10 days | 500, 10 days | 500, 20 days |", "|---|---|---|---|"]
+    for day in (0, 4, 9, 14, days - 1):
+        cells = [f"{day + 1}"]
+        for kind in OF_NEW:
+            cohorts_of = found[kind]["cohorts"]
+            cells.append(_write(cohorts_of[day]["gain_of_new"], "+.3f") if day < len(cohorts_of) else "-")
+        lines.append("| " + " | ".join(cells) + " |")
+    return lines
+
+
 def _compare(of: dict[str, Any], against: str) -> str:
     difference = of["hits_compared"].get(f"explore+new - {against}")
     return "-" if difference is None else _write(difference, "+.2f")
