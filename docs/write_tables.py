@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from table_makers import bandit, experiments, onboarding, paper, quality, scale, tuning
+from table_makers import arrivals, bandit, experiments, onboarding, paper, quality, scale, tuning
 from table_makers.measured import NotMeasuredError
 
 DOCS = Path(__file__).parent
@@ -50,6 +50,10 @@ MAKERS: Mapping[str, Callable[..., list[str]]] = {
     "sample-cost": scale.sample_cost,
     "service": scale.service,
     "simulated": scale.simulated,
+    "arrivals": arrivals.policies,
+    "arrivals_cohorts": arrivals.cohorts,
+    "arrivals_new": arrivals.new_items,
+    "arrivals_gains": arrivals.gains,
     "onboarding": onboarding.onboarding,
     "onboarding_lookahead": onboarding.onboarding_lookahead,
     "onboarding_variants": onboarding.onboarding_variants,

@@ -48,6 +48,7 @@ HALVE = 1 / np.log(2)
 CONFIG: Config = parse_config(
     {
         "threads": 1,
+        "signals": {"persistence": 0.9},
         "methods": ["dropoutnet", "melu"],
         "features": {"group_shrinkage": 0, "age_users": 0, "counts": "plain", "unit_vectors": False, "fold_in": False},
         "recommend": {"k": 4, "group_smoothing": 2, "strategy": "segment"},

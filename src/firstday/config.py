@@ -100,7 +100,7 @@ class SignalConfig(Section):
         default=("ban",), description="Signals after which an item is left out of the user's lists, as used items are."
     )
     persistence: Fraction = Field(
-        default=0.9,
+        default=0.8,
         description="How likely somebody who looked at one place of a list looks at the next: what stands far down may "
         "not have been seen, and passing it over tells less. 1: all that was shown was seen.",
     )

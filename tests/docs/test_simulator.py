@@ -7,10 +7,12 @@ from pathlib import Path
 import pytest
 
 from firstday.simulate import behavior, music, people, world
+from firstday.simulate.arrivals import ArrivalSettings
 from firstday.simulate.simulation_settings import SimulationSettings
 
 PAGE = " ".join((Path(__file__).parents[2] / "docs" / "simulator.md").read_text(encoding="utf-8").split())
 S = SimulationSettings(20_000, 10_000)
+A = ArrivalSettings()
 
 
 @pytest.mark.parametrize(
@@ -45,6 +47,14 @@ S = SimulationSettings(20_000, 10_000)
         f"{100 * behavior.SEARCH_SHARE:.0f} % of sessions open with a search",
         "names {} to {} artists".format(*behavior.ONBOARDING_ARTISTS),
         f"one file for each {S.block_users:,} users",
+        f"On each of {A.days} days {A.newcomers} newcomers register. Each is shown {A.lists_on_day_one} lists of "
+        f"{A.meeting.slate} on the first day, and comes back for one list on each later day with the probability "
+        f"{A.return_share}.",
+        f"A user sees the first {A.meeting.visible} places, and goes on after each further one with the probability "
+        f"{A.meeting.persistence}.",
+        f"as it is among {A.appetite:.0f} streams of the user",
+        f"each of its {people.TASTE_SCENES} scenes gives way to another with the probability {A.drift} on each day",
+        f"{100 * A.new_share:.0f} % of those that warm users know",
     ],
 )
 def test_the_page_says_what_the_code_does(phrase: str) -> None:

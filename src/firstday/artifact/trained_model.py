@@ -23,6 +23,7 @@ from firstday.features.encoder import Encoder
 from firstday.features.signals import Catalogue, SignalBatch, Signals
 from firstday.ranking import NO_ITEM, ItemsByLength, unit_rows
 from firstday.segment.by_segment import UsersBySegment, put_by_segment
+from firstday.segment.new_items import NewItems
 from firstday.segment.segments import ItemCounts, Mixing, Segments, smooth_shares
 from firstday.segment.shown_counts import ShownCounts
 from firstday.sparse import SparseRows
@@ -325,6 +326,14 @@ class TrainedModel:
     def popular_items(self) -> np.ndarray:
         """All items, most popular first, ties by the lower index, int32, shape (n_items,)."""
         return np.lexsort((np.arange(self.n_items), -self.popularity)).astype(np.int32)
+
+    @cached_property
+    def rates_of_new_items(self) -> NewItems | None:
+        """What impressions tell of new items that a list may have; None where none are counted, or nothing is new."""
+        if self.shown_counts is None:
+            return None
+        items = self.new_items[~np.isin(self.new_items, self.unlisted)]
+        return NewItems.of(self.shown_counts, items) if len(items) else None
 
     @cached_property
     def listed_items(self) -> np.ndarray:

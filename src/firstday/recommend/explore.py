@@ -1,10 +1,14 @@
-"""`explore`: a bandit over segments (Thompson sampling), which learns from what was used and passed over."""
+"""`explore`: a bandit over segments (Thompson sampling), which learns from what was used and passed over.
+
+Now and then a place goes to a new item, which no warm user uses, by what impressions tell of it
+(`firstday.segment.new_items`): so far as the model has counted any, and only then can it learn from them.
+"""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -12,14 +16,21 @@ from firstday.ranking import NO_ITEM
 from firstday.recommend.belief import SEGMENT_SMOOTHING, believe_segments
 from firstday.recommend.query import Answer, Query
 from firstday.recommend.spec import StrategySpec, reading
+from firstday.segment.new_items import N_DRAWS, NewItems
 from firstday.segment.segments import Mixing, smooth_shares
 
 LEAST_BELIEF = 1e-3
 """Segments less likely than that are not drawn."""
+NEW_SHARE = 0.05
+"""How often a place is offered to a new item."""
 
 
 def recommend_explore(query: Query) -> Answer:
     """Fill each place by the best item left of a segment that is drawn by how likely the user belongs to it.
+
+    With the probability `NEW_SHARE` a place is offered to a new item, which is drawn for such a segment. Where the user
+    may not be shown it, or it stands in the list already, the place stays as it was. Without new items, or where
+    nothing that was shown has been counted, lists are the same as if there were no such rule.
 
     A list is in the order in which it was drawn: scores need not fall.
 
@@ -36,17 +47,33 @@ def recommend_explore(query: Query) -> Answer:
     items, scores = np.full(shape, NO_ITEM, dtype=np.int32), np.zeros(shape, dtype=np.float32)
     propensities = np.ones(shape, dtype=np.float32)
     shares = smooth_shares(model.segments, model.popularity, Mixing(smoothing=SEGMENT_SMOOTHING))
+    new_items = model.rates_of_new_items
     for row, belief in enumerate(believe_segments(query, np.arange(query.n_users))):
         likely = np.flatnonzero(belief >= min(LEAST_BELIEF, belief.max()))
         tops = model.segments.top_items[likely]
         is_left = (tops >= 0) & ~np.isin(tops, np.concatenate([query.excluded.row(row), model.unlisted]))
         lists = [top[left][: query.k] for top, left in zip(tops, is_left, strict=True)]
         places = [np.flatnonzero(left) for left in is_left]
-        draw = draw_slate(lists, belief[likely], query.k, np.random.default_rng(seed_of(query, row)))
-        for at, (group, number, propensity) in enumerate(draw):
+        seed = seed_of(query, row)
+        draw = draw_slate(lists, belief[likely], query.k, np.random.default_rng(seed))
+        offers = None
+        if new_items is not None:
+            closed = query.excluded.row(row)
+            offers = NewOffers.of(new_items, likely, belief[likely], closed, np.random.default_rng([seed, 1]))
+        for at in range(query.k):
+            kept = 1.0
+            if offers is not None:
+                kept = 1 - offers.chance
+                offered = offers.draw()
+                if offered is not None:
+                    items[row, at], scores[row, at], propensities[row, at] = offered
+                    continue
+            group, number, propensity = next(draw, (-1, -1, 0.0))
+            if group < 0:
+                break
             items[row, at] = lists[group][number]
             scores[row, at] = shares[likely[group], places[group][number]]
-            propensities[row, at] = propensity
+            propensities[row, at] = kept * propensity
     answer = Answer.where(np.ones(query.n_users, dtype=bool), "explore", items, scores)
     return replace(answer, propensities=propensities)
 
@@ -94,6 +121,67 @@ def draw_slate(
             best[other] = items[head] if head < len(items) else NO_ITEM
             if head >= len(items):
                 weights[other] = 0
+
+
+@dataclass(eq=False)
+class NewOffers:
+    """New items that one list may still have, and how likely each is drawn for a place.
+
+    Parameters
+    ----------
+    new_items
+        What is known of new items.
+    segments, belief
+        Segments that the user may belong to, and how likely each is, adding up to about 1, shape (n_likely,).
+    items
+        Items that may be drawn, int32, ascending.
+    weights
+        How likely a draw falls on each, float64; those that were drawn have 0.
+    rng
+        Decides.
+    """
+
+    new_items: NewItems
+    segments: np.ndarray
+    belief: np.ndarray
+    items: np.ndarray
+    weights: np.ndarray
+    rng: np.random.Generator
+
+    @classmethod
+    def of(
+        cls,
+        new_items: NewItems,
+        segments: np.ndarray,
+        belief: np.ndarray,
+        excluded: np.ndarray,
+        rng: np.random.Generator,
+    ) -> NewOffers:
+        """Make them of the draws for the segments, without excluded items."""
+        belief = belief / belief.sum()
+        drawn = np.concatenate([new_items.drawn(segment) for segment in segments.tolist()])
+        items, place = np.unique(drawn, return_inverse=True)
+        weights = np.bincount(place, np.repeat(belief / N_DRAWS, N_DRAWS))
+        weights[np.isin(items, excluded)] = 0
+        return cls(new_items, segments, belief, items, weights, rng)
+
+    @property
+    def chance(self) -> float:
+        """How likely the next place goes to a new item."""
+        return NEW_SHARE * float(self.weights.sum())
+
+    def draw(self) -> tuple[int, float, float] | None:
+        """Offer a place: return the item drawn, its expected rate among people like the user, and how likely it was.
+
+        An item is drawn once. None: the place stays as it is.
+        """
+        ladder = NEW_SHARE * self.weights.cumsum()
+        at = int(np.searchsorted(ladder, self.rng.random(), side="right"))
+        if at == len(ladder):
+            return None
+        item, propensity = int(self.items[at]), NEW_SHARE * float(self.weights[at])
+        self.weights[at] = 0
+        return item, float(self.belief @ self.new_items.rates_of(item)[self.segments]), propensity
 
 
 def seed_of(query: Query, row: int) -> int:

@@ -21,7 +21,7 @@ from firstday.simulate.behavior import ENTITIES, ITEM, PLAYLIST, SIGNALS, Intera
 from firstday.simulate.music import MusicCatalogue, invent_artists, invent_playlists, invent_titles, make_catalogue
 from firstday.simulate.people import People, draw_friends, make_people
 from firstday.simulate.simulation_settings import SimulationSettings
-from firstday.simulate.world import AGES, COUNTRIES, ZONES, make_world
+from firstday.simulate.world import AGES, COUNTRIES, ZONES, World, make_world
 
 WORKERS = 2
 """Blocks simulated at the same time; each needs about 300 MB."""
@@ -72,12 +72,9 @@ def simulate(settings: SimulationSettings, out: Path, *, progress: Progress = no
 
 def _write_tables(settings: SimulationSettings, folder: Path, progress: Progress) -> TableCounts:
     """Write every table into a folder."""
-    # A random stream for each part, so that a change of one part leaves the others as they are.
-    root = np.random.SeedSequence(settings.seed)
-    world_seed, catalogue_seed, people_seed, friends_seed, names_seed, block_seeds = root.spawn(6)
+    _, _, people_seed, friends_seed, names_seed, block_seeds = _spawn_seeds(settings)
     progress("users and items", 0, 1)
-    world = make_world(settings, np.random.default_rng(world_seed))
-    catalogue = make_catalogue(settings, world, np.random.default_rng(catalogue_seed))
+    world, catalogue = make_world_and_catalogue(settings)
     people = make_people(settings, world, np.random.default_rng(people_seed))
     tables = {
         "users": _users_table(settings, people),
@@ -92,6 +89,18 @@ def _write_tables(settings: SimulationSettings, folder: Path, progress: Progress
     del tables
     signals = _write_interactions(settings, catalogue, people, block_seeds, folder / "interactions", progress)
     return TableCounts({"interactions": sum(signals.values()), **rows}, signals)
+
+
+def _spawn_seeds(settings: SimulationSettings) -> list[np.random.SeedSequence]:
+    """Return a random stream for each part, so that a change of one part leaves the others as they are."""
+    return np.random.SeedSequence(settings.seed).spawn(6)
+
+
+def make_world_and_catalogue(settings: SimulationSettings) -> tuple[World, MusicCatalogue]:
+    """Make the scenes and the items that `simulate` makes with these settings."""
+    world_seed, catalogue_seed, *_ = _spawn_seeds(settings)
+    world = make_world(settings, np.random.default_rng(world_seed))
+    return world, make_catalogue(settings, world, np.random.default_rng(catalogue_seed))
 
 
 def check_new_folder(path: Path) -> None:

@@ -1,0 +1,111 @@
+"""Places for new items in `explore`: nobody used the sixth item of the five users' service."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from firstday.artifact.trained_model import TrainedModel
+from firstday.features.signals import Signals
+from firstday.recommend.explore import NEW_SHARE, NewOffers, recommend_explore
+from firstday.recommend.query import Answer, Query
+from firstday.segment.new_items import N_DRAWS, PRIOR_IGNORED, PRIOR_USED, NewItems
+from firstday.segment.shown_counts import ShownCounts
+from firstday.sparse import SparseRows
+from tests.tiny import N_ITEMS, make_model
+
+NEW = 5
+NOTHING = SparseRows.empty(2, N_ITEMS)
+N_USERS = 400
+
+
+@pytest.fixture(scope="module")
+def model() -> TrainedModel:
+    """The model with impressions counted, none of them of the new item."""
+    return replace(make_model(), shown_counts=ShownCounts(NOTHING, NOTHING))
+
+
+def ask(model: TrainedModel, interactions: list[tuple[str, str, str]] | None = None) -> Answer:
+    users = [Signals(user_id=number, country="FR", interactions=interactions or []) for number in range(N_USERS)]
+    batch, _ = model.read_signals(users)
+    return recommend_explore(Query(model, batch, 3))
+
+
+def propensities_of(answer: Answer) -> np.ndarray:
+    assert answer.propensities is not None
+    return answer.propensities
+
+
+def test_the_new_item_is_the_one_that_nobody_uses(model: TrainedModel) -> None:
+    assert model.new_items.tolist() == [NEW]
+    assert model.rates_of_new_items is not None
+    assert len(model.rates_of_new_items) == 1
+
+
+def test_each_place_is_offered_as_often_as_it_is_said(model: TrainedModel) -> None:
+    """The item that was drawn once is not drawn again, so that later places have it less often."""
+    answer = ask(model)
+    is_new = answer.items == NEW
+    assert (is_new.sum(axis=1) <= 1).all()
+    for place in range(3):
+        expected = NEW_SHARE * (1 - NEW_SHARE) ** place
+        deviation = np.sqrt(expected * (1 - expected) / N_USERS)
+        assert abs(is_new[:, place].mean() - expected) < 6 * deviation
+    np.testing.assert_allclose(propensities_of(answer)[is_new], NEW_SHARE, rtol=1e-6)
+    np.testing.assert_allclose(answer.scores[is_new], PRIOR_USED / (PRIOR_USED + PRIOR_IGNORED), rtol=1e-6)
+
+
+def test_other_items_keep_their_order_and_are_less_likely_by_the_chance_of_an_offer(model: TrainedModel) -> None:
+    before, answer = ask(replace(model, shown_counts=None)), ask(model)
+    for row in range(N_USERS):
+        old = np.flatnonzero(answer.items[row] != NEW)
+        np.testing.assert_array_equal(answer.items[row, old], before.items[row, : len(old)])
+        np.testing.assert_array_equal(answer.scores[row, old], before.scores[row, : len(old)])
+        new = np.flatnonzero(answer.items[row] == NEW)
+        is_open = old < new[0] if len(new) else np.ones(len(old), bool)  # the offer was still to come
+        np.testing.assert_allclose(
+            propensities_of(answer)[row, old],
+            np.where(is_open, 1 - NEW_SHARE, 1) * propensities_of(before)[row, : len(old)],
+            rtol=1e-6,
+        )
+
+
+@pytest.mark.parametrize("closed", ["unlisted", "banned", "nothing counted"])
+def test_without_an_item_to_offer_lists_are_as_they_were(model: TrainedModel, closed: str) -> None:
+    known = [("ban", "item", "i6")] if closed == "banned" else []
+    before = ask(replace(model, shown_counts=None), known)
+    if closed == "unlisted":
+        model = replace(model, unlisted=np.array([NEW], np.int32))
+    if closed == "nothing counted":
+        model = replace(model, shown_counts=None)
+    answer = ask(model, known)
+    np.testing.assert_array_equal(answer.items, before.items)
+    np.testing.assert_array_equal(propensities_of(answer), propensities_of(before))
+
+
+def test_how_likely_an_offer_is_follows_from_belief_and_draws() -> None:
+    """Segment 0 drew item 3 in three of four draws, segment 1 never; a user who may not have item 5 has only item 3."""
+    quarter = N_DRAWS // 4
+    drawn = {
+        0: np.repeat([3, 3, 3, 5], quarter).astype(np.int32),
+        1: np.repeat([5, 5, 4, 4], quarter).astype(np.int32),
+    }
+    empty = np.zeros((2, 0))
+    items = NewItems(np.zeros(0, np.int32), empty, empty, np.array([3, 4, 5], np.int32), drawn)
+    segments, belief = np.array([0, 1]), np.array([0.6, 0.2])
+    offers = NewOffers.of(items, segments, belief, np.zeros(0, np.int32), np.random.default_rng(0))
+    assert offers.items.tolist() == [3, 4, 5]
+    np.testing.assert_allclose(offers.weights, [0.75 * 0.75, 0.25 * 0.5, 0.75 * 0.25 + 0.25 * 0.5])
+    assert offers.chance == pytest.approx(NEW_SHARE)
+    seen: list[tuple[int, float]] = []
+    for _ in range(2_000):
+        drawn_now = offers.draw()
+        if drawn_now is not None:
+            seen.append((drawn_now[0], drawn_now[2]))
+    assert len({item for item, _ in seen}) == len(seen)  # each once
+    likely = dict(zip(offers.items.tolist(), [0.5625, 0.125, 0.3125], strict=True))
+    assert all(propensity == pytest.approx(NEW_SHARE * likely[item]) for item, propensity in seen)
+    without = NewOffers.of(items, segments, belief, np.array([5]), np.random.default_rng(0))
+    assert without.chance == pytest.approx(NEW_SHARE * 0.6875)

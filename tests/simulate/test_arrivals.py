@@ -1,0 +1,205 @@
+"""Users who arrive, see lists from the top and use what they like, on the five users' service, by arithmetic."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from firstday.artifact.trained_model import TrainedModel
+from firstday.errors import ConfigError
+from firstday.evaluate.replay import ONCE, ReplaySettings
+from firstday.features.signals import SignalBatch
+from firstday.simulate.arrivals import (
+    ORACLE,
+    WITH_NEW,
+    Arrivals,
+    ArrivalSettings,
+    TrueTastes,
+    chance_of_seeing,
+    describe_arrivals,
+    draw_arrivals,
+    draw_new_items,
+    run_service,
+)
+from firstday.simulate.behavior import FAVORITE_ARTISTS
+from firstday.simulate.people import TASTE_SCENES, People
+from firstday.simulate.simulation_settings import SimulationSettings
+from firstday.simulate.tables import make_world_and_catalogue
+from tests.tiny import N_ITEMS, make_model
+
+PLAIN = SimulationSettings(20, 20, favorite_artist_share=0, chart_share=0, strange_share=0)
+"""Streams come from the scenes of the taste alone."""
+SCENES = np.array([[0.5, 0.25, 0.25, 0, 0, 0], [0, 0, 0, 0.5, 0, 0.5]], np.float32)
+"""How likely each of the six items is of a stream of two scenes: only the second has the new item, i6."""
+SETTINGS = ArrivalSettings(days=2, newcomers=1, lists_on_day_one=1, appetite=2.0, meeting=ReplaySettings(slate=2))
+N_USERS = 3
+
+
+@pytest.fixture(scope="module")
+def model() -> TrainedModel:
+    return make_model()
+
+
+@pytest.fixture
+def told() -> SignalBatch:
+    return SignalBatch(N_USERS, N_ITEMS, groups={"country": np.array([1, 1, 0], np.int32)}, user_ids=np.arange(N_USERS))
+
+
+def make_tastes(luck: float, settings: ArrivalSettings = SETTINGS, new_since: int = -1) -> TrueTastes:
+    """Three users: the first and the second like the first scene, the third the other one.
+
+    The first and the third come on both days, the second on the second day alone. On the second day the first user
+    has turned to the other scene.
+    """
+    codes = np.zeros(N_USERS, np.int16)
+    certain = np.ones((N_USERS, TASTE_SCENES), np.float32)  # all weight is on the first place of the taste
+    scenes = np.zeros((2, N_USERS, TASTE_SCENES), np.int16)
+    scenes[:, 2] = 1
+    scenes[1, 0] = 1
+    people = People(codes, codes, codes, codes, codes == 0, scenes[0], certain, certain)
+    since = np.full(N_ITEMS, -1)
+    since[5] = new_since
+    arrivals = Arrivals(
+        day=np.array([0, 1, 0]),
+        people=people,
+        favorites=np.zeros((N_USERS, FAVORITE_ARTISTS), np.int64),
+        scenes=scenes,
+        visits=np.array([[1, 0, 1], [1, 1, 1]]),
+        luck=np.full((N_USERS, N_ITEMS), luck, np.float32),
+        depths=np.full((N_USERS, 2), settings.meeting.slate),
+        new_since=since,
+    )
+    nowhere = np.zeros((1, N_ITEMS), np.float32)
+    return TrueTastes(arrivals, PLAIN, settings, SCENES, nowhere, nowhere)
+
+
+def chance(share: float) -> float:
+    """How likely an item is used that has a share of the streams, with an appetite of 2."""
+    return float(1 - np.exp(-2 * share))
+
+
+def test_what_is_used_follows_from_the_taste_of_the_day() -> None:
+    tastes = make_tastes(luck=1)
+    everyone = np.arange(N_USERS)
+    first, other = 1 - np.exp(-2 * SCENES)
+    np.testing.assert_allclose(tastes.of_day(everyone, 0), [first, first, other], rtol=1e-6)
+    np.testing.assert_allclose(tastes.of_day(everyone, 1), [other, first, other], rtol=1e-6)
+
+
+def test_the_oracle_shows_what_is_used_most_likely(model: TrainedModel, told: SignalBatch) -> None:
+    """Nobody uses anything, so that what was passed over is not expected to be used; the first user's taste changed."""
+    course = run_service(model, told, make_tastes(luck=1), [ORACLE])[ORACLE]
+    half, quarter = chance(0.5), chance(0.25)
+    first_day = [half + quarter, 0, half + half]
+    # The first user meets the other scene for the first time. The third one has nothing left.
+    second_day = [half + half, half + quarter, 0]
+    np.testing.assert_allclose(course.expected, [first_day, second_day], rtol=1e-5)
+    assert not course.hits.any()
+
+
+def test_what_was_used_is_not_used_again(model: TrainedModel, told: SignalBatch) -> None:
+    course = run_service(model, told, make_tastes(luck=0), [ORACLE])[ORACLE]
+    assert course.hits.tolist() == [[2, 0, 2], [2, 2, 0]]
+    assert course.shown.sum() == 2 * 5  # lists of two
+    assert course.used.sum() == course.hits.sum()
+
+
+def test_an_item_is_shown_to_nobody_before_it_appears(model: TrainedModel, told: SignalBatch) -> None:
+    half = chance(0.5)
+    for policy in (ORACLE, "popular", "explore" + WITH_NEW):
+        course = run_service(model, told, make_tastes(luck=1, new_since=1), [policy])[policy]
+        assert course.shown[0, 5] == 0
+    oracle = run_service(model, told, make_tastes(luck=1, new_since=1), [ORACLE])[ORACLE]
+    np.testing.assert_allclose(oracle.expected[:, 2], [half, half], rtol=1e-5)  # the new item, a day later
+
+
+def test_no_policy_is_expected_to_do_better_than_the_oracle_on_the_first_list(
+    model: TrainedModel, told: SignalBatch
+) -> None:
+    courses = run_service(model, told, make_tastes(luck=1), [ORACLE, "popular", "segment", "blend", "explore"])
+    assert all((course.expected[0] <= courses[ORACLE].expected[0] + 1e-6).all() for course in courses.values())
+
+
+def test_policies_meet_users_by_themselves(model: TrainedModel, told: SignalBatch) -> None:
+    """What one policy showed is no news to another."""
+    names = [ORACLE, "segment", "segment" + ONCE, "explore" + WITH_NEW]
+    together = run_service(model, told, make_tastes(luck=0.3), names)
+    for name in names:
+        alone = run_service(model, told, make_tastes(luck=0.3), [name])[name]
+        np.testing.assert_array_equal(alone.hits, together[name].hits)
+        np.testing.assert_array_equal(alone.expected, together[name].expected)
+
+
+def test_one_long_list_is_shown_part_by_part(model: TrainedModel, told: SignalBatch) -> None:
+    """The popular items are i1, i3, i2, i4: two on the first visit, two on the second; all are used where luck is 0."""
+    course = run_service(model, told, make_tastes(luck=1), ["popular" + ONCE])["popular" + ONCE]
+    assert course.shown.tolist() == [[2, 0, 2, 0, 0, 0], [1, 2, 1, 2, 0, 0]]
+
+
+def test_each_night_counts_what_was_shown_by_the_predicted_segment(model: TrainedModel, told: SignalBatch) -> None:
+    """Users from FR are predicted to be of segment 0, those from DE of segment 1; explore passes nothing else on."""
+    course = run_service(model, told, make_tastes(luck=1), ["explore" + WITH_NEW])["explore" + WITH_NEW]
+    assert course.counts is not None
+    assert course.counts.shown.column_sums().tolist() == course.shown.sum(axis=0).tolist()
+    by_segment = [course.counts.shown.row_weights(segment).sum() for segment in range(2)]
+    assert by_segment == [6, 4]  # three lists and two lists of two
+    assert course.counts.used.n_entries == 0
+    assert run_service(model, told, make_tastes(luck=1), ["explore"])["explore"].counts is None
+
+
+def test_places_are_seen_from_the_top() -> None:
+    meeting = ReplaySettings(slate=4, visible=2, persistence=0.5)
+    np.testing.assert_allclose(chance_of_seeing(meeting), [1, 1, 0.5, 0.25])
+    assert chance_of_seeing(ReplaySettings(slate=3)).tolist() == [1, 1, 1]
+
+
+def test_new_items_are_a_share_of_the_known_ones_each_day() -> None:
+    since = draw_new_items(1_200, ArrivalSettings(days=10, new_share=0.02))
+    assert (since == -1).sum() == 1_000
+    assert np.bincount(since[since >= 0]).tolist() == [20] * 10
+
+
+def test_arrivals_are_as_they_are_set() -> None:
+    simulation = SimulationSettings(20, 60)
+    settings = ArrivalSettings(days=4, newcomers=30, lists_on_day_one=3, return_share=1, drift=0)
+    world, catalogue = make_world_and_catalogue(simulation)
+    arrivals = draw_arrivals(world, catalogue, simulation, settings)
+    assert np.bincount(arrivals.day).tolist() == [30] * 4
+    age = np.arange(4)[:, None] - arrivals.day
+    assert (arrivals.visits == np.where(age < 0, 0, np.where(age == 0, 3, 1))).all()
+    assert (arrivals.scenes == arrivals.people.scenes).all()
+    tastes = TrueTastes.of(arrivals, catalogue, simulation, settings)
+    for table in (tastes.by_scene, tastes.by_chart, tastes.by_artist):
+        np.testing.assert_allclose(table.sum(axis=1), 1, atol=1e-4)
+    streams = -np.log1p(-tastes.of_day(np.arange(120), 3).astype(np.float64)) / settings.appetite
+    np.testing.assert_allclose(streams.sum(axis=1), 1, atol=1e-3)  # shares of all that a user streams
+
+
+def test_every_scene_gives_way_where_drift_is_one() -> None:
+    simulation = SimulationSettings(20, 60)
+    world, catalogue = make_world_and_catalogue(simulation)
+    settings = ArrivalSettings(days=3, newcomers=40, drift=1)
+    arrivals = draw_arrivals(world, catalogue, simulation, settings)
+    before = arrivals.day[None] >= np.arange(3)[:, None]  # until the first day's end
+    assert (arrivals.scenes == arrivals.people.scenes)[before].all()
+    assert not (arrivals.scenes == arrivals.people.scenes)[~before].all()
+
+
+def test_newcomers_tell_their_profile_and_some_of_their_favorites(model: TrainedModel) -> None:
+    simulation = SimulationSettings(20, 60, questionnaire_share=1, missing_age_share=0)
+    world, catalogue = make_world_and_catalogue(simulation)
+    arrivals = draw_arrivals(world, catalogue, simulation, ArrivalSettings(days=2, newcomers=30))
+    told = describe_arrivals(arrivals, model, simulation, seed=0)
+    assert told.n_users == 60
+    assert set(np.unique(told.groups["country"])) <= {-1, 0, 1}  # DE and FR are known
+    assert told.ages is not None
+    assert (told.ages >= 13).all()
+
+
+@pytest.mark.parametrize(("name", "value"), [("days", 0), ("drift", 1.5), ("return_share", -0.1), ("newcomers", 0)])
+def test_settings_that_cannot_be_are_refused(name: str, value: Any) -> None:
+    with pytest.raises(ConfigError, match=f"{name}: is {value}"):
+        replace(SETTINGS, **{name: value})
