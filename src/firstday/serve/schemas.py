@@ -12,7 +12,7 @@ from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Fiel
 
 from firstday.config import SHOWN, RecommendConfig
 from firstday.features.impressions import Impression
-from firstday.features.signals import PICK_SIGNAL, Signals
+from firstday.features.signals import PICK_SIGNAL, RESERVED, Signals
 from firstday.recommend.spec import strategy_names
 from firstday.serve.store.base import Event, Profile
 
@@ -30,7 +30,7 @@ _BAD = r"\x00-\x1F\x7F-\x9F\uFFFD"  # control characters, and what stands where 
 _ID = rf"^[^{_BAD}]+$"
 _USER_ID = rf"^[^{_BAD}/]*[^{_BAD}/.][^{_BAD}/]*$"  # something but a dot, so that it can be part of a path
 _NAME = r"^[A-Za-z_][A-Za-z0-9_.\-]{0,63}$"
-_RESERVED = ("age", "friends", "interactions", "user_id", "self")
+_RESERVED = (*RESERVED, "self")
 _YEARS = r"^(197[1-9]|19[89][0-9]|20[0-9][0-9])-"
 _EPOCH, _FAR = datetime(1970, 1, 1, tzinfo=UTC), datetime(2101, 1, 1, tzinfo=UTC)
 _LARGEST = 2**53 - 1

@@ -13,7 +13,7 @@ from firstday.config import SHOWN
 from firstday.data.events import ITEM
 from firstday.errors import FirstdayError
 from firstday.features.impressions import Impression
-from firstday.features.signals import PICK_SIGNAL, Signals
+from firstday.features.signals import PICK_SIGNAL, RESERVED, Signals
 
 
 class StoreError(FirstdayError):
@@ -185,6 +185,11 @@ class StoredUser:
         """Whether anything is."""
         return self.profile is not None or bool(self.events or self.lists or self.assignments)
 
+    @property
+    def unusable_columns(self) -> list[str]:
+        """Profile columns that an older version kept under a name that signals need for something else."""
+        return [name for name in RESERVED if self.profile is not None and name in self.profile.columns]
+
     def find_recorded(self) -> list[ShownList]:
         """Return the recorded lists of which the caller did not say what was seen."""
         seen = {event.list_id for event in self.events if event.is_impression}
@@ -224,7 +229,10 @@ class StoredUser:
         return [impression for _, impression in sorted(dated, key=lambda entry: entry[0])]
 
     def to_signals(self, user_id: str | None = None) -> Signals:
-        """Return what is known in the form that every strategy takes; an impression is no interaction."""
+        """Return what is known in the form that every strategy takes; an impression is no interaction.
+
+        `unusable_columns` are left out.
+        """
         actions = [(event.signal, event.entity, event.entity_id) for event in self.events if not event.is_impression]
         shown = self.find_impressions()
         if self.profile is None:
@@ -237,7 +245,7 @@ class StoredUser:
             friends=profile.friends,
             shown=shown,
             user_id=user_id,
-            **profile.columns,
+            **{name: value for name, value in profile.columns.items() if name not in RESERVED},
         )
 
 
