@@ -16,7 +16,7 @@ from firstday.data.events import ITEM
 from firstday.errors import ConfigError
 from firstday.features.impressions import Impression
 from firstday.features.signals import PICK_SIGNAL
-from firstday.serve.store.base import Profile, ReadableStore, Rules, StoredUser
+from firstday.serve.store.base import DAY_US, RETENTION_DAYS, Profile, ReadableStore, Rules, StoredUser
 
 STATE = ".export.json"
 """Beside the tables: up to when they hold what the store took. It is written last."""
@@ -92,7 +92,8 @@ def open_readable(store: str, *, redis_prefix: str = "firstday", timeout_s: floa
     if found and scheme in ("redis", "rediss"):
         from firstday.serve.store.redis import RedisStore
 
-        return RedisStore(store, Rules(1, 0), prefix=redis_prefix, timeout_s=timeout_s)
+        rules = Rules(1, round(RETENTION_DAYS * DAY_US))
+        return RedisStore(store, rules, prefix=redis_prefix, timeout_s=timeout_s)
     if found and (scheme != "sqlite" or not rest.startswith("/")):
         raise ConfigError(
             "store: its URL begins with neither sqlite:/// nor redis:// nor rediss://; give one that does."

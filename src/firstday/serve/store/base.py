@@ -15,6 +15,10 @@ from firstday.errors import FirstdayError
 from firstday.features.impressions import Impression
 from firstday.features.signals import PICK_SIGNAL, RESERVED, Signals
 
+DAY_US = 86_400_000_000
+RETENTION_DAYS = 90.0
+"""How long a service keeps things unless its settings say otherwise."""
+
 
 class StoreError(FirstdayError):
     """The store cannot be reached, read or written now; nothing of the call was acknowledged."""
@@ -285,6 +289,11 @@ class Clock:
         """Return the time."""
         return time.time_ns() // 1000
 
+    @property
+    def last_us(self) -> int:
+        """The last time that was told by `next_us`, or that it has to go on from; 0: none."""
+        return self._last
+
     def start_after(self, us: int) -> None:
         """Tell only later times from now on, also where the machine's clock was put back."""
         self._last = max(self._last, us)
@@ -303,7 +312,10 @@ class ReadableStore(Protocol):
         ...
 
     def scan(self, since_us: int) -> AsyncIterator[list[tuple[str, StoredUser]]]:
-        """Give all users of whom something was taken after a time, perhaps others too, a part at a time, each once."""
+        """Give all users of whom something was taken after a time, perhaps others too, a part at a time, each once.
+
+        What has expired by now is left out, by the retention of the service that wrote to the store last.
+        """
         ...
 
     async def close(self) -> None:

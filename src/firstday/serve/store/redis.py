@@ -49,7 +49,7 @@ events' ids in the order of receipt (a sorted set), the events by id (a hash), t
 and recorded lists as events are."""
 
 _BEGIN = """
--- KEYS: the clock, and for each user those of KINDS
+-- KEYS: the clock, for each user those of KINDS, and the retention
 -- ARGV: the worker's time, the time to live in ms, and more
 local latest, now, ttl = tonumber(redis.call('GET', KEYS[1]) or 0), tonumber(ARGV[1]), tonumber(ARGV[2])
 local function next_us()
@@ -77,10 +77,11 @@ local function see(user, profile, order)
 end
 """
 _END = """
-redis.call('SET', KEYS[1], string.format('%.0f', latest))
+redis.call('MSET', KEYS[1], string.format('%.0f', latest), KEYS[#KEYS], string.format('%.0f', ttl))
 return result
 """
-"""All that is taken has a later time than all that was taken before, by whichever worker: one order of receipt."""
+"""All that is taken has a later time than all that was taken before, by whichever worker: one order of receipt.
+How long things are kept, in ms, stands beside it, for who reads the store without the service's settings."""
 
 ADD = f"""{_BEGIN}
 local oldest, caps = ARGV[3], cjson.decode(ARGV[4])
@@ -205,7 +206,8 @@ class RedisStore:
         """Run a script on some keys."""
         first = [self._clock.now_us(), self._rules.retention_us // 1000]
         call = self._scripts[script]
-        return await self._call(lambda: call(keys=[f"{self._prefix}:clock", *keys], args=[*first, *arguments]))
+        places = [f"{self._prefix}:clock", *keys, f"{self._prefix}:retention"]
+        return await self._call(lambda: call(keys=places, args=[*first, *arguments]))
 
     async def _run_for_users(self, script: str, user_ids: Iterable[str], *arguments: Any) -> Any:
         """Run a script on users' keys."""
@@ -227,6 +229,10 @@ class RedisStore:
 
     async def read(self, user_ids: Sequence[str]) -> list[StoredUser]:
         """Return what is known of each user."""
+        return await self._read(user_ids, self._rules.oldest_us(self._clock.now_us()))
+
+    async def _read(self, user_ids: Sequence[str], oldest: int) -> list[StoredUser]:
+        """Return what is known of each user, without what is older."""
 
         async def call() -> list[Any]:
             pipe = self._redis.pipeline(transaction=False)
@@ -239,7 +245,6 @@ class RedisStore:
             return await pipe.execute()
 
         answers = await self._call(call)
-        oldest = self._rules.oldest_us(self._clock.now_us())
         users = zip(*(answers[at::4] for at in range(4)), strict=True)
         return [_user(user, profile, events, lists, oldest) for user, profile, events, lists in users]
 
@@ -292,7 +297,14 @@ class RedisStore:
         return int(await self._call(lambda: self._redis.get(key)) or 0)
 
     async def scan(self, since_us: int) -> AsyncIterator[list[tuple[str, StoredUser]]]:  # noqa: ARG002
-        """Give all users, a part at a time, each user once: Redis finds nobody by time."""
+        """Give all users, a part at a time, each user once: Redis finds nobody by time.
+
+        What has expired by now is left out, by the retention of the service that wrote last, or, where one of an older
+        version did, of this object.
+        """
+        noted = await self._call(lambda: self._redis.get(f"{self._prefix}:retention"))
+        rules = self._rules if noted is None else Rules(1, 1000 * int(noted))
+        oldest = rules.oldest_us(self._clock.now_us())
         seen: set[str] = set()
         kinds = {kind for kind in KINDS if kind in ("user", "profile", "events")}  # each user has one of these
         place, pattern = 0, re.sub(r"([*?\[\]\\])", r"\\\1", self._prefix) + ":*"
@@ -304,7 +316,7 @@ class RedisStore:
             new = sorted({user_id for kind, _, user_id in parts if kind in kinds and user_id} - seen)
             seen.update(new)
             if new:
-                pairs = zip(new, await self.read(new), strict=True)
+                pairs = zip(new, await self._read(new, oldest), strict=True)
                 yield list(pairs)
             if not place:
                 return
