@@ -356,6 +356,27 @@ def test_what_has_expired_is_in_no_table(place: Place) -> None:
     assert place.export().uses == 3
 
 
+def test_a_told_list_is_not_shown_again_where_what_was_told_is_forgotten(place: Place) -> None:
+    """Neither one that an earlier run wrote, nor one that is new."""
+    place.reopen(Rules(1000, 0, max_shown_per_user=1))
+    place.run(place.store.record([("u", LIST), ("v", LIST)]))
+    place.copy()
+    assert place.export().impressions == 6
+    place.run(place.store.record([("u", replace(LIST, list_id="l2"))]))
+    for number, list_id in enumerate(("l1", "l2", None)):
+        place.add(("u", Event(f"s{number}", "shown", "item", "i2", 7, list_id=list_id, propensity=0.5, policy="x")))
+    place.copy()
+    done = place.export()
+    assert (done.impressions, done.superseded) == (1, 3)
+    rows = [("v", "l1", f"i{n}", n, 1 / 2 ** (n - 1), "explore") for n in (1, 2, 3)]
+    assert shown_rows(place) == [("u", None, "i2", None, 0.5, "x"), *rows]
+    small = place.read("interactions")
+    shutil.rmtree(place.out)
+    place.copy()
+    place.export()
+    assert place.read("interactions").sort(small.columns).equals(small.sort(small.columns))
+
+
 def test_who_was_deleted_makes_no_copy_older(place: Place) -> None:
     place.add(("u", Event("e1", "stream", "item", "i1")))
     place.clock.us += DAY_US

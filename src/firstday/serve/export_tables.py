@@ -223,18 +223,21 @@ class _Run:
                 self._write_rows(name)
 
     def _take_impressions(self, user_id: str, user: StoredUser) -> None:
-        recent = {shown.list_id for shown in user.lists if shown.received_us > self.since_us}
+        for shown in user.lists:
+            if shown.is_told and shown.received_us <= self.since_us:
+                self.seen.append((user_id, shown.list_id))
         for shown in user.find_recorded():
             if self._is_new(shown.received_us):
                 for impression in shown.to_impressions():
                     self.rows["lists"].append(_show(user_id, impression, shown.received_us))
                     self.done.impressions += 1
+        kept = {shown.list_id for shown in user.lists}
         for event, impression in user.find_seen():
             if self._is_new(event.received_us):
                 time_us = event.received_us if event.timestamp_ms is None else 1000 * event.timestamp_ms
                 self.rows["events"].append(_show(user_id, impression, time_us))
                 self.done.impressions += 1
-                if event.list_id is not None and event.list_id not in recent:
+                if event.list_id is not None and event.list_id not in kept:
                     self.seen.append((user_id, event.list_id))
 
     def _stage(self, frame: pl.DataFrame, path: Path) -> None:

@@ -606,6 +606,9 @@ class RecordedList(BaseModel):
     list_id: str
     policy: str = Field(description="What made it.")
     recorded_at: datetime
+    is_told: bool = Field(
+        description=f"Whether events of the signal {SHOWN} said what was seen of it; then the list no longer does."
+    )
     items: list[RecordedItem]
 
 

@@ -77,6 +77,9 @@ class ShownList:
         How likely the policy was to show each item there; None: each was certain.
     received_us
         When the store took it, microseconds since 1970.
+    is_told
+        Whether the caller has said what was seen of it. Then it says how that was chosen, and no longer what was seen,
+        even if what the caller said is forgotten.
     """
 
     list_id: str
@@ -84,6 +87,7 @@ class ShownList:
     items: tuple[str, ...]
     propensities: tuple[float, ...] | None = None
     received_us: int = 0
+    is_told: bool = False
 
     def to_impressions(self) -> list[Impression]:
         """Return an impression for each item."""
@@ -99,11 +103,11 @@ def write_list(shown: ShownList) -> str:
     return json.dumps([shown.policy, shown.items, shown.propensities], ensure_ascii=False, separators=(",", ":"))
 
 
-def read_list(text: str | bytes, list_id: str, received_us: int) -> ShownList:
+def read_list(text: str | bytes, list_id: str, received_us: int, is_told: int = 0) -> ShownList:
     """Read a recorded list from JSON."""
     policy, items, propensities = json.loads(text)
     chances = None if propensities is None else tuple(propensities)
-    return ShownList(list_id, policy, tuple(items), chances, received_us)
+    return ShownList(list_id, policy, tuple(items), chances, received_us, bool(is_told))
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,8 +200,7 @@ class StoredUser:
 
     def find_recorded(self) -> list[ShownList]:
         """Return the recorded lists of which the caller did not say what was seen."""
-        seen = {event.list_id for event in self.events if event.is_impression}
-        return [shown for shown in self.lists if shown.list_id not in seen]
+        return [shown for shown in self.lists if not shown.is_told]
 
     def find_seen(self) -> list[tuple[Event, Impression]]:
         """Return what the caller says was seen, each event with what it means.
@@ -327,8 +330,9 @@ class Store(Protocol):
     """Keeps users' signals. Every method raises `StoreError` where the store fails, and then has acknowledged nothing.
 
     A call that returned is durable: it outlives a killed process. An event whose id the user has already is left as
-    it is. What has expired is never returned. When the store first heard of a user, and the user's assignments, are
-    kept for as long as anything else of the user is, or would be if it had been written last.
+    it is. The first new event `shown` that names a recorded list marks it as told. What has expired is never returned.
+    When the store first heard of a user, and the user's assignments, are kept for as long as anything else of the user
+    is, or would be if it had been written last.
     """
 
     name: str

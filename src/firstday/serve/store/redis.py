@@ -92,6 +92,12 @@ local function forget(order, texts, ids)
     redis.call('HDEL', texts, id)
   end
 end
+local function tell(lists, id)
+  local text = redis.call('HGET', lists, id)
+  if text and string.sub(text, -3) ~= ',1]' then
+    redis.call('HSET', lists, id, string.sub(text, 1, -2) .. ',1]')
+  end
+end
 for number, new in ipairs(cjson.decode(ARGV[5])) do
   local at = 7 * number - 5
   see(KEYS[at], KEYS[at + 1], KEYS[at + 2])
@@ -110,6 +116,7 @@ for number, new in ipairs(cjson.decode(ARGV[5])) do
       local received = next_us()
       redis.call('HSET', place[2], entry[2], '[' .. received .. ',' .. entry[3])
       redis.call('ZADD', place[1], received, entry[2])
+      if entry[4] then tell(KEYS[at + 6], entry[4]) end
       result = result + 1
     end
   end
@@ -122,7 +129,8 @@ for number, new in ipairs(cjson.decode(ARGV[5])) do
   end
 end
 {_END}"""
-"""Adds events, or lists, of several users in one step; the same rules as in SQLite."""
+"""Adds events, or lists, of several users in one step; the same rules as in SQLite.
+A list of which the caller has said what was seen has a 1 at its end."""
 
 PUT = f"""{_BEGIN}
 see(KEYS[2], KEYS[3], KEYS[4])
@@ -254,18 +262,19 @@ class RedisStore:
 
     async def add(self, events: Sequence[tuple[str, Event]]) -> int:
         """Add events of users, all or none; return how many were new."""
-        by_user: dict[str, list[tuple[int, str, str]]] = {}
+        by_user: dict[str, list[tuple[int | str, ...]]] = {}
         for user_id, event in events:
             values: list[Any] = [event.signal, event.entity, event.entity_id, event.timestamp_ms]
             how = [event.list_id, event.position, event.propensity, event.policy]
             if any(value is not None for value in how):
                 values += how
             kind = _IMPRESSION if event.is_impression else _USE
-            by_user.setdefault(user_id, []).append((kind, event.event_id, _write(values)[1:]))
+            told = (event.list_id,) if event.is_impression and event.list_id is not None else ()
+            by_user.setdefault(user_id, []).append((kind, event.event_id, _write(values)[1:], *told))
         return await self._add(by_user)
 
-    async def _add(self, by_user: dict[str, list[tuple[int, str, str]]]) -> int:
-        """Add entries of users: of which kind, with what id, and the text after its time of receipt."""
+    async def _add(self, by_user: dict[str, list[tuple[int | str, ...]]]) -> int:
+        """Add entries of users: each its kind, its id, its text after the time of receipt, and a list that it tells of."""
         oldest = self._rules.oldest_us(self._clock.now_us())
         rules = self._rules
         caps = [rules.max_events_per_user, rules.max_shown_per_user, rules.max_lists_per_user]
@@ -273,7 +282,7 @@ class RedisStore:
 
     async def record(self, lists: Sequence[tuple[str, ShownList]]) -> None:
         """Add lists that are shown to users, all or none."""
-        by_user: dict[str, list[tuple[int, str, str]]] = {}
+        by_user: dict[str, list[tuple[int | str, ...]]] = {}
         for user_id, shown in lists:
             by_user.setdefault(user_id, []).append((_LIST, shown.list_id, f"{write_list(shown)}]"))
         await self._add(by_user)
@@ -372,8 +381,9 @@ def _user(
     shown = []
     for list_id, text in lists.items():
         received_us, _, rest = text[1:-1].partition(b",")
+        is_told = rest.endswith(b",1")
         if int(received_us) >= oldest:
-            shown.append(read_list(rest, list_id.decode(), int(received_us)))
+            shown.append(read_list(rest.removesuffix(b",1"), list_id.decode(), int(received_us), is_told))
     assignments = [_read_assignment(name[3:].decode(), text) for name, text in user.items() if name.startswith(b"in ")]
     if not (profile or live or shown or int(user.get(b"last", -1)) >= oldest):
         return StoredUser()

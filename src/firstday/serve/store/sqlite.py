@@ -54,7 +54,7 @@ CREATE TABLE IF NOT EXISTS events (
 ) WITHOUT ROWID, STRICT;
 CREATE TABLE IF NOT EXISTS lists (
     user_id TEXT NOT NULL, received_us INTEGER NOT NULL, list_id TEXT NOT NULL, list TEXT NOT NULL,
-    PRIMARY KEY (user_id, received_us, list_id)
+    is_told INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (user_id, received_us, list_id)
 ) WITHOUT ROWID, STRICT;
 CREATE TABLE IF NOT EXISTS users (
     user_id TEXT PRIMARY KEY, first_us INTEGER NOT NULL, last_us INTEGER NOT NULL, assignments TEXT
@@ -129,6 +129,7 @@ ADD_EVENT = (
     "list_id = excluded.list_id, position = excluded.position, propensity = excluded.propensity, "
     "policy = excluded.policy WHERE events.received_us < ?"
 )
+TELL = "UPDATE lists SET is_told = 1 WHERE user_id = ? AND list_id = ? AND NOT is_told"
 KEEP_NEWEST = (
     "DELETE FROM events WHERE user_id = ?1 AND (signal = 'shown' AND entity = 'item') = ?2 AND received_us <= "
     "(SELECT received_us FROM events WHERE user_id = ?1 AND (signal = 'shown' AND entity = 'item') = ?2 "
@@ -273,7 +274,10 @@ class SqliteStore:
                 how = (event.list_id, event.position, event.propensity, event.policy)
                 # An event that has expired, but is not removed yet, counts as gone.
                 row = (user_id, *what, self._clock.next_us(), *how, oldest)
-                new[user_id] += connection.execute(ADD_EVENT, row).rowcount
+                is_new = connection.execute(ADD_EVENT, row).rowcount
+                new[user_id] += is_new
+                if is_new and event.is_impression and event.list_id is not None:
+                    connection.execute(TELL, (user_id, event.list_id))
                 kinds.add((user_id, event.is_impression))
             for user_id, is_impression in kinds:
                 self._keep_newest(connection, user_id, is_impression=is_impression)
@@ -469,7 +473,8 @@ def _read_one(connection: sqlite3.Connection, user_id: str, oldest: int) -> Stor
     profile = execute("SELECT profile, put_us FROM profiles WHERE user_id = ? AND put_us >= ?", place).fetchone()
     events = execute(READ_EVENTS, place).fetchall()
     lists = execute(
-        "SELECT list, list_id, received_us FROM lists WHERE user_id = ? AND received_us >= ? ORDER BY received_us",
+        "SELECT list, list_id, received_us, is_told FROM lists WHERE user_id = ? AND received_us >= ? "
+        "ORDER BY received_us",
         place,
     ).fetchall()
     user = execute("SELECT first_us, last_us, assignments FROM users WHERE user_id = ?", (user_id,)).fetchone()
