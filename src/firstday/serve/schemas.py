@@ -553,9 +553,10 @@ class ListAnswer(BaseModel):
     not_recorded: str | None = Field(
         default=None, description="Only where record was asked for, and the list is not recorded: why."
     )
-    experiment: str | None = Field(default=None, description="The experiment that the user takes part in.")
+    experiment: str | None = Field(default=None, description="The experiment that the list is part of.")
     variant: str | None = Field(
-        default=None, description="The user's variant in it, by whose strategy the list is where none was asked for."
+        default=None,
+        description="The user's variant in it, by whose strategy the list is; null where one was asked for.",
     )
     explanation: Explanation | None = Field(default=None, description="Only where explain was asked for.")
 

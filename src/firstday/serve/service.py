@@ -249,6 +249,10 @@ class Ask:
         What is in the request.
     k, strategy, keep_used
         See `Recommender.recommend`.
+    record
+        Whether to keep that the user is shown the list.
+    enrol
+        Whether to keep the user's variant where there is none yet.
     """
 
     user_id: str | None = None
@@ -257,6 +261,7 @@ class Ask:
     strategy: str | None = None
     keep_used: bool = False
     record: bool = False
+    enrol: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -414,13 +419,18 @@ class Batcher:
 
         Where a user's signals cannot be made, there is the error in the place of that request.
         """
-        stored = [ask.user_id for ask in asks if ask.user_id is not None]
-        users = await self._read_users(stored) if stored else []
+        stored = [ask for ask in asks if ask.user_id is not None]
+        user_ids = [ask.user_id for ask in stored if ask.user_id is not None]
+        users = await self._read_users(user_ids) if stored else []
         source: Source = "store_unavailable" if users is None else "store"
-        pairs = list(zip(stored, users or [StoredUser()] * len(stored), strict=True))
+        pairs = list(zip(user_ids, users or [StoredUser()] * len(stored), strict=True))
         variants: list[Variant | None] = [None] * len(pairs)
         if self._enrolment is not None and users:
-            variants = await self._enrolment.find_variants(pairs)
+            # Who asks for a strategy by its name is not answered by a variant.
+            places = [place for place, ask in enumerate(stored) if ask.strategy is None]
+            found = await self._enrolment.find_variants([(*pairs[place], stored[place].enrol) for place in places])
+            for place, variant in zip(places, found, strict=True):
+                variants[place] = variant
         of_users = zip(pairs, variants, strict=True)
         collected: list[_Answerable | Exception] = []
         for ask in asks:
@@ -428,7 +438,7 @@ class Batcher:
                 collected.append(_Answerable(ask, ask.signals or Signals(), "request", None))
                 continue
             (user_id, user), variant = next(of_users)
-            if variant is not None and ask.strategy is None:
+            if variant is not None:
                 ask = replace(ask, strategy=variant.strategy)
             ignored = tuple(f"profile column {name!r} cannot have this name" for name in user.unusable_columns)
             try:

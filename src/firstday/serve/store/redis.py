@@ -274,7 +274,7 @@ class RedisStore:
         return await self._add(by_user)
 
     async def _add(self, by_user: dict[str, list[tuple[int | str, ...]]]) -> int:
-        """Add entries of users: each its kind, its id, its text after the time of receipt, and a list that it tells of."""
+        """Add users' entries: each its kind, id, text after the time of receipt, and a list that it tells of."""
         oldest = self._rules.oldest_us(self._clock.now_us())
         rules = self._rules
         caps = [rules.max_events_per_user, rules.max_shown_per_user, rules.max_lists_per_user]
