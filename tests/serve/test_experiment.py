@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,11 +13,14 @@ from redis_process import RedisProcess
 
 from firstday.artifact.folder import save_model
 from firstday.errors import ConfigError
+from firstday.features.signals import Signals
 from firstday.recommend.recommender import Recommender
 from firstday.recommend.variants import Experiment
+from firstday.serve.service import Ask, Reply
 from firstday.serve.store.base import StoreError
 from tests.serve.conftest import StartApp, StartServer, assert_error, open_client, read_lines
 from tests.serve.in_process import RunningApp
+from tests.serve.test_access import READ, WRITE
 from tests.serve.test_running import refuse_to_serve
 
 TEXT = "first-2026: control=popular*50, treatment=segment*50"
@@ -57,18 +61,73 @@ def test_a_users_variant_answers_and_is_named(start_app: StartApp, settings: dic
             answer = ask(http, user)
             assert (answer["experiment"], answer["variant"]) == ("first-2026", variant)
             assert answer["strategy"] == strategies[str(variant)]
-            named = ask(http, user, strategy="group")
-            assert (named["strategy"], named["variant"]) == ("group", variant)
         told = http.get(f"/v1/users/{USERS[0]}").json()
         assert [(one["experiment"], one["variant"]) for one in told["assignments"]] == [("first-2026", by_hash()[0])]
         assert told["assignments"][0]["assigned_at"] > told["first_seen_at"]
         n_control = by_hash().count("control")
         line = 'experiment_recommendations_total{answered_by="popular",experiment="first-2026",variant="control"}'
-        assert f"firstday_{line} {2 * n_control}.0" in http.get("/metrics").text
+        assert f"firstday_{line} {n_control}.0" in http.get("/metrics").text
         assert http.delete(f"/v1/users/{USERS[0]}").status_code == 204
         assert http.get(f"/v1/users/{USERS[0]}").status_code == 404
         given = http.post("/v1/recommendations", json={"signals": {}}).json()
         assert (given["experiment"], given["variant"]) == (None, None)
+
+
+def test_who_asks_for_a_strategy_is_in_no_variant(start_app: StartApp, settings: dict[str, Any], log: Any) -> None:
+    """Neither named nor counted, and not kept: the first list without a strategy keeps the variant."""
+    app = start_app(experiment=TEXT, **settings)
+    with app.open_client() as http:
+        for user in USERS[:4]:
+            named = ask(http, user, strategy="segment")
+            assert (named["strategy"], named["experiment"], named["variant"]) == ("segment", None, None)
+            assert http.get(f"/v1/users/{user}").status_code == 404
+        assert "experiment_recommendations_total{" not in http.get("/metrics").text
+        assert [ask(http, user)["variant"] for user in USERS[:4]] == by_hash(USERS[:4])
+        named = ask(http, USERS[0], strategy="group", record=True)
+        assert (named["strategy"], named["variant"]) == ("group", None)
+        counted = [
+            line for line in http.get("/metrics").text.splitlines() if "experiment_recommendations_total{" in line
+        ]
+        assert sum(float(line.split()[-1]) for line in counted) == 4
+    variants = [line.get("variant") for line in read_lines(log()) if "recommendations" in line.get("route", "")]
+    assert [one is None for one in variants] == [True] * 4 + [False] * 4 + [True]
+
+
+def test_together_with_others_each_gets_their_own(start_app: StartApp, settings: dict[str, Any]) -> None:
+    app = start_app(experiment=TEXT, **settings)
+
+    async def ask_together() -> list[Reply]:
+        asks = [Ask(user, strategy=(None, "group")[n % 2], enrol=n % 4 == 0) for n, user in enumerate(USERS)]
+        asks.insert(5, Ask(signals=Signals(age=20)))
+        return await asyncio.gather(*(app.service.batcher.ask(one) for one in asks))
+
+    replies = app.run(ask_together())
+    assert replies.pop(5).variant is None
+    assert [reply.variant for reply in replies] == [(one, None)[n % 2] for n, one in enumerate(by_hash())]
+    users = app.run(app.service.store.read(USERS))
+    assert [len(user.assignments) for user in users] == [int(n % 4 == 0) for n in range(len(USERS))]
+
+
+def test_only_who_may_write_keeps_a_variant(start_app: StartApp, settings: dict[str, Any]) -> None:
+    """Others are answered by it, and leave nothing."""
+    both = "a-key-that-opens-both"
+    app = start_app(experiment=TEXT, read_keys=f"{READ},{both}", write_keys=f"{WRITE},{both}", **settings)
+    expected = by_hash(USERS[:4])
+    with app.open_client(READ) as http:
+        assert [ask(http, user)["variant"] for user in USERS[:4]] == expected
+        assert [http.get(f"/v1/users/{user}").status_code for user in USERS[:4]] == [404] * 4
+    with app.open_client(both) as http:
+        for site, is_kept in (("cross-site", False), ("same-site", False), ("same-origin", True)):
+            answer = http.get(f"/v1/users/{USERS[0]}/recommendations", headers={"Sec-Fetch-Site": site})
+            assert answer.json()["variant"] == expected[0]
+            assert (http.get(f"/v1/users/{USERS[0]}").status_code == 200) == is_kept
+        assert ask(http, USERS[1])["variant"] == expected[1]
+    with app.open_client(READ) as http:
+        assert [ask(http, user)["variant"] for user in USERS[:4]] == expected
+        kept = [http.get(f"/v1/users/{user}") for user in USERS[:2]]
+        assert [[one["variant"] for one in user.json()["assignments"]] for user in kept] == [
+            [one] for one in expected[:2]
+        ]
 
 
 def test_a_variant_is_for_good(start_app: StartApp, settings: dict[str, Any], tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import json
 import shutil
 import sqlite3
 import sys
+import time
 from collections.abc import Awaitable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -21,7 +22,7 @@ from firstday.data.load import load
 from firstday.errors import ConfigError
 from firstday.serve import export_tables as module
 from firstday.serve.export_tables import STATE, Exported, export, open_readable
-from firstday.serve.store.base import Assignment, Event, Profile, Rules, ShownList, Store
+from firstday.serve.store.base import Assignment, Clock, Event, Profile, Rules, ShownList, Store
 from firstday.serve.store.sqlite import SqliteStore
 from tests.serve.conftest import StartServer, assert_error, open_client
 from tests.serve.test_store_sqlite import VERSION_1
@@ -40,12 +41,22 @@ class Place:
         self.clock = SetClock()
         self._loop = asyncio.new_event_loop()
         self.store: Store
-        if redis is None:
-            self.store = SqliteStore(folder / "users.sqlite", RULES, clock=self.clock)
+        self.open()
+
+    def open(self, rules: Rules = RULES, clock: Clock | None = None) -> None:
+        """Open the store, again if it was."""
+        if self.redis is None:
+            self.store = SqliteStore(self.folder / "users.sqlite", rules, clock=clock or self.clock)
         else:
             from firstday.serve.store.redis import RedisStore
 
-            self.store = RedisStore(redis.url, RULES, prefix=f"a*[{folder.name}", clock=self.clock)
+            prefix = f"a*[{self.folder.name}"
+            self.store = RedisStore(self.redis.url, rules, prefix=prefix, clock=clock or self.clock)
+
+    def reopen(self, rules: Rules = RULES, clock: Clock | None = None) -> None:
+        """Open the store as a process that starts again does, with a clock of its own."""
+        self.run(self.store.close())
+        self.open(rules, clock)
 
     def run(self, call: Awaitable[T]) -> T:
         async def wait() -> T:
@@ -321,6 +332,76 @@ def test_an_older_copy_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="further than this store"):
         place.run(export(open_readable(str(tmp_path / "old.sqlite")), place.out))
     place.close()
+
+
+def test_what_has_expired_is_in_no_table(place: Place) -> None:
+    """By the retention of the service that had the store, and as of the export."""
+    place.reopen(Rules(1000, 10 * DAY_US))
+    place.clock.us = time.time_ns() // 1000 - 11 * DAY_US
+    place.run(place.store.put("u", Profile(24, {"country": "FR"}, (("item", "i9"),), ("f",))))
+    place.run(place.store.record([("u", LIST), ("gone", LIST)]))
+    place.add(("u", Event("e1", "stream", "item", "i1")), ("u", Event("s1", "shown", "item", "i1")))
+    place.clock.us += 2 * DAY_US
+    place.add(("u", Event("e2", "stream", "item", "i2")))
+    place.copy()
+    done = place.export()
+    assert (done.uses, done.impressions, done.users) == (1, 0, 1)
+    table = place.read("interactions")
+    assert table.select("user_id", "signal", "item_id").rows() == [("u", "stream", "i2")]
+    assert place.read("users").select("user_id", "age").rows() == [("u", None)]
+    place.reopen(Rules(1000, 0))  # another setting, noted by the service, at the latest when it writes
+    place.add(("u", Event("e3", "stream", "item", "i3")))
+    place.copy()
+    shutil.rmtree(place.out)
+    assert place.export().uses == 3
+
+
+def test_a_told_list_is_not_shown_again_where_what_was_told_is_forgotten(place: Place) -> None:
+    """Neither one that an earlier run wrote, nor one that is new."""
+    place.reopen(Rules(1000, 0, max_shown_per_user=1))
+    place.run(place.store.record([("u", LIST), ("v", LIST)]))
+    place.copy()
+    assert place.export().impressions == 6
+    place.run(place.store.record([("u", replace(LIST, list_id="l2"))]))
+    for number, list_id in enumerate(("l1", "l2", None)):
+        place.add(("u", Event(f"s{number}", "shown", "item", "i2", 7, list_id=list_id, propensity=0.5, policy="x")))
+    place.copy()
+    done = place.export()
+    assert (done.impressions, done.superseded) == (1, 3)
+    rows = [("v", "l1", f"i{n}", n, 1 / 2 ** (n - 1), "explore") for n in (1, 2, 3)]
+    assert shown_rows(place) == [("u", None, "i2", None, 0.5, "x"), *rows]
+    small = place.read("interactions")
+    shutil.rmtree(place.out)
+    place.copy()
+    place.export()
+    assert place.read("interactions").sort(small.columns).equals(small.sort(small.columns))
+
+
+def test_who_was_deleted_makes_no_copy_older(place: Place) -> None:
+    place.add(("u", Event("e1", "stream", "item", "i1")))
+    place.clock.us += DAY_US
+    place.add(("newest", Event("e1", "stream", "item", "i2")))
+    place.copy()
+    place.export()
+    place.run(place.store.delete("newest"))
+    place.copy()
+    assert place.export().uses == 0
+
+
+def test_no_time_is_given_twice_where_the_newest_is_gone_and_the_clock_went_back(place: Place) -> None:
+    place.add(("u", Event("e1", "stream", "item", "i1")))
+    place.clock.us += 1000
+    place.add(("newest", Event("e1", "stream", "item", "i2")))
+    place.copy()
+    place.export()
+    place.run(place.store.delete("newest"))
+    back = SetClock()
+    back.us = place.clock.us - 500
+    place.reopen(clock=back)
+    place.add(("late", Event("e1", "stream", "item", "i3")))
+    place.copy()
+    assert place.export().uses == 1
+    assert sorted(place.read("interactions")["item_id"].to_list()) == ["i1", "i2", "i3"]
 
 
 def test_what_cannot_be_read_is_one_sentence(tmp_path: Path) -> None:

@@ -300,6 +300,33 @@ def test_what_a_caller_saw_stands_in_place_of_the_recorded_list(kept: Harness) -
     )
 
 
+def test_a_list_stays_told_though_what_was_told_is_forgotten(kept: Harness) -> None:
+    """Of l1 the caller saw one item; that is over the cap later, and the whole list was still not seen."""
+    kept.run(kept.store.close())
+    kept.open(max_shown_per_user=2)
+    kept.run(kept.store.record([("u", LIST), ("u", replace(LIST, list_id="l2"))]))
+    assert [entry.is_told for entry in kept.read("u").lists] == [False, False]
+    kept.run(kept.store.add([("u", shown("s1", "i1", list_id="l1")), ("v", shown("s1", "i1", list_id="l2"))]))
+    kept.run(kept.store.add([("u", Event("e1", "stream", "item", "i1", list_id="l2"))]))
+    kept.run(kept.store.add([("u", shown("s1", "i1", list_id="l2"))]))  # its id is known: nothing new
+    kept.run(kept.store.add([("u", shown(f"s{n}", f"i{n}")) for n in range(5, 7)]))
+    found = kept.read("u")
+    assert [(entry.list_id, entry.is_told) for entry in found.lists] == [("l1", True), ("l2", False)]
+    assert [replace(entry, received_us=0, is_told=False) for entry in found.lists] == [
+        LIST,
+        replace(LIST, list_id="l2"),
+    ]
+    assert [(one.list_id, one.item_id) for one in found.find_impressions()] == [
+        *(("l2", item) for item in LIST.items),
+        (None, "i5"),
+        (None, "i6"),
+    ]
+    kept.run(kept.store.record([("u", replace(LIST, list_id="l3"))]))
+    kept.run(kept.store.add([("u", shown("s7", "i3", list_id="l1"))]))  # the record still says how it was chosen
+    assert kept.read("u").find_impressions()[-1] == Impression("i3", None, "l1", 0.125, "explore")
+    assert [entry.is_told for entry in kept.read("u").lists] == [True, False, False]
+
+
 def test_lists_and_impressions_have_caps_of_their_own(kept: Harness) -> None:
     kept.run(kept.store.close())
     kept.open(max_lists_per_user=2, max_shown_per_user=3)
@@ -433,6 +460,9 @@ def test_both_stores_give_the_same_signals(tmp_path: Path, redis: RedisProcess) 
     sqlite, with_redis = asyncio.run(both())
     assert sqlite.to_signals("u") == with_redis.to_signals("u")
     assert sqlite.to_signals("u").shown != ()
+    assert [(one.list_id, one.is_told) for one in sqlite.lists] == [
+        (one.list_id, one.is_told) for one in with_redis.lists
+    ]
     assert [replace(event, received_us=0) for event in sqlite.events] == [
         replace(event, received_us=0) for event in with_redis.events
     ]

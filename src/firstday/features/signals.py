@@ -25,6 +25,10 @@ PICK_SIGNAL = "onboarding"
 """The signal that a yes or a pick while registering becomes, where the model knows it."""
 
 
+RESERVED = ("age", "interactions", "friends", "shown", "user_id")
+"""Parts of `Signals` that are no profile columns: no column can have such a name."""
+
+
 UNKNOWN_COLUMN = "profile column "
 """Before the name of a profile column that a model does not know."""
 
@@ -107,8 +111,7 @@ class Signals:
 
     def copy(self, **changes: Any) -> Signals:
         """Return the same signals but for some parts, each by its name."""
-        names = ("age", "interactions", "friends", "shown", "user_id")
-        return Signals(**{**self.groups, **{name: getattr(self, name) for name in names}, **changes})
+        return Signals(**{**self.groups, **{name: getattr(self, name) for name in RESERVED}, **changes})
 
     @classmethod
     def from_json(cls, text: str) -> Signals:

@@ -10,7 +10,7 @@ from firstday.serve.telemetry import Metrics
 
 
 class Enrolment:
-    """Gives users variants when they first ask for a list.
+    """Gives users variants when they first ask for a list by a request that may write.
 
     An experiment starts when the store first sees its name. Of whom the store has something older takes no part. Who
     was given a variant keeps it, whatever becomes of the weights. While the store does not answer, nobody takes part.
@@ -39,23 +39,31 @@ class Enrolment:
                 self._metrics.store_failed("start_experiment", error)
         return self._started_us
 
-    async def find_variants(self, users: Sequence[tuple[str, StoredUser]]) -> list[Variant | None]:
-        """Return the variant of each user, kept from now on; None for who takes no part."""
+    async def find_variants(self, users: Sequence[tuple[str, StoredUser, bool]]) -> list[Variant | None]:
+        """Return the variant of each user, kept from now on where it may be; None for who takes no part.
+
+        Parameters
+        ----------
+        users
+            Each with what is known of them, and whether their variant may be kept.
+        """
         started_us = await self.start()
         if started_us is None:
             return [None] * len(users)
         found: list[Variant | None] = []
         new: dict[int, Assignment] = {}
-        for place, (user_id, user) in enumerate(users):
+        for place, (user_id, user, may_keep) in enumerate(users):
             before = [given.variant for given in user.assignments if given.experiment == self.experiment.name]
             if before:
                 found.append(self._variants.get(before[0]))
                 continue
-            found.append(None)
-            if user.first_us is None or user.first_us >= started_us:
-                variant = self.experiment.assign(user_id)
-                if variant is not None:
-                    new[place] = Assignment(self.experiment.name, variant.name)
+            is_new = user.first_us is None or user.first_us >= started_us
+            variant = self.experiment.assign(user_id) if is_new else None
+            if variant is None or not may_keep:
+                found.append(variant)
+            else:
+                found.append(None)
+                new[place] = Assignment(self.experiment.name, variant.name)
         if new:
             try:
                 given = await self._store.assign([(users[place][0], assignment) for place, assignment in new.items()])

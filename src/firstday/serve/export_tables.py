@@ -16,7 +16,7 @@ from firstday.data.events import ITEM
 from firstday.errors import ConfigError
 from firstday.features.impressions import Impression
 from firstday.features.signals import PICK_SIGNAL
-from firstday.serve.store.base import Profile, ReadableStore, Rules, StoredUser
+from firstday.serve.store.base import DAY_US, RETENTION_DAYS, Profile, ReadableStore, Rules, StoredUser
 
 STATE = ".export.json"
 """Beside the tables: up to when they hold what the store took. It is written last."""
@@ -92,7 +92,8 @@ def open_readable(store: str, *, redis_prefix: str = "firstday", timeout_s: floa
     if found and scheme in ("redis", "rediss"):
         from firstday.serve.store.redis import RedisStore
 
-        return RedisStore(store, Rules(1, 0), prefix=redis_prefix, timeout_s=timeout_s)
+        rules = Rules(1, round(RETENTION_DAYS * DAY_US))
+        return RedisStore(store, rules, prefix=redis_prefix, timeout_s=timeout_s)
     if found and (scheme != "sqlite" or not rest.startswith("/")):
         raise ConfigError(
             "store: its URL begins with neither sqlite:/// nor redis:// nor rediss://; give one that does."
@@ -222,18 +223,21 @@ class _Run:
                 self._write_rows(name)
 
     def _take_impressions(self, user_id: str, user: StoredUser) -> None:
-        recent = {shown.list_id for shown in user.lists if shown.received_us > self.since_us}
+        for shown in user.lists:
+            if shown.is_told and shown.received_us <= self.since_us:
+                self.seen.append((user_id, shown.list_id))
         for shown in user.find_recorded():
             if self._is_new(shown.received_us):
                 for impression in shown.to_impressions():
                     self.rows["lists"].append(_show(user_id, impression, shown.received_us))
                     self.done.impressions += 1
+        kept = {shown.list_id for shown in user.lists}
         for event, impression in user.find_seen():
             if self._is_new(event.received_us):
                 time_us = event.received_us if event.timestamp_ms is None else 1000 * event.timestamp_ms
                 self.rows["events"].append(_show(user_id, impression, time_us))
                 self.done.impressions += 1
-                if event.list_id is not None and event.list_id not in recent:
+                if event.list_id is not None and event.list_id not in kept:
                     self.seen.append((user_id, event.list_id))
 
     def _stage(self, frame: pl.DataFrame, path: Path) -> None:

@@ -62,6 +62,10 @@ class Keys:
         compared = [(right, hmac.compare_digest(digest, other)) for right, other in self._digests]
         return frozenset(right for right, same in compared if same)
 
+    def opens(self, request: Request, right: Right) -> bool:
+        """Tell whether a request has a right: by its key, or since there are no keys."""
+        return not self.any or right in request.scope["firstday.rights"]
+
     def check(self, request: Request, right: Right) -> None:
         """Refuse a request whose key does not open a right.
 
@@ -70,10 +74,9 @@ class Keys:
         ApiError
             401 without a key or with one that is none, 403 with one for something else.
         """
-        rights: frozenset[Right] = request.scope["firstday.rights"]
-        if not self.any or right in rights:
+        if self.opens(request, right):
             return
-        if rights:
+        if request.scope["firstday.rights"]:
             raise ApiError(403, "forbidden", f"This key does not open what needs the {right} right; use another.")
         raise unauthorized(f"a {right} key", is_given=bool(request.headers.get("authorization")))
 

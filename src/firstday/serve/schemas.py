@@ -12,7 +12,7 @@ from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Fiel
 
 from firstday.config import SHOWN, RecommendConfig
 from firstday.features.impressions import Impression
-from firstday.features.signals import PICK_SIGNAL, Signals
+from firstday.features.signals import PICK_SIGNAL, RESERVED, Signals
 from firstday.recommend.spec import strategy_names
 from firstday.serve.store.base import Event, Profile
 
@@ -30,7 +30,7 @@ _BAD = r"\x00-\x1F\x7F-\x9F\uFFFD"  # control characters, and what stands where 
 _ID = rf"^[^{_BAD}]+$"
 _USER_ID = rf"^[^{_BAD}/]*[^{_BAD}/.][^{_BAD}/]*$"  # something but a dot, so that it can be part of a path
 _NAME = r"^[A-Za-z_][A-Za-z0-9_.\-]{0,63}$"
-_RESERVED = ("age", "friends", "interactions", "user_id", "self")
+_RESERVED = (*RESERVED, "self")
 _YEARS = r"^(197[1-9]|19[89][0-9]|20[0-9][0-9])-"
 _EPOCH, _FAR = datetime(1970, 1, 1, tzinfo=UTC), datetime(2101, 1, 1, tzinfo=UTC)
 _LARGEST = 2**53 - 1
@@ -553,9 +553,10 @@ class ListAnswer(BaseModel):
     not_recorded: str | None = Field(
         default=None, description="Only where record was asked for, and the list is not recorded: why."
     )
-    experiment: str | None = Field(default=None, description="The experiment that the user takes part in.")
+    experiment: str | None = Field(default=None, description="The experiment that the list is part of.")
     variant: str | None = Field(
-        default=None, description="The user's variant in it, by whose strategy the list is where none was asked for."
+        default=None,
+        description="The user's variant in it, by whose strategy the list is; null where one was asked for.",
     )
     explanation: Explanation | None = Field(default=None, description="Only where explain was asked for.")
 
@@ -606,6 +607,9 @@ class RecordedList(BaseModel):
     list_id: str
     policy: str = Field(description="What made it.")
     recorded_at: datetime
+    is_told: bool = Field(
+        description=f"Whether events of the signal {SHOWN} said what was seen of it; then the list no longer does."
+    )
     items: list[RecordedItem]
 
 

@@ -249,6 +249,10 @@ class Ask:
         What is in the request.
     k, strategy, keep_used
         See `Recommender.recommend`.
+    record
+        Whether to keep that the user is shown the list.
+    enrol
+        Whether to keep the user's variant where there is none yet.
     """
 
     user_id: str | None = None
@@ -257,6 +261,7 @@ class Ask:
     strategy: str | None = None
     keep_used: bool = False
     record: bool = False
+    enrol: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -318,6 +323,8 @@ class _Answerable:
     signals: Signals
     source: Source
     variant: Variant | None
+    ignored: tuple[str, ...] = ()
+    """Sentences on what is stored and cannot be used by any model."""
 
 
 class Batcher:
@@ -369,12 +376,17 @@ class Batcher:
     async def _answer(self, waiting: Sequence[tuple[Ask, asyncio.Future[Reply]]]) -> None:
         """Answer some requests; each gets its reply or its error."""
         try:
-            answerable = await self._collect([ask for ask, _ in waiting])
+            collected = await self._collect([ask for ask, _ in waiting])
         except Exception as error:
             for _, future in waiting:
                 _settle(future, error)
             return
-        waiting = [(known.ask, future) for known, (_, future) in zip(answerable, waiting, strict=True)]
+        for known, (_, future) in zip(collected, waiting, strict=True):
+            if isinstance(known, Exception):
+                _settle(future, known)
+        pairs = [(known, future) for known, (_, future) in zip(collected, waiting, strict=True)]
+        answerable = [known for known, _ in pairs if not isinstance(known, Exception)]
+        waiting = [(known.ask, future) for known, future in pairs if not isinstance(known, Exception)]
         model = self._holder.current  # one for all of them, whatever is swapped in meanwhile
         groups: dict[tuple[Any, ...], list[int]] = {}
         for place, (ask, _) in enumerate(waiting):
@@ -402,26 +414,38 @@ class Batcher:
         for (place, _), result in zip(to_record, results, strict=True):
             _settle(waiting[place][1], result)
 
-    async def _collect(self, asks: Sequence[Ask]) -> list[_Answerable]:
-        """Return each request with its signals, its own or the store's; a variant's strategy where none was named."""
-        stored = [ask.user_id for ask in asks if ask.user_id is not None]
-        users = await self._read_users(stored) if stored else []
+    async def _collect(self, asks: Sequence[Ask]) -> list[_Answerable | Exception]:
+        """Return each request with its signals, its own or the store's; a variant's strategy where none was named.
+
+        Where a user's signals cannot be made, there is the error in the place of that request.
+        """
+        stored = [ask for ask in asks if ask.user_id is not None]
+        user_ids = [ask.user_id for ask in stored if ask.user_id is not None]
+        users = await self._read_users(user_ids) if stored else []
         source: Source = "store_unavailable" if users is None else "store"
-        pairs = list(zip(stored, users or [StoredUser()] * len(stored), strict=True))
+        pairs = list(zip(user_ids, users or [StoredUser()] * len(stored), strict=True))
         variants: list[Variant | None] = [None] * len(pairs)
         if self._enrolment is not None and users:
-            variants = await self._enrolment.find_variants(pairs)
+            # Who asks for a strategy by its name is not answered by a variant.
+            places = [place for place, ask in enumerate(stored) if ask.strategy is None]
+            found = await self._enrolment.find_variants([(*pairs[place], stored[place].enrol) for place in places])
+            for place, variant in zip(places, found, strict=True):
+                variants[place] = variant
         of_users = zip(pairs, variants, strict=True)
-        answerable = []
+        collected: list[_Answerable | Exception] = []
         for ask in asks:
             if ask.user_id is None:
-                answerable.append(_Answerable(ask, ask.signals or Signals(), "request", None))
+                collected.append(_Answerable(ask, ask.signals or Signals(), "request", None))
                 continue
             (user_id, user), variant = next(of_users)
-            if variant is not None and ask.strategy is None:
+            if variant is not None:
                 ask = replace(ask, strategy=variant.strategy)
-            answerable.append(_Answerable(ask, user.to_signals(user_id), source, variant))
-        return answerable
+            ignored = tuple(f"profile column {name!r} cannot have this name" for name in user.unusable_columns)
+            try:
+                collected.append(_Answerable(ask, user.to_signals(user_id), source, variant, ignored))
+            except Exception as error:
+                collected.append(error)
+        return collected
 
     async def _read_users(self, user_ids: Sequence[str]) -> list[StoredUser] | None:
         """Return what the store knows of users; None where it does not answer."""
@@ -495,7 +519,7 @@ class Batcher:
                     segment=segments[row] if segments[row] >= 0 else None,
                     items=places,
                     scores=scores[row][: len(places)],
-                    ignored=answers.ignored[row],
+                    ignored=(*known.ignored, *answers.ignored[row]),
                     notes=answers.notes[row],
                     score_scale=scales[row],
                     n_ranked=n_ranked[row],

@@ -16,6 +16,7 @@ from pydantic import Field, SecretStr, ValidationError, field_validator, model_v
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from firstday.errors import ConfigError
+from firstday.serve.store.base import RETENTION_DAYS
 
 PREFIX = "FIRSTDAY_SERVE_"
 KEY_LENGTH = 16
@@ -64,7 +65,7 @@ class ServeSettings(BaseSettings):
         description="Seconds without a call to Redis after one failed; meanwhile answers come without it at once.",
     )
     retention_days: float = Field(
-        default=90.0,
+        default=RETENTION_DAYS,
         ge=0,
         le=36500,
         description="Days after which an event or a recorded list is forgotten, counted from its receipt; profile, "

@@ -36,7 +36,15 @@ async def recommend_to_user(
     """
     if parameters.record:
         _allow_record(request)
-    ask = Ask(user_id, None, parameters.k, parameters.strategy, parameters.keep_used, parameters.record)
+    ask = Ask(
+        user_id,
+        None,
+        parameters.k,
+        parameters.strategy,
+        parameters.keep_used,
+        parameters.record,
+        enrol=service_of(request).keys.opens(request, "write") and not _is_of_another_site(request),
+    )
     reply = await service_of(request).batcher.ask(ask)
     if reply.variant is not None:
         request.scope["firstday.variant"] = f"{reply.experiment}/{reply.variant}"
@@ -52,8 +60,13 @@ def _allow_record(request: Request) -> None:
         401 or 403.
     """
     service_of(request).keys.check(request, "write")
-    if request.headers.get("sec-fetch-site", "none") not in ("none", "same-origin"):
+    if _is_of_another_site(request):
         raise ApiError(403, "forbidden", "A page of another site may not record lists; ask from a server of yours.")
+
+
+def _is_of_another_site(request: Request) -> bool:
+    """Tell whether a browser asks for a page that is not the service's own."""
+    return request.headers.get("sec-fetch-site", "none") not in ("none", "same-origin")
 
 
 _validate_user_id = TypeAdapter(UserIdText).validate_python

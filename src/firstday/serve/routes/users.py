@@ -126,6 +126,7 @@ async def read_user(request: Request, user_id: UserIdPath, _query: NoQuery) -> U
                 list_id=shown.list_id,
                 policy=shown.policy,
                 recorded_at=_time(shown.received_us),
+                is_told=shown.is_told,
                 items=[
                     RecordedItem(item_id=one.item_id, position=one.position or 1, propensity=one.propensity or 1)
                     for one in shown.to_impressions()

@@ -13,7 +13,11 @@ from firstday.config import SHOWN
 from firstday.data.events import ITEM
 from firstday.errors import FirstdayError
 from firstday.features.impressions import Impression
-from firstday.features.signals import PICK_SIGNAL, Signals
+from firstday.features.signals import PICK_SIGNAL, RESERVED, Signals
+
+DAY_US = 86_400_000_000
+RETENTION_DAYS = 90.0
+"""How long a service keeps things unless its settings say otherwise."""
 
 
 class StoreError(FirstdayError):
@@ -73,6 +77,9 @@ class ShownList:
         How likely the policy was to show each item there; None: each was certain.
     received_us
         When the store took it, microseconds since 1970.
+    is_told
+        Whether the caller has said what was seen of it. Then it says how that was chosen, and no longer what was seen,
+        even if what the caller said is forgotten.
     """
 
     list_id: str
@@ -80,6 +87,7 @@ class ShownList:
     items: tuple[str, ...]
     propensities: tuple[float, ...] | None = None
     received_us: int = 0
+    is_told: bool = False
 
     def to_impressions(self) -> list[Impression]:
         """Return an impression for each item."""
@@ -95,11 +103,11 @@ def write_list(shown: ShownList) -> str:
     return json.dumps([shown.policy, shown.items, shown.propensities], ensure_ascii=False, separators=(",", ":"))
 
 
-def read_list(text: str | bytes, list_id: str, received_us: int) -> ShownList:
+def read_list(text: str | bytes, list_id: str, received_us: int, is_told: int = 0) -> ShownList:
     """Read a recorded list from JSON."""
     policy, items, propensities = json.loads(text)
     chances = None if propensities is None else tuple(propensities)
-    return ShownList(list_id, policy, tuple(items), chances, received_us)
+    return ShownList(list_id, policy, tuple(items), chances, received_us, bool(is_told))
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,10 +193,14 @@ class StoredUser:
         """Whether anything is."""
         return self.profile is not None or bool(self.events or self.lists or self.assignments)
 
+    @property
+    def unusable_columns(self) -> list[str]:
+        """Profile columns that an older version kept under a name that signals need for something else."""
+        return [name for name in RESERVED if self.profile is not None and name in self.profile.columns]
+
     def find_recorded(self) -> list[ShownList]:
         """Return the recorded lists of which the caller did not say what was seen."""
-        seen = {event.list_id for event in self.events if event.is_impression}
-        return [shown for shown in self.lists if shown.list_id not in seen]
+        return [shown for shown in self.lists if not shown.is_told]
 
     def find_seen(self) -> list[tuple[Event, Impression]]:
         """Return what the caller says was seen, each event with what it means.
@@ -224,7 +236,10 @@ class StoredUser:
         return [impression for _, impression in sorted(dated, key=lambda entry: entry[0])]
 
     def to_signals(self, user_id: str | None = None) -> Signals:
-        """Return what is known in the form that every strategy takes; an impression is no interaction."""
+        """Return what is known in the form that every strategy takes; an impression is no interaction.
+
+        `unusable_columns` are left out.
+        """
         actions = [(event.signal, event.entity, event.entity_id) for event in self.events if not event.is_impression]
         shown = self.find_impressions()
         if self.profile is None:
@@ -237,7 +252,7 @@ class StoredUser:
             friends=profile.friends,
             shown=shown,
             user_id=user_id,
-            **profile.columns,
+            **{name: value for name, value in profile.columns.items() if name not in RESERVED},
         )
 
 
@@ -277,6 +292,11 @@ class Clock:
         """Return the time."""
         return time.time_ns() // 1000
 
+    @property
+    def last_us(self) -> int:
+        """The last time that was told by `next_us`, or that it has to go on from; 0: none."""
+        return self._last
+
     def start_after(self, us: int) -> None:
         """Tell only later times from now on, also where the machine's clock was put back."""
         self._last = max(self._last, us)
@@ -295,7 +315,10 @@ class ReadableStore(Protocol):
         ...
 
     def scan(self, since_us: int) -> AsyncIterator[list[tuple[str, StoredUser]]]:
-        """Give all users of whom something was taken after a time, perhaps others too, a part at a time, each once."""
+        """Give all users of whom something was taken after a time, perhaps others too, a part at a time, each once.
+
+        What has expired by now is left out, by the retention of the service that wrote to the store last.
+        """
         ...
 
     async def close(self) -> None:
@@ -307,8 +330,9 @@ class Store(Protocol):
     """Keeps users' signals. Every method raises `StoreError` where the store fails, and then has acknowledged nothing.
 
     A call that returned is durable: it outlives a killed process. An event whose id the user has already is left as
-    it is. What has expired is never returned. When the store first heard of a user, and the user's assignments, are
-    kept for as long as anything else of the user is, or would be if it had been written last.
+    it is. The first new event `shown` that names a recorded list marks it as told. What has expired is never returned.
+    When the store first heard of a user, and the user's assignments, are kept for as long as anything else of the user
+    is, or would be if it had been written last.
     """
 
     name: str

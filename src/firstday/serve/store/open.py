@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 from firstday.errors import ConfigError
 from firstday.serve.settings import ServeSettings
-from firstday.serve.store.base import Rules, Store
+from firstday.serve.store.base import DAY_US, Rules, Store
 
 
 def open_store(settings: ServeSettings) -> Store:
@@ -22,7 +22,7 @@ def open_store(settings: ServeSettings) -> Store:
     url = settings.store_url
     rules = Rules(
         settings.max_events_per_user,
-        round(settings.retention_days * 86_400_000_000),
+        round(settings.retention_days * DAY_US),
         settings.max_lists_per_user,
         settings.max_shown_per_user,
     )

@@ -49,7 +49,7 @@ events' ids in the order of receipt (a sorted set), the events by id (a hash), t
 and recorded lists as events are."""
 
 _BEGIN = """
--- KEYS: the clock, and for each user those of KINDS
+-- KEYS: the clock, for each user those of KINDS, and the retention
 -- ARGV: the worker's time, the time to live in ms, and more
 local latest, now, ttl = tonumber(redis.call('GET', KEYS[1]) or 0), tonumber(ARGV[1]), tonumber(ARGV[2])
 local function next_us()
@@ -77,10 +77,11 @@ local function see(user, profile, order)
 end
 """
 _END = """
-redis.call('SET', KEYS[1], string.format('%.0f', latest))
+redis.call('MSET', KEYS[1], string.format('%.0f', latest), KEYS[#KEYS], string.format('%.0f', ttl))
 return result
 """
-"""All that is taken has a later time than all that was taken before, by whichever worker: one order of receipt."""
+"""All that is taken has a later time than all that was taken before, by whichever worker: one order of receipt.
+How long things are kept, in ms, stands beside it, for who reads the store without the service's settings."""
 
 ADD = f"""{_BEGIN}
 local oldest, caps = ARGV[3], cjson.decode(ARGV[4])
@@ -89,6 +90,12 @@ local function forget(order, texts, ids)
   for _, id in ipairs(ids) do
     redis.call('ZREM', order, id)
     redis.call('HDEL', texts, id)
+  end
+end
+local function tell(lists, id)
+  local text = redis.call('HGET', lists, id)
+  if text and string.sub(text, -3) ~= ',1]' then
+    redis.call('HSET', lists, id, string.sub(text, 1, -2) .. ',1]')
   end
 end
 for number, new in ipairs(cjson.decode(ARGV[5])) do
@@ -109,6 +116,7 @@ for number, new in ipairs(cjson.decode(ARGV[5])) do
       local received = next_us()
       redis.call('HSET', place[2], entry[2], '[' .. received .. ',' .. entry[3])
       redis.call('ZADD', place[1], received, entry[2])
+      if entry[4] then tell(KEYS[at + 6], entry[4]) end
       result = result + 1
     end
   end
@@ -121,7 +129,8 @@ for number, new in ipairs(cjson.decode(ARGV[5])) do
   end
 end
 {_END}"""
-"""Adds events, or lists, of several users in one step; the same rules as in SQLite."""
+"""Adds events, or lists, of several users in one step; the same rules as in SQLite.
+A list of which the caller has said what was seen has a 1 at its end."""
 
 PUT = f"""{_BEGIN}
 see(KEYS[2], KEYS[3], KEYS[4])
@@ -205,7 +214,8 @@ class RedisStore:
         """Run a script on some keys."""
         first = [self._clock.now_us(), self._rules.retention_us // 1000]
         call = self._scripts[script]
-        return await self._call(lambda: call(keys=[f"{self._prefix}:clock", *keys], args=[*first, *arguments]))
+        places = [f"{self._prefix}:clock", *keys, f"{self._prefix}:retention"]
+        return await self._call(lambda: call(keys=places, args=[*first, *arguments]))
 
     async def _run_for_users(self, script: str, user_ids: Iterable[str], *arguments: Any) -> Any:
         """Run a script on users' keys."""
@@ -227,6 +237,10 @@ class RedisStore:
 
     async def read(self, user_ids: Sequence[str]) -> list[StoredUser]:
         """Return what is known of each user."""
+        return await self._read(user_ids, self._rules.oldest_us(self._clock.now_us()))
+
+    async def _read(self, user_ids: Sequence[str], oldest: int) -> list[StoredUser]:
+        """Return what is known of each user, without what is older."""
 
         async def call() -> list[Any]:
             pipe = self._redis.pipeline(transaction=False)
@@ -239,7 +253,6 @@ class RedisStore:
             return await pipe.execute()
 
         answers = await self._call(call)
-        oldest = self._rules.oldest_us(self._clock.now_us())
         users = zip(*(answers[at::4] for at in range(4)), strict=True)
         return [_user(user, profile, events, lists, oldest) for user, profile, events, lists in users]
 
@@ -249,18 +262,19 @@ class RedisStore:
 
     async def add(self, events: Sequence[tuple[str, Event]]) -> int:
         """Add events of users, all or none; return how many were new."""
-        by_user: dict[str, list[tuple[int, str, str]]] = {}
+        by_user: dict[str, list[tuple[int | str, ...]]] = {}
         for user_id, event in events:
             values: list[Any] = [event.signal, event.entity, event.entity_id, event.timestamp_ms]
             how = [event.list_id, event.position, event.propensity, event.policy]
             if any(value is not None for value in how):
                 values += how
             kind = _IMPRESSION if event.is_impression else _USE
-            by_user.setdefault(user_id, []).append((kind, event.event_id, _write(values)[1:]))
+            told = (event.list_id,) if event.is_impression and event.list_id is not None else ()
+            by_user.setdefault(user_id, []).append((kind, event.event_id, _write(values)[1:], *told))
         return await self._add(by_user)
 
-    async def _add(self, by_user: dict[str, list[tuple[int, str, str]]]) -> int:
-        """Add entries of users: of which kind, with what id, and the text after its time of receipt."""
+    async def _add(self, by_user: dict[str, list[tuple[int | str, ...]]]) -> int:
+        """Add users' entries: each its kind, id, text after the time of receipt, and a list that it tells of."""
         oldest = self._rules.oldest_us(self._clock.now_us())
         rules = self._rules
         caps = [rules.max_events_per_user, rules.max_shown_per_user, rules.max_lists_per_user]
@@ -268,7 +282,7 @@ class RedisStore:
 
     async def record(self, lists: Sequence[tuple[str, ShownList]]) -> None:
         """Add lists that are shown to users, all or none."""
-        by_user: dict[str, list[tuple[int, str, str]]] = {}
+        by_user: dict[str, list[tuple[int | str, ...]]] = {}
         for user_id, shown in lists:
             by_user.setdefault(user_id, []).append((_LIST, shown.list_id, f"{write_list(shown)}]"))
         await self._add(by_user)
@@ -292,7 +306,14 @@ class RedisStore:
         return int(await self._call(lambda: self._redis.get(key)) or 0)
 
     async def scan(self, since_us: int) -> AsyncIterator[list[tuple[str, StoredUser]]]:  # noqa: ARG002
-        """Give all users, a part at a time, each user once: Redis finds nobody by time."""
+        """Give all users, a part at a time, each user once: Redis finds nobody by time.
+
+        What has expired by now is left out, by the retention of the service that wrote last, or, where one of an older
+        version did, of this object.
+        """
+        noted = await self._call(lambda: self._redis.get(f"{self._prefix}:retention"))
+        rules = self._rules if noted is None else Rules(1, 1000 * int(noted))
+        oldest = rules.oldest_us(self._clock.now_us())
         seen: set[str] = set()
         kinds = {kind for kind in KINDS if kind in ("user", "profile", "events")}  # each user has one of these
         place, pattern = 0, re.sub(r"([*?\[\]\\])", r"\\\1", self._prefix) + ":*"
@@ -304,7 +325,7 @@ class RedisStore:
             new = sorted({user_id for kind, _, user_id in parts if kind in kinds and user_id} - seen)
             seen.update(new)
             if new:
-                pairs = zip(new, await self.read(new), strict=True)
+                pairs = zip(new, await self._read(new, oldest), strict=True)
                 yield list(pairs)
             if not place:
                 return
@@ -360,8 +381,9 @@ def _user(
     shown = []
     for list_id, text in lists.items():
         received_us, _, rest = text[1:-1].partition(b",")
+        is_told = rest.endswith(b",1")
         if int(received_us) >= oldest:
-            shown.append(read_list(rest, list_id.decode(), int(received_us)))
+            shown.append(read_list(rest.removesuffix(b",1"), list_id.decode(), int(received_us), is_told))
     assignments = [_read_assignment(name[3:].decode(), text) for name, text in user.items() if name.startswith(b"in ")]
     if not (profile or live or shown or int(user.get(b"last", -1)) >= oldest):
         return StoredUser()

@@ -18,6 +18,7 @@ from typing import Any, Literal, TypeVar
 
 from firstday.errors import ConfigError
 from firstday.serve.store.base import (
+    DAY_US,
     Assignment,
     Clock,
     Event,
@@ -42,8 +43,6 @@ GROUP_SIZE = 256
 PURGED_AT_ONCE = 5_000
 """Rows removed in one transaction, so that others' writes need not wait long."""
 
-DAY_US = 86_400_000_000
-
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS profiles (
     user_id TEXT PRIMARY KEY, put_us INTEGER NOT NULL, profile TEXT NOT NULL
@@ -55,18 +54,21 @@ CREATE TABLE IF NOT EXISTS events (
 ) WITHOUT ROWID, STRICT;
 CREATE TABLE IF NOT EXISTS lists (
     user_id TEXT NOT NULL, received_us INTEGER NOT NULL, list_id TEXT NOT NULL, list TEXT NOT NULL,
-    PRIMARY KEY (user_id, received_us, list_id)
+    is_told INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (user_id, received_us, list_id)
 ) WITHOUT ROWID, STRICT;
 CREATE TABLE IF NOT EXISTS users (
     user_id TEXT PRIMARY KEY, first_us INTEGER NOT NULL, last_us INTEGER NOT NULL, assignments TEXT
 ) WITHOUT ROWID, STRICT;
 CREATE TABLE IF NOT EXISTS experiments (name TEXT PRIMARY KEY, started_us INTEGER NOT NULL) WITHOUT ROWID, STRICT;
+CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, us INTEGER NOT NULL) WITHOUT ROWID, STRICT;
 CREATE INDEX IF NOT EXISTS events_by_receipt ON events (received_us);
 CREATE INDEX IF NOT EXISTS profiles_by_put ON profiles (put_us);
 CREATE INDEX IF NOT EXISTS lists_by_receipt ON lists (received_us);
 CREATE INDEX IF NOT EXISTS users_by_last ON users (last_us);
 """
-"""`users.last_us` is the last write's time, or up to a day before it, so that a busy user's row is seldom written."""
+"""`users.last_us` is the last write's time, or up to a day before it, so that a busy user's row is seldom written.
+`facts` has the last time that was told for anything that is or was here (`latest`), and how long things are kept
+(`retention`)."""
 
 FROM_VERSION_1 = """
 ALTER TABLE events ADD COLUMN list_id TEXT;
@@ -103,8 +105,11 @@ LATEST = (
     "SELECT max(received_us) FROM lists",
     "SELECT max(put_us) FROM profiles",
     "SELECT max(last_us) FROM users",
+    "SELECT us FROM facts WHERE name = 'latest'",
 )
-"""What finds the last time that was told, so that times go on from there."""
+"""What finds the last time that was told, so that times go on from there. It is the one that is noted; the others are
+for a file in which nobody noted it."""
+NOTE = "INSERT INTO facts (name, us) VALUES (?, ?) ON CONFLICT DO UPDATE SET us = excluded.us"
 
 READ_EVENTS = (
     "SELECT event_id, signal, entity, entity_id, timestamp_ms, received_us, list_id, position, propensity, policy "
@@ -124,6 +129,7 @@ ADD_EVENT = (
     "list_id = excluded.list_id, position = excluded.position, propensity = excluded.propensity, "
     "policy = excluded.policy WHERE events.received_us < ?"
 )
+TELL = "UPDATE lists SET is_told = 1 WHERE user_id = ? AND list_id = ? AND NOT is_told"
 KEEP_NEWEST = (
     "DELETE FROM events WHERE user_id = ?1 AND (signal = 'shown' AND entity = 'item') = ?2 AND received_us <= "
     "(SELECT received_us FROM events WHERE user_id = ?1 AND (signal = 'shown' AND entity = 'item') = ?2 "
@@ -199,11 +205,13 @@ class SqliteStore:
             for statement in filter(str.strip, f"{SCHEMA}{FROM_VERSION_1 if version == 1 else ''}".split(";")):
                 connection.execute(statement)
             connection.execute(f"PRAGMA user_version = {VERSION}")
+            for statement in LATEST:
+                self._clock.start_after((connection.execute(statement).fetchone() or (0,))[0] or 0)
+            connection.execute(NOTE, ("latest", self._clock.last_us))
+            connection.execute(NOTE, ("retention", self._rules.retention_us))
             connection.execute("COMMIT")
             if version == 1:
                 _log.info("store is now of version 2", extra={"fields": {"file": str(self._path)}})
-            for statement in LATEST:
-                self._clock.start_after(connection.execute(statement).fetchone()[0] or 0)
         finally:
             connection.close()
 
@@ -266,7 +274,10 @@ class SqliteStore:
                 how = (event.list_id, event.position, event.propensity, event.policy)
                 # An event that has expired, but is not removed yet, counts as gone.
                 row = (user_id, *what, self._clock.next_us(), *how, oldest)
-                new[user_id] += connection.execute(ADD_EVENT, row).rowcount
+                is_new = connection.execute(ADD_EVENT, row).rowcount
+                new[user_id] += is_new
+                if is_new and event.is_impression and event.list_id is not None:
+                    connection.execute(TELL, (user_id, event.list_id))
                 kinds.add((user_id, event.is_impression))
             for user_id, is_impression in kinds:
                 self._keep_newest(connection, user_id, is_impression=is_impression)
@@ -417,7 +428,10 @@ class SqliteStore:
         try:
             connection = connection or self._connect()
             connection.execute("BEGIN IMMEDIATE")
+            before_us = self._clock.last_us
             results = [work(connection) for work, _ in works]
+            if self._clock.last_us > before_us:
+                connection.execute(NOTE, ("latest", self._clock.last_us))
             connection.execute("COMMIT")
         except Exception as error:
             if not isinstance(error, sqlite3.Error):
@@ -459,7 +473,8 @@ def _read_one(connection: sqlite3.Connection, user_id: str, oldest: int) -> Stor
     profile = execute("SELECT profile, put_us FROM profiles WHERE user_id = ? AND put_us >= ?", place).fetchone()
     events = execute(READ_EVENTS, place).fetchall()
     lists = execute(
-        "SELECT list, list_id, received_us FROM lists WHERE user_id = ? AND received_us >= ? ORDER BY received_us",
+        "SELECT list, list_id, received_us, is_told FROM lists WHERE user_id = ? AND received_us >= ? "
+        "ORDER BY received_us",
         place,
     ).fetchall()
     user = execute("SELECT first_us, last_us, assignments FROM users WHERE user_id = ?", (user_id,)).fetchone()
@@ -500,6 +515,8 @@ class SqliteFile:
             self._connection.execute("BEGIN")
             version = self._connection.execute("PRAGMA user_version").fetchone()[0]
             self._connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()  # from here on nothing changes
+            noted = self._connection.execute("SELECT name, us FROM facts").fetchall() if version == VERSION else ()
+            facts: dict[str, int] = dict(noted)
         except sqlite3.Error as error:
             if self._connection is not None:
                 self._connection.close()
@@ -514,17 +531,22 @@ class SqliteFile:
             what = "let this version's service open it once, or copy it" if is_older else "give the file of a store"
             raise ConfigError(f"store: {path} is of version {version}, not {VERSION}; {what}.")
         self._reader = self._connection
+        self._latest_us, self._rules = facts["latest"], Rules(1, facts["retention"])
 
     async def find_latest_us(self) -> int:
-        """Return the time of the last thing in the file, microseconds since 1970; 0: it has nothing."""
-        return max(self._reader.execute(statement).fetchone()[0] or 0 for statement in LATEST)
+        """Return the time of the last thing that was taken, here still or not, microseconds since 1970; 0: none was."""
+        return int(self._latest_us)
 
     async def scan(self, since_us: int) -> AsyncIterator[list[tuple[str, StoredUser]]]:
-        """Give the users of whom something was taken after a time, a part at a time, each user once."""
+        """Give the users of whom something was taken after a time, a part at a time, each user once.
+
+        What has expired by now is left out, by the retention of the service that had the file.
+        """
+        oldest_us = self._rules.oldest_us(Clock().now_us())
         found = self._reader.execute(CHANGED, (since_us,))
         while rows := found.fetchmany(SCANNED_AT_ONCE):
             user_ids = [user_id for (user_id,) in rows]
-            yield list(zip(user_ids, read_users(self._reader, user_ids, 0), strict=True))
+            yield list(zip(user_ids, read_users(self._reader, user_ids, oldest_us), strict=True))
 
     async def close(self) -> None:
         """Close the file."""
