@@ -18,6 +18,7 @@ from firstday.experiment.experiment_tables import ExperimentTables, age_bands
 from firstday.experiment.off_policy import ListsEstimate, estimate_lists
 from firstday.experiment.outcomes import OUTCOMES, Outcome, name_days, outcomes_of, write_days
 from firstday.experiment.sample_ratio import check_sample_ratio
+from firstday.segment.shown_counts import OF_USE, find_used
 
 CONTROL = "control"
 UNKNOWN = "unknown"
@@ -69,7 +70,14 @@ def analyse(
         raise ConfigError(f"control: {control!r} is no variant of {tables.name}; choose of {', '.join(counts)}.")
     ratio = check_sample_ratio(counts, weights or dict.fromkeys(counts, 1.0), config.least_p)
     treatments = tuple(name for name in counts if name != control)
-    users = outcomes_of(tables.uses, tables.shown, assigned, days=config.days, until=tables.until)
+    users = outcomes_of(
+        tables.uses,
+        tables.shown,
+        assigned,
+        days=config.days,
+        until=tables.until,
+        margin_days=config.covariate_margin_days,
+    )
     if users.height:  # columns of `assigned` stand in the order of `users`
         users = users.with_columns(assigned.select("cohort", "user_id"))
     notes = [*tables.notes, *_tell_unended(users, config.days)]
@@ -250,26 +258,13 @@ def _judge_lists(
         raise DataError("interactions: nothing was shown to these users, so that no lists can be judged by it.")
     window = timedelta(days=config.outcome_days)
     starts = tables.assigned.select("user_ix", "assigned_at").filter(pl.col("assigned_at") + window <= tables.until)
-    shown = (
-        tables.shown.join(starts, on="user_ix")
-        .filter((pl.col("timestamp") >= pl.col("assigned_at")) & (pl.col("timestamp") < pl.col("assigned_at") + window))
-        .sort("timestamp")
-        .with_row_index("impression")
+    ended = pl.col("assigned_at") + window
+    shown = tables.shown.join(starts, on="user_ix").filter(
+        (pl.col("timestamp") >= pl.col("assigned_at")) & (pl.col("timestamp") < ended)
     )
-    uses = tables.uses.filter("is_use").sort("timestamp").with_columns(used_at="timestamp")
-    used = (
-        uses.join_asof(  # each use counts for the last impression of the item before it
-            shown.select("user_ix", "item_ix", "timestamp", "impression", "assigned_at"),
-            on="timestamp",
-            by=["user_ix", "item_ix"],
-            strategy="backward",
-            check_sortedness=False,
-        )
-        .filter(pl.col("used_at") < pl.col("assigned_at") + window)
-        .select("impression")
-        .unique()
-    )
-    shown = shown.with_columns(is_used=pl.col("impression").is_in(used["impression"].implode()))
+    shown = shown.with_columns(is_used=pl.col("is_used") & (pl.col("used_at") < ended).fill_null(value=False))
+    uses = tables.uses.filter("is_use").join(starts, on="user_ix").filter(pl.col("timestamp") < ended)
+    shown = shown.with_columns(is_used=pl.Series(find_used(shown, uses.select(OF_USE), window)))
     return tuple(
         estimate_lists(name, shown, frame, least_users=config.effective_users) for name, frame in lists.items()
     )
