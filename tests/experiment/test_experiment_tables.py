@@ -72,11 +72,14 @@ def test_a_slow_clock_neither_removes_uses_nor_makes_a_difference(lag: timedelta
 
 
 def test_lists_are_judged_by_uses_that_carry_their_id() -> None:
-    tables = take(load_slow(timedelta(seconds=10)))
-    item = tables.uses["item_ix"][0]
-    shown_in = tables.assigned["user_ix"].to_list()
-    (estimate,) = analyse(tables, lists={"third": make_lists([(user, item, 3) for user in shown_in])}).lists
-    assert estimate.shown_used == pytest.approx(1 / 3)  # of the first three places
+    dataset = load_slow(timedelta(seconds=10))
+    tables = take(dataset)
+    items = [dataset.items.index_of(f"i{place}") for place in range(3)]
+    rows = [(user, item, place + 1) for user in tables.assigned["user_ix"] for place, item in enumerate(items)]
+    (estimate,) = analyse(tables, lists={"same": make_lists(rows)}).lists
+    assert estimate.share_used is not None
+    assert estimate.n_places == 3
+    assert estimate.share_used.mean == pytest.approx(1 / 3)
 
 
 def test_a_use_is_as_late_as_the_list_whose_id_it_carries() -> None:

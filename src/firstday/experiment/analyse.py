@@ -266,5 +266,6 @@ def _judge_lists(
     uses = tables.uses.filter("is_use").join(starts, on="user_ix").filter(pl.col("timestamp") < ended)
     shown = shown.with_columns(is_used=pl.Series(find_used(shown, uses.select(OF_USE), window)))
     return tuple(
-        estimate_lists(name, shown, frame, least_users=config.effective_users) for name, frame in lists.items()
+        estimate_lists(name, shown, frame, least_users=config.effective_users, level=config.level)
+        for name, frame in lists.items()
     )
