@@ -12,7 +12,7 @@ import polars as pl
 from firstday.config import ExperimentConfig
 from firstday.errors import ConfigError, DataError
 from firstday.experiment.compare import UserSums, compare, correct_for_many, solve_power
-from firstday.experiment.covariate import LEAST_USERS, encode_known, fold_of, predict_outcome
+from firstday.experiment.covariate import USERS_FOR_COVARIATE, encode_known, fold_of, predict_outcome
 from firstday.experiment.experiment_results import COHORT, EVERYONE, ExperimentResults, Row
 from firstday.experiment.experiment_tables import ExperimentTables, age_bands
 from firstday.experiment.off_policy import ListsEstimate, estimate_lists
@@ -44,7 +44,8 @@ def analyse(
     control
         The variant that the others are compared with; ``control`` if there is one of that name, else the first by name.
     weights
-        The share of users that each variant should have, in any unit; equal shares if None.
+        The share of users that each variant should have, in any unit; also of one that has no user. None: equal shares
+        of the variants that were found; one that lost all of its users is not noticed then.
     lists
         Lists that were not shown, by a name: `user_ix`, `item_ix`, `position` (from 1).
     anyway
@@ -62,8 +63,13 @@ def analyse(
     config = config or ExperimentConfig()
     assigned = tables.assigned
     counts = {str(name): int(n) for name, n in assigned.group_by("variant").len().sort("variant").rows()}
+    if weights is not None:  # a variant that lost all of its users is broken, too
+        counts = {name: counts.get(name, 0) for name in sorted({*counts, *weights})}
     if len(counts) < 2:
-        raise DataError(f"assignments: {tables.name} has one variant ({next(iter(counts))}); two are compared.")
+        raise DataError(
+            f"assignments: {tables.name} has one variant ({next(iter(counts))}); two are compared. If another one lost "
+            "all of its users, give the weights of both to notice it."
+        )
     if control is None:
         control = CONTROL if CONTROL in counts else next(iter(counts))
     elif control not in counts:
@@ -81,6 +87,11 @@ def analyse(
     if users.height:  # columns of `assigned` stand in the order of `users`
         users = users.with_columns(assigned.select("cohort", "user_id"))
     notes = [*tables.notes, *_tell_unended(users, config.days)]
+    if weights is None:
+        notes.append(
+            f"weights: none are given, so that equal shares are expected of the variants found ({', '.join(counts)}); "
+            "give weights to notice one that lost all of its users."
+        )
     outcomes = tuple(outcome for outcome in OUTCOMES if tables.shown is not None or not outcome.of_shown)
     if tables.shown is None:
         notes.append(
@@ -174,7 +185,7 @@ def _compare_all(
             sizes = [len(part.numerator) for part in both]
             if column != EVERYONE and min(sizes) < config.least_users:
                 continue
-            if sum(sizes) < LEAST_USERS:
+            if sum(sizes) < USERS_FOR_COVARIATE:
                 both = [part.without_covariate() for part in both]
             comparison = compare(*both, level=config.level, planned_users=config.planned_users)
             if comparison is not None:
