@@ -533,6 +533,14 @@ class ExperimentConfig(Section):
         description="Signals that mean that the user likes the item, for `liked_of_shown` (the paper's "
         "display-to-favourite).",
     )
+    covariate_margin_days: float = Field(
+        default=1.0,
+        ge=0,
+        le=3650,
+        description="What a user did in so many days before the assignment is in no covariate. The assignment has the "
+        "server's clock and a use the client's, so that a slow clock, or one of another time zone, would put outcomes "
+        "into the covariate.",
+    )
     level: float = Field(default=0.95, ge=0.5, le=0.9999, description="Of confidence of every interval.")
     effect: float = Field(
         default=0.03, gt=0, le=1, description="The relative change of an outcome for which the power is told."

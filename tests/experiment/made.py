@@ -36,14 +36,17 @@ def make_uses(rows: Sequence[tuple[int, int, float, bool, bool]]) -> pl.DataFram
 def make_shown(rows: Sequence[tuple[int, int, float]], propensity: float = 0.5) -> pl.DataFrame:
     """Rows of user, item, hours after the start; each is in the first place."""
     return pl.DataFrame(
-        [(user, item, at(hours), 1, propensity, "explore") for user, item, hours in rows],
+        [(user, item, at(hours), None, 1, propensity, "explore", False, None) for user, item, hours in rows],
         schema={
             "user_ix": pl.Int32,
             "item_ix": pl.Int32,
             "timestamp": UTC_MICROSECONDS,
+            "list_id": pl.String,
             "position": pl.Int32,
             "propensity": pl.Float32,
             "policy": pl.String,
+            "is_used": pl.Boolean,
+            "used_at": UTC_MICROSECONDS,
         },
         orient="row",
     )

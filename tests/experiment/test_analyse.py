@@ -50,7 +50,11 @@ def test_five_users() -> None:
     assert not [row for row in results.rows if row.days == 30]
     assert results.decides is not None
     assert (results.decides[0].name, results.decides[1]) == ("used_of_shown", 7)
-    assert results.notes == ("5 of 5 users take no part in the outcomes of 30 days: their window has not ended.",)
+    assert results.notes == (
+        "5 of 5 users take no part in the outcomes of 30 days: their window has not ended.",
+        "weights: none are given, so that equal shares are expected of the variants found (control, treatment); "
+        "give weights to notice one that lost all of its users.",
+    )
 
 
 def test_without_impressions_the_outcomes_of_them_are_left_out_and_that_is_said() -> None:
@@ -58,7 +62,7 @@ def test_without_impressions_the_outcomes_of_them_are_left_out_and_that_is_said(
     assert {row.outcome.name for row in results.rows} == {"items_used", "days_active", "came_back"}
     assert results.decides is not None
     assert results.decides[0].name == "items_used"
-    assert "nothing was shown to these users (no rows with the signal shown)" in results.notes[-1]
+    assert any("nothing was shown to these users (no rows with the signal shown)" in note for note in results.notes)
 
 
 def test_a_window_that_has_not_ended_is_replaced_by_the_nearest() -> None:
@@ -112,6 +116,31 @@ def test_a_broken_assignment_stops_the_reader() -> None:
     assert not analyse(tables, weights={"control": 40, "treatment": 60}).sample_ratio.is_broken
 
 
+@pytest.mark.parametrize("lost", ["control", "treatment"])
+def test_a_variant_that_lost_everyone_stops_the_reader(lost: str) -> None:
+    tables = many_users(share_of_control=float(lost == "treatment"))
+    results = analyse(tables, weights={"control": 50, "treatment": 50})
+    assert results.sample_ratio.is_broken
+    assert results.sample_ratio.counts == {"control": 1200, "treatment": 1200} | {lost: 0}
+    assert f"{lost} 0 (0.0 %, asked for 50.0 %)" in results.sample_ratio.sentence()
+    assert results.rows == ()
+    assert lost in render_experiment(results)
+    assert analyse(tables, weights={"control": 50, "treatment": 50}, anyway=True).rows == ()
+    with pytest.raises(DataError, match=r"has one variant .*; two are compared\. If another one lost all"):
+        analyse(tables)
+
+
+def test_a_third_variant_that_lost_everyone_is_seen_by_its_weight() -> None:
+    tables = many_users()
+    weights = {"control": 40, "newer": 20, "treatment": 40}
+    results = analyse(tables, weights=weights)
+    assert results.sample_ratio.is_broken
+    assert not analyse(tables).sample_ratio.is_broken
+    anyway = analyse(tables, weights=weights, anyway=True)
+    assert {row.variant for row in anyway.rows} == {"treatment"}
+    assert "newer" in render_experiment(anyway)
+
+
 def test_the_report_shows_all_parts_and_escapes_names(many: ExperimentResults) -> None:
     tables = many_users(400)
     tables = replace(tables, name="<b>", groups=tables.groups.rename({"country": "<i>"}))
@@ -159,5 +188,5 @@ def test_mistakes_are_one_sentence() -> None:
         ConfigError, match=r"control: 'old' is no variant of onboarding; choose of control, treatment\."
     ):
         analyse(tables, control="old")
-    with pytest.raises(DataError, match=r"assignments: onboarding has one variant \(control\); two are compared\."):
+    with pytest.raises(DataError, match=r"assignments: onboarding has one variant \(control\); two are compared\. If"):
         analyse(replace(tables, assigned=make_assigned(["control"] * 5)))

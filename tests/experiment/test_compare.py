@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from firstday.errors import MissingExtraError
-from firstday.experiment.always_valid import LEAST_USERS, count_errors
+from firstday.experiment.always_valid import USERS_FOR_EVERY_LOOK, count_errors
 from firstday.experiment.compare import UserSums, compare, correct_for_many, solve_power
 
 
@@ -120,7 +120,9 @@ def test_a_covariate_that_explains_all_leaves_the_difference() -> None:
 
 
 @given(
-    st.integers(2 * LEAST_USERS, 10**7), st.sampled_from([1_000, 10_000, 100_000]), st.sampled_from([0.9, 0.95, 0.99])
+    st.integers(2 * USERS_FOR_EVERY_LOOK, 10**7),
+    st.sampled_from([1_000, 10_000, 100_000]),
+    st.sampled_from([0.9, 0.95, 0.99]),
 )
 def test_intervals_for_every_look_are_wider_than_for_one(n_users: int, planned: int, level: float) -> None:
     assert count_errors(n_users, planned, level) > stats.norm.ppf((1 + level) / 2)

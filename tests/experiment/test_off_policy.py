@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import product
+from statistics import NormalDist
+from typing import cast
+
 import numpy as np
 import polars as pl
 import pytest
 
 from firstday.experiment.off_policy import estimate_lists
+from firstday.recommend.explore import draw_slate
 
+LEVEL = 0.95
+Slate = tuple[int, ...]
 ShownRow = tuple[int, int, int | None, float | None, bool]
 
 
-def make_shown(rows: list[ShownRow]) -> pl.DataFrame:
-    return pl.DataFrame(
+def make_shown(rows: list[ShownRow], lists: list[str | None] | None = None) -> pl.DataFrame:
+    """Rows of user, item, position, propensity, whether it is used; without lists, all rows of a user are of one."""
+    frame = pl.DataFrame(
         rows,
         schema={
             "user_ix": pl.Int32,
@@ -23,6 +32,8 @@ def make_shown(rows: list[ShownRow]) -> pl.DataFrame:
         },
         orient="row",
     )
+    names = [f"l{row[0]}" for row in rows] if lists is None else lists
+    return frame.with_columns(list_id=pl.Series(names, dtype=pl.String))
 
 
 def make_lists(rows: list[tuple[int, int, int]]) -> pl.DataFrame:
@@ -40,11 +51,12 @@ def test_weights_by_hand() -> None:
             (3, 8, 1, 0.5, False),
             (4, 7, None, 0.5, True),  # without a position
             (4, 7, 1, None, True),  # without a propensity
+            (4, 7, 2, 0.5, True),  # below such a place
             (5, 7, 1, 0.5, True),  # of a user without a list
             (0, 9, 2, 0.5, True),  # deeper than the list
         ]
     )
-    estimate = estimate_lists("top", shown, make_lists([(user, 7, 1) for user in range(5)]), least_users=1)
+    estimate = estimate_lists("top", shown, make_lists([(user, 7, 1) for user in range(5)]), least_users=1, level=LEVEL)
     assert (estimate.n_users, estimate.n_matches) == (4, 2)
     assert estimate.share_used is not None
     assert estimate.share_used.mean == pytest.approx(2 / 6)
@@ -56,7 +68,9 @@ def test_weights_by_hand() -> None:
 
 def test_lists_that_were_shown_do_as_they_did() -> None:
     shown = make_shown([(user, 7, 1, 1.0, user % 4 == 0) for user in range(200)])
-    estimate = estimate_lists("same", shown, make_lists([(user, 7, 1) for user in range(200)]), least_users=100)
+    estimate = estimate_lists(
+        "same", shown, make_lists([(user, 7, 1) for user in range(200)]), least_users=100, level=LEVEL
+    )
     assert estimate.share_used is not None
     assert estimate.share_used.mean == pytest.approx(0.25)
     assert estimate.shown_used == pytest.approx(0.25)
@@ -69,11 +83,136 @@ def test_an_estimate_is_near_the_truth_of_a_simulation() -> None:
     item, used = rng.integers(0, 4, n), rng.random(n)
     rates = np.array([0.1, 0.2, 0.3, 0.4])
     shown = make_shown([(user, int(item[user]), 1, 0.25, bool(used[user] < rates[item[user]])) for user in range(n)])
-    estimate = estimate_lists("best", shown, make_lists([(user, 3, 1) for user in range(n)]), least_users=100)
+    estimate = estimate_lists(
+        "best", shown, make_lists([(user, 3, 1) for user in range(n)]), least_users=100, level=LEVEL
+    )
     assert estimate.share_used is not None
     error = (0.4 * 0.6 / (n / 4)) ** 0.5
     assert estimate.share_used.mean == pytest.approx(0.4, abs=5 * error)
     assert (estimate.share_used.high - estimate.share_used.low) / 2 == pytest.approx(1.96 * error, rel=0.1)
+
+
+class Given:
+    """A generator of given numbers between 0 and 1."""
+
+    def __init__(self, numbers: Sequence[float]) -> None:
+        self._numbers = iter(numbers)
+
+    def random(self) -> float:
+        return next(self._numbers)
+
+
+def draw_all(lists: Sequence[Sequence[int]], belief: Sequence[float], k: int) -> dict[Slate, tuple[float, list[float]]]:
+    """Return each slate that `explore` can draw, how likely it is, and the propensities that it writes down.
+
+    All sequences of groups are drawn; the lists have the same items, so that no group is ever left out.
+    """
+    middles = np.cumsum(belief) - np.array(belief) / 2
+    slates: dict[Slate, tuple[float, list[float]]] = {}
+    for groups in product(range(len(belief)), repeat=k):
+        rng = cast("np.random.Generator", Given([float(middles[group]) for group in groups]))
+        draw = list(draw_slate([np.array(items) for items in lists], np.array(belief), k, rng))
+        assert [group for group, _, _ in draw] == list(groups)
+        slate = tuple(lists[group][number] for group, number, _ in draw)
+        before, propensities = slates.get(slate, (0.0, [propensity for _, _, propensity in draw]))
+        assert propensities == pytest.approx([propensity for _, _, propensity in draw])
+        slates[slate] = (before + float(np.prod([belief[group] for group in groups])), propensities)
+    return slates
+
+
+@pytest.mark.parametrize(
+    ("lists", "belief"),
+    [
+        ([[0, 1], [1, 0]], [0.15, 0.85]),
+        ([[0, 1, 2], [1, 2, 0], [2, 0, 1]], [0.2, 0.3, 0.5]),
+    ],
+)
+def test_lists_are_judged_exactly_where_every_slate_is_shown_as_often_as_explore_draws_it(
+    lists: list[list[int]], belief: list[float]
+) -> None:
+    """How often an item is used depends on its place and on what is above it."""
+    k = len(lists[0])
+    slates = draw_all(lists, belief, k)
+
+    def count_used_of_ten(slate: Slate, place: int) -> int:
+        return (3 * slate[place] + 2 * place + (slate[place - 1] if place else 4)) % 7 + 1
+
+    n = 10_000  # so that each slate has a whole number of tenths
+    rows: list[ShownRow] = []
+    first = 0
+    for slate, (likely, propensities) in slates.items():
+        size = round(n * likely)
+        for place, (item, propensity) in enumerate(zip(slate, propensities, strict=True)):
+            n_used = size * count_used_of_ten(slate, place) // 10
+            rows += [(first + user, item, place + 1, propensity, user < n_used) for user in range(size)]
+        first += size
+    assert first == n
+    shown = make_shown(rows)
+    for slate, (likely, _) in slates.items():
+        truth = np.mean([count_used_of_ten(slate, place) / 10 for place in range(k)])
+        judged = make_lists([(user, item, place + 1) for user in range(n) for place, item in enumerate(slate)])
+        estimate = estimate_lists("one", shown, judged, least_users=1, level=LEVEL)
+        assert estimate.share_used is not None
+        assert estimate.n_places == k
+        assert estimate.share_used.mean == pytest.approx(truth, rel=1e-5)  # propensities are float32
+        assert estimate.mean_weight == pytest.approx(1, rel=1e-5)
+        assert estimate.effective_users == pytest.approx(n * likely, rel=1e-5)
+
+
+def test_the_estimate_is_of_as_many_places_as_enough_users_tell_of() -> None:
+    """Of 400 users all match in the first place, 100 in the second, of whom 25 in the third."""
+    rows: list[ShownRow] = []
+    for user in range(400):
+        rows.append((user, 1, 1, 1.0, user % 2 == 0))
+        rows.append((user, 2 if user < 100 else 7, 2, 0.25 if user < 100 else 0.75, user < 50))
+        rows.append((user, 3 if user % 4 == 0 else 8, 3, 0.25 if user % 4 == 0 else 0.75, False))
+    lists = make_lists([(user, place, place) for user in range(400) for place in (1, 2, 3)])
+    places = {}
+    for least in (20, 60, 200, 500):
+        estimate = estimate_lists("long", make_shown(rows), lists, least_users=least, level=LEVEL)
+        places[least] = estimate.n_places
+        if least == 60:
+            assert estimate.share_used is not None
+            assert estimate.share_used.mean == pytest.approx((0.5 + 0.5) / 2)
+            assert estimate.shown_used == pytest.approx((200 + 50) / 800)
+            assert estimate.n_matches == 400 + 100
+            assert estimate.sentence().startswith(
+                "lists long: 50.00 % of what they show in the first 2 of 3 places would have been used ("
+            )
+            assert estimate.sentence().endswith(
+                "of what was shown to these users there, 31.25 %. Of further places nothing is told: 25 effective "
+                "users tell too little; 60 are needed."
+            )
+    assert places == {20: 3, 60: 2, 200: 1, 500: 0}
+
+
+def test_a_place_counts_where_all_above_it_is_known() -> None:
+    """Only the first two rows: the others miss a place, repeat one, or have no list."""
+    rows: list[ShownRow] = [
+        (0, 1, 1, 0.5, True),
+        (0, 2, 2, 0.5, True),
+        (1, 2, 2, 0.5, True),
+        (2, 1, 1, 0.5, True),
+        (2, 9, 1, 0.5, True),
+        (2, 2, 2, 0.5, True),
+        (3, 2, 2, 0.5, True),
+    ]
+    lists = make_lists([(user, place, place) for user in range(4) for place in (1, 2)])
+    shown = make_shown(rows, ["a", "a", "a", "a", "a", "a", None])
+    estimate = estimate_lists("top", shown, lists, least_users=1, level=LEVEL)
+    assert (estimate.n_users, estimate.n_places, estimate.n_matches) == (1, 2, 2)
+    assert estimate.mean_weight == pytest.approx(4)
+
+
+def test_the_level_is_that_of_the_settings() -> None:
+    shown = make_shown([(user, 7, 1, 1.0, user % 4 == 0) for user in range(200)])
+    lists = make_lists([(user, 7, 1) for user in range(200)])
+    widths = []
+    for level in (0.95, 0.8):
+        share = estimate_lists("same", shown, lists, least_users=100, level=level).share_used
+        assert share is not None
+        widths.append(share.high - share.low)
+    assert widths[1] / widths[0] == pytest.approx(NormalDist().inv_cdf(0.9) / NormalDist().inv_cdf(0.975))
 
 
 @pytest.mark.parametrize(
@@ -89,7 +228,7 @@ def test_an_estimate_is_near_the_truth_of_a_simulation() -> None:
 )
 def test_what_cannot_be_told_is_refused(rows: list[ShownRow], reason: str) -> None:
     lists = make_lists([(row[0], 1 if row[1] < 2 else 7, 1) for row in rows])
-    estimate = estimate_lists("top", make_shown(rows), lists, least_users=100)
+    estimate = estimate_lists("top", make_shown(rows), lists, least_users=100, level=LEVEL)
     assert estimate.share_used is None
     assert estimate.sentence().startswith(f"lists top: no estimate: {reason}")
     assert estimate.sentence().count(". ") == 0

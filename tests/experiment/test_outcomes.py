@@ -13,7 +13,9 @@ from tests.experiment.made import SHOWN, USES, VARIANTS, at, make_assigned, make
 
 
 def outcomes(days: tuple[float, ...] = (1, 7), until_hours: float = 24 * 5) -> pl.DataFrame:
-    return outcomes_of(make_uses(USES), make_shown(SHOWN), make_assigned(VARIANTS), days=days, until=at(until_hours))
+    return outcomes_of(
+        make_uses(USES), make_shown(SHOWN), make_assigned(VARIANTS), days=days, until=at(until_hours), margin_days=0
+    )
 
 
 def test_five_users() -> None:
@@ -44,7 +46,7 @@ def test_a_window_has_ended_when_the_record_reaches_its_end() -> None:
 
 
 def test_without_impressions_there_are_no_shares_of_them() -> None:
-    table = outcomes_of(make_uses(USES), None, make_assigned(VARIANTS), days=(1,), until=at(100))
+    table = outcomes_of(make_uses(USES), None, make_assigned(VARIANTS), days=(1,), until=at(100), margin_days=0)
     assert not [name for name in table.columns if "shown" in name]
     assert table["items_used_1"].to_list() == [1, 1, 0, 0, 0]
 
@@ -52,7 +54,7 @@ def test_without_impressions_there_are_no_shares_of_them() -> None:
 def test_a_user_in_two_rows_is_refused() -> None:
     twice = pl.concat([make_assigned(VARIANTS), make_assigned(["treatment"])])
     with pytest.raises(DataError, match=r"assignments: 2 rows are of users with another row; keep one row"):
-        outcomes_of(make_uses(USES), None, twice, days=(1,), until=at(1))
+        outcomes_of(make_uses(USES), None, twice, days=(1,), until=at(1), margin_days=0)
 
 
 def test_days_are_written_for_people_and_for_columns() -> None:
@@ -71,7 +73,7 @@ events = st.tuples(st.integers(0, 4), st.integers(0, 5), st.integers(-40, 200))
 def test_what_holds_for_any_log(uses: list, shown: list, random: object) -> None:  # type: ignore[type-arg]
     rows = [(*event, is_use, is_like) for event, is_use, is_like in uses]
     assigned = make_assigned(VARIANTS)
-    table = outcomes_of(make_uses(rows), make_shown(shown), assigned, days=(1, 7), until=at(100))
+    table = outcomes_of(make_uses(rows), make_shown(shown), assigned, days=(1, 7), until=at(100), margin_days=0)
     assert table["user_ix"].to_list() == [0, 1, 2, 3, 4]
     for days in ("1", "7"):
         assert (table[f"used_of_shown_{days}"] <= table[f"shown_{days}"]).all()
@@ -82,5 +84,7 @@ def test_what_holds_for_any_log(uses: list, shown: list, random: object) -> None
         assert (table[f"{outcome.numerator}_1"] <= table[f"{outcome.numerator}_7"]).all()
     random.shuffle(rows)  # type: ignore[attr-defined]
     random.shuffle(shown)  # type: ignore[attr-defined]
-    other = outcomes_of(make_uses(rows), make_shown(shown), assigned.reverse(), days=(1, 7), until=at(100))
+    other = outcomes_of(
+        make_uses(rows), make_shown(shown), assigned.reverse(), days=(1, 7), until=at(100), margin_days=0
+    )
     assert other.equals(table)

@@ -11,7 +11,7 @@ from firstday.recommend.query import Query
 from firstday.recommend.recommender import Recommender
 from firstday.recommend.spec import PROBABILITY, find_strategy
 from firstday.sparse import SparseRows
-from firstday.training.calibrate import LEAST_USERS, calibrate, find_hits, fit_calibration
+from firstday.training.calibrate import USERS_FOR_CALIBRATION, calibrate, find_hits, fit_calibration
 from tests.tiny import N_ITEMS
 
 
@@ -55,14 +55,14 @@ def test_lists_that_get_better_along_their_places_are_not_said_to() -> None:
 def test_every_strategy_that_answers_enough_users_is_calibrated(tiny: Recommender) -> None:
     one_user = tiny.model.catalogue.read([])[0]
     assert calibrate(Query(tiny.model, one_user, 4), SparseRows.empty(0, N_ITEMS)) == {}
-    day = SparseRows.from_lists([[user % 5] for user in range(LEAST_USERS)], N_ITEMS)
+    day = SparseRows.from_lists([[user % 5] for user in range(USERS_FOR_CALIBRATION)], N_ITEMS)
     batch = replace(
-        one_user, n_users=LEAST_USERS, actions={("stream", "item"): day}, ages=None, groups={}, user_ids=None
+        one_user, n_users=USERS_FOR_CALIBRATION, actions={("stream", "item"): day}, ages=None, groups={}, user_ids=None
     )
-    truth = SparseRows.from_lists([[(user + 1) % 5] for user in range(LEAST_USERS)], N_ITEMS)
+    truth = SparseRows.from_lists([[(user + 1) % 5] for user in range(USERS_FOR_CALIBRATION)], N_ITEMS)
     found = calibrate(Query(tiny.model, batch, 4), truth)
     assert set(found) == {
         "personal", "day_one", "fold_in", "direct", "blend", "dropoutnet_personal", "melu_personal",
     }  # fmt: skip
     assert {find_strategy(name).scale for name in found} == {PROBABILITY}
-    assert {calibration.n_users for calibration in found.values()} == {LEAST_USERS}
+    assert {calibration.n_users for calibration in found.values()} == {USERS_FOR_CALIBRATION}

@@ -45,7 +45,10 @@ def experiment(
     ] = None,
     weights: Annotated[
         str | None,
-        typer.Option(help="How users should be divided, such as 'control=50, treatment=50' (default: equally)."),
+        typer.Option(
+            help="How users should be divided, such as 'control=50, treatment=50'; name variants without users, too "
+            "(default: equally among those found)."
+        ),
     ] = None,
     lists: Annotated[
         list[str] | None,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-LEAST_USERS = 100
+USERS_FOR_EVERY_LOOK = 100
 """Users of a variant below which no such interval is given: it rests on the central limit theorem."""
 
 

@@ -12,12 +12,13 @@ import polars as pl
 from firstday.config import ExperimentConfig
 from firstday.errors import ConfigError, DataError
 from firstday.experiment.compare import UserSums, compare, correct_for_many, solve_power
-from firstday.experiment.covariate import LEAST_USERS, encode_known, fold_of, predict_outcome
+from firstday.experiment.covariate import USERS_FOR_COVARIATE, encode_known, fold_of, predict_outcome
 from firstday.experiment.experiment_results import COHORT, EVERYONE, ExperimentResults, Row
 from firstday.experiment.experiment_tables import ExperimentTables, age_bands
 from firstday.experiment.off_policy import ListsEstimate, estimate_lists
 from firstday.experiment.outcomes import OUTCOMES, Outcome, name_days, outcomes_of, write_days
 from firstday.experiment.sample_ratio import check_sample_ratio
+from firstday.segment.shown_counts import OF_USE, find_used
 
 CONTROL = "control"
 UNKNOWN = "unknown"
@@ -43,7 +44,8 @@ def analyse(
     control
         The variant that the others are compared with; ``control`` if there is one of that name, else the first by name.
     weights
-        The share of users that each variant should have, in any unit; equal shares if None.
+        The share of users that each variant should have, in any unit; also of one that has no user. None: equal shares
+        of the variants that were found; one that lost all of its users is not noticed then.
     lists
         Lists that were not shown, by a name: `user_ix`, `item_ix`, `position` (from 1).
     anyway
@@ -61,18 +63,35 @@ def analyse(
     config = config or ExperimentConfig()
     assigned = tables.assigned
     counts = {str(name): int(n) for name, n in assigned.group_by("variant").len().sort("variant").rows()}
+    if weights is not None:  # a variant that lost all of its users is broken, too
+        counts = {name: counts.get(name, 0) for name in sorted({*counts, *weights})}
     if len(counts) < 2:
-        raise DataError(f"assignments: {tables.name} has one variant ({next(iter(counts))}); two are compared.")
+        raise DataError(
+            f"assignments: {tables.name} has one variant ({next(iter(counts))}); two are compared. If another one lost "
+            "all of its users, give the weights of both to notice it."
+        )
     if control is None:
         control = CONTROL if CONTROL in counts else next(iter(counts))
     elif control not in counts:
         raise ConfigError(f"control: {control!r} is no variant of {tables.name}; choose of {', '.join(counts)}.")
     ratio = check_sample_ratio(counts, weights or dict.fromkeys(counts, 1.0), config.least_p)
     treatments = tuple(name for name in counts if name != control)
-    users = outcomes_of(tables.uses, tables.shown, assigned, days=config.days, until=tables.until)
+    users = outcomes_of(
+        tables.uses,
+        tables.shown,
+        assigned,
+        days=config.days,
+        until=tables.until,
+        margin_days=config.covariate_margin_days,
+    )
     if users.height:  # columns of `assigned` stand in the order of `users`
         users = users.with_columns(assigned.select("cohort", "user_id"))
     notes = [*tables.notes, *_tell_unended(users, config.days)]
+    if weights is None:
+        notes.append(
+            f"weights: none are given, so that equal shares are expected of the variants found ({', '.join(counts)}); "
+            "give weights to notice one that lost all of its users."
+        )
     outcomes = tuple(outcome for outcome in OUTCOMES if tables.shown is not None or not outcome.of_shown)
     if tables.shown is None:
         notes.append(
@@ -166,7 +185,7 @@ def _compare_all(
             sizes = [len(part.numerator) for part in both]
             if column != EVERYONE and min(sizes) < config.least_users:
                 continue
-            if sum(sizes) < LEAST_USERS:
+            if sum(sizes) < USERS_FOR_COVARIATE:
                 both = [part.without_covariate() for part in both]
             comparison = compare(*both, level=config.level, planned_users=config.planned_users)
             if comparison is not None:
@@ -250,26 +269,14 @@ def _judge_lists(
         raise DataError("interactions: nothing was shown to these users, so that no lists can be judged by it.")
     window = timedelta(days=config.outcome_days)
     starts = tables.assigned.select("user_ix", "assigned_at").filter(pl.col("assigned_at") + window <= tables.until)
-    shown = (
-        tables.shown.join(starts, on="user_ix")
-        .filter((pl.col("timestamp") >= pl.col("assigned_at")) & (pl.col("timestamp") < pl.col("assigned_at") + window))
-        .sort("timestamp")
-        .with_row_index("impression")
+    ended = pl.col("assigned_at") + window
+    shown = tables.shown.join(starts, on="user_ix").filter(
+        (pl.col("timestamp") >= pl.col("assigned_at")) & (pl.col("timestamp") < ended)
     )
-    uses = tables.uses.filter("is_use").sort("timestamp").with_columns(used_at="timestamp")
-    used = (
-        uses.join_asof(  # each use counts for the last impression of the item before it
-            shown.select("user_ix", "item_ix", "timestamp", "impression", "assigned_at"),
-            on="timestamp",
-            by=["user_ix", "item_ix"],
-            strategy="backward",
-            check_sortedness=False,
-        )
-        .filter(pl.col("used_at") < pl.col("assigned_at") + window)
-        .select("impression")
-        .unique()
-    )
-    shown = shown.with_columns(is_used=pl.col("impression").is_in(used["impression"].implode()))
+    shown = shown.with_columns(is_used=pl.col("is_used") & (pl.col("used_at") < ended).fill_null(value=False))
+    uses = tables.uses.filter("is_use").join(starts, on="user_ix").filter(pl.col("timestamp") < ended)
+    shown = shown.with_columns(is_used=pl.Series(find_used(shown, uses.select(OF_USE), window)))
     return tuple(
-        estimate_lists(name, shown, frame, least_users=config.effective_users) for name, frame in lists.items()
+        estimate_lists(name, shown, frame, least_users=config.effective_users, level=config.level)
+        for name, frame in lists.items()
     )

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from firstday.errors import needs_extra
-from firstday.experiment.always_valid import LEAST_USERS, count_errors
+from firstday.experiment.always_valid import USERS_FOR_EVERY_LOOK, count_errors
 from firstday.metrics import Interval
 
 if TYPE_CHECKING:
@@ -154,7 +154,7 @@ def compare(
         ends = welch.rel_effect_size_ci_lower, welch.rel_effect_size_ci_upper
         ratio = Interval(1 + float(welch.rel_effect_size), 1 + float(ends[0]), 1 + float(ends[1]))
     n_control, n_treatment = len(control.numerator), len(treatment.numerator)
-    if min(n_control, n_treatment) >= LEAST_USERS and not math.isnan(difference.low):
+    if min(n_control, n_treatment) >= USERS_FOR_EVERY_LOOK and not math.isnan(difference.low):
         wider = count_errors(n_control + n_treatment, planned_users, level) / NormalDist().inv_cdf((1 + level) / 2)
         half = wider * (normal.effect_size_ci_upper - normal.effect_size_ci_lower) / 2
         difference_always = Interval(difference.mean, difference.mean - half, difference.mean + half)

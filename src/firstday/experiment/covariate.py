@@ -5,10 +5,12 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 
-from firstday.recommend.variants import slot_of
+from firstday.data.ids import Ids, stable_numbers
 
 N_FOLDS = 5
-LEAST_USERS = 200
+FOLDS_SEED = 5
+"""Of the hash; another than that by which users are held out, which is 0 by default."""
+USERS_FOR_COVARIATE = 200
 """Users below which nothing is predicted: it would be noise."""
 LEAST_OF_VALUE = 20
 """Users of a profile value below which it predicts nothing of its own."""
@@ -50,8 +52,8 @@ def encode_known(users: pl.DataFrame) -> np.ndarray:
 
 
 def fold_of(users: pl.Series) -> np.ndarray:
-    """Return each user's fold, int, from 0 to `N_FOLDS` - 1, by a hash of the id."""
-    return np.array([slot_of("folds", user) % N_FOLDS for user in users.to_list()], dtype=np.int64)
+    """Return each user's fold, int64, from 0 to `N_FOLDS` - 1, by a hash of the id."""
+    return (stable_numbers(Ids.of(users), FOLDS_SEED) % N_FOLDS).astype(np.int64)
 
 
 def predict_outcome(known: np.ndarray, outcome: np.ndarray, folds: np.ndarray) -> np.ndarray | None:
@@ -80,7 +82,7 @@ def predict_outcome(known: np.ndarray, outcome: np.ndarray, folds: np.ndarray) -
     WSDM 2013 (the covariate).
     """
     n_users, n_columns = known.shape
-    if not n_columns or n_users < LEAST_USERS or not outcome.std() > 0:
+    if not n_columns or n_users < USERS_FOR_COVARIATE or not outcome.std() > 0:
         return None
     predicted = np.empty(n_users)
     for fold in range(N_FOLDS):

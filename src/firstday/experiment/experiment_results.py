@@ -236,6 +236,8 @@ def _lists_to_json(estimate: ListsEstimate) -> dict[str, Any]:
     return {
         "name": estimate.name,
         "users": estimate.n_users,
+        "places": estimate.n_places,
+        "places_of_lists": estimate.n_places_of_lists,
         "matches": estimate.n_matches,
         "effective_users": estimate.effective_users,
         "mean_weight": estimate.mean_weight,

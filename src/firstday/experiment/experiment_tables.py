@@ -34,8 +34,9 @@ class ExperimentTables:
     groups
         Further columns, text, null where unknown, in the same order; the values of the profile.
     uses, shown
-        As `firstday.experiment.outcomes.outcomes_of` takes them, of these users alone; `shown` has `position`,
-        `propensity` and `policy`, too.
+        As `firstday.experiment.outcomes.outcomes_of` takes them, of these users alone, from `place_uses`; `shown` has
+        `list_id`, `position`, `propensity`, `policy`, `is_used` and `used_at`, too, as
+        `firstday.data.impressions.Impressions` has them.
     until
         When the record ends: the latest moment in it.
     notes
@@ -119,6 +120,13 @@ def take_experiment(dataset: Dataset, name: str, *, use: Collection[str], like: 
     if n_timeless:
         notes.append(f"interactions.timestamp: {n_timeless:,} uses of these users have no time and are left out.")
     shown = _take_shown(dataset, user_ix)
+    if shown is not None:
+        uses, shown, n_placed = place_uses(uses, shown)
+        if n_placed:
+            notes.append(
+                f"interactions.timestamp: {n_placed:,} uses of these users carry the list_id of what was shown after "
+                "them, since clients' clocks are slow; the time of the list stands for theirs."
+            )
     moments = [datetime_of(dataset.events.last), assigned["assigned_at"].max()]
     if shown is not None:
         moments.append(shown["timestamp"].max())
@@ -173,15 +181,56 @@ def _take_shown(dataset: Dataset, user_ix: pl.Series) -> pl.DataFrame | None:
     impressions = dataset.impressions
     if impressions is None:
         return None
-    columns = ("user_ix", "item_ix", "timestamp", "position", "propensity", "policy")
     parts = [
-        frame.filter(pl.col("user_ix").is_in(user_ix.implode()) & pl.col("timestamp").is_not_null()).select(columns)
+        frame.filter(pl.col("user_ix").is_in(user_ix.implode()) & pl.col("timestamp").is_not_null())
         for frame in impressions.frames()
     ]
     rows = pl.concat(parts).with_columns(
         position=pl.when(pl.col("position") > 0).then("position"), propensity=pl.col("propensity").fill_nan(None)
     )
     return rows if rows.height else None
+
+
+def place_uses(uses: pl.DataFrame, shown: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame, int]:
+    """Let no use be before the list whose id it carries: uses have the client's clock, lists the server's.
+
+    Such a use is as late as its list. So is what the user did to the same item after it, by the same slow clock.
+
+    Parameters
+    ----------
+    uses
+        `user_ix`, `item_ix`, `timestamp`, and what else there is.
+    shown
+        Impressions: `user_ix`, `item_ix`, `timestamp`, `is_used`, `used_at`, and what else there is.
+
+    Returns
+    -------
+    uses, shown : polars.DataFrame
+        The same with later `timestamp` and `used_at`; uses in order of time.
+    n_placed : int
+        How many uses are later.
+    """
+    slow = shown.filter(pl.col("is_used") & (pl.col("used_at") < pl.col("timestamp")))
+    if not slow.height:
+        return uses, shown, 0
+    slow = slow.select("user_ix", "item_ix", "used_at", shown_at="timestamp").sort("used_at", "shown_at")
+    placed = uses.sort("timestamp", maintain_order=True).join_asof(
+        slow,
+        left_on="timestamp",
+        right_on="used_at",
+        by=["user_ix", "item_ix"],
+        strategy="backward",
+        check_sortedness=False,
+    )
+    is_early = (placed["shown_at"] > placed["timestamp"]).fill_null(value=False)
+    timestamp = placed["timestamp"].zip_with(~is_early, placed["shown_at"])
+    return (
+        placed.with_columns(timestamp.alias("timestamp")).select(uses.columns),
+        shown.with_columns(
+            used_at=pl.when(pl.col("used_at").is_not_null()).then(pl.max_horizontal("used_at", "timestamp"))
+        ),
+        int(is_early.sum()),
+    )
 
 
 def age_bands(ages: pl.Series) -> pl.Series:

@@ -3,44 +3,50 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from statistics import NormalDist
 
 import numpy as np
 import polars as pl
 
 from firstday.metrics import Interval
 
-ERRORS = 1.96
 LEAST_WEIGHT = 0.9
 """The mean weight is 1 where everything that the lists hold could have been shown; lower, too little could."""
 
 
 @dataclass(frozen=True)
 class ListsEstimate:
-    """How some lists would have done.
+    """How some lists would have done in their first places.
 
     Parameters
     ----------
     name
         Of the lists.
     n_users
-        Users with lists and with impressions of known propensity and position.
+        Users with lists who were shown something in the first place with a known propensity.
+    n_places, n_places_of_lists
+        How many first places the estimate is of, 0 where it is refused, and how many the longest list has.
     n_matches
-        Impressions of the item that the lists have in that place.
+        Impressions in these places, or in the first where it is refused, that have what the lists have there and in all
+        places above.
     effective_users
-        As many users would tell as much if all had the same weight.
+        In the last of these places (the first where it is refused): as many users would tell as much if all had the
+        same weight.
     mean_weight
-        Of the impressions; 1 is expected.
+        In the same place; 1 is expected.
     share_used
-        Share of what the lists would have shown that would have been used, with a 95 % interval by user; None where it
-        is refused.
+        Share of what the lists would have shown in these places that would have been used, with an interval by user;
+        None where it is refused.
     shown_used
-        The same share of what was shown, for the same users.
+        The same share of what was shown in these places (the first where it is refused), for the same users.
     refusal
-        Why there is no estimate; "" where there is one.
+        Why there is no estimate, or none of further places; "" where it is of all places.
     """
 
     name: str
     n_users: int
+    n_places: int
+    n_places_of_lists: int
     n_matches: int
     effective_users: float
     mean_weight: float
@@ -53,73 +59,142 @@ class ListsEstimate:
         share = self.share_used
         if share is None:
             return f"lists {self.name}: no estimate: {self.refusal}."
+        places = f" in the first {self.n_places} of {self.n_places_of_lists} places" if self.refusal else ""
+        further = f" Of further places nothing is told: {self.refusal}." if self.refusal else ""
         return (
-            f"lists {self.name}: {100 * share.mean:.2f} % of what they show would have been used "
-            f"({100 * share.low:.2f} to {100 * share.high:.2f}); of what was shown to these users, "
-            f"{100 * self.shown_used:.2f} %."
+            f"lists {self.name}: {100 * share.mean:.2f} % of what they show{places} would have been used "
+            f"({100 * share.low:.2f} to {100 * share.high:.2f}); of what was shown to these users"
+            f"{' there' if places else ''}, {100 * self.shown_used:.2f} %.{further}"
         )
 
 
-def estimate_lists(name: str, shown: pl.DataFrame, lists: pl.DataFrame, *, least_users: float) -> ListsEstimate:
-    """Estimate by self-normalised inverse propensities how lists would have done, place by place.
+def estimate_lists(
+    name: str, shown: pl.DataFrame, lists: pl.DataFrame, *, least_users: float, level: float
+) -> ListsEstimate:
+    """Estimate by self-normalised inverse propensities how lists would have done, place by place from the top.
 
-    The item in each place of a user's list counts where it was shown in that place, by one over how likely that was.
-    What stands elsewhere in the list is taken to change nothing (the item-position model).
+    A place of a list that was shown counts where the list to be judged has the same items in this place and in all
+    places above it, by one over the product of their propensities: each is how likely the item was, given those above.
+    What stands below a place is taken to change nothing in it; what stands above may change everything. The deeper,
+    the fewer lists match, and the estimate is of as many first places as enough users tell of.
 
     Parameters
     ----------
     name
         Of the lists, for messages.
     shown
-        Impressions: `user_ix`, `item_ix`, `position` (from 1), `propensity` (above 0), `is_used`; rows without position
-        or propensity are passed over.
+        Impressions: `user_ix`, `list_id`, `item_ix`, `position` (from 1), `propensity` (above 0), `is_used`. A place
+        counts where it and all places above it in its list are known, once each and with their propensities; without
+        `list_id`, the first place alone.
     lists
         `user_ix`, `item_ix`, `position`: each user's list.
     least_users
-        Fewer effective users are refused.
+        Places with fewer effective users are refused.
+    level
+        Of confidence.
 
     References
     ----------
-    A. Swaminathan, T. Joachims, "The self-normalized estimator for counterfactual learning", NeurIPS 2015; S. Li et
-    al., "Offline evaluation of ranking policies with click models", KDD 2018 (the item-position estimator). Effective
-    users are those of L. Kish, "Survey sampling", 1965: (sum of weights)^2 / sum of squared weights.
+    J. McInerney et al., "Counterfactual evaluation of slate recommendations with sequential reward interactions", KDD
+    2020 (the weights, which are normalised in each place); A. Swaminathan, T. Joachims, "The self-normalized estimator
+    for counterfactual learning", NeurIPS 2015. Effective users are those of L. Kish, "Survey sampling", 1965: (sum of
+    weights)^2 / sum of squared weights.
     """
-    usable = shown.filter(
-        pl.col("position").is_not_null() & pl.col("propensity").is_not_null() & pl.col("propensity").is_not_nan()
-    ).join(lists.select("user_ix").unique(), on="user_ix", how="semi")
+    errors = NormalDist().inv_cdf((1 + level) / 2)
+    sums = _sum_places(shown, lists)
+    users = sums["user_ix"].unique().sort()
+    influence = np.zeros(len(users))  # of each user on the sum of all places
+    n_all = used_all = gain_all = 0.0
+    n_places, n_matches, refusal, last = 0, 0, "", (0.0, 0.0, float("nan"))
+    deepest = lists["position"].max()
+    n_places_of_lists = int(deepest) if isinstance(deepest, int) else 0
+    for place in range(1, n_places_of_lists + 1):
+        here = sums.filter(pl.col("position") == place)
+        n, n_used, weight, gain = (here[column].to_numpy() for column in ("n", "n_used", "weight", "gain"))
+        total, squares = weight.sum(), (weight**2).sum()
+        effective = float(total**2 / squares) if squares > 0 else 0.0
+        mean_weight = float(total / n.sum()) if len(n) else 0.0
+        if not len(n):
+            what = "anything" if place == 1 else f"{place} places"
+            refusal = f"no user with such a list was shown {what} with a known position and propensity"
+        elif effective < least_users:
+            refusal = f"{effective:.0f} effective users tell too little; {least_users:g} are needed"
+        elif mean_weight + errors * np.sqrt(((weight - mean_weight * n) ** 2).sum()) / n.sum() < LEAST_WEIGHT:
+            refusal = (
+                f"what was shown could never have been much of these lists (mean weight {mean_weight:.2f}, where 1 is "
+                "expected); let a policy that draws, such as explore, show lists to some users"
+            )
+        if place == 1 or not refusal:
+            n_matches += int(here["n_matches"].sum())
+            last = (effective, mean_weight, float(n_used.sum() / n.sum()) if len(n) else float("nan"))
+        if refusal:
+            break
+        share = gain.sum() / total
+        influence[users.search_sorted(here["user_ix"]).to_numpy()] += n.sum() * (gain - share * weight) / total
+        n_all, used_all, gain_all = n_all + n.sum(), used_all + n_used.sum(), gain_all + n.sum() * share
+        n_places = place
+    effective, mean_weight, shown_used = last
+    interval = None
+    if n_places:
+        mean, error = float(gain_all / n_all), float(np.sqrt((influence**2).sum()) / n_all)
+        interval, shown_used = Interval(mean, mean - errors * error, mean + errors * error), float(used_all / n_all)
+    return ListsEstimate(
+        name,
+        n_users=len(users),
+        n_places=n_places,
+        n_places_of_lists=n_places_of_lists,
+        n_matches=n_matches,
+        effective_users=effective,
+        mean_weight=mean_weight,
+        share_used=interval,
+        shown_used=shown_used,
+        refusal=refusal,
+    )
+
+
+def _sum_places(shown: pl.DataFrame, lists: pl.DataFrame) -> pl.DataFrame:
+    """Add up weights and uses by place and user.
+
+    Returns
+    -------
+    polars.DataFrame
+        `position`, `user_ix`; `n`, the places of lists with all places above them known, and `n_used` of them;
+        `n_matches`, those that match down to there; `weight` of these, and `gain`, the weight of the used ones. Places
+        deeper than the user's list are left out.
+    """
+    one_list = ("user_ix", "list_id", "alone")
     depth = lists.group_by("user_ix").agg(depth=pl.col("position").max())
-    usable = usable.join(depth, on="user_ix").filter(pl.col("position") <= pl.col("depth"))
-    matches = usable.join(
-        lists.unique(["user_ix", "item_ix", "position"]), on=["user_ix", "item_ix", "position"], how="semi"
+    wanted = lists.unique(["user_ix", "position"], keep="first", maintain_order=True)
+    wanted = wanted.select("user_ix", "position", wanted="item_ix")
+    propensity = pl.col("propensity").cast(pl.Float64)
+    is_known = (
+        (pl.col("position") == pl.int_range(1, pl.len() + 1).over(one_list))  # no place is missing above
+        & (pl.len().over(*one_list, "position") == 1)
+        & (propensity > 0).fill_null(value=False)
+        & propensity.is_not_nan()
     )
-    weights = matches.group_by("user_ix").agg(
-        weight=(1 / pl.col("propensity").cast(pl.Float64)).sum(),
-        gain=(pl.col("is_used").cast(pl.Float64) / pl.col("propensity").cast(pl.Float64)).sum(),
+    places = (
+        shown.filter(pl.col("position") >= 1)
+        .join(depth, on="user_ix")
+        .with_row_index("alone")
+        .with_columns(pl.when(pl.col("list_id").is_null()).then("alone"))
+        .sort(*one_list, "position")
+        .with_columns(is_known=is_known)
+        .filter(pl.col("is_known").cast(pl.Int8).cum_min().over(one_list) == 1)
+        .filter(pl.col("position") <= pl.col("depth"))
+        .join(wanted, on=["user_ix", "position"], how="left", maintain_order="left")
+        .with_columns(is_match=(pl.col("item_ix") == pl.col("wanted")).fill_null(value=False).cast(pl.Int8))
+        .with_columns(pl.col("is_match").cum_min().over(one_list).cast(pl.Float64))
+        .with_columns(weight=pl.col("is_match") / propensity.cum_prod().over(one_list))
     )
-    by_user = (
-        usable.group_by("user_ix")
-        .agg(n=pl.len().cast(pl.Float64), n_used=pl.col("is_used").sum().cast(pl.Float64))
-        .join(weights, on="user_ix", how="left")
-        .sort("user_ix")
-        .fill_null(0.0)
-    )
-    n, n_used, weight, gain = (by_user[column].to_numpy() for column in ("n", "n_used", "weight", "gain"))
-    total, squares = weight.sum(), (weight**2).sum()
-    effective = float(total**2 / squares) if squares > 0 else 0.0
-    mean_weight = float(total / n.sum()) if len(n) else 0.0
-    shown_used = float(n_used.sum() / n.sum()) if len(n) else float("nan")
-    interval, refusal = None, ""
-    if not len(n):
-        refusal = "no user with such a list was shown anything with a known position and propensity"
-    elif effective < least_users:
-        refusal = f"{effective:.0f} effective users tell too little; {least_users:g} are needed"
-    elif mean_weight + ERRORS * np.sqrt(((weight - mean_weight * n) ** 2).sum()) / n.sum() < LEAST_WEIGHT:
-        refusal = (
-            f"what was shown could never have been much of these lists (mean weight {mean_weight:.2f}, where 1 is "
-            "expected); let a policy that draws, such as explore, show lists to some users"
+    return (
+        places.group_by("position", "user_ix")
+        .agg(
+            n=pl.len().cast(pl.Float64),
+            n_used=pl.col("is_used").sum().cast(pl.Float64),
+            n_matches=pl.col("is_match").sum(),
+            weight=pl.col("weight").sum(),
+            gain=(pl.col("weight") * pl.col("is_used")).sum(),
         )
-    else:
-        share = float(gain.sum() / total)
-        error = float(np.sqrt(((gain - share * weight) ** 2).sum()) / total)
-        interval = Interval(share, share - ERRORS * error, share + ERRORS * error)
-    return ListsEstimate(name, by_user.height, matches.height, effective, mean_weight, interval, shown_used, refusal)
+        .sort("position", "user_ix")
+    )

@@ -52,7 +52,13 @@ OUTCOMES = (
 
 
 def outcomes_of(
-    uses: pl.DataFrame, shown: pl.DataFrame | None, assigned: pl.DataFrame, *, days: Sequence[float], until: datetime
+    uses: pl.DataFrame,
+    shown: pl.DataFrame | None,
+    assigned: pl.DataFrame,
+    *,
+    days: Sequence[float],
+    until: datetime,
+    margin_days: float,
 ) -> pl.DataFrame:
     """Count what each assigned user did within windows that begin when they were assigned.
 
@@ -60,7 +66,8 @@ def outcomes_of(
     ----------
     uses
         What users did: `user_ix`, `item_ix`, `timestamp`, and `is_use`, `is_like`, whether it means that the item is
-        used or liked.
+        used or liked. A use that carries a list's id is not before the list
+        (`firstday.experiment.experiment_tables.place_uses`).
     shown
         Impressions: `user_ix`, `item_ix`, `timestamp`; None where there are none.
     assigned
@@ -69,12 +76,14 @@ def outcomes_of(
         Lengths of the windows, each from `assigned_at` on.
     until
         When the record ends.
+    margin_days
+        What was used in so many days before `assigned_at` is not known before: clocks differ.
 
     Returns
     -------
     polars.DataFrame
         A row for each assigned user, in order of `user_ix`: `user_ix`, `variant`, `assigned_at`, `known_before`
-        (distinct items used before), and for each number of days D, as in ``items_used_7``:
+        (distinct items used more than `margin_days` before), and for each number of days D, as in ``items_used_7``:
 
         - `is_whole_D`: whether the window has ended
         - `shown_D`: distinct items shown; `used_of_shown_D`, `liked_of_shown_D`: those of them that were used or liked
@@ -96,7 +105,9 @@ def outcomes_of(
     done = uses.filter(pl.col("timestamp").is_not_null()).join(starts, on="user_ix").with_columns(after=after)
     use = done.filter("is_use")
     before = (
-        use.filter(pl.col("after") < timedelta(0)).group_by("user_ix").agg(known_before=pl.col("item_ix").n_unique())
+        use.filter(pl.col("after") < -timedelta(days=margin_days))
+        .group_by("user_ix")
+        .agg(known_before=pl.col("item_ix").n_unique())
     )
     table = users.join(before, on="user_ix", how="left", maintain_order="left")
     for length in days:

@@ -57,7 +57,7 @@ def check_sample_ratio(counts: Mapping[str, int], weights: Mapping[str, float], 
     Parameters
     ----------
     counts
-        Users of each variant.
+        Users of each variant, 0 for one that lost all of them.
     weights
         Of the same variants, above 0, in any unit.
     least_p

@@ -107,7 +107,12 @@ def count_shown(
         uses = events.filter(pl.col("pair").is_in(codes) & pl.col("timestamp").is_not_null())
         if window is not None:
             shown, uses = window.select(shown), window.select(uses)
-        is_used = _find_used(shown, uses.rename({"target_ix": "item_ix"}).select(OF_USE), within, window)
+        if window is not None:  # not what was used after the cut-off
+            end = pl.Series(window.end[shown["user_ix"].to_numpy()])
+            shown = shown.with_columns(
+                pl.col("is_used") & (pl.col("used_at").to_physical() < end).fill_null(value=False)
+            )
+        is_used = find_used(shown, uses.rename({"target_ix": "item_ix"}).select(OF_USE), within)
         cells = segment_of_user[shown["user_ix"].to_numpy()] * n_items + shown["item_ix"].to_numpy()
         shown_cells.append(cells)
         used_cells.append(cells[is_used])
@@ -117,12 +122,24 @@ def count_shown(
     return ShownCounts(*counts)
 
 
-def _find_used(shown: pl.DataFrame, uses: pl.DataFrame, within: timedelta, window: Window | None) -> np.ndarray:
-    """Tell which impressions were used, bool, shape (n_rows,)."""
+def find_used(shown: pl.DataFrame, uses: pl.DataFrame, within: timedelta) -> np.ndarray:
+    """Tell which impressions were used: by a use that carries the list's id, or by another one soon after.
+
+    Parameters
+    ----------
+    shown
+        Impressions, columns as in `firstday.data.impressions.Impressions`.
+    uses
+        Columns as in `OF_USE`, each with a time.
+    within
+        How long after an impression a use without its list's id is an answer to it.
+
+    Returns
+    -------
+    numpy.ndarray
+        bool, shape (n_rows,).
+    """
     by_list = shown["is_used"]
-    if window is not None:  # not what was used after the cut-off
-        end = pl.Series(window.end[shown["user_ix"].to_numpy()])
-        by_list &= (shown["used_at"].to_physical() < end).fill_null(value=False)
     is_used = by_list.to_numpy().copy()
     of_lists = shown.filter(by_list).select("user_ix", "item_ix", pl.col("used_at").alias("timestamp"))
     others = uses.join(of_lists, on=OF_USE, how="anti", maintain_order="left")

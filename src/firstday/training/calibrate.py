@@ -14,7 +14,7 @@ from firstday.sparse import SparseRows, contains
 
 MOST_USERS = 1_000
 """Validation users whose lists are looked at, at most."""
-LEAST_USERS = 20
+USERS_FOR_CALIBRATION = 20
 """With fewer validation users whom a strategy answers, nothing is said of its probabilities."""
 LEAST_PLACES = 20
 """Places of a list that are looked at, at least; as many as lists have where that is more."""
@@ -41,7 +41,7 @@ def calibrate(query: Query, truth: SparseRows) -> dict[str, Calibration]:
             continue
         answer = spec.recommend(longer)
         answered = np.flatnonzero(answer.routes == name)
-        if len(answered) >= LEAST_USERS:
+        if len(answered) >= USERS_FOR_CALIBRATION:
             items, scores = answer.items[answered], answer.scores[answered]
             calibration = fit_calibration(scores, items >= 0, find_hits(items, truth.take(answered)))
             if calibration is not None:

@@ -1,0 +1,123 @@
+"""Clients' clocks and the server's: what was done after the assignment is known to be after it."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import polars as pl
+import pytest
+
+from firstday.config import ExperimentConfig
+from firstday.data.dataset import Dataset
+from firstday.data.load import load
+from firstday.experiment.analyse import analyse
+from firstday.experiment.experiment_results import EVERYONE
+from firstday.experiment.experiment_tables import ExperimentTables, place_uses, take_experiment
+from firstday.experiment.outcomes import outcomes_of
+from tests.experiment.made import START, at, make_assigned, make_shown, make_uses
+from tests.experiment.test_off_policy import make_lists
+
+N_USERS = 600
+SHOWN_AT = timedelta(seconds=1)
+USED_AFTER = timedelta(seconds=5)
+
+
+def load_slow(lag: timedelta) -> Dataset:
+    """Load users who are shown four items each, and use and like one of them; the treatment's clock lags."""
+    users = [f"u{n}" for n in range(N_USERS)]
+    rows: list[tuple[object, ...]] = []
+    for n, user in enumerate(users):
+        shown_at = START + SHOWN_AT
+        rows += [(user, f"i{place}", "shown", shown_at, f"l{n}", place + 1, 1.0) for place in range(4)]
+        used_at = shown_at + USED_AFTER - (lag if n % 2 else timedelta(0))
+        rows.append((user, "i2", "stream", used_at, f"l{n}", None, None))
+        rows.append((user, "i2", "favorite", used_at + timedelta(seconds=1), None, None, None))
+    rows.append((users[0], "i9", "stream", START + timedelta(days=12), None, None, None))
+    columns = ["user_id", "item_id", "signal", "timestamp", "list_id", "position", "propensity"]
+    return load(
+        {
+            "interactions": pl.DataFrame(rows, schema=columns, orient="row", infer_schema_length=None),
+            "users": pl.DataFrame({"user_id": users, "registered_at": [START] * N_USERS}),
+            "assignments": pl.DataFrame(
+                {
+                    "user_id": users,
+                    "experiment": ["onboarding"] * N_USERS,
+                    "variant": ["treatment" if n % 2 else "control" for n in range(N_USERS)],
+                    "assigned_at": [START] * N_USERS,
+                }
+            ),
+        }
+    )
+
+
+def take(dataset: Dataset) -> ExperimentTables:
+    return take_experiment(dataset, "onboarding", use=("stream", "favorite"), like=("favorite",))
+
+
+@pytest.mark.parametrize("lag", [timedelta(0), timedelta(seconds=10), timedelta(hours=3)])
+def test_a_slow_clock_neither_removes_uses_nor_makes_a_difference(lag: timedelta) -> None:
+    tables = take(load_slow(lag))
+    assert tables.shown is not None
+    assert tables.shown["is_used"].sum() == N_USERS
+    results = analyse(tables)
+    rows = [row for row in results.rows if row.column == EVERYONE and row.days in (1, 7)]
+    found = {(row.outcome.name, row.days): (row.comparison.control, row.comparison.treatment) for row in rows}
+    for days in (1.0, 7.0):
+        assert found["used_of_shown", days] == pytest.approx((1 / 4, 1 / 4))
+        assert found["liked_of_shown", days] == pytest.approx((1 / 4, 1 / 4))
+        assert found["items_used", days] == pytest.approx((1, 1))
+    assert all(row.comparison.unadjusted is None for row in rows)  # nothing was known before
+    notes = [note for note in results.notes if "clocks are slow" in note]
+    assert [note.split(" uses")[0] for note in notes] == (["interactions.timestamp: 600"] if lag > USED_AFTER else [])
+
+
+def test_lists_are_judged_by_uses_that_carry_their_id() -> None:
+    dataset = load_slow(timedelta(seconds=10))
+    tables = take(dataset)
+    items = [dataset.items.index_of(f"i{place}") for place in range(3)]
+    rows = [(user, item, place + 1) for user in tables.assigned["user_ix"] for place, item in enumerate(items)]
+    (estimate,) = analyse(tables, lists={"same": make_lists(rows)}).lists
+    assert estimate.share_used is not None
+    assert estimate.n_places == 3
+    assert estimate.share_used.mean == pytest.approx(1 / 3)
+
+
+def test_a_use_is_as_late_as_the_list_whose_id_it_carries() -> None:
+    shown = make_shown([(0, 1, 5), (0, 1, 50), (1, 1, 5)])
+    used_at = pl.Series([at(4), None, None], dtype=shown.schema["used_at"])
+    shown = shown.with_columns(is_used=pl.Series([True, False, False]), used_at=used_at)
+    uses = make_uses(
+        [
+            (0, 1, 3, True, False),  # before it
+            (0, 1, 4, True, False),  # carries the list's id
+            (0, 1, 4.5, True, True),  # after it, by the same clock
+            (0, 2, 4.5, True, False),  # another item
+            (0, 1, 6, True, False),
+            (1, 1, 4, True, False),  # another user
+        ]
+    )
+    placed, later, n_placed = place_uses(uses, shown)
+    assert n_placed == 2
+    rows = sorted(placed.select("user_ix", "item_ix", "timestamp").rows())
+    assert rows == [
+        (0, 1, at(3)),
+        (0, 1, at(5)),
+        (0, 1, at(5)),
+        (0, 1, at(6)),
+        (0, 2, at(4.5)),
+        (1, 1, at(4)),
+    ]
+    assert later["used_at"].to_list() == [at(5), None, None]
+
+
+def test_what_was_used_shortly_before_the_assignment_is_not_known_before() -> None:
+    uses = make_uses([(0, 1, -23, True, False), (1, 1, -25, True, False)])
+    assigned = make_assigned(["control", "treatment"])
+    known = {
+        margin: outcomes_of(uses, None, assigned, days=(1,), until=at(100), margin_days=margin)[
+            "known_before"
+        ].to_list()
+        for margin in (0, 1, 2)
+    }
+    assert known == {0: [1, 1], 1: [0, 1], 2: [0, 0]}
+    assert ExperimentConfig().covariate_margin_days == 1
