@@ -62,7 +62,9 @@ def test_without_impressions_the_outcomes_of_them_are_left_out_and_that_is_said(
     assert {row.outcome.name for row in results.rows} == {"items_used", "days_active", "came_back"}
     assert results.decides is not None
     assert results.decides[0].name == "items_used"
-    assert any("nothing was shown to these users (no rows with the signal shown)" in note for note in results.notes)
+    assert any(
+        "nothing was shown to these users (no rows with the signal shown and a time)" in note for note in results.notes
+    )
 
 
 def test_a_window_that_has_not_ended_is_replaced_by_the_nearest() -> None:

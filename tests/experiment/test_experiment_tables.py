@@ -10,6 +10,7 @@ import pytest
 from firstday.config import ExperimentConfig
 from firstday.data.dataset import Dataset
 from firstday.data.load import load
+from firstday.errors import DataError
 from firstday.experiment.analyse import analyse
 from firstday.experiment.experiment_results import EVERYONE
 from firstday.experiment.experiment_tables import ExperimentTables, place_uses, take_experiment
@@ -22,8 +23,8 @@ SHOWN_AT = timedelta(seconds=1)
 USED_AFTER = timedelta(seconds=5)
 
 
-def load_slow(lag: timedelta) -> Dataset:
-    """Load users who are shown four items each, and use and like one of them; the treatment's clock lags."""
+def make_slow(lag: timedelta) -> dict[str, pl.DataFrame]:
+    """Make users who are shown four items each, and use and like one of them; the treatment's clock lags."""
     users = [f"u{n}" for n in range(N_USERS)]
     rows: list[tuple[object, ...]] = []
     for n, user in enumerate(users):
@@ -34,20 +35,22 @@ def load_slow(lag: timedelta) -> Dataset:
         rows.append((user, "i2", "favorite", used_at + timedelta(seconds=1), None, None, None))
     rows.append((users[0], "i9", "stream", START + timedelta(days=12), None, None, None))
     columns = ["user_id", "item_id", "signal", "timestamp", "list_id", "position", "propensity"]
-    return load(
-        {
-            "interactions": pl.DataFrame(rows, schema=columns, orient="row", infer_schema_length=None),
-            "users": pl.DataFrame({"user_id": users, "registered_at": [START] * N_USERS}),
-            "assignments": pl.DataFrame(
-                {
-                    "user_id": users,
-                    "experiment": ["onboarding"] * N_USERS,
-                    "variant": ["treatment" if n % 2 else "control" for n in range(N_USERS)],
-                    "assigned_at": [START] * N_USERS,
-                }
-            ),
-        }
-    )
+    return {
+        "interactions": pl.DataFrame(rows, schema=columns, orient="row", infer_schema_length=None),
+        "users": pl.DataFrame({"user_id": users, "registered_at": [START] * N_USERS}),
+        "assignments": pl.DataFrame(
+            {
+                "user_id": users,
+                "experiment": ["onboarding"] * N_USERS,
+                "variant": ["treatment" if n % 2 else "control" for n in range(N_USERS)],
+                "assigned_at": [START] * N_USERS,
+            }
+        ),
+    }
+
+
+def load_slow(lag: timedelta) -> Dataset:
+    return load(make_slow(lag))
 
 
 def take(dataset: Dataset) -> ExperimentTables:
@@ -121,3 +124,57 @@ def test_what_was_used_shortly_before_the_assignment_is_not_known_before() -> No
     }
     assert known == {0: [1, 1], 1: [0, 1], 2: [0, 0]}
     assert ExperimentConfig().covariate_margin_days == 1
+
+
+def test_a_window_ends_with_the_last_interaction_whenever_others_were_assigned() -> None:
+    """The table of assignments is newer than the interactions: 12 days of these, and users assigned on day 40."""
+    tables = make_slow(timedelta(0))
+    late = pl.int_range(N_USERS, eager=True) >= N_USERS - 100
+    days = pl.Series([40 * int(value) for value in late]) * pl.Series([timedelta(days=1)])
+    tables["assignments"] = tables["assignments"].with_columns(assigned_at=pl.col("assigned_at") + days)
+    taken = take(load(tables))
+    assert taken.until == START + timedelta(days=12)
+    assert analyse(taken).n_whole == {
+        1.0: {"control": 250, "treatment": 250},
+        7.0: {"control": 250, "treatment": 250},
+        30.0: {"control": 0, "treatment": 0},
+    }
+    assert any(
+        "100 users were assigned after the last interaction (2026-01-17 00:00 UTC)" in note for note in taken.notes
+    )
+
+
+def test_assignments_without_any_time_are_one_sentence() -> None:
+    tables = make_slow(timedelta(0))
+    tables["assignments"] = tables["assignments"].drop("assigned_at")
+    with_times = take(load(tables))
+    assert with_times.assigned["assigned_at"].to_list() == [START] * N_USERS
+    assert any("600 users have none; their registration stands for it" in note for note in with_times.notes)
+    tables["users"] = tables["users"].drop("registered_at")
+    with pytest.raises(DataError, match=r"assignments\.assigned_at: none of the 600 users of onboarding has a time"):
+        take(load(tables))
+
+
+def test_a_profile_may_have_columns_of_any_name() -> None:
+    tables = make_slow(timedelta(0))
+    values = ["x" if n % 3 else "y" for n in range(N_USERS)]
+    tables["users"] = tables["users"].with_columns(
+        pl.Series(name, values) for name in ("known_before", "cohort", "everyone", "country")
+    )
+    results = analyse(take(load(tables)))
+    groups = {row.column for row in results.groups()}
+    assert groups == {"users.known_before", "users.cohort", "users.everyone", "country"}
+    assert {row.value for row in results.cohorts()} == {"2026-W02"}
+    assert {row.value for row in results.of_everyone()} == {""}
+
+
+def test_what_was_shown_at_an_unknown_time_is_counted_and_left_out() -> None:
+    tables = make_slow(timedelta(0))
+    is_shown = pl.col("signal") == "shown"
+    is_of_one = pl.col("user_id") == "u0"
+    interactions = tables["interactions"]
+    for unknown, n in ((is_shown & is_of_one, 4), (is_shown, 4 * N_USERS)):
+        tables["interactions"] = interactions.with_columns(timestamp=pl.when(~unknown).then("timestamp"))
+        taken = take(load(tables))
+        assert f"interactions.timestamp: {n:,} rows of what was shown have no time and are left out." in taken.notes
+        assert (taken.shown is None) == (n == 4 * N_USERS)

@@ -33,7 +33,7 @@ def make_shown(rows: list[ShownRow], lists: list[str | None] | None = None) -> p
         orient="row",
     )
     names = [f"l{row[0]}" for row in rows] if lists is None else lists
-    return frame.with_columns(list_id=pl.Series(names, dtype=pl.String))
+    return frame.with_columns(list_id=pl.Series(names, dtype=pl.String), policy=pl.lit(None, dtype=pl.String))
 
 
 def make_lists(rows: list[tuple[int, int, int]]) -> pl.DataFrame:
@@ -202,6 +202,21 @@ def test_a_place_counts_where_all_above_it_is_known() -> None:
     estimate = estimate_lists("top", shown, lists, least_users=1, level=LEVEL)
     assert (estimate.n_users, estimate.n_places, estimate.n_matches) == (1, 2, 2)
     assert estimate.mean_weight == pytest.approx(4)
+
+
+def test_users_of_a_policy_that_never_draws_are_left_out() -> None:
+    """One variant is shown the same to all, the other one of two items, each as often."""
+    fixed = make_shown([(user, 9, 1, 1.0, True) for user in range(400)])
+    drawn = make_shown([(user, user % 2, 1, 0.5, user % 8 == 1) for user in range(400, 800)])
+    shown = pl.concat([fixed.with_columns(policy=pl.lit("segment")), drawn.with_columns(policy=pl.lit("explore"))])
+    lists = make_lists([(user, 1, 1) for user in range(800)])
+    estimate = estimate_lists("one", shown, lists, least_users=100, level=LEVEL)
+    assert estimate.share_used is not None
+    assert estimate.n_users == 400
+    assert estimate.effective_users == pytest.approx(200)
+    assert estimate.mean_weight == pytest.approx(1)
+    assert estimate.share_used.mean == pytest.approx(1 / 4)
+    assert estimate.shown_used == pytest.approx(1 / 8)
 
 
 def test_the_level_is_that_of_the_settings() -> None:

@@ -95,8 +95,8 @@ def analyse(
     outcomes = tuple(outcome for outcome in OUTCOMES if tables.shown is not None or not outcome.of_shown)
     if tables.shown is None:
         notes.append(
-            "interactions: nothing was shown to these users (no rows with the signal shown), so that shares of shown "
-            "items are left out."
+            "interactions: nothing was shown to these users (no rows with the signal shown and a time), so that shares "
+            "of shown items are left out."
         )
     rows: list[Row] = []
     decides = None

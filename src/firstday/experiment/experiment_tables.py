@@ -13,9 +13,12 @@ import polars as pl
 from firstday.data.dataset import Dataset
 from firstday.data.events import ITEM, UTC_MICROSECONDS
 from firstday.errors import DataError
+from firstday.experiment.experiment_results import COHORT, EVERYONE
 
 AGE_BANDS = (18, 25, 35, 45, 55)
 """The first year of each band but the first."""
+TAKEN_NAMES = (EVERYONE, COHORT, "age", "known_before")
+"""Columns of the profile of such a name are called ``users.NAME``: results have the name for something else."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,7 +41,7 @@ class ExperimentTables:
         `list_id`, `position`, `propensity`, `policy`, `is_used` and `used_at`, too, as
         `firstday.data.impressions.Impressions` has them.
     until
-        When the record ends: the latest moment in it.
+        When the record ends: the latest interaction in it. Assignments do not count, since their table may be newer.
     notes
         Sentences on what was left out.
     """
@@ -89,6 +92,11 @@ def take_experiment(dataset: Dataset, name: str, *, use: Collection[str], like: 
     assigned = assigned.with_columns(assigned_at=pl.coalesce("assigned_at", "registered_at")).filter(
         pl.col("assigned_at").is_not_null()
     )
+    if not assigned.height:
+        raise DataError(
+            f"assignments.assigned_at: none of the {n_assigned:,} users of {name} has a time, nor users.registered_at; "
+            "add when each was assigned."
+        )
     if n_unknown:
         notes.append(
             f"assignments.assigned_at: {n_unknown:,} users have none; their registration stands for it, and "
@@ -110,7 +118,7 @@ def take_experiment(dataset: Dataset, name: str, *, use: Collection[str], like: 
         assigned = assigned.with_columns(age=ages.set(ages < 0, None))
     groups = pl.DataFrame(
         {
-            column: pl.Series(
+            f"users.{column}" if column in TAKEN_NAMES else column: pl.Series(
                 [group.values[code] if code >= 0 else None for code in group.codes[user_ix.to_numpy()]], dtype=pl.String
             )
             for column, group in dataset.groups.items()
@@ -119,7 +127,9 @@ def take_experiment(dataset: Dataset, name: str, *, use: Collection[str], like: 
     uses, n_timeless = _take_uses(dataset, user_ix, use, like)
     if n_timeless:
         notes.append(f"interactions.timestamp: {n_timeless:,} uses of these users have no time and are left out.")
-    shown = _take_shown(dataset, user_ix)
+    shown, n_timeless = _take_shown(dataset, user_ix)
+    if n_timeless:
+        notes.append(f"interactions.timestamp: {n_timeless:,} rows of what was shown have no time and are left out.")
     if shown is not None:
         uses, shown, n_placed = place_uses(uses, shown)
         if n_placed:
@@ -127,10 +137,16 @@ def take_experiment(dataset: Dataset, name: str, *, use: Collection[str], like: 
                 f"interactions.timestamp: {n_placed:,} uses of these users carry the list_id of what was shown after "
                 "them, since clients' clocks are slow; the time of the list stands for theirs."
             )
-    moments = [datetime_of(dataset.events.last), assigned["assigned_at"].max()]
-    if shown is not None:
-        moments.append(shown["timestamp"].max())
-    until = max(moment for moment in moments if isinstance(moment, datetime))
+    until = datetime_of(dataset.events.last)
+    last_shown = None if shown is None else shown["timestamp"].max()
+    if isinstance(last_shown, datetime):
+        until = max(until, last_shown)
+    n_later = assigned.filter(pl.col("assigned_at") > until).height
+    if n_later:
+        notes.append(
+            f"assignments.assigned_at: {n_later:,} users were assigned after the last interaction "
+            f"({until:%Y-%m-%d %H:%M} UTC), so that nothing is known of what they did."
+        )
     return ExperimentTables(
         name, dataset.name, assigned.drop("experiment", "registered_at"), groups, uses, shown, until, tuple(notes)
     )
@@ -176,19 +192,17 @@ def _take_uses(
     return timed, rows.height - timed.height
 
 
-def _take_shown(dataset: Dataset, user_ix: pl.Series) -> pl.DataFrame | None:
-    """Return what was shown to some users and when; None where nothing was."""
+def _take_shown(dataset: Dataset, user_ix: pl.Series) -> tuple[pl.DataFrame | None, int]:
+    """Return what was shown to some users and when, None where nothing was, and how many such rows have no time."""
     impressions = dataset.impressions
     if impressions is None:
-        return None
-    parts = [
-        frame.filter(pl.col("user_ix").is_in(user_ix.implode()) & pl.col("timestamp").is_not_null())
-        for frame in impressions.frames()
-    ]
+        return None, 0
+    parts = [frame.filter(pl.col("user_ix").is_in(user_ix.implode())) for frame in impressions.frames()]
     rows = pl.concat(parts).with_columns(
         position=pl.when(pl.col("position") > 0).then("position"), propensity=pl.col("propensity").fill_nan(None)
     )
-    return rows if rows.height else None
+    timed = rows.filter(pl.col("timestamp").is_not_null())
+    return timed if timed.height else None, rows.height - timed.height
 
 
 def place_uses(uses: pl.DataFrame, shown: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame, int]:

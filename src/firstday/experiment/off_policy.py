@@ -23,7 +23,7 @@ class ListsEstimate:
     name
         Of the lists.
     n_users
-        Users with lists who were shown something in the first place with a known propensity.
+        Users with lists who were shown something in the first place with a known propensity, by a policy that draws.
     n_places, n_places_of_lists
         How many first places the estimate is of, 0 where it is refused, and how many the longest list has.
     n_matches
@@ -83,9 +83,10 @@ def estimate_lists(
     name
         Of the lists, for messages.
     shown
-        Impressions: `user_ix`, `list_id`, `item_ix`, `position` (from 1), `propensity` (above 0), `is_used`. A place
-        counts where it and all places above it in its list are known, once each and with their propensities; without
-        `list_id`, the first place alone.
+        Impressions: `user_ix`, `list_id`, `item_ix`, `position` (from 1), `propensity` (above 0), `policy`, `is_used`.
+        A place counts where it and all places above it in its list are known, once each and with their propensities;
+        without `list_id`, the first place alone. Where a policy draws, those that never do (all propensities are 1) are
+        left out: users by whom they were answered tell nothing of other lists.
     lists
         `user_ix`, `item_ix`, `position`: each user's list.
     least_users
@@ -101,7 +102,7 @@ def estimate_lists(
     weights)^2 / sum of squared weights.
     """
     errors = NormalDist().inv_cdf((1 + level) / 2)
-    sums = _sum_places(shown, lists)
+    sums = _sum_places(_keep_drawn(shown), lists)
     users = sums["user_ix"].unique().sort()
     influence = np.zeros(len(users))  # of each user on the sum of all places
     n_all = used_all = gain_all = 0.0
@@ -150,6 +151,12 @@ def estimate_lists(
         shown_used=shown_used,
         refusal=refusal,
     )
+
+
+def _keep_drawn(shown: pl.DataFrame) -> pl.DataFrame:
+    """Return the impressions of policies that draw, or all where none does."""
+    drawing = shown.filter((pl.col("propensity") > 0) & (pl.col("propensity") < 1))["policy"].unique()
+    return shown.filter(pl.col("policy").is_in(drawing.implode(), nulls_equal=True)) if len(drawing) else shown
 
 
 def _sum_places(shown: pl.DataFrame, lists: pl.DataFrame) -> pl.DataFrame:

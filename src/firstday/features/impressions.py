@@ -32,7 +32,8 @@ class Impression:
     list_id
         Of the list; None where the item was shown alone.
     propensity
-        How likely the policy was to show it there, above 0 and at most 1; None where nobody knows.
+        How likely the policy was to show it there, given the places above it, above 0 and at most 1; None where nobody
+        knows.
     policy
         What made the list, such as ``explore``; None where nobody knows.
     """
