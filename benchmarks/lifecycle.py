@@ -6,10 +6,11 @@ Newcomers come on each day, tell their profile, get lists that are recorded, use
 later days; every third client says what was really seen of a list. Meanwhile the server is killed at random moments
 (SIGKILL) and started again; what was not answered is sent again under the same ids, as clients do. An experiment runs.
 On each day the store is exported, while requests go on, and another model takes over. In the end every acknowledged
-event, impression and assignment must be in the store and in the tables, once. First with SQLite, then with Redis.
+event, impression and assignment must be in the store and in the tables, once. Then a model is trained on the tables,
+and the experiment is reported from them. First with SQLite, then with Redis.
 
-A day lasts seconds. `--tables` keeps the tables of each store with times of receipt stretched to those days, so that
-`firstday experiment` can report on them.
+A day lasts seconds. To train and to report, times of receipt are stretched to those days; `--tables` keeps the tables
+of each store in that form.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ from serve_process import Connection, ServerProcess, write_request
 from serve_reload import relabel
 
 from firstday.artifact.folder import save_model
+from firstday.features.signals import Signals
 from firstday.recommend.recommender import open_model
 
 N_CLIENTS = 8
@@ -46,6 +48,8 @@ EXPERIMENT = "first-days: control=popular*50, treatment=segment*50"
 SETTINGS = {"rate_limit_per_s": 0, "log_requests": "false", "experiment": EXPERIMENT}
 BEGIN = datetime(2026, 3, 1, tzinfo=UTC)
 DAY_MS = 86_400_000
+TRAINING = "[registration]\nmin_items = 3\ncold_days = 3.0\ntarget_days = 3.0\n"
+"""Settings to train by: ten days are a short log, and whoever came in them has used few items."""
 
 
 @dataclass
@@ -121,7 +125,8 @@ class Client:
             while await self.service.try_once(self.connection, request) is None:
                 pass
             self.ledger.profiles[user] = age
-        at_ms = day * DAY_MS + self.rng.randrange(DAY_MS // 2)
+        # The second half of a day: what the service took on it is put into the first, see `place`.
+        at_ms = day * DAY_MS + DAY_MS // 2 + self.rng.randrange(DAY_MS // 2 - 1_000_000)
         for _ in range(self.rng.randint(1, 2)):
             await self._see_a_list(user, at_ms)
             at_ms += 100_000
@@ -178,13 +183,13 @@ class Client:
         self.ledger.seen.update(seen)
 
 
-async def run_export(store: str, out: Path) -> None:
-    """Run `firstday export`."""
+async def run_command(*arguments: str | Path) -> None:
+    """Run `firstday`."""
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "firstday", "export", store, "--out", str(out), stdout=-1, stderr=-1
+        sys.executable, "-m", "firstday", *map(str, arguments), stdout=-1, stderr=-1
     )
     _, errors = await process.communicate()
-    check(process.returncode == 0, f"the export failed: {errors.decode()}")
+    check(process.returncode == 0, f"firstday {arguments[0]} failed: {errors.decode()}")
 
 
 async def live(
@@ -204,7 +209,7 @@ async def live(
             connection: list[Connection] = []
             while await service.try_once(connection, write_request("POST", "/v1/store/backup")) is None:
                 pass
-        await run_export(redis or str(copy), out)
+        await run_command("export", redis or copy, "--out", out)
         counts["exports"] += 1
 
     async def reload(day: int) -> None:
@@ -328,15 +333,44 @@ def stretch(out: Path, target: Path, begins: list[float]) -> None:
 
 
 def place(when: float, begins: list[float], n_days: int) -> float:
-    """Return the day in which something was received, and how much of it had passed."""
+    """Return the day in which something was received, and how much of its first half had passed."""
     day = max(0, min(n_days - 1, sum(begin <= when for begin in begins) - 1))
-    return day + min(0.999, (when - begins[day]) / (begins[day + 1] - begins[day]))
+    return day + min(0.999, (when - begins[day]) / (begins[day + 1] - begins[day])) / 2
+
+
+async def learn(tables: Path, folder: Path, ledger: Ledger) -> dict[str, Any]:
+    """Train a model on the tables and report on the experiment, as commands do; check that all users are in both."""
+    settings, model, report = folder / "settings.toml", folder / "trained", folder / "report.json"
+    settings.write_text(TRAINING)
+    name = EXPERIMENT.partition(":")[0]
+    await run_command("train", tables, "--config", settings, "--out", model)
+    await run_command("experiment", tables, "--name", name, "--json", report)
+    trained = open_model(model)
+    answer = trained.recommend(Signals(age=30), 5)
+    check(len(answer.items) == 5, "the model that was trained on the tables gives no list")
+    told = json.loads(report.read_text())
+    expected = dict(Counter(ledger.variants.values()))
+    check(told["sample_ratio"]["users"] == expected, f"the report has {told['sample_ratio']['users']}, not {expected}")
+    return {
+        "trained_items": trained.model.n_items,
+        "trained_segments": len(trained.model.segments),
+        "reported_users": expected,
+        "sample_ratio_p_value": told["sample_ratio"]["p_value"],
+    }
 
 
 def run(
-    model: Path, folder: Path, n_users: int, n_days: int, n_kills: int, seed: int, redis: RedisProcess | None = None
+    model: Path,
+    folder: Path,
+    n_users: int,
+    n_days: int,
+    n_kills: int,
+    seed: int,
+    redis: RedisProcess | None = None,
+    *,
+    learns: bool = True,
 ) -> dict[str, Any]:
-    """Run all days with one store; the tables are in `folder`.
+    """Run all days with one store; the tables are in `folder`. To learn from them takes some hundred users.
 
     Raises
     ------
@@ -356,6 +390,7 @@ def run(
         server.stop()
     found = compare_tables(folder / "tables", ledger)
     stretch(folder / "tables", folder / "stretched", begins)
+    learned = asyncio.run(learn(folder / "stretched", folder, ledger)) if learns else {}
     return {
         "store": "sqlite" if redis is None else "redis",
         "newcomers": n_users,
@@ -365,6 +400,7 @@ def run(
         "lists": len(ledger.lists),
         **found,
         **kept,
+        **learned,
         "lists_without_an_answer": ledger.lost_answers,
         "events_sent_again": ledger.sent_again,
         "lost": 0,

@@ -138,12 +138,20 @@ def first_days() -> list[str]:
         ("uses", "acknowledged uses"),
         ("assignments", "assignments to a variant"),
         ("events_sent_again", "events that were sent again, since no answer came"),
+        ("trained_items", "items of the model that `firstday train` made of the exported tables"),
+        ("reported", "users in the report of `firstday experiment` on them: control, treatment"),
         ("lists_kept_without_an_answer", "lists that were kept and whose answer was lost"),
         ("lost", "lost of what was acknowledged, in the store or the tables"),
         ("twice", "there twice"),
     ):
-        rows.append(f"| {text} | {' | '.join(f'{run[name]:,}' for run in runs)} |")
+        rows.append(f"| {text} | {' | '.join(_count(run, name) for run in runs)} |")
     return rows
+
+
+def _count(run: dict[str, Any], name: str) -> str:
+    if name == "reported":
+        return ", ".join(f"{run['reported_users'][variant]:,}" for variant in ("control", "treatment"))
+    return f"{run[name]:,}"
 
 
 def exporting() -> list[str]:
