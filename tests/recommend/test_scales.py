@@ -157,7 +157,8 @@ def test_what_answers_under_a_name_of_its_own_has_a_scale_of_its_own() -> None:
 
 def test_nobody_has_no_scales(tiny: Recommender) -> None:
     empty = np.zeros((0, 3), np.float32)
-    answer = scale_answer(tiny.model, Answer(empty.astype(np.int32), empty, np.zeros(0, dtype=object)))
+    nobody = Query(tiny.model, tiny.model.read_signals([])[0], 4)
+    answer = scale_answer(nobody, Answer(empty.astype(np.int32), empty, np.zeros(0, dtype=object)))
     assert (answer.scores.shape, answer.scales is not None) == ((0, 3), True)
 
 
@@ -167,3 +168,19 @@ def test_a_model_keeps_its_calibrations(calibrated: Recommender) -> None:
     np.testing.assert_array_equal(again.curve, HALF.curve)
     assert (again.slope, again.lowest, again.highest, again.n_users) == (1.0, -1.0, 1.0, 20)
     assert FILLS_UP not in {find_strategy(name).scale for name in strategy_names()}
+
+
+def test_what_learned_from_what_was_shown_has_no_probabilities(calibrated: Recommender) -> None:
+    user = Signals(interactions=[("stream", "item", "i1")])
+    shown = user.copy(shown=["i2"])
+    for strategy, scale in (("blend", "score"), ("auto", "score"), ("personal", "probability of use")):
+        assert calibrated.recommend(user, 3, strategy).score_scale == "probability of use"
+        assert calibrated.recommend(shown, 3, strategy).score_scale == scale
+    batch, _ = calibrated.model.read_signals([user, shown])
+    answer = calibrated.recommend_batch(batch, N_ITEMS, "blend")
+    raw = answer_all(Query(calibrated.model, batch, N_ITEMS), "blend")
+    assert answer.scales is not None
+    assert answer.scales.tolist() == ["probability of use", "score"]
+    n = answer.count_ranked()[1]
+    np.testing.assert_array_equal(answer.scores[1, :n], raw.scores[1, :n])
+    assert not answer.scores[1, n:].any()

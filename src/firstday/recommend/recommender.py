@@ -277,7 +277,7 @@ class Recommender:
         segments = np.full(query.n_users, -1, dtype=np.int64)
         if query.known.any():  # first, so that strategies that answer a part of the users predict none again
             segments = np.where(query.known, query.nearest_segments, -1)
-        answer = scale_answer(self.model, answer_all(query, strategy))
+        answer = scale_answer(query, answer_all(query, strategy))
         unused, kept_out = tell_each(query, strategy, answer.routes)
         sentences = [(*unknown, *idle) for unknown, idle in zip(ignored, unused, strict=True)]
         return UserAnswers(answer, segments, sentences, [tuple(notes) for notes in kept_out])
@@ -293,7 +293,7 @@ class Recommender:
             Every row has k distinct items, unless the catalogue has no more, a route, and the scale of its scores.
         """
         query = Query(self.model, signals, check_length(self.model, k), keep_used)
-        return scale_answer(self.model, answer_all(query, strategy or self.model.config.recommend.strategy))
+        return scale_answer(query, answer_all(query, strategy or self.model.config.recommend.strategy))
 
     def save(self, path: str | Path) -> Path:
         """Write the model to a folder; see `firstday.artifact.folder.save_model`."""

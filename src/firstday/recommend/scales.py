@@ -8,7 +8,7 @@ import numpy as np
 
 from firstday.artifact.trained_model import TrainedModel
 from firstday.errors import ConfigError
-from firstday.recommend.query import Answer
+from firstday.recommend.query import Answer, Query
 from firstday.recommend.spec import OWN_SCALE, PROBABILITY, StrategySpec, find_strategy
 
 SHARE = "share of "
@@ -17,10 +17,17 @@ FILLS_UP = "fills the list up"
 """The scale of items that a strategy did not rank, whose score is 0."""
 
 
-def scale_answer(model: TrainedModel, answer: Answer) -> Answer:
-    """Return an answer with its scores on scales that people can read, and the names of these."""
+def scale_answer(query: Query, answer: Answer) -> Answer:
+    """Return an answer to a query with its scores on scales that people can read, and the names of these.
+
+    Validation users were shown nothing: where a strategy learned from what a user passed over, nothing is known of how
+    likely its items are, and its scores stay as they are.
+    """
     n_ranked = answer.count_ranked()
-    scores, scales = scale_scores(model, answer.routes, answer.scores, n_ranked)
+    scores, scales = scale_scores(query.model, answer.routes, answer.scores, n_ranked)
+    for user in np.flatnonzero((query.passed_over.lengths() > 0) & (scales == PROBABILITY)).tolist():
+        if _learns_from_shown(query.model, answer.routes[user]):
+            scores[user, : n_ranked[user]], scales[user] = answer.scores[user, : n_ranked[user]], OWN_SCALE
     return replace(answer, scores=scores, scales=scales, n_ranked=n_ranked)
 
 
@@ -58,6 +65,12 @@ def scale_scores(
         scales[users], scaled[users] = _scale(model, route, scores[users])
     scaled[np.arange(scores.shape[1]) >= n_ranked[:, None]] = 0
     return scaled, scales
+
+
+def _learns_from_shown(model: TrainedModel, route: str) -> bool:
+    """Tell whether what answered reads what was shown; where nobody says, it may."""
+    spec = _spec_of(route)
+    return spec is None or spec.reads is None or "shown" in spec.reads(model)
 
 
 def _scale(model: TrainedModel, route: str, scores: np.ndarray) -> tuple[str, np.ndarray]:
