@@ -123,7 +123,7 @@ def test_what_the_caller_saw_counts_in_place_of_the_record(kept: RunningApp, htt
     assert tell(http, "emma", *seen)["duplicates"] == 2
     assert shown_to(kept, "emma") == tuple(Impression(item, None, list_id, 1.0, "popular") for item in items[:2])
     told = http.get("/v1/users/emma").json()  # all that is kept is told
-    assert (len(told["lists"]), len(told["events"])) == (1, 2)
+    assert ([entry["is_told"] for entry in told["lists"]], len(told["events"])) == ([True], 2)
 
 
 def test_the_newest_lists_of_a_user_are_kept_and_forgotten_with_them(kept: RunningApp, http: httpx.Client) -> None:
