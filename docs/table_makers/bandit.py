@@ -9,7 +9,8 @@ from table_makers.measured import NotMeasuredError, interval, read_results
 
 WAYS = {
     "": "the whole slate is seen",
-    "-visible-3": "3 places are seen, then the user goes on with 0.8",
+    "-visible-3": "3 places are seen, then the user goes on with 0.8; the policy knows the places alone",
+    "-places": "the whole slate is seen, the policy knows the places alone",
     "-late": "the whole slate is seen, news a round late",
 }
 """What stands at the end of a file's name, and how users look."""
