@@ -24,7 +24,7 @@ from firstday.features.signals import Catalogue, SignalBatch, Signals
 from firstday.ranking import NO_ITEM, ItemsByLength, unit_rows
 from firstday.segment.by_segment import UsersBySegment, put_by_segment
 from firstday.segment.new_items import NewItems
-from firstday.segment.segments import ItemCounts, Mixing, Segments, smooth_shares
+from firstday.segment.segments import BELIEF_SMOOTHING, ItemCounts, Mixing, Segments, smooth_shares
 from firstday.segment.shown_counts import ShownCounts
 from firstday.sparse import SparseRows
 
@@ -321,6 +321,11 @@ class TrainedModel:
     def smoothed_shares(self) -> np.ndarray:
         """Share of users of each segment's top items, leaning on everyone's, float32, shape (n_segments, n_top)."""
         return smooth_shares(self.segments, self.popularity, self.mixing)
+
+    @cached_property
+    def believed_shares(self) -> np.ndarray:
+        """The same as far as evidence is weighed by them (`BELIEF_SMOOTHING`), float32, shape (n_segments, n_top)."""
+        return smooth_shares(self.segments, self.popularity, Mixing(smoothing=BELIEF_SMOOTHING))
 
     @cached_property
     def popular_items(self) -> np.ndarray:

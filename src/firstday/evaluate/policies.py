@@ -8,10 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from firstday.ranking import NO_ITEM
-from firstday.recommend.belief import SEGMENT_SMOOTHING
 from firstday.recommend.explore import seed_of
 from firstday.recommend.query import Answer, Query
-from firstday.segment.segments import Mixing, smooth_shares
 
 N_ARMS = 10
 """Segments that are arms: those nearest to the predicted vector; of somebody of whom nothing is known, the largest."""
@@ -84,7 +82,7 @@ def _recommend(query: Query, route: str, choose: Callable[[Arms, np.random.Gener
     segments = model.segments
     shape = (query.n_users, query.k)
     items, scores = np.full(shape, NO_ITEM, dtype=np.int32), np.zeros(shape, dtype=np.float32)
-    shares = smooth_shares(segments, model.popularity, Mixing(smoothing=SEGMENT_SMOOTHING))
+    shares = model.believed_shares
     n_arms = min(N_ARMS, len(segments))
     nearness = np.where(query.known[:, None], segments.closeness(query.predicted), segments.items.sizes)
     nearest = np.argsort(-nearness, axis=1, kind="stable")[:, :n_arms]

@@ -14,6 +14,7 @@ import numpy as np
 
 from firstday.artifact.trained_model import TrainedModel
 from firstday.recommend.query import Query
+from firstday.segment.segments import BELIEF_SMOOTHING
 
 DOUBT = 0.3
 """How far people do what everyone does, whoever they are like."""
@@ -23,8 +24,6 @@ TEMPERING = 0.2
 """Power of what uses and impressions tell, beside the prior."""
 SEGMENT_TEMPERING = 0.5
 """The same beside the prior over segments."""
-SEGMENT_SMOOTHING = 5.0
-"""Users with everyone's habits added to each segment, so that no evidence rules a segment out."""
 SMOOTHING = 0.02
 """Weight of everyone's habits beside those of the people believed in."""
 N_BELIEVED = 800
@@ -205,8 +204,8 @@ def _shares_of_segments(model: TrainedModel, items: np.ndarray) -> np.ndarray:
     by_item = segments.counts_by_item
     for place, item in enumerate(items.tolist()):
         counts[by_item.row(item), place] = by_item.row_weights(item)
-    shares = (counts + SEGMENT_SMOOTHING * share_of_everyone(model, items)) / (
-        segments.items.sizes[:, None] + SEGMENT_SMOOTHING
+    shares = (counts + BELIEF_SMOOTHING * share_of_everyone(model, items)) / (
+        segments.items.sizes[:, None] + BELIEF_SMOOTHING
     )
     below_one: np.ndarray = np.minimum(shares, 1 - 1e-6)
     return below_one

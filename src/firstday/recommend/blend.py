@@ -11,15 +11,13 @@ import numpy as np
 from firstday.artifact.trained_model import KNOWLEDGE, TrainedModel
 from firstday.cold.ranker import Ranker
 from firstday.ranking import NO_ITEM, multiply_rows, top_k
-from firstday.recommend.evidence import score_evidence, share_by_belief
+from firstday.recommend.evidence import LEAST_SHARE, score_evidence, share_by_belief
 from firstday.recommend.neighbors import score_friends, score_neighbors
 from firstday.recommend.popularity import score_group
 from firstday.recommend.query import Answer, Query
 from firstday.recommend.soft_segments import score_soft_segments
 from firstday.recommend.spec import PROBABILITY, Part, StrategySpec, near_taste
 
-LEAST_SHARE = 1e-6
-"""What an item has that nobody of those asked uses."""
 LEAST_LOG = -20.0
 """What the ranker gives an item at least, and one that it does not rank, beside 0 for the most likely one."""
 N_CANDIDATES = 600

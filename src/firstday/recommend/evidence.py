@@ -19,7 +19,7 @@ BELIEF, VECTOR = 2.0, 2.0
 HALFWAY = 30
 """Items used or passed over after which the vector has half its weight: of few items it tells little."""
 LEAST_SHARE = 1e-6
-"""What an item has that nobody of those believed in uses."""
+"""What an item has that nobody of those asked, or believed in, uses."""
 
 
 def share_by_belief(query: Query, rows: np.ndarray) -> np.ndarray:

@@ -13,11 +13,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from firstday.ranking import NO_ITEM
-from firstday.recommend.belief import SEGMENT_SMOOTHING, believe_segments
+from firstday.recommend.belief import believe_segments
 from firstday.recommend.query import Answer, Query
 from firstday.recommend.spec import StrategySpec, reading
 from firstday.segment.new_items import N_DRAWS, NewItems
-from firstday.segment.segments import Mixing, smooth_shares
 
 LEAST_BELIEF = 1e-3
 """Segments less likely than that are not drawn."""
@@ -46,7 +45,7 @@ def recommend_explore(query: Query) -> Answer:
     shape = (query.n_users, query.k)
     items, scores = np.full(shape, NO_ITEM, dtype=np.int32), np.zeros(shape, dtype=np.float32)
     propensities = np.ones(shape, dtype=np.float32)
-    shares = smooth_shares(model.segments, model.popularity, Mixing(smoothing=SEGMENT_SMOOTHING))
+    shares = model.believed_shares
     new_items = model.rates_of_new_items
     for row, belief in enumerate(believe_segments(query, np.arange(query.n_users))):
         likely = np.flatnonzero(belief >= min(LEAST_BELIEF, belief.max()))

@@ -17,7 +17,6 @@ from firstday.features.signals import Signals
 from firstday.ranking import top_k
 from firstday.recommend.belief import (
     DOUBT,
-    SEGMENT_SMOOTHING,
     SMOOTHING,
     believe_groups,
     gain_of_no,
@@ -25,7 +24,7 @@ from firstday.recommend.belief import (
     normalise,
 )
 from firstday.recommend.recommender import Recommendation, Recommender, check_length, name_items
-from firstday.segment.segments import ItemCounts, Segments, count_items
+from firstday.segment.segments import BELIEF_SMOOTHING, ItemCounts, Segments, count_items
 from firstday.sparse import SparseRows
 
 ROUTE = "answers"
@@ -53,7 +52,7 @@ class QuestionSettings:
     """
 
     n_candidates: int = 300
-    segment_smoothing: float = SEGMENT_SMOOTHING
+    segment_smoothing: float = BELIEF_SMOOTHING
     doubt: float = DOUBT
     smoothing: float = SMOOTHING
 

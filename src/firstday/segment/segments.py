@@ -10,6 +10,8 @@ import numpy as np
 from firstday.ranking import NO_ITEM, first_allowed, weigh_nearest
 from firstday.sparse import SparseRows
 
+BELIEF_SMOOTHING = 5.0
+"""Users with everyone's habits added to each segment where evidence is weighed, so that none rules a segment out."""
 MAX_SEGMENTS_PER_USER = 32
 """Most segments that the list of one user is mixed from."""
 
