@@ -13,6 +13,7 @@ from firstday.embed.kept_users import WarmUsers
 from firstday.ranking import unit_rows, weigh_nearest
 from firstday.recommend import neighbors
 from firstday.recommend.neighbors import find_neighbors
+from firstday.segment import by_segment
 from firstday.segment.by_segment import chain_near
 from firstday.segment.segments import Segments
 from firstday.sparse import SparseRows
@@ -59,7 +60,7 @@ def test_near_segments_stand_beside_each_other() -> None:
 @pytest.mark.parametrize("most_apart", [0, 1, 2, 10])
 def test_runs_hold_the_near_segments(model: TrainedModel, most_apart: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """However segments are put together, everybody of the near ones is looked at, and nobody twice."""
-    monkeypatch.setattr(neighbors, "MOST_APART", most_apart)
+    monkeypatch.setattr(by_segment, "MOST_APART", most_apart)
     monkeypatch.setattr(neighbors, "N_SEARCHED", 550)
     assert model.warm is not None
     vectors = unit_rows(model.segments.centroids + np.float32(0.3))

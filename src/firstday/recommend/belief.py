@@ -158,10 +158,8 @@ def _find_near(query: Query, row: int) -> tuple[np.ndarray, np.ndarray]:
     if len(people) <= N_BELIEVED:
         return np.arange(len(people)), (people @ vector).astype(np.float64)
     kept = model.kept_by_segment
-    nearest = np.argsort(-query.closeness[row])
-    n_taken = int(np.searchsorted(kept.sizes[nearest].cumsum(), N_BELIEVED)) + 1
-    places = kept.places[nearest[:n_taken]].tolist()
-    at = np.concatenate([np.arange(kept.starts[place], kept.starts[place + 1]) for place in places])
+    shifts, ends = kept.find_near(query.closeness[row], N_BELIEVED)
+    at = np.arange(ends[-1]) + np.repeat(shifts, np.diff(ends, prepend=0))
     return kept.order[at], (kept.vectors[at] @ vector).astype(np.float64)
 
 

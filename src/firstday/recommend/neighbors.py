@@ -10,14 +10,11 @@ from firstday.ranking import weigh_nearest
 from firstday.recommend.query import Answer, Query
 from firstday.recommend.soft_segments import mix_segments
 from firstday.recommend.spec import KEPT_USERS, StrategySpec, reading
-from firstday.segment.by_segment import UsersBySegment
 
 N_NEIGHBORS = 200
 """Warm users who speak for one cold user, at most."""
 N_SEARCHED = 2_500
 """Kept warm users among whom they are sought: all of the nearest segments until there are so many."""
-MOST_APART = 2
-"""Segments to look at that are so near in memory are read at once, with the one that may lie between them."""
 
 
 def recommend_neighbors(query: Query) -> Answer:
@@ -77,7 +74,7 @@ def find_neighbors(
         return weigh_nearest(vectors @ people.T, N_NEIGHBORS, temperature)
     kept = model.kept_by_segment
     closeness = model.segments.closeness(vectors) if closeness is None else closeness
-    parts = [_find_parts(kept, near) for near in closeness]
+    parts = [kept.find_near(near, N_SEARCHED) for near in closeness]
     width = max(int(ends[-1]) for _, ends in parts)
     nearness = np.full((len(vectors), width), -np.inf, dtype=np.float32)
     for vector, of_vector, (shifts, ends) in zip(vectors, nearness, parts, strict=True):
@@ -91,34 +88,6 @@ def find_neighbors(
         for of_row, (shifts, ends) in zip(columns, parts, strict=True)
     ]
     return kept.order[np.array(places)], weights
-
-
-def _find_parts(kept: UsersBySegment, closeness: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the runs of the kept users to look at for a vector, whose segments are so near, shape (n_segments,).
-
-    Users are looked at run after run. Of each run: what is to be added to their number among those looked at, for
-    their place in `kept`, and the number behind the last one; int64, shape (n_runs,).
-    """
-    nearest = _nearest_first(closeness, 3 * N_SEARCHED * len(kept.sizes) // max(1, len(kept.order)))
-    sizes = kept.sizes[nearest].cumsum()
-    if sizes[-1] < N_SEARCHED and len(nearest) < len(closeness):  # they are unusually small
-        nearest = np.argsort(-closeness)
-        sizes = kept.sizes[nearest].cumsum()
-    n = int(np.searchsorted(sizes, N_SEARCHED)) + 1  # segments
-    places = np.sort(kept.places[nearest[:n]])
-    breaks = np.flatnonzero(places[1:] - places[:-1] > MOST_APART)
-    begins = kept.starts[places[np.concatenate([[0], breaks + 1])]]
-    ends = kept.starts[places[np.concatenate([breaks, [len(places) - 1]])] + 1]
-    n_before = np.concatenate([[0], (ends - begins).cumsum()])
-    return begins - n_before[:-1], n_before[1:]
-
-
-def _nearest_first(closeness: np.ndarray, n: int) -> np.ndarray:
-    """Return the n nearest, or all where there are no more, the nearest first; sorting them alone is quicker."""
-    if n >= len(closeness):
-        return np.argsort(-closeness)
-    nearest = np.argpartition(closeness, -n)[-n:]
-    return nearest[np.argsort(-closeness[nearest])]
 
 
 def add_up(items: np.ndarray, n_used: np.ndarray, weights: np.ndarray, n_users: int, n_items: int) -> np.ndarray:

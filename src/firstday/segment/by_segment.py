@@ -10,6 +10,9 @@ import numpy as np
 from firstday.ranking import unit_rows
 from firstday.segment.segments import Segments
 
+MOST_APART = 2
+"""Segments to look at that are so near in memory are read at once, with the one that may lie between them."""
+
 
 @dataclass(frozen=True, eq=False)
 class UsersBySegment:
@@ -37,6 +40,43 @@ class UsersBySegment:
         """How many of the users each segment has, int64, shape (n_segments,)."""
         sizes: np.ndarray = np.diff(self.starts)[self.places]
         return sizes
+
+    def find_near(self, closeness: np.ndarray, n_users: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return the runs of users of the segments nearest to a vector, so many that they have `n_users` or more.
+
+        Parameters
+        ----------
+        closeness
+            How near each segment is to the vector, shape (n_segments,).
+        n_users
+            How many users are wanted.
+
+        Returns
+        -------
+        shifts, ends : numpy.ndarray
+            Users are counted run after run. Of each run: what is to be added to a user's number for the place in
+            `order`, and the number behind the last one; int64, shape (n_runs,).
+        """
+        nearest = _nearest_first(closeness, 3 * n_users * len(self.sizes) // max(1, len(self.order)))
+        sizes = self.sizes[nearest].cumsum()
+        if sizes[-1] < n_users and len(nearest) < len(closeness):  # they are unusually small
+            nearest = np.argsort(-closeness)
+            sizes = self.sizes[nearest].cumsum()
+        n = int(np.searchsorted(sizes, n_users)) + 1  # segments
+        places = np.sort(self.places[nearest[:n]])
+        breaks = np.flatnonzero(places[1:] - places[:-1] > MOST_APART)
+        begins = self.starts[places[np.concatenate([[0], breaks + 1])]]
+        ends = self.starts[places[np.concatenate([breaks, [len(places) - 1]])] + 1]
+        n_before = np.concatenate([[0], (ends - begins).cumsum()])
+        return begins - n_before[:-1], n_before[1:]
+
+
+def _nearest_first(closeness: np.ndarray, n: int) -> np.ndarray:
+    """Return the n nearest, or all where there are no more, the nearest first; sorting them alone is quicker."""
+    if n >= len(closeness):
+        return np.argsort(-closeness)
+    nearest = np.argpartition(closeness, -max(1, n))[-max(1, n) :]
+    return nearest[np.argsort(-closeness[nearest])]
 
 
 def put_by_segment(vectors: np.ndarray, segments: Segments) -> UsersBySegment:
