@@ -51,8 +51,9 @@ def test_newcomers_get_lists_or_the_faults_that_concern_them(
 
 
 def is_forgiven(sentence: str) -> bool:
-    """Whether a fault of training is none for newcomers: of values of items, of names, or of what can be unknown."""
+    """Whether a fault of training is none for newcomers: of items, names, experiments, or of what can be unknown."""
     of_items = sentence.startswith(("items.genre:", "items.item_id:"))
     missing = sentence.startswith(("interactions: the table is missing", "interactions: has no rows"))
     unknown = sentence.startswith(("users.age:", "users.registered_at:"))
-    return of_items or missing or unknown or " name unknown " in sentence or " name an unknown " in sentence
+    of_experiments = sentence.startswith("assignments.")
+    return of_items or missing or unknown or of_experiments or " name unknown " in sentence or " name an unknown " in sentence
