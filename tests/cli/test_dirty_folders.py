@@ -56,4 +56,11 @@ def is_forgiven(sentence: str) -> bool:
     missing = sentence.startswith(("interactions: the table is missing", "interactions: has no rows"))
     unknown = sentence.startswith(("users.age:", "users.registered_at:"))
     of_experiments = sentence.startswith("assignments.")
-    return of_items or missing or unknown or of_experiments or " name unknown " in sentence or " name an unknown " in sentence
+    return (
+        of_items
+        or missing
+        or unknown
+        or of_experiments
+        or " name unknown " in sentence
+        or " name an unknown " in sentence
+    )

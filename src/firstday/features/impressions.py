@@ -53,8 +53,15 @@ class Impression:
         DataError
             It is none of these, or a part of it cannot be; `where` begins the sentence.
         """
-        if isinstance(value, cls):
+        if type(value) is cls:
             read = value
+            place, chance = read.position, read.propensity
+            if (  # as a store gives them, which is nearly always: checked in the fewest steps
+                type(read.item_id) in (str, int)
+                and (place is None or (type(place) is int and place >= 1))
+                and (chance is None or (type(chance) is float and 0 < chance <= 1))
+            ):
+                return read
         elif isinstance(value, Mapping):
             names = [field.name for field in fields(cls)]
             unknown = [name for name in value if name not in names]
