@@ -357,11 +357,14 @@ def cohort_query(recommender: Recommender, dataset: Dataset, cohort: Cohort, k: 
 
 
 def judged_strategies(model: TrainedModel) -> list[str]:
-    """Return the strategies that `auto` chooses of, and that may leave the answer to a fallback: our own."""
+    """Return the strategies that `auto` chooses of, and that may leave the answer to a fallback: our own.
+
+    `explore` is none of them: it is there to try, and is to be judged by what comes of that.
+    """
     of_cold_models = {
         name for method in model.learned if method in BUILT_IN["cold_models"] for name in names_of_both_ways(method)
     }
-    wanted = {*BUILT_IN["strategies"], *of_cold_models} - {"auto"}
+    wanted = {*BUILT_IN["strategies"], *of_cold_models} - {"auto", "explore"}
     return [name for name in strategies_of(model) if name in wanted]
 
 
