@@ -122,10 +122,10 @@ def run_kind(seed: int, kind: str) -> Run:
     arrivals = draw_arrivals(world, catalogue, simulation, settings)
     model = train_on_old_items(seed, settings.days)
     tastes = TrueTastes.of(arrivals, catalogue, simulation, settings)
-    told = describe_arrivals(arrivals, model, simulation, seed)
+    signals = describe_arrivals(arrivals, model, simulation, seed)
     courses: dict[str, Course] = {}
     for policy in policies:
-        courses.update(run_service(model, told, tastes, [policy]))
+        courses.update(run_service(model, signals, tastes, [policy]))
         print(f"{kind}, seed {seed}, {policy}: {time.perf_counter() - begun:.0f} s", flush=True)
     some = np.arange(min(1_000, len(arrivals.day)))
     appeal = tastes.of_day(some, settings.days - 1).mean(axis=0)

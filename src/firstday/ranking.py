@@ -258,7 +258,7 @@ def _rank_by_length(
     vectors = vectors[rows]
     most = np.linalg.norm(vectors.astype(np.float64), axis=1) * (1 + ROUNDING)
     thresholds = np.full(len(rows), np.finfo(np.float32).min)
-    found: list[tuple[np.ndarray, ...]] = [(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, np.float32))]
+    parts: list[tuple[np.ndarray, ...]] = [(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, np.float32))]
     start, end = 0, n_at_once
     asking = np.flatnonzero(most > 0)
     while start < len(by_length.items) and len(asking):
@@ -268,14 +268,14 @@ def _rank_by_length(
         if not start and scores.shape[1] >= k:
             thresholds[asking] = np.maximum(_bound(scores, k), thresholds[asking])
         places, columns = np.divmod(np.flatnonzero(scores >= thresholds[asking, None]), scores.shape[1])
-        found.append((asking[places], by_length.items[start:end][columns], scores[places, columns]))
+        parts.append((asking[places], by_length.items[start:end][columns], scores[places, columns]))
         shortest = thresholds / np.maximum(most, 1e-200)  # that can be listed
         start = end
         asking = np.flatnonzero((most > 0) & (shortest <= by_length.lengths[start : start + 1].max(initial=-np.inf)))
         if len(asking):
             n_needed = int(np.searchsorted(-by_length.lengths, -shortest[asking].min(), side="right"))
             end = min(n_needed, start + max(n_at_once, CELLS_AT_ONCE // len(asking)))
-    users, items, values = (np.concatenate(column) for column in zip(*found, strict=True))
+    users, items, values = (np.concatenate(column) for column in zip(*parts, strict=True))
     return _list_best(users, items, values, len(rows), k)
 
 

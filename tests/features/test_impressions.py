@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 import numpy as np
@@ -11,8 +12,15 @@ from firstday.data.dataset import Dataset
 from firstday.data.events import Events
 from firstday.data.ids import Ids
 from firstday.errors import DataError
-from firstday.features.impressions import Impression, weigh_passed_over
+from firstday.features.impressions import Impression, weigh_impressions
 from firstday.features.signals import Catalogue, Signals
+
+
+def weigh_passed_over(shown: list[Impression], used: Collection[str], persistence: float) -> dict[str, float]:
+    """Return the weights of one user by item."""
+    rows = [(0, impression, impression.item_id in used) for impression in shown]
+    _, items, weights = weigh_impressions(rows, persistence)
+    return dict(zip(items, weights.tolist(), strict=True))
 
 
 def a_list(*items: str, list_id: str = "a") -> list[Impression]:

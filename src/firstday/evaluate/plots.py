@@ -222,10 +222,12 @@ def plot_replay(results: ReplayResults) -> str:
             accented = name == results.against
             number = 0 if accented else others.index(name)
             colour = ACCENT if accented else SERIES[number % len(SERIES)]
-            found = bootstrap_means(results.hits[name].astype(np.float64), results.users)
-            means = [interval.mean for interval in found]
+            intervals = bootstrap_means(results.hits[name].astype(np.float64), results.users)
+            means = [interval.mean for interval in intervals]
             over = 5 if accented else 3
-            axes.vlines(rounds, [i.low for i in found], [i.high for i in found], color=colour, lw=1.1, alpha=0.4)
+            axes.vlines(
+                rounds, [i.low for i in intervals], [i.high for i in intervals], color=colour, lw=1.1, alpha=0.4
+            )
             axes.plot(
                 rounds,
                 means,

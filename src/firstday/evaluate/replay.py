@@ -78,12 +78,8 @@ def name_of(policy: str) -> str:
 def draw_depths(n_users: int, settings: ReplaySettings, rng: np.random.Generator) -> np.ndarray:
     """Draw how many places of each slate each user sees, int64, shape (n_users, rounds); the same for every policy."""
     shape = (n_users, settings.rounds)
-    if settings.visible is None or settings.visible >= settings.slate:
+    if settings.visible is None or settings.visible >= settings.slate or settings.persistence >= 1:
         return np.full(shape, settings.slate)
-    if settings.persistence >= 1:
-        return np.full(shape, settings.slate)
-    if settings.persistence <= 0:
-        return np.full(shape, settings.visible)
     further = rng.geometric(1 - settings.persistence, shape) - 1
     return np.minimum(settings.visible + further, settings.slate)
 
@@ -132,12 +128,13 @@ def _replay(
     for number in range(settings.rounds):
         if long_list is None:
             at = max(0, number - settings.delay)
-            told = [*history[:at], *((shown, np.zeros_like(used)) for shown, used in history[at:])]
-            config, told_seen = query.model.config.signals, settings.visible is None
-            asked = replace(query, signals=add_history(query.signals, told, config, told_seen=told_seen))
+            slates = [*history[:at], *((shown, np.zeros_like(used)) for shown, used in history[at:])]
+            config, knows_seen = query.model.config.signals, settings.visible is None
+            signals = add_history(query.signals, slates, config, knows_seen=knows_seen)
+            later = replace(query, signals=signals, k=min(settings.slate, n_items))
             if uses_alone:
-                asked = replace(asked.without_impressions, closed=asked.excluded)
-            items = answer_all(replace(asked, k=min(settings.slate, n_items)), name).items
+                later = replace(later.without_impressions, closed=later.excluded)
+            items = answer_all(later, name).items
         else:
             items = long_list[:, number * settings.slate : (number + 1) * settings.slate]
         cells = users * n_items + items
@@ -145,11 +142,13 @@ def _replay(
         is_wanted = is_seen & (np.append(wanted, -1)[np.searchsorted(wanted, cells)] == cells)
         hits[:, number] = is_wanted.sum(axis=1)
         history.append((items, is_wanted))
-        wanted = np.setdiff1d(wanted, cells[is_wanted], assume_unique=False)
+        wanted = np.setdiff1d(wanted, cells[is_wanted])
     return hits
 
 
-def add_history(signals: SignalBatch, slates: Sequence[Slate], config: SignalConfig, *, told_seen: bool) -> SignalBatch:
+def add_history(
+    signals: SignalBatch, slates: Sequence[Slate], config: SignalConfig, *, knows_seen: bool
+) -> SignalBatch:
     """Return users' signals with what became of some slates, as a store would have it.
 
     Parameters
@@ -160,7 +159,7 @@ def add_history(signals: SignalBatch, slates: Sequence[Slate], config: SignalCon
         The items of each, -1 for an empty place, and which of them were used, both of shape (n_users, n_places).
     config
         What a use is, and how far down a list a user looks as far as is known (`signals.persistence`).
-    told_seen
+    knows_seen
         Whether clients say what was seen; else only the places are known.
     """
     if not slates:
@@ -170,7 +169,7 @@ def add_history(signals: SignalBatch, slates: Sequence[Slate], config: SignalCon
     is_used = np.concatenate([used for _, used in slates], axis=1)
     widths = [shown.shape[1] for shown, _ in slates]
     places = np.concatenate([np.arange(1, width + 1) for width in widths])
-    lists, positions = np.repeat(np.arange(len(slates)), widths), np.zeros_like(places) if told_seen else places
+    lists, positions = np.repeat(np.arange(len(slates)), widths), np.zeros_like(places) if knows_seen else places
 
     def flat(column: np.ndarray) -> np.ndarray:
         """Return a column of the impressions of all users, int64."""
@@ -240,17 +239,21 @@ class ReplayResults:
 
     def sum_up(self, policy: str, known: str | None = None) -> Interval:
         """Return the mean hits of a user over all rounds, with its interval; of one class of `KNOWLEDGE` alone."""
-        rows = slice(None) if known is None else self.knowledge == KNOWLEDGE.index(known)
+        rows = self._rows_of(known)
         return bootstrap_mean(self.hits[policy].sum(axis=1)[rows], self.users[rows])
 
     def compare(self, policy: str, against: str | None = None, known: str | None = None) -> Interval:
         """Return the hits of a policy divided by those of another, user by user paired; 1 where neither has any."""
-        rows = slice(None) if known is None else self.knowledge == KNOWLEDGE.index(known)
+        rows = self._rows_of(known)
         values = self.hits[policy].sum(axis=1)[rows].astype(np.float64)
         denominators = self.hits[against or self.against].sum(axis=1)[rows].astype(np.float64)
         if not denominators.any():
             return Interval(1.0, 1.0, 1.0)
         return bootstrap_ratios(values[:, None], denominators, self.users[rows])[0]
+
+    def _rows_of(self, known: str | None) -> np.ndarray:
+        """Return which rows are of a class of `KNOWLEDGE`, or all, bool, shape (n,)."""
+        return np.ones(len(self.users), dtype=bool) if known is None else self.knowledge == KNOWLEDGE.index(known)
 
     @property
     def classes(self) -> dict[str, int]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from numbers import Real
 from typing import Any
@@ -89,23 +89,6 @@ class Impression:
                 f"{where}: propensity is {propensity!r}; give a number above 0, at most 1, or leave it out."
             )
         return read
-
-
-def weigh_passed_over(shown: Sequence[Impression], used: Collection[str], persistence: float) -> dict[str, float]:
-    """Return how likely one user saw each item and passed it over, by its id as text; see `weigh_rows`.
-
-    Parameters
-    ----------
-    shown
-        All that was shown to the user.
-    used
-        Ids of what this user uses, as text.
-    persistence
-        See `weigh_rows`.
-    """
-    rows = [(0, impression, str(impression.item_id) in used) for impression in shown]
-    _, names, weights = weigh_impressions(rows, persistence)
-    return dict(zip(names, weights.tolist(), strict=True))
 
 
 def weigh_impressions(
@@ -208,14 +191,6 @@ def weigh_rows(
     return users[starts][kept], items[starts][kept], 1 - left[kept]
 
 
-def _are_among(values: np.ndarray, known: np.ndarray) -> np.ndarray:
-    """Tell which values are among sorted ones, bool, shape (n,)."""
-    if not len(known):
-        return np.zeros(len(values), dtype=bool)
-    found: np.ndarray = known[np.minimum(np.searchsorted(known, values), len(known) - 1)] == values
-    return found
-
-
 def _begins(*columns: np.ndarray) -> np.ndarray:
     """Tell which sorted rows differ from the row before, bool, shape (n,)."""
     begins = np.ones(len(columns[0]), dtype=bool)
@@ -257,8 +232,8 @@ def collect_passed_over(
     row_of_user[users] = np.arange(len(users))
     n_items = len(dataset.items)
     uses = [rows for (signal, entity), rows in actions.items() if entity == ITEM and signal in config.use]
-    used_cells = np.sort(np.concatenate([rows.row_of_entry() * n_items + rows.columns for rows in uses] or [NOTHING]))
-    found = []
+    used_cells = np.concatenate([rows.row_of_entry() * n_items + rows.columns for rows in uses] or [NOTHING])
+    parts = []
     for frame in dataset.impressions.frames():
         rows = row_of_user[frame["user_ix"].to_numpy()]
         counts = rows >= 0
@@ -268,7 +243,7 @@ def collect_passed_over(
         lists = frame["list_id"].rank("dense").cast(pl.Int64).fill_null(-1).to_numpy()
         items, positions = frame["item_ix"].to_numpy().astype(np.int64), frame["position"].to_numpy().astype(np.int64)
         rows, lists, items, positions = rows[counts], lists[counts], items[counts], positions[counts]
-        is_used = _are_among(rows * n_items + items, used_cells)
-        found.append(weigh_rows(rows, lists, items, positions, is_used, config.persistence))
-    rows, items, weights = (np.concatenate(column) for column in zip(*found, strict=True))
+        is_used = np.isin(rows * n_items + items, used_cells)
+        parts.append(weigh_rows(rows, lists, items, positions, is_used, config.persistence))
+    rows, items, weights = (np.concatenate(column) for column in zip(*parts, strict=True))
     return SparseRows.from_pairs(rows, items, weights.astype(np.float32), len(users), n_items)

@@ -135,11 +135,11 @@ def believe_people(query: Query, row: int) -> PeopleBelief:
     evidence[liked] = gain_of_yes(share_of_everyone(model, liked))
     seen = query.passed_over.row_weights(row)
     evidence[passed_over] = gain_of_no(share_of_everyone(model, passed_over), seen=seen)
-    told = np.zeros(len(members))
+    logs = np.zeros(len(members))
     filled = np.flatnonzero(n_used)
     if len(filled):
-        told[filled] = np.add.reduceat(evidence[used], n_used.cumsum()[filled] - n_used[filled])
-    belief = normalise(closeness / NEARNESS + TEMPERING * told)
+        logs[filled] = np.add.reduceat(evidence[used], n_used.cumsum()[filled] - n_used[filled])
+    belief = normalise(closeness / NEARNESS + TEMPERING * logs)
     return PeopleBelief(members, belief.astype(np.float32), used, n_used)
 
 
@@ -189,9 +189,9 @@ def believe_segments(query: Query, rows: np.ndarray) -> np.ndarray:
     passed_over = query.passed_over
     for place, row in enumerate(rows.tolist()):
         yes, no = query.liked.row(row), passed_over.row(row)
-        told = np.log(_shares_of_segments(model, yes)).sum(axis=1)
-        told += np.log1p(-passed_over.row_weights(row) * _shares_of_segments(model, no)).sum(axis=1)
-        logs[place] += SEGMENT_TEMPERING * told
+        gain = np.log(_shares_of_segments(model, yes)).sum(axis=1)
+        gain += np.log1p(-passed_over.row_weights(row) * _shares_of_segments(model, no)).sum(axis=1)
+        logs[place] += SEGMENT_TEMPERING * gain
     return normalise(logs)
 
 

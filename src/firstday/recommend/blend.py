@@ -35,19 +35,19 @@ EVERY_ITEM = slice(None)
 
 def recommend_blend(query: Query) -> Answer:
     """Rank items by a weighted sum of other strategies' scores; needs a signal, a profile value, or something shown."""
-    told = query.passed_over.lengths() > 0
-    if not told.any():
+    has_evidence = query.passed_over.lengths() > 0
+    if not has_evidence.any():
         return _recommend_by_signals(query)
     shape = (query.n_users, query.k)
     items, scores = np.full(shape, NO_ITEM, dtype=np.int32), np.zeros(shape, dtype=np.float32)
     for rows, recommend in (
-        (np.flatnonzero(told), _recommend_by_evidence),
-        (np.flatnonzero(~told), _recommend_by_signals),
+        (np.flatnonzero(has_evidence), _recommend_by_evidence),
+        (np.flatnonzero(~has_evidence), _recommend_by_signals),
     ):
         if len(rows):
             answer = recommend(query.take(rows))
             items[rows], scores[rows] = answer.items, answer.scores
-    return Answer.where(told | query.known, "blend", items, scores)
+    return Answer.where(has_evidence | query.known, "blend", items, scores)
 
 
 def _recommend_by_evidence(query: Query) -> Answer:
@@ -101,9 +101,7 @@ def _direct_of_chosen(query: Query, rows: np.ndarray, chosen: np.ndarray) -> np.
     places = query.model.place_of_ranked[chosen]
     logits = multiply_rows(ranker.weights, np.maximum(places, 0), query.ranker_hidden[rows]) + ranker.bias[places]
     logits[places < 0] = -np.inf
-    logits -= np.maximum(logits.max(axis=1, keepdims=True), np.float32(LEAST_LOG))
-    below: np.ndarray = np.maximum(logits, np.float32(LEAST_LOG))
-    return below
+    return below_the_first(logits)
 
 
 def _recommend_by_signals(query: Query) -> Answer:
@@ -202,27 +200,27 @@ def components_of(model: TrainedModel) -> tuple[str, ...]:
     return tuple(name for name in COMPONENTS if not lacking.get(name))
 
 
-def score_blend(query: Query, rows: np.ndarray, items: Items = EVERY_ITEM) -> np.ndarray:
-    """Return the weighted sums of some items, for users' positions, float32, shape (n_rows, n_scored)."""
+def score_blend(query: Query, rows: np.ndarray) -> np.ndarray:
+    """Return the weighted sums of all items, for users' positions, float32, shape (n_rows, n_items)."""
     classes, weights = query.knowledge[rows], query.model.blending.weights
     numbers = np.unique(classes).tolist()
     if len(numbers) <= 1:
-        return _weigh(query, rows, items, weights[numbers[0] if numbers else 0])
+        return _weigh(query, rows, weights[numbers[0] if numbers else 0])
     members = [np.flatnonzero(classes == number) for number in numbers]
-    parts = [_weigh(query, rows[of], items, weights[number]) for number, of in zip(numbers, members, strict=True)]
+    parts = [_weigh(query, rows[of], weights[number]) for number, of in zip(numbers, members, strict=True)]
     scores = np.empty((len(rows), parts[0].shape[1]), dtype=np.float32)
     for of, part in zip(members, parts, strict=True):
         scores[of] = part
     return scores
 
 
-def _weigh(query: Query, rows: np.ndarray, items: Items, weights: Mapping[str, float]) -> np.ndarray:
+def _weigh(query: Query, rows: np.ndarray, weights: Mapping[str, float]) -> np.ndarray:
     """Return weighted sums of components for users who share the weights."""
     (first, weight), *others = weights.items()
-    scores = COMPONENTS[first](query, rows, items)
+    scores = COMPONENTS[first](query, rows, EVERY_ITEM)
     scores *= np.float32(weight)
     for name, weight in others:
-        component = COMPONENTS[name](query, rows, items)
+        component = COMPONENTS[name](query, rows, EVERY_ITEM)
         component *= np.float32(weight)
         scores += component
     return scores
@@ -242,8 +240,12 @@ def _bound_outside(query: Query, rows: np.ndarray, weights: Mapping[str, float],
 
 
 def below_the_first(logits: np.ndarray) -> np.ndarray:
-    """Return by how much each item is less likely than the most likely one, as a logarithm, shape (n, n_items)."""
-    logits -= logits.max(axis=1, keepdims=True)
+    """Return by how much each item is less likely than the most likely one, as a logarithm, shape (n, n_items).
+
+    Minus infinity stands for an item that is not ranked.
+    """
+    best = logits.max(axis=1, keepdims=True)
+    logits -= np.where(best > -np.inf, best, np.float32(0))
     below: np.ndarray = np.maximum(logits, np.float32(LEAST_LOG), out=logits)
     return below
 

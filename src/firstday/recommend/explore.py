@@ -50,15 +50,15 @@ def recommend_explore(query: Query) -> Answer:
     for row, belief in enumerate(believe_segments(query, np.arange(query.n_users))):
         likely = np.flatnonzero(belief >= min(LEAST_BELIEF, belief.max()))
         tops = model.segments.top_items[likely]
-        is_left = (tops >= 0) & ~np.isin(tops, np.concatenate([query.excluded.row(row), model.unlisted]))
+        excluded = query.excluded.row(row)
+        is_left = (tops >= 0) & ~np.isin(tops, np.concatenate([excluded, model.unlisted]))
         lists = [top[left][: query.k] for top, left in zip(tops, is_left, strict=True)]
         places = [np.flatnonzero(left) for left in is_left]
         seed = seed_of(query, row)
         draw = draw_slate(lists, belief[likely], query.k, np.random.default_rng(seed))
         offers = None
         if new_items is not None:
-            closed = query.excluded.row(row)
-            offers = NewOffers.of(new_items, likely, belief[likely], closed, np.random.default_rng([seed, 1]))
+            offers = NewOffers.of(new_items, likely, belief[likely], excluded, np.random.default_rng([seed, 1]))
         for at in range(query.k):
             kept = 1.0
             if offers is not None:

@@ -70,7 +70,7 @@ def answer_all(query: Query, strategy: str | Strategy) -> Answer:
             propensities = first_allowed(items, propensities, listed, query.k)[1]
         items, scores = first_allowed(items, scores, listed, query.k)
     n_ranked = (items >= 0).sum(axis=1)
-    for allowed in (query, query.without_impressions):  # what was passed over comes last
+    for allowed in dict.fromkeys((query, query.without_impressions)):  # what was passed over comes last
         short = np.flatnonzero((items < 0).any(axis=1))
         if len(short):
             items[short], scores[short] = _fill_up(items[short], scores[short], allowed.take(short))

@@ -107,7 +107,7 @@ def count_shown(
         uses = events.filter(pl.col("pair").is_in(codes) & pl.col("timestamp").is_not_null())
         if window is not None:
             shown, uses = window.select(shown), window.select(uses)
-        if window is not None:  # not what was used after the cut-off
+            # Not what was used after the cut-off.
             end = pl.Series(window.end[shown["user_ix"].to_numpy()])
             shown = shown.with_columns(
                 pl.col("is_used") & (pl.col("used_at").to_physical() < end).fill_null(value=False)

@@ -50,27 +50,27 @@ class Enrolment:
         started_us = await self.start()
         if started_us is None:
             return [None] * len(users)
-        found: list[Variant | None] = []
+        variants: list[Variant | None] = []
         new: dict[int, Assignment] = {}
         for place, (user_id, user, may_keep) in enumerate(users):
             before = [given.variant for given in user.assignments if given.experiment == self.experiment.name]
             if before:
-                found.append(self._variants.get(before[0]))
+                variants.append(self._variants.get(before[0]))
                 continue
             is_new = user.first_us is None or user.first_us >= started_us
             variant = self.experiment.assign(user_id) if is_new else None
             if variant is None or not may_keep:
-                found.append(variant)
+                variants.append(variant)
             else:
-                found.append(None)
+                variants.append(None)
                 new[place] = Assignment(self.experiment.name, variant.name)
         if new:
             try:
                 given = await self._store.assign([(users[place][0], assignment) for place, assignment in new.items()])
             except StoreError as error:
                 self._metrics.store_failed("assign", error)
-                return found
+                return variants
             self._metrics.store_answered("assign")
             for place, assignment in zip(new, given, strict=True):
-                found[place] = self._variants.get(assignment.variant)
-        return found
+                variants[place] = self._variants.get(assignment.variant)
+        return variants

@@ -304,8 +304,8 @@ class _Run:
         path = self.out / "users.parquet"
         old = _read(path, USERS)
         # Who has no new profile and was there before stays as before: the old row wins over one without a profile.
-        told = pl.Series(sorted(self.profiles), dtype=pl.String)
-        kept = old.filter(~pl.col("user_id").is_in(told.implode()))
+        with_new_profile = pl.Series(sorted(self.profiles), dtype=pl.String)
+        kept = old.filter(~pl.col("user_id").is_in(with_new_profile.implode()))
         added = new.filter(~pl.col("user_id").is_in(kept["user_id"].implode()))
         times = pl.concat([frame.select("user_id", "registered_at") for frame in (old, new)])
         times = times.group_by("user_id").agg(pl.col("registered_at").min())
@@ -317,20 +317,20 @@ class _Run:
         friends = [
             (user_id, friend) for user_id, profile in self.profiles.items() for friend in dict.fromkeys(profile.friends)
         ]
-        self._replace_of_told(self.out / "friends.parquet", FRIENDS, friends, told)
+        self._replace_rows_of(self.out / "friends.parquet", FRIENDS, friends, with_new_profile)
         picks = [
             _row(user_id, entity, identity, PICK_SIGNAL, profile.put_us)
             for user_id, profile in self.profiles.items()
             for entity, identity in dict.fromkeys(profile.picks)
         ]
-        self._replace_of_told(self.out / "interactions" / "picks.parquet", INTERACTIONS, picks, told)
+        self._replace_rows_of(self.out / "interactions" / "picks.parquet", INTERACTIONS, picks, with_new_profile)
 
-    def _replace_of_told(
-        self, path: Path, schema: Mapping[str, Any], rows: Sequence[tuple[Any, ...]], told: pl.Series
+    def _replace_rows_of(
+        self, path: Path, schema: Mapping[str, Any], rows: Sequence[tuple[Any, ...]], with_new_profile: pl.Series
     ) -> None:
         """Replace the rows of users with a new profile."""
         old = _read(path, schema)
-        table = pl.concat([old.filter(~pl.col("user_id").is_in(told.implode())), _make_frame(rows, schema)])
+        table = pl.concat([old.filter(~pl.col("user_id").is_in(with_new_profile.implode())), _make_frame(rows, schema)])
         if table.height or old.height:
             self._stage(table.sort("user_id", maintain_order=True), path)
 

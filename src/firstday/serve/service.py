@@ -428,8 +428,8 @@ class Batcher:
         if self._enrolment is not None and users:
             # Who asks for a strategy by its name is not answered by a variant.
             places = [place for place, ask in enumerate(stored) if ask.strategy is None]
-            found = await self._enrolment.find_variants([(*pairs[place], stored[place].enrol) for place in places])
-            for place, variant in zip(places, found, strict=True):
+            given = await self._enrolment.find_variants([(*pairs[place], stored[place].enrol) for place in places])
+            for place, variant in zip(places, given, strict=True):
                 variants[place] = variant
         of_users = zip(pairs, variants, strict=True)
         collected: list[_Answerable | Exception] = []

@@ -310,7 +310,7 @@ class Course:
 
 
 def run_service(
-    model: TrainedModel, told: SignalBatch, tastes: TrueTastes, policies: Sequence[str]
+    model: TrainedModel, signals: SignalBatch, tastes: TrueTastes, policies: Sequence[str]
 ) -> Mapping[str, Course]:
     """Let the users meet each policy, day by day.
 
@@ -318,7 +318,7 @@ def run_service(
     ----------
     model
         Trained on what is known before the first day; its items are in the order of the world's.
-    told
+    signals
         What the users tell when they register (`describe_arrivals`).
     tastes
         What they use.
@@ -327,7 +327,7 @@ def run_service(
         part by part) or `WITH_NEW` after them.
     """
     arrivals, settings = tastes.arrivals, tastes.settings
-    parties = {name: _Party.of(name, model, told, tastes) for name in policies}
+    parties = {name: _Party.of(name, model, signals, tastes) for name in policies}
     for day in range(settings.days):
         released = arrivals.new_since <= day
         hidden = np.union1d(model.unlisted, np.flatnonzero(~released)).astype(np.int32)
@@ -355,7 +355,7 @@ class _Party:
 
     Parameters
     ----------
-    policy, told, tastes
+    policy, signals, tastes
         See `run_service`.
     counts
         What was shown until the night before, by segment; None where nothing is counted.
@@ -376,7 +376,7 @@ class _Party:
     """
 
     policy: str
-    told: SignalBatch
+    signals: SignalBatch
     tastes: TrueTastes
     counts: ShownCounts | None
     is_used: np.ndarray
@@ -391,13 +391,13 @@ class _Party:
     cells: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = field(default_factory=list)
 
     @classmethod
-    def of(cls, policy: str, model: TrainedModel, told: SignalBatch, tastes: TrueTastes) -> _Party:
+    def of(cls, policy: str, model: TrainedModel, signals: SignalBatch, tastes: TrueTastes) -> _Party:
         """Begin, before anything was shown."""
         nothing = SparseRows.empty(len(model.segments), model.n_items)
         (n_users, n_items), days = tastes.arrivals.luck.shape, tastes.settings.days
         return cls(
             policy,
-            told,
+            signals,
             tastes,
             ShownCounts(nothing, nothing) if policy.endswith(WITH_NEW) else None,
             is_used=np.zeros((n_users, n_items), dtype=bool),
@@ -471,7 +471,7 @@ class _Party:
         without = np.array([user for user in users.tolist() if user not in self.long_lists], dtype=np.int64)
         if len(without):
             k = min(slate * int(self.tastes.arrivals.depths.shape[1]), model.n_items)
-            lists = answer_all(Query(model, self.told.take(without), k), self.policy.removesuffix(ONCE)).items
+            lists = answer_all(Query(model, self.signals.take(without), k), self.policy.removesuffix(ONCE)).items
             self.long_lists.update(zip(without.tolist(), lists, strict=True))
         items = np.full((len(users), slate), NO_ITEM, dtype=np.int32)
         for row, user in enumerate(users.tolist()):
@@ -481,7 +481,7 @@ class _Party:
 
     def _signals(self, model: TrainedModel, users: np.ndarray) -> SignalBatch:
         """Return what is known of some users: what they told, used and passed over."""
-        told = self.told.take(users)
+        signals = self.signals.take(users)
         pair = (model.config.signals.use[0], ITEM)
         shape = (len(users), model.n_items)
         rows, items = np.nonzero(self.is_used[users])
@@ -489,7 +489,7 @@ class _Party:
         unseen = np.where(self.is_used[users], 0, self.unseen[users])
         rows, items = np.nonzero(unseen)
         passed_over = SparseRows.from_pairs(rows, items, -np.expm1(unseen[rows, items]), *shape)
-        return replace(told, actions={**told.actions, pair: used}, passed_over=passed_over)
+        return replace(signals, actions={**signals.actions, pair: used}, passed_over=passed_over)
 
     def add_up_counts(self, model: TrainedModel) -> None:
         """Add the day's impressions to the counts, by the segments that users are predicted to be of."""

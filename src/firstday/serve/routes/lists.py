@@ -36,6 +36,8 @@ async def recommend_to_user(
     """
     if parameters.record:
         _allow_record(request)
+    service = service_of(request)
+    may_keep = service.enrolment is not None and service.keys.opens(request, "write")
     ask = Ask(
         user_id,
         None,
@@ -43,9 +45,9 @@ async def recommend_to_user(
         parameters.strategy,
         parameters.keep_used,
         parameters.record,
-        enrol=service_of(request).keys.opens(request, "write") and not _is_of_another_site(request),
+        enrol=may_keep and not _is_of_another_site(request),
     )
-    reply = await service_of(request).batcher.ask(ask)
+    reply = await service.batcher.ask(ask)
     if reply.variant is not None:
         request.scope["firstday.variant"] = f"{reply.experiment}/{reply.variant}"
     return json_response(_write(reply, user_id, explain=parameters.explain))

@@ -216,14 +216,14 @@ class StoredUser:
             if shown.list_id in seen
             for impression in shown.to_impressions()
         }
-        found = []
+        impressions = []
         for event in events:
             way = ways.get((event.list_id, event.entity_id))
             propensity, policy = event.propensity, event.policy
             if way is not None and propensity is None and policy in (None, way.policy):
                 propensity, policy = way.propensity, way.policy
-            found.append((event, Impression(event.entity_id, event.position, event.list_id, propensity, policy)))
-        return found
+            impressions.append((event, Impression(event.entity_id, event.position, event.list_id, propensity, policy)))
+        return impressions
 
     def find_impressions(self) -> list[Impression]:
         """Return what was shown, in the order of receipt.

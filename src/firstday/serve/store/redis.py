@@ -269,8 +269,8 @@ class RedisStore:
             if any(value is not None for value in how):
                 values += how
             kind = _IMPRESSION if event.is_impression else _USE
-            told = (event.list_id,) if event.is_impression and event.list_id is not None else ()
-            by_user.setdefault(user_id, []).append((kind, event.event_id, _write(values)[1:], *told))
+            seen_list = (event.list_id,) if event.is_impression and event.list_id is not None else ()
+            by_user.setdefault(user_id, []).append((kind, event.event_id, _write(values)[1:], *seen_list))
         return await self._add(by_user)
 
     async def _add(self, by_user: dict[str, list[tuple[int | str, ...]]]) -> int:

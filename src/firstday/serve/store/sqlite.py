@@ -315,8 +315,8 @@ class SqliteStore:
         def work(connection: sqlite3.Connection) -> int:
             row = (experiment, self._clock.next_us())
             connection.execute("INSERT INTO experiments (name, started_us) VALUES (?, ?) ON CONFLICT DO NOTHING", row)
-            found = connection.execute("SELECT started_us FROM experiments WHERE name = ?", (experiment,)).fetchone()
-            return int(found[0])
+            start = connection.execute("SELECT started_us FROM experiments WHERE name = ?", (experiment,)).fetchone()
+            return int(start[0])
 
         return await self._write(work)
 
@@ -543,8 +543,8 @@ class SqliteFile:
         What has expired by now is left out, by the retention of the service that had the file.
         """
         oldest_us = self._rules.oldest_us(Clock().now_us())
-        found = self._reader.execute(CHANGED, (since_us,))
-        while rows := found.fetchmany(SCANNED_AT_ONCE):
+        changed = self._reader.execute(CHANGED, (since_us,))
+        while rows := changed.fetchmany(SCANNED_AT_ONCE):
             user_ids = [user_id for (user_id,) in rows]
             yield list(zip(user_ids, read_users(self._reader, user_ids, oldest_us), strict=True))
 
