@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from firstday.artifact import folder
 from firstday.artifact.folder import MANIFEST, _alone_in, _sealed, _sha256, load_model, read_manifest, save_model
 from firstday.errors import ArtifactError, ConfigError
 from firstday.features.signals import Signals
@@ -337,6 +338,30 @@ def test_a_reader_sees_the_old_model_or_the_new_one(recommender: Recommender, tm
         reader.join()
     assert not trouble
     assert seen == {"0", "1"}
+
+
+def test_a_reader_waits_out_two_replacements_that_end_where_they_began(
+    recommender: Recommender, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    models = [replace(recommender.model, facts={"data": {"dataset": str(n)}, "metrics": {}}) for n in range(2)]
+    path = save_model(models[0], tmp_path / "model")
+    calls: list[Path] = []
+
+    def read_late(file: Path) -> Any:
+        calls.append(file)
+        if len(calls) == 1:
+            save_model(models[1], path)
+            assert not file.exists()
+            try:
+                return read(file)
+            finally:
+                save_model(models[0], path)
+        return read(file)
+
+    read = folder._read_file
+    monkeypatch.setattr(folder, "_read_file", read_late)
+    assert load_model(path, types=value_type).facts["data"]["dataset"] == "0"
+    assert len(calls) > 1
 
 
 def test_who_publishes_waits_for_another_who_does(recommender: Recommender, tmp_path: Path) -> None:

@@ -302,17 +302,26 @@ def load_model(path: str | Path, *, verify: bool = True, types: Types | None = N
         The folder holds no model, or a file is missing or was changed; its name is in the message.
     """
     path = Path(path)
-    manifest = read_manifest(path)
     while True:
+        published = _publication(path)
+        manifest = read_manifest(path)
         try:
             return _load_version(path, manifest, verify, types)
         except (ArtifactError, OSError) as error:
-            newer = read_manifest(path)
-            if newer["version"] == manifest["version"]:
-                if isinstance(error, ArtifactError):
-                    raise
-                raise ArtifactError(f"{path}: cannot be read ({error}); train or copy the model again.") from error
-            manifest = newer  # it was replaced between the two reads
+            if _publication(path) != published:
+                continue  # another model, or the same one again, was put here meanwhile
+            if isinstance(error, ArtifactError):
+                raise
+            raise ArtifactError(f"{path}: cannot be read ({error}); train or copy the model again.") from error
+
+
+def _publication(path: Path) -> tuple[int, int] | None:
+    """Return what tells one publication of a model from another, of the same version, too: each writes a new file."""
+    try:
+        status = (path / MANIFEST).stat()
+    except OSError:
+        return None
+    return status.st_ino, status.st_mtime_ns
 
 
 def _load_version(path: Path, manifest: dict[str, Any], verify: bool, types: Types | None) -> TrainedModel:
