@@ -29,6 +29,7 @@ PAGES = tuple(
     )
 )
 MAKERS: Mapping[str, Callable[..., list[str]]] = {
+    "first_look": quality.first_look,
     "strategies": quality.strategies,
     "gains": quality.gains,
     "sizes": quality.sizes,

@@ -45,6 +45,42 @@ def strategies() -> list[str]:
     return lines
 
 
+def first_look() -> list[str]:
+    """Return P@50 of the default list, the best tuned baseline, the paper's system and popularity."""
+    columns = []
+    for name in DATASETS:
+        results = read_results(name)
+        rows = {row["strategy"]: row for row in results["results"]}
+        best = _best_baseline(results, rows)
+        columns.append(
+            [
+                f"{rows[strategy]['precision']:.1f} {interval(rows[strategy]['precision_ci'])}{note}"
+                for strategy, note in (
+                    ("auto", ""),
+                    (best, f" (`{best}`)"),
+                    ("segment", ""),
+                    ("paper_segment", ""),
+                    ("popular", ""),
+                )
+            ]
+        )
+    titles = (
+        "`auto`, the list that people get by default",
+        "the best of the tuned baselines",
+        "`segment`, the paper's system with our features and training",
+        "`paper_segment`, with the paper's own",
+        "`popular`, what everyone uses most",
+    )
+    lines = [f"| P@50, % [95 % interval] | {' | '.join(DATASETS.values())} |", "|---|---|---|"]
+    return lines + [f"| {' | '.join(cells)} |" for cells in zip(titles, *columns, strict=True)]
+
+
+def _best_baseline(results: dict[str, Any], rows: dict[str, Any]) -> str:
+    """Return the tuned baseline of others with the highest precision."""
+    baselines: list[str] = [name for name in results["tuned_peers"] if name in rows and name != "paper_segment"]
+    return max(baselines, key=lambda name: float(rows[name]["precision"]))
+
+
 def gains() -> list[str]:
     """Return what the best strategy gains over the paper's system, tuned baselines and popularity, in words."""
     text = []
@@ -53,10 +89,7 @@ def gains() -> list[str]:
         rows = {row["strategy"]: row for row in results["results"]}
         if not results.get("tuned_peers"):
             continue
-        baselines = [
-            baseline for baseline in results["tuned_peers"] if baseline in rows and baseline != "paper_segment"
-        ]
-        best = max(baselines, key=lambda baseline: rows[baseline]["precision"])
+        best = _best_baseline(results, rows)
         beside = [_gain(rows["blend"], other) for other in ("paper_segment", "segment", best)]
         sentence = (
             f"- {title}: `blend` is {beside[0]} above the paper's system with the paper's settings, {beside[1]} above "
