@@ -8,7 +8,6 @@ forks must start no thread, so nothing is opened in it.
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import signal
@@ -18,7 +17,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from firstday.artifact.folder import list_versions, load_model, read_manifest, rollback, save_model
+from firstday.artifact.folder import (
+    MANIFEST,
+    _check_files,
+    list_versions,
+    load_model,
+    read_manifest,
+    rollback,
+    save_model,
+)
 from firstday.artifact.trained_model import TrainedModel
 from firstday.recommend.spec import value_type
 from tests.tiny import make_model
@@ -27,8 +34,8 @@ FILE_EVENTS = ("open", "os.", "shutil.", "tempfile.", "fcntl.")
 
 
 def label(name: str) -> TrainedModel:
-    """Make the model of `tests.tiny` with another fact in it, and so another version."""
-    return replace(make_model(), facts={"data": {"dataset": name}, "metrics": {}})
+    """Make the model of `tests.tiny`, of fewer files, with another fact in it, and so another version."""
+    return replace(make_model(), learned={}, ranker=None, facts={"data": {"dataset": name}, "metrics": {}})
 
 
 def fork(work: Callable[[], Any]) -> int:
@@ -69,31 +76,36 @@ def kill_at(number: int, work: Callable[[], Any]) -> bool:
 def main() -> None:
     """Kill at each operation in turn."""
     what, folder = sys.argv[1], Path(sys.argv[2])
+    os.fsync = lambda fd: None  # what a killed process wrote is there without it
     new, source, model = label("new"), folder / "source", folder / "model"
-    # Three versions, so that one has to go: oldest, older, old.
+    # Three versions, so that one has to go.
     for name in ("oldest", "older", "old"):
         assert fork(lambda name=name: save_model(label(name), source)) == 0  # type: ignore[misc]
     work = (lambda: save_model(new, model)) if what == "publish" else (lambda: rollback(model))
 
     def look() -> None:
-        opened = load_model(model, types=value_type)
-        versions = [kept.version for kept in list_versions(model)]
-        for version in versions:  # whatever is listed can be put into place
-            if version != read_manifest(model)["version"]:
-                rollback(model, version)
-                load_model(model, types=value_type)
-        print(json.dumps({"dataset": opened.facts["data"]["dataset"], "versions": len(versions)}), flush=True)
+        load_model(model, types=value_type)
+        others = [kept.version for kept in list_versions(model) if not kept.in_place]
+        for version in others:
+            _check_files(model / version, read_manifest(model / version)["files"], verify=True)
 
     number, came_so_far = 0, True
     while came_so_far:
         number += 1
-        shutil.rmtree(model, ignore_errors=True)
-        shutil.copytree(source, model)
+        if not model.exists() or names_in(model) != names_in(source):
+            shutil.rmtree(model, ignore_errors=True)
+            shutil.copytree(source, model)
         came_so_far = kill_at(number, work)
         assert fork(look) == 0, f"after a kill at operation {number}"
-        # Who comes next sweeps up what was left, and does the same work.
-        assert fork(lambda: save_model(new, model)) == 0
-        assert sorted(path.name for path in folder.iterdir()) == ["model", "source"]
+    assert names_in(folder) == {"model", "source"}  # the last one, which was not killed, swept up after the others
+
+
+def names_in(folder: Path) -> set[str]:
+    """Return the paths below a folder, without what a model's versions hold but their manifests."""
+    return {str(path.relative_to(folder)) for path in (*folder.glob("*"), *folder.glob(f"*/{MANIFEST}"))} - {
+        f"model/{MANIFEST}",
+        f"source/{MANIFEST}",
+    }
 
 
 if __name__ == "__main__":

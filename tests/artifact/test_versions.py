@@ -38,7 +38,7 @@ def names_of(path: Path) -> list[str]:
 
 def test_the_last_versions_are_kept(tmp_path: Path) -> None:
     path = tmp_path / "model"
-    a, b, c, d = publish(path, "a", "b", "c", "d")
+    _a, b, c, d = publish(path, "a", "b", "c", "d")
     assert names_of(path) == [d, c, b]
     assert [kept.in_place for kept in list_versions(path)] == [True, False, False]
     assert sorted(entry.name for entry in path.iterdir()) == sorted([MANIFEST, b, c, d])
@@ -69,7 +69,7 @@ def test_going_back_and_on_again(tmp_path: Path) -> None:
 
 def test_the_version_gone_back_to_outlives_those_that_were_bad(tmp_path: Path) -> None:
     path = tmp_path / "model"
-    good, _, worse = publish(path, "good", "bad", "worse")
+    good, _, _worse = publish(path, "good", "bad", "worse")
     rollback(path, good)
     (new,) = publish(path, "new", keep=2)
     assert names_of(path) == [new, good]
@@ -101,7 +101,7 @@ def test_a_damaged_version_is_not_gone_back_to(tmp_path: Path) -> None:
 
 def test_a_damaged_model_is_gone_back_from(tmp_path: Path) -> None:
     path = tmp_path / "model"
-    a, b = publish(path, "a", "b")
+    a, _b = publish(path, "a", "b")
     for content in ("{}", "not JSON"):
         (path / MANIFEST).write_text(content)
         assert rollback(path, a) == a
@@ -135,5 +135,5 @@ def test_a_kill_at_any_moment_leaves_a_model_that_serves(what: str, tmp_path: Pa
     datasets = [line["dataset"] for line in after]
     n_before = datasets.index(done)
     assert datasets == [before] * n_before + [done] * (len(datasets) - n_before)
-    assert n_before > (100 if what == "publish" else 60)  # so many operations were tried
-    assert {line["versions"] for line in after} <= {3, 4}
+    assert n_before > (80 if what == "publish" else 30)  # so many operations were tried
+    assert {line["others"] for line in after} <= {2, 3}

@@ -110,7 +110,9 @@ def list_versions(path: str | Path) -> list[KeptVersion]:
 
     Only those are listed that this firstday can open, as far as their manifests tell.
     """
-    path, in_place, others = Path(path), [], []
+    path = Path(path)
+    in_place: list[KeptVersion] = []
+    others: list[KeptVersion] = []
     current = version_in(path)
     for folder in path.iterdir() if path.is_dir() else ():
         if re.fullmatch(VERSION, folder.name):

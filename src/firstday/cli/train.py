@@ -42,8 +42,8 @@ def train(
         str,
         typer.Option(
             metavar="FOLDER",
-            help="The model's folder; an older model there is replaced in one step, and kept as a version. With --engine "
-            "spark also in a file system of the cluster, where the version before is removed.",
+            help="The model's folder; an older model there is replaced in one step, and kept as a version. With "
+            "--engine spark also in a file system of the cluster, where the version before is removed.",
         ),
     ],
     path: PathOption = None,
