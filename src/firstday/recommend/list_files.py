@@ -55,7 +55,7 @@ def find_list_form(name: str) -> ListForm:
 
 def write_list_file(lists: pl.DataFrame, path: Path, form: ListForm) -> None:
     """Write lists, a row for each place."""
-    with cast(IO[bytes], gzip.open(path, "wb")) if form.packed else path.open("wb") as file:
+    with cast("IO[bytes]", gzip.open(path, "wb")) if form.packed else path.open("wb") as file:
         if form.format == "parquet":
             lists.write_parquet(file)
         elif form.format == "csv":
