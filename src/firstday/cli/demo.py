@@ -23,7 +23,7 @@ from firstday.errors import ConfigError, DataError
 from firstday.evaluate.report.content import WorkedExample
 from firstday.evaluate.report.render import write_report
 from firstday.evaluate.results import RATIO
-from firstday.evaluate.run import join_seeds, judge_seed
+from firstday.evaluate.run import SeedRun, join_seeds, judge_seed
 from firstday.features.signals import Signals
 from firstday.recommend.recommender import Recommendation, Recommender
 from firstday.recommend.segment_description import describe_segments
@@ -68,7 +68,8 @@ def demo(
         "no faults.",
         markup=False,
     )
-    protocol, runs = choose_protocol(dataset, config), []
+    protocol = choose_protocol(dataset, config)
+    runs: list[SeedRun] = []
     for seed in range(config.seed, config.seed + seeds):
         console.print(f"2. Training without one in five people, kept out to judge by (seed {seed}) ...", markup=False)
         with shown_progress() as progress:
