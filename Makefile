@@ -1,6 +1,7 @@
 # make demo   the whole job on real data (makes .venv first)
 # make test   the tests, on all cores; a few of them: make test ARGS='-x tests/data'
 # make check  format, lint, types and import rules
+# make site   the documentation as a site: site/index.html
 # make lock   writes requirements.lock anew: the newest version of every package within the ranges of pyproject.toml
 # All of them install what requirements.lock pins. With LOCKED=no they install the newest, in a .venv-newest of its own.
 # Needs Python 3.11 or newer, make and a package index. Another interpreter: make PYTHON=python3.13 demo
@@ -22,7 +23,7 @@ BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet $(CHOICE) --editable
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check format docs lock clean always
+.PHONY: help install demo test check format docs site lock clean always
 
 help:
 	@sed -n 's/^# \{0,1\}//p;/^$$/q' Makefile
@@ -64,8 +65,11 @@ docs: $(VENV)/.dev
 	$(BIN)/python docs/write_configuration.py
 	$(BIN)/python docs/write_tables.py
 	$(BIN)/python docs/write_operations.py
-	$(BIN)/python docs/write_api.py
 	$(BIN)/python docs/write_paths.py
+
+site: $(VENV)/.dev
+	rm -rf site
+	$(BIN)/sphinx-build --fail-on-warning --keep-going -q -j auto -c docs -d build/site . site
 
 lock: | .venv-lock/bin/python
 	.venv-lock/bin/python -m pip install --quiet uv
@@ -74,4 +78,4 @@ lock: | .venv-lock/bin/python
 		--output-file requirements.lock pyproject.toml
 
 clean:
-	rm -rf .venv .venv-* demo build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf .venv .venv-* demo build dist site .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
