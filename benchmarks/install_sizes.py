@@ -59,8 +59,8 @@ def brought_by(extras: frozenset[str], without: Iterable[str] = ()) -> dict[str,
     """Return the packages that an extra brings and others do not, largest first."""
     seen: dict[str, frozenset[str]] = {}
     follow(PROJECT, extras, seen)
-    packages = {name: {"version": distribution(name).version, "mb": size_mb(name)} for name in seen.keys() - {*without}}
-    return dict(sorted(packages.items(), key=lambda item: (-item[1]["mb"], item[0])))
+    packages = [(size_mb(name), name) for name in seen.keys() - {*without}]
+    return {name: {"version": distribution(name).version, "mb": mb} for mb, name in sorted(packages, reverse=True)}
 
 
 def main() -> None:
