@@ -18,7 +18,8 @@ FROM_FRANCE: dict[str, Any] = {"country": "FR", "interactions": [["stream", "ite
 
 
 def as_polars(frame: Any) -> pl.DataFrame:
-    return nw.from_native(frame, eager_only=True).to_polars()
+    rows: pl.DataFrame = nw.from_native(frame, eager_only=True).to_polars()
+    return rows
 
 
 def test_many_users_are_answered_by_the_callers_ids(tiny: Recommender) -> None:
