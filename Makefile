@@ -1,8 +1,10 @@
 # make demo   the whole job on real data (makes .venv first)
 # make test   the tests, on all cores; a few of them: make test ARGS='-x tests/data'
 # make check  format, lint, types and import rules
+# make site   the documentation as a site: site/index.html
 # make lock   writes requirements.lock anew: the newest version of every package within the ranges of pyproject.toml
 # All of them install what requirements.lock pins. With LOCKED=no they install the newest, in a .venv-newest of its own.
+# Torch without CUDA (3 GB less): make demo TORCH_INDEX=https://download.pytorch.org/whl/cpu
 # Needs Python 3.11 or newer, make and a package index. Another interpreter: make PYTHON=python3.13 demo
 
 PYTHON ?= python3
@@ -19,10 +21,11 @@ else
 $(error LOCKED is yes or no)
 endif
 BIN := $(VENV)/bin
-INSTALL := $(BIN)/python -m pip install --quiet $(CHOICE) --editable
+TORCH_INDEX ?=
+INSTALL := $(BIN)/python -m pip install --quiet $(CHOICE) $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX)) --editable
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check format docs lock clean always
+.PHONY: help install demo test check format docs site lock clean always
 
 help:
 	@sed -n 's/^# \{0,1\}//p;/^$$/q' Makefile
@@ -64,8 +67,11 @@ docs: $(VENV)/.dev
 	$(BIN)/python docs/write_configuration.py
 	$(BIN)/python docs/write_tables.py
 	$(BIN)/python docs/write_operations.py
-	$(BIN)/python docs/write_api.py
 	$(BIN)/python docs/write_paths.py
+
+site: $(VENV)/.dev
+	rm -rf site
+	$(BIN)/sphinx-build --fail-on-warning --keep-going -q -j auto -c docs -d build/site . site
 
 lock: | .venv-lock/bin/python
 	.venv-lock/bin/python -m pip install --quiet uv
@@ -74,4 +80,4 @@ lock: | .venv-lock/bin/python
 		--output-file requirements.lock pyproject.toml
 
 clean:
-	rm -rf .venv .venv-* demo build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf .venv .venv-* demo build dist site .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

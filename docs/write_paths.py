@@ -83,7 +83,7 @@ def trace_request(model: Path, folder: Path) -> list[str]:
             await client.put("/v1/users/u1", json={"age": 24})
             event = {"event_id": "e1", "user_id": "u1", "entity_id": fd.open_model(model).model.catalogue.items[0]}
             await client.post("/v1/events", json={"events": [{**event, "entity_id": str(event["entity_id"])}]})
-            path = "/v1/users/u1/recommendations?k=10"
+            path = "/v1/users/u1/recommendations?k=10&strategy=segment"
             await client.get(path)  # what is loaded once is no part of it
             with noting_files() as files:
                 answer = await client.get(path)

@@ -97,6 +97,18 @@ def test_batch_and_single_answers_agree(run: Run, model: Path, newcomers: Path, 
         assert (listed["scale"] == answer["score_scale"]).sum() == answer["n_ranked"]
 
 
+def test_lists_are_written_in_the_form_of_their_ending(run: Run, tiny_model: Path, tmp_path: Path) -> None:
+    pl.DataFrame({"user_id": [12, 7], "age": [30, 31]}).write_csv(tmp_path / "users.csv")
+    done = run("recommend", tiny_model, "--batch", tmp_path, "--out", tmp_path / "lists.tsv", "-k", 2)
+    assert done.returncode == 0, done.stderr
+    lines = (tmp_path / "lists.tsv").read_text().splitlines()
+    assert lines[0].split("\t") == ["user_id", "rank", "item_id", "score", "route", "scale"]
+    assert [line.split("\t")[:2] for line in lines[1:]] == [["7", "1"], ["7", "2"], ["12", "1"], ["12", "2"]]
+    done = run("recommend", tiny_model, "--batch", tmp_path, "--out", tmp_path / "lists.xlsx")
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert "lists.xlsx: says no form of lists; give a name that ends with one of .parquet, .pq, .csv" in done.stderr
+
+
 def test_a_printed_list_says_what_its_scores_are_and_what_had_no_effect(run: Run, tiny_model: Path) -> None:
     acts = '[["stream", "item", "i4"], ["favorite", "item", "i1"], ["search", "item", "i3"]]'
     done = run("recommend", tiny_model, "--user", f'{{"interactions": {acts}}}', "-k", 4)
@@ -169,7 +181,7 @@ def test_the_list_is_printed_for_people(run: Run, tiny_model: Path) -> None:
         ([], "recommend: give either --user or --batch"),
         (["--batch", "nowhere"], "recommend: --batch and --out go together"),
         (["--batch", "nowhere", "--out", "x.parquet"], "nowhere: is no folder"),
-        (["--batch", "nowhere", "--out", "x.csv"], "x.csv: lists are written as Parquet"),
+        (["--batch", "nowhere", "--out", "x.xlsx"], "x.xlsx: says no form of lists; give a name that ends with one of"),
     ],
 )
 def test_a_users_mistake_is_one_sentence(run: Run, tiny_model: Path, arguments: list[str], sentence: str) -> None:

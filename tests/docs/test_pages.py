@@ -5,10 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from write_api import render_api
 from write_configuration import render_configuration
-
-import firstday
 
 DOCS = Path(__file__).parents[2] / "docs"
 
@@ -16,13 +13,6 @@ DOCS = Path(__file__).parents[2] / "docs"
 def test_the_page_of_settings_is_what_the_code_says() -> None:
     page = (DOCS / "configuration.md").read_text(encoding="utf-8")
     assert page == render_configuration(), "run make docs"
-
-
-def test_the_page_of_calls_is_what_the_docstrings_say() -> None:
-    page = (DOCS / "api.md").read_text(encoding="utf-8")
-    assert page == render_api(), "run make docs"
-    for name in firstday.__all__:
-        assert name.startswith("__") or f"`{name}`" in page, name
 
 
 def test_the_pictures_of_the_page_are_there_and_small() -> None:

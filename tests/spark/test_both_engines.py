@@ -27,10 +27,11 @@ from firstday.engine.everyone import Question, describe_part, merge
 from firstday.engine.large import describe_warm
 from firstday.engine.shown_to_others import count_shown_to_others
 from firstday.engine.spark.cluster_dataset import ClusterDataset
-from firstday.engine.spark.recommend_on_spark import check_lists_target
+from firstday.engine.spark.recommend_on_spark import check_lists_target, write_lists
 from firstday.engine.spark.storage import Storage
 from firstday.errors import ConfigError, DataError
 from firstday.ranking import unit_rows
+from firstday.recommend.list_files import find_list_form, read_list_file
 from firstday.simulate.simulation_settings import SimulationSettings
 from firstday.simulate.tables import simulate
 from firstday.training.fit import train
@@ -354,6 +355,19 @@ def test_a_given_model_gives_the_same_lists(
     assert isinstance(lists, pl.DataFrame)
     assert lists.sort(order).drop("score").equals(other.sort(order).drop("score"))
     np.testing.assert_allclose(lists.sort(order)["score"], other.sort(order)["score"], rtol=1e-5)
+
+
+@pytest.mark.parametrize("ending", [".parquet", ".csv", ".tsv.gz", ".jsonl", ".ndjson.gz"])
+def test_lists_of_a_cluster_have_the_form_of_their_ending(spark: SparkSession, tmp_path: Path, ending: str) -> None:
+    users = ["a,b", 'say "hi"', "tab\there", "two\nlines", " blanks ", "007", "Zoë"]
+    lists = pl.DataFrame({"user_id": users, "rank": range(1, 8), "item_id": [f"i{user}" for user in users]})
+    out = f"file://{tmp_path / f'lists{ending}'}"
+    for _ in range(2):  # older lists are replaced
+        write_lists(spark.createDataFrame(lists.to_arrow()).coalesce(1), out, find_list_form(out))
+    (part,) = (tmp_path / f"lists{ending}").glob("part-*")
+    whole = part.rename(tmp_path / f"one{ending}")
+    written = read_list_file(whole)
+    assert written.select(pl.col("user_id"), pl.col("rank").cast(pl.Int64), pl.col("item_id")).equals(lists)
 
 
 def test_frames_under_a_name_that_is_no_table_are_named(spark: SparkSession) -> None:

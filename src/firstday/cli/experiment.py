@@ -31,6 +31,7 @@ from firstday.experiment.analyse import analyse
 from firstday.experiment.experiment_report import write_experiment_report
 from firstday.experiment.experiment_results import ExperimentResults, write_change, write_ends, write_value
 from firstday.experiment.experiment_tables import take_experiment
+from firstday.recommend.list_files import read_list_file
 
 BROKEN = 3
 """The exit status where users are not divided as they should be."""
@@ -157,7 +158,7 @@ def read_lists(path: Path, dataset: Dataset) -> pl.DataFrame:
     Parameters
     ----------
     path
-        A Parquet or CSV file with `user_id`, `rank` (from 1) and `item_id`.
+        A file with `user_id`, `rank` (from 1) and `item_id`.
     dataset
         The tables.
 
@@ -171,10 +172,7 @@ def read_lists(path: Path, dataset: Dataset) -> pl.DataFrame:
     ConfigError
         The file cannot be read, or lacks a column.
     """
-    try:
-        frame = pl.read_csv(path, infer_schema=False) if path.suffix.lower() == ".csv" else pl.read_parquet(path)
-    except (pl.exceptions.PolarsError, OSError) as error:
-        raise ConfigError(f"{path}: cannot be read as lists ({str(error).splitlines()[0]}).") from None
+    frame = read_list_file(path)
     missing = [column for column in LIST_COLUMNS if column not in frame.columns]
     if missing:
         raise ConfigError(f"{path}: has no column {missing[0]}; give lists as firstday recommend --batch writes them.")

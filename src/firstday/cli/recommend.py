@@ -29,6 +29,7 @@ from firstday.engine.engines import ModelPlace
 from firstday.errors import ConfigError, DataError
 from firstday.features.signals import Signals
 from firstday.recommend.batch import recommend_tables
+from firstday.recommend.list_files import LIST_ENDINGS, find_list_form
 from firstday.recommend.recommendation import Recommendation
 from firstday.recommend.scales import FILLS_UP, is_part
 from firstday.recommend.spec import find_strategy, strategy_names
@@ -47,7 +48,8 @@ def recommend(
         str | None,
         typer.Option(
             metavar="FILE",
-            help="With --batch: the Parquet file to write; with --engine spark a folder of Parquet files.",
+            help="With --batch: the file to write; with --engine spark a folder of such files. Its form is its "
+            f"ending: {', '.join(LIST_ENDINGS)}.",
         ),
     ] = None,
     k: KOption = None,
@@ -64,7 +66,7 @@ def recommend(
 
     Example: firstday recommend model --user '{"age": 24, "interactions": [["stream", "item", 50]]}' -k 10
 
-    Example: firstday recommend model --batch newcomers/ --out lists.parquet
+    Example: firstday recommend model --batch newcomers/ --out lists.csv
     """
     if (user is None) == (batch is None):
         raise ConfigError("recommend: give either --user or --batch, not both and not neither.")
@@ -78,8 +80,7 @@ def recommend(
     if strategy is not None:
         find_strategy(strategy)
     if out is not None:
-        if not out.endswith(".parquet"):
-            raise ConfigError(f"{out}: lists are written as Parquet; give a name that ends with .parquet.")
+        find_list_form(out)
         if engine is not Engine.SPARK:
             check_file_target(Path(out))
     on_cluster = start_engine(engine, spark_master, spark_conf) == "spark"

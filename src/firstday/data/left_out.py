@@ -6,11 +6,13 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from firstday.data.find_tables import split_ending
+
 
 def left_out_beside(result: Path) -> Path:
     """Return the place of the file beside a result, such as ``lists.left-out.jsonl`` beside ``lists.parquet``."""
     whole = result.resolve()
-    return whole.with_name(f"{whole.name.removesuffix('.parquet').removesuffix('.json')}.left-out.jsonl")
+    return whole.with_name(f"{split_ending(whole.name)[0].removesuffix('.json')}.left-out.jsonl")
 
 
 def write_left_out(path: Path, lines: Sequence[str]) -> None:

@@ -1,4 +1,4 @@
-"""Lists for a folder of cold users, written as Parquet."""
+"""Lists for a folder of cold users, written to a file."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from firstday.errors import DataError
 from firstday.features.impressions import collect_passed_over
 from firstday.features.signals import UNKNOWN_COLUMN, Catalogue
 from firstday.recommend.effects import KEEPS_OUT, NOTHING, count_weak, tell_counts
+from firstday.recommend.list_files import find_list_form, write_list_file
 from firstday.recommend.query import Query
 from firstday.recommend.recommendation import frame_lists
 from firstday.recommend.recommender import Recommender
@@ -77,8 +78,8 @@ def recommend_tables(
     folder
         Tables of cold users, see `firstday.data.newcomers.load_newcomers`.
     out
-        The Parquet file to write, in one step: `user_id`, `rank` (from 1), `item_id`, `score`, `route`,
-        `scale` (what the score is, see `Recommendation.score_scale`, or ``fills the list up``).
+        The file to write, in one step, in the form that its ending says: `user_id`, `rank` (from 1), `item_id`,
+        `score`, `route`, `scale` (what the score is, see `Recommendation.score_scale`, or ``fills the list up``).
     k, strategy, keep_used
         See `Recommender.recommend`.
     drop_bad_rows
@@ -89,14 +90,17 @@ def recommend_tables(
     ------
     DataError
         The tables cannot be read, or the place to write to does not exist.
+    ConfigError
+        The ending of `out` says no form.
     """
+    form = find_list_form(str(out))
     if not out.resolve().parent.is_dir():
         raise DataError(f"{out}: its folder does not exist; make it first.")
     dataset = load_newcomers(folder, drop_bad_rows=drop_bad_rows)
     lists, counts = list_users(recommender, dataset, k, strategy, keep_used=keep_used)
     with tempfile.TemporaryDirectory(prefix=f".{out.name}.", dir=out.resolve().parent) as staging:
         staged = Path(staging) / out.name
-        lists.write_parquet(staged)
+        write_list_file(lists, staged, form)
         staged.replace(out)
     write_left_out(left_out_beside(out), dataset.left_out)
     return summarise_batch(counts, recommender.model.catalogue, dataset.notes)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from firstday.artifact.folder import load_model, save_model
+from firstday.artifact.folder import KEEP, load_model, save_model
 from firstday.artifact.trained_model import TrainedModel
 from firstday.display import readable
 from firstday.errors import ConfigError
@@ -227,9 +227,9 @@ class Recommender:
     def _repr_facts_(self) -> Mapping[str, Any]:
         return self.model._repr_facts_()
 
-    def save(self, path: str | Path) -> Path:
+    def save(self, path: str | Path, *, keep: int = KEEP) -> Path:
         """Write the model to a folder; see `firstday.artifact.folder.save_model`."""
-        return save_model(self.model, path)
+        return save_model(self.model, path, keep=keep)
 
 
 def open_model(path: str | Path, *, verify: bool = True) -> Recommender:

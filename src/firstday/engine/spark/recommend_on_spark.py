@@ -26,6 +26,7 @@ from firstday.engine.spark.storage import Storage
 from firstday.engine.spark.work import PARTS_DDL, Request, answer_part, count_parts, pack_model, spread_lists
 from firstday.errors import ConfigError, DataError
 from firstday.recommend.batch import BatchCounts, BatchSummary, summarise_batch
+from firstday.recommend.list_files import ListForm, find_list_form
 from firstday.recommend.recommender import Recommender, check_length
 from firstday.recommend.spec import find_strategy, refuse_without
 
@@ -135,26 +136,32 @@ def recommend_tables_on_spark(
     folder
         Tables of cold users.
     out
-        The folder of Parquet files to write, in one step; rows that were left out are listed beside it.
+        The folder of files to write, in one step, in the form that its ending says; rows that were left out are listed
+        beside it.
     """
+    form = find_list_form(out)
     lists, summary, left_out = recommend_on_spark(
         recommender, folder, k, strategy, keep_used=keep_used, drop_bad_rows=drop_bad_rows, plugins=plugins
     )
     with named_errors(out):
-        write_lists(lists, out)
+        write_lists(lists, out, form)
     lists.sparkSession.catalog.clearCache()
     Storage(lists.sparkSession, out).write_beside("left-out.jsonl", left_out)
     return summary
 
 
-def write_lists(lists: DataFrame, out: str) -> None:
-    """Write lists as a folder of Parquet files, put in place in one step."""
+def write_lists(lists: DataFrame, out: str, form: ListForm) -> None:
+    """Write lists as a folder of files, put in place in one step."""
     session = lists.sparkSession
     target = Storage(session, out)
     check_lists_target(target)
     staged = Storage(session, f"{target.whole_uri}.{secrets.token_hex(4)}.part")
     try:
-        lists.write.parquet(staged.whole_uri)
+        writer = lists.write.format(form.format)
+        if form.format == "csv":  # as other programs read it: quotes are doubled, and blanks are part of an id
+            writer = writer.options(header=True, sep=form.separator, escape='"')
+            writer = writer.options(ignoreLeadingWhiteSpace=False, ignoreTrailingWhiteSpace=False)
+        (writer.option("compression", "gzip") if form.packed else writer).save(staged.whole_uri)
         staged.replace(target)
     finally:
         staged.remove()
@@ -171,7 +178,7 @@ def check_lists_target(target: Storage) -> None:
     if not target.exists():
         return
     names = [file.path for file in target.list_files()]
-    if any(not re.fullmatch(r"(part-[^/]*\.parquet|_SUCCESS|\..*)", name) for name in names):
+    if any(not re.fullmatch(r"(part-[^/]*\.(parquet|(csv|json)(\.gz)?)|_SUCCESS|\..*)", name) for name in names):
         raise ConfigError(f"{target.uri}: is a folder with other files than lists; give a new name.")
 
 

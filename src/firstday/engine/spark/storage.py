@@ -9,6 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
+from firstday.data.find_tables import split_ending
 from firstday.engine.spark.session import name_cause
 from firstday.errors import ConfigError, DataError, FirstdayError
 
@@ -95,7 +96,7 @@ class Storage:
     def write_beside(self, ending: str, lines: Sequence[str]) -> None:
         """Write lines to ``NAME.ENDING`` beside the folder ``NAME``; without lines, remove an older such file."""
         parent, _, name = self.whole_uri.rstrip("/").rpartition("/")
-        beside = Storage(self.session, f"{parent}/{name.removesuffix('.parquet')}.{ending}")
+        beside = Storage(self.session, f"{parent}/{split_ending(name)[0]}.{ending}")
         beside.remove()
         if lines:
             with TemporaryDirectory(prefix="firstday-") as scratch:

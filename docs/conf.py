@@ -1,0 +1,42 @@
+"""How the site is built: make site.
+
+The source folder is the whole repository, so that a relative link means the same on the site and in the files.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import firstday
+
+ROOT = Path(__file__).parents[1]
+
+project = "firstday"
+author = "The firstday developers"
+version = release = firstday.__version__
+language = "en"
+
+root_doc = "docs/index"
+include_patterns = ["docs/**", "*.md"]
+exclude_patterns = ["README.md", *(path.name for path in ROOT.iterdir() if path.is_dir() and path.name != "docs")]
+extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
+myst_heading_anchors = 4
+
+default_role = "py:obj"
+autodoc_member_order = "bysource"
+autodoc_preserve_defaults = True
+autodoc_typehints_format = "short"
+maximum_signature_line_length = 80
+napoleon_google_docstring = False
+
+nb_execution_mode = "force"
+nb_execution_raise_on_error = True
+nb_execution_timeout = 120
+
+html_theme = "furo"
+html_title = "firstday"
+html_copy_source = False
+html_static_path = ["site/static"]
+html_css_files = ["site.css"]
+html_additional_pages = {"index": "start.html"}
+templates_path = ["site"]

@@ -1,0 +1,84 @@
+"""Files of lists, in the form that the ending of their name says."""
+
+from __future__ import annotations
+
+import gzip
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Literal, cast
+
+import polars as pl
+
+from firstday.data.find_tables import ENDINGS, split_ending
+from firstday.errors import ConfigError
+
+LIST_ENDINGS = tuple(ending for ending, (_, packing) in ENDINGS.items() if packing != "zstd")
+"""The endings of files of lists: those of tables, without the packing that Python cannot write by itself."""
+
+
+@dataclass(frozen=True)
+class ListForm:
+    """How lists are written.
+
+    Parameters
+    ----------
+    format
+        As Spark names it.
+    separator
+        Between the values of a line of CSV.
+    packed
+        Whether by gzip.
+    """
+
+    format: Literal["parquet", "csv", "json"]
+    separator: str = ","
+    packed: bool = False
+
+
+def find_list_form(name: str) -> ListForm:
+    """Return what the ending of a file's name says of its form.
+
+    Raises
+    ------
+    ConfigError
+        The ending is none of `LIST_ENDINGS`.
+    """
+    ending = split_ending(name)[1].lower()
+    if ending not in LIST_ENDINGS:
+        raise ConfigError(
+            f"{name}: says no form of lists; give a name that ends with one of {', '.join(LIST_ENDINGS)}."
+        )
+    form, packing = ENDINGS[ending]
+    formats: dict[str, Literal["parquet", "csv", "json"]] = {"Parquet": "parquet", "CSV": "csv", "JSON lines": "json"}
+    return ListForm(formats[form], "\t" if ending.startswith(".tsv") else ",", packing == "gzip")
+
+
+def write_list_file(lists: pl.DataFrame, path: Path, form: ListForm) -> None:
+    """Write lists, a row for each place."""
+    with cast("IO[bytes]", gzip.open(path, "wb")) if form.packed else path.open("wb") as file:
+        if form.format == "parquet":
+            lists.write_parquet(file)
+        elif form.format == "csv":
+            lists.write_csv(file, separator=form.separator)
+        else:
+            lists.write_ndjson(file)
+
+
+def read_list_file(path: Path) -> pl.DataFrame:
+    """Read lists; in a file without types, ids are text.
+
+    Raises
+    ------
+    ConfigError
+        The file cannot be read, or its name says no form.
+    """
+    form = find_list_form(str(path))
+    try:
+        if form.format == "parquet":
+            return pl.read_parquet(path)
+        content = gzip.decompress(path.read_bytes()) if form.packed else path.read_bytes()
+        if form.format == "csv":
+            return pl.read_csv(content, separator=form.separator, infer_schema=False)
+        return pl.read_ndjson(content)
+    except (pl.exceptions.PolarsError, OSError, EOFError) as error:
+        raise ConfigError(f"{path}: cannot be read as lists ({str(error).splitlines()[0]}).") from None

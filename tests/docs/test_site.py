@@ -1,0 +1,45 @@
+"""The site builds without a warning, shows every page, and fetches nothing from elsewhere."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import firstday
+
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
+
+
+def test_every_page_is_in_the_navigation() -> None:
+    named = re.findall(r"^\S+$", (DOCS / "index.md").read_text(encoding="utf-8"), re.MULTILINE)
+    pages = [path for path in [*DOCS.glob("*.md"), *DOCS.glob("notebooks/*.ipynb")] if path.name != "index.md"]
+    missing = [str(path.relative_to(DOCS).with_suffix("")) for path in pages if not names(path, named)]
+    assert missing == [], "add a line for each of them to a toctree of docs/index.md"
+
+
+def names(path: Path, named: list[str]) -> bool:
+    return str(path.relative_to(DOCS).with_suffix("")) in named
+
+
+def test_every_public_name_is_on_the_page_of_calls() -> None:
+    page = (DOCS / "api.md").read_text(encoding="utf-8")
+    missing = [name for name in firstday.__all__ if not (name.startswith("__") or f":: {name}" in page)]
+    assert missing == [], "add `.. autofunction:: NAME` or `.. autoclass:: NAME` to docs/api.md"
+
+
+def test_the_site_builds(tmp_path: Path) -> None:
+    built = subprocess.run(
+        [sys.executable, "-m", "sphinx", "--fail-on-warning", "--keep-going", "-q", "-j", "2", "-c", "docs",
+         "-d", str(tmp_path / "parsed"), ".", str(tmp_path / "site")],
+        cwd=ROOT, capture_output=True, text=True,
+    )  # fmt: skip
+    assert built.returncode == 0, built.stderr
+    pages = {path.relative_to(tmp_path / "site").as_posix(): path.read_text() for path in tmp_path.rglob("*.html")}
+    assert 'id="firstday.Recommender.recommend"' in pages["docs/api.html"]
+    assert "docs/index.html" in pages["index.html"]
+    for name, page in pages.items():
+        fetched = re.findall(r"<(?:script|img|link|iframe)[^>]+(?:src|href)=\"((?:https?:)?//[^\"]+)", page)
+        assert fetched == [], name
