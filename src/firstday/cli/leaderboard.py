@@ -23,9 +23,9 @@ from firstday.data.left_out import left_out_beside, write_left_out
 from firstday.evaluate.report.render import check_report_path
 from firstday.evaluate.results import REFERENCE
 from firstday.leaderboard.judge import choose_methods, judge_methods
-from firstday.leaderboard.page import list_cells, list_columns, write_leaderboard
+from firstday.leaderboard.page import write_leaderboard
 from firstday.leaderboard.sets import find_sets, open_set
-from firstday.leaderboard.standings import Leaderboard, Standings, add_leaderboard, read_leaderboard, write_split
+from firstday.leaderboard.standings import Ends, Leaderboard, Standings, add_leaderboard, read_leaderboard, write_split
 
 SEEDS = 5
 
@@ -110,17 +110,29 @@ def leaderboard(
 
 
 def _print_standings(name: str, standings: Standings, console: Console) -> None:
-    """Print the standings of a set, best first."""
-    table = Table(
-        title=f"{name}: cold users, split {write_split(standings.split)}", title_justify="left", box=box.SIMPLE_HEAD
-    )
+    """Print the standings of a set, best first; the page and the file have more."""
+    title = f"{name}: cold users, lists of {standings.k}, in %; times as multiples of those of {REFERENCE}"
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("method", no_wrap=True)
-    shown = [0, 1, 2, 3, *range(-3, -1)]
-    columns = list_columns(standings)
-    for column in shown:
-        table.add_column(columns[column], justify="right", no_wrap=True)
+    for column in (f"P@{standings.k}", f"P - P of {REFERENCE}", "fit", "answer"):
+        table.add_column(column, justify="right", no_wrap=True)
     for row in standings.best_first:
-        cells = list_cells(standings, row)
-        texts = [cells[column].text + (f" \\[{cells[column].below}]" if column in (0, 1) else "") for column in shown]
-        table.add_row(row.strategy, *texts, style="bold" if row.strategy == REFERENCE else None)
+        difference = (
+            "" if row.minus_segment is None else f"{row.minus_segment:+.1f} {_write(row.minus_segment_ci, '+')}"
+        )
+        table.add_row(
+            row.strategy,
+            f"{row.precision:.1f} {_write(row.precision_ci)}",
+            difference,
+            *(f"{times:.2f}" for times in standings.compare_times(row)),
+            style="bold" if row.strategy == REFERENCE else None,
+        )
     console.print(table)
+    text = f"{standings.n_warm:,} warm and {standings.n_cold:,} cold users in each of {len(standings.seeds)} seed(s), "
+    text += f"protocol {standings.protocol}, split {write_split(standings.split)}. Brackets: 95 % interval over users."
+    console.print(text, highlight=False, markup=False)
+
+
+def _write(ends: Ends | None, sign: str = "") -> str:
+    """Write the two ends of an interval."""
+    return "" if ends is None else f"\\[{ends[0]:{sign}.1f}, {ends[1]:{sign}.1f}]"

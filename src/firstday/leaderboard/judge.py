@@ -132,7 +132,7 @@ def judge_methods(
         machine=f"{platform.machine()}, {os.cpu_count()} cores",
         precision=round(precision, 4),
         fit_seconds=round(model_seconds, 3),
-        ms_per_user=round(segment, 4),
+        ms_per_user=round(segment, 6),
     )
     rows = [
         _make_row(values, results, model_seconds, taken, record)

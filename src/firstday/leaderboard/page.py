@@ -27,15 +27,14 @@ class Cell:
 def list_columns(standings: Standings) -> tuple[str, ...]:
     """Return the headings of the columns after the method's name."""
     k = standings.k
-    by_size = (f"P, {size} items on day one" for size in standings.sizes)
+    by_size = (f"P: {size} used" for size in standings.sizes)
     ends = ("own list, %", "items reached, %", "novelty, bits", f"fit / {REFERENCE}", f"answer / {REFERENCE}", "run")
-    return (f"P@{k}, %", f"minus {REFERENCE}", f"R@{k}", f"NDCG@{k}", *by_size, *ends)
+    return (f"P@{k}", f"minus {REFERENCE}", f"R@{k}", f"NDCG@{k}", *by_size, *ends)
 
 
 def list_cells(standings: Standings, row: Row) -> tuple[Cell, ...]:
     """Return the cells of a row, in the order of `list_columns`; times are those of `segment` in the same run."""
-    run = standings.runs[row.run]
-    return tuple(_make_cells(standings, row, row.fit_seconds / run.fit_seconds, row.ms_per_user / run.ms_per_user))
+    return tuple(_make_cells(standings, row, *standings.compare_times(row)))
 
 
 def _make_cells(standings: Standings, row: Row, fit: float, answer: float) -> Iterator[Cell]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from firstday.errors import ConfigError
 
@@ -27,7 +27,7 @@ class Run(_Value):
     machine
         Processor and cores: times are of this machine.
     precision, fit_seconds, ms_per_user
-        Of `segment`.
+        Of `segment`; both times are above 0.
     origin
         The file that it was added from; "" for a run of one's own.
     """
@@ -35,8 +35,8 @@ class Run(_Value):
     versions: dict[str, str]
     machine: str
     precision: float
-    fit_seconds: float
-    ms_per_user: float
+    fit_seconds: float = Field(gt=0)
+    ms_per_user: float = Field(gt=0)
     origin: str = ""
 
 
@@ -123,6 +123,11 @@ class Standings(_Value):
     def sizes(self) -> tuple[str, ...]:
         """The classes of day-one size that have users."""
         return tuple(size for size, mean in self.rows[0].by_day_one_size.items() if mean is not None)
+
+    def compare_times(self, row: Row) -> tuple[float, float]:
+        """Return the times to fit and to answer as multiples of those of `segment` in the same run."""
+        run = self.runs[row.run]
+        return row.fit_seconds / run.fit_seconds, row.ms_per_user / run.ms_per_user
 
     def with_rows(self, run: Run, rows: Iterable[Row]) -> Standings:
         """Return the standings with the rows of a run in place of those of the same methods; unused runs go."""
