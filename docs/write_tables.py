@@ -9,7 +9,18 @@ import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from table_makers import arrivals, bandit, experiments, leaderboard, onboarding, paper, quality, scale, tuning
+from table_makers import (
+    arrivals,
+    bandit,
+    dependencies,
+    experiments,
+    leaderboard,
+    onboarding,
+    paper,
+    quality,
+    scale,
+    tuning,
+)
 from table_makers.measured import NotMeasuredError
 
 DOCS = Path(__file__).parent
@@ -27,6 +38,7 @@ PAGES = tuple(
         "experiments.md",
         "bandit.md",
         "leaderboard.md",
+        "dependencies.md",
     )
 )
 MAKERS: Mapping[str, Callable[..., list[str]]] = {
@@ -71,6 +83,8 @@ MAKERS: Mapping[str, Callable[..., list[str]]] = {
     "paper_stages": paper.paper_stages,
     "paper_figures": paper.paper_figures,
     "paper_training": paper.paper_training,
+    "dependencies": dependencies.dependencies,
+    "install_sizes": dependencies.total_sizes,
 }
 """What writes a table, by the word in its marker."""
 
