@@ -12,7 +12,7 @@ import pytest
 from firstday.artifact.folder import read_manifest
 from firstday.config import Config
 from firstday.evaluate.report.render import write_model_report, write_report
-from firstday.leaderboard.page import write_leaderboard
+from firstday.leaderboard.leaderboard_page import write_leaderboard
 from firstday.leaderboard.standings import read_leaderboard
 from firstday.recommend.recommender import Recommender
 from tests.evaluate.test_report import EXAMPLE, FOLD_IN, POPULAR, SEGMENT, SUMMARY, around, results, row

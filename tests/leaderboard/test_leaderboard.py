@@ -13,7 +13,7 @@ from firstday.config import Config
 from firstday.data.dataset import Dataset
 from firstday.errors import ConfigError
 from firstday.leaderboard.judge import checksum_split, choose_methods, find_source, judge_methods
-from firstday.leaderboard.page import write_leaderboard
+from firstday.leaderboard.leaderboard_page import write_leaderboard
 from firstday.leaderboard.sets import find_sets
 from firstday.leaderboard.standings import Leaderboard, Row, Standings, add_leaderboard, read_leaderboard
 from firstday.recommend.spec import load_plugin

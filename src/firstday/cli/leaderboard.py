@@ -23,7 +23,7 @@ from firstday.data.left_out import left_out_beside, write_left_out
 from firstday.evaluate.report.render import check_report_path
 from firstday.evaluate.results import REFERENCE
 from firstday.leaderboard.judge import choose_methods, judge_methods
-from firstday.leaderboard.page import write_leaderboard
+from firstday.leaderboard.leaderboard_page import write_leaderboard
 from firstday.leaderboard.sets import find_sets, open_set
 from firstday.leaderboard.standings import Ends, Leaderboard, Standings, add_leaderboard, read_leaderboard, write_split
 
