@@ -5,9 +5,13 @@ The source folder is the whole repository, so that a relative link means the sam
 
 from __future__ import annotations
 
+import os
+import sys
 from pathlib import Path
 
 import firstday
+
+os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"  # where notebooks find firstday
 
 ROOT = Path(__file__).parents[1]
 
@@ -30,8 +34,12 @@ maximum_signature_line_length = 80
 napoleon_google_docstring = False
 
 nb_execution_mode = "force"
+nb_execution_in_temp = True
 nb_execution_raise_on_error = True
-nb_execution_timeout = 120
+nb_execution_timeout = 300
+nb_execution_show_tb = True
+
+highlight_language = "none"
 
 html_theme = "furo"
 html_title = "firstday"
