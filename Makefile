@@ -4,6 +4,7 @@
 # make site   the documentation as a site: site/index.html
 # make lock   writes requirements.lock anew: the newest version of every package within the ranges of pyproject.toml
 # All of them install what requirements.lock pins. With LOCKED=no they install the newest, in a .venv-newest of its own.
+# Torch without CUDA (3 GB less): make demo TORCH_INDEX=https://download.pytorch.org/whl/cpu
 # Needs Python 3.11 or newer, make and a package index. Another interpreter: make PYTHON=python3.13 demo
 
 PYTHON ?= python3
@@ -20,7 +21,8 @@ else
 $(error LOCKED is yes or no)
 endif
 BIN := $(VENV)/bin
-INSTALL := $(BIN)/python -m pip install --quiet $(CHOICE) --editable
+TORCH_INDEX ?=
+INSTALL := $(BIN)/python -m pip install --quiet $(CHOICE) $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX)) --editable
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo test check format docs site lock clean always

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import re
 import subprocess
 import sys
@@ -37,7 +38,9 @@ def fuzz(model: Path, folder: Path, n_cases: int, seed: int | None = None) -> di
             command += ["--max-examples", str(examples), "--checks", "all"]
             if seed is not None:
                 command += ["--seed", str(seed + rounds)]
-            result = subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder)
+            hooks = {"PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])}
+            environment = {**os.environ, **hooks, "SCHEMATHESIS_HOOKS": "serve_fuzz_hooks"}
+            result = subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder, env=environment)
             generated = re.search(r"([\d,]+) generated", result.stdout)
             if generated is None or result.returncode != 0:
                 raise RuntimeError(result.stdout + result.stderr)

@@ -2,8 +2,8 @@
 
     python benchmarks/serve_reload.py --model MODEL [--reloads 20] [--json OUT]
 
-Two models take turns; they differ in their titles, so that an answer made by both would show. Now and then the folder
-holds a damaged model, which must be refused while the old one goes on answering.
+Two versions of a model take turns, by `rollback`; they differ in their titles, so that an answer made by both would
+show. Now and then the folder holds a damaged model, which must be refused while the old one goes on answering.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import shutil
 import tempfile
 import time
 from collections import Counter
@@ -22,7 +21,7 @@ from typing import Any
 from serve_ledger import check
 from serve_process import Connection, ServerProcess, write_request
 
-from firstday.artifact.folder import MANIFEST, read_manifest, save_model
+from firstday.artifact.folder import read_manifest, rollback, save_model
 from firstday.artifact.trained_model import TrainedModel
 from firstday.recommend.recommender import open_model
 
@@ -84,20 +83,14 @@ def reload_under_load(model: Path, folder: Path, n_reloads: int) -> dict[str, An
     """Swap models that often while clients ask."""
     trained = open_model(model).model
     served = folder / "served"
-    sources = {label: save_model(relabel(trained, label), folder / label) for label in LABELS}
-    versions = {read_manifest(path)["version"]: label for label, path in sources.items()}
-    version_of = {label: version for version, label in versions.items()}
-    shutil.copytree(sources[LABELS[0]], served)
-    shutil.copytree(sources[LABELS[1]] / version_of[LABELS[1]], served / version_of[LABELS[1]])
+    version_of = {
+        label: read_manifest(save_model(relabel(trained, label), served))["version"] for label in reversed(LABELS)
+    }
+    versions = {version: label for label, version in version_of.items()}
     server = ServerProcess(served, folder / "server", {"rate_limit_per_s": 0, "log_requests": "false"})
     traffic = Traffic(versions)
     times: list[float] = []
     refused = 0
-
-    def publish(label: str) -> None:
-        """Do the last step of saving a model, which makes it the folder's."""
-        shutil.copy(sources[label] / MANIFEST, folder / "manifest")
-        (folder / "manifest").replace(served / MANIFEST)
 
     async def swap() -> None:
         nonlocal refused
@@ -105,7 +98,7 @@ def reload_under_load(model: Path, folder: Path, n_reloads: int) -> dict[str, An
         for number in range(n_reloads):
             label = LABELS[(number + 1) % 2]
             if number % 5 == 4:  # a damaged model first
-                publish(label)
+                rollback(served, version_of[label])
                 damage(served)
                 status, body = await admin.send(write_request("POST", "/v1/model/reload"))
                 check(status == 409 and json.loads(body)["code"] == "model_refused", f"{status} {body!r}")
@@ -113,7 +106,8 @@ def reload_under_load(model: Path, folder: Path, n_reloads: int) -> dict[str, An
                 refused += 1
                 damage(served)
             traffic.latest = ""
-            publish(label)
+            if number % 5 != 4:
+                rollback(served, version_of[label])
             began = time.perf_counter()
             status, body = await admin.send(write_request("POST", "/v1/model/reload"))
             times.append(time.perf_counter() - began)

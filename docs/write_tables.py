@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from table_makers import arrivals, bandit, experiments, onboarding, paper, quality, scale, tuning
+from table_makers import arrivals, bandit, dependencies, experiments, onboarding, paper, quality, scale, tuning
 from table_makers.measured import NotMeasuredError
 
 DOCS = Path(__file__).parent
@@ -26,6 +26,7 @@ PAGES = tuple(
         "tune.md",
         "experiments.md",
         "bandit.md",
+        "dependencies.md",
     )
 )
 MAKERS: Mapping[str, Callable[..., list[str]]] = {
@@ -68,6 +69,8 @@ MAKERS: Mapping[str, Callable[..., list[str]]] = {
     "paper_stages": paper.paper_stages,
     "paper_figures": paper.paper_figures,
     "paper_training": paper.paper_training,
+    "dependencies": dependencies.dependencies,
+    "install_sizes": dependencies.total_sizes,
 }
 """What writes a table, by the word in its marker."""
 

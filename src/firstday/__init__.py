@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from firstday.artifact.folder import rollback as rollback
     from firstday.config import ColdModelConfig as ColdModelConfig
     from firstday.config import Config as Config
     from firstday.config import EmbeddingConfig as EmbeddingConfig
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
+    "firstday.artifact.folder": ("rollback",),
     "firstday.config": (
         "ColdModelConfig",
         "Config",

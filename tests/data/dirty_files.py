@@ -13,8 +13,8 @@ from pathlib import Path
 from urllib.parse import quote
 
 import polars as pl
-import zstandard
 
+from firstday.data.zstd import compress
 from tests.data.dirty import Dirty
 
 Change = Callable[[Path], None]
@@ -179,7 +179,7 @@ def both(*changes: Change) -> Change:
 
 def zstd(content: bytes) -> bytes:
     """Compress with zstd."""
-    return zstandard.ZstdCompressor().compress(content)
+    return compress(content)
 
 
 def remove(name: str) -> Change:

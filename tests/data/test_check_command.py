@@ -119,7 +119,8 @@ def test_a_folder_that_is_not_there_is_told_in_json_too() -> None:
     done = runner.invoke(app, ["nowhere", "--json"])
     assert done.exit_code == 2
     assert json.loads(done.stdout)["faults"] == [
-        "nowhere: does not exist; give a folder of tables, or a built-in name: movielens-100k or deezer-europe."
+        "nowhere: does not exist; give a folder of tables, or a built-in name: movielens-100k, "
+        "deezer-europe, lastfm-1k or deezer-pisa."
     ]
 
 

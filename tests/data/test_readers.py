@@ -9,10 +9,10 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-import zstandard
 
 from firstday.data import contents
 from firstday.data.load import check_tables, load
+from firstday.data.zstd import compress
 from firstday.errors import DataError
 
 Tables = dict[str, pl.DataFrame]
@@ -181,7 +181,7 @@ def test_csv_with_only_a_header(tmp_path: Path) -> None:
         ("users.csv", b'user_id,city,age\n1,5" disc,20\n\n2,"a\nb",x\n3,c,30\n', "users.csv line 4"),
         ("users.csv", "user_id,age\n1,20\n\n2,x\n3,30\n".encode("utf-16"), "users.csv line 4"),
         ("users.csv.gz", gzip.compress(b"user_id,age\n1,20\n\n2,x\n3,30\n", mtime=0), "users.csv.gz line 4"),
-        ("users/part.csv.zst", zstandard.compress(b"user_id,age\n\n1,20\n2,x\n3,30\n"), "users/part.csv.zst line 4"),
+        ("users/part.csv.zst", compress(b"user_id,age\n\n1,20\n2,x\n3,30\n"), "users/part.csv.zst line 4"),
     ],
 )
 def test_the_line_of_a_fault_is_the_line_in_the_file(name: str, content: bytes, place: str, tmp_path: Path) -> None:
@@ -284,7 +284,7 @@ def test_files_of_other_names_are_noted(five_users: Tables, vectors: Tables, wri
 
 
 def test_what_is_asked_for_has_to_exist(tmp_path: Path) -> None:
-    names = "movielens-100k or deezer-europe"
+    names = "movielens-100k, deezer-europe, lastfm-1k or deezer-pisa"
     with pytest.raises(DataError) as missing:
         load("no-such-folder")
     assert missing.value.faults == (

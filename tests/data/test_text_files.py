@@ -10,7 +10,6 @@ import tempfile
 from pathlib import Path
 
 import pytest
-import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -20,6 +19,7 @@ from firstday.data.findings import Findings
 from firstday.data.load import check_tables
 from firstday.data.raw_table import RawTable
 from firstday.data.text_files import find_header, scan_text
+from firstday.data.zstd import compress
 from tests.data.dirty_files import CASES
 
 COLUMNS = ["user_id", "item_id", "signal"]
@@ -36,7 +36,7 @@ def read(text: str, findings: Findings, packing: str = "") -> list[Row] | None:
             path.write_bytes(gzip.compress(content))
             file = TableFile("part", 0, "CSV", "gzip")
         elif packing == "zstd":
-            path.write_bytes(zstandard.compress(content[:9]) + zstandard.compress(content[9:]))
+            path.write_bytes(compress(content[:9]) + compress(content[9:]))
             file = TableFile("part", 0, "CSV", "zstd")
         else:
             path.write_bytes(content)

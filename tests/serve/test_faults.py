@@ -68,7 +68,7 @@ def test_without_redis_lists_come_from_the_request_alone(model: Path, tmp_path: 
     assert done["recovered_s"] < 5
 
 
-def test_models_are_swapped_under_load_without_a_failed_request(model: Path, tmp_path: Path) -> None:
+def test_versions_are_rolled_back_under_load_without_a_failed_request(model: Path, tmp_path: Path) -> None:
     done = reload_under_load(model, tmp_path, 6)
     assert done["refused"] == 1
     assert done["answers"] > 100

@@ -6,10 +6,12 @@
     MODEL/<version>/*.npy        arrays, memory-mapped when opened
     MODEL/<version>/*.parquet    ids and titles
     MODEL/<version>/*.onnx       networks
+    MODEL/<older version>/       likewise, with the manifest that it had: what `rollback` puts into place again
 
 The form of `model` and of the files is told in `firstday.artifact.codec`; a file is named after its place in it.
 
-A new version is written beside the old one; then the manifest is replaced in one step, and the old version removed.
+A new version is written beside the old one; then the manifest is replaced in one step. The last versions are kept. Only
+the manifest at the top says which version is in place, so that who is killed at any moment leaves one that is whole.
 """
 
 from __future__ import annotations
@@ -21,8 +23,9 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -33,9 +36,11 @@ import polars as pl
 import firstday
 from firstday.artifact.codec import Encoded, File, Types, decode, encode
 from firstday.artifact.trained_model import TrainedModel
-from firstday.errors import ArtifactError
+from firstday.errors import ArtifactError, ConfigError
 
 FORMAT = 6
+KEEP = 3
+"""How many versions stay in a model's folder, the one in place among them."""
 MANIFEST = "manifest.json"
 VERSION, FILE_NAME = "[0-9a-f]{16}", r"[a-z0-9_-][a-z0-9_.-]*"
 FOR_PEOPLE = ("data", "metrics")
@@ -43,7 +48,29 @@ FOR_PEOPLE = ("data", "metrics")
 _BLANK = "0" * 64
 
 
-def save_model(model: TrainedModel, path: str | Path) -> Path:
+@dataclass(frozen=True)
+class KeptVersion:
+    """A version in a model's folder.
+
+    Parameters
+    ----------
+    version
+        Its name: a hash of its content.
+    created_at
+        When it was made, as text.
+    in_place
+        Whether it is the one that is read and served.
+    left_at
+        When another one took its place, nanoseconds since 1970; 0 where it is in place.
+    """
+
+    version: str
+    created_at: str
+    in_place: bool
+    left_at: int = 0
+
+
+def save_model(model: TrainedModel, path: str | Path, *, keep: int = KEEP) -> Path:
     """Write a model to a folder; who reads it meanwhile sees the old model or the new one, never half.
 
     Parameters
@@ -52,6 +79,8 @@ def save_model(model: TrainedModel, path: str | Path) -> Path:
         What to write.
     path
         The folder: new, empty, or holding an older model, which is replaced.
+    keep
+        How many versions the folder has afterwards, this one among them; older ones are removed.
 
     Raises
     ------
@@ -59,30 +88,106 @@ def save_model(model: TrainedModel, path: str | Path) -> Path:
         The folder holds something else, or cannot be written.
     """
     path = Path(path)
+    check_keep(keep)
     check_target(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        # A hidden sibling: the same file system, so that renaming is one step.
-        staging = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
-        try:
-            _publish(model, staging, path)
-        finally:
-            shutil.rmtree(staging, ignore_errors=True)
+        with _alone_beside(path) as staging:
+            _publish(model, staging, path, keep)
     except OSError as error:
         raise ArtifactError(f"{path}: cannot be written ({error.strerror}); choose another folder.") from error
     return path
+
+
+def check_keep(keep: int) -> None:
+    """Refuse a number of versions that makes no sense."""
+    if keep < 1:
+        raise ConfigError(f"keep: is {keep}; keep at least 1 version, the one in place.")
+
+
+def list_versions(path: str | Path) -> list[KeptVersion]:
+    """Return the versions in a model's folder: the one in place, then the others, who left their place last first.
+
+    Only those are listed that this firstday can open, as far as their manifests tell.
+    """
+    path = Path(path)
+    in_place: list[KeptVersion] = []
+    others: list[KeptVersion] = []
+    current = version_in(path)
+    for folder in path.iterdir() if path.is_dir() else ():
+        if re.fullmatch(VERSION, folder.name):
+            is_current = folder.name == current
+            with suppress(ArtifactError, OSError):
+                manifest = read_manifest(path if is_current else folder)
+                left_at = 0 if is_current else (folder / MANIFEST).stat().st_mtime_ns
+                if manifest["version"] == folder.name:
+                    kept = KeptVersion(folder.name, manifest["created_at"], is_current, left_at)
+                    (in_place if is_current else others).append(kept)
+    return in_place + sorted(others, key=lambda kept: (kept.left_at, kept.created_at), reverse=True)
+
+
+def rollback(path: str | Path, to: str | None = None) -> str:
+    """Put an older version of a model into place again, in one step; whoever reads it sees the one or the other.
+
+    Parameters
+    ----------
+    path
+        The model's folder.
+    to
+        The version; None: of those made before the one in place, the one that was in place last.
+
+    Returns
+    -------
+    str
+        The version that is in place now.
+
+    Raises
+    ------
+    ArtifactError
+        There is no such version, it is in place already, or it is damaged; nothing is changed then.
+    """
+    path = Path(path)
+    if not path.is_dir():
+        raise ArtifactError(f"{path}: holds no model; give the folder of one.")
+    try:
+        with _alone_beside(path) as staging:
+            version = _choose_version(path, to)
+            folder = path / version
+            _check_files(folder, read_manifest(folder)["files"], verify=True)
+            _switch(folder / MANIFEST, version, staging, path)
+    except OSError as error:
+        raise ArtifactError(f"{path}: cannot be written ({error.strerror}); allow it.") from error
+    return version
+
+
+def _choose_version(path: Path, to: str | None) -> str:
+    """Return the version to go back to."""
+    versions = list_versions(path)
+    made_at = next((kept.created_at for kept in versions if kept.in_place), None)
+    others = [kept for kept in versions if not kept.in_place]
+    if to is not None and to == version_in(path):
+        raise ArtifactError(f"{path}: version {to} is in place already.")
+    if to is None:
+        fitting = [kept for kept in others if made_at is None or kept.created_at < made_at]
+        sought = "older version"
+    else:
+        fitting, sought = [kept for kept in others if kept.version == to], f"version {to}"
+    if not fitting:
+        names = ", ".join(kept.version for kept in others) or "none"
+        raise ArtifactError(f"{path}: keeps no {sought} (beside the one in place: {names}); see: firstday inspect.")
+    return fitting[0].version
 
 
 def check_target(path: Path) -> None:
     """Refuse a path that holds something other than a model, before hours are spent on training."""
     if path.exists() and not path.is_dir():
         raise ArtifactError(f"{path}: is a file; give a folder for the model.")
-    if path.is_dir() and any(path.iterdir()) and _version_in(path) is None:
+    if path.is_dir() and any(path.iterdir()) and version_in(path) is None:
         raise ArtifactError(f"{path}: is not empty and holds no model; give a new folder.")
 
 
-def _version_in(path: Path) -> str | None:
-    """Return the version of the model in a folder, damaged or not; None where the manifest is not one of ours."""
+def version_in(path: Path) -> str | None:
+    """Return the version in place in a folder, damaged or not; None where the manifest is not one of ours."""
     try:
         manifest = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
         version = manifest["version"]
@@ -92,7 +197,7 @@ def _version_in(path: Path) -> str | None:
     return version if ours else None
 
 
-def _publish(model: TrainedModel, staging: Path, path: Path) -> None:
+def _publish(model: TrainedModel, staging: Path, path: Path, keep: int) -> None:
     """Write all files into the staging folder, then put them into place."""
     files = staging / "files"
     files.mkdir()
@@ -105,30 +210,50 @@ def _publish(model: TrainedModel, staging: Path, path: Path) -> None:
     manifest = {
         "format": FORMAT,
         "firstday": firstday.__version__,
-        "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "created_at": datetime.now(UTC).isoformat(timespec="milliseconds"),
         "version": version,
         **values,
         "files": hashes,
     }
     files.rename(staging / version)
     _write(staging / MANIFEST, _sealed(manifest))
-    with _alone_in(path.parent):
-        _put_into_place(staging, path, version, hashes)
+    _put_into_place(staging, path, version, hashes)
+    _remove_versions(path, [kept.version for kept in list_versions(path)[:keep]])
 
 
 @contextmanager
-def _alone_in(folder: Path) -> Iterator[None]:
-    """Let others who publish into a folder wait, so that none removes the version that another one has just named."""
+def _alone_beside(path: Path) -> Iterator[Path]:
+    """Let others who publish wait, and give a hidden folder beside the model's: renaming from there is one step."""
+    prefix = f".{path.name}.staging-"
+    with _alone_in(path.parent) as is_alone:
+        if is_alone:  # so nobody works in what is there: who did was killed
+            for left in [folder for folder in path.parent.iterdir() if folder.name.startswith(prefix)]:
+                shutil.rmtree(left, ignore_errors=True)
+        staging = Path(tempfile.mkdtemp(prefix=prefix, dir=path.parent))
+        try:
+            yield staging
+        finally:
+            shutil.rmtree(staging, ignore_errors=True)
+
+
+@contextmanager
+def _alone_in(folder: Path) -> Iterator[bool]:
+    """Let others who publish into a folder wait, so that none removes the version that another one has just named.
+
+    Where it cannot be locked, False is given.
+    """
+    is_alone = False
     with ExitStack() as at_the_end:
         with suppress(OSError):  # a folder that may not be read, or a network file system that locks none
             descriptor = os.open(folder, os.O_RDONLY)
             at_the_end.callback(os.close, descriptor)  # which ends the lock
             fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
+            is_alone = True
+        yield is_alone
 
 
 def _put_into_place(staging: Path, path: Path, version: str, hashes: Mapping[str, Mapping[str, Any]]) -> None:
-    """Rename what is staged into the model's folder, the manifest last, and remove the version before."""
+    """Rename what is staged into the model's folder, the manifest last."""
     if path.is_dir() and not any(path.iterdir()):
         path.rmdir()
     if not path.exists():
@@ -139,15 +264,31 @@ def _put_into_place(staging: Path, path: Path, version: str, hashes: Mapping[str
         (staging / ".manifest").rename(model_folder / MANIFEST)
         model_folder.rename(path)
         return
-    old = _version_in(path)
     there = path / version
     if there.exists() and any(_differs(there / name, expected) for name, expected in hashes.items()):
         there.rename(staging / "damaged")
     if not there.exists():
         (staging / version).rename(there)
-    (staging / MANIFEST).replace(path / MANIFEST)
-    if old is not None and old != version:
-        shutil.rmtree(path / old, ignore_errors=True)
+    _switch(staging / MANIFEST, version, staging, path)
+
+
+def _switch(manifest: Path, version: str, staging: Path, path: Path) -> None:
+    """Make a manifest the folder's in one step; the one before goes to its version's files, which are kept."""
+    before = version_in(path)
+    if before not in (None, version) and (path / before).is_dir():
+        _write(staging / "before", (path / MANIFEST).read_bytes())
+        (staging / "before").replace(path / before / MANIFEST)
+    manifest.replace(path / MANIFEST)
+    (path / version / MANIFEST).unlink(missing_ok=True)
+
+
+def _remove_versions(path: Path, kept: Collection[str]) -> None:
+    """Remove all versions but some; each is no longer listed before the first of its files goes."""
+    for folder in list(path.iterdir()):
+        if re.fullmatch(VERSION, folder.name) and folder.name not in {*kept, version_in(path)}:
+            with suppress(OSError):
+                (folder / MANIFEST).unlink(missing_ok=True)
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _to_values(model: TrainedModel, encoded: Encoded) -> dict[str, Any]:
@@ -327,14 +468,19 @@ def _publication(path: Path) -> tuple[int, int] | None:
 def _load_version(path: Path, manifest: dict[str, Any], verify: bool, types: Types | None) -> TrainedModel:
     """Open the files that a manifest names."""
     folder = path / manifest["version"]
-    for name, expected in manifest["files"].items():
-        file = folder / name
-        if not file.is_file():
-            raise ArtifactError(f"{file}: is missing; train or copy the model again.")
-        if file.stat().st_size != expected["bytes"] or (verify and _differs(file, expected)):
-            raise ArtifactError(f"{file}: was changed after it was written; train or copy the model again.")
+    _check_files(folder, manifest["files"], verify=verify)
     files = {name: _read_file(folder / name) for name in manifest["files"]}
     try:
         return decode(TrainedModel, _from_values(manifest), files, types)
     except ArtifactError as error:
         raise ArtifactError(f"{path / MANIFEST}: {error}; train the model again.") from None
+
+
+def _check_files(folder: Path, files: Mapping[str, Mapping[str, Any]], *, verify: bool) -> None:
+    """Raise for the first file that is missing, has another size or, where that is to be verified, another content."""
+    for name, expected in files.items():
+        file = folder / name
+        if not file.is_file():
+            raise ArtifactError(f"{file}: is missing; train or copy the model again.")
+        if file.stat().st_size != expected["bytes"] or (verify and _differs(file, expected)):
+            raise ArtifactError(f"{file}: was changed after it was written; train or copy the model again.")

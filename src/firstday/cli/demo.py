@@ -1,11 +1,14 @@
-"""firstday demo: all steps on MovieLens 100K, from fetching the data to a list for a new user."""
+"""firstday demo: all steps on MovieLens 100K, from fetching the data to a list for a new user, and the page to try."""
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
+import webbrowser
 from contextlib import suppress
 from pathlib import Path
+from threading import Thread
 from time import perf_counter
 from typing import Annotated
 
@@ -16,15 +19,17 @@ from firstday.artifact.folder import check_target
 from firstday.cli.options import PathOption, open_tables, shown_progress
 from firstday.cli.printing import print_results
 from firstday.cli.recommend import print_answer
-from firstday.data.ids import Ids
-from firstday.errors import DataError
+from firstday.errors import ConfigError, DataError
 from firstday.evaluate.report.content import WorkedExample
 from firstday.evaluate.report.render import write_report
-from firstday.evaluate.run import evaluate_strategies
+from firstday.evaluate.results import RATIO
+from firstday.evaluate.run import SeedRun, join_seeds, judge_seed
 from firstday.features.signals import Signals
-from firstday.recommend.recommender import Recommender
+from firstday.recommend.recommender import Recommendation, Recommender
 from firstday.recommend.segment_description import describe_segments
-from firstday.serve.settings import ServeSettings
+from firstday.recommend.spec import strategies_with
+from firstday.serve.settings import load_settings
+from firstday.training.fit import choose_protocol, cohort_query, fit, split_for
 from firstday.training.fit import train as run_training
 
 DATASET = "movielens-100k"
@@ -32,14 +37,22 @@ AGE, GENDER, OCCUPATION = 24, "F", "student"
 LIKED_FILMS = ("Toy Story (1995)", "Monty Python and the Holy Grail (1974)", "Wallace & Gromit")
 LIST_LENGTH = 10
 SEGMENT_ITEMS = 5
+FIRST_JUDGED = ("auto", "popular")
 
 
 def demo(
     out: Annotated[Path, typer.Option(help="Folder for the model and the report.")] = Path("demo"),
     path: PathOption = None,
-    seeds: Annotated[int, typer.Option(min=1, help="How many times to split, train and judge.")] = 2,
+    seeds: Annotated[int, typer.Option(min=1, help="How many times to split, train and judge.")] = 1,
+    open_page: Annotated[
+        bool | None,
+        typer.Option(
+            "--open/--no-open",
+            help="End with the page open in a browser, or not (default: where output is a terminal).",
+        ),
+    ] = None,
 ) -> None:
-    """Run all steps on real data: fetch, check, evaluate, train, recommend to an invented new user, and report.
+    """Run all steps on real data: a list for an invented new user and its worth first, then a report, and the page.
 
     Example: firstday demo
     """
@@ -55,61 +68,49 @@ def demo(
         "no faults.",
         markup=False,
     )
-    console.print(f"2. Evaluating every strategy on people kept out of training, {seeds} time(s) ...", markup=False)
-    with shown_progress() as progress:
-        results = evaluate_strategies(dataset, config, n_seeds=seeds, progress=progress)
+    protocol = choose_protocol(dataset, config)
+    runs: list[SeedRun] = []
+    for seed in range(config.seed, config.seed + seeds):
+        console.print(f"2. Training without one in five people, kept out to judge by (seed {seed}) ...", markup=False)
+        with shown_progress() as progress:
+            split = split_for(dataset, config, seed, with_cold=True)
+            fit_began = perf_counter()
+            recommender = fit(dataset, split, config.override("seed", seed), progress=progress)
+            fit_seconds = perf_counter() - fit_began
+        query = cohort_query(recommender, dataset, split.cold, config.recommend.k)
+        if not runs:
+            _print_first_look(recommender, console)
+            quick = judge_seed(query, split.cold, FIRST_JUDGED, seed=seed, n_warm=len(split.warm), fit_seconds=0.0)
+            gain = join_seeds(DATASET, [quick], protocol=protocol, against=("popular",)).get("auto", f"{RATIO}popular")
+            assert gain.low is not None
+            assert gain.high is not None
+            low, mean, high = (f"{100 * (ratio - 1):.0f}" for ratio in (gain.low, gain.mean, gain.high))
+            console.print(
+                f"[bold]Such lists (auto) beat popularity by {mean} % \\[{low}, {high}], on {gain.n} people kept out "
+                f"of training.[/bold] {perf_counter() - began:.0f} s so far."
+            )
+            console.print("3. Judging every strategy on them ...", markup=False)
+        with shown_progress() as progress:
+            runs.append(
+                judge_seed(
+                    query,
+                    split.cold,
+                    strategies_with(config),
+                    seed=seed,
+                    n_warm=len(split.warm),
+                    fit_seconds=fit_seconds,
+                    notes=split.notes,
+                    describe_model=not runs,
+                    progress=progress,
+                )
+            )
+    results = join_seeds(dataset.name, runs, protocol=protocol)
     print_results(results, console)
-    auto, segment, popular = (results.get(name, "precision").mean for name in ("auto", "segment", "popular"))
-    console.print(
-        f"[bold]The list that people get (auto) beats popularity by {100 * (auto / popular - 1):.0f} %, the paper's "
-        f"method (segment) by {100 * (segment / popular - 1):.0f} %: P@{results.k} is {auto:.1f} and {segment:.1f} % "
-        f"against {popular:.1f} %.[/bold]"
-    )
 
-    console.print("3. Training the model to keep, on nine in ten; the tenth decides when to stop ...", markup=False)
+    console.print("4. Training the model to keep, on nine in ten; the tenth decides when to stop ...", markup=False)
     with shown_progress() as progress:
         recommender = run_training(dataset, config, progress=progress)
     recommender.save(out / "model")
-
-    profile = f"age {AGE}, gender {GENDER}, occupation {OCCUPATION}"
-    liked_ix = [_find_film(recommender, title) for title in LIKED_FILMS]
-    catalogue = recommender.model.catalogue
-    liked_titles = tuple(catalogue.title_of(ix) for ix in liked_ix)
-    user = Signals(
-        age=AGE,
-        gender=GENDER,
-        occupation=OCCUPATION,
-        interactions=[("stream", "item", catalogue.items[ix]) for ix in liked_ix],
-    )
-    answer = recommender.recommend(user, LIST_LENGTH)
-    segments = recommender.model.segments
-    assert answer.segment is not None
-    segment_titles = tuple(
-        f"{catalogue.title_of(ix)} ({share:.0%})"
-        for ix, share in zip(
-            segments.top_items[answer.segment, :SEGMENT_ITEMS].tolist(),
-            segments.top_shares[answer.segment, :SEGMENT_ITEMS].tolist(),
-            strict=True,
-        )
-    )
-    console.print("4. Somebody new arrives:", markup=False)
-    console.print(f"   who: {profile}; watched {', '.join(liked_titles)}", markup=False, soft_wrap=True)
-    console.print(
-        f"   predicted segment {answer.segment} of {len(segments):,}, {answer.segment_size:,} people; most of them "
-        f"watch: {', '.join(segment_titles)}",
-        markup=False,
-        soft_wrap=True,
-    )
-    print_answer(answer, console)
-
-    example = WorkedExample(
-        profile=profile,
-        liked=liked_titles,
-        segment=answer.segment,
-        segment_size=answer.segment_size or 0,
-        segment_likes=segment_titles,
-        items=tuple(item.title for item in answer.items),
-    )
     report = out / "report.html"
     write_report(
         results,
@@ -118,11 +119,71 @@ def demo(
         config=config,
         history=recommender.model.cold.history,
         segments=describe_segments(recommender.model),
-        example=example,
+        example=_meet_newcomer(recommender)[1],
         command=f"firstday demo --seeds {seeds}",
     )
-    console.print(f"\nDone in {perf_counter() - began:.0f} s. Report with the picture: {report}", markup=False)
-    _print_next(out, catalogue.items, liked_ix, console)
+    console.print(f"Done in {perf_counter() - began:.0f} s. Report with the picture: {report}", markup=False)
+    command = _command()
+    for line in _next_steps(command, out / "model", recommender.model.catalogue.items[0]):
+        console.print(line, markup=False, soft_wrap=True)
+    if sys.stdout.isatty() if open_page is None else open_page:
+        show_page(out / "model", out / "users.sqlite", console)
+    else:
+        console.print(f"The page to try it on: {command} serve {out / 'model'}", markup=False, soft_wrap=True)
+
+
+def show_page(model: Path, store: Path, console: Console) -> None:
+    """Serve a model with a store of its own until interrupted, and open its page where there is a browser."""
+    from firstday.serve.server import run_server
+
+    def open_browser(url: str) -> None:
+        console.print(f"The page is at {url}/ (Ctrl+C ends it)", markup=False, soft_wrap=True)
+        # without a display Python may start a browser of text in this very terminal
+        if sys.platform != "linux" or {"BROWSER", "DISPLAY", "WAYLAND_DISPLAY"} & os.environ.keys():
+            Thread(target=webbrowser.open, args=(f"{url}/",), daemon=True).start()  # some return only when closed
+
+    settings = {"host": "127.0.0.1", "store": f"sqlite:///{store.resolve()}"}
+    try:
+        run_server(model, load_settings(settings), open_browser)
+    except ConfigError:  # the usual port is in use: any other will do
+        run_server(model, load_settings(settings | {"port": 0}), open_browser)
+
+
+def _meet_newcomer(recommender: Recommender) -> tuple[Recommendation, WorkedExample]:
+    """Recommend to somebody invented, and say who that is."""
+    catalogue, segments = recommender.model.catalogue, recommender.model.segments
+    liked_ix = [_find_film(recommender, title) for title in LIKED_FILMS]
+    user = Signals(
+        age=AGE,
+        gender=GENDER,
+        occupation=OCCUPATION,
+        interactions=[("stream", "item", catalogue.items[ix]) for ix in liked_ix],
+    )
+    answer = recommender.recommend(user, LIST_LENGTH)
+    assert answer.segment is not None
+    top, shares = (
+        of_all[answer.segment, :SEGMENT_ITEMS].tolist() for of_all in (segments.top_items, segments.top_shares)
+    )
+    return answer, WorkedExample(
+        profile=f"age {AGE}, gender {GENDER}, occupation {OCCUPATION}",
+        liked=tuple(catalogue.title_of(ix) for ix in liked_ix),
+        segment=answer.segment,
+        segment_size=answer.segment_size or 0,
+        segment_likes=tuple(f"{catalogue.title_of(ix)} ({share:.0%})" for ix, share in zip(top, shares, strict=True)),
+        items=tuple(item.title for item in answer.items),
+    )
+
+
+def _print_first_look(recommender: Recommender, console: Console) -> None:
+    """Print who arrives, the segment they belong to, and their list."""
+    answer, example = _meet_newcomer(recommender)
+    for line in (
+        f"Somebody new arrives: {example.profile}; watched {', '.join(example.liked)}",
+        f"predicted segment {example.segment} of {len(recommender.model.segments):,}, {example.segment_size:,} people; "
+        f"most of them watch: {', '.join(example.segment_likes)}",
+    ):
+        console.print(line, markup=False, soft_wrap=True)
+    print_answer(answer, console)
 
 
 def _find_film(recommender: Recommender, start: str) -> int:
@@ -134,23 +195,21 @@ def _find_film(recommender: Recommender, start: str) -> int:
     raise DataError(f"{DATASET}: has no film {start!r}; give an intact copy as --path.")
 
 
-def _print_next(out: Path, items: Ids, liked_ix: list[int], console: Console) -> None:
-    """Print the commands to run next."""
-    model = out / "model"
-    user = f'{{"age": 61, "interactions": [["stream", "item", {items[liked_ix[0]]}]]}}'
+def _command() -> str:
+    """Return how to call this command from here."""
     command = "firstday" if shutil.which("firstday") else f"{Path(sys.prefix) / 'bin' / 'firstday'}"
     with suppress(ValueError):
         command = str(Path(command).relative_to(Path.cwd()))
-    host, port = (ServeSettings.model_fields[name].default for name in ("host", "port"))
-    address = f"http://{host}:{port}/"
-    for line in (
+    return command
+
+
+def _next_steps(command: str, model: Path, film: object) -> tuple[str, ...]:
+    """Return the commands to run next."""
+    user = f'{{"age": 61, "interactions": [["stream", "item", {film}]]}}'
+    return (
         "Next:",
         f"  {command} inspect {model}",
         f"  {command} recommend {model} --user '{user}' -k 10",
         f"  {command} check TABLES            your own folder of tables; see docs/tables.md",
         f"  {command} train TABLES --out model",
-        "Sit down as a new user:",
-        f"  {command} serve {model}",
-        f"  then open {address} in a browser",
-    ):
-        console.print(line, markup=False, soft_wrap=True)
+    )

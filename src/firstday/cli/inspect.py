@@ -14,7 +14,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from firstday.artifact.folder import read_manifest
+from firstday.artifact.folder import list_versions, read_manifest
 from firstday.artifact.trained_model import KNOWLEDGE, TrainedModel
 from firstday.cli.options import JsonFlag, ModelArgument, PluginOption, ReportOption, check_file_target, load_plugins
 from firstday.cli.printing import selection_table
@@ -48,7 +48,8 @@ def inspect(
     if as_json:
         facts = {name: value for name, value in manifest.items() if name not in ("files", "features", "model")}
         rows = _rows(trained_model, len(trained_model.segments), items)
-        values = {**facts, **_values(trained_model), "segments": rows}
+        versions = [asdict(kept) for kept in list_versions(model)]
+        values = {**facts, "versions": versions, **_values(trained_model), "segments": rows}
         typer.echo(json.dumps(values, ensure_ascii=False, indent=1))
         return
     _print(model, manifest, trained_model, segments, items)
@@ -128,7 +129,7 @@ def _print(path: Path, manifest: dict[str, Any], model: TrainedModel, n_segments
         f"training: {len(curve)} epochs, stopped by P@{metrics['k']} of {stopped_by}, {_sparkline(curve)} "
         f"{curve[0]:.1f} to {max(curve):.1f} %",
     ]
-    for line in lines:
+    for line in [*lines, *_tell_versions(path)]:
         console.print(line, markup=False, soft_wrap=True)
     if model.selection.classes:
         console.print(selection_table(model))
@@ -143,6 +144,12 @@ def _print(path: Path, manifest: dict[str, Any], model: TrainedModel, n_segments
         table.add_row(str(row["segment"]), f"{row['users']:,}", f"{row['spread']:.2f}", items.replace("[", r"\["))
     console.print(table)
     console.print("Spread: mean squared distance of a segment's users to its centroid; vectors have length 1.")
+
+
+def _tell_versions(path: Path) -> list[str]:
+    """Say which older versions the folder keeps; nothing where it keeps none."""
+    older = [f"{kept.version} ({kept.created_at})" for kept in list_versions(path) if not kept.in_place]
+    return [f"older versions, see firstday rollback: {', '.join(older)}"] if older else []
 
 
 def _sparkline(values: list[float]) -> str:

@@ -71,6 +71,10 @@ DropOption = Annotated[
         help="Leave out bad rows, up to this share of each table, such as 1% or 0.01 (default: none).",
     ),
 ]
+KeepOption = Annotated[
+    int,
+    typer.Option(min=1, help="How many versions the model's folder keeps for firstday rollback, this one included."),
+]
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON for scripts to standard output.")]
 ReportOption = Annotated[Path | None, typer.Option(help="Write a report there: one .html file that opens offline.")]
 

@@ -8,12 +8,14 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from firstday.artifact.folder import KEEP
 from firstday.cli.options import (
     ConfigOption,
     DeviceOption,
     DropOption,
     EngineOption,
     JsonFlag,
+    KeepOption,
     PathOption,
     PluginOption,
     ProtocolOption,
@@ -40,8 +42,8 @@ def train(
         str,
         typer.Option(
             metavar="FOLDER",
-            help="The model's folder; an older model there is replaced in one step. With --engine spark also in a "
-            "file system of the cluster.",
+            help="The model's folder; an older model there is replaced in one step, and kept as a version. With "
+            "--engine spark also in a file system of the cluster, where the version before is removed.",
         ),
     ],
     path: PathOption = None,
@@ -54,6 +56,7 @@ def train(
     engine: EngineOption = None,
     spark_master: SparkMasterOption = None,
     spark_conf: SparkConfOption = None,
+    keep: KeepOption = KEEP,
     as_json: JsonFlag = False,
 ) -> None:
     """Train on TABLES and write the model.
@@ -69,7 +72,7 @@ def train(
     print_notes(dataset.notes)
     with shown_progress() as progress:
         recommender = run_training(dataset, with_methods(settings, learners), progress=progress)
-    place.save(recommender, dataset.left_out)
+    place.save(recommender, dataset.left_out, keep=keep)
     facts = recommender.model.facts
     if as_json:
         content = {"model": str(out), **facts, "selection": describe_selection(recommender.model)}

@@ -9,17 +9,17 @@ import itertools
 import re
 import tempfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
 import numpy as np
-import zstandard
 
 from firstday.data.find_tables import OTHER_FORMATS, Packing, TableFile
 from firstday.data.findings import Findings
+from firstday.data.zstd import DecompressionParameter, ZstdDecompressor, ZstdError
 
 CHUNK_BYTES = 2**22
 ZSTD_BYTES = 2**14
@@ -40,7 +40,7 @@ _MARKS = (
 _PARQUET = b"PAR1"
 _ENCRYPTED_PARQUET = b"PARE"
 _MIN_PARQUET_BYTES = 12
-_ZSTD_WINDOW = 2**31
+_ZSTD_OPTIONS: Mapping[int, int] = {DecompressionParameter.window_log_max: 31}
 _GZIP, _ZSTD = "a gzip file", "a zstd file"
 _MAGIC: tuple[tuple[bytes, str], ...] = (
     (rb"\x1f\x8b", _GZIP),
@@ -129,16 +129,16 @@ def read_chunks(path: Path, packing: Packing = "") -> Iterator[bytes]:
 
 
 def _unpack_zstd(chunks: Iterator[bytes]) -> Iterator[bytes]:
-    """Unpack zstd; zstandard's own reader takes a file that is cut off for a whole one."""
+    """Unpack zstd, of one frame or several."""
     unpacker = None
     for chunk in chunks:
         rest = chunk
         while rest:
             if unpacker is None:
-                unpacker = zstandard.ZstdDecompressor(max_window_size=_ZSTD_WINDOW).decompressobj()
+                unpacker = ZstdDecompressor(options=_ZSTD_OPTIONS)
             try:
                 content = unpacker.decompress(rest)
-            except zstandard.ZstdError as error:
+            except ZstdError as error:
                 raise OSError(str(error)) from None
             if content:
                 yield content

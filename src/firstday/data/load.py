@@ -21,11 +21,17 @@ from firstday.data.ids import Ids
 from firstday.data.raw_table import RawTable
 from firstday.data.readers import STREAMED, read_folder
 from firstday.data.schema import TABLES, Frames, all_ids, entity_members
-from firstday.data.sources import deezer_europe, movielens
+from firstday.data.sources import deezer_europe, deezer_pisa, lastfm_1k, movielens
 from firstday.errors import DataError
 from firstday.sparse import SparseRows
 
-BUILT_IN = (movielens.NAME, deezer_europe.NAME)
+COPIES = {
+    deezer_europe.NAME: f"{deezer_europe.FOLDER}.zip",
+    lastfm_1k.NAME: f"the unpacked {lastfm_1k.FOLDER}",
+    deezer_pisa.NAME: f"the folder with {deezer_pisa.PLAYS} and {deezer_pisa.SONGS}",
+}
+"""What is to be brought of the datasets that firstday does not fetch."""
+BUILT_IN = (movielens.NAME, *COPIES)
 """Names of datasets that can stand where a folder of tables stands."""
 
 
@@ -42,8 +48,8 @@ def load(
     ----------
     tables
         A folder of tables (see the documentation of tables), or a built-in name: ``movielens-100k`` (fetched once and
-        cached, unless `path` is given) or ``deezer-europe``; or data frames of pandas, Polars, PyArrow or DuckDB by the
-        names of their tables.
+        cached, unless `path` is given), ``deezer-europe``, ``lastfm-1k`` or ``deezer-pisa``; or data frames of pandas,
+        Polars, PyArrow or DuckDB by the names of their tables.
     path
         For a built-in name: the local copy, as a zip or a folder.
     config
@@ -122,7 +128,7 @@ def check_tables(
         for table, frame in raw.items():
             raw[table] = frame if frame is None or table == STREAMED else frame.into_memory(findings)
     elif str(tables) in BUILT_IN and not (isinstance(tables, Path) and tables.is_dir()):
-        name, raw = str(tables), _built_in(str(tables), path)
+        name, raw = str(tables), _built_in(str(tables), path, findings)
     else:
         folder = _folder(tables, path)
         name, raw = folder.resolve().name, read_folder(folder, findings)
@@ -140,21 +146,22 @@ def check_tables(
     return CheckedTables(dataset, (), dataset.notes, findings.left_out)
 
 
-def _built_in(name: str, path: str | Path | None) -> dict[str, RawTable | None]:
+def _built_in(name: str, path: str | Path | None, findings: Findings) -> dict[str, RawTable | None]:
     """Read a built-in dataset."""
-    frames: dict[str, pl.DataFrame]
     if name == movielens.NAME:
-        frames = movielens.read_movielens(path)
-    elif path is None:
-        raise DataError(f"{name}: is not fetched by firstday; give the path of {deezer_europe.FOLDER}.zip (--path).")
-    else:
-        frames = deezer_europe.read_deezer_europe(path)
-    return {table: RawTable.of(frame) for table, frame in frames.items()}
+        return {table: RawTable.of(frame) for table, frame in movielens.read_movielens(path).items()}
+    if path is None:
+        raise DataError(f"{name}: is not fetched by firstday; give the path of {COPIES[name]} (--path).")
+    if name == lastfm_1k.NAME:
+        return lastfm_1k.read_lastfm_1k(path, findings)
+    if name == deezer_pisa.NAME:
+        return deezer_pisa.read_deezer_pisa(path, findings)
+    return {table: RawTable.of(frame) for table, frame in deezer_europe.read_deezer_europe(path).items()}
 
 
 def _folder(tables: str | Path, path: str | Path | None) -> Path:
     """Return the folder of tables, or raise if it is no readable folder."""
-    folder, names = Path(tables), " or ".join(BUILT_IN)
+    folder, names = Path(tables), f"{', '.join(BUILT_IN[:-1])} or {BUILT_IN[-1]}"
     if path is not None:
         raise DataError(f"{tables}: a path is given beside a folder of tables; it is only for {names}.")
     if not folder.exists():

@@ -16,9 +16,9 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 import polars as pl
-import zstandard
 
 from firstday.config import SignalConfig
+from firstday.data import zstd
 from firstday.data.checks import (
     InteractionChecker,
     Interactions,
@@ -256,7 +256,7 @@ def pack(part: Dataset) -> bytes:
     groups = {name: group.codes for name, group in part.groups.items()}
     fields = {name: getattr(part, name) for name in part.__dataclass_fields__ if name not in SHARED}
     packed = {"events": events, "impressions": impressions, "groups": groups, "user_vectors": precomputed}
-    return zstandard.ZstdCompressor(level=1).compress(pickle.dumps({**fields, **packed}, protocol=5))
+    return zstd.compress(pickle.dumps({**fields, **packed}, protocol=5), level=1)
 
 
 def unpack(content: bytes, catalogue: Dataset) -> Dataset:
@@ -269,7 +269,7 @@ def unpack(content: bytes, catalogue: Dataset) -> Dataset:
     catalogue
         See `Whole`.
     """
-    fields = pickle.loads(zstandard.ZstdDecompressor().decompress(content))  # noqa: S301  written by this run
+    fields = pickle.loads(zstd.decompress(content))  # noqa: S301  written by this run
     user_vectors = fields.pop("user_vectors")
     if user_vectors is not None and catalogue.precomputed is not None:
         fields["precomputed"] = PrecomputedVectors(user_vectors, catalogue.precomputed.item_vectors)

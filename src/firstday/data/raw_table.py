@@ -94,8 +94,8 @@ class RawTable:
     format: str = "Parquet"
 
     @classmethod
-    def of(cls, frame: pl.DataFrame, *, is_text: bool = False) -> RawTable:
-        """Make a table of rows in memory."""
+    def of(cls, frame: pl.DataFrame | pl.LazyFrame, *, is_text: bool = False) -> RawTable:
+        """Make a table of rows that come from no file that is told."""
         return cls((RawFile(frame.lazy().with_row_index(ROW)),), is_text)
 
     @cached_property

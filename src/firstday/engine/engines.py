@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from firstday.artifact.folder import check_target
+from firstday.artifact.folder import KEEP, check_target
 from firstday.config import Config
 from firstday.data.dataset import Dataset
 from firstday.data.left_out import left_out_beside, write_left_out
@@ -64,8 +64,9 @@ def load(
     Parameters
     ----------
     tables
-        A folder of tables; a built-in name: ``movielens-100k`` (fetched once and cached, unless `path` is given) or
-        ``deezer-europe``; or data frames of pandas, Polars, PyArrow, DuckDB or Spark by the names of their tables.
+        A folder of tables; a built-in name: ``movielens-100k`` (fetched once and cached, unless `path` is given),
+        ``deezer-europe``, ``lastfm-1k`` or ``deezer-pisa``; or data frames of pandas, Polars, PyArrow, DuckDB or Spark
+        by the names of their tables.
     path
         For a built-in name: the local copy, as a zip or a folder.
     config
@@ -181,14 +182,17 @@ class ModelPlace:
         else:
             check_target(Path(self._local()))
 
-    def save(self, recommender: Recommender, left_out: tuple[str, ...] = ()) -> None:
-        """Write a model in one step, and beside it the rows that were left out of its tables."""
+    def save(self, recommender: Recommender, left_out: tuple[str, ...] = (), *, keep: int = KEEP) -> None:
+        """Write a model in one step, and beside it the rows that were left out of its tables.
+
+        In a file system of the cluster, the version before is removed; else the last ones are kept.
+        """
         if self.on_cluster:
             from firstday.engine.spark.models import save_on_cluster
 
-            save_on_cluster(recommender, self.place, left_out)
+            save_on_cluster(recommender, self.place, left_out, keep=keep)
             return
-        path = recommender.save(self._local())
+        path = recommender.save(self._local(), keep=keep)
         write_left_out(left_out_beside(path), left_out)
 
     def open(self) -> Recommender:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from firstday.artifact.folder import load_model, save_model
+from firstday.artifact.folder import KEEP, load_model, save_model
 from firstday.artifact.trained_model import TrainedModel
 from firstday.errors import ConfigError
 from firstday.features.signals import SignalBatch, Signals
@@ -295,9 +295,9 @@ class Recommender:
         query = Query(self.model, signals, check_length(self.model, k), keep_used)
         return scale_answer(query, answer_all(query, strategy or self.model.config.recommend.strategy))
 
-    def save(self, path: str | Path) -> Path:
+    def save(self, path: str | Path, *, keep: int = KEEP) -> Path:
         """Write the model to a folder; see `firstday.artifact.folder.save_model`."""
-        return save_model(self.model, path)
+        return save_model(self.model, path, keep=keep)
 
 
 def open_model(path: str | Path, *, verify: bool = True) -> Recommender:

@@ -87,7 +87,7 @@ def make_app(service: Service) -> Gate:
         files = page.read_files(needs_keys=service.keys.any)
         app.include_router(page.make_router(files), dependencies=[Depends(refuse_repeats)])
     add_error_handlers(app)
-    return Gate(app, service.settings, service.keys, service.metrics, lists.quick_route)
+    return Gate(app, service.settings, service.keys, service.metrics, lists.quick_route, users.stream_route)
 
 
 @asynccontextmanager

@@ -131,7 +131,7 @@ def as_api_error(error: Exception) -> ApiError:
 def _invalid(error: RequestValidationError) -> ApiError:
     """Name every wrong field, never what it held."""
     faults = [
-        ("body" if fault["type"] == "json_invalid" else _field(fault["loc"]), _message(fault))
+        ("body" if fault["type"] == "json_invalid" else name_field(fault["loc"]), describe_fault(fault))
         for fault in error.errors()
     ]
     first = f"{faults[0][0]}: {faults[0][1]}"
@@ -140,7 +140,7 @@ def _invalid(error: RequestValidationError) -> ApiError:
     return ApiError(422, "invalid", f"{what} wrong{', first' if n > 1 else ''}: {first}.", faults[:MAX_ERRORS])
 
 
-def _field(place: Sequence[str | int]) -> str:
+def name_field(place: Sequence[str | int]) -> str:
     """Write a place as events[3].user_id."""
     text = ""
     for part in place[1:]:  # the first says whether it was in the path, the query or the body
@@ -150,7 +150,7 @@ def _field(place: Sequence[str | int]) -> str:
     return text or (str(place[0]) if place else "")
 
 
-def _message(fault: Mapping[str, object]) -> str:
+def describe_fault(fault: Mapping[str, object]) -> str:
     """Say what is wrong, in the words of pydantic but for those that speak of Python."""
     kind = fault["type"]
     if kind == "json_invalid":

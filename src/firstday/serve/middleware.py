@@ -169,12 +169,15 @@ class RateLimit:
         return wait
 
 
+EVENTS_PATH = "/v1/events"
+STREAM_TYPES = (b"application/x-ndjson", b"application/ndjson", b"application/jsonl")
+"""Types of a body of events that is a stream."""
 PROBES = ("/healthz", "/readyz")
 """Answered also when there is too much to do: a busy process must not be taken for a dead one."""
 REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 READ_AWAY = 32
-"""How many times the largest body is read and thrown away before a too large one is refused, so that the client has
-stopped sending and can read why."""
+"""How many times the largest body is read and thrown away, beyond what is allowed, before a too large one is refused,
+so that the client has stopped sending and can read why."""
 
 _SAFE_HEADERS = [
     (b"x-content-type-options", b"nosniff"),
@@ -205,12 +208,21 @@ class Gate:
         Where requests are counted.
     first
         A route that is asked for most: it is tried first, past the layers of `app`.
+    stream
+        A route that takes events as they arrive; those layers would read them whole.
     """
 
     def __init__(
-        self, app: ASGIApp, settings: ServeSettings, keys: Keys, metrics: Metrics, first: Route | None = None
+        self,
+        app: ASGIApp,
+        settings: ServeSettings,
+        keys: Keys,
+        metrics: Metrics,
+        first: Route | None = None,
+        stream: Route | None = None,
     ) -> None:
-        self.app, self._settings, self._keys, self._metrics, self._first = app, settings, keys, metrics, first
+        self.app, self._settings, self._keys, self._metrics = app, settings, keys, metrics
+        self._first, self._stream = first, stream
         self._rate = RateLimit(settings.rate_limit_per_s)
         self._in_work = 0
         self._log = RequestLog(is_on=settings.log_requests)
@@ -260,12 +272,13 @@ class Gate:
             self._log.write(request_id.decode(), method, route, status, seconds, client, variant)
 
     async def _pass_on(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Hand a request to the first route if it is for that, else to the application."""
-        if self._first is not None and scope["method"] == "GET":
-            match, child_scope = self._first.matches(scope)
+        """Hand a request to the first route, or to that of streams, if it is for that, else to the application."""
+        route = self._first if scope["method"] == "GET" else self._stream if scope.get("firstday.is_stream") else None
+        if route is not None:
+            match, child_scope = route.matches(scope)
             if match is Match.FULL:
                 scope.update(child_scope, app=self.app)
-                await self._first.handle(scope, receive, send)
+                await route.handle(scope, receive, send)
                 return
         await self.app(scope, receive, send)
 
@@ -308,8 +321,11 @@ class Gate:
             return receive
         unknown = self._keys.any and not rights
         refusal = unauthorized("a write or read key", is_given=bool(authorization)) if unknown else None
-        body = _Body(receive, self._settings, self._metrics, refusal)
-        if int(headers.get(b"content-length", b"0")) > self._settings.max_body_bytes:
+        kind = headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
+        is_stream = scope["path"] == EVENTS_PATH and scope["method"] == "POST" and kind in STREAM_TYPES
+        scope["firstday.is_stream"] = is_stream
+        body = _Body(receive, self._settings, self._metrics, refusal, is_stream=is_stream)
+        if int(headers.get(b"content-length", b"0")) > body.max_bytes:
             await body.refuse()
         return body
 
@@ -320,11 +336,23 @@ class Gate:
 class _Body:
     """Hands over a body as long as it is small and prompt enough; raises `refusal` instead where there is one.
 
+    A stream may be larger, and take any time as long as it is never silent for too long.
+
     So nothing is read from who has no key: FastAPI reads a body before its dependencies check keys.
     """
 
-    def __init__(self, receive: Receive, settings: ServeSettings, metrics: Metrics, refusal: ApiError | None) -> None:
+    def __init__(
+        self,
+        receive: Receive,
+        settings: ServeSettings,
+        metrics: Metrics,
+        refusal: ApiError | None,
+        *,
+        is_stream: bool = False,
+    ) -> None:
         self._receive, self._settings, self._metrics, self._refusal = receive, settings, metrics, refusal
+        self._is_stream = is_stream
+        self.max_bytes = settings.max_stream_bytes if is_stream else settings.max_body_bytes
         self._n_bytes = 0
         self._until = asyncio.get_running_loop().time() + settings.body_timeout_s
 
@@ -332,11 +360,13 @@ class _Body:
         if self._refusal is not None:
             raise self._refusal
         message = await self._next()
-        if self._n_bytes > self._settings.max_body_bytes:
+        if self._n_bytes > self.max_bytes:
             await self.refuse(more=bool(message.get("more_body")))
         return message
 
     async def _next(self) -> Message:
+        if self._is_stream:
+            self._until = asyncio.get_running_loop().time() + self._settings.body_timeout_s
         try:
             async with asyncio.timeout_at(self._until):
                 message = await self._receive()
@@ -344,7 +374,8 @@ class _Body:
             raise ApiError(
                 408,
                 "timeout",
-                f"The body did not arrive within {self._settings.body_timeout_s:g} s; send it faster.",
+                f"{'More of the stream' if self._is_stream else 'The body'} did not arrive within "
+                f"{self._settings.body_timeout_s:g} s; send it faster.",
                 headers={"Connection": "close"},
             ) from None
         self._n_bytes += len(message.get("body", b""))
@@ -352,14 +383,14 @@ class _Body:
 
     async def refuse(self, *, more: bool = True) -> None:
         """Read the rest away, then say that it was too much."""
-        while more and self._n_bytes < READ_AWAY * self._settings.max_body_bytes:
+        while more and self._n_bytes < self.max_bytes + READ_AWAY * self._settings.max_body_bytes:
             message = await self._next()
             more = bool(message.get("more_body"))
         self._metrics.refused.labels("body").inc()
         raise ApiError(
             413,
             "body_too_large",
-            f"The body has more than {self._settings.max_body_bytes:,} bytes; send less at once.",
+            f"The body has more than {self.max_bytes:,} bytes; send less at once.",
             headers={"Connection": "close"},
         )
 

@@ -571,6 +571,21 @@ class EventsAnswer(BaseModel):
     )
 
 
+class LineError(BaseModel):
+    """What is wrong with a line of a stream."""
+
+    line: int = Field(description="Its number, from 1.")
+    field: str = Field(description="The field that is at fault; empty: the line as a whole.")
+    message: str = Field(description="What is wrong with it.")
+
+
+class StreamAnswer(EventsAnswer):
+    """What became of a stream of events."""
+
+    refused: int = Field(description="Lines that are no events; all others are kept.")
+    errors: list[LineError] = Field(description="What is wrong with them, the first ones.")
+
+
 class StoredPick(BaseModel):
     """Something picked while registering."""
 

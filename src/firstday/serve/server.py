@@ -11,6 +11,7 @@ import signal
 import socket
 import sys
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from types import FrameType
@@ -49,7 +50,7 @@ SWITCH_INTERVAL_S = 0.0005
 _log = logging.getLogger("firstday.serve")
 
 
-def run_server(model: Path, settings: ServeSettings) -> None:
+def run_server(model: Path, settings: ServeSettings, on_ready: Callable[[str], object] = lambda _url: None) -> None:
     """Serve until told to stop.
 
     Parameters
@@ -58,6 +59,8 @@ def run_server(model: Path, settings: ServeSettings) -> None:
         The model's folder.
     settings
         How to run.
+    on_ready
+        Called with the address once it listens.
 
     Raises
     ------
@@ -101,7 +104,7 @@ def run_server(model: Path, settings: ServeSettings) -> None:
         "seconds": round(time.perf_counter() - began, 2),
     }
     with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
-        runner.run(_serve(DrainingServer(config, service, facts), listening))
+        runner.run(_serve(DrainingServer(config, service, facts, on_ready), listening))
 
 
 def _listen(host: str, port: int) -> socket.socket:
@@ -156,17 +159,22 @@ class DrainingServer(uvicorn.Server):
         What it serves.
     facts
         What it logs once it listens.
+    on_ready
+        See `run_server`.
     """
 
-    def __init__(self, config: uvicorn.Config, service: Service, facts: dict[str, Any]) -> None:
+    def __init__(
+        self, config: uvicorn.Config, service: Service, facts: dict[str, Any], on_ready: Callable[[str], object]
+    ) -> None:
         super().__init__(config)
-        self.service, self._facts = service, facts
+        self.service, self._facts, self._on_ready = service, facts, on_ready
         self._stop_at: float | None = None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Listen, and say so."""
         await super().startup(sockets)
         _log.info("ready", extra={"fields": self._facts})
+        self._on_ready(self._facts["url"])
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Stop, and close the store also where requests in work are not waited for."""

@@ -97,7 +97,12 @@ class ServeSettings(BaseSettings):
     backup_every_s: float = Field(default=86_400.0, gt=0, description="Seconds between copies.")
     purge_every_s: float = Field(default=600.0, gt=0, description="Seconds between removals of what has expired.")
     max_body_bytes: int = Field(default=2**20, ge=1024, description="Largest body of a request, in bytes.")
-    body_timeout_s: float = Field(default=10.0, gt=0, description="Seconds in which a body must have arrived.")
+    max_stream_bytes: int = Field(
+        default=2**28, ge=1024, description="Largest stream of events (application/x-ndjson), in bytes."
+    )
+    body_timeout_s: float = Field(
+        default=10.0, gt=0, description="Seconds in which a body must have arrived, or, of a stream, some more of it."
+    )
     max_concurrent: int = Field(
         default=512, ge=1, description="Requests in work at once; more are refused with 503 rather than kept waiting."
     )

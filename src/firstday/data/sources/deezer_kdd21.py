@@ -236,7 +236,7 @@ def read_index(path: Path, name: str) -> Ids:
 def read_vectors(path: Path, index: str, name: str) -> tuple[Ids, np.ndarray]:
     """Read ids and the vectors beside them, float32, shape (n_rows, d)."""
     ids = read_index(path, index)
-    lists = _parse_lists(_read(path, [name])[name], pl.Float32, f"{path.name}: {name}")
+    lists = parse_lists(_read(path, [name])[name], pl.Float32, f"{path.name}: {name}")
     lengths = lists.list.len().fill_null(0).to_numpy()
     d = int(np.bincount(lengths).argmax()) if len(lengths) else 0
     deviating = np.flatnonzero(lengths != d)
@@ -256,7 +256,7 @@ def read_vectors(path: Path, index: str, name: str) -> tuple[Ids, np.ndarray]:
 def read_songs(path: Path, items: Ids) -> SparseRows:
     """Read the songs of each user as rows over the items, all weights 1."""
     lists = _read(path, [SONGS_OF_USER])[SONGS_OF_USER]
-    lists = _parse_lists(lists, items.values.dtype, f"{path.name}: {SONGS_OF_USER}")
+    lists = parse_lists(lists, items.values.dtype, f"{path.name}: {SONGS_OF_USER}")
     entries = pl.DataFrame({"row": np.arange(len(lists)), "song": lists}).explode("song").drop_nulls("song")
     columns = items.lookup(entries["song"])
     stray = np.flatnonzero(columns < 0)
@@ -338,7 +338,7 @@ def _read(path: Path, columns: Sequence[str]) -> pl.DataFrame:
         raise DataError(f"{path.name}: has no column {min(missing_names)}; fetch the file again.") from None
 
 
-def _parse_lists(column: pl.Series, inner: pl.DataType | type[pl.DataType], where: str) -> pl.Series:
+def parse_lists(column: pl.Series, inner: pl.DataType | type[pl.DataType], where: str) -> pl.Series:
     """Return lists of the given type, whether they are lists already or JSON text."""
     try:
         if column.dtype == pl.String:

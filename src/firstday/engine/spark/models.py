@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from firstday.artifact.folder import MANIFEST, check_target
+from firstday.artifact.folder import KEEP, MANIFEST, check_target
 from firstday.engine.spark.session import open_session
 from firstday.engine.spark.storage import Storage
 from firstday.errors import ArtifactError, DataError
@@ -29,7 +29,7 @@ def check_place(uri: str) -> None:
     storage.check_writable()
 
 
-def save_on_cluster(recommender: Recommender, uri: str, left_out: tuple[str, ...]) -> None:
+def save_on_cluster(recommender: Recommender, uri: str, left_out: tuple[str, ...], *, keep: int = KEEP) -> None:
     """Write a model to a folder of the cluster; who reads it meanwhile sees the old model or the new one.
 
     Parameters
@@ -40,10 +40,12 @@ def save_on_cluster(recommender: Recommender, uri: str, left_out: tuple[str, ...
         The folder.
     left_out
         Lines about the rows that were left out of its tables, for a file beside it.
+    keep
+        How many versions stay, where the folder is of this machine; in another file system the version before goes.
     """
     storage = Storage(open_session(), uri)
     if storage.local is not None:
-        recommender.save(storage.local)
+        recommender.save(storage.local, keep=keep)
         storage.write_beside("left-out.jsonl", left_out)
         return
     with TemporaryDirectory(prefix="firstday-") as scratch:

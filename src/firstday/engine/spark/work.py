@@ -20,9 +20,9 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pyarrow as pa
-import zstandard
 
 from firstday.config import Config
+from firstday.data import zstd
 from firstday.data.dataset import Dataset
 from firstday.data.findings import NOWHERE, Findings, SourceFile
 from firstday.data.ids import Ids
@@ -177,12 +177,12 @@ def ask_parts(
 
 def pack_answer(answer: Any) -> bytes:
     """Write an answer as bytes; compressed, since counts of everyone pass through the driver's Java heap."""
-    return zstandard.ZstdCompressor(level=1).compress(pickle.dumps(answer, protocol=5))
+    return zstd.compress(pickle.dumps(answer, protocol=5), level=1)
 
 
 def unpack_answer(content: bytes) -> Any:
     """Return the answer that `pack_answer` wrote, in this run."""
-    return pickle.loads(zstandard.ZstdDecompressor().decompress(content))  # noqa: S301
+    return pickle.loads(zstd.decompress(content))  # noqa: S301
 
 
 def _open_parts(catalogue: Dataset, batches: Iterable[pa.RecordBatch]) -> Iterator[tuple[int, Dataset]]:

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Request, Response
+from fastapi.exceptions import RequestValidationError
+from starlette.requests import ClientDisconnect
+from starlette.routing import Route
 
 from firstday.features.encoder import understand_picks
-from firstday.serve.http_errors import ApiError
-from firstday.serve.middleware import need_json
+from firstday.serve.event_stream import StreamCounts, keep_stream
+from firstday.serve.http_errors import ApiError, as_api_error
+from firstday.serve.middleware import EVENTS_PATH, need_json, parse_parameters
 from firstday.serve.schemas import (
     EventsAnswer,
     EventsBody,
@@ -20,11 +26,12 @@ from firstday.serve.schemas import (
     StoredAssignment,
     StoredEvent,
     StoredPick,
+    StreamAnswer,
     UserAnswer,
     UserBody,
     UserIdText,
 )
-from firstday.serve.service import ServedModel, json_response, service_of
+from firstday.serve.service import ServedModel, Service, json_response, service_of
 from firstday.serve.store.base import Event, StoredUser, StoreError
 
 reading = APIRouter(prefix="/v1", tags=["users"])
@@ -52,15 +59,70 @@ async def put_user(request: Request, user_id: UserIdPath, body: UserBody, _query
     return PutAnswer(user_id=user_id, model=served.version, ignored=list(ignored[0]))
 
 
-@writing.post("/events", response_model=EventsAnswer, summary="Tell what users did", dependencies=[Depends(need_json)])
+_LINES = (
+    '{"event_id": "e-1", "user_id": "u-4711", "signal": "stream", "entity_id": "i81"}\n'
+    '{"event_id": "e-2", "user_id": "u-12", "entity_id": 81, "timestamp": "2026-01-31T12:00:00Z"}\n'
+)
+_STREAM_BODY = {
+    "schema": {"type": "string", "description": "An event, as a JSON object, on each line; any number of them."},
+    "examples": {"lines": {"summary": "Two events", "value": _LINES}},
+}
+
+
+@writing.post(
+    "/events",
+    response_model=StreamAnswer | EventsAnswer,
+    summary="Tell what users did",
+    dependencies=[Depends(need_json)],
+    openapi_extra={"requestBody": {"content": {"application/x-ndjson": _STREAM_BODY}}},
+)
 async def add_events(request: Request, body: EventsBody, _query: NoQuery) -> Response:
     """Take a batch of events, all or none; send it again where the answer did not arrive.
 
     An event is known by its `event_id` together with its `user_id`: one that the user has already is left as it is.
     When this answers, the events are durable and the next list heeds them.
+
+    As `application/x-ndjson`, an event on each line, a body may be far larger. Then a line that is no event is refused
+    by itself, with its number, and all others are kept, a thousand at a time.
     """
-    service = service_of(request)
     events = [event.to_event() for event in body.events]
+    accepted, strange = await _keep(service_of(request), events)
+    return json_response({"accepted": accepted, "duplicates": len(events) - accepted, "not_understood": strange})
+
+
+async def _add_stream(request: Request) -> Response:
+    """Take events as they arrive; those of a stream that breaks off are kept as far as the answer says."""
+    request.scope["route"] = stream_route
+    service, counts = service_of(request), StreamCounts()
+    service.keys.check(request, "write")
+    unknown = [{"type": "extra_forbidden", "loc": ("query", name), "msg": ""} for name in parse_parameters(request)]
+    if unknown:
+        raise RequestValidationError(unknown)
+    try:
+        await keep_stream(request.stream(), partial(_keep, service), counts)
+    except (ApiError, StoreError, ClientDisconnect) as error:
+        failure = as_api_error(
+            ApiError(400, "cut_off", "The stream broke off.") if isinstance(error, ClientDisconnect) else error
+        )
+        kept = f"The events of its first {counts.n_lines:,} lines are kept; sent again they count once."
+        raise ApiError(
+            failure.status_code, failure.code, f"{failure.detail} {kept}", headers=failure.headers
+        ) from error
+    if not counts.accepted + counts.duplicates:
+        faults = [(f"line {line}{name and ', '}{name}", message) for line, name, message in counts.errors]
+        first = f"{faults[0][0]}: {faults[0][1]}" if faults else "body: There is none"
+        raise ApiError(422, "invalid", f"No line of the stream is an event, first {first}.", faults)
+    errors = [{"line": line, "field": name, "message": message} for line, name, message in counts.errors]
+    values = {"accepted": counts.accepted, "duplicates": counts.duplicates, "not_understood": counts.not_understood}
+    return json_response({**values, "refused": counts.refused, "errors": errors})
+
+
+stream_route = Route(EVENTS_PATH, _add_stream, methods=["POST"])
+"""Takes what `add_events` takes as a stream; `add_events` describes it in the OpenAPI document."""
+
+
+async def _keep(service: Service, events: Sequence[tuple[str, Event]]) -> tuple[int, int]:
+    """Make events durable and count them; return how many were new, and how many the model does not understand."""
     try:
         accepted = await service.store.add(events)
     except StoreError as error:
@@ -72,7 +134,7 @@ async def add_events(request: Request, body: EventsBody, _query: NoQuery) -> Res
     service.metrics.events.labels("duplicate").inc(len(events) - accepted)
     service.metrics.events_not_understood.inc(strange)
     service.metrics.impressions.labels("events").inc(sum(event.is_impression for _, event in events))
-    return json_response({"accepted": accepted, "duplicates": len(events) - accepted, "not_understood": strange})
+    return accepted, strange
 
 
 def _count_strange(served: ServedModel, events: list[Event]) -> int:

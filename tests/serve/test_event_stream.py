@@ -1,0 +1,230 @@
+"""Events as a stream: of any length, kept in groups; a line that is none costs nobody else's."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+import tracemalloc
+from collections.abc import AsyncIterator, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from redis_process import RedisProcess
+from serve_process import ServerProcess
+
+from firstday.serve.event_stream import MAX_LINE_BYTES, StreamCounts, keep_stream
+from firstday.serve.schemas import MAX_EVENTS
+from firstday.serve.store.base import Event, StoreError
+from tests.serve.conftest import StartApp, StartServer, assert_error, open_client, wait_for
+
+STREAM = {"Content-Type": "application/x-ndjson"}
+
+
+def write_event(number: int, user: str = "u", **more: Any) -> bytes:
+    values = {"event_id": f"e{number}", "user_id": user, "entity_id": f"i{number % 100:03}", **more}
+    return json.dumps(values).encode() + b"\n"
+
+
+def post(http: httpx.Client, content: bytes | Iterator[bytes], **headers: str) -> httpx.Response:
+    return http.post("/v1/events", content=content, headers={**STREAM, **headers})
+
+
+def event_ids(http: httpx.Client, user: str) -> list[str]:
+    answer = http.get(f"/v1/users/{user}")
+    return [event["event_id"] for event in answer.json()["events"]] if answer.status_code == 200 else []
+
+
+def test_good_lines_are_kept_and_each_other_is_named(http: httpx.Client) -> None:
+    lines = [
+        b"\xef\xbb\xbf" + write_event(1, "lines"),
+        b"\n",
+        b"{no json}\n",
+        write_event(4, "lines").replace(b"\n", b"\r\n"),
+        write_event(5, "lines", entity_id=None, weight=2),
+        b'["e6"]\n',
+        write_event(7, "lines", signal="loves"),
+        b"\xff\n",
+        b"x" * (MAX_LINE_BYTES + 1) + b"\n",
+        write_event(10, "lines").rstrip(b"\n"),
+    ]
+    answer = post(http, b"".join(lines))
+    assert answer.status_code == 200
+    found = answer.json()
+    assert [(error["line"], error["field"]) for error in found.pop("errors")] == [
+        (3, ""), (5, "entity_id"), (5, "weight"), (6, ""), (8, ""), (9, ""),
+    ]  # fmt: skip
+    assert found == {"accepted": 4, "duplicates": 0, "not_understood": 1, "refused": 5}
+    assert event_ids(http, "lines") == ["e1", "e4", "e7", "e10"]
+    again = post(http, b"".join(lines)).json()
+    assert (again["accepted"], again["duplicates"], again["refused"]) == (0, 4, 5)
+    assert event_ids(http, "lines") == ["e1", "e4", "e7", "e10"]
+
+
+def test_an_answer_names_the_first_faults_alone(http: httpx.Client) -> None:
+    found = post(http, b"{}\n" * 500 + write_event(1, "many")).json()
+    assert (found["accepted"], found["refused"], len(found["errors"])) == (1, 500, 20)
+
+
+def test_a_stream_without_an_event_is_an_error(http: httpx.Client) -> None:
+    body = assert_error(
+        post(http, b'{"event_id": 1}\nx\n'), 422, "invalid", "line 1, entity_id", "line 1, user_id", "line 2"
+    )
+    assert body["message"].startswith("No line of the stream is an event, first line 1, entity_id: Field required")
+    assert_error(post(http, b"\n\n"), 422, "invalid")
+    assert_error(post(http, b""), 422, "invalid")
+    assert_error(http.post("/v1/events?k=3", content=write_event(1), headers=STREAM), 422, "invalid", "k")
+    assert_error(http.put("/v1/users/u", content=b"{}", headers=STREAM), 415, "unsupported_media_type")
+
+
+@given(st.lists(st.integers(min_value=1, max_value=40), max_size=12))
+def test_it_does_not_matter_where_a_stream_is_cut(cuts: list[int]) -> None:
+    content = b"".join(write_event(number, "ü") for number in range(4)) + b"\r\n\nodd"
+    parts, rest = [], content
+    for cut in cuts:
+        parts.append(rest[:cut])
+        rest = rest[cut:]
+    kept, counts = read([*parts, rest])
+    assert [event.event_id for _, event in kept] == ["e0", "e1", "e2", "e3"]
+    assert (counts.refused, counts.errors, counts.n_lines) == (1, [(7, "", "The line is not JSON")], 7)
+
+
+def read(parts: Sequence[bytes], fail_after: int | None = None) -> tuple[list[tuple[str, Event]], StreamCounts]:
+    """Read a stream; return what was kept, and the counts."""
+    kept: list[tuple[str, Event]] = []
+    counts = StreamCounts()
+
+    async def keep(events: Sequence[tuple[str, Event]]) -> tuple[int, int]:
+        assert 0 < len(events) <= MAX_EVENTS
+        if fail_after is not None and len(kept) >= fail_after:
+            raise StoreError("store: is away; try again.")
+        kept.extend(events)
+        return len(events), 0
+
+    async def send() -> AsyncIterator[bytes]:
+        for part in parts:
+            yield part
+
+    try:
+        asyncio.run(keep_stream(send(), keep, counts))
+    except StoreError:
+        assert fail_after is not None
+    return kept, counts
+
+
+def test_counts_say_how_far_it_came_where_the_store_fails() -> None:
+    kept, counts = read([b"x\n", *(write_event(number) for number in range(2 * MAX_EVENTS))], fail_after=MAX_EVENTS)
+    assert len(kept) == counts.accepted == MAX_EVENTS
+    assert counts.n_lines == MAX_EVENTS + 1
+
+
+def test_a_line_without_an_end_is_not_held() -> None:
+    part = b"x" * 10_000
+
+    async def send() -> AsyncIterator[bytes]:
+        for _ in range(2_000):  # 20 MB
+            yield part
+        yield b"\n" + write_event(2)
+
+    async def keep(events: Sequence[tuple[str, Event]]) -> tuple[int, int]:
+        return len(events), 0
+
+    counts = StreamCounts()
+    tracemalloc.start()
+    try:
+        asyncio.run(keep_stream(send(), keep, counts))
+        assert tracemalloc.get_traced_memory()[1] < 2_000_000
+    finally:
+        tracemalloc.stop()
+    assert (counts.accepted, counts.refused) == (1, 1)
+    assert counts.errors[0][2] == "The line has more than 65,536 bytes"
+
+
+@pytest.mark.parametrize("store", ["sqlite", "redis"])
+def test_what_was_acknowledged_outlives_a_kill(
+    start_server: StartServer, request: pytest.FixtureRequest, store: str
+) -> None:
+    settings: dict[str, Any] = {"rate_limit_per_s": 0}
+    if store == "redis":
+        redis: RedisProcess = request.getfixturevalue("redis")
+        settings |= {"store": redis.url, "redis_prefix": "stream"}
+    server = start_server(**settings)
+    n_events, users = 5_500, [f"s{number}" for number in range(50)]
+
+    def send() -> Iterator[bytes]:
+        for number in range(n_events):
+            yield write_event(number, users[number % 50])
+            if number % 1_000 == 500:
+                yield b"no event\n"
+
+    with open_client(server) as http:
+        answer = post(http, send())  # in pieces, without a length
+        server.kill()
+        assert answer.status_code == 200, answer.text
+        found = answer.json()
+        assert (found["accepted"], found["duplicates"], found["refused"]) == (n_events, 0, 5)
+    server.start()
+    with open_client(server) as http:
+        for at, user in enumerate(users):
+            assert event_ids(http, user) == [f"e{number}" for number in range(at, n_events, 50)]
+        again = post(http, b"".join(send())).json()
+        assert (again["accepted"], again["duplicates"], again["refused"]) == (0, n_events, 5)
+        counted = http.get("/metrics").text
+        assert f'firstday_events_total{{outcome="duplicate"}} {n_events}.0' in counted
+
+
+def test_a_stream_that_breaks_off_leaves_whole_groups(server: ServerProcess) -> None:
+    parts = urlsplit(server.url)
+    head = b"POST /v1/events HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-ndjson\r\n"
+    body = b"".join(write_event(number, f"b{number % 50}") for number in range(2 * MAX_EVENTS + 10))
+    with socket.create_connection((parts.hostname, parts.port)) as connection:
+        connection.sendall(head + b"Content-Length: 10000000\r\n\r\n" + body)
+    with open_client(server) as http:
+        wait_for(lambda: len(event_ids(http, "b49")) == 40)
+        assert event_ids(http, "b0") == [f"e{number}" for number in range(0, 2 * MAX_EVENTS, 50)]
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs Linux's /proc")
+def test_memory_does_not_grow_with_a_stream(server: ServerProcess) -> None:
+    with open_client(server) as http:
+        post(http, write_event(1, "mem"))
+        before = server.memory_mib()["peak_mib"]
+        line = b'"' + b"x" * 60_000 + b'"\n'
+        found = post(http, (line for _ in range(2_000))).json()  # 120 MB
+        assert found["code"] == "invalid"
+        assert server.memory_mib()["peak_mib"] - before < 60
+
+
+def test_a_stream_has_a_size_and_may_not_be_silent(start_server: StartServer) -> None:
+    server = start_server(max_stream_bytes=200_000, body_timeout_s=0.5)
+    events = [write_event(number, f"z{number % 50}") for number in range(5_000)]
+    with open_client(server) as http:
+        assert_error(post(http, b"".join(events)), 413, "body_too_large")
+        assert event_ids(http, "z0") == []  # it was refused by its length
+        body = assert_error(post(http, iter(events)), 413, "body_too_large")
+        kept = sum(len(event_ids(http, f"z{number}")) for number in range(50))
+        assert kept % MAX_EVENTS == 0
+        assert kept > 0
+        assert body["message"].endswith(f"The events of its first {kept:,} lines are kept; sent again they count once.")
+        assert_error(http.post("/v1/events", json={"events": [], "x": "y" * 2**20}), 413, "body_too_large")
+    parts = urlsplit(server.url)
+    head = b"POST /v1/events HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-ndjson\r\n"
+    with socket.create_connection((parts.hostname, parts.port), timeout=10) as connection:
+        connection.sendall(head + b"Content-Length: 100000\r\n\r\n" + write_event(1))
+        assert connection.recv(65536).startswith(b"HTTP/1.1 408 ")
+
+
+def test_a_stream_needs_the_right_to_write(start_app: StartApp) -> None:
+    write, other = "w" * 20, "r" * 20
+    app = start_app(write_keys=write, read_keys=other)
+    with app.open_client() as http:
+        assert_error(post(http, write_event(1)), 401, "unauthorized")
+    with app.open_client(other) as http:
+        assert_error(post(http, write_event(1)), 403, "forbidden")
+    with app.open_client(write) as http:
+        assert post(http, write_event(1)).json()["accepted"] == 1
