@@ -223,16 +223,18 @@ class _Refresh:
         numbers = stable_numbers(self.dataset.users, _HASH_SEED) / 2.0**64
         held_out = numbers < share
         split = split_for(self.dataset, self.config, self.config.seed, with_cold=False, held_out=held_out)
-        judged = split.cold
+        is_new = np.zeros(len(split.cold), dtype=bool)
         if old is not None:
-            judged = judged.take(np.flatnonzero(are_new_to(old.model, self.dataset, judged.users, numbers)))
-        if before is not None and self.gate != 0 and len(judged) < MIN_JUDGED:
+            is_new = are_new_to(old.model, self.dataset, split.cold.users, numbers)
+        judged = split.cold.take(np.flatnonzero(is_new))
+        can_compare = len(judged) >= MIN_JUDGED
+        if before is not None and self.gate != 0 and not can_compare:
             return self._refuse(before, "not_compared", fault or _tell_too_few(len(judged), old))
         new = fit(self.dataset, split, self.config, progress=progress)
         data = {**new.model.facts["data"], "held_out": {"share": share, "users": int(held_out.sum())}}
         new = Recommender(replace(new.model, facts={**new.model.facts, "data": data}))
         comparison = None
-        if old is not None and len(judged) >= MIN_JUDGED:
+        if old is not None and can_compare:
             comparison = compare_models(old, new, self.dataset, judged)
             if not comparison.passes(self.gate):
                 return self._refuse(before, "worse", _tell(comparison, self.gate), comparison)
@@ -241,11 +243,11 @@ class _Refresh:
         ModelPlace(str(self.path)).save(new, self.dataset.left_out, keep=self.keep)
         version = read_manifest(self.path)["version"]
         reason: Reason = "first" if before is None else "not_compared" if comparison is None else "no_worse"
-        told = {
+        why = {
             "first": f"there was no model before; {len(split.cold):,} users are held out to compare later ones by",
             "not_compared": f"not compared with version {before}, since the gate is 0",
         }
-        sentence = told.get(reason) or _tell(comparison, self.gate)  # type: ignore[arg-type]
+        sentence = why.get(reason) or _tell(comparison, self.gate)  # type: ignore[arg-type]
         sentence = f"{self.path}: version {version} is published: {sentence}."
         return RefreshResult(True, reason, sentence, str(self.path), version, before, self.gate, comparison)
 
@@ -280,7 +282,8 @@ def are_new_to(model: TrainedModel, dataset: Dataset, users: np.ndarray, numbers
     ----------
     model
         Made by `refresh`, which notes the share of users that it held out; or by `train`, where it keeps the ids of all
-        its warm users. Of any other one, nobody is known to be new to it.
+        its warm users: who is none of them is new, even if training was stopped by their lists. Of any other model,
+        nobody is known to be new to it.
     dataset
         Tables of today.
     users
@@ -305,12 +308,12 @@ def are_new_to(model: TrainedModel, dataset: Dataset, users: np.ndarray, numbers
 def find_shrunk(dataset: Dataset, before: Mapping[str, Any], min_size: float) -> list[str]:
     """Say of which things tables hold much fewer than those that a model was made of, by its facts."""
     now = dataset.summary()
-    found = []
+    lost = []
     for name, n_before in _flatten(before).items():
         n = _flatten(now).get(name, 0)
         if n_before >= MIN_COUNT and n < min_size * n_before:
-            found.append(f"the tables hold {n:,} {name} where there were {n_before:,}")
-    return found
+            lost.append(f"the tables hold {n:,} {name} where there were {n_before:,}")
+    return lost
 
 
 def _flatten(summary: Mapping[str, Any]) -> dict[str, int]:
