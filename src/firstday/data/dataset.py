@@ -24,10 +24,13 @@ class Entity:
         The caller's ids of the entity's members.
     items
         The items of each, shape (n_members, n_items).
+    names
+        What people call each, "" where unknown; None without names.
     """
 
     ids: Ids
     items: SparseRows
+    names: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, eq=False)

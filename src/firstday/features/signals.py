@@ -226,6 +226,8 @@ class Catalogue:
         Items' titles, "" where missing; None without titles.
     people
         Ids of the kept users, who may be friends; None where the model keeps none.
+    names
+        What people call the members of other entities, "" where unknown; entities without any name are left out.
     """
 
     items: Ids
@@ -235,6 +237,7 @@ class Catalogue:
     signals: tuple[str, ...]
     titles: tuple[str, ...] | None = None
     people: Ids | None = None
+    names: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, dataset: Dataset, signals: tuple[str, ...], people: Ids | None = None) -> Catalogue:
@@ -247,6 +250,7 @@ class Catalogue:
             signals,
             dataset.titles,
             people,
+            {name: entity.names for name, entity in dataset.entities.items() if entity.names and any(entity.names)},
         )
 
     @cached_property
@@ -256,6 +260,18 @@ class Catalogue:
     def title_of(self, item_ix: int) -> str:
         """Return an item's title, "" where it has none."""
         return self.titles[item_ix] if self.titles else ""
+
+    def name_of(self, entity: str, target: int) -> str:
+        """Return an item's title, or the name of a member of another entity, "" where it has none."""
+        if entity == ITEM:
+            return self.title_of(target)
+        return self.names[entity][target] if entity in self.names else ""
+
+    def find_name(self, entity: str, identity: Any) -> str:
+        """Return the title or name of what an id names, "" where it is unknown or has none."""
+        ids = self._ids_of(entity)
+        target = -1 if ids is None else ids.index_of(identity)
+        return self.name_of(entity, target) if target >= 0 else ""
 
     def ids_of(self, entity: str) -> Ids:
         """Return the ids of items, or of the members of another entity that the model knows."""

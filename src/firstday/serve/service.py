@@ -20,6 +20,7 @@ from fastapi import Request, Response
 
 from firstday.artifact.folder import MANIFEST, read_manifest
 from firstday.artifact.trained_model import TrainedModel
+from firstday.data.events import ITEM
 from firstday.errors import ArtifactError, FirstdayError
 from firstday.features.encoder import understand_picks
 from firstday.features.signals import Signals
@@ -75,9 +76,20 @@ class ServedModel:
         return self.trained.catalogue.titles or ("",) * len(self.item_ids)
 
     @cached_property
-    def questionnaire(self) -> Questionnaire:
-        """What newcomers can be asked about items."""
-        return Questionnaire.of(self.trained)
+    def _questionnaires(self) -> dict[str, Questionnaire]:
+        return {}
+
+    def questionnaire_of(self, entity: str = ITEM) -> Questionnaire:
+        """Return what newcomers can be asked about items, or about another entity; made when first asked for.
+
+        Raises
+        ------
+        ConfigError
+            The model knows no such entity.
+        """
+        if entity not in self._questionnaires:
+            self._questionnaires[entity] = Questionnaire.of(self.trained, entity)
+        return self._questionnaires[entity]
 
     @cached_property
     def segment_map(self) -> SegmentMap:
@@ -162,9 +174,10 @@ def _warm(served: ServedModel) -> None:
         for group in (users, users[:1]):
             served.recommender.recommend_users(group, 50, strategy)
     next(served.find_items(""), None)
-    served.questionnaire.next_question(Answers())
-    if served.questionnaire.warm is not None:
-        served.questionnaire.warm.score(Answers(yes=(0,)))
+    questionnaire = served.questionnaire_of()
+    questionnaire.next_question(Answers())
+    if questionnaire.warm is not None:
+        questionnaire.warm.score(Answers(yes=(0,)))
 
 
 def _refuse_without_strategies(served: ServedModel, strategies: Sequence[str]) -> None:
