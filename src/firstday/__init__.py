@@ -49,8 +49,8 @@ if TYPE_CHECKING:
     from firstday.recommend.variants import Experiment as Experiment
     from firstday.recommend.variants import Variant as Variant
     from firstday.training.fit import train as train
-    from firstday.training.refresh import RefreshResult as RefreshResult
-    from firstday.training.refresh import refresh as refresh
+    from firstday.training.refresh_model import RefreshResult as RefreshResult
+    from firstday.training.refresh_model import refresh as refresh
 
 __version__ = "0.1.0"
 
@@ -74,7 +74,7 @@ _HOMES = {
     "firstday.features.signals": ("Signals",),
     "firstday.evaluate.run": ("evaluate_strategies",),
     "firstday.training.fit": ("train",),
-    "firstday.training.refresh": ("RefreshResult", "refresh"),
+    "firstday.training.refresh_model": ("RefreshResult", "refresh"),
     "firstday.recommend.query": ("Answer", "Query"),
     "firstday.ranking": ("rank_scores", "unit_rows"),
     "firstday.recommend.recommender": ("Recommendation", "Recommender", "open_model"),

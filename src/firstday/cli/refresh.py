@@ -27,8 +27,8 @@ from firstday.cli.options import (
 )
 from firstday.errors import BusyError
 from firstday.recommend.spec import with_methods
-from firstday.training.refresh import GATE, MIN_SIZE
-from firstday.training.refresh import refresh as run_refresh
+from firstday.training.refresh_model import GATE, MIN_SIZE
+from firstday.training.refresh_model import refresh as run_refresh
 
 REFUSED, BUSY = 3, 4
 """Exit statuses."""

@@ -26,7 +26,7 @@ from firstday.metrics import Interval
 from firstday.recommend.recommender import Recommender, open_model
 from firstday.sparse import SparseRows
 from firstday.training.fit import train
-from firstday.training.refresh import (
+from firstday.training.refresh_model import (
     _HASH_SEED,
     ModelComparison,
     RefreshResult,
