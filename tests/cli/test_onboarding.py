@@ -9,6 +9,7 @@ import select
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -39,6 +40,15 @@ def test_without_a_terminal_it_prints_a_plan(run: Run, model: Path, recommender:
     assert plan["gain_bits"] == pytest.approx(first.gain_bits, abs=1e-4)
     expected = expect_precision(questionnaire, Answers(), first, recommender.model.config.recommend.k)
     assert plan["expected_precision"] == pytest.approx(expected, abs=1e-4)
+
+
+def test_a_question_about_an_artist_names_the_artist(run: Run, tiny: Recommender, tmp_path: Path) -> None:
+    catalogue = replace(tiny.model.catalogue, names={"artist": ("Ada", "")})
+    named = Recommender(replace(tiny.model, catalogue=catalogue)).save(tmp_path / "model")
+    plan = json.loads(run("onboarding", named, "--entity", "artist", "--json", stdin="").stdout)["plan"]
+    shown = {(question["id"], question["title"]) for question in (plan, plan["yes"], plan["no"])}
+    assert shown == {("a1", "Ada"), ("a2", "")}
+    assert "Ada (a1)" in run("onboarding", named, "--entity", "artist", stdin="").stdout
 
 
 def test_answers_give_a_list_and_the_next_question(run: Run, model: Path, recommender: Recommender) -> None:

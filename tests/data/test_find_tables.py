@@ -22,7 +22,6 @@ def test_tables_are_files_or_folders_of_files_at_any_depth() -> None:
         "friends.parquet/part-0.pq",
         "embeddings/users.pq",
         "embeddings/Items/a.ndjson",
-        "names.csv",
         "names/part-0.csv",
     )
     assert {name: table and table.place for name, table in tables.items()} == {
@@ -30,6 +29,7 @@ def test_tables_are_files_or_folders_of_files_at_any_depth() -> None:
         "users": "Users.CSV",
         "items": "items.jsonl.gz",
         "friends": "friends.parquet/",
+        "names": "names/",
         "embeddings/users": "embeddings/users.pq",
         "embeddings/items": "embeddings/Items/",
     }
@@ -90,9 +90,7 @@ def test_near_names_are_suggested(name: str, guess: str) -> None:
     assert findings.notes == (f"{name}: ignored (not a table of firstday).",)
 
 
-@pytest.mark.parametrize(
-    "name", ["README.md", "config.toml", "old/", "users.csv.bak", "weather.csv", "notes.txt", "names.txt"]
-)
+@pytest.mark.parametrize("name", ["README.md", "config.toml", "old/", "users.csv.bak", "weather.csv", "notes.txt"])
 def test_other_files_are_noted(name: str) -> None:
     _, findings = find(name)
     assert findings.notes == (f"{name}: ignored (not a table of firstday).",)

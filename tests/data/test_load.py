@@ -119,6 +119,35 @@ def test_an_entity_in_items_and_in_collections_is_the_union(five_users: Tables, 
     assert artist.items.weights.tolist() == [1.0] * 5
 
 
+def test_names_go_to_what_items_and_collections_have(five_users: Tables, write: Write) -> None:
+    names = pl.DataFrame(
+        [
+            ("artist", "a2", "Two"),
+            ("artist", "a1", "Uno"),
+            ("artist", "a1", "One"),
+            ("artist", "a9", "Nine"),
+            ("playlist", "p2", None),
+            ("label", "x", "A label"),
+            ("item", "i1", "No title"),
+        ],
+        schema=["entity", "entity_id", "name"],
+        orient="row",
+    )
+    for rows in (names, names.reverse()):
+        dataset = load(write({**five_users, "names": rows}))
+        assert {name: entity.names for name, entity in dataset.entities.items()} == {
+            "artist": ("One", "Two"),
+            "genre": None,
+            "playlist": None,
+        }
+        assert [note for note in dataset.notes if note.startswith("names")] == [
+            "names: 1 of 5 ids have several names; the first in the alphabet counts.",
+            "names: 3 of 5 ids are of nothing that items or collections have and were ignored; items have titles.",
+        ]
+    with pytest.raises(DataError, match=r"names\.name: the column is missing"):
+        load(write({**five_users, "names": names.drop("name")}))
+
+
 def test_ages_as_floats_with_nan_are_read(five_users: Tables, write: Write) -> None:
     five_users["users"] = five_users["users"].with_columns(age=pl.Series([24.0, 31.9, float("nan"), None, 0.0]))
     ages = load(write(five_users)).ages

@@ -21,7 +21,7 @@ from firstday.features.signals import Signals
 from firstday.recommend.questionnaire import Answers, Questionnaire, recommend_by_answers
 from firstday.recommend.recommender import Recommender, open_model
 from firstday.training.fit import fit
-from tests.serve.conftest import StartServer, assert_error, open_client
+from tests.serve.conftest import StartApp, StartServer, assert_error, open_client
 from tests.synthetic import small_config
 
 K = 10
@@ -65,6 +65,8 @@ def test_the_questionnaire_asks_what_tells_most(http: httpx.Client, opened: Reco
         item = ids[expected.target]
         assert answer["question"] == {
             "entity": "item",
+            "entity_id": item,
+            "name": f"Item {expected.target}",
             "item_id": item,
             "title": f"Item {expected.target}",
             "gain_bits": pytest.approx(expected.gain_bits),
@@ -218,3 +220,27 @@ def test_where_no_warm_user_has_picks_they_count_as_what_is_learned(
     assert [item["item_id"] for item in answer["items"]] == [item.item_id for item in expected.items]
     assert not {item["item_id"] for item in answer["items"]} & {*picked}
     assert max(moved["moved"] for moved in answer["explanation"]["moved_by"]) > 0
+
+
+def test_questions_about_artists_have_their_names(tiny: Recommender, start_app: StartApp, tmp_path: Path) -> None:
+    catalogue = replace(tiny.model.catalogue, names={"artist": ("Ada", "")})
+    named = Recommender(replace(tiny.model, catalogue=catalogue)).save(tmp_path / "named")
+    with start_app(named).open_client() as http:
+        shown = set()
+        for passed in (["a1"], ["a2"]):
+            answer = ask(http, entity="artist", passed=passed, k=2)
+            assert answer["answered"] == 1
+            assert answer["route"] == "answers"
+            question = answer["question"]
+            assert question.pop("gain_bits") >= 0
+            shown.add(tuple(question.items()))
+        about = {"entity": "artist", "entity_id": "a1", "name": "Ada", "item_id": None, "title": None}
+        assert shown == {tuple(about.items()), tuple({**about, "entity_id": "a2", "name": ""}.items())}
+        both = ask(http, entity="artist", liked=["a1", "a9"], passed=["a1"])
+        assert both["ignored"] == ["artist 'a9' is unknown", "artist 'a1' is answered with yes and no; yes counts"]
+        http.put("/v1/users/fan", json={"picks": [{"entity": "artist", "entity_id": "a1"}, {"entity_id": "i4"}]})
+        assert ask(http, entity="artist", user_id="fan")["answered"] == 1
+        assert_error(http.get("/v1/onboarding?entity=label"), 422, "invalid", "entity")
+        body = {"signals": {"interactions": [{"signal": "favorite", "entity": "artist", "entity_id": "a1"}]}}
+        moved = http.post("/v1/recommendations", json={**body, "explain": True}).json()["explanation"]["moved_by"]
+        assert [moved_by["signal"] for moved_by in moved] == ["favorite artist a1 (Ada)"]

@@ -42,7 +42,7 @@ from tests.data.dirty_tables import some, write_tables
 from tests.synthetic import brief_config
 
 pytestmark = [pytest.mark.usefixtures("spark"), pytest.mark.slow]
-TABLES = ("users", "interactions", "items", "collections", "friends", "assignments")
+TABLES = ("users", "interactions", "items", "collections", "names", "friends", "assignments")
 
 
 @pytest.fixture(scope="module")
@@ -133,6 +133,7 @@ def arrays_of(dataset: Dataset) -> dict[str, Any]:
         "registered_at": None if dataset.registered_at is None else dataset.registered_at.tolist(),
         "friends": None if friends is None else (friends.starts.tolist(), friends.columns.tolist()),
         "titles": dataset.titles,
+        "names": {name: entity.names for name, entity in dataset.entities.items()},
         "ends": (dataset.events.first, dataset.events.last),
         "impressions": pl.DataFrame() if dataset.impressions is None else dataset.impressions.whole(),
         "assignments": pl.DataFrame() if dataset.assignments is None else dataset.assignments,
@@ -372,7 +373,7 @@ def test_lists_of_a_cluster_have_the_form_of_their_ending(spark: SparkSession, t
 
 def test_frames_under_a_name_that_is_no_table_are_named(spark: SparkSession) -> None:
     frame = spark.createDataFrame([("u1", "i1")], "user_id string, item_id string")
-    checked = engines.check({"interactions": frame, "user": frame, "names": frame})
+    checked = engines.check({"interactions": frame, "user": frame})
     assert checked.faults == ("user: is no table of firstday; did you mean users?",)
 
 

@@ -16,9 +16,11 @@ from firstday.cli.evaluate import NAMES, evaluate
 from firstday.cli.experiment import experiment
 from firstday.cli.export import export
 from firstday.cli.inspect import inspect
+from firstday.cli.leaderboard import leaderboard
 from firstday.cli.onboarding import onboarding
 from firstday.cli.options import JsonToStdout
 from firstday.cli.recommend import recommend
+from firstday.cli.refresh import refresh
 from firstday.cli.reproduce import reproduce
 from firstday.cli.rollback import rollback
 from firstday.cli.serve import serve
@@ -54,12 +56,13 @@ def _callback(
     """Recommendations for a user's first day: user -> segment -> items."""
 
 
-for command in (demo, check, train, rollback, recommend, onboarding, inspect, serve, export, simulate):
+for command in (demo, check, train, refresh, rollback, recommend, onboarding, inspect, serve, export, simulate):
     app.command()(command)
 app.command(cls=JsonToStdout, epilog=NAMES)(evaluate)
 app.command(cls=JsonToStdout)(reproduce)
 app.command(cls=JsonToStdout)(tune)
 app.command(cls=JsonToStdout)(experiment)
+app.command(epilog=NAMES)(leaderboard)
 
 
 def main() -> None:

@@ -125,11 +125,9 @@ def _ask(model: TrainedModel, questionnaire: Questionnaire, questions: int, cons
 
 
 def _identify(model: TrainedModel, questionnaire: Questionnaire, question: Question) -> dict[str, Any]:
-    """Return the id and title of what a question is about."""
-    return {
-        "id": model.catalogue.ids_of(questionnaire.entity)[question.target],
-        "title": model.catalogue.title_of(question.target) if questionnaire.entity == ITEM else "",
-    }
+    """Return the id of what a question is about, and its title or name."""
+    entity, target = questionnaire.entity, question.target
+    return {"id": model.catalogue.ids_of(entity)[target], "title": model.catalogue.name_of(entity, target)}
 
 
 def _describe(
@@ -157,7 +155,7 @@ def _plan(model: TrainedModel, questionnaire: Questionnaire, answers: Answers, d
 
 
 def _name(question: dict[str, Any]) -> str:
-    """Return how a question's item is called."""
+    """Return what people call the thing that a question is about."""
     return f"{question['title']} ({question['id']})" if question["title"] else str(question["id"])
 
 

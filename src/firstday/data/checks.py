@@ -217,7 +217,7 @@ def share_id_type(frames: dict[str, pl.DataFrame], places: tuple[tuple[str, str]
 def check_present(name: str, frame: pl.DataFrame, findings: Findings) -> None:
     """Find rows whose required text or ids are missing."""
     for column in TABLES[name].required:
-        if column in frame.columns and column != "vector":
+        if column in frame.columns and column not in ("vector", "name"):
             is_missing = frame[column].is_null()
             findings.rows(f"{name}.{column}", is_missing, "are empty", None, f"fill them in {OR_DROP}")
     if name == "collections" and "entity" in frame.columns:

@@ -10,7 +10,7 @@ from typing import Literal
 from urllib.parse import unquote
 
 from firstday.data.findings import Findings
-from firstday.data.schema import KEPT_FOR_LATER, TABLES
+from firstday.data.schema import TABLES
 
 Form = Literal["Parquet", "CSV", "JSON lines"]
 """What the rows of a file are written in, as messages name it; CSV stands for every text with separators."""
@@ -256,7 +256,7 @@ class _Places:
             self._files.setdefault(table, []).append(_Place(name, [_table_file(name, size)]))
         elif (table := _base(name).lower()) in TABLES and _other_format(name) is not None:
             self._others.setdefault(table, []).append(name)
-        elif not (ending and table in KEPT_FOR_LATER):
+        else:
             self.ignored[name] = ""
 
     def _add_to_folder(self, folder: str, rest: list[str], size: int) -> None:
@@ -264,8 +264,6 @@ class _Places:
         table, name = _table_of_folder(folder), "/".join([folder, *rest])
         if table is None:
             self.ignored[f"{folder}/"] = ""
-            return
-        if table in KEPT_FOR_LATER:
             return
         place = self._folders.setdefault(table, {}).setdefault(folder, _Place(f"{folder}/"))
         if split_ending(name)[1]:
@@ -315,7 +313,7 @@ def _base(name: str) -> str:
 def _table_of_folder(folder: str) -> str | None:
     """Return the table that a folder is named after; Spark makes folders such as ``users.parquet/``."""
     names = (folder.lower(), split_ending(folder)[0].lower())
-    return next((name for name in names if name in TABLES or name in KEPT_FOR_LATER), None)
+    return next((name for name in names if name in TABLES), None)
 
 
 def _table_file(name: str, size: int, folders: Sequence[str] = ()) -> TableFile:

@@ -11,7 +11,7 @@ import polars as pl
 
 from firstday.data.findings import Findings
 from firstday.data.raw_table import ROW, RawFile, RawTable, first_line
-from firstday.data.schema import KEPT_FOR_LATER, TABLES
+from firstday.data.schema import TABLES
 from firstday.errors import DataError
 
 KINDS = "a frame of pandas, Polars, PyArrow, DuckDB or Spark"
@@ -34,8 +34,6 @@ def read_frames(tables: Mapping[str, Any], findings: Findings) -> dict[str, RawT
     """
     raw: dict[str, RawTable | None] = {}
     for name, frame in tables.items():
-        if name in KEPT_FOR_LATER:
-            continue
         if name not in TABLES:
             findings.fault(unknown_table(name))
             continue

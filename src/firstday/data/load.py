@@ -235,7 +235,7 @@ def assemble(
     findings
         Gets notes on what was decided; all its notes are kept in the Dataset.
     entities
-        Entities other than items; None takes them from the tables `items` and `collections`.
+        Entities other than items; None takes them from the tables `items` and `collections`, their names from `names`.
     catalogue
         A dataset with the items, their titles, entities and vectors, and the values of groups, in place of tables of
         these (`firstday.data.parts`); None takes them from `frames`.
@@ -246,6 +246,7 @@ def assemble(
         entities = catalogue.entities
     elif entities is None:
         entities = {entity: _entity(members, items) for entity, members in entity_members(frames).items()}
+        entities = _with_names(entities, frames, findings)
     registered_at = _registered_at(frames, users, findings)
     friends = _friends(frames, users, findings)
     return Dataset(
@@ -276,6 +277,28 @@ def _entity(members: pl.DataFrame, items: Ids) -> Entity:
     ids = entity_ids(members)
     rows, columns = ids.lookup(members["entity_id"]), items.lookup(members["item_id"])
     return Entity(ids, SparseRows.from_pairs(rows, columns, None, len(ids), len(items)))
+
+
+def _with_names(entities: dict[str, Entity], frames: Frames, findings: Findings) -> dict[str, Entity]:
+    """Give entities' members their names; of several names of one, the first in the alphabet."""
+    if "names" not in frames:
+        return entities
+    rows = frames["names"].drop_nulls().with_columns(pl.col("entity_id").cast(pl.String))
+    rows = rows.group_by("entity", "entity_id").agg(pl.col("name").unique().sort()).sort("entity", "entity_id")
+    n_torn = int((rows["name"].list.len() > 1).sum())
+    findings.note_rows("names", n_torn, rows.height, "have several names; the first in the alphabet counts", noun="ids")
+    named, n_known = dict(entities), 0
+    for (entity,), of_entity in rows.group_by("entity"):
+        if entity in named:
+            ids = named[str(entity)].ids
+            places = ids.lookup(of_entity["entity_id"])
+            names = np.full(len(ids), "", dtype=object)
+            names[places[places >= 0]] = of_entity["name"].list.first().filter(pl.Series(places >= 0)).to_numpy()
+            named[str(entity)] = replace(named[str(entity)], names=tuple(names.tolist()))
+            n_known += int((places >= 0).sum())
+    unknown = "are of nothing that items or collections have and were ignored; items have titles"
+    findings.note_rows("names", rows.height - n_known, rows.height, unknown, noun="ids")
+    return named
 
 
 def _by_user(frames: Frames, users: Ids, column: str) -> pl.Series | None:

@@ -122,8 +122,8 @@ def load_whole(
     Parameters
     ----------
     raw
-        The tables `items`, `collections` and `embeddings/items`, as far as there are any; None for one that cannot be
-        read.
+        The tables `items`, `collections`, `names` and `embeddings/items`, as far as there are any; None for one that
+        cannot be read.
     item_ids
         The items that interactions name: they are all items where there is no table of items.
     groups
@@ -136,7 +136,7 @@ def load_whole(
     frames: dict[str, pl.DataFrame] = {}
     if "items" not in raw:
         frames["items"] = pl.DataFrame({"item_id": item_ids})
-    for name in ("items", "collections", "embeddings/items"):
+    for name in ("items", "collections", "names", "embeddings/items"):
         table = raw.get(name)
         if table is not None:
             frames[name] = check_table(name, table, frames, findings)

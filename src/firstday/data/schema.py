@@ -65,6 +65,7 @@ TABLES: Mapping[str, TableRule] = {
     "collections": TableRule(
         {"entity": "text", "entity_id": "id", "item_id": "id"}, ("entity", "entity_id", "item_id")
     ),
+    "names": TableRule({"entity": "text", "entity_id": "id", "name": "text"}, ("entity", "entity_id", "name")),
     "friends": TableRule({"user_id": "id", "friend_id": "id"}, ("user_id", "friend_id")),
     "assignments": TableRule(
         {"user_id": "id", "experiment": "text", "variant": "text", "assigned_at": "time"},
@@ -73,8 +74,6 @@ TABLES: Mapping[str, TableRule] = {
     "embeddings/users": TableRule({"user_id": "id", "vector": "vector"}, ("user_id", "vector"), "user_id"),
     "embeddings/items": TableRule({"item_id": "id", "vector": "vector"}, ("item_id", "vector"), "item_id"),
 }
-KEPT_FOR_LATER = ("names",)
-"""Tables that a folder may hold but that nothing reads yet: the names of artists, albums and playlists."""
 USER_COLUMNS = (
     ("users", "user_id"),
     ("interactions", "user_id"),

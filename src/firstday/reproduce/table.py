@@ -13,12 +13,14 @@ from firstday.cold.cold_model import Epoch
 from firstday.config import Config
 from firstday.data.sources.deezer_kdd21 import COUNTED_BLOCKS, NAME, PaperData, PaperUsers, Space
 from firstday.data.splits.split import Cohort
+from firstday.display import readable
 from firstday.evaluate.paper_figures import LEARNED_BASELINES, TABLE, TITLES, subtract_paper, title_of
 from firstday.evaluate.results import Results
 from firstday.evaluate.run import join_seeds, judge_seed
 from firstday.progress import Progress, no_progress
 from firstday.recommend.spec import KEPT_USERS, RANKER, find_strategy, strategy_names, with_methods_of
 from firstday.reproduce.paper_model import DAY_ONE_BLOCK, ask_for, fit_paper_model
+from firstday.training.networks import METHOD
 from firstday.training.weights import choose_weights
 
 PROTOCOL = "kdd21"
@@ -27,6 +29,7 @@ USERS_PER_SEGMENT, MOST_SEGMENTS = 70, 1000
 SIMULATED = "The figures are from simulated data, made by firstday simulate: they say nothing of the paper's users."
 
 
+@readable
 @dataclass(frozen=True)
 class Reproduction:
     """The table, ours beside the paper's.
@@ -229,7 +232,7 @@ class _Clock:
     def progress(self, stage: str, done: int, total: int) -> None:
         """Note when a stage begins and what it took so far."""
         now = perf_counter()
-        if not stage.startswith("seed ") and stage != "done":
+        if not stage.startswith(("seed ", METHOD)) and stage != "done":
             self.seconds[stage] = self.seconds.get(stage, 0.0) + (now - self._last if done else 0.0)
         self._last = now
         self._report(stage, done, total)

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from firstday.artifact.trained_model import KNOWLEDGE, TrainedModel
-from firstday.features.signals import Signals
+from firstday.data.events import ITEM
+from firstday.features.signals import Catalogue, Signals
 from firstday.ranking import unit_rows
 from firstday.recommend.query import Query
 from firstday.recommend.segment_description import describe_segment
@@ -62,7 +63,7 @@ def explain(reply: Reply) -> dict[str, Any]:
     n_signals = (signals.age is not None) + len(signals.groups) + len(set(signals.interactions))
     n_signals += bool(signals.friends)
     n_tried = min(N_TRIED, max(N_TRIED_AT_LEAST, INTERACTIONS_AT_ONCE // max(1, len(signals.interactions))))
-    variants = list(islice(_leave_each_out(signals), n_tried))
+    variants = list(islice(_leave_each_out(signals, served.trained.catalogue), n_tried))
     batch, _ = served.trained.read_signals([signals, *(without for _, without in variants)])
     query = Query(served.trained, batch, k=1)
     spec = find_strategy(reply.route)
@@ -92,7 +93,7 @@ def _tell_route(reply: Reply, query: Query) -> str:
     return f"The strategy {reply.strategy} has nothing to go on."
 
 
-def _leave_each_out(signals: Signals) -> Iterator[tuple[str, Signals]]:
+def _leave_each_out(signals: Signals, catalogue: Catalogue) -> Iterator[tuple[str, Signals]]:
     """Give what each signal is called and the user without it: profile and friends, then interactions, newest first."""
     if signals.age is not None:
         yield f"age {signals.age}", signals.copy(age=None)
@@ -102,7 +103,9 @@ def _leave_each_out(signals: Signals) -> Iterator[tuple[str, Signals]]:
         yield f"{len(signals.friends):,} friends", signals.copy(friends=())
     for action in dict.fromkeys(reversed(signals.interactions)):
         others = [other for other in signals.interactions if other != action]
-        yield " ".join(map(str, action)), signals.copy(interactions=others)
+        _, entity, identity = action
+        name = catalogue.find_name(entity, identity) if entity != ITEM else ""
+        yield " ".join(map(str, action)) + (name and f" ({name})"), signals.copy(interactions=others)
 
 
 def _near_segments(reply: Reply, query: Query) -> list[dict[str, Any]]:

@@ -392,6 +392,7 @@ class OnboardingParameters(_Parameters):
     passed: list[IdText] = Field(
         default=[], max_length=MAX_PICKS, description="Ids of items answered with no, or not known."
     )
+    entity: Name = Field(default="item", description="What is asked about: item, or another entity of the model.")
     k: Length | None = Field(default=None, description="Length of a list by all answers; no list where it is left out.")
 
 
@@ -472,7 +473,7 @@ class NearSegment(SegmentAnswer):
 class MovedBy(BaseModel):
     """What leaving out one signal does to the prediction."""
 
-    signal: str = Field(description="What it is, such as favorite item i81, or country FR.")
+    signal: str = Field(description="What it is, such as favorite item i81, favorite artist a7 (Nina), or country FR.")
     moved: float = Field(
         description="How far the predicted vector is from the one without this signal: 1 - cosine, from 0 to 2."
     )
@@ -677,9 +678,11 @@ class ItemsAnswer(BaseModel):
 class QuestionAnswer(BaseModel):
     """What to ask the newcomer next."""
 
-    entity: Literal["item"] = "item"
-    item_id: ItemId
-    title: str
+    entity: str = Field(default="item", description="What it is: item, or another entity.")
+    entity_id: ItemId = Field(description="Its id.")
+    name: str = Field(description="What people call it; empty where no title or name is known.")
+    item_id: ItemId | None = Field(description="Of an item, its id once more.")
+    title: str | None = Field(description="Of an item, its title once more.")
     gain_bits: float = Field(description="How much the answer tells of the segment, on average.")
 
 

@@ -20,6 +20,7 @@ from fastapi import Request, Response
 
 from firstday.artifact.folder import MANIFEST, read_manifest
 from firstday.artifact.trained_model import TrainedModel
+from firstday.data.events import ITEM
 from firstday.errors import ArtifactError, FirstdayError
 from firstday.features.encoder import understand_picks
 from firstday.features.signals import Signals
@@ -75,9 +76,20 @@ class ServedModel:
         return self.trained.catalogue.titles or ("",) * len(self.item_ids)
 
     @cached_property
-    def questionnaire(self) -> Questionnaire:
-        """What newcomers can be asked about items."""
-        return Questionnaire.of(self.trained)
+    def _questionnaires(self) -> dict[str, Questionnaire]:
+        return {}
+
+    def questionnaire_of(self, entity: str = ITEM) -> Questionnaire:
+        """Return what newcomers can be asked about items, or about another entity; made when first asked for.
+
+        Raises
+        ------
+        ConfigError
+            The model knows no such entity.
+        """
+        if entity not in self._questionnaires:
+            self._questionnaires[entity] = Questionnaire.of(self.trained, entity)
+        return self._questionnaires[entity]
 
     @cached_property
     def segment_map(self) -> SegmentMap:
@@ -160,11 +172,12 @@ def _warm(served: ServedModel) -> None:
     ]
     for strategy in strategies_of(served.trained):
         for group in (users, users[:1]):
-            served.recommender.recommend_users(group, 50, strategy)
+            served.recommender.answer_users(group, 50, strategy)
     next(served.find_items(""), None)
-    served.questionnaire.next_question(Answers())
-    if served.questionnaire.warm is not None:
-        served.questionnaire.warm.score(Answers(yes=(0,)))
+    questionnaire = served.questionnaire_of()
+    questionnaire.next_question(Answers())
+    if questionnaire.warm is not None:
+        questionnaire.warm.score(Answers(yes=(0,)))
 
 
 def _refuse_without_strategies(served: ServedModel, strategies: Sequence[str]) -> None:
@@ -494,7 +507,7 @@ class Batcher:
         first = asks[0].ask
         users = [understand_picks(model.trained.encoder, known.signals) for known in asks]
         strategy = first.strategy or model.trained.config.recommend.strategy
-        answers = model.recommender.recommend_users(users, first.k, strategy, keep_used=first.keep_used)
+        answers = model.recommender.answer_users(users, first.k, strategy, keep_used=first.keep_used)
         lists = answers.answer
         routes, items, scores = lists.routes.tolist(), lists.items.tolist(), lists.scores.tolist()
         segments, n_ranked = answers.segments.tolist(), lists.count_ranked().tolist()

@@ -21,7 +21,7 @@ from firstday.data.frames import unknown_table
 from firstday.data.parts import USER_TABLES
 from firstday.data.raw_table import FILE, ROW, RawTable
 from firstday.data.readers import open_table, tell_other_columns, tell_other_types, whole_partitions
-from firstday.data.schema import KEPT_FOR_LATER, TABLES
+from firstday.data.schema import TABLES
 from firstday.engine.spark.session import name_cause
 from firstday.engine.spark.storage import Storage, StoredFile
 from firstday.engine.spark.work import TableNames, to_polars
@@ -90,8 +90,6 @@ def take_frames(tables: Mapping[str, Any], findings: Findings) -> RawTables:
             findings.fault(
                 f"{name}: is a {kind} beside Spark DataFrames; give Spark DataFrames alone, or none of them."
             )
-        elif name in KEPT_FOR_LATER:
-            continue
         elif name not in TABLES:
             findings.fault(unknown_table(name))
         elif name in USER_TABLES:
