@@ -1,7 +1,7 @@
 """Airflow 3: the nightly refresh of the model, then lists for yesterday's newcomers by whichever model is in place.
 
-Put it into the folder of DAGs. The workers need `firstday[train]`; or let `FIRSTDAY` be the path of one that has it, such
-as /opt/firstday-train/bin/firstday.
+Put it into the folder of DAGs. The workers need `firstday[train]`; or let `FIRSTDAY` be the path of one that has it,
+such as /opt/firstday-train/bin/firstday.
 """
 
 from __future__ import annotations
