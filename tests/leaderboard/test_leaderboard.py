@@ -232,7 +232,7 @@ def test_the_sets_are_those_that_can_be_had(tmp_path: Path) -> None:
 @pytest.fixture
 def page(standings: Standings, tmp_path: Path) -> Path:
     path = tmp_path / "leaderboard.html"
-    odd = of_a_stranger(standings).model_copy(update={"k": 7})
+    odd = of_a_stranger(standings).model_copy(update={"k": 7, "precomputed": True})
     write_leaderboard(Leaderboard(sets={"world": standings, "<b>another</b>": odd}), path)
     return path
 
@@ -244,4 +244,5 @@ def test_the_page_has_every_row_and_escapes_names(page: Path, standings: Standin
         assert text.count(f"<bdi>{row.strategy}</bdi>") == 2
         assert f"{row.precision:.1f} <small>{row.precision_ci[0]:.1f} to {row.precision_ci[1]:.1f}</small>" in text
     assert standings.split[:12] in text
+    assert text.count("Vectors were brought along") == 1
     assert "(chosen in its run)" in text

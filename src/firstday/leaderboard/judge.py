@@ -149,6 +149,7 @@ def judge_methods(
             n_items=len(dataset.items),
             n_warm=results.n_warm,
             n_cold=results.n_cold,
+            precomputed=results.precomputed,
             runs=(),
             rows=(),
         )
