@@ -126,7 +126,7 @@ def plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_a_method_from_outside_alone_is_run_and_again_when_it_changed(
     world: Dataset, little: Config, standings: Standings, plugin: Path
 ) -> None:
-    methods = choose_methods(little, (), ["copycat", "near"])
+    methods = choose_methods(little, ["copycat", "near"])
     assert methods == ["segment", "copycat", "near"]
     more = judge_methods(standings, world, little, methods, name="world", n_seeds=N_SEEDS)
     row = row_of(more, "copycat")
@@ -145,12 +145,12 @@ def test_a_method_from_outside_alone_is_run_and_again_when_it_changed(
 
 
 def test_all_methods_are_chosen_but_those_left_out(little: Config) -> None:
-    every = choose_methods(little, ())
+    every = choose_methods(little)
     assert every[0] == "segment"
     assert {"popular", "auto", "dropoutnet_personal", "melu_segment", "ease", "paper_segment"} <= set(every)
-    assert set(every) - set(choose_methods(little, (), without=["ease", "segment"])) == {"ease"}
+    assert set(every) - set(choose_methods(little, without=["ease", "segment"])) == {"ease"}
     with pytest.raises(ConfigError, match="strategy: 'nonsense' is unknown"):
-        choose_methods(little, (), ["nonsense"])
+        choose_methods(little, ["nonsense"])
 
 
 def of_a_stranger(standings: Standings) -> Standings:
