@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from firstday.leaderboard.judge import checksum_split, choose_methods, find_sour
 from firstday.leaderboard.leaderboard_page import write_leaderboard
 from firstday.leaderboard.sets import find_sets
 from firstday.leaderboard.standings import Leaderboard, Row, Standings, add_leaderboard, read_leaderboard
+from firstday.recommend import spec
 from firstday.recommend.spec import load_plugin
 from tests.synthetic import brief_config
 
@@ -111,7 +113,7 @@ def test_the_split_is_the_users(world: Dataset, little: Config, standings: Stand
 
 
 @pytest.fixture
-def plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(str(tmp_path))
     file = tmp_path / "copycat_plugin.py"
@@ -120,7 +122,8 @@ def plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     page = (Path(__file__).parents[2] / "docs" / "leaderboard.md").read_text(encoding="utf-8")
     (tmp_path / "my_near.py").write_text(page.partition("```python\n")[2].partition("```")[0])
     load_plugin("my_near")
-    return file
+    yield file
+    spec._registries.cache_clear()
 
 
 def test_a_method_from_outside_alone_is_run_and_again_when_it_changed(
