@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from firstday.engine.engines import check as check
     from firstday.engine.engines import load as load
     from firstday.engine.engines import recommend_batch as recommend_batch
+    from firstday.errors import ArgumentError as ArgumentError
     from firstday.errors import ArtifactError as ArtifactError
     from firstday.errors import ConfigError as ConfigError
     from firstday.errors import DataError as DataError
@@ -69,7 +70,7 @@ _HOMES = {
     ),
     "firstday.data.dataset": ("Dataset",),
     "firstday.engine.engines": ("ModelPlace", "check", "load", "recommend_batch"),
-    "firstday.errors": ("ArtifactError", "ConfigError", "DataError", "FirstdayError", "MissingExtraError"),
+    "firstday.errors": ("ArgumentError", "ArtifactError", "ConfigError", "DataError", "FirstdayError", "MissingExtraError"),
     "firstday.features.signals": ("Signals",),
     "firstday.evaluate": ("evaluate",),
     "firstday.evaluate.run": ("evaluate_strategies",),
@@ -83,6 +84,9 @@ _HOMES = {
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 
+_CHECKED_ELSEWHERE = ("firstday.errors", "firstday.evaluate", "firstday.features.signals")
+"""Homes of names that tell wrong arguments by themselves, or take any."""
+
 __all__ = ["__version__", *sorted(_HOME_OF)]
 
 
@@ -91,6 +95,11 @@ def __getattr__(name: str) -> Any:
     if name not in _HOME_OF:
         raise AttributeError(f"module 'firstday' has no attribute {name!r}")
     value = getattr(import_module(_HOME_OF[name]), name)
+    if _HOME_OF[name] not in _CHECKED_ELSEWHERE:
+        from firstday.arguments import checked
+
+        value = checked(value)
+        value.__module__, value.__qualname__ = __name__, name  # where pickle finds it
     globals()[name] = value
     return value
 

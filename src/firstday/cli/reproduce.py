@@ -13,6 +13,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from firstday.progress import open_progress
 from firstday.cli.options import (
     ConfigOption,
     DeviceOption,
@@ -22,7 +23,6 @@ from firstday.cli.options import (
     check_file_target,
     print_notes,
     read_settings,
-    shown_progress,
     write_file,
 )
 from firstday.cli.printing import print_comparison
@@ -88,7 +88,7 @@ def reproduce(
         check_report_path(report)
     settings = read_settings(NAME, config, seed, device=device)
     settings = settings if k is None else settings.override("recommend.k", k)
-    with shown_progress() as progress:
+    with open_progress() as progress:
         data = read_paper_data(folder, space.value, progress=progress)
         reading_s = perf_counter() - began
         settings = configure(settings, len(data.train), segments, input_clusters, as_published=as_published)

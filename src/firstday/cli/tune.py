@@ -16,6 +16,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from firstday.progress import open_progress
 from firstday.cli.options import (
     ConfigOption,
     DropOption,
@@ -29,7 +30,6 @@ from firstday.cli.options import (
     open_tables,
     print_notes,
     read_settings,
-    shown_progress,
     write_file,
 )
 from firstday.config import Config
@@ -104,7 +104,7 @@ def tune(
     dataset, settings = open_tables(tables, path, config, seed, protocol, drop_bad_rows)
     minutes = MINUTES if minutes is None and trials is None else minutes
     budget = Budget(math.inf if minutes is None else 60 * minutes, trials or math.inf, seeds, began)
-    with shown_progress() as progress:
+    with open_progress() as progress:
         search = search_settings(
             dataset,
             settings,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Integral
 from pathlib import Path
 from typing import Any
 
@@ -101,9 +102,9 @@ def check_length(model: TrainedModel, k: int | None) -> int:
         k is no whole number from 1.
     """
     length = model.config.recommend.k if k is None else k
-    if isinstance(length, bool) or not isinstance(length, int) or length < 1:
+    if isinstance(length, bool) or not isinstance(length, Integral) or length < 1:
         raise ConfigError(f"k: is {length!r}; give a whole number from 1.")
-    return min(length, model.n_items)
+    return min(int(length), model.n_items)
 
 
 @readable
