@@ -33,6 +33,7 @@ WHAT_TO_PASS = {
     "strategy": "the name of a strategy, such as 'segment'",
     "tables": "a folder of tables, the name of a built-in dataset, or data frames by the names of their tables",
     "user": 'fd.Signals(...) or a dictionary such as {"age": 24}',
+    "vectors": "an array of numbers of shape (n, d)",
     "users": 'a dictionary from user ids to what is known, such as {"u1": {"age": 24}}, or a list of that',
 }
 """By the name of an argument, which means the same in every call."""
@@ -66,7 +67,9 @@ def _guard(function: C, home: Any) -> C:
             starred = signature.parameters[name].kind is inspect.Parameter.VAR_POSITIONAL
             for part in value if starred else (value,):
                 if not _fits(part, hints[name]):
-                    raise ArgumentError(f"{home.__name__}: {name} is {shorten(part)}; give {_advise(name, hints[name])}.")
+                    raise ArgumentError(
+                        f"{home.__name__}: {name} is {shorten(part)}; give {_advise(name, hints[name])}."
+                    )
         return function(*arguments, **named)
 
     return call  # type: ignore[return-value]
@@ -87,7 +90,7 @@ def _tell_misfit(name: str, signature: inspect.Signature, arguments: Sequence[An
     names = [parameter.name for parameter in parameters]
     for given in named:
         if given not in names:
-            return f"{name}: there is no {given!r}; {suggest(given, names)}."
+            return f"{name}: there is no {given!r}; {suggest(given, names)}"
     missing = [
         parameter.name
         for place, parameter in enumerate(parameters)
@@ -104,16 +107,17 @@ def _tell_misfit(name: str, signature: inspect.Signature, arguments: Sequence[An
 
 
 def suggest(name: str, names: Sequence[str]) -> str:
-    """Return "did you mean 'config'?", or which names there are, for the end of a sentence."""
+    """Return "did you mean 'config'?", or which names there are: the end of a sentence."""
     near = get_close_matches(name, names, 1)
-    return f"did you mean {near[0]!r}" if near else f"there are {', '.join(names)}"
+    return f"did you mean {near[0]!r}?" if near else f"give one of {', '.join(names)}."
 
 
 def _advise(name: str, hint: Any) -> str:
     """Say what an argument may be."""
     if name in WHAT_TO_PASS:
         return WHAT_TO_PASS[name]
-    return " or ".join("None" if part is NoneType else getattr(part, "__name__", str(part)) for part in _union(hint))
+    kinds = ("None" if part is NoneType else getattr(part, "__name__", str(part)) for part in _union(hint))
+    return f"a value of the type {' or '.join(kinds)}"
 
 
 def _union(hint: Any) -> tuple[Any, ...]:

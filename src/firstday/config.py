@@ -91,7 +91,9 @@ class Section(BaseModel, metaclass=_Checked):
         """
         values = self.model_dump()
         if not isinstance(settings, str | Mapping):
-            raise ArgumentError(f"override: settings is {shorten(settings)}; give the name of a setting, or a dictionary.")
+            raise ArgumentError(
+                f"override: settings is {shorten(settings)}; give the name of a setting, or a dictionary."
+            )
         for name, given in ({settings: value} if isinstance(settings, str) else settings).items():
             *sections, last = name.split(".")
             part: Any = values

@@ -15,7 +15,6 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from firstday.progress import open_progress
 from firstday.artifact.folder import check_target
 from firstday.cli.options import PathOption, open_tables
 from firstday.cli.printing import print_results
@@ -26,6 +25,7 @@ from firstday.evaluate.report.render import write_report
 from firstday.evaluate.results import RATIO
 from firstday.evaluate.run import SeedRun, join_seeds, judge_seed
 from firstday.features.signals import Signals
+from firstday.progress import open_progress
 from firstday.recommend.recommendation import Recommendation
 from firstday.recommend.recommender import Recommender
 from firstday.recommend.segment_description import describe_segments

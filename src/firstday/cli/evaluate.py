@@ -11,7 +11,6 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from firstday.progress import open_progress
 from firstday.cli.options import (
     ConfigOption,
     DeviceOption,
@@ -38,6 +37,7 @@ from firstday.evaluate.report.render import check_report_path, write_report
 from firstday.evaluate.results import REFERENCE
 from firstday.evaluate.run import evaluate_strategies
 from firstday.metrics import PrecisionRule
+from firstday.progress import open_progress
 from firstday.recommend.spec import PAPER_SEGMENT, baseline_names, find_strategy, strategy_names, with_methods
 
 NAMES = (

@@ -13,7 +13,6 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from firstday.progress import open_progress
 from firstday.cli.options import (
     ConfigOption,
     DeviceOption,
@@ -28,6 +27,7 @@ from firstday.cli.options import (
 from firstday.cli.printing import print_comparison
 from firstday.data.sources.deezer_kdd21 import NAME, read_paper_data
 from firstday.evaluate.report.render import check_report_path, write_report
+from firstday.progress import open_progress
 from firstday.recommend.spec import find_strategy, strategy_names
 from firstday.reproduce.table import choose_strategies, configure, reproduce_table
 

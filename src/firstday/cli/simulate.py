@@ -10,9 +10,9 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from firstday.progress import open_progress
 from firstday.cli.options import JsonFlag
 from firstday.config import MAX_SEED
+from firstday.progress import open_progress
 from firstday.simulate.simulation_settings import (
     MAX_DAYS,
     MAX_ITEMS,

@@ -8,7 +8,6 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from firstday.progress import open_progress
 from firstday.artifact.folder import KEEP
 from firstday.cli.options import (
     ConfigOption,
@@ -31,6 +30,7 @@ from firstday.cli.options import (
 )
 from firstday.cli.printing import selection_table
 from firstday.engine.engines import ModelPlace, load
+from firstday.progress import open_progress
 from firstday.recommend.auto import describe_selection
 from firstday.recommend.spec import with_methods
 from firstday.training.fit import train as run_training

@@ -16,7 +16,6 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from firstday.progress import open_progress
 from firstday.cli.options import (
     ConfigOption,
     DropOption,
@@ -36,6 +35,7 @@ from firstday.config import Config
 from firstday.data.left_out import left_out_beside, write_left_out
 from firstday.errors import ConfigError, needs_extra
 from firstday.evaluate.plots import standalone
+from firstday.progress import open_progress
 from firstday.recommend.spec import find_strategy
 from firstday.tuning.budget import MOST_SEEDS, Budget
 from firstday.tuning.search import Search

@@ -26,7 +26,7 @@ from firstday.evaluate.slices import (
     to_shares,
 )
 from firstday.metrics import PrecisionRule, measure
-from firstday.progress import Progress, no_progress
+from firstday.progress import Progress, no_progress, open_progress
 from firstday.recommend.nearest_segment import SEGMENT
 from firstday.recommend.query import Answer, Query
 from firstday.recommend.recommender import answer_all
@@ -114,7 +114,7 @@ def evaluate_strategies(
     k: int | None = None,
     divide_by: PrecisionRule = "min",
     against: Sequence[str] = (REFERENCE,),
-    progress: Progress = no_progress,
+    progress: Progress | bool | None = True,
     tuned_peers: bool = False,
 ) -> Results:
     """Hold out cold users, train on the others, and judge the strategies on the cold users, once for each seed.
@@ -162,36 +162,37 @@ def evaluate_strategies(
     k = k or config.recommend.k
     options: dict[str, Mapping[str, Any]] = {}
     runs = []
-    for number, seed in enumerate(range(config.seed, config.seed + n_seeds)):
-        progress(f"seed {seed}", number, n_seeds)
-        split = split_for(dataset, config, seed, with_cold=True)
-        seed_config = config.override("seed", seed)
-        began = perf_counter()
-        recommender = fit(dataset, split, seed_config, progress=progress)
-        fit_seconds = perf_counter() - began
-        fitted = tune_baselines(
-            dataset, split, recommender, to_tune, k, divide_by=divide_by, options=options, progress=progress
-        )
-        if tune_once:
-            options.update({name: baseline.tuning.options for name, baseline in fitted.items()})
-        if PAPER_SEGMENT in names:
-            fitted[PAPER_SEGMENT] = _fit_as_published(dataset, split, seed_config)
-        run = judge_seed(
-            cohort_query(recommender, dataset, split.cold, k),
-            split.cold,
-            names,
-            seed=seed,
-            n_warm=len(split.warm),
-            fit_seconds=fit_seconds,
-            notes=split.notes,
-            fitted=fitted,
-            describe_model=number == 0,
-            divide_by=divide_by,
-            progress=progress,
-        )
-        runs.append(run)
-        del recommender, fitted  # a model less in memory while the next is trained
-    progress("done", n_seeds, n_seeds)
+    with open_progress(progress) as report:
+        for number, seed in enumerate(range(config.seed, config.seed + n_seeds)):
+            report(f"seed {seed}", number, n_seeds)
+            split = split_for(dataset, config, seed, with_cold=True)
+            seed_config = config.override("seed", seed)
+            began = perf_counter()
+            recommender = fit(dataset, split, seed_config, progress=report)
+            fit_seconds = perf_counter() - began
+            fitted = tune_baselines(
+                dataset, split, recommender, to_tune, k, divide_by=divide_by, options=options, progress=report
+            )
+            if tune_once:
+                options.update({name: baseline.tuning.options for name, baseline in fitted.items()})
+            if PAPER_SEGMENT in names:
+                fitted[PAPER_SEGMENT] = _fit_as_published(dataset, split, seed_config)
+            run = judge_seed(
+                cohort_query(recommender, dataset, split.cold, k),
+                split.cold,
+                names,
+                seed=seed,
+                n_warm=len(split.warm),
+                fit_seconds=fit_seconds,
+                notes=split.notes,
+                fitted=fitted,
+                describe_model=number == 0,
+                divide_by=divide_by,
+                progress=report,
+            )
+            runs.append(run)
+            del recommender, fitted  # a model less in memory while the next is trained
+        report("done", n_seeds, n_seeds)
     return join_seeds(
         dataset.name,
         runs,

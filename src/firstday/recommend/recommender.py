@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from firstday.arguments import checked
 from firstday.artifact.folder import KEEP, load_model, save_model
 from firstday.artifact.trained_model import TrainedModel
 from firstday.display import readable
@@ -120,6 +121,7 @@ class Recommender:
 
     model: TrainedModel
 
+    @checked
     def recommend(
         self,
         user: Signals | Mapping[str, Any],
@@ -150,6 +152,7 @@ class Recommender:
         read = Signals.of(user)
         return self.answer_users([read], k, strategy, keep_used=keep_used).tell(self.model, 0, read.user_id)
 
+    @checked
     def recommend_users(
         self,
         users: Mapping[Any, Signals | Mapping[str, Any]] | Sequence[Signals | Mapping[str, Any]],
@@ -228,6 +231,7 @@ class Recommender:
     def _repr_facts_(self) -> Mapping[str, Any]:
         return self.model._repr_facts_()
 
+    @checked
     def save(self, path: str | Path, *, keep: int = KEEP) -> Path:
         """Write the model to a folder; see `firstday.artifact.folder.save_model`."""
         return save_model(self.model, path, keep=keep)
