@@ -10,12 +10,17 @@ from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from firstday.display import shorten
 from firstday.errors import ArgumentError, ConfigError
+
+if TYPE_CHECKING:
+    from pydantic._internal._model_construction import ModelMetaclass
+else:
+    ModelMetaclass = type(BaseModel)
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Share = Annotated[float, Field(gt=0, lt=1)]
@@ -32,7 +37,7 @@ DeviceName = Literal["auto", "cpu", "cuda", "mps"]
 S = TypeVar("S", bound="Section")
 
 
-class _Checked(type(BaseModel)):  # type: ignore[misc]
+class _Checked(ModelMetaclass):
     """Makes sections of keywords, and tells what is wrong with these as with the settings of a file."""
 
     def __call__(cls, *values: Any, **named: Any) -> Any:
