@@ -21,11 +21,11 @@ from time import perf_counter
 from rich.console import Console
 
 from firstday.cli.options import open_tables
-from firstday.progress import open_progress
 from firstday.cli.printing import print_results
 from firstday.evaluate.plots import plot_day_one_sizes, plot_strategies, standalone
 from firstday.evaluate.results import REFERENCE
 from firstday.evaluate.run import evaluate_strategies
+from firstday.progress import open_progress
 from firstday.recommend.spec import PAPER_SEGMENT, baseline_names
 
 DOCS = Path(__file__).parents[1] / "docs"

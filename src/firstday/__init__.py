@@ -106,7 +106,8 @@ def __getattr__(name: str) -> Any:
         from firstday.arguments import checked
 
         value = checked(value)
-        value.__module__, value.__qualname__ = __name__, name  # where pickle finds it
+        if not isinstance(value, type):
+            value.__module__ = __name__  # where pickle finds it
     globals()[name] = value
     return value
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import inspect
+import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from difflib import get_close_matches
 from functools import cache, wraps
 from numbers import Integral, Real
-from types import NoneType, UnionType
+from types import NoneType, SimpleNamespace, UnionType
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import numpy as np
@@ -78,10 +80,14 @@ def _guard(function: C, home: Any) -> C:
 @cache
 def _hints(home: Any) -> Mapping[str, Any]:
     """Return the types of a function's or a class's arguments; what only type checkers can resolve is left out."""
-    try:
-        return get_type_hints(home, include_extras=True)
-    except NameError:
-        return {}
+    hints = {}
+    for part in reversed(home.__mro__) if isinstance(home, type) else (home,):
+        scope = vars(sys.modules[part.__module__])
+        for name, hint in inspect.get_annotations(part).items():
+            with suppress(NameError):
+                holder = SimpleNamespace(__annotations__={name: hint})
+                hints |= get_type_hints(holder, scope, include_extras=True)
+    return hints
 
 
 def _tell_misfit(name: str, signature: inspect.Signature, arguments: Sequence[Any], named: Mapping[str, Any]) -> str:
@@ -109,7 +115,7 @@ def _tell_misfit(name: str, signature: inspect.Signature, arguments: Sequence[An
 def suggest(name: str, names: Sequence[str]) -> str:
     """Return "did you mean 'config'?", or which names there are: the end of a sentence."""
     near = get_close_matches(name, names, 1)
-    return f"did you mean {near[0]!r}?" if near else f"give one of {', '.join(names)}."
+    return f"did you mean {near[0]!r}?" if near else f"choose of {', '.join(names)}."
 
 
 def _advise(name: str, hint: Any) -> str:

@@ -40,7 +40,7 @@ S = TypeVar("S", bound="Section")
 class _Checked(ModelMetaclass):
     """Makes sections of keywords, and tells what is wrong with these as with the settings of a file."""
 
-    def __call__(cls, *values: Any, **named: Any) -> Any:
+    def __call__(cls, *values: Any, **named: Any) -> Any:  # noqa: N805
         if values:
             raise ArgumentError(f"{cls.__name__}: takes settings by name alone, such as {cls.__name__}(NAME=VALUE).")
         try:
@@ -705,7 +705,7 @@ def _validate(section: type[S], values: Mapping[str, Any], where: str) -> S:
         raise _list_faults(section, error, where) from None
 
 
-def _list_faults(section: type[Section], error: ValidationError, where: str) -> ConfigError:
+def _list_faults(section: type[BaseModel], error: ValidationError, where: str) -> ConfigError:
     """Return the error with a sentence for each setting that does not exist or cannot have its value."""
     faults = []
     for fault in error.errors():
@@ -721,13 +721,13 @@ def _list_faults(section: type[Section], error: ValidationError, where: str) -> 
     return ConfigError("\n".join(faults))
 
 
-def _tell_unknown(section: type[Section], name: str, where: str) -> str:
+def _tell_unknown(section: type[BaseModel], name: str, where: str) -> str:
     near = get_close_matches(name, _setting_names(section), 1)
     hint = f"; did you mean {near[0]}? See" if near else "; see"
     return f"{where}: {name} is not a setting{hint} docs/configuration.md for those that are."
 
 
-def _setting_names(section: type[Section]) -> Iterator[str]:
+def _setting_names(section: type[BaseModel]) -> Iterator[str]:
     """Return the dotted names of sections and settings."""
     for name, field in section.model_fields.items():
         yield name

@@ -69,8 +69,9 @@ def _terminal_bars() -> Iterator[Progress]:
 @contextmanager
 def _notebook_bars() -> Iterator[Progress]:
     """Show bars as HTML, which needs no widgets; they go away in the end."""
-    from IPython.display import HTML, display
+    from IPython import display as ipython
 
+    html: Any = ipython.HTML
     stages: dict[str, tuple[int, int]] = {}
     shown: list[Any] = []
 
@@ -81,14 +82,14 @@ def _notebook_bars() -> Iterator[Progress]:
             f"<td>{done:,}/{total:,}</td></tr>"
             for name, (done, total) in stages.items()
         )
-        table = HTML(f"<table>{''.join(bars)}</table>")
+        table = html(f"<table>{''.join(bars)}</table>")
         if shown:
             shown[0].update(table)
         else:
-            shown.append(display(table, display_id=True))
+            shown.append(ipython.display(table, display_id=True))  # type: ignore[no-untyped-call]
 
     try:
         yield report
     finally:
         if shown:
-            shown[0].update(HTML(""))
+            shown[0].update(html(""))

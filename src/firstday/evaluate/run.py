@@ -154,8 +154,9 @@ def evaluate_strategies(
     held = [name for name in names if name not in fitted_here]
     config = with_methods_of(config or Config(), held)
     check_strategies(held, config)
-    if n_seeds < 1:
-        raise ConfigError(f"n_seeds: is {n_seeds}; give at least 1.")
+    for name, number in (("n_seeds", n_seeds), ("k", k)):
+        if number is not None and number < 1:
+            raise ConfigError(f"{name}: is {number}; give a whole number, at least 1.")
     names = [*(names or strategies_with(config)), *(fitted_here if baselines or tuned_peers else ())]
     for name in against:
         if name != REFERENCE and name not in names:
