@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from firstday.engine.engines import recommend_batch as recommend_batch
     from firstday.errors import ArgumentError as ArgumentError
     from firstday.errors import ArtifactError as ArtifactError
+    from firstday.errors import BusyError as BusyError
     from firstday.errors import ConfigError as ConfigError
     from firstday.errors import DataError as DataError
     from firstday.errors import FirstdayError as FirstdayError
@@ -51,6 +52,8 @@ if TYPE_CHECKING:
     from firstday.recommend.variants import Experiment as Experiment
     from firstday.recommend.variants import Variant as Variant
     from firstday.training.fit import train as train
+    from firstday.training.refresh_model import RefreshResult as RefreshResult
+    from firstday.training.refresh_model import refresh as refresh
 
 __version__ = "0.1.0"
 
@@ -73,6 +76,7 @@ _HOMES = {
     "firstday.errors": (
         "ArgumentError",
         "ArtifactError",
+        "BusyError",
         "ConfigError",
         "DataError",
         "FirstdayError",
@@ -82,6 +86,7 @@ _HOMES = {
     "firstday.evaluate": ("evaluate",),
     "firstday.evaluate.run": ("evaluate_strategies",),
     "firstday.training.fit": ("train",),
+    "firstday.training.refresh_model": ("RefreshResult", "refresh"),
     "firstday.recommend.query": ("Answer", "Query"),
     "firstday.ranking": ("rank_scores", "unit_rows"),
     "firstday.recommend.recommendation": ("Recommendation", "Recommendations"),
