@@ -8,9 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import nbformat
 import pytest
-from nbclient import NotebookClient
 
 from firstday.progress import no_progress, open_progress
 
@@ -59,11 +57,12 @@ def test_a_terminal_shows_a_bar_unless_none_is_wanted(progress: str, is_shown: b
 
 
 def test_a_notebook_shows_a_bar_that_goes_away(tmp_path: Path) -> None:
-    cell = nbformat.v4.new_code_cell(WORK.format(progress="True"))  # type: ignore[no-untyped-call]
-    notebook = nbformat.v4.new_notebook(cells=[cell])  # type: ignore[no-untyped-call]
+    nbclient, nbformat = pytest.importorskip("nbclient"), pytest.importorskip("nbformat")
+    cell = nbformat.v4.new_code_cell(WORK.format(progress="True"))
+    notebook = nbformat.v4.new_notebook(cells=[cell])
     shown: list[str] = []
 
-    class Watching(NotebookClient):
+    class Watching(nbclient.NotebookClient):  # type: ignore[misc,name-defined]
         def process_message(self, msg: dict[str, Any], cell: Any, cell_index: int) -> Any:
             content = msg["content"]
             shown.append(content.get("data", {}).get("text/html", ""))

@@ -80,7 +80,7 @@ def _guard(function: C, home: Any) -> C:
 @cache
 def _hints(home: Any) -> Mapping[str, Any]:
     """Return the types of a function's or a class's arguments; what only type checkers can resolve is left out."""
-    hints = {}
+    hints: dict[str, Any] = {}
     for part in reversed(home.__mro__) if isinstance(home, type) else (home,):
         scope = vars(sys.modules[part.__module__])
         for name, hint in inspect.get_annotations(part).items():

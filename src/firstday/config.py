@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeVar, cast
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
@@ -46,7 +46,7 @@ class _Checked(ModelMetaclass):
         try:
             return super().__call__(**named)
         except ValidationError as error:
-            raise _list_faults(cls, error, cls.__name__) from None
+            raise _list_faults(cast("type[BaseModel]", cls), error, cls.__name__) from None
 
 
 class Section(BaseModel, metaclass=_Checked):
@@ -722,8 +722,9 @@ def _list_faults(section: type[BaseModel], error: ValidationError, where: str) -
 
 
 def _tell_unknown(section: type[BaseModel], name: str, where: str) -> str:
-    near = get_close_matches(name, _setting_names(section), 1)
-    hint = f"; did you mean {near[0]}? See" if near else "; see"
+    names = list(_setting_names(section))
+    near = [known for known in names if known.endswith(f".{name}")] or get_close_matches(name, names, 1)
+    hint = f"; did you mean {' or '.join(near)}? See" if near and name else "; see"
     return f"{where}: {name} is not a setting{hint} docs/configuration.md for those that are."
 
 
