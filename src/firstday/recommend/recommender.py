@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Integral
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from firstday.arguments import checked
 from firstday.artifact.folder import KEEP, load_model, save_model
 from firstday.artifact.trained_model import TrainedModel
 from firstday.display import readable
 from firstday.errors import ConfigError
+from firstday.features.encoder import understand_picks
 from firstday.features.signals import SignalBatch, Signals
 from firstday.ranking import first_allowed
 from firstday.recommend.auto import answer_each
@@ -101,9 +104,9 @@ def check_length(model: TrainedModel, k: int | None) -> int:
         k is no whole number from 1.
     """
     length = model.config.recommend.k if k is None else k
-    if isinstance(length, bool) or not isinstance(length, int) or length < 1:
+    if isinstance(length, bool) or not isinstance(length, Integral) or length < 1:
         raise ConfigError(f"k: is {length!r}; give a whole number from 1.")
-    return min(length, model.n_items)
+    return min(int(length), model.n_items)
 
 
 @readable
@@ -119,6 +122,7 @@ class Recommender:
 
     model: TrainedModel
 
+    @checked
     def recommend(
         self,
         user: Signals | Mapping[str, Any],
@@ -146,9 +150,10 @@ class Recommender:
         ConfigError
             The strategy is unknown or needs what the model does not have, or k is below 1.
         """
-        read = Signals.of(user)
+        read = self._understand(Signals.of(user))
         return self.answer_users([read], k, strategy, keep_used=keep_used).tell(self.model, 0, read.user_id)
 
+    @checked
     def recommend_users(
         self,
         users: Mapping[Any, Signals | Mapping[str, Any]] | Sequence[Signals | Mapping[str, Any]],
@@ -192,7 +197,12 @@ class Recommender:
         else:
             signals = [Signals.of(user, f"users[{place}]") for place, user in enumerate(users)]
             user_ids = [place if user.user_id is None else user.user_id for place, user in enumerate(signals)]
+        signals = [self._understand(user) for user in signals]
         return Recommendations(self.model, self.answer_users(signals, k, strategy, keep_used=keep_used), user_ids)
+
+    def _understand(self, user: Signals) -> Signals:
+        encoder = self.model.signal_encoder
+        return user if encoder is None else understand_picks(encoder, user)
 
     def answer_users(
         self, users: Sequence[Signals], k: int | None = None, strategy: str | None = None, *, keep_used: bool = False
@@ -227,6 +237,7 @@ class Recommender:
     def _repr_facts_(self) -> Mapping[str, Any]:
         return self.model._repr_facts_()
 
+    @checked
     def save(self, path: str | Path, *, keep: int = KEEP) -> Path:
         """Write the model to a folder; see `firstday.artifact.folder.save_model`."""
         return save_model(self.model, path, keep=keep)
