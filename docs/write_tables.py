@@ -9,7 +9,18 @@ import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from table_makers import arrivals, bandit, dependencies, experiments, onboarding, paper, quality, scale, tuning
+from table_makers import (
+    arrivals,
+    bandit,
+    dependencies,
+    experiments,
+    leaderboard,
+    onboarding,
+    paper,
+    quality,
+    scale,
+    tuning,
+)
 from table_makers.measured import NotMeasuredError
 
 DOCS = Path(__file__).parent
@@ -26,6 +37,7 @@ PAGES = tuple(
         "tune.md",
         "experiments.md",
         "bandit.md",
+        "leaderboard.md",
         "dependencies.md",
     )
 )
@@ -65,6 +77,8 @@ MAKERS: Mapping[str, Callable[..., list[str]]] = {
     "replay_ways": bandit.replay_ways,
     "tune": tuning.tune,
     "tune_settings": tuning.tune_settings,
+    "leaderboard": leaderboard.leaderboard,
+    "leaderboard_sets": leaderboard.leaderboard_sets,
     "paper_scale": paper.paper_scale,
     "paper_stages": paper.paper_stages,
     "paper_figures": paper.paper_figures,

@@ -12,6 +12,8 @@ import pytest
 from firstday.artifact.folder import read_manifest
 from firstday.config import Config
 from firstday.evaluate.report.render import write_model_report, write_report
+from firstday.leaderboard.leaderboard_page import write_leaderboard
+from firstday.leaderboard.standings import read_leaderboard
 from firstday.recommend.recommender import Recommender
 from tests.evaluate.test_report import EXAMPLE, FOLD_IN, POPULAR, SEGMENT, SUMMARY, around, results, row
 from tests.evaluate.test_report_sections import AGES, COUNTRIES, full_results
@@ -20,6 +22,7 @@ playwright = pytest.importorskip("playwright.sync_api")
 axe = pytest.importorskip("axe_playwright_python.sync_playwright")
 
 WIDE, PHONE = 1280, 390
+DOCS = Path(__file__).parents[2] / "docs"
 OVERLAPS = """() => {
   const faults = [];
   for (const svg of document.querySelectorAll("svg")) {
@@ -116,4 +119,26 @@ def test_labels_that_cover_each_other_would_be_noticed(browser: Any) -> None:
         '<text x="280" y="90">too far out</text></svg>'
     )
     assert page.evaluate(OVERLAPS) == ["one name covers another", "too far out is cut off"]
+    page.close()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("width", [WIDE, PHONE])
+def test_the_leaderboard_is_in_order_and_sorts(width: int, browser: Any, tmp_path: Path) -> None:
+    file = tmp_path / "leaderboard.html"
+    write_leaderboard(read_leaderboard(DOCS / "results" / "leaderboard.json"), file)
+    look_at(browser, file, width, "dark")
+    page = browser.new_page(viewport={"width": width, "height": 900})
+    page.goto(file.as_uri())
+    precision = page.locator("tbody").first.locator("td:nth-child(2)")
+    best_first = precision.all_inner_texts()
+    heading = page.locator("thead button").first
+    heading.click()
+    assert page.locator("th[aria-sort=ascending]").count() == 1
+    worst_first = precision.all_inner_texts()
+    assert worst_first != best_first
+    assert [text.split()[0] for text in worst_first] == [text.split()[0] for text in best_first[::-1]]
+    heading.click()
+    assert page.locator("th[aria-sort=ascending]").count() == 0
+    assert [text.split()[0] for text in precision.all_inner_texts()] == [text.split()[0] for text in best_first]
     page.close()

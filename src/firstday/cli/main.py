@@ -16,6 +16,7 @@ from firstday.cli.evaluate import NAMES, evaluate
 from firstday.cli.experiment import experiment
 from firstday.cli.export import export
 from firstday.cli.inspect import inspect
+from firstday.cli.leaderboard import leaderboard
 from firstday.cli.onboarding import onboarding
 from firstday.cli.options import JsonToStdout
 from firstday.cli.recommend import recommend
@@ -60,6 +61,7 @@ app.command(cls=JsonToStdout, epilog=NAMES)(evaluate)
 app.command(cls=JsonToStdout)(reproduce)
 app.command(cls=JsonToStdout)(tune)
 app.command(cls=JsonToStdout)(experiment)
+app.command(epilog=NAMES)(leaderboard)
 
 
 def main() -> None:

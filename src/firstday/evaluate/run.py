@@ -115,6 +115,7 @@ def evaluate_strategies(
     k: int | None = None,
     divide_by: PrecisionRule = "min",
     against: Sequence[str] = (REFERENCE,),
+    options: Mapping[str, Mapping[str, Any]] | None = None,
     progress: Progress = no_progress,
     tuned_peers: bool = False,
 ) -> Results:
@@ -139,6 +140,8 @@ def evaluate_strategies(
         See `firstday.metrics.measure`.
     against
         Strategies with which the others are compared, by difference and ratio of precision.
+    options
+        Options of baselines that are not to be chosen anew, by name.
     tuned_peers
         The old name of `baselines`.
 
@@ -161,7 +164,7 @@ def evaluate_strategies(
     to_tune = [name for name in baseline_names() if name in names]
 
     k = k or config.recommend.k
-    options: dict[str, Mapping[str, Any]] = {}
+    chosen = dict(options or {})
     runs = []
     for number, seed in enumerate(range(config.seed, config.seed + n_seeds)):
         progress(f"seed {seed}", number, n_seeds)
@@ -171,10 +174,10 @@ def evaluate_strategies(
         recommender = fit(dataset, split, seed_config, progress=progress)
         fit_seconds = perf_counter() - began
         fitted = tune_baselines(
-            dataset, split, recommender, to_tune, k, divide_by=divide_by, options=options, progress=progress
+            dataset, split, recommender, to_tune, k, divide_by=divide_by, options=chosen, progress=progress
         )
         if tune_once:
-            options.update({name: baseline.tuning.options for name, baseline in fitted.items()})
+            chosen.update({name: baseline.tuning.options for name, baseline in fitted.items()})
         if PAPER_SEGMENT in names:
             fitted[PAPER_SEGMENT] = _fit_as_published(dataset, split, seed_config)
         run = judge_seed(

@@ -19,6 +19,7 @@ from firstday.evaluate.run import join_seeds, judge_seed
 from firstday.progress import Progress, no_progress
 from firstday.recommend.spec import KEPT_USERS, RANKER, find_strategy, strategy_names, with_methods_of
 from firstday.reproduce.paper_model import DAY_ONE_BLOCK, ask_for, fit_paper_model
+from firstday.training.networks import METHOD
 from firstday.training.weights import choose_weights
 
 PROTOCOL = "kdd21"
@@ -229,7 +230,7 @@ class _Clock:
     def progress(self, stage: str, done: int, total: int) -> None:
         """Note when a stage begins and what it took so far."""
         now = perf_counter()
-        if not stage.startswith("seed ") and stage != "done":
+        if not stage.startswith(("seed ", METHOD)) and stage != "done":
             self.seconds[stage] = self.seconds.get(stage, 0.0) + (now - self._last if done else 0.0)
         self._last = now
         self._report(stage, done, total)

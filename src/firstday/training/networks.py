@@ -23,6 +23,8 @@ from firstday.training.validation import Validation
 
 MOST_CLUSTERED_INPUTS = 10_000
 """Users among whom the centroids of input vectors are sought, which are twenty times as wide as users' vectors."""
+METHOD = "method "
+"""The stage of progress of a method that learns begins so."""
 
 
 def check_device(config: Config) -> None:
@@ -183,5 +185,7 @@ def learn_methods(data: LearningData, validation: Validation, progress: Progress
         spec = find_learner(name)
         judge = validation.precision_of_both_ways if isinstance(spec, ColdModelSpec) else validation.precision
         assert spec.fit is not None
+        progress(f"{METHOD}{name}", 0, 1)
         learned[name] = spec.fit(data, judge, progress)
+        progress(f"{METHOD}{name}", 1, 1)
     return learned

@@ -1,0 +1,138 @@
+"""firstday leaderboard: every method on the same cold users of the same sets."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from firstday.cli.options import (
+    DropOption,
+    PluginOption,
+    check_file_target,
+    load_plugins,
+    print_notes,
+    shown_progress,
+    write_file,
+)
+from firstday.data.left_out import left_out_beside, write_left_out
+from firstday.evaluate.report.render import check_report_path
+from firstday.evaluate.results import REFERENCE
+from firstday.leaderboard.judge import choose_methods, judge_methods
+from firstday.leaderboard.leaderboard_page import write_leaderboard
+from firstday.leaderboard.sets import find_sets, open_set
+from firstday.leaderboard.standings import Ends, Leaderboard, Standings, add_leaderboard, read_leaderboard, write_split
+
+SEEDS = 5
+
+
+def leaderboard(
+    sets: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[SET]...",
+            help="Built-in names, `simulated` (a service that everybody can make), or folders of tables (default: "
+            "movielens-100k, simulated, and what --data holds).",
+        ),
+    ] = None,
+    data: Annotated[
+        list[Path] | None, typer.Option(help="A folder with local copies of built-in datasets, repeatable.")
+    ] = None,
+    seeds: Annotated[
+        int | None,
+        typer.Option(min=1, max=1000, help=f"Splits, from seed 0 on (default: those of the file, else {SEEDS})."),
+    ] = None,
+    strategy: Annotated[
+        list[str] | None, typer.Option(help="Name of a method to judge, repeatable (default: all there are).")
+    ] = None,
+    without: Annotated[list[str] | None, typer.Option(help="Name of a method to leave out, repeatable.")] = None,
+    plugin: PluginOption = None,
+    add: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="THEIRS.json",
+            help="Add another's leaderboard of the same users, repeatable; alone, nothing is run.",
+        ),
+    ] = None,
+    drop_bad_rows: DropOption = 0.0,
+    json_out: Annotated[
+        Path | None,
+        typer.Option("--json", metavar="OUT.json", help="The leaderboard: what is in it is not run again."),
+    ] = None,
+    page: Annotated[Path | None, typer.Option(metavar="OUT.html", help="Write it as one page there.")] = None,
+) -> None:
+    """Judge every method on fixed splits of the same sets, in one table with intervals, times and versions.
+
+    Example: firstday leaderboard movielens-100k --json leaderboard.json --page leaderboard.html
+
+    Example: firstday leaderboard movielens-100k --plugin my_methods --strategy tamed --json leaderboard.json
+    """
+    learners = load_plugins(plugin)
+    for target in (json_out, page):
+        if target is not None:
+            check_file_target(target)
+    if page is not None:
+        check_report_path(page)
+    board = read_leaderboard(json_out) if json_out is not None and json_out.exists() else Leaderboard()
+    others = [(path, read_leaderboard(path)) for path in add or ()]
+    places = {} if others and not sets else find_sets(sets or (), data or ())
+    for name, copy in places.items():
+        dataset, config = open_set(name, copy, drop_bad_rows=drop_bad_rows)
+        print_notes(f"{name}: {note}" for note in dataset.notes)
+        present = board.sets.get(dataset.name)
+        with shown_progress() as progress:
+            standings = judge_methods(
+                present,
+                dataset,
+                config,
+                choose_methods(config, learners, strategy or (), without or ()),
+                name=dataset.name,
+                n_seeds=seeds or (SEEDS if present is None else len(present.seeds)),
+                progress=progress,
+            )
+        board = board.with_set(dataset.name, standings)
+        if json_out is not None:  # after each set, so that nothing is lost
+            write_file(json_out, board.model_dump_json(indent=1) + "\n")
+            write_left_out(left_out_beside(json_out), dataset.left_out)
+    for path, theirs in others:
+        board, notes = add_leaderboard(board, theirs, path.name)
+        print_notes(notes)
+    if json_out is not None:
+        write_file(json_out, board.model_dump_json(indent=1) + "\n")
+    if page is not None:
+        write_leaderboard(board, page)
+    for name, standings in board.sets.items():
+        _print_standings(name, standings, Console())
+
+
+def _print_standings(name: str, standings: Standings, console: Console) -> None:
+    """Print the standings of a set, best first; the page and the file have more."""
+    title = f"{name}: cold users, lists of {standings.k}, in %; times as multiples of those of {REFERENCE}"
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("method", no_wrap=True)
+    for column in (f"P@{standings.k}", f"P - P of {REFERENCE}", "fit", "answer"):
+        table.add_column(column, justify="right", no_wrap=True)
+    for row in standings.best_first:
+        difference = (
+            "" if row.minus_segment is None else f"{row.minus_segment:+.1f} {_write(row.minus_segment_ci, '+')}"
+        )
+        table.add_row(
+            row.strategy,
+            f"{row.precision:.1f} {_write(row.precision_ci)}",
+            difference,
+            *(f"{times:.2f}" for times in standings.compare_times(row)),
+            style="bold" if row.strategy == REFERENCE else None,
+        )
+    console.print(table)
+    text = f"{standings.n_warm:,} warm and {standings.n_cold:,} cold users in each of {len(standings.seeds)} seed(s), "
+    text += f"protocol {standings.protocol}, split {write_split(standings.split)}. Brackets: 95 % interval over users."
+    console.print(text, highlight=False, markup=False)
+
+
+def _write(ends: Ends | None, sign: str = "") -> str:
+    """Write the two ends of an interval."""
+    return "" if ends is None else f"\\[{ends[0]:{sign}.1f}, {ends[1]:{sign}.1f}]"

@@ -1,0 +1,10 @@
+for (const button of document.querySelectorAll("thead button")) {
+  button.addEventListener("click", () => {
+    const heading = button.parentElement, body = heading.closest("table").tBodies[0];
+    const column = heading.cellIndex, down = heading.ariaSort !== "descending";
+    for (const other of heading.parentElement.cells) other.removeAttribute("aria-sort");
+    heading.ariaSort = down ? "descending" : "ascending";
+    const value = (row) => Number(row.cells[column].dataset.value);
+    body.append(...[...body.rows].sort((a, b) => (value(b) - value(a)) * (down ? 1 : -1)));
+  });
+}
