@@ -5,9 +5,14 @@ The source folder is the whole repository, so that a relative link means the sam
 
 from __future__ import annotations
 
+import os
+import sys
 from pathlib import Path
 
 import firstday
+
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # notebooks run beside each other
+os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"  # where notebooks find firstday
 
 ROOT = Path(__file__).parents[1]
 
@@ -30,8 +35,16 @@ maximum_signature_line_length = 80
 napoleon_google_docstring = False
 
 nb_execution_mode = "force"
+try:
+    firstday.load("movielens-100k")
+except firstday.DataError:
+    nb_execution_excludepatterns = ["movielens.ipynb"]  # shown as it stands
+nb_execution_in_temp = True
 nb_execution_raise_on_error = True
-nb_execution_timeout = 120
+nb_execution_timeout = 300
+nb_execution_show_tb = True
+
+highlight_language = "none"
 
 html_theme = "furo"
 html_title = "firstday"

@@ -26,6 +26,7 @@ PURPOSES = {
     "uvicorn": "the HTTP server",
     "uvloop": "the server's event loop, where it exists",
     "faiss-cpu": "k-means: the segments",
+    "filelock": "lets no two refreshes of a model work at once; torch brings it, too",
     "implicit": "ALS: vectors of users and items",
     "jinja2": "reports as HTML",
     "matplotlib": "pictures in reports",

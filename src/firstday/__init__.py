@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from firstday.engine.engines import load as load
     from firstday.engine.engines import recommend_batch as recommend_batch
     from firstday.errors import ArtifactError as ArtifactError
+    from firstday.errors import BusyError as BusyError
     from firstday.errors import ConfigError as ConfigError
     from firstday.errors import DataError as DataError
     from firstday.errors import FirstdayError as FirstdayError
@@ -48,6 +49,8 @@ if TYPE_CHECKING:
     from firstday.recommend.variants import Experiment as Experiment
     from firstday.recommend.variants import Variant as Variant
     from firstday.training.fit import train as train
+    from firstday.training.refresh_model import RefreshResult as RefreshResult
+    from firstday.training.refresh_model import refresh as refresh
 
 __version__ = "0.1.0"
 
@@ -67,10 +70,11 @@ _HOMES = {
     ),
     "firstday.data.dataset": ("Dataset",),
     "firstday.engine.engines": ("ModelPlace", "check", "load", "recommend_batch"),
-    "firstday.errors": ("ArtifactError", "ConfigError", "DataError", "FirstdayError", "MissingExtraError"),
+    "firstday.errors": ("ArtifactError", "BusyError", "ConfigError", "DataError", "FirstdayError", "MissingExtraError"),
     "firstday.features.signals": ("Signals",),
     "firstday.evaluate.run": ("evaluate_strategies",),
     "firstday.training.fit": ("train",),
+    "firstday.training.refresh_model": ("RefreshResult", "refresh"),
     "firstday.recommend.query": ("Answer", "Query"),
     "firstday.ranking": ("rank_scores", "unit_rows"),
     "firstday.recommend.recommender": ("Recommendation", "Recommender", "open_model"),

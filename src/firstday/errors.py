@@ -32,6 +32,10 @@ class ArtifactError(FirstdayError, ValueError):
     """A model's folder that is missing, incomplete, damaged or of another version."""
 
 
+class BusyError(FirstdayError):
+    """Another refresh of the same model is at work."""
+
+
 class MissingExtraError(FirstdayError, ImportError):
     """An optional library is needed and not installed.
 

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from firstday.cli.main import app
 from tests.docs.examples import LANGUAGES, ROOT, SMALLER, Reader, read_examples
 
-PAGES = (ROOT / "README.md", ROOT / "docs" / "guide.md")
+PAGES = (ROOT / "README.md", ROOT / "docs" / "guide.md", ROOT / "docs" / "tutorial.md")
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
@@ -46,6 +46,20 @@ def test_the_guide_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     assert lists["user_id"].unique().sort().to_list() == [900001, 900002]
     exported = pl.read_parquet("exported/interactions.parquet")
     assert set(exported["signal"]) <= {"stream", "favorite", "skip", "ban"}
+
+
+@pytest.mark.slow
+def test_the_tutorial_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    reader = Reader(tmp_path)
+    try:
+        for example in read_examples(ROOT / "docs" / "tutorial.md"):
+            reader.try_example(example)
+    finally:
+        reader.leave()
+    assert sum(line.startswith("firstday ") for line in reader.ran) == 8
+    assert sum(line.startswith("curl ") for line in reader.ran) == 3
+    assert (tmp_path / "report.html").is_file()
 
 
 @pytest.mark.slow

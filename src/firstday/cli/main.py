@@ -20,6 +20,7 @@ from firstday.cli.leaderboard import leaderboard
 from firstday.cli.onboarding import onboarding
 from firstday.cli.options import JsonToStdout
 from firstday.cli.recommend import recommend
+from firstday.cli.refresh import refresh
 from firstday.cli.reproduce import reproduce
 from firstday.cli.rollback import rollback
 from firstday.cli.serve import serve
@@ -55,7 +56,7 @@ def _callback(
     """Recommendations for a user's first day: user -> segment -> items."""
 
 
-for command in (demo, check, train, rollback, recommend, onboarding, inspect, serve, export, simulate):
+for command in (demo, check, train, refresh, rollback, recommend, onboarding, inspect, serve, export, simulate):
     app.command()(command)
 app.command(cls=JsonToStdout, epilog=NAMES)(evaluate)
 app.command(cls=JsonToStdout)(reproduce)

@@ -249,7 +249,9 @@ def count_others(
     return count_shown_to_others(dataset, model, warm, actions, held_out, window)
 
 
-def split_for(dataset: Dataset, config: Config, seed: int, *, with_cold: bool) -> Split:
+def split_for(
+    dataset: Dataset, config: Config, seed: int, *, with_cold: bool, held_out: np.ndarray | None = None
+) -> Split:
     """Split by the configured protocol, or the one that suits the data.
 
     Parameters
@@ -260,12 +262,20 @@ def split_for(dataset: Dataset, config: Config, seed: int, *, with_cold: bool) -
         Of who is cold, and of the day ones that are drawn.
     with_cold
         Whether to hold out users to report on, or only those who decide when training stops.
+    held_out
+        See `split_sampled`.
     """
     if choose_protocol(dataset, config) == "registration":
         return split_registration(
-            dataset, config.signals, config.registration, config.sampled, seed=seed, with_cold=with_cold
+            dataset,
+            config.signals,
+            config.registration,
+            config.sampled,
+            seed=seed,
+            with_cold=with_cold,
+            held_out=held_out,
         )
-    return split_sampled(dataset, config.signals, config.sampled, seed=seed, with_cold=with_cold)
+    return split_sampled(dataset, config.signals, config.sampled, seed=seed, with_cold=with_cold, held_out=held_out)
 
 
 def items_without_vector(dataset: Dataset) -> np.ndarray:

@@ -45,6 +45,7 @@ def split_registration(
     *,
     seed: int,
     with_cold: bool = True,
+    held_out: np.ndarray | None = None,
 ) -> Split:
     """Split users by registration time; warm users' data ends at the cut-off.
 
@@ -63,6 +64,9 @@ def split_registration(
     with_cold
         Whether to hold out users who registered after the cut-off; without it the cut-off is the end of the log, and
         some users are held out for validation only.
+    held_out
+        Without `with_cold`: who takes part in nothing, bool, shape (n_users,); those whose target window is in the log
+        are cold then.
 
     Returns
     -------
@@ -87,12 +91,15 @@ def split_registration(
     rng = np.random.default_rng(seed)
     role_rng, day_rng = rng.spawn(2)
     cut_off = find_cut_off(protocol, log) if with_cold else log.end
+    if held_out is None:
+        held_out = np.zeros(len(registrations.registered_us), dtype=bool)
     if with_cold:
         is_judged = registered_after(cut_off, registrations, log, protocol)
         is_early = registrations.registered_us < cut_off
     else:
-        is_judged = _hold_out(registrations, log, protocol, role_rng)
-        is_early = ~is_judged
+        is_complete = are_complete(registrations, log, protocol)
+        is_judged = _draw_validation(is_complete & ~held_out, protocol, role_rng) | (is_complete & held_out)
+        is_early = ~is_judged & ~held_out
     is_early &= registrations.registered_us >= 0
     life_window = windows_until(cut_off, is_early, registrations, protocol)
     start_us = life_window.start
@@ -116,9 +123,10 @@ def split_registration(
     cohort, n_idle = _make_cohort(
         np.flatnonzero(is_judged), day_actions, target_actions, registrations.day_end_us, signals
     )
-    order = role_rng.permutation(len(cohort))
-    n_validation = round(protocol.validation * len(order)) if with_cold else len(order)
-    validation, cold = (cohort.take(np.sort(part)) for part in np.split(order, [n_validation]))
+    is_cold = held_out[cohort.users]
+    if with_cold:
+        is_cold[role_rng.permutation(len(cohort))[round(protocol.validation * len(cohort)) :]] = True
+    validation, cold = (cohort.take(np.flatnonzero(part)) for part in (~is_cold, is_cold))
     kinds = (("warm", warm, 2), ("validation", validation, 2), ("cold", cold, 1 if with_cold else 0))
     for kind, members, least in kinds:
         if len(members) < least:
@@ -331,13 +339,11 @@ def count_held_out(n_complete: int, protocol: RegistrationProtocolConfig) -> int
     return min(MAX_HELD_OUT, round(protocol.held_out * n_complete))
 
 
-def _hold_out(
-    registrations: Registrations, log: Log, protocol: RegistrationProtocolConfig, rng: np.random.Generator
-) -> np.ndarray:
-    """Choose users whose day one and target window are in the log, bool, shape (n_users,)."""
-    complete = np.flatnonzero(are_complete(registrations, log, protocol))
-    held_out = rng.permutation(complete)[: count_held_out(len(complete), protocol)]
-    return np.isin(np.arange(len(registrations.registered_us)), held_out)
+def _draw_validation(may_be: np.ndarray, protocol: RegistrationProtocolConfig, rng: np.random.Generator) -> np.ndarray:
+    """Choose among users whose day one and target window are in the log, bool, shape (n_users,)."""
+    complete = np.flatnonzero(may_be)
+    drawn = rng.permutation(complete)[: count_held_out(len(complete), protocol)]
+    return np.isin(np.arange(len(may_be)), drawn)
 
 
 def _make_cohort(

@@ -21,6 +21,7 @@ def split_sampled(
     *,
     seed: int,
     with_cold: bool = True,
+    held_out: np.ndarray | None = None,
 ) -> Split:
     """Split users at random and draw a day one for each (DESIGN, `sampled` protocol).
 
@@ -36,6 +37,8 @@ def split_sampled(
         Seed of the split and of every draw.
     with_cold
         Whether a share of users is held out to report on; without it these are warm too.
+    held_out
+        Without `with_cold`: who takes part in nothing, bool, shape (n_users,); those who could be warm are cold then.
 
     Raises
     ------
@@ -44,15 +47,19 @@ def split_sampled(
     """
     actions = dataset.all_actions()
     uses = unite_uses(actions, signals)
-    eligible = np.flatnonzero(uses.lengths() >= protocol.min_items)
+    n_used = uses.lengths()
+    is_learner = np.ones(len(n_used), dtype=bool) if held_out is None else ~held_out
+    eligible = np.flatnonzero((n_used >= protocol.min_items) & is_learner)
     rng = np.random.default_rng(seed)
     order = rng.permutation(eligible)
     n_warm, n_validation, _ = share_out(len(order), protocol, with_cold=with_cold)
     warm, validation, cold = np.split(order, [n_warm, n_warm + n_validation])
+    if held_out is not None:
+        cold = np.flatnonzero((n_used >= protocol.min_items) & held_out)
     warm = warm[have_vectors(dataset, warm)]  # a warm user needs one, a cold user does not
     if are_too_few(len(warm), len(validation), len(cold), with_cold=with_cold):
         raise DataError(tell_too_few_items(len(eligible), len(dataset.users), protocol))
-    light = select_light(uses, uses.lengths() < protocol.min_items, dataset)
+    light = select_light(uses, (n_used < protocol.min_items) & is_learner, dataset)
     # A random stream for each kind of user: a draw depends on neither the other kinds nor `day_ones`.
     sizes, probabilities = np.asarray(protocol.sizes), np.asarray(protocol.probabilities)
     warm_draw, validation_draw, cold_draw = (

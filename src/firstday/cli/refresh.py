@@ -1,0 +1,97 @@
+"""firstday refresh: train anew and publish, unless the model in place is better or the tables have shrunk."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from firstday.artifact.folder import KEEP, check_target
+from firstday.cli.options import (
+    ConfigOption,
+    DeviceOption,
+    DropOption,
+    JsonFlag,
+    KeepOption,
+    PathOption,
+    PluginOption,
+    ProtocolOption,
+    SeedOption,
+    TablesArgument,
+    load_plugins,
+    open_tables,
+    shown_progress,
+)
+from firstday.errors import BusyError
+from firstday.recommend.spec import with_methods
+from firstday.training.refresh_model import GATE, MIN_SIZE
+from firstday.training.refresh_model import refresh as run_refresh
+
+REFUSED, BUSY = 3, 4
+"""Exit statuses."""
+
+
+def refresh(
+    tables: TablesArgument,
+    out: Annotated[Path, typer.Option(metavar="FOLDER", help="The model's folder.")],
+    gate: Annotated[
+        float,
+        typer.Option(
+            min=0,
+            help="Publish if the precision for held-out users is at least so many times that of the model in place. "
+            "0: publish whatever the comparison says, and where there can be none.",
+        ),
+    ] = GATE,
+    keep: KeepOption = KEEP,
+    min_size: Annotated[
+        float,
+        typer.Option(
+            min=0,
+            help="Refuse tables with less than this share of the users, items or interactions of a kind that the model "
+            "in place was made of. 0: never.",
+        ),
+    ] = MIN_SIZE,
+    wait: Annotated[float, typer.Option(min=0, help="Seconds to wait for another refresh of the same model.")] = 0,
+    path: PathOption = None,
+    config: ConfigOption = None,
+    seed: SeedOption = None,
+    protocol: ProtocolOption = None,
+    drop_bad_rows: DropOption = 0.0,
+    plugin: PluginOption = None,
+    device: DeviceOption = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Train on TABLES and put the model into place, if it is no worse than the one there. To run unattended.
+
+    Exit status: 0 published, 2 a mistake or bad tables, 3 refused, 4 another refresh is at work. In all but the first
+    the model in place goes on.
+
+    Example: firstday refresh tables --out model --drop-bad-rows 0.01
+    """
+    learners = load_plugins(plugin)
+    check_target(out)
+    dataset, settings = open_tables(tables, path, config, seed, protocol, drop_bad_rows, device)
+    try:
+        with shown_progress() as progress:
+            result = run_refresh(
+                dataset,
+                out,
+                with_methods(settings, learners),
+                gate=gate,
+                keep=keep,
+                min_size=min_size,
+                wait_s=wait,
+                progress=progress,
+            )
+    except BusyError as error:
+        typer.echo(f"error: {error}", err=True)
+        raise typer.Exit(BUSY) from None
+    if as_json:
+        typer.echo(json.dumps(result.to_json(), ensure_ascii=False, indent=1))
+    else:
+        Console(highlight=False, soft_wrap=True, stderr=not result.published).print(result.sentence, markup=False)
+    if not result.published:
+        raise typer.Exit(REFUSED)

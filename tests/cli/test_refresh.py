@@ -1,0 +1,82 @@
+"""firstday refresh: what a nightly job gets to see."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from filelock import FileLock
+
+from firstday.artifact.folder import MANIFEST, list_versions, read_manifest
+from tests.cli.conftest import Run
+
+
+@pytest.fixture(scope="module")
+def first(run: Run, tables: Path, settings: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("nights") / "model"
+    done = run("refresh", tables, "--out", out, "--config", settings, "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["reason"] == "first"
+    return out
+
+
+@pytest.fixture
+def model(first: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(first, tmp_path / "model"))
+
+
+def test_a_good_night_and_a_bad_one(run: Run, tables: Path, settings: Path, model: Path, tmp_path: Path) -> None:
+    version = read_manifest(model)["version"]
+    done = run("refresh", tables, "--out", model, "--config", settings)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith(f"{model}: version {version} is published: P@20 for ")
+    assert "1.000 of it (95 % interval 1.000 to 1.000), at or above the gate of 0.98." in done.stdout
+    worse = tmp_path / "worse.toml"
+    worse.write_text(settings.read_text() + 'strategy = "popular"\n')
+    manifest = (model / MANIFEST).read_bytes()
+    done = run("refresh", tables, "--out", model, "--config", worse)
+    assert (done.returncode, done.stdout) == (3, "")
+    assert done.stderr.startswith(f"{model}: nothing is published, version {version} goes on: P@20 for ")
+    assert done.stderr.count("\n") == 1
+    done = run("refresh", tables, "--out", model, "--config", worse, "--json")
+    report = json.loads(done.stdout)
+    assert (done.returncode, report["published"], report["reason"], report["gate"]) == (3, False, "worse", 0.98)
+    assert report["comparison"]["ratio"]["high"] < 0.95
+    assert report["version"] == report["before"] == version
+    assert (model / MANIFEST).read_bytes() == manifest
+
+
+def test_bad_tables_are_a_mistake_and_the_model_goes_on(run: Run, settings: Path, model: Path, tmp_path: Path) -> None:
+    (tmp_path / "tables").mkdir()
+    (tmp_path / "tables" / "interactions.csv").write_text("user,item\n1,2\n")
+    manifest = (model / MANIFEST).read_bytes()
+    done = run("refresh", tmp_path / "tables", "--out", model, "--config", settings)
+    assert done.returncode == 2
+    assert "error: interactions" in done.stderr
+    assert (model / MANIFEST).read_bytes() == manifest
+
+
+def test_a_second_one_leaves(run: Run, tables: Path, settings: Path, model: Path) -> None:
+    with FileLock(model.parent / ".model.refresh"):
+        done = run("refresh", tables, "--out", model, "--config", settings)
+    assert (done.returncode, done.stdout) == (4, "")
+    assert done.stderr.startswith(f"error: {model}: another refresh of it is at work")
+    assert done.stderr.count("\n") == 1
+
+
+def test_two_that_wait_both_come_to_work(tables: Path, settings: Path, tmp_path: Path) -> None:
+    """Two processes at once, where there is no model yet: one is first, the other compares with it."""
+    out = tmp_path / "model"
+    command = [sys.executable, "-m", "firstday", "refresh", str(tables), "--out", str(out), "--config", str(settings)]
+    both = [
+        subprocess.Popen([*command, "--wait", "300", "--json"], stdout=subprocess.PIPE, text=True) for _ in range(2)
+    ]
+    reports = [json.loads(process.communicate(timeout=300)[0]) for process in both]
+    assert [process.returncode for process in both] == [0, 0]
+    assert {report["reason"] for report in reports} == {"first", "no_worse"}
+    assert reports[0]["version"] == reports[1]["version"]
+    assert [kept.in_place for kept in list_versions(out)] == [True]

@@ -1,0 +1,277 @@
+"""A refresh publishes a model that is no worse for users whom neither knows, and lets the old one go on otherwise."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from firstday.artifact.folder import MANIFEST, list_versions, read_manifest, save_model
+from firstday.data.dataset import Dataset
+from firstday.data.events import Events
+from firstday.data.ids import Ids, stable_numbers
+from firstday.data.splits.split import Cohort
+from firstday.errors import ArtifactError, BusyError, ConfigError, DataError
+from firstday.metrics import Interval
+from firstday.recommend.recommender import Recommender, open_model
+from firstday.sparse import SparseRows
+from firstday.training.fit import train
+from firstday.training.refresh_model import (
+    _HASH_SEED,
+    ModelComparison,
+    RefreshResult,
+    are_new_to,
+    compare_models,
+    find_shrunk,
+    refresh,
+)
+from tests.synthetic import brief_config, make_world
+from tests.timed import make_log
+
+N_USERS = 600
+WORSE = {"recommend": {"strategy": "popular"}}
+"""With four tastes of 30 items each, and lists of 20, nothing that learns can fail to be much better than this."""
+
+
+@pytest.fixture(scope="module")
+def service() -> Dataset:
+    return make_world(N_USERS)
+
+
+@pytest.fixture(scope="module")
+def first(service: Dataset, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, RefreshResult]:
+    path = tmp_path_factory.mktemp("first") / "model"
+    return path, refresh(service, path, brief_config())
+
+
+@pytest.fixture
+def model(first: tuple[Path, RefreshResult], tmp_path: Path) -> Path:
+    return Path(shutil.copytree(first[0], tmp_path / "model"))
+
+
+def numbers_of(dataset: Dataset) -> np.ndarray:
+    numbers: np.ndarray = stable_numbers(dataset.users, _HASH_SEED) / 2.0**64
+    return numbers
+
+
+def with_events(dataset: Dataset, change: Callable[[pl.DataFrame], pl.DataFrame]) -> Dataset:
+    return replace(dataset, events=Events.of(change(dataset.events.whole())))
+
+
+def test_the_first_one_is_published(first: tuple[Path, RefreshResult], service: Dataset) -> None:
+    path, result = first
+    version = read_manifest(path)["version"]
+    assert (result.published, result.reason, result.version, result.before) == (True, "first", version, None)
+    n_held_out = int((numbers_of(service) < 0.05).sum())
+    assert result.sentence == (
+        f"{path}: version {version} is published: there was no model before; {n_held_out} users are held out to "
+        "compare later ones by."
+    )
+    assert read_manifest(path)["data"]["held_out"] == {"share": 0.05, "users": n_held_out}
+    json.dumps(result.to_json())
+
+
+@pytest.mark.parametrize("protocol", ["sampled", "registration"])
+def test_what_held_out_users_did_changes_nothing_in_the_model(protocol: str, tmp_path: Path) -> None:
+    """Not one byte of it: neither what is learned, nor what is chosen, nor what is counted."""
+    dataset = make_world(300) if protocol == "sampled" else make_log()
+    rules = {"held_out": 0.2, "target_days": 5.0, "min_items": 5}
+    config = brief_config(protocol=protocol, registration=rules, recommend={"light_users": 50})
+    held_out = np.flatnonzero(numbers_of(dataset) < 0.05)
+    assert len(held_out) > 5
+    is_theirs = pl.col("user_ix").is_in(held_out.tolist())
+    changed = with_events(  # the same rows and kinds of rows, other items
+        dataset,
+        lambda rows: rows.with_columns(
+            target_ix=pl.when(is_theirs)
+            .then(pl.col("target_ix").reverse().over("entity", is_theirs))
+            .otherwise("target_ix")
+        ),
+    )
+    assert not changed.events.whole().equals(dataset.events.whole())
+    results = [refresh(tables, tmp_path / f"{n}", config) for n, tables in enumerate((dataset, changed))]
+    assert results[0].version == results[1].version
+
+
+def test_equal_tables_give_an_equal_model_which_is_published(model: Path, service: Dataset) -> None:
+    before = read_manifest(model)["version"]
+    result = refresh(service, model, brief_config())
+    assert (result.published, result.reason, result.version) == (True, "no_worse", before)
+    assert result.comparison is not None
+    assert result.comparison.ratio == Interval(1.0, 1.0, 1.0)
+    assert result.comparison.precision == result.comparison.precision_before
+    assert result.comparison.users == int((numbers_of(service) < 0.05).sum())
+    assert len(list_versions(model)) == 1
+
+
+def test_a_model_that_is_much_worse_is_refused(model: Path, service: Dataset) -> None:
+    before = (model / MANIFEST).read_bytes()
+    result = refresh(service, model, brief_config(**WORSE))
+    assert (result.published, result.reason) == (False, "worse")
+    assert result.comparison is not None and result.comparison.ratio is not None  # noqa: PT018
+    assert result.comparison.ratio.high < 0.95
+    assert "nothing is published, version" in result.sentence
+    assert result.sentence.endswith("below the gate of 0.98.")
+    assert (model / MANIFEST).read_bytes() == before
+    assert refresh(service, model, brief_config(**WORSE), gate=0).published
+    assert [kept.in_place for kept in list_versions(model)] == [True, False]
+    # And back: the good one passes by far.
+    assert refresh(service, model, brief_config(), keep=1).reason == "no_worse"
+    assert len(list_versions(model)) == 1
+
+
+def test_the_gate_is_at_the_ratio_of_the_means() -> None:
+    def passes(ratio: float) -> bool:
+        return ModelComparison(100, 50, 40, 40 * ratio, Interval(ratio, ratio - 0.1, ratio + 0.1)).passes(0.98)
+
+    assert [passes(ratio) for ratio in (0.95, 0.979, 0.98, 1.0, 1.2)] == [False, False, True, True, True]
+    assert ModelComparison(100, 50, 0, 0, None).passes(0.98)  # where the old one has no hit, none is worse
+
+
+def test_models_are_compared_by_the_items_of_the_tables(tiny: Recommender) -> None:
+    """The items that `popular` lists are i1, i3, i2, i4; the tables number them otherwise, and have no i3 any more."""
+    popular = Recommender(replace(tiny.model, config=tiny.model.config.override("recommend.strategy", "popular")))
+    dataset = Dataset(
+        "today", Ids.of(["n1", "n2"]), Ids.of(["i4", "i9", "i1", "i2"]), Events.of(make_log().events.whole()[:0])
+    )
+    nothing = SparseRows.from_lists([[], []], 4)
+    cohort = Cohort(np.arange(2), {}, SparseRows.from_lists([[0, 2], [1, 3]], 4), nothing.lengths())
+    comparison = compare_models(popular, popular, dataset, cohort)
+    # n1 used i4 and i1, both listed; n2 used i9, which the model does not know, and i2.
+    assert (comparison.precision_before, comparison.precision) == (75.0, 75.0)
+    assert comparison.ratio == Interval(1.0, 1.0, 1.0)
+
+
+def test_tables_that_shrank_are_refused_before_the_training(model: Path, service: Dataset) -> None:
+    stages: list[str] = []
+    half = with_events(service, lambda rows: rows[: int(0.4 * len(rows))])
+    result = refresh(half, model, brief_config(), progress=lambda stage, *_: stages.append(stage))
+    assert (result.published, result.reason, stages) == (False, "smaller", [])
+    n = len(service.events)
+    assert f"the tables hold {int(0.4 * n):,} interactions where there were {n:,}" in result.sentence
+    assert "--min-size 0" in result.sentence
+    assert refresh(half, model, brief_config(), min_size=0, gate=0).published
+
+
+def test_one_kind_of_interaction_that_went_missing_is_seen(service: Dataset) -> None:
+    facts = service.summary()
+    without = with_events(service, lambda rows: rows.filter(pl.col("signal") != "favorite"))
+    lost = find_shrunk(without, facts, 0.5)
+    assert lost
+    assert all("interactions of favorite x" in sentence for sentence in lost)
+    assert find_shrunk(service, facts, 1.0) == []
+    assert find_shrunk(service, {"users": 99, "pairs": {"stream x shop": 99}}, 1e9) == []  # too few to say
+
+
+def test_over_a_model_of_train_only_users_new_to_it_count(service: Dataset, tmp_path: Path) -> None:
+    path = tmp_path / "model"
+    train(service, brief_config()).save(path)
+    result = refresh(service, path, brief_config())
+    assert (result.published, result.reason) == (False, "not_compared")
+    assert (
+        "since train made it, which holds out nobody for this, and to compare takes 20; publish one" in result.sentence
+    )
+    later = make_world(2 * N_USERS)
+    result = refresh(later, path, brief_config(), min_size=0)
+    assert result.comparison is not None
+    held_out = np.flatnonzero(numbers_of(later) < 0.05)
+    assert int((held_out >= N_USERS).sum()) <= result.comparison.users < len(held_out)
+
+
+def test_only_users_that_both_models_held_out_are_judged(first: tuple[Path, RefreshResult], service: Dataset) -> None:
+    model = open_model(first[0]).model
+    numbers, everyone = numbers_of(service), np.arange(len(service.users))
+    assert np.array_equal(are_new_to(model, service, everyone, numbers), numbers < 0.05)
+    data = {**model.facts["data"], "held_out": {"share": 0.02, "users": 12}}
+    smaller = replace(model, facts={**model.facts, "data": data})
+    assert np.array_equal(are_new_to(smaller, service, everyone, numbers), numbers < 0.02)
+    keeps_some = replace(model, facts={}, warm=None)
+    assert not are_new_to(keeps_some, service, everyone, numbers).any()
+
+
+def test_too_few_users_are_not_compared(tmp_path: Path) -> None:
+    few = make_world(100)
+    assert refresh(few, tmp_path / "model", brief_config()).published
+    result = refresh(few, tmp_path / "model", brief_config())
+    assert (result.published, result.reason) == (False, "not_compared")
+    assert (
+        "held-out users are new to it, and to compare takes 20; publish one without comparison with --gate 0"
+        in result.sentence
+    )
+    result = refresh(few, tmp_path / "model", brief_config(), gate=0)
+    assert (result.published, result.reason, result.comparison) == (True, "not_compared", None)
+
+
+def test_a_damaged_model_is_told_and_mended_on_demand(model: Path, service: Dataset) -> None:
+    file = model / read_manifest(model)["version"] / "cold.onnx"
+    file.write_bytes(file.read_bytes()[:-1])
+    result = refresh(service, model, brief_config())
+    assert (result.published, result.reason) == (False, "not_compared")
+    assert "cold.onnx: was changed after it was written" in result.sentence
+    assert refresh(service, model, brief_config(), gate=0).published
+    open_model(model)
+
+
+def test_what_was_put_into_place_meanwhile_stays(model: Path, service: Dataset) -> None:
+    other = replace(open_model(model).model, facts={"data": {"dataset": "other"}, "metrics": {}})
+
+    def publish_another(*_: object) -> None:
+        save_model(other, model)
+
+    result = refresh(service, model, brief_config(), progress=publish_another)
+    assert (result.published, result.reason) == (False, "replaced")
+    assert read_manifest(model)["version"] == result.version
+    assert open_model(model).model.facts["data"] == {"dataset": "other"}
+
+
+def test_wrong_calls_are_told(service: Dataset, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"gate: is -1; give 0 or a positive number"):
+        refresh(service, tmp_path / "model", gate=-1)
+    with pytest.raises(ConfigError, match="keep: is 0"):
+        refresh(service, tmp_path / "model", keep=0)
+    (tmp_path / "notes.txt").touch()
+    with pytest.raises(ArtifactError, match="holds no model"):
+        refresh(service, tmp_path)
+    with pytest.raises(DataError, match="nowhere"):
+        refresh(tmp_path / "nowhere", tmp_path / "model")
+
+
+HOLD = """
+import sys, time
+from filelock import FileLock
+lock = FileLock(sys.argv[1])
+lock.acquire()
+print("held", flush=True)
+time.sleep(600)
+"""
+
+
+def test_of_two_one_leaves_or_waits_and_a_killed_one_holds_nothing(model: Path, service: Dataset) -> None:
+    lock = model.parent / ".model.refresh"
+    holder = subprocess.Popen([sys.executable, "-c", HOLD, str(lock)], stdout=subprocess.PIPE, text=True)
+    assert holder.stdout is not None
+    try:
+        assert holder.stdout.readline() == "held\n"
+        with pytest.raises(BusyError, match="another refresh of it is at work"):
+            refresh(service, model, brief_config())
+        waiting: list[RefreshResult] = []
+        waiter = threading.Thread(target=lambda: waiting.append(refresh(service, model, brief_config(), wait_s=60)))
+        waiter.start()
+        waiter.join(0.5)
+        assert waiter.is_alive()
+    finally:
+        holder.send_signal(signal.SIGKILL)
+        holder.wait()
+        holder.stdout.close()
+    waiter.join(60)
+    assert [result.published for result in waiting] == [True]
