@@ -67,6 +67,7 @@ docs: $(VENV)/.dev
 	$(BIN)/python docs/write_configuration.py
 	$(BIN)/python docs/write_tables.py
 	$(BIN)/python docs/write_operations.py
+	$(BIN)/python docs/write_http.py
 	$(BIN)/python docs/write_paths.py
 
 site: $(VENV)/.dev

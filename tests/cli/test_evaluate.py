@@ -202,3 +202,16 @@ def test_the_protocol_is_said_and_can_be_asked_for(invoke: Invoke, timed_tables:
     assert "were held out to stop training" in done.stderr
     with pytest.raises(DataError, match=r"the log spans (29\.9|30\.0) days, not more than the 37"):
         invoke("evaluate", timed_tables, "--strategy", "popular", "--protocol", "registration")
+
+
+def test_inspect_writes_the_card_of_a_model(run: Run, model: Path, tmp_path: Path) -> None:
+    printed = run("inspect", model, "--card")
+    assert printed.returncode == 0, printed.stderr
+    assert printed.stdout.startswith("# Model card: ")
+    for ending, begin in ((".md", "# Model card: "), (".html", "<!doctype html>\n")):
+        done = run("inspect", model, "--card", tmp_path / f"card{ending}")
+        assert done.returncode == 0, done.stderr
+        assert (tmp_path / f"card{ending}").read_text(encoding="utf-8").startswith(begin)
+    wrong = run("inspect", model, "--card", tmp_path / "card.pdf")
+    assert (wrong.returncode, wrong.stderr.count("\n")) == (2, 1)
+    assert "card.pdf: says no form of a card; give a name that ends with .md or .html." in wrong.stderr

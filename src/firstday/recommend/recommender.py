@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from firstday.features.signals import SignalBatch, Signals
 from firstday.ranking import first_allowed
 from firstday.recommend.auto import answer_each
 from firstday.recommend.effects import tell_each
+from firstday.recommend.model_card import write_markdown
 from firstday.recommend.popularity import POPULAR
 from firstday.recommend.query import Answer, Query
 from firstday.recommend.scales import scale_answer
@@ -296,8 +298,8 @@ class Recommender:
         return scale_answer(query, answer_all(query, strategy or self.model.config.recommend.strategy))
 
     def save(self, path: str | Path, *, keep: int = KEEP) -> Path:
-        """Write the model to a folder; see `firstday.artifact.folder.save_model`."""
-        return save_model(self.model, path, keep=keep)
+        """Write the model to a folder, with its card; see `firstday.artifact.folder.save_model`."""
+        return save_model(self.model, path, keep=keep, describe=partial(write_markdown, self.model))
 
 
 def open_model(path: str | Path, *, verify: bool = True) -> Recommender:
