@@ -9,15 +9,17 @@ from pathlib import Path
 
 import pytest
 
-from firstday.artifact.folder import CARD, MANIFEST, read_manifest
+from firstday.artifact.folder import MANIFEST, read_manifest
+from firstday.engine.engines import ModelPlace
 from firstday.recommend.auto import describe_selection
-from firstday.recommend.model_card import write_html, write_markdown
+from firstday.recommend.model_card import CARD, write_html, write_markdown
 from firstday.recommend.recommender import Recommender, open_model
 
 
 @pytest.fixture
 def folder(tiny: Recommender, tmp_path: Path) -> Path:
-    return tiny.save(tmp_path / "model")
+    ModelPlace(str(tmp_path / "model")).save(tiny)
+    return tmp_path / "model"
 
 
 def card_in(folder: Path) -> Path:
@@ -76,4 +78,4 @@ def test_odd_names_are_words_in_both_forms(tiny: Recommender, folder: Path) -> N
 
 def test_a_model_without_facts_has_a_card_too(tiny: Recommender, tmp_path: Path) -> None:
     folder = Recommender(replace(tiny.model, facts={})).save(tmp_path / "bare")
-    assert "not measured" in card_in(folder).read_text(encoding="utf-8")
+    assert "not measured" in write_markdown(tiny.model, read_manifest(folder))

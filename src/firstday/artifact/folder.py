@@ -6,7 +6,6 @@
     MODEL/<version>/*.npy        arrays, memory-mapped when opened
     MODEL/<version>/*.parquet    ids and titles
     MODEL/<version>/*.onnx       networks
-    MODEL/<version>/card.md      for people: nothing reads it, and it is under no checksum
     MODEL/<older version>/       likewise, with the manifest that it had: what `rollback` puts into place again
 
 The form of `model` and of the files is told in `firstday.artifact.codec`; a file is named after its place in it.
@@ -24,7 +23,7 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -43,7 +42,6 @@ FORMAT = 6
 KEEP = 3
 """How many versions stay in a model's folder, the one in place among them."""
 MANIFEST = "manifest.json"
-CARD = "card.md"
 VERSION, FILE_NAME = "[0-9a-f]{16}", r"[a-z0-9_-][a-z0-9_.-]*"
 FOR_PEOPLE = ("data", "metrics")
 """Facts of a model that stand at the top of the manifest, beside the configuration."""
@@ -72,13 +70,7 @@ class KeptVersion:
     left_at: int = 0
 
 
-def save_model(
-    model: TrainedModel,
-    path: str | Path,
-    *,
-    keep: int = KEEP,
-    describe: Callable[[Mapping[str, Any]], str] | None = None,
-) -> Path:
+def save_model(model: TrainedModel, path: str | Path, *, keep: int = KEEP) -> Path:
     """Write a model to a folder; who reads it meanwhile sees the old model or the new one, never half.
 
     Parameters
@@ -89,8 +81,6 @@ def save_model(
         The folder: new, empty, or holding an older model, which is replaced.
     keep
         How many versions the folder has afterwards, this one among them; older ones are removed.
-    describe
-        Makes the model's card of the manifest; None: it gets none.
 
     Raises
     ------
@@ -103,7 +93,7 @@ def save_model(
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with _alone_beside(path) as staging:
-            _publish(model, staging, path, keep, describe)
+            _publish(model, staging, path, keep)
     except OSError as error:
         raise ArtifactError(f"{path}: cannot be written ({error.strerror}); choose another folder.") from error
     return path
@@ -207,13 +197,7 @@ def version_in(path: Path) -> str | None:
     return version if ours else None
 
 
-def _publish(
-    model: TrainedModel,
-    staging: Path,
-    path: Path,
-    keep: int,
-    describe: Callable[[Mapping[str, Any]], str] | None,
-) -> None:
+def _publish(model: TrainedModel, staging: Path, path: Path, keep: int) -> None:
     """Write all files into the staging folder, then put them into place."""
     files = staging / "files"
     files.mkdir()
@@ -231,8 +215,6 @@ def _publish(
         **values,
         "files": hashes,
     }
-    if describe is not None:
-        (files / CARD).write_text(describe(manifest), encoding="utf-8")
     files.rename(staging / version)
     _write(staging / MANIFEST, _sealed(manifest))
     _put_into_place(staging, path, version, hashes)

@@ -5,13 +5,17 @@ from __future__ import annotations
 import html
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+from firstday.artifact.folder import read_manifest
 from firstday.artifact.trained_model import TrainedModel
 from firstday.config import Config
 from firstday.recommend.auto import describe_selection
 from firstday.recommend.spec import find_strategy, strategies_of
 
+CARD = "card.md"
+"""What the card is called that `firstday train` puts beside the files of a version; nothing reads it."""
 FEW = 10
 """A count of fewer people may tell something about one of them."""
 
@@ -109,8 +113,8 @@ def _describe_data(data: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 def _describe_quality(model: TrainedModel, manifest: Mapping[str, Any]) -> Iterator[str | list[str] | CardTable]:
     """Say how good the lists are, by what is known of the user."""
-    metrics = manifest.get("metrics", {"k": model.config.recommend.k, "precision": {}})
-    k, rows = metrics["k"], []
+    metrics, rows = manifest.get("metrics", {}), []
+    k, measured = metrics.get("k", model.config.recommend.k), metrics.get("precision", {})
     for row in describe_selection(model):
         cells = [_with_interval(row, name) for name in dict.fromkeys((row["strategy"], "popular", "segment"))]
         of_popular, of_segment = _with_interval(row, "popular"), _with_interval(row, "segment")
@@ -121,7 +125,7 @@ def _describe_quality(model: TrainedModel, manifest: Mapping[str, Any]) -> Itera
         yield f"P@{k}, the part of what a list of {k} can find, in % with 95 % intervals, by what is known of a user:"
         yield CardTable(("known", "auto answers by", f"P@{k}", "popular", "segment", "judged on"), tuple(rows))
     else:
-        precision = ", ".join(f"{name} {value:.1f} %" for name, value in metrics["precision"].items())
+        precision = ", ".join(f"{name} {value:.1f} %" for name, value in measured.items())
         yield f"P@{k} for users held out of training: {precision or 'not measured'}. Nothing was chosen by class."
     yield (
         "The same users decided when training stopped, and between strategies: the figures flatter a little. "
@@ -259,3 +263,9 @@ def write_html(model: TrainedModel, manifest: Mapping[str, Any]) -> str:
 
 def _row(cells: Sequence[str], tag: str) -> str:
     return "<tr>" + "".join(f"<{tag}>{html.escape(cell)}</{tag}>" for cell in cells) + "</tr>"
+
+
+def put_card(model: TrainedModel, folder: Path) -> None:
+    """Write the card beside the files of the version that is in place; it is no part of what is loaded."""
+    manifest = read_manifest(folder)
+    (folder / manifest["version"] / CARD).write_text(write_markdown(model, manifest), encoding="utf-8")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,6 @@ from firstday.features.signals import SignalBatch, Signals
 from firstday.ranking import first_allowed
 from firstday.recommend.auto import answer_each
 from firstday.recommend.effects import tell_each
-from firstday.recommend.model_card import write_markdown
 from firstday.recommend.popularity import POPULAR
 from firstday.recommend.query import Answer, Query
 from firstday.recommend.recommendation import Recommendation, Recommendations, UserAnswers
@@ -230,8 +228,8 @@ class Recommender:
         return self.model._repr_facts_()
 
     def save(self, path: str | Path, *, keep: int = KEEP) -> Path:
-        """Write the model to a folder, with its card; see `firstday.artifact.folder.save_model`."""
-        return save_model(self.model, path, keep=keep, describe=partial(write_markdown, self.model))
+        """Write the model to a folder; see `firstday.artifact.folder.save_model`."""
+        return save_model(self.model, path, keep=keep)
 
 
 def open_model(path: str | Path, *, verify: bool = True) -> Recommender:
