@@ -26,7 +26,6 @@ from firstday.cli.options import (
     load_plugins,
     open_tables,
     print_notes,
-    shown_progress,
     write_file,
 )
 from firstday.cli.printing import print_datasets, print_replay, print_results
@@ -41,6 +40,7 @@ from firstday.evaluate.report.render import Judged, check_report_path, write_rep
 from firstday.evaluate.results import REFERENCE
 from firstday.evaluate.run import evaluate_strategies
 from firstday.metrics import PrecisionRule
+from firstday.progress import open_progress
 from firstday.recommend.spec import PAPER_SEGMENT, baseline_names, find_strategy, strategy_names, with_methods
 
 NAMES = (
@@ -153,7 +153,7 @@ def evaluate(
             if target is not None and str(target) != "-":
                 check_file_target(target)
         dataset, settings = read(tables[0])
-        with shown_progress() as progress:
+        with open_progress() as progress:
             replayed = replay_policies(
                 dataset,
                 settings,
@@ -192,7 +192,7 @@ def evaluate(
         dataset, settings = read(name)
         if len(tables) > 1:
             typer.echo(f"{name}: {len(judged) + 1} of {len(tables)} datasets", err=True)
-        with shown_progress() as progress:
+        with open_progress() as progress:
             results = evaluate_strategies(
                 dataset,
                 settings,
