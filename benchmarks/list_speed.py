@@ -110,11 +110,11 @@ def full_computation() -> Iterator[None]:
 def compare(recommender: Recommender, users: Sequence[Signals], strategy: str) -> dict[str, float]:
     """Return shares of places of the quick lists, in %: with the same item as in the full list, or with any of it."""
     with full_computation():
-        full = recommender.recommend_users(users, K, strategy).answer.items
+        full = recommender.answer_users(users, K, strategy).answer.items
     shares: dict[str, float] = {}
     for name, together in (("one", 1), ("together", TOGETHER)):
         parts = [users[at : at + together] for at in range(0, len(users), together)]
-        quick = np.concatenate([recommender.recommend_users(part, K, strategy).answer.items for part in parts])
+        quick = np.concatenate([recommender.answer_users(part, K, strategy).answer.items for part in parts])
         shares[f"{name}_same_place"] = round(100 * float((quick == full).mean()), 3)
         among = [np.isin(a, b).mean() for a, b in zip(quick, full, strict=True)]
         shares[f"{name}_in_list"] = round(100 * float(np.mean(among)), 3)
@@ -130,7 +130,7 @@ def time_strategies(recommender: Recommender, users: Sequence[Signals], n_rounds
                 parts = [users[at : at + together] for at in range(0, n, together)]
                 began = process_time()
                 for part in parts:
-                    recommender.recommend_users(part, K, strategy)
+                    recommender.answer_users(part, K, strategy)
                 if round_number:  # the first one fills caches
                     took = 1e3 * (process_time() - began) / n
                     found.setdefault(strategy, {}).setdefault(name, []).append(took)

@@ -32,13 +32,15 @@ if TYPE_CHECKING:
     from firstday.errors import DataError as DataError
     from firstday.errors import FirstdayError as FirstdayError
     from firstday.errors import MissingExtraError as MissingExtraError
+    from firstday.evaluate.run import evaluate_strategies as evaluate  # noqa: F401
     from firstday.evaluate.run import evaluate_strategies as evaluate_strategies
     from firstday.features.signals import Signals as Signals
     from firstday.ranking import rank_scores as rank_scores
     from firstday.ranking import unit_rows as unit_rows
     from firstday.recommend.query import Answer as Answer
     from firstday.recommend.query import Query as Query
-    from firstday.recommend.recommender import Recommendation as Recommendation
+    from firstday.recommend.recommendation import Recommendation as Recommendation
+    from firstday.recommend.recommendation import Recommendations as Recommendations
     from firstday.recommend.recommender import Recommender as Recommender
     from firstday.recommend.recommender import open_model as open_model
     from firstday.recommend.spec import BaselineSpec as BaselineSpec
@@ -72,12 +74,14 @@ _HOMES = {
     "firstday.engine.engines": ("ModelPlace", "check", "load", "recommend_batch"),
     "firstday.errors": ("ArtifactError", "BusyError", "ConfigError", "DataError", "FirstdayError", "MissingExtraError"),
     "firstday.features.signals": ("Signals",),
+    "firstday.evaluate": ("evaluate",),
     "firstday.evaluate.run": ("evaluate_strategies",),
     "firstday.training.fit": ("train",),
     "firstday.training.refresh_model": ("RefreshResult", "refresh"),
     "firstday.recommend.query": ("Answer", "Query"),
     "firstday.ranking": ("rank_scores", "unit_rows"),
-    "firstday.recommend.recommender": ("Recommendation", "Recommender", "open_model"),
+    "firstday.recommend.recommendation": ("Recommendation", "Recommendations"),
+    "firstday.recommend.recommender": ("Recommender", "open_model"),
     "firstday.recommend.variants": ("Experiment", "Variant"),
     "firstday.recommend.spec": ("BaselineSpec", "ColdModelSpec", "LearningData", "StrategySpec", "register"),
 }

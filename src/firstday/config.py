@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from firstday.display import shorten
 from firstday.errors import ConfigError
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
@@ -34,6 +35,21 @@ class Section(BaseModel):
     """A section: frozen, without settings that do not exist."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    def __repr__(self) -> str:
+        return shorten(self)
+
+    __str__ = __repr__
+
+    def _repr_facts_(self) -> Mapping[str, Any]:
+        facts: dict[str, Any] = {}
+        for name, field in type(self).model_fields.items():
+            value = getattr(self, name)
+            if isinstance(value, Section):
+                facts |= {f"{name}.{part}": changed for part, changed in value._repr_facts_().items()}
+            elif value != field.get_default(call_default_factory=True):
+                facts[name] = value
+        return facts
 
     def override(self, settings: str | Mapping[str, Any], value: Any = None) -> Self:
         """Return a copy with other values, checked as those of a file are.

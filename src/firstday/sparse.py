@@ -13,10 +13,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from firstday.display import readable
+
 GATHERED_NUMBERS = 2**22
 """How many numbers of vectors are copied at once, about: bounds memory."""
 
 
+@readable
 @dataclass(frozen=True, eq=False)
 class SparseRows:
     """A sparse matrix by rows: row `r` holds `columns[starts[r]:starts[r + 1]]` with the weights beside them.

@@ -37,7 +37,7 @@ def lists(world: Dataset, splits: dict[int, Split], recommender: Recommender) ->
     for seed in SEEDS:
         query = cohort_query(recommender, world, splits[seed].cold, K)
         for name in STRATEGIES:
-            found[name].append(recommender.recommend_batch(query.signals, K, name).items)
+            found[name].append(recommender.answer_batch(query.signals, K, name).items)
     return found
 
 
@@ -163,9 +163,7 @@ def test_the_other_convention_of_precision(world: Dataset, splits: dict[int, Spl
     results = run(world, splits, recommender, ("popular",), "k")
     assert results.to_json()["precision_convention"] == "hits / K"
     hits = [
-        measure(
-            recommender.recommend_batch(cohort_query(recommender, world, c, K).signals, K, "popular").items, c.truth
-        )
+        measure(recommender.answer_batch(cohort_query(recommender, world, c, K).signals, K, "popular").items, c.truth)
         for c in cold(splits)
     ]
     relevant = np.concatenate([c.truth.lengths() for c in cold(splits)])

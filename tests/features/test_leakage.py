@@ -227,9 +227,9 @@ def test_the_target_window_of_a_cold_user_reaches_no_feature_and_no_list(
     for one, other in ((world, split.cold), (before, cohort)):
         query = cohort_query(recommender, one, other, 20)
         if one is world:
-            features, lists = query.features, recommender.recommend_batch(query.signals, 20).items
+            features, lists = query.features, recommender.answer_batch(query.signals, 20).items
     np.testing.assert_array_equal(query.features, features)
-    np.testing.assert_array_equal(recommender.recommend_batch(query.signals, 20).items, lists)
+    np.testing.assert_array_equal(recommender.answer_batch(query.signals, 20).items, lists)
 
 
 def test_day_one_holds_nothing_done_to_items_of_the_truth(world: Dataset, split: Split) -> None:

@@ -59,7 +59,7 @@ def test_popular_counts_warm_users(
 ) -> None:
     share = warm_uses.mean(axis=0)
     closed = world_days.closed_items(config.signals)
-    answer = recommender.recommend_batch(world_days, K, "popular")
+    answer = recommender.answer_batch(world_days, K, "popular")
     for row in range(world_days.n_users):
         ranked = sorted(set(range(N_ITEMS)) - set(closed.row(row).tolist()), key=lambda item: (-share[item], item))
         assert answer.items[row].tolist() == ranked[:K]

@@ -83,7 +83,7 @@ def test_tables_and_signals_give_the_same_lists(tiny: Recommender, tmp_path: Pat
     out = tmp_path / "lists.parquet"
     recommend_tables(tiny, tables, out, K, SPEC.name)
     lists = pl.read_parquet(out)
-    together = tiny.recommend_users([signals_of(user) for user in USERS], K, SPEC.name).answer
+    together = tiny.answer_users([signals_of(user) for user in USERS], K, SPEC.name).answer
     for row, user in enumerate(USERS):
         in_batch = lists.filter(pl.col("user_id") == user).sort("rank")
         alone = tiny.recommend(signals_of(user), K, SPEC.name)

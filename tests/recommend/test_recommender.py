@@ -10,7 +10,8 @@ import pytest
 from firstday.data.events import ITEM
 from firstday.errors import ConfigError
 from firstday.features.signals import SignalBatch, Signals
-from firstday.recommend.recommender import Recommendation, RecommendedItem, Recommender
+from firstday.recommend.recommendation import Recommendation, RecommendedItem
+from firstday.recommend.recommender import Recommender
 from firstday.recommend.spec import find_strategy, strategy_names
 from firstday.sparse import SparseRows
 from tests.tiny import CONFIG, N_ITEMS
@@ -52,6 +53,7 @@ def test_an_answer_says_everything_about_itself(tiny: Recommender) -> None:
         "notes",
         "score_scale",
         "n_ranked",
+        "user_id",
     }
     assert as_json["items"][0] == {"item_id": "i3", "title": "Three", "score": 0.5, "propensity": 1.0}
 
@@ -91,7 +93,7 @@ def test_closing_items_of_a_dense_user_leaves_their_neighbours_alone(tiny: Recom
     """Keys of (user, item) must not run over into the next user."""
     last_and_first = SparseRows.from_lists([[N_ITEMS - 1], [0], []], N_ITEMS)
     batch = SignalBatch(3, N_ITEMS, {("ban", ITEM): last_and_first}, {}, None)
-    lists = tiny.recommend_batch(batch, N_ITEMS, "popular").items
+    lists = tiny.answer_batch(batch, N_ITEMS, "popular").items
     assert [sorted(set(range(N_ITEMS)) - set(row.tolist())) for row in lists] == [[N_ITEMS - 1], [0], []]
 
 

@@ -63,7 +63,7 @@ def test_probabilities_never_rise_along_a_list(curve: Sequence[float], slope: fl
 def test_a_list_keeps_its_items_and_their_order(calibrated: Recommender, strategy: str) -> None:
     batch, _ = calibrated.model.catalogue.read(USERS)
     raw = answer_all(Query(calibrated.model, batch, N_ITEMS), strategy)
-    answer = calibrated.recommend_batch(batch, N_ITEMS, strategy)
+    answer = calibrated.answer_batch(batch, N_ITEMS, strategy)
     assert answer.scales is not None
     np.testing.assert_array_equal(answer.items, raw.items)
     assert answer.routes.tolist() == raw.routes.tolist()
@@ -177,7 +177,7 @@ def test_what_learned_from_what_was_shown_has_no_probabilities(calibrated: Recom
         assert calibrated.recommend(user, 3, strategy).score_scale == "probability of use"
         assert calibrated.recommend(shown, 3, strategy).score_scale == scale
     batch, _ = calibrated.model.read_signals([user, shown])
-    answer = calibrated.recommend_batch(batch, N_ITEMS, "blend")
+    answer = calibrated.answer_batch(batch, N_ITEMS, "blend")
     raw = answer_all(Query(calibrated.model, batch, N_ITEMS), "blend")
     assert answer.scales is not None
     assert answer.scales.tolist() == ["probability of use", "score"]

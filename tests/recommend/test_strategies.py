@@ -72,7 +72,7 @@ def test_the_strategies_of_the_contract_are_there() -> None:
 def test_everyone_gets_k_distinct_items_that_are_not_closed(
     tiny: Recommender, everyone: SignalBatch, strategy: str
 ) -> None:
-    answer = tiny.recommend_batch(everyone, K, strategy)
+    answer = tiny.answer_batch(everyone, K, strategy)
     closed = everyone.closed_items(tiny.model.config.signals)
     assert answer.items.shape == answer.scores.shape == (len(PEOPLE), K)
     for row, who in enumerate(PEOPLE):
@@ -87,18 +87,18 @@ def test_everyone_gets_k_distinct_items_that_are_not_closed(
 
 
 def test_used_and_banned_items_come_back_on_request(tiny: Recommender, everyone: SignalBatch, strategy: str) -> None:
-    answer = tiny.recommend_batch(everyone, K, strategy, keep_used=True)
+    answer = tiny.answer_batch(everyone, K, strategy, keep_used=True)
     for row, who in enumerate(PEOPLE):
         assert len(set(answer.items[row].tolist())) == K, who
         assert answer.items[row].min() >= 0, who
-    complete = tiny.recommend_batch(everyone, N_ITEMS, strategy, keep_used=True)
+    complete = tiny.answer_batch(everyone, N_ITEMS, strategy, keep_used=True)
     np.testing.assert_array_equal(np.sort(complete.items, axis=1), np.tile(np.arange(N_ITEMS), (len(PEOPLE), 1)))
 
 
 def test_a_list_longer_than_the_catalogue_has_every_open_item_once(
     tiny: Recommender, everyone: SignalBatch, strategy: str
 ) -> None:
-    answer = tiny.recommend_batch(everyone, N_ITEMS + 30, strategy)
+    answer = tiny.answer_batch(everyone, N_ITEMS + 30, strategy)
     closed = everyone.closed_items(tiny.model.config.signals)
     for row, who in enumerate(PEOPLE):
         open_items = np.setdiff1d(np.arange(N_ITEMS), closed.row(row))
@@ -116,17 +116,17 @@ def test_the_route_of_every_kind_of_user(tiny: Recommender, everyone: SignalBatc
     expected = ["blend" if name == "auto" else name for name in expected]  # nothing was selected for this model
     if strategy in ("popular", "explore"):  # they need nothing of a user
         expected = [strategy] * len(PEOPLE)
-    routes = dict(zip(PEOPLE, tiny.recommend_batch(everyone, K, strategy).routes.tolist(), strict=True))
+    routes = dict(zip(PEOPLE, tiny.answer_batch(everyone, K, strategy).routes.tolist(), strict=True))
     assert routes == dict(zip(PEOPLE, expected, strict=True))
 
 
 def test_a_fallback_gives_the_list_of_the_route_that_it_names(
     tiny: Recommender, everyone: SignalBatch, strategy: str
 ) -> None:
-    answer = tiny.recommend_batch(everyone, K, strategy)
+    answer = tiny.answer_batch(everyone, K, strategy)
     for route in ("group", "popular"):
         rows = np.flatnonzero(answer.routes == route)
-        other = tiny.recommend_batch(everyone, K, route)
+        other = tiny.answer_batch(everyone, K, route)
         np.testing.assert_array_equal(answer.items[rows], other.items[rows])
         np.testing.assert_array_equal(answer.scores[rows], other.scores[rows])
 
@@ -134,7 +134,7 @@ def test_a_fallback_gives_the_list_of_the_route_that_it_names(
 def test_one_user_alone_gets_the_list_that_they_get_among_others(
     tiny: Recommender, everyone: SignalBatch, strategy: str
 ) -> None:
-    together = tiny.recommend_batch(everyone, K, strategy)
+    together = tiny.answer_batch(everyone, K, strategy)
     for row, (who, user) in enumerate(PEOPLE.items()):
         alone = tiny.recommend(user, K, strategy)
         assert [item.item_id for item in alone.items] == [
@@ -147,7 +147,7 @@ def test_one_user_alone_gets_the_list_that_they_get_among_others(
 
 
 def test_no_users_get_no_lists(tiny: Recommender, everyone: SignalBatch, strategy: str) -> None:
-    answer = tiny.recommend_batch(everyone.take(np.array([], dtype=np.int64)), K, strategy)
+    answer = tiny.answer_batch(everyone.take(np.array([], dtype=np.int64)), K, strategy)
     assert answer.items.shape == (0, K)
     assert answer.routes.shape == (0,)
 

@@ -20,9 +20,9 @@ def test_a_model_without_them_is_warmed_by_what_it_has(recommender: Recommender,
     bare = Recommender(replace(recommender.model, learned={}))
     served = load_served(bare.save(tmp_path / "model"))
     for strategy in strategies_of(bare.model):
-        assert served.recommender.recommend_users([Signals(age=30)], 5, strategy).answer.items.shape == (1, 5)
+        assert served.recommender.answer_users([Signals(age=30)], 5, strategy).answer.items.shape == (1, 5)
     with pytest.raises(ConfigError, match="melu_segment needs a model trained with"):
-        served.recommender.recommend_users([Signals(age=30)], 5, "melu_segment")
+        served.recommender.answer_users([Signals(age=30)], 5, "melu_segment")
 
 
 def test_the_document_names_the_strategies_of_the_model_that_answers(

@@ -6,7 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from firstday.display import readable
 
+
+@readable
 @dataclass(frozen=True, eq=False)
 class Calibration:
     """The probability of use by the place in a list and by the score of its first place, for one strategy.

@@ -15,6 +15,7 @@ from firstday.cold.ranker import Ranker
 from firstday.config import Config
 from firstday.data.events import Pair
 from firstday.data.ids import Ids
+from firstday.display import readable
 from firstday.embed.embeddings import FoldIn
 from firstday.embed.kept_users import Neighborhood, WarmUsers
 from firstday.errors import FirstdayError
@@ -45,6 +46,7 @@ def _no_items() -> np.ndarray:
     return np.zeros(0, dtype=np.int32)
 
 
+@readable
 @dataclass(frozen=True)
 class Blending:
     """The weights of `blend`, chosen on validation users.
@@ -58,6 +60,7 @@ class Blending:
     weights: tuple[Mapping[str, float], ...] = field(default_factory=_personal_alone)
 
 
+@readable
 @dataclass(frozen=True)
 class ClassEvidence:
     """What validation users of one class tell of strategies.
@@ -87,6 +90,7 @@ class ClassEvidence:
     precision: Mapping[str, float]
 
 
+@readable
 @dataclass(frozen=True)
 class Selection:
     """Which strategy answers whom, chosen on validation users.
@@ -108,6 +112,7 @@ class Selection:
         return tuple(evidence.fallback if strategy in evidence.fall_back else "" for evidence in self.classes)
 
 
+@readable
 @dataclass(frozen=True, kw_only=True, eq=False)
 class TrainedModel:
     """The result of training.
@@ -180,6 +185,15 @@ class TrainedModel:
     calibrations: Mapping[str, Calibration] = field(default_factory=dict)
     unlisted: np.ndarray = field(default_factory=_no_items)
     shown_counts: ShownCounts | None = None
+
+    def _repr_facts_(self) -> Mapping[str, Any]:
+        data, metrics = self.facts.get("data", {}), self.facts.get("metrics", {})
+        facts = {name: data[name] for name in ("dataset", "warm_users") if name in data}
+        facts |= {"items": self.n_items, "segments": len(self.segments), "dimensions": self.dimensions}
+        facts["strategy"] = self.config.recommend.strategy
+        if precision := metrics.get("precision"):
+            facts[f"P@{metrics['k']}, %"] = {name: round(value, 1) for name, value in precision.items()}
+        return facts
 
     @property
     def n_items(self) -> int:

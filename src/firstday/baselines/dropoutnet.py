@@ -8,6 +8,7 @@ from typing import Literal
 import numpy as np
 
 from firstday.cold.cold_model import ColdModel, Epoch
+from firstday.display import readable
 from firstday.progress import Progress, no_progress
 from firstday.ranking import unit_rows
 from firstday.recommend.spec import ColdModelSpec, JudgeVectors, LearningData
@@ -38,6 +39,7 @@ def preference_of(liked: SparseRows, item_vectors: np.ndarray, transform: Transf
     return np.zeros((liked.n_rows, item_vectors.shape[1]), dtype=np.float32)
 
 
+@readable
 @dataclass(frozen=True, eq=False)
 class DropoutNet:
     """A network of a user's preference vector and content, trained to do without the former.

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from firstday.cold.cold_model import ColdModel, Epoch
+from firstday.display import readable
 from firstday.progress import Progress
 from firstday.ranking import unit_rows
 from firstday.recommend.spec import ColdModelSpec, JudgeVectors, LearningData
@@ -16,6 +17,7 @@ NUMBERS_AT_ONCE = 2**22
 """How many numbers of items' vectors are gathered at once, about: bounds memory."""
 
 
+@readable
 @dataclass(frozen=True, eq=False)
 class Melu:
     """A network whose last layer is adapted to each user by gradient steps on the user's day-one items.

@@ -25,7 +25,8 @@ from firstday.evaluate.report.render import write_report
 from firstday.evaluate.results import RATIO
 from firstday.evaluate.run import SeedRun, join_seeds, judge_seed
 from firstday.features.signals import Signals
-from firstday.recommend.recommender import Recommendation, Recommender
+from firstday.recommend.recommendation import Recommendation
+from firstday.recommend.recommender import Recommender
 from firstday.recommend.segment_description import describe_segments
 from firstday.recommend.spec import strategies_with
 from firstday.serve.settings import load_settings

@@ -10,6 +10,7 @@ import numpy as np
 import onnxruntime
 
 from firstday.cold.wide_layer import WideLayer
+from firstday.display import readable
 
 INPUT, OUTPUT = "features", "vectors"
 
@@ -41,6 +42,7 @@ class Epoch:
     kept: bool = False
 
 
+@readable
 @dataclass(frozen=True, eq=False)
 class ColdModel:
     """Predicts the mature embedding of a cold user.

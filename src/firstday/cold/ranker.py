@@ -7,8 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from firstday.cold.cold_model import ColdModel, Epoch
+from firstday.display import readable
 
 
+@readable
 @dataclass(frozen=True, eq=False)
 class Ranker:
     """Tells how likely each item is to be the next that a cold user uses.

@@ -11,9 +11,11 @@ import polars as pl
 from firstday.data.events import ITEM, UTC_MICROSECONDS, Events, Pair, Window
 from firstday.data.ids import Ids
 from firstday.data.impressions import Impressions
+from firstday.display import readable
 from firstday.sparse import SparseRows
 
 
+@readable
 @dataclass(frozen=True, eq=False)
 class Entity:
     """A kind of thing that groups items, such as artists, genres or playlists.
@@ -33,6 +35,7 @@ class Entity:
     names: tuple[str, ...] | None = None
 
 
+@readable
 @dataclass(frozen=True, eq=False)
 class Group:
     """A categorical column of the users table, such as country.
@@ -49,6 +52,7 @@ class Group:
     codes: np.ndarray
 
 
+@readable
 @dataclass(frozen=True, eq=False)
 class PrecomputedVectors:
     """Embeddings of another model that replace step 1 (tables `embeddings/users`, `embeddings/items`).
@@ -76,6 +80,7 @@ ASSIGNMENT_TYPES: dict[str, pl.DataType] = {
 }
 
 
+@readable
 @dataclass(frozen=True, eq=False)
 class Dataset:
     """All checked tables, with dense `user_ix` and `item_ix` instead of the caller's ids.
@@ -167,3 +172,6 @@ class Dataset:
             "groups": {name: len(group.values) for name, group in sorted(self.groups.items())},
             "friends": 0 if self.friends is None else self.friends.n_entries,
         }
+
+    def _repr_facts_(self) -> Mapping[str, object]:
+        return {"name": self.name, **{key: count for key, count in self.summary().items() if count}}

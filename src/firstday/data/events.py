@@ -10,6 +10,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import polars as pl
 
+from firstday.display import readable
 from firstday.sparse import SparseRows
 
 Pair = tuple[str, str]
@@ -62,6 +63,7 @@ class Window:
         return frame.filter(pl.Series(has_time & (moment >= self.start[user]) & (moment < self.end[user])))
 
 
+@readable
 @dataclass(frozen=True, eq=False)
 class Events:
     """All interactions, one row each.

@@ -11,7 +11,10 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from firstday.display import readable
 
+
+@readable
 @dataclass(frozen=True, eq=False)
 class Ids:
     """The caller's ids in index order: the id at position `ix` has the index `ix`.

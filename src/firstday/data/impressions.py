@@ -15,6 +15,7 @@ from firstday.config import SHOWN
 from firstday.data.event_writer import DAY_US, RowsByUser, note_future
 from firstday.data.events import UTC_MICROSECONDS, first_moment
 from firstday.data.findings import Findings
+from firstday.display import readable
 
 OF_IMPRESSIONS = ("position", "propensity", "policy")
 """Columns of interactions that say something of impressions alone; a list's id may stand beside a use, too."""
@@ -43,6 +44,7 @@ IN_THE_SAME_LIST = (
 )
 
 
+@readable
 @dataclass(frozen=True, eq=False)
 class Impressions:
     """All impressions, one row each: an item that was shown to a user.

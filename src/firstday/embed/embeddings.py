@@ -11,6 +11,7 @@ import numpy as np
 
 from firstday.config import SignalConfig
 from firstday.data.events import ITEM, Pair
+from firstday.display import readable
 from firstday.ranking import unit_rows
 from firstday.sparse import SparseRows, contains, union_rows
 
@@ -60,6 +61,7 @@ PASSED_OVER = 10.0
 """Confidence that an item which was seen and passed over is not liked, beside 1 for one of which nothing is known."""
 
 
+@readable
 @dataclass(frozen=True, eq=False)
 class FoldIn:
     """Computes a new user's vector from the vectors of the user's items; these stay as they are.
@@ -203,6 +205,7 @@ class FoldIn:
         return result
 
 
+@readable
 @dataclass(frozen=True, eq=False)
 class Embeddings:
     """The result of step 1.

@@ -11,11 +11,13 @@ from firstday.config import Config
 from firstday.data.dataset import Dataset
 from firstday.data.ids import Ids
 from firstday.data.splits.split import Split
+from firstday.display import readable
 from firstday.embed.embeddings import Embeddings, compute_affinity, select_uses
 from firstday.ranking import unit_rows
 from firstday.sparse import SparseRows, stack_rows
 
 
+@readable
 @dataclass(frozen=True, eq=False)
 class WarmUsers:
     """The warm users that a model keeps, then the light users, who may be friends but not neighbours.

@@ -10,11 +10,13 @@ from typing import Any, Literal
 from firstday.artifact.folder import KEEP, check_target
 from firstday.config import Config
 from firstday.data.dataset import Dataset
+from firstday.data.frame_libraries import give_frame, library_of
 from firstday.data.left_out import left_out_beside, write_left_out
 from firstday.data.load import check_tables
 from firstday.data.newcomers import load_newcomers
 from firstday.data.splits.outlook import Outlook, foresee
 from firstday.data.summary import Summary, suiting_protocol, summarise
+from firstday.display import readable
 from firstday.engine.large import LargeDataset
 from firstday.errors import ConfigError, DataError, needs_extra
 from firstday.recommend.batch import list_users
@@ -23,6 +25,7 @@ from firstday.recommend.recommender import Recommender, open_model
 Engine = Literal["local", "spark"]
 
 
+@readable
 @dataclass(frozen=True, eq=False)
 class Check:
     """What `check` says of tables.
@@ -242,8 +245,9 @@ def recommend_batch(
 
     Returns
     -------
-    polars.DataFrame or pyspark.sql.DataFrame
-        `user_id`, `rank` (from 1), `item_id`, `score`, `route`, `scale`; of Spark where the engine is.
+    data frame
+        `user_id`, `rank` (from 1), `item_id`, `score`, `route`, `scale`: of the library of the frames given (pandas,
+        PyArrow, Spark), else of Polars.
 
     Raises
     ------
@@ -260,7 +264,7 @@ def recommend_batch(
         )
         return lists
     dataset = load_newcomers(tables, drop_bad_rows=drop_bad_rows)
-    return list_users(recommender, dataset, k, strategy, keep_used=keep_used)[0]
+    return give_frame(list_users(recommender, dataset, k, strategy, keep_used=keep_used)[0], library_of(tables))
 
 
 def _choose_engine(tables: str | Path | Mapping[str, Any], engine: Engine | None) -> Engine:

@@ -23,6 +23,7 @@ from firstday.data.splits.roles import Protocol as ProtocolName
 from firstday.data.splits.roles import find_warm, find_warm_within
 from firstday.data.splits.split import take_actions
 from firstday.data.summary import Summary
+from firstday.display import readable
 from firstday.embed.embeddings import compute_affinity
 from firstday.engine.everyone import Everyone, Question, describe_part
 from firstday.segment.shown_counts import ShownCounts
@@ -32,6 +33,7 @@ LARGEST = 2**64 - 1
 """The largest stable number."""
 
 
+@readable
 @dataclass(frozen=True, eq=False)
 class Learners:
     """The users to learn from, and how to ask about everyone.

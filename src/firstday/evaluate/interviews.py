@@ -12,6 +12,7 @@ from firstday.config import Config
 from firstday.data.dataset import Dataset
 from firstday.data.events import ITEM
 from firstday.data.splits.sampled import unite_uses
+from firstday.display import readable
 from firstday.features.encoder import pick_signal
 from firstday.features.signals import SignalBatch
 from firstday.metrics import Interval, bootstrap_means, bootstrap_ratios, measure
@@ -30,6 +31,7 @@ Chooser = Callable[[int, Answers], int]
 """Given a user's position and their answers so far, returns what to ask next."""
 
 
+@readable
 @dataclass(frozen=True, eq=False)
 class Interview:
     """What some users were asked and answered.
@@ -149,6 +151,7 @@ def list_by_strategy(
     return top_k(scores, k)[0]
 
 
+@readable
 @dataclass(frozen=True, eq=False)
 class Trial:
     """The users of one seed after their interviews.

@@ -12,6 +12,7 @@ from firstday.artifact.trained_model import KNOWLEDGE
 from firstday.config import Config, SignalConfig
 from firstday.data.dataset import Dataset
 from firstday.data.events import ITEM
+from firstday.display import readable
 from firstday.errors import ConfigError
 from firstday.evaluate.policies import POLICIES
 from firstday.evaluate.results import REFERENCE as PAPER
@@ -202,6 +203,7 @@ DEFAULT_POLICIES = (
 """What is replayed where no policies are named."""
 
 
+@readable
 @dataclass(frozen=True, eq=False)
 class ReplayResults:
     """What users used of each policy's slates.

@@ -12,6 +12,9 @@ import numpy as np
 import polars as pl
 
 from firstday.cold.cold_model import Epoch
+from firstday.data.frame_libraries import Library, give_frame
+from firstday.display import readable, write_table
+from firstday.errors import MissingExtraError
 from firstday.evaluate.slices import (
     ALL,
     DAY_ONE_SIZES,
@@ -102,6 +105,7 @@ class Figure:
         return (self.low is not None and self.low > 0) or (self.high is not None and self.high < 0)
 
 
+@readable
 @dataclass(frozen=True, kw_only=True)
 class Results:
     """What was evaluated and how, and one long table of figures.
@@ -173,10 +177,47 @@ class Results:
         """
         return self._by_key[strategy, metric, slice]
 
-    def to_frame(self) -> pl.DataFrame:
-        """Return the table as a data frame with the columns of `Figure`, null where there is no interval."""
+    def to_frame(self, library: Library = "polars") -> Any:
+        """Return the table as a data frame with the columns of `Figure`, null where there is no interval.
+
+        Parameters
+        ----------
+        library
+            Whose data frame: ``polars``, ``pandas`` or ``pyarrow``.
+        """
         types: dict[str, type[pl.DataType]] = {"low": pl.Float64, "high": pl.Float64}  # a column may be null throughout
-        return pl.DataFrame([asdict(figure) for figure in self.figures], schema_overrides=types)
+        frame = pl.DataFrame([asdict(figure) for figure in self.figures], schema_overrides=types)
+        return give_frame(frame, library)
+
+    def __len__(self) -> int:
+        return len(self.figures)
+
+    def __iter__(self) -> Iterator[Figure]:
+        return iter(self.figures)
+
+    def _repr_facts_(self) -> Mapping[str, Any]:
+        best = {name: f"{self.get(name, 'precision').mean:.1f} %" for name in self.best_first}
+        names = ("dataset", "protocol", "seeds", "n_warm", "n_cold")
+        return {**{name: getattr(self, name) for name in names}, f"P@{self.k}": best}
+
+    def _repr_html_(self) -> str:
+        from firstday.evaluate.plots import plot_strategies
+
+        rows = []
+        for name in self.best_first:
+            precision = self.get(name, "precision")
+            others = (f"{self.get(name, metric).mean:.1f}" for metric in ("recall", "ndcg", "user_coverage"))
+            rows.append((name, f"{precision.mean:.1f} [{precision.low:.1f}, {precision.high:.1f}]", *others))
+        columns = ("strategy", *(f"{metric}@{self.k}, %" for metric in ("P", "R", "NDCG")), "user coverage, %")
+        below = (
+            f"{self.dataset}: {self.n_warm:,} warm and {self.n_cold:,} cold users in each of {len(self.seeds)} "
+            f"seed(s), protocol {self.protocol}. Brackets: 95 % interval over users.",
+        )
+        table = write_table("Strategies, best first", columns, rows, below)
+        try:
+            return f'{table}<div style="background: white">{plot_strategies(self)}</div>'
+        except MissingExtraError:
+            return table
 
     @cached_property
     def strategies(self) -> tuple[str, ...]:

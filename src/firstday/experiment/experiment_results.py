@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from firstday.display import readable
 from firstday.experiment.compare import Comparison, Power
 from firstday.experiment.off_policy import ListsEstimate
 from firstday.experiment.outcomes import Outcome, write_days
@@ -48,6 +49,7 @@ class Row:
     power: Power | None = None
 
 
+@readable
 @dataclass(frozen=True, eq=False)
 class ExperimentResults:
     """All that is reported of an experiment.

@@ -11,6 +11,7 @@ import numpy as np
 
 from firstday.config import FeatureConfig, SignalConfig
 from firstday.data.events import ITEM, Pair, sort_pairs
+from firstday.display import readable
 from firstday.embed.embeddings import Embeddings, FoldIn
 from firstday.features.ages import choose_widths, weigh_years
 from firstday.features.signals import PICK_SIGNAL, SignalBatch, Signals
@@ -29,6 +30,7 @@ ROWS_AT_ONCE = 16_384
 """Rows encoded at once."""
 
 
+@readable
 @dataclass(frozen=True, eq=False)
 class Encoder:
     """Turns signals into features.

@@ -16,6 +16,7 @@ from firstday.config import SHOWN, SignalConfig
 from firstday.data.dataset import Dataset
 from firstday.data.events import ITEM, Pair
 from firstday.data.ids import Ids
+from firstday.display import readable
 from firstday.embed.embeddings import compute_affinity
 from firstday.errors import DataError
 from firstday.features.impressions import Impression, weigh_impressions
@@ -33,6 +34,7 @@ UNKNOWN_COLUMN = "profile column "
 """Before the name of a profile column that a model does not know."""
 
 
+@readable
 @dataclass(frozen=True, init=False)
 class Signals:
     """All that is known of one new user; every part may be missing.
@@ -109,6 +111,10 @@ class Signals:
         object.__setattr__(self, "user_id", user_id)
         object.__setattr__(self, "groups", {k: str(v) for k, v in groups.items() if v is not None})
 
+    def _repr_facts_(self) -> Mapping[str, Any]:
+        parts = {"age": self.age, **self.groups, **{name: getattr(self, name) for name in RESERVED[1:]}}
+        return {name: part for name, part in parts.items() if part not in (None, ())}
+
     def copy(self, **changes: Any) -> Signals:
         """Return the same signals but for some parts, each by its name."""
         return Signals(**{**self.groups, **{name: getattr(self, name) for name in RESERVED}, **changes})
@@ -130,9 +136,29 @@ class Signals:
             raise DataError(f'user: is not JSON ({error}); give an object such as {{"age": 24}}.') from None
         if not isinstance(values, dict):
             raise DataError(f'user: is a {type(values).__name__}; give a JSON object such as {{"age": 24}}.')
+        return cls.of(values)
+
+    @classmethod
+    def of(cls, user: Signals | Mapping[str, Any], where: str = "user") -> Signals:
+        """Return signals as they are, or read them from a dictionary; None stands for what is not known.
+
+        Raises
+        ------
+        DataError
+            It is neither, or the dictionary is not of the form that `from_json` reads; `where` is named.
+        """
+        if isinstance(user, cls):
+            return user
+        if not isinstance(user, Mapping):
+            raise DataError(
+                f'{where}: is a {type(user).__name__}; give fd.Signals(...) or a dictionary such as {{"age": 24}}.'
+            )
+        values = dict(user)
         interactions = values.pop("interactions", None)
         interactions = () if interactions is None else interactions
-        if not isinstance(interactions, list | tuple) or any(not isinstance(entry, list) for entry in interactions):
+        if not isinstance(interactions, list | tuple) or any(
+            not isinstance(entry, list | tuple) for entry in interactions
+        ):
             raise DataError('interactions: is no list of lists; give [["favorite", "item", "i81"], ...].')
         friends = values.pop("friends", None)
         friends = () if friends is None else friends
@@ -148,6 +174,7 @@ class Signals:
         return cls(age=values.pop("age", None), interactions=interactions, friends=friends, shown=shown, **values)
 
 
+@readable
 @dataclass(frozen=True, eq=False)
 class SignalBatch:
     """Signals of many users, in a model's dense indexes; -1 stands for unknown.
@@ -206,6 +233,7 @@ class SignalBatch:
         )
 
 
+@readable
 @dataclass(frozen=True, eq=False)
 class Catalogue:
     """The names and ids of a model's training data.

@@ -21,8 +21,8 @@ from firstday.features.signals import UNKNOWN_COLUMN, Catalogue
 from firstday.recommend.effects import KEEPS_OUT, NOTHING, count_weak, tell_counts
 from firstday.recommend.list_files import find_list_form, write_list_file
 from firstday.recommend.query import Query
+from firstday.recommend.recommendation import frame_lists
 from firstday.recommend.recommender import Recommender
-from firstday.recommend.scales import FILLS_UP
 
 USERS_AT_ONCE = 20_000
 
@@ -161,24 +161,10 @@ def list_users(
     for at in range(0, max(1, len(users)), USERS_AT_ONCE):
         part = users[at : at + USERS_AT_ONCE]
         signals = batch.take(part)
-        answer = recommender.recommend_batch(signals, k, name, keep_used=keep_used)
+        answer = recommender.answer_batch(signals, k, name, keep_used=keep_used)
         routes.update(answer.routes.tolist())
         weak += count_weak(Query(recommender.model, signals, 1, keep_used), name, answer.routes)
-        row, place = np.nonzero(answer.items >= 0)
-        assert answer.scales is not None
-        scales = np.where(place < answer.count_ranked()[row], answer.scales[row], FILLS_UP)
-        frames.append(
-            pl.DataFrame(
-                {
-                    "user_id": dataset.users.take(part[row]),
-                    "rank": (place + 1).astype(np.int32),
-                    "item_id": catalogue.items.take(answer.items[row, place]),
-                    "score": answer.scores[row, place],
-                    "route": answer.routes[row].astype(str),
-                    "scale": scales.astype(str),
-                }
-            )
-        )
+        frames.append(frame_lists(catalogue, dataset.users.take(part), answer))
     lists = pl.concat(frames)
     return lists, BatchCounts(len(users), lists.height, routes, Counter(unknown), weak)
 

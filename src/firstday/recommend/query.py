@@ -11,6 +11,7 @@ import numpy as np
 
 from firstday.artifact.trained_model import FEW, KNOWLEDGE, TrainedModel
 from firstday.data.events import ITEM
+from firstday.display import readable
 from firstday.features.signals import SignalBatch
 from firstday.ranking import rank_by_vectors, rank_scores, take_lists, unit_rows
 from firstday.sparse import SparseRows, contains, union_rows
@@ -19,6 +20,7 @@ RESTING = 0.5
 """How likely a user saw an item and passed it over, from which on it is left out of the user's lists."""
 
 
+@readable
 @dataclass(frozen=True, eq=False)
 class ComputedDays:
     """Day ones of which only numbers are known, no single interaction, as in the paper's released data.
@@ -46,6 +48,7 @@ class ComputedDays:
         return ComputedDays(self.features[rows], self.means[rows])
 
 
+@readable
 @dataclass(frozen=True, eq=False)
 class Query:
     """Some users, asking a model for lists; what several strategies need is computed once.
@@ -258,6 +261,7 @@ class Query:
         return query
 
 
+@readable
 @dataclass(frozen=True, eq=False)
 class Answer:
     """A strategy's lists.

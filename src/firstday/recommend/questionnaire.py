@@ -10,6 +10,7 @@ import numpy as np
 
 from firstday.artifact.trained_model import TrainedModel
 from firstday.data.events import ITEM
+from firstday.display import readable
 from firstday.embed.kept_users import WarmUsers
 from firstday.errors import ConfigError
 from firstday.features.encoder import pick_signal
@@ -23,7 +24,8 @@ from firstday.recommend.belief import (
     gain_of_yes,
     normalise,
 )
-from firstday.recommend.recommender import Recommendation, Recommender, check_length, name_items
+from firstday.recommend.recommendation import Recommendation, name_items
+from firstday.recommend.recommender import Recommender, check_length
 from firstday.segment.segments import BELIEF_SMOOTHING, ItemCounts, Segments, count_items
 from firstday.sparse import SparseRows
 
@@ -172,6 +174,7 @@ class AnsweringUsers:
         return scores
 
 
+@readable
 @dataclass(frozen=True, eq=False)
 class Questionnaire:
     """What a newcomer can be asked, and what the answers tell.

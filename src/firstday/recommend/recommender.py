@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import numpy as np
 
 from firstday.artifact.folder import KEEP, load_model, save_model
 from firstday.artifact.trained_model import TrainedModel
+from firstday.display import readable
 from firstday.errors import ConfigError
 from firstday.features.signals import SignalBatch, Signals
 from firstday.ranking import first_allowed
@@ -18,8 +19,9 @@ from firstday.recommend.auto import answer_each
 from firstday.recommend.effects import tell_each
 from firstday.recommend.popularity import POPULAR
 from firstday.recommend.query import Answer, Query
+from firstday.recommend.recommendation import Recommendation, Recommendations, UserAnswers
 from firstday.recommend.scales import scale_answer
-from firstday.recommend.spec import FALLBACKS, OWN_SCALE, Strategy, find_strategy, refuse_without, value_type
+from firstday.recommend.spec import FALLBACKS, Strategy, find_strategy, refuse_without, value_type
 
 
 def answer_all(query: Query, strategy: str | Strategy) -> Answer:
@@ -90,104 +92,6 @@ def _fill_up(items: np.ndarray, scores: np.ndarray, query: Query) -> tuple[np.nd
     return first_allowed(both, both_scores, allowed, query.k)
 
 
-@dataclass(frozen=True)
-class RecommendedItem:
-    """One place of a list.
-
-    Parameters
-    ----------
-    item_id
-        The caller's id.
-    title
-        "" where the items have none.
-    score
-        On the scale that the answer names; 0 for items that only fill the list up.
-    propensity
-        How likely the strategy was to show it there, given the places above it: below 1 where `explore` drew it.
-    """
-
-    item_id: Any
-    title: str
-    score: float
-    propensity: float = 1.0
-
-
-@dataclass(frozen=True)
-class Recommendation:
-    """The answer for one user.
-
-    Parameters
-    ----------
-    items
-        The list, best first.
-    strategy
-        What was asked for.
-    route
-        What answered: the strategy, or a fallback (`group`, `popular`).
-    segment
-        The number of the predicted segment; None where nothing is known of the user.
-    segment_size
-        How many warm users the segment has.
-    ignored
-        A sentence for each thing known of the user that has no effect: the model does not understand it, or nothing in
-        the model rests on it.
-    notes
-        A sentence for each signal that only keeps items out of the list.
-    score_scale
-        What the scores are: ``share of ...``, from 0 to 1, of whom; ``probability of use``, as validation users used
-        what they were listed; or ``score``, which means nothing but the order.
-    n_ranked
-        How many places, the first ones, the route ranked; the others only fill the list up.
-    """
-
-    items: tuple[RecommendedItem, ...]
-    strategy: str
-    route: str
-    segment: int | None
-    segment_size: int | None
-    ignored: tuple[str, ...]
-    notes: tuple[str, ...] = ()
-    score_scale: str = OWN_SCALE
-    n_ranked: int = 0
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the answer as JSON values."""
-        return asdict(self)
-
-
-@dataclass(frozen=True, eq=False)
-class UserAnswers:
-    """The answers for several users, as arrays.
-
-    Parameters
-    ----------
-    answer
-        Lists and routes; every row has k distinct items, unless the catalogue has no more.
-    segments
-        Predicted segments, int64, shape (n_users,), -1 where nothing is known of the user.
-    ignored, notes
-        For each user, the sentences of `Recommendation`.
-    """
-
-    answer: Answer
-    segments: np.ndarray
-    ignored: list[tuple[str, ...]]
-    notes: list[tuple[str, ...]]
-
-
-def name_items(
-    model: TrainedModel, items: np.ndarray, scores: np.ndarray, propensities: np.ndarray | None = None
-) -> tuple[RecommendedItem, ...]:
-    """Return a list by the caller's ids and titles; arrays of shape (k,), -1 for an empty place."""
-    catalogue = model.catalogue
-    chances = np.ones(len(items)) if propensities is None else propensities
-    return tuple(
-        RecommendedItem(catalogue.items[ix], catalogue.title_of(ix), score, chance)
-        for ix, score, chance in zip(items.tolist(), scores.tolist(), chances.tolist(), strict=True)
-        if ix >= 0
-    )
-
-
 def check_length(model: TrainedModel, k: int | None) -> int:
     """Return the length of a list: as asked or configured, and no more than there are items.
 
@@ -202,6 +106,7 @@ def check_length(model: TrainedModel, k: int | None) -> int:
     return min(length, model.n_items)
 
 
+@readable
 @dataclass(frozen=True, eq=False)
 class Recommender:
     """A trained model, ready to recommend.
@@ -215,18 +120,24 @@ class Recommender:
     model: TrainedModel
 
     def recommend(
-        self, user: Signals, k: int | None = None, strategy: str | None = None, *, keep_used: bool = False
+        self,
+        user: Signals | Mapping[str, Any],
+        k: int | None = None,
+        strategy: str | None = None,
+        *,
+        keep_used: bool = False,
     ) -> Recommendation:
         """Return a list for one user, whatever is known of them.
 
         Parameters
         ----------
         user
-            What is known; what the model does not understand is named in the answer, and is no error.
+            What is known, as `Signals` or as a dictionary of the same form; what the model does not understand is named
+            in the answer, and is no error.
         k
             Length of the list; the configured length (50) if left out. Shorter only if the catalogue is.
         strategy
-            The name of a strategy; the configured one (`segment`) if left out.
+            The name of a strategy; the configured one (`auto`) if left out.
         keep_used
             Allow items that the user has already used or banned.
 
@@ -235,42 +146,58 @@ class Recommender:
         ConfigError
             The strategy is unknown or needs what the model does not have, or k is below 1.
         """
-        strategy = strategy or self.model.config.recommend.strategy
-        answers = self.recommend_users([user], k, strategy, keep_used=keep_used)
-        answer = answers.answer
-        propensities = None if answer.propensities is None else answer.propensities[0]
-        items = name_items(self.model, answer.items[0], answer.scores[0], propensities)
-        segment = int(answers.segments[0]) if answers.segments[0] >= 0 else None
-        size = None if segment is None else int(self.model.segments.items.sizes[segment])
-        return Recommendation(
-            items,
-            strategy,
-            answer.routes[0],
-            segment,
-            size,
-            answers.ignored[0],
-            answers.notes[0],
-            OWN_SCALE if answer.scales is None else str(answer.scales[0]),
-            int(answer.count_ranked()[0]),
-        )
+        read = Signals.of(user)
+        return self.answer_users([read], k, strategy, keep_used=keep_used).tell(self.model, 0, read.user_id)
 
     def recommend_users(
-        self, users: Sequence[Signals], k: int | None = None, strategy: str | None = None, *, keep_used: bool = False
-    ) -> UserAnswers:
-        """Return lists for several users at once, as arrays: what `recommend` answers, at a part of its cost each.
+        self,
+        users: Mapping[Any, Signals | Mapping[str, Any]] | Sequence[Signals | Mapping[str, Any]],
+        k: int | None = None,
+        strategy: str | None = None,
+        *,
+        keep_used: bool = False,
+    ) -> Recommendations:
+        """Return lists for several users at once: what `recommend` answers, at a part of its cost each.
 
         Parameters
         ----------
         users
-            What is known of each.
+            What is known of each, by the caller's id of the user. In a sequence, a user's id is the `user_id` of its
+            signals, or else its place there, from 0.
         k, strategy, keep_used
             See `recommend`.
+
+        Returns
+        -------
+        Recommendations
+            By the caller's ids, in the order given.
 
         Raises
         ------
         ConfigError
             The strategy is unknown, or k is below 1.
+        DataError
+            A user stands there twice, or something is no signals.
+
+        Examples
+        --------
+        >>> lists = recommender.recommend_users({"u1": {"age": 24}, "u2": {}})  # doctest: +SKIP
+        >>> lists["u1"].items[0].item_id  # doctest: +SKIP
+        >>> lists.to_frame()  # doctest: +SKIP
         """
+        if isinstance(users, Mapping):
+            named = {user_id: Signals.of(user, f"users[{user_id!r}]") for user_id, user in users.items()}
+            signals = [user.copy(user_id=user_id) if user.user_id is None else user for user_id, user in named.items()]
+            user_ids = list(named)
+        else:
+            signals = [Signals.of(user, f"users[{place}]") for place, user in enumerate(users)]
+            user_ids = [place if user.user_id is None else user.user_id for place, user in enumerate(signals)]
+        return Recommendations(self.model, self.answer_users(signals, k, strategy, keep_used=keep_used), user_ids)
+
+    def answer_users(
+        self, users: Sequence[Signals], k: int | None = None, strategy: str | None = None, *, keep_used: bool = False
+    ) -> UserAnswers:
+        """Return lists for several users in the model's indexes, as arrays: what `recommend_users` stands on."""
         batch, ignored = self.model.read_signals(users)
         query = Query(self.model, batch, check_length(self.model, k), keep_used)
         strategy = strategy or self.model.config.recommend.strategy
@@ -280,12 +207,14 @@ class Recommender:
         answer = scale_answer(query, answer_all(query, strategy))
         unused, kept_out = tell_each(query, strategy, answer.routes)
         sentences = [(*unknown, *idle) for unknown, idle in zip(ignored, unused, strict=True)]
-        return UserAnswers(answer, segments, sentences, [tuple(notes) for notes in kept_out])
+        return UserAnswers(strategy, answer, segments, sentences, [tuple(notes) for notes in kept_out])
 
-    def recommend_batch(
+    def answer_batch(
         self, signals: SignalBatch, k: int | None = None, strategy: str | None = None, *, keep_used: bool = False
     ) -> Answer:
-        """Return lists for many users in the model's indexes; see `recommend`.
+        """Return lists for many users whose signals and lists are in the model's indexes.
+
+        `firstday.recommend_batch` has the caller's ids.
 
         Returns
         -------
@@ -294,6 +223,9 @@ class Recommender:
         """
         query = Query(self.model, signals, check_length(self.model, k), keep_used)
         return scale_answer(query, answer_all(query, strategy or self.model.config.recommend.strategy))
+
+    def _repr_facts_(self) -> Mapping[str, Any]:
+        return self.model._repr_facts_()
 
     def save(self, path: str | Path, *, keep: int = KEEP) -> Path:
         """Write the model to a folder; see `firstday.artifact.folder.save_model`."""

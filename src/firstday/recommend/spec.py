@@ -26,6 +26,7 @@ from pydantic import BaseModel, ValidationError
 
 from firstday.artifact.trained_model import TrainedModel
 from firstday.config import Config, DeviceName
+from firstday.display import readable
 from firstday.embed.embeddings import Embeddings
 from firstday.errors import ConfigError
 from firstday.features.encoder import FeatureRows
@@ -34,6 +35,7 @@ from firstday.recommend.query import Answer, Query
 from firstday.sparse import SparseRows
 
 
+@readable
 @dataclass(frozen=True, kw_only=True, eq=False)
 class LearningData:
     """What methods learn from: warm users' first days and all that they used, and validation users' first days.
@@ -162,6 +164,7 @@ def reading(*parts: Part) -> Reads:
     return lambda _: parts
 
 
+@readable
 @dataclass(frozen=True, kw_only=True)
 class StrategySpec(Method):
     """A way to make lists.
@@ -283,6 +286,7 @@ class ColdModelValue(Protocol):
         ...
 
 
+@readable
 @dataclass(frozen=True, kw_only=True)
 class ColdModelSpec(Method):
     """A way to predict a cold user's mature vector, beside ours.
@@ -321,6 +325,7 @@ class ItemScorer(Protocol):
         ...
 
 
+@readable
 @dataclass(frozen=True, eq=False)
 class BaselineData:
     """What baselines learn from.
@@ -345,6 +350,7 @@ class BaselineData:
     device: DeviceName = "auto"
 
 
+@readable
 @dataclass(frozen=True, kw_only=True)
 class BaselineSpec(Method):
     """What others would use in place of this package: a model of who uses what, asked with the items of day one.

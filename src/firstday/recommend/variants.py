@@ -9,6 +9,7 @@ from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
+from firstday.display import readable
 from firstday.errors import ConfigError
 from firstday.recommend.spec import find_strategy
 
@@ -44,6 +45,7 @@ class Variant:
         return round(self.weight * SLOTS_IN_PERCENT)
 
 
+@readable
 @dataclass(frozen=True)
 class Experiment:
     """Variants that are compared, each with its share of the users.

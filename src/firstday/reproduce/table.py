@@ -13,6 +13,7 @@ from firstday.cold.cold_model import Epoch
 from firstday.config import Config
 from firstday.data.sources.deezer_kdd21 import COUNTED_BLOCKS, NAME, PaperData, PaperUsers, Space
 from firstday.data.splits.split import Cohort
+from firstday.display import readable
 from firstday.evaluate.paper_figures import LEARNED_BASELINES, TABLE, TITLES, subtract_paper, title_of
 from firstday.evaluate.results import Results
 from firstday.evaluate.run import join_seeds, judge_seed
@@ -28,6 +29,7 @@ USERS_PER_SEGMENT, MOST_SEGMENTS = 70, 1000
 SIMULATED = "The figures are from simulated data, made by firstday simulate: they say nothing of the paper's users."
 
 
+@readable
 @dataclass(frozen=True)
 class Reproduction:
     """The table, ours beside the paper's.

@@ -7,6 +7,7 @@ from functools import cached_property
 
 import numpy as np
 
+from firstday.display import readable
 from firstday.ranking import NO_ITEM, first_allowed, weigh_nearest
 from firstday.sparse import SparseRows
 
@@ -16,6 +17,7 @@ MAX_SEGMENTS_PER_USER = 32
 """Most segments that the list of one user is mixed from."""
 
 
+@readable
 @dataclass(frozen=True, eq=False)
 class Segments:
     """The result of clustering: PAPER, step 1, "Segments".
@@ -111,6 +113,7 @@ class Mixing:
     smoothing: float = 20.0
 
 
+@readable
 @dataclass(frozen=True, eq=False)
 class ItemCounts:
     """How many users of each group use each item. A group is a segment, a profile group, or all users.

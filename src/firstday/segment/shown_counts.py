@@ -12,11 +12,13 @@ import polars as pl
 from firstday.config import SignalConfig
 from firstday.data.dataset import Dataset
 from firstday.data.events import ITEM, Window
+from firstday.display import readable
 from firstday.sparse import SparseRows, union_rows
 
 OF_USE = ("user_ix", "item_ix", "timestamp")
 
 
+@readable
 @dataclass(frozen=True, eq=False)
 class ShownCounts:
     """Impressions per segment and item; counts of parts of the users add up (`add_shown`).

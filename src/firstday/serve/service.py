@@ -172,7 +172,7 @@ def _warm(served: ServedModel) -> None:
     ]
     for strategy in strategies_of(served.trained):
         for group in (users, users[:1]):
-            served.recommender.recommend_users(group, 50, strategy)
+            served.recommender.answer_users(group, 50, strategy)
     next(served.find_items(""), None)
     questionnaire = served.questionnaire_of()
     questionnaire.next_question(Answers())
@@ -507,7 +507,7 @@ class Batcher:
         first = asks[0].ask
         users = [understand_picks(model.trained.encoder, known.signals) for known in asks]
         strategy = first.strategy or model.trained.config.recommend.strategy
-        answers = model.recommender.recommend_users(users, first.k, strategy, keep_used=first.keep_used)
+        answers = model.recommender.answer_users(users, first.k, strategy, keep_used=first.keep_used)
         lists = answers.answer
         routes, items, scores = lists.routes.tolist(), lists.items.tolist(), lists.scores.tolist()
         segments, n_ranked = answers.segments.tolist(), lists.count_ranked().tolist()

@@ -19,6 +19,7 @@ import polars as pl
 from firstday.artifact.trained_model import TrainedModel
 from firstday.config import MAX_SEED
 from firstday.data.events import ITEM, Pair
+from firstday.display import readable
 from firstday.errors import ConfigError
 from firstday.evaluate.replay import ONCE, ReplaySettings, draw_depths
 from firstday.features.signals import PICK_SIGNAL, SignalBatch
@@ -93,6 +94,7 @@ class ArrivalSettings:
                 raise ConfigError(f"{name}: is {value}; give a number from {low} to {high:,}.")
 
 
+@readable
 @dataclass(frozen=True, eq=False)
 class Arrivals:
     """Who comes when, with which tastes; the same for every policy.

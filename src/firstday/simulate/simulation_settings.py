@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 
 from firstday.config import MAX_SEED
+from firstday.display import readable
 from firstday.errors import ConfigError
 
 DAY_S = 86_400
@@ -22,6 +23,7 @@ class Layout(StrEnum):
     DEEZER_KDD21 = "deezer-kdd21"
 
 
+@readable
 @dataclass(frozen=True)
 class SimulationSettings:
     """The size of the service and the behavior of its users.

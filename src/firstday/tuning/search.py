@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from firstday.config import Config
+from firstday.display import readable
 from firstday.metrics import Interval
 from firstday.tuning.settings_to_try import Choice
 
@@ -59,6 +60,7 @@ class Comparison:
     gain: Interval
 
 
+@readable
 @dataclass(frozen=True)
 class Search:
     """What was tried, and what it gave.

@@ -8,12 +8,14 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from firstday.data.events import Pair, Window
+from firstday.display import readable
 from firstday.sparse import SparseRows
 
 Actions = Mapping[Pair, SparseRows]
 """Added weights of users' interactions by (signal, entity) pair, shape (n_users, n_targets)."""
 
 
+@readable
 @dataclass(frozen=True, eq=False)
 class Cohort:
     """Users with only their day one to recommend from, and the items they used afterwards.
@@ -60,6 +62,7 @@ class Cohort:
         )
 
 
+@readable
 @dataclass(frozen=True, eq=False)
 class Split:
     """Warm users with all their interactions, and cold users with day one and truth.

@@ -1,0 +1,115 @@
+"""How values look in a terminal and in a notebook: a line or a table of what is in them, never all of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import MISSING, Field, fields, is_dataclass
+from html import escape
+from reprlib import Repr
+from typing import Any, TypeVar
+
+import numpy as np
+
+MOST_CHARACTERS = 1_500
+"""Of a value in a terminal."""
+MOST_ROWS = 50
+"""Of a table in a notebook."""
+
+C = TypeVar("C", bound=type)
+
+
+def readable(cls: C) -> C:
+    """Give a dataclass a short `repr`, and a table in notebooks unless it has one of its own.
+
+    What is shown are the fields that differ from their defaults; or, where the class has a method `facts`, what that
+    returns: values by name.
+    """
+    cls.__repr__ = shorten  # type: ignore[assignment,method-assign]
+    if not hasattr(cls, "_repr_html_"):
+        cls._repr_html_ = _tabulate  # type: ignore[attr-defined]
+    return cls
+
+
+def shorten(value: object) -> str:
+    """Return a value in a line of at most `MOST_CHARACTERS` characters."""
+    text = _Short().repr(value)
+    return text if len(text) <= MOST_CHARACTERS else f"{text[: MOST_CHARACTERS - 5]} ...)"
+
+
+def write_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], below: Iterable[str] = ()) -> str:
+    """Write a table as HTML for a notebook; every text is escaped.
+
+    Parameters
+    ----------
+    title
+        Stands above.
+    columns
+        Their names.
+    rows
+        Their cells; from the first `MOST_ROWS` on they are counted only.
+    below
+        Sentences that stand below.
+    """
+    rows, below = list(rows), list(below)
+    if len(rows) > MOST_ROWS:
+        below.insert(0, f"... and {len(rows) - MOST_ROWS:,} more")
+    parts = ["<table>", f'<caption style="text-align: left">{escape(title)}</caption>']
+    parts += ["<thead><tr>", *(f"<th>{escape(name)}</th>" for name in columns), "</tr></thead><tbody>"]
+    for row in rows[:MOST_ROWS]:
+        parts += ["<tr>", *(f"<td>{escape(_write_cell(cell))}</td>" for cell in row), "</tr>"]
+    return "".join([*parts, "</tbody></table>", *(f"<p>{escape(sentence)}</p>" for sentence in below)])
+
+
+def _write_cell(cell: object) -> str:
+    if isinstance(cell, int) and not isinstance(cell, bool):
+        return f"{cell:,}"
+    return cell if isinstance(cell, str) else _Short().repr(cell)
+
+
+def _tabulate(value: object) -> str:
+    """Write what is in a value as a table of two columns."""
+    return write_table(type(value).__name__, ("", ""), _facts(value).items())
+
+
+def _facts(value: Any) -> Mapping[str, Any]:
+    """Return what is shown of a value, by name."""
+    if hasattr(value, "_repr_facts_"):
+        facts: Mapping[str, Any] = value._repr_facts_()
+        return facts
+    contents = {part: getattr(value, part.name) for part in fields(value) if part.repr}
+    return {part.name: content for part, content in contents.items() if not _is_default(part, content)}
+
+
+def _is_default(part: Field[Any], content: object) -> bool:
+    """Tell whether a field holds what it has where nothing is given."""
+    if part.default_factory is not MISSING:
+        return isinstance(content, Mapping | tuple | list) and not content
+    return part.default is content or (isinstance(content, str | int | float | tuple) and part.default == content)
+
+
+class _Short(Repr):
+    """A few entries of collections, the shapes of arrays, and what is in dataclasses, two of them deep."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.maxlevel, self.maxdict, self.maxlist, self.maxtuple = 3, 8, 4, 4
+        self.maxstring, self.maxother = 80, 80
+
+    def repr_instance(self, value: Any, level: int) -> str:
+        """Shorten what is no collection of Python's own."""
+        name = type(value).__name__
+        if isinstance(value, np.ndarray):
+            return f"{value.dtype}[{', '.join(f'{n:,}' for n in value.shape)}]"
+        if not isinstance(value, type) and (hasattr(value, "_repr_facts_") or is_dataclass(value)):
+            if level < self.maxlevel and hasattr(value, "__len__"):
+                return f"{name} of {len(value):,}"
+            if level <= 1:
+                return f"{name}(...)"
+            return f"{name}({', '.join(f'{key}={self.repr1(part, level - 1)}' for key, part in _facts(value).items())})"
+        if isinstance(value, Mapping):
+            return self.repr_dict(dict(value), level)
+        if callable(value) and hasattr(value, "__qualname__"):
+            return str(value.__qualname__)
+        if hasattr(value, "shape"):  # a data frame
+            return f"{name}[{', '.join(f'{n:,}' for n in value.shape)}]"
+        return " ".join(super().repr_instance(value, level).split())

@@ -1,0 +1,284 @@
+"""What people get: the list of one user, and the lists of many, by the caller's ids."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from itertools import islice
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from firstday.artifact.trained_model import TrainedModel
+from firstday.data.frame_libraries import Library, give_frame
+from firstday.data.ids import Ids
+from firstday.display import MOST_ROWS, readable, write_table
+from firstday.errors import DataError
+from firstday.features.signals import Catalogue
+from firstday.recommend.query import Answer
+from firstday.recommend.scales import FILLS_UP, is_part
+from firstday.recommend.spec import OWN_SCALE
+
+FIRST_SHOWN = 5
+"""Items of each list in a notebook's table of many users."""
+
+
+@dataclass(frozen=True)
+class RecommendedItem:
+    """One place of a list.
+
+    Parameters
+    ----------
+    item_id
+        The caller's id.
+    title
+        "" where the items have none.
+    score
+        On the scale that the answer names; 0 for items that only fill the list up.
+    propensity
+        How likely the strategy was to show it there, given the places above it: below 1 where `explore` drew it.
+    """
+
+    item_id: Any
+    title: str
+    score: float
+    propensity: float = 1.0
+
+
+@readable
+@dataclass(frozen=True)
+class Recommendation:
+    """The answer for one user: it has a length, and iterating goes through its items.
+
+    Parameters
+    ----------
+    items
+        The list, best first.
+    strategy
+        What was asked for.
+    route
+        What answered: the strategy, or a fallback (`group`, `popular`).
+    segment
+        The number of the predicted segment; None where nothing is known of the user.
+    segment_size
+        How many warm users the segment has.
+    ignored
+        A sentence for each thing known of the user that has no effect: the model does not understand it, or nothing in
+        the model rests on it.
+    notes
+        A sentence for each signal that only keeps items out of the list.
+    score_scale
+        What the scores are: ``share of ...``, from 0 to 1, of whom; ``probability of use``, as validation users used
+        what they were listed; or ``score``, which means nothing but the order.
+    n_ranked
+        How many places, the first ones, the route ranked; the others only fill the list up.
+    user_id
+        The caller's id of the user; None where none was given.
+    """
+
+    items: tuple[RecommendedItem, ...]
+    strategy: str
+    route: str
+    segment: int | None
+    segment_size: int | None
+    ignored: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+    score_scale: str = OWN_SCALE
+    n_ranked: int = 0
+    user_id: Any = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the answer as JSON values."""
+        return asdict(self)
+
+    def to_frame(self, library: Library = "polars") -> Any:
+        """Return the list as a data frame; see `Recommendations.to_frame`."""
+        n = len(self.items)
+        scales = [self.score_scale if place < self.n_ranked else FILLS_UP for place in range(n)]
+        columns = {
+            "user_id": pl.Series([self.user_id] * n, dtype=pl.Int64 if isinstance(self.user_id, int) else pl.String),
+            "rank": pl.Series(range(1, n + 1), dtype=pl.Int32),
+            "item_id": [item.item_id for item in self.items],
+            "title": pl.Series([item.title for item in self.items], dtype=pl.String),
+            "score": pl.Series([item.score for item in self.items], dtype=pl.Float32),
+            "route": pl.Series([self.route] * n, dtype=pl.String),
+            "scale": pl.Series(scales, dtype=pl.String),
+        }
+        return give_frame(pl.DataFrame(columns), library)
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def __iter__(self) -> Iterator[RecommendedItem]:
+        return iter(self.items)
+
+    def _repr_facts_(self) -> Mapping[str, Any]:
+        facts: dict[str, Any] = {} if self.user_id is None else {"user_id": self.user_id}
+        facts |= {"items": [item.item_id for item in self.items], "strategy": self.strategy, "route": self.route}
+        return facts | {"segment": self.segment, "ignored": self.ignored, "notes": self.notes}
+
+    def _repr_html_(self) -> str:
+        scale, titled = self.score_scale, any(item.title for item in self.items)
+        form = ".1%" if is_part(scale) else ".3f"
+        rows = [
+            (
+                place,
+                str(item.item_id),
+                *[item.title] * titled,
+                f"{item.score:{form}}" if place <= self.n_ranked else FILLS_UP,
+            )
+            for place, item in enumerate(self.items, 1)
+        ]
+        title = "" if self.user_id is None else f"user {self.user_id}: "
+        title += f"strategy {self.strategy}, route {self.route}"
+        below = [*(f"{sentence}; it was ignored." for sentence in self.ignored), *(f"{note}." for note in self.notes)]
+        return write_table(title, ("rank", "item_id", *["title"] * titled, scale), rows, below)
+
+
+@readable
+@dataclass(frozen=True, eq=False)
+class UserAnswers:
+    """The answers for several users, as arrays.
+
+    Parameters
+    ----------
+    strategy
+        What was asked for.
+    answer
+        Lists and routes; every row has k distinct items, unless the catalogue has no more.
+    segments
+        Predicted segments, int64, shape (n_users,), -1 where nothing is known of the user.
+    ignored, notes
+        For each user, the sentences of `Recommendation`.
+    """
+
+    strategy: str
+    answer: Answer
+    segments: np.ndarray
+    ignored: list[tuple[str, ...]]
+    notes: list[tuple[str, ...]]
+
+    def tell(self, model: TrainedModel, row: int, user_id: Any) -> Recommendation:
+        """Return the answer for one of them, in the caller's ids."""
+        answer = self.answer
+        propensities = None if answer.propensities is None else answer.propensities[row]
+        segment = int(self.segments[row]) if self.segments[row] >= 0 else None
+        return Recommendation(
+            items=name_items(model, answer.items[row], answer.scores[row], propensities),
+            strategy=self.strategy,
+            route=answer.routes[row],
+            segment=segment,
+            segment_size=None if segment is None else int(model.segments.items.sizes[segment]),
+            ignored=self.ignored[row],
+            notes=self.notes[row],
+            score_scale=OWN_SCALE if answer.scales is None else str(answer.scales[row]),
+            n_ranked=int(answer.count_ranked()[row]),
+            user_id=user_id,
+        )
+
+
+@readable
+class Recommendations(Mapping[Any, Recommendation]):
+    """The answers for several users: a mapping from the caller's ids, in the order given, to `Recommendation`.
+
+    Parameters
+    ----------
+    model
+        What answered.
+    answers
+        The answers, as arrays.
+    user_ids
+        The caller's ids, all different, one for each row of the arrays.
+    """
+
+    def __init__(self, model: TrainedModel, answers: UserAnswers, user_ids: Sequence[Any]) -> None:
+        self._model, self._answers = model, answers
+        self._rows = {user_id: row for row, user_id in enumerate(user_ids)}
+        if len(self._rows) < len(user_ids):
+            repeated = next(user_id for row, user_id in enumerate(user_ids) if self._rows[user_id] != row)
+            raise DataError(f"users: {repeated!r} stands more than once; give each user once.")
+
+    def __getitem__(self, user_id: Any) -> Recommendation:
+        return self._answers.tell(self._model, self._rows[user_id], user_id)
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self._rows)
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def to_frame(self, library: Library = "polars") -> Any:
+        """Return all lists as one data frame: `user_id`, `rank`, `item_id`, `title`, `score`, `route`, `scale`.
+
+        Parameters
+        ----------
+        library
+            Whose data frame: ``polars``, ``pandas`` or ``pyarrow``.
+        """
+        catalogue, items = self._model.catalogue, self._answers.answer.items
+        user_ids = list(self._rows)
+        if not all(isinstance(user_id, int) for user_id in user_ids):  # a column has one type
+            user_ids = [str(user_id) for user_id in user_ids]
+        lists = frame_lists(catalogue, Ids.of(user_ids).values, self._answers.answer)
+        titles = [catalogue.title_of(item) for item in items[items >= 0].tolist()]
+        return give_frame(lists.insert_column(3, pl.Series("title", titles, dtype=pl.String)), library)
+
+    def _repr_facts_(self) -> Mapping[str, Any]:
+        answer = self._answers.answer
+        return {"users": len(self), "k": answer.items.shape[1], "routes": dict(Counter(answer.routes.tolist()))}
+
+    def _repr_html_(self) -> str:
+        answers = (self[user_id] for user_id in islice(self._rows, MOST_ROWS))
+        rows = [
+            (
+                str(answer.user_id),
+                answer.route,
+                ", ".join(item.title or str(item.item_id) for item in answer.items[:FIRST_SHOWN]),
+            )
+            for answer in answers
+        ]
+        title = f"Lists of {self._answers.answer.items.shape[1]:,} items for {len(self):,} users"
+        below = [f"... and {len(self) - MOST_ROWS:,} more users"] if len(self) > MOST_ROWS else []
+        return write_table(title, ("user_id", "route", "first items"), rows, below)
+
+
+def frame_lists(catalogue: Catalogue, user_ids: pl.Series, answer: Answer) -> pl.DataFrame:
+    """Return lists as a data frame, a row for each place: `user_id`, `rank`, `item_id`, `score`, `route`, `scale`.
+
+    Parameters
+    ----------
+    catalogue
+        The names that the model understands.
+    user_ids
+        The caller's ids of the users, one for each list.
+    answer
+        The lists, with their scales.
+    """
+    row, place = np.nonzero(answer.items >= 0)
+    assert answer.scales is not None
+    scales = np.where(place < answer.count_ranked()[row], answer.scales[row], FILLS_UP)
+    return pl.DataFrame(
+        {
+            "user_id": user_ids.gather(pl.Series(row.astype(np.uint32))),
+            "rank": (place + 1).astype(np.int32),
+            "item_id": catalogue.items.take(answer.items[row, place]),
+            "score": answer.scores[row, place],
+            "route": answer.routes[row].astype(str),
+            "scale": scales.astype(str),
+        }
+    )
+
+
+def name_items(
+    model: TrainedModel, items: np.ndarray, scores: np.ndarray, propensities: np.ndarray | None = None
+) -> tuple[RecommendedItem, ...]:
+    """Return a list by the caller's ids and titles; arrays of shape (k,), -1 for an empty place."""
+    catalogue = model.catalogue
+    chances = np.ones(len(items)) if propensities is None else propensities
+    return tuple(
+        RecommendedItem(catalogue.items[ix], catalogue.title_of(ix), score, chance)
+        for ix, score, chance in zip(items.tolist(), scores.tolist(), chances.tolist(), strict=True)
+        if ix >= 0
+    )

@@ -1,0 +1,168 @@
+"""What the caller meets in a terminal or a notebook is short, and says what is in it."""
+
+from __future__ import annotations
+
+from dataclasses import is_dataclass
+from html.parser import HTMLParser
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+
+import firstday as fd
+from firstday.config import as_published
+from firstday.data.dataset import Dataset
+from firstday.display import MOST_ROWS, shorten, write_table
+from firstday.evaluate.results import Results
+from firstday.features.signals import SignalBatch
+from firstday.recommend.query import Query
+from firstday.recommend.recommender import Recommender
+from firstday.recommend.spec import find_baseline, find_strategy
+from tests.evaluate.tiny import evaluate_tiny
+from tests.obvious import make_data
+from tests.tiny import make_recommender
+
+MOST = 2_000
+MANY = [("stream", "item", f"item-{number}") for number in range(1_000)]
+
+
+@pytest.fixture(scope="module")
+def results() -> Results:
+    return evaluate_tiny()
+
+
+@pytest.fixture(scope="module")
+def examples(
+    world: Dataset, recommender: Recommender, world_days: SignalBatch, results: Results
+) -> dict[str, list[object]]:
+    """One value and more of every public class that has values."""
+    users = {f"user-{number}": {"interactions": MANY} for number in range(300)}
+    query = Query(recommender.model, world_days, 50)
+    spec = find_strategy("segment")
+    cold_model = fd.ColdModelSpec(
+        name="mine", title="Mine", describe="mean " * 500, fit=lambda *_: None, value=type(results)
+    )
+    variants = (fd.Variant("a", "popular", 10.0), fd.Variant("b", "segment", 10.0))
+    return {
+        "Answer": [spec.recommend(query)],
+        "BaselineSpec": [find_baseline("item_item")],
+        "Check": [fd.check({"interactions": pl.DataFrame({"user": [1]})})],
+        "ColdModelConfig": [fd.ColdModelConfig()],
+        "ColdModelSpec": [cold_model],
+        "Config": [fd.Config(), as_published(fd.Config())],
+        "Dataset": [world],
+        "EmbeddingConfig": [fd.EmbeddingConfig(dimensions=3)],
+        "Experiment": [fd.Experiment("test", variants)],
+        "FeatureConfig": [fd.FeatureConfig()],
+        "LearningData": [make_data()[0]],
+        "ModelPlace": [fd.ModelPlace("model")],
+        "Query": [query],
+        "RecommendConfig": [fd.RecommendConfig()],
+        "Recommendation": [recommender.recommend({"interactions": MANY}, k=100)],
+        "Recommendations": [recommender.recommend_users(users)],
+        "Recommender": [recommender, make_recommender()],
+        "Results": [results],
+        "SampledProtocolConfig": [fd.SampledProtocolConfig()],
+        "SegmentConfig": [fd.SegmentConfig()],
+        "SignalConfig": [fd.SignalConfig()],
+        "Signals": [fd.Signals(interactions=MANY, shown=["x" * 5_000] * 500, country="y" * 5_000)],
+        "StrategySpec": [spec, find_strategy("dropoutnet_segment")],
+        "Variant": list(variants),
+        "TrainedModel": [recommender.model],  # not public, and at hand by an attribute
+        "parts of a dataset": [world.events, world.users, *world.entities.values(), *world.groups.values()],
+        "parts of a model": [value for value in vars(recommender.model).values() if is_dataclass(value)],
+    }
+
+
+def test_every_public_object_is_told_in_short(examples: dict[str, list[object]]) -> None:
+    for name in fd.__all__:
+        value = getattr(fd, name)
+        if isinstance(value, type) and not issubclass(value, Exception):
+            assert name in examples, f"give an example of {name}"
+        assert len(repr(value)) < MOST
+    for name, values in examples.items():
+        for value in values:
+            assert len(repr(value)) < MOST, name
+            if not isinstance(value, ModuleType) and hasattr(value, "_repr_html_"):
+                assert _is_balanced(value._repr_html_()), name
+
+
+class _Tags(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.all: list[str] = []
+        self.balanced = True
+
+    def handle_starttag(self, tag: str, attrs: Any) -> None:
+        self.open.append(tag)
+        self.all.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: Any) -> None:
+        self.all.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        self.balanced &= bool(self.open) and self.open.pop() == tag
+
+
+def _read(html: str) -> _Tags:
+    tags = _Tags()
+    tags.feed(html)
+    tags.close()
+    return tags
+
+
+def _is_balanced(html: str) -> bool:
+    tags = _read(html)
+    return tags.balanced and not tags.open
+
+
+def test_a_model_and_a_dataset_say_what_is_in_them(world: Dataset) -> None:
+    tiny = make_recommender()
+    assert repr(tiny).startswith("Recommender(")
+    assert "items=6" in repr(tiny)
+    assert "segments=2" in repr(tiny)
+    assert repr(world).startswith(f"Dataset(name={world.name!r}, users={len(world.users)}, items={len(world.items)}")
+    assert repr(fd.Config().override("recommend.k", 5)) == "Config(recommend.k=5)"
+    assert repr(fd.Signals(age=20, country="FR")) == "Signals(age=20, country='FR')"
+    assert repr(fd.Answer(np.zeros((2, 3), np.int32), np.zeros((2, 3), np.float32), np.array(["a", "b"], object))) == (
+        "Answer(items=int32[2, 3], scores=float32[2, 3], routes=object[2])"
+    )
+
+
+def test_html_of_an_answer_has_its_items_and_escapes_what_the_caller_gave() -> None:
+    tiny = make_recommender()
+    evil = "<script>alert('x')</script>"
+    answer = tiny.recommend(fd.Signals(age=20, country=evil, user_id=evil), k=4)
+    html = answer._repr_html_()
+    assert "<script" not in html
+    assert "&lt;script" in html
+    assert _read(html).all.count("tr") == 1 + 4
+    assert all(f"<td>{item.item_id}</td>" in html and f"<td>{item.title}</td>" in html for item in answer)
+    many = tiny.recommend_users({evil: {}, "u2": {"age": 20}}, k=4)
+    assert "<script" not in many._repr_html_()
+    assert _read(many._repr_html_()).all.count("tr") == 1 + 2
+    assert "<td>&lt;b&gt;</td>" in write_table("", ("a",), [("<b>",)])
+
+
+def test_html_of_results_is_a_table_and_the_picture(results: Results) -> None:
+    html = results._repr_html_()
+    tags = _read(html).all
+    assert tags.count("svg") == 1
+    assert all(f"<td>{name}</td>" in html for name in results.strategies)
+
+
+def test_long_tables_are_cut_and_say_so() -> None:
+    html = write_table("many", ("n",), [(number,) for number in range(MOST_ROWS + 7)])
+    assert _read(html).all.count("tr") == 1 + MOST_ROWS
+    assert "and 7 more" in html
+
+
+def test_a_value_is_never_longer_than_a_paragraph(tmp_path: Path) -> None:
+    nested = {f"{number}" * 50: [tmp_path] * 50 for number in range(50)}
+    assert len(shorten(nested)) < MOST
+    columns: dict[str, Any] = {f"column_{number}": "v" * 300 for number in range(300)}
+    assert len(shorten(fd.Signals(**columns))) < MOST
