@@ -1,12 +1,18 @@
 # The service in a container. Build: docker build -t firstday .
 # Run: docker run -p 8000:8000 -v "$PWD/model:/model:ro" -v firstday-users:/data \
 #          -e FIRSTDAY_SERVE_READ_KEYS=... -e FIRSTDAY_SERVE_WRITE_KEYS=... -e FIRSTDAY_SERVE_ADMIN_KEYS=... firstday
+# With the libraries that train, for the nightly refresh; without a GPU, torch's CPU build spares 3 GB:
+#      docker build -t firstday-train --build-arg EXTRAS=train \
+#          --build-arg TORCH_INDEX=https://download.pytorch.org/whl/cpu .
+# Run: docker run -v "$PWD/tables:/tables:ro" -v "$PWD/models:/models" firstday-train refresh /tables --out /models/model
 FROM python:3.12-slim
 
+ARG EXTRAS=redis
+ARG TORCH_INDEX=
 WORKDIR /app
 COPY pyproject.toml requirements.lock README.md LICENSE ./
 COPY src ./src
-RUN pip install --no-cache-dir --constraint requirements.lock '.[redis]' \
+RUN pip install --no-cache-dir --constraint requirements.lock ${TORCH_INDEX:+--extra-index-url "$TORCH_INDEX"} ".[$EXTRAS]" \
     && useradd --system --uid 10001 --no-create-home firstday \
     && install --directory --owner=firstday --mode=0700 /data
 
@@ -18,7 +24,8 @@ ENV FIRSTDAY_SERVE_HOST=0.0.0.0 \
 VOLUME ["/data"]
 EXPOSE 8000
 STOPSIGNAL SIGTERM
+# Of the service; other commands are over before it matters.
 HEALTHCHECK --interval=10s --timeout=3s --start-period=20s --retries=3 \
     CMD ["python", "-c", "import os, urllib.request; urllib.request.urlopen(f\"http://127.0.0.1:{os.environ['FIRSTDAY_SERVE_PORT']}/healthz\", timeout=2)"]
-ENTRYPOINT ["firstday", "serve"]
-CMD ["/model"]
+ENTRYPOINT ["firstday"]
+CMD ["serve", "/model"]

@@ -19,7 +19,7 @@ from firstday.serve.settings import PREFIX, ServeSettings
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "operations.md"
-DEPLOYED = (PAGE, ROOT / "Dockerfile", ROOT / "deploy" / "firstday.service", ROOT / "README.md")
+DEPLOYED = (PAGE, ROOT / "Dockerfile", *sorted((ROOT / "deploy").iterdir()), ROOT / "README.md")
 
 
 def test_every_table_is_what_the_code_says_and_what_was_measured() -> None:
@@ -83,7 +83,8 @@ def test_the_containers_health_check_asks_a_server(tiny: Recommender, tmp_path: 
 
 def test_the_containers_entry_point_is_the_command() -> None:
     text = (ROOT / "Dockerfile").read_text(encoding="utf-8")
-    assert json.loads(re.search(r"^ENTRYPOINT (.*)$", text, re.MULTILINE)[1]) == ["firstday", "serve"]  # type: ignore[index]
+    assert json.loads(re.search(r"^ENTRYPOINT (.*)$", text, re.MULTILINE)[1]) == ["firstday"]  # type: ignore[index]
+    assert json.loads(re.search(r"^CMD (.*)$", text, re.MULTILINE)[1]) == ["serve", "/model"]  # type: ignore[index]
     assert re.search(r"^USER firstday$", text, re.MULTILINE)
     start = next(
         line for line in (ROOT / "deploy" / "firstday.service").read_text().splitlines() if "ExecStart" in line

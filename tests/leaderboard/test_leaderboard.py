@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from firstday.leaderboard.judge import checksum_split, choose_methods, find_sour
 from firstday.leaderboard.leaderboard_page import write_leaderboard
 from firstday.leaderboard.sets import find_sets
 from firstday.leaderboard.standings import Leaderboard, Row, Standings, add_leaderboard, read_leaderboard
+from firstday.recommend import spec
 from firstday.recommend.spec import load_plugin
 from tests.synthetic import brief_config
 
@@ -111,7 +113,7 @@ def test_the_split_is_the_users(world: Dataset, little: Config, standings: Stand
 
 
 @pytest.fixture
-def plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(str(tmp_path))
     file = tmp_path / "copycat_plugin.py"
@@ -120,13 +122,14 @@ def plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     page = (Path(__file__).parents[2] / "docs" / "leaderboard.md").read_text(encoding="utf-8")
     (tmp_path / "my_near.py").write_text(page.partition("```python\n")[2].partition("```")[0])
     load_plugin("my_near")
-    return file
+    yield file
+    spec._registries.cache_clear()
 
 
 def test_a_method_from_outside_alone_is_run_and_again_when_it_changed(
     world: Dataset, little: Config, standings: Standings, plugin: Path
 ) -> None:
-    methods = choose_methods(little, (), ["copycat", "near"])
+    methods = choose_methods(little, ["copycat", "near"])
     assert methods == ["segment", "copycat", "near"]
     more = judge_methods(standings, world, little, methods, name="world", n_seeds=N_SEEDS)
     row = row_of(more, "copycat")
@@ -145,12 +148,12 @@ def test_a_method_from_outside_alone_is_run_and_again_when_it_changed(
 
 
 def test_all_methods_are_chosen_but_those_left_out(little: Config) -> None:
-    every = choose_methods(little, ())
+    every = choose_methods(little)
     assert every[0] == "segment"
     assert {"popular", "auto", "dropoutnet_personal", "melu_segment", "ease", "paper_segment"} <= set(every)
-    assert set(every) - set(choose_methods(little, (), without=["ease", "segment"])) == {"ease"}
+    assert set(every) - set(choose_methods(little, without=["ease", "segment"])) == {"ease"}
     with pytest.raises(ConfigError, match="strategy: 'nonsense' is unknown"):
-        choose_methods(little, (), ["nonsense"])
+        choose_methods(little, ["nonsense"])
 
 
 def of_a_stranger(standings: Standings) -> Standings:
@@ -232,7 +235,7 @@ def test_the_sets_are_those_that_can_be_had(tmp_path: Path) -> None:
 @pytest.fixture
 def page(standings: Standings, tmp_path: Path) -> Path:
     path = tmp_path / "leaderboard.html"
-    odd = of_a_stranger(standings).model_copy(update={"k": 7})
+    odd = of_a_stranger(standings).model_copy(update={"k": 7, "precomputed": True})
     write_leaderboard(Leaderboard(sets={"world": standings, "<b>another</b>": odd}), path)
     return path
 
@@ -244,4 +247,5 @@ def test_the_page_has_every_row_and_escapes_names(page: Path, standings: Standin
         assert text.count(f"<bdi>{row.strategy}</bdi>") == 2
         assert f"{row.precision:.1f} <small>{row.precision_ci[0]:.1f} to {row.precision_ci[1]:.1f}</small>" in text
     assert standings.split[:12] in text
+    assert text.count("Vectors were brought along") == 1
     assert "(chosen in its run)" in text

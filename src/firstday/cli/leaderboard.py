@@ -71,7 +71,7 @@ def leaderboard(
 
     Example: firstday leaderboard movielens-100k --plugin my_methods --strategy tamed --json leaderboard.json
     """
-    learners = load_plugins(plugin)
+    load_plugins(plugin)
     for target in (json_out, page):
         if target is not None:
             check_file_target(target)
@@ -89,7 +89,7 @@ def leaderboard(
                 present,
                 dataset,
                 config,
-                choose_methods(config, learners, strategy or (), without or ()),
+                choose_methods(config, strategy or (), without or ()),
                 name=dataset.name,
                 n_seeds=seeds or (SEEDS if present is None else len(present.seeds)),
                 progress=progress,

@@ -33,24 +33,22 @@ from firstday.recommend.spec import (
     find_baseline,
     find_learner,
     find_strategy,
+    is_learner,
     strategies_with,
+    strategy_names,
     with_methods,
 )
 from firstday.training.fit import choose_protocol, split_for
 from firstday.training.networks import METHOD
 
 
-def choose_methods(
-    config: Config, learners: Sequence[str], named: Sequence[str] = (), without: Sequence[str] = ()
-) -> list[str]:
+def choose_methods(config: Config, named: Sequence[str] = (), without: Sequence[str] = ()) -> list[str]:
     """Return the methods to judge, `segment` first.
 
     Parameters
     ----------
     config
         Of the set.
-    learners
-        Methods from outside that learn something.
     named
         These alone; all strategies, cold models and baselines if empty.
     without
@@ -65,7 +63,8 @@ def choose_methods(
     for name in (*named, *without):
         if name not in others:
             find_strategy(name)
-    every = (*strategies_with(with_methods(config, (*cold_model_names(), *learners))), *others)
+    learners = (*cold_model_names(), *filter(is_learner, strategy_names()))
+    every = (*strategies_with(with_methods(config, learners)), *others)
     return list(dict.fromkeys([REFERENCE, *(name for name in named or every if name not in without)]))
 
 
@@ -149,6 +148,7 @@ def judge_methods(
             n_items=len(dataset.items),
             n_warm=results.n_warm,
             n_cold=results.n_cold,
+            precomputed=results.precomputed,
             runs=(),
             rows=(),
         )

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import firstday
 from firstday.evaluate.report.render import check_report_path, fill_template, write_page, write_signed
-from firstday.evaluate.results import REFERENCE
+from firstday.evaluate.results import REFERENCE, UNKNOWN_VECTORS
 from firstday.leaderboard.standings import Leaderboard, Row, Standings, write_split
 
 
@@ -79,6 +79,7 @@ def write_leaderboard(board: Leaderboard, path: Path) -> None:
     content = {
         "tables": tables,
         "reference": REFERENCE,
+        "unknown_vectors": UNKNOWN_VECTORS,
         "version": firstday.__version__,
         "script_hash": base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
     }

@@ -93,6 +93,8 @@ class Standings(_Value):
         SHA-256 of who is warm, who is cold, what was known of them and what they used afterwards, of all seeds.
     seeds, k, protocol, n_users, n_items, n_warm, n_cold
         How it was judged; warm and cold users of one seed.
+    precomputed
+        Whether vectors were brought along, of which nobody here knows what they were learned from.
     runs, rows
         What was run, and one row for each method.
     """
@@ -105,6 +107,7 @@ class Standings(_Value):
     n_items: int
     n_warm: int
     n_cold: int
+    precomputed: bool = False
     runs: tuple[Run, ...]
     rows: tuple[Row, ...]
 

@@ -1,0 +1,144 @@
+"""What is in deploy/ is what systemd, Kubernetes, Airflow and the command itself take."""
+
+from __future__ import annotations
+
+import ast
+import re
+import runpy
+import shlex
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import kubernetes_validate
+import pytest
+import typer
+import yaml
+
+from firstday.cli.main import app
+
+DEPLOY = Path(__file__).parents[2] / "deploy"
+UNITS = sorted(path.name for path in DEPLOY.iterdir() if path.suffix in (".service", ".timer"))
+DAG = DEPLOY / "airflow_refresh.py"
+
+
+def resources() -> list[dict[str, Any]]:
+    return list(yaml.safe_load_all((DEPLOY / "kubernetes.yaml").read_text(encoding="utf-8")))
+
+
+def pods() -> Iterator[dict[str, Any]]:
+    for resource in resources():
+        spec = resource["spec"]
+        if resource["kind"] == "CronJob":
+            spec = spec["jobTemplate"]["spec"]
+        if "template" in spec:
+            yield spec["template"]["spec"]
+
+
+def bash_commands() -> list[str]:
+    """Evaluate the commands of the DAG, which are made of constants alone, without Airflow."""
+    tree = ast.parse(DAG.read_text(encoding="utf-8"))
+    constants = {
+        name.id: ast.literal_eval(value)
+        for node in tree.body
+        if isinstance(node, ast.Assign)
+        for target in node.targets
+        for name, value in zip(
+            *((target.elts, node.value.elts) if isinstance(target, ast.Tuple) else ([target], [node.value])),  # type: ignore[attr-defined]
+            strict=True,
+        )
+    }
+    keywords = [node for node in ast.walk(tree) if isinstance(node, ast.keyword) and node.arg == "bash_command"]
+    return [str(eval(compile(ast.Expression(node.value), "dag", "eval"), dict(constants))) for node in keywords]
+
+
+def command_lines() -> Iterator[list[str]]:
+    """Every call of `firstday` in the folder, without the program's name."""
+    for unit in UNITS:
+        for line in (DEPLOY / unit).read_text(encoding="utf-8").splitlines():
+            if line.startswith("ExecStart="):
+                program, *arguments = shlex.split(line.partition("=")[2])
+                assert program.endswith("/bin/firstday")
+                yield arguments
+    for pod in pods():
+        yield from (container["args"] for container in pod["containers"])
+    yield from (shlex.split(command.replace("{{ ds }}", "2026-01-31"))[1:] for command in bash_commands())
+
+
+def test_every_command_line_is_one_of_the_command() -> None:
+    lines = list(command_lines())
+    assert [line[0] for line in lines].count("refresh") == 3
+    assert {line[0] for line in lines} == {"refresh", "rollback", "serve", "recommend"}
+    group = typer.main.get_command(app)
+    for name, *arguments in lines:
+        command = group.commands[name]  # type: ignore[attr-defined]
+        command.make_context(name, list(arguments))  # which raises for what the command does not take
+
+
+def verify_units(folder: Path) -> list[str]:
+    """Return what systemd says of the units in a folder, but that the program is not installed here."""
+    done = subprocess.run(
+        ["systemd-analyze", "verify", "--man=no", *(str(folder / unit) for unit in UNITS)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    missing = r"Command /opt/firstday(-train)?/bin/firstday is not executable: No such file or directory$"
+    return [line for line in done.stderr.splitlines() if not re.search(missing, line)]
+
+
+@pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="needs systemd-analyze")
+def test_systemd_takes_the_units(tmp_path: Path) -> None:
+    assert verify_units(DEPLOY) == []
+    for unit in UNITS:
+        text = (DEPLOY / unit).read_text(encoding="utf-8")
+        (tmp_path / unit).write_text(text.replace("OnCalendar", "OnCalender").replace("ProtectHome", "ProtectHouse"))
+    assert len(verify_units(tmp_path)) >= len(UNITS)  # so it would say
+
+
+def test_the_timer_starts_the_service_of_its_name() -> None:
+    assert {Path(unit).stem for unit in UNITS if unit.endswith(".timer")} == {"firstday-refresh"}
+    assert "firstday-refresh.service" in UNITS
+
+
+def test_kubernetes_takes_the_resources() -> None:
+    for resource in resources():
+        kubernetes_validate.validate(resource, kubernetes_validate.latest_version(), strict=True)
+    cron = next(resource for resource in resources() if resource["kind"] == "CronJob")
+    cron["spec"]["jobTemplates"] = cron["spec"].pop("jobTemplate")
+    with pytest.raises(kubernetes_validate.ValidationError):
+        kubernetes_validate.validate(cron, kubernetes_validate.latest_version(), strict=True)
+
+
+def test_what_the_resources_name_is_there() -> None:
+    claims = {resource["metadata"]["name"] for resource in resources() if resource["kind"] == "PersistentVolumeClaim"}
+    for pod in pods():
+        volumes = {volume["name"]: volume for volume in pod["volumes"]}
+        for container in pod["containers"]:
+            assert {mount["name"] for mount in container["volumeMounts"]} <= set(volumes)
+            assert container["image"].startswith("firstday")
+        named = {
+            volume["persistentVolumeClaim"]["claimName"] for volume in volumes.values() if "emptyDir" not in volume
+        }
+        assert named <= {*claims, "firstday-tables"}
+    (job,) = (resource for resource in resources() if resource["metadata"]["name"] == "firstday-refresh")
+    (rule,) = job["spec"]["jobTemplate"]["spec"]["podFailurePolicy"]["rules"]
+    assert rule["onExitCodes"]["values"] == [2, 3]
+
+
+def test_the_dag_imports_nothing_but_airflow() -> None:
+    tree = ast.parse(DAG.read_text(encoding="utf-8"))
+    modules = {
+        node.module.partition(".")[0] for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module
+    }
+    modules |= {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
+    assert modules == {"__future__", "airflow", "pendulum"}
+
+
+def test_airflow_loads_the_dag() -> None:
+    pytest.importorskip("airflow.sdk", reason="needs Airflow 3, which is no dependency of the tests")
+    dag = runpy.run_path(str(DAG))["dag"]
+    assert [task.task_id for task in dag.tasks] == ["refresh", "lists"]
+    assert dag.task_dict["refresh"].downstream_task_ids == {"lists"}
