@@ -3,6 +3,9 @@
 # make check  format, lint, types and import rules
 # make site   the documentation as a site: site/index.html
 # make lock   writes requirements.lock anew: the newest version of every package within the ranges of pyproject.toml
+# make lowest   the tests on the oldest versions that pyproject.toml allows
+# make distributions PYTHONS="python3.11 python3.12"   wheel and sdist in clean environments
+# make release  checks, wheel and sdist, and the command that tags
 # All of them install what requirements.lock pins. With LOCKED=no they install the newest, in a .venv-newest of its own.
 # Torch without CUDA (3 GB less): make demo TORCH_INDEX=https://download.pytorch.org/whl/cpu
 # Needs Python 3.11 or newer, make and a package index. Another interpreter: make PYTHON=python3.13 demo
@@ -25,7 +28,7 @@ TORCH_INDEX ?=
 INSTALL := $(BIN)/python -m pip install --quiet $(CHOICE) $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX)) --editable
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check format docs site lock clean always
+.PHONY: help install demo test check format docs site lock lowest distributions release clean always
 
 help:
 	@sed -n 's/^# \{0,1\}//p;/^$$/q' Makefile
@@ -70,14 +73,33 @@ docs: $(VENV)/.dev
 	$(BIN)/python docs/write_paths.py
 
 site: $(VENV)/.dev
-	rm -rf site
+	rm -rf build/site site
 	$(BIN)/sphinx-build --fail-on-warning --keep-going -q -j auto -c docs -d build/site . site
+	@echo site/index.html
 
 lock: | .venv-lock/bin/python
 	.venv-lock/bin/python -m pip install --quiet uv
 	.venv-lock/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 --fork-strategy fewest \
 		--all-extras --annotation-style line --custom-compile-command 'make lock' \
 		--output-file requirements.lock pyproject.toml
+
+LOWEST := .venv-lowest/bin
+lowest: | .venv-lowest/bin/python
+	$(LOWEST)/python -m pip install --quiet uv
+	$(LOWEST)/uv pip compile --quiet --resolution lowest-direct --no-annotate --no-header \
+		$(foreach extra,train word2vec tune experiment redis,--extra $(extra)) --output-file .venv-lowest/lowest.txt pyproject.toml
+	$(LOWEST)/uv pip install --quiet --python $(LOWEST)/python --constraint .venv-lowest/lowest.txt \
+		$(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX) --index-strategy unsafe-best-match) \
+		--editable '.[train,word2vec,tune,experiment,redis,test]'
+	$(LOWEST)/python -m pytest -n auto --dist worksteal --ignore tests/spark --ignore tests/page --ignore tests/docs \
+		--ignore tests/test_notebooks.py $(ARGS)
+
+PYTHONS ?= $(PYTHON)
+distributions: $(VENV)/.dev
+	$(BIN)/python release/try_distributions.py $(PYTHONS)
+
+release: $(VENV)/.dev
+	$(BIN)/python release/make_release.py $(TAG)
 
 clean:
 	rm -rf .venv .venv-* demo build dist site .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -23,7 +23,7 @@ from packaging.utils import canonicalize_name
 OUT = Path(__file__).parents[1] / "docs" / "results" / "install-sizes.json"
 PYPROJECT = tomllib.loads((OUT.parents[2] / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 PROJECT, OPTIONAL = PYPROJECT["name"], PYPROJECT["optional-dependencies"]
-FOR_MAKERS = {"dev", "docs"}
+FOR_MAKERS = {"dev", "docs", "test"}
 """Extras of those who work on firstday."""
 
 

@@ -17,8 +17,9 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-from firstday.cli.options import open_tables, shown_progress
+from firstday.cli.options import open_tables
 from firstday.evaluate.interviews import LISTS, run_onboarding
+from firstday.progress import open_progress
 from firstday.recommend.questionnaire import QuestionSettings
 
 VARIANTS = {
@@ -53,7 +54,7 @@ def main() -> None:
     arguments = parser.parse_args()
     began = perf_counter()
     dataset, config = open_tables(arguments.dataset, arguments.path, arguments.config)
-    with shown_progress() as progress:
+    with open_progress() as progress:
         results = run_onboarding(
             dataset,
             config,

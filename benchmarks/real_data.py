@@ -20,11 +20,12 @@ from time import perf_counter
 
 from rich.console import Console
 
-from firstday.cli.options import open_tables, shown_progress
+from firstday.cli.options import open_tables
 from firstday.cli.printing import print_results
 from firstday.evaluate.plots import plot_day_one_sizes, plot_strategies, standalone
 from firstday.evaluate.results import REFERENCE
 from firstday.evaluate.run import evaluate_strategies
+from firstday.progress import open_progress
 from firstday.recommend.spec import PAPER_SEGMENT, baseline_names
 
 DOCS = Path(__file__).parents[1] / "docs"
@@ -52,7 +53,7 @@ def judge(name: str, path: Path | None, n_seeds: int, out: Path, *, tune_once: b
     """Evaluate one dataset with its preset; write results and pictures."""
     began = perf_counter()
     dataset, config = open_tables(name, path, None)
-    with shown_progress() as progress:
+    with open_progress() as progress:
         results = evaluate_strategies(
             dataset,
             config,

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from firstday.cli.options import shown_progress
+from firstday.progress import open_progress
 from firstday.simulate.simulation_settings import SimulationSettings
 from firstday.simulate.tables import simulate
 
@@ -38,7 +38,7 @@ def main() -> None:
     if tables:
         print(json.dumps(measure_tables(tables), indent=1))
         return
-    with tempfile.TemporaryDirectory() as folder, shown_progress() as progress:
+    with tempfile.TemporaryDirectory() as folder, open_progress() as progress:
         out = Path(folder) / "tables"
         simulate(SETTINGS, out, progress=progress)
         found = {"days": SETTINGS.days, "seed": SETTINGS.seed, **measure_tables(out)}

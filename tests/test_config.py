@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
 from firstday.config import (
     DEFAULT_AFFINITY,
@@ -72,9 +72,15 @@ def test_a_configuration_survives_being_written_and_read() -> None:
     [
         (
             {"segments": {"n_segment": 4}},
-            "configuration: segments.n_segment is not a setting; see docs/configuration.md for those that are.",
+            "configuration: segments.n_segment is not a setting; did you mean segments.n_segments? "
+            "See docs/configuration.md for those that are.",
         ),
-        ({"epochs": 4}, "configuration: epochs is not a setting; see docs/configuration.md for those that are."),
+        (
+            {"epochs": 4},
+            "configuration: epochs is not a setting; did you mean cold_model.epochs or ranker.epochs? "
+            "See docs/configuration.md for those that are.",
+        ),
+        ({"zzz": 4}, "configuration: zzz is not a setting; see docs/configuration.md for those that are."),
         (
             {"embedding": {"dimensions": 0}},
             "configuration: embedding.dimensions is 0: input should be greater than or equal to 1.",
@@ -152,9 +158,17 @@ def test_a_value_is_overridden_by_its_dotted_name() -> None:
     ("name", "value", "sentence"),
     [
         ("recommend.k", -5, "recommend.k is -5: input should be greater than or equal to 1."),
-        ("recommend.kk", 5, "recommend.kk is not a setting; see docs/configuration.md for those that are."),
-        ("recommender.k", 5, "recommender.k is not a setting; see docs/configuration.md for those that are."),
-        ("seed.x", 5, "seed.x is not a setting; see docs/configuration.md for those that are."),
+        (
+            "recommend.kk",
+            5,
+            "recommend.kk is not a setting; did you mean recommend.k? See docs/",
+        ),
+        (
+            "recommender.k",
+            5,
+            "recommender.k is not a setting; did you mean recommend.k? See docs/",
+        ),
+        ("seed.x", 5, "seed.x is not a setting; did you mean seed? See docs/"),
         ("", 5, " is not a setting; see docs/configuration.md for those that are."),
         ("recommend", 5, "recommend is 5: input should be a valid dictionary or instance of RecommendConfig."),
         ("sampled.warm", 0.95, "sampled: warm and validation add up to 1 or more; leave a share for cold users."),
@@ -197,7 +211,7 @@ def test_a_file_that_is_missing_or_no_toml(tmp_path: Path) -> None:
 
 
 def test_settings_are_frozen() -> None:
-    with pytest.raises(ValidationError, match="frozen"):
+    with pytest.raises(ConfigError, match=r"call override\('seed', VALUE\)"):
         Config().seed = 5
 
 

@@ -64,6 +64,7 @@ def examples(
         "Recommendation": [recommender.recommend({"interactions": MANY}, k=100)],
         "Recommendations": [recommender.recommend_users(users)],
         "Recommender": [recommender, make_recommender()],
+        "RefreshResult": [fd.RefreshResult(True, "first", "There was no model. " * 200, "model", "a1", None, 0.98)],
         "Results": [results],
         "SampledProtocolConfig": [fd.SampledProtocolConfig()],
         "SegmentConfig": [fd.SegmentConfig()],

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from firstday.engine.engines import check as check
     from firstday.engine.engines import load as load
     from firstday.engine.engines import recommend_batch as recommend_batch
+    from firstday.errors import ArgumentError as ArgumentError
     from firstday.errors import ArtifactError as ArtifactError
     from firstday.errors import BusyError as BusyError
     from firstday.errors import ConfigError as ConfigError
@@ -72,7 +73,15 @@ _HOMES = {
     ),
     "firstday.data.dataset": ("Dataset",),
     "firstday.engine.engines": ("ModelPlace", "check", "load", "recommend_batch"),
-    "firstday.errors": ("ArtifactError", "BusyError", "ConfigError", "DataError", "FirstdayError", "MissingExtraError"),
+    "firstday.errors": (
+        "ArgumentError",
+        "ArtifactError",
+        "BusyError",
+        "ConfigError",
+        "DataError",
+        "FirstdayError",
+        "MissingExtraError",
+    ),
     "firstday.features.signals": ("Signals",),
     "firstday.evaluate": ("evaluate",),
     "firstday.evaluate.run": ("evaluate_strategies",),
@@ -87,6 +96,9 @@ _HOMES = {
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 
+_CHECKED_ELSEWHERE = ("firstday.errors", "firstday.evaluate", "firstday.features.signals")
+"""Homes of names that tell wrong arguments by themselves, or take any."""
+
 __all__ = ["__version__", *sorted(_HOME_OF)]
 
 
@@ -95,6 +107,12 @@ def __getattr__(name: str) -> Any:
     if name not in _HOME_OF:
         raise AttributeError(f"module 'firstday' has no attribute {name!r}")
     value = getattr(import_module(_HOME_OF[name]), name)
+    if _HOME_OF[name] not in _CHECKED_ELSEWHERE:
+        from firstday.arguments import checked
+
+        value = checked(value)
+        if not isinstance(value, type):
+            value.__module__ = __name__  # where pickle finds it
     globals()[name] = value
     return value
 

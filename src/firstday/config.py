@@ -6,15 +6,21 @@ The text of each field is also the text of `docs/configuration.md`. PAPER is L. 
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeVar, cast
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from firstday.display import shorten
-from firstday.errors import ConfigError
+from firstday.errors import ArgumentError, ConfigError
+
+if TYPE_CHECKING:
+    from pydantic._internal._model_construction import ModelMetaclass
+else:
+    ModelMetaclass = type(BaseModel)
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Share = Annotated[float, Field(gt=0, lt=1)]
@@ -31,10 +37,25 @@ DeviceName = Literal["auto", "cpu", "cuda", "mps"]
 S = TypeVar("S", bound="Section")
 
 
-class Section(BaseModel):
+class _Checked(ModelMetaclass):
+    """Makes sections of keywords, and tells what is wrong with these as with the settings of a file."""
+
+    def __call__(cls, *values: Any, **named: Any) -> Any:  # noqa: N805
+        if values:
+            raise ArgumentError(f"{cls.__name__}: takes settings by name alone, such as {cls.__name__}(NAME=VALUE).")
+        try:
+            return super().__call__(**named)
+        except ValidationError as error:
+            raise _list_faults(cast("type[BaseModel]", cls), error, cls.__name__) from None
+
+
+class Section(BaseModel, metaclass=_Checked):
     """A section: frozen, without settings that do not exist."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        raise ConfigError(f"{name}: settings are not changed in place; call override({name!r}, VALUE) for a copy.")
 
     def __repr__(self) -> str:
         return shorten(self)
@@ -74,13 +95,17 @@ class Section(BaseModel):
         3
         """
         values = self.model_dump()
+        if not isinstance(settings, str | Mapping):
+            raise ArgumentError(
+                f"override: settings is {shorten(settings)}; give the name of a setting, or a dictionary."
+            )
         for name, given in ({settings: value} if isinstance(settings, str) else settings).items():
             *sections, last = name.split(".")
             part: Any = values
             for section in sections:
                 part = part.get(section) if isinstance(part, dict) else None
             if not isinstance(part, dict):
-                raise ConfigError(_tell_unknown("configuration", name))
+                raise ConfigError(_tell_unknown(type(self), name, "configuration"))
             part[last] = given.model_dump() if isinstance(given, Section) else given
         return _validate(type(self), values, "configuration")
 
@@ -677,20 +702,38 @@ def _validate(section: type[S], values: Mapping[str, Any], where: str) -> S:
     try:
         return section.model_validate(values)
     except ValidationError as error:
-        faults = []
-        for fault in error.errors():
-            name = ".".join(str(part) for part in fault["loc"])
-            if fault["type"] == "extra_forbidden":
-                faults.append(_tell_unknown(where, name))
-            elif fault["type"] == "value_error":  # of several settings together
-                faults.append(f"{where}: {name}: {fault['ctx']['error']}.")
-            else:
-                faults.append(f"{where}: {name} is {fault['input']!r}: {fault['msg'][:1].lower()}{fault['msg'][1:]}.")
-        raise ConfigError("\n".join(faults)) from None
+        raise _list_faults(section, error, where) from None
 
 
-def _tell_unknown(where: str, name: str) -> str:
-    return f"{where}: {name} is not a setting; see docs/configuration.md for those that are."
+def _list_faults(section: type[BaseModel], error: ValidationError, where: str) -> ConfigError:
+    """Return the error with a sentence for each setting that does not exist or cannot have its value."""
+    faults = []
+    for fault in error.errors():
+        name = ".".join(str(part) for part in fault["loc"])
+        if fault["type"] == "extra_forbidden":
+            faults.append(_tell_unknown(section, name, where))
+        elif fault["type"] == "value_error":  # of several settings together
+            faults.append(f"{where}: {name}: {fault['ctx']['error']}.")
+        else:
+            faults.append(
+                f"{where}: {name} is {shorten(fault['input'])}: {fault['msg'][:1].lower()}{fault['msg'][1:]}."
+            )
+    return ConfigError("\n".join(faults))
+
+
+def _tell_unknown(section: type[BaseModel], name: str, where: str) -> str:
+    names = list(_setting_names(section))
+    near = [known for known in names if known.endswith(f".{name}")] or get_close_matches(name, names, 1)
+    hint = f"; did you mean {' or '.join(near)}? See" if near and name else "; see"
+    return f"{where}: {name} is not a setting{hint} docs/configuration.md for those that are."
+
+
+def _setting_names(section: type[BaseModel]) -> Iterator[str]:
+    """Return the dotted names of sections and settings."""
+    for name, field in section.model_fields.items():
+        yield name
+        if isinstance(field.annotation, type) and issubclass(field.annotation, Section):
+            yield from (f"{name}.{part}" for part in _setting_names(field.annotation))
 
 
 def load_config(path: str | Path) -> Config:

@@ -28,6 +28,10 @@ class ConfigError(FirstdayError, ValueError):
     """A setting that does not exist or has a wrong value."""
 
 
+class ArgumentError(FirstdayError, TypeError):
+    """A call with an argument that does not exist, is missing or is of another type than what can be passed."""
+
+
 class ArtifactError(FirstdayError, ValueError):
     """A model's folder that is missing, incomplete, damaged or of another version."""
 

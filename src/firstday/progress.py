@@ -1,8 +1,12 @@
-"""Progress: the callback that long work reports to."""
+"""Progress: the callback that long work reports to, and the bars that people see."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from html import escape
+from typing import Any
 
 Progress = Callable[[str, int, int], None]
 """Called with the name of the stage, the steps done, and the total number of steps."""
@@ -10,3 +14,82 @@ Progress = Callable[[str, int, int], None]
 
 def no_progress(_stage: str, _done: int, _total: int) -> None:
     """Show nothing."""
+
+
+@contextmanager
+def open_progress(progress: Progress | bool | None = True) -> Iterator[Progress]:
+    """Give the callback to report to.
+
+    Parameters
+    ----------
+    progress
+        A callback; True shows a bar for each stage in a notebook, or on standard error where that is a terminal; None
+        and False show nothing.
+    """
+    if progress is True:
+        with _notebook_bars() if _is_notebook() else _terminal_bars() as report:
+            yield report
+    else:
+        yield progress or no_progress
+
+
+def _is_notebook() -> bool:
+    """Tell whether the code runs in a notebook, without loading IPython."""
+    ipython = sys.modules.get("IPython")
+    shell = None if ipython is None else ipython.get_ipython()
+    return shell is not None and hasattr(shell, "kernel")
+
+
+@contextmanager
+def _terminal_bars() -> Iterator[Progress]:
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeElapsedColumn
+    from rich.progress import Progress as Bars
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    console = Console(stderr=True)
+    bars = Bars(*columns, console=console, transient=True, disable=not console.is_terminal)
+    tasks: dict[str, TaskID] = {}
+
+    def report(stage: str, n_done: int, n_total: int) -> None:
+        bars.start()  # with the first stage, so that an error before it prints only its sentence
+        if stage not in tasks:
+            tasks[stage] = bars.add_task(stage, total=n_total)
+        elif n_done == 0:
+            bars.reset(tasks[stage], total=n_total)
+        bars.update(tasks[stage], completed=n_done, total=n_total)
+
+    try:
+        yield report
+    finally:
+        if tasks:
+            bars.stop()
+
+
+@contextmanager
+def _notebook_bars() -> Iterator[Progress]:
+    """Show bars as HTML, which needs no widgets; they go away in the end."""
+    from IPython import display as ipython
+
+    html: Any = ipython.HTML
+    stages: dict[str, tuple[int, int]] = {}
+    shown: list[Any] = []
+
+    def report(stage: str, n_done: int, n_total: int) -> None:
+        stages[stage] = (n_done, n_total)
+        bars = (
+            f'<tr><td>{escape(name)}</td><td><progress value="{done}" max="{max(1, total)}"></progress></td>'
+            f"<td>{done:,}/{total:,}</td></tr>"
+            for name, (done, total) in stages.items()
+        )
+        table = html(f"<table>{''.join(bars)}</table>")
+        if shown:
+            shown[0].update(table)
+        else:
+            shown.append(ipython.display(table, display_id=True))  # type: ignore[no-untyped-call]
+
+    try:
+        yield report
+    finally:
+        if shown:
+            shown[0].update(html(""))

@@ -28,7 +28,10 @@ def said(run: Run, *arguments: object) -> str:
         ("[embedding]\ndimensions = 100000000", "embedding.dimensions is 100000000"),
         ("[signals.affinity]\nstream = -1.0\nfavorite = 0.0", "no signal of use (stream, favorite) has a positive"),
         ('[cold_model]\nepochs = "many"', "cold_model.epochs is 'many': input should be a valid integer"),
-        ('[embeddings]\nmethod = "svd"', "embeddings is not a setting; see docs/configuration.md"),
+        (
+            '[embeddings]\nmethod = "svd"',
+            "embeddings is not a setting; did you mean embedding? See docs/",
+        ),
         ('[recommend]\nstrategy = "nope"', "strategy: 'nope' is unknown; choose of popular"),
     ],
 )

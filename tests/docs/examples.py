@@ -109,7 +109,7 @@ def assert_extras_exist(wanted: str) -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     name, _, extras = wanted.partition("[")
     assert name in (project["name"], "."), wanted
-    for extra in filter(None, extras.rstrip("]").split(",")):
+    for extra in filter(None, extras.partition("]")[0].split(",")):
         assert extra in project["optional-dependencies"], wanted
 
 

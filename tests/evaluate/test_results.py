@@ -9,6 +9,7 @@ import polars as pl
 import pytest
 
 from firstday.config import Config
+from firstday.errors import ArgumentError
 from firstday.reproduce.table import Reproduction
 from tests.evaluate.tiny import evaluate_tiny
 
@@ -89,5 +90,5 @@ def test_the_metrics_of_a_strategy() -> None:
     difference = results.get("popular", "precision_minus:segment")
     assert (round(difference.mean, 4), difference.is_clear) == (-26.6667, True)
     assert results.find("segment", "precision_minus:segment") is None
-    with pytest.raises(KeyError, match="precision_minus:segment"):
+    with pytest.raises(ArgumentError, match="precision_minus:segment"):
         results.get("segment", "precision_minus:segment")

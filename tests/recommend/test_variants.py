@@ -133,7 +133,10 @@ def test_two_experiments_divide_users_independently() -> None:
         ("e: c=segment*60, t=auto*50", "experiment e: the weights add up to 110 %; give at most 100."),
         ("e: c=segment*20, c=auto*50", "experiment e: 2 variants are named c; give each a name of its own."),
         ("e: c/d=segment*20, c=auto*50", "experiment e: 'c/d' is no name of a variant"),
-        ("e: c=segmnt*20, t=auto*50", "experiment e: c: strategy: 'segmnt' is unknown; choose of popular, group"),
+        (
+            "e: c=segmnt*20, t=auto*50",
+            "experiment e: c: strategy: 'segmnt' is unknown (did you mean 'segment'?); choose",
+        ),
         (
             "e: a=auto*50, b=popular*25, c=segment*25",
             "experiment e: a has a weight of 50; give each of 3 variants at most",

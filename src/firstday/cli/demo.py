@@ -16,7 +16,7 @@ import typer
 from rich.console import Console
 
 from firstday.artifact.folder import check_target
-from firstday.cli.options import PathOption, open_tables, shown_progress
+from firstday.cli.options import PathOption, open_tables
 from firstday.cli.printing import print_results
 from firstday.cli.recommend import print_answer
 from firstday.errors import ConfigError, DataError
@@ -25,6 +25,7 @@ from firstday.evaluate.report.render import write_report
 from firstday.evaluate.results import RATIO
 from firstday.evaluate.run import SeedRun, join_seeds, judge_seed
 from firstday.features.signals import Signals
+from firstday.progress import open_progress
 from firstday.recommend.recommendation import Recommendation
 from firstday.recommend.recommender import Recommender
 from firstday.recommend.segment_description import describe_segments
@@ -73,7 +74,7 @@ def demo(
     runs: list[SeedRun] = []
     for seed in range(config.seed, config.seed + seeds):
         console.print(f"2. Training without one in five people, kept out to judge by (seed {seed}) ...", markup=False)
-        with shown_progress() as progress:
+        with open_progress() as progress:
             split = split_for(dataset, config, seed, with_cold=True)
             fit_began = perf_counter()
             recommender = fit(dataset, split, config.override("seed", seed), progress=progress)
@@ -91,7 +92,7 @@ def demo(
                 f"of training.[/bold] {perf_counter() - began:.0f} s so far."
             )
             console.print("3. Judging every strategy on them ...", markup=False)
-        with shown_progress() as progress:
+        with open_progress() as progress:
             runs.append(
                 judge_seed(
                     query,
@@ -109,7 +110,7 @@ def demo(
     print_results(results, console)
 
     console.print("4. Training the model to keep, on nine in ten; the tenth decides when to stop ...", markup=False)
-    with shown_progress() as progress:
+    with open_progress() as progress:
         recommender = run_training(dataset, config, progress=progress)
     recommender.save(out / "model")
     report = out / "report.html"

@@ -26,7 +26,6 @@ from firstday.cli.options import (
     load_plugins,
     open_tables,
     print_notes,
-    shown_progress,
     write_file,
 )
 from firstday.cli.printing import print_replay, print_results
@@ -38,6 +37,7 @@ from firstday.evaluate.report.render import check_report_path, write_report
 from firstday.evaluate.results import REFERENCE
 from firstday.evaluate.run import evaluate_strategies
 from firstday.metrics import PrecisionRule
+from firstday.progress import open_progress
 from firstday.recommend.spec import PAPER_SEGMENT, baseline_names, find_strategy, strategy_names, with_methods
 
 NAMES = (
@@ -133,7 +133,7 @@ def evaluate(
             if target is not None and str(target) != "-":
                 check_file_target(target)
         dataset, settings = open_tables(tables, path, config, seed, protocol, drop_bad_rows, device)
-        with shown_progress() as progress:
+        with open_progress() as progress:
             replayed = replay_policies(
                 dataset,
                 settings if strategy else with_methods(settings, learners),
@@ -168,7 +168,7 @@ def evaluate(
     settings = settings if strategy else with_methods(settings, learners)
     divide_by: PrecisionRule = "k" if divide_by_k else "min"
     references = tuple(dict.fromkeys(against or (REFERENCE,)))
-    with shown_progress() as progress:
+    with open_progress() as progress:
         results = evaluate_strategies(
             dataset,
             settings,

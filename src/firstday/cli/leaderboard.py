@@ -16,7 +16,6 @@ from firstday.cli.options import (
     check_file_target,
     load_plugins,
     print_notes,
-    shown_progress,
     write_file,
 )
 from firstday.data.left_out import left_out_beside, write_left_out
@@ -26,6 +25,7 @@ from firstday.leaderboard.judge import choose_methods, judge_methods
 from firstday.leaderboard.leaderboard_page import write_leaderboard
 from firstday.leaderboard.sets import find_sets, open_set
 from firstday.leaderboard.standings import Ends, Leaderboard, Standings, add_leaderboard, read_leaderboard, write_split
+from firstday.progress import open_progress
 
 SEEDS = 5
 
@@ -84,7 +84,7 @@ def leaderboard(
         dataset, config = open_set(name, copy, drop_bad_rows=drop_bad_rows)
         print_notes(f"{name}: {note}" for note in dataset.notes)
         present = board.sets.get(dataset.name)
-        with shown_progress() as progress:
+        with open_progress() as progress:
             standings = judge_methods(
                 present,
                 dataset,

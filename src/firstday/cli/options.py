@@ -4,23 +4,19 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from enum import StrEnum
 from itertools import zip_longest
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from typer.core import TyperCommand
 
 from firstday.config import MAX_SEED, Config, load_config, load_preset
 from firstday.data.dataset import Dataset
 from firstday.data.load import BUILT_IN, load
 from firstday.errors import ConfigError, needs_extra
-from firstday.progress import Progress as Report
 from firstday.recommend.spec import is_learner, load_plugin
 from firstday.training.networks import check_device
 
@@ -218,29 +214,6 @@ def print_notes(notes: Iterable[str]) -> None:
     """Print on standard error what was ignored or decided while reading tables."""
     for note in notes:
         typer.echo(f"note: {note}", err=True)
-
-
-@contextmanager
-def shown_progress() -> Iterator[Report]:
-    """Give a progress callback that shows each stage as a bar."""
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    console = Console(stderr=True)
-    progress = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
-    tasks: dict[str, TaskID] = {}
-
-    def report(stage: str, n_done: int, n_total: int) -> None:
-        progress.start()  # with the first stage, so that an error before it prints only its sentence
-        if stage not in tasks:
-            tasks[stage] = progress.add_task(stage, total=n_total)
-        elif n_done == 0:
-            progress.reset(tasks[stage], total=n_total)
-        progress.update(tasks[stage], completed=n_done, total=n_total)
-
-    try:
-        yield report
-    finally:
-        if tasks:
-            progress.stop()
 
 
 def check_file_target(path: Path) -> None:

@@ -23,9 +23,9 @@ from firstday.cli.options import (
     TablesArgument,
     load_plugins,
     open_tables,
-    shown_progress,
 )
 from firstday.errors import BusyError
+from firstday.progress import open_progress
 from firstday.recommend.spec import with_methods
 from firstday.training.refresh_model import GATE, MIN_SIZE
 from firstday.training.refresh_model import refresh as run_refresh
@@ -75,7 +75,7 @@ def refresh(
     check_target(out)
     dataset, settings = open_tables(tables, path, config, seed, protocol, drop_bad_rows, device)
     try:
-        with shown_progress() as progress:
+        with open_progress() as progress:
             result = run_refresh(
                 dataset,
                 out,

@@ -22,12 +22,12 @@ from firstday.cli.options import (
     check_file_target,
     print_notes,
     read_settings,
-    shown_progress,
     write_file,
 )
 from firstday.cli.printing import print_comparison
 from firstday.data.sources.deezer_kdd21 import NAME, read_paper_data
 from firstday.evaluate.report.render import check_report_path, write_report
+from firstday.progress import open_progress
 from firstday.recommend.spec import find_strategy, strategy_names
 from firstday.reproduce.table import choose_strategies, configure, reproduce_table
 
@@ -88,7 +88,7 @@ def reproduce(
         check_report_path(report)
     settings = read_settings(NAME, config, seed, device=device)
     settings = settings if k is None else settings.override("recommend.k", k)
-    with shown_progress() as progress:
+    with open_progress() as progress:
         data = read_paper_data(folder, space.value, progress=progress)
         reading_s = perf_counter() - began
         settings = configure(settings, len(data.train), segments, input_clusters, as_published=as_published)

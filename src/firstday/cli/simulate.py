@@ -10,8 +10,9 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from firstday.cli.options import JsonFlag, shown_progress
+from firstday.cli.options import JsonFlag
 from firstday.config import MAX_SEED
+from firstday.progress import open_progress
 from firstday.simulate.simulation_settings import (
     MAX_DAYS,
     MAX_ITEMS,
@@ -46,7 +47,7 @@ def simulate(
     if layout is Layout.DEEZER_KDD21:
         _simulate_released(settings, out, began, as_json=as_json)
         return
-    with shown_progress() as progress:
+    with open_progress() as progress:
         counts = write_simulation(settings, out, progress=progress)
     seconds = perf_counter() - began
     if as_json:
@@ -63,7 +64,7 @@ def _simulate_released(settings: SimulationSettings, out: Path, began: float, *,
     """Write the layout of the paper's released data and print the numbers of rows."""
     from firstday.simulate.released import simulate_released  # it loads the training libraries
 
-    with shown_progress() as progress:
+    with open_progress() as progress:
         rows = simulate_released(settings, out, progress=progress)
     seconds = perf_counter() - began
     if as_json:

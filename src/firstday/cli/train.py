@@ -26,11 +26,11 @@ from firstday.cli.options import (
     load_plugins,
     print_notes,
     read_settings,
-    shown_progress,
     start_engine,
 )
 from firstday.cli.printing import selection_table
 from firstday.engine.engines import ModelPlace, load
+from firstday.progress import open_progress
 from firstday.recommend.auto import describe_selection
 from firstday.recommend.spec import with_methods
 from firstday.training.fit import train as run_training
@@ -70,7 +70,7 @@ def train(
     settings = read_settings(tables, config, seed, protocol, device)
     dataset = load(tables, path=path, config=settings, drop_bad_rows=drop_bad_rows, engine=engine_name)
     print_notes(dataset.notes)
-    with shown_progress() as progress:
+    with open_progress() as progress:
         recommender = run_training(dataset, with_methods(settings, learners), progress=progress)
     place.save(recommender, dataset.left_out, keep=keep)
     facts = recommender.model.facts

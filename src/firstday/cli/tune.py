@@ -29,13 +29,13 @@ from firstday.cli.options import (
     open_tables,
     print_notes,
     read_settings,
-    shown_progress,
     write_file,
 )
 from firstday.config import Config
 from firstday.data.left_out import left_out_beside, write_left_out
 from firstday.errors import ConfigError, needs_extra
 from firstday.evaluate.plots import standalone
+from firstday.progress import open_progress
 from firstday.recommend.spec import find_strategy
 from firstday.tuning.budget import MOST_SEEDS, Budget
 from firstday.tuning.search import Search
@@ -104,7 +104,7 @@ def tune(
     dataset, settings = open_tables(tables, path, config, seed, protocol, drop_bad_rows)
     minutes = MINUTES if minutes is None and trials is None else minutes
     budget = Budget(math.inf if minutes is None else 60 * minutes, trials or math.inf, seeds, began)
-    with shown_progress() as progress:
+    with open_progress() as progress:
         search = search_settings(
             dataset,
             settings,

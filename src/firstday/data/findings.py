@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from firstday.errors import count_of
+from firstday.errors import ConfigError, count_of
 
 Position = tuple[int, int]
 """The place of a row among all rows of its table: the number of its file, and its row there, from 0."""
@@ -496,7 +496,14 @@ class Findings:
         ----------
         share
             From 0 to 1.
+
+        Raises
+        ------
+        ConfigError
+            It is not from 0 to 1.
         """
+        if not 0 <= share <= 1:
+            raise ConfigError(f"drop_bad_rows: is {share}; give a share from 0 to 1, such as 0.01.")
         for table, n in self.n_left_out.items():
             n_read = self.n_read[table]
             faults = [fault for fault in self._bad_rows() if fault.table == table and self._is_left_out(fault)]

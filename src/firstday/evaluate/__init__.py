@@ -9,7 +9,7 @@ from typing import Any
 
 class _Evaluate(ModuleType):
     def __call__(self, *arguments: Any, **named: Any) -> Any:
-        from firstday.evaluate.run import evaluate_strategies
+        from firstday import evaluate_strategies
 
         return evaluate_strategies(*arguments, **named)
 

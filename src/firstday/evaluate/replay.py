@@ -19,7 +19,7 @@ from firstday.evaluate.results import REFERENCE as PAPER
 from firstday.features.impressions import weigh_rows
 from firstday.features.signals import SignalBatch
 from firstday.metrics import Interval, bootstrap_mean, bootstrap_ratios
-from firstday.progress import Progress, no_progress
+from firstday.progress import Progress, open_progress
 from firstday.recommend.query import Query
 from firstday.recommend.recommender import answer_all
 from firstday.recommend.spec import Strategy, check_strategies, with_methods_of
@@ -305,7 +305,7 @@ def replay_policies(
     settings: ReplaySettings | None = None,
     n_seeds: int = 1,
     against: str | None = None,
-    progress: Progress = no_progress,
+    progress: Progress | bool | None = True,
 ) -> ReplayResults:
     """Hold out cold users, train on the others, and let the cold users meet policies in rounds, once for each seed.
 
@@ -340,18 +340,19 @@ def replay_policies(
     hits: dict[str, list[np.ndarray]] = {name: [] for name in names}
     users, knowledge = [], []
     seeds = tuple(range(config.seed, config.seed + n_seeds))
-    for number, seed in enumerate(seeds):
-        progress(f"seed {seed}", number, n_seeds)
-        split = split_for(dataset, config, seed, with_cold=True)
-        recommender = fit(dataset, split, config.override("seed", seed), progress=progress)
-        query = cohort_query(recommender, dataset, split.cold, settings.slate)
-        depths = draw_depths(query.n_users, settings, np.random.default_rng(seed))
-        for place, name in enumerate(names):
-            progress("policies", place, len(names))
-            hits[name].append(replay(query, split.cold.truth, name, settings, depths))
-        users.append(split.cold.users)
-        knowledge.append(query.knowledge)
-    progress("done", n_seeds, n_seeds)
+    with open_progress(progress) as report:
+        for number, seed in enumerate(seeds):
+            report(f"seed {seed}", number, n_seeds)
+            split = split_for(dataset, config, seed, with_cold=True)
+            recommender = fit(dataset, split, config.override("seed", seed), progress=report)
+            query = cohort_query(recommender, dataset, split.cold, settings.slate)
+            depths = draw_depths(query.n_users, settings, np.random.default_rng(seed))
+            for place, name in enumerate(names):
+                report("policies", place, len(names))
+                hits[name].append(replay(query, split.cold.truth, name, settings, depths))
+            users.append(split.cold.users)
+            knowledge.append(query.knowledge)
+        report("done", n_seeds, n_seeds)
     joined = {name: np.concatenate(parts) for name, parts in hits.items()}
     return ReplayResults(
         dataset.name, settings, seeds, np.concatenate(users), np.concatenate(knowledge), joined, against

@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from firstday.arguments import suggest
 from firstday.cold.cold_model import Epoch
 from firstday.data.frame_libraries import Library, give_frame
 from firstday.display import readable, write_table
-from firstday.errors import MissingExtraError
+from firstday.errors import ArgumentError, MissingExtraError
 from firstday.evaluate.slices import (
     ALL,
     DAY_ONE_SIZES,
@@ -172,10 +173,16 @@ class Results:
 
         Raises
         ------
-        KeyError
+        ArgumentError
             It was not measured.
         """
-        return self._by_key[strategy, metric, slice]
+        key = (strategy, metric, slice)
+        if key not in self._by_key:
+            for place, part in enumerate(key):  # the first that nothing has together with those before it
+                known = list(dict.fromkeys(of[place] for of in self._by_key if of[:place] == key[:place]))
+                if part not in known:
+                    raise ArgumentError(f"get: nothing was measured of {part!r}; {suggest(str(part), known)}")
+        return self._by_key[key]
 
     def to_frame(self, library: Library = "polars") -> Any:
         """Return the table as a data frame with the columns of `Figure`, null where there is no interval.

@@ -26,7 +26,7 @@ from firstday.evaluate.slices import (
     to_shares,
 )
 from firstday.metrics import PrecisionRule, measure
-from firstday.progress import Progress, no_progress
+from firstday.progress import Progress, no_progress, open_progress
 from firstday.recommend.nearest_segment import SEGMENT
 from firstday.recommend.query import Answer, Query
 from firstday.recommend.recommender import answer_all
@@ -115,7 +115,7 @@ def evaluate_strategies(
     divide_by: PrecisionRule = "min",
     against: Sequence[str] = (REFERENCE,),
     options: Mapping[str, Mapping[str, Any]] | None = None,
-    progress: Progress = no_progress,
+    progress: Progress | bool | None = True,
     tuned_peers: bool = False,
 ) -> Results:
     """Hold out cold users, train on the others, and judge the strategies on the cold users, once for each seed.
@@ -154,8 +154,9 @@ def evaluate_strategies(
     held = [name for name in names if name not in fitted_here]
     config = with_methods_of(config or Config(), held)
     check_strategies(held, config)
-    if n_seeds < 1:
-        raise ConfigError(f"n_seeds: is {n_seeds}; give at least 1.")
+    for name, number in (("n_seeds", n_seeds), ("k", k)):
+        if number is not None and number < 1:
+            raise ConfigError(f"{name}: is {number}; give a whole number, at least 1.")
     names = [*(names or strategies_with(config)), *(fitted_here if baselines or tuned_peers else ())]
     for name in against:
         if name != REFERENCE and name not in names:
@@ -165,36 +166,37 @@ def evaluate_strategies(
     k = k or config.recommend.k
     chosen = dict(options or {})
     runs = []
-    for number, seed in enumerate(range(config.seed, config.seed + n_seeds)):
-        progress(f"seed {seed}", number, n_seeds)
-        split = split_for(dataset, config, seed, with_cold=True)
-        seed_config = config.override("seed", seed)
-        began = perf_counter()
-        recommender = fit(dataset, split, seed_config, progress=progress)
-        fit_seconds = perf_counter() - began
-        fitted = tune_baselines(
-            dataset, split, recommender, to_tune, k, divide_by=divide_by, options=chosen, progress=progress
-        )
-        if tune_once:
-            chosen.update({name: baseline.tuning.options for name, baseline in fitted.items()})
-        if PAPER_SEGMENT in names:
-            fitted[PAPER_SEGMENT] = _fit_as_published(dataset, split, seed_config)
-        run = judge_seed(
-            cohort_query(recommender, dataset, split.cold, k),
-            split.cold,
-            names,
-            seed=seed,
-            n_warm=len(split.warm),
-            fit_seconds=fit_seconds,
-            notes=split.notes,
-            fitted=fitted,
-            describe_model=number == 0,
-            divide_by=divide_by,
-            progress=progress,
-        )
-        runs.append(run)
-        del recommender, fitted  # a model less in memory while the next is trained
-    progress("done", n_seeds, n_seeds)
+    with open_progress(progress) as report:
+        for number, seed in enumerate(range(config.seed, config.seed + n_seeds)):
+            report(f"seed {seed}", number, n_seeds)
+            split = split_for(dataset, config, seed, with_cold=True)
+            seed_config = config.override("seed", seed)
+            began = perf_counter()
+            recommender = fit(dataset, split, seed_config, progress=report)
+            fit_seconds = perf_counter() - began
+            fitted = tune_baselines(
+                dataset, split, recommender, to_tune, k, divide_by=divide_by, options=chosen, progress=report
+            )
+            if tune_once:
+                chosen.update({name: baseline.tuning.options for name, baseline in fitted.items()})
+            if PAPER_SEGMENT in names:
+                fitted[PAPER_SEGMENT] = _fit_as_published(dataset, split, seed_config)
+            run = judge_seed(
+                cohort_query(recommender, dataset, split.cold, k),
+                split.cold,
+                names,
+                seed=seed,
+                n_warm=len(split.warm),
+                fit_seconds=fit_seconds,
+                notes=split.notes,
+                fitted=fitted,
+                describe_model=number == 0,
+                divide_by=divide_by,
+                progress=report,
+            )
+            runs.append(run)
+            del recommender, fitted  # a model less in memory while the next is trained
+        report("done", n_seeds, n_seeds)
     return join_seeds(
         dataset.name,
         runs,

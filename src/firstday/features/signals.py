@@ -72,7 +72,7 @@ class Signals:
     def __init__(
         self,
         /,
-        *,
+        *values: Any,
         age: int | None = None,
         interactions: Iterable[Sequence[Any]] = (),
         friends: Iterable[Any] = (),
@@ -80,6 +80,9 @@ class Signals:
         user_id: Any = None,
         **groups: str | None,
     ) -> None:
+        if values:
+            kind = type(values[0]).__name__
+            raise DataError(f"Signals: takes no {kind}; give Signals(age=24, ...) or Signals(**VALUES).")
         triples: list[tuple[str, str, Any]] = []
         impressions: list[Impression] = []
         if isinstance(interactions, str) or not isinstance(interactions, Iterable):

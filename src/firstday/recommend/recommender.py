@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Integral
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from firstday.arguments import checked
 from firstday.artifact.folder import KEEP, load_model, save_model
 from firstday.artifact.trained_model import TrainedModel
 from firstday.display import readable
@@ -101,9 +103,9 @@ def check_length(model: TrainedModel, k: int | None) -> int:
         k is no whole number from 1.
     """
     length = model.config.recommend.k if k is None else k
-    if isinstance(length, bool) or not isinstance(length, int) or length < 1:
+    if isinstance(length, bool) or not isinstance(length, Integral) or length < 1:
         raise ConfigError(f"k: is {length!r}; give a whole number from 1.")
-    return min(length, model.n_items)
+    return min(int(length), model.n_items)
 
 
 @readable
@@ -119,6 +121,7 @@ class Recommender:
 
     model: TrainedModel
 
+    @checked
     def recommend(
         self,
         user: Signals | Mapping[str, Any],
@@ -149,6 +152,7 @@ class Recommender:
         read = Signals.of(user)
         return self.answer_users([read], k, strategy, keep_used=keep_used).tell(self.model, 0, read.user_id)
 
+    @checked
     def recommend_users(
         self,
         users: Mapping[Any, Signals | Mapping[str, Any]] | Sequence[Signals | Mapping[str, Any]],
@@ -227,6 +231,7 @@ class Recommender:
     def _repr_facts_(self) -> Mapping[str, Any]:
         return self.model._repr_facts_()
 
+    @checked
     def save(self, path: str | Path, *, keep: int = KEEP) -> Path:
         """Write the model to a folder; see `firstday.artifact.folder.save_model`."""
         return save_model(self.model, path, keep=keep)

@@ -14,6 +14,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from difflib import get_close_matches
 from functools import cache, cached_property
 from importlib import import_module
 from importlib.metadata import entry_points
@@ -577,7 +578,9 @@ def find_strategy(name: str) -> StrategySpec:
             f"strategy: {name} is fitted by evaluate alone and stored in no model; choose of "
             f"{', '.join(strategy_names())}."
         )
-    raise ConfigError(f"strategy: {name!r} is unknown; choose of {', '.join(strategy_names())}.")
+    near = get_close_matches(name, strategy_names(), 1)
+    hint = f" (did you mean {near[0]!r}?)" if near else ""
+    raise ConfigError(f"strategy: {name!r} is unknown{hint}; choose of {', '.join(strategy_names())}.")
 
 
 @cache

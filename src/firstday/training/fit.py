@@ -28,7 +28,7 @@ from firstday.features.encoder import N_AGES, collect_features, fit_encoder
 from firstday.features.impressions import collect_passed_over
 from firstday.features.signals import Catalogue, SignalBatch
 from firstday.metrics import measure
-from firstday.progress import Progress, no_progress
+from firstday.progress import Progress, no_progress, open_progress
 from firstday.ranking import unit_rows
 from firstday.recommend.query import Query
 from firstday.recommend.recommender import Recommender, answer_all
@@ -45,7 +45,7 @@ from firstday.training.weights import choose_weights
 
 
 def train(
-    dataset: Dataset | LargeDataset, config: Config | None = None, *, progress: Progress = no_progress
+    dataset: Dataset | LargeDataset, config: Config | None = None, *, progress: Progress | bool | None = True
 ) -> Recommender:
     """Train on all users with enough history; a tenth of them is held out to stop at the right moment.
 
@@ -57,7 +57,8 @@ def train(
     config
         Settings; the defaults if left out.
     progress
-        Called as stages advance.
+        True shows bars in a terminal and in a notebook; None shows nothing; a function is called as stages advance,
+        with the name of the stage, the steps done and the steps in all.
 
     Returns
     -------
@@ -76,14 +77,15 @@ def train(
     """
     config = config or Config()
     config = with_methods_of(config, [config.recommend.strategy])
-    if isinstance(dataset, Dataset):
-        split = split_for(dataset, config, config.seed, with_cold=False)
-        return fit(dataset, split, config, progress=progress)
-    progress("learners", 0, 1)
-    learners = dataset.find_learners(config)
-    progress("learners", 1, 1)
-    split = split_for(learners.dataset, config, config.seed, with_cold=False)
-    return fit(learners.dataset, split, config, learners=learners, progress=progress)
+    with open_progress(progress) as report:
+        if isinstance(dataset, Dataset):
+            split = split_for(dataset, config, config.seed, with_cold=False)
+            return fit(dataset, split, config, progress=report)
+        report("learners", 0, 1)
+        learners = dataset.find_learners(config)
+        report("learners", 1, 1)
+        split = split_for(learners.dataset, config, config.seed, with_cold=False)
+        return fit(learners.dataset, split, config, learners=learners, progress=report)
 
 
 def fit(

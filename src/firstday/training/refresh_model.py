@@ -24,10 +24,11 @@ from firstday.data.ids import Ids, stable_numbers
 from firstday.data.splits.registration import Log
 from firstday.data.splits.roles import count_roles
 from firstday.data.splits.split import Cohort
+from firstday.display import readable
 from firstday.engine.engines import ModelPlace, load
 from firstday.errors import ArtifactError, BusyError, ConfigError
 from firstday.metrics import Interval, bootstrap_ratios, measure
-from firstday.progress import Progress, no_progress
+from firstday.progress import Progress, open_progress
 from firstday.recommend.recommender import Recommender, answer_all, open_model
 from firstday.recommend.spec import with_methods_of
 from firstday.training.fit import choose_protocol, cohort_query, fit, split_for
@@ -75,6 +76,7 @@ class ModelComparison:
         return self.ratio is None or self.ratio.mean >= gate
 
 
+@readable
 @dataclass(frozen=True)
 class RefreshResult:
     """What a refresh did.
@@ -125,7 +127,7 @@ def refresh(
     keep: int = KEEP,
     min_size: float = MIN_SIZE,
     wait_s: float = 0.0,
-    progress: Progress = no_progress,
+    progress: Progress | bool | None = True,
 ) -> RefreshResult:
     """Train on tables and put the model in the place of an older one, if it is no worse and the tables have not shrunk.
 
@@ -153,7 +155,7 @@ def refresh(
     wait_s
         Seconds to wait for another refresh of the same model.
     progress
-        Called as stages advance.
+        See `firstday.training.fit.train`.
 
     Returns
     -------
@@ -183,7 +185,8 @@ def refresh(
         dataset = tables if isinstance(tables, Dataset) else load(tables, config=config)
         if not isinstance(dataset, Dataset):
             raise ConfigError("refresh: works on tables of this machine; on a cluster, use train and evaluate.")
-        return _Refresh(dataset, path, config, gate, keep, min_size).run(progress)
+        with open_progress(progress) as report:
+            return _Refresh(dataset, path, config, gate, keep, min_size).run(report)
 
 
 @contextmanager
