@@ -47,6 +47,8 @@ def test_everything_known_of_a_user_can_be_read_and_forgotten(http: httpx.Client
         "profile": {"country": "FR", "plan": "3"},
         "picks": [{"entity": "artist", "entity_id": "a07"}, {"entity": "item", "entity_id": "12"}],
         "friends": ["u1", "77"],
+        "interactions": [],
+        "shown": [],
         "events": [
             {
                 "event_id": "e1",

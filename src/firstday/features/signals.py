@@ -30,6 +30,11 @@ RESERVED = ("age", "interactions", "friends", "shown", "user_id")
 """Parts of `Signals` that are no profile columns: no column can have such a name."""
 
 
+PICK: Mapping[str, str | None] = {"entity": ITEM, "entity_id": None}
+INTERACTION: Mapping[str, str | None] = {"signal": "stream", **PICK}
+"""Parts of a pick and of an interaction, with what they are where they are left out; None: they must be there."""
+
+
 UNKNOWN_COLUMN = "profile column "
 """Before the name of a profile column that a model does not know."""
 
@@ -124,7 +129,7 @@ class Signals:
 
     @classmethod
     def from_json(cls, text: str) -> Signals:
-        """Read ``{"age": 24, "country": "FR", "interactions": [["favorite", "item", "i81"]], "friends": ["u7"]}``.
+        """Read the JSON of what `of` takes.
 
         Raises
         ------
@@ -143,12 +148,22 @@ class Signals:
 
     @classmethod
     def of(cls, user: Signals | Mapping[str, Any], where: str = "user") -> Signals:
-        """Return signals as they are, or read them from a dictionary; None stands for what is not known.
+        """Return signals as they are, or read them from a dictionary, whose form is the same wherever users are given.
+
+        Parameters
+        ----------
+        user
+            ``{"age": 24, "profile": {"country": "FR"}, "picks": [["artist", "a7"]], "friends": ["u7"], "interactions":
+            [["favorite", "item", "i81"]], "shown": [["i9", 2]]}``, all of it optional. Picks, interactions and what was
+            shown may be objects, too: ``{"signal": "favorite", "entity": "item", "entity_id": "i81"}``. Profile columns
+            may stand beside ``age``. None stands for what is not known.
+        where
+            Begins the sentence where it is neither.
 
         Raises
         ------
         DataError
-            It is neither, or the dictionary is not of the form that `from_json` reads; `where` is named.
+            It is neither, or the dictionary is not of this form.
         """
         if isinstance(user, cls):
             return user
@@ -157,24 +172,43 @@ class Signals:
                 f'{where}: is a {type(user).__name__}; give fd.Signals(...) or a dictionary such as {{"age": 24}}.'
             )
         values = dict(user)
-        interactions = values.pop("interactions", None)
-        interactions = () if interactions is None else interactions
+        profile = values.pop("profile") if isinstance(values.get("profile"), Mapping) else {}
+        picks = values.pop("picks") if isinstance(values.get("picks"), list | tuple) else ()
+        parts = {name: values.pop(name, None) for name in ("interactions", "friends", "shown")}
+        interactions = () if parts["interactions"] is None else parts["interactions"]
         if not isinstance(interactions, list | tuple) or any(
-            not isinstance(entry, list | tuple) for entry in interactions
+            not isinstance(entry, list | tuple | Mapping) for entry in interactions
         ):
             raise DataError('interactions: is no list of lists; give [["favorite", "item", "i81"], ...].')
-        friends = values.pop("friends", None)
-        friends = () if friends is None else friends
+        friends = () if parts["friends"] is None else parts["friends"]
         if not isinstance(friends, list | tuple) or any(
             isinstance(friend, list | dict) or friend is None for friend in friends
         ):
             raise DataError('friends: is no list of ids; give ["u7", ...].')
-        shown = values.pop("shown", None)
-        shown = () if shown is None else shown
-        wrong = [name for name, value in values.items() if isinstance(value, list | dict)]
-        if wrong:
+        values |= {name: value for name, value in profile.items() if name not in RESERVED}
+        if reserved := [name for name in profile if name in RESERVED]:
+            raise DataError(f"profile: {reserved[0]} cannot be the name of a profile column; give it beside profile.")
+        if wrong := [name for name, value in values.items() if isinstance(value, list | tuple | dict)]:
             raise DataError(f"{wrong[0]}: is a {type(values[wrong[0]]).__name__}; give one value.")
-        return cls(age=values.pop("age", None), interactions=interactions, friends=friends, shown=shown, **values)
+        chosen = [(PICK_SIGNAL, *_in_order(pick, PICK, f"picks[{ix}]")) for ix, pick in enumerate(picks)]
+        done = [_in_order(entry, INTERACTION, f"interactions[{ix}]") for ix, entry in enumerate(interactions)]
+        shown = () if parts["shown"] is None else parts["shown"]
+        age = values.pop("age", None)
+        return cls(age=age, interactions=[*chosen, *done], friends=friends, shown=shown, **values)
+
+
+def _in_order(entry: Any, parts: Mapping[str, str | None], where: str) -> Sequence[Any]:
+    """Return what an interaction or a pick says in the order of its parts, where it is written as an object."""
+    if not isinstance(entry, Mapping):
+        if len(parts) == len(PICK) and not (isinstance(entry, list | tuple) and len(entry) == len(PICK)):
+            raise DataError(f"{where}: is {entry!r}; give [entity, id], such as ['artist', 'a7'].")
+        return entry  # type: ignore[no-any-return]
+    unknown = [name for name in entry if name not in parts]
+    missing = [name for name, default in parts.items() if default is None and entry.get(name) is None]
+    if unknown or missing:
+        what = f"has an unknown {unknown[0]!r}" if unknown else f"has no {missing[0]}"
+        raise DataError(f"{where}: {what}; give an object of {', '.join(parts)}.")
+    return [entry.get(name, default) for name, default in parts.items()]
 
 
 @readable

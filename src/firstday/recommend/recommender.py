@@ -15,6 +15,7 @@ from firstday.artifact.folder import KEEP, load_model, save_model
 from firstday.artifact.trained_model import TrainedModel
 from firstday.display import readable
 from firstday.errors import ConfigError
+from firstday.features.encoder import understand_picks
 from firstday.features.signals import SignalBatch, Signals
 from firstday.ranking import first_allowed
 from firstday.recommend.auto import answer_each
@@ -149,7 +150,7 @@ class Recommender:
         ConfigError
             The strategy is unknown or needs what the model does not have, or k is below 1.
         """
-        read = Signals.of(user)
+        read = self._understand(Signals.of(user))
         return self.answer_users([read], k, strategy, keep_used=keep_used).tell(self.model, 0, read.user_id)
 
     @checked
@@ -196,7 +197,12 @@ class Recommender:
         else:
             signals = [Signals.of(user, f"users[{place}]") for place, user in enumerate(users)]
             user_ids = [place if user.user_id is None else user.user_id for place, user in enumerate(signals)]
+        signals = [self._understand(user) for user in signals]
         return Recommendations(self.model, self.answer_users(signals, k, strategy, keep_used=keep_used), user_ids)
+
+    def _understand(self, user: Signals) -> Signals:
+        encoder = self.model.signal_encoder
+        return user if encoder is None else understand_picks(encoder, user)
 
     def answer_users(
         self, users: Sequence[Signals], k: int | None = None, strategy: str | None = None, *, keep_used: bool = False

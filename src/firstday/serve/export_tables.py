@@ -323,6 +323,11 @@ class _Run:
             for user_id, profile in self.profiles.items()
             for entity, identity in dict.fromkeys(profile.picks)
         ]
+        picks += [
+            _row(user_id, entity, identity, signal, profile.put_us)
+            for user_id, profile in self.profiles.items()
+            for signal, entity, identity in profile.interactions
+        ]
         self._replace_rows_of(self.out / "interactions" / "picks.parquet", INTERACTIONS, picks, with_new_profile)
 
     def _replace_rows_of(

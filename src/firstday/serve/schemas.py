@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from functools import partial
 from typing import Annotated, Any, Literal
 
 from fastapi import Query
@@ -12,7 +14,7 @@ from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Fiel
 
 from firstday.config import SHOWN, RecommendConfig
 from firstday.features.impressions import Impression
-from firstday.features.signals import PICK_SIGNAL, RESERVED, Signals
+from firstday.features.signals import INTERACTION, PICK, PICK_SIGNAL, RESERVED, Signals
 from firstday.recommend.spec import strategy_names
 from firstday.serve.store.base import Event, Profile
 
@@ -100,8 +102,74 @@ class Pick(_Request):
     entity_id: EntityId
 
 
-class _ProfileFields(_Request):
-    """What a user says while registering."""
+class Interaction(_Request):
+    """Something that a user did."""
+
+    signal: Name = Field(
+        default="stream",
+        description=f"What was done: stream, favorite, skip, ban, search, ...; or {SHOWN}, where an item was shown, "
+        "which never counts as use.",
+    )
+    entity: Name = Field(default="item", description="To what: item, or another entity of the model.")
+    entity_id: EntityId
+
+
+class ShownItem(_Request):
+    """An item that was shown to the user."""
+
+    item_id: EntityId
+    position: Position | None = Field(
+        default=None,
+        description="Its place in the list, from 1; leave it out where the user saw the item for certain.",
+    )
+    list_id: ListId | None = Field(default=None, description="The list; items without one were shown alone.")
+    propensity: Propensity | None = Field(
+        default=None, description="How likely the policy was to show the item there. Lists do not depend on it."
+    )
+    policy: Name | None = Field(default=None, description="What made the list. Lists do not depend on it.")
+
+    def to_impression(self) -> Impression:
+        """Return the form that signals take."""
+        return Impression(self.item_id, self.position, self.list_id, self.propensity, self.policy)
+
+
+def _whole_form(value: Any) -> Any:
+    """Write an item's id, or [id, position], as the object that it stands for."""
+    if isinstance(value, list):
+        if len(value) != 2 or value[1] is None:
+            raise ValueError("give an item's id, [id, position], or an object with item_id")
+        return {"item_id": value[0], "position": value[1]}
+    return value if isinstance(value, dict) else {"item_id": value}
+
+
+Shown = Annotated[
+    ShownItem,
+    BeforeValidator(_whole_form, json_schema_input_type=EntityId | tuple[EntityId, Position] | ShownItem),
+]
+"""An impression as `Impression.read` takes it."""
+
+
+def _as_object(parts: Iterable[str], value: Any) -> Any:
+    """Write a list of all parts, in their order, as the object that it stands for."""
+    if not isinstance(value, list):
+        return value
+    names = list(parts)
+    if len(value) != len(names):
+        raise ValueError(f"give [{', '.join(names)}], or an object of these")
+    return dict(zip(names, value, strict=True))
+
+
+PickForm = Annotated[
+    Pick, BeforeValidator(partial(_as_object, PICK), json_schema_input_type=tuple[Name, EntityId] | Pick)
+]
+InteractionForm = Annotated[
+    Interaction,
+    BeforeValidator(partial(_as_object, INTERACTION), json_schema_input_type=tuple[Name, Name, EntityId] | Interaction),
+]
+
+
+class SignalsBody(_Request):
+    """All that is known of a user, in the form that every command and call takes (`Signals.of`)."""
 
     age: Age | None = Field(default=None, description="Years.")
     profile: dict[Name, ColumnValue] = Field(
@@ -112,11 +180,24 @@ class _ProfileFields(_Request):
         examples=[{"country": "FR"}],
         json_schema_extra={"additionalProperties": False, "propertyNames": {"not": {"enum": list(_RESERVED)}}},
     )
-    picks: list[Pick] = Field(default=[], max_length=MAX_PICKS, description="What the user picked while registering.")
+    picks: list[PickForm] = Field(
+        default=[], max_length=MAX_PICKS, description="What the user picked while registering."
+    )
     friends: list[UserId] = Field(
         default=[],
         max_length=MAX_FRIENDS,
         description="Users that they know; those who are warm users of the model move the prediction.",
+    )
+
+    interactions: list[InteractionForm] = Field(
+        default=[], max_length=MAX_INTERACTIONS, description="What the user did so far."
+    )
+    shown: list[Shown] = Field(
+        default=[],
+        max_length=MAX_INTERACTIONS,
+        description="What was shown to the user so far: an item's id where the user saw it for certain, [id, "
+        "position], or an object. What of it was not used was passed over, and the list learns from that.",
+        examples=[["i7", ["i9", 2], {"item_id": "i3", "position": 3, "list_id": "l-1"}]],
     )
 
     @field_validator("profile")
@@ -127,9 +208,16 @@ class _ProfileFields(_Request):
             raise ValueError(f"{wrong[0]} cannot be the name of a profile column")
         return value
 
+    def to_signals(self) -> Signals:
+        """Return the form that every strategy takes."""
+        picks = [(PICK_SIGNAL, pick.entity, pick.entity_id) for pick in self.picks]
+        actions = [(action.signal, action.entity, action.entity_id) for action in self.interactions]
+        shown = [item.to_impression() for item in self.shown]
+        return Signals(age=self.age, interactions=[*picks, *actions], friends=self.friends, shown=shown, **self.profile)
 
-class UserBody(_ProfileFields):
-    """Profile, picks and friends of a user; what is left out is forgotten."""
+
+class UserBody(SignalsBody):
+    """What is known of a user beside events: profile, picks, friends; what is left out is forgotten."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -147,19 +235,9 @@ class UserBody(_ProfileFields):
     def to_profile(self) -> Profile:
         """Return what the store keeps."""
         picks = tuple((pick.entity, pick.entity_id) for pick in self.picks)
-        return Profile(self.age, self.profile, picks, tuple(self.friends))
-
-
-class Interaction(_Request):
-    """Something that a user did."""
-
-    signal: Name = Field(
-        default="stream",
-        description=f"What was done: stream, favorite, skip, ban, search, ...; or {SHOWN}, where an item was shown, "
-        "which never counts as use.",
-    )
-    entity: Name = Field(default="item", description="To what: item, or another entity of the model.")
-    entity_id: EntityId
+        done = tuple((action.signal, action.entity, action.entity_id) for action in self.interactions)
+        shown = tuple(item.to_impression() for item in self.shown)
+        return Profile(self.age, self.profile, picks, tuple(self.friends), interactions=done, shown=shown)
 
 
 class EventBody(Interaction):
@@ -241,63 +319,6 @@ class EventsBody(_Request):
     )
 
     events: list[EventBody] = Field(min_length=1, max_length=MAX_EVENTS)
-
-
-class ShownItem(_Request):
-    """An item that was shown to the user."""
-
-    item_id: EntityId
-    position: Position | None = Field(
-        default=None,
-        description="Its place in the list, from 1; leave it out where the user saw the item for certain.",
-    )
-    list_id: ListId | None = Field(default=None, description="The list; items without one were shown alone.")
-    propensity: Propensity | None = Field(
-        default=None, description="How likely the policy was to show the item there. Lists do not depend on it."
-    )
-    policy: Name | None = Field(default=None, description="What made the list. Lists do not depend on it.")
-
-    def to_impression(self) -> Impression:
-        """Return the form that signals take."""
-        return Impression(self.item_id, self.position, self.list_id, self.propensity, self.policy)
-
-
-def _whole_form(value: Any) -> Any:
-    """Write an item's id, or [id, position], as the object that it stands for."""
-    if isinstance(value, list):
-        if len(value) != 2 or value[1] is None:
-            raise ValueError("give an item's id, [id, position], or an object with item_id")
-        return {"item_id": value[0], "position": value[1]}
-    return value if isinstance(value, dict) else {"item_id": value}
-
-
-Shown = Annotated[
-    ShownItem,
-    BeforeValidator(_whole_form, json_schema_input_type=EntityId | tuple[EntityId, Position] | ShownItem),
-]
-"""An impression as `Impression.read` takes it."""
-
-
-class SignalsBody(_ProfileFields):
-    """All that is known of a user who is not in the store."""
-
-    interactions: list[Interaction] = Field(
-        default=[], max_length=MAX_INTERACTIONS, description="What the user did so far."
-    )
-    shown: list[Shown] = Field(
-        default=[],
-        max_length=MAX_INTERACTIONS,
-        description="What was shown to the user so far: an item's id where the user saw it for certain, [id, "
-        "position], or an object. What of it was not used was passed over, and the list learns from that.",
-        examples=[["i7", ["i9", 2], {"item_id": "i3", "position": 3, "list_id": "l-1"}]],
-    )
-
-    def to_signals(self) -> Signals:
-        """Return the form that every strategy takes."""
-        picks = [(PICK_SIGNAL, pick.entity, pick.entity_id) for pick in self.picks]
-        actions = [(action.signal, action.entity, action.entity_id) for action in self.interactions]
-        shown = [item.to_impression() for item in self.shown]
-        return Signals(age=self.age, interactions=[*picks, *actions], friends=self.friends, shown=shown, **self.profile)
 
 
 K = Field(
@@ -645,6 +666,8 @@ class UserAnswer(BaseModel):
     profile: dict[str, str]
     picks: list[StoredPick]
     friends: list[str]
+    interactions: list[Interaction] = Field(default=[], description="What was put as done, beside the events.")
+    shown: list[ShownItem] = Field(default=[], description="What was put as shown, beside the lists.")
     put_at: datetime | None = Field(description="When profile, picks and friends were put.")
     first_seen_at: datetime | None = Field(description="When something of the user was first kept.")
     events: list[StoredEvent] = Field(description="In the order of receipt.")

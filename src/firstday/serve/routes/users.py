@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Annotated
@@ -19,10 +20,12 @@ from firstday.serve.middleware import EVENTS_PATH, need_json, parse_parameters
 from firstday.serve.schemas import (
     EventsAnswer,
     EventsBody,
+    Interaction,
     NoQuery,
     PutAnswer,
     RecordedItem,
     RecordedList,
+    ShownItem,
     StoredAssignment,
     StoredEvent,
     StoredPick,
@@ -44,7 +47,11 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 @writing.put("/users/{user_id}", summary="Put a user's profile, picks and friends", dependencies=[Depends(need_json)])
 async def put_user(request: Request, user_id: UserIdPath, body: UserBody, _query: NoQuery) -> PutAnswer:
-    """Replace what the user said while registering; their events stay. Durable when answered."""
+    """Replace what the user said while registering; their events stay. Durable when answered.
+
+    The form is that of `POST /v1/recommendations`. Interactions and what was shown count as if they were put again each
+    time; events are the better form for what has a time.
+    """
     service = service_of(request)
     profile = body.to_profile()
     try:
@@ -166,6 +173,11 @@ async def read_user(request: Request, user_id: UserIdPath, _query: NoQuery) -> U
         profile=dict(profile.columns) if profile else {},
         picks=[StoredPick(entity=entity, entity_id=identity) for entity, identity in profile.picks] if profile else [],
         friends=list(profile.friends) if profile else [],
+        interactions=[
+            Interaction(signal=signal, entity=entity, entity_id=identity)
+            for signal, entity, identity in (profile.interactions if profile else ())
+        ],
+        shown=[ShownItem(**asdict(one)) for one in (profile.shown if profile else ())],
         put_at=_time(profile.put_us) if profile else None,
         first_seen_at=None if user.first_us is None else _time(user.first_us),
         events=[

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from firstday.config import SHOWN
 from firstday.data.events import ITEM
@@ -143,6 +143,10 @@ class Profile:
         Ids of other users.
     put_us
         When it was put, microseconds since 1970.
+    interactions
+        Triples (signal, entity, id), put with it.
+    shown
+        What was shown, put with it.
     """
 
     age: int | None = None
@@ -150,18 +154,31 @@ class Profile:
     picks: tuple[tuple[str, str], ...] = ()
     friends: tuple[str, ...] = ()
     put_us: int = 0
+    interactions: tuple[tuple[str, str, str], ...] = ()
+    shown: tuple[Impression, ...] = ()
 
 
 def write_profile(profile: Profile) -> str:
     """Write a profile as JSON; when it was put stands beside it."""
-    values = [profile.age, dict(profile.columns), profile.picks, profile.friends]
+    values: list[Any] = [profile.age, dict(profile.columns), profile.picks, profile.friends]
+    if profile.interactions or profile.shown:  # else as older versions wrote it
+        values += [profile.interactions, [astuple(one) for one in profile.shown]]
     return json.dumps(values, ensure_ascii=False, separators=(",", ":"))
 
 
 def read_profile(text: str | bytes, put_us: int) -> Profile:
     """Read a profile from JSON."""
-    age, columns, picks, friends = json.loads(text)
-    return Profile(age, columns, tuple((entity, identity) for entity, identity in picks), tuple(friends), put_us)
+    age, columns, picks, friends, *more = json.loads(text)
+    done, shown = more or ((), ())
+    return Profile(
+        age,
+        columns,
+        tuple((entity, identity) for entity, identity in picks),
+        tuple(friends),
+        put_us,
+        tuple((signal, entity, identity) for signal, entity, identity in done),
+        tuple(Impression(*one) for one in shown),
+    )
 
 
 @dataclass(frozen=True)
@@ -248,9 +265,9 @@ class StoredUser:
         picks = [(PICK_SIGNAL, entity, identity) for entity, identity in profile.picks]
         return Signals(
             age=profile.age,
-            interactions=[*picks, *actions],
+            interactions=[*picks, *profile.interactions, *actions],
             friends=profile.friends,
-            shown=shown,
+            shown=[*profile.shown, *shown],
             user_id=user_id,
             **{name: value for name, value in profile.columns.items() if name not in RESERVED},
         )
