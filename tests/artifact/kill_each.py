@@ -8,6 +8,7 @@ forks must start no thread, so nothing is opened in it.
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -84,10 +85,12 @@ def main() -> None:
     work = (lambda: save_model(new, model)) if what == "publish" else (lambda: rollback(model))
 
     def look() -> None:
-        load_model(model, types=value_type)
+        opened = load_model(model, types=value_type)
         others = [kept.version for kept in list_versions(model) if not kept.in_place]
         for version in others:
             _check_files(model / version, read_manifest(model / version)["files"], verify=True)
+        sys.stdout.write(json.dumps({"dataset": opened.facts["data"]["dataset"], "others": len(others)}) + "\n")
+        sys.stdout.flush()
 
     number, came_so_far = 0, True
     while came_so_far:
