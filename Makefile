@@ -70,11 +70,13 @@ docs: $(VENV)/.dev
 	$(BIN)/python docs/write_configuration.py
 	$(BIN)/python docs/write_tables.py
 	$(BIN)/python docs/write_operations.py
+	$(BIN)/python docs/write_http.py
 	$(BIN)/python docs/write_paths.py
 
 site: $(VENV)/.dev
-	rm -rf site
+	rm -rf build/site site
 	$(BIN)/sphinx-build --fail-on-warning --keep-going -q -j auto -c docs -d build/site . site
+	@echo site/index.html
 
 lock: | .venv-lock/bin/python
 	.venv-lock/bin/python -m pip install --quiet uv
@@ -90,7 +92,8 @@ lowest: | .venv-lowest/bin/python
 	$(LOWEST)/uv pip install --quiet --python $(LOWEST)/python --constraint .venv-lowest/lowest.txt \
 		$(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX) --index-strategy unsafe-best-match) \
 		--editable '.[train,word2vec,tune,experiment,redis,test]'
-	$(LOWEST)/python -m pytest -n auto --dist worksteal --ignore tests/spark --ignore tests/page --ignore tests/docs $(ARGS)
+	$(LOWEST)/python -m pytest -n auto --dist worksteal --ignore tests/spark --ignore tests/page --ignore tests/docs \
+		--ignore tests/test_notebooks.py $(ARGS)
 
 PYTHONS ?= $(PYTHON)
 distributions: $(VENV)/.dev

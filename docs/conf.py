@@ -49,6 +49,7 @@ highlight_language = "none"
 html_theme = "furo"
 html_title = "firstday"
 html_copy_source = False
+html_show_copyright = False
 html_static_path = ["site/static"]
 html_css_files = ["site.css"]
 html_additional_pages = {"index": "start.html"}

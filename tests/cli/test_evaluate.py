@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 from firstday.config import load_config
@@ -26,7 +28,7 @@ def test_evaluate_prints_a_table_and_writes_json_and_report(
     assert {"dataset", "k", "seeds", "results"} <= found.keys()
     assert (found["dataset"], found["k"], found["seeds"]) == ("tables", 20, [SEED, SEED + 1])
     rows = {row["strategy"]: row for row in found["results"]}
-    assert set(rows) == set(strategies_with(load_config(settings)))
+    assert set(rows) == set(strategies_with(load_config(settings))) - {"friends"}  # nobody has any
     for row in rows.values():
         low, high = row["precision_ci"]
         assert 0 <= low <= row["precision"] <= high <= 100
@@ -42,6 +44,41 @@ def test_evaluate_prints_a_table_and_writes_json_and_report(
     for part in ("strategies", "sizes", "groups", "popularity", "segments", "training", "data", "again"):
         assert f'<h2 id="{part}">' in page
     assert f"firstday evaluate {tables} --config {settings} --seeds 2" in page
+
+
+def test_several_datasets_make_one_table(run: Run, tables: Path, settings: Path, tmp_path: Path) -> None:
+    users = pl.read_parquet(tables / "users.parquet")["user_id"]
+    other = shutil.copytree(tables, tmp_path / "tables")
+    pl.DataFrame({"user_id": users.shuffle(seed=1), "friend_id": users}).write_parquet(other / "friends.parquet")
+    out, report = tmp_path / "results.json", tmp_path / "report.html"
+    done = run("evaluate", tables, other, "--config", settings, "--json", out, "--report", report)
+    assert done.returncode == 0, done.stderr
+    datasets = json.loads(out.read_text())["datasets"]
+    assert [values["dataset"] for values in datasets] == ["tables", "tables (2)"]
+    rows = [{row["strategy"]: row for row in values["results"]} for values in datasets]
+    assert set(rows[1]) - set(rows[0]) == {"friends"}
+    alone = run("evaluate", tables, "--config", settings, "--strategy", "popular", "--json", "-")
+    assert json.loads(alone.stdout)["results"][0]["precision"] == rows[0]["popular"]["precision"]
+    first = done.stdout.partition("Difference to")[0]
+    printed = {line.split()[0]: line for line in first.splitlines() if line.strip()}
+    assert (printed["friends"].count("["), printed["popular"].count("[")) == (1, 2)
+    page = report.read_text()
+    pages = sorted(path.name for path in tmp_path.glob("report-*.html"))
+    assert pages == ["report-1-tables.html", "report-2-tables-2.html"]
+    assert [name for name in pages if f'href="{name}"' in page] == pages
+    assert page.count("<svg") == 2
+    assert all('<h2 id="strategies">' in (tmp_path / name).read_text() for name in pages)
+
+
+def test_mistakes_with_several_datasets_are_told_before_any_work(run: Run, tables: Path, tmp_path: Path) -> None:
+    for arguments, sentence in (
+        ((tables, tmp_path / "nowhere"), f"{tmp_path / 'nowhere'}: does not exist; give a folder of tables"),
+        ((tables, "movielens-100k", "--path", "x.zip"), "--path: is 'x.zip' beside several datasets; write NAME=PATH"),
+        ((tables, tables, "--rounds", 2), "a second dataset: has no meaning beside --rounds"),
+    ):
+        done = run("evaluate", *arguments)
+        assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+        assert done.stderr.startswith(f"error: {sentence}")
 
 
 @pytest.mark.parametrize(
@@ -165,3 +202,16 @@ def test_the_protocol_is_said_and_can_be_asked_for(invoke: Invoke, timed_tables:
     assert "were held out to stop training" in done.stderr
     with pytest.raises(DataError, match=r"the log spans (29\.9|30\.0) days, not more than the 37"):
         invoke("evaluate", timed_tables, "--strategy", "popular", "--protocol", "registration")
+
+
+def test_inspect_writes_the_card_of_a_model(run: Run, model: Path, tmp_path: Path) -> None:
+    printed = run("inspect", model, "--card")
+    assert printed.returncode == 0, printed.stderr
+    assert printed.stdout.startswith("# Model card: ")
+    for ending, begin in ((".md", "# Model card: "), (".html", "<!doctype html>\n")):
+        done = run("inspect", model, "--card", tmp_path / f"card{ending}")
+        assert done.returncode == 0, done.stderr
+        assert (tmp_path / f"card{ending}").read_text(encoding="utf-8").startswith(begin)
+    wrong = run("inspect", model, "--card", tmp_path / "card.pdf")
+    assert (wrong.returncode, wrong.stderr.count("\n")) == (2, 1)
+    assert "card.pdf: says no form of a card; give a name that ends with .md or .html." in wrong.stderr

@@ -57,7 +57,7 @@ def test_the_tutorial_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
             reader.try_example(example)
     finally:
         reader.leave()
-    assert sum(line.startswith("firstday ") for line in reader.ran) == 8
+    assert sum(line.startswith("firstday ") for line in reader.ran) == 9
     assert sum(line.startswith("curl ") for line in reader.ran) == 3
     assert (tmp_path / "report.html").is_file()
 

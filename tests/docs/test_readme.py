@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import pytest
 import write_tables
+from markdown_it import MarkdownIt
+from mdit_py_plugins.anchors import anchors_plugin
 from table_makers.measured import DATASETS, read_results
 
 ROOT = Path(__file__).parents[2]
-PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
+PAGES = (*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md")))
+MARKDOWN = MarkdownIt().enable("table").use(anchors_plugin, max_level=4)
 
 
 def test_every_table_is_what_was_measured() -> None:
@@ -38,9 +40,25 @@ def test_what_the_text_says_of_the_results_holds() -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_link_leads_somewhere(page: Path) -> None:
-    for target in re.findall(r"\]\(([^)#\s]+)", page.read_text(encoding="utf-8")):
-        if not target.startswith("http"):
-            assert (page.parent / target).exists(), target
+    for target in read_links(page):
+        if not target.startswith(("https://", "http://", "mailto:")):
+            name, _, anchor = target.partition("#")
+            path = page.parent / name if name else page
+            assert path.exists(), target
+            assert not anchor or anchor in read_anchors(path), f"{target}: {path.name} has no such heading"
+
+
+def read_links(page: Path) -> list[str]:
+    """Return where the links and pictures of a page lead."""
+    tokens = MARKDOWN.parse(page.read_text(encoding="utf-8"))
+    inline = [part for token in tokens for part in token.children or ()]
+    return [str(part.attrs.get("href") or part.attrs["src"]) for part in inline if part.type in ("link_open", "image")]
+
+
+def read_anchors(page: Path) -> set[str]:
+    """Return the names that the headings of a page can be linked by."""
+    tokens = MARKDOWN.parse(page.read_text(encoding="utf-8"))
+    return {str(token.attrs["id"]) for token in tokens if token.type == "heading_open" and "id" in token.attrs}
 
 
 def test_lines_of_the_readme_fit_into_an_editor() -> None:

@@ -80,6 +80,8 @@ class ClassEvidence:
         Strategies that are not better than the fallback beyond chance, so that the fallback answers in their place.
     precision
         Of each strategy's own lists, in %.
+    intervals
+        The ends of its 95 % interval over the users; nothing in a model of an older version.
     """
 
     n_users: int
@@ -88,6 +90,7 @@ class ClassEvidence:
     best: str
     fall_back: tuple[str, ...]
     precision: Mapping[str, float]
+    intervals: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 
 
 @readable

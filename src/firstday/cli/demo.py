@@ -23,13 +23,12 @@ from firstday.errors import ConfigError, DataError
 from firstday.evaluate.report.content import WorkedExample
 from firstday.evaluate.report.render import write_report
 from firstday.evaluate.results import RATIO
-from firstday.evaluate.run import SeedRun, join_seeds, judge_seed
+from firstday.evaluate.run import SeedRun, default_strategies, join_seeds, judge_seed
 from firstday.features.signals import Signals
 from firstday.progress import open_progress
 from firstday.recommend.recommendation import Recommendation
 from firstday.recommend.recommender import Recommender
 from firstday.recommend.segment_description import describe_segments
-from firstday.recommend.spec import strategies_with
 from firstday.serve.settings import load_settings
 from firstday.training.fit import choose_protocol, cohort_query, fit, split_for
 from firstday.training.fit import train as run_training
@@ -97,7 +96,7 @@ def demo(
                 judge_seed(
                     query,
                     split.cold,
-                    strategies_with(config),
+                    default_strategies(dataset, config),
                     seed=seed,
                     n_warm=len(split.warm),
                     fit_seconds=fit_seconds,

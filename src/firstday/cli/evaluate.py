@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import shlex
 import sys
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -16,24 +18,25 @@ from firstday.cli.options import (
     DeviceOption,
     DropOption,
     KOption,
-    PathOption,
     PluginOption,
     ProtocolOption,
     ReportOption,
     SeedOption,
-    TablesArgument,
     check_file_target,
     load_plugins,
     open_tables,
     print_notes,
     write_file,
 )
-from firstday.cli.printing import print_replay, print_results
+from firstday.cli.printing import print_datasets, print_replay, print_results
+from firstday.config import Config
+from firstday.data.dataset import Dataset
 from firstday.data.left_out import left_out_beside, write_left_out
+from firstday.data.load import BUILT_IN, load
 from firstday.errors import ConfigError
 from firstday.evaluate.plots import plot_replay, standalone
 from firstday.evaluate.replay import ReplaySettings, replay_policies
-from firstday.evaluate.report.render import check_report_path, write_report
+from firstday.evaluate.report.render import Judged, check_report_path, write_reports
 from firstday.evaluate.results import REFERENCE
 from firstday.evaluate.run import evaluate_strategies
 from firstday.metrics import PrecisionRule
@@ -47,8 +50,14 @@ NAMES = (
 
 
 def evaluate(
-    tables: TablesArgument,
-    path: PathOption = None,
+    tables: Annotated[
+        list[str],
+        typer.Argument(help=f"Folders of tables, or built-in names: {', '.join(BUILT_IN)}. Several make one table."),
+    ],
+    path: Annotated[
+        list[str] | None,
+        typer.Option(help="For a built-in name: the local copy, a zip or a folder; beside other datasets NAME=PATH."),
+    ] = None,
     config: ConfigOption = None,
     strategy: Annotated[
         list[str] | None,
@@ -120,23 +129,34 @@ def evaluate(
 
     Example: firstday evaluate movielens-100k --strategy segment --strategy personal --baselines --against ease
 
+    Example: firstday evaluate movielens-100k tables other-tables --json results.json --report report.html
+
     Example: firstday evaluate movielens-100k --rounds 10 --slate 12 --visible 3 --json replay.json
     """
     learners = load_plugins(plugin)
+    for name in tables:
+        if name not in BUILT_IN and not Path(name).is_dir():
+            load(name)  # which says why that is no folder, before hours are spent on the others
+    copies = _name_copies(tables, path or ())
+
+    def read(name: str) -> tuple[Dataset, Config]:
+        dataset, settings = open_tables(name, copies.get(name), config, seed, protocol, drop_bad_rows, device)
+        return dataset, settings if strategy else with_methods(settings, learners)
+
     if rounds is not None:
         unused = {"--k": k, "--baselines": baselines, "--tune-once": tune_once, "--report": report}
-        unused |= {"--divide-by-k": divide_by_k}
+        unused |= {"--divide-by-k": divide_by_k, "a second dataset": len(tables) > 1}
         for name, value in unused.items():
             if value:
                 raise ConfigError(f"{name}: has no meaning beside --rounds; leave it out.")
         for target in (json_out, picture):
             if target is not None and str(target) != "-":
                 check_file_target(target)
-        dataset, settings = open_tables(tables, path, config, seed, protocol, drop_bad_rows, device)
+        dataset, settings = read(tables[0])
         with open_progress() as progress:
             replayed = replay_policies(
                 dataset,
-                settings if strategy else with_methods(settings, learners),
+                settings,
                 policies=strategy or (),
                 settings=ReplaySettings(rounds, slate, visible, persistence, delay),
                 n_seeds=seeds,
@@ -164,32 +184,61 @@ def evaluate(
             check_file_target(target)
     if report is not None:
         check_report_path(report)
-    dataset, settings = open_tables(tables, path, config, seed, protocol, drop_bad_rows, device)
-    settings = settings if strategy else with_methods(settings, learners)
     divide_by: PrecisionRule = "k" if divide_by_k else "min"
     references = tuple(dict.fromkeys(against or (REFERENCE,)))
-    with open_progress() as progress:
-        results = evaluate_strategies(
-            dataset,
-            settings,
-            strategies=strategy or (),
-            baselines=baselines,
-            tune_once=tune_once,
-            n_seeds=seeds,
-            k=k,
-            divide_by=divide_by,
-            against=references,
-            progress=progress,
-        )
-    text = json.dumps(results.to_json(), indent=1, ensure_ascii=False)
+    judged: list[Judged] = []
+    left_out: list[str] = []
+    for name in tables:
+        dataset, settings = read(name)
+        if len(tables) > 1:
+            typer.echo(f"{name}: {len(judged) + 1} of {len(tables)} datasets", err=True)
+        with open_progress() as progress:
+            results = evaluate_strategies(
+                dataset,
+                settings,
+                strategies=strategy or (),
+                baselines=baselines,
+                tune_once=tune_once,
+                n_seeds=seeds,
+                k=k,
+                divide_by=divide_by,
+                against=references,
+                progress=progress,
+            )
+        n_before = sum(before.results.dataset.partition(" (")[0] == results.dataset for before in judged)
+        if n_before:
+            results = replace(results, dataset=f"{results.dataset} ({n_before + 1})")
+        judged.append(Judged(results, dataset.summary(), settings))
+        left_out += dataset.left_out
+    all_results = [one.results for one in judged]
+    values = [results.to_json() for results in all_results]
+    text = json.dumps(values[0] if len(values) == 1 else {"datasets": values}, indent=1, ensure_ascii=False)
     if json_out is not None and str(json_out) == "-":
         typer.echo(text)
     else:
-        print_notes(results.notes)
-        print_results(results, Console(), references[0])
+        for results in all_results:
+            print_notes(results.notes)
+        if len(all_results) == 1:
+            print_results(all_results[0], Console(), references[0])
+        else:
+            print_datasets(all_results, Console(), references[0])
     if json_out is not None and str(json_out) != "-":
         write_file(json_out, text + "\n")
-        write_left_out(left_out_beside(json_out), dataset.left_out)
+        write_left_out(left_out_beside(json_out), left_out)
     if report is not None:
-        command = shlex.join(["firstday", *sys.argv[1:]])
-        write_report(results, report, dataset_summary=dataset.summary(), config=settings, command=command)
+        write_reports(judged, report, command=shlex.join(["firstday", *sys.argv[1:]]))
+
+
+def _name_copies(tables: Sequence[str], paths: Sequence[str]) -> dict[str, Path]:
+    """Return the local copy of each built-in dataset that has one: PATH alone is that of the only one."""
+    copies = {}
+    for text in paths:
+        name, equals, place = text.partition("=")
+        if not (equals and name in tables):
+            if len(tables) > 1:
+                raise ConfigError(
+                    f"--path: is {text!r} beside several datasets; write NAME=PATH, such as {tables[0]}=DIR."
+                )
+            name, place = tables[0], text
+        copies[name] = Path(place)
+    return copies

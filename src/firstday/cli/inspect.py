@@ -16,10 +16,20 @@ from rich.table import Table
 
 from firstday.artifact.folder import list_versions, read_manifest
 from firstday.artifact.trained_model import KNOWLEDGE, TrainedModel
-from firstday.cli.options import JsonFlag, ModelArgument, PluginOption, ReportOption, check_file_target, load_plugins
+from firstday.cli.options import (
+    JsonFlag,
+    ModelArgument,
+    PluginOption,
+    ReportOption,
+    check_file_target,
+    load_plugins,
+    write_file,
+)
 from firstday.cli.printing import selection_table
+from firstday.errors import ConfigError
 from firstday.evaluate.report.render import check_report_path, write_model_report
 from firstday.recommend.auto import describe_selection
+from firstday.recommend.model_card import write_html, write_markdown
 from firstday.recommend.recommender import open_model
 from firstday.recommend.segment_description import describe_segments
 
@@ -33,18 +43,40 @@ def inspect(
     as_json: JsonFlag = False,
     plugin: PluginOption = None,
     report: ReportOption = None,
+    card: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="OUT",
+            help="Write the model's card there, .md or .html: data, figures by what is known, limits, personal data; "
+            "alone or with -, print it as Markdown.",
+        ),
+    ] = None,
 ) -> None:
     """Show a MODEL's data, features, training curve and segments with size and top items.
 
     Example: firstday inspect model --segments 5 --report model.html
+
+    Example: firstday inspect model --card card.html
     """
     load_plugins(plugin)
+    if card is not None and str(card) != "-":
+        check_file_target(card)
+        if card.suffix.lower() not in (".md", ".html"):
+            raise ConfigError(f"{card}: says no form of a card; give a name that ends with .md or .html.")
     if report is not None:
         check_file_target(report)
         check_report_path(report)
     manifest, trained_model = read_manifest(model), open_model(model).model
     if report is not None:
         write_model_report(trained_model, manifest, report, command=shlex.join(["firstday", *sys.argv[1:]]))
+    if card is not None:
+        write = write_html if card.suffix.lower() == ".html" else write_markdown
+        text = write(trained_model, manifest)
+        if str(card) == "-":
+            typer.echo(text)
+        else:
+            write_file(card, text)
+        return
     if as_json:
         facts = {name: value for name, value in manifest.items() if name not in ("files", "features", "model")}
         rows = _rows(trained_model, len(trained_model.segments), items)

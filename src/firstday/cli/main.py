@@ -18,7 +18,7 @@ from firstday.cli.export import export
 from firstday.cli.inspect import inspect
 from firstday.cli.leaderboard import leaderboard
 from firstday.cli.onboarding import onboarding
-from firstday.cli.options import JsonToStdout
+from firstday.cli.options import CardToStdout, JsonToStdout
 from firstday.cli.recommend import recommend
 from firstday.cli.refresh import refresh
 from firstday.cli.reproduce import reproduce
@@ -56,10 +56,11 @@ def _callback(
     """Recommendations for a user's first day: user -> segment -> items."""
 
 
-for command in (demo, check, train, refresh, rollback, recommend, onboarding, inspect, serve, export, simulate):
+for command in (demo, check, train, refresh, rollback, recommend, onboarding, serve, export, simulate):
     app.command()(command)
 app.command(cls=JsonToStdout, epilog=NAMES)(evaluate)
 app.command(cls=JsonToStdout)(reproduce)
+app.command(cls=CardToStdout)(inspect)
 app.command(cls=JsonToStdout)(tune)
 app.command(cls=JsonToStdout)(experiment)
 app.command(epilog=NAMES)(leaderboard)

@@ -163,14 +163,22 @@ def start_engine(engine: Engine | None, master: str | None, conf: Sequence[str] 
 class JsonToStdout(TyperCommand):
     """A command where ``--json`` without OUT writes JSON to standard output."""
 
+    option = "--json"
+
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Give a bare ``--json`` the value ``-``."""
+        """Give a bare option the value ``-``."""
         filled: list[str] = []
         for argument, next_argument in zip_longest(args, args[1:], fillvalue="--"):
             filled.append(argument)
-            if argument == "--json" and next_argument.startswith("-") and next_argument != "-":
+            if argument == self.option and next_argument.startswith("-") and next_argument != "-":
                 filled.append("-")
         return super().parse_args(ctx, filled)
+
+
+class CardToStdout(JsonToStdout):
+    """A command where ``--card`` without OUT writes the card to standard output."""
+
+    option = "--card"
 
 
 def load_plugins(modules: Sequence[str] | None) -> tuple[str, ...]:

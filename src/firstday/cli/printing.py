@@ -11,7 +11,16 @@ from rich.table import Table
 from firstday.artifact.trained_model import TrainedModel
 from firstday.evaluate.paper_figures import TABLE, in_paper_order, subtract_paper, title_of
 from firstday.evaluate.replay import ReplayResults
-from firstday.evaluate.results import MINUS, RATIO, REFERENCE, UNKNOWN_VECTORS, Figure, Results, mean_fit_seconds
+from firstday.evaluate.results import (
+    MINUS,
+    RATIO,
+    REFERENCE,
+    UNKNOWN_VECTORS,
+    Figure,
+    Results,
+    best_on_all,
+    mean_fit_seconds,
+)
 from firstday.evaluate.slices import FRIENDS_ONLY, NOTHING_DONE, size_slice
 from firstday.metrics import METRICS
 from firstday.recommend.auto import describe_selection
@@ -50,6 +59,26 @@ def print_results(results: Results, console: Console, against: str = REFERENCE) 
     )
     if results.precomputed:
         _print_line(console, UNKNOWN_VECTORS)
+
+
+def print_datasets(all_results: Sequence[Results], console: Console, against: str = REFERENCE) -> None:
+    """Print strategies side by side on several datasets: a row for each strategy, a column for each dataset."""
+    names = best_on_all(all_results)
+    k = " or ".join(dict.fromkeys(f"{results.k}" for results in all_results))
+    columns = [results.dataset for results in all_results]
+    for title, metric, form in (
+        (f"Cold users, precision of lists of {k}, in %", "precision", ".1f"),
+        (f"Difference to {against}, user by user, in points", f"{MINUS}{against}", "+.1f"),
+    ):
+        table = _table(title, columns)
+        for name in names:
+            cells = [_with_interval(results.find(name, metric), form) for results in all_results]
+            table.add_row(name, *cells, style=_style(name, against))
+        console.print(table)
+    for results in all_results:
+        users = f"{results.n_warm:,} warm and {results.n_cold:,} cold users in each of {len(results.seeds)} seed(s)"
+        _print_line(console, f"{results.dataset}: {users}, protocol {results.protocol}, lists of {results.k}.")
+    _print_line(console, "Brackets: 95 % interval over users. Recall, NDCG, groups and more: --json and --report.")
 
 
 def print_replay(results: ReplayResults, console: Console) -> None:

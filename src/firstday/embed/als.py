@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
-from implicit.cpu.als import AlternatingLeastSquares
 from scipy import sparse
 from threadpoolctl import threadpool_limits
 
 from firstday.config import EmbeddingConfig
 from firstday.embed.embeddings import Embeddings, FoldIn
 from firstday.sparse import SparseRows
+
+with warnings.catch_warnings():
+    warnings.filterwarnings("ignore", message="IProgress not found")  # of its bar, in notebooks without ipywidgets
+    from implicit.cpu.als import AlternatingLeastSquares
 
 
 def fit_als(affinity: SparseRows, config: EmbeddingConfig, *, seed: int, threads: int = 0) -> Embeddings:

@@ -20,6 +20,7 @@ from firstday.display import readable
 from firstday.engine.large import LargeDataset
 from firstday.errors import ConfigError, DataError, needs_extra
 from firstday.recommend.batch import list_users
+from firstday.recommend.model_card import put_card
 from firstday.recommend.recommender import Recommender, open_model
 
 Engine = Literal["local", "spark"]
@@ -196,6 +197,7 @@ class ModelPlace:
             save_on_cluster(recommender, self.place, left_out, keep=keep)
             return
         path = recommender.save(self._local(), keep=keep)
+        put_card(recommender.model, path)
         write_left_out(left_out_beside(path), left_out)
 
     def open(self) -> Recommender:

@@ -28,6 +28,7 @@ from firstday.evaluate.slices import (
 from firstday.metrics import PrecisionRule, measure
 from firstday.progress import Progress, no_progress, open_progress
 from firstday.recommend.nearest_segment import SEGMENT
+from firstday.recommend.neighbors import FRIENDS
 from firstday.recommend.query import Answer, Query
 from firstday.recommend.recommender import answer_all
 from firstday.recommend.spec import (
@@ -127,7 +128,7 @@ def evaluate_strategies(
     strategies
         Names of strategies and baselines, or methods of your own: a `StrategySpec`, a `ColdModelSpec` (judged by both
         of its strategies) or a `BaselineSpec`. What they need is trained. If empty, all that a model of the
-        configuration can answer by.
+        configuration can answer by, see `default_strategies`.
     baselines
         Whether all baselines, and the paper's own system as published, are judged beside them.
     tune_once
@@ -157,7 +158,7 @@ def evaluate_strategies(
     for name, number in (("n_seeds", n_seeds), ("k", k)):
         if number is not None and number < 1:
             raise ConfigError(f"{name}: is {number}; give a whole number, at least 1.")
-    names = [*(names or strategies_with(config)), *(fitted_here if baselines or tuned_peers else ())]
+    names = [*(names or default_strategies(dataset, config)), *(fitted_here if baselines or tuned_peers else ())]
     for name in against:
         if name != REFERENCE and name not in names:
             raise ConfigError(f"against: {name} is not among the strategies; add it to them.")
@@ -205,6 +206,12 @@ def evaluate_strategies(
         against=against,
         precomputed=dataset.precomputed is not None,
     )
+
+
+def default_strategies(dataset: Dataset, config: Config) -> tuple[str, ...]:
+    """Return all strategies that a model of a configuration can answer by; `friends` only where somebody has any."""
+    nobody = dataset.friends is None or not dataset.friends.n_entries
+    return tuple(name for name in strategies_with(config) if not (nobody and name == FRIENDS.name))
 
 
 def _names_of(strategies: Sequence[str | Method]) -> list[str]:

@@ -60,6 +60,7 @@ def describe_selection(model: TrainedModel) -> list[dict[str, Any]]:
             "fallback": evidence.fallback,
             "left_to_fallback": list(evidence.fall_back),
             "precision": dict(evidence.precision),
+            "precision_ci": {name: list(ends) for name, ends in evidence.intervals.items()},
         }
         for known, evidence in zip(KNOWLEDGE, model.selection.classes, strict=False)
     ]

@@ -12,6 +12,7 @@ from typing import Any
 from fastapi import APIRouter, Depends, FastAPI
 
 import firstday
+from firstday.data.events import ITEM
 from firstday.errors import FirstdayError
 from firstday.recommend.spec import strategies_of
 from firstday.serve.http_errors import ErrorBody, add_error_handlers
@@ -50,13 +51,17 @@ _log = logging.getLogger("firstday.serve")
 
 
 class Application(FastAPI):
-    """FastAPI, with a document that names the strategies of the model that answers."""
+    """FastAPI, with a document that names the strategies and entities of the model that answers."""
 
     def openapi(self) -> dict[str, Any]:
         """Return the OpenAPI document."""
         document = super().openapi()
-        strategies = strategies_of(self.state.service.holder.current.trained)
-        document["components"]["schemas"]["StrategyName"]["enum"] = list(strategies)
+        model = self.state.service.holder.current.trained
+        document["components"]["schemas"]["StrategyName"]["enum"] = list(strategies_of(model))
+        asked_about = [ITEM, *(model.members_of_items if model.warm is not None else ())]
+        for parameter in document["paths"]["/v1/onboarding"]["get"]["parameters"]:
+            if parameter["name"] == "entity":
+                parameter["schema"]["enum"] = asked_about
         return document
 
 

@@ -337,6 +337,12 @@ def count_groups(warm: SignalBatch, catalogue: Catalogue, uses: SparseRows) -> d
     return counted
 
 
+def describe_time(dataset: Dataset) -> dict[str, str]:
+    """Return the days of the first and last interaction; nothing where they have no times."""
+    ends = {"first_interaction": dataset.events.first, "last_interaction": dataset.events.last}
+    return {name: str(np.datetime64(us, "us").astype("datetime64[D]")) for name, us in ends.items() if us is not None}
+
+
 def describe_unlisted(model: TrainedModel) -> dict[str, Any]:
     """Return how many items no list has, since they have no vector, and the first ones; nothing where all have one."""
     if not len(model.unlisted):
@@ -394,6 +400,7 @@ def collect_facts(dataset: Dataset, split: Split, query: Query, learners: Learne
             **(dataset.summary() if learners is None else learners.facts),
             "warm_users": n_warm,
             **({} if n_warm == len(split.warm) else {"learned_from": len(split.warm)}),
+            **describe_time(dataset),
             **describe_unlisted(model),
             **describe_shown(model),
             "light_users": 0 if model.warm is None else model.warm.n_light,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Literal
 
@@ -47,17 +47,15 @@ def _judge_class(query: Query, truth: SparseRows, number: int, names: Sequence[s
     """Judge strategies by the validation users who stand for one class."""
     members, used, source = take_class(query, truth, number)
     if number == 0:  # whatever is asked for, everyone's list answers
-        precision = measure(answer_all(members, "popular").items, used).precision
-        figures = {"popular": _percent(precision)} if members.n_users else {}
-        return ClassEvidence(members.n_users, source, "popular", "popular", (), figures)
+        of_users = {"popular": measure(answer_all(members, "popular").items, used).precision}
+        return ClassEvidence(members.n_users, source, "popular", "popular", (), *_sum_up(of_users))
     if members.n_users < FEWEST_USERS:
         members, used, source = query, truth, "all"
     rows = np.arange(min(members.n_users, MOST_JUDGED))
     members, used = members.take(rows), used.take(rows)
     of_users = {name: measure(answer_all(members, name).items, used).precision for name in names}
     fallback, best, fall_back = select(of_users)
-    figures = {name: _percent(precision) for name, precision in of_users.items()}
-    return ClassEvidence(len(rows), source, fallback, best, fall_back, figures)
+    return ClassEvidence(len(rows), source, fallback, best, fall_back, *_sum_up(of_users))
 
 
 def select(of_users: dict[str, np.ndarray]) -> tuple[str, str, tuple[str, ...]]:
@@ -141,5 +139,12 @@ def _keep_few(query: Query) -> dict[Pair, SparseRows]:
     return kept
 
 
-def _percent(precision: np.ndarray) -> float:
-    return round(100 * float(precision.mean()), 2)
+def _sum_up(of_users: Mapping[str, np.ndarray]) -> tuple[dict[str, float], dict[str, tuple[float, float]]]:
+    """Return the mean precision of each strategy's lists in %, and the ends of its 95 % interval."""
+    means: dict[str, float] = {}
+    ends: dict[str, tuple[float, float]] = {}
+    for name, precision in of_users.items():
+        if len(precision):
+            mean, off = 100 * float(precision.mean()), 196 * float(precision.std()) / len(precision) ** 0.5
+            means[name], ends[name] = round(mean, 2), (round(max(0.0, mean - off), 2), round(min(100.0, mean + off), 2))
+    return means, ends

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import firstday
 from firstday.artifact.trained_model import TrainedModel
 from firstday.cold.cold_model import Epoch
 from firstday.config import Config
@@ -22,7 +25,7 @@ from firstday.evaluate.plots import (
     theme_css,
 )
 from firstday.evaluate.report.content import WorkedExample, gather_evaluation, gather_model
-from firstday.evaluate.results import Figure, Results
+from firstday.evaluate.results import REFERENCE, Figure, Results, best_on_all
 from firstday.recommend.segment_description import SegmentRow
 
 
@@ -78,6 +81,53 @@ def write_report(
         space=space,
     )
     write_page(Path(path), render_report(content))
+
+
+@dataclass(frozen=True, eq=False)
+class Judged:
+    """An evaluation, with what its report tells beside the figures.
+
+    Parameters
+    ----------
+    results
+        From `evaluate_strategies`.
+    dataset_summary
+        From `Dataset.summary`.
+    config
+        The configuration that was evaluated.
+    """
+
+    results: Results
+    dataset_summary: Mapping[str, Any]
+    config: Config
+
+
+def write_reports(judged: Sequence[Judged], path: str | Path, *, command: str | None = None) -> None:
+    """Write the report of an evaluation; of several, one page that puts them side by side, and beside it one of each.
+
+    The pages of each are named after the first: ``report-1-movielens-100k.html`` beside ``report.html``.
+    """
+    path = Path(path)
+    pages = {path: judged[0]}
+    if len(judged) > 1:
+        names = [re.sub(r"[^\w.-]+", "-", one.results.dataset).strip("-.") for one in judged]
+        pages = {
+            path.with_name(f"{path.stem}-{number}-{name}{path.suffix}"): one
+            for number, (name, one) in enumerate(zip(names, judged, strict=True), 1)
+        }
+        all_results = [one.results for one in judged]
+        plots = {f"strategies {number}": plot_strategies(results) for number, results in enumerate(all_results, 1)}
+        content = {
+            "all_results": all_results,
+            "strategies": best_on_all(all_results),
+            "reference": REFERENCE,
+            "pages": [page.name for page in pages],
+            "version": firstday.__version__,
+            "command": command,
+        }
+        write_page(path, fill_template("datasets.html", content, plots))
+    for page, one in pages.items():
+        write_report(one.results, page, dataset_summary=one.dataset_summary, config=one.config, command=command)
 
 
 def write_model_report(

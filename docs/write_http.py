@@ -1,0 +1,142 @@
+"""Put into docs/http.md what a real server answers to each of its curl commands: python docs/write_http.py.
+
+The server has a model of five users and six items that is made by hand (`tests/tiny.py`), so that every answer is the
+same each time, but for ids that are drawn, times and versions, which stand for any. Commands below a line
+``<!-- server: keys -->`` go to one that has keys.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+DOCS = Path(__file__).parent
+sys.path[:0] = [str(DOCS.parent), str(DOCS.parent / "benchmarks")]
+
+from serve_process import ServerProcess  # noqa: E402
+from tests.tiny import make_recommender  # noqa: E402
+
+from firstday.recommend.recommender import Recommender  # noqa: E402
+
+PAGE = DOCS / "http.md"
+BLOCK = re.compile(r"```sh\n(curl .*?)```\n\n```(json|text)\n(.*?)```", re.DOTALL)
+"""A command, and below it what is answered."""
+KEYS = {right: f"{right}-key-of-the-docs" for right in ("read", "write", "admin")}
+SAMPLES: dict[str, Any] = {
+    "model": "5f0c3f9a7d21e846",
+    "before": "5f0c3f9a7d21e846",
+    "firstday": "0.1.0",
+    "version": "0.1.0",
+    "bytes": 86016,
+    "list_id": "Zk3vQ9xW2mB7nR4tLp1s",
+    **dict.fromkeys(("created_at", "loaded_at"), "2026-01-31T03:15:00Z"),
+    **dict.fromkeys(("put_at", "first_seen_at", "received_at", "recorded_at", "assigned_at"), "2026-01-31T12:00:00Z"),
+}
+"""What stands for values that are others each time."""
+MOST_LINES, WIDTH = 60, 110
+
+
+def read_command(text: str) -> dict[str, Any]:
+    """Return the request that a curl command makes."""
+    words = iter(shlex.split(text.replace("\\\n", " "))[1:])
+    request: dict[str, Any] = {"method": "GET", "headers": {}}
+    for word in words:
+        if word == "-X":
+            request["method"] = next(words)
+        elif word == "-H":
+            name, _, value = next(words).partition(": ")
+            request["headers"][name] = value
+        elif word in ("-d", "--data-binary"):
+            request["content"] = next(words).encode()
+            request["headers"].setdefault("Content-Type", "application/x-www-form-urlencoded")
+            request["method"] = "POST" if request["method"] == "GET" else request["method"]
+        elif not word.startswith("-"):
+            request["url"] = word.removeprefix("localhost:8000")
+        else:
+            raise ValueError(f"{word}: is no option of curl that this reads")
+    return request
+
+
+def show(answer: httpx.Response) -> tuple[str, str]:
+    """Return an answer as the page shows it, and the language of that."""
+    language = "json" if answer.headers.get("content-type") == "application/json" else "text"
+    if language == "json":
+        lines = write_json(_settle(answer.json())).splitlines()
+    else:
+        named = [f"{name}: {answer.headers[name]}" for name in ("content-type",) if name in answer.headers]
+        lines = [f"HTTP/1.1 {answer.status_code} {answer.reason_phrase}", *named, "", *answer.text.splitlines()[:2]]
+    cut = lines[:MOST_LINES] + ["..."] * (len(lines) > MOST_LINES)
+    return language, "\n".join(cut).strip() + "\n"
+
+
+def write_json(value: Any, depth: int = 0, before: int = 0) -> str:
+    """Return JSON with whatever fits into a line on one line."""
+    line = json.dumps(value, ensure_ascii=False)
+    if len(line) + depth + before <= WIDTH or not value or not isinstance(value, dict | list):
+        return line
+    names = [f"{json.dumps(name)}: " for name in value] if isinstance(value, dict) else [""] * len(value)
+    values = value.values() if isinstance(value, dict) else value
+    parts = [
+        " " * (depth + 1) + name + write_json(x, depth + 1, len(name)) for name, x in zip(names, values, strict=True)
+    ]
+    begin, end = "{}" if isinstance(value, dict) else "[]"
+    return f"{begin}\n" + ",\n".join(parts) + f"\n{' ' * depth}{end}"
+
+
+def _settle(value: Any, name: str = "") -> Any:
+    """Round numbers, and put samples in place of what is another value each time."""
+    if isinstance(value, dict):
+        return {key: _settle(part, key) for key, part in value.items()}
+    if isinstance(value, list):
+        return [_settle(part, name) for part in value]
+    if isinstance(value, float):
+        return round(value, 3) + 0.0  # never -0.0
+    return SAMPLES[name] if value is not None and name in SAMPLES else value
+
+
+@contextmanager
+def running_servers() -> Iterator[dict[str, httpx.Client]]:
+    """Run a server without keys, and one with them; both know the same users."""
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        tiny = make_recommender().model
+        catalogue = replace(tiny.catalogue, names={"artist": ("Ada", "Ben")})
+        model = Recommender(replace(tiny, catalogue=catalogue)).save(folder / "model")
+        clients = {}
+        for name, settings in (("", {}), ("keys", {f"{right}_keys": key for right, key in KEYS.items()})):
+            place = folder / (name or "open")
+            server = ServerProcess(model, place, {"backup_file": str(place / "copy.sqlite"), **settings})
+            stack.callback(server.stop)
+            clients[name] = stack.enter_context(httpx.Client(base_url=server.url, timeout=30))
+        yield clients
+
+
+def render(page: str) -> tuple[str, list[tuple[str, str, int]]]:
+    """Return the page with the answers of real servers, and method, path and status of each request."""
+    requests = []
+    with running_servers() as clients:
+
+        def ask(match: re.Match[str]) -> str:
+            before = page[: match.start()]
+            client = clients["keys" if "<!-- server: keys -->" in before else ""]
+            request = read_command(match[1])
+            answer = client.request(**request)
+            requests.append((request["method"], request["url"].partition("?")[0], answer.status_code))
+            language, text = show(answer)
+            return f"```sh\n{match[1]}```\n\n```{language}\n{text}```"
+
+        return BLOCK.sub(ask, page), requests
+
+
+if __name__ == "__main__":
+    PAGE.write_text(render(PAGE.read_text(encoding="utf-8"))[0], encoding="utf-8")

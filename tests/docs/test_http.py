@@ -1,0 +1,64 @@
+"""The page of HTTP calls is true: a real server answers each of its commands as it says, and no call is left out."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+import write_http
+from serve_process import ServerProcess
+
+from firstday.recommend.recommender import Recommender
+
+
+@pytest.fixture(scope="module")
+def server(tiny: Recommender, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    folder = tmp_path_factory.mktemp("documented")
+    running = ServerProcess(tiny.save(folder / "model"), folder)
+    yield running
+    running.stop()
+
+
+@pytest.fixture(scope="module")
+def document(server: ServerProcess) -> dict[str, Any]:
+    values: dict[str, Any] = httpx.get(f"{server.url}/v1/openapi.json").json()
+    return values
+
+
+def test_a_real_server_answers_as_the_page_says(document: dict[str, Any]) -> None:
+    page = write_http.PAGE.read_text(encoding="utf-8")
+    rendered, requests = write_http.render(page)
+    assert page.count("```sh\n") == len(requests)
+    assert rendered == page, "run: python docs/write_http.py"
+    for path, methods in document["paths"].items():
+        pattern = re.compile(re.sub(r"\\\{\w+\\\}", "[^/]+", re.escape(path)))
+        for method in methods:
+            asked = [status for verb, place, status in requests if verb == method.upper() and pattern.fullmatch(place)]
+            assert any(status < 300 for status in asked), (method, path)
+    assert {status for _, _, status in requests} >= {200, 204, 401, 403, 404, 405, 415, 422}
+
+
+def test_every_body_has_an_example_in_the_document_and_it_works(
+    server: ServerProcess, document: dict[str, Any]
+) -> None:
+    bodies = [
+        (method, path, kind, content)
+        for path, methods in document["paths"].items()
+        for method, operation in methods.items()
+        for kind, content in operation.get("requestBody", {}).get("content", {}).items()
+    ]
+    assert len(bodies) == 4
+    for method, path, kind, content in bodies:
+        schema = document["components"]["schemas"].get(content["schema"].get("$ref", "").rpartition("/")[2], {})
+        examples = [example["value"] for example in content.get("examples", {}).values()] or schema.get("examples", [])
+        assert examples, (method, path, kind)
+        for example in examples:
+            text = example if isinstance(example, str) else json.dumps(example)
+            url = server.url + path.replace("{user_id}", "u-4711")
+            answer = httpx.request(method, url, content=text, headers={"Content-Type": kind})
+            assert answer.status_code == 200, (method, path, kind, answer.text)
+            assert not answer.json().get("refused")

@@ -1,0 +1,81 @@
+"""The card of a model: beside each version, true to the model, and no part of what is loaded."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from firstday.artifact.folder import MANIFEST, read_manifest
+from firstday.engine.engines import ModelPlace
+from firstday.recommend.auto import describe_selection
+from firstday.recommend.model_card import CARD, write_html, write_markdown
+from firstday.recommend.recommender import Recommender, open_model
+
+
+@pytest.fixture
+def folder(tiny: Recommender, tmp_path: Path) -> Path:
+    ModelPlace(str(tmp_path / "model")).save(tiny)
+    return tmp_path / "model"
+
+
+def card_in(folder: Path) -> Path:
+    return folder / str(json.loads((folder / MANIFEST).read_text())["version"]) / CARD
+
+
+def test_it_stands_beside_the_version_and_is_not_loaded(tiny: Recommender, folder: Path) -> None:
+    card = card_in(folder)
+    assert card.read_text(encoding="utf-8") == write_markdown(tiny.model, read_manifest(folder))
+    assert CARD not in read_manifest(folder)["files"]
+    card.write_text("somebody's own words")
+    assert open_model(folder).model.n_items == 6
+    card.unlink()
+    assert open_model(folder).model.n_items == 6
+
+
+def test_it_says_what_of_people_is_in_the_model(tiny: Recommender, folder: Path) -> None:
+    manifest = read_manifest(folder)
+    text = write_markdown(tiny.model, manifest)
+    assert "The ids of 5 people, the items and the vector of each" in text
+    assert "country (2 values of fewer than 10 people), age (3 values of fewer than 10 people)" in text
+    nobody = replace(tiny.model, warm=None, profile_groups={})
+    assert "No single person: no ids and nobody's items" in write_markdown(nobody, manifest)
+    assert "No profile columns." in write_markdown(nobody, manifest)
+
+
+def test_figures_of_each_class_have_their_intervals(recommender: Recommender, tmp_path: Path) -> None:
+    rows = describe_selection(recommender.model)
+    manifest = read_manifest(recommender.save(tmp_path / "model"))
+    text = write_markdown(recommender.model, manifest)
+    assert len(rows) == 5
+    for row in rows:
+        for name, mean in row["precision"].items():
+            low, high = row["precision_ci"][name]
+            assert 0 <= low <= mean <= high <= 100
+        if row["precision"]:
+            mean, (low, high) = row["precision"][row["strategy"]], row["precision_ci"][row["strategy"]]
+            assert f"| {row['strategy']} | {mean:.1f} [{low:.1f}, {high:.1f}] |".replace("_", r"\_") in text
+    assert f"| Warm users, whom it learned from | {manifest['data']['warm_users']:,} |" in text
+    assert "| recommend.k | " in text or "All defaults" in text or "| sampled." in text
+    older = replace(recommender.model.selection.classes[1], intervals={})
+    model = replace(recommender.model, selection=replace(recommender.model.selection, classes=(older,)))
+    assert "[" not in write_markdown(model, manifest).partition("| known |")[2].partition("##")[0]
+
+
+def test_odd_names_are_words_in_both_forms(tiny: Recommender, folder: Path) -> None:
+    manifest = read_manifest(folder)
+    manifest = {**manifest, "data": {**manifest["data"], "dataset": "<script>alert(1)</script>|a\nb", "notes": ["*n*"]}}
+    page, text = write_html(tiny.model, manifest), write_markdown(tiny.model, manifest)
+    assert "<script>" not in page
+    assert "&lt;script&gt;" in page
+    assert r"\<script>alert(1)\</script>\|a b" in text
+    for row in re.findall(r"^\| Dataset .*$", text, re.MULTILINE):
+        assert len(re.findall(r"(?<!\\)\|", row)) == 3
+
+
+def test_a_model_without_facts_has_a_card_too(tiny: Recommender, tmp_path: Path) -> None:
+    folder = Recommender(replace(tiny.model, facts={})).save(tmp_path / "bare")
+    assert "not measured" in write_markdown(tiny.model, read_manifest(folder))
