@@ -45,6 +45,9 @@ nb_execution_timeout = 300
 nb_execution_show_tb = True
 
 highlight_language = "none"
+suppress_warnings = [
+    "misc.highlighting_failure"
+]  # answers that are cut short with ... are no JSON, and coloured all the same
 
 html_theme = "furo"
 html_title = "firstday"
