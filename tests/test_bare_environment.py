@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import shlex
 import subprocess
 import sys
 import urllib.request
@@ -12,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from firstday.errors import MissingExtraError
 from firstday.features.signals import Signals
 from firstday.recommend.recommender import Recommender
 from firstday.recommend.spec import strategy_names
@@ -72,6 +75,12 @@ def test_a_base_install_recommends_as_the_full_one(tiny: Recommender, tmp_path: 
             assert len(json.load(answer)["items"]) == 3
         server.terminate()
         assert server.wait(timeout=20) == 0
+
+    # the line that an error names where an extra is missing works before firstday is on any index
+    line = re.search("pip (install .*)$", str(MissingExtraError("the Redis store", "redis")))
+    assert line is not None
+    subprocess.run([python, "-m", "pip", *shlex.split(line[1]), *locked], check=True, timeout=600, capture_output=True)
+    subprocess.run([python, "-c", "import redis"], check=True)
 
 
 def test_recommending_imports_no_training_library(tiny: Recommender, tmp_path: Path) -> None:

@@ -130,3 +130,9 @@ def test_a_release_names_everything_that_is_not_ready(tmp_path: Path) -> None:
         "CHANGELOG.md: has entries under Unreleased; put the version and its date into that heading.",
         "the tag is v1.2.1 and the version 1.2.0; tag v1.2.0, or change the version.",
     ]
+
+
+def test_version_and_date_are_the_same_wherever_they_stand() -> None:
+    for places in (make_release.PLACES, make_release.DATES):
+        values = {re.findall(pattern, (ROOT / place).read_text(), re.MULTILINE)[0] for place, pattern in places.items()}
+        assert len(values) == 1

@@ -406,7 +406,10 @@ def _fill(number: Any, dtype: Any, shape: Any) -> np.ndarray:
     """Return an array of one number all over, which takes no memory."""
     if type(number) not in (bool, int, float) or not isinstance(dtype, str) or np.dtype(dtype).kind not in NUMBERS:
         raise ValueError("is no array of one number")
-    return np.broadcast_to(np.array(number, np.dtype(dtype)), tuple(shape))
+    value = np.array(number, np.dtype(dtype))
+    if value.dtype.kind in "iu" and value != number:  # NumPy 1 lets numbers run over
+        raise ValueError(f"{number} does not fit into {dtype}")
+    return np.broadcast_to(value, tuple(shape))
 
 
 def _try(path: Path, make: Callable[[], T]) -> T:

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-from filelock import FileLock, Timeout
 
 from firstday.artifact.folder import KEEP, check_keep, check_target, read_manifest, version_in
 from firstday.artifact.trained_model import TrainedModel
@@ -26,7 +25,7 @@ from firstday.data.splits.roles import count_roles
 from firstday.data.splits.split import Cohort
 from firstday.display import readable
 from firstday.engine.engines import ModelPlace, load
-from firstday.errors import ArtifactError, BusyError, ConfigError
+from firstday.errors import ArtifactError, BusyError, ConfigError, needs_extra
 from firstday.metrics import Interval, bootstrap_ratios, measure
 from firstday.progress import Progress, open_progress
 from firstday.recommend.recommender import Recommender, answer_all, open_model
@@ -192,6 +191,8 @@ def refresh(
 @contextmanager
 def _alone(path: Path, wait_s: float) -> Iterator[None]:
     """Let no other refresh of this model work meanwhile; the lock goes with the process that has it."""
+    with needs_extra("refreshing a model", "train"):
+        from filelock import FileLock, Timeout
     file = path.parent / f".{path.name}.refresh"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
