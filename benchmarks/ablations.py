@@ -25,7 +25,7 @@ from firstday.cli.options import open_tables
 from firstday.config import Config
 from firstday.data.dataset import Dataset
 from firstday.data.splits.sampled import split_sampled
-from firstday.evaluate.run import score_strategy
+from firstday.evaluation.run import score_strategy
 from firstday.metrics import bootstrap_mean
 from firstday.recommend.spec import strategies_with
 from firstday.training.fit import cohort_query, fit

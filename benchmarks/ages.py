@@ -30,7 +30,7 @@ from firstday.cli.options import open_tables
 from firstday.config import Config
 from firstday.data.dataset import Dataset
 from firstday.data.splits.split import Cohort
-from firstday.evaluate.run import score_strategy
+from firstday.evaluation.run import score_strategy
 from firstday.features.ages import choose_widths
 from firstday.features.signals import SignalBatch
 from firstday.metrics import bootstrap_mean

@@ -30,7 +30,7 @@ import polars as pl
 from firstday.artifact.trained_model import TrainedModel
 from firstday.config import Config
 from firstday.data.load import load
-from firstday.evaluate.plots import plot_arrivals, standalone
+from firstday.evaluation.plots import plot_arrivals, standalone
 from firstday.metrics import Interval, bootstrap_means
 from firstday.segment.new_items import PRIOR_IGNORED, PRIOR_USED
 from firstday.simulate.arrivals import (

@@ -16,7 +16,7 @@ from pathlib import Path
 from rich.console import Console
 
 from firstday.cli.options import open_tables
-from firstday.evaluate.run import evaluate_strategies
+from firstday.evaluation.run import evaluate
 
 RESULTS = Path(__file__).parents[1] / "docs" / "results"
 SIZES = (0, 1, 3, 5, 10, 20, 40)
@@ -37,9 +37,7 @@ def main() -> None:
     rows = []
     for size in arguments.sizes:
         config = preset.override({"protocol": "sampled", "sampled.sizes": (size,), "sampled.probabilities": (1.0,)})
-        results = evaluate_strategies(
-            dataset, config, strategies=STRATEGIES, tune_once=True, n_seeds=arguments.seeds
-        ).to_json()
+        results = evaluate(dataset, config, strategies=STRATEGIES, tune_once=True, n_seeds=arguments.seeds).to_json()
         row = {"known": size} | {
             found["strategy"]: {key: found[key] for key in ("precision", "precision_ci")}
             for found in results["results"]

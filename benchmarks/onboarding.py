@@ -18,7 +18,7 @@ from time import perf_counter
 from typing import Any
 
 from firstday.cli.options import open_tables
-from firstday.evaluate.interviews import LISTS, run_onboarding
+from firstday.evaluation.interviews import LISTS, run_onboarding
 from firstday.progress import open_progress
 from firstday.recommend.questionnaire import QuestionSettings
 

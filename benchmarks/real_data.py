@@ -22,9 +22,9 @@ from rich.console import Console
 
 from firstday.cli.options import open_tables
 from firstday.cli.printing import print_results
-from firstday.evaluate.plots import plot_day_one_sizes, plot_strategies, standalone
-from firstday.evaluate.results import REFERENCE
-from firstday.evaluate.run import evaluate_strategies
+from firstday.evaluation.plots import plot_day_one_sizes, plot_strategies, standalone
+from firstday.evaluation.results import REFERENCE
+from firstday.evaluation.run import evaluate
 from firstday.progress import open_progress
 from firstday.recommend.spec import PAPER_SEGMENT, baseline_names
 
@@ -54,7 +54,7 @@ def judge(name: str, path: Path | None, n_seeds: int, out: Path, *, tune_once: b
     began = perf_counter()
     dataset, config = open_tables(name, path, None)
     with open_progress() as progress:
-        results = evaluate_strategies(
+        results = evaluate(
             dataset,
             config,
             baselines=True,

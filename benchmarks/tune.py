@@ -20,7 +20,7 @@ from rich.table import Table
 
 from firstday.config import Config, load_config
 from firstday.data.load import load
-from firstday.evaluate.run import score_strategy
+from firstday.evaluation.run import score_strategy
 from firstday.recommend.spec import with_methods_of
 from firstday.training.fit import cohort_query, fit, split_for
 

@@ -16,12 +16,12 @@ import firstday as fd
 from firstday.config import as_published
 from firstday.data.dataset import Dataset
 from firstday.display import MOST_ROWS, shorten, write_table
-from firstday.evaluate.results import Results
+from firstday.evaluation.results import Results
 from firstday.features.signals import SignalBatch
 from firstday.recommend.query import Query
 from firstday.recommend.recommender import Recommender
 from firstday.recommend.spec import find_baseline, find_strategy
-from tests.evaluate.tiny import evaluate_tiny
+from tests.evaluation.tiny import evaluate_tiny
 from tests.obvious import make_data
 from tests.tiny import make_recommender
 

@@ -33,8 +33,7 @@ if TYPE_CHECKING:
     from firstday.errors import DataError as DataError
     from firstday.errors import FirstdayError as FirstdayError
     from firstday.errors import MissingExtraError as MissingExtraError
-    from firstday.evaluate.run import evaluate_strategies as evaluate  # noqa: F401
-    from firstday.evaluate.run import evaluate_strategies as evaluate_strategies
+    from firstday.evaluation.run import evaluate as evaluate
     from firstday.features.signals import Signals as Signals
     from firstday.ranking import rank_scores as rank_scores
     from firstday.ranking import unit_rows as unit_rows
@@ -83,8 +82,7 @@ _HOMES = {
         "MissingExtraError",
     ),
     "firstday.features.signals": ("Signals",),
-    "firstday.evaluate": ("evaluate",),
-    "firstday.evaluate.run": ("evaluate_strategies",),
+    "firstday.evaluation.run": ("evaluate",),
     "firstday.training.fit": ("train",),
     "firstday.training.refresh_model": ("RefreshResult", "refresh"),
     "firstday.recommend.query": ("Answer", "Query"),
@@ -96,7 +94,7 @@ _HOMES = {
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 
-_CHECKED_ELSEWHERE = ("firstday.errors", "firstday.evaluate", "firstday.features.signals")
+_CHECKED_ELSEWHERE = ("firstday.errors", "firstday.features.signals")
 """Homes of names that tell wrong arguments by themselves, or take any."""
 
 __all__ = ["__version__", *sorted(_HOME_OF)]

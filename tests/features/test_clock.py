@@ -17,7 +17,7 @@ from firstday.data.splits.registration import split_registration
 from firstday.data.splits.split import Split
 from firstday.embed.embeddings import select_uses
 from firstday.embed.methods import collect_warm_logs, fit_embeddings
-from firstday.evaluate.run import evaluate_strategies
+from firstday.evaluation.run import evaluate
 from firstday.recommend.recommender import Recommender, answer_all
 from firstday.recommend.spec import strategies_of
 from firstday.training.fit import choose_protocol, cohort_query, fit, train
@@ -179,7 +179,7 @@ def test_the_test_would_see_a_leak() -> None:
 
 def test_evaluation_says_the_protocol_and_what_it_decided() -> None:
     log = make_log()
-    results = evaluate_strategies(log, BARE, strategies=["popular"])
+    results = evaluate(log, BARE, strategies=["popular"])
     assert results.protocol == "registration"
     assert results.to_json()["protocol"] == "registration"
     assert "are warm" in results.to_json()["notes"][0]

@@ -49,7 +49,7 @@ def row_of(standings: Standings, name: str) -> Row:
 
 
 def test_the_rows_are_what_evaluate_measures(world: Dataset, little: Config, standings: Standings) -> None:
-    results = fd.evaluate_strategies(
+    results = fd.evaluate(
         world, little, strategies=["segment", "popular", "user_user"], tune_once=True, n_seeds=N_SEEDS
     ).to_json()
     assert [row.strategy for row in standings.rows] == ["segment", "popular", "user_user"]

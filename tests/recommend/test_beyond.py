@@ -10,7 +10,7 @@ import pytest
 from firstday.artifact.trained_model import KNOWLEDGE, Blending
 from firstday.data.dataset import Dataset
 from firstday.errors import ConfigError
-from firstday.evaluate.run import evaluate_strategies
+from firstday.evaluation.run import evaluate
 from firstday.features.signals import SignalBatch, Signals
 from firstday.recommend.blend import components_of
 from firstday.recommend.direct import score_direct
@@ -91,4 +91,4 @@ def test_without_ranker_and_warm_users_the_others_answer(world: Dataset, tiny: R
         with pytest.raises(ConfigError, match=f"{strategy} needs a model trained with {setting}"):
             bare.recommend(Signals(age=20), K, strategy)
         with pytest.raises(ConfigError, match=f"{strategy} needs a model trained with {setting}"):
-            evaluate_strategies(world, config, strategies=[strategy])
+            evaluate(world, config, strategies=[strategy])

@@ -11,7 +11,7 @@ from firstday.config import Config
 from firstday.data.dataset import Dataset
 from firstday.data.splits.split import Split
 from firstday.errors import ConfigError
-from firstday.evaluate.run import evaluate_strategies
+from firstday.evaluation.run import evaluate
 from firstday.features.signals import SignalBatch, Signals
 from firstday.recommend.query import Query
 from firstday.recommend.recommender import Recommender, answer_all
@@ -76,7 +76,7 @@ def test_strategies_know_what_must_be_trained_for_them() -> None:
 
 def test_cold_models_are_trained_where_a_strategy_asks_them(world: Dataset) -> None:
     config = brief_config(dropoutnet={"items_per_step": 10})
-    results = evaluate_strategies(world, config, strategies=["popular", "dropoutnet_segment"])
+    results = evaluate(world, config, strategies=["popular", "dropoutnet_segment"])
     assert results.strategies == ("popular", "dropoutnet_segment")
     by_default = config.override("recommend.strategy", "dropoutnet_personal")
     recommender = train(world, by_default)

@@ -13,8 +13,8 @@ import pytest
 
 from firstday.config import Config, parse_config
 from firstday.data.sources.deezer_kdd21 import PaperData, read_paper_data
-from firstday.evaluate.paper_figures import LEARNED_BASELINES, TABLE, TITLES, in_paper_order, subtract_paper, title_of
-from firstday.evaluate.results import Results
+from firstday.evaluation.paper_figures import LEARNED_BASELINES, TABLE, TITLES, in_paper_order, subtract_paper, title_of
+from firstday.evaluation.results import Results
 from firstday.reproduce.paper_model import fit_paper_model
 from firstday.reproduce.table import Reproduction, choose_strategies, configure, reproduce_table
 from tests.released import Made, make_released

@@ -10,7 +10,7 @@ import pytest
 
 from firstday.artifact.trained_model import TrainedModel
 from firstday.errors import ConfigError
-from firstday.evaluate.replay import ONCE, ReplaySettings
+from firstday.evaluation.replay import ONCE, ReplaySettings
 from firstday.features.signals import SignalBatch
 from firstday.simulate.arrivals import (
     ORACLE,

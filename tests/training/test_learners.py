@@ -15,7 +15,7 @@ from firstday.data.dataset import Dataset
 from firstday.data.ids import Ids, stable_numbers
 from firstday.data.splits.split import Split
 from firstday.errors import ConfigError
-from firstday.evaluate.run import evaluate_strategies
+from firstday.evaluation.run import evaluate
 from firstday.recommend.recommender import answer_all
 from firstday.training.fit import choose_learners, cohort_query, fit, train
 from tests.features.test_leakage import change_events, change_profiles, statistics
@@ -108,7 +108,7 @@ def test_lists_for_cold_users_are_whole(world: Dataset, split: Split, sampled: T
 
 
 def test_a_sample_is_judged_as_everyone_is(world: Dataset) -> None:
-    results = evaluate_strategies(world, configure(), strategies=["segment", "popular"], baselines=False)
+    results = evaluate(world, configure(), strategies=["segment", "popular"], baselines=False)
     assert results.n_warm == 280
     assert results.get("segment", "precision").n == results.n_cold == 80
 

@@ -13,7 +13,7 @@ from firstday.data.dataset import Dataset
 from firstday.data.events import ITEM
 from firstday.data.splits.split import Split
 from firstday.errors import ConfigError
-from firstday.evaluate.run import evaluate_strategies
+from firstday.evaluation.run import evaluate
 from firstday.features.signals import SignalBatch
 from firstday.metrics import measure
 from firstday.recommend.query import Query
@@ -264,7 +264,7 @@ def test_what_validation_users_did_decides(
 def test_evaluate_judges_baselines_beside_strategies(world: Dataset, small_grids: None) -> None:
     config = brief_config()
     names = ["segment", "ease", "user_user"]
-    results = evaluate_strategies(world, config, strategies=names, n_seeds=2, k=K, against=["segment", "ease"])
+    results = evaluate(world, config, strategies=names, n_seeds=2, k=K, against=["segment", "ease"])
     values = json.loads(json.dumps(results.to_json()))
     rows = {row["strategy"]: row for row in values["results"]}
     assert list(rows) == names
@@ -283,7 +283,7 @@ def test_evaluate_judges_baselines_beside_strategies(world: Dataset, small_grids
         assert 0 <= found["validation_precision"] <= 100
         assert found["n_validation"] == 40
         assert found["n_items"] <= N_ITEMS
-    once = evaluate_strategies(world, config, strategies=["ease"], n_seeds=2, k=K, tune_once=True)
+    once = evaluate(world, config, strategies=["ease"], n_seeds=2, k=K, tune_once=True)
     first, second = once.tunings["ease"]
     assert first.grid == SMALL["ease"]
     assert second.grid == {name: (value,) for name, value in first.options.items()}
@@ -291,13 +291,13 @@ def test_evaluate_judges_baselines_beside_strategies(world: Dataset, small_grids
     assert not second.edges
     assert describe_choices((first, second)) == [first.describe()]
     assert once.to_json()["tuned_peers"]["ease"]["chosen_on"] == "validation users of the first seed"
-    again = evaluate_strategies(world, config, strategies=["ease"], k=K)
+    again = evaluate(world, config, strategies=["ease"], k=K)
     assert again.get("ease", "precision", f"seed={SEED}") == results.get("ease", "precision", f"seed={SEED}")
 
 
 def test_all_baselines_are_asked_for_at_once(world: Dataset, small_grids: None) -> None:
     config = brief_config()
-    results = evaluate_strategies(world, config, strategies=["popular"], baselines=True, k=K)
+    results = evaluate(world, config, strategies=["popular"], baselines=True, k=K)
     assert results.strategies == ("popular", *baseline_names(), PAPER_SEGMENT)
     assert set(results.tunings) == {*baseline_names(), PAPER_SEGMENT}
     assert results.tunings["paper_segment"][0].options["cold_model"]["epochs"] == 130
@@ -316,4 +316,4 @@ def test_no_model_answers_by_a_baseline() -> None:
 
 def test_references_must_be_judged(world: Dataset) -> None:
     with pytest.raises(ConfigError, match=r"^against: ease is not among the strategies; add it to them\.$"):
-        evaluate_strategies(world, strategies=["popular"], against=["ease"])
+        evaluate(world, strategies=["popular"], against=["ease"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from firstday.config import Config
-from firstday.evaluate.plots import THEME, standalone
+from firstday.evaluation.plots import THEME, standalone
 from firstday.tuning.search import Search, Trial
 from firstday.tuning.search_plot import plot_search, write_value
 from firstday.tuning.settings_to_try import Choice

@@ -20,10 +20,10 @@ from firstday.cli.options import PathOption, open_tables
 from firstday.cli.printing import print_results
 from firstday.cli.recommend import print_answer
 from firstday.errors import ConfigError, DataError
-from firstday.evaluate.report.content import WorkedExample
-from firstday.evaluate.report.render import write_report
-from firstday.evaluate.results import RATIO
-from firstday.evaluate.run import SeedRun, default_strategies, join_seeds, judge_seed
+from firstday.evaluation.report.content import WorkedExample
+from firstday.evaluation.report.render import write_report
+from firstday.evaluation.results import RATIO
+from firstday.evaluation.run import SeedRun, default_strategies, join_seeds, judge_seed
 from firstday.features.signals import Signals
 from firstday.progress import open_progress
 from firstday.recommend.recommendation import Recommendation

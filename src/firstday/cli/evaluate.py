@@ -34,11 +34,11 @@ from firstday.data.dataset import Dataset
 from firstday.data.left_out import left_out_beside, write_left_out
 from firstday.data.load import BUILT_IN, load
 from firstday.errors import ConfigError
-from firstday.evaluate.plots import plot_replay, standalone
-from firstday.evaluate.replay import ReplaySettings, replay_policies
-from firstday.evaluate.report.render import Judged, check_report_path, write_reports
-from firstday.evaluate.results import REFERENCE
-from firstday.evaluate.run import evaluate_strategies
+from firstday.evaluation.plots import plot_replay, standalone
+from firstday.evaluation.replay import ReplaySettings, replay_policies
+from firstday.evaluation.report.render import Judged, check_report_path, write_reports
+from firstday.evaluation.results import REFERENCE
+from firstday.evaluation.run import evaluate as run_evaluation
 from firstday.metrics import PrecisionRule
 from firstday.progress import open_progress
 from firstday.recommend.spec import PAPER_SEGMENT, baseline_names, find_strategy, strategy_names, with_methods
@@ -193,7 +193,7 @@ def evaluate(
         if len(tables) > 1:
             typer.echo(f"{name}: {len(judged) + 1} of {len(tables)} datasets", err=True)
         with open_progress() as progress:
-            results = evaluate_strategies(
+            results = run_evaluation(
                 dataset,
                 settings,
                 strategies=strategy or (),

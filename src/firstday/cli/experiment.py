@@ -26,7 +26,7 @@ from firstday.cli.options import (
 )
 from firstday.data.dataset import Dataset
 from firstday.errors import ConfigError
-from firstday.evaluate.report.render import check_report_path
+from firstday.evaluation.report.render import check_report_path
 from firstday.experiment.analyse import analyse
 from firstday.experiment.experiment_report import write_experiment_report
 from firstday.experiment.experiment_results import ExperimentResults, write_change, write_ends, write_value

@@ -27,7 +27,7 @@ from firstday.cli.options import (
 )
 from firstday.cli.printing import selection_table
 from firstday.errors import ConfigError
-from firstday.evaluate.report.render import check_report_path, write_model_report
+from firstday.evaluation.report.render import check_report_path, write_model_report
 from firstday.recommend.auto import describe_selection
 from firstday.recommend.model_card import write_html, write_markdown
 from firstday.recommend.recommender import open_model

@@ -19,8 +19,8 @@ from firstday.cli.options import (
     write_file,
 )
 from firstday.data.left_out import left_out_beside, write_left_out
-from firstday.evaluate.report.render import check_report_path
-from firstday.evaluate.results import REFERENCE
+from firstday.evaluation.report.render import check_report_path
+from firstday.evaluation.results import REFERENCE
 from firstday.leaderboard.judge import choose_methods, judge_methods
 from firstday.leaderboard.leaderboard_page import write_leaderboard
 from firstday.leaderboard.sets import find_sets, open_set

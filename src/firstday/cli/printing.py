@@ -9,9 +9,9 @@ from rich.console import Console
 from rich.table import Table
 
 from firstday.artifact.trained_model import TrainedModel
-from firstday.evaluate.paper_figures import TABLE, in_paper_order, subtract_paper, title_of
-from firstday.evaluate.replay import ReplayResults
-from firstday.evaluate.results import (
+from firstday.evaluation.paper_figures import TABLE, in_paper_order, subtract_paper, title_of
+from firstday.evaluation.replay import ReplayResults
+from firstday.evaluation.results import (
     MINUS,
     RATIO,
     REFERENCE,
@@ -21,7 +21,7 @@ from firstday.evaluate.results import (
     best_on_all,
     mean_fit_seconds,
 )
-from firstday.evaluate.slices import FRIENDS_ONLY, NOTHING_DONE, size_slice
+from firstday.evaluation.slices import FRIENDS_ONLY, NOTHING_DONE, size_slice
 from firstday.metrics import METRICS
 from firstday.recommend.auto import describe_selection
 from firstday.reproduce.table import Reproduction

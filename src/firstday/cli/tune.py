@@ -34,7 +34,7 @@ from firstday.cli.options import (
 from firstday.config import Config
 from firstday.data.left_out import left_out_beside, write_left_out
 from firstday.errors import ConfigError, needs_extra
-from firstday.evaluate.plots import standalone
+from firstday.evaluation.plots import standalone
 from firstday.progress import open_progress
 from firstday.recommend.spec import find_strategy
 from firstday.tuning.budget import MOST_SEEDS, Budget

@@ -84,7 +84,7 @@ def load(
     Returns
     -------
     Dataset or LargeDataset
-        For `firstday.train` and `firstday.evaluate_strategies` (the second on this machine only).
+        For `firstday.train` and `firstday.evaluate` (the second on this machine only).
 
     Raises
     ------

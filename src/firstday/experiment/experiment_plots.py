@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from firstday.evaluate.plots import ACCENT, INK, LINE, MUTED, WIDTH_IN, drawing
+from firstday.evaluation.plots import ACCENT, INK, LINE, MUTED, WIDTH_IN, drawing
 from firstday.experiment.experiment_results import ExperimentResults, Row
 from firstday.experiment.outcomes import write_days
 

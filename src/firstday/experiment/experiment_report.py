@@ -8,7 +8,7 @@ from pathlib import Path
 
 import firstday
 from firstday.config import ExperimentConfig
-from firstday.evaluate.report.render import check_report_path, fill_template, write_page
+from firstday.evaluation.report.render import check_report_path, fill_template, write_page
 from firstday.experiment.experiment_plots import plot_cohorts, plot_outcomes
 from firstday.experiment.experiment_results import (
     ExperimentResults,

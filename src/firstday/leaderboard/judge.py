@@ -20,8 +20,8 @@ import firstday
 from firstday.config import Config
 from firstday.data.dataset import Dataset
 from firstday.errors import ConfigError
-from firstday.evaluate.results import REFERENCE, Results, mean_fit_seconds
-from firstday.evaluate.run import evaluate_strategies
+from firstday.evaluation.results import REFERENCE, Results, mean_fit_seconds
+from firstday.evaluation.run import evaluate
 from firstday.leaderboard.standings import Row, Run, Standings, check_split
 from firstday.progress import Progress, no_progress
 from firstday.recommend.spec import (
@@ -113,7 +113,7 @@ def judge_methods(
     earlier = () if standings is None else standings.rows
     chosen = {row.strategy: row.options for row in earlier if row.options and row.source == find_source(row.strategy)}
     clock = _MethodClock(progress)
-    results = evaluate_strategies(
+    results = evaluate(
         dataset,
         config,
         strategies=list(dict.fromkeys([REFERENCE, *missing_names])),

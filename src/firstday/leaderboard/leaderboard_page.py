@@ -10,8 +10,8 @@ from importlib import resources
 from pathlib import Path
 
 import firstday
-from firstday.evaluate.report.render import check_report_path, fill_template, write_page, write_signed
-from firstday.evaluate.results import REFERENCE, UNKNOWN_VECTORS
+from firstday.evaluation.report.render import check_report_path, fill_template, write_page, write_signed
+from firstday.evaluation.results import REFERENCE, UNKNOWN_VECTORS
 from firstday.leaderboard.standings import Leaderboard, Row, Standings, write_split
 
 

@@ -53,7 +53,7 @@ class Row(_Value):
         The first figures of the checksum of the file that has a method from outside, so that a changed method is run
         again.
     precision, recall, ndcg, user_coverage, catalogue_coverage, novelty_bits, by_day_one_size, precision_by_seed
-        See `firstday.evaluate.results.Figure`.
+        See `firstday.evaluation.results.Figure`.
     minus_segment
         Difference of precision to `segment` in the same run, user by user; None for itself.
     fit_seconds, ms_per_user

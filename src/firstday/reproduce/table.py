@@ -14,9 +14,9 @@ from firstday.config import Config
 from firstday.data.sources.deezer_kdd21 import COUNTED_BLOCKS, NAME, PaperData, PaperUsers, Space
 from firstday.data.splits.split import Cohort
 from firstday.display import readable
-from firstday.evaluate.paper_figures import LEARNED_BASELINES, TABLE, TITLES, subtract_paper, title_of
-from firstday.evaluate.results import Results
-from firstday.evaluate.run import join_seeds, judge_seed
+from firstday.evaluation.paper_figures import LEARNED_BASELINES, TABLE, TITLES, subtract_paper, title_of
+from firstday.evaluation.results import Results
+from firstday.evaluation.run import join_seeds, judge_seed
 from firstday.progress import Progress, no_progress
 from firstday.recommend.spec import KEPT_USERS, RANKER, find_strategy, strategy_names, with_methods_of
 from firstday.reproduce.paper_model import DAY_ONE_BLOCK, ask_for, fit_paper_model

@@ -21,7 +21,7 @@ from firstday.config import MAX_SEED
 from firstday.data.events import ITEM, Pair
 from firstday.display import readable
 from firstday.errors import ConfigError
-from firstday.evaluate.replay import ONCE, ReplaySettings, draw_depths
+from firstday.evaluation.replay import ONCE, ReplaySettings, draw_depths
 from firstday.features.signals import PICK_SIGNAL, SignalBatch
 from firstday.ranking import NO_ITEM
 from firstday.recommend.query import Query

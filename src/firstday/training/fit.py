@@ -64,7 +64,7 @@ def train(
     -------
     Recommender
         Its facts hold the precision on the held-out users, who chose the moment to stop: slightly flattering, where
-        `evaluate_strategies` is not.
+        `evaluate` is not.
 
     Raises
     ------

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from firstday.evaluate.plots import ACCENT, INK, MUTED, WIDTH_IN, drawing
+from firstday.evaluation.plots import ACCENT, INK, MUTED, WIDTH_IN, drawing
 from firstday.tuning.search import Search, Trial
 from firstday.tuning.settings_to_try import Choice
 

@@ -17,9 +17,9 @@ import numpy as np
 
 from firstday.cold.cold_model import Epoch
 from firstday.errors import needs_extra
-from firstday.evaluate.replay import ReplayResults
-from firstday.evaluate.results import BASELINE, REFERENCE, TENTH, Results
-from firstday.evaluate.slices import N_TENTHS, group_slice, size_slice
+from firstday.evaluation.replay import ReplayResults
+from firstday.evaluation.results import BASELINE, REFERENCE, TENTH, Results
+from firstday.evaluation.slices import N_TENTHS, group_slice, size_slice
 from firstday.metrics import bootstrap_means
 from firstday.recommend.segment_description import SegmentRow
 

@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from firstday.evaluate.plots import THEME, plot_arrivals, plot_day_one_sizes, plot_strategies, plot_training, spread
-from tests.evaluate.test_report import HISTORY, POPULAR, SEGMENT, Page, around, render, results, row
+from firstday.evaluation.plots import THEME, plot_arrivals, plot_day_one_sizes, plot_strategies, plot_training, spread
+from tests.evaluation.test_report import HISTORY, POPULAR, SEGMENT, Page, around, render, results, row
 
 
 def test_empty_size_class_is_left_out() -> None:

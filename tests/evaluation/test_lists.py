@@ -5,17 +5,17 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from firstday.evaluate.results import measure_novelty, measure_user_coverage
+from firstday.evaluation.results import measure_novelty, measure_user_coverage
 from firstday.metrics import bootstrap_mean, bootstrap_ratios
 from firstday.segment.segments import count_items
 from firstday.sparse import SparseRows
-from tests.evaluate.tiny import USERS, evaluate_tiny
+from tests.evaluation.tiny import USERS, evaluate_tiny
 
 PRECISION = {
     "popular": np.array([2 / 3, 1, 0, 1 / 2, 1 / 2, 1 / 2, 1 / 2, 0, 1, 0]),
     "segment": np.array([1, 1, 1 / 3, 1, 1 / 2, 1 / 2, 1, 1, 1, 0]),
 }
-"""By hand: hits / min(3, relevant) of the lists in `tests.evaluate.tiny`, seed after seed."""
+"""By hand: hits / min(3, relevant) of the lists in `tests.evaluation.tiny`, seed after seed."""
 
 
 def test_novelty_is_the_mean_self_information_of_a_list() -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from firstday.evaluate.slices import count_by_part, divide_by_use, divide_into_tenths, to_shares
+from firstday.evaluation.slices import count_by_part, divide_by_use, divide_into_tenths, to_shares
 from firstday.recommend.recommender import Recommender
-from tests.evaluate.tiny import TENTH_OF_ITEM, evaluate_tiny
+from tests.evaluation.tiny import TENTH_OF_ITEM, evaluate_tiny
 
 
 def test_each_part_holds_a_tenth_of_all_use() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
-from firstday.evaluate.results import Results
+from firstday.evaluation.results import Results
 from firstday.metrics import METRICS
 
 Space = Literal["svd", "mf"]

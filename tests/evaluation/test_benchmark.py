@@ -12,9 +12,9 @@ from firstday.data.events import ITEM
 from firstday.data.splits.sampled import split_sampled
 from firstday.data.splits.split import Cohort, Split
 from firstday.errors import ConfigError
-from firstday.evaluate.results import Figure, Results
-from firstday.evaluate.run import evaluate_strategies, join_seeds, judge_seed, score_strategy
-from firstday.evaluate.slices import DAY_ONE_SIZES
+from firstday.evaluation.results import Figure, Results
+from firstday.evaluation.run import evaluate, join_seeds, judge_seed, score_strategy
+from firstday.evaluation.slices import DAY_ONE_SIZES
 from firstday.metrics import Interval, PrecisionRule, bootstrap_mean, measure
 from firstday.recommend.recommender import Recommender
 from firstday.training.fit import cohort_query
@@ -191,7 +191,7 @@ def test_scoring_starts_from_nothing_for_each_strategy(
 def test_evaluate_trains_once_for_each_seed(world: Dataset) -> None:
     """The whole way: each seed has its own cold users, and the results repeat."""
     told: list[tuple[str, int, int]] = []
-    results = evaluate_strategies(
+    results = evaluate(
         world,
         brief_config(),
         strategies=("segment", "popular"),
@@ -203,7 +203,7 @@ def test_evaluate_trains_once_for_each_seed(world: Dataset) -> None:
     assert results.strategies == ("segment", "popular")
     assert [at for at in told if at[0].startswith("seed")] == [(f"seed {seed}", at, 2) for at, seed in enumerate(SEEDS)]
     assert told[-1] == ("done", 2, 2)
-    again = evaluate_strategies(world, brief_config(), strategies=("segment", "popular"), n_seeds=1, k=10)
+    again = evaluate(world, brief_config(), strategies=("segment", "popular"), n_seeds=1, k=10)
     for name in results.strategies:
         one, other = (each.get(name, "precision", f"seed={SEED}") for each in (results, again))
         assert one == other
@@ -211,7 +211,7 @@ def test_evaluate_trains_once_for_each_seed(world: Dataset) -> None:
 
 def test_evaluate_refuses_unknown_strategies_before_training(world: Dataset) -> None:
     with pytest.raises(ConfigError, match=r"^strategy: 'magic' is unknown; choose of popular, "):
-        evaluate_strategies(world, strategies=("segment", "magic"))
+        evaluate(world, strategies=("segment", "magic"))
 
 
 def test_cold_users_lists_hold_nothing_of_their_day_one(

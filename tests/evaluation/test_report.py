@@ -14,9 +14,9 @@ import pytest
 from firstday.cold.cold_model import Epoch
 from firstday.config import Config, parse_config
 from firstday.errors import ConfigError, MissingExtraError
-from firstday.evaluate.report.content import WorkedExample, gather_evaluation, to_toml
-from firstday.evaluate.report.render import render_report, write_report
-from firstday.evaluate.results import Figure, Results
+from firstday.evaluation.report.content import WorkedExample, gather_evaluation, to_toml
+from firstday.evaluation.report.render import render_report, write_report
+from firstday.evaluation.results import Figure, Results
 from firstday.metrics import Interval
 
 SUMMARY = {

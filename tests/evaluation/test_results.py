@@ -11,7 +11,7 @@ import pytest
 from firstday.config import Config
 from firstday.errors import ArgumentError
 from firstday.reproduce.table import Reproduction
-from tests.evaluate.tiny import evaluate_tiny
+from tests.evaluation.tiny import evaluate_tiny
 
 PINNED = Path(__file__).with_name("tiny_results.json")
 

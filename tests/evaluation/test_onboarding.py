@@ -9,7 +9,7 @@ from firstday.config import Config
 from firstday.data.dataset import Dataset
 from firstday.data.splits.sampled import unite_uses
 from firstday.data.splits.split import Split
-from firstday.evaluate.interviews import ARMS, Interview, choosers, interview, run_onboarding, try_questions
+from firstday.evaluation.interviews import ARMS, Interview, choosers, interview, run_onboarding, try_questions
 from firstday.features.signals import Signals
 from firstday.recommend.questionnaire import Answers, Questionnaire, QuestionSettings, rank_by_answers
 from firstday.recommend.recommender import Recommender

@@ -11,12 +11,12 @@ import pytest
 
 from firstday.artifact.folder import read_manifest
 from firstday.config import Config
-from firstday.evaluate.report.render import write_model_report, write_report
+from firstday.evaluation.report.render import write_model_report, write_report
 from firstday.leaderboard.leaderboard_page import write_leaderboard
 from firstday.leaderboard.standings import read_leaderboard
 from firstday.recommend.recommender import Recommender
-from tests.evaluate.test_report import EXAMPLE, FOLD_IN, POPULAR, SEGMENT, SUMMARY, around, results, row
-from tests.evaluate.test_report_sections import AGES, COUNTRIES, full_results
+from tests.evaluation.test_report import EXAMPLE, FOLD_IN, POPULAR, SEGMENT, SUMMARY, around, results, row
+from tests.evaluation.test_report_sections import AGES, COUNTRIES, full_results
 
 playwright = pytest.importorskip("playwright.sync_api")
 axe = pytest.importorskip("axe_playwright_python.sync_playwright")

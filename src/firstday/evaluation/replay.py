@@ -14,8 +14,8 @@ from firstday.data.dataset import Dataset
 from firstday.data.events import ITEM
 from firstday.display import readable
 from firstday.errors import ConfigError
-from firstday.evaluate.policies import POLICIES
-from firstday.evaluate.results import REFERENCE as PAPER
+from firstday.evaluation.policies import POLICIES
+from firstday.evaluation.results import REFERENCE as PAPER
 from firstday.features.impressions import weigh_rows
 from firstday.features.signals import SignalBatch
 from firstday.metrics import Interval, bootstrap_mean, bootstrap_ratios

@@ -9,9 +9,9 @@ import numpy as np
 
 from firstday.cold.cold_model import Epoch
 from firstday.data.splits.split import Cohort
-from firstday.evaluate.results import Results, Scores, measure_novelty
-from firstday.evaluate.run import SeedRun, join_seeds
-from firstday.evaluate.slices import SeedFacts, count_by_part
+from firstday.evaluation.results import Results, Scores, measure_novelty
+from firstday.evaluation.run import SeedRun, join_seeds
+from firstday.evaluation.slices import SeedFacts, count_by_part
 from firstday.metrics import measure
 from firstday.recommend.segment_description import SegmentRow
 from firstday.segment.segments import count_items

@@ -10,9 +10,9 @@ import pytest
 from mabwiser.mab import MAB, LearningPolicy
 
 from firstday.errors import ConfigError
-from firstday.evaluate.plots import plot_replay
-from firstday.evaluate.policies import ALPHA, N_ARMS, PRIOR_IMPRESSIONS, Arms
-from firstday.evaluate.replay import ReplaySettings, draw_depths, replay, replay_policies
+from firstday.evaluation.plots import plot_replay
+from firstday.evaluation.policies import ALPHA, N_ARMS, PRIOR_IMPRESSIONS, Arms
+from firstday.evaluation.replay import ReplaySettings, draw_depths, replay, replay_policies
 from firstday.features.signals import Signals
 from firstday.recommend.query import Query
 from firstday.recommend.recommender import answer_all

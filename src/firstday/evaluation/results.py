@@ -16,7 +16,7 @@ from firstday.cold.cold_model import Epoch
 from firstday.data.frame_libraries import Library, give_frame
 from firstday.display import readable, write_table
 from firstday.errors import ArgumentError, MissingExtraError
-from firstday.evaluate.slices import (
+from firstday.evaluation.slices import (
     ALL,
     DAY_ONE_SIZES,
     FRIENDS_ONLY,
@@ -208,7 +208,7 @@ class Results:
         return {**{name: getattr(self, name) for name in names}, f"P@{self.k}": best}
 
     def _repr_html_(self) -> str:
-        from firstday.evaluate.plots import plot_strategies
+        from firstday.evaluation.plots import plot_strategies
 
         rows = []
         for name in self.best_first:

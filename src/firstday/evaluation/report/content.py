@@ -13,9 +13,9 @@ import firstday
 from firstday.artifact.trained_model import TrainedModel
 from firstday.cold.cold_model import Epoch
 from firstday.config import Config
-from firstday.evaluate.paper_figures import TABLE, Space, in_paper_order, subtract_paper, title_of
-from firstday.evaluate.plots import MOST_GROUPS, SIZE_NAMES, drawn_by_size
-from firstday.evaluate.results import (
+from firstday.evaluation.paper_figures import TABLE, Space, in_paper_order, subtract_paper, title_of
+from firstday.evaluation.plots import MOST_GROUPS, SIZE_NAMES, drawn_by_size
+from firstday.evaluation.results import (
     BASELINE,
     MINUS,
     MINUS_OTHERS,
@@ -28,7 +28,7 @@ from firstday.evaluate.results import (
     Results,
     mean_fit_seconds,
 )
-from firstday.evaluate.slices import MIN_USERS, group_slice, size_slice
+from firstday.evaluation.slices import MIN_USERS, group_slice, size_slice
 from firstday.recommend.segment_description import SegmentRow, describe_segments
 from firstday.recommend.spec import find_strategy, strategy_names
 from firstday.training.tune_baselines import describe_choices

@@ -14,8 +14,8 @@ from firstday.artifact.trained_model import TrainedModel
 from firstday.cold.cold_model import Epoch
 from firstday.config import Config
 from firstday.errors import ConfigError, needs_extra
-from firstday.evaluate.paper_figures import Space
-from firstday.evaluate.plots import (
+from firstday.evaluation.paper_figures import Space
+from firstday.evaluation.plots import (
     plot_day_one_sizes,
     plot_group,
     plot_popularity,
@@ -24,8 +24,8 @@ from firstday.evaluate.plots import (
     plot_training,
     theme_css,
 )
-from firstday.evaluate.report.content import WorkedExample, gather_evaluation, gather_model
-from firstday.evaluate.results import REFERENCE, Figure, Results, best_on_all
+from firstday.evaluation.report.content import WorkedExample, gather_evaluation, gather_model
+from firstday.evaluation.results import REFERENCE, Figure, Results, best_on_all
 from firstday.recommend.segment_description import SegmentRow
 
 
@@ -46,7 +46,7 @@ def write_report(
     Parameters
     ----------
     results
-        From `evaluate_strategies`, with at least one strategy.
+        From `evaluate`, with at least one strategy.
     path
         The file, ``.html``; a file that is there is replaced in one step.
     dataset_summary
@@ -90,7 +90,7 @@ class Judged:
     Parameters
     ----------
     results
-        From `evaluate_strategies`.
+        From `evaluate`.
     dataset_summary
         From `Dataset.summary`.
     config
@@ -209,7 +209,7 @@ def fill_template(
     with needs_extra("the report", "train"):
         from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
         from markupsafe import Markup
-    packages = [name for name in (package, "firstday.evaluate.report") if name is not None]
+    packages = [name for name in (package, "firstday.evaluation.report") if name is not None]
     environment = Environment(
         loader=ChoiceLoader([PackageLoader(name) for name in packages]),
         autoescape=True,

@@ -14,8 +14,8 @@ from firstday.config import Config, as_published
 from firstday.data.dataset import Dataset
 from firstday.data.splits.split import Cohort, Split
 from firstday.errors import ConfigError
-from firstday.evaluate.results import REFERENCE, Results, Scores, make_figures, measure_novelty
-from firstday.evaluate.slices import (
+from firstday.evaluation.results import REFERENCE, Results, Scores, make_figures, measure_novelty
+from firstday.evaluation.slices import (
     SeedFacts,
     count_by_part,
     divide_by_use,
@@ -104,7 +104,7 @@ def score_strategy(query: Query, cohort: Cohort, strategy: str | Strategy, divid
     return Scores(metrics, Counter(answer.routes.tolist()), seconds, novelty, reached, places)
 
 
-def evaluate_strategies(
+def evaluate(
     dataset: Dataset,
     config: Config | None = None,
     *,

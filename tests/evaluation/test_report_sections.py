@@ -16,14 +16,14 @@ from firstday.artifact.folder import read_manifest
 from firstday.cli.printing import print_results
 from firstday.config import Config
 from firstday.errors import ConfigError
-from firstday.evaluate.report.content import explain_protocol, gather_evaluation
-from firstday.evaluate.report.render import check_report_path, render_report, write_model_report
-from firstday.evaluate.results import UNKNOWN_VECTORS, Figure, Results
+from firstday.evaluation.report.content import explain_protocol, gather_evaluation
+from firstday.evaluation.report.render import check_report_path, render_report, write_model_report
+from firstday.evaluation.results import UNKNOWN_VECTORS, Figure, Results
 from firstday.metrics import Interval
 from firstday.recommend.recommender import Recommender
 from firstday.recommend.segment_description import SegmentItem, SegmentRow
 from firstday.training.tune_baselines import Tuning
-from tests.evaluate.test_report import (
+from tests.evaluation.test_report import (
     EXAMPLE,
     HISTORY,
     HOSTILE,
@@ -35,7 +35,7 @@ from tests.evaluate.test_report import (
     figure,
     results,
 )
-from tests.evaluate.tiny import evaluate_tiny
+from tests.evaluation.tiny import evaluate_tiny
 
 STRATEGIES = ("popular", "segment", "fold_in")
 AGES: dict[str, tuple[int, float]] = {"under 25": (250, 50), "25 and over": (257, 49)}

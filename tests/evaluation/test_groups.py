@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from firstday.evaluate.results import Results, measure_groups
-from firstday.evaluate.slices import MIN_USERS, UNKNOWN, group_slice, label_profiles, name_bands, slice_by_profile
+from firstday.evaluation.results import Results, measure_groups
+from firstday.evaluation.slices import MIN_USERS, UNKNOWN, group_slice, label_profiles, name_bands, slice_by_profile
 from firstday.features.signals import SignalBatch
 from firstday.metrics import bootstrap_mean
-from tests.evaluate.test_report import results
+from tests.evaluation.test_report import results
 
 N = 400
 USERS = np.arange(N)
