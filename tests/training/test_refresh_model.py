@@ -28,6 +28,7 @@ from firstday.sparse import SparseRows
 from firstday.training.fit import train
 from firstday.training.refresh_model import (
     _HASH_SEED,
+    MOST_SHARE,
     ModelComparison,
     RefreshResult,
     are_new_to,
@@ -72,12 +73,12 @@ def test_the_first_one_is_published(first: tuple[Path, RefreshResult], service: 
     path, result = first
     version = read_manifest(path)["version"]
     assert (result.published, result.reason, result.version, result.before) == (True, "first", version, None)
-    n_held_out = int((numbers_of(service) < 0.05).sum())
+    n_held_out = int((numbers_of(service) < MOST_SHARE).sum())
     assert result.sentence == (
         f"{path}: version {version} is published: there was no model before; {n_held_out} users are held out to "
         "compare later ones by."
     )
-    assert read_manifest(path)["data"]["held_out"] == {"share": 0.05, "users": n_held_out}
+    assert read_manifest(path)["data"]["held_out"] == {"share": MOST_SHARE, "users": n_held_out}
     json.dumps(result.to_json())
 
 
@@ -87,7 +88,7 @@ def test_what_held_out_users_did_changes_nothing_in_the_model(protocol: str, tmp
     dataset = make_world(300) if protocol == "sampled" else make_log()
     rules = {"held_out": 0.2, "target_days": 5.0, "min_items": 5}
     config = brief_config(protocol=protocol, registration=rules, recommend={"light_users": 50})
-    held_out = np.flatnonzero(numbers_of(dataset) < 0.05)
+    held_out = np.flatnonzero(numbers_of(dataset) < MOST_SHARE)
     assert len(held_out) > 5
     is_theirs = pl.col("user_ix").is_in(held_out.tolist())
     changed = with_events(  # the same rows and kinds of rows, other items
@@ -110,7 +111,7 @@ def test_equal_tables_give_an_equal_model_which_is_published(model: Path, servic
     assert result.comparison is not None
     assert result.comparison.ratio == Interval(1.0, 1.0, 1.0)
     assert result.comparison.precision == result.comparison.precision_before
-    assert result.comparison.users == int((numbers_of(service) < 0.05).sum())
+    assert result.comparison.users == int((numbers_of(service) < MOST_SHARE).sum())
     assert len(list_versions(model)) == 1
 
 
@@ -184,14 +185,14 @@ def test_over_a_model_of_train_only_users_new_to_it_count(service: Dataset, tmp_
     later = make_world(2 * N_USERS)
     result = refresh(later, path, brief_config(), min_size=0)
     assert result.comparison is not None
-    held_out = np.flatnonzero(numbers_of(later) < 0.05)
+    held_out = np.flatnonzero(numbers_of(later) < MOST_SHARE)
     assert int((held_out >= N_USERS).sum()) <= result.comparison.users < len(held_out)
 
 
 def test_only_users_that_both_models_held_out_are_judged(first: tuple[Path, RefreshResult], service: Dataset) -> None:
     model = open_model(first[0]).model
     numbers, everyone = numbers_of(service), np.arange(len(service.users))
-    assert np.array_equal(are_new_to(model, service, everyone, numbers), numbers < 0.05)
+    assert np.array_equal(are_new_to(model, service, everyone, numbers), numbers < MOST_SHARE)
     data = {**model.facts["data"], "held_out": {"share": 0.02, "users": 12}}
     smaller = replace(model, facts={**model.facts, "data": data})
     assert np.array_equal(are_new_to(smaller, service, everyone, numbers), numbers < 0.02)

@@ -34,7 +34,7 @@ from firstday.training.fit import choose_protocol, cohort_query, fit, split_for
 
 GATE = 0.98
 MIN_SIZE = 0.5
-LEAST_SHARE, MOST_SHARE = 0.02, 0.05
+LEAST_SHARE, MOST_SHARE = 0.02, 0.1
 """Bounds of the share of users that is held out."""
 WANTED_USERS, MOST_USERS = 200, 10_000
 """Between these bounds, so many users to judge by; and the most that are held out of those who could be."""
@@ -130,10 +130,10 @@ def refresh(
 ) -> RefreshResult:
     """Train on tables and put the model in the place of an older one, if it is no worse and the tables have not shrunk.
 
-    From 2 to 5 % of the users, drawn by a hash of their ids, take part in nothing that is learned or chosen. Each night
-    they are the same, so both models know nothing of them, and both make lists for them from what these tables say of
-    their day one. The new model is published if the mean precision of its lists is at least `gate` times that of the
-    other's.
+    From 2 to 10 % of the users, drawn by a hash of their ids, take part in nothing that is learned or chosen. Each
+    night they are the same, so both models know nothing of them, and both make lists for them from what these tables
+    say of their day one. The new model is published if the mean precision of its lists is at least `gate` times that of
+    the other's.
 
     Parameters
     ----------
