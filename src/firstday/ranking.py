@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from firstday.display import readable
 from firstday.sparse import SparseRows
 
 NO_ITEM = -1
@@ -185,6 +186,7 @@ def rank_scores(
     return items, values
 
 
+@readable
 @dataclass(frozen=True, eq=False)
 class ItemsByLength:
     """Items' vectors, the longest first: the short ones need not be read where no list can have them.

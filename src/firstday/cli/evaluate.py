@@ -26,6 +26,7 @@ from firstday.cli.options import (
     load_plugins,
     open_tables,
     print_notes,
+    read_settings,
     write_file,
 )
 from firstday.cli.printing import print_datasets, print_replay, print_results
@@ -135,6 +136,7 @@ def evaluate(
     """
     learners = load_plugins(plugin)
     for name in tables:
+        read_settings(name, config, seed, protocol, device)
         if name not in BUILT_IN and not Path(name).is_dir():
             load(name)  # which says why that is no folder, before hours are spent on the others
     copies = _name_copies(tables, path or ())
