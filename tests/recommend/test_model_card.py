@@ -11,6 +11,7 @@ import pytest
 
 from firstday.artifact.folder import MANIFEST, read_manifest
 from firstday.engine.engines import ModelPlace
+from firstday.evaluation.report.content import gather_model
 from firstday.recommend.auto import describe_selection
 from firstday.recommend.model_card import CARD, write_html, write_markdown
 from firstday.recommend.recommender import Recommender, open_model
@@ -44,6 +45,17 @@ def test_it_says_what_of_people_is_in_the_model(tiny: Recommender, folder: Path)
     nobody = replace(tiny.model, warm=None, profile_groups={})
     assert "No single person: no ids and nobody's items" in write_markdown(nobody, manifest)
     assert "No profile columns." in write_markdown(nobody, manifest)
+
+
+def test_vectors_that_were_brought_along_are_told_whatever_the_setting_says(tiny: Recommender, folder: Path) -> None:
+    manifest = read_manifest(folder)
+    limit = "they were brought along, and what they have seen cannot be known here"
+    assert "| Vectors | by als, 2 numbers each |" in write_markdown(tiny.model, manifest)
+    manifest = {**manifest, "data": {**manifest["data"], "vectors": "precomputed"}}
+    text = write_markdown(tiny.model, manifest)
+    assert "| Vectors | brought along, 2 numbers each |" in text
+    assert limit in text
+    assert gather_model(tiny.model, {**manifest, "metrics": {"k": 4}})["method"] == "precomputed"
 
 
 def test_figures_of_each_class_have_their_intervals(recommender: Recommender, tmp_path: Path) -> None:

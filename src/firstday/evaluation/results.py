@@ -238,8 +238,8 @@ class Results:
 
     @property
     def leader(self) -> str:
-        """What the main finding is about: `segment`, or the best strategy where that was not judged."""
-        return REFERENCE if REFERENCE in self.strategies else self.best_first[0]
+        """What the main finding is about: `auto`, which people get, else `segment`, else the best strategy."""
+        return next((name for name in ("auto", REFERENCE) if name in self.strategies), self.best_first[0])
 
     def sizes(self) -> dict[str, int]:
         """Return the number of users of each class of day-one size that has any, smallest first."""

@@ -73,9 +73,14 @@ MEANT_FOR = (
 )
 
 
+def method_of_vectors(model: TrainedModel, data: Mapping[str, Any]) -> str:
+    """Return what made the vectors; given the data facts of the manifest, if they tell what was really used."""
+    return str(data.get("vectors", model.config.embedding.method))
+
+
 def _describe_making(model: TrainedModel, manifest: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Say how the model came about."""
-    method = model.config.embedding.method
+    method = method_of_vectors(model, manifest.get("data", {}))
     given = "brought along" if method == "precomputed" else f"by {method}"
     yield "Vectors", f"{given}, {model.dimensions:,} numbers each"
     yield "Segments", f"{len(model.segments):,}"
@@ -158,7 +163,7 @@ def _limits(model: TrainedModel, data: Mapping[str, Any]) -> list[str]:
     ]
     if data.get("protocol") == "sampled":
         limits.append("Time: day ones were drawn at random, since the data has no clock; real ones may be harder.")
-    if model.config.embedding.method == "precomputed":
+    if method_of_vectors(model, data) == "precomputed":
         limits.append("Knowing its vectors: they were brought along, and what they have seen cannot be known here.")
     return limits
 
