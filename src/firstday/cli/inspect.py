@@ -179,9 +179,9 @@ def _print(path: Path, manifest: dict[str, Any], model: TrainedModel, n_segments
 
 
 def _tell_versions(path: Path) -> list[str]:
-    """Say which older versions the folder keeps; nothing where it keeps none."""
-    older = [f"{kept.version} ({kept.created_at})" for kept in list_versions(path) if not kept.in_place]
-    return [f"older versions, see firstday rollback: {', '.join(older)}"] if older else []
+    """Say which other versions the folder keeps; nothing where it keeps none."""
+    others = [f"{kept.version} ({kept.created_at})" for kept in list_versions(path) if not kept.in_place]
+    return [f"kept versions, see firstday rollback: {', '.join(others)}"] if others else []
 
 
 def _sparkline(values: list[float]) -> str:

@@ -161,7 +161,7 @@ MOST_LINES = 8
 
 
 def drawn_by_size(results: Results) -> list[str]:
-    """Return the strategies that are drawn by day-one size, best first: leader, reference, baseline and the best others."""
+    """Return the strategies drawn by day-one size, best first: leader, reference, baseline and the best others."""
     others = [name for name in results.best_first if name not in (results.leader, REFERENCE, BASELINE)]
     left_out = others[MOST_LINES - (len(results.strategies) - len(others)) :]
     return [name for name in results.best_first if name not in left_out]

@@ -11,7 +11,7 @@ from typing import Any
 from firstday.artifact.folder import read_manifest
 from firstday.artifact.trained_model import TrainedModel
 from firstday.config import Config
-from firstday.recommend.auto import describe_selection
+from firstday.recommend.auto import tabulate_selection
 from firstday.recommend.spec import find_strategy, strategies_of
 
 CARD = "card.md"
@@ -120,12 +120,10 @@ def _describe_quality(model: TrainedModel, manifest: Mapping[str, Any]) -> Itera
     """Say how good the lists are, by what is known of the user."""
     metrics, rows = manifest.get("metrics", {}), []
     k, measured = metrics.get("k", model.config.recommend.k), metrics.get("precision", {})
-    for row in describe_selection(model):
+    for row, users in tabulate_selection(model):
         cells = [_with_interval(row, name) for name in dict.fromkeys((row["strategy"], "popular", "segment"))]
         of_popular, of_segment = _with_interval(row, "popular"), _with_interval(row, "segment")
-        rows.append(
-            (row["known"], row["strategy"], cells[0], of_popular, of_segment, f"{row['n_users']:,} {row['users']}")
-        )
+        rows.append((row["known"], row["strategy"], cells[0], of_popular, of_segment, users))
     if rows:
         yield f"P@{k}, the part of what a list of {k} can find, in % with 95 % intervals, by what is known of a user:"
         yield CardTable(("known", "auto answers by", f"P@{k}", "popular", "segment", "judged on"), tuple(rows))

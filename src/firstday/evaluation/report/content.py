@@ -33,7 +33,6 @@ from firstday.recommend.segment_description import SegmentRow, describe_segments
 from firstday.recommend.spec import find_strategy, strategy_names
 from firstday.training.tune_baselines import describe_choices
 
-
 NO_LISTS = 0.5
 """% of users: a strategy with fewer lists of its own made none to speak of."""
 
