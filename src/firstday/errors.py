@@ -45,7 +45,7 @@ class MissingExtraError(FirstdayError, ImportError):
 
     Parameters
     ----------
-    what
+    feature
         The feature that needs it, for example ``"training"``.
     extra
         The extra of firstday that installs it, for example ``"train"``.

@@ -18,6 +18,9 @@ from firstday.evaluation.report.content import WorkedExample, gather_evaluation,
 from firstday.evaluation.report.render import render_report, write_report
 from firstday.evaluation.results import Figure, Results
 from firstday.metrics import Interval
+from firstday.recommend import spec
+from firstday.recommend.spec import StrategySpec, find_strategy, register
+from tests.evaluation import tiny
 
 SUMMARY = {
     "users": 1943,
@@ -262,6 +265,32 @@ def test_any_choice_of_strategies_gives_a_heading(rows: tuple[tuple[Figure, ...]
     page = render(results(*rows))
     assert h1(page) == heading
     assert ("P minus" in Page(page).text) == any(figures[0].strategy == "segment" for figures in rows)
+
+
+def test_the_heading_is_about_a_plug_in_and_the_best_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that gives everybody what `popular` does, where `segment` is the best other."""
+    for of in (tiny.LISTS, tiny.ROUTES, tiny.SECONDS):
+        monkeypatch.setitem(of, "mine", of["popular"])
+    plain = h1(render(tiny.evaluate_tiny()))
+    assert plain.startswith("segment finds")  # no plug-in of this name is known
+    try:
+        register(
+            StrategySpec(name="mine", describe="What everyone uses.", recommend=find_strategy("popular").recommend)
+        )
+        judged = tiny.evaluate_tiny(against=("segment",))
+        assert judged.leader == "mine"
+        same, behind = (judged.get("mine", f"precision_minus:{name}") for name in ("popular", "segment"))
+        assert (same.mean, same.low, same.high) == (0, 0, 0)
+        page = render(judged)
+        ours, theirs = (judged.get(name, "precision").mean for name in ("mine", "segment"))
+        assert h1(page).startswith(
+            f"mine finds {ours:.1f} % of what a list of 3 can, against {theirs:.1f} % for segment"
+        )
+        text = Page(page).text
+        assert f"User by user, mine is {-behind.mean:.1f} points below segment (95 % interval" in text
+        assert "The best strategy here is segment" in text
+    finally:
+        spec._registries.cache_clear()
 
 
 def test_unclear_and_negative_findings_are_said() -> None:

@@ -63,8 +63,8 @@ def train(
     Returns
     -------
     Recommender
-        Its facts hold the precision on the held-out users, who chose the moment to stop: slightly flattering, where
-        `evaluate` is not.
+        Its ``model.facts["metrics"]["precision"]`` has the precision on the held-out users, who chose the moment to
+        stop: slightly flattering, where `evaluate` is not.
 
     Raises
     ------
