@@ -15,7 +15,6 @@ from sphinx.config import Config
 
 import firstday
 
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # notebooks run beside each other
 os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"  # where notebooks find firstday
 
 ROOT = Path(__file__).parents[1]

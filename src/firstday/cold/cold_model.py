@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
 import numpy as np
-
-# Newer ones report to their maker, and keep an id of the machine in its cache, unless this is set when they are loaded.
-os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 import onnxruntime
 
 from firstday.cold.wide_layer import WideLayer
