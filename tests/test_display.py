@@ -175,6 +175,13 @@ def test_html_of_a_configuration_has_every_setting_by_section() -> None:
     assert "<tr><td>seed</td><td>0</td><td></td></tr>" in html
 
 
+def test_counts_by_name_are_told_in_words() -> None:
+    assert "<td>gender 2, town 1,200</td>" in write_table("", ("a",), [({"gender": 2, "town": 1200},)])
+    assert "<td>0 0, 1 0, 2 0, 3 0, 4 0, 5 0, 6 0, 7 0, ...</td>" in write_table(
+        "", ("a",), [(dict.fromkeys(range(9), 0),)]
+    )
+
+
 def test_html_of_results_is_a_table_and_the_picture(results: Results) -> None:
     html = results._repr_html_()
     tags = _read(html).all

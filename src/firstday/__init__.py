@@ -6,6 +6,7 @@ loads what only training needs.
 
 from __future__ import annotations
 
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -63,6 +64,12 @@ if TYPE_CHECKING:
     from firstday.training.refresh_model import refresh as refresh
 
 __version__ = "0.1.0"
+
+# Libraries read these when they are loaded. Threads of those that train sleep while they wait, instead of spinning: it
+# costs almost nothing on an idle machine, and is several times faster beside another busy program. ONNX Runtime from
+# 1.32 on reports to its maker, and keeps an id of the machine, unless it is told not to.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 _HOMES = {
     "firstday.artifact.folder": ("rollback",),

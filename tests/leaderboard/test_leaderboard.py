@@ -215,7 +215,7 @@ def test_the_published_standings_stand_beside_a_method_of_one_s_own(tmp_path: Pa
 
 def test_multiples_of_times_have_two_digits(standings: Standings) -> None:
     assert [write_multiple(value) for value in (1.0, 1.262, 46.86, 126.4, 0.0571, 0.0001, None)] == [
-        "1", "1.3", "47", "130", "0.057", "below 0.01", "\N{EN DASH}",
+        "1", "1.3", "47", "130", "0.057", "<0.01", "\N{EN DASH}",
     ]  # fmt: skip
     row = row_of(standings, "popular").model_copy(update={"ms_per_user": None})
     assert standings.compare_times(row)[1] is None

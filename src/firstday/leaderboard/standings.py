@@ -192,7 +192,7 @@ def write_multiple(multiple: float | None) -> str:
     """Write a multiple of a time with two digits that count; a dash where there is none."""
     if multiple is None:
         return "\N{EN DASH}"
-    return "below 0.01" if multiple < 0.01 else f"{float(f'{multiple:.2g}'):g}"
+    return "<0.01" if multiple < 0.01 else f"{float(f'{multiple:.2g}'):g}"
 
 
 def write_split(split: str) -> str:
