@@ -49,6 +49,8 @@ def answer_all(query: Query, strategy: str | Strategy) -> Answer:
     ------
     ConfigError
         There is no strategy of that name, or the model lacks what it needs.
+    FirstdayError
+        A strategy that is not ours raised an error, or made lists that cannot be shown.
     """
     if isinstance(strategy, str):
         spec = find_strategy(strategy)
@@ -58,7 +60,7 @@ def answer_all(query: Query, strategy: str | Strategy) -> Answer:
             names = np.array([name or strategy for name in instead])[query.knowledge]
             answer = answer_each(query, np.where(query.passed_over.lengths() > 0, strategy, names))
         else:
-            answer = spec.recommend(query)
+            answer = spec.answer(query)
     else:
         answer = strategy(query)
     items, scores, routes = answer.items.copy(), answer.scores.copy(), answer.routes.copy()

@@ -205,6 +205,7 @@ def fit(
         embeddings=embeddings,
         validation_features=held_out_features,
         validation_liked=held_out.affinity(config.signals),
+        profile={**warm_days[0].groups, **({} if warm_days[0].ages is None else {"age": warm_days[0].ages})},
     )
     model = TrainedModel(
         config=config,
