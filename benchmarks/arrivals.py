@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import pickle
 import tempfile
 import time
@@ -65,7 +64,6 @@ seen what new items bring; their policies and changed settings."""
 
 def main() -> None:
     """Simulate, train, let users arrive, and write."""
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the command line does
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--keep", type=Path)

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -40,7 +39,6 @@ WAYS = ("logistic", "isotonic on scores", "isotonic on places")
 
 def main() -> None:
     """Train for every seed, and print how well calibrated each strategy is."""
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the command line does
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("tables")
     parser.add_argument("--path", type=Path)

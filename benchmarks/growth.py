@@ -46,7 +46,6 @@ def main() -> None:
         engines = ("spark",) if arguments.engine == "spark-only" else ("local", "spark")
         grow(arguments.users, arguments.items, arguments.folder, engines)
         return
-    os.environ["OMP_WAIT_POLICY"] = "PASSIVE"  # as the command line does
     with tempfile.TemporaryDirectory(dir=arguments.folder) as folder:
         found: dict[str, Any] = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else {}
         if not arguments.no_events:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 from pathlib import Path
 
 from rich.console import Console
@@ -25,7 +24,6 @@ STRATEGIES = ("popular", "segment", "direct", "blend", "user_user")
 
 def main() -> None:
     """Evaluate with every size, and write the figures."""
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the command line does
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("tables")
     parser.add_argument("--path", type=Path)

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -41,7 +40,6 @@ RESULTS = Path(__file__).parents[1] / "docs" / "results"
 
 def main() -> None:
     """Run the dataset that is asked for."""
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the command line does
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("dataset", nargs="?", default="movielens-100k")
     parser.add_argument("--path", type=Path, help="local copy of the dataset")

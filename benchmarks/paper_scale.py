@@ -40,7 +40,6 @@ def main() -> None:
     parser.add_argument("--released", type=Path, help="the full size's data, if it is there already")
     parser.add_argument("--training", action="store_true", help="compare lengths of training at the full size")
     arguments = parser.parse_args()
-    os.environ["OMP_WAIT_POLICY"] = "PASSIVE"  # as the command line does
     if arguments.training:
         compare_training(arguments.folder, arguments.released)
         return

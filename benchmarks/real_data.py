@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import resource
 from dataclasses import replace
 from pathlib import Path
@@ -33,7 +32,6 @@ DOCS = Path(__file__).parents[1] / "docs"
 
 def main() -> None:
     """Run the datasets that are asked for."""
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the command line does
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--movielens", type=Path, help="local copy of MovieLens 100K; fetched if left out")
     parser.add_argument("--deezer", type=Path, help="local copy of Deezer Europe; left out if not given")

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import tempfile
 from pathlib import Path
 from time import perf_counter
@@ -43,7 +42,6 @@ def main() -> None:
     parser.add_argument("--items", type=int, default=20_000)
     parser.add_argument("--mllib", action="store_true", help="compare with MLlib's ALS, by Spark on this machine")
     arguments = parser.parse_args()
-    os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
     results = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else {}
     with tempfile.TemporaryDirectory() as folder:
         simulate(SimulationSettings(n_users=arguments.users, n_items=arguments.items), Path(folder) / "tables")

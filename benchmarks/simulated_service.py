@@ -6,7 +6,6 @@ python benchmarks/simulated_service.py        about two minutes on 2 cores; writ
 from __future__ import annotations
 
 import json
-import os
 import tempfile
 from pathlib import Path
 
@@ -19,7 +18,6 @@ SEEDS = 3
 
 def main() -> None:
     """Run the commands a newcomer runs, and keep what they say."""
-    os.environ["OMP_WAIT_POLICY"] = "PASSIVE"  # as the command line does
     with tempfile.TemporaryDirectory() as folder:
         tables, model, found = (str(Path(folder) / name) for name in ("simulated", "model", "found.json"))
         stages = {

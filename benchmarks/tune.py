@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
-import os
 from typing import Any
 
 import numpy as np
@@ -27,7 +26,6 @@ from firstday.training.fit import cohort_query, fit, split_for
 
 def main() -> None:
     """Run the grid."""
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the command line does
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("tables", help="folder or built-in name")
     parser.add_argument("--path", help="local copy of a built-in data set")

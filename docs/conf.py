@@ -9,12 +9,12 @@ import os
 import sys
 from pathlib import Path
 
+from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.config import Config
 
 import firstday
 
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # notebooks run beside each other
 os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"  # where notebooks find firstday
 
 ROOT = Path(__file__).parents[1]
@@ -44,7 +44,6 @@ nb_execution_timeout = 300
 nb_execution_show_tb = True
 
 highlight_language = "none"
-suppress_warnings = ["misc.highlighting_failure"]  # of answers that are cut short with ..., which is no JSON
 
 html_theme = "furo"
 html_title = "firstday"
@@ -55,9 +54,12 @@ html_css_files = ["site.css"]
 html_additional_pages = {"index": "start.html"}
 templates_path = ["site"]
 
+MOST_OF_A_SHORT_CELL = 32
+"""Characters of a cell that static/site.css keeps on one line."""
+
 
 def setup(app: Sphinx) -> None:
-    """Show the notebook on MovieLens as it stands where the data cannot be fetched."""
+    """Show the notebook on MovieLens as it stands where the data cannot be fetched, and tell short cells of tables."""
 
     def find_data(_app: Sphinx, config: Config) -> None:
         if config.nb_execution_mode != "off":
@@ -66,4 +68,9 @@ def setup(app: Sphinx) -> None:
             except firstday.DataError:
                 config.nb_execution_excludepatterns = ["movielens.ipynb"]
 
+    def sort_cells(_app: Sphinx, page: nodes.document) -> None:
+        for cell in page.findall(nodes.entry):
+            cell["classes"].append("short" if len(cell.astext()) <= MOST_OF_A_SHORT_CELL else "prose")
+
     app.connect("config-inited", find_data)
+    app.connect("doctree-read", sort_cells)

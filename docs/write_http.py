@@ -75,8 +75,9 @@ def show(answer: httpx.Response) -> tuple[str, str]:
     else:
         named = [f"{name}: {answer.headers[name]}" for name in ("content-type",) if name in answer.headers]
         lines = [f"HTTP/1.1 {answer.status_code} {answer.reason_phrase}", *named, "", *answer.text.splitlines()[:2]]
-    cut = lines[:MOST_LINES] + ["..."] * (len(lines) > MOST_LINES)
-    return language, "\n".join(cut).strip() + "\n"
+    if len(lines) > MOST_LINES:
+        language, lines = "text", [*lines[:MOST_LINES], "..."]  # what is cut short is no JSON
+    return language, "\n".join(lines).strip() + "\n"
 
 
 def write_json(value: Any, depth: int = 0, before: int = 0) -> str:

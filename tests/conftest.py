@@ -6,8 +6,6 @@ No test may rest on what such a model happens to predict: lists are checked on t
 
 from __future__ import annotations
 
-import os
-
 import pytest
 from hypothesis import settings
 
@@ -24,8 +22,6 @@ from tests.training_once import train_once
 
 settings.register_profile("steady", deadline=None, derandomize=True)  # the same cases however busy the machine is
 settings.load_profile("steady")
-
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the command line does; before training libraries load
 
 
 @pytest.fixture(scope="session")

@@ -35,7 +35,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     return wheel, sdist
 
 
-def test_the_page_on_pypi_has_no_link_that_leads_nowhere(built: tuple[Path, Path]) -> None:
+def test_the_page_on_pypi_leads_nowhere_else_and_needs_no_checkout(built: tuple[Path, Path]) -> None:
     with zipfile.ZipFile(built[0]) as wheel:
         metadata = message_from_bytes(wheel.read(next(n for n in wheel.namelist() if n.endswith("/METADATA"))))
     page = str(metadata.get_payload())
@@ -46,6 +46,20 @@ def test_the_page_on_pypi_has_no_link_that_leads_nowhere(built: tuple[Path, Path
     assert "<!--" not in page
     assert "docs/guide.md" in page  # a link became its text
     assert page.startswith("# firstday\n")
+    commands = [line for block in re.findall(r"```sh\n(.*?)```", page, re.DOTALL) for line in block.splitlines()]
+    assert commands[0].startswith("pip install 'firstday[train]'")
+    assert commands[1].startswith("firstday demo")
+    assert {line.split()[0] for line in commands} == {"pip", "firstday"}
+    for remnant in (
+        "`make",
+        "pip install .",
+        "'.[train]'",
+        "Once firstday is on PyPI",
+        "(below)",
+        "(docs/bandit.md)",
+        "LOCKED",
+    ):
+        assert remnant not in page
     assert metadata["Version"] == make_release.read_version()
     assert metadata["Description-Content-Type"].startswith("text/markdown")
 

@@ -6,6 +6,7 @@ loads what only training needs.
 
 from __future__ import annotations
 
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -13,15 +14,22 @@ if TYPE_CHECKING:
     from firstday.artifact.folder import rollback as rollback
     from firstday.config import ColdModelConfig as ColdModelConfig
     from firstday.config import Config as Config
+    from firstday.config import DropoutNetConfig as DropoutNetConfig
     from firstday.config import EmbeddingConfig as EmbeddingConfig
+    from firstday.config import ExperimentConfig as ExperimentConfig
     from firstday.config import FeatureConfig as FeatureConfig
+    from firstday.config import LearningConfig as LearningConfig
+    from firstday.config import MeluConfig as MeluConfig
+    from firstday.config import RankerConfig as RankerConfig
     from firstday.config import RecommendConfig as RecommendConfig
+    from firstday.config import RegistrationProtocolConfig as RegistrationProtocolConfig
     from firstday.config import SampledProtocolConfig as SampledProtocolConfig
     from firstday.config import SegmentConfig as SegmentConfig
     from firstday.config import SignalConfig as SignalConfig
     from firstday.config import load_config as load_config
     from firstday.config import load_preset as load_preset
     from firstday.data.dataset import Dataset as Dataset
+    from firstday.engine.engines import Check as Check
     from firstday.engine.engines import ModelPlace as ModelPlace
     from firstday.engine.engines import check as check
     from firstday.engine.engines import load as load
@@ -33,6 +41,7 @@ if TYPE_CHECKING:
     from firstday.errors import DataError as DataError
     from firstday.errors import FirstdayError as FirstdayError
     from firstday.errors import MissingExtraError as MissingExtraError
+    from firstday.evaluation.results import Results as Results
     from firstday.evaluation.run import evaluate as evaluate
     from firstday.features.signals import Signals as Signals
     from firstday.ranking import rank_scores as rank_scores
@@ -56,14 +65,26 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
+# Libraries read these when they are loaded. Threads of those that train sleep while they wait, instead of spinning: it
+# costs almost nothing on an idle machine, and is several times faster beside another busy program. ONNX Runtime from
+# 1.32 on reports to its maker, and keeps an id of the machine, unless it is told not to.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+
 _HOMES = {
     "firstday.artifact.folder": ("rollback",),
     "firstday.config": (
         "ColdModelConfig",
         "Config",
+        "DropoutNetConfig",
         "EmbeddingConfig",
+        "ExperimentConfig",
         "FeatureConfig",
+        "LearningConfig",
+        "MeluConfig",
+        "RankerConfig",
         "RecommendConfig",
+        "RegistrationProtocolConfig",
         "SampledProtocolConfig",
         "SegmentConfig",
         "SignalConfig",
@@ -71,7 +92,7 @@ _HOMES = {
         "load_preset",
     ),
     "firstday.data.dataset": ("Dataset",),
-    "firstday.engine.engines": ("ModelPlace", "check", "load", "recommend_batch"),
+    "firstday.engine.engines": ("Check", "ModelPlace", "check", "load", "recommend_batch"),
     "firstday.errors": (
         "ArgumentError",
         "ArtifactError",
@@ -82,6 +103,7 @@ _HOMES = {
         "MissingExtraError",
     ),
     "firstday.features.signals": ("Signals",),
+    "firstday.evaluation.results": ("Results",),
     "firstday.evaluation.run": ("evaluate",),
     "firstday.training.fit": ("train",),
     "firstday.training.refresh_model": ("RefreshResult", "refresh"),

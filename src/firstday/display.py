@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import MISSING, Field, fields, is_dataclass
 from html import escape
+from itertools import islice
 from reprlib import Repr
 from typing import Any, TypeVar
 
@@ -12,8 +14,12 @@ import numpy as np
 
 MOST_CHARACTERS = 1_500
 """Of a value in a terminal."""
+MOST_OF_SENTENCES = 400
+"""Characters of sentences that are shown beside each other; further ones are counted."""
 MOST_ROWS = 50
 """Of a table in a notebook."""
+MOST_PARTS = 8
+"""Of a mapping in a cell or in a line."""
 
 C = TypeVar("C", bound=type)
 
@@ -63,6 +69,9 @@ def write_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[obje
 def _write_cell(cell: object) -> str:
     if isinstance(cell, int) and not isinstance(cell, bool):
         return f"{cell:,}"
+    if isinstance(cell, Mapping):
+        parts = [f"{key} {_write_cell(content)}" for key, content in islice(cell.items(), MOST_PARTS)]
+        return ", ".join([*parts, "..."] if len(cell) > MOST_PARTS else parts)
     return cell if isinstance(cell, str) else _Short().repr(cell)
 
 
@@ -92,8 +101,20 @@ class _Short(Repr):
 
     def __init__(self) -> None:
         super().__init__()
-        self.maxlevel, self.maxdict, self.maxlist, self.maxtuple = 3, 8, 4, 4
+        self.maxlevel, self.maxdict, self.maxlist, self.maxtuple = 3, MOST_PARTS, 4, 4
         self.maxstring, self.maxother = 80, 80
+
+    def repr_tuple(self, value: tuple[Any, ...], level: int) -> str:
+        """Show the first ones of sentences whole, and how many more there are."""
+        if level <= 0 or not value or not all(isinstance(part, str) and part.endswith(".") for part in value):
+            return super().repr_tuple(value, level)
+        ends = np.cumsum([len(sentence) for sentence in value])
+        n_shown = max(1, int((ends <= MOST_OF_SENTENCES).sum()))
+        shown = [
+            repr(textwrap.shorten(sentence, MOST_OF_SENTENCES, placeholder=" ...")) for sentence in value[:n_shown]
+        ]
+        more = [f"and {len(value) - n_shown:,} more"] if n_shown < len(value) else []
+        return f"({', '.join([*shown, *more])}{',' if len(value) == 1 else ''})"
 
     def repr_instance(self, value: Any, level: int) -> str:
         """Shorten what is no collection of Python's own."""

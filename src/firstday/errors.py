@@ -48,7 +48,7 @@ class MissingExtraError(FirstdayError, ImportError):
 
     Parameters
     ----------
-    what
+    feature
         The feature that needs it, for example ``"training"``.
     extra
         The extra of firstday that installs it, for example ``"train"``.

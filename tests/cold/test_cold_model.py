@@ -1,7 +1,11 @@
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -89,6 +93,21 @@ def test_no_users_and_more_users_than_a_chunk(exported: tuple[ColdNetwork, ColdM
 def test_the_exported_bytes_hold_no_paths_and_no_traces(exported: tuple[ColdNetwork, ColdModel]) -> None:
     for trace in (b".py", b"site-packages", b"pkg.torch", b"forward"):
         assert trace not in exported[1].onnx
+
+
+def test_the_runtime_reports_to_nobody(exported: tuple[ColdNetwork, ColdModel], tmp_path: Path) -> None:
+    """One that reports to its maker keeps an id of the machine in the user's cache."""
+    (tmp_path / "network.onnx").write_bytes(exported[1].onnx)
+    code = (
+        "import numpy as np, os; from pathlib import Path; from firstday.cold.cold_model import ColdModel;"
+        f"ColdModel(Path('network.onnx').read_bytes()).predict(np.ones((1, {N_INPUTS}), np.float32));"
+        "print(os.environ['ORT_DISABLE_TELEMETRY'])"
+    )
+    unset = ("ORT_DISABLE_TELEMETRY", "XDG_CACHE_HOME")
+    environment = {name: value for name, value in os.environ.items() if name not in unset} | {"HOME": str(tmp_path)}
+    run = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert run.stdout.strip() == "1", run.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["network.onnx"]
 
 
 def test_the_loss_falls_and_the_targets_are_found() -> None:

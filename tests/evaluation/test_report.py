@@ -19,6 +19,9 @@ from firstday.evaluation.report.content import WorkedExample, gather_evaluation,
 from firstday.evaluation.report.render import render_report, write_report
 from firstday.evaluation.results import Figure, Results
 from firstday.metrics import Interval
+from firstday.recommend import spec
+from firstday.recommend.spec import StrategySpec, find_strategy, register
+from tests.evaluation import tiny
 
 SUMMARY = {
     "users": 1943,
@@ -276,6 +279,32 @@ def test_the_finding_is_about_auto_and_a_strategy_without_lists_of_its_own_is_na
     assert Page(page).text.count(none) == 1
     assert Page(render(results(POPULAR, bare))).text.count(none) == 2
     assert "no list of its own" not in render(results())
+
+
+def test_the_heading_is_about_a_plug_in_and_the_best_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that gives everybody what `popular` does, where `segment` is the best other."""
+    for of in (tiny.LISTS, tiny.ROUTES, tiny.SECONDS):
+        monkeypatch.setitem(of, "mine", of["popular"])
+    plain = h1(render(tiny.evaluate_tiny()))
+    assert plain.startswith("segment finds")  # no plug-in of this name is known
+    try:
+        register(
+            StrategySpec(name="mine", describe="What everyone uses.", recommend=find_strategy("popular").recommend)
+        )
+        judged = tiny.evaluate_tiny(against=("segment",))
+        assert judged.leader == "mine"
+        same, behind = (judged.get("mine", f"precision_minus:{name}") for name in ("popular", "segment"))
+        assert (same.mean, same.low, same.high) == (0, 0, 0)
+        page = render(judged)
+        ours, theirs = (judged.get(name, "precision").mean for name in ("mine", "segment"))
+        assert h1(page).startswith(
+            f"mine finds {ours:.1f} % of what a list of 3 can, against {theirs:.1f} % for segment"
+        )
+        text = Page(page).text
+        assert f"User by user, mine is {-behind.mean:.1f} points below segment (95 % interval" in text
+        assert "The best strategy here is segment" in text
+    finally:
+        spec._registries.cache_clear()
 
 
 def test_unclear_and_negative_findings_are_said() -> None:

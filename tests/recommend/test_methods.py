@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -31,6 +32,13 @@ def recommend_last(query: Query) -> Answer:
     """Rank the items backwards, for users of whom something is known."""
     scores = np.arange(query.model.n_items, dtype=np.float32)
     return query.rank_scores(lambda rows: np.tile(scores, (len(rows), 1)), "last", query.known)
+
+
+@dataclass(frozen=True)
+class Learned:
+    """What a method of the tests learns."""
+
+    weights: np.ndarray
 
 
 class Settings(BaseModel):
@@ -110,7 +118,7 @@ def test_a_plugin_is_a_module_with_methods(tmp_path: Path, monkeypatch: pytest.M
 
 def test_what_a_strategy_needs_is_told_by_its_setting(tiny: Recommender) -> None:
     learning = StrategySpec(
-        name="learning", describe="Learns.", recommend=recommend_last, fit=lambda *_: None, value=Settings
+        name="learning", describe="Learns.", recommend=recommend_last, fit=lambda *_: None, value=Learned
     )
     register(learning)
     assert with_methods_of(Config(), ["popular", "learning"]).methods == ("learning",)

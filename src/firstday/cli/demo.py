@@ -72,7 +72,9 @@ def demo(
     protocol = choose_protocol(dataset, config)
     runs: list[SeedRun] = []
     for seed in range(config.seed, config.seed + seeds):
-        console.print(f"2. Training without one in five people, kept out to judge by (seed {seed}) ...", markup=False)
+        console.print(
+            f"2. Training on four in five people; the fifth is kept out, to judge by (seed {seed}) ...", markup=False
+        )
         with open_progress() as progress:
             split = split_for(dataset, config, seed, with_cold=True)
             fit_began = perf_counter()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from typing import Annotated, NoReturn
 
@@ -68,9 +67,6 @@ app.command(epilog=NAMES)(leaderboard)
 
 def main() -> None:
     """Run the command line; errors that firstday raises on purpose are printed without a traceback."""
-    # Threads of the training libraries sleep while they wait, instead of spinning. This costs almost nothing on an idle
-    # machine and is about ten times faster beside another busy program. The libraries read it when they are loaded.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         sys.exit(app(standalone_mode=False))
     except FirstdayError as error:

@@ -57,6 +57,16 @@ class Check:
     outlook: Outlook | None = None
     hint: str = ""
 
+    def _repr_facts_(self) -> Mapping[str, Any]:
+        facts = {
+            "faults": self.faults,
+            "notes": self.notes,
+            "left_out": len(self.left_out),
+            "summary": self.summary,
+            "outlook": self.outlook and self.outlook.sentences,
+        }
+        return {name: value for name, value in facts.items() if value}
+
 
 def load(
     tables: str | Path | Mapping[str, Any],

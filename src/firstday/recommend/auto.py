@@ -34,13 +34,13 @@ def answer_each(query: Query, strategies: np.ndarray) -> Answer:
     """Answer each user by a strategy of their own, given its name, shape (n_users,)."""
     names = np.unique(strategies).tolist()
     if len(names) == 1:
-        return find_strategy(names[0]).recommend(query)
+        return find_strategy(names[0]).answer(query)
     shape = (query.n_users, query.k)
     items, scores = np.full(shape, -1, np.int32), np.zeros(shape, np.float32)
     routes, propensities = np.full(query.n_users, "", dtype=object), np.ones(shape, np.float32)
     for name in names:
         rows = np.flatnonzero(strategies == name)
-        answer = find_strategy(name).recommend(query.take(rows))
+        answer = find_strategy(name).answer(query.take(rows))
         items[rows], scores[rows], routes[rows] = answer.items, answer.scores, answer.routes
         if answer.propensities is not None:
             propensities[rows] = answer.propensities

@@ -12,8 +12,10 @@ import numpy as np
 from firstday.artifact.trained_model import FEW, KNOWLEDGE, TrainedModel
 from firstday.data.events import ITEM
 from firstday.display import readable
+from firstday.errors import ConfigError
 from firstday.features.signals import SignalBatch
 from firstday.ranking import rank_by_vectors, rank_scores, take_lists, unit_rows
+from firstday.recommend.strangers import check_numbers
 from firstday.sparse import SparseRows, contains, union_rows
 
 RESTING = 0.5
@@ -67,6 +69,8 @@ class Query:
         Features and mean vectors where they are not to be made of the signals.
     closed
         Items that may not be in each user's list, shape (n_users, n_items), where they do not follow from the signals.
+    checked
+        Whose scores are checked, such as ``strategy 'near'``; "": they are ours.
     """
 
     model: TrainedModel
@@ -75,6 +79,7 @@ class Query:
     keep_used: bool = False
     computed: ComputedDays | None = None
     closed: SparseRows | None = None
+    checked: str = ""
 
     @property
     def n_users(self) -> int:
@@ -180,7 +185,9 @@ class Query:
             liked, vectors = self.liked, self.model.scoring_vectors
             if self.computed is not None:
                 liked, vectors = self.computed.stand_in(self.model.similarity)
-            self._predicted_by[method] = self.model.learned[method].predict(self.features, liked, vectors)
+            predicted = self.learned(method).predict(self.features, liked, vectors)
+            check_numbers(f"cold model {method!r}: its vectors", predicted, (self.n_users, vectors.shape[1]))
+            self._predicted_by[method] = predicted
         return self._predicted_by[method]
 
     @cached_property
@@ -210,30 +217,40 @@ class Query:
         return self.liked.mean_vectors(self.model.fold_in.item_vectors)
 
     def learned(self, name: str) -> Any:
-        """Return what a method learned in training: the value that its `fit` returned."""
+        """Return what a method learned in training: the value that its `fit` returned.
+
+        Raises
+        ------
+        ConfigError
+            The model holds nothing of that method.
+        """
+        if name not in self.model.learned:
+            raise ConfigError(f"learned: this model holds nothing of {name!r}; give that method a fit, and train it.")
         return self.model.learned[name]
 
     def rank_scores(self, score: Callable[[np.ndarray], np.ndarray], route: str, answered: np.ndarray) -> Answer:
-        """Rank items by scores; see `firstday.ranking.rank_scores` and `Answer.where`."""
+        """Rank items by scores; see `firstday.rank_scores` and `Answer.where`."""
         unlisted = self.model.unlisted
 
         def score_listed(rows: np.ndarray) -> np.ndarray:
             scores = score(rows)
+            if self.checked:
+                check_numbers(f"{self.checked}: its scores", scores, (len(rows), self.model.n_items))
             scores[:, unlisted] = -np.inf
             return scores
 
-        ranked = rank_scores(score_listed if len(unlisted) else score, self.excluded, self.k)
+        ranked = rank_scores(score_listed if len(unlisted) or self.checked else score, self.excluded, self.k)
         return Answer.where(answered, route, *ranked)
 
     def rank_by_vectors(self, vectors: np.ndarray, route: str, answered: np.ndarray) -> Answer:
-        """Rank items by how near they are to users' vectors; see `firstday.ranking.rank_by_vectors`."""
+        """Rank items by the dot product of their vectors with users', shape (n_users, d); see `Answer.where`."""
         ranked = rank_by_vectors(vectors, self.model.items_by_length, self.excluded, self.k)
         return Answer.where(answered, route, *ranked)
 
     def take_lists(
         self, lists: np.ndarray, scores: np.ndarray, choice: np.ndarray, route: str, answered: np.ndarray
     ) -> Answer:
-        """Give each user one of several ranked lists; see `firstday.ranking.take_lists`."""
+        """Give each user the list that `choice` names of `lists`, shape (n_lists, m), less what is left out."""
         return Answer.where(answered, route, *take_lists(lists, scores, choice, self.excluded, self.k))
 
     @cached_property
@@ -248,6 +265,12 @@ class Query:
         """The same users, asking the model of ranked items (`TrainedModel.of_ranked_items`) for shares."""
         query = replace(self, model=self.model.of_ranked_items)
         query.__dict__.update({name: getattr(self, name) for name in ("profile", "predicted", "closeness")})
+        return query
+
+    def checked_for(self, method: str) -> Query:
+        """Return the same query, of which nothing is computed again, with the scores of a method checked."""
+        query = replace(self, checked=method)
+        query.__dict__.update({**self.__dict__, "checked": method})
         return query
 
     def take(self, rows: np.ndarray) -> Query:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, is_dataclass, replace
 from difflib import get_close_matches
 from functools import cache, cached_property
 from importlib import import_module
@@ -33,6 +33,7 @@ from firstday.errors import ConfigError
 from firstday.features.encoder import FeatureRows
 from firstday.progress import Progress
 from firstday.recommend.query import Answer, Query
+from firstday.recommend.strangers import call_stranger, check_answer
 from firstday.sparse import SparseRows
 
 
@@ -58,6 +59,9 @@ class LearningData:
     stand_ins
         float32, shape (n_stand_ins, d): vectors that stand in for liked items of which only the mean vector is known,
         scaled as items' scoring vectors are; no lists are made of them.
+    profile
+        Codes of each profile column of the warm users, ages as ``age``, shape (n_warm,), -1 where missing: those of
+        `Query.profile`.
     """
 
     config: Config
@@ -68,6 +72,7 @@ class LearningData:
     validation_features: np.ndarray
     validation_liked: SparseRows
     stand_ins: np.ndarray | None = None
+    profile: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     @cached_property
     def liked_vectors(self) -> np.ndarray:
@@ -93,6 +98,32 @@ class Method:
     name: str
     describe: str
     settings: type[BaseModel] | None = None
+    kind = "method"
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.name, str) or not self.name.isidentifier():
+            raise ConfigError(f"{self.kind}: {self.name!r} is no name; use letters, digits and underscores.")
+
+    @property
+    def label(self) -> str:
+        """What it is called in sentences, such as ``strategy 'near'``."""
+        return f"{self.kind} {self.name!r}"
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether it came with firstday, so that nothing of it need be checked."""
+        return self.name in _our_names()
+
+    def call(self, step: str, function: Callable[..., Any], *arguments: Any) -> Any:
+        """Call a function of the method; see `call_stranger` where it is not ours."""
+        return function(*arguments) if self.is_ours else call_stranger(self.label, step, function, *arguments)
+
+    def _check_value(self, value: type | None) -> None:
+        """Refuse a class of what is learned that no model could hold."""
+        if value is None:
+            raise ConfigError(f"{self.label}: has a fit and no value; name the frozen dataclass that it returns.")
+        if not is_dataclass(value) or not value.__dataclass_params__.frozen:  # type: ignore[attr-defined]
+            raise ConfigError(f"{self.label}: its value is no frozen dataclass; put @dataclass(frozen=True) on it.")
 
     def settings_in(self, config: Config) -> Any:
         """Return its settings in a configuration, defaults where there are none.
@@ -206,6 +237,18 @@ class StrategySpec(Method):
     reads: Reads | None = None
     scale: str = OWN_SCALE
     rescale: Callable[[TrainedModel, np.ndarray], np.ndarray] | None = None
+    kind = "strategy"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.fit is not None:
+            self._check_value(self.value)
+
+    def answer(self, query: Query) -> Answer:
+        """Answer a query; what a strategy that is not ours returns is checked."""
+        if self.is_ours:
+            return self.recommend(query)
+        return check_answer(self.label, self.call("recommend", self.recommend, query.checked_for(self.label)), query)
 
     @property
     def learns_by(self) -> str | None:
@@ -308,6 +351,11 @@ class ColdModelSpec(Method):
     title: str
     fit: Callable[[LearningData, JudgeVectors, Progress], Any]
     value: type
+    kind = "cold model"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._check_value(self.value)
 
 
 class ItemScorer(Protocol):
@@ -377,8 +425,10 @@ class BaselineSpec(Method):
     prepare: Callable[[BaselineData], Callable[..., ItemScorer]]
     start: Mapping[str, tuple[Any, ...]] | None = None
     is_restricted: bool = False
+    kind = "baseline"
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         for option, values in (self.start or {}).items():
             for value in values:
                 if value not in self.grid.get(option, ()):
@@ -473,7 +523,7 @@ def register(*specs: Method) -> None:
     Raises
     ------
     ConfigError
-        The name is not made of letters, digits and underscores, or is taken by one of firstday's own methods.
+        The name is taken by one of firstday's own methods, or by a method of another kind.
     """
     for spec in specs:
         kind = next((name for name, cls in KINDS.items() if isinstance(spec, cls)), None)
@@ -484,8 +534,6 @@ def register(*specs: Method) -> None:
         registries = _registries()
         if registries[kind].loaded.get(spec.name) is spec:
             continue
-        if not spec.name.isidentifier():
-            raise ConfigError(f"{kind}: {spec.name!r} is no name; use letters, digits and underscores.")
         _refuse_taken(spec.name, kind, registries)
         registries[kind].loaded[spec.name] = spec
 
@@ -549,6 +597,13 @@ def baseline_names() -> tuple[str, ...]:
     return _registries()["baselines"].names()
 
 
+def is_plugin(name: str) -> bool:
+    """Tell whether a strategy or a baseline is known and comes from outside firstday."""
+    of_cold_models = (way for cold_model in BUILT_IN["cold_models"] for way in names_of_both_ways(cold_model))
+    ours = {*BUILT_IN["strategies"], *BUILT_IN["baselines"], *of_cold_models}
+    return name not in ours and name in (*strategy_names(), *baseline_names())
+
+
 def cold_model_names() -> tuple[str, ...]:
     """Return the names of all cold models beside our own."""
     return _registries()["cold_models"].names()
@@ -557,6 +612,13 @@ def cold_model_names() -> tuple[str, ...]:
 def names_of_both_ways(cold_model: str) -> tuple[str, str]:
     """Return the names of the two strategies that use a cold model's vectors: nearest items, and nearest segment."""
     return f"{cold_model}_personal", f"{cold_model}_segment"
+
+
+@cache
+def _our_names() -> frozenset[str]:
+    """Return the names of all methods that came with firstday."""
+    both_ways = (name for cold_model in BUILT_IN["cold_models"] for name in names_of_both_ways(cold_model))
+    return frozenset([*(name for places in BUILT_IN.values() for name in places), *both_ways])
 
 
 def find_strategy(name: str) -> StrategySpec:
@@ -644,14 +706,11 @@ def value_type(name: str) -> type:
     ------
     KeyError
         The method is unknown here.
-    ConfigError
-        It says no class.
     """
     learner = _learner(name)
     if learner is None:
         raise KeyError(name)
-    if learner.value is None:
-        raise ConfigError(f"methods: {name} has a fit and no value; name the dataclass that it returns.")
+    assert learner.value is not None  # it has a fit
     return learner.value
 
 

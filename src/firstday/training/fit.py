@@ -63,8 +63,8 @@ def train(
     Returns
     -------
     Recommender
-        Its facts hold the precision on the held-out users, who chose the moment to stop: slightly flattering, where
-        `evaluate` is not.
+        Its ``model.facts["metrics"]["precision"]`` has the precision on the held-out users, who chose the moment to
+        stop: slightly flattering, where `evaluate` is not.
 
     Raises
     ------
@@ -205,6 +205,7 @@ def fit(
         embeddings=embeddings,
         validation_features=held_out_features,
         validation_liked=held_out.affinity(config.signals),
+        profile={**warm_days[0].groups, **({} if warm_days[0].ages is None else {"age": warm_days[0].ages})},
     )
     model = TrainedModel(
         config=config,

@@ -11,7 +11,7 @@ import numpy as np
 from firstday.cold.cold_model import ColdModel
 from firstday.cold.ranker import Ranker
 from firstday.config import Config
-from firstday.errors import needs_extra
+from firstday.errors import FirstdayError, needs_extra
 from firstday.features.encoder import FeatureRows
 from firstday.progress import Progress, no_progress
 from firstday.ranking import unit_rows
@@ -174,6 +174,8 @@ def learn_methods(data: LearningData, validation: Validation, progress: Progress
     ------
     ConfigError
         A name is that of no method that learns.
+    FirstdayError
+        A method that is not ours raised an error, or returned something other than its `value`.
     """
     data = replace(
         data,
@@ -186,6 +188,8 @@ def learn_methods(data: LearningData, validation: Validation, progress: Progress
         judge = validation.precision_of_both_ways if isinstance(spec, ColdModelSpec) else validation.precision
         assert spec.fit is not None
         progress(f"{METHOD}{name}", 0, 1)
-        learned[name] = spec.fit(data, judge, progress)
+        learned[name] = spec.call("fit", spec.fit, data, judge, progress)
+        if spec.value is None or not isinstance(learned[name], spec.value):
+            raise FirstdayError(f"{spec.label}: its fit returned a {type(learned[name]).__name__}; return its value.")
         progress(f"{METHOD}{name}", 1, 1)
     return learned

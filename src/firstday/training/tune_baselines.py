@@ -20,6 +20,8 @@ from firstday.progress import Progress, no_progress
 from firstday.recommend.query import Answer, Query
 from firstday.recommend.recommender import Recommender, answer_all
 from firstday.recommend.spec import BaselineData, BaselineSpec, ItemScorer, Strategy, find_baseline
+from firstday.recommend.strangers import call_stranger
+from firstday.sparse import SparseRows
 from firstday.training.fit import cohort_query
 
 MOST_USERS = 2_000
@@ -162,7 +164,7 @@ def tune_baselines(
     query, truth = query.take(rows), split.validation.truth.take(rows)
 
     def validate(scorer: ItemScorer) -> float:
-        lists = answer_all(query, as_strategy("baseline", scorer)).items
+        lists = answer_all(query, as_strategy(type(scorer).__name__, scorer)).items
         return 100 * float(measure(lists, truth, divide_by=divide_by).precision.mean())
 
     data = BaselineData(
@@ -191,7 +193,7 @@ def tune(spec: BaselineSpec, data: BaselineData, n_users: int, progress: Progres
         See `tune_baselines`.
     """
     began = perf_counter()
-    chosen, best, n_tried = _choose_options(spec, data, progress)
+    chosen, best, n_tried = spec.call("fit", _choose_options, spec, data, progress)
     tuned_at = perf_counter()
     scorer = spec.prepare(data)(**chosen)
     fit_seconds = perf_counter() - tuned_at
@@ -264,11 +266,19 @@ def search(
 
 
 def as_strategy(name: str, scorer: ItemScorer) -> Strategy:
-    """Make a strategy of a fitted baseline; it answers for users for whom it ranks an item."""
+    """Make a strategy of a fitted baseline; it answers for users for whom it ranks an item.
+
+    Scores of a baseline that is not ours are checked.
+    """
+    label = "" if type(scorer).__module__.startswith("firstday.") else f"baseline {name!r}"
+
+    def score(liked: SparseRows) -> np.ndarray:
+        return call_stranger(label, "score", scorer.score, liked) if label else scorer.score(liked)
 
     def recommend(query: Query) -> Answer:
         everyone = np.ones(query.n_users, dtype=bool)
-        answer = query.rank_scores(lambda rows: scorer.score(query.liked.take(rows)), name, everyone)
+        strict = query.checked_for(label) if label else query
+        answer = strict.rank_scores(lambda rows: score(query.liked.take(rows)), name, everyone)
         return Answer.where(answer.items[:, 0] >= 0, name, answer.items, answer.scores)
 
     return recommend

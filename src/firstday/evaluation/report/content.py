@@ -30,7 +30,7 @@ from firstday.evaluation.results import (
 )
 from firstday.evaluation.slices import MIN_USERS, group_slice, size_slice
 from firstday.recommend.segment_description import SegmentRow, describe_segments
-from firstday.recommend.spec import find_strategy, strategy_names
+from firstday.recommend.spec import find_strategy, is_plugin, strategy_names
 from firstday.training.tune_baselines import describe_choices
 
 NO_LISTS = 0.5
@@ -118,7 +118,7 @@ def gather_evaluation(
 
 
 def _main_finding(results: Results) -> dict[str, Any]:
-    """Compare `segment` with `popular`, or the nearest thing to it that was evaluated.
+    """Compare `segment` with `popular`, or the nearest thing to it that was evaluated; a plug-in with the best other.
 
     Returns
     -------
@@ -130,13 +130,14 @@ def _main_finding(results: Results) -> dict[str, Any]:
     names, leader = results.best_first, results.leader
     precision = {name: results.get(name, "precision").mean for name in names}
     others = [name for name in names if name != leader]
-    other = BASELINE if BASELINE in others else next(iter(others), None)
+    other = BASELINE if BASELINE in others and not is_plugin(leader) else next(iter(others), None)
     gain = 100 * (precision[leader] / precision[other] - 1) if other and precision[other] > 0 else None
+    direct = results.find(leader, f"{MINUS}{other}")
     back = results.find(other, f"{MINUS}{leader}") if other else None
     return {
         "other": other,
         "gain": gain,
-        "difference": back and _turn_round(back),
+        "difference": direct or (back and _turn_round(back)),
         "best": names[0] if precision[names[0]] > precision[leader] else None,
     }
 

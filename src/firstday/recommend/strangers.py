@@ -1,0 +1,95 @@
+"""What methods that are not ours raise, and what they return that no list can be, is told in one sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from traceback import extract_tb
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+
+from firstday.errors import FirstdayError
+
+if TYPE_CHECKING:
+    from firstday.recommend.query import Answer, Query
+
+T = TypeVar("T")
+OURS = str(Path(__file__).parents[1])
+"""The folder of our own code."""
+
+
+def call_stranger(method: str, step: str, function: Callable[..., T], *arguments: Any) -> T:
+    """Call a function of a method, such as ``strategy 'near'``; an error in it is told with the line that raised it.
+
+    Raises
+    ------
+    FirstdayError
+        The function raised an error, which is the cause of this one.
+    """
+    try:
+        return function(*arguments)
+    except (FirstdayError, MemoryError):
+        raise
+    except Exception as error:
+        theirs = [frame for frame in extract_tb(error.__traceback__) if not frame.filename.startswith(OURS)]
+        lines = [frame.lineno for frame in theirs if frame.filename == theirs[0].filename]
+        where = f" ({Path(theirs[0].filename).name} line {lines[-1]})" if theirs else ""
+        text = f"{type(error).__name__}: {str(error).rstrip('.')}"
+        raise FirstdayError(f"{method}: its {step} raised {text}{where}; mend it there.") from error
+
+
+def check_numbers(what: str, numbers: Any, shape: tuple[int, ...]) -> None:
+    """Refuse what is no array of numbers of a shape, or has NaN.
+
+    Raises
+    ------
+    FirstdayError
+        It is not.
+    """
+    is_array = isinstance(numbers, np.ndarray)
+    if not is_array or numbers.shape != shape or numbers.dtype.kind not in "fiu":
+        given = f"{numbers.dtype} of the shape {numbers.shape}" if is_array else f"a {type(numbers).__name__}"
+        raise FirstdayError(f"{what} are {given}; give an array of numbers of the shape {shape}.")
+    if np.isnan(numbers).any():
+        first = ", ".join(map(str, np.argwhere(np.isnan(numbers))[0]))
+        raise FirstdayError(f"{what} have NaN, first at [{first}]; give numbers.")
+
+
+def check_answer(method: str, answer: Answer, query: Query) -> Answer:
+    """Return an answer to a query; refuse one whose lists cannot be shown.
+
+    Raises
+    ------
+    FirstdayError
+        It is no `Answer`; an array is of another shape or type; or the list of a user who has a route holds an item
+        twice, one that does not exist, one that the user has used or banned, or one behind an empty place.
+    """
+    if not all(hasattr(answer, name) for name in ("items", "scores", "routes")):
+        raise FirstdayError(f"{method}: its recommend returned a {type(answer).__name__}; return a firstday.Answer.")
+    shape, n_items = (query.n_users, query.k), query.model.n_items
+    check_numbers(f"{method}: its items", answer.items, shape)
+    check_numbers(f"{method}: its scores", answer.scores, shape)
+    if answer.items.dtype.kind == "f":
+        raise FirstdayError(f"{method}: its items are {answer.items.dtype}; give integers, such as numpy.int32.")
+    if np.shape(answer.routes) != shape[:1]:
+        raise FirstdayError(f"{method}: its routes have the shape {np.shape(answer.routes)}; give {shape[:1]}.")
+    users = np.flatnonzero(answer.routes != "")
+    items = answer.items[users].astype(np.int64)
+    ascending, excluded = np.sort(items, axis=1), query.without_impressions.excluded.take(users)
+    closed = excluded.row_of_entry() * n_items + excluded.columns
+    cells = np.arange(len(users))[:, None] * n_items + items
+    for listed, at_fault, fault in (
+        (items, (items < -1) | (items >= n_items), f"{{}}; give items from 0 to {n_items - 1}, and -1 behind the last"),
+        (items[:, 1:], (items[:, :-1] < 0) & (items[:, 1:] >= 0), "item {} behind -1; put -1 behind the last item"),
+        (ascending[:, 1:], (np.diff(ascending) == 0) & (ascending[:, 1:] >= 0), "item {} twice; give each item once"),
+        (
+            items,
+            (items >= 0) & np.isin(cells, closed),
+            "item {}, which was used; leave out what query.excluded has",
+        ),
+    ):
+        if at_fault.any():
+            row, place = np.argwhere(at_fault)[0]
+            raise FirstdayError(f"{method}: its list of user {users[row]} holds {fault.format(listed[row, place])}.")
+    return answer

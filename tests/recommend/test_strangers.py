@@ -1,0 +1,237 @@
+"""Methods that are not ours: their mistakes are told in one sentence, by five users whose answer is plain."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from firstday.errors import ConfigError, FirstdayError
+from firstday.recommend import spec as methods
+from firstday.recommend.query import Answer, Query
+from firstday.recommend.recommender import Recommender
+from firstday.recommend.spec import BaselineSpec, ColdModelSpec, StrategySpec, register
+from firstday.sparse import SparseRows
+from firstday.training.networks import learn_methods
+from firstday.training.tune_baselines import as_strategy
+from firstday.training.validation import Validation
+from tests.obvious import make_data
+from tests.tiny import make_recommender
+
+K = 4
+
+
+@pytest.fixture(autouse=True)
+def as_it_was() -> Iterator[None]:
+    """Forget what a test registered."""
+    yield
+    methods._registries.cache_clear()
+
+
+def listing(items: Any, scores: Any = None) -> Callable[[Query], Answer]:
+    """Return a strategy that gives everyone one list."""
+    items = np.asarray(items)
+    of_items = np.ones(len(items), np.float32) if scores is None else np.asarray(scores)
+
+    def recommend(query: Query) -> Answer:
+        everyone = np.ones(query.n_users, dtype=bool)
+        return Answer.where(everyone, "bro", np.tile(items, (query.n_users, 1)), np.tile(of_items, (query.n_users, 1)))
+
+    return recommend
+
+
+def scoring(scores: Any) -> Callable[[Query], Answer]:
+    """Return a strategy that scores items alike for everyone."""
+    return lambda query: query.rank_scores(
+        lambda rows: np.tile(np.asarray(scores), (len(rows), 1)), "bro", np.ones(query.n_users, dtype=bool)
+    )
+
+
+def divide(_query: Query) -> Answer:
+    """Fail."""
+    raise ZeroDivisionError("division by zero")
+
+
+WRONG: dict[str, tuple[Callable[[Query], Any], str]] = {
+    "one item again and again": (listing([2, 2, 2, 2]), "list of user 0 holds item 2 twice; give each item once."),
+    "too many": (
+        listing([5, 4, 3, 2, 1, 0]),
+        "items are int64 of the shape (2, 6); give an array of numbers of the shape (2, 4).",
+    ),
+    "used": (
+        listing([2, 1, 3, 4]),
+        "list of user 1 holds item 1, which was used; leave out what query.excluded has.",
+    ),
+    "a gap": (listing([-1, 2, 3, 4]), "list of user 0 holds item 2 behind -1; put -1 behind the last item."),
+    "no item": (listing([2, 3, 4, 6]), "list of user 0 holds 6; give items from 0 to 5, and -1 behind the last."),
+    "below": (listing([2, 3, 4, -2]), "list of user 0 holds -2; give items from 0 to 5, and -1 behind the last."),
+    "fractions": (listing([2.0, 3.0, 4.0, 5.0]), "items are float64; give integers, such as numpy.int32."),
+    "scores of NaN": (listing([2, 3, 4, 5], [1, np.nan, 0, 0]), "scores have NaN, first at [0, 1]; give numbers."),
+    "NaN to rank": (scoring([1, 2, np.nan, 0, 0, 0]), "scores have NaN, first at [0, 2]; give numbers."),
+    "three columns": (
+        scoring([1.0, 2.0, 3.0]),
+        "scores are float64 of the shape (2, 3); give an array of numbers of the shape (2, 6).",
+    ),
+    "nothing": (lambda _: None, "recommend returned a NoneType; return a firstday.Answer."),
+    "routes of another length": (
+        lambda query: replace(listing([2, 3, 4, 5])(query), routes=np.array(["bro"])),
+        "routes have the shape (1,); give (2,).",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("wrong", WRONG)
+def test_lists_that_cannot_be_shown_are_refused(wrong: str, tiny: Recommender) -> None:
+    recommend, sentence = WRONG[wrong]
+    register(StrategySpec(name="bro", describe="Wrong.", recommend=recommend))
+    users = [{}, {"interactions": [("stream", "item", "i2")]}]
+    with pytest.raises(FirstdayError) as caught:
+        tiny.recommend_users(users, K, "bro")
+    assert str(caught.value) == f"strategy 'bro': its {sentence}"
+
+
+def test_lists_that_can_be_shown_go_through(tiny: Recommender) -> None:
+    """Short lists are filled up; what is kept may be listed; nobody looks at the list of a user without a route."""
+    register(StrategySpec(name="bro", describe="Right.", recommend=listing([4, 1, -1, -1])))
+    used = {"interactions": [("stream", "item", "i2")]}
+    assert [item.item_id for item in tiny.recommend({}, K, "bro").items] == ["i5", "i2", "i1", "i3"]
+    assert [item.item_id for item in tiny.recommend(used, 2, "popular", keep_used=True).items] == ["i1", "i3"]
+    register(
+        StrategySpec(
+            name="bro",
+            describe="Knows nobody.",
+            recommend=lambda query: replace(listing([2] * K)(query), routes=np.full(query.n_users, "", dtype=object)),
+        )
+    )
+    assert tiny.recommend({}, K, "bro").route == "popular"
+
+
+def test_an_error_is_told_with_its_line_and_its_cause(tiny: Recommender) -> None:
+    register(StrategySpec(name="bro", describe="Fails.", recommend=divide))
+    line = divide.__code__.co_firstlineno + 2
+    with pytest.raises(FirstdayError) as caught:
+        tiny.recommend({}, K, "bro")
+    assert str(caught.value) == (
+        "strategy 'bro': its recommend raised ZeroDivisionError: division by zero "
+        f"(test_strangers.py line {line}); mend it there."
+    )
+    assert isinstance(caught.value.__cause__, ZeroDivisionError)
+    register(StrategySpec(name="bro", describe="Fails.", recommend=len))  # type: ignore[arg-type]
+    with pytest.raises(FirstdayError, match=r"^strategy 'bro': its recommend raised TypeError: .*; mend it there\.$"):
+        tiny.recommend({}, K, "bro")
+
+
+def test_what_was_not_learned_is_told(tiny: Recommender) -> None:
+    register(StrategySpec(name="bro", describe="Has no fit.", recommend=lambda query: query.learned("bro")))
+    with pytest.raises(ConfigError, match=r"^learned: this model holds nothing of 'bro'; give that method a fit"):
+        tiny.recommend({}, K, "bro")
+
+
+@dataclass(frozen=True)
+class Vectors:
+    """A cold model that predicts one vector, whoever asks."""
+
+    vector: np.ndarray
+
+    def predict(self, features: np.ndarray, liked: SparseRows, item_vectors: np.ndarray) -> np.ndarray:
+        """Return the vector for each user."""
+        return np.tile(self.vector, (len(features), 1))
+
+
+@pytest.mark.parametrize(
+    ("vector", "fault"),
+    [
+        ([np.nan, 1], "have NaN, first at [0, 0]; give numbers."),
+        ([1.0, 0, 0], "are float64 of the shape (1, 3); give an array of numbers of the shape (1, 2)."),
+    ],
+)
+@pytest.mark.parametrize("way", ["personal", "segment"])
+def test_vectors_that_are_none_are_refused(vector: list[float], fault: str, way: str, tiny: Recommender) -> None:
+    register(ColdModelSpec(name="bro", title="Bro", describe="Wrong.", fit=lambda *_: None, value=Vectors))
+    model = replace(tiny.model, learned={**tiny.model.learned, "bro": Vectors(np.array(vector))})
+    with pytest.raises(FirstdayError) as caught:
+        Recommender(model).recommend({"age": 20}, K, f"bro_{way}")
+    assert str(caught.value) == f"cold model 'bro': its vectors {fault}"
+
+
+class Scores:
+    """A baseline that gives everyone the same scores."""
+
+    def __init__(self, scores: list[float]) -> None:
+        self.scores = np.array(scores)
+
+    def score(self, liked: SparseRows) -> np.ndarray:
+        """Return the scores, of which the first is divided by."""
+        return np.tile(1 / self.scores, (liked.n_rows, 1))
+
+
+@pytest.mark.parametrize(
+    ("scores", "fault"),
+    [
+        ([1.0, np.nan, 1, 1, 1, 1], "its scores have NaN, first at [0, 1]; give numbers."),
+        ([1.0, 1], "its scores are float64 of the shape (1, 2); give an array of numbers of the shape (1, 6)."),
+        ([None], "its score raised TypeError: "),
+    ],
+)
+def test_scores_of_a_baseline_are_checked(scores: list[float], fault: str, tiny: Recommender) -> None:
+    batch, _ = tiny.model.read_signals([])
+    query = Query(tiny.model, replace(batch, n_users=1, ages=None, groups={}), K)
+    with pytest.raises(FirstdayError) as caught:
+        as_strategy("bro", Scores(scores))(query)
+    assert str(caught.value).startswith(f"baseline 'bro': {fault}")
+
+
+@pytest.mark.parametrize(
+    ("fit", "sentence"),
+    [
+        (lambda *_: None, r"^cold model 'bro': its fit returned a NoneType; return its value\.$"),
+        (lambda *_: 1 / 0, r"^cold model 'bro': its fit raised ZeroDivisionError: .* \(test_strangers.py line \d+\);"),
+    ],
+)
+def test_a_fit_that_fails_is_told(fit: Any, sentence: str) -> None:
+    register(ColdModelSpec(name="bro", title="Bro", describe="Wrong.", fit=fit, value=Vectors))
+    data, _ = make_data()
+    liked = data.validation_liked
+    vectors = data.embeddings.item_vectors
+    segments = make_recommender().model.segments  # nobody is judged by them
+    validation = Validation(excluded=liked, truth=liked, k=K, segments=segments, item_vectors=vectors)
+    with pytest.raises(FirstdayError, match=sentence):
+        learn_methods(replace(data, config=data.config.override("methods", ("bro",))), validation)
+
+
+class Plain:
+    """No dataclass."""
+
+
+@dataclass
+class Thawed:
+    """One that is not frozen."""
+
+
+@pytest.mark.parametrize(
+    ("make", "sentence"),
+    [
+        (
+            lambda: StrategySpec(name="bro", describe="", recommend=divide, fit=lambda *_: None),
+            r"^strategy 'bro': has a fit and no value; name the frozen dataclass that it returns\.$",
+        ),
+        (
+            lambda: StrategySpec(name="bro", describe="", recommend=divide, fit=lambda *_: None, value=Plain),
+            r"^strategy 'bro': its value is no frozen dataclass; put @dataclass\(frozen=True\) on it\.$",
+        ),
+        (
+            lambda: ColdModelSpec(name="bro", title="", describe="", fit=lambda *_: None, value=Thawed),
+            r"^cold model 'bro': its value is no frozen dataclass",
+        ),
+        (
+            lambda: BaselineSpec(name="my method", describe="", grid={}, prepare=lambda _: Scores),
+            r"^baseline: 'my method' is no name; use letters, digits and underscores\.$",
+        ),
+    ],
+)
+def test_a_method_that_cannot_be_is_refused_where_it_is_made(make: Callable[[], Any], sentence: str) -> None:
+    with pytest.raises(ConfigError, match=sentence):
+        make()
