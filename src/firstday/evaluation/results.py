@@ -259,7 +259,7 @@ class Results:
 
     @property
     def leader(self) -> str:
-        """What the main finding is about: the best plug-in, else `auto`, which people get, else `segment`, or the best."""
+        """What the main finding is about: the best plug-in, else `auto`, else `segment`, else the best strategy."""
         plugins = filter(is_plugin, self.best_first)
         if (plugin := next(plugins, None)) is not None:
             return plugin
