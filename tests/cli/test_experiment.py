@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import io
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import polars as pl
 import pytest
+from rich.console import Console
 
-from firstday.cli.experiment import parse_weights
+from firstday.cli.experiment import parse_weights, print_experiment
+from firstday.config import Config
+from firstday.data.load import load
 from firstday.errors import ConfigError
+from firstday.experiment.analyse import analyse
+from firstday.experiment.experiment_report import render_experiment
+from firstday.experiment.experiment_results import ExperimentResults
+from firstday.experiment.experiment_tables import take_experiment
 from firstday.recommend.variants import Experiment
 from tests.cli.conftest import Run
 
@@ -82,10 +91,35 @@ def test_tables_of_any_form_are_compared(run: Run, tmp_path: Path, form: str) ->
     assert (row["control"], row["value_of_variant"]) == pytest.approx((1 / 5, 2 / 5))
     assert row["ratio"] == pytest.approx(2)
     assert results["users_with_ended_window"]["30"] == {"control": 0, "treatment": 0}
-    assert "shown items used, 7 days: treatment 40.00%, control 20.00%" in done.stdout
+    assert "chance alone gives a split at least this uneven" in done.stdout
+    assert "Shown items used, 7 days: treatment 40.00%, control 20.00%" in done.stdout
     assert f"{N_USERS} of {N_USERS} users take no part in the outcomes of 30 days" in done.stderr
+    printed = io.StringIO()
+    print_experiment(analyse_again(tables), Console(file=printed, width=80))
+    assert "…" not in printed.getvalue()
+    for number in ("40.00%", "20.00%", "+100.0%"):
+        assert number in printed.getvalue()
     page = report.read_text()
     assert f"firstday experiment {tables} --name onboarding" in page
+
+
+def analyse_again(tables: Path) -> ExperimentResults:
+    config = Config()
+    data = take_experiment(load(tables), "onboarding", use=config.signals.use, like=config.experiment.like)
+    return analyse(data, config.experiment)
+
+
+def test_before_a_window_has_ended_it_is_said_when_the_first_one_ends(tmp_path: Path) -> None:
+    results = analyse_again(write_tables(tmp_path / "tables", "parquet"))
+    early = replace(results, rows=(), decides=None, until=results.first + timedelta(hours=3))
+    end = results.first + timedelta(days=1)
+    expected = f"No window has ended for enough users yet; the first one, 1 day, ends {end:%Y-%m-%d %H:%M} UTC."
+    assert early.say_waiting() == expected
+    printed = io.StringIO()
+    print_experiment(early, Console(file=printed, width=200))
+    assert expected in printed.getvalue()
+    assert expected[:-1] in render_experiment(early)
+    assert results.say_waiting() == "No window has ended for enough users yet."
 
 
 def test_lost_users_stop_the_reader_with_status_3(run: Run, tmp_path: Path) -> None:

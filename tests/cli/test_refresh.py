@@ -58,6 +58,13 @@ def test_bad_tables_are_a_mistake_and_the_model_goes_on(run: Run, settings: Path
     assert done.returncode == 2
     assert "error: interactions" in done.stderr
     assert (model / MANIFEST).read_bytes() == manifest
+    for_scripts = run("refresh", tmp_path / "tables", "--out", model, "--config", settings, "--json")
+    report = json.loads(for_scripts.stdout)
+    assert (for_scripts.returncode, for_scripts.stderr) == (2, done.stderr)
+    assert (report["published"], report["reason"]) == (False, "faults")
+    assert [f"error: {fault}" for fault in report["errors"]] == done.stderr.splitlines()
+    misplaced = run("refresh", tmp_path / "tables", "--out", model, "--json", "n2.json")
+    assert misplaced.stderr == "error: --json takes no file here; redirect: --json > n2.json\n"
 
 
 def test_a_second_one_leaves(run: Run, tables: Path, settings: Path, model: Path) -> None:

@@ -346,8 +346,8 @@ CASES: list[Dirty] = [
     broken(
         "an unknown header",
         edit("users.csv", ("user_id,registered_at,age", "id,since,years")),
-        "users.csv: the first line names no column of users ('id,since,years,country'); put a header there, "
-        "with user_id.",
+        "users.csv: the first line names no column of users; rename its columns: user_id (found: id, since, years, "
+        "country).",
     ),
     broken(
         "columns with spaces between",

@@ -118,7 +118,7 @@ def test_a_log_with_a_clock() -> None:
         "Not warm: 300 with fewer items, too light to learn from; 80 with none; 20 with neither a registration nor an "
         "interaction with a time; 10 with enough items but no precomputed vector.",
         "Evaluation (cut-off 1970-01-24T00:00:00Z) would learn from 450 warm users and 200 for validation, and report "
-        "on 200 cold ones; 30 more who registered then used nothing new.",
+        "on 200 cold ones, who registered in the 7 days after it; 30 more who registered then used nothing new.",
         "With 200 cold users the 95 % interval of P@50 is about plus or minus 3 points.",
     )
 

@@ -75,7 +75,7 @@ def test_a_window_that_has_not_ended_is_replaced_by_the_nearest() -> None:
 
 def test_a_large_difference_is_found_and_said(many: ExperimentResults) -> None:
     (sentence,) = many.sentences()
-    assert sentence.startswith("shown items used, 7 days: treatment ")
+    assert sentence.startswith("Shown items used, 7 days: treatment ")
     assert sentence.endswith("a difference, whenever you look.")
     row = find(many, "used_of_shown", 7)
     assert row["difference"] == pytest.approx(0.1, abs=0.01)  # a little is left of what the profile predicts by chance

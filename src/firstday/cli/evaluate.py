@@ -229,6 +229,7 @@ def evaluate(
         write_left_out(left_out_beside(json_out), left_out)
     if report is not None:
         write_reports(judged, report, command=shlex.join(["firstday", *sys.argv[1:]]))
+        typer.echo(f"Wrote {report}.", err=True)
 
 
 def _name_copies(tables: Sequence[str], paths: Sequence[str]) -> dict[str, Path]:

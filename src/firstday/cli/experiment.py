@@ -20,6 +20,7 @@ from firstday.cli.options import (
     DropOption,
     ReportOption,
     check_file_target,
+    need_libraries,
     open_tables,
     print_notes,
     write_file,
@@ -87,6 +88,7 @@ def experiment(
     if report is not None:
         check_report_path(report)
     wanted = None if weights is None else parse_weights(weights)
+    need_libraries("an experiment's report", "experiment", "tea_tasting")
     dataset, settings = open_tables(tables, None, config, drop_bad_rows=drop_bad_rows)
     chosen = settings.experiment
     if planned_users is not None:
@@ -195,7 +197,7 @@ def print_experiment(results: ExperimentResults, console: Console) -> None:
         console.print(f"Users are divided as asked for: {results.sample_ratio.sentence()}.", markup=False)
     for treatment in results.treatments if results.rows else ():
         console.print(_tabulate(results, treatment))
-    for sentence in results.sentences() or ("No window has ended for enough users yet.",):
+    for sentence in results.sentences() or (results.say_waiting(),):
         console.print(sentence, markup=False)
     for estimate in results.lists:
         console.print(estimate.sentence(), markup=False)
@@ -207,7 +209,8 @@ def _tabulate(results: ExperimentResults, treatment: str) -> Table:
     table.add_column("outcome", no_wrap=True)
     percent = f"{100 * results.level:g} %"
     for column in ("days", results.control, treatment, "change", percent, "at every look"):
-        table.add_column(column, justify="right", no_wrap=True)
+        # Where the terminal is narrow, intervals and names wrap: a number that is cut would be another one.
+        table.add_column(column, justify="right", no_wrap=column in ("days", "change"), overflow="fold")
     for row in results.of_everyone():
         if row.variant != treatment:
             continue

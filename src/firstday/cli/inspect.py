@@ -69,6 +69,7 @@ def inspect(
     manifest, trained_model = read_manifest(model), open_model(model).model
     if report is not None:
         write_model_report(trained_model, manifest, report, command=shlex.join(["firstday", *sys.argv[1:]]))
+        typer.echo(f"Wrote {report}.", err=True)
     if card is not None:
         write = write_html if card.suffix.lower() == ".html" else write_markdown
         text = write(trained_model, manifest)
@@ -76,6 +77,7 @@ def inspect(
             typer.echo(text)
         else:
             write_file(card, text)
+            typer.echo(f"Wrote {card}.", err=True)
         return
     if as_json:
         facts = {name: value for name, value in manifest.items() if name not in ("files", "features", "model")}

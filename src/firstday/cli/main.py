@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import sys
+from itertools import pairwise
 from typing import Annotated, NoReturn
 
 import typer
@@ -73,9 +75,13 @@ def main() -> None:
         _fail(str(error), hint=getattr(error, "hint", ""))
     except _UsageError as error:
         message = str(getattr(error, "format_message", error.__str__)())
+        message = re.sub(r"Input should be greater than or equal to (\S+)", r"give \1 or more", message)
         if len(sys.argv) == 1:  # a bare call: the message is the help
             typer.echo(message)
             sys.exit(2)
+        for flag, file in pairwise(sys.argv):
+            if flag == "--json" and message.startswith(f"Got unexpected extra argument ({file})"):
+                _fail(f"--json takes no file here; redirect: --json > {file}")
         _fail(f"{message.strip().rstrip('.')}; see --help.")
     except (typer.Abort, KeyboardInterrupt):
         _fail("interrupted; nothing was written.", status=130)

@@ -6,6 +6,7 @@ import os
 import tempfile
 from collections.abc import Iterable, Sequence
 from enum import StrEnum
+from importlib import import_module
 from itertools import zip_longest
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -179,6 +180,13 @@ class CardToStdout(JsonToStdout):
     """A command where ``--card`` without OUT writes the card to standard output."""
 
     option = "--card"
+
+
+def need_libraries(feature: str, extra: str, *modules: str) -> None:
+    """Refuse what libraries of an extra are missing for, before tables are read."""
+    with needs_extra(feature, extra):
+        for module in modules:
+            import_module(module)
 
 
 def load_plugins(modules: Sequence[str] | None) -> tuple[str, ...]:

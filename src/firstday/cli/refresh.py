@@ -22,9 +22,10 @@ from firstday.cli.options import (
     SeedOption,
     TablesArgument,
     load_plugins,
+    need_libraries,
     open_tables,
 )
-from firstday.errors import BusyError
+from firstday.errors import BusyError, DataError
 from firstday.progress import open_progress
 from firstday.recommend.spec import with_methods
 from firstday.training.refresh_model import GATE, MIN_SIZE
@@ -73,8 +74,9 @@ def refresh(
     """
     learners = load_plugins(plugin)
     check_target(out)
-    dataset, settings = open_tables(tables, path, config, seed, protocol, drop_bad_rows, device)
+    need_libraries("refreshing a model", "train", "filelock", "torch")
     try:
+        dataset, settings = open_tables(tables, path, config, seed, protocol, drop_bad_rows, device)
         with open_progress() as progress:
             result = run_refresh(
                 dataset,
@@ -86,6 +88,11 @@ def refresh(
                 wait_s=wait,
                 progress=progress,
             )
+    except DataError as error:
+        if as_json:
+            faults = {"published": False, "reason": "faults", "errors": error.faults}
+            typer.echo(json.dumps(faults, ensure_ascii=False, indent=1))
+        raise
     except BusyError as error:
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(BUSY) from None

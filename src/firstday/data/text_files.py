@@ -128,6 +128,9 @@ class Header:
             return [f"the header has a quote that is not closed ({shorten(self.line)!r}); close it."]
         rule = TABLES[table]
         if not {_simplify(name) for name in self.columns} & {_simplify(name) for name in rule.kinds}:
+            if len(self.columns) > 1 and all(name.strip().isidentifier() for name in self.columns):
+                names = f"{', '.join(rule.required)} (found: {shorten(', '.join(self.columns))})"
+                return [f"the first line names no column of {table}; rename its columns: {names}."]
             names = " and ".join(rule.required)
             return [
                 f"the first line names no column of {table} ({shorten(self.line)!r}); put a header there, with {names}."

@@ -112,10 +112,11 @@ def write_p(value: float) -> str:
 
 
 def _mean_narrowing(rows: Iterable[Row]) -> float | None:
-    """Return by which share of its width the covariate makes the deciding interval narrower; None without one."""
+    """Return by how much, a share, the covariate narrows the deciding interval; None where it is under 0.5 %."""
     shares = [
         1 - (row.comparison.difference.high - row.comparison.difference.low) / (plain.high - plain.low)
         for row in rows
         if (plain := row.comparison.unadjusted) is not None and plain.high > plain.low
     ]
-    return sum(shares) / len(shares) if shares else None
+    mean = sum(shares) / max(1, len(shares))
+    return mean if mean >= 0.005 else None

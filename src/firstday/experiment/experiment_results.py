@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from firstday.display import readable
@@ -122,6 +122,13 @@ class ExperimentResults:
         """Say what was found, in a sentence for each treatment."""
         return tuple(say_row(row, self) for row in self.deciding())
 
+    def say_waiting(self) -> str:
+        """Say that nothing can be compared yet, and when the first window ends where that is to come."""
+        days = min(self.n_whole, default=0.0)
+        end = self.first + timedelta(days=days)
+        when = f"; the first one, {write_days(days)}, ends {end:%Y-%m-%d %H:%M} UTC" if end > self.until else ""
+        return f"No window has ended for enough users yet{when}."
+
     def to_json(self) -> dict[str, Any]:
         """Return everything as JSON; shares are fractions of 1, what has no number is null."""
         ratio = self.sample_ratio
@@ -155,7 +162,7 @@ def say_row(row: Row, results: ExperimentResults) -> str:
     """Say what a comparison found."""
     comparison = row.comparison
     treatment, control = (write_value(row.outcome, value) for value in (comparison.treatment, comparison.control))
-    title = f"{row.outcome.title}, {write_days(row.days)}"
+    title = f"{row.outcome.title[:1].upper()}{row.outcome.title[1:]}, {write_days(row.days)}"
     start = f"{title}: {row.variant} {treatment}, {results.control} {control}"
     if math.isnan(comparison.difference.low):
         return f"{start}: nobody differs."

@@ -9,6 +9,9 @@ import numpy as np
 
 from firstday.errors import ConfigError, needs_extra
 
+UNLIKELY = 0.05
+"""A split that chance gives less often is told by its probability alone."""
+
 
 @dataclass(frozen=True)
 class SampleRatio:
@@ -48,7 +51,10 @@ class SampleRatio:
             f"{name} {self.counts[name]:,} ({100 * share:.1f} %, asked for {100 * wanted:.1f} %)"
             for name, (share, wanted) in self.shares.items()
         )
-        return f"{parts}; a working assignment is so far off with the probability {self.p_value:.2g}"
+        if self.p_value < UNLIKELY:
+            return f"{parts}; a working assignment is so far off with the probability {self.p_value:.2g}"
+        times = f"{100 * self.p_value:.0f} times in 100"
+        return f"{parts}; chance alone gives a split at least this uneven {times}: nothing is wrong"
 
 
 def check_sample_ratio(counts: Mapping[str, int], weights: Mapping[str, float], least_p: float) -> SampleRatio:

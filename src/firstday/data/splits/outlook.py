@@ -211,14 +211,15 @@ def _tell_evaluation(bare: Outlook, config: Config, log: Log | None) -> Iterator
             yield f"Evaluation would be refused: {roles.refusal}"
         return
     assert half_width is not None
-    cut, idle, seeds = "", "", " or evaluate with several seeds (--seeds 5)"
+    cut, who, idle, seeds = "", "", "", " or evaluate with several seeds (--seeds 5)"
     if bare.protocol == "registration":
         assert log is not None
         cut, seeds = f" (cut-off {write_moment(find_cut_off(config.registration, log))})", " or a longer log"
+        who = f", who registered in the {config.registration.cold_days:g} days after it"
         idle = f"; {counts.idle:,} more who registered then used nothing new" if counts.idle else ""
     yield (
         f"Evaluation{cut} would learn from {roles.warm:,} warm users and {roles.validation:,} for validation, and "
-        f"report on {roles.cold:,} cold ones{idle}."
+        f"report on {roles.cold:,} cold ones{who}{idle}."
     )
     advice = f", too wide to tell most strategies apart; bring more users{seeds}" if roles.cold < FEW_COLD else ""
     yield (
