@@ -91,14 +91,8 @@ def test_tables_of_any_form_are_compared(run: Run, tmp_path: Path, form: str) ->
     assert (row["control"], row["value_of_variant"]) == pytest.approx((1 / 5, 2 / 5))
     assert row["ratio"] == pytest.approx(2)
     assert results["users_with_ended_window"]["30"] == {"control": 0, "treatment": 0}
-    assert "chance alone gives a split at least this uneven" in done.stdout
     assert "Shown items used, 7 days: treatment 40.00%, control 20.00%" in done.stdout
     assert f"{N_USERS} of {N_USERS} users take no part in the outcomes of 30 days" in done.stderr
-    printed = io.StringIO()
-    print_experiment(analyse_again(tables), Console(file=printed, width=80))
-    assert "…" not in printed.getvalue()
-    for number in ("40.00%", "20.00%", "+100.0%"):
-        assert number in printed.getvalue()
     page = report.read_text()
     assert f"firstday experiment {tables} --name onboarding" in page
 

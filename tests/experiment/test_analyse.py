@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import io
 import json
 import math
 from dataclasses import replace
 from typing import Any
 
 import pytest
+from rich.console import Console
 
+from firstday.cli.experiment import print_experiment
 from firstday.config import ExperimentConfig
 from firstday.errors import ConfigError, DataError
 from firstday.experiment.analyse import analyse
 from firstday.experiment.experiment_report import render_experiment
-from firstday.experiment.experiment_results import COHORT, EVERYONE, ExperimentResults
+from firstday.experiment.experiment_results import COHORT, EVERYONE, ExperimentResults, write_ends, write_value
 from tests.experiment.made import five_users, make_assigned, many_users
 from tests.experiment.test_off_policy import make_lists
 
@@ -71,6 +74,19 @@ def test_a_window_that_has_not_ended_is_replaced_by_the_nearest() -> None:
     results = analyse(five_users(until_hours=48), SMALL)
     assert results.decides is not None
     assert results.decides[1] == 1
+
+
+def test_no_number_is_cut_in_a_terminal_of_80_columns(many: ExperimentResults) -> None:
+    printed = io.StringIO()
+    print_experiment(many, Console(file=printed, width=80, soft_wrap=True))
+    words = set(printed.getvalue().split())
+    assert "…" not in printed.getvalue()
+    for row in many.of_everyone():
+        comparison = row.comparison
+        ends = comparison.ratio or comparison.difference
+        text = write_ends(row.outcome, ends, is_ratio=comparison.ratio is not None)
+        shown = [write_value(row.outcome, comparison.control), write_value(row.outcome, comparison.treatment)]
+        assert {*shown, *text.split()} <= words
 
 
 def test_a_large_difference_is_found_and_said(many: ExperimentResults) -> None:

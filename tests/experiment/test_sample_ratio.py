@@ -24,7 +24,9 @@ def test_47_to_53_of_20_000_is_broken() -> None:
 
 
 def test_five_users_tell_nothing() -> None:
-    assert not check_sample_ratio({"control": 4, "treatment": 1}, EQUAL, 0.001).is_broken
+    ratio = check_sample_ratio({"control": 4, "treatment": 1}, EQUAL, 0.001)
+    assert not ratio.is_broken
+    assert ratio.sentence().endswith("a split at least this uneven 18 times in 100: nothing is wrong")
 
 
 def test_weights_are_in_any_unit() -> None:

@@ -80,7 +80,7 @@ def main() -> None:
             typer.echo(message)
             sys.exit(2)
         for flag, file in pairwise(sys.argv):
-            if flag == "--json" and message.startswith(f"Got unexpected extra argument ({file})"):
+            if flag == "--json" and "unexpected extra argument" in message and f"({file})" in message:
                 _fail(f"--json takes no file here; redirect: --json > {file}")
         _fail(f"{message.strip().rstrip('.')}; see --help.")
     except (typer.Abort, KeyboardInterrupt):
