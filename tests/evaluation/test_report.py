@@ -4,6 +4,7 @@ import builtins
 import re
 import tomllib
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from html.parser import HTMLParser
 from itertools import chain
 from pathlib import Path
@@ -265,6 +266,19 @@ def test_any_choice_of_strategies_gives_a_heading(rows: tuple[tuple[Figure, ...]
     page = render(results(*rows))
     assert h1(page) == heading
     assert ("P minus" in Page(page).text) == any(figures[0].strategy == "segment" for figures in rows)
+
+
+def test_the_finding_is_about_auto_and_a_strategy_without_lists_of_its_own_is_named() -> None:
+    bare = tuple(replace(part, mean=0.0) if part.metric == "user_coverage" else part for part in SEGMENT)
+    page = render(results(POPULAR, bare, row("auto", 45, around(-5))))
+    assert h1(page).startswith("auto finds 45.0 % of what a list of 50 can, against 40.0 % for popular")
+    accented = re.findall(r'<tr class="accent"><th scope="row">(\w+)', page)
+    assert accented
+    assert set(accented) == {"auto"}
+    none = "segment made no list of its own: on validation users it was not better than popular or group."
+    assert Page(page).text.count(none) == 1
+    assert Page(render(results(POPULAR, bare))).text.count(none) == 2
+    assert "no list of its own" not in render(results())
 
 
 def test_the_heading_is_about_a_plug_in_and_the_best_other(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -259,11 +259,11 @@ class Results:
 
     @property
     def leader(self) -> str:
-        """What the main finding is about: the best plug-in, else `segment`, else the best strategy."""
+        """What the main finding is about: the best plug-in, else `auto`, else `segment`, else the best strategy."""
         plugins = filter(is_plugin, self.best_first)
         if (plugin := next(plugins, None)) is not None:
             return plugin
-        return REFERENCE if REFERENCE in self.strategies else self.best_first[0]
+        return next((name for name in ("auto", REFERENCE) if name in self.strategies), self.best_first[0])
 
     def sizes(self) -> dict[str, int]:
         """Return the number of users of each class of day-one size that has any, smallest first."""

@@ -402,6 +402,7 @@ def collect_facts(dataset: Dataset, split: Split, query: Query, learners: Learne
             "warm_users": n_warm,
             **({} if n_warm == len(split.warm) else {"learned_from": len(split.warm)}),
             **describe_time(dataset),
+            "vectors": model.config.embedding.method if dataset.precomputed is None else "precomputed",
             **describe_unlisted(model),
             **describe_shown(model),
             "light_users": 0 if model.warm is None else model.warm.n_light,

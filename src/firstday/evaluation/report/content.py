@@ -33,6 +33,9 @@ from firstday.recommend.segment_description import SegmentRow, describe_segments
 from firstday.recommend.spec import find_strategy, is_plugin, strategy_names
 from firstday.training.tune_baselines import describe_choices
 
+NO_LISTS = 0.5
+"""% of users: a strategy with fewer lists of its own made none to speak of."""
+
 
 @dataclass(frozen=True)
 class WorkedExample:
@@ -85,6 +88,7 @@ def gather_evaluation(
         "convention": "hits / min(K, relevant items)" if results.divide_by == "min" else "hits / K",
         "about": _first_lines(names),
         "routes": {name: _routes(results, name) for name in names},
+        "fell_back": _fell_back(results),
         "tunings": _tunings(results),
         "sizes": results.sizes(),
         "size_slice": size_slice,
@@ -172,6 +176,17 @@ def _routes(results: Results, strategy: str) -> list[tuple[str, float]]:
     return sorted(routes, key=lambda route: -route[1])
 
 
+def _fell_back(results: Results) -> dict[str, str]:
+    """Say of each strategy (almost) all of whose lists a fallback made that it is so, and why."""
+    coverage = {name: results.get(name, "user_coverage").mean for name in results.best_first if name != "auto"}
+    why = "on validation users it was not better than popular or group"
+    return {
+        name: f"{name} made no list of its own: {why}{'' if name == REFERENCE else ', or it had nothing to go on'}."
+        for name, users in coverage.items()
+        if users < NO_LISTS
+    }
+
+
 def _tunings(results: Results) -> list[dict[str, Any]]:
     """Return how each tuned baseline was tuned, in words; what is as published, with nothing to try, is left out."""
     return [
@@ -250,7 +265,7 @@ def gather_model(model: TrainedModel, manifest: Mapping[str, Any], command: str 
         "metrics": manifest["metrics"],
         "features": manifest["features"],
         "dimensions": model.encoder.dimensions,
-        "method": model.config.embedding.method,
+        "method": manifest["data"].get("vectors", model.config.embedding.method),
         "history": model.cold.history,
         "history_of": "this model",
         "stopped_by": model.config.cold_model.stopped_by,
