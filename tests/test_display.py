@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import is_dataclass
 from html.parser import HTMLParser
 from pathlib import Path
@@ -54,17 +55,23 @@ def examples(
         "ColdModelSpec": [cold_model],
         "Config": [fd.Config(), as_published(fd.Config())],
         "Dataset": [world],
+        "DropoutNetConfig": [fd.DropoutNetConfig()],
         "EmbeddingConfig": [fd.EmbeddingConfig(dimensions=3)],
         "Experiment": [fd.Experiment("test", variants)],
+        "ExperimentConfig": [fd.ExperimentConfig()],
         "FeatureConfig": [fd.FeatureConfig()],
+        "LearningConfig": [fd.LearningConfig()],
         "LearningData": [make_data()[0]],
+        "MeluConfig": [fd.MeluConfig()],
         "ModelPlace": [fd.ModelPlace("model")],
         "Query": [query],
+        "RankerConfig": [fd.RankerConfig()],
         "RecommendConfig": [fd.RecommendConfig()],
         "Recommendation": [recommender.recommend({"interactions": MANY}, k=100)],
         "Recommendations": [recommender.recommend_users(users)],
         "Recommender": [recommender, make_recommender()],
         "RefreshResult": [fd.RefreshResult(True, "first", "There was no model. " * 200, "model", "a1", None, 0.98)],
+        "RegistrationProtocolConfig": [fd.RegistrationProtocolConfig()],
         "Results": [results],
         "SampledProtocolConfig": [fd.SampledProtocolConfig()],
         "SegmentConfig": [fd.SegmentConfig()],
@@ -147,6 +154,25 @@ def test_html_of_an_answer_has_its_items_and_escapes_what_the_caller_gave() -> N
     assert "<script" not in many._repr_html_()
     assert _read(many._repr_html_()).all.count("tr") == 1 + 2
     assert "<td>&lt;b&gt;</td>" in write_table("", ("a",), [("<b>",)])
+
+
+def test_sentences_stand_whole_and_the_rest_is_counted() -> None:
+    sentences = tuple(f"users: sentence {number} of {'a few words ' * 8}ends." for number in range(9))
+    shown = repr(fd.Check(None, faults=sentences, notes=("One.",)))
+    assert shown == f"Check(faults=({sentences[0]!r}, {sentences[1]!r}, {sentences[2]!r}, and 6 more), notes=('One.',))"
+    assert len(repr(fd.Check(None, faults=("word " * 500 + "end.",)))) < MOST
+    assert shorten(("a", "b", "c", "d", "e")) == "('a', 'b', 'c', 'd', ...)"
+
+
+def test_html_of_a_configuration_has_every_setting_by_section() -> None:
+    html = fd.Config().override("recommend.k", 7)._repr_html_()
+    values = fd.Config().model_dump()
+    sections = {name: part for name, part in values.items() if hasattr(getattr(fd.Config(), name), "override")}
+    assert set(re.findall(r'left">(\w+)<', html)) == {"Config", *sections}
+    n_settings = len(values) - len(sections) + sum(map(len, sections.values()))
+    assert _read(html).all.count("tr") == n_settings + 1 + len(sections)  # each table has a row of headings
+    assert "<tr><td>k</td><td>7</td><td>50</td></tr>" in html
+    assert "<tr><td>seed</td><td>0</td><td></td></tr>" in html
 
 
 def test_counts_by_name_are_told_in_words() -> None:

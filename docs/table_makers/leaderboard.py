@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from firstday.leaderboard.standings import Standings, read_leaderboard, write_split
-from table_makers.measured import RESULTS, NotMeasuredError, interval
+from firstday.leaderboard.standings import Standings, read_published, write_multiple, write_split
+from table_makers.measured import NotMeasuredError, interval
 
 
 def _read(name: str) -> Standings:
     """Return the standings of a set."""
-    path = RESULTS / "leaderboard.json"
-    standings = read_leaderboard(path).sets.get(name) if path.exists() else None
+    standings = read_published().sets.get(name)
     if standings is None:
         raise NotMeasuredError
     return standings
@@ -19,7 +18,7 @@ def leaderboard(name: str) -> list[str]:
     """Return every method on a set, best first."""
     standings = _read(name)
     head = [f"P@{standings.k}, % [95 % interval]", "minus `segment`", "R", "NDCG", *standings.sizes]
-    head += ["own list, %", "fit / `segment`", "answer / `segment`"]
+    head += ["own list, %", "fit / `segment`"]
     lines = [f"| method | {' | '.join(head)} |", "|" + "---|" * (len(head) + 1)]
     for row in standings.best_first:
         ends = row.minus_segment_ci
@@ -31,7 +30,7 @@ def leaderboard(name: str) -> list[str]:
             *(f"{value:.1f}" for value in (row.recall, row.ndcg)),
             *(f"{row.by_day_one_size[size] or 0:.1f}" for size in standings.sizes),
             f"{row.user_coverage:.1f}",
-            *(f"{times:.2f}" for times in standings.compare_times(row)),
+            write_multiple(standings.compare_times(row)[0]),
         ]
         kind = "" if row.kind == "firstday" else f" ({row.kind})"
         lines.append(f"| `{row.strategy}`{kind} | {' | '.join(cells)} |")
@@ -44,7 +43,7 @@ def leaderboard_sets() -> list[str]:
         "| set | split | seeds | protocol | users, items | warm, cold of a seed | versions | machine |",
         "|" + "---|" * 8,
     ]
-    for name, standings in read_leaderboard(RESULTS / "leaderboard.json").sets.items():
+    for name, standings in read_published().sets.items():
         run = standings.runs[0]
         versions = ", ".join(f"{of} {version}" for of, version in run.versions.items() if of != "settings")
         cells = [

@@ -14,15 +14,22 @@ if TYPE_CHECKING:
     from firstday.artifact.folder import rollback as rollback
     from firstday.config import ColdModelConfig as ColdModelConfig
     from firstday.config import Config as Config
+    from firstday.config import DropoutNetConfig as DropoutNetConfig
     from firstday.config import EmbeddingConfig as EmbeddingConfig
+    from firstday.config import ExperimentConfig as ExperimentConfig
     from firstday.config import FeatureConfig as FeatureConfig
+    from firstday.config import LearningConfig as LearningConfig
+    from firstday.config import MeluConfig as MeluConfig
+    from firstday.config import RankerConfig as RankerConfig
     from firstday.config import RecommendConfig as RecommendConfig
+    from firstday.config import RegistrationProtocolConfig as RegistrationProtocolConfig
     from firstday.config import SampledProtocolConfig as SampledProtocolConfig
     from firstday.config import SegmentConfig as SegmentConfig
     from firstday.config import SignalConfig as SignalConfig
     from firstday.config import load_config as load_config
     from firstday.config import load_preset as load_preset
     from firstday.data.dataset import Dataset as Dataset
+    from firstday.engine.engines import Check as Check
     from firstday.engine.engines import ModelPlace as ModelPlace
     from firstday.engine.engines import check as check
     from firstday.engine.engines import load as load
@@ -34,6 +41,7 @@ if TYPE_CHECKING:
     from firstday.errors import DataError as DataError
     from firstday.errors import FirstdayError as FirstdayError
     from firstday.errors import MissingExtraError as MissingExtraError
+    from firstday.evaluation.results import Results as Results
     from firstday.evaluation.run import evaluate as evaluate
     from firstday.features.signals import Signals as Signals
     from firstday.ranking import rank_scores as rank_scores
@@ -68,9 +76,15 @@ _HOMES = {
     "firstday.config": (
         "ColdModelConfig",
         "Config",
+        "DropoutNetConfig",
         "EmbeddingConfig",
+        "ExperimentConfig",
         "FeatureConfig",
+        "LearningConfig",
+        "MeluConfig",
+        "RankerConfig",
         "RecommendConfig",
+        "RegistrationProtocolConfig",
         "SampledProtocolConfig",
         "SegmentConfig",
         "SignalConfig",
@@ -78,7 +92,7 @@ _HOMES = {
         "load_preset",
     ),
     "firstday.data.dataset": ("Dataset",),
-    "firstday.engine.engines": ("ModelPlace", "check", "load", "recommend_batch"),
+    "firstday.engine.engines": ("Check", "ModelPlace", "check", "load", "recommend_batch"),
     "firstday.errors": (
         "ArgumentError",
         "ArtifactError",
@@ -89,6 +103,7 @@ _HOMES = {
         "MissingExtraError",
     ),
     "firstday.features.signals": ("Signals",),
+    "firstday.evaluation.results": ("Results",),
     "firstday.evaluation.run": ("evaluate",),
     "firstday.training.fit": ("train",),
     "firstday.training.refresh_model": ("RefreshResult", "refresh"),

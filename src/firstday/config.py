@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeVar, cast
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from firstday.arguments import suggest
-from firstday.display import shorten
+from firstday.display import shorten, write_table
 from firstday.errors import ArgumentError, ConfigError
 
 if TYPE_CHECKING:
@@ -74,6 +74,23 @@ class Section(BaseModel, metaclass=_Checked):
                 facts[name] = value
         return facts
 
+    def _repr_html_(self) -> str:
+        """Write all settings, a table for each section; what is not the default has the default beside it."""
+        return "".join(self._write_tables(type(self).__name__))
+
+    def _write_tables(self, title: str) -> Iterator[str]:
+        rows: list[tuple[object, ...]] = []
+        sections: dict[str, Section] = {}
+        for name, field in type(self).model_fields.items():
+            value, default = getattr(self, name), field.get_default(call_default_factory=True)
+            if isinstance(value, Section):
+                sections[name] = value
+            else:
+                rows.append((name, value, "" if value == default else default))
+        yield write_table(title, ("setting", "value", "default"), rows)
+        for name, section in sections.items():
+            yield from section._write_tables(name)
+
     def override(self, settings: str | Mapping[str, Any], value: Any = None) -> Self:
         """Return a copy with other values, checked as those of a file are.
 
@@ -128,7 +145,7 @@ class SignalConfig(Section):
     affinity: dict[str, float] = Field(
         default=DEFAULT_AFFINITY,
         description="Weight of each signal in a user's affinity for an item; naming a signal here makes it known. "
-        "What is given is laid over the defaults. Source: PAPER, step 1 (affinity from several signals).",
+        "What is given is laid over the defaults. Source: PAPER (its first step, affinity from several signals).",
     )
     damping: Literal["log", "none"] = Field(
         default="log",
@@ -237,7 +254,7 @@ class SampledProtocolConfig(Section):
 
 
 class RegistrationProtocolConfig(Section):
-    """The `registration` protocol (PAPER): cold users registered last, and day one is their first day."""
+    """The `registration` protocol of the paper: cold users registered last, and day one is their first day."""
 
     cut_off: AwareDatetime | None = Field(
         default=None,
@@ -305,9 +322,9 @@ class EmbeddingConfig(Section):
 
     method: Literal["als", "svd", "word2vec", "precomputed"] = Field(
         default="als",
-        description="UT-ALS or TT-SVD (PAPER, step 1), word2vec over users' items in time order (needs the extra "
-        "`word2vec`), or precomputed: the caller's own vectors in the table `embeddings`, which are taken wherever "
-        "that table is there. `brought`, the older name of precomputed, is understood too.",
+        description="UT-ALS or TT-SVD (the first step of PAPER), word2vec over users' items in time order (needs the "
+        "extra `word2vec`), or precomputed: the caller's own vectors in the table `embeddings`, which are taken "
+        "wherever that table is there. `brought`, the older name of precomputed, is understood too.",
     )
     dimensions: Annotated[int, Field(ge=1, le=4096)] | None = Field(
         default=None,
@@ -351,7 +368,7 @@ class EmbeddingConfig(Section):
 
 
 class SegmentConfig(Section):
-    """Segments of warm users (PAPER, step 1)."""
+    """Segments of warm users, the first step of the paper."""
 
     n_segments: Count | None = Field(
         default=None,
@@ -368,7 +385,7 @@ class SegmentConfig(Section):
 
 
 class FeatureConfig(Section):
-    """Day-one features (PAPER, step 2)."""
+    """Day-one features, from which the second step of the paper predicts a cold user's vector."""
 
     friends: bool = Field(
         default=True,
@@ -456,7 +473,7 @@ class TrainingConfig(Section):
 
 
 class ColdModelConfig(TrainingConfig):
-    """The network that predicts a cold user's vector (PAPER, step 2)."""
+    """The network that predicts a cold user's vector, the second step of the paper."""
 
     stop_by: Literal["both", "segment"] = Field(
         default="both",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import MISSING, Field, fields, is_dataclass
 from html import escape
@@ -13,6 +14,8 @@ import numpy as np
 
 MOST_CHARACTERS = 1_500
 """Of a value in a terminal."""
+MOST_OF_SENTENCES = 400
+"""Characters of sentences that are shown beside each other; further ones are counted."""
 MOST_ROWS = 50
 """Of a table in a notebook."""
 MOST_PARTS = 8
@@ -100,6 +103,18 @@ class _Short(Repr):
         super().__init__()
         self.maxlevel, self.maxdict, self.maxlist, self.maxtuple = 3, MOST_PARTS, 4, 4
         self.maxstring, self.maxother = 80, 80
+
+    def repr_tuple(self, value: tuple[Any, ...], level: int) -> str:
+        """Show the first ones of sentences whole, and how many more there are."""
+        if level <= 0 or not value or not all(isinstance(part, str) and part.endswith(".") for part in value):
+            return super().repr_tuple(value, level)
+        ends = np.cumsum([len(sentence) for sentence in value])
+        n_shown = max(1, int((ends <= MOST_OF_SENTENCES).sum()))
+        shown = [
+            repr(textwrap.shorten(sentence, MOST_OF_SENTENCES, placeholder=" ...")) for sentence in value[:n_shown]
+        ]
+        more = [f"and {len(value) - n_shown:,} more"] if n_shown < len(value) else []
+        return f"({', '.join([*shown, *more])}{',' if len(value) == 1 else ''})"
 
     def repr_instance(self, value: Any, level: int) -> str:
         """Shorten what is no collection of Python's own."""

@@ -17,9 +17,12 @@ class DataError(FirstdayError, ValueError):
     ----------
     faults
         One sentence, or one for each fault; the attribute `faults` has all of them.
+    hint
+        How the command line would go on in spite of them; "" where it can't.
     """
 
-    def __init__(self, faults: str | Sequence[str]) -> None:
+    def __init__(self, faults: str | Sequence[str], hint: str = "") -> None:
+        self.hint = hint
         self.faults: tuple[str, ...] = (faults,) if isinstance(faults, str) else tuple(faults)
         super().__init__("\n".join(self.faults))
 
@@ -45,7 +48,7 @@ class MissingExtraError(FirstdayError, ImportError):
 
     Parameters
     ----------
-    what
+    feature
         The feature that needs it, for example ``"training"``.
     extra
         The extra of firstday that installs it, for example ``"train"``.

@@ -177,7 +177,8 @@ def rank_scores(
     Returns
     -------
     items, scores : numpy.ndarray
-        int32 and float32, shape (n_users, k), best first; see `firstday.ranking.top_k`.
+        int32 and float32, shape (n_users, k), best first, ties by the lower index; where a user has fewer items,
+        -1 with score 0.
     """
     items = np.full((excluded.n_rows, k), NO_ITEM, dtype=np.int32)
     values = np.zeros((excluded.n_rows, k), dtype=np.float32)

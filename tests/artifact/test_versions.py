@@ -55,7 +55,7 @@ def test_going_back_and_on_again(tmp_path: Path) -> None:
     assert rollback(path) == b
     assert dataset_of(path) == "b"
     assert rollback(path) == a  # further back, and not on to c again
-    with pytest.raises(ArtifactError, match=f"keeps no older version .beside the one in place: {b}, {c}"):
+    with pytest.raises(ArtifactError, match=f"keeps no older version, but {b}, {c}; to go forward: .* --to {b}"):
         rollback(path)
     assert rollback(path, c) == c
     assert (dataset_of(path), names_of(path)) == ("c", [c, a, b])
@@ -63,6 +63,9 @@ def test_going_back_and_on_again(tmp_path: Path) -> None:
         rollback(path, c)
     with pytest.raises(ArtifactError, match="keeps no version 0000"):
         rollback(path, "0000")
+    publish(tmp_path / "single", "a")
+    with pytest.raises(ArtifactError, match="keeps no older version; the one in place is all that it keeps"):
+        rollback(tmp_path / "single")
     with pytest.raises(ArtifactError, match="nowhere: holds no model"):
         rollback(tmp_path / "nowhere")
 

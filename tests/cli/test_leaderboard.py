@@ -29,6 +29,13 @@ def test_a_folder_of_tables_is_run_kept_added_to_and_shown(tmp_path: Path, run: 
     assert "<bdi>theirs</bdi>" in page.read_text(encoding="utf-8")
     assert len(read_leaderboard(ours).sets["service"].rows) == 3
 
+    all_of_it = run("leaderboard", "--published", "--json", ours)
+    assert {"service", "simulated", "movielens-100k"} == set(read_leaderboard(ours).sets)
+    asked = run("leaderboard", service, "--strategy", "popular", "--json", ours)
+    for name, stdout in (("service", all_of_it.stdout), ("simulated", all_of_it.stdout), ("service", asked.stdout)):
+        assert f"{name}: cold users" in stdout
+    assert "simulated" not in asked.stdout  # it is in the file, and nobody asked for it
+
 
 def test_mistakes_are_told_before_anything_is_run(tmp_path: Path, run: Run) -> None:
     for arguments, sentence in (

@@ -52,6 +52,22 @@ def test_good_tables_are_summed_up(five_users: Tables, write: Write, tmp_path: P
     assert lines[-1] == f"No faults, but training would refuse the tables: {NO_VALIDATION}"
 
 
+def test_of_few_bad_rows_it_is_said_how_to_leave_them_out(five_users: Tables, write: Write) -> None:
+    many = pl.concat([five_users["interactions"].with_columns(pl.col("timestamp").cast(pl.String))] * 100)
+    bad = many.with_row_index().with_columns(
+        timestamp=pl.when(pl.col("index") < 5).then(pl.lit("late")).otherwise("timestamp")
+    )
+    folder = write({**five_users, "interactions": bad.drop("index")})
+    error = runner.invoke(app, [str(folder)]).exception
+    assert isinstance(error, DataError)
+    assert error.hint == "interactions: 5 of 700 rows (0.714%): --drop-bad-rows 1% leaves them out."
+    assert isinstance(runner.invoke(app, [str(folder), "--drop-bad-rows", "1%"]).exception, SystemExit)  # too few users
+    worse = bad.with_columns(timestamp=pl.when(pl.col("index") < 9).then(pl.lit("late")).otherwise("timestamp"))
+    error = runner.invoke(app, [str(write({**five_users, "interactions": worse.drop("index")}))]).exception
+    assert isinstance(error, DataError)
+    assert error.hint == ""
+
+
 def test_impressions_and_experiments_are_summed_up(five_users: Tables, write: Write) -> None:
     shown = pl.DataFrame({"user_id": ["u1", "u1", "u5"], "item_id": ["i1", "i2", "i1"], "list_id": ["a", "a", None]})
     rows = pl.concat([five_users["interactions"], shown.with_columns(signal=pl.lit("shown"))], how="diagonal")

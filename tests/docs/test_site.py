@@ -38,6 +38,8 @@ def test_the_site_builds(tmp_path: Path) -> None:
     assert built.returncode == 0, built.stderr
     pages = {path.relative_to(tmp_path / "site").as_posix(): path.read_text() for path in tmp_path.rglob("*.html")}
     assert 'id="firstday.Recommender.recommend"' in pages["docs/api.html"]
+    unlinked = r'(?<!">)<code class="xref py py-obj[^"]*"><span class="pre">(firstday\.[\w.]+)<'
+    assert re.findall(unlinked, pages["docs/api.html"]) == [], "say in place what is meant, or put it on the page"
     assert "docs/index.html" in pages["index.html"]
     for name, page in pages.items():
         fetched = re.findall(r"<(?:script|img|link|iframe)[^>]+(?:src|href)=\"((?:https?:)?//[^\"]+)", page)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from time import sleep
 
 import numpy as np
 import pytest
@@ -13,9 +14,11 @@ from firstday.data.splits.sampled import split_sampled
 from firstday.data.splits.split import Cohort, Split
 from firstday.errors import ConfigError
 from firstday.evaluation.results import Figure, Results
-from firstday.evaluation.run import evaluate, join_seeds, judge_seed, score_strategy
+from firstday.evaluation.run import ENOUGH_SECONDS, MOST_PASSES, evaluate, join_seeds, judge_seed, score_strategy
 from firstday.evaluation.slices import DAY_ONE_SIZES
 from firstday.metrics import Interval, PrecisionRule, bootstrap_mean, measure
+from firstday.recommend.popularity import POPULAR
+from firstday.recommend.query import Answer, Query
 from firstday.recommend.recommender import Recommender
 from firstday.training.fit import cohort_query
 from tests.synthetic import SEED, brief_config
@@ -186,6 +189,25 @@ def test_scoring_starts_from_nothing_for_each_strategy(
     score_strategy(query, splits[SEED].cold, "segment", "min")
     assert "features" not in vars(query)
     assert "predicted" not in vars(query)
+
+
+@pytest.mark.parametrize(("first_wait", "is_repeated"), [(ENOUGH_SECONDS / 2, True), (ENOUGH_SECONDS, False)])
+def test_short_passes_are_repeated_and_the_quickest_is_the_time(
+    world: Dataset, splits: dict[int, Split], recommender: Recommender, first_wait: float, is_repeated: bool
+) -> None:
+    cohort = splits[SEED].cold
+    passes: list[Query] = []
+
+    def wait_once(query: Query) -> Answer:
+        if query.n_users == len(cohort.users):
+            sleep(0 if passes else first_wait)
+            passes.append(query)
+        return POPULAR.recommend(query)
+
+    scores = score_strategy(cohort_query(recommender, world, cohort, K), cohort, wait_once, "min")
+    assert (1 < len(passes) <= MOST_PASSES) == is_repeated
+    assert (scores.seconds < first_wait) == is_repeated
+    assert len(set(map(id, passes))) == len(passes)  # nothing computed in one is at hand in the next
 
 
 def test_evaluate_trains_once_for_each_seed(world: Dataset) -> None:

@@ -4,6 +4,7 @@ import builtins
 import re
 import tomllib
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from html.parser import HTMLParser
 from itertools import chain
 from pathlib import Path
@@ -18,6 +19,9 @@ from firstday.evaluation.report.content import WorkedExample, gather_evaluation,
 from firstday.evaluation.report.render import render_report, write_report
 from firstday.evaluation.results import Figure, Results
 from firstday.metrics import Interval
+from firstday.recommend import spec
+from firstday.recommend.spec import StrategySpec, find_strategy, register
+from tests.evaluation import tiny
 
 SUMMARY = {
     "users": 1943,
@@ -262,6 +266,45 @@ def test_any_choice_of_strategies_gives_a_heading(rows: tuple[tuple[Figure, ...]
     page = render(results(*rows))
     assert h1(page) == heading
     assert ("P minus" in Page(page).text) == any(figures[0].strategy == "segment" for figures in rows)
+
+
+def test_the_finding_is_about_auto_and_a_strategy_without_lists_of_its_own_is_named() -> None:
+    bare = tuple(replace(part, mean=0.0) if part.metric == "user_coverage" else part for part in SEGMENT)
+    page = render(results(POPULAR, bare, row("auto", 45, around(-5))))
+    assert h1(page).startswith("auto finds 45.0 % of what a list of 50 can, against 40.0 % for popular")
+    accented = re.findall(r'<tr class="accent"><th scope="row">(\w+)', page)
+    assert accented
+    assert set(accented) == {"auto"}
+    none = "segment made no list of its own: on validation users it was not better than popular or group."
+    assert Page(page).text.count(none) == 1
+    assert Page(render(results(POPULAR, bare))).text.count(none) == 2
+    assert "no list of its own" not in render(results())
+
+
+def test_the_heading_is_about_a_plug_in_and_the_best_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that gives everybody what `popular` does, where `segment` is the best other."""
+    for of in (tiny.LISTS, tiny.ROUTES, tiny.SECONDS):
+        monkeypatch.setitem(of, "mine", of["popular"])
+    plain = h1(render(tiny.evaluate_tiny()))
+    assert plain.startswith("segment finds")  # no plug-in of this name is known
+    try:
+        register(
+            StrategySpec(name="mine", describe="What everyone uses.", recommend=find_strategy("popular").recommend)
+        )
+        judged = tiny.evaluate_tiny(against=("segment",))
+        assert judged.leader == "mine"
+        same, behind = (judged.get("mine", f"precision_minus:{name}") for name in ("popular", "segment"))
+        assert (same.mean, same.low, same.high) == (0, 0, 0)
+        page = render(judged)
+        ours, theirs = (judged.get(name, "precision").mean for name in ("mine", "segment"))
+        assert h1(page).startswith(
+            f"mine finds {ours:.1f} % of what a list of 3 can, against {theirs:.1f} % for segment"
+        )
+        text = Page(page).text
+        assert f"User by user, mine is {-behind.mean:.1f} points below segment (95 % interval" in text
+        assert "The best strategy here is segment" in text
+    finally:
+        spec._registries.cache_clear()
 
 
 def test_unclear_and_negative_findings_are_said() -> None:

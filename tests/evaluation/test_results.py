@@ -10,6 +10,7 @@ import pytest
 
 from firstday.config import Config
 from firstday.errors import ArgumentError
+from firstday.evaluation.results import Figure
 from firstday.reproduce.table import Reproduction
 from tests.evaluation.tiny import evaluate_tiny
 
@@ -74,6 +75,13 @@ def test_the_table_is_one_long_frame() -> None:
         ("seed=1", 40.0, None, None, 5),
     ]
     assert popular.with_columns(pl.col("mean", "low", "high").round(4)).rows() == expected
+
+
+def test_every_metric_and_slice_is_told_where_figures_are_told() -> None:
+    results, text = evaluate_tiny(), str(Figure.__doc__)
+    metrics = {figure.metric.partition(":")[0].replace("recall_", "").replace("ndcg_", "") for figure in results}
+    slices = {figure.slice.partition("=")[0] for figure in results} - {"plan"}  # any column of the profile
+    assert {name for name in metrics | slices if f"``{name}" not in text} == {"deviation"}
 
 
 def test_the_metrics_of_a_strategy() -> None:

@@ -14,9 +14,17 @@ from firstday.config import Config
 from firstday.data.dataset import Dataset
 from firstday.errors import ConfigError
 from firstday.leaderboard.judge import checksum_split, choose_methods, find_source, judge_methods
-from firstday.leaderboard.leaderboard_page import write_leaderboard
+from firstday.leaderboard.leaderboard_page import list_cells, write_leaderboard
 from firstday.leaderboard.sets import find_sets
-from firstday.leaderboard.standings import Leaderboard, Row, Standings, add_leaderboard, read_leaderboard
+from firstday.leaderboard.standings import (
+    Leaderboard,
+    Row,
+    Standings,
+    add_leaderboard,
+    read_leaderboard,
+    read_published,
+    write_multiple,
+)
 from firstday.recommend import spec
 from firstday.recommend.spec import load_plugin
 from tests.synthetic import brief_config
@@ -187,6 +195,31 @@ def test_other_users_are_refused(standings: Standings) -> None:
         f"theirs.json: world: the users are others (split 000000000000 of 1 seeds, in the leaderboard "
         f"{standings.split[:12]} of 2); take the same data, --seeds 2 and -k {standings.k}, or write another file."
     )
+
+
+def test_the_published_standings_stand_beside_a_method_of_one_s_own(tmp_path: Path) -> None:
+    published = read_published()
+    assert set(published.sets) == {"movielens-100k", "simulated"}
+    theirs = published.sets["movielens-100k"]
+    mine = theirs.model_copy(update={"rows": (theirs.rows[0], theirs.rows[1].model_copy(update={"strategy": "near"}))})
+    board = Leaderboard(sets={"movielens-100k": mine})
+    both, (note,) = add_leaderboard(board, published.only(["movielens-100k"]), "the published ones")
+    assert list(both.sets) == ["movielens-100k"]
+    assert len(both.sets["movielens-100k"].rows) == len(theirs.rows) + 1 == 25
+    assert "added of the published ones; there segment has 52.58 %" in note
+    assert published.only([]) == published
+    write_leaderboard(both, tmp_path / "page.html")
+    assert (tmp_path / "page.html").read_text(encoding="utf-8").count("<bdi>near</bdi>") >= 1
+    assert published.only(["world"]) == Leaderboard()
+
+
+def test_multiples_of_times_have_two_digits(standings: Standings) -> None:
+    assert [write_multiple(value) for value in (1.0, 1.262, 46.86, 126.4, 0.0571, 0.0001, None)] == [
+        "1", "1.3", "47", "130", "0.057", "<0.01", "\N{EN DASH}",
+    ]  # fmt: skip
+    row = row_of(standings, "popular").model_copy(update={"ms_per_user": None})
+    assert standings.compare_times(row)[1] is None
+    assert list_cells(standings, row)[-2].text == "\N{EN DASH}"
 
 
 @pytest.mark.parametrize(

@@ -6,12 +6,15 @@ import json
 import re
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
 from firstday.artifact.folder import MANIFEST, read_manifest
+from firstday.artifact.trained_model import ClassEvidence, Selection
 from firstday.engine.engines import ModelPlace
-from firstday.recommend.auto import describe_selection
+from firstday.evaluation.report.content import gather_model
+from firstday.recommend.auto import describe_selection, tabulate_selection
 from firstday.recommend.model_card import CARD, write_html, write_markdown
 from firstday.recommend.recommender import Recommender, open_model
 
@@ -44,6 +47,33 @@ def test_it_says_what_of_people_is_in_the_model(tiny: Recommender, folder: Path)
     nobody = replace(tiny.model, warm=None, profile_groups={})
     assert "No single person: no ids and nobody's items" in write_markdown(nobody, manifest)
     assert "No profile columns." in write_markdown(nobody, manifest)
+
+
+def test_the_table_of_auto_has_classes_that_can_occur_and_says_plainly_whom_it_was_judged_on(tiny: Recommender) -> None:
+    judged: tuple[tuple[Literal["class", "away", "all"], int], ...]
+    judged = (("class", 0), ("away", 70), ("class", 30), ("away", 60), ("all", 70))
+    rows = tuple(ClassEvidence(n, users, "group", "blend", (), {"blend": 10.0}) for users, n in judged)
+    model = replace(tiny.model, selection=Selection(rows), facts={"data": {"friends": 3}})
+    assert [(row["known"], users) for row, users in tabulate_selection(model)] == [
+        ("nothing", "nobody: of no held-out user so little is known"),
+        ("profile", "70 users, their day one hidden"),
+        ("friends", "30 users"),
+        ("1-3", "60 users, all but 1 to 3 of day one hidden"),
+        ("4+", "70 users, all that there are"),
+    ]
+    bare = replace(model, profile_groups={}, facts={"data": {"friends": 0}})
+    assert [row["known"] for row, _ in tabulate_selection(bare)] == ["nothing", "1-3", "4+"]
+
+
+def test_vectors_that_were_brought_along_are_told_whatever_the_setting_says(tiny: Recommender, folder: Path) -> None:
+    manifest = read_manifest(folder)
+    limit = "they were brought along, and what they have seen cannot be known here"
+    assert "| Vectors | by als, 2 numbers each |" in write_markdown(tiny.model, manifest)
+    manifest = {**manifest, "data": {**manifest["data"], "vectors": "precomputed"}}
+    text = write_markdown(tiny.model, manifest)
+    assert "| Vectors | brought along, 2 numbers each |" in text
+    assert limit in text
+    assert gather_model(tiny.model, {**manifest, "metrics": {"k": 4}})["method"] == "precomputed"
 
 
 def test_figures_of_each_class_have_their_intervals(recommender: Recommender, tmp_path: Path) -> None:

@@ -114,10 +114,13 @@ def test_a_model_of_vectors_brought_along_says_which_items_have_none(
     model = recommender.model
     assert model.unlisted.tolist() == [3, 5, 7, 11]
     assert model.facts["data"]["items_without_vector"] == 4
+    assert model.facts["data"]["vectors"] == "precomputed"  # while embedding.method is still als
     assert model.facts["data"]["first_items_without_vector"] == ["i003", "i005", "i007"]
     assert np.isfinite(model.fold_in.item_vectors).all()
     assert not set(model.unlisted) & set(model.segments.top_items.ravel().tolist())
     folder = tmp_path_factory.mktemp("bare")
     save_model(model, folder / "model")
     assert load_model(folder / "model", types=value_type).unlisted.tolist() == [3, 5, 7, 11]
-    assert "items_without_vector" not in fit(world, split, brief_config()).model.facts["data"]
+    data = fit(world, split, brief_config()).model.facts["data"]
+    assert "items_without_vector" not in data
+    assert data["vectors"] == "als"

@@ -173,8 +173,12 @@ def _choose_version(path: Path, to: str | None) -> str:
     else:
         fitting, sought = [kept for kept in others if kept.version == to], f"version {to}"
     if not fitting:
-        names = ", ".join(kept.version for kept in others) or "none"
-        raise ArtifactError(f"{path}: keeps no {sought} (beside the one in place: {names}); see: firstday inspect.")
+        if not others:
+            raise ArtifactError(f"{path}: keeps no {sought}; the one in place is all that it keeps.")
+        names = ", ".join(kept.version for kept in others)
+        forward = f"to go forward: firstday rollback {path} --to {others[0].version}"
+        way = forward if to is None else "see: firstday inspect"
+        raise ArtifactError(f"{path}: keeps no {sought}, but {names}; {way}.")
     return fitting[0].version
 
 

@@ -72,7 +72,7 @@ def check(
         _print_json(checked)
     elif checked.dataset is None or checked.summary is None or checked.outlook is None:
         print_notes(checked.notes)
-        raise DataError(checked.faults)
+        raise DataError(checked.faults, checked.hint)
     else:
         _print_summary(checked.dataset.name, checked.summary, checked.notes)
         _print_outlook(checked.outlook)

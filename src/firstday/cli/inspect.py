@@ -29,7 +29,7 @@ from firstday.cli.printing import selection_table
 from firstday.errors import ConfigError
 from firstday.evaluation.report.render import check_report_path, write_model_report
 from firstday.recommend.auto import describe_selection
-from firstday.recommend.model_card import write_html, write_markdown
+from firstday.recommend.model_card import method_of_vectors, write_html, write_markdown
 from firstday.recommend.recommender import open_model
 from firstday.recommend.segment_description import describe_segments
 
@@ -155,7 +155,7 @@ def _print(path: Path, manifest: dict[str, Any], model: TrainedModel, n_segments
         f"{path}: firstday {manifest['firstday']}, version {manifest['version']}, {manifest['created_at']}",
         f"data: {data['dataset']}, {data['warm_users']:,} warm users{light}, {data['items']:,} items, "
         f"{data['interactions']:,} interactions",
-        f"embedding: {manifest['config']['embedding']['method']}, {model.dimensions} numbers{bare}",
+        f"embedding: {method_of_vectors(model, data)}, {model.dimensions} numbers{bare}",
         f"features: {features['n_inputs']:,} inputs; blocks: {', '.join(features['blocks'])}",
         f"P@{metrics['k']} on {data['validation_users']:,} validation users: {precision}",
         f"training: {len(curve)} epochs, stopped by P@{metrics['k']} of {stopped_by}, {_sparkline(curve)} "
@@ -179,9 +179,9 @@ def _print(path: Path, manifest: dict[str, Any], model: TrainedModel, n_segments
 
 
 def _tell_versions(path: Path) -> list[str]:
-    """Say which older versions the folder keeps; nothing where it keeps none."""
-    older = [f"{kept.version} ({kept.created_at})" for kept in list_versions(path) if not kept.in_place]
-    return [f"older versions, see firstday rollback: {', '.join(older)}"] if older else []
+    """Say which other versions the folder keeps; nothing where it keeps none."""
+    others = [f"{kept.version} ({kept.created_at})" for kept in list_versions(path) if not kept.in_place]
+    return [f"kept versions, see firstday rollback: {', '.join(others)}"] if others else []
 
 
 def _sparkline(values: list[float]) -> str:

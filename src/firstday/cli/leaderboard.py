@@ -24,7 +24,16 @@ from firstday.evaluation.results import REFERENCE
 from firstday.leaderboard.judge import choose_methods, judge_methods
 from firstday.leaderboard.leaderboard_page import write_leaderboard
 from firstday.leaderboard.sets import find_sets, open_set
-from firstday.leaderboard.standings import Ends, Leaderboard, Standings, add_leaderboard, read_leaderboard, write_split
+from firstday.leaderboard.standings import (
+    Ends,
+    Leaderboard,
+    Standings,
+    add_leaderboard,
+    read_leaderboard,
+    read_published,
+    write_multiple,
+    write_split,
+)
 from firstday.progress import open_progress
 
 SEEDS = 5
@@ -58,6 +67,9 @@ def leaderboard(
             help="Add another's leaderboard of the same users, repeatable; alone, nothing is run.",
         ),
     ] = None,
+    published: Annotated[
+        bool, typer.Option("--published", help="Add the published standings of the same users; alone, nothing is run.")
+    ] = False,
     drop_bad_rows: DropOption = 0.0,
     json_out: Annotated[
         Path | None,
@@ -69,7 +81,7 @@ def leaderboard(
 
     Example: firstday leaderboard movielens-100k --json leaderboard.json --page leaderboard.html
 
-    Example: firstday leaderboard movielens-100k --plugin my_methods --strategy tamed --json leaderboard.json
+    Example: firstday leaderboard movielens-100k --plugin my_methods --strategy tamed --published --json mine.json
     """
     load_plugins(plugin)
     for target in (json_out, page):
@@ -78,8 +90,9 @@ def leaderboard(
     if page is not None:
         check_report_path(page)
     board = read_leaderboard(json_out) if json_out is not None and json_out.exists() else Leaderboard()
-    others = [(path, read_leaderboard(path)) for path in add or ()]
-    places = {} if others and not sets else find_sets(sets or (), data or ())
+    others = [(path.name, read_leaderboard(path)) for path in add or ()]
+    places = {} if (others or published) and not sets else find_sets(sets or (), data or ())
+    names = []
     for name, copy in places.items():
         dataset, config = open_set(name, copy, drop_bad_rows=drop_bad_rows)
         print_notes(f"{name}: {note}" for note in dataset.notes)
@@ -95,18 +108,22 @@ def leaderboard(
                 progress=progress,
             )
         board = board.with_set(dataset.name, standings)
+        names.append(dataset.name)
         if json_out is not None:  # after each set, so that nothing is lost
             write_file(json_out, board.model_dump_json(indent=1) + "\n")
             write_left_out(left_out_beside(json_out), dataset.left_out)
-    for path, theirs in others:
-        board, notes = add_leaderboard(board, theirs, path.name)
+    for origin, theirs in others:
+        board, notes = add_leaderboard(board, theirs, origin)
         print_notes(notes)
+    if published:
+        board, notes = add_leaderboard(board, read_published().only(names), "the published ones")
+        print_notes(notes if names else ())
     if json_out is not None:
         write_file(json_out, board.model_dump_json(indent=1) + "\n")
     if page is not None:
         write_leaderboard(board, page)
-    for name, standings in board.sets.items():
-        _print_standings(name, standings, Console())
+    for name in names or board.sets:
+        _print_standings(name, board.sets[name], Console())
 
 
 def _print_standings(name: str, standings: Standings, console: Console) -> None:
@@ -124,7 +141,7 @@ def _print_standings(name: str, standings: Standings, console: Console) -> None:
             row.strategy,
             f"{row.precision:.1f} {_write(row.precision_ci)}",
             difference,
-            *(f"{times:.2f}" for times in standings.compare_times(row)),
+            *map(write_multiple, standings.compare_times(row)),
             style="bold" if row.strategy == REFERENCE else None,
         )
     console.print(table)

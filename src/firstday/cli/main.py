@@ -70,7 +70,7 @@ def main() -> None:
     try:
         sys.exit(app(standalone_mode=False))
     except FirstdayError as error:
-        _fail(str(error))
+        _fail(str(error), hint=getattr(error, "hint", ""))
     except _UsageError as error:
         message = str(getattr(error, "format_message", error.__str__)())
         if len(sys.argv) == 1:  # a bare call: the message is the help
@@ -87,10 +87,12 @@ def main() -> None:
         _fail(f"{error.filename}: {(error.strerror or 'cannot be used').lower()}; check the path and its permissions.")
 
 
-def _fail(sentences: str, status: int = 2) -> NoReturn:
-    """Print each sentence on a line and exit."""
+def _fail(sentences: str, status: int = 2, hint: str = "") -> NoReturn:
+    """Print each sentence on a line, then how to go on in spite of them, and exit."""
     console = Console(stderr=True)
     for sentence in sentences.splitlines():
         console.print("[bold red]error:[/bold red]", end=" ")
         console.print(sentence, markup=False, highlight=False, soft_wrap=True)
+    if hint:
+        typer.echo(hint, err=True)
     sys.exit(status)

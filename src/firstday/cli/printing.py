@@ -23,7 +23,7 @@ from firstday.evaluation.results import (
 )
 from firstday.evaluation.slices import FRIENDS_ONLY, NOTHING_DONE, size_slice
 from firstday.metrics import METRICS
-from firstday.recommend.auto import describe_selection
+from firstday.recommend.auto import tabulate_selection
 from firstday.reproduce.table import Reproduction
 from firstday.training.tune_baselines import describe_choices
 
@@ -120,11 +120,11 @@ def selection_table(model: TrainedModel) -> Table:
     table = Table(box=box.SIMPLE_HEAD, title="auto, by what is known of a user", title_justify="left")
     for title in ("known", "answered by", "P, %", "of popular", "of segment", "judged on"):
         table.add_column(title, justify="left" if title in ("known", "answered by", "judged on") else "right")
-    for row in describe_selection(model):
+    for row, users in tabulate_selection(model):
         precision = row["precision"]
         figures = (precision.get(name) for name in (row["strategy"], "popular", "segment"))
         cells = ["" if figure is None else f"{figure:.1f}" for figure in figures]
-        table.add_row(row["known"], row["strategy"], *cells, f"{row['n_users']:,} {row['users']}")
+        table.add_row(row["known"], row["strategy"], *cells, users)
     return table
 
 

@@ -80,10 +80,12 @@ def train(
         return
     print_notes(facts["data"]["notes"])
     precision = facts["metrics"]["precision"]
+    is_given = facts["data"]["vectors"] == "precomputed"
+    vectors = f", with your own vectors, {recommender.model.dimensions:,} numbers" if is_given else ""
     console = Console(highlight=False, soft_wrap=True)
     console.print(
         f"Trained on {facts['data']['warm_users']:,} warm users and {facts['data']['items']:,} items "
-        f"of {dataset.name}, {facts['data']['segments']:,} segments.",
+        f"of {dataset.name}, {facts['data']['segments']:,} segments{vectors}.",
         markup=False,
     )
     console.print(

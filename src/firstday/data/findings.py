@@ -283,6 +283,24 @@ class Findings:
         return (*self.sentences, *(str(fault) for fault in self._bad_rows() if self._counts(fault)))
 
     @property
+    def hint(self) -> str:
+        """Say how few rows are bad, where that is all and leaving out 1 % of them would do; else nothing."""
+        bad = [fault for fault in self._bad_rows() if self._counts(fault)]
+        if self.drop or self.sentences or not bad or not all(self._is_left_out(fault) for fault in bad):
+            return ""
+        n_bad = Counter[str]()
+        for fault in bad:
+            n_bad[fault.table] += fault.n_bad
+        n_rows = {fault.table: fault.n_rows for fault in bad}
+        if any(n > 0.01 * n_rows[table] for table, n in n_bad.items()):
+            return ""
+        counts = [
+            f"{table}: {count_of(n, n_rows[table], 'rows')} ({_percent(n / n_rows[table])})"
+            for table, n in n_bad.items()
+        ]
+        return f"{'; '.join(counts)}: --drop-bad-rows 1% leaves them out."
+
+    @property
     def are_usable(self) -> bool:
         """Whether rows may still become a dataset: faults that a later batch may excuse do not count yet."""
         return not self.sentences and not any(

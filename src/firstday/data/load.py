@@ -75,7 +75,7 @@ def load(
     """
     checked = check_tables(tables, path=path, config=config, drop_bad_rows=drop_bad_rows)
     if checked.dataset is None:
-        raise DataError(checked.faults)
+        raise DataError(checked.faults, checked.hint)
     return checked.dataset
 
 
@@ -93,12 +93,15 @@ class CheckedTables:
         A sentence for each thing that was ignored or decided.
     left_out
         A line of JSON for each bad row that was left out: its table, its place, the reasons and its values.
+    hint
+        See `Findings.hint`.
     """
 
     dataset: Dataset | None
     faults: tuple[str, ...]
     notes: tuple[str, ...]
     left_out: tuple[str, ...] = ()
+    hint: str = ""
 
 
 def check_tables(
@@ -141,7 +144,7 @@ def check_tables(
             findings.fault(sentence)
     findings.settle(drop_bad_rows)
     if findings.faults or interactions is None:
-        return CheckedTables(None, findings.faults, findings.notes, findings.left_out)
+        return CheckedTables(None, findings.faults, findings.notes, findings.left_out, findings.hint)
     dataset = replace(assemble(name, frames, interactions, findings), left_out=findings.left_out)
     return CheckedTables(dataset, (), dataset.notes, findings.left_out)
 

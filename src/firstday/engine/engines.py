@@ -45,6 +45,8 @@ class Check:
         What is in them; None where there are faults.
     outlook
         What training would make of them; None where there are faults.
+    hint
+        How few rows are bad, where leaving them out would do.
     """
 
     dataset: Dataset | LargeDataset | None
@@ -53,6 +55,17 @@ class Check:
     left_out: tuple[str, ...] = ()
     summary: Summary | None = None
     outlook: Outlook | None = None
+    hint: str = ""
+
+    def _repr_facts_(self) -> Mapping[str, Any]:
+        facts = {
+            "faults": self.faults,
+            "notes": self.notes,
+            "left_out": len(self.left_out),
+            "summary": self.summary,
+            "outlook": self.outlook and self.outlook.sentences,
+        }
+        return {name: value for name, value in facts.items() if value}
 
 
 def load(
@@ -99,7 +112,7 @@ def load(
     """
     opened = _open(tables, path, config or Config(), drop_bad_rows, engine)
     if opened.dataset is None:
-        raise DataError(opened.faults)
+        raise DataError(opened.faults, opened.hint)
     return opened.dataset
 
 
@@ -151,9 +164,9 @@ def _open(
         with needs_extra("the engine Spark", "spark"):
             from firstday.engine.spark.read_tables import open_tables
         dataset, findings = open_tables(tables, config, drop_bad_rows)
-        return Check(dataset, findings.faults, findings.notes, findings.left_out)
+        return Check(dataset, findings.faults, findings.notes, findings.left_out, hint=findings.hint)
     checked = check_tables(tables, path=path, config=config, drop_bad_rows=drop_bad_rows)
-    return Check(checked.dataset, checked.faults, checked.notes, checked.left_out)
+    return Check(checked.dataset, checked.faults, checked.notes, checked.left_out, hint=checked.hint)
 
 
 @dataclass(frozen=True)

@@ -121,7 +121,7 @@ def plot_strategies(results: Results) -> str:
     with drawing("strategies", WIDTH_IN, 0.62 + 0.27 * len(names)) as (figure, out):
         axes = figure.add_subplot()
         for place, value in enumerate(figures):
-            accented = value.strategy == REFERENCE
+            accented = value.strategy == results.leader
             colour = ACCENT if accented else MUTED
             axes.plot([value.low, value.high], [place, place], color=colour, lw=3 if accented else 1.8, alpha=0.55)
             axes.plot(value.mean, place, "o", color=colour, ms=9 if accented else 7, gid=f"mark-{value.strategy}")
@@ -135,7 +135,7 @@ def plot_strategies(results: Results) -> str:
                 weight="bold" if accented else "normal",
             )
         axes.set_ylim(len(names) - 0.4, -0.6)
-        _name_rows(axes, range(len(names)), names)
+        _name_rows(axes, range(len(names)), names, results.leader)
         low, high = min(value.low or 0.0 for value in figures), max(value.high or 0.0 for value in figures)
         room = max(high - low, 1.0)
         axes.set_xlim(max(0.0, low - 0.08 * room), high + 0.18 * room)
@@ -145,12 +145,12 @@ def plot_strategies(results: Results) -> str:
     return out[0]
 
 
-def _name_rows(axes: Any, places: Sequence[float], names: Sequence[str]) -> None:
-    """Write names beside rows, that of the reference so that it stands out."""
+def _name_rows(axes: Any, places: Sequence[float], names: Sequence[str], leader: str | None = None) -> None:
+    """Write names beside rows, that of the leader so that it stands out."""
     axes.set_yticks(places, names)
     axes.tick_params(axis="y", length=0)
     for label, name in zip(axes.get_yticklabels(), names, strict=True):
-        label.set(color=ACCENT if name == REFERENCE else INK, weight="bold" if name == REFERENCE else "normal")
+        label.set(color=ACCENT if name == leader else INK, weight="bold" if name == leader else "normal")
 
 
 MARKERS = ("s", "^", "D", "v", "P", "X", "p", "<", ">", "*", "h")
@@ -161,8 +161,8 @@ MOST_LINES = 8
 
 
 def drawn_by_size(results: Results) -> list[str]:
-    """Return the strategies that are drawn by day-one size, best first: reference, baseline and the best others."""
-    others = [name for name in results.best_first if name not in (REFERENCE, BASELINE)]
+    """Return the strategies drawn by day-one size, best first: leader, reference, baseline and the best others."""
+    others = [name for name in results.best_first if name not in (results.leader, REFERENCE, BASELINE)]
     left_out = others[MOST_LINES - (len(results.strategies) - len(others)) :]
     return [name for name in results.best_first if name not in left_out]
 
@@ -173,12 +173,12 @@ def plot_day_one_sizes(results: Results) -> str:
     Classes without users are left out, and all but the best of more than `MOST_LINES` strategies.
     """
     sizes, names = results.sizes(), drawn_by_size(results)
-    in_order = [name for name in results.strategies if name in names and name != REFERENCE]
+    in_order = [name for name in results.strategies if name in names and name != results.leader]
     with drawing("day-one", WIDTH_IN, max(3.3, 1.0 + 0.24 * len(names))) as (figure, out):
         axes = figure.add_subplot()
         ends: list[tuple[float, float, str, str]] = []
         for rank, name in enumerate(names):
-            accented = name == REFERENCE
+            accented = name == results.leader
             number = 0 if accented else in_order.index(name)
             colour = ACCENT if accented else SERIES[number % len(SERIES)]
             # Beside each other, or intervals would hide each other.
@@ -294,7 +294,7 @@ def _label_ends(figure: Any, axes: Any, ends: Sequence[tuple[float, float, str, 
             textcoords=("axes fraction", "data"),
             va="center_baseline",
             color=colour,
-            weight="bold" if name == REFERENCE else "normal",
+            weight="bold" if colour == ACCENT else "normal",
             arrowprops={
                 "arrowstyle": "-",
                 "color": colour,

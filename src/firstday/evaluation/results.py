@@ -38,7 +38,7 @@ from firstday.metrics import (
     deviations_of_fifths,
 )
 from firstday.recommend.segment_description import SegmentRow
-from firstday.recommend.spec import FALLBACKS
+from firstday.recommend.spec import FALLBACKS, is_plugin
 from firstday.segment.segments import ItemCounts
 from firstday.training.tune_baselines import Tuning
 
@@ -67,23 +67,39 @@ class Figure:
     metric
         What was measured, in % unless said otherwise:
 
-        - ``precision``, ``recall``, ``ndcg``: means over users; ``precision`` of every slice, the others of all users.
-        - ``precision_deviation`` and the like: standard deviation of the mean over random fifths of the users, as the
-          paper states it.
-        - ``precision_minus:NAME``, ``precision_ratio:NAME``: difference in precision to another strategy, user by
-          user, in points, and the ratio of mean precision, 1 for equals.
-        - ``precision_of_others``, ``precision_minus_others``, of a profile group: the precision of all users outside
-          it, and the difference to them in points, whose interval holds for all groups at once (Bonferroni).
-        - ``user_coverage``: users who get the strategy's own list, and not a fallback's.
-        - ``catalogue_coverage``: items in at least one list of a seed, mean over seeds.
-        - ``novelty_bits``: mean of -log2 of the share of warm users who use a recommended item, in bits.
-        - ``route:NAME``: users whom this route answered.
-        - ``places_by_popularity:PART``: places in lists whose item is in this tenth of all use, 1 for the most used.
-        - ``ms_per_user``: time for one user in batch, in milliseconds.
+        ===================================  =======================================================================
+        metric                               what
+        ===================================  =======================================================================
+        ``precision``, ``recall``, ``ndcg``  means over users; ``precision`` of every slice, the others of all users
+        ``precision_deviation``              (``recall_``, ``ndcg_`` too) standard deviation of the mean over random
+                                             fifths of the users, as in the paper
+        ``precision_minus:NAME``             difference in precision to the strategy NAME, user by user, in points
+        ``precision_ratio:NAME``             ratio of mean precision to that of NAME, 1 for equals
+        ``precision_of_others``              of a profile group: precision of all users outside it
+        ``precision_minus_others``           the difference to them in points; its interval holds for all groups at
+                                             once (Bonferroni)
+        ``user_coverage``                    users who get the strategy's own list, and not a fallback's
+        ``catalogue_coverage``               items in at least one list of a seed, mean over seeds
+        ``novelty_bits``                     mean of -log2 of the share of warm users who use a recommended item, in
+                                             bits
+        ``route:NAME``                       users whom this route answered
+        ``places_by_popularity:PART``        places in lists whose item is in this tenth of all use, 1 for the most
+                                             used
+        ``ms_per_user``                      time for one user in batch, in milliseconds
+        ===================================  =======================================================================
     slice
-        Whose lists count: ``all``; ``day_one_size=0``, ``1-3`` or ``4+``, by items used on day one; ``nothing_done``:
-        only a profile is known; ``friends_only``: those of them who have a friend whose habits the model knows;
-        ``seed=0``; or a profile group, as ``country=FR`` and ``age=18 to 24``.
+        Whose lists count:
+
+        ===================================  ============================================================
+        slice                                whose
+        ===================================  ============================================================
+        ``all``                              everybody
+        ``day_one_size=0``, ``1-3``, ``4+``  by items used on day one, such as ``day_one_size=4+``
+        ``nothing_done``                     users of whom only a profile is known
+        ``friends_only``                     those of them who have a friend whose habits the model knows
+        ``seed=0``                           the cold users of one seed
+        ``country=FR``, ``age=18 to 24``     a profile group, by column and value
+        ===================================  ============================================================
     mean
         The figure.
     low, high
@@ -120,7 +136,7 @@ class Results:
     seeds
         The seeds.
     divide_by
-        The convention of precision.
+        What precision is divided by, see `firstday.evaluate`.
     n_warm, n_cold
         Warm and cold users of each seed.
     fit_seconds
@@ -165,11 +181,16 @@ class Results:
         return {(figure.strategy, figure.metric, figure.slice): figure for figure in self.figures}
 
     def find(self, strategy: str, metric: str, slice: str = ALL) -> Figure | None:  # noqa: A002
-        """Return one figure; None where it was not measured."""
+        """Return one figure, as `get`; None where it was not measured."""
         return self._by_key.get((strategy, metric, slice))
 
     def get(self, strategy: str, metric: str, slice: str = ALL) -> Figure:  # noqa: A002
-        """Return one figure.
+        """Return one figure, such as ``get("blend", "precision_minus:segment").mean``.
+
+        Parameters
+        ----------
+        strategy, metric, slice
+            Their names: those of `strategies`, and those that are listed at `firstday.evaluation.results.Figure`.
 
         Raises
         ------
@@ -238,8 +259,11 @@ class Results:
 
     @property
     def leader(self) -> str:
-        """What the main finding is about: `segment`, or the best strategy where that was not judged."""
-        return REFERENCE if REFERENCE in self.strategies else self.best_first[0]
+        """What the main finding is about: the best plug-in, else `auto`, else `segment`, else the best strategy."""
+        plugins = filter(is_plugin, self.best_first)
+        if (plugin := next(plugins, None)) is not None:
+            return plugin
+        return next((name for name in ("auto", REFERENCE) if name in self.strategies), self.best_first[0])
 
     def sizes(self) -> dict[str, int]:
         """Return the number of users of each class of day-one size that has any, smallest first."""
@@ -267,7 +291,7 @@ class Results:
         return max(gaps, key=lambda group: (round(abs(gaps[group].mean), 9), -gaps[group].mean), default=None)
 
     def to_json(self) -> dict[str, Any]:
-        """Return the results as JSON values, figures in %, routes as fractions of 1 (DESIGN, Commands)."""
+        """Return the results as JSON values, figures in %, routes as fractions of 1."""
         return {
             "dataset": self.dataset,
             "protocol": self.protocol,
@@ -469,7 +493,7 @@ def make_figures(
         The same by profile column and label: from `slice_by_profile`.
     against
         Strategies with which the others are compared by difference and ratio; those that were not judged are passed
-        over. The difference to `segment` is always there.
+        over. The difference to `segment` is always there, and that of a plug-in to every other.
 
     Returns
     -------
@@ -501,12 +525,16 @@ def _with_interval(strategy: str, metric: str, of_slice: str, interval: Interval
 def _compare_strategies(
     by_user: Mapping[str, Mapping[str, np.ndarray]], users: np.ndarray, against: Sequence[str]
 ) -> Iterator[Figure]:
-    """Measure all users: means, and differences and ratios of precision to the references."""
+    """Measure all users: means, and differences and ratios of precision to the references.
+
+    The difference of a plug-in is measured to every other strategy.
+    """
     columns = {(name, metric): values for name, metrics in by_user.items() for metric, values in metrics.items()}
     references = [name for name in dict.fromkeys(against) if name in by_user]
-    for reference in dict.fromkeys(name for name in (REFERENCE, *references) if name in by_user):
-        for name in by_user:
-            if name != reference:
+    for name in by_user:
+        others = by_user if is_plugin(name) else ()
+        for reference in dict.fromkeys((REFERENCE, *references, *others)):
+            if reference in by_user and reference != name:
                 columns[name, f"{MINUS}{reference}"] = by_user[name]["precision"] - by_user[reference]["precision"]
     means = bootstrap_means(np.stack(list(columns.values()), axis=1), users)
     for (name, metric), mean in zip(columns, means, strict=True):

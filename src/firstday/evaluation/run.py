@@ -47,6 +47,9 @@ from firstday.recommend.spec import (
 from firstday.training.fit import choose_protocol, cohort_query, fit, split_for
 from firstday.training.tune_baselines import TunedBaseline, Tuning, tune_baselines
 
+ENOUGH_SECONDS, MOST_PASSES = 0.2, 5
+"""Lists are made until they took so long, but no oftener than that, and the quickest pass is their time."""
+
 
 @dataclass(frozen=True, eq=False)
 class SeedRun:
@@ -93,16 +96,24 @@ class SeedRun:
 
 def score_strategy(query: Query, cohort: Cohort, strategy: str | Strategy, divide_by: PrecisionRule) -> Scores:
     """Make one strategy's lists for a cohort and measure them."""
-    answer_all(query.take(np.arange(1)), strategy)  # what a model prepares once is not a user's time
-    fresh = replace(query)  # nothing computed for another strategy is counted as free
-    began = perf_counter()
-    answer = answer_all(fresh, strategy)
-    seconds = perf_counter() - began
+    answer, seconds = _time_lists(query, strategy)
     metrics = measure(answer.items, cohort.truth, divide_by=divide_by)
     reached = len(np.unique(answer.items[answer.items >= 0])) / query.model.n_items
     novelty = measure_novelty(answer.items, query.model.everyone)
     places = count_by_part(answer.items, divide_by_use(query.model))
     return Scores(metrics, Counter(answer.routes.tolist()), seconds, novelty, reached, places)
+
+
+def _time_lists(query: Query, strategy: str | Strategy) -> tuple[Answer, float]:
+    """Make lists, and return them with the least time of a few passes; a pass that takes long is the only one."""
+    answer_all(query.take(np.arange(1)), strategy)  # what a model prepares once is not a user's time
+    passes: list[float] = []
+    while not passes or (sum(passes) < ENOUGH_SECONDS and len(passes) < MOST_PASSES):
+        fresh = replace(query)  # nothing computed for another strategy, or in another pass, is counted as free
+        began = perf_counter()
+        answer = answer_all(fresh, strategy)
+        passes.append(perf_counter() - began)
+    return answer, min(passes)
 
 
 def evaluate(
@@ -137,8 +148,10 @@ def evaluate(
         baselines' advantage, as some of these are cold users of other seeds.
     n_seeds
         How many seeds, from `config.seed` on.
-    k, divide_by
-        See `firstday.metrics.measure`.
+    k
+        Length of the lists; `recommend.k` of the configuration if left out.
+    divide_by
+        What precision is divided by: hits / min(k, items to be found) as in the paper (``min``), or hits / k (``k``).
     against
         Strategies with which the others are compared, by difference and ratio of precision.
     options

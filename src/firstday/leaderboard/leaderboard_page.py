@@ -12,7 +12,7 @@ from pathlib import Path
 import firstday
 from firstday.evaluation.report.render import check_report_path, fill_template, write_page, write_signed
 from firstday.evaluation.results import REFERENCE, UNKNOWN_VECTORS
-from firstday.leaderboard.standings import Leaderboard, Row, Standings, write_split
+from firstday.leaderboard.standings import Leaderboard, Row, Standings, write_multiple, write_split
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ def list_cells(standings: Standings, row: Row) -> tuple[Cell, ...]:
     return tuple(_make_cells(standings, row, *standings.compare_times(row)))
 
 
-def _make_cells(standings: Standings, row: Row, fit: float, answer: float) -> Iterator[Cell]:
+def _make_cells(standings: Standings, row: Row, fit: float, answer: float | None) -> Iterator[Cell]:
     low, high = row.precision_ci
     yield Cell(f"{row.precision:.1f}", f"{low:.1f} to {high:.1f}", row.precision)
     if row.minus_segment is None or row.minus_segment_ci is None:
@@ -49,8 +49,9 @@ def _make_cells(standings: Standings, row: Row, fit: float, answer: float) -> It
     for value in (row.recall, row.ndcg, *sizes, row.user_coverage, row.catalogue_coverage):
         yield Cell(f"{value:.1f}", value=value)
     yield Cell(f"{row.novelty_bits:.2f}", value=row.novelty_bits)
-    yield Cell(f"{fit:.2f}", f"{row.fit_seconds:.2f} s", fit)
-    yield Cell(f"{answer:.2f}", f"{row.ms_per_user:.2f} ms", answer)
+    yield Cell(write_multiple(fit), f"{row.fit_seconds:.2f} s", fit)
+    below = "" if row.ms_per_user is None else f"{row.ms_per_user:.2g} ms"
+    yield Cell(write_multiple(answer), below, answer or 0.0)
     yield Cell(str(row.run + 1), value=row.run)
 
 

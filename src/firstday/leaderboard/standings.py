@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from importlib import resources
 from pathlib import Path
 from typing import Any, Literal
 
@@ -27,7 +28,7 @@ class Run(_Value):
     machine
         Processor and cores: times are of this machine.
     precision, fit_seconds, ms_per_user
-        Of `segment`; both times are above 0.
+        Of `segment`; both times are above 0, and the second is None where it was not measured well.
     origin
         The file that it was added from; "" for a run of one's own.
     """
@@ -36,7 +37,7 @@ class Run(_Value):
     machine: str
     precision: float
     fit_seconds: float = Field(gt=0)
-    ms_per_user: float = Field(gt=0)
+    ms_per_user: float | None = Field(default=None, gt=0)
     origin: str = ""
 
 
@@ -57,7 +58,7 @@ class Row(_Value):
     minus_segment
         Difference of precision to `segment` in the same run, user by user; None for itself.
     fit_seconds, ms_per_user
-        Time to fit with the options as they are, and to answer.
+        Time to fit with the options as they are, and to answer; None where that was not measured well.
     options, options_from
         Of a baseline, and where they come from: on record, or chosen on the validation users of the first seed.
     """
@@ -79,7 +80,7 @@ class Row(_Value):
     catalogue_coverage: float
     novelty_bits: float
     fit_seconds: float
-    ms_per_user: float
+    ms_per_user: float | None = None
     options: dict[str, Any] | None = None
     options_from: Literal["record", "first seed"] | None = None
 
@@ -127,10 +128,11 @@ class Standings(_Value):
         """The classes of day-one size that have users."""
         return tuple(size for size, mean in self.rows[0].by_day_one_size.items() if mean is not None)
 
-    def compare_times(self, row: Row) -> tuple[float, float]:
+    def compare_times(self, row: Row) -> tuple[float, float | None]:
         """Return the times to fit and to answer as multiples of those of `segment` in the same run."""
         run = self.runs[row.run]
-        return row.fit_seconds / run.fit_seconds, row.ms_per_user / run.ms_per_user
+        answer = None if row.ms_per_user is None or run.ms_per_user is None else row.ms_per_user / run.ms_per_user
+        return row.fit_seconds / run.fit_seconds, answer
 
     def with_rows(self, run: Run, rows: Iterable[Row]) -> Standings:
         """Return the standings with the rows of a run in place of those of the same methods; unused runs go."""
@@ -151,6 +153,10 @@ class Leaderboard(_Value):
     def with_set(self, name: str, standings: Standings) -> Leaderboard:
         """Return the leaderboard with the standings of a set."""
         return Leaderboard(sets={**self.sets, name: standings})
+
+    def only(self, names: Sequence[str]) -> Leaderboard:
+        """Return the leaderboard with these of its sets; with all of them where none is named."""
+        return Leaderboard(sets={name: self.sets[name] for name in names or self.sets if name in self.sets})
 
 
 def read_leaderboard(path: Path) -> Leaderboard:
@@ -175,6 +181,18 @@ def read_leaderboard(path: Path) -> Leaderboard:
     if not board.sets:
         raise ConfigError(f"{path}: is no leaderboard (it has no sets); give a file that leaderboard wrote.")
     return board
+
+
+def read_published() -> Leaderboard:
+    """Return the standings that firstday publishes, which come with it."""
+    return Leaderboard.model_validate_json((resources.files("firstday.leaderboard") / "published.json").read_bytes())
+
+
+def write_multiple(multiple: float | None) -> str:
+    """Write a multiple of a time with two digits that count; a dash where there is none."""
+    if multiple is None:
+        return "\N{EN DASH}"
+    return "<0.01" if multiple < 0.01 else f"{float(f'{multiple:.2g}'):g}"
 
 
 def write_split(split: str) -> str:

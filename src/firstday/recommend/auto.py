@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -64,6 +65,24 @@ def describe_selection(model: TrainedModel) -> list[dict[str, Any]]:
         }
         for known, evidence in zip(KNOWLEDGE, model.selection.classes, strict=False)
     ]
+
+
+def tabulate_selection(model: TrainedModel) -> list[tuple[dict[str, Any], str]]:
+    """Return the rows of `describe_selection` that the data can have, each with whom it was judged on, for people."""
+    data = model.facts.get("data", {})
+    absent = {"profile"} if not model.profile_groups else set()
+    absent |= {"friends"} if "friends" in data and not data["friends"] else set()
+    rows = [row for row in describe_selection(model) if row["known"] not in absent]
+    return [(row, _describe_judges(row)) for row in rows]
+
+
+def _describe_judges(row: Mapping[str, Any]) -> str:
+    """Say in words whom a row of `describe_selection` was judged on."""
+    if not row["n_users"]:
+        return "nobody: of no held-out user so little is known"
+    hidden = "all but 1 to 3 of day one hidden" if row["known"] == "1-3" else "their day one hidden"
+    more = {AWAY: f", {hidden}", "all validation users": ", all that there are"}.get(row["users"], "")
+    return f"{row['n_users']:,} users{more}"
 
 
 def _reads(model: TrainedModel) -> tuple[Part, ...]:

@@ -11,7 +11,7 @@ from typing import Any
 from firstday.artifact.folder import read_manifest
 from firstday.artifact.trained_model import TrainedModel
 from firstday.config import Config
-from firstday.recommend.auto import describe_selection
+from firstday.recommend.auto import tabulate_selection
 from firstday.recommend.spec import find_strategy, strategies_of
 
 CARD = "card.md"
@@ -73,9 +73,14 @@ MEANT_FOR = (
 )
 
 
+def method_of_vectors(model: TrainedModel, data: Mapping[str, Any]) -> str:
+    """Return what made the vectors; given the data facts of the manifest, if they tell what was really used."""
+    return str(data.get("vectors", model.config.embedding.method))
+
+
 def _describe_making(model: TrainedModel, manifest: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Say how the model came about."""
-    method = model.config.embedding.method
+    method = method_of_vectors(model, manifest.get("data", {}))
     given = "brought along" if method == "precomputed" else f"by {method}"
     yield "Vectors", f"{given}, {model.dimensions:,} numbers each"
     yield "Segments", f"{len(model.segments):,}"
@@ -115,12 +120,10 @@ def _describe_quality(model: TrainedModel, manifest: Mapping[str, Any]) -> Itera
     """Say how good the lists are, by what is known of the user."""
     metrics, rows = manifest.get("metrics", {}), []
     k, measured = metrics.get("k", model.config.recommend.k), metrics.get("precision", {})
-    for row in describe_selection(model):
+    for row, users in tabulate_selection(model):
         cells = [_with_interval(row, name) for name in dict.fromkeys((row["strategy"], "popular", "segment"))]
         of_popular, of_segment = _with_interval(row, "popular"), _with_interval(row, "segment")
-        rows.append(
-            (row["known"], row["strategy"], cells[0], of_popular, of_segment, f"{row['n_users']:,} {row['users']}")
-        )
+        rows.append((row["known"], row["strategy"], cells[0], of_popular, of_segment, users))
     if rows:
         yield f"P@{k}, the part of what a list of {k} can find, in % with 95 % intervals, by what is known of a user:"
         yield CardTable(("known", "auto answers by", f"P@{k}", "popular", "segment", "judged on"), tuple(rows))
@@ -158,7 +161,7 @@ def _limits(model: TrainedModel, data: Mapping[str, Any]) -> list[str]:
     ]
     if data.get("protocol") == "sampled":
         limits.append("Time: day ones were drawn at random, since the data has no clock; real ones may be harder.")
-    if model.config.embedding.method == "precomputed":
+    if method_of_vectors(model, data) == "precomputed":
         limits.append("Knowing its vectors: they were brought along, and what they have seen cannot be known here.")
     return limits
 

@@ -229,7 +229,7 @@ class Query:
         return self.model.learned[name]
 
     def rank_scores(self, score: Callable[[np.ndarray], np.ndarray], route: str, answered: np.ndarray) -> Answer:
-        """Rank items by scores; see `firstday.ranking.rank_scores` and `Answer.where`."""
+        """Rank items by scores; see `firstday.rank_scores` and `Answer.where`."""
         unlisted = self.model.unlisted
 
         def score_listed(rows: np.ndarray) -> np.ndarray:
@@ -243,14 +243,14 @@ class Query:
         return Answer.where(answered, route, *ranked)
 
     def rank_by_vectors(self, vectors: np.ndarray, route: str, answered: np.ndarray) -> Answer:
-        """Rank items by how near they are to users' vectors; see `firstday.ranking.rank_by_vectors`."""
+        """Rank items by the dot product of their vectors with users', shape (n_users, d); see `Answer.where`."""
         ranked = rank_by_vectors(vectors, self.model.items_by_length, self.excluded, self.k)
         return Answer.where(answered, route, *ranked)
 
     def take_lists(
         self, lists: np.ndarray, scores: np.ndarray, choice: np.ndarray, route: str, answered: np.ndarray
     ) -> Answer:
-        """Give each user one of several ranked lists; see `firstday.ranking.take_lists`."""
+        """Give each user the list that `choice` names of `lists`, shape (n_lists, m), less what is left out."""
         return Answer.where(answered, route, *take_lists(lists, scores, choice, self.excluded, self.k))
 
     @cached_property

@@ -241,10 +241,36 @@ class Recommender:
 
     @checked
     def save(self, path: str | Path, *, keep: int = KEEP) -> Path:
-        """Write the model to a folder; see `firstday.artifact.folder.save_model`."""
+        """Write the model to a folder; who reads it meanwhile sees the old model or the new one, never half.
+
+        Parameters
+        ----------
+        path
+            The folder: new, empty, or holding an older model, which is replaced.
+        keep
+            How many versions the folder has afterwards, this one among them, for `rollback`; older ones are removed.
+
+        Raises
+        ------
+        ArtifactError
+            The folder holds something else, or cannot be written.
+        """
         return save_model(self.model, path, keep=keep)
 
 
 def open_model(path: str | Path, *, verify: bool = True) -> Recommender:
-    """Open a model's folder, ready to recommend; see `firstday.artifact.folder.load_model`."""
+    """Open a model's folder, ready to recommend; its arrays are read when they are needed.
+
+    Parameters
+    ----------
+    path
+        The folder.
+    verify
+        Whether every file is compared with its checksum first; else its size alone is.
+
+    Raises
+    ------
+    ArtifactError
+        The folder holds no model, or a file is missing or was changed; its name is in the message.
+    """
     return Recommender(load_model(path, verify=verify, types=value_type))

@@ -603,6 +603,13 @@ def baseline_names() -> tuple[str, ...]:
     return _registries()["baselines"].names()
 
 
+def is_plugin(name: str) -> bool:
+    """Tell whether a strategy or a baseline is known and comes from outside firstday."""
+    of_cold_models = (way for cold_model in BUILT_IN["cold_models"] for way in names_of_both_ways(cold_model))
+    ours = {*BUILT_IN["strategies"], *BUILT_IN["baselines"], *of_cold_models}
+    return name not in ours and name in (*strategy_names(), *baseline_names())
+
+
 def cold_model_names() -> tuple[str, ...]:
     """Return the names of all cold models beside our own."""
     return _registries()["cold_models"].names()

@@ -63,8 +63,8 @@ def train(
     Returns
     -------
     Recommender
-        Its facts hold the precision on the held-out users, who chose the moment to stop: slightly flattering, where
-        `evaluate` is not.
+        Its ``model.facts["metrics"]["precision"]`` has the precision on the held-out users, who chose the moment to
+        stop: slightly flattering, where `evaluate` is not.
 
     Raises
     ------
@@ -402,6 +402,7 @@ def collect_facts(dataset: Dataset, split: Split, query: Query, learners: Learne
             "warm_users": n_warm,
             **({} if n_warm == len(split.warm) else {"learned_from": len(split.warm)}),
             **describe_time(dataset),
+            "vectors": model.config.embedding.method if dataset.precomputed is None else "precomputed",
             **describe_unlisted(model),
             **describe_shown(model),
             "light_users": 0 if model.warm is None else model.warm.n_light,

@@ -154,7 +154,7 @@ def refresh(
     wait_s
         Seconds to wait for another refresh of the same model.
     progress
-        See `firstday.training.fit.train`.
+        See `train`.
 
     Returns
     -------

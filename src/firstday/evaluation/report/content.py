@@ -30,8 +30,11 @@ from firstday.evaluation.results import (
 )
 from firstday.evaluation.slices import MIN_USERS, group_slice, size_slice
 from firstday.recommend.segment_description import SegmentRow, describe_segments
-from firstday.recommend.spec import find_strategy, strategy_names
+from firstday.recommend.spec import find_strategy, is_plugin, strategy_names
 from firstday.training.tune_baselines import describe_choices
+
+NO_LISTS = 0.5
+"""% of users: a strategy with fewer lists of its own made none to speak of."""
 
 
 @dataclass(frozen=True)
@@ -85,6 +88,7 @@ def gather_evaluation(
         "convention": "hits / min(K, relevant items)" if results.divide_by == "min" else "hits / K",
         "about": _first_lines(names),
         "routes": {name: _routes(results, name) for name in names},
+        "fell_back": _fell_back(results),
         "tunings": _tunings(results),
         "sizes": results.sizes(),
         "size_slice": size_slice,
@@ -114,7 +118,7 @@ def gather_evaluation(
 
 
 def _main_finding(results: Results) -> dict[str, Any]:
-    """Compare `segment` with `popular`, or the nearest thing to it that was evaluated.
+    """Compare `segment` with `popular`, or the nearest thing to it that was evaluated; a plug-in with the best other.
 
     Returns
     -------
@@ -126,13 +130,14 @@ def _main_finding(results: Results) -> dict[str, Any]:
     names, leader = results.best_first, results.leader
     precision = {name: results.get(name, "precision").mean for name in names}
     others = [name for name in names if name != leader]
-    other = BASELINE if BASELINE in others else next(iter(others), None)
+    other = BASELINE if BASELINE in others and not is_plugin(leader) else next(iter(others), None)
     gain = 100 * (precision[leader] / precision[other] - 1) if other and precision[other] > 0 else None
+    direct = results.find(leader, f"{MINUS}{other}")
     back = results.find(other, f"{MINUS}{leader}") if other else None
     return {
         "other": other,
         "gain": gain,
-        "difference": back and _turn_round(back),
+        "difference": direct or (back and _turn_round(back)),
         "best": names[0] if precision[names[0]] > precision[leader] else None,
     }
 
@@ -169,6 +174,17 @@ def _routes(results: Results, strategy: str) -> list[tuple[str, float]]:
     """Return the routes of a strategy with their shares of users, fractions of 1, the most used first."""
     routes = [(route, figure.mean / 100) for route, figure in results.split_metric(strategy, ROUTE).items()]
     return sorted(routes, key=lambda route: -route[1])
+
+
+def _fell_back(results: Results) -> dict[str, str]:
+    """Say of each strategy (almost) all of whose lists a fallback made that it is so, and why."""
+    coverage = {name: results.get(name, "user_coverage").mean for name in results.best_first if name != "auto"}
+    why = "on validation users it was not better than popular or group"
+    return {
+        name: f"{name} made no list of its own: {why}{'' if name == REFERENCE else ', or it had nothing to go on'}."
+        for name, users in coverage.items()
+        if users < NO_LISTS
+    }
 
 
 def _tunings(results: Results) -> list[dict[str, Any]]:
@@ -249,7 +265,7 @@ def gather_model(model: TrainedModel, manifest: Mapping[str, Any], command: str 
         "metrics": manifest["metrics"],
         "features": manifest["features"],
         "dimensions": model.encoder.dimensions,
-        "method": model.config.embedding.method,
+        "method": manifest["data"].get("vectors", model.config.embedding.method),
         "history": model.cold.history,
         "history_of": "this model",
         "stopped_by": model.config.cold_model.stopped_by,
