@@ -318,7 +318,7 @@ DIMENSIONS = ((20_000, 128), (5_000, 64), (1_000, 32), (0, 16))
 
 
 class EmbeddingConfig(Section):
-    """Step 1: warm users' and items' vectors, from ids alone."""
+    """The first step of the paper: warm users' and items' vectors, from ids alone."""
 
     method: Literal["als", "svd", "word2vec", "precomputed"] = Field(
         default="als",

@@ -153,7 +153,8 @@ def evaluate(
     divide_by
         What precision is divided by: hits / min(k, items to be found) as in the paper (``min``), or hits / k (``k``).
     against
-        Strategies with which the others are compared, by difference and ratio of precision.
+        Strategies with which the others are compared, by difference and ratio of precision. A method from outside
+        firstday is compared with every other by difference.
     options
         Options of baselines that are not to be chosen anew, by name.
     tuned_peers

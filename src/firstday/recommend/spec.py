@@ -53,7 +53,7 @@ class LearningData:
     uses
         All that each warm user used, shape (n_warm, n_items + n_stand_ins), no entry being a stand-in.
     embeddings
-        Step 1's result: mature vectors of the warm users, and the items' vectors.
+        Mature vectors of the warm users, and the items' vectors.
     validation_features, validation_liked
         Features and liked items of validation users' day one.
     stand_ins
