@@ -37,6 +37,7 @@ from firstday.recommend.spec import (
     Method,
     Strategy,
     baseline_names,
+    check_judged,
     check_strategies,
     names_of_both_ways,
     register,
@@ -165,6 +166,7 @@ def evaluate(
         A strategy that does not exist or cannot be asked, or a setting that does not fit.
     """
     names = _names_of(strategies)
+    check_judged(names)
     fitted_here = (*baseline_names(), PAPER_SEGMENT)
     held = [name for name in names if name not in fitted_here]
     config = with_methods_of(config or Config(), held)
