@@ -26,6 +26,7 @@ TABLES = {"interactions": pl.DataFrame(PLAYS)}
 WRONG: dict[str, tuple[Callable[[], Any], str]] = {
     # what is given where a dataset, a model or a configuration is wanted
     "train of a name": (lambda: fd.train("ml"), "fd.load"),
+    "train of a folder": (lambda: fd.train("tables of mine"), r"fd\.load\('tables of mine'\)"),
     "train of nothing": (lambda: fd.train(), "dataset is missing"),
     "train of a frame": (lambda: fd.train(pl.DataFrame(PLAYS)), "fd.load"),
     "train with a dictionary": (
@@ -42,6 +43,10 @@ WRONG: dict[str, tuple[Callable[[], Any], str]] = {
     "evaluate of nothing": (lambda: fd.evaluate(), "dataset is missing"),
     "evaluate with one name as text": (lambda: fd.evaluate(_two(), strategies="segment"), "a list of names"),
     "evaluate with an unknown strategy": (lambda: fd.evaluate(_two(), strategies=["segmnt"]), "segmnt"),
+    "evaluate with a misspelt baseline": (
+        lambda: fd.evaluate(_two(), strategies=["item_itm"]),
+        "mean 'item_item'.*ease",
+    ),
     "evaluate with text for seeds": (lambda: fd.evaluate(_two(), n_seeds="3"), "whole number"),
     "evaluate with no seeds": (lambda: fd.evaluate(_two(), n_seeds=0), "at least 1"),
     "evaluate with k 0": (lambda: fd.evaluate(_two(), k=0), "at least 1"),
@@ -59,6 +64,10 @@ WRONG: dict[str, tuple[Callable[[], Any], str]] = {
         lambda: fd.load({"interaction": TABLES["interactions"]}),
         "did you mean interactions",
     ),
+    "load of frames without interactions": (
+        lambda: fd.load({"interaction": TABLES["interactions"]}),
+        r"the table is missing; add \{'interactions': frame\}\.",
+    ),
     "load with too many bad rows": (
         lambda: fd.load(TABLES, drop_bad_rows=3.0),
         "from 0 to 1",
@@ -75,6 +84,8 @@ WRONG: dict[str, tuple[Callable[[], Any], str]] = {
     "load_config of None": (lambda: fd.load_config(None), "a path"),
     "load_config of a place that is not there": (lambda: fd.load_config("nowhere.toml"), "cannot be read"),
     "load_preset of a number": (lambda: fd.load_preset(3), "name"),
+    "load_preset of half a name": (lambda: fd.load_preset("movielens"), "did you mean 'movielens-100k'"),
+    "load_preset of no name": (lambda: fd.load_preset("x"), "choose of deezer-europe, "),
     # one user
     "recommend to a number": (lambda: TINY.recommend(25), "fd.Signals"),
     "recommend to nobody": (lambda: TINY.recommend(), "fd.Signals"),
@@ -100,7 +111,7 @@ WRONG: dict[str, tuple[Callable[[], Any], str]] = {
     "recommend_users to signals of one": (lambda: TINY.recommend_users({"age": 25}), "users\\['age'\\]"),
     "recommend_users to numbers": (lambda: TINY.recommend_users([1, 2]), "u1"),
     "recommend_users to text": (lambda: TINY.recommend_users("u1"), "u1"),
-    "recommend_users to a frame": (lambda: TINY.recommend_users(pl.DataFrame({"user_id": [1]})), "u1"),
+    "recommend_users to a frame": (lambda: TINY.recommend_users(pl.DataFrame({"user_id": [1]})), "recommend_batch"),
     "to_frame of another library": (lambda: TINY.recommend({}).to_frame("excel"), "pandas"),
     "recommend_batch without tables": (lambda: fd.recommend_batch(TINY), "tables is missing"),
     "recommend_batch by a path": (lambda: fd.recommend_batch("model", "newcomers"), "fd.open_model"),
@@ -134,6 +145,7 @@ WRONG: dict[str, tuple[Callable[[], Any], str]] = {
     "Answer of lists": (lambda: fd.Answer([[1]], [[1.0]], ["segment"]), "ndarray"),
     "Dataset of a name": (lambda: fd.Dataset("movielens-100k"), "users is missing"),
     "unit_rows of text": (lambda: fd.unit_rows("abc"), "array of numbers"),
+    "unit_rows of one vector": (lambda: fd.unit_rows(np.ones(3)), r"shape \(3,\); give an array of shape \(n, d\)"),
     "rank_scores of text": (lambda: fd.rank_scores("scores", None, 5), "score"),
     "ModelPlace of a number": (lambda: fd.ModelPlace(3), "place"),
 }

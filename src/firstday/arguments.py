@@ -36,7 +36,8 @@ WHAT_TO_PASS = {
     "tables": "a folder of tables, the name of a built-in dataset, or data frames by the names of their tables",
     "user": 'fd.Signals(...) or a dictionary such as {"age": 24}',
     "vectors": "an array of numbers of shape (n, d)",
-    "users": 'a dictionary from user ids to what is known, such as {"u1": {"age": 24}}, or a list of that',
+    "users": 'a dictionary from user ids to what is known, such as {"u1": {"age": 24}}, or a list of that; '
+    "of frames: fd.recommend_batch",
 }
 """By the name of an argument, which means the same in every call."""
 
@@ -69,9 +70,10 @@ def _guard(function: C, home: Any) -> C:
             starred = signature.parameters[name].kind is inspect.Parameter.VAR_POSITIONAL
             for part in value if starred else (value,):
                 if not _fits(part, hints[name]):
-                    raise ArgumentError(
-                        f"{home.__name__}: {name} is {shorten(part)}; give {_advise(name, hints[name])}."
-                    )
+                    advice = _advise(name, hints[name])
+                    if name in ("dataset", "recommender") and isinstance(part, str):  # what opens it
+                        advice = "".join((advice.partition("'")[0], repr(part), advice.rpartition("'")[2]))
+                    raise ArgumentError(f"{home.__name__}: {name} is {shorten(part)}; give {advice}.")
         return function(*arguments, **named)
 
     return call  # type: ignore[return-value]

@@ -9,11 +9,13 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from importlib import resources
+from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeVar, cast
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from firstday.arguments import suggest
 from firstday.display import shorten, write_table
 from firstday.errors import ArgumentError, ConfigError
 
@@ -316,7 +318,7 @@ DIMENSIONS = ((20_000, 128), (5_000, 64), (1_000, 32), (0, 16))
 
 
 class EmbeddingConfig(Section):
-    """Step 1: warm users' and items' vectors, from ids alone."""
+    """The first step of the paper: warm users' and items' vectors, from ids alone."""
 
     method: Literal["als", "svd", "word2vec", "precomputed"] = Field(
         default="als",
@@ -772,11 +774,26 @@ def load_config(path: str | Path) -> Config:
 
 
 def load_preset(name: str) -> Config:
-    """Return the configuration that suits a built-in dataset; the defaults where there is none of that name.
+    """Return the configuration that suits a built-in dataset.
 
     The files stand in `firstday/presets`; how their values were found is in `docs/quality.md`.
+
+    Raises
+    ------
+    ConfigError
+        There is none of that name.
     """
-    for file in (resources.files("firstday") / "presets").iterdir():
-        if file.name == f"{name}.toml":  # compared, not joined: the name may be any path
-            return parse_config(tomllib.loads(file.read_text(encoding="utf-8")))
-    return Config()
+    presets = _presets()
+    if name not in presets:
+        raise ConfigError(f"load_preset: there is no {name!r}; {suggest(name, sorted(presets))}")
+    return parse_config(tomllib.loads(presets[name].read_text(encoding="utf-8")))
+
+
+def suit_config(tables: str) -> Config:
+    """Return the configuration that suits some tables: the preset of a built-in name, else the defaults."""
+    return load_preset(tables) if tables in _presets() else Config()
+
+
+def _presets() -> dict[str, Traversable]:
+    files = (resources.files("firstday") / "presets").iterdir()
+    return {file.name.removesuffix(".toml"): file for file in files if file.name.endswith(".toml")}

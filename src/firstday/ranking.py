@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from firstday.display import readable
+from firstday.errors import ArgumentError
 from firstday.sparse import SparseRows
 
 NO_ITEM = -1
@@ -148,6 +149,8 @@ def weigh_nearest(closeness: np.ndarray, max_columns: int, temperature: float) -
 
 def unit_rows(vectors: np.ndarray) -> np.ndarray:
     """Return the vectors scaled to length 1, float32, shape (n, d); a zero vector stays zero."""
+    if vectors.ndim != 2:
+        raise ArgumentError(f"vectors: have the shape {vectors.shape}; give an array of shape (n, d).")
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
     return (vectors / np.where(lengths > 0, lengths, 1)).astype(np.float32, copy=False)
 

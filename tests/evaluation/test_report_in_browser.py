@@ -13,7 +13,7 @@ from firstday.artifact.folder import read_manifest
 from firstday.config import Config
 from firstday.evaluation.report.render import write_model_report, write_report
 from firstday.leaderboard.leaderboard_page import write_leaderboard
-from firstday.leaderboard.standings import read_leaderboard
+from firstday.leaderboard.standings import read_published
 from firstday.recommend.recommender import Recommender
 from tests.evaluation.test_report import EXAMPLE, FOLD_IN, POPULAR, SEGMENT, SUMMARY, around, results, row
 from tests.evaluation.test_report_sections import AGES, COUNTRIES, full_results
@@ -22,7 +22,6 @@ playwright = pytest.importorskip("playwright.sync_api")
 axe = pytest.importorskip("axe_playwright_python.sync_playwright")
 
 WIDE, PHONE = 1280, 390
-DOCS = Path(__file__).parents[2] / "docs"
 OVERLAPS = """() => {
   const faults = [];
   for (const svg of document.querySelectorAll("svg")) {
@@ -126,7 +125,7 @@ def test_labels_that_cover_each_other_would_be_noticed(browser: Any) -> None:
 @pytest.mark.parametrize("width", [WIDE, PHONE])
 def test_the_leaderboard_is_in_order_and_sorts(width: int, browser: Any, tmp_path: Path) -> None:
     file = tmp_path / "leaderboard.html"
-    write_leaderboard(read_leaderboard(DOCS / "results" / "leaderboard.json"), file)
+    write_leaderboard(read_published(), file)
     look_at(browser, file, width, "dark")
     page = browser.new_page(viewport={"width": width, "height": 900})
     page.goto(file.as_uri())

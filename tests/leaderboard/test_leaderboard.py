@@ -15,7 +15,7 @@ from firstday.data.dataset import Dataset
 from firstday.errors import ConfigError
 from firstday.leaderboard.judge import checksum_split, choose_methods, find_source, judge_methods
 from firstday.leaderboard.leaderboard_page import list_cells, write_leaderboard
-from firstday.leaderboard.sets import find_sets
+from firstday.leaderboard.sets import find_sets, open_set
 from firstday.leaderboard.standings import (
     Leaderboard,
     Row,
@@ -211,6 +211,11 @@ def test_the_published_standings_stand_beside_a_method_of_one_s_own(tmp_path: Pa
     write_leaderboard(both, tmp_path / "page.html")
     assert (tmp_path / "page.html").read_text(encoding="utf-8").count("<bdi>near</bdi>") >= 1
     assert published.only(["world"]) == Leaderboard()
+
+
+def test_the_simulated_set_still_has_the_published_users() -> None:
+    published = read_published().sets["simulated"]
+    assert checksum_split(*open_set("simulated", None), published.seeds) == published.split
 
 
 def test_multiples_of_times_have_two_digits(standings: Standings) -> None:

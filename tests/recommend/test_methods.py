@@ -114,6 +114,8 @@ def test_a_plugin_is_a_module_with_methods(tmp_path: Path, monkeypatch: pytest.M
         load_plugin("broken_plugin")
     with pytest.raises(ConfigError, match=r"^plugin: not_there cannot be imported"):
         load_plugin("not_there")
+    with pytest.raises(ConfigError, match=r"^plugin: good_plugin\.py is a file; give good_plugin\.$"):
+        load_plugin("good_plugin.py")
 
 
 def test_what_a_strategy_needs_is_told_by_its_setting(tiny: Recommender) -> None:
@@ -130,3 +132,7 @@ def test_method_named_twice_is_trained_once() -> None:
     named = Config().override("methods", ("learning",))
     assert with_methods(named, ["learning", "melu", "melu"]).methods == ("learning", "melu")
     assert with_methods(named, []) is named
+
+
+def test_what_is_known_of_a_user_by_a_misspelt_name_is_told(tiny: Recommender) -> None:
+    assert tiny.recommend({"ages": 24}).ignored == ("profile column 'ages' is unknown (did you mean 'age'?)",)

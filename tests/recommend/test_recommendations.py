@@ -72,8 +72,14 @@ def test_lists_become_a_frame_of_the_callers_library(tiny: Recommender, library:
         assert own["item_id"].to_list() == [item.item_id for item in answer]
         assert own["title"].to_list() == [item.title for item in answer]
         assert own.equals(pl.DataFrame(answer.to_frame()))
+        assert answer[0] == answer.items[0]
+        assert answer[1:3] == answer.items[1:3]
         n_filled = len(answer) - answer.n_ranked
         assert own["scale"].to_list() == [answer.score_scale] * answer.n_ranked + ["fills the list up"] * n_filled
+
+
+def test_a_list_for_nobody_in_particular_has_no_user_id(tiny: Recommender) -> None:
+    assert tiny.recommend({}, k=1).to_frame().columns == COLUMNS[1:]
 
 
 def test_ids_of_two_types_become_text_in_a_frame(tiny: Recommender) -> None:

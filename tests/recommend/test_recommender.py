@@ -86,7 +86,9 @@ def test_a_long_list_takes_memory_of_the_catalogue_and_not_of_its_length(tiny: R
 def test_an_unknown_strategy_is_refused_with_the_known_ones() -> None:
     with pytest.raises(ConfigError) as caught:
         find_strategy("psychic")
-    assert str(caught.value) == f"strategy: 'psychic' is unknown; choose of {', '.join(strategy_names())}."
+    known = ", ".join(strategy_names())
+    advice = f"choose of {known}; a method of yours needs --plugin MODULE."
+    assert str(caught.value) == f"strategy: 'psychic' is unknown; {advice}"
 
 
 def test_closing_items_of_a_dense_user_leaves_their_neighbours_alone(tiny: Recommender) -> None:

@@ -24,7 +24,7 @@ from firstday.cli.options import (
     print_notes,
     start_engine,
 )
-from firstday.config import load_config, load_preset
+from firstday.config import load_config, suit_config
 from firstday.data.left_out import write_left_out
 from firstday.data.splits.outlook import Outlook
 from firstday.data.summary import Summary
@@ -55,7 +55,7 @@ def check(
         if not drop_bad_rows:
             raise ConfigError("check: --left-out goes with --drop-bad-rows; give both.")
         check_file_target(left_out)
-    settings = load_preset(tables) if config is None else load_config(config)
+    settings = suit_config(tables) if config is None else load_config(config)
     if protocol is not None:
         settings = settings.override("protocol", protocol.value)
     try:

@@ -42,7 +42,7 @@ from firstday.evaluation.results import REFERENCE
 from firstday.evaluation.run import evaluate as run_evaluation
 from firstday.metrics import PrecisionRule
 from firstday.progress import open_progress
-from firstday.recommend.spec import PAPER_SEGMENT, baseline_names, find_strategy, strategy_names, with_methods
+from firstday.recommend.spec import PAPER_SEGMENT, baseline_names, check_judged, strategy_names, with_methods
 
 NAMES = (
     f"Strategies: {', '.join(strategy_names())}; fitted for an evaluation alone: "
@@ -178,9 +178,7 @@ def evaluate(
         return
     if picture is not None:
         raise ConfigError("--picture: has no meaning without --rounds; --report has pictures of an evaluation.")
-    for name in (*(strategy or ()), *(against or ())):
-        if name not in (*baseline_names(), PAPER_SEGMENT):
-            find_strategy(name)
+    check_judged((*(strategy or ()), *(against or ())))
     for target in (json_out, report):
         if target is not None and str(target) != "-":
             check_file_target(target)

@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal
 import typer
 from typer.core import TyperCommand
 
-from firstday.config import MAX_SEED, Config, load_config, load_preset
+from firstday.config import MAX_SEED, Config, load_config, suit_config
 from firstday.data.dataset import Dataset
 from firstday.data.load import BUILT_IN, load
 from firstday.errors import ConfigError, needs_extra
@@ -203,7 +203,7 @@ def read_settings(
     device: Device | None = None,
 ) -> Config:
     """Return the settings to train on some tables: of a file, or of their preset."""
-    settings = load_preset(tables) if config is None else load_config(config)
+    settings = suit_config(tables) if config is None else load_config(config)
     overrides = {"seed": seed, "protocol": protocol and protocol.value, "device": device and device.value}
     settings = settings.override({name: value for name, value in overrides.items() if value is not None})
     check_device(settings)

@@ -121,7 +121,8 @@ def check_frames(
 def check_presence(tables: Collection[str], findings: Findings) -> None:
     """Find tables that must be there and are not."""
     if "interactions" not in tables:
-        findings.fault("interactions: the table is missing; add interactions.parquet or interactions.csv.")
+        as_what = "{'interactions': frame}" if findings.of_frames else "interactions.parquet or interactions.csv"
+        findings.fault(f"interactions: the table is missing; add {as_what}.")
     for kind, counterpart in (("users", "items"), ("items", "users")):
         if f"embeddings/{kind}" in tables and f"embeddings/{counterpart}" not in tables:
             findings.fault(f"embeddings/{counterpart}: the table is missing beside embeddings/{kind}; add it.")

@@ -106,7 +106,7 @@ class Dataset:
     titles
         One string for each item, "" where missing; None without titles.
     precomputed
-        Embeddings of another model; None where step 1 makes them.
+        Embeddings of another model; None where training makes them.
     friend_ids
         Ids of the friends, where these are not `users`.
     notes

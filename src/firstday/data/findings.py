@@ -254,10 +254,13 @@ class Findings:
         Whether bad rows are left out and kept in `left_out`, or faults.
     forgiven
         Columns whose bad values are taken as unknown: a note each, and no fault.
+    of_frames
+        Whether the tables are data frames.
     """
 
     drop: bool = False
     forgiven: frozenset[str] = frozenset()
+    of_frames: bool = False
     sentences: dict[str, None] = field(default_factory=dict)
     row_faults: dict[tuple[str, str], RowFault] = field(default_factory=dict)
     note_sentences: dict[str, None] = field(default_factory=dict)

@@ -123,7 +123,7 @@ def check_tables(
     DataError
         There is no such folder or built-in dataset, or the local copy of a built-in dataset cannot be used.
     """
-    findings = Findings(drop=drop_bad_rows > 0)
+    findings = Findings(drop=drop_bad_rows > 0, of_frames=isinstance(tables, Mapping))
     if isinstance(tables, Mapping):
         from firstday.data.frames import read_frames  # Narwhals, which no command of the shell needs
 

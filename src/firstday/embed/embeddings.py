@@ -208,7 +208,7 @@ class FoldIn:
 @readable
 @dataclass(frozen=True, eq=False)
 class Embeddings:
-    """The result of step 1.
+    """What training learns first: vectors of warm users and of items.
 
     Parameters
     ----------

@@ -37,6 +37,7 @@ from firstday.recommend.spec import (
     Method,
     Strategy,
     baseline_names,
+    check_judged,
     check_strategies,
     names_of_both_ways,
     register,
@@ -152,7 +153,8 @@ def evaluate(
     divide_by
         What precision is divided by: hits / min(k, items to be found) as in the paper (``min``), or hits / k (``k``).
     against
-        Strategies with which the others are compared, by difference and ratio of precision.
+        Strategies with which the others are compared, by difference and ratio of precision. A method from outside
+        firstday is compared with every other by difference.
     options
         Options of baselines that are not to be chosen anew, by name.
     tuned_peers
@@ -164,6 +166,7 @@ def evaluate(
         A strategy that does not exist or cannot be asked, or a setting that does not fit.
     """
     names = _names_of(strategies)
+    check_judged(names)
     fitted_here = (*baseline_names(), PAPER_SEGMENT)
     held = [name for name in names if name not in fitted_here]
     config = with_methods_of(config or Config(), held)

@@ -6,6 +6,7 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from functools import cached_property
 from numbers import Real
 from typing import Any
@@ -392,7 +393,9 @@ class Catalogue:
         for row, user in enumerate(users):
             for name, value in user.groups.items():
                 if name not in codes:
-                    ignored[row].append(f"profile column {name!r} is unknown")
+                    near = get_close_matches(name, [*codes, *RESERVED], 1)
+                    hint = f" (did you mean {near[0]!r}?)" if near else ""
+                    ignored[row].append(f"profile column {name!r} is unknown{hint}")
                 elif value not in self._codes[name]:
                     ignored[row].append(f"{name} {value!r} was never seen")
                 else:

@@ -29,6 +29,7 @@ from firstday.recommend.spec import (
     PAPER_SEGMENT,
     Method,
     baseline_names,
+    check_judged,
     cold_model_names,
     find_baseline,
     find_learner,
@@ -60,9 +61,7 @@ def choose_methods(config: Config, named: Sequence[str] = (), without: Sequence[
         There is no method of such a name.
     """
     others = (*baseline_names(), PAPER_SEGMENT)
-    for name in (*named, *without):
-        if name not in others:
-            find_strategy(name)
+    check_judged((*named, *without))
     learners = (*cold_model_names(), *filter(is_learner, strategy_names()))
     every = (*strategies_with(with_methods(config, learners)), *others)
     return list(dict.fromkeys([REFERENCE, *(name for name in named or every if name not in without)]))

@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from firstday.config import Config, load_preset
+from firstday.config import Config, suit_config
 from firstday.data.dataset import Dataset
 from firstday.data.load import BUILT_IN, COPIES, load
 from firstday.data.sources import deezer_europe, deezer_pisa, lastfm_1k
@@ -70,5 +70,5 @@ def open_set(name: str, copy: Path | None, *, drop_bad_rows: float = 0.0) -> tup
         with tempfile.TemporaryDirectory() as folder:
             simulate(SERVICE, Path(folder) / SIMULATED)
             return load(Path(folder) / SIMULATED), Config()
-    config = load_preset(name)
+    config = suit_config(name)
     return load(name, path=copy, config=config, drop_bad_rows=drop_bad_rows), config

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import islice
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 import polars as pl
@@ -94,7 +94,7 @@ class Recommendation:
         return asdict(self)
 
     def to_frame(self, library: Library = "polars") -> Any:
-        """Return the list as a data frame; see `Recommendations.to_frame`."""
+        """Return the list as a data frame; see `Recommendations.to_frame`. No `user_id` where none was given."""
         n = len(self.items)
         scales = [self.score_scale if place < self.n_ranked else FILLS_UP for place in range(n)]
         columns = {
@@ -106,10 +106,19 @@ class Recommendation:
             "route": pl.Series([self.route] * n, dtype=pl.String),
             "scale": pl.Series(scales, dtype=pl.String),
         }
+        if self.user_id is None:
+            del columns["user_id"]
         return give_frame(pl.DataFrame(columns), library)
 
     def __len__(self) -> int:
         return len(self.items)
+
+    @overload
+    def __getitem__(self, place: int) -> RecommendedItem: ...
+    @overload
+    def __getitem__(self, place: slice) -> tuple[RecommendedItem, ...]: ...
+    def __getitem__(self, place: int | slice) -> RecommendedItem | tuple[RecommendedItem, ...]:
+        return self.items[place]
 
     def __iter__(self) -> Iterator[RecommendedItem]:
         return iter(self.items)

@@ -53,7 +53,7 @@ class LearningData:
     uses
         All that each warm user used, shape (n_warm, n_items + n_stand_ins), no entry being a stand-in.
     embeddings
-        Step 1's result: mature vectors of the warm users, and the items' vectors.
+        Mature vectors of the warm users, and the items' vectors.
     validation_features, validation_liked
         Features and liked items of validation users' day one.
     stand_ins
@@ -441,6 +441,10 @@ class BaselineSpec(Method):
         return replace(self, grid={name: (value,) for name, value in options.items()}, start=None)
 
 
+class UnknownStrategyError(ConfigError):
+    """A name that is of no strategy."""
+
+
 PAPER_SEGMENT = "paper_segment"
 """`segment` with the features, the network's training and nothing else but what the paper states; `evaluate` alone."""
 
@@ -549,8 +553,10 @@ def load_plugin(module: str) -> tuple[str, ...]:
     Raises
     ------
     ConfigError
-        It cannot be imported, or holds no method.
+        It is a file, cannot be imported, or holds no method.
     """
+    if module.endswith(".py"):
+        raise ConfigError(f"plugin: {module} is a file; give {module.removesuffix('.py').replace('/', '.')}.")
     here = str(Path.cwd())
     if here not in sys.path:
         sys.path.insert(0, here)
@@ -640,9 +646,31 @@ def find_strategy(name: str) -> StrategySpec:
             f"strategy: {name} is fitted by evaluate alone and stored in no model; choose of "
             f"{', '.join(strategy_names())}."
         )
-    near = get_close_matches(name, strategy_names(), 1)
+    raise _unknown(name, strategy_names())
+
+
+def check_judged(names: Iterable[str]) -> None:
+    """Refuse a name that `evaluate` cannot judge: of no strategy, and of no baseline.
+
+    Raises
+    ------
+    ConfigError
+        There is none of that name.
+    """
+    baselines = (*baseline_names(), PAPER_SEGMENT)
+    for name in names:
+        if name not in baselines:
+            try:
+                find_strategy(name)
+            except UnknownStrategyError:
+                raise _unknown(name, (*strategy_names(), *baselines)) from None
+
+
+def _unknown(name: str, names: Sequence[str]) -> UnknownStrategyError:
+    near = get_close_matches(name, names, 1)
     hint = f" (did you mean {near[0]!r}?)" if near else ""
-    raise ConfigError(f"strategy: {name!r} is unknown{hint}; choose of {', '.join(strategy_names())}.")
+    own = "" if set(names) - _our_names() - {PAPER_SEGMENT} else "; a method of yours needs --plugin MODULE"
+    return UnknownStrategyError(f"strategy: {name!r} is unknown{hint}; choose of {', '.join(names)}{own}.")
 
 
 @cache
