@@ -7,10 +7,12 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
+from serve_process import ServerProcess
 from typer.testing import CliRunner
 
 from firstday.cli.main import app
-from tests.docs.examples import LANGUAGES, ROOT, SMALLER, Reader, read_examples
+from firstday.recommend.recommender import Recommender
+from tests.docs.examples import LANGUAGES, ROOT, SMALLER, Reader, ask, read_commands, read_examples
 
 PAGES = (ROOT / "README.md", ROOT / "docs" / "guide.md", ROOT / "docs" / "tutorial.md")
 
@@ -79,6 +81,39 @@ def test_the_readme_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     assert sum(line.startswith("firstday ") for line in reader.ran) >= 7
     for name in ("report.html", "model/manifest.json", "lists.parquet", "table.html"):
         assert (tmp_path / name).is_file(), name
+
+
+def test_an_experiment_of_the_service_goes_as_its_page_says(
+    tiny: Recommender, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    examples = read_examples(ROOT / "docs" / "experiments.md")
+    (text,) = (example.text for example in examples if "FIRSTDAY_SERVE_EXPERIMENT" in example.text)
+    commands = list(read_commands(text))
+    exported = (part.partition("=") for command in commands if command[0] == "export" for part in command[1:])
+    settings = {name.removeprefix("FIRSTDAY_SERVE_").lower(): value for name, _, value in exported}
+    recommend, report_use, back_up = (command[1:] for command in commands if command[0] == "curl")
+    server = ServerProcess(tiny.save(tmp_path / "model"), tmp_path / "serving", settings)
+    try:
+        for user in (f"u{n}" for n in range(1, 41)):
+            answer = ask(server.url, [part.replace("u81", user) for part in recommend]).json()
+            assert answer["experiment"] == "onboarding-2026"
+            real = {"u81": user, "e1": f"e-{user}", "46": '"i1"', "LIST_ID": answer["list_id"]}
+            body = report_use
+            for word, value in real.items():
+                body = [part.replace(word, value) for part in body]
+            assert ask(server.url, body).json() == {"accepted": 1, "duplicates": 0, "not_understood": 0}
+        assert ask(server.url, back_up).is_success
+    finally:
+        server.stop()
+    export, experiment = (command[1:] for command in commands if command[0] == "firstday" and command[1] != "serve")
+    done = CliRunner().invoke(app, export, catch_exceptions=False)
+    assert "40 uses" in done.output
+    assert "40 assignments more" in done.output
+    done = CliRunner().invoke(app, experiment, catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    assert "the first one, 1 day, ends" in done.output
+    assert (tmp_path / "report.html").is_file()
 
 
 def export_plays() -> None:
