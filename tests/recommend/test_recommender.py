@@ -139,7 +139,7 @@ def test_one_thing_that_is_known_is_enough(tiny: Recommender) -> None:
     assert {tiny.recommend(user).route for user in users} == {"segment"}
 
 
-def test_strangers_are_named_and_change_nothing(tiny: Recommender) -> None:
+def test_plugin_checks_are_named_and_change_nothing(tiny: Recommender) -> None:
     plain = tiny.recommend(Signals(age=20), strategy="blend")
     strange = tiny.recommend(Signals(age=20, friends=["nobody", "no one"]), strategy="blend")
     assert strange.items == plain.items

@@ -15,7 +15,7 @@ from firstday.display import readable
 from firstday.errors import ConfigError
 from firstday.features.signals import SignalBatch
 from firstday.ranking import rank_by_vectors, rank_scores, take_lists, unit_rows
-from firstday.recommend.strangers import check_numbers
+from firstday.recommend.plugin_checks import check_numbers
 from firstday.sparse import SparseRows, contains, union_rows
 
 RESTING = 0.5

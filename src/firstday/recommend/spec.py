@@ -32,8 +32,8 @@ from firstday.embed.embeddings import Embeddings
 from firstday.errors import ConfigError
 from firstday.features.encoder import FeatureRows
 from firstday.progress import Progress
+from firstday.recommend.plugin_checks import call_stranger, check_answer
 from firstday.recommend.query import Answer, Query
-from firstday.recommend.strangers import call_stranger, check_answer
 from firstday.sparse import SparseRows
 
 

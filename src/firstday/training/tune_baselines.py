@@ -17,10 +17,10 @@ from firstday.embed.embeddings import compute_affinity, select_uses
 from firstday.errors import needs_extra
 from firstday.metrics import PrecisionRule, measure
 from firstday.progress import Progress, no_progress
+from firstday.recommend.plugin_checks import call_stranger
 from firstday.recommend.query import Answer, Query
 from firstday.recommend.recommender import Recommender, answer_all
 from firstday.recommend.spec import BaselineData, BaselineSpec, ItemScorer, Strategy, find_baseline
-from firstday.recommend.strangers import call_stranger
 from firstday.sparse import SparseRows
 from firstday.training.fit import cohort_query
 

@@ -116,7 +116,7 @@ def test_an_error_is_told_with_its_line_and_its_cause(tiny: Recommender) -> None
         tiny.recommend({}, K, "bro")
     assert str(caught.value) == (
         "strategy 'bro': its recommend raised ZeroDivisionError: division by zero "
-        f"(test_strangers.py line {line}); mend it there."
+        f"(test_plugin_checks.py line {line}); mend it there."
     )
     assert isinstance(caught.value.__cause__, ZeroDivisionError)
     register(StrategySpec(name="bro", describe="Fails.", recommend=len))  # type: ignore[arg-type]
@@ -188,7 +188,10 @@ def test_scores_of_a_baseline_are_checked(scores: list[float], fault: str, tiny:
     ("fit", "sentence"),
     [
         (lambda *_: None, r"^cold model 'bro': its fit returned a NoneType; return its value\.$"),
-        (lambda *_: 1 / 0, r"^cold model 'bro': its fit raised ZeroDivisionError: .* \(test_strangers.py line \d+\);"),
+        (
+            lambda *_: 1 / 0,
+            r"^cold model 'bro': its fit raised ZeroDivisionError: .* \(test_plugin_checks.py line \d+\);",
+        ),
     ],
 )
 def test_a_fit_that_fails_is_told(fit: Any, sentence: str) -> None:
