@@ -10,6 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from firstday.display import readable
+
 WIDE = 1024
 """Inputs from which on zeros are looked for: fewer are multiplied sooner than looked at."""
 COLUMNS_AT_ONCE = 64
@@ -18,6 +20,7 @@ MOSTLY = 0.75
 """Share of rows with numbers from which on columns count as full."""
 
 
+@readable
 @dataclass(frozen=True, eq=False)
 class WideLayer:
     """A linear layer.

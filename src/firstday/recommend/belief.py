@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from firstday.artifact.trained_model import TrainedModel
+from firstday.display import readable
 from firstday.recommend.query import Query
 from firstday.segment.segments import BELIEF_SMOOTHING
 
@@ -88,6 +89,7 @@ def share_of_everyone(model: TrainedModel, items: np.ndarray) -> np.ndarray:
     return shares
 
 
+@readable
 @dataclass(frozen=True, eq=False)
 class PeopleBelief:
     """How far one user is believed to be like each of some kept warm users: the fine form of a belief.

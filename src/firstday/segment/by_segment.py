@@ -7,6 +7,7 @@ from functools import cached_property
 
 import numpy as np
 
+from firstday.display import readable
 from firstday.ranking import unit_rows
 from firstday.segment.segments import Segments
 
@@ -14,6 +15,7 @@ MOST_APART = 2
 """Segments to look at that are so near in memory are read at once, with the one that may lie between them."""
 
 
+@readable
 @dataclass(frozen=True, eq=False)
 class UsersBySegment:
     """Users in an order in which those of a segment adjoin, and most near segments do.

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from firstday.display import readable
 from firstday.segment.shown_counts import ShownCounts
 
 PRIOR_USED, PRIOR_IGNORED = 1.0, 99.0
@@ -27,6 +28,7 @@ N_DRAWS = 128
 """Draws of a best item that are kept for each segment."""
 
 
+@readable
 @dataclass(frozen=True, eq=False)
 class NewItems:
     """New items and what impressions tell of them.
