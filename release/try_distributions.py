@@ -25,22 +25,22 @@ def try_python(python: str, wheel: Path, sdist: Path, folder: Path) -> str:
     """Try both archives on one Python; return what was done, in a line."""
     began = perf_counter()
     subprocess.run([python, "-m", "venv", folder / "venv"], check=True)
-    own = folder / "venv" / "bin" / "python"
+    interpreter = folder / "venv" / "bin" / "python"
     index = os.environ.get("TORCH_INDEX")
-    install = [own, *INSTALL, *(["--extra-index-url", index] if index else [])]
+    install = [interpreter, *INSTALL, *(["--extra-index-url", index] if index else [])]
     _run(folder, *install, f"firstday[train] @ {wheel.as_uri()}")
-    run_demo(folder / "of-wheel", own)
-    _run(folder, own, "-m", "pip", "uninstall", "--quiet", "--yes", "firstday")
+    run_demo(folder / "of-wheel", interpreter)
+    _run(folder, interpreter, "-m", "pip", "uninstall", "--quiet", "--yes", "firstday")
     _run(folder, *install, f"firstday[train,redis,test] @ {sdist.as_uri()}")
-    run_demo(folder / "of-sdist", own)
+    run_demo(folder / "of-sdist", interpreter)
     with tarfile.open(sdist) as archive:
         archive.extractall(folder, filter="data")
     unpacked = folder / sdist.name.removesuffix(".tar.gz")
     for path in sorted((unpacked / "src").rglob("*.py"), reverse=True):
         path.unlink()  # what was installed is tested, not what lies beside the tests
     tests = ["-m", "pytest", "-q", "-p", "no:cacheprovider", "-m", "not slow", *PACKED_TESTS]
-    said = _run(unpacked, own, *tests).strip().splitlines()[-1]
-    version = _run(folder, own, "--version").strip()
+    said = _run(unpacked, interpreter, *tests).strip().splitlines()[-1]
+    version = _run(folder, interpreter, "--version").strip()
     return f"{version}: wheel and sdist installed, demo run from both, {said}; {perf_counter() - began:.0f} s"
 
 

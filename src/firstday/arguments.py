@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from difflib import get_close_matches
-from functools import cache, wraps
+from functools import cache, lru_cache, wraps
 from numbers import Integral, Real
 from types import NoneType, SimpleNamespace, UnionType
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
@@ -118,6 +118,13 @@ def suggest(name: str, names: Sequence[str]) -> str:
     """Return "did you mean 'config'?", or which names there are: the end of a sentence."""
     near = get_close_matches(name, names, 1)
     return f"did you mean {near[0]!r}?" if near else f"choose of {', '.join(names)}."
+
+
+@lru_cache(1024)  # requests may name the same unknown column again and again
+def hint_at(name: str, names: tuple[str, ...]) -> str:
+    """Return " (did you mean 'config'?)", or nothing where no name is near: a part of a sentence."""
+    near = get_close_matches(name, names, 1)
+    return f" (did you mean {near[0]!r}?)" if near else ""
 
 
 def _advise(name: str, hint: Any) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 import sys
 from collections.abc import Sequence
@@ -22,12 +21,13 @@ from firstday.cli.options import (
     ProtocolOption,
     ReportOption,
     SeedOption,
-    check_file_target,
+    check_outputs,
     load_plugins,
     open_tables,
     print_notes,
     read_settings,
     write_file,
+    write_json,
 )
 from firstday.cli.printing import print_datasets, print_replay, print_results
 from firstday.config import Config
@@ -151,9 +151,7 @@ def evaluate(
         for name, value in unused.items():
             if value:
                 raise ConfigError(f"{name}: has no meaning beside --rounds; leave it out.")
-        for target in (json_out, picture):
-            if target is not None and str(target) != "-":
-                check_file_target(target)
+        check_outputs(json_out, picture)
         dataset, settings = read(tables[0])
         with open_progress() as progress:
             replayed = replay_policies(
@@ -165,23 +163,17 @@ def evaluate(
                 against=against[0] if against else None,
                 progress=progress,
             )
-        text = json.dumps(replayed.to_json(), indent=1, ensure_ascii=False)
-        if json_out is not None and str(json_out) == "-":
-            typer.echo(text)
-        else:
+        if not write_json(replayed.to_json(), json_out):
             print_replay(replayed, Console())
-        if json_out is not None and str(json_out) != "-":
-            write_file(json_out, text + "\n")
-            write_left_out(left_out_beside(json_out), dataset.left_out)
+            if json_out is not None:
+                write_left_out(left_out_beside(json_out), dataset.left_out)
         if picture is not None:
             write_file(picture, standalone(plot_replay(replayed)))
         return
     if picture is not None:
         raise ConfigError("--picture: has no meaning without --rounds; --report has pictures of an evaluation.")
     check_judged((*(strategy or ()), *(against or ())))
-    for target in (json_out, report):
-        if target is not None and str(target) != "-":
-            check_file_target(target)
+    check_outputs(json_out, report)
     if report is not None:
         check_report_path(report)
     divide_by: PrecisionRule = "k" if divide_by_k else "min"
@@ -212,19 +204,15 @@ def evaluate(
         left_out += dataset.left_out
     all_results = [one.results for one in judged]
     values = [results.to_json() for results in all_results]
-    text = json.dumps(values[0] if len(values) == 1 else {"datasets": values}, indent=1, ensure_ascii=False)
-    if json_out is not None and str(json_out) == "-":
-        typer.echo(text)
-    else:
+    if not write_json(values[0] if len(values) == 1 else {"datasets": values}, json_out):
         for results in all_results:
             print_notes(results.notes)
         if len(all_results) == 1:
             print_results(all_results[0], Console(), references[0])
         else:
             print_datasets(all_results, Console(), references[0])
-    if json_out is not None and str(json_out) != "-":
-        write_file(json_out, text + "\n")
-        write_left_out(left_out_beside(json_out), left_out)
+        if json_out is not None:
+            write_left_out(left_out_beside(json_out), left_out)
     if report is not None:
         write_reports(judged, report, command=shlex.join(["firstday", *sys.argv[1:]]))
         typer.echo(f"Wrote {report}.", err=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 import sys
 from collections.abc import Sequence
@@ -19,11 +18,11 @@ from firstday.cli.options import (
     ConfigOption,
     DropOption,
     ReportOption,
-    check_file_target,
+    check_outputs,
     need_libraries,
     open_tables,
     print_notes,
-    write_file,
+    write_json,
 )
 from firstday.data.dataset import Dataset
 from firstday.errors import ConfigError
@@ -82,9 +81,7 @@ def experiment(
 
     Example: firstday experiment tables/ --name onboarding-2026 --json results.json --report report.html
     """
-    for target in (json_out, report):
-        if target is not None and str(target) != "-":
-            check_file_target(target)
+    check_outputs(json_out, report)
     if report is not None:
         check_report_path(report)
     wanted = None if weights is None else parse_weights(weights)
@@ -101,12 +98,7 @@ def experiment(
         lists={title: read_lists(path, dataset) for title, path in _name_lists(lists or ())},
         anyway=anyway,
     )
-    text = json.dumps(results.to_json(), indent=1, ensure_ascii=False)
-    is_printed = json_out is not None and str(json_out) == "-"
-    if is_printed:
-        typer.echo(text)
-    elif json_out is not None:
-        write_file(json_out, text + "\n")
+    is_printed = write_json(results.to_json(), json_out)
     if report is not None:
         command = shlex.join(["firstday", *sys.argv[1:]])
         write_experiment_report(results, report, config=chosen, command=command)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import tempfile
 from collections.abc import Iterable, Sequence
@@ -247,6 +248,24 @@ def check_file_target(path: Path) -> None:
         raise ConfigError(f"{path}: its folder does not exist; make {folder} first.")
     if not os.access(folder, os.W_OK):
         raise ConfigError(f"{path}: its folder may not be written to; choose another place.")
+
+
+def check_outputs(*targets: Path | None) -> None:
+    """Raise if a file cannot be written where one is asked for; `-` is standard output."""
+    for target in targets:
+        if target is not None and str(target) != "-":
+            check_file_target(target)
+
+
+def write_json(values: Any, target: Path | None) -> bool:
+    """Write JSON to a file, or to standard output for `-`; tell whether it went there, where people read no more."""
+    text = json.dumps(values, indent=1, ensure_ascii=False)
+    is_printed = str(target) == "-"
+    if is_printed:
+        typer.echo(text)
+    elif target is not None:
+        write_file(target, text + "\n")
+    return is_printed
 
 
 def write_file(path: Path, text: str) -> None:

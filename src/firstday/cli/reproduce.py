@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 import sys
 from enum import StrEnum
@@ -19,10 +18,10 @@ from firstday.cli.options import (
     KOption,
     ReportOption,
     SeedOption,
-    check_file_target,
+    check_outputs,
     print_notes,
     read_settings,
-    write_file,
+    write_json,
 )
 from firstday.cli.printing import print_comparison
 from firstday.data.sources.deezer_kdd21 import NAME, read_paper_data
@@ -81,9 +80,7 @@ def reproduce(
     began = perf_counter()
     for name in strategy or ():
         find_strategy(name)
-    for target in (json_out, report):
-        if target is not None and str(target) != "-":
-            check_file_target(target)
+    check_outputs(json_out, report)
     if report is not None:
         check_report_path(report)
     settings = read_settings(NAME, config, seed, device=device)
@@ -95,14 +92,9 @@ def reproduce(
         strategies = choose_strategies(strategy or (), with_baselines=not without_baselines)
         table = reproduce_table(data, settings, strategies, n_seeds=seeds, progress=progress)
     table = table.after_reading(reading_s)
-    text = json.dumps(table.to_json(), indent=1, ensure_ascii=False)
-    if json_out is not None and str(json_out) == "-":
-        typer.echo(text)
-    else:
+    if not write_json(table.to_json(), json_out):
         print_notes(table.results.notes)
         print_comparison(table, Console())
-    if json_out is not None and str(json_out) != "-":
-        write_file(json_out, text + "\n")
     if report is not None:
         write_report(
             table.results,

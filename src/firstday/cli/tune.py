@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import shlex
 import sys
@@ -24,12 +23,13 @@ from firstday.cli.options import (
     ProtocolOption,
     SeedOption,
     TablesArgument,
-    check_file_target,
+    check_outputs,
     load_plugins,
     open_tables,
     print_notes,
     read_settings,
     write_file,
+    write_json,
 )
 from firstday.config import Config
 from firstday.data.left_out import left_out_beside, write_left_out
@@ -95,9 +95,7 @@ def tune(
     picture = out.with_suffix(".svg") if picture is None else picture
     if picture.suffix.lower() != ".svg":
         raise ConfigError(f"{picture}: the picture is SVG; give it a name that ends in .svg.")
-    for target in (out, picture, json_out):
-        if target is not None and str(target) != "-":
-            check_file_target(target)
+    check_outputs(out, picture, json_out)
     if picture.resolve() == out.resolve():
         raise ConfigError(f"{out}: settings and picture cannot be one file; give a name that ends in .toml.")
     render_settings(Config(), ())  # what writes settings is there
@@ -123,9 +121,7 @@ def tune(
     write_file(out, render_settings(chosen, comments))
     write_file(picture, standalone(plot_search(search)))
     write_left_out(left_out_beside(out), dataset.left_out)
-    text = json.dumps({"dataset": dataset.name, **search.to_json()}, indent=1, ensure_ascii=False)
-    if json_out is not None and str(json_out) == "-":
-        typer.echo(text)
+    if write_json({"dataset": dataset.name, **search.to_json()}, json_out):
         return
     print_notes(search.notes)
     console = Console(highlight=False, soft_wrap=True)
@@ -143,8 +139,6 @@ def tune(
     console.print(f"Settings: {out}   What was tried: {picture}", markup=False)
     if search.is_gain:
         console.print(f"Next: firstday train {tables} --config {out} --out model", markup=False)
-    if json_out is not None:
-        write_file(json_out, text + "\n")
 
 
 def render_settings(config: Config, comments: Iterable[str]) -> str:

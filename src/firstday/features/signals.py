@@ -6,13 +6,13 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from functools import cached_property
 from numbers import Real
 from typing import Any
 
 import numpy as np
 
+from firstday.arguments import hint_at
 from firstday.config import SHOWN, SignalConfig
 from firstday.data.dataset import Dataset
 from firstday.data.events import ITEM, Pair
@@ -393,9 +393,7 @@ class Catalogue:
         for row, user in enumerate(users):
             for name, value in user.groups.items():
                 if name not in codes:
-                    near = get_close_matches(name, [*codes, *RESERVED], 1)
-                    hint = f" (did you mean {near[0]!r}?)" if near else ""
-                    ignored[row].append(f"profile column {name!r} is unknown{hint}")
+                    ignored[row].append(f"profile column {name!r} is unknown{hint_at(name, (*codes, *RESERVED))}")
                 elif value not in self._codes[name]:
                     ignored[row].append(f"{name} {value!r} was never seen")
                 else:

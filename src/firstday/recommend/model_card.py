@@ -121,9 +121,8 @@ def _describe_quality(model: TrainedModel, manifest: Mapping[str, Any]) -> Itera
     metrics, rows = manifest.get("metrics", {}), []
     k, measured = metrics.get("k", model.config.recommend.k), metrics.get("precision", {})
     for row, users in tabulate_selection(model):
-        cells = [_with_interval(row, name) for name in dict.fromkeys((row["strategy"], "popular", "segment"))]
-        of_popular, of_segment = _with_interval(row, "popular"), _with_interval(row, "segment")
-        rows.append((row["known"], row["strategy"], cells[0], of_popular, of_segment, users))
+        cells = [_with_interval(row, name) for name in (row["strategy"], "popular", "segment")]
+        rows.append((row["known"], row["strategy"], *cells, users))
     if rows:
         yield f"P@{k}, the part of what a list of {k} can find, in % with 95 % intervals, by what is known of a user:"
         yield CardTable(("known", "auto answers by", f"P@{k}", "popular", "segment", "judged on"), tuple(rows))

@@ -14,7 +14,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, is_dataclass, replace
-from difflib import get_close_matches
 from functools import cache, cached_property
 from importlib import import_module
 from importlib.metadata import entry_points
@@ -25,6 +24,7 @@ from typing import Any, Literal, Protocol, TypeVar
 import numpy as np
 from pydantic import BaseModel, ValidationError
 
+from firstday.arguments import hint_at
 from firstday.artifact.trained_model import TrainedModel
 from firstday.config import Config, DeviceName
 from firstday.display import readable
@@ -605,9 +605,7 @@ def baseline_names() -> tuple[str, ...]:
 
 def is_plugin(name: str) -> bool:
     """Tell whether a strategy or a baseline is known and comes from outside firstday."""
-    of_cold_models = (way for cold_model in BUILT_IN["cold_models"] for way in names_of_both_ways(cold_model))
-    ours = {*BUILT_IN["strategies"], *BUILT_IN["baselines"], *of_cold_models}
-    return name not in ours and name in (*strategy_names(), *baseline_names())
+    return name not in _our_names() and name in (*strategy_names(), *baseline_names())
 
 
 def cold_model_names() -> tuple[str, ...]:
@@ -667,10 +665,10 @@ def check_judged(names: Iterable[str]) -> None:
 
 
 def _unknown(name: str, names: Sequence[str]) -> UnknownStrategyError:
-    near = get_close_matches(name, names, 1)
-    hint = f" (did you mean {near[0]!r}?)" if near else ""
-    own = "" if set(names) - _our_names() - {PAPER_SEGMENT} else "; a method of yours needs --plugin MODULE"
-    return UnknownStrategyError(f"strategy: {name!r} is unknown{hint}; choose of {', '.join(names)}{own}.")
+    how = "" if set(names) - _our_names() - {PAPER_SEGMENT} else "; a method of yours needs --plugin MODULE"
+    return UnknownStrategyError(
+        f"strategy: {name!r} is unknown{hint_at(name, tuple(names))}; choose of {', '.join(names)}{how}."
+    )
 
 
 @cache

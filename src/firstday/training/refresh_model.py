@@ -19,7 +19,7 @@ from firstday.artifact.folder import KEEP, check_keep, check_target, read_manife
 from firstday.artifact.trained_model import TrainedModel
 from firstday.config import Config
 from firstday.data.dataset import Dataset
-from firstday.data.ids import Ids, stable_numbers
+from firstday.data.ids import stable_numbers
 from firstday.data.splits.registration import Log
 from firstday.data.splits.roles import count_roles
 from firstday.data.splits.split import Cohort
@@ -311,10 +311,10 @@ def are_new_to(model: TrainedModel, dataset: Dataset, users: np.ndarray, numbers
 
 def find_shrunk(dataset: Dataset, before: Mapping[str, Any], min_size: float) -> list[str]:
     """Say of which things tables hold much fewer than those that a model was made of, by its facts."""
-    now = dataset.summary()
+    now = _flatten(dataset.summary())
     lost = []
     for name, n_before in _flatten(before).items():
-        n = _flatten(now).get(name, 0)
+        n = now.get(name, 0)
         if n_before >= MIN_COUNT and n < min_size * n_before:
             lost.append(f"the tables hold {n:,} {name} where there were {n_before:,}")
     return lost
@@ -340,15 +340,14 @@ def compare_models(before: Recommender, new: Recommender, dataset: Dataset, coho
         The users.
     """
     k = new.model.config.recommend.k
-    users = Ids(dataset.users.take(cohort.users))
     precision = []
     for model in (before.model, new.model):
         answer = answer_all(cohort_query(Recommender(model), dataset, cohort, k), model.config.recommend.strategy)
         in_tables = np.append(dataset.items.lookup(model.catalogue.items.values), -1)  # the last: an empty place
         precision.append(measure(in_tables[answer.items], cohort.truth).precision)
     old_mean, new_mean = (float(values.mean()) for values in precision)
-    ratio = bootstrap_ratios(precision[1][:, None], precision[0], np.arange(len(users)))[0] if old_mean else None
-    return ModelComparison(len(users), k, round(100 * old_mean, 4), round(100 * new_mean, 4), ratio)
+    ratio = bootstrap_ratios(precision[1][:, None], precision[0], np.arange(len(cohort)))[0] if old_mean else None
+    return ModelComparison(len(cohort), k, round(100 * old_mean, 4), round(100 * new_mean, 4), ratio)
 
 
 def _tell(comparison: ModelComparison, gate: float) -> str:
