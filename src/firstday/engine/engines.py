@@ -81,9 +81,9 @@ def load(
     Parameters
     ----------
     tables
-        A folder of tables; a built-in name: ``movielens-100k`` (fetched once and cached, unless `path` is given),
-        ``deezer-europe``, ``lastfm-1k`` or ``deezer-pisa``; or data frames of pandas, Polars, PyArrow, DuckDB or Spark
-        by the names of their tables.
+        A folder of tables; a built-in name: ``movielens-100k`` or ``complete-journey`` (fetched once and cached, unless
+        `path` is given), ``deezer-europe``, ``online-retail`` or ``movietweetings``; or data frames of pandas, Polars,
+        PyArrow, DuckDB or Spark by the names of their tables.
     path
         For a built-in name: the local copy, as a zip or a folder.
     config

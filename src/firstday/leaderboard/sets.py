@@ -8,8 +8,8 @@ from pathlib import Path
 
 from firstday.config import Config, suit_config
 from firstday.data.dataset import Dataset
-from firstday.data.load import BUILT_IN, COPIES, load
-from firstday.data.sources import deezer_europe, deezer_pisa, lastfm_1k
+from firstday.data.load import BUILT_IN, COPIES, FETCHED, load
+from firstday.data.sources import deezer_europe, movietweetings, online_retail
 from firstday.errors import ConfigError
 from firstday.simulate.simulation_settings import SimulationSettings
 from firstday.simulate.tables import simulate
@@ -19,8 +19,8 @@ SERVICE = SimulationSettings(n_users=10_000, n_items=4_000, days=60)
 """The simulated service: the same for everybody."""
 MARKS = {
     deezer_europe.NAME: (f"{deezer_europe.FOLDER}.zip", deezer_europe.FEATURES, deezer_europe.FOLDER),
-    lastfm_1k.NAME: (lastfm_1k.PROFILE, lastfm_1k.FOLDER),
-    deezer_pisa.NAME: (deezer_pisa.PLAYS, f"{deezer_pisa.PLAYS}.parquet"),
+    online_retail.NAME: (online_retail.FILE,),
+    movietweetings.NAME: (f"{movietweetings.FOLDER}.zip", movietweetings.RATINGS, movietweetings.FOLDER),
 }
 """Files and folders by which the local copy of a built-in dataset is known."""
 
@@ -31,8 +31,8 @@ def find_sets(names: Sequence[str], data: Sequence[Path]) -> dict[str, Path | No
     Parameters
     ----------
     names
-        Built-in names, `SIMULATED`, or folders of tables. Empty: MovieLens 100K, the simulated service, and every
-        built-in dataset that is in `data`.
+        Built-in names, `SIMULATED`, or folders of tables. Empty: the datasets that are fetched, the simulated service,
+        and every built-in dataset that is in `data`.
     data
         Folders with local copies.
 
@@ -46,7 +46,7 @@ def find_sets(names: Sequence[str], data: Sequence[Path]) -> dict[str, Path | No
             raise ConfigError(f"--data: {folder} does not exist; give a folder with local copies.")
     copies = {name: place for name in MARKS if (place := _find_copy(name, data)) is not None}
     if not names:
-        return {name: copies.get(name) for name in (*BUILT_IN[:1], SIMULATED, *copies)}
+        return {name: copies.get(name) for name in (*FETCHED, SIMULATED, *copies)}
     for name in names:
         if name in MARKS and name not in copies:
             raise ConfigError(

@@ -31,7 +31,7 @@ def read_local_copy(path: str | Path, folder: str, names: tuple[str, ...]) -> di
         raise DataError(f"{path}: does not exist; give the path of {folder}.zip or of the folder with its files.")
     if path.is_file():
         return _from_zip(path, names)
-    place = _find_folder(path, folder, names, "zip")
+    place = _find_folder(path, folder, names)
     if place is not None:
         return {name: (place / name).read_bytes() for name in names}
     if (path / f"{folder}.zip").is_file():
@@ -39,38 +39,13 @@ def read_local_copy(path: str | Path, folder: str, names: tuple[str, ...]) -> di
     raise DataError(f"{path}: holds neither {names[0]} nor {folder}.zip; give the path of the zip or of its folder.")
 
 
-def find_local_copy(path: str | Path, folder: str, names: tuple[str, ...], ending: str) -> Path:
-    """Return the folder of an unpacked copy, for files that are too large to hold.
-
-    Parameters
-    ----------
-    path
-        The folder with the files, or one that contains it.
-    folder, names
-        As for `read_local_copy`.
-    ending
-        What the published archive's name ends in.
-
-    Raises
-    ------
-    DataError
-        The files are not there, or are not unpacked.
-    """
-    path = Path(path)
-    place = _find_folder(path, folder, names, ending)
-    if place is None:
-        fault = "does not exist" if not path.exists() else f"holds no {names[0]}" if path.is_dir() else "is a file"
-        raise DataError(f"{path}: {fault}; unpack {folder}.{ending} and give the path of its folder.")
-    return place
-
-
-def _find_folder(path: Path, folder: str, names: tuple[str, ...], ending: str) -> Path | None:
+def _find_folder(path: Path, folder: str, names: tuple[str, ...]) -> Path | None:
     """Return the folder with the files; None where there is none."""
     for place in (path, path / folder):
         if (place / names[0]).is_file():
             missing_names = [name for name in names if not (place / name).is_file()]
             if missing_names:
-                raise DataError(f"{place}: {missing_names[0]} is missing; unpack {folder}.{ending} there again.")
+                raise DataError(f"{place}: {missing_names[0]} is missing; unpack {folder}.zip there again.")
             return place
     return None
 

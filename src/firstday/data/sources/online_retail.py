@@ -1,0 +1,63 @@
+"""Online Retail II, one year: the invoices of a British giftware shop, to the minute, with returns and anonymous sales.
+
+D. Chen, "Online Retail II", UCI Machine Learning Repository, 2019, CC BY 4.0.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import polars as pl
+
+from firstday.data.findings import Findings
+from firstday.data.raw_table import UNREADABLE, first_line
+from firstday.errors import DataError
+
+NAME = "online-retail"
+FILE = "online_retail_2009_2010.parquet"
+PRODUCT = r"^\d{5}"
+"""Stock codes of products; the others are postage, fees, samples and corrections."""
+
+
+def read_online_retail(path: str | Path, findings: Findings) -> dict[str, pl.DataFrame]:
+    """Read the invoices as tables of firstday: a line is a ``stream`` of a product, the first one the registration.
+
+    Parameters
+    ----------
+    path
+        The Parquet file, or the folder that holds it.
+    findings
+        Gets notes on lines without a customer, on returns and on what is not a product.
+
+    Raises
+    ------
+    DataError
+        The file is missing or damaged.
+    """
+    file = Path(path) / FILE if Path(path).is_dir() else Path(path)
+    try:
+        lines = pl.read_parquet(file, glob=False).select(
+            user_id=pl.col("Customer ID").cast(pl.Int64),
+            item_id=pl.col("StockCode").str.to_uppercase(),
+            timestamp=pl.col("InvoiceDate").cast(pl.String).str.to_datetime(time_unit="us", time_zone="UTC"),
+            quantity="Quantity",
+            title=pl.col("Description").str.strip_chars(),
+            country="Country",
+        )
+    except UNREADABLE as error:
+        raise DataError(f"{file}: cannot be read as Online Retail II ({first_line(error)}); fetch it again.") from None
+    for noun, is_wrong in (
+        ("name no customer and were left out", pl.col("user_id").is_null()),
+        ("are returns and were left out", pl.col("quantity") <= 0),
+        ("are not products (postage, fees, samples) and were left out", ~pl.col("item_id").str.contains(PRODUCT)),
+    ):
+        kept = lines.remove(is_wrong)
+        findings.note_rows("interactions", lines.height - kept.height, lines.height, noun)
+        lines = kept
+    of_user = lines.sort("timestamp").group_by("user_id")
+    titles = lines.group_by("item_id").agg(pl.col("title").drop_nulls().mode().sort().first())
+    return {
+        "interactions": lines.select("user_id", "item_id", "timestamp"),
+        "users": of_user.agg(registered_at=pl.col("timestamp").first(), country=pl.col("country").first()),
+        "items": titles,
+    }
