@@ -256,31 +256,22 @@ class SampledProtocolConfig(Section):
 class RegistrationProtocolConfig(Section):
     """The `registration` protocol of the paper: cold users registered last, and day one is their first day."""
 
+    cut_offs: Count = Field(
+        default=6,
+        description="Times at which `evaluate` trains on what came before; those who register from each one to the "
+        "next are judged. Fewer where there are not 30 newcomers for each.",
+    )
     cut_off: AwareDatetime | None = Field(
         default=None,
-        description="Moment with its zone (2024-05-01T00:00:00Z). Warm users registered before it, and nothing after "
-        "it is in any statistic; empty: the last midnight in UTC that leaves `cold_days` and `target_days` before "
-        "the log's end. `train` uses the whole log.",
+        description="Moment of the first cut-off, with its zone (2024-05-01T00:00:00Z); empty: the first midnight in "
+        "UTC before which a third of the users registered, and 500 newcomers (or half of all) can be validated on.",
     )
-    cold_days: float = Field(
-        default=7.0, gt=0, description="Days after the cut-off in which cold users registered. Source: PAPER (a week)."
+    target_days: Annotated[float, Field(gt=1)] | None = Field(
+        default=None,
+        description="Days from registration to the end of the target window, which begins where day one ends; empty: "
+        "the shortest of 30 (PAPER), 60, 90, 180 and 365 by which most newcomers can be judged.",
     )
-    target_days: float = Field(
-        default=30.0,
-        gt=1,
-        description="Days from registration to the end of the target window, which begins where day one ends. "
-        "Source: PAPER.",
-    )
-    min_items: Count = Field(default=20, description="Used items before the cut-off that make a user warm.")
-    validation: Share = Field(
-        default=0.5,
-        description="Share of cold users to stop training and to choose settings by; the others are reported on.",
-    )
-    held_out: Share = Field(
-        default=0.1,
-        description="In `train`: share of the users whose target window is in the log that are held out to stop "
-        "training at the right moment (at most 10,000).",
-    )
+    min_items: Count = Field(default=20, description="Used items that make a user warm.")
     day_one: Literal["24-hours", "calendar-day"] = Field(
         default="24-hours",
         description="What day one is: 24 hours from registration on, or the hours to midnight in the user's time zone.",

@@ -12,8 +12,12 @@ from firstday.sparse import SparseRows
 PrecisionRule = Literal["min", "k"]
 METRICS = ("precision", "recall", "ndcg")
 
+HEAD = 10
+"""Length of the head of a list, which people see: precision and NDCG are measured at it, too."""
 N_RESAMPLES = 2000
 LEVEL = 0.95
+FEWEST_COHORTS = 5
+"""With fewer cohorts than this, users are the units of intervals, not cohorts."""
 N_FIFTHS, N_DIVISIONS = 5, 100
 
 
@@ -118,6 +122,54 @@ def bootstrap_ratios(
     means = _resample_means(np.column_stack([values, denominators]), users, seed)
     positive = means[means[:, -1] > 0]  # a resample without hits has no ratio
     return _between(values.mean(axis=0) / denominators.mean(), positive[:, :-1] / positive[:, -1:])
+
+
+def mean_intervals(values: np.ndarray, users: np.ndarray, cohorts: np.ndarray) -> list[Interval]:
+    """Return the means of several columns with paired intervals, cohorts being the units where there are enough.
+
+    Parameters
+    ----------
+    values, users
+        See `bootstrap_means`.
+    cohorts
+        The cohort of each row, integers, shape (n,). With fewer than `FEWEST_COHORTS`, users are the units.
+
+    Returns
+    -------
+    list of Interval
+        Means over users; Student's t with one degree of freedom less than cohorts.
+
+    References
+    ----------
+    W. Cochran, "Sampling Techniques", 1977, section 6.3: the variance of a ratio of cluster totals.
+    """
+    if len(np.unique(cohorts)) < FEWEST_COHORTS:
+        return bootstrap_means(values, users)
+    return _cluster_ratios(values, np.ones(len(values)), cohorts)
+
+
+def ratio_intervals(
+    values: np.ndarray, denominators: np.ndarray, users: np.ndarray, cohorts: np.ndarray
+) -> list[Interval]:
+    """Return the means of several columns divided by that of another; see `bootstrap_ratios` and `mean_intervals`."""
+    if len(np.unique(cohorts)) < FEWEST_COHORTS:
+        return bootstrap_ratios(values, denominators, users)
+    return _cluster_ratios(values, denominators, cohorts)
+
+
+def _cluster_ratios(values: np.ndarray, denominators: np.ndarray, cohorts: np.ndarray) -> list[Interval]:
+    """Return ratios of the sums of columns, shape (n, n_columns), to a sum, with intervals over cohorts."""
+    from scipy.stats import t
+
+    _, member = np.unique(cohorts, return_inverse=True)
+    sums = np.stack([np.bincount(member, weights=column) for column in values.T], axis=1)
+    below = np.bincount(member, weights=denominators)
+    n_cohorts, ratios = len(sums), sums.sum(axis=0) / below.sum()
+    squares = ((sums - ratios * below[:, None]) ** 2).sum(axis=0)
+    error = np.sqrt(n_cohorts / (n_cohorts - 1) * squares) / below.sum()
+    reach = t.ppf((1 + LEVEL) / 2, n_cohorts - 1) * error
+    ends = zip(ratios.tolist(), (ratios - reach).tolist(), (ratios + reach).tolist(), strict=True)
+    return [Interval(*end) for end in ends]
 
 
 def _resample_means(values: np.ndarray, users: np.ndarray, seed: int) -> np.ndarray:

@@ -14,7 +14,7 @@ from firstday.data.splits.sampled import split_sampled
 from firstday.data.splits.split import Cohort, Split
 from firstday.errors import ConfigError
 from firstday.evaluation.results import Figure, Results
-from firstday.evaluation.run import ENOUGH_SECONDS, MOST_PASSES, evaluate, join_seeds, judge_seed, score_strategy
+from firstday.evaluation.run import ENOUGH_SECONDS, MOST_PASSES, evaluate, join_runs, judge_run, score_strategy
 from firstday.evaluation.slices import DAY_ONE_SIZES
 from firstday.metrics import Interval, PrecisionRule, bootstrap_mean, measure
 from firstday.recommend.popularity import POPULAR
@@ -53,7 +53,7 @@ def run(
 ) -> Results:
     """Judge one trained model on two splits; training is not what is tested here."""
     runs = [
-        judge_seed(
+        judge_run(
             cohort_query(recommender, world, split.cold, K),
             split.cold,
             strategies,
@@ -65,7 +65,7 @@ def run(
         )
         for number, (seed, split) in enumerate(splits.items())
     ]
-    return join_seeds(world.name, runs, protocol="sampled", divide_by=divide_by, against=("segment",))
+    return join_runs(world.name, runs, protocol="sampled", divide_by=divide_by, against=("segment",))
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ import numpy as np
 from firstday.cold.cold_model import Epoch
 from firstday.data.splits.split import Cohort
 from firstday.evaluation.results import Results, Scores, measure_novelty
-from firstday.evaluation.run import SeedRun, join_seeds
+from firstday.evaluation.run import Run, join_runs
 from firstday.evaluation.slices import SeedFacts, count_by_part
 from firstday.metrics import measure
 from firstday.recommend.segment_description import SegmentRow
@@ -70,7 +70,7 @@ def evaluate_tiny(
             )
         profiles = {name: np.tile(values, copies) for name, values in PROFILES.items()}
         used = count_by_part(cohort.truth.columns, TENTH_OF_ITEM)
-        run = SeedRun(
+        run = Run(
             seed=seed,
             scores=scores,
             cohort=cohort,
@@ -90,4 +90,4 @@ def evaluate_tiny(
             tunings={"popular": Tuning({"shrinkage": (0.0, 10.0)}, {"shrinkage": 10.0}, 51.25, 7, 0.25, 2.0)},
         )
         runs.append(run)
-    return join_seeds("tiny", runs, protocol="sampled", against=against)
+    return join_runs("tiny", runs, protocol="sampled", against=against)

@@ -35,7 +35,7 @@ friends, with or without a profile; a signal on 1 to 3 items or members of other
 FEW = 4
 """Items and members from which on a user is in the last class."""
 FIRST_CHOICE = "blend"
-"""What `auto` answers by where nothing else was better beyond chance, or nothing was chosen."""
+"""What `auto` answers by where nothing was chosen."""
 
 
 def _personal_alone() -> tuple[Mapping[str, float], ...]:
@@ -70,25 +70,22 @@ class ClassEvidence:
     n_users
         How many there were.
     users
-        Who they were: those of the ``class``; where they are few, users who know more with that taken ``away``; or
-        ``all`` validation users.
+        Who they were: those of the ``class``; where they are few, users who did more, with that taken ``away``; where
+        there are none, nobody, and the choice is that of the next class (``neighbor``), mixed with the fallback.
     fallback
-        The strategy that lists fall back on, `group` or `popular`: the better one for them.
+        The better of `group` and `popular` for them.
     best
         What `auto` answers this class by.
-    fall_back
-        Strategies that are not better than the fallback beyond chance, so that the fallback answers in their place.
     precision
         Of each strategy's own lists, in %.
     intervals
-        The ends of its 95 % interval over the users; nothing in a model of an older version.
+        The ends of its 95 % interval over the users.
     """
 
     n_users: int
-    users: Literal["class", "away", "all"]
+    users: Literal["class", "away", "neighbor"]
     fallback: str
     best: str
-    fall_back: tuple[str, ...]
     precision: Mapping[str, float]
     intervals: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 
@@ -101,7 +98,7 @@ class Selection:
     Parameters
     ----------
     classes
-        For each class of `KNOWLEDGE`; empty: `auto` is `blend`, and every strategy answers wherever it can.
+        For each class of `KNOWLEDGE`; empty: `auto` is `blend`.
     """
 
     classes: tuple[ClassEvidence, ...] = ()
@@ -109,10 +106,6 @@ class Selection:
     def best_of(self, knowledge: int) -> str:
         """Return what `auto` answers a class of `KNOWLEDGE` by, given its position."""
         return self.classes[knowledge].best if self.classes else FIRST_CHOICE
-
-    def fallbacks_of(self, strategy: str) -> tuple[str, ...]:
-        """Return for each class of `KNOWLEDGE` what answers in place of a strategy; "" where it answers itself."""
-        return tuple(evidence.fallback if strategy in evidence.fall_back else "" for evidence in self.classes)
 
 
 @readable
@@ -158,7 +151,7 @@ class TrainedModel:
     blending
         How `blend` weighs the other strategies.
     selection
-        Which strategy `auto` answers by, and where a strategy leaves the answer to its fallback.
+        Which strategy `auto` answers by.
     calibrations
         For each strategy whose scores become probabilities of use, by name: how, chosen on validation users.
     unlisted

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from scipy import sparse
 from scipy.linalg import lapack
 
 from firstday.baselines.matrices import most_used_items, spread_known, to_matrix
@@ -35,12 +36,13 @@ class Ease:
 
 
 class EaseFit:
-    """Fits `Ease`; the Gram matrix of items is computed once."""
+    """Fits `Ease`, in the space of users where these are fewer than the items."""
 
     def __init__(self, training: BaselineData) -> None:
         self.items = most_used_items(training.uses)
-        uses = to_matrix(training.uses)[:, self.items]
-        self.gram = (uses.T @ uses).toarray().astype(np.float64)
+        uses = to_matrix(training.uses)[:, self.items].astype(np.float64)
+        self.uses = uses[np.diff(uses.indptr) > 0]
+        self.n_users = np.asarray(uses.sum(axis=0)).ravel()
 
     def __call__(self, *, regularization: float, dropout: float) -> Ease:
         """Solve for the weights.
@@ -53,22 +55,46 @@ class EaseFit:
             Share of a user's items hidden from the input, on average over all ways to hide them; 0 is EASE, more is
             EDLAE.
         """
-        ridge = self.gram.copy(order="F")
-        ridge[np.diag_indices_from(ridge)] += regularization + dropout / (1 - dropout) * self.gram.diagonal()
-        factor, failed = lapack.dpotrf(ridge, lower=1, overwrite_a=1)
-        inverse, failed_too = (factor, failed) if failed else lapack.dpotri(factor, lower=1, overwrite_c=1)
-        if failed or failed_too:
-            raise ConfigError(f"regularization: {regularization} is too small to solve for items; give a larger one.")
-        diagonal = inverse.diagonal().copy()
-        lower = np.tril(inverse, -1).astype(np.float32)
-        del ridge, factor, inverse
-        weights = lower + lower.T
-        weights /= -diagonal.astype(np.float32)
+        penalty = regularization + dropout / (1 - dropout) * self.n_users
+        inverse = self._by_users(penalty) if self.uses.shape[0] < len(self.items) else self._by_items(penalty)
+        weights = (inverse / -inverse.diagonal()).astype(np.float32)
+        np.fill_diagonal(weights, 0)
         return Ease(self.items, weights)
+
+    def _by_items(self, penalty: np.ndarray) -> np.ndarray:
+        """Invert the penalised Gram matrix of items."""
+        gram = (self.uses.T @ self.uses).toarray(order="F")
+        gram[np.diag_indices_from(gram)] += penalty
+        return invert(gram)
+
+    def _by_users(self, penalty: np.ndarray) -> np.ndarray:
+        """Return the same inverse by that of a matrix of users (Woodbury)."""
+        scaled = (self.uses @ sparse.diags(1 / penalty)).tocsr()
+        small = (scaled @ self.uses.T).toarray(order="F")
+        small[np.diag_indices_from(small)] += 1
+        inverse: np.ndarray = scaled.T @ -(scaled.T @ invert(small)).T
+        inverse[np.diag_indices_from(inverse)] += 1 / penalty
+        return inverse
+
+
+def invert(matrix: np.ndarray) -> np.ndarray:
+    """Invert a symmetric positive definite matrix, which is overwritten.
+
+    Raises
+    ------
+    ConfigError
+        It is not positive definite.
+    """
+    factor, failed = lapack.dpotrf(matrix, lower=1, overwrite_a=1)
+    inverse, failed_too = (factor, failed) if failed else lapack.dpotri(factor, lower=1, overwrite_c=1)
+    if failed or failed_too:
+        raise ConfigError("regularization: is too small to solve for items; give a larger one.")
+    symmetric: np.ndarray = np.tril(inverse) + np.tril(inverse, -1).T
+    return symmetric
 
 
 def prepare_ease(training: BaselineData) -> EaseFit:
-    """Count how many warm users use each pair of the most used items.
+    """Keep what users use of the most used items.
 
     References
     ----------

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import count
 from typing import NamedTuple
 
 import numpy as np
@@ -19,10 +19,7 @@ from firstday.recommend.spec import BaselineData, BaselineSpec
 from firstday.sparse import SparseRows
 
 BATCH = 128
-STEPS = 1200
-"""Steps of training, about, at most."""
 LEARNING_RATE = 1e-2
-PATIENCE = 8
 
 
 class Layers(NamedTuple):
@@ -74,8 +71,8 @@ class Autoencoder(nn.Module):
 
 def train_autoencoder(
     uses: SparseRows,
-    validate: Callable[[Layers], float],
     *,
+    steps: int,
     width: int,
     dropout: float,
     weight_decay: float,
@@ -83,14 +80,14 @@ def train_autoencoder(
     threads: int = 0,
     device: DeviceName = "auto",
 ) -> Layers:
-    """Train until validation precision stops rising, and return the best weights.
+    """Train for some steps, and return the weights.
 
     Parameters
     ----------
     uses
         Items of the users, none without any, shape (n_users, n_items).
-    validate
-        Precision in %, higher is better, of the network as it is.
+    steps
+        Of `BATCH` users each, about.
     width
         Hidden numbers.
     dropout
@@ -110,9 +107,8 @@ def train_autoencoder(
     config = ColdModelConfig(
         learning_rate=LEARNING_RATE,
         weight_decay=weight_decay,
-        epochs=max(10, STEPS // n_steps),
+        epochs=max(1, round(steps / n_steps)),
         batch_size=BATCH,
-        patience=PATIENCE,
     )
 
     def batch_loss(rows: np.ndarray) -> torch.Tensor:
@@ -134,7 +130,7 @@ def train_autoencoder(
         uses.n_rows,
         uses.n_rows,
         batch_loss,
-        lambda: validate(network.freeze()),
+        count().__next__,  # every pass is better than the one before: the last one stays
         config,
         seed=seed,
         device=place,
@@ -181,11 +177,13 @@ class MultDaeFit:
         kept = training.uses.keep_columns(self.items)
         self.uses = kept.take(np.flatnonzero(kept.lengths()))
 
-    def __call__(self, *, width: int, dropout: float, weight_decay: float) -> MultDae:
-        """Train until validation precision stops rising.
+    def __call__(self, *, steps: int, width: int, dropout: float, weight_decay: float) -> MultDae:
+        """Train.
 
         Parameters
         ----------
+        steps
+            Of `BATCH` users each, about.
         width
             Hidden numbers.
         dropout
@@ -196,7 +194,7 @@ class MultDaeFit:
         training = self.training
         layers = train_autoencoder(
             self.uses,
-            lambda layers: training.validate(MultDae(self.items, *layers)),
+            steps=steps,
             width=width,
             dropout=dropout,
             weight_decay=weight_decay,
@@ -225,11 +223,12 @@ MULT_DAE = BaselineSpec(
     name="mult_dae",
     describe="A denoising autoencoder of users' items with a multinomial likelihood.",
     grid={
+        "steps": (75, 150, 300, 600, 1200, 2400),
         "width": (6, 12, 25, 50, 100, 200, 400),
         "dropout": (0.5, 0.8, 0.9, 0.95, 0.98, 0.99),
         "weight_decay": (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0),
     },
-    start={"width": (100,), "dropout": (0.9, 0.95), "weight_decay": (0.01, 0.1)},
+    start={"steps": (300, 600), "width": (100,), "dropout": (0.9, 0.95), "weight_decay": (0.01, 0.1)},
     prepare=prepare_mult_dae,
     is_restricted=True,
 )

@@ -76,7 +76,7 @@ def check(
     else:
         _print_summary(checked.dataset.name, checked.summary, checked.notes)
         _print_outlook(checked.outlook)
-    if checked.outlook is None or not checked.outlook.trainable:
+    if checked.outlook is None or checked.outlook.refusal:
         raise typer.Exit(2)
 
 
@@ -104,7 +104,7 @@ def _print_json(checked: Check) -> None:
         }
     content = {
         "ok": not checked.faults,
-        "trainable": outlook is not None and outlook.trainable,
+        "trainable": outlook is not None and not outlook.refusal,
         "faults": list(checked.faults),
         "notes": list(checked.notes),
         "summary": counts,
@@ -163,7 +163,7 @@ def _print_outlook(outlook: Outlook) -> None:
         console.print(f"What training would make of it (protocol {outlook.protocol}):")
     for sentence in outlook.sentences:
         console.print(f"- {sentence}")
-    if outlook.trainable:
-        console.print("No faults.")
+    if outlook.refusal:
+        console.print(f"No faults, but training would refuse the tables: {outlook.refusal}")
     else:
-        console.print(f"No faults, but training would refuse the tables: {outlook.training.refusal}")
+        console.print("No faults.")

@@ -19,18 +19,19 @@ from firstday.artifact.folder import check_target
 from firstday.cli.options import PathOption, open_tables
 from firstday.cli.printing import print_results
 from firstday.cli.recommend import print_answer
+from firstday.data.splits.holdout import protocol_of, split_for_training
 from firstday.errors import ConfigError, DataError
 from firstday.evaluation.report.content import WorkedExample
 from firstday.evaluation.report.render import write_report
 from firstday.evaluation.results import RATIO
-from firstday.evaluation.run import SeedRun, default_strategies, join_seeds, judge_seed
+from firstday.evaluation.run import Run, default_strategies, join_runs, judge_run
 from firstday.features.signals import Signals
 from firstday.progress import open_progress
 from firstday.recommend.recommendation import Recommendation
 from firstday.recommend.recommender import Recommender
 from firstday.recommend.segment_description import describe_segments
 from firstday.serve.settings import load_settings
-from firstday.training.fit import choose_protocol, cohort_query, fit, split_for
+from firstday.training.fit import cohort_query, fit
 from firstday.training.fit import train as run_training
 
 DATASET = "movielens-100k"
@@ -69,22 +70,22 @@ def demo(
         "no faults.",
         markup=False,
     )
-    protocol = choose_protocol(dataset, config)
-    runs: list[SeedRun] = []
+    protocol = protocol_of(dataset, config)
+    runs: list[Run] = []
     for seed in range(config.seed, config.seed + seeds):
         console.print(
             f"2. Training on four in five people; the fifth is kept out, to judge by (seed {seed}) ...", markup=False
         )
         with open_progress() as progress:
-            split = split_for(dataset, config, seed, with_cold=True)
+            split = split_for_training(dataset, config, seed, with_cold=True)
             fit_began = perf_counter()
             recommender = fit(dataset, split, config.override("seed", seed), progress=progress)
             fit_seconds = perf_counter() - fit_began
         query = cohort_query(recommender, dataset, split.cold, config.recommend.k)
         if not runs:
             _print_first_look(recommender, console)
-            quick = judge_seed(query, split.cold, FIRST_JUDGED, seed=seed, n_warm=len(split.warm), fit_seconds=0.0)
-            gain = join_seeds(DATASET, [quick], protocol=protocol, against=("popular",)).get("auto", f"{RATIO}popular")
+            quick = judge_run(query, split.cold, FIRST_JUDGED, seed=seed, n_warm=len(split.warm), fit_seconds=0.0)
+            gain = join_runs(DATASET, [quick], protocol=protocol, against=("popular",)).get("auto", f"{RATIO}popular")
             assert gain.low is not None
             assert gain.high is not None
             low, mean, high = (f"{100 * (ratio - 1):.0f}" for ratio in (gain.low, gain.mean, gain.high))
@@ -95,7 +96,7 @@ def demo(
             console.print("3. Judging every strategy on them ...", markup=False)
         with open_progress() as progress:
             runs.append(
-                judge_seed(
+                judge_run(
                     query,
                     split.cold,
                     default_strategies(dataset, config),
@@ -107,7 +108,7 @@ def demo(
                     progress=progress,
                 )
             )
-    results = join_seeds(dataset.name, runs, protocol=protocol)
+    results = join_runs(dataset.name, runs, protocol=protocol)
     print_results(results, console)
 
     console.print("4. Training the model to keep, on nine in ten; the tenth decides when to stop ...", markup=False)

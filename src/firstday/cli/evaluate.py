@@ -90,6 +90,14 @@ def evaluate(
     protocol: ProtocolOption = None,
     drop_bad_rows: DropOption = 0.0,
     device: DeviceOption = None,
+    cut_offs: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Where registrations are known: how often to train on what came before, and judge on the newcomers "
+            "until the next time (default: the setting, 6).",
+        ),
+    ] = None,
     seeds: Annotated[int, typer.Option(min=1, max=1000, help="How many times to split, train and judge.")] = 1,
     seed: SeedOption = None,
     k: KOption = None,
@@ -124,11 +132,13 @@ def evaluate(
         Path | None, typer.Option(help="Replay: write a picture of the hits by round there, as SVG.")
     ] = None,
 ) -> None:
-    """Hold out cold users, train on the others, and judge the lists that each strategy gives the cold ones.
+    """Train on what is known of established users, and judge the lists that each strategy gives to new ones.
 
     Example: firstday evaluate movielens-100k --seeds 5 --json results.json --report report.html
 
     Example: firstday evaluate movielens-100k --strategy segment --strategy personal --baselines --against ease
+
+    Example: firstday evaluate tables --cut-offs 6 --json results.json
 
     Example: firstday evaluate movielens-100k tables other-tables --json results.json --report report.html
 
@@ -143,6 +153,8 @@ def evaluate(
 
     def read(name: str) -> tuple[Dataset, Config]:
         dataset, settings = open_tables(name, copies.get(name), config, seed, protocol, drop_bad_rows, device)
+        if cut_offs is not None:
+            settings = settings.override({"registration.cut_offs": cut_offs, "protocol": "registration"})
         return dataset, settings if strategy else with_methods(settings, learners)
 
     if rounds is not None:

@@ -12,9 +12,11 @@ from firstday.artifact.trained_model import TrainedModel
 from firstday.evaluation.paper_figures import TABLE, in_paper_order, subtract_paper, title_of
 from firstday.evaluation.replay import ReplayResults
 from firstday.evaluation.results import (
+    HEAD_METRICS,
     MINUS,
     RATIO,
     REFERENCE,
+    ROUTE,
     UNKNOWN_VECTORS,
     Figure,
     Results,
@@ -22,10 +24,13 @@ from firstday.evaluation.results import (
     mean_fit_seconds,
 )
 from firstday.evaluation.slices import FRIENDS_ONLY, NOTHING_DONE, size_slice
-from firstday.metrics import METRICS
+from firstday.metrics import FEWEST_COHORTS, HEAD, METRICS
 from firstday.recommend.auto import tabulate_selection
 from firstday.reproduce.table import Reproduction
 from firstday.training.tune_baselines import describe_choices
+
+MOST_OF_ALL = 95.0
+"""Share of the users, in %, from which on a row is said to be another strategy's."""
 
 
 def print_results(results: Results, console: Console, against: str = REFERENCE) -> None:
@@ -54,11 +59,26 @@ def print_results(results: Results, console: Console, against: str = REFERENCE) 
     )
     _print_line(
         console,
-        f"{results.n_warm:,} warm and {results.n_cold:,} cold users in each of {len(results.seeds)} seed(s), protocol "
-        f"{results.protocol}. Precision is {rule}. Brackets: 95 % interval over users; differences are user by user.",
+        f"{describe_users(results)} Precision is {rule}. Brackets: 95 % interval over {results.units}; differences are "
+        "user by user.",
     )
     if results.precomputed:
         _print_line(console, UNKNOWN_VECTORS)
+
+
+def describe_users(results: Results) -> str:
+    """Say how many users were learned from and judged, and when."""
+    if not results.cut_offs:
+        return (
+            f"{results.n_warm:,} warm and {results.n_cold:,} cold users in each of {len(results.seeds)} seed(s), "
+            f"protocol {results.protocol}."
+        )
+    counts = ", ".join(f"{str(at['at'])[:10]}: {at['users']:,}" for at in results.cut_offs)
+    few = "" if results.units == "cohorts" else f" Fewer than {FEWEST_COHORTS} cohorts: intervals are over users."
+    return (
+        f"{results.n_cold:,} newcomers of {len(results.cut_offs)} cut-off(s) ({counts}), each judged on their first "
+        f"{results.target_days:g} days by a model of what came before; {len(results.seeds)} seed(s).{few}"
+    )
 
 
 def print_datasets(all_results: Sequence[Results], console: Console, against: str = REFERENCE) -> None:
@@ -76,9 +96,8 @@ def print_datasets(all_results: Sequence[Results], console: Console, against: st
             table.add_row(name, *cells, style=_style(name, against))
         console.print(table)
     for results in all_results:
-        users = f"{results.n_warm:,} warm and {results.n_cold:,} cold users in each of {len(results.seeds)} seed(s)"
-        _print_line(console, f"{results.dataset}: {users}, protocol {results.protocol}, lists of {results.k}.")
-    _print_line(console, "Brackets: 95 % interval over users. Recall, NDCG, groups and more: --json and --report.")
+        _print_line(console, f"{results.dataset}: {describe_users(results)} Lists of {results.k}.")
+    _print_line(console, "Brackets: 95 % interval. Recall, NDCG, groups and more: --json and --report.")
 
 
 def print_replay(results: ReplayResults, console: Console) -> None:
@@ -129,29 +148,48 @@ def selection_table(model: TrainedModel) -> Table:
 
 
 def _print_metrics(results: Results, console: Console, against: str) -> None:
-    """Print precision, recall, NDCG, and the difference to the reference."""
-    table = _table(
-        f"{results.dataset}: cold users, lists of {results.k}, in %",
-        (f"P@{results.k}", f"R@{results.k}", f"NDCG@{results.k}", f"P - P of {against}"),
-    )
+    """Print precision and NDCG, of the head of lists too, and the difference to the reference."""
+    heads = [f"P@{HEAD}", f"NDCG@{HEAD}"] if results.has_head else []
+    columns = (*heads, f"P@{results.k}", f"NDCG@{results.k}", f"P@{results.k} minus {against}")
+    table = _table(f"{results.dataset}: cold users, in %", columns)
     for name in results.best_first:
         cells = [
+            *(f"{results.get(name, metric).mean:.1f}" for metric in (HEAD_METRICS if heads else ())),
             _with_interval(results.get(name, "precision"), ".1f"),
-            *(f"{results.get(name, metric).mean:.1f}" for metric in ("recall", "ndcg")),
+            f"{results.get(name, 'ndcg').mean:.1f}",
             _with_interval(results.find(name, f"{MINUS}{against}"), "+.1f"),
         ]
-        table.add_row(name, *cells, style=_style(name, against))
+        table.add_row(_name_row(results, name), *cells, style=_style(name, against))
     console.print(table)
+    if any(_other_route(results, name) for name in results.strategies):
+        _print_line(console, "= NAME: (nearly) everybody is answered by that strategy.")
+
+
+def _name_row(results: Results, name: str) -> str:
+    """Name a strategy, and the one that makes (nearly) all of its lists, if that is another."""
+    other = _other_route(results, name)
+    return f"{name} = {other}" if other else name
+
+
+def _other_route(results: Results, name: str) -> str:
+    """Return the route that answers 95 % of the users or more where it is another strategy's; else ""."""
+    routes = results.split_metric(name, ROUTE)
+    return next((route for route, figure in routes.items() if route != name and figure.mean >= MOST_OF_ALL), "")
 
 
 def _print_slices(results: Results, console: Console, against: str) -> None:
     """Print precision by what is known of the user, and time."""
-    slices = {size: size_slice(size) for size in results.sizes()}
+    slices = {f"{size} ({n:,})": size_slice(size) for size, n in results.sizes().items()}
     titles = {"profile only": NOTHING_DONE, "friends only": FRIENDS_ONLY}
-    slices |= {title: name for title, name in titles.items() if results.find(results.leader, "precision", name)}
-    table = _table(f"P@{results.k} by items used on day one, in %", (*slices, "ms per user"))
+    slices |= {
+        f"{title} ({figure.n:,})": name
+        for title, name in titles.items()
+        if (figure := results.find(results.leader, "precision", name))
+    }
+    metric, k = (HEAD_METRICS[0], HEAD) if results.has_head else ("precision", results.k)
+    table = _table(f"P@{k} by items used on day one (users), in %", (*slices, "ms per user"))
     for name in results.best_first:
-        cells = [f"{results.get(name, 'precision', of_slice).mean:.1f}" for of_slice in slices.values()]
+        cells = [f"{results.get(name, metric, of_slice).mean:.1f}" for of_slice in slices.values()]
         cells.append(f"{results.get(name, 'ms_per_user').mean:.2f}")
         table.add_row(name, *cells, style=_style(name, against))
     console.print(table)

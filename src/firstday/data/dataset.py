@@ -105,6 +105,9 @@ class Dataset:
         The friends of each user, shape (n_users, n_users), or (n_users, len(friend_ids)); None without the table.
     titles
         One string for each item, "" where missing; None without titles.
+    added_at
+        int64, shape (n_items,): when each item was added, microseconds since 1970 UTC, -1 where missing; None without
+        the column.
     precomputed
         Embeddings of another model; None where training makes them.
     friend_ids
@@ -131,6 +134,7 @@ class Dataset:
     registered_at: np.ndarray | None = None
     friends: SparseRows | None = None
     titles: tuple[str, ...] | None = None
+    added_at: np.ndarray | None = None
     precomputed: PrecomputedVectors | None = None
     friend_ids: Ids | None = None
     notes: tuple[str, ...] = ()

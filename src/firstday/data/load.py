@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -156,14 +156,14 @@ def _built_in(name: str, path: str | Path | None, findings: Findings) -> dict[st
     """Read a built-in dataset."""
     if path is None and name in COPIES:
         raise DataError(f"{name}: is not fetched by firstday; give the path of {COPIES[name]} (--path).")
-    read = {
+    read: Mapping[str, Callable[[Any], dict[str, pl.DataFrame]]] = {
         movielens.NAME: movielens.read_movielens,
         complete_journey.NAME: complete_journey.read_complete_journey,
         deezer_europe.NAME: deezer_europe.read_deezer_europe,
         online_retail.NAME: partial(online_retail.read_online_retail, findings=findings),
         movietweetings.NAME: movietweetings.read_movietweetings,
-    }[name]
-    return {table: RawTable.of(frame) for table, frame in read(path).items()}
+    }
+    return {table: RawTable.of(frame) for table, frame in read[name](path).items()}
 
 
 def _folder(tables: str | Path, path: str | Path | None) -> Path:
@@ -267,6 +267,7 @@ def assemble(
         registered_at=registered_at,
         friends=friends,
         titles=_titles(frames, items) if catalogue is None else catalogue.titles,
+        added_at=_added_at(frames, items) if catalogue is None else catalogue.added_at,
         precomputed=_precomputed(frames, users, items, catalogue),
         notes=findings.notes,
         impressions=interactions.impressions,
@@ -402,6 +403,16 @@ def _titles(frames: Frames, items: Ids) -> tuple[str, ...] | None:
     rows = frames["items"]
     order = np.argsort(items.lookup(rows["item_id"])).astype(np.uint32)
     return tuple(rows["title"].fill_null("").gather(pl.Series(order)).to_list())
+
+
+def _added_at(frames: Frames, items: Ids) -> np.ndarray | None:
+    """Return when items were added in index order; None without the column."""
+    if "items" not in frames or "added_at" not in frames["items"].columns:
+        return None
+    rows = frames["items"]
+    order = np.argsort(items.lookup(rows["item_id"])).astype(np.uint32)
+    moments: np.ndarray = rows["added_at"].gather(pl.Series(order)).to_physical().fill_null(-1).to_numpy().copy()
+    return moments
 
 
 def _precomputed(frames: Frames, users: Ids, items: Ids, catalogue: Dataset | None) -> PrecomputedVectors | None:

@@ -44,7 +44,7 @@ from firstday.data.schema import ITEM_COLUMNS, USER_COLUMNS, conform_table
 
 MENTIONS = "friends: who is named"
 """The rows of `friends` once more, in the part of the user who is named as a friend: there it can be looked up."""
-SHARED = ("items", "entities", "titles", "precomputed")
+SHARED = ("items", "entities", "titles", "added_at", "precomputed")
 """What a part shares with the whole."""
 USER_TABLES = ("users", "interactions", "friends", "assignments", "embeddings/users")
 """Tables whose rows belong to a user; the others belong to the whole."""
@@ -274,7 +274,13 @@ def unpack(content: bytes, catalogue: Dataset) -> Dataset:
     if user_vectors is not None and catalogue.precomputed is not None:
         fields["precomputed"] = PrecomputedVectors(user_vectors, catalogue.precomputed.item_vectors)
     fields["groups"] = {name: Group(catalogue.groups[name].values, codes) for name, codes in fields["groups"].items()}
-    return Dataset(items=catalogue.items, entities=catalogue.entities, titles=catalogue.titles, **fields)
+    return Dataset(
+        items=catalogue.items,
+        entities=catalogue.entities,
+        titles=catalogue.titles,
+        added_at=catalogue.added_at,
+        **fields,
+    )
 
 
 def keep_users(dataset: Dataset, rows: np.ndarray) -> Dataset:

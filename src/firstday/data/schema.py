@@ -61,7 +61,7 @@ TABLES: Mapping[str, TableRule] = {
         ("user_id",),
     ),
     "users": TableRule({"user_id": "id", "registered_at": "time", "age": "age"}, ("user_id",), "user_id"),
-    "items": TableRule({"item_id": "id", "title": "text"}, ("item_id",), "item_id"),
+    "items": TableRule({"item_id": "id", "title": "text", "added_at": "time"}, ("item_id",), "item_id"),
     "collections": TableRule(
         {"entity": "text", "entity_id": "id", "item_id": "id"}, ("entity", "entity_id", "item_id")
     ),

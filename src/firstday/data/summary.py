@@ -11,7 +11,7 @@ import numpy as np
 from firstday.config import Config
 from firstday.data.dataset import Dataset
 from firstday.data.impressions import count_lists
-from firstday.data.splits.registration import DAY_US, Log
+from firstday.data.splits.registrations import DAY_US, Log
 from firstday.data.splits.roles import Protocol, choose_protocol
 
 

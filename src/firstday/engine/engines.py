@@ -15,6 +15,7 @@ from firstday.data.left_out import left_out_beside, write_left_out
 from firstday.data.load import check_tables
 from firstday.data.newcomers import load_newcomers
 from firstday.data.splits.outlook import Outlook, foresee
+from firstday.data.splits.roles import read_histories
 from firstday.data.summary import Summary, suiting_protocol, summarise
 from firstday.display import readable
 from firstday.engine.large import LargeDataset
@@ -141,12 +142,10 @@ def check(
     dataset = opened.dataset
     if dataset is None:
         return opened
-    if isinstance(dataset, Dataset):
-        summary = summarise(dataset)
-        outlook = foresee(dataset, config, suiting_protocol(config, summary))
-    else:
-        summary = dataset.summarise()
-        outlook = dataset.foresee(config, suiting_protocol(config, summary))
+    summary = summarise(dataset) if isinstance(dataset, Dataset) else dataset.summarise()
+    roles = (config, suiting_protocol(config, summary), summary.log)
+    histories = read_histories(dataset, *roles) if isinstance(dataset, Dataset) else dataset.read_histories(*roles)
+    outlook = foresee(histories, *roles)
     return Check(dataset, (), opened.notes, opened.left_out, summary, outlook)
 
 

@@ -17,10 +17,9 @@ from firstday.config import Config, SignalConfig
 from firstday.data.dataset import Dataset
 from firstday.data.ids import Ids, stable_numbers
 from firstday.data.parts import keep_users, pack
-from firstday.data.splits.outlook import Outlook
-from firstday.data.splits.registration import Log
+from firstday.data.splits.registrations import Log
+from firstday.data.splits.roles import Histories, find_warm
 from firstday.data.splits.roles import Protocol as ProtocolName
-from firstday.data.splits.roles import find_warm, find_warm_within
 from firstday.data.splits.split import take_actions
 from firstday.data.summary import Summary
 from firstday.display import readable
@@ -79,18 +78,11 @@ class LargeDataset(Protocol):
     def summarise(self) -> Summary:
         """Count what is in the tables."""
 
-    def foresee(self, config: Config, protocol: ProtocolName) -> Outlook:
-        """Return what training would make of them."""
+    def read_histories(self, config: Config, protocol: ProtocolName, log: Log | None) -> Histories:
+        """Count what the roles of users depend on."""
 
     def find_learners(self, config: Config) -> Learners:
         """Choose the users to learn from (`training.most_users`), and bring them here."""
-
-
-def number_warm(part: Dataset, config: Config, protocol: ProtocolName, log: Log | None, below: int) -> np.ndarray:
-    """Return the stable numbers of a part's warm users as far as they are smaller than `below`, uint64, (n,)."""
-    warm, _ = find_warm(part, config, protocol, log)
-    numbers = stable_numbers(Ids(part.users.take(warm)), config.seed)
-    return numbers[numbers < below]
 
 
 def take_learners(part: Dataset, seed: int, up_to: int) -> bytes:
@@ -103,7 +95,7 @@ def describe_warm(
     part: Dataset, config: Config, protocol: ProtocolName, log: Log | None, question: Question
 ) -> Everyone:
     """Describe the warm users of a part."""
-    warm, actions, window = find_warm_within(part, config, protocol, log)
+    warm, actions, window = find_warm(part, config, protocol, log)
     return describe_part(part, warm, take_actions(actions, warm), question, window)
 
 
@@ -111,6 +103,6 @@ def warm_affinity(
     part: Dataset, config: Config, protocol: ProtocolName, log: Log | None, held_out: Ids, signals: SignalConfig
 ) -> SparseRows:
     """Return the affinities of a part's warm users for items, without those held out, shape (n_warm, n_items)."""
-    warm, actions = find_warm(part, config, protocol, log)
-    affinity = compute_affinity(actions, signals, len(warm), len(part.items))
+    warm, actions, _ = find_warm(part, config, protocol, log)
+    affinity = compute_affinity(take_actions(actions, warm), signals, len(warm), len(part.items))
     return affinity.take(np.flatnonzero(held_out.lookup(part.users.take(warm)) < 0))

@@ -11,6 +11,7 @@ import numpy as np
 from firstday.config import Config
 from firstday.data.dataset import Dataset
 from firstday.data.events import ITEM
+from firstday.data.splits.holdout import split_for_training
 from firstday.data.splits.sampled import unite_uses
 from firstday.display import readable
 from firstday.features.encoder import pick_signal
@@ -22,7 +23,7 @@ from firstday.recommend.query import Query
 from firstday.recommend.questionnaire import AnsweringUsers, Answers, Questionnaire, QuestionSettings
 from firstday.recommend.recommender import Recommender, answer_all
 from firstday.sparse import SparseRows, contains
-from firstday.training.fit import fit, split_for
+from firstday.training.fit import fit
 
 ARMS = ("segments", "popular", "random")
 """Ways to choose questions: the questionnaire's, by mutual information with the segment; the most used; at random."""
@@ -281,11 +282,12 @@ def run_onboarding(
         Called with what is being done, seeds done, and seeds in all.
     """
     variants = variants or {}
+    config = config.override("protocol", "sampled")  # nothing of a day one is known, whatever the log says
     trials: list[Trial] = []
     of_variants: dict[str, list[Trial]] = {name: [] for name in variants}
     for number, seed in enumerate(seeds):
         progress(f"seed {seed}", number, len(seeds))
-        split = split_for(dataset, config, seed, with_cold=True)
+        split = split_for_training(dataset, config, seed, with_cold=True)
         recommender = fit(dataset, split, config.override("seed", seed), progress=progress)
         used = unite_uses(dataset.all_actions(), config.signals)
         progress("interviews", number, len(seeds))

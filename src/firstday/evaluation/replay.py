@@ -12,6 +12,7 @@ from firstday.artifact.trained_model import KNOWLEDGE
 from firstday.config import Config, SignalConfig
 from firstday.data.dataset import Dataset
 from firstday.data.events import ITEM
+from firstday.data.splits.holdout import find_cut_offs, hold_out
 from firstday.display import readable
 from firstday.errors import ConfigError
 from firstday.evaluation.policies import POLICIES
@@ -24,7 +25,7 @@ from firstday.recommend.query import Query
 from firstday.recommend.recommender import answer_all
 from firstday.recommend.spec import Strategy, check_strategies, with_methods_of
 from firstday.sparse import SparseRows, contains, union_rows
-from firstday.training.fit import cohort_query, fit, split_for
+from firstday.training.fit import cohort_query, fit
 
 ONCE = "@once"
 """After a strategy's name: its one long list is shown slate by slate."""
@@ -340,18 +341,19 @@ def replay_policies(
     hits: dict[str, list[np.ndarray]] = {name: [] for name in names}
     users, knowledge = [], []
     seeds = tuple(range(config.seed, config.seed + n_seeds))
+    cut_offs = find_cut_offs(dataset, config)
     with open_progress(progress) as report:
         for number, seed in enumerate(seeds):
             report(f"seed {seed}", number, n_seeds)
-            split = split_for(dataset, config, seed, with_cold=True)
-            recommender = fit(dataset, split, config.override("seed", seed), progress=report)
-            query = cohort_query(recommender, dataset, split.cold, settings.slate)
-            depths = draw_depths(query.n_users, settings, np.random.default_rng(seed))
-            for place, name in enumerate(names):
-                report("policies", place, len(names))
-                hits[name].append(replay(query, split.cold.truth, name, settings, depths))
-            users.append(split.cold.users)
-            knowledge.append(query.knowledge)
+            for holdout in hold_out(dataset, config, seed, cut_offs):
+                recommender = fit(holdout.dataset, holdout.split, config.override("seed", seed), progress=report)
+                query = cohort_query(recommender, holdout.newcomers, holdout.cold, settings.slate)
+                depths = draw_depths(query.n_users, settings, np.random.default_rng(seed))
+                for place, name in enumerate(names):
+                    report("policies", place, len(names))
+                    hits[name].append(replay(query, holdout.cold.truth, name, settings, depths))
+                users.append(holdout.cold.users)
+                knowledge.append(query.knowledge)
         report("done", n_seeds, n_seeds)
     joined = {name: np.concatenate(parts) for name, parts in hits.items()}
     return ReplayResults(

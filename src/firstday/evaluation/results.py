@@ -29,19 +29,24 @@ from firstday.evaluation.slices import (
     to_shares,
 )
 from firstday.metrics import (
+    FEWEST_COHORTS,
+    HEAD,
     METRICS,
     Interval,
     PrecisionRule,
     UserMetrics,
     bootstrap_means,
-    bootstrap_ratios,
     deviations_of_fifths,
+    mean_intervals,
+    ratio_intervals,
 )
 from firstday.recommend.segment_description import SegmentRow
 from firstday.recommend.spec import FALLBACKS, is_plugin
 from firstday.segment.segments import ItemCounts
 from firstday.training.tune_baselines import Tuning
 
+HEAD_METRICS = (f"precision_at_{HEAD}", f"ndcg_at_{HEAD}")
+"""Metrics of the head of lists."""
 REFERENCE = "segment"
 """The strategy that the others are compared with, user by user."""
 BASELINE = "popular"
@@ -71,6 +76,8 @@ class Figure:
         metric                               what
         ===================================  =======================================================================
         ``precision``, ``recall``, ``ndcg``  means over users; ``precision`` of every slice, the others of all users
+        ``precision_at_10``, ``ndcg_at_10``  the same of the first 10 places, where lists are longer: all users, and
+                                             precision by day one
         ``precision_deviation``              (``recall_``, ``ndcg_`` too) standard deviation of the mean over random
                                              fifths of the users, as in the paper
         ``precision_minus:NAME``             difference in precision to the strategy NAME, user by user, in points
@@ -94,10 +101,11 @@ class Figure:
         slice                                whose
         ===================================  ============================================================
         ``all``                              everybody
-        ``day_one_size=0``, ``1-3``, ``4+``  by items used on day one, such as ``day_one_size=4+``
+        ``day_one_size=0``, ``1-3``, ``4+``  by items used on day one; ``4-9`` and ``10+`` too
         ``nothing_done``                     users of whom only a profile is known
         ``friends_only``                     those of them who have a friend whose habits the model knows
         ``seed=0``                           the cold users of one seed
+        ``cut_off=2024-05-01T00:00:00Z``     the newcomers of one cut-off
         ``country=FR``, ``age=18 to 24``     a profile group, by column and value
         ===================================  ============================================================
     mean
@@ -138,7 +146,7 @@ class Results:
     divide_by
         What precision is divided by, see `firstday.evaluate`.
     n_warm, n_cold
-        Warm and cold users of each seed.
+        Warm users of the last training, and cold users of a seed.
     fit_seconds
         Time to train, mean over seeds.
     figures
@@ -156,6 +164,10 @@ class Results:
         Segments, largest first, and training of the cold model, of the first seed.
     precomputed
         Whether vectors were brought along, so that nothing is known of what they were learned from.
+    cut_offs
+        When models were trained, and how many newcomers each was judged on; empty under `sampled`.
+    target_days
+        Length of the target window; None under `sampled`.
     """
 
     dataset: str
@@ -175,6 +187,18 @@ class Results:
     segments: tuple[SegmentRow, ...] = ()
     history: tuple[Epoch, ...] = ()
     precomputed: bool = False
+    cut_offs: tuple[Mapping[str, Any], ...] = ()
+    target_days: float | None = None
+
+    @property
+    def units(self) -> str:
+        """What the intervals of all users are over: users or cohorts."""
+        return "cohorts" if len(self.cut_offs) >= FEWEST_COHORTS else "users"
+
+    @property
+    def has_head(self) -> bool:
+        """Whether the head of the lists was measured too."""
+        return self.k > HEAD
 
     @cached_property
     def _by_key(self) -> Mapping[tuple[str, str, str], Figure]:
@@ -310,6 +334,7 @@ class Results:
             },
             "largest_gap": self._gap_json(),
             "results": [self._strategy_json(name) for name in self.strategies],
+            **({"cut_offs": list(self.cut_offs), "target_days": self.target_days} if self.cut_offs else {}),
             "tuned_peers": {name: self._tuning_json(tunings) for name, tunings in self.tunings.items()},
         }
 
@@ -319,10 +344,15 @@ class Results:
         for metric in METRICS:
             values |= _with_ends(metric, self.get(name, metric))
             values[f"{metric}_deviation"] = _mean(self.get(name, f"{metric}_deviation"))
+        for metric in HEAD_METRICS if self.has_head else ():
+            values |= _with_ends(metric, self.get(name, metric))
         values["precision_by_seed"] = [_mean(self.get(name, "precision", seed_slice(seed))) for seed in self.seeds]
         by_size = {size: self.find(name, "precision", size_slice(size)) for size in DAY_ONE_SIZES}
         values["by_day_one_size"] = {size: _mean(figure) for size, figure in by_size.items()}
         values["by_day_one_size_ci"] = {size: _ends(figure) for size, figure in by_size.items()}
+        if self.has_head:
+            head = {size: self.find(name, HEAD_METRICS[0], size_slice(size)) for size in DAY_ONE_SIZES}
+            values["by_day_one_size_at_10"] = {size: _mean(figure) for size, figure in head.items()}
         values["n_by_day_one_size"] = {size: figure.n if figure else 0 for size, figure in by_size.items()}
         for key, of_slice in (("profile_only", NOTHING_DONE), ("friends_only", FRIENDS_ONLY)):
             figure = self.find(name, "precision", of_slice)
@@ -417,6 +447,8 @@ class Scores:
     ----------
     metrics
         By user.
+    head
+        Of the first `HEAD` places of the lists, by user; None where lists are no longer.
     routes
         How many users each route answered.
     seconds
@@ -430,6 +462,7 @@ class Scores:
     """
 
     metrics: UserMetrics
+    head: UserMetrics | None
     routes: Mapping[str, int]
     seconds: float
     novelty: np.ndarray
@@ -471,8 +504,9 @@ def measure_user_coverage(strategy: str, routes: Mapping[str, int]) -> float:
 def make_figures(
     scores: Mapping[str, Sequence[Scores]],
     users: np.ndarray,
+    cohorts: np.ndarray,
     *,
-    seeds: Sequence[int],
+    parts: Mapping[str, np.ndarray],
     slices: Mapping[str, np.ndarray],
     groups: Mapping[str, Mapping[str, np.ndarray]],
     against: Sequence[str] = (REFERENCE,),
@@ -485,8 +519,10 @@ def make_figures(
         Scores of each strategy, one for each seed.
     users
         Whose each row is, of all seeds one after the other, integers, shape (n,).
-    seeds
-        The seeds.
+    cohorts
+        The cohort of each row, integers, shape (n,): intervals are over these where there are enough.
+    parts
+        Whether each row is in a slice that gets no interval, such as that of a seed, bool, shape (n,), by name.
     slices
         Whether each row is in a slice, bool, shape (n,), by name: from `slice_by_day_one`.
     groups
@@ -501,21 +537,30 @@ def make_figures(
         Strategy by strategy.
     """
     names = tuple(scores)
-    by_user = {name: _join_seeds(scores[name]) for name in names}
+    by_user = {name: _join_runs(scores[name]) for name in names}
     precision = np.stack([by_user[name]["precision"] for name in names], axis=1)
     figures = [
-        *_compare_strategies(by_user, users, against),
-        *_measure_slices(names, precision, users, slices),
+        *_compare_strategies(by_user, users, cohorts, against),
+        *_measure_slices(by_user, users, cohorts, slices),
         *measure_groups(names, precision, users, groups),
         *_measure_fifths(scores),
-        *(figure for name in names for figure in _describe_lists(name, scores[name], seeds)),
+        *(
+            Figure(name, "precision", part, float(by_user[name]["precision"][rows].mean()), n=int(rows.sum()))
+            for name in names
+            for part, rows in parts.items()
+        ),
+        *(figure for name in names for figure in _describe_lists(name, scores[name])),
     ]
     return tuple(sorted(figures, key=lambda figure: names.index(figure.strategy)))
 
 
-def _join_seeds(scores: Sequence[Scores]) -> dict[str, np.ndarray]:
-    """Return each metric of all users of all seeds, in %."""
-    return {metric: 100 * np.concatenate([getattr(score.metrics, metric) for score in scores]) for metric in METRICS}
+def _join_runs(scores: Sequence[Scores]) -> dict[str, np.ndarray]:
+    """Return each metric of all users of all runs, in %."""
+    columns = {metric: [getattr(score.metrics, metric) for score in scores] for metric in METRICS}
+    for metric in HEAD_METRICS:
+        heads = [getattr(score.head, metric.removesuffix(f"_at_{HEAD}")) for score in scores if score.head is not None]
+        columns |= {metric: heads} if heads else {}
+    return {metric: 100 * np.concatenate(parts) for metric, parts in columns.items()}
 
 
 def _with_interval(strategy: str, metric: str, of_slice: str, interval: Interval, n: int) -> Figure:
@@ -523,7 +568,7 @@ def _with_interval(strategy: str, metric: str, of_slice: str, interval: Interval
 
 
 def _compare_strategies(
-    by_user: Mapping[str, Mapping[str, np.ndarray]], users: np.ndarray, against: Sequence[str]
+    by_user: Mapping[str, Mapping[str, np.ndarray]], users: np.ndarray, cohorts: np.ndarray, against: Sequence[str]
 ) -> Iterator[Figure]:
     """Measure all users: means, and differences and ratios of precision to the references.
 
@@ -536,26 +581,36 @@ def _compare_strategies(
         for reference in dict.fromkeys((REFERENCE, *references, *others)):
             if reference in by_user and reference != name:
                 columns[name, f"{MINUS}{reference}"] = by_user[name]["precision"] - by_user[reference]["precision"]
-    means = bootstrap_means(np.stack(list(columns.values()), axis=1), users)
+    means = mean_intervals(np.stack(list(columns.values()), axis=1), users, cohorts)
     for (name, metric), mean in zip(columns, means, strict=True):
         yield _with_interval(name, metric, ALL, mean, len(users))
     precision = np.stack([metrics["precision"] for metrics in by_user.values()], axis=1)
     for reference in references:
         below = by_user[reference]["precision"]
         if below.any():  # nothing is a multiple of no hit at all
-            for name, ratio in zip(by_user, bootstrap_ratios(precision, below, users), strict=True):
+            for name, ratio in zip(by_user, ratio_intervals(precision, below, users, cohorts), strict=True):
                 if name != reference:
                     yield _with_interval(name, f"{RATIO}{reference}", ALL, ratio, len(users))
 
 
 def _measure_slices(
-    names: Sequence[str], precision: np.ndarray, users: np.ndarray, slices: Mapping[str, np.ndarray]
+    by_user: Mapping[str, Mapping[str, np.ndarray]],
+    users: np.ndarray,
+    cohorts: np.ndarray,
+    slices: Mapping[str, np.ndarray],
 ) -> Iterator[Figure]:
     """Measure the precision of slices by day one."""
+    columns = {
+        (name, metric): metrics[metric]
+        for name, metrics in by_user.items()
+        for metric in ("precision", HEAD_METRICS[0])
+        if metric in metrics
+    }
+    values = np.stack(list(columns.values()), axis=1)
     for of_slice, members in slices.items():
-        means = bootstrap_means(precision[members], users[members])
-        for name, mean in zip(names, means, strict=True):
-            yield _with_interval(name, "precision", of_slice, mean, int(members.sum()))
+        means = mean_intervals(values[members], users[members], cohorts[members])
+        for (name, metric), mean in zip(columns, means, strict=True):
+            yield _with_interval(name, metric, of_slice, mean, int(members.sum()))
 
 
 def measure_groups(
@@ -598,11 +653,8 @@ def _measure_fifths(scores: Mapping[str, Sequence[Scores]]) -> Iterator[Figure]:
         yield Figure(name, metric, ALL, deviation, n=n)
 
 
-def _describe_lists(strategy: str, scores: Sequence[Scores], seeds: Sequence[int]) -> Iterator[Figure]:
-    """Measure what has no interval: each seed, what the lists hold, who answered, and how long it took."""
-    for seed, score in zip(seeds, scores, strict=True):
-        precision = score.metrics.precision
-        yield Figure(strategy, "precision", seed_slice(seed), 100 * float(precision.mean()), n=len(precision))
+def _describe_lists(strategy: str, scores: Sequence[Scores]) -> Iterator[Figure]:
+    """Measure what has no interval: what the lists hold, who answered, and how long it took."""
     novelty = np.concatenate([score.novelty for score in scores])
     n = len(novelty)
     routes: Counter[str] = Counter()

@@ -12,20 +12,24 @@ import numpy as np
 
 from firstday.config import Config, as_published
 from firstday.data.dataset import Dataset
+from firstday.data.splits.holdout import find_cut_offs, hold_out, protocol_of
+from firstday.data.splits.registrations import write_moment
 from firstday.data.splits.split import Cohort, Split
 from firstday.errors import ConfigError
 from firstday.evaluation.results import REFERENCE, Results, Scores, make_figures, measure_novelty
 from firstday.evaluation.slices import (
     SeedFacts,
     count_by_part,
+    cut_off_slice,
     divide_by_use,
     join_profiles,
     look_at_seed,
+    seed_slice,
     slice_by_day_one,
     slice_by_profile,
     to_shares,
 )
-from firstday.metrics import PrecisionRule, measure
+from firstday.metrics import HEAD, PrecisionRule, measure
 from firstday.progress import Progress, no_progress, open_progress
 from firstday.recommend.nearest_segment import SEGMENT
 from firstday.recommend.neighbors import FRIENDS
@@ -44,7 +48,7 @@ from firstday.recommend.spec import (
     strategies_with,
     with_methods_of,
 )
-from firstday.training.fit import choose_protocol, cohort_query, fit, split_for
+from firstday.training.fit import cohort_query, fit
 from firstday.training.tune_baselines import TunedBaseline, Tuning, tune_baselines
 
 ENOUGH_SECONDS, MOST_PASSES = 0.2, 5
@@ -52,13 +56,13 @@ ENOUGH_SECONDS, MOST_PASSES = 0.2, 5
 
 
 @dataclass(frozen=True, eq=False)
-class SeedRun:
-    """One seed: every strategy's lists for its cold users, judged.
+class Run:
+    """One training: every strategy's lists for its cold users, judged.
 
     Parameters
     ----------
-    seed
-        The seed.
+    seed, cut_off
+        The seed, and the cut-off (microseconds since 1970 UTC; None under `sampled`).
     scores
         By strategy.
     cohort
@@ -78,7 +82,7 @@ class SeedRun:
     notes
         What was decided about the data.
     tunings
-        How the baselines fitted for this seed were tuned, by name.
+        How the baselines fitted for this training were tuned, by name.
     """
 
     seed: int
@@ -92,6 +96,7 @@ class SeedRun:
     facts: SeedFacts
     notes: tuple[str, ...] = ()
     tunings: Mapping[str, Tuning] = field(default_factory=dict)
+    cut_off: int | None = None
 
 
 def score_strategy(query: Query, cohort: Cohort, strategy: str | Strategy, divide_by: PrecisionRule) -> Scores:
@@ -101,7 +106,8 @@ def score_strategy(query: Query, cohort: Cohort, strategy: str | Strategy, divid
     reached = len(np.unique(answer.items[answer.items >= 0])) / query.model.n_items
     novelty = measure_novelty(answer.items, query.model.everyone)
     places = count_by_part(answer.items, divide_by_use(query.model))
-    return Scores(metrics, Counter(answer.routes.tolist()), seconds, novelty, reached, places)
+    head = measure(answer.items[:, :HEAD], cohort.truth, divide_by=divide_by) if query.k > HEAD else None
+    return Scores(metrics, head, Counter(answer.routes.tolist()), seconds, novelty, reached, places)
 
 
 def _time_lists(query: Query, strategy: str | Strategy) -> tuple[Answer, float]:
@@ -129,9 +135,11 @@ def evaluate(
     against: Sequence[str] = (REFERENCE,),
     options: Mapping[str, Mapping[str, Any]] | None = None,
     progress: Progress | bool | None = True,
-    tuned_peers: bool = False,
 ) -> Results:
-    """Hold out cold users, train on the others, and judge the strategies on the cold users, once for each seed.
+    """Train on what is known of warm users, and judge strategies on cold ones.
+
+    Where registrations are known, a model is trained at each of several cut-offs on what came before it, and judged on
+    the newcomers until the next one (`registration.cut_offs`). Else cold users are drawn at random, once for each seed.
 
     Parameters
     ----------
@@ -145,7 +153,8 @@ def evaluate(
         Whether all baselines, and the paper's own system as published, are judged beside them.
     tune_once
         Whether the options chosen on the first seed's validation users serve for every seed: much quicker, and to the
-        baselines' advantage, as some of these are cold users of other seeds.
+        baselines' advantage, as some of these are cold users of other seeds. With cut-offs, options are always those
+        chosen at the first one.
     n_seeds
         How many seeds, from `config.seed` on.
     k
@@ -157,8 +166,6 @@ def evaluate(
         firstday is compared with every other by difference.
     options
         Options of baselines that are not to be chosen anew, by name.
-    tuned_peers
-        The old name of `baselines`.
 
     Raises
     ------
@@ -174,7 +181,7 @@ def evaluate(
     for name, number in (("n_seeds", n_seeds), ("k", k)):
         if number is not None and number < 1:
             raise ConfigError(f"{name}: is {number}; give a whole number, at least 1.")
-    names = [*(names or default_strategies(dataset, config)), *(fitted_here if baselines or tuned_peers else ())]
+    names = [*(names or default_strategies(dataset, config)), *(fitted_here if baselines else ())]
     for name in against:
         if name != REFERENCE and name not in names:
             raise ConfigError(f"against: {name} is not among the strategies; add it to them.")
@@ -182,45 +189,53 @@ def evaluate(
 
     k = k or config.recommend.k
     chosen = dict(options or {})
-    runs = []
+    runs: list[Run] = []
     with open_progress(progress) as report:
-        for number, seed in enumerate(range(config.seed, config.seed + n_seeds)):
-            report(f"seed {seed}", number, n_seeds)
-            split = split_for(dataset, config, seed, with_cold=True)
+        cut_offs = find_cut_offs(dataset, config)
+        if cut_offs is not None:
+            report(f"{cut_offs.describe()}", 0, 1)
+        n_runs = n_seeds * (1 if cut_offs is None else len(cut_offs.moments))
+        for seed in range(config.seed, config.seed + n_seeds):
             seed_config = config.override("seed", seed)
-            began = perf_counter()
-            recommender = fit(dataset, split, seed_config, progress=report)
-            fit_seconds = perf_counter() - began
-            fitted = tune_baselines(
-                dataset, split, recommender, to_tune, k, divide_by=divide_by, options=chosen, progress=report
-            )
-            if tune_once:
-                chosen.update({name: baseline.tuning.options for name, baseline in fitted.items()})
-            if PAPER_SEGMENT in names:
-                fitted[PAPER_SEGMENT] = _fit_as_published(dataset, split, seed_config)
-            run = judge_seed(
-                cohort_query(recommender, dataset, split.cold, k),
-                split.cold,
-                names,
-                seed=seed,
-                n_warm=len(split.warm),
-                fit_seconds=fit_seconds,
-                notes=split.notes,
-                fitted=fitted,
-                describe_model=number == 0,
-                divide_by=divide_by,
-                progress=report,
-            )
-            runs.append(run)
-            del recommender, fitted  # a model less in memory while the next is trained
-        report("done", n_seeds, n_seeds)
-    return join_seeds(
+            for holdout in hold_out(dataset, seed_config, seed, cut_offs):
+                at = "" if holdout.cut_off is None else f", cut-off {write_moment(holdout.cut_off)[:10]}"
+                report(f"seed {seed}{at}", len(runs), n_runs)
+                began = perf_counter()
+                recommender = fit(holdout.dataset, holdout.split, seed_config, progress=report)
+                fit_seconds = perf_counter() - began
+                fitted = tune_baselines(
+                    holdout.dataset, holdout.split, recommender, to_tune, k, divide_by=divide_by, options=chosen,
+                    progress=report,
+                )  # fmt: skip
+                if tune_once or cut_offs is not None:
+                    chosen.update({name: baseline.tuning.options for name, baseline in fitted.items()})
+                if PAPER_SEGMENT in names:
+                    fitted[PAPER_SEGMENT] = _fit_as_published(holdout.dataset, holdout.split, seed_config)
+                run = judge_run(
+                    cohort_query(recommender, holdout.newcomers, holdout.cold, k),
+                    holdout.cold,
+                    names,
+                    seed=seed,
+                    cut_off=holdout.cut_off,
+                    n_warm=len(holdout.split.warm),
+                    fit_seconds=fit_seconds,
+                    notes=holdout.split.notes,
+                    fitted=fitted,
+                    describe_model=not runs,
+                    divide_by=divide_by,
+                    progress=report,
+                )
+                runs.append(run)
+                del recommender, fitted  # a model less in memory while the next is trained
+        report("done", n_runs, n_runs)
+    return join_runs(
         dataset.name,
         runs,
-        protocol=choose_protocol(dataset, config),
+        protocol=protocol_of(dataset, config),
         divide_by=divide_by,
         against=against,
         precomputed=dataset.precomputed is not None,
+        target_days=None if cut_offs is None else cut_offs.target_days,
     )
 
 
@@ -247,7 +262,9 @@ def _fit_as_published(dataset: Dataset, split: Split, config: Config) -> TunedBa
     """Train the paper's own system as it is published, on the first day ones of a split."""
     published = as_published(config)
     began = perf_counter()
-    model = fit(dataset, replace(split, warm_day_one=split.warm_day_one[:1]), published, weigh=False).model
+    split = replace(split, warm_day_one=split.warm_day_one[:1])
+    split = split.fold(split.folds[0]) if split.folds else split
+    model = fit(dataset, split, published, weigh=False).model
     seconds = perf_counter() - began
     precision = model.facts["metrics"]["precision"]["segment"]
     options = published.model_dump(include={"features", "cold_model"}, mode="json")
@@ -259,7 +276,7 @@ def _fit_as_published(dataset: Dataset, split: Split, config: Config) -> TunedBa
     return TunedBaseline(recommend, Tuning({}, options, precision, len(split.validation), seconds, 0.0))
 
 
-def judge_seed(
+def judge_run(
     query: Query,
     cohort: Cohort,
     strategies: Sequence[str],
@@ -267,13 +284,14 @@ def judge_seed(
     seed: int,
     n_warm: int,
     fit_seconds: float,
+    cut_off: int | None = None,
     did_nothing: np.ndarray | None = None,
     notes: tuple[str, ...] = (),
     fitted: Mapping[str, TunedBaseline] | None = None,
     describe_model: bool = False,
     divide_by: PrecisionRule = "min",
     progress: Progress = no_progress,
-) -> SeedRun:
+) -> Run:
     """Judge strategies on the cold users of one trained model.
 
     Parameters
@@ -284,10 +302,10 @@ def judge_seed(
         Who they are, and what they used afterwards.
     strategies
         Names of strategies, or of baselines in `fitted`; a name given twice counts once.
-    seed, n_warm, fit_seconds, notes
-        See `SeedRun`.
+    seed, cut_off, n_warm, fit_seconds, notes
+        See `Run`.
     did_nothing
-        As in `SeedRun`; what the cohort says if left out.
+        As in `Run`; what the cohort says if left out.
     fitted
         Baselines fitted for this seed, by name.
     describe_model
@@ -305,8 +323,9 @@ def judge_seed(
         strategy = fitted[name].recommend if name in fitted else name
         scores[name] = score_strategy(query, cohort, strategy, divide_by)
     progress("lists", len(names), len(names))
-    return SeedRun(
+    return Run(
         seed=seed,
+        cut_off=cut_off,
         scores=scores,
         cohort=cohort,
         did_nothing=cohort.did_nothing if did_nothing is None else did_nothing,
@@ -320,39 +339,46 @@ def judge_seed(
     )
 
 
-def join_seeds(
+def join_runs(
     dataset: str,
-    runs: Sequence[SeedRun],
+    runs: Sequence[Run],
     *,
     protocol: str,
     divide_by: PrecisionRule = "min",
     against: Sequence[str] = (REFERENCE,),
     precomputed: bool = False,
+    target_days: float | None = None,
 ) -> Results:
-    """Put the seeds together: means over the users of all seeds, with intervals over users.
+    """Put runs together: means over the users of all runs, with intervals over cohorts, or users where these are few.
 
     Parameters
     ----------
     dataset
         Its name, for the record.
     runs
-        One for each seed, of the same strategies.
+        One for each training, of the same strategies.
     protocol
         Its name, for the record.
     divide_by
         See `firstday.metrics.measure`.
     against
         Strategies with which the others are compared; those that were not judged are passed over.
-    precomputed
-        Whether vectors were brought along, for the record.
+    precomputed, target_days
+        Whether vectors were brought along, and the length of the target window, for the record.
     """
-    users = np.concatenate([run.cohort.users for run in runs])
-    seeds, facts = tuple(run.seed for run in runs), [run.facts for run in runs]
+    users, sizes = np.concatenate([run.cohort.users for run in runs]), [len(run.cohort.users) for run in runs]
+    seeds, facts = tuple(dict.fromkeys(run.seed for run in runs)), [run.facts for run in runs]
+    moments = sorted({run.cut_off for run in runs if run.cut_off is not None})
+    seed_of_row = np.repeat([run.seed for run in runs], sizes)
+    cohorts = np.repeat([-1 if run.cut_off is None else run.cut_off for run in runs], sizes)
+    parts = {seed_slice(seed): seed_of_row == seed for seed in seeds}
+    parts |= {cut_off_slice(moment): cohorts == moment for moment in moments}
     groups = slice_by_profile(join_profiles([of_seed.profiles for of_seed in facts]), users)
     figures = make_figures(
         {name: [run.scores[name] for run in runs] for name in runs[0].scores},
         users,
-        seeds=seeds,
+        cohorts,
+        parts=parts,
         slices=slice_by_day_one(
             np.concatenate([run.cohort.day_one_size for run in runs]),
             np.concatenate([run.did_nothing for run in runs]),
@@ -368,7 +394,7 @@ def join_seeds(
         seeds=seeds,
         divide_by=divide_by,
         n_warm=runs[-1].n_warm,
-        n_cold=len(runs[0].cohort.users),
+        n_cold=int((seed_of_row == seeds[0]).sum()),
         fit_seconds=float(np.mean([run.fit_seconds for run in runs])),
         figures=figures,
         notes=runs[0].notes,
@@ -379,6 +405,11 @@ def join_seeds(
         segments=facts[0].segments,
         history=facts[0].history,
         precomputed=precomputed,
+        cut_offs=tuple(
+            {"at": write_moment(moment), "users": int(((cohorts == moment) & (seed_of_row == seeds[0])).sum())}
+            for moment in moments
+        ),
+        target_days=target_days,
     )
 
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from firstday.artifact.trained_model import TrainedModel
 from firstday.cold.cold_model import Epoch
+from firstday.data.splits.registrations import write_moment
 from firstday.data.splits.split import Cohort
 from firstday.features.signals import SignalBatch
 from firstday.metrics import LEVEL, Interval
@@ -17,7 +18,14 @@ from firstday.recommend.query import Query
 from firstday.recommend.segment_description import SegmentRow, describe_segments
 
 ALL, NOTHING_DONE, FRIENDS_ONLY = "all", "nothing_done", "friends_only"
-DAY_ONE_SIZES: Mapping[str, tuple[int, int]] = {"0": (0, 0), "1-3": (1, 3), "4+": (4, 2**31)}
+MOST_ITEMS = 2**31
+DAY_ONE_SIZES: Mapping[str, tuple[int, int]] = {
+    "0": (0, 0),
+    "1-3": (1, 3),
+    "4+": (4, MOST_ITEMS),
+    "4-9": (4, 9),
+    "10+": (10, MOST_ITEMS),
+}
 """Classes of day-one size, in items: first and last."""
 MIN_USERS = 30
 """Groups of fewer users are put together: their means would be mostly chance."""
@@ -37,9 +45,14 @@ def seed_slice(seed: int) -> str:
     return f"seed={seed}"
 
 
+def cut_off_slice(cut_off: int) -> str:
+    """Return the name of the slice of the newcomers of a cut-off, microseconds since 1970 UTC."""
+    return f"cut_off={write_moment(cut_off)}"
+
+
 def group_slice(column: str, label: str) -> str:
     """Return the name of the slice of a profile group; a column that is named as another slice gets a prefix."""
-    return f"{'profile:' if column in ('seed', 'day_one_size') else ''}{column}={label}"
+    return f"{'profile:' if column in ('seed', 'day_one_size', 'cut_off') else ''}{column}={label}"
 
 
 def slice_by_day_one(size: np.ndarray, did_nothing: np.ndarray, has_friends: np.ndarray) -> dict[str, np.ndarray]:

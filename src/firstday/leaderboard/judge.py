@@ -19,6 +19,7 @@ import numpy as np
 import firstday
 from firstday.config import Config
 from firstday.data.dataset import Dataset
+from firstday.data.splits.holdout import find_cut_offs, hold_out, protocol_of
 from firstday.errors import ConfigError
 from firstday.evaluation.results import REFERENCE, Results, mean_fit_seconds
 from firstday.evaluation.run import evaluate
@@ -39,7 +40,6 @@ from firstday.recommend.spec import (
     strategy_names,
     with_methods,
 )
-from firstday.training.fit import choose_protocol, split_for
 from firstday.training.networks import METHOD
 
 
@@ -162,19 +162,17 @@ def checksum_split(dataset: Dataset, config: Config, seeds: Sequence[int]) -> st
     dataset, config, seeds
         See `judge_methods`; of the configuration, the protocol and the length of lists.
     """
-    digest = hashlib.sha256(f"{choose_protocol(dataset, config)} {config.recommend.k}".encode())
+    digest = hashlib.sha256(f"{protocol_of(dataset, config)} {config.recommend.k}".encode())
     for ids in (dataset.users, dataset.items):
         digest.update("\n".join(map(str, ids.values.to_list())).encode())
+    cut_offs = find_cut_offs(dataset, config)
     for seed in seeds:
-        split = split_for(dataset, config, seed, with_cold=True)
-        rows = [
-            split.cold.truth,
-            split.validation.truth,
-            *(split.cold.day_one[pair] for pair in sorted(split.cold.day_one)),
-        ]
-        arrays = [split.warm, split.validation.users, split.cold.users]
-        for numbers in (*arrays, *(array for of in rows for array in (of.starts, of.columns))):
-            digest.update(np.ascontiguousarray(numbers, dtype="<i8").tobytes())
+        for holdout in hold_out(dataset, config, seed, cut_offs):
+            split, cold = holdout.split, holdout.cold
+            rows = [cold.truth, split.validation.truth, *(cold.day_one[pair] for pair in sorted(cold.day_one))]
+            arrays = [split.warm, split.validation.users, cold.users]
+            for numbers in (*arrays, *(array for of in rows for array in (of.starts, of.columns))):
+                digest.update(np.ascontiguousarray(numbers, dtype="<i8").tobytes())
     return digest.hexdigest()
 
 

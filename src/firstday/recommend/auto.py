@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from firstday.artifact.trained_model import KNOWLEDGE, TrainedModel
+from firstday.ranking import first_allowed
 from firstday.recommend.query import Answer, Query
-from firstday.recommend.spec import EVERYTHING, Part, StrategySpec, find_strategy
+from firstday.recommend.spec import EVERYTHING, FALLBACKS, Part, StrategySpec, find_strategy
 
 AWAY = "validation users, what they did taken away"
 
@@ -24,10 +26,42 @@ def recommend_auto(query: Query) -> Answer:
     Users who passed over something that was shown are answered by `AFTER_IMPRESSIONS`.
     """
     selection = query.model.selection
-    names = np.array([selection.best_of(number) for number in range(len(KNOWLEDGE))])[query.knowledge]
+    names = np.array([selection.best_of(number) for number in range(len(KNOWLEDGE))], dtype=object)[query.knowledge]
     if query.passed_over.n_entries:
         names = np.where(query.passed_over.lengths() > 0, AFTER_IMPRESSIONS, names)
-    return answer_each(query, names)
+    answer = answer_each(query, names)
+    for number, evidence in enumerate(selection.classes):
+        if evidence.users == "neighbor" and evidence.best != evidence.fallback:
+            rows = np.flatnonzero((query.knowledge == number) & (names == evidence.best))
+            answer = _mix_in(answer, rows, find_strategy(evidence.fallback).answer(query.take(rows)))
+    return answer
+
+
+def _mix_in(answer: Answer, rows: np.ndarray, other: Answer) -> Answer:
+    """Return an answer in which another one's items alternate with those of the lists of some rows."""
+    k = answer.items.shape[1]
+    items = np.stack([answer.items[rows], other.items], axis=2).reshape(len(rows), 2 * k)
+    order = np.argsort(items, axis=1, kind="stable")
+    ordered = np.take_along_axis(items, order, axis=1)
+    allowed = items >= 0
+    np.put_along_axis(allowed, order[:, 1:], (ordered[:, 1:] != ordered[:, :-1]) & (ordered[:, 1:] >= 0), axis=1)
+    falling = np.broadcast_to(np.linspace(1, 0, 2 * k, endpoint=False, dtype=np.float32), items.shape)
+    mixed, scores, routes = answer.items.copy(), answer.scores.copy(), answer.routes.copy()
+    mixed[rows], scores[rows] = first_allowed(items, falling, allowed, k)
+    routes[rows] = "auto"
+    return replace(answer, items=mixed, scores=scores, routes=routes)
+
+
+def explain_route(query: Query, row: int, strategy: str, route: str) -> tuple[str, ...]:
+    """Return a sentence on why another strategy answers a user than the one asked for; nothing where none does."""
+    if route == strategy:
+        return ()
+    if strategy == "auto":
+        return () if route not in FALLBACKS else (
+            f"{route} answers: it was the best for validation users of whom as much was known "
+            f"({KNOWLEDGE[query.knowledge[row]]}).",
+        )  # fmt: skip
+    return (f"{route} answers: {strategy} has nothing to go on.",) if route in FALLBACKS else ()
 
 
 def answer_each(query: Query, strategies: np.ndarray) -> Answer:
@@ -56,10 +90,9 @@ def describe_selection(model: TrainedModel) -> list[dict[str, Any]]:
         {
             "known": known,
             "strategy": evidence.best,
-            "users": {"class": "validation users", "away": AWAY, "all": "all validation users"}[evidence.users],
+            "users": {"class": "validation users", "away": AWAY, "neighbor": "nobody"}[evidence.users],
             "n_users": evidence.n_users,
             "fallback": evidence.fallback,
-            "left_to_fallback": list(evidence.fall_back),
             "precision": dict(evidence.precision),
             "precision_ci": {name: list(ends) for name, ends in evidence.intervals.items()},
         }
@@ -79,17 +112,17 @@ def tabulate_selection(model: TrainedModel) -> list[tuple[dict[str, Any], str]]:
 def _describe_judges(row: Mapping[str, Any]) -> str:
     """Say in words whom a row of `describe_selection` was judged on."""
     if not row["n_users"]:
-        return "nobody: of no held-out user so little is known"
+        return "nobody; half of the list is the fallback's" if row["users"] == "nobody" else "nobody"
     hidden = "all but 1 to 3 of day one hidden" if row["known"] == "1-3" else "their day one hidden"
-    more = {AWAY: f", {hidden}", "all validation users": ", all that there are"}.get(row["users"], "")
-    return f"{row['n_users']:,} users{more}"
+    return f"{row['n_users']:,} users" + (f", {hidden}" if row["users"] == AWAY else "")
 
 
 def _reads(model: TrainedModel) -> tuple[Part, ...]:
     """Return what the strategies read that answer."""
     names = {AFTER_IMPRESSIONS, *(model.selection.best_of(number) for number in range(len(KNOWLEDGE)))}
+    names |= {evidence.fallback for evidence in model.selection.classes if evidence.users == "neighbor"}
     reads = [find_strategy(name).reads for name in names]
-    return tuple({part for read in reads for part in (EVERYTHING if read is None else read(model))})
+    return tuple({"liked", *(part for read in reads for part in (EVERYTHING if read is None else read(model)))})
 
 
 AUTO = StrategySpec(

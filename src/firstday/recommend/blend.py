@@ -266,20 +266,20 @@ def _log(query: Query, rows: np.ndarray, name: str, shares: np.ndarray) -> np.nd
     """Return logarithms of shares of people; zeros for users without friends where the people are friends."""
     logs: np.ndarray = np.log(shares + np.float32(LEAST_SHARE))
     if name == "friends":
-        logs[~_has_friends(query, rows)] = 0
+        logs[~have_friends(query)[rows]] = 0
     return logs
 
 
-def _has_friends(query: Query, rows: np.ndarray) -> np.ndarray:
-    """Tell who has a friend whom the model keeps, bool, shape (n_rows,)."""
+def have_friends(query: Query) -> np.ndarray:
+    """Tell who has a friend whom the model keeps, bool, shape (n_users,)."""
     friends = query.signals.friends
-    return np.zeros(len(rows), dtype=bool) if friends is None else np.asarray(friends.lengths()[rows] > 0)
+    return np.zeros(query.n_users, dtype=bool) if friends is None else np.asarray(friends.lengths() > 0)
 
 
 def _score_friends(query: Query, rows: np.ndarray) -> np.ndarray:
     """Return shares of friends, zeros for users without any."""
     scores = np.zeros((len(rows), query.model.n_items), dtype=np.float32)
-    having = np.flatnonzero(_has_friends(query, rows))
+    having = np.flatnonzero(have_friends(query)[rows])
     if len(having):
         scores[having] = score_friends(query, rows[having])
     return scores

@@ -103,17 +103,14 @@ def _find_readers(query: Query, strategy: str, routes: np.ndarray) -> dict[Part,
 
 
 def _read_by(query: Query, name: str) -> tuple[Part, ...]:
-    """Return what a strategy reads beside the features: everything where nobody says.
-
-    Where strategies were selected by how much is known, what a user likes decides which of them answers.
-    """
+    """Return what a strategy reads beside the features: everything where nobody says."""
     try:
         reads = find_strategy(name).reads
     except ConfigError:  # a route that a stranger's strategy calls as it likes
         reads = None
     if reads is None:
         return EVERYTHING
-    return (*reads(query.model), "liked") if query.model.selection.classes else reads(query.model)
+    return reads(query.model)
 
 
 def _strongest(

@@ -68,7 +68,7 @@ class Recommendation:
         A sentence for each thing known of the user that has no effect: the model does not understand it, or nothing in
         the model rests on it.
     notes
-        A sentence for each signal that only keeps items out of the list.
+        Why a fallback answers, and a sentence for each signal that only keeps items out of the list.
     score_scale
         What the scores are: ``share of ...``, from 0 to 1, of whom; ``probability of use``, as validation users used
         what they were listed; or ``score``, which means nothing but the order.

@@ -18,7 +18,7 @@ from firstday.errors import ConfigError
 from firstday.features.encoder import understand_picks
 from firstday.features.signals import SignalBatch, Signals
 from firstday.ranking import first_allowed
-from firstday.recommend.auto import answer_each
+from firstday.recommend.auto import explain_route
 from firstday.recommend.effects import tell_each
 from firstday.recommend.popularity import POPULAR
 from firstday.recommend.query import Answer, Query
@@ -29,9 +29,6 @@ from firstday.recommend.spec import FALLBACKS, Strategy, find_strategy, refuse_w
 
 def answer_all(query: Query, strategy: str | Strategy) -> Answer:
     """Answer for every user: by the strategy, where it has nothing to go on by a fallback, then fill lists up.
-
-    A strategy that was no better than a fallback, for validation users of whom as much was known, leaves the answer to
-    that fallback, unless the user passed over something that was shown: of that, validation users tell nothing.
 
     Parameters
     ----------
@@ -55,12 +52,7 @@ def answer_all(query: Query, strategy: str | Strategy) -> Answer:
     if isinstance(strategy, str):
         spec = find_strategy(strategy)
         refuse_without(strategy, spec.lacks(query.model))
-        instead = query.model.selection.fallbacks_of(strategy)
-        if any(instead):
-            names = np.array([name or strategy for name in instead])[query.knowledge]
-            answer = answer_each(query, np.where(query.passed_over.lengths() > 0, strategy, names))
-        else:
-            answer = spec.answer(query)
+        answer = spec.answer(query)
     else:
         answer = strategy(query)
     items, scores, routes = answer.items.copy(), answer.scores.copy(), answer.routes.copy()
@@ -219,7 +211,9 @@ class Recommender:
         answer = scale_answer(query, answer_all(query, strategy))
         unused, kept_out = tell_each(query, strategy, answer.routes)
         sentences = [(*unknown, *idle) for unknown, idle in zip(ignored, unused, strict=True)]
-        return UserAnswers(strategy, answer, segments, sentences, [tuple(notes) for notes in kept_out])
+        routes = [explain_route(query, row, strategy, answer.routes[row]) for row in range(query.n_users)]
+        notes = [(*route, *of_user) for route, of_user in zip(routes, kept_out, strict=True)]
+        return UserAnswers(strategy, answer, segments, sentences, notes)
 
     def answer_batch(
         self, signals: SignalBatch, k: int | None = None, strategy: str | None = None, *, keep_used: bool = False

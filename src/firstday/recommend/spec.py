@@ -382,18 +382,16 @@ class BaselineData:
     Parameters
     ----------
     uses
-        Items that each warm user uses, all weights 1, shape (n_warm, n_items).
+        Items that each user uses, all weights 1, shape (n_users, n_items): of everybody before the cut-off, light
+        users too, as far as the options `min_items` and `window_days` of the search say.
     affinity
-        Their positive affinities, shape (n_warm, n_items).
-    validate
-        Precision in %, higher is better, of a baseline's lists for validation users.
+        Their positive affinities, shape (n_users, n_items).
     seed, threads, device
         Of the configuration.
     """
 
     uses: SparseRows
     affinity: SparseRows
-    validate: Callable[[ItemScorer], float]
     seed: int = 0
     threads: int = 0
     device: DeviceName = "auto"
@@ -404,8 +402,7 @@ class BaselineData:
 class BaselineSpec(Method):
     """What others would use in place of this package: a model of who uses what, asked with the items of day one.
 
-    `evaluate` fits it on the warm users of each seed with combinations of a grid, keeps what is best for validation
-    users, and stores it in no model.
+    `evaluate` fits it with combinations of a grid, keeps what is best for validation users, and stores it in no model.
 
     Parameters
     ----------

@@ -23,7 +23,7 @@ from firstday.segment.kmeans import fit_segments
 from firstday.segment.segments import count_items
 from firstday.sparse import SparseRows
 from firstday.training.networks import check_device, cluster_inputs, learn_methods, train_network, train_ranker_of
-from firstday.training.validation import Validation
+from firstday.training.validation import Stops, Validation
 
 DAY_ONE_BLOCK = "streamed_songs"
 """The block with the mean vector of the songs streamed on day one."""
@@ -60,9 +60,10 @@ def fit_paper_model(data: PaperData, config: Config, *, progress: Progress = no_
         item_vectors=embeddings.scoring_vectors,
     )
     held_out = data.validation.features
-    cold = train_network(features, users, held_out, validation, config, progress)
-    ranker = train_ranker_of(features, [], uses, held_out, validation, config, progress)
-    learned = learn_methods(_join_learning_data(data, features, embeddings, config), validation, progress)
+    watch = Stops().watch
+    cold = train_network(features, users, held_out, validation, config, watch, progress)
+    ranker = train_ranker_of(features, [], uses, held_out, validation, config, watch, progress)
+    learned = learn_methods(_join_learning_data(data, features, embeddings, config), validation, watch, progress)
     return TrainedModel(
         config=config,
         catalogue=Catalogue(data.items, {}, {}, has_ages=False, signals=config.signals.known),

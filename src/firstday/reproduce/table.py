@@ -16,11 +16,12 @@ from firstday.data.splits.split import Cohort
 from firstday.display import readable
 from firstday.evaluation.paper_figures import LEARNED_BASELINES, TABLE, TITLES, subtract_paper, title_of
 from firstday.evaluation.results import Results
-from firstday.evaluation.run import join_seeds, judge_seed
+from firstday.evaluation.run import join_runs, judge_run
 from firstday.progress import Progress, no_progress
 from firstday.recommend.spec import KEPT_USERS, RANKER, find_strategy, strategy_names, with_methods_of
 from firstday.reproduce.paper_model import DAY_ONE_BLOCK, ask_for, fit_paper_model
 from firstday.training.networks import METHOD
+from firstday.training.validation import Fold
 from firstday.training.weights import choose_weights
 
 PROTOCOL = "kdd21"
@@ -185,9 +186,10 @@ def reproduce_table(
         began = perf_counter()
         model = fit_paper_model(data, config.override("seed", seed), progress=clock.progress)
         if _WEIGHTED & set(strategies):
-            model = choose_weights(ask_for(model, data.validation), data.validation.songs)
+            _, settings = choose_weights([Fold(ask_for(model, data.validation), data.validation.songs)])
+            model = replace(model, **settings)
         histories.append(model.cold.history)
-        run = judge_seed(
+        run = judge_run(
             ask_for(model, data.test),
             cold,
             strategies,
@@ -201,7 +203,7 @@ def reproduce_table(
         )
         runs.append(run)
     clock.progress("done", n_seeds, n_seeds)
-    results = join_seeds(f"{NAME}, simulated" if data.simulated else NAME, runs, protocol=PROTOCOL)
+    results = join_runs(f"{NAME}, simulated" if data.simulated else NAME, runs, protocol=PROTOCOL)
     summary = {
         "items": len(data.items),
         "dimensions": data.item_vectors.shape[1],

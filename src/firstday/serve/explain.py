@@ -88,8 +88,6 @@ def _tell_route(reply: Reply, query: Query) -> str:
     of_class = f"users of whom as much is known ({KNOWLEDGE[number]})"
     if number and reply.strategy == "auto":
         return f"Of all strategies, {reply.route} was the best for {of_class}."
-    if number and reply.route in query.model.selection.fallbacks_of(reply.strategy)[number : number + 1]:
-        return f"The strategy {reply.strategy} was no better than {reply.route} for {of_class}."
     return f"The strategy {reply.strategy} has nothing to go on."
 
 

@@ -36,7 +36,9 @@ from firstday.data.sources.deezer_kdd21 import (
     Space,
     name_features,
 )
-from firstday.data.splits.registration import DAY_US, find_registrations, split_registration
+from firstday.data.splits.registration import collect_newcomers, split_registration, target_us
+from firstday.data.splits.registrations import Log, find_registrations
+from firstday.data.splits.roles import Roles, are_eligible, read_histories
 from firstday.data.splits.split import Actions, Split
 from firstday.embed.embeddings import compute_affinity
 from firstday.embed.methods import WarmLogs, fit_embeddings
@@ -124,10 +126,7 @@ def simulate_released(
     cold_days = max(1, round(COLD_SHARE * registering))
     service = replace(settings, n_users=_size_service(settings.n_users), before_share=0.0, registering_days=registering)
     protocol = RegistrationProtocolConfig(
-        cut_off=settings.begin + timedelta(days=registering - cold_days),
-        cold_days=cold_days,
-        target_days=TARGET_DAYS,
-        validation=SHARES["validation"] / (SHARES["validation"] + SHARES["test"]),
+        cut_off=settings.begin + timedelta(days=registering - cold_days), target_days=TARGET_DAYS
     )
     config = Config(seed=settings.seed, registration=protocol, features=FEATURES)
 
@@ -178,19 +177,28 @@ def _draw_parts(dataset: Dataset, config: Config, sizes: Mapping[Part, int]) -> 
     None where there are too few.
     """
     protocol = config.registration
-    split = split_registration(dataset, config.signals, protocol, config.sampled, seed=config.seed)
-    registrations = find_registrations(dataset, protocol)
-    end = registrations.registered_us + int(protocol.target_days * DAY_US)
     assert protocol.cut_off is not None
+    cut_off = int(protocol.cut_off.timestamp() * 1_000_000)
+    log = replace(Log.of(dataset.events), end=cut_off)
+    histories = read_histories(dataset, config, "registration", log)
+    nobody = np.zeros(0, dtype=np.int64)
+    warm = np.flatnonzero(are_eligible(histories, config, "registration"))
+    split = split_registration(dataset, config, Roles(warm, nobody, nobody, nobody), log, seed=config.seed)
+    newcomers, _ = collect_newcomers(dataset, config, np.flatnonzero(histories.registered_us >= cut_off))
+    rng = np.random.default_rng(config.seed)
+    share = SHARES["validation"] / (SHARES["validation"] + SHARES["test"])
+    order = rng.permutation(len(newcomers))
+    validation, test = (newcomers.take(rows) for rows in np.split(order, [round(share * len(order))]))
+    registrations = find_registrations(dataset, protocol)
+    end = registrations.registered_us + target_us(config)
     is_warm = np.isin(np.arange(len(end)), split.warm)
-    end[is_warm] = np.minimum(end[is_warm], int(protocol.cut_off.timestamp() * 1_000_000))
+    end[is_warm] = np.minimum(end[is_warm], cut_off)
     (month,) = dataset.actions(Window(registrations.day_end_us, end))
     streams = month.get(("stream", ITEM), SparseRows.empty(len(end), len(dataset.items))).ones()
-    rng = np.random.default_rng(config.seed)
     users_by_part: dict[Part, tuple[np.ndarray, Actions]] = {
         "train": (split.warm, split.warm_day_one[0]),
-        "validation": (split.validation.users, split.validation.day_one),
-        "test": (split.cold.users, split.cold.day_one),
+        "validation": (validation.users, validation.day_one),
+        "test": (test.users, test.day_one),
     }
     parts: dict[Part, _Users] = {}
     warm_rows = np.zeros(0, dtype=np.int64)

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from firstday.artifact.calibration import Calibration
 from firstday.errors import needs_extra
-from firstday.recommend.query import Query
 from firstday.recommend.spec import PROBABILITY, find_strategy, strategies_of
 from firstday.sparse import SparseRows, contains
+from firstday.training.validation import Fold, head
 
 MOST_USERS = 1_000
 """Validation users whose lists are looked at, at most."""
@@ -22,28 +23,30 @@ PLACES = 200
 """Places of a list whose probability is known; those behind what was looked at follow from the same curve."""
 
 
-def calibrate(query: Query, truth: SparseRows) -> dict[str, Calibration]:
+def calibrate(folds: Sequence[Fold]) -> dict[str, Calibration]:
     """Return the calibration of each strategy of a model whose scores stand for probabilities, by name.
 
     Parameters
     ----------
-    query
-        Validation users, asking a trained model.
-    truth
-        What they used afterwards, shape (n_users, n_items).
+    folds
+        Validation users, asking trained models.
     """
-    rows = np.arange(min(query.n_users, MOST_USERS))
-    longer = replace(query.take(rows), k=min(max(query.k, LEAST_PLACES), query.model.n_items))
-    truth, calibrations = truth.take(rows), {}
-    for name in strategies_of(query.model):
+    model, calibrations = folds[0].query.model, {}
+    folds = head(folds, MOST_USERS)
+    k = min(max(folds[0].query.k, LEAST_PLACES), model.n_items)
+    for name in strategies_of(model):
         spec = find_strategy(name)
         if spec.scale != PROBABILITY:
             continue
-        answer = spec.recommend(longer)
-        answered = np.flatnonzero(answer.routes == name)
-        if len(answered) >= USERS_FOR_CALIBRATION:
-            items, scores = answer.items[answered], answer.scores[answered]
-            calibration = fit_calibration(scores, items >= 0, find_hits(items, truth.take(answered)))
+        parts: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
+        for fold in folds:
+            answer = spec.recommend(replace(fold.query, k=k))
+            rows = np.flatnonzero(answer.routes == name)
+            items = answer.items[rows]
+            parts.append((answer.scores[rows], items >= 0, find_hits(items, fold.truth.take(rows))))
+        scores, listed, hits = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+        if len(scores) >= USERS_FOR_CALIBRATION:
+            calibration = fit_calibration(scores, listed, hits)
             if calibration is not None:
                 calibrations[name] = calibration
     return calibrations

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
@@ -13,9 +14,7 @@ from firstday.config import Config
 from firstday.data.checks import FIRST_NAMED
 from firstday.data.dataset import Dataset
 from firstday.data.ids import Ids, stable_numbers
-from firstday.data.splits import roles
-from firstday.data.splits.registration import split_registration
-from firstday.data.splits.sampled import split_sampled
+from firstday.data.splits.holdout import split_for_training
 from firstday.data.splits.split import Cohort, Split
 from firstday.embed.embeddings import Embeddings, select_uses
 from firstday.embed.kept_users import WarmUsers, add_light_users, find_light_users, keep_warm_users
@@ -27,27 +26,26 @@ from firstday.errors import ConfigError, DataError
 from firstday.features.encoder import N_AGES, collect_features, fit_encoder
 from firstday.features.impressions import collect_passed_over
 from firstday.features.signals import Catalogue, SignalBatch
-from firstday.metrics import measure
 from firstday.progress import Progress, no_progress, open_progress
 from firstday.ranking import unit_rows
 from firstday.recommend.query import Query
-from firstday.recommend.recommender import Recommender, answer_all
+from firstday.recommend.recommender import Recommender
 from firstday.recommend.spec import BUILT_IN, LearningData, names_of_both_ways, strategies_of, with_methods_of
 from firstday.segment.kmeans import fit_segments
 from firstday.segment.segments import ItemCounts, count_items
 from firstday.segment.shown_counts import ShownCounts, add_shown, count_shown
-from firstday.sparse import SparseRows
+from firstday.sparse import SparseRows, union_rows
 from firstday.training.calibrate import calibrate
 from firstday.training.networks import check_device, cluster_inputs, learn_methods, train_network, train_ranker_of
 from firstday.training.selection import choose_selection
-from firstday.training.validation import Validation
+from firstday.training.validation import Fold, Stops, Validation, measure_folds
 from firstday.training.weights import choose_weights
 
 
 def train(
     dataset: Dataset | LargeDataset, config: Config | None = None, *, progress: Progress | bool | None = True
 ) -> Recommender:
-    """Train on all users with enough history; a tenth of them is held out to stop at the right moment.
+    """Train on all users with enough history, and choose settings on past newcomers, held out or by cross-fitting.
 
     Parameters
     ----------
@@ -63,8 +61,8 @@ def train(
     Returns
     -------
     Recommender
-        Its ``model.facts["metrics"]["precision"]`` has the precision on the held-out users, who chose the moment to
-        stop: slightly flattering, where `evaluate` is not.
+        Its ``model.facts["metrics"]["precision"]`` has the precision on the validation users, on whom settings were
+        chosen: slightly optimistic, where `evaluate` is not.
 
     Raises
     ------
@@ -79,12 +77,12 @@ def train(
     config = with_methods_of(config, [config.recommend.strategy])
     with open_progress(progress) as report:
         if isinstance(dataset, Dataset):
-            split = split_for(dataset, config, config.seed, with_cold=False)
+            split = split_for_training(dataset, config, config.seed)
             return fit(dataset, split, config, progress=report)
         report("learners", 0, 1)
         learners = dataset.find_learners(config)
         report("learners", 1, 1)
-        split = split_for(learners.dataset, config, config.seed, with_cold=False)
+        split = split_for_training(learners.dataset, config, config.seed)
         return fit(learners.dataset, split, config, learners=learners, progress=report)
 
 
@@ -99,12 +97,13 @@ def fit(
 ) -> Recommender:
     """Run every stage on the warm users of a split; cold users take part in nothing.
 
-    Where there are more of them than `training.most_users`, so many are learned from, and all of them are counted.
+    Where validation users are too few to hold out, each fold of them is judged by a model that did not learn from it;
+    what the folds choose is then fitted on everybody.
 
     Parameters
     ----------
     dataset, split, config
-        The data, who is warm and who decides when training stops, and all settings.
+        The data, the roles of its users, and all settings.
     weigh
         Whether to choose what `soft_segments`, `neighbors`, `friends` and `blend` weigh; else they have their defaults.
     learners
@@ -118,25 +117,92 @@ def fit(
         A setting that does not fit the data, or that another engine is needed for, or a device that is not there.
     """
     check_device(config)
-    factorise = None if learners is None else learners.factorise
-    every_warm = split.warm
-    describe_everyone = None if learners is None else learners.describe_everyone
-    if config.training.factors == "mllib" and factorise is None:
+    if config.training.factors == "mllib" and (learners is None or learners.factorise is None):
         raise ConfigError(
             "training.factors: is 'mllib', which only the Spark engine can do; train with it, or set it to 'sample'."
         )
+    stops = Stops()
+    learn = partial(_learn, dataset, config=config, learners=learners, stops=stops)
+    judged = [
+        learn(split.fold(rows), progress=_prefix(progress, f"fold {number} of {len(split.folds)}: ")).fold
+        for number, rows in enumerate(split.folds, 1)
+    ]
+    trained = learn(split, progress=progress, is_final=bool(judged))
+    model, judged = trained.fold.query.model, judged or [trained.fold]
+    if weigh:
+        progress("weights", 0, 1)
+        judged, settings = choose_weights(judged)
+        model = replace(model, **settings)
+        selection = choose_selection(judged, judged_strategies(model))
+        judged = [fold.with_settings(selection=selection) for fold in judged]
+        model = replace(model, selection=selection, calibrations=calibrate(judged))
+        progress("weights", 1, 1)
+    held_out = Ids(dataset.users.take(trained.held_out))
+    if learners is not None and learners.count_others is not None:
+        others = learners.count_others(model, held_out)
+    else:
+        others = count_others(dataset, model, split.warm, held_out, split)
+    model = replace(model, shown_counts=add_shown([trained.shown_counts, others]))
+    facts = collect_facts(dataset, split, model, judged, trained.n_warm, learners)
+    return Recommender(replace(model, facts=facts))
+
+
+def _prefix(progress: Progress, prefix: str) -> Progress:
+    """Return progress whose stages begin with a prefix."""
+    return lambda stage, done, total: progress(f"{prefix}{stage}", done, total)
+
+
+@dataclass(frozen=True, eq=False)
+class _Learned:
+    """A model without chosen settings.
+
+    Parameters
+    ----------
+    fold
+        Its validation users, asking the model, and what they used afterwards.
+    held_out
+        `user_ix` of those who took no part, shape (n,).
+    shown_counts
+        What was shown to warm users; None without impressions.
+    n_warm
+        How many users it learned from.
+    """
+
+    fold: Fold
+    held_out: np.ndarray
+    shown_counts: ShownCounts | None
+    n_warm: int
+
+
+def _learn(
+    dataset: Dataset,
+    split: Split,
+    *,
+    config: Config,
+    learners: Learners | None,
+    stops: Stops,
+    progress: Progress,
+    is_final: bool = False,
+) -> _Learned:
+    """Run the stages up to the model.
+
+    Where it `is_final`, validation users are learned from, and training stops where it did in the folds.
+    """
+    describe_everyone = None if learners is None else learners.describe_everyone
     if learners is None and len(split.warm) > config.training.most_users:
         describe_everyone = partial(describe_part, dataset, split.warm, split.warm_actions, window=split.warm_window)
         split = split.keep_warm(choose_learners(dataset, split.warm, config))
-    held_out_users = np.concatenate([split.validation.users, split.cold.users])
+    held_out_users = split.cold.users if is_final else np.concatenate([split.validation.users, split.cold.users])
     n_warm, n_items = len(split.warm), len(dataset.items)
 
     progress("embeddings", 0, 1)
     uses = select_uses(split.warm_actions, config.signals, n_warm, n_items)
     logs = collect_warm_logs(dataset, split, config, uses)
-    if factorise is not None and config.training.factors == "mllib" and logs.precomputed is None:
+    if config.training.factors == "mllib" and logs.precomputed is None:
+        assert learners is not None
+        assert learners.factorise is not None
         d = config.embedding.resolve_dimensions(n_warm, n_items)
-        item_vectors = factorise(Ids(dataset.users.take(held_out_users)), d)
+        item_vectors = learners.factorise(Ids(dataset.users.take(held_out_users)), d)
         embeddings = fold_in_users(logs.affinity, item_vectors, config.embedding)
     else:
         embeddings = fit_embeddings(logs, config.embedding, seed=config.seed, threads=config.threads)
@@ -187,16 +253,18 @@ def fit(
 
     held_out, _ = catalogue.translate(dataset, split.validation.users, split.validation.day_one)
     held_out_features = encoder.encode(held_out)
+    closed = close_items(held_out, split.validation, config)
     validation = Validation(
-        excluded=held_out.closed_items(config.signals),
+        excluded=closed,
         truth=split.validation.truth,
         k=config.recommend.k,
         segments=segments,
         item_vectors=embeddings.scoring_vectors,
     )
     day_ones = [day.closed_items(config.signals) for day in warm_days]
-    cold = train_network(features, embeddings.user_vectors, held_out_features, validation, config, progress)
-    ranker = train_ranker_of(features, day_ones, uses, held_out_features, validation, config, progress)
+    judge = stops.repeat if is_final else stops.watch
+    cold = train_network(features, embeddings.user_vectors, held_out_features, validation, config, judge, progress)
+    ranker = train_ranker_of(features, day_ones, uses, held_out_features, validation, config, judge, progress)
     learning_data = LearningData(
         config=config,
         features=features,
@@ -218,27 +286,24 @@ def fit(
         input_clusters=input_clusters,
         everyone=count_items(np.zeros(n_warm, dtype=np.int64), uses, 1) if everyone is None else everyone.items,
         profile_groups=count_groups(warm_days[0], catalogue, uses) if everyone is None else everyone.groups,
-        learned=learn_methods(learning_data, validation, progress),
+        learned=learn_methods(learning_data, validation, judge, progress),
         ranker=ranker,
         warm=warm,
         unlisted=unlisted,
     )
 
-    query = Query(model, held_out, config.recommend.k)
-    if weigh:
-        progress("weights", 0, 1)
-        query = replace(query, model=choose_weights(query, split.validation.truth))
-        selection = choose_selection(query, split.validation.truth, judged_strategies(query.model))
-        calibrations = calibrate(query, split.validation.truth)
-        query = replace(query, model=replace(query.model, selection=selection, calibrations=calibrations))
-        progress("weights", 1, 1)
-    held_out_ids = Ids(dataset.users.take(held_out_users))
-    if learners is not None and learners.count_others is not None:
-        others = learners.count_others(query.model, held_out_ids)
-    else:
-        others = count_others(dataset, query.model, every_warm, held_out_ids, split)
-    query = replace(query, model=replace(query.model, shown_counts=add_shown([shown_counts, others])))
-    return Recommender(replace(query.model, facts=collect_facts(dataset, split, query, learners)))
+    return _Learned(
+        Fold(Query(model, held_out, config.recommend.k, closed=closed), split.validation.truth),
+        held_out_users,
+        shown_counts,
+        n_warm if everyone is None else everyone.n_users,
+    )
+
+
+def close_items(batch: SignalBatch, cohort: Cohort, config: Config) -> SparseRows:
+    """Return the items that may not be in the lists of a cohort: used, banned, or not yet there, (n_users, n_items)."""
+    closed = batch.closed_items(config.signals)
+    return closed if cohort.unborn is None else union_rows([closed, cohort.unborn])
 
 
 def count_others(
@@ -252,44 +317,9 @@ def count_others(
     return count_shown_to_others(dataset, model, warm, actions, held_out, window)
 
 
-def split_for(
-    dataset: Dataset, config: Config, seed: int, *, with_cold: bool, held_out: np.ndarray | None = None
-) -> Split:
-    """Split by the configured protocol, or the one that suits the data.
-
-    Parameters
-    ----------
-    dataset, config
-        See `train`.
-    seed
-        Of who is cold, and of the day ones that are drawn.
-    with_cold
-        Whether to hold out users to report on, or only those who decide when training stops.
-    held_out
-        See `split_sampled`.
-    """
-    if choose_protocol(dataset, config) == "registration":
-        return split_registration(
-            dataset,
-            config.signals,
-            config.registration,
-            config.sampled,
-            seed=seed,
-            with_cold=with_cold,
-            held_out=held_out,
-        )
-    return split_sampled(dataset, config.signals, config.sampled, seed=seed, with_cold=with_cold, held_out=held_out)
-
-
 def items_without_vector(dataset: Dataset) -> np.ndarray:
     """Return the items that have no vector where vectors are precomputed, int32; they are left out of lists."""
     return np.zeros(0, dtype=np.int32) if dataset.precomputed is None else dataset.precomputed.items_without
-
-
-def choose_protocol(dataset: Dataset, config: Config) -> Literal["sampled", "registration"]:
-    """Return the configured protocol; under ``auto``, `registration` where registrations and times are known."""
-    is_dated = dataset.registered_at is not None and bool((dataset.registered_at >= 0).any())
-    return roles.choose_protocol(config, is_dated=is_dated, has_times=dataset.events.first is not None)
 
 
 def choose_learners(dataset: Dataset, warm: np.ndarray, config: Config) -> np.ndarray:
@@ -325,7 +355,7 @@ def keep_people(
         return None
     ids = Ids(dataset.users.take(split.warm))
     warm = keep_warm_users(ids, unit_rows(embeddings.user_vectors), uses, most.warm_users, seed=config.seed)
-    if not (len(split.light) and most.light_users and config.features.friends):
+    if dataset.friends is None or not (len(split.light) and most.light_users and config.features.friends):
         return warm
     return add_light_users(warm, find_light_users(dataset, split, config, embeddings))
 
@@ -372,7 +402,8 @@ def cohort_query(recommender: Recommender, dataset: Dataset, cohort: Cohort, k: 
             dataset, cohort.users, cohort.day_one, model.config.signals, until=cohort.day_end_us
         )
     batch, _ = model.catalogue.translate(dataset, cohort.users, cohort.day_one, passed_over)
-    return Query(model, batch, k)
+    query = Query(model, batch, k)
+    return query if cohort.unborn is None else replace(query, closed=union_rows([query.excluded, cohort.unborn]))
 
 
 def judged_strategies(model: TrainedModel) -> list[str]:
@@ -387,29 +418,36 @@ def judged_strategies(model: TrainedModel) -> list[str]:
     return [name for name in strategies_of(model) if name in wanted]
 
 
-def collect_facts(dataset: Dataset, split: Split, query: Query, learners: Learners | None = None) -> dict[str, Any]:
+def collect_facts(
+    dataset: Dataset,
+    split: Split,
+    model: TrainedModel,
+    judged: Sequence[Fold],
+    n_warm: int,
+    learners: Learners | None = None,
+) -> dict[str, Any]:
     """Return what people want to know of a model: data counts and validation metrics."""
-    model = query.model
-    n_warm = int(model.everyone.sizes[0])
     precision = {
-        name: round(100 * float(measure(answer_all(query, name).items, split.validation.truth).precision.mean()), 4)
+        name: round(100 * float(measure_folds(judged, name).mean()), 4)
         for name in ("popular", "segment", "blend", "auto")
     }
+    n_learned = min(n_warm, model.config.training.most_users)
     return {
         "data": {
             "dataset": dataset.name,
             **(dataset.summary() if learners is None else learners.facts),
             "warm_users": n_warm,
-            **({} if n_warm == len(split.warm) else {"learned_from": len(split.warm)}),
+            **({} if n_warm == n_learned else {"learned_from": n_learned}),
             **describe_time(dataset),
             "vectors": model.config.embedding.method if dataset.precomputed is None else "precomputed",
             **describe_unlisted(model),
             **describe_shown(model),
             "light_users": 0 if model.warm is None else model.warm.n_light,
             "validation_users": len(split.validation),
+            "folds": len(split.folds),
             "segments": len(model.segments),
             "protocol": split.protocol,
             "notes": list(split.notes),
         },
-        "metrics": {"users": "validation", "k": query.k, "precision": precision},
+        "metrics": {"users": "validation", "k": model.config.recommend.k, "precision": precision},
     }

@@ -19,7 +19,7 @@ from firstday.recommend.spec import ColdModelSpec, LearningData, find_learner
 from firstday.segment.kmeans import fit_segments_by_parts
 from firstday.segment.segments import Segments
 from firstday.sparse import SparseRows
-from firstday.training.validation import Validation
+from firstday.training.validation import Validation, Watch
 
 MOST_CLUSTERED_INPUTS = 10_000
 """Users among whom the centroids of input vectors are sought, which are twenty times as wide as users' vectors."""
@@ -73,6 +73,7 @@ def train_network(
     validation_features: np.ndarray,
     validation: Validation,
     config: Config,
+    watch: Watch,
     progress: Progress = no_progress,
 ) -> ColdModel:
     """Train the cold model, stopping by precision on validation users (`cold_model.stop_by`).
@@ -89,6 +90,8 @@ def train_network(
         Judges their lists.
     config
         The configuration.
+    watch
+        `Stops.watch`, or `Stops.repeat` to stop where training did before.
     progress
         Called as passes are done.
 
@@ -105,7 +108,7 @@ def train_network(
         features,
         user_vectors,
         validation_features[validation.judged],
-        judges[config.cold_model.stop_by],
+        watch("cold model", judges[config.cold_model.stop_by]),
         config.cold_model,
         seed=config.seed,
         threads=config.threads,
@@ -121,13 +124,14 @@ def train_ranker_of(
     validation_features: np.ndarray,
     validation: Validation,
     config: Config,
+    watch: Watch,
     progress: Progress = no_progress,
 ) -> Ranker | None:
     """Train the ranker, stopping by the precision of `direct` on validation users; None where it is not enabled.
 
     Parameters
     ----------
-    features, validation_features, validation, config, progress
+    features, validation_features, validation, config, watch, progress
         See `train_network`.
     day_ones
         Items used on day one in each sample of the warm users, each of shape (n_warm, n_items).
@@ -138,13 +142,14 @@ def train_ranker_of(
         return None
     from firstday.cold.train_ranker import train_ranker
 
+    watched = watch("ranker", lambda scored: validation.precision_of_scores(*scored))
     progress("ranker", 0, config.ranker.epochs)
     return train_ranker(
         features,
         day_ones,
         uses,
         validation_features[validation.judged],
-        validation.precision_of_scores,
+        lambda score, items: watched((score, items)),
         config.ranker,
         seed=config.seed,
         threads=config.threads,
@@ -153,7 +158,9 @@ def train_ranker_of(
     )
 
 
-def learn_methods(data: LearningData, validation: Validation, progress: Progress = no_progress) -> dict[str, Any]:
+def learn_methods(
+    data: LearningData, validation: Validation, watch: Watch, progress: Progress = no_progress
+) -> dict[str, Any]:
     """Train what `config.methods` names, in its order.
 
     Parameters
@@ -162,6 +169,8 @@ def learn_methods(data: LearningData, validation: Validation, progress: Progress
         What methods learn from.
     validation
         Judges their lists: a cold model by both of its strategies, a strategy by its own.
+    watch
+        See `train_network`.
     progress
         Called as methods advance.
 
@@ -188,7 +197,7 @@ def learn_methods(data: LearningData, validation: Validation, progress: Progress
         judge = validation.precision_of_both_ways if isinstance(spec, ColdModelSpec) else validation.precision
         assert spec.fit is not None
         progress(f"{METHOD}{name}", 0, 1)
-        learned[name] = spec.call("fit", spec.fit, data, judge, progress)
+        learned[name] = spec.call("fit", spec.fit, data, watch(name, judge), progress)
         if spec.value is None or not isinstance(learned[name], spec.value):
             raise FirstdayError(f"{spec.label}: its fit returned a {type(learned[name]).__name__}; return its value.")
         progress(f"{METHOD}{name}", 1, 1)

@@ -20,8 +20,10 @@ from firstday.artifact.trained_model import TrainedModel
 from firstday.config import Config
 from firstday.data.dataset import Dataset
 from firstday.data.ids import stable_numbers
-from firstday.data.splits.registration import Log
-from firstday.data.splits.roles import count_roles
+from firstday.data.splits.cut_offs import choose_target_days
+from firstday.data.splits.holdout import protocol_of, split_for_training
+from firstday.data.splits.registrations import Log
+from firstday.data.splits.roles import are_eligible, read_histories
 from firstday.data.splits.split import Cohort
 from firstday.display import readable
 from firstday.engine.engines import ModelPlace, load
@@ -30,7 +32,7 @@ from firstday.metrics import Interval, bootstrap_ratios, measure
 from firstday.progress import Progress, open_progress
 from firstday.recommend.recommender import Recommender, answer_all, open_model
 from firstday.recommend.spec import with_methods_of
-from firstday.training.fit import choose_protocol, cohort_query, fit, split_for
+from firstday.training.fit import cohort_query, fit
 
 GATE = 0.98
 MIN_SIZE = 0.5
@@ -38,6 +40,8 @@ LEAST_SHARE, MOST_SHARE = 0.02, 0.1
 """Bounds of the share of users that is held out."""
 WANTED_USERS, MOST_USERS = 200, 10_000
 """Between these bounds, so many users to judge by; and the most that are held out of those who could be."""
+MOST_JUDGED = 2_000
+"""Users to compare models by, at most: the newest."""
 MIN_JUDGED = 20
 """With fewer users than this, models are not compared."""
 MIN_COUNT = 100
@@ -226,11 +230,11 @@ class _Refresh:
         share = choose_held_out(self.dataset, self.config)
         numbers = stable_numbers(self.dataset.users, _HASH_SEED) / 2.0**64
         held_out = numbers < share
-        split = split_for(self.dataset, self.config, self.config.seed, with_cold=False, held_out=held_out)
+        split = split_for_training(self.dataset, self.config, self.config.seed, held_out=held_out)
         is_new = np.zeros(len(split.cold), dtype=bool)
         if old is not None:
             is_new = are_new_to(old.model, self.dataset, split.cold.users, numbers)
-        judged = split.cold.take(np.flatnonzero(is_new))
+        judged = take_newest(split.cold.take(np.flatnonzero(is_new)))
         can_compare = len(judged) >= MIN_JUDGED
         if before is not None and self.gate != 0 and not can_compare:
             return self._refuse(before, "not_compared", fault or _tell_too_few(len(judged), old))
@@ -273,10 +277,21 @@ class _Refresh:
 
 def choose_held_out(dataset: Dataset, config: Config) -> float:
     """Return the share of users to hold out, by how many could be judged."""
-    protocol = choose_protocol(dataset, config)
-    counts = count_roles(dataset, config, protocol, None if protocol == "sampled" else Log.of(dataset.events))
-    n = max(1, counts.eligible if protocol == "sampled" else counts.complete_judged)
+    protocol = protocol_of(dataset, config)
+    log = None if protocol == "sampled" else Log.of(dataset.events)
+    histories = read_histories(dataset, config, protocol, log)
+    if log is None:
+        is_judged = are_eligible(histories, config, protocol)
+    else:
+        is_judged = histories.returned_within(choose_target_days(histories, config, log, log.start), log)
+    n = max(1, int(is_judged.sum()))
     return min(MOST_SHARE, max(LEAST_SHARE, WANTED_USERS / n), MOST_USERS / n)
+
+
+def take_newest(cohort: Cohort) -> Cohort:
+    """Return the users whose day one ended last, `MOST_JUDGED` at most; any, where day ones are drawn."""
+    moments = np.zeros(len(cohort)) if cohort.day_end_us is None else cohort.day_end_us
+    return cohort.take(np.sort(np.argsort(-moments, kind="stable")[:MOST_JUDGED]))
 
 
 def are_new_to(model: TrainedModel, dataset: Dataset, users: np.ndarray, numbers: np.ndarray) -> np.ndarray:

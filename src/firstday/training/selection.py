@@ -1,4 +1,4 @@
-"""Which strategy `auto` answers by, and which strategies leave the answer to their fallback, by validation users."""
+"""Which strategy `auto` answers each class of users by, chosen on validation users."""
 
 from __future__ import annotations
 
@@ -10,84 +10,77 @@ import numpy as np
 
 from firstday.artifact.trained_model import FEW, FIRST_CHOICE, KNOWLEDGE, ClassEvidence, Selection
 from firstday.data.events import Pair
-from firstday.metrics import measure
 from firstday.recommend.query import Query
-from firstday.recommend.recommender import answer_all
 from firstday.recommend.spec import FALLBACKS
 from firstday.sparse import SparseRows, contains, union_rows
+from firstday.training.validation import Fold, head, measure_folds
 
 ENOUGH_USERS = 200
 """A class with fewer validation users is judged by others too, with what they did taken away. If they are fewer even
 so, `blend` has the weights of all for it."""
-FEWEST_USERS = 30
-"""A class with fewer users than that, even so, is judged by all validation users."""
 MOST_JUDGED = 2_000
 """Validation users of a class that are looked at, at most."""
-LEAST_ERRORS = 1.645
-"""Standard errors by which one list has to be better than another one: a test at 95 %."""
+PSEUDO_USERS = 50
+"""Users of a class that its strategies' gains over all users count as (`benchmarks/auto_choice.py`)."""
 
 
-def choose_selection(query: Query, truth: SparseRows, strategies: Sequence[str]) -> Selection:
-    """Return for each class of `KNOWLEDGE` what answers it best, and which strategies are no better than a fallback.
+def choose_selection(folds: Sequence[Fold], strategies: Sequence[str]) -> Selection:
+    """Return for each class of `KNOWLEDGE` what answers it best.
 
     Parameters
     ----------
-    query
-        Validation users, asking a trained model whose weights are chosen.
-    truth
-        What they used afterwards, shape (n_users, n_items).
+    folds
+        Validation users, asking trained models whose weights are chosen.
     strategies
         Names of those to judge; `popular`, `group` and `blend` are judged too.
     """
     names = tuple(dict.fromkeys((*FALLBACKS, FIRST_CHOICE, *strategies)))
-    return Selection(tuple(_judge_class(query, truth, number, names) for number in range(len(KNOWLEDGE))))
+    overall = {name: measure_folds(judged, name) for judged in [head(folds, MOST_JUDGED)] for name in names}
+    classes = [_judge_class(folds, number, names, overall) for number in range(len(KNOWLEDGE))]
+    judged = [number for number, evidence in enumerate(classes) if number and evidence.n_users]
+    for number, evidence in enumerate(classes):
+        if number and judged and not evidence.n_users:
+            neighbor = classes[min(judged, key=lambda other: abs(other - number))]
+            classes[number] = replace(evidence, users="neighbor", fallback=neighbor.fallback, best=neighbor.best)
+    return Selection(tuple(classes))
 
 
-def _judge_class(query: Query, truth: SparseRows, number: int, names: Sequence[str]) -> ClassEvidence:
+def _judge_class(
+    folds: Sequence[Fold], number: int, names: Sequence[str], overall: Mapping[str, np.ndarray]
+) -> ClassEvidence:
     """Judge strategies by the validation users who stand for one class."""
-    members, used, source = take_class(query, truth, number)
+    members, source = take_class(folds, number)
     if number == 0:  # whatever is asked for, everyone's list answers
-        of_users = {"popular": measure(answer_all(members, "popular").items, used).precision}
-        return ClassEvidence(members.n_users, source, "popular", "popular", (), *_sum_up(of_users))
-    if members.n_users < FEWEST_USERS:
-        members, used, source = query, truth, "all"
-    rows = np.arange(min(members.n_users, MOST_JUDGED))
-    members, used = members.take(rows), used.take(rows)
-    of_users = {name: measure(answer_all(members, name).items, used).precision for name in names}
-    fallback, best, fall_back = select(of_users)
-    return ClassEvidence(len(rows), source, fallback, best, fall_back, *_sum_up(of_users))
+        names = ("popular",)
+    members = head(members, MOST_JUDGED)
+    of_class = {name: measure_folds(members, name) for name in names}
+    fallback, best = ("popular", "popular") if number == 0 else select(of_class, overall)
+    return ClassEvidence(len(of_class["popular"]), source, fallback, best, *_sum_up(of_class))
 
 
-def select(of_users: dict[str, np.ndarray]) -> tuple[str, str, tuple[str, ...]]:
-    """Return the better fallback, the best strategy, and the strategies that are not better than the fallback.
+def select(of_class: Mapping[str, np.ndarray], overall: Mapping[str, np.ndarray]) -> tuple[str, str]:
+    """Return the better fallback, and the best strategy, which is never worse than the fallback.
+
+    A strategy's gain over `popular` in a class is shrunk towards its gain over all users, as if `PSEUDO_USERS` of the
+    class had that one: what few users say counts little, and no number of users makes the choice jump.
 
     Parameters
     ----------
-    of_users
-        Precision of each user's list by each strategy, shape (n_users,); `popular`, `group` and `blend` among them.
+    of_class, overall
+        Precision of each user's list by each strategy, shape (n_users,), of the class and of all users.
     """
-    popular, group = of_users["popular"], of_users["group"]
-    fallback = "group" if group.mean() > popular.mean() else "popular"
-    fall_back = tuple(
-        name
-        for name, precision in of_users.items()
-        if name not in FALLBACKS and not is_better(precision, of_users[fallback])
-    )
-    best = fallback if FIRST_CHOICE in fall_back else FIRST_CHOICE
-    others = [name for name in of_users if is_better(of_users[name], of_users[best])]
-    return fallback, max(others, key=lambda name: float(of_users[name].mean()), default=best), fall_back
+    n_users = len(of_class["popular"])
+
+    def gain(name: str) -> float:
+        of_all = float((overall[name] - overall["popular"]).mean()) if len(overall[name]) else 0.0
+        return (float((of_class[name] - of_class["popular"]).sum()) + PSEUDO_USERS * of_all) / (n_users + PSEUDO_USERS)
+
+    gains = {name: gain(name) for name in of_class}
+    return max(FALLBACKS[::-1], key=gains.__getitem__), max(("popular", *gains), key=gains.__getitem__)
 
 
-def is_better(precision: np.ndarray, other: np.ndarray) -> bool:
-    """Tell whether lists are better than others beyond chance, user by user, arrays of shape (n_users,)."""
-    gain = precision - other
-    return bool(gain.mean() > LEAST_ERRORS * gain.std() / np.sqrt(max(1, len(gain))))
-
-
-def take_class(
-    query: Query, truth: SparseRows, number: int
-) -> tuple[Query, SparseRows, Literal["class", "away", "all"]]:
-    """Return the users who stand for a class of `KNOWLEDGE`, what they used afterwards, and who they are.
+def take_class(folds: Sequence[Fold], number: int) -> tuple[list[Fold], Literal["class", "away"]]:
+    """Return the users who stand for a class of `KNOWLEDGE`, and who they are.
 
     Where there are few of whom so little is known, those who did more are asked about as if they had not: what they did
     is taken away, all or all but 1 to 3 things at random, but stays out of their lists, since it is not in what they
@@ -95,23 +88,25 @@ def take_class(
 
     Parameters
     ----------
-    query, truth
-        See `choose_selection`.
+    folds
+        Validation users, asking trained models.
     number
         Position of the class in `KNOWLEDGE`.
     """
-    rows = np.flatnonzero(query.knowledge == number)
-    name = KNOWLEDGE[number]
-    if len(rows) >= ENOUGH_USERS or name not in ("profile", "friends", "1-3") or query.computed is not None:
-        return query.take(rows), truth.take(rows), "class"
-    signals = query.signals
-    if name == "1-3":
-        signals = replace(signals, actions=_keep_few(query))
-    else:
-        signals = replace(signals, actions={}, friends=signals.friends if name == "friends" else None)
-    view = replace(query, signals=signals, closed=query.excluded)
-    rows = np.flatnonzero(view.knowledge == number)
-    return view.take(rows), truth.take(rows), "away"
+    members = [fold.take(np.flatnonzero(fold.query.knowledge == number)) for fold in folds]
+    n_users, name = sum(fold.query.n_users for fold in members), KNOWLEDGE[number]
+    if n_users >= ENOUGH_USERS or name not in ("profile", "friends", "1-3") or folds[0].query.computed is not None:
+        return members, "class"
+    views = []
+    for fold in folds:
+        query, signals = fold.query, fold.query.signals
+        if name == "1-3":
+            signals = replace(signals, actions=_keep_few(query))
+        else:
+            signals = replace(signals, actions={}, friends=signals.friends if name == "friends" else None)
+        view = Fold(replace(query, signals=signals, closed=query.excluded), fold.truth)
+        views.append(view.take(np.flatnonzero(view.query.knowledge == number)))
+    return views, "away"
 
 
 def _keep_few(query: Query) -> dict[Pair, SparseRows]:

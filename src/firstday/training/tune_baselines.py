@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache, partial
 from itertools import product
 from math import prod
 from time import perf_counter
@@ -11,8 +12,11 @@ from typing import Any, Literal
 
 import numpy as np
 
+from firstday.config import Config
 from firstday.data.dataset import Dataset
-from firstday.data.splits.split import Split
+from firstday.data.events import Window
+from firstday.data.splits.registrations import DAY_US
+from firstday.data.splits.split import Actions, Split, take_actions
 from firstday.embed.embeddings import compute_affinity, select_uses
 from firstday.errors import needs_extra
 from firstday.metrics import PrecisionRule, measure
@@ -21,11 +25,19 @@ from firstday.recommend.plugin_checks import call_stranger
 from firstday.recommend.query import Answer, Query
 from firstday.recommend.recommender import Recommender, answer_all
 from firstday.recommend.spec import BaselineData, BaselineSpec, ItemScorer, Strategy, find_baseline
-from firstday.sparse import SparseRows
+from firstday.segment.segments import count_items
+from firstday.sparse import SparseRows, stack_rows
 from firstday.training.fit import cohort_query
 
 MOST_USERS = 2_000
 """Validation users that are looked at, at most."""
+DATA_GRID: Mapping[str, tuple[Any, ...]] = {
+    "min_items": (1, 2, 5, 10, 20),
+    "window_days": (None, 365.0, 180.0, 90.0, 30.0),
+}
+"""Options of every baseline: which users it learns from, by their number of items, and from how many last days."""
+NATURAL_ENDS = (0, 1, None)
+"""Values beyond which there is nothing to try: they are no edges of a grid."""
 LEAST_GAIN = 0.05
 """Points of precision that a move along a grid must gain; less is far within chance, and each move costs fits."""
 
@@ -76,7 +88,7 @@ class Tuning:
         return {
             name: "lowest" if self.options[name] == first else "highest"
             for name, (first, last) in ends.items()
-            if self.options[name] in (first, last)
+            if self.options[name] in (first, last) and self.options[name] not in NATURAL_ENDS
         }
 
     def describe(self) -> str:
@@ -100,7 +112,7 @@ class Tuning:
 
 def _text(value: Any) -> str:
     """Write the value of an option."""
-    return f"{value:g}" if isinstance(value, int | float) else str(value)
+    return "all" if value is None else f"{value:g}" if isinstance(value, int | float) else str(value)
 
 
 def describe_choices(tunings: Sequence[Tuning]) -> list[str]:
@@ -127,7 +139,7 @@ def tune_baselines(
     options: Mapping[str, Mapping[str, Any]] | None = None,
     progress: Progress = no_progress,
 ) -> dict[str, TunedBaseline]:
-    """Fit baselines on warm users, with the options that are best for validation users; cold users take no part.
+    """Fit baselines on all users before the cut-off, with the options that are best for validation users.
 
     Parameters
     ----------
@@ -158,65 +170,114 @@ def tune_baselines(
     """
     with needs_extra("training", "train"):
         specs = [find_baseline(name).with_options((options or {}).get(name)) for name in names]
-    config, n_warm, n_items = recommender.model.config, len(split.warm), len(dataset.items)
-    query = cohort_query(recommender, dataset, split.validation, k)
-    rows = np.arange(min(query.n_users, MOST_USERS))
-    query, truth = query.take(rows), split.validation.truth.take(rows)
-
-    def validate(scorer: ItemScorer) -> float:
-        lists = answer_all(query, as_strategy(type(scorer).__name__, scorer)).items
-        return 100 * float(measure(lists, truth, divide_by=divide_by).precision.mean())
-
-    data = BaselineData(
-        select_uses(split.warm_actions, config.signals, n_warm, n_items),
-        compute_affinity(split.warm_actions, config.signals, n_warm, n_items),
-        validate,
-        config.seed,
-        config.threads,
-        config.device,
-    )
-    return {spec.name: tune(spec, data, len(rows), progress) for spec in specs}
+    judged = []
+    for part in [split.fold(rows) for rows in split.folds] or [split]:
+        query = cohort_query(recommender, dataset, part.validation, k)
+        rows = np.arange(min(query.n_users, -(-MOST_USERS // max(1, len(split.folds)))))
+        judged.append((part, query.take(rows), part.validation.truth.take(rows)))
+    learn = partial(collect_data, dataset, config=recommender.model.config)
+    return {spec.name: tune(spec, learn, split, judged, divide_by, progress) for spec in specs}
 
 
-def tune(spec: BaselineSpec, data: BaselineData, n_users: int, progress: Progress = no_progress) -> TunedBaseline:
-    """Choose the options of one baseline, then fit it with them from the start, to tell how long that takes.
+def collect_data(
+    dataset: Dataset, split: Split, *, config: Config, min_items: int = 1, window_days: float | None = None
+) -> BaselineData:
+    """Return what baselines learn from: the warm and the light users of a split.
+
+    Parameters
+    ----------
+    dataset, split, config
+        See `tune_baselines`.
+    min_items
+        Users with fewer used items are left out.
+    window_days
+        Interactions in so many days before the end of the log count; None: all.
+    """
+    users = np.concatenate([split.warm, split.light])
+    actions: Actions
+    if window_days is None or split.warm_window is None:
+        actions = {pair: stack_rows([rows, split.light_actions[pair]]) for pair, rows in split.warm_actions.items()}
+    else:
+        life = split.warm_window
+        (recent,) = dataset.actions(Window(np.maximum(life.start, life.end - int(window_days * DAY_US)), life.end))
+        actions = take_actions(recent, users)
+    uses = select_uses(actions, config.signals, len(users), len(dataset.items))
+    rows = np.flatnonzero(uses.lengths() >= min_items)
+    affinity = compute_affinity(actions, config.signals, len(users), len(dataset.items))
+    return BaselineData(uses.take(rows), affinity.take(rows), config.seed, config.threads, config.device)
+
+
+Judged = tuple[Split, Query, SparseRows]
+"""A split, its validation users, asking a model for its fallbacks, and the items they used afterwards."""
+
+
+def tune(
+    spec: BaselineSpec,
+    learn: Callable[..., BaselineData],
+    split: Split,
+    judged: Sequence[Judged],
+    divide_by: PrecisionRule = "min",
+    progress: Progress = no_progress,
+) -> TunedBaseline:
+    """Choose the options of one baseline, then fit it with them on everybody, to tell how long that takes.
 
     Parameters
     ----------
     spec
         The baseline, with the options to try.
-    data
-        What it learns from, and the judge of its lists.
-    n_users
-        How many validation users the judge looks at, for the record.
-    progress
+    learn
+        Returns what it learns from, given a split and `DATA_GRID`'s options; see `collect_data`.
+    split
+        Who to learn from in the end.
+    judged
+        Validation users whom a baseline of their own split is judged on.
+    divide_by, progress
         See `tune_baselines`.
     """
-    began = perf_counter()
-    chosen, best, n_tried = spec.call("fit", _choose_options, spec, data, progress)
-    tuned_at = perf_counter()
-    scorer = spec.prepare(data)(**chosen)
-    fit_seconds = perf_counter() - tuned_at
-    n_items = _count_ranked(data) if spec.is_restricted else None
-    tuning = Tuning(spec.grid, chosen, best, n_users, fit_seconds, tuned_at - began, n_items, n_tried)
-    return TunedBaseline(as_strategy(spec.name, scorer), tuning)
+    data_grid = {name: values for name, values in DATA_GRID.items() if split.warm_window or name == "min_items"}
+    grid, start = (
+        {**data_grid, **spec.grid},
+        {**{name: values[:1] for name, values in data_grid.items()}, **(spec.start or {})},
+    )
+    if all(len(values) == 1 for values in spec.grid.values()):  # options that were chosen before
+        grid = {**{name: values[:1] for name, values in data_grid.items()}, **spec.grid}
+    n_first, n_tried = prod(len(values) for values in {**grid, **start}.values()), 0
 
-
-def _choose_options(spec: BaselineSpec, data: BaselineData, progress: Progress) -> tuple[dict[str, Any], float, int]:
-    """Return the best options, their precision, and how many combinations were tried; see `search`."""
-    fit = spec.prepare(data)
-    n_first = prod(len(values) for values in {**spec.grid, **(spec.start or {})}.values())
-    n_tried = 0
+    @lru_cache(maxsize=1)
+    def prepare(**of_data: Any) -> list[tuple[Callable[..., ItemScorer], BaselineData]]:
+        data = [learn(part, **of_data) for part, _, _ in judged]
+        return [(spec.prepare(of_part), of_part) for of_part in data]
 
     def judge(options: Mapping[str, Any]) -> float:
         nonlocal n_tried
         progress(spec.name, n_tried, max(n_first, n_tried + 1))
         n_tried += 1
-        return data.validate(fit(**options))
+        of_data, of_method = divide_options(options)
+        found = []
+        for (fit, data), (_, query, truth) in zip(prepare(**of_data), judged, strict=True):
+            lists = answer_all(query, as_strategy(spec.name, fit(**of_method), data)).items
+            found.append(measure(lists, truth, divide_by=divide_by).precision)
+        return 100 * float(np.concatenate(found).mean())
 
-    chosen, best = search(spec.grid, spec.start, judge)
+    began = perf_counter()
+    chosen, best = spec.call("fit", search, grid, start, judge)
     progress(spec.name, n_tried, n_tried)
-    return chosen, best, n_tried
+    prepare.cache_clear()
+    tuned_at = perf_counter()
+    of_data, of_method = divide_options(chosen)
+    data = learn(split, **of_data)
+    scorer = spec.prepare(data)(**of_method)
+    fit_seconds = perf_counter() - tuned_at
+    n_users = sum(query.n_users for _, query, _ in judged)
+    n_items = _count_ranked(data) if spec.is_restricted else None
+    tuning = Tuning(grid, chosen, best, n_users, fit_seconds, tuned_at - began, n_items, n_tried)
+    return TunedBaseline(as_strategy(spec.name, scorer, data), tuning)
+
+
+def divide_options(options: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the options of what a baseline learns from, and those of its own."""
+    of_data = {name: value for name, value in options.items() if name in DATA_GRID}
+    return of_data, {name: value for name, value in options.items() if name not in DATA_GRID}
 
 
 def search(
@@ -265,23 +326,25 @@ def search(
     return {name: grid[name][place] for name, place in zip(grid, best, strict=True)}, values[best]
 
 
-def as_strategy(name: str, scorer: ItemScorer) -> Strategy:
+def as_strategy(name: str, scorer: ItemScorer, data: BaselineData) -> Strategy:
     """Make a strategy of a fitted baseline; it answers for users for whom it ranks an item.
 
-    Scores of a baseline that is not ours are checked.
+    Lists are filled up with what is popular in the data that it learned from. Scores of a baseline that is not ours are
+    checked.
     """
     label = "" if type(scorer).__module__.startswith("firstday.") else f"baseline {name!r}"
+    everyone = count_items(np.zeros(data.uses.n_rows, dtype=np.int64), data.uses, 1)
 
     def score(liked: SparseRows) -> np.ndarray:
         return call_stranger(label, "score", scorer.score, liked) if label else scorer.score(liked)
 
-    def recommend(query: Query) -> Answer:
-        everyone = np.ones(query.n_users, dtype=bool)
+    def rank(query: Query) -> Answer:
         strict = query.checked_for(label) if label else query
-        answer = strict.rank_scores(lambda rows: score(query.liked.take(rows)), name, everyone)
+        known = np.ones(query.n_users, dtype=bool)
+        answer = strict.rank_scores(lambda rows: score(query.liked.take(rows)), name, known)
         return Answer.where(answer.items[:, 0] >= 0, name, answer.items, answer.scores)
 
-    return recommend
+    return lambda query: answer_all(replace(query, model=replace(query.model, everyone=everyone)), rank)
 
 
 def _count_ranked(data: BaselineData) -> int:

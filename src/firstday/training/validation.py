@@ -1,15 +1,19 @@
-"""Precision of lists for validation users: what decides when training stops."""
+"""Validation users: what lists of theirs are judged by, when training stops, and in which folds."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
+from statistics import median
+from typing import Any
 
 import numpy as np
 
 from firstday.metrics import measure
 from firstday.ranking import ItemsByLength, rank_by_vectors, rank_scores, spread_scores, take_lists
+from firstday.recommend.query import Query
+from firstday.recommend.recommender import answer_all
 from firstday.segment.segments import Segments
 from firstday.sparse import SparseRows
 
@@ -20,6 +24,90 @@ MOST_SCORES = 50_000_000
 """Scores that nearest items should take, at most: fewer users are looked at where there are many items."""
 LEAST_RANKED = 1000
 """Users that are looked at all the same, however many items there are."""
+
+
+@dataclass(frozen=True, eq=False)
+class Fold:
+    """Validation users, asking a model that learned nothing of them.
+
+    Parameters
+    ----------
+    query
+        The users.
+    truth
+        Items they used afterwards, shape (n_users, n_items).
+    """
+
+    query: Query
+    truth: SparseRows
+
+    def take(self, rows: np.ndarray) -> Fold:
+        """Return some of the users, by their rows."""
+        return Fold(self.query.take(rows), self.truth.take(rows))
+
+    def with_settings(self, **settings: Any) -> Fold:
+        """Return the same users, asking the model with other settings."""
+        return replace(self, query=replace(self.query, model=replace(self.query.model, **settings)))
+
+    def precision(self, strategy: str) -> np.ndarray:
+        """Return the precision of each user's list, float64, shape (n_users,)."""
+        return measure(answer_all(self.query, strategy).items, self.truth).precision
+
+
+def measure_folds(folds: Sequence[Fold], strategy: str) -> np.ndarray:
+    """Return the precision of each user's list by a strategy, fold after fold, float64, shape (n_users,)."""
+    return np.concatenate([fold.precision(strategy) for fold in folds])
+
+
+def head(folds: Sequence[Fold], most: int) -> list[Fold]:
+    """Return the first users of each fold, about `most` in all."""
+    n_users = max(1, sum(fold.query.n_users for fold in folds))
+    return [fold.take(np.arange(min(fold.query.n_users, -(-most * fold.query.n_users // n_users)))) for fold in folds]
+
+
+Judge = Callable[[Any], float]
+
+
+Watch = Callable[[str, Judge], Judge]
+"""Gives each method that learns, by name, the judge that it stops by."""
+
+
+@dataclass(frozen=True)
+class Stops:
+    """When the training of each method was best, so that training on everybody stops there without a judge.
+
+    Parameters
+    ----------
+    best
+        By name of the method: in each fold, which call of its judge was the best, from 1.
+    """
+
+    best: dict[str, list[int]] = field(default_factory=dict)
+
+    def watch(self, name: str, judge: Judge) -> Judge:
+        """Return a judge that notes which of its calls was the best."""
+        values: list[float] = []
+        noted = self.best.setdefault(name, [])
+        position = len(noted)
+        noted.append(0)
+
+        def watched(lists: Any) -> float:
+            values.append(judge(lists))
+            noted[position] = int(np.argmax(values)) + 1
+            return values[-1]
+
+        return watched
+
+    def repeat(self, name: str, _judge: Judge) -> Judge:
+        """Return a judge whose best call is the median of those noted."""
+        best, n_calls = round(median(self.best[name])), 0
+
+        def repeated(_lists: Any) -> float:
+            nonlocal n_calls
+            n_calls += 1
+            return float(n_calls) if n_calls <= best else 0.0
+
+        return repeated
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -5,21 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
-from firstday.artifact.trained_model import KNOWLEDGE, Blending, TrainedModel
+from firstday.artifact.trained_model import KNOWLEDGE, Blending
 from firstday.embed.kept_users import Neighborhood
 from firstday.metrics import measure
 from firstday.ranking import rank_scores
-from firstday.recommend.blend import COMPONENTS, EVERY_ITEM, Items, components_of
+from firstday.recommend.blend import COMPONENTS, EVERY_ITEM, Items, components_of, have_friends
 from firstday.recommend.neighbors import score_friends, score_neighbors
 from firstday.recommend.query import Query
 from firstday.recommend.soft_segments import mix_segments
 from firstday.segment.segments import Mixing, smooth_shares
-from firstday.sparse import SparseRows
 from firstday.training.selection import ENOUGH_USERS, take_class
+from firstday.training.validation import Fold, head
 
 T = TypeVar("T")
 Score = Callable[[np.ndarray], np.ndarray]
@@ -48,107 +48,100 @@ LEAST_ERRORS = 2.0
 """Standard errors by which a weight has to be better than the one before it, so that chance seldom sets one."""
 
 
-def choose_weights(query: Query, truth: SparseRows) -> TrainedModel:
-    """Return the model of a query with the weights of `soft_segments`, `neighbors`, `friends` and `blend` chosen.
+def choose_weights(folds: Sequence[Fold]) -> tuple[list[Fold], dict[str, Any]]:
+    """Choose how `soft_segments`, `neighbors`, `friends` and `blend` weigh what they rest on.
 
     Parameters
     ----------
-    query
-        Validation users, asking a trained model.
-    truth
-        What they used afterwards, shape (n_users, n_items).
+    folds
+        Validation users, asking trained models.
+
+    Returns
+    -------
+    folds : list of Fold
+        The same users, asking models with these settings.
+    settings : dict
+        Fields of `TrainedModel`.
     """
-    mixing = choose_mixing(query, truth)
-    neighborhood = choose_neighborhood(replace(query, model=replace(query.model, mixing=mixing)), truth)
-    model = replace(query.model, mixing=mixing, neighborhood=neighborhood)
-    return replace(model, blending=choose_blending(replace(query, model=model), truth))
+    settings: dict[str, Any] = {"mixing": choose_mixing(folds)}
+    with_mixing = [fold.with_settings(**settings) for fold in folds]
+    settings["neighborhood"] = choose_neighborhood(with_mixing)
+    with_neighbors = [fold.with_settings(**settings) for fold in folds]
+    settings["blending"] = choose_blending(with_neighbors)
+    return [fold.with_settings(**settings) for fold in folds], settings
 
 
-def choose_mixing(query: Query, truth: SparseRows) -> Mixing:
-    """Return the mixing of `soft_segments` whose lists are best for the given users; among equals the first.
-
-    Parameters
-    ----------
-    query, truth
-        See `choose_weights`.
-    """
-    rows = np.arange(min(query.n_users, MOST_MIXED))
-    query, truth = query.take(rows), truth.take(rows)
+def choose_mixing(folds: Sequence[Fold]) -> Mixing:
+    """Return the mixing of `soft_segments` whose lists are best; among equals the first."""
     mixings = [Mixing(*values) for values in product(SEGMENT_TEMPERATURES, SEGMENT_SMOOTHINGS)]
 
-    def score(mixing: Mixing) -> Score:
+    def score(mixing: Mixing, query: Query) -> Score:
         shares = smooth_shares(query.model.segments, query.model.popularity, mixing)
         return lambda rows: mix_segments(query.model, query.predicted[rows], mixing, shares)
 
-    return _best(mixings, score, query, truth, query.known)
+    return _best(mixings, score, head(folds, MOST_MIXED), lambda query: query.known)
 
 
-def choose_neighborhood(query: Query, truth: SparseRows) -> Neighborhood:
-    """Return the settings of `neighbors`, then of `friends`, whose lists are best; among equals the first.
-
-    Parameters
-    ----------
-    query, truth
-        See `choose_weights`.
-    """
-    if query.model.warm is None:
-        return query.model.neighborhood
-    rows = np.arange(min(query.n_users, MOST_USERS))
-    query, truth = query.take(rows), truth.take(rows)
+def choose_neighborhood(folds: Sequence[Fold]) -> Neighborhood:
+    """Return the settings of `neighbors`, then of `friends`, whose lists are best; among equals the first."""
+    if folds[0].query.model.warm is None:
+        return folds[0].query.model.neighborhood
+    folds = head(folds, MOST_USERS)
     trials = [Neighborhood(*values) for values in product(NEIGHBOR_TEMPERATURES, NEIGHBOR_SMOOTHINGS)]
-    chosen = _best(trials, lambda trial: lambda rows: score_neighbors(query, rows, trial), query, truth, query.known)
-    if query.model.knows_friends:
-        friends = query.signals.friends
+    chosen = _best(
+        trials, lambda trial, query: lambda rows: score_neighbors(query, rows, trial), folds, lambda query: query.known
+    )
+    if folds[0].query.model.knows_friends:
         trials = [replace(chosen, friend_smoothing=smoothing) for smoothing in FRIEND_SMOOTHINGS]
-        has_friends = np.zeros(len(rows), bool) if friends is None else np.asarray(friends.lengths() > 0)
-        chosen = _best(trials, lambda trial: lambda rows: score_friends(query, rows, trial), query, truth, has_friends)
+        chosen = _best(trials, lambda trial, query: lambda rows: score_friends(query, rows, trial), folds, have_friends)
     return chosen
 
 
-def _best(trials: Sequence[T], score: Callable[[T], Score], query: Query, truth: SparseRows, answered: np.ndarray) -> T:
+def _best(
+    trials: Sequence[T],
+    score: Callable[[T, Query], Score],
+    folds: Sequence[Fold],
+    answered: Callable[[Query], np.ndarray],
+) -> T:
     """Return the trial by whose scores lists are best for the users whom the strategy answers; among equals the first.
 
     All other users get the same lists by every trial.
     """
-    rows = np.flatnonzero(answered)
-    if not len(rows):
+    parts = [fold.take(rows) for fold in folds if len(rows := np.flatnonzero(answered(fold.query)))]
+    if not parts:
         return trials[0]
-    excluded, truth = query.excluded.take(rows), truth.take(rows)
 
     def precision(trial: T) -> float:
-        score_rows = score(trial)
-        lists, _ = rank_scores(lambda at: score_rows(rows[at]), excluded, query.k)
-        return float(measure(lists, truth).precision.mean())
+        of_parts = []
+        for part in parts:
+            lists, _ = rank_scores(score(trial, part.query), part.query.excluded, part.query.k)
+            of_parts.append(measure(lists, part.truth).precision)
+        return float(np.concatenate(of_parts).mean())
 
     return max(trials, key=precision)
 
 
-def choose_blending(query: Query, truth: SparseRows) -> Blending:
+def choose_blending(folds: Sequence[Fold]) -> Blending:
     """Return weights for each class of users: first those of all, then of each class that enough users stand for.
 
     One weight after the other is set to what brings the best precision, twice over, beginning with `START`; where
     nothing is better by `LEAST_ERRORS`, it stays.
-
-    Parameters
-    ----------
-    query, truth
-        See `choose_weights`.
     """
-    components = components_of(query.model)
-    begin = START if query.model.ranker is not None else {components[0]: 1.0}
+    model = folds[0].query.model
+    components = components_of(model)
+    begin = START if model.ranker is not None else {components[0]: 1.0}
     start = np.array([begin.get(name, 0.0) for name in components], dtype=np.float32)
-    rows = np.arange(min(query.n_users, MOST_BLENDED))
-    knowledge = query.knowledge[rows]
-    of_all = _collect(query.take(rows), truth.take(rows), components)
+    first = head(folds, MOST_BLENDED)
+    knowledge = np.concatenate([fold.query.knowledge for fold in first])
+    of_all = _collect(first, components)
     overall = ascend(of_all.precision, start)
     chosen = []
     for number in range(len(KNOWLEDGE)):
         weights, candidates = overall, of_all.take(np.flatnonzero(knowledge == number))
         if number and len(candidates.n_relevant) < ENOUGH_USERS:
-            members, used, source = take_class(query, truth, number)
-            if source == "away" and members.n_users >= ENOUGH_USERS:
-                first = np.arange(min(members.n_users, MOST_USERS))
-                candidates = _collect(members.take(first), used.take(first), components)
+            members, source = take_class(folds, number)
+            if source == "away" and sum(fold.query.n_users for fold in members) >= ENOUGH_USERS:
+                candidates = _collect(head(members, MOST_USERS), components)
         if number and len(candidates.n_relevant) >= ENOUGH_USERS:
             weights = ascend(candidates.precision, overall)
         chosen.append({name: round(float(w), 4) for name, w in zip(components, weights, strict=True) if w})
@@ -209,12 +202,25 @@ class _Candidates:
         return of_each
 
 
-def _collect(query: Query, truth: SparseRows, components: tuple[str, ...]) -> _Candidates:
+def _collect(folds: Sequence[Fold], components: tuple[str, ...]) -> _Candidates:
     """Score the candidates of each user by each strategy; where there is a ranker, of the items that it ranks."""
+    folds = [fold for fold in folds if fold.query.n_users]
+    models = [fold.query.model for fold in folds]
+    n_items = min(model.n_items if model.ranker is None else len(model.ranker.items) for model in models)
+    parts = [_collect_fold(fold, components, min(CANDIDATES, n_items)) for fold in folds]
+    return _Candidates(
+        np.concatenate([part.scores for part in parts], axis=1),
+        np.concatenate([part.is_relevant for part in parts]),
+        np.concatenate([part.n_relevant for part in parts]),
+        folds[0].query.k,
+    )
+
+
+def _collect_fold(fold: Fold, components: tuple[str, ...], n_each: int) -> _Candidates:
+    """Score the candidates of the users of one fold, so many of each strategy."""
+    query, truth = fold.query, fold.truth
     ranker = query.model.ranker
     items: Items = EVERY_ITEM if ranker is None else ranker.items
-    n_items = query.model.n_items if ranker is None else len(ranker.items)
-    n_each = min(CANDIDATES, n_items)
     scores = np.full((len(components), query.n_users, n_each * len(components)), -np.inf, dtype=np.float32)
     is_relevant = np.zeros(scores.shape[1:], dtype=bool)
     for at in range(0, query.n_users, USERS_AT_ONCE):

@@ -12,13 +12,14 @@ import numpy as np
 
 from firstday.config import LARGEST_SEED, Config
 from firstday.data.dataset import Dataset
+from firstday.data.splits.holdout import Holdout, find_cut_offs, hold_out
 from firstday.data.splits.split import Cohort, Split
 from firstday.errors import ConfigError, FirstdayError, needs_extra
 from firstday.metrics import bootstrap_means, measure
 from firstday.progress import Progress, no_progress
 from firstday.recommend.recommender import answer_all
 from firstday.recommend.spec import check_strategies, with_methods_of
-from firstday.training.fit import choose_learners, cohort_query, fit, split_for
+from firstday.training.fit import choose_learners, cohort_query, fit
 from firstday.tuning.budget import Budget, expect_trials, has_time, is_too_late, plan_comparison
 from firstday.tuning.search import Comparison, EndedBy, Search, Trial, best_of
 from firstday.tuning.settings_to_try import Choice, list_choices
@@ -42,18 +43,24 @@ class Task:
 
     dataset: Dataset
     split: Split
+    newcomers: Dataset
+    cold: Cohort
     start: Config
     strategy: str
     choices: tuple[Choice, ...]
 
     def judge(
-        self, settings: Mapping[str, Any], seed: int, cohort: Cohort, progress: Progress
+        self, settings: Mapping[str, Any], seed: int, progress: Progress, *, on_cold: bool = False
     ) -> tuple[np.ndarray, float]:
-        """Train with some settings; return the precision of each user's list in %, and the seconds that lists took."""
+        """Train with some settings; return the precision of each user's list in %, and the seconds that lists took.
+
+        The users are those for validation, or cold ones.
+        """
+        users, cohort = (self.newcomers, self.cold) if on_cold else (self.dataset, self.split.validation)
         config = self.start.override({**settings, "seed": seed})
         recommender = fit(self.dataset, self.split, config, progress=progress)
         began = perf_counter()
-        query = cohort_query(recommender, self.dataset, cohort, config.recommend.k)
+        query = cohort_query(recommender, users, cohort, config.recommend.k)
         lists = answer_all(query, self.strategy).items
         return 100 * measure(lists, cohort.truth).precision, perf_counter() - began
 
@@ -122,13 +129,11 @@ def search_settings(
     start = with_methods_of(config, [strategy])
     check_strategies([strategy], start)
     study = _open_study(start.seed)  # before any work, since its library may be missing
-    split = reduce_split(
-        dataset,
-        split_for(dataset, start, start.seed, with_cold=True),
-        start.override("training.most_users", most_users),
-    )
-    choices = list_choices(start, split, len(dataset.items), is_precomputed=dataset.precomputed is not None)
-    task = Task(dataset, split, start, strategy, choices)
+    one = start.override({"registration.cut_offs": 1, "training.most_users": most_users})
+    holdout = next(hold_out(dataset, one, start.seed, find_cut_offs(dataset, one)))
+    split, cold = reduce_holdout(holdout, one)
+    choices = list_choices(start, split, len(holdout.dataset.items), is_precomputed=dataset.precomputed is not None)
+    task = Task(holdout.dataset, split, holdout.newcomers, cold, start, strategy, choices)
     trials, ended_by = _try(task, study, budget, progress, say)
     progress("trials", len(trials), len(trials))
     best, comparison = best_of(trials), None
@@ -146,7 +151,7 @@ def search_settings(
         ended_by=ended_by,
         n_warm=min(len(split.warm), start.training.most_users),
         n_validation=len(split.validation),
-        n_cold=len(split.cold),
+        n_cold=len(cold),
         protocol=split.protocol,
         notes=split.notes,
         seconds=budget.elapsed,
@@ -184,22 +189,25 @@ def propose_first(choices: Sequence[Choice], seed: int) -> list[dict[str, int]]:
     return proposals
 
 
-def reduce_split(dataset: Dataset, split: Split, config: Config) -> Split:
-    """Return a split with `training.most_users` warm users, and as many others as judging takes, at most.
+def reduce_holdout(holdout: Holdout, config: Config) -> tuple[Split, Cohort]:
+    """Return who to learn from and to validate on, held out, and the cold users: at most as many as judging takes.
 
     Parameters
     ----------
-    dataset, split, config
-        See `firstday.training.fit.fit`.
+    holdout
+        Where validation users are in folds, those of the first one are held out.
+    config
+        All settings, with `training.most_users`.
     """
+    split = holdout.split.fold(holdout.split.folds[0]) if holdout.split.folds else holdout.split
     if len(split.warm) > config.training.most_users:
-        split = split.keep_warm(choose_learners(dataset, split.warm, config))
+        split = split.keep_warm(choose_learners(holdout.dataset, split.warm, config))
     draw = np.random.default_rng(config.seed)
     validation, cold = (
         cohort if len(cohort) <= most else cohort.take(np.sort(draw.choice(len(cohort), most, replace=False)))
-        for cohort, most in ((split.validation, MOST_VALIDATION), (split.cold, MOST_COLD))
+        for cohort, most in ((split.validation, MOST_VALIDATION), (holdout.cold, MOST_COLD))
     )
-    return replace(split, validation=validation, cold=cold)
+    return replace(split, validation=validation), cold
 
 
 def _try(
@@ -248,7 +256,7 @@ def _try(
         study.tell(proposal, precision)
         known[places] = precision
         if len(trials) == 1:
-            lists_of_cold = listing * len(task.split.cold) / len(task.split.validation)
+            lists_of_cold = listing * len(task.cold) / len(task.split.validation)
             start_again = trials[0].seconds + 2 * lists_of_cold
         elif best_of(trials) is trials[-1]:
             say(f"Trial {len(trials) - 1}: {precision:.2f} % on validation users; start {trials[0].precision:.2f} %.")
@@ -271,7 +279,7 @@ def _judge_trial(
             raise _OutOfTimeError
         progress(stage, n_done, n_total)
 
-    precision, listing = task.judge(settings, task.start.seed, task.split.validation, watch)
+    precision, listing = task.judge(settings, task.start.seed, watch)
     return float(precision.mean()), listing
 
 
@@ -295,7 +303,7 @@ def _end(trials: list[Trial], budget: Budget) -> list[Trial]:
 
 def _compare(task: Task, best: Trial, budget: Budget, progress: Progress) -> Comparison:
     """Train the start and the best anew, and judge both on users who took no part."""
-    cold, longest = task.split.cold, 0.0
+    longest = 0.0
     judged: list[np.ndarray] = []
     seeds: list[int] = []
     for number in range(budget.seeds):
@@ -307,7 +315,7 @@ def _compare(task: Task, best: Trial, budget: Budget, progress: Progress) -> Com
         try:
             for settings in ({}, best.settings):
                 progress("comparison", 2 * number + len(pair), 2 * budget.seeds)
-                pair.append(task.judge(settings, seed, cold, progress)[0])
+                pair.append(task.judge(settings, seed, progress, on_cold=True)[0])
         except KeyboardInterrupt:
             if not judged:
                 raise
@@ -315,7 +323,7 @@ def _compare(task: Task, best: Trial, budget: Budget, progress: Progress) -> Com
         judged.append(np.stack(pair, axis=1))
         seeds.append(seed)
         longest = max(longest, budget.elapsed - began)
-    return compare_users(np.concatenate(judged), np.tile(cold.users, len(seeds)), tuple(seeds))
+    return compare_users(np.concatenate(judged), np.tile(task.cold.users, len(seeds)), tuple(seeds))
 
 
 def compare_users(precision: np.ndarray, users: np.ndarray, seeds: tuple[int, ...]) -> Comparison:

@@ -38,7 +38,9 @@ def read_movietweetings(path: str | Path) -> dict[str, pl.DataFrame]:
             item_id="2",
             timestamp=pl.from_epoch(pl.col("4").cast(pl.Int64), "s").dt.replace_time_zone("UTC"),
         )
-        films = _split(files[FILMS], 3).select(item_id="1", title="2", genre=pl.col("3").replace("", None).str.split("|"))
+        films = _split(files[FILMS], 3).select(
+            item_id="1", title="2", genre=pl.col("3").replace("", None).str.split("|")
+        )
     except (ValueError, pl.exceptions.PolarsError) as error:
         reason = str(error).splitlines()[0]
         raise DataError(f"{path}: is not MovieTweetings ({reason}); download the zip again.") from None

@@ -1,38 +1,40 @@
-"""Roles: who would be warm, and counts of what a split can make of users, part by part.
+"""Roles: which users a training learns from, which ones it validates on, and which ones it keeps out.
 
-A part is a small Dataset: some of the users with all they did, and all items of the whole.
+The roles follow from a few numbers of each user (`Histories`), which parts of a large dataset count independently, so
+that `check`, training and evaluation agree on every engine.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, fields
-from itertools import pairwise
-from typing import Literal
+from dataclasses import dataclass
+from typing import Any, Literal
 
 import numpy as np
 import polars as pl
 
-from firstday.config import Config
+from firstday.config import Config, SampledProtocolConfig, SignalConfig
 from firstday.data.dataset import Dataset
-from firstday.data.events import ITEM, Events, Window
-from firstday.data.splits.registration import (
+from firstday.data.events import ITEM, Window
+from firstday.data.ids import stable_numbers
+from firstday.data.splits.registrations import (
     DAY_US,
+    NO_ROW_LEFT,
     Log,
-    are_complete,
-    find_cut_off,
+    Registrations,
     find_registrations,
-    registered_after,
     windows_until,
+    write_moment,
 )
-from firstday.data.splits.sampled import have_vectors, item_uses
-from firstday.data.splits.split import Actions, take_actions
-from firstday.errors import ConfigError, DataError
-from firstday.sparse import union_rows
+from firstday.data.splits.snapshot import NEVER
+from firstday.data.splits.split import Actions
+from firstday.errors import DataError, count_of
 
-ROWS_AT_ONCE = 500_000
-"""Interactions whose first uses are found at once, about."""
 Protocol = Literal["sampled", "registration"]
+ENOUGH_VALIDATION = 500
+"""Validation users that are wanted: in one held-out tenth, or else in several folds."""
+MOST_VALIDATION = 3_000
+MOST_FOLDS = 5
+COUNTS = ("interactions", "uses")
 
 
 def choose_protocol(config: Config, *, is_dated: bool, has_times: bool) -> Protocol:
@@ -42,206 +44,282 @@ def choose_protocol(config: Config, *, is_dated: bool, has_times: bool) -> Proto
     return "registration" if is_dated and has_times else "sampled"
 
 
-def find_warm(part: Dataset, config: Config, protocol: Protocol, log: Log | None) -> tuple[np.ndarray, Actions]:
-    """Return the users of a part whom `train` would take as warm if it held out nobody, and what they did.
+@dataclass(frozen=True, eq=False)
+class Histories:
+    """What the roles of users depend on.
 
     Parameters
     ----------
-    part
-        Some users, or all.
-    config
-        Settings.
-    protocol
-        Under ``sampled`` everything counts; under ``registration`` what was done from `early_hours` before registration
-        to the log's end.
+    numbers
+        uint64, shape (n_users,): a hash of the user's id, by which users are drawn.
+    n_used
+        int64: items that each user used; under `registration`, since then.
+    has_vector
+        bool: whether each has a precomputed vector; True where vectors are learned.
+    registered_us, day_end_us
+        int64: see `Registrations`; -1 under `sampled`.
+    returned_us
+        int64: when each first used an item after day one that was not used on it; `NEVER` if at no time.
+    interactions, uses
+        Interactions of all users, and how many of them are uses of items.
+    """
+
+    numbers: np.ndarray
+    n_used: np.ndarray
+    has_vector: np.ndarray
+    registered_us: np.ndarray
+    day_end_us: np.ndarray
+    returned_us: np.ndarray
+    interactions: int
+    uses: int
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    def __add__(self, other: Histories) -> Histories:
+        arrays = {name: [values, getattr(other, name)] for name, values in vars(self).items() if name not in COUNTS}
+        joined: dict[str, Any] = {name: np.concatenate(pair) for name, pair in arrays.items()}
+        return Histories(**joined, interactions=self.interactions + other.interactions, uses=self.uses + other.uses)
+
+    @property
+    def is_dated(self) -> np.ndarray:
+        """Whether the registration of each user is known, bool, shape (n_users,)."""
+        dated: np.ndarray = self.registered_us >= 0
+        return dated
+
+    def returned_within(self, days: float, log: Log) -> np.ndarray:
+        """Tell who has a day one and a complete target window in the log and used something new in it, bool, (n,)."""
+        end_us = self.registered_us + int(days * DAY_US)
+        returned: np.ndarray = (
+            self.is_dated & (self.registered_us >= log.start) & (end_us <= log.end) & (self.returned_us < end_us)
+        )
+        return returned
+
+
+def read_histories(part: Dataset, config: Config, protocol: Protocol, log: Log | None) -> Histories:
+    """Count what the roles of the users of a dataset, or of a part of one, depend on.
+
+    Parameters
+    ----------
+    part, config, protocol
+        Some users, or all; settings; and how cold users are told from warm ones.
     log
         The ends of everyone's log, for ``registration``.
+
+    Raises
+    ------
+    ConfigError
+        There is no such time zone or column of time zones.
+    """
+    n_users, events = len(part.users), part.events
+    codes = [i for i, (signal, kind) in enumerate(events.pairs) if kind == ITEM and signal in config.signals.use]
+    registrations, window = _find_lives(part, config, protocol, log)
+    n_used, returned_us = np.zeros(n_users, dtype=np.int64), np.full(n_users, NEVER)
+    for frame in events.frames():
+        rows = frame.filter(pl.col("pair").is_in(codes))
+        rows = rows if window is None else window.select(rows)
+        first_uses = rows.group_by("user_ix", "target_ix").agg(pl.col("timestamp").min())
+        user = first_uses["user_ix"].to_numpy()
+        n_used += np.bincount(user, minlength=n_users)
+        if window is not None:
+            moment = first_uses["timestamp"].to_physical().to_numpy()
+            is_later = moment >= registrations.day_end_us[user]
+            np.minimum.at(returned_us, user[is_later], moment[is_later])
+    return Histories(
+        numbers=stable_numbers(part.users, config.seed),
+        n_used=n_used,
+        has_vector=have_vectors(part),
+        registered_us=registrations.registered_us,
+        day_end_us=registrations.day_end_us,
+        returned_us=returned_us,
+        interactions=len(events),
+        uses=int(sum(events.counts[code] for code in codes)),
+    )
+
+
+def _find_lives(
+    part: Dataset, config: Config, protocol: Protocol, log: Log | None
+) -> tuple[Registrations, Window | None]:
+    """Return registrations, and the window in which what users did counts; None without a clock: at all times."""
+    if protocol == "sampled" or log is None:
+        unknown = np.full(len(part.users), -1, dtype=np.int64)
+        return Registrations(unknown, unknown, ()), None
+    registrations = find_registrations(part, config.registration)
+    return registrations, windows_until(log.end, registrations, config.registration)
+
+
+@dataclass(frozen=True, eq=False)
+class Roles:
+    """Who takes which part in a training: positions of users, int64, each of shape (n,).
+
+    Parameters
+    ----------
+    warm
+        Users to learn from, ascending.
+    light
+        Users with some used items, but too few to be warm, ascending.
+    validation
+        Users to choose settings by.
+    cold
+        Users who are kept out of everything.
+    folds
+        Positions among `validation`, for each fold of cross-fitting: then these users are also warm or light, and each
+        fold is judged by a model that did not learn from it. Empty: validation users are held out.
+    """
+
+    warm: np.ndarray
+    light: np.ndarray
+    validation: np.ndarray
+    cold: np.ndarray
+    folds: tuple[np.ndarray, ...] = ()
+
+
+def assign_roles(
+    histories: Histories,
+    config: Config,
+    protocol: Protocol,
+    log: Log | None,
+    *,
+    seed: int,
+    with_cold: bool = False,
+    held_out: np.ndarray | None = None,
+) -> Roles:
+    """Assign every user a role.
+
+    Parameters
+    ----------
+    histories, config, protocol, log
+        See `read_histories`; `registration.target_days` is set.
+    seed
+        Seed of the draw under `sampled`.
+    with_cold
+        Under `sampled`: whether a share of the users is cold.
+    held_out
+        Who is kept out, bool, shape (n_users,): those who could be judged are cold.
+    """
+    is_free = np.ones(len(histories), dtype=bool) if held_out is None else ~held_out
+    is_eligible = are_eligible(histories, config, protocol)
+    is_known = histories.is_dated | (protocol == "sampled")
+    light = np.flatnonzero(is_known & is_free & (histories.n_used > 0) & ~is_eligible)
+    if protocol == "sampled":
+        order = np.random.default_rng(seed).permutation(np.flatnonzero(is_eligible & is_free))
+        n_warm, n_validation = share_out(len(order), config.sampled, with_cold=with_cold)
+        warm, validation, cold = np.split(order, [n_warm, n_warm + n_validation])
+        cold = cold if held_out is None else np.flatnonzero(is_eligible & held_out)
+        return Roles(warm[histories.has_vector[warm]], light, validation, cold)
+    assert log is not None
+    assert config.registration.target_days is not None
+    is_judged = histories.returned_within(config.registration.target_days, log)
+    judged = np.flatnonzero(is_judged & is_free)
+    judged = judged[np.argsort(histories.numbers[judged], kind="stable")]
+    is_warm = is_eligible & is_free & histories.has_vector
+    n_held_out, folds = min(MOST_VALIDATION, round(len(judged) / 10)), []
+    if n_held_out >= ENOUGH_VALIDATION:
+        validation = np.sort(judged[:n_held_out])
+        is_warm[validation] = False
+        light = np.setdiff1d(light, validation)
+    else:
+        n_folds = max(1, -(-ENOUGH_VALIDATION * MOST_FOLDS // max(1, len(judged))))
+        folds = [np.sort(fold) for fold in np.array_split(judged, MOST_FOLDS)[:n_folds] if len(fold)]
+        validation = np.sort(np.concatenate([judged[:0], *folds]))
+    return Roles(
+        warm=np.flatnonzero(is_warm),
+        light=light,
+        validation=validation,
+        cold=np.flatnonzero(is_judged & ~is_free),
+        folds=tuple(np.searchsorted(validation, fold) for fold in folds),
+    )
+
+
+def are_eligible(histories: Histories, config: Config, protocol: Protocol) -> np.ndarray:
+    """Tell who used enough items to be warm, bool, shape (n_users,)."""
+    if protocol == "sampled":
+        return histories.n_used >= config.sampled.min_items
+    return histories.is_dated & (histories.n_used >= config.registration.min_items)
+
+
+def have_vectors(dataset: Dataset) -> np.ndarray:
+    """Tell which users have a precomputed vector, bool, shape (n_users,); all of them where there is no such table."""
+    if dataset.precomputed is None:
+        return np.ones(len(dataset.users), dtype=bool)
+    finite: np.ndarray = np.isfinite(dataset.precomputed.user_vectors).all(axis=1)
+    return finite
+
+
+def share_out(n_eligible: int, protocol: SampledProtocolConfig, *, with_cold: bool) -> tuple[int, int]:
+    """Return how many of the users with enough items are to be warm, and for validation; the others are cold."""
+    n_validation = round(protocol.validation * n_eligible)
+    n_warm = round(protocol.warm * n_eligible) if with_cold else n_eligible - n_validation
+    return n_warm, n_validation
+
+
+def refuse_too_few(
+    roles: Roles, histories: Histories, config: Config, log: Log | None, *, with_cold: bool = False
+) -> None:
+    """Raise if there are too few users to train on.
+
+    Raises
+    ------
+    DataError
+        Fewer than two warm users or two for validation, or `with_cold` nobody to report on.
+    """
+    if not histories.uses:
+        raise DataError(tell_no_use(histories.interactions, config.signals))
+    if min(len(roles.warm), len(roles.validation)) >= 2 and (len(roles.cold) or not with_cold):
+        return
+    n_eligible = int(are_eligible(histories, config, "sampled").sum())
+    if log is None:
+        raise DataError(
+            f"interactions: {count_of(n_eligible, len(histories), 'users')} have at least {config.sampled.min_items} "
+            "used items, too few to train on; bring more data or lower sampled.min_items in the configuration."
+        )
+    until = write_moment(log.end)
+    if len(roles.warm) < 2:
+        what = f"{len(roles.warm):,} used at least {config.registration.min_items} items until {until}"
+        advice = "lower registration.min_items"
+    else:
+        what = (
+            f"{len(roles.validation):,} registered in the log, used something new after day one and have a target "
+            f"window of {config.registration.target_days:g} days that ends before {until}"
+        )
+        advice = "set a shorter registration.target_days"
+    raise DataError(
+        f"users: {what}, in a log of {(log.end - log.start) / DAY_US:.0f} days, and training needs 2; bring a longer "
+        f"log, {advice}, or use the protocol `sampled`."
+    )
+
+
+def tell_no_use(n_interactions: int, signals: SignalConfig) -> str:
+    """Return the error of interactions among which no item is used."""
+    if not n_interactions:
+        return NO_ROW_LEFT
+    return (
+        f"interactions.signal: no interaction with an item is a use ({', '.join(signals.use)}); "
+        "name the signals that are in signals.use of the configuration."
+    )
+
+
+def find_warm(
+    part: Dataset, config: Config, protocol: Protocol, log: Log | None
+) -> tuple[np.ndarray, Actions, Window | None]:
+    """Return the users of a part whom `train` would take as warm if it held out nobody, and what everyone did.
+
+    Parameters
+    ----------
+    part, config, protocol, log
+        See `read_histories`.
 
     Returns
     -------
     warm : numpy.ndarray
         `user_ix` in the part, ascending, shape (n_warm,).
     actions : dict
-        Their interactions by (signal, entity) pair, rows in the order of `warm`.
-
-    Raises
-    ------
-    ConfigError
-        There is no such time zone or column of time zones.
+        Interactions by (signal, entity) pair, rows by `user_ix`.
+    window : Window or None
+        The time window of `actions`; None: all times.
     """
-    warm, actions, _ = find_warm_within(part, config, protocol, log)
-    return warm, take_actions(actions, warm)
-
-
-def find_warm_within(
-    part: Dataset, config: Config, protocol: Protocol, log: Log | None
-) -> tuple[np.ndarray, Actions, Window | None]:
-    """Return the warm users of a part, what all users did, rows by `user_ix`, and the window of it; see `find_warm`."""
-    window = None
-    is_early = np.ones(len(part.users), dtype=bool)
-    if protocol == "sampled":
-        actions, min_items = part.all_actions(), config.sampled.min_items
-    else:
-        assert log is not None
-        registrations = find_registrations(part, config.registration)
-        is_early = registrations.registered_us >= 0
-        window = windows_until(log.end, is_early, registrations, config.registration)
-        (actions,) = part.actions(window)
-        min_items = config.registration.min_items
-    uses = item_uses(actions, config.signals)
-    n_used = union_rows(uses).lengths() if uses else np.zeros(len(part.users), dtype=np.int64)
-    warm = np.flatnonzero(is_early & (n_used >= min_items))
-    return warm[have_vectors(part, warm)], actions, window
-
-
-@dataclass(frozen=True)
-class RoleCounts:
-    """What a split can make of the users of a part; counts of parts add up.
-
-    Parameters
-    ----------
-    users, interactions, uses
-        Users, interactions, and those interactions that are use of an item.
-    used
-        Users who used any item; under ``registration``, from registration on.
-    eligible, warm
-        Users who used enough items to be warm, and those of them who have a vector where vectors are precomputed.
-    undated
-        Under ``registration``, users with neither a registration nor an interaction with a time.
-    complete, complete_warm, complete_judged
-        Users whose first day and target window are in the log, of whom `train` holds some out; those of them who are
-        counted in `warm`; and those who used something new in the window.
-    early_warm
-        Users whom `evaluate` would take as warm: registered before the cut-off, with enough items until then.
-    cold, idle
-        Users who registered in the days after it, with something new in their target window and without.
-    """
-
-    users: int = 0
-    interactions: int = 0
-    uses: int = 0
-    used: int = 0
-    eligible: int = 0
-    warm: int = 0
-    undated: int = 0
-    complete: int = 0
-    complete_warm: int = 0
-    complete_judged: int = 0
-    early_warm: int = 0
-    cold: int = 0
-    idle: int = 0
-
-    def __add__(self, other: RoleCounts) -> RoleCounts:
-        return RoleCounts(**{of.name: getattr(self, of.name) + getattr(other, of.name) for of in fields(self)})
-
-    @property
-    def light(self) -> int:
-        """Users who used some items, but too few to be warm."""
-        return self.used - self.eligible
-
-
-def count_roles(part: Dataset, config: Config, protocol: Protocol, log: Log | None) -> RoleCounts:
-    """Count what a split can make of the users of a part, a part of the interactions at a time.
-
-    Parameters
-    ----------
-    part, config, protocol, log
-        See `find_warm`.
-
-    Raises
-    ------
-    ConfigError
-        There is no such time zone or column of time zones.
-    """
-    events = part.events
-    n_users, codes = len(part.users), _use_codes(part, config)
-    counts = RoleCounts(n_users, len(events), int(sum(events.counts[code] for code in codes)))
-    if protocol == "sampled":
-        (n_used,) = _count_users(part, codes, None, [None])
-        eligible = np.flatnonzero(n_used >= config.sampled.min_items)
-        warm = have_vectors(part, eligible)
-        return counts + RoleCounts(used=_count(n_used > 0), eligible=len(eligible), warm=_count(warm))
-    assert log is not None
-    rules = config.registration
-    registrations = find_registrations(part, rules)
-    registered_us, day_end_us = registrations.registered_us, registrations.day_end_us
-    is_dated = registered_us >= 0
-    life = windows_until(log.end, is_dated, registrations, rules)
-    cut_off = _cut_off_or_none(config, log)
-    until = windows_until(log.start if cut_off is None else cut_off, is_dated, registrations, rules)
-    target = Window(day_end_us, registered_us + int(rules.target_days * DAY_US))
-    # An item is new in the target window if its first use of all lies there.
-    n_used, n_early, n_new = _count_users(part, codes, life, [life, until, target])
-    is_eligible = is_dated & (n_used >= rules.min_items)
-    has_vector = have_vectors(part, np.arange(n_users))
-    is_complete = are_complete(registrations, log, rules)
-    counts += RoleCounts(
-        used=_count(n_used > 0),
-        eligible=_count(is_eligible),
-        warm=_count(is_eligible & has_vector),
-        undated=_count(~is_dated),
-        complete=_count(is_complete),
-        complete_warm=_count(is_complete & is_eligible & has_vector),
-        complete_judged=_count(is_complete & (n_new > 0)),
-    )
-    if cut_off is None:
-        return counts
-    is_early = is_dated & (registered_us < cut_off) & (n_early >= rules.min_items)
-    is_judged = registered_after(cut_off, registrations, log, rules)
-    return counts + RoleCounts(
-        early_warm=_count(is_early & has_vector),
-        cold=_count(is_judged & (n_new > 0)),
-        idle=_count(is_judged & (n_new == 0)),
-    )
-
-
-def _use_codes(part: Dataset, config: Config) -> list[int]:
-    """Return the codes of the pairs that are use of an item."""
-    pairs = enumerate(part.events.pairs)
-    return [code for code, (signal, entity) in pairs if entity == ITEM and signal in config.signals.use]
-
-
-def _count_users(
-    part: Dataset, codes: list[int], within: Window | None, windows: list[Window | None]
-) -> list[np.ndarray]:
-    """Count for each user the items whose first use within a window lies in each of some windows, int64, (n_users,)."""
-    n_users = len(part.users)
-    counted = [np.zeros(n_users, dtype=np.int64) for _ in windows]
-    for firsts in _first_uses(part, codes, within):
-        for n_items, window in zip(counted, windows, strict=True):
-            rows = firsts if window is None else window.select(firsts)
-            n_items += np.bincount(rows["user_ix"].to_numpy(), minlength=n_users)
-    return counted
-
-
-def _first_uses(part: Dataset, codes: list[int], within: Window | None) -> Iterator[pl.DataFrame]:
-    """Return when each user first used each item within a window: `user_ix` and `timestamp`, a row for each item."""
-    for frame in _by_users(part.events):
-        rows = frame.filter(pl.col("pair").is_in(codes))
-        if within is not None:
-            rows = within.select(rows)
-        cells = rows["user_ix"].to_numpy().astype(np.int64) * len(part.items) + rows["target_ix"].to_numpy()
-        _, first = np.unique(cells, return_index=True)  # the earliest: rows are in the order of user and time
-        yield rows.select("user_ix", "timestamp")[first]
-
-
-def _by_users(events: Events) -> Iterator[pl.DataFrame]:
-    """Return the interactions of some users at a time, about `ROWS_AT_ONCE` rows: what is sorted meanwhile is small."""
-    for frame in events.frames():
-        users = frame["user_ix"].to_numpy()
-        near = users[np.arange(0, len(users), ROWS_AT_ONCE)]
-        bounds = [*np.unique(np.searchsorted(users, near)).tolist(), len(users)]
-        for start, end in pairwise(bounds):
-            yield frame[start:end]
-
-
-def _count(mask: np.ndarray) -> int:
-    return int(np.count_nonzero(mask))
-
-
-def _cut_off_or_none(config: Config, log: Log) -> int | None:
-    """Return the cut-off of `evaluate`, None where the log has no room for one."""
-    try:
-        return find_cut_off(config.registration, log)
-    except (DataError, ConfigError):
-        return None
+    histories = read_histories(part, config, protocol, log)
+    _, window = _find_lives(part, config, protocol, log)
+    actions = part.all_actions() if window is None else part.actions(window)[0]
+    is_warm = are_eligible(histories, config, protocol) & histories.has_vector
+    return np.flatnonzero(is_warm), actions, window

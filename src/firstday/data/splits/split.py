@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -32,6 +32,8 @@ class Cohort:
         int64, shape (n,): items used on day one.
     day_end_us
         int64, shape (n,): when day one ends, microseconds since 1970 UTC; None where day ones are drawn.
+    unborn
+        Items that did not exist yet when the target window ended, shape (n, n_items); None: all existed.
     """
 
     users: np.ndarray
@@ -39,6 +41,7 @@ class Cohort:
     truth: SparseRows
     day_one_size: np.ndarray
     day_end_us: np.ndarray | None = None
+    unborn: SparseRows | None = None
 
     def __len__(self) -> int:
         return len(self.users)
@@ -59,6 +62,7 @@ class Cohort:
             self.truth.take(rows),
             self.day_one_size[rows],
             None if self.day_end_us is None else self.day_end_us[rows],
+            None if self.unborn is None else self.unborn.take(rows),
         )
 
 
@@ -79,10 +83,12 @@ class Split:
     validation, cold
         Users for early stopping and tuning, and users to report on.
     light
-        `user_ix` of light users, shape (n_light,): users with some used items, but too few to be warm. Nothing is
-        learned from them; they count as friends. Empty where no friendships are known.
+        `user_ix` of light users, shape (n_light,): users with some used items, but too few to be warm. They count as
+        friends, and baselines learn from them.
     light_actions
         All interactions of light users, rows in the order of `light`.
+    folds
+        See `Roles`; positions in `validation`.
     protocol
         The protocol that made the split.
     warm_window
@@ -96,14 +102,28 @@ class Split:
     warm_day_one: tuple[Actions, ...]
     validation: Cohort
     cold: Cohort
-    light: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
-    light_actions: Actions = field(default_factory=dict)
+    light: np.ndarray
+    light_actions: Actions
+    folds: tuple[np.ndarray, ...] = ()
     protocol: str = "sampled"
     warm_window: Window | None = None
     notes: tuple[str, ...] = ()
 
+    def fold(self, rows: np.ndarray) -> Split:
+        """Return the split in which the validation users of some rows are held out, and no others validate."""
+        cohort = self.validation.take(rows)
+        light = np.flatnonzero(~np.isin(self.light, cohort.users))
+        split = self.keep_warm(np.flatnonzero(~np.isin(self.warm, cohort.users)))
+        return replace(
+            split,
+            validation=cohort,
+            light=self.light[light],
+            light_actions=take_actions(self.light_actions, light),
+            folds=(),
+        )
+
     def keep_warm(self, rows: np.ndarray) -> Split:
-        """Return the split with some warm users only, given by their place among them, in the order given."""
+        """Return the split with some warm users only, given by their position among them, in the order given."""
         return replace(
             self,
             warm=self.warm[rows],

@@ -19,16 +19,14 @@ from firstday.artifact.trained_model import TrainedModel
 from firstday.config import Config
 from firstday.data.ids import Ids
 from firstday.data.parts import Whole, join_users, unpack
-from firstday.data.splits.outlook import Outlook, Roles, outlook
-from firstday.data.splits.registration import NO_TIMES, Log
-from firstday.data.splits.roles import Protocol, RoleCounts, count_roles
+from firstday.data.splits.registrations import NO_TIMES, Log
+from firstday.data.splits.roles import Histories, Protocol, are_eligible, read_histories
 from firstday.data.summary import Summary, suiting_protocol, summarise
 from firstday.engine.everyone import Everyone, Question, merge
 from firstday.engine.large import (
     LARGEST,
     Learners,
     describe_warm,
-    number_warm,
     take_learners,
     warm_affinity,
 )
@@ -177,14 +175,10 @@ class ClusterDataset:
     def _summary(self) -> Summary:
         return reduce(add, self.ask(summarise), Summary())
 
-    def foresee(self, config: Config, protocol: Protocol) -> Outlook:
-        """Return what training would make of them."""
-        log = None if protocol == "sampled" else self.summarise().log
-        if protocol == "registration" and log is None:
-            refused = Roles(refusal=NO_TIMES)
-            return Outlook(protocol, refused, refused)
-        counts = reduce(add, self.ask(count_roles, config, protocol, log), RoleCounts())
-        return outlook(counts, config, protocol, log)
+    def read_histories(self, config: Config, protocol: Protocol, log: Log | None) -> Histories:
+        """Count what the roles of users depend on, part after part."""
+        histories: Histories = reduce(add, self.ask(read_histories, config, protocol, log))
+        return histories
 
     def find_learners(self, config: Config) -> Learners:
         """Choose the users to learn from, and bring them here; see `firstday.engine.large.LargeDataset`."""
@@ -194,16 +188,14 @@ class ClusterDataset:
         if protocol == "registration" and log is None:
             raise DataError(NO_TIMES)
         roles = (config, protocol, log)
-        counts = reduce(add, self.ask(count_roles, *roles))
-        up_to = LARGEST
-        most = config.training.most_users
-        if counts.warm > most or counts.users > MOST_USERS_EACH * most:
-            up_to = self._find_threshold(config, protocol, log, counts.warm, counts.users)
+        histories = self.read_histories(*roles)
+        is_warm = are_eligible(histories, config, protocol) & histories.has_vector
+        up_to = find_threshold(histories.numbers, is_warm, config.training.most_users)
         packed = self.ask(take_learners, config.seed, up_to, n_jobs=MOST_JOBS)
         catalogue = self.whole.catalogue
         assert catalogue is not None
-        share = min(1.0, config.training.most_users / max(1, counts.warm))
-        n_interactions = int(share * counts.interactions) + 1
+        share = min(1.0, config.training.most_users / max(1, int(is_warm.sum())))
+        n_interactions = int(share * histories.interactions) + 1
         parts = (unpack(part, catalogue) for part in packed)
         learners = join_users(self.name, parts, catalogue, n_interactions, are_all=up_to == LARGEST)
         events = replace(learners.events, first=summary.first, last=summary.last)
@@ -211,23 +203,9 @@ class ClusterDataset:
         factorise = partial(self._factorise, config, protocol, log)
         if up_to == LARGEST:
             return Learners(learners, learners.summary(), None, factorise)
-        facts = {**learners.summary(), "users": counts.users, "interactions": counts.interactions}
+        facts = {**learners.summary(), "users": len(histories), "interactions": histories.interactions}
         count_shown = partial(self._count_others, *roles) if summary.impressions else None
         return Learners(learners, facts, lambda question: self._describe(question, *roles), factorise, count_shown)
-
-    def _find_threshold(self, config: Config, protocol: Protocol, log: Log | None, n_warm: int, n_users: int) -> int:
-        """Return the largest stable number of the users to learn from."""
-        most = config.training.most_users
-        n_warm = max(1, n_warm)
-        share = min(most / n_warm, MOST_USERS_EACH * most / max(1, n_users))
-        below = min(LARGEST, int(LARGEST * share * 1.1) + 1)
-        while True:
-            numbers = np.sort(np.concatenate(list(self.ask(number_warm, config, protocol, log, below))))
-            if len(numbers) >= most or below == LARGEST or share < most / n_warm:
-                break
-            below = min(LARGEST, 2 * below)
-        wanted = min(most, len(numbers))
-        return int(numbers[wanted - 1]) if wanted else 0
 
     def _describe(self, question: Question, config: Config, protocol: Protocol, log: Log | None) -> Everyone:
         """Count and add up all warm users."""
@@ -262,6 +240,14 @@ class ClusterDataset:
     def forget(self) -> None:
         """Free the executors' disks."""
         self.parts.unpersist()
+
+
+def find_threshold(numbers: np.ndarray, is_warm: np.ndarray, most: int) -> int:
+    """Return the largest stable number of the users to learn from: `most` warm ones, and not too many others."""
+    if is_warm.sum() <= most and len(numbers) <= MOST_USERS_EACH * most:
+        return LARGEST
+    warm, everyone = np.sort(numbers[is_warm]), np.sort(numbers)
+    return int(min(warm[min(most, len(warm)) - 1] if len(warm) else 0, everyone[: MOST_USERS_EACH * most][-1]))
 
 
 def factorise(ratings: DataFrame, n_items: int, dimensions: int, config: Config) -> np.ndarray:

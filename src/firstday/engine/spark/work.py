@@ -29,8 +29,8 @@ from firstday.data.ids import Ids
 from firstday.data.newcomers import read_newcomers
 from firstday.data.parts import Whole, load_part, pack, unpack
 from firstday.data.raw_table import FILE, ROW, RawFile, RawTable
-from firstday.data.splits.registration import Log
-from firstday.data.splits.roles import Protocol, find_warm_within
+from firstday.data.splits.registrations import Log
+from firstday.data.splits.roles import Protocol, find_warm
 from firstday.engine.shown_to_others import count_shown_to_others
 from firstday.recommend.batch import BatchCounts, list_users
 from firstday.recommend.recommender import Recommender, open_model
@@ -299,7 +299,7 @@ def count_others(
     """Count what was shown to the users of a part who are not warm; see `Request` for `model` and `archive`."""
     if part.impressions is None:
         return None
-    warm, actions, window = find_warm_within(part, config, protocol, log)
+    warm, actions, window = find_warm(part, config, protocol, log)
     trained = open_shared(model, archive, ()).model
     return count_shown_to_others(part, trained, warm, actions, held_out, window)
 

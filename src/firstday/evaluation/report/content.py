@@ -232,10 +232,9 @@ def explain_protocol(protocol: str, config: Config, *, precomputed: bool = False
         dates = config.registration
         day = "the 24 hours from registration on" if dates.day_one == "24-hours" else "the day of registration"
         return (
-            f"Cold users are those who registered in the {dates.cold_days:g} days after the cut-off; nothing that "
-            f"anyone did from then on is in anything that {trained}.{more}",
-            f"Day one is {day}, and a list has to find what they used in the rest of their first "
-            f"{dates.target_days:g} days.",
+            "Cold users are those who registered between a cut-off and the next one; nothing that anyone did after a "
+            f"cut-off is in anything that {trained} for it.{more}",
+            f"Day one is {day}, and a list has to find what they used in the rest of their target window.",
         )
     if protocol == "kdd21":
         return (

@@ -1,0 +1,133 @@
+"""Cut-offs: when an evaluation trains, and which newcomers each of its models is judged on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from firstday.config import Config
+from firstday.data.splits.registrations import DAY_US, Log, write_moment
+from firstday.data.splits.roles import ENOUGH_VALIDATION, Histories
+from firstday.errors import ConfigError, DataError
+
+TARGET_DAYS = (30.0, 60.0, 90.0, 180.0, 365.0)
+"""Lengths of the target window to choose from where none is set; the first is the paper's."""
+FEWEST_IN_COHORT = 30
+LEAST_USERS = 1 / 3
+"""Share of the users with a known registration who registered before the first cut-off."""
+
+
+@dataclass(frozen=True)
+class CutOffs:
+    """When evaluation trains, and how many newcomers it judges.
+
+    Parameters
+    ----------
+    moments
+        The cut-offs, ascending, microseconds since 1970 UTC. Newcomers of a cohort registered from its cut-off on and
+        before the next one.
+    end
+        Newcomers of the last cohort registered before this: the target windows of later ones are incomplete.
+    target_days
+        Length of the target window.
+    users
+        Newcomers of each cohort.
+    """
+
+    moments: tuple[int, ...]
+    end: int
+    target_days: float
+    users: tuple[int, ...]
+
+    def describe(self) -> str:
+        """Say when models are trained and whom they are judged on, as the end of a sentence."""
+        first, last = (write_moment(at)[:10] for at in (self.moments[0], self.moments[-1]))
+        when = f"at {len(self.moments)} cut-offs from {first} to {last}" if first != last else f"at {first}"
+        each = f"{min(self.users):,} to {max(self.users):,} each, " if first != last else ""
+        return (
+            f"{when} and judge {sum(self.users):,} newcomers ({each}who used something new within "
+            f"{self.target_days:g} days of registration)"
+        )
+
+    def to_json(self) -> list[dict[str, str | int]]:
+        """Return the cut-offs as JSON values."""
+        return [{"at": write_moment(at), "users": n} for at, n in zip(self.moments, self.users, strict=True)]
+
+
+def choose_target_days(histories: Histories, config: Config, log: Log, since: int) -> float:
+    """Return the length of the target window: as set, or the shortest for which most newcomers can be judged.
+
+    Parameters
+    ----------
+    histories, config, log
+        See `firstday.data.splits.roles.read_histories`.
+    since
+        When the first of these newcomers registered at the earliest.
+    """
+    if config.registration.target_days is not None:
+        return config.registration.target_days
+    is_new = histories.registered_us >= since
+    return max(TARGET_DAYS, key=lambda days: int((is_new & histories.returned_within(days, log)).sum()))
+
+
+def choose_cut_offs(histories: Histories, config: Config, log: Log) -> CutOffs:
+    """Choose cut-offs and the target window, from counts alone.
+
+    The first cut-off is the configured one, or the first midnight in UTC before which a third of the users registered,
+    and 500 past newcomers, or half of all, have a complete target window, to validate on. The others divide the
+    newcomers after it into cohorts of equal size, at midnights: `registration.cut_offs` of them, or as many as have 30
+    newcomers each. Of several lengths of the target window, the shortest with most newcomers is taken.
+
+    Parameters
+    ----------
+    histories, config, log
+        See `firstday.data.splits.roles.read_histories`.
+
+    Raises
+    ------
+    DataError
+        No newcomer can be judged.
+    ConfigError
+        The configured cut-off is not in the log.
+    """
+    days = config.registration.target_days
+    _, target_days, first, registered = max(
+        (_find_newcomers(histories, config, log, length) for length in (TARGET_DAYS if days is None else (days,))),
+        key=lambda found: found[0],
+    )
+    if not len(registered):
+        raise DataError(
+            f"users: nobody who registered after {write_moment(first)} used something new within {target_days:g} days "
+            "that the log covers, so that there is nobody to evaluate on; bring a longer log, set an earlier "
+            "registration.cut_off, or use the protocol `sampled`."
+        )
+    n_cohorts = max(1, min(config.registration.cut_offs, len(registered) // FEWEST_IN_COHORT))
+    starts = registered[np.arange(1, n_cohorts) * len(registered) // n_cohorts] // DAY_US * DAY_US
+    moments = np.unique([first, *starts[starts > first]])
+    users = np.diff(np.searchsorted(registered, moments), append=len(registered))
+    end = log.end - int(target_days * DAY_US) + 1
+    return CutOffs(tuple(moments.tolist()), end, target_days, tuple(users.tolist()))
+
+
+def _find_newcomers(
+    histories: Histories, config: Config, log: Log, target_days: float
+) -> tuple[int, float, int, np.ndarray]:
+    """Return how many newcomers a target window can judge, the window, the first cut-off, and their registrations."""
+    registered = np.sort(histories.registered_us[histories.returned_within(target_days, log)])
+    if config.registration.cut_off is not None:
+        first = int(config.registration.cut_off.timestamp() * 1_000_000)
+        if not log.start < first < log.end:
+            raise ConfigError(
+                f"registration.cut_off: is {write_moment(first)}, where the log spans {write_moment(log.start)} to "
+                f"{write_moment(log.end)}; set it between."
+            )
+    else:
+        first, dated = log.start + 1, histories.registered_us[histories.is_dated]
+        if len(dated):
+            first = max(first, int(np.quantile(dated, LEAST_USERS)))
+        if n_validation := min(ENOUGH_VALIDATION, len(registered) // 2):
+            first = max(first, int(registered[n_validation - 1]) + int(target_days * DAY_US))
+        first = -(-first // DAY_US) * DAY_US
+    newcomers = registered[registered >= first]
+    return len(newcomers), target_days, first, newcomers

@@ -1,0 +1,138 @@
+"""Holdout: what an evaluation learns from, and the cold users it judges lists on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from firstday.config import Config
+from firstday.data.dataset import Dataset
+from firstday.data.splits.cut_offs import CutOffs, choose_cut_offs, choose_target_days
+from firstday.data.splits.registration import collect_newcomers, split_registration
+from firstday.data.splits.registrations import Log, find_registrations
+from firstday.data.splits.roles import Protocol, assign_roles, choose_protocol, read_histories, refuse_too_few
+from firstday.data.splits.sampled import split_sampled
+from firstday.data.splits.snapshot import take_snapshot
+from firstday.data.splits.split import Cohort, Split
+
+
+@dataclass(frozen=True, eq=False)
+class Holdout:
+    """What is learned from, and the cold users whom the lists are judged on.
+
+    Parameters
+    ----------
+    dataset, split
+        What is learned from, and who takes which part in it.
+    newcomers
+        The dataset of the cold users, in whose indexes their day ones are.
+    cold
+        The cold users; what they used afterwards is in the indexes of `dataset`.
+    cut_off
+        What is learned came before it, microseconds since 1970 UTC; None under `sampled`.
+    """
+
+    dataset: Dataset
+    split: Split
+    newcomers: Dataset
+    cold: Cohort
+    cut_off: int | None = None
+
+
+def protocol_of(dataset: Dataset, config: Config) -> Protocol:
+    """Return the configured protocol; under ``auto``, `registration` where registrations and times are known."""
+    is_dated = dataset.registered_at is not None and bool((dataset.registered_at >= 0).any())
+    return choose_protocol(config, is_dated=is_dated, has_times=dataset.events.first is not None)
+
+
+def find_cut_offs(dataset: Dataset, config: Config) -> CutOffs | None:
+    """Return the cut-offs of an evaluation; None under `sampled`.
+
+    Raises
+    ------
+    DataError
+        No interaction has a time, or no newcomer can be judged.
+    ConfigError
+        The configured cut-off or a time zone does not fit.
+    """
+    if protocol_of(dataset, config) == "sampled":
+        return None
+    log = Log.of(dataset.events)
+    return choose_cut_offs(read_histories(dataset, config, "registration", log), config, log)
+
+
+def hold_out(dataset: Dataset, config: Config, seed: int, cut_offs: CutOffs | None) -> Iterator[Holdout]:
+    """Divide a dataset for evaluation: at each cut-off, or once at random.
+
+    Parameters
+    ----------
+    dataset, config
+        The data and all settings.
+    seed
+        Of who is cold under `sampled`, and of all day ones that are drawn.
+    cut_offs
+        From `find_cut_offs`.
+    """
+    if cut_offs is None:
+        split = split_for_training(dataset, config, seed, with_cold=True)
+        yield Holdout(dataset, split, dataset, split.cold)
+        return
+    config = config.override("registration.target_days", cut_offs.target_days)
+    every_registration = find_registrations(dataset, config.registration).registered_us
+    is_judged = (every_registration >= cut_offs.moments[0]) & (every_registration < cut_offs.end)
+    everyone, registered_us = collect_newcomers(dataset, config, np.flatnonzero(is_judged))
+    ends = (*cut_offs.moments[1:], cut_offs.end)
+    for cut_off, end in zip(cut_offs.moments, ends, strict=True):
+        snapshot = take_snapshot(dataset, every_registration, cut_off)
+        split = split_for_training(snapshot, config, seed, end=cut_off)
+        cold = everyone.take(np.flatnonzero((registered_us >= cut_off) & (registered_us < end)))
+        truth = cold.truth.keep_columns(dataset.items.lookup(snapshot.items.values))
+        rows = np.flatnonzero(truth.lengths())
+        yield Holdout(snapshot, split, dataset, replace(cold, truth=truth).take(rows), cut_off)
+
+
+def split_for_training(
+    dataset: Dataset,
+    config: Config,
+    seed: int,
+    *,
+    with_cold: bool = False,
+    held_out: np.ndarray | None = None,
+    end: int | None = None,
+) -> Split:
+    """Divide the users of a dataset for one training, by the protocol that suits it.
+
+    Parameters
+    ----------
+    dataset, config
+        The data and all settings.
+    seed
+        Of what is drawn.
+    with_cold, held_out
+        See `firstday.data.splits.roles.assign_roles`.
+    end
+        When the log ends, microseconds since 1970 UTC; None: with its last interaction.
+
+    Raises
+    ------
+    DataError
+        No times under `registration`, or too few users.
+    ConfigError
+        A time zone does not fit.
+    """
+    config = config.override("seed", seed)
+    protocol, log = protocol_of(dataset, config), None
+    if protocol == "registration":
+        log = Log.of(dataset.events)
+        log = log if end is None else Log(log.start, end)
+    histories = read_histories(dataset, config, protocol, log)
+    if log is not None:
+        days = choose_target_days(histories, config, log, log.start)
+        config = config.override("registration.target_days", days)
+    roles = assign_roles(histories, config, protocol, log, seed=seed, with_cold=with_cold, held_out=held_out)
+    refuse_too_few(roles, histories, config, log, with_cold=with_cold)
+    if log is None:
+        return split_sampled(dataset, config.signals, config.sampled, roles, seed=seed)
+    return split_registration(dataset, config, roles, log, seed=seed)

@@ -1,0 +1,124 @@
+"""Snapshot: a dataset as it was at a moment, so that nothing that came later can be learned."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import polars as pl
+
+from firstday.data.dataset import Dataset, Entity, Group, PrecomputedVectors
+from firstday.data.events import EVENT_TYPES, ITEM, UTC_MICROSECONDS
+from firstday.data.ids import Ids
+from firstday.data.parts import keep_users
+
+NEVER = np.iinfo(np.int64).max
+
+
+def take_snapshot(dataset: Dataset, registered_us: np.ndarray, moment: int) -> Dataset:
+    """Return the dataset as it was before a moment.
+
+    Parameters
+    ----------
+    dataset
+        The data, on this machine.
+    registered_us
+        int64, shape (n_users,): when each user registered, -1 where unknown.
+    moment
+        Microseconds since 1970 UTC.
+
+    Returns
+    -------
+    Dataset
+        Users who had registered, with their interactions and impressions until then; items that existed
+        (`find_first_seen`); members of entities, friends and values of groups as far as these have any.
+    """
+    users = np.flatnonzero((registered_us >= 0) & (registered_us < moment))
+    items = np.flatnonzero(find_first_seen(dataset) < moment)
+    now = pl.lit(moment).cast(UTC_MICROSECONDS)
+    dataset = keep_users(dataset, users)
+    events = dataset.events
+    (rows,) = events.frames()
+    rows = rows.filter(pl.col("timestamp") < now)
+
+    place = {ITEM: _places(items, len(dataset.items))}
+    entities = {}
+    for name, entity in dataset.entities.items():
+        of_members = entity.items.keep_columns(items)
+        codes = [code for code, (_, kind) in enumerate(events.pairs) if kind == name]
+        met = rows.filter(pl.col("pair").is_in(codes))["target_ix"].to_numpy()
+        members = np.union1d(np.flatnonzero(of_members.lengths()), met)
+        place[name] = _places(members, len(entity.ids))
+        names = None if entity.names is None else tuple(entity.names[member] for member in members.tolist())
+        entities[name] = Entity(Ids(entity.ids.take(members)), of_members.take(members), names)
+    target_ix, pair = rows["target_ix"].to_numpy().copy(), rows["pair"].to_numpy()
+    for code, (_, kind) in enumerate(events.pairs):
+        target_ix[pair == code] = place[kind][target_ix[pair == code]]
+    rows = rows.with_columns(pl.Series("target_ix", target_ix))
+    times = rows["timestamp"].to_physical()
+
+    impressions = dataset.impressions
+    if impressions is not None:
+        shown = impressions.whole().filter(pl.col("timestamp") < now)
+        shown = shown.with_columns(pl.Series("item_ix", place[ITEM][shown["item_ix"].to_numpy()])).with_columns(
+            is_used=pl.col("is_used") & (pl.col("used_at") < now).fill_null(value=False),
+            used_at=pl.when(pl.col("used_at") < now).then("used_at"),
+        )
+        impressions = replace(
+            impressions, parts=(shown.filter(pl.col("item_ix") >= 0),), n_rows=shown.height, spool=None
+        )
+        impressions = impressions if shown.height else None
+    friends, friend_ids = dataset.friends, dataset.friend_ids
+    if friends is not None and friend_ids is not None:
+        friends, friend_ids = friends.keep_columns(friend_ids.lookup(dataset.users.values)), None
+    precomputed = dataset.precomputed
+    return replace(
+        dataset,
+        items=Ids(dataset.items.take(items)),
+        events=replace(
+            events,
+            counts=np.bincount(pair, minlength=len(events.pairs)),
+            parts=(rows.select(EVENT_TYPES),),
+            first=int(times.min()) if len(times) else None,  # type: ignore[arg-type]
+            last=int(times.max()) if len(times) else None,  # type: ignore[arg-type]
+        ),
+        entities=entities,
+        groups={name: _present(group) for name, group in dataset.groups.items()},
+        friends=friends,
+        friend_ids=friend_ids,
+        titles=None if dataset.titles is None else tuple(dataset.titles[item] for item in items.tolist()),
+        added_at=None if dataset.added_at is None else dataset.added_at[items],
+        precomputed=None
+        if precomputed is None
+        else PrecomputedVectors(precomputed.user_vectors, precomputed.item_vectors[items]),
+        impressions=impressions,
+    )
+
+
+def _places(kept: np.ndarray, n: int) -> np.ndarray:
+    """Return the new index of each of `n` things of which some are kept, int32, -1 for the others."""
+    place = np.full(n, -1, dtype=np.int32)
+    place[kept] = np.arange(len(kept), dtype=np.int32)
+    return place
+
+
+def _present(group: Group) -> Group:
+    """Return a group with only the values that somebody has."""
+    codes = np.unique(group.codes[group.codes >= 0])
+    place = np.append(_places(codes, len(group.values)), -1).astype(np.int32)
+    return Group(tuple(group.values[code] for code in codes.tolist()), place[group.codes])
+
+
+def find_first_seen(dataset: Dataset) -> np.ndarray:
+    """Return when each item is first known to exist, by `items.added_at` or its first interaction, int64, (n_items,).
+
+    Microseconds since 1970 UTC; `NEVER` where neither has a time.
+    """
+    first = np.full(len(dataset.items), NEVER)
+    codes = [code for code, (_, kind) in enumerate(dataset.events.pairs) if kind == ITEM]
+    for frame in dataset.events.frames():
+        rows = frame.filter(pl.col("pair").is_in(codes) & pl.col("timestamp").is_not_null())
+        np.minimum.at(first, rows["target_ix"].to_numpy(), rows["timestamp"].to_physical().to_numpy())
+    if dataset.added_at is not None:
+        first = np.where(dataset.added_at >= 0, np.minimum(first, dataset.added_at), first)
+    return first
