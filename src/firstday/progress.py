@@ -6,10 +6,15 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from html import escape
+from time import monotonic
 from typing import Any
 
 Progress = Callable[[str, int, int], None]
 """Called with the name of the stage, the steps done, and the total number of steps."""
+
+
+SILENT_S = 30.0
+"""Seconds between lines where bars cannot be shown."""
 
 
 def no_progress(_stage: str, _done: int, _total: int) -> None:
@@ -23,8 +28,8 @@ def open_progress(progress: Progress | bool | None = True) -> Iterator[Progress]
     Parameters
     ----------
     progress
-        A callback; True shows a bar for each stage in a notebook, or on standard error where that is a terminal; None
-        and False show nothing.
+        A callback; True shows a bar for each stage in a notebook, or on standard error where that is a terminal, and
+        there a line every half a minute where it is none; None and False show nothing.
     """
     if progress is True:
         with _notebook_bars() if _is_notebook() else _terminal_bars() as report:
@@ -48,10 +53,17 @@ def _terminal_bars() -> Iterator[Progress]:
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     console = Console(stderr=True)
-    bars = Bars(*columns, console=console, transient=True, disable=not console.is_terminal)
+    bars = Bars(*columns, console=console, transient=True)
     tasks: dict[str, TaskID] = {}
+    told_at = monotonic()
 
     def report(stage: str, n_done: int, n_total: int) -> None:
+        nonlocal told_at
+        if not console.is_terminal:
+            if monotonic() - told_at >= SILENT_S:
+                told_at = monotonic()
+                print(f"{stage}: {n_done:,} of {n_total:,}", file=sys.stderr, flush=True)
+            return
         bars.start()  # with the first stage, so that an error before it prints only its sentence
         if stage not in tasks:
             tasks[stage] = bars.add_task(stage, total=n_total)

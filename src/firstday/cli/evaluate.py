@@ -34,6 +34,7 @@ from firstday.config import Config
 from firstday.data.dataset import Dataset
 from firstday.data.left_out import left_out_beside, write_left_out
 from firstday.data.load import BUILT_IN, load
+from firstday.data.splits.holdout import find_cut_offs
 from firstday.errors import ConfigError
 from firstday.evaluation.plots import plot_replay, standalone
 from firstday.evaluation.replay import ReplaySettings, replay_policies
@@ -196,6 +197,8 @@ def evaluate(
         dataset, settings = read(name)
         if len(tables) > 1:
             typer.echo(f"{name}: {len(judged) + 1} of {len(tables)} datasets", err=True)
+        if (planned := find_cut_offs(dataset, settings)) is not None:
+            print_notes([f"{name}: evaluation trains {planned.describe()}."])
         with open_progress() as progress:
             results = run_evaluation(
                 dataset,

@@ -150,7 +150,7 @@ def selection_table(model: TrainedModel) -> Table:
 def _print_metrics(results: Results, console: Console, against: str) -> None:
     """Print precision and NDCG, of the head of lists too, and the difference to the reference."""
     heads = [f"P@{HEAD}", f"NDCG@{HEAD}"] if results.has_head else []
-    columns = (*heads, f"P@{results.k}", f"NDCG@{results.k}", f"P@{results.k} minus {against}")
+    columns = (*heads, f"P@{results.k}", f"NDCG@{results.k}", f"P@{results.k} - {against}'s")
     table = _table(f"{results.dataset}: cold users, in %", columns)
     for name in results.best_first:
         cells = [
@@ -221,7 +221,7 @@ def _print_line(console: Console, line: str) -> None:
 
 def _table(title: str, columns: Sequence[str], rows: str = "strategy") -> Table:
     """Make a table of strategies, or of what else stands in the rows, that fits 80 columns."""
-    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     table.add_column(rows, no_wrap=True)
     for name in columns:
         table.add_column(name, justify="right", no_wrap=True)

@@ -51,7 +51,8 @@ REFERENCE = "segment"
 """The strategy that the others are compared with, user by user."""
 BASELINE = "popular"
 """What the main finding compares with."""
-MINUS, RATIO, ROUTE, TENTH = "precision_minus:", "precision_ratio:", "route:", "places_by_popularity:"
+MINUS, HEAD_MINUS, RATIO = "precision_minus:", f"{HEAD_METRICS[0]}_minus:", "precision_ratio:"
+ROUTE, TENTH = "route:", "places_by_popularity:"
 """Metrics that name another strategy, a route or a tenth begin so."""
 UNKNOWN_VECTORS = (
     "Vectors were brought along (the table embeddings): what they were learned from cannot be known here. If they have "
@@ -80,7 +81,8 @@ class Figure:
                                              precision by day one
         ``precision_deviation``              (``recall_``, ``ndcg_`` too) standard deviation of the mean over random
                                              fifths of the users, as in the paper
-        ``precision_minus:NAME``             difference in precision to the strategy NAME, user by user, in points
+        ``precision_minus:NAME``             difference in precision to the strategy NAME, user by user, in points;
+                                             ``precision_at_10_minus:NAME`` of the first 10 places
         ``precision_ratio:NAME``             ratio of mean precision to that of NAME, 1 for equals
         ``precision_of_others``              of a profile group: precision of all users outside it
         ``precision_minus_others``           the difference to them in points; its interval holds for all groups at
@@ -360,7 +362,9 @@ class Results:
         if difference := self.find(name, f"{MINUS}{REFERENCE}"):
             values |= _with_ends(f"minus_{REFERENCE}", difference)
         values["against"] = {
-            other: _with_ends("difference", self.get(name, f"{MINUS}{other}")) | _with_ends("ratio", ratio)
+            other: _with_ends("difference", self.get(name, f"{MINUS}{other}"))
+            | (_with_ends("difference_at_10", self.get(name, f"{HEAD_MINUS}{other}")) if self.has_head else {})
+            | _with_ends("ratio", ratio)
             for other, ratio in self.split_metric(name, RATIO).items()
         }
         users, items = (_mean(self.get(name, f"{what}_coverage")) for what in ("user", "catalogue"))
@@ -402,7 +406,9 @@ class Results:
         """Return how one baseline was tuned as JSON values."""
         by_seed = [{"seed": seed, **tuning.to_json()} for seed, tuning in zip(self.seeds, tunings, strict=True)]
         return {
-            "chosen_on": f"validation users of {'the first' if tunings[-1].grid != tunings[0].grid else 'each'} seed",
+            "chosen_on": "validation users of the first cut-off"
+            if self.cut_offs
+            else f"validation users of {'the first' if tunings[-1].grid != tunings[0].grid else 'each'} seed",
             "grid": {name: list(values) for name, values in tunings[0].grid.items()},
             "fit_seconds": round(mean_fit_seconds(tunings), 3),
             "by_seed": by_seed,
@@ -580,7 +586,9 @@ def _compare_strategies(
         others = by_user if is_plugin(name) else ()
         for reference in dict.fromkeys((REFERENCE, *references, *others)):
             if reference in by_user and reference != name:
-                columns[name, f"{MINUS}{reference}"] = by_user[name]["precision"] - by_user[reference]["precision"]
+                for start, metric in ((MINUS, "precision"), (HEAD_MINUS, HEAD_METRICS[0])):
+                    if metric in by_user[name]:
+                        columns[name, f"{start}{reference}"] = by_user[name][metric] - by_user[reference][metric]
     means = mean_intervals(np.stack(list(columns.values()), axis=1), users, cohorts)
     for (name, metric), mean in zip(columns, means, strict=True):
         yield _with_interval(name, metric, ALL, mean, len(users))

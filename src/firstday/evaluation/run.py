@@ -192,8 +192,6 @@ def evaluate(
     runs: list[Run] = []
     with open_progress(progress) as report:
         cut_offs = find_cut_offs(dataset, config)
-        if cut_offs is not None:
-            report(f"{cut_offs.describe()}", 0, 1)
         n_runs = n_seeds * (1 if cut_offs is None else len(cut_offs.moments))
         for seed in range(config.seed, config.seed + n_seeds):
             seed_config = config.override("seed", seed)
@@ -370,6 +368,7 @@ def join_runs(
     seeds, facts = tuple(dict.fromkeys(run.seed for run in runs)), [run.facts for run in runs]
     moments = sorted({run.cut_off for run in runs if run.cut_off is not None})
     seed_of_row = np.repeat([run.seed for run in runs], sizes)
+    firsts = [next(run for run in runs if run.seed == seed) for seed in seeds]
     cohorts = np.repeat([-1 if run.cut_off is None else run.cut_off for run in runs], sizes)
     parts = {seed_slice(seed): seed_of_row == seed for seed in seeds}
     parts |= {cut_off_slice(moment): cohorts == moment for moment in moments}
@@ -398,7 +397,7 @@ def join_runs(
         fit_seconds=float(np.mean([run.fit_seconds for run in runs])),
         figures=figures,
         notes=runs[0].notes,
-        tunings={name: tuple(run.tunings[name] for run in runs) for name in runs[0].tunings},
+        tunings={name: tuple(run.tunings[name] for run in firsts) for name in runs[0].tunings},
         groups={column: tuple(labels) for column, labels in groups.items()},
         items_by_popularity=tuple(facts[0].n_items.tolist()),
         used_by_popularity=to_shares(np.sum([of_seed.used for of_seed in facts], axis=0)),

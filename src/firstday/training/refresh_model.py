@@ -283,7 +283,7 @@ def choose_held_out(dataset: Dataset, config: Config) -> float:
     if log is None:
         is_judged = are_eligible(histories, config, protocol)
     else:
-        is_judged = histories.returned_within(choose_target_days(histories, config, log, log.start), log)
+        is_judged = histories.returned_within(choose_target_days(histories, config, log), log)
     n = max(1, int(is_judged.sum()))
     return min(MOST_SHARE, max(LEAST_SHARE, WANTED_USERS / n), MOST_USERS / n)
 

@@ -20,7 +20,7 @@ ENOUGH_USERS = 200
 so, `blend` has the weights of all for it."""
 MOST_JUDGED = 2_000
 """Validation users of a class that are looked at, at most."""
-PSEUDO_USERS = 50
+PSEUDO_USERS = 20
 """Users of a class that its strategies' gains over all users count as (`benchmarks/auto_choice.py`)."""
 
 
@@ -58,22 +58,26 @@ def _judge_class(
     return ClassEvidence(len(of_class["popular"]), source, fallback, best, *_sum_up(of_class))
 
 
-def select(of_class: Mapping[str, np.ndarray], overall: Mapping[str, np.ndarray]) -> tuple[str, str]:
+def select(
+    of_class: Mapping[str, np.ndarray], overall: Mapping[str, np.ndarray], pseudo_users: float = PSEUDO_USERS
+) -> tuple[str, str]:
     """Return the better fallback, and the best strategy, which is never worse than the fallback.
 
-    A strategy's gain over `popular` in a class is shrunk towards its gain over all users, as if `PSEUDO_USERS` of the
-    class had that one: what few users say counts little, and no number of users makes the choice jump.
+    A strategy's gain over `popular` in a class is shrunk towards its gain over all users: what few users say counts
+    little, and no number of users makes the choice jump.
 
     Parameters
     ----------
     of_class, overall
         Precision of each user's list by each strategy, shape (n_users,), of the class and of all users.
+    pseudo_users
+        Users of the class that the gain over all users counts as.
     """
     n_users = len(of_class["popular"])
 
     def gain(name: str) -> float:
         of_all = float((overall[name] - overall["popular"]).mean()) if len(overall[name]) else 0.0
-        return (float((of_class[name] - of_class["popular"]).sum()) + PSEUDO_USERS * of_all) / (n_users + PSEUDO_USERS)
+        return (float((of_class[name] - of_class["popular"]).sum()) + pseudo_users * of_all) / (n_users + pseudo_users)
 
     gains = {name: gain(name) for name in of_class}
     return max(FALLBACKS[::-1], key=gains.__getitem__), max(("popular", *gains), key=gains.__getitem__)

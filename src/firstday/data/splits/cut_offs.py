@@ -55,29 +55,31 @@ class CutOffs:
         return [{"at": write_moment(at), "users": n} for at, n in zip(self.moments, self.users, strict=True)]
 
 
-def choose_target_days(histories: Histories, config: Config, log: Log, since: int) -> float:
-    """Return the length of the target window: as set, or the shortest for which most newcomers can be judged.
+def choose_target_days(histories: Histories, config: Config, log: Log) -> float:
+    """Return the length of the target window, in days: as set, or the shortest by which most newcomers can be judged.
 
     Parameters
     ----------
     histories, config, log
         See `firstday.data.splits.roles.read_histories`.
-    since
-        When the first of these newcomers registered at the earliest.
     """
     if config.registration.target_days is not None:
         return config.registration.target_days
-    is_new = histories.registered_us >= since
-    return max(TARGET_DAYS, key=lambda days: int((is_new & histories.returned_within(days, log)).sum()))
+
+    def count_judged(days: float) -> tuple[int, int]:
+        registered = _find_returned(histories, log, days)
+        return int((registered >= _find_first(histories, config, log, days)).sum()), len(registered)
+
+    return max(TARGET_DAYS, key=count_judged)
 
 
 def choose_cut_offs(histories: Histories, config: Config, log: Log) -> CutOffs:
-    """Choose cut-offs and the target window, from counts alone.
+    """Choose cut-offs, from counts alone.
 
     The first cut-off is the configured one, or the first midnight in UTC before which a third of the users registered,
     and 500 past newcomers, or half of all, have a complete target window, to validate on. The others divide the
     newcomers after it into cohorts of equal size, at midnights: `registration.cut_offs` of them, or as many as have 30
-    newcomers each. Of several lengths of the target window, the shortest with most newcomers is taken.
+    newcomers each.
 
     Parameters
     ----------
@@ -91,11 +93,9 @@ def choose_cut_offs(histories: Histories, config: Config, log: Log) -> CutOffs:
     ConfigError
         The configured cut-off is not in the log.
     """
-    days = config.registration.target_days
-    _, target_days, first, registered = max(
-        (_find_newcomers(histories, config, log, length) for length in (TARGET_DAYS if days is None else (days,))),
-        key=lambda found: found[0],
-    )
+    target_days = choose_target_days(histories, config, log)
+    first, registered = _find_first(histories, config, log, target_days), _find_returned(histories, log, target_days)
+    registered = registered[registered >= first]
     if not len(registered):
         raise DataError(
             f"users: nobody who registered after {write_moment(first)} used something new within {target_days:g} days "
@@ -110,11 +110,13 @@ def choose_cut_offs(histories: Histories, config: Config, log: Log) -> CutOffs:
     return CutOffs(tuple(moments.tolist()), end, target_days, tuple(users.tolist()))
 
 
-def _find_newcomers(
-    histories: Histories, config: Config, log: Log, target_days: float
-) -> tuple[int, float, int, np.ndarray]:
-    """Return how many newcomers a target window can judge, the window, the first cut-off, and their registrations."""
-    registered = np.sort(histories.registered_us[histories.returned_within(target_days, log)])
+def _find_returned(histories: Histories, log: Log, target_days: float) -> np.ndarray:
+    """Return when the users registered who can be judged by a target window, int64, ascending."""
+    return np.sort(histories.registered_us[histories.returned_within(target_days, log)])
+
+
+def _find_first(histories: Histories, config: Config, log: Log, target_days: float) -> int:
+    """Return the first cut-off by a target window; see `choose_cut_offs`."""
     if config.registration.cut_off is not None:
         first = int(config.registration.cut_off.timestamp() * 1_000_000)
         if not log.start < first < log.end:
@@ -122,12 +124,11 @@ def _find_newcomers(
                 f"registration.cut_off: is {write_moment(first)}, where the log spans {write_moment(log.start)} to "
                 f"{write_moment(log.end)}; set it between."
             )
-    else:
-        first, dated = log.start + 1, histories.registered_us[histories.is_dated]
-        if len(dated):
-            first = max(first, int(np.quantile(dated, LEAST_USERS)))
-        if n_validation := min(ENOUGH_VALIDATION, len(registered) // 2):
-            first = max(first, int(registered[n_validation - 1]) + int(target_days * DAY_US))
-        first = -(-first // DAY_US) * DAY_US
-    newcomers = registered[registered >= first]
-    return len(newcomers), target_days, first, newcomers
+        return first
+    first, dated = log.start + 1, histories.registered_us[histories.is_dated]
+    if len(dated):
+        first = max(first, int(np.quantile(dated, LEAST_USERS)))
+    registered = _find_returned(histories, log, target_days)
+    if n_validation := min(ENOUGH_VALIDATION, len(registered) // 2):
+        first = max(first, int(registered[n_validation - 1]) + int(target_days * DAY_US))
+    return -(-first // DAY_US) * DAY_US

@@ -129,7 +129,7 @@ def split_for_training(
         log = log if end is None else Log(log.start, end)
     histories = read_histories(dataset, config, protocol, log)
     if log is not None:
-        days = choose_target_days(histories, config, log, log.start)
+        days = choose_target_days(histories, config, log)
         config = config.override("registration.target_days", days)
     roles = assign_roles(histories, config, protocol, log, seed=seed, with_cold=with_cold, held_out=held_out)
     refuse_too_few(roles, histories, config, log, with_cold=with_cold)

@@ -86,7 +86,7 @@ def foresee(histories: Histories, config: Config, protocol: Protocol, log: Log |
         if protocol == "registration":
             if log is None:
                 raise DataError(NO_TIMES)
-            days = choose_target_days(histories, config, log, log.start)
+            days = choose_target_days(histories, config, log)
             config = config.override("registration.target_days", days)
         roles = assign_roles(histories, config, protocol, log, seed=config.seed)
         counts |= {"warm": len(roles.warm), "validation": len(roles.validation), "folds": len(roles.folds)}

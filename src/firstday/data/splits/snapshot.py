@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 
 from firstday.data.dataset import Dataset, Entity, Group, PrecomputedVectors
-from firstday.data.events import EVENT_TYPES, ITEM, UTC_MICROSECONDS
+from firstday.data.events import ITEM, UTC_MICROSECONDS
 from firstday.data.ids import Ids
 from firstday.data.parts import keep_users
 
@@ -78,7 +78,7 @@ def take_snapshot(dataset: Dataset, registered_us: np.ndarray, moment: int) -> D
         events=replace(
             events,
             counts=np.bincount(pair, minlength=len(events.pairs)),
-            parts=(rows.select(EVENT_TYPES),),
+            parts=(rows,),
             first=int(times.min()) if len(times) else None,  # type: ignore[arg-type]
             last=int(times.max()) if len(times) else None,  # type: ignore[arg-type]
         ),
