@@ -23,7 +23,7 @@ from rich.table import Table
 from firstday.cli.options import open_tables
 from firstday.config import Config
 from firstday.data.dataset import Dataset
-from firstday.data.splits.sampled import split_sampled
+from firstday.data.splits.holdout import split_for_training
 from firstday.evaluation.run import score_strategy
 from firstday.metrics import bootstrap_mean
 from firstday.recommend.spec import strategies_with
@@ -97,7 +97,7 @@ def judge(dataset: Dataset, config: Config, n_seeds: int) -> tuple[np.ndarray, d
     names = [name for name in STRATEGIES if name in strategies_with(config)]
     found: dict[str, list[np.ndarray]] = {name: [] for name in names}
     for seed in range(n_seeds):
-        split = split_sampled(dataset, config.signals, config.sampled, seed=seed)
+        split = split_for_training(dataset, config, seed, with_cold=True)
         recommender = fit(dataset, split, config.override("seed", seed))
         query = cohort_query(recommender, dataset, split.validation, config.recommend.k)
         users.append(split.validation.users)

@@ -28,12 +28,13 @@ from firstday.artifact.trained_model import TrainedModel
 from firstday.cli.options import open_tables
 from firstday.config import Config
 from firstday.data.dataset import Dataset
+from firstday.data.splits.holdout import split_for_training
 from firstday.data.splits.split import Cohort
 from firstday.evaluation.run import score_strategy
 from firstday.features.ages import choose_widths
 from firstday.features.signals import SignalBatch
 from firstday.metrics import bootstrap_mean
-from firstday.training.fit import cohort_query, fit, split_for
+from firstday.training.fit import cohort_query, fit
 
 RESULTS = Path(__file__).parents[1] / "docs" / "results"
 LEARNED = ("segment", "blend")
@@ -123,7 +124,7 @@ def judge_seed(judged: Judged, dataset: Dataset, form: str, config: Config, *, o
     assert dataset.ages is not None
     stored = np.where(dataset.ages >= 0, FORMS[form](dataset.ages), -1).astype(dataset.ages.dtype)
     config = config.override(dict(NO_NETWORKS)) if only_group else config
-    split = split_for(dataset, config, config.seed, with_cold=True)
+    split = split_for_training(dataset, config, config.seed, with_cold=True)
     cohorts: dict[str, Cohort] = {"validation": split.validation, "test": split.cold}
     for name, cohort in cohorts.items():
         ages = dataset.ages[cohort.users]

@@ -25,12 +25,13 @@ from rich.table import Table
 from firstday.artifact.trained_model import KNOWLEDGE, Selection
 from firstday.cli.options import open_tables
 from firstday.config import Config
+from firstday.data.splits.holdout import split_for_training
 from firstday.metrics import bootstrap_mean, measure
 from firstday.recommend.query import Query
 from firstday.recommend.recommender import answer_all
 from firstday.recommend.spec import BUILT_IN, strategies_of
 from firstday.sparse import SparseRows
-from firstday.training.fit import cohort_query, fit, split_for
+from firstday.training.fit import cohort_query, fit
 from firstday.training.selection import take_class
 
 RESULTS = Path(__file__).parents[1] / "docs" / "results"
@@ -54,7 +55,7 @@ def main() -> None:
     chosen: list[list[str]] = []
     for seed in range(arguments.seeds):
         seeded = config.override("seed", seed)
-        split = split_for(dataset, seeded, seed, with_cold=True)
+        split = split_for_training(dataset, seeded, seed, with_cold=True)
         recommender = fit(dataset, split, seeded)
         query = cohort_query(recommender, dataset, split.cold, K)
         chosen.append([evidence.best for evidence in query.model.selection.classes])

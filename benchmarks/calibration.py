@@ -25,12 +25,13 @@ from rich.table import Table
 from firstday.cli.options import open_tables
 from firstday.config import Config
 from firstday.data.dataset import Dataset
+from firstday.data.splits.holdout import split_for_training
 from firstday.data.splits.split import Cohort
 from firstday.recommend.query import Answer
 from firstday.recommend.recommender import Recommender
 from firstday.recommend.spec import find_strategy
 from firstday.training.calibrate import MOST_USERS, find_hits
-from firstday.training.fit import cohort_query, fit, split_for
+from firstday.training.fit import cohort_query, fit
 
 RESULTS = Path(__file__).parents[1] / "docs" / "results"
 N_PARTS = 10
@@ -63,7 +64,7 @@ def mean_of(values: list[float]) -> float:
 
 def judge_seed(dataset: Dataset, preset: Config, seed: int) -> dict[str, dict[str, float]]:
     """Train for one seed and judge the probabilities of each strategy on its test users, in %."""
-    split = split_for(dataset, preset, seed, with_cold=True)
+    split = split_for_training(dataset, preset, seed, with_cold=True)
     recommender = fit(dataset, split, preset.override("seed", seed))
     found: dict[str, dict[str, float]] = {}
     for name, calibration in recommender.model.calibrations.items():

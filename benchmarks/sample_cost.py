@@ -20,6 +20,7 @@ import numpy as np
 from firstday.config import Config
 from firstday.data.dataset import Dataset
 from firstday.data.load import load
+from firstday.data.splits.holdout import split_for_training
 from firstday.data.splits.split import Split
 from firstday.embed.embeddings import compute_affinity
 from firstday.engine.large import Learners
@@ -27,7 +28,7 @@ from firstday.metrics import measure
 from firstday.recommend.recommender import Recommender, answer_all
 from firstday.simulate.simulation_settings import SimulationSettings
 from firstday.simulate.tables import simulate
-from firstday.training.fit import cohort_query, fit, split_for
+from firstday.training.fit import cohort_query, fit
 
 RESULTS = Path(__file__).parents[1] / "docs" / "results" / "sample-cost.json"
 SHARES = (100, 30, 10, 3)
@@ -47,7 +48,7 @@ def main() -> None:
         simulate(SimulationSettings(n_users=arguments.users, n_items=arguments.items), Path(folder) / "tables")
         dataset = load(Path(folder) / "tables")
         config = Config()
-        split = split_for(dataset, config, config.seed, with_cold=True)
+        split = split_for_training(dataset, config, config.seed, with_cold=True)
         if arguments.mllib:
             results["mllib"] = compare_mllib(dataset, split, config)
         else:

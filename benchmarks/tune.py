@@ -19,9 +19,10 @@ from rich.table import Table
 
 from firstday.config import Config, load_config
 from firstday.data.load import load
+from firstday.data.splits.holdout import split_for_training
 from firstday.evaluation.run import score_strategy
 from firstday.recommend.spec import with_methods_of
-from firstday.training.fit import cohort_query, fit, split_for
+from firstday.training.fit import cohort_query, fit
 
 
 def main() -> None:
@@ -55,7 +56,7 @@ def main() -> None:
 
 def _judge(dataset: Any, config: Config, seed: int, strategies: list[str]) -> list[float]:
     """Train on the warm users of one seed; return validation precision of each strategy, in %."""
-    split = split_for(dataset, config, seed, with_cold=True)
+    split = split_for_training(dataset, config, seed, with_cold=True)
     recommender = fit(dataset, split, config.override("seed", seed))
     query = cohort_query(recommender, dataset, split.validation, config.recommend.k)
     return [

@@ -11,7 +11,7 @@ from hypothesis import settings
 
 from firstday.config import Config
 from firstday.data.dataset import Dataset
-from firstday.data.splits.sampled import split_sampled
+from firstday.data.splits.holdout import split_for_training
 from firstday.data.splits.split import Split
 from firstday.features.signals import SignalBatch
 from firstday.recommend.recommender import Recommender, open_model
@@ -42,7 +42,7 @@ def config() -> Config:
 
 @pytest.fixture(scope="session")
 def split(world: Dataset, config: Config) -> Split:
-    return split_sampled(world, config.signals, config.sampled, seed=SEED)
+    return split_for_training(world, config, SEED, with_cold=True)
 
 
 @pytest.fixture(scope="session")

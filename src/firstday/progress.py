@@ -62,7 +62,7 @@ def _terminal_bars() -> Iterator[Progress]:
         if not console.is_terminal:
             if monotonic() - told_at >= SILENT_S:
                 told_at = monotonic()
-                print(f"{stage}: {n_done:,} of {n_total:,}", file=sys.stderr, flush=True)
+                sys.stderr.write(f"{stage}: {n_done:,} of {n_total:,}\n")
             return
         bars.start()  # with the first stage, so that an error before it prints only its sentence
         if stage not in tasks:

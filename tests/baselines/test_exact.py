@@ -53,7 +53,7 @@ def asked() -> np.ndarray:
 @pytest.fixture(scope="module")
 def training(warm: np.ndarray) -> BaselineData:
     affinity = warm * np.random.default_rng(4).choice([0.5, 1, 2], size=warm.shape)
-    return BaselineData(rows_of(warm), rows_of(affinity), lambda _scorer: 0.0, seed=3, threads=1)
+    return BaselineData(rows_of(warm), rows_of(affinity), seed=3, threads=1)
 
 
 @pytest.mark.parametrize(("shrinkage", "asymmetry", "neighbors"), [(0.0, 0.5, 100), (3.0, 0.5, 4), (10.0, 0.3, 2)])
@@ -185,7 +185,7 @@ def test_edlae_is_the_mean_over_all_ways_to_hide_items() -> None:
         off_diagonal = left - np.diag(np.diag(left))
         np.testing.assert_allclose(off_diagonal, (USES.T @ USES)[np.ix_(others, others)] * (1 - np.eye(4)))
         expected[others, target] = np.linalg.solve(left, right)
-    data = BaselineData(rows_of(USES), rows_of(USES), lambda _scorer: 0.0, threads=1)
+    data = BaselineData(rows_of(USES), rows_of(USES), threads=1)
     fitted = prepare_ease(data)(regularization=regularization, dropout=dropout)
     np.testing.assert_allclose(fitted.weights, expected, atol=1e-6)
 
@@ -194,7 +194,7 @@ def test_edlae_is_the_mean_over_all_ways_to_hide_items() -> None:
 def test_als_keeps_vectors_of_what_occurs_often_smaller(frequency: float) -> None:
     """Four users, five items: each vector solved from the normal equations, from the same vectors to start with."""
     confidence, regularization, d = 50.0, 0.7, 2
-    data = BaselineData(rows_of(USES), rows_of(USES), lambda _scorer: 0.0, seed=3, threads=1)
+    data = BaselineData(rows_of(USES), rows_of(USES), seed=3, threads=1)
     fitted = prepare_als_fold_in(data)(
         dimensions=d, confidence=confidence, regularization=regularization, frequency=frequency
     )
@@ -254,7 +254,7 @@ def test_mult_dae_scores_as_its_network_does(warm: np.ndarray, asked: np.ndarray
 
 def test_mult_dae_follows_its_seed_and_learns_popularity(training: BaselineData, warm: np.ndarray) -> None:
     fit = prepare_mult_dae(training)
-    one, other = (fit(width=4, dropout=0.5, weight_decay=0.01) for _ in range(2))
+    one, other = (fit(steps=1200, width=4, dropout=0.5, weight_decay=0.01) for _ in range(2))
     np.testing.assert_array_equal(one.reading, other.reading)
     np.testing.assert_array_equal(one.writing, other.writing)
     asked = np.zeros((1, N_ITEMS), dtype=np.float32)

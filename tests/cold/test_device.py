@@ -50,9 +50,7 @@ def fit_all(config: Config) -> dict[str, Any]:
         RankerConfig(hidden=(8,), epochs=2, batch_size=32),
         **seeds,
     )
-    layers = train_autoencoder(
-        data.uses, lambda layers: float(layers.writing.mean()), width=4, dropout=0.5, weight_decay=0.01, **seeds
-    )
+    layers = train_autoencoder(data.uses, steps=2, width=4, dropout=0.5, weight_decay=0.01, **seeds)
     melu = train_melu(data, no_opinion)
     return {
         "cold_model": (cold.onnx, cold.history),

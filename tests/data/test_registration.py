@@ -6,54 +6,59 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
+import polars as pl
 import pytest
 
 from firstday.config import Config, parse_config
 from firstday.data.dataset import Dataset, Group
-from firstday.data.splits.registration import split_registration
+from firstday.data.events import Events
+from firstday.data.splits.holdout import find_cut_offs, split_for_training
 from firstday.data.splits.split import Split
 from firstday.errors import ConfigError, DataError
-from tests.timed import BEGIN, DAY, HOUR, LOG, make_log
+from tests.timed import DAY, HOUR, LOG, make_log
 
 
 def settings(**registration: object) -> Config:
-    rules = {"cold_days": 10, "target_days": 5, "min_items": 3, "validation": 0.5, **registration}
-    return parse_config({"registration": rules})
-
-
-def divide(dataset: Dataset, config: Config | None = None, *, seed: int = 0, with_cold: bool = True) -> Split:
-    config = config or settings()
-    return split_registration(
-        dataset, config.signals, config.registration, config.sampled, seed=seed, with_cold=with_cold
+    return parse_config(
+        {"protocol": "registration", "registration": {"target_days": 5, "min_items": 3, **registration}}
     )
 
 
-def cut_off(dataset: Dataset, config: Config) -> int:
-    """The last midnight that leaves cold and target days before the log's end."""
-    assert dataset.events.last is not None
-    days = config.registration.cold_days + config.registration.target_days
-    return int(dataset.events.last + 1 - days * DAY) // DAY * DAY
+def divide(dataset: Dataset, config: Config | None = None, *, seed: int = 0) -> Split:
+    return split_for_training(dataset, config or settings(), seed)
 
 
 def test_who_is_what() -> None:
-    log, config = make_log(), settings()
-    split, until = divide(log, config), cut_off(make_log(), config)
-    assert log.registered_at is not None
-    at = log.registered_at
-    assert (at[split.warm] < until).all()
-    for cohort in (split.validation, split.cold):
-        assert ((at[cohort.users] >= until) & (at[cohort.users] < until + 10 * DAY)).all()
-        assert (at[cohort.users] + 5 * DAY <= log.events.last + 1).all()  # type: ignore[operator]
-    groups = [split.warm, split.validation.users, split.cold.users]
-    assert len(np.unique(np.concatenate(groups))) == sum(map(len, groups))
-    assert abs(len(split.validation) - len(split.cold)) <= 1
+    log = make_log()
+    split = divide(log)
+    at, first, last = log.registered_at, log.events.first, log.events.last
+    assert at is not None
+    assert first is not None
+    assert last is not None
+    validation = at[split.validation.users]
+    assert ((validation >= first) & (validation + 5 * DAY <= last + 1)).all()
+    assert (split.validation.truth.lengths() > 0).all()
+    assert not len(split.cold)
+    assert not set(split.warm) & set(split.light)
     assert split.protocol == "registration"
 
 
-def test_warm_actions_end_at_the_cut_off() -> None:
-    log, config = make_log(), settings()
-    split, until = divide(log, config), cut_off(make_log(), config)
-    rows = log.events.whole().filter(LOG.before(until))
+def test_few_validation_users_are_in_folds_and_warm_too() -> None:
+    split = divide(make_log())
+    assert sorted(np.concatenate(split.folds).tolist()) == list(range(len(split.validation)))
+    assert len(split.folds) == 5
+    assert set(split.validation.users) & set(split.warm)
+    for rows in split.folds:
+        fold = split.fold(rows)
+        assert fold.validation.users.tolist() == split.validation.users[rows].tolist()
+        assert not set(fold.validation.users) & {*fold.warm, *fold.light}
+        assert not fold.folds
+
+
+def test_warm_actions_end_with_the_log() -> None:
+    log = make_log()
+    split = divide(log)
+    rows = log.events.whole()
     for pair, matrix in split.warm_actions.items():
         mine = rows.filter(LOG.pair(*pair))
         for row, user in enumerate(split.warm):
@@ -64,23 +69,37 @@ def test_warm_actions_end_at_the_cut_off() -> None:
 
 def test_day_one_is_24_hours_and_truth_the_rest_of_the_window() -> None:
     log = make_log()
-    split = divide(log)
+    cohort = divide(log).validation
     assert log.registered_at is not None
     rows = log.events.whole()
-    for cohort in (split.validation, split.cold):
-        for row, user in enumerate(cohort.users):
-            at = int(log.registered_at[user])
-            mine = rows.filter(LOG.user(user))
-            day = mine.filter(LOG.between(at - HOUR, at + DAY))
-            for (signal, entity), matrix in cohort.day_one.items():
-                assert matrix.row(row).tolist() == LOG.targets(day.filter(LOG.pair(signal, entity)))
-            used = LOG.targets(day.filter(LOG.is_use()))
-            later = LOG.targets(mine.filter(LOG.between(at + DAY, at + 5 * DAY) & LOG.is_use()))
-            assert cohort.truth.row(row).tolist() == sorted(set(later) - set(used))
-            assert cohort.day_one_size[row] == len(used)
-            assert len(cohort.truth.row(row))
-            assert cohort.day_end_us is not None
-            assert cohort.day_end_us[row] == at + DAY
+    for row, user in enumerate(cohort.users):
+        at = int(log.registered_at[user])
+        mine = rows.filter(LOG.user(user))
+        day = mine.filter(LOG.between(at - HOUR, at + DAY))
+        for (signal, entity), matrix in cohort.day_one.items():
+            assert matrix.row(row).tolist() == LOG.targets(day.filter(LOG.pair(signal, entity)))
+        used = LOG.targets(day.filter(LOG.is_use()))
+        later = LOG.targets(mine.filter(LOG.between(at + DAY, at + 5 * DAY) & LOG.is_use()))
+        assert cohort.truth.row(row).tolist() == sorted(set(later) - set(used))
+        assert cohort.day_one_size[row] == len(used)
+        assert cohort.day_end_us is not None
+        assert cohort.day_end_us[row] == at + DAY
+
+
+def test_items_that_did_not_exist_in_a_users_time_are_unborn() -> None:
+    """Item 59 is used for the first time five days before the end of the log."""
+    log = make_log()
+    assert log.registered_at is not None
+    first = (log.events.last or 0) - 5 * DAY
+    rows = log.events.whole()
+    log = replace(log, events=Events.of(rows.filter((pl.col("target_ix") != 59) | (LOG.at() >= first))))
+    log = LOG.add(log, [(0, first, 59)])
+    cohort = divide(log).validation
+    assert cohort.unborn is not None
+    ends = log.registered_at[cohort.users] + 5 * DAY
+    is_unborn = [59 in cohort.unborn.row(row).tolist() for row in range(len(cohort))]
+    assert is_unborn == (ends <= first).tolist()
+    assert 0 < sum(is_unborn) < len(cohort)
 
 
 def test_a_warm_day_one_is_the_one_in_the_log_or_a_drawn_one() -> None:
@@ -95,8 +114,7 @@ def test_a_warm_day_one_is_the_one_in_the_log_or_a_drawn_one() -> None:
     for row, user in enumerate(split.warm):
         at = int(log.registered_at[user])
         if known[row]:
-            end = min(at + DAY, cut_off(log, settings()))
-            mine = rows.filter(LOG.user(user) & LOG.between(at - HOUR, end) & LOG.pair(*stream))
+            mine = rows.filter(LOG.user(user) & LOG.between(at - HOUR, at + DAY) & LOG.pair(*stream))
             assert day[stream].row(row).tolist() == LOG.targets(mine)
         else:
             assert set(day[stream].row(row)) <= set(split.warm_actions[stream].row(row))
@@ -110,7 +128,7 @@ def test_calendar_days_end_at_midnight_in_the_users_zone() -> None:
     codes = np.arange(len(log.users), dtype=np.int32) % 3 - 1  # -1: the default zone
     log = replace(log, groups={"zone": Group(zones, codes)})
     config = settings(day_one="calendar-day", time_zone="Europe/Paris", time_zone_column="zone")
-    cohort = divide(log, config).cold
+    cohort = divide(log, config).validation
     assert log.registered_at is not None
     rows = log.events.whole()
     hours = {-1: 2, 0: -4, 1: 9}  # May: daylight saving time in two of the three
@@ -137,7 +155,7 @@ def test_calendar_days_end_at_midnight_in_the_users_zone() -> None:
 )
 def test_settings_that_do_not_fit(settings_: dict[str, object], sentence: str) -> None:
     with pytest.raises(ConfigError) as caught:
-        divide(make_log(), settings(day_one="calendar-day", **settings_))
+        find_cut_offs(make_log(), settings(day_one="calendar-day", **settings_))
     assert str(caught.value).startswith(sentence)
 
 
@@ -152,7 +170,7 @@ def test_without_registration_the_first_interaction_is_it() -> None:
     expected = divide(replace(log, registered_at=np.where(unknown, first, log.registered_at)))
     split = divide(replace(log, registered_at=at))
     assert split.warm.tolist() == expected.warm.tolist()
-    assert split.cold.users.tolist() == expected.cold.users.tolist()
+    assert split.validation.users.tolist() == expected.validation.users.tolist()
     n_nothing = int((unknown & (first < 0)).sum())
     assert any(
         note.startswith(f"users.registered_at: {unknown.sum():,} of {len(unknown):,} users have none")
@@ -164,13 +182,12 @@ def test_without_registration_the_first_interaction_is_it() -> None:
 def test_before_registration_an_hour_counts_and_more_does_not() -> None:
     log = make_log()
     assert log.registered_at is not None
-    split = divide(log)
-    user = int(split.cold.users[0])
+    user = int(divide(log).validation.users[0])
     at = int(log.registered_at[user])
     moved = LOG.add(log, [(user, at - HOUR // 2, 58), (user, at - 2 * HOUR, 59)])
-    cold = divide(moved).cold
-    row = cold.users.tolist().index(user)
-    day = cold.day_one["stream", "item"].row(row).tolist()
+    cohort = divide(moved).validation
+    row = cohort.users.tolist().index(user)
+    day = cohort.day_one["stream", "item"].row(row).tolist()
     assert 58 in day
     assert 59 not in day
     total = len(moved.events)
@@ -186,24 +203,11 @@ def test_rows_without_a_time_are_left_out_and_counted() -> None:
     assert split.warm_actions["stream", "item"].column_sums()[[58, 59]].sum() == 0
 
 
-def test_training_holds_out_users_and_uses_the_whole_log() -> None:
-    log = make_log()
-    split = divide(log, with_cold=False)
-    assert log.events.last is not None
-    assert log.events.first is not None
-    assert log.registered_at is not None
-    assert not len(split.cold)
-    at = log.registered_at[split.validation.users]
-    assert ((at >= log.events.first) & (at + 5 * DAY <= log.events.last + 1)).all()
-    assert not set(split.warm) & set(split.validation.users)
-    late = log.registered_at[split.warm] > cut_off(log, settings())
-    assert late.any()
-
-
 def test_seeds() -> None:
     log = make_log()
     one, same, other = divide(log, seed=1), divide(log, seed=1), divide(log, seed=2)
-    assert one.cold.users.tolist() == same.cold.users.tolist() != other.cold.users.tolist()
+    folds, others = ([split.validation.users[rows].tolist() for rows in split.folds] for split in (one, other))
+    assert folds == [same.validation.users[rows].tolist() for rows in same.folds] != others
     assert one.warm.tolist() == other.warm.tolist()
     pair = ("stream", "item")
     assert np.array_equal(one.warm_day_one[0][pair].columns, same.warm_day_one[0][pair].columns)
@@ -211,20 +215,9 @@ def test_seeds() -> None:
 
 def test_logs_that_are_too_short_or_without_times() -> None:
     log = make_log()
-    with pytest.raises(DataError, match=r"^interactions.timestamp: the log spans \d+\.\d days, not more than the 65"):
-        divide(log, settings(cold_days=60))
-    with pytest.raises(DataError, match=r"^users: 0 registered before .* and used 500 items until then, in a log of"):
+    with pytest.raises(DataError, match=r"^users: 0 registered in the log, used something new after day one and have"):
+        divide(log, settings(target_days=60))
+    with pytest.raises(DataError, match=r"^users: 0 used at least 500 items until .*, in a log of"):
         divide(log, settings(min_items=500))
-    timeless = LOG.without_times(log)
     with pytest.raises(DataError, match=r"^interactions.timestamp: no interaction has a time"):
-        divide(timeless)
-
-
-def test_the_configured_cut_off_is_the_cut_off() -> None:
-    log = make_log()
-    moment = BEGIN + timedelta(days=15, hours=3)
-    split = divide(log, settings(cut_off=moment.isoformat()))
-    assert log.registered_at is not None
-    at = int(moment.timestamp() * 1e6)
-    assert log.registered_at[split.warm].max() < at <= log.registered_at[split.cold.users].min()
-    assert f"before {moment:%Y-%m-%dT%H:%M:%SZ} are warm" in split.notes[0]
+        divide(LOG.without_times(log))

@@ -9,7 +9,7 @@ import pytest
 from firstday.config import Config, SampledProtocolConfig, SignalConfig
 from firstday.data.dataset import Dataset, PrecomputedVectors
 from firstday.data.events import ITEM, Events
-from firstday.data.splits.sampled import split_sampled
+from firstday.data.splits.holdout import split_for_training
 from firstday.data.splits.split import Actions, Cohort, Split
 from firstday.embed.embeddings import select_uses
 from firstday.errors import DataError
@@ -19,12 +19,16 @@ PROTOCOL = SampledProtocolConfig(min_items=8)
 SIGNALS = SignalConfig()
 
 
+def configure(signals: SignalConfig, protocol: SampledProtocolConfig = PROTOCOL) -> Config:
+    return Config(signals=signals, sampled=protocol, protocol="sampled")
+
+
 def cells(rows: SparseRows) -> set[tuple[int, int]]:
     return set(zip(rows.row_of_entry().tolist(), rows.columns.tolist(), strict=True))
 
 
 def make(world: Dataset, protocol: SampledProtocolConfig = PROTOCOL, seed: int = 0, day_ones: int = 1) -> Split:
-    return split_sampled(world, SIGNALS, protocol.override("day_ones", day_ones), seed=seed)
+    return split_for_training(world, configure(SIGNALS, protocol.override("day_ones", day_ones)), seed, with_cold=True)
 
 
 def uses_of(world: Dataset, users: np.ndarray) -> SparseRows:
@@ -56,7 +60,7 @@ def test_users_fall_into_three_parts_of_the_configured_shares(world: Dataset) ->
 
 
 def test_without_cold_users_the_rest_is_warm(world: Dataset) -> None:
-    split = split_sampled(world, SIGNALS, PROTOCOL, seed=0, with_cold=False)
+    split = split_for_training(world, configure(SIGNALS), 0)
     assert [len(split.warm), len(split.validation), len(split.cold)] == [360, 40, 0]
     assert split.cold.truth.n_rows == 0
 
@@ -151,7 +155,7 @@ def test_what_is_given_at_registration_is_always_there(world: Dataset) -> None:
             expected = world.all_actions()[pair].take(users) if pair[0] == "onboarding" else SparseRows.empty(0, 1)
             assert cells(rows) == cells(expected), pair
     other = SignalConfig(at_registration=("favorite",), use=("stream",))
-    split = split_sampled(world, other, PROTOCOL, seed=0)
+    split = split_for_training(world, configure(other), 0, with_cold=True)
     favorites = world.all_actions()[("favorite", "genre")].take(split.cold.users)
     assert cells(split.cold.day_one["favorite", "genre"]) == cells(favorites)
 
@@ -188,7 +192,7 @@ def test_as_many_day_ones_are_drawn_as_are_set_and_no_other_draw_changes(world: 
 def test_an_item_named_at_registration_that_counts_as_use_is_no_truth(world: Dataset) -> None:
     signals = SignalConfig(use=("stream", "favorite", "onboarding"))
     given = with_events(world, [(user, "onboarding", ITEM, int(item)) for user in range(400) for item in (3, 50, 90)])
-    split = split_sampled(given, signals, PROTOCOL, seed=0)
+    split = split_for_training(given, configure(signals), 0, with_cold=True)
     seen = select_uses(split.cold.day_one, signals, len(split.cold), len(given.items))
     assert not cells(seen) & cells(split.cold.truth)
     all_used = {pair: rows.take(split.cold.users) for pair, rows in given.all_actions().items()}
@@ -239,7 +243,7 @@ def test_too_few_users_are_refused(world: Dataset, config: Config) -> None:
 
 def test_data_without_any_use_is_refused(world: Dataset) -> None:
     with pytest.raises(DataError) as caught:
-        split_sampled(world, SignalConfig(use=("download",), affinity={"download": 1.0}), PROTOCOL, seed=0)
+        split_for_training(world, configure(SignalConfig(use=("download",), affinity={"download": 1.0})), 0)
     assert str(caught.value) == (
         "interactions.signal: no interaction with an item is a use (download); name the signals that are in "
         "signals.use of the configuration."

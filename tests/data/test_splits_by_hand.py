@@ -9,12 +9,14 @@ import numpy as np
 import polars as pl
 import pytest
 
-from firstday.config import SampledProtocolConfig, SignalConfig, parse_config
+from firstday.config import Config, SampledProtocolConfig, parse_config
 from firstday.data.dataset import Dataset, Entity
 from firstday.data.events import UTC_MICROSECONDS, Events
 from firstday.data.ids import Ids
-from firstday.data.splits.registration import split_registration
-from firstday.data.splits.sampled import split_sampled
+from firstday.data.splits.holdout import split_for_training
+from firstday.data.splits.registration import collect_newcomers, split_registration
+from firstday.data.splits.registrations import Log as TimeLog
+from firstday.data.splits.roles import Roles
 from firstday.data.splits.split import Actions, Cohort, Split
 from firstday.sparse import SparseRows
 
@@ -112,7 +114,7 @@ def split_by_chance(size: int, seed: int, day_ones: int = 1) -> Split:
     protocol = SampledProtocolConfig(
         min_items=2, warm=0.4, validation=0.4, sizes=(size,), probabilities=(1.0,), day_ones=day_ones
     )
-    return split_sampled(make_dataset(ACTS), SignalConfig(), protocol, seed=seed)
+    return split_for_training(make_dataset(ACTS), Config(sampled=protocol), seed, with_cold=True)
 
 
 def test_the_sampled_protocol_draws_one_of_two_items() -> None:
@@ -182,32 +184,33 @@ JUDGED = {
 
 @pytest.mark.parametrize("seed", range(6))
 def test_the_registration_protocol_reads_day_ones_from_the_log(seed: int) -> None:
-    """The log ends on 10 May at noon: the last midnight before the last 2 + 3 days begins 5 May."""
     config = parse_config(
         {
-            "registration": {"cold_days": 2, "target_days": 3, "min_items": 2, "validation": 0.7},
+            "registration": {"target_days": 3, "min_items": 2},
             "sampled": {"sizes": [1], "probabilities": [1.0]},
         }
     )
-    dataset = make_dataset(LOG, REGISTERED)
-    split = split_registration(dataset, config.signals, config.registration, config.sampled, seed=seed)
-    assert split.warm.tolist() == [0, 1]
+    dataset, nobody = make_dataset(LOG, REGISTERED), np.zeros(0, dtype=np.int64)
+    roles = Roles(warm=np.array([0, 1]), light=nobody, validation=np.array([2, 3, 4]), cold=nobody)
+    split = split_registration(dataset, config, roles, TimeLog.of(dataset.events), seed=seed)
     assert [write_out(split.warm_actions, row) for row in range(2)] == [
-        "favorite i1, stream i0, stream i2",
+        "favorite i1, stream i0 x 2, stream i2, stream i3",
         "stream i0, stream i1",
     ]
     (day,) = split.warm_day_one
     assert write_out(day, 0) == "favorite i1, stream i0"
     assert write_out(day, 1) in ("stream i0", "stream i1")  # registered before the log: drawn
-    validation, cold = write_cohort(split.validation), write_cohort(split.cold)
-    assert (len(validation), len(cold)) == (2, 1)
-    assert {**validation, **cold} == JUDGED
+    assert write_cohort(split.validation) == JUDGED
+    assert split.validation.unborn is not None
+    assert [split.validation.unborn.row(row).tolist() for row in range(3)] == [[], [], []]
     assert split.notes == (
-        "2 of 2 users who registered before 2024-05-05T00:00:00Z are warm: they used at least 2 items until then.",
-        "3 cold users registered in the 2 days after it (2 for validation, 1 to report on); 0 more used nothing new "
-        "in the 3 days and take no part.",
+        "2 of 5 users are warm: they used at least 2 items before 2024-05-10T12:00:00Z. 3 past newcomers with a target "
+        "window of 3 days are held out.",
         "day one of 1 of 2 warm users is not in the log, which begins 2024-05-01T00:00:00Z; it was drawn from all "
         "their items, with sizes like those of sampled.sizes.",
         "interactions: 1 of 20 rows lie before their user's registration and were left out; another 1 lie up to 1 h "
         "before it and count as day one.",
     )
+    newcomers, registered_us = collect_newcomers(dataset, config, np.array([2, 3, 4]))
+    assert write_cohort(newcomers) == JUDGED
+    assert registered_us.tolist() == [int(at.timestamp() * 1e6) for at in REGISTERED[2:]]

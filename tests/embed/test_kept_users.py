@@ -10,7 +10,8 @@ import pytest
 from firstday.config import Config
 from firstday.data.dataset import Dataset, PrecomputedVectors
 from firstday.data.ids import Ids
-from firstday.data.splits.sampled import split_sampled, unite_uses
+from firstday.data.splits.holdout import split_for_training
+from firstday.data.splits.sampled import unite_uses
 from firstday.data.splits.split import Split
 from firstday.embed.embeddings import Embeddings, FoldIn, compute_affinity
 from firstday.embed.kept_users import find_light_users, keep_warm_users
@@ -25,7 +26,7 @@ D = 6
 
 @pytest.fixture(scope="module")
 def light_split(world: Dataset) -> Split:
-    return split_sampled(world, CONFIG.signals, CONFIG.sampled, seed=SEED)
+    return split_for_training(world, CONFIG, SEED, with_cold=True)
 
 
 def make_embeddings(n_items: int) -> Embeddings:

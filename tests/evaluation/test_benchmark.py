@@ -10,7 +10,7 @@ import pytest
 from firstday.config import Config
 from firstday.data.dataset import Dataset
 from firstday.data.events import ITEM
-from firstday.data.splits.sampled import split_sampled
+from firstday.data.splits.holdout import split_for_training
 from firstday.data.splits.split import Cohort, Split
 from firstday.errors import ConfigError
 from firstday.evaluation.results import Figure, Results
@@ -30,7 +30,7 @@ K = 15
 
 @pytest.fixture(scope="module")
 def splits(world: Dataset, config: Config) -> dict[int, Split]:
-    return {seed: split_sampled(world, config.signals, config.sampled, seed=seed) for seed in SEEDS}
+    return {seed: split_for_training(world, config, seed, with_cold=True) for seed in SEEDS}
 
 
 @pytest.fixture(scope="module")

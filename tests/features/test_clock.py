@@ -3,29 +3,29 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
 
+from firstday.artifact.folder import read_manifest
 from firstday.artifact.trained_model import TrainedModel
 from firstday.config import Config, parse_config
-from firstday.data.dataset import Dataset
-from firstday.data.events import UTC_MICROSECONDS, Events
+from firstday.data.dataset import Dataset, Group
+from firstday.data.events import ITEM, UTC_MICROSECONDS, Events
 from firstday.data.impressions import IMPRESSION_TYPES, Impressions
-from firstday.data.splits.registration import split_registration
-from firstday.data.splits.split import Split
-from firstday.embed.embeddings import select_uses
-from firstday.embed.methods import collect_warm_logs, fit_embeddings
+from firstday.data.splits.holdout import Holdout, find_cut_offs, hold_out, protocol_of, split_for_training
 from firstday.evaluation.run import evaluate
-from firstday.recommend.recommender import Recommender, answer_all
-from firstday.recommend.spec import strategies_of
-from firstday.training.fit import choose_protocol, cohort_query, fit, train
+from firstday.recommend.recommender import Recommender
+from firstday.training.fit import cohort_query, fit, train
+from firstday.training.tune_baselines import tune_baselines
+from tests.data.test_cut_offs import change_future
 from tests.synthetic import SEED, THREADS, networks_of
-from tests.timed import DAY, LOG, make_log
+from tests.timed import LOG, make_log
 
 MARKER = 58
-"""An item that nobody used before the cut-off."""
+"""An item that few use."""
 
 
 CONFIG = parse_config(
@@ -37,24 +37,25 @@ CONFIG = parse_config(
         "cold_model": {"hidden": [8], "epochs": 1, "batch_size": 64},
         "ranker": {"hidden": [8], "epochs": 1, "batch_size": 64},
         "recommend": {"k": 20},
-        "registration": {"cold_days": 10, "target_days": 5, "min_items": 3},
+        "registration": {"cut_offs": 2, "target_days": 5, "min_items": 3},
     }
 )
 BARE = parse_config({**CONFIG.model_dump(), "ranker": {"enabled": False}})
 
 
-def divide(log: Dataset, config: Config = CONFIG) -> Split:
-    return split_registration(log, config.signals, config.registration, config.sampled, seed=SEED)
+def first_holdout(log: Dataset, config: Config = CONFIG) -> Holdout:
+    return next(hold_out(log, config, SEED, find_cut_offs(log, config)))
 
 
-def cut_off(split: Split) -> int:
-    assert split.warm_window is not None
-    return int(split.warm_window.end[split.warm].max())
+def learn(log: Dataset, config: Config = CONFIG, *, weigh: bool = True) -> Recommender:
+    """Train what is judged at the first cut-off."""
+    holdout = first_holdout(log, config)
+    return fit(holdout.dataset, holdout.split, config, weigh=weigh)
 
 
-def plant(log: Dataset, users: np.ndarray, until: int) -> Dataset:
-    """Let users use the marker item, many times, from the cut-off on."""
-    return LOG.add(log, [(int(user), until + hour * DAY // 24, MARKER) for user in users for hour in range(3)])
+def version_of(recommender: Recommender, folder: Path) -> str:
+    """Return the hash of all that a model holds."""
+    return str(read_manifest(recommender.save(folder))["version"])
 
 
 def arrays(model: TrainedModel) -> dict[str, np.ndarray]:
@@ -76,105 +77,96 @@ def _parts(counted: object) -> dict[str, np.ndarray]:
 
 
 @pytest.fixture(scope="module")
-def without() -> Dataset:
-    """Return the log without the marker."""
-    log = make_log()
-    return replace(log, events=Events.of(log.events.whole().filter(pl.col("target_ix") != MARKER)))
+def before() -> Recommender:
+    return learn(make_log())
 
 
-@pytest.fixture(scope="module")
-def planted(without: Dataset) -> Dataset:
-    """Return the same log, where every warm user uses the marker from the cut-off on."""
-    split = divide(without)
-    planted = plant(without, split.warm, cut_off(split))
-    assert len(planted.events) == len(without.events) + 3 * len(split.warm)
-    return planted
-
-
-@pytest.fixture(scope="module")
-def after(planted: Dataset) -> Recommender:
-    return fit(planted, divide(planted), CONFIG)
-
-
-def test_what_warm_users_do_after_the_cut_off_changes_nothing(without: Dataset, after: Recommender) -> None:
-    before = fit(without, divide(without), CONFIG).model
-    one, other = arrays(before), arrays(after.model)
-    assert one.keys() == other.keys()
-    for name, value in one.items():
-        assert np.array_equal(value, other[name]), name
-    assert networks_of(before) == networks_of(after.model)
-
-
-@pytest.mark.parametrize("method", ["svd", "word2vec"])
-def test_nor_does_it_change_vectors_of_another_method(method: str, without: Dataset, planted: Dataset) -> None:
-    config = parse_config({"embedding": {"method": method, "dimensions": 8, "word2vec_epochs": 2}})
-    one, other = (
-        fit_embeddings(
-            collect_warm_logs(
-                log, split, config, select_uses(split.warm_actions, config.signals, len(split.warm), len(log.items))
-            ),
-            config.embedding,
-            seed=SEED,
-            threads=1,
-        )
-        for log, split in ((without, divide(without)), (planted, divide(planted)))
-    )
-    np.testing.assert_array_equal(one.user_vectors, other.user_vectors)
-    np.testing.assert_array_equal(one.item_vectors, other.item_vectors)
-
-
-def test_a_marker_after_the_cut_off_cannot_be_recommended_from(planted: Dataset, after: Recommender) -> None:
-    model, split = after.model, divide(planted)
-    assert model.everyone.counts.column_sums()[MARKER] == 0
-    assert model.segments.items.counts.column_sums()[MARKER] == 0
-    assert not model.fold_in.item_vectors[MARKER].any()
-    for strategy in strategies_of(model):
-        answer = answer_all(cohort_query(after, planted, split.cold, 20), strategy)
-        assert MARKER not in answer.items, strategy
-
-
-def test_what_was_shown_or_used_after_the_cut_off_is_counted_for_no_segment(without: Dataset) -> None:
-    """Everyone is shown item 0 just before it and the marker at it; both are used a little later, as their lists'."""
-    split, n = divide(without), len(without.users)
-    until = cut_off(split)
-    rows = pl.DataFrame(
-        {
-            "user_ix": np.repeat(np.arange(n), 2),
-            "item_ix": np.tile([0, MARKER], n),
-            "at": np.tile([until - 1, until], n),
-            "used": until + 1,
-        }
-    ).select(
+def show(log: Dataset, at: int) -> Dataset:
+    """Show everybody items 0 and 1 at a moment; they use these a little later, as their lists'."""
+    n = len(log.users)
+    rows = pl.DataFrame({"user_ix": np.repeat(np.arange(n), 2), "item_ix": np.tile([0, 1], n)}).select(
         "user_ix",
         "item_ix",
-        pl.col("at").cast(UTC_MICROSECONDS).alias("timestamp"),
+        pl.lit(at).cast(UTC_MICROSECONDS).alias("timestamp"),
         pl.lit("a").alias("list_id"),
         pl.lit(1).alias("position"),
         pl.lit(None).alias("propensity"),
         pl.lit(None).alias("policy"),
         pl.lit(value=True).alias("is_used"),
-        pl.col("used").cast(UTC_MICROSECONDS).alias("used_at"),
+        pl.lit(at + 1).cast(UTC_MICROSECONDS).alias("used_at"),
     )
     typed = rows.select(pl.col(name).cast(kind) for name, kind in IMPRESSION_TYPES.items())
-    log = replace(without, impressions=Impressions((typed,), typed.height))
-    counts = fit(log, split, BARE, weigh=False).model.shown_counts
-    assert counts is not None
-    window = split.warm_window
-    assert window is not None
-    n_known = int(((window.start < until) & (window.end == until)).sum())
-    assert len(split.warm) < n_known < n - len(split.cold)  # light users are counted, too
-    assert counts.shown.column_sums()[[0, MARKER]].tolist() == [n_known, 0]
-    assert counts.used.column_sums()[MARKER] == 0
+    return replace(log, impressions=Impressions((typed,), typed.height))
 
 
-def test_the_test_would_see_a_leak() -> None:
-    """The same marker an instant before the cut-off is in everything."""
+def cut_off_of(log: Dataset) -> int:
+    cut_off = first_holdout(log).cut_off
+    assert cut_off is not None
+    return cut_off
+
+
+def test_what_comes_after_the_cut_off_changes_no_byte(before: Recommender, tmp_path: Path) -> None:
+    """Everybody uses an item, is shown two, befriends a newcomer, and newcomers come from a new country."""
     log = make_log()
-    split = divide(log)
-    planted = LOG.add(log, [(int(user), cut_off(split) - 1, MARKER) for user in split.warm])
-    model = fit(planted, divide(planted), BARE, weigh=False).model
-    assert model.everyone.counts.column_sums()[MARKER] >= len(split.warm)
-    assert MARKER in model.segments.top_items[:, 0]  # everybody uses it
+    until = cut_off_of(log)
+    changed = LOG.add(change_future(log, until), [(user, until + 1, MARKER) for user in range(len(log.users))])
+    assert log.registered_at is not None
+    codes = log.groups["country"].codes.copy()
+    codes[log.registered_at >= until] = 2
+    changed = replace(show(changed, until), groups={"country": Group(("BR", "FR", "ZZ"), codes)})
+    assert cut_off_of(changed) == until
+    assert version_of(learn(changed), tmp_path / "other") == version_of(before, tmp_path / "one")
+
+
+@pytest.mark.parametrize("change", ["use", "impression"])
+def test_the_test_would_see_a_leak(change: str, before: Recommender, tmp_path: Path) -> None:
+    """The same an instant before the cut-off changes the model."""
+    log = make_log()
+    until = cut_off_of(log)
+    holdout = first_holdout(log)
+    users = log.users.lookup(holdout.dataset.users.values)
+    changed = LOG.add(log, [(int(users[0]), until - 1, MARKER)]) if change == "use" else show(log, until - 1)
+    assert version_of(learn(changed), tmp_path / "other") != version_of(before, tmp_path / "one")
+
+
+def test_options_of_baselines_are_chosen_on_what_came_before_the_first_cut_off() -> None:
+    log = make_log()
+    found = []
+    for dataset in (log, change_future(log, cut_off_of(log))):
+        holdout = first_holdout(dataset)
+        recommender = fit(holdout.dataset, holdout.split, BARE, weigh=False)
+        tuned = tune_baselines(holdout.dataset, holdout.split, recommender, ["item_item", "ease"], 20)
+        found.append({name: (baseline.tuning.options, baseline.tuning.precision) for name, baseline in tuned.items()})
+    assert found[0] == found[1]
+
+
+def test_what_a_validation_user_did_changes_no_score_that_judges_them() -> None:
+    """Users of one fold use other items than they did: the model that judges them is the same."""
+    log = make_log()
+    split = split_for_training(log, CONFIG, SEED)
+    fold = split.fold(split.folds[0])
+    rows = log.events.whole()
+    is_theirs = pl.col("user_ix").is_in(fold.validation.users.tolist())
+    other = pl.when(is_theirs).then((pl.col("target_ix") * 7 + 1) % 57).otherwise("target_ix").cast(pl.Int32)
+    changed = replace(log, events=Events.of(rows.with_columns(target_ix=other)))
+    one = fit(log, fold, CONFIG, weigh=False).model
+    again = split_for_training(changed, CONFIG, SEED)
+    assert again.validation.users[again.folds[0]].tolist() == fold.validation.users.tolist()
+    other_fold = replace(again.fold(again.folds[0]), validation=fold.validation)
+    two = fit(changed, other_fold, CONFIG, weigh=False).model
+    for name, value in arrays(one).items():
+        assert np.array_equal(value, arrays(two)[name]), name
+    assert networks_of(one) == networks_of(two)
+
+
+def test_cold_users_are_asked_about_in_indexes_of_their_own_dataset(before: Recommender) -> None:
+    holdout = first_holdout(make_log())
+    query = cohort_query(before, holdout.newcomers, holdout.cold, 20)
+    known = holdout.dataset.items.values.to_list()
+    for row in range(query.n_users):
+        items = holdout.newcomers.items.take(holdout.cold.day_one["stream", ITEM].row(row)).to_list()
+        mine = query.signals.actions["stream", ITEM].row(row).tolist()
+        assert [known[item] for item in mine] == [item for item in items if item in known]
 
 
 def test_evaluation_says_the_protocol_and_what_it_decided() -> None:
@@ -185,13 +177,14 @@ def test_evaluation_says_the_protocol_and_what_it_decided() -> None:
     assert "are warm" in results.to_json()["notes"][0]
     facts = train(log, BARE).model.facts
     assert facts["data"]["protocol"] == "registration"
-    assert "held out" in " ".join(facts["data"]["notes"])
+    assert "cross-fitting" in " ".join(facts["data"]["notes"])
+    assert results.to_json()["cut_offs"] == find_cut_offs(log, BARE).to_json()  # type: ignore[union-attr]
 
 
 def test_which_protocol_suits_the_data() -> None:
     config, log = CONFIG, make_log()
-    assert choose_protocol(log, config) == "registration"
-    assert choose_protocol(replace(log, registered_at=None), config) == "sampled"
-    assert choose_protocol(LOG.without_times(log), config) == "sampled"
+    assert protocol_of(log, config) == "registration"
+    assert protocol_of(replace(log, registered_at=None), config) == "sampled"
+    assert protocol_of(LOG.without_times(log), config) == "sampled"
     asked = config.override("protocol", "sampled")
-    assert choose_protocol(log, asked) == "sampled"
+    assert protocol_of(log, asked) == "sampled"

@@ -14,7 +14,7 @@ from firstday.artifact.trained_model import TrainedModel
 from firstday.config import Config
 from firstday.data.dataset import Dataset
 from firstday.data.events import ITEM, Events
-from firstday.data.splits.sampled import split_sampled
+from firstday.data.splits.holdout import split_for_training
 from firstday.data.splits.split import Cohort, Split
 from firstday.embed.embeddings import select_uses
 from firstday.embed.methods import collect_warm_logs, fit_embeddings
@@ -109,7 +109,7 @@ def change_profiles(world: Dataset, users: np.ndarray) -> Dataset:
 
 
 def split_of(world: Dataset, config: Config) -> Split:
-    return split_sampled(world, config.signals, config.sampled, seed=SEED)
+    return split_for_training(world, config, SEED, with_cold=True)
 
 
 def empty_cohort(cohort: Cohort) -> Cohort:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,8 @@ from firstday.recommend.query import Query
 from firstday.recommend.recommender import Recommender, answer_all
 from firstday.serve.service import load_served
 from firstday.sparse import SparseRows
-from firstday.training.selection import ENOUGH_USERS, choose_selection, select, take_class
+from firstday.training.selection import ENOUGH_USERS, PSEUDO_USERS, choose_selection, select, take_class
+from firstday.training.validation import Fold
 from tests.tiny import make_model
 
 NOBODY = Signals()
@@ -34,15 +36,15 @@ USERS = [NOBODY, PROFILE, BEFRIENDED, SKIPPED, ONE, MIXED, MANY]
 CLASSES = ("nothing", "profile", "friends", "1-3", "1-3", "1-3", "4+")
 
 
-def of_class(best: str, fallback: str = "popular", fall_back: tuple[str, ...] = ()) -> ClassEvidence:
-    return ClassEvidence(500, "class", fallback, best, fall_back, {})
+def of_class(best: str, fallback: str = "popular") -> ClassEvidence:
+    return ClassEvidence(500, "class", fallback, best, {})
 
 
 SELECTION = Selection(
     (
         of_class("popular"),
-        of_class("group", "group", ("segment", "blend")),
-        of_class("friends", "popular", ("segment",)),
+        of_class("group", "group"),
+        of_class("friends"),
         of_class("soft_segments"),
         of_class("personal"),
     )
@@ -82,12 +84,33 @@ def test_auto_answers_each_class_by_its_best(model: TrainedModel) -> None:
         np.testing.assert_allclose(answer.scores[row], alone.scores[0], rtol=1e-6)
 
 
-def test_a_strategy_leaves_the_answer_to_a_better_fallback(model: TrainedModel) -> None:
+def test_a_strategy_asked_for_by_name_is_the_one_that_answers(model: TrainedModel) -> None:
     query = ask(model, USERS)
-    assert answer_all(query, "segment").routes.tolist() == ["popular", "group", "popular", *["segment"] * 4]
-    everywhere = answer_all(ask(replace(model, selection=Selection()), USERS), "segment")
-    assert everywhere.routes.tolist() == ["popular", *["segment"] * 6]
-    assert answer_all(query, "personal").routes.tolist() == ["popular", *["personal"] * 6]
+    for name in ("segment", "personal", "blend"):
+        assert answer_all(query, name).routes.tolist() == ["popular", *[name] * 6]
+
+
+def test_a_fallback_that_answers_says_why(model: TrainedModel) -> None:
+    recommender = Recommender(model)
+    assert recommender.recommend(NOBODY, 3, "segment").notes[:1] == ("popular answers: segment has nothing to go on.",)
+    assert recommender.recommend(PROFILE, 3).notes[:1] == (
+        "group answers: it was the best for validation users of whom as much was known (profile).",
+    )
+    assert recommender.recommend(ONE, 3).notes == ()
+
+
+def test_a_class_that_nobody_could_judge_gets_its_neighbors_choice_and_the_fallback_in_turn(
+    model: TrainedModel,
+) -> None:
+    borrowed = replace(of_class("personal"), n_users=0, users="neighbor")
+    classes = (*SELECTION.classes[:4], borrowed)
+    query = ask(replace(model, selection=Selection(classes)), [MANY, ONE])
+    answer = answer_all(query, "auto")
+    assert answer.routes.tolist() == ["auto", "soft_segments"]
+    one, other = (answer_all(query, name).items[0].tolist() for name in ("personal", "popular"))
+    in_turn = [item for pair in zip(one, other, strict=True) for item in pair]
+    assert answer.items[0].tolist() == list(dict.fromkeys(in_turn))[:3]
+    assert (np.diff(answer.scores[0]) < 0).all()
 
 
 def test_auto_without_a_selection_is_blend() -> None:
@@ -106,40 +129,60 @@ def precision(*means: float) -> np.ndarray:
     return np.concatenate([np.full(200, mean + shift) for mean in means for shift in (-0.1, 0.1)])
 
 
-def test_the_fallback_answers_where_nothing_is_better_beyond_chance() -> None:
-    noise = np.tile([0.5, -0.5], 200)  # its standard error is .025
-    of_users = {"popular": precision(0.4), "group": precision(0.41), "segment": precision(0.45) + noise}
-    of_users |= {"blend": precision(0.47) + noise, "direct": precision(0.43)}
-    fallback, best, fall_back = select(of_users)
-    assert (fallback, fall_back) == ("group", ("segment",))  # .04 is within two standard errors, .06 is not
-    assert best == "blend"
+def test_a_large_class_decides_for_itself_and_a_small_one_follows_everybody() -> None:
+    overall = {"popular": precision(0.2), "group": precision(0.2), "blend": precision(0.4), "direct": precision(0.3)}
+    of_class = {**overall, "blend": precision(0.3), "direct": precision(0.4)}
+    assert select(of_class, overall) == ("popular", "direct")
+    few = {name: values[:2] for name, values in of_class.items()}
+    assert select(few, overall) == ("popular", "blend")
+    assert select({name: values[:0] for name, values in of_class.items()}, overall) == ("popular", "blend")
 
 
-def test_auto_takes_another_strategy_than_blend_only_beyond_chance() -> None:
-    noise = np.tile([0.5, -0.5], 200)
-    base = {"popular": precision(0.2), "group": precision(0.2), "blend": precision(0.4)}
-    assert select(base | {"direct": precision(0.43) + noise})[1] == "blend"
-    assert select(base | {"direct": precision(0.43)})[1] == "direct"
-    assert select(base | {"blend": precision(0.2), "direct": precision(0.2)})[1:] == ("popular", ("blend", "direct"))
+def test_auto_is_never_below_its_fallback() -> None:
+    scores = {"popular": precision(0.4), "group": precision(0.41), "blend": precision(0.39), "direct": precision(0.2)}
+    assert select(scores, scores) == ("group", "group")
+    equal = dict.fromkeys(("popular", "group", "blend"), precision(0.4))
+    assert select(equal, equal) == ("popular", "popular")
+
+
+def test_no_number_of_users_makes_the_choice_jump() -> None:
+    """The class prefers `direct` by .1, everybody `blend` by .1: they are equal where the class counts half."""
+    overall = {"popular": precision(0.2), "group": precision(0.2), "blend": precision(0.4), "direct": precision(0.3)}
+    of_class = {**overall, "blend": precision(0.3), "direct": precision(0.4)}
+    chosen = [select({name: values[:n] for name, values in of_class.items()}, overall)[1] for n in range(0, 60, 2)]
+    first = chosen.index("direct")
+    assert set(chosen[:first]) == {"blend"}
+    assert set(chosen[first:]) == {"direct"}
+    assert 2 * first == pytest.approx(PSEUDO_USERS, abs=2)
+
+
+def test_the_choice_costs_less_than_a_test_beyond_chance_for_classes_of_any_size() -> None:
+    spec = spec_from_file_location("auto_choice", Path(__file__).parents[2] / "benchmarks" / "auto_choice.py")
+    assert spec is not None
+    assert spec.loader is not None
+    benchmark = module_from_spec(spec)
+    spec.loader.exec_module(benchmark)
+    regret = benchmark.measure_regret(n_worlds=100)
+    assert (regret[f"shrunk, {PSEUDO_USERS} pseudo-users"] < regret["beyond chance (before)"]).all()
 
 
 def test_few_with_a_profile_alone_are_joined_by_those_who_did_more(model: TrainedModel) -> None:
     users = [Signals(country="FR", interactions=ONE.interactions), Signals(country="DE"), MANY]
-    query = ask(model, users)
-    truth = SparseRows.from_lists([[1], [3], [4]], model.n_items)
-    members, used, source = take_class(query, truth, KNOWLEDGE.index("profile"))
+    fold = Fold(ask(model, users), SparseRows.from_lists([[1], [3], [4]], model.n_items))
+    (part,), source = take_class([fold], KNOWLEDGE.index("profile"))
+    members, used = part.query, part.truth
     assert (members.n_users, source) == (2, "away")  # of MANY nothing would be known
     assert members.liked.n_entries == 0
     assert members.excluded.row(0).tolist() == [0]  # used on day one, so it is not in what was used afterwards
     assert used.row(0).tolist() == [1]
     assert answer_all(members, "popular").items[0].tolist() == [2, 1, 3]
-    full = replace(query, signals=query.signals.take(np.ones(ENOUGH_USERS, dtype=np.int64)))
-    assert take_class(full, truth.take(np.ones(ENOUGH_USERS, dtype=np.int64)), 1)[2] == "class"
+    assert take_class([fold.take(np.ones(ENOUGH_USERS, dtype=np.int64))], 1)[1] == "class"
 
 
 def test_few_who_did_little_are_joined_by_those_who_did_more(model: TrainedModel) -> None:
     query = ask(model, [ONE, MIXED, PROFILE] + [MANY] * 40)
-    members, used, source = take_class(query, SparseRows.from_lists([[4]] * 43, model.n_items), 3)
+    (part,), source = take_class([Fold(query, SparseRows.from_lists([[4]] * 43, model.n_items))], 3)
+    members, used = part.query, part.truth
     assert (members.n_users, source, used.n_rows) == (42, "away", 42)
     n_done = members.liked.lengths() + members.signals.actions["favorite", "artist"].lengths()
     assert n_done[:2].tolist() == [1, 3]  # they stay as they are
@@ -152,13 +195,14 @@ def test_a_selection_is_made_of_what_validation_users_used(model: TrainedModel) 
     bare = replace(model, selection=Selection())
     query = ask(bare, [Signals(country="FR")] * 250)
     truth = SparseRows.from_lists([[4]] * 250, model.n_items)
-    selection = choose_selection(query, truth, ["segment", "personal"])
+    folds = [Fold(query, truth).take(rows) for rows in np.array_split(np.arange(250), 3)]
+    selection = choose_selection(folds, ["segment", "personal"])
     evidence = selection.classes[KNOWLEDGE.index("profile")]
     assert (evidence.n_users, evidence.users) == (250, "class")
     assert evidence.precision["segment"] == 0
-    assert "segment" in evidence.fall_back
+    assert evidence.best != "segment"
     assert selection.classes[0].best == "popular"
-    assert selection.classes[KNOWLEDGE.index("4+")].users == "all"
+    assert (selection.classes[4].users, selection.classes[4].best) == ("neighbor", evidence.best)
 
 
 @pytest.mark.parametrize("weights", [{"direct": 1.0, "personal": 0.5}, {"direct": 0.01, "personal": 3.0}])

@@ -11,8 +11,8 @@ import pytest
 from firstday.config import SignalConfig, parse_config
 from firstday.data.dataset import Dataset
 from firstday.data.events import Events
-from firstday.data.splits.registration import split_registration
-from firstday.data.splits.sampled import split_sampled, unite_uses
+from firstday.data.splits.holdout import split_for_training
+from firstday.data.splits.sampled import unite_uses
 from firstday.data.splits.split import Split
 from firstday.embed.embeddings import Embeddings, compute_affinity
 from firstday.features.signals import Signals
@@ -33,7 +33,7 @@ CONFIG = brief_config(sampled={"min_items": 17})
 
 @pytest.fixture(scope="module")
 def light_split(world: Dataset) -> Split:
-    return split_sampled(world, CONFIG.signals, CONFIG.sampled, seed=SEED)
+    return split_for_training(world, CONFIG, SEED, with_cold=True)
 
 
 @pytest.fixture(scope="module")
@@ -46,23 +46,16 @@ def test_all_others_who_use_anything_are_light(world: Dataset, light_split: Spli
     assert light_split.light.tolist() == np.flatnonzero(used < 17).tolist()
     gone = int(light_split.light[0])
     idle = replace(world, events=Events.of(world.events.whole().filter(~LOG.user(gone))))
-    assert gone not in split_sampled(idle, CONFIG.signals, CONFIG.sampled, seed=SEED).light
-    lonely = split_sampled(replace(world, friends=None), CONFIG.signals, CONFIG.sampled, seed=SEED)
-    assert len(lonely.light) == 0
+    assert gone not in split_for_training(idle, CONFIG, SEED, with_cold=True).light
 
 
-def test_light_users_end_at_the_cut_off_too() -> None:
+def test_light_users_of_a_log_have_what_they_did_in_it() -> None:
     log = make_log()
-    log = replace(log, friends=SparseRows.empty(len(log.users), len(log.users)))
-    config = parse_config({"registration": {"cold_days": 10, "target_days": 5, "min_items": 12, "validation": 0.5}})
-    split = split_registration(log, config.signals, config.registration, config.sampled, seed=SEED)
+    config = parse_config({"registration": {"target_days": 5, "min_items": 25}})
+    split = split_for_training(log, config, SEED)
     assert len(split.light)
-    assert not set(split.light) & {*split.warm, *split.validation.users, *split.cold.users}
-    assert split.warm_window is not None
-    until = int(split.warm_window.end[split.warm].max())
-    assert log.registered_at is not None
-    assert (log.registered_at[split.light] < until).all()
-    rows = log.events.whole().filter(LOG.before(until) & LOG.pair("stream", "item"))
+    assert not set(split.light) & set(split.warm)
+    rows = log.events.whole().filter(LOG.pair("stream", "item"))
     for row, user in enumerate(split.light.tolist()):
         assert split.light_actions["stream", "item"].row(row).tolist() == LOG.targets(rows.filter(LOG.user(user)))
 

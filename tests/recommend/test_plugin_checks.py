@@ -13,11 +13,11 @@ from firstday.errors import ConfigError, FirstdayError
 from firstday.recommend import spec as methods
 from firstday.recommend.query import Answer, Query
 from firstday.recommend.recommender import Recommender
-from firstday.recommend.spec import BaselineSpec, ColdModelSpec, StrategySpec, register
+from firstday.recommend.spec import BaselineData, BaselineSpec, ColdModelSpec, StrategySpec, register
 from firstday.sparse import SparseRows
 from firstday.training.networks import learn_methods
 from firstday.training.tune_baselines import as_strategy
-from firstday.training.validation import Validation
+from firstday.training.validation import Stops, Validation
 from tests.obvious import make_data
 from tests.tiny import make_recommender
 
@@ -180,7 +180,7 @@ def test_scores_of_a_baseline_are_checked(scores: list[float], fault: str, tiny:
     batch, _ = tiny.model.read_signals([])
     query = Query(tiny.model, replace(batch, n_users=1, ages=None, groups={}), K)
     with pytest.raises(FirstdayError) as caught:
-        as_strategy("bro", Scores(scores))(query)
+        as_strategy("bro", Scores(scores), BaselineData(query.liked, query.liked))(query)
     assert str(caught.value).startswith(f"baseline 'bro': {fault}")
 
 
@@ -202,7 +202,7 @@ def test_a_fit_that_fails_is_told(fit: Any, sentence: str) -> None:
     segments = make_recommender().model.segments  # nobody is judged by them
     validation = Validation(excluded=liked, truth=liked, k=K, segments=segments, item_vectors=vectors)
     with pytest.raises(FirstdayError, match=sentence):
-        learn_methods(replace(data, config=data.config.override("methods", ("bro",))), validation)
+        learn_methods(replace(data, config=data.config.override("methods", ("bro",))), validation, Stops().watch)
 
 
 class Plain:

@@ -15,7 +15,7 @@ from firstday.ranking import rank_scores
 from firstday.recommend.query import Answer, Query
 from firstday.recommend.questionnaire import Answers, Questionnaire, recommend_after_questions
 from firstday.recommend.recommender import Recommender, answer_all
-from firstday.recommend.spec import Strategy, strategy_names, value_type
+from firstday.recommend.spec import BaselineData, Strategy, strategy_names, value_type
 from firstday.sparse import SparseRows
 from firstday.training.fit import fit
 from firstday.training.tune_baselines import as_strategy
@@ -61,7 +61,11 @@ def rank_past_the_query(query: Query) -> Answer:
     return Answer.where(everyone, "mine", *rank_scores(lambda rows: scores[rows], query.excluded, query.k))
 
 
-STRATEGIES: list[str | Strategy] = [*strategy_names(), as_strategy("constant", Constant()), rank_past_the_query]
+STRATEGIES: list[str | Strategy] = [
+    *strategy_names(),
+    as_strategy("constant", Constant(), BaselineData(SparseRows.empty(1, N_ITEMS), SparseRows.empty(1, N_ITEMS))),
+    rank_past_the_query,
+]
 
 
 @pytest.mark.parametrize("keep_used", [False, True])

@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 from firstday.cli.main import app
 from firstday.data.dataset import Dataset
 from firstday.data.events import Events
-from firstday.data.splits.sampled import split_sampled
+from firstday.data.splits.holdout import split_for_training
 from firstday.features.signals import Signals
 from firstday.recommend.questionnaire import Answers, Questionnaire, recommend_by_answers
 from firstday.recommend.recommender import Recommender, open_model
@@ -210,7 +210,7 @@ def test_where_no_warm_user_has_picks_they_count_as_what_is_learned(
     config = small_config(cold_model={"epochs": 6}, sampled={"day_ones": 2}, ranker={"enabled": False})
     data = replace(world, events=events)
     config = config.override("recommend.strategy", "segment")
-    without = fit(data, split_sampled(data, config.signals, config.sampled, seed=0), config, weigh=False)
+    without = fit(data, split_for_training(data, config, 0, with_cold=True), config, weigh=False)
     picked = by_taste[2][:3]
     expected = without.recommend(Signals(interactions=[("stream", "item", item) for item in picked]), K)
     with open_client(start_server(without.save(tmp_path / "without"))) as http:

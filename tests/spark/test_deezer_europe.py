@@ -13,10 +13,11 @@ from firstday.config import Config, load_preset
 from firstday.data.dataset import Dataset
 from firstday.data.load import load
 from firstday.data.sources.deezer_europe import NAME, read_deezer_europe
+from firstday.data.splits.holdout import split_for_training
 from firstday.data.splits.split import Cohort
 from firstday.engine import engines
 from firstday.engine.spark.cluster_dataset import ClusterDataset
-from firstday.training.fit import fit, split_for
+from firstday.training.fit import fit
 from tests.data.test_deezer_europe import COPY, needs_copy
 
 pytestmark = [needs_copy, pytest.mark.usefixtures("spark"), pytest.mark.slow]
@@ -68,7 +69,7 @@ def test_lists_of_its_cold_users_are_the_same(
     tables: dict[str, pl.DataFrame], config: Config, spark: SparkSession
 ) -> None:
     dataset = load(NAME, path=COPY, config=config)
-    split = split_for(dataset, config, config.seed, with_cold=True)
+    split = split_for_training(dataset, config, config.seed, with_cold=True)
     n_cold = len(split.cold)
     assert n_cold > 2_400
     recommender = fit(dataset, split, config, weigh=False)

@@ -12,6 +12,7 @@ from firstday.recommend.recommender import Recommender
 from firstday.recommend.spec import PROBABILITY, find_strategy
 from firstday.sparse import SparseRows
 from firstday.training.calibrate import USERS_FOR_CALIBRATION, calibrate, find_hits, fit_calibration
+from firstday.training.validation import Fold
 from tests.tiny import N_ITEMS
 
 
@@ -54,13 +55,15 @@ def test_lists_that_get_better_along_their_places_are_not_said_to() -> None:
 
 def test_every_strategy_that_answers_enough_users_is_calibrated(tiny: Recommender) -> None:
     one_user = tiny.model.catalogue.read([])[0]
-    assert calibrate(Query(tiny.model, one_user, 4), SparseRows.empty(0, N_ITEMS)) == {}
+    nobody = Fold(Query(tiny.model, one_user, 4).take(np.zeros(0, np.int64)), SparseRows.empty(0, N_ITEMS))
+    assert calibrate([nobody]) == {}
     day = SparseRows.from_lists([[user % 5] for user in range(USERS_FOR_CALIBRATION)], N_ITEMS)
     batch = replace(
         one_user, n_users=USERS_FOR_CALIBRATION, actions={("stream", "item"): day}, ages=None, groups={}, user_ids=None
     )
     truth = SparseRows.from_lists([[(user + 1) % 5] for user in range(USERS_FOR_CALIBRATION)], N_ITEMS)
-    found = calibrate(Query(tiny.model, batch, 4), truth)
+    fold = Fold(Query(tiny.model, batch, 4), truth)
+    found = calibrate([fold.take(rows) for rows in np.array_split(np.arange(USERS_FOR_CALIBRATION), 2)])
     assert set(found) == {
         "personal", "day_one", "fold_in", "direct", "blend", "dropoutnet_personal", "melu_personal",
     }  # fmt: skip

@@ -9,8 +9,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from firstday.config import parse_config
 from firstday.data.dataset import Dataset
 from firstday.data.events import ITEM
+from firstday.data.splits.holdout import split_for_training
 from firstday.data.splits.split import Split
 from firstday.errors import ConfigError
 from firstday.evaluation.run import evaluate
@@ -22,7 +24,6 @@ from firstday.recommend.spec import (
     PAPER_SEGMENT,
     BaselineData,
     BaselineSpec,
-    ItemScorer,
     baseline_names,
     find_baseline,
     find_strategy,
@@ -31,16 +32,18 @@ from firstday.recommend.spec import (
 from firstday.sparse import SparseRows
 from firstday.training.fit import cohort_query
 from firstday.training.tune_baselines import (
+    DATA_GRID,
     LEAST_GAIN,
     TunedBaseline,
     Tuning,
-    as_strategy,
+    collect_data,
     describe_choices,
     search,
     tune,
     tune_baselines,
 )
 from tests.synthetic import N_ITEMS, SEED, UNUSED_ITEM, brief_config
+from tests.timed import DAY, LOG, make_log
 
 K = 20
 SMALL: dict[str, dict[str, tuple[float, ...]]] = {
@@ -123,7 +126,7 @@ def test_the_best_of_the_grid_for_validation_users_is_kept(
         assert tuning.tune_seconds > 0
         assert (tuning.n_items is not None) == (name in ("ease", "mult_dae"))
         for option, value in tuning.options.items():
-            assert value in SMALL[name][option]
+            assert value in {**SMALL[name], "min_items": DATA_GRID["min_items"]}[option]
 
 
 def test_each_combination_is_tried_and_the_first_of_the_best_chosen(
@@ -155,15 +158,38 @@ def test_each_combination_is_tried_and_the_first_of_the_best_chosen(
         prepare=lambda _data: fit,
     )
 
-    def validate(scorer: ItemScorer) -> float:
-        return float(
-            measure(answer_all(query, as_strategy("oracle", scorer)).items, split.validation.truth).recall.mean()
-        )
+    learned: list[int] = []
 
-    uses = SparseRows.empty(len(split.warm), len(world.items))
-    tuned = tune(spec, BaselineData(uses, uses, validate), query.n_users)
-    assert tried == [*((first, name) for first in (1, 20, 5) for name in "ab"), (20, "a")]
-    assert tuned.tuning.options == {"first": 20, "name": "a"}
+    def learn(part: Split, *, min_items: int) -> BaselineData:
+        learned.append(min_items)
+        return collect_data(world, part, config=recommender.model.config, min_items=min_items)
+
+    tuned = tune(spec, learn, split, [(split, query, split.validation.truth)])
+    combinations = [(first, name) for first in (1, 20, 5) for name in "ab"]
+    assert tried == [*combinations, (20, "a"), (20, "a")]  # with all users, with fewer of them, in the end
+    assert learned == [1, 2, 1]
+    assert tuned.tuning.options == {"min_items": 1, "first": 20, "name": "a"}
+
+
+def test_baselines_learn_from_light_users_and_may_leave_them_out(world: Dataset, recommender: Recommender) -> None:
+    config = recommender.model.config.override("sampled.min_items", 17)
+    split = split_for_training(world, config, SEED, with_cold=True)
+    everyone = collect_data(world, split, config=config)
+    assert everyone.uses.n_rows == len(split.warm) + len(split.light) > len(split.warm)
+    heavy = collect_data(world, split, config=config, min_items=17)
+    assert heavy.uses.n_rows == len(split.warm)
+    assert heavy.affinity.n_rows == heavy.uses.n_rows
+
+
+def test_a_window_counts_the_last_days_alone() -> None:
+    log = make_log()
+    config = parse_config({"registration": {"target_days": 5, "min_items": 3}})
+    split = split_for_training(log, config, SEED)
+    recent = collect_data(log, split, config=config, window_days=3.0)
+    end = (log.events.last or 0) + 1
+    rows = log.events.whole().filter(LOG.is_use() & LOG.between(end - 3 * DAY, end))
+    assert recent.uses.n_entries == rows.select("user_ix", "target_ix").unique().height
+    assert collect_data(log, split, config=config).uses.n_entries > recent.uses.n_entries
 
 
 def test_the_best_moves_along_the_grid_until_nothing_beside_it_is_better() -> None:

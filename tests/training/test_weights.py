@@ -16,7 +16,7 @@ from firstday.recommend.query import Query
 from firstday.recommend.recommender import Recommender, answer_all
 from firstday.sparse import SparseRows
 from firstday.training.fit import fit
-from firstday.training.validation import Validation
+from firstday.training.validation import Fold, Validation
 from firstday.training.weights import START, ascend, choose_blending, choose_neighborhood
 from tests.synthetic import brief_config
 
@@ -86,10 +86,14 @@ def test_weights_follow_validation_users_alone(world: Dataset, split: Split, rec
     """Truth that is what `group` lists moves the weights, if anywhere, to what serves it better."""
     model = recommender.model
     batch, _ = model.catalogue.translate(world, split.validation.users, split.validation.day_one)
-    query, truth = Query(model, batch, 20), split.validation.truth
-    assert choose_blending(query, truth) == model.blending
+    query = Query(model, batch, 20)
+    fold = Fold(query, split.validation.truth)
+    assert choose_blending([fold]) == model.blending
     assert all(weights["direct"] == 1 for weights in model.blending.weights)
-    assert choose_neighborhood(query, truth) == model.neighborhood
+    assert choose_neighborhood([fold]) == model.neighborhood
+    halves = [fold.take(rows) for rows in np.array_split(np.arange(query.n_users), 2)]
+    assert choose_blending(halves) == model.blending
+    assert choose_neighborhood(halves) == model.neighborhood
     grouped = np.sort(answer_all(query, "group").items, axis=1).tolist()
     turned = SparseRows.from_lists(grouped, model.n_items)
 
@@ -97,4 +101,4 @@ def test_weights_follow_validation_users_alone(world: Dataset, split: Split, rec
         trial = replace(query, model=replace(model, blending=blending))
         return float(measure(answer_all(trial, "blend").items, turned).precision.mean())
 
-    assert precision(choose_blending(query, turned)) >= precision(Blending((START,) * len(KNOWLEDGE)))
+    assert precision(choose_blending([Fold(query, turned)])) >= precision(Blending((START,) * len(KNOWLEDGE)))

@@ -235,12 +235,10 @@ def tune(
         See `tune_baselines`.
     """
     data_grid = {name: values for name, values in DATA_GRID.items() if split.warm_window or name == "min_items"}
-    grid, start = (
-        {**data_grid, **spec.grid},
-        {**{name: values[:1] for name, values in data_grid.items()}, **(spec.start or {})},
-    )
     if all(len(values) == 1 for values in spec.grid.values()):  # options that were chosen before
-        grid = {**{name: values[:1] for name, values in data_grid.items()}, **spec.grid}
+        data_grid = {name: values[:1] for name, values in data_grid.items()}
+    grid = {**data_grid, **spec.grid}
+    start = {**{name: grid[name][:1] for name in data_grid}, **(spec.start or {})}
     n_first, n_tried = prod(len(values) for values in {**grid, **start}.values()), 0
 
     @lru_cache(maxsize=1)

@@ -1,0 +1,190 @@
+"""Cut-offs and target windows from counts alone, snapshots without a future, and the cohorts judged at each."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import polars as pl
+import pytest
+
+from firstday.config import Config, parse_config
+from firstday.data.dataset import Dataset
+from firstday.data.events import UTC_MICROSECONDS, Events
+from firstday.data.splits.cut_offs import FEWEST_IN_COHORT, choose_cut_offs
+from firstday.data.splits.holdout import Holdout, find_cut_offs, hold_out
+from firstday.data.splits.registrations import DAY_US, Log, find_registrations
+from firstday.data.splits.roles import NEVER, Histories
+from firstday.data.splits.snapshot import find_first_seen, take_snapshot
+from firstday.errors import DataError
+from tests.data.test_splits_by_hand import LOG as BY_HAND
+from tests.data.test_splits_by_hand import REGISTERED, make_dataset, may, write_out
+from tests.timed import LOG, make_log
+
+CONFIG = parse_config({"registration": {"target_days": 5, "min_items": 3, "cut_offs": 3}})
+
+
+def make_histories(registered_days: np.ndarray, returned_after: np.ndarray | None = None) -> Histories:
+    """Make users who registered on some days and used something new so many days later; NaN: never."""
+    n = len(registered_days)
+    registered_us = (registered_days * DAY_US).astype(np.int64)
+    returned = np.full(n, NEVER)
+    after = np.full(n, 2.0) if returned_after is None else returned_after
+    back = ~np.isnan(after)
+    returned[back] = registered_us[back] + (after[back] * DAY_US).astype(np.int64)
+    return Histories(
+        numbers=np.arange(n, dtype=np.uint64),
+        n_used=np.full(n, 20),
+        has_vector=np.ones(n, dtype=bool),
+        registered_us=registered_us,
+        day_end_us=registered_us + DAY_US,
+        returned_us=returned,
+        interactions=20 * n,
+        uses=20 * n,
+    )
+
+
+def days(*moments: int) -> list[float]:
+    return [moment / DAY_US for moment in moments]
+
+
+def test_cohorts_are_of_equal_size_after_a_third_of_the_users() -> None:
+    """900 users, three a day, who come back after two days; 810 have a complete window, half of them by day 165."""
+    histories = make_histories(np.repeat(np.arange(300), 3) + 0.5)
+    cut_offs = choose_cut_offs(histories, Config(), Log(0, 300 * DAY_US))
+    assert cut_offs.target_days == 30
+    assert days(*cut_offs.moments) == [165, 182, 200, 217, 235, 252]
+    assert cut_offs.users == (51, 54, 51, 54, 51, 54)
+    assert days(cut_offs.end)[0] == pytest.approx(270)
+
+
+def test_fewer_cut_offs_where_there_are_not_enough_newcomers() -> None:
+    histories = make_histories(np.linspace(0, 299, 200))
+    cut_offs = choose_cut_offs(histories, Config(), Log(0, 300 * DAY_US))
+    assert len(cut_offs.moments) == sum(cut_offs.users) // FEWEST_IN_COHORT
+    few = choose_cut_offs(make_histories(np.linspace(0, 299, 20)), Config(), Log(0, 300 * DAY_US))
+    assert len(few.moments) == 1
+    assert sum(few.users) > 0
+
+
+def test_the_target_window_is_the_shortest_that_judges_most() -> None:
+    """Everybody comes back after 40 days: 30 are too short, 60 are enough, 90 leave out more newcomers at the end."""
+    day = np.repeat(np.arange(700), 2)
+    histories = make_histories(day, np.full(len(day), 40.0))
+    assert choose_cut_offs(histories, Config(), Log(0, 700 * DAY_US)).target_days == 60
+    short = parse_config({"registration": {"target_days": 41}})
+    assert choose_cut_offs(histories, short, Log(0, 700 * DAY_US)).target_days == 41
+
+
+@pytest.mark.parametrize(("n_users", "n_days"), [(600, 3650), (5000, 730)])
+def test_long_and_sparse_logs_are_evaluated(n_users: int, n_days: int) -> None:
+    rng = np.random.default_rng(0)
+    after = np.where(rng.random(n_users) < 0.5, rng.exponential(60, n_users) + 1, np.nan)
+    histories = make_histories(np.sort(rng.uniform(0, n_days, n_users)), after)
+    cut_offs = choose_cut_offs(histories, Config(), Log(0, n_days * DAY_US))
+    assert len(cut_offs.moments) >= 3
+    assert min(cut_offs.users) >= FEWEST_IN_COHORT
+
+
+def test_nobody_to_judge_is_one_sentence() -> None:
+    histories = make_histories(np.arange(100.0), np.full(100, np.nan))
+    with pytest.raises(DataError, match=r"^users: nobody who registered after .* so that there is nobody to evaluate"):
+        choose_cut_offs(histories, Config(), Log(0, 100 * DAY_US))
+
+
+def test_the_configured_cut_off_is_the_first() -> None:
+    config = CONFIG.override("registration.cut_off", "2024-05-15T03:00:00Z")
+    cut_offs = find_cut_offs(make_log(), config)
+    assert cut_offs is not None
+    assert cut_offs.to_json()[0]["at"] == "2024-05-15T03:00:00Z"
+
+
+def test_an_item_exists_from_its_first_interaction_or_its_date() -> None:
+    dataset = make_dataset(BY_HAND, REGISTERED)
+    first = find_first_seen(dataset)
+    moments = [
+        int(at.timestamp() * 1e6) for at in (may(1), may(2, 20), may(4, 10), may(6, 6), may(8, 5, 59), may(5, 4))
+    ]
+    assert first.tolist() == moments
+    added = np.array([-1, -1, -1, 0, NEVER - 1, -1])
+    assert find_first_seen(replace(dataset, added_at=added)).tolist() == [*moments[:3], 0, *moments[4:]]
+
+
+def test_a_snapshot_by_hand() -> None:
+    """On 5 May two users had registered, and three items and one artist were there."""
+    dataset = make_dataset(BY_HAND, REGISTERED)
+    at = int(may(5).timestamp() * 1e6)
+    snapshot = take_snapshot(dataset, find_registrations(dataset, Config().registration).registered_us, at)
+    assert snapshot.users.values.to_list() == ["u0", "u1"]
+    assert snapshot.items.values.to_list() == ["i0", "i1", "i2"]
+    assert snapshot.entities["artist"].ids.values.to_list() == ["a0"]
+    actions = snapshot.all_actions()
+    assert write_out(actions, 0) == "favorite i1, stream i0, stream i2"
+    assert write_out(actions, 1) == "stream i0, stream i1"
+    dated = take_snapshot(replace(dataset, added_at=np.zeros(6, dtype=np.int64)), np.zeros(5, dtype=np.int64), at)
+    assert len(dated.items) == 6
+    assert dated.entities["artist"].ids.values.to_list() == ["a0", "a1"]
+
+
+def change_future(dataset: Dataset, moment: int) -> Dataset:
+    """Give everything that happens from a moment on to other users and items, some of them new."""
+    rows = dataset.events.whole()
+    late = pl.col("timestamp") >= pl.lit(moment).cast(UTC_MICROSECONDS)
+    n_items = len(dataset.items)
+    turned = rows.with_columns(
+        target_ix=pl.when(late).then((pl.col("target_ix") * 7 + 5) % n_items).otherwise("target_ix").cast(pl.Int32),
+        weight=pl.when(late).then(3.0).otherwise("weight").cast(pl.Float32),
+    )
+    return replace(dataset, events=Events.of(turned))
+
+
+def holdouts_of(dataset: Dataset, config: Config = CONFIG) -> list[Holdout]:
+    return list(hold_out(dataset, config, 0, find_cut_offs(dataset, config)))
+
+
+def test_what_comes_after_a_cut_off_is_not_in_its_snapshot() -> None:
+    log = make_log()
+    first = holdouts_of(log)[0]
+    assert first.cut_off is not None
+    changed = holdouts_of(change_future(log, first.cut_off))[0]
+    assert changed.cut_off == first.cut_off
+    assert changed.dataset.events.whole().equals(first.dataset.events.whole())
+    for name in ("users", "items"):
+        assert getattr(changed.dataset, name).values.equals(getattr(first.dataset, name).values)
+    assert changed.split.warm.tolist() == first.split.warm.tolist()
+    assert changed.split.validation.truth.columns.tolist() == first.split.validation.truth.columns.tolist()
+
+
+def test_each_newcomer_is_judged_once_by_the_cut_off_before_their_registration() -> None:
+    log = make_log()
+    cut_offs = find_cut_offs(log, CONFIG)
+    assert cut_offs is not None
+    assert log.registered_at is not None
+    holdouts = holdouts_of(log)
+    assert [holdout.cut_off for holdout in holdouts] == list(cut_offs.moments)
+    users = np.concatenate([holdout.cold.users for holdout in holdouts])
+    assert len(np.unique(users)) == len(users) == sum(cut_offs.users)
+    for holdout, end in zip(holdouts, (*cut_offs.moments[1:], cut_offs.end), strict=True):
+        at = log.registered_at[holdout.cold.users]
+        assert ((at >= holdout.cut_off) & (at < end)).all()
+        known = holdout.dataset.users.values.to_list()
+        assert not set(log.users.take(holdout.cold.users).to_list()) & set(known)
+
+
+def test_what_a_newcomer_has_to_find_existed_at_the_cut_off() -> None:
+    """One item is used for the first time after the first cut-off: it is in no truth there, unless it is dated."""
+    log = make_log()
+    plain = holdouts_of(log)[0]
+    assert plain.cut_off is not None
+    counts = plain.cold.truth.column_sums()
+    item = plain.dataset.items[int(counts.argmax())]
+    item_ix = log.items.index_of(item)
+    rows = log.events.whole()
+    late = rows.filter((pl.col("target_ix") != item_ix) | (LOG.at() >= plain.cut_off))
+    changed = replace(log, events=Events.of(late))
+    config = CONFIG.override("registration.cut_off", find_cut_offs(log, CONFIG).to_json()[0]["at"])  # type: ignore[union-attr]
+    without = holdouts_of(changed, config)[0]
+    assert item not in without.dataset.items.values.to_list()
+    assert without.cold.truth.n_columns == len(plain.dataset.items) - 1
+    dated = holdouts_of(replace(changed, added_at=np.full(len(log.items), 0, dtype=np.int64)), config)[0]
+    assert dated.cold.truth.column_sums()[dated.dataset.items.index_of(item)] > 0
