@@ -33,6 +33,7 @@ from firstday.recommend.spec import BUILT_IN, strategies_of
 from firstday.sparse import SparseRows
 from firstday.training.fit import cohort_query, fit
 from firstday.training.selection import take_class
+from firstday.training.validation import Fold
 
 RESULTS = Path(__file__).parents[1] / "docs" / "results"
 K = 50
@@ -77,8 +78,8 @@ def main() -> None:
 def ask_class(query: Query, truth: SparseRows, number: int) -> tuple[Query, SparseRows]:
     """Return the users who stand for a class, and what they used; for the first, all of them, with nothing told."""
     if number:
-        members, used, _ = take_class(query, truth, number)
-        return members, used
+        ((members,), _) = take_class([Fold(query, truth)], number)
+        return members.query, members.truth
     signals = replace(query.signals, actions={}, groups={}, ages=None, friends=None)
     return replace(query, signals=signals, closed=query.excluded), truth
 

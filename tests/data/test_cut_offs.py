@@ -14,8 +14,8 @@ from firstday.data.events import UTC_MICROSECONDS, Events
 from firstday.data.splits.cut_offs import FEWEST_IN_COHORT, choose_cut_offs
 from firstday.data.splits.holdout import Holdout, find_cut_offs, hold_out
 from firstday.data.splits.registrations import DAY_US, Log, find_registrations
-from firstday.data.splits.roles import NEVER, Histories
-from firstday.data.splits.snapshot import find_first_seen, take_snapshot
+from firstday.data.splits.roles import Histories
+from firstday.data.splits.snapshot import NEVER, find_first_seen, take_snapshot
 from firstday.errors import DataError
 from tests.data.test_splits_by_hand import LOG as BY_HAND
 from tests.data.test_splits_by_hand import REGISTERED, make_dataset, may, write_out

@@ -214,4 +214,4 @@ def test_a_damaged_cache_is_fetched_again(fetched: Path, monkeypatch: pytest.Mon
     assert titles is not None
     assert titles[0] == "Toy Story (1995)"
     assert place.read_bytes() == whole
-    assert sorted(part.name for part in place.parent.iterdir()) == sorted(movielens.CACHED_SHA256)
+    assert sorted(part.name for part in place.parent.iterdir()) == sorted(movielens.WHEEL.files)

@@ -94,6 +94,7 @@ def test_items_that_did_not_exist_in_a_users_time_are_unborn() -> None:
     rows = log.events.whole()
     log = replace(log, events=Events.of(rows.filter((pl.col("target_ix") != 59) | (LOG.at() >= first))))
     log = LOG.add(log, [(0, first, 59)])
+    assert log.registered_at is not None
     cohort = divide(log).validation
     assert cohort.unborn is not None
     ends = log.registered_at[cohort.users] + 5 * DAY

@@ -19,13 +19,13 @@ from firstday.data.splits.registrations import Log
 from firstday.data.splits.roles import (
     ENOUGH_VALIDATION,
     MOST_VALIDATION,
-    NEVER,
     Histories,
     Protocol,
     assign_roles,
     find_warm,
     read_histories,
 )
+from firstday.data.splits.snapshot import NEVER
 from firstday.data.splits.split import Actions, take_actions
 from firstday.errors import ConfigError, DataError
 from tests.data.test_cut_offs import make_histories
@@ -138,7 +138,9 @@ def test_parts_together_are_everyone(protocol: Protocol, n_parts: int) -> None:
     parts, users = zip(*divide(dataset, n_parts), strict=True)
     joined = reduce(add, [read_histories(part, config, protocol, log) for part in parts])
     order = np.argsort(np.concatenate(users))
-    arrays = {name: value[order] for name, value in vars(joined).items() if isinstance(value, np.ndarray)}
+    arrays: dict[str, Any] = {
+        name: value[order] for name, value in vars(joined).items() if isinstance(value, np.ndarray)
+    }
     same_histories(replace(joined, **arrays), whole)
 
 

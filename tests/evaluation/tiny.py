@@ -62,6 +62,7 @@ def evaluate_tiny(
             lists = np.array(LISTS[name][seed] * copies)
             scores[name] = Scores(
                 measure(lists, cohort.truth),
+                None,
                 Counter(ROUTES[name][seed] * copies),
                 SECONDS[name],
                 measure_novelty(lists, everyone),

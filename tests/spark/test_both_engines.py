@@ -17,8 +17,8 @@ from firstday.artifact.folder import MANIFEST
 from firstday.config import Config
 from firstday.data.dataset import Dataset
 from firstday.data.ids import Ids
-from firstday.data.splits.registration import Log
-from firstday.data.splits.roles import find_warm_within
+from firstday.data.splits.registrations import Log
+from firstday.data.splits.roles import find_warm
 from firstday.data.splits.split import take_actions
 from firstday.data.summary import summarise
 from firstday.embed.embeddings import FoldIn
@@ -214,7 +214,7 @@ def test_given_vectors_everyone_is_counted_the_same_on_both(
     log = Log.of(local.events)
     question = Question.of(local, FoldIn(items, "mean"), unit_rows(users[:5]), config.signals, np.arange(0, 90, 3))
     one = merge(tables.ask(describe_warm, config, "registration", log, question))
-    warm, actions, window = find_warm_within(local, config, "registration", log)
+    warm, actions, window = find_warm(local, config, "registration", log)
     other = describe_part(local, warm, take_actions(actions, warm), question, window)
     assert one.n_users == other.n_users > 100
     for counts, expected in (
@@ -271,7 +271,7 @@ def test_what_was_shown_to_those_who_are_not_warm_is_counted_the_same_on_both(
     assert count is not None
     one = count(model, held_out)
     log = Log.of(local.dataset.events)
-    warm, actions, window = find_warm_within(local.dataset, settings, "registration", log)
+    warm, actions, window = find_warm(local.dataset, settings, "registration", log)
     other = count_shown_to_others(local.dataset, model, warm, actions, held_out, window)
     assert one is not None
     assert other is not None

@@ -51,7 +51,7 @@ SMALL: dict[str, dict[str, tuple[float, ...]]] = {
     "user_user": {"rarity": (0.0,), "neighbors": (10, 50), "shrinkage": (10.0,), "power": (1.0, 2.0)},
     "ease": {"regularization": (10.0, 100.0), "dropout": (0.5,)},
     "als_fold_in": {"dimensions": (4, 8), "confidence": (5.0,), "regularization": (1.0,), "frequency": (0.5,)},
-    "mult_dae": {"width": (16,), "dropout": (0.5, 0.8), "weight_decay": (0.01,)},
+    "mult_dae": {"steps": (100,), "width": (16,), "dropout": (0.5, 0.8), "weight_decay": (0.01,)},
 }
 """A few options of each baseline, so that tests are quick."""
 
@@ -299,21 +299,21 @@ def test_evaluate_judges_baselines_beside_strategies(world: Dataset, small_grids
     assert set(rows["ease"]["against"]) == {"segment"}
     assert set(values["tuned_peers"]) == {"ease", "user_user"}
     told = values["tuned_peers"]["ease"]
-    assert told["grid"] == {"regularization": [10.0, 100.0], "dropout": [0.5]}
+    assert told["grid"] == {"min_items": [1, 2, 5, 10, 20], "regularization": [10.0, 100.0], "dropout": [0.5]}
     assert told["chosen_on"] == "validation users of each seed"
     assert [found["seed"] for found in told["by_seed"]] == [SEED, SEED + 1]
     for found in told["by_seed"]:
         assert found["options"]["regularization"] in (10.0, 100.0)
         assert found["edges"] == {"regularization": "lowest" if found["options"]["regularization"] == 10 else "highest"}
-        assert found["n_tried"] == 2
+        assert found["n_tried"] in (3, 4, 5)
         assert 0 <= found["validation_precision"] <= 100
         assert found["n_validation"] == 40
         assert found["n_items"] <= N_ITEMS
     once = evaluate(world, config, strategies=["ease"], n_seeds=2, k=K, tune_once=True)
     first, second = once.tunings["ease"]
-    assert first.grid == SMALL["ease"]
+    assert first.grid == {"min_items": DATA_GRID["min_items"], **SMALL["ease"]}
     assert second.grid == {name: (value,) for name, value in first.options.items()}
-    assert (first.n_tried, second.n_tried) == (2, 1)
+    assert (first.n_tried, second.n_tried) == (3, 1)
     assert not second.edges
     assert describe_choices((first, second)) == [first.describe()]
     assert once.to_json()["tuned_peers"]["ease"]["chosen_on"] == "validation users of the first seed"

@@ -12,13 +12,14 @@ import numpy as np
 import pytest
 
 from firstday.data.dataset import Dataset
+from firstday.data.splits.holdout import Holdout
 from firstday.data.splits.split import Split
 from firstday.errors import ConfigError, MissingExtraError
 from firstday.metrics import Interval
 from firstday.tuning import search_settings as module
 from firstday.tuning.budget import Budget, expect_trials, has_time, is_too_late, plan_comparison
 from firstday.tuning.search import Comparison, Search, Trial, best_of, is_beyond_chance
-from firstday.tuning.search_settings import compare_users, propose_first, reduce_split, search_settings
+from firstday.tuning.search_settings import compare_users, propose_first, reduce_holdout, search_settings
 from firstday.tuning.settings_to_try import Choice
 from tests.synthetic import SEED, brief_config
 
@@ -101,10 +102,10 @@ def test_at_most_so_many_users_are_learned_from_and_judge(
     config = brief_config(training={"most_users": 50})
     monkeypatch.setattr(module, "MOST_VALIDATION", 7)
     monkeypatch.setattr(module, "MOST_COLD", 9)
-    reduced = reduce_split(world, split, config)
-    assert [len(reduced.warm), len(reduced.validation), len(reduced.cold)] == [50, 7, 9]
-    assert set(reduced.cold.users) <= set(split.cold.users)
-    for cohort, whole in ((reduced.validation, split.validation), (reduced.cold, split.cold)):
+    reduced, cold = reduce_holdout(Holdout(world, split, world, split.cold), config)
+    assert [len(reduced.warm), len(reduced.validation), len(cold)] == [50, 7, 9]
+    assert set(cold.users) <= set(split.cold.users)
+    for cohort, whole in ((reduced.validation, split.validation), (cold, split.cold)):
         rows = np.searchsorted(np.sort(whole.users), cohort.users)
         at = np.argsort(whole.users)[rows]
         assert (cohort.truth.lengths() == whole.truth.take(at).lengths()).all()
@@ -118,8 +119,10 @@ class Judge:
         self.worth = worth
         self.asked: list[tuple[Mapping[str, Any], int, str]] = []
 
-    def __call__(self, task: Any, settings: Mapping[str, Any], seed: int, cohort: Any, progress: Any) -> Any:
-        who = "validation" if cohort is task.split.validation else "cold"
+    def __call__(
+        self, task: Any, settings: Mapping[str, Any], seed: int, progress: Any, *, on_cold: bool = False
+    ) -> Any:
+        who, cohort = ("cold", task.cold) if on_cold else ("validation", task.split.validation)
         self.asked.append((settings, seed, who))
         progress("embeddings", 0, 1)
         return np.full(len(cohort), float(self.worth(settings, who))), 0.0
