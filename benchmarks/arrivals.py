@@ -5,7 +5,7 @@ python benchmarks/arrivals.py [--seeds 3] [--keep FOLDER]        about a quarter
 With a folder, what was run before is taken from there. A picture is written, too: docs/images/arrivals-regret.svg.
 
 For each seed a world is simulated and a model is trained on its warm users, who know nothing of the items that are to
-come. Then newcomers arrive for ten days (`firstday.simulate.arrivals`), and every policy meets the same of them. Regret
+come. Then newcomers arrive for ten days (`simulated_arrivals`), and every policy meets the same of them. Regret
 is what the oracle's lists lead to, by true tastes, and the policy's do not. Differences are user by user, with 95 %
 intervals by bootstrap over users.
 """
@@ -25,14 +25,7 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-
-from firstday.artifact.trained_model import TrainedModel
-from firstday.config import Config
-from firstday.data.load import load
-from firstday.evaluation.plots import plot_arrivals, standalone
-from firstday.metrics import Interval, bootstrap_means
-from firstday.segment.new_items import PRIOR_IGNORED, PRIOR_USED
-from firstday.simulate.arrivals import (
+from simulated_arrivals import (
     ORACLE,
     ArrivalSettings,
     Course,
@@ -42,6 +35,13 @@ from firstday.simulate.arrivals import (
     draw_new_items,
     run_service,
 )
+
+from firstday.artifact.trained_model import TrainedModel
+from firstday.config import Config
+from firstday.data.load import load
+from firstday.evaluation.plots import plot_arrivals, standalone
+from firstday.metrics import Interval, bootstrap_means
+from firstday.segment.new_items import PRIOR_IGNORED, PRIOR_USED
 from firstday.simulate.simulation_settings import SimulationSettings
 from firstday.simulate.tables import make_world_and_catalogue, simulate
 from firstday.training.fit import train

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from simulated_arrivals import ArrivalSettings
 
 from firstday.simulate import behavior, music, people, world
-from firstday.simulate.arrivals import ArrivalSettings
 from firstday.simulate.simulation_settings import SimulationSettings
 
 PAGE = " ".join((Path(__file__).parents[2] / "docs" / "simulator.md").read_text(encoding="utf-8").split())

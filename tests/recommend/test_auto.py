@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
 import numpy as np
 import pytest
+from auto_choice import measure_regret
 
 from firstday.artifact.trained_model import KNOWLEDGE, Blending, ClassEvidence, Selection, TrainedModel
 from firstday.config import Config
@@ -157,12 +157,7 @@ def test_no_number_of_users_makes_the_choice_jump() -> None:
 
 
 def test_the_choice_costs_less_than_a_test_beyond_chance_for_classes_of_any_size() -> None:
-    spec = spec_from_file_location("auto_choice", Path(__file__).parents[2] / "benchmarks" / "auto_choice.py")
-    assert spec is not None
-    assert spec.loader is not None
-    benchmark = module_from_spec(spec)
-    spec.loader.exec_module(benchmark)
-    regret = benchmark.measure_regret(n_worlds=100)
+    regret = measure_regret(n_worlds=100)
     assert (regret[f"shrunk, {PSEUDO_USERS} pseudo-users"] < regret["beyond chance (before)"]).all()
 
 

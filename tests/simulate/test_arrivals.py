@@ -7,12 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-
-from firstday.artifact.trained_model import TrainedModel
-from firstday.errors import ConfigError
-from firstday.evaluation.replay import ONCE, ReplaySettings
-from firstday.features.signals import SignalBatch
-from firstday.simulate.arrivals import (
+from simulated_arrivals import (
     ORACLE,
     WITH_NEW,
     Arrivals,
@@ -24,6 +19,11 @@ from firstday.simulate.arrivals import (
     draw_new_items,
     run_service,
 )
+
+from firstday.artifact.trained_model import TrainedModel
+from firstday.errors import ConfigError
+from firstday.evaluation.replay import ONCE, ReplaySettings
+from firstday.features.signals import SignalBatch
 from firstday.simulate.behavior import FAVORITE_ARTISTS
 from firstday.simulate.people import TASTE_SCENES, People
 from firstday.simulate.simulation_settings import SimulationSettings
