@@ -23,7 +23,7 @@ from firstday.cli.printing import print_results
 from firstday.evaluation.plots import plot_day_one_sizes, plot_strategies, standalone
 from firstday.evaluation.results import REFERENCE
 from firstday.evaluation.run import evaluate
-from firstday.leaderboard.sets import find_sets, open_set
+from firstday.leaderboard.sets import SIMULATED, find_sets, open_set
 from firstday.progress import open_progress
 from firstday.recommend.spec import PAPER_SEGMENT, baseline_names
 
@@ -71,10 +71,11 @@ def judge(name: str, copy: Path | None, arguments: argparse.Namespace) -> None:
     (arguments.out / "images").mkdir(exist_ok=True)
     content = {**results.to_json(), "seconds": round(seconds, 1), "peak_mib": round(peak_mib)}
     text = json.dumps(content, indent=1, ensure_ascii=False)
-    (arguments.out / "results" / f"{name}.json").write_text(text + "\n", encoding="utf-8")
+    file = f"{name}-clock" if name == SIMULATED else name
+    (arguments.out / "results" / f"{file}.json").write_text(text + "\n", encoding="utf-8")
     ours = replace(results, figures=tuple(of for of in results.figures if of.strategy not in baseline_names()))
     for kind, svg in (("strategies", plot_strategies(ours)), ("day-one-size", plot_day_one_sizes(ours))):
-        (arguments.out / "images" / f"{name}-{kind}.svg").write_text(standalone(svg), encoding="utf-8")
+        (arguments.out / "images" / f"{file}-{kind}.svg").write_text(standalone(svg), encoding="utf-8")
 
 
 if __name__ == "__main__":

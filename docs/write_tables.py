@@ -46,6 +46,8 @@ MAKERS: Mapping[str, Callable[..., list[str]]] = {
     "strategies": quality.strategies,
     "gains": quality.gains,
     "sizes": quality.sizes,
+    "judged": quality.judged,
+    "clocks": quality.clocks,
     "ablations": quality.ablations,
     "auto": quality.auto_classes,
     "list-speed": quality.list_speed,

@@ -31,7 +31,16 @@ def test_a_callback_is_called_and_nothing_is_quiet() -> None:
             assert report is no_progress
 
 
-def test_where_nobody_looks_on_nothing_is_written(capfd: pytest.CaptureFixture[str]) -> None:
+def test_without_a_terminal_long_work_writes_a_line_now_and_then(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("firstday.progress.SILENT_S", 0.0)
+    with open_progress() as report:
+        report("ease", 3, 8)
+    assert capfd.readouterr() == ("", "ease: 3 of 8\n")
+
+
+def test_where_nobody_looks_on_short_work_writes_nothing(capfd: pytest.CaptureFixture[str]) -> None:
     with open_progress() as report:
         report("embeddings", 0, 1)
         report("embeddings", 1, 1)

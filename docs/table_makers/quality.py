@@ -131,6 +131,80 @@ def sizes(name: str) -> list[str]:
     return lines
 
 
+SETS = {
+    "online-retail": "Online Retail",
+    "movietweetings": "MovieTweetings",
+    "complete-journey": "The Complete Journey",
+    "simulated-clock": "a simulated music service",
+    "movielens-100k": "MovieLens 100K",
+    "deezer-europe": "Deezer Europe",
+}
+CLASSES = ("0", "1-3", "4-9", "10+")
+
+
+def judged(name: str) -> list[str]:
+    """Return every strategy and baseline of one set, at 10 and at 50, by day one, and `auto` minus each."""
+    results = read_results(name)
+    rows = sorted(results["results"], key=lambda row: -float(row["precision"]))
+    counts = {size: rows[0]["n_by_day_one_size"].get(size, 0) for size in CLASSES}
+    sizes = [size for size in CLASSES if counts[size]]
+    columns = [
+        "in %",
+        "P@10",
+        "NDCG@10",
+        "P@50",
+        "NDCG@50",
+        *(f"P@10, {size} items ({counts[size]:,})" for size in sizes),
+    ]
+    columns += ["P@10 minus `auto`", "P@50 minus `auto`"]
+    lines = [f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
+    for row in rows:
+        beside = row["against"].get("auto")
+        cells = [f"{row[key]:.1f}" for key in ("precision_at_10", "ndcg_at_10", "precision", "ndcg")]
+        cells += [f"{row['by_day_one_size_at_10'][size]:.1f}" for size in sizes]
+        for key in ("difference_at_10", "difference"):
+            cells.append(f"{beside[key]:+.1f} {interval(beside[f'{key}_ci'], '+.1f')}" if beside else "")
+        mark = "**" if row["strategy"] == "auto" else ""
+        lines.append(f"| {mark}`{row['strategy']}`{mark} | {' | '.join(cells)} |")
+    return lines
+
+
+def clocks() -> list[str]:
+    """Return `auto` beside the best baseline and popularity on every set, at 10 and at 50."""
+    columns = [
+        "",
+        "newcomers",
+        "P@10: `auto`",
+        "best baseline",
+        "`auto` / it",
+        "P@50: `auto`",
+        "best baseline",
+        "`auto` / it",
+        "`popular`",
+    ]
+    lines = [f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
+    for name, title in SETS.items():
+        try:
+            results = read_results(name)
+        except NotMeasuredError:
+            continue
+        rows = {row["strategy"]: row for row in results["results"]}
+        cells = [title, f"{results['n_cold']:,}"]
+        for metric in ("precision_at_10", "precision"):
+            best = max(
+                (peer for peer in results["tuned_peers"] if peer != "paper_segment"),
+                key=lambda peer: rows[peer][metric],
+            )
+            cells += [
+                f"{rows['auto'][metric]:.1f}",
+                f"{rows[best][metric]:.1f} `{best}`",
+                f"{rows['auto'][metric] / rows[best][metric]:.2f}",
+            ]
+        cells.append(f"{rows['popular']['precision']:.1f}")
+        lines.append(f"| {' | '.join(cells)} |")
+    return lines
+
+
 AUTO = {
     "movielens-100k": "MovieLens 100K",
     "movielens-100k-defaults": "MovieLens 100K, no preset",

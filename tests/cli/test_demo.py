@@ -35,7 +35,7 @@ def test_the_demo_shows_that_the_method_beats_popularity(run: Run, tmp_path: Pat
     assert int(gain[1]) > 0
     assert int(gain[4]) == 189
     # the list and the gain come before the long table, and the page needs no terminal to be told of
-    marks = ["most of them watch: ", "Toy Story (1995)", gain[0], "P@50 by items", "Done in", "firstday inspect"]
+    marks = ["most of them watch: ", "Toy Story (1995)", gain[0], "P@10 by items", "Done in", "firstday inspect"]
     places = [done.stdout.index(mark) for mark in marks]
     assert places[2:] == sorted(places[2:])
     assert max(places[:2]) < places[2]

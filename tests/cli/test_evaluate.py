@@ -11,7 +11,6 @@ import polars as pl
 import pytest
 
 from firstday.config import load_config
-from firstday.errors import DataError
 from firstday.recommend.spec import strategies_with
 from tests.cli.conftest import Invoke, Run
 from tests.synthetic import SEED
@@ -32,7 +31,7 @@ def test_evaluate_prints_a_table_and_writes_json_and_report(
     for row in rows.values():
         low, high = row["precision_ci"]
         assert 0 <= low <= row["precision"] <= high <= 100
-        assert set(row["by_day_one_size"]) == {"0", "1-3", "4+"}
+        assert set(row["by_day_one_size"]) == {"0", "1-3", "4+", "4-9", "10+"}
         assert 0 <= row["recall"] <= 100
         assert 0 <= row["ndcg"] <= 100
     difference = rows["popular"]["precision"] - rows["segment"]["precision"]
@@ -120,16 +119,18 @@ def test_baselines_are_told_in_help_and_judged_beside_strategies(
     chosen = ("--strategy", "segment", "--strategy", "user_user", "--strategy", "popular", "--against", "user_user")
     done = invoke("evaluate", tables, "--config", settings, *chosen, "--against", "segment", "--json", out)
     assert done.exit_code == 0, done.output
-    assert "P - P of user_user" in done.stdout
+    assert "P@20 - user_user's" in done.stdout
+    assert "NDCG@10" in done.stdout
     assert "P / P of user_user" in done.stdout
-    assert re.search(r"user_user: best of \d+ combinations tried, on validation users: rarity ", done.stdout)
+    told = " ".join(done.stdout.split())
+    assert re.search(r"user_user: best of \d+ combinations tried, on validation users: min_items \d+, rarity ", told)
     assert max(len(line) for line in done.stdout.splitlines()) <= 100
     assert "…" not in done.stdout
     found = json.loads(out.read_text())
     rows = {row["strategy"]: row for row in found["results"]}
     assert set(rows["popular"]["against"]) == {"user_user", "segment"}
     assert set(found["tuned_peers"]["user_user"]["by_seed"][0]["options"]) == {
-        "rarity", "neighbors", "shrinkage", "power",
+        "min_items", "rarity", "neighbors", "shrinkage", "power",
     }  # fmt: skip
 
 
@@ -190,7 +191,7 @@ def test_the_protocol_is_said_and_can_be_asked_for(invoke: Invoke, timed_tables:
     rules = tmp_path / "rules.toml"
     rules.write_text(
         f"seed = {SEED}\n[embedding]\ndimensions = 8\n[cold_model]\nhidden = [8]\nepochs = 1\n"
-        "[ranker]\nenabled = false\n[registration]\ncold_days = 10\ntarget_days = 5\nmin_items = 3\n"
+        "[ranker]\nenabled = false\n[registration]\ncut_offs = 2\ntarget_days = 5\nmin_items = 3\n"
         "[sampled]\nmin_items = 5\nday_ones = 1\n"
     )
     asked = ("evaluate", timed_tables, "--config", rules, "--strategy", "popular", "--json")
@@ -198,10 +199,13 @@ def test_the_protocol_is_said_and_can_be_asked_for(invoke: Invoke, timed_tables:
         found = json.loads(invoke(*asked, *flags).stdout)
         assert found["protocol"] == protocol
         assert bool(found["notes"]) == (protocol == "registration")
+        assert len(found.get("cut_offs", [])) == 2 * (protocol == "registration")
+    shown = invoke("evaluate", timed_tables, "--config", rules, "--strategy", "popular", "--cut-offs", 1)
+    assert "evaluation trains at 2024-05-" in shown.stderr
+    assert "newcomers of 1 cut-off(s) (2024-05-" in shown.stdout
+    assert "intervals are over users" in " ".join(shown.stdout.split())
     done = invoke("train", timed_tables, "--config", rules, "--out", tmp_path / "model")
-    assert "were held out to stop training" in done.stderr
-    with pytest.raises(DataError, match=r"the log spans (29\.9|30\.0) days, not more than the 37"):
-        invoke("evaluate", timed_tables, "--strategy", "popular", "--protocol", "registration")
+    assert "are validated on by cross-fitting" in done.stderr
 
 
 def test_inspect_writes_the_card_of_a_model(run: Run, model: Path, tmp_path: Path) -> None:

@@ -128,7 +128,11 @@ def test_users_get_the_roles_that_were_foreseen(
     split = split_for_training(dataset, config, config.seed)
     found = (len(split.warm), len(split.validation), len(split.folds))
     assert found == tuple(outlook.counts[name] for name in ("warm", "validation", "folds"))
-    assert not outlook.evaluation_refusal
+    if outlook.evaluation_refusal:
+        with pytest.raises(DataError) as caught:
+            find_cut_offs(dataset, config)
+        assert str(caught.value) == outlook.evaluation_refusal
+        return
     holdouts = list(hold_out(dataset, config, config.seed, find_cut_offs(dataset, config)))
     assert sum(len(holdout.cold) for holdout in holdouts) == outlook.cold
 

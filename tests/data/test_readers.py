@@ -284,7 +284,7 @@ def test_files_of_other_names_are_noted(five_users: Tables, vectors: Tables, wri
 
 
 def test_what_is_asked_for_has_to_exist(tmp_path: Path) -> None:
-    names = "movielens-100k, deezer-europe, lastfm-1k or deezer-pisa"
+    names = "movielens-100k, complete-journey, deezer-europe, online-retail or movietweetings"
     with pytest.raises(DataError) as missing:
         load("no-such-folder")
     assert missing.value.faults == (

@@ -15,7 +15,7 @@ from firstday.data.splits.split import Cohort, Split
 from firstday.errors import ConfigError
 from firstday.evaluation.results import Figure, Results
 from firstday.evaluation.run import ENOUGH_SECONDS, MOST_PASSES, evaluate, join_runs, judge_run, score_strategy
-from firstday.evaluation.slices import DAY_ONE_SIZES
+from firstday.evaluation.slices import DAY_ONE_SIZES, DISJOINT_SIZES
 from firstday.metrics import Interval, PrecisionRule, bootstrap_mean, measure
 from firstday.recommend.popularity import POPULAR
 from firstday.recommend.query import Answer, Query
@@ -89,8 +89,8 @@ def test_json_has_the_keys_of_the_contract(results: Results) -> None:
         for metric in ("precision", "recall", "ndcg"):
             low, high = row[f"{metric}_ci"]
             assert 0 <= low <= row[metric] <= high <= 100
-        assert list(row["by_day_one_size"]) == ["0", "1-3", "4+"]
-        assert sum(row["n_by_day_one_size"].values()) == 160
+        assert list(row["by_day_one_size"]) == ["0", "1-3", "4+", "4-9", "10+"]
+        assert sum(row["n_by_day_one_size"][size] for size in DISJOINT_SIZES) == 160
         assert sum(row["routes"].values()) == pytest.approx(1, abs=1e-3)
         assert row["ms_per_user"] >= 0
 
@@ -128,7 +128,7 @@ def test_figures_by_day_one_size_and_intervals_over_users(
         figure = results.get("segment", "precision", f"day_one_size={label}")
         assert figure.n == chosen.sum()
         assert near(figure, bootstrap_mean(precision[chosen], users[chosen]))
-    assert list(DAY_ONE_SIZES) == ["0", "1-3", "4+"]
+    assert list(DAY_ONE_SIZES) == ["0", "1-3", "4+", "4-9", "10+"]
     idle = np.concatenate([sum(rows.lengths() for rows in cohort.day_one.values()) == 0 for cohort in cold(splits)])
     assert 0 < idle.sum() <= (sizes == 0).sum()
     figure = results.get("segment", "precision", "nothing_done")

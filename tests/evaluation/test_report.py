@@ -40,7 +40,7 @@ RIGHT_TO_LEFT = "ألف ليلة وليلة (1999)"
 EXAMPLE = WorkedExample("age 24", (HOSTILE, RIGHT_TO_LEFT), 17, 1038, ("Fargo (71 %)",), ("Alien", "<i>Brazil</i>"))
 
 
-SIZES = {"0": (-5, 40), "1-3": (0, 1200), "4+": (3, 150)}
+SIZES = {"0": (-5, 40), "1-3": (0, 1200), "4-9": (3, 150)}
 """Points of precision above that of all users, and users, by day-one size."""
 
 
@@ -157,14 +157,14 @@ def test_report_says_the_main_finding() -> None:
     assert "The best strategy here" not in text
     assert "hits / min(K, relevant items), as in the paper" in text
     assert "Cold users are a random 20 % of those with at least 20 items" in text
-    assert "695 cold users in each of 2 runs; 1,400 warm users" in text
+    assert "1,400 warm and 695 cold users in each of 2 seed(s)" in text
 
 
 def test_report_shows_tables_data_and_command() -> None:
     text = Page(full_page()).text
     assert "fold_in 45.0 43.0 to 47.0 20.0" in text
     assert "\N{MINUS SIGN}5.0 \N{MINUS SIGN}8.0 to +0.5 0.12 fold_in 88 %, group 12 %, popular under 1 %" in text
-    assert "0 40 users 1 to 3 1,200 users 4 and more 150 users" in text
+    assert "0 40 users 1 to 3 1,200 users 4 to 9 150 users" in text
     assert "Users 1,943 Items 1,682 Interactions 100,000 Interactions by signal and entity" in text
     assert "Friends" not in text
     assert "firstday evaluate 'a & b'" in text
@@ -319,8 +319,8 @@ def test_unclear_and_negative_findings_are_said() -> None:
 def test_other_protocols_and_conventions_are_named() -> None:
     text = Page(render(results(protocol="registration", divide_by="k"))).text
     assert "segment hits with 50.0 % of a list of 50, against" in text
-    assert "Precision (P@50) is hits / K, the mean" in text
-    assert "registered in the 7 days after the cut-off" in text
+    assert "Precision (P@50) is hits / K, a mean" in text
+    assert "registered between a cut-off and the next one" in text
     assert "by the protocol made-up" in Page(render(results(protocol="made-up"))).text
 
 

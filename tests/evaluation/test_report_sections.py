@@ -153,9 +153,7 @@ def test_tuned_baselines_are_told_with_what_was_chosen() -> None:
     other = replace(tuning, options={"shrinkage": 0.0, "neighbors": 100})
     page = render(full_results(tunings={"item_item": (tuning, other)}))
     text = Page(re.sub(r"(</t[hd]>)", r" \1", page)).text
-    chosen = (
-        "shrinkage 10 (highest allowed), neighbors 50 (lowest allowed); shrinkage 0 (lowest allowed), neighbors 100"
-    )
+    chosen = "shrinkage 10 (highest allowed), neighbors 50 (lowest allowed); shrinkage 0, neighbors 100"
     assert re.search(rf"item_item\s+5\s+0.25\s+{re.escape(chosen)}", text)
     assert "tuned baselines" not in render().lower()
 

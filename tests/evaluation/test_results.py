@@ -65,6 +65,7 @@ def test_the_table_is_one_long_frame() -> None:
         ("day_one_size=0", 66.6667, 58.3333, 75.0, 4),
         ("day_one_size=1-3", 37.5, 0.0, 75.0, 4),
         ("day_one_size=4+", 25.0, 25.0, 25.0, 2),
+        ("day_one_size=4-9", 25.0, 25.0, 25.0, 2),
         ("nothing_done", 66.6667, 58.3333, 75.0, 4),
         ("friends_only", 58.3333, 58.3333, 58.3333, 2),
         ("age=any age", 69.4444, 58.3333, 75.0, 3),
@@ -89,7 +90,7 @@ def test_the_metrics_of_a_strategy() -> None:
     assert results.strategies == ("popular", "segment")
     assert results.best_first == ("segment", "popular")
     assert results.leader == "segment"
-    assert results.sizes() == {"0": 4, "1-3": 4, "4+": 2}
+    assert results.sizes() == {"0": 4, "1-3": 4, "4-9": 2}
     assert [figure.metric for figure in results.figures if figure.strategy == "segment" and figure.slice == "all"] == [
         "precision", "recall", "ndcg", "precision_minus:popular", "precision_ratio:popular", "precision_deviation",
         "recall_deviation", "ndcg_deviation", "user_coverage", "catalogue_coverage", "novelty_bits", "ms_per_user",

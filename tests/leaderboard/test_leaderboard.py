@@ -254,16 +254,16 @@ def test_a_row_without_its_run_is_refused(standings: Standings, tmp_path: Path) 
 def test_the_sets_are_those_that_can_be_had(tmp_path: Path) -> None:
     assert find_sets((), ()) == {"movielens-100k": None, "simulated": None}
     (tmp_path / "deezer_europe.zip").touch()
-    (tmp_path / "lastfm-dataset-1K").mkdir()
+    (tmp_path / "online_retail_2009_2010.parquet").touch()
     assert find_sets((), [tmp_path]) == {
         "movielens-100k": None,
         "simulated": None,
         "deezer-europe": tmp_path,
-        "lastfm-1k": tmp_path,
+        "online-retail": tmp_path,
     }
     assert find_sets(["deezer-europe", str(tmp_path)], [tmp_path]) == {"deezer-europe": tmp_path, str(tmp_path): None}
-    with pytest.raises(ConfigError, match=r"deezer-pisa: .* give the folder that holds .* as --data"):
-        find_sets(["deezer-pisa"], [tmp_path])
+    with pytest.raises(ConfigError, match=r"movietweetings: .* give the folder that holds .* as --data"):
+        find_sets(["movietweetings"], [tmp_path])
     with pytest.raises(ConfigError, match="nonsense: is no set; choose of movielens-100k"):
         find_sets(["nonsense"], ())
     with pytest.raises(ConfigError, match=r"--data: .* does not exist"):

@@ -23,7 +23,7 @@ from tests.synthetic import SEED
 
 BRIEF = {"hidden": [8], "epochs": 1, "batch_size": 64}
 
-DAY_ONE_SIZES = {"0": range(1), "1-3": range(1, 4), "4+": range(4, 100)}
+DAY_ONE_SIZES = {"0": range(1), "1-3": range(1, 4), "4-9": range(4, 10), "10+": range(10, 100)}
 
 
 def judge(lists: dict[int, list[int]], made: Made) -> dict[str, float]:
@@ -127,7 +127,7 @@ def test_json_is_the_contract(found: Reproduction) -> None:
     assert list(by_name) == ["popular", "day_one", "input_clusters", "personal", "segment"]
     for name, row in by_name.items():
         assert row["title"] == TITLES[name]
-        assert set(row["by_day_one_size"]) == {"0", "1-3", "4+"}
+        assert set(row["by_day_one_size"]) == {"0", "1-3", "4+", "4-9", "10+"}
         for metric in ("precision", "recall", "ndcg"):
             paper = TABLE["svd"][name]
             low, high = row[f"{metric}_ci"]

@@ -129,7 +129,7 @@ class Judge:
 
 
 def search(world: Dataset, judge: Judge, monkeypatch: pytest.MonkeyPatch, **budget: Any) -> Search:
-    monkeypatch.setattr(module.Task, "judge", lambda *given: judge(*given))
+    monkeypatch.setattr(module.Task, "judge", lambda *given, **named: judge(*given, **named))
     return search_settings(world, brief_config(), budget=Budget(**budget), strategy="segment")
 
 
@@ -186,7 +186,7 @@ def test_a_trial_that_cannot_be_trained_counts_as_nothing(world: Dataset, monkey
         return 30
 
     said: list[str] = []
-    monkeypatch.setattr(module.Task, "judge", lambda *given: Judge(fail_elsewhere)(*given))
+    monkeypatch.setattr(module.Task, "judge", lambda *given, **named: Judge(fail_elsewhere)(*given, **named))
     found = search_settings(
         world, brief_config(), budget=Budget(trials=3), strategy="segment", say=lambda sentence: said.append(sentence)
     )

@@ -24,7 +24,7 @@ from firstday.evaluation.results import (
     mean_fit_seconds,
 )
 from firstday.evaluation.slices import FRIENDS_ONLY, NOTHING_DONE, size_slice
-from firstday.metrics import FEWEST_COHORTS, HEAD, METRICS
+from firstday.metrics import HEAD, METRICS
 from firstday.recommend.auto import tabulate_selection
 from firstday.reproduce.table import Reproduction
 from firstday.training.tune_baselines import describe_choices
@@ -59,26 +59,11 @@ def print_results(results: Results, console: Console, against: str = REFERENCE) 
     )
     _print_line(
         console,
-        f"{describe_users(results)} Precision is {rule}. Brackets: 95 % interval over {results.units}; differences are "
-        "user by user.",
+        f"{results.describe_users()} Precision is {rule}. Brackets: 95 % interval over {results.units}; differences "
+        "are user by user.",
     )
     if results.precomputed:
         _print_line(console, UNKNOWN_VECTORS)
-
-
-def describe_users(results: Results) -> str:
-    """Say how many users were learned from and judged, and when."""
-    if not results.cut_offs:
-        return (
-            f"{results.n_warm:,} warm and {results.n_cold:,} cold users in each of {len(results.seeds)} seed(s), "
-            f"protocol {results.protocol}."
-        )
-    counts = ", ".join(f"{str(at['at'])[:10]}: {at['users']:,}" for at in results.cut_offs)
-    few = "" if results.units == "cohorts" else f" Fewer than {FEWEST_COHORTS} cohorts: intervals are over users."
-    return (
-        f"{results.n_cold:,} newcomers of {len(results.cut_offs)} cut-off(s) ({counts}), each judged on their first "
-        f"{results.target_days:g} days by a model of what came before; {len(results.seeds)} seed(s).{few}"
-    )
 
 
 def print_datasets(all_results: Sequence[Results], console: Console, against: str = REFERENCE) -> None:
@@ -96,7 +81,7 @@ def print_datasets(all_results: Sequence[Results], console: Console, against: st
             table.add_row(name, *cells, style=_style(name, against))
         console.print(table)
     for results in all_results:
-        _print_line(console, f"{results.dataset}: {describe_users(results)} Lists of {results.k}.")
+        _print_line(console, f"{results.dataset}: {results.describe_users()} Lists of {results.k}.")
     _print_line(console, "Brackets: 95 % interval. Recall, NDCG, groups and more: --json and --report.")
 
 

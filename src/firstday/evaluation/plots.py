@@ -154,7 +154,7 @@ def _name_rows(axes: Any, places: Sequence[float], names: Sequence[str], leader:
 
 
 MARKERS = ("s", "^", "D", "v", "P", "X", "p", "<", ">", "*", "h")
-SIZE_NAMES = {"0": "0", "1-3": "1 to 3", "4+": "4 and more"}
+SIZE_NAMES = {"0": "0", "1-3": "1 to 3", "4-9": "4 to 9", "10+": "10 and more"}
 LABEL_GAP_PT = 12.5  # height of one line of labels
 MOST_LINES = 8
 """Strategies that are drawn by day-one size, at most: more cannot be told apart."""

@@ -19,6 +19,7 @@ from firstday.errors import ArgumentError, MissingExtraError
 from firstday.evaluation.slices import (
     ALL,
     DAY_ONE_SIZES,
+    DISJOINT_SIZES,
     FRIENDS_ONLY,
     NOTHING_DONE,
     compare_with_others,
@@ -200,7 +201,21 @@ class Results:
     @property
     def has_head(self) -> bool:
         """Whether the head of the lists was measured too."""
-        return self.k > HEAD
+        return self.find(self.strategies[0], HEAD_METRICS[0]) is not None
+
+    def describe_users(self) -> str:
+        """Say how many users were learned from and judged, and when."""
+        if not self.cut_offs:
+            return (
+                f"{self.n_warm:,} warm and {self.n_cold:,} cold users in each of {len(self.seeds)} seed(s), "
+                f"protocol {self.protocol}."
+            )
+        counts = ", ".join(f"{str(at['at'])[:10]}: {at['users']:,}" for at in self.cut_offs)
+        few = "" if self.units == "cohorts" else f" Fewer than {FEWEST_COHORTS} cohorts: intervals are over users."
+        return (
+            f"{self.n_cold:,} newcomers of {len(self.cut_offs)} cut-off(s) ({counts}), each judged on their first "
+            f"{self.target_days:g} days by a model of what came before; {len(self.seeds)} seed(s).{few}"
+        )
 
     @cached_property
     def _by_key(self) -> Mapping[tuple[str, str, str], Figure]:
@@ -292,8 +307,8 @@ class Results:
         return next((name for name in ("auto", REFERENCE) if name in self.strategies), self.best_first[0])
 
     def sizes(self) -> dict[str, int]:
-        """Return the number of users of each class of day-one size that has any, smallest first."""
-        figures = {size: self.find(self.strategies[0], "precision", size_slice(size)) for size in DAY_ONE_SIZES}
+        """Return the number of users of each class of `DISJOINT_SIZES` that has any."""
+        figures = {size: self.find(self.strategies[0], "precision", size_slice(size)) for size in DISJOINT_SIZES}
         return {size: figure.n for size, figure in figures.items() if figure}
 
     def split_metric(self, strategy: str, start: str) -> dict[str, Figure]:

@@ -27,6 +27,7 @@ DAY_ONE_SIZES: Mapping[str, tuple[int, int]] = {
     "10+": (10, MOST_ITEMS),
 }
 """Classes of day-one size, in items: first and last."""
+DISJOINT_SIZES = ("0", "1-3", "4-9", "10+")
 MIN_USERS = 30
 """Groups of fewer users are put together: their means would be mostly chance."""
 AGE = "age"

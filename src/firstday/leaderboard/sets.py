@@ -31,8 +31,8 @@ def find_sets(names: Sequence[str], data: Sequence[Path]) -> dict[str, Path | No
     Parameters
     ----------
     names
-        Built-in names, `SIMULATED`, or folders of tables. Empty: the datasets that are fetched, the simulated service,
-        and every built-in dataset that is in `data`.
+        Built-in names, `SIMULATED`, or folders of tables. Empty: MovieLens 100K, the simulated service, and every
+        built-in dataset that is in `data`.
     data
         Folders with local copies.
 
@@ -46,7 +46,7 @@ def find_sets(names: Sequence[str], data: Sequence[Path]) -> dict[str, Path | No
             raise ConfigError(f"--data: {folder} does not exist; give a folder with local copies.")
     copies = {name: place for name in MARKS if (place := _find_copy(name, data)) is not None}
     if not names:
-        return {name: copies.get(name) for name in (*FETCHED, SIMULATED, *copies)}
+        return {name: copies.get(name) for name in (*FETCHED[:1], SIMULATED, *copies)}
     for name in names:
         if name in MARKS and name not in copies:
             raise ConfigError(

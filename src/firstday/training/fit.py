@@ -143,7 +143,7 @@ def fit(
     else:
         others = count_others(dataset, model, split.warm, held_out, split)
     model = replace(model, shown_counts=add_shown([trained.shown_counts, others]))
-    facts = collect_facts(dataset, split, model, judged, trained.n_warm, learners)
+    facts = collect_facts(dataset, split, model, judged, (trained.n_warm, trained.n_learned), learners)
     return Recommender(replace(model, facts=facts))
 
 
@@ -164,14 +164,15 @@ class _Learned:
         `user_ix` of those who took no part, shape (n,).
     shown_counts
         What was shown to warm users; None without impressions.
-    n_warm
-        How many users it learned from.
+    n_warm, n_learned
+        How many warm users there are, and how many of them vectors and networks were learned from.
     """
 
     fold: Fold
     held_out: np.ndarray
     shown_counts: ShownCounts | None
     n_warm: int
+    n_learned: int
 
 
 def _learn(
@@ -297,6 +298,7 @@ def _learn(
         held_out_users,
         shown_counts,
         n_warm if everyone is None else everyone.n_users,
+        n_warm,
     )
 
 
@@ -423,7 +425,7 @@ def collect_facts(
     split: Split,
     model: TrainedModel,
     judged: Sequence[Fold],
-    n_warm: int,
+    n_users: tuple[int, int],
     learners: Learners | None = None,
 ) -> dict[str, Any]:
     """Return what people want to know of a model: data counts and validation metrics."""
@@ -431,7 +433,7 @@ def collect_facts(
         name: round(100 * float(measure_folds(judged, name).mean()), 4)
         for name in ("popular", "segment", "blend", "auto")
     }
-    n_learned = min(n_warm, model.config.training.most_users)
+    n_warm, n_learned = n_users
     return {
         "data": {
             "dataset": dataset.name,

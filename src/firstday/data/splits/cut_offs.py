@@ -13,6 +13,8 @@ from firstday.errors import ConfigError, DataError
 
 TARGET_DAYS = (30.0, 60.0, 90.0, 180.0, 365.0)
 """Lengths of the target window to choose from where none is set; the first is the paper's."""
+SHORT_TARGET_DAYS = (14.0, 7.0)
+"""The same for logs that are too short for these."""
 FEWEST_IN_COHORT = 30
 LEAST_USERS = 1 / 3
 """Share of the users with a known registration who registered before the first cut-off."""
@@ -70,7 +72,8 @@ def choose_target_days(histories: Histories, config: Config, log: Log) -> float:
         registered = _find_returned(histories, log, days)
         return int((registered >= _find_first(histories, config, log, days)).sum()), len(registered)
 
-    return max(TARGET_DAYS, key=count_judged)
+    best = max(TARGET_DAYS, key=count_judged)
+    return best if count_judged(best)[0] >= FEWEST_IN_COHORT else max((best, *SHORT_TARGET_DAYS), key=count_judged)
 
 
 def choose_cut_offs(histories: Histories, config: Config, log: Log) -> CutOffs:

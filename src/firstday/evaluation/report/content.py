@@ -232,8 +232,8 @@ def explain_protocol(protocol: str, config: Config, *, precomputed: bool = False
         dates = config.registration
         day = "the 24 hours from registration on" if dates.day_one == "24-hours" else "the day of registration"
         return (
-            "Cold users are those who registered between a cut-off and the next one; nothing that anyone did after a "
-            f"cut-off is in anything that {trained} for it.{more}",
+            "Cold users are those who registered between a cut-off and the next one; nothing that came after their "
+            f"cut-off is in anything that {trained}.{more}",
             f"Day one is {day}, and a list has to find what they used in the rest of their target window.",
         )
     if protocol == "kdd21":

