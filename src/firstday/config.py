@@ -269,8 +269,8 @@ class RegistrationProtocolConfig(Section):
     target_days: Annotated[float, Field(gt=1)] | None = Field(
         default=None,
         description="Days from registration to the end of the target window, which begins where day one ends; empty: "
-        "the shortest of 30 (PAPER), 60, 90, 180 and 365 by which most newcomers can be judged; 14 or 7 in a log that is "
-        "too short for these.",
+        "the shortest of 30 (PAPER), 60, 90, 180 and 365 by which most newcomers can be judged; 14 or 7 in a log that "
+        "is too short for these.",
     )
     min_items: Count = Field(default=20, description="Used items that make a user warm.")
     day_one: Literal["24-hours", "calendar-day"] = Field(

@@ -1,0 +1,73 @@
+"""Which past newcomers to validate on: drawn from all times, or the newest; on logs with registration times.
+
+python benchmarks/validation_users.py --data ../shared/data --only movietweetings online-retail --cut-offs 3
+
+Prints the precision of `auto` and `blend` by both, and the difference user by user with its interval.
+"""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from firstday.config import Config
+from firstday.data.dataset import Dataset
+from firstday.data.splits import holdout as holdouts
+from firstday.data.splits.roles import Histories, read_histories
+from firstday.leaderboard.sets import find_sets, open_set
+from firstday.metrics import bootstrap_means, measure
+from firstday.progress import open_progress
+from firstday.recommend.recommender import answer_all
+from firstday.training.fit import cohort_query, fit
+
+STRATEGIES = ("auto", "blend")
+
+
+def newest_first(*arguments: Any) -> Histories:
+    """Return histories whose numbers follow the registration, so that the newest users are drawn first."""
+    histories = read_histories(*arguments)
+    order = np.argsort(np.argsort(-histories.registered_us, kind="stable"), kind="stable")
+    return replace(histories, numbers=order.astype(np.uint64))
+
+
+def judge(dataset: Dataset, config: Config, *, newest: bool) -> dict[str, np.ndarray]:
+    """Return the precision at 10 and at 50 of each newcomer's list, by strategy and length."""
+    vars(holdouts)["read_histories"] = newest_first if newest else read_histories
+    found: dict[str, list[np.ndarray]] = {}
+    with open_progress() as progress:
+        for part in holdouts.hold_out(dataset, config, config.seed, holdouts.find_cut_offs(dataset, config)):
+            recommender = fit(part.dataset, part.split, config, progress=progress)
+            query = cohort_query(recommender, part.newcomers, part.cold, 50)
+            for name in STRATEGIES:
+                items = answer_all(query, name).items
+                for k in (10, 50):
+                    precision = 100 * measure(items[:, :k], part.cold.truth).precision
+                    found.setdefault(f"{name}, P@{k}", []).append(precision)
+    return {name: np.concatenate(parts) for name, parts in found.items()}
+
+
+def main() -> None:
+    """Run both ways on each set."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, nargs="*", default=[], help="folders with local copies")
+    parser.add_argument("--only", nargs="*", default=["movietweetings", "online-retail"])
+    parser.add_argument("--cut-offs", type=int, default=3)
+    arguments = parser.parse_args()
+    for name, copy in find_sets(arguments.only, arguments.data).items():
+        dataset, config = open_set(name, copy)
+        config = config.override("registration.cut_offs", arguments.cut_offs)
+        drawn, newest = (judge(dataset, config, newest=way) for way in (False, True))
+        for figure, values in drawn.items():
+            (difference,) = bootstrap_means((newest[figure] - values)[:, None], np.arange(len(values)))
+            print(
+                f"{name}: {figure}: all times {values.mean():.1f}, newest {newest[figure].mean():.1f}, newest minus all "
+                f"{difference.mean:+.2f} [{difference.low:+.2f}, {difference.high:+.2f}], {len(values):,} newcomers"
+            )
+
+
+if __name__ == "__main__":
+    main()
