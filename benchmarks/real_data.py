@@ -2,6 +2,7 @@
 
 python benchmarks/real_data.py --data ../shared/data                            all sets
 python benchmarks/real_data.py --data ../shared/data --only online-retail movietweetings
+python benchmarks/real_data.py --data ../shared/data --only deezer-europe --on-record item_item user_user ease als_fold_in
 
 Sets with a clock are judged at their cut-offs, the others with several seeds. The options of baselines are chosen on
 the validation users of the first training, and kept; cold users take part in nothing but the judgement.
@@ -13,6 +14,7 @@ from __future__ import annotations
 import argparse
 import json
 import resource
+import tomllib
 from dataclasses import replace
 from pathlib import Path
 from time import perf_counter, process_time
@@ -28,6 +30,8 @@ from firstday.progress import open_progress
 from firstday.recommend.spec import PAPER_SEGMENT, baseline_names
 
 DOCS = Path(__file__).parents[1] / "docs"
+RECORD = Path(__file__).parents[1] / "src" / "firstday" / "leaderboard" / "options.toml"
+"""Options of baselines that were chosen on validation users before."""
 
 
 def main() -> None:
@@ -38,6 +42,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=5, help="seeds of sets without a clock")
     parser.add_argument("--cut-offs", type=int, help="cut-offs of sets with a clock (default: the setting)")
     parser.add_argument("--without-search", action="store_true", help="leave out baselines and the paper's settings")
+    parser.add_argument("--on-record", nargs="*", default=[], help="baselines whose options are not searched again")
     parser.add_argument("--out", type=Path, default=DOCS, help="folder to write results and images into")
     arguments = parser.parse_args()
     for name, copy in find_sets(arguments.only, arguments.data).items():
@@ -51,6 +56,7 @@ def judge(name: str, copy: Path | None, arguments: argparse.Namespace) -> None:
     if arguments.cut_offs:
         config = config.override("registration.cut_offs", arguments.cut_offs)
     rivals = () if arguments.without_search else (*baseline_names(), PAPER_SEGMENT)
+    record = tomllib.loads(RECORD.read_text(encoding="utf-8")).get(name, {})
     with open_progress() as progress:
         results = evaluate(
             dataset,
@@ -59,6 +65,7 @@ def judge(name: str, copy: Path | None, arguments: argparse.Namespace) -> None:
             tune_once=True,
             n_seeds=arguments.seeds if dataset.registered_at is None else 1,
             against=(REFERENCE, "auto", *rivals),
+            options={rival: record[rival] for rival in arguments.on_record},
             progress=progress,
         )
     seconds, processor = perf_counter() - began, process_time() - used

@@ -64,7 +64,7 @@ def main() -> None:
         for figure, values in drawn.items():
             (difference,) = bootstrap_means((newest[figure] - values)[:, None], np.arange(len(values)))
             print(
-                f"{name}: {figure}: all times {values.mean():.1f}, newest {newest[figure].mean():.1f}, newest minus all "
+                f"{name}: {figure}: all times {values.mean():.1f}, newest {newest[figure].mean():.1f}, difference "
                 f"{difference.mean:+.2f} [{difference.low:+.2f}, {difference.high:+.2f}], {len(values):,} newcomers"
             )
 

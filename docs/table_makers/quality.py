@@ -120,13 +120,13 @@ def _with_nothing(rows: dict[str, Any]) -> str:
 def sizes(name: str) -> list[str]:
     """Return P@50 of each strategy by day-one size on one dataset."""
     rows = {row["strategy"]: row for row in read_results(name)["results"]}
-    counts = rows["segment"]["n_by_day_one_size"]
+    counts = {size: n for size, n in rows["segment"]["n_by_day_one_size"].items() if size in ("0", "1-3", "4+")}
     lines = [
         "| P@50, % | " + " | ".join(f"{size} items (n = {n:,})" for size, n in counts.items()) + " |",
         "|---|---|---|---|",
     ]
     for strategy in (strategy for strategy in MEANING if strategy in rows):
-        cells = [f"{value:.1f}" for value in rows[strategy]["by_day_one_size"].values()]
+        cells = [f"{rows[strategy]['by_day_one_size'][size]:.1f}" for size in counts]
         lines.append(f"| `{strategy}` | " + " | ".join(cells) + " |")
     return lines
 
@@ -357,7 +357,7 @@ def peers(name: str) -> list[str]:
     for row in sorted(read_results(name)["results"], key=lambda row: -row["precision"]):
         beside = row["against"].get("segment")
         ratio = f"{beside['ratio']:.2f} {interval(beside['ratio_ci'], '.2f')}" if beside else ""
-        sizes = [f"{value:.1f}" for value in row["by_day_one_size"].values()]
+        sizes = [f"{row['by_day_one_size'][size]:.1f}" for size in ("0", "1-3", "4+")]
         about = [f"{row[what]:.1f}" for what in ("coverage", "novelty_bits", "catalogue_reached")]
         cells = [f"{row['precision']:.1f} {interval(row['precision_ci'])}", ratio, *sizes, *about]
         lines.append(f"| `{row['strategy']}` | {' | '.join(cells)} | {row['ms_per_user']:.2f} |")

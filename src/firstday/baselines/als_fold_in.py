@@ -176,7 +176,7 @@ ALS_FOLD_IN = BaselineSpec(
     name="als_fold_in",
     describe="The library implicit's own ALS, with its own fold-in of new users.",
     grid={
-        "dimensions": (16, 32, 64, 128, 256, 512),
+        "dimensions": (16, 32, 64, 128, 256, 512, 1024),
         "confidence": (2.5, 5.0, 10.0, 20.0, 40.0, 80.0, 160.0, 320.0),
         "regularization": (25.0, 50.0, 100.0, 200.0, 400.0, 800.0, 1600.0),
         "frequency": (0.0, 0.25, 0.5, 0.75, 1.0),
