@@ -2,7 +2,7 @@
 
 python benchmarks/real_data.py --data ../shared/data                            all sets
 python benchmarks/real_data.py --data ../shared/data --only online-retail movietweetings
-python benchmarks/real_data.py --data ../shared/data --only deezer-europe --on-record item_item user_user ease als_fold_in
+python benchmarks/real_data.py --data ../shared/data --only deezer-europe --on-record ease als_fold_in
 
 Sets with a clock are judged at their cut-offs, the others with several seeds. The options of baselines are chosen on
 the validation users of the first training, and kept; cold users take part in nothing but the judgement.
