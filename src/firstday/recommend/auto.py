@@ -58,8 +58,7 @@ def explain_route(query: Query, row: int, strategy: str, route: str) -> tuple[st
         return ()
     if strategy == "auto":
         return () if route not in FALLBACKS else (
-            f"{route} answers: it was the best for validation users of whom as much was known "
-            f"({KNOWLEDGE[query.knowledge[row]]}).",
+            f"{route} answers: it was best for validation users of the same class ({KNOWLEDGE[query.knowledge[row]]}).",
         )  # fmt: skip
     return (f"{route} answers: {strategy} has nothing to go on.",) if route in FALLBACKS else ()
 
