@@ -154,14 +154,14 @@ def judged(name: str) -> list[str]:
         "NDCG@10",
         "P@50",
         "NDCG@50",
-        *(f"P@10, {size} items ({counts[size]:,})" for size in sizes),
+        *(f"P@10 / P@50, {size} items ({counts[size]:,})" for size in sizes),
     ]
     columns += ["P@10 minus `auto`", "P@50 minus `auto`"]
     lines = [f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
     for row in rows:
         beside = row["against"].get("auto")
         cells = [f"{row[key]:.1f}" for key in ("precision_at_10", "ndcg_at_10", "precision", "ndcg")]
-        cells += [f"{row['by_day_one_size_at_10'][size]:.1f}" for size in sizes]
+        cells += [f"{row['by_day_one_size_at_10'][size]:.1f} / {row['by_day_one_size'][size]:.1f}" for size in sizes]
         for key in ("difference_at_10", "difference"):
             cells.append(f"{beside[key]:+.1f} {interval(beside[f'{key}_ci'], '+.1f')}" if beside else "")
         mark = "**" if row["strategy"] == "auto" else ""
@@ -171,37 +171,26 @@ def judged(name: str) -> list[str]:
 
 def clocks() -> list[str]:
     """Return `auto` beside the best baseline and popularity on every set, at 10 and at 50."""
-    columns = [
-        "",
-        "newcomers",
-        "P@10: `auto`",
-        "best baseline",
-        "`auto` / it",
-        "P@50: `auto`",
-        "best baseline",
-        "`auto` / it",
-        "`popular`",
+    lines = [
+        "| % | newcomers | P@10: `auto` | best baseline | `auto` minus it | P@50: `auto` | best baseline | `auto` minus it "
+        "| `popular` |",
+        "|---|---|---|---|---|---|---|---|---|",
     ]
-    lines = [f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
     for name, title in SETS.items():
         try:
             results = read_results(name)
         except NotMeasuredError:
             continue
         rows = {row["strategy"]: row for row in results["results"]}
+        baselines = [baseline for baseline in results["tuned_peers"] if baseline != "paper_segment"]
         cells = [title, f"{results['n_cold']:,}"]
-        for metric in ("precision_at_10", "precision"):
-            best = max(
-                (peer for peer in results["tuned_peers"] if peer != "paper_segment"),
-                key=lambda peer: rows[peer][metric],
-            )
-            cells += [
-                f"{rows['auto'][metric]:.1f}",
-                f"{rows[best][metric]:.1f} `{best}`",
-                f"{rows['auto'][metric] / rows[best][metric]:.2f}",
-            ]
-        cells.append(f"{rows['popular']['precision']:.1f}")
-        lines.append(f"| {' | '.join(cells)} |")
+        for metric, key in (("precision_at_10", "difference_at_10"), ("precision", "difference")):
+            values = {baseline: float(rows[baseline][metric]) for baseline in baselines}
+            best = max(values, key=values.__getitem__)
+            beside = rows["auto"]["against"][best]
+            cells += [f"{rows['auto'][metric]:.1f}", f"{values[best]:.1f} `{best}`"]
+            cells.append(f"{beside[key]:+.1f} {interval(beside[f'{key}_ci'], '+.1f')}")
+        lines.append(f"| {' | '.join([*cells, format(rows['popular']['precision'], '.1f')])} |")
     return lines
 
 

@@ -11,6 +11,7 @@ import polars as pl
 import pytest
 
 from firstday.config import load_config
+from firstday.errors import ConfigError
 from firstday.recommend.spec import strategies_with
 from tests.cli.conftest import Invoke, Run
 from tests.synthetic import SEED
@@ -206,6 +207,8 @@ def test_the_protocol_is_said_and_can_be_asked_for(invoke: Invoke, timed_tables:
     assert "intervals are over users" in " ".join(shown.stdout.split())
     done = invoke("train", timed_tables, "--config", rules, "--out", tmp_path / "model")
     assert "are validated on by cross-fitting" in done.stderr
+    with pytest.raises(ConfigError, match=r"^--cut-offs: needs registration times"):
+        invoke("evaluate", timed_tables, "--protocol", "sampled", "--cut-offs", 3)
 
 
 def test_inspect_writes_the_card_of_a_model(run: Run, model: Path, tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from firstday.cli.options import (
     DropOption,
     KOption,
     PluginOption,
+    Protocol,
     ProtocolOption,
     ReportOption,
     SeedOption,
@@ -145,6 +146,8 @@ def evaluate(
 
     Example: firstday evaluate movielens-100k --rounds 10 --slate 12 --visible 3 --json replay.json
     """
+    if cut_offs is not None and protocol is Protocol.SAMPLED:
+        raise ConfigError("--cut-offs: needs registration times, which the protocol sampled ignores; leave one out.")
     learners = load_plugins(plugin)
     for name in tables:
         read_settings(name, config, seed, protocol, device)
