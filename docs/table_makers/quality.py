@@ -172,8 +172,8 @@ def judged(name: str) -> list[str]:
 def clocks() -> list[str]:
     """Return `auto` beside the best baseline and popularity on every set, at 10 and at 50."""
     lines = [
-        "| % | newcomers | P@10: `auto` | best baseline | `auto` minus it | P@50: `auto` | best baseline | `auto` minus it "
-        "| `popular` |",
+        "| % | newcomers | P@10: `auto` | best baseline | `auto` minus it | P@50: `auto` | best baseline "
+        "| `auto` minus it | `popular` |",
         "|---|---|---|---|---|---|---|---|---|",
     ]
     for name, title in SETS.items():

@@ -5,9 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from firstday.data.splits.holdout import split_for_training
 from firstday.segment.segments import ItemCounts, Segments
 from firstday.sparse import SparseRows
-from firstday.training.validation import Validation
+from firstday.training.fit import fit
+from firstday.training.validation import Stops, Validation
+from tests.synthetic import brief_config
+from tests.timed import make_log
 
 N_USERS = 8
 TASTES = np.eye(2, dtype=np.float32)
@@ -62,3 +66,36 @@ def test_where_items_are_many_nearest_items_are_looked_for_fewer(monkeypatch: py
     tastes[3:] = 1 - tastes[3:]
     assert validation.precision_of_segments(TASTES[tastes]) == pytest.approx(100 * 3 / N_USERS)
     assert validation.precision_of_both_ways(TASTES[tastes]) == pytest.approx((100 + 100 * 3 / N_USERS) / 2)
+
+
+def test_training_on_everybody_stops_at_the_median_of_the_folds() -> None:
+    stops = Stops()
+    for values in ([1.0, 3.0, 2.0], [2.0, 1.0, 0.0, 5.0], [0.0, 1.0, 1.0]):
+        judge = stops.watch("cold model", lambda value: value)
+        assert [judge(value) for value in values] == values
+    assert stops.best == {"cold model": [2, 4, 2]}
+    judge = stops.repeat("cold model", lambda value: value)
+    heard = [judge(0.0) for _ in range(5)]
+    assert int(np.argmax(heard)) + 1 == 2
+    assert heard[2:] == [0.0] * 3
+
+
+def test_a_model_of_few_newcomers_is_learned_from_all_of_them() -> None:
+    log = make_log()
+    config = brief_config(
+        protocol="registration", registration={"target_days": 5.0, "min_items": 3}, cold_model={"epochs": 4}
+    )
+    split = split_for_training(log, config, 0)
+    model = fit(log, split, config).model
+    assert len(split.folds) == 5
+    data = model.facts["data"]
+    assert (data["folds"], data["validation_users"]) == (5, len(split.validation))
+    assert data["warm_users"] == len(split.warm)
+    assert len(set(split.warm) & set(split.validation.users)) > 100
+    assert {epoch.precision for epoch in model.cold.history} == {None}
+    assert sum(epoch.kept for epoch in model.cold.history) == 1
+    assert {name for evidence in model.selection.classes for name in evidence.precision} >= {
+        "popular",
+        "blend",
+        "segment",
+    }

@@ -149,7 +149,8 @@ def _print(path: Path, manifest: dict[str, Any], model: TrainedModel, n_segments
     console = Console(highlight=False)
     data, metrics, features = manifest["data"], manifest["metrics"], manifest["features"]
     precision = ", ".join(f"{name} {value:.1f} %" for name, value in metrics["precision"].items())
-    curve = [epoch.precision or 0.0 for epoch in model.cold.history]
+    curve = [epoch.precision for epoch in model.cold.history if epoch.precision is not None]
+    stopped_at = f", {_sparkline(curve)} {curve[0]:.1f} to {max(curve):.1f} %" if curve else " in cross-fitting"
     light = f" and {data['light_users']:,} light ones" if data.get("light_users") else ""
     bare = f"; {len(model.unlisted):,} items without a vector, in no list" if len(model.unlisted) else ""
     stopped_by = " and ".join(model.config.cold_model.stopped_by)
@@ -160,8 +161,7 @@ def _print(path: Path, manifest: dict[str, Any], model: TrainedModel, n_segments
         f"embedding: {method_of_vectors(model, data)}, {model.dimensions} numbers{bare}",
         f"features: {features['n_inputs']:,} inputs; blocks: {', '.join(features['blocks'])}",
         f"P@{metrics['k']} on {data['validation_users']:,} validation users: {precision}",
-        f"training: {len(curve)} epochs, stopped by P@{metrics['k']} of {stopped_by}, {_sparkline(curve)} "
-        f"{curve[0]:.1f} to {max(curve):.1f} %",
+        f"training: {len(model.cold.history)} epochs, stopped by P@{metrics['k']} of {stopped_by}{stopped_at}",
     ]
     for line in [*lines, *_tell_versions(path)]:
         console.print(line, markup=False, soft_wrap=True)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from firstday.artifact.trained_model import TrainedModel
+from firstday.cold.cold_model import Epoch
 from firstday.config import Config
 from firstday.data.checks import FIRST_NAMED
 from firstday.data.dataset import Dataset
@@ -266,6 +267,9 @@ def _learn(
     judge = stops.repeat if is_final else stops.watch
     cold = train_network(features, embeddings.user_vectors, held_out_features, validation, config, judge, progress)
     ranker = train_ranker_of(features, day_ones, uses, held_out_features, validation, config, judge, progress)
+    if is_final:  # what was judged are the folds
+        cold = replace(cold, history=without_precision(cold.history))
+        ranker = None if ranker is None else replace(ranker, history=without_precision(ranker.history))
     learning_data = LearningData(
         config=config,
         features=features,
@@ -300,6 +304,11 @@ def _learn(
         n_warm if everyone is None else everyone.n_users,
         n_warm,
     )
+
+
+def without_precision(history: Sequence[Epoch]) -> tuple[Epoch, ...]:
+    """Return how a training went that stopped where others did."""
+    return tuple(replace(epoch, precision=None) for epoch in history)
 
 
 def close_items(batch: SignalBatch, cohort: Cohort, config: Config) -> SparseRows:
