@@ -64,7 +64,6 @@ MAKERS: Mapping[str, Callable[..., list[str]]] = {
     "spark-growth": scale.spark_growth,
     "spark-stages": scale.spark_stages,
     "sample-cost": scale.sample_cost,
-    "service": scale.service,
     "simulated": scale.simulated,
     "arrivals": arrivals.policies,
     "arrivals_cohorts": arrivals.cohorts,

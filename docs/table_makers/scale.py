@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from table_makers.measured import interval, read_results
-from table_makers.quality import MEANING
 
 SIMULATED = (
     ("users", "users", "", "100,000"),
@@ -119,20 +118,6 @@ def sample_cost() -> list[str]:
         precision = f"{row['precision']:.1f} {interval(row['precision_ci'])}"
         difference = f"{row['difference']:+.1f} {interval(row['difference_ci'], '+.1f')}"
         lines.append(f"| {learned_from} | `{row['strategy']}` | {precision} | {difference} |")
-    return lines
-
-
-def service() -> list[str]:
-    """Return P@50 of each strategy on a simulated service with a clock, by day-one size."""
-    rows = {row["strategy"]: row for row in read_results("simulated-service")["results"]}
-    counts = {**rows["segment"]["n_by_day_one_size"], "profile only": rows["segment"]["n_profile_only"]}
-    titles = [f"{size}{'' if size == 'profile only' else ' items'} (n = {n:,})" for size, n in counts.items()]
-    lines = ["| P@50, % [95 % interval] | all | " + " | ".join(titles) + " |", "|---|---|---|---|---|---|"]
-    for strategy in (strategy for strategy in MEANING if strategy in rows):
-        row = rows[strategy]
-        whole = f"{row['precision']:.1f} {interval(row['precision_ci'])}"
-        cells = [f"{value:.1f}" for value in (*row["by_day_one_size"].values(), row["profile_only"])]
-        lines.append(f"| `{strategy}` | {whole} | " + " | ".join(cells) + " |")
     return lines
 
 
