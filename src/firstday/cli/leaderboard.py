@@ -19,6 +19,7 @@ from firstday.cli.options import (
     write_file,
 )
 from firstday.data.left_out import left_out_beside, write_left_out
+from firstday.data.splits.holdout import protocol_of
 from firstday.evaluation.report.render import check_report_path
 from firstday.evaluation.results import REFERENCE
 from firstday.leaderboard.judge import choose_methods, judge_methods
@@ -36,7 +37,7 @@ from firstday.leaderboard.standings import (
 )
 from firstday.progress import open_progress
 
-SEEDS = 5
+SEEDS = {"sampled": 5, "registration": 1}
 
 
 def leaderboard(
@@ -53,7 +54,7 @@ def leaderboard(
     ] = None,
     seeds: Annotated[
         int | None,
-        typer.Option(min=1, max=1000, help=f"Splits, from seed 0 on (default: those of the file, else {SEEDS})."),
+        typer.Option(min=1, max=1000, help="From seed 0 on (default: those of the file, else 5, or 1 with cut-offs)."),
     ] = None,
     strategy: Annotated[
         list[str] | None, typer.Option(help="Name of a method to judge, repeatable (default: all there are).")
@@ -104,7 +105,7 @@ def leaderboard(
                 config,
                 choose_methods(config, strategy or (), without or ()),
                 name=dataset.name,
-                n_seeds=seeds or (SEEDS if present is None else len(present.seeds)),
+                n_seeds=seeds or (len(present.seeds) if present else SEEDS[protocol_of(dataset, config)]),
                 progress=progress,
             )
         board = board.with_set(dataset.name, standings)
@@ -145,8 +146,8 @@ def _print_standings(name: str, standings: Standings, console: Console) -> None:
             style="bold" if row.strategy == REFERENCE else None,
         )
     console.print(table)
-    text = f"{standings.n_warm:,} warm and {standings.n_cold:,} cold users in each of {len(standings.seeds)} seed(s), "
-    text += f"protocol {standings.protocol}, split {write_split(standings.split)}. Brackets: 95 % interval over users."
+    text = f"{standings.n_warm:,} warm and {standings.n_cold:,} cold users of each of {len(standings.seeds)} seed(s), "
+    text += f"protocol {standings.protocol}, split {write_split(standings.split)}. Brackets: 95 % interval."
     console.print(text, highlight=False, markup=False)
 
 

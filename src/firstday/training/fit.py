@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from firstday.artifact.trained_model import TrainedModel
-from firstday.cold.cold_model import Epoch
+from firstday.cold.cold_model import ColdModel
 from firstday.config import Config
 from firstday.data.checks import FIRST_NAMED
 from firstday.data.dataset import Dataset
@@ -268,8 +268,8 @@ def _learn(
     cold = train_network(features, embeddings.user_vectors, held_out_features, validation, config, judge, progress)
     ranker = train_ranker_of(features, day_ones, uses, held_out_features, validation, config, judge, progress)
     if is_final:  # what was judged are the folds
-        cold = replace(cold, history=without_precision(cold.history))
-        ranker = None if ranker is None else replace(ranker, history=without_precision(ranker.history))
+        cold = without_precision(cold)
+        ranker = None if ranker is None else replace(ranker, body=without_precision(ranker.body))
     learning_data = LearningData(
         config=config,
         features=features,
@@ -306,9 +306,9 @@ def _learn(
     )
 
 
-def without_precision(history: Sequence[Epoch]) -> tuple[Epoch, ...]:
-    """Return how a training went that stopped where others did."""
-    return tuple(replace(epoch, precision=None) for epoch in history)
+def without_precision(network: ColdModel) -> ColdModel:
+    """Return a network whose training stopped where others did: its history has no precision."""
+    return replace(network, history=tuple(replace(epoch, precision=None) for epoch in network.history))
 
 
 def close_items(batch: SignalBatch, cohort: Cohort, config: Config) -> SparseRows:
