@@ -28,8 +28,7 @@ from firstday.artifact.trained_model import TrainedModel
 from firstday.cli.options import open_tables
 from firstday.config import Config
 from firstday.data.dataset import Dataset
-from firstday.data.splits.holdout import split_for_training
-from firstday.data.splits.split import Cohort
+from firstday.data.splits.holdout import find_cut_offs, hold_out
 from firstday.evaluation.run import score_strategy
 from firstday.features.ages import choose_widths
 from firstday.features.signals import SignalBatch
@@ -121,20 +120,23 @@ class Judged:
 
 def judge_seed(judged: Judged, dataset: Dataset, form: str, config: Config, *, only_group: bool) -> None:
     """Train with years alone and with the default, and add what the users of both cohorts get."""
+    config = config.override("registration.cut_offs", 1)
+    (part,) = hold_out(dataset, config, config.seed, find_cut_offs(dataset, config))
+    dataset, split = part.dataset, part.split
     assert dataset.ages is not None
     stored = np.where(dataset.ages >= 0, FORMS[form](dataset.ages), -1).astype(dataset.ages.dtype)
     config = config.override(dict(NO_NETWORKS)) if only_group else config
-    split = split_for_training(dataset, config, config.seed, with_cold=True)
-    cohorts: dict[str, Cohort] = {"validation": split.validation, "test": split.cold}
-    for name, cohort in cohorts.items():
-        ages = dataset.ages[cohort.users]
+    cohorts = {"validation": (dataset, split.validation), "test": (part.newcomers, part.cold)}
+    for name, (of, cohort) in cohorts.items():
+        assert of.ages is not None
+        ages = of.ages[cohort.users]
         judged.users[name].append(cohort.users)
         judged.unseen[name].append((ages >= 0) & ~np.isin(ages, stored[split.warm]))
     for trained_with in (0.0,) if only_group else (0.0, config.features.age_users):
         settings = config.override("features.age_users", trained_with)
         recommender = fit(replace(dataset, ages=stored), split, settings, weigh=not only_group)
-        for name, cohort in cohorts.items():
-            query = cohort_query(recommender, dataset, cohort, config.recommend.k)
+        for name, (of, cohort) in cohorts.items():
+            query = cohort_query(recommender, of, cohort, config.recommend.k)
             for known, hide in KNOWN.items():
                 asked = replace(query, signals=hide(query.signals))
                 trials = [] if only_group else [(strategy, trained_with, asked) for strategy in LEARNED]

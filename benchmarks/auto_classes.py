@@ -3,7 +3,7 @@
 python benchmarks/auto_classes.py movielens-100k --seeds 5                  with the dataset's preset
 python benchmarks/auto_classes.py movielens-100k --seeds 5 --defaults       with the defaults, as strangers get them
 python benchmarks/auto_classes.py deezer-europe --path deezer_europe.zip --seeds 5
-firstday simulate service --users 8000 --items 3000; python benchmarks/auto_classes.py service --seeds 5
+firstday simulate service --users 8000 --items 3000; python benchmarks/auto_classes.py service --seeds 1
 
 Classes are those of `KNOWLEDGE`. Few test users have nothing but a profile, or friends, so the others are asked as
 well, with what they did taken away. Differences are user by user, with a 95 % interval by bootstrap over users; the
@@ -25,7 +25,7 @@ from rich.table import Table
 from firstday.artifact.trained_model import KNOWLEDGE, Selection
 from firstday.cli.options import open_tables
 from firstday.config import Config
-from firstday.data.splits.holdout import split_for_training
+from firstday.data.splits.holdout import find_cut_offs, hold_out
 from firstday.metrics import bootstrap_mean, measure
 from firstday.recommend.query import Query
 from firstday.recommend.recommender import answer_all
@@ -56,18 +56,19 @@ def main() -> None:
     chosen: list[list[str]] = []
     for seed in range(arguments.seeds):
         seeded = config.override("seed", seed)
-        split = split_for_training(dataset, seeded, seed, with_cold=True)
-        recommender = fit(dataset, split, seeded)
-        query = cohort_query(recommender, dataset, split.cold, K)
-        chosen.append([evidence.best for evidence in query.model.selection.classes])
-        names = [name for name in BUILT_IN["strategies"] if name in strategies_of(query.model)]
-        add(precision["all"], names, query, split.cold.truth)
-        users["all"].append(split.cold.users)
-        for number, known in enumerate(KNOWLEDGE):
-            asked, truth = ask_class(query, split.cold.truth, number)
-            add(precision[known], names, asked, truth)
-            users[known].append(split.cold.users[: asked.n_users] if number == 0 else np.arange(asked.n_users))
-        print(f"seed {seed}: {chosen[-1]}", flush=True)
+        for part in hold_out(dataset, seeded, seed, find_cut_offs(dataset, seeded)):
+            recommender = fit(part.dataset, part.split, seeded)
+            cold = part.cold
+            query = cohort_query(recommender, part.newcomers, cold, K)
+            chosen.append([evidence.best for evidence in query.model.selection.classes])
+            names = [name for name in BUILT_IN["strategies"] if name in strategies_of(query.model)]
+            add(precision["all"], names, query, cold.truth)
+            users["all"].append(cold.users)
+            for number, known in enumerate(KNOWLEDGE):
+                asked, truth = ask_class(query, cold.truth, number)
+                add(precision[known], names, asked, truth)
+                users[known].append(cold.users[: asked.n_users] if number == 0 else np.arange(asked.n_users))
+            print(f"seed {seed}: {chosen[-1]}", flush=True)
     rows = [describe(known, of, users[known]) for known, of in precision.items() if sum(map(len, of["auto"]))]
     name = f"auto-{dataset.name}{'-defaults' if arguments.defaults else ''}"
     content = {"dataset": dataset.name, "k": K, "seeds": list(range(arguments.seeds)), "chosen": chosen, "rows": rows}

@@ -25,7 +25,7 @@ from rich.table import Table
 from firstday.cli.options import open_tables
 from firstday.config import Config
 from firstday.data.dataset import Dataset
-from firstday.data.splits.holdout import split_for_training
+from firstday.data.splits.holdout import find_cut_offs, hold_out
 from firstday.data.splits.split import Cohort
 from firstday.recommend.query import Answer
 from firstday.recommend.recommender import Recommender
@@ -64,13 +64,14 @@ def mean_of(values: list[float]) -> float:
 
 def judge_seed(dataset: Dataset, preset: Config, seed: int) -> dict[str, dict[str, float]]:
     """Train for one seed and judge the probabilities of each strategy on its test users, in %."""
-    split = split_for_training(dataset, preset, seed, with_cold=True)
-    recommender = fit(dataset, split, preset.override("seed", seed))
+    preset = preset.override({"seed": seed, "registration.cut_offs": 1})
+    (part,) = hold_out(dataset, preset, seed, find_cut_offs(dataset, preset))
+    recommender = fit(part.dataset, part.split, preset)
     found: dict[str, dict[str, float]] = {}
     for name, calibration in recommender.model.calibrations.items():
-        answer, hits = lists_of(recommender, dataset, split.cold, name)
+        answer, hits = lists_of(recommender, part.newcomers, part.cold, name)
         listed, used = answer.items >= 0, hits[answer.items >= 0].astype(np.float64)
-        others = fit_others(*lists_of(recommender, dataset, split.validation, name, MOST_USERS), answer)
+        others = fit_others(*lists_of(recommender, part.dataset, part.split.validation, name, MOST_USERS), answer)
         said = {"logistic": calibration.probabilities(answer.scores), **others}
         row = {"users": float(len(hits)), "fitted to": float(calibration.n_users), "used": 100 * float(used.mean())}
         for way in WAYS:

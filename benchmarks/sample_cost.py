@@ -18,10 +18,8 @@ from typing import Any
 import numpy as np
 
 from firstday.config import Config
-from firstday.data.dataset import Dataset
 from firstday.data.load import load
-from firstday.data.splits.holdout import split_for_training
-from firstday.data.splits.split import Split
+from firstday.data.splits.holdout import Holdout, find_cut_offs, hold_out
 from firstday.embed.embeddings import compute_affinity
 from firstday.engine.large import Learners
 from firstday.metrics import measure
@@ -47,26 +45,26 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         simulate(SimulationSettings(n_users=arguments.users, n_items=arguments.items), Path(folder) / "tables")
         dataset = load(Path(folder) / "tables")
-        config = Config()
-        split = split_for_training(dataset, config, config.seed, with_cold=True)
+        config = Config().override("registration.cut_offs", 1)
+        (part,) = hold_out(dataset, config, config.seed, find_cut_offs(dataset, config))
         if arguments.mllib:
-            results["mllib"] = compare_mllib(dataset, split, config)
+            results["mllib"] = compare_mllib(part, config)
         else:
-            results |= {"users": arguments.users, "cold": len(split.cold), "seeds": 1, "warm": len(split.warm)}
-            results["rows"] = compare_shares(dataset, split, config)
+            results |= {"users": arguments.users, "cold": len(part.cold), "seeds": 1, "warm": len(part.split.warm)}
+            results["rows"] = compare_shares(part, config)
     RESULTS.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
 
 
-def compare_shares(dataset: Dataset, split: Split, config: Config) -> list[dict[str, Any]]:
+def compare_shares(part: Holdout, config: Config) -> list[dict[str, Any]]:
     """Learn from some of the warm users and judge the same cold users."""
     rows: list[dict[str, Any]] = []
     whole: dict[str, np.ndarray] = {}
     for share in SHARES:
-        most_users = max(1, round(len(split.warm) * share / 100))
+        most_users = max(1, round(len(part.split.warm) * share / 100))
         began = perf_counter()
-        recommender = fit(dataset, split, config.override("training.most_users", most_users))
+        recommender = fit(part.dataset, part.split, config.override("training.most_users", most_users))
         seconds = perf_counter() - began
-        for strategy, precision in judge(recommender, dataset, split).items():
+        for strategy, precision in judge(recommender, part).items():
             whole.setdefault(strategy, precision)
             row = {"share": share, "learned_from": most_users, "strategy": strategy, "seconds": round(seconds, 1)}
             rows.append(row | describe(precision, whole[strategy]))
@@ -74,8 +72,9 @@ def compare_shares(dataset: Dataset, split: Split, config: Config) -> list[dict[
     return rows
 
 
-def compare_mllib(dataset: Dataset, split: Split, config: Config) -> dict[str, Any]:
+def compare_mllib(part: Holdout, config: Config) -> dict[str, Any]:
     """Take items' vectors from MLlib's ALS, and judge the same cold users."""
+    dataset, split = part.dataset, part.split
     from pyspark.sql import SparkSession
 
     from firstday.engine.spark.cluster_dataset import factorise
@@ -101,20 +100,20 @@ def compare_mllib(dataset: Dataset, split: Split, config: Config) -> dict[str, A
     vectors = factorise(ratings, len(dataset.items), dimensions, config)
     seconds = perf_counter() - began
     session.stop()
-    plain = judge(fit(dataset, split, config), dataset, split)
+    plain = judge(fit(dataset, split, config), part)
     learners = Learners(dataset, dataset.summary(), None, lambda _held_out, _dimensions: vectors)
-    other = judge(fit(dataset, split, config.override("training.factors", "mllib"), learners=learners), dataset, split)
-    content: dict[str, Any] = {"users": len(dataset.users), "cold": len(split.cold), "warm": len(split.warm)}
+    other = judge(fit(dataset, split, config.override("training.factors", "mllib"), learners=learners), part)
+    content: dict[str, Any] = {"users": len(part.newcomers.users), "cold": len(part.cold), "warm": len(split.warm)}
     content |= {"ratings": affinity.n_entries, "dimensions": dimensions, "als_seconds": round(seconds, 1)}
     content["rows"] = [{"strategy": name, **describe(other[name], plain[name])} for name in STRATEGIES]
     print(json.dumps(content), flush=True)
     return content
 
 
-def judge(recommender: Recommender, dataset: Dataset, split: Split) -> dict[str, np.ndarray]:
+def judge(recommender: Recommender, part: Holdout) -> dict[str, np.ndarray]:
     """Return the precision of each cold user's list of 50, by strategy."""
-    query = cohort_query(recommender, dataset, split.cold, 50)
-    return {name: measure(answer_all(query, name).items, split.cold.truth).precision for name in STRATEGIES}
+    query = cohort_query(recommender, part.newcomers, part.cold, 50)
+    return {name: measure(answer_all(query, name).items, part.cold.truth).precision for name in STRATEGIES}
 
 
 def describe(precision: np.ndarray, compared: np.ndarray) -> dict[str, Any]:
