@@ -223,10 +223,10 @@ MULT_DAE = BaselineSpec(
     name="mult_dae",
     describe="A denoising autoencoder of users' items with a multinomial likelihood.",
     grid={
-        "steps": (75, 150, 300, 600, 1200, 2400),
+        "steps": (20, 40, 75, 150, 300, 600, 1200, 2400),
         "width": (6, 12, 25, 50, 100, 200, 400),
-        "dropout": (0.5, 0.8, 0.9, 0.95, 0.98, 0.99),
-        "weight_decay": (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0),
+        "dropout": (0.0, 0.3, 0.5, 0.8, 0.9, 0.95, 0.98, 0.99),
+        "weight_decay": (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0),
     },
     start={"steps": (300, 600), "width": (100,), "dropout": (0.9, 0.95), "weight_decay": (0.01, 0.1)},
     prepare=prepare_mult_dae,
