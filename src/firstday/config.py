@@ -254,7 +254,7 @@ class SampledProtocolConfig(Section):
 
 
 class RegistrationProtocolConfig(Section):
-    """The `registration` protocol of the paper: cold users registered last, and day one is their first day."""
+    """The `registration` protocol: who registered after a cut-off is cold, and day one is their first day."""
 
     cut_offs: Count = Field(
         default=6,

@@ -96,7 +96,7 @@ def test_a_log_with_a_clock() -> None:
 
 
 def test_evaluation_may_be_refused_where_training_is_not() -> None:
-    histories = make_histories(np.linspace(0, 20, 60))
+    histories = make_histories(np.linspace(0, 5, 60))
     outlook = foresee(histories, Config(), "registration", Log(0, 50 * DAY_US + 1))
     assert not outlook.refusal
     assert outlook.evaluation_refusal.startswith("users: nobody who registered after")

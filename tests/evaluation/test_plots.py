@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from firstday.evaluation.plots import THEME, plot_arrivals, plot_day_one_sizes, plot_strategies, plot_training, spread
+from firstday.evaluation.plots import THEME, plot_day_one_sizes, plot_strategies, plot_training, spread
 from tests.evaluation.test_report import HISTORY, POPULAR, SEGMENT, Page, around, render, results, row
 
 
@@ -30,13 +30,6 @@ def test_plots_have_one_mark_a_strategy(n_more: int) -> None:
         assert sorted(marks) == sorted(strategies)
         assert all(re.search(rf">\s*{name}\s*</text>", svg) for name in marks)
         assert "P@50, %" in svg
-
-
-def test_regret_has_a_line_for_each_policy_but_the_oracle() -> None:
-    regret = {"oracle": [0.0, 0.0, 0.0], "segment": [2.0, 1.5, 2.5], "explore": [1.0, 0.5, 1.5]}
-    svg = plot_arrivals([{"day": day, "first_day_regret": regret} for day in range(3)])
-    assert sorted(re.findall(r'id="[a-z-]+-mark-(\w+)"', svg)) == ["explore", "segment"]
-    assert "day of registration" in svg
 
 
 def test_the_report_says_where_not_every_strategy_is_drawn() -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
+from arrivals import plot_arrivals
 from simulated_arrivals import (
     ORACLE,
     WITH_NEW,
@@ -203,3 +205,10 @@ def test_newcomers_tell_their_profile_and_some_of_their_favorites(model: Trained
 def test_settings_that_cannot_be_are_refused(name: str, value: Any) -> None:
     with pytest.raises(ConfigError, match=f"{name}: is {value}"):
         replace(SETTINGS, **{name: value})
+
+
+def test_regret_has_a_line_for_each_policy_but_the_oracle() -> None:
+    regret = {"oracle": [0.0, 0.0, 0.0], "segment": [2.0, 1.5, 2.5], "explore": [1.0, 0.5, 1.5]}
+    svg = plot_arrivals([{"day": day, "first_day_regret": regret} for day in range(3)])
+    assert sorted(re.findall(r'id="[a-z-]+-mark-(\w+)"', svg)) == ["explore", "segment"]
+    assert "day of registration" in svg

@@ -51,7 +51,8 @@ def run_epochs(
     batch_loss
         Loss of some rows on the device, given their indexes on the host, int64, shape (batch,).
     check
-        Precision in %, higher is better, of the network as it is, on validation users.
+        Precision in %, higher is better, of the network as it is, on validation users; negative: no precision, but
+        higher is better all the same.
     config
         Schedule, learning rate, weight decay, epochs, batch size, patience, and how many rows make a pass.
     seed
@@ -89,11 +90,12 @@ def run_epochs(
             losses = [_step(batch_loss(rows), optimizer, schedule) for rows in order.reshape(n_batches, batch)]
         network.eval()
         with torch.no_grad():
-            precision = check()
+            precision = check() if number >= first_counted else None
         loss = math.fsum(torch.stack(losses).tolist()) / n_batches
-        history.append(Epoch(number, loss, optimizer.param_groups[0]["lr"], precision))
+        is_measured = precision is not None and precision >= 0
+        history.append(Epoch(number, loss, optimizer.param_groups[0]["lr"], precision if is_measured else None))
         progress(number, config.epochs)
-        if number < first_counted:
+        if precision is None:
             continue
         if precision > best:
             best, best_number, best_weights, waited = precision, number, copy.deepcopy(network.state_dict()), 0

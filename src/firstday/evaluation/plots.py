@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from io import StringIO
 from operator import attrgetter
@@ -206,7 +206,7 @@ def plot_day_one_sizes(results: Results) -> str:
         axes.set_ylabel(f"P@{results.k}, %")
         axes.grid(axis="y")
         axes.tick_params(axis="x", length=0)
-        _label_ends(figure, axes, ends)
+        label_ends(figure, axes, ends)
     return out[0]
 
 
@@ -244,43 +244,11 @@ def plot_replay(results: ReplayResults) -> str:
         axes.set_ylabel(f"items used of {results.settings.slate} shown")
         axes.grid(axis="y")
         axes.tick_params(axis="x", length=0)
-        _label_ends(figure, axes, ends)
+        label_ends(figure, axes, ends)
     return out[0]
 
 
-def plot_arrivals(cohorts: Sequence[Mapping[str, Any]]) -> str:
-    """Draw the regret of policies on the first day, by the day on which users registered, with 95 % intervals.
-
-    Parameters
-    ----------
-    cohorts
-        For each day of registration: ``day`` and ``first_day_regret``, by policy the mean and the ends of its interval.
-    """
-    names = [name for name in cohorts[0]["first_day_regret"] if any(of["first_day_regret"][name][0] for of in cohorts)]
-    with drawing("arrivals", WIDTH_IN, 3.3) as (figure, out):
-        axes = figure.add_subplot()
-        ends: list[tuple[float, float, str, str]] = []
-        for number, name in enumerate(names):
-            colour = SERIES[number % len(SERIES)]
-            shift = 0.08 * (number - (len(names) - 1) / 2)
-            days = [of["day"] + 1 + shift for of in cohorts]
-            values = [of["first_day_regret"][name] for of in cohorts]
-            for day, (_, low, high) in zip(days, values, strict=True):
-                axes.plot([day, day], [low, high], color=colour, lw=1.1, alpha=0.4)
-            means = [value[0] for value in values]
-            marker = MARKERS[number % len(MARKERS)]
-            axes.plot(days, means, marker=marker, color=colour, lw=1.3, ms=5, gid=f"mark-{name}")
-            ends.append((days[-1], means[-1], name, colour))
-        axes.set_xticks([of["day"] + 1 for of in cohorts])
-        axes.set_xlabel("day of registration")
-        axes.set_ylabel("regret on the first day, uses")
-        axes.grid(axis="y")
-        axes.tick_params(axis="x", length=0)
-        _label_ends(figure, axes, ends)
-    return out[0]
-
-
-def _label_ends(figure: Any, axes: Any, ends: Sequence[tuple[float, float, str, str]]) -> None:
+def label_ends(figure: Any, axes: Any, ends: Sequence[tuple[float, float, str, str]]) -> None:
     """Write each line's name right of the axes, moved apart where names would overlap, joined to its end."""
     axes.set_ylim(axes.get_ylim())
     figure.canvas.draw()  # settles the layout, in which distances are measured

@@ -278,10 +278,7 @@ class Results:
             others = (f"{self.get(name, metric).mean:.1f}" for metric in ("recall", "ndcg", "user_coverage"))
             rows.append((name, f"{precision.mean:.1f} [{precision.low:.1f}, {precision.high:.1f}]", *others))
         columns = ("strategy", *(f"{metric}@{self.k}, %" for metric in ("P", "R", "NDCG")), "user coverage, %")
-        below = (
-            f"{self.dataset}: {self.n_warm:,} warm and {self.n_cold:,} cold users in each of {len(self.seeds)} "
-            f"seed(s), protocol {self.protocol}. Brackets: 95 % interval over users.",
-        )
+        below = (f"{self.dataset}: {self.describe_users()} Brackets: 95 % interval over {self.units}.",)
         table = write_table("Strategies, best first", columns, rows, below)
         try:
             return f'{table}<div style="background: white">{plot_strategies(self)}</div>'

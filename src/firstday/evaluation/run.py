@@ -15,7 +15,7 @@ from firstday.data.dataset import Dataset
 from firstday.data.splits.holdout import find_cut_offs, hold_out, protocol_of
 from firstday.data.splits.registrations import write_moment
 from firstday.data.splits.split import Cohort, Split
-from firstday.errors import ConfigError
+from firstday.errors import ConfigError, DataError
 from firstday.evaluation.results import REFERENCE, Results, Scores, make_figures, measure_novelty
 from firstday.evaluation.slices import (
     SeedFacts,
@@ -31,6 +31,7 @@ from firstday.evaluation.slices import (
 )
 from firstday.metrics import HEAD, PrecisionRule, measure
 from firstday.progress import Progress, no_progress, open_progress
+from firstday.recommend.blend import have_friends
 from firstday.recommend.nearest_segment import SEGMENT
 from firstday.recommend.neighbors import FRIENDS
 from firstday.recommend.query import Answer, Query
@@ -171,6 +172,8 @@ def evaluate(
     ------
     ConfigError
         A strategy that does not exist or cannot be asked, or a setting that does not fit.
+    DataError
+        Nobody can be judged.
     """
     names = _names_of(strategies)
     check_judged(names)
@@ -226,6 +229,11 @@ def evaluate(
                 runs.append(run)
                 del recommender, fitted  # a model less in memory while the next is trained
         report("done", n_runs, n_runs)
+    if not runs:
+        raise DataError(
+            "users: newcomers used nothing that had existed at the cut-off before they registered, so that there is "
+            "nothing to judge; bring a longer log, or items.added_at."
+        )
     return join_runs(
         dataset.name,
         runs,
@@ -327,7 +335,7 @@ def judge_run(
         scores=scores,
         cohort=cohort,
         did_nothing=cohort.did_nothing if did_nothing is None else did_nothing,
-        has_friends=_have_friends(query),
+        has_friends=have_friends(query),
         n_warm=n_warm,
         k=query.k,
         fit_seconds=fit_seconds,
@@ -410,9 +418,3 @@ def join_runs(
         ),
         target_days=target_days,
     )
-
-
-def _have_friends(query: Query) -> np.ndarray:
-    """Tell which users have a friend whose habits the model knows, bool, shape (n_users,)."""
-    friends = query.signals.friends
-    return np.zeros(query.n_users, dtype=bool) if friends is None else np.asarray(friends.lengths() > 0)

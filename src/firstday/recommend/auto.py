@@ -56,11 +56,15 @@ def explain_route(query: Query, row: int, strategy: str, route: str) -> tuple[st
     """Return a sentence on why another strategy answers a user than the one asked for; nothing where none does."""
     if route == strategy:
         return ()
+    if route not in FALLBACKS:
+        return ()
     if strategy == "auto":
-        return () if route not in FALLBACKS else (
-            f"{route} answers: it was best for validation users of the same class ({KNOWLEDGE[query.knowledge[row]]}).",
-        )  # fmt: skip
-    return (f"{route} answers: {strategy} has nothing to go on.",) if route in FALLBACKS else ()
+        strategy = query.model.selection.best_of(query.knowledge[row])
+    if strategy != route:
+        return (f"{route} answers: {strategy} has nothing to go on.",)
+    return (
+        f"{route} answers: it was best for validation users of the same class ({KNOWLEDGE[query.knowledge[row]]}).",
+    )
 
 
 def answer_each(query: Query, strategies: np.ndarray) -> Answer:

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 
 from firstday.artifact.trained_model import TrainedModel
-from firstday.cold.cold_model import ColdModel
 from firstday.config import Config
 from firstday.data.checks import FIRST_NAMED
 from firstday.data.dataset import Dataset
@@ -267,9 +266,6 @@ def _learn(
     judge = stops.repeat if is_final else stops.watch
     cold = train_network(features, embeddings.user_vectors, held_out_features, validation, config, judge, progress)
     ranker = train_ranker_of(features, day_ones, uses, held_out_features, validation, config, judge, progress)
-    if is_final:  # what was judged are the folds
-        cold = without_precision(cold)
-        ranker = None if ranker is None else replace(ranker, body=without_precision(ranker.body))
     learning_data = LearningData(
         config=config,
         features=features,
@@ -304,11 +300,6 @@ def _learn(
         n_warm if everyone is None else everyone.n_users,
         n_warm,
     )
-
-
-def without_precision(network: ColdModel) -> ColdModel:
-    """Return a network whose training stopped where others did: its history has no precision."""
-    return replace(network, history=tuple(replace(epoch, precision=None) for epoch in network.history))
 
 
 def close_items(batch: SignalBatch, cohort: Cohort, config: Config) -> SparseRows:
@@ -414,7 +405,12 @@ def cohort_query(recommender: Recommender, dataset: Dataset, cohort: Cohort, k: 
         )
     batch, _ = model.catalogue.translate(dataset, cohort.users, cohort.day_one, passed_over)
     query = Query(model, batch, k)
-    return query if cohort.unborn is None else replace(query, closed=union_rows([query.excluded, cohort.unborn]))
+    if cohort.unborn is None:
+        return query
+    columns = model.catalogue.items.lookup(dataset.items.values)[cohort.unborn.columns]
+    rows = cohort.unborn.row_of_entry()
+    unborn = SparseRows.from_pairs(rows[columns >= 0], columns[columns >= 0], None, len(cohort), model.n_items)
+    return replace(query, closed=union_rows([query.excluded, unborn]))
 
 
 def judged_strategies(model: TrainedModel) -> list[str]:

@@ -33,9 +33,11 @@ MOST_USERS = 2_000
 """Validation users that are looked at, at most."""
 DATA_GRID: Mapping[str, tuple[Any, ...]] = {
     "min_items": (1, 2, 5, 10, 20),
-    "window_days": (None, 365.0, 180.0, 90.0, 30.0),
+    "window_days": (30.0, 90.0, 180.0, 365.0, None),
 }
 """Options of every baseline: which users it learns from, by their number of items, and from how many last days."""
+DATA_START: Mapping[str, tuple[Any, ...]] = {"min_items": (1,), "window_days": (None,)}
+"""Those of a search to begin with, and of a baseline whose options are given."""
 NATURAL_ENDS = (0, 1, None)
 """Values beyond which there is nothing to try: they are no edges of a grid."""
 LEAST_GAIN = 0.05
@@ -235,10 +237,10 @@ def tune(
         See `tune_baselines`.
     """
     data_grid = {name: values for name, values in DATA_GRID.items() if split.warm_window or name == "min_items"}
-    if all(len(values) == 1 for values in spec.grid.values()):  # options that were chosen before
-        data_grid = {name: values[:1] for name, values in data_grid.items()}
+    if spec.grid and all(len(values) == 1 for values in spec.grid.values()):  # options that were chosen before
+        data_grid = {name: DATA_START[name] for name in data_grid}
     grid = {**data_grid, **spec.grid}
-    start = {**{name: grid[name][:1] for name in data_grid}, **(spec.start or {})}
+    start = {**{name: spec.grid.get(name, DATA_START[name])[:1] for name in data_grid}, **(spec.start or {})}
     n_first, n_tried = prod(len(values) for values in {**grid, **start}.values()), 0
 
     @lru_cache(maxsize=1)

@@ -99,13 +99,13 @@ class Stops:
         return watched
 
     def repeat(self, name: str, _judge: Judge) -> Judge:
-        """Return a judge whose best call is the median of those noted."""
+        """Return a judge whose best call is the median of those noted; its values are negative: no precision."""
         best, n_calls = round(median(self.best[name])), 0
 
         def repeated(_lists: Any) -> float:
             nonlocal n_calls
             n_calls += 1
-            return float(n_calls) if n_calls <= best else 0.0
+            return -1 / n_calls if n_calls <= best else -2.0
 
         return repeated
 

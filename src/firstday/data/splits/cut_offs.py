@@ -70,7 +70,7 @@ def choose_target_days(histories: Histories, config: Config, log: Log) -> float:
 
     def count_judged(days: float) -> tuple[int, int]:
         registered = _find_returned(histories, log, days)
-        return int((registered >= _find_first(histories, config, log, days)).sum()), len(registered)
+        return int((registered >= _find_first(histories, log, days)).sum()), len(registered)
 
     best = max(TARGET_DAYS, key=count_judged)
     return best if count_judged(best)[0] >= FEWEST_IN_COHORT else max((best, *SHORT_TARGET_DAYS), key=count_judged)
@@ -97,7 +97,14 @@ def choose_cut_offs(histories: Histories, config: Config, log: Log) -> CutOffs:
         The configured cut-off is not in the log.
     """
     target_days = choose_target_days(histories, config, log)
-    first, registered = _find_first(histories, config, log, target_days), _find_returned(histories, log, target_days)
+    first, registered = _find_first(histories, log, target_days), _find_returned(histories, log, target_days)
+    if config.registration.cut_off is not None:
+        first = int(config.registration.cut_off.timestamp() * 1_000_000)
+        if not log.start < first < log.end:
+            raise ConfigError(
+                f"registration.cut_off: is {write_moment(first)}, where the log spans {write_moment(log.start)} to "
+                f"{write_moment(log.end)}; set it between."
+            )
     registered = registered[registered >= first]
     if not len(registered):
         raise DataError(
@@ -110,7 +117,7 @@ def choose_cut_offs(histories: Histories, config: Config, log: Log) -> CutOffs:
     moments = np.unique([first, *starts[starts > first]])
     users = np.diff(np.searchsorted(registered, moments), append=len(registered))
     end = log.end - int(target_days * DAY_US) + 1
-    return CutOffs(tuple(moments.tolist()), end, target_days, tuple(users.tolist()))
+    return CutOffs(tuple(moments[users > 0].tolist()), end, target_days, tuple(users[users > 0].tolist()))
 
 
 def _find_returned(histories: Histories, log: Log, target_days: float) -> np.ndarray:
@@ -118,16 +125,8 @@ def _find_returned(histories: Histories, log: Log, target_days: float) -> np.nda
     return np.sort(histories.registered_us[histories.returned_within(target_days, log)])
 
 
-def _find_first(histories: Histories, config: Config, log: Log, target_days: float) -> int:
+def _find_first(histories: Histories, log: Log, target_days: float) -> int:
     """Return the first cut-off by a target window; see `choose_cut_offs`."""
-    if config.registration.cut_off is not None:
-        first = int(config.registration.cut_off.timestamp() * 1_000_000)
-        if not log.start < first < log.end:
-            raise ConfigError(
-                f"registration.cut_off: is {write_moment(first)}, where the log spans {write_moment(log.start)} to "
-                f"{write_moment(log.end)}; set it between."
-            )
-        return first
     first, dated = log.start + 1, histories.registered_us[histories.is_dated]
     if len(dated):
         first = max(first, int(np.quantile(dated, LEAST_USERS)))

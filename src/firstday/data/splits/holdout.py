@@ -79,18 +79,18 @@ def hold_out(dataset: Dataset, config: Config, seed: int, cut_offs: CutOffs | No
         split = split_for_training(dataset, config, seed, with_cold=True)
         yield Holdout(dataset, split, dataset, split.cold)
         return
-    config = config.override("registration.target_days", cut_offs.target_days)
+    config = config.override({"protocol": "registration", "registration.target_days": cut_offs.target_days})
     every_registration = find_registrations(dataset, config.registration).registered_us
     is_judged = (every_registration >= cut_offs.moments[0]) & (every_registration < cut_offs.end)
     everyone, registered_us = collect_newcomers(dataset, config, np.flatnonzero(is_judged))
     ends = (*cut_offs.moments[1:], cut_offs.end)
     for cut_off, end in zip(cut_offs.moments, ends, strict=True):
         snapshot = take_snapshot(dataset, every_registration, cut_off)
-        split = split_for_training(snapshot, config, seed, end=cut_off)
         cold = everyone.take(np.flatnonzero((registered_us >= cut_off) & (registered_us < end)))
         truth = cold.truth.keep_columns(dataset.items.lookup(snapshot.items.values))
-        rows = np.flatnonzero(truth.lengths())
-        yield Holdout(snapshot, split, dataset, replace(cold, truth=truth).take(rows), cut_off)
+        if len(rows := np.flatnonzero(truth.lengths())):
+            split = split_for_training(snapshot, config, seed, end=cut_off)
+            yield Holdout(snapshot, split, dataset, replace(cold, truth=truth).take(rows), cut_off)
 
 
 def split_for_training(

@@ -265,7 +265,9 @@ def refuse_too_few(
     """
     if not histories.uses:
         raise DataError(tell_no_use(histories.interactions, config.signals))
-    if min(len(roles.warm), len(roles.validation)) >= 2 and (len(roles.cold) or not with_cold):
+    of_folds = [np.isin(roles.warm, roles.validation[fold], assume_unique=True).sum() for fold in roles.folds]
+    n_warm = len(roles.warm) - max(of_folds, default=0)
+    if min(n_warm, len(roles.validation)) >= 2 and (len(roles.cold) or not with_cold):
         return
     n_eligible = int(are_eligible(histories, config, "sampled").sum())
     if log is None:
@@ -274,8 +276,9 @@ def refuse_too_few(
             "used items, too few to train on; bring more data or lower sampled.min_items in the configuration."
         )
     until = write_moment(log.end)
-    if len(roles.warm) < 2:
+    if n_warm < 2:
         what = f"{len(roles.warm):,} used at least {config.registration.min_items} items until {until}"
+        what += " and are not all needed to validate" if len(roles.warm) >= 2 else ""
         advice = "lower registration.min_items"
     else:
         what = (

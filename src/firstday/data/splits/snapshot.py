@@ -64,10 +64,8 @@ def take_snapshot(dataset: Dataset, registered_us: np.ndarray, moment: int) -> D
             is_used=pl.col("is_used") & (pl.col("used_at") < now).fill_null(value=False),
             used_at=pl.when(pl.col("used_at") < now).then("used_at"),
         )
-        impressions = replace(
-            impressions, parts=(shown.filter(pl.col("item_ix") >= 0),), n_rows=shown.height, spool=None
-        )
-        impressions = impressions if shown.height else None
+        shown = shown.filter(pl.col("item_ix") >= 0)
+        impressions = replace(impressions, parts=(shown,), n_rows=shown.height, spool=None) if shown.height else None
     friends, friend_ids = dataset.friends, dataset.friend_ids
     if friends is not None and friend_ids is not None:
         friends, friend_ids = friends.keep_columns(friend_ids.lookup(dataset.users.values)), None
