@@ -299,7 +299,7 @@ def test_evaluate_judges_baselines_beside_strategies(world: Dataset, small_grids
     assert set(rows["ease"]["against"]) == {"segment"}
     assert set(values["tuned_peers"]) == {"ease", "user_user"}
     told = values["tuned_peers"]["ease"]
-    assert told["grid"] == {"min_items": [1, 2, 5, 10, 20], "regularization": [10.0, 100.0], "dropout": [0.5]}
+    assert told["grid"] == {"min_items": [1, 2, 5, 10, 20, 50], "regularization": [10.0, 100.0], "dropout": [0.5]}
     assert told["chosen_on"] == "validation users of each seed"
     assert [found["seed"] for found in told["by_seed"]] == [SEED, SEED + 1]
     for found in told["by_seed"]:

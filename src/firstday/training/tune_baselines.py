@@ -32,7 +32,7 @@ from firstday.training.fit import cohort_query
 MOST_USERS = 2_000
 """Validation users that are looked at, at most."""
 DATA_GRID: Mapping[str, tuple[Any, ...]] = {
-    "min_items": (1, 2, 5, 10, 20),
+    "min_items": (1, 2, 5, 10, 20, 50),
     "window_days": (30.0, 90.0, 180.0, 365.0, None),
 }
 """Options of every baseline: which users it learns from, by their number of items, and from how many last days."""
