@@ -166,7 +166,13 @@ def judged(name: str) -> list[str]:
             cells.append(f"{beside[key]:+.1f} {interval(beside[f'{key}_ci'], '+.1f')}" if beside else "")
         mark = "**" if row["strategy"] == "auto" else ""
         lines.append(f"| {mark}`{row['strategy']}`{mark} | {' | '.join(cells)} |")
-    return lines
+    days, cut_offs = results.get("target_days"), results.get("cut_offs")
+    when = f"{len(cut_offs)} cut-offs, target window of {days:g} days; " if cut_offs else ""
+    return [
+        *lines,
+        "",
+        f"{when}{results['peak_mib'] / 1024:.1f} GiB of memory at the most, the search of options included.",
+    ]
 
 
 def clocks() -> list[str]:
