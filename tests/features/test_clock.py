@@ -83,9 +83,9 @@ def before() -> Recommender:
 
 
 def show(log: Dataset, at: int) -> Dataset:
-    """Show everybody items 0 and 1 at a moment; they use these a little later, as their lists'."""
+    """Show everybody items 2 and 3 at a moment; they use these a little later, as their lists'."""
     n = len(log.users)
-    rows = pl.DataFrame({"user_ix": np.repeat(np.arange(n), 2), "item_ix": np.tile([0, 1], n)}).select(
+    rows = pl.DataFrame({"user_ix": np.repeat(np.arange(n), 2), "item_ix": np.tile([2, 3], n)}).select(
         "user_ix",
         "item_ix",
         pl.lit(at).cast(UTC_MICROSECONDS).alias("timestamp"),
