@@ -171,7 +171,7 @@ def judged(name: str) -> list[str]:
     return [
         *lines,
         "",
-        f"{when}{results['peak_mib'] / 1024:.1f} GiB of memory at the most, the search of options included.",
+        f"{when}{results['peak_mib'] / 1024:.1f} GiB of memory at the most.",
     ]
 
 
