@@ -54,9 +54,7 @@ def _mix_in(answer: Answer, rows: np.ndarray, other: Answer) -> Answer:
 
 def explain_route(query: Query, row: int, strategy: str, route: str) -> tuple[str, ...]:
     """Return a sentence on why another strategy answers a user than the one asked for; nothing where none does."""
-    if route == strategy:
-        return ()
-    if route not in FALLBACKS:
+    if route == strategy or route not in FALLBACKS:
         return ()
     if strategy == "auto":
         strategy = query.model.selection.best_of(query.knowledge[row])

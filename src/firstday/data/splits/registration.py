@@ -54,11 +54,12 @@ def split_registration(dataset: Dataset, config: Config, roles: Roles, log: Log,
     life = windows_until(log.end, registrations, protocol)
     (life_actions,) = dataset.actions(life)
     day_actions, target_actions = _collect_days(dataset, config, registrations, life)
+    first_seen = find_first_seen(dataset)
 
     def cohort(users: np.ndarray) -> Cohort:
         made = _make_cohort(users, day_actions, target_actions, registrations.day_end_us, config.signals)
         end_us = registrations.registered_us[made.users] + target_us(config)
-        return replace(made, unborn=_find_unborn(find_first_seen(dataset), end_us))
+        return replace(made, unborn=_find_unborn(first_seen, end_us))
 
     uses = unite_uses(life_actions, config.signals)
     warm_days, note = _warm_day_ones(

@@ -277,8 +277,8 @@ def refuse_too_few(
         )
     until = write_moment(log.end)
     if n_warm < 2:
-        what = f"{len(roles.warm):,} used at least {config.registration.min_items} items until {until}"
-        what += " and are not all needed to validate" if len(roles.warm) >= 2 else ""
+        what = f"{n_warm:,} used at least {config.registration.min_items} items until {until}"
+        what += ", apart from those validated on" if n_warm < len(roles.warm) else ""
         advice = "lower registration.min_items"
     else:
         what = (
