@@ -11,12 +11,12 @@ import pytest
 from firstday.config import Config, parse_config
 from firstday.data.dataset import Dataset
 from firstday.data.events import UTC_MICROSECONDS, Events
-from firstday.data.splits.cut_offs import FEWEST_IN_COHORT, choose_cut_offs
+from firstday.data.splits.cut_offs import FEWEST_IN_COHORT, choose_cut_offs, choose_target_days
 from firstday.data.splits.holdout import Holdout, find_cut_offs, hold_out
 from firstday.data.splits.registrations import DAY_US, Log, find_registrations
 from firstday.data.splits.roles import Histories
 from firstday.data.splits.snapshot import NEVER, find_first_seen, take_snapshot
-from firstday.errors import DataError
+from firstday.errors import ConfigError, DataError
 from tests.data.test_splits_by_hand import LOG as BY_HAND
 from tests.data.test_splits_by_hand import REGISTERED, make_dataset, may, write_out
 from tests.timed import LOG, make_log
@@ -90,6 +90,21 @@ def test_nobody_to_judge_is_one_sentence() -> None:
     histories = make_histories(np.arange(100.0), np.full(100, np.nan))
     with pytest.raises(DataError, match=r"^users: nobody who registered after .* so that there is nobody to evaluate"):
         choose_cut_offs(histories, Config(), Log(0, 100 * DAY_US))
+
+
+def test_a_cut_off_that_nobody_follows_is_left_out() -> None:
+    histories = make_histories(np.concatenate([np.arange(100.0), np.full(70, 200.5)]))
+    chosen = choose_cut_offs(histories, Config(), Log(0, 300 * DAY_US))
+    assert days(*chosen.moments) == [200]
+    assert chosen.users == (70,)
+
+
+def test_training_asks_for_no_cut_off() -> None:
+    histories, log = make_histories(np.arange(300.0)), Log(0, 300 * DAY_US)
+    late = parse_config({"registration": {"cut_off": "2024-05-01T00:00:00Z"}})
+    assert choose_target_days(histories, late, log) == choose_target_days(histories, Config(), log)
+    with pytest.raises(ConfigError, match=r"^registration.cut_off: is 2024-05-01"):
+        choose_cut_offs(histories, late, log)
 
 
 def test_the_configured_cut_off_is_the_first() -> None:

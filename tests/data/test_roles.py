@@ -15,7 +15,7 @@ from firstday.config import Config, parse_config
 from firstday.data.dataset import Dataset, PrecomputedVectors
 from firstday.data.events import Events
 from firstday.data.splits.holdout import split_for_training
-from firstday.data.splits.registrations import Log
+from firstday.data.splits.registrations import DAY_US, Log
 from firstday.data.splits.roles import (
     ENOUGH_VALIDATION,
     MOST_VALIDATION,
@@ -24,6 +24,7 @@ from firstday.data.splits.roles import (
     assign_roles,
     find_warm,
     read_histories,
+    refuse_too_few,
 )
 from firstday.data.splits.snapshot import NEVER
 from firstday.data.splits.split import Actions, take_actions
@@ -164,6 +165,21 @@ def test_a_part_without_interactions_has_its_users() -> None:
     assert histories.returned_us.tolist() == [NEVER] * 5
     assert find_warm(idle, BY_HAND, "registration", log)[0].tolist() == []
     assert not read_histories(replace(idle, registered_at=None), BY_HAND, "registration", log).is_dated.any()
+
+
+def test_who_is_validated_on_in_a_fold_is_not_there_to_learn_from() -> None:
+    histories, log = make_histories(np.arange(10.0)), Log(0, 300 * DAY_US)
+    for n_warm, is_refused in ((2, True), (10, False)):
+        few = replace(histories, n_used=np.where(np.arange(10) < n_warm, 20, 1))
+        config = parse_config({"registration": {"target_days": 3}})
+        roles = assign_roles(few, config, "registration", log, seed=0)
+        assert len(roles.warm) == n_warm
+        assert len(roles.folds) == 5
+        if is_refused:
+            with pytest.raises(DataError, match=r"used at least 20 items until .*, apart from those validated on"):
+                refuse_too_few(roles, few, config, log)
+        else:
+            refuse_too_few(roles, few, config, log)
 
 
 def test_a_log_has_two_ends() -> None:
