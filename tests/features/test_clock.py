@@ -130,6 +130,21 @@ def test_the_test_would_see_a_leak(change: str, before: Recommender, tmp_path: P
     assert version_of(learn(changed), tmp_path / "other") != version_of(before, tmp_path / "one")
 
 
+def test_items_that_did_not_exist_are_closed_by_name_in_a_model_of_other_items(before: Recommender) -> None:
+    log = make_log()
+    cohort = split_for_training(log, CONFIG, SEED).validation
+    assert cohort.unborn is not None
+    names, known = log.items.values, before.model.catalogue.items
+    assert len(known) < len(names)
+    closed = cohort_query(before, log, cohort, 20).excluded
+    n_closed = 0
+    for row in range(len(cohort)):
+        unborn = known.lookup(names.gather(cohort.unborn.take(np.array([row])).columns.astype(np.int64)))
+        assert np.isin(unborn[unborn >= 0], closed.take(np.array([row])).columns).all()
+        n_closed += int((unborn >= 0).sum())
+    assert n_closed
+
+
 def test_options_of_baselines_are_chosen_on_what_came_before_the_first_cut_off() -> None:
     log = make_log()
     found = []
