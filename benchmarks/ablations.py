@@ -76,7 +76,6 @@ def variants_of(preset: Config) -> dict[str, Change]:
         "one day one of each warm user, so shorter passes (paper)": {"sampled": {"day_ones": 1}},
         "no ranker (paper)": {"ranker": {"enabled": False}},
         "no warm users kept, so no neighbours (paper)": {"recommend": {"warm_users": 0}},
-        "warm friends alone count": {"recommend": {"light_users": 0}},
         "no friends block (paper)": {"features": {"friends": False}},
         "no fold-in block (paper)": {"features": {"fold_in": False}},
         "item vectors as they are (paper)": {"features": {"unit_vectors": False}},

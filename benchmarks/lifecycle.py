@@ -48,7 +48,7 @@ EXPERIMENT = "first-days: control=popular*50, treatment=segment*50"
 SETTINGS = {"rate_limit_per_s": 0, "log_requests": "false", "experiment": EXPERIMENT}
 BEGIN = datetime(2026, 3, 1, tzinfo=UTC)
 DAY_MS = 86_400_000
-TRAINING = "[registration]\nmin_items = 3\ntarget_days = 3.0\n"
+TRAINING = "[registration]\ntarget_days = 3.0\n"
 """Settings to train by: ten days are a short log, and whoever came in them has used few items."""
 
 

@@ -54,7 +54,7 @@ def main() -> None:
         "items": model.n_items,
         "segments": len(model.segments),
         "dimensions": model.dimensions,
-        "kept_users": 0 if model.warm is None else len(model.warm) - model.warm.n_light,
+        "kept_users": 0 if model.warm is None else len(model.warm),
         "users": len(users),
         "blending": [dict(weights) for weights in model.blending.weights],
         "auto": [evidence.best for evidence in model.selection.classes],

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from firstday.artifact.folder import save_model
-from firstday.artifact.trained_model import KNOWLEDGE, Blending, TrainedModel
+from firstday.artifact.trained_model import KNOTS, Blending, TrainedModel
 from firstday.cold.cold_model import ColdModel, Epoch
 from firstday.cold.ranker import Ranker
 from firstday.config import Config, parse_config
@@ -117,12 +117,23 @@ def make_model(n_items: int = 50_000, n_segments: int = 1_000, dimensions: int =
         profile_groups={"country": _first(used, COUNTRIES), "age": _first(used, N_AGES)},
         ranker=_ranker(encoder.n_inputs, everyone, config, seed),
         warm=warm,
-        blending=Blending(({"direct": 1.0, "personal": 0.3, "neighbors": 0.3},) * len(KNOWLEDGE)),
+        blending=Blending(
+            ({"direct": 0.3, "personal": 0.3, "soft_segments": 0.2, "popular": 0.2, "ease": 0.1},) * len(KNOTS)
+        ),
         facts={
             "data": {"dataset": "random", "warm_users": int(used.sizes.sum()), "items": n_items},
             "metrics": {"users": "none", "k": 50, "precision": {}},
         },
     )
+
+
+def _item_weights(everyone: ItemCounts, rng: np.random.Generator) -> SparseRows:
+    """Make 100 random weights of each of the 4,096 most used items."""
+    counts = everyone.counts.column_sums()
+    items = np.argsort(-counts, kind="stable")[:4_096]
+    rows, others = np.repeat(items, 100), rng.choice(items, 100 * len(items))
+    weights = rng.normal(size=len(rows)).astype(np.float32)
+    return SparseRows.from_pairs(rows, others, weights, len(counts), len(counts))
 
 
 def _uses(

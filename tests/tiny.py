@@ -178,13 +178,14 @@ def make_model() -> TrainedModel:
             Ids.of([f"u{ix}" for ix in range(1, 6)]), np.array([EAST, EAST, EAST, NORTH, NORTH], np.float32), USES
         ),
         neighborhood=Neighborhood(temperature=HALVE, smoothing=0.5, friend_smoothing=1.0),
+        item_weights=SparseRows.from_pairs(  # who likes i1 likes i3, and even more i2; i5 and i1 do not go together
+            np.array([0, 0, 4]), np.array([1, 2, 0]), np.array([3, 1, -1], np.float32), 6, 6
+        ),
         blending=Blending(
             (
-                {"group": 1.0},
-                {"group": 1.0, "friends": 0.5},
-                {"group": 1.0, "friends": 0.5},
-                {"personal": 1.0, "direct": 0.5},
-                {"soft_segments": 2.0},
+                {"direct": 0.0, "personal": 0.0, "soft_segments": 0.5, "popular": 1.0, "ease": 0.0},
+                {"direct": 0.5, "personal": 1.0, "soft_segments": 0.0, "popular": 0.5, "ease": 0.5},
+                {"direct": 0.0, "personal": 1.0, "soft_segments": 0.0, "popular": 0.0, "ease": 2.0},
             )
         ),
     )

@@ -220,10 +220,10 @@ class SampledProtocolConfig(Section):
 
     min_items: Count = Field(
         default=20,
-        description="Used items that make a user warm or cold; a user with fewer counts as a friend, if at all.",
+        description="Used items from which on a user may be drawn as cold or for validation; all others are warm.",
     )
-    warm: Share = Field(default=0.7, description="Share of users that are warm.")
-    validation: Share = Field(default=0.1, description="Share of users to stop training and to choose settings by.")
+    warm: Share = Field(default=0.7, description="Share of these users that are warm.")
+    validation: Share = Field(default=0.1, description="Share of them to stop training and to choose settings by.")
     sizes: tuple[Annotated[int, Field(ge=0)], ...] = Field(
         default=(0, 1, 2, 3, 5, 8, 10), description="Day-one sizes, in items."
     )
@@ -272,7 +272,6 @@ class RegistrationProtocolConfig(Section):
         "the shortest of 30 (PAPER), 60, 90, 180 and 365 by which most newcomers can be judged; 14 or 7 in a log that "
         "is too short for these.",
     )
-    min_items: Count = Field(default=20, description="Used items that make a user warm.")
     day_one: Literal["24-hours", "calendar-day"] = Field(
         default="24-hours",
         description="What day one is: 24 hours from registration on, or the hours to midnight in the user's time zone.",
@@ -550,11 +549,8 @@ class RecommendConfig(Section):
         description="Warm users that a model keeps, with their ids, vectors and items, for `neighbors`, `friends` and "
         "`blend`; a random part where there are more. 0 keeps none.",
     )
-    light_users: int = Field(
-        default=100_000,
-        ge=0,
-        description="Light users kept behind them, where friendships are known and `features.friends` is on: "
-        "established users with too few items to be warm, whose tastes count as friends' all the same. 0 keeps none.",
+    item_weights: bool = Field(
+        default=True, description="Whether `blend` may weigh how well items go with the user's items (EASE)."
     )
     strategy: str = Field(
         default="auto",

@@ -163,6 +163,14 @@ class SparseRows:
         weights = np.repeat(self.weights, reached.lengths())
         return _add_up(rows * links.n_columns + reached.columns, weights, self.n_rows, links.n_columns)
 
+    def at(self, columns: np.ndarray) -> np.ndarray:
+        """Return the weights at some columns of each row, integers, shape (n_rows, m); 0 where there is no entry."""
+        keys, cells = self._cells(), np.arange(self.n_rows)[:, None] * self.n_columns + columns
+        if not len(keys):
+            return np.zeros(columns.shape, dtype=np.float32)
+        place = np.minimum(np.searchsorted(keys, cells), len(keys) - 1)
+        return np.where(keys[place] == cells, self.weights[place], np.float32(0))
+
     def has_entries(self) -> np.ndarray:
         """Return whether each cell has an entry, bool, shape (n_rows, n_columns)."""
         cells = np.zeros((self.n_rows, self.n_columns), dtype=bool)

@@ -11,9 +11,10 @@ import torch
 from implicit.cpu.als import AlternatingLeastSquares
 from scipy import sparse
 
+from firstday.baselines import ease as ease_module
 from firstday.baselines import matrices
 from firstday.baselines.als_fold_in import ITERATIONS, Penalty, divide_rows, prepare_als_fold_in
-from firstday.baselines.ease import prepare_ease
+from firstday.baselines.ease import REGULARIZATION, learn_item_weights, prepare_ease
 from firstday.baselines.item_item import prepare_item_item
 from firstday.baselines.matrices import keep_largest
 from firstday.baselines.mult_dae import Autoencoder, MultDae, prepare_mult_dae
@@ -267,3 +268,22 @@ def test_the_largest_entries_of_a_row_are_kept_ties_by_the_lower_column() -> Non
     matrix = sparse.csr_matrix(np.array([[0.5, 0.7, 0.5, 0.7, 0.1], [0, 0, 0, 0, 2], [0, 0, 0, 0, 0]], np.float32))
     expected = [[0.5, 0.7, 0, 0.7, 0], [0, 0, 0, 0, 2], [0, 0, 0, 0, 0]]
     np.testing.assert_array_equal(keep_largest(matrix, 3).toarray(), np.array(expected, np.float32))
+
+
+def test_item_weights_are_those_of_edlae_with_what_day_ones_hide(
+    warm: np.ndarray, training: BaselineData, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = warm * (np.arange(N_ITEMS) % 3 == 0)
+    hidden = 1 - first.sum() / warm.sum()
+    expected = prepare_ease(training)(regularization=REGULARIZATION, dropout=hidden)
+    found = learn_item_weights(rows_of(warm), [rows_of(first), rows_of(first)])
+    dense = np.zeros((N_ITEMS, N_ITEMS), np.float32)
+    dense[found.row_of_entry(), found.columns] = found.weights
+    np.testing.assert_allclose(dense[np.ix_(expected.items, expected.items)], expected.weights, rtol=1e-4, atol=1e-7)
+    assert not dense[UNUSED].any()
+    monkeypatch.setattr(ease_module, "ENTRIES", 3)
+    kept = learn_item_weights(rows_of(warm), [rows_of(first)])
+    assert kept.lengths()[expected.items].tolist() == [3] * len(expected.items)
+    for item in expected.items:
+        others = np.delete(np.abs(dense[item]), kept.row(item))
+        assert np.abs(kept.row_weights(item)).min() >= others.max() - 1e-7

@@ -192,7 +192,7 @@ def test_the_protocol_is_said_and_can_be_asked_for(invoke: Invoke, timed_tables:
     rules = tmp_path / "rules.toml"
     rules.write_text(
         f"seed = {SEED}\n[embedding]\ndimensions = 8\n[cold_model]\nhidden = [8]\nepochs = 1\n"
-        "[ranker]\nenabled = false\n[registration]\ncut_offs = 2\ntarget_days = 5\nmin_items = 3\n"
+        "[ranker]\nenabled = false\n[registration]\ncut_offs = 2\ntarget_days = 5\n"
         "[sampled]\nmin_items = 5\nday_ones = 1\n"
     )
     asked = ("evaluate", timed_tables, "--config", rules, "--strategy", "popular", "--json")

@@ -46,8 +46,8 @@ def test_good_tables_are_summed_up(five_users: Tables, write: Write, tmp_path: P
         "friends 3",
         "Note: interactions.device: ignored (not a column of interactions).",
         "What training would make of it (protocol registration):",
-        "- 2 of 5 users used at least 1 items.",
-        "- Not warm: 2 with none; 1 with neither a registration nor an interaction with a time.",
+        "- 2 of 5 users used an item.",
+        "- Not warm: 2 without an item; 1 with neither a registration nor an interaction with a time.",
     ):
         assert expected in lines
     assert lines[-1] == f"No faults, but training would refuse the tables: {NO_VALIDATION}"
@@ -98,7 +98,7 @@ def test_good_tables_as_json(five_users: Tables, write: Write, tmp_path: Path) -
     assert values["summary"]["pairs"]["stream x item"] == 3
     outlook = values["outlook"]
     assert outlook["protocol"] == "registration"
-    counts = {"users": 5, "used": 2, "eligible": 2, "warm": 2, "validation": 0, "folds": 0}
+    counts = {"users": 5, "used": 2, "warm": 2, "validation": 0, "folds": 0}
     assert outlook["training"] == {**counts, "refusal": NO_VALIDATION}
 
 
@@ -153,7 +153,7 @@ def test_signals_named_in_a_file_are_known(five_users: Tables, write: Write, tmp
 def one_item(folder: Path) -> Path:
     """Write settings by which a user is warm who used any item."""
     path = folder / "one.toml"
-    path.write_text("[sampled]\nmin_items = 1\n[registration]\nmin_items = 1\n")
+    path.write_text("[sampled]\nmin_items = 1\n")
     return path
 
 
@@ -193,10 +193,9 @@ def test_tables_that_can_be_learned_from_are_told_with_how_well_lists_could_be_j
     folder = str(write(service(100, 10)))
     done = runner.invoke(app, [folder])
     assert done.exit_code == 0
-    assert done.stdout.strip().splitlines()[-6:] == [
+    assert done.stdout.strip().splitlines()[-5:] == [
         "What training would make of it (protocol sampled):",
-        "- 100 of 110 users used at least 20 items: 90 would be warm, in 4 segments, and 10 held out for validation.",
-        "- Not warm: 10 with fewer items.",
+        "- 110 of 110 users used an item: 100 would be warm, in 5 segments, and 10 held out for validation.",
         "- Evaluation would report on 20 cold users, drawn at random.",
         "- With 20 cold users the 95 % interval of P@50 is about plus or minus 10 points, too wide to tell most "
         "strategies apart.",

@@ -21,7 +21,7 @@ from tests.data.test_splits_by_hand import LOG as BY_HAND
 from tests.data.test_splits_by_hand import REGISTERED, make_dataset, may, write_out
 from tests.timed import LOG, make_log
 
-CONFIG = parse_config({"registration": {"target_days": 5, "min_items": 3, "cut_offs": 3}})
+CONFIG = parse_config({"registration": {"target_days": 5, "cut_offs": 3}})
 
 
 def make_histories(registered_days: np.ndarray, returned_after: np.ndarray | None = None) -> Histories:

@@ -40,17 +40,17 @@ def test_5_of_202_users_are_too_few() -> None:
         "sampled.min_items in the configuration."
     )
     assert outlook.sentences == (
-        "5 of 202 users used at least 20 items.",
-        "Not warm: 175 with fewer items (sampled.min_items is a setting); 22 with none.",
+        "180 of 202 users used an item.",
+        "Not warm: 22 without an item.",
     )
 
 
 def test_few_cold_users_leave_wide_intervals() -> None:
     outlook = sampled(202, 178, used=190)
-    assert (outlook.counts["warm"], outlook.counts["validation"], outlook.cold) == (160, 18, 35)
+    assert (outlook.counts["warm"], outlook.counts["validation"], outlook.cold) == (172, 18, 35)
     assert outlook.sentences == (
-        "178 of 202 users used at least 20 items: 160 would be warm, in 8 segments, and 18 held out for validation.",
-        "Not warm: 12 with fewer items; 12 with none.",
+        "190 of 202 users used an item: 172 would be warm, in 8 segments, and 18 held out for validation.",
+        "Not warm: 12 without an item.",
         "Evaluation would report on 35 cold users, drawn at random.",
         "With 35 cold users the 95 % interval of P@50 is about plus or minus 7 points, too wide to tell most "
         "strategies apart.",
@@ -60,8 +60,8 @@ def test_few_cold_users_leave_wide_intervals() -> None:
 def test_plenty_of_users_are_told_in_three_sentences() -> None:
     outlook = sampled(100_000, 100_000, config=Config().override("recommend.k", 20))
     assert outlook.sentences == (
-        "100,000 of 100,000 users used at least 20 items: 90,000 would be warm, in 1,000 segments, and 10,000 held out "
-        "for validation.",
+        "100,000 of 100,000 users used an item: 90,000 would be warm, in 1,000 segments, and 10,000 held out for "
+        "validation.",
         "Evaluation would report on 20,000 cold users, drawn at random.",
         "With 20,000 cold users the 95 % interval of P@20 is about plus or minus 0.3 points.",
     )
@@ -83,8 +83,7 @@ def test_a_log_with_a_clock() -> None:
     histories = make_histories(np.repeat(np.arange(300), 3) + 0.5)
     outlook = foresee(histories, Config(), "registration", Log(0, 300 * DAY_US))
     assert outlook.sentences == (
-        "900 of 900 users used at least 20 items: 900 would be warm, in 30 segments, and 648 for cross-fitting in 4 "
-        "folds.",
+        "900 of 900 users used an item: 900 would be warm, in 30 segments, and 648 for cross-fitting in 4 folds.",
         "Evaluation would train at 6 cut-offs from 1970-06-15 to 1970-09-10 and judge 315 newcomers (51 to 54 each, "
         "who used something new within 30 days of registration).",
         "With 315 cold users the 95 % interval of P@50 is about plus or minus 2.4 points.",
@@ -104,7 +103,7 @@ def test_evaluation_may_be_refused_where_training_is_not() -> None:
     assert outlook.to_json()["evaluation"]["interval_points"] is None
 
 
-RULES: list[dict[str, Any]] = [{}, {"min_items": 500}, {"target_days": 60.0}, {"target_days": 15.0}]
+RULES: list[dict[str, Any]] = [{}, {"target_days": 60.0}, {"target_days": 15.0}]
 
 
 @pytest.mark.parametrize("rules", RULES, ids=str)
@@ -113,10 +112,9 @@ RULES: list[dict[str, Any]] = [{}, {"min_items": 500}, {"target_days": 60.0}, {"
 def test_users_get_the_roles_that_were_foreseen(
     rules: dict[str, Any], protocol: Protocol, *, with_vectors: bool
 ) -> None:
-    min_items = rules.get("min_items", 12)
-    registration = {"cut_offs": 2, "target_days": 5.0, "min_items": min_items, **rules}
+    registration = {"cut_offs": 2, "target_days": 5.0, **rules}
     config = parse_config(
-        {"protocol": protocol, "registration": registration, "sampled": {"min_items": min_items, "day_ones": 1}}
+        {"protocol": protocol, "registration": registration, "sampled": {"min_items": 12, "day_ones": 1}}
     )
     dataset = some_vectors(make_log()) if with_vectors else make_log()
     outlook = look_at(dataset, config, protocol)

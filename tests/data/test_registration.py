@@ -19,9 +19,7 @@ from tests.timed import DAY, HOUR, LOG, make_log
 
 
 def settings(**registration: object) -> Config:
-    return parse_config(
-        {"protocol": "registration", "registration": {"target_days": 5, "min_items": 3, **registration}}
-    )
+    return parse_config({"protocol": "registration", "registration": {"target_days": 5, **registration}})
 
 
 def divide(dataset: Dataset, config: Config | None = None, *, seed: int = 0) -> Split:
@@ -39,7 +37,6 @@ def test_who_is_what() -> None:
     assert ((validation >= first) & (validation + 5 * DAY <= last + 1)).all()
     assert (split.validation.truth.lengths() > 0).all()
     assert not len(split.cold)
-    assert not set(split.warm) & set(split.light)
     assert split.protocol == "registration"
 
 
@@ -51,7 +48,7 @@ def test_few_validation_users_are_in_folds_and_warm_too() -> None:
     for rows in split.folds:
         fold = split.fold(rows)
         assert fold.validation.users.tolist() == split.validation.users[rows].tolist()
-        assert not set(fold.validation.users) & {*fold.warm, *fold.light}
+        assert not set(fold.validation.users) & set(fold.warm)
         assert not fold.folds
 
 
@@ -218,7 +215,8 @@ def test_logs_that_are_too_short_or_without_times() -> None:
     log = make_log()
     with pytest.raises(DataError, match=r"^users: 0 registered in the log, used something new after day one and have"):
         divide(log, settings(target_days=60))
-    with pytest.raises(DataError, match=r"^users: 0 used at least 500 items until .*, in a log of"):
-        divide(log, settings(min_items=500))
+    once = replace(log, events=Events.of(log.events.whole().unique("user_ix", keep="first")))
+    with pytest.raises(DataError, match=r"^users: 0 used 2 items until .*, in a log of"):
+        divide(once)
     with pytest.raises(DataError, match=r"^interactions.timestamp: no interaction has a time"):
         divide(LOG.without_times(log))

@@ -65,13 +65,15 @@ def test_without_cold_users_the_rest_is_warm(world: Dataset) -> None:
     assert split.cold.truth.n_rows == 0
 
 
-def test_users_with_too_few_used_items_take_no_part(world: Dataset) -> None:
+def test_users_with_few_used_items_are_warm_and_never_drawn(world: Dataset) -> None:
     lengths = uses_of(world, np.arange(400)).lengths()
     enough = np.flatnonzero(lengths >= 18)
     assert 20 < len(enough) < 380
     split = make(world, SampledProtocolConfig(min_items=18))
-    taking_part = np.concatenate([split.warm, split.validation.users, split.cold.users])
-    assert sorted(taking_part.tolist()) == enough.tolist()
+    drawn = np.concatenate([split.validation.users, split.cold.users])
+    assert len(drawn) == round(0.1 * len(enough)) + len(enough) - round(0.8 * len(enough))
+    assert set(drawn.tolist()) <= set(enough.tolist())
+    assert split.warm.tolist() == np.setdiff1d(np.arange(400), drawn).tolist()
 
 
 def test_warm_users_keep_all_they_did(world: Dataset) -> None:

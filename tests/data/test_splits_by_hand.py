@@ -186,12 +186,12 @@ JUDGED = {
 def test_the_registration_protocol_reads_day_ones_from_the_log(seed: int) -> None:
     config = parse_config(
         {
-            "registration": {"target_days": 3, "min_items": 2},
+            "registration": {"target_days": 3},
             "sampled": {"sizes": [1], "probabilities": [1.0]},
         }
     )
     dataset, nobody = make_dataset(LOG, REGISTERED), np.zeros(0, dtype=np.int64)
-    roles = Roles(warm=np.array([0, 1]), light=nobody, validation=np.array([2, 3, 4]), cold=nobody)
+    roles = Roles(warm=np.array([0, 1]), validation=np.array([2, 3, 4]), cold=nobody)
     split = split_registration(dataset, config, roles, TimeLog.of(dataset.events), seed=seed)
     assert [write_out(split.warm_actions, row) for row in range(2)] == [
         "favorite i1, stream i0 x 2, stream i2, stream i3",
@@ -204,7 +204,7 @@ def test_the_registration_protocol_reads_day_ones_from_the_log(seed: int) -> Non
     assert split.validation.unborn is not None
     assert [split.validation.unborn.row(row).tolist() for row in range(3)] == [[], [], []]
     assert split.notes == (
-        "2 of 5 users are warm: they used at least 2 items before 2024-05-10T12:00:00Z. 3 past newcomers with a target "
+        "2 of 5 users are warm: they used an item before 2024-05-10T12:00:00Z. 3 past newcomers with a target "
         "window of 3 days are held out.",
         "day one of 1 of 2 warm users is not in the log, which begins 2024-05-01T00:00:00Z; it was drawn from all "
         "their items, with sizes like those of sampled.sizes.",

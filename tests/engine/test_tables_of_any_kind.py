@@ -63,7 +63,7 @@ FILES: dict[str, Callable[[pl.DataFrame, Path], object]] = {
 
 def checksums(tables: Path | dict[str, Any], model: Path) -> dict[str, str]:
     """Train on tables, and return the checksum of each of the model's files."""
-    config = brief_config(registration={"min_items": 8})
+    config = brief_config()
     dataset = load(tables, config=config)
     assert isinstance(dataset, Dataset)
     assert {"genre", "artist", "album", "playlist"} <= set(dataset.entities)

@@ -38,7 +38,7 @@ CONFIG = parse_config(
         "cold_model": {"hidden": [8], "epochs": 1, "batch_size": 64},
         "ranker": {"hidden": [8], "epochs": 1, "batch_size": 64},
         "recommend": {"k": 20},
-        "registration": {"cut_offs": 2, "target_days": 5, "min_items": 3},
+        "registration": {"cut_offs": 2, "target_days": 5},
     }
 )
 BARE = parse_config({**CONFIG.model_dump(), "ranker": {"enabled": False}})

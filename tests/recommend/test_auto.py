@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 from auto_choice import measure_regret
 
-from firstday.artifact.trained_model import KNOWLEDGE, Blending, ClassEvidence, Selection, TrainedModel
+from firstday.artifact.trained_model import KNOTS, KNOWLEDGE, Blending, ClassEvidence, Selection, TrainedModel
 from firstday.config import Config
 from firstday.data.events import ITEM
 from firstday.errors import ConfigError
 from firstday.features.signals import Signals
-from firstday.recommend.blend import SHARES, score_blend
+from firstday.recommend.blend import score_blend
 from firstday.recommend.query import Query
 from firstday.recommend.recommender import Recommender, answer_all
 from firstday.serve.service import load_served
@@ -187,35 +187,36 @@ def test_few_who_did_little_are_joined_by_those_who_did_more(model: TrainedModel
 
 def test_a_selection_is_made_of_what_validation_users_used(model: TrainedModel) -> None:
     """Users from FR use what those of DE do and nobody else: the popular list has it last, their segment not at all."""
-    bare = replace(model, selection=Selection())
+    bare = replace(model, selection=Selection(), blending=Blending(({"soft_segments": 1.0},) * len(KNOTS)))
     query = ask(bare, [Signals(country="FR")] * 250)
     truth = SparseRows.from_lists([[4]] * 250, model.n_items)
     folds = [Fold(query, truth).take(rows) for rows in np.array_split(np.arange(250), 3)]
-    selection = choose_selection(folds, ["segment", "personal"])
+    selection = choose_selection(folds)
     evidence = selection.classes[KNOWLEDGE.index("profile")]
     assert (evidence.n_users, evidence.users) == (250, "class")
-    assert evidence.precision["segment"] == 0
-    assert evidence.best != "segment"
+    assert set(evidence.precision) == {"popular", "group", "blend"}
+    assert evidence.precision[evidence.best] == max(evidence.precision.values())
     assert selection.classes[0].best == "popular"
     assert (selection.classes[4].users, selection.classes[4].best) == ("neighbor", evidence.best)
 
 
-@pytest.mark.parametrize("weights", [{"direct": 1.0, "personal": 0.5}, {"direct": 0.01, "personal": 3.0}])
-def test_quick_blend_is_the_blend_of_all_items(weights: dict[str, float]) -> None:
-    """The ranker ranks two items of six: where another one may reach the list, all of them are scored."""
-    model = make_model()
-    assert model.ranker is not None
-    ranked = np.array([1, 4], dtype=np.int32)
-    ranker = replace(model.ranker, items=ranked, weights=model.ranker.weights[ranked], bias=model.ranker.bias[ranked])
-    weights = {**weights, "neighbors": 0.3, "soft_segments": 0.2, "group": 0.1, "friends": 0.1}
-    model = replace(model, ranker=ranker, blending=Blending((weights,) * len(KNOWLEDGE)))
-    query = ask(model, USERS)
-    for k in (1, 2, 3):
-        asked = replace(query, k=k)
-        answer = answer_all(asked, "blend")
-        full = asked.rank_scores(lambda rows, of=asked: score_blend(of, rows), "blend", asked.known)  # type: ignore[misc]
-        np.testing.assert_array_equal(answer.items[1:], full.items[1:])
-        np.testing.assert_allclose(answer.scores[1:], full.scores[1:], rtol=1e-4, atol=1e-5)
+@pytest.mark.parametrize("n", [2, 4, 6])
+def test_candidates_are_the_most_promising_items_whatever_is_asked_for(n: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A list of candidates is the list of all items without the others; its head is the shorter list."""
+    query = ask(make_model(), USERS)
+    rows = np.flatnonzero(query.known)
+    everything, scores = score_blend(query, rows)
+    monkeypatch.setattr("firstday.recommend.blend.N_CANDIDATES", n)
+    chosen, values = score_blend(query, rows)
+    assert everything.tolist() == [list(range(6))] * len(rows)
+    assert chosen.shape == values.shape == (len(rows), n)
+    assert (np.diff(chosen, axis=1) > 0).all()
+    for row in range(len(rows)):
+        in_all = scores[row, chosen[row]]
+        np.testing.assert_array_equal(np.isneginf(values[row]), np.isneginf(in_all))
+        assert np.argsort(values[row], kind="stable").tolist() == np.argsort(in_all, kind="stable").tolist()
+    short, long = (answer_all(replace(query, k=k), "blend").items for k in (2, 5))
+    np.testing.assert_array_equal(short, long[:, :2])
 
 
 def test_an_unknown_default_of_the_service_is_refused(tmp_path: Path) -> None:
@@ -223,14 +224,3 @@ def test_an_unknown_default_of_the_service_is_refused(tmp_path: Path) -> None:
     assert load_served(place, "segment").recommender.recommend(ONE, 3).strategy == "segment"
     with pytest.raises(ConfigError, match="strategy: 'segmnt' is unknown"):
         load_served(place, "segmnt")
-
-
-def test_shares_of_ranked_items_are_those_of_all(model: TrainedModel) -> None:
-    assert model.ranker is not None
-    ranked = np.array([0, 2, 3], dtype=np.int32)
-    model = replace(model, ranker=replace(model.ranker, items=ranked))
-    query, rows = ask(model, USERS), np.arange(1, len(USERS))
-    for name, score in SHARES.items():
-        np.testing.assert_allclose(
-            score(query.of_ranked_items, rows), score(query, rows)[:, ranked], rtol=1e-6, err_msg=name
-        )

@@ -130,7 +130,8 @@ def test_blend_adds_what_evidence_tells(model: TrainedModel) -> None:
     np.testing.assert_allclose(score_evidence(query, rows, np.arange(6)[None], shares)[0], expected, rtol=1e-4)
     answer = answer_all(query, "blend")
     assert answer.routes.tolist() == ["blend", "blend"]
-    total = expected + score_blend(query, rows)[0]
+    plain = replace(query, signals=replace(query.signals, passed_over=None))
+    total = expected + score_blend(plain, rows)[1][0]
     open_items = [ix for ix in np.argsort(-total, kind="stable").tolist() if ix not in (0, 1, 2, 3)]
     assert answer.items[1, : len(open_items)].tolist() == open_items
     np.testing.assert_allclose(answer.scores[1, : len(open_items)], total[open_items], rtol=1e-4)

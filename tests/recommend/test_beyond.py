@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from firstday.artifact.trained_model import KNOWLEDGE, Blending
+from firstday.artifact.trained_model import Blending
 from firstday.data.dataset import Dataset
 from firstday.errors import ConfigError
 from firstday.evaluation.run import evaluate
@@ -74,10 +74,9 @@ def test_without_ranker_and_warm_users_the_others_answer(world: Dataset, tiny: R
     bare = Recommender(
         replace(tiny.model, ranker=None, warm=None, catalogue=replace(tiny.model.catalogue, people=None))
     )
-    assert components_of(bare.model) == ("personal", "soft_segments", "group")
+    assert components_of(bare.model) == ("personal", "soft_segments", "popular", "ease")
     assert not {"direct", "neighbors", "friends"} & set(strategies_of(bare.model))
-    weights = ({"personal": 1.0},) * len(KNOWLEDGE)
-    mixed = Recommender(replace(bare.model, blending=Blending(weights)))
+    mixed = Recommender(replace(bare.model, blending=Blending()))
     answer = mixed.recommend(Signals(age=20, friends=["u1"]), K, "blend")
     assert answer.route == "blend"
     assert [item.item_id for item in answer.items[:3]] == ["i1", "i2", "i3"]

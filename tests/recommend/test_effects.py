@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from firstday.artifact.trained_model import Blending, TrainedModel
+from firstday.artifact.trained_model import KNOTS, Blending, TrainedModel
 from firstday.data.events import ITEM
 from firstday.embed.embeddings import FoldIn
 from firstday.features.signals import Signals
@@ -46,7 +46,7 @@ def make_variant(blocks: str, *, with_fold_in: bool, with_friends: bool) -> Trai
     rng = np.random.default_rng(len(pairs))
     network, wide = (make_network(rng.normal(size=(n, D))) for n in (encoder.n_inputs, encoder.n_inputs + D))
     assert model.ranker is not None
-    everything = {"personal": 1.0, "direct": 0.5, "group": 0.5, "neighbors": 0.5}
+    everything = {"direct": 0.5, "personal": 1.0, "soft_segments": 0.5, "popular": 0.5, "ease": 0.5}
     return replace(
         model,
         signal_encoder=encoder,
@@ -60,7 +60,7 @@ def make_variant(blocks: str, *, with_fold_in: bool, with_friends: bool) -> Trai
             "dropoutnet": replace(model.learned["dropoutnet"], network=wide),
             "melu": replace(model.learned["melu"], body=network),
         },
-        blending=Blending((*[everything] * 4, everything | ({"friends": 0.5} if with_friends else {}))),
+        blending=Blending((everything,) * len(KNOTS)),
     )
 
 

@@ -119,15 +119,16 @@ EXPECTED: dict[str, dict[str, tuple[str, str]]] = {
         "four items": ("direct", "i5 -2.460925, i6 0"),
     },
     "blend": {
-        # Nothing liked: log group + 1/2 log friends. One to three items: personal in standard deviations + 1/2 direct,
-        # which is 0 for the item that the ranker has first.
-        # Four and more: 2 log soft_segments. Shares are raised by 1e-6 before the logarithm; direct is -20 at least.
+        # Nothing liked: log popular + 1/2 log soft_segments. One item: 1/2 log popular + personal in standard
+        # deviations + 1/2 direct, which is 0 for the item that the ranker has first and -20 for i6, + 1/2 of the
+        # weights of the liked items (i1: 3 for i2, 1 for i3; i5: -1 for i1) in standard deviations. Twenty: personal +
+        # 2 of these. Between one and twenty by log items / log 20. Shares are raised by 1e-6 before the logarithm.
         **FALLBACK,
-        "profile": ("blend", "i4 -.430781, i3 -.744438, i5 -.895669, i1 -1.049819"),
-        "one item": ("blend", "i2 1.665888, i3 .648494, i5 -.022327, i4 -.693147"),
-        "two items": ("blend", "i3 2.029131, i4 1.673474, i6 -10"),
-        "friend": ("blend", "i4 -1.049139, i3 -1.136509, i1 -1.459380, i5 -1.837811"),
-        "four items": ("blend", "i5 -4.146963, i6 -27.631021"),
+        "profile": ("blend", "i3 -.803717, i4 -1.139431, i1 -1.368219, i2 -1.976414"),
+        "one item": ("blend", "i2 2.564545, i3 .845349, i5 -.827043, i4 -1.151291"),
+        "two items": ("blend", "i3 2.606234, i4 1.361429, i6 -12.995669"),
+        "friend": ("blend", "i3 -.789936, i1 -1.112808, i4 -1.230591, i2 -1.721004"),
+        "four items": ("blend", "i5 .448656, i6 -9.083583"),
     },
     "dropoutnet_personal": {  # the direction of the liked items' mean, east and north swapped, + the country
         **FALLBACK,

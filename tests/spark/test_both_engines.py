@@ -90,7 +90,7 @@ def add_lists(folder: Path) -> None:
 
 @pytest.fixture(scope="module")
 def config() -> Config:
-    return brief_config(registration={"min_items": 8})
+    return brief_config()
 
 
 @pytest.fixture(scope="module")
@@ -265,7 +265,7 @@ def test_what_was_shown_to_those_who_are_not_warm_is_counted_the_same_on_both(
 ) -> None:
     """However they are divided, everybody is counted once: nothing here rests on what the model predicts."""
     assert isinstance(local.dataset, Dataset)
-    settings = config.override({"training.most_users": 100, "registration.min_items": 60})
+    settings = config.override("training.most_users", 100)
     model, held_out = train(local.dataset, config).model, Ids(local.dataset.users.take(np.arange(0, 1200, 7)))
     count = tables.find_learners(settings).count_others
     assert count is not None
@@ -323,7 +323,7 @@ def test_frames_of_spark_are_read_where_they_are(service: Path, local: engines.C
         for place in (service / name, service / f"{name}.parquet")
         if place.exists()
     }
-    checked = engines.check(frames, config=brief_config(registration={"min_items": 8}))
+    checked = engines.check(frames, config=brief_config())
     assert checked.summary == local.summary
     assert checked.outlook == local.outlook
     frames["users"] = frames["users"].limit(10)

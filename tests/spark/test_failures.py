@@ -40,7 +40,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def config() -> Config:
-    return brief_config(registration={"min_items": 8}, training={"most_users": 150})
+    return brief_config(training={"most_users": 150})
 
 
 def checksums(model: Path) -> dict[str, str]:
@@ -74,9 +74,7 @@ def test_a_killed_driver_leaves_the_old_model(
     train(dataset, config).save(model)
     before = json.loads((model / MANIFEST).read_text())["version"]
     settings = tmp_path / "settings.toml"
-    settings.write_text(
-        "seed = 7\n[registration]\nmin_items = 8\n[cold_model]\nepochs = 1\nhidden = [8]\n[ranker]\nenabled = false\n"
-    )
+    settings.write_text("seed = 7\n[cold_model]\nepochs = 1\nhidden = [8]\n[ranker]\nenabled = false\n")
     command = [sys.executable, "-m", "firstday", "train", f"file://{service}", "--out", str(model)]
     command += ["--config", str(settings), "--engine", "spark", "--spark-master", cluster.url]
     for conf in (f"spark.driver.host={HOST}", f"spark.driver.bindAddress={HOST}", "spark.ui.enabled=false"):

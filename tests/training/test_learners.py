@@ -17,6 +17,7 @@ from firstday.data.splits.split import Split
 from firstday.errors import ConfigError
 from firstday.evaluation.run import evaluate
 from firstday.recommend.recommender import answer_all
+from firstday.sparse import SparseRows
 from firstday.training.fit import choose_learners, cohort_query, fit, train
 from tests.features.test_leakage import change_events, change_profiles, statistics
 from tests.synthetic import brief_config
@@ -48,17 +49,17 @@ def test_with_no_more_users_than_the_limit_nothing_changes(world: Dataset, split
 
 
 def test_learners_are_those_with_the_least_numbers_in_the_order_of_the_split(world: Dataset, split: Split) -> None:
-    rows = choose_learners(world, split.warm, configure())
+    rows = choose_learners(world, split, configure())
     numbers = stable_numbers(Ids(world.users.take(split.warm)), configure().seed)
     assert len(rows) == MOST
     assert (np.diff(rows) > 0).all()
     assert numbers[rows].max() < np.delete(numbers, rows).min()
-    other = choose_learners(world, split.warm, configure().override("seed", configure().seed + 1))
+    other = choose_learners(world, split, configure().override("seed", configure().seed + 1))
     assert set(other.tolist()) != set(rows.tolist())
 
 
 def test_some_are_kept_and_everyone_is_counted(world: Dataset, split: Split, sampled: TrainedModel) -> None:
-    learners = split.warm[choose_learners(world, split.warm, configure())]
+    learners = split.warm[choose_learners(world, split, configure())]
     assert sampled.warm is not None
     assert sampled.warm.ids.values.to_list() == world.users.take(learners).to_list()
     uses = fit(world, split, brief_config(), weigh=False).model.everyone
@@ -73,6 +74,31 @@ def test_some_are_kept_and_everyone_is_counted(world: Dataset, split: Split, sam
         np.testing.assert_array_equal(counts.sizes, np.bincount(known, minlength=len(counts.sizes)))
     assert sampled.facts["data"]["warm_users"] == len(split.warm)
     assert sampled.facts["data"]["learned_from"] == MOST
+
+
+def test_who_used_one_item_is_counted_and_not_learned_from(world: Dataset, split: Split) -> None:
+    """The first ten of the warm users used an item each, as if that were all."""
+    few = np.arange(len(split.warm)) < 10
+    once = {
+        pair: rows.keep(~few[rows.row_of_entry()] | ((pair == ("stream", "item")) & first_of_row(rows)))
+        for pair, rows in split.warm_actions.items()
+    }
+    config = brief_config(embedding={"dimensions": 12}, segments={"n_segments": 8})
+    model = fit(world, replace(split, warm_actions=once), config, weigh=False).model
+    without = fit(world, split.keep_warm(np.flatnonzero(~few)), config, weigh=False).model
+    assert model.warm is not None
+    assert model.warm.ids.values.to_list() == world.users.take(split.warm[~few]).to_list()
+    np.testing.assert_array_equal(model.fold_in.item_vectors, without.fold_in.item_vectors)
+    np.testing.assert_array_equal(model.segments.centroids, without.segments.centroids)
+    used = once["stream", "item"].take(np.flatnonzero(few))
+    added = model.everyone.counts.column_sums() - without.everyone.counts.column_sums()
+    np.testing.assert_array_equal(added, used.ones().column_sums())
+    assert model.facts["data"]["warm_users"] == model.facts["data"]["learned_from"] + 10 == len(split.warm)
+
+
+def first_of_row(rows: SparseRows) -> np.ndarray:
+    """Tell which entries are the first ones of their rows."""
+    return np.isin(np.arange(rows.n_entries), rows.starts[:-1])
 
 
 def test_profile_groups_stand_for_everyone(world: Dataset, split: Split, sampled: TrainedModel) -> None:

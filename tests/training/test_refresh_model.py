@@ -86,8 +86,7 @@ def test_the_first_one_is_published(first: tuple[Path, RefreshResult], service: 
 def test_what_held_out_users_did_changes_nothing_in_the_model(protocol: str, tmp_path: Path) -> None:
     """Not one byte of it: neither what is learned, nor what is chosen, nor what is counted."""
     dataset = make_world(300) if protocol == "sampled" else make_log()
-    rules = {"target_days": 5.0, "min_items": 5}
-    config = brief_config(protocol=protocol, registration=rules, recommend={"light_users": 50})
+    config = brief_config(protocol=protocol, registration={"target_days": 5.0})
     held_out = np.flatnonzero(numbers_of(dataset) < MOST_SHARE)
     assert len(held_out) > 5
     is_theirs = pl.col("user_ix").is_in(held_out.tolist())

@@ -171,19 +171,21 @@ def test_each_combination_is_tried_and_the_first_of_the_best_chosen(
     assert tuned.tuning.options == {"min_items": 1, "first": 20, "name": "a"}
 
 
-def test_baselines_learn_from_light_users_and_may_leave_them_out(world: Dataset, recommender: Recommender) -> None:
-    config = recommender.model.config.override("sampled.min_items", 17)
+def test_baselines_learn_from_everyone_and_may_leave_those_with_few_items_out(
+    world: Dataset, recommender: Recommender
+) -> None:
+    config = recommender.model.config
     split = split_for_training(world, config, SEED, with_cold=True)
     everyone = collect_data(world, split, config=config)
-    assert everyone.uses.n_rows == len(split.warm) + len(split.light) > len(split.warm)
+    assert everyone.uses.n_rows == len(split.warm)
     heavy = collect_data(world, split, config=config, min_items=17)
-    assert heavy.uses.n_rows == len(split.warm)
+    assert heavy.uses.n_rows == (everyone.uses.lengths() >= 17).sum() < len(split.warm)
     assert heavy.affinity.n_rows == heavy.uses.n_rows
 
 
 def test_a_window_counts_the_last_days_alone() -> None:
     log = make_log()
-    config = parse_config({"registration": {"target_days": 5, "min_items": 3}})
+    config = parse_config({"registration": {"target_days": 5}})
     split = split_for_training(log, config, SEED)
     recent = collect_data(log, split, config=config, window_days=3.0)
     end = (log.events.last or 0) + 1

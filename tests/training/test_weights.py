@@ -1,4 +1,4 @@
-"""What validation users choose: weights, beyond chance, and when training stops."""
+"""What validation users choose: weights, and when training stops."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from firstday.artifact.trained_model import KNOWLEDGE, Blending
+from firstday.artifact.trained_model import KNOTS, share_of_knots
 from firstday.config import as_published
 from firstday.data.dataset import Dataset
 from firstday.data.splits.split import Split
@@ -17,37 +17,88 @@ from firstday.recommend.recommender import Recommender, answer_all
 from firstday.sparse import SparseRows
 from firstday.training.fit import fit
 from firstday.training.validation import Fold, Validation
-from firstday.training.weights import START, ascend, choose_blending, choose_neighborhood
+from firstday.training.weights import (
+    N_BEST,
+    RIDGE,
+    Candidates,
+    choose_blending,
+    choose_neighborhood,
+    collect_candidates,
+    fit_weights,
+)
 from tests.synthetic import brief_config
 
-N_USERS = 400
+
+def make_candidates(used_by: list[int], n_known: list[int]) -> Candidates:
+    """Make users of three candidates: each of two components has one of the first two before the others."""
+    n = len(used_by)
+    scores = np.tile(np.array([[2, 0], [0, 2], [0, 0]], np.float32), (n, 1, 1))
+    relevant = np.arange(3) == np.array(used_by)[:, None]
+    return Candidates(scores, np.zeros((n, 3), np.float32), relevant, share_of_knots(np.array(n_known)))
 
 
-def of_users(gain: float = 0.0, errors: float = 1.0, run: int = 1) -> np.ndarray:
-    """Return precisions around 0.5 + `gain`, which is so many standard errors; its sign turns every `run` users."""
-    sign = np.where(np.arange(N_USERS) // run % 2, 1.0, -1.0)
-    found: np.ndarray = 0.5 + gain + gain / errors * np.sqrt(N_USERS) * sign
-    return found
+def test_a_component_weighs_what_it_tells_of_what_was_used() -> None:
+    _, one, many = fit_weights([make_candidates([0] * 50, [5] * 50)], 2)
+    assert min(one[0], many[0]) > 0.1
+    assert max(one[1], many[1]) == pytest.approx(0)
 
 
-@pytest.mark.parametrize(("errors", "chosen"), [(1.0, 0.0), (1.9, 0.0), (2.1, 0.6), (5.0, 0.6)])
-def test_a_weight_moves_only_beyond_chance(errors: float, chosen: float) -> None:
-    def precision(weights: np.ndarray) -> np.ndarray:
-        return of_users(0.01, errors) if np.isclose(weights[1], 0.6) else of_users()
+def test_each_knot_has_the_weights_of_its_users() -> None:
+    parts = [make_candidates([used] * 50, [n] * 50) for used, n in ((0, 0), (1, 1), (0, KNOTS[-1]))]
+    nothing, one, many = fit_weights(parts, 2)
+    assert nothing[0] > 0.1 > nothing[1] == 0
+    assert one[1] > 0.1 > one[0] == 0
+    assert many[0] > 0.1 > many[1] == 0
+    shares = share_of_knots(np.array([0, 1, 4, 20, 500]))
+    np.testing.assert_allclose(shares[:, 2], [0, 0, np.log(4) / np.log(20), 1, 1], rtol=1e-6)
+    np.testing.assert_allclose(shares.sum(axis=1), 1)
+    assert shares[:, 0].tolist() == [1, 0, 0, 0, 0]
 
-    assert ascend(precision, np.array([1.0, 0.0], dtype=np.float32)).tolist() == pytest.approx([1.0, chosen])
+
+def test_what_may_not_be_listed_tells_nothing() -> None:
+    part = make_candidates([0] * 50, [5] * 50)
+    closed = replace(part, shown=np.where(np.arange(3) == 1, -np.inf, part.shown).astype(np.float32))
+    open_alone = replace(closed, scores=closed.scores[:, [0, 2]], shown=part.shown[:, :2])
+    open_alone = replace(open_alone, is_relevant=part.is_relevant[:, [0, 2]])
+    np.testing.assert_allclose(fit_weights([closed], 2), fit_weights([open_alone], 2), atol=1e-3)
 
 
-def test_the_best_of_those_beyond_chance_is_taken_though_a_weaker_one_comes_first() -> None:
-    """0.6 is the better one, by 3 errors, but not beyond chance better than 0.15, which is looked at first."""
-    gains = {0.15: of_users(0.010, 4.0), 0.6: of_users(0.012, 3.0, run=2)}
+def test_no_weights_near_them_are_more_likely() -> None:
+    """The penalised likelihood, written down anew."""
+    rng = np.random.default_rng(0)
+    shown = np.where(rng.random((40, 9)) < 0.1, -np.inf, rng.normal(size=(40, 9))).astype(np.float32)
+    relevant = (rng.random((40, 9)) < 0.3) & (shown > -np.inf)
+    relevant[~relevant.any(axis=1), np.argmax(shown, axis=1)[~relevant.any(axis=1)]] = True
+    scores = rng.normal(size=(40, 9, 3)).astype(np.float32) + relevant[:, :, None] * np.array([0.5, 0.2, 0])
+    part = Candidates(scores.astype(np.float32), shown, relevant, share_of_knots(rng.integers(0, 30, 40)))
 
-    def precision(weights: np.ndarray) -> np.ndarray:
-        return next((gain for at, gain in gains.items() if np.isclose(weights[1], at)), of_users())
+    def lose(weights: np.ndarray) -> float:
+        total = 0.0
+        for user in range(40):
+            sums = scores[user] @ (part.shares[user] @ weights) + shown[user]
+            logs = sums - np.log(np.exp(sums).sum())
+            total -= logs[relevant[user]].mean() / 40
+        return float(total + RIDGE / 2 * (weights**2).sum())
 
-    difference = gains[0.6] - gains[0.15]
-    assert difference.mean() < 2 * difference.std() / np.sqrt(N_USERS)
-    assert ascend(precision, np.array([1.0, 0.0], dtype=np.float32)).tolist() == pytest.approx([1.0, 0.6])
+    found = fit_weights([part], 3)
+    assert (found >= 0).all()
+    for _ in range(50):
+        beside = np.maximum(found + rng.normal(scale=0.1, size=(3, 3)), 0)
+        assert lose(beside) > lose(found) - 1e-6
+
+
+def test_the_best_candidates_are_kept_of_users_who_used_one() -> None:
+    many = Candidates(
+        np.arange(2.0 * 400, dtype=np.float32).reshape(2, 400, 1) % 400,
+        np.zeros((2, 400), np.float32),
+        np.arange(400) == np.array([[399], [0]]),
+        share_of_knots(np.array([0, 3])),
+    )
+    kept = many.keep_best(np.ones((3, 1)))
+    assert kept.scores.shape == (1, N_BEST, 1)
+    assert sorted(kept.scores[0, :, 0].tolist()) == list(range(400 - N_BEST, 400))
+    assert kept.is_relevant.sum() == 1
+    assert kept.shares.tolist() == [[1, 0, 0]]
 
 
 def test_training_stops_by_the_lists_that_people_get(world: Dataset, split: Split, recommender: Recommender) -> None:
@@ -83,22 +134,17 @@ def test_the_published_system_stops_by_segments_alone(world: Dataset, split: Spl
 
 
 def test_weights_follow_validation_users_alone(world: Dataset, split: Split, recommender: Recommender) -> None:
-    """Truth that is what `group` lists moves the weights, if anywhere, to what serves it better."""
+    """In one fold or in two they are the same; truth that is what everyone uses most makes `popular` weigh most."""
     model = recommender.model
     batch, _ = model.catalogue.translate(world, split.validation.users, split.validation.day_one)
     query = Query(model, batch, 20)
     fold = Fold(query, split.validation.truth)
-    assert choose_blending([fold]) == model.blending
-    assert all(weights["direct"] == 1 for weights in model.blending.weights)
-    assert choose_neighborhood([fold]) == model.neighborhood
     halves = [fold.take(rows) for rows in np.array_split(np.arange(query.n_users), 2)]
-    assert choose_blending(halves) == model.blending
-    assert choose_neighborhood(halves) == model.neighborhood
-    grouped = np.sort(answer_all(query, "group").items, axis=1).tolist()
-    turned = SparseRows.from_lists(grouped, model.n_items)
-
-    def precision(blending: Blending) -> float:
-        trial = replace(query, model=replace(model, blending=blending))
-        return float(measure(answer_all(trial, "blend").items, turned).precision.mean())
-
-    assert precision(choose_blending([Fold(query, turned)])) >= precision(Blending((START,) * len(KNOWLEDGE)))
+    one, two = ([part for of in folds for part in collect_candidates(of)] for folds in ([fold], halves))
+    n_components = one[0].scores.shape[2]
+    np.testing.assert_allclose(fit_weights(one, n_components), fit_weights(two, n_components), atol=0.01)
+    assert choose_neighborhood([fold]) == choose_neighborhood(halves) == model.neighborhood
+    popular = np.sort(answer_all(query, "popular").items, axis=1).tolist()
+    turned = choose_blending([Fold(query, SparseRows.from_lists(popular, model.n_items))])
+    weights = {name: sum(of[name] for of in turned.weights) for name in turned.weights[0]}
+    assert max(weights, key=weights.__getitem__) == "popular"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal
 
@@ -14,7 +14,6 @@ from firstday.cold.cold_model import ColdModel
 from firstday.cold.ranker import Ranker
 from firstday.config import Config
 from firstday.data.events import Pair
-from firstday.data.ids import Ids
 from firstday.display import readable
 from firstday.embed.embeddings import FoldIn
 from firstday.embed.kept_users import Neighborhood, WarmUsers
@@ -38,8 +37,12 @@ FIRST_CHOICE = "blend"
 """What `auto` answers by where nothing was chosen."""
 
 
+KNOTS = (0, 1, 20)
+"""Numbers of things that a user did at which `blend` has weights of their own."""
+
+
 def _personal_alone() -> tuple[Mapping[str, float], ...]:
-    return tuple({"personal": 1.0} for _ in KNOWLEDGE)
+    return ({"personal": 1.0},) * len(KNOTS)
 
 
 def _no_items() -> np.ndarray:
@@ -49,15 +52,30 @@ def _no_items() -> np.ndarray:
 @readable
 @dataclass(frozen=True)
 class Blending:
-    """The weights of `blend`, chosen on validation users.
+    """The weights of `blend`, fitted on validation users.
 
     Parameters
     ----------
     weights
-        For each class of `KNOWLEDGE`: the weight of each component, by the name of its strategy.
+        For users who did each number of things in `KNOTS`: the weight of each component, by the name of its strategy,
+        the same components for all. From one thing on, weights follow the logarithm of the number.
     """
 
     weights: tuple[Mapping[str, float], ...] = field(default_factory=_personal_alone)
+
+    def at(self, n_known: np.ndarray) -> dict[str, np.ndarray]:
+        """Return the weights of each component for users who did so many things, float32, shape (n_users,)."""
+        shares = share_of_knots(n_known)
+        names = self.weights[0]
+        return {name: shares @ np.array([of[name] for of in self.weights], dtype=np.float32) for name in names}
+
+
+def share_of_knots(n_known: np.ndarray) -> np.ndarray:
+    """Return what the weights at each of `KNOTS` count for users by what they did, float32, (n_users, n_knots)."""
+    to_many = np.minimum(np.log(np.maximum(n_known, 1)) / np.log(KNOTS[-1]), 1)
+    nothing = n_known == 0
+    shares = [nothing, np.where(nothing, 0, 1 - to_many), np.where(nothing, 0, to_many)]
+    return np.stack(shares, axis=1).astype(np.float32)
 
 
 @readable
@@ -144,10 +162,11 @@ class TrainedModel:
     ranker
         Features -> ranked items; None where `config.ranker` is not enabled.
     warm
-        Warm users to compare new ones with, and light ones who may be friends; None where
-        `config.recommend.warm_users` is 0.
+        Warm users to compare new ones with; None where `config.recommend.warm_users` is 0.
     neighborhood
         How `neighbors` and `friends` weigh them.
+    item_weights
+        How much each item speaks for others, shape (n_items, n_items); None where `blend` does not weigh that.
     blending
         How `blend` weighs the other strategies.
     selection
@@ -176,6 +195,7 @@ class TrainedModel:
     ranker: Ranker | None = None
     warm: WarmUsers | None = None
     neighborhood: Neighborhood = field(default_factory=Neighborhood)
+    item_weights: SparseRows | None = None
     blending: Blending = field(default_factory=Blending)
     selection: Selection = field(default_factory=Selection)
     calibrations: Mapping[str, Calibration] = field(default_factory=dict)
@@ -253,7 +273,7 @@ class TrainedModel:
     def kept_by_segment(self) -> UsersBySegment:
         """The kept warm users, segment after segment; the model must keep warm users."""
         assert self.warm is not None
-        return put_by_segment(self.warm.neighbor_vectors, self.segments)
+        return put_by_segment(self.warm.vectors, self.segments)
 
     @cached_property
     def vector_covariance(self) -> np.ndarray:
@@ -262,43 +282,6 @@ class TrainedModel:
         centred -= centred.mean(axis=0)
         covariance: np.ndarray = (centred.T @ centred / max(1, len(centred))).astype(np.float32)
         return covariance
-
-    @cached_property
-    def of_ranked_items(self) -> TrainedModel:
-        """The model of nothing but the items that the ranker ranks, numbered anew; it must have a ranker.
-
-        It is asked for shares of people alone, which cost the less the fewer items there are.
-        """
-        assert self.ranker is not None
-        items, place = self.ranker.items, self.place_of_ranked
-        warm = None if self.warm is None else replace(self.warm, uses=self.warm.uses.keep_columns(items))
-        model = replace(
-            self,
-            catalogue=replace(self.catalogue, items=Ids(self.catalogue.items.take(items)), titles=None),
-            segments=replace(self.segments, top_items=place[self.segments.top_items]),
-            everyone=self.everyone.keep_items(items),
-            profile_groups={name: counted.keep_items(items) for name, counted in self.profile_groups.items()},
-            warm=warm,
-            shown_counts=None,
-        )
-        model.__dict__["smoothed_shares"] = self.smoothed_shares
-        if warm is not None:
-            model.__dict__["kept_by_segment"] = self.kept_by_segment
-        return model
-
-    @cached_property
-    def ranked_vectors(self) -> np.ndarray:
-        """Scoring vectors of the items that the ranker ranks, float32, shape (n_ranked, d); it must have a ranker."""
-        assert self.ranker is not None
-        return np.ascontiguousarray(self.scoring_vectors[self.ranker.items])
-
-    @cached_property
-    def longest_unranked(self) -> float:
-        """The greatest length of a scoring vector of an item that the ranker does not rank; it must have a ranker."""
-        assert self.ranker is not None
-        lengths = np.linalg.norm(self.scoring_vectors, axis=1)
-        lengths[self.ranker.items] = 0
-        return float(lengths.max(initial=0))
 
     @cached_property
     def items_by_length(self) -> ItemsByLength:

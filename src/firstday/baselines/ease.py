@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +11,7 @@ from scipy.linalg import lapack
 
 from firstday.baselines.matrices import most_used_items, spread_known, to_matrix
 from firstday.errors import ConfigError
+from firstday.ranking import most_used
 from firstday.recommend.spec import BaselineData, BaselineSpec
 from firstday.sparse import SparseRows
 
@@ -36,11 +38,11 @@ class Ease:
 
 
 class EaseFit:
-    """Fits `Ease`, in the space of users where these are fewer than the items."""
+    """Fits `Ease` to some most used items, in the space of users where these are fewer."""
 
-    def __init__(self, training: BaselineData) -> None:
-        self.items = most_used_items(training.uses)
-        uses = to_matrix(training.uses)[:, self.items].astype(np.float64)
+    def __init__(self, of_users: SparseRows, items: np.ndarray) -> None:
+        self.items = items
+        uses = to_matrix(of_users)[:, self.items].astype(np.float64)
         self.uses = uses[np.diff(uses.indptr) > 0]
         self.n_users = np.asarray(uses.sum(axis=0)).ravel()
 
@@ -102,7 +104,39 @@ def prepare_ease(training: BaselineData) -> EaseFit:
     "Autoencoders that don't overfit towards the Identity", NeurIPS 2020: hidden items are an L2 penalty of
     p / (1 - p) times the number of an item's users.
     """
-    return EaseFit(training)
+    return EaseFit(training.uses, most_used_items(training.uses))
+
+
+REGULARIZATION = 300.0
+MOST_HIDDEN = 0.99
+MOST_ITEMS, ENTRIES = 4_096, 100
+"""Items of the component of `blend`, and weights kept of each, the greatest either way."""
+
+
+def learn_item_weights(uses: SparseRows, day_ones: Sequence[SparseRows]) -> SparseRows:
+    """Fit EDLAE for `blend`: dropout is the share of their items that users have not used on day one.
+
+    Parameters
+    ----------
+    uses
+        Items that each user uses in all, shape (n_users, n_items).
+    day_ones
+        Items used on day one in each sample, each of shape (n_users, n_items).
+
+    Returns
+    -------
+    SparseRows
+        How much each item speaks for others, shape (n_items, n_items).
+    """
+    n_on_day = sum(day.n_entries for day in day_ones) / max(1, len(day_ones))
+    hidden = min(MOST_HIDDEN, max(0.0, 1 - n_on_day / max(1, uses.n_entries)))
+    items = most_used(uses.column_sums(), MOST_ITEMS)
+    weights = EaseFit(uses, items)(regularization=REGULARIZATION, dropout=hidden).weights
+    n_kept = min(ENTRIES, len(items))
+    kept = np.sort(np.argpartition(-np.abs(weights), n_kept - 1, axis=1)[:, :n_kept], axis=1)
+    rows = np.repeat(items, n_kept)
+    of_kept = np.take_along_axis(weights, kept, axis=1).ravel()
+    return SparseRows.from_pairs(rows, items[kept].ravel(), of_kept, uses.n_columns, uses.n_columns)
 
 
 EASE = BaselineSpec(

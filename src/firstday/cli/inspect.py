@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from firstday.artifact.folder import list_versions, read_manifest
-from firstday.artifact.trained_model import KNOWLEDGE, TrainedModel
+from firstday.artifact.trained_model import KNOTS, TrainedModel
 from firstday.cli.options import (
     JsonFlag,
     ModelArgument,
@@ -113,8 +113,7 @@ def _values(model: TrainedModel) -> dict[str, Any]:
         "profile_groups": list(model.profile_groups),
         "mixing": asdict(model.mixing),
         "neighborhood": asdict(model.neighborhood),
-        "light_users": 0 if model.warm is None else model.warm.n_light,
-        "blending": {known: dict(weights) for known, weights in zip(KNOWLEDGE, model.blending.weights, strict=True)},
+        "blending": {str(knot): dict(of) for knot, of in zip(KNOTS, model.blending.weights, strict=True)},
         "selection": describe_selection(model),
         "history": [asdict(epoch) for epoch in model.cold.history],
         "ranker": None if ranker is None else {"history": [asdict(epoch) for epoch in ranker.history]},
@@ -151,12 +150,11 @@ def _print(path: Path, manifest: dict[str, Any], model: TrainedModel, n_segments
     precision = ", ".join(f"{name} {value:.1f} %" for name, value in metrics["precision"].items())
     curve = [epoch.precision for epoch in model.cold.history if epoch.precision is not None]
     stopped_at = f", {_sparkline(curve)} {curve[0]:.1f} to {max(curve):.1f} %" if curve else " in cross-fitting"
-    light = f" and {data['light_users']:,} light ones" if data.get("light_users") else ""
     bare = f"; {len(model.unlisted):,} items without a vector, in no list" if len(model.unlisted) else ""
     stopped_by = " and ".join(model.config.cold_model.stopped_by)
     lines = [
         f"{path}: firstday {manifest['firstday']}, version {manifest['version']}, {manifest['created_at']}",
-        f"data: {data['dataset']}, {data['warm_users']:,} warm users{light}, {data['items']:,} items, "
+        f"data: {data['dataset']}, {data['warm_users']:,} warm users, {data['items']:,} items, "
         f"{data['interactions']:,} interactions",
         f"embedding: {method_of_vectors(model, data)}, {model.dimensions} numbers{bare}",
         f"features: {features['n_inputs']:,} inputs; blocks: {', '.join(features['blocks'])}",

@@ -152,7 +152,7 @@ def _find_near(query: Query, row: int) -> tuple[np.ndarray, np.ndarray]:
     """
     model = query.model
     assert model.warm is not None
-    people = model.warm.neighbor_vectors
+    people = model.warm.vectors
     if not query.known[row]:
         members = np.unique(np.linspace(0, len(people) - 1, min(N_BELIEVED, len(people))).astype(np.int64))
         return members, np.zeros(len(members))

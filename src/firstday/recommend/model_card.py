@@ -92,7 +92,6 @@ def _describe_making(model: TrainedModel, manifest: Mapping[str, Any]) -> Iterat
 DATA_ROWS = {
     "users": "Users",
     "warm_users": "Warm users, whom it learned from",
-    "light_users": "Light users, who may be friends",
     "validation_users": "Users held out to choose by",
     "items": "Items",
     "items_without_vector": "Items without a vector, in no list",

@@ -69,8 +69,8 @@ def find_neighbors(
     Neighbor Search", TPAMI 2011, section 4, without the quantization.
     """
     assert model.warm is not None
-    people = model.warm.neighbor_vectors
-    if len(people) <= N_SEARCHED:
+    people = model.warm.vectors
+    if len(people) <= N_SEARCHED or not len(vectors):
         return weigh_nearest(vectors @ people.T, N_NEIGHBORS, temperature)
     kept = model.kept_by_segment
     closeness = model.segments.closeness(vectors) if closeness is None else closeness

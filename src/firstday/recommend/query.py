@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from firstday.artifact.trained_model import FEW, KNOWLEDGE, TrainedModel
+from firstday.artifact.trained_model import FEW, TrainedModel
 from firstday.data.events import ITEM
 from firstday.display import readable
 from firstday.errors import ConfigError
@@ -131,24 +131,29 @@ class Query:
         return passed_over.keep(~contains(self.liked, passed_over))
 
     @cached_property
-    def knowledge(self) -> np.ndarray:
-        """How much is known of each user, as a position in `KNOWLEDGE`, int64, shape (n_users,).
+    def n_known(self) -> np.ndarray:
+        """How many things each user did, int64, shape (n_users,).
 
         Items count that the user likes, and members of other entities with a block among the features; who only
-        skipped items, say, counts as having done one thing.
+        skipped items, say, counts as having done one thing, and a computed day one as `FEW` of them.
         """
         if self.computed is not None:
-            return np.where(self.known, len(KNOWLEDGE) - 1, 0)
+            return np.where(self.known, FEW, 0)
         n_done, has_signal = self.liked.lengths(), np.zeros(self.n_users, dtype=bool)
         for pair, rows in self.signals.actions.items():
             if pair in self.model.pairs:
                 has_signal |= rows.lengths() > 0
                 if pair[1] != ITEM:
                     n_done = n_done + rows.lengths()
-        n_done = np.maximum(n_done, has_signal)
+        n_known: np.ndarray = np.maximum(n_done, has_signal)
+        return n_known
+
+    @cached_property
+    def knowledge(self) -> np.ndarray:
+        """How much is known of each user, as a position in `KNOWLEDGE`, int64, shape (n_users,)."""
         friends = self.signals.friends if self.model.knows_friends else None
         has_friends = np.zeros(self.n_users, dtype=bool) if friends is None else np.asarray(friends.lengths() > 0)
-        names = np.where(n_done >= FEW, 4, np.where(n_done > 0, 3, np.where(has_friends, 2, 1)))
+        names = np.where(self.n_known >= FEW, 4, np.where(self.n_known > 0, 3, np.where(has_friends, 2, 1)))
         return np.where(self.known, names, 0)
 
     @cached_property
@@ -259,13 +264,6 @@ class Query:
         if self.signals.passed_over is None:
             return self
         return replace(self, signals=replace(self.signals, passed_over=None))
-
-    @cached_property
-    def of_ranked_items(self) -> Query:
-        """The same users, asking the model of ranked items (`TrainedModel.of_ranked_items`) for shares."""
-        query = replace(self, model=self.model.of_ranked_items)
-        query.__dict__.update({name: getattr(self, name) for name in ("profile", "predicted", "closeness")})
-        return query
 
     def checked_for(self, method: str) -> Query:
         """Return the same query, of which nothing is computed again, with the scores of a method checked."""

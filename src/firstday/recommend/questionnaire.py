@@ -284,7 +284,7 @@ def _make_answering(
     kept: WarmUsers, members: SparseRows | None, popularity: np.ndarray, settings: QuestionSettings
 ) -> AnsweringUsers:
     """Turn what warm users use into what they would say yes to: items, or members that these belong to."""
-    uses = kept.used_by_neighbors
+    uses = kept.uses
     users_of_items = uses.ones().transpose()
     fans = users_of_items if members is None else uses.through(members).ones().transpose()
     return AnsweringUsers(users_of_items, fans, popularity, settings.doubt, settings.smoothing)
@@ -292,7 +292,7 @@ def _make_answering(
 
 def _count_fans(segments: Segments, kept: WarmUsers, fans: SparseRows) -> ItemCounts:
     """Count the kept warm users of each segment who would say yes to each target."""
-    vectors = kept.neighbor_vectors
+    vectors = kept.vectors
     parts = [segments.assign(vectors[at : at + USERS_AT_ONCE]) for at in range(0, len(vectors), USERS_AT_ONCE)]
     return count_items(np.concatenate(parts), fans.transpose(), len(segments))
 

@@ -382,8 +382,8 @@ class BaselineData:
     Parameters
     ----------
     uses
-        Items that each user uses, all weights 1, shape (n_users, n_items): of everybody before the cut-off, light
-        users too, as far as the options `min_items` and `window_days` of the search say.
+        Items that each user uses, all weights 1, shape (n_users, n_items): of everybody before the cut-off,
+        as far as the options `min_items` and `window_days` of the search say.
     affinity
         Their positive affinities, shape (n_users, n_items).
     seed, threads, device

@@ -38,7 +38,7 @@ from firstday.data.sources.deezer_kdd21 import (
 )
 from firstday.data.splits.registration import collect_newcomers, split_registration, target_us
 from firstday.data.splits.registrations import Log, find_registrations
-from firstday.data.splits.roles import Roles, are_eligible, read_histories
+from firstday.data.splits.roles import Roles, read_histories
 from firstday.data.splits.split import Actions, Split
 from firstday.embed.embeddings import compute_affinity
 from firstday.embed.methods import WarmLogs, fit_embeddings
@@ -182,8 +182,8 @@ def _draw_parts(dataset: Dataset, config: Config, sizes: Mapping[Part, int]) -> 
     log = replace(Log.of(dataset.events), end=cut_off)
     histories = read_histories(dataset, config, "registration", log)
     nobody = np.zeros(0, dtype=np.int64)
-    warm = np.flatnonzero(are_eligible(histories, config, "registration"))
-    split = split_registration(dataset, config, Roles(warm, nobody, nobody, nobody), log, seed=config.seed)
+    warm = np.flatnonzero(histories.is_dated & (histories.n_used >= config.sampled.min_items))
+    split = split_registration(dataset, config, Roles(warm, nobody, nobody), log, seed=config.seed)
     newcomers, _ = collect_newcomers(dataset, config, np.flatnonzero(histories.registered_us >= cut_off))
     rng = np.random.default_rng(config.seed)
     share = SHARES["validation"] / (SHARES["validation"] + SHARES["test"])

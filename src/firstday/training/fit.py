@@ -15,9 +15,10 @@ from firstday.data.checks import FIRST_NAMED
 from firstday.data.dataset import Dataset
 from firstday.data.ids import Ids, stable_numbers
 from firstday.data.splits.holdout import split_for_training
+from firstday.data.splits.roles import LEAST_LEARNED
 from firstday.data.splits.split import Cohort, Split
-from firstday.embed.embeddings import Embeddings, select_uses
-from firstday.embed.kept_users import WarmUsers, add_light_users, find_light_users, keep_warm_users
+from firstday.embed.embeddings import select_uses
+from firstday.embed.kept_users import keep_warm_users
 from firstday.embed.methods import collect_warm_logs, fit_embeddings, fold_in_users
 from firstday.engine.everyone import Question, describe_encoder, describe_part, describe_segments
 from firstday.engine.large import LargeDataset, Learners
@@ -30,7 +31,7 @@ from firstday.progress import Progress, no_progress, open_progress
 from firstday.ranking import unit_rows
 from firstday.recommend.query import Query
 from firstday.recommend.recommender import Recommender
-from firstday.recommend.spec import BUILT_IN, LearningData, names_of_both_ways, strategies_of, with_methods_of
+from firstday.recommend.spec import LearningData, with_methods_of
 from firstday.segment.kmeans import fit_segments
 from firstday.segment.segments import ItemCounts, count_items
 from firstday.segment.shown_counts import ShownCounts, add_shown, count_shown
@@ -133,7 +134,9 @@ def fit(
         progress("weights", 0, 1)
         judged, settings = choose_weights(judged)
         model = replace(model, **settings)
-        selection = choose_selection(judged, judged_strategies(model))
+        if "ease" not in model.blending.weights[0]:
+            model = replace(model, item_weights=None)
+        selection = choose_selection(judged)
         judged = [fold.with_settings(selection=selection) for fold in judged]
         model = replace(model, selection=selection, calibrations=calibrate(judged))
         progress("weights", 1, 1)
@@ -190,9 +193,13 @@ def _learn(
     Where it `is_final`, validation users are learned from, and training stops where it did in the folds.
     """
     describe_everyone = None if learners is None else learners.describe_everyone
-    if learners is None and len(split.warm) > config.training.most_users:
-        describe_everyone = partial(describe_part, dataset, split.warm, split.warm_actions, window=split.warm_window)
-        split = split.keep_warm(choose_learners(dataset, split.warm, config))
+    learned_from = choose_learners(dataset, split, config)
+    if len(learned_from) < len(split.warm):
+        if describe_everyone is None:
+            describe_everyone = partial(
+                describe_part, dataset, split.warm, split.warm_actions, window=split.warm_window
+            )
+        split = split.keep_warm(learned_from)
     held_out_users = split.cold.users if is_final else np.concatenate([split.validation.users, split.cold.users])
     n_warm, n_items = len(split.warm), len(dataset.items)
 
@@ -230,7 +237,10 @@ def _learn(
     segments = segments.without(unlisted)
     progress("segments", 1, 1)
 
-    warm = keep_people(dataset, split, config, embeddings, uses)
+    warm = None
+    if config.recommend.warm_users:
+        ids = Ids(dataset.users.take(split.warm))
+        warm = keep_warm_users(ids, users, uses, config.recommend.warm_users, seed=config.seed)
     catalogue = Catalogue.of(dataset, config.signals.known, None if warm is None else warm.ids)
     warm_days = [catalogue.translate(dataset, split.warm, day_one)[0] for day_one in split.warm_day_one]
     encoder = fit_encoder(
@@ -266,6 +276,11 @@ def _learn(
     judge = stops.repeat if is_final else stops.watch
     cold = train_network(features, embeddings.user_vectors, held_out_features, validation, config, judge, progress)
     ranker = train_ranker_of(features, day_ones, uses, held_out_features, validation, config, judge, progress)
+    item_weights = None
+    if config.recommend.item_weights:
+        from firstday.baselines.ease import learn_item_weights
+
+        item_weights = learn_item_weights(uses, day_ones)
     learning_data = LearningData(
         config=config,
         features=features,
@@ -289,6 +304,7 @@ def _learn(
         profile_groups=count_groups(warm_days[0], catalogue, uses) if everyone is None else everyone.groups,
         learned=learn_methods(learning_data, validation, judge, progress),
         ranker=ranker,
+        item_weights=item_weights,
         warm=warm,
         unlisted=unlisted,
     )
@@ -324,42 +340,15 @@ def items_without_vector(dataset: Dataset) -> np.ndarray:
     return np.zeros(0, dtype=np.int32) if dataset.precomputed is None else dataset.precomputed.items_without
 
 
-def choose_learners(dataset: Dataset, warm: np.ndarray, config: Config) -> np.ndarray:
-    """Return the rows of the warm users to learn from, ascending: `training.most_users` with the least stable numbers.
+def choose_learners(dataset: Dataset, split: Split, config: Config) -> np.ndarray:
+    """Return the rows of the warm users to learn from, ascending.
 
-    Parameters
-    ----------
-    dataset, config
-        See `firstday.training.fit.fit`.
-    warm
-        `user_ix` of warm users, shape (n_warm,).
+    Of those who used `LEAST_LEARNED` items, `training.most_users` at most, with the least stable numbers.
     """
-    numbers = stable_numbers(Ids(dataset.users.take(warm)), config.seed)
-    return np.sort(np.argsort(numbers, kind="stable")[: config.training.most_users])
-
-
-def keep_people(
-    dataset: Dataset, split: Split, config: Config, embeddings: Embeddings, uses: SparseRows
-) -> WarmUsers | None:
-    """Choose the people to compare new ones with: warm users, and light ones who may be friends; None for nobody.
-
-    Parameters
-    ----------
-    dataset, split, config
-        See `firstday.training.fit.fit`.
-    embeddings
-        Vectors of the warm users and items; those of light users are solved from their items.
-    uses
-        Which items each warm user uses, shape (n_warm, n_items).
-    """
-    most = config.recommend
-    if not most.warm_users:
-        return None
-    ids = Ids(dataset.users.take(split.warm))
-    warm = keep_warm_users(ids, unit_rows(embeddings.user_vectors), uses, most.warm_users, seed=config.seed)
-    if dataset.friends is None or not (len(split.light) and most.light_users and config.features.friends):
-        return warm
-    return add_light_users(warm, find_light_users(dataset, split, config, embeddings))
+    uses = select_uses(split.warm_actions, config.signals, len(split.warm), len(dataset.items))
+    rows = np.flatnonzero(uses.lengths() >= LEAST_LEARNED)
+    numbers = stable_numbers(Ids(dataset.users.take(split.warm[rows])), config.seed)
+    return np.sort(rows[np.argsort(numbers, kind="stable")[: config.training.most_users]])
 
 
 def count_groups(warm: SignalBatch, catalogue: Catalogue, uses: SparseRows) -> dict[str, ItemCounts]:
@@ -413,18 +402,6 @@ def cohort_query(recommender: Recommender, dataset: Dataset, cohort: Cohort, k: 
     return replace(query, closed=union_rows([query.excluded, unborn]))
 
 
-def judged_strategies(model: TrainedModel) -> list[str]:
-    """Return the strategies that `auto` chooses of, and that may leave the answer to a fallback: our own.
-
-    `explore` is none of them: it is there to try, and is to be judged by what comes of that.
-    """
-    of_cold_models = {
-        name for method in model.learned if method in BUILT_IN["cold_models"] for name in names_of_both_ways(method)
-    }
-    wanted = {*BUILT_IN["strategies"], *of_cold_models} - {"auto", "explore"}
-    return [name for name in strategies_of(model) if name in wanted]
-
-
 def collect_facts(
     dataset: Dataset,
     split: Split,
@@ -449,7 +426,6 @@ def collect_facts(
             "vectors": model.config.embedding.method if dataset.precomputed is None else "precomputed",
             **describe_unlisted(model),
             **describe_shown(model),
-            "light_users": 0 if model.warm is None else model.warm.n_light,
             "validation_users": len(split.validation),
             "folds": len(split.folds),
             "segments": len(model.segments),

@@ -23,7 +23,7 @@ from firstday.data.ids import stable_numbers
 from firstday.data.splits.cut_offs import choose_target_days
 from firstday.data.splits.holdout import protocol_of, split_for_training
 from firstday.data.splits.registrations import Log
-from firstday.data.splits.roles import are_eligible, read_histories
+from firstday.data.splits.roles import read_histories
 from firstday.data.splits.split import Cohort
 from firstday.display import readable
 from firstday.engine.engines import ModelPlace, load
@@ -281,7 +281,7 @@ def choose_held_out(dataset: Dataset, config: Config) -> float:
     log = None if protocol == "sampled" else Log.of(dataset.events)
     histories = read_histories(dataset, config, protocol, log)
     if log is None:
-        is_judged = are_eligible(histories, config, protocol)
+        is_judged = histories.n_used >= config.sampled.min_items
     else:
         is_judged = histories.returned_within(choose_target_days(histories, config, log), log)
     n = max(1, int(is_judged.sum()))
@@ -319,7 +319,8 @@ def are_new_to(model: TrainedModel, dataset: Dataset, users: np.ndarray, numbers
     if held_out is not None:
         new: np.ndarray = numbers[users] < held_out["share"]
         return new
-    if model.warm is None or len(model.warm) - model.warm.n_light < int(model.everyone.sizes[0]):
+    n_learned = model.facts.get("data", {}).get("learned_from", int(model.everyone.sizes[0]))
+    if model.warm is None or len(model.warm) < n_learned:
         return np.zeros(len(users), dtype=bool)
     return np.asarray(model.warm.ids.lookup(dataset.users.take(users)) < 0)
 

@@ -16,25 +16,22 @@ from firstday.sparse import SparseRows, contains, union_rows
 from firstday.training.validation import Fold, head, measure_folds
 
 ENOUGH_USERS = 200
-"""A class with fewer validation users is judged by others too, with what they did taken away. If they are fewer even
-so, `blend` has the weights of all for it."""
+"""A class with fewer validation users is judged by others too, with what they did taken away."""
 MOST_JUDGED = 2_000
 """Validation users of a class that are looked at, at most."""
 PSEUDO_USERS = 20
 """Users of a class that its strategies' gains over all users count as (`benchmarks/auto_choice.py`)."""
 
 
-def choose_selection(folds: Sequence[Fold], strategies: Sequence[str]) -> Selection:
-    """Return for each class of `KNOWLEDGE` what answers it best.
+def choose_selection(folds: Sequence[Fold]) -> Selection:
+    """Return for each class of `KNOWLEDGE` what answers it best: `blend`, unless a fallback does better.
 
     Parameters
     ----------
     folds
         Validation users, asking trained models whose weights are chosen.
-    strategies
-        Names of those to judge; `popular`, `group` and `blend` are judged too.
     """
-    names = tuple(dict.fromkeys((*FALLBACKS, FIRST_CHOICE, *strategies)))
+    names = (*FALLBACKS, FIRST_CHOICE)
     overall = {name: measure_folds(judged, name) for judged in [head(folds, MOST_JUDGED)] for name in names}
     classes = [_judge_class(folds, number, names, overall) for number in range(len(KNOWLEDGE))]
     judged = [number for number, evidence in enumerate(classes) if number and evidence.n_users]

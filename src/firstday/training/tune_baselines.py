@@ -16,7 +16,7 @@ from firstday.config import Config
 from firstday.data.dataset import Dataset
 from firstday.data.events import Window
 from firstday.data.splits.registrations import DAY_US
-from firstday.data.splits.split import Actions, Split, take_actions
+from firstday.data.splits.split import Split, take_actions
 from firstday.embed.embeddings import compute_affinity, select_uses
 from firstday.errors import needs_extra
 from firstday.metrics import PrecisionRule, measure
@@ -26,7 +26,7 @@ from firstday.recommend.query import Answer, Query
 from firstday.recommend.recommender import Recommender, answer_all
 from firstday.recommend.spec import BaselineData, BaselineSpec, ItemScorer, Strategy, find_baseline
 from firstday.segment.segments import count_items
-from firstday.sparse import SparseRows, stack_rows
+from firstday.sparse import SparseRows
 from firstday.training.fit import cohort_query
 
 MOST_USERS = 2_000
@@ -184,7 +184,7 @@ def tune_baselines(
 def collect_data(
     dataset: Dataset, split: Split, *, config: Config, min_items: int = 1, window_days: float | None = None
 ) -> BaselineData:
-    """Return what baselines learn from: the warm and the light users of a split.
+    """Return what baselines learn from: the warm users of a split.
 
     Parameters
     ----------
@@ -195,17 +195,13 @@ def collect_data(
     window_days
         Interactions in so many days before the end of the log count; None: all.
     """
-    users = np.concatenate([split.warm, split.light])
-    actions: Actions
-    if window_days is None or split.warm_window is None:
-        actions = {pair: stack_rows([rows, split.light_actions[pair]]) for pair, rows in split.warm_actions.items()}
-    else:
-        life = split.warm_window
+    actions, life, n_users = split.warm_actions, split.warm_window, len(split.warm)
+    if window_days is not None and life is not None:
         (recent,) = dataset.actions(Window(np.maximum(life.start, life.end - int(window_days * DAY_US)), life.end))
-        actions = take_actions(recent, users)
-    uses = select_uses(actions, config.signals, len(users), len(dataset.items))
+        actions = take_actions(recent, split.warm)
+    uses = select_uses(actions, config.signals, n_users, len(dataset.items))
     rows = np.flatnonzero(uses.lengths() >= min_items)
-    affinity = compute_affinity(actions, config.signals, len(users), len(dataset.items))
+    affinity = compute_affinity(actions, config.signals, n_users, len(dataset.items))
     return BaselineData(uses.take(rows), affinity.take(rows), config.seed, config.threads, config.device)
 
 

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any, TypeVar
 
 import numpy as np
 
-from firstday.artifact.trained_model import KNOWLEDGE, Blending
+from firstday.artifact.trained_model import KNOTS, KNOWLEDGE, Blending, share_of_knots
 from firstday.embed.kept_users import Neighborhood
 from firstday.metrics import measure
 from firstday.ranking import rank_scores
-from firstday.recommend.blend import COMPONENTS, EVERY_ITEM, Items, components_of, have_friends
+from firstday.recommend.blend import batches, components_of, have_friends, score_components
 from firstday.recommend.neighbors import score_friends, score_neighbors
 from firstday.recommend.query import Query
 from firstday.recommend.soft_segments import mix_segments
@@ -36,16 +36,12 @@ MOST_USERS = 1_000
 MOST_BLENDED = 3_000
 """Validation users that are looked at for the weights of `blend`, at most."""
 
-WEIGHTS = (0.0, 0.15, 0.3, 0.6, 1.2, 2.4)
-"""What a strategy may weigh beside the first one, which weighs 1."""
-CANDIDATES = 150
-"""Best items of each strategy among which `blend` is judged."""
-USERS_AT_ONCE = 100
-START = {"direct": 1.0, "personal": 0.15, "neighbors": 0.3}
-"""Weights to begin with, near to what the many validation users of Deezer Europe choose beginning with `direct` alone;
-where there is no ranker, the first strategy alone."""
-LEAST_ERRORS = 2.0
-"""Standard errors by which a weight has to be better than the one before it, so that chance seldom sets one."""
+RIDGE = 0.05
+"""L2 penalty on the weights of `blend`."""
+N_BEST = 150
+"""Candidates that the weights of `blend` are fitted to tell apart, in the end: lists are as long as their heads."""
+LEAST_WEIGHT = 0.01
+"""Components that weigh less are left out."""
 
 
 def choose_weights(folds: Sequence[Fold]) -> tuple[list[Fold], dict[str, Any]]:
@@ -122,121 +118,109 @@ def _best(
 
 
 def choose_blending(folds: Sequence[Fold]) -> Blending:
-    """Return weights for each class of users: first those of all, then of each class that enough users stand for.
+    """Fit the weights of `blend` to what validation users used, then once more to tell their best candidates apart.
 
-    One weight after the other is set to what brings the best precision, twice over, beginning with `START`; where
-    nothing is better by `LEAST_ERRORS`, it stays.
+    Where few of them did nothing, they also stand for those who did, with what they did taken away.
+
+    Parameters
+    ----------
+    folds
+        Validation users, asking trained models.
     """
-    model = folds[0].query.model
-    components = components_of(model)
-    begin = START if model.ranker is not None else {components[0]: 1.0}
-    start = np.array([begin.get(name, 0.0) for name in components], dtype=np.float32)
-    first = head(folds, MOST_BLENDED)
-    knowledge = np.concatenate([fold.query.knowledge for fold in first])
-    of_all = _collect(first, components)
-    overall = ascend(of_all.precision, start)
-    chosen = []
-    for number in range(len(KNOWLEDGE)):
-        weights, candidates = overall, of_all.take(np.flatnonzero(knowledge == number))
-        if number and len(candidates.n_relevant) < ENOUGH_USERS:
-            members, source = take_class(folds, number)
-            if source == "away" and sum(fold.query.n_users for fold in members) >= ENOUGH_USERS:
-                candidates = _collect(head(members, MOST_USERS), components)
-        if number and len(candidates.n_relevant) >= ENOUGH_USERS:
-            weights = ascend(candidates.precision, overall)
-        chosen.append({name: round(float(w), 4) for name, w in zip(components, weights, strict=True) if w})
-    return Blending(tuple(chosen))
+    views = [view for name in ("profile", "friends") for view in _take_away(folds, KNOWLEDGE.index(name))]
+    parts = [part for fold in (*head(folds, MOST_BLENDED), *views) for part in collect_candidates(fold)]
+    components = components_of(folds[0].query.model)
+    weights = fit_weights(parts, len(components))
+    weights = fit_weights([part.keep_best(weights) for part in parts], len(components))
+    kept = np.flatnonzero(weights.max(axis=0) >= LEAST_WEIGHT)
+    if not len(kept):
+        return Blending()
+    return Blending(tuple({components[at]: round(float(of_knot[at]), 4) for at in kept} for of_knot in weights))
 
 
-def ascend(precision: Callable[[np.ndarray], np.ndarray], start: np.ndarray) -> np.ndarray:
-    """Set one weight after the other to the best of those better beyond chance, user by user; the first one stays."""
-    weights, best = start, precision(start)
-    for _ in range(2):
-        for at in range(1, len(weights)):
-            better: list[tuple[float, np.ndarray, np.ndarray]] = []
-            for value in WEIGHTS:
-                if value == weights[at]:
-                    continue
-                trial = weights.copy()
-                trial[at] = value
-                of_users = precision(trial)
-                gain = of_users - best
-                if gain.mean() > LEAST_ERRORS * gain.std() / np.sqrt(len(gain)):
-                    better.append((float(gain.mean()), trial, of_users))
-            if better:
-                _, weights, best = max(better, key=lambda trial: trial[0])
-    return weights
+def _take_away(folds: Sequence[Fold], number: int) -> list[Fold]:
+    """Return users with what they did taken away, where few validation users are of a class."""
+    members, source = take_class(folds, number)
+    return head(members, ENOUGH_USERS) if source == "away" else []
 
 
 @dataclass(frozen=True, eq=False)
-class _Candidates:
-    """The best items of each user by each strategy.
+class Candidates:
+    """The candidates of some users.
 
     Parameters
     ----------
     scores
-        float32, shape (n_components, n_users, n_candidates), minus infinity for what may not be in the list.
+        By each component, float32, shape (n_users, n_candidates, n_components).
+    shown
+        What is added, minus infinity for what may not be in the list, float32, shape (n_users, n_candidates).
     is_relevant
-        Whether the user used the candidate afterwards, bool, shape (n_users, n_candidates).
-    n_relevant
-        Items used afterwards, shape (n_users,).
-    k
-        Length of the lists.
+        Whether the user used the candidate afterwards, bool, of the same shape.
+    shares
+        See `share_of_knots`, float32, shape (n_users, n_knots).
     """
 
     scores: np.ndarray
+    shown: np.ndarray
     is_relevant: np.ndarray
-    n_relevant: np.ndarray
-    k: int
+    shares: np.ndarray
 
-    def take(self, users: np.ndarray) -> _Candidates:
-        return _Candidates(self.scores[:, users], self.is_relevant[users], self.n_relevant[users], self.k)
+    def sum_up(self, weights: np.ndarray) -> np.ndarray:
+        """Return the weighted sums, float32, shape (n_users, n_candidates), given weights as of `fit_weights`."""
+        of_users = self.shares @ weights.astype(np.float32)
+        sums: np.ndarray = np.matmul(self.scores, of_users[:, :, None])[:, :, 0] + self.shown
+        return sums
 
-    def precision(self, weights: np.ndarray) -> np.ndarray:
-        """Return the precision of each user's list by the weighted sums."""
-        total = np.tensordot(weights, self.scores, axes=1)  # (n, n_candidates)
-        k = min(self.k, total.shape[1])
-        top = np.argpartition(-total, k - 1, axis=1)[:, :k]
-        hits = np.take_along_axis(self.is_relevant, top, axis=1).sum(axis=1)
-        of_each: np.ndarray = hits / np.clip(self.n_relevant, 1, self.k)
-        return of_each
-
-
-def _collect(folds: Sequence[Fold], components: tuple[str, ...]) -> _Candidates:
-    """Score the candidates of each user by each strategy; where there is a ranker, of the items that it ranks."""
-    folds = [fold for fold in folds if fold.query.n_users]
-    models = [fold.query.model for fold in folds]
-    n_items = min(model.n_items if model.ranker is None else len(model.ranker.items) for model in models)
-    parts = [_collect_fold(fold, components, min(CANDIDATES, n_items)) for fold in folds]
-    return _Candidates(
-        np.concatenate([part.scores for part in parts], axis=1),
-        np.concatenate([part.is_relevant for part in parts]),
-        np.concatenate([part.n_relevant for part in parts]),
-        folds[0].query.k,
-    )
+    def keep_best(self, weights: np.ndarray) -> Candidates:
+        """Return the `N_BEST` candidates of each user by weighted sums, of users who used one of them."""
+        n_best = min(N_BEST, self.shown.shape[1])
+        best = np.argpartition(-self.sum_up(weights), n_best - 1, axis=1)[:, :n_best]
+        relevant = np.take_along_axis(self.is_relevant, best, axis=1)
+        judged, shown = relevant.any(axis=1), np.take_along_axis(self.shown, best, axis=1)
+        scores = np.take_along_axis(self.scores, best[:, :, None], axis=1)
+        return Candidates(scores[judged], shown[judged], relevant[judged], self.shares[judged])
 
 
-def _collect_fold(fold: Fold, components: tuple[str, ...], n_each: int) -> _Candidates:
-    """Score the candidates of the users of one fold, so many of each strategy."""
-    query, truth = fold.query, fold.truth
-    ranker = query.model.ranker
-    items: Items = EVERY_ITEM if ranker is None else ranker.items
-    scores = np.full((len(components), query.n_users, n_each * len(components)), -np.inf, dtype=np.float32)
-    is_relevant = np.zeros(scores.shape[1:], dtype=bool)
-    for at in range(0, query.n_users, USERS_AT_ONCE):
-        rows = np.arange(at, min(at + USERS_AT_ONCE, query.n_users))
-        score_rows = [COMPONENTS[name](query, rows, items) for name in components]
-        closed = query.excluded.take(rows).has_entries()[:, items]
-        for scores_of in score_rows:
-            scores_of[closed] = -np.inf
-        best = [np.argpartition(-scores_of, n_each - 1, axis=1)[:, :n_each] for scores_of in score_rows]
-        candidates = np.sort(np.concatenate(best, axis=1), axis=1)  # (n_rows, n_candidates)
-        repeated = np.zeros(candidates.shape, dtype=bool)
-        repeated[:, 1:] = candidates[:, 1:] == candidates[:, :-1]
-        for number, scores_of in enumerate(score_rows):
-            scores[number, rows] = np.where(repeated, -np.inf, np.take_along_axis(scores_of, candidates, axis=1))
-        relevant = truth.take(rows).has_entries()[:, items]
-        is_relevant[rows] = np.take_along_axis(relevant, candidates, axis=1) & ~repeated
-    scores[0][np.isneginf(scores).any(axis=0)] = -np.inf
-    scores[1:][np.isneginf(scores[1:])] = 0  # 0 x infinity is no number; the first, which always weighs 1, rules out
-    return _Candidates(scores, is_relevant, truth.lengths(), query.k)
+def collect_candidates(fold: Fold) -> Iterator[Candidates]:
+    """Score the candidates of users of whom something is known, and who used one of them."""
+    query, names = fold.query, components_of(fold.query.model)
+    for rows in batches(np.flatnonzero(query.known)):
+        chosen, components, shown = score_components(query, rows, names)
+        relevant = np.take_along_axis(fold.truth.take(rows).has_entries(), chosen, axis=1) & (shown > -np.inf)
+        judged = relevant.any(axis=1)
+        scores = np.stack([components[name][judged] for name in names], axis=2)
+        yield Candidates(scores, shown[judged], relevant[judged], share_of_knots(query.n_known[rows][judged]))
+
+
+def fit_weights(parts: Sequence[Candidates], n_components: int) -> np.ndarray:
+    """Fit non-negative weights of components by the likelihood of what users used among their candidates.
+
+    Every user counts alike. The items that a user used are drawn from the softmax of the weighted sums.
+
+    Returns
+    -------
+    numpy.ndarray
+        At each of `KNOTS`, float64, shape (n_knots, n_components).
+    """
+    from scipy.optimize import minimize
+
+    n_users = max(1, sum(len(part.shares) for part in parts))
+
+    def loss(flat: np.ndarray) -> tuple[float, np.ndarray]:
+        weights = flat.reshape(len(KNOTS), n_components)
+        value, slope = RIDGE / 2 * float((weights**2).sum()), RIDGE * weights
+        for part in parts:
+            logits = part.sum_up(weights)
+            logits -= logits.max(axis=1, keepdims=True)
+            likely = np.exp(logits)
+            total = likely.sum(axis=1, keepdims=True)
+            wanted = part.is_relevant / part.is_relevant.sum(axis=1, keepdims=True, dtype=np.float32)
+            value -= float((logits - np.log(total))[part.is_relevant] @ wanted[part.is_relevant]) / n_users
+            off = np.matmul((likely / total - wanted)[:, None], part.scores)[:, 0]  # (n, n_components)
+            slope = slope + part.shares.T @ off / n_users
+        return value, slope.ravel()
+
+    start = np.full(len(KNOTS) * n_components, 1 / n_components)
+    found = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=[(0, None)] * len(start))
+    weights: np.ndarray = found.x.reshape(len(KNOTS), n_components)
+    return weights

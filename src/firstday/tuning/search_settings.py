@@ -201,7 +201,7 @@ def reduce_holdout(holdout: Holdout, config: Config) -> tuple[Split, Cohort]:
     """
     split = holdout.split.fold(holdout.split.folds[0]) if holdout.split.folds else holdout.split
     if len(split.warm) > config.training.most_users:
-        split = split.keep_warm(choose_learners(holdout.dataset, split.warm, config))
+        split = split.keep_warm(choose_learners(holdout.dataset, split, config))
     draw = np.random.default_rng(config.seed)
     validation, cold = (
         cohort if len(cohort) <= most else cohort.take(np.sort(draw.choice(len(cohort), most, replace=False)))

@@ -9,7 +9,7 @@ from typing import Any
 from firstday.config import Config
 from firstday.data.splits.cut_offs import CutOffs, choose_cut_offs, choose_target_days
 from firstday.data.splits.registrations import NO_TIMES, Log
-from firstday.data.splits.roles import Histories, Protocol, are_eligible, assign_roles, refuse_too_few
+from firstday.data.splits.roles import Histories, Protocol, assign_roles, refuse_too_few
 from firstday.errors import ConfigError, DataError, count_of
 
 USER_DEVIATION = 22.0
@@ -79,8 +79,7 @@ def foresee(histories: Histories, config: Config, protocol: Protocol, log: Log |
     """
     log = log if protocol == "registration" else None
     refusal = evaluation_refusal = ""
-    eligible = are_eligible(histories, config, protocol)
-    counts = {"users": len(histories), "used": int((histories.n_used > 0).sum()), "eligible": int(eligible.sum())}
+    counts = {"users": len(histories), "used": int((histories.n_used > 0).sum())}
     cut_offs, n_cold = None, 0
     try:
         if protocol == "registration":
@@ -113,7 +112,6 @@ def foresee(histories: Histories, config: Config, protocol: Protocol, log: Log |
 def _describe(outlook: Outlook, histories: Histories, config: Config) -> Iterator[str]:
     """Describe who would be warm, who is left out, and whom an evaluation judges."""
     counts, protocol = outlook.counts, outlook.protocol
-    min_items = config.registration.min_items if protocol == "registration" else config.sampled.min_items
     use = ""
     if not outlook.refusal:
         n_segments = config.segments.resolve(counts["warm"])
@@ -122,16 +120,12 @@ def _describe(outlook: Outlook, histories: Histories, config: Config) -> Iterato
             f": {counts['warm']:,} would be warm, in {n_segments:,} segment{'s' * (n_segments > 1)}, and "
             f"{counts['validation']:,} {how}"
         )
-    yield f"{count_of(counts['eligible'], counts['users'], 'users')} used at least {min_items} items{use}."
-    n_light = counts["used"] - counts["eligible"]
+    yield f"{count_of(counts['used'], counts['users'], 'users')} used an item{use}."
     n_undated = int((~histories.is_dated).sum()) if protocol == "registration" else 0
-    n_bare = int((are_eligible(histories, config, protocol) & ~histories.has_vector).sum())
-    hint = f" ({protocol}.min_items is a setting)" if n_light > counts["eligible"] else ""
     others = (
-        (n_light, f"with fewer items{hint}"),
-        (counts["users"] - counts["used"] - n_undated, "with none"),
+        (counts["users"] - counts["used"] - n_undated, "without an item"),
         (n_undated, "with neither a registration nor an interaction with a time"),
-        (n_bare, "with enough items but no precomputed vector"),
+        (int(((histories.n_used > 0) & ~histories.has_vector).sum()), "with items but no precomputed vector"),
     )
     if any(n for n, _ in others):
         yield f"Not warm: {'; '.join(f'{n:,} {which}' for n, which in others if n)}."

@@ -68,8 +68,8 @@ def split_registration(dataset: Dataset, config: Config, roles: Roles, log: Log,
     n_dated = int((registrations.registered_us >= 0).sum())
     held_out = f"are validated on by cross-fitting, in {len(roles.folds)} folds" if roles.folds else "are held out"
     notes = (
-        f"{count_of(len(roles.warm), n_dated, 'users')} are warm: they used at least {protocol.min_items} items before "
-        f"{write_moment(log.end)}. {len(roles.validation):,} past newcomers with a target window of "
+        f"{count_of(len(roles.warm), n_dated, 'users')} are warm: they used an item before {write_moment(log.end)}. "
+        f"{len(roles.validation):,} past newcomers with a target window of "
         f"{protocol.target_days:g} days {held_out}.",
         *note,
         *registrations.notes,
@@ -80,8 +80,6 @@ def split_registration(dataset: Dataset, config: Config, roles: Roles, log: Log,
         warm_day_one=(warm_days,),
         validation=cohort(roles.validation),
         cold=cohort(roles.cold),
-        light=roles.light,
-        light_actions=take_actions(life_actions, roles.light),
         folds=roles.folds,
         protocol="registration",
         warm_window=life,

@@ -34,6 +34,8 @@ ENOUGH_VALIDATION = 500
 """Validation users that are wanted: in one held-out tenth, or else in several folds."""
 MOST_VALIDATION = 3_000
 MOST_FOLDS = 5
+LEAST_LEARNED = 2
+"""Items that a warm user must have used to be learned from: one alone says what is popular, not what goes together."""
 COUNTS = ("interactions", "uses")
 
 
@@ -155,20 +157,17 @@ class Roles:
     Parameters
     ----------
     warm
-        Users to learn from, ascending.
-    light
-        Users with some used items, but too few to be warm, ascending.
+        Users to learn from: all others who used an item.
     validation
         Users to choose settings by.
     cold
         Users who are kept out of everything.
     folds
-        Positions among `validation`, for each fold of cross-fitting: then these users are also warm or light, and each
-        fold is judged by a model that did not learn from it. Empty: validation users are held out.
+        Positions among `validation`, for each fold of cross-fitting: then these users are also warm, and each fold is
+        judged by a model that did not learn from it. Empty: validation users are held out.
     """
 
     warm: np.ndarray
-    light: np.ndarray
     validation: np.ndarray
     cold: np.ndarray
     folds: tuple[np.ndarray, ...] = ()
@@ -198,44 +197,40 @@ def assign_roles(
         Who is kept out, bool, shape (n_users,): those who could be judged are cold.
     """
     is_free = np.ones(len(histories), dtype=bool) if held_out is None else ~held_out
-    is_eligible = are_eligible(histories, config, protocol)
-    is_known = histories.is_dated | (protocol == "sampled")
-    light = np.flatnonzero(is_known & is_free & (histories.n_used > 0) & ~is_eligible)
+    is_warm = is_free & can_be_warm(histories, protocol)
     if protocol == "sampled":
+        is_eligible = histories.n_used >= config.sampled.min_items
         order = np.random.default_rng(seed).permutation(np.flatnonzero(is_eligible & is_free))
         n_warm, n_validation = share_out(len(order), config.sampled, with_cold=with_cold)
-        warm, validation, cold = np.split(order, [n_warm, n_warm + n_validation])
+        validation, cold = np.split(order[n_warm:], [n_validation])
+        is_warm[order[n_warm:]] = False
         cold = cold if held_out is None else np.flatnonzero(is_eligible & held_out)
-        return Roles(warm[histories.has_vector[warm]], light, validation, cold)
+        return Roles(np.flatnonzero(is_warm), validation, cold)
     assert log is not None
     assert config.registration.target_days is not None
     is_judged = histories.returned_within(config.registration.target_days, log)
     judged = np.flatnonzero(is_judged & is_free)
     judged = judged[np.argsort(histories.numbers[judged], kind="stable")]
-    is_warm = is_eligible & is_free & histories.has_vector
     n_held_out, folds = min(MOST_VALIDATION, round(len(judged) / 10)), []
     if n_held_out >= ENOUGH_VALIDATION:
         validation = np.sort(judged[:n_held_out])
         is_warm[validation] = False
-        light = np.setdiff1d(light, validation)
     else:
         n_folds = max(1, -(-ENOUGH_VALIDATION * MOST_FOLDS // max(1, len(judged))))
         folds = [np.sort(fold) for fold in np.array_split(judged, MOST_FOLDS)[:n_folds] if len(fold)]
         validation = np.sort(np.concatenate([judged[:0], *folds]))
     return Roles(
         warm=np.flatnonzero(is_warm),
-        light=light,
         validation=validation,
         cold=np.flatnonzero(is_judged & ~is_free),
         folds=tuple(np.searchsorted(validation, fold) for fold in folds),
     )
 
 
-def are_eligible(histories: Histories, config: Config, protocol: Protocol) -> np.ndarray:
-    """Tell who used enough items to be warm, bool, shape (n_users,)."""
-    if protocol == "sampled":
-        return histories.n_used >= config.sampled.min_items
-    return histories.is_dated & (histories.n_used >= config.registration.min_items)
+def can_be_warm(histories: Histories, protocol: Protocol) -> np.ndarray:
+    """Tell who used an item, and has a vector where these are precomputed, bool, shape (n_users,)."""
+    warm: np.ndarray = (histories.is_dated | (protocol == "sampled")) & (histories.n_used > 0) & histories.has_vector
+    return warm
 
 
 def have_vectors(dataset: Dataset) -> np.ndarray:
@@ -261,34 +256,35 @@ def refuse_too_few(
     Raises
     ------
     DataError
-        Fewer than two warm users or two for validation, or `with_cold` nobody to report on.
+        Fewer than two users to learn from or two for validation, or `with_cold` nobody to report on.
     """
     if not histories.uses:
         raise DataError(tell_no_use(histories.interactions, config.signals))
-    of_folds = [np.isin(roles.warm, roles.validation[fold], assume_unique=True).sum() for fold in roles.folds]
-    n_warm = len(roles.warm) - max(of_folds, default=0)
+    learned = roles.warm[histories.n_used[roles.warm] >= LEAST_LEARNED]
+    of_folds = [np.isin(learned, roles.validation[fold], assume_unique=True).sum() for fold in roles.folds]
+    n_warm = len(learned) - max(of_folds, default=0)
     if min(n_warm, len(roles.validation)) >= 2 and (len(roles.cold) or not with_cold):
         return
-    n_eligible = int(are_eligible(histories, config, "sampled").sum())
     if log is None:
+        n_eligible = int((histories.n_used >= config.sampled.min_items).sum())
         raise DataError(
             f"interactions: {count_of(n_eligible, len(histories), 'users')} have at least {config.sampled.min_items} "
             "used items, too few to train on; bring more data or lower sampled.min_items in the configuration."
         )
     until = write_moment(log.end)
     if n_warm < 2:
-        what = f"{n_warm:,} used at least {config.registration.min_items} items until {until}"
-        what += ", apart from those validated on" if n_warm < len(roles.warm) else ""
-        advice = "lower registration.min_items"
+        what = f"{n_warm:,} used {LEAST_LEARNED} items until {until}"
+        what += ", apart from those validated on" if n_warm < len(learned) else ""
+        advice = ""
     else:
         what = (
             f"{len(roles.validation):,} registered in the log, used something new after day one and have a target "
             f"window of {config.registration.target_days:g} days that ends before {until}"
         )
-        advice = "set a shorter registration.target_days"
+        advice = ", set a shorter registration.target_days"
     raise DataError(
         f"users: {what}, in a log of {(log.end - log.start) / DAY_US:.0f} days, and training needs 2; bring a longer "
-        f"log, {advice}, or use the protocol `sampled`."
+        f"log{advice}, or use the protocol `sampled`."
     )
 
 
@@ -324,5 +320,4 @@ def find_warm(
     histories = read_histories(part, config, protocol, log)
     _, window = _find_lives(part, config, protocol, log)
     actions = part.all_actions() if window is None else part.actions(window)[0]
-    is_warm = are_eligible(histories, config, protocol) & histories.has_vector
-    return np.flatnonzero(is_warm), actions, window
+    return np.flatnonzero(can_be_warm(histories, protocol)), actions, window

@@ -45,8 +45,6 @@ def split_sampled(
         warm_day_one=tuple(warm_draw.cohort(roles.warm).day_one for _ in range(n_day_ones)),
         validation=validation_draw.cohort(roles.validation),
         cold=cold_draw.cohort(roles.cold),
-        light=roles.light,
-        light_actions=take_actions(actions, roles.light),
     )
 
 

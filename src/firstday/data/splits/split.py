@@ -82,11 +82,6 @@ class Split:
         One or more day ones of the warm users, rows in the order of `warm`.
     validation, cold
         Users for early stopping and tuning, and users to report on.
-    light
-        `user_ix` of light users, shape (n_light,): users with some used items, but too few to be warm. They count as
-        friends, and baselines learn from them.
-    light_actions
-        All interactions of light users, rows in the order of `light`.
     folds
         See `Roles`; positions in `validation`.
     protocol
@@ -102,8 +97,6 @@ class Split:
     warm_day_one: tuple[Actions, ...]
     validation: Cohort
     cold: Cohort
-    light: np.ndarray
-    light_actions: Actions
     folds: tuple[np.ndarray, ...] = ()
     protocol: str = "sampled"
     warm_window: Window | None = None
@@ -112,15 +105,8 @@ class Split:
     def fold(self, rows: np.ndarray) -> Split:
         """Return the split in which the validation users of some rows are held out, and no others validate."""
         cohort = self.validation.take(rows)
-        light = np.flatnonzero(~np.isin(self.light, cohort.users))
         split = self.keep_warm(np.flatnonzero(~np.isin(self.warm, cohort.users)))
-        return replace(
-            split,
-            validation=cohort,
-            light=self.light[light],
-            light_actions=take_actions(self.light_actions, light),
-            folds=(),
-        )
+        return replace(split, validation=cohort, folds=())
 
     def keep_warm(self, rows: np.ndarray) -> Split:
         """Return the split with some warm users only, given by their position among them, in the order given."""
