@@ -73,7 +73,7 @@ class Traffic:
 
 def damage(model: Path) -> None:
     """Change a byte of a model's network; twice is as before."""
-    path = model / read_manifest(model)["version"] / "cold.onnx"
+    path = model / read_manifest(model)["version"] / "cold.layers.0.weights.npy"
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 1
     path.write_bytes(content)
@@ -102,7 +102,7 @@ def reload_under_load(model: Path, folder: Path, n_reloads: int) -> dict[str, An
                 damage(served)
                 status, body = await admin.send(write_request("POST", "/v1/model/reload"))
                 check(status == 409 and json.loads(body)["code"] == "model_refused", f"{status} {body!r}")
-                check("cold.onnx: was changed" in json.loads(body)["message"], body.decode())
+                check("cold.layers.0.weights.npy: was changed" in json.loads(body)["message"], body.decode())
                 refused += 1
                 damage(served)
             traffic.latest = ""

@@ -8,8 +8,6 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from firstday.artifact.codec import encode
-from firstday.artifact.trained_model import TrainedModel
 from firstday.config import Config, parse_config
 from firstday.data.dataset import Dataset, Entity, Group
 from firstday.data.events import ITEM, UTC_MICROSECONDS, Events
@@ -62,11 +60,6 @@ def brief_config(**sections: Any) -> Config:
         for name, values in sections.items()
     }
     return small_config(**{**little, **laid_over})
-
-
-def networks_of(model: TrainedModel) -> dict[str, Any]:
-    """Return every network of a model as bytes, by its file's name."""
-    return {name: content for name, content in encode(model).files.items() if name.endswith(".onnx")}
 
 
 def taste_of_users(n_users: int = N_USERS) -> np.ndarray:

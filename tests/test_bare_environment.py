@@ -21,7 +21,7 @@ from firstday.recommend.spec import strategy_names
 
 ROOT = Path(__file__).parents[1]
 TRAINING = (
-    *("torch", "scipy", "sklearn", "implicit", "faiss", "onnx", "onnxscript", "gensim", "matplotlib", "jinja2"),
+    *("torch", "scipy", "sklearn", "implicit", "faiss", "onnx", "onnxruntime", "gensim", "matplotlib", "jinja2"),
     *("pyspark", "pyarrow", "pandas", "optuna", "tomli_w", "tea_tasting"),
 )
 

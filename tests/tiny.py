@@ -20,12 +20,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from onnx import TensorProto, helper
 
 from firstday.artifact.trained_model import Blending, TrainedModel
 from firstday.baselines.dropoutnet import DropoutNet
 from firstday.baselines.melu import Melu
-from firstday.cold.cold_model import INPUT, OUTPUT, ColdModel
+from firstday.cold.cold_model import ColdModel, Layer
 from firstday.cold.ranker import Ranker
 from firstday.config import Config, parse_config
 from firstday.data.events import ITEM
@@ -64,16 +63,7 @@ N_INPUTS = len(BLOCKS) * D + len(PAIRS) + 2
 
 def make_network(weights: np.ndarray) -> ColdModel:
     """Make the network that multiplies its input with weights, shape (n_inputs, n_outputs)."""
-    n_inputs, n_outputs = weights.shape
-    graph = helper.make_graph(
-        [helper.make_node("MatMul", [INPUT, "weights"], [OUTPUT])],
-        "tiny",
-        [helper.make_tensor_value_info(INPUT, TensorProto.FLOAT, [None, n_inputs])],
-        [helper.make_tensor_value_info(OUTPUT, TensorProto.FLOAT, [None, n_outputs])],
-        [helper.make_tensor("weights", TensorProto.FLOAT, weights.shape, weights.astype(np.float32).ravel())],
-    )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
-    return ColdModel(model.SerializeToString())
+    return ColdModel((Layer(weights.astype(np.float32), np.zeros(weights.shape[1], np.float32)),))
 
 
 def sum_blocks(blocks: Sequence[str] = HEEDED) -> np.ndarray:

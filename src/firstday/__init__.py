@@ -65,11 +65,9 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-# Libraries read these when they are loaded. Threads of those that train sleep while they wait, instead of spinning: it
-# costs almost nothing on an idle machine, and is several times faster beside another busy program. ONNX Runtime from
-# 1.32 on reports to its maker, and keeps an id of the machine, unless it is told not to.
+# Libraries that train read this when they are loaded: threads sleep while they wait, instead of spinning. It costs
+# almost nothing on an idle machine, and is several times faster beside another busy program.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 _HOMES = {
     "firstday.artifact.folder": ("rollback",),

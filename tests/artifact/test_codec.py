@@ -110,7 +110,7 @@ def test_every_kind_of_field_has_its_form() -> None:
         "words": ["one", "two"],
         "level": "high",
         "ids": {"$file": "ids.parquet"},
-        "network": {"onnx": {"$file": "network.onnx"}},
+        "network": {"onnx": {"$file": "network.onnx.bin"}},
         "state": {"$file": "state.bin"},
         "number": "seven",
         "flag": True,
@@ -120,7 +120,7 @@ def test_every_kind_of_field_has_its_form() -> None:
     }
     assert list(encoded.files) == [
         "by_name.plain.npy", "by_name.a_b_.npy", "by_name.a_b_-2.npy", "by_kind.b.vectors.npy", "ids.parquet",
-        "network.onnx", "state.bin",
+        "network.onnx.bin", "state.bin",
     ]  # fmt: skip
 
 

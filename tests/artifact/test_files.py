@@ -68,13 +68,13 @@ def test_a_model_may_have_learned_no_other_method_or_one(recommender: Recommende
     for names in choices:
         learned = {name: recommender.model.learned[name] for name in names}
         path = save_model(replace(recommender.model, learned=learned), tmp_path / "model")
-        assert {file.name for file in path.rglob("*.onnx")} == {
-            "cold.onnx",
-            "ranker.body.onnx",
-            *(f"learned.{name}.body.onnx" for name in names),
-        }
-        assert {file.name for file in path.rglob("learned.*.npy")} == {
+        assert {file.name for file in path.rglob("learned.*.npy") if ".layers." not in file.name} == {
             f"learned.{name}.{part}.npy" for name in names for part in ("weights", "bias", "gram")
+        }
+        first = {file.name for file in path.rglob("*.layers.0.weights.npy")}
+        assert first == {
+            f"{part}.layers.0.weights.npy"
+            for part in ("cold", "ranker.body", *(f"learned.{name}.body" for name in names))
         }
         opened = open_model(path)
         assert tuple(opened.model.learned) == names
@@ -127,7 +127,7 @@ def test_arrays_are_memory_mapped_and_nothing_is_pickled(saved: Path) -> None:
     for array in (opened.encoder.fold_in.item_vectors, opened.segments.centroids):
         assert type(array) is np.ndarray  # quick to slice
         assert isinstance(array.base, np.memmap)
-    assert {path.suffix for path in files_of(saved)} == {".json", ".npy", ".parquet", ".onnx"}
+    assert {path.suffix for path in files_of(saved)} == {".json", ".npy", ".parquet"}
     for path in saved.rglob("*.npy"):
         np.load(path, allow_pickle=False)
 
@@ -206,8 +206,8 @@ CHANGES: tuple[tuple[tuple[str, ...], Any, str], ...] = (
     (("model", "segments"), 7, "segments: is 7, which is no Segments"),
     (
         ("model", "segments", "spread"),
-        {"$file": "cold.onnx"},
-        "segments.spread: is {'$file': 'cold.onnx'}, which is no",
+        {"$file": "warm.ids.values.parquet"},
+        "segments.spread: is {'$file': 'warm.ids.values.parquet'}, which is no",
     ),
     (("model", "segments", "extra"), 7, "segments.extra: is no part of a Segments"),
     (("model", "mixing", "temperature"), "warm", "mixing.temperature: is 'warm', which is no float"),

@@ -91,9 +91,9 @@ def test_the_same_model_again_is_one_version(tmp_path: Path) -> None:
 def test_a_damaged_version_is_not_gone_back_to(tmp_path: Path) -> None:
     path = tmp_path / "model"
     a, b = publish(path, "a", "b")
-    file = path / a / "cold.onnx"
+    file = path / a / "cold.layers.0.weights.npy"
     file.write_bytes(file.read_bytes()[:-1] + b"x")
-    with pytest.raises(ArtifactError, match=r"cold\.onnx: was changed"):
+    with pytest.raises(ArtifactError, match=r"cold\.layers\.0\.weights\.npy: was changed"):
         rollback(path)
     assert read_manifest(path)["version"] == b
     (path / a / MANIFEST).write_text("{}")

@@ -25,6 +25,7 @@ from firstday.cold.train_ranker import train_ranker
 from firstday.cold.training_loop import run_epochs
 from firstday.config import ColdModelConfig, Config, DeviceName, RankerConfig
 from firstday.errors import ConfigError
+from tests.networks import network_bytes
 from tests.obvious import CONFIG, make_data, no_opinion
 
 PRESENT: list[DeviceName] = ["cpu"]
@@ -53,8 +54,8 @@ def fit_all(config: Config) -> dict[str, Any]:
     layers = train_autoencoder(data.uses, steps=1, width=4, dropout=0.5, weight_decay=0.01, **seeds)
     melu = train_melu(data, no_opinion)
     return {
-        "cold_model": (cold.onnx, cold.history),
-        "ranker": (ranker.body.onnx, ranker.history, ranker.weights.tobytes(), ranker.bias.tobytes()),
+        "cold_model": (network_bytes(cold), cold.history),
+        "ranker": (network_bytes(ranker.body), ranker.history, ranker.weights.tobytes(), ranker.bias.tobytes()),
         "dropoutnet": fit_dropoutnet(data, no_opinion).network,
         "melu": (melu.body, melu.weights.tobytes(), melu.bias.tobytes(), melu.gram.tobytes()),
         "mult_dae": [layer.tobytes() for layer in layers],

@@ -7,9 +7,9 @@ import pytest
 import torch
 from torch import nn
 
+from firstday.cold.cold_model import Layer
 from firstday.cold.first_layer import FirstLayer
-from firstday.cold.training_loop import export_network
-from firstday.cold.wide_layer import COLUMNS_AT_ONCE, WideLayer, find_parts
+from firstday.cold.wide_layer import COLUMNS_AT_ONCE, find_parts
 
 N = 40
 SHAPES = {
@@ -74,25 +74,14 @@ def test_one_seed_gives_the_weights_of_a_linear_layer() -> None:
 
 @pytest.mark.parametrize("n_last", [0, 19])
 @pytest.mark.parametrize("shares", SHAPES.values(), ids=SHAPES.keys())
-def test_without_torch_it_is_a_linear_layer_too(shares: list[float], n_last: int) -> None:
+def test_without_torch_it_is_a_linear_layer_too(
+    shares: list[float], n_last: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("firstday.cold.wide_layer.WIDE", 1)
     features = make_features(shares, n_last)
     linear = nn.Linear(features.shape[1], 7)
     weights, bias = linear.weight.detach().numpy(), linear.bias.detach().numpy()
-    wide = WideLayer(np.ascontiguousarray(weights.T), bias)
+    layer = Layer(np.ascontiguousarray(weights.T), bias)
     expected = linear(features).detach().numpy()
     for rows in (slice(None), slice(0, 1), slice(N - 1, N), slice(0, 0)):
-        np.testing.assert_allclose(wide.apply(features[rows].numpy()), expected[rows], atol=1e-5, rtol=1e-5)
-
-
-def test_a_wide_first_layer_stands_apart_in_the_exported_network(monkeypatch: pytest.MonkeyPatch) -> None:
-    features = make_features([1.0, 0.3, 0.0], 2)
-    network = nn.Sequential(nn.Dropout(0.5), nn.Linear(features.shape[1], 5), nn.ReLU(), nn.Linear(5, 3))
-    whole = export_network(network, features.numpy())
-    assert whole.first is None
-    monkeypatch.setattr("firstday.cold.training_loop.WIDE", features.shape[1])
-    apart = export_network(network, features.numpy())
-    assert apart.first is not None
-    assert apart.first.weights.shape == (features.shape[1], 5)
-    assert len(apart.onnx) < len(whole.onnx)
-    np.testing.assert_allclose(apart.predict(features.numpy()), whole.predict(features.numpy()), atol=1e-5, rtol=1e-5)
-    assert apart.predict(features[:0].numpy()).shape == (0, 3)
+        np.testing.assert_allclose(layer.apply(features[rows].numpy()), expected[rows], atol=1e-5, rtol=1e-5)

@@ -22,7 +22,8 @@ from firstday.recommend.recommender import Recommender
 from firstday.training.fit import cohort_query, fit, train
 from firstday.training.tune_baselines import tune_baselines
 from tests.data.test_cut_offs import change_future
-from tests.synthetic import SEED, THREADS, networks_of
+from tests.networks import networks_of
+from tests.synthetic import SEED, THREADS
 from tests.timed import BEGIN, DAY, LOG, make_log
 
 MARKER = 58

@@ -62,8 +62,8 @@ class Encoded:
     json
         JSON values only; names the files.
     files
-        By name: arrays (``.npy``), columns (``.parquet``) and bytes (``.bin``; ``.onnx`` where the field has that
-        name). Names hold small ASCII letters, digits and ``_-.``, and do not begin with a point.
+        By name: arrays (``.npy``), columns (``.parquet``) and bytes (``.bin``). Names hold small ASCII letters, digits
+        and ``_-.``, and do not begin with a point.
     """
 
     json: Any
@@ -264,7 +264,7 @@ class _Writer:
         elif isinstance(value, pl.Series):
             suffix = ".parquet"
         else:
-            suffix = ".onnx" if path[-1] == "onnx" else ".bin"
+            suffix = ".bin"
         parts = [re.sub("[^a-z0-9_-]+", "_", part.lower()) for part in path]
         stem = ".".join(parts)[:MOST_LETTERS].removesuffix(suffix)
         name, number = stem + suffix, 2

@@ -3,9 +3,8 @@
 ::
 
     MODEL/manifest.json      format version, config, data, metrics, features, model; sha256 of each file, and its own
-    MODEL/<version>/*.npy        arrays, memory-mapped when opened
+    MODEL/<version>/*.npy        arrays, memory-mapped when opened, the networks' among them
     MODEL/<version>/*.parquet    ids and titles
-    MODEL/<version>/*.onnx       networks
     MODEL/<older version>/       likewise, with the manifest that it had: what `rollback` puts into place again
 
 The form of `model` and of the files is told in `firstday.artifact.codec`; a file is named after its place in it.

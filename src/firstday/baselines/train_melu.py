@@ -9,9 +9,8 @@ from torch.func import grad, vmap
 
 from firstday.baselines.melu import Melu
 from firstday.cold.device import choose_device, hold_rows, seeded, to_numpy
-from firstday.cold.onnx_layers import UnitScale
 from firstday.cold.train_cold_model import hidden_layers
-from firstday.cold.training_loop import export_network, run_epochs
+from firstday.cold.training_loop import UnitScale, export_network, run_epochs
 from firstday.config import MeluConfig
 from firstday.progress import Progress, no_progress
 from firstday.recommend.spec import JudgeVectors, LearningData

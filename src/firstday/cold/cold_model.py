@@ -1,18 +1,17 @@
-"""ColdModel: the trained network as ONNX, run by ONNX Runtime; needs no torch."""
+"""ColdModel: a trained network as arrays; its forward pass needs NumPy alone."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import cached_property
-from typing import Any
 
 import numpy as np
-import onnxruntime
 
-from firstday.cold.wide_layer import WideLayer
+from firstday.cold.wide_layer import multiply_wide
 from firstday.display import readable
 
-INPUT, OUTPUT = "features", "vectors"
+SHORTEST = 1e-12
+"""What a shorter row is divided by in place of its length, as in `torch.nn.functional.normalize`."""
+USERS_AT_ONCE = 8192
 
 
 @dataclass(frozen=True)
@@ -44,29 +43,52 @@ class Epoch:
 
 @readable
 @dataclass(frozen=True, eq=False)
+class Layer:
+    """A linear layer and, where it has a `scale`, ReLU and batch normalisation after it.
+
+    Parameters
+    ----------
+    weights
+        One row for each input, float32, shape (n_inputs, width).
+    bias
+        float32, shape (width,).
+    scale, shift
+        Of the batch normalisation: ReLU(x) * scale + shift, float32, shape (width,); None: the layer is linear.
+    """
+
+    weights: np.ndarray
+    bias: np.ndarray
+    scale: np.ndarray | None = None
+    shift: np.ndarray | None = None
+
+    def apply(self, rows: np.ndarray) -> np.ndarray:
+        """Map rows of shape (n, n_inputs) to rows of shape (n, width)."""
+        product: np.ndarray = multiply_wide(rows, self.weights) + self.bias
+        if self.scale is not None and self.shift is not None:
+            np.maximum(product, 0, out=product)
+            product *= self.scale
+            product += self.shift
+        return product
+
+
+@readable
+@dataclass(frozen=True, eq=False)
 class ColdModel:
     """Predicts the mature embedding of a cold user.
 
     Parameters
     ----------
-    onnx
-        The network, serialised; where there is a `first` layer, what comes after it.
+    layers
+        In order.
+    length
+        Euclidean length of each predicted row; None: what the last layer gives.
     history
         How training went.
-    first
-        The first layer, where it is wide.
     """
 
-    onnx: bytes
+    layers: tuple[Layer, ...]
+    length: float | None = None
     history: tuple[Epoch, ...] = field(default=())
-    first: WideLayer | None = None
-
-    @cached_property
-    def _session(self) -> Any:
-        options = onnxruntime.SessionOptions()
-        options.log_severity_level = 3
-        options.intra_op_num_threads = 1  # a row is tiny; more threads would cost more than they bring
-        return onnxruntime.InferenceSession(self.onnx, options, providers=["CPUExecutionProvider"])
 
     def predict(self, features: np.ndarray) -> np.ndarray:
         """Return the predicted vectors.
@@ -79,11 +101,15 @@ class ColdModel:
         Returns
         -------
         numpy.ndarray
-            float32, shape (n, d), each of length 1.
+            float32, shape (n, d).
         """
-        if not len(features):
-            return np.zeros((0, self._session.get_outputs()[0].shape[1]), dtype=np.float32)
-        chunks = [features[at : at + 8192] for at in range(0, len(features), 8192)]
-        if self.first is not None:
-            chunks = [self.first.apply(chunk) for chunk in chunks]
-        return np.concatenate([self._session.run([OUTPUT], {INPUT: chunk})[0] for chunk in chunks])
+        starts = range(0, max(1, len(features)), USERS_AT_ONCE)
+        return np.concatenate([self._predict(features[start : start + USERS_AT_ONCE]) for start in starts])
+
+    def _predict(self, rows: np.ndarray) -> np.ndarray:
+        for layer in self.layers:
+            rows = layer.apply(rows)
+        if self.length is not None:
+            lengths = np.linalg.norm(rows, axis=1, keepdims=True)
+            rows = rows / np.maximum(lengths, np.float32(SHORTEST)) * np.float32(self.length)
+        return rows

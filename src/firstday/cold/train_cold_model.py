@@ -11,8 +11,7 @@ from torch import nn
 from firstday.cold.cold_model import ColdModel
 from firstday.cold.device import choose_device, hold_rows, seeded, to_numpy
 from firstday.cold.first_layer import FirstLayer
-from firstday.cold.onnx_layers import UnitLength
-from firstday.cold.training_loop import export_network, run_epochs
+from firstday.cold.training_loop import UnitLength, export_network, run_epochs
 from firstday.config import ColdModelConfig, DeviceName
 from firstday.features.encoder import FeatureRows
 from firstday.ranking import unit_rows

@@ -1,4 +1,4 @@
-"""The loop that networks are trained by, with early stopping, and their export to ONNX."""
+"""The loop that networks are trained by, with early stopping, and their export as arrays."""
 
 from __future__ import annotations
 
@@ -11,10 +11,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from firstday.cold.cold_model import ColdModel, Epoch
+from firstday.cold.cold_model import ColdModel, Epoch, Layer
 from firstday.cold.device import same_result
-from firstday.cold.onnx_layers import write_onnx
-from firstday.cold.wide_layer import WIDE, WideLayer
 from firstday.config import TrainingConfig
 from firstday.errors import FirstdayError
 
@@ -120,6 +118,23 @@ def _step(
     return loss.detach()
 
 
+class UnitLength(nn.Module):
+    """Scales each row to Euclidean length 1."""
+
+    def forward(self, rows: torch.Tensor) -> torch.Tensor:
+        """Map (n, width) to (n, width)."""
+        return nn.functional.normalize(rows, dim=1)
+
+
+class UnitScale(nn.Module):
+    """Scales each row to root mean square 1."""
+
+    def forward(self, rows: torch.Tensor) -> torch.Tensor:
+        """Map (n, width) to (n, width)."""
+        scaled: torch.Tensor = nn.functional.normalize(rows, dim=1) * float(rows.shape[1]) ** 0.5
+        return scaled
+
+
 TOLERANCE = 1e-5
 
 
@@ -129,34 +144,47 @@ def export_network(network: nn.Sequential, sample: np.ndarray, history: tuple[Ep
     Parameters
     ----------
     network
-        Maps (n, n_inputs) to (n, d), on the CPU; see `write_onnx`.
+        Maps (n, n_inputs) to (n, d), on the CPU: Linear, ReLU and BatchNorm1d after it, Dropout, `UnitLength` or
+        `UnitScale` at the end, sequences of these.
     sample
         Features to compare on, float32, shape (n, n_inputs).
     history
         How training went.
 
-    Returns
-    -------
-    ColdModel
-        The same weights give the same bytes. A wide first layer stands apart.
-
     Raises
     ------
+    TypeError
+        A layer of another kind.
     FirstdayError
-        The exported model differs from PyTorch by more than 1e-5 of the largest number, or of 1 if that is more.
+        The value differs from PyTorch by more than 1e-5 of the largest number, or of 1 if that is more.
     """
     network = network.eval()
-    layers = [layer for layer in network.modules() if not isinstance(layer, (nn.Sequential, nn.Dropout))]
-    head = layers[0]
-    if isinstance(head, nn.Linear) and head.in_features >= WIDE:
-        weights, bias = head.weight.detach().numpy(), head.bias.detach().numpy()
-        first = WideLayer(np.ascontiguousarray(weights.T), bias.copy())
-        model = ColdModel(write_onnx(nn.Sequential(*layers[1:]), head.out_features), history, first)
-    else:
-        model = ColdModel(write_onnx(network, sample.shape[1]), history)
+    layers: list[Layer] = []
+    length: float | None = None
+    for module in network.modules():
+        if isinstance(module, nn.Linear):
+            layers.append(Layer(np.ascontiguousarray(_to_array(module.weight).T), _to_array(module.bias)))
+        elif isinstance(module, nn.BatchNorm1d):
+            mean, variance = module.running_mean, module.running_var
+            assert mean is not None
+            assert variance is not None
+            scale = module.weight / torch.sqrt(variance + module.eps)
+            scaled = {"scale": _to_array(scale), "shift": _to_array(module.bias - mean * scale)}
+            layers[-1] = replace(layers[-1], **scaled)
+        elif isinstance(module, (UnitLength, UnitScale)):
+            length = 1.0 if isinstance(module, UnitLength) else float(len(layers[-1].bias)) ** 0.5
+        elif not isinstance(module, (nn.Sequential, nn.Dropout, nn.ReLU)):
+            raise TypeError(f"cold model: export_network does not know the layer {type(module).__name__}; teach it.")
+    model = ColdModel(tuple(layers), length, history)
     with torch.inference_mode():
         expected = network(torch.from_numpy(sample)).numpy()
     difference = float(np.abs(model.predict(sample) - expected).max(initial=0))
     if difference > TOLERANCE * max(1.0, float(np.abs(expected).max(initial=0))):
-        raise FirstdayError(f"cold model: ONNX differs from PyTorch by {difference:.1e}; please report this.")
+        raise FirstdayError(f"cold model: NumPy differs from PyTorch by {difference:.1e}; please report this.")
     return model
+
+
+def _to_array(tensor: torch.Tensor) -> np.ndarray:
+    """Return a tensor of the CPU as an array of its own."""
+    array: np.ndarray = tensor.detach().numpy().copy()
+    return array

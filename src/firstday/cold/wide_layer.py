@@ -1,4 +1,4 @@
-"""WideLayer: the first layer of a network of day-one features, which reads no weights of blocks that a user has not.
+"""The product of wide day-one features with weights, which reads no weights of blocks that a user has not.
 
 Features are wide, the first layer has most of a network's weights, and most blocks are zeros for most users: who banned
 nothing has no mean vector of banned items. For one user, reading the weights is what a prediction costs.
@@ -6,11 +6,7 @@ nothing has no mean vector of banned items. For one user, reading the weights is
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
-
-from firstday.display import readable
 
 WIDE = 1024
 """Inputs from which on zeros are looked for: fewer are multiplied sooner than looked at."""
@@ -20,31 +16,17 @@ MOSTLY = 0.75
 """Share of rows with numbers from which on columns count as full."""
 
 
-@readable
-@dataclass(frozen=True, eq=False)
-class WideLayer:
-    """A linear layer.
-
-    Parameters
-    ----------
-    weights
-        One row for each input, float32, shape (n_inputs, width).
-    bias
-        float32, shape (width,).
-    """
-
-    weights: np.ndarray
-    bias: np.ndarray
-
-    def apply(self, features: np.ndarray) -> np.ndarray:
-        """Return features @ weights + bias, float32, shape (n, width), for features of shape (n, n_inputs)."""
-        product = np.repeat(self.bias[None], len(features), axis=0)
-        for rows, columns in find_parts(features):
-            if rows is None:
-                product += features[:, columns] @ self.weights[columns]
-            else:
-                product[rows] += features[rows, columns] @ self.weights[columns]
-        return product
+def multiply_wide(features: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Return features @ weights, float32, shape (n, width), for features of shape (n, n_inputs)."""
+    if features.shape[1] < WIDE:
+        return np.asarray(features @ weights)
+    product = np.zeros((len(features), weights.shape[1]), dtype=np.float32)
+    for rows, columns in find_parts(features):
+        if rows is None:
+            product += features[:, columns] @ weights[columns]
+        else:
+            product[rows] += features[rows, columns] @ weights[columns]
+    return product
 
 
 def find_parts(features: np.ndarray) -> list[tuple[np.ndarray | None, slice]]:

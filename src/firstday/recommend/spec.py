@@ -345,7 +345,7 @@ class ColdModelSpec(Method):
     fit
         Learns it; is given a judge of predicted vectors, by which to stop.
     value
-        What `fit` returns: a frozen dataclass of arrays, numbers, texts and ONNX bytes with `ColdModelValue.predict`.
+        What `fit` returns: a frozen dataclass of arrays, numbers, texts and bytes with `ColdModelValue.predict`.
     """
 
     title: str

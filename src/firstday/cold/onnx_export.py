@@ -1,0 +1,62 @@
+"""Trained networks as ONNX, for other runtimes. Needs onnx, which comes with the extra `train`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+from firstday.cold.cold_model import SHORTEST, ColdModel
+
+INPUT, OUTPUT = "features", "vectors"
+OPSET, IR_VERSION = 18, 8
+"""Of the end of 2022, which runtimes of later years read."""
+
+
+def write_onnx(network: ColdModel) -> bytes:
+    """Write a network as an ONNX model from ``features``, (n, n_inputs), to ``vectors``, (n, d).
+
+    Parameters
+    ----------
+    network
+        Such as ``recommender.model.cold``; the inputs are those of ``recommender.model.encoder``.
+
+    Returns
+    -------
+    bytes
+        The same network gives the same bytes.
+    """
+    nodes: list[onnx.NodeProto] = []
+    weights: list[TensorProto] = []
+
+    def add(operator: str, inputs: list[str], *arrays: np.ndarray, **settings: Any) -> str:
+        names = [f"{len(nodes)}.{place}" for place in range(len(arrays))]
+        weights.extend(numpy_helper.from_array(array, name) for name, array in zip(names, arrays, strict=True))
+        nodes.append(helper.make_node(operator, [*inputs, *names], [f"{len(nodes)}"], **settings))
+        return str(nodes[-1].output[0])
+
+    last = INPUT
+    for layer in network.layers:
+        last = add("Gemm", [last], layer.weights, layer.bias)
+        if layer.scale is not None and layer.shift is not None:
+            last = add("Add", [add("Mul", [add("Relu", [last])], layer.scale)], layer.shift)
+    if network.length is not None:
+        length = add("Max", [add("ReduceL2", [last], np.array([1]))], np.array([SHORTEST], dtype=np.float32))
+        last = add("Mul", [add("Div", [last, length])], np.array([network.length], dtype=np.float32))
+    add("Identity", [last])
+    nodes[-1].output[0] = OUTPUT
+    n_inputs, width = len(network.layers[0].weights), len(network.layers[-1].bias)
+    graph = helper.make_graph(
+        nodes,
+        "layers",
+        [helper.make_tensor_value_info(INPUT, TensorProto.FLOAT, ["n", n_inputs])],
+        [helper.make_tensor_value_info(OUTPUT, TensorProto.FLOAT, ["n", width])],
+        weights,
+    )
+    model = helper.make_model(
+        graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION, producer_name="firstday"
+    )
+    written: bytes = model.SerializeToString(deterministic=True)
+    return written

@@ -1,0 +1,21 @@
+"""Networks as bytes, to compare them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from firstday.artifact.codec import encode
+from firstday.artifact.trained_model import TrainedModel
+from firstday.cold.cold_model import ColdModel
+
+
+def network_bytes(network: ColdModel) -> bytes:
+    """Return all numbers of a network."""
+    arrays = [part for layer in network.layers for part in (layer.weights, layer.bias, layer.scale, layer.shift)]
+    return b"".join(array.tobytes() for array in arrays if array is not None)
+
+
+def networks_of(model: TrainedModel) -> dict[str, Any]:
+    """Return the arrays of every network of a model as bytes, by their files' names."""
+    files = encode(model).files
+    return {name: bytes(content.tobytes()) for name, content in files.items() if ".layers." in name}  # type: ignore[union-attr]
