@@ -117,6 +117,7 @@ def make_model(n_items: int = 50_000, n_segments: int = 1_000, dimensions: int =
         profile_groups={"country": _first(used, COUNTRIES), "age": _first(used, N_AGES)},
         ranker=_ranker(encoder.n_inputs, everyone, config, seed),
         warm=warm,
+        item_weights=_item_weights(everyone, rng),
         blending=Blending(
             ({"direct": 0.3, "personal": 0.3, "soft_segments": 0.2, "popular": 0.2, "ease": 0.1},) * len(KNOTS)
         ),

@@ -37,7 +37,6 @@ CONFIG = {
     "cold_model": {"epochs": 1, "hidden": [8]},
     "ranker": {"epochs": 1, "hidden": [8]},
     "sampled": {"min_items": 3, "day_ones": 1},
-    "registration": {"min_items": 3},
 }
 
 

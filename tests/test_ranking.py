@@ -5,9 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from firstday import ranking
-from firstday.ranking import NO_ITEM, ItemsByLength, first_allowed, rank_by_vectors, top_k, unit_rows
-from firstday.sparse import SparseRows
+from firstday.ranking import NO_ITEM, first_allowed, score_by_vectors, top_k, unit_rows
 
 CLOSED = -np.inf
 
@@ -97,38 +95,7 @@ def test_top_k_of_wide_tables_is_a_stable_sort_too(n_items: int, open_share: flo
         assert value.tolist() == [row[item] for item in expected] + [0] * (3 - len(expected))
 
 
-@pytest.mark.parametrize("seed", range(8))
-@pytest.mark.parametrize("at_once", [1, 7, 1000])
-def test_items_by_length_are_ranked_as_all_items_are(seed: int, at_once: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Small whole numbers, whose sums are exact: the lists are those of the full matrix product, ties included."""
-    monkeypatch.setattr(ranking, "ITEMS_AT_ONCE", at_once)
-    rng = np.random.default_rng(seed)
-    vectors, items = (rng.integers(-3, 4, size=(n, 3)).astype(np.float32) for n in (9, 60))
-    items[rng.random(60) < 0.5] //= 3  # many short ones
-    items[rng.random(60) < 0.2] = 0
-    vectors[2], vectors[3] = 0, 1e-3 * vectors[4]
-    closed = rng.random((9, 60)) < 0.2
-    closed[5, rng.random(60) < 0.95] = True
-    closed[6] = True
-    rows, columns = np.nonzero(closed)
-    excluded = SparseRows.from_pairs(rows, columns, None, 9, 60)
-    scores = vectors @ items.T
-    scores[closed] = CLOSED
-    scores[:, ~items.any(axis=1)] = CLOSED
-    scores[~vectors.any(axis=1)] = CLOSED
-    for k in (1, 4, 70):
-        found, values = rank_by_vectors(vectors, ItemsByLength.of(items), excluded, k)
-        expected, expected_values = top_k(scores, k)
-        np.testing.assert_array_equal(found, expected)
-        np.testing.assert_array_equal(values, expected_values)
-
-
-def test_items_too_short_to_be_listed_are_not_read() -> None:
-    """What stands behind the longest items is not a number: no list would stay as it is if it were read."""
-    items = np.ones((ranking.ITEMS_AT_ONCE + 5, 1), np.float32)
-    items[ranking.ITEMS_AT_ONCE :] = 0.5
-    by_length = ItemsByLength.of(items)
-    by_length.vectors[ranking.ITEMS_AT_ONCE :] = np.nan
-    found, values = rank_by_vectors(np.ones((2, 1), np.float32), by_length, SparseRows.empty(2, len(items)), 3)
-    assert found.tolist() == [[0, 1, 2]] * 2
-    assert values.tolist() == [[1, 1, 1]] * 2
+def test_items_and_users_without_a_vector_have_no_place() -> None:
+    items = np.array([[1, 0], [0, 0], [0, -2]], np.float32)
+    scores = score_by_vectors(np.array([[1, 1], [0, 0]], np.float32), items, np.array([1]))
+    assert scores.tolist() == [[1, CLOSED, -2], [CLOSED] * 3]

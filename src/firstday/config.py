@@ -220,7 +220,7 @@ class SampledProtocolConfig(Section):
 
     min_items: Count = Field(
         default=20,
-        description="Used items from which on a user may be drawn as cold or for validation; all others are warm.",
+        description="Users with at least this many used items may be drawn as cold or for validation; others are warm.",
     )
     warm: Share = Field(default=0.7, description="Share of these users that are warm.")
     validation: Share = Field(default=0.1, description="Share of them to stop training and to choose settings by.")
@@ -689,6 +689,7 @@ def as_published(config: Config) -> Config:
             "cold_model.stop_by": "segment",
             "ranker.enabled": False,
             "recommend.warm_users": 0,
+            "recommend.item_weights": False,
         }
     )
 

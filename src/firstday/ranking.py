@@ -6,11 +6,9 @@ Tie rule everywhere: the higher score first; among equal scores the lower item i
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 
-from firstday.display import readable
 from firstday.errors import ArgumentError
 from firstday.sparse import SparseRows
 
@@ -44,21 +42,14 @@ def top_k(scores: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
     threshold = np.maximum(_bound(scores, min(k, n_items)), lowest)
     # Few values reach the k-th value, ties included: only these are sorted.
     rows, columns = np.divmod(np.flatnonzero(scores >= threshold[:, None]), n_items)
-    return _list_best(rows, columns, scores[rows, columns], n, k)
-
-
-def _list_best(
-    rows: np.ndarray, items: np.ndarray, values: np.ndarray, n: int, k: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return the k best of the items of each row, given as (row, item, value) in any order; see `top_k`."""
-    order = np.lexsort((items, -values, rows))
-    rows, items, values = rows[order], items[order], values[order]
+    found = scores[rows, columns]
+    order = np.lexsort((columns, -found, rows))
+    rows, columns, found = rows[order], columns[order], found[order]
     rank = np.arange(len(rows)) - np.searchsorted(rows, np.arange(n))[rows]
     best = rank < k
-    listed = np.full((n, k), NO_ITEM, dtype=np.int32), np.zeros((n, k), dtype=np.float32)
-    for table, column in zip(listed, (items, values), strict=True):
-        table[rows[best], rank[best]] = column[best]
-    return listed
+    items, values = np.full((n, k), NO_ITEM, dtype=np.int32), np.zeros((n, k), dtype=np.float32)
+    items[rows[best], rank[best]], values[rows[best], rank[best]] = columns[best], found[best]
+    return items, values
 
 
 def _bound(scores: np.ndarray, length: int) -> np.ndarray:
@@ -190,99 +181,22 @@ def rank_scores(
     return items, values
 
 
-@readable
-@dataclass(frozen=True, eq=False)
-class ItemsByLength:
-    """Items' vectors, the longest first: the short ones need not be read where no list can have them.
-
-    Parameters
-    ----------
-    items
-        Those whose vector is not zero, the longest vector first, int64, shape (n_with_vector,).
-    vectors, lengths
-        Theirs, float32, shape (n_with_vector, d), and float64, shape (n_with_vector,).
-    places
-        The place of each item in this order, -1 where the vector is zero, int64, shape (n_items,).
-    """
-
-    items: np.ndarray
-    vectors: np.ndarray
-    lengths: np.ndarray
-    places: np.ndarray
-
-    @classmethod
-    def of(cls, vectors: np.ndarray) -> ItemsByLength:
-        """Put vectors of all items, float32, shape (n_items, d), in order."""
-        lengths = np.linalg.norm(vectors.astype(np.float64), axis=1)
-        items = np.argsort(-lengths, kind="stable")[: np.count_nonzero(lengths)]
-        places = np.full(len(vectors), -1, dtype=np.int64)
-        places[items] = np.arange(len(items))
-        return cls(items, vectors[items], lengths[items], places)
-
-
-ITEMS_AT_ONCE = 8192
-"""Items that are scored by their vectors at once: with 128 numbers each, 4 MiB."""
-ROUNDING = 1e-4
-"""By what part of the product of two lengths a dot product in float32 may exceed it."""
-
-
-def rank_by_vectors(
-    vectors: np.ndarray, by_length: ItemsByLength, excluded: SparseRows, k: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Rank items by the dot product with each user's vector; items whose vector is zero have no place.
-
-    A dot product is the product of the two lengths at most. So items are scored in the order of their lengths, until
-    the k best are known to be found.
+def score_by_vectors(vectors: np.ndarray, items: np.ndarray, absent: np.ndarray) -> np.ndarray:
+    """Return the dot product of each user's vector with those of items, float32, shape (n_users, n_items).
 
     Parameters
     ----------
     vectors
-        Of the users, float32, shape (n_users, d). The list of a user whose vector is zero is empty.
-    by_length
-        The items.
-    excluded, k
-        See `rank_scores`.
-
-    References
-    ----------
-    C. Teflioudi, R. Gemulla, O. Mykytiuk, "LEMP: Fast Retrieval of Large Entries in a Matrix Product", SIGMOD 2015,
-    its pruning by lengths.
+        Of the users, float32, shape (n_users, d). A user whose vector is zero has no items.
+    items
+        float32, shape (n_items, d).
+    absent
+        Indexes of items without a vector, which have no place.
     """
-    n_at_once = max(ITEMS_AT_ONCE, 2 * k)
-    parts = [
-        _rank_by_length(vectors, rows, by_length, excluded, k, n_at_once) for rows in _parts(len(vectors), n_at_once)
-    ]
-    return np.concatenate([items for items, _ in parts]), np.concatenate([values for _, values in parts])
-
-
-def _rank_by_length(
-    vectors: np.ndarray, rows: np.ndarray, by_length: ItemsByLength, excluded: SparseRows, k: int, n_at_once: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Rank for some users; see `rank_by_vectors`."""
-    closed = excluded.take(rows)
-    closed_row, closed_place = closed.row_of_entry(), by_length.places[closed.columns]
-    vectors = vectors[rows]
-    most = np.linalg.norm(vectors.astype(np.float64), axis=1) * (1 + ROUNDING)
-    thresholds = np.full(len(rows), np.finfo(np.float32).min)
-    parts: list[tuple[np.ndarray, ...]] = [(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, np.float32))]
-    start, end = 0, n_at_once
-    asking = np.flatnonzero(most > 0)
-    while start < len(by_length.items) and len(asking):
-        scores = vectors[asking] @ by_length.vectors[start:end].T
-        here = (closed_place >= start) & (closed_place < end) & np.isin(closed_row, asking)
-        scores[np.searchsorted(asking, closed_row[here]), closed_place[here] - start] = -np.inf
-        if not start and scores.shape[1] >= k:
-            thresholds[asking] = np.maximum(_bound(scores, k), thresholds[asking])
-        places, columns = np.divmod(np.flatnonzero(scores >= thresholds[asking, None]), scores.shape[1])
-        parts.append((asking[places], by_length.items[start:end][columns], scores[places, columns]))
-        shortest = thresholds / np.maximum(most, 1e-200)  # that can be listed
-        start = end
-        asking = np.flatnonzero((most > 0) & (shortest <= by_length.lengths[start : start + 1].max(initial=-np.inf)))
-        if len(asking):
-            n_needed = int(np.searchsorted(-by_length.lengths, -shortest[asking].min(), side="right"))
-            end = min(n_needed, start + max(n_at_once, CELLS_AT_ONCE // len(asking)))
-    users, items, values = (np.concatenate(column) for column in zip(*parts, strict=True))
-    return _list_best(users, items, values, len(rows), k)
+    scores: np.ndarray = vectors @ items.T
+    scores[:, absent] = -np.inf
+    scores[~vectors.any(axis=1)] = -np.inf
+    return scores
 
 
 def multiply_rows(table: np.ndarray, chosen: np.ndarray, vectors: np.ndarray) -> np.ndarray:

@@ -105,11 +105,6 @@ class SparseRows:
         """Return the weights of row `r`, beside its columns."""
         return self.weights[self.starts[r] : self.starts[r + 1]]
 
-    def head(self, n: int) -> SparseRows:
-        """Return the first n rows, as a view."""
-        end = self.starts[n]
-        return SparseRows(self.starts[: n + 1], self.columns[:end], self.weights[:end], self.n_columns)
-
     def take(self, rows: np.ndarray) -> SparseRows:
         """Return the matrix of the given rows, in the order given."""
         starts, entries = self._find_entries(rows)

@@ -20,10 +20,9 @@ app.command()(check)
 runner = CliRunner()
 
 
-NO_VALIDATION = (
-    "users: 0 registered in the log, used something new after day one and have a target window of 30 days that ends "
-    "before 2024-05-04T12:00:00Z, in a log of 3 days, and training needs 2; bring a longer log, set a shorter "
-    "registration.target_days, or use the protocol `sampled`."
+TOO_FEW = (
+    "users: 1 used at least 2 items until 2024-05-04T12:00:00Z, in a log of 3 days, and training needs 2; bring a "
+    "longer log, or use the protocol `sampled`."
 )
 """Why nobody can learn from five users in three days."""
 
@@ -50,7 +49,7 @@ def test_good_tables_are_summed_up(five_users: Tables, write: Write, tmp_path: P
         "- Not warm: 2 without an item; 1 with neither a registration nor an interaction with a time.",
     ):
         assert expected in lines
-    assert lines[-1] == f"No faults, but training would refuse the tables: {NO_VALIDATION}"
+    assert lines[-1] == f"No faults, but training would refuse the tables: {TOO_FEW}"
 
 
 def test_of_few_bad_rows_it_is_said_how_to_leave_them_out(five_users: Tables, write: Write) -> None:
@@ -98,8 +97,8 @@ def test_good_tables_as_json(five_users: Tables, write: Write, tmp_path: Path) -
     assert values["summary"]["pairs"]["stream x item"] == 3
     outlook = values["outlook"]
     assert outlook["protocol"] == "registration"
-    counts = {"users": 5, "used": 2, "warm": 2, "validation": 0, "folds": 0}
-    assert outlook["training"] == {**counts, "refusal": NO_VALIDATION}
+    counts = {"users": 5, "used": 2, "warm": 2, "learners": 1, "validation": 0, "folds": 0}
+    assert outlook["training"] == {**counts, "refusal": TOO_FEW}
 
 
 def test_tables_without_any_time_are_summed_up_too(five_users: Tables, write: Write) -> None:

@@ -1,4 +1,4 @@
-"""Who would be warm, light, for validation or cold: by hand, in parts, and as the splits have it."""
+"""Who would be warm, for validation or cold: by hand, in parts, and as the splits have it."""
 
 from __future__ import annotations
 
@@ -175,7 +175,7 @@ def test_who_is_validated_on_in_a_fold_is_not_there_to_learn_from() -> None:
         assert len(roles.warm) == 10
         assert len(roles.folds) == 5
         if is_refused:
-            with pytest.raises(DataError, match=r"used 2 items until .*, apart from those validated on"):
+            with pytest.raises(DataError, match=r"used at least 2 items until .*, apart from those validated on"):
                 refuse_too_few(roles, few, config, log)
         else:
             refuse_too_few(roles, few, config, log)

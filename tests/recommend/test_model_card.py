@@ -88,7 +88,7 @@ def test_figures_of_each_class_have_their_intervals(recommender: Recommender, tm
         if row["precision"]:
             mean, (low, high) = row["precision"][row["strategy"]], row["precision_ci"][row["strategy"]]
             assert f"| {row['strategy']} | {mean:.1f} [{low:.1f}, {high:.1f}] |".replace("_", r"\_") in text
-    assert f"| Warm users, whom it learned from | {manifest['data']['warm_users']:,} |" in text
+    assert f"| Warm users, who were counted | {manifest['data']['warm_users']:,} |" in text
     assert "| recommend.k | " in text or "All defaults" in text or "| sampled." in text
     older = replace(recommender.model.selection.classes[1], intervals={})
     model = replace(recommender.model, selection=replace(recommender.model.selection, classes=(older,)))

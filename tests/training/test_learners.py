@@ -18,7 +18,7 @@ from firstday.errors import ConfigError
 from firstday.evaluation.run import evaluate
 from firstday.recommend.recommender import answer_all
 from firstday.sparse import SparseRows
-from firstday.training.fit import choose_learners, cohort_query, fit, train
+from firstday.training.fit import choose_learners, cohort_query, find_learners, fit, train
 from tests.features.test_leakage import change_events, change_profiles, statistics
 from tests.synthetic import brief_config
 
@@ -49,17 +49,19 @@ def test_with_no_more_users_than_the_limit_nothing_changes(world: Dataset, split
 
 
 def test_learners_are_those_with_the_least_numbers_in_the_order_of_the_split(world: Dataset, split: Split) -> None:
-    rows = choose_learners(world, split, configure())
+    everyone = find_learners(world, split, configure())
+    rows = choose_learners(world, split.warm, everyone, configure())
     numbers = stable_numbers(Ids(world.users.take(split.warm)), configure().seed)
     assert len(rows) == MOST
     assert (np.diff(rows) > 0).all()
     assert numbers[rows].max() < np.delete(numbers, rows).min()
-    other = choose_learners(world, split, configure().override("seed", configure().seed + 1))
+    other = choose_learners(world, split.warm, everyone, configure().override("seed", configure().seed + 1))
     assert set(other.tolist()) != set(rows.tolist())
 
 
 def test_some_are_kept_and_everyone_is_counted(world: Dataset, split: Split, sampled: TrainedModel) -> None:
-    learners = split.warm[choose_learners(world, split, configure())]
+    rows = find_learners(world, split, configure())
+    learners = split.warm[choose_learners(world, split.warm, rows, configure())]
     assert sampled.warm is not None
     assert sampled.warm.ids.values.to_list() == world.users.take(learners).to_list()
     uses = fit(world, split, brief_config(), weigh=False).model.everyone

@@ -20,6 +20,7 @@ from firstday.training.validation import Fold, Validation
 from firstday.training.weights import (
     N_BEST,
     RIDGE,
+    TIE,
     Candidates,
     choose_blending,
     choose_neighborhood,
@@ -38,17 +39,25 @@ def make_candidates(used_by: list[int], n_known: list[int]) -> Candidates:
 
 
 def test_a_component_weighs_what_it_tells_of_what_was_used() -> None:
-    _, one, many = fit_weights([make_candidates([0] * 50, [5] * 50)], 2)
-    assert min(one[0], many[0]) > 0.1
-    assert max(one[1], many[1]) == pytest.approx(0)
+    weights = fit_weights([make_candidates([0] * 50, [5] * 50)], 2)
+    assert weights[:, 0].min() > 0.1
+    assert weights[:, 1].max() == pytest.approx(0)
+
+
+@pytest.mark.parametrize("n_done", [1, 3, 30])
+def test_a_knot_that_no_user_tells_of_has_nearly_the_weights_of_the_next(n_done: int) -> None:
+    weights = fit_weights([make_candidates([0] * 50 + [1] * 20, [n_done] * 70)], 2)
+    told = weights[:, 0].max()
+    assert weights[:, 0].min() > told / 3
+    assert (weights[:, 0] > weights[:, 1]).all()
 
 
 def test_each_knot_has_the_weights_of_its_users() -> None:
     parts = [make_candidates([used] * 50, [n] * 50) for used, n in ((0, 0), (1, 1), (0, KNOTS[-1]))]
     nothing, one, many = fit_weights(parts, 2)
-    assert nothing[0] > 0.1 > nothing[1] == 0
-    assert one[1] > 0.1 > one[0] == 0
-    assert many[0] > 0.1 > many[1] == 0
+    assert nothing[0] > nothing[1]
+    assert one[1] > one[0]
+    assert many[0] > many[1]
     shares = share_of_knots(np.array([0, 1, 4, 20, 500]))
     np.testing.assert_allclose(shares[:, 2], [0, 0, np.log(4) / np.log(20), 1, 1], rtol=1e-6)
     np.testing.assert_allclose(shares.sum(axis=1), 1)
@@ -78,7 +87,8 @@ def test_no_weights_near_them_are_more_likely() -> None:
             sums = scores[user] @ (part.shares[user] @ weights) + shown[user]
             logs = sums - np.log(np.exp(sums).sum())
             total -= logs[relevant[user]].mean() / 40
-        return float(total + RIDGE / 2 * (weights**2).sum())
+        apart = sum(((weights[one] - weights[one + 1]) ** 2).sum() for one in (0, 1))
+        return float(total + RIDGE / 2 * ((weights**2).sum() + TIE * apart))
 
     found = fit_weights([part], 3)
     assert (found >= 0).all()

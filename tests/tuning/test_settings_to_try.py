@@ -13,7 +13,10 @@ from tests.synthetic import small_config
 
 
 def by_name(config: Config, split: Split, *, is_precomputed: bool = False) -> dict[str, Choice]:
-    return {choice.name: choice for choice in list_choices(config, split, 121, is_precomputed=is_precomputed)}
+    return {
+        choice.name: choice
+        for choice in list_choices(config, len(split.warm), len(split.warm_day_one), 121, is_precomputed=is_precomputed)
+    }
 
 
 def test_whole_numbers_stay_whole_and_within_their_bounds() -> None:

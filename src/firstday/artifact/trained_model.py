@@ -21,7 +21,7 @@ from firstday.errors import FirstdayError
 from firstday.features.ages import share_counts
 from firstday.features.encoder import Encoder
 from firstday.features.signals import Catalogue, SignalBatch, Signals
-from firstday.ranking import NO_ITEM, ItemsByLength, unit_rows
+from firstday.ranking import NO_ITEM, unit_rows
 from firstday.segment.by_segment import UsersBySegment, put_by_segment
 from firstday.segment.new_items import NewItems
 from firstday.segment.segments import BELIEF_SMOOTHING, ItemCounts, Mixing, Segments, smooth_shares
@@ -71,7 +71,7 @@ class Blending:
 
 
 def share_of_knots(n_known: np.ndarray) -> np.ndarray:
-    """Return what the weights at each of `KNOTS` count for users by what they did, float32, (n_users, n_knots)."""
+    """Return how much the weights at each of `KNOTS` count for users who did so much, float32, (n_users, n_knots)."""
     to_many = np.minimum(np.log(np.maximum(n_known, 1)) / np.log(KNOTS[-1]), 1)
     nothing = n_known == 0
     shares = [nothing, np.where(nothing, 0, 1 - to_many), np.where(nothing, 0, to_many)]
@@ -284,9 +284,9 @@ class TrainedModel:
         return covariance
 
     @cached_property
-    def items_by_length(self) -> ItemsByLength:
-        """The items' scoring vectors, the longest first."""
-        return ItemsByLength.of(self.scoring_vectors)
+    def without_vector(self) -> np.ndarray:
+        """Indexes of the items whose vector is zero: no list by vectors has them."""
+        return np.flatnonzero(~self.scoring_vectors.any(axis=1))
 
     @cached_property
     def place_of_ranked(self) -> np.ndarray:

@@ -122,11 +122,11 @@ def print_replay(results: ReplayResults, console: Console) -> None:
 def selection_table(model: TrainedModel) -> Table:
     """Return what `auto` answers each class of users by, and what that rests on."""
     table = Table(box=box.SIMPLE_HEAD, title="auto, by what is known of a user", title_justify="left")
-    for title in ("known", "answered by", "P, %", "of popular", "of segment", "judged on"):
+    for title in ("known", "answered by", "P, %", "of popular", "judged on"):
         table.add_column(title, justify="left" if title in ("known", "answered by", "judged on") else "right")
     for row, users in tabulate_selection(model):
         precision = row["precision"]
-        figures = (precision.get(name) for name in (row["strategy"], "popular", "segment"))
+        figures = (precision.get(name) for name in (row["strategy"], "popular"))
         cells = ["" if figure is None else f"{figure:.1f}" for figure in figures]
         table.add_row(row["known"], row["strategy"], *cells, users)
     return table

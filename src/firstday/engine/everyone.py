@@ -17,6 +17,7 @@ from firstday.config import SegmentConfig, SignalConfig
 from firstday.data.dataset import Dataset
 from firstday.data.events import Window
 from firstday.data.ids import Ids
+from firstday.data.splits.roles import LEAST_LEARNED
 from firstday.data.splits.split import Actions, take_actions
 from firstday.embed.embeddings import FoldIn, compute_affinity, select_uses
 from firstday.features.encoder import N_AGES, Encoder, average_years, shrink_means
@@ -224,11 +225,12 @@ def _describe(part: Dataset, users: np.ndarray, actions: Actions, question: Ques
     vectors, centroids = unit_rows(mature).astype(np.float64), question.centroids.astype(np.float64)
     # In float64, the order of additions, which depends on how many users there are, decides nothing but exact ties.
     nearest = np.argmax(vectors @ centroids.T - (centroids**2).sum(axis=1) / 2, axis=1)
+    is_learner = uses.lengths() >= LEAST_LEARNED
     squares = ((vectors - centroids[nearest]) ** 2).sum(axis=1)
-    codes = {name: _codes_of(part, name, users) for name in question.n_values}
+    codes = {name: codes_of(part, name, users) for name in question.n_values}
     everyone = Everyone(
-        segments=count_items(nearest, uses, n_segments),
-        squared_distances=np.bincount(nearest, weights=squares, minlength=n_segments),
+        segments=count_items(np.where(is_learner, nearest, -1), uses, n_segments),
+        squared_distances=np.bincount(nearest, weights=np.where(is_learner, squares, 0), minlength=n_segments),
         items=count_items(np.zeros(len(users), dtype=np.int64), uses, 1),
         groups={name: count_items(codes[name], uses, n) for name, n in question.n_values.items()},
         vector_sums={name: _add_vectors(vectors, codes[name], n) for name, n in question.n_values.items()},
@@ -237,7 +239,7 @@ def _describe(part: Dataset, users: np.ndarray, actions: Actions, question: Ques
     return everyone, nearest
 
 
-def _codes_of(part: Dataset, name: str, users: np.ndarray) -> np.ndarray:
+def codes_of(part: Dataset, name: str, users: np.ndarray) -> np.ndarray:
     """Return the value of a profile column, or the age, of each user, integers, shape (n,), -1 where missing."""
     if name == AGE:
         return np.full(len(users), -1) if part.ages is None else part.ages[users]

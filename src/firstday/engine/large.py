@@ -18,12 +18,12 @@ from firstday.data.dataset import Dataset
 from firstday.data.ids import Ids, stable_numbers
 from firstday.data.parts import keep_users, pack
 from firstday.data.splits.registrations import Log
-from firstday.data.splits.roles import Histories, find_warm
+from firstday.data.splits.roles import LEAST_LEARNED, Histories, find_warm
 from firstday.data.splits.roles import Protocol as ProtocolName
 from firstday.data.splits.split import take_actions
 from firstday.data.summary import Summary
 from firstday.display import readable
-from firstday.embed.embeddings import compute_affinity
+from firstday.embed.embeddings import compute_affinity, select_uses
 from firstday.engine.everyone import Everyone, Question, describe_part
 from firstday.segment.shown_counts import ShownCounts
 from firstday.sparse import SparseRows
@@ -104,5 +104,8 @@ def warm_affinity(
 ) -> SparseRows:
     """Return the affinities of a part's warm users for items, without those held out, shape (n_warm, n_items)."""
     warm, actions, _ = find_warm(part, config, protocol, log)
-    affinity = compute_affinity(take_actions(actions, warm), signals, len(warm), len(part.items))
-    return affinity.take(np.flatnonzero(held_out.lookup(part.users.take(warm)) < 0))
+    of_warm = take_actions(actions, warm)
+    affinity = compute_affinity(of_warm, signals, len(warm), len(part.items))
+    n_used = select_uses(of_warm, signals, len(warm), len(part.items)).lengths()
+    is_free = held_out.lookup(part.users.take(warm)) < 0
+    return affinity.take(np.flatnonzero(is_free & (n_used >= LEAST_LEARNED)))

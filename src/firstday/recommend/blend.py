@@ -85,7 +85,8 @@ def score_components(
     promise = shares + model.popularity + np.float32(LEAST_SHARE)
     has_evidence = np.flatnonzero(query.passed_over.take(rows).lengths())
     if len(has_evidence):
-        promise[has_evidence] = believed = share_by_belief(query, rows[has_evidence])
+        believed = share_by_belief(query, rows[has_evidence])
+        promise[has_evidence] = believed + np.float32(LEAST_SHARE)
     if "ease" in names:
         ease = _score_ease(query, rows)
         promise[ease.row_of_entry(), ease.columns] *= np.exp(np.minimum(ease.weights, MOST_PROMISING))

@@ -14,7 +14,7 @@ from firstday.recommend.belief import believe_people
 from firstday.recommend.query import Query
 from firstday.recommend.soft_segments import score_soft_segments
 
-BELIEF, VECTOR = 2.0, 2.0
+BELIEF, VECTOR = 1.0, 1.0
 """Weights of the logarithm of the shares, and of the solved vector's scores in standard deviations over all items."""
 HALFWAY = 30
 """Items used or passed over after which the vector has half its weight: of few items it tells little."""

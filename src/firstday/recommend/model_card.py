@@ -91,7 +91,8 @@ def _describe_making(model: TrainedModel, manifest: Mapping[str, Any]) -> Iterat
 
 DATA_ROWS = {
     "users": "Users",
-    "warm_users": "Warm users, whom it learned from",
+    "warm_users": "Warm users, who were counted",
+    "learned_from": "Of these, learned from",
     "validation_users": "Users held out to choose by",
     "items": "Items",
     "items_without_vector": "Items without a vector, in no list",
@@ -120,11 +121,11 @@ def _describe_quality(model: TrainedModel, manifest: Mapping[str, Any]) -> Itera
     metrics, rows = manifest.get("metrics", {}), []
     k, measured = metrics.get("k", model.config.recommend.k), metrics.get("precision", {})
     for row, users in tabulate_selection(model):
-        cells = [_with_interval(row, name) for name in (row["strategy"], "popular", "segment")]
+        cells = [_with_interval(row, name) for name in (row["strategy"], "popular")]
         rows.append((row["known"], row["strategy"], *cells, users))
     if rows:
         yield f"P@{k}, the part of what a list of {k} can find, in % with 95 % intervals, by what is known of a user:"
-        yield CardTable(("known", "auto answers by", f"P@{k}", "popular", "segment", "judged on"), tuple(rows))
+        yield CardTable(("known", "auto answers by", f"P@{k}", "popular", "judged on"), tuple(rows))
     else:
         precision = ", ".join(f"{name} {value:.1f} %" for name, value in measured.items())
         yield f"P@{k} for users held out of training: {precision or 'not measured'}. Nothing was chosen by class."

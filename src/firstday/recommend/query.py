@@ -14,7 +14,7 @@ from firstday.data.events import ITEM
 from firstday.display import readable
 from firstday.errors import ConfigError
 from firstday.features.signals import SignalBatch
-from firstday.ranking import rank_by_vectors, rank_scores, take_lists, unit_rows
+from firstday.ranking import rank_scores, score_by_vectors, take_lists, unit_rows
 from firstday.recommend.plugin_checks import check_numbers
 from firstday.sparse import SparseRows, contains, union_rows
 
@@ -249,8 +249,8 @@ class Query:
 
     def rank_by_vectors(self, vectors: np.ndarray, route: str, answered: np.ndarray) -> Answer:
         """Rank items by the dot product of their vectors with users', shape (n_users, d); see `Answer.where`."""
-        ranked = rank_by_vectors(vectors, self.model.items_by_length, self.excluded, self.k)
-        return Answer.where(answered, route, *ranked)
+        items, absent = self.model.scoring_vectors, self.model.without_vector
+        return self.rank_scores(lambda rows: score_by_vectors(vectors[rows], items, absent), route, answered)
 
     def take_lists(
         self, lists: np.ndarray, scores: np.ndarray, choice: np.ndarray, route: str, answered: np.ndarray

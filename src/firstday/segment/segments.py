@@ -129,10 +129,6 @@ class ItemCounts:
     counts: SparseRows
     sizes: np.ndarray
 
-    def keep_items(self, items: np.ndarray) -> ItemCounts:
-        """Return the counts of the given items, which ascend, numbered by their place among these."""
-        return ItemCounts(self.counts.keep_columns(items), self.sizes)
-
 
 def count_items(group_of_user: np.ndarray, uses: SparseRows, n_groups: int) -> ItemCounts:
     """Count users per group and item.

@@ -20,7 +20,7 @@ from firstday.data.splits.split import Cohort, Split
 from firstday.embed.embeddings import select_uses
 from firstday.embed.kept_users import keep_warm_users
 from firstday.embed.methods import collect_warm_logs, fit_embeddings, fold_in_users
-from firstday.engine.everyone import Question, describe_encoder, describe_part, describe_segments
+from firstday.engine.everyone import AGE, Question, codes_of, describe_encoder, describe_part, describe_segments
 from firstday.engine.large import LargeDataset, Learners
 from firstday.engine.shown_to_others import count_shown_to_others
 from firstday.errors import ConfigError, DataError
@@ -134,17 +134,17 @@ def fit(
         progress("weights", 0, 1)
         judged, settings = choose_weights(judged)
         model = replace(model, **settings)
-        if "ease" not in model.blending.weights[0]:
-            model = replace(model, item_weights=None)
         selection = choose_selection(judged)
         judged = [fold.with_settings(selection=selection) for fold in judged]
         model = replace(model, selection=selection, calibrations=calibrate(judged))
         progress("weights", 1, 1)
+    if "ease" not in model.blending.weights[0]:
+        model = replace(model, item_weights=None)
     held_out = Ids(dataset.users.take(trained.held_out))
     if learners is not None and learners.count_others is not None:
         others = learners.count_others(model, held_out)
     else:
-        others = count_others(dataset, model, split.warm, held_out, split)
+        others = count_others(dataset, model, trained.shown_to, held_out, split)
     model = replace(model, shown_counts=add_shown([trained.shown_counts, others]))
     facts = collect_facts(dataset, split, model, judged, (trained.n_warm, trained.n_learned), learners)
     return Recommender(replace(model, facts=facts))
@@ -166,7 +166,9 @@ class _Learned:
     held_out
         `user_ix` of those who took no part, shape (n,).
     shown_counts
-        What was shown to warm users; None without impressions.
+        What was shown to users by the segments of their own vectors; None without impressions.
+    shown_to
+        `user_ix` of these users, shape (n,).
     n_warm, n_learned
         How many warm users there are, and how many of them vectors and networks were learned from.
     """
@@ -174,6 +176,7 @@ class _Learned:
     fold: Fold
     held_out: np.ndarray
     shown_counts: ShownCounts | None
+    shown_to: np.ndarray
     n_warm: int
     n_learned: int
 
@@ -193,13 +196,10 @@ def _learn(
     Where it `is_final`, validation users are learned from, and training stops where it did in the folds.
     """
     describe_everyone = None if learners is None else learners.describe_everyone
-    learned_from = choose_learners(dataset, split, config)
-    if len(learned_from) < len(split.warm):
-        if describe_everyone is None:
-            describe_everyone = partial(
-                describe_part, dataset, split.warm, split.warm_actions, window=split.warm_window
-            )
-        split = split.keep_warm(learned_from)
+    counted, rows = split, find_learners(dataset, split, config)
+    if learners is None and len(rows) > config.training.most_users:
+        describe_everyone = partial(describe_part, dataset, split.warm, split.warm_actions, window=split.warm_window)
+    split = split.keep_warm(choose_learners(dataset, split.warm, rows, config))
     held_out_users = split.cold.users if is_final else np.concatenate([split.validation.users, split.cold.users])
     n_warm, n_items = len(split.warm), len(dataset.items)
 
@@ -255,7 +255,7 @@ def _learn(
     if not encoder.n_inputs:
         raise DataError(
             "interactions: warm users have neither a day-one interaction nor a profile value to learn from; add "
-            "profile columns to users, or ask for more items of warm users (min_items)."
+            "profile columns to users."
         )
     if everyone is not None:
         encoder = describe_encoder(encoder, everyone)
@@ -280,7 +280,8 @@ def _learn(
     if config.recommend.item_weights:
         from firstday.baselines.ease import learn_item_weights
 
-        item_weights = learn_item_weights(uses, day_ones)
+        on_day = [select_uses(day, config.signals, n_warm, n_items) for day in split.warm_day_one]
+        item_weights = learn_item_weights(uses, on_day)
     learning_data = LearningData(
         config=config,
         features=features,
@@ -300,8 +301,8 @@ def _learn(
         cold=cold,
         segments=segments,
         input_clusters=input_clusters,
-        everyone=count_items(np.zeros(n_warm, dtype=np.int64), uses, 1) if everyone is None else everyone.items,
-        profile_groups=count_groups(warm_days[0], catalogue, uses) if everyone is None else everyone.groups,
+        everyone=count_everyone(dataset, counted, config) if everyone is None else everyone.items,
+        profile_groups=count_groups(dataset, counted, config, catalogue) if everyone is None else everyone.groups,
         learned=learn_methods(learning_data, validation, judge, progress),
         ranker=ranker,
         item_weights=item_weights,
@@ -313,7 +314,8 @@ def _learn(
         Fold(Query(model, held_out, config.recommend.k, closed=closed), split.validation.truth),
         held_out_users,
         shown_counts,
-        n_warm if everyone is None else everyone.n_users,
+        split.warm if everyone is None else counted.warm,
+        len(counted.warm) if everyone is None else everyone.n_users,
         n_warm,
     )
 
@@ -340,23 +342,41 @@ def items_without_vector(dataset: Dataset) -> np.ndarray:
     return np.zeros(0, dtype=np.int32) if dataset.precomputed is None else dataset.precomputed.items_without
 
 
-def choose_learners(dataset: Dataset, split: Split, config: Config) -> np.ndarray:
-    """Return the rows of the warm users to learn from, ascending.
-
-    Of those who used `LEAST_LEARNED` items, `training.most_users` at most, with the least stable numbers.
-    """
+def find_learners(dataset: Dataset, split: Split, config: Config) -> np.ndarray:
+    """Return the rows of the warm users who used `LEAST_LEARNED` items, ascending."""
     uses = select_uses(split.warm_actions, config.signals, len(split.warm), len(dataset.items))
-    rows = np.flatnonzero(uses.lengths() >= LEAST_LEARNED)
-    numbers = stable_numbers(Ids(dataset.users.take(split.warm[rows])), config.seed)
+    return np.flatnonzero(uses.lengths() >= LEAST_LEARNED)
+
+
+def choose_learners(dataset: Dataset, warm: np.ndarray, rows: np.ndarray, config: Config) -> np.ndarray:
+    """Return the rows of the users to learn from, ascending: `training.most_users` with the least stable numbers.
+
+    Parameters
+    ----------
+    dataset, config
+        See `firstday.training.fit.fit`.
+    warm
+        `user_ix` of warm users, shape (n_warm,).
+    rows
+        Those that may be learned from, of `find_learners`.
+    """
+    numbers = stable_numbers(Ids(dataset.users.take(warm[rows])), config.seed)
     return np.sort(rows[np.argsort(numbers, kind="stable")[: config.training.most_users]])
 
 
-def count_groups(warm: SignalBatch, catalogue: Catalogue, uses: SparseRows) -> dict[str, ItemCounts]:
-    """Count what each profile group uses."""
-    counted = {name: count_items(warm.groups[name], uses, len(values)) for name, values in catalogue.groups.items()}
-    if warm.ages is not None:
-        counted["age"] = count_items(warm.ages, uses, N_AGES)
-    return counted
+def count_everyone(dataset: Dataset, split: Split, config: Config) -> ItemCounts:
+    """Count what all warm users use."""
+    n_warm = len(split.warm)
+    uses = select_uses(split.warm_actions, config.signals, n_warm, len(dataset.items))
+    return count_items(np.zeros(n_warm, dtype=np.int64), uses, 1)
+
+
+def count_groups(dataset: Dataset, split: Split, config: Config, catalogue: Catalogue) -> dict[str, ItemCounts]:
+    """Count what the warm users of each profile group use."""
+    uses = select_uses(split.warm_actions, config.signals, len(split.warm), len(dataset.items))
+    sizes = {name: len(values) for name, values in catalogue.groups.items()}
+    sizes |= {} if dataset.ages is None else {AGE: N_AGES}
+    return {name: count_items(codes_of(dataset, name, split.warm), uses, n) for name, n in sizes.items()}
 
 
 def describe_time(dataset: Dataset) -> dict[str, str]:

@@ -301,8 +301,8 @@ def are_new_to(model: TrainedModel, dataset: Dataset, users: np.ndarray, numbers
     ----------
     model
         Made by `refresh`, which notes the share of users that it held out; or by `train`, where it keeps the ids of all
-        its warm users: who is none of them is new, even if training was stopped by their lists. Of any other model,
-        nobody is known to be new to it.
+        users that it learned from: who is none of them is new, even if training was stopped by their lists, or if they
+        used one item then and count for what is popular. Of any other model, nobody is known to be new to it.
     dataset
         Tables of today.
     users
@@ -320,7 +320,7 @@ def are_new_to(model: TrainedModel, dataset: Dataset, users: np.ndarray, numbers
         new: np.ndarray = numbers[users] < held_out["share"]
         return new
     n_learned = model.facts.get("data", {}).get("learned_from", int(model.everyone.sizes[0]))
-    if model.warm is None or len(model.warm) < n_learned:
+    if model.warm is None or len(model.warm) < n_learned or n_learned >= model.config.training.most_users:
         return np.zeros(len(users), dtype=bool)
     return np.asarray(model.warm.ids.lookup(dataset.users.take(users)) < 0)
 

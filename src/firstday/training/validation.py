@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from firstday.metrics import measure
-from firstday.ranking import ItemsByLength, rank_by_vectors, rank_scores, spread_scores, take_lists
+from firstday.ranking import rank_scores, score_by_vectors, spread_scores, take_lists
 from firstday.recommend.query import Query
 from firstday.recommend.recommender import answer_all
 from firstday.segment.segments import Segments
@@ -135,8 +135,8 @@ class Validation:
     item_vectors: np.ndarray
 
     @cached_property
-    def _by_length(self) -> ItemsByLength:
-        return ItemsByLength.of(self.item_vectors)
+    def _absent(self) -> np.ndarray:
+        return np.flatnonzero(~self.item_vectors.any(axis=1))
 
     @property
     def n_users(self) -> int:
@@ -171,7 +171,11 @@ class Validation:
             Predicted, of the judged users, float32, shape (n_judged, d).
         """
         ranked = self.judged[: self._affordable]
-        lists, _ = rank_by_vectors(vectors[: len(ranked)], self._by_length, self.excluded.take(ranked), self.k)
+        lists, _ = rank_scores(
+            lambda rows: score_by_vectors(vectors[rows], self.item_vectors, self._absent),
+            self.excluded.take(ranked),
+            self.k,
+        )
         precision = self.precision(lists)
         return (self.precision_of_segments(vectors) + precision) / 2
 

@@ -36,10 +36,11 @@ MOST_USERS = 1_000
 MOST_BLENDED = 3_000
 """Validation users that are looked at for the weights of `blend`, at most."""
 
-RIDGE = 0.05
-"""L2 penalty on the weights of `blend`."""
+RIDGE, TIE = 0.05, 2.0
+"""L2 penalty on the weights of `blend`, and how many times that on the differences between neighbouring knots: a knot
+without validation users gets about the weights of the next one."""
 N_BEST = 150
-"""Candidates that the weights of `blend` are fitted to tell apart, in the end: lists are as long as their heads."""
+"""Best candidates by the first weights of `blend`, among which they are fitted again: lists are made of these."""
 LEAST_WEIGHT = 0.01
 """Components that weigh less are left out."""
 
@@ -120,7 +121,7 @@ def _best(
 def choose_blending(folds: Sequence[Fold]) -> Blending:
     """Fit the weights of `blend` to what validation users used, then once more to tell their best candidates apart.
 
-    Where few of them did nothing, they also stand for those who did, with what they did taken away.
+    Where few of them did nothing, those who did something stand for them too, with what they did taken away.
 
     Parameters
     ----------
@@ -208,7 +209,9 @@ def fit_weights(parts: Sequence[Candidates], n_components: int) -> np.ndarray:
 
     def loss(flat: np.ndarray) -> tuple[float, np.ndarray]:
         weights = flat.reshape(len(KNOTS), n_components)
-        value, slope = RIDGE / 2 * float((weights**2).sum()), RIDGE * weights
+        apart = np.diff(weights, axis=0)
+        value = RIDGE / 2 * float((weights**2).sum() + TIE * (apart**2).sum())
+        slope = RIDGE * (weights - TIE * np.diff(apart, axis=0, prepend=0, append=0))
         for part in parts:
             logits = part.sum_up(weights)
             logits -= logits.max(axis=1, keepdims=True)

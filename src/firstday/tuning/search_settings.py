@@ -19,7 +19,7 @@ from firstday.metrics import bootstrap_means, measure
 from firstday.progress import Progress, no_progress
 from firstday.recommend.recommender import answer_all
 from firstday.recommend.spec import check_strategies, with_methods_of
-from firstday.training.fit import choose_learners, cohort_query, fit
+from firstday.training.fit import choose_learners, cohort_query, find_learners, fit
 from firstday.tuning.budget import Budget, expect_trials, has_time, is_too_late, plan_comparison
 from firstday.tuning.search import Comparison, EndedBy, Search, Trial, best_of
 from firstday.tuning.settings_to_try import Choice, list_choices
@@ -132,7 +132,9 @@ def search_settings(
     one = start.override({"registration.cut_offs": 1, "training.most_users": most_users})
     holdout = next(hold_out(dataset, one, start.seed, find_cut_offs(dataset, one)))
     split, cold = reduce_holdout(holdout, one)
-    choices = list_choices(start, split, len(holdout.dataset.items), is_precomputed=dataset.precomputed is not None)
+    n_learners, n_days = len(find_learners(holdout.dataset, split, start)), len(split.warm_day_one)
+    n_items, is_precomputed = len(holdout.dataset.items), dataset.precomputed is not None
+    choices = list_choices(start, n_learners, n_days, n_items, is_precomputed=is_precomputed)
     task = Task(holdout.dataset, split, holdout.newcomers, cold, start, strategy, choices)
     trials, ended_by = _try(task, study, budget, progress, say)
     progress("trials", len(trials), len(trials))
@@ -149,7 +151,7 @@ def search_settings(
         trials=tuple(trials),
         comparison=comparison,
         ended_by=ended_by,
-        n_warm=min(len(split.warm), start.training.most_users),
+        n_warm=min(n_learners, start.training.most_users),
         n_validation=len(split.validation),
         n_cold=len(cold),
         protocol=split.protocol,
@@ -200,8 +202,9 @@ def reduce_holdout(holdout: Holdout, config: Config) -> tuple[Split, Cohort]:
         All settings, with `training.most_users`.
     """
     split = holdout.split.fold(holdout.split.folds[0]) if holdout.split.folds else holdout.split
-    if len(split.warm) > config.training.most_users:
-        split = split.keep_warm(choose_learners(holdout.dataset, split, config))
+    rows = find_learners(holdout.dataset, split, config)
+    if len(rows) > config.training.most_users:
+        split = split.keep_warm(choose_learners(holdout.dataset, split.warm, rows, config))
     draw = np.random.default_rng(config.seed)
     validation, cold = (
         cohort if len(cohort) <= most else cohort.take(np.sort(draw.choice(len(cohort), most, replace=False)))

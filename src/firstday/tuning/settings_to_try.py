@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from firstday.config import Config, RankerConfig
-from firstday.data.splits.split import Split
 
 STEPS = (0.5, 1.0, 2.0)
 FACTORS: Mapping[str, tuple[float, ...]] = {
@@ -52,21 +51,25 @@ class Choice:
     start: int
 
 
-def list_choices(config: Config, split: Split, n_items: int, *, is_precomputed: bool = False) -> tuple[Choice, ...]:
+def list_choices(
+    config: Config, n_learners: int, n_days: int, n_items: int, *, is_precomputed: bool = False
+) -> tuple[Choice, ...]:
     """Return the settings to try around those of a configuration.
 
     Parameters
     ----------
     config
         To start from. A setting of it that is 0 is not tried, nor one that has no effect with it.
-    split
-        The users; what follows from their number is where empty settings start.
+    n_learners
+        How many users are learned from: what follows from that is where empty settings start.
+    n_days
+        How many day ones of each.
     n_items
         How many items there are.
     is_precomputed
         Whether vectors come with the tables, so that nothing about them can be tried.
     """
-    n_warm = min(len(split.warm), config.training.most_users)
+    n_warm = min(n_learners, config.training.most_users)
     embedding = {
         "dimensions": config.embedding.resolve_dimensions(n_warm, n_items),
         "als_confidence": config.embedding.als_confidence,
@@ -84,7 +87,6 @@ def list_choices(config: Config, split: Split, n_items: int, *, is_precomputed: 
     }
     networks = {"cold_model": config.cold_model, **({"ranker": config.ranker} if config.ranker.enabled else {})}
     for name, network in networks.items():
-        n_days = len(split.warm_day_one)
         in_pass = min(n_warm * n_days, n_warm * network.day_ones_per_pass, network.most_rows)
         starts[f"{name}.batch_size"], bounds[f"{name}.batch_size"] = network.resolve_batch(in_pass), (2, in_pass)
         starts[f"{name}.epochs"] = network.epochs

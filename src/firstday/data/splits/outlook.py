@@ -9,7 +9,7 @@ from typing import Any
 from firstday.config import Config
 from firstday.data.splits.cut_offs import CutOffs, choose_cut_offs, choose_target_days
 from firstday.data.splits.registrations import NO_TIMES, Log
-from firstday.data.splits.roles import Histories, Protocol, assign_roles, refuse_too_few
+from firstday.data.splits.roles import LEAST_LEARNED, Histories, Protocol, assign_roles, refuse_too_few
 from firstday.errors import ConfigError, DataError, count_of
 
 USER_DEVIATION = 22.0
@@ -88,7 +88,9 @@ def foresee(histories: Histories, config: Config, protocol: Protocol, log: Log |
             days = choose_target_days(histories, config, log)
             config = config.override("registration.target_days", days)
         roles = assign_roles(histories, config, protocol, log, seed=config.seed)
-        counts |= {"warm": len(roles.warm), "validation": len(roles.validation), "folds": len(roles.folds)}
+        n_learners = int((histories.n_used[roles.warm] >= LEAST_LEARNED).sum())
+        counts |= {"warm": len(roles.warm), "learners": n_learners}
+        counts |= {"validation": len(roles.validation), "folds": len(roles.folds)}
         refuse_too_few(roles, histories, config, log)
     except DataError as error:
         refusal = str(error)
@@ -114,7 +116,7 @@ def _describe(outlook: Outlook, histories: Histories, config: Config) -> Iterato
     counts, protocol = outlook.counts, outlook.protocol
     use = ""
     if not outlook.refusal:
-        n_segments = config.segments.resolve(counts["warm"])
+        n_segments = config.segments.resolve(counts["learners"])
         how = f"for cross-fitting in {counts['folds']} folds" if counts["folds"] else "held out for validation"
         use = (
             f": {counts['warm']:,} would be warm, in {n_segments:,} segment{'s' * (n_segments > 1)}, and "
@@ -129,9 +131,11 @@ def _describe(outlook: Outlook, histories: Histories, config: Config) -> Iterato
     )
     if any(n for n, _ in others):
         yield f"Not warm: {'; '.join(f'{n:,} {which}' for n, which in others if n)}."
-    if not outlook.refusal and config.segments.resolve(counts["warm"]) == 1:
+    if not outlook.refusal and config.segments.resolve(counts["learners"]) == 1:
         yield "With one segment, every list by segment is the list of the most popular items; bring more users."
-    if counts.get("warm", 0) > config.training.most_users:
+    if n_once := counts.get("warm", 0) - counts.get("learners", 0):
+        yield f"{n_once:,} of the warm users used a single item: they count for what is popular, and no more."
+    if counts.get("learners", 0) > config.training.most_users:
         yield (
             f"Vectors, segments and networks would be learned from {config.training.most_users:,} of the warm users "
             "(training.most_users), and all of them counted."

@@ -17,7 +17,7 @@ from firstday.data.splits.registrations import (
     windows_until,
     write_moment,
 )
-from firstday.data.splits.roles import Roles
+from firstday.data.splits.roles import LEAST_LEARNED, Roles
 from firstday.data.splits.sampled import DayOneDraw, item_uses, unite_uses
 from firstday.data.splits.snapshot import NEVER, find_first_seen
 from firstday.data.splits.split import Actions, Cohort, Split, take_actions
@@ -169,7 +169,7 @@ def _warm_day_ones(
         return {pair: rows.take(warm) for pair, rows in day_actions.items()}, ()
     sizes, probabilities = np.asarray(sampled.sizes), np.asarray(sampled.probabilities, dtype=np.float64)
     model = "those of sampled.sizes"
-    others = np.setdiff1d(logged, roles.validation)
+    others = np.setdiff1d(logged[uses.lengths()[logged] >= LEAST_LEARNED], roles.validation)
     if len(others) >= MIN_LOGGED_DAY_ONES:
         logged_sizes = union_rows([rows.take(others) for rows in item_uses(day_actions, signals)]).ones().lengths()
         sizes, counts = np.unique(logged_sizes, return_counts=True)

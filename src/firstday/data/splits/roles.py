@@ -157,7 +157,7 @@ class Roles:
     Parameters
     ----------
     warm
-        Users to learn from: all others who used an item.
+        All others who used an item: all are counted, and those who used `LEAST_LEARNED` are learned from.
     validation
         Users to choose settings by.
     cold
@@ -273,7 +273,7 @@ def refuse_too_few(
         )
     until = write_moment(log.end)
     if n_warm < 2:
-        what = f"{n_warm:,} used {LEAST_LEARNED} items until {until}"
+        what = f"{n_warm:,} used at least {LEAST_LEARNED} items until {until}"
         what += ", apart from those validated on" if n_warm < len(learned) else ""
         advice = ""
     else:

@@ -9,7 +9,7 @@ import numpy as np
 from firstday.config import SampledProtocolConfig, SignalConfig
 from firstday.data.dataset import Dataset
 from firstday.data.events import ITEM
-from firstday.data.splits.roles import Roles, tell_no_use
+from firstday.data.splits.roles import LEAST_LEARNED, Roles, tell_no_use
 from firstday.data.splits.split import Actions, Cohort, Split, take_actions
 from firstday.errors import DataError
 from firstday.sparse import SparseRows, contains, union_rows
@@ -38,7 +38,7 @@ def split_sampled(
     warm_draw, validation_draw, cold_draw = (
         DayOneDraw(actions, uses, signals, sizes, probabilities, rng) for rng in np.random.default_rng(seed).spawn(3)
     )
-    n_day_ones = protocol.resolve_day_ones(len(roles.warm))
+    n_day_ones = protocol.resolve_day_ones(int((uses.lengths()[roles.warm] >= LEAST_LEARNED).sum()))
     return Split(
         warm=roles.warm,
         warm_actions=take_actions(actions, roles.warm),

@@ -20,7 +20,7 @@ from firstday.config import Config
 from firstday.data.ids import Ids
 from firstday.data.parts import Whole, join_users, unpack
 from firstday.data.splits.registrations import NO_TIMES, Log
-from firstday.data.splits.roles import Histories, Protocol, can_be_warm, read_histories
+from firstday.data.splits.roles import LEAST_LEARNED, Histories, Protocol, can_be_warm, read_histories
 from firstday.data.summary import Summary, suiting_protocol, summarise
 from firstday.engine.everyone import Everyone, Question, merge
 from firstday.engine.large import (
@@ -189,7 +189,7 @@ class ClusterDataset:
             raise DataError(NO_TIMES)
         roles = (config, protocol, log)
         histories = self.read_histories(*roles)
-        is_warm = can_be_warm(histories, protocol)
+        is_warm = can_be_warm(histories, protocol) & (histories.n_used >= LEAST_LEARNED)
         up_to = find_threshold(histories.numbers, is_warm, config.training.most_users)
         packed = self.ask(take_learners, config.seed, up_to, n_jobs=MOST_JOBS)
         catalogue = self.whole.catalogue
