@@ -55,6 +55,7 @@ MAKERS: Mapping[str, Callable[..., list[str]]] = {
     "ages": quality.ages,
     "ages_chosen": quality.ages_chosen,
     "calibration": quality.calibration,
+    "components": quality.components,
     "known_items": quality.known_items,
     "peers": quality.peers,
     "peers_options": quality.peers_options,

@@ -277,6 +277,21 @@ def calibration(name: str) -> list[str]:
     return lines
 
 
+def components() -> list[str]:
+    """Return what `blend` loses without each component, at 10 and at 50."""
+    found = read_results("components")
+    names = list(dict.fromkeys(name for of in found.values() for name in of["lost"]))
+    lines = ["| data | cold users | P@10 / P@50 of `blend` | " + " | ".join(f"`{name}`" for name in names) + " |"]
+    lines.append("|---" * (3 + len(names)) + "|")
+    for name, of in found.items():
+        cells = [
+            " / ".join(f"{mean:+.1f} {interval(ends, '+.1f')}" for mean, *ends in of["lost"][one]) for one in names
+        ]
+        precision = " / ".join(f"{value:.1f}" for value in of["precision"])
+        lines.append(f"| {name} | {of['users']:,} | {precision} | " + " | ".join(cells) + " |")
+    return lines
+
+
 def ablations(name: str) -> list[str]:
     """Return what each part of the default brings on one dataset."""
     strategies = ("segment", "soft_segments", "neighbors", "personal", "direct", "blend")
