@@ -6,8 +6,8 @@
 
 The users are those of the tables who registered last, with what they did on their first day. Each strategy answers for
 one user at a time, and for 32 at once, in turns on one core; a time is processor time, the median of rounds, and a
-ratio is that to `segment` in the same run. `blend` is compared place by place with the full computation, which scores
-every item and looks at every kept user; so is `neighbors`.
+ratio is that to `segment` in the same run. `blend` is compared place by place with the full computation, which takes
+every item for a candidate; so is `neighbors`, which then looks at every kept user.
 """
 
 from __future__ import annotations

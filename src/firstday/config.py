@@ -546,8 +546,8 @@ class RecommendConfig(Section):
     warm_users: int = Field(
         default=100_000,
         ge=0,
-        description="Warm users that a model keeps, with their ids, vectors and items, for `neighbors`, `friends` and "
-        "`blend`; a random part where there are more. 0 keeps none.",
+        description="Warm users that a model keeps, with their ids, vectors and items, for `neighbors`, `friends` and, "
+        "of users who passed something over, `blend`; a random part where there are more. 0 keeps none.",
     )
     item_weights: bool = Field(
         default=True, description="Whether `blend` may weigh how well items go with the user's items (EASE)."

@@ -46,7 +46,7 @@ from firstday.training.weights import choose_weights
 def train(
     dataset: Dataset | LargeDataset, config: Config | None = None, *, progress: Progress | bool | None = True
 ) -> Recommender:
-    """Train on all users with enough history, and choose settings on past newcomers, held out or by cross-fitting.
+    """Train on all users who used something, and choose settings on past newcomers, held out or by cross-fitting.
 
     Parameters
     ----------
