@@ -252,7 +252,9 @@ def test_a_model_of_a_sample_counts_everyone_and_is_the_same_whatever_the_partit
             recommender.save(tmp_path / name)
             data = recommender.model.facts["data"]
             assert data["learned_from"] < 310 < data["warm_users"]
-            assert int(recommender.model.segments.items.sizes.sum()) == data["warm_users"]
+            assert int(recommender.model.everyone.sizes[0]) == data["warm_users"]
+            n_once = data["warm_users"] - int(recommender.model.segments.items.sizes.sum())
+            assert 0 < n_once < 50  # who used one item
             assert data["impressions"] > data["impressions_used"] > 100
     finally:
         for name, value in before.items():
@@ -275,7 +277,7 @@ def test_what_was_shown_to_those_who_are_not_warm_is_counted_the_same_on_both(
     other = count_shown_to_others(local.dataset, model, warm, actions, held_out, window)
     assert one is not None
     assert other is not None
-    assert other.used.weights.sum() > 100
+    assert other.shown.weights.sum() > 0
     assert one.shown.column_sums().tolist() == other.shown.column_sums().tolist()
     assert one.used.column_sums().tolist() == other.used.column_sums().tolist()
 
