@@ -7,9 +7,8 @@ import pytest
 import torch
 from torch import nn
 
-from firstday.cold.cold_model import Layer
+from firstday.cold.cold_model import COLUMNS_AT_ONCE, Layer, find_parts
 from firstday.cold.first_layer import FirstLayer
-from firstday.cold.wide_layer import COLUMNS_AT_ONCE, find_parts
 
 N = 40
 SHAPES = {
@@ -77,7 +76,7 @@ def test_one_seed_gives_the_weights_of_a_linear_layer() -> None:
 def test_without_torch_it_is_a_linear_layer_too(
     shares: list[float], n_last: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("firstday.cold.wide_layer.WIDE", 1)
+    monkeypatch.setattr("firstday.cold.cold_model.WIDE", 1)
     features = make_features(shares, n_last)
     linear = nn.Linear(features.shape[1], 7)
     weights, bias = linear.weight.detach().numpy(), linear.bias.detach().numpy()

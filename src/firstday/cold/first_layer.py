@@ -1,4 +1,4 @@
-"""`WideLayer` in training: blocks of features that a user has not cost nothing. Needs torch."""
+"""The first layer in training: blocks of features that a user has not cost nothing. Needs torch."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from torch.autograd.function import once_differentiable
 
-from firstday.cold.wide_layer import WIDE, find_parts
+from firstday.cold.cold_model import WIDE, find_parts
 
 
 class FirstLayer(nn.Linear):
