@@ -207,7 +207,7 @@ def test_the_published_standings_stand_beside_a_method_of_one_s_own(tmp_path: Pa
     both, (note,) = add_leaderboard(board, published.only(["movielens-100k"]), "the published ones")
     assert list(both.sets) == ["movielens-100k"]
     assert len(both.sets["movielens-100k"].rows) == len(theirs.rows) + 1 == 25
-    assert "added of the published ones; there segment has 52.58 %" in note
+    assert f"added of the published ones; there segment has {theirs.runs[0].precision:.2f} %" in note
     assert published.only([]) == published
     write_leaderboard(both, tmp_path / "page.html")
     assert (tmp_path / "page.html").read_text(encoding="utf-8").count("<bdi>near</bdi>") >= 1
