@@ -188,7 +188,7 @@ def test_another_format_is_refused(copy: Path) -> None:
     with pytest.raises(ArtifactError) as caught:
         load_model(copy, types=value_type)
     assert str(caught.value) == (
-        f"{copy / MANIFEST}: is of format 99, this firstday reads 6; train the model again with: "
+        f"{copy / MANIFEST}: is of format 99, this firstday reads 7; train the model again with: "
         f"firstday train TABLES --out {copy}."
     )
 

@@ -18,7 +18,7 @@ from firstday.errors import ConfigError
 from firstday.evaluation.run import evaluate
 from firstday.recommend.recommender import answer_all
 from firstday.sparse import SparseRows
-from firstday.training.fit import choose_learners, cohort_query, find_learners, fit, train
+from firstday.training.fit import choose_learners, cohort_query, find_learners, fit, train, use_of_warm
 from tests.features.test_leakage import change_events, change_profiles, statistics
 from tests.synthetic import brief_config
 
@@ -49,7 +49,7 @@ def test_with_no_more_users_than_the_limit_nothing_changes(world: Dataset, split
 
 
 def test_learners_are_those_with_the_least_numbers_in_the_order_of_the_split(world: Dataset, split: Split) -> None:
-    everyone = find_learners(world, split, configure())
+    everyone = find_learners(use_of_warm(world, split, configure()))
     rows = choose_learners(world, split.warm, everyone, configure())
     numbers = stable_numbers(Ids(world.users.take(split.warm)), configure().seed)
     assert len(rows) == MOST
@@ -60,7 +60,7 @@ def test_learners_are_those_with_the_least_numbers_in_the_order_of_the_split(wor
 
 
 def test_some_are_kept_and_everyone_is_counted(world: Dataset, split: Split, sampled: TrainedModel) -> None:
-    rows = find_learners(world, split, configure())
+    rows = find_learners(use_of_warm(world, split, configure()))
     learners = split.warm[choose_learners(world, split.warm, rows, configure())]
     assert sampled.warm is not None
     assert sampled.warm.ids.values.to_list() == world.users.take(learners).to_list()

@@ -266,7 +266,7 @@ class _Writer:
         else:
             suffix = ".bin"
         parts = [re.sub("[^a-z0-9_-]+", "_", part.lower()) for part in path]
-        stem = ".".join(parts)[:MOST_LETTERS].removesuffix(suffix)
+        stem = ".".join(parts)[:MOST_LETTERS]
         name, number = stem + suffix, 2
         while name in self.files:
             name, number = f"{stem}-{number}{suffix}", number + 1

@@ -290,12 +290,9 @@ class TrainedModel:
 
     @cached_property
     def place_of_ranked(self) -> np.ndarray:
-        """The place of each item among those that the ranker ranks, -1 for others; it must have a ranker.
-
-        int32, shape (n_items + 1,), the last one of which stands for no item.
-        """
+        """The place of each item among those that the ranker ranks, -1 for others, int32, shape (n_items,)."""
         assert self.ranker is not None
-        place = np.full(self.n_items + 1, NO_ITEM, dtype=np.int32)
+        place = np.full(self.n_items, NO_ITEM, dtype=np.int32)
         place[self.ranker.items] = np.arange(len(self.ranker.items))
         return place
 

@@ -196,15 +196,16 @@ def _learn(
     Where it `is_final`, validation users are learned from, and training stops where it did in the folds.
     """
     describe_everyone = None if learners is None else learners.describe_everyone
-    counted, rows = split, find_learners(dataset, split, config)
+    counted, counted_uses = split.warm, use_of_warm(dataset, split, config)
+    rows = find_learners(counted_uses)
     if learners is None and len(rows) > config.training.most_users:
         describe_everyone = partial(describe_part, dataset, split.warm, split.warm_actions, window=split.warm_window)
-    split = split.keep_warm(choose_learners(dataset, split.warm, rows, config))
+        rows = choose_learners(dataset, split.warm, rows, config)
+    split, uses = split.keep_warm(rows), counted_uses.take(rows)
     held_out_users = split.cold.users if is_final else np.concatenate([split.validation.users, split.cold.users])
     n_warm, n_items = len(split.warm), len(dataset.items)
 
     progress("embeddings", 0, 1)
-    uses = select_uses(split.warm_actions, config.signals, n_warm, n_items)
     logs = collect_warm_logs(dataset, split, config, uses)
     if config.training.factors == "mllib" and logs.precomputed is None:
         assert learners is not None
@@ -301,8 +302,10 @@ def _learn(
         cold=cold,
         segments=segments,
         input_clusters=input_clusters,
-        everyone=count_everyone(dataset, counted, config) if everyone is None else everyone.items,
-        profile_groups=count_groups(dataset, counted, config, catalogue) if everyone is None else everyone.groups,
+        everyone=count_items(np.zeros(len(counted), dtype=np.int64), counted_uses, 1)
+        if everyone is None
+        else everyone.items,
+        profile_groups=count_groups(dataset, counted, counted_uses, catalogue) if everyone is None else everyone.groups,
         learned=learn_methods(learning_data, validation, judge, progress),
         ranker=ranker,
         item_weights=item_weights,
@@ -314,8 +317,8 @@ def _learn(
         Fold(Query(model, held_out, config.recommend.k, closed=closed), split.validation.truth),
         held_out_users,
         shown_counts,
-        split.warm if everyone is None else counted.warm,
-        len(counted.warm) if everyone is None else everyone.n_users,
+        split.warm if everyone is None else counted,
+        len(counted) if everyone is None else everyone.n_users,
         n_warm,
     )
 
@@ -342,9 +345,13 @@ def items_without_vector(dataset: Dataset) -> np.ndarray:
     return np.zeros(0, dtype=np.int32) if dataset.precomputed is None else dataset.precomputed.items_without
 
 
-def find_learners(dataset: Dataset, split: Split, config: Config) -> np.ndarray:
-    """Return the rows of the warm users who used `LEAST_LEARNED` items, ascending."""
-    uses = select_uses(split.warm_actions, config.signals, len(split.warm), len(dataset.items))
+def use_of_warm(dataset: Dataset, split: Split, config: Config) -> SparseRows:
+    """Return the items that each warm user uses, shape (n_warm, n_items)."""
+    return select_uses(split.warm_actions, config.signals, len(split.warm), len(dataset.items))
+
+
+def find_learners(uses: SparseRows) -> np.ndarray:
+    """Return the rows of the users who used `LEAST_LEARNED` items, ascending."""
     return np.flatnonzero(uses.lengths() >= LEAST_LEARNED)
 
 
@@ -364,19 +371,11 @@ def choose_learners(dataset: Dataset, warm: np.ndarray, rows: np.ndarray, config
     return np.sort(rows[np.argsort(numbers, kind="stable")[: config.training.most_users]])
 
 
-def count_everyone(dataset: Dataset, split: Split, config: Config) -> ItemCounts:
-    """Count what all warm users use."""
-    n_warm = len(split.warm)
-    uses = select_uses(split.warm_actions, config.signals, n_warm, len(dataset.items))
-    return count_items(np.zeros(n_warm, dtype=np.int64), uses, 1)
-
-
-def count_groups(dataset: Dataset, split: Split, config: Config, catalogue: Catalogue) -> dict[str, ItemCounts]:
-    """Count what the warm users of each profile group use."""
-    uses = select_uses(split.warm_actions, config.signals, len(split.warm), len(dataset.items))
+def count_groups(dataset: Dataset, users: np.ndarray, uses: SparseRows, catalogue: Catalogue) -> dict[str, ItemCounts]:
+    """Count what the users of each profile group use, given `user_ix` and a row of `uses` for each."""
     sizes = {name: len(values) for name, values in catalogue.groups.items()}
     sizes |= {} if dataset.ages is None else {AGE: N_AGES}
-    return {name: count_items(codes_of(dataset, name, split.warm), uses, n) for name, n in sizes.items()}
+    return {name: count_items(codes_of(dataset, name, users), uses, n) for name, n in sizes.items()}
 
 
 def describe_time(dataset: Dataset) -> dict[str, str]:

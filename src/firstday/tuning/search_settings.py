@@ -19,7 +19,7 @@ from firstday.metrics import bootstrap_means, measure
 from firstday.progress import Progress, no_progress
 from firstday.recommend.recommender import answer_all
 from firstday.recommend.spec import check_strategies, with_methods_of
-from firstday.training.fit import choose_learners, cohort_query, find_learners, fit
+from firstday.training.fit import choose_learners, cohort_query, find_learners, fit, use_of_warm
 from firstday.tuning.budget import Budget, expect_trials, has_time, is_too_late, plan_comparison
 from firstday.tuning.search import Comparison, EndedBy, Search, Trial, best_of
 from firstday.tuning.settings_to_try import Choice, list_choices
@@ -132,7 +132,7 @@ def search_settings(
     one = start.override({"registration.cut_offs": 1, "training.most_users": most_users})
     holdout = next(hold_out(dataset, one, start.seed, find_cut_offs(dataset, one)))
     split, cold = reduce_holdout(holdout, one)
-    n_learners, n_days = len(find_learners(holdout.dataset, split, start)), len(split.warm_day_one)
+    n_learners, n_days = len(find_learners(use_of_warm(holdout.dataset, split, start))), len(split.warm_day_one)
     n_items, is_precomputed = len(holdout.dataset.items), dataset.precomputed is not None
     choices = list_choices(start, n_learners, n_days, n_items, is_precomputed=is_precomputed)
     task = Task(holdout.dataset, split, holdout.newcomers, cold, start, strategy, choices)
@@ -202,7 +202,7 @@ def reduce_holdout(holdout: Holdout, config: Config) -> tuple[Split, Cohort]:
         All settings, with `training.most_users`.
     """
     split = holdout.split.fold(holdout.split.folds[0]) if holdout.split.folds else holdout.split
-    rows = find_learners(holdout.dataset, split, config)
+    rows = find_learners(use_of_warm(holdout.dataset, split, config))
     if len(rows) > config.training.most_users:
         split = split.keep_warm(choose_learners(holdout.dataset, split.warm, rows, config))
     draw = np.random.default_rng(config.seed)
