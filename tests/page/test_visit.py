@@ -35,6 +35,23 @@ def test_three_titles_change_the_list_and_move_the_visitor(open_page: OpenPage) 
     assert page.locator("#map .dot").count() >= 30
 
 
+def test_a_map_that_comes_last_shows_where_the_visitor_is(open_page: OpenPage) -> None:
+    page = open_page()
+    wait_until_calm(page)
+    do(page, page.locator("#answer-yes").click)
+    place = place_on_map(page)
+    held: list[Route] = []
+    page.route("**/v1/map", lambda route: held.append(route))
+    page.reload()
+    wait_until_calm(page)
+    assert page.locator("#near li").count() == 5
+    assert page.locator("#map .dot").count() == 0
+    (route,) = held
+    route.continue_()
+    assert place_on_map(page) == place
+    assert page.locator("#map .number").count() == 5
+
+
 def test_the_page_shows_what_the_service_answers(open_page: OpenPage, server: ServerProcess) -> None:
     page = open_page()
     wait_until_calm(page)

@@ -28,7 +28,7 @@ let moving = 0;
 /** Set the map up. */
 export function startMap() {
   watch(["map"], showMap);
-  watch(["near"], showNear);
+  watch(["near", "map"], showNear);
   look.addEventListener("change", () => showSegment(Number(look.value)));
   new ResizeObserver(() => state.map && layOut()).observe(place);
 }
