@@ -28,6 +28,7 @@ from firstday.evaluation.run import evaluate
 from firstday.leaderboard.sets import SIMULATED, find_sets, open_set
 from firstday.progress import open_progress
 from firstday.recommend.spec import PAPER_SEGMENT, baseline_names
+from firstday.training.option_search import with_options
 
 DOCS = Path(__file__).parents[1] / "docs"
 RECORD = Path(__file__).parents[1] / "src" / "firstday" / "leaderboard" / "options.toml"
@@ -57,6 +58,7 @@ def judge(name: str, copy: Path | None, arguments: argparse.Namespace) -> None:
         config = config.override("registration.cut_offs", arguments.cut_offs)
     rivals = () if arguments.without_search else (*baseline_names(), PAPER_SEGMENT)
     record = tomllib.loads(RECORD.read_text(encoding="utf-8")).get(name, {})
+    config = with_options(config, {rival: record[rival] for rival in arguments.on_record})
     with open_progress() as progress:
         results = evaluate(
             dataset,
@@ -65,7 +67,6 @@ def judge(name: str, copy: Path | None, arguments: argparse.Namespace) -> None:
             tune_once=True,
             n_seeds=arguments.seeds if dataset.registered_at is None else 1,
             against=(REFERENCE, "auto", *rivals),
-            options={rival: record[rival] for rival in arguments.on_record},
             progress=progress,
         )
     seconds, processor = perf_counter() - began, process_time() - used

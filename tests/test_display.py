@@ -23,7 +23,7 @@ from firstday.evaluation.results import Results
 from firstday.features.signals import SignalBatch
 from firstday.recommend.query import Query
 from firstday.recommend.recommender import Recommender
-from firstday.recommend.spec import find_baseline, find_strategy
+from firstday.recommend.spec import find_strategy
 from tests.evaluation.tiny import evaluate_tiny
 from tests.obvious import make_data
 from tests.tiny import make_recommender
@@ -51,7 +51,6 @@ def examples(
     variants = (fd.Variant("a", "popular", 10.0), fd.Variant("b", "segment", 10.0))
     return {
         "Answer": [spec.recommend(query)],
-        "BaselineSpec": [find_baseline("item_item")],
         "Check": [fd.check({"interactions": pl.DataFrame({"user": [1]})})],
         "ColdModelConfig": [fd.ColdModelConfig()],
         "ColdModelSpec": [cold_model],
@@ -65,6 +64,8 @@ def examples(
         "LearningConfig": [fd.LearningConfig()],
         "LearningData": [make_data()[0]],
         "MeluConfig": [fd.MeluConfig()],
+        "OptionSearch": [find_strategy("ease").search],
+        "UseData": [fd.UseData(query.liked, query.liked)],
         "ModelPlace": [fd.ModelPlace("model")],
         "Query": [query],
         "RankerConfig": [fd.RankerConfig()],

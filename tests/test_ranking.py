@@ -99,3 +99,24 @@ def test_items_and_users_without_a_vector_have_no_place() -> None:
     items = np.array([[1, 0], [0, 0], [0, -2]], np.float32)
     scores = score_by_vectors(np.array([[1, 1], [0, 0]], np.float32), items, np.array([1]))
     assert scores.tolist() == [[1, CLOSED, -2], [CLOSED] * 3]
+
+
+def test_scores_within_a_tie_of_the_best_of_them_are_ordered_by_index() -> None:
+    """The best is 2: ties lie within 0.00002 of the highest of them, so that a chain of near ones has an end."""
+    scores = np.array([[1.0, 2.0 - 3.1e-5, 2.0 - 1.6e-5, 2.0, 1.0 + 1.9e-5, 0.5]], np.float32)
+    items, values = top_k(scores, 6)
+    assert items[0].tolist() == [2, 3, 1, 0, 4, 5]
+    np.testing.assert_array_equal(values[0], scores[0, [3, 3, 1, 4, 4, 5]])
+    for k in range(1, 6):
+        assert top_k(scores, k)[0][0].tolist() == items[0, :k].tolist()
+
+
+def test_rounding_changes_no_order_of_what_is_equal() -> None:
+    """Equal scores, each off by a rounding error, in the order of their indexes among 50,000 others."""
+    rng = np.random.default_rng(5)
+    scores = rng.normal(size=(4, 50_000)).astype(np.float32)
+    scores[:, 100:140] = 6
+    expected, _ = top_k(scores, 20)
+    assert expected[0].tolist() == list(range(100, 120))
+    off = scores * (1 + rng.uniform(-2e-7, 2e-7, size=scores.shape).astype(np.float32))
+    np.testing.assert_array_equal(top_k(off, 20)[0], expected)

@@ -140,10 +140,13 @@ def test_a_union_adds_weights(case: tuple[SparseRows, np.ndarray]) -> None:
 @given(triples(), st.integers(0, 2**32 - 1))
 def test_links_and_turning_are_matrix_products(case: tuple[SparseRows, np.ndarray], seed: int) -> None:
     matrix, dense = case
-    links = np.random.default_rng(seed).random((matrix.n_columns, 4)) < 0.5
-    linked = SparseRows.from_lists([np.flatnonzero(row).tolist() for row in links], 4)
+    rng = np.random.default_rng(seed)
+    links = np.where(rng.random((matrix.n_columns, 4)) < 0.5, rng.normal(size=(matrix.n_columns, 4)), 0)
+    row, column = np.nonzero(links)
+    linked = SparseRows.from_pairs(row, column, links[row, column], *links.shape)
     found = np.nan_to_num(to_dense(matrix.through(linked)))
-    np.testing.assert_allclose(found, np.nan_to_num(dense) @ links, atol=1e-5)
+    np.testing.assert_allclose(found, np.nan_to_num(dense) @ links, atol=1e-4)
+    np.testing.assert_allclose(matrix.times(linked), np.nan_to_num(dense) @ links, atol=1e-4)
     np.testing.assert_array_equal(to_dense(matrix.transpose()), dense.T)
 
 

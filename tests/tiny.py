@@ -18,12 +18,18 @@ the mean vectors of the user's age, country, streamed items, favorite artists an
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
 from firstday.artifact.trained_model import Blending, TrainedModel
+from firstday.baselines.als_fold_in import AlsFoldIn, Penalty
 from firstday.baselines.dropoutnet import DropoutNet
+from firstday.baselines.ease import Ease
+from firstday.baselines.item_item import ItemItem
 from firstday.baselines.melu import Melu
+from firstday.baselines.mult_dae import MultDae
+from firstday.baselines.user_user import UserUser
 from firstday.cold.cold_model import ColdModel, Layer
 from firstday.cold.ranker import Ranker
 from firstday.config import Config, parse_config
@@ -105,6 +111,24 @@ def make_encoder() -> Encoder:
     )
 
 
+def make_baselines() -> dict[str, Any]:
+    """Make what methods with options could have learned: of i6 they know nothing."""
+    sides = np.array([EAST, EAST, EAST, NORTH, NORTH, NOWHERE])
+    together = USES.transpose().through(USES)
+    near = together.keep(together.columns != together.row_of_entry())
+    return {
+        "item_item": ItemItem(near),
+        "user_user": UserUser(
+            USES, USES.transpose(), np.ones(N_ITEMS, np.float32), USES.lengths().astype(np.float32), 2, 0.0, 1.0
+        ),
+        "ease": Ease(np.arange(5), near.has_entries()[:5, :5].astype(np.float32)),
+        "als_fold_in": AlsFoldIn(sides, np.array([3.0, 2.0]), 1.0, Penalty(1.0, 0.0, 0.0, 1.0)),
+        "mult_dae": MultDae(
+            np.arange(5), ITEM_VECTORS[:5], np.zeros(D, np.float32), ITEM_VECTORS[:5], np.zeros(5, np.float32)
+        ),
+    }
+
+
 def make_model() -> TrainedModel:
     """Make the model; nothing in it is learned."""
     every_age = count_users(
@@ -162,6 +186,7 @@ def make_model() -> TrainedModel:
                 rate=0.0,
                 negative_weight=0.0,
             ),
+            **make_baselines(),
         },
         ranker=Ranker(make_network(sum_blocks()), np.arange(5, dtype=np.int32), logarithms, np.zeros(5, np.float32)),
         warm=WarmUsers(

@@ -30,7 +30,7 @@ WHAT_TO_PASS = {
     "path": "a path as text",
     "progress": "True, None, or a function that takes a stage, the steps done and the steps in all",
     "recommender": "a model, such as fd.open_model('model/')",
-    "specs": "a StrategySpec, a ColdModelSpec or a BaselineSpec",
+    "specs": "a StrategySpec or a ColdModelSpec",
     "strategies": "a list of names of strategies, or of methods of your own",
     "strategy": "the name of a strategy, such as 'segment'",
     "tables": "a folder of tables, the name of a built-in dataset, or data frames by the names of their tables",

@@ -632,12 +632,14 @@ class Config(Section):
     )
     methods: tuple[str, ...] = Field(
         default=(),
-        description="Further methods to train beside ours: the cold models of the literature `dropoutnet` and `melu`, "
-        "and those of plugins; `evaluate` adds what its strategies need. Layers, schedule, epochs, batch size, "
+        description="Further methods to train beside ours: `item_item`, `user_user`, `ease`, `als_fold_in` and "
+        "`mult_dae`, the cold models of the literature `dropoutnet` and `melu`, and those of plugins; `evaluate` adds what its strategies need. Layers, schedule, epochs, batch size, "
         "patience and what makes a pass are those of `cold_model`. (The old name, `cold_model.peers`, is still read.)",
     )
     plugins: dict[str, dict[str, Any]] = Field(
-        default={}, description="Settings of plugins' methods: a section `[plugins.NAME]` for each."
+        default={},
+        description="Settings of methods that plugins bring, and options that are not to be searched: a section "
+        "`[plugins.NAME]` for each.",
     )
     signals: SignalConfig = SignalConfig()
     sampled: SampledProtocolConfig = SampledProtocolConfig()

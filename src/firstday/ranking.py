@@ -1,6 +1,6 @@
-"""Ranking: exact top-k with the one tie rule, and lists of many users without excluded items.
+"""Ranking: top-k with the one tie rule, and lists of many users without excluded items.
 
-Tie rule everywhere: the higher score first; among equal scores the lower item index first.
+Tie rule everywhere: the higher score first; among scores within `TIE` of the highest of them, the lower item index.
 """
 
 from __future__ import annotations
@@ -14,12 +14,15 @@ from firstday.sparse import SparseRows
 
 NO_ITEM = -1
 """Fills a list where no allowed item is left."""
+TIE = np.float32(1e-5)
+"""Scores are equal that differ by less than this part of the best one: rounding, which differs from machine to machine,
+changes no list."""
 GROUPS_PER_PLACE = 16
 """Groups of columns for each place of a list: more groups give a closer bound, fewer are faster."""
 
 
 def top_k(scores: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return the k best columns of each row, exactly, ties by the lower index.
+    """Return the k best columns of each row, ties by the lower index.
 
     Parameters
     ----------
@@ -33,23 +36,42 @@ def top_k(scores: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
     items : numpy.ndarray
         int32, shape (n, k), best first, `NO_ITEM` where a row has fewer than k allowed columns.
     values : numpy.ndarray
-        float32, shape (n, k), their scores, 0 beside `NO_ITEM`.
+        float32, shape (n, k), their scores, of ties the highest; 0 beside `NO_ITEM`.
     """
     n, n_items = scores.shape
     if n == 0 or n_items == 0:
         return np.full((n, k), NO_ITEM, dtype=np.int32), np.zeros((n, k), dtype=np.float32)
     lowest = np.finfo(scores.dtype).min  # not -inf, which marks columns not allowed
     threshold = np.maximum(_bound(scores, min(k, n_items)), lowest)
+    best = scores.max(axis=1)
+    tie = TIE * np.where(best == -np.inf, 0, np.abs(best))
     # Few values reach the k-th value, ties included: only these are sorted.
-    rows, columns = np.divmod(np.flatnonzero(scores >= threshold[:, None]), n_items)
+    rows, columns = np.divmod(np.flatnonzero(scores >= (threshold - tie)[:, None]), n_items)
     found = scores[rows, columns]
+    order = np.argsort(-found, kind="stable")
+    order = order[np.argsort(rows[order], kind="stable")]
+    rows, columns = rows[order], columns[order]
+    found = _join_ties(found[order], rows, tie)
     order = np.lexsort((columns, -found, rows))
-    rows, columns, found = rows[order], columns[order], found[order]
+    columns, found = columns[order], found[order]
     rank = np.arange(len(rows)) - np.searchsorted(rows, np.arange(n))[rows]
     best = rank < k
     items, values = np.full((n, k), NO_ITEM, dtype=np.int32), np.zeros((n, k), dtype=np.float32)
     items[rows[best], rank[best]], values[rows[best], rank[best]] = columns[best], found[best]
     return items, values
+
+
+def _join_ties(values: np.ndarray, rows: np.ndarray, tie: np.ndarray) -> np.ndarray:
+    """Return values that descend within each row, each within `tie` of a higher one replaced by the highest such."""
+    is_first = np.ones(len(values), dtype=bool)
+    is_first[1:] = (values[1:] != values[:-1]) | (rows[1:] != rows[:-1])
+    distinct, rows = values[is_first], rows[is_first]
+    joined, within = distinct.copy(), tie[rows]
+    for place in np.flatnonzero((rows[1:] == rows[:-1]) & (distinct[:-1] - distinct[1:] <= within[1:])):
+        if joined[place] - distinct[place + 1] <= within[place]:
+            joined[place + 1] = joined[place]
+    everywhere: np.ndarray = joined[np.cumsum(is_first) - 1]
+    return everywhere
 
 
 def _bound(scores: np.ndarray, length: int) -> np.ndarray:

@@ -146,7 +146,7 @@ class SparseRows:
         return drawn
 
     def through(self, links: SparseRows) -> SparseRows:
-        """Follow each entry's links: an entry (r, c) becomes (r, l) for each link (c, l), weights added up.
+        """Return the matrix product: an entry (r, c) becomes (r, l) for each link (c, l), weights multiplied and added.
 
         Parameters
         ----------
@@ -155,8 +155,17 @@ class SparseRows:
         """
         reached = links.take(self.columns)
         rows = np.repeat(self.row_of_entry(), reached.lengths())
-        weights = np.repeat(self.weights, reached.lengths())
+        weights = np.repeat(self.weights, reached.lengths()) * reached.weights
         return _add_up(rows * links.n_columns + reached.columns, weights, self.n_rows, links.n_columns)
+
+    def times(self, other: SparseRows) -> np.ndarray:
+        """Return what `through` does as a dense matrix, float32, row by row: quicker where many cells are reached."""
+        product = np.empty((self.n_rows, other.n_columns), dtype=np.float32)
+        for row in range(self.n_rows):
+            reached = other.take(self.row(row))
+            weights = np.repeat(self.row_weights(row), reached.lengths()) * reached.weights
+            product[row] = np.bincount(reached.columns, weights, minlength=other.n_columns)
+        return product
 
     def at(self, columns: np.ndarray) -> np.ndarray:
         """Return the weights at some columns of each row, integers, shape (n_rows, m); 0 where there is no entry."""

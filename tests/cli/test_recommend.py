@@ -177,7 +177,10 @@ def test_the_list_is_printed_for_people(run: Run, tiny_model: Path) -> None:
         (["--user", '{"interactions": 3}'], "interactions: is no list of lists"),
         (["--user", '{"country": ["FR"]}'], "country: is a list; give one value."),
         (["--user", "{}", "--strategy", "best"], "strategy: 'best' is unknown; choose of popular, group"),
-        (["--user", "{}", "--strategy", "ease"], "strategy: ease is fitted by evaluate alone and stored in no model; "),
+        (
+            ["--user", "{}", "--strategy", "paper_segment"],
+            "strategy: paper_segment is fitted by evaluate alone and stored in no model; ",
+        ),
         ([], "recommend: give either --user or --batch"),
         (["--batch", "nowhere"], "recommend: --batch and --out go together"),
         (["--batch", "nowhere", "--out", "x.parquet"], "nowhere: is no folder"),

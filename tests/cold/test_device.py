@@ -17,8 +17,8 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from firstday.baselines.dropoutnet import fit_dropoutnet
-from firstday.baselines.mult_dae import train_autoencoder
 from firstday.baselines.train_melu import train_melu
+from firstday.baselines.train_mult_dae import train_autoencoder
 from firstday.cold.device import choose_device, hold_rows
 from firstday.cold.train_cold_model import train_cold_model
 from firstday.cold.train_ranker import train_ranker
@@ -123,7 +123,7 @@ def passes(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
 
         return run_epochs(network, n_rows, n_users, loss, judge, *args, **named)
 
-    for module in ("cold.train_cold_model", "cold.train_ranker", "baselines.train_melu", "baselines.mult_dae"):
+    for module in ("cold.train_cold_model", "cold.train_ranker", "baselines.train_melu", "baselines.train_mult_dae"):
         monkeypatch.setattr(f"firstday.{module}.run_epochs", watched)
     monkeypatch.setattr("firstday.cold.training_loop.run_epochs", watched)  # which DropoutNet imports when it trains
     return seen

@@ -22,7 +22,7 @@ from firstday.evaluation.results import UNKNOWN_VECTORS, Figure, Results
 from firstday.metrics import Interval
 from firstday.recommend.recommender import Recommender
 from firstday.recommend.segment_description import SegmentItem, SegmentRow
-from firstday.training.tune_baselines import Tuning
+from firstday.training.option_search import Tuning
 from tests.evaluation.test_report import (
     EXAMPLE,
     HISTORY,

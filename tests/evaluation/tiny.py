@@ -16,7 +16,7 @@ from firstday.metrics import measure
 from firstday.recommend.segment_description import SegmentRow
 from firstday.segment.segments import count_items
 from firstday.sparse import SparseRows
-from firstday.training.tune_baselines import Tuning
+from firstday.training.option_search import Tuning
 
 N_ITEMS = 6
 USERS = np.array([10, 11, 12, 13, 14])

@@ -20,7 +20,6 @@ from firstday.data.splits.holdout import Holdout, find_cut_offs, hold_out, proto
 from firstday.evaluation.run import evaluate
 from firstday.recommend.recommender import Recommender
 from firstday.training.fit import cohort_query, fit, train
-from firstday.training.tune_baselines import tune_baselines
 from tests.data.test_cut_offs import change_future
 from tests.networks import networks_of
 from tests.synthetic import SEED, THREADS
@@ -146,14 +145,14 @@ def test_items_that_did_not_exist_are_closed_by_name_in_a_model_of_other_items(b
     assert n_closed
 
 
-def test_options_of_baselines_are_chosen_on_what_came_before_the_first_cut_off() -> None:
+def test_options_of_methods_are_chosen_on_what_came_before_the_first_cut_off() -> None:
     log = make_log()
     found = []
     for dataset in (log, change_future(log, cut_off_of(log))):
         holdout = first_holdout(dataset)
-        recommender = fit(holdout.dataset, holdout.split, BARE, weigh=False)
-        tuned = tune_baselines(holdout.dataset, holdout.split, recommender, ["item_item", "ease"], 20)
-        found.append({name: (baseline.tuning.options, baseline.tuning.precision) for name, baseline in tuned.items()})
+        config = BARE.override("methods", ("item_item", "ease"))
+        options = fit(holdout.dataset, holdout.split, config, weigh=False).model.facts["options"]
+        found.append({name: (of["options"], of["precision"]) for name, of in options.items()})
     assert found[0] == found[1]
 
 

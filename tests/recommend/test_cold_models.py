@@ -15,7 +15,7 @@ from firstday.evaluation.run import evaluate
 from firstday.features.signals import SignalBatch, Signals
 from firstday.recommend.query import Query
 from firstday.recommend.recommender import Recommender, answer_all
-from firstday.recommend.spec import strategies_with, strategy_names, with_methods_of
+from firstday.recommend.spec import baseline_names, strategies_with, strategy_names, with_methods_of
 from firstday.training.fit import fit, train
 from tests.networks import network_bytes
 from tests.recommend.test_lists_by_hand import VISITORS
@@ -67,10 +67,11 @@ def test_a_model_without_the_cold_model_says_what_is_missing(tiny: Recommender) 
 def test_strategies_know_what_must_be_trained_for_them() -> None:
     assert with_methods_of(small_config(), ["popular", "segment"]).methods == ()
     assert with_methods_of(small_config(), ["melu_segment", "popular", "melu_personal"]).methods == ("melu",)
-    assert with_methods_of(small_config(), strategy_names()).methods == ("dropoutnet", "melu")
-    without = tuple(name for name in strategy_names() if name not in COLD_MODEL_OF)
+    learners = ("dropoutnet", "melu", *baseline_names())
+    assert with_methods_of(small_config(), strategy_names()).methods == tuple(sorted(learners))
+    without = tuple(name for name in strategy_names() if name not in (*COLD_MODEL_OF, *baseline_names()))
     assert strategies_with(small_config()) == without
-    assert strategies_with(small_config(methods=["dropoutnet", "melu"])) == strategy_names()
+    assert strategies_with(small_config(methods=learners)) == strategy_names()
     with pytest.raises(ConfigError, match="'psychic' is unknown"):
         with_methods_of(small_config(), ["psychic"])
 

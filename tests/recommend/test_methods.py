@@ -96,7 +96,7 @@ def test_names_that_cannot_be_taken(name: str, sentence: str) -> None:
 
 
 def test_what_is_no_method_is_refused() -> None:
-    with pytest.raises(ConfigError, match=r"^method: is a str; give a StrategySpec, a ColdModelSpec or"):
+    with pytest.raises(ConfigError, match=r"^method: is a str; give a StrategySpec or a ColdModelSpec"):
         register("last")  # type: ignore[arg-type]
 
 
@@ -108,7 +108,7 @@ def test_a_plugin_is_a_module_with_methods(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.syspath_prepend(str(tmp_path))
     assert load_plugin("good_plugin") == ("last",)
     assert find_strategy("last") is LAST
-    with pytest.raises(ConfigError, match=r"^plugin: empty_plugin holds no StrategySpec, ColdModelSpec"):
+    with pytest.raises(ConfigError, match=r"^plugin: empty_plugin holds no StrategySpec or ColdModelSpec"):
         load_plugin("empty_plugin")
     with pytest.raises(ConfigError, match=r"^plugin: broken_plugin cannot be imported \(ModuleNotFound"):
         load_plugin("broken_plugin")

@@ -13,10 +13,9 @@ from firstday.errors import ConfigError, FirstdayError
 from firstday.recommend import spec as methods
 from firstday.recommend.query import Answer, Query
 from firstday.recommend.recommender import Recommender
-from firstday.recommend.spec import BaselineData, BaselineSpec, ColdModelSpec, StrategySpec, register
+from firstday.recommend.spec import ColdModelSpec, OptionSearch, StrategySpec, register
 from firstday.sparse import SparseRows
 from firstday.training.networks import learn_methods
-from firstday.training.tune_baselines import as_strategy
 from firstday.training.validation import Stops, Validation
 from tests.obvious import make_data
 from tests.tiny import make_recommender
@@ -157,11 +156,11 @@ def test_vectors_that_are_none_are_refused(vector: list[float], fault: str, way:
     assert str(caught.value) == f"cold model 'bro': its vectors {fault}"
 
 
+@dataclass(frozen=True)
 class Scores:
-    """A baseline that gives everyone the same scores."""
+    """Gives everyone the same scores."""
 
-    def __init__(self, scores: list[float]) -> None:
-        self.scores = np.array(scores)
+    scores: np.ndarray
 
     def score(self, liked: SparseRows) -> np.ndarray:
         """Return the scores, of which the first is divided by."""
@@ -173,15 +172,20 @@ class Scores:
     [
         ([1.0, np.nan, 1, 1, 1, 1], "its scores have NaN, first at [0, 1]; give numbers."),
         ([1.0, 1], "its scores are float64 of the shape (1, 2); give an array of numbers of the shape (1, 6)."),
-        ([None], "its score raised TypeError: "),
+        ([None], "its recommend raised TypeError: "),
     ],
 )
-def test_scores_of_a_baseline_are_checked(scores: list[float], fault: str, tiny: Recommender) -> None:
-    batch, _ = tiny.model.read_signals([])
-    query = Query(tiny.model, replace(batch, n_users=1, ages=None, groups={}), K)
+def test_scores_of_what_was_learned_are_checked(scores: list[float], fault: str, tiny: Recommender) -> None:
+    search = OptionSearch(grid={}, prepare=lambda _: Scores)
+    register(
+        StrategySpec(
+            name="bro", describe="", recommend=lambda query: query.rank_learned("bro"), value=Scores, search=search
+        )
+    )
+    model = replace(tiny.model, learned={"bro": Scores(np.array(scores))})
     with pytest.raises(FirstdayError) as caught:
-        as_strategy("bro", Scores(scores), BaselineData(query.liked, query.liked))(query)
-    assert str(caught.value).startswith(f"baseline 'bro': {fault}")
+        Recommender(model).recommend({"age": 20}, K, "bro")
+    assert str(caught.value).startswith(f"strategy 'bro': {fault}")
 
 
 @pytest.mark.parametrize(
@@ -219,7 +223,7 @@ class Thawed:
     [
         (
             lambda: StrategySpec(name="bro", describe="", recommend=divide, fit=lambda *_: None),
-            r"^strategy 'bro': has a fit and no value; name the frozen dataclass that it returns\.$",
+            r"^strategy 'bro': learns and has no value; name the frozen dataclass that it returns\.$",
         ),
         (
             lambda: StrategySpec(name="bro", describe="", recommend=divide, fit=lambda *_: None, value=Plain),
@@ -230,8 +234,8 @@ class Thawed:
             r"^cold model 'bro': its value is no frozen dataclass",
         ),
         (
-            lambda: BaselineSpec(name="my method", describe="", grid={}, prepare=lambda _: Scores),
-            r"^baseline: 'my method' is no name; use letters, digits and underscores\.$",
+            lambda: StrategySpec(name="my method", describe="", recommend=divide),
+            r"^strategy: 'my method' is no name; use letters, digits and underscores\.$",
         ),
     ],
 )

@@ -9,7 +9,7 @@ from firstday.features.signals import SignalBatch, Signals
 from firstday.ranking import CELLS_AT_ONCE, rank_scores
 from firstday.recommend.query import Query
 from firstday.recommend.recommender import Recommender
-from firstday.recommend.spec import strategy_names
+from firstday.recommend.spec import baseline_names, strategy_names
 from tests.tiny import N_ITEMS
 
 K = 3
@@ -109,8 +109,11 @@ def test_a_list_longer_than_the_catalogue_has_every_open_item_once(
 
 
 def test_the_route_of_every_kind_of_user(tiny: Recommender, everyone: SignalBatch, strategy: str) -> None:
-    column = {"popular": 0, "group": 0, "day_one": 1, "fold_in": 1, "friends": 0}.get(strategy, 2)
+    of_items = dict.fromkeys(("day_one", "fold_in", *baseline_names()), 1)
+    column = {"popular": 0, "group": 0, "friends": 0, **of_items}.get(strategy, 2)
     expected = [ROUTES[who][column] or strategy for who in PEOPLE]
+    if strategy in of_items and strategy not in ("day_one", "fold_in"):  # they rank nothing that warm users lack
+        expected[list(PEOPLE).index("everything")] = "group"
     if strategy == "friends":
         expected[list(PEOPLE).index("only friends")] = "friends"
     expected = ["blend" if name == "auto" else name for name in expected]  # nothing was selected for this model

@@ -15,10 +15,8 @@ from firstday.ranking import rank_scores
 from firstday.recommend.query import Answer, Query
 from firstday.recommend.questionnaire import Answers, Questionnaire, recommend_after_questions
 from firstday.recommend.recommender import Recommender, answer_all
-from firstday.recommend.spec import BaselineData, Strategy, strategy_names, value_type
-from firstday.sparse import SparseRows
+from firstday.recommend.spec import Strategy, strategy_names, value_type
 from firstday.training.fit import fit
-from firstday.training.tune_baselines import as_strategy
 from tests.synthetic import N_ITEMS as N_WORLD_ITEMS
 from tests.synthetic import brief_config
 from tests.tiny import N_ITEMS, D, make_model
@@ -47,25 +45,14 @@ def bare() -> Recommender:
     )
 
 
-class Constant:
-    """A baseline that ranks every item, the first ones best."""
-
-    def score(self, liked: SparseRows) -> np.ndarray:
-        return np.tile(np.arange(N_ITEMS, 0, -1, dtype=np.float32), (liked.n_rows, 1))
-
-
 def rank_past_the_query(query: Query) -> Answer:
     """A stranger's strategy, which knows of excluded items alone."""
-    scores = Constant().score(query.liked)
+    scores = np.tile(np.arange(N_ITEMS, 0, -1, dtype=np.float32), (query.n_users, 1))
     everyone = np.ones(query.n_users, dtype=bool)
     return Answer.where(everyone, "mine", *rank_scores(lambda rows: scores[rows], query.excluded, query.k))
 
 
-STRATEGIES: list[str | Strategy] = [
-    *strategy_names(),
-    as_strategy("constant", Constant(), BaselineData(SparseRows.empty(1, N_ITEMS), SparseRows.empty(1, N_ITEMS))),
-    rank_past_the_query,
-]
+STRATEGIES: list[str | Strategy] = [*strategy_names(), rank_past_the_query]
 
 
 @pytest.mark.parametrize("keep_used", [False, True])

@@ -9,7 +9,7 @@ import pytest
 
 from firstday.recommend.query import Query
 from firstday.recommend.recommender import Recommender
-from firstday.recommend.spec import PROBABILITY, find_strategy
+from firstday.recommend.spec import PROBABILITY, baseline_names, find_strategy
 from firstday.sparse import SparseRows
 from firstday.training.calibrate import USERS_FOR_CALIBRATION, calibrate, find_hits, fit_calibration
 from firstday.training.validation import Fold
@@ -64,8 +64,7 @@ def test_every_strategy_that_answers_enough_users_is_calibrated(tiny: Recommende
     truth = SparseRows.from_lists([[(user + 1) % 5] for user in range(USERS_FOR_CALIBRATION)], N_ITEMS)
     fold = Fold(Query(tiny.model, batch, 4), truth)
     found = calibrate([fold.take(rows) for rows in np.array_split(np.arange(USERS_FOR_CALIBRATION), 2)])
-    assert set(found) == {
-        "personal", "day_one", "fold_in", "direct", "blend", "dropoutnet_personal", "melu_personal",
-    }  # fmt: skip
+    by_vectors = {"personal", "day_one", "fold_in", "direct", "blend", "dropoutnet_personal", "melu_personal"}
+    assert set(found) == {*by_vectors, *baseline_names()}
     assert {find_strategy(name).scale for name in found} == {PROBABILITY}
     assert {calibration.n_users for calibration in found.values()} == {USERS_FOR_CALIBRATION}

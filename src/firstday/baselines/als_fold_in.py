@@ -1,18 +1,19 @@
-"""`als_fold_in`: the library implicit's own ALS and its own fold-in, with settings of its own."""
+"""`als_fold_in`: ALS of the library implicit with settings of its own, and the fold-in of new users."""
 
 from __future__ import annotations
 
-from copy import copy
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-from implicit.cpu.als import AlternatingLeastSquares
-from scipy import sparse
-from threadpoolctl import threadpool_limits
 
 from firstday.baselines.matrices import to_matrix
-from firstday.recommend.spec import BaselineData, BaselineSpec
+from firstday.recommend.spec import PROBABILITY, OptionSearch, StrategySpec, UseData, near_taste, reading
 from firstday.sparse import SparseRows
+
+if TYPE_CHECKING:
+    from implicit.cpu.als import AlternatingLeastSquares
+    from scipy.sparse import csr_matrix
 
 ITERATIONS = 15
 STEP = 1.2
@@ -48,7 +49,7 @@ class Penalty:
     mean: float
 
     @classmethod
-    def on_rows(cls, matrix: sparse.csr_matrix, confidence: float, weight: float, frequency: float) -> Penalty:
+    def on_rows(cls, matrix: csr_matrix, confidence: float, weight: float, frequency: float) -> Penalty:
         """Return that of the rows of a matrix in which an absent entry counts 1 / confidence of one that is there."""
         floor = matrix.shape[1] / confidence
         return cls(weight, frequency, floor, matrix.nnz / max(1, matrix.shape[0]) + floor)
@@ -61,34 +62,50 @@ class Penalty:
 
 @dataclass(frozen=True, eq=False)
 class AlsFoldIn:
-    """A fitted model of implicit, and how strongly users' vectors are kept small."""
+    """Vectors of items, and how those of users are solved from them.
 
-    model: AlternatingLeastSquares
+    Parameters
+    ----------
+    item_vectors
+        In the axes in which their Gram matrix is diagonal, float64, shape (n_items, d); zeros for items without users.
+    diagonal
+        Of that matrix, float64, shape (d,).
+    confidence
+        Of a use, by its affinity.
+    penalty
+        How strongly users' vectors are kept small.
+    """
+
+    item_vectors: np.ndarray
+    diagonal: np.ndarray
+    confidence: float
     penalty: Penalty
 
     def score(self, liked: SparseRows) -> np.ndarray:
-        """Let implicit solve the users' vectors, then take dot products; see `ItemScorer.score`."""
-        items = np.asarray(self.model.item_factors)
-        known = np.asarray(items.any(axis=1))
-        matrix, weights = to_matrix(liked), self.penalty.of(liked.lengths())
-        vectors = np.zeros((liked.n_rows, items.shape[1]), dtype=np.float32)
-        with threadpool_limits(1, "blas"):
-            assert self.model.YtY is not None  # computed once, and kept by implicit
-            solver = copy(self.model)
-            for weight in np.unique(weights).tolist():
-                rows = np.flatnonzero(weights == weight)
-                solver.regularization = weight
-                vectors[rows] = solver.recalculate_user(rows, matrix[rows])
-        scores: np.ndarray = (vectors @ items.T).astype(np.float32)
+        """Solve the users' vectors, then take dot products; see `LearnedScores.score`."""
+        known = np.asarray(self.item_vectors.any(axis=1))
+        vectors = np.empty((liked.n_rows, len(self.diagonal)))
+        for row in range(liked.n_rows):
+            vectors[row] = self._solve(liked.row(row), liked.row_weights(row))
+        scores: np.ndarray = (vectors @ self.item_vectors.T).astype(np.float32)
         scores[:, ~known] = -np.inf
         scores[liked.keep(known[liked.columns]).lengths() == 0] = -np.inf
         return scores
+
+    def _solve(self, items: np.ndarray, affinities: np.ndarray) -> np.ndarray:
+        """Return the vector with the least squared error, given its user's items: a system of as many equations."""
+        confidence = self.confidence * affinities.astype(np.float64)
+        vectors = self.item_vectors[items]
+        solved = vectors / (self.diagonal + self.penalty.of(np.asarray(len(items))))
+        system = np.eye(len(items)) + (confidence - 1)[:, None] * (solved @ vectors.T)
+        vector: np.ndarray = np.linalg.solve(system, confidence) @ solved
+        return vector
 
 
 class AlsFoldInFit:
     """Fits `AlsFoldIn`."""
 
-    def __init__(self, training: BaselineData) -> None:
+    def __init__(self, training: UseData) -> None:
         self.training = training
         self.affinity = to_matrix(training.affinity)
 
@@ -103,6 +120,9 @@ class AlsFoldInFit:
             Weight of the L2 penalty, and how much it follows the number of a user's items and of an item's users; see
             `Penalty`.
         """
+        from implicit.cpu.als import AlternatingLeastSquares
+        from threadpoolctl import threadpool_limits
+
         by_user, by_item = self.affinity, self.affinity.T.tocsr()
         of_users, of_items = (
             Penalty.on_rows(matrix, confidence, regularization, frequency) for matrix in (by_user, by_item)
@@ -120,14 +140,16 @@ class AlsFoldInFit:
             for _ in range(ITERATIONS):
                 _solve(model, users, model.user_factors, model.item_factors)
                 _solve(model, items, model.item_factors, model.user_factors)
-        return AlsFoldIn(model, of_users)
+        vectors = np.asarray(model.item_factors, dtype=np.float64)
+        diagonal, axes = np.linalg.eigh(vectors.T @ vectors)
+        return AlsFoldIn(vectors @ axes, diagonal, confidence, of_users)
 
 
-Part = tuple[np.ndarray, sparse.csr_matrix, float]
+Part = tuple[np.ndarray, "csr_matrix", float]
 """Rows of a matrix, their entries, and their weight of the penalty."""
 
 
-def divide_rows(matrix: sparse.csr_matrix, penalty: Penalty) -> list[Part]:
+def divide_rows(matrix: csr_matrix, penalty: Penalty) -> list[Part]:
     """Divide rows by the weight of their penalty, the lowest first: one part is what lies within `STEP` of its lowest.
 
     Parameters
@@ -161,7 +183,7 @@ def _solve(model: AlternatingLeastSquares, parts: list[Part], vectors: np.ndarra
         vectors[rows] = moved
 
 
-def prepare_als_fold_in(training: BaselineData) -> AlsFoldInFit:
+def prepare_als_fold_in(training: UseData) -> AlsFoldInFit:
     """Take warm users' affinities.
 
     References
@@ -172,15 +194,28 @@ def prepare_als_fold_in(training: BaselineData) -> AlsFoldInFit:
     return AlsFoldInFit(training)
 
 
-ALS_FOLD_IN = BaselineSpec(
+ALS_FOLD_IN = StrategySpec(
     name="als_fold_in",
-    describe="The library implicit's own ALS, with its own fold-in of new users.",
-    grid={
-        "dimensions": (16, 32, 64, 128, 256, 512, 1024),
-        "confidence": (2.5, 5.0, 10.0, 20.0, 40.0, 80.0, 160.0, 320.0),
-        "regularization": (25.0, 50.0, 100.0, 200.0, 400.0, 800.0, 1600.0),
-        "frequency": (0.0, 0.25, 0.5, 0.75, 1.0),
-    },
-    start={"dimensions": (64,), "confidence": (5.0, 80.0), "regularization": (100.0, 400.0), "frequency": (0.0, 0.75)},
-    prepare=prepare_als_fold_in,
+    recommend=lambda query: query.rank_learned("als_fold_in"),
+    describe="ALS with settings of its own, and its fold-in of new users.",
+    explain="Items near to the vector solved from what the user likes.",
+    reason=near_taste,
+    value=AlsFoldIn,
+    search=OptionSearch(
+        grid={
+            "dimensions": (16, 32, 64, 128, 256, 512, 1024),
+            "confidence": (2.5, 5.0, 10.0, 20.0, 40.0, 80.0, 160.0, 320.0),
+            "regularization": (25.0, 50.0, 100.0, 200.0, 400.0, 800.0, 1600.0),
+            "frequency": (0.0, 0.25, 0.5, 0.75, 1.0),
+        },
+        start={
+            "dimensions": (64,),
+            "confidence": (5.0, 80.0),
+            "regularization": (100.0, 400.0),
+            "frequency": (0.0, 0.75),
+        },
+        prepare=prepare_als_fold_in,
+    ),
+    reads=reading("liked"),
+    scale=PROBABILITY,
 )

@@ -6,13 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import sparse
-from scipy.linalg import lapack
 
 from firstday.baselines.matrices import most_used_items, spread_known, to_matrix
 from firstday.errors import ConfigError
 from firstday.ranking import most_used
-from firstday.recommend.spec import BaselineData, BaselineSpec
+from firstday.recommend.spec import PROBABILITY, OptionSearch, StrategySpec, UseData, near_taste, reading
 from firstday.sparse import SparseRows
 
 
@@ -32,9 +30,11 @@ class Ease:
     weights: np.ndarray
 
     def score(self, liked: SparseRows) -> np.ndarray:
-        """Add up the weights of the liked items; see `ItemScorer.score`."""
-        day_items = to_matrix(liked.ones())[:, self.items]
-        return spread_known(day_items @ self.weights, self.items, np.diff(day_items.indptr) > 0, liked.n_columns)
+        """Add up the weights of the liked items; see `LearnedScores.score`."""
+        day_items = liked.keep_columns(self.items)
+        n_liked = day_items.lengths()
+        scores = day_items.mean_vectors(self.weights) * n_liked[:, None].astype(np.float32)
+        return spread_known(scores, self.items, n_liked > 0, liked.n_columns)
 
 
 class EaseFit:
@@ -71,7 +71,9 @@ class EaseFit:
 
     def _by_users(self, penalty: np.ndarray) -> np.ndarray:
         """Return the same inverse by that of a matrix of users (Woodbury)."""
-        scaled = (self.uses @ sparse.diags(1 / penalty)).tocsr()
+        from scipy.sparse import diags  # where models are trained alone
+
+        scaled = (self.uses @ diags(1 / penalty)).tocsr()
         small = (scaled @ self.uses.T).toarray(order="F")
         small[np.diag_indices_from(small)] += 1
         inverse: np.ndarray = scaled.T @ -(scaled.T @ invert(small)).T
@@ -87,6 +89,8 @@ def invert(matrix: np.ndarray) -> np.ndarray:
     ConfigError
         It is not positive definite.
     """
+    from scipy.linalg import lapack  # where models are trained alone
+
     factor, failed = lapack.dpotrf(matrix, lower=1, overwrite_a=1)
     inverse, failed_too = (factor, failed) if failed else lapack.dpotri(factor, lower=1, overwrite_c=1)
     if failed or failed_too:
@@ -95,7 +99,7 @@ def invert(matrix: np.ndarray) -> np.ndarray:
     return symmetric
 
 
-def prepare_ease(training: BaselineData) -> EaseFit:
+def prepare_ease(training: UseData) -> EaseFit:
     """Keep what users use of the most used items.
 
     References
@@ -139,14 +143,21 @@ def learn_item_weights(uses: SparseRows, day_ones: Sequence[SparseRows]) -> Spar
     return SparseRows.from_pairs(rows, items[kept].ravel(), of_kept, uses.n_columns, uses.n_columns)
 
 
-EASE = BaselineSpec(
+EASE = StrategySpec(
     name="ease",
+    recommend=lambda query: query.rank_learned("ease"),
     describe="A linear model of items, solved in closed form.",
-    grid={
-        "regularization": (100.0, 300.0, 1000.0, 3000.0, 10_000.0, 30_000.0),
-        "dropout": (0.0, 0.5, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995),
-    },
-    start={"regularization": (1000.0, 10_000.0), "dropout": (0.0, 0.98)},
-    prepare=prepare_ease,
-    is_restricted=True,
+    explain="Items that go with what the user likes.",
+    reason=near_taste,
+    value=Ease,
+    search=OptionSearch(
+        grid={
+            "regularization": (100.0, 300.0, 1000.0, 3000.0, 10_000.0, 30_000.0),
+            "dropout": (0.0, 0.5, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995),
+        },
+        start={"regularization": (1000.0, 10_000.0), "dropout": (0.0, 0.98)},
+        prepare=prepare_ease,
+    ),
+    reads=reading("liked"),
+    scale=PROBABILITY,
 )

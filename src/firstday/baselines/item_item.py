@@ -2,38 +2,37 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
-from scipy import sparse
 
-from firstday.baselines.matrices import keep_entries, only_positive, place_in_rows, to_matrix
-from firstday.recommend.spec import BaselineData, BaselineSpec
+from firstday.baselines.matrices import only_positive, place_in_rows, to_matrix
+from firstday.recommend.spec import PROBABILITY, OptionSearch, StrategySpec, UseData, near_taste, reading
 from firstday.sparse import SparseRows
 
 
 @dataclass(frozen=True, eq=False)
 class ItemItem:
-    """How near items are to each item, float32, shape (n_items, n_items), sparse."""
+    """How near items are to each item, shape (n_items, n_items)."""
 
-    nearness: sparse.csr_matrix
+    nearness: SparseRows
 
     def score(self, liked: SparseRows) -> np.ndarray:
-        """Add up the nearness to each liked item; see `ItemScorer.score`."""
-        return only_positive((to_matrix(liked.ones()) @ self.nearness).toarray())
+        """Add up the nearness to each liked item; see `LearnedScores.score`."""
+        return only_positive(liked.ones().times(self.nearness))
 
 
 class ItemItemFit:
     """Fits `ItemItem`, see `prepare_item_item`; how often items are used together is counted once."""
 
-    def __init__(self, training: BaselineData) -> None:
+    def __init__(self, training: UseData) -> None:
         uses = to_matrix(training.uses)
         together = (uses.T @ uses).tocsr()
         together.setdiag(0)
         together.eliminate_zeros()
-        self.together = together
-        self.together.sort_indices()
+        together.sort_indices()
+        self.together = SparseRows(together.indptr, together.indices, together.data, together.shape[1])
         self.n_users = training.uses.column_sums()
         self._weigh = lru_cache(maxsize=1)(self._weigh_pairs)
 
@@ -50,18 +49,17 @@ class ItemItemFit:
             Items kept near each item.
         """
         nearness, place = self._weigh(shrinkage, asymmetry)
-        return ItemItem(keep_entries(nearness, place < neighbors))
+        return ItemItem(nearness.keep(place < neighbors))
 
-    def _weigh_pairs(self, shrinkage: float, asymmetry: float) -> tuple[sparse.csr_matrix, np.ndarray]:
+    def _weigh_pairs(self, shrinkage: float, asymmetry: float) -> tuple[SparseRows, np.ndarray]:
         """Return how near items are, and the place of each among those near an item."""
-        source = np.repeat(np.arange(len(self.n_users)), np.diff(self.together.indptr))
-        below = self.n_users[source] ** (1 - asymmetry) * self.n_users[self.together.indices] ** asymmetry + shrinkage
-        weights = (self.together.data / below).astype(np.float32)
-        nearness = sparse.csr_matrix((weights, self.together.indices, self.together.indptr), self.together.shape)
+        together, n_users = self.together, self.n_users
+        below = n_users[together.row_of_entry()] ** (1 - asymmetry) * n_users[together.columns] ** asymmetry + shrinkage
+        nearness = replace(together, weights=(together.weights / below).astype(np.float32))
         return nearness, place_in_rows(nearness)
 
 
-def prepare_item_item(training: BaselineData) -> ItemItemFit:
+def prepare_item_item(training: UseData) -> ItemItemFit:
     """Count how many warm users use each pair of items: nearness is count / (norm of both + shrinkage).
 
     References
@@ -73,14 +71,22 @@ def prepare_item_item(training: BaselineData) -> ItemItemFit:
     return ItemItemFit(training)
 
 
-ITEM_ITEM = BaselineSpec(
+ITEM_ITEM = StrategySpec(
     name="item_item",
+    recommend=lambda query: query.rank_learned("item_item"),
     describe="Items that the users of the day's items use too.",
-    grid={
-        "shrinkage": (0.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0),
-        "asymmetry": (0.0, 0.1, 0.3, 0.5, 0.7, 0.9, 1.0),
-        "neighbors": (50, 100, 200, 500, 1000, 2000, 5000, 10_000),
-    },
-    start={"shrinkage": (10.0, 100.0), "asymmetry": (0.3, 0.7), "neighbors": (200, 1000)},
-    prepare=prepare_item_item,
+    explain="Items that go with what the user likes.",
+    reason=near_taste,
+    value=ItemItem,
+    search=OptionSearch(
+        grid={
+            "shrinkage": (0.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0),
+            "asymmetry": (0.0, 0.1, 0.3, 0.5, 0.7, 0.9, 1.0),
+            "neighbors": (50, 100, 200, 500, 1000, 2000, 5000, 10_000),
+        },
+        start={"shrinkage": (10.0, 100.0), "asymmetry": (0.3, 0.7), "neighbors": (200, 1000)},
+        prepare=prepare_item_item,
+    ),
+    reads=reading("liked"),
+    scale=PROBABILITY,
 )

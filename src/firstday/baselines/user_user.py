@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy import sparse
 
-from firstday.baselines.matrices import keep_largest, only_positive, to_matrix
-from firstday.recommend.spec import BaselineData, BaselineSpec
+from firstday.baselines.matrices import only_positive
+from firstday.ranking import top_k
+from firstday.recommend.spec import PROBABILITY, OptionSearch, StrategySpec, UseData, near_taste, reading
 from firstday.sparse import SparseRows
 
 
@@ -19,13 +19,13 @@ class UserUser:
     Parameters
     ----------
     uses
-        Items that each warm user uses, float32, shape (n_warm, n_items), sparse.
+        Items that each warm user uses, shape (n_warm, n_items).
     by_item
         The same, transposed, each item's row times its weight.
     weights
-        What each item counts in the cosine, shape (n_items,).
+        What each item counts in the cosine, float32, shape (n_items,).
     lengths
-        Sum of the weights of each warm user's items, shape (n_warm,).
+        Sum of the weights of each warm user's items, float32, shape (n_warm,).
     neighbors
         Warm users who speak for a user.
     shrinkage
@@ -34,8 +34,8 @@ class UserUser:
         On the nearness: more lets the nearest speak louder.
     """
 
-    uses: sparse.csr_matrix
-    by_item: sparse.csr_matrix
+    uses: SparseRows
+    by_item: SparseRows
     weights: np.ndarray
     lengths: np.ndarray
     neighbors: int
@@ -43,22 +43,30 @@ class UserUser:
     power: float
 
     def score(self, liked: SparseRows) -> np.ndarray:
-        """Add up the nearness of the nearest warm users who use an item; see `ItemScorer.score`."""
-        day_items = to_matrix(liked.ones())
-        common = (day_items @ self.by_item).tocsr()  # (n_users, n_warm)
-        weight_of_user = np.repeat(day_items @ self.weights, np.diff(common.indptr))
-        norm = np.sqrt(weight_of_user * self.lengths[common.indices])
-        common.data = (common.data / (norm + self.shrinkage)).astype(np.float32)
-        nearest = keep_largest(common, self.neighbors)
-        nearest.data **= np.float32(self.power)
-        return only_positive((nearest @ self.uses).toarray())
+        """Add up the nearness of the nearest warm users who use an item; see `LearnedScores.score`."""
+        scores = np.empty((liked.n_rows, liked.n_columns), dtype=np.float32)
+        for row in range(liked.n_rows):
+            scores[row] = self._score_one(liked.row(row))
+        return only_positive(scores)
+
+    def _score_one(self, items: np.ndarray) -> np.ndarray:
+        """Return the scores for a user of some items, shape (n_items,)."""
+        sharing = self.by_item.take(items)
+        common = np.bincount(sharing.columns, sharing.weights, minlength=self.uses.n_rows)
+        norm = np.sqrt(self.weights[items].sum() * self.lengths) + self.shrinkage
+        nearness = np.where(common > 0, common / np.maximum(norm, 1e-12), -np.inf).astype(np.float32)
+        nearest, nearness = top_k(nearness[None], self.neighbors)
+        is_near = nearest[0] >= 0
+        speaking = self.uses.take(nearest[0, is_near])
+        weights = np.repeat(nearness[0, is_near] ** self.power, speaking.lengths())
+        return np.bincount(speaking.columns, weights, minlength=self.uses.n_columns)
 
 
 class UserUserFit:
     """Makes `UserUser`: there is nothing to fit."""
 
-    def __init__(self, training: BaselineData) -> None:
-        self.uses = to_matrix(training.uses)
+    def __init__(self, training: UseData) -> None:
+        self.uses, self.by_item = training.uses, training.uses.transpose()
         self.n_users = training.uses.column_sums()
 
     def __call__(self, *, rarity: float, neighbors: int, shrinkage: float, power: float) -> UserUser:
@@ -73,12 +81,13 @@ class UserUserFit:
             See `UserUser`.
         """
         weights = np.maximum(self.n_users, 1) ** -rarity
-        weights /= weights[self.uses.indices].mean() if self.uses.nnz else 1
-        by_item = (self.uses @ sparse.diags(weights)).T.tocsr()
-        return UserUser(self.uses, by_item, weights, self.uses @ weights, neighbors, shrinkage, power)
+        weights = (weights / (weights[self.uses.columns].mean() if self.uses.n_entries else 1)).astype(np.float32)
+        lengths = np.bincount(self.uses.row_of_entry(), weights[self.uses.columns], minlength=self.uses.n_rows)
+        by_item = replace(self.by_item, weights=weights[self.by_item.row_of_entry()])
+        return UserUser(self.uses, by_item, weights, lengths.astype(np.float32), neighbors, shrinkage, power)
 
 
-def prepare_user_user(training: BaselineData) -> UserUserFit:
+def prepare_user_user(training: UseData) -> UserUserFit:
     """Keep warm users' items by user and by item.
 
     References
@@ -89,15 +98,23 @@ def prepare_user_user(training: BaselineData) -> UserUserFit:
     return UserUserFit(training)
 
 
-USER_USER = BaselineSpec(
+USER_USER = StrategySpec(
     name="user_user",
+    recommend=lambda query: query.rank_learned("user_user"),
     describe="What the warm users who share the day's items use.",
-    grid={
-        "rarity": (-0.6, -0.3, -0.15, 0.0, 0.15, 0.3, 0.6),
-        "neighbors": (10, 20, 50, 100, 200, 400, 800),
-        "shrinkage": (0.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0),
-        "power": (0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0),
-    },
-    start={"rarity": (0.0, 0.3), "neighbors": (50, 200), "shrinkage": (10.0, 100.0), "power": (1.0, 2.0)},
-    prepare=prepare_user_user,
+    explain="Items of people who share what the user likes.",
+    reason=near_taste,
+    value=UserUser,
+    search=OptionSearch(
+        grid={
+            "rarity": (-0.6, -0.3, -0.15, 0.0, 0.15, 0.3, 0.6),
+            "neighbors": (10, 20, 50, 100, 200, 400, 800),
+            "shrinkage": (0.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0),
+            "power": (0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0),
+        },
+        start={"rarity": (0.0, 0.3), "neighbors": (50, 200), "shrinkage": (10.0, 100.0), "power": (1.0, 2.0)},
+        prepare=prepare_user_user,
+    ),
+    reads=reading("liked"),
+    scale=PROBABILITY,
 )

@@ -27,7 +27,7 @@ from firstday.evaluation.slices import FRIENDS_ONLY, NOTHING_DONE, size_slice
 from firstday.metrics import HEAD, METRICS
 from firstday.recommend.auto import tabulate_selection
 from firstday.reproduce.table import Reproduction
-from firstday.training.tune_baselines import describe_choices
+from firstday.training.option_search import describe_choices
 
 MOST_OF_ALL = 95.0
 """Share of the users, in %, from which on a row is said to be another strategy's."""

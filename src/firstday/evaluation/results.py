@@ -44,7 +44,7 @@ from firstday.metrics import (
 from firstday.recommend.segment_description import SegmentRow
 from firstday.recommend.spec import FALLBACKS, is_plugin
 from firstday.segment.segments import ItemCounts
-from firstday.training.tune_baselines import Tuning
+from firstday.training.option_search import Tuning
 
 HEAD_METRICS = (f"precision_at_{HEAD}", f"ndcg_at_{HEAD}")
 """Metrics of the head of lists."""

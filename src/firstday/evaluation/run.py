@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from time import perf_counter
-from typing import Any
 
 import numpy as np
 
@@ -50,7 +49,7 @@ from firstday.recommend.spec import (
     with_methods_of,
 )
 from firstday.training.fit import cohort_query, fit
-from firstday.training.tune_baselines import TunedBaseline, Tuning, tune_baselines
+from firstday.training.option_search import Tuning, with_options
 
 ENOUGH_SECONDS, MOST_PASSES = 0.2, 5
 """Lists are made until they took so long, but no oftener than that, and the quickest pass is their time."""
@@ -83,7 +82,7 @@ class Run:
     notes
         What was decided about the data.
     tunings
-        How the baselines fitted for this training were tuned, by name.
+        How the options of methods were chosen, by name.
     """
 
     seed: int
@@ -134,7 +133,6 @@ def evaluate(
     k: int | None = None,
     divide_by: PrecisionRule = "min",
     against: Sequence[str] = (REFERENCE,),
-    options: Mapping[str, Mapping[str, Any]] | None = None,
     progress: Progress | bool | None = True,
 ) -> Results:
     """Train on what is known of warm users, and judge strategies on cold ones.
@@ -147,15 +145,15 @@ def evaluate(
     dataset, config, progress
         See `train`.
     strategies
-        Names of strategies and baselines, or methods of your own: a `StrategySpec`, a `ColdModelSpec` (judged by both
-        of its strategies) or a `BaselineSpec`. What they need is trained. If empty, all that a model of the
-        configuration can answer by, see `default_strategies`.
+        Names of strategies, or methods of your own: a `StrategySpec`, or a `ColdModelSpec` (judged by both of its
+        strategies). What they need is trained. If empty, all that a model of the configuration can answer by, see
+        `default_strategies`.
     baselines
-        Whether all baselines, and the paper's own system as published, are judged beside them.
+        Whether all strategies with options to search, and the paper's own system as published, are judged beside them.
     tune_once
         Whether the options chosen on the first seed's validation users serve for every seed: much quicker, and to the
-        baselines' advantage, as some of these are cold users of other seeds. With cut-offs, options are always those
-        chosen at the first one.
+        advantage of methods with options, as some of these are cold users of other seeds. With cut-offs, options are
+        always those chosen at the first one.
     n_seeds
         How many seeds, from `config.seed` on.
     k
@@ -165,8 +163,6 @@ def evaluate(
     against
         Strategies with which the others are compared, by difference and ratio of precision. A method from outside
         firstday is compared with every other by difference.
-    options
-        Options of baselines that are not to be chosen anew, by name.
 
     Raises
     ------
@@ -177,41 +173,39 @@ def evaluate(
     """
     names = _names_of(strategies)
     check_judged(names)
-    fitted_here = (*baseline_names(), PAPER_SEGMENT)
-    held = [name for name in names if name not in fitted_here]
-    config = with_methods_of(config or Config(), held)
-    check_strategies(held, config)
+    config = config or Config()
     for name, number in (("n_seeds", n_seeds), ("k", k)):
         if number is not None and number < 1:
             raise ConfigError(f"{name}: is {number}; give a whole number, at least 1.")
-    names = [*(names or default_strategies(dataset, config)), *(fitted_here if baselines else ())]
+    names = names or list(default_strategies(dataset, config))
+    names += (*baseline_names(), PAPER_SEGMENT) if baselines else ()
+    held = [name for name in names if name != PAPER_SEGMENT]
+    config = with_methods_of(config, held)
+    check_strategies(held, config)
     for name in against:
         if name != REFERENCE and name not in names:
             raise ConfigError(f"against: {name} is not among the strategies; add it to them.")
-    to_tune = [name for name in baseline_names() if name in names]
 
     k = k or config.recommend.k
-    chosen = dict(options or {})
     runs: list[Run] = []
     with open_progress(progress) as report:
         cut_offs = find_cut_offs(dataset, config)
         n_runs = n_seeds * (1 if cut_offs is None else len(cut_offs.moments))
         for seed in range(config.seed, config.seed + n_seeds):
-            seed_config = config.override("seed", seed)
-            for holdout in hold_out(dataset, seed_config, seed, cut_offs):
+            for holdout in hold_out(dataset, config, seed, cut_offs):
+                seed_config = config.override("seed", seed)
                 at = "" if holdout.cut_off is None else f", cut-off {write_moment(holdout.cut_off)[:10]}"
                 report(f"seed {seed}{at}", len(runs), n_runs)
                 began = perf_counter()
                 recommender = fit(holdout.dataset, holdout.split, seed_config, progress=report)
                 fit_seconds = perf_counter() - began
-                fitted = tune_baselines(
-                    holdout.dataset, holdout.split, recommender, to_tune, k, divide_by=divide_by, options=chosen,
-                    progress=report,
-                )  # fmt: skip
+                tunings = {name: Tuning(**of) for name, of in recommender.model.facts["options"].items()}
+                fit_seconds -= sum(tuning.tune_seconds + tuning.fit_seconds for tuning in tunings.values())
                 if tune_once or cut_offs is not None:
-                    chosen.update({name: baseline.tuning.options for name, baseline in fitted.items()})
+                    config = with_options(config, {name: tuning.options for name, tuning in tunings.items()})
+                published = None
                 if PAPER_SEGMENT in names:
-                    fitted[PAPER_SEGMENT] = _fit_as_published(holdout.dataset, holdout.split, seed_config)
+                    published, tunings[PAPER_SEGMENT] = _fit_as_published(holdout.dataset, holdout.split, seed_config)
                 run = judge_run(
                     cohort_query(recommender, holdout.newcomers, holdout.cold, k),
                     holdout.cold,
@@ -221,13 +215,14 @@ def evaluate(
                     n_warm=len(holdout.split.warm),
                     fit_seconds=fit_seconds,
                     notes=holdout.split.notes,
-                    fitted=fitted,
+                    published=published,
+                    tunings=tunings,
                     describe_model=not runs,
                     divide_by=divide_by,
                     progress=report,
                 )
                 runs.append(run)
-                del recommender, fitted  # a model less in memory while the next is trained
+                del recommender, published  # a model less in memory while the next is trained
         report("done", n_runs, n_runs)
     if not runs:
         raise DataError(
@@ -264,7 +259,7 @@ def _names_of(strategies: Sequence[str | Method]) -> list[str]:
     return names
 
 
-def _fit_as_published(dataset: Dataset, split: Split, config: Config) -> TunedBaseline:
+def _fit_as_published(dataset: Dataset, split: Split, config: Config) -> tuple[Strategy, Tuning]:
     """Train the paper's own system as it is published, on the first day ones of a split."""
     published = as_published(config)
     began = perf_counter()
@@ -279,7 +274,7 @@ def _fit_as_published(dataset: Dataset, split: Split, config: Config) -> TunedBa
         answer = SEGMENT.recommend(replace(query, model=model))
         return replace(answer, routes=np.where(answer.routes == "segment", PAPER_SEGMENT, answer.routes))
 
-    return TunedBaseline(recommend, Tuning({}, options, precision, len(split.validation), seconds, 0.0))
+    return recommend, Tuning({}, options, precision, len(split.validation), seconds, 0.0)
 
 
 def judge_run(
@@ -293,7 +288,8 @@ def judge_run(
     cut_off: int | None = None,
     did_nothing: np.ndarray | None = None,
     notes: tuple[str, ...] = (),
-    fitted: Mapping[str, TunedBaseline] | None = None,
+    published: Strategy | None = None,
+    tunings: Mapping[str, Tuning] | None = None,
     describe_model: bool = False,
     divide_by: PrecisionRule = "min",
     progress: Progress = no_progress,
@@ -307,13 +303,15 @@ def judge_run(
     cohort
         Who they are, and what they used afterwards.
     strategies
-        Names of strategies, or of baselines in `fitted`; a name given twice counts once.
+        Names of strategies, or `PAPER_SEGMENT` for `published`; a name given twice counts once.
     seed, cut_off, n_warm, fit_seconds, notes
         See `Run`.
     did_nothing
         As in `Run`; what the cohort says if left out.
-    fitted
-        Baselines fitted for this seed, by name.
+    published
+        The paper's own system, trained for this seed.
+    tunings
+        See `Run`.
     describe_model
         Whether this seed's model is the one that a report describes.
     divide_by
@@ -321,12 +319,11 @@ def judge_run(
     progress
         Called as strategies are judged.
     """
-    fitted = fitted or {}
     names = tuple(dict.fromkeys(strategies))
     scores = {}
     for number, name in enumerate(names):
         progress("lists", number, len(names))
-        strategy = fitted[name].recommend if name in fitted else name
+        strategy = published if name == PAPER_SEGMENT and published is not None else name
         scores[name] = score_strategy(query, cohort, strategy, divide_by)
     progress("lists", len(names), len(names))
     return Run(
@@ -341,7 +338,7 @@ def judge_run(
         fit_seconds=fit_seconds,
         facts=look_at_seed(query, cohort, is_first=describe_model),
         notes=notes,
-        tunings={name: fitted[name].tuning for name in names if name in fitted},
+        tunings={name: tunings[name] for name in names if name in tunings} if tunings else {},
     )
 
 

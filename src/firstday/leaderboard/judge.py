@@ -32,7 +32,6 @@ from firstday.recommend.spec import (
     baseline_names,
     check_judged,
     cold_model_names,
-    find_baseline,
     find_learner,
     find_strategy,
     is_learner,
@@ -41,6 +40,7 @@ from firstday.recommend.spec import (
     with_methods,
 )
 from firstday.training.networks import METHOD
+from firstday.training.option_search import with_options
 
 
 def choose_methods(config: Config, named: Sequence[str] = (), without: Sequence[str] = ()) -> list[str]:
@@ -51,7 +51,7 @@ def choose_methods(config: Config, named: Sequence[str] = (), without: Sequence[
     config
         Of the set.
     named
-        These alone; all strategies, cold models and baselines if empty.
+        These alone; all strategies and cold models if empty.
     without
         Not these.
 
@@ -60,10 +60,9 @@ def choose_methods(config: Config, named: Sequence[str] = (), without: Sequence[
     ConfigError
         There is no method of such a name.
     """
-    others = (*baseline_names(), PAPER_SEGMENT)
     check_judged((*named, *without))
     learners = (*cold_model_names(), *filter(is_learner, strategy_names()))
-    every = (*strategies_with(with_methods(config, learners)), *others)
+    every = (*strategies_with(with_methods(config, learners)), PAPER_SEGMENT)
     return list(dict.fromkeys([REFERENCE, *(name for name in named or every if name not in without)]))
 
 
@@ -114,10 +113,9 @@ def judge_methods(
     clock = _MethodClock(progress)
     results = evaluate(
         dataset,
-        config,
+        with_options(config, {**chosen, **record}),
         strategies=list(dict.fromkeys([REFERENCE, *missing_names])),
         tune_once=True,
-        options={**chosen, **record},
         n_seeds=n_seeds,
         progress=clock.progress,
     )
@@ -189,11 +187,9 @@ def find_source(name: str) -> str:
 
 
 def _spec_of(name: str) -> Method | None:
-    """Return what a name stands for: a strategy, the cold model that gives it, or a baseline; None for neither."""
+    """Return what a name stands for: a strategy, or the cold model that gives it; None for neither."""
     if name == PAPER_SEGMENT:
         return None
-    if name in baseline_names():
-        return find_baseline(name)
     try:
         strategy = find_strategy(name)
     except ConfigError:  # of a row that somebody else added
@@ -214,12 +210,12 @@ def _make_row(
     learned_by = None if tunings else find_strategy(name).learns_by
     seconds = mean_fit_seconds(tunings) if tunings else model_seconds + taken.get(learned_by or "", 0.0)
     is_tuned = name in baseline_names() and tunings is not None
-    is_ours = spec is not None and spec.name in BUILT_IN["strategies"]
-    is_baseline = spec is None or any(spec.name in BUILT_IN[kind] for kind in ("cold_models", "baselines"))
+    is_built_in = spec is None or any(spec.name in methods for methods in BUILT_IN.values())
+    is_ours = spec is not None and spec.name in BUILT_IN["strategies"] and not is_tuned
     return Row.model_validate(
         {
             **values,
-            "kind": "firstday" if is_ours else "baseline" if is_baseline else "plug-in",
+            "kind": "firstday" if is_ours else "baseline" if is_built_in else "plug-in",
             "about": "the paper's system as published" if spec is None else spec.describe,
             "run": 0,
             "source": find_source(name),

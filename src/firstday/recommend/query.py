@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import numpy as np
 
@@ -48,6 +48,22 @@ class ComputedDays:
     def take(self, rows: np.ndarray) -> ComputedDays:
         """Return the day ones of some of the users."""
         return ComputedDays(self.features[rows], self.means[rows])
+
+
+class LearnedScores(Protocol):
+    """What a method learned that scores items for liked items."""
+
+    def score(self, liked: SparseRows) -> np.ndarray:
+        """Return scores that may be overwritten, float32, shape (n_users, n_items).
+
+        Minus infinity stands for items that it does not rank, and fills the row of a user of whom it knows nothing.
+
+        Parameters
+        ----------
+        liked
+            Items that the users like so far, shape (n_users, n_items).
+        """
+        ...
 
 
 @readable
@@ -246,6 +262,16 @@ class Query:
 
         ranked = rank_scores(score_listed if len(unlisted) or self.checked else score, self.excluded, self.k)
         return Answer.where(answered, route, *ranked)
+
+    def rank_learned(self, method: str) -> Answer:
+        """Rank items by the scores that what a method learned gives them for liked items; see `LearnedScores`.
+
+        Whoever has no liked item that it knows is not answered.
+        """
+        value: LearnedScores = self.learned(method)
+        everyone = np.ones(self.n_users, dtype=bool)
+        answer = self.rank_scores(lambda rows: value.score(self.liked.take(rows)), method, everyone)
+        return Answer.where(answer.items[:, 0] >= 0, method, answer.items, answer.scores)
 
     def rank_by_vectors(self, vectors: np.ndarray, route: str, answered: np.ndarray) -> Answer:
         """Rank items by the dot product of their vectors with users', shape (n_users, d); see `Answer.where`."""

@@ -1,19 +1,18 @@
 """What a method is, and where all of them are found: ours, those of installed packages, and those of plugins.
 
-A method is a `StrategySpec`, a `ColdModelSpec` or a `BaselineSpec`. A package offers some by entry points, in its
-pyproject.toml::
+A method is a `StrategySpec` or a `ColdModelSpec`. A package offers some by entry points, in its pyproject.toml::
 
     [project.entry-points."firstday.strategies"]
     my_strategy = "my_package.my_module:MY_STRATEGY"
 
-with the groups ``firstday.strategies``, ``firstday.cold_models`` and ``firstday.baselines``.
+with the groups ``firstday.strategies`` and ``firstday.cold_models``.
 """
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, is_dataclass, replace
+from dataclasses import dataclass, field, is_dataclass
 from functools import cache, cached_property
 from importlib import import_module
 from importlib.metadata import entry_points
@@ -83,7 +82,7 @@ class LearningData:
 
 @dataclass(frozen=True, kw_only=True)
 class Method:
-    """What strategies, cold models and baselines have in common.
+    """What strategies and cold models have in common.
 
     Parameters
     ----------
@@ -121,7 +120,7 @@ class Method:
     def _check_value(self, value: type | None) -> None:
         """Refuse a class of what is learned that no model could hold."""
         if value is None:
-            raise ConfigError(f"{self.label}: has a fit and no value; name the frozen dataclass that it returns.")
+            raise ConfigError(f"{self.label}: learns and has no value; name the frozen dataclass that it returns.")
         if not is_dataclass(value) or not value.__dataclass_params__.frozen:  # type: ignore[attr-defined]
             raise ConfigError(f"{self.label}: its value is no frozen dataclass; put @dataclass(frozen=True) on it.")
 
@@ -197,6 +196,58 @@ def reading(*parts: Part) -> Reads:
 
 
 @readable
+@dataclass(frozen=True, eq=False)
+class UseData:
+    """What methods with options learn from: who used what, of everybody before the cut-off.
+
+    Users with few items, and old interactions, are left out as far as the options `min_items` and `window_days` say.
+
+    Parameters
+    ----------
+    uses
+        Items that each user uses, all weights 1, shape (n_users, n_items).
+    affinity
+        Their positive affinities, shape (n_users, n_items).
+    seed, threads, device
+        Of the configuration.
+    """
+
+    uses: SparseRows
+    affinity: SparseRows
+    seed: int = 0
+    threads: int = 0
+    device: DeviceName = "auto"
+
+
+@readable
+@dataclass(frozen=True, kw_only=True, eq=False)
+class OptionSearch:
+    """How a method is fitted with some options, and the options to try: training keeps the best for validation users.
+
+    Parameters
+    ----------
+    grid
+        Values of each option, in order.
+    prepare
+        Computes what all fits share, and returns the function that fits with some options.
+    start
+        Values of some options to begin with, all of the grid for the others: every combination is tried, then the best
+        moves along the grid, one place of one option at a time, until no such move gains more than chance would easily
+        give (0.05 points of precision). None: every combination of the grid is tried.
+    """
+
+    grid: Mapping[str, tuple[Any, ...]]
+    prepare: Callable[[UseData], Callable[..., Any]]
+    start: Mapping[str, tuple[Any, ...]] | None = None
+
+    def __post_init__(self) -> None:
+        for option, values in (self.start or {}).items():
+            for value in values:
+                if value not in self.grid.get(option, ()):
+                    raise ConfigError(f"{option}: the search starts with {value}, which its grid lacks; add it there.")
+
+
+@readable
 @dataclass(frozen=True, kw_only=True)
 class StrategySpec(Method):
     """A way to make lists.
@@ -214,8 +265,10 @@ class StrategySpec(Method):
     fit, value
         Where it learns something of its own: a function that learns it, and the frozen dataclass of arrays, numbers and
         texts that it returns. A model holds it, `Query.learned` gives it back.
+    search
+        In place of `fit`, where what it learns has options that are chosen on validation users.
     method
-        The method whose learned value it needs; itself if it has a `fit`.
+        The method whose learned value it needs; itself if it learns something.
     reads
         Given a model, what it reads of a user beside the features and the items to leave out, so that what was ignored
         can be told; None: it may read anything.
@@ -233,6 +286,7 @@ class StrategySpec(Method):
     needs: tuple[Need, ...] = ()
     fit: Callable[[LearningData, JudgeLists, Progress], Any] | None = None
     value: type | None = None
+    search: OptionSearch | None = None
     method: str | None = None
     reads: Reads | None = None
     scale: str = OWN_SCALE
@@ -241,8 +295,13 @@ class StrategySpec(Method):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.fit is not None:
+        if self.learns:
             self._check_value(self.value)
+
+    @property
+    def learns(self) -> bool:
+        """Whether it learns something of its own, which a model holds."""
+        return self.fit is not None or self.search is not None
 
     def answer(self, query: Query) -> Answer:
         """Answer a query; what a strategy that is not ours returns is checked."""
@@ -253,7 +312,7 @@ class StrategySpec(Method):
     @property
     def learns_by(self) -> str | None:
         """The method that must have been trained for it, if any."""
-        return self.name if self.fit is not None else self.method
+        return self.name if self.learns else self.method
 
     def lacks(self, model: TrainedModel) -> str | None:
         """Return the setting that gives what a model lacks for it; None where it lacks nothing."""
@@ -358,86 +417,6 @@ class ColdModelSpec(Method):
         self._check_value(self.value)
 
 
-class ItemScorer(Protocol):
-    """A fitted baseline: day-one items -> scores of items."""
-
-    def score(self, liked: SparseRows) -> np.ndarray:
-        """Return scores that may be overwritten, float32, shape (n_users, n_items).
-
-        Minus infinity stands for items that it does not rank, and fills the row of a user of whom it knows nothing.
-
-        Parameters
-        ----------
-        liked
-            Items that the users like so far, shape (n_users, n_items).
-        """
-        ...
-
-
-@readable
-@dataclass(frozen=True, eq=False)
-class BaselineData:
-    """What baselines learn from.
-
-    Parameters
-    ----------
-    uses
-        Items that each user uses, all weights 1, shape (n_users, n_items): of everybody before the cut-off,
-        as far as the options `min_items` and `window_days` of the search say.
-    affinity
-        Their positive affinities, shape (n_users, n_items).
-    seed, threads, device
-        Of the configuration.
-    """
-
-    uses: SparseRows
-    affinity: SparseRows
-    seed: int = 0
-    threads: int = 0
-    device: DeviceName = "auto"
-
-
-@readable
-@dataclass(frozen=True, kw_only=True)
-class BaselineSpec(Method):
-    """What others would use in place of this package: a model of who uses what, asked with the items of day one.
-
-    `evaluate` fits it with combinations of a grid, keeps what is best for validation users, and stores it in no model.
-
-    Parameters
-    ----------
-    grid
-        Values of each option, in order.
-    start
-        Values of some options to begin with, all of the grid for the others: every combination is tried, then the best
-        moves along the grid, one place of one option at a time, until no such move gains more than chance would easily
-        give (0.05 points of precision). None: every combination of the grid is tried.
-    prepare
-        Computes what all fits share, and returns the function that fits with some options.
-    is_restricted
-        Whether it ranks only the most used items.
-    """
-
-    grid: Mapping[str, tuple[Any, ...]]
-    prepare: Callable[[BaselineData], Callable[..., ItemScorer]]
-    start: Mapping[str, tuple[Any, ...]] | None = None
-    is_restricted: bool = False
-    kind = "baseline"
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        for option, values in (self.start or {}).items():
-            for value in values:
-                if value not in self.grid.get(option, ()):
-                    raise ConfigError(f"{self.name}: start has {option} {value}, which the grid lacks; add it there.")
-
-    def with_options(self, options: Mapping[str, Any] | None) -> BaselineSpec:
-        """Return the baseline with these options alone to try; itself where there are none."""
-        if options is None:
-            return self
-        return replace(self, grid={name: (value,) for name, value in options.items()}, start=None)
-
-
 class UnknownStrategyError(ConfigError):
     """A name that is of no strategy."""
 
@@ -451,7 +430,6 @@ FALLBACKS = ("group", "popular")
 KINDS: dict[str, type[Method]] = {
     "strategies": StrategySpec,
     "cold_models": ColdModelSpec,
-    "baselines": BaselineSpec,
 }
 
 BUILT_IN: dict[str, dict[str, str]] = {
@@ -468,19 +446,17 @@ BUILT_IN: dict[str, dict[str, str]] = {
         "friends": "firstday.recommend.neighbors:FRIENDS",
         "direct": "firstday.recommend.direct:DIRECT",
         "blend": "firstday.recommend.blend:BLEND",
+        "item_item": "firstday.baselines.item_item:ITEM_ITEM",
+        "user_user": "firstday.baselines.user_user:USER_USER",
+        "ease": "firstday.baselines.ease:EASE",
+        "als_fold_in": "firstday.baselines.als_fold_in:ALS_FOLD_IN",
+        "mult_dae": "firstday.baselines.mult_dae:MULT_DAE",
         "explore": "firstday.recommend.explore:EXPLORE",
         "auto": "firstday.recommend.auto:AUTO",
     },
     "cold_models": {
         "dropoutnet": "firstday.baselines.dropoutnet:DROPOUTNET",
         "melu": "firstday.baselines.melu:MELU",
-    },
-    "baselines": {
-        "item_item": "firstday.baselines.item_item:ITEM_ITEM",
-        "user_user": "firstday.baselines.user_user:USER_USER",
-        "ease": "firstday.baselines.ease:EASE",
-        "als_fold_in": "firstday.baselines.als_fold_in:ALS_FOLD_IN",
-        "mult_dae": "firstday.baselines.mult_dae:MULT_DAE",
     },
 }
 """Where each of our methods is; it is imported when it is first asked for."""
@@ -529,9 +505,7 @@ def register(*specs: Method) -> None:
     for spec in specs:
         kind = next((name for name, cls in KINDS.items() if isinstance(spec, cls)), None)
         if kind is None:
-            raise ConfigError(
-                f"method: is a {type(spec).__name__}; give a StrategySpec, a ColdModelSpec or a BaselineSpec."
-            )
+            raise ConfigError(f"method: is a {type(spec).__name__}; give a StrategySpec or a ColdModelSpec.")
         registries = _registries()
         if registries[kind].loaded.get(spec.name) is spec:
             continue
@@ -563,9 +537,7 @@ def load_plugin(module: str) -> tuple[str, ...]:
         raise ConfigError(f"plugin: {module} cannot be imported ({type(error).__name__}: {error}).") from error
     specs = {id(value): value for value in contents.values() if isinstance(value, Method)}
     if not specs:
-        raise ConfigError(
-            f"plugin: {module} holds no StrategySpec, ColdModelSpec or BaselineSpec; make one at its top level."
-        )
+        raise ConfigError(f"plugin: {module} holds no StrategySpec or ColdModelSpec; make one at its top level.")
     register(*specs.values())
     return tuple(spec.name for spec in specs.values())
 
@@ -596,13 +568,13 @@ def strategy_names() -> tuple[str, ...]:
 
 
 def baseline_names() -> tuple[str, ...]:
-    """Return the names of all baselines."""
-    return _registries()["baselines"].names()
+    """Return the names of all strategies with options to search."""
+    return tuple(spec.name for spec in _specs() if spec.search is not None)
 
 
 def is_plugin(name: str) -> bool:
-    """Tell whether a strategy or a baseline is known and comes from outside firstday."""
-    return name not in _our_names() and name in (*strategy_names(), *baseline_names())
+    """Tell whether a strategy is known and comes from outside firstday."""
+    return name not in _our_names() and name in strategy_names()
 
 
 def cold_model_names() -> tuple[str, ...]:
@@ -636,7 +608,7 @@ def find_strategy(name: str) -> StrategySpec:
     cold_model, _, _ = name.rpartition("_")
     if name in names_of_both_ways(cold_model) and (cold := _find("cold_models", cold_model, ColdModelSpec)) is not None:
         return _both_ways(cold)[name]
-    if name in (*baseline_names(), PAPER_SEGMENT):
+    if name == PAPER_SEGMENT:
         raise ConfigError(
             f"strategy: {name} is fitted by evaluate alone and stored in no model; choose of "
             f"{', '.join(strategy_names())}."
@@ -645,20 +617,19 @@ def find_strategy(name: str) -> StrategySpec:
 
 
 def check_judged(names: Iterable[str]) -> None:
-    """Refuse a name that `evaluate` cannot judge: of no strategy, and of no baseline.
+    """Refuse a name that `evaluate` cannot judge.
 
     Raises
     ------
     ConfigError
         There is none of that name.
     """
-    baselines = (*baseline_names(), PAPER_SEGMENT)
     for name in names:
-        if name not in baselines:
+        if name != PAPER_SEGMENT:
             try:
                 find_strategy(name)
             except UnknownStrategyError:
-                raise _unknown(name, (*strategy_names(), *baselines)) from None
+                raise _unknown(name, (*strategy_names(), PAPER_SEGMENT)) from None
 
 
 def _unknown(name: str, names: Sequence[str]) -> UnknownStrategyError:
@@ -677,31 +648,17 @@ def _both_ways(cold_model: ColdModelSpec) -> dict[str, StrategySpec]:
     return {spec.name: spec for spec in (by_items_of(cold_model), by_segment_of(cold_model))}
 
 
-def find_baseline(name: str) -> BaselineSpec:
-    """Return a baseline by name; its libraries are imported.
-
-    Raises
-    ------
-    ConfigError
-        There is none of that name.
-    """
-    spec = _find("baselines", name, BaselineSpec)
-    if spec is None:
-        raise ConfigError(f"baseline: {name!r} is unknown; choose of {', '.join(baseline_names())}.")
-    return spec
-
-
 def _learner(name: str) -> ColdModelSpec | StrategySpec | None:
     """Return a method that learns something which a model holds; None where there is none of that name."""
     cold_model = _find("cold_models", name, ColdModelSpec)
     if cold_model is not None:
         return cold_model
     strategy = _find("strategies", name, StrategySpec)
-    return strategy if strategy is not None and strategy.fit is not None else None
+    return strategy if strategy is not None and strategy.learns else None
 
 
 def find_learner(name: str) -> ColdModelSpec | StrategySpec:
-    """Return a method that learns something which a model holds: a cold model, or a strategy with a `fit`.
+    """Return a method that learns something which a model holds: a cold model, or a strategy that learns.
 
     Raises
     ------

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -38,6 +38,7 @@ from firstday.segment.shown_counts import ShownCounts, add_shown, count_shown
 from firstday.sparse import SparseRows, union_rows
 from firstday.training.calibrate import calibrate
 from firstday.training.networks import check_device, cluster_inputs, learn_methods, train_network, train_ranker_of
+from firstday.training.option_search import learn_with_options
 from firstday.training.selection import choose_selection
 from firstday.training.validation import Fold, Stops, Validation, measure_folds
 from firstday.training.weights import choose_weights
@@ -129,15 +130,20 @@ def fit(
         for number, rows in enumerate(split.folds, 1)
     ]
     trained = learn(split, progress=progress, is_final=bool(judged))
-    model, judged = trained.fold.query.model, judged or [trained.fold]
+    model = trained.fold.query.model
+    judged = judged or [trained.fold]
     if weigh:
         progress("weights", 0, 1)
         judged, settings = choose_weights(judged)
         model = replace(model, **settings)
         selection = choose_selection(judged)
         judged = [fold.with_settings(selection=selection) for fold in judged]
-        model = replace(model, selection=selection, calibrations=calibrate(judged))
+        model = replace(model, selection=selection)
         progress("weights", 1, 1)
+    judged, learned, tunings = learn_with_options(dataset, split, judged, config, progress)
+    model = replace(model, learned={**model.learned, **learned})
+    if weigh:
+        model = replace(model, calibrations=calibrate(judged))
     if "ease" not in model.blending.weights[0]:
         model = replace(model, item_weights=None)
     held_out = Ids(dataset.users.take(trained.held_out))
@@ -147,6 +153,7 @@ def fit(
         others = count_others(dataset, model, trained.shown_to, held_out, split)
     model = replace(model, shown_counts=add_shown([trained.shown_counts, others]))
     facts = collect_facts(dataset, split, model, judged, (trained.n_warm, trained.n_learned), learners)
+    facts["options"] = {name: asdict(tuning) for name, tuning in tunings.items()}
     return Recommender(replace(model, facts=facts))
 
 

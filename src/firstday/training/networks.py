@@ -161,7 +161,7 @@ def train_ranker_of(
 def learn_methods(
     data: LearningData, validation: Validation, watch: Watch, progress: Progress = no_progress
 ) -> dict[str, Any]:
-    """Train what `config.methods` names, in its order.
+    """Train what `config.methods` names, in its order, but for methods with options to search.
 
     Parameters
     ----------
@@ -195,7 +195,8 @@ def learn_methods(
     for name in data.config.methods:
         spec = find_learner(name)
         judge = validation.precision_of_both_ways if isinstance(spec, ColdModelSpec) else validation.precision
-        assert spec.fit is not None
+        if spec.fit is None:
+            continue
         progress(f"{METHOD}{name}", 0, 1)
         learned[name] = spec.call("fit", spec.fit, data, watch(name, judge), progress)
         if spec.value is None or not isinstance(learned[name], spec.value):

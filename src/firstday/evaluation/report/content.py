@@ -31,7 +31,7 @@ from firstday.evaluation.results import (
 from firstday.evaluation.slices import MIN_USERS, group_slice, size_slice
 from firstday.recommend.segment_description import SegmentRow, describe_segments
 from firstday.recommend.spec import find_strategy, is_plugin, strategy_names
-from firstday.training.tune_baselines import describe_choices
+from firstday.training.option_search import describe_choices
 
 NO_LISTS = 0.5
 """% of users: a strategy with fewer lists of its own made none to speak of."""

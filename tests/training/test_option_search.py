@@ -1,15 +1,18 @@
-"""Options are chosen on validation users alone, and baselines answer as every strategy does."""
+"""Options are chosen on validation users alone, and what is learned with them answers as every strategy does."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from firstday.config import parse_config
+from firstday.artifact.trained_model import TrainedModel
+from firstday.config import Config, parse_config
 from firstday.data.dataset import Dataset
 from firstday.data.events import ITEM
 from firstday.data.splits.holdout import split_for_training
@@ -18,30 +21,31 @@ from firstday.errors import ConfigError
 from firstday.evaluation.run import evaluate
 from firstday.features.signals import SignalBatch
 from firstday.metrics import measure
+from firstday.progress import no_progress
 from firstday.recommend.query import Query
-from firstday.recommend.recommender import Recommender, answer_all
+from firstday.recommend.recommender import Recommender, answer_all, open_model
 from firstday.recommend.spec import (
     PAPER_SEGMENT,
-    BaselineData,
-    BaselineSpec,
+    OptionSearch,
+    StrategySpec,
+    UseData,
     baseline_names,
-    find_baseline,
+    find_learner,
     find_strategy,
-    strategy_names,
 )
 from firstday.sparse import SparseRows
-from firstday.training.fit import cohort_query
-from firstday.training.tune_baselines import (
+from firstday.training.fit import cohort_query, fit
+from firstday.training.option_search import (
     DATA_GRID,
     LEAST_GAIN,
-    TunedBaseline,
     Tuning,
-    collect_data,
+    collect_uses,
     describe_choices,
+    learn_with_options,
     search,
-    tune,
-    tune_baselines,
+    with_options,
 )
+from firstday.training.validation import Fold
 from tests.synthetic import N_ITEMS, SEED, UNUSED_ITEM, brief_config
 from tests.timed import DAY, LOG, make_log
 
@@ -56,33 +60,41 @@ SMALL: dict[str, dict[str, tuple[float, ...]]] = {
 """A few options of each baseline, so that tests are quick."""
 
 
-def find_small(name: str) -> BaselineSpec:
-    """Find a baseline with few options to try."""
-    return replace(find_baseline(name), grid=SMALL[name], start=None)
+def find_small(name: str) -> Any:
+    """Find a method with few options to try."""
+    spec = find_learner(name)
+    assert isinstance(spec, StrategySpec)
+    assert spec.search is not None
+    return replace(spec, search=replace(spec.search, grid=SMALL[name], start=None))
 
 
 @pytest.fixture
 def small_grids(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("firstday.training.tune_baselines.find_baseline", find_small)
+    monkeypatch.setattr("firstday.training.option_search.find_learner", find_small)
+
+
+def configure() -> Config:
+    return brief_config(methods=list(baseline_names()))
 
 
 @pytest.fixture(scope="module")
-def baselines(world: Dataset, split: Split, recommender: Recommender) -> dict[str, TunedBaseline]:
+def tuned(world: Dataset, split: Split) -> Recommender:
+    """A model with all methods that have options."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("firstday.training.tune_baselines.find_baseline", find_small)
-        return tune_baselines(world, split, recommender, baseline_names(), K)
+        patch.setattr("firstday.training.option_search.find_learner", find_small)
+        return fit(world, split, configure())
 
 
-def test_no_strategy_of_a_model_has_the_name_of_a_baseline() -> None:
-    assert not set(baseline_names()) & set(strategy_names())
+def tunings_of(model: TrainedModel) -> dict[str, Tuning]:
+    return {name: Tuning(**of) for name, of in model.facts["options"].items()}
 
 
 @pytest.mark.parametrize("name", baseline_names())
 def test_everyone_gets_a_full_list_without_used_and_banned_items(
-    baselines: dict[str, TunedBaseline], recommender: Recommender, world_days: SignalBatch, name: str
+    tuned: Recommender, world_days: SignalBatch, name: str
 ) -> None:
-    query = Query(recommender.model, world_days, K)
-    answer = answer_all(query, baselines[name].recommend)
+    query = Query(tuned.model, world_days, K)
+    answer = answer_all(query, name)
     closed = query.excluded
     for row in range(query.n_users):
         mine = answer.items[row].tolist()
@@ -96,89 +108,120 @@ def test_everyone_gets_a_full_list_without_used_and_banned_items(
     assert set(answer.routes[~known]) <= {"group", "popular"}
     # An item that nobody uses says nothing, and every other one does.
     batch = SignalBatch(N_ITEMS, N_ITEMS, {("stream", ITEM): items})
-    routes = answer_all(Query(recommender.model, batch, 5), baselines[name].recommend).routes
+    routes = answer_all(Query(tuned.model, batch, 5), name).routes
     assert routes[UNUSED_ITEM] == "popular"
     assert set(np.delete(routes, UNUSED_ITEM)) == {name}
 
 
 @pytest.mark.parametrize("name", baseline_names())
-def test_a_list_does_not_depend_on_who_else_asks(
-    baselines: dict[str, TunedBaseline], recommender: Recommender, world_days: SignalBatch, name: str
-) -> None:
-    query = Query(recommender.model, world_days, K)
-    together = answer_all(query, baselines[name].recommend)
+def test_a_list_does_not_depend_on_who_else_asks(tuned: Recommender, world_days: SignalBatch, name: str) -> None:
+    query = Query(tuned.model, world_days, K)
+    together = answer_all(query, name)
     for row in (0, 7, 31):
-        alone = answer_all(query.take(np.array([row])), baselines[name].recommend)
+        alone = answer_all(query.take(np.array([row])), name)
         np.testing.assert_allclose(alone.scores[0], together.scores[row], rtol=1e-4, atol=1e-5)
 
 
-def test_the_best_of_the_grid_for_validation_users_is_kept(
-    baselines: dict[str, TunedBaseline], world: Dataset, split: Split, recommender: Recommender
-) -> None:
-    query = cohort_query(recommender, world, split.validation, K)
-    for name, baseline in baselines.items():
-        tuning = baseline.tuning
-        lists = answer_all(query, baseline.recommend).items
+def test_a_model_keeps_what_was_learned(tuned: Recommender, world_days: SignalBatch, tmp_path: Path) -> None:
+    opened = open_model(tuned.save(tmp_path / "model")).model
+    for name in baseline_names():
+        one, other = (answer_all(Query(model, world_days, K), name) for model in (tuned.model, opened))
+        np.testing.assert_array_equal(one.items, other.items)
+        np.testing.assert_array_equal(one.scores, other.scores)
+
+
+def test_the_best_of_the_grid_for_validation_users_is_kept(tuned: Recommender, world: Dataset, split: Split) -> None:
+    query = cohort_query(tuned, world, split.validation, K)
+    for name, tuning in tunings_of(tuned.model).items():
+        lists = answer_all(query, name).items
         precision = 100 * measure(lists, split.validation.truth).precision.mean()
         assert tuning.precision == pytest.approx(precision)
         assert tuning.n_users == len(split.validation)
         assert tuning.fit_seconds > 0
         assert tuning.tune_seconds > 0
-        assert (tuning.n_items is not None) == (name in ("ease", "mult_dae"))
         for option, value in tuning.options.items():
             assert value in {**SMALL[name], "min_items": DATA_GRID["min_items"]}[option]
 
 
+@dataclass(frozen=True)
+class Oracle:
+    """Knows the truth of the first validation users, and of nobody else."""
+
+    first: int
+
+    def score(self, liked: SparseRows) -> np.ndarray:
+        scores = np.full((liked.n_rows, liked.n_columns), -np.inf, dtype=np.float32)
+        truth = TRUTH[0].take(np.arange(liked.n_rows))
+        told = truth.row_of_entry() < self.first
+        scores[truth.row_of_entry()[told], truth.columns[told]] = 1
+        return scores
+
+
+TRUTH: list[SparseRows] = []
+
+
 def test_each_combination_is_tried_and_the_first_of_the_best_chosen(
-    world: Dataset, split: Split, recommender: Recommender
+    world: Dataset, split: Split, recommender: Recommender, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A baseline whose precision is known: it recommends the truth for so many validation users."""
-    query = cohort_query(recommender, world, split.validation, K)
+    """A method whose precision is known: it recommends the truth for so many validation users."""
+    monkeypatch.setattr("tests.training.test_option_search.TRUTH", [split.validation.truth])
     tried: list[tuple[int, str]] = []
+    prepared: list[int] = []
 
-    class Oracle:
-        def __init__(self, first: int) -> None:
-            self.first = first
+    def prepare(data: UseData) -> Callable[..., Oracle]:
+        prepared.append(data.uses.n_rows)
 
-        def score(self, liked: SparseRows) -> np.ndarray:
-            scores = np.full((liked.n_rows, liked.n_columns), -np.inf, dtype=np.float32)
-            truth = split.validation.truth.take(np.arange(liked.n_rows))
-            told = truth.row_of_entry() < self.first
-            scores[truth.row_of_entry()[told], truth.columns[told]] = 1
-            return scores
+        def fit_oracle(*, first: int, name: str) -> Oracle:
+            tried.append((first, name))
+            return Oracle(first)
 
-    def fit(*, first: int, name: str) -> Oracle:
-        tried.append((first, name))
-        return Oracle(first)
+        return fit_oracle
 
-    spec = BaselineSpec(
+    spec = StrategySpec(
         name="oracle",
+        recommend=lambda query: query.rank_learned("oracle"),
         describe="Knows the truth of some users.",
-        grid={"first": (1, 20, 5), "name": ("a", "b")},
-        prepare=lambda _data: fit,
+        value=Oracle,
+        search=OptionSearch(grid={"first": (1, 20, 5), "name": ("a", "b")}, prepare=prepare),
     )
-
-    learned: list[int] = []
-
-    def learn(part: Split, *, min_items: int) -> BaselineData:
-        learned.append(min_items)
-        return collect_data(world, part, config=recommender.model.config, min_items=min_items)
-
-    tuned = tune(spec, learn, split, [(split, query, split.validation.truth)])
+    monkeypatch.setattr("firstday.training.option_search.find_learner", lambda _name: spec)
+    monkeypatch.setattr(
+        "firstday.recommend.recommender.find_strategy", lambda name: spec if name == "oracle" else find_strategy(name)
+    )
+    fold = Fold(cohort_query(recommender, world, split.validation, K), split.validation.truth)
+    config = recommender.model.config.override("methods", ("oracle",))
+    folds, learned, tunings = learn_with_options(world, split, [fold], config, no_progress)
+    assert folds[0].query.model.learned["oracle"] == learned["oracle"] == Oracle(20)
     combinations = [(first, name) for first in (1, 20, 5) for name in "ab"]
-    assert tried == [*combinations, (20, "a"), (20, "a")]  # with all users, with fewer of them, in the end
-    assert learned == [1, 2, 1]
-    assert tuned.tuning.options == {"min_items": 1, "first": 20, "name": "a"}
+    # With all users, with fewer of them, again for who follows, and in the end.
+    assert tried == [*combinations, (20, "a"), (20, "a"), (20, "a")]
+    assert prepared == [len(split.warm)] * 4
+    assert tunings["oracle"].options == {"min_items": 1, "first": 20, "name": "a"}
 
 
-def test_baselines_learn_from_everyone_and_may_leave_those_with_few_items_out(
+def test_options_of_the_configuration_are_not_searched(world: Dataset, split: Split, small_grids: None) -> None:
+    config = with_options(configure(), {"ease": {"dropout": 0.5, "regularization": 7.0, "window_days": None}})
+    tuning = tunings_of(fit(world, split, config.override("methods", ("ease",))).model)["ease"]
+    assert tuning.options == {"min_items": 1, "regularization": 7.0, "dropout": 0.5}
+    assert tuning.n_tried == 1
+    some = with_options(configure(), {"ease": {"regularization": 7.0, "min_items": 2}})
+    tuning = tunings_of(fit(world, split, some.override("methods", ("ease",))).model)["ease"]
+    assert tuning.grid == {"min_items": (2,), "regularization": (7.0,), "dropout": (0.5,)}
+    wrong = with_options(configure(), {"ease": {"shrinkage": 1.0}}).override("methods", ("ease",))
+    sentence = "plugins.ease: has no option shrinkage; choose of min_items, window_days, regularization, dropout."
+    with pytest.raises(ConfigError) as caught:
+        fit(world, split, wrong)
+    assert str(caught.value) == sentence
+
+
+def test_methods_learn_from_everyone_and_may_leave_those_with_few_items_out(
     world: Dataset, recommender: Recommender
 ) -> None:
     config = recommender.model.config
     split = split_for_training(world, config, SEED, with_cold=True)
-    everyone = collect_data(world, split, config=config)
+    everyone = collect_uses(world, split, config=config)
     assert everyone.uses.n_rows == len(split.warm)
-    heavy = collect_data(world, split, config=config, min_items=17)
+    heavy = collect_uses(world, split, config=config, min_items=17)
     assert heavy.uses.n_rows == (everyone.uses.lengths() >= 17).sum() < len(split.warm)
     assert heavy.affinity.n_rows == heavy.uses.n_rows
 
@@ -187,11 +230,11 @@ def test_a_window_counts_the_last_days_alone() -> None:
     log = make_log()
     config = parse_config({"registration": {"target_days": 5}})
     split = split_for_training(log, config, SEED)
-    recent = collect_data(log, split, config=config, window_days=3.0)
+    recent = collect_uses(log, split, config=config, window_days=3.0)
     end = (log.events.last or 0) + 1
     rows = log.events.whole().filter(LOG.is_use() & LOG.between(end - 3 * DAY, end))
     assert recent.uses.n_entries == rows.select("user_ix", "target_ix").unique().height
-    assert collect_data(log, split, config=config).uses.n_entries > recent.uses.n_entries
+    assert collect_uses(log, split, config=config).uses.n_entries > recent.uses.n_entries
 
 
 def test_the_best_moves_along_the_grid_until_nothing_beside_it_is_better() -> None:
@@ -235,8 +278,11 @@ def test_options_that_are_not_in_the_start_begin_with_all_their_values() -> None
 
 
 def test_a_start_outside_the_grid_is_refused() -> None:
-    with pytest.raises(ConfigError, match=r"^ease: start has dropout 0\.7, which the grid lacks; add it there\.$"):
-        replace(find_baseline("ease"), start={"dropout": (0.5, 0.7)})
+    grid = {"dropout": (0.0, 0.5)}
+    with pytest.raises(
+        ConfigError, match=r"^dropout: the search starts with 0\.7, which its grid lacks; add it there\.$"
+    ):
+        OptionSearch(grid=grid, prepare=lambda _: lambda: None, start={"dropout": (0.5, 0.7)})
 
 
 def test_a_choice_at_an_edge_of_the_grid_is_told() -> None:
@@ -257,7 +303,7 @@ def test_a_choice_at_an_edge_of_the_grid_is_told() -> None:
 
 
 def test_what_cold_users_did_changes_no_choice(
-    baselines: dict[str, TunedBaseline], world: Dataset, split: Split, recommender: Recommender, small_grids: None
+    tuned: Recommender, world: Dataset, split: Split, small_grids: None
 ) -> None:
     """Cold users who swap day one and truth, and all use one item more: nothing chosen or fitted moves."""
     cold = split.cold
@@ -266,13 +312,12 @@ def test_what_cold_users_did_changes_no_choice(
         day_one={("stream", ITEM): cold.truth, ("stream", "artist"): SparseRows.empty(len(cold), 24)},
         truth=SparseRows.from_lists([[UNUSED_ITEM]] * len(cold), N_ITEMS),
     )
-    again = tune_baselines(world, replace(split, cold=turned), recommender, baseline_names(), K)
-    query = cohort_query(recommender, world, split.validation, K)
-    for name, baseline in baselines.items():
-        assert again[name].tuning.options == baseline.tuning.options
-        assert again[name].tuning.precision == baseline.tuning.precision
-        one, other = (answer_all(query, found.recommend).scores for found in (baseline, again[name]))
-        np.testing.assert_array_equal(one, other)
+    again = fit(world, replace(split, cold=turned), configure())
+    query, other = (cohort_query(model, world, split.validation, K) for model in (tuned, again))
+    for name, tuning in tunings_of(again.model).items():
+        before = tunings_of(tuned.model)[name]
+        assert (tuning.options, tuning.precision) == (before.options, before.precision)
+        np.testing.assert_array_equal(answer_all(query, name).scores, answer_all(other, name).scores)
 
 
 def test_what_validation_users_did_decides(
@@ -281,12 +326,11 @@ def test_what_validation_users_did_decides(
     """Validation users who use nothing afterwards but what no list may hold: the precision falls to nothing."""
     query = cohort_query(recommender, world, split.validation, K)
     excluded = [query.excluded.row(row).tolist() or [UNUSED_ITEM] for row in range(query.n_users)]
-    turned = replace(split.validation, truth=SparseRows.from_lists(excluded, N_ITEMS))
-    names = ["item_item", "ease"]
-    before = tune_baselines(world, split, recommender, names, K)
-    after = tune_baselines(world, replace(split, validation=turned), recommender, names, K)
-    for name in names:
-        assert after[name].tuning.precision == 0 < before[name].tuning.precision
+    config = configure().override("methods", ("item_item", "ease"))
+    truths = (split.validation.truth, SparseRows.from_lists(excluded, N_ITEMS))
+    before, after = (learn_with_options(world, split, [Fold(query, truth)], config, no_progress)[2] for truth in truths)
+    for name, tuning in after.items():
+        assert tuning.precision == 0 < before[name].precision
 
 
 def test_evaluate_judges_baselines_beside_strategies(world: Dataset, small_grids: None) -> None:
@@ -310,7 +354,6 @@ def test_evaluate_judges_baselines_beside_strategies(world: Dataset, small_grids
         assert found["n_tried"] in (3, 4, 5)
         assert 0 <= found["validation_precision"] <= 100
         assert found["n_validation"] == 40
-        assert found["n_items"] <= N_ITEMS
     once = evaluate(world, config, strategies=["ease"], n_seeds=2, k=K, tune_once=True)
     first, second = once.tunings["ease"]
     assert first.grid == {"min_items": DATA_GRID["min_items"], **SMALL["ease"]}
@@ -330,16 +373,6 @@ def test_all_baselines_are_asked_for_at_once(world: Dataset, small_grids: None) 
     assert set(results.tunings) == {*baseline_names(), PAPER_SEGMENT}
     assert results.tunings["paper_segment"][0].options["cold_model"]["epochs"] == 130
     assert results.find("popular", "precision_minus:segment") is None  # segment was not asked for
-
-
-def test_no_model_answers_by_a_baseline() -> None:
-    for name in baseline_names():
-        with pytest.raises(ConfigError) as caught:
-            find_strategy(name)
-        assert str(caught.value) == (
-            f"strategy: {name} is fitted by evaluate alone and stored in no model; choose of "
-            f"{', '.join(strategy_names())}."
-        )
 
 
 def test_references_must_be_judged(world: Dataset) -> None:

@@ -1,0 +1,116 @@
+"""Training of `mult_dae`'s autoencoder."""
+
+from __future__ import annotations
+
+from itertools import count
+
+import numpy as np
+import torch
+from torch import nn
+
+from firstday.cold.device import choose_device, seeded, to_numpy
+from firstday.cold.training_loop import run_epochs
+from firstday.config import ColdModelConfig, DeviceName
+from firstday.sparse import SparseRows
+
+BATCH = 128
+LEARNING_RATE = 1e-2
+
+
+class Autoencoder(nn.Module):
+    """Items -> tanh of a hidden layer -> logits of items.
+
+    Parameters
+    ----------
+    n_items
+        Items in and out.
+    width
+        Hidden numbers.
+    """
+
+    def __init__(self, n_items: int, width: int) -> None:
+        super().__init__()
+        self.reading = nn.Parameter(nn.init.xavier_normal_(torch.empty(n_items, width)))
+        self.reading_bias = nn.Parameter(torch.zeros(width))
+        self.writing = nn.Linear(width, n_items)
+        nn.init.xavier_normal_(self.writing.weight)
+
+    def forward(self, items: torch.Tensor, starts: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
+        """Return logits, shape (n, n_items), of bags of items: bag `r` begins at `starts[r]`."""
+        read = nn.functional.embedding_bag(items, self.reading, starts, mode="sum", per_sample_weights=weights)
+        logits: torch.Tensor = self.writing(torch.tanh(read + self.reading_bias))
+        return logits
+
+    def freeze(self) -> tuple[np.ndarray, ...]:
+        """Return the weights in NumPy, as `firstday.baselines.mult_dae.MultDae` has them."""
+        weights = (self.reading, self.reading_bias, self.writing.weight, self.writing.bias)
+        return tuple(to_numpy(weight).copy() for weight in weights)
+
+
+def train_autoencoder(
+    uses: SparseRows,
+    *,
+    steps: int,
+    width: int,
+    dropout: float,
+    weight_decay: float,
+    seed: int,
+    threads: int = 0,
+    device: DeviceName = "auto",
+) -> tuple[np.ndarray, ...]:
+    """Train for some steps, and return the weights; see `Autoencoder.freeze`.
+
+    Parameters
+    ----------
+    uses
+        Items of the users, none without any, shape (n_users, n_items).
+    steps
+        Of `BATCH` users each, about.
+    width
+        Hidden numbers.
+    dropout
+        Share of a user's items hidden from the input, drawn anew at every step.
+    weight_decay
+        Decoupled weight decay of AdamW.
+    seed
+        Seed of the weights, of what is hidden and of the order of users.
+    threads, device
+        See `choose_device`.
+    """
+    place = choose_device(device, threads)
+    with seeded(seed, place):
+        network = Autoencoder(uses.n_columns, width)
+    rng = np.random.default_rng(seed)
+    n_steps = max(1, uses.n_rows // BATCH)
+    config = ColdModelConfig(
+        learning_rate=LEARNING_RATE,
+        weight_decay=weight_decay,
+        epochs=max(1, round(steps / n_steps)),
+        batch_size=BATCH,
+    )
+
+    def batch_loss(rows: np.ndarray) -> torch.Tensor:
+        batch = uses.take(rows)
+        lengths, row = batch.lengths(), batch.row_of_entry()
+        shown = rng.random(batch.n_entries) >= dropout
+        n_shown = np.bincount(row[shown], minlength=len(rows))
+        weights = (1 / np.sqrt(np.maximum(n_shown, 1)))[row[shown]].astype(np.float32)
+        starts = np.concatenate([[0], np.cumsum(n_shown)[:-1]])
+        bags = (batch.columns[shown].astype(np.int64), starts, weights)
+        logits = network(*(torch.from_numpy(array).to(place) for array in bags))
+        cells = torch.from_numpy(row * uses.n_columns + batch.columns).to(place)
+        chances = torch.log_softmax(logits, dim=1).view(-1)[cells]
+        per_user = torch.from_numpy((1 / lengths)[row].astype(np.float32)).to(place)
+        return -(chances * per_user).sum() / len(rows)
+
+    run_epochs(
+        network,
+        uses.n_rows,
+        uses.n_rows,
+        batch_loss,
+        count().__next__,  # every pass is better than the one before: the last one stays
+        config,
+        seed=seed,
+        device=place,
+    )
+    return network.freeze()
