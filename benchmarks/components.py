@@ -1,37 +1,50 @@
-"""What each component of `blend` earns: its lists for cold users without each in turn, the weights fitted anew.
+"""What each component of `blend` earns, and what its defaults would be if they were chosen without a set.
 
+python benchmarks/components.py --data ../shared/data                          all sets
 python benchmarks/components.py --data ../shared/data --only online-retail movielens-100k
 
-Renews docs/results/components.json. Networks are trained once for each cut-off or seed. Prints P@10 and P@50 of
-`blend`, and what it loses without each component, with 95 % intervals over users; sets that are not asked for keep
-their rows in the file.
+Renews docs/results/components.json. Networks are trained once for each cut-off or seed; the weights of `blend` are
+fitted anew without each component in turn, and with other values of each default. Prints P@10 and P@50 of `blend`, and
+what it loses without each component, with 95 % intervals over users; then, for each default and set, the value that is
+best on all other sets, and how far it is from today's on this one. Sets that are not asked for keep their rows.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 
-from firstday.artifact.trained_model import TrainedModel
-from firstday.data.splits.holdout import find_cut_offs, hold_out
+from firstday.baselines import ease
+from firstday.config import Config
+from firstday.data.splits.holdout import Holdout, find_cut_offs, hold_out
 from firstday.leaderboard.sets import find_sets, open_set
 from firstday.metrics import bootstrap_means, measure
-from firstday.progress import open_progress
+from firstday.progress import Progress, open_progress
 from firstday.recommend import blend
 from firstday.recommend.query import Query
 from firstday.recommend.recommender import answer_all
+from firstday.sparse import SparseRows
 from firstday.training import fit as training
+from firstday.training import weights
 from firstday.training.validation import Fold
-from firstday.training.weights import choose_blending, choose_weights
 
 RESULTS = Path(__file__).parents[1] / "docs" / "results" / "components.json"
 LENGTHS = (10, 50)
+DEFAULTS: dict[str, tuple[ModuleType, str, tuple[float, ...]]] = {
+    "ridge": (weights, "RIDGE", (0.01, 0.05, 0.25)),
+    "best candidates": (weights, "N_BEST", (75, 150, 300)),
+    "candidates": (blend, "N_CANDIDATES", (300, 600, 1200)),
+    "penalty of ease": (ease, "REGULARIZATION", (100.0, 300.0, 1000.0)),
+}
+"""Where each default stands, and the values to try, today's among them."""
 
 
 def main() -> None:
@@ -46,51 +59,115 @@ def main() -> None:
         content[name] = measure_set(name, copy, arguments.seeds)
         print(name, json.dumps(content[name], indent=1))
         RESULTS.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    print(json.dumps(choose_without(content), indent=1))
+
+
+def choose_without(content: Mapping[str, Any]) -> dict[str, dict[str, list[float]]]:
+    """Return for each default and set the value that is best on the others, and its P@10 and P@50 minus today's here.
+
+    Best is the mean over sets of precision relative to today's value, at 10 and at 50 alike.
+    """
+    chosen: dict[str, dict[str, list[float]]] = {}
+    for default, (module, name, values) in DEFAULTS.items():
+        tried = {of: np.array(content[of]["defaults"][default]) for of in content}  # (n_values, 2)
+        today = values.index(getattr(module, name))
+        for of, precision in tried.items():
+            others = np.mean([other / other[today] for it, other in tried.items() if it != of], axis=(0, 2))
+            best = int(np.argmax(others))
+            off = (precision[best] - precision[today]).round(2).tolist()
+            chosen.setdefault(default, {})[of] = [values[best], *off]
+    return chosen
 
 
 def measure_set(name: str, copy: Path | None, n_seeds: int) -> dict[str, Any]:
-    """Return precision of `blend` in %, and what is lost without each component."""
+    """Return precision of `blend` in %, what is lost without each component, and that with other defaults."""
     dataset, config = open_set(name, copy)
     cut_offs = find_cut_offs(dataset, config)
     found: dict[str, list[np.ndarray]] = {}
     for seed in range(config.seed, config.seed + (n_seeds if cut_offs is None else 1)):
         of_seed = config.override("seed", seed)
         for holdout in hold_out(dataset, of_seed, seed, cut_offs):
-            folds: list[Fold] = []
-
-            def keep_folds(judged: Sequence[Fold], kept: list[Fold] = folds) -> Any:
-                chosen = choose_weights(judged)
-                kept.extend(chosen[0])
-                return chosen
-
-            vars(training)["choose_weights"] = keep_folds
             with open_progress() as progress:
-                recommender = training.fit(holdout.dataset, holdout.split, of_seed, progress=progress)
-            query = training.cohort_query(recommender, holdout.newcomers, holdout.cold, max(LENGTHS))
+                trained = train(holdout, of_seed, progress)
+
+            def note(what: str, lists: np.ndarray, truth: SparseRows = holdout.cold.truth) -> None:
+                precision = [100 * measure(lists[:, :k], truth).precision for k in LENGTHS]
+                found.setdefault(what, []).append(np.stack(precision, axis=1))
+
             for left_out in ("", *blend.COMPONENTS):
-                lists = answer_without(left_out, folds, query)
-                precision = [100 * measure(lists[:, :k], holdout.cold.truth).precision for k in LENGTHS]
-                found.setdefault(left_out, []).append(np.stack(precision, axis=1))
+                kept = tuple(name for name in blend.COMPONENTS if name != left_out)
+                with changed(blend, "COMPONENTS", kept):
+                    note(left_out, trained.answer())
+            for default, (module, constant, values) in DEFAULTS.items():
+                for value in values:
+                    with changed(module, constant, value):
+                        fresh = trained.learn_item_weights() if module is ease else trained
+                        note(f"{default} {value}", fresh.answer())
     whole = np.concatenate(found.pop(""))
+    mean = {what: np.concatenate(parts).mean(axis=0).round(3).tolist() for what, parts in found.items()}
     users = np.arange(len(whole))
     lost = {name: bootstrap_means(whole - np.concatenate(parts), users) for name, parts in found.items()}
     return {
         "users": len(whole),
         "precision": [round(float(mean), 2) for mean in whole.mean(axis=0)],
         "lost": {name: [[round(x, 2) for x in (i.mean, i.low, i.high)] for i in pair] for name, pair in lost.items()},
+        "defaults": {
+            default: [mean[f"{default} {value}"] for value in values] for default, (_, _, values) in DEFAULTS.items()
+        },
     }
 
 
-def answer_without(left_out: str, folds: Sequence[Fold], query: Query) -> np.ndarray:
-    """Return the lists of `blend` with weights that are fitted without a component."""
-    everything = blend.COMPONENTS
-    vars(blend)["COMPONENTS"] = tuple(name for name in everything if name != left_out)
+@dataclass(frozen=True, eq=False)
+class Trained:
+    """Validation users and cold users, asking models, and what the item weights of each were learned from."""
+
+    folds: list[Fold]
+    query: Query
+    learned_from: list[tuple[Any, ...]]
+
+    def answer(self) -> np.ndarray:
+        """Return the lists of `blend` with weights that are fitted now."""
+        model = replace(self.query.model, blending=weights.choose_blending(self.folds))
+        return answer_all(replace(self.query, model=model), "blend").items
+
+    def learn_item_weights(self) -> Trained:
+        """Learn the item weights of all models again."""
+        learned = [ease.learn_item_weights(*data) for data in self.learned_from]
+        folds = [fold.with_settings(item_weights=of) for fold, of in zip(self.folds, learned, strict=False)]
+        model = replace(self.query.model, item_weights=learned[-1])
+        return replace(self, folds=folds, query=replace(self.query, model=model))
+
+
+def train(holdout: Holdout, config: Config, progress: Progress) -> Trained:
+    """Train a model, and keep the validation users' models beside it."""
+    learn, choose = ease.learn_item_weights, weights.choose_weights
+    learned_from: list[tuple[Any, ...]] = []
+    folds: list[Fold] = []
+
+    def keep_data(*data: Any) -> SparseRows:
+        learned_from.append(data)
+        return learn(*data)
+
+    def keep_folds(judged: Sequence[Fold]) -> Any:
+        chosen = choose(judged)
+        folds.extend(chosen[0])
+        return chosen
+
+    with changed(ease, "learn_item_weights", keep_data), changed(training, "choose_weights", keep_folds):
+        recommender = training.fit(holdout.dataset, holdout.split, config, progress=progress)
+    query = training.cohort_query(recommender, holdout.newcomers, holdout.cold, max(LENGTHS))
+    return Trained(folds, query, learned_from).learn_item_weights()
+
+
+@contextmanager
+def changed(module: ModuleType, name: str, value: Any) -> Iterator[None]:
+    """Give a name of a module another value for a while."""
+    before = vars(module)[name]
+    vars(module)[name] = value
     try:
-        blending = choose_blending(folds)
+        yield
     finally:
-        vars(blend)["COMPONENTS"] = everything
-    model: TrainedModel = replace(query.model, blending=blending)
-    return answer_all(replace(query, model=model), "blend").items
+        vars(module)[name] = before
 
 
 if __name__ == "__main__":

@@ -47,8 +47,16 @@ def split(world: Dataset, config: Config) -> Split:
 
 @pytest.fixture(scope="session")
 def methods_config() -> Config:
-    """The same configuration, with the cold models of the literature."""
-    return small_config(methods=["dropoutnet", "melu"], dropoutnet={"items_per_step": 100})
+    """The same configuration, with all further methods, whose options are given."""
+    options = {
+        "item_item": {"shrinkage": 10.0, "asymmetry": 0.5, "neighbors": 100},
+        "user_user": {"rarity": 0.0, "neighbors": 50, "shrinkage": 10.0, "power": 1.0},
+        "ease": {"regularization": 100.0, "dropout": 0.5},
+        "als_fold_in": {"dimensions": 4, "confidence": 5.0, "regularization": 1.0, "frequency": 0.5},
+        "mult_dae": {"steps": 100, "width": 16, "dropout": 0.5, "weight_decay": 0.01},
+    }
+    methods = ["dropoutnet", "melu", *options]
+    return small_config(methods=methods, plugins=options, dropoutnet={"items_per_step": 100})
 
 
 @pytest.fixture(scope="session")

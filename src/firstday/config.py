@@ -369,6 +369,12 @@ class SegmentConfig(Section):
     iterations: Count = Field(default=20, description="Steps of k-means in each restart.")
     restarts: Count = Field(default=3, description="Runs of k-means from other starts; the tightest is kept.")
     top_items: Count = Field(default=300, description="Most used items that are kept of each segment.")
+    smoothing: float | None = Field(
+        default=None,
+        ge=0,
+        description="Average users added to each segment for the lists of `segment`, so that few users decide little; "
+        "empty: chosen on validation users, 0: the paper's plain counts.",
+    )
 
     def resolve(self, n_users: int) -> int:
         """Return the number of segments for that many warm users."""
@@ -633,8 +639,9 @@ class Config(Section):
     methods: tuple[str, ...] = Field(
         default=(),
         description="Further methods to train beside ours: `item_item`, `user_user`, `ease`, `als_fold_in` and "
-        "`mult_dae`, the cold models of the literature `dropoutnet` and `melu`, and those of plugins; `evaluate` adds what its strategies need. Layers, schedule, epochs, batch size, "
-        "patience and what makes a pass are those of `cold_model`. (The old name, `cold_model.peers`, is still read.)",
+        "`mult_dae`, the cold models of the literature `dropoutnet` and `melu`, and those of plugins; `evaluate` adds "
+        "what its strategies need. Layers, schedule, epochs, batch size, patience and what makes a pass of cold models "
+        "are those of `cold_model`. (The old name, `cold_model.peers`, is still read.)",
     )
     plugins: dict[str, dict[str, Any]] = Field(
         default={},
@@ -673,6 +680,7 @@ def as_published(config: Config) -> Config:
     """
     return config.override(
         {
+            "segments.smoothing": 0.0,
             "features.friends": False,
             "features.group_shrinkage": 0.0,
             "features.age_users": 0.0,

@@ -151,7 +151,7 @@ def test_options_of_methods_are_chosen_on_what_came_before_the_first_cut_off() -
     for dataset in (log, change_future(log, cut_off_of(log))):
         holdout = first_holdout(dataset)
         config = BARE.override("methods", ("item_item", "ease"))
-        options = fit(holdout.dataset, holdout.split, config, weigh=False).model.facts["options"]
+        options = fit(holdout.dataset, holdout.split, config, weigh=False).model.facts["metrics"]["options"]
         found.append({name: (of["options"], of["precision"]) for name, of in options.items()})
     assert found[0] == found[1]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -229,3 +230,15 @@ def test_lists_are_those_worked_out_by_hand(tiny: Recommender, strategy: str) ->
         rows += [(user, answer.route, rank, i.item_id, i.score) for rank, i in enumerate(answer.items, 1)]
     frame = pl.DataFrame(rows, schema=["user", "route", "rank", "item_id", "score"], orient="row")
     assert_frame_equal(frame, write_out(EXPECTED[strategy]), abs_tol=2e-6, rel_tol=2e-6)
+
+
+def test_the_lists_of_segments_lean_on_everyone_as_far_as_smoothing_says(tiny: Recommender) -> None:
+    """Five average users, who use i1 and i3 thrice, i2 and i4 twice, i5 once, beside the three and two of segments."""
+    model = replace(tiny.model, segment_smoothing=5.0)
+    items, shares = model.segment_lists
+    assert items.tolist() == [[0, 2, 1], [2, 3, 0]]
+    np.testing.assert_allclose(shares, [[6 / 8, 5 / 8, 4 / 8], [4 / 7, 4 / 7, 3 / 7]], rtol=1e-6)
+    assert Recommender(model).recommend(VISITORS["profile"], 2, "segment").items[1].item_id == "i4"
+    bare = replace(model, unlisted=np.array([2], np.int32))
+    assert bare.segment_lists[0].tolist() == [[0, 1, 3], [3, 0, 1]]
+    assert replace(model, segment_smoothing=0.0).segment_lists[0] is model.segments.top_items

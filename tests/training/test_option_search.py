@@ -86,7 +86,7 @@ def tuned(world: Dataset, split: Split) -> Recommender:
 
 
 def tunings_of(model: TrainedModel) -> dict[str, Tuning]:
-    return {name: Tuning(**of) for name, of in model.facts["options"].items()}
+    return {name: Tuning(**of) for name, of in model.facts["metrics"]["options"].items()}
 
 
 @pytest.mark.parametrize("name", baseline_names())

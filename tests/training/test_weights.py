@@ -11,6 +11,7 @@ from firstday.artifact.trained_model import KNOTS, share_of_knots
 from firstday.config import as_published
 from firstday.data.dataset import Dataset
 from firstday.data.splits.split import Split
+from firstday.features.signals import Signals
 from firstday.metrics import measure
 from firstday.recommend.query import Query
 from firstday.recommend.recommender import Recommender, answer_all
@@ -24,6 +25,7 @@ from firstday.training.weights import (
     Candidates,
     choose_blending,
     choose_neighborhood,
+    choose_smoothing,
     collect_candidates,
     fit_weights,
 )
@@ -158,3 +160,15 @@ def test_weights_follow_validation_users_alone(world: Dataset, split: Split, rec
     turned = choose_blending([Fold(query, SparseRows.from_lists(popular, model.n_items))])
     weights = {name: sum(of[name] for of in turned.weights) for name in turned.weights[0]}
     assert max(weights, key=weights.__getitem__) == "popular"
+
+
+def test_the_lists_of_segments_lean_on_everyone_as_validation_users_say(
+    tiny: Recommender, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Segment 1 has i4 first; with fifty average users beside its two, i3."""
+    monkeypatch.setattr("firstday.training.weights.LIST_SMOOTHINGS", (0.0, 50.0))
+    batch, _ = tiny.model.catalogue.read([Signals(age=40, country="DE")])
+    query = Query(tiny.model, batch, 1)
+    assert [choose_smoothing([Fold(query, SparseRows.from_lists([[item]], 6))]) for item in (2, 3, 5)] == [50, 0, 0]
+    fixed = tiny.model.config.override("segments.smoothing", 7.0)
+    assert choose_smoothing([Fold(replace(query, model=replace(tiny.model, config=fixed)), query.liked)]) == 7

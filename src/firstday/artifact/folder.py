@@ -37,7 +37,7 @@ from firstday.artifact.codec import Encoded, File, Types, decode, encode
 from firstday.artifact.trained_model import TrainedModel
 from firstday.errors import ArtifactError, ConfigError
 
-FORMAT = 7
+FORMAT = 8
 KEEP = 3
 """How many versions stay in a model's folder, the one in place among them."""
 MANIFEST = "manifest.json"

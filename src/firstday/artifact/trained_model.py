@@ -24,7 +24,7 @@ from firstday.features.signals import Catalogue, SignalBatch, Signals
 from firstday.ranking import NO_ITEM, unit_rows
 from firstday.segment.by_segment import UsersBySegment, put_by_segment
 from firstday.segment.new_items import NewItems
-from firstday.segment.segments import BELIEF_SMOOTHING, ItemCounts, Mixing, Segments, smooth_shares
+from firstday.segment.segments import BELIEF_SMOOTHING, ItemCounts, Mixing, Segments, rank_smoothed, smooth_shares
 from firstday.segment.shown_counts import ShownCounts
 from firstday.sparse import SparseRows
 
@@ -155,6 +155,8 @@ class TrainedModel:
         The same by value of each profile column, and by year of age under ``age``.
     facts
         For people to read, JSON values only: `data`, counts of the training data, and `metrics`, on validation users.
+    segment_smoothing
+        Number of average users added to each segment for the lists of `segment`; 0: none, as in the paper.
     mixing
         How `soft_segments` weighs segments.
     learned
@@ -190,6 +192,7 @@ class TrainedModel:
     everyone: ItemCounts
     profile_groups: Mapping[str, ItemCounts]
     facts: Mapping[str, Any] = field(default_factory=dict)
+    segment_smoothing: float = 0.0
     mixing: Mixing = field(default_factory=Mixing)
     learned: Mapping[str, Any] = field(default_factory=dict, metadata={"codec": "registry"})
     ranker: Ranker | None = None
@@ -306,6 +309,13 @@ class TrainedModel:
     def new_items(self) -> np.ndarray:
         """Indexes of the items that no warm user uses, int32, ascending: what is known of them is what was shown."""
         return np.flatnonzero(self.everyone.counts.column_sums() == 0).astype(np.int32)
+
+    @cached_property
+    def segment_lists(self) -> tuple[np.ndarray, np.ndarray]:
+        """The lists of `segment`: items and shares of each segment; see `rank_smoothed`."""
+        listed = self.popularity.copy()
+        listed[self.unlisted] = 0
+        return rank_smoothed(self.segments, listed, self.segment_smoothing)
 
     @cached_property
     def smoothed_shares(self) -> np.ndarray:

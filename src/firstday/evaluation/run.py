@@ -199,7 +199,9 @@ def evaluate(
                 began = perf_counter()
                 recommender = fit(holdout.dataset, holdout.split, seed_config, progress=report)
                 fit_seconds = perf_counter() - began
-                tunings = {name: Tuning(**of) for name, of in recommender.model.facts["options"].items()}
+                tunings = {
+                    name: Tuning(**of) for name, of in recommender.model.facts["metrics"].get("options", {}).items()
+                }
                 fit_seconds -= sum(tuning.tune_seconds + tuning.fit_seconds for tuning in tunings.values())
                 if tune_once or cut_offs is not None:
                     config = with_options(config, {name: tuning.options for name, tuning in tunings.items()})

@@ -18,8 +18,7 @@ def recommend_segment(query: Query) -> Answer:
 
 def _take_segments(query: Query, segment_of_user: np.ndarray, route: str) -> Answer:
     """Take the top items of each user's segment, integers, shape (n_users,), under a route's name."""
-    segments = query.model.segments
-    return query.take_lists(segments.top_items, segments.top_shares, segment_of_user, route, query.known)
+    return query.take_lists(*query.model.segment_lists, segment_of_user, route, query.known)
 
 
 def recommend_input_clusters(query: Query) -> Answer:

@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 
 from firstday.display import readable
-from firstday.ranking import NO_ITEM, first_allowed, weigh_nearest
+from firstday.ranking import NO_ITEM, first_allowed, top_k, weigh_nearest
 from firstday.sparse import SparseRows
 
 BELIEF_SMOOTHING = 5.0
@@ -196,6 +196,36 @@ def weigh_segments(vectors: np.ndarray, segments: Segments, mixing: Mixing) -> t
         float32, shape (n, m).
     """
     return weigh_nearest(segments.closeness(vectors), MAX_SEGMENTS_PER_USER, mixing.temperature)
+
+
+def rank_smoothed(segments: Segments, popularity: np.ndarray, smoothing: float) -> tuple[np.ndarray, np.ndarray]:
+    """Rank each segment's items by the share of its users, after some average users are added to it.
+
+    Parameters
+    ----------
+    segments
+        The segments.
+    popularity
+        Share of all users who use each item, shape (n_items,).
+    smoothing
+        Number of average users.
+
+    Returns
+    -------
+    items : numpy.ndarray
+        int32, shape (n_segments, n_top), best first; `NO_ITEM` after the items that anybody uses.
+    shares : numpy.ndarray
+        float32, of the same shape.
+    """
+    if not smoothing:
+        return segments.top_items, segments.top_shares
+    counts, sizes = segments.items.counts, segments.items.sizes[:, None]
+    items, users = np.empty_like(segments.top_items), np.empty(segments.top_items.shape, dtype=np.float32)
+    for segment in range(len(segments)):
+        added = np.where(popularity > 0, smoothing * popularity, -np.inf).astype(np.float32)
+        added[counts.row(segment)] += counts.row_weights(segment)
+        items[[segment]], users[[segment]] = top_k(added[None], items.shape[1])
+    return items, (users / (sizes + smoothing)).astype(np.float32)
 
 
 def smooth_shares(segments: Segments, popularity: np.ndarray, mixing: Mixing) -> np.ndarray:

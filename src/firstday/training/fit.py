@@ -153,7 +153,8 @@ def fit(
         others = count_others(dataset, model, trained.shown_to, held_out, split)
     model = replace(model, shown_counts=add_shown([trained.shown_counts, others]))
     facts = collect_facts(dataset, split, model, judged, (trained.n_warm, trained.n_learned), learners)
-    facts["options"] = {name: asdict(tuning) for name, tuning in tunings.items()}
+    if tunings:
+        facts["metrics"]["options"] = {name: asdict(tuning) for name, tuning in tunings.items()}
     return Recommender(replace(model, facts=facts))
 
 

@@ -1,4 +1,4 @@
-"""Choosing on validation users how `soft_segments`, `neighbors`, `friends` and `blend` weigh what they rest on."""
+"""Choosing on validation users how strategies weigh what they rest on, those of segments, of people, and `blend`."""
 
 from __future__ import annotations
 
@@ -19,11 +19,12 @@ from firstday.recommend.query import Query
 from firstday.recommend.soft_segments import mix_segments
 from firstday.segment.segments import Mixing, smooth_shares
 from firstday.training.selection import ENOUGH_USERS, take_class
-from firstday.training.validation import Fold, head
+from firstday.training.validation import Fold, head, measure_folds
 
 T = TypeVar("T")
 Score = Callable[[np.ndarray], np.ndarray]
 
+LIST_SMOOTHINGS = (0.0, 20.0, 100.0, 400.0, 1600.0)
 SEGMENT_TEMPERATURES = (0.01, 0.02, 0.04, 0.08, 0.16)
 SEGMENT_SMOOTHINGS = (0.0, 20.0, 100.0)
 MOST_MIXED = 2_000
@@ -46,7 +47,7 @@ LEAST_WEIGHT = 0.01
 
 
 def choose_weights(folds: Sequence[Fold]) -> tuple[list[Fold], dict[str, Any]]:
-    """Choose how `soft_segments`, `neighbors`, `friends` and `blend` weigh what they rest on.
+    """Choose how `segment`, `soft_segments`, `neighbors`, `friends` and `blend` weigh what they rest on.
 
     Parameters
     ----------
@@ -60,12 +61,26 @@ def choose_weights(folds: Sequence[Fold]) -> tuple[list[Fold], dict[str, Any]]:
     settings : dict
         Fields of `TrainedModel`.
     """
-    settings: dict[str, Any] = {"mixing": choose_mixing(folds)}
+    settings: dict[str, Any] = {"segment_smoothing": choose_smoothing(folds), "mixing": choose_mixing(folds)}
     with_mixing = [fold.with_settings(**settings) for fold in folds]
     settings["neighborhood"] = choose_neighborhood(with_mixing)
     with_neighbors = [fold.with_settings(**settings) for fold in folds]
     settings["blending"] = choose_blending(with_neighbors)
     return [fold.with_settings(**settings) for fold in folds], settings
+
+
+def choose_smoothing(folds: Sequence[Fold]) -> float:
+    """Return the smoothing by which the lists of `segment` are best; among equals the first."""
+    given = folds[0].query.model.config.segments.smoothing
+    if given is not None:
+        return given
+    folds = head(folds, MOST_MIXED)
+
+    def precision(smoothing: float) -> float:
+        tried = [fold.with_settings(segment_smoothing=smoothing) for fold in folds]
+        return float(measure_folds(tried, "segment").mean())
+
+    return max(LIST_SMOOTHINGS, key=precision)
 
 
 def choose_mixing(folds: Sequence[Fold]) -> Mixing:
