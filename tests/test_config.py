@@ -188,10 +188,6 @@ def test_a_section_alone_can_be_overridden() -> None:
         SegmentConfig().override("iterations", 0)
 
 
-def test_the_older_name_of_precomputed_vectors_is_understood() -> None:
-    assert parse_config({"embedding": {"method": "brought"}}).embedding.method == "precomputed"
-
-
 def test_a_file_that_is_missing_or_no_toml(tmp_path: Path) -> None:
     missing = tmp_path / "none.toml"
     with pytest.raises(ConfigError) as caught:
@@ -247,8 +243,3 @@ def test_what_is_left_empty_follows_the_number_of_warm_users(
     assert given.segments.resolve(n_warm) == 5
     assert given.cold_model.resolve_batch(n_warm * 4) == 9
     assert as_published(config).cold_model.batch_size == 512
-
-
-def test_the_old_name_of_methods_is_still_read() -> None:
-    assert parse_config({"cold_model": {"peers": ["melu"], "epochs": 3}}).methods == ("melu",)
-    assert parse_config({"cold_model": {"epochs": 3}}).methods == ()

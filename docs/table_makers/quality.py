@@ -77,7 +77,7 @@ def first_look() -> list[str]:
 
 def _best_baseline(results: dict[str, Any], rows: dict[str, Any]) -> str:
     """Return the tuned baseline of others with the highest precision."""
-    baselines: list[str] = [name for name in results["tuned_peers"] if name in rows and name != "paper_segment"]
+    baselines: list[str] = [name for name in results["options"] if name in rows and name != "paper_segment"]
     return max(baselines, key=lambda name: float(rows[name]["precision"]))
 
 
@@ -87,7 +87,7 @@ def gains() -> list[str]:
     for name, title in DATASETS.items():
         results = read_results(name)
         rows = {row["strategy"]: row for row in results["results"]}
-        if not results.get("tuned_peers"):
+        if not results.get("options"):
             continue
         best = _best_baseline(results, rows)
         beside = [_gain(rows["blend"], other) for other in ("paper_segment", "segment", best)]
@@ -188,7 +188,7 @@ def clocks() -> list[str]:
         except NotMeasuredError:
             continue
         rows = {row["strategy"]: row for row in results["results"]}
-        baselines = [baseline for baseline in results["tuned_peers"] if baseline != "paper_segment"]
+        baselines = [baseline for baseline in results["options"] if baseline != "paper_segment"]
         cells = [title, f"{results['n_cold']:,}"]
         for metric, key in (("precision_at_10", "difference_at_10"), ("precision", "difference")):
             values = {baseline: float(rows[baseline][metric]) for baseline in baselines}
@@ -357,7 +357,7 @@ def ages_chosen(name: str) -> list[str]:
 
 def peers(name: str) -> list[str]:
     """Return strategies and tuned baselines side by side on one dataset, best first."""
-    if not read_results(name).get("tuned_peers"):
+    if not read_results(name).get("options"):
         raise NotMeasuredError
     lines = [
         "| P@50, % [95 % interval] | all | / `segment` | 0 items | 1-3 | 4+ | user coverage, % | novelty, bits "
@@ -368,7 +368,7 @@ def peers(name: str) -> list[str]:
         beside = row["against"].get("segment")
         ratio = f"{beside['ratio']:.2f} {interval(beside['ratio_ci'], '.2f')}" if beside else ""
         sizes = [f"{row['by_day_one_size'][size]:.1f}" for size in ("0", "1-3", "4+")]
-        about = [f"{row[what]:.1f}" for what in ("coverage", "novelty_bits", "catalogue_reached")]
+        about = [f"{row[what]:.1f}" for what in ("user_coverage", "novelty_bits", "catalogue_coverage")]
         cells = [f"{row['precision']:.1f} {interval(row['precision_ci'])}", ratio, *sizes, *about]
         lines.append(f"| `{row['strategy']}` | {' | '.join(cells)} | {row['ms_per_user']:.2f} |")
     return lines
@@ -376,10 +376,10 @@ def peers(name: str) -> list[str]:
 
 def peers_options(name: str) -> list[str]:
     """Return what was allowed and tried of each tuned baseline on one dataset, and what validation users chose."""
-    if not read_results(name).get("tuned_peers"):
+    if not read_results(name).get("options"):
         raise NotMeasuredError
     lines = ["| baseline | allowed | tried | chosen | time to fit, s | time to tune, s |", "|---|---|---|---|---|---|"]
-    for baseline, tuning in read_results(name)["tuned_peers"].items():
+    for baseline, tuning in read_results(name)["options"].items():
         if not tuning["grid"]:
             continue
         allowed = "; ".join(f"{option} {_describe_values(values)}" for option, values in tuning["grid"].items())
@@ -418,7 +418,7 @@ def leads() -> list[str]:
         except NotMeasuredError:
             continue
         rows = {row["strategy"]: row for row in results["results"]}
-        baselines = [baseline for baseline, tuning in results["tuned_peers"].items() if tuning["grid"]]
+        baselines = [baseline for baseline, tuning in results["options"].items() if tuning["grid"]]
         best = max(baselines, key=lambda baseline: rows[baseline]["precision"])
         n_seeds = len(results["seeds"])
         for strategy in ("blend", "segment"):
@@ -434,7 +434,7 @@ def leads() -> list[str]:
 def _read_leads(name: str) -> Any:
     """Return the results of a dataset, or some of them measured apart where those are from before grids were wide."""
     results = read_results(name)
-    tunings = [tuning for tuning in results.get("tuned_peers", {}).values() if tuning["grid"]]
+    tunings = [tuning for tuning in results.get("options", {}).values() if tuning["grid"]]
     return results if tunings and "n_tried" in tunings[0]["by_seed"][0] else read_results(f"leads-{name}")
 
 

@@ -315,7 +315,7 @@ class EmbeddingConfig(Section):
         default="als",
         description="UT-ALS or TT-SVD (the first step of PAPER), word2vec over users' items in time order (needs the "
         "extra `word2vec`), or precomputed: the caller's own vectors in the table `embeddings`, which are taken "
-        "wherever that table is there. `brought`, the older name of precomputed, is understood too.",
+        "wherever that table is there.",
     )
     dimensions: Annotated[int, Field(ge=1, le=4096)] | None = Field(
         default=None,
@@ -344,11 +344,6 @@ class EmbeddingConfig(Section):
     )
     word2vec_window: Count = Field(default=20, description="Items before and after an item that count as its context.")
     word2vec_epochs: Count = Field(default=20, description="Passes over the users.")
-
-    @field_validator("method", mode="before")
-    @classmethod
-    def _renamed(cls, value: Any) -> Any:
-        return "precomputed" if value == "brought" else value
 
     def resolve_dimensions(self, n_users: int, n_items: int) -> int:
         """Return how many numbers a vector has for that many warm users and items."""
@@ -641,7 +636,7 @@ class Config(Section):
         description="Further methods to train beside ours: `item_item`, `user_user`, `ease`, `als_fold_in` and "
         "`mult_dae`, the cold models of the literature `dropoutnet` and `melu`, and those of plugins; `evaluate` adds "
         "what its strategies need. Layers, schedule, epochs, batch size, patience and what makes a pass of cold models "
-        "are those of `cold_model`. (The old name, `cold_model.peers`, is still read.)",
+        "are those of `cold_model`.",
     )
     plugins: dict[str, dict[str, Any]] = Field(
         default={},
@@ -661,15 +656,6 @@ class Config(Section):
     melu: MeluConfig = MeluConfig()
     recommend: RecommendConfig = RecommendConfig()
     experiment: ExperimentConfig = ExperimentConfig()
-
-    @model_validator(mode="before")
-    @classmethod
-    def _read_old_names(cls, values: Any) -> Any:
-        cold_model = values.get("cold_model") if isinstance(values, dict) else None
-        if isinstance(cold_model, dict) and "peers" in cold_model:
-            others = {name: value for name, value in cold_model.items() if name != "peers"}
-            return {"methods": cold_model["peers"], **values, "cold_model": others}
-        return values
 
 
 def as_published(config: Config) -> Config:

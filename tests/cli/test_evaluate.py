@@ -114,7 +114,7 @@ def test_baselines_are_told_in_help_and_judged_beside_strategies(
     invoke: Invoke, tables: Path, settings: Path, tmp_path: Path
 ) -> None:
     told = " ".join(invoke("evaluate", "--help").stdout.replace("│", " ").split())
-    for name in ("--baselines", "--peers", "--against", "item_item", "mult_dae", "--baselines --against ease"):
+    for name in ("--baselines", "--against", "item_item", "mult_dae", "--baselines --against ease"):
         assert name in told
     out = tmp_path / "results.json"
     chosen = ("--strategy", "segment", "--strategy", "user_user", "--strategy", "popular", "--against", "user_user")
@@ -130,7 +130,7 @@ def test_baselines_are_told_in_help_and_judged_beside_strategies(
     found = json.loads(out.read_text())
     rows = {row["strategy"]: row for row in found["results"]}
     assert set(rows["popular"]["against"]) == {"user_user", "segment"}
-    assert set(found["tuned_peers"]["user_user"]["by_seed"][0]["options"]) == {
+    assert set(found["options"]["user_user"]["by_seed"][0]["options"]) == {
         "min_items", "rarity", "neighbors", "shrinkage", "power",
     }  # fmt: skip
 

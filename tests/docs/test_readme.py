@@ -33,7 +33,7 @@ def test_what_the_text_says_of_the_results_holds() -> None:
         assert beside["paper_segment"]["ratio_ci"][0] > 1.15
         assert beside["paper_segment"]["ratio"] >= 1.2
         assert rows["neighbors"]["against"]["segment"]["ratio_ci"][0] > 1.03
-        assert all(beside[baseline]["ratio_ci"][0] > 1 for baseline in read_results(name)["tuned_peers"])
+        assert all(beside[baseline]["ratio_ci"][0] > 1 for baseline in read_results(name)["options"])
     befriended = {row["strategy"]: row["friends_only"] for row in read_results("deezer-europe")["results"]}
     assert befriended["blend"] > 1.25 * befriended["popular"]
 

@@ -1,19 +1,15 @@
-"""The page on upgrading is true: of models, of stores, of settings."""
+"""The page on upgrading is true."""
 
 from __future__ import annotations
 
-import sqlite3
 from pathlib import Path
 
-import httpx
 import pytest
-from serve_process import ServerProcess
 
 from firstday.artifact.folder import FORMAT, MANIFEST, _sealed, read_manifest
 from firstday.errors import ArtifactError
 from firstday.recommend.recommender import Recommender, open_model
 from firstday.serve.store.sqlite import VERSION
-from tests.serve.test_store_sqlite import VERSION_1
 
 PAGE = (Path(__file__).parents[2] / "docs" / "upgrading.md").read_text(encoding="utf-8")
 
@@ -36,25 +32,3 @@ def test_a_model_of_the_format_before_is_refused_as_the_page_says(
     assert f"error: {refused.value}" in PAGE
     tiny.save(model)  # as train does
     open_model(model)
-
-
-def test_a_service_opens_a_store_of_the_version_before(tiny: Recommender, tmp_path: Path) -> None:
-    path = tmp_path / "users.sqlite"
-    with sqlite3.connect(path) as connection:
-        connection.executescript(VERSION_1)
-    connection.close()
-    # What was written then must not have expired.
-    settings = {"store": f"sqlite:///{path}", "retention_days": 0}
-    server = ServerProcess(tiny.save(tmp_path / "model"), tmp_path / "server", settings)
-    try:
-        user = httpx.get(f"{server.url}/v1/users/u").json()
-        listed = httpx.get(f"{server.url}/v1/users/u/recommendations").json()
-    finally:
-        server.stop()
-    assert {event["event_id"] for event in user["events"]} == {"e1", "e2"}
-    assert user["profile"] == {"country": "FR"}
-    assert "i1" not in [item["item_id"] for item in listed["items"]]  # it was used
-    assert any(line["event"] == "store is now of version 2" for line in server.log())
-    with sqlite3.connect(path) as connection:
-        assert connection.execute("PRAGMA user_version").fetchone() == (VERSION,)
-    connection.close()

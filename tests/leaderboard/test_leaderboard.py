@@ -71,7 +71,7 @@ def test_the_rows_are_what_evaluate_measures(world: Dataset, little: Config, sta
     assert row_of(standings, "segment").minus_segment is None
     assert standings.compare_times(row_of(standings, "segment"))[0] == pytest.approx(1)
     user_user = row_of(standings, "user_user")
-    assert user_user.options == results["tuned_peers"]["user_user"]["by_seed"][0]["options"]
+    assert user_user.options == results["options"]["user_user"]["by_seed"][0]["options"]
     assert user_user.options_from == "first seed"
 
 

@@ -25,7 +25,6 @@ from firstday.serve.export_tables import STATE, Exported, export, open_readable
 from firstday.serve.store.base import Assignment, Clock, Event, Profile, Rules, ShownList, Store
 from firstday.serve.store.sqlite import SqliteStore
 from tests.serve.conftest import StartServer, assert_error, open_client
-from tests.serve.test_store_sqlite import VERSION_1
 from tests.serve.test_stores import DAY_US, SetClock
 
 T = TypeVar("T")
@@ -416,11 +415,11 @@ def test_what_cannot_be_read_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "text.sqlite").write_text("not a database, but long enough to be looked at" * 50)
     with pytest.raises(ConfigError, match="cannot be read"):
         open_readable(str(tmp_path / "text.sqlite"))
-    with sqlite3.connect(tmp_path / "old.sqlite") as connection:
-        connection.executescript(VERSION_1)
+    with sqlite3.connect(tmp_path / "other.sqlite") as connection:
+        connection.execute("PRAGMA user_version = 7")
     connection.close()
-    with pytest.raises(ConfigError, match=r"version 1, not 2; let this version's service open it once"):
-        open_readable(str(tmp_path / "old.sqlite"))
+    with pytest.raises(ConfigError, match=r"version 7, not 1; give the file of a store\."):
+        open_readable(str(tmp_path / "other.sqlite"))
 
 
 def run_export(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> tuple[int, str]:

@@ -15,7 +15,7 @@ import pytest
 
 from firstday.errors import ConfigError
 from firstday.serve.settings import load_settings
-from firstday.serve.store.base import Assignment, Event, Profile, Rules, ShownList, StoredUser, StoreError
+from firstday.serve.store.base import Assignment, Event, Profile, Rules, ShownList, StoreError
 from firstday.serve.store.open import open_store
 from firstday.serve.store.sqlite import PURGED_AT_ONCE, SqliteStore
 from tests.serve.test_stores import DAY_US, SetClock
@@ -46,56 +46,8 @@ def test_a_store_of_another_version_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "users.sqlite"
     with sqlite3.connect(path) as connection:
         connection.execute("PRAGMA user_version = 7")
-    with pytest.raises(ConfigError, match="is of version 7, not 2; give another file"):
+    with pytest.raises(ConfigError, match="is of version 7, not 1; give another file"):
         SqliteStore(path, RULES)
-
-
-VERSION_1 = """
-CREATE TABLE profiles (user_id TEXT PRIMARY KEY, put_us INTEGER NOT NULL, profile TEXT NOT NULL) WITHOUT ROWID, STRICT;
-CREATE TABLE events (
-    user_id TEXT NOT NULL, event_id TEXT NOT NULL, received_us INTEGER NOT NULL, signal TEXT NOT NULL,
-    entity TEXT NOT NULL, entity_id TEXT NOT NULL, timestamp_ms INTEGER, PRIMARY KEY (user_id, event_id)
-) WITHOUT ROWID, STRICT;
-CREATE INDEX events_by_receipt ON events (received_us);
-CREATE INDEX profiles_by_put ON profiles (put_us);
-INSERT INTO profiles VALUES ('u', 1600000000000007, '[24,{"country":"FR"},[["item","i1"]],["u2"]]');
-INSERT INTO events VALUES ('u', 'e1', 1600000000000001, 'stream', 'item', 'i1', 5);
-INSERT INTO events VALUES ('u', 'e2', 1600000000000002, 'ban', 'artist', 'a1', NULL);
-INSERT INTO events VALUES ('v', 'e1', 1600000000000003, 'stream', 'item', 'i2', NULL);
-PRAGMA user_version = 1;
-"""
-
-
-def test_a_file_of_version_1_opens_and_keeps_all(tmp_path: Path) -> None:
-    path = tmp_path / "users.sqlite"
-    with sqlite3.connect(path) as connection:
-        connection.executescript(VERSION_1)
-    connection.close()
-
-    async def run() -> list[StoredUser]:
-        store = SqliteStore(path, Rules(1000, 0))
-        users = await store.read(["u", "v"])
-        await store.record([("v", ShownList("l", "segment", ("i1",)))])
-        await store.add([("u", Event("e1", "stream", "item", "other")), ("u", Event("e3", "shown", "item", "i1"))])
-        await store.close()
-        again = SqliteStore(path, Rules(1000, 0))  # now of version 2
-        users += await again.read(["u", "v"])
-        await again.close()
-        return users
-
-    u, v, u_later, v_later = asyncio.run(run())
-    assert u == StoredUser(
-        Profile(24, {"country": "FR"}, (("item", "i1"),), ("u2",), 1600000000000007),
-        (
-            Event("e1", "stream", "item", "i1", 5, 1600000000000001),
-            Event("e2", "ban", "artist", "a1", None, 1600000000000002),
-        ),
-        first_us=1600000000000001,
-    )
-    assert (len(v.events), v.first_us) == (1, 1600000000000003)
-    assert u_later.events[:2] == u.events
-    assert [one.event_id for one in u_later.events] == ["e1", "e2", "e3"]
-    assert (len(v_later.lists), v_later.first_us) == (1, v.first_us)
 
 
 def test_a_store_in_use_is_refused(tmp_path: Path) -> None:

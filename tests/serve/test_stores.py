@@ -466,29 +466,3 @@ def test_both_stores_give_the_same_signals(tmp_path: Path, redis: RedisProcess) 
     assert [replace(event, received_us=0) for event in sqlite.events] == [
         replace(event, received_us=0) for event in with_redis.events
     ]
-
-
-def test_what_an_older_version_kept_in_redis_is_read(tmp_path: Path, redis: RedisProcess) -> None:
-    from redis.asyncio import Redis
-
-    from firstday.serve.store.redis import RedisStore
-
-    async def run() -> tuple[StoredUser, StoredUser]:
-        raw = Redis.from_url(redis.url)
-        name = tmp_path.name
-        await raw.set(f"{name}:profile:u", b"1600000000000007\n[24,{},[],[]]")
-        await raw.zadd(f"{name}:order:u", {"e1": 1_600_000_000_000_001})
-        await raw.hset(f"{name}:events:u", "e1", b'[1600000000000001,"stream","item","i1",5]')
-        await raw.aclose()
-        store = RedisStore(redis.url, Rules(CAP, 0), prefix=name)
-        before = (await store.read(["u"]))[0]
-        await store.add([("u", Event("e1", "stream", "item", "other")), ("u", Event("e2", "stream", "item", "i2"))])
-        after = (await store.read(["u"]))[0]
-        await store.close()
-        return before, after
-
-    before, after = asyncio.run(run())
-    old = Event("e1", "stream", "item", "i1", 5, 1_600_000_000_000_001)
-    assert before == StoredUser(Profile(24, put_us=1_600_000_000_000_007), (old,), first_us=1_600_000_000_000_001)
-    assert after.events[0] == old
-    assert (after.events[1].event_id, after.first_us) == ("e2", before.first_us)

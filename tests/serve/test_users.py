@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from datetime import UTC, datetime
-from pathlib import Path
 
 import httpx
 import pytest
@@ -125,26 +124,6 @@ def test_no_column_has_the_name_of_another_part(http: httpx.Client, name: str) -
     assert_error(http.put("/v1/users/named", json=body), 422, "invalid", "profile")
     assert http.get("/v1/users/named").status_code == 404
     assert_error(http.post("/v1/recommendations", json={"signals": body}), 422, "invalid", "signals.profile")
-
-
-@pytest.mark.parametrize("store", ["sqlite", "redis"])
-def test_columns_with_such_names_that_are_stored_already_are_ignored(
-    start_app: StartApp, store: str, request: pytest.FixtureRequest, tmp_path: Path
-) -> None:
-    """An older version took them."""
-    with_redis = {"redis_prefix": tmp_path.name} if store == "redis" else {}
-    if with_redis:
-        with_redis["store"] = request.getfixturevalue("redis").url
-    app = start_app(**with_redis)
-    columns = {"shown": "x", "user_id": "y", "age": "z", "country": "FR"}
-    app.run(app.service.store.put("old", Profile(24, columns)))
-    app.run(app.service.store.put("plain", Profile(24, {"country": "FR"})))
-    with app.open_client() as http:
-        old, plain = (http.get(f"/v1/users/{user}/recommendations").json() for user in ("old", "plain"))
-        assert http.get("/v1/users/old").json()["profile"] == columns
-    assert old["items"] == plain["items"]
-    sentences = [f"profile column {name!r} cannot have this name" for name in ("age", "shown", "user_id")]
-    assert old["ignored"] == [*sentences, *plain["ignored"]]
 
 
 def test_a_user_whose_signals_cannot_be_made_costs_nobody_else_the_list(start_app: StartApp) -> None:

@@ -343,8 +343,8 @@ def test_evaluate_judges_baselines_beside_strategies(world: Dataset, small_grids
     assert set(rows["ease"]["routes"]) <= {"ease", "group", "popular"}
     assert set(rows["user_user"]["against"]) == {"segment", "ease"}
     assert set(rows["ease"]["against"]) == {"segment"}
-    assert set(values["tuned_peers"]) == {"ease", "user_user"}
-    told = values["tuned_peers"]["ease"]
+    assert set(values["options"]) == {"ease", "user_user"}
+    told = values["options"]["ease"]
     assert told["grid"] == {"min_items": [1, 2, 5, 10, 20, 50], "regularization": [10.0, 100.0], "dropout": [0.5]}
     assert told["chosen_on"] == "validation users of each seed"
     assert [found["seed"] for found in told["by_seed"]] == [SEED, SEED + 1]
@@ -361,7 +361,7 @@ def test_evaluate_judges_baselines_beside_strategies(world: Dataset, small_grids
     assert (first.n_tried, second.n_tried) == (3, 1)
     assert not second.edges
     assert describe_choices((first, second)) == [first.describe()]
-    assert once.to_json()["tuned_peers"]["ease"]["chosen_on"] == "validation users of the first seed"
+    assert once.to_json()["options"]["ease"]["chosen_on"] == "validation users of the first seed"
     again = evaluate(world, config, strategies=["ease"], k=K)
     assert again.get("ease", "precision", f"seed={SEED}") == results.get("ease", "precision", f"seed={SEED}")
 

@@ -74,9 +74,8 @@ def evaluate(
         bool,
         typer.Option(
             "--baselines",
-            "--peers",
             help="Also judge every baseline, fitted for this alone and tuned on validation users, and the paper's own "
-            "system as published. (--peers is the old name.)",
+            "system as published.",
         ),
     ] = False,
     tune_once: Annotated[

@@ -118,7 +118,6 @@ def _values(model: TrainedModel) -> dict[str, Any]:
         "history": [asdict(epoch) for epoch in model.cold.history],
         "ranker": None if ranker is None else {"history": [asdict(epoch) for epoch in ranker.history]},
         "methods": methods,
-        "peers": methods,  # the old name
     }
 
 

@@ -58,8 +58,7 @@ def reproduce(
         bool,
         typer.Option(
             "--without-baselines",
-            "--without-peers",
-            help="Leave out DropoutNet and MeLU, which take minutes to train. (--without-peers is the old name.)",
+            help="Leave out DropoutNet and MeLU, which take minutes to train.",
         ),
     ] = False,
     config: ConfigOption = None,

@@ -349,7 +349,7 @@ class Results:
             "largest_gap": self._gap_json(),
             "results": [self._strategy_json(name) for name in self.strategies],
             **({"cut_offs": list(self.cut_offs), "target_days": self.target_days} if self.cut_offs else {}),
-            "tuned_peers": {name: self._tuning_json(tunings) for name, tunings in self.tunings.items()},
+            "options": {name: self._tuning_json(tunings) for name, tunings in self.tunings.items()},
         }
 
     def _strategy_json(self, name: str) -> dict[str, Any]:
@@ -380,9 +380,8 @@ class Results:
             for other, ratio in self.split_metric(name, RATIO).items()
         }
         users, items = (_mean(self.get(name, f"{what}_coverage")) for what in ("user", "catalogue"))
-        values |= {"coverage": users, "user_coverage": users}  # the first of each is the name of older files
+        values["user_coverage"], values["catalogue_coverage"] = users, items
         values["novelty_bits"] = _mean(self.get(name, "novelty_bits"))
-        values |= {"catalogue_reached": items, "catalogue_coverage": items}
         routes = sorted(self.split_metric(name, ROUTE).items())
         values["routes"] = {route: round(figure.mean / 100, 4) for route, figure in routes}
         values["ms_per_user"] = _mean(self.get(name, "ms_per_user"))

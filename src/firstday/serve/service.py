@@ -336,8 +336,6 @@ class _Answerable:
     signals: Signals
     source: Source
     variant: Variant | None
-    ignored: tuple[str, ...] = ()
-    """Sentences on what is stored and cannot be used by any model."""
 
 
 class Batcher:
@@ -453,9 +451,8 @@ class Batcher:
             (user_id, user), variant = next(of_users)
             if variant is not None:
                 ask = replace(ask, strategy=variant.strategy)
-            ignored = tuple(f"profile column {name!r} cannot have this name" for name in user.unusable_columns)
             try:
-                collected.append(_Answerable(ask, user.to_signals(user_id), source, variant, ignored))
+                collected.append(_Answerable(ask, user.to_signals(user_id), source, variant))
             except Exception as error:
                 collected.append(error)
         return collected
@@ -532,7 +529,7 @@ class Batcher:
                     segment=segments[row] if segments[row] >= 0 else None,
                     items=places,
                     scores=scores[row][: len(places)],
-                    ignored=(*known.ignored, *answers.ignored[row]),
+                    ignored=answers.ignored[row],
                     notes=answers.notes[row],
                     score_scale=scales[row],
                     n_ranked=n_ranked[row],

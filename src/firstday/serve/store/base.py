@@ -7,13 +7,13 @@ import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import astuple, dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from firstday.config import SHOWN
 from firstday.data.events import ITEM
 from firstday.errors import FirstdayError
 from firstday.features.impressions import Impression
-from firstday.features.signals import PICK_SIGNAL, RESERVED, Signals
+from firstday.features.signals import PICK_SIGNAL, Signals
 
 DAY_US = 86_400_000_000
 RETENTION_DAYS = 90.0
@@ -160,16 +160,14 @@ class Profile:
 
 def write_profile(profile: Profile) -> str:
     """Write a profile as JSON; when it was put stands beside it."""
-    values: list[Any] = [profile.age, dict(profile.columns), profile.picks, profile.friends]
-    if profile.interactions or profile.shown:  # else as older versions wrote it
-        values += [profile.interactions, [astuple(one) for one in profile.shown]]
+    shown = [astuple(one) for one in profile.shown]
+    values = [profile.age, dict(profile.columns), profile.picks, profile.friends, profile.interactions, shown]
     return json.dumps(values, ensure_ascii=False, separators=(",", ":"))
 
 
 def read_profile(text: str | bytes, put_us: int) -> Profile:
     """Read a profile from JSON."""
-    age, columns, picks, friends, *more = json.loads(text)
-    done, shown = more or ((), ())
+    age, columns, picks, friends, done, shown = json.loads(text)
     return Profile(
         age,
         columns,
@@ -210,11 +208,6 @@ class StoredUser:
         """Whether anything is."""
         return self.profile is not None or bool(self.events or self.lists or self.assignments)
 
-    @property
-    def unusable_columns(self) -> list[str]:
-        """Profile columns that an older version kept under a name that signals need for something else."""
-        return [name for name in RESERVED if self.profile is not None and name in self.profile.columns]
-
     def find_recorded(self) -> list[ShownList]:
         """Return the recorded lists of which the caller did not say what was seen."""
         return [shown for shown in self.lists if not shown.is_told]
@@ -253,10 +246,7 @@ class StoredUser:
         return [impression for _, impression in sorted(dated, key=lambda entry: entry[0])]
 
     def to_signals(self, user_id: str | None = None) -> Signals:
-        """Return what is known in the form that every strategy takes; an impression is no interaction.
-
-        `unusable_columns` are left out.
-        """
+        """Return what is known in the form that every strategy takes; an impression is no interaction."""
         actions = [(event.signal, event.entity, event.entity_id) for event in self.events if not event.is_impression]
         shown = self.find_impressions()
         if self.profile is None:
@@ -269,7 +259,7 @@ class StoredUser:
             friends=profile.friends,
             shown=[*profile.shown, *shown],
             user_id=user_id,
-            **{name: value for name, value in profile.columns.items() if name not in RESERVED},
+            **profile.columns,
         )
 
 

@@ -59,19 +59,10 @@ end
 local function live(key)
   if ttl > 0 then redis.call('PEXPIRE', key, ttl) end
 end
-local function see(user, profile, order)
+local function see(user)
   local expired = ttl > 0 and now - 1000 * ttl or 0
   if tonumber(redis.call('HGET', user, 'last') or now) < expired then redis.call('DEL', user) end
-  if redis.call('HEXISTS', user, 'first') == 0 then
-    local first = next_us()
-    -- What an older version wrote tells no first time, but has times of its own.
-    local put = string.match(redis.call('GET', profile) or '', '^%d+')
-    local oldest = redis.call('ZRANGE', order, 0, 0, 'WITHSCORES')[2]
-    for _, us in ipairs({put or first, oldest or first}) do
-      if tonumber(us) >= expired and tonumber(us) < tonumber(first) then first = us end
-    end
-    redis.call('HSET', user, 'first', string.format('%.0f', tonumber(first)))
-  end
+  redis.call('HSETNX', user, 'first', next_us())
   redis.call('HSET', user, 'last', next_us())
   live(user)
 end
@@ -100,7 +91,7 @@ local function tell(lists, id)
 end
 for number, new in ipairs(cjson.decode(ARGV[5])) do
   local at = 7 * number - 5
-  see(KEYS[at], KEYS[at + 1], KEYS[at + 2])
+  see(KEYS[at])
   -- Where the ids of each kind are, where their texts are.
   local places = {{{{KEYS[at + 2], KEYS[at + 3]}}, {{KEYS[at + 4], KEYS[at + 3]}}, {{KEYS[at + 5], KEYS[at + 6]}}}}
   -- Lists have keys of their own; both kinds of events share one.
@@ -133,7 +124,7 @@ end
 A list of which the caller has said what was seen has a 1 at its end."""
 
 PUT = f"""{_BEGIN}
-see(KEYS[2], KEYS[3], KEYS[4])
+see(KEYS[2])
 redis.call('SET', KEYS[3], next_us() .. '\\n' .. ARGV[3])
 live(KEYS[3])
 local result = 1
@@ -144,7 +135,7 @@ ASSIGN = f"""{_BEGIN}
 local result = {{}}
 for number, entry in ipairs(cjson.decode(ARGV[3])) do
   local at = 7 * number - 5
-  see(KEYS[at], KEYS[at + 1], KEYS[at + 2])
+  see(KEYS[at])
   local name = 'in ' .. entry[1]
   redis.call('HSETNX', KEYS[at], name, next_us() .. ' ' .. entry[2])
   result[number] = redis.call('HGET', KEYS[at], name)
@@ -301,19 +292,15 @@ class RedisStore:
 
     async def find_latest_us(self) -> int:
         """Return the time of the last thing that was taken, microseconds since 1970; 0: there is none."""
-        key, now = f"{self._prefix}:clock", self._clock.now_us()
-        await self._call(lambda: self._redis.set(key, now, nx=True))  # it is missing where all is of an older version
-        return int(await self._call(lambda: self._redis.get(key)) or 0)
+        return int(await self._call(lambda: self._redis.get(f"{self._prefix}:clock")) or 0)
 
     async def scan(self, since_us: int) -> AsyncIterator[list[tuple[str, StoredUser]]]:  # noqa: ARG002
         """Give all users, a part at a time, each user once: Redis finds nobody by time.
 
-        What has expired by now is left out, by the retention of the service that wrote last, or, where one of an older
-        version did, of this object.
+        What has expired by now is left out, by the retention of the service that wrote last.
         """
-        noted = await self._call(lambda: self._redis.get(f"{self._prefix}:retention"))
-        rules = self._rules if noted is None else Rules(1, 1000 * int(noted))
-        oldest = rules.oldest_us(self._clock.now_us())
+        retention_ms = int(await self._call(lambda: self._redis.get(f"{self._prefix}:retention")) or 0)
+        oldest = Rules(1, 1000 * retention_ms).oldest_us(self._clock.now_us())
         seen: set[str] = set()
         kinds = {kind for kind in KINDS if kind in ("user", "profile", "events")}  # each user has one of these
         place, pattern = 0, re.sub(r"([*?\[\]\\])", r"\\\1", self._prefix) + ":*"
@@ -387,13 +374,10 @@ def _user(
     assignments = [_read_assignment(name[3:].decode(), text) for name, text in user.items() if name.startswith(b"in ")]
     if not (profile or live or shown or int(user.get(b"last", -1)) >= oldest):
         return StoredUser()
-    # What an older version wrote tells no first time.
-    times = [event.received_us for event in live] + [entry.received_us for entry in shown]
-    times += [profile.put_us] if profile else []
     return StoredUser(
         profile,
         tuple(sorted(live, key=lambda event: event.received_us)),
         tuple(sorted(shown, key=lambda entry: entry.received_us)),
         tuple(sorted(assignments, key=lambda assignment: assignment.assigned_us)),
-        int(user[b"first"]) if b"first" in user else min(times),
+        int(user[b"first"]),
     )

@@ -36,7 +36,7 @@ from firstday.serve.store.base import (
 T = TypeVar("T")
 Work = Callable[[sqlite3.Connection], Any]
 
-VERSION = 2
+VERSION = 1
 BUSY_TIMEOUT_S = 5.0
 GROUP_SIZE = 256
 """Calls that are committed together, at most."""
@@ -69,15 +69,6 @@ CREATE INDEX IF NOT EXISTS users_by_last ON users (last_us);
 """`users.last_us` is the last write's time, or up to a day before it, so that a busy user's row is seldom written.
 `facts` has the last time that was told for anything that is or was here (`latest`), and how long things are kept
 (`retention`)."""
-
-FROM_VERSION_1 = """
-ALTER TABLE events ADD COLUMN list_id TEXT;
-ALTER TABLE events ADD COLUMN position INTEGER;
-ALTER TABLE events ADD COLUMN propensity REAL;
-ALTER TABLE events ADD COLUMN policy TEXT;
-INSERT INTO users (user_id, first_us, last_us) SELECT user_id, min(us), max(us) FROM (
-    SELECT user_id, put_us AS us FROM profiles UNION ALL SELECT user_id, received_us FROM events) GROUP BY user_id;
-"""
 
 PURGE = (
     (
@@ -199,10 +190,10 @@ class SqliteStore:
         connection = self._connect()
         try:
             version = connection.execute("PRAGMA user_version").fetchone()[0]
-            if version not in (0, 1, VERSION):
+            if version not in (0, VERSION):
                 raise ConfigError(f"store: {self._path} is of version {version}, not {VERSION}; give another file.")
             connection.execute("BEGIN IMMEDIATE")
-            for statement in filter(str.strip, f"{SCHEMA}{FROM_VERSION_1 if version == 1 else ''}".split(";")):
+            for statement in filter(str.strip, SCHEMA.split(";")):
                 connection.execute(statement)
             connection.execute(f"PRAGMA user_version = {VERSION}")
             for statement in LATEST:
@@ -210,8 +201,6 @@ class SqliteStore:
             connection.execute(NOTE, ("latest", self._clock.last_us))
             connection.execute(NOTE, ("retention", self._rules.retention_us))
             connection.execute("COMMIT")
-            if version == 1:
-                _log.info("store is now of version 2", extra={"fields": {"file": str(self._path)}})
         finally:
             connection.close()
 
@@ -527,9 +516,7 @@ class SqliteFile:
             raise ConfigError(f"store: {path} cannot be read ({error}); give the file of a store.") from None
         if version != VERSION:
             self._connection.close()
-            is_older = 0 < version < VERSION
-            what = "let this version's service open it once, or copy it" if is_older else "give the file of a store"
-            raise ConfigError(f"store: {path} is of version {version}, not {VERSION}; {what}.")
+            raise ConfigError(f"store: {path} is of version {version}, not {VERSION}; give the file of a store.")
         self._reader = self._connection
         self._latest_us, self._rules = facts["latest"], Rules(1, facts["retention"])
 
