@@ -27,8 +27,8 @@ C = TypeVar("C", bound=type)
 def readable(cls: C) -> C:
     """Give a dataclass a short `repr`, and a table in notebooks unless it has one of its own.
 
-    What is shown are the fields that differ from their defaults; or, where the class has a method `facts`, what that
-    returns: values by name.
+    What is shown are the fields that differ from their defaults; or, where the class has a method `_repr_facts_`, what
+    that returns: values by name.
     """
     cls.__repr__ = shorten  # type: ignore[assignment,method-assign]
     if not hasattr(cls, "_repr_html_"):

@@ -355,6 +355,11 @@ CASES: list[Dirty] = [
         "users.csv: the first line names no column of users ('user_id country'); put a header there, with user_id.",
     ),
     broken(
+        "two colons between columns",
+        put("users.csv", "user_id::country\nu00::FR\n"),
+        "users.csv: columns are separated by '::', which is not read; separate them by commas.",
+    ),
+    broken(
         "a column twice",
         edit("users.csv", ("age,country", "age,age")),
         "users.csv: has the column age more than once; keep one of them.",

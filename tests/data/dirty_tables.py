@@ -98,6 +98,11 @@ def every(column: str, value: pl.Expr) -> Change:
     return lambda frame: frame.with_columns(value.alias(column))
 
 
+def as_text(column: str, row: int, text: str) -> pl.Expr:
+    """Return a column as text, with something else in one row."""
+    return pl.when(pl.int_range(pl.len()) == row).then(pl.lit(text)).otherwise(pl.col(column).cast(pl.String))
+
+
 def some(column: str, values: Mapping[int, object]) -> Change:
     """Change the values of some rows, counted from 1."""
 
@@ -249,24 +254,32 @@ NUMBERS = [
     dirty(
         "csv",
         "infinite and negative weights",
-        "interactions.weight: 1 of 300 rows are NaN or infinite (first: inf, interactions.csv line 3); "
+        "interactions.weight: 1 of 300 rows are NaN, infinite or beyond 3e38 (first: inf, interactions.csv line 3); "
         "write finite numbers or drop the rows.",
         "interactions.weight: 1 of 300 rows are negative (first: -1, interactions.csv line 4); "
         "write 0 or more; show dislike by signals such as skip and ban.",
         interactions=some("weight", {2: "inf", 3: "-1"}),
     ),
     dirty(
+        "csv",
+        "a weight beyond 32 bits",
+        "interactions.weight: 1 of 300 rows are NaN, infinite or beyond 3e38 (first: 1e+308, interactions.csv line 3); "
+        "write finite numbers or drop the rows.",
+        interactions=some("weight", {2: "1e308"}),
+    ),
+    dirty(
         "parquet",
         "infinite and missing weights",
-        "interactions.weight: 2 of 300 rows are NaN or infinite (first: inf, interactions.parquet row 2); "
+        "interactions.weight: 2 of 300 rows are NaN, infinite or beyond 3e38 (first: inf, interactions.parquet row 2); "
         "write finite numbers or drop the rows.",
         interactions=some("weight", {2: float("inf"), 3: float("nan")}),
     ),
     dirty(
         "parquet",
-        "weights as text",
-        "interactions.weight: the column holds text, not numbers; store numbers.",
-        interactions=every("weight", pl.col("weight").cast(pl.String)),
+        "weights as text, one of them none",
+        "interactions.weight: 1 of 300 rows are not numbers (first: 'much', interactions.parquet row 2); write numbers "
+        "alone, with a dot for decimals.",
+        interactions=every("weight", as_text("weight", 1, "much")),
     ),
     dirty(
         "csv",
@@ -312,9 +325,10 @@ NUMBERS = [
     ),
     dirty(
         "parquet",
-        "ages as text",
-        "users.age: the column holds text, not numbers; store numbers.",
-        users=every("age", pl.col("age").cast(pl.String)),
+        "ages as text, one of them none",
+        "users.age: 1 of 30 rows are not numbers (first: 'old', users.parquet row 3); write numbers alone, with a dot "
+        "for decimals.",
+        users=every("age", as_text("age", 2, "old")),
     ),
 ]
 TIMES = [
@@ -400,6 +414,14 @@ TIMES = [
     ),
 ]
 WORDS = [
+    dirty(
+        "csv",
+        "a signal in other letters",
+        "interactions.signal: 1 of 300 rows have an unknown signal (first: 'Stream', interactions.csv line 4); "
+        f"known are {KNOWN} (did you mean 'stream'?); name yours in the configuration (signals.affinity.Stream = 1.0) "
+        "or drop the rows.",
+        interactions=some("signal", {3: "Stream"}),
+    ),
     dirty(
         "csv",
         "signals that are none",

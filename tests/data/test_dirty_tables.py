@@ -211,9 +211,23 @@ NOTES: list[tuple[str, dict[str, Change], list[str]]] = [
         "parquet",
         {"interactions": every("weight", pl.lit(pl.Series([5.0, 4, 3, 4, 1, 2] * 50)))},
         [
-            "interactions.weight: 300 of 300 rows weigh 1 to 5, so that they look like ratings: a low one still "
+            "interactions.weight: 300 of 300 rows weigh up to 5, and look like ratings: a low one still "
             "counts as use; see docs/tables.md."
         ],
+    ),
+    (
+        "csv",
+        {"interactions": every("weight", pl.lit(pl.Series([8.5, 4, 0, 10, 1, 9] * 50)).cast(pl.String))},
+        [
+            "interactions.weight: 300 of 300 rows weigh up to 10, and look like ratings: a low one still "
+            "counts as use; see docs/tables.md.",
+            "interactions.weight: 50 of 300 rows weigh 0 and were dropped.",
+        ],
+    ),
+    (
+        "parquet",
+        {"interactions": every("weight", pl.col("weight").cast(pl.String))},
+        ["interactions.weight: text was read as numbers."],
     ),
     (
         "csv",

@@ -177,13 +177,16 @@ def test_what_only_impressions_have_is_ignored_elsewhere_and_said_once(five_user
         [
             rows.drop("policy"),
             pl.DataFrame(SHOWN[:1], SCHEMA, orient="row").select(
-                "user_id", "item_id", "signal", pl.lit("1").alias("position")
+                "user_id", "item_id", "signal", pl.lit("first").alias("position")
             ),
         ],
         how="diagonal",
     )
     faults = check_tables({**five_users, "interactions": with_some}).faults
-    assert faults == ("interactions.position: the column holds text, not numbers; store numbers.",)
+    assert faults == (
+        "interactions.position: 1 of 8 rows are not numbers (first: 'first', row 8); write numbers alone, with a dot for "
+        "decimals.",
+    )
 
 
 def test_only_items_are_shown(five_users: Tables) -> None:

@@ -71,7 +71,8 @@ def test_bad_rows_are_left_out_counted_and_listed(five_users: Tables, write: Wri
         "friends.user_id: 1 of 3 rows name unknown users (first: 'u3', friends.parquet row 3); left out.",
         "friends.friend_id: 1 of 3 rows name unknown users (first: 'u9', friends.parquet row 2); left out.",
         "friends: 2 of 3 rows were left out (66.7%).",
-        "interactions.weight: 1 of 7 rows are NaN or infinite (first: nan, interactions.parquet row 7); left out.",
+        "interactions.weight: 1 of 7 rows are NaN, infinite or beyond 3e38 (first: nan, interactions.parquet row 7); "
+        "left out.",
         "interactions.signal: 1 of 7 rows have an unknown signal (first: 'tap', interactions.parquet row 3); left out.",
         "interactions.user_id: 2 of 7 rows name unknown users (first: 'u3', interactions.parquet row 5); left out.",
         "interactions: 4 of 7 rows were left out (57.1%).",
@@ -89,7 +90,7 @@ def test_bad_rows_are_left_out_counted_and_listed(five_users: Tables, write: Wri
     assert lines[5] == {
         "table": "interactions",
         "place": "interactions.parquet row 7",
-        "reasons": ["interactions.weight are NaN or infinite"],
+        "reasons": ["interactions.weight are NaN, infinite or beyond 3e38"],
         "row": {
             "user_id": "u4",
             "item_id": "i4",
@@ -136,7 +137,7 @@ def test_more_than_the_share_is_a_fault(five_users: Tables, write: Write) -> Non
         "add them to users or drop the rows.",
         "friends: 2 of 3 rows are bad (66.7%), more than the 50% that may be left out; "
         "correct them, or allow more (--drop-bad-rows).",
-        "interactions.weight: 1 of 7 rows are NaN or infinite (first: nan, interactions.parquet row 7); "
+        "interactions.weight: 1 of 7 rows are NaN, infinite or beyond 3e38 (first: nan, interactions.parquet row 7); "
         "write finite numbers or drop the rows.",
         "interactions.signal: 1 of 7 rows have an unknown signal (first: 'tap', interactions.parquet row 3); "
         "known are stream, favorite, onboarding, search, skip, ban, shown; name yours in the configuration "
@@ -172,11 +173,25 @@ def test_a_table_without_a_row_left_is_a_fault(five_users: Tables, write: Write)
 
 def test_what_is_wrong_with_whole_columns_stays_a_fault(five_users: Tables, write: Write) -> None:
     five_users["friends"] = five_users["friends"].rename({"friend_id": "Friend_ID"})
-    five_users["users"] = five_users["users"].with_columns(age=pl.lit("old"))
+    five_users["users"] = five_users["users"].with_columns(age=pl.lit(value=True))
     assert check_tables(write(five_users), drop_bad_rows=1.0).faults == (
-        "users.age: the column holds text, not numbers; store numbers.",
+        "users.age: the column holds Boolean, not numbers; store numbers.",
         "friends.friend_id: the column is missing (found: user_id, Friend_ID); rename Friend_ID to friend_id.",
     )
+
+
+def test_items_of_bad_rows_alone_are_no_items_and_no_fault(five_users: Tables, write: Write) -> None:
+    """Without a table of items these are what good rows name; a bad row is bad for its own reason."""
+    tables = {"interactions": spoil(five_users)["interactions"].with_columns(item_id=pl.lit("i1"))}
+    rows = tables["interactions"]
+    tables["interactions"] = rows.with_columns(item_id=pl.Series(["i1", "i2", "seen in a bad row alone", *["i1"] * 4]))
+    tables["interactions"] = tables["interactions"].drop("entity", "entity_id", strict=False)
+    dataset = load(write(tables), drop_bad_rows=0.8)
+    assert dataset.items.values.to_list() == ["i1", "i2"]
+    assert [json.loads(line)["reasons"] for line in dataset.left_out] == [
+        ["interactions.signal have an unknown signal"],
+        ["interactions.weight are NaN, infinite or beyond 3e38"],
+    ]
 
 
 def test_only_the_first_rows_are_listed_one_by_one(

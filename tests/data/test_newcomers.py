@@ -54,7 +54,7 @@ def test_profile_columns_are_kept_however_many_values_they_have(tmp_path: Path) 
         ),
         (
             "user_id,item_id,weight\na,i1,inf\n",
-            "interactions.weight: 1 of 1 rows are NaN or infinite (first: inf, interactions.csv line 2)",
+            "interactions.weight: 1 of 1 rows are NaN, infinite or beyond 3e38 (first: inf, interactions.csv line 2)",
         ),
         ("user_id,item_id,weight\na,i1,nan\n", "interactions.weight: 1 of 1 rows hold 'nan', a mark for missing"),
         (

@@ -51,7 +51,8 @@ CASES = [
     (
         "friends",
         lambda frame: frame.rename({"friend_id": "friend"}),
-        "friends.friend_id: the column is missing (found: user_id, friend); add it.",
+        "friends.friend_id: the column is missing (found: user_id, friend); rename friend to friend_id if that is what "
+        "it holds.",
     ),
     (
         "interactions",
@@ -72,14 +73,15 @@ CASES = [
     (
         "interactions",
         be("weight", ["heavy"] * 7),
-        "interactions.weight: the column holds text, not numbers; store numbers.",
+        "interactions.weight: 7 of 7 rows are not numbers (first: 'heavy', interactions.parquet row 1); write numbers "
+        "alone, with a dot for decimals.",
     ),
     (
         "interactions",
         be("weight", [True] * 7),
         "interactions.weight: the column holds Boolean, not numbers; store numbers.",
     ),
-    ("users", be("age", ["old"] * 5), "users.age: the column holds text, not numbers; store numbers."),
+    ("users", be("age", [True] * 5), "users.age: the column holds Boolean, not numbers; store numbers."),
     ("interactions", be("signal", [1] * 7), "interactions.signal: the column holds Int64, not text; store text."),
     (
         "friends",
@@ -214,7 +216,7 @@ CASES = [
     (
         "interactions",
         put("weight", r1=float("nan"), r2=float("inf"), r3=1e300),
-        "interactions.weight: 3 of 7 rows are NaN or infinite (first: nan, interactions.parquet row 2); "
+        "interactions.weight: 3 of 7 rows are NaN, infinite or beyond 3e38 (first: nan, interactions.parquet row 2); "
         "write finite numbers or drop the rows.",
     ),
     (
@@ -339,7 +341,11 @@ PLACE = "interactions.csv line 3"
 TEXT_CASES = [
     ("weight", "heavy", f"are not numbers (first: 'heavy', {PLACE}); write numbers alone, with a dot for decimals."),
     ("weight", "nan", f"hold 'nan', a mark for missing (first: {PLACE}); leave them empty."),
-    ("weight", "inf", f"are NaN or infinite (first: inf, {PLACE}); write finite numbers or drop the rows."),
+    (
+        "weight",
+        "inf",
+        f"are NaN, infinite or beyond 3e38 (first: inf, {PLACE}); write finite numbers or drop the rows.",
+    ),
     ("timestamp", "yesterday", f"are not times (first: 'yesterday', {PLACE}); {WRITE_UTC}."),
     ("timestamp", "2024-13-01T00:00:00Z", f"are not times (first: '2024-13-01T00:00:00Z', {PLACE}); {WRITE_UTC}."),
     ("timestamp", "2024-13-01", f"are not times (first: '2024-13-01', {PLACE}); {WRITE_UTC}."),

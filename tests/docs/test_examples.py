@@ -102,7 +102,7 @@ def test_an_experiment_of_the_service_goes_as_its_page_says(
             body = report_use
             for word, value in real.items():
                 body = [part.replace(word, value) for part in body]
-            assert ask(server.url, body).json() == {"accepted": 1, "duplicates": 0, "not_understood": 0}
+            assert ask(server.url, body).json() == {"accepted": 1, "duplicates": 0, "not_understood": 0, "ignored": []}
         assert ask(server.url, back_up).is_success
     finally:
         server.stop()

@@ -186,6 +186,8 @@ def test_repeats_are_counted_and_rows_keep_their_place(catalogue: Catalogue) -> 
         assert found.dtype == getattr(expected, name).dtype
         np.testing.assert_array_equal(found, getattr(expected, name))
     assert rows.n_columns == expected.n_columns
-    assert catalogue.knows(ITEM, catalogue.items[0])
-    assert not catalogue.knows(ITEM, "none such")
-    assert not catalogue.knows("none such", catalogue.items[0])
+    assert catalogue.find_unknown("stream", ITEM, catalogue.items[0]) is None
+    assert catalogue.find_unknown(None, ITEM, catalogue.items[0]) is None
+    assert catalogue.find_unknown("stream", ITEM, "none such") == "item 'none such' is unknown"
+    assert catalogue.find_unknown("stream", "genres", "x") == "entity 'genres' is unknown"
+    assert catalogue.find_unknown("streem", ITEM, "x") == "signal 'streem' is unknown (did you mean 'stream'?)"

@@ -203,17 +203,8 @@ def test_the_panel_shows_a_request_that_can_be_repeated(open_page: OpenPage) -> 
         "accepted": 1,
         "duplicates": 0,
         "not_understood": 0,
+        "ignored": [],
     }
-
-
-def test_the_first_list_is_painted_within_a_second(open_page: OpenPage) -> None:
-    painted_ms = []
-    for _ in range(3):  # the best of three: the machine may be busy with something else
-        page = open_page()
-        page.wait_for_function("() => performance.getEntriesByName('first-list').length")
-        painted_ms.append(page.evaluate("performance.getEntriesByName('first-list')[0].startTime"))
-        assert page.locator("#mixed .tile .title").count() == 20
-    assert min(painted_ms) < 1000, painted_ms
 
 
 def test_a_no_moves_the_list_of_answers(open_page: OpenPage, server: ServerProcess) -> None:

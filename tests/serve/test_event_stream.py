@@ -99,12 +99,12 @@ def read(parts: Sequence[bytes], fail_after: int | None = None) -> tuple[list[tu
     kept: list[tuple[str, Event]] = []
     counts = StreamCounts()
 
-    async def keep(events: Sequence[tuple[str, Event]]) -> tuple[int, int]:
+    async def keep(events: Sequence[tuple[str, Event]]) -> tuple[int, list[str]]:
         assert 0 < len(events) <= MAX_EVENTS
         if fail_after is not None and len(kept) >= fail_after:
             raise StoreError("store: is away; try again.")
         kept.extend(events)
-        return len(events), 0
+        return len(events), []
 
     async def send() -> AsyncIterator[bytes]:
         for part in parts:
@@ -131,8 +131,8 @@ def test_a_line_without_an_end_is_not_held() -> None:
             yield part
         yield b"\n" + write_event(2)
 
-    async def keep(events: Sequence[tuple[str, Event]]) -> tuple[int, int]:
-        return len(events), 0
+    async def keep(events: Sequence[tuple[str, Event]]) -> tuple[int, list[str]]:
+        return len(events), []
 
     counts = StreamCounts()
     tracemalloc.start()

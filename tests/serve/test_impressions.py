@@ -92,6 +92,7 @@ def test_what_was_shown_is_no_use(kept: RunningApp, http: httpx.Client) -> None:
         "accepted": 1,
         "duplicates": 0,
         "not_understood": 0,
+        "ignored": [],
     }
     again = ask(http, "clara")
     assert (again["route"], again["ignored"], again["segment"]) == ("popular", [], None)

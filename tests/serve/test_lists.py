@@ -129,6 +129,7 @@ def test_an_acknowledged_event_changes_the_next_list(http: httpx.Client, model: 
             "accepted": 1,
             "duplicates": 0,
             "not_understood": 0,
+            "ignored": [],
         }
         done.append(("stream", "item", item))
         answer = http.get("/v1/users/live/recommendations", params={"k": 20}).json()

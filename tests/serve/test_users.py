@@ -34,7 +34,12 @@ def test_everything_known_of_a_user_can_be_read_and_forgotten(http: httpx.Client
         {"event_id": 2, "user_id": "anna", "signal": "loves", "entity": "artist", "entity_id": "a01"},
     ]
     answer = http.post("/v1/events", json={"events": events})
-    assert answer.json() == {"accepted": 2, "duplicates": 0, "not_understood": 1}
+    assert answer.json() == {
+        "accepted": 2,
+        "duplicates": 0,
+        "not_understood": 1,
+        "ignored": ["signal 'loves' is unknown"],
+    }
     known = http.get("/v1/users/anna").json()
     received = [datetime.fromisoformat(event.pop("received_at")) for event in known["events"]]
     seen, put_at = (datetime.fromisoformat(known.pop(name)) for name in ("first_seen_at", "put_at"))

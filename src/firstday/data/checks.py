@@ -10,6 +10,7 @@ from functools import cached_property
 import numpy as np
 import polars as pl
 
+from firstday.arguments import hint_at
 from firstday.config import SHOWN, SignalConfig
 from firstday.data.categories import entity_of_column
 from firstday.data.event_writer import EventWriter
@@ -32,10 +33,13 @@ from firstday.errors import count_of
 
 OR_DROP = "or drop the rows"
 SHOWN_ENTITIES = f"are {SHOWN!r} and of another entity than item; they were left out, since only items are shown"
+FIVE_STARS, MOST_STARS = 5, 10
+STARS = {FIVE_STARS: (1, 4), MOST_STARS: (2, 8)}
+"""Scales of ratings, by the highest: up to which a rating is low, and from which on it is high."""
 FEW_WEIGHTS = 20
+"""So few weights are not enough to tell star ratings from counts."""
 FIRST_NAMED = 3
 """Items without a vector that are named."""
-"""So few weights are not enough to tell star ratings from counts."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,12 +68,17 @@ class KnownIds:
         """The ids without what different programs write differently."""
         return fold_ids(self.ids.values).unique()
 
-    def look_up(self, where: str, values: pl.Series, finding: str, advice: str, findings: Findings) -> np.ndarray:
-        """Return the index of each id, -1 where unknown or null, and add the fault of unknown ones."""
+    def look_up_known(self, values: pl.Series) -> np.ndarray:
+        """Return the index of each id, int32, -1 where unknown or null."""
         present = values.is_not_null()
         indexes = np.full(len(values), -1, dtype=np.int32)
         indexes[present.to_numpy()] = self.ids.lookup(values.filter(present))
-        is_unknown = present & pl.Series(indexes < 0)
+        return indexes
+
+    def look_up(self, where: str, values: pl.Series, finding: str, advice: str, findings: Findings) -> np.ndarray:
+        """Return the index of each id, -1 where unknown or null, and add the fault of unknown ones."""
+        indexes = self.look_up_known(values)
+        is_unknown = values.is_not_null() & pl.Series(indexes < 0)
         n_alike = 0
         if is_unknown.any():
             n_alike = int(fold_ids(values.filter(is_unknown)).is_in(self.folded.implode()).sum())
@@ -346,6 +355,9 @@ class InteractionChecker:
         Which signals are known and which mean use.
     findings
         Gets the faults and notes.
+    derived
+        Which of ``users`` and ``items`` are no table: their ids are those that good rows name, so that only rows that
+        are bad already name others.
     """
 
     def __init__(
@@ -356,12 +368,13 @@ class InteractionChecker:
         faulty: set[str],
         signals: SignalConfig,
         findings: Findings,
+        derived: Collection[str] = (),
     ) -> None:
         self._users = None if users is None else KnownIds("users", users)
         self._items = None if items is None else KnownIds("items", items)
         self._entities = None if entities is None else {name: KnownIds(name, ids) for name, ids in entities.items()}
         self._faulty, self._signals, self._findings = faulty, signals, findings
-        self._n_unsorted = 0
+        self._derived, self._n_unsorted = derived, 0
 
     def run(self, raw: RawTable, now: datetime | None = None) -> Interactions | None:
         """Read all interactions; return None where this table or another has faults."""
@@ -458,8 +471,8 @@ class InteractionChecker:
             "have an unknown signal",
             signal,
             lambda example: (
-                f"known are {', '.join(known)}; name yours in the configuration (signals.affinity.{example} = 1.0) "
-                f"{OR_DROP}"
+                f"known are {', '.join(known)}{hint_at(str(example).lower(), known)}; name yours in the configuration "
+                f"(signals.affinity.{example} = 1.0) {OR_DROP}"
             ),
         )
 
@@ -478,16 +491,16 @@ class InteractionChecker:
         tallies.update({"rows": rows.height, "uses": int(is_use.sum())})
         if weight is None or tallies["other weights"]:
             return
-        is_star = weight.is_between(0.5, 5) & (2 * weight == (2 * weight).floor())
+        is_star = weight.is_between(0, MOST_STARS) & (2 * weight == (2 * weight).floor())
         by_default = everything if signal is None else signal == DEFAULT_SIGNAL
         tallies.update(
             {
                 "other weights": int((weight.is_not_null() & ~is_star).sum()),
                 "weights": int(weight.is_not_null().sum()),
                 "weights of the default signal": int((weight.is_not_null() & by_default).sum()),
-                "low weights": int((weight <= 1).sum()),
-                "middle weights": int(((weight > 1) & (weight < 4)).sum()),
-                "high weights": int((weight >= 4).sum()),
+                "weights above 5": int((weight > FIVE_STARS).sum()),
+                **{f"weights up to {low}": int((weight <= low).sum()) for low, _ in STARS.values()},
+                **{f"weights from {high}": int((weight >= high).sum()) for _, high in STARS.values()},
             }
         )
 
@@ -495,6 +508,8 @@ class InteractionChecker:
         """Return the indexes of a column, and add the fault of unknown ids."""
         if known is None or column not in rows.columns:
             return None
+        if known.name in self._derived:
+            return known.look_up_known(rows[column])
         finding, advice = f"name unknown {known.name}", f"add them to {known.name} {OR_DROP}"
         return known.look_up(f"interactions.{column}", rows[column], finding, advice, self._findings)
 
@@ -536,15 +551,13 @@ def judge_interactions(findings: Findings, signals: SignalConfig) -> None:
             "0); add such rows, or name the signals that mean use in the configuration (signals.use)."
         )
     n = counts["weights"]
-    look_like_stars = n >= FEW_WEIGHTS and not counts["other weights"] and counts["middle weights"]
-    if (
-        look_like_stars
-        and 2 * counts["weights of the default signal"] > n
-        and counts["high weights"] > counts["low weights"]
-    ):
+    most = MOST_STARS if counts["weights above 5"] else FIVE_STARS
+    n_low, n_high = (counts[text] for text in (f"weights up to {STARS[most][0]}", f"weights from {STARS[most][1]}"))
+    look_like_stars = n >= FEW_WEIGHTS and not counts["other weights"] and n > n_low + n_high
+    if look_like_stars and 2 * counts["weights of the default signal"] > n and n_high > n_low:
         findings.note(
-            f"interactions.weight: {count_of(n, counts['rows'], 'rows')} weigh 1 to 5, so that they look like ratings: "
-            "a low one still counts as use; see docs/tables.md."
+            f"interactions.weight: {count_of(n, counts['rows'], 'rows')} weigh up to {most}, and look like ratings: a "
+            "low one still counts as use; see docs/tables.md."
         )
 
 
@@ -564,7 +577,7 @@ def check_rows(frame: pl.DataFrame, raw_columns: list[str], findings: Findings) 
     if "weight" in frame.columns:
         where, weight = "interactions.weight", frame["weight"]
         endless = weight.is_not_null() & ~weight.cast(pl.Float32).is_finite()
-        findings.rows(where, endless, "are NaN or infinite", weight, f"write finite numbers {OR_DROP}")
+        findings.rows(where, endless, "are NaN, infinite or beyond 3e38", weight, f"write finite numbers {OR_DROP}")
         advice = "write 0 or more; show dislike by signals such as skip and ban"
         findings.rows(where, (weight < 0) & weight.is_finite(), "are negative", weight, advice)
     return has_targets

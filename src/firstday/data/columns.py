@@ -79,6 +79,11 @@ class Column:
     is_text: bool
     findings: Findings
 
+    @property
+    def is_words(self) -> bool:
+        """Whether values are text, to be read one by one."""
+        return self.is_text or self.values.dtype in WORDS
+
     def wrong_type(self, expected: str) -> None:
         """Add the fault of a column of another type."""
         content = "text" if self.values.dtype in WORDS else str(self.values.dtype)
@@ -180,11 +185,13 @@ def _text(column: Column) -> pl.Series | None:
 def _number(column: Column) -> pl.Series | None:
     """Return numbers as Float64, null where empty."""
     values = column.values
-    if not column.is_text:
+    if not column.is_words:
         if values.dtype.is_numeric() or values.dtype == pl.Null:
             return values.cast(pl.Float64)
         column.wrong_type("numbers")
         return None
+    if not column.is_text:
+        column.findings.note(f"{column.where}: text was read as numbers.")
     words = words_of(values).str.strip_chars()
     numbers = words.cast(pl.Float64, strict=False)
     odd = words.is_not_null() & (numbers.is_null() | numbers.is_nan())
@@ -218,7 +225,7 @@ def _weight(column: Column) -> pl.Series | None:
     """Return weights, null where empty."""
     numbers = _number(column)
     if numbers is not None:
-        column.note_rows(words_of(column.values).is_null() if column.is_text else numbers.is_null(), EMPTY_WEIGHTS)
+        column.note_rows(words_of(column.values).is_null() if column.is_words else numbers.is_null(), EMPTY_WEIGHTS)
     return numbers
 
 
@@ -256,7 +263,7 @@ def _propensity(column: Column) -> pl.Series | None:
 
 def _age(column: Column) -> pl.Series | None:
     """Return ages in whole years, rounded down; NaN, the missing number of pandas, becomes null."""
-    if column.is_text:
+    if column.is_words:
         words = words_of(column.values)
         bands = words.str.contains(AGE_BAND).fill_null(value=False)
         advice = "give years, or name the column age_band, so that it is a group"

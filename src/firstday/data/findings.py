@@ -563,7 +563,7 @@ class Findings:
 
 def _show(value: Any) -> str:
     """Write a value as people do: text in quotes, whole numbers without decimals."""
-    return repr(int(value)) if isinstance(value, float) and value.is_integer() else repr(value)
+    return repr(int(value)) if isinstance(value, float) and value.is_integer() and abs(value) < 1e15 else repr(value)
 
 
 def _percent(share: float) -> str:

@@ -204,7 +204,8 @@ def _prepare_checker(
     """Make the checker of interactions, which knows the ids of the other tables."""
     users, items = (known_ids(frames, home) for home in ("users", "items"))
     entities = known_entities(raw, frames)
-    return InteractionChecker(users, items, entities, faulty_entities(raw, findings), signals, findings)
+    derived = {"users", "items"} - set(raw)
+    return InteractionChecker(users, items, entities, faulty_entities(raw, findings), signals, findings, derived)
 
 
 def known_ids(frames: Frames, home: Literal["users", "items"]) -> Ids | None:

@@ -201,7 +201,9 @@ def load_part(raw: Mapping[str, RawTable], whole: Whole, name: str = "part") -> 
         findings.n_read["friends"] = n_read  # they were counted in the parts of the users whose friends they are
     share_id_type(frames, USER_COLUMNS)
     users = known_ids(frames, "users")
-    checker = InteractionChecker(users, whole.items, whole.entities, set(whole.faulty), whole.signals, findings)
+    derived = {"users", "items"} - whole.tables
+    faulty = set(whole.faulty)
+    checker = InteractionChecker(users, whole.items, whole.entities, faulty, whole.signals, findings, derived)
     if interactions is None:
         found: Interactions | None = Interactions(no_events(checker.pairs))
     else:

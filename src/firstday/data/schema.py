@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import Literal
 
 import polars as pl
@@ -231,8 +232,14 @@ def name_items(interactions: pl.DataFrame) -> pl.DataFrame:
 def missing_column(name: str, label: str, columns: Iterable[str]) -> str:
     """Return "users.user_id: the column is missing (found: User_ID, age); rename User_ID to user_id"."""
     present = list(columns)
-    named_alike = [column for column in present if column not in TABLES[name].kinds and _fold(column) == _fold(label)]
-    advice = f"rename {_show(named_alike[0])} to {label}" if named_alike else "add it"
+    others = {_fold(column): column for column in present if column not in TABLES[name].kinds}
+    alike = get_close_matches(_fold(label), others, 1)
+    ids = [other for other in others if other.endswith("id")] if label.endswith("_id") else []
+    advice = "add it"
+    if _fold(label) in others:
+        advice = f"rename {_show(others[_fold(label)])} to {label}"
+    elif alike or len(ids) == 1:
+        advice = f"rename {_show(others[(alike or ids)[0]])} to {label} if that is what it holds"
     return f"{name}.{label}: the column is missing (found: {', '.join(map(_show, present))}); {advice}"
 
 

@@ -126,6 +126,8 @@ class Header:
             return [EMPTY]
         if not self.columns:
             return [f"the header has a quote that is not closed ({shorten(self.line)!r}); close it."]
+        if "::" in self.line:
+            return ["columns are separated by '::', which is not read; separate them by commas."]
         rule = TABLES[table]
         if not {_simplify(name) for name in self.columns} & {_simplify(name) for name in rule.kinds}:
             if len(self.columns) > 1 and all(name.strip().isidentifier() for name in self.columns):

@@ -77,7 +77,7 @@ def fit_embeddings(logs: WarmLogs, config: EmbeddingConfig, *, seed: int, thread
     ------
     ConfigError
         ``precomputed`` without an `embeddings` folder, or more dimensions than the data allows.
-    needs_extra
+    MissingExtraError
         A library of the method is not installed.
     """
     embeddings = _fit(logs, config, seed, threads)

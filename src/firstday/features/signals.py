@@ -346,10 +346,14 @@ class Catalogue:
     def _ids_of(self, entity: str) -> Ids | None:
         return self.items if entity == ITEM else self.entities.get(entity)
 
-    def knows(self, entity: str, identity: Any) -> bool:
-        """Tell whether an id names a member of an entity."""
+    def find_unknown(self, signal: str | None, entity: str, identity: Any) -> str | None:
+        """Say what of an interaction is unknown; None where all of it is known. An impression has no signal."""
         ids = self._ids_of(entity)
-        return ids is not None and ids.index_of(identity) >= 0
+        if signal is not None and signal not in self.signals:
+            return f"signal {signal!r} is unknown{hint_at(signal, self.signals)}"
+        if ids is None:
+            return f"entity {entity!r} is unknown{hint_at(entity, (ITEM, *self.entities))}"
+        return None if ids.index_of(identity) >= 0 else f"{entity} {identity!r} is unknown"
 
     def read(
         self, users: Sequence[Signals], config: SignalConfig | None = None
@@ -375,15 +379,11 @@ class Catalogue:
         cells_by_pair: dict[Pair, list[tuple[int, int]]] = {}
         for row, user in enumerate(users):
             for signal, entity, identity in user.interactions:
-                ids = self._ids_of(entity)
-                target = -1 if ids is None else ids.index_of(identity)
-                if signal not in self.signals:
-                    ignored[row].append(f"signal {signal!r} is unknown")
-                elif ids is None:
-                    ignored[row].append(f"entity {entity!r} is unknown")
-                elif target < 0:
-                    ignored[row].append(f"{entity} {identity!r} is unknown")
+                unknown = self.find_unknown(signal, entity, identity)
+                if unknown is not None:
+                    ignored[row].append(unknown)
                 else:
+                    target = self.ids_of(entity).index_of(identity)
                     cells_by_pair.setdefault((signal, entity), []).append((row, target))
         actions = {}
         for pair, cells in cells_by_pair.items():

@@ -15,7 +15,7 @@ MAX_LINE_BYTES = 2**16
 """A longer line is no event; it is passed over without being held."""
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
-Keep = Callable[[Sequence[tuple[str, Event]]], Awaitable[tuple[int, int]]]
+Keep = Callable[[Sequence[tuple[str, Event]]], Awaitable[tuple[int, list[str]]]]
 
 
 @dataclass
@@ -50,7 +50,7 @@ async def keep_stream(parts: AsyncIterable[bytes], keep: Keep, counts: StreamCou
     parts
         The stream, cut anywhere.
     keep
-        Makes events durable; returns how many were new, and how many the model does not understand.
+        Makes events durable; returns how many were new, and a sentence on each that names what is unknown.
     counts
         Grows with each group that is durable; it is right also where `parts` or `keep` raises.
     """
@@ -59,10 +59,10 @@ async def keep_stream(parts: AsyncIterable[bytes], keep: Keep, counts: StreamCou
 
     async def finish() -> None:
         if group:
-            accepted, strange = await keep(group)
+            accepted, unknown = await keep(group)
             counts.accepted += accepted
             counts.duplicates += len(group) - accepted
-            counts.not_understood += strange
+            counts.not_understood += len(unknown)
             group.clear()
         counts.n_lines = number
 

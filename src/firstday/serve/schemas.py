@@ -25,6 +25,8 @@ MAX_FRIENDS = 1000
 MAX_COLUMNS = 50
 MAX_K = 1000
 MAX_POSITION = 100_000
+MOST_IGNORED = 10
+"""Events that are told of one by one, at most."""
 ID_LENGTH = 128
 NAME_LENGTH = 64
 
@@ -34,7 +36,7 @@ _USER_ID = rf"^[^{_BAD}/]*[^{_BAD}/.][^{_BAD}/]*$"  # something but a dot, so th
 _NAME = r"^[A-Za-z_][A-Za-z0-9_.\-]{0,63}$"
 _RESERVED = (*RESERVED, "self")
 _YEARS = r"^(197[1-9]|19[89][0-9]|20[0-9][0-9])-"
-_EPOCH, _FAR = datetime(1970, 1, 1, tzinfo=UTC), datetime(2101, 1, 1, tzinfo=UTC)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LARGEST = 2**53 - 1
 """The largest whole number that every JSON parser reads exactly; larger ids must come as text."""
 
@@ -248,7 +250,7 @@ class EventBody(Interaction):
     timestamp: AwareDatetime | None = Field(
         default=None,
         strict=False,
-        description="When it happened, from 1971 to 2099, with its offset from UTC. Kept for you; lists do not "
+        description="When it happened, from 1971 to tomorrow, with its offset from UTC. Kept for you; lists do not "
         "depend on it.",
         json_schema_extra={"pattern": _YEARS},
         examples=["2026-01-31T12:00:00Z"],
@@ -282,8 +284,8 @@ class EventBody(Interaction):
     @field_validator("timestamp")
     @classmethod
     def _of_our_time(cls, value: datetime | None) -> datetime | None:
-        if value is not None and not _EPOCH <= value < _FAR:
-            raise ValueError("give a time from 1971 to 2099")
+        if value is not None and not _EPOCH <= value < datetime.now(UTC) + timedelta(days=1):
+            raise ValueError("give a time from 1971 to now")
         return value
 
     def to_event(self) -> tuple[str, Event]:
@@ -591,6 +593,7 @@ class EventsAnswer(BaseModel):
     not_understood: int = Field(
         description="Events, new or not, that name a signal, entity or id that the model does not know. They are kept."
     )
+    ignored: list[str] = Field(description=f"Sentences on the first {MOST_IGNORED} of them.")
 
 
 class LineError(BaseModel):

@@ -1,4 +1,4 @@
-"""The `sampled` protocol: cold users and day ones drawn at random, for data without a clock (DESIGN, Protocols)."""
+"""The `sampled` protocol: cold users and day ones drawn at random, for data without a clock."""
 
 from __future__ import annotations
 

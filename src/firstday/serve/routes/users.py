@@ -18,6 +18,7 @@ from firstday.serve.event_stream import StreamCounts, keep_stream
 from firstday.serve.http_errors import ApiError, as_api_error
 from firstday.serve.middleware import EVENTS_PATH, need_json, parse_parameters
 from firstday.serve.schemas import (
+    MOST_IGNORED,
     EventsAnswer,
     EventsBody,
     Interaction,
@@ -34,7 +35,7 @@ from firstday.serve.schemas import (
     UserBody,
     UserIdText,
 )
-from firstday.serve.service import ServedModel, Service, json_response, service_of
+from firstday.serve.service import Service, json_response, service_of
 from firstday.serve.store.base import Event, StoredUser, StoreError
 
 reading = APIRouter(prefix="/v1", tags=["users"])
@@ -93,8 +94,9 @@ async def add_events(request: Request, body: EventsBody, _query: NoQuery) -> Res
     by itself, with its number, and all others are kept, a thousand at a time.
     """
     events = [event.to_event() for event in body.events]
-    accepted, strange = await _keep(service_of(request), events)
-    return json_response({"accepted": accepted, "duplicates": len(events) - accepted, "not_understood": strange})
+    accepted, unknown = await _keep(service_of(request), events)
+    counts = {"accepted": accepted, "duplicates": len(events) - accepted, "not_understood": len(unknown)}
+    return json_response({**counts, "ignored": list(dict.fromkeys(unknown[:MOST_IGNORED]))})
 
 
 async def _add_stream(request: Request) -> Response:
@@ -128,30 +130,25 @@ stream_route = Route(EVENTS_PATH, _add_stream, methods=["POST"])
 """Takes what `add_events` takes as a stream; `add_events` describes it in the OpenAPI document."""
 
 
-async def _keep(service: Service, events: Sequence[tuple[str, Event]]) -> tuple[int, int]:
-    """Make events durable and count them; return how many were new, and how many the model does not understand."""
+async def _keep(service: Service, events: Sequence[tuple[str, Event]]) -> tuple[int, list[str]]:
+    """Make events durable; return how many were new, and a sentence for each that names what is unknown."""
     try:
         accepted = await service.store.add(events)
     except StoreError as error:
         service.metrics.store_failed("add", error)
         raise
     service.metrics.store_answered("add")
-    strange = _count_strange(service.holder.current, [event for _, event in events])
+    catalogue = service.holder.current.trained.catalogue
+    told = [
+        catalogue.find_unknown(None if event.is_impression else event.signal, event.entity, event.entity_id)
+        for _, event in events
+    ]
+    unknown = [sentence for sentence in told if sentence is not None]
     service.metrics.events.labels("accepted").inc(accepted)
     service.metrics.events.labels("duplicate").inc(len(events) - accepted)
-    service.metrics.events_not_understood.inc(strange)
+    service.metrics.events_not_understood.inc(len(unknown))
     service.metrics.impressions.labels("events").inc(sum(event.is_impression for _, event in events))
-    return accepted, strange
-
-
-def _count_strange(served: ServedModel, events: list[Event]) -> int:
-    """Return how many events name something that the model does not know."""
-    catalogue = served.trained.catalogue
-    return sum(
-        not (event.is_impression or event.signal in catalogue.signals)
-        or not catalogue.knows(event.entity, event.entity_id)
-        for event in events
-    )
+    return accepted, unknown
 
 
 @reading.get("/users/{user_id}", summary="Read everything known of a user")
