@@ -184,8 +184,8 @@ def test_what_only_impressions_have_is_ignored_elsewhere_and_said_once(five_user
     )
     faults = check_tables({**five_users, "interactions": with_some}).faults
     assert faults == (
-        "interactions.position: 1 of 8 rows are not numbers (first: 'first', row 8); write numbers alone, with a dot for "
-        "decimals.",
+        "interactions.position: 1 of 8 rows are not numbers (first: 'first', row 8); write numbers alone, with a dot "
+        "for decimals.",
     )
 
 

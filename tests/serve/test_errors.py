@@ -97,6 +97,7 @@ def test_every_wrong_parameter_is_named(http: httpx.Client, path: str, fields: l
         ({"timestamp": 1.0}, "timestamp"),
         ({"timestamp": "2026-01-31T12:00:00"}, "timestamp"),
         ({"timestamp": "yesterday"}, "timestamp"),
+        ({"timestamp": "2050-01-31T12:00:00Z"}, "timestamp"),
         ({"timestamp": "9999-12-31T23:59:59-14:00"}, "timestamp"),
         ({"timestamp": "0001-01-01T00:00:00+14:00"}, "timestamp"),
         ({"weight": 2}, "weight"),

@@ -87,9 +87,6 @@ function showMixed() {
     .slice(0, LENGTH);
   first.show(entries);
   sayWhatMoved(entries.map(({ item }) => item));
-  if (!performance.getEntriesByName("first-list").length) {
-    requestAnimationFrame(() => setTimeout(() => performance.mark("first-list"))); // after it was painted
-  }
 }
 
 function sayWhatMoved(items) {
