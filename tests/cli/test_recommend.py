@@ -48,7 +48,7 @@ def test_every_newcomer_of_a_batch_gets_fifty_distinct_items_and_a_route(
     done = run("recommend", model, "--batch", newcomers, "--out", out, "-k", 50)
     assert done.returncode == 0, done.stderr
     lists = pl.read_parquet(out)
-    assert lists.columns == ["user_id", "rank", "item_id", "score", "route", "scale"]
+    assert lists.columns == ["user_id", "rank", "item_id", "title", "score", "route", "scale"]
     of_popular = lists.filter(pl.col("route") == "popular")
     assert set(of_popular["scale"]) == {"share of everyone"}
     assert of_popular.select(pl.col("score").is_between(0, 1).all()).item()
@@ -102,7 +102,7 @@ def test_lists_are_written_in_the_form_of_their_ending(run: Run, tiny_model: Pat
     done = run("recommend", tiny_model, "--batch", tmp_path, "--out", tmp_path / "lists.tsv", "-k", 2)
     assert done.returncode == 0, done.stderr
     lines = (tmp_path / "lists.tsv").read_text().splitlines()
-    assert lines[0].split("\t") == ["user_id", "rank", "item_id", "score", "route", "scale"]
+    assert lines[0].split("\t") == ["user_id", "rank", "item_id", "title", "score", "route", "scale"]
     assert [line.split("\t")[:2] for line in lines[1:]] == [["7", "1"], ["7", "2"], ["12", "1"], ["12", "2"]]
     done = run("recommend", tiny_model, "--batch", tmp_path, "--out", tmp_path / "lists.xlsx")
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)

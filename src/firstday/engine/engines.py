@@ -17,7 +17,7 @@ from firstday.data.newcomers import load_newcomers
 from firstday.data.splits.outlook import Outlook, foresee
 from firstday.data.splits.roles import read_histories
 from firstday.data.summary import Summary, suiting_protocol, summarise
-from firstday.display import readable
+from firstday.display import readable, shorten
 from firstday.engine.large import LargeDataset
 from firstday.errors import ConfigError, DataError, needs_extra
 from firstday.recommend.batch import list_users
@@ -57,6 +57,11 @@ class Check:
     summary: Summary | None = None
     outlook: Outlook | None = None
     hint: str = ""
+
+    def __str__(self) -> str:
+        told = {"error": self.faults, "note": self.notes, "outlook": self.outlook.sentences if self.outlook else ()}
+        summary = () if self.summary is None else (shorten(self.summary),)
+        return "\n".join((*summary, *(f"{kind}: {text}" for kind, texts in told.items() for text in texts)))
 
     def _repr_facts_(self) -> Mapping[str, Any]:
         facts = {
@@ -260,8 +265,8 @@ def recommend_batch(
     Returns
     -------
     data frame
-        `user_id`, `rank` (from 1), `item_id`, `score`, `route`, `scale`: of the library of the frames given (pandas,
-        PyArrow, Spark), else of Polars.
+        `user_id`, `rank` (from 1), `item_id`, `title`, `score`, `route`, `scale`: of the library of the frames given
+        (pandas, PyArrow, Spark), else of Polars.
 
     Raises
     ------

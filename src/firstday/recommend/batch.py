@@ -79,7 +79,8 @@ def recommend_tables(
         Tables of cold users, see `firstday.data.newcomers.load_newcomers`.
     out
         The file to write, in one step, in the form that its ending says: `user_id`, `rank` (from 1), `item_id`,
-        `score`, `route`, `scale` (what the score is, see `Recommendation.score_scale`, or ``fills the list up``).
+        `title`, `score`, `route`, `scale` (what the score is, see `Recommendation.score_scale`, or ``fills the list
+        up``).
     k, strategy, keep_used
         See `Recommender.recommend`.
     drop_bad_rows

@@ -226,13 +226,10 @@ class Recommendations(Mapping[Any, Recommendation]):
         library
             Whose data frame: ``polars``, ``pandas`` or ``pyarrow``.
         """
-        catalogue, items = self._model.catalogue, self._answers.answer.items
         user_ids = list(self._rows)
         if not all(isinstance(user_id, int) for user_id in user_ids):  # a column has one type
             user_ids = [str(user_id) for user_id in user_ids]
-        lists = frame_lists(catalogue, Ids.of(user_ids).values, self._answers.answer)
-        titles = [catalogue.title_of(item) for item in items[items >= 0].tolist()]
-        return give_frame(lists.insert_column(3, pl.Series("title", titles, dtype=pl.String)), library)
+        return give_frame(frame_lists(self._model.catalogue, Ids.of(user_ids).values, self._answers.answer), library)
 
     def _repr_facts_(self) -> Mapping[str, Any]:
         answer = self._answers.answer
@@ -254,7 +251,7 @@ class Recommendations(Mapping[Any, Recommendation]):
 
 
 def frame_lists(catalogue: Catalogue, user_ids: pl.Series, answer: Answer) -> pl.DataFrame:
-    """Return lists as a data frame, a row for each place: `user_id`, `rank`, `item_id`, `score`, `route`, `scale`.
+    """Return lists as a data frame, a row for each place; see `Recommendations.to_frame`.
 
     Parameters
     ----------
@@ -273,6 +270,7 @@ def frame_lists(catalogue: Catalogue, user_ids: pl.Series, answer: Answer) -> pl
             "user_id": user_ids.gather(pl.Series(row.astype(np.uint32))),
             "rank": (place + 1).astype(np.int32),
             "item_id": catalogue.items.take(answer.items[row, place]),
+            "title": pl.Series(map(catalogue.title_of, answer.items[row, place].tolist()), dtype=pl.String),
             "score": answer.scores[row, place],
             "route": answer.routes[row].astype(str),
             "scale": scales.astype(str),

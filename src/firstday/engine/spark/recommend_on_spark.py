@@ -30,7 +30,7 @@ from firstday.recommend.list_files import ListForm, find_list_form
 from firstday.recommend.recommender import Recommender, check_length
 from firstday.recommend.spec import find_strategy, refuse_without
 
-LISTS_DDL = "user_id string, rank int, item_id string, score float, route string, scale string"
+LISTS_DDL = "user_id string, rank int, item_id string, title string, score float, route string, scale string"
 
 
 def recommend_on_spark(
@@ -61,7 +61,7 @@ def recommend_on_spark(
     Returns
     -------
     lists : pyspark.sql.DataFrame
-        `user_id`, `rank` (from 1), `item_id`, `score`, `route`, `scale`.
+        `user_id`, `rank` (from 1), `item_id`, `title`, `score`, `route`, `scale`.
     summary : BatchSummary
         What was answered.
     left_out : tuple of str
@@ -192,7 +192,7 @@ def _unpack(parts: DataFrame, tables: Mapping[str, ClusterTable], recommender: R
     item_type = "long" if recommender.model.catalogue.items.are_integers else "string"
     user_type = "long" if all(_has_whole_ids(table) for table in tables.values()) else "string"
     user_id, item_id = fn.col("user_id").cast(user_type), fn.col("item_id").cast(item_type)
-    return rows.select(user_id.alias("user_id"), "rank", item_id.alias("item_id"), "score", "route", "scale")
+    return rows.select(user_id.alias("user_id"), "rank", item_id.alias("item_id"), "title", "score", "route", "scale")
 
 
 def _has_whole_ids(table: ClusterTable) -> bool:

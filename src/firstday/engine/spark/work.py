@@ -58,6 +58,7 @@ LISTS = pa.schema(
         ("user_id", pa.string()),
         ("rank", pa.int32()),
         ("item_id", pa.string()),
+        ("title", pa.string()),
         ("score", pa.float32()),
         ("route", pa.string()),
         ("scale", pa.string()),
