@@ -506,13 +506,11 @@ NAMES = [
         "users.age: 1 of 30 rows hold 'unknown', a mark for missing (first: users.csv line 3); leave them empty.",
         "friends.friend_id: 1 of 30 rows name unknown users (first: 77, friends.csv line 4); "
         "add them to users or drop the rows.",
-        "interactions.item_id: 1 of 300 rows name unknown items (first: 'i99', interactions.csv line 5); "
-        "add them to items or drop the rows.",
         "interactions.weight: 1 of 300 rows are negative (first: -3, interactions.csv line 6); "
         "write 0 or more; show dislike by signals such as skip and ban.",
         users=some("age", {2: "unknown"}),
         friends=some("friend_id", {3: "77"}),
-        interactions=lambda rows: some("weight", {5: "-3"})(some("item_id", {4: "i99"})(rows)),
+        interactions=some("weight", {5: "-3"}),
     ),
 ]
 
@@ -568,13 +566,6 @@ LISTS = [
         interactions=lambda rows: every("policy", pl.when(pl.col("policy").is_not_null()).then(7))(
             every("list_id", pl.lit(date(2024, 5, 1)))(shown(rows))
         ),
-    ),
-    dirty(
-        "csv",
-        "impressions of unknown items",
-        "interactions.item_id: 1 of 300 rows name unknown items (first: 'i99', interactions.csv line 301); "
-        "add them to items or drop the rows.",
-        interactions=lambda rows: some("item_id", {300: "i99"})(shown(rows)),
     ),
     Dirty(
         "two variants of one experiment",

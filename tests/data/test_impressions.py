@@ -144,26 +144,23 @@ def test_each_kind_of_fault_is_a_sentence_with_its_place(five_users: Tables, wri
         ("u1", "i3", "shown", noon(1), "b", 0, 0.5, None),
         ("u1", "i4", "shown", noon(1), "b", 1, 1.5, None),
         ("u1", "i2", "shown", noon(1), "b", 2, 0.0, None),
-        ("u1", "i9", "shown", noon(1), "b", 3, 0.5, None),
     ]
     folder = write(with_shown(five_users, [*SHOWN, *bad]), ending)
     unit, before = ("row", 12) if ending == "parquet" else ("line", 13)
     place = f"interactions.{ending} {unit}"
     faults = check_tables(folder).faults
-    assert len(faults) == 3
+    assert len(faults) == 2
     assert (
-        "interactions.position: 1 of 16 rows are no places in a list (first: 0, "
+        "interactions.position: 1 of 15 rows are no places in a list (first: 0, "
         f"{place} {before + 1}); write whole numbers from 1, or leave unknown ones empty."
     ) in faults
     assert (
-        f"interactions.propensity: 2 of 16 rows are not above 0 and at most 1 (first: 1.5, {place} {before + 2}); "
+        f"interactions.propensity: 2 of 15 rows are not above 0 and at most 1 (first: 1.5, {place} {before + 2}); "
         "write probabilities as shares of 1, or leave unknown ones empty."
     ) in faults
-    (unknown,) = (fault for fault in faults if "unknown items" in fault)
-    assert f"1 of 16 rows name unknown items (first: 'i9', {place} {before + 4})" in unknown
     left = load(folder, drop_bad_rows=0.5)
     assert len(rows_of(left)) == 5
-    assert len(left.left_out) == 4
+    assert len(left.left_out) == 3
 
 
 def test_what_only_impressions_have_is_ignored_elsewhere_and_said_once(five_users: Tables) -> None:

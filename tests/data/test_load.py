@@ -269,3 +269,23 @@ def test_csv_columns_of_decimals_and_dates_are_no_groups(tmp_path: Path) -> None
         "users.score: ignored (decimal numbers or dates are not categorical).",
         "users.born: ignored (decimal numbers or dates are not categorical).",
     )
+
+
+@pytest.mark.parametrize("ending", ["parquet", "csv"])
+def test_an_item_that_interactions_name_and_items_lack_has_no_attributes(
+    five_users: Tables, write: Write, ending: str
+) -> None:
+    whole = load(write(five_users, ending, "whole"))
+    named = set(five_users["interactions"]["item_id"].drop_nulls())
+    lacking = sorted(named)[0]
+    tables = {**five_users, "items": five_users["items"].filter(pl.col("item_id") != lacking)}
+    tables["collections"] = tables["collections"].filter(pl.col("item_id") != lacking)
+    dataset = load(write(tables, ending, "lacking"))
+    assert dataset.items.values.to_list() == whole.items.values.to_list()
+    assert dataset.events.whole().equals(whole.events.whole())
+    at = whole.items.index_of(lacking)
+    assert all(at not in entity.items.columns for entity in dataset.entities.values())
+    assert (
+        f"interactions.item_id: 1 of {len(named)} items are not in items (first: {lacking!r}); they have no attributes."
+        in dataset.notes
+    )

@@ -95,14 +95,13 @@ def test_a_damaged_copy_gives_one_sentence(name: str, content: str, tmp_path: Pa
     assert "\n" not in fault
 
 
-def test_a_copy_with_a_film_too_few_is_a_fault_of_the_tables(tmp_path: Path) -> None:
+def test_a_film_that_is_no_item_has_no_attributes(tmp_path: Path) -> None:
     with (grouplens(tmp_path) / "u.data").open("a") as ratings:
         ratings.write("9\t500\t3\t881250951\n")
-    with pytest.raises(DataError) as caught:
-        load("movielens-100k", path=tmp_path)
-    assert caught.value.faults == (
-        "interactions.item_id: 1 of 4 rows name unknown items (first: 500, row 4); add them to items or drop the rows.",
-    )
+    dataset = load("movielens-100k", path=tmp_path)
+    assert 500 in dataset.items.values.to_list()
+    (note,) = (note for note in dataset.notes if "items are not in items" in note)
+    assert note.endswith("(first: 500); they have no attributes.")
 
 
 def run(code: str, **environment: str) -> subprocess.CompletedProcess[str]:

@@ -102,7 +102,7 @@ def check_frames(
     raw
         Tables by name; None for one that could not be read (references to it are not checked).
     named_ids
-        The ids of ``users`` and ``items`` that interactions name, where there is no such table.
+        The ids of ``users`` and ``items`` that interactions name.
     findings
         Gets the faults and notes.
 
@@ -114,17 +114,39 @@ def check_frames(
     """
     frames: dict[str, pl.DataFrame] = {}
     for home, ids in named_ids.items():
-        frames[home] = pl.DataFrame({TABLES[home].required[0]: ids})
+        if home not in raw:
+            frames[home] = pl.DataFrame({TABLES[home].required[0]: ids})
     for name in TABLES:  # users and items first: the others name them
         table = raw.get(name)
         if name != "interactions" and table is not None:
             frames[name] = check_table(name, table, frames, findings)
+        if name == "items" and "items" in raw and "items" in named_ids:
+            add_named_items(frames, named_ids["items"], findings)
     share_id_type(frames, USER_COLUMNS)
     share_id_type(frames, ITEM_COLUMNS)
     check_presence(raw, findings)
     findings.at(None)
     _check_vectors(frames, findings)
     return frames
+
+
+def add_named_items(frames: dict[str, pl.DataFrame], named: pl.Series, findings: Findings) -> None:
+    """Add items that interactions name and the table of items lacks: they have no attributes, which is noted.
+
+    Where most of them are lacking, or written in another way, the table is another one; that is told row by row.
+    """
+    items = frames.get("items", pl.DataFrame())
+    if "item_id" not in items.columns:
+        return
+    known = items["item_id"].drop_nulls()
+    if known.dtype != named.dtype:
+        known, named = known.cast(pl.String), named.cast(pl.String)
+    new = named.filter(~named.is_in(known.implode()))
+    if not len(new) or 2 * len(new) > len(named) or fold_ids(new).is_in(fold_ids(known).implode()).any():
+        return
+    frames["items"] = pl.concat([items, new.alias("item_id").to_frame()], how="diagonal_relaxed")
+    what = f"{count_of(len(new), len(named), 'items')} are not in items (first: {new[0]!r})"
+    findings.note(f"interactions.item_id: {what}; they have no attributes.")
 
 
 def check_presence(tables: Collection[str], findings: Findings) -> None:
@@ -292,8 +314,10 @@ def faulty_entities(raw: Mapping[str, RawTable | None], findings: Findings) -> s
     return {entity_of_column(column) for column in columns if findings.is_faulty(f"items.{column}")}
 
 
-def find_ids(raw: RawTable, checker: InteractionChecker | None = None) -> dict[str, pl.Series]:
-    """Return the distinct ids of ``users`` and of ``items`` that interactions name, sorted.
+def find_ids(
+    raw: RawTable, checker: InteractionChecker | None = None, homes: Sequence[str] = ("users", "items")
+) -> dict[str, pl.Series]:
+    """Return the distinct ids that interactions name, sorted.
 
     Parameters
     ----------
@@ -301,8 +325,11 @@ def find_ids(raw: RawTable, checker: InteractionChecker | None = None) -> dict[s
         The interactions.
     checker
         Says which rows count, where bad rows are left out; all rows if None.
+    homes
+        Whose ids: of ``users``, of ``items``, or of both.
     """
-    columns = [name for name in ("user_id", "item_id", "entity", "entity_id") if name in raw.columns]
+    sought = (*(("user_id",) if "users" in homes else ()), "item_id", "entity", "entity_id")
+    columns = [name for name in sought if name in raw.columns]
     ids: dict[str, pl.Series] = {}
     for batch in raw.batches(columns if checker is None else None) if columns else ():
         if checker is None:
@@ -310,11 +337,11 @@ def find_ids(raw: RawTable, checker: InteractionChecker | None = None) -> dict[s
         else:
             rows = checker.usable_rows(batch, is_text=raw.is_text)
         for home, column in (("users", "user_id"), ("items", "item_id")):
-            if column in rows.columns:
+            if home in homes and column in rows.columns:
                 new_ids = rows[column].drop_nulls().unique()
                 ids[home] = _unite(ids[home], new_ids) if home in ids else new_ids
     empty = pl.Series([], dtype=pl.String)
-    return {home: ids.get(home, empty).sort() for home in ("users", "items")}
+    return {home: ids.get(home, empty).sort() for home in homes}
 
 
 def _unite(first: pl.Series, second: pl.Series) -> pl.Series:

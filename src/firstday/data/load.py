@@ -186,12 +186,12 @@ def _check(
     """Check all tables; return those but interactions, and the interactions, None where there are faults."""
     interactions = raw.get("interactions")
     named_ids: dict[str, pl.Series] = {}
-    if interactions is not None and not {"users", "items"} <= set(raw):
+    if interactions is not None:
         checker = None
         if findings.drop:  # only rows that are kept name users and items
             trial = Findings(drop=True)
-            checker = _prepare_checker(raw, check_frames(raw, {}, trial), signals, trial)
-        named_ids = {home: ids for home, ids in find_ids(interactions, checker).items() if home not in raw}
+            checker = _prepare_checker(raw, check_frames(raw, {}, trial), signals, trial, judge_items=False)
+        named_ids = find_ids(interactions, checker, ("items",) if "users" in raw else ("users", "items"))
     frames = check_frames(raw, named_ids, findings)
     if interactions is None:
         return frames, None
@@ -199,10 +199,15 @@ def _check(
 
 
 def _prepare_checker(
-    raw: Mapping[str, RawTable | None], frames: Frames, signals: SignalConfig, findings: Findings
+    raw: Mapping[str, RawTable | None],
+    frames: Frames,
+    signals: SignalConfig,
+    findings: Findings,
+    *,
+    judge_items: bool = True,
 ) -> InteractionChecker:
-    """Make the checker of interactions, which knows the ids of the other tables."""
-    users, items = (known_ids(frames, home) for home in ("users", "items"))
+    """Make the checker of interactions, which knows the ids of the other tables, of items where they are judged."""
+    users, items = known_ids(frames, "users"), known_ids(frames, "items") if judge_items else None
     entities = known_entities(raw, frames)
     derived = {"users", "items"} - set(raw)
     return InteractionChecker(users, items, entities, faulty_entities(raw, findings), signals, findings, derived)

@@ -23,6 +23,7 @@ from firstday.data.checks import (
     InteractionChecker,
     Interactions,
     KnownIds,
+    add_named_items,
     check_item_vectors,
     check_reference,
     check_table,
@@ -125,7 +126,7 @@ def load_whole(
         The tables `items`, `collections`, `names` and `embeddings/items`, as far as there are any; None for one that
         cannot be read.
     item_ids
-        The items that interactions name: they are all items where there is no table of items.
+        The items that interactions name: they are all items where there is no table of items, and else further ones.
     groups
         The values of each column of `users` that makes groups, sorted.
     tables, signals, now, unreadable
@@ -140,6 +141,8 @@ def load_whole(
         table = raw.get(name)
         if table is not None:
             frames[name] = check_table(name, table, frames, findings)
+        if name == "items" and table is not None:
+            add_named_items(frames, item_ids, findings)
     share_id_type(frames, ITEM_COLUMNS)
     findings.at(None)
     check_item_vectors(frames, findings)

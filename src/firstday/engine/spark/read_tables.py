@@ -88,7 +88,7 @@ def read_tables(raw: RawTables, signals: SignalConfig, findings: Findings) -> Cl
     tables, n_rows = check_shapes(raw.of_users, findings)
     interactions = tables.get("interactions")
     item_ids = pl.Series([], dtype=pl.String)
-    if interactions is not None and "items" not in names:
+    if interactions is not None:
         item_ids = _find_items(interactions, signals, drop=findings.drop)
     groups = _find_groups(tables["users"], findings, drop=findings.drop) if "users" in tables else {}
     now = datetime.now(UTC)
@@ -211,7 +211,7 @@ def _find_items(interactions: ClusterTable, signals: SignalConfig, *, drop: bool
     def work(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:
             checker = InteractionChecker(None, None, None, set(), signals, Findings(drop=True)) if drop else None
-            ids = find_ids(make_raw(to_polars(pa.Table.from_batches([batch])), names), checker)["items"]
+            ids = find_ids(make_raw(to_polars(pa.Table.from_batches([batch])), names), checker, ("items",))["items"]
             text = ids.cast(pl.String).to_arrow().cast(pa.string())
             flags = pa.array([ids.dtype == pl.Int64] * len(ids), pa.bool_())
             yield pa.RecordBatch.from_arrays([text, flags], names=["id", "is_whole"])
