@@ -45,7 +45,7 @@ SLATE = 12
 PERSISTENCE = 0.9
 COMES_BACK = 0.35
 EXPERIMENT = "first-days: control=popular*50, treatment=segment*50"
-SETTINGS = {"rate_limit_per_s": 0, "log_requests": "false", "experiment": EXPERIMENT}
+SETTINGS = {"log_requests": "false", "experiment": EXPERIMENT}
 BEGIN = datetime(2026, 3, 1, tzinfo=UTC)
 DAY_MS = 86_400_000
 TRAINING = "[registration]\ntarget_days = 3.0\n"

@@ -109,7 +109,7 @@ def main() -> None:
         folder = Path(name)
         store, copy = folder / "users.sqlite", folder / "copy.sqlite"
         asyncio.run(fill(store, arguments.users, [f"item-{number:05}" for number in range(1000)]))
-        settings = {"rate_limit_per_s": 0, "log_requests": "false", "backup_file": copy, "store": f"sqlite:///{store}"}
+        settings = {"log_requests": "false", "backup_file": copy, "store": f"sqlite:///{store}"}
         server = ServerProcess(arguments.model, folder, settings)
         try:
             measured = asyncio.run(measure(server, copy, folder / "tables", arguments.users, arguments.seconds))

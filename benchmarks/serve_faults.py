@@ -30,7 +30,7 @@ from serve_ledger import Ledger, check, read_events, send, write_events
 from serve_process import Connection, ServerProcess, write_request
 
 N_WRITERS = 8
-SETTINGS = {"rate_limit_per_s": 0, "max_events_per_user": 100_000, "log_requests": "false"}
+SETTINGS = {"max_events_per_user": 100_000, "log_requests": "false"}
 
 
 async def write_until_dead(url: str, ledger: Ledger, prefix: str, seed: int) -> None:

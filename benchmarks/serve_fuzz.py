@@ -28,7 +28,7 @@ def fuzz(model: Path, folder: Path, n_cases: int, seed: int | None = None) -> di
     RuntimeError
         An answer was wrong; the message is its report.
     """
-    server = ServerProcess(model, folder, {"rate_limit_per_s": 0, "log_requests": "false"})
+    server = ServerProcess(model, folder, {"log_requests": "false"})
     done, failed, rounds = 0, [], 0
     try:
         while done < n_cases:

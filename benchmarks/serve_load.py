@@ -48,7 +48,6 @@ STRATEGY = "auto"
 STEADY_RATE = 1_400
 """Requests a second that are the same on every machine: 70 % of 2,000."""
 BATCH = 100
-SETTINGS = {"rate_limit_per_s": 0}
 
 
 def describe_user(rng: random.Random, user: int, catalogue: dict[str, int]) -> tuple[dict[str, Any], list[Any]]:
@@ -270,7 +269,7 @@ def compare_recordings(
     try:
         for strategy in strategies:
             store = {} if redis is None else {"store": redis.url, "redis_prefix": strategy}
-            server = ServerProcess(model, folder / strategy, {**SETTINGS, **store}, core=SERVER_CORE)
+            server = ServerProcess(model, folder / strategy, {**store}, core=SERVER_CORE)
             try:
                 compared.append(asyncio.run(compare_recording(server, strategy, seconds, rounds)))
             finally:
@@ -365,7 +364,7 @@ def main() -> None:
                 arguments.model, folder, seconds, rounds, strategies, with_redis=arguments.redis
             )
         else:
-            server = ServerProcess(arguments.model, folder, SETTINGS, core=SERVER_CORE)
+            server = ServerProcess(arguments.model, folder, {}, core=SERVER_CORE)
             only_ratio = arguments.only_ratio
             try:
                 results = asyncio.run(measure(server, folder, seconds, rounds, strategies, only_ratio=only_ratio))

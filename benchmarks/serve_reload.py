@@ -87,7 +87,7 @@ def reload_under_load(model: Path, folder: Path, n_reloads: int) -> dict[str, An
         label: read_manifest(save_model(relabel(trained, label), served))["version"] for label in reversed(LABELS)
     }
     versions = {version: label for label, version in version_of.items()}
-    server = ServerProcess(served, folder / "server", {"rate_limit_per_s": 0, "log_requests": "false"})
+    server = ServerProcess(served, folder / "server", {"log_requests": "false"})
     traffic = Traffic(versions)
     times: list[float] = []
     refused = 0

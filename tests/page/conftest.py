@@ -51,7 +51,7 @@ def films(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="package")
 def server(films: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
-    running = ServerProcess(films, tmp_path_factory.mktemp("server"), {"rate_limit_per_s": 0})
+    running = ServerProcess(films, tmp_path_factory.mktemp("server"), {})
     yield running
     assert running.stop() == 0
 

@@ -93,7 +93,7 @@ def read_lines(text: str) -> list[dict[str, Any]]:
 @pytest.fixture(scope="session")
 def server(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
     """One server process without keys, for what needs a real one."""
-    running = ServerProcess(model, tmp_path_factory.mktemp("server"), {"rate_limit_per_s": 0})
+    running = ServerProcess(model, tmp_path_factory.mktemp("server"), {})
     yield running
     assert running.stop() == 0
 

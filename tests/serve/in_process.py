@@ -53,7 +53,7 @@ class RunningApp:
     """
 
     def __init__(self, model: Path, folder: Path, **settings: Any) -> None:
-        values = {"store": f"sqlite:///{folder / 'users.sqlite'}", "rate_limit_per_s": 0, **settings}
+        values = {"store": f"sqlite:///{folder / 'users.sqlite'}", **settings}
         loaded = load_settings(values)
         self.service = Service(loaded, ModelHolder(model, loaded.strategy), open_store(loaded))
         self.app = make_app(self.service)

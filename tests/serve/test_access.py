@@ -9,7 +9,6 @@ import httpx
 import pytest
 
 from firstday.errors import ConfigError
-from firstday.serve.middleware import MAX_CLIENTS, RateLimit
 from firstday.serve.settings import ServeSettings, load_settings
 from tests.serve.conftest import StartApp, assert_error
 from tests.serve.in_process import RunningApp, running_app
@@ -151,38 +150,3 @@ def test_settings_do_not_show_their_secrets() -> None:
     settings = ServeSettings(read_keys=READ, store="redis://:password@localhost")  # type: ignore[arg-type]
     assert READ not in repr(settings) + str(settings.model_dump_json())
     assert "password" not in repr(settings) + str(settings.model_dump_json())
-
-
-def test_a_client_that_asks_too_often_is_told_to_wait(start_app: StartApp) -> None:
-    app = start_app(rate_limit_per_s=0.01, read_keys=f"{READ},{SPARE}")
-    with app.open_client(READ) as http:
-        assert http.get("/v1/model").status_code == 200
-        refused = http.get("/v1/model")
-        assert_error(refused, 429, "too_many_requests")
-        assert 1 <= int(refused.headers["retry-after"]) <= 100
-        assert http.get("/healthz").status_code == 200
-    assert call(app, "model", SPARE).status_code == 200  # another client
-
-
-def test_a_bucket_holds_a_seconds_worth_and_fills_at_the_rate() -> None:
-    now = 0.0
-    limit = RateLimit(10, lambda: now)
-    assert [limit.take("a") for _ in range(10)] == [0.0] * 10
-    assert limit.take("a") == pytest.approx(0.1)
-    assert limit.take("b") == 0
-    now += 0.05
-    assert limit.take("a") == pytest.approx(0.05)
-    now += 0.05
-    assert limit.take("a") == 0
-    now += 100
-    assert [limit.take("a") for _ in range(11)][-2:] == [0, pytest.approx(0.1)]
-    assert [RateLimit(0).take("a") for _ in range(3)] == [0, 0, 0]
-
-
-def test_clients_that_never_come_back_are_forgotten() -> None:
-    limit = RateLimit(1, lambda: 0.0)
-    for number in range(MAX_CLIENTS + 5):
-        limit.take(str(number))
-    assert len(limit._buckets) == MAX_CLIENTS
-    assert limit.take(str(MAX_CLIENTS + 4)) > 0
-    assert limit.take("0") == 0

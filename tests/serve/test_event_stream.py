@@ -149,7 +149,7 @@ def test_a_line_without_an_end_is_not_held() -> None:
 def test_what_was_acknowledged_outlives_a_kill(
     start_server: StartServer, request: pytest.FixtureRequest, store: str
 ) -> None:
-    settings: dict[str, Any] = {"rate_limit_per_s": 0}
+    settings: dict[str, Any] = {}
     if store == "redis":
         redis: RedisProcess = request.getfixturevalue("redis")
         settings |= {"store": redis.url, "redis_prefix": "stream"}

@@ -7,12 +7,10 @@ import hashlib
 import hmac
 import ipaddress
 import logging
-import math
 import random
 import re
 import time
-from collections import Counter, OrderedDict
-from collections.abc import Callable
+from collections import Counter
 from typing import Any, Literal
 from urllib.parse import parse_qsl
 
@@ -135,40 +133,6 @@ async def need_json(request: Request) -> None:
 
 _log = logging.getLogger("firstday.serve")
 
-MAX_CLIENTS = 10_000
-"""Clients remembered; beyond that the one that was quiet longest is forgotten."""
-
-
-class RateLimit:
-    """A bucket of tokens for each client: a second's worth at most, filled at the rate.
-
-    Parameters
-    ----------
-    per_s
-        Requests a second; 0: no limit.
-    now_s
-        Tells the time.
-    """
-
-    def __init__(self, per_s: float, now_s: Callable[[], float] = time.monotonic) -> None:
-        self._per_s, self._now_s = per_s, now_s
-        self._full = max(1.0, per_s)
-        self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
-
-    def take(self, client: str) -> float:
-        """Take a token; return 0, or the seconds until there is one."""
-        if not self._per_s:
-            return 0.0
-        now = self._now_s()
-        tokens, since = self._buckets.pop(client, (self._full, now))
-        tokens = min(self._full, tokens + (now - since) * self._per_s)
-        wait = 0.0 if tokens >= 1 else (1 - tokens) / self._per_s
-        self._buckets[client] = (tokens if wait else tokens - 1, now)
-        if len(self._buckets) > MAX_CLIENTS:
-            self._buckets.popitem(last=False)
-        return wait
-
-
 EVENTS_PATH = "/v1/events"
 STREAM_TYPES = (b"application/x-ndjson", b"application/ndjson", b"application/jsonl")
 """Types of a body of events that is a stream."""
@@ -223,7 +187,6 @@ class Gate:
     ) -> None:
         self.app, self._settings, self._keys, self._metrics = app, settings, keys, metrics
         self._first, self._stream = first, stream
-        self._rate = RateLimit(settings.rate_limit_per_s)
         self._in_work = 0
         self._log = RequestLog(is_on=settings.log_requests)
 
@@ -306,16 +269,6 @@ class Gate:
             self._refuse("overload")
             raise ApiError(
                 503, "overloaded", "Too many requests are in work; try again in a second.", headers={"Retry-After": "1"}
-            )
-        client = f"key {hash(authorization)}" if rights else (scope.get("client") or ("",))[0]
-        wait = self._rate.take(client)
-        if wait:
-            self._refuse("rate")
-            raise ApiError(
-                429,
-                "too_many_requests",
-                f"More than {self._settings.rate_limit_per_s:g} requests a second; wait {wait:.2g} s.",
-                headers={"Retry-After": str(math.ceil(wait))},
             )
         if b"content-length" not in headers and b"transfer-encoding" not in headers:
             return receive

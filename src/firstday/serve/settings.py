@@ -106,12 +106,6 @@ class ServeSettings(BaseSettings):
     max_concurrent: int = Field(
         default=512, ge=1, description="Requests in work at once; more are refused with 503 rather than kept waiting."
     )
-    rate_limit_per_s: float = Field(
-        default=1000.0,
-        ge=0,
-        description="Requests a second of one client (a key, or without one an address), on average over a second. "
-        "0: no limit.",
-    )
     trusted_proxies: Annotated[tuple[str, ...], NoDecode] = Field(
         default=(),
         description="Addresses, separated by commas, of proxies whose X-Forwarded-For names the client.",
