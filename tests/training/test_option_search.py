@@ -22,6 +22,7 @@ from firstday.evaluation.run import evaluate
 from firstday.features.signals import SignalBatch
 from firstday.metrics import measure
 from firstday.progress import no_progress
+from firstday.recommend import spec as methods
 from firstday.recommend.query import Query
 from firstday.recommend.recommender import Recommender, answer_all, open_model
 from firstday.recommend.spec import (
@@ -31,7 +32,6 @@ from firstday.recommend.spec import (
     UseData,
     baseline_names,
     find_learner,
-    find_strategy,
 )
 from firstday.sparse import SparseRows
 from firstday.training.fit import cohort_query, fit
@@ -190,13 +190,15 @@ def test_each_combination_is_tried_and_the_first_of_the_best_chosen(
     )
     fold = Fold(cohort_query(recommender, world, split.validation, K), split.validation.truth)
     config = recommender.model.config.override("methods", ("oracle",))
-    folds, learned, tunings = learn_with_options(world, split, [fold], config, no_progress)
-    assert folds[0].query.model.learned["oracle"] == learned["oracle"] == Oracle(20)
+    learned, tunings, calibrations = learn_with_options(world, split, [fold], config, no_progress)
+    assert learned["oracle"] == Oracle(20)
+    assert not calibrations  # of scores that stand for nothing
     combinations = [(first, name) for first in (1, 20, 5) for name in "ab"]
-    # With all users, with fewer of them, again for who follows, and in the end.
+    # With all users, with fewer of them, again to calibrate, and in the end.
     assert tried == [*combinations, (20, "a"), (20, "a"), (20, "a")]
     assert prepared == [len(split.warm)] * 4
     assert tunings["oracle"].options == {"min_items": 1, "first": 20, "name": "a"}
+    methods._registries.cache_clear()
 
 
 def test_options_of_the_configuration_are_not_searched(world: Dataset, split: Split, small_grids: None) -> None:
@@ -328,7 +330,7 @@ def test_what_validation_users_did_decides(
     excluded = [query.excluded.row(row).tolist() or [UNUSED_ITEM] for row in range(query.n_users)]
     config = configure().override("methods", ("item_item", "ease"))
     truths = (split.validation.truth, SparseRows.from_lists(excluded, N_ITEMS))
-    before, after = (learn_with_options(world, split, [Fold(query, truth)], config, no_progress)[2] for truth in truths)
+    before, after = (learn_with_options(world, split, [Fold(query, truth)], config, no_progress)[1] for truth in truths)
     for name, tuning in after.items():
         assert tuning.precision == 0 < before[name].precision
 

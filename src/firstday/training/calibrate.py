@@ -31,25 +31,24 @@ def calibrate(folds: Sequence[Fold]) -> dict[str, Calibration]:
     folds
         Validation users, asking trained models.
     """
-    model, calibrations = folds[0].query.model, {}
-    folds = head(folds, MOST_USERS)
-    k = min(max(folds[0].query.k, LEAST_PLACES), model.n_items)
-    for name in strategies_of(model):
-        spec = find_strategy(name)
-        if spec.scale != PROBABILITY:
-            continue
-        parts: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
-        for fold in folds:
-            answer = spec.recommend(replace(fold.query, k=k))
-            rows = np.flatnonzero(answer.routes == name)
-            items = answer.items[rows]
-            parts.append((answer.scores[rows], items >= 0, find_hits(items, fold.truth.take(rows))))
-        scores, listed, hits = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
-        if len(scores) >= USERS_FOR_CALIBRATION:
-            calibration = fit_calibration(scores, listed, hits)
-            if calibration is not None:
-                calibrations[name] = calibration
-    return calibrations
+    found = {name: calibrate_strategy(folds, name) for name in strategies_of(folds[0].query.model)}
+    return {name: calibration for name, calibration in found.items() if calibration is not None}
+
+
+def calibrate_strategy(folds: Sequence[Fold], name: str) -> Calibration | None:
+    """Return the calibration of one strategy; None where its scores stand for none, or too little is known."""
+    spec, folds = find_strategy(name), head(folds, MOST_USERS)
+    if spec.scale != PROBABILITY:
+        return None
+    k = min(max(folds[0].query.k, LEAST_PLACES), folds[0].query.model.n_items)
+    parts: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
+    for fold in folds:
+        answer = spec.recommend(replace(fold.query, k=k))
+        rows = np.flatnonzero(answer.routes == name)
+        items = answer.items[rows]
+        parts.append((answer.scores[rows], items >= 0, find_hits(items, fold.truth.take(rows))))
+    scores, listed, hits = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+    return fit_calibration(scores, listed, hits) if len(scores) >= USERS_FOR_CALIBRATION else None
 
 
 def find_hits(items: np.ndarray, truth: SparseRows) -> np.ndarray:

@@ -138,12 +138,10 @@ def fit(
         model = replace(model, **settings)
         selection = choose_selection(judged)
         judged = [fold.with_settings(selection=selection) for fold in judged]
-        model = replace(model, selection=selection)
+        model = replace(model, selection=selection, calibrations=calibrate(judged))
         progress("weights", 1, 1)
-    judged, learned, tunings = learn_with_options(dataset, split, judged, config, progress)
-    model = replace(model, learned={**model.learned, **learned})
-    if weigh:
-        model = replace(model, calibrations=calibrate(judged))
+    learned, tunings, calibrations = learn_with_options(dataset, split, judged, config, progress)
+    model = replace(model, learned={**model.learned, **learned}, calibrations={**model.calibrations, **calibrations})
     if "ease" not in model.blending.weights[0]:
         model = replace(model, item_weights=None)
     held_out = Ids(dataset.users.take(trained.held_out))

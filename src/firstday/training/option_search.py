@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from firstday.artifact.calibration import Calibration
 from firstday.config import Config
 from firstday.data.dataset import Dataset
 from firstday.data.events import Window
@@ -21,6 +22,7 @@ from firstday.embed.embeddings import compute_affinity, select_uses
 from firstday.errors import ConfigError, FirstdayError, needs_extra
 from firstday.progress import Progress
 from firstday.recommend.spec import StrategySpec, UseData, find_learner
+from firstday.training.calibrate import calibrate_strategy
 from firstday.training.validation import Fold, head, measure_folds
 
 MOST_USERS = 2_000
@@ -113,8 +115,8 @@ def describe_choices(tunings: Sequence[Tuning]) -> list[str]:
 
 
 def learn_with_options(
-    dataset: Dataset, split: Split, folds: list[Fold], config: Config, progress: Progress
-) -> tuple[list[Fold], dict[str, Any], dict[str, Tuning]]:
+    dataset: Dataset, split: Split, folds: Sequence[Fold], config: Config, progress: Progress
+) -> tuple[dict[str, Any], dict[str, Tuning], dict[str, Calibration]]:
     """Fit the methods of `config.methods` that have options, with those that are best for validation users.
 
     Options that the configuration has in ``[plugins.NAME]`` are not searched.
@@ -132,12 +134,12 @@ def learn_with_options(
 
     Returns
     -------
-    folds : list of Fold
-        The same users, asking models that hold what the methods learned without them.
     learned : dict
         What each learned from everybody, by name; among combinations that are equally good the first is kept.
     tunings : dict
         How the options of each were chosen.
+    calibrations : dict
+        Those of each that has one.
 
     Raises
     ------
@@ -148,13 +150,16 @@ def learn_with_options(
     FirstdayError
         A method that is not ours raised an error, or returned something other than its `value`.
     """
-    learned, tunings = {}, {}
+    learned, tunings, calibrations = {}, {}, {}
     for name in config.methods:
         spec = find_learner(name)
         if isinstance(spec, StrategySpec) and spec.search is not None:
             with needs_extra("training", "train"):
-                folds, learned[name], tunings[name] = _learn_one(spec, dataset, split, folds, config, progress)
-    return folds, learned, tunings
+                found = _learn_one(spec, dataset, split, folds, config, progress)
+            learned[name], tunings[name], calibration = found
+            if calibration is not None:
+                calibrations[name] = calibration
+    return learned, tunings, calibrations
 
 
 def collect_uses(
@@ -182,8 +187,8 @@ def collect_uses(
 
 
 def _learn_one(
-    spec: StrategySpec, dataset: Dataset, split: Split, folds: list[Fold], config: Config, progress: Progress
-) -> tuple[list[Fold], Any, Tuning]:
+    spec: StrategySpec, dataset: Dataset, split: Split, folds: Sequence[Fold], config: Config, progress: Progress
+) -> tuple[Any, Tuning, Calibration | None]:
     """Choose the options of one method, then fit it with them on everybody, to tell how long that takes."""
     grid, start = grid_of(spec, config, has_times=split.warm_window is not None)
     n_first, n_tried = prod(len(values) for values in {**grid, **start}.values()), 0
@@ -221,13 +226,14 @@ def _learn_one(
     began = perf_counter()
     options, precision = search(grid, start, judge)
     progress(spec.name, n_tried, n_tried)
-    judged = fit_folds(**options)
+    calibration = calibrate_strategy(fit_folds(**options), spec.name)
     prepare_folds.cache_clear()
+    fit_folds.cache_clear()
     tuned_at = perf_counter()
     learned = fit(prepare(split, **_of_data(options)), options)
     seconds = perf_counter() - tuned_at
     n_users = sum(fold.query.n_users for fold in head(folds, MOST_USERS))
-    return judged, learned, Tuning(grid, options, precision, n_users, seconds, tuned_at - began, n_tried)
+    return learned, Tuning(grid, options, precision, n_users, seconds, tuned_at - began, n_tried), calibration
 
 
 def grid_of(
