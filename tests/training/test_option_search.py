@@ -32,6 +32,7 @@ from firstday.recommend.spec import (
     UseData,
     baseline_names,
     find_learner,
+    register,
 )
 from firstday.sparse import SparseRows
 from firstday.training.fit import cohort_query, fit
@@ -184,10 +185,7 @@ def test_each_combination_is_tried_and_the_first_of_the_best_chosen(
         value=Oracle,
         search=OptionSearch(grid={"first": (1, 20, 5), "name": ("a", "b")}, prepare=prepare),
     )
-    monkeypatch.setattr("firstday.training.option_search.find_learner", lambda _name: spec)
-    monkeypatch.setattr(
-        "firstday.recommend.recommender.find_strategy", lambda name: spec if name == "oracle" else find_strategy(name)
-    )
+    register(spec)
     fold = Fold(cohort_query(recommender, world, split.validation, K), split.validation.truth)
     config = recommender.model.config.override("methods", ("oracle",))
     learned, tunings, calibrations = learn_with_options(world, split, [fold], config, no_progress)
