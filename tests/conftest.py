@@ -72,3 +72,8 @@ def world_days(world: Dataset, split: Split, recommender: Recommender) -> Signal
     """What is known of the cold users of `split` at the end of day one."""
     batch, _ = recommender.model.catalogue.translate(world, split.cold.users, split.cold.day_one)
     return batch
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the tests that take minutes, so that none of them is left for the end."""
+    items.sort(key=lambda item: item.path.name != "test_examples.py")
