@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from firstday.baselines.matrices import to_matrix
-from firstday.recommend.spec import PROBABILITY, OptionSearch, StrategySpec, UseData, near_taste, reading
+from firstday.baselines.matrices import score_items, to_matrix
+from firstday.recommend.spec import OptionSearch, UseData
 from firstday.sparse import SparseRows
 
 if TYPE_CHECKING:
@@ -194,12 +194,10 @@ def prepare_als_fold_in(training: UseData) -> AlsFoldInFit:
     return AlsFoldInFit(training)
 
 
-ALS_FOLD_IN = StrategySpec(
+ALS_FOLD_IN = score_items(
     name="als_fold_in",
-    recommend=lambda query: query.rank_learned("als_fold_in"),
     describe="ALS with settings of its own, and its fold-in of new users.",
     explain="Items near to the vector solved from what the user likes.",
-    reason=near_taste,
     value=AlsFoldIn,
     search=OptionSearch(
         grid={
@@ -216,6 +214,4 @@ ALS_FOLD_IN = StrategySpec(
         },
         prepare=prepare_als_fold_in,
     ),
-    reads=reading("liked"),
-    scale=PROBABILITY,
 )

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from firstday.baselines.matrices import most_used_items, spread_known, to_matrix
+from firstday.baselines.matrices import most_used_items, score_items, spread_known, to_matrix
 from firstday.errors import ConfigError
 from firstday.ranking import most_used
-from firstday.recommend.spec import PROBABILITY, OptionSearch, StrategySpec, UseData, near_taste, reading
+from firstday.recommend.spec import OptionSearch, UseData
 from firstday.sparse import SparseRows
 
 
@@ -143,12 +143,10 @@ def learn_item_weights(uses: SparseRows, day_ones: Sequence[SparseRows]) -> Spar
     return SparseRows.from_pairs(rows, items[kept].ravel(), of_kept, uses.n_columns, uses.n_columns)
 
 
-EASE = StrategySpec(
+EASE = score_items(
     name="ease",
-    recommend=lambda query: query.rank_learned("ease"),
     describe="A linear model of items, solved in closed form.",
     explain="Items that go with what the user likes.",
-    reason=near_taste,
     value=Ease,
     search=OptionSearch(
         grid={
@@ -158,6 +156,4 @@ EASE = StrategySpec(
         start={"regularization": (1000.0, 10_000.0), "dropout": (0.0, 0.98)},
         prepare=prepare_ease,
     ),
-    reads=reading("liked"),
-    scale=PROBABILITY,
 )

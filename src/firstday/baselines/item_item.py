@@ -7,8 +7,8 @@ from functools import lru_cache
 
 import numpy as np
 
-from firstday.baselines.matrices import only_positive, place_in_rows, to_matrix
-from firstday.recommend.spec import PROBABILITY, OptionSearch, StrategySpec, UseData, near_taste, reading
+from firstday.baselines.matrices import only_positive, place_in_rows, score_items, to_matrix
+from firstday.recommend.spec import OptionSearch, UseData
 from firstday.sparse import SparseRows
 
 
@@ -71,12 +71,10 @@ def prepare_item_item(training: UseData) -> ItemItemFit:
     return ItemItemFit(training)
 
 
-ITEM_ITEM = StrategySpec(
+ITEM_ITEM = score_items(
     name="item_item",
-    recommend=lambda query: query.rank_learned("item_item"),
     describe="Items that the users of the day's items use too.",
     explain="Items that go with what the user likes.",
-    reason=near_taste,
     value=ItemItem,
     search=OptionSearch(
         grid={
@@ -87,6 +85,4 @@ ITEM_ITEM = StrategySpec(
         start={"shrinkage": (10.0, 100.0), "asymmetry": (0.3, 0.7), "neighbors": (200, 1000)},
         prepare=prepare_item_item,
     ),
-    reads=reading("liked"),
-    scale=PROBABILITY,
 )

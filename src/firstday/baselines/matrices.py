@@ -1,4 +1,4 @@
-"""What baselines have in common: sparse matrices for SciPy, the most used items, and scores of some items among all."""
+"""What baselines have in common: matrices for SciPy, the most used items, scores of some items, and their strategy."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from firstday.ranking import most_used, spread_scores
+from firstday.recommend.spec import PROBABILITY, OptionSearch, StrategySpec, near_taste, reading
 from firstday.sparse import SparseRows
 
 if TYPE_CHECKING:
@@ -49,3 +50,18 @@ def spread_known(scores: np.ndarray, items: np.ndarray, known: np.ndarray, n_ite
     everything = spread_scores(scores, items, n_items)
     everything[~known] = -np.inf
     return everything
+
+
+def score_items(*, name: str, describe: str, explain: str, value: type, search: OptionSearch) -> StrategySpec:
+    """Make the strategy that ranks items by the scores that a learned value gives them for liked items."""
+    return StrategySpec(
+        name=name,
+        recommend=lambda query: query.rank_learned(name),
+        describe=describe,
+        explain=explain,
+        reason=near_taste,
+        value=value,
+        search=search,
+        reads=reading("liked"),
+        scale=PROBABILITY,
+    )

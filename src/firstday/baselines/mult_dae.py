@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from firstday.baselines.matrices import most_used_items, spread_known
-from firstday.recommend.spec import PROBABILITY, OptionSearch, StrategySpec, UseData, near_taste, reading
+from firstday.baselines.matrices import most_used_items, score_items, spread_known
+from firstday.recommend.spec import OptionSearch, UseData
 from firstday.sparse import SparseRows
 
 
@@ -93,12 +93,10 @@ def prepare_mult_dae(training: UseData) -> MultDaeFit:
     return MultDaeFit(training)
 
 
-MULT_DAE = StrategySpec(
+MULT_DAE = score_items(
     name="mult_dae",
-    recommend=lambda query: query.rank_learned("mult_dae"),
     describe="A denoising autoencoder of users' items with a multinomial likelihood.",
     explain="Items that people with such items use, as a network has learned it.",
-    reason=near_taste,
     value=MultDae,
     search=OptionSearch(
         grid={
@@ -110,6 +108,4 @@ MULT_DAE = StrategySpec(
         start={"steps": (300, 600), "width": (100,), "dropout": (0.9, 0.95), "weight_decay": (0.01, 0.1)},
         prepare=prepare_mult_dae,
     ),
-    reads=reading("liked"),
-    scale=PROBABILITY,
 )

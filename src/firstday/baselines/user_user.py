@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from firstday.baselines.matrices import only_positive
+from firstday.baselines.matrices import only_positive, score_items
 from firstday.ranking import top_k
-from firstday.recommend.spec import PROBABILITY, OptionSearch, StrategySpec, UseData, near_taste, reading
+from firstday.recommend.spec import OptionSearch, UseData
 from firstday.sparse import SparseRows
 
 
@@ -98,12 +98,10 @@ def prepare_user_user(training: UseData) -> UserUserFit:
     return UserUserFit(training)
 
 
-USER_USER = StrategySpec(
+USER_USER = score_items(
     name="user_user",
-    recommend=lambda query: query.rank_learned("user_user"),
     describe="What the warm users who share the day's items use.",
     explain="Items of people who share what the user likes.",
-    reason=near_taste,
     value=UserUser,
     search=OptionSearch(
         grid={
@@ -115,6 +113,4 @@ USER_USER = StrategySpec(
         start={"rarity": (0.0, 0.3), "neighbors": (50, 200), "shrinkage": (10.0, 100.0), "power": (1.0, 2.0)},
         prepare=prepare_user_user,
     ),
-    reads=reading("liked"),
-    scale=PROBABILITY,
 )
