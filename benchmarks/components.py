@@ -3,8 +3,8 @@
 python benchmarks/components.py --data ../shared/data                          all sets
 python benchmarks/components.py --data ../shared/data --only online-retail movielens-100k
 
-Renews docs/results/components.json. Networks are trained once for each cut-off or seed; the weights of `blend` are
-fitted anew without each component in turn, and with other values of each default. Prints P@10 and P@50 of `blend`, and
+Renews docs/results/components.json and blend-defaults.json. Networks are trained once for each cut-off or seed; the
+weights of `blend` are fitted anew without each component in turn, and with other values of each default. Prints P@10 and P@50 of `blend`, and
 what it loses without each component, with 95 % intervals over users; then, for each default and set, the value that is
 best on all other sets, and how far it is from today's on this one. Sets that are not asked for keep their rows.
 """
@@ -37,6 +37,7 @@ from firstday.training import weights
 from firstday.training.validation import Fold
 
 RESULTS = Path(__file__).parents[1] / "docs" / "results" / "components.json"
+CHOSEN = RESULTS.parent / "blend-defaults.json"
 LENGTHS = (10, 50)
 DEFAULTS: dict[str, tuple[ModuleType, str, tuple[float, ...]]] = {
     "ridge": (weights, "RIDGE", (0.01, 0.05, 0.25)),
@@ -59,7 +60,9 @@ def main() -> None:
         content[name] = measure_set(name, copy, arguments.seeds)
         print(name, json.dumps(content[name], indent=1))
         RESULTS.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-    print(json.dumps(choose_without(content), indent=1))
+    chosen = choose_without(content)
+    print(json.dumps(chosen, indent=1))
+    CHOSEN.write_text(json.dumps(chosen, indent=1) + "\n", encoding="utf-8")
 
 
 def choose_without(content: Mapping[str, Any]) -> dict[str, dict[str, list[float]]]:
@@ -68,6 +71,7 @@ def choose_without(content: Mapping[str, Any]) -> dict[str, dict[str, list[float
     Best is the mean over sets of precision relative to today's value, at 10 and at 50 alike.
     """
     chosen: dict[str, dict[str, list[float]]] = {}
+    content = {of: found for of, found in content.items() if "defaults" in found}
     for default, (module, name, values) in DEFAULTS.items():
         tried = {of: np.array(content[of]["defaults"][default]) for of in content}  # (n_values, 2)
         today = values.index(getattr(module, name))

@@ -56,6 +56,7 @@ MAKERS: Mapping[str, Callable[..., list[str]]] = {
     "ages_chosen": quality.ages_chosen,
     "calibration": quality.calibration,
     "components": quality.components,
+    "blend_defaults": quality.blend_defaults,
     "known_items": quality.known_items,
     "peers": quality.peers,
     "peers_options": quality.peers_options,

@@ -292,6 +292,17 @@ def components() -> list[str]:
     return lines
 
 
+def blend_defaults() -> list[str]:
+    """Return what each default of `blend` would be, chosen on all sets but one, and what that is worth there."""
+    chosen = read_results("blend-defaults")
+    names = list(dict.fromkeys(name for of in chosen.values() for name in of))
+    lines = ["| default | " + " | ".join(names) + " |", "|---" * (1 + len(names)) + "|"]
+    for default, of in chosen.items():
+        cells = [f"{value:g}: {at_10:+.2f} / {at_50:+.2f}" for value, at_10, at_50 in (of[name] for name in names)]
+        lines.append(f"| {default} | " + " | ".join(cells) + " |")
+    return lines
+
+
 def ablations(name: str) -> list[str]:
     """Return what each part of the default brings on one dataset."""
     strategies = ("segment", "soft_segments", "neighbors", "personal", "direct", "blend")
