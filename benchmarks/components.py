@@ -4,9 +4,10 @@ python benchmarks/components.py --data ../shared/data                          a
 python benchmarks/components.py --data ../shared/data --only online-retail movielens-100k
 
 Renews docs/results/components.json and blend-defaults.json. Networks are trained once for each cut-off or seed; the
-weights of `blend` are fitted anew without each component in turn, and with other values of each default. Prints P@10 and P@50 of `blend`, and
-what it loses without each component, with 95 % intervals over users; then, for each default and set, the value that is
-best on all other sets, and how far it is from today's on this one. Sets that are not asked for keep their rows.
+weights of `blend` are fitted anew without each component in turn, and with other values of each default. Prints P@10
+and P@50 of `blend`, and what it loses without each component, with 95 % intervals over users; then, for each default
+and set, the value that is best on all other sets, and how far it is from today's on this one. Sets that are not asked
+for keep their rows.
 """
 
 from __future__ import annotations
