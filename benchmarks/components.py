@@ -111,7 +111,7 @@ def measure_set(name: str, copy: Path | None, n_seeds: int) -> dict[str, Any]:
     whole = np.concatenate(found.pop(""))
     mean = {what: np.concatenate(parts).mean(axis=0).round(3).tolist() for what, parts in found.items()}
     users = np.arange(len(whole))
-    lost = {name: bootstrap_means(whole - np.concatenate(parts), users) for name, parts in found.items()}
+    lost = {name: bootstrap_means(whole - np.concatenate(found[name]), users) for name in blend.COMPONENTS}
     return {
         "users": len(whole),
         "precision": [round(float(mean), 2) for mean in whole.mean(axis=0)],
