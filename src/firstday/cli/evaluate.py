@@ -44,12 +44,9 @@ from firstday.evaluation.results import REFERENCE
 from firstday.evaluation.run import evaluate as run_evaluation
 from firstday.metrics import PrecisionRule
 from firstday.progress import open_progress
-from firstday.recommend.spec import PAPER_SEGMENT, baseline_names, check_judged, strategy_names, with_methods
+from firstday.recommend.spec import PAPER_SEGMENT, check_judged, strategy_names, with_methods
 
-NAMES = (
-    f"Strategies: {', '.join(strategy_names())}; fitted for an evaluation alone: "
-    f"{', '.join((*baseline_names(), PAPER_SEGMENT))}."
-)
+NAMES = f"Strategies: {', '.join(strategy_names())}; fitted for an evaluation alone: {PAPER_SEGMENT}."
 
 
 def evaluate(
@@ -65,8 +62,8 @@ def evaluate(
     strategy: Annotated[
         list[str] | None,
         typer.Option(
-            help="Name of a strategy or a baseline, repeatable (default: all that a model of the configuration can "
-            "answer by). The names are below."
+            help="Name of a strategy, repeatable (default: all that a model of the configuration can answer by). The "
+            "names are below."
         ),
     ] = None,
     plugin: PluginOption = None,
@@ -74,12 +71,12 @@ def evaluate(
         bool,
         typer.Option(
             "--baselines",
-            help="Also judge every baseline, fitted for this alone and tuned on validation users, and the paper's own "
+            help="Also judge every strategy with options to search, tuned on validation users, and the paper's own "
             "system as published.",
         ),
     ] = False,
     tune_once: Annotated[
-        bool, typer.Option(help="Choose the options of baselines with the first seed alone, for all seeds.")
+        bool, typer.Option(help="Choose the options of strategies with the first seed alone, for all seeds.")
     ] = False,
     against: Annotated[
         list[str] | None,

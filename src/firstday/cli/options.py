@@ -35,7 +35,7 @@ KOption = Annotated[int | None, typer.Option("-k", min=1, help="Length of a list
 PluginOption = Annotated[
     list[str] | None,
     typer.Option(
-        help="A Python module with methods of your own (strategies, cold models, baselines), repeatable; see "
+        help="A Python module with methods of your own (strategies, cold models), repeatable; see "
         "docs/add-a-method.md. Installed packages need none: their entry points are found."
     ),
 ]
