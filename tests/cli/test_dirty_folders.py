@@ -63,4 +63,5 @@ def is_forgiven(sentence: str) -> bool:
         or of_experiments
         or " name unknown " in sentence
         or " name an unknown " in sentence
+        or " have an unknown signal " in sentence
     )

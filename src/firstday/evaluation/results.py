@@ -380,8 +380,9 @@ class Results:
             for other, ratio in self.split_metric(name, RATIO).items()
         }
         users, items = (_mean(self.get(name, f"{what}_coverage")) for what in ("user", "catalogue"))
-        values["user_coverage"], values["catalogue_coverage"] = users, items
+        values["user_coverage"] = users
         values["novelty_bits"] = _mean(self.get(name, "novelty_bits"))
+        values["catalogue_coverage"] = items
         routes = sorted(self.split_metric(name, ROUTE).items())
         values["routes"] = {route: round(figure.mean / 100, 4) for route, figure in routes}
         values["ms_per_user"] = _mean(self.get(name, "ms_per_user"))
