@@ -92,9 +92,9 @@ def test_a_strategy_asked_for_by_name_is_the_one_that_answers(model: TrainedMode
 
 def test_a_fallback_that_answers_says_why(model: TrainedModel) -> None:
     recommender = Recommender(model)
-    assert recommender.recommend(NOBODY, 3, "segment").notes[:1] == ("popular answers: segment has nothing to go on.",)
+    assert recommender.recommend(NOBODY, 3, "segment").notes[:1] == ("popular answers: segment has nothing to go on",)
     assert recommender.recommend(PROFILE, 3).notes[:1] == (
-        "group answers: it was best for validation users of the same class (profile).",
+        "group answers: it was best for validation users of the same class (profile)",
     )
     assert recommender.recommend(ONE, 3).notes == ()
 

@@ -245,13 +245,13 @@ def test_what_only_keeps_items_out_is_told_as_that() -> None:
     user = Signals(interactions=[("ban", "item", "i1"), ("favorite", "artist", "a1")])
     answer = Recommender(FOLDING).recommend(user)
     assert answer.notes == (
-        "popular answers: segment has nothing to go on.",
+        "popular answers: segment has nothing to go on",
         "ban x item only keeps items out of the list: no warm user has it on day one",
     )
     assert answer.ignored == ("no warm user has favorite x artist on day one",)
     kept = Recommender(FOLDING).recommend(user, keep_used=True)
     assert (kept.notes, kept.ignored) == (
-        ("popular answers: segment has nothing to go on.",),
+        ("popular answers: segment has nothing to go on",),
         ("no warm user has ban x item on day one", "no warm user has favorite x artist on day one"),
     )
 

@@ -126,7 +126,7 @@ def test_a_use_that_moves_nothing_still_leaves_its_item_out(tiny: Recommender) -
     answer = tiny.recommend(Signals(interactions=[("favorite", "item", "i1")]))
     assert answer.ignored == ()
     assert answer.notes == (
-        "popular answers: segment has nothing to go on.",
+        "popular answers: segment has nothing to go on",
         "favorite x item only keeps items out of the list: no warm user has it on day one",
     )
     assert [item.item_id for item in answer.items] == ["i3", "i2", "i4", "i5"]

@@ -59,10 +59,8 @@ def explain_route(query: Query, row: int, strategy: str, route: str) -> tuple[st
     if strategy == "auto":
         strategy = query.model.selection.best_of(query.knowledge[row])
     if strategy != route:
-        return (f"{route} answers: {strategy} has nothing to go on.",)
-    return (
-        f"{route} answers: it was best for validation users of the same class ({KNOWLEDGE[query.knowledge[row]]}).",
-    )
+        return (f"{route} answers: {strategy} has nothing to go on",)
+    return (f"{route} answers: it was best for validation users of the same class ({KNOWLEDGE[query.knowledge[row]]})",)
 
 
 def answer_each(query: Query, strategies: np.ndarray) -> Answer:
