@@ -140,11 +140,8 @@ def _score_personal(query: Query, rows: np.ndarray, chosen: np.ndarray) -> np.nd
 def _score_ease(query: Query, rows: np.ndarray) -> SparseRows:
     """Return how well items go with the user's items, in standard deviations over all items, (n_rows, n_items)."""
     assert query.model.item_weights is not None
-    liked, n_items = query.liked.take(rows), query.model.n_items
-    others = query.model.item_weights.take(liked.columns)
-    row = liked.row_of_entry()[others.row_of_entry()]
-    scores = SparseRows.from_pairs(row, others.columns, others.weights, len(rows), n_items)
-    row = scores.row_of_entry()
+    scores = query.liked.take(rows).ones().through(query.model.item_weights)
+    row, n_items = scores.row_of_entry(), query.model.n_items
     mean, square = (
         np.bincount(row, values, minlength=len(rows)) / n_items for values in (scores.weights, scores.weights**2)
     )
