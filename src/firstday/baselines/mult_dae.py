@@ -54,14 +54,8 @@ class MultDaeFit:
 
         Parameters
         ----------
-        steps
-            Of `BATCH` users each, about.
-        width
-            Hidden numbers.
-        dropout
-            Share of a user's items hidden from the input, drawn anew at every step.
-        weight_decay
-            Decoupled weight decay of AdamW.
+        steps, width, dropout, weight_decay
+            See `firstday.baselines.train_mult_dae.train_autoencoder`.
         """
         from firstday.baselines.train_mult_dae import train_autoencoder
 

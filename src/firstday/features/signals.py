@@ -379,12 +379,12 @@ class Catalogue:
         cells_by_pair: dict[Pair, list[tuple[int, int]]] = {}
         for row, user in enumerate(users):
             for signal, entity, identity in user.interactions:
-                unknown = self.find_unknown(signal, entity, identity)
-                if unknown is not None:
-                    ignored[row].append(unknown)
-                else:
-                    target = self.ids_of(entity).index_of(identity)
+                ids = self._ids_of(entity)
+                target = -1 if ids is None or signal not in self.signals else ids.index_of(identity)
+                if target >= 0:
                     cells_by_pair.setdefault((signal, entity), []).append((row, target))
+                elif (unknown := self.find_unknown(signal, entity, identity)) is not None:
+                    ignored[row].append(unknown)
         actions = {}
         for pair, cells in cells_by_pair.items():
             ids = self._ids_of(pair[1])
