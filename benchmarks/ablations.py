@@ -26,7 +26,7 @@ from firstday.data.dataset import Dataset
 from firstday.data.splits.holdout import split_for_training
 from firstday.evaluation.run import score_strategy
 from firstday.metrics import bootstrap_mean
-from firstday.recommend.spec import strategies_with
+from firstday.recommend.registry import strategies_with
 from firstday.training.fit import cohort_query, fit
 
 RESULTS = Path(__file__).parents[1] / "docs" / "results"

@@ -29,7 +29,8 @@ from firstday.data.splits.holdout import find_cut_offs, hold_out
 from firstday.metrics import bootstrap_mean, measure
 from firstday.recommend.query import Query
 from firstday.recommend.recommender import answer_all
-from firstday.recommend.spec import BUILT_IN, strategies_of
+from firstday.recommend.registry import strategies_of
+from firstday.recommend.spec import BUILT_IN
 from firstday.sparse import SparseRows
 from firstday.training.fit import cohort_query, fit
 from firstday.training.selection import take_class

@@ -29,7 +29,7 @@ from firstday.data.splits.holdout import find_cut_offs, hold_out
 from firstday.data.splits.split import Cohort
 from firstday.recommend.query import Answer
 from firstday.recommend.recommender import Recommender
-from firstday.recommend.spec import find_strategy
+from firstday.recommend.registry import find_strategy
 from firstday.training.calibrate import MOST_USERS, find_hits
 from firstday.training.fit import cohort_query, fit
 

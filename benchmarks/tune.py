@@ -21,7 +21,7 @@ from firstday.config import Config, load_config
 from firstday.data.load import load
 from firstday.data.splits.holdout import split_for_training
 from firstday.evaluation.run import score_strategy
-from firstday.recommend.spec import with_methods_of
+from firstday.recommend.registry import with_methods_of
 from firstday.training.fit import cohort_query, fit
 
 

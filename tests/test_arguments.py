@@ -14,7 +14,7 @@ import pytest
 
 import firstday
 from firstday.arguments import checked
-from firstday.recommend.spec import find_strategy
+from firstday.recommend.registry import find_strategy
 from tests.tiny import make_recommender
 
 fd: Any = firstday  # calls that type checkers refuse

@@ -17,7 +17,7 @@ import pytest
 from firstday.errors import MissingExtraError
 from firstday.features.signals import Signals
 from firstday.recommend.recommender import Recommender
-from firstday.recommend.spec import strategy_names
+from firstday.recommend.registry import strategy_names
 
 ROOT = Path(__file__).parents[1]
 TRAINING = (

@@ -23,7 +23,7 @@ from firstday.evaluation.results import Results
 from firstday.features.signals import SignalBatch
 from firstday.recommend.query import Query
 from firstday.recommend.recommender import Recommender
-from firstday.recommend.spec import find_strategy
+from firstday.recommend.registry import find_strategy
 from tests.evaluation.tiny import evaluate_tiny
 from tests.obvious import make_data
 from tests.tiny import make_recommender

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from firstday.ranking import NO_ITEM, first_allowed, score_by_vectors, top_k, unit_rows
+from firstday.ranking import NO_ITEM, first_allowed, greatest, score_by_vectors, top_k, unit_rows
 
 CLOSED = -np.inf
 
@@ -93,6 +93,13 @@ def test_top_k_of_wide_tables_is_a_stable_sort_too(n_items: int, open_share: flo
         expected = sorted_list(row, 3)
         assert found.tolist() == expected + [NO_ITEM] * (3 - len(expected))
         assert value.tolist() == [row[item] for item in expected] + [0] * (3 - len(expected))
+
+
+@pytest.mark.parametrize("n_items", [3, 95, 96, 1000])
+def test_greatest_are_the_head_of_a_stable_sort_in_ascending_order(n_items: int) -> None:
+    scores = np.random.default_rng(n_items).integers(0, 40, size=(30, n_items)).astype(np.float32)
+    expected = [sorted(sorted_list(row, 3)) for row in scores]
+    assert greatest(scores, 3).tolist() == expected
 
 
 def test_items_and_users_without_a_vector_have_no_place() -> None:

@@ -52,12 +52,12 @@ if TYPE_CHECKING:
     from firstday.recommend.recommendation import Recommendations as Recommendations
     from firstday.recommend.recommender import Recommender as Recommender
     from firstday.recommend.recommender import open_model as open_model
+    from firstday.recommend.registry import register as register
     from firstday.recommend.spec import ColdModelSpec as ColdModelSpec
     from firstday.recommend.spec import LearningData as LearningData
     from firstday.recommend.spec import OptionSearch as OptionSearch
     from firstday.recommend.spec import StrategySpec as StrategySpec
     from firstday.recommend.spec import UseData as UseData
-    from firstday.recommend.spec import register as register
     from firstday.recommend.variants import Experiment as Experiment
     from firstday.recommend.variants import Variant as Variant
     from firstday.training.fit import train as train
@@ -111,7 +111,8 @@ _HOMES = {
     "firstday.recommend.recommendation": ("Recommendation", "Recommendations"),
     "firstday.recommend.recommender": ("Recommender", "open_model"),
     "firstday.recommend.variants": ("Experiment", "Variant"),
-    "firstday.recommend.spec": ("ColdModelSpec", "LearningData", "OptionSearch", "StrategySpec", "UseData", "register"),
+    "firstday.recommend.registry": ("register",),
+    "firstday.recommend.spec": ("ColdModelSpec", "LearningData", "OptionSearch", "StrategySpec", "UseData"),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 

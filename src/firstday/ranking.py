@@ -91,6 +91,23 @@ def _bound(scores: np.ndarray, length: int) -> np.ndarray:
     return np.asarray(np.partition(best, n_groups - length, axis=1)[:, n_groups - length])
 
 
+def greatest(scores: np.ndarray, n: int) -> np.ndarray:
+    """Return the columns of the n greatest scores of each row, ascending, int64, shape (n_rows, n).
+
+    Of equal scores the lower columns are taken. `n` is at most the number of columns.
+    """
+    columns = np.empty((len(scores), n), dtype=np.int64)
+    for row, of_row, bound in zip(scores, columns, _bound(scores, n), strict=True):
+        few = np.flatnonzero(row >= bound)
+        values = row[few]
+        least = np.partition(values, len(few) - n)[len(few) - n]
+        is_taken = values > least
+        ties = np.flatnonzero(values == least)
+        is_taken[ties[: n - np.count_nonzero(is_taken)]] = True
+        of_row[:] = few[is_taken]
+    return columns
+
+
 def first_allowed(items: np.ndarray, values: np.ndarray, allowed: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
     """Return the first k allowed entries of ranked lists.
 

@@ -28,7 +28,7 @@ from firstday.artifact.folder import (
     save_model,
 )
 from firstday.artifact.trained_model import TrainedModel
-from firstday.recommend.spec import value_type
+from firstday.recommend.registry import value_type
 from tests.tiny import make_model
 
 FILE_EVENTS = ("open", "os.", "shutil.", "tempfile.", "fcntl.")

@@ -17,7 +17,7 @@ from firstday.artifact.folder import MANIFEST, _alone_in, _sealed, _sha256, load
 from firstday.errors import ArtifactError, ConfigError
 from firstday.features.signals import Signals
 from firstday.recommend.recommender import Recommender, open_model
-from firstday.recommend.spec import baseline_names, strategy_names, value_type
+from firstday.recommend.registry import baseline_names, strategy_names, value_type
 
 USERS = (
     Signals(),

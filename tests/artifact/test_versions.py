@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from firstday.artifact.folder import MANIFEST, list_versions, load_model, read_manifest, rollback, save_model
 from firstday.cli.main import app
 from firstday.errors import ArtifactError, ConfigError
-from firstday.recommend.spec import value_type
+from firstday.recommend.registry import value_type
 from tests.artifact.kill_each import label
 
 ROOT = Path(__file__).parents[2]

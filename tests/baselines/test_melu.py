@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch.func import functional_call, grad, vmap
 
-from firstday.baselines.melu import Melu
-from firstday.baselines.train_melu import MeluNetwork, train_melu
+from firstday.baselines.melu import Melu, fit_melu
+from firstday.baselines.train_melu import MeluNetwork
 from firstday.cold.training_loop import export_network
 from firstday.config import MeluConfig
 from firstday.ranking import unit_rows
@@ -123,7 +123,7 @@ def test_users_are_adapted_a_part_at_a_time_with_the_same_result(
 def test_it_learns_from_features_and_from_items() -> None:
     data, held_out_taste = make_data()
     items = data.embeddings.item_vectors
-    model = train_melu(data, Rising())
+    model = fit_melu(data, Rising())
     with_items = mean_cosine(model.predict(data.validation_features, data.validation_liked, items), held_out_taste)
     nothing = SparseRows.empty(data.validation_liked.n_rows, len(items))
     without = mean_cosine(model.predict(data.validation_features, nothing, items), held_out_taste)
@@ -143,7 +143,7 @@ def test_it_is_kept_as_it_was_when_validation_saw_it() -> None:
         seen.append(vectors.copy())
         return -len(seen)
 
-    model = train_melu(data, judge)
+    model = fit_melu(data, judge)
     judged = model.history[-len(seen) :]
     predicted = model.predict(data.validation_features, data.validation_liked, data.embeddings.item_vectors)
     np.testing.assert_allclose(predicted, seen[0], atol=1e-5)
@@ -156,9 +156,9 @@ def test_the_same_seed_gives_the_same_model_and_another_does_not() -> None:
     torch.manual_seed(9)
     expected = torch.rand(3)
     torch.manual_seed(9)
-    one, same = (train_melu(data, no_opinion) for _ in range(2))
+    one, same = (fit_melu(data, no_opinion) for _ in range(2))
     assert torch.equal(torch.rand(3), expected)  # the caller's random numbers are left alone
-    other = train_melu(make_data(CONFIG.override("seed", CONFIG.seed + 1))[0], no_opinion)
+    other = fit_melu(make_data(CONFIG.override("seed", CONFIG.seed + 1))[0], no_opinion)
     assert network_bytes(one.body) == network_bytes(same.body)
     assert one.weights.tobytes() == same.weights.tobytes()
     assert one.history == same.history

@@ -12,7 +12,7 @@ import pytest
 
 from firstday.config import load_config
 from firstday.errors import ConfigError
-from firstday.recommend.spec import strategies_with
+from firstday.recommend.registry import strategies_with
 from tests.cli.conftest import Invoke, Run
 from tests.synthetic import SEED
 

@@ -17,7 +17,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from firstday.baselines.dropoutnet import fit_dropoutnet
-from firstday.baselines.train_melu import train_melu
+from firstday.baselines.melu import fit_melu
 from firstday.baselines.train_mult_dae import train_autoencoder
 from firstday.cold.device import choose_device, hold_rows
 from firstday.cold.train_cold_model import train_cold_model
@@ -52,7 +52,7 @@ def fit_all(config: Config) -> dict[str, Any]:
         **seeds,
     )
     layers = train_autoencoder(data.uses, steps=1, width=4, dropout=0.5, weight_decay=0.01, **seeds)
-    melu = train_melu(data, no_opinion)
+    melu = fit_melu(data, no_opinion)
     return {
         "cold_model": (network_bytes(cold), cold.history),
         "ranker": (network_bytes(ranker.body), ranker.history, ranker.weights.tobytes(), ranker.bias.tobytes()),

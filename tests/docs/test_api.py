@@ -12,7 +12,7 @@ import polars as pl
 import pytest
 
 import firstday as fd
-from firstday.recommend import spec as methods
+from firstday.recommend import registry as methods
 from tests.docs.examples import ROOT
 
 

@@ -19,8 +19,9 @@ from firstday.evaluation.report.content import WorkedExample, gather_evaluation,
 from firstday.evaluation.report.render import render_report, write_report
 from firstday.evaluation.results import Figure, Results
 from firstday.metrics import Interval
-from firstday.recommend import spec
-from firstday.recommend.spec import StrategySpec, find_strategy, register
+from firstday.recommend import registry
+from firstday.recommend.registry import find_strategy, register
+from firstday.recommend.spec import StrategySpec
 from tests.evaluation import tiny
 
 SUMMARY = {
@@ -304,7 +305,7 @@ def test_the_heading_is_about_a_plug_in_and_the_best_other(monkeypatch: pytest.M
         assert f"User by user, mine is {-behind.mean:.1f} points below segment (95 % interval" in text
         assert "The best strategy here is segment" in text
     finally:
-        spec._registries.cache_clear()
+        registry._registries.cache_clear()
 
 
 def test_unclear_and_negative_findings_are_said() -> None:

@@ -25,8 +25,8 @@ from firstday.leaderboard.standings import (
     read_published,
     write_multiple,
 )
-from firstday.recommend import spec
-from firstday.recommend.spec import load_plugin
+from firstday.recommend import registry
+from firstday.recommend.registry import load_plugin
 from tests.synthetic import brief_config
 
 PLUGIN = """
@@ -131,7 +131,7 @@ def plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     (tmp_path / "my_near.py").write_text(page.partition("```python\n")[2].partition("```")[0])
     load_plugin("my_near")
     yield file
-    spec._registries.cache_clear()
+    registry._registries.cache_clear()
 
 
 def test_a_method_from_outside_alone_is_run_and_again_when_it_changed(

@@ -17,8 +17,8 @@ from firstday.recommend.direct import score_direct
 from firstday.recommend.neighbors import score_friends, score_neighbors
 from firstday.recommend.query import Query
 from firstday.recommend.recommender import Recommender
+from firstday.recommend.registry import strategies_of
 from firstday.recommend.soft_segments import mix_segments
-from firstday.recommend.spec import strategies_of
 from tests.synthetic import small_config
 
 K = 20

@@ -15,7 +15,7 @@ from firstday.evaluation.run import evaluate
 from firstday.features.signals import SignalBatch, Signals
 from firstday.recommend.query import Query
 from firstday.recommend.recommender import Recommender, answer_all
-from firstday.recommend.spec import baseline_names, strategies_with, strategy_names, with_methods_of
+from firstday.recommend.registry import baseline_names, strategies_with, strategy_names, with_methods_of
 from firstday.training.fit import fit, train
 from tests.networks import network_bytes
 from tests.recommend.test_lists_by_hand import VISITORS

@@ -16,11 +16,12 @@ from firstday.artifact.trained_model import KNOTS, Blending, TrainedModel
 from firstday.data.events import ITEM
 from firstday.embed.embeddings import FoldIn
 from firstday.features.signals import Signals
-from firstday.recommend import spec as methods
+from firstday.recommend import registry as methods
 from firstday.recommend.effects import FEATURES, KEEPS_OUT, LIST, NOTHING, find_effects
 from firstday.recommend.query import Query
 from firstday.recommend.recommender import Recommender, answer_all
-from firstday.recommend.spec import StrategySpec, register, strategies_of
+from firstday.recommend.registry import register, strategies_of
+from firstday.recommend.spec import StrategySpec
 from tests.tiny import ITEM_VECTORS, PAIRS, D, make_model, make_network
 
 Thing = tuple[str, Any]

@@ -13,7 +13,7 @@ from polars.testing import assert_frame_equal
 from firstday.features.signals import Signals
 from firstday.recommend.query import Query
 from firstday.recommend.recommender import Recommender
-from firstday.recommend.spec import strategy_names
+from firstday.recommend.registry import strategy_names
 from tests.tiny import EAST, NORTH, NOWHERE, D
 
 VISITORS: dict[str, Signals] = {

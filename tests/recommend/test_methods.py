@@ -13,11 +13,10 @@ from pydantic import BaseModel, Field
 from firstday.config import Config
 from firstday.errors import ConfigError
 from firstday.features.signals import Signals
-from firstday.recommend import spec as methods
+from firstday.recommend import registry as methods
 from firstday.recommend.query import Answer, Query
 from firstday.recommend.recommender import Recommender
-from firstday.recommend.spec import (
-    StrategySpec,
+from firstday.recommend.registry import (
     find_strategy,
     load_plugin,
     register,
@@ -26,6 +25,7 @@ from firstday.recommend.spec import (
     with_methods,
     with_methods_of,
 )
+from firstday.recommend.spec import StrategySpec
 
 
 def recommend_last(query: Query) -> Answer:

@@ -16,7 +16,8 @@ from firstday.features.signals import Signals
 from firstday.recommend.batch import recommend_tables
 from firstday.recommend.query import Answer, Query
 from firstday.recommend.recommender import Recommender
-from firstday.recommend.spec import StrategySpec, register
+from firstday.recommend.registry import register
+from firstday.recommend.spec import StrategySpec
 from firstday.sparse import SparseRows
 from firstday.training.fit import cohort_query
 

@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 
 from firstday.errors import ConfigError, FirstdayError
-from firstday.recommend import spec as methods
+from firstday.recommend import registry as methods
 from firstday.recommend.query import Answer, Query
 from firstday.recommend.recommender import Recommender
-from firstday.recommend.spec import ColdModelSpec, OptionSearch, StrategySpec, register
+from firstday.recommend.registry import register
+from firstday.recommend.spec import ColdModelSpec, OptionSearch, StrategySpec
 from firstday.sparse import SparseRows
 from firstday.training.networks import learn_methods
 from firstday.training.validation import Stops, Validation

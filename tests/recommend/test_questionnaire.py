@@ -22,7 +22,7 @@ from firstday.recommend.questionnaire import (
     signals_of,
 )
 from firstday.recommend.recommender import Recommender
-from firstday.recommend.spec import strategies_of
+from firstday.recommend.registry import strategies_of
 from firstday.sparse import SparseRows
 
 USES = [[0, 1, 2, 5], [0, 1, 3], [0, 4, 5, 6], [4, 5, 6, 7], [0, 2, 6]]

@@ -12,7 +12,7 @@ from firstday.errors import ConfigError
 from firstday.features.signals import SignalBatch, Signals
 from firstday.recommend.recommendation import Recommendation, RecommendedItem
 from firstday.recommend.recommender import Recommender
-from firstday.recommend.spec import find_strategy, strategy_names
+from firstday.recommend.registry import find_strategy, strategy_names
 from firstday.sparse import SparseRows
 from tests.tiny import CONFIG, N_ITEMS
 

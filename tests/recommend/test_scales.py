@@ -14,11 +14,12 @@ from hypothesis.extra.numpy import arrays
 from firstday.artifact.calibration import Calibration
 from firstday.artifact.codec import decode, encode
 from firstday.features.signals import Signals
-from firstday.recommend import spec as methods
+from firstday.recommend import registry as methods
 from firstday.recommend.query import Answer, Query
 from firstday.recommend.recommender import Recommender, answer_all
+from firstday.recommend.registry import find_strategy, register, strategies_of, strategy_names
 from firstday.recommend.scales import FILLS_UP, is_part, scale_answer, scale_scores
-from firstday.recommend.spec import PROBABILITY, StrategySpec, find_strategy, register, strategies_of, strategy_names
+from firstday.recommend.spec import PROBABILITY, StrategySpec
 from tests.tiny import N_ITEMS, make_model
 
 HALF = Calibration(np.array([0, -1, -2], np.float32), 1.0, -1.0, 1.0, 20)

@@ -9,7 +9,7 @@ from firstday.features.signals import SignalBatch, Signals
 from firstday.ranking import CELLS_AT_ONCE, rank_scores
 from firstday.recommend.query import Query
 from firstday.recommend.recommender import Recommender
-from firstday.recommend.spec import baseline_names, strategy_names
+from firstday.recommend.registry import baseline_names, strategy_names
 from tests.tiny import N_ITEMS
 
 K = 3

@@ -15,7 +15,8 @@ from firstday.ranking import rank_scores
 from firstday.recommend.query import Answer, Query
 from firstday.recommend.questionnaire import Answers, Questionnaire, recommend_after_questions
 from firstday.recommend.recommender import Recommender, answer_all
-from firstday.recommend.spec import Strategy, strategy_names, value_type
+from firstday.recommend.registry import strategy_names, value_type
+from firstday.recommend.spec import Strategy
 from firstday.training.fit import fit
 from tests.synthetic import N_ITEMS as N_WORLD_ITEMS
 from tests.synthetic import brief_config

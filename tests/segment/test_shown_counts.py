@@ -23,7 +23,7 @@ from firstday.data.newcomers import load_newcomers
 from firstday.data.splits.split import Split
 from firstday.engine.shown_to_others import count_shown_to_others
 from firstday.recommend.recommender import Recommender, open_model
-from firstday.recommend.spec import value_type
+from firstday.recommend.registry import value_type
 from firstday.segment.shown_counts import ShownCounts, add_shown, count_shown
 from firstday.sparse import SparseRows
 from firstday.training.fit import fit

@@ -10,7 +10,7 @@ import pytest
 
 from firstday.artifact.folder import read_manifest
 from firstday.recommend.recommender import Recommender, open_model
-from firstday.recommend.spec import strategy_names
+from firstday.recommend.registry import strategy_names
 from tests.serve.conftest import assert_error
 
 

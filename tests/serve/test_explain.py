@@ -13,7 +13,7 @@ from firstday.data.dataset import Dataset
 from firstday.features.signals import Signals
 from firstday.ranking import unit_rows
 from firstday.recommend.recommender import Recommender, open_model
-from firstday.recommend.spec import strategy_names
+from firstday.recommend.registry import strategy_names
 from firstday.serve.explain import N_TRIED
 
 DONE = [("favorite", "item", "i001"), ("stream", "item", "i005"), ("stream", "artist", "a07"), ("skip", "item", "i002")]

@@ -14,7 +14,7 @@ import pytest
 from firstday.features.signals import Signals
 from firstday.recommend.batch import recommend_tables
 from firstday.recommend.recommender import Recommender, open_model
-from firstday.recommend.spec import strategy_names
+from firstday.recommend.registry import strategy_names
 from tests.serve.in_process import RunningApp
 
 N_SAME = 40

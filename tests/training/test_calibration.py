@@ -9,7 +9,8 @@ import pytest
 
 from firstday.recommend.query import Query
 from firstday.recommend.recommender import Recommender
-from firstday.recommend.spec import PROBABILITY, baseline_names, find_strategy
+from firstday.recommend.registry import baseline_names, find_strategy
+from firstday.recommend.spec import PROBABILITY
 from firstday.sparse import SparseRows
 from firstday.training.calibrate import USERS_FOR_CALIBRATION, calibrate, find_hits, fit_calibration
 from firstday.training.validation import Fold

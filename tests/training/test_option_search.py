@@ -22,18 +22,11 @@ from firstday.evaluation.run import evaluate
 from firstday.features.signals import SignalBatch
 from firstday.metrics import measure
 from firstday.progress import no_progress
-from firstday.recommend import spec as methods
+from firstday.recommend import registry as methods
 from firstday.recommend.query import Query
 from firstday.recommend.recommender import Recommender, answer_all, open_model
-from firstday.recommend.spec import (
-    PAPER_SEGMENT,
-    OptionSearch,
-    StrategySpec,
-    UseData,
-    baseline_names,
-    find_learner,
-    register,
-)
+from firstday.recommend.registry import baseline_names, find_learner, register
+from firstday.recommend.spec import PAPER_SEGMENT, OptionSearch, StrategySpec, UseData
 from firstday.sparse import SparseRows
 from firstday.training.fit import cohort_query, fit
 from firstday.training.option_search import (

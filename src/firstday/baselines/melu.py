@@ -8,7 +8,7 @@ import numpy as np
 
 from firstday.cold.cold_model import ColdModel, Epoch
 from firstday.display import readable
-from firstday.progress import Progress
+from firstday.progress import Progress, no_progress
 from firstday.ranking import unit_rows
 from firstday.recommend.spec import ColdModelSpec, JudgeVectors, LearningData
 from firstday.sparse import SparseRows
@@ -96,11 +96,13 @@ class Melu:
         vectors[rows[filled]] = adapted
 
 
-def fit_melu(data: LearningData, validate: JudgeVectors, progress: Progress) -> Melu:
+def fit_melu(data: LearningData, validate: JudgeVectors, progress: Progress = no_progress) -> Melu:
     """Train MeLU; see `firstday.baselines.train_melu.train_melu`."""
     from firstday.baselines.train_melu import train_melu
 
-    return train_melu(data, validate, progress)
+    body, weights, bias, gram, scale = train_melu(data, validate, progress)
+    settings = data.config.melu
+    return Melu(body, weights, bias, gram, scale, settings.inner_steps, settings.inner_rate, settings.negative_weight)
 
 
 MELU = ColdModelSpec(

@@ -7,12 +7,12 @@ import torch
 from torch import nn
 from torch.func import grad, vmap
 
-from firstday.baselines.melu import Melu
+from firstday.cold.cold_model import ColdModel
 from firstday.cold.device import choose_device, hold_rows, seeded, to_numpy
 from firstday.cold.train_cold_model import hidden_layers
 from firstday.cold.training_loop import UnitScale, export_network, run_epochs
 from firstday.config import MeluConfig
-from firstday.progress import Progress, no_progress
+from firstday.progress import Progress
 from firstday.recommend.spec import JudgeVectors, LearningData
 from firstday.sparse import SparseRows, stack_rows, union_rows
 
@@ -54,7 +54,7 @@ class MeluNetwork(nn.Module):
     def forward(self, features: torch.Tensor, items: torch.Tensor, there: torch.Tensor) -> torch.Tensor:
         """Map features (n, n_inputs) to vectors (n, d) adapted to items (n, m, d), those that are `there` (n, m).
 
-        The step on the last layer is taken on its output, which is the same; see `Melu`.
+        The step on the last layer is taken on its output, which is the same; see `firstday.baselines.melu.Melu`.
         """
         hidden = self.body(features)  # (n, width)
         vectors: torch.Tensor = self.head(hidden)  # (n, d)
@@ -66,13 +66,15 @@ class MeluNetwork(nn.Module):
         return vectors
 
 
-def train_melu(data: LearningData, validate: JudgeVectors, progress: Progress = no_progress) -> Melu:
+def train_melu(
+    data: LearningData, validate: JudgeVectors, progress: Progress
+) -> tuple[ColdModel, np.ndarray, np.ndarray, np.ndarray, float]:
     """Meta-train on warm users: adapt to the items of day one, judge on the items that they used apart from these.
 
-    Support and query set have the loss of `Melu`; gradients flow through the adaptation. Departures from the article:
-    relevance is 1 for used items, and all items count as not relevant with a small weight, by their Gram matrix,
-    since there are no ratings; the network takes the features of our encoder and gives a vector, not a rating, so
-    that the user side alone is adapted.
+    Support and query set have the loss of `firstday.baselines.melu.Melu`; gradients flow through the adaptation.
+    Departures from the article: relevance is 1 for used items, and all items count as not relevant with a small weight,
+    by their Gram matrix, since there are no ratings; the network takes the features of our encoder and gives a vector,
+    not a rating, so that the user side alone is adapted.
 
     Parameters
     ----------
@@ -87,8 +89,8 @@ def train_melu(data: LearningData, validate: JudgeVectors, progress: Progress = 
 
     Returns
     -------
-    Melu
-        Its body exported and checked against PyTorch, with the history of training.
+    body, weights, bias, gram, scale
+        See `Melu`; the body is exported and checked against PyTorch, and has the history of training.
 
     References
     ----------
@@ -141,16 +143,8 @@ def train_melu(data: LearningData, validate: JudgeVectors, progress: Progress = 
         device=place,
         progress=lambda done, total: progress("melu", done, total),
     )
-    return Melu(
-        body=export_network(network.body, data.validation_features, history),
-        weights=to_numpy(network.head.weight),
-        bias=to_numpy(network.head.bias),
-        gram=gram.numpy(),
-        scale=scale,
-        steps=settings.inner_steps,
-        rate=settings.inner_rate,
-        negative_weight=settings.negative_weight,
-    )
+    body = export_network(network.body, data.validation_features, history)
+    return body, to_numpy(network.head.weight), to_numpy(network.head.bias), gram.numpy(), scale
 
 
 def _without(rows: SparseRows, other: SparseRows) -> SparseRows:

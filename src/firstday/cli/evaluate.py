@@ -40,11 +40,12 @@ from firstday.errors import ConfigError
 from firstday.evaluation.plots import plot_replay, standalone
 from firstday.evaluation.replay import ReplaySettings, replay_policies
 from firstday.evaluation.report.render import Judged, check_report_path, write_reports
-from firstday.evaluation.results import REFERENCE
 from firstday.evaluation.run import evaluate as run_evaluation
+from firstday.evaluation.slices import REFERENCE
 from firstday.metrics import PrecisionRule
 from firstday.progress import open_progress
-from firstday.recommend.spec import PAPER_SEGMENT, check_judged, strategy_names, with_methods
+from firstday.recommend.registry import check_judged, strategy_names, with_methods
+from firstday.recommend.spec import PAPER_SEGMENT
 
 NAMES = f"Strategies: {', '.join(strategy_names())}; fitted for an evaluation alone: {PAPER_SEGMENT}."
 

@@ -21,7 +21,7 @@ from firstday.cli.options import (
 from firstday.data.left_out import left_out_beside, write_left_out
 from firstday.data.splits.holdout import protocol_of
 from firstday.evaluation.report.render import check_report_path
-from firstday.evaluation.results import REFERENCE
+from firstday.evaluation.slices import REFERENCE
 from firstday.leaderboard.judge import choose_methods, judge_methods
 from firstday.leaderboard.leaderboard_page import write_leaderboard
 from firstday.leaderboard.sets import find_sets, open_set

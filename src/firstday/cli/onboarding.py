@@ -24,7 +24,7 @@ from firstday.recommend.questionnaire import (
     signals_of,
 )
 from firstday.recommend.recommender import open_model
-from firstday.recommend.spec import find_strategy
+from firstday.recommend.registry import find_strategy
 
 MOST_PLANNED = 3
 """Questions in a row that a plan shows, at most: it doubles with each."""

@@ -19,7 +19,7 @@ from firstday.config import MAX_SEED, Config, load_config, suit_config
 from firstday.data.dataset import Dataset
 from firstday.data.load import BUILT_IN, load
 from firstday.errors import ConfigError, needs_extra
-from firstday.recommend.spec import is_learner, load_plugin
+from firstday.recommend.registry import is_learner, load_plugin
 from firstday.training.networks import check_device
 
 TablesArgument = Annotated[str, typer.Argument(help=f"A folder of tables, or a built-in name: {', '.join(BUILT_IN)}.")]

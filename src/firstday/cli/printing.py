@@ -15,7 +15,6 @@ from firstday.evaluation.results import (
     HEAD_METRICS,
     MINUS,
     RATIO,
-    REFERENCE,
     ROUTE,
     UNKNOWN_VECTORS,
     Figure,
@@ -23,7 +22,7 @@ from firstday.evaluation.results import (
     best_on_all,
     mean_fit_seconds,
 )
-from firstday.evaluation.slices import FRIENDS_ONLY, NOTHING_DONE, size_slice
+from firstday.evaluation.slices import FRIENDS_ONLY, NOTHING_DONE, REFERENCE, size_slice
 from firstday.metrics import HEAD, METRICS
 from firstday.recommend.auto import tabulate_selection
 from firstday.reproduce.table import Reproduction

@@ -31,8 +31,8 @@ from firstday.features.signals import Signals
 from firstday.recommend.batch import recommend_tables
 from firstday.recommend.list_files import LIST_ENDINGS, find_list_form
 from firstday.recommend.recommendation import Recommendation
+from firstday.recommend.registry import find_strategy, strategy_names
 from firstday.recommend.scales import FILLS_UP, is_part
-from firstday.recommend.spec import find_strategy, strategy_names
 
 
 def recommend(

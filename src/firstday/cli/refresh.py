@@ -27,7 +27,7 @@ from firstday.cli.options import (
 )
 from firstday.errors import BusyError, DataError
 from firstday.progress import open_progress
-from firstday.recommend.spec import with_methods
+from firstday.recommend.registry import with_methods
 from firstday.training.refresh_model import GATE, MIN_SIZE
 from firstday.training.refresh_model import refresh as run_refresh
 

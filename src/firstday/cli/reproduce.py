@@ -27,7 +27,7 @@ from firstday.cli.printing import print_comparison
 from firstday.data.sources.deezer_kdd21 import NAME, read_paper_data
 from firstday.evaluation.report.render import check_report_path, write_report
 from firstday.progress import open_progress
-from firstday.recommend.spec import find_strategy, strategy_names
+from firstday.recommend.registry import find_strategy, strategy_names
 from firstday.reproduce.table import choose_strategies, configure, reproduce_table
 
 

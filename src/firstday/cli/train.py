@@ -32,7 +32,7 @@ from firstday.cli.printing import selection_table
 from firstday.engine.engines import ModelPlace, load
 from firstday.progress import open_progress
 from firstday.recommend.auto import describe_selection
-from firstday.recommend.spec import with_methods
+from firstday.recommend.registry import with_methods
 from firstday.training.fit import train as run_training
 
 

@@ -36,7 +36,7 @@ from firstday.data.left_out import left_out_beside, write_left_out
 from firstday.errors import ConfigError, needs_extra
 from firstday.evaluation.plots import standalone
 from firstday.progress import open_progress
-from firstday.recommend.spec import find_strategy
+from firstday.recommend.registry import find_strategy
 from firstday.tuning.budget import MOST_SEEDS, Budget
 from firstday.tuning.search import Search
 from firstday.tuning.search_plot import plot_search, write_value

@@ -11,17 +11,19 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from io import StringIO
 from operator import attrgetter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from firstday.cold.cold_model import Epoch
 from firstday.errors import needs_extra
-from firstday.evaluation.replay import ReplayResults
-from firstday.evaluation.results import BASELINE, REFERENCE, TENTH, Results
-from firstday.evaluation.slices import N_TENTHS, group_slice, size_slice
+from firstday.evaluation.slices import BASELINE, N_TENTHS, REFERENCE, TENTH, group_slice, size_slice
 from firstday.metrics import bootstrap_means
 from firstday.recommend.segment_description import SegmentRow
+
+if TYPE_CHECKING:  # they draw themselves in notebooks
+    from firstday.evaluation.replay import ReplayResults
+    from firstday.evaluation.results import Results
 
 INK, MUTED, LINE, ACCENT = "#10203a", "#10203b", "#10203c", "#10203d"
 SERIES = ("#102041", "#102042", "#102043", "#102044", "#102045", "#102046", "#102047")

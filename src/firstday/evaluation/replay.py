@@ -16,14 +16,15 @@ from firstday.data.splits.holdout import find_cut_offs, hold_out
 from firstday.display import readable
 from firstday.errors import ConfigError
 from firstday.evaluation.policies import POLICIES
-from firstday.evaluation.results import REFERENCE as PAPER
+from firstday.evaluation.slices import REFERENCE as PAPER
 from firstday.features.impressions import weigh_rows
 from firstday.features.signals import SignalBatch
 from firstday.metrics import Interval, bootstrap_mean, bootstrap_ratios
 from firstday.progress import Progress, open_progress
 from firstday.recommend.query import Query
 from firstday.recommend.recommender import answer_all
-from firstday.recommend.spec import Strategy, check_strategies, with_methods_of
+from firstday.recommend.registry import check_strategies, with_methods_of
+from firstday.recommend.spec import Strategy
 from firstday.sparse import SparseRows, contains, union_rows
 from firstday.training.fit import cohort_query, fit
 

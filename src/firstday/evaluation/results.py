@@ -22,6 +22,8 @@ from firstday.evaluation.slices import (
     DISJOINT_SIZES,
     FRIENDS_ONLY,
     NOTHING_DONE,
+    REFERENCE,
+    TENTH,
     compare_with_others,
     group_slice,
     is_comparable,
@@ -41,19 +43,16 @@ from firstday.metrics import (
     mean_intervals,
     ratio_intervals,
 )
+from firstday.recommend.registry import is_plugin
 from firstday.recommend.segment_description import SegmentRow
-from firstday.recommend.spec import FALLBACKS, is_plugin
+from firstday.recommend.spec import FALLBACKS
 from firstday.segment.segments import ItemCounts
 from firstday.training.option_search import Tuning
 
 HEAD_METRICS = (f"precision_at_{HEAD}", f"ndcg_at_{HEAD}")
 """Metrics of the head of lists."""
-REFERENCE = "segment"
-"""The strategy that the others are compared with, user by user."""
-BASELINE = "popular"
-"""What the main finding compares with."""
 MINUS, HEAD_MINUS, RATIO = "precision_minus:", f"{HEAD_METRICS[0]}_minus:", "precision_ratio:"
-ROUTE, TENTH = "route:", "places_by_popularity:"
+ROUTE = "route:"
 """Metrics that name another strategy, a route or a tenth begin so."""
 UNKNOWN_VECTORS = (
     "Vectors were brought along (the table embeddings): what they were learned from cannot be known here. If they have "

@@ -15,8 +15,9 @@ from firstday.data.splits.holdout import find_cut_offs, hold_out, protocol_of
 from firstday.data.splits.registrations import write_moment
 from firstday.data.splits.split import Cohort, Split
 from firstday.errors import ConfigError, DataError
-from firstday.evaluation.results import REFERENCE, Results, Scores, make_figures, measure_novelty
+from firstday.evaluation.results import Results, Scores, make_figures, measure_novelty
 from firstday.evaluation.slices import (
+    REFERENCE,
     SeedFacts,
     count_by_part,
     cut_off_slice,
@@ -35,19 +36,15 @@ from firstday.recommend.nearest_segment import SEGMENT
 from firstday.recommend.neighbors import FRIENDS
 from firstday.recommend.query import Answer, Query
 from firstday.recommend.recommender import answer_all
-from firstday.recommend.spec import (
-    PAPER_SEGMENT,
-    ColdModelSpec,
-    Method,
-    Strategy,
+from firstday.recommend.registry import (
     baseline_names,
     check_judged,
     check_strategies,
-    names_of_both_ways,
     register,
     strategies_with,
     with_methods_of,
 )
+from firstday.recommend.spec import PAPER_SEGMENT, ColdModelSpec, Method, Strategy, names_of_both_ways
 from firstday.training.fit import cohort_query, fit
 from firstday.training.option_search import Tuning, with_options
 

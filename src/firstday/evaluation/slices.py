@@ -34,6 +34,12 @@ AGE = "age"
 AGE_BANDS = (18, 25, 35, 45, 55, 65)
 """Where a new band of ages begins, in years."""
 UNKNOWN = "not known"
+REFERENCE = "segment"
+"""The strategy that the others are compared with, user by user."""
+BASELINE = "popular"
+"""What the main finding compares with."""
+TENTH = "places_by_popularity:"
+"""How names of metrics begin that are shares of places by tenth of items."""
 
 
 def size_slice(size: str) -> str:

@@ -21,14 +21,12 @@ from firstday.config import Config
 from firstday.data.dataset import Dataset
 from firstday.data.splits.holdout import find_cut_offs, hold_out, protocol_of
 from firstday.errors import ConfigError
-from firstday.evaluation.results import REFERENCE, Results, mean_fit_seconds
+from firstday.evaluation.results import Results, mean_fit_seconds
 from firstday.evaluation.run import evaluate
+from firstday.evaluation.slices import REFERENCE
 from firstday.leaderboard.standings import Row, Run, Standings, check_split
 from firstday.progress import Progress, no_progress
-from firstday.recommend.spec import (
-    BUILT_IN,
-    PAPER_SEGMENT,
-    Method,
+from firstday.recommend.registry import (
     baseline_names,
     check_judged,
     cold_model_names,
@@ -39,6 +37,7 @@ from firstday.recommend.spec import (
     strategy_names,
     with_methods,
 )
+from firstday.recommend.spec import BUILT_IN, PAPER_SEGMENT, Method
 from firstday.training.networks import METHOD
 from firstday.training.option_search import with_options
 

@@ -11,7 +11,8 @@ import numpy as np
 from firstday.artifact.trained_model import KNOWLEDGE, TrainedModel
 from firstday.ranking import first_allowed
 from firstday.recommend.query import Answer, Query
-from firstday.recommend.spec import EVERYTHING, FALLBACKS, Part, StrategySpec, find_strategy
+from firstday.recommend.registry import find_strategy
+from firstday.recommend.spec import EVERYTHING, FALLBACKS, Part, StrategySpec
 
 AWAY = "validation users, what they did taken away"
 

@@ -9,7 +9,7 @@ from functools import reduce
 import numpy as np
 
 from firstday.artifact.trained_model import TrainedModel
-from firstday.ranking import NO_ITEM, multiply_rows, top_k
+from firstday.ranking import NO_ITEM, greatest, multiply_rows, top_k
 from firstday.recommend.evidence import LEAST_SHARE, score_evidence, share_by_belief
 from firstday.recommend.query import Answer, Query
 from firstday.recommend.soft_segments import score_soft_segments
@@ -93,8 +93,7 @@ def score_components(
     closed = query.excluded.take(rows)
     promise[closed.row_of_entry(), closed.columns] = CLOSED
     promise[:, model.unlisted] = CLOSED
-    n = min(N_CANDIDATES, n_items)
-    chosen = np.sort(np.argpartition(promise, n_items - n, axis=1)[:, n_items - n :], axis=1)
+    chosen = greatest(promise, min(N_CANDIDATES, n_items))
     is_closed = np.take_along_axis(promise, chosen, axis=1) == CLOSED
     shown = np.where(is_closed, np.float32(-np.inf), np.float32(0))
     if len(has_evidence):

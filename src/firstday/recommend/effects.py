@@ -14,7 +14,8 @@ from firstday.data.events import ITEM, Pair
 from firstday.errors import ConfigError
 from firstday.features.signals import SignalBatch
 from firstday.recommend.query import RESTING, Query
-from firstday.recommend.spec import EVERYTHING, Part, find_strategy
+from firstday.recommend.registry import find_strategy
+from firstday.recommend.spec import EVERYTHING, Part
 from firstday.sparse import SparseRows, contains, union_rows
 
 FEATURES, LIST, KEEPS_OUT, NOTHING = 3, 2, 1, 0

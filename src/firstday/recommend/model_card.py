@@ -12,7 +12,7 @@ from firstday.artifact.folder import read_manifest
 from firstday.artifact.trained_model import TrainedModel
 from firstday.config import Config
 from firstday.recommend.auto import tabulate_selection
-from firstday.recommend.spec import find_strategy, strategies_of
+from firstday.recommend.registry import find_strategy, strategies_of
 
 CARD = "card.md"
 """What the card is called that `firstday train` puts beside the files of a version; nothing reads it."""

@@ -23,8 +23,9 @@ from firstday.recommend.effects import tell_each
 from firstday.recommend.popularity import POPULAR
 from firstday.recommend.query import Answer, Query
 from firstday.recommend.recommendation import Recommendation, Recommendations, UserAnswers
+from firstday.recommend.registry import find_strategy, refuse_without, value_type
 from firstday.recommend.scales import scale_answer
-from firstday.recommend.spec import FALLBACKS, Strategy, find_strategy, refuse_without, value_type
+from firstday.recommend.spec import FALLBACKS, Strategy
 
 
 def answer_all(query: Query, strategy: str | Strategy) -> Answer:

@@ -9,7 +9,8 @@ import numpy as np
 from firstday.artifact.trained_model import TrainedModel
 from firstday.errors import ConfigError
 from firstday.recommend.query import Answer, Query
-from firstday.recommend.spec import OWN_SCALE, PROBABILITY, StrategySpec, find_strategy
+from firstday.recommend.registry import find_strategy
+from firstday.recommend.spec import OWN_SCALE, PROBABILITY, StrategySpec
 
 SHARE = "share of "
 """The names of scales that are shares begin so."""

@@ -41,12 +41,12 @@ def mix_segments(
     shares = model.smoothed_shares if shares is None else shares
     tops = model.segments.top_items
     nearest, weights = weigh_segments(vectors, model.segments, mixing)
-    items = tops[nearest]  # (n, m, n_top)
-    values = weights[:, :, None] * shares[nearest]
-    cells = np.arange(len(vectors))[:, None, None] * model.n_items + items
-    known = items >= 0
-    mixed = np.bincount(cells[known], values[known], minlength=len(vectors) * model.n_items)
-    return mixed.reshape(len(vectors), model.n_items).astype(np.float32) + TIE_BREAK * model.popularity
+    mixed = np.empty((len(vectors), model.n_items), dtype=np.float32)
+    for of_vector, near, weight in zip(mixed, nearest, weights, strict=True):
+        items = np.maximum(tops[near], 0).ravel()  # the share of no item is 0
+        of_vector[:] = np.bincount(items, (weight[:, None] * shares[near]).ravel(), minlength=model.n_items)
+    mixed += TIE_BREAK * model.popularity
+    return mixed
 
 
 def _reason_by_segments(reason: Reason) -> str:

@@ -11,7 +11,7 @@ from functools import cached_property, lru_cache
 
 from firstday.display import readable
 from firstday.errors import ConfigError
-from firstday.recommend.spec import find_strategy
+from firstday.recommend.registry import find_strategy
 
 N_SLOTS = 1_000_000
 """Users are spread over so many slots, each 0.0001 % of all users."""

@@ -18,7 +18,8 @@ from firstday.evaluation.paper_figures import LEARNED_BASELINES, TABLE, TITLES, 
 from firstday.evaluation.results import Results
 from firstday.evaluation.run import join_runs, judge_run
 from firstday.progress import Progress, no_progress
-from firstday.recommend.spec import KEPT_USERS, RANKER, find_strategy, strategy_names, with_methods_of
+from firstday.recommend.registry import find_strategy, strategy_names, with_methods_of
+from firstday.recommend.spec import KEPT_USERS, RANKER
 from firstday.reproduce.paper_model import DAY_ONE_BLOCK, ask_for, fit_paper_model
 from firstday.training.networks import METHOD
 from firstday.training.validation import Fold

@@ -14,7 +14,7 @@ from fastapi import APIRouter, Depends, FastAPI
 import firstday
 from firstday.data.events import ITEM
 from firstday.errors import FirstdayError
-from firstday.recommend.spec import strategies_of
+from firstday.recommend.registry import strategies_of
 from firstday.serve.http_errors import ErrorBody, add_error_handlers
 from firstday.serve.middleware import Gate, Right, need, refuse_repeats
 from firstday.serve.routes import health, lists, model, newcomers, onboarding, page, store, users

@@ -13,8 +13,9 @@ from firstday.data.events import ITEM
 from firstday.features.signals import Catalogue, Signals
 from firstday.ranking import unit_rows
 from firstday.recommend.query import Query
+from firstday.recommend.registry import find_strategy
 from firstday.recommend.segment_description import describe_segment
-from firstday.recommend.spec import Reason, find_strategy
+from firstday.recommend.spec import Reason
 from firstday.segment.segments import weigh_segments
 from firstday.serve.learned import tell_learned
 from firstday.serve.service import Reply, ServedModel

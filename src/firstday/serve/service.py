@@ -26,7 +26,7 @@ from firstday.features.encoder import understand_picks
 from firstday.features.signals import Signals
 from firstday.recommend.questionnaire import Answers, Questionnaire
 from firstday.recommend.recommender import Recommender, open_model
-from firstday.recommend.spec import find_strategy, refuse_without, strategies_of
+from firstday.recommend.registry import find_strategy, refuse_without, strategies_of
 from firstday.recommend.variants import Experiment, Variant
 from firstday.serve.enrolment import Enrolment
 from firstday.serve.middleware import Keys

@@ -9,7 +9,8 @@ import numpy as np
 
 from firstday.artifact.calibration import Calibration
 from firstday.errors import needs_extra
-from firstday.recommend.spec import PROBABILITY, find_strategy, strategies_of
+from firstday.recommend.registry import find_strategy, strategies_of
+from firstday.recommend.spec import PROBABILITY
 from firstday.sparse import SparseRows, contains
 from firstday.training.validation import Fold, head
 

@@ -31,7 +31,8 @@ from firstday.progress import Progress, no_progress, open_progress
 from firstday.ranking import unit_rows
 from firstday.recommend.query import Query
 from firstday.recommend.recommender import Recommender
-from firstday.recommend.spec import LearningData, with_methods_of
+from firstday.recommend.registry import with_methods_of
+from firstday.recommend.spec import LearningData
 from firstday.segment.kmeans import fit_segments
 from firstday.segment.segments import ItemCounts, count_items
 from firstday.segment.shown_counts import ShownCounts, add_shown, count_shown

@@ -15,7 +15,8 @@ from firstday.errors import FirstdayError, needs_extra
 from firstday.features.encoder import FeatureRows
 from firstday.progress import Progress, no_progress
 from firstday.ranking import unit_rows
-from firstday.recommend.spec import ColdModelSpec, LearningData, find_learner
+from firstday.recommend.registry import find_learner
+from firstday.recommend.spec import ColdModelSpec, LearningData
 from firstday.segment.kmeans import fit_segments_by_parts
 from firstday.segment.segments import Segments
 from firstday.sparse import SparseRows

@@ -21,7 +21,8 @@ from firstday.data.splits.split import Split, take_actions
 from firstday.embed.embeddings import compute_affinity, select_uses
 from firstday.errors import ConfigError, FirstdayError, needs_extra
 from firstday.progress import Progress
-from firstday.recommend.spec import StrategySpec, UseData, find_learner
+from firstday.recommend.registry import find_learner
+from firstday.recommend.spec import StrategySpec, UseData
 from firstday.training.calibrate import calibrate_strategy
 from firstday.training.validation import Fold, head, measure_folds
 

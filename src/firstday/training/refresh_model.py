@@ -31,7 +31,7 @@ from firstday.errors import ArtifactError, BusyError, ConfigError, needs_extra
 from firstday.metrics import Interval, bootstrap_ratios, measure
 from firstday.progress import Progress, open_progress
 from firstday.recommend.recommender import Recommender, answer_all, open_model
-from firstday.recommend.spec import with_methods_of
+from firstday.recommend.registry import with_methods_of
 from firstday.training.fit import cohort_query, fit
 
 GATE = 0.98

@@ -18,7 +18,7 @@ from firstday.errors import ConfigError, FirstdayError, needs_extra
 from firstday.metrics import bootstrap_means, measure
 from firstday.progress import Progress, no_progress
 from firstday.recommend.recommender import answer_all
-from firstday.recommend.spec import check_strategies, with_methods_of
+from firstday.recommend.registry import check_strategies, with_methods_of
 from firstday.training.fit import choose_learners, cohort_query, find_learners, fit, use_of_warm
 from firstday.tuning.budget import Budget, expect_trials, has_time, is_too_late, plan_comparison
 from firstday.tuning.search import Comparison, EndedBy, Search, Trial, best_of

@@ -28,7 +28,7 @@ from firstday.errors import ConfigError, DataError
 from firstday.recommend.batch import BatchCounts, BatchSummary, summarise_batch
 from firstday.recommend.list_files import ListForm, find_list_form
 from firstday.recommend.recommender import Recommender, check_length
-from firstday.recommend.spec import find_strategy, refuse_without
+from firstday.recommend.registry import find_strategy, refuse_without
 
 LISTS_DDL = "user_id string, rank int, item_id string, title string, score float, route string, scale string"
 

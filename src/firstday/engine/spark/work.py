@@ -34,7 +34,7 @@ from firstday.data.splits.roles import Protocol, find_warm
 from firstday.engine.shown_to_others import count_shown_to_others
 from firstday.recommend.batch import BatchCounts, list_users
 from firstday.recommend.recommender import Recommender, open_model
-from firstday.recommend.spec import load_plugin
+from firstday.recommend.registry import load_plugin
 from firstday.segment.shown_counts import ShownCounts
 from firstday.sparse import SparseRows
 

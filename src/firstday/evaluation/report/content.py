@@ -16,21 +16,18 @@ from firstday.config import Config
 from firstday.evaluation.paper_figures import TABLE, Space, in_paper_order, subtract_paper, title_of
 from firstday.evaluation.plots import MOST_GROUPS, SIZE_NAMES, drawn_by_size
 from firstday.evaluation.results import (
-    BASELINE,
     MINUS,
     MINUS_OTHERS,
     OF_OTHERS,
-    REFERENCE,
     ROUTE,
-    TENTH,
     UNKNOWN_VECTORS,
     Figure,
     Results,
     mean_fit_seconds,
 )
-from firstday.evaluation.slices import MIN_USERS, group_slice, size_slice
+from firstday.evaluation.slices import BASELINE, MIN_USERS, REFERENCE, TENTH, group_slice, size_slice
+from firstday.recommend.registry import find_strategy, is_plugin, strategy_names
 from firstday.recommend.segment_description import SegmentRow, describe_segments
-from firstday.recommend.spec import find_strategy, is_plugin, strategy_names
 from firstday.training.option_search import describe_choices
 
 NO_LISTS = 0.5

@@ -25,7 +25,8 @@ from firstday.evaluation.plots import (
     theme_css,
 )
 from firstday.evaluation.report.content import WorkedExample, gather_evaluation, gather_model
-from firstday.evaluation.results import REFERENCE, Figure, Results, best_on_all
+from firstday.evaluation.results import Figure, Results, best_on_all
+from firstday.evaluation.slices import REFERENCE
 from firstday.recommend.segment_description import SegmentRow
 
 

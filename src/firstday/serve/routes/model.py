@@ -10,7 +10,7 @@ from fastapi import APIRouter, Path, Query, Request
 
 from firstday.data.events import ITEM
 from firstday.errors import FirstdayError
-from firstday.recommend.spec import strategies_of
+from firstday.recommend.registry import strategies_of
 from firstday.serve.explain import segment_values
 from firstday.serve.http_errors import ApiError
 from firstday.serve.schemas import (

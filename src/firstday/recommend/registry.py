@@ -1,0 +1,322 @@
+"""Where all methods are found: ours, those of installed packages, and those of plugins.
+
+A package offers some by entry points, in its pyproject.toml::
+
+    [project.entry-points."firstday.strategies"]
+    my_strategy = "my_package.my_module:MY_STRATEGY"
+
+with the groups ``firstday.strategies`` and ``firstday.cold_models``.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from importlib import import_module
+from importlib.metadata import entry_points
+from pathlib import Path
+from pkgutil import resolve_name
+from typing import TypeVar
+
+from firstday.arguments import hint_at
+from firstday.artifact.trained_model import TrainedModel
+from firstday.config import Config
+from firstday.errors import ConfigError
+from firstday.recommend.nearest_segment import by_segment_of
+from firstday.recommend.personal import by_items_of
+from firstday.recommend.spec import (
+    BUILT_IN,
+    PAPER_SEGMENT,
+    ColdModelSpec,
+    Method,
+    StrategySpec,
+    names_of_both_ways,
+    our_names,
+)
+
+KINDS: dict[str, type[Method]] = {
+    "strategies": StrategySpec,
+    "cold_models": ColdModelSpec,
+}
+
+
+class UnknownStrategyError(ConfigError):
+    """A name that is of no strategy."""
+
+
+M = TypeVar("M", bound=Method)
+
+
+@dataclass(frozen=True)
+class _Registry:
+    """The methods of one kind: where they are, or they themselves."""
+
+    places: dict[str, str] = field(default_factory=dict)
+    loaded: dict[str, Method] = field(default_factory=dict)
+
+    def names(self) -> tuple[str, ...]:
+        return tuple({**self.places, **self.loaded})
+
+
+@cache
+def _registries() -> dict[str, _Registry]:
+    """Collect ours, then what installed packages offer."""
+    registries = {kind: _Registry(dict(places)) for kind, places in BUILT_IN.items()}
+    for kind, registry in registries.items():
+        for entry in entry_points(group=f"firstday.{kind}"):
+            _refuse_taken(entry.name, kind, registries)
+            registry.places[entry.name] = entry.value
+    return registries
+
+
+def _refuse_taken(name: str, kind: str, registries: dict[str, _Registry]) -> None:
+    """Refuse a name that one of ours has, or a method of another kind."""
+    if name == PAPER_SEGMENT or any(name in places for places in BUILT_IN.values()):
+        raise ConfigError(f"{kind}: {name} is the name of one of firstday's own methods; give yours another.")
+    if any(name in registry.names() for other, registry in registries.items() if other != kind):
+        raise ConfigError(f"{kind}: {name} is the name of a method of another kind; give it another.")
+
+
+def register(*specs: Method) -> None:
+    """Make methods known by their names; one of the same name that is no method of ours is replaced.
+
+    Raises
+    ------
+    ConfigError
+        The name is taken by one of firstday's own methods, or by a method of another kind.
+    """
+    for spec in specs:
+        kind = next((name for name, cls in KINDS.items() if isinstance(spec, cls)), None)
+        if kind is None:
+            raise ConfigError(f"method: is a {type(spec).__name__}; give a StrategySpec or a ColdModelSpec.")
+        registries = _registries()
+        if registries[kind].loaded.get(spec.name) is spec:
+            continue
+        _refuse_taken(spec.name, kind, registries)
+        registries[kind].loaded[spec.name] = spec
+
+
+def load_plugin(module: str) -> tuple[str, ...]:
+    """Import a module, register every method that stands in it, and return their names.
+
+    Parameters
+    ----------
+    module
+        Its dotted name; it is also looked for in the current folder.
+
+    Raises
+    ------
+    ConfigError
+        It is a file, cannot be imported, or holds no method.
+    """
+    if module.endswith(".py"):
+        raise ConfigError(f"plugin: {module} is a file; give {module.removesuffix('.py').replace('/', '.')}.")
+    here = str(Path.cwd())
+    if here not in sys.path:
+        sys.path.insert(0, here)
+    try:
+        contents = vars(import_module(module))
+    except Exception as error:
+        raise ConfigError(f"plugin: {module} cannot be imported ({type(error).__name__}: {error}).") from error
+    specs = {id(value): value for value in contents.values() if isinstance(value, Method)}
+    if not specs:
+        raise ConfigError(f"plugin: {module} holds no StrategySpec or ColdModelSpec; make one at its top level.")
+    register(*specs.values())
+    return tuple(spec.name for spec in specs.values())
+
+
+def _find(kind: str, name: str, cls: type[M]) -> M | None:
+    """Return a method by kind and name, imported where it was not yet; None where there is none."""
+    registry = _registries()[kind]
+    if name not in registry.loaded and name in registry.places:
+        try:
+            spec = resolve_name(registry.places[name])
+        except Exception as error:
+            if isinstance(error, ModuleNotFoundError) and name in BUILT_IN[kind]:
+                raise  # ours lacks an extra, which is told where it is asked for
+            raise ConfigError(f"{kind}: {name} cannot be loaded from {registry.places[name]} ({error}).") from error
+        if not isinstance(spec, cls) or spec.name != name:
+            raise ConfigError(f"{kind}: {registry.places[name]} is no {cls.__name__} named {name}.")
+        registry.loaded[name] = spec
+    spec = registry.loaded.get(name)
+    return spec if isinstance(spec, cls) else None
+
+
+def strategy_names() -> tuple[str, ...]:
+    """Return the names of all strategies: ours, two for each cold model, then others."""
+    of_cold_models = [name for cold_model in cold_model_names() for name in names_of_both_ways(cold_model)]
+    names = _registries()["strategies"].names()
+    ours = BUILT_IN["strategies"]
+    return (*ours, *of_cold_models, *(name for name in names if name not in ours))
+
+
+def baseline_names() -> tuple[str, ...]:
+    """Return the names of all strategies with options to search."""
+    return tuple(spec.name for spec in _specs() if spec.search is not None)
+
+
+def is_plugin(name: str) -> bool:
+    """Tell whether a strategy is known and comes from outside firstday."""
+    return name not in our_names() and name in strategy_names()
+
+
+def cold_model_names() -> tuple[str, ...]:
+    """Return the names of all cold models beside our own."""
+    return _registries()["cold_models"].names()
+
+
+def find_strategy(name: str) -> StrategySpec:
+    """Return a strategy by name.
+
+    Raises
+    ------
+    ConfigError
+        There is none of that name.
+    """
+    spec = _find("strategies", name, StrategySpec)
+    if spec is not None:
+        return spec
+    cold_model, _, _ = name.rpartition("_")
+    if name in names_of_both_ways(cold_model) and (cold := _find("cold_models", cold_model, ColdModelSpec)) is not None:
+        return _both_ways(cold)[name]
+    if name == PAPER_SEGMENT:
+        raise ConfigError(
+            f"strategy: {name} is fitted by evaluate alone and stored in no model; choose of "
+            f"{', '.join(strategy_names())}."
+        )
+    raise _unknown(name, strategy_names())
+
+
+def check_judged(names: Iterable[str]) -> None:
+    """Refuse a name that `evaluate` cannot judge.
+
+    Raises
+    ------
+    ConfigError
+        There is none of that name.
+    """
+    for name in names:
+        if name != PAPER_SEGMENT:
+            try:
+                find_strategy(name)
+            except UnknownStrategyError:
+                raise _unknown(name, (*strategy_names(), PAPER_SEGMENT)) from None
+
+
+def _unknown(name: str, names: Sequence[str]) -> UnknownStrategyError:
+    how = "" if set(names) - our_names() - {PAPER_SEGMENT} else "; a method of yours needs --plugin MODULE"
+    return UnknownStrategyError(
+        f"strategy: {name!r} is unknown{hint_at(name, tuple(names))}; choose of {', '.join(names)}{how}."
+    )
+
+
+@cache
+def _both_ways(cold_model: ColdModelSpec) -> dict[str, StrategySpec]:
+    """Return the two strategies that use a cold model's vectors, by name."""
+    return {spec.name: spec for spec in (by_items_of(cold_model), by_segment_of(cold_model))}
+
+
+def _learner(name: str) -> ColdModelSpec | StrategySpec | None:
+    """Return a method that learns something which a model holds; None where there is none of that name."""
+    cold_model = _find("cold_models", name, ColdModelSpec)
+    if cold_model is not None:
+        return cold_model
+    strategy = _find("strategies", name, StrategySpec)
+    return strategy if strategy is not None and strategy.learns else None
+
+
+def find_learner(name: str) -> ColdModelSpec | StrategySpec:
+    """Return a method that learns something which a model holds: a cold model, or a strategy that learns.
+
+    Raises
+    ------
+    ConfigError
+        There is none of that name.
+    """
+    learner = _learner(name)
+    if learner is not None:
+        return learner
+    choices = ", ".join(cold_model_names())
+    raise ConfigError(
+        f"methods: {name!r} is unknown; choose of {choices}, or name the plugin that has it with --plugin."
+    )
+
+
+def is_learner(name: str) -> bool:
+    """Tell whether a name is that of a method that learns something which a model holds."""
+    return _learner(name) is not None
+
+
+def value_type(name: str) -> type:
+    """Return the class of what a method learned, for a model that is read.
+
+    Raises
+    ------
+    KeyError
+        The method is unknown here.
+    """
+    learner = _learner(name)
+    if learner is None:
+        raise KeyError(name)
+    assert learner.value is not None  # it has a fit
+    return learner.value
+
+
+def _specs() -> Iterator[StrategySpec]:
+    return (find_strategy(name) for name in strategy_names())
+
+
+def strategies_of(model: TrainedModel) -> tuple[str, ...]:
+    """Return the strategies that a model can answer by."""
+    return tuple(spec.name for spec in _specs() if spec.lacks(model) is None)
+
+
+def strategies_with(config: Config) -> tuple[str, ...]:
+    """Return the strategies that a model of this configuration can answer by."""
+    return tuple(spec.name for spec in _specs() if spec.lacks_with(config) is None)
+
+
+def check_strategies(strategies: Collection[str], config: Config) -> None:
+    """Refuse a strategy that a model of this configuration cannot answer by.
+
+    Raises
+    ------
+    ConfigError
+        One sentence with the setting that the first such strategy needs.
+    """
+    for name in strategies:
+        refuse_without(name, find_strategy(name).lacks_with(config))
+
+
+def refuse_without(strategy: str, setting: str | None) -> None:
+    """Refuse a strategy that lacks what a setting gives.
+
+    Raises
+    ------
+    ConfigError
+        It lacks something.
+    """
+    if setting is not None:
+        raise ConfigError(
+            f"strategy: {strategy} needs a model trained with {setting}; train one, or choose another strategy."
+        )
+
+
+def with_methods(config: Config, methods: Iterable[str]) -> Config:
+    """Return the configuration that also trains some methods, each once."""
+    missing = [name for name in dict.fromkeys(methods) if name not in config.methods]
+    return config.override("methods", (*config.methods, *missing)) if missing else config
+
+
+def with_methods_of(config: Config, strategies: Collection[str]) -> Config:
+    """Return the configuration that also trains the methods that some strategies need.
+
+    Raises
+    ------
+    ConfigError
+        There is no strategy of one of the names.
+    """
+    needed = {method for name in strategies if (method := find_strategy(name).learns_by) is not None}
+    return with_methods(config, sorted(needed))
