@@ -82,7 +82,7 @@ def score_components(
     """
     model, n_items = query.model, query.model.n_items
     shares = score_soft_segments(query, rows)
-    promise = shares + model.popularity + np.float32(LEAST_SHARE)
+    promise = shares + (model.popularity + np.float32(LEAST_SHARE))
     has_evidence = np.flatnonzero(query.passed_over.take(rows).lengths())
     if len(has_evidence):
         believed = share_by_belief(query, rows[has_evidence])
