@@ -18,7 +18,7 @@ from firstday.cli.main import app
 ROOT = Path(__file__).parents[2]
 LANGUAGES = {"sh", "python", "sql", "text"}
 """Every block says what it is; `sh` and `python` are run."""
-SMALLER = {"--users": "1500", "--items": "600", "--seeds": "1"}
+SMALLER = {"--users": "600", "--items": "300", "--seeds": "1", "--cut-offs": "2"}
 
 
 @dataclass
@@ -65,6 +65,8 @@ class Reader:
             self.server = ServerProcess(Path("model"), self.folder / "serving")
         elif program == "firstday":
             smaller = [SMALLER.get(before, own) for before, own in zip(["", *arguments], arguments, strict=False)]
+            if arguments[0] == "evaluate" and "--cut-offs" not in arguments:
+                smaller += ["--cut-offs", SMALLER["--cut-offs"]]
             done = CliRunner().invoke(app, smaller, catch_exceptions=False)
             assert done.exit_code == 0, (command, done.output)
         elif program == "curl":
