@@ -97,7 +97,7 @@ def trace_both() -> dict[str, list[str]]:
     """Return the files of a request and of a training."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        simulate(SimulationSettings(1_500, 600), folder / "tables")
+        simulate(SimulationSettings(600, 300), folder / "tables")
         recommender, training = trace_training(folder / "tables")
         return {"request": trace_request(recommender.save(folder / "model"), folder), "training": training}
 

@@ -65,8 +65,6 @@ class Reader:
             self.server = ServerProcess(Path("model"), self.folder / "serving")
         elif program == "firstday":
             smaller = [SMALLER.get(before, own) for before, own in zip(["", *arguments], arguments, strict=False)]
-            if arguments[0] == "evaluate" and "--cut-offs" not in arguments:
-                smaller += ["--cut-offs", SMALLER["--cut-offs"]]
             done = CliRunner().invoke(app, smaller, catch_exceptions=False)
             assert done.exit_code == 0, (command, done.output)
         elif program == "curl":

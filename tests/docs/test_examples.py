@@ -11,9 +11,12 @@ from serve_process import ServerProcess
 from typer.testing import CliRunner
 
 from firstday.cli.main import app
+from firstday.data.splits import roles
 from firstday.recommend.recommender import Recommender
 from tests.docs.examples import LANGUAGES, ROOT, SMALLER, Reader, ask, read_commands, read_examples
 
+ENOUGH_VALIDATION = 30
+"""With as many validation users, models of these small tables are trained once, not once for each fold."""
 PAGES = (ROOT / "README.md", ROOT / "docs" / "guide.md", ROOT / "docs" / "tutorial.md")
 
 
@@ -27,10 +30,17 @@ def test_every_block_says_what_it_is(page: Path) -> None:
         assert example.language == "sh" or "\nfirstday " not in f"\n{example.text}", example.line
 
 
-@pytest.mark.slow
-def test_the_guide_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return the reader's working folder."""
     monkeypatch.chdir(tmp_path)
-    reader = Reader(tmp_path)
+    monkeypatch.setattr(roles, "ENOUGH_VALIDATION", ENOUGH_VALIDATION)
+    return tmp_path
+
+
+@pytest.mark.slow
+def test_the_guide_works(folder: Path) -> None:
+    reader = Reader(folder)
     try:
         for example in read_examples(ROOT / "docs" / "guide.md"):
             if '"plays.csv"' in example.text:
@@ -43,7 +53,7 @@ def test_the_guide_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     assert sum(line.startswith("firstday ") for line in reader.ran) >= 11
     assert sum(line.startswith("curl ") for line in reader.ran) == 4
     for name in ("results.json", "report.html", "model.html", "lists.parquet", "model-own/manifest.json"):
-        assert (tmp_path / name).is_file(), name
+        assert (folder / name).is_file(), name
     lists = pl.read_parquet("lists.parquet")
     assert lists["user_id"].unique().sort().to_list() == [900001, 900002]
     exported = pl.read_parquet("exported/interactions.parquet")
@@ -51,9 +61,8 @@ def test_the_guide_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 @pytest.mark.slow
-def test_the_tutorial_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    reader = Reader(tmp_path)
+def test_the_tutorial_works(folder: Path) -> None:
+    reader = Reader(folder)
     try:
         for example in read_examples(ROOT / "docs" / "tutorial.md"):
             reader.try_example(example)
@@ -61,18 +70,17 @@ def test_the_tutorial_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         reader.leave()
     assert sum(line.startswith("firstday ") for line in reader.ran) == 9
     assert sum(line.startswith("curl ") for line in reader.ran) == 3
-    assert (tmp_path / "report.html").is_file()
+    assert (folder / "report.html").is_file()
 
 
 @pytest.mark.slow
-def test_the_readme_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
+def test_the_readme_works(folder: Path) -> None:
     sizes = [part for name in ("--users", "--items") for part in (name, SMALLER[name])]
     assert CliRunner().invoke(app, ["simulate", "tables", *sizes]).exit_code == 0
     simulate_papers = ["simulate", "deezer-kdd21", "--layout", "deezer-kdd21", *sizes]
     assert CliRunner().invoke(app, simulate_papers).exit_code == 0
     make_newcomers()
-    reader = Reader(tmp_path)
+    reader = Reader(folder)
     try:
         for example in read_examples(ROOT / "README.md"):
             reader.try_example(example)
@@ -80,7 +88,7 @@ def test_the_readme_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
         reader.leave()
     assert sum(line.startswith("firstday ") for line in reader.ran) >= 7
     for name in ("report.html", "model/manifest.json", "lists.parquet", "table.html"):
-        assert (tmp_path / name).is_file(), name
+        assert (folder / name).is_file(), name
 
 
 def test_an_experiment_of_the_service_goes_as_its_page_says(
