@@ -16,7 +16,7 @@ from firstday.data.events import ITEM
 from firstday.errors import ConfigError
 from firstday.features.impressions import Impression
 from firstday.features.signals import PICK_SIGNAL
-from firstday.serve.store.base import DAY_US, RETENTION_DAYS, Profile, ReadableStore, Rules, StoredUser
+from firstday.serve.store.base import Clock, Profile, ReadableLog, Rules, StoredUser, scan
 
 STATE = ".export.json"
 """Beside the tables: up to when they hold what the store took. It is written last."""
@@ -69,7 +69,7 @@ class Exported:
     superseded: int = 0
 
 
-def open_readable(store: str, *, redis_prefix: str = "firstday", timeout_s: float = 10.0) -> ReadableStore:
+def open_readable(store: str, *, redis_prefix: str = "firstday", timeout_s: float = 10.0) -> ReadableLog:
     """Open a store to read it from one end to the other.
 
     Parameters
@@ -90,10 +90,10 @@ def open_readable(store: str, *, redis_prefix: str = "firstday", timeout_s: floa
     """
     scheme, found, rest = store.partition("://")
     if found and scheme in ("redis", "rediss"):
-        from firstday.serve.store.redis import RedisStore
+        from firstday.serve.store.redis import RedisLog
 
-        rules = Rules(1, round(RETENTION_DAYS * DAY_US))
-        return RedisStore(store, rules, prefix=redis_prefix, timeout_s=timeout_s)
+        rules = Rules(1, 0)
+        return RedisLog(store, rules, redis_prefix, timeout_s, 0, Clock())
     if found and (scheme != "sqlite" or not rest.startswith("/")):
         raise ConfigError(
             "store: its URL begins with neither sqlite:/// nor redis:// nor rediss://; give one that does."
@@ -106,7 +106,7 @@ def open_readable(store: str, *, redis_prefix: str = "firstday", timeout_s: floa
     return SqliteFile(path)
 
 
-async def export(store: ReadableStore, out: Path, since: datetime | None = None) -> Exported:
+async def export(store: ReadableLog, out: Path, since: datetime | None = None) -> Exported:
     """Write what a store took since the last run, or all of it, as tables.
 
     A run that ends early has changed nothing that the next one does not write again: files are staged, put in place at
@@ -141,14 +141,14 @@ async def export(store: ReadableStore, out: Path, since: datetime | None = None)
         since_us = 0 if since is None else round((since - _EPOCH).total_seconds() * 1e6)
         out.mkdir(parents=True, exist_ok=True)
         _write_state(out, since_us)
-    until_us = await store.find_latest_us()
+    until_us, _ = await store.find_facts()
     if 0 < until_us < since_us:
         raise ConfigError(
             f"{out}: goes up to {_time(since_us):%Y-%m-%d %H:%M:%S}, further than this store "
             f"({_time(until_us):%Y-%m-%d %H:%M:%S}); give its newest copy, or another folder."
         )
     run = _Run(out, since_us, until_us)
-    async for part in store.scan(since_us):
+    async for part in scan(store, since_us):
         for user_id, user in part:
             run.take(user_id, user)
     return run.publish()
