@@ -20,9 +20,10 @@ from redis_process import RedisProcess
 
 from firstday.data.load import load
 from firstday.errors import ConfigError
-from firstday.serve import export_tables as module
-from firstday.serve.export_tables import STATE, Exported, export, open_readable
+from firstday.serve import export as module
+from firstday.serve.export import STATE, Exported, export
 from firstday.serve.store.base import Assignment, Clock, Event, Profile, Rules, ShownList, Store
+from firstday.serve.store.open import open_readable
 from firstday.serve.store.sqlite import SqliteStore
 from tests.serve.conftest import StartServer, assert_error, open_client
 from tests.serve.test_stores import DAY_US, SetClock

@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from collections import defaultdict
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple, Protocol
@@ -35,9 +35,17 @@ class StoreError(FirstdayError):
     """The store cannot be reached, read or written now; nothing of the call was acknowledged."""
 
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
 def to_time(us: int) -> datetime:
     """Return microseconds since 1970 as a time in UTC."""
-    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=us)
+    return _EPOCH + timedelta(microseconds=us)
+
+
+def to_us(time: datetime) -> int:
+    """Return a time as microseconds since 1970."""
+    return (time - _EPOCH) // timedelta(microseconds=1)
 
 
 def _ms_to_time(ms: int) -> datetime:
@@ -88,6 +96,10 @@ class Event:
         """Whether an item was shown; that never counts as use."""
         return self.signal == SHOWN and self.entity == ITEM
 
+    def to_impression(self) -> Impression:
+        """Return what it means where it is an impression."""
+        return Impression(self.entity_id, self.position, self.list_id, self.propensity, self.policy)
+
     @property
     def time_us(self) -> int:
         """When it happened, or else when the store took it, microseconds since 1970."""
@@ -124,11 +136,21 @@ class ShownList:
 
     def to_impressions(self) -> list[Impression]:
         """Return an impression for each item."""
-        chances = self.propensities or (1.0,) * len(self.items)
         return [
-            Impression(item, position, self.list_id, chance, self.policy)
-            for position, (item, chance) in enumerate(zip(self.items, chances, strict=True), 1)
+            Impression(item, position, self.list_id, self._propensity_at(position), self.policy)
+            for position, item in enumerate(self.items, 1)
         ]
+
+    def complete(self, event: Event) -> Event:
+        """Return an impression on one of the items with propensity and policy, where the caller gave none."""
+        is_open = event.propensity is None and event.policy in (None, self.policy) and event.entity_id in self.items
+        if not is_open:
+            return event
+        position = self.items.index(event.entity_id) + 1
+        return replace(event, propensity=self._propensity_at(position), policy=self.policy)
+
+    def _propensity_at(self, position: int) -> float:
+        return self.propensities[position - 1] if self.propensities else 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,9 +203,9 @@ class Profile:
     shown: tuple[Impression, ...] = ()
 
     @property
-    def actions(self) -> list[tuple[str, str, str]]:
-        """Picks and interactions, as triples (signal, entity, id)."""
-        return [*((PICK_SIGNAL, *pick) for pick in self.picks), *self.interactions]
+    def pick_actions(self) -> list[tuple[str, str, str]]:
+        """The picks as interactions (signal, entity, id)."""
+        return [(PICK_SIGNAL, entity, identity) for entity, identity in self.picks]
 
 
 @dataclass(frozen=True)
@@ -219,28 +241,15 @@ class StoredUser:
         """Return the recorded lists of which the caller did not say what was seen."""
         return [shown for shown in self.lists if not shown.is_told]
 
-    def find_seen(self) -> list[tuple[Event, Impression]]:
-        """Return what the caller says was seen, each event with what it means.
+    def find_seen(self) -> list[Event]:
+        """Return the events that say what was seen.
 
         Propensity and policy of the recorded list stand where the caller gave none. Without a position it was seen for
         certain.
         """
         events = [event for event in self.events if event.is_impression]
-        seen = {event.list_id for event in events}
-        ways: dict[tuple[str | None, str], Impression] = {
-            (shown.list_id, impression.item_id): impression
-            for shown in self.lists
-            if shown.list_id in seen
-            for impression in shown.to_impressions()
-        }
-        impressions = []
-        for event in events:
-            way = ways.get((event.list_id, event.entity_id))
-            propensity, policy = event.propensity, event.policy
-            if way is not None and propensity is None and policy in (None, way.policy):
-                propensity, policy = way.propensity, way.policy
-            impressions.append((event, Impression(event.entity_id, event.position, event.list_id, propensity, policy)))
-        return impressions
+        lists = {shown.list_id: shown for shown in self.lists}
+        return [lists[event.list_id].complete(event) if event.list_id in lists else event for event in events]
 
     def find_impressions(self) -> list[Impression]:
         """Return what was shown, in the order of receipt.
@@ -249,7 +258,7 @@ class StoredUser:
         as it was recorded does not.
         """
         dated = [(shown.received_us, one) for shown in self.find_recorded() for one in shown.to_impressions()]
-        dated += [(event.received_us, impression) for event, impression in self.find_seen()]
+        dated += [(event.received_us, event.to_impression()) for event in self.find_seen()]
         return [impression for _, impression in sorted(dated, key=lambda entry: entry[0])]
 
     def to_signals(self, user_id: str | None = None) -> Signals:
@@ -258,7 +267,7 @@ class StoredUser:
         actions = [(event.signal, event.entity, event.entity_id) for event in self.events if not event.is_impression]
         return Signals(
             age=profile.age,
-            interactions=[*profile.actions, *actions],
+            interactions=[*profile.pick_actions, *profile.interactions, *actions],
             friends=profile.friends,
             shown=[*profile.shown, *self.find_impressions()],
             user_id=user_id,
