@@ -7,7 +7,7 @@ from http import HTTPStatus
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.routing import Match
@@ -36,14 +36,19 @@ METHODS = ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT")
 class FieldError(BaseModel):
     """One fault of a request."""
 
-    field: str = Field(description="Where: the name of a field or parameter, such as events[3].user_id.")
-    message: str = Field(description="What is wrong with it.")
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
+    field: str
+    """Where: the name of a field or parameter, such as events[3].user_id."""
+    message: str
+    """What is wrong with it."""
 
 
 class ErrorBody(BaseModel):
     """Every error looks like this."""
 
     model_config = ConfigDict(
+        use_attribute_docstrings=True,
         json_schema_extra={
             "examples": [
                 {
@@ -53,13 +58,17 @@ class ErrorBody(BaseModel):
                     "errors": [{"field": "k", "message": "Input should be less than or equal to 1000"}],
                 }
             ]
-        }
+        },
     )
 
-    status: int = Field(description="The HTTP status.")
-    code: str = Field(description="A word for programs, such as invalid, not_found, store_unavailable.")
-    message: str = Field(description="A sentence for people.")
-    errors: list[FieldError] = Field(description="What is wrong field by field; empty where no field is to blame.")
+    status: int
+    """The HTTP status."""
+    code: str
+    """A word for programs, such as invalid, not_found, store_unavailable."""
+    message: str
+    """A sentence for people."""
+    errors: list[FieldError]
+    """What is wrong field by field; empty where no field is to blame."""
 
 
 class ApiError(HTTPException):

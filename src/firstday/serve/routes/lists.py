@@ -15,6 +15,7 @@ from firstday.serve.middleware import need_json, parse_parameters
 from firstday.serve.routes.users import UserIdPath
 from firstday.serve.schemas import ListAnswer, ListParameters, NoQuery, RecommendBody, UserIdText
 from firstday.serve.service import Ask, Reply, json_response, service_of
+from firstday.serve.store.base import StoredUser
 
 MAX_IGNORED = 20
 """Sentences on what the model does not understand, at most."""
@@ -103,7 +104,7 @@ which describes it in the OpenAPI document; docs/operations.md has what that sav
 )
 async def recommend_to_signals(request: Request, body: RecommendBody, _query: NoQuery) -> Response:
     """Return a list from the signals in the body; nothing is read from the store or kept."""
-    ask = Ask(None, body.signals.to_signals(), body.k, body.strategy, body.keep_used)
+    ask = Ask(None, StoredUser(body.signals.to_profile()).to_signals(), body.k, body.strategy, body.keep_used)
     reply = await service_of(request).batcher.ask(ask)
     return json_response(_write(reply, None, explain=body.explain))
 

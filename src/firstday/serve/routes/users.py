@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
-from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Annotated
 
@@ -14,6 +13,7 @@ from starlette.requests import ClientDisconnect
 from starlette.routing import Route
 
 from firstday.features.encoder import understand_picks
+from firstday.features.signals import INTERACTION, PICK
 from firstday.serve.event_stream import StreamCounts, keep_stream
 from firstday.serve.http_errors import ApiError, as_api_error
 from firstday.serve.middleware import EVENTS_PATH, need_json, parse_parameters
@@ -21,29 +21,20 @@ from firstday.serve.schemas import (
     MOST_IGNORED,
     EventsAnswer,
     EventsBody,
-    Interaction,
     NoQuery,
     PutAnswer,
-    RecordedItem,
-    RecordedList,
-    ShownItem,
-    StoredAssignment,
-    StoredEvent,
-    StoredPick,
     StreamAnswer,
     UserAnswer,
     UserBody,
     UserIdText,
 )
 from firstday.serve.service import Service, json_response, service_of
-from firstday.serve.store.base import Event, StoredUser, StoreError
+from firstday.serve.store.base import Event, Profile, StoredUser, StoreError, to_time
 
 reading = APIRouter(prefix="/v1", tags=["users"])
 writing = APIRouter(prefix="/v1", tags=["users"])
 
 UserIdPath = Annotated[UserIdText, Path(description="The caller's id of the user.", examples=["u-4711"])]
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @writing.put("/users/{user_id}", summary="Put a user's profile, picks and friends", dependencies=[Depends(need_json)])
@@ -163,58 +154,30 @@ async def read_user(request: Request, user_id: UserIdPath, _query: NoQuery) -> U
     service.metrics.store_answered("read")
     if not user.is_known:
         raise ApiError(404, "not_found", "Nothing is known of this user.")
-    profile = user.profile
-    return UserAnswer(
-        user_id=user_id,
-        age=profile.age if profile else None,
-        profile=dict(profile.columns) if profile else {},
-        picks=[StoredPick(entity=entity, entity_id=identity) for entity, identity in profile.picks] if profile else [],
-        friends=list(profile.friends) if profile else [],
-        interactions=[
-            Interaction(signal=signal, entity=entity, entity_id=identity)
-            for signal, entity, identity in (profile.interactions if profile else ())
-        ],
-        shown=[ShownItem(**asdict(one)) for one in (profile.shown if profile else ())],
-        put_at=_time(profile.put_us) if profile else None,
-        first_seen_at=None if user.first_us is None else _time(user.first_us),
-        events=[
-            StoredEvent(
-                event_id=event.event_id,
-                signal=event.signal,
-                entity=event.entity,
-                entity_id=event.entity_id,
-                timestamp=None if event.timestamp_ms is None else _time(1000 * event.timestamp_ms),
-                received_at=_time(event.received_us),
-                list_id=event.list_id,
-                position=event.position,
-                propensity=event.propensity,
-                policy=event.policy,
-            )
-            for event in user.events
-        ],
-        lists=[
-            RecordedList(
-                list_id=shown.list_id,
-                policy=shown.policy,
-                recorded_at=_time(shown.received_us),
-                is_told=shown.is_told,
-                items=[
-                    RecordedItem(item_id=one.item_id, position=one.position or 1, propensity=one.propensity or 1)
-                    for one in shown.to_impressions()
-                ],
-            )
-            for shown in user.lists
-        ],
-        assignments=[
-            StoredAssignment(experiment=given.experiment, variant=given.variant, assigned_at=_time(given.assigned_us))
-            for given in user.assignments
-        ],
+    profile = user.profile or Profile()
+    return UserAnswer.model_validate(
+        {
+            "user_id": user_id,
+            "age": profile.age,
+            "profile": profile.columns,
+            "picks": [dict(zip(PICK, pick, strict=True)) for pick in profile.picks],
+            "friends": profile.friends,
+            "interactions": [dict(zip(INTERACTION, done, strict=True)) for done in profile.interactions],
+            "shown": [asdict(one) for one in profile.shown],
+            "put_at": to_time(profile.put_us) if user.profile else None,
+            "first_seen_at": None if user.first_us is None else to_time(user.first_us),
+            "events": user.events,
+            "lists": [
+                {
+                    **asdict(shown),
+                    "recorded_at": to_time(shown.received_us),
+                    "items": [asdict(one) for one in shown.to_impressions()],
+                }
+                for shown in user.lists
+            ],
+            "assignments": user.assignments,
+        }
     )
-
-
-def _time(us: int) -> datetime:
-    """Return microseconds since 1970 as a time in UTC."""
-    return _EPOCH + timedelta(microseconds=us)
 
 
 @writing.delete("/users/{user_id}", status_code=204, summary="Forget a user")

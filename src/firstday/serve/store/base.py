@@ -52,7 +52,9 @@ def _ms_to_time(ms: int) -> datetime:
     return to_time(1000 * ms)
 
 
-_ALL_REQUIRED = ConfigDict(json_schema_serialization_defaults_required=True)
+def _answered_as(description: str) -> ConfigDict:
+    """Configure a record that answers hold with all its fields."""
+    return ConfigDict(json_schema_serialization_defaults_required=True, json_schema_extra={"description": description})
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +77,7 @@ class Event:
         See `Impression`; None where the caller did not say.
     """
 
-    __pydantic_config__ = _ALL_REQUIRED
+    __pydantic_config__ = _answered_as("An event as it is kept.")
 
     event_id: str
     signal: str
@@ -165,7 +167,7 @@ class Assignment:
         When the user first asked for a list, microseconds since 1970.
     """
 
-    __pydantic_config__ = _ALL_REQUIRED
+    __pydantic_config__ = _answered_as("A variant that a user has for good.")
 
     experiment: str
     variant: str
