@@ -12,7 +12,7 @@ from firstday.errors import ConfigError
 from firstday.features.signals import Signals
 from firstday.recommend.recommender import Recommender
 from firstday.recommend.spec import strategies_of
-from firstday.serve.service import load_served
+from firstday.serve.models import load_served
 from tests.serve.conftest import StartApp
 
 

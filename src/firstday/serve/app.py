@@ -100,7 +100,8 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     """Remove what has expired and look for a new model, from time to time; close the store at the end."""
     service: Service = app.state.service
     if service.enrolment is not None:
-        await service.enrolment.start()
+        with suppress(StoreError):  # it is counted, and tried again with the next list
+            await service.enrolment.start()
     tasks = [asyncio.create_task(_purge(service))]
     if service.settings.backup_file:
         tasks.append(asyncio.create_task(_back_up(service)))
@@ -119,12 +120,10 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
 async def _purge(service: Service) -> None:
     """Remove what has expired, now and then."""
     while True:
-        try:
+        with suppress(StoreError), service.metrics.store_call("purge"):
             removed = await service.store.purge()
             if removed:
                 _log.info("removed what has expired", extra={"fields": {"rows": removed}})
-        except StoreError as error:
-            service.metrics.store_failed("purge", error)
         await asyncio.sleep(service.settings.purge_every_s)
 
 

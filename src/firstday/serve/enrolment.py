@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 
 from firstday.recommend.variants import Experiment, Variant
 from firstday.serve.store.base import Assignment, Store, StoredUser, StoreError
@@ -30,13 +31,17 @@ class Enrolment:
         self._variants = {variant.name: variant for variant in experiment.variants}
         self._started_us: int | None = None
 
-    async def start(self) -> int | None:
-        """Return when the experiment started, microseconds since 1970; None while the store does not answer."""
+    async def start(self) -> int:
+        """Return when the experiment started, microseconds since 1970.
+
+        Raises
+        ------
+        StoreError
+            The store does not answer.
+        """
         if self._started_us is None:
-            try:
+            with self._metrics.store_call("start_experiment"):
                 self._started_us = await self._store.start_experiment(self.experiment.name)
-            except StoreError as error:
-                self._metrics.store_failed("start_experiment", error)
         return self._started_us
 
     async def find_variants(self, users: Sequence[tuple[str, StoredUser, bool]]) -> list[Variant | None]:
@@ -47,30 +52,23 @@ class Enrolment:
         users
             Each with what is known of them, and whether their variant may be kept.
         """
-        started_us = await self.start()
-        if started_us is None:
-            return [None] * len(users)
-        variants: list[Variant | None] = []
-        new: dict[int, Assignment] = {}
-        for place, (user_id, user, may_keep) in enumerate(users):
-            before = [given.variant for given in user.assignments if given.experiment == self.experiment.name]
-            if before:
-                variants.append(self._variants.get(before[0]))
-                continue
-            is_new = user.first_us is None or user.first_us >= started_us
-            variant = self.experiment.assign(user_id) if is_new else None
-            if variant is None or not may_keep:
-                variants.append(variant)
-            else:
-                variants.append(None)
-                new[place] = Assignment(self.experiment.name, variant.name)
-        if new:
-            try:
-                given = await self._store.assign([(users[place][0], assignment) for place, assignment in new.items()])
-            except StoreError as error:
-                self._metrics.store_failed("assign", error)
-                return variants
-            self._metrics.store_answered("assign")
-            for place, assignment in zip(new, given, strict=True):
-                variants[place] = self._variants.get(assignment.variant)
+        variants: list[Variant | None] = [None] * len(users)
+        new: dict[int, tuple[str, Assignment]] = {}
+        with suppress(StoreError):  # it is counted
+            started_us = await self.start()
+            for place, (user_id, user, may_keep) in enumerate(users):
+                before = [given.variant for given in user.assignments if given.experiment == self.experiment.name]
+                if before:
+                    variants[place] = self._variants.get(before[0])
+                elif user.first_us is None or user.first_us >= started_us:
+                    variant = self.experiment.assign(user_id)
+                    if variant is not None and may_keep:
+                        new[place] = user_id, Assignment(self.experiment.name, variant.name)
+                    else:
+                        variants[place] = variant
+            if new:
+                with self._metrics.store_call("assign"):
+                    given = await self._store.assign([*new.values()])
+                for place, assignment in zip(new, given, strict=True):
+                    variants[place] = self._variants.get(assignment.variant)
         return variants

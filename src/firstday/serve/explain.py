@@ -17,7 +17,8 @@ from firstday.recommend.segment_description import describe_segment
 from firstday.recommend.spec import Reason, find_strategy
 from firstday.segment.segments import weigh_segments
 from firstday.serve.learned import tell_learned
-from firstday.serve.service import Reply, ServedModel
+from firstday.serve.lists import Reply
+from firstday.serve.models import ServedModel
 
 N_SEGMENTS = 3
 N_SEGMENT_ITEMS = 5
@@ -69,7 +70,7 @@ def explain(reply: Reply) -> dict[str, Any]:
     spec = find_strategy(reply.route)
     route = spec.explain or spec.describe
     known = bool(query.known[0])
-    if reply.route != reply.strategy:
+    if reply.route != reply.answers.strategy:
         route = f"{_tell_route(reply, query)} {route}"
     learned = tell_learned(served.trained, signals)
     return {
@@ -86,9 +87,9 @@ def _tell_route(reply: Reply, query: Query) -> str:
     """Say why another strategy answered than the one that was asked for."""
     number = int(query.knowledge[0])
     of_class = f"users of whom as much is known ({KNOWLEDGE[number]})"
-    if number and reply.strategy == "auto":
+    if number and reply.answers.strategy == "auto":
         return f"Of all strategies, {reply.route} was the best for {of_class}."
-    return f"The strategy {reply.strategy} has nothing to go on."
+    return f"The strategy {reply.answers.strategy} has nothing to go on."
 
 
 def _leave_each_out(signals: Signals, catalogue: Catalogue) -> Iterator[tuple[str, Signals]]:

@@ -22,7 +22,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from firstday.serve.http_errors import INTERNAL, METHODS, ApiError, as_api_error, error_response
 from firstday.serve.settings import ServeSettings
-from firstday.serve.telemetry import Metrics, RequestLog
+from firstday.serve.telemetry import Metrics
 
 Right = Literal["read", "write", "admin"]
 
@@ -132,6 +132,7 @@ async def need_json(request: Request) -> None:
 
 
 _log = logging.getLogger("firstday.serve")
+_requests = logging.getLogger("firstday.serve.requests")
 
 EVENTS_PATH = "/v1/events"
 STREAM_TYPES = (b"application/x-ndjson", b"application/ndjson", b"application/jsonl")
@@ -188,7 +189,6 @@ class Gate:
         self.app, self._settings, self._keys, self._metrics = app, settings, keys, metrics
         self._first, self._stream = first, stream
         self._in_work = 0
-        self._log = RequestLog(is_on=settings.log_requests)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let a request through, or refuse it."""
@@ -230,9 +230,11 @@ class Gate:
             method = scope["method"] if scope["method"] in METHODS else "other"
             route = getattr(scope.get("route"), "path", "none")
             self._metrics.finished(method, route, status, seconds)
-            client = (scope.get("client") or ("",))[0]
-            variant = scope.get("firstday.variant", "")
-            self._log.write(request_id.decode(), method, route, status, seconds, client, variant)
+            if self._settings.log_requests:
+                fields = {"request_id": request_id.decode(), "method": method, "route": route, "status": status}
+                fields |= {"ms": round(1000 * seconds, 2), "client": (scope.get("client") or ("",))[0]}
+                fields |= {"variant": scope["firstday.variant"]} if "firstday.variant" in scope else {}
+                _requests.info("request", extra={"fields": fields})
 
     async def _pass_on(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Hand a request to the first route, or to that of streams, if it is for that, else to the application."""

@@ -24,9 +24,8 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from firstday.errors import ConfigError, FirstdayError
 from firstday.serve.app import make_app
 from firstday.serve.http_errors import ApiError, error_response
-from firstday.serve.service import ModelHolder, Service
+from firstday.serve.service import Service
 from firstday.serve.settings import ServeSettings
-from firstday.serve.store.open import open_store
 
 _ANSWER = error_response(ApiError(400, "bad_request", "This is no HTTP request; see RFC 9110."))
 
@@ -70,8 +69,7 @@ def run_server(model: Path, settings: ServeSettings, on_ready: Callable[[str], o
     began = time.perf_counter()
     listening = _listen(settings.host, settings.port)
     try:
-        holder = ModelHolder(model, settings.strategy)
-        service = Service(settings, holder, open_store(settings))
+        service = Service(model, settings)
     except BaseException:
         listening.close()
         raise
@@ -96,7 +94,7 @@ def run_server(model: Path, settings: ServeSettings, on_ready: Callable[[str], o
     host, port = listening.getsockname()[:2]
     facts = {
         "url": f"http://{f'[{host}]' if ':' in host else host}:{port}",
-        "model": holder.current.version,
+        "model": service.holder.current.version,
         "store": _without_secrets(settings.store_url),
         **({"experiment": settings.experiment} if settings.experiment else {}),
         "keys": "set" if settings.has_keys else "none: whoever reaches this address may do everything",

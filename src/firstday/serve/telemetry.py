@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import logging
 import sys
-import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, Literal
@@ -23,7 +24,9 @@ from prometheus_client import (
     generate_latest,
 )
 
-_requests = logging.getLogger("firstday.serve.requests")
+from firstday.serve.store.base import StoreError
+
+_log = logging.getLogger("firstday.serve")
 
 
 def _fields(record: logging.LogRecord) -> dict[str, object]:
@@ -59,47 +62,6 @@ class TextLines(logging.Formatter):
         return f"{line}\n{traceback}" if traceback else line
 
 
-class RequestLog:
-    """A line for each request, written as `logging` would write it, at a fifth of its cost.
-
-    Parameters
-    ----------
-    is_on
-        Whether anything is written.
-    """
-
-    def __init__(self, *, is_on: bool) -> None:
-        self._is_on = is_on and _requests.isEnabledFor(logging.INFO)
-        handlers = [h for h in logging.getLogger("firstday").handlers if isinstance(h, logging.StreamHandler)]
-        self._is_text = bool(handlers) and isinstance(handlers[0].formatter, TextLines)
-        self._stream = handlers[0].stream if handlers else sys.stderr
-
-    def write(
-        self, request_id: str, method: str, route: str, status: int, seconds: float, client: str, variant: str = ""
-    ) -> None:
-        """Write a line. None of it is the client's own text but the id, which is checked, and what a proxy calls it.
-
-        `variant` is that of the user, as EXPERIMENT/VARIANT; "": there is none.
-        """
-        if not self._is_on:
-            return
-        now = datetime.fromtimestamp(time.time(), UTC).isoformat(timespec="milliseconds")
-        ms, client = round(1000 * seconds, 2), json.dumps(client)
-        if self._is_text:
-            more = f" variant={variant}" if variant else ""
-            line = (
-                f"{now} info request {method} {route} {status} {ms} ms client={client} request_id={request_id}{more}\n"
-            )
-        else:
-            more = f', "variant": {json.dumps(variant)}' if variant else ""
-            line = (
-                f'{{"time": "{now}", "level": "info", "event": "request", "request_id": "{request_id}", '
-                f'"method": "{method}", "route": "{route}", "status": {status}, "ms": {ms}, '
-                f'"client": {client}{more}}}\n'
-            )
-        self._stream.write(line)
-
-
 def set_up_logs(level: str, form: Literal["auto", "json", "text"]) -> None:
     """Send the logs of the service and of uvicorn to standard error."""
     is_text = form == "text" or (form == "auto" and sys.stderr.isatty())
@@ -114,8 +76,6 @@ def set_up_logs(level: str, form: Literal["auto", "json", "text"]) -> None:
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0)
 
 disable_created_metrics()  # type: ignore[no-untyped-call]  # a series more for each counter, which nobody asks for
-
-_log = logging.getLogger("firstday.serve")
 
 
 class Metrics:
@@ -156,12 +116,11 @@ class Metrics:
         self.refused = Counter("refused", "Requests refused before they were looked at.", ["why"], **naming)
         self._store_errors = Counter("store_errors", "Calls to the store that failed.", ["call"], **naming)
         self._store_up = Gauge("store_up", "1 if the last call to the store succeeded.", **naming)
-        self._store_up.set(1)
+        self._note_store(is_up=True)
         self.reloads = Counter("model_reloads", "Attempts to load the model again.", ["outcome"], **naming)
         self.backups = Counter("store_backups", "Copies of the store.", ["outcome"], **naming)
         self._model = Info("model", "The model that answers.", **naming)
         self._model_loaded = Gauge("model_loaded_timestamp_seconds", "When it was loaded.", **naming)
-        self._is_up = True
         self._request_of = lru_cache(4096)(
             lambda method, route, status: (
                 self._requests.labels(method, route, status),
@@ -180,20 +139,24 @@ class Metrics:
         """Count a list."""
         self._list_of(strategy, route).inc()
 
-    def store_answered(self, call: str) -> None:
-        """Note that the store works."""
+    @contextmanager
+    def store_call(self, call: str) -> Iterator[None]:
+        """Count a call to the store where it fails; only the first of a row is logged."""
+        try:
+            yield
+        except StoreError as error:
+            self._store_errors.labels(call).inc()
+            if self._is_up:
+                _log.error("store failed", extra={"fields": {"call": call, "error": str(error)}})
+            self._note_store(is_up=False)
+            raise
         if not self._is_up:
-            self._is_up = True
-            self._store_up.set(1)
             _log.warning("store is back", extra={"fields": {"call": call}})
+            self._note_store(is_up=True)
 
-    def store_failed(self, call: str, error: Exception) -> None:
-        """Count a failure of the store; only the first of a row is logged."""
-        self._store_errors.labels(call).inc()
-        if self._is_up:
-            self._is_up = False
-            self._store_up.set(0)
-            _log.error("store failed", extra={"fields": {"call": call, "error": str(error)}})
+    def _note_store(self, *, is_up: bool) -> None:
+        self._is_up = is_up
+        self._store_up.set(is_up)
 
     def serves(self, version: str, loaded_at_s: float) -> None:
         """Name the model that answers from now on."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 from typing import Annotated, Any
 
 import numpy as np
@@ -12,6 +11,7 @@ from fastapi import APIRouter, Query, Request, Response
 from firstday.artifact.trained_model import TrainedModel
 from firstday.recommend.query import Query as ModelQuery
 from firstday.serve.explain import nearest_liked
+from firstday.serve.models import ServedModel
 from firstday.serve.routes.users import UserIdPath
 from firstday.serve.schemas import (
     AgeRange,
@@ -23,22 +23,13 @@ from firstday.serve.schemas import (
     ProfileColumn,
     ProfileValue,
 )
-from firstday.serve.segment_map import SegmentMap, near_weights
-from firstday.serve.service import ServedModel, json_response, service_of
+from firstday.serve.segment_map import near_weights
+from firstday.serve.service import json_response, service_of
 
 MAX_VALUES = 500
 """Values of one profile column in an answer, at most: the most frequent."""
 
 router = APIRouter(prefix="/v1", tags=["newcomers"])
-
-
-_DRAWING = threading.Lock()
-
-
-def _draw_map(served: ServedModel) -> SegmentMap:
-    """Return the map; it is made once, however many ask for it at first."""
-    with _DRAWING:
-        return served.segment_map
 
 
 @router.get("/profile", summary="What a newcomer may say of themselves")
@@ -71,7 +62,7 @@ def _describe_column(model: TrainedModel, name: str) -> ProfileColumn:
 async def read_map(request: Request, _query: NoQuery) -> Response:
     """Return where the segments lie by the two directions in which they differ most, and what sets each apart."""
     served = service_of(request).holder.current
-    segment_map = await asyncio.to_thread(_draw_map, served)
+    segment_map = await asyncio.to_thread(served.draw_map)
     sizes = served.trained.segments.items.sizes
     values = {
         "model": served.version,
@@ -100,9 +91,9 @@ async def read_near_segments(
     Weights are those of `soft_segments`. Where nothing is known of the user there are none.
     """
     service = service_of(request)
-    (signals,), source = await service.batcher.read_signals([user_id])
+    signals, source = await service.lists.read_signals(user_id)
     served = service.holder.current
-    segment_map = await asyncio.to_thread(_draw_map, served)
+    segment_map = await asyncio.to_thread(served.draw_map)
     batch, _ = served.trained.read_signals([signals])
     query = ModelQuery(served.trained, batch, k=1)
     place, segments = segment_map.everyone, []
@@ -151,7 +142,7 @@ def _near_segment(served: ServedModel, query: ModelQuery, segment: int, weight: 
 
 def _name_segment(served: ServedModel, segment: int) -> list[dict[str, Any]]:
     """Return the items that set a segment apart."""
-    items = served.segment_map.names[segment]
+    items = served.draw_map().names[segment]
     return [{"item_id": item.item_id, "title": item.title, "lift": item.lift} for item in items]
 
 

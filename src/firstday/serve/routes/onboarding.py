@@ -11,8 +11,9 @@ from fastapi import APIRouter, Query, Request
 from firstday.data.events import ITEM
 from firstday.features.signals import PICK_SIGNAL, Signals
 from firstday.recommend.questionnaire import Answers, recommend_after_questions
+from firstday.serve.models import ServedModel
 from firstday.serve.schemas import Item, OnboardingAnswer, OnboardingParameters, QuestionAnswer, Source
-from firstday.serve.service import ServedModel, Service, service_of
+from firstday.serve.service import Service, service_of
 
 router = APIRouter(prefix="/v1", tags=["model"])
 
@@ -75,8 +76,7 @@ async def _read(service: Service, user_id: str | None) -> tuple[Signals, Source]
     """Return what the store knows of a user; nothing where none is named."""
     if user_id is None:
         return Signals(), "request"
-    (signals,), source = await service.batcher.read_signals([user_id])
-    return signals, source
+    return await service.lists.read_signals(user_id)
 
 
 def _collect(served: ServedModel, parameters: OnboardingParameters, signals: Signals) -> tuple[Answers, list[str]]:

@@ -46,12 +46,8 @@ async def put_user(request: Request, user_id: UserIdPath, body: UserBody, _query
     """
     service = service_of(request)
     profile = body.to_profile()
-    try:
+    with service.metrics.store_call("put"):
         await service.store.put(user_id, profile)
-    except StoreError as error:
-        service.metrics.store_failed("put", error)
-        raise
-    service.metrics.store_answered("put")
     served = service.holder.current
     signals = understand_picks(served.trained.encoder, StoredUser(profile).to_signals())
     _, ignored = served.trained.read_signals([signals])
@@ -123,12 +119,8 @@ stream_route = Route(EVENTS_PATH, _add_stream, methods=["POST"])
 
 async def _keep(service: Service, events: Sequence[tuple[str, Event]]) -> tuple[int, list[str]]:
     """Make events durable; return how many were new, and a sentence for each that names what is unknown."""
-    try:
+    with service.metrics.store_call("add"):
         accepted = await service.store.add(events)
-    except StoreError as error:
-        service.metrics.store_failed("add", error)
-        raise
-    service.metrics.store_answered("add")
     catalogue = service.holder.current.trained.catalogue
     told = [
         catalogue.find_unknown(None if event.is_impression else event.signal, event.entity, event.entity_id)
@@ -146,12 +138,8 @@ async def _keep(service: Service, events: Sequence[tuple[str, Event]]) -> tuple[
 async def read_user(request: Request, user_id: UserIdPath, _query: NoQuery) -> UserAnswer:
     """Return profile, picks, friends, events and what was shown; 404 where nothing is known."""
     service = service_of(request)
-    try:
-        user = (await service.store.read([user_id]))[0]
-    except StoreError as error:
-        service.metrics.store_failed("read", error)
-        raise
-    service.metrics.store_answered("read")
+    with service.metrics.store_call("read"):
+        (user,) = await service.store.read([user_id])
     if not user.is_known:
         raise ApiError(404, "not_found", "Nothing is known of this user.")
     profile = user.profile or Profile()
@@ -184,10 +172,6 @@ async def read_user(request: Request, user_id: UserIdPath, _query: NoQuery) -> U
 async def delete_user(request: Request, user_id: UserIdPath, _query: NoQuery) -> Response:
     """Remove everything known of a user; the answer is the same where nothing was."""
     service = service_of(request)
-    try:
+    with service.metrics.store_call("delete"):
         await service.store.delete(user_id)
-    except StoreError as error:
-        service.metrics.store_failed("delete", error)
-        raise
-    service.metrics.store_answered("delete")
     return Response(status_code=204)
