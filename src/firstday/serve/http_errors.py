@@ -9,7 +9,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ConfigDict
 from starlette.exceptions import HTTPException
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Match
 from starlette.types import Scope
 
@@ -18,15 +18,6 @@ from firstday.serve.store.base import StoreError
 
 MAX_ERRORS = 20
 """Faults that one answer names; a body can have thousands."""
-
-_CODES = {
-    400: "bad_request",
-    404: "not_found",
-    405: "method_not_allowed",
-    408: "timeout",
-    413: "body_too_large",
-    415: "unsupported_media_type",
-}
 
 INTERNAL = "internal_error"
 """The code of an error that nobody expected."""
@@ -103,15 +94,13 @@ class ApiError(HTTPException):
 
 def error_response(error: ApiError) -> Response:
     """Return the response of an error."""
-    body = ErrorBody(
-        status=error.status_code,
-        code=error.code,
-        message=error.detail,
-        errors=[FieldError(field=field, message=message) for field, message in error.errors],
-    )
-    return Response(
-        body.model_dump_json(), error.status_code, media_type="application/json", headers=dict(error.headers or {})
-    )
+    body = {
+        "status": error.status_code,
+        "code": error.code,
+        "message": error.detail,
+        "errors": [{"field": field, "message": message} for field, message in error.errors],
+    }
+    return JSONResponse(body, error.status_code, error.headers)
 
 
 def as_api_error(error: Exception) -> ApiError:
@@ -121,7 +110,7 @@ def as_api_error(error: Exception) -> ApiError:
     if isinstance(error, RequestValidationError):
         return _invalid(error)
     if isinstance(error, HTTPException):
-        code = _CODES.get(error.status_code, HTTPStatus(error.status_code).name.lower())
+        code = HTTPStatus(error.status_code).name.lower()
         message = {
             404: "There is nothing at this path; see /v1/openapi.json.",
             405: "This path does not take this method; see the Allow header.",

@@ -201,7 +201,7 @@ class Lists:
             self._metrics.batch_users.observe(len(group))
             for row, (at, signals) in enumerate(group.items()):
                 reply = Reply(model, signals, source if at in users else "request", variants.get(at), answers, row)
-                self._metrics.answered(answers.strategy, reply.route)
+                self._metrics.lists.labels(answers.strategy, reply.route).inc()
                 if self._enrolment is not None and reply.variant is not None:
                     names = (self._enrolment.experiment.name, reply.variant.name, reply.route)
                     self._metrics.of_variants.labels(*names).inc()

@@ -16,6 +16,7 @@ from firstday.serve.lists import Lists
 from firstday.serve.middleware import Keys
 from firstday.serve.models import ModelHolder
 from firstday.serve.settings import ServeSettings
+from firstday.serve.store.base import StoreError
 from firstday.serve.store.open import open_store
 from firstday.serve.telemetry import Metrics
 
@@ -74,6 +75,30 @@ class Service:
         self.metrics.reloads.labels("swapped" if changed else "unchanged").inc()
         self._note_model()
         return changed
+
+    async def look_for_model(self) -> None:
+        """Load a new model where the folder holds one."""
+        if self.holder.has_news():
+            await self.reload()
+
+    async def purge(self) -> None:
+        """Remove what has expired."""
+        with self.metrics.store_call("purge"):
+            removed = await self.store.purge()
+        if removed:
+            _log.info("removed what has expired", extra={"fields": {"rows": removed}})
+
+    async def back_up(self) -> int:
+        """Copy the store to the file that the settings name; return the size of the copy in bytes."""
+        target = Path(self.settings.backup_file)
+        try:
+            await self.store.back_up(target)
+        except StoreError as error:
+            self.metrics.backups.labels("failed").inc()
+            _log.error("backup failed", extra={"fields": {"error": str(error)}})
+            raise
+        self.metrics.backups.labels("done").inc()
+        return target.stat().st_size
 
 
 def service_of(request: Request) -> Service:

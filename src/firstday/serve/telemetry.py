@@ -8,7 +8,6 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from functools import lru_cache
 from typing import Any, Literal
 
 from prometheus_client import (
@@ -98,7 +97,7 @@ class Metrics:
         self.batch_users = Histogram(
             "batch_users", "Users answered in one pass.", buckets=(1, 2, 4, 8, 16, 32), **naming
         )
-        self._lists = Counter("recommendations", "Lists given.", ["strategy", "answered_by"], **naming)
+        self.lists = Counter("recommendations", "Lists given.", ["strategy", "answered_by"], **naming)
         self.of_variants = Counter(
             "experiment_recommendations",
             "Lists given to users who take part in an experiment.",
@@ -121,23 +120,11 @@ class Metrics:
         self.backups = Counter("store_backups", "Copies of the store.", ["outcome"], **naming)
         self._model = Info("model", "The model that answers.", **naming)
         self._model_loaded = Gauge("model_loaded_timestamp_seconds", "When it was loaded.", **naming)
-        self._request_of = lru_cache(4096)(
-            lambda method, route, status: (
-                self._requests.labels(method, route, status),
-                self._seconds.labels(method, route),
-            )
-        )
-        self._list_of = lru_cache(256)(self._lists.labels)
 
     def finished(self, method: str, route: str, status: int, seconds: float) -> None:
         """Count a request."""
-        requests, times = self._request_of(method, route, status)
-        requests.inc()
-        times.observe(seconds)
-
-    def answered(self, strategy: str, route: str) -> None:
-        """Count a list."""
-        self._list_of(strategy, route).inc()
+        self._requests.labels(method, route, status).inc()
+        self._seconds.labels(method, route).observe(seconds)
 
     @contextmanager
     def store_call(self, call: str) -> Iterator[None]:

@@ -58,7 +58,7 @@ async def _recommend_quickly(request: Request) -> Response:
     """Answer as `recommend_to_user` does, with the same checks and types, each in one call."""
     request.scope["route"] = quick_route
     service_of(request).keys.check(request, "read")
-    values = parse_parameters(request)
+    values = await parse_parameters(request)
     place: tuple[str, ...] = ("path", "user_id")
     try:
         user_id = _validate_user_id(request.path_params["user_id"])
@@ -94,8 +94,9 @@ async def _answer(request: Request, ask: Ask, *, explain: bool) -> Response:
     experiment = None
     if service.enrolment is not None and reply.variant is not None:
         experiment = service.enrolment.experiment.name
-        request.scope["firstday.variant"] = f"{experiment}/{reply.variant.name}"
+        request.scope["firstday.logged"] = {"variant": f"{experiment}/{reply.variant.name}"}
     served, answers, row, segment = reply.model, reply.answers, reply.row, reply.segment
+    ids, titles = served.item_ids, served.titles
     ignored = list(answers.ignored[row])
     if len(ignored) > MAX_IGNORED:
         ignored[MAX_IGNORED:] = [f"and {len(ignored) - MAX_IGNORED:,} more"]
@@ -111,7 +112,7 @@ async def _answer(request: Request, ask: Ask, *, explain: bool) -> Response:
             "score_scale": reply.score_scale,
             "n_ranked": reply.n_ranked,
             "items": [
-                {**served.name_item(item), "score": score}
+                {"item_id": ids[item], "title": titles[item], "score": score}
                 for item, score in zip(reply.items, reply.scores, strict=True)
             ],
             "ignored": ignored,

@@ -48,7 +48,7 @@ async def next_question(request: Request, parameters: Annotated[OnboardingParame
             parameters.k,
             excluded=excluded,
         )
-        service.metrics.answered(answer.strategy, answer.route)
+        service.metrics.lists.labels(answer.strategy, answer.route).inc()
     return OnboardingAnswer(
         model=served.version,
         signals_from=source,

@@ -91,7 +91,9 @@ async def _add_stream(request: Request) -> Response:
     request.scope["route"] = stream_route
     service, counts = service_of(request), StreamCounts()
     service.keys.check(request, "write")
-    unknown = [{"type": "extra_forbidden", "loc": ("query", name), "msg": ""} for name in parse_parameters(request)]
+    unknown = [
+        {"type": "extra_forbidden", "loc": ("query", name), "msg": ""} for name in await parse_parameters(request)
+    ]
     if unknown:
         raise RequestValidationError(unknown)
     try:
