@@ -15,7 +15,7 @@ from firstday.features.signals import Signals
 from firstday.recommend.belief import believe_segments
 from firstday.recommend.query import Query
 from firstday.recommend.recommender import open_model
-from firstday.serve.learned import N_CHANGED
+from firstday.serve.explain import N_CHANGED
 from firstday.serve.schemas import MAX_INTERACTIONS, SignalsBody
 from tests.serve.conftest import assert_error
 from tests.serve.in_process import running_app

@@ -85,8 +85,7 @@ def make_app(service: Service) -> Gate:
         key = need(right) if right is not None and service.keys.any else []
         app.include_router(router, dependencies=[*key, Depends(parse_parameters)])
     if service.settings.page:
-        files = page.read_files(needs_keys=service.keys.any)
-        app.include_router(page.make_router(files), dependencies=[Depends(parse_parameters)])
+        app.include_router(page.make_router(needs_keys=service.keys.any), dependencies=[Depends(parse_parameters)])
     add_error_handlers(app)
     return Gate(app, service.settings, service.keys, service.metrics, lists.quick_route, users.stream_route)
 
