@@ -155,7 +155,7 @@ class DrainingServer(uvicorn.Server):
 
     def _begin_reload(self) -> None:
         self._reload = asyncio.create_task(self.service.reload())
-        self._reload.add_done_callback(lambda task: task.exception())  # a refusal is in the log
+        self._reload.add_done_callback(lambda task: task.cancelled() or task.exception())  # a refusal is in the log
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Stop, and close the store also where requests in work are not waited for."""

@@ -12,7 +12,15 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import platformdirs
-from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import (
+    Field,
+    NonNegativeFloat,
+    PositiveFloat,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from firstday.errors import ConfigError
@@ -23,6 +31,8 @@ KEY_LENGTH = 16
 """Characters that a key has at least."""
 
 Keys = Annotated[tuple[SecretStr, ...], NoDecode]
+Count = Annotated[int, Field(ge=1)]
+Bytes = Annotated[int, Field(ge=1024)]
 
 
 class ServeSettings(BaseSettings):
@@ -73,28 +83,28 @@ class ServeSettings(BaseSettings):
     """Events of the signal shown that are kept of one user: the newest by receipt."""
     backup_file: str = ""
     """File to which a SQLite store is copied from time to time, in one step. Empty: no copies."""
-    backup_every_s: float = Field(default=86_400.0, gt=0)
+    backup_every_s: PositiveFloat = 86_400.0
     """Seconds between copies."""
-    purge_every_s: float = Field(default=600.0, gt=0)
+    purge_every_s: PositiveFloat = 600.0
     """Seconds between removals of what has expired."""
-    max_body_bytes: int = Field(default=2**20, ge=1024)
+    max_body_bytes: Bytes = 2**20
     """Largest body of a request, in bytes."""
-    max_stream_bytes: int = Field(default=2**28, ge=1024)
+    max_stream_bytes: Bytes = 2**28
     """Largest stream of events (application/x-ndjson), in bytes."""
-    body_timeout_s: float = Field(default=10.0, gt=0)
+    body_timeout_s: PositiveFloat = 10.0
     """Seconds in which a body must have arrived, or, of a stream, some more of it."""
-    max_concurrent: int = Field(default=512, ge=1)
+    max_concurrent: Count = 512
     """Requests in work at once; more are refused with 503 rather than kept waiting."""
     trusted_proxies: Annotated[tuple[str, ...], NoDecode] = ()
     """Addresses, separated by commas, of proxies whose X-Forwarded-For names the client."""
-    model_poll_s: float = Field(default=0.0, ge=0)
+    model_poll_s: NonNegativeFloat = 0.0
     """Seconds between looks for a new model in the folder, which is then loaded. 0: only when asked."""
-    keep_alive_s: int = Field(default=75, ge=1)
+    keep_alive_s: Count = 75
     """Seconds that an idle connection stays open."""
-    drain_delay_s: float = Field(default=0.0, ge=0)
+    drain_delay_s: NonNegativeFloat = 0.0
     """Seconds after SIGTERM in which requests are still taken while /readyz says no, so that a proxy can turn away
     first."""
-    drain_timeout_s: int = Field(default=30, ge=1)
+    drain_timeout_s: Count = 30
     """Seconds that requests in work have to finish after SIGTERM."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """What is logged."""

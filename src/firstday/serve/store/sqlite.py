@@ -5,12 +5,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import queue
 import sqlite3
 import threading
 from collections.abc import AsyncIterator, Callable, Sequence
-from concurrent.futures import Future
-from contextlib import closing, suppress
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -126,10 +125,11 @@ class SqliteLog:
                 ) from None
             reason = error.strerror if isinstance(error, OSError) else error
             raise ConfigError(f"store: {self._path} cannot be opened ({reason}); give another file.") from None
-        self._waiting: queue.SimpleQueue[tuple[Work, Future[Any]] | None] = queue.SimpleQueue()
+        self._writer: sqlite3.Connection | None = None
+        self._thread = ThreadPoolExecutor(1, "store")
+        self._waiting: list[tuple[Work, asyncio.Future[Any]]] = []
+        self._committing: asyncio.Task[None] | None = None
         self._copying = threading.Lock()
-        self._thread = threading.Thread(target=self._write_all, name="store", daemon=True)
-        self._thread.start()
 
     def _prepare(self) -> None:
         """Make the file and its table."""
@@ -228,55 +228,51 @@ class SqliteLog:
 
     async def close(self) -> None:
         """Commit what waits and close the file."""
-        self._waiting.put(None)
-        await asyncio.to_thread(self._thread.join)
-        self._reader.close()
+        if self._committing is not None:
+            await self._committing
+        self._thread.shutdown()
+        for connection in (self._reader, self._writer):
+            if connection is not None:
+                connection.close()
 
     async def _write(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Hand work to the writing thread and wait until it is committed."""
-        result: Future[T] = Future()
-        self._waiting.put((work, result))
-        return await asyncio.wrap_future(result)
+        result: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        self._waiting.append((work, result))
+        if self._committing is None:
+            self._committing = asyncio.create_task(self._commit_waiting())
+        return await result
 
-    def _write_all(self) -> None:
-        """Commit what waits, group by group, until told to stop."""
-        connection: sqlite3.Connection | None = None
-        stopping = False
-        while not stopping:
-            group = [self._waiting.get()]
-            while len(group) < GROUP_SIZE and not self._waiting.empty():
-                group.append(self._waiting.get())
-            stopping = None in group
-            works = [entry for entry in group if entry is not None and entry[1].set_running_or_notify_cancel()]
-            if works:
-                connection = self._commit(connection, works)
-        if connection is not None:
-            connection.close()
+    async def _commit_waiting(self) -> None:
+        """Commit what waits, group by group, and tell the callers who still wait."""
+        while self._waiting:
+            group, self._waiting = self._waiting[:GROUP_SIZE], self._waiting[GROUP_SIZE:]
+            results = await asyncio.get_running_loop().run_in_executor(
+                self._thread, self._commit, [work for work, _ in group]
+            )
+            for (_, future), result in zip(group, results, strict=True):
+                if not future.done():
+                    future.set_exception(result) if isinstance(result, StoreError) else future.set_result(result)
+        self._committing = None
 
-    def _commit(
-        self, connection: sqlite3.Connection | None, works: Sequence[tuple[Work, Future[Any]]]
-    ) -> sqlite3.Connection | None:
-        """Do all works in one transaction and tell their callers; return the connection, None where it failed."""
+    def _commit(self, works: Sequence[Work]) -> list[Any]:
+        """Do all works in one transaction; return their results, or for each the error."""
         try:
-            connection = connection or self._connect()
-            connection.execute("BEGIN IMMEDIATE")
-            results = [work(connection) for work, _ in works]
-            connection.execute(NOTE, ("latest", self.clock.last_us))
-            connection.execute("COMMIT")
+            self._writer = self._writer or self._connect()
+            self._writer.execute("BEGIN IMMEDIATE")
+            results = [work(self._writer) for work in works]
+            self._writer.execute(NOTE, ("latest", self.clock.last_us))
+            self._writer.execute("COMMIT")
         except Exception as error:
             if not isinstance(error, sqlite3.Error):
                 _log.error("a write failed", exc_info=error)
-            if connection is not None:
-                with suppress(sqlite3.Error):
-                    connection.execute("ROLLBACK")
-                connection.close()
-            reason = StoreError(f"store: cannot be written now ({error}); nothing was kept, send it again.")
-            for _, future in works:
-                future.set_exception(reason)
-            return None
-        for (_, future), result in zip(works, results, strict=True):
-            future.set_result(result)
-        return connection
+            if self._writer is not None:
+                self._writer.close()  # that rolls back
+                self._writer = None
+            return [StoreError(f"store: cannot be written now ({error}); nothing was kept, send it again.")] * len(
+                works
+            )
+        return results
 
 
 def _read(connection: sqlite3.Connection, owners: Sequence[str]) -> list[list[StoredEntry]]:
