@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from collections import defaultdict
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple, Protocol
@@ -332,8 +332,8 @@ class Entry(NamedTuple):
     """An entry to append.
 
     Kinds are ``use`` and ``shown`` (events), ``list``, ``profile``, ``assignment``, all of a user, and ``experiment``,
-    of the service. A log itself keeps an entry ``user`` of each user: its time is that of the last write, its body that
-    of the first one. When the former has expired, everything of the user is gone.
+    of the service. A log itself keeps an entry ``user`` of each user: its time is about that of the last write, its
+    body that of the first one. When everything of a user has expired, all is gone.
 
     Parameters
     ----------
@@ -434,15 +434,15 @@ class Store:
     def _oldest_us(self) -> int:
         return self.log.rules.oldest_us(self.log.clock.now_us())
 
-    async def _append(self, entries: Iterable[tuple[str, str, str, Any, str | None]]) -> list[bool]:
-        """Append records: each its owner, its kind and id, and a list that it tells of."""
+    async def _append(self, entries: Iterable[tuple[str, str, str, str, str | None]]) -> list[bool]:
+        """Append entries: each its owner, kind, id and body, and a list that it tells of."""
         oldest_us = self._oldest_us()
         since = {"profile": 2**53, "assignment": 0, "experiment": 0}
         others = {"use": "shown", "shown": "use"}
         return await self.log.append(
             [
-                Entry(owner, kind, identity, _dump(record), others.get(kind, kind), since.get(kind, oldest_us), tells)
-                for owner, kind, identity, record, tells in entries
+                Entry(owner, kind, identity, body, others.get(kind, kind), since.get(kind, oldest_us), tells)
+                for owner, kind, identity, body, tells in entries
             ],
             oldest_us,
         )
@@ -454,31 +454,31 @@ class Store:
 
     async def put(self, user_id: str, profile: Profile) -> None:
         """Replace a user's profile, picks and friends."""
-        await self._append([(user_id, "profile", "", profile, None)])
+        await self._append([(user_id, "profile", "", _dump(profile), None)])
 
     async def add(self, events: Sequence[tuple[str, Event]]) -> int:
         """Add events of users, all or none; return how many were new."""
         new = await self._append(
-            (user_id, "shown", event.event_id, event, event.list_id)
+            (user_id, "shown", event.event_id, _dump(event), event.list_id)
             if event.is_impression
-            else (user_id, "use", event.event_id, event, None)
+            else (user_id, "use", event.event_id, _dump(event), None)
             for user_id, event in events
         )
         return sum(new)
 
     async def record(self, lists: Sequence[tuple[str, ShownList]]) -> None:
         """Add lists that are shown to users, all or none."""
-        await self._append((user_id, "list", shown.list_id, shown, None) for user_id, shown in lists)
+        await self._append((user_id, "list", shown.list_id, _dump(shown), None) for user_id, shown in lists)
 
     async def start_experiment(self, experiment: str) -> int:
         """Return when the store first saw an experiment's name, microseconds since 1970: now, if it never has."""
         await self._append([(SERVICE, "experiment", experiment, experiment, None)])
         (entries,) = await self.log.read([SERVICE])
-        return next(entry.us for entry in entries if entry.kind == "experiment" and entry.body == _dump(experiment))
+        return next(entry.us for entry in entries if entry.kind == "experiment" and entry.body == experiment)
 
     async def assign(self, users: Sequence[tuple[str, Assignment]]) -> list[Assignment]:
         """Give users variants, all or none; return what each has now: the first that was given for an experiment."""
-        await self._append((user_id, "assignment", given.experiment, given, None) for user_id, given in users)
+        await self._append((user_id, "assignment", given.experiment, _dump(given), None) for user_id, given in users)
         found = await self.read([user_id for user_id, _ in users])
         return [
             next((given for given in user.assignments if given.experiment == new.experiment), new)
@@ -496,12 +496,14 @@ class Store:
 
 _TIMES = {Event: "received_us", ShownList: "received_us", Assignment: "assigned_us", Profile: "put_us"}
 """The field of each record that the log's time fills."""
+_FIELDS = {kind: [field.name for field in fields(kind) if field.name != time] for kind, time in _TIMES.items()}
 _READERS: dict[type, TypeAdapter[list[Any]]] = {kind: TypeAdapter(list[kind]) for kind in _TIMES}  # type: ignore[valid-type]
 
 
 def _dump(record: Any) -> str:
-    """Write a record as JSON, without the time."""
-    return pydantic_core.to_json(record, exclude_none=True, exclude=set(_TIMES.values())).decode()
+    """Write a record as JSON, without the time and without what is None."""
+    values = {name: getattr(record, name) for name in _FIELDS[type(record)]}
+    return pydantic_core.to_json({name: value for name, value in values.items() if value is not None}).decode()
 
 
 def _load(kind: type, entries: Iterable[StoredEntry]) -> tuple[Any, ...]:
@@ -513,10 +515,12 @@ def _load(kind: type, entries: Iterable[StoredEntry]) -> tuple[Any, ...]:
 def assemble(entries: Iterable[StoredEntry], oldest_us: int) -> StoredUser:
     """Return what a user's entries say, without what is older."""
     of_kind: defaultdict[str, list[StoredEntry]] = defaultdict(list)
+    is_alive = False
     for entry in entries:
-        if entry.us >= oldest_us or entry.kind == "assignment":
+        is_alive |= entry.us >= oldest_us
+        if entry.us >= oldest_us or entry.kind in ("assignment", "user"):
             of_kind["use" if entry.kind == "shown" else entry.kind].append(entry)
-    if "user" not in of_kind:
+    if not is_alive or "user" not in of_kind:
         return StoredUser()
     return StoredUser(
         next(iter(_load(Profile, of_kind["profile"])), None),

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from firstday.errors import ConfigError
-from firstday.serve.store.base import SERVICE, Clock, Entry, Rules, Store, StoredEntry, StoreError
+from firstday.serve.store.base import DAY_US, SERVICE, Clock, Entry, Rules, Store, StoredEntry, StoreError
 
 T = TypeVar("T")
 Work = Callable[[sqlite3.Connection], Any]
@@ -39,25 +39,29 @@ kept (`retention`)."""
 FACT = "SELECT us FROM log WHERE owner = '' AND kind = ?"
 READ = "SELECT kind, us, body FROM log WHERE owner = ? ORDER BY us"
 DELETE = "DELETE FROM log WHERE owner = ?"
-DELETE_EXPIRED = (
-    "DELETE FROM log WHERE owner = (SELECT owner FROM log WHERE owner = ?1 AND kind = 'user' AND id = '' AND us < ?2)"
-)
 SEE = (
-    "INSERT INTO log (owner, kind, id, us, body) VALUES (?1, 'user', '', ?2, ?2) "
-    "ON CONFLICT DO UPDATE SET us = excluded.us"
+    "INSERT INTO log (owner, kind, id, us, body) VALUES (?1, 'user', '', ?2, ?2) ON CONFLICT DO UPDATE SET "
+    "us = excluded.us, body = CASE WHEN us < ?3 THEN excluded.body ELSE body END WHERE us < ?4"
+)
+"""The time of a `user` is that of the last write, or up to a day before, so that a busy user's entry is seldom
+written. One that has expired is heard of for the first time, and what is older goes."""
+DELETE_OLDER = (
+    "DELETE FROM log WHERE owner = ?1 AND +us < "
+    "(SELECT CAST(body AS INTEGER) FROM log WHERE owner = ?1 AND kind = 'user' AND id = '')"
 )
 APPEND = (
     "INSERT OR REPLACE INTO log (owner, kind, id, us, body) SELECT ?1, ?2, ?3, ?4, ?5 WHERE NOT EXISTS "
-    "(SELECT 1 FROM log WHERE owner = ?1 AND kind IN (?2, ?6) AND id = ?3 AND us >= ?7)"
+    "(SELECT 1 FROM log WHERE owner = ?1 AND kind IN (?2, ?6) AND id = ?3 AND +us >= ?7)"
 )
 TELL = (
     """UPDATE log SET body = replace(body, '"is_told":false', '"is_told":true') """
     "WHERE owner = ? AND kind = 'list' AND id = ?"
 )
 KEEP_NEWEST = (
-    "DELETE FROM log WHERE owner = ?1 AND kind = ?2 AND us <= "
-    "(SELECT us FROM log WHERE owner = ?1 AND kind = ?2 ORDER BY us DESC LIMIT 1 OFFSET ?3)"
+    "DELETE FROM log WHERE owner = ?1 AND kind = ?2 AND +us <= "
+    "(SELECT us FROM log WHERE owner = ?1 AND kind = ?2 ORDER BY +us DESC LIMIT 1 OFFSET ?3)"
 )
+"""`+us` keeps SQLite from going through the index by time, which has the entries of all owners."""
 PURGE = (
     "DELETE FROM log WHERE (owner, kind, id) IN (SELECT owner, kind, id FROM log "
     "WHERE kind IN ('use', 'shown', 'list', 'profile') AND us < ? LIMIT ?)",
@@ -178,8 +182,9 @@ class SqliteLog:
         def work(connection: sqlite3.Connection) -> list[bool]:
             execute, next_us, caps = connection.execute, self.clock.next_us, self.rules.caps
             for user_id in dict.fromkeys(entry.owner for entry in entries if entry.owner != SERVICE):
-                execute(DELETE_EXPIRED, (user_id, oldest_us))
-                execute(SEE, (user_id, next_us()))
+                now_us = next_us()
+                if execute(SEE, (user_id, now_us, oldest_us - DAY_US, now_us - DAY_US)).rowcount:
+                    execute(DELETE_OLDER, (user_id,))
             is_new = []
             for owner, kind, identity, body, other_kind, since_us, tells in entries:
                 values = (owner, kind, identity, next_us(), body, other_kind, since_us)
@@ -200,10 +205,11 @@ class SqliteLog:
     async def purge(self, oldest_us: int) -> int:
         """See `Log.purge`."""
         removed = 0
-        for statement in PURGE:
+        for statement, until_us in zip(PURGE, (oldest_us, oldest_us - DAY_US), strict=True):
+            values = (until_us, PURGED_AT_ONCE)
 
-            def work(connection: sqlite3.Connection, statement: str = statement) -> int:
-                return connection.execute(statement, (oldest_us, PURGED_AT_ONCE)).rowcount
+            def work(connection: sqlite3.Connection, statement: str = statement, values: Any = values) -> int:
+                return connection.execute(statement, values).rowcount
 
             while n_rows := await self._write(work):
                 removed += n_rows
