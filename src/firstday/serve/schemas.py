@@ -303,22 +303,30 @@ class EventsBody(_Request):
     events: list[EventBody] = Field(min_length=1, max_length=MAX_EVENTS)
 
 
-K = Field(
-    description=f"Length of the list; empty: the model's setting ({RecommendConfig().k} if it was left alone).",
-    examples=[10],
-)
-STRATEGY = Field(description="How the list is made; empty: the model's setting.", examples=["segment"])
-EXPLAIN = Field(description="Say why: route, segments, the signals that moved the prediction, and each item.")
-KEEP_USED = Field(description="Allow items that the user has used or banned.")
+MAX_SHOWN = 200
+"""Segments or items in one answer, at most."""
+AtMost = Annotated[int, Field(ge=1, le=MAX_SHOWN)]
 
 
-RECORD = Field(
-    description="Keep that the user is shown this list, so that the next one learns from what was passed over. Where "
-    "keys are set, it needs a key that opens writing as well as reading."
-)
+class ListOptions(BaseModel):
+    """What list is wanted."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+    k: Length | None = Field(
+        default=None,
+        description=f"Length of the list; empty: the model's setting ({RecommendConfig().k} if it was left alone).",
+        examples=[10],
+    )
+    strategy: StrategyName | None = Field(default=None, strict=False, examples=["segment"])
+    """How the list is made; empty: the model's setting."""
+    explain: bool = False
+    """Say why: route, segments, the signals that moved the prediction, and each item."""
+    keep_used: bool = False
+    """Allow items that the user has used or banned."""
 
 
-class RecommendBody(_Request):
+class RecommendBody(ListOptions, _Request):
     """Signals, and what list is wanted; nothing of it is kept."""
 
     model_config = ConfigDict(
@@ -338,14 +346,6 @@ class RecommendBody(_Request):
     )
 
     signals: SignalsBody = SignalsBody()
-    k: Annotated[Length | None, K] = None
-    strategy: Annotated[StrategyName | None, Field(strict=False), STRATEGY] = None
-    explain: Annotated[bool, EXPLAIN] = False
-    keep_used: Annotated[bool, KEEP_USED] = False
-
-
-MAX_SHOWN = 200
-"""Segments or items in one answer, at most."""
 
 
 class _Parameters(BaseModel):
@@ -354,20 +354,18 @@ class _Parameters(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
 
-class ListParameters(_Parameters):
-    """What list is wanted."""
+class ListParameters(ListOptions):
+    """What list is wanted of a user."""
 
-    k: Annotated[Length | None, K] = None
-    strategy: Annotated[StrategyName | None, STRATEGY] = None
-    explain: Annotated[bool, EXPLAIN] = False
-    keep_used: Annotated[bool, KEEP_USED] = False
-    record: Annotated[bool, RECORD] = False
+    record: bool = False
+    """Keep that the user is shown this list, so that the next one learns from what was passed over. Where keys are set,
+    it needs a key that opens writing as well as reading."""
 
 
 class SegmentParameters(_Parameters):
     """How much of a segment to show."""
 
-    items: int = Field(default=50, ge=1, le=MAX_SHOWN)
+    items: AtMost = 50
     """How many of its top items."""
 
 
@@ -376,9 +374,9 @@ class SegmentsParameters(_Parameters):
 
     offset: int = Field(default=0, ge=0, le=1_000_000)
     """How many to leave out."""
-    limit: int = Field(default=20, ge=1, le=MAX_SHOWN)
+    limit: AtMost = 20
     """How many to return."""
-    items: int = Field(default=5, ge=1, le=MAX_SHOWN)
+    items: AtMost = 5
     """How many top items of each."""
 
 
@@ -387,7 +385,7 @@ class ItemsParameters(_Parameters):
 
     query: str = Field(default="", max_length=ID_LENGTH, examples=["toy"])
     """A part of the title in any case, or an id."""
-    limit: int = Field(default=20, ge=1, le=MAX_SHOWN)
+    limit: AtMost = 20
     """How many to return."""
 
 

@@ -28,44 +28,35 @@ from firstday.serve.store.base import StoreError
 _log = logging.getLogger("firstday.serve")
 
 
-def _fields(record: logging.LogRecord) -> dict[str, object]:
-    """Return what a record holds beside its text."""
-    fields = dict(getattr(record, "fields", {}))
-    if record.exc_info and record.exc_info[1] is not None:
-        fields["traceback"] = logging.Formatter().formatException(record.exc_info)
-    return fields
+class Lines(logging.Formatter):
+    """Time, level, event, and the fields that belong to it: a JSON object a line, or text for people.
 
+    Parameters
+    ----------
+    is_text
+        Whether it is text.
+    """
 
-def _time(record: logging.LogRecord) -> str:
-    return datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
-
-
-class JsonLines(logging.Formatter):
-    """One JSON object a line: time, level, event, and what belongs to it."""
+    def __init__(self, *, is_text: bool) -> None:
+        super().__init__()
+        self._is_text = is_text
 
     def format(self, record: logging.LogRecord) -> str:
         """Write a record."""
-        line = {"time": _time(record), "level": record.levelname.lower(), "event": record.getMessage()}
-        return json.dumps({**line, **_fields(record)}, ensure_ascii=False, default=str)
-
-
-class TextLines(logging.Formatter):
-    """The same for people."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        """Write a record."""
-        fields = _fields(record)
-        traceback = fields.pop("traceback", None)
-        text = " ".join(f"{name}={value}" for name, value in fields.items())
-        line = f"{_time(record)} {record.levelname.lower()} {record.getMessage()} {text}".rstrip()
-        return f"{line}\n{traceback}" if traceback else line
+        time = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
+        level, event, fields = record.levelname.lower(), record.getMessage(), getattr(record, "fields", {})
+        traceback = self.formatException(record.exc_info) if record.exc_info else None
+        if self._is_text:
+            line = " ".join([time, level, event, *(f"{name}={value}" for name, value in fields.items())])
+            return f"{line}\n{traceback}" if traceback else line
+        line_of = {"time": time, "level": level, "event": event, **fields}
+        return json.dumps(line_of | ({"traceback": traceback} if traceback else {}), ensure_ascii=False, default=str)
 
 
 def set_up_logs(level: str, form: Literal["auto", "json", "text"]) -> None:
     """Send the logs of the service and of uvicorn to standard error."""
-    is_text = form == "text" or (form == "auto" and sys.stderr.isatty())
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(TextLines() if is_text else JsonLines())
+    handler.setFormatter(Lines(is_text=form == "text" or (form == "auto" and sys.stderr.isatty())))
     for name, least in (("firstday", level), ("uvicorn", "warning")):
         logger = logging.getLogger(name)
         logger.handlers, logger.propagate = [handler], False
