@@ -19,7 +19,7 @@ from firstday.serve.store.base import DAY_US, SERVICE, Clock, Entry, Rules, Stor
 T = TypeVar("T")
 Work = Callable[[sqlite3.Connection], Any]
 
-VERSION = 1
+VERSION = 2
 BUSY_TIMEOUT_S = 5.0
 GROUP_SIZE = 256
 """Calls that are committed together, at most."""
