@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -29,7 +30,7 @@ class StreamCounts:
     refused
         Lines that are no events.
     errors
-        Line, field and message of the first of them.
+        The first of them, each as a `LineError`.
     n_lines
         Lines of which all that is good is durable.
     """
@@ -38,7 +39,7 @@ class StreamCounts:
     duplicates: int = 0
     not_understood: int = 0
     refused: int = 0
-    errors: list[tuple[int, str, str]] = field(default_factory=list)
+    errors: list[dict[str, Any]] = field(default_factory=list)
     n_lines: int = 0
 
 
@@ -73,7 +74,8 @@ async def keep_stream(parts: AsyncIterable[bytes], keep: Keep, counts: StreamCou
             group.append(read)
         elif read:
             counts.refused += 1
-            counts.errors += [(number, *fault) for fault in read][: MAX_ERRORS - len(counts.errors)]
+            faults = [{"line": number, "field": name, "message": message} for name, message in read]
+            counts.errors += faults[: MAX_ERRORS - len(counts.errors)]
         if len(group) == MAX_EVENTS:
             await finish()
     await finish()

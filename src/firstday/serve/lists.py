@@ -1,22 +1,22 @@
-"""Lists for users in the store and for signals in requests."""
+"""Lists for users in the store and for signals in requests, and which of them are part of an experiment."""
 
 from __future__ import annotations
 
 import secrets
 from collections import defaultdict
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from firstday.features.encoder import understand_picks
 from firstday.features.signals import Signals
 from firstday.recommend.recommendation import UserAnswers
-from firstday.recommend.variants import Variant
+from firstday.recommend.variants import Experiment, Variant
 from firstday.serve.batching import Batcher
-from firstday.serve.enrolment import Enrolment
 from firstday.serve.models import ModelHolder, ServedModel
 from firstday.serve.schemas import Source
-from firstday.serve.store.base import ShownList, Store, StoredUser, StoreError
+from firstday.serve.store.base import Assignment, ShownList, Store, StoredUser, StoreError
 from firstday.serve.telemetry import Metrics
 
 LIST_ID_BYTES = 15
@@ -124,6 +124,77 @@ class Reply:
         return tuple(float(str(value)) for value in all_rows[self.row][: len(self.items)])
 
 
+@dataclass
+class _Work:
+    """A request on its way to its reply."""
+
+    ask: Ask
+    user: StoredUser = field(default_factory=StoredUser)
+    source: Source = "request"
+    variant: Variant | None = None
+    result: Reply | Exception | None = None
+
+
+class Enrolment:
+    """Gives users variants when they first ask for a list by a request that may write.
+
+    An experiment starts when the store first sees its name. Of whom the store has something older takes no part. Who
+    was given a variant keeps it, whatever becomes of the weights. While the store does not answer, nobody takes part.
+
+    Parameters
+    ----------
+    experiment
+        Its variants.
+    store
+        Keeps its start and who has which variant.
+    metrics
+        Where failures are counted.
+    """
+
+    def __init__(self, experiment: Experiment, store: Store, metrics: Metrics) -> None:
+        self.experiment, self._store, self._metrics = experiment, store, metrics
+        self._variants = {variant.name: variant for variant in experiment.variants}
+        self._started_us: int | None = None
+
+    async def start(self) -> int:
+        """Return when the experiment started, microseconds since 1970.
+
+        Raises
+        ------
+        StoreError
+            The store does not answer.
+        """
+        if self._started_us is None:
+            with self._metrics.store_call("start_experiment"):
+                self._started_us = await self._store.start_experiment(self.experiment.name)
+        return self._started_us
+
+    async def enrol(self, works: Iterable[_Work]) -> None:
+        """Give users their variants, kept from now on where they may be; who takes no part gets none."""
+        name = self.experiment.name
+        new: list[tuple[_Work, Assignment]] = []
+        with suppress(StoreError):  # it is counted
+            started_us = await self.start()
+            for work in works:
+                if work.ask.strategy is not None:  # who asks for one by its name is not answered by a variant
+                    continue
+                user_id, user = work.ask.user_id or "", work.user
+                before = [given.variant for given in user.assignments if given.experiment == name]
+                if before:
+                    work.variant = self._variants.get(before[0])
+                elif user.first_us is None or user.first_us >= started_us:
+                    variant = self.experiment.assign(user_id)
+                    if variant is not None and work.ask.enrol:
+                        new.append((work, Assignment(name, variant.name)))
+                    else:
+                        work.variant = variant
+            if new:
+                with self._metrics.store_call("assign"):
+                    given = await self._store.assign([(work.ask.user_id or "", wanted) for work, wanted in new])
+                for (work, _), assignment in zip(new, given, strict=True):
+                    work.variant = self._variants.get(assignment.variant)
+
+
 class Lists:
     """Makes lists, many in one pass.
 
@@ -168,45 +239,42 @@ class Lists:
 
     async def _answer(self, asks: Sequence[Ask]) -> list[Reply | Exception]:
         """Answer requests in one pass for each strategy, by one model, whatever is swapped in meanwhile."""
-        places = {at: ask.user_id for at, ask in enumerate(asks) if ask.user_id is not None}
-        source: Source = "request"
-        users: dict[int, StoredUser] = {}
-        variants: dict[int, Variant] = {}
-        if places:
-            read, source = await self._read_users([*places.values()])
-            users = dict(zip(places, read, strict=True))
+        works = [_Work(ask) for ask in asks]
+        stored = [work for work in works if work.ask.user_id is not None]
+        if stored:
+            users, source = await self._read_users([work.ask.user_id or "" for work in stored])
+            for work, user in zip(stored, users, strict=True):
+                work.user, work.source = user, source
             if self._enrolment is not None and source == "store":
-                # Who asks for a strategy by its name is not answered by a variant.
-                open_places = [at for at in places if asks[at].strategy is None]
-                found = await self._enrolment.find_variants(
-                    [(places[at], users[at], asks[at].enrol) for at in open_places]
-                )
-                variants = {at: variant for at, variant in zip(open_places, found, strict=True) if variant is not None}
+                await self._enrolment.enrol(stored)
         model = self._holder.current
-        results: dict[int, Reply | Exception] = {}
-        groups: defaultdict[tuple[int | None, str | None, bool], dict[int, Signals]] = defaultdict(dict)
-        for at, ask in enumerate(asks):
-            strategy = variants[at].strategy if at in variants else ask.strategy
+        groups: defaultdict[tuple[int | None, str | None, bool], list[tuple[_Work, Signals]]] = defaultdict(list)
+        for work in works:
+            ask = work.ask
+            strategy = work.variant.strategy if work.variant else ask.strategy
             try:
-                signals = users[at].to_signals(ask.user_id) if at in users else ask.signals or Signals()
-                groups[ask.k, strategy, ask.keep_used][at] = understand_picks(model.trained.encoder, signals)
+                signals = ask.signals or work.user.to_signals(ask.user_id)
+                signals = understand_picks(model.trained.encoder, signals)
+                groups[ask.k, strategy, ask.keep_used].append((work, signals))
             except Exception as error:  # it costs nobody else the list
-                results[at] = error
+                work.result = error
         for (k, strategy, keep_used), group in groups.items():
-            try:
-                answers = model.recommender.answer_users([*group.values()], k, strategy, keep_used=keep_used)
-            except Exception as error:
-                results |= dict.fromkeys(group, error)
-                continue
             self._metrics.batch_users.observe(len(group))
-            for row, (at, signals) in enumerate(group.items()):
-                reply = Reply(model, signals, source if at in users else "request", variants.get(at), answers, row)
+            try:
+                answers = model.recommender.answer_users(
+                    [signals for _, signals in group], k, strategy, keep_used=keep_used
+                )
+            except Exception as error:
+                for work, _ in group:
+                    work.result = error
+                continue
+            for row, (work, signals) in enumerate(group):
+                reply = work.result = Reply(model, signals, work.source, work.variant, answers, row)
                 self._metrics.lists.labels(answers.strategy, reply.route).inc()
-                if self._enrolment is not None and reply.variant is not None:
-                    names = (self._enrolment.experiment.name, reply.variant.name, reply.route)
+                if self._enrolment is not None and work.variant is not None:
+                    names = (self._enrolment.experiment.name, work.variant.name, reply.route)
                     self._metrics.of_variants.labels(*names).inc()
-                results[at] = reply
-        return [results[at] for at in range(len(asks))]
+        return [work.result for work in works if work.result is not None]
 
     async def _record(self, user_id: str, reply: Reply) -> Reply:
         """Keep what a user is shown, and name the list; where the store fails, say that it was not recorded."""

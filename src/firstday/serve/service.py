@@ -11,8 +11,7 @@ from fastapi import Request, Response
 
 from firstday.errors import FirstdayError
 from firstday.recommend.variants import Experiment
-from firstday.serve.enrolment import Enrolment
-from firstday.serve.lists import Lists
+from firstday.serve.lists import Enrolment, Lists
 from firstday.serve.middleware import Keys
 from firstday.serve.models import ModelHolder
 from firstday.serve.settings import ServeSettings

@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Request, Response
-from fastapi.exceptions import RequestValidationError
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 from starlette.routing import Route
 
 from firstday.serve.explain import explain as explain_list
-from firstday.serve.http_errors import ApiError
+from firstday.serve.http_errors import ApiError, validated
 from firstday.serve.lists import Ask
 from firstday.serve.middleware import need_json, parse_parameters
 from firstday.serve.routes.users import UserIdPath
@@ -51,7 +50,7 @@ async def recommend_to_user(
     )
 
 
-_validate_user_id = TypeAdapter(UserIdText).validate_python
+_USER_ID, _PARAMETERS = TypeAdapter(UserIdText), TypeAdapter(ListParameters)
 
 
 async def _recommend_quickly(request: Request) -> Response:
@@ -59,15 +58,8 @@ async def _recommend_quickly(request: Request) -> Response:
     request.scope["route"] = quick_route
     service_of(request).keys.check(request, "read")
     values = await parse_parameters(request)
-    place: tuple[str, ...] = ("path", "user_id")
-    try:
-        user_id = _validate_user_id(request.path_params["user_id"])
-        place = ("query",)
-        parameters = ListParameters.model_validate(values)
-    except ValidationError as error:
-        faults = error.errors(include_url=False)
-        raise RequestValidationError([{**fault, "loc": (*place, *fault["loc"])} for fault in faults]) from None
-    return await recommend_to_user(request, user_id, parameters)
+    user_id = validated(_USER_ID, request.path_params["user_id"], "path", "user_id")
+    return await recommend_to_user(request, user_id, validated(_PARAMETERS, values, "query"))
 
 
 quick_route = Route(f"/v1{PATH}", _recommend_quickly, methods=["GET"])

@@ -8,19 +8,20 @@ from functools import partial
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Request, Response
-from fastapi.exceptions import RequestValidationError
+from pydantic import TypeAdapter
 from starlette.requests import ClientDisconnect
 from starlette.routing import Route
 
 from firstday.features.encoder import understand_picks
 from firstday.features.signals import INTERACTION, PICK
 from firstday.serve.event_stream import StreamCounts, keep_stream
-from firstday.serve.http_errors import ApiError, as_api_error
+from firstday.serve.http_errors import ApiError, as_api_error, validated
 from firstday.serve.middleware import EVENTS_PATH, need_json, parse_parameters
 from firstday.serve.schemas import (
     MOST_IGNORED,
     EventsAnswer,
     EventsBody,
+    NoParameters,
     NoQuery,
     PutAnswer,
     StreamAnswer,
@@ -91,11 +92,7 @@ async def _add_stream(request: Request) -> Response:
     request.scope["route"] = stream_route
     service, counts = service_of(request), StreamCounts()
     service.keys.check(request, "write")
-    unknown = [
-        {"type": "extra_forbidden", "loc": ("query", name), "msg": ""} for name in await parse_parameters(request)
-    ]
-    if unknown:
-        raise RequestValidationError(unknown)
+    validated(TypeAdapter(NoParameters), await parse_parameters(request), "query")
     try:
         await keep_stream(request.stream(), partial(_keep, service), counts)
     except (ApiError, StoreError, ClientDisconnect) as error:
@@ -107,12 +104,13 @@ async def _add_stream(request: Request) -> Response:
             failure.status_code, failure.code, f"{failure.detail} {kept}", headers=failure.headers
         ) from error
     if not counts.accepted + counts.duplicates:
-        faults = [(f"line {line}{name and ', '}{name}", message) for line, name, message in counts.errors]
+        faults = [
+            (f"line {fault['line']}{fault['field'] and ', '}{fault['field']}", fault["message"])
+            for fault in counts.errors
+        ]
         first = f"{faults[0][0]}: {faults[0][1]}" if faults else "body: There is none"
         raise ApiError(422, "invalid", f"No line of the stream is an event, first {first}.", faults)
-    errors = [{"line": line, "field": name, "message": message} for line, name, message in counts.errors]
-    values = {"accepted": counts.accepted, "duplicates": counts.duplicates, "not_understood": counts.not_understood}
-    return json_response({**values, "refused": counts.refused, "errors": errors})
+    return json_response({name: value for name, value in vars(counts).items() if name != "n_lines"})
 
 
 stream_route = Route(EVENTS_PATH, _add_stream, methods=["POST"])
