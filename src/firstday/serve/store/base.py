@@ -338,9 +338,7 @@ class Entry(NamedTuple):
     Parameters
     ----------
     owner, kind, id, body
-        The time is given by the log.
-    other_kind
-        Another kind that shares its ids, or the same kind.
+        The id is unique for its owner; the time is given by the log.
     known_since_us
         An entry of this id that is not older stays as it is, whatever the new one says; an older one is replaced.
     tells
@@ -351,7 +349,6 @@ class Entry(NamedTuple):
     kind: str
     id: str
     body: str
-    other_kind: str
     known_since_us: int
     tells: str | None
 
@@ -435,17 +432,14 @@ class Store:
         return self.log.rules.oldest_us(self.log.clock.now_us())
 
     async def _append(self, entries: Iterable[tuple[str, str, str, str, str | None]]) -> list[bool]:
-        """Append entries: each its owner, kind, id and body, and a list that it tells of."""
+        """Append entries: each its owner, kind, id within its kind and body, and a list that it tells of."""
         oldest_us = self._oldest_us()
         since = {"profile": 2**53, "assignment": 0, "experiment": 0}
-        others = {"use": "shown", "shown": "use"}
-        return await self.log.append(
-            [
-                Entry(owner, kind, identity, body, others.get(kind, kind), since.get(kind, oldest_us), tells)
-                for owner, kind, identity, body, tells in entries
-            ],
-            oldest_us,
-        )
+        made = [
+            Entry(owner, kind, _id_of(kind, name), body, since.get(kind, oldest_us), tells and _id_of("list", tells))
+            for owner, kind, name, body, tells in entries
+        ]
+        return await self.log.append(made, oldest_us)
 
     async def read(self, user_ids: Sequence[str]) -> list[StoredUser]:
         """Return what is known of each user."""
@@ -492,6 +486,11 @@ class Store:
     async def ping(self) -> None:
         """Find out whether the store can be reached."""
         await self.log.read([SERVICE])
+
+
+def _id_of(kind: str, identity: str) -> str:
+    """Return an entry's id: use and impressions share the ids of events."""
+    return f"{'event' if kind in ('use', 'shown') else kind} {identity}"
 
 
 _TIMES = {Event: "received_us", ShownList: "received_us", Assignment: "assigned_us", Profile: "put_us"}

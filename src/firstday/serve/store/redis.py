@@ -31,7 +31,7 @@ SCANNED_AT_ONCE = 500
 """Keys in a part of a scan, about."""
 
 APPEND = """
--- KEYS: clock, retention; of each owner the log (hash: 'KIND ID' to 'TIME BODY') and ids by time of each capped kind
+-- KEYS: clock, retention; of each owner the log (hash: ID to 'TIME KIND BODY') and ids by time of each capped kind
 -- ARGV: time, retention in ms, oldest time that has not expired, capped kinds, caps; of each owner (is a user, entries)
 local latest, now, ttl = tonumber(redis.call('GET', KEYS[1]) or 0), tonumber(ARGV[1]), tonumber(ARGV[2])
 local oldest, kinds, caps = tonumber(ARGV[3]), cjson.decode(ARGV[4]), cjson.decode(ARGV[5])
@@ -40,47 +40,47 @@ local function next_us()
   latest = math.max(latest + 1, now)
   return string.format('%.0f', latest)
 end
-local function time_of(log, field)
-  local text = redis.call('HGET', log, field)
-  return text and tonumber(string.match(text, '%d+'))
-end
 for number, owner in ipairs(cjson.decode(ARGV[6])) do
   local first = 3 + (number - 1) * (1 + #kinds)
   local log, sets = KEYS[first], {}
-  for at, kind in ipairs(kinds) do sets[kind] = KEYS[first + at] end
-  local function forget(kind, ids)
+  local function time_of(id)
+    local text = redis.call('HGET', log, id)
+    return text and tonumber(string.match(text, '%d+'))
+  end
+  local function forget(set, ids)
     for _, id in ipairs(ids) do
-      redis.call('ZREM', sets[kind], id)
-      redis.call('HDEL', log, kind .. ' ' .. id)
+      redis.call('ZREM', set, id)
+      redis.call('HDEL', log, id)
     end
   end
   if owner[1] then
-    if (time_of(log, 'user ') or now) < oldest then redis.call('DEL', unpack(KEYS, first, first + #kinds)) end
+    if (time_of('user') or now) < oldest then redis.call('DEL', unpack(KEYS, first, first + #kinds)) end
     local seen = next_us()
-    local contact = string.match(redis.call('HGET', log, 'user ') or '', '%d+$') or seen
-    redis.call('HSET', log, 'user ', seen .. ' ' .. contact)
-  end
-  for _, entry in ipairs(owner[2]) do
-    local kind, id, body, other, since, list = unpack(entry)
-    local known = math.max(time_of(log, kind .. ' ' .. id) or -1, time_of(log, other .. ' ' .. id) or -1)
-    if known < since then
-      local us = next_us()
-      redis.call('HSET', log, kind .. ' ' .. id, us .. ' ' .. body)
-      if sets[kind] then redis.call('ZADD', sets[kind], us, id) end
-      local told = list and redis.call('HGET', log, 'list ' .. list)
-      if told then
-        told = string.gsub(told, '"is_told":false', '"is_told":true')
-        redis.call('HSET', log, 'list ' .. list, told)
-      end
-      table.insert(result, 1)
-    else
-      table.insert(result, 0)
-    end
+    local contact = string.match(redis.call('HGET', log, 'user') or '', '%d+$') or seen
+    redis.call('HSET', log, 'user', seen .. ' user ' .. contact)
   end
   for at, kind in ipairs(kinds) do
-    forget(kind, redis.call('ZRANGEBYSCORE', sets[kind], '-inf', '(' .. ARGV[3]))
+    sets[kind] = KEYS[first + at]
+    forget(sets[kind], redis.call('ZRANGEBYSCORE', sets[kind], '-inf', '(' .. ARGV[3]))
+  end
+  for _, entry in ipairs(owner[2]) do
+    local kind, id, body, since, list = unpack(entry)
+    local is_new = (time_of(id) or -1) < since
+    if is_new then
+      local us = next_us()
+      redis.call('HSET', log, id, us .. ' ' .. kind .. ' ' .. body)
+      if sets[kind] then redis.call('ZADD', sets[kind], us, id) end
+      local told = list and redis.call('HGET', log, list)
+      if told then
+        told = string.gsub(told, '"is_told":false', '"is_told":true')
+        redis.call('HSET', log, list, told)
+      end
+    end
+    table.insert(result, is_new and 1 or 0)
+  end
+  for at, kind in ipairs(kinds) do
     local over = redis.call('ZCARD', sets[kind]) - caps[at]
-    if over > 0 then forget(kind, redis.call('ZRANGE', sets[kind], 0, over - 1)) end
+    if over > 0 then forget(sets[kind], redis.call('ZRANGE', sets[kind], 0, over - 1)) end
   end
   if owner[1] and ttl > 0 then
     for at = first, first + #kinds do redis.call('PEXPIRE', KEYS[at], ttl) end
@@ -176,8 +176,8 @@ class RedisLog:
 
         logs = []
         for fields in await self._call(call):
-            parts = ((field.partition(" ")[0], *text.partition(" ")) for field, text in fields.items())
-            entries = [StoredEntry(kind, int(us), body) for kind, us, _, body in parts]
+            parts = (text.split(" ", 2) for text in fields.values())
+            entries = [StoredEntry(kind, int(us), body) for us, kind, body in parts]
             logs.append(sorted(entries, key=lambda entry: entry.us))
         return logs
 

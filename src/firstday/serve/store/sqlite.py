@@ -29,41 +29,38 @@ SCANNED_AT_ONCE = 500
 """Users in a part of a scan."""
 
 SCHEMA = (
-    "CREATE TABLE IF NOT EXISTS log (owner TEXT NOT NULL, kind TEXT NOT NULL, id TEXT NOT NULL, us INTEGER NOT NULL, "
-    "body TEXT NOT NULL, PRIMARY KEY (owner, kind, id)) WITHOUT ROWID, STRICT",
+    "CREATE TABLE IF NOT EXISTS log (owner TEXT NOT NULL, id TEXT NOT NULL, kind TEXT NOT NULL, us INTEGER NOT NULL, "
+    "body TEXT NOT NULL, PRIMARY KEY (owner, id)) WITHOUT ROWID, STRICT",
     "CREATE INDEX IF NOT EXISTS log_by_time ON log (kind, us)",
 )
-NOTE = "INSERT OR REPLACE INTO log (owner, kind, id, us, body) VALUES ('', ?, '', ?, '')"
+NOTE = "INSERT OR REPLACE INTO log (owner, id, kind, us, body) VALUES ('', ?1, ?1, ?2, '')"
 """The service notes the last time that was told for anything that is or was here (`latest`), and how long things are
 kept (`retention`)."""
-FACT = "SELECT us FROM log WHERE owner = '' AND kind = ?"
+FACT = "SELECT us FROM log WHERE owner = '' AND id = ?"
 READ = "SELECT kind, us, body FROM log WHERE owner = ? ORDER BY us"
 DELETE = "DELETE FROM log WHERE owner = ?"
 SEE = (
-    "INSERT INTO log (owner, kind, id, us, body) VALUES (?1, 'user', '', ?2, ?2) ON CONFLICT DO UPDATE SET "
+    "INSERT INTO log (owner, id, kind, us, body) VALUES (?1, 'user', 'user', ?2, ?2) ON CONFLICT DO UPDATE SET "
     "us = excluded.us, body = CASE WHEN us < ?3 THEN excluded.body ELSE body END WHERE us < ?4"
 )
 """The time of a `user` is that of the last write, or up to a day before, so that a busy user's entry is seldom
 written. One that has expired is heard of for the first time, and what is older goes."""
 DELETE_OLDER = (
     "DELETE FROM log WHERE owner = ?1 AND +us < "
-    "(SELECT CAST(body AS INTEGER) FROM log WHERE owner = ?1 AND kind = 'user' AND id = '')"
+    "(SELECT CAST(body AS INTEGER) FROM log WHERE owner = ?1 AND id = 'user')"
 )
 APPEND = (
-    "INSERT OR REPLACE INTO log (owner, kind, id, us, body) SELECT ?1, ?2, ?3, ?4, ?5 WHERE NOT EXISTS "
-    "(SELECT 1 FROM log WHERE owner = ?1 AND kind IN (?2, ?6) AND id = ?3 AND +us >= ?7)"
+    "INSERT INTO log (owner, kind, id, body, us) VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO UPDATE SET "
+    "kind = excluded.kind, body = excluded.body, us = excluded.us WHERE us < ?6"
 )
-TELL = (
-    """UPDATE log SET body = replace(body, '"is_told":false', '"is_told":true') """
-    "WHERE owner = ? AND kind = 'list' AND id = ?"
-)
+TELL = """UPDATE log SET body = replace(body, '"is_told":false', '"is_told":true') WHERE owner = ? AND id = ?"""
 KEEP_NEWEST = (
-    "DELETE FROM log WHERE owner = ?1 AND kind = ?2 AND +us <= "
-    "(SELECT us FROM log WHERE owner = ?1 AND kind = ?2 ORDER BY +us DESC LIMIT 1 OFFSET ?3)"
+    "DELETE FROM log WHERE owner = ?1 AND +kind = ?2 AND +us <= "
+    "(SELECT us FROM log WHERE owner = ?1 AND +kind = ?2 ORDER BY +us DESC LIMIT 1 OFFSET ?3)"
 )
-"""`+us` keeps SQLite from going through the index by time, which has the entries of all owners."""
+"""The plus keeps SQLite off the index by time, which has the entries of all owners."""
 PURGE = (
-    "DELETE FROM log WHERE (owner, kind, id) IN (SELECT owner, kind, id FROM log "
+    "DELETE FROM log WHERE (owner, id) IN (SELECT owner, id FROM log "
     "WHERE kind IN ('use', 'shown', 'list', 'profile') AND us < ? LIMIT ?)",
     "DELETE FROM log WHERE owner IN (SELECT owner FROM log WHERE kind = 'user' AND us < ? LIMIT ?)",
 )
@@ -186,11 +183,10 @@ class SqliteLog:
                 if execute(SEE, (user_id, now_us, oldest_us - DAY_US, now_us - DAY_US)).rowcount:
                     execute(DELETE_OLDER, (user_id,))
             is_new = []
-            for owner, kind, identity, body, other_kind, since_us, tells in entries:
-                values = (owner, kind, identity, next_us(), body, other_kind, since_us)
-                is_new.append(execute(APPEND, values).rowcount == 1)
-                if is_new[-1] and tells is not None:
-                    execute(TELL, (owner, tells))
+            for entry in entries:
+                is_new.append(execute(APPEND, (*entry[:4], next_us(), entry.known_since_us)).rowcount == 1)
+                if is_new[-1] and entry.tells:
+                    execute(TELL, (entry.owner, entry.tells))
             for owner, kind in dict.fromkeys((entry.owner, entry.kind) for entry in entries):
                 if kind in caps:
                     execute(KEEP_NEWEST, (owner, kind, caps[kind]))
