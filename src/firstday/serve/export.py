@@ -135,7 +135,7 @@ class _Run:
     first: dict[str, int] = field(default_factory=dict)
     assignments: list[tuple[Any, ...]] = field(default_factory=list)
     seen: list[tuple[Any, ...]] = field(default_factory=list)
-    """Lists of earlier runs, each with its user, of which the caller has now said what was seen."""
+    """User and id of each earlier list whose impressions the caller has reported since."""
     staged: dict[Path, Path] = field(default_factory=dict)
     """Where each file goes in the end, and where it is until then."""
 
@@ -216,7 +216,7 @@ class _Run:
         return self.done
 
     def _remove_superseded(self, paths: set[Path]) -> None:
-        """Take out of earlier files the recorded lists of which the caller has now said what was seen."""
+        """Remove recorded lists from earlier files whose impressions the caller has reported since."""
         seen = pl.DataFrame(self.seen, SEEN, orient="row")
         for path in paths:
             table = pl.read_parquet(path)
@@ -226,7 +226,7 @@ class _Run:
                 self._stage(kept, path)
 
     def _write_users(self) -> None:
-        """Put new users, and the newest profiles, picks and friends of others, in the place of the older ones."""
+        """Add new users, and replace profiles, picks and friends of users with a new profile."""
         columns = sorted({name for profile in self.profiles.values() for name in profile.columns} - set(USERS))
         empty = Profile()
         rows = [

@@ -136,7 +136,7 @@ class _Work:
 
 
 class Enrolment:
-    """Gives users variants when they first ask for a list by a request that may write.
+    """Assigns variants to users at their first request that may write.
 
     An experiment starts when the store first sees its name. Of whom the store has something older takes no part. Who
     was given a variant keeps it, whatever becomes of the weights. While the store does not answer, nobody takes part.
@@ -170,7 +170,7 @@ class Enrolment:
         return self._started_us
 
     async def enrol(self, works: Iterable[_Work]) -> None:
-        """Give users their variants, kept from now on where they may be; who takes no part gets none."""
+        """Set the variant of each user who takes part, and keep new ones where the request may write."""
         name = self.experiment.name
         new: list[tuple[_Work, Assignment]] = []
         with suppress(StoreError):  # it is counted
@@ -277,7 +277,7 @@ class Lists:
         return [work.result for work in works if work.result is not None]
 
     async def _record(self, user_id: str, reply: Reply) -> Reply:
-        """Keep what a user is shown, and name the list; where the store fails, say that it was not recorded."""
+        """Record a list; where the store fails, the reply says so."""
         items = tuple(str(reply.model.item_ids[item]) for item in reply.items)
         shown = ShownList(secrets.token_urlsafe(LIST_ID_BYTES), reply.route, items, reply.propensities)
         try:

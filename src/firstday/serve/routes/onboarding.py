@@ -43,12 +43,13 @@ async def next_question(request: Request, parameters: Annotated[OnboardingParame
     values: dict[str, Any] = {"question": None}
     if question is not None:
         identity, name = catalogue.ids_of(entity)[question.target], catalogue.name_of(entity, question.target)
-        of_item = (identity, name) if entity == ITEM else (None, None)
+        item_id, title = (identity, name) if entity == ITEM else (None, None)
         values["question"] = {
             "entity": entity,
             "entity_id": identity,
             "name": name,
-            **dict(zip(("item_id", "title"), of_item, strict=True)),
+            "item_id": item_id,
+            "title": title,
             "gain_bits": question.gain_bits,
         }
     if parameters.k is not None:

@@ -333,16 +333,16 @@ class Entry(NamedTuple):
 
     Kinds are ``use`` and ``shown`` (events), ``list``, ``profile``, ``assignment``, all of a user, and ``experiment``,
     of the service. A log itself keeps an entry ``user`` of each user: its time is about that of the last write, its
-    body that of the first one. When everything of a user has expired, all is gone.
+    body is the time of the first. Assignments live as long as the user.
 
     Parameters
     ----------
     owner, kind, id, body
         The id is unique for its owner; the time is given by the log.
     known_since_us
-        An entry of this id that is not older stays as it is, whatever the new one says; an older one is replaced.
+        An older entry of this id is replaced; any other stays as it is, whatever the new one says.
     tells
-        Id of a list of the owner of which it says what was seen: the list's ``is_told`` becomes true.
+        Id of the owner's list whose impressions it reports: the list's ``is_told`` becomes true.
     """
 
     owner: str
@@ -362,37 +362,37 @@ class StoredEntry(NamedTuple):
 
 
 class Entries(Protocol):
-    """What can be read of some owners."""
+    """Entries by owner."""
 
     async def read(self, owners: Sequence[str]) -> list[list[StoredEntry]]:
-        """Return the entries of each owner in the order of their times, perhaps also some that have expired."""
+        """Return the entries of each owner, ordered by time; some may have expired."""
         ...
 
     async def close(self) -> None:
-        """Finish what is under way and let go."""
+        """Finish pending calls and close."""
         ...
 
 
 class ReadableLog(Entries, Protocol):
-    """What can be read of a log from one end to the other, while others may write to it."""
+    """A log that can be scanned while others write to it."""
 
     async def find_facts(self) -> tuple[int, int]:
-        """Return a time up to which all that was taken can be read now, 0: nothing was, and how long it is kept."""
+        """Return the time up to which all entries can be read now (0: there are none), and the retention, in us."""
         ...
 
     def find_owners(self, since_us: int) -> AsyncIterator[list[str]]:
-        """Give all users of whom something was taken after a time, perhaps others too, a part at a time, each once."""
+        """Yield the users with entries since a time, perhaps others too, in parts, each user once."""
         ...
 
 
 class Log(Entries, Protocol):
-    """Where a store keeps its entries. What returned is durable; what raised `StoreError` changed nothing."""
+    """A log that is written to. A call that returns is durable; one that raises `StoreError` changed nothing."""
 
     rules: Rules
     clock: Clock
 
     async def append(self, entries: Sequence[Entry], oldest_us: int) -> list[bool]:
-        """Append entries, all or none, and keep to the caps; return which were not known. What is older has expired."""
+        """Append all entries or none, apply the caps, and return which are new; before `oldest_us` all has expired."""
         ...
 
     async def delete(self, owner: str) -> None:
@@ -400,11 +400,11 @@ class Log(Entries, Protocol):
         ...
 
     async def purge(self, oldest_us: int) -> int:
-        """Remove what is older; return how many entries that were."""
+        """Remove older entries; return their number."""
         ...
 
     async def back_up(self, target: Path) -> None:
-        """Write a copy of everything to a file, in one step; nobody waits for it."""
+        """Copy the log to a file, in one step, without blocking reads and writes."""
         ...
 
 
@@ -432,7 +432,7 @@ class Store:
         return self.log.rules.oldest_us(self.log.clock.now_us())
 
     async def _append(self, entries: Iterable[tuple[str, str, str, str, str | None]]) -> list[bool]:
-        """Append entries: each its owner, kind, id within its kind and body, and a list that it tells of."""
+        """Append entries: owner, kind, id within the kind, body, and the list whose impressions it reports."""
         oldest_us = self._oldest_us()
         since = {"profile": 2**53, "assignment": 0, "experiment": 0}
         made = [
@@ -480,7 +480,7 @@ class Store:
         ]
 
     async def purge(self) -> int:
-        """Remove what has expired; return how many entries that were."""
+        """Remove expired entries; return their number."""
         return await self.log.purge(self._oldest_us())
 
     async def ping(self) -> None:
@@ -489,7 +489,7 @@ class Store:
 
 
 def _id_of(kind: str, identity: str) -> str:
-    """Return an entry's id: use and impressions share the ids of events."""
+    """Return an entry's id; both kinds of events share one namespace."""
     return f"{'event' if kind in ('use', 'shown') else kind} {identity}"
 
 
@@ -512,7 +512,7 @@ def _load(kind: type, entries: Iterable[StoredEntry]) -> tuple[Any, ...]:
 
 
 def assemble(entries: Iterable[StoredEntry], oldest_us: int) -> StoredUser:
-    """Return what a user's entries say, without what is older."""
+    """Build a user from entries, without those that have expired."""
     of_kind: defaultdict[str, list[StoredEntry]] = defaultdict(list)
     is_alive = False
     for entry in entries:
@@ -531,9 +531,9 @@ def assemble(entries: Iterable[StoredEntry], oldest_us: int) -> StoredUser:
 
 
 async def scan(log: ReadableLog, since_us: int) -> AsyncIterator[list[tuple[str, StoredUser]]]:
-    """Give all users of whom something was taken after a time, perhaps others too, a part at a time, each once.
+    """Yield the users with entries since a time, perhaps others too, in parts, each user once.
 
-    What has expired by now is left out, by the retention of the service that wrote to the log last.
+    Expired entries are left out, by the retention of the service that wrote to the log last.
     """
     _, retention_us = await log.find_facts()
     oldest_us = Rules(1, retention_us).oldest_us(Clock().now_us())

@@ -90,7 +90,7 @@ redis.call('MSET', KEYS[1], string.format('%.0f', latest), KEYS[2], string.forma
 return result
 """
 """Appends entries of several owners in one step, by the same rules as in SQLite. Each entry has a later time than all
-before it, whichever worker wrote them. The retention is kept for readers without the service's settings."""
+before it, whichever worker wrote them. The retention serves readers without the service's settings."""
 
 
 class RedisStore(Store):
@@ -189,7 +189,7 @@ class RedisLog:
         keys, values = [*self._facts], []
         for owner, places in by_owner.items():
             keys += self._keys(owner)
-            # cjson has no null that is false: a list that is not told of, the last value, is left out.
+            # In Lua cjson.null is true, so a missing `tells`, the last value, is left out.
             told = [[value for value in entries[at][1:] if value is not None] for at in places]
             values.append((bool(owner), told))
         caps = self.rules.caps
@@ -209,7 +209,7 @@ class RedisLog:
         return int(latest_us or 0), 1000 * int(retention_ms or 0)
 
     async def find_owners(self, since_us: int) -> AsyncIterator[list[str]]:  # noqa: ARG002
-        """Give all users: Redis finds nobody by time."""
+        """Yield all users: Redis has no index by time."""
         seen: set[str] = {""}
         begin = f"{self._prefix}:log:"
         place, pattern = 0, re.sub(r"([*?\[\]\\])", r"\\\1", begin) + "*"
