@@ -16,7 +16,7 @@ from firstday.errors import ConfigError
 from firstday.features.signals import Signals
 from firstday.recommend.recommender import Recommender
 from firstday.recommend.variants import Experiment
-from firstday.serve.lists import Ask, Reply
+from firstday.serve.batching import Ask, Reply
 from firstday.serve.store.base import StoreError
 from tests.serve.conftest import StartApp, StartServer, assert_error, open_client, read_lines
 from tests.serve.in_process import RunningApp

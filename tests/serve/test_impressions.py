@@ -16,7 +16,7 @@ from firstday.features.impressions import Impression
 from firstday.features.signals import Signals
 from firstday.recommend.query import Answer
 from firstday.recommend.recommendation import UserAnswers
-from firstday.serve.lists import Ask, Reply
+from firstday.serve.batching import Ask, Reply
 from firstday.serve.models import ServedModel
 from firstday.serve.store.base import StoreError
 from tests.serve.conftest import StartApp, assert_error

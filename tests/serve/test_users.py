@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from firstday.errors import DataError
-from firstday.serve.lists import Ask, Reply
+from firstday.serve.batching import Ask, Reply
 from firstday.serve.store.base import Profile
 from tests.serve.conftest import StartApp, assert_error
 

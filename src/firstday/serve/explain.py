@@ -17,7 +17,7 @@ from firstday.recommend.query import Query
 from firstday.recommend.segment_description import describe_segment
 from firstday.recommend.spec import Reason, find_strategy
 from firstday.segment.segments import weigh_segments
-from firstday.serve.lists import Reply
+from firstday.serve.batching import Reply
 from firstday.serve.models import ServedModel
 
 N_SEGMENTS = 3

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
-from typing import TypeVar
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Match
@@ -16,8 +15,6 @@ from starlette.types import Scope
 
 from firstday.errors import ConfigError, DataError, FirstdayError
 from firstday.serve.store.base import StoreError
-
-T = TypeVar("T")
 
 MAX_ERRORS = 20
 """Faults that one answer names; a body can have thousands."""
@@ -139,21 +136,6 @@ def _invalid(error: RequestValidationError) -> ApiError:
     n = len(faults)
     what = "1 field of the request is" if n == 1 else f"{n:,} fields of the request are"
     return ApiError(422, "invalid", f"{what} wrong{', first' if n > 1 else ''}: {first}.", faults[:MAX_ERRORS])
-
-
-def validated(adapter: TypeAdapter[T], value: object, *place: str) -> T:
-    """Return a part of a request as what it stands for.
-
-    Raises
-    ------
-    RequestValidationError
-        It is wrong; `place` says where it was, as FastAPI does.
-    """
-    try:
-        return adapter.validate_python(value)
-    except ValidationError as error:
-        faults = error.errors(include_url=False)
-        raise RequestValidationError([{**fault, "loc": (*place, *fault["loc"])} for fault in faults]) from None
 
 
 def name_field(place: Sequence[str | int]) -> str:

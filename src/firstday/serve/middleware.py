@@ -11,12 +11,13 @@ import random
 import re
 import time
 from collections import Counter
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 from urllib.parse import parse_qsl
 
 from fastapi import Depends, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.security import HTTPBearer
+from pydantic import TypeAdapter, ValidationError
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.routing import Match, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -25,6 +26,10 @@ from firstday.serve.http_errors import INTERNAL, METHODS, ApiError, as_api_error
 from firstday.serve.settings import ServeSettings
 from firstday.serve.telemetry import Metrics
 
+if TYPE_CHECKING:
+    from firstday.serve.service import Service
+
+T = TypeVar("T")
 Right = Literal["read", "write", "admin"]
 
 LISTS = ("liked", "passed")
@@ -117,7 +122,7 @@ def need(right: Right) -> list[Any]:
     """Return the dependencies of endpoints that need a key: what checks it, and what describes it in the document."""
 
     async def check(request: Request) -> None:
-        request.app.state.service.keys.check(request, right)
+        service_of(request).keys.check(request, right)
 
     return [Depends(HTTPBearer(scheme_name=right, description=f"A {right} key.", auto_error=False)), Depends(check)]
 
@@ -137,6 +142,26 @@ async def parse_parameters(request: Request) -> dict[str, str]:
             [{"type": "repeated", "loc": ("query", name), "msg": "Given more than once"} for name in repeats]
         )
     return dict(pairs)
+
+
+def service_of(request: Request) -> Service:
+    """Return the service that a request came to."""
+    return cast("Service", request.app.state.service)
+
+
+def validated(adapter: TypeAdapter[T], value: object, *place: str) -> T:
+    """Return a part of a request as what it stands for.
+
+    Raises
+    ------
+    RequestValidationError
+        It is wrong; `place` says where it was, as FastAPI does.
+    """
+    try:
+        return adapter.validate_python(value)
+    except ValidationError as error:
+        faults = error.errors(include_url=False)
+        raise RequestValidationError([{**fault, "loc": (*place, *fault["loc"])} for fault in faults]) from None
 
 
 def _content_type(headers: Headers) -> str:

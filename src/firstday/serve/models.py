@@ -45,12 +45,12 @@ class ServedModel:
     manifest: Mapping[str, Any]
     loaded_at: datetime
 
-    @property
+    @cached_property
     def version(self) -> str:
         """Its version, named in each answer."""
         return str(self.manifest["version"])
 
-    @property
+    @cached_property
     def trained(self) -> TrainedModel:
         """The arrays and names."""
         return self.recommender.model

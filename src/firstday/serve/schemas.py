@@ -9,7 +9,8 @@ from enum import StrEnum
 from functools import partial
 from typing import Annotated, Any, Literal
 
-from fastapi import Query
+import pydantic_core
+from fastapi import Query, Response
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, field_validator
 
 from firstday.config import SHOWN, RecommendConfig
@@ -907,3 +908,8 @@ class NearAnswer(_Answer):
     """The mean of the places of the near segments by their weights."""
     segments: list[SpeakingSegment]
     """Heaviest first; none where nothing is known of the user."""
+
+
+def json_response(values: Any) -> Response:
+    """Return JSON values as a response, without another look at their types."""
+    return Response(pydantic_core.to_json(values), media_type="application/json")

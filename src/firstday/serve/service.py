@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
-from typing import Any, cast
-
-import pydantic_core
-from fastapi import Request, Response
 
 from firstday.errors import FirstdayError
 from firstday.recommend.variants import Experiment
-from firstday.serve.lists import Enrolment, Lists
+from firstday.serve.batching import Enrolment, Lists
 from firstday.serve.middleware import Keys
 from firstday.serve.models import ModelHolder
 from firstday.serve.settings import ServeSettings
@@ -98,13 +94,3 @@ class Service:
             raise
         self.metrics.backups.labels("done").inc()
         return target.stat().st_size
-
-
-def service_of(request: Request) -> Service:
-    """Return the service that a request came to."""
-    return cast("Service", request.app.state.service)
-
-
-def json_response(values: Any) -> Response:
-    """Return JSON values as a response, without another look at their types."""
-    return Response(pydantic_core.to_json(values), media_type="application/json")

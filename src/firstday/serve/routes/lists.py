@@ -8,13 +8,12 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import TypeAdapter
 from starlette.routing import Route
 
+from firstday.serve.batching import Ask
 from firstday.serve.explain import explain as explain_list
-from firstday.serve.http_errors import ApiError, validated
-from firstday.serve.lists import Ask
-from firstday.serve.middleware import need_json, parse_parameters
+from firstday.serve.http_errors import ApiError
+from firstday.serve.middleware import need_json, parse_parameters, service_of, validated
 from firstday.serve.routes.users import UserIdPath
-from firstday.serve.schemas import ListAnswer, ListParameters, NoQuery, RecommendBody, UserIdText
-from firstday.serve.service import json_response, service_of
+from firstday.serve.schemas import ListAnswer, ListParameters, NoQuery, RecommendBody, UserIdText, json_response
 from firstday.serve.store.base import StoredUser
 
 MAX_IGNORED = 20

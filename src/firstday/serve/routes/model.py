@@ -13,6 +13,7 @@ from firstday.errors import FirstdayError
 from firstday.recommend.spec import strategies_of
 from firstday.serve.explain import segment_values
 from firstday.serve.http_errors import ApiError
+from firstday.serve.middleware import service_of
 from firstday.serve.schemas import (
     FoundItem,
     ItemsAnswer,
@@ -26,7 +27,6 @@ from firstday.serve.schemas import (
     SegmentsAnswer,
     SegmentsParameters,
 )
-from firstday.serve.service import service_of
 
 reading = APIRouter(prefix="/v1", tags=["model"])
 admin = APIRouter(prefix="/v1", tags=["model"])

@@ -13,6 +13,7 @@ from firstday.recommend.query import Query as ModelQuery
 from firstday.recommend.segment_description import describe_segment
 from firstday.segment.segments import weigh_segments
 from firstday.serve.explain import nearest_liked
+from firstday.serve.middleware import service_of
 from firstday.serve.models import ServedModel
 from firstday.serve.routes.users import UserIdPath
 from firstday.serve.schemas import (
@@ -24,8 +25,8 @@ from firstday.serve.schemas import (
     ProfileAnswer,
     ProfileColumn,
     ProfileValue,
+    json_response,
 )
-from firstday.serve.service import json_response, service_of
 
 N_NAMES = 3
 """Items that name a segment."""

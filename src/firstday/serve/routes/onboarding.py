@@ -11,9 +11,9 @@ from fastapi import APIRouter, Query, Request
 from firstday.data.events import ITEM
 from firstday.features.signals import PICK_SIGNAL, Signals
 from firstday.recommend.questionnaire import Answers, recommend_after_questions
+from firstday.serve.middleware import service_of
 from firstday.serve.models import ServedModel
 from firstday.serve.schemas import OnboardingAnswer, OnboardingParameters, Source
-from firstday.serve.service import service_of
 
 router = APIRouter(prefix="/v1", tags=["model"])
 

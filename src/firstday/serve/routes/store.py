@@ -5,8 +5,8 @@ from __future__ import annotations
 from fastapi import APIRouter, Request
 
 from firstday.serve.http_errors import ApiError
+from firstday.serve.middleware import service_of
 from firstday.serve.schemas import BackupAnswer, NoQuery
-from firstday.serve.service import service_of
 
 admin = APIRouter(prefix="/v1", tags=["store"])
 

@@ -15,8 +15,8 @@ from starlette.routing import Route
 from firstday.features.encoder import understand_picks
 from firstday.features.signals import INTERACTION, PICK
 from firstday.serve.event_stream import StreamCounts, keep_stream
-from firstday.serve.http_errors import ApiError, as_api_error, validated
-from firstday.serve.middleware import EVENTS_PATH, need_json, parse_parameters
+from firstday.serve.http_errors import ApiError, as_api_error
+from firstday.serve.middleware import EVENTS_PATH, need_json, parse_parameters, service_of, validated
 from firstday.serve.schemas import (
     MOST_IGNORED,
     EventsAnswer,
@@ -28,8 +28,9 @@ from firstday.serve.schemas import (
     UserAnswer,
     UserBody,
     UserIdText,
+    json_response,
 )
-from firstday.serve.service import Service, json_response, service_of
+from firstday.serve.service import Service
 from firstday.serve.store.base import Event, Profile, StoredUser, StoreError, to_time
 
 reading = APIRouter(prefix="/v1", tags=["users"])
