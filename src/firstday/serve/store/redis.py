@@ -6,13 +6,12 @@ import json
 import re
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from functools import partial
 from pathlib import Path
 from typing import TypeVar
 from urllib.parse import urlsplit
 
 from firstday.errors import MissingExtraError
-from firstday.serve.store.base import Clock, Entry, Rules, Store, StoredEntry, StoreError
+from firstday.serve.store.base import SERVICE, Clock, Entry, Rules, Store, StoredEntry, StoreError
 
 try:
     from redis.asyncio import Redis
@@ -28,7 +27,7 @@ T = TypeVar("T")
 
 CONNECTIONS = 64
 SCANNED_AT_ONCE = 500
-"""Keys in a part of a scan, about."""
+"""Users in a part of a scan."""
 
 APPEND = """
 -- KEYS: clock, retention; of each owner the log (hash: ID to 'TIME KIND BODY') and ids by time of each capped kind
@@ -210,17 +209,16 @@ class RedisLog:
 
     async def find_owners(self, since_us: int) -> AsyncIterator[list[str]]:  # noqa: ARG002
         """Yield all users: Redis has no index by time."""
-        seen: set[str] = {""}
         begin = f"{self._prefix}:log:"
-        place, pattern = 0, re.sub(r"([*?\[\]\\])", r"\\\1", begin) + "*"
-        while True:
-            place, keys = await self._call(partial(self._redis.scan, place, match=pattern, count=SCANNED_AT_ONCE))
-            new = sorted({str(key).removeprefix(begin) for key in keys} - seen)
-            seen.update(new)
-            if new:
-                yield new
-            if not place:
-                return
+        pattern = re.sub(r"([*?\[\]\\])", r"\\\1", begin) + "*"
+
+        async def call() -> set[str]:
+            keys = self._redis.scan_iter(match=pattern, count=SCANNED_AT_ONCE)
+            return {str(key).removeprefix(begin) async for key in keys}
+
+        owners = sorted(await self._call(call) - {SERVICE})
+        for at in range(0, len(owners), SCANNED_AT_ONCE):
+            yield owners[at : at + SCANNED_AT_ONCE]
 
     async def delete(self, owner: str) -> None:
         """See `Log.delete`."""
