@@ -69,7 +69,7 @@ async def read_map(request: Request, _query: NoQuery) -> Response:
     drawn = await asyncio.to_thread(served.draw_map)
     order = np.argsort(-served.trained.segments.items.sizes, kind="stable").tolist()
     segments = [
-        {**_name_segment(served, segment), **_place(drawn.places[segment]), "radius": float(drawn.radii[segment])}
+        _describe_segment(served, segment, **_place(drawn.places[segment]), radius=float(drawn.radii[segment]))
         for segment in order
     ]
     values = {"model": served.version, "everyone": _place(drawn.everyone), "kept": drawn.kept, "segments": segments}
@@ -98,8 +98,7 @@ async def read_near_segments(
         place = weights @ drawn.places[near] / weights.sum()
         segments = [
             {
-                **_name_segment(served, segment),
-                "weight": weight,
+                **_describe_segment(served, segment, weight=weight),
                 "items": _list_of_segment(served, query, segment, parameters.items),
             }
             for segment, weight in zip(near[: parameters.limit].tolist(), weights.tolist(), strict=False)
@@ -126,11 +125,11 @@ def _list_of_segment(served: ServedModel, query: ModelQuery, segment: int, n_ite
     ]
 
 
-def _name_segment(served: ServedModel, segment: int) -> dict[str, Any]:
-    """Return a segment's number and size, and the items that set it apart."""
+def _describe_segment(served: ServedModel, segment: int, **more: float) -> dict[str, Any]:
+    """Return a segment's number and size, more of it, and the items that set it apart."""
     row = describe_segment(served.trained, segment, N_NAMES)
     apart = [{"item_id": item.item_id, "title": item.title, "lift": item.lift} for item in row.distinctive]
-    return {"segment": segment, "users": row.n_users, "apart": apart}
+    return {"segment": segment, "users": row.n_users, **more, "apart": apart}
 
 
 def _place(at: np.ndarray) -> dict[str, float]:
