@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -131,8 +131,8 @@ class _Run:
     since_us: int
     until_us: int
     rows: dict[str, list[tuple[Any, ...]]] = field(default_factory=lambda: {"events": [], "lists": []})
-    profiles: dict[str, Profile] = field(default_factory=dict)
-    first: dict[str, int] = field(default_factory=dict)
+    users: dict[str, tuple[int, Profile]] = field(default_factory=dict)
+    """When each was first seen, and the profile, empty where none is new."""
     assignments: list[tuple[Any, ...]] = field(default_factory=list)
     seen: list[tuple[Any, ...]] = field(default_factory=list)
     """User and id of each earlier list whose impressions the caller has reported since."""
@@ -148,10 +148,9 @@ class _Run:
         def is_new(us: int) -> bool:
             return self.since_us < us <= self.until_us
 
-        if user.profile is not None and is_new(user.profile.put_us):
-            self.profiles[user_id] = user.profile
         if user.first_us is not None and user.first_us <= self.until_us:
-            self.first[user_id] = user.first_us
+            has_news = user.profile is not None and is_new(user.profile.put_us)
+            self.users[user_id] = user.first_us, user.profile if user.profile and has_news else Profile()
         self.assignments += [
             (user_id, given.experiment, given.variant, given.assigned_us)
             for given in user.assignments
@@ -198,7 +197,7 @@ class _Run:
         new = {*folder.glob(f"*-{self.since_us:016}-*.parquet")}
         if self.seen:
             self._remove_superseded({*folder.glob("lists-*.parquet")} - new)
-        if self.first:
+        if self.users:
             self._write_users()
         if self.assignments:
             path = self.out / "assignments.parquet"
@@ -227,18 +226,18 @@ class _Run:
 
     def _write_users(self) -> None:
         """Add new users, and replace profiles, picks and friends of users with a new profile."""
-        columns = sorted({name for profile in self.profiles.values() for name in profile.columns} - set(USERS))
-        empty = Profile()
+        profiles = {user_id: profile for user_id, (_, profile) in self.users.items() if profile.put_us}
+        columns = sorted({name for profile in profiles.values() for name in profile.columns} - set(USERS))
         rows = [
             (user_id, first_us, profile.age, *map(profile.columns.get, columns))
-            for user_id, first_us in self.first.items()
-            for profile in [self.profiles.get(user_id, empty)]
+            for user_id, (first_us, profile) in self.users.items()
         ]
         new = pl.DataFrame(rows, {**USERS, **dict.fromkeys(columns, pl.String)}, orient="row")
         path = self.out / "users.parquet"
         # A new profile replaces the old row; who has none and was there before stays as before.
+        is_replaced = pl.col("user_id").is_in(list(profiles))
         old = _read(path, USERS)
-        kept = old.filter(~pl.col("user_id").is_in(list(self.profiles)))
+        kept = old.filter(~is_replaced)
         added = new.join(kept, on="user_id", how="anti")
         times = pl.concat([frame.select("user_id", "registered_at") for frame in (old, new)])
         times = times.group_by("user_id").agg(pl.col("registered_at").min())
@@ -246,23 +245,21 @@ class _Run:
         self.done.users = added.height
         self._stage(table.sort("user_id"), path)
         friends = [
-            (user_id, friend) for user_id, profile in self.profiles.items() for friend in dict.fromkeys(profile.friends)
+            (user_id, friend) for user_id, profile in profiles.items() for friend in dict.fromkeys(profile.friends)
         ]
-        self._replace_rows(self.out / "friends.parquet", FRIENDS, friends)
         picks = [
             _row(user_id, *action, profile.put_us)
-            for user_id, profile in self.profiles.items()
+            for user_id, profile in profiles.items()
             for action in [*dict.fromkeys(profile.pick_actions), *profile.interactions]
         ]
-        self._replace_rows(self.out / "interactions" / "picks.parquet", INTERACTIONS, picks)
-
-    def _replace_rows(self, path: Path, schema: Mapping[str, Any], rows: Sequence[tuple[Any, ...]]) -> None:
-        """Replace the rows of users with a new profile."""
-        old = _read(path, schema)
-        kept = old.filter(~pl.col("user_id").is_in(list(self.profiles)))
-        table = pl.concat([kept, pl.DataFrame(rows, schema, orient="row")])
-        if table.height or old.height:
-            self._stage(table.sort("user_id", maintain_order=True), path)
+        for path, schema, replacing in (
+            (self.out / "friends.parquet", FRIENDS, friends),
+            (self.out / "interactions" / "picks.parquet", INTERACTIONS, picks),
+        ):
+            old = _read(path, schema)
+            table = pl.concat([old.filter(~is_replaced), pl.DataFrame(replacing, schema, orient="row")])
+            if table.height or old.height:
+                self._stage(table.sort("user_id", maintain_order=True), path)
 
 
 def _row(
