@@ -5,11 +5,10 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Generic, TypeVar
 
 from firstday.features.encoder import understand_picks
 from firstday.features.signals import Signals
@@ -19,9 +18,6 @@ from firstday.serve.models import ModelHolder, ServedModel
 from firstday.serve.schemas import Source
 from firstday.serve.store.base import Assignment, ShownList, Store, StoredUser, StoreError
 from firstday.serve.telemetry import Metrics
-
-A = TypeVar("A")
-R = TypeVar("R")
 
 BATCH_SIZE = 32
 """Requests answered in one pass, at most: bounds how long others wait."""
@@ -130,15 +126,24 @@ class Reply:
         return tuple(float(str(value)) for value in all_rows[self.row][: len(self.items)])
 
 
-@dataclass
+@dataclass(eq=False)
 class _Work:
     """A request on its way to its reply."""
 
     ask: Ask
+    reply: asyncio.Future[Reply]
     user: StoredUser = field(default_factory=StoredUser)
     source: Source = "request"
     variant: Variant | None = None
-    result: Reply | Exception | None = None
+
+    def settle(self, result: Reply | Exception) -> None:
+        """Hand the reply or the error over, unless nobody waits any more."""
+        if self.reply.done():
+            return
+        if isinstance(result, Exception):
+            self.reply.set_exception(result)
+        else:
+            self.reply.set_result(result)
 
 
 class Enrolment:
@@ -201,58 +206,11 @@ class Enrolment:
                     work.variant = self._variants.get(assignment.variant)
 
 
-class Batcher(Generic[A, R]):
-    """Collects what arrives in one turn of the event loop, and answers it in one pass.
+class Lists:
+    """Collects requests that arrive in one turn of the event loop, and makes their lists in one pass.
 
     Nothing waits for company: a request that is alone is answered alone. Under load the requests that arrive during one
     pass are the next one, so that the cost of each falls as more arrive.
-
-    Parameters
-    ----------
-    answer
-        Answers several requests, each by its reply or its error.
-    """
-
-    def __init__(self, answer: Callable[[Sequence[A]], Awaitable[Sequence[R | Exception]]]) -> None:
-        self._answer_all = answer
-        self._waiting: list[tuple[A, asyncio.Future[R]]] = []
-        self._tasks: set[asyncio.Task[None]] = set()
-
-    async def ask(self, ask: A) -> R:
-        """Return the reply to a request, or raise its error."""
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[R] = loop.create_future()
-        if not self._waiting:
-            loop.call_soon(self._begin)
-        self._waiting.append((ask, future))
-        return await future
-
-    def _begin(self) -> None:
-        """Take what waits, in parts."""
-        waiting, self._waiting = self._waiting, []
-        for at in range(0, len(waiting), BATCH_SIZE):
-            task = asyncio.get_running_loop().create_task(self._answer(waiting[at : at + BATCH_SIZE]))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
-
-    async def _answer(self, waiting: Sequence[tuple[A, asyncio.Future[R]]]) -> None:
-        """Hand each request its reply or its error, unless nobody waits any more."""
-        results: Sequence[R | Exception]
-        try:
-            results = await self._answer_all([ask for ask, _ in waiting])
-        except Exception as error:
-            results = [error] * len(waiting)
-        for (_, future), result in zip(waiting, results, strict=True):
-            if future.done():
-                continue
-            if isinstance(result, Exception):
-                future.set_exception(result)
-            else:
-                future.set_result(result)
-
-
-class Lists:
-    """Makes lists, many in one pass.
 
     Parameters
     ----------
@@ -268,7 +226,8 @@ class Lists:
 
     def __init__(self, holder: ModelHolder, store: Store, metrics: Metrics, enrolment: Enrolment | None = None) -> None:
         self._holder, self._store, self._metrics, self._enrolment = holder, store, metrics, enrolment
-        self._batcher = Batcher(self._answer)
+        self._waiting: list[_Work] = []
+        self._tasks: set[asyncio.Task[None]] = set()
 
     async def make(self, ask: Ask) -> Reply:
         """Return the list for a request.
@@ -278,8 +237,21 @@ class Lists:
         ConfigError
             The model cannot answer by this strategy.
         """
-        reply = await self._batcher.ask(ask)
+        loop = asyncio.get_running_loop()
+        work = _Work(ask, loop.create_future())
+        if not self._waiting:
+            loop.call_soon(self._begin)
+        self._waiting.append(work)
+        reply = await work.reply
         return await self._record(ask.user_id or "", reply) if ask.record else reply
+
+    def _begin(self) -> None:
+        """Take what waits, in parts."""
+        waiting, self._waiting = self._waiting, []
+        for at in range(0, len(waiting), BATCH_SIZE):
+            task = asyncio.create_task(self._answer(waiting[at : at + BATCH_SIZE]))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
 
     async def read_signals(self, user_id: str) -> tuple[Signals, Source]:
         """Return what the store knows of a user; nothing, and that it is unavailable, where it does not answer."""
@@ -293,16 +265,28 @@ class Lists:
         except StoreError:
             return [StoredUser()] * len(user_ids), "store_unavailable"
 
-    async def _answer(self, asks: Sequence[Ask]) -> list[Reply | Exception]:
-        """Answer requests in one pass for each strategy, by one model, whatever is swapped in meanwhile."""
-        works = [_Work(ask) for ask in asks]
+    async def _answer(self, works: Sequence[_Work]) -> None:
+        """Answer requests; each gets its reply or its error."""
+        try:
+            await self._read(works)
+            self._recommend(works)
+        except Exception as error:
+            for work in works:
+                work.settle(error)
+
+    async def _read(self, works: Sequence[_Work]) -> None:
+        """Read the users whom requests name, and find their variants."""
         stored = [work for work in works if work.ask.user_id is not None]
-        if stored:
-            users, source = await self._read_users([work.ask.user_id or "" for work in stored])
-            for work, user in zip(stored, users, strict=True):
-                work.user, work.source = user, source
-            if self._enrolment is not None and source == "store":
-                await self._enrolment.enrol(stored)
+        if not stored:
+            return
+        users, source = await self._read_users([work.ask.user_id or "" for work in stored])
+        for work, user in zip(stored, users, strict=True):
+            work.user, work.source = user, source
+        if self._enrolment is not None and source == "store":
+            await self._enrolment.enrol(stored)
+
+    def _recommend(self, works: Sequence[_Work]) -> None:
+        """Answer requests in one pass for each strategy, by one model, whatever is swapped in meanwhile."""
         model = self._holder.current
         groups: defaultdict[tuple[int | None, str | None, bool], list[tuple[_Work, Signals]]] = defaultdict(list)
         for work in works:
@@ -313,24 +297,23 @@ class Lists:
                 signals = understand_picks(model.trained.encoder, signals)
                 groups[ask.k, strategy, ask.keep_used].append((work, signals))
             except Exception as error:  # it costs nobody else the list
-                work.result = error
+                work.settle(error)
         for (k, strategy, keep_used), group in groups.items():
             self._metrics.batch_users.observe(len(group))
+            users = [signals for _, signals in group]
             try:
-                answers = model.recommender.answer_users(
-                    [signals for _, signals in group], k, strategy, keep_used=keep_used
-                )
+                answers = model.recommender.answer_users(users, k, strategy, keep_used=keep_used)
             except Exception as error:
                 for work, _ in group:
-                    work.result = error
+                    work.settle(error)
                 continue
             for row, (work, signals) in enumerate(group):
-                reply = work.result = Reply(model, signals, work.source, work.variant, answers, row)
+                reply = Reply(model, signals, work.source, work.variant, answers, row)
                 self._metrics.lists.labels(answers.strategy, reply.route).inc()
                 if self._enrolment is not None and work.variant is not None:
                     names = (self._enrolment.experiment.name, work.variant.name, reply.route)
                     self._metrics.of_variants.labels(*names).inc()
-        return [work.result for work in works if work.result is not None]
+                work.settle(reply)
 
     async def _record(self, user_id: str, reply: Reply) -> Reply:
         """Record a list; where the store fails, the reply says so."""
