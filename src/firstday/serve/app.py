@@ -102,7 +102,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     if settings.backup_file:
         tasks.append(asyncio.create_task(_repeat(service.back_up, settings.backup_every_s)))
     if settings.model_poll_s:
-        tasks.append(asyncio.create_task(_repeat(service.look_for_model, settings.model_poll_s)))
+        tasks.append(asyncio.create_task(_repeat(service.holder.follow, settings.model_poll_s)))
     try:
         yield
     finally:

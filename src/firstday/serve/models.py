@@ -22,6 +22,7 @@ from firstday.recommend.questionnaire import Answers, Questionnaire
 from firstday.recommend.recommender import Recommender, open_model
 from firstday.recommend.spec import find_strategy, refuse_without, strategies_of
 from firstday.serve.segment_map import SegmentMap, make_segment_map
+from firstday.serve.telemetry import Metrics
 
 _log = logging.getLogger("firstday.serve")
 _DRAWING = threading.Lock()
@@ -180,36 +181,49 @@ class ModelHolder:
     ----------
     path, strategy, needed
         See `load_served`.
+    metrics
+        Where reloads are counted, and the model is named.
     """
 
-    def __init__(self, path: Path, strategy: str = "", needed: Sequence[str] = ()) -> None:
-        self._path, self._strategies = path, (strategy, needed)
-        self.current = load_served(path, *self._strategies)
+    def __init__(self, path: Path, metrics: Metrics, strategy: str = "", needed: Sequence[str] = ()) -> None:
+        self._path, self._metrics, self._strategies = path, metrics, (strategy, needed)
         self._turn = asyncio.Lock()
+        self._swap(load_served(path, *self._strategies))
+
+    def _swap(self, served: ServedModel) -> None:
+        self.current = served
+        self._metrics.serves(served.version, served.loaded_at.timestamp())
 
     async def reload(self) -> bool:
         """Load what the folder holds now, in a thread, and swap it in; return whether it is another version.
 
         Raises
         ------
-        ArtifactError
-            It cannot be used; the old one goes on answering.
-        ConfigError
-            It cannot answer by a strategy that is needed; the old one goes on answering.
+        FirstdayError
+            It cannot be used, or cannot answer by a strategy that is needed; the old one goes on answering.
         """
         async with self._turn:
             began = time.perf_counter()
-            loaded = await asyncio.to_thread(load_served, self._path, *self._strategies)
-            if loaded.version == self.current.version:
-                return False
-            old, self.current = self.current, loaded
-            fields = {"from": old.version, "to": loaded.version, "seconds": round(time.perf_counter() - began, 3)}
-            _log.info("model swapped", extra={"fields": fields})
-            return True
+            try:
+                loaded = await asyncio.to_thread(load_served, self._path, *self._strategies)
+            except FirstdayError as error:
+                self._metrics.reloads.labels("refused").inc()
+                _log.error("model refused", extra={"fields": {"error": str(error)}})
+                raise
+            old = self.current.version
+            changed = loaded.version != old
+            self._metrics.reloads.labels("swapped" if changed else "unchanged").inc()
+            if changed:
+                self._swap(loaded)
+                fields = {"from": old, "to": loaded.version, "seconds": round(time.perf_counter() - began, 3)}
+                _log.info("model swapped", extra={"fields": fields})
+            return changed
 
-    def has_news(self) -> bool:
-        """Tell whether the folder holds another version than the one that answers."""
+    async def follow(self) -> None:
+        """Reload where the folder holds another version than the one that answers."""
         try:
-            return bool(read_manifest(self._path)["version"] != self.current.version)
+            has_news = read_manifest(self._path)["version"] != self.current.version
         except FirstdayError:
-            return (self._path / MANIFEST).exists()  # damaged: loading it says why
+            has_news = (self._path / MANIFEST).exists()  # damaged: loading it says why
+        if has_news:
+            await self.reload()

@@ -154,7 +154,7 @@ class DrainingServer(uvicorn.Server):
         self._on_ready(self._facts["url"])
 
     def _begin_reload(self) -> None:
-        self._reload = asyncio.create_task(self.service.reload())
+        self._reload = asyncio.create_task(self.service.holder.reload())
         self._reload.add_done_callback(lambda task: task.cancelled() or task.exception())  # a refusal is in the log
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
-from firstday.errors import FirstdayError
 from firstday.recommend.variants import Experiment
 from firstday.serve.batching import Enrolment, Lists
 from firstday.serve.middleware import Keys
@@ -40,41 +39,12 @@ class Service:
         experiment = Experiment.parse(settings.experiment) if settings.experiment else None
         needed = [variant.strategy for variant in experiment.variants] if experiment else []
         self.settings, self.metrics, self.keys = settings, Metrics(), Keys(settings)
-        self.holder = ModelHolder(model, settings.strategy, needed)
+        self.holder = ModelHolder(model, self.metrics, settings.strategy, needed)
         self.store = open_store(settings)
         self.enrolment = Enrolment(experiment, self.store, self.metrics) if experiment else None
         self.lists = Lists(self.holder, self.store, self.metrics, self.enrolment)
         self.is_draining = False
         """Whether the process is about to end."""
-        self._note_model()
-
-    def _note_model(self) -> None:
-        """Name the model that answers from now on among the counters."""
-        current = self.holder.current
-        self.metrics.serves(current.version, current.loaded_at.timestamp())
-
-    async def reload(self) -> bool:
-        """Load the model's folder again; return whether another version answers now.
-
-        Raises
-        ------
-        FirstdayError
-            What the folder holds cannot be used; the old model goes on answering.
-        """
-        try:
-            changed = await self.holder.reload()
-        except FirstdayError as error:
-            self.metrics.reloads.labels("refused").inc()
-            _log.error("model refused", extra={"fields": {"error": str(error)}})
-            raise
-        self.metrics.reloads.labels("swapped" if changed else "unchanged").inc()
-        self._note_model()
-        return changed
-
-    async def look_for_model(self) -> None:
-        """Load a new model where the folder holds one."""
-        if self.holder.has_news():
-            await self.reload()
 
     async def purge(self) -> None:
         """Remove what has expired."""

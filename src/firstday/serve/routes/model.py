@@ -105,7 +105,7 @@ async def reload_model(request: Request, _query: NoQuery) -> ReloadAnswer:
     service = service_of(request)
     before = service.holder.current.version
     try:
-        changed = await service.reload()
+        changed = await service.holder.reload()
     except FirstdayError as error:
         raise ApiError(409, "model_refused", str(error)) from error
     return ReloadAnswer(model=service.holder.current.version, before=before, changed=changed)
