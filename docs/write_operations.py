@@ -30,7 +30,8 @@ def settings() -> list[str]:
     for name, field in ServeSettings.model_fields.items():
         value = field.default.get_secret_value() if isinstance(field.default, SecretStr) else field.default
         shown = "empty" if value in ("", ()) else f"`{str(value).lower() if isinstance(value, bool) else value}`"
-        rows.append(f"| `{name.upper()}` | {shown} | {field.description} |")
+        description = " ".join((field.description or "").split())
+        rows.append(f"| `{name.upper()}` | {shown} | {description} |")
     return rows
 
 

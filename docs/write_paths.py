@@ -24,9 +24,8 @@ import httpx
 import firstday as fd
 from firstday.config import parse_config
 from firstday.serve.app import make_app
-from firstday.serve.service import ModelHolder, Service
+from firstday.serve.service import Service
 from firstday.serve.settings import load_settings
-from firstday.serve.store.open import open_store
 from firstday.simulate.simulation_settings import SimulationSettings
 from firstday.simulate.tables import simulate
 
@@ -77,7 +76,7 @@ def trace_request(model: Path, folder: Path) -> list[str]:
 
     async def ask() -> list[str]:
         settings = load_settings({"store": f"sqlite:///{folder / 'users.sqlite'}", "log_requests": False})
-        app = make_app(Service(settings, ModelHolder(model), open_store(settings)))
+        app = make_app(Service(model, settings))
         transport = httpx.ASGITransport(app)
         async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
             await client.put("/v1/users/u1", json={"age": 24})

@@ -17,7 +17,7 @@ from firstday.features.signals import Signals
 from firstday.recommend.blend import score_blend
 from firstday.recommend.query import Query
 from firstday.recommend.recommender import Recommender, answer_all
-from firstday.serve.service import load_served
+from firstday.serve.models import load_served
 from firstday.sparse import SparseRows
 from firstday.training.selection import ENOUGH_USERS, PSEUDO_USERS, choose_selection, select, take_class
 from firstday.training.validation import Fold

@@ -15,9 +15,8 @@ from fastapi import FastAPI
 from starlette.types import ASGIApp
 
 from firstday.serve.app import make_app
-from firstday.serve.service import ModelHolder, Service
+from firstday.serve.service import Service
 from firstday.serve.settings import load_settings
-from firstday.serve.store.open import open_store
 
 T = TypeVar("T")
 
@@ -54,8 +53,7 @@ class RunningApp:
 
     def __init__(self, model: Path, folder: Path, **settings: Any) -> None:
         values = {"store": f"sqlite:///{folder / 'users.sqlite'}", **settings}
-        loaded = load_settings(values)
-        self.service = Service(loaded, ModelHolder(model, loaded.strategy), open_store(loaded))
+        self.service = Service(model, load_settings(values))
         self.app = make_app(self.service)
         self.loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self.loop.run_forever, daemon=True)

@@ -299,7 +299,7 @@ def test_an_error_that_nobody_expected_is_logged_once_and_not_told(
     caplog: pytest.LogCaptureFixture, start_app: StartApp
 ) -> None:
     app = start_app()
-    app.service.batcher = app.service.holder.current = None  # type: ignore[assignment]
+    app.service.lists = app.service.holder.current = None  # type: ignore[assignment]
     with app.open_client() as http:
         for path in ("/v1/users/u/recommendations", "/v1/model"):
             caplog.clear()

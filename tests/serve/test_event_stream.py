@@ -91,7 +91,11 @@ def test_it_does_not_matter_where_a_stream_is_cut(cuts: list[int]) -> None:
         rest = rest[cut:]
     kept, counts = read([*parts, rest])
     assert [event.event_id for _, event in kept] == ["e0", "e1", "e2", "e3"]
-    assert (counts.refused, counts.errors, counts.n_lines) == (1, [(7, "", "The line is not JSON")], 7)
+    assert (counts.refused, counts.errors, counts.n_lines) == (
+        1,
+        [{"line": 7, "field": "", "message": "The line is not JSON"}],
+        7,
+    )
 
 
 def read(parts: Sequence[bytes], fail_after: int | None = None) -> tuple[list[tuple[str, Event]], StreamCounts]:
@@ -142,7 +146,7 @@ def test_a_line_without_an_end_is_not_held() -> None:
     finally:
         tracemalloc.stop()
     assert (counts.accepted, counts.refused) == (1, 1)
-    assert counts.errors[0][2] == "The line has more than 65,536 bytes"
+    assert counts.errors[0]["message"] == "The line has more than 65,536 bytes"
 
 
 @pytest.mark.parametrize("store", ["sqlite", "redis"])

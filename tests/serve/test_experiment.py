@@ -16,7 +16,7 @@ from firstday.errors import ConfigError
 from firstday.features.signals import Signals
 from firstday.recommend.recommender import Recommender
 from firstday.recommend.variants import Experiment
-from firstday.serve.service import Ask, Reply
+from firstday.serve.batching import Ask, Reply
 from firstday.serve.store.base import StoreError
 from tests.serve.conftest import StartApp, StartServer, assert_error, open_client, read_lines
 from tests.serve.in_process import RunningApp
@@ -99,11 +99,13 @@ def test_together_with_others_each_gets_their_own(start_app: StartApp, settings:
     async def ask_together() -> list[Reply]:
         asks = [Ask(user, strategy=(None, "group")[n % 2], enrol=n % 4 == 0) for n, user in enumerate(USERS)]
         asks.insert(5, Ask(signals=Signals(age=20)))
-        return await asyncio.gather(*(app.service.batcher.ask(one) for one in asks))
+        return await asyncio.gather(*(app.service.lists.make(one) for one in asks))
 
     replies = app.run(ask_together())
     assert replies.pop(5).variant is None
-    assert [reply.variant for reply in replies] == [(one, None)[n % 2] for n, one in enumerate(by_hash())]
+    assert [reply.variant and reply.variant.name for reply in replies] == [
+        (one, None)[n % 2] for n, one in enumerate(by_hash())
+    ]
     users = app.run(app.service.store.read(USERS))
     assert [len(user.assignments) for user in users] == [int(n % 4 == 0) for n in range(len(USERS))]
 

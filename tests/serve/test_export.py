@@ -20,9 +20,10 @@ from redis_process import RedisProcess
 
 from firstday.data.load import load
 from firstday.errors import ConfigError
-from firstday.serve import export_tables as module
-from firstday.serve.export_tables import STATE, Exported, export, open_readable
+from firstday.serve import export as module
+from firstday.serve.export import STATE, Exported, export
 from firstday.serve.store.base import Assignment, Clock, Event, Profile, Rules, ShownList, Store
+from firstday.serve.store.open import open_readable
 from firstday.serve.store.sqlite import SqliteStore
 from tests.serve.conftest import StartServer, assert_error, open_client
 from tests.serve.test_stores import DAY_US, SetClock
@@ -418,7 +419,7 @@ def test_what_cannot_be_read_is_one_sentence(tmp_path: Path) -> None:
     with sqlite3.connect(tmp_path / "other.sqlite") as connection:
         connection.execute("PRAGMA user_version = 7")
     connection.close()
-    with pytest.raises(ConfigError, match=r"version 7, not 1; give the file of a store\."):
+    with pytest.raises(ConfigError, match=r"version 7, not 2; give the file of a store\."):
         open_readable(str(tmp_path / "other.sqlite"))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import httpx
 import numpy as np
@@ -13,7 +13,11 @@ import pytest
 from redis_process import RedisProcess
 
 from firstday.features.impressions import Impression
-from firstday.serve.service import Ask, Reply, _propensities
+from firstday.features.signals import Signals
+from firstday.recommend.query import Answer
+from firstday.recommend.recommendation import UserAnswers
+from firstday.serve.batching import Ask, Reply
+from firstday.serve.models import ServedModel
 from firstday.serve.store.base import StoreError
 from tests.serve.conftest import StartApp, assert_error
 from tests.serve.in_process import RunningApp, running_app
@@ -52,7 +56,7 @@ def tell(http: httpx.Client, user: str, *events: dict[str, Any]) -> dict[str, An
 
 
 def shown_to(kept: RunningApp, user: str) -> tuple[Impression, ...]:
-    (signals,), _ = kept.run(kept.service.batcher.read_signals([user]))
+    signals, _ = kept.run(kept.service.lists.read_signals(user))
     assert signals.user_id == user
     return signals.shown
 
@@ -97,7 +101,7 @@ def test_what_was_shown_is_no_use(kept: RunningApp, http: httpx.Client) -> None:
     again = ask(http, "clara")
     assert (again["route"], again["ignored"], again["segment"]) == ("popular", [], None)
     assert item not in [str(one["item_id"]) for one in again["items"]]
-    (signals,), _ = kept.run(kept.service.batcher.read_signals(["clara"]))
+    signals, _ = kept.run(kept.service.lists.read_signals("clara"))
     assert signals.interactions == ()
     assert len(signals.shown) == 5
     batch, ignored = kept.service.holder.current.trained.read_signals([signals])
@@ -227,11 +231,17 @@ def test_without_redis_there_is_a_list_that_is_not_recorded(start_app: StartApp,
 
 
 def test_propensities_are_kept_to_the_last_bit() -> None:
+    def keep(chances: np.ndarray) -> tuple[float, ...] | None:
+        items = np.arange(len(chances))[None]
+        answer = Answer(items, chances[None], np.array(["explore"], dtype=object), propensities=chances[None])
+        answers = UserAnswers("explore", answer, np.array([-1]), [()], [()])
+        return Reply(cast("ServedModel", None), Signals(), "request", None, answers, 0).propensities
+
     chances = np.array([1, 0.1, 1 / 3, 1], np.float32)
-    kept = _propensities(chances)
+    kept = keep(chances)
     assert kept == (1.0, 0.1, 0.33333334, 1.0)
     np.testing.assert_array_equal(np.array(kept, np.float32), chances)
-    assert _propensities(np.ones(4, np.float32)) is None
+    assert keep(np.ones(4, np.float32)) is None
 
 
 def test_many_recorded_lists_at_once_are_all_there(start_app: StartApp) -> None:
@@ -239,7 +249,7 @@ def test_many_recorded_lists_at_once_are_all_there(start_app: StartApp) -> None:
 
     async def many() -> list[Reply]:
         asks = [Ask(f"u{n % 7}", None, 4, "popular", record=n % 3 > 0) for n in range(60)]
-        return await asyncio.gather(*(app.service.batcher.ask(one) for one in asks))
+        return await asyncio.gather(*(app.service.lists.make(one) for one in asks))
 
     replies = app.run(many())
     assert [reply.list_id is not None for reply in replies] == [n % 3 > 0 for n in range(60)]

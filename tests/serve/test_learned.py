@@ -15,7 +15,7 @@ from firstday.features.signals import Signals
 from firstday.recommend.belief import believe_segments
 from firstday.recommend.query import Query
 from firstday.recommend.recommender import open_model
-from firstday.serve.learned import N_CHANGED
+from firstday.serve.explain import N_CHANGED
 from firstday.serve.schemas import MAX_INTERACTIONS, SignalsBody
 from tests.serve.conftest import assert_error
 from tests.serve.in_process import running_app
@@ -133,14 +133,14 @@ def test_those_that_changed_most_come_first(http: httpx.Client, model: Path) -> 
 
 def test_an_item_that_was_shown_has_three_forms() -> None:
     body = SignalsBody.model_validate({"shown": ["i1", 7, ["i2", 3.0], {"item_id": "i3", "policy": "explore"}]})
-    assert body.to_signals().shown == (
+    assert body.to_profile().shown == (
         Impression("i1"),
         Impression("7"),
         Impression("i2", 3),
         Impression("i3", policy="explore"),
     )
     whole = {"item_id": "i4", "position": 2, "list_id": "a", "propensity": 1, "policy": "explore"}
-    assert SignalsBody.model_validate({"shown": [whole]}).to_signals().shown == (
+    assert SignalsBody.model_validate({"shown": [whole]}).to_profile().shown == (
         Impression("i4", 2, "a", 1.0, "explore"),
     )
 

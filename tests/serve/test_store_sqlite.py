@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,7 +18,7 @@ from firstday.errors import ConfigError
 from firstday.serve.settings import load_settings
 from firstday.serve.store.base import Assignment, Event, Profile, Rules, ShownList, StoreError
 from firstday.serve.store.open import open_store
-from firstday.serve.store.sqlite import PURGED_AT_ONCE, SqliteStore
+from firstday.serve.store.sqlite import PURGED_AT_ONCE, SqliteLog, SqliteStore
 from tests.serve.test_stores import DAY_US, SetClock
 
 RULES = Rules(1000, 10 * DAY_US)
@@ -46,7 +47,7 @@ def test_a_store_of_another_version_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "users.sqlite"
     with sqlite3.connect(path) as connection:
         connection.execute("PRAGMA user_version = 7")
-    with pytest.raises(ConfigError, match="is of version 7, not 1; give another file"):
+    with pytest.raises(ConfigError, match="is of version 7, not 2; give another file"):
         SqliteStore(path, RULES)
 
 
@@ -68,14 +69,16 @@ def test_writes_that_wait_are_committed_together(tmp_path: Path) -> None:
     store = SqliteStore(tmp_path / "users.sqlite", RULES)
     commits: list[int] = []
     go = threading.Event()
-    plain = store._commit
+    log = store.log
+    assert isinstance(log, SqliteLog)
+    plain = log._commit
 
-    def counted(connection: sqlite3.Connection | None, works: list[object]) -> sqlite3.Connection | None:
+    def counted(works: list[Any]) -> list[Any]:
         go.wait(5)
         commits.append(len(works))
-        return plain(connection, works)  # type: ignore[arg-type]
+        return plain(works)
 
-    store._commit = counted  # type: ignore[method-assign,assignment]
+    log._commit = counted  # type: ignore[method-assign,assignment]
 
     async def run() -> int:
         tasks = [asyncio.create_task(store.add([("u", event(f"e{n}"))])) for n in range(101)]
@@ -109,11 +112,14 @@ def test_a_call_that_is_given_up_does_not_stop_the_others(tmp_path: Path) -> Non
 def test_a_failed_group_keeps_nothing_and_the_next_works(tmp_path: Path) -> None:
     store = SqliteStore(tmp_path / "users.sqlite", RULES)
 
+    log = store.log
+    assert isinstance(log, SqliteLog)
+
     def fail(_connection: sqlite3.Connection) -> None:
         raise ValueError("no such work")
 
     async def run() -> list[str]:
-        put, failed = await asyncio.gather(store.put("u", Profile(20)), store._write(fail), return_exceptions=True)
+        put, failed = await asyncio.gather(store.put("u", Profile(20)), log._write(fail), return_exceptions=True)
         assert isinstance(failed, StoreError)
         known = (await store.read(["u"]))[0].is_known
         assert known == (put is None)  # together with the failed work nothing, before it all
@@ -141,8 +147,11 @@ def test_expired_rows_leave_the_file_in_parts(tmp_path: Path) -> None:
 
     assert asyncio.run(run()) == n + 1
     with sqlite3.connect(tmp_path / "users.sqlite") as connection:
-        assert connection.execute("SELECT count(*) FROM events").fetchone() == (1,)
-        assert connection.execute("SELECT count(*) FROM profiles").fetchone() == (0,)
+        kinds = connection.execute(
+            "SELECT kind FROM log WHERE us < ? AND kind NOT IN ('user', 'retention')", (clock.us,)
+        ).fetchall()
+        assert kinds == []
+        assert connection.execute("SELECT count(*) FROM log WHERE kind = 'use'").fetchone() == (1,)
 
 
 def test_a_deleted_user_is_overwritten_in_the_file(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from firstday.errors import DataError
-from firstday.serve.service import Ask, Reply
+from firstday.serve.batching import Ask, Reply
 from firstday.serve.store.base import Profile
 from tests.serve.conftest import StartApp, assert_error
 
@@ -137,7 +137,7 @@ def test_a_user_whose_signals_cannot_be_made_costs_nobody_else_the_list(start_ap
 
     async def ask_together() -> list[Reply | BaseException]:
         asks = [Ask(user, record=user == "recorded") for user in ("first", "broken", "recorded", "last")]
-        return await asyncio.gather(*(app.service.batcher.ask(one) for one in asks), return_exceptions=True)
+        return await asyncio.gather(*(app.service.lists.make(one) for one in asks), return_exceptions=True)
 
     first, broken, recorded, last = app.run(ask_together())
     assert isinstance(broken, DataError)

@@ -28,8 +28,9 @@ def export(
 
     Example: firstday export users-copy.sqlite --out tables
     """
-    from firstday.serve.export_tables import Exported, open_readable
-    from firstday.serve.export_tables import export as export_store
+    from firstday.serve.export import Exported
+    from firstday.serve.export import export as export_store
+    from firstday.serve.store.open import open_readable
 
     begin = _read_time(since)
     if out.exists() and not out.is_dir():

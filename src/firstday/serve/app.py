@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
-from pathlib import Path
 from typing import Any
 
 from fastapi import APIRouter, Depends, FastAPI
@@ -16,7 +14,7 @@ from firstday.data.events import ITEM
 from firstday.errors import FirstdayError
 from firstday.recommend.registry import strategies_of
 from firstday.serve.http_errors import ErrorBody, add_error_handlers
-from firstday.serve.middleware import Gate, Right, need, refuse_repeats
+from firstday.serve.middleware import Gate, Right, need, parse_parameters
 from firstday.serve.routes import health, lists, model, newcomers, onboarding, page, store, users
 from firstday.serve.service import Service
 from firstday.serve.store.base import StoreError
@@ -46,8 +44,6 @@ ROUTERS: tuple[tuple[APIRouter, Right | None], ...] = (
     (health.counting, "read"),
 )
 """All endpoints but the page, with the right that they need where keys are set."""
-
-_log = logging.getLogger("firstday.serve")
 
 
 class Application(FastAPI):
@@ -87,25 +83,26 @@ def make_app(service: Service) -> Gate:
     app.state.service = service
     for router, right in ROUTERS:
         key = need(right) if right is not None and service.keys.any else []
-        app.include_router(router, dependencies=[*key, Depends(refuse_repeats)])
+        app.include_router(router, dependencies=[*key, Depends(parse_parameters)])
     if service.settings.page:
-        files = page.read_files(needs_keys=service.keys.any)
-        app.include_router(page.make_router(files), dependencies=[Depends(refuse_repeats)])
+        app.include_router(page.make_router(needs_keys=service.keys.any), dependencies=[Depends(parse_parameters)])
     add_error_handlers(app)
     return Gate(app, service.settings, service.keys, service.metrics, lists.quick_route, users.stream_route)
 
 
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
-    """Remove what has expired and look for a new model, from time to time; close the store at the end."""
+    """Do what is done from time to time; close the store at the end."""
     service: Service = app.state.service
+    settings = service.settings
     if service.enrolment is not None:
-        await service.enrolment.start()
-    tasks = [asyncio.create_task(_purge(service))]
-    if service.settings.backup_file:
-        tasks.append(asyncio.create_task(_back_up(service)))
-    if service.settings.model_poll_s:
-        tasks.append(asyncio.create_task(_watch_model(service)))
+        with suppress(StoreError):  # it is counted, and tried again with the next list
+            await service.enrolment.start()
+    tasks = [asyncio.create_task(_repeat(service.purge, settings.purge_every_s))]
+    if settings.backup_file:
+        tasks.append(asyncio.create_task(_repeat(service.back_up, settings.backup_every_s)))
+    if settings.model_poll_s:
+        tasks.append(asyncio.create_task(_repeat(service.holder.follow, settings.model_poll_s)))
     try:
         yield
     finally:
@@ -116,35 +113,9 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         await service.store.close()
 
 
-async def _purge(service: Service) -> None:
-    """Remove what has expired, now and then."""
+async def _repeat(work: Callable[[], Awaitable[object]], every_s: float) -> None:
+    """Do some work from time to time; what fails is logged and counted where it is done."""
     while True:
-        try:
-            removed = await service.store.purge()
-            if removed:
-                _log.info("removed what has expired", extra={"fields": {"rows": removed}})
-        except StoreError as error:
-            service.metrics.store_failed("purge", error)
-        await asyncio.sleep(service.settings.purge_every_s)
-
-
-async def _back_up(service: Service) -> None:
-    """Copy the store, now and then."""
-    target = Path(service.settings.backup_file)
-    while True:
-        try:
-            await service.store.back_up(target)
-            service.metrics.backups.labels("done").inc()
-        except StoreError as error:
-            service.metrics.backups.labels("failed").inc()
-            _log.error("backup failed", extra={"fields": {"error": str(error)}})
-        await asyncio.sleep(service.settings.backup_every_s)
-
-
-async def _watch_model(service: Service) -> None:
-    """Load a new model where the folder holds one."""
-    while True:
-        await asyncio.sleep(service.settings.model_poll_s)
-        if service.holder.has_news():
-            with suppress(FirstdayError):  # it is logged and counted
-                await service.reload()
+        with suppress(FirstdayError):
+            await work()
+        await asyncio.sleep(every_s)

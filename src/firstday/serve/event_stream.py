@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -29,7 +30,7 @@ class StreamCounts:
     refused
         Lines that are no events.
     errors
-        Line, field and message of the first of them.
+        The first of them, each as a `LineError`.
     n_lines
         Lines of which all that is good is durable.
     """
@@ -38,7 +39,7 @@ class StreamCounts:
     duplicates: int = 0
     not_understood: int = 0
     refused: int = 0
-    errors: list[tuple[int, str, str]] = field(default_factory=list)
+    errors: list[dict[str, Any]] = field(default_factory=list)
     n_lines: int = 0
 
 
@@ -66,52 +67,44 @@ async def keep_stream(parts: AsyncIterable[bytes], keep: Keep, counts: StreamCou
             group.clear()
         counts.n_lines = number
 
-    async for number, line in _split_lines(parts):
-        event = _read_line(number, line, counts)
-        if event is not None:
-            group.append(event)
+    async for line in _split_lines(parts):
+        number += 1
+        read = _read_line(line.removeprefix(_BYTE_ORDER_MARK) if number == 1 else line)
+        if isinstance(read, tuple):
+            group.append(read)
+        elif read:
+            counts.refused += 1
+            faults = [{"line": number, "field": name, "message": message} for name, message in read]
+            counts.errors += faults[: MAX_ERRORS - len(counts.errors)]
         if len(group) == MAX_EVENTS:
             await finish()
     await finish()
 
 
-def _read_line(number: int, line: bytes | None, counts: StreamCounts) -> tuple[str, Event] | None:
-    """Return the event of a line; None where it has none, which is counted unless it is blank."""
-    if line is not None and not line.strip():
-        return None
+def _read_line(line: bytes) -> tuple[str, Event] | list[tuple[str, str]]:
+    """Return the event of a line, or what is wrong with it, field by field; nothing is wrong with a blank line."""
+    if not line.strip():
+        return []
+    if len(line) > MAX_LINE_BYTES:
+        return [("", f"The line has more than {MAX_LINE_BYTES:,} bytes")]
     try:
-        if line is None:
-            faults = [("", f"The line has more than {MAX_LINE_BYTES:,} bytes")]
-        else:
-            return EventBody.model_validate_json(line).to_event()
+        return EventBody.model_validate_json(line).to_event()
     except ValidationError as error:
-        faults = [
+        return [
             ("", "The line is not JSON")
             if fault["type"] == "json_invalid"
             else (name_field(("line", *fault["loc"])) if fault["loc"] else "", describe_fault(fault))
             for fault in error.errors(include_url=False)
         ]
-    counts.refused += 1
-    counts.errors += [(number, name, message) for name, message in faults][: MAX_ERRORS - len(counts.errors)]
-    return None
 
 
-async def _split_lines(parts: AsyncIterable[bytes]) -> AsyncIterator[tuple[int, bytes | None]]:
-    """Give the lines with their numbers, from 1; None stands for one that is too long, of which no more is held."""
-    number, held, is_too_long = 1, b"", False
+async def _split_lines(parts: AsyncIterable[bytes]) -> AsyncIterator[bytes]:
+    """Give the lines; of one that is too long no more is held than shows it."""
+    held = b""
     async for part in parts:
-        first, *others = part.split(b"\n")
-        held += first
-        for other in others:
-            yield number, _whole(number, held, is_too_long=is_too_long)
-            number, held, is_too_long = number + 1, other, False
-        if len(held) > MAX_LINE_BYTES:
-            held, is_too_long = b"", True
-    if held or is_too_long:
-        yield number, _whole(number, held, is_too_long=is_too_long)
-
-
-def _whole(number: int, line: bytes, *, is_too_long: bool) -> bytes | None:
-    if is_too_long or len(line) > MAX_LINE_BYTES:
-        return None
-    return line.removeprefix(_BYTE_ORDER_MARK) if number == 1 else line
+        *lines, held = (held + part).split(b"\n")
+        for line in lines:
+            yield line
+        held = held[: MAX_LINE_BYTES + 1]
+    if held:
+        yield held

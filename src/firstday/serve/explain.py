@@ -12,16 +12,21 @@ from firstday.artifact.trained_model import KNOWLEDGE, TrainedModel
 from firstday.data.events import ITEM
 from firstday.features.signals import Catalogue, Signals
 from firstday.ranking import unit_rows
+from firstday.recommend.belief import believe_segments
 from firstday.recommend.query import Query
 from firstday.recommend.registry import find_strategy
 from firstday.recommend.segment_description import describe_segment
 from firstday.recommend.spec import Reason
 from firstday.segment.segments import weigh_segments
-from firstday.serve.learned import tell_learned
-from firstday.serve.service import Reply, ServedModel
+from firstday.serve.batching import Reply
+from firstday.serve.models import ServedModel
 
 N_SEGMENTS = 3
 N_SEGMENT_ITEMS = 5
+N_CHANGED = 3
+"""Segments that rose, and that fell, at most."""
+N_TITLES = 3
+"""Items that name a segment."""
 N_TRIED = 50
 """Signals left out one by one, at most; the newest."""
 INTERACTIONS_AT_ONCE, N_TRIED_AT_LEAST = 10_000, 5
@@ -31,15 +36,11 @@ INTERACTIONS_AT_ONCE, N_TRIED_AT_LEAST = 10_000, 5
 def segment_values(model: TrainedModel, segment: int, n_items: int) -> dict[str, Any]:
     """Return a segment's size and what its people use most, as the values of `SegmentAnswer`."""
     row = describe_segment(model, segment, n_items)
-    return {
-        "segment": row.number,
-        "users": row.n_users,
-        "spread": row.spread,
-        "top_items": [
-            {"item_id": item.item_id, "title": item.title, "share": item.share, "share_of_everyone": item.everyone}
-            for item in row.top
-        ],
-    }
+    top = [
+        {"item_id": item.item_id, "title": item.title, "share": item.share, "share_of_everyone": item.everyone}
+        for item in row.top
+    ]
+    return {"segment": row.number, "users": row.n_users, "spread": row.spread, "top_items": top}
 
 
 def explain(reply: Reply) -> dict[str, Any]:
@@ -59,37 +60,31 @@ def explain(reply: Reply) -> dict[str, Any]:
     dict of str to Any
         The values of `firstday.serve.schemas.Explanation`.
     """
-    served = reply.model
-    signals = reply.signals
+    model, signals, strategy = reply.model.trained, reply.signals, reply.answers.strategy
     n_signals = (signals.age is not None) + len(signals.groups) + len(set(signals.interactions))
     n_signals += bool(signals.friends)
     n_tried = min(N_TRIED, max(N_TRIED_AT_LEAST, INTERACTIONS_AT_ONCE // max(1, len(signals.interactions))))
-    variants = list(islice(_leave_each_out(signals, served.trained.catalogue), n_tried))
-    batch, _ = served.trained.read_signals([signals, *(without for _, without in variants)])
-    query = Query(served.trained, batch, k=1)
+    variants = list(islice(_leave_each_out(signals, model.catalogue), n_tried))
+    query = Query(model, model.read_signals([signals, *(without for _, without in variants)])[0], k=1)
     spec = find_strategy(reply.route)
     route = spec.explain or spec.describe
-    known = bool(query.known[0])
-    if reply.route != reply.strategy:
-        route = f"{_tell_route(reply, query)} {route}"
-    learned = tell_learned(served.trained, signals)
+    if reply.route != strategy:
+        known = int(query.knowledge[0])
+        route = (
+            f"Of all strategies, {reply.route} was the best for users of whom as much is known ({KNOWLEDGE[known]}). "
+            if known and strategy == "auto"
+            else f"The strategy {strategy} has nothing to go on. "
+        ) + route
+    is_known = bool(query.known[0])
+    learned = tell_learned(model, signals)
     return {
         "route": route,
-        "segments": _near_segments(reply, query) if known else [],
-        "moved_by": _moved_by(query, [name for name, _ in variants]) if known else [],
+        "segments": _near_segments(reply, query) if is_known else [],
+        "moved_by": _moved_by(query, [name for name, _ in variants]) if is_known else [],
         "signals_left_out": n_signals - len(variants),
         "items": _reasons(reply, query),
-        **({} if learned is None else {"learned": learned}),
+        **({"learned": learned} if learned else {}),
     }
-
-
-def _tell_route(reply: Reply, query: Query) -> str:
-    """Say why another strategy answered than the one that was asked for."""
-    number = int(query.knowledge[0])
-    of_class = f"users of whom as much is known ({KNOWLEDGE[number]})"
-    if number and reply.strategy == "auto":
-        return f"Of all strategies, {reply.route} was the best for {of_class}."
-    return f"The strategy {reply.strategy} has nothing to go on."
 
 
 def _leave_each_out(signals: Signals, catalogue: Catalogue) -> Iterator[tuple[str, Signals]]:
@@ -111,72 +106,63 @@ def _near_segments(reply: Reply, query: Query) -> list[dict[str, Any]]:
     """Describe the segments nearest to the prediction."""
     segments = query.model.segments
     distances = np.linalg.norm(segments.centroids - query.predicted[0], axis=1)
-    nearest = np.argsort(distances, kind="stable")[:N_SEGMENTS].tolist()
     weights = np.zeros(len(segments))
     if reply.route == "segment":
         weights[reply.segment] = 1.0
     elif reply.route == "soft_segments":
-        speaking, shares = weigh_segments(query.predicted[:1], segments, query.model.mixing)
-        weights[speaking[0]] = shares[0]
+        near, shares = weigh_segments(query.predicted[:1], segments, query.model.mixing)
+        weights[near[0]] = shares[0]
     return [
         {
-            **segment_values(reply.model.trained, segment, N_SEGMENT_ITEMS),
+            **segment_values(query.model, segment, N_SEGMENT_ITEMS),
             "weight": float(weights[segment]),
             "distance": float(distances[segment]),
         }
-        for segment in nearest
+        for segment in np.argsort(distances, kind="stable")[:N_SEGMENTS].tolist()
     ]
 
 
 def _moved_by(query: Query, names: list[str]) -> list[dict[str, Any]]:
     """Compare the prediction with those that lack a signal."""
-    vectors = query.predicted
-    moved = 1 - vectors[1:] @ vectors[0]
+    moved = 1 - query.predicted[1:] @ query.predicted[0]
     segments = np.where(query.known, query.nearest_segments, -1)[1:].tolist()
-    order = np.argsort(-moved, kind="stable").tolist()
     return [
         {
             "signal": names[at],
             "moved": max(0.0, float(moved[at])),
             "segment_without": segments[at] if segments[at] >= 0 else None,
         }
-        for at in order
+        for at in np.argsort(-moved, kind="stable").tolist()
     ]
 
 
 def _reasons(reply: Reply, query: Query) -> list[dict[str, Any]]:
     """Say why each item is there."""
-    served, model = reply.model, query.model
-    if not reply.items:
-        return []
-    everyone = model.popularity[reply.items].tolist()
-    of_segment = _shares_in(model, reply.segment, reply.items)
-    likes = nearest_liked(served, query, reply.items)
-    names = [None if like is None else str(like["title"] or like["item_id"]) for like in likes]
-    return [
-        {
-            "item_id": served.item_ids[item],
-            "why": _sentence(
-                reply.route, Reason(score, reply.segment, share, of_all, name), fills_up=place >= reply.n_ranked
-            ),
-            "share_of_segment": share,
-            "share_of_everyone": of_all,
-            "most_like": like,
-        }
-        for place, (item, score, share, of_all, like, name) in enumerate(
-            zip(reply.items, reply.scores, of_segment, everyone, likes, names, strict=True)
+    model, segment = query.model, reply.segment
+    shares = np.zeros(model.n_items)
+    if segment is not None:
+        counts = model.segments.items
+        shares[counts.counts.row(segment)] = counts.counts.row_weights(segment)
+        shares /= max(1, int(counts.sizes[segment]))
+    say = find_strategy(reply.route).reason
+    reasons = []
+    for place, (item, like) in enumerate(zip(reply.items, nearest_liked(reply.model, query, reply.items), strict=True)):
+        share, of_all = None if segment is None else float(shares[item]), float(model.popularity[item])
+        name = str(like["title"] or like["item_id"]) if like else None
+        everyone = f"{of_all:.1%} of everyone use it."
+        why = say and say(Reason(reply.scores[place], segment, share, of_all, name))
+        if place >= reply.n_ranked:
+            why = f"Fills the list up: {everyone}"
+        reasons.append(
+            {
+                "item_id": reply.model.item_ids[item],
+                "why": why or f"Ranked by {reply.route}; {everyone}",
+                "share_of_segment": share,
+                "share_of_everyone": of_all,
+                "most_like": like,
+            }
         )
-    ]
-
-
-def _shares_in(model: TrainedModel, segment: int | None, items: list[int]) -> list[float | None]:
-    """Return the share of a segment's users who use each item."""
-    if segment is None:
-        return [None] * len(items)
-    counts, sizes = model.segments.items.counts, model.segments.items.sizes
-    users = dict(zip(counts.row(segment).tolist(), counts.row_weights(segment).tolist(), strict=True))
-    size = max(1, int(sizes[segment]))
-    return [users.get(item, 0.0) / size for item in items]
+    return reasons
 
 
 def nearest_liked(served: ServedModel, query: Query, items: list[int]) -> list[dict[str, Any] | None]:
@@ -187,21 +173,56 @@ def nearest_liked(served: ServedModel, query: Query, items: list[int]) -> list[d
     if not len(liked):
         return [None] * len(items)
     similarity = unit_rows(vectors[items]) @ unit_rows(vectors[liked]).T
-    best = similarity.argmax(axis=1)
+    best = similarity.argmax(axis=1).tolist()
     return [
-        {
-            "item_id": served.item_ids[liked[at]],
-            "title": served.titles[liked[at]],
-            "similarity": float(similarity[row, at]),
-        }
-        for row, at in enumerate(best.tolist())
+        {**served.name_item(liked[at]), "similarity": float(row[at])} for row, at in zip(similarity, best, strict=True)
     ]
 
 
-def _sentence(route: str, reason: Reason, *, fills_up: bool) -> str:
-    """Say why an item is in a list, by what the list rests on."""
-    everyone = f"{reason.share_of_everyone:.1%} of everyone use it"
-    if fills_up:
-        return f"Fills the list up: {everyone}."
-    say = find_strategy(route).reason
-    return (say and say(reason)) or f"Ranked by {route}; {everyone}."
+def tell_learned(model: TrainedModel, signals: Signals) -> dict[str, Any] | None:
+    """Compare the belief in segments after what was shown with that before, when nothing had been shown.
+
+    Before, what was shown is unknown, and so is all that the user did to these items.
+
+    Returns
+    -------
+    dict of str to Any
+        The values of `firstday.serve.schemas.Learned`: segments that rose and fell most, those that changed more first,
+        and of equal ones the lower number. None where nothing was passed over.
+    """
+    if not signals.shown:
+        return None
+    shown = {str(impression.item_id) for impression in signals.shown}
+    others = [action for action in signals.interactions if action[1] != ITEM or str(action[2]) not in shown]
+    unshown = signals.copy(shown=(), interactions=others)
+    query = Query(model, model.read_signals([signals, unshown])[0], k=1)
+    n_passed_over = len(query.passed_over.row(0))
+    if not n_passed_over:
+        return None
+    after, before = believe_segments(query, np.arange(2))
+    change = after - before
+
+    def tell(segments: np.ndarray) -> list[dict[str, Any]]:
+        return [
+            {
+                "segment": segment,
+                "before": float(before[segment]),
+                "after": float(after[segment]),
+                "titles": [
+                    item.title.strip() or str(item.item_id)
+                    for item in describe_segment(model, segment, N_TITLES).distinctive
+                ],
+            }
+            for segment in segments.tolist()
+        ]
+
+    order = np.argsort(change, kind="stable")
+    risen = np.argsort(-change, kind="stable")
+    return {
+        "n_passed_over": n_passed_over,
+        "n_used": len(
+            {model.catalogue.items.index_of(item) for item in shown}.intersection(query.liked.row(0).tolist())
+        ),
+        "risen": tell(risen[change[risen] > 0][:N_CHANGED]),
+        "fallen": tell(order[change[order] < 0][:N_CHANGED]),
+    }

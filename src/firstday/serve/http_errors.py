@@ -7,9 +7,9 @@ from http import HTTPStatus
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict
 from starlette.exceptions import HTTPException
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Match
 from starlette.types import Scope
 
@@ -19,15 +19,6 @@ from firstday.serve.store.base import StoreError
 MAX_ERRORS = 20
 """Faults that one answer names; a body can have thousands."""
 
-_CODES = {
-    400: "bad_request",
-    404: "not_found",
-    405: "method_not_allowed",
-    408: "timeout",
-    413: "body_too_large",
-    415: "unsupported_media_type",
-}
-
 INTERNAL = "internal_error"
 """The code of an error that nobody expected."""
 METHODS = ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT")
@@ -36,14 +27,19 @@ METHODS = ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT")
 class FieldError(BaseModel):
     """One fault of a request."""
 
-    field: str = Field(description="Where: the name of a field or parameter, such as events[3].user_id.")
-    message: str = Field(description="What is wrong with it.")
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
+    field: str
+    """Where: the name of a field or parameter, such as events[3].user_id."""
+    message: str
+    """What is wrong with it."""
 
 
 class ErrorBody(BaseModel):
     """Every error looks like this."""
 
     model_config = ConfigDict(
+        use_attribute_docstrings=True,
         json_schema_extra={
             "examples": [
                 {
@@ -53,13 +49,17 @@ class ErrorBody(BaseModel):
                     "errors": [{"field": "k", "message": "Input should be less than or equal to 1000"}],
                 }
             ]
-        }
+        },
     )
 
-    status: int = Field(description="The HTTP status.")
-    code: str = Field(description="A word for programs, such as invalid, not_found, store_unavailable.")
-    message: str = Field(description="A sentence for people.")
-    errors: list[FieldError] = Field(description="What is wrong field by field; empty where no field is to blame.")
+    status: int
+    """The HTTP status."""
+    code: str
+    """A word for programs, such as invalid, not_found, store_unavailable."""
+    message: str
+    """A sentence for people."""
+    errors: list[FieldError]
+    """What is wrong field by field; empty where no field is to blame."""
 
 
 class ApiError(HTTPException):
@@ -94,15 +94,13 @@ class ApiError(HTTPException):
 
 def error_response(error: ApiError) -> Response:
     """Return the response of an error."""
-    body = ErrorBody(
-        status=error.status_code,
-        code=error.code,
-        message=error.detail,
-        errors=[FieldError(field=field, message=message) for field, message in error.errors],
-    )
-    return Response(
-        body.model_dump_json(), error.status_code, media_type="application/json", headers=dict(error.headers or {})
-    )
+    body = {
+        "status": error.status_code,
+        "code": error.code,
+        "message": error.detail,
+        "errors": [{"field": field, "message": message} for field, message in error.errors],
+    }
+    return JSONResponse(body, error.status_code, error.headers)
 
 
 def as_api_error(error: Exception) -> ApiError:
@@ -112,7 +110,7 @@ def as_api_error(error: Exception) -> ApiError:
     if isinstance(error, RequestValidationError):
         return _invalid(error)
     if isinstance(error, HTTPException):
-        code = _CODES.get(error.status_code, HTTPStatus(error.status_code).name.lower())
+        code = HTTPStatus(error.status_code).name.lower()
         message = {
             404: "There is nothing at this path; see /v1/openapi.json.",
             405: "This path does not take this method; see the Allow header.",

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from enum import StrEnum
 from functools import partial
 from typing import Annotated, Any, Literal
 
-from fastapi import Query
+import pydantic_core
+from fastapi import Query, Response
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, field_validator
 
 from firstday.config import SHOWN, RecommendConfig
 from firstday.features.impressions import Impression
-from firstday.features.signals import INTERACTION, PICK, PICK_SIGNAL, RESERVED, Signals
-from firstday.recommend.registry import strategy_names
-from firstday.serve.store.base import Event, Profile
+from firstday.features.signals import INTERACTION, PICK, RESERVED
+from firstday.recommend.spec import strategy_names
+from firstday.serve.store.base import DAY_US, Assignment, Event, Profile, to_us
 
 MAX_EVENTS = 1000
 MAX_INTERACTIONS = 1000
@@ -36,7 +37,6 @@ _USER_ID = rf"^[^{_BAD}/]*[^{_BAD}/.][^{_BAD}/]*$"  # something but a dot, so th
 _NAME = r"^[A-Za-z_][A-Za-z0-9_.\-]{0,63}$"
 _RESERVED = (*RESERVED, "self")
 _YEARS = r"^(197[1-9]|19[89][0-9]|20[0-9][0-9])-"
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LARGEST = 2**53 - 1
 """The largest whole number that every JSON parser reads exactly; larger ids must come as text."""
 
@@ -94,13 +94,16 @@ StrategyName = StrEnum("StrategyName", {name: name for name in strategy_names()}
 
 
 class _Request(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False, frozen=True)
+    model_config = ConfigDict(
+        extra="forbid", strict=True, allow_inf_nan=False, frozen=True, use_attribute_docstrings=True
+    )
 
 
 class Pick(_Request):
     """Something that a user chose while registering."""
 
-    entity: Name = Field(default="item", description="item, or another entity of the model, such as artist.")
+    entity: Name = "item"
+    """item, or another entity of the model, such as artist."""
     entity_id: EntityId
 
 
@@ -112,7 +115,8 @@ class Interaction(_Request):
         description=f"What was done: stream, favorite, skip, ban, search, ...; or {SHOWN}, where an item was shown, "
         "which never counts as use.",
     )
-    entity: Name = Field(default="item", description="To what: item, or another entity of the model.")
+    entity: Name = "item"
+    """To what: item, or another entity of the model."""
     entity_id: EntityId
 
 
@@ -120,19 +124,14 @@ class ShownItem(_Request):
     """An item that was shown to the user."""
 
     item_id: EntityId
-    position: Position | None = Field(
-        default=None,
-        description="Its place in the list, from 1; leave it out where the user saw the item for certain.",
-    )
-    list_id: ListId | None = Field(default=None, description="The list; items without one were shown alone.")
-    propensity: Propensity | None = Field(
-        default=None, description="How likely the policy was to show the item there. Lists do not depend on it."
-    )
-    policy: Name | None = Field(default=None, description="What made the list. Lists do not depend on it.")
-
-    def to_impression(self) -> Impression:
-        """Return the form that signals take."""
-        return Impression(self.item_id, self.position, self.list_id, self.propensity, self.policy)
+    position: Position | None = None
+    """Its place in the list, from 1; leave it out where the user saw the item for certain."""
+    list_id: ListId | None = None
+    """The list; items without one were shown alone."""
+    propensity: Propensity | None = None
+    """How likely the policy was to show the item there. Lists do not depend on it."""
+    policy: Name | None = None
+    """What made the list. Lists do not depend on it."""
 
 
 def _whole_form(value: Any) -> Any:
@@ -173,34 +172,29 @@ InteractionForm = Annotated[
 class SignalsBody(_Request):
     """All that is known of a user, in the form that every command and call takes (`Signals.of`)."""
 
-    age: Age | None = Field(default=None, description="Years.")
+    age: Age | None = None
+    """Years."""
     profile: dict[Name, ColumnValue] = Field(
         default={},
         max_length=MAX_COLUMNS,
-        description="Categorical columns, such as country. What the model does not know is kept, named in answers, "
-        "and is no error.",
         examples=[{"country": "FR"}],
         json_schema_extra={"additionalProperties": False, "propertyNames": {"not": {"enum": list(_RESERVED)}}},
     )
-    picks: list[PickForm] = Field(
-        default=[], max_length=MAX_PICKS, description="What the user picked while registering."
-    )
-    friends: list[UserId] = Field(
-        default=[],
-        max_length=MAX_FRIENDS,
-        description="Users that they know; those who are warm users of the model move the prediction.",
-    )
+    """Categorical columns, such as country. What the model does not know is kept, named in answers, and is no error."""
+    picks: list[PickForm] = Field(default=[], max_length=MAX_PICKS)
+    """What the user picked while registering."""
+    friends: list[UserId] = Field(default=[], max_length=MAX_FRIENDS)
+    """Users that they know; those who are warm users of the model move the prediction."""
 
-    interactions: list[InteractionForm] = Field(
-        default=[], max_length=MAX_INTERACTIONS, description="What the user did so far."
-    )
+    interactions: list[InteractionForm] = Field(default=[], max_length=MAX_INTERACTIONS)
+    """What the user did so far."""
     shown: list[Shown] = Field(
         default=[],
         max_length=MAX_INTERACTIONS,
-        description="What was shown to the user so far: an item's id where the user saw it for certain, [id, "
-        "position], or an object. What of it was not used was passed over, and the list learns from that.",
         examples=[["i7", ["i9", 2], {"item_id": "i3", "position": 3, "list_id": "l-1"}]],
     )
+    """What was shown to the user so far: an item's id where the user saw it for certain, [id, position], or an object.
+    What of it was not used was passed over, and the list learns from that."""
 
     @field_validator("profile")
     @classmethod
@@ -210,12 +204,16 @@ class SignalsBody(_Request):
             raise ValueError(f"{wrong[0]} cannot be the name of a profile column")
         return value
 
-    def to_signals(self) -> Signals:
-        """Return the form that every strategy takes."""
-        picks = [(PICK_SIGNAL, pick.entity, pick.entity_id) for pick in self.picks]
-        actions = [(action.signal, action.entity, action.entity_id) for action in self.interactions]
-        shown = [item.to_impression() for item in self.shown]
-        return Signals(age=self.age, interactions=[*picks, *actions], friends=self.friends, shown=shown, **self.profile)
+    def to_profile(self) -> Profile:
+        """Return what the store keeps."""
+        return Profile(
+            self.age,
+            self.profile,
+            tuple((pick.entity, pick.entity_id) for pick in self.picks),
+            tuple(self.friends),
+            interactions=tuple((done.signal, done.entity, done.entity_id) for done in self.interactions),
+            shown=tuple(Impression(**vars(item)) for item in self.shown),
+        )
 
 
 class UserBody(SignalsBody):
@@ -234,13 +232,6 @@ class UserBody(SignalsBody):
         }
     )
 
-    def to_profile(self) -> Profile:
-        """Return what the store keeps."""
-        picks = tuple((pick.entity, pick.entity_id) for pick in self.picks)
-        done = tuple((action.signal, action.entity, action.entity_id) for action in self.interactions)
-        shown = tuple(item.to_impression() for item in self.shown)
-        return Profile(self.age, self.profile, picks, tuple(self.friends), interactions=done, shown=shown)
-
 
 class EventBody(Interaction):
     """Something that a user did, to keep."""
@@ -248,13 +239,9 @@ class EventBody(Interaction):
     event_id: EventId
     user_id: UserId
     timestamp: AwareDatetime | None = Field(
-        default=None,
-        strict=False,
-        description="When it happened, from 1971 to tomorrow, with its offset from UTC. Kept for you; lists do not "
-        "depend on it.",
-        json_schema_extra={"pattern": _YEARS},
-        examples=["2026-01-31T12:00:00Z"],
+        default=None, strict=False, json_schema_extra={"pattern": _YEARS}, examples=["2026-01-31T12:00:00Z"]
     )
+    """When it happened, from 1971 to tomorrow, with its offset from UTC. Kept for you; lists do not depend on it."""
     list_id: ListId | None = Field(
         default=None,
         description=f"The list that it came from. Where events of the signal {SHOWN} name a list, they say what was "
@@ -265,14 +252,10 @@ class EventBody(Interaction):
         description=f"The item's place in the list, from 1. With {SHOWN}, leave it out where the user saw the item for "
         "certain.",
     )
-    propensity: Propensity | None = Field(
-        default=None,
-        description="How likely the policy was to show the item there; empty: that of the recorded list, if there is "
-        "one.",
-    )
-    policy: Name | None = Field(
-        default=None, description="What made the list; empty: that of the recorded list, if there is one."
-    )
+    propensity: Propensity | None = None
+    """How likely the policy was to show the item there; empty: that of the recorded list, if there is one."""
+    policy: Name | None = None
+    """What made the list; empty: that of the recorded list, if there is one."""
 
     @field_validator("timestamp", mode="before")
     @classmethod
@@ -284,17 +267,15 @@ class EventBody(Interaction):
     @field_validator("timestamp")
     @classmethod
     def _of_our_time(cls, value: datetime | None) -> datetime | None:
-        if value is not None and not _EPOCH <= value < datetime.now(UTC) + timedelta(days=1):
+        if value is not None and not 0 <= to_us(value) < to_us(datetime.now(UTC)) + DAY_US:
             raise ValueError("give a time from 1971 to now")
         return value
 
     def to_event(self) -> tuple[str, Event]:
         """Return the user's id and what the store keeps."""
-        time_ms = None if self.timestamp is None else (self.timestamp - _EPOCH) // timedelta(milliseconds=1)
+        time_ms = None if self.timestamp is None else to_us(self.timestamp) // 1000
         what = (self.event_id, self.signal, self.entity, self.entity_id, time_ms)
-        return self.user_id, Event(
-            *what, list_id=self.list_id, position=self.position, propensity=self.propensity, policy=self.policy
-        )
+        return self.user_id, Event(*what, 0, self.list_id, self.position, self.propensity, self.policy)
 
 
 class EventsBody(_Request):
@@ -323,22 +304,30 @@ class EventsBody(_Request):
     events: list[EventBody] = Field(min_length=1, max_length=MAX_EVENTS)
 
 
-K = Field(
-    description=f"Length of the list; empty: the model's setting ({RecommendConfig().k} if it was left alone).",
-    examples=[10],
-)
-STRATEGY = Field(description="How the list is made; empty: the model's setting.", examples=["segment"])
-EXPLAIN = Field(description="Say why: route, segments, the signals that moved the prediction, and each item.")
-KEEP_USED = Field(description="Allow items that the user has used or banned.")
+MAX_SHOWN = 200
+"""Segments or items in one answer, at most."""
+AtMost = Annotated[int, Field(ge=1, le=MAX_SHOWN)]
 
 
-RECORD = Field(
-    description="Keep that the user is shown this list, so that the next one learns from what was passed over. Where "
-    "keys are set, it needs a key that opens writing as well as reading."
-)
+class ListOptions(BaseModel):
+    """What list is wanted."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+    k: Length | None = Field(
+        default=None,
+        description=f"Length of the list; empty: the model's setting ({RecommendConfig().k} if it was left alone).",
+        examples=[10],
+    )
+    strategy: StrategyName | None = Field(default=None, strict=False, examples=["segment"])
+    """How the list is made; empty: the model's setting."""
+    explain: bool = False
+    """Say why: route, segments, the signals that moved the prediction, and each item."""
+    keep_used: bool = False
+    """Allow items that the user has used or banned."""
 
 
-class RecommendBody(_Request):
+class RecommendBody(ListOptions, _Request):
     """Signals, and what list is wanted; nothing of it is kept."""
 
     model_config = ConfigDict(
@@ -358,72 +347,71 @@ class RecommendBody(_Request):
     )
 
     signals: SignalsBody = SignalsBody()
-    k: Annotated[Length | None, K] = None
-    strategy: Annotated[StrategyName | None, Field(strict=False), STRATEGY] = None
-    explain: Annotated[bool, EXPLAIN] = False
-    keep_used: Annotated[bool, KEEP_USED] = False
-
-
-MAX_SHOWN = 200
-"""Segments or items in one answer, at most."""
 
 
 class _Parameters(BaseModel):
     """Parameters of a path's query: text, which is read as what it stands for."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
 
-class ListParameters(_Parameters):
-    """What list is wanted."""
+class ListParameters(ListOptions):
+    """What list is wanted of a user."""
 
-    k: Annotated[Length | None, K] = None
-    strategy: Annotated[StrategyName | None, STRATEGY] = None
-    explain: Annotated[bool, EXPLAIN] = False
-    keep_used: Annotated[bool, KEEP_USED] = False
-    record: Annotated[bool, RECORD] = False
+    record: bool = False
+    """Keep that the user is shown this list, so that the next one learns from what was passed over. Where keys are set,
+    it needs a key that opens writing as well as reading."""
 
 
 class SegmentParameters(_Parameters):
     """How much of a segment to show."""
 
-    items: int = Field(default=50, ge=1, le=MAX_SHOWN, description="How many of its top items.")
+    items: AtMost = 50
+    """How many of its top items."""
 
 
 class SegmentsParameters(_Parameters):
     """Which segments to show, and how much of each."""
 
-    offset: int = Field(default=0, ge=0, le=1_000_000, description="How many to leave out.")
-    limit: int = Field(default=20, ge=1, le=MAX_SHOWN, description="How many to return.")
-    items: int = Field(default=5, ge=1, le=MAX_SHOWN, description="How many top items of each.")
+    offset: int = Field(default=0, ge=0, le=1_000_000)
+    """How many to leave out."""
+    limit: AtMost = 20
+    """How many to return."""
+    items: AtMost = 5
+    """How many top items of each."""
 
 
 class ItemsParameters(_Parameters):
     """Which items to find."""
 
-    query: str = Field(
-        default="", max_length=ID_LENGTH, description="A part of the title in any case, or an id.", examples=["toy"]
-    )
-    limit: int = Field(default=20, ge=1, le=MAX_SHOWN, description="How many to return.")
+    query: str = Field(default="", max_length=ID_LENGTH, examples=["toy"])
+    """A part of the title in any case, or an id."""
+    limit: AtMost = 20
+    """How many to return."""
 
 
 class OnboardingParameters(_Parameters):
     """The answers so far."""
 
-    user_id: UserIdText | None = Field(default=None, description="Whose stored picks count as liked.")
-    liked: list[IdText] = Field(default=[], max_length=MAX_PICKS, description="Ids of items answered with yes.")
-    passed: list[IdText] = Field(
-        default=[], max_length=MAX_PICKS, description="Ids of items answered with no, or not known."
-    )
-    entity: Name = Field(default="item", description="What is asked about: item, or another entity of the model.")
-    k: Length | None = Field(default=None, description="Length of a list by all answers; no list where it is left out.")
+    user_id: UserIdText | None = None
+    """Whose stored picks count as liked."""
+    liked: list[IdText] = Field(default=[], max_length=MAX_PICKS)
+    """Ids of items answered with yes."""
+    passed: list[IdText] = Field(default=[], max_length=MAX_PICKS)
+    """Ids of items answered with no, or not known."""
+    entity: Name = "item"
+    """What is asked about: item, or another entity of the model."""
+    k: Length | None = None
+    """Length of a list by all answers; no list where it is left out."""
 
 
 class NearParameters(_Parameters):
     """How many near segments to show, and how much of each."""
 
-    limit: int = Field(default=5, ge=1, le=32, description="How many segments, heaviest first.")
-    items: int = Field(default=20, ge=0, le=MAX_SHOWN, description="How many items of each one's list.")
+    limit: int = Field(default=5, ge=1, le=32)
+    """How many segments, heaviest first."""
+    items: int = Field(default=20, ge=0, le=MAX_SHOWN)
+    """How many items of each one's list."""
 
 
 class NoParameters(_Parameters):
@@ -446,33 +434,43 @@ SCORE_SCALE = (
 N_RANKED = "How many of the items, the first ones, the route ranked; the others only fill the list up."
 
 
-class Item(BaseModel):
+class _Answer(BaseModel):
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
+
+class Item(_Answer):
     """One place of a list."""
 
     item_id: ItemId
-    title: str = Field(description="Empty where the items have none.")
-    score: float = Field(description="On the scale that score_scale names; 0 for items that only fill the list up.")
+    title: str
+    """Empty where the items have none."""
+    score: float
+    """On the scale that score_scale names; 0 for items that only fill the list up."""
 
 
-class SegmentItem(BaseModel):
+class SegmentItem(_Answer):
     """What people of a segment use."""
 
     item_id: ItemId
     title: str
-    share: float = Field(description="Share of the segment's people who use it.")
+    share: float
+    """Share of the segment's people who use it."""
     share_of_everyone: float
 
 
-class SegmentAnswer(BaseModel):
+class SegmentAnswer(_Answer):
     """A segment: people of similar taste."""
 
     segment: int
-    users: int = Field(description="How many warm users it has.")
-    spread: float = Field(description="Mean squared distance of its people to its centre.")
-    top_items: list[SegmentItem] = Field(description="What they use most, best first.")
+    users: int
+    """How many warm users it has."""
+    spread: float
+    """Mean squared distance of its people to its centre."""
+    top_items: list[SegmentItem]
+    """What they use most, best first."""
 
 
-class SegmentsAnswer(BaseModel):
+class SegmentsAnswer(_Answer):
     """Segments, largest first."""
 
     model: str
@@ -489,151 +487,157 @@ class OneSegmentAnswer(SegmentAnswer):
 class NearSegment(SegmentAnswer):
     """A segment near to the predicted taste."""
 
-    weight: float = Field(description="Its part in the list: 1 for the segment whose list it is, else 0.")
-    distance: float = Field(description="From the predicted vector to its centre.")
+    weight: float
+    """Its part in the list: 1 for the segment whose list it is, else 0."""
+    distance: float
+    """From the predicted vector to its centre."""
 
 
-class MovedBy(BaseModel):
+class MovedBy(_Answer):
     """What leaving out one signal does to the prediction."""
 
-    signal: str = Field(description="What it is, such as favorite item i81, favorite artist a7 (Nina), or country FR.")
-    moved: float = Field(
-        description="How far the predicted vector is from the one without this signal: 1 - cosine, from 0 to 2."
-    )
-    segment_without: int | None = Field(description="The predicted segment without it; null: nothing would be known.")
+    signal: str
+    """What it is, such as favorite item i81, favorite artist a7 (Nina), or country FR."""
+    moved: float
+    """How far the predicted vector is from the one without this signal: 1 - cosine, from 0 to 2."""
+    segment_without: int | None
+    """The predicted segment without it; null: nothing would be known."""
 
 
-class NearSignal(BaseModel):
+class NearSignal(_Answer):
     """What the user likes that is most like an item."""
 
     item_id: ItemId
     title: str
-    similarity: float = Field(description="Cosine of the two items' vectors.")
+    similarity: float
+    """Cosine of the two items' vectors."""
 
 
-class ItemReason(BaseModel):
+class ItemReason(_Answer):
     """Why an item is in the list."""
 
     item_id: ItemId
-    why: str = Field(description="A sentence.")
-    share_of_segment: float | None = Field(description="Share of the predicted segment's people who use it.")
+    why: str
+    """A sentence."""
+    share_of_segment: float | None
+    """Share of the predicted segment's people who use it."""
     share_of_everyone: float
-    most_like: NearSignal | None = Field(description="The liked item that is nearest to it.")
+    most_like: NearSignal | None
+    """The liked item that is nearest to it."""
 
 
-class ChangedSegment(BaseModel):
+class ChangedSegment(_Answer):
     """A segment that the user is believed to belong to more, or less, than before."""
 
     segment: int
-    before: float = Field(description="How likely the user belonged to it before anything was shown, from 0 to 1.")
-    after: float = Field(description="How likely the user belongs to it now.")
-    titles: list[str] = Field(description="What tells its people best from everyone, best first: its name.")
+    before: float
+    """How likely the user belonged to it before anything was shown, from 0 to 1."""
+    after: float
+    """How likely the user belongs to it now."""
+    titles: list[str]
+    """What tells its people best from everyone, best first: its name."""
 
 
-class Learned(BaseModel):
+class Learned(_Answer):
     """What was learned from what was shown, beside all else that is known of the user."""
 
-    n_passed_over: int = Field(description="Items that were shown, and may have been seen, and are not used.")
-    n_used: int = Field(description="Items that were shown and that the user likes.")
-    risen: list[ChangedSegment] = Field(description="Segments that became likelier, the one that rose most first.")
-    fallen: list[ChangedSegment] = Field(description="Segments that became less likely, the one that fell most first.")
+    n_passed_over: int
+    """Items that were shown, and may have been seen, and are not used."""
+    n_used: int
+    """Items that were shown and that the user likes."""
+    risen: list[ChangedSegment]
+    """Segments that became likelier, the one that rose most first."""
+    fallen: list[ChangedSegment]
+    """Segments that became less likely, the one that fell most first."""
 
 
-class Explanation(BaseModel):
+class Explanation(_Answer):
     """Why the list is as it is."""
 
-    route: str = Field(description="A sentence on what answered and why.")
-    segments: list[NearSegment] = Field(description="The nearest segments, nearest first.")
-    moved_by: list[MovedBy] = Field(description="The user's signals, the one that moved the prediction most first.")
-    signals_left_out: int = Field(description="Signals that were not tried, since there are too many; the oldest.")
+    route: str
+    """A sentence on what answered and why."""
+    segments: list[NearSegment]
+    """The nearest segments, nearest first."""
+    moved_by: list[MovedBy]
+    """The user's signals, the one that moved the prediction most first."""
+    signals_left_out: int
+    """Signals that were not tried, since there are too many; the oldest."""
     items: list[ItemReason]
-    learned: Learned | None = Field(default=None, description="Only where something was passed over.")
+    learned: Learned | None = None
+    """Only where something was passed over."""
 
 
-class ListAnswer(BaseModel):
+class ListAnswer(_Answer):
     """A list."""
 
-    model: str = Field(description="Version of the model that answered.")
-    user_id: str | None = Field(default=None, description="Whose it is, where the store was asked.")
-    strategy: str = Field(description="What was asked for.")
-    route: str = Field(description="What answered: the strategy, or a fallback (group, popular).")
-    signals_from: Source = Field(
-        description="store_unavailable: the store did not answer, so that the list rests on nothing of the user."
-    )
-    segment: int | None = Field(description="The predicted segment; null where nothing is known of the user.")
-    segment_size: int | None = Field(description="How many warm users it has.")
+    model: str
+    """Version of the model that answered."""
+    user_id: str | None = None
+    """Whose it is, where the store was asked."""
+    strategy: str
+    """What was asked for."""
+    route: str
+    """What answered: the strategy, or a fallback (group, popular)."""
+    signals_from: Source
+    """store_unavailable: the store did not answer, so that the list rests on nothing of the user."""
+    segment: int | None
+    """The predicted segment; null where nothing is known of the user."""
+    segment_size: int | None
+    """How many warm users it has."""
     score_scale: str = Field(description=SCORE_SCALE)
     n_ranked: int = Field(description=N_RANKED)
-    items: list[Item] = Field(description="Best first.")
-    ignored: list[str] = Field(
-        description="A sentence for each thing known of the user that has no effect: the model does not understand it, "
-        "or nothing in the model rests on it."
-    )
-    notes: list[str] = Field(description="A sentence for each signal that only keeps items out of the list.")
-    list_id: str | None = Field(
-        default=None,
-        description="Only where record was asked for, and the list is recorded: send it with events about the list.",
-    )
-    not_recorded: str | None = Field(
-        default=None, description="Only where record was asked for, and the list is not recorded: why."
-    )
-    experiment: str | None = Field(default=None, description="The experiment that the list is part of.")
-    variant: str | None = Field(
-        default=None,
-        description="The user's variant in it, by whose strategy the list is; null where one was asked for.",
-    )
-    explanation: Explanation | None = Field(default=None, description="Only where explain was asked for.")
+    items: list[Item]
+    """Best first."""
+    ignored: list[str]
+    """A sentence for each thing known of the user that has no effect: the model does not understand it, or nothing in
+    the model rests on it."""
+    notes: list[str]
+    """A sentence for each signal that only keeps items out of the list."""
+    list_id: str | None = None
+    """Only where record was asked for, and the list is recorded: send it with events about the list."""
+    not_recorded: str | None = None
+    """Only where record was asked for, and the list is not recorded: why."""
+    experiment: str | None = None
+    """The experiment that the list is part of."""
+    variant: str | None = None
+    """The user's variant in it, by whose strategy the list is; null where one was asked for."""
+    explanation: Explanation | None = None
+    """Only where explain was asked for."""
 
 
-class EventsAnswer(BaseModel):
+class EventsAnswer(_Answer):
     """What became of a batch of events."""
 
-    accepted: int = Field(description="New events, now durable.")
-    duplicates: int = Field(description="Events that their user had already by their id; left as they were.")
-    not_understood: int = Field(
-        description="Events, new or not, that name a signal, entity or id that the model does not know. They are kept."
-    )
+    accepted: int
+    """New events, now durable."""
+    duplicates: int
+    """Events that their user had already by their id; left as they were."""
+    not_understood: int
+    """Events, new or not, that name a signal, entity or id that the model does not know. They are kept."""
     ignored: list[str] = Field(description=f"Sentences on the first {MOST_IGNORED} of them.")
 
 
-class LineError(BaseModel):
+class LineError(_Answer):
     """What is wrong with a line of a stream."""
 
-    line: int = Field(description="Its number, from 1.")
-    field: str = Field(description="The field that is at fault; empty: the line as a whole.")
-    message: str = Field(description="What is wrong with it.")
+    line: int
+    """Its number, from 1."""
+    field: str
+    """The field that is at fault; empty: the line as a whole."""
+    message: str
+    """What is wrong with it."""
 
 
 class StreamAnswer(EventsAnswer):
     """What became of a stream of events."""
 
-    refused: int = Field(description="Lines that are no events; all others are kept.")
-    errors: list[LineError] = Field(description="What is wrong with them, the first ones.")
+    refused: int
+    """Lines that are no events; all others are kept."""
+    errors: list[LineError]
+    """What is wrong with them, the first ones."""
 
 
-class StoredPick(BaseModel):
-    """Something picked while registering."""
-
-    entity: str
-    entity_id: str
-
-
-class StoredEvent(BaseModel):
-    """An event as it is kept."""
-
-    event_id: str
-    signal: str
-    entity: str
-    entity_id: str
-    timestamp: datetime | None = Field(description="When it happened, as the caller said.")
-    received_at: datetime
-    list_id: str | None
-    position: int | None
-    propensity: float | None
-    policy: str | None
-
-
-class RecordedItem(BaseModel):
+class RecordedItem(_Answer):
     """An item of a recorded list."""
 
     item_id: str
@@ -641,11 +645,12 @@ class RecordedItem(BaseModel):
     propensity: float
 
 
-class RecordedList(BaseModel):
+class RecordedList(_Answer):
     """A list that was shown."""
 
     list_id: str
-    policy: str = Field(description="What made it.")
+    policy: str
+    """What made it."""
     recorded_at: datetime
     is_told: bool = Field(
         description=f"Whether events of the signal {SHOWN} said what was seen of it; then the list no longer does."
@@ -653,102 +658,114 @@ class RecordedList(BaseModel):
     items: list[RecordedItem]
 
 
-class StoredAssignment(BaseModel):
-    """A variant that a user has for good."""
-
-    experiment: str
-    variant: str
-    assigned_at: datetime
-
-
-class UserAnswer(BaseModel):
+class UserAnswer(_Answer):
     """Everything known of a user."""
 
     user_id: str
     age: int | None
     profile: dict[str, str]
-    picks: list[StoredPick]
+    picks: list[Pick]
     friends: list[str]
-    interactions: list[Interaction] = Field(default=[], description="What was put as done, beside the events.")
-    shown: list[ShownItem] = Field(default=[], description="What was put as shown, beside the lists.")
-    put_at: datetime | None = Field(description="When profile, picks and friends were put.")
-    first_seen_at: datetime | None = Field(description="When something of the user was first kept.")
-    events: list[StoredEvent] = Field(description="In the order of receipt.")
-    lists: list[RecordedList] = Field(description="What was shown and recorded, in the order of receipt.")
-    assignments: list[StoredAssignment] = Field(description="Experiments that the user takes or took part in.")
+    interactions: list[Interaction] = []
+    """What was put as done, beside the events."""
+    shown: list[ShownItem] = []
+    """What was put as shown, beside the lists."""
+    put_at: datetime | None
+    """When profile, picks and friends were put."""
+    first_seen_at: datetime | None
+    """When something of the user was first kept."""
+    events: list[Event]
+    """In the order of receipt."""
+    lists: list[RecordedList]
+    """What was shown and recorded, in the order of receipt."""
+    assignments: list[Assignment]
+    """Experiments that the user takes or took part in."""
 
 
-class PutAnswer(BaseModel):
+class PutAnswer(_Answer):
     """What became of a profile."""
 
     user_id: str
     model: str
-    ignored: list[str] = Field(description="A sentence for each part that the model does not understand. It is kept.")
+    ignored: list[str]
+    """A sentence for each part that the model does not understand. It is kept."""
 
 
-class FoundItem(BaseModel):
+class FoundItem(_Answer):
     """An item."""
 
     item_id: ItemId
     title: str
-    share_of_everyone: float = Field(description="Share of warm users who use it.")
+    share_of_everyone: float
+    """Share of warm users who use it."""
 
 
-class ItemsAnswer(BaseModel):
+class ItemsAnswer(_Answer):
     """Items found, most used first."""
 
     model: str
     items: list[FoundItem]
 
 
-class QuestionAnswer(BaseModel):
+class QuestionAnswer(_Answer):
     """What to ask the newcomer next."""
 
-    entity: str = Field(default="item", description="What it is: item, or another entity.")
-    entity_id: ItemId = Field(description="Its id.")
-    name: str = Field(description="What people call it; empty where no title or name is known.")
-    item_id: ItemId | None = Field(description="Of an item, its id once more.")
-    title: str | None = Field(description="Of an item, its title once more.")
-    gain_bits: float = Field(description="How much the answer tells of the segment, on average.")
+    entity: str = "item"
+    """What it is: item, or another entity."""
+    entity_id: ItemId
+    """Its id."""
+    name: str
+    """What people call it; empty where no title or name is known."""
+    item_id: ItemId | None
+    """Of an item, its id once more."""
+    title: str | None
+    """Of an item, its title once more."""
+    gain_bits: float
+    """How much the answer tells of the segment, on average."""
 
 
-class OnboardingAnswer(BaseModel):
+class OnboardingAnswer(_Answer):
     """The state of the questionnaire."""
 
     model: str
-    answered: int = Field(description="Answers that were taken into account.")
-    ignored: list[str] = Field(
-        description="A sentence for each answer that does not count: of an unknown item, or both."
-    )
-    signals_from: Source = Field(description="store_unavailable: picks in the store could not be read.")
-    question: QuestionAnswer | None = Field(description="The next one; null where nothing is left to ask.")
-    likely_segments: list[int] = Field(description="The three most likely after the answers.")
-    route: str | None = Field(
-        default=None,
-        description="Only where k was given. answers: what warm users who would have answered alike use. Where the "
-        "model keeps none: the strategy, or fallback, that answered from the yeses.",
-    )
+    answered: int
+    """Answers that were taken into account."""
+    ignored: list[str]
+    """A sentence for each answer that does not count: of an unknown item, or both."""
+    signals_from: Source
+    """store_unavailable: picks in the store could not be read."""
+    question: QuestionAnswer | None
+    """The next one; null where nothing is left to ask."""
+    likely_segments: list[int]
+    """The three most likely after the answers."""
+    route: str | None = None
+    """Only where k was given. answers: what warm users who would have answered alike use. Where the model keeps none:
+    the strategy, or fallback, that answered from the yeses."""
     score_scale: str | None = Field(default=None, description=f"Only where k was given. {SCORE_SCALE}")
     n_ranked: int | None = Field(default=None, description=f"Only where k was given. {N_RANKED}")
-    items: list[Item] | None = Field(
-        default=None, description="Only where k was given: a list by yeses and noes, without these items, best first."
-    )
+    items: list[Item] | None = None
+    """Only where k was given: a list by yeses and noes, without these items, best first."""
 
 
-class ModelAnswer(BaseModel):
+class ModelAnswer(_Answer):
     """The model that answers now."""
 
     model: str
-    firstday: str = Field(description="Version of firstday that trained it.")
+    firstday: str
+    """Version of firstday that trained it."""
     created_at: str
     loaded_at: datetime
     dimensions: int
     segments: int
     items: int
-    signals: list[str] = Field(description="Signals that it knows.")
-    entities: list[str] = Field(description="Entities that it knows, item first.")
-    profile_columns: list[str] = Field(description="Profile columns that it knows, age among them.")
-    features: list[str] = Field(description="Blocks of its input.")
+    signals: list[str]
+    """Signals that it knows."""
+    entities: list[str]
+    """Entities that it knows, item first."""
+    profile_columns: list[str]
+    """Profile columns that it knows, age among them."""
+    features: list[str]
+    """Blocks of its input."""
     strategies: list[str]
     default_strategy: str
     default_k: int
@@ -756,81 +773,86 @@ class ModelAnswer(BaseModel):
     metrics: dict[str, Any]
 
 
-class ReloadAnswer(BaseModel):
+class ReloadAnswer(_Answer):
     """What a reload did."""
 
-    model: str = Field(description="The version that answers now.")
-    before: str = Field(description="The version that answered before.")
+    model: str
+    """The version that answers now."""
+    before: str
+    """The version that answered before."""
     changed: bool
 
 
-class BackupAnswer(BaseModel):
+class BackupAnswer(_Answer):
     """What a copy of the store did."""
 
-    bytes: int = Field(description="Size of the copy.")
+    bytes: int
+    """Size of the copy."""
 
 
-class HealthAnswer(BaseModel):
+class HealthAnswer(_Answer):
     """Whether the process is there."""
 
     status: Literal["ok"] = "ok"
 
 
-class ReadyAnswer(BaseModel):
+class ReadyAnswer(_Answer):
     """Whether requests should be sent here."""
 
     status: Literal["ready"] = "ready"
     model: str
-    store: Literal["ok", "unavailable"] = Field(
-        description="unavailable: lists come without stored signals, and writes fail, until it is back."
-    )
+    store: Literal["ok", "unavailable"]
+    """unavailable: lists come without stored signals, and writes fail, until it is back."""
 
 
-class AgeRange(BaseModel):
+class AgeRange(_Answer):
     """The ages of warm users."""
 
     youngest: int
     oldest: int
 
 
-class ProfileValue(BaseModel):
+class ProfileValue(_Answer):
     """A value of a profile column."""
 
     value: str
-    users: int = Field(description="Warm users who have it.")
+    users: int
+    """Warm users who have it."""
 
 
-class ProfileColumn(BaseModel):
+class ProfileColumn(_Answer):
     """A profile column that the model knows."""
 
     column: str
-    values: list[ProfileValue] = Field(description="Those that warm users have, in the order of the alphabet.")
-    values_left_out: int = Field(description="How many rarer values are not listed.")
+    values: list[ProfileValue]
+    """Those that warm users have, in the order of the alphabet."""
+    values_left_out: int
+    """How many rarer values are not listed."""
 
 
-class ProfileAnswer(BaseModel):
+class ProfileAnswer(_Answer):
     """What a newcomer may say of themselves."""
 
     model: str
-    age: AgeRange | None = Field(description="null: the model knows no ages.")
+    age: AgeRange | None
+    """null: the model knows no ages."""
     columns: list[ProfileColumn]
 
 
-class Place(BaseModel):
+class Place(_Answer):
     """A place on the map, which goes from -1.5 to 1.5 and from -1 to 1."""
 
     x: float
     y: float
 
 
-class ApartItem(BaseModel):
+class ApartItem(_Answer):
     """An item that sets a segment apart."""
 
     item_id: ItemId
     title: str
-    lift: float = Field(
-        description="Share of the segment's people who use it, smoothed as soft_segments does, by everyone's share."
-    )
+    lift: float
+    """Share of the segment's people who use it, smoothed as soft_segments does, by everyone's share."""
 
 
 class SegmentDot(Place):
@@ -838,40 +860,56 @@ class SegmentDot(Place):
 
     segment: int
     users: int
-    radius: float = Field(description="Of its dot, in the map's units: the area follows the users.")
-    apart: list[ApartItem] = Field(description="What tells its people best from everyone, best first: its name.")
+    radius: float
+    """Of its dot, in the map's units: the area follows the users."""
+    apart: list[ApartItem]
+    """What tells its people best from everyone, best first: its name."""
 
 
-class MapAnswer(BaseModel):
+class MapAnswer(_Answer):
     """All segments in two dimensions."""
 
     model: str
-    everyone: Place = Field(description="Where somebody is of whom nothing is known.")
-    kept: float = Field(description="Part of the centroids' variance that two dimensions keep, before spreading.")
-    segments: list[SegmentDot] = Field(description="Largest first.")
+    everyone: Place
+    """Where somebody is of whom nothing is known."""
+    kept: float
+    """Part of the centroids' variance that two dimensions keep, before spreading."""
+    segments: list[SegmentDot]
+    """Largest first."""
 
 
 class ListedItem(SegmentItem):
     """What a near segment recommends."""
 
-    most_like: NearSignal | None = Field(description="The liked item that is nearest to it.")
+    most_like: NearSignal | None
+    """The liked item that is nearest to it."""
 
 
-class SpeakingSegment(BaseModel):
+class SpeakingSegment(_Answer):
     """A segment near to a user's predicted taste, with its list."""
 
     segment: int
     users: int
-    weight: float = Field(description="Its part in the list of soft_segments, from 0 to 1.")
-    apart: list[ApartItem] = Field(description="What tells its people best from everyone, best first.")
-    items: list[ListedItem] = Field(description="What its people use most, without what the user has used or banned.")
+    weight: float
+    """Its part in the list of soft_segments, from 0 to 1."""
+    apart: list[ApartItem]
+    """What tells its people best from everyone, best first."""
+    items: list[ListedItem]
+    """What its people use most, without what the user has used or banned."""
 
 
-class NearAnswer(BaseModel):
+class NearAnswer(_Answer):
     """The segments near to a user."""
 
     model: str
     user_id: str
     signals_from: Source
-    place: Place = Field(description="The mean of the places of the near segments by their weights.")
-    segments: list[SpeakingSegment] = Field(description="Heaviest first; none where nothing is known of the user.")
+    place: Place
+    """The mean of the places of the near segments by their weights."""
+    segments: list[SpeakingSegment]
+    """Heaviest first; none where nothing is known of the user."""
+
+
+def json_response(values: Any) -> Response:
+    """Return JSON values as a response, without another look at their types."""
+    return Response(pydantic_core.to_json(values), media_type="application/json")

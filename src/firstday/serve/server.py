@@ -12,7 +12,6 @@ import socket
 import sys
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -21,12 +20,11 @@ from urllib.parse import urlsplit
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from firstday.errors import ConfigError, FirstdayError
+from firstday.errors import ConfigError
 from firstday.serve.app import make_app
 from firstday.serve.http_errors import ApiError, error_response
-from firstday.serve.service import ModelHolder, Service
+from firstday.serve.service import Service
 from firstday.serve.settings import ServeSettings
-from firstday.serve.store.open import open_store
 
 _ANSWER = error_response(ApiError(400, "bad_request", "This is no HTTP request; see RFC 9110."))
 
@@ -70,8 +68,7 @@ def run_server(model: Path, settings: ServeSettings, on_ready: Callable[[str], o
     began = time.perf_counter()
     listening = _listen(settings.host, settings.port)
     try:
-        holder = ModelHolder(model, settings.strategy)
-        service = Service(settings, holder, open_store(settings))
+        service = Service(model, settings)
     except BaseException:
         listening.close()
         raise
@@ -96,15 +93,15 @@ def run_server(model: Path, settings: ServeSettings, on_ready: Callable[[str], o
     host, port = listening.getsockname()[:2]
     facts = {
         "url": f"http://{f'[{host}]' if ':' in host else host}:{port}",
-        "model": holder.current.version,
+        "model": service.holder.current.version,
         "store": _without_secrets(settings.store_url),
         **({"experiment": settings.experiment} if settings.experiment else {}),
         "keys": "set" if settings.has_keys else "none: whoever reaches this address may do everything",
         "pid": os.getpid(),
         "seconds": round(time.perf_counter() - began, 2),
     }
-    with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
-        runner.run(_serve(DrainingServer(config, service, facts, on_ready), listening))
+    DrainingServer(config, service, facts, on_ready).run([listening])
+    _log.info("stopped", extra={"fields": {"pid": os.getpid()}})
 
 
 def _listen(host: str, port: int) -> socket.socket:
@@ -124,28 +121,6 @@ def _without_secrets(url: str) -> str:
     """Return a store's URL without its user and password."""
     parts = urlsplit(url)
     return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl() if parts.netloc else url
-
-
-async def _serve(server: DrainingServer, listening: socket.socket) -> None:
-    """Run a server on a socket."""
-    loop = asyncio.get_running_loop()
-    reloads: set[asyncio.Task[None]] = set()
-
-    def reload() -> None:
-        task = loop.create_task(_reload(server.service))
-        reloads.add(task)
-        task.add_done_callback(reloads.discard)
-
-    if hasattr(signal, "SIGHUP"):
-        loop.add_signal_handler(signal.SIGHUP, reload)
-    await server.serve([listening])
-    _log.info("stopped", extra={"fields": {"pid": os.getpid()}})
-
-
-async def _reload(service: Service) -> None:
-    """Load the model again; a refusal is in the log."""
-    with suppress(FirstdayError):
-        await service.reload()
 
 
 class DrainingServer(uvicorn.Server):
@@ -171,10 +146,16 @@ class DrainingServer(uvicorn.Server):
         self._stop_at: float | None = None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Listen, and say so."""
+        """Listen, and say so; from now on SIGHUP loads the model again."""
         await super().startup(sockets)
+        if hasattr(signal, "SIGHUP"):
+            asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._begin_reload)
         _log.info("ready", extra={"fields": self._facts})
         self._on_ready(self._facts["url"])
+
+    def _begin_reload(self) -> None:
+        self._reload = asyncio.create_task(self.service.holder.reload())
+        self._reload.add_done_callback(lambda task: task.cancelled() or task.exception())  # a refusal is in the log
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Stop, and close the store also where requests in work are not waited for."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import logging
 import sys
-import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
-from functools import lru_cache
 from typing import Any, Literal
 
 from prometheus_client import (
@@ -23,88 +23,40 @@ from prometheus_client import (
     generate_latest,
 )
 
-_requests = logging.getLogger("firstday.serve.requests")
+from firstday.serve.store.base import StoreError
+
+_log = logging.getLogger("firstday.serve")
 
 
-def _fields(record: logging.LogRecord) -> dict[str, object]:
-    """Return what a record holds beside its text."""
-    fields = dict(getattr(record, "fields", {}))
-    if record.exc_info and record.exc_info[1] is not None:
-        fields["traceback"] = logging.Formatter().formatException(record.exc_info)
-    return fields
-
-
-def _time(record: logging.LogRecord) -> str:
-    return datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
-
-
-class JsonLines(logging.Formatter):
-    """One JSON object a line: time, level, event, and what belongs to it."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        """Write a record."""
-        line = {"time": _time(record), "level": record.levelname.lower(), "event": record.getMessage()}
-        return json.dumps({**line, **_fields(record)}, ensure_ascii=False, default=str)
-
-
-class TextLines(logging.Formatter):
-    """The same for people."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        """Write a record."""
-        fields = _fields(record)
-        traceback = fields.pop("traceback", None)
-        text = " ".join(f"{name}={value}" for name, value in fields.items())
-        line = f"{_time(record)} {record.levelname.lower()} {record.getMessage()} {text}".rstrip()
-        return f"{line}\n{traceback}" if traceback else line
-
-
-class RequestLog:
-    """A line for each request, written as `logging` would write it, at a fifth of its cost.
+class Lines(logging.Formatter):
+    """Time, level, event, and the fields that belong to it: a JSON object a line, or text for people.
 
     Parameters
     ----------
-    is_on
-        Whether anything is written.
+    is_text
+        Whether it is text.
     """
 
-    def __init__(self, *, is_on: bool) -> None:
-        self._is_on = is_on and _requests.isEnabledFor(logging.INFO)
-        handlers = [h for h in logging.getLogger("firstday").handlers if isinstance(h, logging.StreamHandler)]
-        self._is_text = bool(handlers) and isinstance(handlers[0].formatter, TextLines)
-        self._stream = handlers[0].stream if handlers else sys.stderr
+    def __init__(self, *, is_text: bool) -> None:
+        super().__init__()
+        self._is_text = is_text
 
-    def write(
-        self, request_id: str, method: str, route: str, status: int, seconds: float, client: str, variant: str = ""
-    ) -> None:
-        """Write a line. None of it is the client's own text but the id, which is checked, and what a proxy calls it.
-
-        `variant` is that of the user, as EXPERIMENT/VARIANT; "": there is none.
-        """
-        if not self._is_on:
-            return
-        now = datetime.fromtimestamp(time.time(), UTC).isoformat(timespec="milliseconds")
-        ms, client = round(1000 * seconds, 2), json.dumps(client)
+    def format(self, record: logging.LogRecord) -> str:
+        """Write a record."""
+        time = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
+        level, event, fields = record.levelname.lower(), record.getMessage(), getattr(record, "fields", {})
+        traceback = self.formatException(record.exc_info) if record.exc_info else None
         if self._is_text:
-            more = f" variant={variant}" if variant else ""
-            line = (
-                f"{now} info request {method} {route} {status} {ms} ms client={client} request_id={request_id}{more}\n"
-            )
-        else:
-            more = f', "variant": {json.dumps(variant)}' if variant else ""
-            line = (
-                f'{{"time": "{now}", "level": "info", "event": "request", "request_id": "{request_id}", '
-                f'"method": "{method}", "route": "{route}", "status": {status}, "ms": {ms}, '
-                f'"client": {client}{more}}}\n'
-            )
-        self._stream.write(line)
+            line = " ".join([time, level, event, *(f"{name}={value}" for name, value in fields.items())])
+            return f"{line}\n{traceback}" if traceback else line
+        line_of = {"time": time, "level": level, "event": event, **fields}
+        return json.dumps(line_of | ({"traceback": traceback} if traceback else {}), ensure_ascii=False, default=str)
 
 
 def set_up_logs(level: str, form: Literal["auto", "json", "text"]) -> None:
     """Send the logs of the service and of uvicorn to standard error."""
-    is_text = form == "text" or (form == "auto" and sys.stderr.isatty())
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(TextLines() if is_text else JsonLines())
+    handler.setFormatter(Lines(is_text=form == "text" or (form == "auto" and sys.stderr.isatty())))
     for name, least in (("firstday", level), ("uvicorn", "warning")):
         logger = logging.getLogger(name)
         logger.handlers, logger.propagate = [handler], False
@@ -114,8 +66,6 @@ def set_up_logs(level: str, form: Literal["auto", "json", "text"]) -> None:
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0)
 
 disable_created_metrics()  # type: ignore[no-untyped-call]  # a series more for each counter, which nobody asks for
-
-_log = logging.getLogger("firstday.serve")
 
 
 class Metrics:
@@ -138,7 +88,7 @@ class Metrics:
         self.batch_users = Histogram(
             "batch_users", "Users answered in one pass.", buckets=(1, 2, 4, 8, 16, 32), **naming
         )
-        self._lists = Counter("recommendations", "Lists given.", ["strategy", "answered_by"], **naming)
+        self.lists = Counter("recommendations", "Lists given.", ["strategy", "answered_by"], **naming)
         self.of_variants = Counter(
             "experiment_recommendations",
             "Lists given to users who take part in an experiment.",
@@ -156,44 +106,35 @@ class Metrics:
         self.refused = Counter("refused", "Requests refused before they were looked at.", ["why"], **naming)
         self._store_errors = Counter("store_errors", "Calls to the store that failed.", ["call"], **naming)
         self._store_up = Gauge("store_up", "1 if the last call to the store succeeded.", **naming)
-        self._store_up.set(1)
+        self._note_store(is_up=True)
         self.reloads = Counter("model_reloads", "Attempts to load the model again.", ["outcome"], **naming)
         self.backups = Counter("store_backups", "Copies of the store.", ["outcome"], **naming)
         self._model = Info("model", "The model that answers.", **naming)
         self._model_loaded = Gauge("model_loaded_timestamp_seconds", "When it was loaded.", **naming)
-        self._is_up = True
-        self._request_of = lru_cache(4096)(
-            lambda method, route, status: (
-                self._requests.labels(method, route, status),
-                self._seconds.labels(method, route),
-            )
-        )
-        self._list_of = lru_cache(256)(self._lists.labels)
 
     def finished(self, method: str, route: str, status: int, seconds: float) -> None:
         """Count a request."""
-        requests, times = self._request_of(method, route, status)
-        requests.inc()
-        times.observe(seconds)
+        self._requests.labels(method, route, status).inc()
+        self._seconds.labels(method, route).observe(seconds)
 
-    def answered(self, strategy: str, route: str) -> None:
-        """Count a list."""
-        self._list_of(strategy, route).inc()
-
-    def store_answered(self, call: str) -> None:
-        """Note that the store works."""
+    @contextmanager
+    def store_call(self, call: str) -> Iterator[None]:
+        """Count a call to the store where it fails; only the first of a row is logged."""
+        try:
+            yield
+        except StoreError as error:
+            self._store_errors.labels(call).inc()
+            if self._is_up:
+                _log.error("store failed", extra={"fields": {"call": call, "error": str(error)}})
+            self._note_store(is_up=False)
+            raise
         if not self._is_up:
-            self._is_up = True
-            self._store_up.set(1)
             _log.warning("store is back", extra={"fields": {"call": call}})
+            self._note_store(is_up=True)
 
-    def store_failed(self, call: str, error: Exception) -> None:
-        """Count a failure of the store; only the first of a row is logged."""
-        self._store_errors.labels(call).inc()
-        if self._is_up:
-            self._is_up = False
-            self._store_up.set(0)
-            _log.error("store failed", extra={"fields": {"call": call, "error": str(error)}})
+    def _note_store(self, *, is_up: bool) -> None:
+        self._is_up = is_up
+        self._store_up.set(is_up)
 
     def serves(self, version: str, loaded_at_s: float) -> None:
         """Name the model that answers from now on."""

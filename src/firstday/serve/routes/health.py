@@ -9,8 +9,8 @@ from fastapi import APIRouter, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from firstday.serve.http_errors import ApiError
+from firstday.serve.middleware import service_of
 from firstday.serve.schemas import HealthAnswer, ReadyAnswer
-from firstday.serve.service import service_of
 from firstday.serve.store.base import StoreError
 
 PING_TIMEOUT_S = 1.0

@@ -13,6 +13,7 @@ from firstday.errors import FirstdayError
 from firstday.recommend.registry import strategies_of
 from firstday.serve.explain import segment_values
 from firstday.serve.http_errors import ApiError
+from firstday.serve.middleware import service_of
 from firstday.serve.schemas import (
     FoundItem,
     ItemsAnswer,
@@ -26,7 +27,6 @@ from firstday.serve.schemas import (
     SegmentsAnswer,
     SegmentsParameters,
 )
-from firstday.serve.service import service_of
 
 reading = APIRouter(prefix="/v1", tags=["model"])
 admin = APIRouter(prefix="/v1", tags=["model"])
@@ -105,7 +105,7 @@ async def reload_model(request: Request, _query: NoQuery) -> ReloadAnswer:
     service = service_of(request)
     before = service.holder.current.version
     try:
-        changed = await service.reload()
+        changed = await service.holder.reload()
     except FirstdayError as error:
         raise ApiError(409, "model_refused", str(error)) from error
     return ReloadAnswer(model=service.holder.current.version, before=before, changed=changed)

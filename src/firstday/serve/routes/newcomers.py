@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import threading
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 import numpy as np
 from fastapi import APIRouter, Query, Request, Response
 
-from firstday.artifact.trained_model import TrainedModel
 from firstday.recommend.query import Query as ModelQuery
+from firstday.recommend.segment_description import describe_segment
+from firstday.segment.segments import weigh_segments
 from firstday.serve.explain import nearest_liked
+from firstday.serve.middleware import service_of
+from firstday.serve.models import ServedModel
 from firstday.serve.routes.users import UserIdPath
 from firstday.serve.schemas import (
     AgeRange,
@@ -22,48 +25,40 @@ from firstday.serve.schemas import (
     ProfileAnswer,
     ProfileColumn,
     ProfileValue,
+    json_response,
 )
-from firstday.serve.segment_map import SegmentMap, near_weights
-from firstday.serve.service import ServedModel, json_response, service_of
 
+N_NAMES = 3
+"""Items that name a segment."""
 MAX_VALUES = 500
 """Values of one profile column in an answer, at most: the most frequent."""
 
 router = APIRouter(prefix="/v1", tags=["newcomers"])
 
 
-_DRAWING = threading.Lock()
-
-
-def _draw_map(served: ServedModel) -> SegmentMap:
-    """Return the map; it is made once, however many ask for it at first."""
-    with _DRAWING:
-        return served.segment_map
-
-
 @router.get("/profile", summary="What a newcomer may say of themselves")
 async def read_profile(request: Request, _query: NoQuery) -> ProfileAnswer:
     """Return the profile columns that the model knows, with the values of warm users."""
     served = service_of(request).holder.current
-    groups = served.trained.profile_groups
-    ages = np.flatnonzero(groups["age"].sizes) if "age" in groups else np.zeros(0)
-    columns = [name for name in served.trained.catalogue.groups if name in groups]
+    groups, known = served.trained.profile_groups, served.trained.catalogue.groups
+    ages = np.flatnonzero(groups["age"].sizes).tolist() if "age" in groups else []
     return ProfileAnswer(
         model=served.version,
-        age=AgeRange(youngest=int(ages[0]), oldest=int(ages[-1])) if len(ages) else None,
-        columns=[_describe_column(served.trained, name) for name in columns],
+        age=AgeRange(youngest=ages[0], oldest=ages[-1]) if ages else None,
+        columns=[_describe_column(name, known[name], groups[name].sizes) for name in known if name in groups],
     )
 
 
-def _describe_column(model: TrainedModel, name: str) -> ProfileColumn:
+def _describe_column(name: str, names: Sequence[str], sizes: np.ndarray) -> ProfileColumn:
     """Return the values of a profile column that warm users have, the most frequent ones where there are many."""
-    sizes = model.profile_groups[name].sizes
     frequent = [code for code in np.argsort(-sizes, kind="stable").tolist() if sizes[code] > 0]
-    values = sorted((model.catalogue.groups[name][code], int(sizes[code])) for code in frequent[:MAX_VALUES])
     return ProfileColumn(
         column=name,
-        values=[ProfileValue(value=value, users=users) for value, users in values],
-        values_left_out=len(frequent) - len(values),
+        values=[
+            ProfileValue(value=names[code], users=int(sizes[code]))
+            for code in sorted(frequent[:MAX_VALUES], key=lambda code: names[code])
+        ],
+        values_left_out=max(0, len(frequent) - MAX_VALUES),
     )
 
 
@@ -71,23 +66,13 @@ def _describe_column(model: TrainedModel, name: str) -> ProfileColumn:
 async def read_map(request: Request, _query: NoQuery) -> Response:
     """Return where the segments lie by the two directions in which they differ most, and what sets each apart."""
     served = service_of(request).holder.current
-    segment_map = await asyncio.to_thread(_draw_map, served)
-    sizes = served.trained.segments.items.sizes
-    values = {
-        "model": served.version,
-        "everyone": _place(segment_map.everyone),
-        "kept": segment_map.kept,
-        "segments": [
-            {
-                "segment": segment,
-                "users": int(sizes[segment]),
-                **_place(segment_map.places[segment]),
-                "radius": float(segment_map.radii[segment]),
-                "apart": _name_segment(served, segment),
-            }
-            for segment in np.argsort(-sizes, kind="stable").tolist()
-        ],
-    }
+    drawn = await asyncio.to_thread(served.draw_map)
+    order = np.argsort(-served.trained.segments.items.sizes, kind="stable").tolist()
+    segments = [
+        _describe_segment(served, segment, **_place(drawn.places[segment]), radius=float(drawn.radii[segment]))
+        for segment in order
+    ]
+    values = {"model": served.version, "everyone": _place(drawn.everyone), "kept": drawn.kept, "segments": segments}
     return json_response(values)
 
 
@@ -100,61 +85,53 @@ async def read_near_segments(
     Weights are those of `soft_segments`. Where nothing is known of the user there are none.
     """
     service = service_of(request)
-    (signals,), source = await service.batcher.read_signals([user_id])
+    signals, source = await service.lists.read_signals(user_id)
     served = service.holder.current
-    segment_map = await asyncio.to_thread(_draw_map, served)
-    batch, _ = served.trained.read_signals([signals])
-    query = ModelQuery(served.trained, batch, k=1)
-    place, segments = segment_map.everyone, []
+    drawn = await asyncio.to_thread(served.draw_map)
+    model = served.trained
+    query = ModelQuery(model, model.read_signals([signals])[0], k=1)
+    place, segments = drawn.everyone, []
     if query.known[0]:
-        near, weights = near_weights(query.predicted[0], served.trained)
-        place = segment_map.place(near, weights)
+        (near,), (shares,) = weigh_segments(query.predicted[:1], model.segments, model.mixing)
+        order = np.lexsort((near, -shares))
+        near, weights = near[order], shares[order].astype(np.float64)
+        place = weights @ drawn.places[near] / weights.sum()
         segments = [
-            _near_segment(served, query, segment, weight, parameters.items)
+            {
+                **_describe_segment(served, segment, weight=weight),
+                "items": _list_of_segment(served, query, segment, parameters.items),
+            }
             for segment, weight in zip(near[: parameters.limit].tolist(), weights.tolist(), strict=False)
         ]
-    return json_response(
-        {
-            "model": served.version,
-            "user_id": user_id,
-            "signals_from": source,
-            "place": _place(place),
-            "segments": segments,
-        }
-    )
+    values = {"model": served.version, "user_id": user_id, "signals_from": source}
+    return json_response({**values, "place": _place(place), "segments": segments})
 
 
-def _near_segment(served: ServedModel, query: ModelQuery, segment: int, weight: float, n_items: int) -> dict[str, Any]:
-    """Describe a near segment with its list for the user."""
+def _list_of_segment(served: ServedModel, query: ModelQuery, segment: int, n_items: int) -> list[dict[str, Any]]:
+    """Return what people of a segment use most, without what the user has used or banned."""
     segments, popularity = served.trained.segments, served.trained.popularity
-    top, shares = segments.top_items[segment], segments.top_shares[segment]
-    open_places = np.flatnonzero((top >= 0) & ~np.isin(top, query.excluded.row(0)))[:n_items]
-    items = top[open_places].tolist()
+    top = segments.top_items[segment]
+    places = np.flatnonzero((top >= 0) & ~np.isin(top, query.excluded.row(0)))[:n_items]
+    items = top[places].tolist()
     likes = nearest_liked(served, query, items) if items else []
-    return {
-        "segment": segment,
-        "users": int(segments.items.sizes[segment]),
-        "weight": weight,
-        "apart": _name_segment(served, segment),
-        "items": [
-            {
-                "item_id": served.item_ids[item],
-                "title": served.titles[item],
-                "share": share,
-                "share_of_everyone": float(popularity[item]),
-                "most_like": like,
-            }
-            for item, share, like in zip(items, shares[open_places].tolist(), likes, strict=True)
-        ],
-    }
+    return [
+        {
+            **served.name_item(item),
+            "share": share,
+            "share_of_everyone": float(popularity[item]),
+            "most_like": like,
+        }
+        for item, share, like in zip(items, segments.top_shares[segment][places].tolist(), likes, strict=True)
+    ]
 
 
-def _name_segment(served: ServedModel, segment: int) -> list[dict[str, Any]]:
-    """Return the items that set a segment apart."""
-    items = served.segment_map.names[segment]
-    return [{"item_id": item.item_id, "title": item.title, "lift": item.lift} for item in items]
+def _describe_segment(served: ServedModel, segment: int, **more: float) -> dict[str, Any]:
+    """Return a segment's number and size, more of it, and the items that set it apart."""
+    row = describe_segment(served.trained, segment, N_NAMES)
+    apart = [{"item_id": item.item_id, "title": item.title, "lift": item.lift} for item in row.distinctive]
+    return {"segment": segment, "users": row.n_users, **more, "apart": apart}
 
 
 def _place(at: np.ndarray) -> dict[str, float]:
     """Return a place as JSON values."""
-    return {"x": float(at[0]), "y": float(at[1])}
+    return dict(zip(("x", "y"), at.tolist(), strict=True))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 from fastapi import APIRouter, Query, Request
@@ -11,8 +11,9 @@ from fastapi import APIRouter, Query, Request
 from firstday.data.events import ITEM
 from firstday.features.signals import PICK_SIGNAL, Signals
 from firstday.recommend.questionnaire import Answers, recommend_after_questions
-from firstday.serve.schemas import Item, OnboardingAnswer, OnboardingParameters, QuestionAnswer, Source
-from firstday.serve.service import ServedModel, Service, service_of
+from firstday.serve.middleware import service_of
+from firstday.serve.models import ServedModel
+from firstday.serve.schemas import OnboardingAnswer, OnboardingParameters, Source
 
 router = APIRouter(prefix="/v1", tags=["model"])
 
@@ -31,13 +32,26 @@ async def next_question(request: Request, parameters: Annotated[OnboardingParame
     served = service.holder.current
     entity, catalogue = parameters.entity, served.trained.catalogue
     questionnaire = await asyncio.to_thread(served.questionnaire_of, entity)
-    signals, source = await _read(service, parameters.user_id)
+    read: tuple[Signals, Source] = (Signals(), "request")
+    if parameters.user_id is not None:
+        read = await service.lists.read_signals(parameters.user_id)
+    signals, source = read
     answers, ignored = _collect(served, parameters, signals)
     batch, _ = served.trained.read_signals([signals])
     excluded = batch.closed_items(served.trained.config.signals).columns.tolist()
     question = questionnaire.next_question(answers, excluded if entity == ITEM else ())
-    likely = np.argsort(-questionnaire.believe(answers), kind="stable")[:3]
-    answer = None
+    values: dict[str, Any] = {"question": None}
+    if question is not None:
+        identity, name = catalogue.ids_of(entity)[question.target], catalogue.name_of(entity, question.target)
+        item_id, title = (identity, name) if entity == ITEM else (None, None)
+        values["question"] = {
+            "entity": entity,
+            "entity_id": identity,
+            "name": name,
+            "item_id": item_id,
+            "title": title,
+            "gain_bits": question.gain_bits,
+        }
     if parameters.k is not None:
         answer = await asyncio.to_thread(
             recommend_after_questions,
@@ -47,49 +61,30 @@ async def next_question(request: Request, parameters: Annotated[OnboardingParame
             parameters.k,
             excluded=excluded,
         )
-        service.metrics.answered(answer.strategy, answer.route)
-    return OnboardingAnswer(
-        model=served.version,
-        signals_from=source,
-        answered=len(answers),
-        ignored=ignored,
-        question=None
-        if question is None
-        else QuestionAnswer(
-            entity=entity,
-            entity_id=catalogue.ids_of(entity)[question.target],
-            name=catalogue.name_of(entity, question.target),
-            item_id=served.item_ids[question.target] if entity == ITEM else None,
-            title=served.titles[question.target] if entity == ITEM else None,
-            gain_bits=question.gain_bits,
-        ),
-        likely_segments=likely.tolist(),
-        route=None if answer is None else answer.route,
-        score_scale=None if answer is None else answer.score_scale,
-        n_ranked=None if answer is None else answer.n_ranked,
-        items=None if answer is None else [Item(**vars(item)) for item in answer.items],
+        service.metrics.lists.labels(answer.strategy, answer.route).inc()
+        values |= {name: getattr(answer, name) for name in ("route", "score_scale", "n_ranked")}
+        values["items"] = [vars(item) for item in answer.items]
+    return OnboardingAnswer.model_validate(
+        {
+            "model": served.version,
+            "signals_from": source,
+            "answered": len(answers),
+            "ignored": ignored,
+            "likely_segments": np.argsort(-questionnaire.believe(answers), kind="stable")[:3].tolist(),
+            **values,
+        }
     )
-
-
-async def _read(service: Service, user_id: str | None) -> tuple[Signals, Source]:
-    """Return what the store knows of a user; nothing where none is named."""
-    if user_id is None:
-        return Signals(), "request"
-    (signals,), source = await service.batcher.read_signals([user_id])
-    return signals, source
 
 
 def _collect(served: ServedModel, parameters: OnboardingParameters, signals: Signals) -> tuple[Answers, list[str]]:
     """Return the answers in the request and the stored picks, and a sentence for each that does not count."""
     entity = parameters.entity
-    ids_of_entity, ignored = served.trained.catalogue.ids_of(entity), []
-    known: list[set[int]] = []
+    ids = served.trained.catalogue.ids_of(entity)
     picks = [str(identity) for signal, of, identity in signals.interactions if (signal, of) == (PICK_SIGNAL, entity)]
-    for ids in ([*parameters.liked, *picks], parameters.passed):
-        indexes = {identity: ids_of_entity.index_of(identity) for identity in ids}
-        ignored += [f"{entity} {identity!r} is unknown" for identity, index in indexes.items() if index < 0]
-        known.append(set(indexes.values()) - {-1})
-    yes, no = known
-    both = [str(ids_of_entity[index]) for index in sorted(yes & no)]
-    ignored += [f"{entity} {identity!r} is answered with yes and no; yes counts" for identity in both]
+    liked, passed = (
+        {identity: ids.index_of(identity) for identity in of} for of in ([*parameters.liked, *picks], parameters.passed)
+    )
+    ignored = [f"{entity} {name!r} is unknown" for of in (liked, passed) for name, ix in of.items() if ix < 0]
+    yes, no = ({index for index in of.values() if index >= 0} for of in (liked, passed))
+    ignored += [f"{entity} {str(ids[ix])!r} is answered with yes and no; yes counts" for ix in sorted(yes & no)]
     return Answers(tuple(sorted(yes)), tuple(sorted(no - yes))), ignored

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
-from dataclasses import dataclass
 from importlib.resources import files
 
 from fastapi import APIRouter, Request, Response
@@ -38,24 +36,8 @@ _KINDS = {
 _KEYS_UNKNOWN, _KEYS_NEEDED = b'data-keys="none"', b'data-keys="needed"'
 
 
-@dataclass(frozen=True)
-class PageFile:
-    """A file of the page.
-
-    Parameters
-    ----------
-    content
-        Its bytes.
-    headers
-        How it is answered: its kind, its tag for caches, and for HTML the policy.
-    """
-
-    content: bytes
-    headers: Mapping[str, str]
-
-
-def read_files(*, needs_keys: bool) -> dict[str, PageFile]:
-    """Return the files that were installed with firstday, by name.
+def make_router(*, needs_keys: bool) -> APIRouter:
+    """Return the routes of the page, which are no part of the described API.
 
     Parameters
     ----------
@@ -65,43 +47,28 @@ def read_files(*, needs_keys: bool) -> dict[str, PageFile]:
     contents = {place.name: place.read_bytes() for place in (files("firstday.serve") / FOLDER).iterdir()}
     if needs_keys:
         contents[INDEX] = contents[INDEX].replace(_KEYS_UNKNOWN, _KEYS_NEEDED, 1)
-    return {name: _file(name, content) for name, content in contents.items()}
-
-
-def _file(name: str, content: bytes) -> PageFile:
-    """Put a file's headers beside it; browsers keep it and ask whether it is still the same."""
-    kind = _KINDS[name[name.rindex(".") :]]
-    tag = f'"{hashlib.sha256(content).hexdigest()[:32]}"'
-    return PageFile(
-        content,
-        {"Content-Type": kind, "ETag": tag, "Cache-Control": "no-cache", "Content-Security-Policy": POLICY},
-    )
-
-
-def make_router(page: Mapping[str, PageFile]) -> APIRouter:
-    """Return the routes of the page, which are no part of the described API.
-
-    Parameters
-    ----------
-    page
-        Its files by name.
-    """
+    tags = {name: f'"{hashlib.sha256(content).hexdigest()[:32]}"' for name, content in contents.items()}
     router = APIRouter(include_in_schema=False)
+
+    def send(name: str, request: Request) -> Response:
+        """Send a file, or say that the browser's copy is still the same."""
+        is_same = request.headers.get("if-none-match") == tags[name]
+        headers = {
+            "Content-Type": _KINDS[name[name.rindex(".") :]],
+            "ETag": tags[name],
+            "Cache-Control": "no-cache",
+            "Content-Security-Policy": POLICY,
+        }
+        return Response(b"" if is_same else contents[name], 304 if is_same else 200, headers)
 
     @router.get("/")
     async def read_page(request: Request) -> Response:
-        return _send(page[INDEX], request)
+        return send(INDEX, request)
 
     @router.get("/page/{name}")
     async def read_part(request: Request, name: str) -> Response:
-        if name == INDEX or name not in page:
+        if name == INDEX or name not in contents:
             raise ApiError(404, "not_found", "The page has no such file.")
-        return _send(page[name], request)
+        return send(name, request)
 
     return router
-
-
-def _send(file: PageFile, request: Request) -> Response:
-    """Send a file, or say that the browser's copy is still the same."""
-    same = request.headers.get("if-none-match") == file.headers["ETag"]
-    return Response(b"" if same else file.content, 304 if same else 200, headers=dict(file.headers))

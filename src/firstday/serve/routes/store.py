@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from fastapi import APIRouter, Request
 
 from firstday.serve.http_errors import ApiError
+from firstday.serve.middleware import service_of
 from firstday.serve.schemas import BackupAnswer, NoQuery
-from firstday.serve.service import service_of
-from firstday.serve.store.base import StoreError
 
 admin = APIRouter(prefix="/v1", tags=["store"])
 
@@ -21,13 +18,6 @@ async def back_up_store(request: Request, _query: NoQuery) -> BackupAnswer:
     `firstday export` reads the copy. Where the settings name no file, and with Redis, the answer is 409.
     """
     service = service_of(request)
-    target = service.settings.backup_file
-    if not target:
+    if not service.settings.backup_file:
         raise ApiError(409, "no_backup_file", "No file is set for copies; set FIRSTDAY_SERVE_BACKUP_FILE, and restart.")
-    try:
-        await service.store.back_up(Path(target))
-    except StoreError:
-        service.metrics.backups.labels("failed").inc()
-        raise
-    service.metrics.backups.labels("done").inc()
-    return BackupAnswer(bytes=Path(target).stat().st_size)
+    return BackupAnswer(bytes=await service.back_up())

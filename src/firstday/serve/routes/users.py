@@ -4,46 +4,39 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
-from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Request, Response
-from fastapi.exceptions import RequestValidationError
+from pydantic import TypeAdapter
 from starlette.requests import ClientDisconnect
 from starlette.routing import Route
 
 from firstday.features.encoder import understand_picks
+from firstday.features.signals import INTERACTION, PICK
 from firstday.serve.event_stream import StreamCounts, keep_stream
 from firstday.serve.http_errors import ApiError, as_api_error
-from firstday.serve.middleware import EVENTS_PATH, need_json, parse_parameters
+from firstday.serve.middleware import EVENTS_PATH, need_json, parse_parameters, service_of, validated
 from firstday.serve.schemas import (
     MOST_IGNORED,
     EventsAnswer,
     EventsBody,
-    Interaction,
+    NoParameters,
     NoQuery,
     PutAnswer,
-    RecordedItem,
-    RecordedList,
-    ShownItem,
-    StoredAssignment,
-    StoredEvent,
-    StoredPick,
     StreamAnswer,
     UserAnswer,
     UserBody,
     UserIdText,
+    json_response,
 )
-from firstday.serve.service import Service, json_response, service_of
-from firstday.serve.store.base import Event, StoredUser, StoreError
+from firstday.serve.service import Service
+from firstday.serve.store.base import Event, Profile, StoredUser, StoreError, to_time
 
 reading = APIRouter(prefix="/v1", tags=["users"])
 writing = APIRouter(prefix="/v1", tags=["users"])
 
 UserIdPath = Annotated[UserIdText, Path(description="The caller's id of the user.", examples=["u-4711"])]
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @writing.put("/users/{user_id}", summary="Put a user's profile, picks and friends", dependencies=[Depends(need_json)])
@@ -55,12 +48,8 @@ async def put_user(request: Request, user_id: UserIdPath, body: UserBody, _query
     """
     service = service_of(request)
     profile = body.to_profile()
-    try:
+    with service.metrics.store_call("put"):
         await service.store.put(user_id, profile)
-    except StoreError as error:
-        service.metrics.store_failed("put", error)
-        raise
-    service.metrics.store_answered("put")
     served = service.holder.current
     signals = understand_picks(served.trained.encoder, StoredUser(profile).to_signals())
     _, ignored = served.trained.read_signals([signals])
@@ -104,9 +93,7 @@ async def _add_stream(request: Request) -> Response:
     request.scope["route"] = stream_route
     service, counts = service_of(request), StreamCounts()
     service.keys.check(request, "write")
-    unknown = [{"type": "extra_forbidden", "loc": ("query", name), "msg": ""} for name in parse_parameters(request)]
-    if unknown:
-        raise RequestValidationError(unknown)
+    validated(TypeAdapter(NoParameters), await parse_parameters(request), "query")
     try:
         await keep_stream(request.stream(), partial(_keep, service), counts)
     except (ApiError, StoreError, ClientDisconnect) as error:
@@ -118,12 +105,13 @@ async def _add_stream(request: Request) -> Response:
             failure.status_code, failure.code, f"{failure.detail} {kept}", headers=failure.headers
         ) from error
     if not counts.accepted + counts.duplicates:
-        faults = [(f"line {line}{name and ', '}{name}", message) for line, name, message in counts.errors]
+        faults = [
+            (f"line {fault['line']}{fault['field'] and ', '}{fault['field']}", fault["message"])
+            for fault in counts.errors
+        ]
         first = f"{faults[0][0]}: {faults[0][1]}" if faults else "body: There is none"
         raise ApiError(422, "invalid", f"No line of the stream is an event, first {first}.", faults)
-    errors = [{"line": line, "field": name, "message": message} for line, name, message in counts.errors]
-    values = {"accepted": counts.accepted, "duplicates": counts.duplicates, "not_understood": counts.not_understood}
-    return json_response({**values, "refused": counts.refused, "errors": errors})
+    return json_response({name: value for name, value in vars(counts).items() if name != "n_lines"})
 
 
 stream_route = Route(EVENTS_PATH, _add_stream, methods=["POST"])
@@ -132,12 +120,8 @@ stream_route = Route(EVENTS_PATH, _add_stream, methods=["POST"])
 
 async def _keep(service: Service, events: Sequence[tuple[str, Event]]) -> tuple[int, list[str]]:
     """Make events durable; return how many were new, and a sentence for each that names what is unknown."""
-    try:
+    with service.metrics.store_call("add"):
         accepted = await service.store.add(events)
-    except StoreError as error:
-        service.metrics.store_failed("add", error)
-        raise
-    service.metrics.store_answered("add")
     catalogue = service.holder.current.trained.catalogue
     told = [
         catalogue.find_unknown(None if event.is_impression else event.signal, event.entity, event.entity_id)
@@ -155,76 +139,40 @@ async def _keep(service: Service, events: Sequence[tuple[str, Event]]) -> tuple[
 async def read_user(request: Request, user_id: UserIdPath, _query: NoQuery) -> UserAnswer:
     """Return profile, picks, friends, events and what was shown; 404 where nothing is known."""
     service = service_of(request)
-    try:
-        user = (await service.store.read([user_id]))[0]
-    except StoreError as error:
-        service.metrics.store_failed("read", error)
-        raise
-    service.metrics.store_answered("read")
+    with service.metrics.store_call("read"):
+        (user,) = await service.store.read([user_id])
     if not user.is_known:
         raise ApiError(404, "not_found", "Nothing is known of this user.")
-    profile = user.profile
-    return UserAnswer(
-        user_id=user_id,
-        age=profile.age if profile else None,
-        profile=dict(profile.columns) if profile else {},
-        picks=[StoredPick(entity=entity, entity_id=identity) for entity, identity in profile.picks] if profile else [],
-        friends=list(profile.friends) if profile else [],
-        interactions=[
-            Interaction(signal=signal, entity=entity, entity_id=identity)
-            for signal, entity, identity in (profile.interactions if profile else ())
-        ],
-        shown=[ShownItem(**asdict(one)) for one in (profile.shown if profile else ())],
-        put_at=_time(profile.put_us) if profile else None,
-        first_seen_at=None if user.first_us is None else _time(user.first_us),
-        events=[
-            StoredEvent(
-                event_id=event.event_id,
-                signal=event.signal,
-                entity=event.entity,
-                entity_id=event.entity_id,
-                timestamp=None if event.timestamp_ms is None else _time(1000 * event.timestamp_ms),
-                received_at=_time(event.received_us),
-                list_id=event.list_id,
-                position=event.position,
-                propensity=event.propensity,
-                policy=event.policy,
-            )
-            for event in user.events
-        ],
-        lists=[
-            RecordedList(
-                list_id=shown.list_id,
-                policy=shown.policy,
-                recorded_at=_time(shown.received_us),
-                is_told=shown.is_told,
-                items=[
-                    RecordedItem(item_id=one.item_id, position=one.position or 1, propensity=one.propensity or 1)
-                    for one in shown.to_impressions()
-                ],
-            )
-            for shown in user.lists
-        ],
-        assignments=[
-            StoredAssignment(experiment=given.experiment, variant=given.variant, assigned_at=_time(given.assigned_us))
-            for given in user.assignments
-        ],
+    profile = user.profile or Profile()
+    return UserAnswer.model_validate(
+        {
+            "user_id": user_id,
+            "age": profile.age,
+            "profile": profile.columns,
+            "picks": [dict(zip(PICK, pick, strict=True)) for pick in profile.picks],
+            "friends": profile.friends,
+            "interactions": [dict(zip(INTERACTION, done, strict=True)) for done in profile.interactions],
+            "shown": [asdict(one) for one in profile.shown],
+            "put_at": to_time(profile.put_us) if user.profile else None,
+            "first_seen_at": None if user.first_us is None else to_time(user.first_us),
+            "events": user.events,
+            "lists": [
+                {
+                    **asdict(shown),
+                    "recorded_at": to_time(shown.received_us),
+                    "items": [asdict(one) for one in shown.to_impressions()],
+                }
+                for shown in user.lists
+            ],
+            "assignments": user.assignments,
+        }
     )
-
-
-def _time(us: int) -> datetime:
-    """Return microseconds since 1970 as a time in UTC."""
-    return _EPOCH + timedelta(microseconds=us)
 
 
 @writing.delete("/users/{user_id}", status_code=204, summary="Forget a user")
 async def delete_user(request: Request, user_id: UserIdPath, _query: NoQuery) -> Response:
     """Remove everything known of a user; the answer is the same where nothing was."""
     service = service_of(request)
-    try:
+    with service.metrics.store_call("delete"):
         await service.store.delete(user_id)
-    except StoreError as error:
-        service.metrics.store_failed("delete", error)
-        raise
-    service.metrics.store_answered("delete")
     return Response(status_code=204)

@@ -1,13 +1,22 @@
-"""The store's contract: users' raw signals and what they were shown, never vectors: a new model needs no migration."""
+"""The store's contract: one log of users' raw signals and of what they were shown, never vectors.
+
+A new model needs no migration. An entry of the log is (owner, kind, id, time, body): the owner is a user or the
+service, the body is a record as JSON, and each time is later than all before it. `Store` turns records into entries
+and back; a `Log`, in SQLite or in Redis, keeps entries.
+"""
 
 from __future__ import annotations
 
-import json
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import astuple, dataclass, field
+from collections import defaultdict
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Protocol
+from typing import Annotated, Any, NamedTuple, Protocol
+
+import pydantic_core
+from pydantic import ConfigDict, Field, PlainSerializer, TypeAdapter
 
 from firstday.config import SHOWN
 from firstday.data.events import ITEM
@@ -18,10 +27,34 @@ from firstday.features.signals import PICK_SIGNAL, Signals
 DAY_US = 86_400_000_000
 RETENTION_DAYS = 90.0
 """How long a service keeps things unless its settings say otherwise."""
+SERVICE = ""
+"""Owner of the entries that belong to no user."""
 
 
 class StoreError(FirstdayError):
     """The store cannot be reached, read or written now; nothing of the call was acknowledged."""
+
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def to_time(us: int) -> datetime:
+    """Return microseconds since 1970 as a time in UTC."""
+    return _EPOCH + timedelta(microseconds=us)
+
+
+def to_us(time: datetime) -> int:
+    """Return a time as microseconds since 1970."""
+    return (time - _EPOCH) // timedelta(microseconds=1)
+
+
+def _ms_to_time(ms: int) -> datetime:
+    return to_time(1000 * ms)
+
+
+def _answered_as(description: str) -> ConfigDict:
+    """Configure a record that answers hold with all its fields."""
+    return ConfigDict(json_schema_serialization_defaults_required=True, json_schema_extra={"description": description})
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +77,17 @@ class Event:
         See `Impression`; None where the caller did not say.
     """
 
+    __pydantic_config__ = _answered_as("An event as it is kept.")
+
     event_id: str
     signal: str
     entity: str
     entity_id: str
-    timestamp_ms: int | None = None
-    received_us: int = 0
+    timestamp_ms: Annotated[
+        Annotated[int, PlainSerializer(_ms_to_time)] | None,
+        Field(serialization_alias="timestamp", description="When it happened, as the caller said."),
+    ] = None
+    received_us: Annotated[int, PlainSerializer(to_time), Field(serialization_alias="received_at")] = 0
     list_id: str | None = None
     position: int | None = None
     propensity: float | None = None
@@ -59,6 +97,15 @@ class Event:
     def is_impression(self) -> bool:
         """Whether an item was shown; that never counts as use."""
         return self.signal == SHOWN and self.entity == ITEM
+
+    def to_impression(self) -> Impression:
+        """Return what it means where it is an impression."""
+        return Impression(self.entity_id, self.position, self.list_id, self.propensity, self.policy)
+
+    @property
+    def time_us(self) -> int:
+        """When it happened, or else when the store took it, microseconds since 1970."""
+        return self.received_us if self.timestamp_ms is None else 1000 * self.timestamp_ms
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,23 +138,21 @@ class ShownList:
 
     def to_impressions(self) -> list[Impression]:
         """Return an impression for each item."""
-        chances = self.propensities or (1.0,) * len(self.items)
         return [
-            Impression(item, position, self.list_id, chance, self.policy)
-            for position, (item, chance) in enumerate(zip(self.items, chances, strict=True), 1)
+            Impression(item, position, self.list_id, self._propensity_at(position), self.policy)
+            for position, item in enumerate(self.items, 1)
         ]
 
+    def complete(self, event: Event) -> Event:
+        """Return an impression on one of the items with propensity and policy, where the caller gave none."""
+        is_open = event.propensity is None and event.policy in (None, self.policy) and event.entity_id in self.items
+        if not is_open:
+            return event
+        position = self.items.index(event.entity_id) + 1
+        return replace(event, propensity=self._propensity_at(position), policy=self.policy)
 
-def write_list(shown: ShownList) -> str:
-    """Write a recorded list as JSON; its id and when it was taken stand beside it."""
-    return json.dumps([shown.policy, shown.items, shown.propensities], ensure_ascii=False, separators=(",", ":"))
-
-
-def read_list(text: str | bytes, list_id: str, received_us: int, is_told: int = 0) -> ShownList:
-    """Read a recorded list from JSON."""
-    policy, items, propensities = json.loads(text)
-    chances = None if propensities is None else tuple(propensities)
-    return ShownList(list_id, policy, tuple(items), chances, received_us, bool(is_told))
+    def _propensity_at(self, position: int) -> float:
+        return self.propensities[position - 1] if self.propensities else 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,9 +167,11 @@ class Assignment:
         When the user first asked for a list, microseconds since 1970.
     """
 
+    __pydantic_config__ = _answered_as("A variant that a user has for good.")
+
     experiment: str
     variant: str
-    assigned_us: int = 0
+    assigned_us: Annotated[int, PlainSerializer(to_time), Field(serialization_alias="assigned_at")] = 0
 
 
 @dataclass(frozen=True)
@@ -157,26 +204,10 @@ class Profile:
     interactions: tuple[tuple[str, str, str], ...] = ()
     shown: tuple[Impression, ...] = ()
 
-
-def write_profile(profile: Profile) -> str:
-    """Write a profile as JSON; when it was put stands beside it."""
-    shown = [astuple(one) for one in profile.shown]
-    values = [profile.age, dict(profile.columns), profile.picks, profile.friends, profile.interactions, shown]
-    return json.dumps(values, ensure_ascii=False, separators=(",", ":"))
-
-
-def read_profile(text: str | bytes, put_us: int) -> Profile:
-    """Read a profile from JSON."""
-    age, columns, picks, friends, done, shown = json.loads(text)
-    return Profile(
-        age,
-        columns,
-        tuple((entity, identity) for entity, identity in picks),
-        tuple(friends),
-        put_us,
-        tuple((signal, entity, identity) for signal, entity, identity in done),
-        tuple(Impression(*one) for one in shown),
-    )
+    @property
+    def pick_actions(self) -> list[tuple[str, str, str]]:
+        """The picks as interactions (signal, entity, id)."""
+        return [(PICK_SIGNAL, entity, identity) for entity, identity in self.picks]
 
 
 @dataclass(frozen=True)
@@ -212,28 +243,15 @@ class StoredUser:
         """Return the recorded lists of which the caller did not say what was seen."""
         return [shown for shown in self.lists if not shown.is_told]
 
-    def find_seen(self) -> list[tuple[Event, Impression]]:
-        """Return what the caller says was seen, each event with what it means.
+    def find_seen(self) -> list[Event]:
+        """Return the events that say what was seen.
 
         Propensity and policy of the recorded list stand where the caller gave none. Without a position it was seen for
         certain.
         """
         events = [event for event in self.events if event.is_impression]
-        seen = {event.list_id for event in events}
-        ways: dict[tuple[str | None, str], Impression] = {
-            (shown.list_id, impression.item_id): impression
-            for shown in self.lists
-            if shown.list_id in seen
-            for impression in shown.to_impressions()
-        }
-        impressions = []
-        for event in events:
-            way = ways.get((event.list_id, event.entity_id))
-            propensity, policy = event.propensity, event.policy
-            if way is not None and propensity is None and policy in (None, way.policy):
-                propensity, policy = way.propensity, way.policy
-            impressions.append((event, Impression(event.entity_id, event.position, event.list_id, propensity, policy)))
-        return impressions
+        lists = {shown.list_id: shown for shown in self.lists}
+        return [lists[event.list_id].complete(event) if event.list_id in lists else event for event in events]
 
     def find_impressions(self) -> list[Impression]:
         """Return what was shown, in the order of receipt.
@@ -242,22 +260,18 @@ class StoredUser:
         as it was recorded does not.
         """
         dated = [(shown.received_us, one) for shown in self.find_recorded() for one in shown.to_impressions()]
-        dated += [(event.received_us, impression) for event, impression in self.find_seen()]
+        dated += [(event.received_us, event.to_impression()) for event in self.find_seen()]
         return [impression for _, impression in sorted(dated, key=lambda entry: entry[0])]
 
     def to_signals(self, user_id: str | None = None) -> Signals:
         """Return what is known in the form that every strategy takes; an impression is no interaction."""
+        profile = self.profile or Profile()
         actions = [(event.signal, event.entity, event.entity_id) for event in self.events if not event.is_impression]
-        shown = self.find_impressions()
-        if self.profile is None:
-            return Signals(interactions=actions, shown=shown, user_id=user_id)
-        profile = self.profile
-        picks = [(PICK_SIGNAL, entity, identity) for entity, identity in profile.picks]
         return Signals(
             age=profile.age,
-            interactions=[*picks, *profile.interactions, *actions],
+            interactions=[*profile.pick_actions, *profile.interactions, *actions],
             friends=profile.friends,
-            shown=[*profile.shown, *shown],
+            shown=[*profile.shown, *self.find_impressions()],
             user_id=user_id,
             **profile.columns,
         )
@@ -288,102 +302,241 @@ class Rules:
         """Return the time before which everything has expired."""
         return now_us - self.retention_us if self.retention_us else 0
 
+    @property
+    def caps(self) -> dict[str, int]:
+        """How many entries of a kind are kept of one owner: the newest."""
+        return {"use": self.max_events_per_user, "shown": self.max_shown_per_user, "list": self.max_lists_per_user}
+
 
 class Clock:
     """Microseconds since 1970, each read later than the one before, so that events have an order."""
 
     def __init__(self) -> None:
-        self._last = 0
+        self.last_us = 0
 
     def now_us(self) -> int:
         """Return the time."""
         return time.time_ns() // 1000
 
-    @property
-    def last_us(self) -> int:
-        """The last time that was told by `next_us`, or that it has to go on from; 0: none."""
-        return self._last
-
     def start_after(self, us: int) -> None:
         """Tell only later times from now on, also where the machine's clock was put back."""
-        self._last = max(self._last, us)
+        self.last_us = max(self.last_us, us)
 
     def next_us(self) -> int:
         """Return the time, and never the same twice."""
-        self._last = max(self._last + 1, self.now_us())
-        return self._last
+        self.last_us = max(self.last_us + 1, self.now_us())
+        return self.last_us
 
 
-class ReadableStore(Protocol):
-    """What can be read of a store from one end to the other, while others may write to it."""
+class Entry(NamedTuple):
+    """An entry to append.
 
-    async def find_latest_us(self) -> int:
-        """Return a time up to which all that was taken can be read now, microseconds since 1970; 0: it has nothing."""
-        ...
+    Kinds are ``use`` and ``shown`` (events), ``list``, ``profile``, ``assignment``, all of a user, and ``experiment``,
+    of the service. A log itself keeps an entry ``user`` of each user: its time is about that of the last write, its
+    body is the time of the first. Assignments live as long as the user.
 
-    def scan(self, since_us: int) -> AsyncIterator[list[tuple[str, StoredUser]]]:
-        """Give all users of whom something was taken after a time, perhaps others too, a part at a time, each once.
+    Parameters
+    ----------
+    owner, kind, id, body
+        The id is unique for its owner; the time is given by the log.
+    known_since_us
+        An older entry of this id is replaced; any other stays as it is, whatever the new one says.
+    tells
+        Id of the owner's list whose impressions it reports: the list's ``is_told`` becomes true.
+    """
 
-        What has expired by now is left out, by the retention of the service that wrote to the store last.
-        """
+    owner: str
+    kind: str
+    id: str
+    body: str
+    known_since_us: int
+    tells: str | None
+
+
+class StoredEntry(NamedTuple):
+    """An entry that was read."""
+
+    kind: str
+    us: int
+    body: str
+
+
+class Entries(Protocol):
+    """Entries by owner."""
+
+    async def read(self, owners: Sequence[str]) -> list[list[StoredEntry]]:
+        """Return the entries of each owner, ordered by time; some may have expired."""
         ...
 
     async def close(self) -> None:
-        """Let go."""
+        """Finish pending calls and close."""
         ...
 
 
-class Store(Protocol):
+class ReadableLog(Entries, Protocol):
+    """A log that can be scanned while others write to it."""
+
+    async def find_facts(self) -> tuple[int, int]:
+        """Return the time up to which all entries can be read now (0: there are none), and the retention, in us."""
+        ...
+
+    def find_owners(self, since_us: int) -> AsyncIterator[list[str]]:
+        """Yield the users with entries since a time, perhaps others too, in parts, each user once."""
+        ...
+
+
+class Log(Entries, Protocol):
+    """A log that is written to. A call that returns is durable; one that raises `StoreError` changed nothing."""
+
+    rules: Rules
+    clock: Clock
+
+    async def append(self, entries: Sequence[Entry], oldest_us: int) -> list[bool]:
+        """Append all entries or none, apply the caps, and return which are new; before `oldest_us` all has expired."""
+        ...
+
+    async def delete(self, owner: str) -> None:
+        """Remove all entries of an owner."""
+        ...
+
+    async def purge(self, oldest_us: int) -> int:
+        """Remove older entries; return their number."""
+        ...
+
+    async def back_up(self, target: Path) -> None:
+        """Copy the log to a file, in one step, without blocking reads and writes."""
+        ...
+
+
+class Store:
     """Keeps users' signals. Every method raises `StoreError` where the store fails, and then has acknowledged nothing.
 
     A call that returned is durable: it outlives a killed process. An event whose id the user has already is left as
     it is. The first new event `shown` that names a recorded list marks it as told. What has expired is never returned.
     When the store first heard of a user, and the user's assignments, are kept for as long as anything else of the user
     is, or would be if it had been written last.
+
+    Parameters
+    ----------
+    name
+        What it keeps its log in.
+    log
+        Keeps the entries.
     """
 
-    name: str
+    def __init__(self, name: str, log: Log) -> None:
+        self.name, self.log = name, log
+        self.delete, self.back_up, self.close = log.delete, log.back_up, log.close
+
+    def _oldest_us(self) -> int:
+        return self.log.rules.oldest_us(self.log.clock.now_us())
+
+    async def _append(self, entries: Iterable[tuple[str, str, str, str, str | None]]) -> list[bool]:
+        """Append entries: owner, kind, id within the kind, body, and the list whose impressions it reports."""
+        oldest_us = self._oldest_us()
+        since = {"profile": 2**53, "assignment": 0, "experiment": 0}
+        made = [
+            Entry(owner, kind, _id_of(kind, name), body, since.get(kind, oldest_us), tells and _id_of("list", tells))
+            for owner, kind, name, body, tells in entries
+        ]
+        return await self.log.append(made, oldest_us)
 
     async def read(self, user_ids: Sequence[str]) -> list[StoredUser]:
         """Return what is known of each user."""
-        ...
+        oldest_us = self._oldest_us()
+        return [assemble(entries, oldest_us) for entries in await self.log.read(user_ids)]
 
     async def put(self, user_id: str, profile: Profile) -> None:
         """Replace a user's profile, picks and friends."""
-        ...
+        await self._append([(user_id, "profile", "", _dump(profile), None)])
 
     async def add(self, events: Sequence[tuple[str, Event]]) -> int:
         """Add events of users, all or none; return how many were new."""
-        ...
+        new = await self._append(
+            (user_id, "shown", event.event_id, _dump(event), event.list_id)
+            if event.is_impression
+            else (user_id, "use", event.event_id, _dump(event), None)
+            for user_id, event in events
+        )
+        return sum(new)
 
     async def record(self, lists: Sequence[tuple[str, ShownList]]) -> None:
         """Add lists that are shown to users, all or none."""
-        ...
+        await self._append((user_id, "list", shown.list_id, _dump(shown), None) for user_id, shown in lists)
 
     async def start_experiment(self, experiment: str) -> int:
         """Return when the store first saw an experiment's name, microseconds since 1970: now, if it never has."""
-        ...
+        await self._append([(SERVICE, "experiment", experiment, experiment, None)])
+        (entries,) = await self.log.read([SERVICE])
+        return next(entry.us for entry in entries if entry.kind == "experiment" and entry.body == experiment)
 
     async def assign(self, users: Sequence[tuple[str, Assignment]]) -> list[Assignment]:
         """Give users variants, all or none; return what each has now: the first that was given for an experiment."""
-        ...
-
-    async def delete(self, user_id: str) -> None:
-        """Forget a user."""
-        ...
+        await self._append((user_id, "assignment", given.experiment, _dump(given), None) for user_id, given in users)
+        found = await self.read([user_id for user_id, _ in users])
+        return [
+            next((given for given in user.assignments if given.experiment == new.experiment), new)
+            for (_, new), user in zip(users, found, strict=True)
+        ]
 
     async def purge(self) -> int:
-        """Remove what has expired; return how many rows that were."""
-        ...
-
-    async def back_up(self, target: Path) -> None:
-        """Write a copy of everything to a file."""
-        ...
+        """Remove expired entries; return their number."""
+        return await self.log.purge(self._oldest_us())
 
     async def ping(self) -> None:
         """Find out whether the store can be reached."""
-        ...
+        await self.log.read([SERVICE])
 
-    async def close(self) -> None:
-        """Finish what is under way and let go."""
-        ...
+
+def _id_of(kind: str, identity: str) -> str:
+    """Return an entry's id; both kinds of events share one namespace."""
+    return f"{'event' if kind in ('use', 'shown') else kind} {identity}"
+
+
+_TIMES = {Event: "received_us", ShownList: "received_us", Assignment: "assigned_us", Profile: "put_us"}
+"""The field of each record that the log's time fills."""
+_FIELDS = {kind: [field.name for field in fields(kind) if field.name != time] for kind, time in _TIMES.items()}
+_READERS: dict[type, TypeAdapter[list[Any]]] = {kind: TypeAdapter(list[kind]) for kind in _TIMES}  # type: ignore[valid-type]
+
+
+def _dump(record: Any) -> str:
+    """Write a record as JSON, without the time and without what is None."""
+    values = {name: getattr(record, name) for name in _FIELDS[type(record)]}
+    return pydantic_core.to_json({name: value for name, value in values.items() if value is not None}).decode()
+
+
+def _load(kind: type, entries: Iterable[StoredEntry]) -> tuple[Any, ...]:
+    """Read records of one kind."""
+    texts = (f'{{"{_TIMES[kind]}":{entry.us},{entry.body[1:]}' for entry in entries)
+    return tuple(_READERS[kind].validate_json(f"[{','.join(texts)}]"))
+
+
+def assemble(entries: Iterable[StoredEntry], oldest_us: int) -> StoredUser:
+    """Build a user from entries, without those that have expired."""
+    of_kind: defaultdict[str, list[StoredEntry]] = defaultdict(list)
+    is_alive = False
+    for entry in entries:
+        is_alive |= entry.us >= oldest_us
+        if entry.us >= oldest_us or entry.kind in ("assignment", "user"):
+            of_kind["use" if entry.kind == "shown" else entry.kind].append(entry)
+    if not is_alive or "user" not in of_kind:
+        return StoredUser()
+    return StoredUser(
+        next(iter(_load(Profile, of_kind["profile"])), None),
+        _load(Event, of_kind["use"]),
+        _load(ShownList, of_kind["list"]),
+        _load(Assignment, of_kind["assignment"]),
+        int(of_kind["user"][0].body),
+    )
+
+
+async def scan(log: ReadableLog, since_us: int) -> AsyncIterator[list[tuple[str, StoredUser]]]:
+    """Yield the users with entries since a time, perhaps others too, in parts, each user once.
+
+    Expired entries are left out, by the retention of the service that wrote to the log last.
+    """
+    _, retention_us = await log.find_facts()
+    oldest_us = Rules(1, retention_us).oldest_us(Clock().now_us())
+    async for owners in log.find_owners(since_us):
+        read = await log.read(owners)
+        yield [(owner, assemble(entries, oldest_us)) for owner, entries in zip(owners, read, strict=True)]

@@ -1,31 +1,17 @@
-"""The store in Redis, for several workers on several machines."""
+"""The log in Redis, for several workers on several machines."""
 
 from __future__ import annotations
 
 import json
 import re
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
-from functools import partial
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 from urllib.parse import urlsplit
 
 from firstday.errors import MissingExtraError
-from firstday.serve.store.base import (
-    Assignment,
-    Clock,
-    Event,
-    Profile,
-    Rules,
-    ShownList,
-    StoredUser,
-    StoreError,
-    read_list,
-    read_profile,
-    write_list,
-    write_profile,
-)
+from firstday.serve.store.base import SERVICE, Clock, Entry, Rules, Store, StoredEntry, StoreError
 
 try:
     from redis.asyncio import Redis
@@ -41,116 +27,72 @@ T = TypeVar("T")
 
 CONNECTIONS = 64
 SCANNED_AT_ONCE = 500
-"""Keys in a part of a scan, about."""
+"""Users in a part of a scan."""
 
-KINDS = ("user", "profile", "order", "events", "shown", "listed", "lists")
-"""What Redis keeps of a user: a hash of when the store first heard of them and of their assignments, the profile, the
-events' ids in the order of receipt (a sorted set), the events by id (a hash), the ids of those that are impressions,
-and recorded lists as events are."""
-
-_BEGIN = """
--- KEYS: the clock, for each user those of KINDS, and the retention
--- ARGV: the worker's time, the time to live in ms, and more
+APPEND = """
+-- KEYS: clock, retention; of each owner the log (hash: ID to 'TIME KIND BODY') and ids by time of each capped kind
+-- ARGV: time, retention in ms, oldest time that has not expired, capped kinds, caps; of each owner (is a user, entries)
 local latest, now, ttl = tonumber(redis.call('GET', KEYS[1]) or 0), tonumber(ARGV[1]), tonumber(ARGV[2])
+local oldest, kinds, caps = tonumber(ARGV[3]), cjson.decode(ARGV[4]), cjson.decode(ARGV[5])
+local result = {}
 local function next_us()
   latest = math.max(latest + 1, now)
   return string.format('%.0f', latest)
 end
-local function live(key)
-  if ttl > 0 then redis.call('PEXPIRE', key, ttl) end
-end
-local function see(user)
-  local expired = ttl > 0 and now - 1000 * ttl or 0
-  if tonumber(redis.call('HGET', user, 'last') or now) < expired then redis.call('DEL', user) end
-  redis.call('HSETNX', user, 'first', next_us())
-  redis.call('HSET', user, 'last', next_us())
-  live(user)
-end
-"""
-_END = """
-redis.call('MSET', KEYS[1], string.format('%.0f', latest), KEYS[#KEYS], string.format('%.0f', ttl))
-return result
-"""
-"""All that is taken has a later time than all that was taken before, by whichever worker: one order of receipt.
-How long things are kept, in ms, stands beside it, for who reads the store without the service's settings."""
-
-ADD = f"""{_BEGIN}
-local oldest, caps = ARGV[3], cjson.decode(ARGV[4])
-local result = 0
-local function forget(order, texts, ids)
-  for _, id in ipairs(ids) do
-    redis.call('ZREM', order, id)
-    redis.call('HDEL', texts, id)
+for number, owner in ipairs(cjson.decode(ARGV[6])) do
+  local first = 3 + (number - 1) * (1 + #kinds)
+  local log, sets = KEYS[first], {}
+  local function time_of(id)
+    local text = redis.call('HGET', log, id)
+    return text and tonumber(string.match(text, '%d+'))
   end
-end
-local function tell(lists, id)
-  local text = redis.call('HGET', lists, id)
-  if text and string.sub(text, -3) ~= ',1]' then
-    redis.call('HSET', lists, id, string.sub(text, 1, -2) .. ',1]')
-  end
-end
-for number, new in ipairs(cjson.decode(ARGV[5])) do
-  local at = 7 * number - 5
-  see(KEYS[at])
-  -- Where the ids of each kind are, where their texts are.
-  local places = {{{{KEYS[at + 2], KEYS[at + 3]}}, {{KEYS[at + 4], KEYS[at + 3]}}, {{KEYS[at + 5], KEYS[at + 6]}}}}
-  -- Lists have keys of their own; both kinds of events share one.
-  local first, last = 1, 2
-  if new[1][1] == 3 then first, last = 3, 3 end
-  for kind = first, last do
-    local place = places[kind]
-    forget(place[1], place[2], redis.call('ZRANGEBYSCORE', place[1], '-inf', '(' .. oldest))
-  end
-  for _, entry in ipairs(new) do
-    local place = places[entry[1]]
-    if redis.call('HEXISTS', place[2], entry[2]) == 0 then
-      local received = next_us()
-      redis.call('HSET', place[2], entry[2], '[' .. received .. ',' .. entry[3])
-      redis.call('ZADD', place[1], received, entry[2])
-      if entry[4] then tell(KEYS[at + 6], entry[4]) end
-      result = result + 1
+  local function forget(set, ids)
+    for _, id in ipairs(ids) do
+      redis.call('ZREM', set, id)
+      redis.call('HDEL', log, id)
     end
   end
-  for kind = first, last do
-    local place = places[kind]
-    local over = redis.call('ZCARD', place[1]) - caps[kind]
-    if over > 0 then forget(place[1], place[2], redis.call('ZRANGE', place[1], 0, over - 1)) end
-    live(place[1])
-    live(place[2])
+  if owner[1] then
+    if (time_of('user') or now) < oldest then redis.call('DEL', unpack(KEYS, first, first + #kinds)) end
+    local seen = next_us()
+    local contact = string.match(redis.call('HGET', log, 'user') or '', '%d+$') or seen
+    redis.call('HSET', log, 'user', seen .. ' user ' .. contact)
+  end
+  for at, kind in ipairs(kinds) do
+    sets[kind] = KEYS[first + at]
+    forget(sets[kind], redis.call('ZRANGEBYSCORE', sets[kind], '-inf', '(' .. ARGV[3]))
+  end
+  for _, entry in ipairs(owner[2]) do
+    local kind, id, body, since, list = unpack(entry)
+    local is_new = (time_of(id) or -1) < since
+    if is_new then
+      local us = next_us()
+      redis.call('HSET', log, id, us .. ' ' .. kind .. ' ' .. body)
+      if sets[kind] then redis.call('ZADD', sets[kind], us, id) end
+      local told = list and redis.call('HGET', log, list)
+      if told then
+        told = string.gsub(told, '"is_told":false', '"is_told":true')
+        redis.call('HSET', log, list, told)
+      end
+    end
+    table.insert(result, is_new and 1 or 0)
+  end
+  for at, kind in ipairs(kinds) do
+    local over = redis.call('ZCARD', sets[kind]) - caps[at]
+    if over > 0 then forget(sets[kind], redis.call('ZRANGE', sets[kind], 0, over - 1)) end
+  end
+  if owner[1] and ttl > 0 then
+    for at = first, first + #kinds do redis.call('PEXPIRE', KEYS[at], ttl) end
   end
 end
-{_END}"""
-"""Adds events, or lists, of several users in one step; the same rules as in SQLite.
-A list of which the caller has said what was seen has a 1 at its end."""
-
-PUT = f"""{_BEGIN}
-see(KEYS[2])
-redis.call('SET', KEYS[3], next_us() .. '\\n' .. ARGV[3])
-live(KEYS[3])
-local result = 1
-{_END}"""
-"""Puts a profile."""
-
-ASSIGN = f"""{_BEGIN}
-local result = {{}}
-for number, entry in ipairs(cjson.decode(ARGV[3])) do
-  local at = 7 * number - 5
-  see(KEYS[at])
-  local name = 'in ' .. entry[1]
-  redis.call('HSETNX', KEYS[at], name, next_us() .. ' ' .. entry[2])
-  result[number] = redis.call('HGET', KEYS[at], name)
-end
-{_END}"""
-"""Gives users variants."""
-
-START = f"""{_BEGIN}
-redis.call('HSETNX', KEYS[2], ARGV[3], next_us())
-local result = redis.call('HGET', KEYS[2], ARGV[3])
-{_END}"""
-"""Notes an experiment's name."""
+redis.call('MSET', KEYS[1], string.format('%.0f', latest), KEYS[2], string.format('%.0f', ttl))
+return result
+"""
+"""Appends entries of several owners in one step, by the same rules as in SQLite. Each entry has a later time than all
+before it, whichever worker wrote them. The retention serves readers without the service's settings."""
 
 
-class RedisStore:
+class RedisStore(Store):
     """Signals in Redis: what it has acknowledged outlives this process, and itself as far as its own settings go.
 
     After a call that did not reach it, it is left alone for a while, so that nobody waits for it.
@@ -171,8 +113,6 @@ class RedisStore:
         Tells the time.
     """
 
-    name = "redis"
-
     def __init__(
         self,
         url: str,
@@ -183,34 +123,32 @@ class RedisStore:
         retry_s: float = 1.0,
         clock: Clock | None = None,
     ) -> None:
-        self._rules, self._prefix, self._retry_s = rules, prefix, retry_s
-        self._clock = clock or Clock()
+        super().__init__("redis", RedisLog(url, rules, prefix, timeout_s, retry_s, clock or Clock()))
+
+
+class RedisLog:
+    """A log in Redis. For its parameters see `RedisStore`."""
+
+    def __init__(self, url: str, rules: Rules, prefix: str, timeout_s: float, retry_s: float, clock: Clock) -> None:
+        self.rules, self.clock = rules, clock
+        self._prefix, self._retry_s = prefix, retry_s
+        self._facts = (f"{prefix}:clock", f"{prefix}:retention")
         self._where = urlsplit(url).netloc.rpartition("@")[2]
         self._redis: Redis = Redis.from_url(
             url,
+            decode_responses=True,
             socket_timeout=timeout_s,
             socket_connect_timeout=timeout_s,
             # Once more at once: the connection may have been closed while it was idle.
             retry=Retry(NoBackoff(), 1, supported_errors=(RedisConnectionError,)),
             max_connections=CONNECTIONS,
         )
-        self._scripts = {name: self._redis.register_script(name) for name in (ADD, PUT, ASSIGN, START)}
+        self._append = self._redis.register_script(APPEND)
         self._alone_until = 0.0
 
-    def _keys(self, user_id: str) -> list[str]:
-        """Return a user's keys, one for each of `KINDS`."""
-        return [f"{self._prefix}:{kind}:{user_id}" for kind in KINDS]
-
-    async def _run(self, script: str, keys: Sequence[str], *arguments: Any) -> Any:
-        """Run a script on some keys."""
-        first = [self._clock.now_us(), self._rules.retention_us // 1000]
-        call = self._scripts[script]
-        places = [f"{self._prefix}:clock", *keys, f"{self._prefix}:retention"]
-        return await self._call(lambda: call(keys=places, args=[*first, *arguments]))
-
-    async def _run_for_users(self, script: str, user_ids: Iterable[str], *arguments: Any) -> Any:
-        """Run a script on users' keys."""
-        return await self._run(script, [key for user_id in user_ids for key in self._keys(user_id)], *arguments)
+    def _keys(self, owner: str) -> list[str]:
+        """Return an owner's keys: the log, and a sorted set for each kind that has a cap."""
+        return [f"{self._prefix}:{kind}:{owner}" for kind in ("log", *self.rules.caps)]
 
     async def _call(self, call: Callable[[], Awaitable[T]]) -> T:
         """Call Redis, unless it failed a moment ago."""
@@ -226,102 +164,67 @@ class RedisStore:
         except RedisError as error:
             raise StoreError(f"store: Redis at {self._where} refused ({error}); see its log.") from error
 
-    async def read(self, user_ids: Sequence[str]) -> list[StoredUser]:
-        """Return what is known of each user."""
-        return await self._read(user_ids, self._rules.oldest_us(self._clock.now_us()))
+    async def read(self, owners: Sequence[str]) -> list[list[StoredEntry]]:
+        """See `Entries.read`."""
 
-    async def _read(self, user_ids: Sequence[str], oldest: int) -> list[StoredUser]:
-        """Return what is known of each user, without what is older."""
-
-        async def call() -> list[Any]:
+        async def call() -> list[dict[str, str]]:
             pipe = self._redis.pipeline(transaction=False)
-            for user_id in user_ids:
-                user, profile, _, events, _, _, lists = self._keys(user_id)
-                pipe.hgetall(user)
-                pipe.get(profile)
-                pipe.hgetall(events)
-                pipe.hgetall(lists)
+            for owner in owners:
+                pipe.hgetall(self._keys(owner)[0])
             return await pipe.execute()
 
-        answers = await self._call(call)
-        users = zip(*(answers[at::4] for at in range(4)), strict=True)
-        return [_user(user, profile, events, lists, oldest) for user, profile, events, lists in users]
+        logs = []
+        for fields in await self._call(call):
+            parts = (text.split(" ", 2) for text in fields.values())
+            entries = [StoredEntry(kind, int(us), body) for us, kind, body in parts]
+            logs.append(sorted(entries, key=lambda entry: entry.us))
+        return logs
 
-    async def put(self, user_id: str, profile: Profile) -> None:
-        """Replace a user's profile, picks and friends."""
-        await self._run_for_users(PUT, [user_id], write_profile(profile))
-
-    async def add(self, events: Sequence[tuple[str, Event]]) -> int:
-        """Add events of users, all or none; return how many were new."""
-        by_user: dict[str, list[tuple[int | str, ...]]] = {}
-        for user_id, event in events:
-            values: list[Any] = [event.signal, event.entity, event.entity_id, event.timestamp_ms]
-            how = [event.list_id, event.position, event.propensity, event.policy]
-            if any(value is not None for value in how):
-                values += how
-            kind = _IMPRESSION if event.is_impression else _USE
-            seen_list = (event.list_id,) if event.is_impression and event.list_id is not None else ()
-            by_user.setdefault(user_id, []).append((kind, event.event_id, _write(values)[1:], *seen_list))
-        return await self._add(by_user)
-
-    async def _add(self, by_user: dict[str, list[tuple[int | str, ...]]]) -> int:
-        """Add users' entries: each its kind, id, text after the time of receipt, and a list that it tells of."""
-        oldest = self._rules.oldest_us(self._clock.now_us())
-        rules = self._rules
-        caps = [rules.max_events_per_user, rules.max_shown_per_user, rules.max_lists_per_user]
-        return int(await self._run_for_users(ADD, by_user, oldest, _write(caps), _write(list(by_user.values()))))
-
-    async def record(self, lists: Sequence[tuple[str, ShownList]]) -> None:
-        """Add lists that are shown to users, all or none."""
-        by_user: dict[str, list[tuple[int | str, ...]]] = {}
-        for user_id, shown in lists:
-            by_user.setdefault(user_id, []).append((_LIST, shown.list_id, f"{write_list(shown)}]"))
-        await self._add(by_user)
-
-    async def start_experiment(self, experiment: str) -> int:
-        """Return when the store first saw an experiment's name, microseconds since 1970: now, if it never has."""
-        return int(await self._run(START, [f"{self._prefix}:experiments"], experiment))
-
-    async def assign(self, users: Sequence[tuple[str, Assignment]]) -> list[Assignment]:
-        """Give users variants, all or none; return what each has now: the first that was given for an experiment."""
-        new = _write([(assignment.experiment, assignment.variant) for _, assignment in users])
-        given = await self._run_for_users(ASSIGN, [user_id for user_id, _ in users], new)
-        return [
-            _read_assignment(assignment.experiment, text) for (_, assignment), text in zip(users, given, strict=True)
+    async def append(self, entries: Sequence[Entry], oldest_us: int) -> list[bool]:
+        """See `Log.append`."""
+        by_owner: dict[str, list[int]] = {}
+        for at, entry in enumerate(entries):
+            by_owner.setdefault(entry.owner, []).append(at)
+        keys, values = [*self._facts], []
+        for owner, places in by_owner.items():
+            keys += self._keys(owner)
+            # In Lua cjson.null is true, so a missing `tells`, the last value, is left out.
+            told = [[value for value in entries[at][1:] if value is not None] for at in places]
+            values.append((bool(owner), told))
+        caps = self.rules.caps
+        arguments = [
+            str(self.clock.now_us()),
+            str(self.rules.retention_us // 1000),
+            str(oldest_us),
+            *(json.dumps(value) for value in (list(caps), list(caps.values()), values)),
         ]
+        is_new = await self._call(lambda: self._append(keys=keys, args=arguments))
+        order = [at for places in by_owner.values() for at in places]
+        return [bool(new) for _, new in sorted(zip(order, is_new, strict=True))]
 
-    async def find_latest_us(self) -> int:
-        """Return the time of the last thing that was taken, microseconds since 1970; 0: there is none."""
-        return int(await self._call(lambda: self._redis.get(f"{self._prefix}:clock")) or 0)
+    async def find_facts(self) -> tuple[int, int]:
+        """See `ReadableLog.find_facts`."""
+        latest_us, retention_ms = await self._call(lambda: self._redis.mget(self._facts))
+        return int(latest_us or 0), 1000 * int(retention_ms or 0)
 
-    async def scan(self, since_us: int) -> AsyncIterator[list[tuple[str, StoredUser]]]:  # noqa: ARG002
-        """Give all users, a part at a time, each user once: Redis finds nobody by time.
+    async def find_owners(self, since_us: int) -> AsyncIterator[list[str]]:  # noqa: ARG002
+        """Yield all users: Redis has no index by time."""
+        begin = f"{self._prefix}:log:"
+        pattern = re.sub(r"([*?\[\]\\])", r"\\\1", begin) + "*"
 
-        What has expired by now is left out, by the retention of the service that wrote last.
-        """
-        retention_ms = int(await self._call(lambda: self._redis.get(f"{self._prefix}:retention")) or 0)
-        oldest = Rules(1, 1000 * retention_ms).oldest_us(self._clock.now_us())
-        seen: set[str] = set()
-        kinds = {kind for kind in KINDS if kind in ("user", "profile", "events")}  # each user has one of these
-        place, pattern = 0, re.sub(r"([*?\[\]\\])", r"\\\1", self._prefix) + ":*"
-        while True:
-            call = partial(self._redis.scan, place, match=pattern, count=SCANNED_AT_ONCE)
-            place, keys = await self._call(call)
-            names = [key.decode() if isinstance(key, bytes) else key for key in keys]
-            parts = [name.removeprefix(f"{self._prefix}:").partition(":") for name in names]
-            new = sorted({user_id for kind, _, user_id in parts if kind in kinds and user_id} - seen)
-            seen.update(new)
-            if new:
-                pairs = zip(new, await self._read(new, oldest), strict=True)
-                yield list(pairs)
-            if not place:
-                return
+        async def call() -> set[str]:
+            keys = self._redis.scan_iter(match=pattern, count=SCANNED_AT_ONCE)
+            return {str(key).removeprefix(begin) async for key in keys}
 
-    async def delete(self, user_id: str) -> None:
-        """Forget a user."""
-        await self._call(lambda: self._redis.unlink(*self._keys(user_id)))
+        owners = sorted(await self._call(call) - {SERVICE})
+        for at in range(0, len(owners), SCANNED_AT_ONCE):
+            yield owners[at : at + SCANNED_AT_ONCE]
 
-    async def purge(self) -> int:
+    async def delete(self, owner: str) -> None:
+        """See `Log.delete`."""
+        await self._call(lambda: self._redis.unlink(*self._keys(owner)))
+
+    async def purge(self, oldest_us: int) -> int:  # noqa: ARG002
         """Remove nothing: Redis lets a user's keys expire, and what expires earlier goes with the next event."""
         return 0
 
@@ -329,55 +232,6 @@ class RedisStore:
         """Refuse: Redis keeps copies of its own."""
         raise StoreError(f"store: Redis at {self._where} is not copied to {target}; let it keep copies of its own.")
 
-    async def ping(self) -> None:
-        """Find out whether Redis answers."""
-        await self._call(self._redis.ping)
-
     async def close(self) -> None:
         """Close all connections."""
         await self._redis.aclose()
-
-
-_USE, _IMPRESSION, _LIST = 1, 2, 3
-"""Kinds of entries, as the script `ADD` numbers them."""
-
-
-def _write(values: Any) -> str:
-    return json.dumps(values, ensure_ascii=False, separators=(",", ":"))
-
-
-def _read_assignment(experiment: str, text: bytes) -> Assignment:
-    assigned_us, _, variant = text.decode().partition(" ")
-    return Assignment(experiment, variant, int(assigned_us))
-
-
-def _user(
-    user: dict[bytes, bytes], stored: bytes | None, events: dict[bytes, bytes], lists: dict[bytes, bytes], oldest: int
-) -> StoredUser:
-    """Read a user from what Redis holds, without what has expired."""
-    profile = None
-    if stored is not None:
-        put_us, _, text = stored.partition(b"\n")
-        if int(put_us) >= oldest:
-            profile = read_profile(text, int(put_us))
-    live = []
-    for event_id, text in events.items():
-        received_us, signal, entity, entity_id, timestamp_ms, *how = json.loads(text)
-        if received_us >= oldest:
-            live.append(Event(event_id.decode(), signal, entity, entity_id, timestamp_ms, received_us, *how))
-    shown = []
-    for list_id, text in lists.items():
-        received_us, _, rest = text[1:-1].partition(b",")
-        is_told = rest.endswith(b",1")
-        if int(received_us) >= oldest:
-            shown.append(read_list(rest.removesuffix(b",1"), list_id.decode(), int(received_us), is_told))
-    assignments = [_read_assignment(name[3:].decode(), text) for name, text in user.items() if name.startswith(b"in ")]
-    if not (profile or live or shown or int(user.get(b"last", -1)) >= oldest):
-        return StoredUser()
-    return StoredUser(
-        profile,
-        tuple(sorted(live, key=lambda event: event.received_us)),
-        tuple(sorted(shown, key=lambda entry: entry.received_us)),
-        tuple(sorted(assignments, key=lambda assignment: assignment.assigned_us)),
-        int(user[b"first"]),
-    )

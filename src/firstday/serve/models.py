@@ -1,0 +1,229 @@
+"""The model that answers, and how another takes its place."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from firstday.artifact.folder import MANIFEST, read_manifest
+from firstday.artifact.trained_model import TrainedModel
+from firstday.data.events import ITEM
+from firstday.errors import ArtifactError, FirstdayError
+from firstday.features.signals import Signals
+from firstday.recommend.questionnaire import Answers, Questionnaire
+from firstday.recommend.recommender import Recommender, open_model
+from firstday.recommend.spec import find_strategy, refuse_without, strategies_of
+from firstday.serve.segment_map import SegmentMap, make_segment_map
+from firstday.serve.telemetry import Metrics
+
+_log = logging.getLogger("firstday.serve")
+_DRAWING = threading.Lock()
+
+
+@dataclass(frozen=True, eq=False)
+class ServedModel:
+    """A model with what only the service needs.
+
+    Parameters
+    ----------
+    recommender
+        The model.
+    manifest
+        What its folder says of it.
+    loaded_at
+        UTC.
+    """
+
+    recommender: Recommender
+    manifest: Mapping[str, Any]
+    loaded_at: datetime
+
+    @cached_property
+    def version(self) -> str:
+        """Its version, named in each answer."""
+        return str(self.manifest["version"])
+
+    @cached_property
+    def trained(self) -> TrainedModel:
+        """The arrays and names."""
+        return self.recommender.model
+
+    @cached_property
+    def item_ids(self) -> list[Any]:
+        """The caller's ids by index, as JSON values."""
+        return self.trained.catalogue.items.values.to_list()
+
+    @cached_property
+    def titles(self) -> tuple[str, ...]:
+        """Titles by index, "" where there is none."""
+        return self.trained.catalogue.titles or ("",) * len(self.item_ids)
+
+    def name_item(self, item: int) -> dict[str, Any]:
+        """Return an item's id and title as JSON values."""
+        return {"item_id": self.item_ids[item], "title": self.titles[item]}
+
+    @cached_property
+    def _questionnaires(self) -> dict[str, Questionnaire]:
+        return {}
+
+    def questionnaire_of(self, entity: str = ITEM) -> Questionnaire:
+        """Return what newcomers can be asked about items, or about another entity; made when first asked for.
+
+        Raises
+        ------
+        ConfigError
+            The model knows no such entity.
+        """
+        if entity not in self._questionnaires:
+            self._questionnaires[entity] = Questionnaire.of(self.trained, entity)
+        return self._questionnaires[entity]
+
+    @cached_property
+    def _segment_map(self) -> SegmentMap:
+        return make_segment_map(self.trained)
+
+    def draw_map(self) -> SegmentMap:
+        """Return the segments in two dimensions; made once, when first asked for, since only the page needs it."""
+        with _DRAWING:
+            return self._segment_map
+
+    @cached_property
+    def _searched(self) -> list[tuple[str, int]]:
+        """Titles as they are searched, and items, most popular first."""
+        return [(_fold(self.titles[item]), item) for item in self.trained.popular_items.tolist()]
+
+    def find_items(self, text: str) -> Iterator[int]:
+        """Return indexes of the item of that very id, then of those whose titles hold the text, most popular first."""
+        exact = self.trained.catalogue.items.index_of(text)
+        if exact >= 0:
+            yield exact
+        folded = _fold(text)
+        yield from (item for title, item in self._searched if folded in title and item != exact)
+
+
+def _fold(text: str) -> str:
+    return text.replace("\n", " ").casefold()
+
+
+def load_served(path: Path, strategy: str = "", needed: Sequence[str] = ()) -> ServedModel:
+    """Open a model's folder, verify every file, and answer once by each strategy, so that the first user need not wait.
+
+    Parameters
+    ----------
+    path
+        The folder.
+    strategy
+        What answers where none is asked for; "": what the model was trained with.
+    needed
+        Strategies that the model must be able to answer by.
+
+    Raises
+    ------
+    ArtifactError
+        The folder holds no model, or one that is damaged or cannot answer.
+    ConfigError
+        The model cannot answer by a strategy.
+    """
+    try:
+        while True:
+            manifest = read_manifest(path)
+            recommender = open_model(path)
+            if read_manifest(path)["version"] == manifest["version"]:  # else it was replaced in between
+                break
+        for name in filter(None, (strategy, *needed)):
+            refuse_without(name, find_strategy(name).lacks(recommender.model))
+        if strategy:
+            config = recommender.model.config.override("recommend.strategy", strategy)
+            recommender = Recommender(replace(recommender.model, config=config))
+        served = ServedModel(recommender, manifest, datetime.now(UTC))
+        _warm(served)
+    except FirstdayError:
+        raise
+    except Exception as error:
+        _log.error("a model cannot be used", exc_info=error)
+        raise ArtifactError(
+            f"{path}: cannot be used ({type(error).__name__}: {error}); train or copy the model again."
+        ) from error
+    return served
+
+
+def _warm(served: ServedModel) -> None:
+    """Fill every cache."""
+    popular = [served.item_ids[ix] for ix in served.trained.popular_items[:3].tolist()]
+    users = [
+        Signals(age=30, interactions=[(signal, ITEM, item) for item in popular])
+        for signal in (*served.trained.config.signals.liked, "")
+    ]
+    for strategy in strategies_of(served.trained):
+        for group in (users, users[:1]):
+            served.recommender.answer_users(group, 50, strategy)
+    next(served.find_items(""), None)
+    questionnaire = served.questionnaire_of()
+    questionnaire.next_question(Answers())
+    if questionnaire.warm is not None:
+        questionnaire.warm.score(Answers(yes=(0,)))
+
+
+class ModelHolder:
+    """Holds the model that answers.
+
+    Who takes `current` keeps it for as long as it needs: a swap changes what the next one gets.
+
+    Parameters
+    ----------
+    path, strategy, needed
+        See `load_served`.
+    metrics
+        Where reloads are counted, and the model is named.
+    """
+
+    def __init__(self, path: Path, metrics: Metrics, strategy: str = "", needed: Sequence[str] = ()) -> None:
+        self._path, self._metrics, self._strategies = path, metrics, (strategy, needed)
+        self._turn = asyncio.Lock()
+        self._swap(load_served(path, *self._strategies))
+
+    def _swap(self, served: ServedModel) -> None:
+        self.current = served
+        self._metrics.serves(served.version, served.loaded_at.timestamp())
+
+    async def reload(self) -> bool:
+        """Load what the folder holds now, in a thread, and swap it in; return whether it is another version.
+
+        Raises
+        ------
+        FirstdayError
+            It cannot be used, or cannot answer by a strategy that is needed; the old one goes on answering.
+        """
+        async with self._turn:
+            began = time.perf_counter()
+            try:
+                loaded = await asyncio.to_thread(load_served, self._path, *self._strategies)
+            except FirstdayError as error:
+                self._metrics.reloads.labels("refused").inc()
+                _log.error("model refused", extra={"fields": {"error": str(error)}})
+                raise
+            old = self.current.version
+            changed = loaded.version != old
+            self._metrics.reloads.labels("swapped" if changed else "unchanged").inc()
+            if changed:
+                self._swap(loaded)
+                fields = {"from": old, "to": loaded.version, "seconds": round(time.perf_counter() - began, 3)}
+                _log.info("model swapped", extra={"fields": fields})
+            return changed
+
+    async def follow(self) -> None:
+        """Reload where the folder holds another version than the one that answers."""
+        try:
+            has_news = read_manifest(self._path)["version"] != self.current.version
+        except FirstdayError:
+            has_news = (self._path / MANIFEST).exists()  # damaged: loading it says why
+        if has_news:
+            await self.reload()
