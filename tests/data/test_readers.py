@@ -84,7 +84,7 @@ def test_one_table_in_two_files(tmp_path: Path) -> None:
     pl.DataFrame({"user_id": [1], "item_id": [2]}).write_parquet(tmp_path / "interactions.parquet")
     (tmp_path / "interactions").mkdir()
     assert faults(tmp_path) == (
-        "interactions: is there more than once (interactions/ and interactions.parquet and interactions.csv); "
+        "interactions: is there more than once (interactions.csv and interactions.parquet and interactions/); "
         "keep one of them.",
     )
 
@@ -128,9 +128,8 @@ def test_a_truncated_parquet_file(share: float, five_users: Tables, write: Write
     folder = write(five_users)
     place = folder / "interactions.parquet"
     place.write_bytes(place.read_bytes()[: int(place.stat().st_size * share)])
-    assert faults(folder) == (
-        "interactions.parquet: is cut off (its end is not that of a Parquet file); copy or write it again.",
-    )
+    (fault,) = faults(folder)
+    assert fault.startswith("interactions.parquet: cannot be read as Parquet (")
 
 
 @pytest.mark.parametrize("place", [8, 40, 90, -40, -9])

@@ -180,7 +180,7 @@ def test_a_damaged_file_is_named(folder: Path, tiny_parts: None) -> None:
     place = folder / "interactions" / "1.csv.gz"
     place.write_bytes(place.read_bytes()[:-900])
     assert check_tables(folder).faults == (
-        "interactions/1.csv.gz: is cut off or damaged (as gzip); copy or write it again.",
+        "interactions/1.csv.gz: is not gzip, cut off or damaged; copy or write it again.",
     )
 
 

@@ -2,215 +2,124 @@
 
 from __future__ import annotations
 
-import codecs
 import glob
 import json
-import re
-from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any, NoReturn
+from typing import Any, NoReturn
 
 import numpy as np
 import polars as pl
 
+from firstday.data import contents
 from firstday.data.contents import EMPTY_OF_ROWS, Lines, NotUtf8Error, Text, check_utf8, open_text
 from firstday.data.find_tables import TableFile
 from firstday.data.findings import Findings, SourceFile
 from firstday.data.raw_table import ROW, RawFile, first_line
-from firstday.data.text_files import MAX_ROW_BYTES, shorten
+from firstday.data.text_files import MAX_SHOWN
 from firstday.errors import count_of
 
-_BLANK = re.compile(rb"^[ \t\r]*\n", re.MULTILINE)
 _TRUTH, _NUMBERS, _TEXT, _LISTS, _OBJECTS = "true or false", "numbers", "text", "lists", "objects"
 _KINDS: dict[type, str] = {bool: _TRUTH, int: _NUMBERS, float: _NUMBERS, str: _TEXT, list: _LISTS, dict: _OBJECTS}
 _OBJECT = pl.Struct([])
 """The type of an object within a row, of which nothing is read."""
 
 
+class _UnreadableError(Exception):
+    """Polars cannot read the file, or may read it in another way than it is meant."""
+
+
 def scan_json_lines(path: Path, file: TableFile, table: str, number: int, findings: Findings) -> RawFile | None:
-    """Open JSON lines for reading in batches; the types of columns are those of all lines.
+    """Open JSON lines for reading in batches; see `firstday.data.text_files.scan_text`.
 
-    Parameters
-    ----------
-    path
-        Where the file is.
-    file
-        What its name says.
-    table
-        The table whose rows it holds.
-    number
-        Its number among the table's files.
-    findings
-        Gets the faults and notes.
-
-    Returns
-    -------
-    RawFile
-        Its rows, with null for a column that a line lacks; None where there is a fault.
-
-    Raises
-    ------
-    OSError, EOFError, zlib.error
-        It is damaged.
+    The types of columns are those of all lines; a column that a line lacks is null there.
     """
     text = open_text(path, file, findings)
     if text is None:
         return None
-    _leave_out_mark(text)
     try:
-        shape = _find_shape(check_utf8(text.read))
+        try:
+            columns, lines = _find_types(text)
+        except _UnreadableError:
+            if not _check_lines(text, file.name, table, findings):
+                return None
+            columns, lines = _find_types(text, may_hold_brackets=True)
     except NotUtf8Error as error:
         findings.fault(f"{file.name}: {error}")
         return None
-    if shape.doubt is not None:
-        if not _read_closely(text, file.name, table, findings):
-            return None
-        shape = _find_shape(text.read())
-    if shape.doubt or not shape.columns:
-        unread = f"cannot be read as JSON lines ({shape.doubt}); write the file again."
-        findings.fault(f"{file.name}: {unread if shape.doubt else EMPTY_OF_ROWS}")
+    except _UnreadableError as error:
+        findings.fault(f"{file.name}: cannot be read as JSON lines ({error}); write the file again.")
         return None
-    scan = pl.scan_ndjson(glob.escape(str(text.path)), schema=shape.columns, row_index_name=ROW)
-    return RawFile(scan, SourceFile(file.name, shape.find_lines(), number), text.folder)
+    if not columns:
+        findings.fault(f"{file.name}: {EMPTY_OF_ROWS}")
+        return None
+    scan = pl.scan_ndjson(glob.escape(str(text.path)), schema=columns, row_index_name=ROW)
+    return RawFile(scan, SourceFile(file.name, lines, number), text.folder)
 
 
-def _leave_out_mark(text: Text) -> None:
-    """Copy a file that begins with a byte-order mark, which Polars takes for a fault in JSON."""
-    chunks = text.read()
-    head = next(chunks, b"")
-    if head.startswith(codecs.BOM_UTF8):
-        with text.replace() as copy:
-            copy.write(head.removeprefix(codecs.BOM_UTF8))
-            copy.writelines(chunks)
+def _find_types(text: Text, *, may_hold_brackets: bool = False) -> tuple[dict[str, pl.DataType], Lines]:
+    """Return the types of a file's columns, and the lines of its rows."""
+    columns: dict[str, pl.DataType] = {}
+    blank: list[int] = []
+    n_lines = 0
+    with text.open() as content:
+        for block in check_utf8(iter(lambda: b"".join(content.readlines(contents.CHUNK_BYTES)), b"")):
+            lines = block.removesuffix(b"\n").split(b"\n")
+            blank += [n_lines + ix for ix, line in enumerate(lines) if not line.strip()]
+            n_lines += len(lines)
+            if not block.strip():
+                continue
+            try:
+                frame = pl.read_ndjson(block, infer_schema_length=None)
+            except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
+                raise _UnreadableError(first_line(error)) from None
+            words = pl.col(pl.String)
+            in_brackets = frame.select((words.str.starts_with("[") | words.str.starts_with("{")).any())
+            if not may_hold_brackets and any(map(any, in_brackets.rows())):
+                raise _UnreadableError("lists or objects beside text")
+            for name, kind in frame.schema.items():
+                columns[name] = _join_types(name, columns.get(name, pl.Null()), kind)
+    rows = np.array(blank, dtype=np.int64) - np.arange(len(blank)) - 1
+    return columns, Lines.of(1, rows, np.ones(len(blank), dtype=np.int64))
 
 
-@dataclass
-class _Shape:
-    """The columns of a file, and where its rows stand.
-
-    Parameters
-    ----------
-    columns
-        The type of each.
-    doubt
-        What Polars said where it could not read the file; "" where a column may hold lists beside text.
-    n_rows
-        How many rows there are.
-    blank_after
-        The row after which each blank line stands.
-    """
-
-    columns: dict[str, pl.DataType] = field(default_factory=dict)
-    doubt: str | None = None
-    n_rows: int = 0
-    blank_after: list[int] = field(default_factory=list)
-
-    def find_lines(self) -> Lines:
-        """Return where the rows stand."""
-        return Lines.of(1, np.array(self.blank_after, dtype=np.int64), np.ones(len(self.blank_after), dtype=np.int64))
-
-    def add(self, block: bytes) -> None:
-        """Take in some whole lines."""
-        place = 0
-        for blank in _BLANK.finditer(block):
-            self.n_rows += block.count(b"\n", place, blank.start())
-            self.blank_after.append(self.n_rows - 1)
-            place = blank.end()
-        self.n_rows += block.count(b"\n", place)
-        if self.doubt or not block.strip():
-            return
-        try:
-            frame = pl.read_ndjson(block, infer_schema_length=None)
-        except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
-            self.doubt = first_line(error)
-            return
-        words = pl.col(pl.String)
-        if any(map(any, frame.select((words.str.starts_with("[") | words.str.starts_with("{")).any()).rows())):
-            self.doubt = ""
-        for name, kind in frame.schema.items():
-            shared = _join_types(self.columns.get(name, pl.Null()), kind)
-            if shared is None:
-                self.doubt = f"the column {name} holds values of several kinds"
-                return
-            self.columns[name] = shared
-
-
-def _find_shape(chunks: Iterator[bytes]) -> _Shape:
-    """Read a file to find the types of its columns."""
-    shape, rest = _Shape(), b""
-    for chunk in chunks:
-        whole, _, rest_of_chunk = chunk.rpartition(b"\n")
-        if len(rest) > MAX_ROW_BYTES:
-            shape.doubt = "a line is too long"
-        elif whole or chunk.startswith(b"\n"):
-            shape.add(rest + whole + b"\n")
-            rest = rest_of_chunk
-        else:
-            rest += chunk
-    if rest.strip():
-        shape.add(rest + b"\n")
-    return shape
-
-
-def _join_types(one: Any, other: Any) -> pl.DataType | None:
-    """Return a type for values of both; None where there is none."""
+def _join_types(name: str, one: Any, other: Any) -> pl.DataType:
+    """Return a type for the values of both; nothing is read of objects."""
     types = (one, other)
-    if pl.Null in types:
-        return _without_objects(one if other == pl.Null else other)
-    if one.is_nested() or other.is_nested():
-        if isinstance(one, pl.List) and isinstance(other, pl.List):
-            inner = _join_types(one.inner, other.inner)
-            return None if inner is None else pl.List(inner)
-        return _OBJECT if isinstance(one, pl.Struct) and isinstance(other, pl.Struct) else None
-    if one == other or pl.String in types:
-        return pl.String() if pl.String in types else one
-    if pl.Boolean in types:
-        return None
+    if isinstance(one, pl.List) and isinstance(other, pl.List):
+        return pl.List(_join_types(name, one.inner, other.inner))
+    if all(isinstance(kind, pl.Struct) or kind == pl.Null for kind in types) and types != (pl.Null, pl.Null):
+        return _OBJECT
+    if pl.Null in types or one == other:
+        found = one if other == pl.Null else other
+        return pl.List(_join_types(name, pl.Null(), found.inner)) if isinstance(found, pl.List) else found
+    if one.is_nested() or other.is_nested() or (pl.Boolean in types and pl.String not in types):
+        raise _UnreadableError(f"the column {name} holds values of several kinds")
+    if pl.String in types:
+        return pl.String()
     return pl.Float64() if pl.Float64 in types else pl.Int128()
 
 
-def _without_objects(kind: Any) -> pl.DataType:
-    """Return a type without the columns of objects."""
-    if isinstance(kind, pl.List):
-        return pl.List(_without_objects(kind.inner))
-    return _OBJECT if isinstance(kind, pl.Struct) else kind
+def _check_lines(text: Text, name: str, table: str, findings: Findings) -> bool:
+    """Find bad lines and columns whose values have no type in common, line by line; return whether there are none.
 
-
-def _read_closely(text: Text, name: str, table: str, findings: Findings) -> bool:
-    """Read a file line by line in Python to name what is wrong; leave bad lines out of a copy where that is allowed.
-
-    Returns
-    -------
-    bool
-        Whether the file, or its copy, has no fault that is found here.
+    Where bad rows may be left out, they are blank in a copy.
     """
-    lines = _read_lines(text.read())
-    if not findings.drop:
-        return _judge(lines, None, name, table, findings)
-    with text.replace() as copy:
-        return _judge(lines, copy, name, table, findings)
-
-
-def _judge(lines: Iterator[bytes], copy: IO[bytes] | None, name: str, table: str, findings: Findings) -> bool:
-    """Find bad lines, copy the others, and find columns whose values have no type in common."""
     n_rows, n_bad, first_bad = 0, 0, ""
     kinds: dict[str, dict[str, int]] = {}
-    for number, line in enumerate(lines, 1):
-        row = _parse(line)
-        if copy is not None:
-            copy.write(b"\n" if row is None else line)
-        n_rows += bool(line.strip())
-        if row is None and line.strip():
-            shown = line.decode().strip()
-            first_bad = first_bad or f"line {number:,}, {shorten(shown)!r}"
-            n_bad += 1
-            if findings.drop:
-                findings.leave_out_unread(table, f"{name} line {number:,}", "is no JSON object", shown)
-        for column, value in (row or {}).items():
-            if value is not None:
-                kinds.setdefault(column, {}).setdefault(_KINDS[type(value)], number)
-    mixed = {column: firsts for column, firsts in kinds.items() if _is_mixed(set(firsts))}
+    with text.lines() as content, text.replace() as copy:
+        for number, line in enumerate(content, 1):
+            row = _parse(line)
+            copy.write("\n" if row is None else line)
+            n_rows += bool(line.strip())
+            if row is None and line.strip():
+                n_bad += 1
+                first_bad = first_bad or f"line {number:,}, {line.strip()[:MAX_SHOWN]!r}"
+                if findings.drop:
+                    findings.leave_out_unread(table, f"{name} line {number:,}", "is no JSON object", line.strip())
+            for column, value in (row or {}).items():
+                if value is not None:
+                    kinds.setdefault(column, {}).setdefault(_KINDS[type(value)], number)
+    mixed = {column: firsts for column, firsts in kinds.items() if _are_mixed(set(firsts))}
     for column, firsts in mixed.items():
         nested = {_LISTS, _OBJECTS} & set(firsts)
         (one, first), (other, second) = sorted(firsts.items(), key=lambda kind: kind[0] in nested)[:: len(firsts) - 1]
@@ -218,27 +127,16 @@ def _judge(lines: Iterator[bytes], copy: IO[bytes] | None, name: str, table: str
             f"{name}: {column} holds {one} (first: line {first:,}) and {other} (first: line {second:,}); "
             "write values of one kind."
         )
-    if n_bad:
-        counted = f"{name}: {count_of(n_bad, n_rows, 'rows')} are no JSON objects (first: {first_bad})"
-        if findings.drop:
-            findings.note(f"{counted}; left out.")
-        else:
-            findings.fault(f"{counted}; write one on each line, with null for what is missing.")
+    counted = f"{name}: {count_of(n_bad, n_rows, 'rows')} are no JSON objects (first: {first_bad})"
+    if n_bad and findings.drop:
+        findings.note(f"{counted}; left out.")
+    elif n_bad:
+        findings.fault(f"{counted}; write one on each line, with null for what is missing.")
     return not mixed and (findings.drop or not n_bad)
 
 
-def _read_lines(chunks: Iterator[bytes]) -> Iterator[bytes]:
-    """Read lines with their ends."""
-    rest = b""
-    for chunk in chunks:
-        *lines, rest = (rest + chunk).split(b"\n")
-        yield from (line + b"\n" for line in lines)
-    if rest:
-        yield rest + b"\n"
-
-
-def _parse(line: bytes) -> dict[str, Any] | None:
-    """Read an object; None for what is none."""
+def _parse(line: str) -> dict[str, Any] | None:
+    """Read an object; None for anything else."""
     try:
         row = json.loads(line, parse_constant=_refuse)
     except (ValueError, RecursionError):
@@ -251,6 +149,6 @@ def _refuse(word: str) -> NoReturn:
     raise ValueError(word)
 
 
-def _is_mixed(kinds: set[str]) -> bool:
+def _are_mixed(kinds: set[str]) -> bool:
     """Tell whether values have no type in common; numbers beside text become text."""
     return len(kinds) > 1 and (bool(kinds & {_LISTS, _OBJECTS}) or kinds == {_TRUTH, _NUMBERS})

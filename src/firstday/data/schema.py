@@ -232,12 +232,12 @@ def name_items(interactions: pl.DataFrame) -> pl.DataFrame:
 def missing_column(name: str, label: str, columns: Iterable[str]) -> str:
     """Return "users.user_id: the column is missing (found: User_ID, age); rename User_ID to user_id"."""
     present = list(columns)
-    others = {_fold(column): column for column in present if column not in TABLES[name].kinds}
-    alike = get_close_matches(_fold(label), others, 1)
+    others = {fold_name(column): column for column in present if column not in TABLES[name].kinds}
+    alike = get_close_matches(fold_name(label), others, 1)
     ids = [other for other in others if other.endswith("id")] if label.endswith("_id") else []
     advice = "add it"
-    if _fold(label) in others:
-        advice = f"rename {_show(others[_fold(label)])} to {label}"
+    if fold_name(label) in others:
+        advice = f"rename {_show(others[fold_name(label)])} to {label}"
     elif alike or len(ids) == 1:
         advice = f"rename {_show(others[(alike or ids)[0]])} to {label} if that is what it holds"
     return f"{name}.{label}: the column is missing (found: {', '.join(map(_show, present))}); {advice}"
@@ -247,12 +247,12 @@ def _hint_at_name(name: str, label: str, columns: Iterable[str]) -> str:
     """Return a hint where a column's name is that of a known optional one but for its spelling; else ""."""
     known = [*TABLES[name].kinds, *(["genre"] if name == "items" else [])]
     absent = [column for column in known if column not in columns and column not in TABLES[name].required]
-    meant = [column for column in absent if _fold(label).removesuffix("s") == _fold(column).removesuffix("s")]
+    meant = [column for column in absent if fold_name(label).removesuffix("s") == fold_name(column).removesuffix("s")]
     return f"; rename it to {meant[0]} if that is what it holds" if meant and label not in known else ""
 
 
-def _fold(label: str) -> str:
-    """Return a column's name without upper case, spaces and signs, by which spellings are compared."""
+def fold_name(label: str) -> str:
+    """Return a column's name as spellings are compared: ``userid`` for ``User_ID``."""
     return re.sub(r"[\W_]", "", label.lower())
 
 

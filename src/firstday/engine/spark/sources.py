@@ -20,7 +20,7 @@ from firstday.data.findings import Findings, SourceFile
 from firstday.data.frames import unknown_table
 from firstday.data.parts import USER_TABLES
 from firstday.data.raw_table import FILE, ROW, RawTable
-from firstday.data.readers import open_table, tell_other_columns, tell_other_types, whole_partitions
+from firstday.data.readers import describe_other_columns, describe_other_types, open_table, whole_partitions
 from firstday.data.schema import TABLES
 from firstday.engine.spark.session import name_cause
 from firstday.engine.spark.storage import Storage, StoredFile
@@ -170,14 +170,14 @@ def _scan_parquet(
     for part, numbers in zip(parts, schemas.values(), strict=True):
         present = [name for name in part.columns if name not in (FILE, ROW)]
         if set(present) != set(columns):
-            findings.fault(tell_other_columns(files, files.files[numbers[0]].name, present, columns))
+            findings.fault(describe_other_columns(files, files.files[numbers[0]].name, present, columns))
             return None
     for column in columns:
         kinds = {part.schema[column].dataType.simpleString() for part in parts}
         if len(kinds) == 1:
             continue
         if not all(isinstance(part.schema[column].dataType, NumericType) for part in parts):
-            findings.fault(tell_other_types(files, f"{' and '.join(sorted(kinds))} in column {column}"))
+            findings.fault(describe_other_types(files, f"{' and '.join(sorted(kinds))} in column {column}"))
             return None
         are_whole = all(isinstance(part.schema[column].dataType, IntegralType) for part in parts)
         parts = [
