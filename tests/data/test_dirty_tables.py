@@ -9,16 +9,14 @@ import sys
 from collections import Counter
 from pathlib import Path
 
-import numpy as np
 import polars as pl
 import pytest
 
 from firstday.config import SignalConfig
-from firstday.data.checks import InteractionChecker, check_frames, judge_interactions
-from firstday.data.findings import Findings
+from firstday.data.faults import Findings
 from firstday.data.load import CheckedTables, check_tables
-from firstday.data.raw_table import RawBatch
 from firstday.data.readers import read_folder
+from firstday.data.rules import Known, check_frames, check_interactions, judge_interactions
 from firstday.data.schema import all_ids
 from tests.data.dirty import Dirty
 from tests.data.dirty_tables import CASES, DATES, Change, every, seconds, shaped, some, write_tables
@@ -54,19 +52,17 @@ def test_findings_of_parts_are_merged_in_any_order(share: float, tmp_path: Path)
     whole = interactions.whole
     frames = check_frames(raw, {}, findings)
     users, items = all_ids(frames, "users"), all_ids(frames, "items")
-    signals = SignalConfig()
+    known = Known(users, items, {}, SignalConfig())
     merged = []
     for order in (range(0, 300, 10), range(290, -1, -10), [0]):
         parts = []
         for start in order:
-            rows = np.arange(start, start + (300 // len(order)))
             part = Findings(drop=share > 0)
-            checker = InteractionChecker(users, items, {}, set(), signals, part)
-            checker.check_batch(RawBatch(whole.frame[rows], whole.place.take(rows)), is_text=True)
+            check_interactions(whole[start : start + 300 // len(order)], known, part, is_text=True)
             parts.append(pickle.loads(pickle.dumps(part)))
-        together = Findings(drop=share > 0)
+        together = Findings(drop=share > 0, sources={"interactions": interactions.sources})
         together.merge(parts)
-        judge_interactions(together, signals)
+        judge_interactions(together, SignalConfig())
         together.settle(share)
         merged.append((Counter(together.faults), Counter(together.notes), together.left_out))
     assert merged[0] == merged[1] == merged[2]

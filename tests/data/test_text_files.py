@@ -14,10 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from firstday.data import contents
+from firstday.data.faults import ROW, Findings
 from firstday.data.find_tables import TableFile
-from firstday.data.findings import Findings
 from firstday.data.load import check_tables
-from firstday.data.raw_table import RawTable
 from firstday.data.text_files import find_header, scan_text
 from firstday.data.zstd import compress
 from tests.data.dirty_files import CASES
@@ -41,14 +40,13 @@ def read(text: str, findings: Findings, packing: str = "") -> list[Row] | None:
         else:
             path.write_bytes(content)
             file = TableFile("part", 0, "CSV")
-        opened = scan_text(path, file, "interactions", 0, findings)
+        opened = scan_text(path, file, "interactions", findings)
         if opened is None:
             return None
-        batches = list(RawTable((opened,)).batches())
+        scan, source = opened
         return [
-            (batch.place.source(row).describe(int(batch.place.row[row])), tuple(value or "" for value in values))
-            for batch in batches
-            for row, values in enumerate(batch.frame.rows())
+            (source.describe(row), tuple(value or "" for value in values))
+            for row, *values in scan.select(ROW, *COLUMNS).collect().rows()
         ]
 
 

@@ -1,18 +1,19 @@
-"""Conversion of a table's columns to their types; each counts its bad values, adds up over batches, and decides alone.
+"""Conversion of columns to their types, and the rules for each kind of column.
 
-Whatever is decided here is decided value by value, since interactions come in batches of rows, from several machines.
+Each value is converted by itself, since interactions come in batches of rows, from several machines.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
 import polars as pl
 
-from firstday.data.findings import Findings
+from firstday.data.events import UTC_MICROSECONDS
+from firstday.data.faults import Findings, Reasons, Rule, find_faults, note
 
 MAX_AGE_YEARS = 120
 MAX_POSITION = 2**31 - 1
@@ -58,9 +59,127 @@ UNITS = ((10**11, "s", "seconds"), (10**14, "ms", "milliseconds"), (10**17, "us"
 """Numbers below the first of each are probably moments of our time in this unit: Polars' and pandas' name, the word."""
 
 
-@dataclass(frozen=True)
+WRITTEN, VALUE = pl.col("written"), pl.col("value")
+"""A column as it was read, and its converted values, in rules."""
+_UNREAD_NUMBER = WRITTEN.is_not_null() & (VALUE.is_null() | VALUE.is_nan())
+_UNREAD_TIME = WRITTEN.is_not_null() & VALUE.is_null()
+_IS_MARK = WRITTEN.str.to_lowercase().is_in(MARKS_FOR_MISSING)
+_IS_MARK_RULE = Rule("hold {}, a mark for missing", _IS_MARK, LEAVE_EMPTY, value=WRITTEN)
+_COMMA = WRITTEN.str.contains(DECIMAL_COMMA)
+_IN_DOUBT = WRITTEN.str.contains(COMMA_OF_THOUSANDS)
+_IS_NUMBER = WRITTEN.str.contains(r"^[-+]?\d+(\.\d+)?$")
+_IS_DATE = pl.col("zone").is_null() & pl.col("minute").is_null()
+
+
+def _describe_readings(text: str) -> str:
+    """Return the advice for a number such as ``1,500``."""
+    decimal, thousands = float(text.replace(",", ".")), int(text.replace(",", ""))
+    return f"write {decimal} or {thousands}: with a dot for decimals, and nothing for thousands"
+
+
+def _describe_conversion(number: Any) -> str:
+    """Return how to convert bare numbers to moments, in the unit that the first one probably has."""
+    size = abs(float(number))
+    unit, name = next(((unit, name) for limit, unit, name in UNITS if size < limit), ("ns", "nanoseconds"))
+    spark = "" if unit == "ns" else f", Spark timestamp_{name if unit == 's' else name.replace('seconds', 's')}(x)"
+    return (
+        f'if they are {name} since 1970, convert them (pandas pd.to_datetime(x, unit="{unit}", utc=True), Polars '
+        f'pl.from_epoch(x, "{unit}").dt.replace_time_zone("UTC"){spark})'
+    )
+
+
+ID_RULES = (
+    note("have spaces around the id; ids are taken as they are written", WRITTEN.str.strip_chars() != WRITTEN),
+    note(
+        "hold {}, which looks like a mark for missing and counts as an id",
+        WRITTEN.str.to_lowercase().is_in(NO_IDS),
+        value=WRITTEN,
+    ),
+)
+TEXT_ID_RULES = (
+    *ID_RULES,
+    note(
+        "write whole numbers as decimals; ids are taken as they are written", WRITTEN.str.contains(WHOLE_WITH_DECIMALS)
+    ),
+)
+NUMBER_RULES = (
+    replace(_IS_MARK_RULE, bad=_UNREAD_NUMBER & _IS_MARK),
+    note(DECIMALS_READ, _COMMA & ~_IN_DOUBT),
+    Rule(
+        "have a comma that may stand for decimals or for thousands",
+        _IN_DOUBT,
+        _describe_readings,
+        value=WRITTEN,
+        noun="values",
+        excuse=DECIMALS_READ,
+    ),
+    Rule(
+        "are not numbers",
+        _UNREAD_NUMBER & ~_IS_MARK & ~_COMMA,
+        "write numbers alone, with a dot for decimals",
+        value=WRITTEN,
+    ),
+)
+WEIGHT_RULES = (note("are empty and weigh 1", WRITTEN.is_null()),)
+POSITION_RULES = (
+    Rule(
+        "are no places in a list",
+        (VALUE < 1) | (VALUE > MAX_POSITION) | (VALUE.floor() != VALUE),
+        "write whole numbers from 1, or leave unknown ones empty",
+        value=VALUE,
+    ),
+)
+PROPENSITY_RULES = (
+    Rule(
+        "are not above 0 and at most 1",
+        ~((VALUE > 0) & (VALUE <= 1)),
+        "write probabilities as shares of 1, or leave unknown ones empty",
+        value=VALUE,
+    ),
+)
+AGE_BAND_RULES = (
+    Rule(
+        "are bands of age",
+        WRITTEN.str.contains(AGE_BAND),
+        "give years, or name the column age_band, so that it is a group",
+        value=WRITTEN,
+    ),
+)
+_IS_BIRTH = (VALUE >= FIRST_BIRTH_YEAR) & (datetime.now(UTC).year >= VALUE) & (VALUE.floor() == VALUE)
+AGE_RULES = (
+    Rule("look like years of birth", _IS_BIRTH, "give ages in years", value=VALUE),
+    Rule(
+        f"are outside 0 to {MAX_AGE_YEARS} years",
+        ((VALUE < 0) | (VALUE > MAX_AGE_YEARS)) & ~_IS_BIRTH,
+        "correct them, or leave unknown ages empty",
+        value=VALUE,
+    ),
+)
+MOMENT_RULES = (
+    note(EARLY, (VALUE.to_physical() >= 0) & (VALUE.to_physical() < END_OF_JANUARY_US)),
+    Rule(
+        "lie after the year 9999",
+        VALUE.to_physical() >= YEAR_10000_US,
+        f"read them with the right unit (were milliseconds read as seconds?), or {LEAVE_EMPTY}",
+        value=VALUE.dt.strftime("%Y-%m-%dT%H:%M:%SZ"),
+    ),
+)
+DATE_RULES = (note(DATES, WRITTEN.is_not_null()),)
+NAIVE_RULES = (Rule(NAIVE, WRITTEN.is_not_null(), GIVE_ZONE, value=WRITTEN.dt.strftime("%Y-%m-%d %H:%M:%S")),)
+BARE_NUMBER_RULES = (Rule(NUMBERS, WRITTEN.is_not_null(), _describe_conversion, value=WRITTEN),)
+TEXT_DATE_RULES = (note(DATES, VALUE.is_not_null() & _IS_DATE),)
+TEXT_TIME_RULES = (
+    replace(_IS_MARK_RULE, bad=_UNREAD_TIME & _IS_MARK),
+    Rule("are not times", _UNREAD_TIME & ~_IS_NUMBER & ~_IS_MARK, WRITE_UTC, value=WRITTEN),
+    Rule(NAIVE, VALUE.is_not_null() & pl.col("zone").is_null() & ~_IS_DATE, WRITE_UTC, value=WRITTEN),
+    Rule(NUMBERS, _IS_NUMBER, lambda number: f"{WRITE_UTC}; {_describe_conversion(number)}", value=WRITTEN),
+)
+SAME_LENGTH = "bring vectors of one model, all of the same length"
+
+
+@dataclass(frozen=True, eq=False)
 class Column:
-    """A column as it was read, its place, and the collector of its faults.
+    """A column as it was read, and the collectors of its faults.
 
     Parameters
     ----------
@@ -68,16 +187,22 @@ class Column:
         Table and column.
     values
         Some rows of it, or all.
+    rows
+        The places of these rows.
     is_text
         Whether it comes from CSV.
     findings
         Gets the faults and notes.
+    reasons
+        Gets the bad rows.
     """
 
     where: str
     values: pl.Series
+    rows: pl.DataFrame
     is_text: bool
     findings: Findings
+    reasons: Reasons
 
     @property
     def is_words(self) -> bool:
@@ -92,34 +217,18 @@ class Column:
         else:
             self.findings.fault(f"{self.where}: the column holds {content}, not {expected}; store {expected}.")
 
-    def rows(
-        self,
-        bad: pl.Series,
-        finding: str,
-        first: pl.Series | None,
-        advice: str | Callable[[Any], str],
-        *,
-        noun: str = "rows",
-        excuse: str = "",
-    ) -> None:
-        """Add the fault of bad rows, if there are any."""
-        self.findings.rows(self.where, bad, finding, first, advice, noun=noun, excuse=excuse)
-
-    def note_rows(self, noted: pl.Series, text: str) -> None:
-        """Add the note of some rows, if there are any."""
-        self.findings.note_rows(self.where, int(noted.sum()), len(noted), text)
+    def find(self, rules: Sequence[Rule], written: pl.Series, value: pl.Series, **more: pl.Series) -> pl.Series:
+        """Apply rules, and return the values without the bad ones."""
+        rows = self.rows.with_columns(written=written, value=value, **more)
+        reasons = find_faults(self.where, rows, rules, self.findings)
+        self.reasons.update(reasons)
+        for bad in reasons.values():
+            value = value.set(bad, None)
+        return value
 
     def ignore(self, reason: str) -> None:
         """Add a note that the column is ignored."""
         self.findings.note(f"{self.where}: ignored ({reason}).")
-
-    def marks(self, words: pl.Series) -> pl.Series:
-        """Add the fault of marks for missing, one for each mark; return where they are."""
-        is_mark = words.str.to_lowercase().is_in(MARKS_FOR_MISSING).fill_null(value=False)
-        if is_mark.any():
-            for mark in words.filter(is_mark).unique(maintain_order=True):
-                self.rows(words == mark, f"hold {mark!r}, a mark for missing", None, LEAVE_EMPTY)
-        return is_mark
 
 
 def words_of(values: pl.Series) -> pl.Series:
@@ -153,31 +262,17 @@ def _id(column: Column) -> pl.Series | None:
         words = words_of(values)
         if column.is_text and len(words) and words.str.contains(WHOLE_NUMBER).all():
             return words.cast(pl.Int64)
-        _note_odd_ids(column, words)
-        return words
+        return column.find(TEXT_ID_RULES if column.is_text else ID_RULES, words, words)
     numbers = whole_numbers(column)
     if numbers is None:
         column.wrong_type("whole numbers or text")
     return numbers
 
 
-def _note_odd_ids(column: Column, words: pl.Series) -> None:
-    """Note ids that hardly anybody means as they stand; they are taken so all the same."""
-    as_written = "ids are taken as they are written"
-    column.note_rows(words != words.str.strip_chars(), f"have spaces around the id; {as_written}")
-    if column.is_text:
-        column.note_rows(words.str.contains(WHOLE_WITH_DECIMALS), f"write whole numbers as decimals; {as_written}")
-    is_mark = words.str.to_lowercase().is_in(NO_IDS).fill_null(value=False)
-    if is_mark.any():
-        for mark in words.filter(is_mark).unique(maintain_order=True):
-            column.note_rows(words == mark, f"hold {mark!r}, which looks like a mark for missing and counts as an id")
-
-
 def _text(column: Column) -> pl.Series | None:
     """Return text, null where empty."""
-    values = column.values
-    if values.dtype in WORDS or values.dtype == pl.Null:
-        return words_of(values)
+    if column.values.dtype in WORDS or column.values.dtype == pl.Null:
+        return words_of(column.values)
     column.wrong_type("text")
     return None
 
@@ -194,42 +289,19 @@ def _number(column: Column) -> pl.Series | None:
         column.findings.note(f"{column.where}: text was read as numbers.")
     words = words_of(values).str.strip_chars()
     numbers = words.cast(pl.Float64, strict=False)
-    odd = words.is_not_null() & (numbers.is_null() | numbers.is_nan())
-    if not odd.any():
-        return numbers
-    is_mark = column.marks(words.set(~odd, None))
-    comma = words.str.contains(DECIMAL_COMMA).fill_null(value=False)
-    in_doubt = comma & words.str.contains(COMMA_OF_THOUSANDS)
-    column.note_rows(comma & ~in_doubt, DECIMALS_READ)
-    column.rows(
-        in_doubt,
-        "have a comma that may stand for decimals or for thousands",
-        words,
-        _tell_both_readings,
-        noun="values",
-        excuse=DECIMALS_READ,
-    )
-    advice = "write numbers alone, with a dot for decimals"
-    column.rows(odd & ~is_mark & ~comma, "are not numbers", words, advice)
-    decimals = words.str.replace(",", ".", literal=True).cast(pl.Float64, strict=False)
-    return numbers.set(is_mark, None).zip_with(~comma, decimals)
-
-
-def _tell_both_readings(text: Any) -> str:
-    """Return the advice for a number such as ``1,500``."""
-    decimal, thousands = float(str(text).replace(",", ".")), int(str(text).replace(",", ""))
-    return f"write {decimal} or {thousands}: with a dot for decimals, and nothing for thousands"
+    if (numbers.is_nan() | (numbers.is_null() & words.is_not_null())).any():
+        column.find(NUMBER_RULES, words, numbers)
+        decimals = words.str.replace(",", ".", literal=True).cast(pl.Float64, strict=False)
+        numbers = numbers.fill_null(decimals).fill_nan(None)
+    return numbers
 
 
 def _weight(column: Column) -> pl.Series | None:
     """Return weights, null where empty."""
     numbers = _number(column)
     if numbers is not None:
-        column.note_rows(words_of(column.values).is_null() if column.is_words else numbers.is_null(), EMPTY_WEIGHTS)
+        column.find(WEIGHT_RULES, words_of(column.values) if column.is_words else numbers, numbers)
     return numbers
-
-
-EMPTY_WEIGHTS = "are empty and weigh 1"
 
 
 def _label(column: Column) -> pl.Series | None:
@@ -238,96 +310,47 @@ def _label(column: Column) -> pl.Series | None:
     return None if ids is None else ids.cast(pl.String)
 
 
-def _position(column: Column) -> pl.Series | None:
-    """Return places in lists, from 1; NaN, the missing number of pandas, becomes null."""
-    numbers = _number(column)
-    if numbers is None:
-        return None
-    numbers = numbers.fill_nan(None)
-    bad = (numbers < 1) | (numbers > MAX_POSITION) | (numbers != numbers.floor())
-    column.rows(bad, "are no places in a list", numbers, "write whole numbers from 1, or leave unknown ones empty")
-    return numbers.set(bad, None).cast(pl.Int32)
+def _bounded(rules: Sequence[Rule], kind: pl.DataType) -> Callable[[Column], pl.Series | None]:
+    """Make the conversion of numbers that rules bound; NaN, the missing number of pandas, becomes null."""
 
+    def convert(column: Column) -> pl.Series | None:
+        numbers = _number(column)
+        if numbers is None:
+            return None
+        numbers = numbers.fill_nan(None)
+        return column.find(rules, numbers, numbers).cast(kind)
 
-def _propensity(column: Column) -> pl.Series | None:
-    """Return probabilities above 0; NaN, the missing number of pandas, becomes null."""
-    numbers = _number(column)
-    if numbers is None:
-        return None
-    numbers = numbers.fill_nan(None)
-    bad = ~((numbers > 0) & (numbers <= 1))
-    advice = "write probabilities as shares of 1, or leave unknown ones empty"
-    column.rows(bad, "are not above 0 and at most 1", numbers, advice)
-    return numbers.set(bad, None)
+    return convert
 
 
 def _age(column: Column) -> pl.Series | None:
-    """Return ages in whole years, rounded down; NaN, the missing number of pandas, becomes null."""
+    """Return ages in whole years, rounded down."""
     if column.is_words:
         words = words_of(column.values)
-        bands = words.str.contains(AGE_BAND).fill_null(value=False)
-        advice = "give years, or name the column age_band, so that it is a group"
-        column.rows(bands, "are bands of age", words, advice)
-        column = Column(column.where, words.set(bands, None), column.is_text, column.findings)
-    numbers = _number(column)
-    if numbers is None:
-        return None
-    numbers = numbers.fill_nan(None)
-    births = (numbers >= FIRST_BIRTH_YEAR) & (numbers <= datetime.now(UTC).year) & (numbers == numbers.floor())
-    column.rows(births, "look like years of birth", numbers, "give ages in years")
-    bad = ((numbers < 0) | (numbers > MAX_AGE_YEARS)) & ~births
-    column.rows(bad, f"are outside 0 to {MAX_AGE_YEARS} years", numbers, "correct them, or leave unknown ages empty")
-    return numbers.set(bad | births, None).floor().cast(pl.Int16)
+        column = replace(column, values=column.find(AGE_BAND_RULES, words, words))
+    return _bounded(AGE_RULES, pl.Int16())(column)
 
 
 def _time(column: Column) -> pl.Series | None:
     """Return moments in UTC."""
     values = column.values
     if values.dtype == pl.Null:
-        return values.cast(pl.Datetime("us", "UTC"))
-    if isinstance(values.dtype, pl.Datetime) and values.dtype.time_zone is not None:
-        moments = values.cast(pl.Datetime("us", values.dtype.time_zone)).dt.convert_time_zone("UTC")
-        return _within_our_time(column, moments)
+        return values.cast(UTC_MICROSECONDS)
     if values.dtype in WORDS:
         return _time_of_text(column)
-    present = values.is_not_null()
+    if isinstance(values.dtype, pl.Datetime) and values.dtype.time_zone is not None:
+        moments = values.cast(pl.Datetime("us", values.dtype.time_zone)).dt.convert_time_zone("UTC")
+        return column.find(MOMENT_RULES, moments, moments)
     if values.dtype == pl.Date:
-        column.note_rows(present, DATES)
-        return _within_our_time(column, values.cast(pl.Datetime("us")).dt.replace_time_zone("UTC"))
+        moments = values.cast(pl.Datetime("us")).dt.replace_time_zone("UTC")
+        return column.find(DATE_RULES + MOMENT_RULES, values, moments)
     if values.dtype.is_numeric():
-        column.rows(present, NUMBERS, values, lambda number: f"{_tell_conversion(number)}")
+        column.find(BARE_NUMBER_RULES, values, values)
     elif values.dtype == pl.Datetime:
-        column.rows(present, NAIVE, values.dt.strftime("%Y-%m-%d %H:%M:%S"), GIVE_ZONE)
+        column.find(NAIVE_RULES, values, values)
     else:
         column.wrong_type("moments in UTC")
     return None
-
-
-def _tell_conversion(number: Any) -> str:
-    """Return how to convert bare numbers to moments, in the unit that the first one probably has."""
-    size = abs(float(number))
-    unit, name = next(((unit, name) for limit, unit, name in UNITS if size < limit), ("ns", "nanoseconds"))
-    spark = {
-        "s": ", Spark timestamp_seconds(x)",
-        "ms": ", Spark timestamp_millis(x)",
-        "us": ", Spark timestamp_micros(x)",
-    }
-    return (
-        f'if they are {name} since 1970, convert them (pandas pd.to_datetime(x, unit="{unit}", utc=True), Polars '
-        f'pl.from_epoch(x, "{unit}").dt.replace_time_zone("UTC"){spark.get(unit, "")})'
-    )
-
-
-def _within_our_time(column: Column, moments: pl.Series) -> pl.Series:
-    """Find moments that a wrong unit makes: note the early ones, and return all but the late ones."""
-    physical = moments.to_physical()
-    column.note_rows((physical >= 0) & (physical < END_OF_JANUARY_US), EARLY)
-    late = physical >= YEAR_10000_US
-    if late.any():
-        shown = moments.dt.strftime("%Y-%m-%dT%H:%M:%SZ")
-        advice = f"read them with the right unit (were milliseconds read as seconds?), or {LEAVE_EMPTY}"
-        column.rows(late, "lie after the year 9999", shown, advice)
-    return moments.set(late, None)
 
 
 def _time_of_text(column: Column) -> pl.Series:
@@ -340,17 +363,9 @@ def _time_of_text(column: Column) -> pl.Series:
     moments = (parts["day"] + "T" + minute + second + zone.fill_null("+0000")).str.to_datetime(
         "%Y-%m-%dT%H:%M:%S%.f%z", time_unit="us", time_zone="UTC", strict=False
     )
-    is_date = moments.is_not_null() & zone.is_null() & parts["minute"].is_null()
-    naive = moments.is_not_null() & zone.is_null() & ~is_date
-    column.note_rows(is_date, DATES)
-    odd = words.is_not_null() & moments.is_null()
-    if odd.any() or naive.any():
-        is_mark = column.marks(words.set(~odd, None))
-        numbers = words.str.contains(r"^[-+]?\d+(\.\d+)?$").fill_null(value=False)
-        column.rows(odd & ~numbers & ~is_mark, "are not times", words, WRITE_UTC)
-        column.rows(naive, NAIVE, words, WRITE_UTC)
-        column.rows(numbers, NUMBERS, words, lambda number: f"{WRITE_UTC}; {_tell_conversion(number)}")
-    return _within_our_time(column, moments.set(naive, None))
+    is_doubtful = (words.is_not_null() & (moments.is_null() | zone.is_null())).any()
+    rules = (*TEXT_DATE_RULES, *TEXT_TIME_RULES, *MOMENT_RULES) if is_doubtful else MOMENT_RULES
+    return column.find(rules, words, moments, zone=zone, minute=parts["minute"])
 
 
 def _vector(column: Column) -> pl.Series | None:
@@ -364,22 +379,25 @@ def _vector(column: Column) -> pl.Series | None:
     vectors = vectors.cast(pl.List(pl.Float32), strict=False)
     lengths = vectors.list.len().fill_null(0)
     usual = next(iter(lengths.filter(lengths > 0)), 0)
-    advice = "bring vectors of one model, all of the same length"
-    column.rows(lengths == 0, "have no numbers", None, advice)
-    finding = f"have another length than {usual}, the first one's"
-    column.rows((lengths > 0) & (lengths != usual), finding, None, advice)
-    flawed = ~vectors.list.eval(pl.element().is_finite().fill_null(value=False)).list.all()
-    column.rows(flawed, "hold numbers that are missing, NaN or infinite", None, "compute these vectors again")
+    finite = vectors.list.eval(pl.element().is_finite().fill_null(value=False)).list.all()
+    column.find(
+        (
+            Rule("have no numbers", VALUE == 0, SAME_LENGTH),
+            Rule(f"have another length than {usual}, the first one's", (VALUE > 0) & (usual != VALUE), SAME_LENGTH),
+            Rule("hold numbers that are missing, NaN or infinite", ~WRITTEN, "compute these vectors again"),
+        ),
+        finite,
+        lengths,
+    )
     return vectors
 
 
-CONFORM: Mapping[str, Callable[[Column], pl.Series | None]] = {
+CONVERSIONS: Mapping[str, Callable[[Column], pl.Series | None]] = {
     "id": _id,
     "label": _label,
-    "position": _position,
-    "propensity": _propensity,
+    "position": _bounded(POSITION_RULES, pl.Int32()),
+    "propensity": _bounded(PROPENSITY_RULES, pl.Float64()),
     "text": _text,
-    "number": _number,
     "weight": _weight,
     "age": _age,
     "time": _time,

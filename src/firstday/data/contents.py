@@ -18,8 +18,8 @@ from typing import IO, cast
 
 import numpy as np
 
+from firstday.data.faults import Findings
 from firstday.data.find_tables import Packing, TableFile
-from firstday.data.findings import Findings
 from firstday.data.zstd import DecompressionParameter, ZstdError, ZstdFile
 
 CHUNK_BYTES = 2**22

@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 
 from firstday.data.events import EVENT_TYPES, SORT_ORDER, Events, Pair, first_moment
-from firstday.data.findings import Findings
+from firstday.data.faults import Findings
 
 PART_ROWS = 4_000_000
 """Interactions of a part, about. One part is in memory at once, about 300 MB while it is sorted."""
@@ -100,14 +100,11 @@ class EventWriter:
         parts: list[pl.DataFrame | Path] = []
         counts = np.zeros(len(self._pairs), dtype=np.int64)
         spans: list[tuple[int, int]] = []
-        n_repeats, n_future, first_future = 0, 0, None
+        n_repeats = 0
         for number, rows in self._rows.parts():
             future = (rows["timestamp"] > self._now).fill_null(value=False)
-            if future.any():
-                n_future += int(future.sum())
-                earliest = first_moment(rows["timestamp"].filter(future))
-                first_future = min(filter(None, (first_future, earliest)))
-                rows = rows.filter(~future)
+            note_future(findings, rows["timestamp"].filter(future), self._n_rows)
+            rows = rows.filter(~future)
             rows = rows.sort(SORT_ORDER)
             repeats = _repeats(rows)
             if repeats.any():
@@ -124,19 +121,19 @@ class EventWriter:
             self._n_rows,
             "repeat another to the microsecond (same user, signal, target, time and weight); each is counted once",
         )
-        note_future(findings, n_future, self._n_rows, first_future)
         first, last = (min(lo for lo, _ in spans), max(hi for _, hi in spans)) if spans else (None, None)
         return Events(self._pairs, counts, tuple(parts), first, last, self._rows.spool)
 
 
-def note_future(findings: Findings, n: int, n_rows: int, first: str | None) -> None:
-    """Note how many of so many interactions lie in the future, and the first one's time."""
+def note_future(findings: Findings, times: pl.Series, n_rows: int) -> None:
+    """Note which of so many interactions of all parts lie in the future."""
     findings.note_rows(
         "interactions.timestamp",
-        n,
+        len(times),
         n_rows,
-        "lie in the future (first: {first}); they were left out; check the clock that wrote them",
-        first=first,
+        "lie in the future",
+        "they were left out; check the clock that wrote them",
+        first=first_moment(times),
     )
 
 

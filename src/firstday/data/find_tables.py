@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 from urllib.parse import unquote
 
-from firstday.data.findings import Findings
+from firstday.data.faults import Findings
 from firstday.data.schema import TABLES
 
 Form = Literal["Parquet", "CSV", "JSON lines"]

@@ -9,8 +9,8 @@ from typing import Any
 import narwhals as nw
 import polars as pl
 
-from firstday.data.findings import Findings
-from firstday.data.raw_table import ROW, RawFile, RawTable, first_line
+from firstday.data.faults import Findings
+from firstday.data.raw_table import RawTable, first_line
 from firstday.data.schema import TABLES
 from firstday.errors import DataError
 
@@ -53,7 +53,7 @@ def read_frames(tables: Mapping[str, Any], findings: Findings) -> dict[str, RawT
             for sentence in _name_columns(name, known, error):
                 findings.fault(sentence)
             continue
-        raw[name] = RawTable((RawFile(rows.with_row_index(ROW)),), format="a frame")
+        raw[name] = RawTable.of(rows, "a frame")
     if not tables:
         raise DataError("tables: there are none; give at least interactions, as {'interactions': frame}.")
     return raw

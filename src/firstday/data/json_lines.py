@@ -12,9 +12,9 @@ import polars as pl
 
 from firstday.data import contents
 from firstday.data.contents import EMPTY_OF_ROWS, Lines, NotUtf8Error, Text, check_utf8, open_text
+from firstday.data.faults import ROW, Findings, SourceFile
 from firstday.data.find_tables import TableFile
-from firstday.data.findings import Findings, SourceFile
-from firstday.data.raw_table import ROW, RawFile, first_line
+from firstday.data.raw_table import first_line
 from firstday.data.text_files import MAX_SHOWN
 from firstday.errors import count_of
 
@@ -28,7 +28,9 @@ class _UnreadableError(Exception):
     """Polars cannot read the file, or may read it in another way than it is meant."""
 
 
-def scan_json_lines(path: Path, file: TableFile, table: str, number: int, findings: Findings) -> RawFile | None:
+def scan_json_lines(
+    path: Path, file: TableFile, table: str, findings: Findings
+) -> tuple[pl.LazyFrame, SourceFile] | None:
     """Open JSON lines for reading in batches; see `firstday.data.text_files.scan_text`.
 
     The types of columns are those of all lines; a column that a line lacks is null there.
@@ -53,7 +55,7 @@ def scan_json_lines(path: Path, file: TableFile, table: str, number: int, findin
         findings.fault(f"{file.name}: {EMPTY_OF_ROWS}")
         return None
     scan = pl.scan_ndjson(glob.escape(str(text.path)), schema=columns, row_index_name=ROW)
-    return RawFile(scan, SourceFile(file.name, lines, number), text.folder)
+    return scan, SourceFile(file.name, lines, text.folder)
 
 
 def _find_types(text: Text, *, may_hold_brackets: bool = False) -> tuple[dict[str, pl.DataType], Lines]:

@@ -8,19 +8,30 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import polars as pl
 
 from firstday.config import Config, SignalConfig
-from firstday.data.checks import InteractionChecker, Interactions, check_frames, faulty_entities, find_ids
 from firstday.data.dataset import ASSIGNMENT_TYPES, Dataset, Entity, Group, PrecomputedVectors
 from firstday.data.events import UTC_MICROSECONDS, first_moment
-from firstday.data.findings import Findings
+from firstday.data.faults import Findings
 from firstday.data.ids import Ids
 from firstday.data.raw_table import RawTable
 from firstday.data.readers import STREAMED, read_folder
+from firstday.data.rules import (
+    Interactions,
+    Known,
+    check_frames,
+    check_presence,
+    faulty_entities,
+    find_ids,
+    judge_interactions,
+    known_ids,
+    note_files,
+    read_interactions,
+)
 from firstday.data.schema import TABLES, Frames, all_ids, entity_members
 from firstday.data.sources import complete_journey, deezer_europe, movielens, movietweetings, online_retail
 from firstday.errors import DataError
@@ -126,7 +137,7 @@ def check_tables(
     DataError
         There is no such folder or built-in dataset, or the local copy of a built-in dataset cannot be used.
     """
-    findings = Findings(drop=drop_bad_rows > 0, of_frames=isinstance(tables, Mapping))
+    findings, are_frames = Findings(drop=drop_bad_rows > 0), isinstance(tables, Mapping)
     if isinstance(tables, Mapping):
         from firstday.data.frames import read_frames  # Narwhals, which no command of the shell needs
 
@@ -138,18 +149,18 @@ def check_tables(
     else:
         folder = _folder(tables, path)
         name, raw = folder.resolve().name, read_folder(folder, findings)
-    frames: dict[str, pl.DataFrame] = {}
+    dataset = None
     try:
-        frames, interactions = _check(raw, (config or Config()).signals, findings)
+        check_presence(raw, findings, are_frames=are_frames)
+        dataset = _read(name, raw, (config or Config()).signals, findings)
     except DataError as error:  # a damaged file
-        interactions = None
         for sentence in error.faults:
             findings.fault(sentence)
     findings.settle(drop_bad_rows)
-    if findings.faults or interactions is None:
-        return CheckedTables(None, findings.faults, findings.notes, findings.left_out, findings.hint)
-    dataset = replace(assemble(name, frames, interactions, findings), left_out=findings.left_out)
-    return CheckedTables(dataset, (), dataset.notes, findings.left_out)
+    if dataset is not None and not findings.faults:
+        dataset = replace(dataset, notes=findings.notes, left_out=findings.left_out)
+        return CheckedTables(dataset, (), dataset.notes, findings.left_out)
+    return CheckedTables(None, findings.faults, findings.notes, findings.left_out, findings.hint)
 
 
 def _built_in(name: str, path: str | Path | None, findings: Findings) -> dict[str, RawTable | None]:
@@ -180,42 +191,37 @@ def _folder(tables: str | Path, path: str | Path | None) -> Path:
     return folder
 
 
-def _check(
-    raw: Mapping[str, RawTable | None], signals: SignalConfig, findings: Findings
-) -> tuple[dict[str, pl.DataFrame], Interactions | None]:
-    """Check all tables; return those but interactions, and the interactions, None where there are faults."""
+def _read(name: str, raw: Mapping[str, RawTable | None], signals: SignalConfig, findings: Findings) -> Dataset | None:
+    """Check all tables and make a Dataset of them; None where there are faults."""
     interactions = raw.get("interactions")
     named_ids: dict[str, pl.Series] = {}
     if interactions is not None:
-        checker = None
+        known = None
         if findings.drop:  # only rows that are kept name users and items
             trial = Findings(drop=True)
-            checker = _prepare_checker(raw, check_frames(raw, {}, trial), signals, trial, judge_items=False)
-        named_ids = find_ids(interactions, checker, ("items",) if "users" in raw else ("users", "items"))
+            known = replace(_known(raw, check_frames(raw, {}, trial), signals, trial), items=None)
+        named_ids = find_ids(interactions, known, ("items",) if "users" in raw else ("users", "items"))
     frames = check_frames(raw, named_ids, findings)
     if interactions is None:
-        return frames, None
-    return frames, _prepare_checker(raw, frames, signals, findings).run(interactions)
+        return None
+    found = read_interactions(interactions, _known(raw, frames, signals, findings), findings)
+    judge_interactions(findings, signals)
+    if findings.faults or found is None:
+        return None
+    note_files([source.name for source in interactions.sources], interactions.format, findings)
+    return assemble(name, frames, found, findings)
 
 
-def _prepare_checker(
-    raw: Mapping[str, RawTable | None],
-    frames: Frames,
-    signals: SignalConfig,
-    findings: Findings,
-    *,
-    judge_items: bool = True,
-) -> InteractionChecker:
-    """Make the checker of interactions, which knows the ids of the other tables, of items where they are judged."""
-    users, items = known_ids(frames, "users"), known_ids(frames, "items") if judge_items else None
-    entities = known_entities(raw, frames)
-    derived = {"users", "items"} - set(raw)
-    return InteractionChecker(users, items, entities, faulty_entities(raw, findings), signals, findings, derived)
-
-
-def known_ids(frames: Frames, home: Literal["users", "items"]) -> Ids | None:
-    """Return every user's or item's id, sorted; None where their table cannot be read."""
-    return all_ids(frames, home) if home in frames and TABLES[home].required[0] in frames[home].columns else None
+def _known(raw: Mapping[str, RawTable | None], frames: Frames, signals: SignalConfig, findings: Findings) -> Known:
+    """Return what interactions may name, which is what the other tables have."""
+    return Known(
+        known_ids(frames, "users"),
+        known_ids(frames, "items"),
+        known_entities(raw, frames),
+        signals,
+        faulty_entities(raw, findings),
+        {"users", "items"} - set(raw),
+    )
 
 
 def known_entities(raw: Mapping[str, RawTable | None], frames: Frames) -> dict[str, Ids] | None:
@@ -242,7 +248,7 @@ def assemble(
     name
         The dataset's name.
     frames
-        Tables by name, as `firstday.data.checks.check_frames` returns them.
+        Tables by name, as `firstday.data.rules.check_frames` returns them.
     interactions
         What users did and what was shown to them, indexed with the ids of `frames`.
     findings
@@ -260,9 +266,8 @@ def assemble(
     elif entities is None:
         entities = {entity: _entity(members, items) for entity, members in entity_members(frames).items()}
         entities = _with_names(entities, frames, findings)
-    registered_at = _registered_at(frames, users, findings)
-    friends = _friends(frames, users, findings)
-    return Dataset(
+    titles = _in_order(frames, "items", "title", items)
+    dataset = Dataset(
         name=name,
         users=users,
         items=items,
@@ -270,15 +275,16 @@ def assemble(
         entities=entities,
         groups=_groups(frames, users, catalogue),
         ages=_ages(frames, users),
-        registered_at=registered_at,
-        friends=friends,
-        titles=_titles(frames, items) if catalogue is None else catalogue.titles,
-        added_at=_added_at(frames, items) if catalogue is None else catalogue.added_at,
+        registered_at=_registered_at(frames, users, findings),
+        friends=index_friends(frames["friends"], users, users, findings) if "friends" in frames else None,
+        titles=None if titles is None else tuple(titles.fill_null("").to_list()),
+        added_at=_microseconds(_in_order(frames, "items", "added_at", items)),
         precomputed=_precomputed(frames, users, items, catalogue),
         notes=findings.notes,
         impressions=interactions.impressions,
         assignments=_assignments(frames, users),
     )
+    return dataset if catalogue is None else replace(dataset, titles=catalogue.titles, added_at=catalogue.added_at)
 
 
 def entity_ids(members: pl.DataFrame) -> Ids:
@@ -315,12 +321,21 @@ def _with_names(entities: dict[str, Entity], frames: Frames, findings: Findings)
     return named
 
 
-def _by_user(frames: Frames, users: Ids, column: str) -> pl.Series | None:
-    """Return a column of `users` in index order, None where there is no such column."""
-    if "users" not in frames or column not in frames["users"].columns:
+def _in_order(frames: Frames, table: str, column: str, ids: Ids) -> pl.Series | None:
+    """Return a column of `users` or `items` in index order, None where there is no such column."""
+    if table not in frames or column not in frames[table].columns:
         return None
-    rows = frames["users"]
-    return rows[column].gather(pl.Series(np.argsort(users.lookup(rows["user_id"])).astype(np.uint32)))
+    rows = frames[table]
+    order = np.argsort(ids.lookup(rows[TABLES[table].required[0]]))
+    return rows[column].gather(pl.Series(order.astype(np.uint32)))
+
+
+def _microseconds(times: pl.Series | None) -> np.ndarray | None:
+    """Return times as int64, microseconds since 1970 UTC, -1 where missing."""
+    if times is None:
+        return None
+    moments: np.ndarray = times.cast(UTC_MICROSECONDS).to_physical().fill_null(-1).to_numpy().copy()
+    return moments
 
 
 def _groups(frames: Frames, users: Ids, catalogue: Dataset | None) -> dict[str, Group]:
@@ -332,7 +347,7 @@ def _groups(frames: Frames, users: Ids, catalogue: Dataset | None) -> dict[str, 
         known = {column: Ids(frames["users"][column].drop_nulls().unique().sort()) for column in columns}
     groups = {}
     for column, distinct in known.items():
-        values = _by_user(frames, users, column)
+        values = _in_order(frames, "users", column, users)
         codes = np.full(len(users), -1, dtype=np.int32) if values is None else distinct.lookup(values)
         groups[column] = Group(tuple(distinct.values.to_list()), codes)
     return groups
@@ -340,7 +355,7 @@ def _groups(frames: Frames, users: Ids, catalogue: Dataset | None) -> dict[str, 
 
 def _ages(frames: Frames, users: Ids) -> np.ndarray | None:
     """Return ages in index order; None where no age is known."""
-    ages = _by_user(frames, users, "age")
+    ages = _in_order(frames, "users", "age", users)
     if ages is None or ages.null_count() == len(ages):
         return None
     return ages.fill_null(-1).cast(pl.Int16).to_numpy().copy()
@@ -348,7 +363,7 @@ def _ages(frames: Frames, users: Ids) -> np.ndarray | None:
 
 def _registered_at(frames: Frames, users: Ids, findings: Findings) -> np.ndarray | None:
     """Return registration times in index order; a time in the future is unknown."""
-    times = _by_user(frames, users, "registered_at")
+    times = _in_order(frames, "users", "registered_at", users)
     if times is None:
         return None
     future = (times > datetime.now(UTC)).fill_null(value=False)
@@ -356,16 +371,12 @@ def _registered_at(frames: Frames, users: Ids, findings: Findings) -> np.ndarray
         "users.registered_at",
         int(future.sum()),
         len(times),
-        "registered in the future (first: {first}); taken as unknown",
+        "registered in the future",
+        "taken as unknown",
         noun="users",
         first=first_moment(times.filter(future)),
     )
-    return times.cast(UTC_MICROSECONDS).to_physical().set(future, None).fill_null(-1).to_numpy().copy()
-
-
-def _friends(frames: Frames, users: Ids, findings: Findings) -> SparseRows | None:
-    """Index the listed friendships, each once."""
-    return None if "friends" not in frames else index_friends(frames["friends"], users, users, findings)
+    return _microseconds(times.set(future, None))
 
 
 def _assignments(frames: Frames, users: Ids) -> pl.DataFrame | None:
@@ -400,25 +411,6 @@ def with_friends(dataset: Dataset, friends: pl.DataFrame, findings: Findings) ->
     return replace(
         dataset, friends=index_friends(friends, dataset.users, ids, findings), friend_ids=ids, notes=findings.notes
     )
-
-
-def _titles(frames: Frames, items: Ids) -> tuple[str, ...] | None:
-    """Return titles in index order."""
-    if "items" not in frames or "title" not in frames["items"].columns:
-        return None
-    rows = frames["items"]
-    order = np.argsort(items.lookup(rows["item_id"])).astype(np.uint32)
-    return tuple(rows["title"].fill_null("").gather(pl.Series(order)).to_list())
-
-
-def _added_at(frames: Frames, items: Ids) -> np.ndarray | None:
-    """Return when items were added in index order; None without the column."""
-    if "items" not in frames or "added_at" not in frames["items"].columns:
-        return None
-    rows = frames["items"]
-    order = np.argsort(items.lookup(rows["item_id"])).astype(np.uint32)
-    moments: np.ndarray = rows["added_at"].gather(pl.Series(order)).to_physical().fill_null(-1).to_numpy().copy()
-    return moments
 
 
 def _precomputed(frames: Frames, users: Ids, items: Ids, catalogue: Dataset | None) -> PrecomputedVectors | None:

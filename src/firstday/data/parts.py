@@ -19,10 +19,17 @@ import polars as pl
 
 from firstday.config import SignalConfig
 from firstday.data import zstd
-from firstday.data.checks import (
-    InteractionChecker,
+from firstday.data.dataset import Dataset, Group, PrecomputedVectors
+from firstday.data.event_writer import EventWriter
+from firstday.data.events import EVENT_TYPES, Events, Pair
+from firstday.data.faults import Findings, show_examples
+from firstday.data.ids import Ids
+from firstday.data.impressions import join_impressions
+from firstday.data.load import assemble, index_friends, known_entities, sort_assignments, with_friends
+from firstday.data.raw_table import RawTable
+from firstday.data.rules import (
     Interactions,
-    KnownIds,
+    Known,
     add_named_items,
     check_item_vectors,
     check_reference,
@@ -31,17 +38,12 @@ from firstday.data.checks import (
     faulty_entities,
     find_ids,
     judge_interactions,
+    known_ids,
+    read_interactions,
     share_id_type,
+    unite_ids,
 )
-from firstday.data.dataset import Dataset, Group, PrecomputedVectors
-from firstday.data.event_writer import EventWriter
-from firstday.data.events import EVENT_TYPES, Events, Pair
-from firstday.data.findings import Findings
-from firstday.data.ids import Ids
-from firstday.data.impressions import join_impressions
-from firstday.data.load import assemble, index_friends, known_entities, known_ids, sort_assignments, with_friends
-from firstday.data.raw_table import RawTable
-from firstday.data.schema import ITEM_COLUMNS, USER_COLUMNS, conform_table
+from firstday.data.schema import ITEM_COLUMNS, USER_COLUMNS
 
 MENTIONS = "friends: who is named"
 """The rows of `friends` once more, in the part of the user who is named as a friend: there it can be looked up."""
@@ -59,17 +61,11 @@ class Whole:
     ----------
     tables
         The names of the tables that there are.
-    items
-        The ids that may be named; None where `items` cannot be read.
-    entities
-        The ids of each entity's members; None where `items` or `collections` cannot be read.
-    faulty
-        Entities whose column of `items` has faults.
+    known
+        What interactions may name, but for users.
     catalogue
         A dataset without users: the items with their titles, entities and precomputed vectors, and the values of each
         column of `users` that makes groups; None where there are faults.
-    signals
-        Which signals are known and which mean use.
     now
         The time of reading.
     drop
@@ -79,11 +75,8 @@ class Whole:
     """
 
     tables: frozenset[str]
-    items: Ids | None
-    entities: Mapping[str, Ids] | None
-    faulty: frozenset[str]
+    known: Known
     catalogue: Dataset | None
-    signals: SignalConfig
     now: datetime
     drop: bool = False
     unreadable: frozenset[str] = frozenset()
@@ -129,8 +122,10 @@ def load_whole(
         The items that interactions name: they are all items where there is no table of items, and else further ones.
     groups
         The values of each column of `users` that makes groups, sorted.
-    tables, signals, now, unreadable
+    tables, now, unreadable
         See `Whole`.
+    signals
+        Which signals are known and which mean use.
     findings
         Gets the faults and notes.
     """
@@ -144,11 +139,12 @@ def load_whole(
         if name == "items" and table is not None:
             add_named_items(frames, item_ids, findings)
     share_id_type(frames, ITEM_COLUMNS)
-    findings.at(None)
     check_item_vectors(frames, findings)
-    items, entities = known_ids(frames, "items"), known_entities(raw, frames)
+    derived = {"users", "items"} - tables
+    entities, faulty = known_entities(raw, frames), faulty_entities(raw, findings)
+    known = Known(None, known_ids(frames, "items"), entities, signals, faulty, derived)
     catalogue = None
-    if not findings.faults and items is not None:
+    if not findings.faults and known.items is not None:
         frames["users"] = pl.DataFrame(schema={"user_id": pl.String})
         if "embeddings/items" in frames:
             frames["embeddings/users"] = pl.DataFrame(schema={"user_id": pl.String, "vector": pl.List(pl.Float32)})
@@ -156,8 +152,7 @@ def load_whole(
             assemble("catalogue", frames, Interactions(no_events(())), findings),
             groups={name: Group(values, np.zeros(0, dtype=np.int32)) for name, values in groups.items()},
         )
-    faulty = frozenset(faulty_entities(raw, findings))
-    return Whole(tables, items, entities, faulty, catalogue, signals, now, findings.drop, unreadable)
+    return Whole(tables, known, catalogue, now, findings.drop, unreadable)
 
 
 def load_part(raw: Mapping[str, RawTable], whole: Whole, name: str = "part") -> Part:
@@ -182,7 +177,8 @@ def load_part(raw: Mapping[str, RawTable], whole: Whole, name: str = "part") -> 
     elif "users" in whole.tables:
         frames["users"] = pl.DataFrame(schema={"user_id": pl.String})
     elif interactions is not None:
-        frames["users"] = pl.DataFrame({"user_id": _find_users(interactions, whole)})
+        known = whole.known if whole.drop else None  # only rows that are kept name users
+        frames["users"] = pl.DataFrame({"user_id": find_ids(interactions, known, ("users",))["users"]})
     elif "interactions" not in whole.unreadable:  # nobody of this part did anything
         frames["users"] = pl.DataFrame(schema={"user_id": pl.String})
     precomputed = None if whole.catalogue is None else whole.catalogue.precomputed
@@ -194,23 +190,13 @@ def load_part(raw: Mapping[str, RawTable], whole: Whole, name: str = "part") -> 
         if table in raw:
             frames[table] = check_table(table, raw[table], frames, findings, elsewhere="friend_id")
     if MENTIONS in raw:
-        named = raw[MENTIONS]
-        findings.at(named.whole.place)
-        friends = conform_table("friends", named.whole.frame, Findings(), is_text=named.is_text)
-        if "friend_id" in friends.columns:
-            check_reference("friends.friend_id", friends["friend_id"], "users", frames, findings)
-        n_read = findings.n_read["friends"]
-        findings.leave_out("friends", named.whole.frame)
-        findings.n_read["friends"] = n_read  # they were counted in the parts of the users whose friends they are
+        check_reference("friends", raw[MENTIONS], "friend_id", frames, findings)
     share_id_type(frames, USER_COLUMNS)
     users = known_ids(frames, "users")
-    derived = {"users", "items"} - whole.tables
-    faulty = set(whole.faulty)
-    checker = InteractionChecker(users, whole.items, whole.entities, faulty, whole.signals, findings, derived)
-    if interactions is None:
-        found: Interactions | None = Interactions(no_events(checker.pairs))
-    else:
-        found = checker.read(interactions, whole.now)
+    known = replace(whole.known, users=users)
+    found: Interactions | None = Interactions(no_events(known.pairs))
+    if interactions is not None:
+        found = read_interactions(interactions, known, findings, whole.now)
     vectors = frames.get("embeddings/users", pl.DataFrame())
     if precomputed is not None and "vector" in vectors.columns:
         check_vector_lengths(vectors["vector"], precomputed.item_vectors.shape[1], findings)
@@ -222,29 +208,18 @@ def load_part(raw: Mapping[str, RawTable], whole: Whole, name: str = "part") -> 
     return Part(dataset, findings, first_users)
 
 
-def _find_users(interactions: RawTable, whole: Whole) -> pl.Series:
-    """Return the users whom interactions name, sorted; only rows that are kept name any."""
-    checker = None
-    if whole.drop:
-        trial = Findings(drop=True)
-        checker = InteractionChecker(None, whole.items, whole.entities, set(whole.faulty), whole.signals, trial)
-    return find_ids(interactions, checker)["users"]
-
-
 def join_findings(parts: Iterable[Part], signals: SignalConfig, findings: Findings) -> None:
     """Add up what was found in parts, in any order, and judge what only all parts together can tell."""
     firsts: list[pl.Series] = []
     for part in parts:
         findings.merge([part.findings])
-        if part.first_users is not None and len(part.first_users):
-            firsts.append(part.first_users)
+        firsts += [] if part.first_users is None else [part.first_users]
     findings.join_left_out("friends")
     judge_interactions(findings, signals)
-    if any(ids.dtype == pl.String for ids in firsts):
-        firsts = [ids.cast(pl.String) for ids in firsts]
-    for fault in findings.row_faults.values():
-        if fault.finding == "name unknown users" and firsts:
-            fault.elsewhere = KnownIds("users", Ids(pl.concat(firsts).sort())).examples
+    examples = show_examples("users", unite_ids(firsts))
+    for key, found in findings.found.items():
+        if found.finding == "name unknown users":
+            findings.found[key] = replace(found, examples=examples)
 
 
 def no_events(pairs: tuple[Pair, ...]) -> Events:

@@ -6,73 +6,16 @@ import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from tempfile import TemporaryDirectory
 
-import numpy as np
 import polars as pl
 
-from firstday.data.findings import Findings, Place, SourceFile
+from firstday.data.faults import FILE, ROW, Findings, SourceFile
 from firstday.errors import DataError
 
 BATCH_ROWS = 1_000_000
 """Rows of interactions in memory at once while reading, about."""
-ROW = "firstday: row"
-"""The column with each row's number in its file, from 0, while files are read."""
 UNREADABLE = (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError, EOFError, UnicodeError, zlib.error)
 """What reading a damaged file can raise."""
-FILE = "firstday: file"
-"""The column with the number of each row's file, where rows of many files stand together."""
-
-
-IN_MEMORY = SourceFile()
-"""The source of rows that come from no file."""
-
-
-@dataclass(frozen=True, eq=False)
-class RawFile:
-    """The rows of one file, or of a frame in memory.
-
-    Parameters
-    ----------
-    rows
-        The columns, all files of a table with the same ones, and `ROW`.
-    source
-        The file's name, and what its rows are counted in.
-    sources
-        The files, by number, where rows of many stand together and have the column `FILE`.
-    copy
-        The folder of a copy that is read in the file's place; it goes with this.
-    """
-
-    rows: pl.LazyFrame
-    source: SourceFile = IN_MEMORY
-    copy: TemporaryDirectory[str] | None = None
-    sources: tuple[SourceFile, ...] = ()
-
-    def selected(self, names: Sequence[str]) -> pl.LazyFrame:
-        """Return some columns, and where each row stands."""
-        return self.rows.select(*names, ROW, *([FILE] if self.sources else []))
-
-
-@dataclass(frozen=True, eq=False)
-class RawBatch:
-    """Some rows of a table, as they were written, and where they stand.
-
-    Parameters
-    ----------
-    frame
-        The columns without `ROW`.
-    place
-        File and row of each.
-    """
-
-    frame: pl.DataFrame
-    place: Place
-
-    @classmethod
-    def concat(cls, batches: Sequence[RawBatch]) -> RawBatch:
-        """Put batches under each other."""
-        return cls(pl.concat([batch.frame for batch in batches]), Place.concat([batch.place for batch in batches]))
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,38 +25,41 @@ class RawTable:
     Parameters
     ----------
     files
-        Its files, in order.
+        The rows of each file: the columns, all files with the same ones, and `FILE` and `ROW`.
+    sources
+        The files, by number; none where rows have no place.
     is_text
         Whether it comes from text with separators, so that every column is String.
     format
         What its files are, for messages; CSV stands for every text with separators.
     """
 
-    files: tuple[RawFile, ...]
+    files: tuple[pl.LazyFrame, ...]
+    sources: tuple[SourceFile, ...] = ()
     is_text: bool = False
     format: str = "Parquet"
 
     @classmethod
-    def of(cls, frame: pl.DataFrame | pl.LazyFrame, *, is_text: bool = False) -> RawTable:
-        """Make a table of rows that come from no file that is told."""
-        return cls((RawFile(frame.lazy().with_row_index(ROW)),), is_text)
+    def of(cls, frame: pl.DataFrame | pl.LazyFrame, kind: str = "Parquet") -> RawTable:
+        """Make a table of a frame in memory."""
+        return cls((add_place(frame.lazy().with_row_index(ROW), 0),), (SourceFile(),), format=kind)
 
     @cached_property
     def columns(self) -> list[str]:
         """The names of the columns, in file order."""
-        return [name for name in self.files[0].rows.collect_schema().names() if name not in (ROW, FILE)]
+        return [name for name in self.files[0].collect_schema().names() if name not in (FILE, ROW)]
 
     @cached_property
-    def whole(self) -> RawBatch:
+    def whole(self) -> pl.DataFrame:
         """All rows, in memory."""
-        return RawBatch.concat(list(self.batches()))
+        return pl.concat(self.batches())
 
     @cached_property
     def n_rows(self) -> int:
         """How many rows the files have."""
-        return sum(file.rows.select(pl.len()).collect().item() for file in self.files)
+        return sum(rows.select(pl.len()).collect().item() for rows in self.files)
 
-    def batches(self, columns: Sequence[str] | None = None) -> Iterator[RawBatch]:
+    def batches(self, columns: Sequence[str] | None = None) -> Iterator[pl.DataFrame]:
         """Read a batch of rows at a time, in file order; small files come in one batch.
 
         A table without rows gives one empty batch.
@@ -121,38 +67,33 @@ class RawTable:
         Parameters
         ----------
         columns
-            Columns to read; all if None.
+            Columns to read besides `FILE` and `ROW`; all if None.
 
         Raises
         ------
         DataError
             A file is damaged.
         """
-        names = self.columns if columns is None else columns
-        waiting: list[RawBatch] = []
-        is_empty = True
+        names = [*(self.columns if columns is None else columns), FILE, ROW]
+        waiting = [self.files[0].select(names).clear().collect()]
+        is_first = True
         for batch in self._pieces(names):
-            if len(batch.place):
-                waiting.append(batch)
-                is_empty = False
-            if sum(len(part.place) for part in waiting) >= BATCH_ROWS:
-                yield RawBatch.concat(waiting)
-                waiting = []
-        if waiting:
-            yield RawBatch.concat(waiting)
-        elif is_empty:
-            yield _take_place(self.files[0].selected(names).head(0).collect(), self.files[0])
+            waiting.append(batch)
+            if sum(len(part) for part in waiting) >= BATCH_ROWS:
+                yield pl.concat(waiting)
+                waiting, is_first = [], False
+        if is_first or any(len(part) for part in waiting):
+            yield pl.concat(waiting)
 
-    def _pieces(self, names: Sequence[str]) -> Iterator[RawBatch]:
+    def _pieces(self, names: Sequence[str]) -> Iterator[pl.DataFrame]:
         """Read the files one after the other, in pieces as they come."""
-        for file in self.files:
+        for number, rows in enumerate(self.files):
             try:
-                for batch in file.selected(names).collect_batches(chunk_size=BATCH_ROWS, maintain_order=True):
-                    yield _take_place(batch, file)
+                yield from rows.select(names).collect_batches(chunk_size=BATCH_ROWS, maintain_order=True)
             except UNREADABLE as error:
-                raise DataError(
-                    f"{file.source.name}: cannot be read as {self.format} ({first_line(error)}); write the file again."
-                ) from None
+                name = self.sources[number].name if self.sources else "tables"
+                reason = f"cannot be read as {self.format} ({first_line(error)})"
+                raise DataError(f"{name}: {reason}; write the file again.") from None
 
     def into_memory(self, findings: Findings) -> RawTable | None:
         """Return the table with its rows read; None, with a fault, where a file is damaged."""
@@ -164,12 +105,9 @@ class RawTable:
         return self
 
 
-def _take_place(frame: pl.DataFrame, file: RawFile) -> RawBatch:
-    """Take the numbers of rows and files out of a batch."""
-    rows = frame[ROW].to_numpy().astype(np.int64)
-    if not file.sources:
-        return RawBatch(frame.drop(ROW), Place.of(file.source, rows))
-    return RawBatch(frame.drop(ROW, FILE), Place(file.sources, frame[FILE].to_numpy(), rows))
+def add_place(rows: pl.LazyFrame, number: int) -> pl.LazyFrame:
+    """Add the number of the file to rows with their numbers in it."""
+    return rows.with_columns(pl.lit(number, pl.Int32).alias(FILE), pl.col(ROW).cast(pl.Int64))
 
 
 def first_line(error: BaseException) -> str:

@@ -5,17 +5,16 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
 
 from firstday.data.columns import WHOLE_NUMBER
 from firstday.data.contents import DAMAGED, EMPTY_OF_ROWS, describe_damage
+from firstday.data.faults import ROW, Findings, SourceFile
 from firstday.data.find_tables import TableFile, TableFiles, find_tables, may_hold_tables
-from firstday.data.findings import Findings, SourceFile
 from firstday.data.json_lines import scan_json_lines
-from firstday.data.raw_table import ROW, UNREADABLE, RawFile, RawTable, first_line
+from firstday.data.raw_table import UNREADABLE, RawTable, add_place, first_line
 from firstday.data.text_files import scan_text
 
 STREAMED = "interactions"
@@ -77,12 +76,12 @@ def open_table(table: TableFiles, places: dict[str, Path], findings: Findings) -
     findings
         Gets the faults and notes.
     """
-    opened = [_open_file(places[file.name], file, table.table, n, findings) for n, file in enumerate(table.files)]
+    opened = [_open_file(places[file.name], file, table.table, findings) for file in table.files]
     files = [part for part in opened if part is not None]
     if len(files) < len(opened):
         return None
     whole = whole_partitions(table)
-    scans = [_add_partitions(file, part.rows, whole) for file, part in zip(table.files, files, strict=True)]
+    scans = [_add_partitions(file, rows, whole) for file, (rows, _) in zip(table.files, files, strict=True)]
     schemas = [{name: kind for name, kind in scan.collect_schema().items() if name != ROW} for scan in scans]
     for file, schema in zip(table.files, schemas, strict=True):
         if schema.keys() != schemas[0].keys() and table.form != "JSON lines":  # a row of those may lack any column
@@ -94,12 +93,11 @@ def open_table(table: TableFiles, places: dict[str, Path], findings: Findings) -
         findings.fault(describe_other_types(table, first_line(error)))
         return None
     aligned = []
-    for part, scan, schema in zip(files, scans, schemas, strict=True):
-        values = [
-            (pl.col(name) if name in schema else pl.lit(None)).cast(kind).alias(name) for name, kind in shared.items()
-        ]
-        aligned.append(replace(part, rows=scan.select(*values, ROW)))
-    return RawTable(tuple(aligned), table.form == "CSV", table.form)
+    for number, (scan, schema) in enumerate(zip(scans, schemas, strict=True)):
+        absent = [pl.lit(None).alias(name) for name in shared if name not in schema]
+        values = scan.with_columns(absent).select(*(pl.col(name).cast(kind) for name, kind in shared.items()), ROW)
+        aligned.append(add_place(values, number))
+    return RawTable(tuple(aligned), tuple(source for _, source in files), table.form == "CSV", table.form)
 
 
 def describe_other_columns(table: TableFiles, name: str, columns: Iterable[str], first: Iterable[str]) -> str:
@@ -146,22 +144,22 @@ def whole_partitions(table: TableFiles) -> frozenset[str]:
     return frozenset(name for file in table.files for name in file.partitions) - others
 
 
-def _open_file(path: Path, file: TableFile, table: str, number: int, findings: Findings) -> RawFile | None:
+def _open_file(path: Path, file: TableFile, table: str, findings: Findings) -> tuple[pl.LazyFrame, SourceFile] | None:
     """Open one file for reading in batches; None with a fault."""
     if path.exists() and not path.is_file():
         findings.fault(f"{file.name}: is a pipe or a device; put a file in its place.")
         return None
     try:
         if file.form == "CSV":
-            return scan_text(path, file, table, number, findings)
+            return scan_text(path, file, table, findings)
         if file.form == "JSON lines":
-            return scan_json_lines(path, file, table, number, findings)
+            return scan_json_lines(path, file, table, findings)
         if not path.stat().st_size:
             findings.fault(f"{file.name}: {EMPTY_OF_ROWS}")
             return None
         scan = pl.scan_parquet(path, glob=False, hive_partitioning=False, row_index_name=ROW)
         scan.collect_schema()
-        return RawFile(scan, SourceFile(file.name, None, number))
+        return scan, SourceFile(file.name)
     except DAMAGED as error:
         findings.fault(f"{file.name}: {describe_damage(file, error)}")
     except UNREADABLE as error:

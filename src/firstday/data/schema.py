@@ -12,9 +12,9 @@ import polars as pl
 
 from firstday.config import SHOWN
 from firstday.data.categories import conform_entity, conform_group, entity_of_column
-from firstday.data.columns import CONFORM, WORDS, Column, words_of
+from firstday.data.columns import CONVERSIONS, WORDS, Column, words_of
 from firstday.data.events import ITEM
-from firstday.data.findings import Findings
+from firstday.data.faults import FILE, ROW, Findings, Reasons
 from firstday.data.ids import Ids
 from firstday.data.impressions import OF_IMPRESSIONS
 
@@ -94,8 +94,6 @@ ITEM_COLUMNS = (
 DEFAULT_SIGNAL = "stream"
 RESERVED_GROUPS = ("interactions", "friends")
 """Names with another meaning in a user's signals, so that no profile column can have them."""
-ANOTHER_SIGNAL = f"have another signal than {SHOWN!r}; their"
-"""The beginning of a note on a column that only impressions have."""
 PANDAS_INDEX = r"Unnamed: \d+|__index_level_\d+__"
 """Columns that pandas makes of a table's index; in CSV, the first column also has an empty name."""
 
@@ -126,16 +124,16 @@ def entity_members(frames: Frames) -> dict[str, pl.DataFrame]:
 
 
 def conform_table(
-    name: str, frame: pl.DataFrame, findings: Findings, *, is_text: bool, judge_groups: bool = True
-) -> pl.DataFrame:
+    name: str, rows: pl.DataFrame, findings: Findings, *, is_text: bool, judge_groups: bool = True
+) -> tuple[pl.DataFrame, Reasons]:
     """Convert a table's columns to their types.
 
     Parameters
     ----------
     name
         The table's name.
-    frame
-        The table as it was read, or a batch of its rows.
+    rows
+        The table as it was read, or a batch of its rows, with `FILE` and `ROW`.
     findings
         Gets the faults and notes.
     is_text
@@ -146,86 +144,85 @@ def conform_table(
 
     Returns
     -------
-    polars.DataFrame
-        The columns that could be converted: ids Int64 or String, text String, moments Datetime in UTC, weights Float64,
-        ages Int16, vectors List(Float32); in `users` every group as String, in `items` every entity as List(String).
+    conformed : polars.DataFrame
+        `FILE`, `ROW` and the columns that could be converted: ids Int64 or String, text String, moments Datetime in
+        UTC, weights Float64, ages Int16, vectors List(Float32); in `users` every group as String, in `items` every
+        entity as List(String).
+    reasons : dict
+        The rows with bad values.
     """
-    rule = TABLES[name]
-    findings.count(name, frame.height)
-    for label in rule.required:
+    findings.n_rows[name] += rows.height
+    places, frame, reasons = rows.select(FILE, ROW), rows.drop(FILE, ROW), Reasons()
+    for label in TABLES[name].required:
         if label not in frame.columns:
             findings.fault(f"{missing_column(name, label, frame.columns)}.")
     if not frame.height:
         findings.fault(f"{name}: has no rows; add rows or remove the table.")
     columns = []
     for label in frame.columns:
-        if _is_no_column(name, label, frame, findings):
+        if not _is_column(name, label, frame, findings):
             continue
-        column = Column(f"{name}.{_show(label)}", frame[label], is_text, findings)
-        kind = rule.kinds.get(label)
-        hint = _hint_at_name(name, label, frame.columns)
-        if kind is not None:
-            conformed = CONFORM[kind](column)
-        elif name == "users" and label in RESERVED_GROUPS:
-            column.ignore("the name means something else in a user's signals; rename it to make it a group")
-            conformed = None
-        elif name == "users":
-            conformed = conform_group(column, judge_groups)
-            if hint and conformed is not None:
-                findings.note(f"{name}.{label}: is a group like any other{hint}.")
-        elif name == "items":
-            conformed = conform_entity(column, label, hint)
-        else:
-            column.ignore(f"not a column of {name}{hint}")
-            conformed = None
+        column = Column(f"{name}.{_show(label)}", frame[label], places, is_text, findings, reasons)
+        conformed = _conform(name, label, column, _hint_at_name(name, label, frame.columns), judge_groups)
         if conformed is not None:
             columns.append(conformed.alias(label))
-    return pl.DataFrame(columns)
+    return places.with_columns(columns), reasons
 
 
-def conform_interactions(
-    frame: pl.DataFrame, findings: Findings, *, is_text: bool, judge_groups: bool = True
-) -> pl.DataFrame:
+def _conform(name: str, label: str, column: Column, hint: str, judge_groups: bool) -> pl.Series | None:
+    """Convert a column to its type; None, with a note or a fault, where it cannot be."""
+    kind = TABLES[name].kinds.get(label)
+    if kind is not None:
+        return CONVERSIONS[kind](column)
+    if name == "items":
+        return conform_entity(column, label, hint)
+    if name == "users" and label not in RESERVED_GROUPS:
+        group = conform_group(column, judge_groups)
+        if hint and group is not None:
+            column.findings.note(f"{name}.{label}: is a group like any other{hint}.")
+        return group
+    reason = "the name means something else in a user's signals; rename it to make it a group"
+    column.ignore(reason if name == "users" else f"not a column of {name}{hint}")
+    return None
+
+
+def conform_interactions(rows: pl.DataFrame, findings: Findings, *, is_text: bool) -> tuple[pl.DataFrame, Reasons]:
     """Convert the columns of interactions to their types, and name items alike; see `conform_table`.
 
     What only impressions can have is read in their rows alone, with a note where other rows have it.
     """
-    names = [name for name in OF_IMPRESSIONS if name in frame.columns]
-    if names:
-        is_shown = pl.repeat(False, frame.height, eager=True)
-        if "signal" in frame.columns and frame["signal"].dtype in WORDS:
-            is_shown = (frame["signal"].cast(pl.String) == SHOWN).fill_null(value=False)
-        for name in names:
-            values = words_of(frame[name]) if is_text else frame[name]
-            present = values.is_not_null()
-            n_other = int((present & ~is_shown).sum())
-            findings.note_rows(f"interactions.{name}", n_other, frame.height, f"{ANOTHER_SIGNAL} {name} was ignored")
-            if not (present & is_shown).any():
-                frame = frame.with_columns(pl.Series(name, [None] * frame.height, dtype=pl.Null))
-            elif n_other:
-                frame = frame.with_columns(pl.when(is_shown).then(pl.col(name)).alias(name))
-    table = conform_table("interactions", frame, findings, is_text=is_text, judge_groups=judge_groups)
-    return name_items(table)
+    names = [name for name in OF_IMPRESSIONS if name in rows.columns]
+    is_shown = pl.lit(value=False)
+    if "signal" in rows.columns and rows["signal"].dtype in WORDS:
+        is_shown = (pl.col("signal").cast(pl.String) == SHOWN).fill_null(value=False)
+    for name in names:
+        values = words_of(rows[name]) if is_text else rows[name]
+        of_shown = rows.select(pl.when(is_shown).then(values).alias(name)).to_series()
+        n_other = of_shown.null_count() - values.null_count()
+        findings.note_rows(
+            f"interactions.{name}",
+            n_other,
+            rows.height,
+            f"have another signal than {SHOWN!r}; their {name} was ignored",
+        )
+        is_empty = of_shown.null_count() == rows.height
+        rows = rows.with_columns(of_shown.cast(pl.Null) if is_empty else of_shown)
+    conformed, reasons = conform_table("interactions", rows, findings, is_text=is_text)
+    return name_items(conformed), reasons
 
 
 def name_items(interactions: pl.DataFrame) -> pl.DataFrame:
     """Turn rows whose entity is ``item`` into rows with an `item_id`, which mean the same."""
     if not {"entity", "entity_id"} <= set(interactions.columns):
         return interactions
-    is_item = (pl.col("entity") == ITEM).fill_null(value=False)
+    item_id = pl.col("item_id") if "item_id" in interactions.columns else pl.lit(None)
+    is_item = (pl.col("entity") == ITEM).fill_null(value=False) & item_id.is_null()  # a row with both is a fault
     if not interactions.select(is_item.any()).item():
         return interactions
-    entity_id = pl.col("entity_id")
-    if "item_id" in interactions.columns:
-        types = {interactions["item_id"].dtype, interactions["entity_id"].dtype}
-        shared = pl.Int64 if types == {pl.Int64()} else pl.String
-        written_id = pl.col("item_id").cast(shared)
-        item_id = pl.when(is_item & written_id.is_null()).then(entity_id.cast(shared)).otherwise(written_id)
-        is_item &= written_id.is_null()  # a row with both is a fault, which `_check_targets` finds
-    else:
-        item_id = pl.when(is_item).then(entity_id)
     return interactions.with_columns(
-        item_id=item_id, entity=pl.when(~is_item).then("entity"), entity_id=pl.when(~is_item).then("entity_id")
+        item_id=pl.when(is_item).then("entity_id").otherwise(item_id),
+        entity=pl.when(~is_item).then("entity"),
+        entity_id=pl.when(~is_item).then("entity_id"),
     )
 
 
@@ -261,15 +258,14 @@ def _show(label: str) -> str:
     return label if label and label == label.strip() else repr(label)
 
 
-def _is_no_column(name: str, label: str, frame: pl.DataFrame, findings: Findings) -> bool:
-    """Tell whether a column is the index of a pandas table, or has no name, and note that it is ignored."""
+def _is_column(name: str, label: str, frame: pl.DataFrame, findings: Findings) -> bool:
+    """Tell whether a column is neither the index of a pandas table nor without a name, or note that it is ignored."""
     if re.fullmatch(PANDAS_INDEX, label) or (not label and label == frame.columns[0]):
         note_pandas_index(name, label, findings)
-        return True
+        return False
     if not label.strip():
         findings.note(f"{name}: a column without a name was ignored.")
-        return True
-    return False
+    return bool(label.strip())
 
 
 def note_pandas_index(name: str, label: str, findings: Findings) -> None:

@@ -14,9 +14,8 @@ import numpy as np
 import polars as pl
 
 from firstday.data.contents import EMPTY, Lines, NotUtf8Error, Text, check_utf8, open_text
+from firstday.data.faults import ROW, Findings, SourceFile
 from firstday.data.find_tables import TableFile
-from firstday.data.findings import Findings, SourceFile
-from firstday.data.raw_table import ROW, RawFile
 from firstday.data.schema import TABLES, fold_name, note_pandas_index
 from firstday.errors import count_of
 
@@ -30,7 +29,7 @@ _NO_ROWS = np.empty(0, dtype=np.int64)
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f]")
 
 
-def scan_text(path: Path, file: TableFile, table: str, number: int, findings: Findings) -> RawFile | None:
+def scan_text(path: Path, file: TableFile, table: str, findings: Findings) -> tuple[pl.LazyFrame, SourceFile] | None:
     """Open a text file for reading in batches, every column as String; None where there is a fault.
 
     Where Polars would misread it (quotes inside text, another encoding, rows to be left out) it opens a copy, which
@@ -40,8 +39,8 @@ def scan_text(path: Path, file: TableFile, table: str, number: int, findings: Fi
     ----------
     path, file
         Where it is, and what its name says.
-    table, number
-        The table whose rows it holds, and its number among the files of the table.
+    table
+        The table whose rows it holds.
     findings
         Gets the faults and notes.
 
@@ -79,7 +78,7 @@ def scan_text(path: Path, file: TableFile, table: str, number: int, findings: Fi
         note_pandas_index(table, "", findings)
         scan = scan.drop(header.columns[0])
     rows = scan.filter(~pl.all_horizontal(pl.exclude(ROW).is_null()))  # blank lines
-    return RawFile(rows, SourceFile(file.name, lines, number), text.folder)
+    return rows, SourceFile(file.name, lines, text.folder)
 
 
 @dataclass(frozen=True)

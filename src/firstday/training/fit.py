@@ -11,9 +11,9 @@ import numpy as np
 
 from firstday.artifact.trained_model import TrainedModel
 from firstday.config import Config
-from firstday.data.checks import FIRST_NAMED
 from firstday.data.dataset import Dataset
 from firstday.data.ids import Ids, stable_numbers
+from firstday.data.rules import FIRST_NAMED
 from firstday.data.splits.holdout import split_for_training
 from firstday.data.splits.roles import LEAST_LEARNED
 from firstday.data.splits.split import Cohort, Split

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import polars as pl
 
-from firstday.data.findings import Findings
+from firstday.data.faults import Findings
 from firstday.data.raw_table import UNREADABLE, first_line
 from firstday.errors import DataError
 

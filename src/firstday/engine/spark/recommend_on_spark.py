@@ -17,11 +17,11 @@ from pyspark.sql import functions as fn
 from pyspark.sql.types import IntegralType
 
 from firstday.data.columns import WHOLE_NUMBER
-from firstday.data.findings import Findings
+from firstday.data.faults import Findings
 from firstday.data.newcomers import FORGIVEN, NEWCOMER_TABLES, check_newcomer_tables
 from firstday.engine.spark.read_tables import check_shapes, divide_tables
 from firstday.engine.spark.session import collect_reports, named_errors, open_session, scratch_folder
-from firstday.engine.spark.sources import ClusterTable, name_lines, read_folder, take_frames
+from firstday.engine.spark.sources import ClusterTable, read_folder, take_frames
 from firstday.engine.spark.storage import Storage
 from firstday.engine.spark.work import PARTS_DDL, Request, answer_part, count_parts, pack_model, spread_lists
 from firstday.errors import ConfigError, DataError
@@ -106,7 +106,7 @@ def recommend_on_spark(
     parts = shares.groupBy("part").applyInArrow(work, PARTS_DDL).persist(StorageLevel.DISK_ONLY)
     reports = collect_reports(parts, raw.name)
     findings.merge(report for report, _ in reports)
-    name_lines(findings, present)
+    findings.sources |= {table: rows.sources for table, rows in present.items()}
     findings.settle(drop_bad_rows)
     if findings.faults:
         parts.unpersist()
