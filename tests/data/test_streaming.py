@@ -117,10 +117,10 @@ def test_faults_are_counted_over_batches(folder: Path, tiny_parts: None) -> None
     assert faults[0].startswith(
         "interactions.user_id: 3 of 5,000 rows are empty (first: interactions.parquet row 901);"
     )
-    assert faults[1].startswith(
+    assert faults[2].startswith(
         "interactions.weight: 1,000 of 5,000 rows are negative (first: -1, interactions.parquet row 4,001);"
     )
-    assert faults[2].startswith(
+    assert faults[1].startswith(
         "interactions.signal: 1 of 5,000 rows have an unknown signal (first: 'tap', interactions.parquet row 2,001);"
     )
 

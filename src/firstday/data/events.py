@@ -48,6 +48,13 @@ def _codes(pairs: Sequence[Pair]) -> pl.DataFrame:
     return pl.DataFrame(list(pairs), schema, orient="row").with_columns(pair=pl.int_range(pl.len(), dtype=pl.UInt16))
 
 
+def renumber_users(frames: Iterable[pl.DataFrame], place: np.ndarray) -> Iterator[pl.DataFrame]:
+    """Return the rows of frames with the new `user_ix` of each user, without those of -1."""
+    for frame in frames:
+        user_ix = pl.Series("user_ix", place[frame["user_ix"].to_numpy()], dtype=pl.Int32)
+        yield frame.with_columns(user_ix).filter(user_ix >= 0)
+
+
 def first_moment(times: pl.Series) -> str:
     """Return the earliest of some times as text, "" where there is none."""
     return next(iter(times.drop_nulls().sort().head(1).dt.strftime("%Y-%m-%dT%H:%M:%SZ")), "")

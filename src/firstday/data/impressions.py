@@ -13,7 +13,7 @@ import polars as pl
 
 from firstday.config import SHOWN
 from firstday.data.event_writer import DAY_US, RowsByUser, note_future
-from firstday.data.events import UTC_MICROSECONDS
+from firstday.data.events import UTC_MICROSECONDS, renumber_users
 from firstday.data.faults import Findings
 from firstday.data.ids import INDEX
 from firstday.display import readable
@@ -91,11 +91,7 @@ class Impressions:
         place
             The new `user_ix` of each user, ascending, int32, shape (n_users,); -1 for those who are left out.
         """
-        kept = []
-        for frame in self.frames():
-            user_ix = pl.Series("user_ix", place[frame["user_ix"].to_numpy()], dtype=pl.Int32)
-            kept.append(frame.with_columns(user_ix).filter(user_ix >= 0))
-        rows = pl.concat([pl.DataFrame(schema=IMPRESSION_TYPES), *kept])
+        rows = pl.concat([pl.DataFrame(schema=IMPRESSION_TYPES), *renumber_users(self.frames(), place)])
         return Impressions((rows,), rows.height) if rows.height else None
 
 

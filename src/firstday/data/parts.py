@@ -21,7 +21,7 @@ from firstday.config import SignalConfig
 from firstday.data import zstd
 from firstday.data.dataset import Dataset, Group, PrecomputedVectors
 from firstday.data.event_writer import EventWriter
-from firstday.data.events import EVENT_TYPES, Events, Pair
+from firstday.data.events import EVENT_TYPES, Events, Pair, renumber_users
 from firstday.data.faults import Findings, show_examples
 from firstday.data.ids import Ids
 from firstday.data.impressions import join_impressions
@@ -275,34 +275,35 @@ def keep_users(dataset: Dataset, rows: np.ndarray) -> Dataset:
     """
     place = np.full(len(dataset.users), -1, dtype=np.int32)
     place[rows] = np.arange(len(rows), dtype=np.int32)
-    frames = []
-    for frame in dataset.events.frames():
-        user_ix = place[frame["user_ix"].to_numpy()]
-        frames.append(frame.with_columns(pl.Series("user_ix", user_ix)).filter(pl.Series(user_ix >= 0)))
-    events = pl.concat([pl.DataFrame(schema=EVENT_TYPES), *frames])
+    events = pl.concat([pl.DataFrame(schema=EVENT_TYPES), *renumber_users(dataset.events.frames(), place)])
     counts = np.bincount(events["pair"].to_numpy(), minlength=len(dataset.events.pairs))
-    precomputed = dataset.precomputed
+    ages, registered_at, friends, precomputed = (
+        getattr(dataset, name) for name in ("ages", "registered_at", "friends", "precomputed")
+    )
     return replace(
         dataset,
         users=Ids(dataset.users.take(rows)),
         events=replace(dataset.events, counts=counts, parts=(events,), spool=None),
         groups={name: Group(group.values, group.codes[rows]) for name, group in dataset.groups.items()},
-        ages=None if dataset.ages is None else dataset.ages[rows],
-        registered_at=None if dataset.registered_at is None else dataset.registered_at[rows],
-        friends=None if dataset.friends is None else dataset.friends.take(rows),
-        friend_ids=dataset.friend_ids or (None if dataset.friends is None else dataset.users),
-        precomputed=None
-        if precomputed is None
-        else PrecomputedVectors(precomputed.user_vectors[rows], precomputed.item_vectors),
+        ages=None if ages is None else ages[rows],
+        registered_at=None if registered_at is None else registered_at[rows],
+        friends=None if friends is None else friends.take(rows),
+        friend_ids=dataset.friend_ids or (None if friends is None else dataset.users),
+        precomputed=None if precomputed is None else replace(precomputed, user_vectors=precomputed.user_vectors[rows]),
         impressions=None if dataset.impressions is None else dataset.impressions.keep_users(place),
-        assignments=None if dataset.assignments is None else _take_assignments(dataset.assignments, place),
+        assignments=_join_assignments([dataset.assignments], [place]),
     )
 
 
-def _take_assignments(assignments: pl.DataFrame, place: np.ndarray) -> pl.DataFrame:
-    """Return the assignments of some users by their place, -1 for those who are left out, in order."""
-    rows = assignments.with_columns(pl.Series("user_ix", place[assignments["user_ix"].to_numpy()]))
-    return sort_assignments(rows.filter(pl.col("user_ix") >= 0))
+def _join_assignments(parts: Iterable[pl.DataFrame | None], places: Iterable[np.ndarray]) -> pl.DataFrame | None:
+    """Return the assignments of users by their new place, -1 for those who are left out; None without any table."""
+    frames = [
+        frame
+        for part, place in zip(parts, places, strict=True)
+        if part is not None
+        for frame in renumber_users([part], place)
+    ]
+    return sort_assignments(pl.concat(frames)) if frames else None
 
 
 def join_users(
@@ -326,34 +327,29 @@ def join_users(
     with TemporaryDirectory(prefix="firstday-") as folder:
         kept: list[Dataset] = []
         for number, part in enumerate(parts):  # their events wait on disk: the order of all users comes last
-            place = Path(folder) / f"{number:06}.arrow"
-            pl.concat([pl.DataFrame(schema=EVENT_TYPES), *part.events.frames()]).write_ipc(place, compression="lz4")
-            kept.append(replace(part, events=replace(part.events, parts=(place,), spool=None)))
-        values = [part.users.values for part in kept if len(part.users)]
-        if any(ids.dtype == pl.String for ids in values):
-            values = [ids.cast(pl.String) for ids in values]
-        users = Ids(pl.concat(values).sort()) if values else catalogue.users
-        rows = [users.lookup(part.users.values) for part in kept]
-        pairs = kept[0].events.pairs if kept else ()
-        writer = EventWriter(pairs, len(users), n_interactions)
-        for part, row in zip(kept, rows, strict=True):
-            frame = pl.read_ipc(part.events.parts[0])  # type: ignore[arg-type]
-            writer.add(frame.with_columns(pl.Series("user_ix", row[frame["user_ix"].to_numpy()])))
+            path = Path(folder) / f"{number:06}.arrow"
+            pl.concat([pl.DataFrame(schema=EVENT_TYPES), *part.events.frames()]).write_ipc(path, compression="lz4")
+            kept.append(replace(part, events=replace(part.events, parts=(path,), spool=None)))
+        users = Ids(unite_ids([part.users.values for part in kept])) if kept else catalogue.users
+        places = [users.lookup(part.users.values) for part in kept]
+        writer = EventWriter(kept[0].events.pairs if kept else (), len(users), n_interactions)
+        for part, place in zip(kept, places, strict=True):
+            for frame in renumber_users(map(pl.read_ipc, part.events.parts), place):  # type: ignore[arg-type]
+                writer.add(frame)
         events = writer.finish(Findings())
     shown = (
-        frame.with_columns(pl.Series("user_ix", row[frame["user_ix"].to_numpy()]))
-        for part, row in zip(kept, rows, strict=True)
+        frame
+        for part, place in zip(kept, places, strict=True)
         if part.impressions is not None
-        for frame in part.impressions.frames()
+        for frame in renumber_users(part.impressions.frames(), place)
     )
-    assignments = [
-        _take_assignments(part.assignments, row)
-        for part, row in zip(kept, rows, strict=True)
-        if part.assignments is not None
-    ]
-    order = np.argsort(np.concatenate(rows)) if rows else np.zeros(0, dtype=np.int64)
-    has_ages = any(part.ages is not None for part in kept)
-    has_dates = any(part.registered_at is not None for part in kept)
+    order = np.argsort(np.concatenate([np.empty(0, dtype=np.int32), *places]))
+    profiles = pl.concat([_profiles(catalogue).clear(), *map(_profiles, kept)], how="diagonal")[order].fill_null(-1)
+    columns = {name: profiles[name].to_numpy(writable=True) for name in profiles.columns}
+    precomputed = catalogue.precomputed
+    if precomputed is not None:
+        vectors = [part.precomputed.user_vectors for part in kept if part.precomputed is not None]
+        precomputed = replace(precomputed, user_vectors=np.concatenate([precomputed.user_vectors[:0], *vectors])[order])
     dataset = replace(
         catalogue,
         name=name,
@@ -361,49 +357,37 @@ def join_users(
         friend_ids=None,
         users=users,
         events=events,
-        groups={
-            name: Group(group.values, np.concatenate([part.groups[name].codes for part in kept])[order])
-            for name, group in catalogue.groups.items()
-        },
-        ages=_join([_or_unknown(part.ages, len(part.users), np.int16) for part in kept], order) if has_ages else None,
-        registered_at=_join([_or_unknown(part.registered_at, len(part.users), np.int64) for part in kept], order)
-        if has_dates
-        else None,
-        precomputed=None
-        if catalogue.precomputed is None
-        else PrecomputedVectors(
-            _join([part.precomputed.user_vectors for part in kept if part.precomputed is not None], order),
-            catalogue.precomputed.item_vectors,
-        ),
+        groups={name: Group(group.values, columns[f"group {name}"]) for name, group in catalogue.groups.items()},
+        ages=columns.get("age"),
+        registered_at=columns.get("registered_at"),
+        precomputed=precomputed,
         impressions=join_impressions(shown, len(users), n_interactions),
-        assignments=sort_assignments(pl.concat(assignments)) if assignments else None,
+        assignments=_join_assignments([part.assignments for part in kept], places),
     )
-    pairs_of_friends = [
-        pl.DataFrame(
-            {
-                "user_id": part.users.take(part.friends.row_of_entry()).cast(pl.String),
-                "friend_id": part.friend_ids.take(part.friends.columns).cast(pl.String),
-            }
-        )
-        for part in kept
-        if part.friends is not None and part.friend_ids is not None
-    ]
-    if not pairs_of_friends:
+    pairs = [_list_friends(part) for part in kept if part.friends is not None and part.friend_ids is not None]
+    if not pairs:
         return dataset
-    friends = pl.concat(pairs_of_friends)
-    if are_all:
-        friends = friends.filter(pl.Series(users.lookup(friends["friend_id"]) >= 0))
-    if (users.lookup(friends["friend_id"]) >= 0).all():
-        return replace(dataset, friends=index_friends(friends, users, users, Findings()))
+    friends = pl.concat(pairs)
+    is_user = pl.Series(users.lookup(friends["friend_id"]) >= 0)
+    if are_all or is_user.all():
+        return replace(dataset, friends=index_friends(friends.filter(is_user), users, users, Findings()))
     return with_friends(dataset, friends, Findings())
 
 
-def _or_unknown(values: np.ndarray | None, n: int, kind: type) -> np.ndarray:
-    """Return values, or as many that are unknown."""
-    return np.full(n, -1, dtype=kind) if values is None else values
+def _profiles(part: Dataset) -> pl.DataFrame:
+    """Return what is known of each user, a row each; without columns of which the part knows nothing."""
+    columns = {"age": part.ages, "registered_at": part.registered_at}
+    columns |= {f"group {name}": group.codes for name, group in part.groups.items()}
+    return pl.DataFrame({name: values for name, values in columns.items() if values is not None})
 
 
-def _join(parts: list[np.ndarray], order: np.ndarray) -> np.ndarray:
-    """Put the rows of parts under each other, in an order."""
-    joined: np.ndarray = np.concatenate(parts)[order]
-    return joined
+def _list_friends(part: Dataset) -> pl.DataFrame:
+    """Return the friendships of a part by the ids of both."""
+    assert part.friends is not None
+    assert part.friend_ids is not None
+    return pl.DataFrame(
+        {
+            "user_id": part.users.take(part.friends.row_of_entry()).cast(pl.String),
+            "friend_id": part.friend_ids.take(part.friends.columns).cast(pl.String),
+        }
+    )

@@ -230,11 +230,11 @@ def _read_vectors(path: Path, index: str, name: str) -> tuple[Ids, np.ndarray]:
     """Read ids and the vectors beside them, float32, shape (n_rows, d)."""
     ids = _read_index(path, index)
     lists = _parse_lists(pl.read_parquet(path, columns=[name], glob=False), pl.Float32)
-    d = lists.list.len().max() or 0
+    d = max(lists.list.len().fill_null(0), default=0)
     numbers = lists.explode().to_numpy()
-    is_other = len(numbers) != len(ids) * d or not np.isfinite(numbers).all()  # type: ignore[operator]
+    is_other = len(numbers) != len(ids) * d or not np.isfinite(numbers).all()
     _refuse_other_release(is_other, path.name, f"has {name} of other sizes than {d} or with missing numbers")
-    return ids, np.array(numbers.reshape(len(ids), d), dtype=np.float32)  # type: ignore[arg-type]
+    return ids, np.array(numbers.reshape(len(ids), d), dtype=np.float32)
 
 
 def _find_columns(path: Path, d: int) -> list[list[str]]:
