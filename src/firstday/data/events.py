@@ -117,6 +117,11 @@ class Events:
         times = part["timestamp"].to_physical()
         return cls(pairs, counts, (part,), times.min(), times.max())  # type: ignore[arg-type]
 
+    @classmethod
+    def empty(cls, pairs: tuple[Pair, ...]) -> Events:
+        """Make Events of nobody, or of users who did nothing."""
+        return cls(pairs, np.zeros(len(pairs), dtype=np.int64), (pl.DataFrame(schema=EVENT_TYPES),))
+
     def __len__(self) -> int:
         return int(self.counts.sum())
 

@@ -15,7 +15,7 @@ import polars as pl
 
 from firstday.config import Config, SignalConfig
 from firstday.data.dataset import ASSIGNMENT_TYPES, Dataset, Entity, Group, PrecomputedVectors
-from firstday.data.events import UTC_MICROSECONDS, first_moment
+from firstday.data.events import UTC_MICROSECONDS, Events, first_moment
 from firstday.data.faults import Findings
 from firstday.data.ids import Ids
 from firstday.data.raw_table import RawTable
@@ -209,7 +209,8 @@ def _read(name: str, raw: Mapping[str, RawTable | None], signals: SignalConfig, 
     if findings.faults or found is None:
         return None
     note_files([source.name for source in interactions.sources], interactions.format, findings)
-    return assemble(name, frames, found, findings)
+    catalogue = assemble_catalogue(frames, find_groups(frames), findings)
+    return add_users(name, catalogue, frames, found, findings)
 
 
 def _known(raw: Mapping[str, RawTable | None], frames: Frames, signals: SignalConfig, findings: Findings) -> Known:
@@ -233,58 +234,107 @@ def known_entities(raw: Mapping[str, RawTable | None], frames: Frames) -> dict[s
     return {entity: entity_ids(members) for entity, members in entity_members(frames).items()}
 
 
-def assemble(
+def assemble_catalogue(
+    frames: Frames,
+    groups: Mapping[str, tuple[str, ...]],
+    findings: Findings,
+    entities: Mapping[str, Entity] | None = None,
+) -> Dataset:
+    """Make a Dataset without users of tables without faults: the items, entities, and the values of groups.
+
+    Parameters
+    ----------
+    frames
+        Tables by name, as `firstday.data.rules.check_frames` returns them.
+    groups
+        The values of each column of `users` that makes groups, sorted.
+    findings
+        Gets notes on what was decided.
+    entities
+        Entities other than items; None takes them from the tables `items` and `collections`, their names from `names`.
+    """
+    items, nobody = all_ids(frames, "items"), np.zeros(0, dtype=np.int32)
+    if entities is None:
+        entities = {entity: _entity(members, items) for entity, members in entity_members(frames).items()}
+        entities = _with_names(entities, frames, findings)
+    titles, precomputed = _in_order(frames, "items", "title", items), None
+    if "embeddings/items" in frames:
+        item_vectors = _place(frames["embeddings/items"], "item_id", items)
+        precomputed = PrecomputedVectors(np.zeros((0, item_vectors.shape[1]), dtype=np.float32), item_vectors)
+    return Dataset(
+        name="catalogue",
+        users=Ids(pl.Series([], dtype=pl.String)),
+        items=items,
+        events=Events.empty(()),
+        entities=entities,
+        groups={name: Group(values, nobody) for name, values in groups.items()},
+        titles=None if titles is None else tuple(titles.fill_null("").to_list()),
+        added_at=_microseconds(_in_order(frames, "items", "added_at", items)),
+        precomputed=precomputed,
+    )
+
+
+def find_groups(frames: Frames) -> dict[str, tuple[str, ...]]:
+    """Return the values of each column of `users` that makes groups, sorted."""
+    columns = [column for column in sorted(frames["users"].columns) if column not in TABLES["users"].kinds]
+    return {column: tuple(frames["users"][column].drop_nulls().unique().sort()) for column in columns}
+
+
+def add_users(
     name: str,
+    catalogue: Dataset,
     frames: Frames,
     interactions: Interactions,
     findings: Findings,
-    entities: Mapping[str, Entity] | None = None,
-    catalogue: Dataset | None = None,
+    friend_ids: Ids | None = None,
 ) -> Dataset:
-    """Make a Dataset of tables without faults; the order of rows does not matter.
+    """Make a Dataset of a catalogue and the users of tables without faults; the order of rows does not matter.
 
     Parameters
     ----------
     name
         The dataset's name.
+    catalogue
+        From `assemble_catalogue`.
     frames
         Tables by name, as `firstday.data.rules.check_frames` returns them.
     interactions
-        What users did and what was shown to them, indexed with the ids of `frames`.
+        What users did and what was shown to them, indexed with the ids of `frames` and of the catalogue.
     findings
         Gets notes on what was decided; all its notes are kept in the Dataset.
-    entities
-        Entities other than items; None takes them from the tables `items` and `collections`, their names from `names`.
-    catalogue
-        A dataset with the items, their titles, entities and vectors, and the values of groups, in place of tables of
-        these (`firstday.data.parts`); None takes them from `frames`.
+    friend_ids
+        Ids of the friends, where these need not be users.
     """
-    users = all_ids(frames, "users")
-    items = all_ids(frames, "items") if catalogue is None else catalogue.items
-    if catalogue is not None:
-        entities = catalogue.entities
-    elif entities is None:
-        entities = {entity: _entity(members, items) for entity, members in entity_members(frames).items()}
-        entities = _with_names(entities, frames, findings)
-    titles = _in_order(frames, "items", "title", items)
-    dataset = Dataset(
+    users, precomputed = all_ids(frames, "users"), catalogue.precomputed
+    if precomputed is not None:
+        vectors = _place(frames["embeddings/users"], "user_id", users, precomputed.item_vectors.shape[1])
+        precomputed = replace(precomputed, user_vectors=vectors)
+    groups = {}
+    for column, group in catalogue.groups.items():
+        values = _in_order(frames, "users", column, users)
+        distinct = Ids(pl.Series(group.values, dtype=pl.String))
+        codes = np.full(len(users), -1, dtype=np.int32) if values is None else distinct.lookup(values)
+        groups[column] = Group(group.values, codes)
+    return replace(
+        catalogue,
         name=name,
         users=users,
-        items=items,
         events=interactions.events,
-        entities=entities,
-        groups=_groups(frames, users, catalogue),
+        groups=groups,
         ages=_ages(frames, users),
         registered_at=_registered_at(frames, users, findings),
-        friends=index_friends(frames["friends"], users, users, findings) if "friends" in frames else None,
-        titles=None if titles is None else tuple(titles.fill_null("").to_list()),
-        added_at=_microseconds(_in_order(frames, "items", "added_at", items)),
-        precomputed=_precomputed(frames, users, items, catalogue),
-        notes=findings.notes,
+        friends=index_friends(frames["friends"], users, friend_ids or users, findings) if "friends" in frames else None,
+        friend_ids=friend_ids,
+        precomputed=precomputed,
         impressions=interactions.impressions,
         assignments=_assignments(frames, users),
+        notes=findings.notes,
     )
-    return dataset if catalogue is None else replace(dataset, titles=catalogue.titles, added_at=catalogue.added_at)
+
+
+def find_friends(frames: Frames) -> Ids | None:
+    """Return the ids of friends; None without the table."""
+    return Ids.of(frames["friends"]["friend_id"].unique().sort()) if "friends" in frames else None
 
 
 def entity_ids(members: pl.DataFrame) -> Ids:
@@ -338,21 +388,6 @@ def _microseconds(times: pl.Series | None) -> np.ndarray | None:
     return moments
 
 
-def _groups(frames: Frames, users: Ids, catalogue: Dataset | None) -> dict[str, Group]:
-    """Code each categorical column of `users`; with a catalogue, the columns and values that it has."""
-    if catalogue is not None:
-        known = {name: Ids(pl.Series(group.values, dtype=pl.String)) for name, group in catalogue.groups.items()}
-    else:
-        columns = [column for column in sorted(frames["users"].columns) if column not in TABLES["users"].kinds]
-        known = {column: Ids(frames["users"][column].drop_nulls().unique().sort()) for column in columns}
-    groups = {}
-    for column, distinct in known.items():
-        values = _in_order(frames, "users", column, users)
-        codes = np.full(len(users), -1, dtype=np.int32) if values is None else distinct.lookup(values)
-        groups[column] = Group(tuple(distinct.values.to_list()), codes)
-    return groups
-
-
 def _ages(frames: Frames, users: Ids) -> np.ndarray | None:
     """Return ages in index order; None where no age is known."""
     ages = _in_order(frames, "users", "age", users)
@@ -403,27 +438,6 @@ def index_friends(friends: pl.DataFrame, users: Ids, friend_ids: Ids, findings: 
     pairs = friends.filter(is_pair)
     rows, columns = users.lookup(pairs["user_id"]), friend_ids.lookup(pairs["friend_id"])
     return SparseRows.from_pairs(rows, columns, None, len(users), len(friend_ids)).ones()
-
-
-def with_friends(dataset: Dataset, friends: pl.DataFrame, findings: Findings) -> Dataset:
-    """Add friendships with people who need not be among the dataset's users."""
-    ids = Ids.of(friends["friend_id"].unique().sort())
-    return replace(
-        dataset, friends=index_friends(friends, dataset.users, ids, findings), friend_ids=ids, notes=findings.notes
-    )
-
-
-def _precomputed(frames: Frames, users: Ids, items: Ids, catalogue: Dataset | None) -> PrecomputedVectors | None:
-    """Put precomputed vectors in index order."""
-    if catalogue is not None:
-        if catalogue.precomputed is None:
-            return None
-        item_vectors = catalogue.precomputed.item_vectors
-    elif "embeddings/items" not in frames:
-        return None
-    else:
-        item_vectors = _place(frames["embeddings/items"], "item_id", items)
-    return PrecomputedVectors(_place(frames["embeddings/users"], "user_id", users, item_vectors.shape[1]), item_vectors)
 
 
 def _place(rows: pl.DataFrame, column: str, ids: Ids, dimensions: int = -1) -> np.ndarray:

@@ -10,15 +10,13 @@ from typing import Any
 import polars as pl
 
 from firstday.data.dataset import Dataset, Entity
-from firstday.data.event_writer import EventWriter
 from firstday.data.events import ITEM, UTC_MICROSECONDS, sort_pairs
 from firstday.data.faults import Findings
 from firstday.data.ids import Ids
-from firstday.data.impressions import ImpressionWriter, take_impressions
-from firstday.data.load import assemble, with_friends
+from firstday.data.load import add_users, assemble_catalogue, find_friends, find_groups
 from firstday.data.raw_table import RawTable
 from firstday.data.readers import read_folder
-from firstday.data.rules import Interactions, Known, check_interactions, check_table, code_events, share_id_type
+from firstday.data.rules import InteractionWriter, Known, check_interactions, check_table, share_id_type
 from firstday.data.schema import TABLES, USER_COLUMNS, all_ids
 from firstday.errors import DataError
 from firstday.sparse import SparseRows
@@ -112,7 +110,7 @@ def _check_tables(raw: Mapping[str, RawTable | None], findings: Findings) -> dic
             findings.sources[name] = table.sources
             frames[name] = check_interactions(table.whole, Known(), findings, is_text=table.is_text)
         else:
-            frames[name] = check_table(name, table, {}, findings, judge_groups=False)
+            frames[name] = check_table(name, table, {}, findings, are_all=False)
     return frames
 
 
@@ -125,15 +123,11 @@ def _assemble(name: str, frames: dict[str, pl.DataFrame], findings: Findings) ->
     entities = _entities(rows)
     users, items = all_ids(frames, "users"), all_ids(frames, "items")
     rows = Known(users, items, {name: entity.ids for name, entity in entities.items()}).index(rows)
-    impression_writer = ImpressionWriter(len(users), rows.height)
-    impression_writer.add(take_impressions(rows, use=()))
     pairs = sort_pairs([(signal, entity) for signal in rows["signal"].unique() for entity in (ITEM, *entities)])
-    writer = EventWriter(pairs, len(users), rows.height)
-    writer.add(code_events(rows, pairs, findings).filter(pl.col("weight") > 0))
-    friends = frames.pop("friends", None)
-    interactions = Interactions(writer.finish(findings), impression_writer.finish(findings))
-    dataset = assemble(name, frames, interactions, findings, entities)
-    return dataset if friends is None else with_friends(dataset, friends, findings)
+    writer = InteractionWriter(pairs, len(users), rows.height, use=())
+    writer.add(rows, findings)
+    catalogue = assemble_catalogue(frames, find_groups(frames), findings, entities)
+    return add_users(name, catalogue, frames, writer.finish(findings), findings, find_friends(frames))
 
 
 def _all_users(frames: dict[str, pl.DataFrame]) -> pl.DataFrame:

@@ -19,36 +19,41 @@ import polars as pl
 
 from firstday.config import SignalConfig
 from firstday.data import zstd
-from firstday.data.dataset import Dataset, Group, PrecomputedVectors
+from firstday.data.dataset import Dataset, Group
 from firstday.data.event_writer import EventWriter
-from firstday.data.events import EVENT_TYPES, Events, Pair, renumber_users
+from firstday.data.events import EVENT_TYPES, Events, renumber_users
 from firstday.data.faults import Findings, show_examples
 from firstday.data.ids import Ids
 from firstday.data.impressions import join_impressions
-from firstday.data.load import assemble, index_friends, known_entities, sort_assignments, with_friends
+from firstday.data.load import (
+    add_users,
+    assemble_catalogue,
+    find_friends,
+    index_friends,
+    known_entities,
+    sort_assignments,
+)
 from firstday.data.raw_table import RawTable
 from firstday.data.rules import (
     Interactions,
     Known,
-    add_named_items,
-    check_item_vectors,
+    check_frames,
     check_reference,
-    check_table,
     check_vector_lengths,
     faulty_entities,
     find_ids,
     judge_interactions,
     known_ids,
     read_interactions,
-    share_id_type,
     unite_ids,
 )
-from firstday.data.schema import ITEM_COLUMNS, USER_COLUMNS
 
 MENTIONS = "friends: who is named"
 """The rows of `friends` once more, in the part of the user who is named as a friend: there it can be looked up."""
-SHARED = ("items", "entities", "titles", "added_at", "precomputed")
-"""What a part shares with the whole."""
+SHARED = ("items", "entities", "titles", "added_at")
+"""What a part shares with the whole, besides the vectors of items."""
+NO_VECTORS = pl.DataFrame(schema={"user_id": pl.String, "vector": pl.List(pl.Float32)})
+_NOTHING = Dataset("nothing", Ids.of([]), Ids.of([]), Events.empty(()))
 USER_TABLES = ("users", "interactions", "friends", "assignments", "embeddings/users")
 """Tables whose rows belong to a user; the others belong to the whole."""
 
@@ -129,29 +134,12 @@ def load_whole(
     findings
         Gets the faults and notes.
     """
-    frames: dict[str, pl.DataFrame] = {}
-    if "items" not in raw:
-        frames["items"] = pl.DataFrame({"item_id": item_ids})
-    for name in ("items", "collections", "names", "embeddings/items"):
-        table = raw.get(name)
-        if table is not None:
-            frames[name] = check_table(name, table, frames, findings)
-        if name == "items" and table is not None:
-            add_named_items(frames, item_ids, findings)
-    share_id_type(frames, ITEM_COLUMNS)
-    check_item_vectors(frames, findings)
+    frames = check_frames(raw, {"items": item_ids}, findings)
     derived = {"users", "items"} - tables
     entities, faulty = known_entities(raw, frames), faulty_entities(raw, findings)
     known = Known(None, known_ids(frames, "items"), entities, signals, faulty, derived)
-    catalogue = None
-    if not findings.faults and known.items is not None:
-        frames["users"] = pl.DataFrame(schema={"user_id": pl.String})
-        if "embeddings/items" in frames:
-            frames["embeddings/users"] = pl.DataFrame(schema={"user_id": pl.String, "vector": pl.List(pl.Float32)})
-        catalogue = replace(
-            assemble("catalogue", frames, Interactions(no_events(())), findings),
-            groups={name: Group(values, np.zeros(0, dtype=np.int32)) for name, values in groups.items()},
-        )
+    is_usable = not findings.faults and known.items is not None
+    catalogue = assemble_catalogue(frames, groups, findings) if is_usable else None
     return Whole(tables, known, catalogue, now, findings.drop, unreadable)
 
 
@@ -167,45 +155,30 @@ def load_part(raw: Mapping[str, RawTable], whole: Whole, name: str = "part") -> 
     name
         The dataset's name.
     """
-    findings = Findings(drop=whole.drop)
-    frames: dict[str, pl.DataFrame] = {}
-    interactions = raw.get("interactions")
-    if "users" in raw:
-        frames["users"] = check_table("users", raw["users"], {}, findings, judge_groups=False)
-    elif "users" in whole.unreadable:
-        pass
-    elif "users" in whole.tables:
-        frames["users"] = pl.DataFrame(schema={"user_id": pl.String})
-    elif interactions is not None:
+    findings, interactions, catalogue = Findings(drop=whole.drop), raw.get("interactions"), whole.catalogue
+    named: dict[str, pl.Series] = {}
+    if interactions is not None and "users" not in whole.tables:
         known = whole.known if whole.drop else None  # only rows that are kept name users
-        frames["users"] = pl.DataFrame({"user_id": find_ids(interactions, known, ("users",))["users"]})
-    elif "interactions" not in whole.unreadable:  # nobody of this part did anything
-        frames["users"] = pl.DataFrame(schema={"user_id": pl.String})
-    precomputed = None if whole.catalogue is None else whole.catalogue.precomputed
-    if precomputed is not None:
-        frames["embeddings/users"] = pl.DataFrame(schema={"user_id": pl.String, "vector": pl.List(pl.Float32)})
-    columns = frames.get("users", pl.DataFrame()).columns
-    first_users = frames["users"]["user_id"].drop_nulls().sort().head(3) if "user_id" in columns else None
-    for table in ("friends", "assignments", "embeddings/users"):
-        if table in raw:
-            frames[table] = check_table(table, raw[table], frames, findings, elsewhere="friend_id")
+        named = find_ids(interactions, known, ("users",))
+    elif not {"users", "users" if "users" in whole.tables else "interactions"} & whole.unreadable:
+        named["users"] = pl.Series([], dtype=pl.String)
+    own = {name: table for name, table in raw.items() if name != MENTIONS}
+    frames = check_frames(own, named, findings, are_all=False)
+    users = known_ids(frames, "users")
     if MENTIONS in raw:
         check_reference("friends", raw[MENTIONS], "friend_id", frames, findings)
-    share_id_type(frames, USER_COLUMNS)
-    users = known_ids(frames, "users")
     known = replace(whole.known, users=users)
-    found: Interactions | None = Interactions(no_events(known.pairs))
+    found: Interactions | None = Interactions(Events.empty(known.pairs))
     if interactions is not None:
         found = read_interactions(interactions, known, findings, whole.now)
-    vectors = frames.get("embeddings/users", pl.DataFrame())
-    if precomputed is not None and "vector" in vectors.columns:
-        check_vector_lengths(vectors["vector"], precomputed.item_vectors.shape[1], findings)
+    if catalogue is not None and catalogue.precomputed is not None:
+        vectors = frames.setdefault("embeddings/users", NO_VECTORS)
+        if "vector" in vectors.columns:
+            check_vector_lengths(vectors["vector"], catalogue.precomputed.item_vectors.shape[1], findings)
     dataset = None
-    if found is not None and findings.are_usable and users is not None and whole.catalogue is not None:
-        friendships = frames.pop("friends", None)
-        dataset = assemble(name, frames, found, findings, catalogue=whole.catalogue)
-        dataset = dataset if friendships is None else with_friends(dataset, friendships, findings)
-    return Part(dataset, findings, first_users)
+    if found is not None and findings.are_usable and users is not None and catalogue is not None:
+        dataset = add_users(name, catalogue, frames, found, findings, find_friends(frames))
+    return Part(dataset, findings, None if users is None else users.values.head(3))
 
 
 def join_findings(parts: Iterable[Part], signals: SignalConfig, findings: Findings) -> None:
@@ -222,21 +195,17 @@ def join_findings(parts: Iterable[Part], signals: SignalConfig, findings: Findin
             findings.found[key] = replace(found, examples=examples)
 
 
-def no_events(pairs: tuple[Pair, ...]) -> Events:
-    """Return the interactions of users who have none."""
-    return Events(pairs, np.zeros(len(pairs), dtype=np.int64), (pl.DataFrame(schema=EVENT_TYPES),))
-
-
 def pack(part: Dataset) -> bytes:
     """Write what belongs to a part's users as bytes; what it shares with the whole is left out."""
-    events = replace(part.events, parts=(pl.concat(part.events.frames()),), spool=None)
-    shown = part.impressions
-    impressions = None if shown is None else replace(shown, parts=(shown.whole(),), spool=None)
-    precomputed = None if part.precomputed is None else part.precomputed.user_vectors
-    groups = {name: group.codes for name, group in part.groups.items()}
-    fields = {name: getattr(part, name) for name in part.__dataclass_fields__ if name not in SHARED}
-    packed = {"events": events, "impressions": impressions, "groups": groups, "user_vectors": precomputed}
-    return zstd.compress(pickle.dumps({**fields, **packed}, protocol=5), level=1)
+    shown, precomputed = part.impressions, part.precomputed
+    own = replace(
+        part,
+        **{name: getattr(_NOTHING, name) for name in SHARED},
+        events=replace(part.events, parts=(pl.concat(part.events.frames()),), spool=None),
+        impressions=None if shown is None else replace(shown, parts=(shown.whole(),), spool=None),
+        precomputed=None if precomputed is None else replace(precomputed, item_vectors=precomputed.item_vectors[:0]),
+    )
+    return zstd.compress(pickle.dumps(own, protocol=5), level=1)
 
 
 def unpack(content: bytes, catalogue: Dataset) -> Dataset:
@@ -249,18 +218,11 @@ def unpack(content: bytes, catalogue: Dataset) -> Dataset:
     catalogue
         See `Whole`.
     """
-    fields = pickle.loads(zstd.decompress(content))  # noqa: S301  written by this run
-    user_vectors = fields.pop("user_vectors")
-    if user_vectors is not None and catalogue.precomputed is not None:
-        fields["precomputed"] = PrecomputedVectors(user_vectors, catalogue.precomputed.item_vectors)
-    fields["groups"] = {name: Group(catalogue.groups[name].values, codes) for name, codes in fields["groups"].items()}
-    return Dataset(
-        items=catalogue.items,
-        entities=catalogue.entities,
-        titles=catalogue.titles,
-        added_at=catalogue.added_at,
-        **fields,
-    )
+    own: Dataset = pickle.loads(zstd.decompress(content))  # noqa: S301  written by this run
+    precomputed = own.precomputed
+    if precomputed is not None and catalogue.precomputed is not None:
+        precomputed = replace(precomputed, item_vectors=catalogue.precomputed.item_vectors)
+    return replace(own, precomputed=precomputed, **{name: getattr(catalogue, name) for name in SHARED})
 
 
 def keep_users(dataset: Dataset, rows: np.ndarray) -> Dataset:
@@ -371,7 +333,8 @@ def join_users(
     is_user = pl.Series(users.lookup(friends["friend_id"]) >= 0)
     if are_all or is_user.all():
         return replace(dataset, friends=index_friends(friends.filter(is_user), users, users, Findings()))
-    return with_friends(dataset, friends, Findings())
+    friend_ids = Ids.of(friends["friend_id"].unique().sort())
+    return replace(dataset, friends=index_friends(friends, users, friend_ids, Findings()), friend_ids=friend_ids)
 
 
 def _profiles(part: Dataset) -> pl.DataFrame:

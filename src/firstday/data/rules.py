@@ -129,7 +129,11 @@ def _reference(column: str, name: str, ids: Ids, where: pl.Expr | None = None) -
 
 
 def check_frames(
-    raw: Mapping[str, RawTable | None], named_ids: Mapping[str, pl.Series], findings: Findings
+    raw: Mapping[str, RawTable | None],
+    named_ids: Mapping[str, pl.Series],
+    findings: Findings,
+    *,
+    are_all: bool = True,
 ) -> dict[str, pl.DataFrame]:
     """Convert all tables but interactions to their final types and find every fault in them.
 
@@ -141,18 +145,20 @@ def check_frames(
         The ids of ``users`` and ``items`` that interactions name.
     findings
         Gets the faults and notes.
+    are_all
+        Whether these are all users: the values of some make no groups, and their friends may be others.
 
     Returns
     -------
     dict
-        Tables ready for `firstday.data.load.assemble`, if there are no faults. A missing table of users or of items is
+        Tables ready for `firstday.data.load.add_users`, if there are no faults. A missing table of users or of items is
         made of the ids in interactions.
     """
     frames = {home: pl.DataFrame({TABLES[home].required[0]: ids}) for home, ids in named_ids.items() if home not in raw}
     for name in TABLES:  # users and items first: the others name them
         table = raw.get(name)
         if name != "interactions" and table is not None:
-            frames[name] = check_table(name, table, frames, findings)
+            frames[name] = check_table(name, table, frames, findings, are_all=are_all)
         if name == "items" and table is not None and name in named_ids:
             add_named_items(frames, named_ids[name], findings)
     share_id_type(frames, USER_COLUMNS)
@@ -199,8 +205,7 @@ def check_table(
     frames: Frames,
     findings: Findings,
     *,
-    judge_groups: bool = True,
-    elsewhere: str = "",
+    are_all: bool = True,
 ) -> pl.DataFrame:
     """Convert a table in memory to its final types and find every fault in its rows.
 
@@ -212,10 +217,8 @@ def check_table(
         Tables that are checked already: `users` and `items` that its rows may name. What is not here is not compared.
     findings
         Gets the faults and notes.
-    judge_groups
-        See `conform_table`.
-    elsewhere
-        A column whose ids are looked up elsewhere: not everything that it may name is in `frames`.
+    are_all
+        See `check_frames`.
 
     Returns
     -------
@@ -223,12 +226,12 @@ def check_table(
         The rows, without those that were left out.
     """
     findings.sources[name] = table.sources
-    conformed, reasons = conform_table(name, table.whole, findings, is_text=table.is_text, judge_groups=judge_groups)
+    conformed, reasons = conform_table(name, table.whole, findings, is_text=table.is_text, judge_groups=are_all)
     rows, rules = conformed.with_columns(_find_copies(name, conformed)), [*RULES[name]]
     for home, places in (("users", USER_COLUMNS), ("items", ITEM_COLUMNS)):
         ids = known_ids(frames, home)
         for other, column in places[1:]:
-            if other == name and column in rows.columns and column != elsewhere and ids is not None:
+            if other == name and column in rows.columns and (are_all or column != "friend_id") and ids is not None:
                 rows = look_up(rows, column, ids)
                 rules.append(_reference(column, home, ids))
     reasons |= find_faults(name, rows, rules, findings)
@@ -506,29 +509,55 @@ def read_interactions(
 ) -> Interactions | None:
     """Check and index the interactions of a table, or of a part of one; return None where there are faults."""
     findings.sources["interactions"] = raw.sources
-    n_users = 0 if known.users is None else len(known.users)
-    writer = EventWriter(known.pairs, n_users, raw.n_rows, now)
-    impression_writer = ImpressionWriter(n_users, raw.n_rows, now)
-    n_weightless, n_unsorted = 0, 0
+    n_users, use = 0 if known.users is None else len(known.users), () if known.signals is None else known.signals.use
+    writer = InteractionWriter(known.pairs, n_users, raw.n_rows, use, now)
+    n_unsorted = 0
     for batch in raw.batches():
         rows = check_interactions(batch, known, findings, is_text=raw.is_text)
-        if not findings.are_usable or known.users is None or known.items is None or known.entities is None:
-            continue
-        impression_writer.add(take_impressions(rows, () if known.signals is None else known.signals.use))
-        events = code_events(rows, known.pairs, findings)
-        weighing = events.filter(_WEIGHT > 0)
-        n_weightless += events.height - weighing.height
-        n_unsorted += not _is_in_order(weighing)
-        writer.add(weighing)
+        if findings.are_usable and known.users is not None and known.items is not None and known.entities is not None:
+            n_unsorted += not _is_in_order(rows)
+            writer.add(rows, findings)
     if not findings.are_usable:
         return None
-    findings.note_rows("interactions.weight", n_weightless, raw.n_rows, "weigh 0 and were dropped")
     if n_unsorted and raw.sources and raw.sources[0].name:  # neither a frame nor a built-in dataset
         findings.note("interactions: rows are in order of neither user nor time; they were put in order.")
-    return Interactions(writer.finish(findings), impression_writer.finish(findings))
+    return writer.finish(findings)
 
 
-def code_events(rows: pl.DataFrame, pairs: Sequence[Pair], findings: Findings) -> pl.DataFrame:
+class InteractionWriter:
+    """Takes batches of checked interactions with the indexes of what they name, and makes Interactions of them.
+
+    Parameters
+    ----------
+    pairs, n_users, n_rows, now
+        See `firstday.data.event_writer.EventWriter`.
+    use
+        Signals that mean use.
+    """
+
+    def __init__(
+        self, pairs: Sequence[Pair], n_users: int, n_rows: int, use: Collection[str], now: datetime | None = None
+    ) -> None:
+        self._use, self._n_rows, self._n_weightless = use, n_rows, 0
+        self._events = EventWriter(pairs, n_users, n_rows, now)
+        self._impressions = ImpressionWriter(n_users, n_rows, now)
+        self._pairs = pairs
+
+    def add(self, rows: pl.DataFrame, findings: Findings) -> None:
+        """Take a batch."""
+        self._impressions.add(take_impressions(rows, self._use))
+        events = _code_events(rows, self._pairs, findings)
+        weighing = events.filter(_WEIGHT > 0)
+        self._n_weightless += events.height - weighing.height
+        self._events.add(weighing)
+
+    def finish(self, findings: Findings) -> Interactions:
+        """Return them, and note in the findings what was left out."""
+        findings.note_rows("interactions.weight", self._n_weightless, self._n_rows, "weigh 0 and were dropped")
+        return Interactions(self._events.finish(findings), self._impressions.finish(findings))
+
+
+def _code_events(rows: pl.DataFrame, pairs: Sequence[Pair], findings: Findings) -> pl.DataFrame:
     """Index interactions without faults, columns as in `EVENT_TYPES`; impressions are left out.
 
     Only items are shown: impressions of anything else are noted, and tell nothing.
@@ -583,4 +612,4 @@ def judge_interactions(findings: Findings, signals: SignalConfig) -> None:
 def _is_in_order(rows: pl.DataFrame) -> bool:
     """Tell whether rows are sorted by user or by time, or have no times."""
     timestamp = rows["timestamp"]
-    return rows["user_ix"].is_sorted() or timestamp.null_count() == rows.height or timestamp.is_sorted()
+    return rows[f"{INDEX}user_id"].is_sorted() or timestamp.null_count() == rows.height or timestamp.is_sorted()

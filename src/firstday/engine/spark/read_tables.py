@@ -227,7 +227,7 @@ def _find_groups(users: ClusterTable, findings: Findings, *, drop: bool) -> dict
     def work(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:
             raw = make_raw(to_polars(pa.Table.from_batches([batch])), names)
-            frame = check_table("users", raw, {}, Findings(drop=drop), judge_groups=False)
+            frame = check_table("users", raw, {}, Findings(drop=drop), are_all=False)
             for column in frame.columns:
                 if column not in TABLES["users"].kinds:
                     counts = frame[column].alias("value").value_counts(name="n")
