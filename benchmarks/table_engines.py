@@ -40,14 +40,14 @@ from rich.table import Table
 
 from firstday.config import SignalConfig
 from firstday.data.events import ITEM, Window
-from firstday.data.faults import Findings
 from firstday.data.ids import Ids
-from firstday.data.raw_table import RawTable
-from firstday.data.readers import read_folder
-from firstday.data.rules import Known, read_interactions
+from firstday.data.interactions import Known, read_interactions
 from firstday.simulate.simulation_settings import SimulationSettings
 from firstday.simulate.tables import simulate
 from firstday.sparse import union_rows
+from firstday.tables.faults import Findings
+from firstday.tables.raw_table import RawTable
+from firstday.tables.read import read_folder
 
 if TYPE_CHECKING:
     import pyarrow as pa

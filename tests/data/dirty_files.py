@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 import polars as pl
 
-from firstday.data.zstd import compress
+from firstday.tables.zstd import compress
 from tests.data.dirty import Dirty
 
 Change = Callable[[Path], None]

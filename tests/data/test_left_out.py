@@ -13,11 +13,11 @@ import pytest
 import typer
 
 from firstday.cli.options import parse_share
-from firstday.data.faults import FILE, ROW, Findings, Rule, find_faults
 from firstday.data.left_out import left_out_beside, write_left_out
 from firstday.data.load import check_tables, load
 from firstday.data.newcomers import load_newcomers
 from firstday.errors import DataError
+from firstday.tables.faults import FILE, ROW, Findings, Rule, find_faults
 
 Tables = dict[str, pl.DataFrame]
 Write = Callable[..., Path]
@@ -199,7 +199,7 @@ def test_items_of_bad_rows_alone_are_no_items_and_no_fault(five_users: Tables, w
 def test_only_the_first_rows_are_listed_one_by_one(
     five_users: Tables, write: Write, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("firstday.data.faults.MAX_LISTED", 3)
+    monkeypatch.setattr("firstday.tables.faults.MAX_LISTED", 3)
     left_out = load(write(spoil(five_users)), drop_bad_rows=0.8).left_out
     assert [json.loads(line).get("place") for line in left_out[2:6]] == [
         "interactions.parquet row 3",

@@ -13,7 +13,6 @@ import pytest
 
 from firstday.config import Config
 from firstday.data.dataset import Dataset
-from firstday.data.faults import FILE, ROW, Findings, Rule, SourceFile, find_faults
 from firstday.data.load import check_tables, load
 from firstday.data.parts import (
     MENTIONS,
@@ -27,8 +26,9 @@ from firstday.data.parts import (
     pack,
     unpack,
 )
-from firstday.data.raw_table import RawTable, add_place
 from firstday.data.summary import summarise
+from firstday.tables.faults import FILE, ROW, Findings, Rule, SourceFile, find_faults
+from firstday.tables.raw_table import RawTable, add_place
 
 Tables = dict[str, pl.DataFrame]
 NOW = datetime(2026, 1, 1, tzinfo=UTC)

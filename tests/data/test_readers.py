@@ -10,10 +10,9 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from firstday.data import contents
 from firstday.data.load import check_tables, load
-from firstday.data.zstd import compress
 from firstday.errors import DataError
+from firstday.tables.zstd import compress
 
 Tables = dict[str, pl.DataFrame]
 Write = Callable[..., Path]
@@ -203,7 +202,7 @@ def test_rows_of_json_lines_are_counted_by_lines_too(tmp_path: Path) -> None:
 
 
 def test_types_of_json_lines_are_those_of_all_lines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(contents, "CHUNK_BYTES", 100)
+    monkeypatch.setattr("firstday.tables.text.CHUNK_BYTES", 100)
     lines = [f'{{"user_id": {n}, "item_id": {n % 7}, "weight": 1, "more": {{"a": {n}}}}}' for n in range(300)]
     lines += ['{"user_id": "x", "item_id": 1, "weight": 1.5, "more": {"b": [1]}, "signal": "favorite"}']
     (tmp_path / "interactions.jsonl").write_text("\n".join(lines))

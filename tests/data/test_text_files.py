@@ -13,12 +13,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from firstday.data import contents
-from firstday.data.faults import ROW, Findings
-from firstday.data.find_tables import TableFile
 from firstday.data.load import check_tables
-from firstday.data.text_files import find_header, scan_text
-from firstday.data.zstd import compress
+from firstday.tables.faults import ROW, Findings
+from firstday.tables.find import TableFile
+from firstday.tables.separated import find_header, scan_text
+from firstday.tables.zstd import compress
 from tests.data.dirty_files import CASES
 
 COLUMNS = ["user_id", "item_id", "signal"]
@@ -84,7 +83,7 @@ def test_what_programs_write_is_read(
         place.write(end * (blank if number % 3 == 0 else 0))
     findings = Findings()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(contents, "CHUNK_BYTES", chunk)
+        patch.setattr("firstday.tables.text.CHUNK_BYTES", chunk)
         result = read(mark + end * blank + place.getvalue(), findings, packing)
     assert findings.faults == ()
     expected = read_with_csv_module(end * blank + place.getvalue(), separator)
@@ -106,7 +105,7 @@ def test_whatever_is_written_is_read_rightly_or_refused(body: str, end: str, dro
     text = ",".join(COLUMNS) + end + '"'.join(outside)
     findings = Findings(drop=drop)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(contents, "CHUNK_BYTES", chunk)
+        patch.setattr("firstday.tables.text.CHUNK_BYTES", chunk)
         result = read(text, findings)
     expected = read_with_csv_module(text, ",")
     if findings.left_out:

@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 
 from firstday.data.events import EVENT_TYPES, SORT_ORDER, Events, Pair, first_moment
-from firstday.data.faults import Findings
+from firstday.tables.faults import Findings
 
 PART_ROWS = 4_000_000
 """Interactions of a part, about. One part is in memory at once, about 300 MB while it is sorted."""

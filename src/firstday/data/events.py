@@ -12,14 +12,12 @@ import polars as pl
 
 from firstday.display import readable
 from firstday.sparse import SparseRows
+from firstday.tables.schema import ITEM as ITEM
+from firstday.tables.schema import UTC_MICROSECONDS as UTC_MICROSECONDS
 
 Pair = tuple[str, str]
 """A (signal, entity) pair, such as ``("favorite", "artist")``: one block of day-one features."""
 
-ITEM = "item"
-"""The entity that is recommended; every other entity (artist, genre, ...) is a set of items."""
-
-UTC_MICROSECONDS = pl.Datetime("us", "UTC")
 EVENT_TYPES: dict[str, pl.DataType] = {
     "user_ix": pl.Int32(),
     "pair": pl.UInt16(),

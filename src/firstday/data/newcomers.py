@@ -11,15 +11,16 @@ import polars as pl
 
 from firstday.data.dataset import Dataset, Entity
 from firstday.data.events import ITEM, UTC_MICROSECONDS, sort_pairs
-from firstday.data.faults import Findings
 from firstday.data.ids import Ids
-from firstday.data.load import add_users, assemble_catalogue, find_friends, find_groups
-from firstday.data.raw_table import RawTable
-from firstday.data.readers import read_folder
-from firstday.data.rules import InteractionWriter, Known, check_interactions, check_table, share_id_type
-from firstday.data.schema import TABLES, USER_COLUMNS, all_ids
+from firstday.data.interactions import InteractionWriter, Known, check_interactions
+from firstday.data.load import add_users, all_ids, assemble_catalogue, find_friends, find_groups
 from firstday.errors import DataError
 from firstday.sparse import SparseRows
+from firstday.tables.faults import Findings
+from firstday.tables.raw_table import RawTable
+from firstday.tables.read import read_folder
+from firstday.tables.rules import check_table, share_id_type
+from firstday.tables.schema import TABLES, USER_COLUMNS
 
 NEWCOMER_TABLES = ("users", "interactions", "friends")
 """The tables that are read; users or interactions must be there."""
@@ -52,7 +53,7 @@ def load_newcomers(tables: str | Path | Mapping[str, Any], *, drop_bad_rows: flo
     """
     findings = Findings(drop=drop_bad_rows > 0, forgiven=FORGIVEN)
     if isinstance(tables, Mapping):
-        from firstday.data.frames import read_frames  # Narwhals, which no command of the shell needs
+        from firstday.tables.frames import read_frames  # Narwhals, which no command of the shell needs
 
         return finish_newcomers("tables", read_frames(tables, findings), drop_bad_rows, findings)
     folder = Path(tables)

@@ -18,35 +18,32 @@ import numpy as np
 import polars as pl
 
 from firstday.config import SignalConfig
-from firstday.data import zstd
 from firstday.data.dataset import Dataset, Group
 from firstday.data.event_writer import EventWriter
 from firstday.data.events import EVENT_TYPES, Events, renumber_users
-from firstday.data.faults import Findings, show_examples
 from firstday.data.ids import Ids
 from firstday.data.impressions import join_impressions
+from firstday.data.interactions import (
+    Interactions,
+    Known,
+    find_ids,
+    judge_interactions,
+    read_interactions,
+    unite_ids,
+)
 from firstday.data.load import (
     add_users,
     assemble_catalogue,
+    find_all_ids,
     find_friends,
     index_friends,
     known_entities,
     sort_assignments,
 )
-from firstday.data.raw_table import RawTable
-from firstday.data.rules import (
-    Interactions,
-    Known,
-    check_frames,
-    check_reference,
-    check_vector_lengths,
-    faulty_entities,
-    find_ids,
-    judge_interactions,
-    known_ids,
-    read_interactions,
-    unite_ids,
-)
+from firstday.tables import zstd
+from firstday.tables.faults import Findings, show_examples
+from firstday.tables.raw_table import RawTable
+from firstday.tables.rules import check_frames, check_reference, check_vector_lengths, faulty_entities
 
 MENTIONS = "friends: who is named"
 """The rows of `friends` once more, in the part of the user who is named as a friend: there it can be looked up."""
@@ -137,7 +134,7 @@ def load_whole(
     frames = check_frames(raw, {"items": item_ids}, findings)
     derived = {"users", "items"} - tables
     entities, faulty = known_entities(raw, frames), faulty_entities(raw, findings)
-    known = Known(None, known_ids(frames, "items"), entities, signals, faulty, derived)
+    known = Known(None, find_all_ids(frames, "items"), entities, signals, faulty, derived)
     is_usable = not findings.faults and known.items is not None
     catalogue = assemble_catalogue(frames, groups, findings) if is_usable else None
     return Whole(tables, known, catalogue, now, findings.drop, unreadable)
@@ -164,7 +161,7 @@ def load_part(raw: Mapping[str, RawTable], whole: Whole, name: str = "part") -> 
         named["users"] = pl.Series([], dtype=pl.String)
     own = {name: table for name, table in raw.items() if name != MENTIONS}
     frames = check_frames(own, named, findings, are_all=False)
-    users = known_ids(frames, "users")
+    users = find_all_ids(frames, "users")
     if MENTIONS in raw:
         check_reference("friends", raw[MENTIONS], "friend_id", frames, findings)
     known = replace(whole.known, users=users)

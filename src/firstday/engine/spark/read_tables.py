@@ -17,11 +17,8 @@ from pyspark.sql import functions as fn
 from pyspark.sql.types import FractionalType
 
 from firstday.config import Config, SignalConfig
-from firstday.data.categories import MAX_GROUP_VALUES, judge_group
-from firstday.data.faults import ROW, Findings
+from firstday.data.interactions import Known, check_interactions, find_ids
 from firstday.data.parts import MENTIONS, Whole, join_findings, load_whole
-from firstday.data.rules import Known, check_interactions, check_presence, check_table, find_ids, note_files
-from firstday.data.schema import TABLES, conform_table
 from firstday.engine.spark.cluster_dataset import ClusterDataset
 from firstday.engine.spark.session import collect_reports, named_errors, open_session, scratch_folder
 from firstday.engine.spark.sources import ClusterTable, RawTables, read_folder, take_frames
@@ -36,6 +33,11 @@ from firstday.engine.spark.work import (
     to_polars,
 )
 from firstday.errors import DataError
+from firstday.tables.categories import MAX_GROUP_VALUES, judge_group
+from firstday.tables.conform import conform_table
+from firstday.tables.faults import ROW, Findings
+from firstday.tables.rules import check_presence, check_table, note_files
+from firstday.tables.schema import TABLES
 
 KEYS = {MENTIONS: "friend_id"}
 """The column by which the rows of a table are divided among parts, where it is not `user_id`."""
@@ -189,7 +191,7 @@ def _shares(name: str, key: str, table: ClusterTable, n_parts: int) -> DataFrame
         column = fn.when(column == fn.floor(column), column.cast("long").cast("string")).otherwise(
             column.cast("string")
         )
-    folded = fn.lower(fn.trim(column.cast("string")))  # as `firstday.data.faults.fold_ids`: 7.0 and 007 beside 7
+    folded = fn.lower(fn.trim(column.cast("string")))  # as `firstday.tables.faults.fold_ids`: 7.0 and 007 beside 7
     folded = fn.regexp_replace(fn.regexp_replace(folded, r"\.0+$", ""), "^0+", "")
     spread = fn.coalesce(folded, fn.col(f"`{ROW}`").cast("string"))  # rows of nobody are in no one part
     part = fn.pmod(fn.xxhash64(spread), fn.lit(n_parts)).cast("int")

@@ -16,8 +16,6 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as fn
 from pyspark.sql.types import IntegralType
 
-from firstday.data.columns import WHOLE_NUMBER
-from firstday.data.faults import Findings
 from firstday.data.newcomers import FORGIVEN, NEWCOMER_TABLES, check_newcomer_tables
 from firstday.engine.spark.read_tables import check_shapes, divide_tables
 from firstday.engine.spark.session import collect_reports, named_errors, open_session, scratch_folder
@@ -29,6 +27,8 @@ from firstday.recommend.batch import BatchCounts, BatchSummary, summarise_batch
 from firstday.recommend.list_files import ListForm, find_list_form
 from firstday.recommend.recommender import Recommender, check_length
 from firstday.recommend.spec import find_strategy, refuse_without
+from firstday.tables.columns import WHOLE_NUMBER
+from firstday.tables.faults import Findings
 
 LISTS_DDL = "user_id string, rank int, item_id string, title string, score float, route string, scale string"
 

@@ -14,16 +14,16 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as fn
 from pyspark.sql.types import IntegralType, NumericType
 
-from firstday.data.faults import FILE, ROW, Findings, SourceFile
-from firstday.data.find_tables import TableFiles, find_tables
-from firstday.data.frames import unknown_table
 from firstday.data.parts import USER_TABLES
-from firstday.data.raw_table import RawTable
-from firstday.data.readers import describe_other_columns, describe_other_types, open_table, whole_partitions
-from firstday.data.schema import TABLES
 from firstday.engine.spark.session import name_cause
 from firstday.engine.spark.storage import Storage, StoredFile
 from firstday.engine.spark.work import TableNames, to_polars
+from firstday.tables.faults import FILE, ROW, Findings, SourceFile
+from firstday.tables.find import TableFiles, find_tables
+from firstday.tables.frames import unknown_table
+from firstday.tables.raw_table import RawTable
+from firstday.tables.read import describe_other_columns, describe_other_types, open_table, whole_partitions
+from firstday.tables.schema import TABLES
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

@@ -22,13 +22,10 @@ import polars as pl
 import pyarrow as pa
 
 from firstday.config import Config
-from firstday.data import zstd
 from firstday.data.dataset import Dataset
-from firstday.data.faults import FILE, ROW, Findings
 from firstday.data.ids import Ids
 from firstday.data.newcomers import read_newcomers
 from firstday.data.parts import Whole, load_part, pack, unpack
-from firstday.data.raw_table import RawTable
 from firstday.data.splits.registrations import Log
 from firstday.data.splits.roles import Protocol, find_warm
 from firstday.engine.shown_to_others import count_shown_to_others
@@ -37,6 +34,9 @@ from firstday.recommend.recommender import Recommender, open_model
 from firstday.recommend.spec import load_plugin
 from firstday.segment.shown_counts import ShownCounts
 from firstday.sparse import SparseRows
+from firstday.tables import zstd
+from firstday.tables.faults import FILE, ROW, Findings
+from firstday.tables.raw_table import RawTable
 
 PART = "firstday: part"
 """The column with the number of each row's part."""

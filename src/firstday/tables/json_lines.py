@@ -10,13 +10,12 @@ from typing import Any, NoReturn
 import numpy as np
 import polars as pl
 
-from firstday.data import contents
-from firstday.data.contents import EMPTY_OF_ROWS, Lines, NotUtf8Error, Text, check_utf8, open_text
-from firstday.data.faults import ROW, Findings, SourceFile
-from firstday.data.find_tables import TableFile
-from firstday.data.raw_table import first_line
-from firstday.data.text_files import MAX_SHOWN
 from firstday.errors import count_of
+from firstday.tables.faults import ROW, Findings, SourceFile
+from firstday.tables.find import TableFile
+from firstday.tables.raw_table import first_line
+from firstday.tables.separated import MAX_SHOWN
+from firstday.tables.text import EMPTY_OF_ROWS, Lines, NotUtf8Error, Text, check_utf8, open_text
 
 _TRUTH, _NUMBERS, _TEXT, _LISTS, _OBJECTS = "true or false", "numbers", "text", "lists", "objects"
 _KINDS: dict[type, str] = {bool: _TRUTH, int: _NUMBERS, float: _NUMBERS, str: _TEXT, list: _LISTS, dict: _OBJECTS}
@@ -31,7 +30,7 @@ class _UnreadableError(Exception):
 def scan_json_lines(
     path: Path, file: TableFile, table: str, findings: Findings
 ) -> tuple[pl.LazyFrame, SourceFile] | None:
-    """Open JSON lines for reading in batches; see `firstday.data.text_files.scan_text`.
+    """Open JSON lines for reading in batches; see `firstday.tables.separated.scan_text`.
 
     The types of columns are those of all lines; a column that a line lacks is null there.
     """
@@ -63,23 +62,22 @@ def _find_types(text: Text, *, may_hold_brackets: bool = False) -> tuple[dict[st
     columns: dict[str, pl.DataType] = {}
     blank: list[int] = []
     n_lines = 0
-    with text.open() as content:
-        for block in check_utf8(iter(lambda: b"".join(content.readlines(contents.CHUNK_BYTES)), b"")):
-            lines = block.removesuffix(b"\n").split(b"\n")
-            blank += [n_lines + ix for ix, line in enumerate(lines) if not line.strip()]
-            n_lines += len(lines)
-            if not block.strip():
-                continue
-            try:
-                frame = pl.read_ndjson(block, infer_schema_length=None)
-            except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
-                raise _UnreadableError(first_line(error)) from None
-            words = pl.col(pl.String)
-            in_brackets = frame.select((words.str.starts_with("[") | words.str.starts_with("{")).any())
-            if not may_hold_brackets and any(map(any, in_brackets.rows())):
-                raise _UnreadableError("lists or objects beside text")
-            for name, kind in frame.schema.items():
-                columns[name] = _join_types(name, columns.get(name, pl.Null()), kind)
+    for block in check_utf8(text.blocks()):
+        lines = block.removesuffix(b"\n").split(b"\n")
+        blank += [n_lines + ix for ix, line in enumerate(lines) if not line.strip()]
+        n_lines += len(lines)
+        if not block.strip():
+            continue
+        try:
+            frame = pl.read_ndjson(block, infer_schema_length=None)
+        except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
+            raise _UnreadableError(first_line(error)) from None
+        words = pl.col(pl.String)
+        in_brackets = frame.select((words.str.starts_with("[") | words.str.starts_with("{")).any())
+        if not may_hold_brackets and any(map(any, in_brackets.rows())):
+            raise _UnreadableError("lists or objects beside text")
+        for name, kind in frame.schema.items():
+            columns[name] = _join_types(name, columns.get(name, pl.Null()), kind)
     rows = np.array(blank, dtype=np.int64) - np.arange(len(blank)) - 1
     return columns, Lines.of(1, rows, np.ones(len(blank), dtype=np.int64))
 

@@ -9,8 +9,8 @@ from functools import cached_property
 
 import polars as pl
 
-from firstday.data.faults import FILE, ROW, Findings, SourceFile
 from firstday.errors import DataError
+from firstday.tables.faults import FILE, ROW, Findings, SourceFile
 
 BATCH_ROWS = 1_000_000
 """Rows of interactions in memory at once while reading, about."""

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import polars as pl
 
-from firstday.data.columns import WHOLE_NUMBER
-from firstday.data.contents import DAMAGED, EMPTY_OF_ROWS, describe_damage
-from firstday.data.faults import ROW, Findings, SourceFile
-from firstday.data.find_tables import TableFile, TableFiles, find_tables, may_hold_tables
-from firstday.data.json_lines import scan_json_lines
-from firstday.data.raw_table import UNREADABLE, RawTable, add_place, first_line
-from firstday.data.text_files import scan_text
+from firstday.tables.columns import WHOLE_NUMBER
+from firstday.tables.faults import ROW, Findings, SourceFile
+from firstday.tables.find import TableFile, TableFiles, find_tables, may_hold_tables
+from firstday.tables.json_lines import scan_json_lines
+from firstday.tables.raw_table import UNREADABLE, RawTable, add_place, first_line
+from firstday.tables.separated import scan_text
+from firstday.tables.text import DAMAGED, EMPTY_OF_ROWS, describe_damage
 
 STREAMED = "interactions"
 """The only table that may be larger than memory: it stays in its files."""

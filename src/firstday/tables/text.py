@@ -18,9 +18,9 @@ from typing import IO, cast
 
 import numpy as np
 
-from firstday.data.faults import Findings
-from firstday.data.find_tables import Packing, TableFile
-from firstday.data.zstd import DecompressionParameter, ZstdError, ZstdFile
+from firstday.tables.faults import Findings
+from firstday.tables.find import Packing, TableFile
+from firstday.tables.zstd import DecompressionParameter, ZstdError, ZstdFile
 
 CHUNK_BYTES = 2**22
 DAMAGED = (OSError, EOFError, zlib.error, ZstdError)
@@ -96,6 +96,11 @@ class Text:
         """Read it some megabytes at a time."""
         with self.open() as content:
             yield from iter(lambda: content.read(CHUNK_BYTES), b"")
+
+    def blocks(self) -> Iterator[bytes]:
+        """Read it some megabytes of whole lines at a time."""
+        with self.open() as content:
+            yield from iter(lambda: b"".join(content.readlines(CHUNK_BYTES)), b"")
 
     @contextmanager
     def replace(self) -> Iterator[IO[str]]:

@@ -12,8 +12,8 @@ from typing import Any
 
 import polars as pl
 
-from firstday.data.events import UTC_MICROSECONDS
-from firstday.data.faults import Findings, Reasons, Rule, find_faults, note
+from firstday.tables.faults import Findings, Reasons, Rule, find_faults, note
+from firstday.tables.schema import UTC_MICROSECONDS
 
 MAX_AGE_YEARS = 120
 MAX_POSITION = 2**31 - 1

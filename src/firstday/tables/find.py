@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from typing import Literal
 from urllib.parse import unquote
 
-from firstday.data.faults import Findings
-from firstday.data.schema import TABLES
+from firstday.tables.faults import Findings
+from firstday.tables.schema import TABLES
 
 Form = Literal["Parquet", "CSV", "JSON lines"]
 """The format of a file's rows; CSV stands for every text with separators."""

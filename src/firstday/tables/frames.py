@@ -9,10 +9,10 @@ from typing import Any
 import narwhals as nw
 import polars as pl
 
-from firstday.data.faults import Findings
-from firstday.data.raw_table import RawTable, first_line
-from firstday.data.schema import TABLES
 from firstday.errors import DataError
+from firstday.tables.faults import Findings
+from firstday.tables.raw_table import RawTable, first_line
+from firstday.tables.schema import TABLES
 
 KINDS = "a frame of pandas, Polars, PyArrow, DuckDB or Spark"
 

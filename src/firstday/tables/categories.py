@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import polars as pl
 
-from firstday.data.columns import (
+from firstday.errors import count_of
+from firstday.tables.columns import (
     MARKS_FOR_MISSING,
     VALUE,
     WHOLE_NUMBER,
@@ -15,9 +16,8 @@ from firstday.data.columns import (
     whole_numbers,
     words_of,
 )
-from firstday.data.events import ITEM
-from firstday.data.faults import Findings, Rule, note
-from firstday.errors import count_of
+from firstday.tables.faults import Findings, Rule, note
+from firstday.tables.schema import ITEM
 
 MAX_GROUP_VALUES = 5_000
 """A user column with more distinct values than this is free text, not a group."""

@@ -13,11 +13,11 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from firstday.data.contents import EMPTY, Lines, NotUtf8Error, Text, check_utf8, open_text
-from firstday.data.faults import ROW, Findings, SourceFile
-from firstday.data.find_tables import TableFile
-from firstday.data.schema import TABLES, fold_name, note_pandas_index
 from firstday.errors import count_of
+from firstday.tables.faults import ROW, Findings, SourceFile
+from firstday.tables.find import TableFile
+from firstday.tables.schema import TABLES, fold_name, note_pandas_index
+from firstday.tables.text import EMPTY, Lines, NotUtf8Error, Text, check_utf8, open_text
 
 SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
 MAX_SHOWN = 80
