@@ -25,7 +25,7 @@ from firstday.tables.categories import entity_of_column
 from firstday.tables.faults import Findings
 from firstday.tables.raw_table import RawTable
 from firstday.tables.read import STREAMED, read_folder
-from firstday.tables.rules import check_frames, check_presence, faulty_entities, known_ids, note_files
+from firstday.tables.rules import check_frames, check_presence, faulty_entities, known_ids, note_files, share_id_types
 from firstday.tables.schema import ITEM, TABLES, Frames
 
 FETCHED = (movielens.NAME, complete_journey.NAME)
@@ -190,9 +190,12 @@ def _read(name: str, raw: Mapping[str, RawTable | None], signals: SignalConfig, 
         known = None
         if findings.drop:  # only rows that are kept name users and items
             trial = Findings(drop=True)
-            known = replace(_known(raw, check_frames(raw, {}, trial), signals, trial), items=None)
+            frames = check_frames(raw, {}, trial)
+            share_id_types(frames)
+            known = replace(_known(raw, frames, signals, trial), items=None)
         named_ids = find_ids(interactions, known, ("items",) if "users" in raw else ("users", "items"))
     frames = check_frames(raw, named_ids, findings)
+    share_id_types(frames)
     if interactions is None:
         return None
     found = read_interactions(interactions, _known(raw, frames, signals, findings), findings)

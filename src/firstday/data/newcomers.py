@@ -19,8 +19,8 @@ from firstday.sparse import SparseRows
 from firstday.tables.faults import Findings
 from firstday.tables.raw_table import RawTable
 from firstday.tables.read import read_folder
-from firstday.tables.rules import check_table, share_id_type
-from firstday.tables.schema import TABLES, USER_COLUMNS
+from firstday.tables.rules import check_table, share_id_types
+from firstday.tables.schema import TABLES
 
 NEWCOMER_TABLES = ("users", "interactions", "friends")
 """The tables that are read; users or interactions must be there."""
@@ -117,7 +117,7 @@ def _check_tables(raw: Mapping[str, RawTable | None], findings: Findings) -> dic
 
 def _assemble(name: str, frames: dict[str, pl.DataFrame], findings: Findings) -> Dataset:
     """Make a Dataset of tables without faults."""
-    share_id_type(frames, USER_COLUMNS)
+    share_id_types(frames)
     frames["users"] = _all_users(frames)
     rows = frames.pop("interactions", _NO_INTERACTIONS)
     frames["items"] = pl.DataFrame({"item_id": rows["item_id"].drop_nulls().unique()})

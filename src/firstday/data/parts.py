@@ -43,7 +43,14 @@ from firstday.data.load import (
 from firstday.tables import zstd
 from firstday.tables.faults import Findings, show_examples
 from firstday.tables.raw_table import RawTable
-from firstday.tables.rules import check_frames, check_reference, check_vector_lengths, faulty_entities
+from firstday.tables.rules import (
+    check_frames,
+    check_reference,
+    check_vector_lengths,
+    faulty_entities,
+    known_ids,
+    share_id_types,
+)
 
 MENTIONS = "friends: who is named"
 """The rows of `friends` once more, in the part of the user who is named as a friend: there it can be looked up."""
@@ -132,6 +139,7 @@ def load_whole(
         Gets the faults and notes.
     """
     frames = check_frames(raw, {"items": item_ids}, findings)
+    share_id_types(frames)
     derived = {"users", "items"} - tables
     entities, faulty = known_entities(raw, frames), faulty_entities(raw, findings)
     known = Known(None, find_all_ids(frames, "items"), entities, signals, faulty, derived)
@@ -161,9 +169,11 @@ def load_part(raw: Mapping[str, RawTable], whole: Whole, name: str = "part") -> 
         named["users"] = pl.Series([], dtype=pl.String)
     own = {name: table for name, table in raw.items() if name != MENTIONS}
     frames = check_frames(own, named, findings, are_all=False)
-    users = find_all_ids(frames, "users")
+    first_users = known_ids(frames, "users")
     if MENTIONS in raw:
         check_reference("friends", raw[MENTIONS], "friend_id", frames, findings)
+    share_id_types(frames)
+    users = find_all_ids(frames, "users")
     known = replace(whole.known, users=users)
     found: Interactions | None = Interactions(Events.empty(known.pairs))
     if interactions is not None:
@@ -175,7 +185,7 @@ def load_part(raw: Mapping[str, RawTable], whole: Whole, name: str = "part") -> 
     dataset = None
     if found is not None and findings.are_usable and users is not None and catalogue is not None:
         dataset = add_users(name, catalogue, frames, found, findings, find_friends(frames))
-    return Part(dataset, findings, None if users is None else users.values.head(3))
+    return Part(dataset, findings, None if first_users is None else first_users.head(3))
 
 
 def join_findings(parts: Iterable[Part], signals: SignalConfig, findings: Findings) -> None:

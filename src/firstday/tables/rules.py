@@ -133,7 +133,7 @@ def check_frames(
     Returns
     -------
     dict
-        Tables ready for `firstday.data.load.add_users`, if there are no faults. A missing table of users or of items is
+        Tables ready for `share_id_types`, if there are no faults. A missing table of users or of items is
         made of the ids in interactions.
     """
     frames = {home: pl.DataFrame({TABLES[home].required[0]: ids}) for home, ids in named_ids.items() if home not in raw}
@@ -143,8 +143,6 @@ def check_frames(
             frames[name] = check_table(name, table, frames, findings, are_all=are_all)
         if name == "items" and table is not None and name in named_ids:
             add_named_items(frames, named_ids[name], findings)
-    share_id_type(frames, USER_COLUMNS)
-    share_id_type(frames, ITEM_COLUMNS)
     users, items = (frames.get(f"embeddings/{kind}", pl.DataFrame()) for kind in ("users", "items"))
     if "vector" in users.columns and "vector" in items.columns and users.height and items.height:
         check_vector_lengths(users["vector"], next(filter(None, items["vector"].list.len()), 0), findings)
@@ -247,12 +245,13 @@ def _find_copies(name: str, rows: pl.DataFrame) -> pl.Series:
     return pl.repeat(False, rows.height, eager=True).alias(COPY)
 
 
-def share_id_type(frames: dict[str, pl.DataFrame], places: tuple[tuple[str, str], ...]) -> None:
-    """Make ids String in all these columns if they are String in one of them, so that they join."""
-    present = [(table, column) for table, column in places if table in frames and column in frames[table].columns]
-    if any(frames[table][column].dtype == pl.String for table, column in present):
-        for table, column in present:
-            frames[table] = frames[table].with_columns(pl.col(column).cast(pl.String))
+def share_id_types(frames: dict[str, pl.DataFrame]) -> None:
+    """Make ids of users, or of items, String in all columns if they are String in one of them, so that they join."""
+    for places in (USER_COLUMNS, ITEM_COLUMNS):
+        present = [(table, column) for table, column in places if table in frames and column in frames[table].columns]
+        if any(frames[table][column].dtype == pl.String for table, column in present):
+            for table, column in present:
+                frames[table] = frames[table].with_columns(pl.col(column).cast(pl.String))
 
 
 def known_ids(frames: Frames, home: str) -> pl.Series | None:
