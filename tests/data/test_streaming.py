@@ -11,8 +11,9 @@ import numpy as np
 import polars as pl
 import pytest
 
-from firstday.data import event_writer, raw_table
+from firstday.data import event_writer
 from firstday.data.load import check_tables, load
+from firstday.tables import raw_table
 
 BEGIN = datetime(2024, 5, 1, 1, tzinfo=UTC)
 Write = Callable[[pl.DataFrame], Path]
@@ -166,13 +167,6 @@ def test_the_future_is_left_out(folder: Path, tiny_parts: None) -> None:
         "interactions.timestamp: 5 of 5,000 rows lie in the future (first: 2999-01-01T00:00:00Z); they were left out; "
         "check the clock that wrote them."
     )
-
-
-def test_order_and_files_are_said(folder: Path, tiny_parts: None) -> None:
-    write_parts(folder, make_rows(), "csv.gz", 3)
-    notes = load(folder).notes
-    assert "interactions: 3 CSV files (3 of them gzipped) were read as one table." in notes
-    assert "interactions: rows are in order of neither user nor time; they were put in order." in notes
 
 
 def test_a_damaged_file_is_named(folder: Path, tiny_parts: None) -> None:

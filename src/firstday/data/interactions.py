@@ -238,17 +238,11 @@ def read_interactions(
     findings.sources["interactions"] = raw.sources
     n_users, use = 0 if known.users is None else len(known.users), () if known.signals is None else known.signals.use
     writer = InteractionWriter(known.pairs, n_users, raw.n_rows, use, now)
-    n_unsorted = 0
     for batch in raw.batches():
         rows = check_interactions(batch, known, findings, is_text=raw.is_text)
         if findings.are_usable and known.users is not None and known.items is not None and known.entities is not None:
-            n_unsorted += not _is_in_order(rows)
             writer.add(rows, findings)
-    if not findings.are_usable:
-        return None
-    if n_unsorted and raw.sources and raw.sources[0].name:  # neither a frame nor a built-in dataset
-        findings.note("interactions: rows are in order of neither user nor time; they were put in order.")
-    return writer.finish(findings)
+    return writer.finish(findings) if findings.are_usable else None
 
 
 class InteractionWriter:
@@ -326,9 +320,3 @@ def judge_interactions(findings: Findings, signals: SignalConfig) -> None:
             f"interactions.weight: {count_of(n, counts['rows'], 'rows')} weigh up to {most}, and look like ratings: a "
             "low one still counts as use; see docs/tables.md."
         )
-
-
-def _is_in_order(rows: pl.DataFrame) -> bool:
-    """Tell whether rows are sorted by user or by time, or have no times."""
-    timestamp = rows["timestamp"]
-    return rows[f"{INDEX}user_id"].is_sorted() or timestamp.null_count() == rows.height or timestamp.is_sorted()

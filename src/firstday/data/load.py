@@ -25,7 +25,7 @@ from firstday.tables.categories import entity_of_column
 from firstday.tables.faults import Findings
 from firstday.tables.raw_table import RawTable
 from firstday.tables.read import STREAMED, read_folder
-from firstday.tables.rules import check_frames, check_presence, faulty_entities, known_ids, note_files, share_id_types
+from firstday.tables.rules import check_frames, check_presence, faulty_entities, known_ids, share_id_types
 from firstday.tables.schema import ITEM, TABLES, Frames
 
 FETCHED = (movielens.NAME, complete_journey.NAME)
@@ -202,7 +202,6 @@ def _read(name: str, raw: Mapping[str, RawTable | None], signals: SignalConfig, 
     judge_interactions(findings, signals)
     if findings.faults or found is None:
         return None
-    note_files([source.name for source in interactions.sources], interactions.format, findings)
     catalogue = assemble_catalogue(frames, find_groups(frames), findings)
     return add_users(name, catalogue, frames, found, findings)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 
 import polars as pl
 
@@ -299,11 +299,3 @@ def faulty_entities(raw: Mapping[str, RawTable | None], findings: Findings) -> f
     items = raw.get("items")
     columns = [] if items is None else items.columns
     return frozenset(entity_of_column(column) for column in columns if findings.is_faulty(f"items.{column}"))
-
-
-def note_files(names: Sequence[str], form: str, findings: Findings) -> None:
-    """Note how many files interactions were read from, where there are several."""
-    n_zipped = sum(name.endswith(".gz") for name in names)
-    if len(names) > 1:
-        zipped = f" ({n_zipped:,} of them gzipped)" if n_zipped else ""
-        findings.note(f"interactions: {len(names):,} {form} files{zipped} were read as one table.")

@@ -36,7 +36,7 @@ from firstday.errors import DataError
 from firstday.tables.categories import MAX_GROUP_VALUES, judge_group
 from firstday.tables.conform import conform_table
 from firstday.tables.faults import ROW, Findings
-from firstday.tables.rules import check_presence, check_table, note_files
+from firstday.tables.rules import check_presence, check_table
 from firstday.tables.schema import TABLES
 
 KEYS = {MENTIONS: "friend_id"}
@@ -106,8 +106,6 @@ def read_tables(raw: RawTables, signals: SignalConfig, findings: Findings) -> Cl
         return None
     join_findings(reports, signals, findings)
     findings.sources |= {name: table.sources for name, table in tables.items()}
-    if interactions is not None:
-        note_files([source.name for source in interactions.sources], interactions.form, findings)
     if not findings.are_usable:
         parts.unpersist()
         return None

@@ -45,14 +45,11 @@ class ClusterTable:
         How it is written.
     sources
         Its files, by number; none for a frame.
-    form
-        What its files are, for messages.
     """
 
     frame: DataFrame
     names: TableNames
     sources: tuple[SourceFile, ...] = ()
-    form: str = "Parquet"
 
     @property
     def columns(self) -> list[str]:
@@ -247,7 +244,7 @@ def _stage(session: SparkSession, storage: Storage, name: str, table: RawTable, 
     frame = session.read.parquet(place)
     if staging:
         atexit.register(_remove_quietly, target)
-    return ClusterTable(frame, TableNames(are_files=True, is_text=table.is_text), table.sources, table.format)
+    return ClusterTable(frame, TableNames(are_files=True, is_text=table.is_text), table.sources)
 
 
 def _remove_quietly(folder: Storage) -> None:
