@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-import math
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -22,6 +21,15 @@ MAX_LISTED = 100_000
 """Rows of one table that are listed one by one where they are left out; further ones are counted."""
 TOLERANCE = 1e-9
 """Shares are compared with this tolerance, since 0.29 x 100 is a little less than 29."""
+LEFT_OUT: dict[str, pl.DataType] = {
+    "table": pl.String(),
+    "file": pl.Int32(),
+    "row": pl.Int64(),
+    "place": pl.String(),
+    "content": pl.String(),
+    "reasons": pl.List(pl.String),
+}
+"""Rows that were left out: where they stand, or `NOWHERE` and a place in words; their values as JSON."""
 WRITE_ALIKE = "write ids in the same way in both"
 Reasons = dict[tuple[str, str], pl.Series]
 """The bad rows of a batch by the column and the finding: bool, shape (n_rows,)."""
@@ -213,28 +221,6 @@ def show_examples(name: str, ids: pl.Series) -> str:
     return f"{name} has {shown}{', ...' if len(ids) > 2 else ''}" if shown else ""
 
 
-@dataclass(frozen=True)
-class LeftOutRow:
-    """A bad row that was left out.
-
-    Parameters
-    ----------
-    table
-        Its table.
-    position
-        File and row; or `NOWHERE`, 0 and its place in words.
-    content
-        Its values as JSON.
-    reasons
-        What is wrong with it, a few words each.
-    """
-
-    table: str
-    position: tuple[int, int, str]
-    content: str
-    reasons: tuple[str, ...]
-
-
 @dataclass
 class Findings:
     """Faults and notes, each a sentence; what batches and parts of tables find can be added up in any order.
@@ -255,7 +241,7 @@ class Findings:
     sentences: dict[str, None] = field(default_factory=dict)
     note_sentences: dict[str, None] = field(default_factory=dict)
     found: dict[tuple[str, str], Found] = field(default_factory=dict)
-    left_out_rows: list[LeftOutRow] = field(default_factory=list)
+    left_out_rows: list[pl.DataFrame] = field(default_factory=list)
     tallies: Counter[str] = field(default_factory=Counter)
     n_rows: Counter[str] = field(default_factory=Counter)
     n_left_out: Counter[str] = field(default_factory=Counter)
@@ -336,8 +322,8 @@ class Findings:
 
     def _counted(self, found: Found) -> str:
         """Return "users.age: 3 of 900 rows are not numbers (first: 'x', users.csv line 7)"."""
-        place = self._describe(found.table, found.first) if found.first[0] != NOWHERE else ""
-        first = ", ".join(filter(None, (found.first[2], place)))
+        file, row, value = found.first
+        first = ", ".join(filter(None, (value, self._describe(found.table, file, row))))
         if self._may_be_written_otherwise(found):
             first = f"{first}; {found.examples}"
         counted = f"{found.where}: {count_of(found.n, self._total(found), found.noun)} {found.finding}"
@@ -353,9 +339,8 @@ class Findings:
         """Tell whether two tables write the same ids in two ways, or may do so: most ids are unknown."""
         return bool(found.examples) and (2 * found.n_alike > found.n or 2 * found.n > self._total(found))
 
-    def _describe(self, table: str, position: tuple[int, int, str]) -> str:
+    def _describe(self, table: str, file: int, row: int, place: str = "") -> str:
         """Name the place of a row; "" where it is not known."""
-        file, row, place = position
         files = self.sources.get(table, ())
         return place if file == NOWHERE else files[file].describe(row) if files else ""
 
@@ -378,47 +363,44 @@ class Findings:
         if not self.drop or masks.is_empty():
             return pl.repeat(True, rows.height, eager=True)
         is_bad = masks.select(pl.any_horizontal(pl.all())).to_series()
-        n_listed = min(self.n_left_out[table], MAX_LISTED)
         self.n_left_out[table] += int(is_bad.sum())
-        listed = is_bad.arg_true().head(MAX_LISTED - n_listed)
-        for row, bad in zip(_show_times(rows[listed]).rows(named=True), masks[listed].rows(named=True), strict=True):
-            position = (row.pop(FILE), row.pop(ROW), "")
-            self.left_out_rows.append(LeftOutRow(table, position, _to_json(row), tuple(key for key in bad if bad[key])))
+        bad = rows.filter(is_bad)
+        values = pl.struct(~pl.selectors.by_name(FILE, ROW) & ~pl.selectors.binary())
+        reasons_of = pl.concat_list(pl.when(reason).then(pl.lit(reason)) for reason in masks.columns)
+        listed = bad.select(
+            table=pl.lit(table), file=FILE, row=ROW, place=pl.lit(""), content=values.struct.json_encode()
+        )
+        listed = listed.with_columns(masks.filter(is_bad).select(reasons=reasons_of.list.drop_nulls()))
+        self.left_out_rows = [_first_rows([*self.left_out_rows, listed])]
         return ~is_bad
 
-    def leave_out_unread(self, table: str, place: str, reason: str, row: str) -> None:
-        """Record a row that could not even be read, such as a line with a field too many."""
-        self.n_unread[table] += 1
-        self.n_left_out[table] += 1
-        if self.n_left_out[table] <= MAX_LISTED:
-            self.left_out_rows.append(LeftOutRow(table, (NOWHERE, 0, place), _to_json(row), (reason,)))
+    def leave_out_unread(self, table: str, rows: Sequence[tuple[str, str, str]]) -> None:
+        """Record rows that could not even be read: the place of each, what is wrong, and its text."""
+        self.n_unread[table] += len(rows)
+        self.n_left_out[table] += len(rows)
+        texts = [(table, NOWHERE, 0, place, json.dumps(row, ensure_ascii=False), [why]) for place, why, row in rows]
+        self.left_out_rows.append(pl.DataFrame(texts, LEFT_OUT, orient="row"))
 
     def join_left_out(self, table: str) -> None:
         """Make one record of two of the same row, which two parts found bad for reasons of their own."""
-        joined: dict[LeftOutRow, tuple[str, ...]] = {}
-        for row in sorted(self.left_out_rows, key=lambda row: row.reasons, reverse=True):
-            key = replace(row, reasons=() if row.table == table else row.reasons)
-            self.n_left_out[table] -= key in joined
-            joined[key] = (*joined.get(key, ()), *row.reasons)
-        self.left_out_rows = [replace(row, reasons=reasons) for row, reasons in joined.items()]
+        rows = _first_rows(self.left_out_rows).sort(pl.col("reasons").list.join(" "), descending=True)
+        of_table = rows.filter(pl.col("table") == table)
+        joined = of_table.group_by([name for name in LEFT_OUT if name != "reasons"]).agg(pl.col("reasons").explode())
+        self.n_left_out[table] -= of_table.height - joined.height
+        self.left_out_rows = [rows.filter(pl.col("table") != table), joined]
 
     @property
     def left_out(self) -> tuple[str, ...]:
         """A line of JSON for each row that was left out, by table and place; further ones than `MAX_LISTED` counted."""
-        lines: list[str] = []
-        for table in sorted(self.n_left_out):
-            for row in self._first_left_out(table):
-                place = self._describe(table, row.position)
-                facts = json.dumps({"table": table, "place": place, "reasons": row.reasons}, ensure_ascii=False)
-                lines.append(f'{facts[:-1]}, "row": {row.content}}}')
-            if self.n_left_out[table] > MAX_LISTED:
-                lines.append(json.dumps({"table": table, "further_rows": self.n_left_out[table] - MAX_LISTED}))
+        lines = []
+        for (table,), rows in _first_rows(self.left_out_rows).group_by("table", maintain_order=True):
+            for _, *position, content, reasons in rows.rows():
+                place = self._describe(str(table), *position)
+                facts = json.dumps({"table": table, "place": place, "reasons": reasons}, ensure_ascii=False)
+                lines.append(f'{facts[:-1]}, "row": {content}}}')
+            if self.n_left_out[str(table)] > MAX_LISTED:
+                lines.append(json.dumps({"table": table, "further_rows": self.n_left_out[str(table)] - MAX_LISTED}))
         return tuple(lines)
-
-    def _first_left_out(self, table: str) -> list[LeftOutRow]:
-        """Return the first rows of a table that were left out, in order."""
-        rows = [row for row in self.left_out_rows if row.table == table]
-        return sorted(rows, key=lambda row: (row.position, row.content))[:MAX_LISTED]
 
     def settle(self, share: float) -> None:
         """Judge the rows that were left out: up to a share of each table, from 0 to 1, is a note, more is a fault.
@@ -464,8 +446,15 @@ class Findings:
             self.left_out_rows += other.left_out_rows
             for name in ("tallies", "n_rows", "n_left_out", "n_unread"):
                 getattr(self, name).update(getattr(other, name))
-            if len(self.left_out_rows) > 2 * MAX_LISTED * len(self.n_left_out):
-                self.left_out_rows = [row for table in self.n_left_out for row in self._first_left_out(table)]
+        self.left_out_rows = [_first_rows(self.left_out_rows)]
+
+
+def _first_rows(parts: Sequence[pl.DataFrame]) -> pl.DataFrame:
+    """Return the first rows of each table that were left out, in order; of the others only the number is known."""
+    columns = [pl.col(name).cast(kind) for name, kind in LEFT_OUT.items()]
+    rows = pl.concat([pl.DataFrame(schema=LEFT_OUT), *(part.select(columns) for part in parts)])
+    rows = rows.sort("table", "file", "row", "place", "content")
+    return rows.filter(pl.int_range(pl.len()).over("table") < MAX_LISTED)
 
 
 def _show(value: Any) -> str:
@@ -476,22 +465,3 @@ def _show(value: Any) -> str:
 def _percent(share: float) -> str:
     """Write a share with as many digits as it takes to tell it from 0, such as 1% or 0.02%."""
     return f"{100 * share:.3g}%"
-
-
-def _show_times(rows: pl.DataFrame) -> pl.DataFrame:
-    """Return rows with times as text: Python's end with the year 9999."""
-    return rows.with_columns(pl.selectors.datetime(time_zone="*").dt.to_string("%Y-%m-%d %H:%M:%S%.f%:z"))
-
-
-def _to_json(values: Any) -> str:
-    """Write a row's values as JSON; what JSON has no form for is written as text."""
-    return json.dumps(_plain(values), ensure_ascii=False, default=str)
-
-
-def _plain(value: Any) -> Any:
-    """Put text in place of NaN and infinite numbers, which JSON lacks."""
-    if isinstance(value, dict):
-        return {key: _plain(part) for key, part in value.items()}
-    if isinstance(value, list):
-        return [_plain(part) for part in value]
-    return str(value) if isinstance(value, float) and not math.isfinite(value) else value

@@ -104,7 +104,8 @@ def _check_lines(text: Text, name: str, table: str, findings: Findings) -> bool:
 
     Where bad rows may be left out, they are blank in a copy.
     """
-    n_rows, n_bad, first_bad = 0, 0, ""
+    n_rows, first_bad = 0, ""
+    unread: list[tuple[str, str, str]] = []
     kinds: dict[str, dict[str, int]] = {}
     with text.lines() as content, text.replace() as copy:
         for number, line in enumerate(content, 1):
@@ -112,10 +113,8 @@ def _check_lines(text: Text, name: str, table: str, findings: Findings) -> bool:
             copy.write("\n" if row is None else line)
             n_rows += bool(line.strip())
             if row is None and line.strip():
-                n_bad += 1
                 first_bad = first_bad or f"line {number:,}, {line.strip()[:MAX_SHOWN]!r}"
-                if findings.drop:
-                    findings.leave_out_unread(table, f"{name} line {number:,}", "is no JSON object", line.strip())
+                unread.append((f"{name} line {number:,}", "is no JSON object", line.strip()))
             for column, value in (row or {}).items():
                 if value is not None:
                     kinds.setdefault(column, {}).setdefault(_KINDS[type(value)], number)
@@ -127,12 +126,13 @@ def _check_lines(text: Text, name: str, table: str, findings: Findings) -> bool:
             f"{name}: {column} holds {one} (first: line {first:,}) and {other} (first: line {second:,}); "
             "write values of one kind."
         )
-    counted = f"{name}: {count_of(n_bad, n_rows, 'rows')} are no JSON objects (first: {first_bad})"
-    if n_bad and findings.drop:
+    counted = f"{name}: {count_of(len(unread), n_rows, 'rows')} are no JSON objects (first: {first_bad})"
+    if unread and findings.drop:
+        findings.leave_out_unread(table, unread)
         findings.note(f"{counted}; left out.")
-    elif n_bad:
+    elif unread:
         findings.fault(f"{counted}; write one on each line, with null for what is missing.")
-    return not mixed and (findings.drop or not n_bad)
+    return not mixed and (findings.drop or not unread)
 
 
 def _parse(line: str) -> dict[str, Any] | None:

@@ -291,7 +291,7 @@ def _copy_rows(text: Text, name: str, table: str, header: Header, findings: Find
     n_rows, n_records, line, before = 0, 0, 1, 0
     long_rows: list[tuple[int, int]] = []
     faults: dict[tuple[str, str], str] = {}
-    n_bad: Counter[str] = Counter()
+    unread: list[tuple[str, str, str]] = []
     with text.lines() as content, text.replace() as copy:
         writer = csv.writer(copy, delimiter=header.separator, lineterminator="\n")
         for lines, fields in _read_records(iter(content), header.separator):
@@ -302,10 +302,8 @@ def _copy_rows(text: Text, name: str, table: str, header: Header, findings: Find
                 fault = _find_fault("".join(lines), fields, header)
             if fault is not None:
                 faults.setdefault(fault[:2], f"line {line:,}{fault[2]}")
-                n_bad[fault[0]] += 1
-                if findings.drop:
-                    row = "".join(lines).rstrip("\r\n")
-                    findings.leave_out_unread(table, f"{name} line {line:,}", fault[0], row)
+                row = "".join(lines).rstrip("\r\n") if findings.drop else ""
+                unread.append((f"{name} line {line:,}", fault[0], row))
             if is_blank or fault is not None or fields is None:
                 copy.write("\n" * len(lines))
                 n_records += len(lines)
@@ -316,6 +314,9 @@ def _copy_rows(text: Text, name: str, table: str, header: Header, findings: Find
                 n_records += 1
                 before = before or n_records
             line += len(lines)
+    n_bad = Counter(reason for _, reason, _ in unread)
+    if findings.drop:
+        findings.leave_out_unread(table, unread)
     for (reason, advice), first in faults.items():
         counted = f"{name}: {count_of(n_bad[reason], n_rows, 'rows')} {reason} (first: {first})"
         if findings.drop:
