@@ -24,9 +24,11 @@ MAX_SHOWN = 80
 """Characters of a line that a message shows."""
 MAX_ROW_BYTES = 2**26
 """A longer row has a quote that is not closed."""
-_CR, _LF, _QUOTE, _TAB, _FIRST_PRINTED = 13, 10, 34, 9, 32
+_CR, _LF, _QUOTE, _FIRST_PRINTED = 13, 10, 34, 32
 _NO_ROWS = np.empty(0, dtype=np.int64)
+_BLANK_LINE = re.compile(rb"^\n", re.MULTILINE)
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f]")
+_PRINTED = bytes([*b"\t\n\r", *range(_FIRST_PRINTED, 256)])
 
 
 def scan_text(path: Path, file: TableFile, table: str, findings: Findings) -> tuple[pl.LazyFrame, SourceFile] | None:
@@ -159,17 +161,9 @@ def check_structure(chunks: Iterable[bytes], header: Header) -> Lines | None:
     """
     rest, n_records, is_sound = b"", 0, True
     rows, extra = [_NO_ROWS], [_NO_ROWS]
-    separator, n_columns = header.separator.encode(), len(header.columns)
-    plain = separator * (n_columns - 1) + b"\n"
-    structural = {ord(separator), _QUOTE, *range(_FIRST_PRINTED)} - ({_TAB} - {ord(separator)})
-    others = bytes(set(range(256)) - structural)
     for chunk in chunks:  # all of them, since their reader checks them too; the last is empty
         piece = rest + (chunk or b"\n" * bool(rest))
-        end = piece.rfind(b"\n") + 1
-        structure = piece[:end].translate(None, others)
-        look: _Look | None = _Look(end, len(structure) // len(plain), _NO_ROWS, _NO_ROWS)
-        if structure != plain * (len(structure) // len(plain)):
-            look = _look_closer(piece, ord(separator), n_columns) if is_sound else None
+        look = _look_through(piece, header) if is_sound else None
         if look is None or len(piece) - look.n_bytes > (MAX_ROW_BYTES if chunk else 0):
             is_sound, rest = False, b""
             continue
@@ -188,7 +182,7 @@ class _Look:
     Parameters
     ----------
     n_bytes, n_records
-        How much of it is whole rows, and how many.
+        How much of it is whole rows, and how many; a blank line is one.
     long_rows, extra
         int64: the rows of more than one line, and how many lines more.
     """
@@ -199,33 +193,35 @@ class _Look:
     extra: np.ndarray
 
 
-def _look_closer(piece: bytes, separator: int, n_columns: int) -> _Look | None:
-    """Look at a piece that has quotes, blank lines or Windows line ends; None where something may be wrong."""
-    codes = np.frombuffer(b"\n" + piece + b"\n", dtype=np.uint8)
-    inside = (np.cumsum(codes == _QUOTE, dtype=np.uint8) & 1).astype(bool)
-    quotes = np.flatnonzero(codes == _QUOTE)
-    before, after = codes[quotes[0::2] - 1], codes[quotes[1::2] + 1]
-    codes, inside = codes[1:-1], inside[1:-1]
-    is_end = codes == _LF
-    ends = np.flatnonzero(is_end & ~inside)
-    n_bytes = int(ends[-1]) + 1 if len(ends) else 0
-    returns = np.flatnonzero((codes[:n_bytes] == _CR) & ~inside[:n_bytes])
-    n_controls = np.count_nonzero(codes < _FIRST_PRINTED) - np.count_nonzero(np.isin(codes, (_CR, _LF, _TAB)))
-    separators = np.flatnonzero((codes == separator) & ~inside)
-    n_separators = np.diff(np.searchsorted(separators, ends), prepend=0)
-    starts = np.concatenate(([0], ends[:-1] + 1)) if len(ends) else ends
-    is_blank = (ends == starts) | ((ends == starts + 1) & (codes[starts] == _CR))
-    if (
-        n_controls
-        or not np.isin(before, (separator, _LF, _QUOTE)).all()
-        or not np.isin(after, (separator, _LF, _CR, _QUOTE)).all()
-        or not (codes[returns + 1] == _LF).all()
-        or not ((n_separators == n_columns - 1) | is_blank).all()
-    ):
+def _look_through(piece: bytes, header: Header) -> _Look | None:
+    """Look at the structure of a piece; None where something may be wrong."""
+    separator, n_bytes, outside = header.separator.encode(), piece.rfind(b"\n") + 1, piece
+    long_rows, extra = _NO_ROWS, _NO_ROWS
+    if b'"' in piece:
+        codes = np.frombuffer(b"\n" + piece + b"\n", dtype=np.uint8)
+        quotes = np.flatnonzero(codes == _QUOTE)
+        before, after = codes[quotes[0::2] - 1], codes[quotes[1::2] + 1]
+        sound_before, sound_after = (separator[0], _LF, _QUOTE), (separator[0], _LF, _CR, _QUOTE)
+        are_closed = np.isin(before, sound_before).all() and np.isin(after, sound_after).all()
+        if not are_closed or piece.translate(None, _PRINTED):
+            return None
+        inside = (np.cumsum(codes == _QUOTE, dtype=np.uint8) & 1).astype(bool)[1:-1]
+        is_end = codes[1:-1] == _LF
+        ends = np.flatnonzero(is_end & ~inside)
+        n_bytes = int(ends[-1]) + 1 if len(ends) else 0
+        inner = np.flatnonzero(is_end[:n_bytes] & inside[:n_bytes])
+        long_rows, extra = np.unique(np.searchsorted(ends, inner), return_counts=True)
+        outside = codes[1:][:n_bytes][~inside[:n_bytes]].tobytes()
+    outside = outside[:n_bytes]
+    plain = separator * (len(header.columns) - 1) + b"\n"
+    others = bytes(set(range(_FIRST_PRINTED, 256)) - {separator[0]}) + b"\t".replace(separator, b"")
+    structure = outside.translate(None, others)
+    if structure != plain * (len(structure) // len(plain)):
+        without_blank = _BLANK_LINE.sub(b"", outside.replace(b"\r\n", b"\n"))
+        structure = without_blank.translate(None, others)
+    if structure != plain * (len(structure) // len(plain)):
         return None
-    inner = np.flatnonzero(is_end[:n_bytes] & inside[:n_bytes])
-    long_rows, extra = np.unique(np.searchsorted(ends, inner), return_counts=True)
-    return _Look(n_bytes, len(ends), long_rows, extra)
+    return _Look(n_bytes, outside.count(b"\n"), long_rows, extra)
 
 
 def _read_records(lines: Iterator[str], separator: str) -> Iterator[tuple[list[str], list[str] | None]]:
