@@ -153,7 +153,8 @@ def check_interactions(raw: pl.DataFrame, known: Known, findings: Findings, *, i
     if has_targets:
         rules[1:1] = _target_rules(targets | set(rows.columns))
     reasons |= find_faults("interactions", rows, rules, findings)
-    rows = rows.filter(findings.leave_out("interactions", raw, reasons))
+    if findings.drop:
+        rows = rows.filter(findings.leave_out("interactions", raw, reasons))
     absent = {name: pl.lit(None) for name in TABLES["interactions"].kinds if name not in rows.columns}
     defaults = {"signal": pl.lit(DEFAULT_SIGNAL), "weight": pl.lit(None, pl.Float64)}
     rows = rows.with_columns(**{name: defaults.get(name, value) for name, value in absent.items()})
@@ -292,7 +293,7 @@ def _code_events(rows: pl.DataFrame, pairs: Sequence[Pair], findings: Findings) 
         rows.height,
         f"are {SHOWN!r} and of another entity than item; they were left out, since only items are shown",
     )
-    coded = rows.filter(~is_shown).select(
+    coded = rows.select(
         "timestamp",
         "signal",
         pl.col("entity").cast(pl.String).fill_null(ITEM),
@@ -300,7 +301,7 @@ def _code_events(rows: pl.DataFrame, pairs: Sequence[Pair], findings: Findings) 
         user_ix=pl.col(f"{INDEX}user_id"),
         target_ix=pl.when(item_ix >= 0).then(item_ix).otherwise(entity_ix),
     )
-    return code_pairs(coded, pairs)
+    return code_pairs(coded.filter(~is_shown), pairs)
 
 
 def judge_interactions(findings: Findings, signals: SignalConfig) -> None:
