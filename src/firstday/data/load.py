@@ -377,19 +377,18 @@ def _with_names(entities: dict[str, Entity], frames: Frames, findings: Findings)
     """Give entities' members their names; of several names of one, the first in the alphabet."""
     if "names" not in frames:
         return entities
-    rows = frames["names"].drop_nulls().with_columns(pl.col("entity_id").cast(pl.String))
-    rows = rows.group_by("entity", "entity_id").agg(pl.col("name").unique().sort()).sort("entity", "entity_id")
-    n_torn = int((rows["name"].list.len() > 1).sum())
+    by_id = frames["names"].drop_nulls().group_by("entity", pl.col("entity_id").cast(pl.String))
+    rows = by_id.agg(pl.col("name").min(), n=pl.col("name").n_unique())
+    n_torn = rows.select((pl.col("n") > 1).sum()).item()
     findings.note_rows("names", n_torn, rows.height, "have several names; the first in the alphabet counts", noun="ids")
     named, n_known = dict(entities), 0
-    for (entity,), of_entity in rows.group_by("entity"):
-        if entity in named:
-            ids = named[str(entity)].ids
-            places = ids.lookup(of_entity["entity_id"])
-            names = np.full(len(ids), "", dtype=object)
-            names[places[places >= 0]] = of_entity["name"].list.first().filter(pl.Series(places >= 0)).to_numpy()
-            named[str(entity)] = replace(named[str(entity)], names=tuple(names.tolist()))
-            n_known += int((places >= 0).sum())
+    for name, entity in entities.items():
+        members = entity.ids.values.cast(pl.String).alias("entity_id").to_frame()
+        of_entity = rows.filter(pl.col("entity") == name)
+        names = members.join(of_entity, on="entity_id", how="left", maintain_order="left")["name"]
+        if of_entity.height:
+            named[name] = replace(entity, names=tuple(names.fill_null("").to_list()))
+        n_known += names.count()
     unknown = "are of nothing that items or collections have and were ignored; items have titles"
     findings.note_rows("names", rows.height - n_known, rows.height, unknown, noun="ids")
     return named

@@ -40,7 +40,11 @@ def read_deezer_europe(path: str | Path) -> dict[str, pl.DataFrame]:
     try:
         artists_of = json.loads(files[FEATURES])
         likes = pl.DataFrame({"user_id": [int(user) for user in artists_of], "item_id": [*artists_of.values()]})
-        likes = likes.explode("item_id").with_columns(pl.col("item_id").cast(pl.Int64), signal=pl.lit("favorite"))
+        likes = (
+            likes.explode("item_id")
+            .drop_nulls()
+            .with_columns(pl.col("item_id").cast(pl.Int64), signal=pl.lit("favorite"))
+        )
         edges = pl.read_csv(io.BytesIO(files[EDGES])).select(
             user_id=pl.col("node_1").cast(pl.Int64), friend_id=pl.col("node_2").cast(pl.Int64)
         )
