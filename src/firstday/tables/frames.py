@@ -41,7 +41,7 @@ def read_frames(tables: Mapping[str, Any], findings: Findings) -> dict[str, RawT
         try:
             known = nw.from_native(frame)
         except TypeError:
-            findings.fault(f"{name}: is {_describe_kind(frame)}, which holds no table; give {KINDS}.")
+            findings.fault(f"{name}: is of the type {type(frame).__name__}, which holds no table; give {KINDS}.")
             continue
         except Exception as error:  # such as two columns of one name
             findings.fault(f"{name}: the frame cannot be read ({first_line(error)}); correct it.")
@@ -92,9 +92,3 @@ def _name_columns(name: str, known: nw.DataFrame[Any] | nw.LazyFrame[Any], error
                 f"{name}.{column}: holds values of several types ({first_line(fault)}); give the column one type."
             )
     return sentences or [f"{name}: the frame cannot be read ({first_line(error)}); give every column one type."]
-
-
-def _describe_kind(value: object) -> str:
-    """Name the type of a value as people do."""
-    kind = type(value).__name__
-    return f"{'an' if kind[:1].lower() in 'aeiou' else 'a'} {kind}"
