@@ -364,20 +364,20 @@ class Findings:
             return pl.repeat(True, rows.height, eager=True)
         is_bad = masks.select(pl.any_horizontal(pl.all())).to_series()
         self.n_left_out[table] += int(is_bad.sum())
-        bad = rows.filter(is_bad)
+        bad, masks = rows.filter(is_bad).head(MAX_LISTED), masks.filter(is_bad).head(MAX_LISTED)
         values = pl.struct(~pl.selectors.by_name(FILE, ROW) & ~pl.selectors.binary())
         reasons_of = pl.concat_list(pl.when(reason).then(pl.lit(reason)) for reason in masks.columns)
         listed = bad.select(
             table=pl.lit(table), file=FILE, row=ROW, place=pl.lit(""), content=values.struct.json_encode()
         )
-        listed = listed.with_columns(masks.filter(is_bad).select(reasons=reasons_of.list.drop_nulls()))
+        listed = listed.with_columns(masks.select(reasons=reasons_of.list.drop_nulls()))
         self.left_out_rows = [_first_rows([*self.left_out_rows, listed])]
         return ~is_bad
 
-    def leave_out_unread(self, table: str, rows: Sequence[tuple[str, str, str]]) -> None:
-        """Record rows that could not even be read: the place of each, what is wrong, and its text."""
-        self.n_unread[table] += len(rows)
-        self.n_left_out[table] += len(rows)
+    def leave_out_unread(self, table: str, n: int, rows: Sequence[tuple[str, str, str]]) -> None:
+        """Record rows that could not even be read: the place of the first ones, what is wrong, and their text."""
+        self.n_unread[table] += n
+        self.n_left_out[table] += n
         texts = [(table, NOWHERE, 0, place, json.dumps(row, ensure_ascii=False), [why]) for place, why, row in rows]
         self.left_out_rows.append(pl.DataFrame(texts, LEFT_OUT, orient="row"))
 

@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 
 from firstday.errors import count_of
-from firstday.tables.faults import ROW, Findings, SourceFile
+from firstday.tables.faults import MAX_LISTED, ROW, Findings, SourceFile
 from firstday.tables.find import TableFile
 from firstday.tables.raw_table import first_line
 from firstday.tables.separated import MAX_SHOWN
@@ -104,7 +104,7 @@ def _check_lines(text: Text, name: str, table: str, findings: Findings) -> bool:
 
     Where bad rows may be left out, they are blank in a copy.
     """
-    n_rows, first_bad = 0, ""
+    n_rows, n_bad, first_bad = 0, 0, ""
     unread: list[tuple[str, str, str]] = []
     kinds: dict[str, dict[str, int]] = {}
     with text.lines() as content, text.replace() as copy:
@@ -114,7 +114,9 @@ def _check_lines(text: Text, name: str, table: str, findings: Findings) -> bool:
             n_rows += bool(line.strip())
             if row is None and line.strip():
                 first_bad = first_bad or f"line {number:,}, {line.strip()[:MAX_SHOWN]!r}"
-                unread.append((f"{name} line {number:,}", "is no JSON object", line.strip()))
+                n_bad += 1
+                if n_bad <= MAX_LISTED:
+                    unread.append((f"{name} line {number:,}", "is no JSON object", line.strip()))
             for column, value in (row or {}).items():
                 if value is not None:
                     kinds.setdefault(column, {}).setdefault(_KINDS[type(value)], number)
@@ -126,9 +128,9 @@ def _check_lines(text: Text, name: str, table: str, findings: Findings) -> bool:
             f"{name}: {column} holds {one} (first: line {first:,}) and {other} (first: line {second:,}); "
             "write values of one kind."
         )
-    counted = f"{name}: {count_of(len(unread), n_rows, 'rows')} are no JSON objects (first: {first_bad})"
+    counted = f"{name}: {count_of(n_bad, n_rows, 'rows')} are no JSON objects (first: {first_bad})"
     if unread and findings.drop:
-        findings.leave_out_unread(table, unread)
+        findings.leave_out_unread(table, n_bad, unread)
         findings.note(f"{counted}; left out.")
     elif unread:
         findings.fault(f"{counted}; write one on each line, with null for what is missing.")

@@ -14,7 +14,7 @@ import numpy as np
 import polars as pl
 
 from firstday.errors import count_of
-from firstday.tables.faults import ROW, Findings, SourceFile
+from firstday.tables.faults import MAX_LISTED, ROW, Findings, SourceFile
 from firstday.tables.find import TableFile
 from firstday.tables.schema import TABLES, fold_name, note_pandas_index
 from firstday.tables.text import EMPTY, Lines, NotUtf8Error, Text, check_utf8, open_text
@@ -287,6 +287,7 @@ def _copy_rows(text: Text, name: str, table: str, header: Header, findings: Find
     n_rows, n_records, line, before = 0, 0, 1, 0
     long_rows: list[tuple[int, int]] = []
     faults: dict[tuple[str, str], str] = {}
+    n_bad: Counter[str] = Counter()
     unread: list[tuple[str, str, str]] = []
     with text.lines() as content, text.replace() as copy:
         writer = csv.writer(copy, delimiter=header.separator, lineterminator="\n")
@@ -298,8 +299,9 @@ def _copy_rows(text: Text, name: str, table: str, header: Header, findings: Find
                 fault = _find_fault("".join(lines), fields, header)
             if fault is not None:
                 faults.setdefault(fault[:2], f"line {line:,}{fault[2]}")
-                row = "".join(lines).rstrip("\r\n") if findings.drop else ""
-                unread.append((f"{name} line {line:,}", fault[0], row))
+                n_bad[fault[0]] += 1
+                if len(unread) < MAX_LISTED:
+                    unread.append((f"{name} line {line:,}", fault[0], "".join(lines).rstrip("\r\n")))
             if is_blank or fault is not None or fields is None:
                 copy.write("\n" * len(lines))
                 n_records += len(lines)
@@ -310,9 +312,8 @@ def _copy_rows(text: Text, name: str, table: str, header: Header, findings: Find
                 n_records += 1
                 before = before or n_records
             line += len(lines)
-    n_bad = Counter(reason for _, reason, _ in unread)
     if findings.drop:
-        findings.leave_out_unread(table, unread)
+        findings.leave_out_unread(table, n_bad.total(), unread)
     for (reason, advice), first in faults.items():
         counted = f"{name}: {count_of(n_bad[reason], n_rows, 'rows')} {reason} (first: {first})"
         if findings.drop:
