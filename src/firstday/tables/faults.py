@@ -412,7 +412,7 @@ class Findings:
         """
         if not 0 <= share <= 1:
             raise ConfigError(f"drop_bad_rows: is {share}; give a share from 0 to 1, such as 0.01.")
-        for table, n in self.n_left_out.items():
+        for table, n in (+self.n_left_out).items():
             n_read = self.n_rows[table] + self.n_unread[table]
             bad = [found for found in self.found.values() if found.table == table and found.are_bad_rows]
             if n > share * n_read + TOLERANCE or n == n_read:
@@ -425,7 +425,7 @@ class Findings:
                         "(--drop-bad-rows)"
                     )
                 self.fault(f"{self._share_of(table, n, n_read, ' are bad')}, {judgement}.")
-            elif n:
+            else:
                 for found in bad:
                     self.note(f"{self._counted(found)}; left out.")
                 self.note(f"{self._share_of(table, n, n_read, ' were left out')}.")
