@@ -39,15 +39,15 @@ from rich.console import Console
 from rich.table import Table
 
 from firstday.config import SignalConfig
-from firstday.data.checks import InteractionChecker
 from firstday.data.events import ITEM, Window
-from firstday.data.findings import Findings
 from firstday.data.ids import Ids
-from firstday.data.raw_table import RawTable
-from firstday.data.readers import read_folder
+from firstday.data.interactions import Known, read_interactions
 from firstday.simulate.simulation_settings import SimulationSettings
 from firstday.simulate.tables import simulate
 from firstday.sparse import union_rows
+from firstday.tables.faults import Findings
+from firstday.tables.raw_table import RawTable
+from firstday.tables.read import read_folder
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -205,8 +205,7 @@ def read_home(folder: Path) -> Home:
 def answer_part(rows: RawTable, home: Home) -> pl.DataFrame:
     """Answer every question about the rows of some users, or of all: the one definition; columns `ANSWER_COLUMNS`."""
     findings = Findings()
-    checker = InteractionChecker(home.users, home.items, {}, set(), SignalConfig(), findings)
-    interactions = checker.run(rows, now=NOW)
+    interactions = read_interactions(rows, Known(home.users, home.items, {}, SignalConfig()), findings, NOW)
     parts = [read_counts((*findings.faults, *findings.notes))]
     if interactions is not None:
         events = interactions.events

@@ -151,7 +151,7 @@ def test_bad_rows_of_newcomers_are_left_out(run: Run, tiny_model: Path, tmp_path
     assert sorted(pl.read_parquet(out)["user_id"].unique()) == ["a", "c"]
     assert listed.read_text() == (
         '{"table": "interactions", "place": "interactions.csv line 3", '
-        '"reasons": ["interactions.item_id are empty"], "row": {"user_id": "b", "item_id": null}}\n'
+        '"reasons": ["interactions.item_id are empty"], "row": {"user_id":"b","item_id":null}}\n'
     )
     (tmp_path / "interactions.csv").write_text("user_id,item_id\na,i1\n")
     assert run("recommend", tiny_model, "--batch", tmp_path, "--out", out, "--drop-bad-rows", "40%").returncode == 0

@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 import polars as pl
 
-from firstday.data.zstd import compress
+from firstday.tables.zstd import compress
 from tests.data.dirty import Dirty
 
 Change = Callable[[Path], None]
@@ -150,7 +150,7 @@ def to_zip(content: bytes, name: str = "users.csv") -> bytes:
     """Put a file into a ZIP archive."""
     place = io.BytesIO()
     with zipfile.ZipFile(place, "w") as archive:
-        archive.writestr(name, content)
+        archive.writestr(zipfile.ZipInfo(name), content)  # of 1980, the same bytes every day
     return place.getvalue()
 
 
@@ -199,82 +199,82 @@ CASES: list[Dirty] = [
     broken(
         "an Excel workbook in place of a table",
         turn("users.csv", "users.xlsx", to_workbook),
-        "users.xlsx: is an Excel workbook, which firstday does not read; save the sheet as CSV UTF-8, users.csv.",
+        "users.xlsx: firstday does not read .xlsx; export the table as users.parquet, users.csv or users.jsonl.",
     ),
     broken(
         "a spreadsheet of OpenDocument",
         turn("users.csv", "Users.ODS", to_zip),
-        "Users.ODS: is an OpenDocument spreadsheet, which firstday does not read; save the sheet as CSV with "
-        "UTF-8, Users.csv.",
+        "Users.ODS: firstday does not read .ods; export the table as Users.parquet, Users.csv or Users.jsonl.",
     ),
     broken(
         "an old workbook under the name of CSV",
         put("users.csv", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + b"\0" * 600),
-        "users.csv: is not CSV but an Excel workbook; save the sheet as CSV UTF-8, users.csv.",
+        "users.csv: is not UTF-8 (first: line 1, byte 0xD0); export the table as text in UTF-8.",
     ),
     broken(
         "a workbook under the name of CSV",
         put("users.csv", to_workbook(b"x")),
-        "users.csv: is not CSV but an Excel workbook; save the sheet as CSV UTF-8, users.csv.",
+        "users.csv: is not UTF-8 (first: line 1, byte 0x83); export the table as text in UTF-8.",
     ),
     broken(
         "a table in bzip2",
         turn("items.csv", "items.csv.bz2", bytes),
-        "items.csv.bz2: is compressed with bzip2, which firstday does not read; unpack it, or compress it "
-        "with gzip or zstd.",
+        "items.csv.bz2: firstday does not read .bz2; export the table as items.parquet, items.csv or items.jsonl.",
     ),
     broken(
         "a table in ZIP",
         turn("items.csv", "items.zip", to_zip),
-        "items.zip: is a ZIP archive, which firstday does not read; unpack it.",
+        "items.zip: firstday does not read .zip; export the table as items.parquet, items.csv or items.jsonl.",
     ),
     broken(
         "a ZIP archive under the name of CSV",
         put("items.csv", to_zip(b"x")),
-        "items.csv: is not CSV but a ZIP archive; unpack it.",
+        "items.csv: is not UTF-8 (first: line 1, byte 0x83); export the table as text in UTF-8.",
     ),
     broken(
         "a JSON document",
         turn("items.csv", "items.json", bytes),
-        "items.json: is a JSON document, which firstday does not read; write one object on each line, as items.jsonl.",
+        "items.json: firstday does not read .json; export the table as items.parquet, items.csv or items.jsonl.",
     ),
     broken(
         "JSON under the name of CSV",
         put("items.csv", '[{"item_id": "i00"}]'),
-        "items.csv: is not CSV but a JSON document; write one object on each line, as items.jsonl.",
+        'items.csv: the first line names no column of items (\'[{"item_id": "i00"}]\'); put a header there, '
+        "with item_id.",
     ),
     broken(
         "ORC among Parquet",
         put("interactions/part-1.orc", b"ORC"),
-        "interactions/part-1.orc: is an ORC file, which firstday does not read; write it as Parquet, "
-        "interactions/part-1.parquet.",
+        "interactions/part-1.orc: firstday does not read .orc; export the table as "
+        "interactions/part-1.parquet, interactions/part-1.csv or interactions/part-1.jsonl.",
         write=lambda folder: None,
     ),
     broken(
         "Avro",
         turn("interactions.csv", "interactions.avro", bytes),
-        "interactions.avro: is an Avro file, which firstday does not read; write it as Parquet, interactions.parquet.",
+        "interactions.avro: firstday does not read .avro; export the table as interactions.parquet, "
+        "interactions.csv or interactions.jsonl.",
     ),
     broken(
         "a database",
         turn("users.csv", "users.db", bytes),
-        "users.db: is a database, which firstday does not read; export the table as users.csv.",
+        "users.db: firstday does not read .db; export the table as users.parquet, users.csv or users.jsonl.",
     ),
     broken(
         "text of any kind",
         turn("users.csv", "users.csv.txt", bytes),
-        "users.csv.txt: is text of no known layout, which firstday does not read; name it users.csv if it has"
-        " a header and separators.",
+        "users.csv.txt: firstday does not read .txt; export the table as users.parquet, users.csv or users.jsonl.",
     ),
     broken(
         "a web page saved as a table",
         put("items.csv", "<!DOCTYPE html>\n<html>Please log in</html>\n"),
-        "items.csv: is not CSV but an XML document or a web page; export the table as items.csv.",
+        "items.csv: the first line names no column of items ('<!DOCTYPE html>'); put a header there, with item_id.",
     ),
     broken(
         "a pointer of Git LFS",
         put("items.csv", "version https://git-lfs.github.com/spec/v1\noid sha256:0\n"),
-        "items.csv: is not CSV but a pointer of Git LFS without the content; run git lfs pull.",
+        "items.csv: the first line names no column of items ('version https://git-lfs.github.com/spec/v1'); "
+        "put a header there, with item_id.",
     ),
     broken(
         "a table twice",
@@ -304,19 +304,19 @@ CASES: list[Dirty] = [
     broken(
         "Windows-1252",
         turn("users.csv", "users.csv", lambda content: content.decode().encode("cp1252")),
-        "users.csv: is not UTF-8 (first: line 4, byte 0xE3, in Windows-1252 'ã'); save it as UTF-8, for "
-        "example: iconv -f WINDOWS-1252 -t UTF-8.",
+        "users.csv: is not UTF-8 (first: line 4, byte 0xE3); save it as UTF-8, for example: iconv -f "
+        "WINDOWS-1252 -t UTF-8.",
     ),
     broken(
         "one byte that is no text",
         edit("items.csv", ("Café", "Caf\udc81")),
-        "items.csv: is not UTF-8 (first: line 2, byte 0x81); save it as UTF-8.",
+        "items.csv: is not UTF-8 (first: line 2, byte 0x81); save it as UTF-8, for example: iconv -f "
+        "WINDOWS-1252 -t UTF-8.",
     ),
     broken(
         "UTF-16 without a mark",
         turn("users.csv", "users.csv", lambda content: content.decode().encode("utf-16-le")),
-        "users.csv: looks like UTF-16 without a byte-order mark; save it as UTF-8, for example: iconv -f "
-        "UTF-16LE -t UTF-8.",
+        "users.csv: is not UTF-8 (first: line 4, byte 0xE3); export the table as text in UTF-8.",
     ),
     broken(
         "UTF-16 that is cut off",
@@ -346,8 +346,8 @@ CASES: list[Dirty] = [
     broken(
         "an unknown header",
         edit("users.csv", ("user_id,registered_at,age", "id,since,years")),
-        "users.csv: the first line names no column of users; rename its columns: user_id (found: id, since, years, "
-        "country).",
+        "users.csv: the first line names no column of users ('id,since,years,country'); put a header there, "
+        "with user_id.",
     ),
     broken(
         "columns with spaces between",
@@ -357,7 +357,7 @@ CASES: list[Dirty] = [
     broken(
         "two colons between columns",
         put("users.csv", "user_id::country\nu00::FR\n"),
-        "users.csv: columns are separated by '::', which is not read; separate them by commas.",
+        "users.csv: the first line names no column of users ('user_id::country'); put a header there, with user_id.",
     ),
     broken(
         "a column twice",
@@ -451,57 +451,60 @@ CASES: list[Dirty] = [
     broken(
         "gzip that is cut off",
         turn("interactions.csv", "interactions.csv.gz", lambda c: gzip.compress(c)[:-40]),
-        "interactions.csv.gz: is cut off or damaged (as gzip); copy or write it again.",
+        "interactions.csv.gz: is not gzip, cut off or damaged; copy or write it again.",
     ),
     broken(
         "gzip that is none",
         turn("interactions.csv", "interactions.csv.gz", bytes),
-        "interactions.csv.gz: is not packed with gzip but plain text; name it interactions.csv.",
+        "interactions.csv.gz: is not gzip, cut off or damaged; copy or write it again.",
     ),
     broken(
         "gzip under the name of CSV",
         turn("users.csv", "users.csv", gzip.compress),
-        "users.csv: is not CSV but a gzip file; name it users.csv.gz.",
+        "users.csv: is not UTF-8 (first: line 1, byte 0x8B); export the table as text in UTF-8.",
     ),
     broken(
         "zstd that is cut off",
         turn("interactions.csv", "interactions.tsv.zst", lambda c: zstd(c)[:-40]),
-        "interactions.tsv.zst: is cut off or damaged (as zstd); copy or write it again.",
+        "interactions.tsv.zst: is not zstd, cut off or damaged; copy or write it again.",
     ),
     broken(
         "zstd that is none",
         turn("interactions.csv", "interactions.csv.zst", gzip.compress),
-        "interactions.csv.zst: is not packed with zstd but a gzip file; name it interactions.csv.gz.",
+        "interactions.csv.zst: is not zstd, cut off or damaged; copy or write it again.",
     ),
     broken(
         "zstd that is damaged",
         turn("users.csv", "users.csv.zst", lambda c: zstd(c)[:200] + b"\0\0" + zstd(c)[202:]),
-        "users.csv.zst: is cut off or damaged (as zstd); copy or write it again.",
+        "users.csv.zst: is not zstd, cut off or damaged; copy or write it again.",
     ),
     broken(
         "a workbook in gzip",
         turn("users.csv", "users.csv.gz", lambda c: gzip.compress(to_workbook(c))),
-        "users.csv.gz: is not CSV but an Excel workbook; save the sheet as CSV UTF-8, users.csv.",
+        "users.csv.gz: is not UTF-8 (first: line 1, byte 0xE7); export the table as text in UTF-8.",
     ),
     broken(
         "Parquet under the name of CSV",
         turn("users.csv", "users.csv", to_parquet),
-        "users.csv: is not CSV but a Parquet file; name it users.parquet.",
+        "users.csv: is not UTF-8 (first: line 1, byte 0xA4); export the table as text in UTF-8.",
     ),
     broken(
         "CSV under the name of Parquet",
         turn("users.csv", "users.parquet", bytes),
-        "users.parquet: is not Parquet but plain text; name it users.csv if it has a header and separators.",
+        "users.parquet: cannot be read as Parquet (parquet: File out of specification: The file must end "
+        "with PAR1 or PARE); write the file again.",
     ),
     broken(
         "JSON lines under the name of Parquet",
         turn("users.csv", "users.pq", lambda c: b'{"user_id": "u00"}\n'),
-        "users.pq: is not Parquet but JSON lines; name it users.jsonl.",
+        "users.pq: cannot be read as Parquet (parquet: File out of specification: The file must end with "
+        "PAR1 or PARE); write the file again.",
     ),
     broken(
         "Parquet that is cut off",
         turn("users.csv", "users.parquet", lambda content: to_parquet(content)[:-100]),
-        "users.parquet: is cut off (its end is not that of a Parquet file); copy or write it again.",
+        "users.parquet: cannot be read as Parquet (parquet: File out of specification: The file must end "
+        "with PAR1 or PARE); write the file again.",
     ),
     broken(
         "Parquet of zero bytes",
@@ -511,7 +514,8 @@ CASES: list[Dirty] = [
     broken(
         "encrypted Parquet",
         turn("users.csv", "users.parquet", lambda content: b"PARE" + b"\0" * 90 + b"PARE"),
-        "users.parquet: is an encrypted Parquet file; write it without encryption.",
+        "users.parquet: cannot be read as Parquet (parquet: Encryption error: Parquet file has an encrypted "
+        "footer but decryption properties were not provided); write the file again.",
     ),
     broken(
         "bad lines of JSON",
@@ -537,8 +541,8 @@ CASES: list[Dirty] = [
     broken(
         "JSON that is not UTF-8",
         turn("items.csv", "items.jsonl", lambda c: b'{"item_id": "i00"}\n{"item_id": "\xe9"}\n'),
-        "items.jsonl: is not UTF-8 (first: line 2, byte 0xE9, in Windows-1252 'é'); save it as UTF-8, for "
-        "example: iconv -f WINDOWS-1252 -t UTF-8.",
+        "items.jsonl: is not UTF-8 (first: line 2, byte 0xE9); save it as UTF-8, for example: iconv -f "
+        "WINDOWS-1252 -t UTF-8.",
     ),
     broken(
         "other columns in a file",

@@ -9,17 +9,15 @@ import sys
 from collections import Counter
 from pathlib import Path
 
-import numpy as np
 import polars as pl
 import pytest
 
 from firstday.config import SignalConfig
-from firstday.data.checks import InteractionChecker, check_frames, judge_interactions
-from firstday.data.findings import Findings
-from firstday.data.load import CheckedTables, check_tables
-from firstday.data.raw_table import RawBatch
-from firstday.data.readers import read_folder
-from firstday.data.schema import all_ids
+from firstday.data.interactions import Known, check_interactions, judge_interactions
+from firstday.data.load import CheckedTables, all_ids, check_tables
+from firstday.tables.faults import Findings
+from firstday.tables.read import read_folder
+from firstday.tables.rules import check_frames
 from tests.data.dirty import Dirty
 from tests.data.dirty_tables import CASES, DATES, Change, every, seconds, shaped, some, write_tables
 
@@ -33,7 +31,7 @@ def test_every_fault_is_told_once(case: Dirty, tmp_path: Path) -> None:
 
 
 def test_batches_say_what_the_whole_table_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("firstday.data.raw_table.BATCH_ROWS", 90)
+    monkeypatch.setattr("firstday.tables.raw_table.BATCH_ROWS", 90)
     for number, case in enumerate(CASES):
         folder = tmp_path / str(number)
         folder.mkdir()
@@ -54,19 +52,17 @@ def test_findings_of_parts_are_merged_in_any_order(share: float, tmp_path: Path)
     whole = interactions.whole
     frames = check_frames(raw, {}, findings)
     users, items = all_ids(frames, "users"), all_ids(frames, "items")
-    signals = SignalConfig()
+    known = Known(users, items, {}, SignalConfig())
     merged = []
     for order in (range(0, 300, 10), range(290, -1, -10), [0]):
         parts = []
         for start in order:
-            rows = np.arange(start, start + (300 // len(order)))
             part = Findings(drop=share > 0)
-            checker = InteractionChecker(users, items, {}, set(), signals, part)
-            checker.check_batch(RawBatch(whole.frame[rows], whole.place.take(rows)), is_text=True)
+            check_interactions(whole[start : start + 300 // len(order)], known, part, is_text=True)
             parts.append(pickle.loads(pickle.dumps(part)))
-        together = Findings(drop=share > 0)
+        together = Findings(drop=share > 0, sources={"interactions": interactions.sources})
         together.merge(parts)
-        judge_interactions(together, signals)
+        judge_interactions(together, SignalConfig())
         together.settle(share)
         merged.append((Counter(together.faults), Counter(together.notes), together.left_out))
     assert merged[0] == merged[1] == merged[2]
@@ -271,7 +267,7 @@ def test_a_comma_in_doubt_is_read_as_the_others_of_the_whole_table(
     batch_rows: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The one clear value is far from the doubtful ones, in another batch."""
-    monkeypatch.setattr("firstday.data.raw_table.BATCH_ROWS", batch_rows)
+    monkeypatch.setattr("firstday.tables.raw_table.BATCH_ROWS", batch_rows)
     checked = understood(tmp_path, "csv", interactions=some("weight", {1: "1,500", 5: "22,250", 299: "1,5"}))
     assert weights(checked)[:5] == [1.5, 7.5, 14.5, 21.5, 22.25]
     assert checked.notes == (

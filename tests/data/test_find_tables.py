@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from firstday.data.find_tables import TableFile, TableFiles, find_tables
-from firstday.data.findings import Findings
+from firstday.tables.faults import Findings
+from firstday.tables.find import TableFile, TableFiles, find_tables
 
 
 def find(*names: str) -> tuple[dict[str, TableFiles | None], Findings]:

@@ -70,17 +70,19 @@ def test_a_fault_in_a_frame_has_its_row(five_users: Tables) -> None:
         load(five_users)
 
 
+GIVE_FRAME = "which holds no table; give a frame of pandas, Polars, PyArrow, DuckDB or Spark."
+
+
 @pytest.mark.parametrize(
     ("tables", "sentence"),
     [
         (
             {"interactions": [1, 2]},
-            "interactions: is a list, which holds no table; give a frame of pandas, Polars, PyArrow, DuckDB or Spark.",
+            f"interactions: is of the type list, {GIVE_FRAME}",
         ),
         (
             {"interactions": np.zeros((2, 2))},
-            "interactions: is a ndarray, which holds no table; give a frame of pandas, Polars, PyArrow, DuckDB or "
-            "Spark.",
+            f"interactions: is of the type ndarray, {GIVE_FRAME}",
         ),
         ({"user": pl.DataFrame()}, "user: is no table of firstday; did you mean users?"),
         ({}, "tables: there are none; give at least interactions, as {'interactions': frame}."),

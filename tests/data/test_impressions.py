@@ -12,7 +12,7 @@ import polars as pl
 import pytest
 
 from firstday.config import SignalConfig, parse_config
-from firstday.data import event_writer, raw_table
+from firstday.data import event_writer
 from firstday.data.dataset import Dataset
 from firstday.data.load import check_tables, load
 from firstday.data.newcomers import load_newcomers
@@ -20,6 +20,7 @@ from firstday.data.parts import join_users
 from firstday.data.summary import summarise
 from firstday.errors import ConfigError, DataError
 from firstday.features.impressions import collect_passed_over
+from firstday.tables import raw_table
 from tests.data.conftest import Tables, Write, noon
 from tests.data.same import assert_equal
 from tests.data.test_parts import read_in_parts

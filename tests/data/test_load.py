@@ -210,7 +210,7 @@ def test_items_without_a_vector_are_counted_and_named(five_users: Tables, vector
     assert dataset.precomputed is not None
     assert dataset.precomputed.items_without.tolist() == [0, 1, 3]
     np.testing.assert_array_equal(dataset.precomputed.item_vectors[2], [3, 0])
-    sentence = "embeddings/items: 3 of 4 items have no vector (first: 'i1', 'i2', 'i4') and are left out of lists"
+    sentence = "embeddings/items: 3 of 4 items have no vector (first: 'i1', 'i2', 'i4'); they are left out of lists"
     assert f"{sentence}; bring one for every item." in dataset.notes
 
 

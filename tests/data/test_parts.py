@@ -13,7 +13,6 @@ import pytest
 
 from firstday.config import Config
 from firstday.data.dataset import Dataset
-from firstday.data.findings import Findings, Place, SourceFile
 from firstday.data.load import check_tables, load
 from firstday.data.parts import (
     MENTIONS,
@@ -27,8 +26,9 @@ from firstday.data.parts import (
     pack,
     unpack,
 )
-from firstday.data.raw_table import ROW, RawFile, RawTable
 from firstday.data.summary import summarise
+from firstday.tables.faults import FILE, ROW, Findings, Rule, SourceFile, find_faults
+from firstday.tables.raw_table import RawTable, add_place
 
 Tables = dict[str, pl.DataFrame]
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -37,7 +37,7 @@ NOW = datetime(2026, 1, 1, tzinfo=UTC)
 def with_rows(frame: pl.DataFrame, rows: np.ndarray) -> RawTable:
     """Some rows of a frame, which remember where they stood."""
     numbered = frame.with_row_index(ROW)[rows]
-    return RawTable((RawFile(numbered.lazy(), SourceFile()),), format="a frame")
+    return RawTable((add_place(numbered.lazy(), 0),), (SourceFile(),), format="a frame")
 
 
 def read_in_parts(tables: Tables, n_parts: int, *, drop: bool = False) -> tuple[list[Part], Findings]:
@@ -65,7 +65,7 @@ def read_in_parts(tables: Tables, n_parts: int, *, drop: bool = False) -> tuple[
                 if len(rows):
                     part_raw[name] = with_rows(tables[table], rows)
         parts.append(load_part(part_raw, whole))
-    join_findings(parts, whole.signals, findings)
+    join_findings(parts, Config().signals, findings)
     if whole.catalogue is not None:
         catalogue = whole.catalogue
         parts = [
@@ -237,7 +237,7 @@ def test_friends_that_are_no_ids_are_told(five_users: Tables) -> None:
 def test_what_a_part_reports_is_small() -> None:
     """The rows that were checked last stay where they are: reports of all parts come to one machine."""
     findings = Findings()
-    findings.at(Place.of(SourceFile("a.parquet"), np.arange(100_000)))
-    findings.rows("users.age", pl.Series(np.ones(100_000, dtype=bool)), "are odd", None, "correct them")
+    rows = pl.DataFrame({FILE: 0, ROW: range(100_000)})
+    find_faults("users", rows, [Rule("are odd", pl.col(ROW) >= 0, "correct them", "age")], findings)
     assert len(pickle.dumps(findings)) < 2_000
     assert pickle.loads(pickle.dumps(findings)).faults == findings.faults

@@ -10,10 +10,9 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from firstday.data import contents
 from firstday.data.load import check_tables, load
-from firstday.data.zstd import compress
 from firstday.errors import DataError
+from firstday.tables.zstd import compress
 
 Tables = dict[str, pl.DataFrame]
 Write = Callable[..., Path]
@@ -84,7 +83,7 @@ def test_one_table_in_two_files(tmp_path: Path) -> None:
     pl.DataFrame({"user_id": [1], "item_id": [2]}).write_parquet(tmp_path / "interactions.parquet")
     (tmp_path / "interactions").mkdir()
     assert faults(tmp_path) == (
-        "interactions: is there more than once (interactions/ and interactions.parquet and interactions.csv); "
+        "interactions: is there more than once (interactions.csv and interactions.parquet and interactions/); "
         "keep one of them.",
     )
 
@@ -128,9 +127,8 @@ def test_a_truncated_parquet_file(share: float, five_users: Tables, write: Write
     folder = write(five_users)
     place = folder / "interactions.parquet"
     place.write_bytes(place.read_bytes()[: int(place.stat().st_size * share)])
-    assert faults(folder) == (
-        "interactions.parquet: is cut off (its end is not that of a Parquet file); copy or write it again.",
-    )
+    (fault,) = faults(folder)
+    assert fault.startswith("interactions.parquet: cannot be read as Parquet (")
 
 
 @pytest.mark.parametrize("place", [8, 40, 90, -40, -9])
@@ -204,7 +202,7 @@ def test_rows_of_json_lines_are_counted_by_lines_too(tmp_path: Path) -> None:
 
 
 def test_types_of_json_lines_are_those_of_all_lines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(contents, "CHUNK_BYTES", 100)
+    monkeypatch.setattr("firstday.tables.text.CHUNK_BYTES", 100)
     lines = [f'{{"user_id": {n}, "item_id": {n % 7}, "weight": 1, "more": {{"a": {n}}}}}' for n in range(300)]
     lines += ['{"user_id": "x", "item_id": 1, "weight": 1.5, "more": {"b": [1]}, "signal": "favorite"}']
     (tmp_path / "interactions.jsonl").write_text("\n".join(lines))

@@ -13,13 +13,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from firstday.data import contents
-from firstday.data.find_tables import TableFile
-from firstday.data.findings import Findings
 from firstday.data.load import check_tables
-from firstday.data.raw_table import RawTable
-from firstday.data.text_files import find_header, scan_text
-from firstday.data.zstd import compress
+from firstday.tables.faults import ROW, Findings
+from firstday.tables.find import TableFile
+from firstday.tables.separated import find_header, scan_text
+from firstday.tables.zstd import compress
 from tests.data.dirty_files import CASES
 
 COLUMNS = ["user_id", "item_id", "signal"]
@@ -41,14 +39,13 @@ def read(text: str, findings: Findings, packing: str = "") -> list[Row] | None:
         else:
             path.write_bytes(content)
             file = TableFile("part", 0, "CSV")
-        opened = scan_text(path, file, "interactions", 0, findings)
+        opened = scan_text(path, file, "interactions", findings)
         if opened is None:
             return None
-        batches = list(RawTable((opened,)).batches())
+        scan, source = opened
         return [
-            (batch.place.source(row).describe(int(batch.place.row[row])), tuple(value or "" for value in values))
-            for batch in batches
-            for row, values in enumerate(batch.frame.rows())
+            (source.describe(row), tuple(value or "" for value in values))
+            for row, *values in scan.select(ROW, *COLUMNS).collect().rows()
         ]
 
 
@@ -86,7 +83,7 @@ def test_what_programs_write_is_read(
         place.write(end * (blank if number % 3 == 0 else 0))
     findings = Findings()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(contents, "CHUNK_BYTES", chunk)
+        patch.setattr("firstday.tables.text.CHUNK_BYTES", chunk)
         result = read(mark + end * blank + place.getvalue(), findings, packing)
     assert findings.faults == ()
     expected = read_with_csv_module(end * blank + place.getvalue(), separator)
@@ -108,7 +105,7 @@ def test_whatever_is_written_is_read_rightly_or_refused(body: str, end: str, dro
     text = ",".join(COLUMNS) + end + '"'.join(outside)
     findings = Findings(drop=drop)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(contents, "CHUNK_BYTES", chunk)
+        patch.setattr("firstday.tables.text.CHUNK_BYTES", chunk)
         result = read(text, findings)
     expected = read_with_csv_module(text, ",")
     if findings.left_out:
@@ -136,7 +133,7 @@ def test_whatever_is_written_is_read_rightly_or_refused(body: str, end: str, dro
     ],
 )
 def test_the_header_shows_the_separator(line: str, separator: str, columns: list[str]) -> None:
-    header = find_header(f"\ufeff\n{line}\n1,2\n".encode(), "users")
+    header = find_header(f"\n{line}\n1,2\n".encode(), "users")
     assert (header.separator, header.columns) == (separator, columns)
 
 

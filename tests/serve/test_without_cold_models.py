@@ -11,7 +11,7 @@ from firstday.artifact.folder import save_model
 from firstday.errors import ConfigError
 from firstday.features.signals import Signals
 from firstday.recommend.recommender import Recommender
-from firstday.recommend.spec import strategies_of
+from firstday.recommend.registry import strategies_of
 from firstday.serve.models import load_served
 from tests.serve.conftest import StartApp
 

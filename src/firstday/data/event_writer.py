@@ -11,12 +11,22 @@ import numpy as np
 import polars as pl
 
 from firstday.data.events import EVENT_TYPES, SORT_ORDER, Events, Pair, first_moment
-from firstday.data.findings import Findings
+from firstday.tables.faults import Findings
 
 PART_ROWS = 4_000_000
 """Interactions of a part, about. One part is in memory at once, about 300 MB while it is sorted."""
 DAY_US = 86_400_000_000
 """Microseconds of a day."""
+
+_IS_REPEAT = (
+    pl.all_horizontal(pl.col(name).eq_missing(pl.col(name).shift()) for name in SORT_ORDER)
+    & (pl.col("timestamp").to_physical() % DAY_US != 0)
+).fill_null(value=False)
+"""Which sorted rows repeat the row before.
+
+Rows at exactly midnight, and rows without a time, are no repeats: they give the day at most, in which the same
+interaction may happen twice.
+"""
 
 
 class RowsByUser:
@@ -99,64 +109,42 @@ class EventWriter:
         """Sort every part, and note in the findings what was left out."""
         parts: list[pl.DataFrame | Path] = []
         counts = np.zeros(len(self._pairs), dtype=np.int64)
-        spans: list[tuple[int, int]] = []
-        n_repeats, n_future, first_future = 0, 0, None
+        ends: list[pl.DataFrame] = []
+        late: list[pl.Series] = []
+        n_repeats = 0
         for number, rows in self._rows.parts():
             future = (rows["timestamp"] > self._now).fill_null(value=False)
-            if future.any():
-                n_future += int(future.sum())
-                earliest = first_moment(rows["timestamp"].filter(future))
-                first_future = min(filter(None, (first_future, earliest)))
-                rows = rows.filter(~future)
-            rows = rows.sort(SORT_ORDER)
-            repeats = _repeats(rows)
-            if repeats.any():
-                n_repeats += int(repeats.sum())
-                rows = rows.filter(~pl.Series(repeats))
-            counts += np.bincount(rows["pair"].to_numpy(), minlength=len(counts))
-            times = rows["timestamp"].drop_nulls().to_physical()
-            if len(times):
-                spans.append((int(times.min()), int(times.max())))  # type: ignore[arg-type]
-            parts.append(self._rows.keep(rows, number))
+            late.append(rows["timestamp"].filter(future))
+            rows = rows.filter(~future).sort(SORT_ORDER)
+            distinct = rows.filter(~_IS_REPEAT)
+            n_repeats += rows.height - distinct.height
+            counts += np.bincount(distinct["pair"].to_numpy(), minlength=len(counts))
+            moments = pl.col("timestamp").to_physical()
+            ends.append(distinct.select(first=moments.min(), last=moments.max()))
+            parts.append(self._rows.keep(distinct, number))
         findings.note_rows(
             "interactions",
             n_repeats,
             self._n_rows,
             "repeat another to the microsecond (same user, signal, target, time and weight); each is counted once",
         )
-        note_future(findings, n_future, self._n_rows, first_future)
-        first, last = (min(lo for lo, _ in spans), max(hi for _, hi in spans)) if spans else (None, None)
+        note_future(findings, pl.concat(late), self._n_rows)
+        first, last = pl.concat(ends).select(pl.col("first").min(), pl.col("last").max()).row(0)
         return Events(self._pairs, counts, tuple(parts), first, last, self._rows.spool)
 
 
-def note_future(findings: Findings, n: int, n_rows: int, first: str | None) -> None:
-    """Note how many of so many interactions lie in the future, and the first one's time."""
+def note_future(findings: Findings, times: pl.Series, n_rows: int) -> None:
+    """Note which of so many interactions of all parts lie in the future."""
     findings.note_rows(
         "interactions.timestamp",
-        n,
+        len(times),
         n_rows,
-        "lie in the future (first: {first}); they were left out; check the clock that wrote them",
-        first=first,
+        "lie in the future",
+        "they were left out; check the clock that wrote them",
+        first=first_moment(times),
     )
 
 
 def _fetch(batch: pl.DataFrame | Path) -> pl.DataFrame:
     """Return a batch's rows."""
     return batch if isinstance(batch, pl.DataFrame) else pl.read_ipc(batch)
-
-
-def _repeats(rows: pl.DataFrame) -> np.ndarray:
-    """Tell which sorted rows repeat the row before, bool, shape (n_rows,).
-
-    Rows at exactly midnight, and rows without a time, are no repeats: they give the day at most, in which the same
-    interaction may happen twice.
-    """
-    repeats = np.zeros(rows.height, dtype=bool)
-    if rows.height < 2:
-        return repeats
-    moment = rows["timestamp"].to_physical().fill_null(0).to_numpy()
-    repeats[1:] = moment[1:] % DAY_US != 0
-    for name in SORT_ORDER:
-        values = moment if name == "timestamp" else rows[name].to_numpy()
-        repeats[1:] &= values[1:] == values[:-1]
-    return repeats

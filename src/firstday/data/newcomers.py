@@ -9,31 +9,26 @@ from typing import Any
 
 import polars as pl
 
-from firstday.data.checks import (
-    Interactions,
-    check_rows,
-    check_table,
-    code_rows,
-    leave_out_shown,
-    share_id_type,
-)
 from firstday.data.dataset import Dataset, Entity
-from firstday.data.event_writer import EventWriter
-from firstday.data.events import ITEM, sort_pairs
-from firstday.data.findings import Findings
+from firstday.data.events import ITEM, UTC_MICROSECONDS, sort_pairs
 from firstday.data.ids import Ids
-from firstday.data.impressions import ImpressionWriter, take_impressions
-from firstday.data.load import assemble, with_friends
-from firstday.data.raw_table import RawTable
-from firstday.data.readers import read_folder
-from firstday.data.schema import DEFAULT_SIGNAL, USER_COLUMNS, all_ids, conform_interactions
+from firstday.data.interactions import InteractionWriter, Known, check_interactions
+from firstday.data.load import add_users, all_ids, assemble_catalogue, find_friends, find_groups
 from firstday.errors import DataError
 from firstday.sparse import SparseRows
+from firstday.tables.faults import Findings
+from firstday.tables.raw_table import RawTable
+from firstday.tables.read import read_folder
+from firstday.tables.rules import check_table, share_id_types
+from firstday.tables.schema import TABLES
 
 NEWCOMER_TABLES = ("users", "interactions", "friends")
 """The tables that are read; users or interactions must be there."""
 FORGIVEN = frozenset({"users.age", "users.registered_at"})
 """Columns whose bad values are taken as unknown."""
+_NO_INTERACTIONS = pl.DataFrame(schema=dict.fromkeys(TABLES["interactions"].kinds, pl.String)).with_columns(
+    pl.col("weight").cast(pl.Float64), pl.col("timestamp").cast(UTC_MICROSECONDS)
+)
 
 
 def load_newcomers(tables: str | Path | Mapping[str, Any], *, drop_bad_rows: float = 0.0) -> Dataset:
@@ -58,7 +53,7 @@ def load_newcomers(tables: str | Path | Mapping[str, Any], *, drop_bad_rows: flo
     """
     findings = Findings(drop=drop_bad_rows > 0, forgiven=FORGIVEN)
     if isinstance(tables, Mapping):
-        from firstday.data.frames import read_frames  # Narwhals, which no command of the shell needs
+        from firstday.tables.frames import read_frames  # Narwhals, which no command of the shell needs
 
         return finish_newcomers("tables", read_frames(tables, findings), drop_bad_rows, findings)
     folder = Path(tables)
@@ -110,48 +105,30 @@ def _check_tables(raw: Mapping[str, RawTable | None], findings: Findings) -> dic
     frames: dict[str, pl.DataFrame] = {}
     for name in NEWCOMER_TABLES:
         table = raw.get(name)
-        if table is None or (table.whole.frame.is_empty() and name != "users"):
+        if table is None or (table.whole.is_empty() and name != "users"):
             continue
-        if name != "interactions":
-            frames[name] = check_table(name, table, {}, findings, judge_groups=False)
-            continue
-        findings.at(table.whole.place)
-        rows = conform_interactions(table.whole.frame, findings, is_text=table.is_text, judge_groups=False)
-        frames[name] = rows
-        check_rows(frames[name], table.columns, findings)
-        keep = findings.leave_out(name, table.whole.frame)
-        frames[name] = frames[name] if keep is None else frames[name].filter(pl.Series(keep))
+        if name == "interactions":
+            findings.sources[name] = table.sources
+            frames[name] = check_interactions(table.whole, Known(), findings, is_text=table.is_text)
+        else:
+            frames[name] = check_table(name, table, {}, findings, are_all=False)
     return frames
 
 
 def _assemble(name: str, frames: dict[str, pl.DataFrame], findings: Findings) -> Dataset:
     """Make a Dataset of tables without faults."""
-    share_id_type(frames, USER_COLUMNS)
+    share_id_types(frames)
     frames["users"] = _all_users(frames)
-    rows = frames.pop("interactions", _no_interactions(frames["users"]["user_id"].dtype))
-    has_items, n_rows = "item_id" in rows.columns, rows.height
-    frames["items"] = pl.DataFrame({"item_id": rows["item_id"].drop_nulls().unique() if has_items else []})
+    rows = frames.pop("interactions", _NO_INTERACTIONS)
+    frames["items"] = pl.DataFrame({"item_id": rows["item_id"].drop_nulls().unique()})
     entities = _entities(rows)
     users, items = all_ids(frames, "users"), all_ids(frames, "items")
-    user_ix, item_ix = users.lookup(rows["user_id"]), items.lookup(rows["item_id"]) if has_items else None
-    impression_writer = ImpressionWriter(len(users), n_rows)
-    impression_writer.add(take_impressions(rows, user_ix, item_ix, use=()))
-    rows, user_ix, item_ix = leave_out_shown(rows, user_ix, item_ix, findings)
-    signals = rows["signal"].unique().to_list() if "signal" in rows.columns else [DEFAULT_SIGNAL]
-    pairs = sort_pairs([(signal, entity) for signal in signals for entity in (ITEM, *entities)])
-    coded = code_rows(
-        rows,
-        user_ix,
-        item_ix,
-        {name: entity.ids for name, entity in entities.items()},
-        pairs,
-    )
-    writer = EventWriter(pairs, len(users), n_rows)
-    writer.add(coded.filter(pl.col("weight") > 0))
-    friends = frames.pop("friends", None)
-    interactions = Interactions(writer.finish(findings), impression_writer.finish(findings))
-    dataset = assemble(name, frames, interactions, findings, entities)
-    return dataset if friends is None else with_friends(dataset, friends, findings)
+    rows = Known(users, items, {name: entity.ids for name, entity in entities.items()}).index(rows)
+    pairs = sort_pairs([(signal, entity) for signal in rows["signal"].unique() for entity in (ITEM, *entities)])
+    writer = InteractionWriter(pairs, len(users), rows.height, use=())
+    writer.add(rows, findings)
+    catalogue = assemble_catalogue(frames, find_groups(frames), findings, entities)
+    return add_users(name, catalogue, frames, writer.finish(findings), findings, find_friends(frames))
 
 
 def _all_users(frames: dict[str, pl.DataFrame]) -> pl.DataFrame:
@@ -163,17 +140,10 @@ def _all_users(frames: dict[str, pl.DataFrame]) -> pl.DataFrame:
     return users.join(frames["users"], on="user_id", how="left", maintain_order="left")
 
 
-def _no_interactions(id_type: pl.DataType) -> pl.DataFrame:
-    """Return an empty interactions table."""
-    return pl.DataFrame(schema={"user_id": id_type, "item_id": pl.String})
-
-
 def _entities(interactions: pl.DataFrame) -> dict[str, Entity]:
     """Return the entities and members in interactions; their items are in the model."""
-    if not {"entity", "entity_id"} <= set(interactions.columns):
-        return {}
+    rows = interactions.filter(pl.col("entity").cast(pl.String) != ITEM)
     entities = {}
-    rows = interactions.filter(pl.col("entity").is_not_null() & (pl.col("entity") != ITEM))
     for (name,), part in rows.group_by("entity"):
         ids = Ids.of(part["entity_id"].cast(pl.String).unique().sort())
         entities[str(name)] = Entity(ids, SparseRows.empty(len(ids), 0))

@@ -18,35 +18,46 @@ import numpy as np
 import polars as pl
 
 from firstday.config import SignalConfig
-from firstday.data import zstd
-from firstday.data.checks import (
-    InteractionChecker,
-    Interactions,
-    KnownIds,
-    add_named_items,
-    check_item_vectors,
-    check_reference,
-    check_table,
-    check_vector_lengths,
-    faulty_entities,
-    find_ids,
-    judge_interactions,
-    share_id_type,
-)
-from firstday.data.dataset import Dataset, Group, PrecomputedVectors
+from firstday.data.dataset import Dataset, Group
 from firstday.data.event_writer import EventWriter
-from firstday.data.events import EVENT_TYPES, Events, Pair
-from firstday.data.findings import Findings
+from firstday.data.events import EVENT_TYPES, Events, renumber_users
 from firstday.data.ids import Ids
 from firstday.data.impressions import join_impressions
-from firstday.data.load import assemble, index_friends, known_entities, known_ids, sort_assignments, with_friends
-from firstday.data.raw_table import RawTable
-from firstday.data.schema import ITEM_COLUMNS, USER_COLUMNS, conform_table
+from firstday.data.interactions import (
+    Interactions,
+    Known,
+    find_ids,
+    judge_interactions,
+    read_interactions,
+    unite_ids,
+)
+from firstday.data.load import (
+    add_users,
+    assemble_catalogue,
+    find_all_ids,
+    find_friends,
+    index_friends,
+    known_entities,
+    sort_assignments,
+)
+from firstday.tables import zstd
+from firstday.tables.faults import Findings, show_examples
+from firstday.tables.raw_table import RawTable
+from firstday.tables.rules import (
+    check_frames,
+    check_reference,
+    check_vector_lengths,
+    faulty_entities,
+    known_ids,
+    share_id_types,
+)
 
 MENTIONS = "friends: who is named"
 """The rows of `friends` once more, in the part of the user who is named as a friend: there it can be looked up."""
-SHARED = ("items", "entities", "titles", "added_at", "precomputed")
-"""What a part shares with the whole."""
+SHARED = ("items", "entities", "titles", "added_at")
+"""What a part shares with the whole, besides the vectors of items."""
+NO_VECTORS = pl.DataFrame(schema={"user_id": pl.String, "vector": pl.List(pl.Float32)})
+_NOTHING = Dataset("nothing", Ids.of([]), Ids.of([]), Events.empty(()))
 USER_TABLES = ("users", "interactions", "friends", "assignments", "embeddings/users")
 """Tables whose rows belong to a user; the others belong to the whole."""
 
@@ -59,17 +70,11 @@ class Whole:
     ----------
     tables
         The names of the tables that there are.
-    items
-        The ids that may be named; None where `items` cannot be read.
-    entities
-        The ids of each entity's members; None where `items` or `collections` cannot be read.
-    faulty
-        Entities whose column of `items` has faults.
+    known
+        What interactions may name, but for users.
     catalogue
         A dataset without users: the items with their titles, entities and precomputed vectors, and the values of each
         column of `users` that makes groups; None where there are faults.
-    signals
-        Which signals are known and which mean use.
     now
         The time of reading.
     drop
@@ -79,11 +84,8 @@ class Whole:
     """
 
     tables: frozenset[str]
-    items: Ids | None
-    entities: Mapping[str, Ids] | None
-    faulty: frozenset[str]
+    known: Known
     catalogue: Dataset | None
-    signals: SignalConfig
     now: datetime
     drop: bool = False
     unreadable: frozenset[str] = frozenset()
@@ -129,35 +131,21 @@ def load_whole(
         The items that interactions name: they are all items where there is no table of items, and else further ones.
     groups
         The values of each column of `users` that makes groups, sorted.
-    tables, signals, now, unreadable
+    tables, now, unreadable
         See `Whole`.
+    signals
+        Which signals are known and which mean use.
     findings
         Gets the faults and notes.
     """
-    frames: dict[str, pl.DataFrame] = {}
-    if "items" not in raw:
-        frames["items"] = pl.DataFrame({"item_id": item_ids})
-    for name in ("items", "collections", "names", "embeddings/items"):
-        table = raw.get(name)
-        if table is not None:
-            frames[name] = check_table(name, table, frames, findings)
-        if name == "items" and table is not None:
-            add_named_items(frames, item_ids, findings)
-    share_id_type(frames, ITEM_COLUMNS)
-    findings.at(None)
-    check_item_vectors(frames, findings)
-    items, entities = known_ids(frames, "items"), known_entities(raw, frames)
-    catalogue = None
-    if not findings.faults and items is not None:
-        frames["users"] = pl.DataFrame(schema={"user_id": pl.String})
-        if "embeddings/items" in frames:
-            frames["embeddings/users"] = pl.DataFrame(schema={"user_id": pl.String, "vector": pl.List(pl.Float32)})
-        catalogue = replace(
-            assemble("catalogue", frames, Interactions(no_events(())), findings),
-            groups={name: Group(values, np.zeros(0, dtype=np.int32)) for name, values in groups.items()},
-        )
-    faulty = frozenset(faulty_entities(raw, findings))
-    return Whole(tables, items, entities, faulty, catalogue, signals, now, findings.drop, unreadable)
+    frames = check_frames(raw, {"items": item_ids}, findings)
+    share_id_types(frames)
+    derived = {"users", "items"} - tables
+    entities, faulty = known_entities(raw, frames), faulty_entities(raw, findings)
+    known = Known(None, find_all_ids(frames, "items"), entities, signals, faulty, derived)
+    is_usable = not findings.faults and known.items is not None
+    catalogue = assemble_catalogue(frames, groups, findings) if is_usable else None
+    return Whole(tables, known, catalogue, now, findings.drop, unreadable)
 
 
 def load_part(raw: Mapping[str, RawTable], whole: Whole, name: str = "part") -> Part:
@@ -172,63 +160,32 @@ def load_part(raw: Mapping[str, RawTable], whole: Whole, name: str = "part") -> 
     name
         The dataset's name.
     """
-    findings = Findings(drop=whole.drop)
-    frames: dict[str, pl.DataFrame] = {}
-    interactions = raw.get("interactions")
-    if "users" in raw:
-        frames["users"] = check_table("users", raw["users"], {}, findings, judge_groups=False)
-    elif "users" in whole.unreadable:
-        pass
-    elif "users" in whole.tables:
-        frames["users"] = pl.DataFrame(schema={"user_id": pl.String})
-    elif interactions is not None:
-        frames["users"] = pl.DataFrame({"user_id": _find_users(interactions, whole)})
-    elif "interactions" not in whole.unreadable:  # nobody of this part did anything
-        frames["users"] = pl.DataFrame(schema={"user_id": pl.String})
-    precomputed = None if whole.catalogue is None else whole.catalogue.precomputed
-    if precomputed is not None:
-        frames["embeddings/users"] = pl.DataFrame(schema={"user_id": pl.String, "vector": pl.List(pl.Float32)})
-    columns = frames.get("users", pl.DataFrame()).columns
-    first_users = frames["users"]["user_id"].drop_nulls().sort().head(3) if "user_id" in columns else None
-    for table in ("friends", "assignments", "embeddings/users"):
-        if table in raw:
-            frames[table] = check_table(table, raw[table], frames, findings, elsewhere="friend_id")
+    findings, interactions, catalogue = Findings(drop=whole.drop), raw.get("interactions"), whole.catalogue
+    named: dict[str, pl.Series] = {}
+    if interactions is not None and "users" not in whole.tables:
+        known = whole.known if whole.drop else None  # only rows that are kept name users
+        named = find_ids(interactions, known, ("users",))
+    elif not {"users", "users" if "users" in whole.tables else "interactions"} & whole.unreadable:
+        named["users"] = pl.Series([], dtype=pl.String)
+    own = {name: table for name, table in raw.items() if name != MENTIONS}
+    frames = check_frames(own, named, findings, are_all=False)
+    first_users = known_ids(frames, "users")
     if MENTIONS in raw:
-        named = raw[MENTIONS]
-        findings.at(named.whole.place)
-        friends = conform_table("friends", named.whole.frame, Findings(), is_text=named.is_text)
-        if "friend_id" in friends.columns:
-            check_reference("friends.friend_id", friends["friend_id"], "users", frames, findings)
-        n_read = findings.n_read["friends"]
-        findings.leave_out("friends", named.whole.frame)
-        findings.n_read["friends"] = n_read  # they were counted in the parts of the users whose friends they are
-    share_id_type(frames, USER_COLUMNS)
-    users = known_ids(frames, "users")
-    derived = {"users", "items"} - whole.tables
-    faulty = set(whole.faulty)
-    checker = InteractionChecker(users, whole.items, whole.entities, faulty, whole.signals, findings, derived)
-    if interactions is None:
-        found: Interactions | None = Interactions(no_events(checker.pairs))
-    else:
-        found = checker.read(interactions, whole.now)
-    vectors = frames.get("embeddings/users", pl.DataFrame())
-    if precomputed is not None and "vector" in vectors.columns:
-        check_vector_lengths(vectors["vector"], precomputed.item_vectors.shape[1], findings)
+        check_reference("friends", raw[MENTIONS], "friend_id", frames, findings)
+    share_id_types(frames)
+    users = find_all_ids(frames, "users")
+    known = replace(whole.known, users=users)
+    found: Interactions | None = Interactions(Events.empty(known.pairs))
+    if interactions is not None:
+        found = read_interactions(interactions, known, findings, whole.now)
+    if catalogue is not None and catalogue.precomputed is not None:
+        vectors = frames.setdefault("embeddings/users", NO_VECTORS)
+        if "vector" in vectors.columns:
+            check_vector_lengths(vectors["vector"], catalogue.precomputed.item_vectors.shape[1], findings)
     dataset = None
-    if found is not None and findings.are_usable and users is not None and whole.catalogue is not None:
-        friendships = frames.pop("friends", None)
-        dataset = assemble(name, frames, found, findings, catalogue=whole.catalogue)
-        dataset = dataset if friendships is None else with_friends(dataset, friendships, findings)
-    return Part(dataset, findings, first_users)
-
-
-def _find_users(interactions: RawTable, whole: Whole) -> pl.Series:
-    """Return the users whom interactions name, sorted; only rows that are kept name any."""
-    checker = None
-    if whole.drop:
-        trial = Findings(drop=True)
-        checker = InteractionChecker(None, whole.items, whole.entities, set(whole.faulty), whole.signals, trial)
-    return find_ids(interactions, checker)["users"]
+    if found is not None and findings.are_usable and users is not None and catalogue is not None:
+        dataset = add_users(name, catalogue, frames, found, findings, find_friends(frames))
+    return Part(dataset, findings, None if first_users is None else first_users.head(3))
 
 
 def join_findings(parts: Iterable[Part], signals: SignalConfig, findings: Findings) -> None:
@@ -236,32 +193,26 @@ def join_findings(parts: Iterable[Part], signals: SignalConfig, findings: Findin
     firsts: list[pl.Series] = []
     for part in parts:
         findings.merge([part.findings])
-        if part.first_users is not None and len(part.first_users):
-            firsts.append(part.first_users)
+        firsts += [] if part.first_users is None else [part.first_users]
     findings.join_left_out("friends")
     judge_interactions(findings, signals)
-    if any(ids.dtype == pl.String for ids in firsts):
-        firsts = [ids.cast(pl.String) for ids in firsts]
-    for fault in findings.row_faults.values():
-        if fault.finding == "name unknown users" and firsts:
-            fault.elsewhere = KnownIds("users", Ids(pl.concat(firsts).sort())).examples
-
-
-def no_events(pairs: tuple[Pair, ...]) -> Events:
-    """Return the interactions of users who have none."""
-    return Events(pairs, np.zeros(len(pairs), dtype=np.int64), (pl.DataFrame(schema=EVENT_TYPES),))
+    examples = show_examples("users", unite_ids(firsts))
+    for key, found in findings.found.items():
+        if found.finding == "name unknown users":
+            findings.found[key] = replace(found, examples=examples)
 
 
 def pack(part: Dataset) -> bytes:
     """Write what belongs to a part's users as bytes; what it shares with the whole is left out."""
-    events = replace(part.events, parts=(pl.concat(part.events.frames()),), spool=None)
-    shown = part.impressions
-    impressions = None if shown is None else replace(shown, parts=(shown.whole(),), spool=None)
-    precomputed = None if part.precomputed is None else part.precomputed.user_vectors
-    groups = {name: group.codes for name, group in part.groups.items()}
-    fields = {name: getattr(part, name) for name in part.__dataclass_fields__ if name not in SHARED}
-    packed = {"events": events, "impressions": impressions, "groups": groups, "user_vectors": precomputed}
-    return zstd.compress(pickle.dumps({**fields, **packed}, protocol=5), level=1)
+    shown, precomputed = part.impressions, part.precomputed
+    own = replace(
+        part,
+        **{name: getattr(_NOTHING, name) for name in SHARED},
+        events=replace(part.events, parts=(pl.concat(part.events.frames()),), spool=None),
+        impressions=None if shown is None else replace(shown, parts=(shown.whole(),), spool=None),
+        precomputed=None if precomputed is None else replace(precomputed, item_vectors=precomputed.item_vectors[:0]),
+    )
+    return zstd.compress(pickle.dumps(own, protocol=5), level=1)
 
 
 def unpack(content: bytes, catalogue: Dataset) -> Dataset:
@@ -274,18 +225,11 @@ def unpack(content: bytes, catalogue: Dataset) -> Dataset:
     catalogue
         See `Whole`.
     """
-    fields = pickle.loads(zstd.decompress(content))  # noqa: S301  written by this run
-    user_vectors = fields.pop("user_vectors")
-    if user_vectors is not None and catalogue.precomputed is not None:
-        fields["precomputed"] = PrecomputedVectors(user_vectors, catalogue.precomputed.item_vectors)
-    fields["groups"] = {name: Group(catalogue.groups[name].values, codes) for name, codes in fields["groups"].items()}
-    return Dataset(
-        items=catalogue.items,
-        entities=catalogue.entities,
-        titles=catalogue.titles,
-        added_at=catalogue.added_at,
-        **fields,
-    )
+    own: Dataset = pickle.loads(zstd.decompress(content))  # noqa: S301  written by this run
+    precomputed = own.precomputed
+    if precomputed is not None and catalogue.precomputed is not None:
+        precomputed = replace(precomputed, item_vectors=catalogue.precomputed.item_vectors)
+    return replace(own, precomputed=precomputed, **{name: getattr(catalogue, name) for name in SHARED})
 
 
 def keep_users(dataset: Dataset, rows: np.ndarray) -> Dataset:
@@ -300,34 +244,35 @@ def keep_users(dataset: Dataset, rows: np.ndarray) -> Dataset:
     """
     place = np.full(len(dataset.users), -1, dtype=np.int32)
     place[rows] = np.arange(len(rows), dtype=np.int32)
-    frames = []
-    for frame in dataset.events.frames():
-        user_ix = place[frame["user_ix"].to_numpy()]
-        frames.append(frame.with_columns(pl.Series("user_ix", user_ix)).filter(pl.Series(user_ix >= 0)))
-    events = pl.concat([pl.DataFrame(schema=EVENT_TYPES), *frames])
+    events = pl.concat([pl.DataFrame(schema=EVENT_TYPES), *renumber_users(dataset.events.frames(), place)])
     counts = np.bincount(events["pair"].to_numpy(), minlength=len(dataset.events.pairs))
-    precomputed = dataset.precomputed
+    ages, registered_at, friends, precomputed = (
+        getattr(dataset, name) for name in ("ages", "registered_at", "friends", "precomputed")
+    )
     return replace(
         dataset,
         users=Ids(dataset.users.take(rows)),
         events=replace(dataset.events, counts=counts, parts=(events,), spool=None),
         groups={name: Group(group.values, group.codes[rows]) for name, group in dataset.groups.items()},
-        ages=None if dataset.ages is None else dataset.ages[rows],
-        registered_at=None if dataset.registered_at is None else dataset.registered_at[rows],
-        friends=None if dataset.friends is None else dataset.friends.take(rows),
-        friend_ids=dataset.friend_ids or (None if dataset.friends is None else dataset.users),
-        precomputed=None
-        if precomputed is None
-        else PrecomputedVectors(precomputed.user_vectors[rows], precomputed.item_vectors),
+        ages=None if ages is None else ages[rows],
+        registered_at=None if registered_at is None else registered_at[rows],
+        friends=None if friends is None else friends.take(rows),
+        friend_ids=dataset.friend_ids or (None if friends is None else dataset.users),
+        precomputed=None if precomputed is None else replace(precomputed, user_vectors=precomputed.user_vectors[rows]),
         impressions=None if dataset.impressions is None else dataset.impressions.keep_users(place),
-        assignments=None if dataset.assignments is None else _take_assignments(dataset.assignments, place),
+        assignments=_join_assignments([dataset.assignments], [place]),
     )
 
 
-def _take_assignments(assignments: pl.DataFrame, place: np.ndarray) -> pl.DataFrame:
-    """Return the assignments of some users by their place, -1 for those who are left out, in order."""
-    rows = assignments.with_columns(pl.Series("user_ix", place[assignments["user_ix"].to_numpy()]))
-    return sort_assignments(rows.filter(pl.col("user_ix") >= 0))
+def _join_assignments(parts: Iterable[pl.DataFrame | None], places: Iterable[np.ndarray]) -> pl.DataFrame | None:
+    """Return the assignments of users by their new place, -1 for those who are left out; None without any table."""
+    frames = [
+        frame
+        for part, place in zip(parts, places, strict=True)
+        if part is not None
+        for frame in renumber_users([part], place)
+    ]
+    return sort_assignments(pl.concat(frames)) if frames else None
 
 
 def join_users(
@@ -351,34 +296,29 @@ def join_users(
     with TemporaryDirectory(prefix="firstday-") as folder:
         kept: list[Dataset] = []
         for number, part in enumerate(parts):  # their events wait on disk: the order of all users comes last
-            place = Path(folder) / f"{number:06}.arrow"
-            pl.concat([pl.DataFrame(schema=EVENT_TYPES), *part.events.frames()]).write_ipc(place, compression="lz4")
-            kept.append(replace(part, events=replace(part.events, parts=(place,), spool=None)))
-        values = [part.users.values for part in kept if len(part.users)]
-        if any(ids.dtype == pl.String for ids in values):
-            values = [ids.cast(pl.String) for ids in values]
-        users = Ids(pl.concat(values).sort()) if values else catalogue.users
-        rows = [users.lookup(part.users.values) for part in kept]
-        pairs = kept[0].events.pairs if kept else ()
-        writer = EventWriter(pairs, len(users), n_interactions)
-        for part, row in zip(kept, rows, strict=True):
-            frame = pl.read_ipc(part.events.parts[0])  # type: ignore[arg-type]
-            writer.add(frame.with_columns(pl.Series("user_ix", row[frame["user_ix"].to_numpy()])))
+            path = Path(folder) / f"{number:06}.arrow"
+            pl.concat([pl.DataFrame(schema=EVENT_TYPES), *part.events.frames()]).write_ipc(path, compression="lz4")
+            kept.append(replace(part, events=replace(part.events, parts=(path,), spool=None)))
+        users = Ids(unite_ids([part.users.values for part in kept])) if kept else catalogue.users
+        places = [users.lookup(part.users.values) for part in kept]
+        writer = EventWriter(kept[0].events.pairs if kept else (), len(users), n_interactions)
+        for part, place in zip(kept, places, strict=True):
+            for frame in renumber_users(map(pl.read_ipc, part.events.parts), place):  # type: ignore[arg-type]
+                writer.add(frame)
         events = writer.finish(Findings())
     shown = (
-        frame.with_columns(pl.Series("user_ix", row[frame["user_ix"].to_numpy()]))
-        for part, row in zip(kept, rows, strict=True)
+        frame
+        for part, place in zip(kept, places, strict=True)
         if part.impressions is not None
-        for frame in part.impressions.frames()
+        for frame in renumber_users(part.impressions.frames(), place)
     )
-    assignments = [
-        _take_assignments(part.assignments, row)
-        for part, row in zip(kept, rows, strict=True)
-        if part.assignments is not None
-    ]
-    order = np.argsort(np.concatenate(rows)) if rows else np.zeros(0, dtype=np.int64)
-    has_ages = any(part.ages is not None for part in kept)
-    has_dates = any(part.registered_at is not None for part in kept)
+    order = np.argsort(np.concatenate([np.empty(0, dtype=np.int32), *places]))
+    profiles = pl.concat([_profiles(catalogue).clear(), *map(_profiles, kept)], how="diagonal")[order].fill_null(-1)
+    columns = {name: profiles[name].to_numpy(writable=True) for name in profiles.columns}
+    precomputed = catalogue.precomputed
+    if precomputed is not None:
+        vectors = [part.precomputed.user_vectors for part in kept if part.precomputed is not None]
+        precomputed = replace(precomputed, user_vectors=np.concatenate([precomputed.user_vectors[:0], *vectors])[order])
     dataset = replace(
         catalogue,
         name=name,
@@ -386,49 +326,38 @@ def join_users(
         friend_ids=None,
         users=users,
         events=events,
-        groups={
-            name: Group(group.values, np.concatenate([part.groups[name].codes for part in kept])[order])
-            for name, group in catalogue.groups.items()
-        },
-        ages=_join([_or_unknown(part.ages, len(part.users), np.int16) for part in kept], order) if has_ages else None,
-        registered_at=_join([_or_unknown(part.registered_at, len(part.users), np.int64) for part in kept], order)
-        if has_dates
-        else None,
-        precomputed=None
-        if catalogue.precomputed is None
-        else PrecomputedVectors(
-            _join([part.precomputed.user_vectors for part in kept if part.precomputed is not None], order),
-            catalogue.precomputed.item_vectors,
-        ),
+        groups={name: Group(group.values, columns[f"group {name}"]) for name, group in catalogue.groups.items()},
+        ages=columns.get("age"),
+        registered_at=columns.get("registered_at"),
+        precomputed=precomputed,
         impressions=join_impressions(shown, len(users), n_interactions),
-        assignments=sort_assignments(pl.concat(assignments)) if assignments else None,
+        assignments=_join_assignments([part.assignments for part in kept], places),
     )
-    pairs_of_friends = [
-        pl.DataFrame(
-            {
-                "user_id": part.users.take(part.friends.row_of_entry()).cast(pl.String),
-                "friend_id": part.friend_ids.take(part.friends.columns).cast(pl.String),
-            }
-        )
-        for part in kept
-        if part.friends is not None and part.friend_ids is not None
-    ]
-    if not pairs_of_friends:
+    pairs = [_list_friends(part) for part in kept if part.friends is not None and part.friend_ids is not None]
+    if not pairs:
         return dataset
-    friends = pl.concat(pairs_of_friends)
-    if are_all:
-        friends = friends.filter(pl.Series(users.lookup(friends["friend_id"]) >= 0))
-    if (users.lookup(friends["friend_id"]) >= 0).all():
-        return replace(dataset, friends=index_friends(friends, users, users, Findings()))
-    return with_friends(dataset, friends, Findings())
+    friends = pl.concat(pairs)
+    is_user = pl.Series(users.lookup(friends["friend_id"]) >= 0)
+    if are_all or is_user.all():
+        return replace(dataset, friends=index_friends(friends.filter(is_user), users, users, Findings()))
+    friend_ids = Ids.of(friends["friend_id"].unique().sort())
+    return replace(dataset, friends=index_friends(friends, users, friend_ids, Findings()), friend_ids=friend_ids)
 
 
-def _or_unknown(values: np.ndarray | None, n: int, kind: type) -> np.ndarray:
-    """Return values, or as many that are unknown."""
-    return np.full(n, -1, dtype=kind) if values is None else values
+def _profiles(part: Dataset) -> pl.DataFrame:
+    """Return what is known of each user, a row each; without columns of which the part knows nothing."""
+    columns = {"age": part.ages, "registered_at": part.registered_at}
+    columns |= {f"group {name}": group.codes for name, group in part.groups.items()}
+    return pl.DataFrame({name: values for name, values in columns.items() if values is not None})
 
 
-def _join(parts: list[np.ndarray], order: np.ndarray) -> np.ndarray:
-    """Put the rows of parts under each other, in an order."""
-    joined: np.ndarray = np.concatenate(parts)[order]
-    return joined
+def _list_friends(part: Dataset) -> pl.DataFrame:
+    """Return the friendships of a part by the ids of both."""
+    assert part.friends is not None
+    assert part.friend_ids is not None
+    return pl.DataFrame(
+        {
+            "user_id": part.users.take(part.friends.row_of_entry()).cast(pl.String),
+            "friend_id": part.friend_ids.take(part.friends.columns).cast(pl.String),
+        }
+    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -13,6 +14,9 @@ from firstday.data.dataset import Dataset
 from firstday.data.impressions import count_lists
 from firstday.data.splits.registrations import DAY_US, Log
 from firstday.data.splits.roles import Protocol, choose_protocol
+
+SHARED = ("items", "entities", "groups", "dimensions", "without_vector")
+"""Counts that are the same in every part, and 0 in none."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +50,7 @@ class Summary:
     users: int = 0
     interactions: int = 0
     friends: int | None = None
-    pairs: Mapping[str, int] = field(default_factory=dict)
+    pairs: Counter[str] = field(default_factory=Counter)
     items: int = 0
     entities: Mapping[str, int] = field(default_factory=dict)
     groups: Mapping[str, int] = field(default_factory=dict)
@@ -59,48 +63,30 @@ class Summary:
     impressions: int = 0
     lists: int = 0
     shown_users: int = 0
-    experiments: Mapping[str, int] = field(default_factory=dict)
+    experiments: Counter[str] = field(default_factory=Counter)
     first: int | None = None
     last: int | None = None
 
     def __add__(self, other: Summary) -> Summary:
-        pairs = Counter(self.pairs)
-        pairs.update(other.pairs)
-        experiments = Counter(self.experiments)
-        experiments.update(other.experiments)
-        firsts = [moment for moment in (self.first, other.first) if moment is not None]
-        lasts = [moment for moment in (self.last, other.last) if moment is not None]
-        return Summary(
-            users=self.users + other.users,
-            interactions=self.interactions + other.interactions,
-            friends=_add(self.friends, other.friends),
-            pairs=dict(sorted(pairs.items())),
-            items=max(self.items, other.items),
-            entities=self.entities or other.entities,
-            groups=self.groups or other.groups,
-            dimensions=max(self.dimensions, other.dimensions),
-            without_vector=max(self.without_vector, other.without_vector),
-            ages=self.ages + other.ages,
-            dated=_add(self.dated, other.dated),
-            timed=self.timed + other.timed,
-            one_day=self.one_day + other.one_day,
-            impressions=self.impressions + other.impressions,
-            lists=self.lists + other.lists,
-            shown_users=self.shown_users + other.shown_users,
-            experiments=dict(sorted(experiments.items())),
-            first=min(firsts, default=None),
-            last=max(lasts, default=None),
-        )
+        added: dict[str, Any] = {}
+        for name, one in vars(self).items():
+            two = getattr(other, name)
+            if one is None or two is None:
+                added[name] = two if one is None else one
+            elif name in SHARED:
+                added[name] = one or two
+            elif name in ("first", "last"):
+                added[name] = min(one, two) if name == "first" else max(one, two)
+            elif isinstance(one, Counter):
+                added[name] = Counter(dict(sorted((one + two).items())))
+            else:
+                added[name] = one + two
+        return Summary(**added)
 
     @property
     def log(self) -> Log | None:
         """The ends of everyone's log; None without times."""
         return None if self.first is None or self.last is None else Log(self.first, self.last + 1)
-
-
-def _add(first: int | None, second: int | None) -> int | None:
-    """Add counts of which None stands for no such table."""
-    return None if first is None and second is None else (first or 0) + (second or 0)
 
 
 def suiting_protocol(config: Config, summary: Summary) -> Protocol:
@@ -114,15 +100,12 @@ def summarise(part: Dataset) -> Summary:
     first, last = part.events.spans(len(part.users))
     n_lists, n_shown = (0, 0) if part.impressions is None else count_lists(part.impressions)
     variants = Counter([] if part.assignments is None else part.assignments["experiment"].to_list())
-    pairs, entities, groups = counts["pairs"], counts["entities"], counts["groups"]
-    assert isinstance(pairs, dict)
-    assert isinstance(entities, dict)
-    assert isinstance(groups, dict)
+    pairs, entities, groups = (dict(counts[name]) for name in ("pairs", "entities", "groups"))  # type: ignore[arg-type]
     return Summary(
         users=len(part.users),
         interactions=len(part.events),
         friends=None if part.friends is None else part.friends.n_entries,
-        pairs=pairs,
+        pairs=Counter(pairs),
         items=len(part.items),
         entities=entities,
         groups=groups,
@@ -135,7 +118,7 @@ def summarise(part: Dataset) -> Summary:
         impressions=0 if part.impressions is None else len(part.impressions),
         lists=n_lists,
         shown_users=n_shown,
-        experiments=dict(sorted(variants.items())),
+        experiments=variants,
         first=part.events.first,
         last=part.events.last,
     )

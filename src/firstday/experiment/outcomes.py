@@ -8,8 +8,8 @@ from datetime import datetime, timedelta
 
 import polars as pl
 
-from firstday.data.columns import DAY_US
 from firstday.errors import DataError
+from firstday.tables.columns import DAY_US
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,8 @@ from typing import IO, Literal, cast
 
 import polars as pl
 
-from firstday.data.find_tables import ENDINGS, split_ending
 from firstday.errors import ConfigError
+from firstday.tables.find import ENDINGS, split_ending
 
 LIST_ENDINGS = tuple(ending for ending, (_, packing) in ENDINGS.items() if packing != "zstd")
 """The endings of files of lists: those of tables, without the packing that Python cannot write by itself."""

@@ -20,7 +20,7 @@ from firstday.errors import ArtifactError, FirstdayError
 from firstday.features.signals import Signals
 from firstday.recommend.questionnaire import Answers, Questionnaire
 from firstday.recommend.recommender import Recommender, open_model
-from firstday.recommend.spec import find_strategy, refuse_without, strategies_of
+from firstday.recommend.registry import find_strategy, refuse_without, strategies_of
 from firstday.serve.segment_map import SegmentMap, make_segment_map
 from firstday.serve.telemetry import Metrics
 

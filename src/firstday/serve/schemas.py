@@ -16,7 +16,7 @@ from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Fiel
 from firstday.config import SHOWN, RecommendConfig
 from firstday.features.impressions import Impression
 from firstday.features.signals import INTERACTION, PICK, RESERVED
-from firstday.recommend.spec import strategy_names
+from firstday.recommend.registry import strategy_names
 from firstday.serve.store.base import DAY_US, Assignment, Event, Profile, to_us
 
 MAX_EVENTS = 1000

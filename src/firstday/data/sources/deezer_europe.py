@@ -10,7 +10,6 @@ import io
 import json
 from pathlib import Path
 
-import numpy as np
 import polars as pl
 
 from firstday.data.sources.local_copy import read_local_copy
@@ -39,20 +38,24 @@ def read_deezer_europe(path: str | Path) -> dict[str, pl.DataFrame]:
     """
     files = read_local_copy(path, FOLDER, (FEATURES, EDGES, TARGET))
     try:
-        likes = json.loads(files[FEATURES])
+        artists_of = json.loads(files[FEATURES])
+        likes = pl.DataFrame({"user_id": [int(user) for user in artists_of], "item_id": [*artists_of.values()]})
+        likes = (
+            likes.explode("item_id")
+            .drop_nulls()
+            .with_columns(pl.col("item_id").cast(pl.Int64), signal=pl.lit("favorite"))
+        )
         edges = pl.read_csv(io.BytesIO(files[EDGES])).select(
             user_id=pl.col("node_1").cast(pl.Int64), friend_id=pl.col("node_2").cast(pl.Int64)
         )
         people = pl.read_csv(io.BytesIO(files[TARGET])).select(
             user_id=pl.col("id").cast(pl.Int64), gender=pl.col("target").cast(pl.String)
         )
-        users = np.fromiter((int(user) for user in likes), dtype=np.int64, count=len(likes))
-        sizes = [len(artists) for artists in likes.values()]
-        items = np.fromiter((a for artists in likes.values() for a in artists), dtype=np.int64, count=sum(sizes))
     except (ValueError, TypeError, AttributeError, pl.exceptions.PolarsError) as error:
         reason = str(error).splitlines()[0]
         raise DataError(f"{path}: is not the Deezer Europe dataset ({reason}); download the zip again.") from None
-    counts = {"users": people.height, "likes": len(items), "artists": len(np.unique(items)), "edges": edges.height}
+    n_artists = likes["item_id"].n_unique()
+    counts = {"users": people.height, "likes": likes.height, "artists": n_artists, "edges": edges.height}
     if counts != COUNTS:
         actual = ", ".join(f"{n:,} {noun}" for noun, n in counts.items())
         expected = ", ".join(f"{n:,} {noun}" for noun, n in COUNTS.items())
@@ -60,9 +63,7 @@ def read_deezer_europe(path: str | Path) -> dict[str, pl.DataFrame]:
             f"{path}: is not the whole Deezer Europe dataset ({actual}, not {expected}); download the zip again."
         )
     return {
-        "interactions": pl.DataFrame({"user_id": np.repeat(users, sizes), "item_id": items}).with_columns(
-            signal=pl.lit("favorite")
-        ),
+        "interactions": likes,
         "users": people,
         "friends": pl.concat([edges, edges.select(user_id="friend_id", friend_id="user_id")]),
     }

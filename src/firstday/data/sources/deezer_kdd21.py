@@ -148,35 +148,37 @@ def read_paper_data(folder: str | Path, space: Space, *, progress: Progress = no
     """
     folder = Path(folder)
     names = [SONGS, USERS, *(name_features(part, space) for part in PARTS)]
-    _check_files(folder, names)
+    if not folder.is_dir():
+        fault = "is a file" if folder.exists() else "does not exist"
+        raise DataError(f"{folder}: {fault}; give the folder of the paper's released files ({RECORD}).")
+    missing_names = [name for name in names if not (folder / name).is_file()]
+    if missing_names:
+        raise DataError(f"{folder}: has no {', '.join(missing_names)}; fetch what is missing from {RECORD}.")
     try:
         progress("reading", 0, len(names))
-        items, item_vectors = read_vectors(folder / SONGS, SONG, f"features_{space}")
+        items, item_vectors = _read_vectors(folder / SONGS, SONG, f"features_{space}")
         progress("reading", 1, len(names))
-        owners, vectors = read_vectors(folder / USERS, USER, f"{space}_embeddings")
+        owners, vectors = _read_vectors(folder / USERS, USER, f"{space}_embeddings")
         d = item_vectors.shape[1]
-        if vectors.shape[1] != d:
-            raise DataError(
-                f"{USERS}: vectors have {vectors.shape[1]} numbers, those of songs {d}; take both files from the same "
-                "release."
-            )
+        _refuse_other_release(vectors.shape[1] != d, USERS, f"has vectors of {vectors.shape[1]} numbers, not {d}")
         parts = []
         for n_read, part in enumerate(PARTS, 2):
             progress("reading", n_read, len(names))
-            parts.append(_read_users(folder / name_features(part, space), items, d, must_have_songs=part != "train"))
+            parts.append(_read_users(folder / name_features(part, space), items, d))
         progress("reading", len(names), len(names))
         simulated = any(SIMULATED_KEY in pl.read_parquet_metadata(folder / name) for name in names)
     except (pl.exceptions.PolarsError, OSError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise DataError(f"{folder}: cannot be read ({reason}); fetch the files again.") from error
     train, validation, test = parts
+    for part, users in (("validation", validation), ("test", test)):
+        n_idle = int((users.songs.lengths() == 0).sum())
+        what = f"has {count_of(n_idle, len(users), 'users')} without any of {SONGS_OF_USER} to judge lists by"
+        _refuse_other_release(n_idle, name_features(part, space), what)
     rows = owners.lookup(train.ids.values)
-    without_vector = np.flatnonzero(rows < 0)
-    if len(without_vector):
-        raise DataError(
-            f"{USERS}: has no vector for {count_of(len(without_vector), len(train), 'training users')} (first: "
-            f"{train.ids[without_vector[0]]!r}); take both files from the same release."
-        )
+    n_bare = int((rows < 0).sum())
+    what = f"has no vector for {count_of(n_bare, len(train), 'training users')}"
+    _refuse_other_release(n_bare, USERS, what)
     notes = []
     n_idle = int((train.songs.lengths() == 0).sum())
     if n_idle:
@@ -196,79 +198,46 @@ def name_features(part: Part, space: Space) -> str:
     return f"user_features_{part}_{space}.parquet"
 
 
-def _check_files(folder: Path, names: Sequence[str]) -> None:
-    """Raise if files are missing, with their names."""
-    if not folder.is_dir():
-        fault = "is a file" if folder.exists() else "does not exist"
-        raise DataError(f"{folder}: {fault}; give the folder of the paper's released files ({RECORD}).")
-    missing_names = [name for name in names if not (folder / name).is_file()]
-    if missing_names:
-        raise DataError(f"{folder}: has no {', '.join(missing_names)}; fetch what is missing from {RECORD}.")
+def _refuse_other_release(is_other: object, name: str, what: str) -> None:
+    """Raise where a file does not go together with the others."""
+    if is_other:
+        raise DataError(f"{name}: {what}; take all files from the same release.")
 
 
-def _read_users(path: Path, items: Ids, d: int, *, must_have_songs: bool) -> PaperUsers:
+def _read_users(path: Path, items: Ids, d: int) -> PaperUsers:
     """Read a file of features."""
-    ids, songs = read_index(path, USER), read_songs(path, items)
-    idle = np.flatnonzero(songs.lengths() == 0)
-    if must_have_songs and len(idle):
-        raise DataError(
-            f"{path.name}: {count_of(len(idle), len(ids), 'users')} have no song in {SONGS_OF_USER} (first: "
-            f"{ids[idle[0]]!r}), so that no list can be judged by them; leave these rows out of the file."
-        )
-    return PaperUsers(ids, read_features(path, d), songs)
+    ids = _read_index(path, USER)
+    lists = _parse_lists(pl.read_parquet(path, columns=[SONGS_OF_USER], glob=False), items.values.dtype)
+    entries = pl.DataFrame({"row": np.arange(len(lists)), "song": lists}).explode("song").drop_nulls("song")
+    columns = items.lookup(entries["song"])
+    n_stray = int((columns < 0).sum())
+    what = f"has {count_of(n_stray, len(columns), 'entries')} of {SONGS_OF_USER} that {SONGS} lacks"
+    _refuse_other_release(n_stray, path.name, what)
+    songs = SparseRows.from_pairs(entries["row"].to_numpy(), columns, None, len(lists), len(items)).ones()
+    return PaperUsers(ids, _read_features(path, d), songs)
 
 
-def read_index(path: Path, name: str) -> Ids:
+def _read_index(path: Path, name: str) -> Ids:
     """Read a column of unique ids."""
-    column = _read(path, [name])[name]
-    if column.null_count():
-        raise DataError(f"{path.name}: {name} is missing in {count_of(column.null_count(), len(column), 'rows')}.")
-    repeated = column.is_duplicated()
-    if repeated.any():
-        first = column.filter(repeated)[0]
-        raise DataError(
-            f"{path.name}: {count_of(int(repeated.sum()), len(column), 'rows')} repeat a {name} (first: {first!r}); "
-            "leave one row for each."
-        )
+    column = pl.read_parquet(path, columns=[name], glob=False)[name]
+    n_bad = int((column.is_null() | column.is_duplicated()).sum())
+    what = f"has {count_of(n_bad, len(column), 'rows')} without {name} or with a repeated one"
+    _refuse_other_release(n_bad, path.name, what)
     return Ids.of(column)
 
 
-def read_vectors(path: Path, index: str, name: str) -> tuple[Ids, np.ndarray]:
+def _read_vectors(path: Path, index: str, name: str) -> tuple[Ids, np.ndarray]:
     """Read ids and the vectors beside them, float32, shape (n_rows, d)."""
-    ids = read_index(path, index)
-    lists = parse_lists(_read(path, [name])[name], pl.Float32, f"{path.name}: {name}")
-    lengths = lists.list.len().fill_null(0).to_numpy()
-    d = int(np.bincount(lengths).argmax()) if len(lengths) else 0
-    deviating = np.flatnonzero(lengths != d)
-    if d == 0 or len(deviating):
-        example = f" (first: {lengths[deviating[0]]} of {index} {ids[deviating[0]]!r})" if len(deviating) else ""
-        raise DataError(
-            f"{path.name}: {name}: {count_of(len(deviating), len(ids), 'vectors')} have not {d} numbers as most "
-            f"have{example}; give all vectors the same size."
-        )
-    vectors = lists.explode().to_numpy().reshape(len(ids), d)
-    if not np.isfinite(vectors).all():
-        row = int(np.flatnonzero(~np.isfinite(vectors).all(axis=1))[0])
-        raise DataError(f"{path.name}: {name}: holds no number in the vector of {index} {ids[row]!r}; correct it.")
-    return ids, np.array(vectors, dtype=np.float32)
+    ids = _read_index(path, index)
+    lists = _parse_lists(pl.read_parquet(path, columns=[name], glob=False), pl.Float32)
+    d = max(lists.list.len().fill_null(0), default=0)
+    numbers = lists.explode().to_numpy()
+    is_other = len(numbers) != len(ids) * d or not np.isfinite(numbers).all()
+    _refuse_other_release(is_other, path.name, f"has {name} of other sizes than {d} or with missing numbers")
+    return ids, np.array(numbers.reshape(len(ids), d), dtype=np.float32)
 
 
-def read_songs(path: Path, items: Ids) -> SparseRows:
-    """Read the songs of each user as rows over the items, all weights 1."""
-    lists = _read(path, [SONGS_OF_USER])[SONGS_OF_USER]
-    lists = parse_lists(lists, items.values.dtype, f"{path.name}: {SONGS_OF_USER}")
-    entries = pl.DataFrame({"row": np.arange(len(lists)), "song": lists}).explode("song").drop_nulls("song")
-    columns = items.lookup(entries["song"])
-    stray = np.flatnonzero(columns < 0)
-    if len(stray):
-        raise DataError(
-            f"{path.name}: {SONGS_OF_USER}: {count_of(len(stray), len(columns), 'entries')} name unknown songs "
-            f"(first: {entries['song'][int(stray[0])]!r}); take the files from the same release."
-        )
-    return SparseRows.from_pairs(entries["row"].to_numpy(), columns, None, len(lists), len(items)).ones()
-
-
-def find_columns(path: Path, d: int) -> list[list[str]]:
+def _find_columns(path: Path, d: int) -> list[list[str]]:
     """Find the columns of each block of features, then those of the counts and the age, in the order of the result.
 
     Raises
@@ -277,72 +246,42 @@ def find_columns(path: Path, d: int) -> list[list[str]]:
         One sentence for each block that has not `d` columns, and for each missing count.
     """
     names = list(pl.read_parquet_schema(path))
-    faults = [f"{path.name}: has no column {name}." for name in (USER, SONGS_OF_USER) if name not in names]
     blocks = [_number_columns(names, block) for block in BLOCKS]
-    sizes = {len(numbered) for numbered in blocks}
-    if len(sizes) == 1 and sizes != {d}:
-        faults.append(
-            f"{path.name}: each block of features has {len(blocks[0]):,} columns, where vectors have {d} numbers; take "
-            "the files of one space from the same release."
-        )
-    else:
-        for block, numbered in zip(BLOCKS, blocks, strict=True):
-            if list(numbered) not in (list(range(d)), list(range(1, d + 1))):
-                span = f", numbered {min(numbered)} to {max(numbered)}" if numbered else ""
-                faults.append(
-                    f"{path.name}: the block {block} has {len(numbered):,} columns{span}, where vectors have {d} "
-                    "numbers; take the files of one space from the same release."
-                )
-    singles = []
-    for prefix in (*(COUNT_PREFIX + block for block in COUNTED_BLOCKS), AGE_VALUE):
-        matches = [name for name in names if name.startswith(prefix)]
-        if len(matches) != 1:
-            faults.append(f"{path.name}: has {len(matches)} columns {prefix}; exactly one is needed.")
-        singles += matches
-    if faults:
-        raise DataError(faults)
-    return [*(list(numbered.values()) for numbered in blocks), singles]
+    sizes = {block: len(numbered) for block, numbered in zip(BLOCKS, blocks, strict=True) if len(numbered) != d}
+    what = f"has {', '.join(f'{n} columns {block}' for block, n in sizes.items())}, where vectors have {d} numbers"
+    _refuse_other_release(sizes, path.name, what)
+    singles = [
+        [name for name in names if name.startswith(prefix)]
+        for prefix in (*(COUNT_PREFIX + block for block in COUNTED_BLOCKS), AGE_VALUE)
+    ]
+    is_other = any(len(matches) != 1 for matches in singles)
+    _refuse_other_release(is_other, path.name, f"does not have one column {COUNT_PREFIX}... for each count and age")
+    return [*blocks, [matches[0] for matches in singles]]
 
 
-def _number_columns(names: Sequence[str], block: str) -> dict[int, str]:
-    """Return the columns of a block by the number at their end, in its order."""
+def _number_columns(names: Sequence[str], block: str) -> list[str]:
+    """Return the columns of a block in the order of the number at their end."""
     matches = [match for name in names if (match := re.fullmatch(rf"{block}(?:\D.*?)?(\d+)", name))]
-    return dict(sorted((int(match[1]), match[0]) for match in matches))
+    return [match[0] for match in sorted(matches, key=lambda match: int(match[1]))]
 
 
-def read_features(path: Path, d: int) -> np.ndarray:
+def _read_features(path: Path, d: int) -> np.ndarray:
     """Read the features of all users a block of columns at a time into one array, missing values as zeros."""
-    blocks = find_columns(path, d)
-    features, first = np.empty((0, 0), dtype=np.float32), 0
+    blocks = _find_columns(path, d)
+    n_users = int(pl.scan_parquet(path, glob=False).select(pl.len()).collect().item())
+    features, first = np.empty((n_users, sum(map(len, blocks))), dtype=np.float32), 0
     for columns in blocks:
-        block = _read(path, columns).cast(pl.Float32).to_numpy()
-        if not first:
-            features = np.empty((len(block), sum(map(len, blocks))), dtype=np.float32)
         target = features[:, first : first + len(columns)]
-        target[:] = block
+        target[:] = pl.read_parquet(path, columns=columns, glob=False).select(columns).cast(pl.Float32).to_numpy()
         target[np.isnan(target)] = 0
-        if np.isinf(target).any():
-            raise DataError(
-                f"{path.name}: the columns {columns[0]} to {columns[-1]} hold infinite numbers; correct them."
-            )
         first += len(columns)
+    _refuse_other_release(np.isinf(features).any(), path.name, "has features that are infinite")
     return features
 
 
-def _read(path: Path, columns: Sequence[str]) -> pl.DataFrame:
-    """Read some columns."""
-    try:
-        return pl.read_parquet(path, columns=list(columns), glob=False)
-    except pl.exceptions.ColumnNotFoundError:
-        missing_names = set(columns) - set(pl.read_parquet_schema(path))
-        raise DataError(f"{path.name}: has no column {min(missing_names)}; fetch the file again.") from None
-
-
-def parse_lists(column: pl.Series, inner: pl.DataType | type[pl.DataType], where: str) -> pl.Series:
-    """Return lists of the given type, whether they are lists already or JSON text."""
-    try:
-        if column.dtype == pl.String:
-            column = column.str.json_decode(pl.List(inner))
-        return column.cast(pl.List(inner))
-    except pl.exceptions.PolarsError as error:
-        raise DataError(f"{where}: holds neither lists nor JSON text ({str(error).splitlines()[0]}).") from None
+def _parse_lists(rows: pl.DataFrame, inner: pl.DataType | type[pl.DataType]) -> pl.Series:
+    """Return a column of lists, whether they are lists already or JSON text."""
+    column = rows.to_series()
+    if column.dtype == pl.String:
+        column = column.str.json_decode(pl.List(inner))
+    return column.cast(pl.List(inner))

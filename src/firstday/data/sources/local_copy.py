@@ -29,25 +29,14 @@ def read_local_copy(path: str | Path, folder: str, names: tuple[str, ...]) -> di
     path = Path(path)
     if not path.exists():
         raise DataError(f"{path}: does not exist; give the path of {folder}.zip or of the folder with its files.")
-    if path.is_file():
-        return _from_zip(path, names)
-    place = _find_folder(path, folder, names)
-    if place is not None:
-        return {name: (place / name).read_bytes() for name in names}
-    if (path / f"{folder}.zip").is_file():
-        return _from_zip(path / f"{folder}.zip", names)
-    raise DataError(f"{path}: holds neither {names[0]} nor {folder}.zip; give the path of the zip or of its folder.")
-
-
-def _find_folder(path: Path, folder: str, names: tuple[str, ...]) -> Path | None:
-    """Return the folder with the files; None where there is none."""
     for place in (path, path / folder):
-        if (place / names[0]).is_file():
-            missing_names = [name for name in names if not (place / name).is_file()]
-            if missing_names:
-                raise DataError(f"{place}: {missing_names[0]} is missing; unpack {folder}.zip there again.")
-            return place
-    return None
+        if all((place / name).is_file() for name in names):
+            return {name: (place / name).read_bytes() for name in names}
+    archive = path / f"{folder}.zip" if path.is_dir() else path
+    if not archive.is_file():
+        wanted = f"{', '.join(names)} nor {folder}.zip"
+        raise DataError(f"{path}: holds neither {wanted}; give the path of the zip or of its folder.")
+    return _from_zip(archive, names)
 
 
 def _from_zip(path: Path, names: tuple[str, ...]) -> dict[str, bytes]:

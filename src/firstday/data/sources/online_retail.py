@@ -9,9 +9,9 @@ from pathlib import Path
 
 import polars as pl
 
-from firstday.data.findings import Findings
-from firstday.data.raw_table import UNREADABLE, first_line
 from firstday.errors import DataError
+from firstday.tables.faults import Findings
+from firstday.tables.raw_table import UNREADABLE, first_line
 
 NAME = "online-retail"
 FILE = "online_retail_2009_2010.parquet"

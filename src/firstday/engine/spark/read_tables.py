@@ -17,15 +17,11 @@ from pyspark.sql import functions as fn
 from pyspark.sql.types import FractionalType
 
 from firstday.config import Config, SignalConfig
-from firstday.data.categories import MAX_GROUP_VALUES, judge_group
-from firstday.data.checks import InteractionChecker, check_presence, check_rows, check_table, find_ids, note_files
-from firstday.data.findings import Findings
+from firstday.data.interactions import Known, check_interactions, find_ids
 from firstday.data.parts import MENTIONS, Whole, join_findings, load_whole
-from firstday.data.raw_table import ROW
-from firstday.data.schema import TABLES, conform_interactions, conform_table
 from firstday.engine.spark.cluster_dataset import ClusterDataset
 from firstday.engine.spark.session import collect_reports, named_errors, open_session, scratch_folder
-from firstday.engine.spark.sources import ClusterTable, RawTables, name_lines, read_folder, take_frames
+from firstday.engine.spark.sources import ClusterTable, RawTables, read_folder, take_frames
 from firstday.engine.spark.work import (
     PART,
     PARTS_DDL,
@@ -37,6 +33,11 @@ from firstday.engine.spark.work import (
     to_polars,
 )
 from firstday.errors import DataError
+from firstday.tables.categories import MAX_GROUP_VALUES, judge_group
+from firstday.tables.conform import conform_table
+from firstday.tables.faults import ROW, Findings
+from firstday.tables.rules import check_presence, check_table
+from firstday.tables.schema import TABLES
 
 KEYS = {MENTIONS: "friend_id"}
 """The column by which the rows of a table are divided among parts, where it is not `user_id`."""
@@ -104,9 +105,7 @@ def read_tables(raw: RawTables, signals: SignalConfig, findings: Findings) -> Cl
         findings.fault(str(error))
         return None
     join_findings(reports, signals, findings)
-    name_lines(findings, tables)
-    if interactions is not None:
-        note_files(interactions.names.files, interactions.form, findings)
+    findings.sources |= {name: table.sources for name, table in tables.items()}
     if not findings.are_usable:
         parts.unpersist()
         return None
@@ -144,8 +143,7 @@ def check_shapes(
             continue
         shape, head = Findings(), _head(table)
         if name == "interactions":
-            rows = conform_interactions(head, shape, is_text=table.names.is_text, judge_groups=False)
-            check_rows(rows, head.columns, shape)
+            check_interactions(head, Known(), shape, is_text=table.names.is_text)
         else:
             conform_table(name, head, shape, is_text=table.names.is_text, judge_groups=False)
         for sentence in shape.faults:
@@ -158,7 +156,7 @@ def check_shapes(
 
 def _head(table: ClusterTable) -> pl.DataFrame:
     """Return a table without its rows."""
-    return make_raw(to_polars(table.frame.limit(0).toArrow()), table.names).whole.frame
+    return make_raw(to_polars(table.frame.limit(0).toArrow()), table.names).whole
 
 
 def divide_tables(tables: Mapping[str, ClusterTable], n_parts: int) -> DataFrame:
@@ -191,7 +189,7 @@ def _shares(name: str, key: str, table: ClusterTable, n_parts: int) -> DataFrame
         column = fn.when(column == fn.floor(column), column.cast("long").cast("string")).otherwise(
             column.cast("string")
         )
-    folded = fn.lower(fn.trim(column.cast("string")))  # as `firstday.data.checks.fold_ids`: 7.0 and 007 beside 7
+    folded = fn.lower(fn.trim(column.cast("string")))  # as `firstday.tables.faults.fold_ids`: 7.0 and 007 beside 7
     folded = fn.regexp_replace(fn.regexp_replace(folded, r"\.0+$", ""), "^0+", "")
     spread = fn.coalesce(folded, fn.col(f"`{ROW}`").cast("string"))  # rows of nobody are in no one part
     part = fn.pmod(fn.xxhash64(spread), fn.lit(n_parts)).cast("int")
@@ -210,8 +208,8 @@ def _find_items(interactions: ClusterTable, signals: SignalConfig, *, drop: bool
 
     def work(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:
-            checker = InteractionChecker(None, None, None, set(), signals, Findings(drop=True)) if drop else None
-            ids = find_ids(make_raw(to_polars(pa.Table.from_batches([batch])), names), checker, ("items",))["items"]
+            raw = make_raw(to_polars(pa.Table.from_batches([batch])), names)
+            ids = find_ids(raw, Known(signals=signals) if drop else None, ("items",))["items"]
             text = ids.cast(pl.String).to_arrow().cast(pa.string())
             flags = pa.array([ids.dtype == pl.Int64] * len(ids), pa.bool_())
             yield pa.RecordBatch.from_arrays([text, flags], names=["id", "is_whole"])
@@ -229,7 +227,7 @@ def _find_groups(users: ClusterTable, findings: Findings, *, drop: bool) -> dict
     def work(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:
             raw = make_raw(to_polars(pa.Table.from_batches([batch])), names)
-            frame = check_table("users", raw, {}, Findings(drop=drop), judge_groups=False)
+            frame = check_table("users", raw, {}, Findings(drop=drop), are_all=False)
             for column in frame.columns:
                 if column not in TABLES["users"].kinds:
                     counts = frame[column].alias("value").value_counts(name="n")

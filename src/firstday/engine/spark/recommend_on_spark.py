@@ -16,12 +16,10 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as fn
 from pyspark.sql.types import IntegralType
 
-from firstday.data.columns import WHOLE_NUMBER
-from firstday.data.findings import Findings
 from firstday.data.newcomers import FORGIVEN, NEWCOMER_TABLES, check_newcomer_tables
 from firstday.engine.spark.read_tables import check_shapes, divide_tables
 from firstday.engine.spark.session import collect_reports, named_errors, open_session, scratch_folder
-from firstday.engine.spark.sources import ClusterTable, name_lines, read_folder, take_frames
+from firstday.engine.spark.sources import ClusterTable, read_folder, take_frames
 from firstday.engine.spark.storage import Storage
 from firstday.engine.spark.work import PARTS_DDL, Request, answer_part, count_parts, pack_model, spread_lists
 from firstday.errors import ConfigError, DataError
@@ -29,6 +27,8 @@ from firstday.recommend.batch import BatchCounts, BatchSummary, summarise_batch
 from firstday.recommend.list_files import ListForm, find_list_form
 from firstday.recommend.recommender import Recommender, check_length
 from firstday.recommend.registry import find_strategy, refuse_without
+from firstday.tables.columns import WHOLE_NUMBER
+from firstday.tables.faults import Findings
 
 LISTS_DDL = "user_id string, rank int, item_id string, title string, score float, route string, scale string"
 
@@ -106,7 +106,7 @@ def recommend_on_spark(
     parts = shares.groupBy("part").applyInArrow(work, PARTS_DDL).persist(StorageLevel.DISK_ONLY)
     reports = collect_reports(parts, raw.name)
     findings.merge(report for report, _ in reports)
-    name_lines(findings, present)
+    findings.sources |= {table: rows.sources for table, rows in present.items()}
     findings.settle(drop_bad_rows)
     if findings.faults:
         parts.unpersist()

@@ -5,26 +5,25 @@ from __future__ import annotations
 import atexit
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import reduce
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import polars as pl
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as fn
 from pyspark.sql.types import IntegralType, NumericType
 
-from firstday.data.find_tables import TableFiles, find_tables
-from firstday.data.findings import Findings, SourceFile
-from firstday.data.frames import unknown_table
 from firstday.data.parts import USER_TABLES
-from firstday.data.raw_table import FILE, ROW, RawTable
-from firstday.data.readers import open_table, tell_other_columns, tell_other_types, whole_partitions
-from firstday.data.schema import TABLES
 from firstday.engine.spark.session import name_cause
 from firstday.engine.spark.storage import Storage, StoredFile
 from firstday.engine.spark.work import TableNames, to_polars
+from firstday.tables.faults import FILE, ROW, Findings, SourceFile
+from firstday.tables.find import TableFiles, find_tables
+from firstday.tables.frames import unknown_table
+from firstday.tables.raw_table import RawTable
+from firstday.tables.read import describe_other_columns, describe_other_types, open_table, whole_partitions
+from firstday.tables.schema import TABLES
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -45,15 +44,12 @@ class ClusterTable:
     names
         How it is written.
     sources
-        Its text files, which know the lines of their rows; none where rows are counted.
-    form
-        What its files are, for messages.
+        Its files, by number; none for a frame.
     """
 
     frame: DataFrame
     names: TableNames
     sources: tuple[SourceFile, ...] = ()
-    form: str = "Parquet"
 
     @property
     def columns(self) -> list[str]:
@@ -170,21 +166,22 @@ def _scan_parquet(
     for part, numbers in zip(parts, schemas.values(), strict=True):
         present = [name for name in part.columns if name not in (FILE, ROW)]
         if set(present) != set(columns):
-            findings.fault(tell_other_columns(files, files.files[numbers[0]].name, present, columns))
+            findings.fault(describe_other_columns(files, files.files[numbers[0]].name, present, columns))
             return None
     for column in columns:
         kinds = {part.schema[column].dataType.simpleString() for part in parts}
         if len(kinds) == 1:
             continue
         if not all(isinstance(part.schema[column].dataType, NumericType) for part in parts):
-            findings.fault(tell_other_types(files, f"{' and '.join(sorted(kinds))} in column {column}"))
+            findings.fault(describe_other_types(files, f"{' and '.join(sorted(kinds))} in column {column}"))
             return None
         are_whole = all(isinstance(part.schema[column].dataType, IntegralType) for part in parts)
         parts = [
             part.withColumn(column, fn.col(f"`{column}`").cast("long" if are_whole else "double")) for part in parts
         ]
     frame, dotted = _without_dots(reduce(lambda one, other: one.unionByName(other), parts))
-    return ClusterTable(frame, TableNames(tuple(file.name for file in files.files), dotted=dotted))
+    sources = tuple(SourceFile(file.name) for file in files.files)
+    return ClusterTable(frame, TableNames(are_files=True, dotted=dotted), sources)
 
 
 def _without_dots(frame: DataFrame) -> tuple[DataFrame, tuple[tuple[str, str], ...]]:
@@ -234,8 +231,7 @@ def _stage(session: SparkSession, storage: Storage, name: str, table: RawTable, 
     """Write the rows of text files as Parquet, where all executors can read them."""
     folder = scratch / "staged" / name
     folder.mkdir(parents=True)
-    for number, file in enumerate(table.files):
-        rows = file.rows.with_columns(pl.lit(number, pl.Int32).alias(FILE), pl.col(ROW).cast(pl.Int64))
+    for number, rows in enumerate(table.files):
         rows.sink_parquet(folder / f"{number:06}.parquet")
     staging = session.conf.get(STAGING, "") or (
         "" if storage.local is not None else f"{storage.whole_uri}/../_firstday"
@@ -245,29 +241,13 @@ def _stage(session: SparkSession, storage: Storage, name: str, table: RawTable, 
         target = Storage(session, f"{staging.rstrip('/')}/{scratch.name}/{name}")
         target.put(folder)
         place = target.whole_uri
-    names = TableNames(tuple(file.source.name for file in table.files), table.is_text)
     frame = session.read.parquet(place)
     if staging:
         atexit.register(_remove_quietly, target)
-    return ClusterTable(frame, names, tuple(file.source for file in table.files), table.format)
+    return ClusterTable(frame, TableNames(are_files=True, is_text=table.is_text), table.sources)
 
 
 def _remove_quietly(folder: Storage) -> None:
     """Delete what was staged, if Spark is still there."""
     with suppress(Exception):
         folder.remove()
-
-
-def name_lines(findings: Findings, tables: Mapping[str, ClusterTable]) -> None:
-    """Put files that know lines in place of their names, which is all that executors know."""
-    for fault in findings.row_faults.values():
-        fault.source = _with_lines(fault.source, fault.table, tables)
-    findings.left_out_rows = [
-        replace(row, source=_with_lines(row.source, row.table, tables)) for row in findings.left_out_rows
-    ]
-
-
-def _with_lines(source: SourceFile | None, table: str, tables: Mapping[str, ClusterTable]) -> SourceFile | None:
-    """Return the file that stands for another."""
-    files = tables[table].sources if table in tables else ()
-    return source if source is None or not files else files[source.number]

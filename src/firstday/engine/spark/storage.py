@@ -9,9 +9,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from firstday.data.find_tables import split_ending
 from firstday.engine.spark.session import name_cause
 from firstday.errors import ConfigError, DataError, FirstdayError
+from firstday.tables.find import split_ending
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

@@ -22,13 +22,10 @@ import polars as pl
 import pyarrow as pa
 
 from firstday.config import Config
-from firstday.data import zstd
 from firstday.data.dataset import Dataset
-from firstday.data.findings import NOWHERE, Findings, SourceFile
 from firstday.data.ids import Ids
 from firstday.data.newcomers import read_newcomers
 from firstday.data.parts import Whole, load_part, pack, unpack
-from firstday.data.raw_table import FILE, ROW, RawFile, RawTable
 from firstday.data.splits.registrations import Log
 from firstday.data.splits.roles import Protocol, find_warm
 from firstday.engine.shown_to_others import count_shown_to_others
@@ -37,6 +34,9 @@ from firstday.recommend.recommender import Recommender, open_model
 from firstday.recommend.registry import load_plugin
 from firstday.segment.shown_counts import ShownCounts
 from firstday.sparse import SparseRows
+from firstday.tables import zstd
+from firstday.tables.faults import FILE, ROW, Findings
+from firstday.tables.raw_table import RawTable
 
 PART = "firstday: part"
 """The column with the number of each row's part."""
@@ -78,15 +78,15 @@ class TableNames:
 
     Parameters
     ----------
-    files
-        The names of its files, by number; none for a frame.
+    are_files
+        Whether its rows have places in files.
     is_text
         Whether every value is text.
     dotted
         Columns with a dot in their names, as Spark has them and as they are written.
     """
 
-    files: tuple[str, ...] = ()
+    are_files: bool = False
     is_text: bool = False
     dotted: tuple[tuple[str, str], ...] = ()
 
@@ -144,17 +144,14 @@ def gather(names: Mapping[str, TableNames], table: pa.Table) -> dict[str, RawTab
 
 def _in_order(rows: pl.DataFrame, names: TableNames) -> pl.DataFrame:
     """Put rows in the order of their files, or, where there are none, in one that follows from what they hold."""
-    if names.files:
+    if names.are_files:
         return rows.sort(FILE, ROW)
     return rows[rows.hash_rows(seed=1).arg_sort()]
 
 
 def make_raw(frame: pl.DataFrame, names: TableNames) -> RawTable:
-    """Make a table of rows with the columns `FILE` and `ROW`."""
-    frame = frame.rename(dict(names.dotted))
-    sources = tuple(SourceFile(file, None, number) for number, file in enumerate(names.files))
-    file = RawFile(frame.lazy(), sources=sources or (SourceFile(number=NOWHERE),))
-    return RawTable((file,), names.is_text, "text" if names.is_text else "Parquet")
+    """Make a table of rows with the columns `FILE` and `ROW`; the driver knows which files these are."""
+    return RawTable((frame.rename(dict(names.dotted)).lazy(),), is_text=names.is_text)
 
 
 def read_part(whole: Whole, names: Mapping[str, TableNames], table: pa.Table) -> pa.Table:

@@ -5,22 +5,20 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
 
-from firstday.data.columns import WHOLE_NUMBER
-from firstday.data.contents import DAMAGED, find_foreign, say_damaged
-from firstday.data.find_tables import TableFile, TableFiles, find_tables, may_hold_tables
-from firstday.data.findings import Findings, SourceFile
-from firstday.data.json_lines import scan_json_lines
-from firstday.data.raw_table import ROW, UNREADABLE, RawFile, RawTable, first_line
-from firstday.data.text_files import scan_text
+from firstday.tables.columns import WHOLE_NUMBER
+from firstday.tables.faults import ROW, Findings, SourceFile
+from firstday.tables.find import TableFile, TableFiles, find_tables, may_hold_tables
+from firstday.tables.json_lines import scan_json_lines
+from firstday.tables.raw_table import UNREADABLE, RawTable, add_place, first_line
+from firstday.tables.separated import scan_text
+from firstday.tables.text import DAMAGED, EMPTY_OF_ROWS, describe_damage
 
 STREAMED = "interactions"
 """The only table that may be larger than memory: it stays in its files."""
-WHOLE = re.compile(WHOLE_NUMBER)
 
 
 def read_folder(folder: Path, findings: Findings) -> dict[str, RawTable | None]:
@@ -78,31 +76,31 @@ def open_table(table: TableFiles, places: dict[str, Path], findings: Findings) -
     findings
         Gets the faults and notes.
     """
-    opened = [_open_file(places[file.name], file, table.table, n, findings) for n, file in enumerate(table.files)]
+    opened = [_open_file(places[file.name], file, table.table, findings) for file in table.files]
     files = [part for part in opened if part is not None]
     if len(files) < len(opened):
         return None
-    scans = _add_partitions(table, [part.rows for part in files])
+    whole = whole_partitions(table)
+    scans = [_add_partitions(file, rows, whole) for file, (rows, _) in zip(table.files, files, strict=True)]
     schemas = [{name: kind for name, kind in scan.collect_schema().items() if name != ROW} for scan in scans]
-    columns = dict.fromkeys(name for schema in schemas for name in schema)
     for file, schema in zip(table.files, schemas, strict=True):
         if schema.keys() != schemas[0].keys() and table.form != "JSON lines":  # a row of those may lack any column
-            findings.fault(tell_other_columns(table, file.name, schema, schemas[0]))
+            findings.fault(describe_other_columns(table, file.name, schema, schemas[0]))
             return None
     try:
-        shared = _join_types([{name: schema.get(name, pl.Null()) for name in columns} for schema in schemas])
+        shared = _join_types(schemas)
     except pl.exceptions.PolarsError as error:
-        reason = first_line(error)
-        findings.fault(tell_other_types(table, reason))
+        findings.fault(describe_other_types(table, first_line(error)))
         return None
     aligned = []
-    for part, scan, schema in zip(files, scans, schemas, strict=True):
-        values = [(pl.col(name) if name in schema else pl.lit(None)).cast(shared[name]).alias(name) for name in columns]
-        aligned.append(replace(part, rows=scan.select(*values, ROW)))
-    return RawTable(tuple(aligned), table.form == "CSV", table.form)
+    for number, (scan, schema) in enumerate(zip(scans, schemas, strict=True)):
+        absent = [pl.lit(None).alias(name) for name in shared if name not in schema]
+        values = scan.with_columns(absent).select(*(pl.col(name).cast(kind) for name, kind in shared.items()), ROW)
+        aligned.append(add_place(values, number))
+    return RawTable(tuple(aligned), tuple(source for _, source in files), table.form == "CSV", table.form)
 
 
-def tell_other_columns(table: TableFiles, name: str, columns: Iterable[str], first: Iterable[str]) -> str:
+def describe_other_columns(table: TableFiles, name: str, columns: Iterable[str], first: Iterable[str]) -> str:
     """Return the fault of a file whose columns are not those of its table's first file."""
     return (
         f"{name}: has other columns ({', '.join(columns)}) than {table.files[0].name} "
@@ -110,14 +108,14 @@ def tell_other_columns(table: TableFiles, name: str, columns: Iterable[str], fir
     )
 
 
-def tell_other_types(table: TableFiles, reason: str) -> str:
+def describe_other_types(table: TableFiles, reason: str) -> str:
     """Return the fault of files with a column of types that do not go together."""
     return f"{table.place}: the files have columns of different types ({reason}); align them."
 
 
 def _join_types(schemas: Sequence[dict[str, pl.DataType]]) -> pl.Schema:
     """Return types that hold the values of all files; raise where there are none."""
-    shared = pl.concat([pl.DataFrame(schema=schema) for schema in schemas], how="vertical_relaxed").schema
+    shared = pl.concat([pl.DataFrame(schema=schema) for schema in schemas], how="diagonal_relaxed").schema
     for schema in schemas:
         for name, kind in schema.items():
             if kind.is_nested() != shared[name].is_nested() and kind != pl.Null:
@@ -125,51 +123,45 @@ def _join_types(schemas: Sequence[dict[str, pl.DataType]]) -> pl.Schema:
     return shared
 
 
-def _add_partitions(table: TableFiles, scans: Sequence[pl.LazyFrame]) -> list[pl.LazyFrame]:
-    """Add the columns that the names of folders give, where a file has no such column itself."""
-    whole = whole_partitions(table)
-    added = []
-    for file, scan in zip(table.files, scans, strict=True):
-        present = set(scan.collect_schema().names()) if file.partitions else set()
-        columns = []
-        for name, value in file.partitions.items():
-            if name not in present:
-                is_number = name in whole
-                columns.append(pl.lit(value, pl.String).cast(pl.Int64 if is_number else pl.String).alias(name))
-        added.append(scan.with_columns(columns))
-    return added
+def _add_partitions(file: TableFile, rows: pl.LazyFrame, whole: frozenset[str]) -> pl.LazyFrame:
+    """Add the columns that the names of folders give, where the file has no such column itself."""
+    present = set(rows.collect_schema().names()) if file.partitions else set()
+    return rows.with_columns(
+        pl.lit(value, pl.String).cast(pl.Int64 if name in whole else pl.String).alias(name)
+        for name, value in file.partitions.items()
+        if name not in present
+    )
 
 
 def whole_partitions(table: TableFiles) -> frozenset[str]:
     """Return the columns that the names of folders give and that hold whole numbers; in text, all is text."""
-    values: dict[str, list[str]] = {}
-    for file in table.files:
-        for name, value in file.partitions.items():
-            values.setdefault(name, []).extend([] if value is None else [value])
-    return frozenset(
-        name for name, texts in values.items() if table.form != "CSV" and all(WHOLE.match(value) for value in texts)
-    )
+    others = {
+        name
+        for file in table.files
+        for name, value in file.partitions.items()
+        if table.form == "CSV" or (value is not None and not re.match(WHOLE_NUMBER, value))
+    }
+    return frozenset(name for file in table.files for name in file.partitions) - others
 
 
-def _open_file(path: Path, file: TableFile, table: str, number: int, findings: Findings) -> RawFile | None:
+def _open_file(path: Path, file: TableFile, table: str, findings: Findings) -> tuple[pl.LazyFrame, SourceFile] | None:
     """Open one file for reading in batches; None with a fault."""
     if path.exists() and not path.is_file():
         findings.fault(f"{file.name}: is a pipe or a device; put a file in its place.")
         return None
     try:
-        fault = find_foreign(path, file)
-        if fault is not None:
-            findings.fault(f"{file.name}: {fault}")
-            return None
         if file.form == "CSV":
-            return scan_text(path, file, table, number, findings)
+            return scan_text(path, file, table, findings)
         if file.form == "JSON lines":
-            return scan_json_lines(path, file, table, number, findings)
+            return scan_json_lines(path, file, table, findings)
+        if not path.stat().st_size:
+            findings.fault(f"{file.name}: {EMPTY_OF_ROWS}")
+            return None
         scan = pl.scan_parquet(path, glob=False, hive_partitioning=False, row_index_name=ROW)
         scan.collect_schema()
-        return RawFile(scan, SourceFile(file.name, None, number))
+        return scan, SourceFile(file.name)
     except DAMAGED as error:
-        findings.fault(f"{file.name}: {say_damaged(file, error)}")
+        findings.fault(f"{file.name}: {describe_damage(file, error)}")
     except UNREADABLE as error:
         findings.fault(f"{file.name}: cannot be read as {file.form} ({first_line(error)}); write the file again.")
     return None

@@ -9,10 +9,10 @@ from typing import Any
 import narwhals as nw
 import polars as pl
 
-from firstday.data.findings import Findings
-from firstday.data.raw_table import ROW, RawFile, RawTable, first_line
-from firstday.data.schema import TABLES
 from firstday.errors import DataError
+from firstday.tables.faults import Findings
+from firstday.tables.raw_table import RawTable, first_line
+from firstday.tables.schema import TABLES
 
 KINDS = "a frame of pandas, Polars, PyArrow, DuckDB or Spark"
 
@@ -41,7 +41,7 @@ def read_frames(tables: Mapping[str, Any], findings: Findings) -> dict[str, RawT
         try:
             known = nw.from_native(frame)
         except TypeError:
-            findings.fault(f"{name}: is {_describe_kind(frame)}, which holds no table; give {KINDS}.")
+            findings.fault(f"{name}: is of the type {type(frame).__name__}, which holds no table; give {KINDS}.")
             continue
         except Exception as error:  # such as two columns of one name
             findings.fault(f"{name}: the frame cannot be read ({first_line(error)}); correct it.")
@@ -53,7 +53,7 @@ def read_frames(tables: Mapping[str, Any], findings: Findings) -> dict[str, RawT
             for sentence in _name_columns(name, known, error):
                 findings.fault(sentence)
             continue
-        raw[name] = RawTable((RawFile(rows.with_row_index(ROW)),), format="a frame")
+        raw[name] = RawTable.of(rows, "a frame")
     if not tables:
         raise DataError("tables: there are none; give at least interactions, as {'interactions': frame}.")
     return raw
@@ -92,9 +92,3 @@ def _name_columns(name: str, known: nw.DataFrame[Any] | nw.LazyFrame[Any], error
                 f"{name}.{column}: holds values of several types ({first_line(fault)}); give the column one type."
             )
     return sentences or [f"{name}: the frame cannot be read ({first_line(error)}); give every column one type."]
-
-
-def _describe_kind(value: object) -> str:
-    """Name the type of a value as people do."""
-    kind = type(value).__name__
-    return f"{'an' if kind[:1].lower() in 'aeiou' else 'a'} {kind}"

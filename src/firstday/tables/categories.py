@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import polars as pl
 
-from firstday.data.columns import (
+from firstday.errors import count_of
+from firstday.tables.columns import (
     MARKS_FOR_MISSING,
+    VALUE,
     WHOLE_NUMBER,
     WHOLE_WITH_DECIMALS,
     WORDS,
+    WRITTEN,
     Column,
     whole_numbers,
     words_of,
 )
-from firstday.data.events import ITEM
-from firstday.data.findings import Findings
-from firstday.errors import count_of
+from firstday.tables.faults import Findings, Rule, note
+from firstday.tables.schema import ITEM
 
 MAX_GROUP_VALUES = 5_000
 """A user column with more distinct values than this is free text, not a group."""
@@ -26,7 +28,14 @@ DAY = r"^\d{4}-\d{2}-\d{2}"
 IN_BRACKETS = r"^\s*(\[.*\]|\(.*\)|\{.*\})\s*$"
 SHARE_JOINED = 0.1
 """Text with a separator in fewer of the values than this is no list."""
-SPACES = "have spaces around the value; they were left out"
+SPACE_RULES = (note("have spaces around the value; they were left out", WRITTEN != VALUE),)
+_IS_IN_BRACKETS = WRITTEN.str.contains(IN_BRACKETS)
+IN_BRACKETS_RULES = (
+    Rule("hold a list in brackets", _IS_IN_BRACKETS, "write lists with | between", value=WRITTEN, noun="items"),
+)
+IN_BRACKETS_NOTES = (note("hold a list in brackets as one text; store lists", _IS_IN_BRACKETS),)
+BOOLEANS = {"True": "true", "TRUE": "true", "False": "false", "FALSE": "false"}
+"""How booleans are written in CSV, and in Parquet."""
 
 
 def entity_of_column(column: str) -> str:
@@ -99,13 +108,9 @@ def judge_group(
 def _words_without_spaces(column: Column) -> pl.Series:
     """Return text without spaces around it; CSV writes booleans and whole numbers as Parquet holds them."""
     written = words_of(column.values)
-    words = written.str.strip_chars()
-    column.note_rows(words != written, SPACES)
+    words = column.find(SPACE_RULES, written, written.str.strip_chars())
     words = words.set(words == "", None)
-    if column.is_text:
-        words = words.replace({"True": "true", "TRUE": "true", "False": "false", "FALSE": "false"})
-        words = _without_decimals(words)
-    return words
+    return _without_decimals(words.replace(BOOLEANS)) if column.is_text else words
 
 
 def _without_decimals(words: pl.Series) -> pl.Series:
@@ -178,20 +183,15 @@ def _alone(words: pl.Series) -> pl.Series:
 
 def _without_spaces(column: Column, lists: pl.Series) -> pl.Series:
     """Drop nulls and empty text from lists of String, and spaces around the rest."""
-    stripped = lists.list.eval(pl.element().str.strip_chars())
-    column.note_rows((stripped != lists).fill_null(value=False), SPACES)
+    stripped = column.find(SPACE_RULES, lists, lists.list.eval(pl.element().str.strip_chars()))
     return stripped.list.eval(pl.element().filter(pl.element() != ""))
 
 
 def _find_joined_lists(column: Column, words: pl.Series) -> None:
     """Find lists that were written into one text: ``Action, Comedy`` or ``['Action', 'Comedy']``."""
     n_present = words.len() - words.null_count()
-    in_brackets = words.str.contains(IN_BRACKETS).fill_null(value=False)
-    if 2 * int(in_brackets.sum()) > n_present:
-        if column.is_text:
-            column.rows(in_brackets, "hold a list in brackets", words, "write lists with | between", noun="items")
-        else:
-            column.note_rows(in_brackets, "hold a list in brackets as one text; store lists")
+    if 2 * (words.str.contains(IN_BRACKETS).sum() or 0) > n_present:
+        column.find(IN_BRACKETS_RULES if column.is_text else IN_BRACKETS_NOTES, words, words)
         return
     for separator in (", ", ",", ";") if column.is_text else (", ", ",", ";", "|"):
         joined = words.str.contains(separator, literal=True)

@@ -1,0 +1,467 @@
+"""Rules for the rows of tables, and what they find: counted over batches, added up over parts."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import polars as pl
+
+from firstday.errors import ConfigError, count_of
+
+FILE, ROW = "firstday: file", "firstday: row"
+"""The columns with the number of each row's file among those of its table, and of the row in its file, from 0."""
+NOWHERE = -1
+"""Stands for the number of a file where a row has no known place."""
+MAX_LISTED = 100_000
+"""Rows of one table that are listed one by one where they are left out; further ones are counted."""
+TOLERANCE = 1e-9
+"""Shares are compared with this tolerance, since 0.29 x 100 is a little less than 29."""
+LEFT_OUT: dict[str, pl.DataType] = {
+    "table": pl.String(),
+    "file": pl.Int32(),
+    "row": pl.Int64(),
+    "place": pl.String(),
+    "content": pl.String(),
+    "reasons": pl.List(pl.String),
+}
+"""Rows that were left out: where they stand, or `NOWHERE` and a place in words; their values as JSON."""
+WRITE_ALIKE = "write ids in the same way in both"
+Reasons = dict[tuple[str, str], pl.Series]
+"""The bad rows of a batch by the column and the finding: bool, shape (n_rows,)."""
+
+
+@dataclass(frozen=True, eq=False)
+class SourceFile:
+    """A file, or a frame in memory, that rows come from.
+
+    Parameters
+    ----------
+    name
+        As seen from the folder of tables; "" for a frame.
+    line_of
+        Returns the line of a row of a text file, from 1; None where rows are counted instead.
+    copy
+        The folder of a copy that is read in its place, which is removed with this.
+    """
+
+    name: str = ""
+    line_of: Callable[[int], int] | None = None
+    copy: TemporaryDirectory[str] | None = None
+
+    def describe(self, row: int) -> str:
+        """Name the place of a row, such as ``users.csv line 17``."""
+        unit, number = ("row", row + 1) if self.line_of is None else ("line", self.line_of(row))
+        return f"{self.name} {unit} {number:,}".strip()
+
+
+@dataclass(frozen=True, eq=False)
+class Rule:
+    """Something that rows must not be, or that is worth a note.
+
+    Parameters
+    ----------
+    finding
+        What is said of the rows, such as ``"are negative"``; with ``{}`` for the value, each value is a finding.
+    bad
+        Which rows these are: an expression over the columns of the table.
+    advice
+        What to do, or a function that tells it from the first value; "" for what is only noted.
+    column
+        The column, where the rule is one of a whole table.
+    value
+        What to show of the first row; None shows its place alone.
+    is_note
+        Whether it is a note and not a fault.
+    noun
+        What is counted; only bad ``"rows"`` can be left out.
+    excuse
+        The finding of a note on the same column that makes these rows a note too.
+    known
+        The ids that `value` should be among.
+    """
+
+    finding: str
+    bad: pl.Expr
+    advice: str | Callable[[Any], str] = ""
+    column: str = ""
+    value: pl.Expr | None = None
+    is_note: bool = False
+    noun: str = "rows"
+    excuse: str = ""
+    known: pl.Series | None = None
+
+
+def note(finding: str, rows: pl.Expr, column: str = "", value: pl.Expr | None = None) -> Rule:
+    """Make the rule of rows that are worth a note."""
+    return Rule(finding, rows, "", column, value, is_note=True)
+
+
+@dataclass(frozen=True)
+class Found:
+    """Rows that a rule found; the values of batches and parts can be added up.
+
+    Parameters
+    ----------
+    where
+        Table and column.
+    finding, advice, is_note, noun, excuse
+        See `Rule`.
+    n, n_rows, n_alike
+        How many there are, of how many; how many of them are known but for the way of writing ids.
+    first
+        File, row and value of the first one, as text.
+    examples
+        How the table that ids refer to writes them, such as ``users has 'u1', 'u2', ...``.
+    """
+
+    where: str
+    finding: str
+    advice: str = ""
+    is_note: bool = False
+    noun: str = "rows"
+    excuse: str = ""
+    n: int = 0
+    n_rows: int = 0
+    n_alike: int = 0
+    first: tuple[int, int, str] = (NOWHERE, 0, "")
+    examples: str = ""
+
+    def __add__(self, other: Found) -> Found:
+        earliest = min((found for found in (self, other) if found.n), key=lambda found: found.first, default=self)
+        return replace(
+            earliest,
+            n=self.n + other.n,
+            n_rows=self.n_rows + other.n_rows,
+            n_alike=self.n_alike + other.n_alike,
+        )
+
+    @property
+    def table(self) -> str:
+        """The table of the rows."""
+        return self.where.partition(".")[0]
+
+    @property
+    def are_bad_rows(self) -> bool:
+        """Whether these are rows that may be left out."""
+        return not self.is_note and self.noun == "rows"
+
+
+def find_faults(where: str, rows: pl.DataFrame, rules: Iterable[Rule], findings: Findings) -> Reasons:
+    """Count the rows that rules find.
+
+    Parameters
+    ----------
+    where
+        The table, or table and column.
+    rows
+        Some rows with the columns `FILE` and `ROW`; rules of columns that are not there are passed over.
+    rules
+        The rules.
+    findings
+        Gets what is found.
+    """
+    present = [rule for rule in rules if set(rule.bad.meta.root_names()) <= set(rows.columns)]
+    if where in findings.forgiven:
+        present = [replace(rule, is_note=True, advice=rule.advice and "taken as unknown") for rule in present]
+    masks = rows.select(rule.bad.fill_null(value=False).alias(str(n)) for n, rule in enumerate(present))
+    reasons: Reasons = {}
+    for rule, mask in zip(present, masks, strict=True):
+        if not mask.any():
+            continue
+        place = f"{where}.{rule.column}" if rule.column else where
+        split = [(rule.finding, mask)]
+        if "{}" in rule.finding and rule.value is not None:
+            values = rows.select(rule.value).to_series()
+            split = [
+                (rule.finding.format(repr(value)), mask & (values == value))
+                for value in values.filter(mask).unique(maintain_order=True)
+            ]
+        for finding, bad in split:
+            findings.add(_count(place, finding, rule, rows, bad))
+            if rule.advice and rule.noun == "rows":
+                reasons[place, finding] = bad
+    return reasons
+
+
+def _count(where: str, finding: str, rule: Rule, rows: pl.DataFrame, bad: pl.Series) -> Found:
+    """Count the bad rows of a batch, and describe the first one."""
+    found = Found(where, finding, "", rule.is_note, rule.noun, rule.excuse, int(bad.sum()), len(bad))
+    if not rule.advice:
+        return found
+    is_shown = rule.value is not None and finding == rule.finding
+    value = rule.value if rule.value is not None else pl.lit(None)
+    named = rows.filter(bad).select(FILE, ROW, value=value)
+    file, row, first = named.row(named.select(pl.arg_sort_by(FILE, ROW, pl.col("value").cast(pl.String))).item(0, 0))
+    n_alike = 0
+    if rule.known is not None:
+        n_alike = int(fold_ids(named["value"]).is_in(fold_ids(rule.known).unique().implode()).sum())
+    return replace(
+        found,
+        advice=rule.advice if isinstance(rule.advice, str) else rule.advice(first),
+        first=(file, row, _show(first) if is_shown else ""),
+        n_alike=n_alike,
+        examples="" if rule.known is None else show_examples(finding.rpartition(" ")[2], rule.known),
+    )
+
+
+def fold_ids(values: pl.Series) -> pl.Series:
+    """Return ids as text without spaces around them, upper case, leading zeros and the decimals of whole numbers."""
+    words = values.cast(pl.String).str.strip_chars().str.to_lowercase()
+    return words.str.replace(r"\.0+$", "").str.strip_chars_start("0")
+
+
+def show_examples(name: str, ids: pl.Series) -> str:
+    """Tell how ids are written, such as "users has 'u1', 'u2', ...", where there are any."""
+    shown = ", ".join(map(repr, ids.head(2)))
+    return f"{name} has {shown}{', ...' if len(ids) > 2 else ''}" if shown else ""
+
+
+@dataclass
+class Findings:
+    """Faults and notes, each a sentence; what batches and parts of tables find can be added up in any order.
+
+    Parameters
+    ----------
+    drop
+        Whether bad rows are left out and kept in `left_out_rows`, or faults.
+    forgiven
+        Columns whose bad values are taken as unknown: a note each, and no fault.
+    sources
+        The files of each table, which know the lines of rows; none for rows without places.
+    """
+
+    drop: bool = False
+    forgiven: frozenset[str] = frozenset()
+    sources: dict[str, tuple[SourceFile, ...]] = field(default_factory=dict)
+    sentences: dict[str, None] = field(default_factory=dict)
+    note_sentences: dict[str, None] = field(default_factory=dict)
+    found: dict[tuple[str, str], Found] = field(default_factory=dict)
+    left_out_rows: list[pl.DataFrame] = field(default_factory=list)
+    tallies: Counter[str] = field(default_factory=Counter)
+    n_rows: Counter[str] = field(default_factory=Counter)
+    n_left_out: Counter[str] = field(default_factory=Counter)
+    n_unread: Counter[str] = field(default_factory=Counter)
+
+    def fault(self, sentence: str) -> None:
+        """Add a fault."""
+        self.sentences[sentence] = None
+
+    def note(self, sentence: str) -> None:
+        """Add a note."""
+        self.note_sentences[sentence] = None
+
+    def add(self, found: Found) -> None:
+        """Add what was found in some rows."""
+        key = (found.where, found.finding)
+        self.found[key] = self.found[key] + found if key in self.found else found
+
+    def note_rows(
+        self, where: str, n: int, n_rows: int, finding: str, advice: str = "", *, noun: str = "rows", first: str = ""
+    ) -> None:
+        """Note "WHERE: 37 of 9,120 rows FINDING (first: FIRST); ADVICE.", counted over batches; nothing for none."""
+        if n:
+            self.add(Found(where, finding, advice, True, noun, n=n, n_rows=n_rows, first=(NOWHERE, 0, first)))
+
+    @property
+    def faults(self) -> tuple[str, ...]:
+        """A sentence for each fault; none for rows that are left out."""
+        return (*self.sentences, *(self._sentence(found) for found in self.found.values() if self._is_fault(found)))
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """A sentence for each thing that was ignored or decided."""
+        notes = [self._sentence(found) for found in self.found.values() if found.is_note]
+        excused = [found for found in self.found.values() if self._is_excused(found)]
+        return (
+            *self.note_sentences,
+            *notes,
+            *(f"{self._counted(found)}; read as the others are." for found in excused),
+        )
+
+    @property
+    def hint(self) -> str:
+        """Say how few rows are bad, where that is all and leaving out 1 % of them would do; else nothing."""
+        bad = [found for found in self.found.values() if self._is_fault(found)]
+        n_bad = Counter[str]()
+        for found in bad:
+            n_bad[found.table] += found.n
+        if self.sentences or not all(found.are_bad_rows for found in bad):
+            return ""
+        if not bad or any(n > 0.01 * self.n_rows[table] for table, n in n_bad.items()):
+            return ""
+        counts = [self._share_of(table, n, self.n_rows[table], "") for table, n in n_bad.items()]
+        return f"{'; '.join(counts)}: --drop-bad-rows 1% leaves them out."
+
+    @property
+    def are_usable(self) -> bool:
+        """Whether rows may still become a dataset: faults that a later batch may excuse do not count yet."""
+        return not self.sentences and not any(
+            self._is_fault(found) and not found.excuse for found in self.found.values()
+        )
+
+    def is_faulty(self, where: str) -> bool:
+        """Tell whether a column has faults."""
+        return any(sentence.startswith(f"{where}:") for sentence in self.sentences) or any(
+            found.where == where and self._is_fault(found) for found in self.found.values()
+        )
+
+    def _is_excused(self, found: Found) -> bool:
+        return (found.where, found.excuse) in self.found
+
+    def _is_fault(self, found: Found) -> bool:
+        return not (found.is_note or self._is_excused(found) or (self.drop and found.are_bad_rows))
+
+    def _total(self, found: Found) -> int:
+        """Return of how many something was found: batches without any were not counted in it."""
+        return max(found.n_rows, self.n_rows[found.table]) if found.noun in ("rows", "values") else found.n_rows
+
+    def _counted(self, found: Found) -> str:
+        """Return "users.age: 3 of 900 rows are not numbers (first: 'x', users.csv line 7)"."""
+        file, row, value = found.first
+        first = ", ".join(filter(None, (value, self._describe(found.table, file, row))))
+        if self._may_be_written_otherwise(found):
+            first = f"{first}; {found.examples}"
+        counted = f"{found.where}: {count_of(found.n, self._total(found), found.noun)} {found.finding}"
+        return f"{counted} (first: {first})" if first else counted
+
+    def _sentence(self, found: Found) -> str:
+        advice = found.advice
+        if self._may_be_written_otherwise(found):
+            advice = WRITE_ALIKE if 2 * found.n_alike > found.n else f"{WRITE_ALIKE}, {advice}"
+        return f"{'; '.join(filter(None, (self._counted(found), advice)))}."
+
+    def _may_be_written_otherwise(self, found: Found) -> bool:
+        """Tell whether two tables write the same ids in two ways, or may do so: most ids are unknown."""
+        return bool(found.examples) and (2 * found.n_alike > found.n or 2 * found.n > self._total(found))
+
+    def _describe(self, table: str, file: int, row: int, place: str = "") -> str:
+        """Name the place of a row; "" where it is not known."""
+        files = self.sources.get(table, ())
+        return place if file == NOWHERE else files[file].describe(row) if files else ""
+
+    def leave_out(self, table: str, rows: pl.DataFrame, reasons: Reasons) -> pl.Series:
+        """Record the bad rows of a batch, where these may be left out.
+
+        Parameters
+        ----------
+        table, rows
+            The table, and the batch as it was read, with `FILE` and `ROW`.
+        reasons
+            The bad rows.
+
+        Returns
+        -------
+        polars.Series
+            bool, shape (n_rows,): which rows to keep.
+        """
+        masks = pl.DataFrame({" ".join(key): bad for key, bad in reasons.items() if key[0] not in self.forgiven})
+        if not self.drop or masks.is_empty():
+            return pl.repeat(True, rows.height, eager=True)
+        is_bad = masks.select(pl.any_horizontal(pl.all())).to_series()
+        self.n_left_out[table] += int(is_bad.sum())
+        bad, masks = rows.filter(is_bad).head(MAX_LISTED), masks.filter(is_bad).head(MAX_LISTED)
+        values = pl.struct(~pl.selectors.by_name(FILE, ROW) & ~pl.selectors.binary())
+        reasons_of = pl.concat_list(pl.when(reason).then(pl.lit(reason)) for reason in masks.columns)
+        listed = bad.select(
+            table=pl.lit(table), file=FILE, row=ROW, place=pl.lit(""), content=values.struct.json_encode()
+        )
+        listed = listed.with_columns(masks.select(reasons=reasons_of.list.drop_nulls()))
+        self.left_out_rows = [_first_rows([*self.left_out_rows, listed])]
+        return ~is_bad
+
+    def leave_out_unread(self, table: str, n: int, rows: Sequence[tuple[str, str, str]]) -> None:
+        """Record rows that could not even be read: the place of the first ones, what is wrong, and their text."""
+        self.n_unread[table] += n
+        self.n_left_out[table] += n
+        texts = [(table, NOWHERE, 0, place, json.dumps(row, ensure_ascii=False), [why]) for place, why, row in rows]
+        self.left_out_rows.append(pl.DataFrame(texts, LEFT_OUT, orient="row"))
+
+    def join_left_out(self, table: str) -> None:
+        """Make one record of two of the same row, which two parts found bad for reasons of their own."""
+        rows = _first_rows(self.left_out_rows).sort(pl.col("reasons").list.join(" "), descending=True)
+        of_table = rows.filter(pl.col("table") == table)
+        joined = of_table.group_by([name for name in LEFT_OUT if name != "reasons"]).agg(pl.col("reasons").explode())
+        self.n_left_out[table] -= of_table.height - joined.height
+        self.left_out_rows = [rows.filter(pl.col("table") != table), joined]
+
+    @property
+    def left_out(self) -> tuple[str, ...]:
+        """A line of JSON for each row that was left out, by table and place; further ones than `MAX_LISTED` counted."""
+        lines = []
+        for (table,), rows in _first_rows(self.left_out_rows).group_by("table", maintain_order=True):
+            for _, *position, content, reasons in rows.rows():
+                place = self._describe(str(table), *position)
+                facts = json.dumps({"table": table, "place": place, "reasons": reasons}, ensure_ascii=False)
+                lines.append(f'{facts[:-1]}, "row": {content}}}')
+            if self.n_left_out[str(table)] > MAX_LISTED:
+                lines.append(json.dumps({"table": table, "further_rows": self.n_left_out[str(table)] - MAX_LISTED}))
+        return tuple(lines)
+
+    def settle(self, share: float) -> None:
+        """Judge the rows that were left out: up to a share of each table, from 0 to 1, is a note, more is a fault.
+
+        Raises
+        ------
+        ConfigError
+            The share is not from 0 to 1.
+        """
+        if not 0 <= share <= 1:
+            raise ConfigError(f"drop_bad_rows: is {share}; give a share from 0 to 1, such as 0.01.")
+        for table, n in (+self.n_left_out).items():
+            n_read = self.n_rows[table] + self.n_unread[table]
+            bad = [found for found in self.found.values() if found.table == table and found.are_bad_rows]
+            if n > share * n_read + TOLERANCE or n == n_read:
+                for found in bad:
+                    self.fault(self._sentence(found))
+                judgement = "so that nothing is left; correct them"
+                if n < n_read:
+                    judgement = (
+                        f"more than the {_percent(share)} that may be left out; correct them, or allow more "
+                        "(--drop-bad-rows)"
+                    )
+                self.fault(f"{self._share_of(table, n, n_read, ' are bad')}, {judgement}.")
+            else:
+                for found in bad:
+                    self.note(f"{self._counted(found)}; left out.")
+                self.note(f"{self._share_of(table, n, n_read, ' were left out')}.")
+
+    @staticmethod
+    def _share_of(table: str, n: int, n_rows: int, what: str) -> str:
+        """Return "users: 3 of 900 rows are bad (0.333%)"."""
+        return f"{table}: {count_of(n, n_rows, 'rows')}{what} ({_percent(n / n_rows)})"
+
+    def merge(self, others: Iterable[Findings]) -> None:
+        """Add the findings of other parts of the tables."""
+        for other in others:
+            self.sentences |= other.sentences
+            self.note_sentences |= other.note_sentences
+            self.sources = other.sources | self.sources
+            for found in other.found.values():
+                self.add(found)
+            self.left_out_rows += other.left_out_rows
+            for name in ("tallies", "n_rows", "n_left_out", "n_unread"):
+                getattr(self, name).update(getattr(other, name))
+        self.left_out_rows = [_first_rows(self.left_out_rows)]
+
+
+def _first_rows(parts: Sequence[pl.DataFrame]) -> pl.DataFrame:
+    """Return the first rows of each table that were left out, in order; of the others only the number is known."""
+    columns = [pl.col(name).cast(kind) for name, kind in LEFT_OUT.items()]
+    rows = pl.concat([pl.DataFrame(schema=LEFT_OUT), *(part.select(columns) for part in parts)])
+    rows = rows.sort("table", "file", "row", "place", "content")
+    return rows.filter(pl.int_range(pl.len()).over("table") < MAX_LISTED)
+
+
+def _show(value: Any) -> str:
+    """Write a value as people do: text in quotes, whole numbers without decimals."""
+    return repr(int(value)) if isinstance(value, float) and value.is_integer() and abs(value) < 1e15 else repr(value)
+
+
+def _percent(share: float) -> str:
+    """Write a share with as many digits as it takes to tell it from 0, such as 1% or 0.02%."""
+    return f"{100 * share:.3g}%"

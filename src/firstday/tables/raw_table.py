@@ -1,0 +1,118 @@
+"""RawTable: a table as it was written, read a batch of rows at a time, each row with its place."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import polars as pl
+
+from firstday.errors import DataError
+from firstday.tables.faults import FILE, ROW, Findings, SourceFile
+
+BATCH_ROWS = 1_000_000
+"""Rows of interactions in memory at once while reading, about."""
+UNREADABLE = (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError, EOFError, UnicodeError, zlib.error)
+"""What reading a damaged file can raise."""
+
+
+@dataclass(frozen=True, eq=False)
+class RawTable:
+    """A table as it stands in its files, read a batch of rows at a time.
+
+    Parameters
+    ----------
+    files
+        The rows of each file: the columns, all files with the same ones, and `FILE` and `ROW`.
+    sources
+        The files, by number; none where rows have no place.
+    is_text
+        Whether it comes from text with separators, so that every column is String.
+    format
+        What its files are, for messages; CSV stands for every text with separators.
+    """
+
+    files: tuple[pl.LazyFrame, ...]
+    sources: tuple[SourceFile, ...] = ()
+    is_text: bool = False
+    format: str = "Parquet"
+
+    @classmethod
+    def of(cls, frame: pl.DataFrame | pl.LazyFrame, kind: str = "Parquet") -> RawTable:
+        """Make a table of a frame in memory."""
+        return cls((add_place(frame.lazy().with_row_index(ROW), 0),), (SourceFile(),), format=kind)
+
+    @cached_property
+    def columns(self) -> list[str]:
+        """The names of the columns, in file order."""
+        return [name for name in self.files[0].collect_schema().names() if name not in (FILE, ROW)]
+
+    @cached_property
+    def whole(self) -> pl.DataFrame:
+        """All rows, in memory."""
+        return pl.concat(self.batches())
+
+    @cached_property
+    def n_rows(self) -> int:
+        """How many rows the files have."""
+        return sum(rows.select(pl.len()).collect().item() for rows in self.files)
+
+    def batches(self, columns: Sequence[str] | None = None) -> Iterator[pl.DataFrame]:
+        """Read a batch of rows at a time, in file order; small files come in one batch.
+
+        A table without rows gives one empty batch.
+
+        Parameters
+        ----------
+        columns
+            Columns to read besides `FILE` and `ROW`; all if None.
+
+        Raises
+        ------
+        DataError
+            A file is damaged.
+        """
+        names = [*(self.columns if columns is None else columns), FILE, ROW]
+        waiting = [self.files[0].select(names).clear().collect()]
+        is_first = True
+        for batch in self._pieces(names):
+            waiting.append(batch)
+            if sum(len(part) for part in waiting) >= BATCH_ROWS:
+                yield pl.concat(waiting)
+                waiting, is_first = [], False
+        if is_first or any(len(part) for part in waiting):
+            yield pl.concat(waiting)
+
+    def _pieces(self, names: Sequence[str]) -> Iterator[pl.DataFrame]:
+        """Read the files one after the other, in pieces as they come."""
+        for number, rows in enumerate(self.files):
+            try:
+                yield from rows.select(names).collect_batches(chunk_size=BATCH_ROWS, maintain_order=True)
+            except UNREADABLE as error:
+                name = self.sources[number].name if self.sources else "tables"
+                reason = f"cannot be read as {self.format} ({first_line(error)})"
+                raise DataError(f"{name}: {reason}; write the file again.") from None
+
+    def into_memory(self, findings: Findings) -> RawTable | None:
+        """Return the table with its rows read; None, with a fault, where a file is damaged."""
+        try:
+            _ = self.whole
+        except DataError as error:
+            findings.fault(str(error))
+            return None
+        return self
+
+
+def add_place(rows: pl.LazyFrame, number: int) -> pl.LazyFrame:
+    """Add the number of the file to rows with their numbers in it."""
+    return rows.with_columns(pl.lit(number, pl.Int32).alias(FILE), pl.col(ROW).cast(pl.Int64))
+
+
+def first_line(error: BaseException) -> str:
+    """Return the first line of an error's text, without a closing dot; what Polars stumbles over is damage."""
+    if isinstance(error, pl.exceptions.PanicException):
+        return "it is damaged"
+    lines = str(error).strip().splitlines()
+    return (lines[0] if lines else type(error).__name__).rstrip(".")

@@ -1,0 +1,135 @@
+"""The tables that firstday reads: their columns, the kinds of these, and the names that people give them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Literal
+
+import polars as pl
+
+from firstday.tables.faults import Findings
+
+Kind = Literal["id", "label", "text", "time", "weight", "age", "vector", "position", "propensity"]
+"""What a column holds: an id, an id that nothing else refers to, one word or title, a moment in UTC, a weight, years of
+age, a list of numbers, a place in a list, or a probability."""
+Frames = Mapping[str, pl.DataFrame]
+"""Tables by name, every column in its final type."""
+
+
+@dataclass(frozen=True)
+class TableRule:
+    """What one table may hold.
+
+    Parameters
+    ----------
+    kinds
+        The kind of each column that firstday knows, in the order of the documentation.
+    required
+        Columns that must be there (interactions have one more rule, see `firstday.tables.rules`).
+    unique
+        The id column that may not repeat, or None.
+    """
+
+    kinds: Mapping[str, Kind]
+    required: tuple[str, ...]
+    unique: str | None = None
+
+
+TABLES: Mapping[str, TableRule] = {
+    "interactions": TableRule(
+        {
+            "user_id": "id",
+            "item_id": "id",
+            "entity": "text",
+            "entity_id": "id",
+            "signal": "text",
+            "timestamp": "time",
+            "weight": "weight",
+            "list_id": "label",
+            "position": "position",
+            "propensity": "propensity",
+            "policy": "text",
+        },
+        ("user_id",),
+    ),
+    "users": TableRule({"user_id": "id", "registered_at": "time", "age": "age"}, ("user_id",), "user_id"),
+    "items": TableRule({"item_id": "id", "title": "text", "added_at": "time"}, ("item_id",), "item_id"),
+    "collections": TableRule(
+        {"entity": "text", "entity_id": "id", "item_id": "id"}, ("entity", "entity_id", "item_id")
+    ),
+    "names": TableRule({"entity": "text", "entity_id": "id", "name": "text"}, ("entity", "entity_id", "name")),
+    "friends": TableRule({"user_id": "id", "friend_id": "id"}, ("user_id", "friend_id")),
+    "assignments": TableRule(
+        {"user_id": "id", "experiment": "text", "variant": "text", "assigned_at": "time"},
+        ("user_id", "experiment", "variant"),
+    ),
+    "embeddings/users": TableRule({"user_id": "id", "vector": "vector"}, ("user_id", "vector"), "user_id"),
+    "embeddings/items": TableRule({"item_id": "id", "vector": "vector"}, ("item_id", "vector"), "item_id"),
+}
+USER_COLUMNS = (
+    ("users", "user_id"),
+    ("interactions", "user_id"),
+    ("friends", "user_id"),
+    ("friends", "friend_id"),
+    ("assignments", "user_id"),
+    ("embeddings/users", "user_id"),
+)
+"""Every column with ids of users; the first is the table of users."""
+ITEM_COLUMNS = (
+    ("items", "item_id"),
+    ("interactions", "item_id"),
+    ("collections", "item_id"),
+    ("embeddings/items", "item_id"),
+)
+"""Every column with ids of items; the first is the table of items."""
+ITEM = "item"
+"""The entity that is recommended; every other entity (artist, genre, ...) is a set of items."""
+UTC_MICROSECONDS = pl.Datetime("us", "UTC")
+OF_IMPRESSIONS = ("position", "propensity", "policy")
+"""Columns of interactions that say something of impressions alone; a list's id may stand beside a use, too."""
+DEFAULT_SIGNAL = "stream"
+RESERVED_GROUPS = ("interactions", "friends")
+"""Names with another meaning in a user's signals, so that no profile column can have them."""
+PANDAS_INDEX = r"Unnamed: \d+|__index_level_\d+__"
+"""Columns that pandas makes of a table's index; in CSV, the first column also has an empty name."""
+
+
+def missing_column(name: str, label: str, columns: Iterable[str]) -> str:
+    """Return "users.user_id: the column is missing (found: User_ID, age); rename User_ID to user_id"."""
+    present = list(columns)
+    others = {fold_name(column): column for column in present if column not in TABLES[name].kinds}
+    alike = get_close_matches(fold_name(label), others, 1)
+    ids = [other for other in others if other.endswith("id")] if label.endswith("_id") else []
+    advice = "add it"
+    if fold_name(label) in others:
+        advice = f"rename {show_name(others[fold_name(label)])} to {label}"
+    elif alike or len(ids) == 1:
+        advice = f"rename {show_name(others[(alike or ids)[0]])} to {label} if that is what it holds"
+    return f"{name}.{label}: the column is missing (found: {', '.join(map(show_name, present))}); {advice}"
+
+
+def hint_at_name(name: str, label: str, columns: Iterable[str]) -> str:
+    """Return a hint where a column's name is that of a known optional one but for its spelling; else ""."""
+    known = [*TABLES[name].kinds, *(["genre"] if name == "items" else [])]
+    absent = [column for column in known if column not in columns and column not in TABLES[name].required]
+    meant = [column for column in absent if fold_name(label).removesuffix("s") == fold_name(column).removesuffix("s")]
+    return f"; rename it to {meant[0]} if that is what it holds" if meant and label not in known else ""
+
+
+def fold_name(label: str) -> str:
+    """Return a column's name as spellings are compared: ``userid`` for ``User_ID``."""
+    return re.sub(r"[\W_]", "", label.lower())
+
+
+def show_name(label: str) -> str:
+    """Return a column's name for a sentence, in quotes where it would be hard to see."""
+    return label if label and label == label.strip() else repr(label)
+
+
+def note_pandas_index(name: str, label: str, findings: Findings) -> None:
+    """Note that a column is ignored, and how to write a table without it."""
+    advice = "it is the index of a pandas table, and index=False leaves it out"
+    findings.note(f"{name}: the column {label!r} was ignored; {advice}.")
