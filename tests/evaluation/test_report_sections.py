@@ -143,7 +143,7 @@ def test_a_page_with_everything_is_well_formed() -> None:
             if target:
                 assert target.removeprefix("#") in ids, target
     names = [tag for tag, _ in page.tags]
-    assert names.count("svg") == names.count("figure") == 7
+    assert names.count("svg") == names.count("figure") == 5
     assert "<script" not in render(example=EXAMPLE)
 
 
@@ -170,7 +170,6 @@ def test_few_segments_are_all_shown_and_of_many_the_largest_and_smallest(n_segme
         sizes = {row.number: row.n_users for row in segments(n_segments)}
         assert [sizes[int(n)] for n in everything] == sorted(sizes.values(), reverse=True)
         assert [sizes[int(n)] for n in rows[-3:]] == sorted(sizes.values())[2::-1]
-    assert page.count("<use ") > n_segments  # a dot each
     assert len(page) < 2500 * n_segments + 400_000
 
 
@@ -229,7 +228,7 @@ def test_a_model_alone_is_reported(recommender: Recommender, tmp_path: Path) -> 
     assert "firstday train TABLES --config settings.toml --out MODEL" in text
     assert "dimensions = 12" in text
     assert Page(html).open == []
-    assert html.count("<svg") == 2
+    assert html.count("<svg") == 1
 
 
 @pytest.mark.parametrize("protocol", ["sampled", "registration", "another"])

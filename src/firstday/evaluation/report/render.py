@@ -18,8 +18,6 @@ from firstday.evaluation.paper_figures import Space
 from firstday.evaluation.plots import (
     plot_day_one_sizes,
     plot_group,
-    plot_popularity,
-    plot_segments,
     plot_strategies,
     plot_training,
     theme_css,
@@ -178,10 +176,8 @@ def render_report(content: Mapping[str, Any]) -> str:
     """Return the page that shows what `gather_evaluation` or `gather_model` gathered."""
     results: Results | None = content.get("results")
     plots = {"training": plot_training(content["history"], content["k"])}
-    plots["segments"] = plot_segments(content["segments"].rows) if content["segments"] else None
     if results is not None:
         plots["strategies"], plots["sizes"] = plot_strategies(results), plot_day_one_sizes(results)
-        plots["popularity"] = plot_popularity(results) if results.items_by_popularity else None
         plots |= {f"group {column}": plot_group(results, column, at) for at, column in enumerate(results.groups)}
     return fill_template("model.html" if results is None else "evaluation.html", content, plots)
 
