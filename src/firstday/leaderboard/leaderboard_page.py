@@ -10,9 +10,10 @@ from importlib import resources
 from pathlib import Path
 
 import firstday
-from firstday.evaluation.report.render import check_report_path, fill_template, write_page, write_signed
+from firstday.evaluation.report.render import check_report_path, fill_template, write_page
 from firstday.evaluation.results import UNKNOWN_VECTORS
 from firstday.evaluation.slices import REFERENCE
+from firstday.evaluation.tables import write_signed
 from firstday.leaderboard.standings import Leaderboard, Row, Standings, write_multiple, write_split
 
 

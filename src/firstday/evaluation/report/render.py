@@ -23,8 +23,8 @@ from firstday.evaluation.plots import (
     theme_css,
 )
 from firstday.evaluation.report.content import WorkedExample, gather_evaluation, gather_model
-from firstday.evaluation.results import Figure, Results, best_on_all
-from firstday.evaluation.slices import REFERENCE
+from firstday.evaluation.results import Figure, Results
+from firstday.evaluation.tables import compare_datasets, write_share, write_signed
 from firstday.recommend.segment_description import SegmentRow
 
 
@@ -118,8 +118,7 @@ def write_reports(judged: Sequence[Judged], path: str | Path, *, command: str | 
         plots = {f"strategies {number}": plot_strategies(results) for number, results in enumerate(all_results, 1)}
         content = {
             "all_results": all_results,
-            "strategies": best_on_all(all_results),
-            "reference": REFERENCE,
+            "tables": compare_datasets(all_results),
             "pages": [page.name for page in pages],
             "version": firstday.__version__,
             "command": command,
@@ -177,7 +176,8 @@ def render_report(content: Mapping[str, Any]) -> str:
     results: Results | None = content.get("results")
     plots = {"training": plot_training(content["history"], content["k"])}
     if results is not None:
-        plots["strategies"], plots["sizes"] = plot_strategies(results), plot_day_one_sizes(results)
+        plots["strategies"] = plot_strategies(results)
+        plots["sizes"] = plot_day_one_sizes(results) if results.sizes() else None
         plots |= {f"group {column}": plot_group(results, column, at) for at, column in enumerate(results.groups)}
     return fill_template("model.html" if results is None else "evaluation.html", content, plots)
 
@@ -236,62 +236,17 @@ def write_page(path: Path, text: str) -> None:
         raise ConfigError(f"{path}: cannot be written ({error.strerror}); choose another file.") from error
 
 
-def write_number(value: int) -> str:
-    """Write a count with thousands apart."""
-    return f"{value:,}"
-
-
-def write_figure(value: float, digits: int = 1) -> str:
-    """Write a figure without its unit."""
-    return f"{value:.{digits}f}"
-
-
-def write_percent(value: float) -> str:
-    """Write a figure in %, which stays on one line with its unit."""
-    return f"{value:.1f}\N{NO-BREAK SPACE}%"
-
-
-def write_interval(figure: Figure) -> str:
-    """Write the ends of an interval."""
-    return f"{figure.low:.1f} to {figure.high:.1f}"
-
-
 def write_signed_interval(figure: Figure) -> str:
     """Write the ends of the interval of a difference."""
     return f"{write_signed(figure.low or 0.0)} to {write_signed(figure.high or 0.0)}"
 
 
-def write_signed(value: float, digits: int = 1) -> str:
-    """Write a number with its sign, a true minus included, and none for what rounds to zero."""
-    text = f"{abs(value):.{digits}f}"
-    if not float(text):
-        return text
-    return ("+" if value > 0 else "\N{MINUS SIGN}") + text
-
-
-def write_share(value: float) -> str:
-    """Write a share in whole %, but never 0 or 100 for what is neither."""
-    percent = 100 * value
-    if 0 < percent < 1:
-        return "under\N{NO-BREAK SPACE}1\N{NO-BREAK SPACE}%"
-    if 99 < percent < 100:
-        return "over\N{NO-BREAK SPACE}99\N{NO-BREAK SPACE}%"
-    return f"{percent:.0f}\N{NO-BREAK SPACE}%"
-
-
-def write_tight_share(value: float) -> str:
-    """Write a share in whole %, in little room."""
-    return write_share(value).replace("under\N{NO-BREAK SPACE}", "<").replace("over\N{NO-BREAK SPACE}", ">")
-
-
 FILTERS = {
-    "number": write_number,
-    "figure": write_figure,
-    "percent": write_percent,
-    "interval": write_interval,
+    "number": "{:,}".format,
+    "figure": lambda value, digits=1: f"{value:.{digits}f}",
+    "percent": "{:.1f}\N{NO-BREAK SPACE}%".format,
     "signed_interval": write_signed_interval,
     "signed": write_signed,
-    "share": write_share,
-    "tight": write_tight_share,
+    "share": lambda share: write_share(100 * share),
 }
 """By the names that templates use."""
