@@ -104,7 +104,8 @@ def compare_strategies(results: Results, against: str = REFERENCE, *, narrow: bo
         headings = dict(zip(HEAD_METRICS, (f"P@{HEAD}", f"NDCG@{HEAD}"), strict=True)) | headings
     if narrow:
         del headings["recall"]
-    if results.find(results.best_first[-1], difference := f"{MINUS}{against}") or len(results.strategies) > 1:
+    difference = f"{MINUS}{against}"
+    if against in results.strategies:
         headings[difference] = f"P@{results.k} - {against}'s"
     columns = {
         heading: _column(results, metric, has_ends=not narrow or metric in ("precision", difference))

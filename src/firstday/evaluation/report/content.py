@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -101,7 +102,7 @@ def gather_evaluation(
         "segments_of": "the model that is kept" if segments else first,
         "data": list(describe_data({"dataset": results.dataset, **dataset_summary})),
         "example": example,
-        "settings": config._repr_facts_(),
+        "settings": [line for name, value in config._repr_facts_().items() for line in _write_setting(name, value)],
         "k": results.k,
         "version": firstday.__version__,
         "command": command,
@@ -270,3 +271,12 @@ def summarise_segments(rows: Sequence[SegmentRow]) -> SegmentSummary | None:
         float(np.average([row.spread for row in rows], weights=sizes)),
         int((sizes < FEW_USERS).sum()),
     )
+
+
+def _write_setting(name: str, value: Any) -> Iterator[str]:
+    """Write a setting as TOML, which agrees with JSON but for tables."""
+    if isinstance(value, Mapping):
+        for key, part in value.items():
+            yield from _write_setting(f"{name}.{json.dumps(key, ensure_ascii=False)}", part)
+    else:
+        yield f"{name} = {json.dumps(value, ensure_ascii=False)}"
