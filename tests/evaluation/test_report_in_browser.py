@@ -12,8 +12,7 @@ import pytest
 from firstday.artifact.folder import read_manifest
 from firstday.config import Config
 from firstday.evaluation.report.render import write_model_report, write_report
-from firstday.leaderboard.leaderboard_page import write_leaderboard
-from firstday.leaderboard.standings import read_published
+from firstday.leaderboard.board import read_published, write_leaderboard
 from firstday.recommend.recommender import Recommender
 from tests.evaluation.test_report import EXAMPLE, FOLD_IN, POPULAR, SEGMENT, SUMMARY, around, results, row
 from tests.evaluation.test_report_sections import AGES, COUNTRIES, full_results
