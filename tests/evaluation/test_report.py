@@ -102,9 +102,13 @@ def results(*rows: tuple[Figure, ...], more: Iterable[Figure] = (), **changes: A
     return Results(**{**values, **changes})
 
 
-def render(content: Results, **changes: Any) -> str:
+def gather(shown: Results, **changes: Any) -> dict[str, Any]:
     values: dict[str, Any] = {"dataset_summary": SUMMARY, "config": Config(), **changes}
-    return render_report(gather_evaluation(content, **values))
+    return gather_evaluation(shown, **values)
+
+
+def render(shown: Results, **changes: Any) -> str:
+    return render_report(gather(shown, **changes))
 
 
 class Page(HTMLParser):
@@ -219,10 +223,10 @@ def test_report_is_well_formed_and_its_references_resolve() -> None:
 
 def test_same_input_gives_same_bytes_and_replaces_in_one_step(tmp_path: Path) -> None:
     for name in ("a.html", "b.html"):
-        write_report(results(), tmp_path / name, dataset_summary=SUMMARY, config=Config(), history=HISTORY)
+        write_report(gather(results(), history=HISTORY), tmp_path / name)
     first = (tmp_path / "a.html").read_bytes()
     assert first == (tmp_path / "b.html").read_bytes()
-    write_report(results(SEGMENT), tmp_path / "a.html", dataset_summary=SUMMARY, config=Config())
+    write_report(gather(results(SEGMENT)), tmp_path / "a.html")
     assert (tmp_path / "a.html").read_bytes() != first
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.html", "b.html"]
 
@@ -230,7 +234,7 @@ def test_same_input_gives_same_bytes_and_replaces_in_one_step(tmp_path: Path) ->
 def test_unwritable_path_is_named(tmp_path: Path) -> None:
     target = tmp_path / "none" / "report.html"
     with pytest.raises(ConfigError, match=r"report\.html: cannot be written"):
-        write_report(results(), target, dataset_summary=SUMMARY, config=Config())
+        write_report(gather(results()), target)
 
 
 def test_without_history_example_and_command_their_sections_are_left_out() -> None:

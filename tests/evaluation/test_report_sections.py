@@ -16,8 +16,8 @@ from firstday.artifact.folder import read_manifest
 from firstday.cli.printing import print_results
 from firstday.config import Config
 from firstday.errors import ConfigError
-from firstday.evaluation.report.content import explain_protocol, gather_evaluation
-from firstday.evaluation.report.render import check_report_path, render_report, write_model_report
+from firstday.evaluation.report.content import explain_protocol, gather_evaluation, gather_model
+from firstday.evaluation.report.render import check_report_path, render_report, write_report
 from firstday.evaluation.results import UNKNOWN_VECTORS, Figure, Results
 from firstday.metrics import Interval
 from firstday.recommend.recommender import Recommender
@@ -216,7 +216,7 @@ def test_a_report_is_html(name: str, ending: str) -> None:
 def test_a_model_alone_is_reported(recommender: Recommender, tmp_path: Path) -> None:
     model = recommender.model
     manifest = read_manifest(recommender.save(tmp_path / "model"))
-    write_model_report(model, manifest, tmp_path / "report.html", command="firstday inspect model")
+    write_report(gather_model(model, manifest, "firstday inspect model"), tmp_path / "report.html")
     html = (tmp_path / "report.html").read_text()
     text = Page(html.replace("\N{NO-BREAK SPACE}", " ")).text
     sizes = model.segments.items.sizes

@@ -28,7 +28,7 @@ from firstday.cli.options import (
 from firstday.cli.printing import print_table
 from firstday.errors import ConfigError
 from firstday.evaluation.report.content import gather_model
-from firstday.evaluation.report.render import check_report_path, render_report, write_model_report
+from firstday.evaluation.report.render import check_report_path, render_report, write_report
 from firstday.evaluation.tables import compare_classes
 from firstday.recommend.auto import describe_selection
 from firstday.recommend.model_card import method_of_vectors, write_markdown
@@ -70,7 +70,7 @@ def inspect(
         check_report_path(report)
     manifest, trained_model = read_manifest(model), open_model(model).model
     if report is not None:
-        write_model_report(trained_model, manifest, report, command=shlex.join(["firstday", *sys.argv[1:]]))
+        write_report(gather_model(trained_model, manifest, shlex.join(["firstday", *sys.argv[1:]])), report)
         typer.echo(f"Wrote {report}.", err=True)
     if card is not None:
         if card.suffix.lower() == ".html":

@@ -71,7 +71,25 @@ def gather_evaluation(
     command: str | None = None,
     space: Space | None = None,
 ) -> dict[str, Any]:
-    """Return what the report of an evaluation says; see `write_report`."""
+    """Return what the report of an evaluation says.
+
+    Parameters
+    ----------
+    results
+        From `evaluate`, with at least one strategy.
+    dataset_summary
+        From `Dataset.summary`.
+    config
+        The configuration that was evaluated.
+    history, segments
+        How training the cold model went, and the segments, of the model to keep; those of the first seed if left out.
+    example
+        One new user to show.
+    command
+        What to run to get the same results.
+    space
+        Of the paper's own data, whose figures then stand beside ours.
+    """
     leader = results.leader
     first = f"the run with seed {results.seeds[0]}"
     return {

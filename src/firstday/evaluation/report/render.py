@@ -5,16 +5,10 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import firstday
-from firstday.artifact.trained_model import TrainedModel
-from firstday.cold.cold_model import Epoch
-from firstday.config import Config
 from firstday.errors import ConfigError, needs_extra
-from firstday.evaluation.paper_figures import Space
 from firstday.evaluation.plots import (
     plot_day_one_sizes,
     plot_group,
@@ -22,44 +16,19 @@ from firstday.evaluation.plots import (
     plot_training,
     theme_css,
 )
-from firstday.evaluation.report.content import WorkedExample, gather_evaluation, gather_model
 from firstday.evaluation.results import Figure, Results
 from firstday.evaluation.tables import compare_datasets, write_share, write_signed
-from firstday.recommend.segment_description import SegmentRow
 
 
-def write_report(
-    results: Results,
-    path: str | Path,
-    *,
-    dataset_summary: Mapping[str, Any],
-    config: Config,
-    history: Sequence[Epoch] = (),
-    segments: Sequence[SegmentRow] = (),
-    example: WorkedExample | None = None,
-    command: str | None = None,
-    space: Space | None = None,
-) -> None:
-    """Write the report of an evaluation; the same arguments give the same bytes.
+def write_report(content: Mapping[str, Any], path: str | Path) -> None:
+    """Write a report as one file; the same content gives the same bytes.
 
     Parameters
     ----------
-    results
-        From `evaluate`, with at least one strategy.
+    content
+        From `gather_evaluation` or `gather_model`.
     path
         The file, ``.html``; a file that is there is replaced in one step.
-    dataset_summary
-        From `Dataset.summary`.
-    config
-        The configuration that was evaluated.
-    history, segments
-        How training the cold model went, and the segments, of the model to keep; those of the first seed if left out.
-    example
-        One new user to show.
-    command
-        What to run to get the same results.
-    space
-        Of the paper's own data, whose figures then stand beside ours.
 
     Raises
     ------
@@ -69,90 +38,32 @@ def write_report(
         The file cannot be written, or has another ending.
     """
     check_report_path(path)
-    content = gather_evaluation(
-        results,
-        dataset_summary=dataset_summary,
-        config=config,
-        history=history,
-        segments=segments,
-        example=example,
-        command=command,
-        space=space,
-    )
     write_page(Path(path), render_report(content))
 
 
-@dataclass(frozen=True, eq=False)
-class Judged:
-    """An evaluation, with what its report tells beside the figures.
-
-    Parameters
-    ----------
-    results
-        From `evaluate`.
-    dataset_summary
-        From `Dataset.summary`.
-    config
-        The configuration that was evaluated.
-    """
-
-    results: Results
-    dataset_summary: Mapping[str, Any]
-    config: Config
-
-
-def write_reports(judged: Sequence[Judged], path: str | Path, *, command: str | None = None) -> None:
+def write_reports(contents: Sequence[Mapping[str, Any]], path: str | Path) -> None:
     """Write the report of an evaluation; of several, one page that puts them side by side, and beside it one of each.
 
     The pages of each are named after the first: ``report-1-movielens-100k.html`` beside ``report.html``.
     """
     path = Path(path)
-    pages = {path: judged[0]}
-    if len(judged) > 1:
-        names = [re.sub(r"[^\w.-]+", "-", one.results.dataset).strip("-.") for one in judged]
-        pages = {
-            path.with_name(f"{path.stem}-{number}-{name}{path.suffix}"): one
-            for number, (name, one) in enumerate(zip(names, judged, strict=True), 1)
-        }
-        all_results = [one.results for one in judged]
-        plots = {f"strategies {number}": plot_strategies(results) for number, results in enumerate(all_results, 1)}
-        content = {
-            "all_results": all_results,
-            "tables": compare_datasets(all_results),
-            "pages": [page.name for page in pages],
-            "version": firstday.__version__,
-            "command": command,
-        }
-        write_page(path, fill_template("datasets.html", content, plots))
-    for page, one in pages.items():
-        write_report(one.results, page, dataset_summary=one.dataset_summary, config=one.config, command=command)
-
-
-def write_model_report(
-    model: TrainedModel, manifest: Mapping[str, Any], path: str | Path, *, command: str | None = None
-) -> None:
-    """Write the report of a model: its data, segments and training.
-
-    Parameters
-    ----------
-    model
-        The model.
-    manifest
-        From `read_manifest`.
-    path
-        The file, ``.html``.
-    command
-        What was run to write it.
-
-    Raises
-    ------
-    MissingExtraError
-        Jinja2 or Matplotlib is not installed.
-    ConfigError
-        The file cannot be written, or has another ending.
-    """
-    check_report_path(path)
-    write_page(Path(path), render_report(gather_model(model, manifest, command)))
+    if len(contents) == 1:
+        write_report(contents[0], path)
+        return
+    all_results = [content["results"] for content in contents]
+    names = [re.sub(r"[^\w.-]+", "-", results.dataset).strip("-.") for results in all_results]
+    pages = [path.with_name(f"{path.stem}-{number}-{name}{path.suffix}") for number, name in enumerate(names, 1)]
+    plots = {f"strategies {number}": plot_strategies(results) for number, results in enumerate(all_results, 1)}
+    shared = {name: contents[0][name] for name in ("version", "command")}
+    content = {
+        "all_results": all_results,
+        "tables": compare_datasets(all_results),
+        "pages": [page.name for page in pages],
+        **shared,
+    }
+    write_page(path, fill_template("datasets.html", content, plots))
+    for page, one in zip(pages, contents, strict=True):
+        write_report(one, page)
 
 
 def check_report_path(path: str | Path) -> None:
