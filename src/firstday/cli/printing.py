@@ -33,8 +33,7 @@ def print_table(table: Table, console: Console) -> None:
     )
     for number, name in enumerate(table.columns):
         grid.add_column(name, justify="right" if number and name not in table.words else "left", no_wrap=True)
-    for row in table.rows:
-        texts = (f"{text} [{', '.join(small)}]" if small else text for text, *small in row)
+    for row, texts in zip(table.rows, table.write_cells(), strict=True):
         grid.add_row(*map(escape, texts), style="bold" if row[0][0] == table.accented else None)
     console.print(grid)
 

@@ -269,15 +269,11 @@ class Results:
 
     def _repr_html_(self) -> str:
         from firstday.evaluation.plots import plot_strategies
+        from firstday.evaluation.tables import compare_strategies
 
-        rows = []
-        for name in self.best_first:
-            precision = self.get(name, "precision")
-            others = (f"{self.get(name, metric).mean:.1f}" for metric in ("recall", "ndcg", "user_coverage"))
-            rows.append((name, f"{precision.mean:.1f} [{precision.low:.1f}, {precision.high:.1f}]", *others))
-        columns = ("strategy", *(f"{metric}@{self.k}, %" for metric in ("P", "R", "NDCG")), "user coverage, %")
-        below = (f"{self.dataset}: {self.describe_users()} Brackets: 95 % interval over {self.units}.",)
-        table = write_table("Strategies, best first", columns, rows, below)
+        shown = compare_strategies(self)
+        below = (f"{self.describe_users()} Brackets: 95 % interval over {self.units}.",)
+        table = write_table(shown.title, shown.columns, shown.write_cells(), below)
         try:
             return f'{table}<div style="background: white">{plot_strategies(self)}</div>'
         except MissingExtraError:

@@ -56,6 +56,10 @@ class Table:
     accented: str = ""
     words: tuple[str, ...] = ()
 
+    def write_cells(self) -> list[list[str]]:
+        """Return the cells as texts on one line, small print in brackets."""
+        return [[f"{text} [{', '.join(small)}]" if small else text for text, *small in row] for row in self.rows]
+
 
 def write_signed(value: float, digits: int = 1) -> str:
     """Write a number with its sign, a true minus included, and none for what rounds to zero."""
