@@ -36,16 +36,17 @@ from firstday.metrics import (
     HEAD,
     METRICS,
     PrecisionRule,
-    UserMetrics,
     bootstrap_means,
     deviations_of_fifths,
     mean_intervals,
+    measure,
     ratio_intervals,
 )
 from firstday.recommend.registry import is_plugin
 from firstday.recommend.segment_description import SegmentRow
 from firstday.recommend.spec import FALLBACKS
 from firstday.segment.segments import ItemCounts
+from firstday.sparse import SparseRows
 from firstday.training.option_search import Tuning
 
 HEAD_METRICS = (f"precision_at_{HEAD}", f"ndcg_at_{HEAD}")
@@ -453,9 +454,7 @@ class Scores:
     Parameters
     ----------
     metrics
-        By user.
-    head
-        Of the first `HEAD` places of the lists, by user; None where lists are no longer.
+        By name: of each user, in %, shape (n_users,); those of the head only where lists are longer.
     routes
         How many users each route answered.
     seconds
@@ -468,13 +467,22 @@ class Scores:
         Places of the lists by popularity of their items, int64, shape (`N_TENTHS`,).
     """
 
-    metrics: UserMetrics
-    head: UserMetrics | None
+    metrics: Mapping[str, np.ndarray]
     routes: Mapping[str, int]
     seconds: float
     novelty: np.ndarray
     catalogue_coverage: float
     places: np.ndarray
+
+
+def measure_lists(lists: np.ndarray, truth: SparseRows, divide_by: PrecisionRule = "min") -> dict[str, np.ndarray]:
+    """Return the metrics of each user's list in %, and of its head if it is longer; see `firstday.metrics.measure`."""
+    whole = measure(lists, truth, divide_by=divide_by)
+    metrics = {metric: 100 * getattr(whole, metric) for metric in METRICS}
+    if lists.shape[1] > HEAD:
+        head = measure(lists[:, :HEAD], truth, divide_by=divide_by)
+        metrics |= dict(zip(HEAD_METRICS, (100 * head.precision, 100 * head.ndcg), strict=True))
+    return metrics
 
 
 def measure_novelty(lists: np.ndarray, everyone: ItemCounts) -> np.ndarray:
@@ -544,7 +552,11 @@ def make_figures(
         Strategy by strategy.
     """
     names = tuple(scores)
-    columns = {(name, metric): column for name in names for metric, column in _join_runs(scores[name]).items()}
+    columns = {
+        (name, metric): np.concatenate([score.metrics[metric] for score in of_runs])
+        for name, of_runs in scores.items()
+        for metric in of_runs[0].metrics
+    }
     compared = {**columns, **_subtract_references(columns, names, against)}
     by_size = {key: column for key, column in columns.items() if key[1] in ("precision", HEAD_METRICS[0])}
     everyone = np.ones(len(users), dtype=bool)
@@ -566,15 +578,6 @@ def make_figures(
 
 Columns = Mapping[tuple[str, str], np.ndarray]
 """By strategy and metric: in %, one row for each user of each run, shape (n,)."""
-
-
-def _join_runs(scores: Sequence[Scores]) -> dict[str, np.ndarray]:
-    """Return each metric of all users of all runs, in %."""
-    columns = {metric: [getattr(score.metrics, metric) for score in scores] for metric in METRICS}
-    for metric in HEAD_METRICS:
-        heads = [getattr(score.head, metric.removesuffix(f"_at_{HEAD}")) for score in scores if score.head is not None]
-        columns |= {metric: heads} if heads else {}
-    return {metric: 100 * np.concatenate(parts) for metric, parts in columns.items()}
 
 
 def _measure(
@@ -643,7 +646,7 @@ def _measure_fifths(scores: Mapping[str, Sequence[Scores]]) -> Iterator[Figure]:
     """Measure the standard deviation of means over fifths of the users, mean over seeds."""
     by_seed = []
     for of_seed in zip(*scores.values(), strict=True):
-        columns = [100 * getattr(score.metrics, metric) for score in of_seed for metric in METRICS]
+        columns = [score.metrics[metric] for score in of_seed for metric in METRICS]
         by_seed.append(deviations_of_fifths(np.stack(columns, axis=1)))
     n = sum(len(score.novelty) for score in next(iter(scores.values())))
     keys = [(name, f"{metric}_deviation") for name in scores for metric in METRICS]
