@@ -41,7 +41,7 @@ def plot_search(search: Search) -> str:
             values = [trial.settings.get(choice.name, choice.values[choice.start]) for trial in search.trials]
             _draw(panel, [choice.values.index(value) for value in values], search, low)
             panel.set_xticks(range(len(choice.values)), [write_value(value) for value in choice.values])
-            panel.margins(x=0.2)
+            panel.set_xlim(-0.5, len(choice.values) - 0.5)
             panel.tick_params(labelsize=7, labelleft=number % COLUMNS == 0)
             panel.set_title(choice.name.replace(".", "\n", 1))
     return out[0]
