@@ -55,7 +55,15 @@ def _draw(axes: Any, places: Sequence[float], search: Search, low: float) -> Non
             marker, color, size = "s", INK, 6
         if trial is search.best:
             marker, color, size = "o", ACCENT, 8
-        axes.plot(place, max(trial.precision, low), marker, color=color, ms=size, alpha=0.45 if size == 4 else 1)
+        axes.plot(
+            place,
+            max(trial.precision, low),
+            marker,
+            color=color,
+            ms=size,
+            alpha=0.45 if size == 4 else 1,
+            clip_on=False,
+        )
     axes.grid(axis="y")
 
 
