@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 import rich.table
 from rich import box
@@ -27,12 +28,13 @@ from firstday.reproduce.table import Reproduction
 
 
 def print_table(table: Table, console: Console) -> None:
-    """Print a table whose cells do not wrap, the accented row bold."""
+    """Print a table, the accented row bold; where the terminal is narrow, cells wrap and none is cut."""
     grid = rich.table.Table(
         title=table.title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0)
     )
     for number, name in enumerate(table.columns):
-        grid.add_column(name, justify="right" if number and name not in table.words else "left", no_wrap=True)
+        justify: Literal["left", "right"] = "right" if number and name not in table.words else "left"
+        grid.add_column(name, justify=justify, overflow="fold", no_wrap=not number)
     for row, texts in zip(table.rows, table.write_cells(), strict=True):
         grid.add_row(*map(escape, texts), style="bold" if row[0][0] == table.accented else None)
     console.print(grid)

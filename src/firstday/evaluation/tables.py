@@ -56,6 +56,11 @@ class Table:
     accented: str = ""
     words: tuple[str, ...] = ()
 
+    def only(self, *columns: str) -> Table:
+        """Return the table with some of its columns."""
+        places = [self.columns.index(column) for column in columns]
+        return replace(self, columns=columns, rows=tuple(tuple(row[place] for place in places) for row in self.rows))
+
     def write_cells(self) -> list[list[str]]:
         """Return the cells as texts on one line, small print in brackets."""
         return [[f"{text} [{', '.join(small)}]" if small else text for text, *small in row] for row in self.rows]
