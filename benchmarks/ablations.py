@@ -101,7 +101,7 @@ def judge(dataset: Dataset, config: Config, n_seeds: int) -> tuple[np.ndarray, d
         query = cohort_query(recommender, dataset, split.validation, config.recommend.k)
         users.append(split.validation.users)
         for name in names:
-            found[name].append(100 * score_strategy(query, split.validation, name, "min").metrics.precision)
+            found[name].append(score_strategy(query, split.validation, name, "min").metrics["precision"])
     return np.concatenate(users), {name: np.concatenate(values) for name, values in found.items()}
 
 

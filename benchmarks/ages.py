@@ -146,7 +146,7 @@ def judge_seed(judged: Judged, dataset: Dataset, form: str, config: Config, *, o
                     ]
                 for strategy, number, trial in trials:
                     metrics = score_strategy(trial, cohort, strategy, "min").metrics
-                    judged.precision[name, known, strategy, number].append(100 * metrics.precision)
+                    judged.precision[name, known, strategy, number].append(metrics["precision"])
 
 
 def widen(model: TrainedModel, number: float) -> TrainedModel:

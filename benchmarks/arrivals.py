@@ -39,7 +39,7 @@ from simulated_arrivals import (
 from firstday.artifact.trained_model import TrainedModel
 from firstday.config import Config
 from firstday.data.load import load
-from firstday.evaluation.plots import MARKERS, SERIES, WIDTH_IN, drawing, label_ends, standalone
+from firstday.evaluation.plots import draw_lines, drawing, standalone
 from firstday.metrics import Interval, bootstrap_means
 from firstday.segment.new_items import PRIOR_IGNORED, PRIOR_USED
 from firstday.simulate.simulation_settings import SimulationSettings
@@ -86,26 +86,12 @@ def plot_arrivals(cohorts: Sequence[Mapping[str, Any]]) -> str:
         For each day of registration: ``day`` and ``first_day_regret``, by policy the mean and the ends of its interval.
     """
     names = [name for name in cohorts[0]["first_day_regret"] if any(of["first_day_regret"][name][0] for of in cohorts)]
-    with drawing("arrivals", WIDTH_IN, 3.3) as (figure, out):
-        axes = figure.add_subplot()
-        ends: list[tuple[float, float, str, str]] = []
-        for number, name in enumerate(names):
-            colour = SERIES[number % len(SERIES)]
-            shift = 0.08 * (number - (len(names) - 1) / 2)
-            days = [of["day"] + 1 + shift for of in cohorts]
-            values = [of["first_day_regret"][name] for of in cohorts]
-            for day, (_, low, high) in zip(days, values, strict=True):
-                axes.plot([day, day], [low, high], color=colour, lw=1.1, alpha=0.4)
-            means = [value[0] for value in values]
-            marker = MARKERS[number % len(MARKERS)]
-            axes.plot(days, means, marker=marker, color=colour, lw=1.3, ms=5, gid=f"mark-{name}")
-            ends.append((days[-1], means[-1], name, colour))
-        axes.set_xticks([of["day"] + 1 for of in cohorts])
+    lines = {name: [(of["day"] + 1, Interval(*of["first_day_regret"][name])) for of in cohorts] for name in names}
+    with drawing("arrivals", 3.3) as (figure, out):
+        axes = draw_lines(figure, lines, "", {})
+        axes.locator_params(axis="x", integer=True)
         axes.set_xlabel("day of registration")
         axes.set_ylabel("regret on the first day, uses")
-        axes.grid(axis="y")
-        axes.tick_params(axis="x", length=0)
-        label_ends(figure, axes, ends)
     return out[0]
 
 

@@ -26,7 +26,7 @@ import numpy as np
 from firstday.baselines import ease
 from firstday.config import Config
 from firstday.data.splits.holdout import Holdout, find_cut_offs, hold_out
-from firstday.leaderboard.sets import find_sets, open_set
+from firstday.leaderboard.board import find_sets, open_set
 from firstday.metrics import bootstrap_means, measure
 from firstday.progress import Progress, open_progress
 from firstday.recommend import blend

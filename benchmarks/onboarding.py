@@ -16,8 +16,9 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
+from interviews import LISTS, run_onboarding
+
 from firstday.cli.options import open_tables
-from firstday.evaluation.interviews import LISTS, run_onboarding
 from firstday.progress import open_progress
 from firstday.recommend.questionnaire import QuestionSettings
 

@@ -25,7 +25,7 @@ from firstday.cli.printing import print_results
 from firstday.evaluation.plots import plot_day_one_sizes, plot_strategies, standalone
 from firstday.evaluation.run import evaluate
 from firstday.evaluation.slices import REFERENCE
-from firstday.leaderboard.sets import SIMULATED, find_sets, open_set
+from firstday.leaderboard.board import SIMULATED, find_sets, open_set
 from firstday.progress import open_progress
 from firstday.recommend.registry import baseline_names
 from firstday.recommend.spec import PAPER_SEGMENT

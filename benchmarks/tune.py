@@ -60,8 +60,7 @@ def _judge(dataset: Any, config: Config, seed: int, strategies: list[str]) -> li
     recommender = fit(dataset, split, config.override("seed", seed))
     query = cohort_query(recommender, dataset, split.validation, config.recommend.k)
     return [
-        100 * float(score_strategy(query, split.validation, name, "min").metrics.precision.mean())
-        for name in strategies
+        float(score_strategy(query, split.validation, name, "min").metrics["precision"].mean()) for name in strategies
     ]
 
 

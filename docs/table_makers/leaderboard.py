@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from firstday.leaderboard.standings import Standings, read_published, write_multiple, write_split
+from firstday.leaderboard.board import Standings, read_published, write_multiple, write_split
 from table_makers.measured import NotMeasuredError, interval
 
 

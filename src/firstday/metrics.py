@@ -161,15 +161,20 @@ def _cluster_ratios(values: np.ndarray, denominators: np.ndarray, cohorts: np.nd
     """Return ratios of the sums of columns, shape (n, n_columns), to a sum, with intervals over cohorts."""
     from scipy.stats import t
 
-    _, member = np.unique(cohorts, return_inverse=True)
-    sums = np.stack([np.bincount(member, weights=column) for column in values.T], axis=1)
-    below = np.bincount(member, weights=denominators)
-    n_cohorts, ratios = len(sums), sums.sum(axis=0) / below.sum()
-    squares = ((sums - ratios * below[:, None]) ** 2).sum(axis=0)
-    error = np.sqrt(n_cohorts / (n_cohorts - 1) * squares) / below.sum()
-    reach = t.ppf((1 + LEVEL) / 2, n_cohorts - 1) * error
+    ratios, errors = cluster_errors(values, denominators, cohorts)
+    reach = t.ppf((1 + LEVEL) / 2, len(np.unique(cohorts)) - 1) * errors
     ends = zip(ratios.tolist(), (ratios - reach).tolist(), (ratios + reach).tolist(), strict=True)
     return [Interval(*end) for end in ends]
+
+
+def cluster_errors(values: np.ndarray, denominators: np.ndarray, units: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return ratios of the sums of columns, shape (n, n_columns), to a sum, and their standard errors over units."""
+    _, member = np.unique(units, return_inverse=True)
+    sums = np.stack([np.bincount(member, weights=column) for column in values.T], axis=1)
+    below = np.bincount(member, weights=denominators)
+    n_units, ratios = len(sums), sums.sum(axis=0) / below.sum()
+    squares = ((sums - ratios * below[:, None]) ** 2).sum(axis=0)
+    return ratios, np.sqrt(n_units / (n_units - 1) * squares) / below.sum()
 
 
 def _resample_means(values: np.ndarray, users: np.ndarray, seed: int) -> np.ndarray:

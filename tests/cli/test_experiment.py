@@ -127,7 +127,7 @@ def test_lost_users_stop_the_reader_with_status_3(run: Run, tmp_path: Path) -> N
     assert "shown items used" not in report.read_text()
     done = run("experiment", tables, "--name", "onboarding", "--anyway")
     assert done.returncode == 3
-    assert "used_of_shown" in done.stdout
+    assert "shown items used, 7 days" in done.stdout
 
 
 def test_lists_that_were_not_shown(run: Run, tmp_path: Path) -> None:
@@ -145,7 +145,7 @@ def test_without_impressions(run: Run, tmp_path: Path) -> None:
     done = run("experiment", tables, "--name", "onboarding")
     assert done.returncode == 0, done.stderr
     assert "nothing was shown to these users" in done.stderr
-    assert "used_of_shown" not in done.stdout
+    assert "shown items used" not in done.stdout.lower()
 
 
 def test_mistakes_are_one_sentence(run: Run, tmp_path: Path) -> None:

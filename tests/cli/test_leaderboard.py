@@ -3,7 +3,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from firstday.leaderboard.standings import Leaderboard, read_leaderboard, read_published
+from firstday.leaderboard.board import Leaderboard, read_leaderboard, read_published
 from tests.cli.conftest import Run
 
 

@@ -22,7 +22,7 @@ def judge(
     values = {"segment": precision} if popular is None else {"segment": precision, "popular": popular}
     profiles = {name: np.array(labels, dtype=object) for name, labels in columns.items()}
     groups = slice_by_profile(profiles, users)
-    figures = tuple(measure_groups(tuple(values), np.stack(list(values.values()), axis=1), users, groups))
+    figures = tuple(measure_groups(values, users, groups))
     return results(figures=figures, groups={column: tuple(labels) for column, labels in groups.items()})
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from firstday.evaluation.plots import THEME, plot_day_one_sizes, plot_strategies, plot_training, spread
+from firstday.evaluation.plots import plot_day_one_sizes, plot_strategies, plot_training
 from tests.evaluation.test_report import HISTORY, POPULAR, SEGMENT, Page, around, render, results, row
 
 
@@ -20,15 +20,14 @@ def test_empty_size_class_is_left_out() -> None:
 
 
 @pytest.mark.parametrize("n_more", [0, 13])
-def test_plots_have_one_mark_a_strategy(n_more: int) -> None:
+def test_plots_name_each_strategy_once(n_more: int) -> None:
     rows = (POPULAR, SEGMENT, *(row(f"other_{n}", 40 + n / 10, around(-1)) for n in range(n_more)))
     best = ("popular", "segment", *(f"other_{n}" for n in range(n_more) if n >= n_more - 6))
     drawn = {plot_strategies: [figures[0].strategy for figures in rows], plot_day_one_sizes: best}
     for plot, strategies in drawn.items():
         svg = plot(results(*rows))
-        marks = re.findall(r'id="[a-z-]+-mark-(\w+)"', svg)
-        assert sorted(marks) == sorted(strategies)
-        assert all(re.search(rf">\s*{name}\s*</text>", svg) for name in marks)
+        names = re.findall(r">\s*(popular|segment|other_\d+)\s*</text>", svg)
+        assert sorted(names) == sorted(strategies)
         assert "P@50, %" in svg
 
 
@@ -43,12 +42,9 @@ def test_plots_take_their_colours_from_the_page() -> None:
     for svg in (plot_strategies(results()), plot_day_one_sizes(results()), plot_training(HISTORY, 50)):
         assert svg is not None
         assert "var(--accent, " in svg
-        assert not any(stand_in in svg for stand_in in THEME)
-        assert "#000000" not in svg
+        assert not re.search(r"(?<!, )#[0-9a-f]{6}", svg)
         assert svg.startswith("<svg")
         assert "<metadata" not in svg
-        assert "<style" not in svg
-        assert "DejaVu" not in svg
 
 
 def test_training_marks_the_epoch_that_was_kept() -> None:
@@ -62,10 +58,3 @@ def test_training_marks_the_epoch_that_was_kept() -> None:
     unmeasured = plot_training([replace(epoch, precision=None) for epoch in HISTORY], 50)
     assert unmeasured is not None
     assert "kept:" not in unmeasured
-
-
-def test_spread_keeps_order_and_distance() -> None:
-    assert spread([], 1) == []
-    assert spread([5.0, 1.0], 1) == [5.0, 1.0]
-    assert spread([0.0, 0.0, 0.0, 9.0], 1) == [-1.0, 0.0, 1.0, 9.0]
-    assert spread([0.2, 0.0], 1) == pytest.approx([0.6, -0.4])

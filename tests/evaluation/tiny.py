@@ -9,10 +9,9 @@ import numpy as np
 
 from firstday.cold.cold_model import Epoch
 from firstday.data.splits.split import Cohort
-from firstday.evaluation.results import Results, Scores, measure_novelty
+from firstday.evaluation.results import Results, Scores, measure_lists, measure_novelty
 from firstday.evaluation.run import Run, join_runs
 from firstday.evaluation.slices import SeedFacts, count_by_part
-from firstday.metrics import measure
 from firstday.recommend.segment_description import SegmentRow
 from firstday.segment.segments import count_items
 from firstday.sparse import SparseRows
@@ -61,8 +60,7 @@ def evaluate_tiny(
         for name in LISTS:
             lists = np.array(LISTS[name][seed] * copies)
             scores[name] = Scores(
-                measure(lists, cohort.truth),
-                None,
+                measure_lists(lists, cohort.truth),
                 Counter(ROUTES[name][seed] * copies),
                 SECONDS[name],
                 measure_novelty(lists, everyone),

@@ -13,16 +13,21 @@ import firstday as fd
 from firstday.config import Config
 from firstday.data.dataset import Dataset
 from firstday.errors import ConfigError
-from firstday.leaderboard.judge import checksum_split, choose_methods, find_source, judge_methods
-from firstday.leaderboard.leaderboard_page import list_cells, write_leaderboard
-from firstday.leaderboard.sets import find_sets, open_set
-from firstday.leaderboard.standings import (
+from firstday.leaderboard.board import (
     Leaderboard,
     Row,
     Standings,
     add_leaderboard,
+    checksum_split,
+    choose_methods,
+    find_sets,
+    find_source,
+    judge_methods,
+    open_set,
     read_leaderboard,
     read_published,
+    tabulate_standings,
+    write_leaderboard,
     write_multiple,
 )
 from firstday.recommend import registry
@@ -223,9 +228,11 @@ def test_multiples_of_times_have_two_digits(standings: Standings) -> None:
     assert [write_multiple(value) for value in (1.0, 1.262, 46.86, 126.4, 0.0571, 0.0001, None)] == [
         "1", "1.3", "47", "130", "0.057", "<0.01", "\N{EN DASH}",
     ]  # fmt: skip
-    row = row_of(standings, "popular").model_copy(update={"ms_per_user": None})
-    assert standings.compare_times(row)[1] is None
-    assert list_cells(standings, row)[-2].text == "\N{EN DASH}"
+    unmeasured = standings.model_copy(
+        update={"rows": (row_of(standings, "popular").model_copy(update={"ms_per_user": None}),)}
+    )
+    assert unmeasured.compare_times(unmeasured.rows[0])[1] is None
+    assert tabulate_standings("world", unmeasured).rows[0][4] == ("\N{EN DASH}",)
 
 
 @pytest.mark.parametrize(

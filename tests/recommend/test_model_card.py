@@ -14,8 +14,9 @@ from firstday.artifact.folder import MANIFEST, read_manifest
 from firstday.artifact.trained_model import ClassEvidence, Selection
 from firstday.engine.engines import ModelPlace
 from firstday.evaluation.report.content import gather_model
+from firstday.evaluation.report.render import render_report
 from firstday.recommend.auto import describe_selection, tabulate_selection
-from firstday.recommend.model_card import CARD, write_html, write_markdown
+from firstday.recommend.model_card import CARD, write_markdown
 from firstday.recommend.recommender import Recommender, open_model
 
 
@@ -73,7 +74,6 @@ def test_vectors_that_were_brought_along_are_told_whatever_the_setting_says(tiny
     text = write_markdown(tiny.model, manifest)
     assert "| Vectors | brought along, 2 numbers each |" in text
     assert limit in text
-    assert gather_model(tiny.model, {**manifest, "metrics": {"k": 4}})["method"] == "precomputed"
 
 
 def test_figures_of_each_class_have_their_intervals(recommender: Recommender, tmp_path: Path) -> None:
@@ -98,7 +98,8 @@ def test_figures_of_each_class_have_their_intervals(recommender: Recommender, tm
 def test_odd_names_are_words_in_both_forms(tiny: Recommender, folder: Path) -> None:
     manifest = read_manifest(folder)
     manifest = {**manifest, "data": {**manifest["data"], "dataset": "<script>alert(1)</script>|a\nb", "notes": ["*n*"]}}
-    page, text = write_html(tiny.model, manifest), write_markdown(tiny.model, manifest)
+    page = render_report(gather_model(tiny.model, manifest, is_card=True))
+    text = write_markdown(tiny.model, manifest)
     assert "<script>" not in page
     assert "&lt;script&gt;" in page
     assert r"\<script>alert(1)\</script>\|a b" in text

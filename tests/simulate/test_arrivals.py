@@ -210,5 +210,5 @@ def test_settings_that_cannot_be_are_refused(name: str, value: Any) -> None:
 def test_regret_has_a_line_for_each_policy_but_the_oracle() -> None:
     regret = {"oracle": [0.0, 0.0, 0.0], "segment": [2.0, 1.5, 2.5], "explore": [1.0, 0.5, 1.5]}
     svg = plot_arrivals([{"day": day, "first_day_regret": regret} for day in range(3)])
-    assert sorted(re.findall(r'id="[a-z-]+-mark-(\w+)"', svg)) == ["explore", "segment"]
+    assert sorted(re.findall(r">(oracle|explore|segment)<", svg)) == ["explore", "segment"]
     assert "day of registration" in svg

@@ -21,7 +21,7 @@ from firstday.cli.printing import print_results
 from firstday.cli.recommend import print_answer
 from firstday.data.splits.holdout import protocol_of, split_for_training
 from firstday.errors import ConfigError, DataError
-from firstday.evaluation.report.content import WorkedExample
+from firstday.evaluation.report.content import WorkedExample, gather_evaluation
 from firstday.evaluation.report.render import write_report
 from firstday.evaluation.results import RATIO
 from firstday.evaluation.run import Run, default_strategies, join_runs, judge_run
@@ -116,9 +116,8 @@ def demo(
         recommender = run_training(dataset, config, progress=progress)
     recommender.save(out / "model")
     report = out / "report.html"
-    write_report(
+    content = gather_evaluation(
         results,
-        report,
         dataset_summary=summary,
         config=config,
         history=recommender.model.cold.history,
@@ -126,6 +125,7 @@ def demo(
         example=_meet_newcomer(recommender)[1],
         command=f"firstday demo --seeds {seeds}",
     )
+    write_report(content, report)
     console.print(f"Done in {perf_counter() - began:.0f} s. Report with the picture: {report}", markup=False)
     command = _command()
     for line in _next_steps(command, out / "model", recommender.model.catalogue.items[0]):

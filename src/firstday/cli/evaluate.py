@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -39,7 +39,9 @@ from firstday.data.splits.holdout import find_cut_offs
 from firstday.errors import ConfigError
 from firstday.evaluation.plots import plot_replay, standalone
 from firstday.evaluation.replay import ReplaySettings, replay_policies
-from firstday.evaluation.report.render import Judged, check_report_path, write_reports
+from firstday.evaluation.report.content import gather_evaluation
+from firstday.evaluation.report.render import check_report_path, write_reports
+from firstday.evaluation.results import Results
 from firstday.evaluation.run import evaluate as run_evaluation
 from firstday.evaluation.slices import REFERENCE
 from firstday.metrics import PrecisionRule
@@ -191,12 +193,13 @@ def evaluate(
         check_report_path(report)
     divide_by: PrecisionRule = "k" if divide_by_k else "min"
     references = tuple(dict.fromkeys(against or (REFERENCE,)))
-    judged: list[Judged] = []
+    all_results: list[Results] = []
+    contents: list[dict[str, Any]] = []
     left_out: list[str] = []
     for name in tables:
         dataset, settings = read(name)
         if len(tables) > 1:
-            typer.echo(f"{name}: {len(judged) + 1} of {len(tables)} datasets", err=True)
+            typer.echo(f"{name}: {len(all_results) + 1} of {len(tables)} datasets", err=True)
         if (planned := find_cut_offs(dataset, settings)) is not None:
             print_notes([f"{name}: evaluation trains {planned.describe()}."])
         with open_progress() as progress:
@@ -212,12 +215,16 @@ def evaluate(
                 against=references,
                 progress=progress,
             )
-        n_before = sum(before.results.dataset.partition(" (")[0] == results.dataset for before in judged)
+        n_before = sum(before.dataset.partition(" (")[0] == results.dataset for before in all_results)
         if n_before:
             results = replace(results, dataset=f"{results.dataset} ({n_before + 1})")
-        judged.append(Judged(results, dataset.summary(), settings))
+        all_results.append(results)
+        if report is not None:
+            command = shlex.join(["firstday", *sys.argv[1:]])
+            contents.append(
+                gather_evaluation(results, dataset_summary=dataset.summary(), config=settings, command=command)
+            )
         left_out += dataset.left_out
-    all_results = [one.results for one in judged]
     values = [results.to_json() for results in all_results]
     if not write_json(values[0] if len(values) == 1 else {"datasets": values}, json_out):
         for results in all_results:
@@ -229,7 +236,7 @@ def evaluate(
         if json_out is not None:
             write_left_out(left_out_beside(json_out), left_out)
     if report is not None:
-        write_reports(judged, report, command=shlex.join(["firstday", *sys.argv[1:]]))
+        write_reports(contents, report)
         typer.echo(f"Wrote {report}.", err=True)
 
 

@@ -10,9 +10,7 @@ from typing import Annotated
 
 import polars as pl
 import typer
-from rich import box
 from rich.console import Console
-from rich.table import Table
 
 from firstday.cli.options import (
     ConfigOption,
@@ -24,12 +22,13 @@ from firstday.cli.options import (
     print_notes,
     write_json,
 )
+from firstday.cli.printing import print_table
 from firstday.data.dataset import Dataset
 from firstday.errors import ConfigError
 from firstday.evaluation.report.render import check_report_path
 from firstday.experiment.analyse import analyse
-from firstday.experiment.experiment_report import write_experiment_report
-from firstday.experiment.experiment_results import ExperimentResults, write_change, write_ends, write_value
+from firstday.experiment.experiment_report import tabulate_changes, write_experiment_report
+from firstday.experiment.experiment_results import ExperimentResults
 from firstday.experiment.experiment_tables import take_experiment
 from firstday.recommend.list_files import read_list_file
 
@@ -187,35 +186,11 @@ def print_experiment(results: ExperimentResults, console: Console) -> None:
     print_notes(results.notes)
     if not results.sample_ratio.is_broken:
         console.print(f"Users are divided as asked for: {results.sample_ratio.sentence()}.", markup=False)
-    for treatment in results.treatments if results.rows else ():
-        console.print(_tabulate(results, treatment))
+    if results.rows:
+        title = f"Everyone whose window has ended, intervals of {100 * results.level:g} %"
+        columns = ("outcome", "variant", results.control, "treatment", "change", "at every look")
+        print_table(tabulate_changes(results, results.of_everyone(), title).only(*columns), console)
     for sentence in results.sentences() or (results.say_waiting(),):
         console.print(sentence, markup=False)
     for estimate in results.lists:
         console.print(estimate.sentence(), markup=False)
-
-
-def _tabulate(results: ExperimentResults, treatment: str) -> Table:
-    """Make a table of the outcomes of a treatment, of everyone; what decides is bold."""
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
-    table.add_column("outcome", no_wrap=True)
-    percent = f"{100 * results.level:g} %"
-    for column in ("days", results.control, treatment, "change", percent, "at every look"):
-        # Where the terminal is narrow, intervals and names wrap: a number that is cut would be another one.
-        table.add_column(column, justify="right", no_wrap=column in ("days", "change"), overflow="fold")
-    for row in results.of_everyone():
-        if row.variant != treatment:
-            continue
-        comparison, is_ratio = row.comparison, row.comparison.ratio is not None
-        always = comparison.ratio_always if is_ratio else comparison.difference_always
-        table.add_row(
-            row.outcome.name,
-            f"{row.days:g}",
-            write_value(row.outcome, comparison.control),
-            write_value(row.outcome, comparison.treatment),
-            write_change(row.outcome, comparison.difference, comparison.ratio),
-            write_ends(row.outcome, comparison.ratio or comparison.difference, is_ratio=is_ratio),
-            "-" if always is None else write_ends(row.outcome, always, is_ratio=is_ratio),
-            style="bold" if (row.outcome, row.days) == results.decides else None,
-        )
-    return table

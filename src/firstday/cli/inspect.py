@@ -25,11 +25,13 @@ from firstday.cli.options import (
     load_plugins,
     write_file,
 )
-from firstday.cli.printing import selection_table
+from firstday.cli.printing import print_table
 from firstday.errors import ConfigError
-from firstday.evaluation.report.render import check_report_path, write_model_report
+from firstday.evaluation.report.content import gather_model
+from firstday.evaluation.report.render import check_report_path, render_report, write_report
+from firstday.evaluation.tables import compare_classes
 from firstday.recommend.auto import describe_selection
-from firstday.recommend.model_card import method_of_vectors, write_html, write_markdown
+from firstday.recommend.model_card import method_of_vectors, write_markdown
 from firstday.recommend.recommender import open_model
 from firstday.recommend.segment_description import describe_segments
 
@@ -68,11 +70,13 @@ def inspect(
         check_report_path(report)
     manifest, trained_model = read_manifest(model), open_model(model).model
     if report is not None:
-        write_model_report(trained_model, manifest, report, command=shlex.join(["firstday", *sys.argv[1:]]))
+        write_report(gather_model(trained_model, manifest, shlex.join(["firstday", *sys.argv[1:]])), report)
         typer.echo(f"Wrote {report}.", err=True)
     if card is not None:
-        write = write_html if card.suffix.lower() == ".html" else write_markdown
-        text = write(trained_model, manifest)
+        if card.suffix.lower() == ".html":
+            text = render_report(gather_model(trained_model, manifest, is_card=True))
+        else:
+            text = write_markdown(trained_model, manifest)
         if str(card) == "-":
             typer.echo(text)
         else:
@@ -163,7 +167,7 @@ def _print(path: Path, manifest: dict[str, Any], model: TrainedModel, n_segments
     for line in [*lines, *_tell_versions(path)]:
         console.print(line, markup=False, soft_wrap=True)
     if model.selection.classes:
-        console.print(selection_table(model))
+        print_table(compare_classes(model), console)
     n_shown = min(n_segments, len(model.segments))
     console.print(f"{n_shown} of {len(model.segments):,} segments, largest first:", markup=False)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)

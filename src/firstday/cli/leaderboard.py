@@ -6,9 +6,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich import box
 from rich.console import Console
-from rich.table import Table
 
 from firstday.cli.options import (
     DropOption,
@@ -18,21 +16,22 @@ from firstday.cli.options import (
     print_notes,
     write_file,
 )
+from firstday.cli.printing import print_line, print_table
 from firstday.data.left_out import left_out_beside, write_left_out
 from firstday.data.splits.holdout import protocol_of
 from firstday.evaluation.report.render import check_report_path
-from firstday.evaluation.slices import REFERENCE
-from firstday.leaderboard.judge import choose_methods, judge_methods
-from firstday.leaderboard.leaderboard_page import write_leaderboard
-from firstday.leaderboard.sets import find_sets, open_set
-from firstday.leaderboard.standings import (
-    Ends,
+from firstday.leaderboard.board import (
     Leaderboard,
     Standings,
     add_leaderboard,
+    choose_methods,
+    find_sets,
+    judge_methods,
+    open_set,
     read_leaderboard,
     read_published,
-    write_multiple,
+    tabulate_standings,
+    write_leaderboard,
     write_split,
 )
 from firstday.progress import open_progress
@@ -129,28 +128,10 @@ def leaderboard(
 
 def _print_standings(name: str, standings: Standings, console: Console) -> None:
     """Print the standings of a set, best first; the page and the file have more."""
-    title = f"{name}: cold users, lists of {standings.k}, in %; times as multiples of those of {REFERENCE}"
-    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column("method", no_wrap=True)
-    for column in (f"P@{standings.k}", f"P - P of {REFERENCE}", "fit", "answer"):
-        table.add_column(column, justify="right", no_wrap=True)
-    for row in standings.best_first:
-        difference = (
-            "" if row.minus_segment is None else f"{row.minus_segment:+.1f} {_write(row.minus_segment_ci, '+')}"
-        )
-        table.add_row(
-            row.strategy,
-            f"{row.precision:.1f} {_write(row.precision_ci)}",
-            difference,
-            *map(write_multiple, standings.compare_times(row)),
-            style="bold" if row.strategy == REFERENCE else None,
-        )
-    console.print(table)
-    text = f"{standings.n_warm:,} warm and {standings.n_cold:,} cold users of each of {len(standings.seeds)} seed(s), "
-    text += f"protocol {standings.protocol}, split {write_split(standings.split)}. Brackets: 95 % interval."
-    console.print(text, highlight=False, markup=False)
-
-
-def _write(ends: Ends | None, sign: str = "") -> str:
-    """Write the two ends of an interval."""
-    return "" if ends is None else f"\\[{ends[0]:{sign}.1f}, {ends[1]:{sign}.1f}]"
+    table = tabulate_standings(name, standings)
+    print_table(table.only(*table.columns[:5]), console)
+    print_line(
+        f"{standings.n_warm:,} warm and {standings.n_cold:,} cold users of each of {len(standings.seeds)} seed(s), "
+        f"protocol {standings.protocol}, split {write_split(standings.split)}. Brackets: 95 % interval.",
+        console,
+    )

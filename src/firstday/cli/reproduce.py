@@ -25,6 +25,7 @@ from firstday.cli.options import (
 )
 from firstday.cli.printing import print_comparison
 from firstday.data.sources.deezer_kdd21 import NAME, read_paper_data
+from firstday.evaluation.report.content import gather_evaluation
 from firstday.evaluation.report.render import check_report_path, write_report
 from firstday.progress import open_progress
 from firstday.recommend.registry import find_strategy, strategy_names
@@ -95,11 +96,11 @@ def reproduce(
         print_notes(table.results.notes)
         print_comparison(table, Console())
     if report is not None:
-        write_report(
+        content = gather_evaluation(
             table.results,
-            report,
             dataset_summary={"users": table.n_users, "items": table.summary["items"]},
             config=table.config,
             command=shlex.join(["firstday", *sys.argv[1:]]),
             space=table.space,
         )
+        write_report(content, report)

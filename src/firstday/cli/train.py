@@ -28,8 +28,9 @@ from firstday.cli.options import (
     read_settings,
     start_engine,
 )
-from firstday.cli.printing import selection_table
+from firstday.cli.printing import print_table
 from firstday.engine.engines import ModelPlace, load
+from firstday.evaluation.tables import compare_classes
 from firstday.progress import open_progress
 from firstday.recommend.auto import describe_selection
 from firstday.recommend.registry import with_methods
@@ -100,7 +101,7 @@ def train(
             f"{facts['data']['impressions_used']:,} of them used.",
             markup=False,
         )
-    console.print(selection_table(recommender.model))
+    print_table(compare_classes(recommender.model), console)
     strategy = recommender.model.config.recommend.strategy
     if strategy != "auto":
         console.print(f"note: recommend.strategy is {strategy}, so lists are made by it and not by auto.", markup=False)

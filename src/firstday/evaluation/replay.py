@@ -246,11 +246,11 @@ class ReplayResults:
         rows = self._rows_of(known)
         return bootstrap_mean(self.hits[policy].sum(axis=1)[rows], self.users[rows])
 
-    def compare(self, policy: str, against: str | None = None, known: str | None = None) -> Interval:
-        """Return the hits of a policy divided by those of another, user by user paired; 1 where neither has any."""
+    def compare(self, policy: str, known: str | None = None) -> Interval:
+        """Return the hits of a policy divided by those of `against`, user by user paired; 1 where it has none."""
         rows = self._rows_of(known)
         values = self.hits[policy].sum(axis=1)[rows].astype(np.float64)
-        denominators = self.hits[against or self.against].sum(axis=1)[rows].astype(np.float64)
+        denominators = self.hits[self.against].sum(axis=1)[rows].astype(np.float64)
         if not denominators.any():
             return Interval(1.0, 1.0, 1.0)
         return bootstrap_ratios(values[:, None], denominators, self.users[rows])[0]
@@ -277,21 +277,15 @@ class ReplayResults:
         }
 
     def _describe(self, policy: str) -> dict[str, Any]:
-        hits, ratio = self.sum_up(policy), self.compare(policy)
-        by_known = {}
-        for known, n_users in self.classes.items():
-            of_class, ratio_of_class = self.sum_up(policy, known), self.compare(policy, known=known)
-            by_known[known] = {
-                "n_users": n_users,
-                **_describe_interval("hits", of_class),
-                **_describe_interval("ratio", ratio_of_class),
-            }
+        def describe(known: str | None = None) -> dict[str, Any]:
+            hits, ratio = self.sum_up(policy, known), self.compare(policy, known)
+            return _describe_interval("hits", hits) | _describe_interval("ratio", ratio)
+
         return {
             "policy": policy,
             "hits_by_round": np.round(self.hits[policy].mean(axis=0), 4).tolist(),
-            **_describe_interval("hits", hits),
-            **_describe_interval("ratio", ratio),
-            "by_known": by_known,
+            **describe(),
+            "by_known": {known: {"n_users": n_users, **describe(known)} for known, n_users in self.classes.items()},
         }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -35,18 +35,18 @@ from firstday.metrics import (
     FEWEST_COHORTS,
     HEAD,
     METRICS,
-    Interval,
     PrecisionRule,
-    UserMetrics,
     bootstrap_means,
     deviations_of_fifths,
     mean_intervals,
+    measure,
     ratio_intervals,
 )
 from firstday.recommend.registry import is_plugin
 from firstday.recommend.segment_description import SegmentRow
 from firstday.recommend.spec import FALLBACKS
 from firstday.segment.segments import ItemCounts
+from firstday.sparse import SparseRows
 from firstday.training.option_search import Tuning
 
 HEAD_METRICS = (f"precision_at_{HEAD}", f"ndcg_at_{HEAD}")
@@ -270,15 +270,11 @@ class Results:
 
     def _repr_html_(self) -> str:
         from firstday.evaluation.plots import plot_strategies
+        from firstday.evaluation.tables import compare_strategies
 
-        rows = []
-        for name in self.best_first:
-            precision = self.get(name, "precision")
-            others = (f"{self.get(name, metric).mean:.1f}" for metric in ("recall", "ndcg", "user_coverage"))
-            rows.append((name, f"{precision.mean:.1f} [{precision.low:.1f}, {precision.high:.1f}]", *others))
-        columns = ("strategy", *(f"{metric}@{self.k}, %" for metric in ("P", "R", "NDCG")), "user coverage, %")
-        below = (f"{self.dataset}: {self.describe_users()} Brackets: 95 % interval over {self.units}.",)
-        table = write_table("Strategies, best first", columns, rows, below)
+        shown = compare_strategies(self)
+        below = (f"{self.describe_users()} Brackets: 95 % interval over {self.units}.",)
+        table = write_table(shown.title, shown.columns, shown.write_cells(), below)
         try:
             return f'{table}<div style="background: white">{plot_strategies(self)}</div>'
         except MissingExtraError:
@@ -315,10 +311,13 @@ class Results:
             if figure.strategy == strategy and figure.metric.startswith(start)
         }
 
+    def group_slices(self) -> list[tuple[str, str, str]]:
+        """Return column, label and slice of each profile group."""
+        return [(column, label, group_slice(column, label)) for column in self.groups for label in self.groups[column]]
+
     def compared_groups(self, strategy: str) -> dict[tuple[str, str], Figure]:
         """Return the difference of each profile group to all others, by column and label; too small ones left out."""
-        named = {(column, label): group_slice(column, label) for column in self.groups for label in self.groups[column]}
-        figures = {group: self.find(strategy, MINUS_OTHERS, named[group]) for group in named}
+        figures = {(column, label): self.find(strategy, MINUS_OTHERS, of) for column, label, of in self.group_slices()}
         return {group: figure for group, figure in figures.items() if figure}
 
     def largest_gap(self, strategy: str) -> tuple[str, str] | None:
@@ -353,49 +352,41 @@ class Results:
 
     def _strategy_json(self, name: str) -> dict[str, Any]:
         """Return the figures of one strategy as JSON values; null where there is no such user."""
+        at = partial(self.find, name)
         values: dict[str, Any] = {"strategy": name}
         for metric in METRICS:
-            values |= _with_ends(metric, self.get(name, metric))
-            values[f"{metric}_deviation"] = _mean(self.get(name, f"{metric}_deviation"))
+            values |= _with_ends(metric, at(metric)) | {f"{metric}_deviation": _mean(at(f"{metric}_deviation"))}
         for metric in HEAD_METRICS if self.has_head else ():
-            values |= _with_ends(metric, self.get(name, metric))
-        values["precision_by_seed"] = [_mean(self.get(name, "precision", seed_slice(seed))) for seed in self.seeds]
-        by_size = {size: self.find(name, "precision", size_slice(size)) for size in DAY_ONE_SIZES}
+            values |= _with_ends(metric, at(metric))
+        values["precision_by_seed"] = [_mean(at("precision", seed_slice(seed))) for seed in self.seeds]
+        by_size = {size: at("precision", size_slice(size)) for size in DAY_ONE_SIZES}
         values["by_day_one_size"] = {size: _mean(figure) for size, figure in by_size.items()}
         values["by_day_one_size_ci"] = {size: _ends(figure) for size, figure in by_size.items()}
         if self.has_head:
-            head = {size: self.find(name, HEAD_METRICS[0], size_slice(size)) for size in DAY_ONE_SIZES}
-            values["by_day_one_size_at_10"] = {size: _mean(figure) for size, figure in head.items()}
+            values["by_day_one_size_at_10"] = {size: _mean(at(HEAD_METRICS[0], size_slice(size))) for size in by_size}
         values["n_by_day_one_size"] = {size: figure.n if figure else 0 for size, figure in by_size.items()}
         for key, of_slice in (("profile_only", NOTHING_DONE), ("friends_only", FRIENDS_ONLY)):
-            figure = self.find(name, "precision", of_slice)
+            figure = at("precision", of_slice)
             values |= _with_ends(key, figure) | {f"n_{key}": figure.n if figure else 0}
-        if difference := self.find(name, f"{MINUS}{REFERENCE}"):
+        if difference := at(f"{MINUS}{REFERENCE}"):
             values |= _with_ends(f"minus_{REFERENCE}", difference)
         values["against"] = {
-            other: _with_ends("difference", self.get(name, f"{MINUS}{other}"))
-            | (_with_ends("difference_at_10", self.get(name, f"{HEAD_MINUS}{other}")) if self.has_head else {})
+            other: _with_ends("difference", at(f"{MINUS}{other}"))
+            | (_with_ends("difference_at_10", at(f"{HEAD_MINUS}{other}")) if self.has_head else {})
             | _with_ends("ratio", ratio)
             for other, ratio in self.split_metric(name, RATIO).items()
         }
-        users, items = (_mean(self.get(name, f"{what}_coverage")) for what in ("user", "catalogue"))
-        values["user_coverage"] = users
-        values["novelty_bits"] = _mean(self.get(name, "novelty_bits"))
-        values["catalogue_coverage"] = items
+        values |= {metric: _mean(at(metric)) for metric in ("user_coverage", "novelty_bits", "catalogue_coverage")}
         routes = sorted(self.split_metric(name, ROUTE).items())
         values["routes"] = {route: round(figure.mean / 100, 4) for route, figure in routes}
-        values["ms_per_user"] = _mean(self.get(name, "ms_per_user"))
-        values["by_group"] = {
-            column: {label: self._group_json(name, group_slice(column, label)) for label in labels}
-            for column, labels in self.groups.items()
-        }
+        values["ms_per_user"] = _mean(at("ms_per_user"))
+        by_group: dict[str, dict[str, Any]] = {}
+        for column, label, of_slice in self.group_slices():
+            figure = self.get(name, "precision", of_slice)
+            by_group.setdefault(column, {})[label] = _with_ends("precision", figure) | {"n_users": figure.n}
+        values["by_group"] = by_group
         values["places_by_popularity"] = [_mean(figure) for figure in self.split_metric(name, TENTH).values()]
         return values
-
-    def _group_json(self, name: str, of_slice: str) -> dict[str, Any]:
-        """Return what a strategy does for a profile group as JSON values."""
-        figure = self.get(name, "precision", of_slice)
-        return _with_ends("precision", figure) | {"n_users": figure.n}
 
     def _gap_json(self) -> dict[str, Any] | None:
         """Return the largest gap of the leader's lists as JSON values."""
@@ -463,9 +454,7 @@ class Scores:
     Parameters
     ----------
     metrics
-        By user.
-    head
-        Of the first `HEAD` places of the lists, by user; None where lists are no longer.
+        By name: of each user, in %, shape (n_users,); those of the head only where lists are longer.
     routes
         How many users each route answered.
     seconds
@@ -478,13 +467,22 @@ class Scores:
         Places of the lists by popularity of their items, int64, shape (`N_TENTHS`,).
     """
 
-    metrics: UserMetrics
-    head: UserMetrics | None
+    metrics: Mapping[str, np.ndarray]
     routes: Mapping[str, int]
     seconds: float
     novelty: np.ndarray
     catalogue_coverage: float
     places: np.ndarray
+
+
+def measure_lists(lists: np.ndarray, truth: SparseRows, divide_by: PrecisionRule = "min") -> dict[str, np.ndarray]:
+    """Return the metrics of each user's list in %, and of its head if it is longer; see `firstday.metrics.measure`."""
+    whole = measure(lists, truth, divide_by=divide_by)
+    metrics = {metric: 100 * getattr(whole, metric) for metric in METRICS}
+    if lists.shape[1] > HEAD:
+        head = measure(lists[:, :HEAD], truth, divide_by=divide_by)
+        metrics |= dict(zip(HEAD_METRICS, (100 * head.precision, 100 * head.ndcg), strict=True))
+    return metrics
 
 
 def measure_novelty(lists: np.ndarray, everyone: ItemCounts) -> np.ndarray:
@@ -554,15 +552,22 @@ def make_figures(
         Strategy by strategy.
     """
     names = tuple(scores)
-    by_user = {name: _join_runs(scores[name]) for name in names}
-    precision = np.stack([by_user[name]["precision"] for name in names], axis=1)
+    columns = {
+        (name, metric): np.concatenate([score.metrics[metric] for score in of_runs])
+        for name, of_runs in scores.items()
+        for metric in of_runs[0].metrics
+    }
+    compared = {**columns, **_subtract_references(columns, names, against)}
+    by_size = {key: column for key, column in columns.items() if key[1] in ("precision", HEAD_METRICS[0])}
+    everyone = np.ones(len(users), dtype=bool)
     figures = [
-        *_compare_strategies(by_user, users, cohorts, against),
-        *_measure_slices(by_user, users, cohorts, slices),
-        *measure_groups(names, precision, users, groups),
+        *_measure(compared, ALL, everyone, users, cohorts),
+        *_divide_by_references(columns, names, users, cohorts, against),
+        *(of for name, members in slices.items() for of in _measure(by_size, name, members, users, cohorts)),
+        *measure_groups({name: columns[name, "precision"] for name in names}, users, groups),
         *_measure_fifths(scores),
         *(
-            Figure(name, "precision", part, float(by_user[name]["precision"][rows].mean()), n=int(rows.sum()))
+            Figure(name, "precision", part, float(columns[name, "precision"][rows].mean()), n=int(rows.sum()))
             for name in names
             for part, rows in parts.items()
         ),
@@ -571,100 +576,77 @@ def make_figures(
     return tuple(sorted(figures, key=lambda figure: names.index(figure.strategy)))
 
 
-def _join_runs(scores: Sequence[Scores]) -> dict[str, np.ndarray]:
-    """Return each metric of all users of all runs, in %."""
-    columns = {metric: [getattr(score.metrics, metric) for score in scores] for metric in METRICS}
-    for metric in HEAD_METRICS:
-        heads = [getattr(score.head, metric.removesuffix(f"_at_{HEAD}")) for score in scores if score.head is not None]
-        columns |= {metric: heads} if heads else {}
-    return {metric: 100 * np.concatenate(parts) for metric, parts in columns.items()}
+Columns = Mapping[tuple[str, str], np.ndarray]
+"""By strategy and metric: in %, one row for each user of each run, shape (n,)."""
 
 
-def _with_interval(strategy: str, metric: str, of_slice: str, interval: Interval, n: int) -> Figure:
-    return Figure(strategy, metric, of_slice, interval.mean, interval.low, interval.high, n)
-
-
-def _compare_strategies(
-    by_user: Mapping[str, Mapping[str, np.ndarray]], users: np.ndarray, cohorts: np.ndarray, against: Sequence[str]
+def _measure(
+    columns: Columns, of_slice: str, members: np.ndarray, users: np.ndarray, cohorts: np.ndarray
 ) -> Iterator[Figure]:
-    """Measure all users: means, and differences and ratios of precision to the references.
-
-    The difference of a plug-in is measured to every other strategy.
-    """
-    columns = {(name, metric): values for name, metrics in by_user.items() for metric, values in metrics.items()}
-    references = [name for name in dict.fromkeys(against) if name in by_user]
-    for name in by_user:
-        others = by_user if is_plugin(name) else ()
-        for reference in dict.fromkeys((REFERENCE, *references, *others)):
-            if reference in by_user and reference != name:
-                for start, metric in ((MINUS, "precision"), (HEAD_MINUS, HEAD_METRICS[0])):
-                    if metric in by_user[name]:
-                        columns[name, f"{start}{reference}"] = by_user[name][metric] - by_user[reference][metric]
-    means = mean_intervals(np.stack(list(columns.values()), axis=1), users, cohorts)
-    for (name, metric), mean in zip(columns, means, strict=True):
-        yield _with_interval(name, metric, ALL, mean, len(users))
-    precision = np.stack([metrics["precision"] for metrics in by_user.values()], axis=1)
-    for reference in references:
-        below = by_user[reference]["precision"]
-        if below.any():  # nothing is a multiple of no hit at all
-            for name, ratio in zip(by_user, ratio_intervals(precision, below, users, cohorts), strict=True):
-                if name != reference:
-                    yield _with_interval(name, f"{RATIO}{reference}", ALL, ratio, len(users))
+    """Measure the means of a slice, given whether each row is in it."""
+    values = np.stack([column[members] for column in columns.values()], axis=1)
+    for (name, metric), mean in zip(columns, mean_intervals(values, users[members], cohorts[members]), strict=True):
+        yield Figure(name, metric, of_slice, mean.mean, mean.low, mean.high, int(members.sum()))
 
 
-def _measure_slices(
-    by_user: Mapping[str, Mapping[str, np.ndarray]],
-    users: np.ndarray,
-    cohorts: np.ndarray,
-    slices: Mapping[str, np.ndarray],
-) -> Iterator[Figure]:
-    """Measure the precision of slices by day one."""
-    columns = {
-        (name, metric): metrics[metric]
-        for name, metrics in by_user.items()
-        for metric in ("precision", HEAD_METRICS[0])
-        if metric in metrics
+def _subtract_references(columns: Columns, names: Sequence[str], against: Sequence[str]) -> Columns:
+    """Return the differences to the references, user by user; those of a plug-in to every other strategy."""
+    return {
+        (name, f"{start}{reference}"): columns[name, metric] - columns[reference, metric]
+        for name in names
+        for reference in dict.fromkeys((REFERENCE, *against, *(names if is_plugin(name) else ())))
+        for start, metric in ((MINUS, "precision"), (HEAD_MINUS, HEAD_METRICS[0]))
+        if reference != name and (reference, metric) in columns
     }
-    values = np.stack(list(columns.values()), axis=1)
-    for of_slice, members in slices.items():
-        means = mean_intervals(values[members], users[members], cohorts[members])
-        for (name, metric), mean in zip(columns, means, strict=True):
-            yield _with_interval(name, metric, of_slice, mean, int(members.sum()))
+
+
+def _divide_by_references(
+    columns: Columns, names: Sequence[str], users: np.ndarray, cohorts: np.ndarray, against: Sequence[str]
+) -> Iterator[Figure]:
+    """Measure the ratios of precision to the references."""
+    precision = np.stack([columns[name, "precision"] for name in names], axis=1)
+    for reference in dict.fromkeys(against):
+        below = columns.get((reference, "precision"))
+        if below is None or not below.any():  # nothing is a multiple of no hit at all
+            continue
+        for name, ratio in zip(names, ratio_intervals(precision, below, users, cohorts), strict=True):
+            if name != reference:
+                yield Figure(name, f"{RATIO}{reference}", ALL, ratio.mean, ratio.low, ratio.high, len(users))
 
 
 def measure_groups(
-    names: Sequence[str], precision: np.ndarray, users: np.ndarray, groups: Mapping[str, Mapping[str, np.ndarray]]
+    precision: Mapping[str, np.ndarray], users: np.ndarray, groups: Mapping[str, Mapping[str, np.ndarray]]
 ) -> Iterator[Figure]:
     """Measure the precision of profile groups, and compare those that are large enough with all other users.
 
     Parameters
     ----------
-    names
-        The strategies.
     precision
-        In %, one row for each user and seed, one column for each strategy.
+        By strategy: in %, one row for each user and seed, shape (n,).
     users, groups
         See `make_figures`.
     """
+    values = np.stack(list(precision.values()), axis=1)
     parts = {group_slice(column, label): group for column, labels in groups.items() for label, group in labels.items()}
     n_compared = sum(is_comparable(members, users) for members in parts.values())
     for of_slice, members in parts.items():
         n_users = len(np.unique(users[members]))
-        means = bootstrap_means(precision[members], users[members])
-        for name, mean in zip(names, means, strict=True):
-            yield _with_interval(name, "precision", of_slice, mean, n_users)
+        for name, mean in zip(precision, bootstrap_means(values[members], users[members]), strict=True):
+            yield Figure(name, "precision", of_slice, mean.mean, mean.low, mean.high, n_users)
         if is_comparable(members, users):
-            compared = compare_with_others(precision, users, members, n_compared)
-            for name, (difference, others) in zip(names, compared, strict=True):
-                yield _with_interval(name, MINUS_OTHERS, of_slice, difference, n_users)
-                yield Figure(name, OF_OTHERS, of_slice, others, n=len(np.unique(users[~members])))
+            n_others = len(np.unique(users[~members]))
+            compared = compare_with_others(values, users, members, n_compared)
+            for name, (difference, others) in zip(precision, compared, strict=True):
+                ends = difference.mean, difference.low, difference.high
+                yield Figure(name, MINUS_OTHERS, of_slice, *ends, n_users)
+                yield Figure(name, OF_OTHERS, of_slice, others, n=n_others)
 
 
 def _measure_fifths(scores: Mapping[str, Sequence[Scores]]) -> Iterator[Figure]:
     """Measure the standard deviation of means over fifths of the users, mean over seeds."""
     by_seed = []
     for of_seed in zip(*scores.values(), strict=True):
-        columns = [100 * getattr(score.metrics, metric) for score in of_seed for metric in METRICS]
+        columns = [score.metrics[metric] for score in of_seed for metric in METRICS]
         by_seed.append(deviations_of_fifths(np.stack(columns, axis=1)))
     n = sum(len(score.novelty) for score in next(iter(scores.values())))
     keys = [(name, f"{metric}_deviation") for name in scores for metric in METRICS]

@@ -15,7 +15,7 @@ from firstday.data.splits.holdout import find_cut_offs, hold_out, protocol_of
 from firstday.data.splits.registrations import write_moment
 from firstday.data.splits.split import Cohort, Split
 from firstday.errors import ConfigError, DataError
-from firstday.evaluation.results import Results, Scores, make_figures, measure_novelty
+from firstday.evaluation.results import Results, Scores, make_figures, measure_lists, measure_novelty
 from firstday.evaluation.slices import (
     REFERENCE,
     SeedFacts,
@@ -29,7 +29,7 @@ from firstday.evaluation.slices import (
     slice_by_profile,
     to_shares,
 )
-from firstday.metrics import HEAD, PrecisionRule, measure
+from firstday.metrics import PrecisionRule
 from firstday.progress import Progress, no_progress, open_progress
 from firstday.recommend.blend import have_friends
 from firstday.recommend.nearest_segment import SEGMENT
@@ -99,12 +99,15 @@ class Run:
 def score_strategy(query: Query, cohort: Cohort, strategy: str | Strategy, divide_by: PrecisionRule) -> Scores:
     """Make one strategy's lists for a cohort and measure them."""
     answer, seconds = _time_lists(query, strategy)
-    metrics = measure(answer.items, cohort.truth, divide_by=divide_by)
     reached = len(np.unique(answer.items[answer.items >= 0])) / query.model.n_items
-    novelty = measure_novelty(answer.items, query.model.everyone)
-    places = count_by_part(answer.items, divide_by_use(query.model))
-    head = measure(answer.items[:, :HEAD], cohort.truth, divide_by=divide_by) if query.k > HEAD else None
-    return Scores(metrics, head, Counter(answer.routes.tolist()), seconds, novelty, reached, places)
+    return Scores(
+        measure_lists(answer.items, cohort.truth, divide_by),
+        Counter(answer.routes.tolist()),
+        seconds,
+        measure_novelty(answer.items, query.model.everyone),
+        reached,
+        count_by_part(answer.items, divide_by_use(query.model)),
+    )
 
 
 def _time_lists(query: Query, strategy: str | Strategy) -> tuple[Answer, float]:

@@ -13,7 +13,7 @@ from firstday.cold.cold_model import Epoch
 from firstday.data.splits.registrations import write_moment
 from firstday.data.splits.split import Cohort
 from firstday.features.signals import SignalBatch
-from firstday.metrics import LEVEL, Interval
+from firstday.metrics import LEVEL, Interval, cluster_errors
 from firstday.recommend.query import Query
 from firstday.recommend.segment_description import SegmentRow, describe_segments
 
@@ -199,20 +199,13 @@ def compare_with_others(
         For each column the group's mean minus that of the others, with an interval that holds for all groups at once
         (Bonferroni), and the mean of the others.
     """
-    means, variances = [], []
-    for rows in (members, ~members):
-        _, unit = np.unique(users[rows], return_inverse=True)
-        sums = np.stack([np.bincount(unit, weights=column) for column in values[rows].T], axis=1)
-        counts = np.bincount(unit)
-        mean = sums.sum(axis=0) / counts.sum()
-        n = len(counts)
-        squares = ((sums - mean * counts[:, None]) ** 2).sum(axis=0)
-        variances.append(squares / counts.sum() ** 2 * n / max(1, n - 1))
-        means.append(mean)
-    difference = means[0] - means[1]
-    reach = NormalDist().inv_cdf(1 - (1 - LEVEL) / 2 / n_compared) * np.sqrt(variances[0] + variances[1])
+    (means, errors), (others, other_errors) = (
+        cluster_errors(values[rows], np.ones(int(rows.sum())), users[rows]) for rows in (members, ~members)
+    )
+    difference = means - others
+    reach = NormalDist().inv_cdf(1 - (1 - LEVEL) / 2 / n_compared) * np.hypot(errors, other_errors)
     ends = zip(difference.tolist(), (difference - reach).tolist(), (difference + reach).tolist(), strict=True)
-    return [(Interval(*end), other) for end, other in zip(ends, means[1].tolist(), strict=True)]
+    return [(Interval(*end), other) for end, other in zip(ends, others.tolist(), strict=True)]
 
 
 N_TENTHS = 10

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import firstday
 from firstday.config import ExperimentConfig
 from firstday.evaluation.report.render import check_report_path, fill_template, write_page
+from firstday.evaluation.tables import Cell, Table
 from firstday.experiment.experiment_plots import plot_cohorts, plot_outcomes
 from firstday.experiment.experiment_results import (
+    COHORT,
+    EVERYONE,
     ExperimentResults,
     Row,
     write_change,
@@ -55,53 +58,64 @@ def render_experiment(
     for treatment in results.treatments:
         plots[f"outcomes {treatment}"] = plot_outcomes(results, treatment)
         plots[f"cohorts {treatment}"] = plot_cohorts(results, treatment)
-    decides = results.decides
     content = {
         "results": results,
         "config": config or ExperimentConfig(),
         "command": command,
         "version": firstday.__version__,
         "sentences": results.sentences(),
-        "deciding": [_cells(row) for row in results.deciding()],
-        "everyone": [_cells(row) for row in results.of_everyone()],
-        "cohorts": [_cells(row) for row in results.cohorts() if (row.outcome, row.days) == decides],
-        "all_cohorts": [_cells(row) for row in results.cohorts()],
-        "groups": [_cells(row) for row in results.groups()],
+        "deciding": [
+            (
+                row.variant,
+                write_change(row.outcome, row.comparison.difference, row.comparison.ratio),
+                row.outcome.title,
+                write_days(row.days),
+            )
+            for row in results.deciding()
+        ],
+        "everyone": tabulate_changes(results, results.of_everyone(), "Everyone whose window has ended"),
+        "cohorts": tabulate_changes(results, results.cohorts(), "By week of registration"),
+        "groups": tabulate_changes(results, results.groups(), "By group, within the window that decides"),
         "is_adjusted": any(row.comparison.unadjusted is not None for row in results.of_everyone()),
         "narrower": _mean_narrowing(results.deciding()),
     }
     return fill_template("experiment.html", content, plots, package="firstday.experiment")
 
 
-def _cells(row: Row) -> dict[str, str | int | bool]:
-    """Return what a table shows of a comparison."""
-    comparison, outcome = row.comparison, row.outcome
+def tabulate_changes(results: ExperimentResults, rows: Sequence[Row], title: str) -> Table:
+    """Tabulate comparisons with their intervals; that of the outcome that decides is accented."""
+    names = [f"{row.outcome.title}, {write_days(row.days)}" for row in rows]
+    deciding = [name for name, row in zip(names, rows, strict=True) if (row.outcome, row.days) == results.decides]
+    power = ("smallest change", "power") if any(row.power for row in rows) else ()
+    changes = ("difference", "change", "at every look", "p", *power)
+    columns = ("outcome", "variant", "users", results.control, "treatment", *changes)
+    cells = (_write_row(row, name)[: len(columns)] for row, name in zip(rows, names, strict=True))
+    return Table(title, columns, tuple(cells), deciding[0] if deciding else "", ("variant",))
+
+
+def _write_row(row: Row, name: str) -> tuple[Cell, ...]:
+    comparison, outcome, power = row.comparison, row.outcome, row.power
     is_ratio = comparison.ratio is not None
-    fixed = comparison.ratio or comparison.difference
     always = comparison.ratio_always if is_ratio else comparison.difference_always
-    power = row.power
-    return {
-        "outcome": outcome.title,
-        "days": f"{row.days:g}",
-        "window": write_days(row.days),
-        "variant": row.variant,
-        "column": row.column,
-        "value": row.value,
-        "n_control": comparison.n_control,
-        "n_treatment": comparison.n_treatment,
-        "control": write_value(outcome, comparison.control),
-        "treatment": write_value(outcome, comparison.treatment),
-        "difference": write_change(outcome, comparison.difference, None),
-        "difference_ends": write_ends(outcome, comparison.difference, is_ratio=False),
-        "change": write_change(outcome, comparison.difference, comparison.ratio),
-        "ends": write_ends(outcome, fixed, is_ratio=is_ratio),
-        "always_ends": "-" if always is None else write_ends(outcome, always, is_ratio=is_ratio),
-        "p": write_p(comparison.p_value),
-        "p_corrected": write_p(row.p_corrected),
-        "is_always_clear": comparison.is_always_clear,
-        "smallest": "-" if power is None else f"{100 * power.smallest_effect:.1f} %",
-        "power": "-" if power is None else f"{100 * power.power:.0f} %",
-    }
+    fixed = comparison.ratio or comparison.difference
+    return (
+        (name,)
+        if row.column == EVERYONE
+        else (f"{'' if row.column == COHORT else f'{row.column}: '}{row.value}", name),
+        (row.variant,),
+        (f"{comparison.n_control:,}", f"{comparison.n_treatment:,}"),
+        (write_value(outcome, comparison.control),),
+        (write_value(outcome, comparison.treatment),),
+        (
+            write_change(outcome, comparison.difference, None),
+            write_ends(outcome, comparison.difference, is_ratio=False),
+        ),
+        (write_change(outcome, comparison.difference, comparison.ratio), write_ends(outcome, fixed, is_ratio=is_ratio)),
+        ("-" if always is None else write_ends(outcome, always, is_ratio=is_ratio),),
+        (write_p(comparison.p_value), f"corrected {write_p(row.p_corrected)}"),
+        ("-" if power is None else f"{100 * power.smallest_effect:.1f} %",),
+        ("-" if power is None else f"{100 * power.power:.0f} %",),
+    )
 
 
 def write_p(value: float) -> str:

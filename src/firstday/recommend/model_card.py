@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import html
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from firstday.artifact.folder import read_manifest
 from firstday.artifact.trained_model import TrainedModel
-from firstday.config import Config
 from firstday.recommend.auto import tabulate_selection
 from firstday.recommend.registry import find_strategy, strategies_of
 
@@ -20,24 +17,15 @@ FEW = 10
 """A count of fewer people may tell something about one of them."""
 
 
-@dataclass(frozen=True)
-class CardTable:
-    """A table of a card: what stands above the columns, and the rows."""
-
-    head: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-
-
-@dataclass(frozen=True)
-class CardSection:
-    """A part of a card: a title, and below it paragraphs, lists and tables."""
-
-    title: str
-    parts: tuple[str | list[str] | CardTable, ...]
+Table = tuple[tuple[str, ...], ...]
+"""Rows, the first of them the head; that of a table of names and values is empty."""
+Part = str | list[str] | Table
+"""A paragraph, a list or a table."""
+FACTS = ("", "")
 
 
-def make_card(model: TrainedModel, manifest: Mapping[str, Any]) -> tuple[str, list[CardSection]]:
-    """Return the title and the sections of a model's card.
+def make_card(model: TrainedModel, manifest: Mapping[str, Any]) -> tuple[str, dict[str, tuple[Part, ...]]]:
+    """Return the title of a model's card, and its parts by section.
 
     Parameters
     ----------
@@ -51,18 +39,19 @@ def make_card(model: TrainedModel, manifest: Mapping[str, Any]) -> tuple[str, li
         f"Version {manifest['version']}, made {manifest['created_at']} by firstday {manifest['firstday']}. It makes "
         "lists for users of whom little is known: a profile, friends, and what they did on their first day."
     )
-    sections = [
-        CardSection("What it is", (version, CardTable(("", ""), tuple(_describe_making(model, manifest))))),
-        CardSection("Trained on", (CardTable(("", ""), tuple(_describe_data(data))), list(data.get("notes", ())))),
-        CardSection("How good it is", tuple(_describe_quality(model, manifest))),
-        CardSection(
-            "Strategies", ("What it can answer by (--strategy); auto is what was best above.", _strategies(model))
-        ),
-        CardSection("Meant for", (list(MEANT_FOR),)),
-        CardSection("Not meant for, and limits", (_limits(model, data),)),
-        CardSection("Personal data in it", (_personal_data(model),)),
-        CardSection("Settings", tuple(_describe_settings(model.config))),
-    ]
+    changed = tuple((name, str(value)) for name, value in model.config._repr_facts_().items())
+    sections: dict[str, tuple[Part, ...]] = {
+        "What it is": (version, (FACTS, *_describe_making(model, manifest))),
+        "Trained on": ((FACTS, *describe_data(data)), list(data.get("notes", ()))),
+        "How good it is": tuple(_describe_quality(model, manifest)),
+        "Strategies": ("What it can answer by (--strategy); auto is what was best above.", _strategies(model)),
+        "Meant for": (list(MEANT_FOR),),
+        "Not meant for, and limits": (_limits(model, data),),
+        "Personal data in it": (_personal_data(model),),
+        "Settings": ("All others are the defaults:", (("setting", "value"), *changed))
+        if changed
+        else ("All defaults.",),
+    }
     return f"Model card: {data.get('dataset', 'a model')}", sections
 
 
@@ -78,15 +67,18 @@ def method_of_vectors(model: TrainedModel, data: Mapping[str, Any]) -> str:
     return str(data.get("vectors", model.config.embedding.method))
 
 
-def _describe_making(model: TrainedModel, manifest: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+def _describe_making(model: TrainedModel, manifest: Mapping[str, Any]) -> Table:
     """Say how the model came about."""
     method = method_of_vectors(model, manifest.get("data", {}))
     given = "brought along" if method == "precomputed" else f"by {method}"
-    yield "Vectors", f"{given}, {model.dimensions:,} numbers each"
-    yield "Segments", f"{len(model.segments):,}"
-    yield "Features", f"{manifest['features']['n_inputs']:,} numbers: {', '.join(manifest['features']['blocks'])}"
-    yield "Lists", f"{model.config.recommend.k} items by {model.config.recommend.strategy}, unless asked otherwise"
-    yield "Seed", str(model.config.seed)
+    features = manifest["features"]
+    return (
+        ("Vectors", f"{given}, {model.dimensions:,} numbers each"),
+        ("Segments", f"{len(model.segments):,}"),
+        ("Features", f"{features['n_inputs']:,} numbers: {', '.join(features['blocks'])}"),
+        ("Lists", f"{model.config.recommend.k} items by {model.config.recommend.strategy}, unless asked otherwise"),
+        ("Seed", str(model.config.seed)),
+    )
 
 
 DATA_ROWS = {
@@ -102,32 +94,36 @@ DATA_ROWS = {
     "impressions": "Impressions counted",
     "friends": "Friendships",
     "protocol": "Protocol",
+    "pairs": "Signals",
+    "entities": "Entities",
+    "groups": "Profile columns, distinct values",
 }
 
 
-def _describe_data(data: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Count what the model was trained on."""
+def describe_data(data: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Count what was learned from, given the summary of a dataset or the data facts of a manifest."""
     yield "Dataset", str(data.get("dataset", "unknown"))
     for name, title in DATA_ROWS.items():
-        if data.get(name):
-            yield title, f"{data[name]:,}" if isinstance(data[name], int) else str(data[name])
-    for name, title in (("pairs", "Signals"), ("entities", "Entities"), ("groups", "Profile columns, distinct values")):
-        if data.get(name):
-            yield title, ", ".join(f"{key} {n:,}" for key, n in data[name].items())
+        if value := data.get(name):
+            if isinstance(value, Mapping):
+                value = ", ".join(f"{key} {n:,}" for key, n in value.items())
+            yield title, f"{value:,}" if isinstance(value, int) else str(value)
 
 
-def _describe_quality(model: TrainedModel, manifest: Mapping[str, Any]) -> Iterator[str | list[str] | CardTable]:
+def _describe_quality(model: TrainedModel, manifest: Mapping[str, Any]) -> Iterator[Part]:
     """Say how good the lists are, by what is known of the user."""
-    metrics, rows = manifest.get("metrics", {}), []
-    k, measured = metrics.get("k", model.config.recommend.k), metrics.get("precision", {})
-    for row, users in tabulate_selection(model):
-        cells = [_with_interval(row, name) for name in (row["strategy"], "popular")]
-        rows.append((row["known"], row["strategy"], *cells, users))
+    metrics = manifest.get("metrics", {})
+    k = metrics.get("k", model.config.recommend.k)
+    head = ("known", "auto answers by", f"P@{k}", "popular", "judged on")
+    rows = tuple(
+        (row["known"], row["strategy"], *(_with_interval(row, name) for name in (row["strategy"], "popular")), users)
+        for row, users in tabulate_selection(model)
+    )
     if rows:
         yield f"P@{k}, the part of what a list of {k} can find, in % with 95 % intervals, by what is known of a user:"
-        yield CardTable(("known", "auto answers by", f"P@{k}", "popular", "judged on"), tuple(rows))
+        yield (head, *rows)
     else:
-        precision = ", ".join(f"{name} {value:.1f} %" for name, value in measured.items())
+        precision = ", ".join(f"{name} {value:.1f} %" for name, value in metrics.get("precision", {}).items())
         yield f"P@{k} for users held out of training: {precision or 'not measured'}. Nothing was chosen by class."
     yield (
         "The same users decided when training stopped, and between strategies: the figures flatter a little. "
@@ -170,56 +166,32 @@ def _personal_data(model: TrainedModel) -> list[str]:
     kept, groups = model.warm, model.profile_groups
     small = {name: int(((of.sizes > 0) & (of.sizes < FEW)).sum()) for name, of in groups.items()}
     columns = ", ".join(f"{name} ({n:,} values of fewer than {FEW} people)" for name, n in small.items())
-    facts = []
-    if groups:
-        facts.append(f"For each value of these profile columns, how many people have it, and what they use: {columns}.")
-    else:
-        facts.append("No profile columns.")
-    if kept is None:
-        facts.append("No single person: no ids and nobody's items (recommend.warm_users is 0).")
-    else:
-        facts.append(
-            f"The ids of {len(kept):,} people, the items and the vector of each: whoever has the model can read them. "
-            "recommend.warm_users = 0 trains one without them, and without neighbors and friends."
-        )
-    facts.append("Who somebody's friends are is not in it, nor times, nor anything from the store of a service.")
-    facts.append(
-        "Whoever is deleted from the tables is gone from the next version; versions that are kept still know them."
-    )
-    return facts
-
-
-def _describe_settings(config: Config) -> Iterator[str | list[str] | CardTable]:
-    """Name the settings that are not the defaults."""
-    values, defaults = _flatten(config.model_dump(mode="json")), _flatten(Config().model_dump(mode="json"))
-    changed = tuple((name, str(value)) for name, value in values.items() if value != defaults.get(name))
-    yield "All defaults." if not changed else "All others are the defaults:"
-    if changed:
-        yield CardTable(("setting", "value"), changed)
-
-
-def _flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Return nested settings by their whole names, such as ``recommend.k``."""
-    flat: dict[str, Any] = {}
-    for name, value in values.items():
-        flat |= _flatten(value, f"{prefix}{name}.") if isinstance(value, Mapping) else {f"{prefix}{name}": value}
-    return flat
+    return [
+        f"For each value of these profile columns, how many people have it, and what they use: {columns}."
+        if groups
+        else "No profile columns.",
+        "No single person: no ids and nobody's items (recommend.warm_users is 0)."
+        if kept is None
+        else f"The ids of {len(kept):,} people, the items and the vector of each: whoever has the model can read them. "
+        "recommend.warm_users = 0 trains one without them, and without neighbors and friends.",
+        "Who somebody's friends are is not in it, nor times, nor anything from the store of a service.",
+        "Whoever is deleted from the tables is gone from the next version; versions that are kept still know them.",
+    ]
 
 
 def write_markdown(model: TrainedModel, manifest: Mapping[str, Any]) -> str:
     """Return the card as Markdown."""
     title, sections = make_card(model, manifest)
     blocks = [f"# {_words(title)}"]
-    for section in sections:
-        blocks.append(f"## {section.title}")
-        for part in section.parts:
-            if isinstance(part, CardTable):
-                rows = (part.head, ("---",) * len(part.head), *part.rows)
+    for heading, parts in sections.items():
+        blocks.append(f"## {heading}")
+        for part in filter(None, parts):
+            if isinstance(part, tuple):
+                rows = (part[0], ("---",) * len(part[0]), *part[1:])
                 blocks.append("\n".join(f"| {' | '.join(map(_words, row))} |" for row in rows))
-            elif isinstance(part, str):
-                blocks.append(_words(part))
-            elif part:
-                blocks.append("\n".join(f"- {_words(line)}" for line in part))
+            else:
+                lines = [part] if isinstance(part, str) else [f"- {line}" for line in part]
+                blocks.append("\n".join(map(_words, lines)))
     return "\n\n".join(blocks) + "\n"
 
 
@@ -228,43 +200,6 @@ def _words(text: str) -> str:
     for mark in ("\\", "|", "<", "*", "_", "`"):
         text = text.replace(mark, f"\\{mark}")
     return " ".join(text.split())
-
-
-STYLE = (
-    "body{font:1rem/1.55 system-ui,sans-serif;max-width:52rem;margin:2rem auto;padding:0 1rem;color-scheme:light dark}"
-    "div{overflow-x:auto}table{border-collapse:collapse;font-variant-numeric:tabular-nums}"
-    "th,td{text-align:left;vertical-align:top;padding:.3rem .9rem .3rem 0;border-bottom:1px solid #8886}"
-)
-
-
-def write_html(model: TrainedModel, manifest: Mapping[str, Any]) -> str:
-    """Return the card as one page that needs nothing else."""
-    title, sections = make_card(model, manifest)
-    body = [f"<h1>{html.escape(title)}</h1>"]
-    for section in sections:
-        body.append(f"<h2>{html.escape(section.title)}</h2>")
-        for part in section.parts:
-            if isinstance(part, CardTable):
-                head = f"<thead>{_row(part.head, 'th')}</thead>" if any(part.head) else ""
-                rows = "\n".join(_row(row, "td") for row in part.rows)
-                body.append(f"<div><table>{head}<tbody>\n{rows}\n</tbody></table></div>")
-            elif isinstance(part, str):
-                body.append(f"<p>{html.escape(part)}</p>")
-            elif part:
-                body.append("<ul>" + "".join(f"<li>{html.escape(line)}</li>" for line in part) + "</ul>")
-    head = (
-        '<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{html.escape(title)}</title><style>{STYLE}</style>"
-    )
-    return (
-        f'<!doctype html>\n<html lang="en"><head>{head}</head><body><main>\n'
-        + "\n".join(body)
-        + "\n</main></body></html>\n"
-    )
-
-
-def _row(cells: Sequence[str], tag: str) -> str:
-    return "<tr>" + "".join(f"<{tag}>{html.escape(cell)}</{tag}>" for cell in cells) + "</tr>"
 
 
 def put_card(model: TrainedModel, folder: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,22 +13,22 @@ import firstday
 from firstday.artifact.trained_model import TrainedModel
 from firstday.cold.cold_model import Epoch
 from firstday.config import Config
-from firstday.evaluation.paper_figures import TABLE, Space, in_paper_order, subtract_paper, title_of
-from firstday.evaluation.plots import MOST_GROUPS, SIZE_NAMES, drawn_by_size
-from firstday.evaluation.results import (
-    MINUS,
-    MINUS_OTHERS,
-    OF_OTHERS,
-    ROUTE,
-    UNKNOWN_VECTORS,
-    Figure,
-    Results,
-    mean_fit_seconds,
+from firstday.evaluation.paper_figures import Space
+from firstday.evaluation.plots import MOST_GROUPS, drawn_by_size
+from firstday.evaluation.results import HEAD_METRICS, MINUS, UNKNOWN_VECTORS, Figure, Results
+from firstday.evaluation.slices import BASELINE, MIN_USERS, REFERENCE, TENTH, group_slice
+from firstday.evaluation.tables import (
+    compare_groups,
+    compare_popularity,
+    compare_sizes,
+    compare_strategies,
+    compare_with_paper,
+    describe_lists,
+    describe_tunings,
 )
-from firstday.evaluation.slices import BASELINE, MIN_USERS, REFERENCE, TENTH, group_slice, size_slice
+from firstday.recommend.model_card import describe_data, make_card
 from firstday.recommend.registry import find_strategy, is_plugin, strategy_names
 from firstday.recommend.segment_description import SegmentRow, describe_segments
-from firstday.training.option_search import describe_choices
 
 NO_LISTS = 0.5
 """% of users: a strategy with fewer lists of its own made none to speak of."""
@@ -71,46 +71,60 @@ def gather_evaluation(
     command: str | None = None,
     space: Space | None = None,
 ) -> dict[str, Any]:
-    """Return what the report of an evaluation says; see `write_report`."""
-    names, leader = results.best_first, results.leader
+    """Return what the report of an evaluation says.
+
+    Parameters
+    ----------
+    results
+        From `evaluate`, with at least one strategy.
+    dataset_summary
+        From `Dataset.summary`.
+    config
+        The configuration that was evaluated.
+    history, segments
+        How training the cold model went, and the segments, of the model to keep; those of the first seed if left out.
+    example
+        One new user to show.
+    command
+        What to run to get the same results.
+    space
+        Of the paper's own data, whose figures then stand beside ours.
+    """
+    leader = results.leader
     first = f"the run with seed {results.seeds[0]}"
     return {
         "results": results,
-        "strategies": names,
-        "reading": [f"{name} {results.get(name, 'precision').mean:.1f} %" for name in names],
-        "reference": REFERENCE if REFERENCE in names else None,
         "leader": leader,
         "finding": _main_finding(results),
         "protocol": explain_protocol(results.protocol, config, precomputed=results.precomputed),
-        "convention": "hits / min(K, relevant items)" if results.divide_by == "min" else "hits / K",
-        "about": _first_lines(names),
-        "routes": {name: _routes(results, name) for name in names},
         "fell_back": _fell_back(results),
-        "tunings": _tunings(results),
-        "sizes": results.sizes(),
-        "size_slice": size_slice,
-        "size_names": SIZE_NAMES,
-        "n_drawn": len(drawn_by_size(results)),
-        "gap": _gap(results, leader),
-        "baseline_gap": _gap(results, BASELINE) if leader != BASELINE else None,
-        "n_compared": len(results.compared_groups(leader)),
+        "about": {name: find_strategy(name).describe for name in results.best_first if name in strategy_names()},
+        "strategies": compare_strategies(results),
+        "sizes": [
+            compare_sizes(results, metric) for metric in ("precision", HEAD_METRICS[0]) if results.find(leader, metric)
+        ],
+        "drawn": drawn_by_size(results),
+        "lists": describe_lists(results),
+        "tunings": describe_tunings(results),
+        "groups": {column: compare_groups(results, column) for column in results.groups},
         "group_slice": group_slice,
+        "baseline": BASELINE if BASELINE in results.strategies and leader != BASELINE else None,
         "min_users": MIN_USERS,
         "most_groups": MOST_GROUPS,
-        "tenths": {name: [share.mean for share in results.split_metric(name, TENTH).values()] for name in names},
+        "popularity": compare_popularity(results) if results.items_by_popularity else None,
+        "tenths": [share.mean for share in results.split_metric(leader, TENTH).values()],
         "history": tuple(history) or results.history,
         "history_of": "the model that is kept" if history else first,
         "stopped_by": config.cold_model.stopped_by,
         "segments": summarise_segments(segments or results.segments),
         "segments_of": "the model that is kept" if segments else first,
-        "k": results.k,
-        "dataset": results.dataset,
-        "summary": dataset_summary,
+        "data": list(describe_data({"dataset": results.dataset, **dataset_summary})),
         "example": example,
-        "settings": to_toml(config),
+        "settings": [line for name, value in config._repr_facts_().items() for line in _write_setting(name, value)],
+        "k": results.k,
         "version": firstday.__version__,
         "command": command,
-        "paper": [] if space is None else _paper_rows(results, space),
+        "paper": space and compare_with_paper(results, space),
     }
 
 
@@ -146,33 +160,6 @@ def _turn_round(difference: Figure) -> Figure:
     return replace(difference, mean=-difference.mean, low=-difference.high, high=-difference.low)
 
 
-def _gap(results: Results, strategy: str) -> dict[str, Any] | None:
-    """Return the largest gap of a strategy between a profile group and all others, and beside it that of `popular`."""
-    group = results.largest_gap(strategy)
-    if group is None:
-        return None
-    of_slice = group_slice(*group)
-    return {
-        "group": group,
-        "inside": results.get(strategy, "precision", of_slice).mean,
-        "outside": results.get(strategy, OF_OTHERS, of_slice).mean,
-        "difference": results.get(strategy, MINUS_OTHERS, of_slice),
-        "baseline": results.find(BASELINE, MINUS_OTHERS, of_slice) if strategy != BASELINE else None,
-    }
-
-
-def _first_lines(names: Sequence[str]) -> dict[str, str]:
-    """Return what each strategy does, in one sentence."""
-    known = strategy_names()
-    return {name: find_strategy(name).describe for name in names if name in known}
-
-
-def _routes(results: Results, strategy: str) -> list[tuple[str, float]]:
-    """Return the routes of a strategy with their shares of users, fractions of 1, the most used first."""
-    routes = [(route, figure.mean / 100) for route, figure in results.split_metric(strategy, ROUTE).items()]
-    return sorted(routes, key=lambda route: -route[1])
-
-
 def _fell_back(results: Results) -> dict[str, str]:
     """Say of each strategy (almost) all of whose lists a fallback made that it is so, and why."""
     coverage = {name: results.get(name, "user_coverage").mean for name in results.best_first if name != "auto"}
@@ -182,33 +169,6 @@ def _fell_back(results: Results) -> dict[str, str]:
         for name, users in coverage.items()
         if users < NO_LISTS
     }
-
-
-def _tunings(results: Results) -> list[dict[str, Any]]:
-    """Return how each tuned baseline was tuned, in words; what is as published, with nothing to try, is left out."""
-    return [
-        {
-            "name": name,
-            "n_tried": tunings[0].n_tried,
-            "fit_seconds": mean_fit_seconds(tunings),
-            "chosen": describe_choices(tunings),
-        }
-        for name, tunings in results.tunings.items()
-        if tunings[0].grid
-    ]
-
-
-def _paper_rows(results: Results, space: Space) -> list[dict[str, Any]]:
-    """Return the paper's figures beside each strategy, in the order of its table."""
-    return [
-        {
-            "strategy": name,
-            "title": title_of(name),
-            "figures": TABLE[space].get(name),
-            "minus": subtract_paper(results, name, space),
-        }
-        for name in in_paper_order(results.strategies)
-    ]
 
 
 def explain_protocol(protocol: str, config: Config, *, precomputed: bool = False) -> tuple[str, str]:
@@ -254,102 +214,48 @@ def explain_protocol(protocol: str, config: Config, *, precomputed: bool = False
     )
 
 
-def gather_model(model: TrainedModel, manifest: Mapping[str, Any], command: str | None = None) -> dict[str, Any]:
-    """Return what the report of a model says; see `write_model_report`."""
+def gather_model(
+    model: TrainedModel, manifest: Mapping[str, Any], command: str | None = None, *, is_card: bool = False
+) -> dict[str, Any]:
+    """Return what the report of a model says: its card, and unless that is all, its segments and training."""
+    title, sections = make_card(model, manifest)
     return {
-        "manifest": manifest,
-        "metrics": manifest["metrics"],
-        "features": manifest["features"],
-        "dimensions": model.encoder.dimensions,
-        "method": manifest["data"].get("vectors", model.config.embedding.method),
-        "history": model.cold.history,
+        "title": title,
+        "sections": sections,
+        "history": () if is_card else model.cold.history,
         "history_of": "this model",
         "stopped_by": model.config.cold_model.stopped_by,
-        "segments": summarise_segments(describe_segments(model)),
+        "segments": None if is_card else summarise_segments(describe_segments(model)),
         "segments_of": "this model",
-        "k": manifest["metrics"]["k"],
-        "dataset": manifest["data"]["dataset"],
-        "summary": manifest["data"],
-        "settings": to_toml(model.config),
+        "k": model.config.recommend.k,
         "version": manifest["firstday"],
         "command": command,
     }
 
 
-ALL_UP_TO = 12
-"""So many segments are shown all at once."""
-N_LARGEST, N_SMALLEST = 5, 3
 FEW_USERS = 10
 """A list that fewer people make says little."""
 
 
-@dataclass(frozen=True)
-class SegmentSummary:
-    """Segments, largest first, and what to say of them.
-
-    Parameters
-    ----------
-    rows
-        All of them.
-    first
-        Those to show at once: all, or the largest.
-    last
-        The smallest, where not all are shown at once.
-    n_users
-        Users in all.
-    quartiles
-        Sizes below which a quarter, a half and three quarters of the segments are.
-    spread
-        Mean squared distance of all users to their centroids.
-    n_small, small
-        How many segments have fewer than `small` users.
-    """
-
-    rows: tuple[SegmentRow, ...]
-    first: tuple[SegmentRow, ...]
-    last: tuple[SegmentRow, ...]
-    n_users: int
-    quartiles: tuple[int, int, int]
-    spread: float
-    n_small: int
-    small: int = FEW_USERS
-
-
-def summarise_segments(rows: Sequence[SegmentRow]) -> SegmentSummary | None:
-    """Choose what to show of the segments of a model, largest first; None where there are none."""
+def summarise_segments(rows: Sequence[SegmentRow]) -> dict[str, Any] | None:
+    """Return the segments of a model, largest first, and what to say of them; None where there are none."""
     if not rows:
         return None
-    rows = tuple(sorted(rows, key=lambda row: -row.n_users))
     sizes = np.array([row.n_users for row in rows])
-    low, middle, high = (int(size) for size in np.quantile(sizes, [0.25, 0.5, 0.75], method="nearest"))
-    few = len(rows) <= ALL_UP_TO
-    return SegmentSummary(
-        rows,
-        rows if few else rows[:N_LARGEST],
-        () if few else rows[-N_SMALLEST:],
-        int(sizes.sum()),
-        (low, middle, high),
-        float(np.average([row.spread for row in rows], weights=sizes)),
-        int((sizes < FEW_USERS).sum()),
-    )
+    return {
+        "rows": sorted(rows, key=lambda row: -row.n_users),
+        "n_users": int(sizes.sum()),
+        "quartiles": np.quantile(sizes, [0.25, 0.75], method="nearest").tolist(),
+        "spread": float(np.average([row.spread for row in rows], weights=sizes)),
+        "few": FEW_USERS,
+        "n_small": int((sizes < FEW_USERS).sum()),
+    }
 
 
-def to_toml(config: Config) -> str:
-    """Return a configuration as TOML that `load_config` reads back; settings without a value are comments."""
-    values = config.model_dump(mode="json")
-    flat = {name: value for name, value in values.items() if not isinstance(value, dict)}
-    parts = [_section(flat)]
-    parts += [f"[{name}]\n{_section(value)}" for name, value in values.items() if isinstance(value, dict)]
-    return "\n\n".join(parts) + "\n"
-
-
-def _section(values: Mapping[str, Any]) -> str:
-    """Return one section's lines."""
-    return "\n".join(f"# {n} is not set" if v is None else f"{n} = {_literal(v)}" for n, v in values.items())
-
-
-def _literal(value: Any) -> str:
-    """Return a value as TOML, which agrees with JSON but for tables; DEL must be escaped."""
+def _write_setting(name: str, value: Any) -> Iterator[str]:
+    """Write a setting as TOML, which agrees with JSON but for tables."""
     if isinstance(value, Mapping):
-        return "{ " + ", ".join(f"{_literal(name)} = {_literal(v)}" for name, v in value.items()) + " }"
-    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+        for key, part in value.items():
+            yield from _write_setting(f"{name}.{json.dumps(key, ensure_ascii=False)}", part)
+    else:
+        yield f"{name} = {json.dumps(value, ensure_ascii=False)}"

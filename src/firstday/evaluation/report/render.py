@@ -5,63 +5,30 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import firstday
-from firstday.artifact.trained_model import TrainedModel
-from firstday.cold.cold_model import Epoch
-from firstday.config import Config
 from firstday.errors import ConfigError, needs_extra
-from firstday.evaluation.paper_figures import Space
 from firstday.evaluation.plots import (
     plot_day_one_sizes,
     plot_group,
-    plot_popularity,
-    plot_segments,
     plot_strategies,
     plot_training,
     theme_css,
 )
-from firstday.evaluation.report.content import WorkedExample, gather_evaluation, gather_model
-from firstday.evaluation.results import Figure, Results, best_on_all
-from firstday.evaluation.slices import REFERENCE
-from firstday.recommend.segment_description import SegmentRow
+from firstday.evaluation.results import Figure, Results
+from firstday.evaluation.tables import compare_datasets, write_share, write_signed
 
 
-def write_report(
-    results: Results,
-    path: str | Path,
-    *,
-    dataset_summary: Mapping[str, Any],
-    config: Config,
-    history: Sequence[Epoch] = (),
-    segments: Sequence[SegmentRow] = (),
-    example: WorkedExample | None = None,
-    command: str | None = None,
-    space: Space | None = None,
-) -> None:
-    """Write the report of an evaluation; the same arguments give the same bytes.
+def write_report(content: Mapping[str, Any], path: str | Path) -> None:
+    """Write a report as one file; the same content gives the same bytes.
 
     Parameters
     ----------
-    results
-        From `evaluate`, with at least one strategy.
+    content
+        From `gather_evaluation` or `gather_model`.
     path
         The file, ``.html``; a file that is there is replaced in one step.
-    dataset_summary
-        From `Dataset.summary`.
-    config
-        The configuration that was evaluated.
-    history, segments
-        How training the cold model went, and the segments, of the model to keep; those of the first seed if left out.
-    example
-        One new user to show.
-    command
-        What to run to get the same results.
-    space
-        Of the paper's own data, whose figures then stand beside ours.
 
     Raises
     ------
@@ -71,91 +38,32 @@ def write_report(
         The file cannot be written, or has another ending.
     """
     check_report_path(path)
-    content = gather_evaluation(
-        results,
-        dataset_summary=dataset_summary,
-        config=config,
-        history=history,
-        segments=segments,
-        example=example,
-        command=command,
-        space=space,
-    )
     write_page(Path(path), render_report(content))
 
 
-@dataclass(frozen=True, eq=False)
-class Judged:
-    """An evaluation, with what its report tells beside the figures.
-
-    Parameters
-    ----------
-    results
-        From `evaluate`.
-    dataset_summary
-        From `Dataset.summary`.
-    config
-        The configuration that was evaluated.
-    """
-
-    results: Results
-    dataset_summary: Mapping[str, Any]
-    config: Config
-
-
-def write_reports(judged: Sequence[Judged], path: str | Path, *, command: str | None = None) -> None:
+def write_reports(contents: Sequence[Mapping[str, Any]], path: str | Path) -> None:
     """Write the report of an evaluation; of several, one page that puts them side by side, and beside it one of each.
 
     The pages of each are named after the first: ``report-1-movielens-100k.html`` beside ``report.html``.
     """
     path = Path(path)
-    pages = {path: judged[0]}
-    if len(judged) > 1:
-        names = [re.sub(r"[^\w.-]+", "-", one.results.dataset).strip("-.") for one in judged]
-        pages = {
-            path.with_name(f"{path.stem}-{number}-{name}{path.suffix}"): one
-            for number, (name, one) in enumerate(zip(names, judged, strict=True), 1)
-        }
-        all_results = [one.results for one in judged]
-        plots = {f"strategies {number}": plot_strategies(results) for number, results in enumerate(all_results, 1)}
-        content = {
-            "all_results": all_results,
-            "strategies": best_on_all(all_results),
-            "reference": REFERENCE,
-            "pages": [page.name for page in pages],
-            "version": firstday.__version__,
-            "command": command,
-        }
-        write_page(path, fill_template("datasets.html", content, plots))
-    for page, one in pages.items():
-        write_report(one.results, page, dataset_summary=one.dataset_summary, config=one.config, command=command)
-
-
-def write_model_report(
-    model: TrainedModel, manifest: Mapping[str, Any], path: str | Path, *, command: str | None = None
-) -> None:
-    """Write the report of a model: its data, segments and training.
-
-    Parameters
-    ----------
-    model
-        The model.
-    manifest
-        From `read_manifest`.
-    path
-        The file, ``.html``.
-    command
-        What was run to write it.
-
-    Raises
-    ------
-    MissingExtraError
-        Jinja2 or Matplotlib is not installed.
-    ConfigError
-        The file cannot be written, or has another ending.
-    """
-    check_report_path(path)
-    write_page(Path(path), render_report(gather_model(model, manifest, command)))
+    if len(contents) == 1:
+        write_report(contents[0], path)
+        return
+    all_results = [content["results"] for content in contents]
+    names = [re.sub(r"[^\w.-]+", "-", results.dataset).strip("-.") for results in all_results]
+    pages = [path.with_name(f"{path.stem}-{number}-{name}{path.suffix}") for number, name in enumerate(names, 1)]
+    plots = {f"strategies {number}": plot_strategies(results) for number, results in enumerate(all_results, 1)}
+    shared = {name: contents[0][name] for name in ("version", "command")}
+    content = {
+        "all_results": all_results,
+        "tables": compare_datasets(all_results),
+        "pages": [page.name for page in pages],
+        **shared,
+    }
+    write_page(path, fill_template("datasets.html", content, plots))
+    for page, one in zip(pages, contents, strict=True):
+        write_report(one, page)
 
 
 def check_report_path(path: str | Path) -> None:
@@ -178,10 +86,9 @@ def render_report(content: Mapping[str, Any]) -> str:
     """Return the page that shows what `gather_evaluation` or `gather_model` gathered."""
     results: Results | None = content.get("results")
     plots = {"training": plot_training(content["history"], content["k"])}
-    plots["segments"] = plot_segments(content["segments"].rows) if content["segments"] else None
     if results is not None:
-        plots["strategies"], plots["sizes"] = plot_strategies(results), plot_day_one_sizes(results)
-        plots["popularity"] = plot_popularity(results) if results.items_by_popularity else None
+        plots["strategies"] = plot_strategies(results)
+        plots["sizes"] = plot_day_one_sizes(results) if results.sizes() else None
         plots |= {f"group {column}": plot_group(results, column, at) for at, column in enumerate(results.groups)}
     return fill_template("model.html" if results is None else "evaluation.html", content, plots)
 
@@ -240,62 +147,17 @@ def write_page(path: Path, text: str) -> None:
         raise ConfigError(f"{path}: cannot be written ({error.strerror}); choose another file.") from error
 
 
-def write_number(value: int) -> str:
-    """Write a count with thousands apart."""
-    return f"{value:,}"
-
-
-def write_figure(value: float, digits: int = 1) -> str:
-    """Write a figure without its unit."""
-    return f"{value:.{digits}f}"
-
-
-def write_percent(value: float) -> str:
-    """Write a figure in %, which stays on one line with its unit."""
-    return f"{value:.1f}\N{NO-BREAK SPACE}%"
-
-
-def write_interval(figure: Figure) -> str:
-    """Write the ends of an interval."""
-    return f"{figure.low:.1f} to {figure.high:.1f}"
-
-
 def write_signed_interval(figure: Figure) -> str:
     """Write the ends of the interval of a difference."""
     return f"{write_signed(figure.low or 0.0)} to {write_signed(figure.high or 0.0)}"
 
 
-def write_signed(value: float, digits: int = 1) -> str:
-    """Write a number with its sign, a true minus included, and none for what rounds to zero."""
-    text = f"{abs(value):.{digits}f}"
-    if not float(text):
-        return text
-    return ("+" if value > 0 else "\N{MINUS SIGN}") + text
-
-
-def write_share(value: float) -> str:
-    """Write a share in whole %, but never 0 or 100 for what is neither."""
-    percent = 100 * value
-    if 0 < percent < 1:
-        return "under\N{NO-BREAK SPACE}1\N{NO-BREAK SPACE}%"
-    if 99 < percent < 100:
-        return "over\N{NO-BREAK SPACE}99\N{NO-BREAK SPACE}%"
-    return f"{percent:.0f}\N{NO-BREAK SPACE}%"
-
-
-def write_tight_share(value: float) -> str:
-    """Write a share in whole %, in little room."""
-    return write_share(value).replace("under\N{NO-BREAK SPACE}", "<").replace("over\N{NO-BREAK SPACE}", ">")
-
-
 FILTERS = {
-    "number": write_number,
-    "figure": write_figure,
-    "percent": write_percent,
-    "interval": write_interval,
+    "number": "{:,}".format,
+    "figure": lambda value, digits=1: f"{value:.{digits}f}",
+    "percent": "{:.1f}\N{NO-BREAK SPACE}%".format,
     "signed_interval": write_signed_interval,
     "signed": write_signed,
-    "share": write_share,
-    "tight": write_tight_share,
+    "share": lambda share: write_share(100 * share),
 }
 """By the names that templates use."""

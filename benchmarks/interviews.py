@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
@@ -13,10 +14,9 @@ from firstday.data.dataset import Dataset
 from firstday.data.events import ITEM
 from firstday.data.splits.holdout import split_for_training
 from firstday.data.splits.sampled import unite_uses
-from firstday.display import readable
 from firstday.features.encoder import pick_signal
 from firstday.features.signals import SignalBatch
-from firstday.metrics import Interval, bootstrap_means, bootstrap_ratios, measure
+from firstday.metrics import bootstrap_means, bootstrap_ratios, measure
 from firstday.progress import Progress, no_progress
 from firstday.ranking import top_k
 from firstday.recommend.query import Query
@@ -32,7 +32,6 @@ Chooser = Callable[[int, Answers], int]
 """Given a user's position and their answers so far, returns what to ask next."""
 
 
-@readable
 @dataclass(frozen=True, eq=False)
 class Interview:
     """What some users were asked and answered.
@@ -102,8 +101,7 @@ def choosers(questionnaire: Questionnaire, *, seed: int) -> dict[str, Chooser]:
         return int(candidates[len(answers)])
 
     def at_random(user: int, answers: Answers) -> int:
-        order = np.random.default_rng([seed, user]).permutation(candidates)
-        return int(order[len(answers)])
+        return int(np.random.default_rng([seed, user]).permutation(candidates)[len(answers)])
 
     return dict(zip(ARMS, (by_segments, popular, at_random), strict=True))
 
@@ -118,19 +116,14 @@ def list_by_answers(
     warm: AnsweringUsers, interviews: Interview, excluded: SparseRows, k: int, *, noes: bool = True
 ) -> np.ndarray:
     """Return lists by the answers, with or without the noes, int32, shape (n_users, k), without excluded items."""
-    lists = np.zeros((len(interviews.targets), k), dtype=np.int32)
-    kept: dict[Answers, np.ndarray] = {}
-    for user in range(len(lists)):
+    score = lru_cache(200)(warm.score)
+    lists = []
+    for user in range(len(interviews.targets)):
         answers = interviews.answers_of(user)
-        key = Answers(tuple(sorted(answers.yes)), tuple(sorted(answers.no)) if noes else ())
-        if key not in kept:
-            if len(kept) >= 200:
-                kept.clear()
-            kept[key] = warm.score(key)
-        scores = kept[key].copy()
+        scores = score(Answers(tuple(sorted(answers.yes)), tuple(sorted(answers.no)) if noes else ())).copy()
         scores[excluded.row(user)] = -np.inf
-        lists[user] = top_k(scores[None], k)[0][0]
-    return lists
+        lists.append(top_k(scores[None], k)[0][0])
+    return np.stack(lists)
 
 
 def list_by_strategy(
@@ -143,16 +136,9 @@ def list_by_strategy(
     n_targets = len(model.catalogue.ids_of(entity))
     picks = SparseRows.from_pairs(rows, interviews.targets[rows, turns], None, n_users, n_targets)
     signals = SignalBatch(n_users, model.n_items, {(pick_signal(model.encoder, entity), entity): picks})
-    most = min(model.n_items, k + int(excluded.lengths().max(initial=0)))
-    longer = answer_all(Query(model, signals, most, keep_used=True), strategy).items
-    scores = np.full((n_users, model.n_items), -np.inf, dtype=np.float32)
-    row = np.arange(n_users)[:, None]
-    scores[row, longer] = -np.arange(most, dtype=np.float32)
-    scores[excluded.row_of_entry(), excluded.columns] = -np.inf
-    return top_k(scores, k)[0]
+    return answer_all(Query(model, signals, k, closed=excluded), strategy).items
 
 
-@readable
 @dataclass(frozen=True, eq=False)
 class Trial:
     """The users of one seed after their interviews.
@@ -268,66 +254,22 @@ def run_onboarding(
 ) -> dict[str, Any]:
     """Split, train and judge questions once for each seed, on cold users; return the results as JSON values.
 
-    Parameters
-    ----------
-    dataset, config
-        The data, and all settings; the model must keep warm users (`recommend.warm_users`).
-    seeds
-        Of the splits and models.
-    entity, n_questions, lists
-        See `try_questions`.
-    variants
-        Other ways to choose questions and settings, by name, judged on validation users, lists by all answers.
-    progress
-        Called with what is being done, seeds done, and seeds in all.
+    `variants` are other ways to choose questions and settings, judged on validation users, lists by all answers.
     """
     variants = variants or {}
     config = config.override("protocol", "sampled")  # nothing of a day one is known, whatever the log says
     trials: list[Trial] = []
-    of_variants: dict[str, list[Trial]] = {name: [] for name in variants}
-    for number, seed in enumerate(seeds):
-        progress(f"seed {seed}", number, len(seeds))
+    means: dict[str, list[dict[int, np.ndarray]]] = {name: [] for name in variants}
+    for seed in seeds:
         split = split_for_training(dataset, config, seed, with_cold=True)
         recommender = fit(dataset, split, config.override("seed", seed), progress=progress)
         used = unite_uses(dataset.all_actions(), config.signals)
-        progress("interviews", number, len(seeds))
         cold, validation = split.cold.users, split.validation.users
-        trials.append(
-            try_questions(
-                recommender,
-                cold,
-                used.take(cold),
-                entity=entity,
-                n_questions=n_questions,
-                lists=lists,
-                seed=seed,
-            )
-        )
+        judge = partial(try_questions, recommender, entity=entity, n_questions=n_questions, seed=seed)
+        trials.append(judge(cold, used.take(cold), lists=lists))
         for name, (arm, settings) in variants.items():
-            of_variants[name].append(
-                try_questions(
-                    recommender,
-                    validation,
-                    used.take(validation),
-                    entity=entity,
-                    n_questions=n_questions,
-                    lists=("answers",),
-                    arms=(arm,),
-                    settings=settings,
-                    seed=seed,
-                )
-            )
-    progress("done", len(seeds), len(seeds))
-    ablations = []
-    for name, (arm, _) in variants.items():
-        means = {
-            str(n): round(
-                float(np.concatenate([x.precision["answers", arm, n, "own"] for x in of_variants[name]]).mean()), 4
-            )
-            for n in n_questions
-            if n
-        }
-        ablations.append({"changed": name, "precision": means})
+            trial = judge(validation, used.take(validation), lists=("answers",), arms=(arm,), settings=settings)
+            means[name].append({n: trial.precision["answers", arm, n, "own"] for n in n_questions if n})
     return {
         "dataset": dataset.name,
         "k": config.recommend.k,
@@ -339,7 +281,16 @@ def run_onboarding(
         "precision": "hits / min(k, relevant); relevant are used items that were not asked about: by this arm (own), "
         "or by any arm (common)",
         "results": summarise(trials),
-        "ablations": ablations,
+        "ablations": [
+            {
+                "changed": name,
+                "precision": {
+                    str(n): round(float(np.concatenate([of_seed[n] for of_seed in by_seed]).mean()), 4)
+                    for n in by_seed[0]
+                },
+            }
+            for name, by_seed in means.items()
+        ],
     }
 
 
@@ -348,24 +299,20 @@ def summarise(trials: Sequence[Trial]) -> list[dict[str, Any]]:
     user = np.concatenate([trial.users for trial in trials])
     joined = {key: np.concatenate([trial.precision[key] for trial in trials]) for key in trials[0].precision}
     rows = []
-    for name, arm, n, rule in joined:
-        if rule != "own":
-            continue
-        row: dict[str, Any] = {"list": name, "arm": arm, "questions": n}
-        row["yes"] = round(float(np.concatenate([trial.n_yes[arm, n] for trial in trials]).mean()), 3)
-        for of_rule, word in (("own", "precision"), ("common", "precision_common")):
-            values, popular = joined[name, arm, n, of_rule], joined[name, REFERENCE, n, of_rule]
-            interval = bootstrap_means(np.stack([values, values - popular], axis=1), user)
-            row[word], row[f"{word}_ci"] = _rounded(interval[0])
-            if arm != REFERENCE:
-                row[f"{word}_minus_popular"], row[f"{word}_minus_popular_ci"] = _rounded(interval[1])
-                if popular.any():
-                    (ratio,) = bootstrap_ratios(values[:, None], popular, user)
-                    row[f"{word}_ratio"], row[f"{word}_ratio_ci"] = _rounded(ratio)
+    for name, arm, n in dict.fromkeys(key[:3] for key in joined):
+        n_yes = np.concatenate([trial.n_yes[arm, n] for trial in trials])
+        row: dict[str, Any] = {"list": name, "arm": arm, "questions": n, "yes": round(float(n_yes.mean()), 3)}
+        for rule, word in (("own", "precision"), ("common", "precision_common")):
+            values, popular = joined[name, arm, n, rule], joined[name, REFERENCE, n, rule]
+            intervals = dict(
+                zip(("", "_minus_popular"), bootstrap_means(np.stack([values, values - popular], 1), user), strict=True)
+            )
+            if arm == REFERENCE:
+                del intervals["_minus_popular"]
+            elif popular.any():
+                (intervals["_ratio"],) = bootstrap_ratios(values[:, None], popular, user)
+            for of, interval in intervals.items():
+                row[f"{word}{of}"] = round(interval.mean, 4)
+                row[f"{word}{of}_ci"] = [round(interval.low, 4), round(interval.high, 4)]
         rows.append(row)
     return rows
-
-
-def _rounded(interval: Interval) -> tuple[float, list[float]]:
-    """Return a mean and its interval to four digits."""
-    return round(interval.mean, 4), [round(interval.low, 4), round(interval.high, 4)]

@@ -1,0 +1,289 @@
+"""Tables for people: each is made once, and shown on the terminal, in reports and in notebooks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from firstday.artifact.trained_model import TrainedModel
+from firstday.evaluation.paper_figures import TABLE, Space, in_paper_order, subtract_paper, title_of
+from firstday.evaluation.replay import ReplayResults
+from firstday.evaluation.results import HEAD_METRICS, MINUS, RATIO, ROUTE, Results, best_on_all, mean_fit_seconds
+from firstday.evaluation.slices import (
+    ALL,
+    FRIENDS_ONLY,
+    MIN_USERS,
+    NOTHING_DONE,
+    REFERENCE,
+    TENTH,
+    group_slice,
+    size_slice,
+)
+from firstday.metrics import HEAD, METRICS
+from firstday.recommend.auto import tabulate_selection
+from firstday.training.option_search import describe_choices
+
+Cell = tuple[str, ...]
+"""A text, and what stands beside it in small print: a note, or the ends of an interval."""
+MOST_OF_ALL = 95.0
+"""Share of the users, in %, from which on the strategy that answers is named with the row."""
+SHORT = {"precision": "P", "recall": "R", "ndcg": "NDCG"}
+NOTHING: Cell = ("",)
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows of cells.
+
+    Parameters
+    ----------
+    title
+        Stands above.
+    columns
+        Their headings.
+    rows
+        Their cells; the first names the row.
+    accented
+        The name of the row to emphasise.
+    words
+        Headings of the columns that hold words, not figures.
+    """
+
+    title: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+    accented: str = ""
+    words: tuple[str, ...] = ()
+
+    def only(self, *columns: str) -> Table:
+        """Return the table with some of its columns."""
+        places = [self.columns.index(column) for column in columns]
+        return replace(self, columns=columns, rows=tuple(tuple(row[place] for place in places) for row in self.rows))
+
+    def write_cells(self) -> list[list[str]]:
+        """Return the cells as texts on one line, small print in brackets."""
+        return [[f"{text} [{', '.join(small)}]" if small else text for text, *small in row] for row in self.rows]
+
+
+def write_signed(value: float, digits: int = 1) -> str:
+    """Write a number with its sign, a true minus included, and none for what rounds to zero."""
+    text = f"{abs(value):.{digits}f}"
+    if not float(text):
+        return text
+    return ("+" if value > 0 else "\N{MINUS SIGN}") + text
+
+
+def write_mean(value: Any, digits: int = 1, *, is_signed: bool = False) -> Cell:
+    """Write the mean and the interval of a `Figure` or an `Interval`; nothing where there is none."""
+    if value is None:
+        return NOTHING
+    numbers = [number for number in (value.mean, value.low, value.high) if number is not None]
+    return tuple(write_signed(number, digits) if is_signed else f"{number:.{digits}f}" for number in numbers)
+
+
+def write_share(percent: float) -> str:
+    """Write a share in whole %, but never 0 or 100 for what is neither."""
+    text = "<1" if 0 < percent < 1 else ">99" if 99 < percent < 100 else f"{percent:.0f}"
+    return f"{text}\N{NO-BREAK SPACE}%"
+
+
+def _tabulate(results: Results, title: str, columns: Mapping[str, Callable[[str], Cell]], *words: str) -> Table:
+    """Make a table with a row for each strategy, best first, and a column for each function of its name."""
+    rows = tuple(((name,), *(write(name) for write in columns.values())) for name in results.best_first)
+    return Table(title, ("strategy", *columns), rows, results.leader, words)
+
+
+def _column(
+    results: Results, metric: str, of_slice: str = ALL, digits: int = 1, *, has_ends: bool = True
+) -> Callable[[str], Cell]:
+    """Return what writes one metric of a strategy."""
+
+    def write(name: str) -> Cell:
+        cell = write_mean(results.find(name, metric, of_slice), digits, is_signed=metric.startswith(MINUS))
+        return cell if has_ends else cell[:1]
+
+    return write
+
+
+def compare_strategies(results: Results, against: str = REFERENCE, *, narrow: bool = False) -> Table:
+    """Compare precision, recall and NDCG, of the head of lists too, best first; a narrow table has fewer figures."""
+    headings = {"precision": f"P@{results.k}", "recall": f"R@{results.k}", "ndcg": f"NDCG@{results.k}"}
+    if results.has_head:
+        headings = dict(zip(HEAD_METRICS, (f"P@{HEAD}", f"NDCG@{HEAD}"), strict=True)) | headings
+    if narrow:
+        del headings["recall"]
+    difference = f"{MINUS}{against}"
+    if against in results.strategies:
+        headings[difference] = f"P@{results.k} - {against}'s"
+    columns = {
+        heading: _column(results, metric, has_ends=not narrow or metric in ("precision", difference))
+        for metric, heading in headings.items()
+    }
+
+    def write_routes(name: str) -> Cell:
+        routes = sorted(results.split_metric(name, ROUTE).items(), key=lambda route: -route[1].mean)
+        return (", ".join(f"{route} {write_share(share.mean)}" for route, share in routes),)
+
+    title = f"{results.dataset}: means over cold users in %, with 95 % intervals over {results.units}"
+    if not narrow:
+        return _tabulate(results, title, {**columns, "answered by": write_routes}, "answered by")
+    table = _tabulate(results, title, columns)
+    return replace(table, rows=tuple((_name_row(results, name), *cells) for (name,), *cells in table.rows))
+
+
+def _name_row(results: Results, name: str) -> Cell:
+    """Name a strategy, and in small print the one that makes (nearly) all of its lists, if that is another."""
+    routes = results.split_metric(name, ROUTE).items()
+    return (name, *(f"= {route}" for route, share in routes if route != name and share.mean >= MOST_OF_ALL))
+
+
+def compare_sizes(results: Results, metric: str = "precision", *, narrow: bool = False) -> Table:
+    """Compare strategies by items used on day one, and on users of whom only a profile is known."""
+    slices = {f"{size} ({n:,})": size_slice(size) for size, n in results.sizes().items()}
+    for title, name in (("profile only", NOTHING_DONE), ("friends only", FRIENDS_ONLY)):
+        if figure := results.find(results.leader, metric, name):
+            slices[f"{title} ({figure.n:,})"] = name
+    columns = {title: _column(results, metric, name, has_ends=not narrow) for title, name in slices.items()}
+    k = results.k if metric == "precision" else HEAD
+    return _tabulate(results, f"P@{k} by items used on day one (users), in %", columns)
+
+
+def describe_lists(results: Results, against: str = REFERENCE) -> Table:
+    """Describe what the lists are like, and how long strategies take."""
+    columns = {
+        "users": _column(results, "user_coverage"),
+        "items": _column(results, "catalogue_coverage"),
+        "novelty": _column(results, "novelty_bits", digits=2),
+        "ms a user": _column(results, "ms_per_user", digits=2),
+    }
+    if any(results.find(name, f"{RATIO}{against}") for name in results.strategies):
+        columns = {f"P / P of {against}": _column(results, f"{RATIO}{against}", digits=2), **columns}
+    if fitted := {name: (f"{mean_fit_seconds(tunings):.2f}",) for name, tunings in results.tunings.items()}:
+        columns["fit, s"] = lambda name: fitted.get(name, NOTHING)
+    title = (
+        "Coverage of users (lists that no fallback made) and of items (in at least one list), in %; novelty, in bits"
+    )
+    return _tabulate(results, title, columns)
+
+
+def describe_tunings(results: Results) -> list[str]:
+    """Say how each tuned baseline was tuned; what is as published, with nothing to try, is left out."""
+    return [
+        f"{name}: best of {tunings[0].n_tried} combinations tried, on validation users: "
+        f"{'; '.join(describe_choices(tunings))}."
+        for name, tunings in results.tunings.items()
+        if tunings[0].grid
+    ]
+
+
+def compare_groups(results: Results, column: str) -> Table:
+    """Compare the precision of the groups of a profile column, a column for each strategy."""
+    rows = []
+    for label in results.groups[column]:
+        figures = [results.get(name, "precision", group_slice(column, label)) for name in results.best_first]
+        note = ("too few to judge by",) if figures[0].n < MIN_USERS else ()
+        rows.append(((label, *note), (f"{figures[0].n:,}",), *map(write_mean, figures)))
+    return Table(f"P@{results.k} in %, with 95 % intervals", (column, "users", *results.best_first), tuple(rows))
+
+
+def compare_popularity(results: Results) -> Table:
+    """Compare the share of places in lists by tenths of all use, the most used items first."""
+    columns = {
+        f"{tenth}: {n:,}": _column(results, f"{TENTH}{tenth}") for tenth, n in enumerate(results.items_by_popularity, 1)
+    }
+    title = f"Share of places in lists of {results.k}, in %, by tenths of all use: number of items"
+    table = _tabulate(results, title, columns)
+    used = (("used afterwards",), *((f"{share:.1f}",) for share in results.used_by_popularity))
+    return replace(table, rows=(used, *table.rows))
+
+
+def compare_datasets(all_results: Sequence[Results], against: str = REFERENCE) -> list[Table]:
+    """Compare strategies on several datasets: precision, and the difference to a reference."""
+    k = " or ".join(dict.fromkeys(f"{results.k}" for results in all_results))
+    columns = ("strategy", *(results.dataset for results in all_results))
+    titles = {
+        "precision": f"Cold users, precision of lists of {k}, in %",
+        f"{MINUS}{against}": f"Difference to {against}, user by user, in points",
+    }
+    return [
+        Table(
+            title,
+            columns,
+            tuple(
+                ((name,), *(_column(results, metric)(name) for results in all_results))
+                for name in best_on_all(all_results)
+            ),
+            against,
+        )
+        for metric, title in titles.items()
+    ]
+
+
+def compare_with_paper(results: Results, space: Space) -> Table:
+    """Compare strategies with the paper's Table 1: three rows each, ours, the paper's, and the difference."""
+    rows: list[tuple[Cell, ...]] = []
+    keys = [(metric, f"{metric}_deviation") for metric in METRICS]
+    for name in in_paper_order(results.strategies):
+        ours = [(results.get(name, metric).mean, results.get(name, spread).mean) for metric, spread in keys]
+        rows.append(((title_of(name),), ("ours",), *(_write_deviation(*of) for of in ours)))
+        paper, minus = TABLE[space].get(name), subtract_paper(results, name, space)
+        below = (f"  {name}" if title_of(name) != name else "",)
+        if paper is None or minus is None:
+            rows.append((below, ("paper",), *[("-",)] * len(METRICS)))
+            continue
+        rows.append((below, ("paper",), *(_write_deviation(paper[metric], paper[spread]) for metric, spread in keys)))
+        rows.append((NOTHING, ("minus",), *((f"{points:+.2f}",) for points in minus.values())))
+    columns = ("method", "whose", *(f"{SHORT[metric]}@{results.k}" for metric in METRICS))
+    title = f"{results.dataset}: the paper's Table 1 ({space}), in %, ± the deviation over random fifths of the users"
+    return Table(title, columns, tuple(rows), title_of(REFERENCE))
+
+
+def _write_deviation(mean: float | None, deviation: float | None) -> Cell:
+    return (f"{mean:.2f}" + ("" if deviation is None else f" ± {deviation:.2f}"),)
+
+
+def compare_policies(results: ReplayResults) -> Table:
+    """Compare policies, most hits first."""
+    rounds = dict.fromkeys([1, results.settings.rounds])
+    rows = [
+        (
+            (name,),
+            write_mean(results.sum_up(name)),
+            write_mean(results.compare(name), 2),
+            *((f"{results.hits[name][:, number - 1].mean():.2f}",) for number in rounds),
+        )
+        for name in results.best_first
+    ]
+    columns = ("policy", "in all", f"/ {results.against}", *(f"round {number}" for number in rounds))
+    title = f"{results.dataset}: items used of what was shown, mean of a user"
+    return Table(title, columns, tuple(rows), results.against)
+
+
+def compare_by_knowledge(results: ReplayResults) -> Table:
+    """Compare the hits of policies by what was known of the users at first."""
+    rows = [
+        ((name,), *(write_mean(results.sum_up(name, known))[:1] for known in results.classes))
+        for name in results.best_first
+    ]
+    columns = ("policy", *results.classes)
+    return Table("The same in all, by what was known at first", columns, tuple(rows), results.against)
+
+
+def compare_classes(model: TrainedModel) -> Table:
+    """Describe what `auto` answers each class of users by, and what that rests on."""
+    rows = [
+        (
+            (row["known"],),
+            (row["strategy"],),
+            *(
+                (f"{row['precision'][name]:.1f}" if name in row["precision"] else "",)
+                for name in (row["strategy"], "popular")
+            ),
+            (users,),
+        )
+        for row, users in tabulate_selection(model)
+    ]
+    words = ("known", "answered by", "judged on")
+    columns = ("known", "answered by", "P, %", "of popular", "judged on")
+    return Table("auto, by what is known of a user", columns, tuple(rows), words=words)
