@@ -1,0 +1,153 @@
+"""Switch off one rule, promise or guard at a time, and see whether the tests notice.
+
+python benchmarks/mutants.py                     all of them, one after another: some twenty minutes
+python benchmarks/mutants.py rules               those of `rules`, `stores` or `leakage` alone
+
+Each change is made in a copy of the sources, and the tests beside it run against that copy until the first one fails.
+Prints what survived, and renews docs/results/mutants.json.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+RESULTS = ROOT / "docs" / "results" / "mutants.json"
+SOURCES = ROOT / "src" / "firstday"
+RULE_TESTS = (
+    "tests/data/test_dirty_tables.py",
+    "tests/data/test_dirty_files.py",
+    "tests/data",
+    "tests/cli/test_left_out.py",
+)
+STORE_TESTS = ("tests/serve/test_stores.py", "tests/serve/test_store_sqlite.py", "tests/serve/test_export.py")
+SPLIT_TESTS = ("tests/data", "tests/features/test_clock.py", "tests/training")
+LIST_TESTS = ("tests/recommend/test_lists.py", "tests/recommend")
+SQLITE, REDIS, STORE = "serve/store/sqlite.py", "serve/store/redis.py", "serve/store/base.py"
+SNAPSHOT, ROLES, REGISTRATION = "data/splits/snapshot.py", "data/splits/roles.py", "data/splits/registration.py"
+
+STORES = (
+    (SQLITE, "us = excluded.us WHERE us < ?6", "us = excluded.us WHERE ?6 = ?6"),
+    (SQLITE, "if is_new[-1] and entry.tells:", "if False:"),
+    (SQLITE, "if kind in caps:", "if False:"),
+    (SQLITE, "execute(DELETE_OLDER, (user_id,))", "pass"),
+    (SQLITE, '"DELETE FROM log WHERE owner = ?"', "\"DELETE FROM log WHERE owner = ? AND kind != 'assignment'\""),
+    (SQLITE, "self.clock.start_after(latest_us)", "pass"),
+    (SQLITE, 'self._writer.execute(NOTE, ("latest", self.clock.last_us))', "pass"),
+    (SQLITE, "SELECT DISTINCT owner FROM log WHERE us > ? ", "SELECT DISTINCT owner FROM log WHERE us < ? "),
+    (SQLITE, "'profile', 'assignment') ORDER", "'profile') ORDER"),
+    (SQLITE, "while n_rows := await self._write(work):", "while n_rows := 0:"),
+    (REDIS, "(time_of(id) or -1) < since", "true"),
+    (REDIS, "local told = list and", "local told = false and"),
+    (REDIS, "if over > 0 then", "if false then"),
+    (REDIS, "if (time_of('user') or now) < oldest then", "if false then"),
+    (REDIS, "latest = math.max(latest + 1, now)", "latest = now"),
+    (REDIS, "if owner[1] and ttl > 0 then", "if false then"),
+    (STORE, '"profile": 2**53', '"profile": 0'),
+    (STORE, '"assignment": 0', '"assignment": 2**53'),
+    (STORE, "if not shown.is_told]", "]"),
+    (STORE, "return self.signal == SHOWN and self.entity == ITEM", "return False"),
+    (STORE, 'if entry.us >= oldest_us or entry.kind in ("assignment", "user"):', "if True:"),
+    (STORE, "self.last_us = max(self.last_us + 1, self.now_us())", "self.last_us = self.now_us()"),
+)
+"""Promises of the stores: file, code, and what stands in its place."""
+LEAKAGE = (
+    (SNAPSHOT, 'rows.filter(pl.col("timestamp") < now)\n', "rows\n", SPLIT_TESTS),
+    (SNAPSHOT, "np.flatnonzero(find_first_seen(dataset) < moment)", "np.arange(len(dataset.items))", SPLIT_TESTS),
+    (SNAPSHOT, "(registered_us >= 0) & (registered_us < moment)", "registered_us >= 0", SPLIT_TESTS),
+    (SNAPSHOT, "& used_before.fill_null(value=False)", "", SPLIT_TESTS),
+    (SNAPSHOT, '(pl.col("timestamp") < now) & (pl.col("item_ix") >= 0)', 'pl.col("item_ix") >= 0', SPLIT_TESTS),
+    (ROLES, "is_warm[validation] = False", "pass", SPLIT_TESTS),
+    (ROLES, "is_warm[order[n_warm:]] = False", "pass", SPLIT_TESTS),
+    (ROLES, "(end_us <= log.end) & ", "", SPLIT_TESTS),
+    (REGISTRATION, "np.minimum(day_end_us, life.end)", "life.end", SPLIT_TESTS),
+    (REGISTRATION, "after.keep(~contains(on_day, after))", "after", SPLIT_TESTS),
+    (REGISTRATION, "unborn=_find_unborn(first_seen, end_us)", "unborn=None", SPLIT_TESTS),
+    (REGISTRATION, ", roles.validation)\n", ", roles.validation[:0])\n", SPLIT_TESTS),
+    ("training/fit.py", "learn(split.fold(rows),", "learn(split,", SPLIT_TESTS),
+    ("ranking.py", "scores[closed.row_of_entry(), closed.columns] = -np.inf", "pass", LIST_TESTS),
+    ("ranking.py", "allowed &= keys[", "keys[", LIST_TESTS),
+    ("recommend/blend.py", "promise[closed.row_of_entry(), closed.columns] = CLOSED", "pass", LIST_TESTS),
+    ("recommend/blend.py", "promise[:, model.unlisted] = CLOSED", "pass", LIST_TESTS),
+)
+"""Guards against what may not be known, or not be listed; the tests beside them."""
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """One change of a file, and the tests that should fail with it."""
+
+    kind: str
+    file: str
+    name: str
+    text: str
+    tests: tuple[str, ...]
+
+
+def main() -> None:
+    """Try the mutants that are asked for, and write which ones survive."""
+    kinds = sys.argv[1:] or ["rules", "stores", "leakage"]
+    found = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else {}
+    for kind in kinds:
+        mutants = [mutant for mutant in make_mutants() if mutant.kind == kind]
+        survivors = [mutant for mutant in mutants if not is_noticed(mutant)]
+        found[kind] = {"tried": len(mutants), "survived": [f"{mutant.file}: {mutant.name}" for mutant in survivors]}
+        RESULTS.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    print(json.dumps(found, indent=1))
+
+
+def make_mutants() -> Iterator[Mutant]:
+    """Give every rule of the tables switched off, then the changes that are listed here."""
+    for path in sorted((SOURCES / "tables").glob("*.py")):
+        yield from without_rules(path)
+    listed = [("stores", *change, STORE_TESTS) for change in STORES] + [("leakage", *change) for change in LEAKAGE]
+    for kind, file, code, instead, tests in listed:
+        text = (SOURCES / file).read_text(encoding="utf-8")
+        if text.count(code) != 1:
+            raise SystemExit(f"{file}: {code!r} is there {text.count(code)} times, not once; mend {__file__}.")
+        yield Mutant(kind, file, f"{code} -> {instead}", text.replace(code, instead), tests)
+
+
+def without_rules(path: Path) -> Iterator[Mutant]:
+    """Give a file with each of its rules and notes in turn finding no row."""
+    text = path.read_text(encoding="utf-8")
+    lines = text.splitlines(keepends=True)
+
+    def place(line: int | None, column: int | None) -> int:
+        return sum(len(before) for before in lines[: (line or 1) - 1]) + (column or 0)
+
+    for call in ast.walk(ast.parse(text)):
+        if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Name):
+            continue
+        if call.func.id in ("Rule", "note") and len(call.args) > 1:
+            rows = call.args[1]
+            start, end = place(rows.lineno, rows.col_offset), place(rows.end_lineno, rows.end_col_offset)
+            changed = f"{text[:start]}(({text[start:end]}) & False){text[end:]}"
+            yield Mutant("rules", str(path.relative_to(SOURCES)), ast.unparse(call.args[0]), changed, RULE_TESTS)
+
+
+def is_noticed(mutant: Mutant) -> bool:
+    """Tell whether a test fails with a mutant."""
+    with tempfile.TemporaryDirectory() as folder:
+        sources = Path(folder) / "firstday"
+        shutil.copytree(SOURCES, sources, ignore=shutil.ignore_patterns("__pycache__"))
+        (sources / mutant.file).write_text(mutant.text, encoding="utf-8")
+        environment = {**os.environ, "PYTHONPATH": folder, "PYTHONDONTWRITEBYTECODE": "1"}
+        command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *dict.fromkeys(mutant.tests)]
+        done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    last = (done.stdout.splitlines() or [""])[-1]
+    print(f"{mutant.kind} {mutant.file}: {mutant.name[:80]}: {last}", flush=True)
+    return done.returncode == 1
+
+
+if __name__ == "__main__":
+    main()
