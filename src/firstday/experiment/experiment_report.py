@@ -8,7 +8,7 @@ from pathlib import Path
 
 import firstday
 from firstday.config import ExperimentConfig
-from firstday.evaluation.report.render import check_report_path, fill_template, write_page
+from firstday.evaluation.report.render import fill_template, write_page
 from firstday.evaluation.tables import Cell, Table
 from firstday.experiment.experiment_plots import plot_cohorts, plot_outcomes
 from firstday.experiment.experiment_results import (
@@ -44,9 +44,8 @@ def write_experiment_report(
     MissingExtraError
         Jinja2 or Matplotlib is not installed.
     ConfigError
-        The file cannot be written, or has another ending.
+        The file cannot be written.
     """
-    check_report_path(path)
     write_page(Path(path), render_experiment(results, config=config, command=command))
 
 

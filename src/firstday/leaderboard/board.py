@@ -26,7 +26,7 @@ from firstday.data.load import BUILT_IN, COPIES, FETCHED, load
 from firstday.data.sources import deezer_europe, movietweetings, online_retail
 from firstday.data.splits.holdout import find_cut_offs, hold_out, protocol_of
 from firstday.errors import ConfigError
-from firstday.evaluation.report.render import check_report_path, fill_template, write_page
+from firstday.evaluation.report.render import fill_template, write_page
 from firstday.evaluation.results import UNKNOWN_VECTORS, Results, mean_fit_seconds
 from firstday.evaluation.run import evaluate
 from firstday.evaluation.slices import REFERENCE
@@ -607,9 +607,8 @@ def write_leaderboard(board: Leaderboard, path: Path) -> None:
     MissingExtraError
         Jinja2 is not installed.
     ConfigError
-        The file cannot be written, or has another ending.
+        The file cannot be written.
     """
-    check_report_path(path)
     script = (resources.files("firstday.leaderboard") / "templates" / "sort.js").read_text(encoding="utf-8")
     content = {
         "sets": board.sets,

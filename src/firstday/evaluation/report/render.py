@@ -35,9 +35,8 @@ def write_report(content: Mapping[str, Any], path: str | Path) -> None:
     MissingExtraError
         Jinja2 or Matplotlib is not installed.
     ConfigError
-        The file cannot be written, or has another ending.
+        The file cannot be written.
     """
-    check_report_path(path)
     write_page(Path(path), render_report(content))
 
 
