@@ -10,10 +10,7 @@ from rich import box
 from rich.console import Console
 from rich.markup import escape
 
-from firstday.evaluation.replay import ReplayResults
-from firstday.evaluation.results import HEAD_METRICS, UNKNOWN_VECTORS, Results
-from firstday.evaluation.slices import REFERENCE
-from firstday.evaluation.tables import (
+from firstday.evaluation.comparison_tables import (
     Table,
     compare_by_knowledge,
     compare_datasets,
@@ -24,6 +21,9 @@ from firstday.evaluation.tables import (
     describe_lists,
     describe_tunings,
 )
+from firstday.evaluation.replay import ReplayResults
+from firstday.evaluation.results import HEAD_METRICS, UNKNOWN_VECTORS, Results
+from firstday.evaluation.slices import REFERENCE
 from firstday.reproduce.table import Reproduction
 
 

@@ -33,8 +33,8 @@ from firstday.cli.printing import print_table
 from firstday.config import Config
 from firstday.data.left_out import left_out_beside, write_left_out
 from firstday.errors import ConfigError, needs_extra
+from firstday.evaluation.comparison_tables import Table
 from firstday.evaluation.plots import standalone
-from firstday.evaluation.tables import Table
 from firstday.progress import open_progress
 from firstday.recommend.registry import find_strategy
 from firstday.tuning.budget import MOST_SEEDS, Budget

@@ -6,10 +6,9 @@ import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-import firstday
 from firstday.config import ExperimentConfig
+from firstday.evaluation.comparison_tables import Cell, Table
 from firstday.evaluation.report.render import fill_template, write_page
-from firstday.evaluation.tables import Cell, Table
 from firstday.experiment.experiment_plots import plot_cohorts, plot_outcomes
 from firstday.experiment.experiment_results import (
     COHORT,
@@ -61,7 +60,6 @@ def render_experiment(
         "results": results,
         "config": config or ExperimentConfig(),
         "command": command,
-        "version": firstday.__version__,
         "sentences": results.sentences(),
         "deciding": [
             (
