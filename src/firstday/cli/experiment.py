@@ -190,8 +190,8 @@ def print_experiment(results: ExperimentResults, console: Console) -> None:
         title = f"Everyone whose window has ended, intervals of {100 * results.level:g} %"
         table = tabulate_changes(results, results.of_everyone(), title)
         names = ("outcome", "variant") if "variant" in table.columns else ("outcome",)
-        print_table(table.only(*names, "control", "treatment", "change"), console)
-        print_table(table.only(*names, "at every look", "p"), console)
+        print_table(table.select(*names, "control", "treatment", "change"), console)
+        print_table(table.select(*names, "at every look", "p"), console)
     for sentence in results.sentences() or (results.say_waiting(),):
         console.print(sentence, markup=False)
     for estimate in results.lists:

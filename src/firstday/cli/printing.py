@@ -28,7 +28,7 @@ from firstday.reproduce.table import Reproduction
 
 
 def print_table(table: Table, console: Console) -> None:
-    """Print a table, the accented row bold; where the terminal is narrow, cells wrap and none is cut."""
+    """Print a table with the highlighted row in bold; on a narrow terminal cells wrap."""
     grid = rich.table.Table(
         title=table.title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0)
     )
@@ -41,7 +41,7 @@ def print_table(table: Table, console: Console) -> None:
 
 
 def print_line(line: str, console: Console) -> None:
-    """Print a sentence as it is."""
+    """Print a line without highlighting or markup."""
     console.print(line, highlight=False, markup=False)
 
 
