@@ -43,7 +43,7 @@ def test_the_demo_shows_that_the_method_beats_popularity(run: Run, tmp_path: Pat
     assert len(open_model(tmp_path / "demo" / "model").model.segments) == 30
     report = (tmp_path / "demo" / "report.html").read_text(encoding="utf-8")
     # strategies, day-one size, four profile columns, popularity, segments, training
-    assert report.count("<svg") == 9
+    assert report.count("<svg") == 7
     assert "segments of the model that is kept" in report
     assert "Monty Python and the Holy Grail (1974)" in report
 

@@ -188,8 +188,10 @@ def print_experiment(results: ExperimentResults, console: Console) -> None:
         console.print(f"Users are divided as asked for: {results.sample_ratio.sentence()}.", markup=False)
     if results.rows:
         title = f"Everyone whose window has ended, intervals of {100 * results.level:g} %"
-        columns = ("outcome", "variant", results.control, "treatment", "change", "at every look")
-        print_table(tabulate_changes(results, results.of_everyone(), title).only(*columns), console)
+        table = tabulate_changes(results, results.of_everyone(), title)
+        names = ("outcome", "variant") if "variant" in table.columns else ("outcome",)
+        print_table(table.select(*names, "control", "treatment", "change"), console)
+        print_table(table.select(*names, "at every look", "p"), console)
     for sentence in results.sentences() or (results.say_waiting(),):
         console.print(sentence, markup=False)
     for estimate in results.lists:

@@ -129,7 +129,7 @@ def leaderboard(
 def _print_standings(name: str, standings: Standings, console: Console) -> None:
     """Print the standings of a set, best first; the page and the file have more."""
     table = tabulate_standings(name, standings)
-    print_table(table.only(*table.columns[:5]), console)
+    print_table(table.select(*table.columns[:5]), console)
     print_line(
         f"{standings.n_warm:,} warm and {standings.n_cold:,} cold users of each of {len(standings.seeds)} seed(s), "
         f"protocol {standings.protocol}, split {write_split(standings.split)}. Brackets: 95 % interval.",

@@ -10,10 +10,7 @@ from rich import box
 from rich.console import Console
 from rich.markup import escape
 
-from firstday.evaluation.replay import ReplayResults
-from firstday.evaluation.results import HEAD_METRICS, UNKNOWN_VECTORS, Results
-from firstday.evaluation.slices import REFERENCE
-from firstday.evaluation.tables import (
+from firstday.evaluation.comparison_tables import (
     Table,
     compare_by_knowledge,
     compare_datasets,
@@ -24,11 +21,14 @@ from firstday.evaluation.tables import (
     describe_lists,
     describe_tunings,
 )
+from firstday.evaluation.replay import ReplayResults
+from firstday.evaluation.results import HEAD_METRICS, UNKNOWN_VECTORS, Results
+from firstday.evaluation.slices import REFERENCE
 from firstday.reproduce.table import Reproduction
 
 
 def print_table(table: Table, console: Console) -> None:
-    """Print a table, the accented row bold; where the terminal is narrow, cells wrap and none is cut."""
+    """Print a table with the highlighted row in bold; on a narrow terminal cells wrap."""
     grid = rich.table.Table(
         title=table.title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0)
     )
@@ -41,7 +41,7 @@ def print_table(table: Table, console: Console) -> None:
 
 
 def print_line(line: str, console: Console) -> None:
-    """Print a sentence as it is."""
+    """Print a line without highlighting or markup."""
     console.print(line, highlight=False, markup=False)
 
 

@@ -30,7 +30,7 @@ from firstday.cli.options import (
 )
 from firstday.cli.printing import print_table
 from firstday.engine.engines import ModelPlace, load
-from firstday.evaluation.tables import compare_classes
+from firstday.evaluation.comparison_tables import compare_classes
 from firstday.progress import open_progress
 from firstday.recommend.auto import describe_selection
 from firstday.recommend.registry import with_methods

@@ -11,9 +11,7 @@ from time import perf_counter
 from typing import Annotated
 
 import typer
-from rich import box
 from rich.console import Console
-from rich.table import Table
 
 from firstday.cli.options import (
     ConfigOption,
@@ -31,9 +29,11 @@ from firstday.cli.options import (
     write_file,
     write_json,
 )
+from firstday.cli.printing import print_table
 from firstday.config import Config
 from firstday.data.left_out import left_out_beside, write_left_out
 from firstday.errors import ConfigError, needs_extra
+from firstday.evaluation.comparison_tables import Table
 from firstday.evaluation.plots import standalone
 from firstday.progress import open_progress
 from firstday.recommend.registry import find_strategy
@@ -128,7 +128,7 @@ def tune(
     for sentence in sentences:
         console.print(sentence, markup=False)
     if search.best.settings:
-        console.print(_tabulate(search, start))
+        print_table(_tabulate(search, start), console)
     console.print(tell_result(search, start), markup=False)
     if search.is_gain and search.at_edge:
         console.print(
@@ -207,13 +207,10 @@ def tell_result(search: Search, start: str) -> str:
 
 def _tabulate(search: Search, start: str) -> Table:
     """Make a table of the settings of the best trial that differ from the start."""
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column("setting", no_wrap=True)
-    table.add_column(start, justify="right")
-    table.add_column("best", justify="right")
-    for choice in search.choices:
-        if choice.name in search.best.settings:
-            table.add_row(
-                choice.name, write_value(choice.values[choice.start]), write_value(search.best.settings[choice.name])
-            )
-    return table
+    best = search.best.settings
+    rows = tuple(
+        ((choice.name,), (write_value(choice.values[choice.start]),), (write_value(best[choice.name]),))
+        for choice in search.choices
+        if choice.name in best
+    )
+    return Table("Settings of the best trial", ("setting", start, "best"), rows)

@@ -49,7 +49,7 @@ WIDTH_IN = 5.2
 
 @contextmanager
 def drawing(name: str, height_in: float) -> Iterator[tuple[Any, list[str]]]:
-    """Give a figure to draw on, and a list that holds its SVG text afterwards."""
+    """Yield a figure, and a list that receives its SVG when the block ends."""
     with needs_extra("the report", "train"):
         from matplotlib import style
         from matplotlib.figure import Figure
@@ -70,12 +70,12 @@ def drawing(name: str, height_in: float) -> Iterator[tuple[Any, list[str]]]:
 
 
 def theme_css(dark: bool) -> str:
-    """Return the CSS variables of one mode."""
+    """Return the CSS variables of light or dark mode."""
     return " ".join(f"{variable}: {colours[dark]};" for variable, colours in THEME.items())
 
 
 def standalone(svg: str) -> str:
-    """Return an element as a file that follows the reader's light or dark mode by itself."""
+    """Return an SVG element as a file that follows the light or dark mode of its reader."""
     style = f"<style>@media (prefers-color-scheme: dark) {{ svg {{ {theme_css(dark=True)} }} }}</style>"
     return svg.replace(">", f">{style}", 1)
 
@@ -83,13 +83,13 @@ def standalone(svg: str) -> str:
 def draw_rows(
     axes: Any, rows: Sequence[float] | np.ndarray, values: Sequence[Any], color: str, size: float = 7, **label: str
 ) -> None:
-    """Draw a dot with its interval at each height; `values` have a mean, a low and a high end."""
+    """Draw dots with horizontal intervals, given values with `mean`, `low` and `high`."""
     axes.hlines(rows, [value.low for value in values], [value.high for value in values], color=color, lw=2, alpha=0.5)
     axes.plot([value.mean for value in values], rows, "o", color=color, ms=size, **label)
 
 
 def name_rows(axes: Any, names: Sequence[str], accented: Sequence[bool]) -> None:
-    """Name the rows of a plot, the first on top, some of them emphasised."""
+    """Label the rows of a plot from top to bottom, with some labels highlighted."""
     axes.set_yticks(range(len(names)), names)
     axes.tick_params(axis="y", length=0)
     axes.set_ylim(len(names) - 0.4, -0.6)
@@ -103,18 +103,18 @@ def name_rows(axes: Any, names: Sequence[str], accented: Sequence[bool]) -> None
 def draw_lines(
     figure: Any, lines: Mapping[str, Sequence[tuple[float, Any]]], accented: str, legend: Mapping[str, str]
 ) -> Any:
-    """Draw a line a name through points with intervals, side by side, and return the axes.
+    """Draw one line per name with vertical intervals, and return the axes.
 
     Parameters
     ----------
     figure
         Of `drawing`.
     lines
-        By name: positions, and values with a mean, a low and a high end.
+        By name: pairs of position and value, which has `mean`, `low` and `high`.
     accented
-        The name of the line to emphasise.
+        Name of the highlighted line.
     legend
-        Texts that stand for names.
+        Labels that replace names in the legend.
     """
     axes = figure.add_subplot()
     for number, (name, points) in enumerate(lines.items()):
@@ -239,7 +239,7 @@ def plot_group(results: Results, column: str, number: int) -> str:
 
 
 def _shorten(label: str) -> str:
-    """Cut a long label; the table has it whole."""
+    """Truncate a long label."""
     return label if len(label) <= MOST_LETTERS else label[: MOST_LETTERS - 1] + "\N{HORIZONTAL ELLIPSIS}"
 
 

@@ -269,8 +269,8 @@ class Results:
         return {**{name: getattr(self, name) for name in names}, f"P@{self.k}": best}
 
     def _repr_html_(self) -> str:
+        from firstday.evaluation.comparison_tables import compare_strategies
         from firstday.evaluation.plots import plot_strategies
-        from firstday.evaluation.tables import compare_strategies
 
         shown = compare_strategies(self)
         below = (f"{self.describe_users()} Brackets: 95 % interval over {self.units}.",)

@@ -8,6 +8,7 @@ from collections.abc import Container, Mapping
 from firstday.evaluation.plots import ACCENT, LINE, MUTED, draw_rows, drawing, name_rows
 from firstday.experiment.experiment_results import ExperimentResults, Row
 from firstday.experiment.outcomes import write_days
+from firstday.metrics import Interval
 
 
 def plot_outcomes(results: ExperimentResults, treatment: str) -> str | None:
@@ -27,7 +28,7 @@ def plot_cohorts(results: ExperimentResults, treatment: str) -> str | None:
 def _plot_changes(name: str, rows: Mapping[str, Row], accented: Container[str]) -> str | None:
     """Draw ratios with their intervals, one below the other; None where none has a ratio."""
     ratios = {
-        label: ratio
+        label: _to_percent(ratio)
         for label, row in rows.items()
         if (ratio := row.comparison.ratio) is not None and not math.isnan(ratio.low)
     }
@@ -35,13 +36,16 @@ def _plot_changes(name: str, rows: Mapping[str, Row], accented: Container[str]) 
         return None
     with drawing(name, 0.7 + 0.3 * len(ratios)) as (figure, out):
         axes = figure.add_subplot()
-        axes.axvline(1, color=LINE, lw=1.4)
+        axes.axvline(0, color=LINE, lw=1.4)
         for place, (label, ratio) in enumerate(ratios.items()):
             color = ACCENT if label in accented else MUTED
             if (always := rows[label].comparison.ratio_always) is not None:
-                axes.hlines(place, always.low, always.high, color=color, lw=1)
+                axes.hlines(place, _to_percent(always).low, _to_percent(always).high, color=color, lw=1)
             draw_rows(axes, [place], [ratio], color)
         name_rows(axes, list(ratios), [label in accented for label in ratios])
-        axes.xaxis.set_major_formatter(lambda ratio, _: f"{100 * (ratio - 1):.3g}")
         axes.set_xlabel("change, %")
     return out[0]
+
+
+def _to_percent(ratio: Interval) -> Interval:
+    return Interval(*(100 * (value - 1) for value in (ratio.mean, ratio.low, ratio.high)))

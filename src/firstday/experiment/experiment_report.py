@@ -6,10 +6,9 @@ import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-import firstday
 from firstday.config import ExperimentConfig
-from firstday.evaluation.report.render import check_report_path, fill_template, write_page
-from firstday.evaluation.tables import Cell, Table
+from firstday.evaluation.comparison_tables import Cell, Table
+from firstday.evaluation.report.render import fill_template, write_page
 from firstday.experiment.experiment_plots import plot_cohorts, plot_outcomes
 from firstday.experiment.experiment_results import (
     COHORT,
@@ -44,9 +43,8 @@ def write_experiment_report(
     MissingExtraError
         Jinja2 or Matplotlib is not installed.
     ConfigError
-        The file cannot be written, or has another ending.
+        The file cannot be written.
     """
-    check_report_path(path)
     write_page(Path(path), render_experiment(results, config=config, command=command))
 
 
@@ -62,7 +60,6 @@ def render_experiment(
         "results": results,
         "config": config or ExperimentConfig(),
         "command": command,
-        "version": firstday.__version__,
         "sentences": results.sentences(),
         "deciding": [
             (
@@ -86,36 +83,35 @@ def tabulate_changes(results: ExperimentResults, rows: Sequence[Row], title: str
     """Tabulate comparisons with their intervals; that of the outcome that decides is accented."""
     names = [f"{row.outcome.title}, {write_days(row.days)}" for row in rows]
     deciding = [name for name, row in zip(names, rows, strict=True) if (row.outcome, row.days) == results.decides]
-    power = ("smallest change", "power") if any(row.power for row in rows) else ()
-    changes = ("difference", "change", "at every look", "p", *power)
-    columns = ("outcome", "variant", "users", results.control, "treatment", *changes)
-    cells = (_write_row(row, name)[: len(columns)] for row, name in zip(rows, names, strict=True))
-    return Table(title, columns, tuple(cells), deciding[0] if deciding else "", ("variant",))
+    cells = [_write_row(row, name) for row, name in zip(rows, names, strict=True)]
+    hidden = {"variant"} if len(results.treatments) == 1 else set()
+    hidden |= set() if any(row.power for row in rows) else {"smallest change", "power"}
+    columns = tuple(heading for heading in (cells[0] if cells else ()) if heading not in hidden)
+    shown = tuple(tuple(row[heading] for heading in columns) for row in cells)
+    return Table(title, columns, shown, deciding[0] if deciding else "", ("variant",))
 
 
-def _write_row(row: Row, name: str) -> tuple[Cell, ...]:
+def _write_row(row: Row, name: str) -> dict[str, Cell]:
     comparison, outcome, power = row.comparison, row.outcome, row.power
-    is_ratio = comparison.ratio is not None
+    difference, ratio, is_ratio = comparison.difference, comparison.ratio, comparison.ratio is not None
     always = comparison.ratio_always if is_ratio else comparison.difference_always
-    fixed = comparison.ratio or comparison.difference
-    return (
-        (name,)
-        if row.column == EVERYONE
-        else (f"{'' if row.column == COHORT else f'{row.column}: '}{row.value}", name),
-        (row.variant,),
-        (f"{comparison.n_control:,}", f"{comparison.n_treatment:,}"),
-        (write_value(outcome, comparison.control),),
-        (write_value(outcome, comparison.treatment),),
-        (
-            write_change(outcome, comparison.difference, None),
-            write_ends(outcome, comparison.difference, is_ratio=False),
+    of_whom = row.value if row.column in (EVERYONE, COHORT) else f"{row.column}: {row.value}"
+    return {
+        "outcome": (of_whom, name) if of_whom else (name,),
+        "variant": (row.variant,),
+        "users": (f"{comparison.n_control:,}", f"{comparison.n_treatment:,}"),
+        "control": (write_value(outcome, comparison.control),),
+        "treatment": (write_value(outcome, comparison.treatment),),
+        "difference": (write_change(outcome, difference, None), write_ends(outcome, difference, is_ratio=False)),
+        "change": (
+            write_change(outcome, difference, ratio),
+            write_ends(outcome, ratio or difference, is_ratio=is_ratio),
         ),
-        (write_change(outcome, comparison.difference, comparison.ratio), write_ends(outcome, fixed, is_ratio=is_ratio)),
-        ("-" if always is None else write_ends(outcome, always, is_ratio=is_ratio),),
-        (write_p(comparison.p_value), f"corrected {write_p(row.p_corrected)}"),
-        ("-" if power is None else f"{100 * power.smallest_effect:.1f} %",),
-        ("-" if power is None else f"{100 * power.power:.0f} %",),
-    )
+        "at every look": ("-" if always is None else write_ends(outcome, always, is_ratio=is_ratio),),
+        "p": (write_p(comparison.p_value), f"corrected {write_p(row.p_corrected)}"),
+        "smallest change": ("-" if power is None else f"{100 * power.smallest_effect:.1f} %",),
+        "power": ("-" if power is None else f"{100 * power.power:.0f} %",),
+    }
 
 
 def write_p(value: float) -> str:

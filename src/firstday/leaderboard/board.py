@@ -26,11 +26,11 @@ from firstday.data.load import BUILT_IN, COPIES, FETCHED, load
 from firstday.data.sources import deezer_europe, movietweetings, online_retail
 from firstday.data.splits.holdout import find_cut_offs, hold_out, protocol_of
 from firstday.errors import ConfigError
-from firstday.evaluation.report.render import check_report_path, fill_template, write_page
+from firstday.evaluation.comparison_tables import Table, write_signed
+from firstday.evaluation.report.render import fill_template, write_page
 from firstday.evaluation.results import UNKNOWN_VECTORS, Results, mean_fit_seconds
 from firstday.evaluation.run import evaluate
 from firstday.evaluation.slices import REFERENCE
-from firstday.evaluation.tables import Table, write_signed
 from firstday.progress import Progress, no_progress
 from firstday.recommend.registry import (
     baseline_names,
@@ -607,16 +607,14 @@ def write_leaderboard(board: Leaderboard, path: Path) -> None:
     MissingExtraError
         Jinja2 is not installed.
     ConfigError
-        The file cannot be written, or has another ending.
+        The file cannot be written.
     """
-    check_report_path(path)
     script = (resources.files("firstday.leaderboard") / "templates" / "sort.js").read_text(encoding="utf-8")
     content = {
         "sets": board.sets,
         "tables": {name: tabulate_standings(name, standings) for name, standings in board.sets.items()},
         "reference": REFERENCE,
         "unknown_vectors": UNKNOWN_VECTORS,
-        "version": firstday.__version__,
         "script_hash": base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
     }
     write_page(path, fill_template("leaderboard.html", content, {"script": script}, package="firstday.leaderboard"))

@@ -9,15 +9,10 @@ from typing import Any
 
 import numpy as np
 
-import firstday
 from firstday.artifact.trained_model import TrainedModel
 from firstday.cold.cold_model import Epoch
 from firstday.config import Config
-from firstday.evaluation.paper_figures import Space
-from firstday.evaluation.plots import MOST_GROUPS, drawn_by_size
-from firstday.evaluation.results import HEAD_METRICS, MINUS, UNKNOWN_VECTORS, Figure, Results
-from firstday.evaluation.slices import BASELINE, MIN_USERS, REFERENCE, TENTH, group_slice
-from firstday.evaluation.tables import (
+from firstday.evaluation.comparison_tables import (
     compare_groups,
     compare_popularity,
     compare_sizes,
@@ -26,6 +21,10 @@ from firstday.evaluation.tables import (
     describe_lists,
     describe_tunings,
 )
+from firstday.evaluation.paper_figures import Space
+from firstday.evaluation.plots import MOST_GROUPS, drawn_by_size
+from firstday.evaluation.results import HEAD_METRICS, MINUS, UNKNOWN_VECTORS, Figure, Results
+from firstday.evaluation.slices import BASELINE, MIN_USERS, REFERENCE, TENTH, group_slice
 from firstday.recommend.model_card import describe_data, make_card
 from firstday.recommend.registry import find_strategy, is_plugin, strategy_names
 from firstday.recommend.segment_description import SegmentRow, describe_segments
@@ -77,21 +76,16 @@ def gather_evaluation(
     ----------
     results
         From `evaluate`, with at least one strategy.
-    dataset_summary
-        From `Dataset.summary`.
-    config
-        The configuration that was evaluated.
+    dataset_summary, config
+        From `Dataset.summary`, and the configuration that was evaluated.
     history, segments
         How training the cold model went, and the segments, of the model to keep; those of the first seed if left out.
-    example
-        One new user to show.
-    command
-        What to run to get the same results.
+    example, command
+        One new user to show, and what to run to get the same results.
     space
         Of the paper's own data, whose figures then stand beside ours.
     """
-    leader = results.leader
-    first = f"the run with seed {results.seeds[0]}"
+    leader, first = results.leader, f"the run with seed {results.seeds[0]}"
     return {
         "results": results,
         "leader": leader,
@@ -122,7 +116,6 @@ def gather_evaluation(
         "example": example,
         "settings": [line for name, value in config._repr_facts_().items() for line in _write_setting(name, value)],
         "k": results.k,
-        "version": firstday.__version__,
         "command": command,
         "paper": space and compare_with_paper(results, space),
     }
@@ -228,7 +221,6 @@ def gather_model(
         "segments": None if is_card else summarise_segments(describe_segments(model)),
         "segments_of": "this model",
         "k": model.config.recommend.k,
-        "version": manifest["firstday"],
         "command": command,
     }
 

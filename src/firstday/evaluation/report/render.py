@@ -8,7 +8,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import firstday
 from firstday.errors import ConfigError, needs_extra
+from firstday.evaluation.comparison_tables import compare_datasets, write_share, write_signed
 from firstday.evaluation.plots import (
     plot_day_one_sizes,
     plot_group,
@@ -17,7 +19,6 @@ from firstday.evaluation.plots import (
     theme_css,
 )
 from firstday.evaluation.results import Figure, Results
-from firstday.evaluation.tables import compare_datasets, write_share, write_signed
 
 
 def write_report(content: Mapping[str, Any], path: str | Path) -> None:
@@ -35,9 +36,8 @@ def write_report(content: Mapping[str, Any], path: str | Path) -> None:
     MissingExtraError
         Jinja2 or Matplotlib is not installed.
     ConfigError
-        The file cannot be written, or has another ending.
+        The file cannot be written.
     """
-    check_report_path(path)
     write_page(Path(path), render_report(content))
 
 
@@ -54,12 +54,11 @@ def write_reports(contents: Sequence[Mapping[str, Any]], path: str | Path) -> No
     names = [re.sub(r"[^\w.-]+", "-", results.dataset).strip("-.") for results in all_results]
     pages = [path.with_name(f"{path.stem}-{number}-{name}{path.suffix}") for number, name in enumerate(names, 1)]
     plots = {f"strategies {number}": plot_strategies(results) for number, results in enumerate(all_results, 1)}
-    shared = {name: contents[0][name] for name in ("version", "command")}
     content = {
         "all_results": all_results,
         "tables": compare_datasets(all_results),
         "pages": [page.name for page in pages],
-        **shared,
+        "command": contents[0]["command"],
     }
     write_page(path, fill_template("datasets.html", content, plots))
     for page, one in zip(pages, contents, strict=True):
@@ -128,6 +127,7 @@ def fill_template(
     environment.filters.update(FILTERS)
     return environment.get_template(template).render(
         **content,
+        version=firstday.__version__,
         plots={name: svg and Markup(svg) for name, svg in plots.items()},  # noqa: S704
         light=Markup(theme_css(dark=False)),  # noqa: S704
         dark=Markup(theme_css(dark=True)),  # noqa: S704

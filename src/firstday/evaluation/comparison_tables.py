@@ -1,4 +1,4 @@
-"""Tables for people: each is made once, and shown on the terminal, in reports and in notebooks."""
+"""Comparison tables of the terminal, reports and notebooks."""
 
 from __future__ import annotations
 
@@ -25,29 +25,29 @@ from firstday.recommend.auto import tabulate_selection
 from firstday.training.option_search import describe_choices
 
 Cell = tuple[str, ...]
-"""A text, and what stands beside it in small print: a note, or the ends of an interval."""
+"""Text, followed by small print: a note, or the bounds of an interval."""
 MOST_OF_ALL = 95.0
-"""Share of the users, in %, from which on the strategy that answers is named with the row."""
+"""Minimum share of users, in %, for a route to be named next to its strategy."""
 SHORT = {"precision": "P", "recall": "R", "ndcg": "NDCG"}
 NOTHING: Cell = ("",)
 
 
 @dataclass(frozen=True)
 class Table:
-    """Rows of cells.
+    """A captioned table of text cells.
 
     Parameters
     ----------
     title
-        Stands above.
+        Caption.
     columns
-        Their headings.
+        Column headings.
     rows
-        Their cells; the first names the row.
+        Cells of each row; the first cell is the row heading.
     accented
-        The name of the row to emphasise.
+        Heading of the highlighted row.
     words
-        Headings of the columns that hold words, not figures.
+        Headings of left-aligned columns, which hold text.
     """
 
     title: str
@@ -56,18 +56,18 @@ class Table:
     accented: str = ""
     words: tuple[str, ...] = ()
 
-    def only(self, *columns: str) -> Table:
-        """Return the table with some of its columns."""
+    def select(self, *columns: str) -> Table:
+        """Return the table with the given columns."""
         places = [self.columns.index(column) for column in columns]
         return replace(self, columns=columns, rows=tuple(tuple(row[place] for place in places) for row in self.rows))
 
     def write_cells(self) -> list[list[str]]:
-        """Return the cells as texts on one line, small print in brackets."""
+        """Return each cell as one line of text, with small print in brackets."""
         return [[f"{text} [{', '.join(small)}]" if small else text for text, *small in row] for row in self.rows]
 
 
 def write_signed(value: float, digits: int = 1) -> str:
-    """Write a number with its sign, a true minus included, and none for what rounds to zero."""
+    """Format a number with an explicit sign (a true minus sign), or none if it rounds to zero."""
     text = f"{abs(value):.{digits}f}"
     if not float(text):
         return text
@@ -75,7 +75,7 @@ def write_signed(value: float, digits: int = 1) -> str:
 
 
 def write_mean(value: Any, digits: int = 1, *, is_signed: bool = False) -> Cell:
-    """Write the mean and the interval of a `Figure` or an `Interval`; nothing where there is none."""
+    """Format the mean and bounds of a `Figure` or an `Interval`; an empty cell for None."""
     if value is None:
         return NOTHING
     numbers = [number for number in (value.mean, value.low, value.high) if number is not None]
@@ -83,13 +83,13 @@ def write_mean(value: Any, digits: int = 1, *, is_signed: bool = False) -> Cell:
 
 
 def write_share(percent: float) -> str:
-    """Write a share in whole %, but never 0 or 100 for what is neither."""
+    """Format a share as a whole percentage; 0 % and 100 % are exact."""
     text = "<1" if 0 < percent < 1 else ">99" if 99 < percent < 100 else f"{percent:.0f}"
     return f"{text}\N{NO-BREAK SPACE}%"
 
 
 def _tabulate(results: Results, title: str, columns: Mapping[str, Callable[[str], Cell]], *words: str) -> Table:
-    """Make a table with a row for each strategy, best first, and a column for each function of its name."""
+    """Build a table with one row per strategy, best first, and one column per function of its name."""
     rows = tuple(((name,), *(write(name) for write in columns.values())) for name in results.best_first)
     return Table(title, ("strategy", *columns), rows, results.leader, words)
 
@@ -97,7 +97,7 @@ def _tabulate(results: Results, title: str, columns: Mapping[str, Callable[[str]
 def _column(
     results: Results, metric: str, of_slice: str = ALL, digits: int = 1, *, has_ends: bool = True
 ) -> Callable[[str], Cell]:
-    """Return what writes one metric of a strategy."""
+    """Return a function that formats one metric of a strategy."""
 
     def write(name: str) -> Cell:
         cell = write_mean(results.find(name, metric, of_slice), digits, is_signed=metric.startswith(MINUS))
@@ -107,7 +107,7 @@ def _column(
 
 
 def compare_strategies(results: Results, against: str = REFERENCE, *, narrow: bool = False) -> Table:
-    """Compare precision, recall and NDCG, of the head of lists too, best first; a narrow table has fewer figures."""
+    """Compare precision, recall and NDCG, also at 10; a narrow table has fewer figures."""
     headings = {"precision": f"P@{results.k}", "recall": f"R@{results.k}", "ndcg": f"NDCG@{results.k}"}
     if results.has_head:
         headings = dict(zip(HEAD_METRICS, (f"P@{HEAD}", f"NDCG@{HEAD}"), strict=True)) | headings
@@ -133,13 +133,13 @@ def compare_strategies(results: Results, against: str = REFERENCE, *, narrow: bo
 
 
 def _name_row(results: Results, name: str) -> Cell:
-    """Name a strategy, and in small print the one that makes (nearly) all of its lists, if that is another."""
+    """Return a strategy name, with the route that answers nearly all users if it is a different one."""
     routes = results.split_metric(name, ROUTE).items()
     return (name, *(f"= {route}" for route, share in routes if route != name and share.mean >= MOST_OF_ALL))
 
 
 def compare_sizes(results: Results, metric: str = "precision", *, narrow: bool = False) -> Table:
-    """Compare strategies by items used on day one, and on users of whom only a profile is known."""
+    """Compare strategies by items used on day one, and for users with a profile alone."""
     slices = {f"{size} ({n:,})": size_slice(size) for size, n in results.sizes().items()}
     for title, name in (("profile only", NOTHING_DONE), ("friends only", FRIENDS_ONLY)):
         if figure := results.find(results.leader, metric, name):
@@ -150,7 +150,7 @@ def compare_sizes(results: Results, metric: str = "precision", *, narrow: bool =
 
 
 def describe_lists(results: Results, against: str = REFERENCE) -> Table:
-    """Describe what the lists are like, and how long strategies take."""
+    """Summarise coverage, novelty and run time."""
     columns = {
         "users": _column(results, "user_coverage"),
         "items": _column(results, "catalogue_coverage"),
@@ -168,7 +168,7 @@ def describe_lists(results: Results, against: str = REFERENCE) -> Table:
 
 
 def describe_tunings(results: Results) -> list[str]:
-    """Say how each tuned baseline was tuned; what is as published, with nothing to try, is left out."""
+    """Describe the option search of each baseline that has options in one sentence."""
     return [
         f"{name}: best of {tunings[0].n_tried} combinations tried, on validation users: "
         f"{'; '.join(describe_choices(tunings))}."
@@ -178,7 +178,7 @@ def describe_tunings(results: Results) -> list[str]:
 
 
 def compare_groups(results: Results, column: str) -> Table:
-    """Compare the precision of the groups of a profile column, a column for each strategy."""
+    """Compare precision across the groups of a profile column, one table column per strategy."""
     rows = []
     for label in results.groups[column]:
         figures = [results.get(name, "precision", group_slice(column, label)) for name in results.best_first]
@@ -188,7 +188,7 @@ def compare_groups(results: Results, column: str) -> Table:
 
 
 def compare_popularity(results: Results) -> Table:
-    """Compare the share of places in lists by tenths of all use, the most used items first."""
+    """Compare the popularity of recommended items, by tenths of total use."""
     columns = {
         f"{tenth}: {n:,}": _column(results, f"{TENTH}{tenth}") for tenth, n in enumerate(results.items_by_popularity, 1)
     }
@@ -221,7 +221,7 @@ def compare_datasets(all_results: Sequence[Results], against: str = REFERENCE) -
 
 
 def compare_with_paper(results: Results, space: Space) -> Table:
-    """Compare strategies with the paper's Table 1: three rows each, ours, the paper's, and the difference."""
+    """Compare strategies with the paper's Table 1: three rows each (ours, the paper's, the difference)."""
     rows: list[tuple[Cell, ...]] = []
     keys = [(metric, f"{metric}_deviation") for metric in METRICS]
     for name in in_paper_order(results.strategies):
@@ -261,7 +261,7 @@ def compare_policies(results: ReplayResults) -> Table:
 
 
 def compare_by_knowledge(results: ReplayResults) -> Table:
-    """Compare the hits of policies by what was known of the users at first."""
+    """Compare policies by what was initially known of the users."""
     rows = [
         ((name,), *(write_mean(results.sum_up(name, known))[:1] for known in results.classes))
         for name in results.best_first
@@ -271,7 +271,7 @@ def compare_by_knowledge(results: ReplayResults) -> Table:
 
 
 def compare_classes(model: TrainedModel) -> Table:
-    """Describe what `auto` answers each class of users by, and what that rests on."""
+    """Compare the strategy that `auto` uses for each class of users with `popular`."""
     rows = [
         (
             (row["known"],),
