@@ -12,7 +12,7 @@ from firstday.artifact.trained_model import KNOWLEDGE, TrainedModel
 from firstday.ranking import first_allowed
 from firstday.recommend.query import Answer, Query
 from firstday.recommend.registry import find_strategy
-from firstday.recommend.spec import EVERYTHING, FALLBACKS, Part, StrategySpec
+from firstday.recommend.spec import EVERYTHING, Part, StrategySpec
 
 AWAY = "validation users, what they did taken away"
 
@@ -51,17 +51,6 @@ def _mix_in(answer: Answer, rows: np.ndarray, other: Answer) -> Answer:
     mixed[rows], scores[rows] = first_allowed(items, falling, allowed, k)
     routes[rows] = "auto"
     return replace(answer, items=mixed, scores=scores, routes=routes)
-
-
-def explain_route(query: Query, row: int, strategy: str, route: str) -> tuple[str, ...]:
-    """Return a sentence on why another strategy answers a user than the one asked for; nothing where none does."""
-    if route == strategy or route not in FALLBACKS:
-        return ()
-    if strategy == "auto":
-        strategy = query.model.selection.best_of(query.knowledge[row])
-    if strategy != route:
-        return (f"{route} answers: {strategy} has nothing to go on",)
-    return (f"{route} answers: it was best for validation users of the same class ({KNOWLEDGE[query.knowledge[row]]})",)
 
 
 def answer_each(query: Query, strategies: np.ndarray) -> Answer:

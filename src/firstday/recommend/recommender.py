@@ -12,13 +12,12 @@ import numpy as np
 
 from firstday.arguments import checked
 from firstday.artifact.folder import KEEP, load_model, save_model
-from firstday.artifact.trained_model import TrainedModel
+from firstday.artifact.trained_model import KNOWLEDGE, TrainedModel
 from firstday.display import readable
 from firstday.errors import ConfigError
 from firstday.features.encoder import understand_picks
 from firstday.features.signals import SignalBatch, Signals
 from firstday.ranking import first_allowed
-from firstday.recommend.auto import explain_route
 from firstday.recommend.effects import tell_each
 from firstday.recommend.popularity import POPULAR
 from firstday.recommend.query import Answer, Query
@@ -88,6 +87,17 @@ def _fill_up(items: np.ndarray, scores: np.ndarray, query: Query) -> tuple[np.nd
     both_scores = np.concatenate([scores, np.zeros_like(popular, dtype=np.float32)], axis=1)
     allowed = np.concatenate([items >= 0, (popular >= 0) & ~repeated], axis=1)
     return first_allowed(both, both_scores, allowed, query.k)
+
+
+def _explain_route(query: Query, row: int, strategy: str, route: str) -> tuple[str, ...]:
+    """Return a sentence on why another strategy answers a user than the one asked for; nothing where none does."""
+    if route == strategy or route not in FALLBACKS:
+        return ()
+    if strategy == "auto":
+        strategy = query.model.selection.best_of(query.knowledge[row])
+    if strategy != route:
+        return (f"{route} answers: {strategy} has nothing to go on",)
+    return (f"{route} answers: it was best for validation users of the same class ({KNOWLEDGE[query.knowledge[row]]})",)
 
 
 def check_length(model: TrainedModel, k: int | None) -> int:
@@ -212,7 +222,7 @@ class Recommender:
         answer = scale_answer(query, answer_all(query, strategy))
         unused, kept_out = tell_each(query, strategy, answer.routes)
         sentences = [(*unknown, *idle) for unknown, idle in zip(ignored, unused, strict=True)]
-        routes = [explain_route(query, row, strategy, answer.routes[row]) for row in range(query.n_users)]
+        routes = [_explain_route(query, row, strategy, answer.routes[row]) for row in range(query.n_users)]
         notes = [(*route, *of_user) for route, of_user in zip(routes, kept_out, strict=True)]
         return UserAnswers(strategy, answer, segments, sentences, notes)
 
