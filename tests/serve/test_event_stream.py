@@ -19,7 +19,7 @@ from redis_process import RedisProcess
 from serve_process import ServerProcess
 
 from firstday.serve.event_stream import MAX_LINE_BYTES, StreamCounts, keep_stream
-from firstday.serve.schemas import MAX_EVENTS
+from firstday.serve.schemas import MAX_EVENTS, StreamAnswer
 from firstday.serve.store.base import Event, StoreError
 from tests.serve.conftest import StartApp, StartServer, assert_error, open_client, wait_for
 
@@ -56,6 +56,7 @@ def test_good_lines_are_kept_and_each_other_is_named(http: httpx.Client) -> None
     answer = post(http, b"".join(lines))
     assert answer.status_code == 200
     found = answer.json()
+    StreamAnswer.model_validate(found)
     assert [(error["line"], error["field"]) for error in found.pop("errors")] == [
         (3, ""), (5, "entity_id"), (5, "weight"), (6, ""), (8, ""), (9, ""),
     ]  # fmt: skip

@@ -478,3 +478,12 @@ def test_mistakes_on_the_command_line_are_one_sentence(tmp_path: Path, capsys: p
     (tmp_path / "file").write_text("")
     status, text = run_export(["none.sqlite", "--out", str(tmp_path / "file")], capsys)
     assert (status, text) == (2, f"error: {tmp_path / 'file'}: is a file; give a folder.\n")
+
+
+def test_an_export_that_was_killed_before_its_first_table_goes_on(place: Place) -> None:
+    place.add(("u", Event("e1", "stream", "item", "i1")))
+    place.copy()
+    place.out.mkdir()
+    (place.out / STATE).write_text('{"until_us": 0}\n', encoding="utf-8")
+    place.export()
+    assert place.read("interactions")["item_id"].to_list() == ["i1"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import signal
 import socket
@@ -20,6 +21,7 @@ from serve_reload import damage, relabel
 
 from firstday.artifact.folder import read_manifest, save_model
 from firstday.recommend.recommender import Recommender
+from firstday.serve.app import repeat
 from tests.serve.conftest import StartApp, StartServer, assert_error, open_client, read_lines, wait_for
 
 TRAINING = ("torch", "scipy", "sklearn", "implicit", "faiss", "gensim", "matplotlib")
@@ -274,3 +276,16 @@ def test_requests_need_not_be_logged(log: Callable[[], str], start_app: StartApp
     with start_app(log_requests=False).open_client() as http:
         http.get("/healthz")
     assert log() == ""
+
+
+def test_background_work_goes_on_after_any_error(caplog: pytest.LogCaptureFixture) -> None:
+    done: list[int] = []
+
+    async def fail() -> None:
+        done.append(1)
+        raise ValueError("unforeseen")
+
+    with pytest.raises(asyncio.TimeoutError):
+        asyncio.run(asyncio.wait_for(repeat(fail, 0), 0.1))
+    assert len(done) > 1
+    assert "background work failed" in caplog.text

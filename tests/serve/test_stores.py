@@ -466,3 +466,28 @@ def test_both_stores_give_the_same_signals(tmp_path: Path, redis: RedisProcess) 
     assert [replace(event, received_us=0) for event in sqlite.events] == [
         replace(event, received_us=0) for event in with_redis.events
     ]
+
+
+def test_who_comes_back_after_all_has_expired_has_no_variant(kept: Harness) -> None:
+    kept.run(kept.store.assign([("u", Assignment("x", "a"))]))
+    kept.clock.us += 20 * DAY_US
+    kept.add(("u", "e1"))  # nothing was purged meanwhile
+    assert kept.read("u").assignments == ()
+
+
+def test_redis_forgets_users_by_itself(redis: RedisProcess, tmp_path: Path) -> None:
+    from redis.asyncio import Redis
+
+    from firstday.serve.store.redis import RedisStore
+
+    async def find_lives() -> list[int]:
+        store = RedisStore(redis.url, Rules(CAP, RETENTION_US), prefix=tmp_path.name)
+        await store.add([("u", Event("e1", "stream", "item", "i1"))])
+        await store.close()
+        async with Redis.from_url(redis.url) as client:
+            keys = [key async for key in client.scan_iter(f"{tmp_path.name}:*") if b"u" in key.split(b":")]
+            return [await client.pttl(key) for key in keys]
+
+    lives = asyncio.run(find_lives())
+    assert lives
+    assert all(10 * DAY_US // 1000 - 60_000 < life <= 11 * DAY_US // 1000 for life in lives)

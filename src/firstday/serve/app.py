@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from typing import Any
@@ -44,6 +45,8 @@ ROUTERS: tuple[tuple[APIRouter, Right | None], ...] = (
     (health.counting, "read"),
 )
 """All endpoints but the page, with the right that they need where keys are set."""
+
+_log = logging.getLogger("firstday.serve")
 
 
 class Application(FastAPI):
@@ -98,24 +101,27 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     if service.enrolment is not None:
         with suppress(StoreError):  # it is counted, and tried again with the next list
             await service.enrolment.start()
-    tasks = [asyncio.create_task(_repeat(service.purge, settings.purge_every_s))]
+    tasks = [asyncio.create_task(repeat(service.purge, settings.purge_every_s))]
     if settings.backup_file:
-        tasks.append(asyncio.create_task(_repeat(service.back_up, settings.backup_every_s)))
+        tasks.append(asyncio.create_task(repeat(service.back_up, settings.backup_every_s)))
     if settings.model_poll_s:
-        tasks.append(asyncio.create_task(_repeat(service.holder.follow, settings.model_poll_s)))
+        tasks.append(asyncio.create_task(repeat(service.holder.follow, settings.model_poll_s)))
     try:
         yield
     finally:
         for task in tasks:
             task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
+        await asyncio.gather(*tasks, return_exceptions=True)
         await service.store.close()
 
 
-async def _repeat(work: Callable[[], Awaitable[object]], every_s: float) -> None:
-    """Do some work from time to time; what fails is logged and counted where it is done."""
+async def repeat(work: Callable[[], Awaitable[object]], every_s: float) -> None:
+    """Do some work from time to time; errors of ours are logged and counted where they are raised."""
     while True:
-        with suppress(FirstdayError):
+        try:
             await work()
+        except FirstdayError:
+            pass
+        except Exception as error:
+            _log.error("background work failed", exc_info=error)
         await asyncio.sleep(every_s)

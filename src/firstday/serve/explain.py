@@ -30,7 +30,7 @@ N_TITLES = 3
 N_TRIED = 50
 """Signals left out one by one, at most; the newest."""
 INTERACTIONS_AT_ONCE, N_TRIED_AT_LEAST = 10_000, 5
-"""Of users who did very much fewer are tried, so that nobody waits for them."""
+"""For very active users fewer signals are tried, so that nobody waits for them."""
 
 
 def segment_values(model: TrainedModel, segment: int, n_items: int) -> dict[str, Any]:

@@ -111,7 +111,7 @@ def _begin(out: Path, since: datetime | None) -> int:
             raise ConfigError(f"{out}: has tables that are no export ({foreign[0]}); give another folder.") from None
     except (ValueError, KeyError, TypeError):
         raise ConfigError(f"{out / STATE}: is damaged; export into another folder.") from None
-    (out / "interactions").mkdir(parents=True)
+    out.mkdir(parents=True, exist_ok=True)
     since_us = 0 if since is None else to_us(since)
     _write_state(out, since_us)
     return since_us
@@ -180,6 +180,7 @@ class _Run:
     def _stage(self, frame: pl.DataFrame, path: Path) -> None:
         """Write a table under a hidden name beside its place."""
         self.staged[path] = path.with_name(f".{path.name}.new")
+        path.parent.mkdir(exist_ok=True)
         frame.write_parquet(self.staged[path])
 
     def _write_rows(self, at_least: int) -> None:

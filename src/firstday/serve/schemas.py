@@ -304,9 +304,9 @@ class EventsBody(_Request):
     events: list[EventBody] = Field(min_length=1, max_length=MAX_EVENTS)
 
 
-MAX_SHOWN = 200
+MAX_PER_ANSWER = 200
 """Segments or items in one answer, at most."""
-AtMost = Annotated[int, Field(ge=1, le=MAX_SHOWN)]
+AtMost = Annotated[int, Field(ge=1, le=MAX_PER_ANSWER)]
 
 
 class ListOptions(BaseModel):
@@ -410,7 +410,7 @@ class NearParameters(_Parameters):
 
     limit: int = Field(default=5, ge=1, le=32)
     """How many segments, heaviest first."""
-    items: int = Field(default=20, ge=0, le=MAX_SHOWN)
+    items: int = Field(default=20, ge=0, le=MAX_PER_ANSWER)
     """How many items of each one's list."""
 
 
@@ -488,7 +488,7 @@ class NearSegment(SegmentAnswer):
     """A segment near to the predicted taste."""
 
     weight: float
-    """Its part in the list: 1 for the segment whose list it is, else 0."""
+    """Its share in the list, from 0 to 1."""
     distance: float
     """From the predicted vector to its centre."""
 
@@ -600,13 +600,13 @@ class ListAnswer(_Answer):
     experiment: str | None = None
     """The experiment that the list is part of."""
     variant: str | None = None
-    """The user's variant in it, by whose strategy the list is; null where one was asked for."""
+    """The user's variant in it, by whose strategy the list is; null where the request named a strategy."""
     explanation: Explanation | None = None
     """Only where explain was asked for."""
 
 
-class EventsAnswer(_Answer):
-    """What became of a batch of events."""
+class _KeptEvents(_Answer):
+    """What became of events."""
 
     accepted: int
     """New events, now durable."""
@@ -614,6 +614,11 @@ class EventsAnswer(_Answer):
     """Events that their user had already by their id; left as they were."""
     not_understood: int
     """Events, new or not, that name a signal, entity or id that the model does not know. They are kept."""
+
+
+class EventsAnswer(_KeptEvents):
+    """What became of a batch of events."""
+
     ignored: list[str] = Field(description=f"Sentences on the first {MOST_IGNORED} of them.")
 
 
@@ -628,7 +633,7 @@ class LineError(_Answer):
     """What is wrong with it."""
 
 
-class StreamAnswer(EventsAnswer):
+class StreamAnswer(_KeptEvents):
     """What became of a stream of events."""
 
     refused: int

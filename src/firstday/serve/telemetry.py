@@ -97,9 +97,7 @@ class Metrics:
         )
         self.events = Counter("events", "Events taken: new, or known by their id already.", ["outcome"], **naming)
         self.lists_recorded = Counter("lists_recorded", "Lists recorded as shown, or not.", ["outcome"], **naming)
-        self.impressions = Counter(
-            "impressions", "Items shown: in recorded lists, or in new events.", ["source"], **naming
-        )
+        self.impressions = Counter("impressions", "Items shown: in recorded lists, or in events.", ["source"], **naming)
         self.events_not_understood = Counter(
             "events_not_understood", "Events that name something the model does not know.", **naming
         )
@@ -119,7 +117,7 @@ class Metrics:
 
     @contextmanager
     def store_call(self, call: str) -> Iterator[None]:
-        """Count a call to the store where it fails; only the first of a row is logged."""
+        """Count a call to the store where it fails; only the first in a row is logged."""
         try:
             yield
         except StoreError as error:

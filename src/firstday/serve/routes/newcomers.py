@@ -12,7 +12,7 @@ from fastapi import APIRouter, Query, Request, Response
 from firstday.recommend.query import Query as ModelQuery
 from firstday.recommend.segment_description import describe_segment
 from firstday.segment.segments import weigh_segments
-from firstday.serve.explain import nearest_liked
+from firstday.serve.explain import N_TITLES, nearest_liked
 from firstday.serve.middleware import service_of
 from firstday.serve.models import ServedModel
 from firstday.serve.routes.users import UserIdPath
@@ -28,8 +28,6 @@ from firstday.serve.schemas import (
     json_response,
 )
 
-N_NAMES = 3
-"""Items that name a segment."""
 MAX_VALUES = 500
 """Values of one profile column in an answer, at most: the most frequent."""
 
@@ -127,7 +125,7 @@ def _list_of_segment(served: ServedModel, query: ModelQuery, segment: int, n_ite
 
 def _describe_segment(served: ServedModel, segment: int, **more: float) -> dict[str, Any]:
     """Return a segment's number and size, more of it, and the items that set it apart."""
-    row = describe_segment(served.trained, segment, N_NAMES)
+    row = describe_segment(served.trained, segment, N_TITLES)
     apart = [{"item_id": item.item_id, "title": item.title, "lift": item.lift} for item in row.distinctive]
     return {"segment": segment, "users": row.n_users, **more, "apart": apart}
 

@@ -22,10 +22,10 @@ router = APIRouter(prefix="/v1", tags=["model"])
 async def next_question(request: Request, parameters: Annotated[OnboardingParameters, Query()]) -> OnboardingAnswer:
     """Return the item whose answer would tell most about the newcomer's segment, given the answers so far.
 
-    It is asked of the most used items, or of the members of another `entity`, such as artists, by their names. With `k`
-    there is also a list of what those use who would have answered alike, in which noes count as well: a strategy's list
-    knows of yeses alone. What a named user used or banned is neither in it nor asked about. Keep a yes by putting it
-    among the user's picks, or as an event with the signal onboarding. Where the store does not answer, only the
+    Questions are about the most used items, or the members of another `entity`, such as artists, by their names. With
+    `k` there is also a list of what those use who would have answered alike, in which noes count as well: a strategy's
+    list knows of yeses alone. What a named user used or banned is neither in it nor asked about. Keep a yes by putting
+    it among the user's picks, or as an event with the signal onboarding. Where the store does not answer, only the
     answers in the request count, and `signals_from` says so.
     """
     service = service_of(request)

@@ -309,7 +309,7 @@ class Rules:
 
 
 class Clock:
-    """Microseconds since 1970, each read later than the one before, so that events have an order."""
+    """Microseconds since 1970."""
 
     def __init__(self) -> None:
         self.last_us = 0
@@ -323,7 +323,7 @@ class Clock:
         self.last_us = max(self.last_us, us)
 
     def next_us(self) -> int:
-        """Return the time, and never the same twice."""
+        """Return the time, later than the one returned before, so that entries have an order."""
         self.last_us = max(self.last_us + 1, self.now_us())
         return self.last_us
 
