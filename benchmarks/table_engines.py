@@ -311,7 +311,9 @@ def open_parts_spark(folder: Path, spark: SparkSession) -> dict[str, Any]:
 
     def answer_rows(rows: pa.Table) -> pa.Table:
         frame = pl.DataFrame(pl.from_arrow(rows)).select(COLUMNS)
-        return answer_part(RawTable.of(frame), home).to_arrow().cast(arrow_schema)  # Polars' text is large_string
+        return (
+            answer_part(RawTable.of(frame, "interactions"), home).to_arrow().cast(arrow_schema)
+        )  # Polars' text is large_string
 
     arrow_types = {"string": pa.string(), "long": pa.int64(), "int": pa.int32(), "float": pa.float32()}
     arrow_schema = pa.schema([(name, arrow_types[kind]) for name, kind in ANSWER_COLUMNS.items()])

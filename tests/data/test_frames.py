@@ -92,3 +92,9 @@ def test_what_is_no_frame_is_told(tables: dict[str, Any], sentence: str) -> None
     with pytest.raises(DataError) as caught:
         load(tables)
     assert sentence in caught.value.faults
+
+
+def test_a_lazy_frame_that_fails_is_named() -> None:
+    frame = pl.LazyFrame({"user_id": ["a"], "item_id": ["x"]}).with_columns(pl.col("user_id").cast(pl.Int64))
+    with pytest.raises(DataError, match=r"interactions: cannot be read as a frame \(.*\); correct it"):
+        load({"interactions": frame})

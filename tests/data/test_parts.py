@@ -43,7 +43,7 @@ def with_rows(frame: pl.DataFrame, rows: np.ndarray) -> RawTable:
 def read_in_parts(tables: Tables, n_parts: int, *, drop: bool = False) -> tuple[list[Part], Findings]:
     """Read tables by parts of users, as an engine of many machines does."""
     findings = Findings(drop=drop)
-    raw = {name: RawTable.of(frame) for name, frame in tables.items() if name not in USER_TABLES}
+    raw = {name: RawTable.of(frame, name) for name, frame in tables.items() if name not in USER_TABLES}
     item_ids = tables["interactions"]["item_id"].drop_nulls().unique().sort()
     users = tables.get("users", pl.DataFrame())
     groups = {

@@ -165,7 +165,7 @@ def _built_in(name: str, path: str | Path | None, findings: Findings) -> dict[st
         online_retail.NAME: partial(online_retail.read_online_retail, findings=findings),
         movietweetings.NAME: movietweetings.read_movietweetings,
     }
-    return {table: RawTable.of(frame) for table, frame in read[name](path).items()}
+    return {table: RawTable.of(frame, table) for table, frame in read[name](path).items()}
 
 
 def _folder(tables: str | Path, path: str | Path | None) -> Path:

@@ -81,9 +81,9 @@ def judge_group(
     where
         Table and column.
     counts
-        The distinct values, `value`, and how many users have each, `n`; or more of them than any group may have.
+        Distinct values, `value`, and how many users have each, `n`: at most one more than a group may have.
     n_values
-        How many values there are.
+        Number of distinct values.
     n_users
         How many rows `users` has.
     is_text

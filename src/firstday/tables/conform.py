@@ -87,7 +87,7 @@ def _conform(name: str, label: str, column: Column, hint: str, judge_groups: boo
 
 
 def _is_column(name: str, label: str, frame: pl.DataFrame, findings: Findings) -> bool:
-    """Tell whether a column is neither the index of a pandas table nor without a name, or note that it is ignored."""
+    """Tell whether a column is to be read; note it if not: the index of a pandas frame, or a column without a name."""
     if re.fullmatch(PANDAS_INDEX, label) or (not label and label == frame.columns[0]):
         note_pandas_index(name, label, findings)
         return False

@@ -70,9 +70,10 @@ class Rule:
     bad
         Which rows these are: an expression over the columns of the table.
     advice
-        What to do, or a function that tells it from the first value; "" for what is only noted.
+        What to do, or a function that tells it from the first value; "" for what is only noted. Only rows with an
+        advice are bad: their value is taken as missing, and `Findings.leave_out` may drop them.
     column
-        The column, where the rule is one of a whole table.
+        The column that the finding names, for a rule over a whole table.
     value
         What to show of the first row; None shows its place alone.
     is_note
@@ -210,7 +211,7 @@ def _count(where: str, finding: str, rule: Rule, rows: pl.DataFrame, bad: pl.Ser
 
 
 def fold_ids(values: pl.Series) -> pl.Series:
-    """Return ids as text without spaces around them, upper case, leading zeros and the decimals of whole numbers."""
+    """Return ids as lower-case text, without surrounding spaces, leading zeros and a trailing ``.0``."""
     words = values.cast(pl.String).str.strip_chars().str.to_lowercase()
     return words.str.replace(r"\.0+$", "").str.strip_chars_start("0")
 

@@ -53,7 +53,7 @@ def read_frames(tables: Mapping[str, Any], findings: Findings) -> dict[str, RawT
             for sentence in _name_columns(name, known, error):
                 findings.fault(sentence)
             continue
-        raw[name] = RawTable.of(rows, "a frame")
+        raw[name] = RawTable.of(rows, name)
     if not tables:
         raise DataError("tables: there are none; give at least interactions, as {'interactions': frame}.")
     return raw

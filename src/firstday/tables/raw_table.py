@@ -32,17 +32,20 @@ class RawTable:
         Whether it comes from text with separators, so that every column is String.
     format
         What its files are, for messages; CSV stands for every text with separators.
+    name
+        What it is called where it has no files.
     """
 
     files: tuple[pl.LazyFrame, ...]
     sources: tuple[SourceFile, ...] = ()
     is_text: bool = False
-    format: str = "Parquet"
+    format: str = "a frame"
+    name: str = "tables"
 
     @classmethod
-    def of(cls, frame: pl.DataFrame | pl.LazyFrame, kind: str = "Parquet") -> RawTable:
+    def of(cls, frame: pl.DataFrame | pl.LazyFrame, name: str) -> RawTable:
         """Make a table of a frame in memory."""
-        return cls((add_place(frame.lazy().with_row_index(ROW), 0),), (SourceFile(),), format=kind)
+        return cls((add_place(frame.lazy().with_row_index(ROW), 0),), (SourceFile(),), name=name)
 
     @cached_property
     def columns(self) -> list[str]:
@@ -91,9 +94,10 @@ class RawTable:
             try:
                 yield from rows.select(names).collect_batches(chunk_size=BATCH_ROWS, maintain_order=True)
             except UNREADABLE as error:
-                name = self.sources[number].name if self.sources else "tables"
+                file = self.sources[number].name if self.sources else ""
+                advice = "write the file again" if file else "correct it"
                 reason = f"cannot be read as {self.format} ({first_line(error)})"
-                raise DataError(f"{name}: {reason}; write the file again.") from None
+                raise DataError(f"{file or self.name}: {reason}; {advice}.") from None
 
     def into_memory(self, findings: Findings) -> RawTable | None:
         """Return the table with its rows read; None, with a fault, where a file is damaged."""

@@ -20,7 +20,7 @@ Frames = Mapping[str, pl.DataFrame]
 
 
 @dataclass(frozen=True)
-class TableRule:
+class TableSchema:
     """What one table may hold.
 
     Parameters
@@ -28,7 +28,7 @@ class TableRule:
     kinds
         The kind of each column that firstday knows, in the order of the documentation.
     required
-        Columns that must be there (interactions have one more rule, see `firstday.tables.rules`).
+        Columns that must be there; interactions also need ``item_id`` or ``entity`` (`firstday.data.interactions`).
     unique
         The id column that may not repeat, or None.
     """
@@ -38,8 +38,8 @@ class TableRule:
     unique: str | None = None
 
 
-TABLES: Mapping[str, TableRule] = {
-    "interactions": TableRule(
+TABLES: Mapping[str, TableSchema] = {
+    "interactions": TableSchema(
         {
             "user_id": "id",
             "item_id": "id",
@@ -55,20 +55,21 @@ TABLES: Mapping[str, TableRule] = {
         },
         ("user_id",),
     ),
-    "users": TableRule({"user_id": "id", "registered_at": "time", "age": "age"}, ("user_id",), "user_id"),
-    "items": TableRule({"item_id": "id", "title": "text", "added_at": "time"}, ("item_id",), "item_id"),
-    "collections": TableRule(
+    "users": TableSchema({"user_id": "id", "registered_at": "time", "age": "age"}, ("user_id",), "user_id"),
+    "items": TableSchema({"item_id": "id", "title": "text", "added_at": "time"}, ("item_id",), "item_id"),
+    "collections": TableSchema(
         {"entity": "text", "entity_id": "id", "item_id": "id"}, ("entity", "entity_id", "item_id")
     ),
-    "names": TableRule({"entity": "text", "entity_id": "id", "name": "text"}, ("entity", "entity_id", "name")),
-    "friends": TableRule({"user_id": "id", "friend_id": "id"}, ("user_id", "friend_id")),
-    "assignments": TableRule(
+    "names": TableSchema({"entity": "text", "entity_id": "id", "name": "text"}, ("entity", "entity_id", "name")),
+    "friends": TableSchema({"user_id": "id", "friend_id": "id"}, ("user_id", "friend_id")),
+    "assignments": TableSchema(
         {"user_id": "id", "experiment": "text", "variant": "text", "assigned_at": "time"},
         ("user_id", "experiment", "variant"),
     ),
-    "embeddings/users": TableRule({"user_id": "id", "vector": "vector"}, ("user_id", "vector"), "user_id"),
-    "embeddings/items": TableRule({"item_id": "id", "vector": "vector"}, ("item_id", "vector"), "item_id"),
+    "embeddings/users": TableSchema({"user_id": "id", "vector": "vector"}, ("user_id", "vector"), "user_id"),
+    "embeddings/items": TableSchema({"item_id": "id", "vector": "vector"}, ("item_id", "vector"), "item_id"),
 }
+"""What each table may hold; users and items come before the tables that name them."""
 USER_COLUMNS = (
     ("users", "user_id"),
     ("interactions", "user_id"),

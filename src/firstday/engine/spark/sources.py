@@ -93,7 +93,7 @@ def take_frames(tables: Mapping[str, Any], findings: Findings) -> RawTables:
             placeless = plain.withColumns({FILE: fn.lit(0), ROW: fn.lit(0).cast("long")})
             of_users[name] = ClusterTable(placeless, TableNames(dotted=dotted))
         else:
-            shared[name] = RawTable.of(to_polars(frame.toArrow()))
+            shared[name] = RawTable.of(to_polars(frame.toArrow()), name)
     return RawTables("tables", of_users, shared)
 
 
