@@ -11,6 +11,7 @@ import pytest
 from firstday.config import Config, parse_config
 from firstday.data.dataset import Dataset
 from firstday.data.events import UTC_MICROSECONDS, Events
+from firstday.data.load import load
 from firstday.data.splits.cut_offs import FEWEST_IN_COHORT, choose_cut_offs, choose_target_days
 from firstday.data.splits.holdout import Holdout, find_cut_offs, hold_out
 from firstday.data.splits.registrations import DAY_US, Log, find_registrations
@@ -139,6 +140,26 @@ def test_a_snapshot_by_hand() -> None:
     dated = take_snapshot(replace(dataset, added_at=np.zeros(6, dtype=np.int64)), np.zeros(5, dtype=np.int64), at)
     assert len(dated.items) == 6
     assert dated.entities["artist"].ids.values.to_list() == ["a0", "a1"]
+
+
+def test_impressions_in_a_snapshot_were_shown_and_used_before_it() -> None:
+    rows = [
+        ("u0", "i0", "shown", may(2), "l1"),
+        ("u0", "i0", "stream", may(3), "l1"),
+        ("u0", "i1", "shown", may(2), "l1"),
+        ("u0", "i1", "stream", may(10), "l1"),
+        ("u0", "i0", "shown", may(11), "l2"),
+    ]
+    columns = ["user_id", "item_id", "signal", "timestamp", "list_id"]
+    users = pl.DataFrame({"user_id": ["u0"], "registered_at": [may(1)]})
+    items = pl.DataFrame({"item_id": ["i0", "i1"], "added_at": [may(1)] * 2})
+    dataset = load({"interactions": pl.DataFrame(rows, columns, orient="row"), "users": users, "items": items})
+    registered_us = find_registrations(dataset, Config().registration).registered_us
+    whole, then = dataset, take_snapshot(dataset, registered_us, int(may(5).timestamp() * 1e6))
+    assert whole.impressions is not None
+    assert then.impressions is not None
+    assert sorted(whole.impressions.whole()["is_used"]) == [False, True, True]
+    assert then.impressions.whole().sort("item_ix")["is_used"].to_list() == [True, False]
 
 
 def change_future(dataset: Dataset, moment: int) -> Dataset:

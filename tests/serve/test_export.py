@@ -20,6 +20,7 @@ from redis_process import RedisProcess
 
 from firstday.data.load import load
 from firstday.errors import ConfigError
+from firstday.features.impressions import Impression
 from firstday.serve import export as module
 from firstday.serve.export import STATE, Exported, export
 from firstday.serve.store.base import Assignment, Clock, Event, Profile, Rules, ShownList, Store
@@ -487,3 +488,11 @@ def test_an_export_that_was_killed_before_its_first_table_goes_on(place: Place) 
     (place.out / STATE).write_text('{"until_us": 0}\n', encoding="utf-8")
     place.export()
     assert place.read("interactions")["item_id"].to_list() == ["i1"]
+
+
+def test_what_was_put_as_shown_is_exported_as_impressions(place: Place) -> None:
+    place.run(place.store.put("u", Profile(shown=(Impression("i2", 3, "theirs", 0.5, "explore"),))))
+    place.copy()
+    place.export()
+    columns = ("signal", "item_id", "position", "list_id", "propensity", "policy")
+    assert place.read("interactions").select(columns).rows() == [("shown", "i2", 3, "theirs", 0.5, "explore")]

@@ -253,6 +253,11 @@ class _Run:
             for user_id, profile in profiles.items()
             for action in [*dict.fromkeys(profile.pick_actions), *profile.interactions]
         ]
+        picks += [
+            _show(user_id, impression, profile.put_us)
+            for user_id, profile in profiles.items()
+            for impression in profile.shown
+        ]
         for path, schema, replacing in (
             (self.out / "friends.parquet", FRIENDS, friends),
             (self.out / "interactions" / "picks.parquet", INTERACTIONS, picks),
