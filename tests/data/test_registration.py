@@ -12,7 +12,11 @@ import pytest
 from firstday.config import Config, parse_config
 from firstday.data.dataset import Dataset, Group
 from firstday.data.events import Events
+from firstday.data.load import load
 from firstday.data.splits.holdout import find_cut_offs, split_for_training
+from firstday.data.splits.registration import split_registration
+from firstday.data.splits.registrations import Log
+from firstday.data.splits.roles import Roles
 from firstday.data.splits.split import Split
 from firstday.errors import ConfigError, DataError
 from tests.timed import DAY, HOUR, LOG, make_log
@@ -220,3 +224,26 @@ def test_logs_that_are_too_short_or_without_times() -> None:
         divide(once)
     with pytest.raises(DataError, match=r"^interactions.timestamp: no interaction has a time"):
         divide(LOG.without_times(log))
+
+
+def test_sizes_of_drawn_day_ones_are_not_those_of_validation_users() -> None:
+    """Who registered before the log gets a day one of two items, as others have; validation users have six."""
+    start = datetime(2024, 5, 1, tzinfo=UTC)
+    registered = {f"old{n}": start - timedelta(days=9) for n in range(60)}
+    registered |= {f"other{n}": start + timedelta(days=1) for n in range(120)}
+    registered |= {f"judged{n}": start + timedelta(days=1) for n in range(30)}
+    rows = [
+        (user, f"i{item}", max(at, start) + timedelta(hours=1))
+        for user, at in registered.items()
+        for item in range(2 if user.startswith("other") else 6)
+    ]
+    table = pl.DataFrame({"user_id": list(registered), "registered_at": list(registered.values())})
+    frame = pl.DataFrame(rows, ["user_id", "item_id", "timestamp"], orient="row")
+    dataset = load({"interactions": frame, "users": table})
+    names = dataset.users.values.cast(pl.String)
+    judged = np.flatnonzero(names.str.starts_with("judged"))
+    roles = Roles(np.arange(len(names)), judged, judged[:0], (np.arange(len(judged)),))
+    split = split_registration(dataset, settings(), roles, Log.of(dataset.events), seed=0)
+    (day_one,) = split.warm_day_one
+    sizes = day_one["stream", "item"].lengths()
+    assert set(sizes[np.flatnonzero(names.str.starts_with("old"))]) == {2}
