@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -9,7 +12,8 @@ from firstday.data.splits.holdout import split_for_training
 from firstday.segment.segments import ItemCounts, Segments
 from firstday.sparse import SparseRows
 from firstday.training.fit import fit
-from firstday.training.validation import Stops, Validation
+from firstday.training.validation import Fold, Stops, Validation
+from firstday.training.weights import choose_weights
 from tests.synthetic import brief_config
 from tests.timed import make_log
 
@@ -81,12 +85,22 @@ def test_training_on_everybody_stops_at_the_median_of_the_folds() -> None:
     assert heard[2:] == [-2.0] * 3
 
 
-def test_a_model_of_few_newcomers_is_learned_from_all_of_them() -> None:
+def test_a_model_of_few_newcomers_is_learned_from_all_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    judged: list[Fold] = []
+
+    def note_folds(folds: Sequence[Fold]) -> Any:
+        judged.extend(folds)
+        return choose_weights(folds)
+
+    monkeypatch.setattr("firstday.training.fit.choose_weights", note_folds)
     log = make_log()
     config = brief_config(protocol="registration", registration={"target_days": 5.0}, cold_model={"epochs": 4})
     split = split_for_training(log, config, 0)
     model = fit(log, split, config).model
     assert len(split.folds) == 5
+    assert [fold.query.n_users for fold in judged] == [len(rows) for rows in split.folds]
+    for fold in judged:  # by models that did not learn from them
+        assert fold.query.model.everyone.sizes[0] == len(split.warm) - fold.query.n_users
     data = model.facts["data"]
     assert (data["folds"], data["validation_users"]) == (5, len(split.validation))
     assert data["warm_users"] == len(split.warm)
