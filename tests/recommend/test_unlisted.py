@@ -12,6 +12,7 @@ from firstday.data.dataset import Dataset, PrecomputedVectors
 from firstday.data.splits.split import Split
 from firstday.features.signals import Signals
 from firstday.ranking import rank_scores
+from firstday.recommend.blend import recommend_blend
 from firstday.recommend.query import Answer, Query
 from firstday.recommend.questionnaire import Answers, Questionnaire, recommend_after_questions
 from firstday.recommend.recommender import Recommender, answer_all
@@ -54,6 +55,11 @@ def rank_past_the_query(query: Query) -> Answer:
 
 
 STRATEGIES: list[str | Strategy] = [*strategy_names(), rank_past_the_query]
+
+
+def test_none_is_a_candidate_of_blend(bare: Recommender) -> None:
+    batch, _ = bare.model.catalogue.read(USERS)
+    assert not np.isin(recommend_blend(Query(bare.model, batch, N_ITEMS)).items, UNLISTED).any()
 
 
 @pytest.mark.parametrize("keep_used", [False, True])
