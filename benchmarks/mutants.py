@@ -128,8 +128,10 @@ def without_rules(path: Path) -> Iterator[Mutant]:
     for call in ast.walk(ast.parse(text)):
         if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Name):
             continue
-        if call.func.id in ("Rule", "note") and len(call.args) > 1:
-            rows = call.args[1]
+        rows = call.args[1] if call.func.id in ("Rule", "note") and len(call.args) > 1 else None
+        if call.func.id == "replace":  # of a rule that is made for several columns
+            rows = next((keyword.value for keyword in call.keywords if keyword.arg == "bad"), None)
+        if rows is not None:
             start, end = place(rows.lineno, rows.col_offset), place(rows.end_lineno, rows.end_col_offset)
             changed = f"{text[:start]}(({text[start:end]}) & False){text[end:]}"
             yield Mutant("rules", str(path.relative_to(SOURCES)), ast.unparse(call.args[0]), changed, RULE_TESTS)

@@ -98,3 +98,10 @@ def test_a_lazy_frame_that_fails_is_named() -> None:
     frame = pl.LazyFrame({"user_id": ["a"], "item_id": ["x"]}).with_columns(pl.col("user_id").cast(pl.Int64))
     with pytest.raises(DataError, match=r"interactions: cannot be read as a frame \(.*\); correct it"):
         load({"interactions": frame})
+
+
+def test_ids_with_spaces_are_taken_as_they_are_and_noted() -> None:
+    frame = pl.DataFrame({"user_id": ["a ", "b", "c"], "item_id": ["x", "x", "y"]})
+    dataset = load({"interactions": frame})
+    assert "a " in dataset.users.values
+    assert [note for note in dataset.notes if "have spaces around the id" in note]
