@@ -9,7 +9,7 @@ import numpy as np
 
 from firstday.baselines.matrices import most_used_items, score_items, spread_known, to_matrix
 from firstday.errors import ConfigError
-from firstday.ranking import most_used
+from firstday.ranking import greatest, most_used
 from firstday.recommend.spec import OptionSearch, UseData
 from firstday.sparse import SparseRows
 
@@ -137,7 +137,7 @@ def learn_item_weights(uses: SparseRows, day_ones: Sequence[SparseRows]) -> Spar
     items = most_used(uses.column_sums(), MOST_ITEMS)
     weights = EaseFit(uses, items)(regularization=REGULARIZATION, dropout=hidden).weights
     n_kept = min(ENTRIES, len(items))
-    kept = np.sort(np.argpartition(-np.abs(weights), n_kept - 1, axis=1)[:, :n_kept], axis=1)
+    kept = greatest(np.abs(weights), n_kept)
     rows = np.repeat(items, n_kept)
     of_kept = np.take_along_axis(weights, kept, axis=1).ravel()
     return SparseRows.from_pairs(rows, items[kept].ravel(), of_kept, uses.n_columns, uses.n_columns)

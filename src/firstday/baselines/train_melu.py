@@ -90,7 +90,8 @@ def train_melu(
     Returns
     -------
     body, weights, bias, gram, scale
-        See `Melu`; the body is exported and checked against PyTorch, and has the history of training.
+        See `firstday.baselines.melu.Melu`; the body is exported and checked against PyTorch, and has the history of
+        training.
 
     References
     ----------

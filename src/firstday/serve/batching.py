@@ -149,9 +149,9 @@ class _Work:
 class Enrolment:
     """Assigns variants to users at their first request that may write.
 
-    An experiment starts when the store first sees its name. Users whom the store knew before the
-    start do not take part. Who was given a variant keeps it, whatever becomes of the weights. While the store does not
-    answer, nobody takes part.
+    An experiment starts when the store first sees its name. Users whom the store knew before the start do not take
+    part. Who was given a variant keeps it, whatever becomes of the weights. While the store does not answer, nobody
+    takes part.
 
     Parameters
     ----------

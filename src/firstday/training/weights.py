@@ -12,7 +12,7 @@ import numpy as np
 from firstday.artifact.trained_model import KNOTS, KNOWLEDGE, Blending, share_of_knots
 from firstday.embed.kept_users import Neighborhood
 from firstday.metrics import measure
-from firstday.ranking import rank_scores
+from firstday.ranking import greatest, rank_scores
 from firstday.recommend.blend import batches, components_of, have_friends, score_components
 from firstday.recommend.neighbors import score_friends, score_neighbors
 from firstday.recommend.query import Query
@@ -189,8 +189,7 @@ class Candidates:
 
     def keep_best(self, weights: np.ndarray) -> Candidates:
         """Return the `N_BEST` candidates of each user by weighted sums, of users who used one of them."""
-        n_best = min(N_BEST, self.shown.shape[1])
-        best = np.argpartition(-self.sum_up(weights), n_best - 1, axis=1)[:, :n_best]
+        best = greatest(self.sum_up(weights), min(N_BEST, self.shown.shape[1]))
         relevant = np.take_along_axis(self.is_relevant, best, axis=1)
         judged, shown = relevant.any(axis=1), np.take_along_axis(self.shown, best, axis=1)
         scores = np.take_along_axis(self.scores, best[:, :, None], axis=1)

@@ -496,7 +496,10 @@ def _id_of(kind: str, identity: str) -> str:
 _TIMES = {Event: "received_us", ShownList: "received_us", Assignment: "assigned_us", Profile: "put_us"}
 """The field of each record that the log's time fills."""
 _FIELDS = {kind: [field.name for field in fields(kind) if field.name != time] for kind, time in _TIMES.items()}
-_READERS: dict[type, TypeAdapter[list[Any]]] = {kind: TypeAdapter(list[kind]) for kind in _TIMES}  # type: ignore[valid-type]
+_READERS: dict[type, TypeAdapter[list[Any]]] = {
+    kind: TypeAdapter(list[kind])  # type: ignore[valid-type]
+    for kind in _TIMES
+}
 
 
 def _dump(record: Any) -> str:
