@@ -7,43 +7,6 @@ from typing import Any
 
 from table_makers.measured import DATASETS, NotMeasuredError, interval, read_results
 
-LEAST_USERS = 30
-"""Slices of fewer test users are mostly chance."""
-MEANING = {
-    "auto": "the best of these by how much is known, the default",
-    "blend": "several at once, by how much is known",
-    "direct": "day-one features → network → items",
-    "neighbors": "predicted vector → nearest warm users → items",
-    "soft_segments": "predicted vector → near segments, weighted → their items",
-    "personal": "predicted vector → nearest items",
-    "segment": "predicted vector → nearest segment → items (paper's system)",
-    "paper_segment": "the same with the paper's features and training alone",
-    "day_one": "mean of the day's items → nearest items",
-    "input_clusters": "clusters of day-one features",
-    "fold_in": "vector solved from the day's items → nearest items",
-    "friends": "what friends use (else as `group`)",
-    "group": "most used in the age, country, ... group",
-    "popular": "most used by everyone",
-}
-
-
-def strategies() -> list[str]:
-    """Return P@50 of each strategy on each dataset."""
-    by_dataset = [{row["strategy"]: row for row in read_results(name)["results"]} for name in DATASETS]
-    lines = [f"| P@50, % [95 % interval] | {' | '.join(DATASETS.values())} |", "|---|---|---|"]
-    for strategy, meaning in MEANING.items():
-        if not any(strategy in rows for rows in by_dataset):
-            continue
-        cells = [
-            f"{rows[strategy]['precision']:.1f} {interval(rows[strategy]['precision_ci'])}" if strategy in rows else "-"
-            for rows in by_dataset
-        ]
-        name = f"`{strategy}`: {meaning}"
-        lines.append(
-            "| " + " | ".join(f"**{cell}**" if strategy == "segment" else cell for cell in (name, *cells)) + " |"
-        )
-    return lines
-
 
 def first_look() -> list[str]:
     """Return P@50 of the default list, the best tuned baseline, the paper's system and popularity."""
@@ -117,20 +80,6 @@ def _with_nothing(rows: dict[str, Any]) -> str:
     )
 
 
-def sizes(name: str) -> list[str]:
-    """Return P@50 of each strategy by day-one size on one dataset."""
-    rows = {row["strategy"]: row for row in read_results(name)["results"]}
-    counts = {size: n for size, n in rows["segment"]["n_by_day_one_size"].items() if size in ("0", "1-3", "4+")}
-    lines = [
-        "| P@50, % | " + " | ".join(f"{size} items (n = {n:,})" for size, n in counts.items()) + " |",
-        "|---|---|---|---|",
-    ]
-    for strategy in (strategy for strategy in MEANING if strategy in rows):
-        cells = [f"{rows[strategy]['by_day_one_size'][size]:.1f}" for size in counts]
-        lines.append(f"| `{strategy}` | " + " | ".join(cells) + " |")
-    return lines
-
-
 SETS = {
     "online-retail": "Online Retail",
     "movietweetings": "MovieTweetings",
@@ -197,32 +146,6 @@ def clocks() -> list[str]:
             cells += [f"{rows['auto'][metric]:.1f}", f"{values[best]:.1f} `{best}`"]
             cells.append(f"{beside[key]:+.1f} {interval(beside[f'{key}_ci'], '+.1f')}")
         lines.append(f"| {' | '.join([*cells, format(rows['popular']['precision'], '.1f')])} |")
-    return lines
-
-
-AUTO = {
-    "movielens-100k": "MovieLens 100K",
-    "movielens-100k-defaults": "MovieLens 100K, no preset",
-    "deezer-europe": "Deezer Europe",
-    "simulated": "simulated service, no preset",
-}
-
-
-def auto_classes() -> list[str]:
-    """Return `auto` beside the best single strategy and `popular`, by how much is known of test users."""
-    lines = [
-        "| data | known | users | `auto` | best single one | `auto` minus it | minus `popular` | minus `segment` |",
-        "|---|---|---|---|---|---|---|---|",
-    ]
-    for name, title in AUTO.items():
-        for row in read_results(f"auto-{name}")["rows"]:
-            differences = [
-                f"{row[f'minus_{other}']:+.1f} {interval(row[f'minus_{other}_ci'], '+.1f')}"
-                for other in ("best", "popular", "segment")
-            ]
-            best = f"{row['precision'][row['best']]:.1f} `{row['best']}`"
-            cells = (title, row["known"], f"{row['n']:,}", f"{row['precision']['auto']:.1f}", best, *differences)
-            lines.append("| " + " | ".join(cells) + " |")
     return lines
 
 
@@ -303,52 +226,6 @@ def blend_defaults() -> list[str]:
     return lines
 
 
-def ablations(name: str) -> list[str]:
-    """Return what each part of the default brings on one dataset."""
-    strategies = ("segment", "soft_segments", "neighbors", "personal", "direct", "blend")
-    lines = ["| changed | " + " | ".join(f"`{strategy}`" for strategy in strategies) + " |", "|---" * 7 + "|"]
-    for row in read_results(f"ablations-{name}")["rows"]:
-        cells = []
-        for strategy in strategies:
-            if strategy not in row:
-                cells.append("-")
-            elif row["variant"] == "default":
-                cells.append(f"{row[strategy]:.1f}")
-            else:
-                ends = interval(row[f"{strategy}_minus_default_ci"], "+.1f")
-                cells.append(f"{row[f'{strategy}_minus_default']:+.1f} {ends}")
-        lines.append(f"| {row['variant']} | " + " | ".join(cells) + " |")
-    return lines
-
-
-def ages(name: str) -> list[str]:
-    """Return what test users get where each year of age stands alone, and the gain where near years share."""
-    strategies = ("group", "segment", "blend")
-    found = read_results(f"ages-{name}")
-    rows = {
-        (row["ages"], row["known"], row["users"], row["age_users"], row["strategy"]): row
-        for row in found["rows"]
-        if row["cohort"] == "test" and row["n"] >= LEAST_USERS
-    }
-    cases = dict.fromkeys((form, known, users) for form, known, users, _, _ in rows)
-    lines = [
-        "| ages stored | known | users | n | " + " | ".join(f"`{name}`: plain, gain" for name in strategies) + " |"
-    ]
-    lines.append("|---" * 7 + "|")
-    for form, known, users in cases:
-        of_case = [rows.get((form, known, users, found["default"], strategy)) for strategy in strategies]
-        n = next(row["n"] for row in of_case if row)
-        cells = [
-            f"{row['precision'] - row['minus_plain']:.1f}, {row['minus_plain']:+.2f} "
-            f"{interval(row['minus_plain_ci'], '+.2f')}"
-            if row
-            else "-"
-            for row in of_case
-        ]
-        lines.append(f"| {form} | {known} | {users} | {n:,} | {' | '.join(cells)} |")
-    return lines
-
-
 def ages_chosen(name: str) -> list[str]:
     """Return what validation users get from `group` by how many users a year of age gathers."""
     by_case: dict[tuple[str, str], dict[float, Any]] = {}
@@ -364,59 +241,6 @@ def ages_chosen(name: str) -> list[str]:
         cells = [f"{rows[number]['minus_plain']:+.2f}" for number in numbers[1:]]
         lines.append(f"| {form} | {known} | {rows[0]['precision']:.2f} | {' | '.join(cells)} |")
     return lines
-
-
-def peers(name: str) -> list[str]:
-    """Return strategies and tuned baselines side by side on one dataset, best first."""
-    if not read_results(name).get("options"):
-        raise NotMeasuredError
-    lines = [
-        "| P@50, % [95 % interval] | all | / `segment` | 0 items | 1-3 | 4+ | user coverage, % | novelty, bits "
-        "| catalogue coverage, % | ms per user |",
-        "|---|---|---|---|---|---|---|---|---|---|",
-    ]
-    for row in sorted(read_results(name)["results"], key=lambda row: -row["precision"]):
-        beside = row["against"].get("segment")
-        ratio = f"{beside['ratio']:.2f} {interval(beside['ratio_ci'], '.2f')}" if beside else ""
-        sizes = [f"{row['by_day_one_size'][size]:.1f}" for size in ("0", "1-3", "4+")]
-        about = [f"{row[what]:.1f}" for what in ("user_coverage", "novelty_bits", "catalogue_coverage")]
-        cells = [f"{row['precision']:.1f} {interval(row['precision_ci'])}", ratio, *sizes, *about]
-        lines.append(f"| `{row['strategy']}` | {' | '.join(cells)} | {row['ms_per_user']:.2f} |")
-    return lines
-
-
-def peers_options(name: str) -> list[str]:
-    """Return what was allowed and tried of each tuned baseline on one dataset, and what validation users chose."""
-    if not read_results(name).get("options"):
-        raise NotMeasuredError
-    lines = ["| baseline | allowed | tried | chosen | time to fit, s | time to tune, s |", "|---|---|---|---|---|---|"]
-    for baseline, tuning in read_results(name)["options"].items():
-        if not tuning["grid"]:
-            continue
-        allowed = "; ".join(f"{option} {_describe_values(values)}" for option, values in tuning["grid"].items())
-        is_chosen_once = tuning["chosen_on"] == "validation users of the first seed"
-        by_seed = tuning["by_seed"][:1] if is_chosen_once else tuning["by_seed"]
-        chosen = "; ".join(dict.fromkeys(_describe_choice(of_seed) for of_seed in by_seed))
-        seconds = sum(of_seed["tune_seconds"] for of_seed in by_seed) / len(by_seed)
-        tried = ", ".join(dict.fromkeys(str(of_seed.get("n_tried", "all")) for of_seed in by_seed))
-        lines.append(f"| `{baseline}` | {allowed} | {tried} | {chosen} | {tuning['fit_seconds']:.1f} | {seconds:.0f} |")
-    return lines
-
-
-def _describe_values(values: list[float]) -> str:
-    """Write the values of an option: the ends of many."""
-    if len(values) < 4:
-        return ", ".join(f"{value:g}" for value in values)
-    return f"{values[0]:g} to {values[-1]:g} ({len(values)})"
-
-
-def _describe_choice(of_seed: dict[str, Any]) -> str:
-    """Write options that were chosen, those at an edge of what was allowed with a note."""
-    edges = of_seed.get("edges", {})  # older files do not have it
-    return ", ".join(
-        f"{option} {value:g}" + (f" (**{edges[option]}**)" if option in edges else "")
-        for option, value in of_seed["options"].items()
-    )
 
 
 def leads() -> list[str]:
