@@ -34,7 +34,7 @@ from firstday.recommend.query import Query
 from firstday.recommend.recommender import answer_all
 from firstday.sparse import SparseRows
 from firstday.training import fit as training
-from firstday.training import weights
+from firstday.training import trend, weights
 from firstday.training.validation import Fold
 
 RESULTS = Path(__file__).parents[1] / "docs" / "results" / "components.json"
@@ -45,6 +45,8 @@ DEFAULTS: dict[str, tuple[ModuleType, str, tuple[float, ...]]] = {
     "best candidates": (weights, "N_BEST", (75, 150, 300)),
     "candidates": (blend, "N_CANDIDATES", (300, 600, 1200)),
     "penalty of ease": (ease, "REGULARIZATION", (100.0, 300.0, 1000.0)),
+    "days of the trend": (trend, "TREND_DAYS", (7, 14, 30)),
+    "weight of the trend": (trend, "TREND_WEIGHT", (0.0, 0.25, 0.5, 1.0)),
 }
 """Where each default stands, and the values to try, today's among them."""
 
@@ -106,7 +108,7 @@ def measure_set(name: str, copy: Path | None, n_seeds: int) -> dict[str, Any]:
             for default, (module, constant, values) in DEFAULTS.items():
                 for value in values:
                     with changed(module, constant, value):
-                        fresh = trained.learn_item_weights() if module is ease else trained
+                        fresh = trained.renew(module)
                         note(f"{default} {value}", fresh.answer())
     whole = np.concatenate(found.pop(""))
     mean = {what: np.concatenate(parts).mean(axis=0).round(3).tolist() for what, parts in found.items()}
@@ -129,11 +131,20 @@ class Trained:
     folds: list[Fold]
     query: Query
     learned_from: list[tuple[Any, ...]]
+    holdout: Holdout
+    config: Config
 
     def answer(self) -> np.ndarray:
         """Return the lists of `blend` with weights that are fitted now."""
         model = replace(self.query.model, blending=weights.choose_blending(self.folds))
         return answer_all(replace(self.query, model=model), "blend").items
+
+    def renew(self, module: ModuleType) -> Trained:
+        """Learn again what depends on the constants of a module."""
+        if module is trend:
+            trend_now = trend.measure_trend(self.holdout.dataset, self.holdout.split, self.config)
+            return replace(self, query=replace(self.query, model=replace(self.query.model, trend=trend_now)))
+        return self.learn_item_weights() if module is ease else self
 
     def learn_item_weights(self) -> Trained:
         """Learn the item weights of all models again."""
@@ -161,7 +172,7 @@ def train(holdout: Holdout, config: Config, progress: Progress) -> Trained:
     with changed(ease, "learn_item_weights", keep_data), changed(training, "choose_weights", keep_folds):
         recommender = training.fit(holdout.dataset, holdout.split, config, progress=progress)
     query = training.cohort_query(recommender, holdout.newcomers, holdout.cold, max(LENGTHS))
-    return Trained(folds, query, learned_from).learn_item_weights()
+    return Trained(folds, query, learned_from, holdout, config).learn_item_weights()
 
 
 @contextmanager

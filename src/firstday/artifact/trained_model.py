@@ -179,6 +179,9 @@ class TrainedModel:
         Indexes of items that no list has, int32, ascending: where vectors are precomputed, those that came without one.
     shown_counts
         How often each segment was shown an item, and used it after that; None where the tables have no impressions.
+    trend
+        How much likelier each item is used of late than over the whole log, a logarithm, float32, shape (n_items,);
+        None without a clock.
     """
 
     config: Config
@@ -204,6 +207,7 @@ class TrainedModel:
     calibrations: Mapping[str, Calibration] = field(default_factory=dict)
     unlisted: np.ndarray = field(default_factory=_no_items)
     shown_counts: ShownCounts | None = None
+    trend: np.ndarray | None = None
 
     def _repr_facts_(self) -> Mapping[str, Any]:
         data, metrics = self.facts.get("data", {}), self.facts.get("metrics", {})

@@ -90,6 +90,8 @@ def score_components(
     if "ease" in names:
         ease = _score_ease(query, rows)
         promise[ease.row_of_entry(), ease.columns] *= np.exp(np.minimum(ease.weights, MOST_PROMISING))
+    if model.trend is not None:
+        promise *= np.exp(model.trend)
     closed = query.excluded.take(rows)
     promise[closed.row_of_entry(), closed.columns] = CLOSED
     promise[:, model.unlisted] = CLOSED
@@ -99,11 +101,12 @@ def score_components(
     if len(has_evidence):
         of_chosen = np.take_along_axis(believed, chosen[has_evidence], axis=1)
         shown[has_evidence] += score_evidence(query, rows[has_evidence], chosen[has_evidence], of_chosen)
+    trend = np.float32(0) if model.trend is None else model.trend[chosen]
     score: dict[str, Callable[[], np.ndarray]] = {
-        "direct": lambda: _score_direct(query, rows, chosen),
+        "direct": lambda: _score_direct(query, rows, chosen) + trend,
         "personal": lambda: _score_personal(query, rows, chosen),
-        "soft_segments": lambda: np.log(np.take_along_axis(shares, chosen, axis=1) + np.float32(LEAST_SHARE)),
-        "popular": lambda: np.log(model.popularity[chosen] + np.float32(LEAST_SHARE)),
+        "soft_segments": lambda: np.log(np.take_along_axis(shares, chosen, axis=1) + np.float32(LEAST_SHARE)) + trend,
+        "popular": lambda: np.log(model.popularity[chosen] + np.float32(LEAST_SHARE)) + trend,
         "ease": lambda: ease.at(chosen),
     }
     return chosen, {name: score[name]() for name in names}, shown

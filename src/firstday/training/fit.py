@@ -41,6 +41,7 @@ from firstday.training.calibrate import calibrate
 from firstday.training.networks import check_device, cluster_inputs, learn_methods, train_network, train_ranker_of
 from firstday.training.option_search import learn_with_options
 from firstday.training.selection import choose_selection
+from firstday.training.trend import measure_trend
 from firstday.training.validation import Fold, Stops, Validation, measure_folds
 from firstday.training.weights import choose_weights
 
@@ -143,6 +144,7 @@ def fit(
         progress("weights", 1, 1)
     learned, tunings, calibrations = learn_with_options(dataset, split, judged, config, progress)
     model = replace(model, learned={**model.learned, **learned}, calibrations={**model.calibrations, **calibrations})
+    model = replace(model, trend=measure_trend(dataset, split, config))
     if "ease" not in model.blending.weights[0]:
         model = replace(model, item_weights=None)
     held_out = Ids(dataset.users.take(trained.held_out))

@@ -1,0 +1,38 @@
+"""How much more, or less, each item is used of late than over the whole log."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from firstday.config import Config
+from firstday.data.dataset import Dataset
+from firstday.data.events import Window
+from firstday.data.splits.registrations import DAY_US
+from firstday.data.splits.split import Split, take_actions
+from firstday.embed.embeddings import select_uses
+
+TREND_DAYS = 7
+"""Days before the end of the log whose uses are compared with all."""
+TREND_WEIGHT = 0.5
+"""How far the trend is followed; 1 would assume that everybody's habits change as the sum of all uses does."""
+TREND_SMOOTHING = 50.0
+"""Uses distributed like those of all times that are added to the recent ones."""
+
+
+def measure_trend(dataset: Dataset, split: Split, config: Config) -> np.ndarray | None:
+    """Return the weighted logarithm of each item's recent share of uses over its share of all, float32, (n_items,).
+
+    None without a clock.
+    """
+    life, n_users, n_items = split.warm_window, len(split.warm), len(dataset.items)
+    if life is None:
+        return None
+    (recent,) = dataset.actions(Window(np.maximum(life.start, life.end - TREND_DAYS * DAY_US), life.end))
+    n_recent, n_all = (
+        select_uses(actions, config.signals, n_users, n_items).column_sums()
+        for actions in (take_actions(recent, split.warm), split.warm_actions)
+    )
+    share = np.maximum(n_all, 1) / max(1.0, n_all.sum())
+    recent_share = (n_recent + TREND_SMOOTHING * share) / (n_recent.sum() + TREND_SMOOTHING)
+    trend: np.ndarray = (TREND_WEIGHT * np.log(recent_share / share)).astype(np.float32)
+    return trend

@@ -1,0 +1,62 @@
+"""What is used more of late, counted by hand, and what `blend` makes of it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import polars as pl
+import pytest
+
+from firstday.artifact.trained_model import KNOTS, Blending
+from firstday.config import Config
+from firstday.data.events import Window
+from firstday.data.load import load
+from firstday.data.splits.split import Cohort, Split
+from firstday.features.signals import Signals
+from firstday.recommend.recommender import Recommender
+from firstday.sparse import SparseRows
+from firstday.training.trend import TREND_DAYS, TREND_SMOOTHING, TREND_WEIGHT, measure_trend
+
+BLENDING = Blending(({"personal": 0.5, "popular": 1.0},) * len(KNOTS))
+END = datetime(2024, 6, 1, tzinfo=UTC)
+
+
+def test_the_trend_compares_the_last_days_with_all() -> None:
+    """Of 40 users, all used `old` long ago, 30 of them `new` in the last days; one use has a ban's signal."""
+    uses = [(user, "old", "stream", 60) for user in range(40)]
+    uses += [(user, "new", "stream", 1) for user in range(30)] + [(0, "old", "ban", 1)]
+    log = pl.DataFrame(
+        {
+            "user_id": [user for user, *_ in uses],
+            "item_id": [item for _, item, *_ in uses],
+            "signal": [signal for _, _, signal, _ in uses],
+            "timestamp": [END - timedelta(days=days) for *_, days in uses],
+        }
+    )
+    dataset, config = load({"interactions": log}), Config()
+    nobody = Cohort(np.zeros(0, np.int64), {}, SparseRows.empty(0, 2), np.zeros(0, np.int64))
+    window = Window(np.zeros(40, np.int64), np.full(40, int(END.timestamp() * 1e6)))
+    split = Split(np.arange(40), dataset.actions(window)[0], (), nobody, nobody, warm_window=window)
+    old = TREND_SMOOTHING * 40 / 70 / (30 + TREND_SMOOTHING)
+    new = (30 + TREND_SMOOTHING * 30 / 70) / (30 + TREND_SMOOTHING)
+    expected = TREND_WEIGHT * np.log([old / (40 / 70), new / (30 / 70)])
+    assert TREND_DAYS < 60
+    trend = measure_trend(dataset, split, config)
+    assert trend is not None
+    assert trend[dataset.items.lookup(pl.Series(["old", "new"]))] == pytest.approx(expected, abs=1e-6)
+    assert measure_trend(dataset, replace(split, warm_window=None), config) is None
+
+
+def test_an_item_that_is_used_more_of_late_rises_in_blend_and_nowhere_else(tiny: Recommender) -> None:
+    user = Signals(age=20, country="FR", interactions=[("stream", "item", "i1")])
+
+    def order(strategy: str, rising: int | None = None) -> list[str]:
+        trend = None if rising is None else np.where(np.arange(6) == rising, np.float32(9), np.float32(0))
+        model = replace(tiny.model, trend=trend, blending=BLENDING)
+        return [item.item_id for item in replace(tiny, model=model).recommend(user, 4, strategy=strategy).items]
+
+    for rising in (1, 2, 3, 4):
+        assert order("blend", rising)[0] == f"i{rising + 1}"
+    assert order("segment", 4) == order("segment")
