@@ -2,39 +2,7 @@
 
 from __future__ import annotations
 
-from firstday.leaderboard.board import Standings, read_published, write_multiple, write_split
-from table_makers.measured import NotMeasuredError, interval
-
-
-def _read(name: str) -> Standings:
-    """Return the standings of a set."""
-    standings = read_published().sets.get(name)
-    if standings is None:
-        raise NotMeasuredError
-    return standings
-
-
-def leaderboard(name: str) -> list[str]:
-    """Return every method on a set, best first."""
-    standings = _read(name)
-    head = [f"P@{standings.k}, % [95 % interval]", "minus `segment`", "R", "NDCG", *standings.sizes]
-    head += ["own list, %", "fit / `segment`"]
-    lines = [f"| method | {' | '.join(head)} |", "|" + "---|" * (len(head) + 1)]
-    for row in standings.best_first:
-        ends = row.minus_segment_ci
-        cells = [
-            f"{row.precision:.1f} {interval(list(row.precision_ci))}",
-            ""
-            if row.minus_segment is None or ends is None
-            else f"{row.minus_segment:+.1f} {interval(list(ends), '+.1f')}",
-            *(f"{value:.1f}" for value in (row.recall, row.ndcg)),
-            *(f"{row.by_day_one_size[size] or 0:.1f}" for size in standings.sizes),
-            f"{row.user_coverage:.1f}",
-            write_multiple(standings.compare_times(row)[0]),
-        ]
-        kind = "" if row.kind == "firstday" else f" ({row.kind})"
-        lines.append(f"| `{row.strategy}`{kind} | {' | '.join(cells)} |")
-    return lines
+from firstday.leaderboard.board import read_published, write_split
 
 
 def leaderboard_sets() -> list[str]:

@@ -8,7 +8,6 @@ from table_makers.measured import interval, read_results
 
 ARMS = {
     "segments": "the questionnaire",
-    "adaptive": "the lookahead",
     "popular": "the most used items",
     "random": "random ones of the 300 most used",
 }
@@ -43,25 +42,6 @@ def onboarding(name: str, of_list: str) -> list[str]:
     return lines
 
 
-def onboarding_lookahead() -> list[str]:
-    """Return P@50 of lists by all answers after the lookahead's questions, less that after the questionnaire's."""
-    lines = [
-        "| lookahead less questionnaire, P@50, points | list | after 1 | after 3 | after 5 |",
-        "|---|---|---|---|---|",
-    ]
-    for name, title in (("movielens-100k", "MovieLens 100K"), ("deezer-europe", "Deezer Europe")):
-        for of_list, meaning in (("answers", "by all answers"), ("blend", "`blend` from the yeses")):
-            rows = _onboarding(f"lookahead-{name}", of_list)
-            cells = []
-            for n in (1, 3, 5):
-                own, common = (
-                    rows["adaptive", n][word] - rows["segments", n][word] for word in ("precision", "precision_common")
-                )
-                cells.append(f"{own:+.1f} ({common:+.1f})")
-            lines.append(f"| {title} | {meaning} | {' | '.join(cells)} |")
-    return lines
-
-
 def onboarding_variants(name: str) -> list[str]:
     """Return P@50 on validation people of other settings and ways to choose questions."""
     lines = ["| P@50, %, validation | after 1 | after 3 | after 5 |", "|---|---|---|---|"]
@@ -72,9 +52,8 @@ def onboarding_variants(name: str) -> list[str]:
 
 def onboarding_speed() -> list[str]:
     """Say how long a question and a list take at scale."""
-    now, before = read_results("onboarding-speed"), read_results("onboarding-lookahead-speed")
+    now = read_results("onboarding-speed")
     return [
         f"With {now['segments']:,} segments, {now['people']:,} people and {now['items']:,} items, a question takes "
-        f"{now['question_cpu_ms']:.2f} ms and a list {now['list_cpu_ms']:.1f} ms of one core; the lookahead took "
-        f"{before['question_cpu_ms']:.1f} ms for a question."
+        f"{now['question_cpu_ms']:.2f} ms and a list {now['list_cpu_ms']:.1f} ms of one core."
     ]

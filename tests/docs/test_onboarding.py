@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 
-import pytest
 import write_tables
 
 from tests.docs.test_pages import DOCS
@@ -27,19 +26,6 @@ def test_five_questions_beat_five_popular_ones_by_a_tenth() -> None:
     assert five["precision_common"] >= 1.1 * popular["precision_common"]
     for arm in ("segments", "popular", "random"):  # noes count: lists by all answers are the better ones
         assert rows["answers", arm, 5]["precision"] > rows["blend", arm, 5]["precision"]
-
-
-@pytest.mark.parametrize("name", ["movielens-100k", "deezer-europe"])
-def test_the_lookahead_was_not_worth_its_time(name: str) -> None:
-    rows = read_rows(f"lookahead-{name}")
-    for questions in (1, 3, 5):
-        before, now = rows["answers", "adaptive", questions], rows["answers", "segments", questions]
-        assert abs(before["precision"] - now["precision"]) <= 0.5
-        assert -0.35 < before["precision_common"] - now["precision_common"] < 0.25
-    before, now = (
-        json.loads((RESULTS / f"onboarding-{file}.json").read_text()) for file in ("lookahead-speed", "speed")
-    )
-    assert before["question_cpu_ms"] > 10 * now["question_cpu_ms"]
 
 
 def test_tables_are_what_was_measured() -> None:
