@@ -71,7 +71,6 @@ MAKERS: Mapping[str, Callable[..., list[str]]] = {
     "replay": bandit.replay,
     "replay_ways": bandit.replay_ways,
     "tune": tuning.tune,
-    "tune_settings": tuning.tune_settings,
     "leaderboard_sets": leaderboard.leaderboard_sets,
     "paper_scale": paper.paper_scale,
     "paper_stages": paper.paper_stages,

@@ -47,27 +47,3 @@ def _compared(found: dict[str, Any]) -> list[str]:
         return ["-", "-", "no trial was better for validation users"]
     start, best = (f"{compared[which]['mean']:.1f} {interval(compared[which]['ci'])}" for which in ("start", "best"))
     return [start, best, f"{compared['gain']['mean']:+.2f} {interval(compared['gain']['ci'], '+.2f')}"]
-
-
-def tune_settings() -> list[str]:
-    """Return the settings of the best trial of each search, beside those of the start."""
-    found = read_searches()
-    names = list(dict.fromkeys(name for of_search in found.values() for name in of_search["tried"]))
-    lines = ["| setting | " + " | ".join(found) + " |", "|" + "---|" * (len(found) + 1)]
-    for name in names:
-        lines.append(f"| `{name}` | " + " | ".join(_moved(of_search, name) for of_search in found.values()) + " |")
-    return lines
-
-
-def _moved(found: dict[str, Any], name: str) -> str:
-    """Write where a setting began and where the best trial has it."""
-    tried = found["tried"].get(name)
-    if tried is None:
-        return "not tried"
-    start = tried["values"][tried["start"]]
-    return f"{_write(start)} → {_write(found['best'][name])}" if name in found["best"] else _write(start)
-
-
-def _write(value: Any) -> str:
-    """Write a value of a setting."""
-    return ", ".join(map(str, value)) if isinstance(value, list) else f"{value:g}"
