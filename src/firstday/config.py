@@ -10,19 +10,16 @@ from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from importlib import resources
 from importlib.resources.abc import Traversable
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeVar, cast
+from types import NoneType
+from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from firstday.arguments import suggest
 from firstday.display import shorten, write_table
-from firstday.errors import ArgumentError, ConfigError
-
-if TYPE_CHECKING:
-    from pydantic._internal._model_construction import ModelMetaclass
-else:
-    ModelMetaclass = type(BaseModel)
+from firstday.errors import ConfigError, expect, hint_at
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Share = Annotated[float, Field(gt=0, lt=1)]
@@ -36,60 +33,38 @@ MAX_SEED = LARGEST_SEED - 1000
 SHOWN = "shown"
 """The signal of impressions: every configuration knows it, and it never counts as use."""
 DeviceName = Literal["auto", "cpu", "cuda", "mps"]
-S = TypeVar("S", bound="Section")
+M = TypeVar("M", bound=BaseModel)
 
 
-class _Checked(ModelMetaclass):
-    """Makes sections of keywords, and tells what is wrong with these as with the settings of a file."""
-
-    def __call__(cls, *values: Any, **named: Any) -> Any:  # noqa: N805
-        if values:
-            raise ArgumentError(f"{cls.__name__}: takes settings by name alone, such as {cls.__name__}(NAME=VALUE).")
-        try:
-            return super().__call__(**named)
-        except ValidationError as error:
-            raise _list_faults(cast("type[BaseModel]", cls), error, cls.__name__) from None
-
-
-class Section(BaseModel, metaclass=_Checked):
+class Section(BaseModel):
     """A section: frozen, without settings that do not exist."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        raise ConfigError(f"{name}: settings are not changed in place; call override({name!r}, VALUE) for a copy.")
 
     def __repr__(self) -> str:
         return shorten(self)
 
     __str__ = __repr__
 
-    def _repr_facts_(self) -> Mapping[str, Any]:
-        facts: dict[str, Any] = {}
+    def _list_settings(self, section: str = "") -> Iterator[tuple[str, str, Any, Any]]:
+        """Yield the section, the name, the value and the default of every setting."""
         for name, field in type(self).model_fields.items():
             value = getattr(self, name)
             if isinstance(value, Section):
-                facts |= {f"{name}.{part}": changed for part, changed in value._repr_facts_().items()}
-            elif value != field.get_default(call_default_factory=True):
-                facts[name] = value
-        return facts
+                yield from value._list_settings(f"{section}{name}.")
+            else:
+                yield section, name, value, field.get_default(call_default_factory=True)
+
+    def _repr_facts_(self) -> Mapping[str, Any]:
+        return {f"{of}{name}": value for of, name, value, default in self._list_settings() if value != default}
 
     def _repr_html_(self) -> str:
         """Write all settings, a table for each section; what is not the default has the default beside it."""
-        return "".join(self._write_tables(type(self).__name__))
-
-    def _write_tables(self, title: str) -> Iterator[str]:
-        rows: list[tuple[object, ...]] = []
-        sections: dict[str, Section] = {}
-        for name, field in type(self).model_fields.items():
-            value, default = getattr(self, name), field.get_default(call_default_factory=True)
-            if isinstance(value, Section):
-                sections[name] = value
-            else:
-                rows.append((name, value, "" if value == default else default))
-        yield write_table(title, ("setting", "value", "default"), rows)
-        for name, section in sections.items():
-            yield from section._write_tables(name)
+        html = ""
+        for section, settings in groupby(self._list_settings(), key=itemgetter(0)):
+            rows = [(name, value, "" if value == default else default) for _, name, value, default in settings]
+            html += write_table(section.rstrip(".") or type(self).__name__, ("setting", "value", "default"), rows)
+        return html
 
     def override(self, settings: str | Mapping[str, Any], value: Any = None) -> Self:
         """Return a copy with other values, checked as those of a file are.
@@ -114,10 +89,6 @@ class Section(BaseModel, metaclass=_Checked):
         3
         """
         values = self.model_dump()
-        if not isinstance(settings, str | Mapping):
-            raise ArgumentError(
-                f"override: settings is {shorten(settings)}; give the name of a setting, or a dictionary."
-            )
         for name, given in ({settings: value} if isinstance(settings, str) else settings).items():
             *sections, last = name.split(".")
             part: Any = values
@@ -126,7 +97,7 @@ class Section(BaseModel, metaclass=_Checked):
             if not isinstance(part, dict):
                 raise ConfigError(_tell_unknown(type(self), name, "configuration"))
             part[last] = given.model_dump() if isinstance(given, Section) else given
-        return _validate(type(self), values, "configuration")
+        return parse_settings(type(self), values)
 
 
 DEFAULT_AFFINITY = {
@@ -657,6 +628,12 @@ class Config(Section):
     recommend: RecommendConfig = RecommendConfig()
     experiment: ExperimentConfig = ExperimentConfig()
 
+    @classmethod
+    def of(cls, config: Config | None) -> Config:
+        """Return a configuration, the defaults for None."""
+        expect("config", config, (Config, NoneType), "a fd.Config, such as fd.load_config('settings.toml')")
+        return config or cls()
+
 
 def as_published(config: Config) -> Config:
     """Return a configuration with the features and the training that the paper states, and no part that it has not.
@@ -691,38 +668,31 @@ def as_published(config: Config) -> Config:
 
 
 def parse_config(values: dict[str, Any], where: str = "configuration") -> Config:
-    """Make a Config of nested values, naming every wrong setting at once.
+    """Make a Config of nested values; see `parse_settings`."""
+    return parse_settings(Config, values, where)
+
+
+def parse_settings(section: type[M], values: Mapping[str, Any], where: str = "configuration") -> M:
+    """Make a section of nested values, naming every wrong setting at once.
 
     Raises
     ------
     ConfigError
         One sentence for each setting that does not exist or cannot have its value.
     """
-    return _validate(Config, values, where)
-
-
-def _validate(section: type[S], values: Mapping[str, Any], where: str) -> S:
-    """Make a section of values."""
     try:
         return section.model_validate(values)
     except ValidationError as error:
-        raise _list_faults(section, error, where) from None
-
-
-def _list_faults(section: type[BaseModel], error: ValidationError, where: str) -> ConfigError:
-    """Return the error with a sentence for each setting that does not exist or cannot have its value."""
-    faults = []
-    for fault in error.errors():
-        name = ".".join(str(part) for part in fault["loc"])
-        if fault["type"] == "extra_forbidden":
-            faults.append(_tell_unknown(section, name, where))
-        elif fault["type"] == "value_error":  # of several settings together
-            faults.append(f"{where}: {name}: {fault['ctx']['error']}.")
-        else:
-            faults.append(
-                f"{where}: {name} is {shorten(fault['input'])}: {fault['msg'][:1].lower()}{fault['msg'][1:]}."
-            )
-    return ConfigError("\n".join(faults))
+        faults = []
+        for fault in error.errors():
+            name, message = ".".join(map(str, fault["loc"])), fault["msg"]
+            if fault["type"] == "extra_forbidden":
+                faults.append(_tell_unknown(section, name, where))
+            elif fault["type"] == "value_error":  # of several settings together
+                faults.append(f"{where}: {name}: {fault['ctx']['error']}.")
+            else:
+                faults.append(f"{where}: {name} is {shorten(fault['input'])}: {message[:1].lower()}{message[1:]}.")
+        raise ConfigError("\n".join(faults)) from None
 
 
 def _tell_unknown(section: type[BaseModel], name: str, where: str) -> str:
@@ -770,7 +740,8 @@ def load_preset(name: str) -> Config:
     """
     presets = _presets()
     if name not in presets:
-        raise ConfigError(f"load_preset: there is no {name!r}; {suggest(name, sorted(presets))}")
+        hint = hint_at(name, tuple(presets))
+        raise ConfigError(f"load_preset: there is no {name!r}{hint}; give one of {', '.join(sorted(presets))}.")
     return parse_config(tomllib.loads(presets[name].read_text(encoding="utf-8")))
 
 

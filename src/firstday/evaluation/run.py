@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from time import perf_counter
+from typing import get_args
 
 import numpy as np
 
@@ -14,7 +15,7 @@ from firstday.data.dataset import Dataset
 from firstday.data.splits.holdout import find_cut_offs, hold_out, protocol_of
 from firstday.data.splits.registrations import write_moment
 from firstday.data.splits.split import Cohort, Split
-from firstday.errors import ConfigError, DataError
+from firstday.errors import LOADED, ConfigError, DataError, expect
 from firstday.evaluation.results import Results, Scores, make_figures, measure_lists, measure_novelty
 from firstday.evaluation.slices import (
     REFERENCE,
@@ -171,9 +172,13 @@ def evaluate(
     DataError
         Nobody can be judged.
     """
+    expect("dataset", dataset, Dataset, LOADED)
+    expect("strategies", strategies, (list, tuple), "a list of names of strategies, or of methods of your own")
     names = _names_of(strategies)
     check_judged(names)
-    config = config or Config()
+    config = Config.of(config)
+    if divide_by not in get_args(PrecisionRule):
+        raise ConfigError(f"divide_by: is {divide_by!r}; give 'min' or 'k'.")
     for name, number in (("n_seeds", n_seeds), ("k", k)):
         if number is not None and number < 1:
             raise ConfigError(f"{name}: is {number}; give a whole number, at least 1.")

@@ -3,23 +3,44 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from traceback import extract_tb
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any
 
 import numpy as np
 
 from firstday.errors import FirstdayError
+from firstday.recommend.query import Answer, Query, check_numbers
+from firstday.recommend.spec import Method, StrategySpec
 
-if TYPE_CHECKING:
-    from firstday.recommend.query import Answer, Query
-
-T = TypeVar("T")
 OURS = str(Path(__file__).parents[1])
 """The folder of our own code."""
 
 
-def call_stranger(method: str, step: str, function: Callable[..., T], *arguments: Any) -> T:
+def guard(spec: Method) -> Method:
+    """Return a method whose functions are called by `call_stranger`, and what they return is checked."""
+    call = partial(call_stranger, spec.label)
+
+    def learn(function: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
+        value = call("fit", function, *arguments, **options)
+        if not isinstance(value, spec.value):  # type: ignore[arg-type]  # who learns has one
+            raise FirstdayError(f"{spec.label}: its fit returned a {type(value).__name__}; return its value.")
+        return value
+
+    guarded: dict[str, Any] = {}
+    if spec.fit is not None:
+        guarded["fit"] = partial(learn, spec.fit)
+    if isinstance(spec, StrategySpec):
+        guarded["recommend"] = lambda query: check_answer(spec.label, call("recommend", spec.recommend, query), query)
+        if search := spec.search:
+            prepare = lambda data: partial(learn, call("prepare", search.prepare, data))  # noqa: E731
+            guarded["search"] = replace(search, prepare=prepare)
+    return replace(spec, **guarded)
+
+
+def call_stranger(method: str, step: str, function: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
     """Call a function of a method, such as ``strategy 'near'``; an error in it is told with the line that raised it.
 
     Raises
@@ -28,7 +49,7 @@ def call_stranger(method: str, step: str, function: Callable[..., T], *arguments
         The function raised an error, which is the cause of this one.
     """
     try:
-        return function(*arguments)
+        return function(*arguments, **options)
     except (FirstdayError, MemoryError):
         raise
     except Exception as error:
@@ -37,23 +58,6 @@ def call_stranger(method: str, step: str, function: Callable[..., T], *arguments
         where = f" ({Path(theirs[0].filename).name} line {lines[-1]})" if theirs else ""
         text = f"{type(error).__name__}: {str(error).rstrip('.')}"
         raise FirstdayError(f"{method}: its {step} raised {text}{where}; mend it there.") from error
-
-
-def check_numbers(what: str, numbers: Any, shape: tuple[int, ...]) -> None:
-    """Refuse what is no array of numbers of a shape, or has NaN.
-
-    Raises
-    ------
-    FirstdayError
-        It is not.
-    """
-    is_array = isinstance(numbers, np.ndarray)
-    if not is_array or numbers.shape != shape or numbers.dtype.kind not in "fiu":
-        given = f"{numbers.dtype} of the shape {numbers.shape}" if is_array else f"a {type(numbers).__name__}"
-        raise FirstdayError(f"{what} are {given}; give an array of numbers of the shape {shape}.")
-    if np.isnan(numbers).any():
-        first = ", ".join(map(str, np.argwhere(np.isnan(numbers))[0]))
-        raise FirstdayError(f"{what} have NaN, first at [{first}]; give numbers.")
 
 
 def check_answer(method: str, answer: Answer, query: Query) -> Answer:
@@ -65,7 +69,7 @@ def check_answer(method: str, answer: Answer, query: Query) -> Answer:
         It is no `Answer`; an array is of another shape or type; or the list of a user who has a route holds an item
         twice, one that does not exist, one that the user has used or banned, or one behind an empty place.
     """
-    if not all(hasattr(answer, name) for name in ("items", "scores", "routes")):
+    if not isinstance(answer, Answer):
         raise FirstdayError(f"{method}: its recommend returned a {type(answer).__name__}; return a firstday.Answer.")
     shape, n_items = (query.n_users, query.k), query.model.n_items
     check_numbers(f"{method}: its items", answer.items, shape)

@@ -10,11 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from firstday.arguments import checked
 from firstday.artifact.folder import KEEP, load_model, save_model
 from firstday.artifact.trained_model import KNOWLEDGE, TrainedModel
 from firstday.display import readable
-from firstday.errors import ConfigError
+from firstday.errors import ConfigError, expect
 from firstday.features.encoder import understand_picks
 from firstday.features.signals import SignalBatch, Signals
 from firstday.ranking import first_allowed
@@ -52,7 +51,7 @@ def answer_all(query: Query, strategy: str | Strategy) -> Answer:
     if isinstance(strategy, str):
         spec = find_strategy(strategy)
         refuse_without(strategy, spec.lacks(query.model))
-        answer = spec.answer(query)
+        answer = spec.recommend(query)
     else:
         answer = strategy(query)
     items, scores, routes = answer.items.copy(), answer.scores.copy(), answer.routes.copy()
@@ -127,7 +126,9 @@ class Recommender:
 
     model: TrainedModel
 
-    @checked
+    def __post_init__(self) -> None:
+        expect("model", self.model, TrainedModel, "a trained model; fd.open_model('model/') opens a folder")
+
     def recommend(
         self,
         user: Signals | Mapping[str, Any],
@@ -158,7 +159,6 @@ class Recommender:
         read = self._understand(Signals.of(user))
         return self.answer_users([read], k, strategy, keep_used=keep_used).tell(self.model, 0, read.user_id)
 
-    @checked
     def recommend_users(
         self,
         users: Mapping[Any, Signals | Mapping[str, Any]] | Sequence[Signals | Mapping[str, Any]],
@@ -244,7 +244,6 @@ class Recommender:
     def _repr_facts_(self) -> Mapping[str, Any]:
         return self.model._repr_facts_()
 
-    @checked
     def save(self, path: str | Path, *, keep: int = KEEP) -> Path:
         """Write the model to a folder; who reads it meanwhile sees the old model or the new one, never half.
 

@@ -7,10 +7,9 @@ from dataclasses import replace
 import numpy as np
 
 from firstday.artifact.trained_model import TrainedModel
-from firstday.errors import ConfigError
 from firstday.recommend.query import Answer, Query
-from firstday.recommend.registry import find_strategy
-from firstday.recommend.spec import OWN_SCALE, PROBABILITY, StrategySpec
+from firstday.recommend.registry import parts_read, spec_of_route
+from firstday.recommend.spec import OWN_SCALE, PROBABILITY
 
 SHARE = "share of "
 """The names of scales that are shares begin so."""
@@ -27,7 +26,7 @@ def scale_answer(query: Query, answer: Answer) -> Answer:
     n_ranked = answer.count_ranked()
     scores, scales = scale_scores(query.model, answer.routes, answer.scores, n_ranked)
     for user in np.flatnonzero((query.passed_over.lengths() > 0) & (scales == PROBABILITY)).tolist():
-        if _learns_from_shown(query.model, answer.routes[user]):
+        if "shown" in parts_read(answer.routes[user], query.model):
             scores[user, : n_ranked[user]], scales[user] = answer.scores[user, : n_ranked[user]], OWN_SCALE
     return replace(answer, scores=scores, scales=scales, n_ranked=n_ranked)
 
@@ -68,15 +67,9 @@ def scale_scores(
     return scaled, scales
 
 
-def _learns_from_shown(model: TrainedModel, route: str) -> bool:
-    """Tell whether what answered reads what was shown; where nobody says, it may."""
-    spec = _spec_of(route)
-    return spec is None or spec.reads is None or "shown" in spec.reads(model)
-
-
 def _scale(model: TrainedModel, route: str, scores: np.ndarray) -> tuple[str, np.ndarray]:
     """Return the scale of what answered, and its scores on it."""
-    spec = _spec_of(route)
+    spec = spec_of_route(route)
     if spec is None:
         return OWN_SCALE, scores
     if spec.scale == PROBABILITY:
@@ -85,14 +78,6 @@ def _scale(model: TrainedModel, route: str, scores: np.ndarray) -> tuple[str, np
     if spec.rescale is not None:
         scores = spec.rescale(model, scores)
     return spec.scale, np.clip(scores, 0, 1) if spec.scale.startswith(SHARE) else scores
-
-
-def _spec_of(route: str) -> StrategySpec | None:
-    """Return the strategy of a route; None where a stranger's strategy calls it as it likes."""
-    try:
-        return find_strategy(route)
-    except ConfigError:
-        return None
 
 
 def is_part(scale: str) -> bool:

@@ -182,7 +182,7 @@ def refresh(
         if not 0 <= value < np.inf:
             raise ConfigError(f"{name}: is {value}; give 0 or a positive number.")
     check_target(path)
-    config = config or Config()
+    config = Config.of(config)
     config = with_methods_of(config, [config.recommend.strategy])
     with _alone(path, wait_s):
         dataset = tables if isinstance(tables, Dataset) else load(tables, config=config)
