@@ -41,16 +41,17 @@ def recommend_auto(query: Query) -> Answer:
 def _mix_in(answer: Answer, rows: np.ndarray, other: Answer) -> Answer:
     """Return an answer in which another one's items alternate with those of the lists of some rows."""
     k = answer.items.shape[1]
-    items = np.stack([answer.items[rows], other.items], axis=2).reshape(len(rows), 2 * k)
-    order = np.argsort(items, axis=1, kind="stable")
-    ordered = np.take_along_axis(items, order, axis=1)
-    allowed = items >= 0
-    np.put_along_axis(allowed, order[:, 1:], (ordered[:, 1:] != ordered[:, :-1]) & (ordered[:, 1:] >= 0), axis=1)
-    falling = np.broadcast_to(np.linspace(1, 0, 2 * k, endpoint=False, dtype=np.float32), items.shape)
-    mixed, scores, routes = answer.items.copy(), answer.scores.copy(), answer.routes.copy()
-    mixed[rows], scores[rows] = first_allowed(items, falling, allowed, k)
+    in_turn = np.stack([answer.items[rows], other.items], axis=2).reshape(len(rows), 2 * k)
+    falling = np.broadcast_to(np.linspace(1, 0, 2 * k, endpoint=False, dtype=np.float32), in_turn.shape)
+    allowed = in_turn >= 0
+    for of_row, is_allowed in zip(in_turn, allowed, strict=True):
+        is_first = np.zeros(2 * k, dtype=bool)
+        is_first[np.unique(of_row, return_index=True)[1]] = True
+        is_allowed &= is_first
+    items, scores, routes = answer.items.copy(), answer.scores.copy(), answer.routes.copy()
+    items[rows], scores[rows] = first_allowed(in_turn, falling, allowed, k)
     routes[rows] = "auto"
-    return replace(answer, items=mixed, scores=scores, routes=routes)
+    return replace(answer, items=items, scores=scores, routes=routes)
 
 
 def answer_each(query: Query, strategies: np.ndarray) -> Answer:
