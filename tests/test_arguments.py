@@ -13,7 +13,6 @@ import polars as pl
 import pytest
 
 import firstday
-from firstday.arguments import checked
 from firstday.recommend.registry import find_strategy
 from tests.tiny import make_recommender
 

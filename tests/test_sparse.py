@@ -150,6 +150,14 @@ def test_links_and_turning_are_matrix_products(case: tuple[SparseRows, np.ndarra
     np.testing.assert_array_equal(to_dense(matrix.transpose()), dense.T)
 
 
+def test_what_a_matrix_has_at_some_columns_of_each_row() -> None:
+    columns = np.array([[3, 0, 5], [2, -1, -1], [1, 4, 0]], np.int32)
+    rows = SparseRows.from_lists([[0, 1, 3], [5], [0, 0]], 6)
+    assert rows.has(columns).tolist() == [[True, True, False], [False] * 3, [False, False, True]]
+    assert rows.at(np.maximum(columns, 0)).tolist() == [[1, 1, 0], [0, 0, 0], [0, 0, 2]]
+    assert not SparseRows.empty(3, 6).has(columns).any()
+
+
 def test_rows_under_each_other() -> None:
     above, below = SparseRows.from_lists([[1], []], 3), SparseRows.from_lists([[0, 2]], 3)
     stacked = stack_rows([above, below])

@@ -273,17 +273,11 @@ def take_lists(
     parts = []
     n_excluded = excluded.lengths()
     for rows in _parts(excluded.n_rows, int(n_excluded.max(initial=0)) + k):
-        closed = excluded if len(rows) == excluded.n_rows else excluded.take(rows)
+        closed = excluded.take(rows)
         # A list can lose as many entries as the user has excluded items: only that many more are looked at.
         chosen = lists[choice[rows], : int(n_excluded[rows].max(initial=0)) + k]
-        allowed = chosen >= 0
-        if closed.n_entries:
-            keys = closed.row_of_entry() * excluded.n_columns + closed.columns  # ascending
-            cells = np.arange(len(rows))[:, None] * excluded.n_columns + chosen
-            allowed &= keys[np.minimum(np.searchsorted(keys, cells), len(keys) - 1)] != cells
+        allowed = (chosen >= 0) & ~closed.has(chosen)
         parts.append(first_allowed(chosen, scores[choice[rows], : chosen.shape[1]], allowed, k))
-    if len(parts) == 1:
-        return parts[0]
     return np.concatenate([items for items, _ in parts]), np.concatenate([values for _, values in parts])
 
 

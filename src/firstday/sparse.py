@@ -169,11 +169,13 @@ class SparseRows:
 
     def at(self, columns: np.ndarray) -> np.ndarray:
         """Return the weights at some columns of each row, integers, shape (n_rows, m); 0 where there is no entry."""
-        keys, cells = self._cells(), np.arange(self.n_rows)[:, None] * self.n_columns + columns
-        if not len(keys):
-            return np.zeros(columns.shape, dtype=np.float32)
-        place = np.minimum(np.searchsorted(keys, cells), len(keys) - 1)
-        return np.where(keys[place] == cells, self.weights[place], np.float32(0))
+        place, is_there = self._find(np.arange(self.n_rows)[:, None] * self.n_columns + columns)
+        return np.where(is_there, np.append(self.weights, np.float32(0))[place], np.float32(0))
+
+    def has(self, columns: np.ndarray) -> np.ndarray:
+        """Return whether there is an entry at some columns of each row, -1 for none, bool, shape (n_rows, m)."""
+        cells = np.arange(self.n_rows)[:, None] * self.n_columns + columns
+        return self._find(cells)[1] & (columns >= 0)
 
     def has_entries(self) -> np.ndarray:
         """Return whether each cell has an entry, bool, shape (n_rows, n_columns)."""
@@ -234,6 +236,12 @@ class SparseRows:
         cells: np.ndarray = self.row_of_entry() * self.n_columns + self.columns
         return cells
 
+    def _find(self, cells: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return at which entries some cells are, and whether they are there; integers and bool, of the same shape."""
+        known = self._cells()
+        place = np.searchsorted(known, cells)  # entries ascend
+        return place, np.append(known, -1)[place] == cells
+
 
 def union_rows(matrices: Sequence[SparseRows]) -> SparseRows:
     """Add matrices of the same shape: an entry wherever any of them has one, weights added up."""
@@ -262,12 +270,7 @@ def _add_up(cells: np.ndarray, weights: np.ndarray | None, n_rows: int, n_column
 
 def contains(table: SparseRows, entries: SparseRows) -> np.ndarray:
     """Tell for each entry of a matrix whether the table has it too, bool, shape (n_entries,)."""
-    known, sought = table._cells(), entries._cells()
-    if not len(known):
-        return np.zeros(len(sought), dtype=bool)
-    place = np.searchsorted(known, sought)  # both ascend
-    there: np.ndarray = known[np.minimum(place, len(known) - 1)] == sought
-    return there
+    return table._find(entries._cells())[1]
 
 
 def stack_rows(matrices: Sequence[SparseRows]) -> SparseRows:
