@@ -206,11 +206,6 @@ def test_a_file_that_is_missing_or_no_toml(tmp_path: Path) -> None:
         load_config(broken)
 
 
-def test_settings_are_frozen() -> None:
-    with pytest.raises(ConfigError, match=r"call override\('seed', VALUE\)"):
-        Config().seed = 5
-
-
 def sections() -> list[type[BaseModel]]:
     return [
         type(getattr(Config(), name)) for name in Config.model_fields if isinstance(getattr(Config(), name), BaseModel)

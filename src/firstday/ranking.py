@@ -179,8 +179,8 @@ def weigh_nearest(closeness: np.ndarray, max_columns: int, temperature: float) -
 
 def unit_rows(vectors: np.ndarray) -> np.ndarray:
     """Return the vectors scaled to length 1, float32, shape (n, d); a zero vector stays zero."""
-    if vectors.ndim != 2:
-        raise ArgumentError(f"vectors: have the shape {vectors.shape}; give an array of shape (n, d).")
+    if np.ndim(vectors) != 2:
+        raise ArgumentError(f"vectors: have the shape {np.shape(vectors)}; give an array of shape (n, d).")
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
     return (vectors / np.where(lengths > 0, lengths, 1)).astype(np.float32, copy=False)
 
