@@ -129,7 +129,6 @@ def test_two_experiments_divide_users_independently() -> None:
         ("e: c=segment*half, t=auto*50", "experiment e: c has the weight 'half'; give a number of percent."),
         ("e: c=segment*nan, t=auto*50", "experiment e: c has a weight of nan; give one from 0 to 100."),
         ("e: c=segment*-1, t=auto*50", "experiment e: c has a weight of -1; give one from 0 to 100."),
-        ("e: c=segment*0.00001, t=auto*50", "experiment e: c has a weight of 1e-05; give steps of 0.0001."),
         ("e: c=segment*60, t=auto*50", "experiment e: the weights add up to 110 %; give at most 100."),
         ("e: c=segment*20, c=auto*50", "experiment e: 2 variants are named c; give each a name of its own."),
         ("e: c/d=segment*20, c=auto*50", "experiment e: 'c/d' is no name of a variant"),

@@ -14,6 +14,7 @@ import numpy as np
 
 from firstday.artifact.trained_model import TrainedModel
 from firstday.display import readable
+from firstday.recommend.neighbors import search_segments
 from firstday.recommend.query import Query
 from firstday.segment.segments import BELIEF_SMOOTHING
 
@@ -160,9 +161,8 @@ def _find_near(query: Query, row: int) -> tuple[np.ndarray, np.ndarray]:
     if len(people) <= N_BELIEVED:
         return np.arange(len(people)), (people @ vector).astype(np.float64)
     kept = model.kept_by_segment
-    shifts, ends = kept.find_near(query.closeness[row], N_BELIEVED)
-    at = np.arange(ends[-1]) + np.repeat(shifts, np.diff(ends, prepend=0))
-    return kept.order[at], (kept.vectors[at] @ vector).astype(np.float64)
+    nearest = search_segments(kept, query.closeness[row], N_BELIEVED)
+    return kept.order[nearest], (kept.vectors[nearest] @ vector).astype(np.float64)
 
 
 def believe_segments(query: Query, rows: np.ndarray) -> np.ndarray:
@@ -201,11 +201,8 @@ def _shares_of_segments(model: TrainedModel, items: np.ndarray) -> np.ndarray:
     """Return the share of each segment's users who use some items, leaning on everyone's, (n_segments, n_given)."""
     segments = model.segments
     counts = np.zeros((len(segments), len(items)))
-    by_item = segments.counts_by_item
-    for place, item in enumerate(items.tolist()):
-        counts[by_item.row(item), place] = by_item.row_weights(item)
-    shares = (counts + BELIEF_SMOOTHING * share_of_everyone(model, items)) / (
-        segments.items.sizes[:, None] + BELIEF_SMOOTHING
-    )
-    below_one: np.ndarray = np.minimum(shares, 1 - 1e-6)
+    users = segments.counts_by_item.take(items)
+    counts[users.columns, users.row_of_entry()] = users.weights
+    shares = counts + BELIEF_SMOOTHING * share_of_everyone(model, items)
+    below_one: np.ndarray = np.minimum(shares / (segments.items.sizes[:, None] + BELIEF_SMOOTHING), 1 - 1e-6)
     return below_one

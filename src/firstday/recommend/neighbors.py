@@ -10,6 +10,7 @@ from firstday.ranking import weigh_nearest
 from firstday.recommend.query import Answer, Query
 from firstday.recommend.soft_segments import mix_segments
 from firstday.recommend.spec import KEPT_USERS, StrategySpec, reading
+from firstday.segment.by_segment import UsersBySegment
 
 N_NEIGHBORS = 200
 """Warm users who speak for one cold user, at most."""
@@ -74,20 +75,20 @@ def find_neighbors(
         return weigh_nearest(vectors @ people.T, N_NEIGHBORS, temperature)
     kept = model.kept_by_segment
     closeness = model.segments.closeness(vectors) if closeness is None else closeness
-    parts = [kept.find_near(near, N_SEARCHED) for near in closeness]
-    width = max(int(ends[-1]) for _, ends in parts)
-    nearness = np.full((len(vectors), width), -np.inf, dtype=np.float32)
-    for vector, of_vector, (shifts, ends) in zip(vectors, nearness, parts, strict=True):
-        begin = 0
-        for shift, end in zip(shifts.tolist(), ends.tolist(), strict=True):
-            np.dot(kept.vectors[begin + shift : end + shift], vector, out=of_vector[begin:end])
-            begin = end
-    columns, weights = weigh_nearest(nearness, N_NEIGHBORS, temperature)
-    places = [
-        of_row + shifts[np.searchsorted(ends, of_row, side="right")]
-        for of_row, (shifts, ends) in zip(columns, parts, strict=True)
-    ]
-    return kept.order[np.array(places)], weights
+    nearest, weights = [], []
+    for vector, near in zip(vectors, closeness, strict=True):
+        people = search_segments(kept, near, N_SEARCHED)
+        columns, of_vector = weigh_nearest((kept.vectors[people] @ vector)[None], N_NEIGHBORS, temperature)
+        nearest.append(kept.order[people[columns[0]]])
+        weights.append(of_vector[0])
+    return np.stack(nearest), np.stack(weights)
+
+
+def search_segments(kept: UsersBySegment, closeness: np.ndarray, n_users: int) -> np.ndarray:
+    """Return where the users of the nearest segments are in `UsersBySegment.order`, at least `n_users` if there are."""
+    shifts, ends = kept.find_near(closeness, n_users)
+    people: np.ndarray = np.arange(ends[-1]) + np.repeat(shifts, np.diff(ends, prepend=0))
+    return people
 
 
 def add_up(items: np.ndarray, n_used: np.ndarray, weights: np.ndarray, n_users: int, n_items: int) -> np.ndarray:
