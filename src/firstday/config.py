@@ -126,7 +126,7 @@ class SignalConfig(Section):
     persistence: Fraction = 0.8
     """How likely somebody who looked at one place of a list looks at the next: what stands far down may not have been
     seen, and passing it over tells less. 1: all that was shown was seen."""
-    response_days: float = Field(7, gt=0, le=36_500)
+    response_days: float = Field(default=7, gt=0, le=36_500)
     """Days after an item was shown within which a use of it counts as an answer to that, where the use does not carry
     the list's id: rates of new items are counted so. Not in the paper."""
     at_registration: tuple[str, ...] = ("onboarding",)
@@ -224,7 +224,7 @@ class RegistrationProtocolConfig(Section):
     """Time zone (IANA name) of calendar days, unless a column tells."""
     time_zone_column: str = ""
     """Column of `users` with IANA names of time zones; empty: none."""
-    early_hours: float = Field(1.0, ge=0)
+    early_hours: float = Field(default=1.0, ge=0)
     """Hours before registration that still count as day one (clocks of two systems differ); what was done earlier is
     left out."""
 
@@ -259,11 +259,11 @@ class EmbeddingConfig(Section):
     """How a vector scores items; auto: dot product for ALS and precomputed vectors, else cosine."""
     als_iterations: Count = 15
     """Sweeps of alternating least squares (Hu et al. 2008)."""
-    als_confidence: float = Field(15.0, gt=0)
+    als_confidence: float = Field(default=15.0, gt=0)
     """Confidence of an affinity of 1 over an unknown item (alpha of Hu et al. 2008)."""
-    als_regularization: float = Field(1.0, ge=0)
+    als_regularization: float = Field(default=1.0, ge=0)
     """Weight of the L2 penalty on vectors (lambda of Hu et al. 2008)."""
-    svd_smoothing: float = Field(0.75, ge=0, le=1)
+    svd_smoothing: float = Field(default=0.75, ge=0, le=1)
     """Power on item counts in PMI, which tames rare items (Levy et al. 2015)."""
     svd_collections: tuple[str, ...] = ()
     """Entities (such as playlist) whose items co-occur, beside those of each user."""
@@ -294,7 +294,7 @@ class SegmentConfig(Section):
     """Runs of k-means from other starts; the tightest is kept."""
     top_items: Count = 300
     """Most used items that are kept of each segment."""
-    smoothing: float | None = Field(None, ge=0)
+    smoothing: float | None = Field(default=None, ge=0)
     """Average users added to each segment for the lists of `segment`, so that few users decide little; empty: chosen on
     validation users, 0: the paper's plain counts."""
 
@@ -309,10 +309,10 @@ class FeatureConfig(Section):
     friends: bool = True
     """Add a block with the mean vector of the user's friends among established users, where friends are known. Not in
     the paper."""
-    group_shrinkage: float = Field(10.0, ge=0)
+    group_shrinkage: float = Field(default=10.0, ge=0)
     """Users at the overall mean who are added to each group before its mean vector is taken; 0 is the paper's plain
     mean."""
-    age_users: float = Field(100.0, ge=0)
+    age_users: float = Field(default=100.0, ge=0)
     """Warm users that each year of age gathers: a year with fewer takes in those of near years, the nearer the more,
     for its mean vector and in `group`; 0 is the paper's mean of each year alone."""
     counts: Literal["log", "plain"] = "log"
@@ -347,9 +347,9 @@ class TrainingConfig(Section):
     """Widths of the hidden layers. Source: PAPER."""
     schedule: Literal["one-cycle", "flat"] = "one-cycle"
     """Learning rate: it rises and falls (one-cycle), or is flat as in the paper."""
-    learning_rate: float = Field(3e-3, gt=0)
+    learning_rate: float = Field(default=3e-3, gt=0)
     """Learning rate: the peak (one-cycle) or at all times (flat). Paper: 1e-4."""
-    weight_decay: float = Field(1e-2, ge=0)
+    weight_decay: float = Field(default=1e-2, ge=0)
     """Decoupled weight decay of AdamW; 0 is the paper's Adam."""
     epochs: Count = 20
     """Passes over the warm users' day ones, at most. Paper: 130."""
@@ -361,7 +361,7 @@ class TrainingConfig(Section):
     day_ones_per_pass: Count = 4
     """Day ones of each warm user in a pass, on average; where there are more (`sampled.day_ones`), each pass draws its
     own."""
-    most_rows: int = Field(262_144, ge=512)
+    most_rows: int = Field(default=262_144, ge=512)
     """Day ones of all warm users in a pass, at most."""
 
     def resolve_batch(self, n_rows: int) -> int:
@@ -389,19 +389,19 @@ class RankerConfig(TrainingConfig):
     """Whether to train it; without it, `direct` cannot answer."""
     hidden: tuple[Count, ...] = (300,)
     """Widths of the hidden layers."""
-    learning_rate: float = Field(3e-3, gt=0)
+    learning_rate: float = Field(default=3e-3, gt=0)
     """As in `cold_model`."""
     epochs: Count = 8
     """As in `cold_model`."""
     patience: Count = 4
     """As in `cold_model`."""
-    input_dropout: float = Field(0.2, ge=0, lt=1)
+    input_dropout: float = Field(default=0.2, ge=0, lt=1)
     """Share of features hidden at every step."""
-    dropout: float = Field(0.5, ge=0, lt=1)
+    dropout: float = Field(default=0.5, ge=0, lt=1)
     """Share of hidden numbers left out at every step."""
     most_items: Count = 8192
     """Items that it ranks, at most: the most used ones. Time and memory grow with them."""
-    most_rows: int = Field(65_536, ge=512)
+    most_rows: int = Field(default=65_536, ge=512)
     """As in `cold_model`."""
 
 
@@ -415,7 +415,7 @@ class DropoutNetConfig(Section):
     article's transform)."""
     items_per_step: Count = 1000
     """Items whose scores are to be reproduced, drawn anew at every step."""
-    learning_rate: float = Field(1e-2, gt=0)
+    learning_rate: float = Field(default=1e-2, gt=0)
     """As in `cold_model`."""
 
 
@@ -424,13 +424,13 @@ class MeluConfig(Section):
 
     inner_steps: Annotated[int, Field(ge=0)] = 1
     """Gradient steps that the last layer takes for each user on the items of day one."""
-    inner_rate: float = Field(0.1, gt=0)
+    inner_rate: float = Field(default=0.1, gt=0)
     """Size of these steps; for the layer's weights it is divided by the layer's width."""
-    negative_weight: float = Field(20.0, ge=0)
+    negative_weight: float = Field(default=20.0, ge=0)
     """Weight of the mean over all items against the mean over used items in the loss."""
     query_items: Count = 32
     """Later items that an adapted user is judged on in training, drawn anew at every step."""
-    learning_rate: float = Field(1e-2, gt=0)
+    learning_rate: float = Field(default=1e-2, gt=0)
     """As in `cold_model`."""
 
 
@@ -439,11 +439,11 @@ class RecommendConfig(Section):
 
     k: Count = 50
     """Length of a list. Source: PAPER."""
-    group_smoothing: float = Field(100.0, gt=0)
+    group_smoothing: float = Field(default=100.0, gt=0)
     """Users at overall popularity who are added to each profile group (`group`)."""
     input_clusters: Count = 100
     """Clusters of input vectors (`input_clusters`); at most warm users / 10. Source: PAPER."""
-    warm_users: int = Field(100_000, ge=0)
+    warm_users: int = Field(default=100_000, ge=0)
     """Warm users that a model keeps, with their ids, vectors and items, for `neighbors`, `friends` and, of users who
     passed something over, `blend`; a random part where there are more. 0 keeps none."""
     item_weights: bool = True
@@ -456,41 +456,41 @@ class RecommendConfig(Section):
 class ExperimentConfig(Section):
     """How `firstday experiment` compares the variants of an experiment."""
 
-    days: tuple[Annotated[float, Field(gt=0, le=3650)], ...] = Field((1.0, 7.0, 30.0), min_length=1)
+    days: tuple[Annotated[float, Field(gt=0, le=3650)], ...] = Field(default=(1.0, 7.0, 30.0), min_length=1)
     """Days after the assignment within which outcomes are counted. Source: PAPER, 30 days; a day and a week tell
     sooner."""
     outcome: Literal["auto", "used_of_shown", "liked_of_shown", "items_used", "days_active", "came_back"] = "auto"
     """The outcome that decides, chosen before the start; auto: `used_of_shown` (the paper's display-to-stream) where
     impressions are known, else `items_used`."""
-    outcome_days: float = Field(7.0, gt=0)
+    outcome_days: float = Field(default=7.0, gt=0)
     """The window of the outcome that decides; the nearest of `days` that has ended."""
     like: tuple[str, ...] = ("favorite",)
     """Signals that mean that the user likes the item, for `liked_of_shown` (the paper's display-to-favourite)."""
-    covariate_margin_days: float = Field(1.0, ge=0, le=3650)
+    covariate_margin_days: float = Field(default=1.0, ge=0, le=3650)
     """What a user did in so many days before the assignment is in no covariate. The assignment has the server's clock
     and a use the client's, so that a slow clock, or one of another time zone, would put outcomes into the covariate."""
-    level: float = Field(0.95, ge=0.5, le=0.9999)
+    level: float = Field(default=0.95, ge=0.5, le=0.9999)
     """Of confidence of every interval."""
-    effect: float = Field(0.03, gt=0, le=1)
+    effect: float = Field(default=0.03, gt=0, le=1)
     """The relative change of an outcome for which the power is told."""
-    planned_users: int = Field(10_000, ge=10)
+    planned_users: int = Field(default=10_000, ge=10)
     """Users of both variants at whom always-valid intervals are narrowest, chosen before the start. They hold at any
     number."""
-    least_users: int = Field(100, ge=2)
+    least_users: int = Field(default=100, ge=2)
     """Users of a cohort or group in each variant, below whom it is not compared."""
     least_p: Share = 0.001
     """The report stops where a working assignment would divide users so unequally with a smaller probability than
     this."""
-    effective_users: float = Field(100.0, gt=0)
+    effective_users: float = Field(default=100.0, gt=0)
     """Effective users below whom no estimate is given of lists that were not shown."""
 
 
 class Config(Section):
     """The whole configuration: a few settings of its own, and the sections in the order of the stages."""
 
-    seed: int = Field(0, ge=0, le=LARGEST_SEED)
+    seed: int = Field(default=0, ge=0, le=LARGEST_SEED)
     """Seed of everything random."""
-    threads: int = Field(0, ge=0, le=256)
+    threads: int = Field(default=0, ge=0, le=256)
     """Threads of training; 0: all cores."""
     device: DeviceName = "auto"
     """Where networks are trained: cpu, cuda, mps (Apple), or auto, the first of cuda, mps and cpu that the machine has.

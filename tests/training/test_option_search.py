@@ -28,6 +28,7 @@ from firstday.recommend.recommender import Recommender, answer_all, open_model
 from firstday.recommend.registry import baseline_names, find_learner, register
 from firstday.recommend.spec import PAPER_SEGMENT, OptionSearch, StrategySpec, UseData
 from firstday.sparse import SparseRows
+from firstday.testing import check_strategy
 from firstday.training.fit import cohort_query, fit
 from firstday.training.option_search import (
     DATA_GRID,
@@ -84,36 +85,12 @@ def tunings_of(model: TrainedModel) -> dict[str, Tuning]:
 
 
 @pytest.mark.parametrize("name", baseline_names())
-def test_everyone_gets_a_full_list_without_used_and_banned_items(
-    tuned: Recommender, world_days: SignalBatch, name: str
-) -> None:
-    query = Query(tuned.model, world_days, K)
-    answer = answer_all(query, name)
-    closed = query.excluded
-    for row in range(query.n_users):
-        mine = answer.items[row].tolist()
-        assert len(set(mine)) == K
-        assert min(mine) >= 0
-        assert not set(mine) & set(closed.row(row).tolist())
+def test_an_item_that_nobody_uses_says_nothing_and_every_other_one_does(tuned: Recommender, name: str) -> None:
     items = SparseRows.from_lists([[item] for item in range(N_ITEMS)], N_ITEMS)
-    known = query.liked.keep(query.liked.columns != UNUSED_ITEM).lengths() > 0
-    assert 0 < known.sum() < len(known)
-    assert set(answer.routes[known]) == {name}
-    assert set(answer.routes[~known]) <= {"group", "popular"}
-    # An item that nobody uses says nothing, and every other one does.
-    batch = SignalBatch(N_ITEMS, N_ITEMS, {("stream", ITEM): items})
-    routes = answer_all(Query(tuned.model, batch, 5), name).routes
+    routes = answer_all(Query(tuned.model, SignalBatch(N_ITEMS, N_ITEMS, {("stream", ITEM): items}), 5), name).routes
     assert routes[UNUSED_ITEM] == "popular"
     assert set(np.delete(routes, UNUSED_ITEM)) == {name}
-
-
-@pytest.mark.parametrize("name", baseline_names())
-def test_a_list_does_not_depend_on_who_else_asks(tuned: Recommender, world_days: SignalBatch, name: str) -> None:
-    query = Query(tuned.model, world_days, K)
-    together = answer_all(query, name)
-    for row in (0, 7, 31):
-        alone = answer_all(query.take(np.array([row])), name)
-        np.testing.assert_allclose(alone.scores[0], together.scores[row], rtol=1e-4, atol=1e-5)
+    check_strategy(tuned, name)
 
 
 def test_a_model_keeps_what_was_learned(tuned: Recommender, world_days: SignalBatch, tmp_path: Path) -> None:
