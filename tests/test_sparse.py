@@ -64,9 +64,6 @@ def test_take_gives_rows_in_the_order_asked_for(case: tuple[SparseRows, np.ndarr
     some = st.lists(st.integers(0, matrix.n_rows - 1), max_size=12) if matrix.n_rows else st.just([])
     rows = np.array(data.draw(some), dtype=np.int64)
     np.testing.assert_array_equal(to_dense(matrix.take(rows)), dense[rows])
-    columns, lengths = matrix.take_columns(rows)
-    np.testing.assert_array_equal(columns, matrix.take(rows).columns)
-    np.testing.assert_array_equal(lengths, matrix.take(rows).lengths())
 
 
 @given(triples(), st.data())

@@ -107,24 +107,12 @@ class SparseRows:
 
     def take(self, rows: np.ndarray) -> SparseRows:
         """Return the matrix of the given rows, in the order given."""
-        starts, entries = self._find_entries(rows)
-        return SparseRows(starts, self.columns[entries], self.weights[entries], self.n_columns)
-
-    def take_columns(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return the columns of the given rows, one row after the other, and how many each row has: `take`, unweighted.
-
-        int32, shape (n_entries,); int64, shape (n_rows,).
-        """
-        starts, entries = self._find_entries(rows)
-        return self.columns[entries], starts[1:] - starts[:-1]
-
-    def _find_entries(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return where each of the given rows begins once they are taken, and the entries to take for that."""
         rows = np.asarray(rows, dtype=np.int64)
         first = self.starts[rows]
         lengths = self.starts[rows + 1] - first  # not of all rows, which may be very many more
         starts = _sum_up(lengths)
-        return starts, np.repeat(first - starts[:-1], lengths) + np.arange(starts[-1])
+        entries = np.repeat(first - starts[:-1], lengths) + np.arange(starts[-1])
+        return SparseRows(starts, self.columns[entries], self.weights[entries], self.n_columns)
 
     def keep(self, mask: np.ndarray) -> SparseRows:
         """Return the matrix with only the entries where `mask`, shape (n_entries,), is true."""

@@ -132,7 +132,8 @@ def believe_people(query: Query, row: int) -> PeopleBelief:
     model = query.model
     assert model.warm is not None
     members, closeness = _find_near(query, row)
-    used, n_used = model.warm.uses.take_columns(members)
+    uses = model.warm.uses.take(members)
+    used, n_used = uses.columns, uses.lengths()
     evidence = np.zeros(model.n_items)
     liked, passed_over = query.liked.row(row), query.passed_over.row(row)
     evidence[liked] = gain_of_yes(share_of_everyone(model, liked))

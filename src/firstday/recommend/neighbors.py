@@ -33,8 +33,8 @@ def score_neighbors(query: Query, rows: np.ndarray, settings: Neighborhood | Non
     assert warm is not None
     settings = settings or model.neighborhood
     nearest, weights = find_neighbors(model, query.predicted[rows], settings.temperature, query.closeness[rows])
-    items, n_used = warm.uses.take_columns(nearest.ravel())
-    shares = add_up(items, n_used, weights.ravel(), len(rows), model.n_items)
+    used = warm.uses.take(nearest.ravel())
+    shares = add_up(used.columns, used.lengths(), weights.ravel(), len(rows), model.n_items)
     shares += np.float32(settings.smoothing) * model.popularity
     return shares
 

@@ -200,18 +200,12 @@ class Query:
 
     def predicted_by(self, method: str) -> np.ndarray:
         """Return the vectors that another cold model predicts, as `predicted`; the model must have learned it."""
-        if method not in self._predicted_by:
-            liked, vectors = self.liked, self.model.scoring_vectors
-            if self.computed is not None:
-                liked, vectors = self.computed.stand_in(self.model.similarity)
-            predicted = self.learned(method).predict(self.features, liked, vectors)
-            check_numbers(f"cold model {method!r}: its vectors", predicted, (self.n_users, vectors.shape[1]))
-            self._predicted_by[method] = predicted
-        return self._predicted_by[method]
-
-    @cached_property
-    def _predicted_by(self) -> dict[str, np.ndarray]:
-        return {}
+        liked, vectors = self.liked, self.model.scoring_vectors
+        if self.computed is not None:
+            liked, vectors = self.computed.stand_in(self.model.similarity)
+        predicted: np.ndarray = self.learned(method).predict(self.features, liked, vectors)
+        check_numbers(f"cold model {method!r}: its vectors", predicted, (self.n_users, vectors.shape[1]))
+        return predicted
 
     @cached_property
     def nearest_segments(self) -> np.ndarray:
