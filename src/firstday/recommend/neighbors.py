@@ -11,6 +11,7 @@ from firstday.recommend.query import Answer, Query
 from firstday.recommend.soft_segments import mix_segments
 from firstday.recommend.spec import KEPT_USERS, StrategySpec, reading
 from firstday.segment.by_segment import UsersBySegment
+from firstday.sparse import SparseRows
 
 N_NEIGHBORS = 200
 """Warm users who speak for one cold user, at most."""
@@ -33,8 +34,8 @@ def score_neighbors(query: Query, rows: np.ndarray, settings: Neighborhood | Non
     assert warm is not None
     settings = settings or model.neighborhood
     nearest, weights = find_neighbors(model, query.predicted[rows], settings.temperature, query.closeness[rows])
-    used = warm.uses.take(nearest.ravel())
-    shares = add_up(used.columns, used.lengths(), weights.ravel(), len(rows), model.n_items)
+    ends = nearest.shape[1] * np.arange(len(rows) + 1)
+    shares = SparseRows(ends, nearest.ravel(), weights.ravel(), len(warm)).times(warm.uses)
     shares += np.float32(settings.smoothing) * model.popularity
     return shares
 
@@ -91,26 +92,6 @@ def search_segments(kept: UsersBySegment, closeness: np.ndarray, n_users: int) -
     return people
 
 
-def add_up(items: np.ndarray, n_used: np.ndarray, weights: np.ndarray, n_users: int, n_items: int) -> np.ndarray:
-    """Add the weights of the people who use each item.
-
-    Parameters
-    ----------
-    items, n_used
-        Items of the people, as many people for each user, a user's people one after the other, integers; and how many
-        items each of the people has, shape (n_people,).
-    weights
-        One for each of the people, shape (n_people,).
-    n_users, n_items
-        Shape of the result, float32.
-    """
-    cells = items
-    if n_users > 1:
-        cells = np.repeat(np.arange(len(n_used)) // (len(n_used) // n_users) * n_items, n_used) + items
-    added = np.bincount(cells, np.repeat(weights, n_used), minlength=n_users * n_items)
-    return added.reshape(n_users, n_items).astype(np.float32)
-
-
 def recommend_friends(query: Query) -> Answer:
     """Rank items by the share of friends who use them; needs a friend whom the model keeps."""
     friends = query.signals.friends
@@ -131,9 +112,7 @@ def score_friends(query: Query, rows: np.ndarray, settings: Neighborhood | None 
     assert friends is not None
     assert model.warm is not None
     known_people = friends.take(rows)
-    used = known_people.through(model.warm.uses)
-    scores = np.zeros((len(rows), model.n_items), dtype=np.float32)
-    scores[used.row_of_entry(), used.columns] = used.weights
+    scores = known_people.times(model.warm.uses)
     lean = np.float32((settings or model.neighborhood).friend_smoothing)
     scores += lean * mix_segments(model, known_people.mean_vectors(model.warm.vectors))
     scores /= (known_people.lengths() + lean)[:, None]
