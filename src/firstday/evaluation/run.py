@@ -158,7 +158,8 @@ def evaluate(
     n_seeds
         How many seeds, from `config.seed` on.
     k
-        Length of the lists; `recommend.k` of the configuration if left out.
+        Length of the lists; `recommend.k` of the configuration if left out. What training chooses on validation users
+        (options of methods, weights, when to stop) is chosen for lists of `recommend.k` in any case.
     divide_by
         What precision is divided by: hits / min(k, items to be found) as in the paper (``min``), or hits / k (``k``).
     against

@@ -70,14 +70,13 @@ def find_effects(query: Query, strategy: str, routes: np.ndarray) -> Iterator[Ef
         readers = {name: part in parts_read(name, query.model) for name in {strategy, *routes.tolist()}}
         return np.array([readers[strategy] or readers[route] for route in routes.tolist()], dtype=bool)
 
-    signals, encoder = query.signals, query.model.encoder
+    signals, encoder, config = query.signals, query.model.encoder, query.model.config.signals
+    closing = () if query.keep_used else (*config.use, *config.never_recommend)
     for pair, rows in signals.actions.items():
         if pair not in encoder.pairs:
-            users = rows.row_of_entry()
-            does = np.where(
-                _moves(query, pair, rows, is_read), MOVES, np.where(_closes(query, pair), KEEPS_OUT, NOTHING)
-            )
-            yield Effect("pair", " x ".join(pair), users, does)
+            otherwise = KEEPS_OUT if pair[1] == ITEM and pair[0] in closing else NOTHING
+            does = np.where(_moves(query, pair, rows, is_read), MOVES, otherwise)
+            yield Effect("pair", " x ".join(pair), rows.row_of_entry(), does)
     if signals.friends is not None and encoder.friend_vectors is None:
         users = signals.friends.row_of_entry()
         yield Effect("friends", "friends", users, np.where(is_read("friends")[users], MOVES, NOTHING))
@@ -86,8 +85,10 @@ def find_effects(query: Query, strategy: str, routes: np.ndarray) -> Iterator[Ef
         heeded = query.profile[name] >= 0 if name in query.profile else np.zeros(len(codes), dtype=bool)
         users = np.flatnonzero(codes >= 0)
         if not heeded[users].all():
-            does = np.where(_column_moves(query, name, codes, heeded, is_read)[users], MOVES, NOTHING)
-            yield Effect("column", name, users, does, codes[users])
+            moves = heeded | is_read("anything")
+            if name == "age" and encoder.age_means is not None:
+                moves |= query.known  # where there is a prediction, the number counts in any case
+            yield Effect("column", name, users, np.where(moves[users], MOVES, NOTHING), codes[users])
     if query.passed_over.n_entries:
         users = query.passed_over.row_of_entry()
         rests = (query.passed_over.weights > RESTING) & (not query.keep_used)
@@ -121,22 +122,6 @@ def _is_in_affinity(query: Query, signal: str, rows: SparseRows) -> np.ndarray:
     return contains(union_rows(liking), rows) if liking else np.zeros(rows.n_entries, dtype=bool)
 
 
-def _closes(query: Query, pair: Pair) -> bool:
-    """Tell whether interactions of a pair keep their items out of lists."""
-    config = query.model.config.signals
-    return pair[1] == ITEM and not query.keep_used and pair[0] in (*config.use, *config.never_recommend)
-
-
-def _column_moves(query: Query, name: str, codes: np.ndarray, heeded: np.ndarray, is_read: IsRead) -> np.ndarray:
-    """Tell whose value of a profile column, or age, moves anything, bool, shape (n_users,)."""
-    encoder = query.model.encoder
-    moves = heeded | is_read("anything")
-    if name == "age" and encoder.age_means is not None:
-        return moves | query.known  # where there is a prediction, the number counts in any case
-    means = encoder.group_means.get(name)
-    return moves if means is None else moves | (means[codes] != means[-1]).any(axis=1)
-
-
 def tell_each(query: Query, strategy: str, routes: np.ndarray) -> tuple[list[list[str]], list[list[str]]]:
     """Say for each user what of the known was ignored, and what only keeps items out of the list.
 
@@ -153,36 +138,28 @@ def tell_each(query: Query, strategy: str, routes: np.ndarray) -> tuple[list[lis
     ignored: list[list[str]] = [[] for _ in range(query.n_users)]
     kept_out: list[list[str]] = [[] for _ in range(query.n_users)]
     for effect in find_effects(query, strategy, routes):
-        for user in np.unique(effect.users[effect.does < MOVES]).tolist():
-            of_user = effect.users == user
-            n, n_idle, n_closing = (
-                of_user.sum(),
-                *((effect.does[of_user] == does).sum() for does in (NOTHING, KEEPS_OUT)),
-            )
-            if n_idle:
-                ignored[user].append(_tell_idle(query, effect, of_user, n_idle, n))
-            if n_closing and effect.kind == "shown":
-                kept_out[user].append(f"passed over ({n_closing:,}) only rests: {LEARNS_NOTHING}")
-            elif n_closing:
-                some = "" if n_closing == n else f" ({n_closing:,} of {n:,})"
-                kept_out[user].append(
-                    f"{effect.name}{some} only keeps items out of the list: no warm user has it on day one"
-                )
+        for does, sentences in ((NOTHING, ignored), (KEEPS_OUT, kept_out)):
+            for user in np.unique(effect.users[effect.does == does]).tolist():
+                sentences[user].append(_tell(query, effect, effect.users == user, does))
     return ignored, kept_out
 
 
-def _tell_idle(query: Query, effect: Effect, of_user: np.ndarray, n_idle: int, n: int) -> str:
-    """Say what things of one user and one kind did nothing."""
+def _tell(query: Query, effect: Effect, of_user: np.ndarray, does: int) -> str:
+    """Say what things of one user and one kind did so."""
+    name, n, n_all = effect.name, int((effect.does[of_user] == does).sum()), int(of_user.sum())
     if effect.codes is not None:
         code = int(effect.codes[of_user][0])
-        value = code if effect.name == "age" else query.model.catalogue.groups[effect.name][code]
-        return f"no warm user has {effect.name} {value}"
+        return f"no warm user has {name} {code if name == 'age' else query.model.catalogue.groups[name][code]}"
     if effect.kind == "friends":
         return "friends are in none of the model's features"
     if effect.kind == "shown":
-        return f"shown, hardly seen ({n_idle:,}): {LEARNS_NOTHING}"
-    some = "" if n_idle == n else f", which leaves {n_idle:,} of {n:,} without effect"
-    return f"no warm user has {effect.name} on day one{some}"
+        what = f"passed over ({n:,}) only rests" if does == KEEPS_OUT else f"shown, hardly seen ({n:,})"
+        return f"{what}: {LEARNS_NOTHING}"
+    if does == KEEPS_OUT:
+        some = "" if n == n_all else f" ({n:,} of {n_all:,})"
+        return f"{name}{some} only keeps items out of the list: no warm user has it on day one"
+    some = "" if n == n_all else f", which leaves {n:,} of {n_all:,} without effect"
+    return f"no warm user has {name} on day one{some}"
 
 
 def count_weak(query: Query, strategy: str, routes: np.ndarray) -> Counter[tuple[str, str, int]]:
