@@ -38,7 +38,7 @@ def rank_by(score: Callable[[Query, np.ndarray], np.ndarray]) -> Callable[[Query
 
 def count_calls(_query: Query, items: np.ndarray) -> np.ndarray:
     CALLS.append(1)
-    return items * (-1) ** len(CALLS)
+    return items if len(CALLS) % 2 else -items
 
 
 def turn(query: Query) -> Answer:

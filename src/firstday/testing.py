@@ -92,7 +92,7 @@ def make_users(model: TrainedModel, seed: int = 0) -> list[Signals]:
     items = catalogue.items
 
     def draw_items(most: int) -> list[str | int]:
-        return [items[ix] for ix in rng.choice(len(items), min(rng.integers(most + 1), len(items)), replace=False)]
+        return [items[int(ix)] for ix in rng.permutation(len(items))[: rng.integers(most + 1)]]
 
     users = [Signals(), Signals(interactions=[("no such signal", ITEM, items[0])], no_such_column="x")]
     for number in range(N_USERS):

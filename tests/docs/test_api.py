@@ -38,13 +38,14 @@ def test_a_method_learns_from_profiles() -> None:
             [(user, item) for user, items in used.items() for item in items], ["user_id", "item_id"], orient="row"
         ),
     }
-    config = fd.Config(
-        threads=1,
-        methods=("by_age",),
-        cold_model={"hidden": (8,), "epochs": 1},
-        ranker={"enabled": False},
-        sampled={"min_items": 5},
-        recommend={"warm_users": 0},
+    config = fd.Config(threads=1, methods=("by_age",)).override(
+        {
+            "cold_model.hidden": (8,),
+            "cold_model.epochs": 1,
+            "ranker.enabled": False,
+            "sampled.min_items": 5,
+            "recommend.warm_users": 0,
+        }
     )
     recommender = fd.train(fd.load(tables), config, progress=None)
     for age, items in ((24, young), (47, old)):

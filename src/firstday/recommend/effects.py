@@ -99,10 +99,10 @@ def find_effects(query: Query, strategy: str, routes: np.ndarray) -> Iterator[Ef
 def _moves(query: Query, pair: Pair, rows: SparseRows, is_read: IsRead) -> np.ndarray:
     """Tell which interactions of a pair without a block move anything, bool, shape (n_entries,)."""
     encoder, users = query.model.encoder, rows.row_of_entry()
-    moves = is_read("anything")[users]
+    moves: np.ndarray = is_read("anything")[users]
     if pair[1] == ITEM:
         is_liked = _is_in_affinity(query, pair[0], rows)
-        moves = moves | is_liked & (is_read("liked")[users] | encoder.config.fold_in)
+        moves |= is_liked & (is_read("liked")[users] | encoder.config.fold_in)
         for signal, entity in encoder.config.derived_pairs:  # a block by what the items belong to
             if signal == pair[0] and (signal, entity) in encoder.pairs and entity in encoder.members_of_items:
                 moves |= encoder.members_of_items[entity].lengths()[rows.columns] > 0

@@ -131,8 +131,11 @@ class Query:
     @cached_property
     def _has_signal(self) -> np.ndarray:
         """Whether each user did anything that has a block among the features, bool, shape (n_users,)."""
-        done = [rows.lengths() > 0 for pair, rows in self.signals.actions.items() if pair in self.model.pairs]
-        return np.logical_or.reduce(done) if done else np.zeros(self.n_users, dtype=bool)
+        has_signal = np.zeros(self.n_users, dtype=bool)
+        for pair, rows in self.signals.actions.items():
+            if pair in self.model.pairs:
+                has_signal |= rows.lengths() > 0
+        return has_signal
 
     @cached_property
     def _has_friends(self) -> np.ndarray:
