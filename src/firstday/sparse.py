@@ -202,7 +202,8 @@ class SparseRows:
         out = np.zeros((self.n_rows, vectors.shape[1]), dtype=np.float32)
         lengths = self.lengths()
         filled = np.flatnonzero(lengths)
-        for rows in self._split(filled, max(1, GATHERED_NUMBERS // max(1, vectors.shape[1]))):
+        n_parts = min(len(filled), 1 + self.n_entries * vectors.shape[1] // GATHERED_NUMBERS)
+        for rows in np.array_split(filled, n_parts) if n_parts else ():
             entries = slice(self.starts[rows[0]], self.starts[rows[-1] + 1])
             first = self.starts[rows] - entries.start
             gathered, total = vectors[self.columns[entries]], lengths[rows].astype(np.float32)
@@ -211,13 +212,6 @@ class SparseRows:
                 gathered, total = gathered * weights[:, None], np.maximum(np.add.reduceat(weights, first), 1e-12)
             out[rows] = np.add.reduceat(gathered, first, axis=0) / total[:, None]
         return out
-
-    def _split(self, filled: np.ndarray, most: int) -> list[np.ndarray]:
-        """Split rows that have entries into parts of about so many entries at most."""
-        if self.n_entries <= most:
-            return [filled] if len(filled) else []
-        bounds = np.searchsorted(self.starts[filled], np.arange(0, self.n_entries, most))
-        return np.split(filled, np.unique(bounds[(bounds > 0) & (bounds < len(filled))]))
 
     def _cells(self) -> np.ndarray:
         """Return the place of each entry in the matrix, counted row by row: int64, ascending, shape (n_entries,)."""
