@@ -12,11 +12,11 @@ from firstday.data.dataset import Dataset
 from firstday.errors import ConfigError
 from firstday.evaluation.run import evaluate
 from firstday.features.signals import SignalBatch, Signals
-from firstday.recommend.blend import components_of
-from firstday.recommend.direct import score_direct
 from firstday.recommend.query import Query
 from firstday.recommend.recommender import Recommender
 from firstday.recommend.registry import strategies_of
+from firstday.recommend.strategies.blend import components_of
+from firstday.recommend.strategies.items import score_direct
 from tests.synthetic import small_config
 
 K = 20

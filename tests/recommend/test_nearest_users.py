@@ -11,8 +11,8 @@ from firstday.artifact.trained_model import TrainedModel
 from firstday.data.ids import Ids
 from firstday.embed.kept_users import WarmUsers
 from firstday.ranking import unit_rows, weigh_nearest
-from firstday.recommend import neighbors
-from firstday.recommend.neighbors import find_neighbors
+from firstday.recommend.strategies import people
+from firstday.recommend.strategies.people import find_neighbors
 from firstday.segment import by_segment
 from firstday.segment.by_segment import chain_near
 from firstday.segment.segments import Segments
@@ -61,7 +61,7 @@ def test_near_segments_stand_beside_each_other() -> None:
 def test_runs_hold_the_near_segments(model: TrainedModel, most_apart: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """However segments are put together, everybody of the near ones is looked at, and nobody twice."""
     monkeypatch.setattr(by_segment, "MOST_APART", most_apart)
-    monkeypatch.setattr(neighbors, "N_SEARCHED", 550)
+    monkeypatch.setattr(people, "N_SEARCHED", 550)
     assert model.warm is not None
     vectors = unit_rows(model.segments.centroids + np.float32(0.3))
     nearest, _ = find_neighbors(model, vectors, 0.05)
@@ -78,7 +78,7 @@ def test_the_nearest_of_the_nearest_segments_are_found(
     model: TrainedModel, n_searched: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Vectors stand beside a centroid, far from the others: the 200 nearest users are all of its segment."""
-    monkeypatch.setattr(neighbors, "N_SEARCHED", n_searched)
+    monkeypatch.setattr(people, "N_SEARCHED", n_searched)
     vectors = unit_rows(model.segments.centroids + np.float32(0.01))
     assert model.warm is not None
     nearest, weights = find_neighbors(model, vectors, 0.05)

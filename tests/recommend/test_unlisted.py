@@ -12,11 +12,11 @@ from firstday.data.dataset import Dataset, PrecomputedVectors
 from firstday.data.splits.split import Split
 from firstday.features.signals import Signals
 from firstday.ranking import rank_scores
-from firstday.recommend.blend import recommend_blend
 from firstday.recommend.query import Answer, Query
 from firstday.recommend.questionnaire import Answers, Questionnaire, recommend_after_questions
 from firstday.recommend.recommender import Recommender, answer_all
 from firstday.recommend.registry import value_type
+from firstday.recommend.strategies.blend import recommend_blend
 from firstday.training.fit import fit
 from tests.synthetic import N_ITEMS as N_WORLD_ITEMS
 from tests.synthetic import brief_config

@@ -32,9 +32,6 @@ from firstday.evaluation.slices import (
 )
 from firstday.metrics import PrecisionRule
 from firstday.progress import Progress, no_progress, open_progress
-from firstday.recommend.blend import have_friends
-from firstday.recommend.nearest_segment import SEGMENT
-from firstday.recommend.neighbors import FRIENDS
 from firstday.recommend.query import Answer, Query
 from firstday.recommend.recommender import answer_all
 from firstday.recommend.registry import (
@@ -46,6 +43,9 @@ from firstday.recommend.registry import (
     with_methods_of,
 )
 from firstday.recommend.spec import PAPER_SEGMENT, ColdModelSpec, Method, Strategy, names_of_both_ways
+from firstday.recommend.strategies.blend import have_friends
+from firstday.recommend.strategies.people import FRIENDS
+from firstday.recommend.strategies.segments import SEGMENT
 from firstday.training.fit import cohort_query, fit
 from firstday.training.option_search import Tuning, with_options
 

@@ -14,8 +14,8 @@ import numpy as np
 
 from firstday.artifact.trained_model import TrainedModel
 from firstday.display import readable
-from firstday.recommend.neighbors import search_segments
 from firstday.recommend.query import Query
+from firstday.recommend.strategies.people import search_segments
 from firstday.segment.segments import BELIEF_SMOOTHING
 
 DOUBT = 0.3

@@ -18,12 +18,12 @@ from firstday.features.encoder import understand_picks
 from firstday.features.signals import SignalBatch, Signals
 from firstday.ranking import first_allowed
 from firstday.recommend.effects import tell_each
-from firstday.recommend.popularity import POPULAR
 from firstday.recommend.query import Answer, Query
 from firstday.recommend.recommendation import Recommendation, Recommendations, UserAnswers
 from firstday.recommend.registry import find_strategy, refuse_without, value_type
 from firstday.recommend.scales import scale_answer
 from firstday.recommend.spec import FALLBACKS, Strategy
+from firstday.recommend.strategies.popularity import POPULAR
 
 
 def answer_all(query: Query, strategy: str | Strategy) -> Answer:

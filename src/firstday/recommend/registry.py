@@ -22,8 +22,6 @@ from typing import TypeVar
 from firstday.artifact.trained_model import TrainedModel
 from firstday.config import Config
 from firstday.errors import ConfigError, hint_at
-from firstday.recommend.nearest_segment import by_segment_of
-from firstday.recommend.personal import by_items_of
 from firstday.recommend.plugin_checks import guard
 from firstday.recommend.spec import (
     BUILT_IN,
@@ -36,6 +34,8 @@ from firstday.recommend.spec import (
     names_of_both_ways,
     our_names,
 )
+from firstday.recommend.strategies.items import by_items_of
+from firstday.recommend.strategies.segments import by_segment_of
 
 KINDS: dict[str, type[Method]] = {"strategies": StrategySpec, "cold_models": ColdModelSpec}
 M = TypeVar("M", bound=Method)

@@ -8,8 +8,8 @@ from firstday.artifact.trained_model import TrainedModel
 from firstday.embed.kept_users import Neighborhood
 from firstday.ranking import weigh_nearest
 from firstday.recommend.query import Answer, Query
-from firstday.recommend.soft_segments import mix_segments
 from firstday.recommend.spec import KEPT_USERS, StrategySpec, reading
+from firstday.recommend.strategies.segments import mix_segments
 from firstday.segment.by_segment import UsersBySegment
 from firstday.sparse import SparseRows
 
