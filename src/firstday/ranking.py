@@ -48,8 +48,7 @@ def top_k(scores: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
     # Few values reach the k-th value, ties included: only these are sorted.
     rows, columns = np.divmod(np.flatnonzero(scores >= (threshold - tie)[:, None]), n_items)
     found = scores[rows, columns]
-    order = np.argsort(-found, kind="stable")
-    order = order[np.argsort(rows[order], kind="stable")]
+    order = np.lexsort((-found, rows))
     rows, columns = rows[order], columns[order]
     found = _join_ties(found[order], rows, tie)
     order = np.lexsort((columns, -found, rows))

@@ -85,11 +85,8 @@ class Answers:
 
     def add(self, target: int, answer: str) -> Answers:
         """Return the answers with one more, ``yes``, ``no`` or ``skip``."""
-        return Answers(
-            (*self.yes, target) if answer == "yes" else self.yes,
-            (*self.no, target) if answer == "no" else self.no,
-            (*self.skipped, target) if answer == "skip" else self.skipped,
-        )
+        kind = {"yes": "yes", "no": "no", "skip": "skipped"}[answer]
+        return replace(self, **{kind: (*getattr(self, kind), target)})
 
 
 @dataclass(frozen=True)

@@ -55,8 +55,10 @@ def recommend_explore(query: Query) -> Answer:
         tops = model.segments.top_items[likely]
         excluded = query.excluded.row(row)
         is_left = (tops >= 0) & ~np.isin(tops, np.concatenate([excluded, model.unlisted]))
-        lists = [top[left][: query.k] for top, left in zip(tops, is_left, strict=True)]
-        places = [np.flatnonzero(left) for left in is_left]
+        lists, values = (
+            [of_segment[left][: query.k] for of_segment, left in zip(table, is_left, strict=True)]
+            for table in (tops, shares[likely])
+        )
         seed = seed_of(query, row)
         draw = draw_slate(lists, belief[likely], query.k, np.random.default_rng(seed))
         offers: Iterator[tuple[Offer | None, float]] = repeat((None, 0.0))
@@ -69,8 +71,7 @@ def recommend_explore(query: Query) -> Answer:
             group, number, propensity = next(draw, (-1, -1, 0.0))
             if group < 0:
                 break
-            items[row, at] = lists[group][number]
-            scores[row, at] = shares[likely[group], places[group][number]]
+            items[row, at], scores[row, at] = lists[group][number], values[group][number]
             propensities[row, at] = (1 - chance) * propensity
     answer = Answer.where(np.ones(query.n_users, dtype=bool), "explore", items, scores)
     return replace(answer, propensities=propensities)
