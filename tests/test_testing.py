@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from firstday.recommend import registry as methods
 from firstday.recommend.query import Answer, Query
 from firstday.recommend.recommender import Recommender
 from firstday.recommend.registry import register
@@ -18,11 +17,7 @@ from firstday.testing import check_strategy
 CALLS: list[int] = []
 
 
-@pytest.fixture(autouse=True)
-def as_it_was() -> Iterator[None]:
-    """Forget what a test registered."""
-    yield
-    methods._registries.cache_clear()
+pytestmark = pytest.mark.usefixtures("as_it_was")
 
 
 def rank_by(score: Callable[[Query, np.ndarray], np.ndarray]) -> Callable[[Query], Answer]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,15 +11,9 @@ import polars as pl
 import pytest
 
 import firstday as fd
-from firstday.recommend import registry as methods
 from tests.docs.examples import ROOT
 
-
-@pytest.fixture(autouse=True)
-def as_it_was() -> Iterator[None]:
-    """Forget what a test registered."""
-    yield
-    methods._registries.cache_clear()
+pytestmark = pytest.mark.usefixtures("as_it_was")
 
 
 def test_a_method_learns_from_profiles() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from itertools import product
 from typing import Any
@@ -16,7 +16,6 @@ from firstday.artifact.trained_model import KNOTS, Blending, TrainedModel
 from firstday.data.events import ITEM
 from firstday.embed.embeddings import FoldIn
 from firstday.features.signals import Signals
-from firstday.recommend import registry as methods
 from firstday.recommend.effects import KEEPS_OUT, MOVES, NOTHING, find_effects
 from firstday.recommend.query import Query
 from firstday.recommend.recommender import Recommender, answer_all
@@ -255,13 +254,6 @@ def test_what_only_keeps_items_out_is_told_as_that() -> None:
         ("popular answers: segment has nothing to go on",),
         ("no warm user has ban x item on day one", "no warm user has favorite x artist on day one"),
     )
-
-
-@pytest.fixture
-def as_it_was() -> Iterator[None]:
-    """Forget what a test registered."""
-    yield
-    methods._registries.cache_clear()
 
 
 @pytest.mark.usefixtures("as_it_was")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +12,6 @@ from pydantic import BaseModel, Field
 from firstday.config import Config
 from firstday.errors import ConfigError
 from firstday.features.signals import Signals
-from firstday.recommend import registry as methods
 from firstday.recommend.query import Answer, Query
 from firstday.recommend.recommender import Recommender
 from firstday.recommend.registry import (
@@ -48,11 +46,7 @@ class Settings(BaseModel):
 LAST = StrategySpec(name="last", describe="The last items first.", recommend=recommend_last, settings=Settings)
 
 
-@pytest.fixture(autouse=True)
-def as_it_was() -> Iterator[None]:
-    """Forget what a test registered."""
-    yield
-    methods._registries.cache_clear()
+pytestmark = pytest.mark.usefixtures("as_it_was")
 
 
 def test_a_registered_strategy_answers_as_ours_do(tiny: Recommender) -> None:

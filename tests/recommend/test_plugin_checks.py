@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 
 from firstday.errors import ConfigError, FirstdayError
-from firstday.recommend import registry as methods
 from firstday.recommend.query import Answer, Query
 from firstday.recommend.recommender import Recommender
 from firstday.recommend.registry import register
@@ -24,11 +23,7 @@ from tests.tiny import make_recommender
 K = 4
 
 
-@pytest.fixture(autouse=True)
-def as_it_was() -> Iterator[None]:
-    """Forget what a test registered."""
-    yield
-    methods._registries.cache_clear()
+pytestmark = pytest.mark.usefixtures("as_it_was")
 
 
 def listing(items: Any, scores: Any = None) -> Callable[[Query], Answer]:

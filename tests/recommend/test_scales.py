@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -14,7 +14,6 @@ from hypothesis.extra.numpy import arrays
 from firstday.artifact.calibration import Calibration
 from firstday.artifact.codec import decode, encode
 from firstday.features.signals import Signals
-from firstday.recommend import registry as methods
 from firstday.recommend.query import Answer, Query
 from firstday.recommend.recommender import Recommender, answer_all
 from firstday.recommend.registry import find_strategy, register, strategies_of, strategy_names
@@ -121,13 +120,6 @@ def test_places_that_fill_a_list_up_are_counted_and_have_the_score_0(calibrated:
     assert answer.items[4].score == 0 < answer.items[3].score
     segment = calibrated.recommend(user, 4, "segment")
     assert (segment.n_ranked, [item.score > 0 for item in segment.items]) == (2, [True, True, False, False])
-
-
-@pytest.fixture
-def as_it_was() -> Iterator[None]:
-    """Forget what a test registered."""
-    yield
-    methods._registries.cache_clear()
 
 
 @pytest.mark.usefixtures("as_it_was")

@@ -22,7 +22,6 @@ from firstday.evaluation.run import evaluate
 from firstday.features.signals import SignalBatch
 from firstday.metrics import measure
 from firstday.progress import no_progress
-from firstday.recommend import registry as methods
 from firstday.recommend.query import Query
 from firstday.recommend.recommender import Recommender, answer_all, open_model
 from firstday.recommend.registry import baseline_names, find_learner, register
@@ -131,6 +130,7 @@ class Oracle:
 TRUTH: list[SparseRows] = []
 
 
+@pytest.mark.usefixtures("as_it_was")
 def test_each_combination_is_tried_and_the_first_of_the_best_chosen(
     world: Dataset, split: Split, recommender: Recommender, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -166,7 +166,6 @@ def test_each_combination_is_tried_and_the_first_of_the_best_chosen(
     assert tried == [*combinations, (20, "a"), (20, "a"), (20, "a")]
     assert prepared == [len(split.warm)] * 4
     assert tunings["oracle"].options == {"min_items": 1, "first": 20, "name": "a"}
-    methods._registries.cache_clear()
 
 
 def test_options_of_the_configuration_are_not_searched(world: Dataset, split: Split, small_grids: None) -> None:
