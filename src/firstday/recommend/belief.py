@@ -15,7 +15,7 @@ import numpy as np
 from firstday.artifact.trained_model import TrainedModel
 from firstday.display import readable
 from firstday.recommend.query import Query
-from firstday.recommend.strategies.people import search_segments
+from firstday.recommend.strategies.people import find_members
 from firstday.segment.segments import BELIEF_SMOOTHING
 
 DOUBT = 0.3
@@ -161,9 +161,8 @@ def _find_near(query: Query, row: int) -> tuple[np.ndarray, np.ndarray]:
     vector = query.predicted[row]
     if len(people) <= N_BELIEVED:
         return np.arange(len(people)), (people @ vector).astype(np.float64)
-    kept = model.kept_by_segment
-    nearest = search_segments(kept, query.closeness[row], N_BELIEVED)
-    return kept.order[nearest], (kept.vectors[nearest] @ vector).astype(np.float64)
+    members = find_members(model, query.closeness[row], N_BELIEVED)
+    return members, (people[members] @ vector).astype(np.float64)
 
 
 def believe_segments(query: Query, rows: np.ndarray) -> np.ndarray:

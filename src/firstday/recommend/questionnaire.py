@@ -11,7 +11,6 @@ import numpy as np
 from firstday.artifact.trained_model import TrainedModel
 from firstday.data.events import ITEM
 from firstday.display import readable
-from firstday.embed.kept_users import WarmUsers
 from firstday.errors import ConfigError
 from firstday.features.encoder import pick_signal
 from firstday.features.signals import Signals
@@ -26,15 +25,13 @@ from firstday.recommend.belief import (
 )
 from firstday.recommend.recommendation import Recommendation, name_items
 from firstday.recommend.recommender import Recommender, check_length
-from firstday.segment.segments import BELIEF_SMOOTHING, ItemCounts, Segments, count_items
+from firstday.segment.segments import BELIEF_SMOOTHING, ItemCounts
 from firstday.sparse import SparseRows
 
 ROUTE = "answers"
 """The route of lists by all answers."""
 SCALE = "share of people who would answer alike"
 """What the scores of such lists are."""
-USERS_AT_ONCE = 10_000
-"""Users whose segments are looked for at once: bounds memory."""
 
 
 @dataclass(frozen=True)
@@ -232,7 +229,8 @@ class Questionnaire:
                 "item, or train one with recommend.warm_users above 0."
             )
         else:
-            counted = _count_fans(model.segments, model.warm, warm.fans)
+            kept = model.kept_by_segment
+            counted = ItemCounts(kept.through(warm.fans.transpose()), kept.lengths())
             popularity = warm.fans.lengths() / max(1, warm.n_users)
         order = np.argsort(-popularity, kind="stable")[: settings.n_candidates]
         candidates = order[popularity[order] > 0]
@@ -282,13 +280,6 @@ def _entropy(p: np.ndarray) -> np.ndarray:
     """Return the entropy of yes with probability p and no otherwise, in bits."""
     result: np.ndarray = -p * np.log2(p) - (1 - p) * np.log2(1 - p)
     return result
-
-
-def _count_fans(segments: Segments, kept: WarmUsers, fans: SparseRows) -> ItemCounts:
-    """Count the kept warm users of each segment who would say yes to each target."""
-    vectors = kept.vectors
-    parts = [segments.assign(vectors[at : at + USERS_AT_ONCE]) for at in range(0, len(vectors), USERS_AT_ONCE)]
-    return count_items(np.concatenate(parts), fans.transpose(), len(segments))
 
 
 def answered_items(entity: str, answers: Answers) -> list[int]:

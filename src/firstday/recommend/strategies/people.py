@@ -10,7 +10,6 @@ from firstday.ranking import weigh_nearest
 from firstday.recommend.query import Answer, Query
 from firstday.recommend.spec import KEPT_USERS, StrategySpec, reading
 from firstday.recommend.strategies.segments import mix_segments
-from firstday.segment.by_segment import UsersBySegment
 from firstday.sparse import SparseRows
 
 N_NEIGHBORS = 200
@@ -74,22 +73,21 @@ def find_neighbors(
     people = model.warm.vectors
     if len(people) <= N_SEARCHED or not len(vectors):
         return weigh_nearest(vectors @ people.T, N_NEIGHBORS, temperature)
-    kept = model.kept_by_segment
     closeness = model.segments.closeness(vectors) if closeness is None else closeness
     nearest, weights = [], []
     for vector, near in zip(vectors, closeness, strict=True):
-        people = search_segments(kept, near, N_SEARCHED)
-        columns, of_vector = weigh_nearest((kept.vectors[people] @ vector)[None], N_NEIGHBORS, temperature)
-        nearest.append(kept.order[people[columns[0]]])
+        members = find_members(model, near, N_SEARCHED)
+        columns, of_vector = weigh_nearest((people[members] @ vector)[None], N_NEIGHBORS, temperature)
+        nearest.append(members[columns[0]])
         weights.append(of_vector[0])
     return np.stack(nearest), np.stack(weights)
 
 
-def search_segments(kept: UsersBySegment, closeness: np.ndarray, n_users: int) -> np.ndarray:
-    """Return where the users of the nearest segments are in `UsersBySegment.order`, at least `n_users` if there are."""
-    shifts, ends = kept.find_near(closeness, n_users)
-    people: np.ndarray = np.arange(ends[-1]) + np.repeat(shifts, np.diff(ends, prepend=0))
-    return people
+def find_members(model: TrainedModel, closeness: np.ndarray, n_users: int) -> np.ndarray:
+    """Return the positions of the kept users of the nearest segments, whole ones, until they are `n_users` or more."""
+    kept, nearest = model.kept_by_segment, np.argsort(-closeness)
+    n_segments = int(np.searchsorted(kept.lengths()[nearest].cumsum(), n_users)) + 1
+    return kept.take(nearest[:n_segments]).columns
 
 
 def recommend_friends(query: Query) -> Answer:
