@@ -121,7 +121,7 @@ class Query:
         """
         if self.computed is not None:
             return np.asarray(self.computed.features.any(axis=1))
-        known = self._has_signal | self._has_friends
+        known: np.ndarray = self._has_signal | self._has_friends
         if self.model.encoder.config.fold_in:
             known |= self.liked.lengths() > 0
         for codes in self.profile.values():
