@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from traceback import extract_tb
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -15,11 +15,12 @@ from firstday.errors import FirstdayError
 from firstday.recommend.query import Answer, Query, check_numbers
 from firstday.recommend.spec import Method, StrategySpec
 
+M = TypeVar("M", bound=Method)
 OURS = str(Path(__file__).parents[1])
 """The folder of our own code."""
 
 
-def guard(spec: Method) -> Method:
+def guard(spec: M) -> M:
     """Return a method whose functions are called by `call_stranger`, and what they return is checked."""
     call = partial(call_stranger, spec.label)
 

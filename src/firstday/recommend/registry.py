@@ -200,7 +200,8 @@ def parts_read(route: str, model: TrainedModel) -> tuple[Part, ...]:
 @cache
 def _both_ways(cold_model: ColdModelSpec) -> dict[str, StrategySpec]:
     """Return the two strategies that use a cold model's vectors, by name."""
-    return {spec.name: spec for spec in (by_items_of(cold_model), by_segment_of(cold_model))}
+    both = {spec.name: spec for spec in (by_items_of(cold_model), by_segment_of(cold_model))}
+    return both if cold_model.is_ours else {name: guard(spec) for name, spec in both.items()}
 
 
 def _learner(name: str) -> ColdModelSpec | StrategySpec | None:
