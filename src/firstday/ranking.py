@@ -134,6 +134,14 @@ def first_allowed(items: np.ndarray, values: np.ndarray, allowed: np.ndarray, k:
     return first_items, first_values
 
 
+def first_distinct(items: np.ndarray, values: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the first k different items of ranked lists, -1 for an empty place; see `first_allowed`."""
+    order = np.argsort(items, axis=1, kind="stable")
+    ordered, is_first = np.take_along_axis(items, order, axis=1), np.ones(items.shape, dtype=bool)
+    np.put_along_axis(is_first, order[:, 1:], ordered[:, 1:] != ordered[:, :-1], axis=1)
+    return first_allowed(items, values, is_first & (items >= 0), k)
+
+
 def most_used(counts: np.ndarray, max_items: int) -> np.ndarray:
     """Return the indexes of the `max_items` greatest counts above 0, ascending; ties by the lower index."""
     order = np.argsort(-counts, kind="stable")[:max_items]

@@ -16,7 +16,7 @@ from firstday.display import readable
 from firstday.errors import ConfigError, expect
 from firstday.features.encoder import understand_picks
 from firstday.features.signals import SignalBatch, Signals
-from firstday.ranking import first_allowed
+from firstday.ranking import first_allowed, first_distinct
 from firstday.recommend.effects import tell_each
 from firstday.recommend.query import Answer, Query
 from firstday.recommend.recommendation import Recommendation, Recommendations, UserAnswers
@@ -80,12 +80,8 @@ def answer_all(query: Query, strategy: str | Strategy) -> Answer:
 def _fill_up(items: np.ndarray, scores: np.ndarray, query: Query) -> tuple[np.ndarray, np.ndarray]:
     """Complete short lists with popular items that they do not have, with score 0."""
     popular = POPULAR.recommend(query).items  # k of them suffice: each one repeated is an item more in the list
-    row = np.arange(len(items))[:, None] * query.model.n_items
-    repeated = np.isin(row + popular, (row + items)[items >= 0])
-    both = np.concatenate([items, popular], axis=1)
-    both_scores = np.concatenate([scores, np.zeros_like(popular, dtype=np.float32)], axis=1)
-    allowed = np.concatenate([items >= 0, (popular >= 0) & ~repeated], axis=1)
-    return first_allowed(both, both_scores, allowed, query.k)
+    both_scores = np.concatenate([scores, np.zeros_like(scores)], axis=1)
+    return first_distinct(np.concatenate([items, popular], axis=1), both_scores, query.k)
 
 
 def _explain_route(query: Query, row: int, strategy: str, route: str) -> tuple[str, ...]:

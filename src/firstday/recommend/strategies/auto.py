@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from firstday.artifact.trained_model import KNOWLEDGE, TrainedModel
-from firstday.ranking import first_allowed
+from firstday.ranking import first_distinct
 from firstday.recommend.query import Answer, Query
 from firstday.recommend.registry import find_strategy, parts_read
 from firstday.recommend.spec import Part, StrategySpec
@@ -43,13 +43,8 @@ def _mix_in(answer: Answer, rows: np.ndarray, other: Answer) -> Answer:
     k = answer.items.shape[1]
     in_turn = np.stack([answer.items[rows], other.items], axis=2).reshape(len(rows), 2 * k)
     falling = np.broadcast_to(np.linspace(1, 0, 2 * k, endpoint=False, dtype=np.float32), in_turn.shape)
-    allowed = in_turn >= 0
-    for of_row, is_allowed in zip(in_turn, allowed, strict=True):
-        is_first = np.zeros(2 * k, dtype=bool)
-        is_first[np.unique(of_row, return_index=True)[1]] = True
-        is_allowed &= is_first
     items, scores, routes = answer.items.copy(), answer.scores.copy(), answer.routes.copy()
-    items[rows], scores[rows] = first_allowed(in_turn, falling, allowed, k)
+    items[rows], scores[rows] = first_distinct(in_turn, falling, k)
     routes[rows] = "auto"
     return replace(answer, items=items, scores=scores, routes=routes)
 
