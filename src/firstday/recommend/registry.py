@@ -37,7 +37,6 @@ from firstday.recommend.spec import (
 from firstday.recommend.strategies.items import by_items_of
 from firstday.recommend.strategies.segments import by_segment_of
 
-KINDS: dict[str, type[Method]] = {"strategies": StrategySpec, "cold_models": ColdModelSpec}
 M = TypeVar("M", bound=Method)
 
 
@@ -69,12 +68,11 @@ def register(*specs: Method) -> None:
         The name is taken by one of firstday's own methods, or by a method of another kind.
     """
     for spec in specs:
-        kind = next((name for name, cls in KINDS.items() if isinstance(spec, cls)), None)
-        if kind is None:
+        if not isinstance(spec, StrategySpec | ColdModelSpec):
             raise ConfigError(f"method: is a {type(spec).__name__}; give a StrategySpec or a ColdModelSpec.")
         registries = _registries()
-        _refuse_taken(spec.name, kind, registries)
-        registries[kind][spec.name] = guard(spec)
+        _refuse_taken(spec.name, spec.group, registries)
+        registries[spec.group][spec.name] = guard(spec)
 
 
 def load_plugin(module: str) -> tuple[str, ...]:
@@ -108,7 +106,7 @@ def load_plugin(module: str) -> tuple[str, ...]:
 
 def _find(cls: type[M], name: str) -> M | None:
     """Return a method by class and name, imported where it was not yet; None where there is none."""
-    kind = next(kind for kind, of_kind in KINDS.items() if of_kind is cls)
+    kind = cls.group
     methods = _registries()[kind]
     found = methods.get(name)
     if isinstance(found, str):

@@ -87,7 +87,7 @@ class Method:
     settings: type[BaseModel] | None = None
     fit: Callable[..., Any] | None
     value: type | None
-    kind = "method"
+    kind, group = "method", ""
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not self.name.isidentifier():
@@ -279,7 +279,7 @@ class StrategySpec(Method):
     reads: Reads = read_anything
     scale: str = OWN_SCALE
     rescale: Callable[[TrainedModel, np.ndarray], np.ndarray] | None = None
-    kind = "strategy"
+    kind, group = "strategy", "strategies"
 
     @property
     def learns(self) -> bool:
@@ -387,7 +387,7 @@ class ColdModelSpec(Method):
     title: str
     fit: Callable[[LearningData, JudgeVectors, Progress], Any]
     value: type
-    kind = "cold model"
+    kind, group = "cold model", "cold_models"
 
 
 PAPER_SEGMENT = "paper_segment"
