@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
+from functools import partial, wraps
 from pathlib import Path
 from traceback import extract_tb
 from typing import Any, TypeVar
@@ -22,23 +22,28 @@ OURS = str(Path(__file__).parents[1])
 
 def guard(spec: M) -> M:
     """Return a method whose functions are called by `call_stranger`, and what they return is checked."""
-    call = partial(call_stranger, spec.label)
 
-    def learn(function: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
-        value = call("fit", function, *arguments, **options)
+    def guarded(step: str, function: Callable[..., Any], check: Callable[..., Any]) -> Callable[..., Any]:
+        @wraps(function)
+        def call(*arguments: Any, **options: Any) -> Any:
+            return check(call_stranger(spec.label, step, function, *arguments, **options), *arguments)
+
+        return call
+
+    def check_value(value: Any, *_: Any) -> Any:
         if not isinstance(value, spec.value):  # type: ignore[arg-type]  # who learns has one
             raise FirstdayError(f"{spec.label}: its fit returned a {type(value).__name__}; return its value.")
         return value
 
-    guarded: dict[str, Any] = {}
+    changes: dict[str, Any] = {}
     if spec.fit is not None:
-        guarded["fit"] = partial(learn, spec.fit)
+        changes["fit"] = guarded("fit", spec.fit, check_value)
     if isinstance(spec, StrategySpec):
-        guarded["recommend"] = lambda query: check_answer(spec.label, call("recommend", spec.recommend, query), query)
-        if search := spec.search:
-            prepare = lambda data: partial(learn, call("prepare", search.prepare, data))  # noqa: E731
-            guarded["search"] = replace(search, prepare=prepare)
-    return replace(spec, **guarded)
+        changes["recommend"] = guarded("recommend", spec.recommend, partial(check_answer, spec.label))
+        if spec.search is not None:
+            prepare = guarded("prepare", spec.search.prepare, lambda fit, _: guarded("fit", fit, check_value))
+            changes["search"] = replace(spec.search, prepare=prepare)
+    return replace(spec, **changes)
 
 
 def call_stranger(method: str, step: str, function: Callable[..., Any], *arguments: Any, **options: Any) -> Any:

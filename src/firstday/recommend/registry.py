@@ -70,9 +70,10 @@ def register(*specs: Method) -> None:
     for spec in specs:
         if not isinstance(spec, StrategySpec | ColdModelSpec):
             raise ConfigError(f"method: is a {type(spec).__name__}; give a StrategySpec or a ColdModelSpec.")
-        registries = _registries()
-        _refuse_taken(spec.name, spec.group, registries)
-        registries[spec.group][spec.name] = guard(spec)
+        if _find(type(spec), spec.name) is spec:
+            continue  # one of ours, which a plugin has imported
+        _refuse_taken(spec.name, spec.group, _registries())
+        _registries()[spec.group][spec.name] = guard(spec)
 
 
 def load_plugin(module: str) -> tuple[str, ...]:
