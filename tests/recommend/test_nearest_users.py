@@ -57,11 +57,11 @@ def test_the_nearest_of_the_nearest_segments_are_found(
     monkeypatch.setattr(people, "N_SEARCHED", n_searched)
     vectors = unit_rows(model.segments.centroids + np.float32(0.01))
     assert model.warm is not None
-    nearest, weights = find_neighbors(model, vectors, 0.05)
+    nearest, weights = find_neighbors(model, vectors, 0.05, model.segments.closeness(vectors))
     expected, expected_weights = weigh_nearest(vectors @ model.warm.vectors.T, 200, 0.05)
     for row in range(3):
         order, expected_order = np.argsort(nearest[row]), np.argsort(expected[row])
         np.testing.assert_array_equal(nearest[row][order], expected[row][expected_order])
         np.testing.assert_allclose(weights[row][order], expected_weights[row][expected_order], rtol=1e-3)
-    alone, _ = find_neighbors(model, vectors[1:2], 0.05)
+    alone, _ = find_neighbors(model, vectors[1:2], 0.05, model.segments.closeness(vectors[1:2]))
     np.testing.assert_array_equal(np.sort(alone[0]), np.sort(nearest[1]))

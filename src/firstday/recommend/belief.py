@@ -67,22 +67,6 @@ def normalise(logs: np.ndarray) -> np.ndarray:
     return normalised
 
 
-def believe_groups(prior: np.ndarray, yes: np.ndarray, no: np.ndarray) -> np.ndarray:
-    """Return how likely each group is after some answers, by Bayes' rule, float64, shape (n_groups,), sum 1.
-
-    Parameters
-    ----------
-    prior
-        How likely each is before, shape (n_groups,).
-    yes, no
-        Share of each group's users who say yes to what was answered with yes, and with no, strictly within 0 and 1,
-        shape (n_groups, n_answers).
-    """
-    with np.errstate(divide="ignore"):
-        logs = np.log(prior)
-    return normalise(logs + np.log(yes).sum(axis=1) + np.log1p(-no).sum(axis=1))
-
-
 def share_of_everyone(model: TrainedModel, items: np.ndarray) -> np.ndarray:
     """Return the share of warm users who use each of some items, strictly within 0 and 1, float64, shape (n,)."""
     least = 0.5 / (float(model.everyone.sizes[0]) + 1)

@@ -18,7 +18,6 @@ from firstday.ranking import top_k
 from firstday.recommend.belief import (
     DOUBT,
     SMOOTHING,
-    believe_groups,
     gain_of_no,
     gain_of_yes,
     normalise,
@@ -254,7 +253,9 @@ class Questionnaire:
             Those so far, in any order; what is no candidate tells nothing.
         """
         yes, no = (np.isin(self.candidates, targets) for targets in (answers.yes, answers.no))
-        return believe_groups(self.prior, self.shares[:, yes], self.shares[:, no])
+        with np.errstate(divide="ignore"):
+            logs = np.log(self.prior)
+        return normalise(logs + np.log(self.shares[:, yes]).sum(axis=1) + np.log1p(-self.shares[:, no]).sum(axis=1))
 
     def next_question(self, answers: Answers, excluded: Sequence[int] = ()) -> Question | None:
         """Return what to ask next, None where everything was asked.

@@ -40,7 +40,7 @@ def score_neighbors(query: Query, rows: np.ndarray, settings: Neighborhood | Non
 
 
 def find_neighbors(
-    model: TrainedModel, vectors: np.ndarray, temperature: float, closeness: np.ndarray | None = None
+    model: TrainedModel, vectors: np.ndarray, temperature: float, closeness: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the warm users nearest to each vector, and their weights.
 
@@ -55,7 +55,7 @@ def find_neighbors(
     temperature
         Of the weights; see `firstday.ranking.weigh_nearest`.
     closeness
-        How near each segment is to the vectors, `Segments.closeness`, where it is known already.
+        How near each segment is to the vectors, `Segments.closeness`.
 
     Returns
     -------
@@ -73,7 +73,6 @@ def find_neighbors(
     people = model.warm.vectors
     if len(people) <= N_SEARCHED or not len(vectors):
         return weigh_nearest(vectors @ people.T, N_NEIGHBORS, temperature)
-    closeness = model.segments.closeness(vectors) if closeness is None else closeness
     nearest, weights = [], []
     for vector, near in zip(vectors, closeness, strict=True):
         members = find_members(model, near, N_SEARCHED)
