@@ -30,7 +30,7 @@ from firstday.data.splits.split import Cohort
 from firstday.recommend.query import Answer
 from firstday.recommend.recommender import Recommender
 from firstday.recommend.registry import find_strategy
-from firstday.training.calibrate import MOST_USERS, find_hits
+from firstday.training.calibrate import MOST_USERS
 from firstday.training.fit import cohort_query, fit
 
 RESULTS = Path(__file__).parents[1] / "docs" / "results"
@@ -94,7 +94,7 @@ def lists_of(
     answer = replace(
         answer, items=answer.items[answered], scores=answer.scores[answered], routes=answer.routes[answered]
     )
-    return answer, find_hits(answer.items, cohort.truth.take(rows[answered]))
+    return answer, cohort.truth.take(rows[answered]).has(answer.items)
 
 
 def fit_others(answer: Answer, hits: np.ndarray, judged: Answer) -> Mapping[str, np.ndarray]:

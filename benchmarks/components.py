@@ -29,9 +29,9 @@ from firstday.data.splits.holdout import Holdout, find_cut_offs, hold_out
 from firstday.leaderboard.board import find_sets, open_set
 from firstday.metrics import bootstrap_means, measure
 from firstday.progress import Progress, open_progress
-from firstday.recommend import blend
 from firstday.recommend.query import Query
 from firstday.recommend.recommender import answer_all
+from firstday.recommend.strategies import blend
 from firstday.sparse import SparseRows
 from firstday.training import fit as training
 from firstday.training import trend, weights

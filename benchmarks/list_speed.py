@@ -31,8 +31,8 @@ from rich.table import Table  # noqa: E402
 
 from firstday.data.events import ITEM  # noqa: E402
 from firstday.features.signals import Signals  # noqa: E402
-from firstday.recommend import blend, neighbors  # noqa: E402
 from firstday.recommend.recommender import Recommender, open_model  # noqa: E402
+from firstday.recommend.strategies import blend, people  # noqa: E402
 
 RESULTS = Path(__file__).parents[1] / "docs" / "results" / "list-speed.json"
 STRATEGIES = ("segment", "popular", "personal", "soft_segments", "direct", "neighbors", "blend", "auto")
@@ -99,12 +99,12 @@ def read_newcomers(tables: Path, n_users: int) -> list[Signals]:
 @contextmanager
 def full_computation() -> Iterator[None]:
     """Let every item be scored and every kept user be looked at."""
-    before = neighbors.N_SEARCHED, blend.N_CANDIDATES
-    neighbors.N_SEARCHED, blend.N_CANDIDATES = 10**9, 10**9
+    before = people.N_SEARCHED, blend.N_CANDIDATES
+    people.N_SEARCHED, blend.N_CANDIDATES = 10**9, 10**9
     try:
         yield
     finally:
-        neighbors.N_SEARCHED, blend.N_CANDIDATES = before
+        people.N_SEARCHED, blend.N_CANDIDATES = before
 
 
 def compare(recommender: Recommender, users: Sequence[Signals], strategy: str) -> dict[str, float]:

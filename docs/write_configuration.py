@@ -68,7 +68,8 @@ def _table(fields: dict[str, FieldInfo]) -> list[str]:
     for name, field in fields.items():
         default = field.get_default(call_default_factory=True)
         shown = {None: "empty"}.get(default, f"`{_toml(default)}`") if not isinstance(default, dict) else _toml(default)
-        rows.append(f"| `{name}` | {shown} | {field.description} |")
+        description = " ".join((field.description or "").split())
+        rows.append(f"| `{name}` | {shown} | {description} |")
     return rows
 
 

@@ -6,6 +6,8 @@ No test may rest on what such a model happens to predict: lists are checked on t
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 from hypothesis import settings
 
@@ -14,6 +16,7 @@ from firstday.data.dataset import Dataset
 from firstday.data.splits.holdout import split_for_training
 from firstday.data.splits.split import Split
 from firstday.features.signals import SignalBatch
+from firstday.recommend import registry
 from firstday.recommend.recommender import Recommender, open_model
 from firstday.training.fit import fit
 from tests.synthetic import SEED, make_world, small_config
@@ -72,6 +75,13 @@ def world_days(world: Dataset, split: Split, recommender: Recommender) -> Signal
     """What is known of the cold users of `split` at the end of day one."""
     batch, _ = recommender.model.catalogue.translate(world, split.cold.users, split.cold.day_one)
     return batch
+
+
+@pytest.fixture
+def as_it_was() -> Iterator[None]:
+    """Forget the methods that a test registered."""
+    yield
+    registry._registries.cache_clear()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -52,33 +52,20 @@ def examples(
     return {
         "Answer": [spec.recommend(query)],
         "Check": [fd.check({"interactions": pl.DataFrame({"user": [1]})})],
-        "ColdModelConfig": [fd.ColdModelConfig()],
         "ColdModelSpec": [cold_model],
-        "Config": [fd.Config(), as_published(fd.Config())],
+        "Config": [fd.Config(), as_published(fd.Config()), *vars(fd.Config()).values()],
         "Dataset": [world],
-        "DropoutNetConfig": [fd.DropoutNetConfig()],
-        "EmbeddingConfig": [fd.EmbeddingConfig(dimensions=3)],
         "Experiment": [fd.Experiment("test", variants)],
-        "ExperimentConfig": [fd.ExperimentConfig()],
-        "FeatureConfig": [fd.FeatureConfig()],
-        "LearningConfig": [fd.LearningConfig()],
         "LearningData": [make_data()[0]],
-        "MeluConfig": [fd.MeluConfig()],
         "OptionSearch": [find_strategy("ease").search],
         "UseData": [fd.UseData(query.liked, query.liked)],
         "ModelPlace": [fd.ModelPlace("model")],
         "Query": [query],
-        "RankerConfig": [fd.RankerConfig()],
-        "RecommendConfig": [fd.RecommendConfig()],
         "Recommendation": [recommender.recommend({"interactions": MANY}, k=100)],
         "Recommendations": [recommender.recommend_users(users)],
         "Recommender": [recommender, make_recommender()],
         "RefreshResult": [fd.RefreshResult(True, "first", "There was no model. " * 200, "model", "a1", None, 0.98)],
-        "RegistrationProtocolConfig": [fd.RegistrationProtocolConfig()],
         "Results": [results],
-        "SampledProtocolConfig": [fd.SampledProtocolConfig()],
-        "SegmentConfig": [fd.SegmentConfig()],
-        "SignalConfig": [fd.SignalConfig()],
         "Signals": [fd.Signals(interactions=MANY, shown=["x" * 5_000] * 500, country="y" * 5_000)],
         "StrategySpec": [spec, find_strategy("dropoutnet_segment")],
         "Variant": list(variants),
@@ -168,7 +155,7 @@ def test_html_of_an_answer_has_its_items_and_escapes_what_the_caller_gave() -> N
 def test_sentences_stand_whole_and_the_rest_is_counted() -> None:
     sentences = tuple(f"users: sentence {number} of {'a few words ' * 8}ends." for number in range(9))
     shown = repr(fd.Check(None, faults=sentences, notes=("One.",)))
-    assert shown == f"Check(faults=({sentences[0]!r}, {sentences[1]!r}, {sentences[2]!r}, and 6 more), notes=('One.',))"
+    assert shown == f"Check(faults=({', '.join(map(repr, sentences[:4]))}, ...), notes=('One.',))"
     assert len(repr(fd.Check(None, faults=("word " * 500 + "end.",)))) < MOST
     assert shorten(("a", "b", "c", "d", "e")) == "('a', 'b', 'c', 'd', ...)"
 

@@ -64,9 +64,6 @@ def test_take_gives_rows_in_the_order_asked_for(case: tuple[SparseRows, np.ndarr
     some = st.lists(st.integers(0, matrix.n_rows - 1), max_size=12) if matrix.n_rows else st.just([])
     rows = np.array(data.draw(some), dtype=np.int64)
     np.testing.assert_array_equal(to_dense(matrix.take(rows)), dense[rows])
-    columns, lengths = matrix.take_columns(rows)
-    np.testing.assert_array_equal(columns, matrix.take(rows).columns)
-    np.testing.assert_array_equal(lengths, matrix.take(rows).lengths())
 
 
 @given(triples(), st.data())
@@ -91,30 +88,6 @@ def test_mean_vectors_are_the_dense_means(case: tuple[SparseRows, np.ndarray], w
         means = matrix.mean_vectors(vectors, weighted=weighted)
     assert means.dtype == np.float32
     np.testing.assert_allclose(means, expected, rtol=1e-5, atol=1e-6)
-
-
-def test_mean_vectors_over_many_chunks(rng: np.random.Generator) -> None:
-    n_rows, n_columns, d = 3_000, 500, 512  # 8,192 entries at once, of some 180,000
-    dense = rng.random((n_rows, n_columns)) < rng.random((n_rows, 1)) * 0.25
-    dense[::7] = False
-    dense[[0, 1, 2, -1, -2]] = False
-    dense[1500] = True
-    rows, columns = np.nonzero(dense)
-    matrix = SparseRows.from_pairs(rows, columns, None, n_rows, n_columns)
-    vectors = rng.normal(size=(n_columns, d)).astype(np.float32)
-    expected = (dense @ vectors.astype(np.float64)) / np.maximum(dense.sum(axis=1, keepdims=True), 1)
-    np.testing.assert_allclose(matrix.mean_vectors(vectors), expected, atol=1e-5)
-
-
-def test_one_row_longer_than_a_chunk_at_the_end() -> None:
-    matrix = SparseRows.from_lists([[0], list(range(40)), []], 40)
-    vectors = np.repeat(np.arange(40, dtype=np.float32)[:, None], 2**18, axis=1)  # 16 entries at once
-    np.testing.assert_allclose(matrix.mean_vectors(vectors)[:, 0], [0, 19.5, 0])
-
-
-@pytest.fixture
-def rng() -> np.random.Generator:
-    return np.random.default_rng(7)
 
 
 def test_a_matrix_without_entries_works_everywhere() -> None:
@@ -148,6 +121,14 @@ def test_links_and_turning_are_matrix_products(case: tuple[SparseRows, np.ndarra
     np.testing.assert_allclose(found, np.nan_to_num(dense) @ links, atol=1e-4)
     np.testing.assert_allclose(matrix.times(linked), np.nan_to_num(dense) @ links, atol=1e-4)
     np.testing.assert_array_equal(to_dense(matrix.transpose()), dense.T)
+
+
+def test_what_a_matrix_has_at_some_columns_of_each_row() -> None:
+    columns = np.array([[3, 0, 5], [2, -1, -1], [1, 4, 0]], np.int32)
+    rows = SparseRows.from_lists([[0, 1, 3], [5], [0, 0]], 6)
+    assert rows.has(columns).tolist() == [[True, True, False], [False] * 3, [False, False, True]]
+    assert rows.at(np.maximum(columns, 0)).tolist() == [[1, 1, 0], [0, 0, 0], [0, 0, 2]]
+    assert not SparseRows.empty(3, 6).has(columns).any()
 
 
 def test_rows_under_each_other() -> None:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import MISSING, Field, fields, is_dataclass
+from dataclasses import fields, is_dataclass
 from html import escape
 from itertools import islice
 from reprlib import Repr
@@ -14,8 +13,8 @@ import numpy as np
 
 MOST_CHARACTERS = 1_500
 """Of a value in a terminal."""
-MOST_OF_SENTENCES = 400
-"""Characters of sentences that are shown beside each other; further ones are counted."""
+MOST_OF_TEXT = 400
+"""Of a text within a value: sentences stand whole."""
 MOST_ROWS = 50
 """Of a table in a notebook."""
 MOST_PARTS = 8
@@ -85,15 +84,15 @@ def _facts(value: Any) -> Mapping[str, Any]:
     if hasattr(value, "_repr_facts_"):
         facts: Mapping[str, Any] = value._repr_facts_()
         return facts
-    contents = {part: getattr(value, part.name) for part in fields(value) if part.repr}
-    return {part.name: content for part, content in contents.items() if not _is_default(part, content)}
+    contents = {part.name: (part.default, getattr(value, part.name)) for part in fields(value) if part.repr}
+    return {name: content for name, (default, content) in contents.items() if not _is_empty(default, content)}
 
 
-def _is_default(part: Field[Any], content: object) -> bool:
-    """Tell whether a field holds what it has where nothing is given."""
-    if part.default_factory is not MISSING:
-        return isinstance(content, Mapping | tuple | list) and not content
-    return part.default is content or (isinstance(content, str | int | float | tuple) and part.default == content)
+def _is_empty(default: object, content: object) -> bool:
+    """Tell whether a field holds its default, or nothing."""
+    if isinstance(content, Mapping | tuple | list) and not content:
+        return True
+    return default is content or (isinstance(content, str | int | float | tuple) and default == content)
 
 
 class _Short(Repr):
@@ -102,19 +101,7 @@ class _Short(Repr):
     def __init__(self) -> None:
         super().__init__()
         self.maxlevel, self.maxdict, self.maxlist, self.maxtuple = 3, MOST_PARTS, 4, 4
-        self.maxstring, self.maxother = 80, 80
-
-    def repr_tuple(self, value: tuple[Any, ...], level: int) -> str:
-        """Show the first ones of sentences whole, and how many more there are."""
-        if level <= 0 or not value or not all(isinstance(part, str) and part.endswith(".") for part in value):
-            return super().repr_tuple(value, level)
-        ends = np.cumsum([len(sentence) for sentence in value])
-        n_shown = max(1, int((ends <= MOST_OF_SENTENCES).sum()))
-        shown = [
-            repr(textwrap.shorten(sentence, MOST_OF_SENTENCES, placeholder=" ...")) for sentence in value[:n_shown]
-        ]
-        more = [f"and {len(value) - n_shown:,} more"] if n_shown < len(value) else []
-        return f"({', '.join([*shown, *more])}{',' if len(value) == 1 else ''})"
+        self.maxstring, self.maxother = MOST_OF_TEXT, 80
 
     def repr_instance(self, value: Any, level: int) -> str:
         """Shorten what is no collection of Python's own."""

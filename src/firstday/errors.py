@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from difflib import get_close_matches
+from functools import lru_cache
+from reprlib import repr as shorten
 
 
 class FirstdayError(Exception):
@@ -32,7 +35,7 @@ class ConfigError(FirstdayError, ValueError):
 
 
 class ArgumentError(FirstdayError, TypeError):
-    """A call with an argument that does not exist, is missing or is of another type than what can be passed."""
+    """An argument that is of another type than what can be passed."""
 
 
 class ArtifactError(FirstdayError, ValueError):
@@ -71,3 +74,20 @@ def needs_extra(feature: str, extra: str) -> Iterator[None]:
 def count_of(n: int, total: int, noun: str) -> str:
     """Return "37 of 9,120 rows", for messages."""
     return f"{n:,} of {total:,} {noun}"
+
+
+LOADED = "what fd.load returns, such as fd.load('tables/')"
+"""What a dataset is, in messages."""
+
+
+def expect(name: str, value: object, kinds: type | tuple[type, ...], advice: str) -> None:
+    """Refuse an argument of another type, where what Python would say of it later is no help."""
+    if not isinstance(value, kinds):
+        raise ArgumentError(f"{name}: is {shorten(value)}; give {advice}.")
+
+
+@lru_cache(1024)  # requests may name the same unknown column again and again
+def hint_at(name: str, names: tuple[str, ...]) -> str:
+    """Return " (did you mean 'config'?)", or nothing where no name is near: a part of a sentence."""
+    near = get_close_matches(name, names, 1)
+    return f" (did you mean {near[0]!r}?)" if near else ""

@@ -48,12 +48,9 @@ def measure(lists: np.ndarray, truth: SparseRows, *, divide_by: PrecisionRule = 
         Recall is hits / relevant; NDCG has binary gain and an ideal of min(K, relevant). A user without relevant
         items has 0 throughout.
     """
-    n_users, k = lists.shape
+    k = lists.shape[1]
     relevant = truth.lengths()
-    truth_keys = truth.row_of_entry() * truth.n_columns + truth.columns
-    list_keys = np.arange(n_users)[:, None] * truth.n_columns + lists
-    position = np.searchsorted(truth_keys, list_keys)  # keys ascend
-    hit = (np.append(truth_keys, -1)[position] == list_keys) & (lists >= 0)
+    hit = truth.has(lists)
     hits = hit.sum(axis=1).astype(np.float64)
     max_hits = np.minimum(k, relevant)
     discount = 1 / np.log2(np.arange(2, k + 2))
@@ -83,12 +80,21 @@ def bootstrap_mean(values: np.ndarray, users: np.ndarray, *, seed: int = 0) -> I
 
 
 def bootstrap_means(values: np.ndarray, users: np.ndarray, *, seed: int = 0) -> list[Interval]:
-    """Return the means of several columns and their percentile bootstrap intervals, all from the same resamples.
+    """Return the means of several columns and their intervals; see `bootstrap_ratios`."""
+    return bootstrap_ratios(values, np.ones(len(values)), users, seed=seed)
+
+
+def bootstrap_ratios(
+    values: np.ndarray, denominators: np.ndarray, users: np.ndarray, *, seed: int = 0
+) -> list[Interval]:
+    """Return the means of several columns divided by that of another, with intervals all from the same resamples.
 
     Parameters
     ----------
     values
         One row for each user and seed, shape (n, n_columns).
+    denominators
+        Denominator of the ratios, shape (n,); its mean is positive.
     users
         The user of each row, integers, shape (n,).
     seed
@@ -102,35 +108,34 @@ def bootstrap_means(values: np.ndarray, users: np.ndarray, *, seed: int = 0) -> 
     """
     if not len(values):
         return [Interval(0.0, 0.0, 0.0)] * values.shape[1]
-    return _between(values.mean(axis=0), _resample_means(values, users, seed))
-
-
-def bootstrap_ratios(
-    values: np.ndarray, denominators: np.ndarray, users: np.ndarray, *, seed: int = 0
-) -> list[Interval]:
-    """Return the means of several columns divided by the mean of another, with paired intervals (`bootstrap_means`).
-
-    Parameters
-    ----------
-    values
-        One row for each user and seed, shape (n, n_columns).
-    denominators
-        Denominator of the ratios, shape (n,); its mean is positive.
-    users, seed
-        See `bootstrap_means`.
-    """
-    means = _resample_means(np.column_stack([values, denominators]), users, seed)
-    positive = means[means[:, -1] > 0]  # a resample without hits has no ratio
-    return _between(values.mean(axis=0) / denominators.mean(), positive[:, :-1] / positive[:, -1:])
+    sums = _sum_by_unit(np.column_stack([values, denominators]), users)
+    n_users = len(sums)
+    rng = np.random.default_rng(seed)
+    resampled = np.empty((N_RESAMPLES, sums.shape[1]))
+    step = max(1, 2**22 // n_users)
+    for start in range(0, N_RESAMPLES, step):
+        sample = rng.integers(n_users, size=(min(step, N_RESAMPLES - start), n_users))
+        times_drawn = np.stack([np.bincount(row, minlength=n_users) for row in sample]).astype(np.float64)
+        resampled[start : start + step] = times_drawn @ sums
+    positive = resampled[resampled[:, -1] > 0]  # a resample without hits has no ratio
+    ends = np.quantile(positive[:, :-1] / positive[:, -1:], [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0)
+    return _make_intervals(values.mean(axis=0) / denominators.mean(), *ends)
 
 
 def mean_intervals(values: np.ndarray, users: np.ndarray, cohorts: np.ndarray) -> list[Interval]:
-    """Return the means of several columns with paired intervals, cohorts being the units where there are enough.
+    """Return the means of several columns with paired intervals; see `ratio_intervals`."""
+    return ratio_intervals(values, np.ones(len(values)), users, cohorts)
+
+
+def ratio_intervals(
+    values: np.ndarray, denominators: np.ndarray, users: np.ndarray, cohorts: np.ndarray
+) -> list[Interval]:
+    """Return the means of several columns divided by that of another, cohorts being the units where there are enough.
 
     Parameters
     ----------
-    values, users
-        See `bootstrap_means`.
+    values, denominators, users
+        See `bootstrap_ratios`.
     cohorts
         The cohort of each row, integers, shape (n,). With fewer than `FEWEST_COHORTS`, users are the units.
 
@@ -143,60 +148,34 @@ def mean_intervals(values: np.ndarray, users: np.ndarray, cohorts: np.ndarray) -
     ----------
     W. Cochran, "Sampling Techniques", 1977, section 6.3: the variance of a ratio of cluster totals.
     """
-    if len(np.unique(cohorts)) < FEWEST_COHORTS:
-        return bootstrap_means(values, users)
-    return _cluster_ratios(values, np.ones(len(values)), cohorts)
-
-
-def ratio_intervals(
-    values: np.ndarray, denominators: np.ndarray, users: np.ndarray, cohorts: np.ndarray
-) -> list[Interval]:
-    """Return the means of several columns divided by that of another; see `bootstrap_ratios` and `mean_intervals`."""
-    if len(np.unique(cohorts)) < FEWEST_COHORTS:
+    n_cohorts = len(np.unique(cohorts))
+    if n_cohorts < FEWEST_COHORTS:
         return bootstrap_ratios(values, denominators, users)
-    return _cluster_ratios(values, denominators, cohorts)
-
-
-def _cluster_ratios(values: np.ndarray, denominators: np.ndarray, cohorts: np.ndarray) -> list[Interval]:
-    """Return ratios of the sums of columns, shape (n, n_columns), to a sum, with intervals over cohorts."""
     from scipy.stats import t
 
     ratios, errors = cluster_errors(values, denominators, cohorts)
-    reach = t.ppf((1 + LEVEL) / 2, len(np.unique(cohorts)) - 1) * errors
-    ends = zip(ratios.tolist(), (ratios - reach).tolist(), (ratios + reach).tolist(), strict=True)
-    return [Interval(*end) for end in ends]
+    reach = t.ppf((1 + LEVEL) / 2, n_cohorts - 1) * errors
+    return _make_intervals(ratios, ratios - reach, ratios + reach)
+
+
+def _make_intervals(*columns: np.ndarray) -> list[Interval]:
+    """Return an interval for each column, given means, lows and highs."""
+    return [Interval(*of_column) for of_column in np.stack(columns, axis=1).tolist()]
+
+
+def _sum_by_unit(values: np.ndarray, units: np.ndarray) -> np.ndarray:
+    """Return the sums of columns, shape (n, n_columns), over the rows of each unit, shape (n_units, n_columns)."""
+    _, member = np.unique(units, return_inverse=True)
+    return np.stack([np.bincount(member, weights=column) for column in values.T], axis=1)
 
 
 def cluster_errors(values: np.ndarray, denominators: np.ndarray, units: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return ratios of the sums of columns, shape (n, n_columns), to a sum, and their standard errors over units."""
-    _, member = np.unique(units, return_inverse=True)
-    sums = np.stack([np.bincount(member, weights=column) for column in values.T], axis=1)
-    below = np.bincount(member, weights=denominators)
+    sums = _sum_by_unit(np.column_stack([values, denominators]), units)
+    sums, below = sums[:, :-1], sums[:, -1]
     n_units, ratios = len(sums), sums.sum(axis=0) / below.sum()
     squares = ((sums - ratios * below[:, None]) ** 2).sum(axis=0)
     return ratios, np.sqrt(n_units / (n_units - 1) * squares) / below.sum()
-
-
-def _resample_means(values: np.ndarray, users: np.ndarray, seed: int) -> np.ndarray:
-    """Return the means of the columns in each resample of users, shape (N_RESAMPLES, n_columns)."""
-    _, member = np.unique(users, return_inverse=True)
-    n_users = int(member.max()) + 1
-    sums = np.stack([np.bincount(member, weights=column, minlength=n_users) for column in values.T], axis=1)
-    counts = np.bincount(member, minlength=n_users).astype(np.float64)
-    rng = np.random.default_rng(seed)
-    means = np.empty((N_RESAMPLES, values.shape[1]))
-    step = max(1, 2**22 // n_users)
-    for start in range(0, N_RESAMPLES, step):
-        sample = rng.integers(n_users, size=(min(step, N_RESAMPLES - start), n_users))
-        counts_in_sample = np.stack([np.bincount(row, minlength=n_users) for row in sample]).astype(np.float64)
-        means[start : start + step] = (counts_in_sample @ sums) / (counts_in_sample @ counts)[:, None]
-    return means
-
-
-def _between(centre: np.ndarray, resampled: np.ndarray) -> list[Interval]:
-    """Return each column's value with its percentile interval."""
-    ends = np.quantile(resampled, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0)
-    return [Interval(float(mean), float(low), float(high)) for mean, low, high in zip(centre, *ends, strict=True)]
 
 
 def deviations_of_fifths(values: np.ndarray, *, seed: int = 0) -> np.ndarray:

@@ -48,8 +48,7 @@ def top_k(scores: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
     # Few values reach the k-th value, ties included: only these are sorted.
     rows, columns = np.divmod(np.flatnonzero(scores >= (threshold - tie)[:, None]), n_items)
     found = scores[rows, columns]
-    order = np.argsort(-found, kind="stable")
-    order = order[np.argsort(rows[order], kind="stable")]
+    order = np.lexsort((-found, rows))
     rows, columns = rows[order], columns[order]
     found = _join_ties(found[order], rows, tie)
     order = np.lexsort((columns, -found, rows))
@@ -135,6 +134,14 @@ def first_allowed(items: np.ndarray, values: np.ndarray, allowed: np.ndarray, k:
     return first_items, first_values
 
 
+def first_distinct(items: np.ndarray, values: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the first k different items of ranked lists, -1 for an empty place; see `first_allowed`."""
+    order = np.argsort(items, axis=1, kind="stable")
+    ordered, is_first = np.take_along_axis(items, order, axis=1), np.ones(items.shape, dtype=bool)
+    np.put_along_axis(is_first, order[:, 1:], ordered[:, 1:] != ordered[:, :-1], axis=1)
+    return first_allowed(items, values, is_first & (items >= 0), k)
+
+
 def most_used(counts: np.ndarray, max_items: int) -> np.ndarray:
     """Return the indexes of the `max_items` greatest counts above 0, ascending; ties by the lower index."""
     order = np.argsort(-counts, kind="stable")[:max_items]
@@ -179,8 +186,8 @@ def weigh_nearest(closeness: np.ndarray, max_columns: int, temperature: float) -
 
 def unit_rows(vectors: np.ndarray) -> np.ndarray:
     """Return the vectors scaled to length 1, float32, shape (n, d); a zero vector stays zero."""
-    if vectors.ndim != 2:
-        raise ArgumentError(f"vectors: have the shape {vectors.shape}; give an array of shape (n, d).")
+    if np.ndim(vectors) != 2:
+        raise ArgumentError(f"vectors: have the shape {np.shape(vectors)}; give an array of shape (n, d).")
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
     return (vectors / np.where(lengths > 0, lengths, 1)).astype(np.float32, copy=False)
 
@@ -273,17 +280,11 @@ def take_lists(
     parts = []
     n_excluded = excluded.lengths()
     for rows in _parts(excluded.n_rows, int(n_excluded.max(initial=0)) + k):
-        closed = excluded if len(rows) == excluded.n_rows else excluded.take(rows)
+        closed = excluded.take(rows)
         # A list can lose as many entries as the user has excluded items: only that many more are looked at.
         chosen = lists[choice[rows], : int(n_excluded[rows].max(initial=0)) + k]
-        allowed = chosen >= 0
-        if closed.n_entries:
-            keys = closed.row_of_entry() * excluded.n_columns + closed.columns  # ascending
-            cells = np.arange(len(rows))[:, None] * excluded.n_columns + chosen
-            allowed &= keys[np.minimum(np.searchsorted(keys, cells), len(keys) - 1)] != cells
+        allowed = (chosen >= 0) & ~closed.has(chosen)
         parts.append(first_allowed(chosen, scores[choice[rows], : chosen.shape[1]], allowed, k))
-    if len(parts) == 1:
-        return parts[0]
     return np.concatenate([items for items, _ in parts]), np.concatenate([values for _, values in parts])
 
 

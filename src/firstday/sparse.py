@@ -107,24 +107,12 @@ class SparseRows:
 
     def take(self, rows: np.ndarray) -> SparseRows:
         """Return the matrix of the given rows, in the order given."""
-        starts, entries = self._find_entries(rows)
-        return SparseRows(starts, self.columns[entries], self.weights[entries], self.n_columns)
-
-    def take_columns(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return the columns of the given rows, one row after the other, and how many each row has: `take`, unweighted.
-
-        int32, shape (n_entries,); int64, shape (n_rows,).
-        """
-        starts, entries = self._find_entries(rows)
-        return self.columns[entries], starts[1:] - starts[:-1]
-
-    def _find_entries(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return where each of the given rows begins once they are taken, and the entries to take for that."""
         rows = np.asarray(rows, dtype=np.int64)
         first = self.starts[rows]
         lengths = self.starts[rows + 1] - first  # not of all rows, which may be very many more
         starts = _sum_up(lengths)
-        return starts, np.repeat(first - starts[:-1], lengths) + np.arange(starts[-1])
+        entries = np.repeat(first - starts[:-1], lengths) + np.arange(starts[-1])
+        return SparseRows(starts, self.columns[entries], self.weights[entries], self.n_columns)
 
     def keep(self, mask: np.ndarray) -> SparseRows:
         """Return the matrix with only the entries where `mask`, shape (n_entries,), is true."""
@@ -169,11 +157,13 @@ class SparseRows:
 
     def at(self, columns: np.ndarray) -> np.ndarray:
         """Return the weights at some columns of each row, integers, shape (n_rows, m); 0 where there is no entry."""
-        keys, cells = self._cells(), np.arange(self.n_rows)[:, None] * self.n_columns + columns
-        if not len(keys):
-            return np.zeros(columns.shape, dtype=np.float32)
-        place = np.minimum(np.searchsorted(keys, cells), len(keys) - 1)
-        return np.where(keys[place] == cells, self.weights[place], np.float32(0))
+        place, is_there = self._find(np.arange(self.n_rows)[:, None] * self.n_columns + columns)
+        return np.where(is_there, np.append(self.weights, np.float32(0))[place], np.float32(0))
+
+    def has(self, columns: np.ndarray) -> np.ndarray:
+        """Return whether there is an entry at some columns of each row, -1 for none, bool, shape (n_rows, m)."""
+        cells = np.arange(self.n_rows)[:, None] * self.n_columns + columns
+        return self._find(cells)[1] & (columns >= 0)
 
     def has_entries(self) -> np.ndarray:
         """Return whether each cell has an entry, bool, shape (n_rows, n_columns)."""
@@ -212,7 +202,8 @@ class SparseRows:
         out = np.zeros((self.n_rows, vectors.shape[1]), dtype=np.float32)
         lengths = self.lengths()
         filled = np.flatnonzero(lengths)
-        for rows in self._split(filled, max(1, GATHERED_NUMBERS // max(1, vectors.shape[1]))):
+        n_parts = min(len(filled), 1 + self.n_entries * vectors.shape[1] // GATHERED_NUMBERS)
+        for rows in np.array_split(filled, n_parts) if n_parts else ():
             entries = slice(self.starts[rows[0]], self.starts[rows[-1] + 1])
             first = self.starts[rows] - entries.start
             gathered, total = vectors[self.columns[entries]], lengths[rows].astype(np.float32)
@@ -222,17 +213,16 @@ class SparseRows:
             out[rows] = np.add.reduceat(gathered, first, axis=0) / total[:, None]
         return out
 
-    def _split(self, filled: np.ndarray, most: int) -> list[np.ndarray]:
-        """Split rows that have entries into parts of about so many entries at most."""
-        if self.n_entries <= most:
-            return [filled] if len(filled) else []
-        bounds = np.searchsorted(self.starts[filled], np.arange(0, self.n_entries, most))
-        return np.split(filled, np.unique(bounds[(bounds > 0) & (bounds < len(filled))]))
-
     def _cells(self) -> np.ndarray:
         """Return the place of each entry in the matrix, counted row by row: int64, ascending, shape (n_entries,)."""
         cells: np.ndarray = self.row_of_entry() * self.n_columns + self.columns
         return cells
+
+    def _find(self, cells: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return at which entries some cells are, and whether they are there; integers and bool, of the same shape."""
+        known = self._cells()
+        place = np.searchsorted(known, cells)  # entries ascend
+        return place, np.append(known, -1)[place] == cells
 
 
 def union_rows(matrices: Sequence[SparseRows]) -> SparseRows:
@@ -262,12 +252,7 @@ def _add_up(cells: np.ndarray, weights: np.ndarray | None, n_rows: int, n_column
 
 def contains(table: SparseRows, entries: SparseRows) -> np.ndarray:
     """Tell for each entry of a matrix whether the table has it too, bool, shape (n_entries,)."""
-    known, sought = table._cells(), entries._cells()
-    if not len(known):
-        return np.zeros(len(sought), dtype=bool)
-    place = np.searchsorted(known, sought)  # both ascend
-    there: np.ndarray = known[np.minimum(place, len(known) - 1)] == sought
-    return there
+    return table._find(entries._cells())[1]
 
 
 def stack_rows(matrices: Sequence[SparseRows]) -> SparseRows:

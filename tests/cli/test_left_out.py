@@ -168,8 +168,8 @@ def test_signals_and_columns_that_the_model_does_not_know_are_named(run: Run, ti
     notes = [line for line in done.stdout.splitlines() if line.startswith("Note: ")]
     assert notes == [
         "Note: 1 values of item are unknown to the model and were ignored.",
-        "Note: users.Country is no profile column of the model and was ignored (known are country).",
-        "Note: 2 interactions have the signal 'play', which the model does not know, and were ignored "
+        "Note: 1 values of profile column Country are unknown to the model and were ignored (known are country).",
+        "Note: 2 values of signal play are unknown to the model and were ignored "
         "(known are stream, favorite, onboarding, search, skip, ban).",
     ]
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,15 +11,9 @@ import polars as pl
 import pytest
 
 import firstday as fd
-from firstday.recommend import registry as methods
 from tests.docs.examples import ROOT
 
-
-@pytest.fixture(autouse=True)
-def as_it_was() -> Iterator[None]:
-    """Forget what a test registered."""
-    yield
-    methods._registries.cache_clear()
+pytestmark = pytest.mark.usefixtures("as_it_was")
 
 
 def test_a_method_learns_from_profiles() -> None:
@@ -38,13 +31,14 @@ def test_a_method_learns_from_profiles() -> None:
             [(user, item) for user, items in used.items() for item in items], ["user_id", "item_id"], orient="row"
         ),
     }
-    config = fd.Config(
-        threads=1,
-        methods=("by_age",),
-        cold_model={"hidden": (8,), "epochs": 1},
-        ranker={"enabled": False},
-        sampled={"min_items": 5},
-        recommend={"warm_users": 0},
+    config = fd.Config(threads=1, methods=("by_age",)).override(
+        {
+            "cold_model.hidden": (8,),
+            "cold_model.epochs": 1,
+            "ranker.enabled": False,
+            "sampled.min_items": 5,
+            "recommend.warm_users": 0,
+        }
     )
     recommender = fd.train(fd.load(tables), config, progress=None)
     for age, items in ((24, young), (47, old)):

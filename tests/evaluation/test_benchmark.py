@@ -17,9 +17,9 @@ from firstday.evaluation.results import Figure, Results
 from firstday.evaluation.run import ENOUGH_SECONDS, MOST_PASSES, evaluate, join_runs, judge_run, score_strategy
 from firstday.evaluation.slices import DAY_ONE_SIZES, DISJOINT_SIZES
 from firstday.metrics import Interval, PrecisionRule, bootstrap_mean, measure
-from firstday.recommend.popularity import POPULAR
 from firstday.recommend.query import Answer, Query
 from firstday.recommend.recommender import Recommender
+from firstday.recommend.strategies.popularity import POPULAR
 from firstday.training.fit import cohort_query
 from tests.synthetic import SEED, brief_config
 

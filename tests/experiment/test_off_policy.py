@@ -12,7 +12,7 @@ import polars as pl
 import pytest
 
 from firstday.experiment.off_policy import estimate_lists
-from firstday.recommend.explore import draw_slate
+from firstday.recommend.strategies.explore import draw_slate
 
 LEVEL = 0.95
 Slate = tuple[int, ...]

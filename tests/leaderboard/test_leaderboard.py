@@ -36,7 +36,7 @@ from tests.synthetic import brief_config
 
 PLUGIN = """
 import firstday as fd
-from firstday.recommend.popularity import POPULAR
+from firstday.recommend.strategies.popularity import POPULAR
 
 def recommend(query):
     return POPULAR.recommend(query)

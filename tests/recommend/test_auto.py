@@ -14,9 +14,9 @@ from firstday.config import Config
 from firstday.data.events import ITEM
 from firstday.errors import ConfigError
 from firstday.features.signals import Signals
-from firstday.recommend.blend import score_blend
 from firstday.recommend.query import Query
 from firstday.recommend.recommender import Recommender, answer_all
+from firstday.recommend.strategies.blend import score_blend
 from firstday.serve.models import load_served
 from firstday.sparse import SparseRows
 from firstday.training.selection import ENOUGH_USERS, PSEUDO_USERS, choose_selection, select, take_class
@@ -206,7 +206,7 @@ def test_candidates_are_the_most_promising_items_whatever_is_asked_for(n: int, m
     query = ask(make_model(), USERS)
     rows = np.flatnonzero(query.known)
     everything, scores = score_blend(query, rows)
-    monkeypatch.setattr("firstday.recommend.blend.N_CANDIDATES", n)
+    monkeypatch.setattr("firstday.recommend.strategies.blend.N_CANDIDATES", n)
     chosen, values = score_blend(query, rows)
     assert everything.tolist() == [list(range(6))] * len(rows)
     assert chosen.shape == values.shape == (len(rows), n)

@@ -13,10 +13,10 @@ from firstday.features.impressions import Impression
 from firstday.features.signals import Signals
 from firstday.recommend import belief as rules
 from firstday.recommend.belief import believe_people, believe_segments, gain_of_no, gain_of_yes, normalise
-from firstday.recommend.blend import score_blend
-from firstday.recommend.evidence import BELIEF, HALFWAY, VECTOR, score_evidence, share_by_belief
 from firstday.recommend.query import Query
 from firstday.recommend.recommender import Recommender, answer_all
+from firstday.recommend.strategies.blend import score_blend
+from firstday.recommend.strategies.evidence import BELIEF, HALFWAY, VECTOR, score_evidence, share_by_belief
 from firstday.sparse import SparseRows
 from tests.tiny import EAST, ITEM_VECTORS, NORTH, USES, make_model
 

@@ -12,13 +12,11 @@ from firstday.data.dataset import Dataset
 from firstday.errors import ConfigError
 from firstday.evaluation.run import evaluate
 from firstday.features.signals import SignalBatch, Signals
-from firstday.recommend.blend import components_of
-from firstday.recommend.direct import score_direct
-from firstday.recommend.neighbors import score_friends, score_neighbors
 from firstday.recommend.query import Query
 from firstday.recommend.recommender import Recommender
 from firstday.recommend.registry import strategies_of
-from firstday.recommend.soft_segments import mix_segments
+from firstday.recommend.strategies.blend import components_of
+from firstday.recommend.strategies.items import score_direct
 from tests.synthetic import small_config
 
 K = 20
@@ -27,37 +25,6 @@ K = 20
 @pytest.fixture
 def query(recommender: Recommender, world_days: SignalBatch) -> Query:
     return Query(recommender.model, world_days, K)
-
-
-def test_neighbors_share_what_they_use(query: Query) -> None:
-    model = query.model
-    assert model.warm is not None
-    settings = replace(model.neighborhood, temperature=0.1, smoothing=0.5)
-    scores = score_neighbors(replace(query, model=replace(model, neighborhood=settings)), np.arange(5))
-    used = np.zeros((len(model.warm), model.n_items))
-    used[model.warm.uses.row_of_entry(), model.warm.uses.columns] = 1
-    for row in range(5):
-        closeness = model.warm.vectors @ query.predicted[row]
-        nearest = np.argsort(-closeness)[:200]
-        weights = np.exp(closeness[nearest] / 0.1)
-        expected = weights @ used[nearest] / weights.sum() + 0.5 * model.popularity
-        np.testing.assert_allclose(scores[row], expected, rtol=1e-4, atol=1e-6)
-
-
-def test_friends_share_what_they_use(query: Query) -> None:
-    model, friends = query.model, query.signals.friends
-    assert friends is not None
-    assert model.warm is not None
-    rows = np.flatnonzero(friends.lengths() >= 2)[:5]
-    lean = model.neighborhood.friend_smoothing
-    scores = score_friends(query, rows)
-    for place, row in enumerate(rows.tolist()):
-        named = friends.row(row)
-        counts = np.zeros(model.n_items)
-        for friend in named.tolist():
-            counts[model.warm.uses.row(friend)] += 1
-        near = mix_segments(model, model.warm.vectors[named].mean(axis=0, keepdims=True))[0]
-        np.testing.assert_allclose(scores[place], (counts + lean * near) / (len(named) + lean), rtol=1e-4, atol=1e-6)
 
 
 def test_the_ranker_gives_a_distribution_over_what_is_used(query: Query) -> None:

@@ -46,12 +46,6 @@ def test_a_cold_models_vector_is_used_as_ours_would_be(tiny: Recommender, visito
     np.testing.assert_array_equal(lists.scores, replaced.scores)
 
 
-@pytest.mark.parametrize("cold_model", ["dropoutnet", "melu"])
-def test_vectors_are_predicted_once(tiny: Recommender, visitors: SignalBatch, cold_model: str) -> None:
-    query = Query(tiny.model, visitors, K)
-    assert query.predicted_by(cold_model) is query.predicted_by(cold_model)
-
-
 def test_a_model_without_the_cold_model_says_what_is_missing(tiny: Recommender) -> None:
     bare = Recommender(replace(tiny.model, learned={}))
     for strategy, cold_model in COLD_MODEL_OF.items():

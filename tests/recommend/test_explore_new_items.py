@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import islice
 
 import numpy as np
 import pytest
 
 from firstday.artifact.trained_model import TrainedModel
 from firstday.features.signals import Signals
-from firstday.recommend.explore import NEW_SHARE, NewOffers, recommend_explore
 from firstday.recommend.query import Answer, Query
+from firstday.recommend.strategies.explore import NEW_SHARE, draw_offers, recommend_explore
 from firstday.segment.new_items import N_DRAWS, PRIOR_IGNORED, PRIOR_USED, NewItems
 from firstday.segment.shown_counts import ShownCounts
 from firstday.sparse import SparseRows
@@ -95,17 +96,10 @@ def test_how_likely_an_offer_is_follows_from_belief_and_draws() -> None:
     empty = np.zeros((2, 0))
     items = NewItems(np.zeros(0, np.int32), empty, empty, np.array([3, 4, 5], np.int32), drawn)
     segments, belief = np.array([0, 1]), np.array([0.6, 0.2])
-    offers = NewOffers.of(items, segments, belief, np.zeros(0, np.int32), np.random.default_rng(0))
-    assert offers.items.tolist() == [3, 4, 5]
-    np.testing.assert_allclose(offers.weights, [0.75 * 0.75, 0.25 * 0.5, 0.75 * 0.25 + 0.25 * 0.5])
-    assert offers.chance == pytest.approx(NEW_SHARE)
-    seen: list[tuple[int, float]] = []
-    for _ in range(2_000):
-        drawn_now = offers.draw()
-        if drawn_now is not None:
-            seen.append((drawn_now[0], drawn_now[2]))
-    assert len({item for item, _ in seen}) == len(seen)  # each once
-    likely = dict(zip(offers.items.tolist(), [0.5625, 0.125, 0.3125], strict=True))
-    assert all(propensity == pytest.approx(NEW_SHARE * likely[item]) for item, propensity in seen)
-    without = NewOffers.of(items, segments, belief, np.array([5]), np.random.default_rng(0))
-    assert without.chance == pytest.approx(NEW_SHARE * 0.6875)
+    offers = list(islice(draw_offers(items, segments, belief, np.zeros(0, np.int32), np.random.default_rng(0)), 2_000))
+    assert offers[0][1] == pytest.approx(NEW_SHARE)
+    seen = {offer[0]: offer[2] / NEW_SHARE for offer, _ in offers if offer is not None}
+    assert sum(offer is not None for offer, _ in offers) == 3  # each once
+    assert seen == pytest.approx({3: 0.75 * 0.75, 4: 0.25 * 0.5, 5: 0.75 * 0.25 + 0.25 * 0.5})
+    _, without = next(draw_offers(items, segments, belief, np.array([5]), np.random.default_rng(0)))
+    assert without == pytest.approx(NEW_SHARE * 0.6875)

@@ -102,17 +102,6 @@ def liked_items(day: SignalBatch, row: int, config: Config) -> tuple[np.ndarray,
     return liked, affinity[liked]
 
 
-def test_day_one_is_the_mean_of_the_liked_items(
-    recommender: Recommender, world_days: SignalBatch, config: Config
-) -> None:
-    vectors = recommender.model.fold_in.item_vectors.astype(np.float64)
-    closed = world_days.closed_items(config.signals)
-    rows, items, values = rows_answered(recommender, world_days, "day_one")
-    for row in rows:
-        liked, _ = liked_items(world_days, row, config)
-        assert_best(items[row], values[row], vectors @ vectors[liked].mean(axis=0), closed.row(row))
-
-
 def test_fold_in_is_the_least_squares_vector(recommender: Recommender, world_days: SignalBatch, config: Config) -> None:
     y = recommender.model.fold_in.item_vectors.astype(np.float64)
     closed = world_days.closed_items(config.signals)
@@ -125,18 +114,6 @@ def test_fold_in_is_the_least_squares_vector(recommender: Recommender, world_day
         a = (y.T * weights) @ y + config.embedding.als_regularization * np.eye(y.shape[1])
         user = np.linalg.solve(a, y.T @ confidence)
         assert_best(items[row], values[row], y @ user, closed.row(row))
-
-
-def test_personal_ranks_all_items_by_the_predicted_vector(
-    recommender: Recommender, world_days: SignalBatch, config: Config
-) -> None:
-    model = recommender.model
-    predicted = model.cold.predict(model.encoder.encode(world_days))
-    scores = predicted.astype(np.float64) @ model.fold_in.item_vectors.T
-    closed = world_days.closed_items(config.signals)
-    rows, items, values = rows_answered(recommender, world_days, "personal")
-    for row in rows:
-        assert_best(items[row], values[row], scores[row], closed.row(row))
 
 
 def test_personal_by_cosine_minds_no_lengths(recommender: Recommender, world_days: SignalBatch) -> None:

@@ -15,9 +15,9 @@ from firstday.artifact.trained_model import ClassEvidence, Selection
 from firstday.engine.engines import ModelPlace
 from firstday.evaluation.report.content import gather_model
 from firstday.evaluation.report.render import render_report
-from firstday.recommend.auto import describe_selection, tabulate_selection
 from firstday.recommend.model_card import CARD, write_markdown
 from firstday.recommend.recommender import Recommender, open_model
+from firstday.recommend.strategies.auto import describe_selection, tabulate_selection
 
 
 @pytest.fixture

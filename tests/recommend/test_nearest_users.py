@@ -11,10 +11,8 @@ from firstday.artifact.trained_model import TrainedModel
 from firstday.data.ids import Ids
 from firstday.embed.kept_users import WarmUsers
 from firstday.ranking import unit_rows, weigh_nearest
-from firstday.recommend import neighbors
-from firstday.recommend.neighbors import find_neighbors
-from firstday.segment import by_segment
-from firstday.segment.by_segment import chain_near
+from firstday.recommend.strategies import people
+from firstday.recommend.strategies.people import find_members, find_neighbors
 from firstday.segment.segments import Segments
 from firstday.sparse import SparseRows
 from tests.tiny import make_model
@@ -37,40 +35,18 @@ def model() -> TrainedModel:
     return replace(tiny, warm=warm, segments=segments)
 
 
-def test_every_kept_user_is_in_one_segment(model: TrainedModel) -> None:
+def test_every_kept_user_is_in_the_nearest_segment(model: TrainedModel) -> None:
     kept = model.kept_by_segment
-    assert sorted(kept.order.tolist()) == list(range(900))
-    assert kept.starts.tolist() == [0, 300, 600, 900]
-    assert kept.sizes.tolist() == [300, 300, 300]
     assert model.warm is not None
-    np.testing.assert_array_equal(kept.vectors, model.warm.vectors[kept.order])
-    for segment, place in enumerate(kept.places):
-        members = kept.order[kept.starts[place] : kept.starts[place + 1]]
-        assert (model.segments.assign(model.warm.vectors[members]) == segment).all()
+    np.testing.assert_array_equal(np.sort(kept.columns), np.arange(900))
+    np.testing.assert_array_equal(model.segments.assign(model.warm.vectors)[kept.columns], kept.row_of_entry())
 
 
-def test_near_segments_stand_beside_each_other() -> None:
-    """Four directions, at 0, 170, 10 and 90 degrees: after each comes the nearest of those left."""
-    angles = np.radians([0, 170, 10, 90])
-    centroids = np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)
-    assert chain_near(centroids).tolist() == [0, 2, 3, 1]
-    assert chain_near(centroids[:1]).tolist() == [0]
-
-
-@pytest.mark.parametrize("most_apart", [0, 1, 2, 10])
-def test_runs_hold_the_near_segments(model: TrainedModel, most_apart: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """However segments are put together, everybody of the near ones is looked at, and nobody twice."""
-    monkeypatch.setattr(by_segment, "MOST_APART", most_apart)
-    monkeypatch.setattr(neighbors, "N_SEARCHED", 550)
-    assert model.warm is not None
-    vectors = unit_rows(model.segments.centroids + np.float32(0.3))
-    nearest, _ = find_neighbors(model, vectors, 0.05)
-    for row, near in enumerate(model.segments.closeness(vectors)):
-        two = np.argsort(-near)[:2]
-        members = np.flatnonzero(np.isin(model.segments.assign(model.warm.vectors), two))
-        best = members[np.argsort(-(model.warm.vectors[members] @ vectors[row]))[:100]]
-        assert set(best.tolist()) <= set(nearest[row].tolist())
-        assert len(set(nearest[row].tolist())) == 200
+@pytest.mark.parametrize(("n_users", "n_found"), [(1, 300), (300, 300), (301, 600), (900, 900), (901, 900)])
+def test_members_of_the_nearest_segments_are_found(model: TrainedModel, n_users: int, n_found: int) -> None:
+    found = find_members(model, np.array([0.1, 0.9, 0.5]), n_users)
+    segments = [1, 2, 0][: n_found // 300]
+    np.testing.assert_array_equal(np.sort(found), np.sort(model.kept_by_segment.take(np.array(segments)).columns))
 
 
 @pytest.mark.parametrize("n_searched", [250, 301, 10_000])
@@ -78,14 +54,14 @@ def test_the_nearest_of_the_nearest_segments_are_found(
     model: TrainedModel, n_searched: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Vectors stand beside a centroid, far from the others: the 200 nearest users are all of its segment."""
-    monkeypatch.setattr(neighbors, "N_SEARCHED", n_searched)
+    monkeypatch.setattr(people, "N_SEARCHED", n_searched)
     vectors = unit_rows(model.segments.centroids + np.float32(0.01))
     assert model.warm is not None
-    nearest, weights = find_neighbors(model, vectors, 0.05)
+    nearest, weights = find_neighbors(model, vectors, 0.05, model.segments.closeness(vectors))
     expected, expected_weights = weigh_nearest(vectors @ model.warm.vectors.T, 200, 0.05)
     for row in range(3):
         order, expected_order = np.argsort(nearest[row]), np.argsort(expected[row])
         np.testing.assert_array_equal(nearest[row][order], expected[row][expected_order])
         np.testing.assert_allclose(weights[row][order], expected_weights[row][expected_order], rtol=1e-3)
-    alone, _ = find_neighbors(model, vectors[1:2], 0.05)
+    alone, _ = find_neighbors(model, vectors[1:2], 0.05, model.segments.closeness(vectors[1:2]))
     np.testing.assert_array_equal(np.sort(alone[0]), np.sort(nearest[1]))

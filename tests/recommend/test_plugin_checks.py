@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 
 from firstday.errors import ConfigError, FirstdayError
-from firstday.recommend import registry as methods
 from firstday.recommend.query import Answer, Query
 from firstday.recommend.recommender import Recommender
 from firstday.recommend.registry import register
@@ -24,11 +23,7 @@ from tests.tiny import make_recommender
 K = 4
 
 
-@pytest.fixture(autouse=True)
-def as_it_was() -> Iterator[None]:
-    """Forget what a test registered."""
-    yield
-    methods._registries.cache_clear()
+pytestmark = pytest.mark.usefixtures("as_it_was")
 
 
 def listing(items: Any, scores: Any = None) -> Callable[[Query], Answer]:
@@ -155,6 +150,14 @@ def test_vectors_that_are_none_are_refused(vector: list[float], fault: str, way:
     with pytest.raises(FirstdayError) as caught:
         Recommender(model).recommend({"age": 20}, K, f"bro_{way}")
     assert str(caught.value) == f"cold model 'bro': its vectors {fault}"
+
+
+@pytest.mark.parametrize("way", ["personal", "segment"])
+def test_a_prediction_that_fails_is_told(way: str, tiny: Recommender) -> None:
+    register(ColdModelSpec(name="bro", title="Bro", describe="Wrong.", fit=lambda *_: None, value=Vectors))
+    model = replace(tiny.model, learned={**tiny.model.learned, "bro": len})
+    with pytest.raises(FirstdayError, match=f"^strategy 'bro_{way}': its recommend raised AttributeError: .*; mend"):
+        Recommender(model).recommend({"age": 20}, K, f"bro_{way}")
 
 
 @dataclass(frozen=True)

@@ -175,25 +175,6 @@ def test_the_order_of_answers_skips_and_what_is_no_candidate_tell_nothing() -> N
     np.testing.assert_array_equal(THREE.believe(Answers((1000,), (2000,))), THREE.believe(Answers()))
 
 
-@pytest.mark.parametrize("taste", range(4))
-def test_three_answers_find_a_taste(taste: int) -> None:
-    """Forty users of four tastes, each of whom uses five of the six items of theirs: the list is the taste's rest."""
-    uses = [[4 * place + user % 4 for place in range(6) if place != user // 4 % 6] for user in range(40)]
-    rows = SparseRows.from_lists(uses, 24)
-    users = rows.transpose()
-    popularity = rows.column_sums() / 40
-    shares = np.array([[(10 * popularity[i] * 4 * (i % 4 == t) + 0.1) / 10.2 for i in range(24)] for t in range(4)])
-    warm = AnsweringUsers(users, users, popularity.astype(np.float32))
-    questionnaire, answers = Questionnaire("item", np.arange(24), shares, np.full(4, 0.25), warm), Answers()
-    for _ in range(3):
-        question = questionnaire.next_question(answers)
-        assert question is not None
-        answers = answers.add(question.target, "yes" if question.target % 4 == taste else "no")
-    rest = {item for item in range(taste, 24, 4) if item not in answers.targets}
-    assert set(rank_by_answers(questionnaire, answers, len(rest))[0].tolist()) == rest
-    assert questionnaire.believe(answers).argmax() == taste
-
-
 # From here on the service of tests/tiny.py: segment 0 is u1, u2 and u3, segment 1 is u4 and u5.
 
 

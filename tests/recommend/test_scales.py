@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -14,11 +14,10 @@ from hypothesis.extra.numpy import arrays
 from firstday.artifact.calibration import Calibration
 from firstday.artifact.codec import decode, encode
 from firstday.features.signals import Signals
-from firstday.recommend import registry as methods
 from firstday.recommend.query import Answer, Query
 from firstday.recommend.recommender import Recommender, answer_all
 from firstday.recommend.registry import find_strategy, register, strategies_of, strategy_names
-from firstday.recommend.scales import FILLS_UP, is_part, scale_answer, scale_scores
+from firstday.recommend.scales import FILLS_UP, is_part, scale_answer
 from firstday.recommend.spec import PROBABILITY, StrategySpec
 from tests.tiny import N_ITEMS, make_model
 
@@ -123,13 +122,6 @@ def test_places_that_fill_a_list_up_are_counted_and_have_the_score_0(calibrated:
     assert (segment.n_ranked, [item.score > 0 for item in segment.items]) == (2, [True, True, False, False])
 
 
-@pytest.fixture
-def as_it_was() -> Iterator[None]:
-    """Forget what a test registered."""
-    yield
-    methods._registries.cache_clear()
-
-
 @pytest.mark.usefixtures("as_it_was")
 def test_a_stranger_names_a_scale_and_brings_scores_to_it(tiny: Recommender) -> None:
     def recommend(query: Query) -> Answer:
@@ -148,12 +140,14 @@ def test_a_stranger_names_a_scale_and_brings_scores_to_it(tiny: Recommender) -> 
     assert tiny.recommend(Signals(), 2, "stars").score_scale == "score"
 
 
-def test_what_answers_under_a_name_of_its_own_has_a_scale_of_its_own() -> None:
+def test_what_answers_under_a_name_of_its_own_has_a_scale_of_its_own(tiny: Recommender) -> None:
     scores = np.array([[3, 2], [0.5, 0.25]], np.float32)
     routes = np.array(["my own way", "popular"], dtype=object)
-    scaled, scales = scale_scores(make_model(), routes, scores, np.array([2, 1]))
-    assert scaled.tolist() == [[3, 2], [0.5, 0]]
-    assert scales.tolist() == ["score", "share of everyone"]
+    query = Query(tiny.model, tiny.model.read_signals([Signals(), Signals()])[0], 2)
+    answer = scale_answer(query, Answer(np.zeros((2, 2), np.int32), scores, routes, np.array([2, 1])))
+    assert answer.scores.tolist() == [[3, 2], [0.5, 0]]
+    assert answer.scales is not None
+    assert answer.scales.tolist() == ["score", "share of everyone"]
 
 
 def test_nobody_has_no_scales(tiny: Recommender) -> None:

@@ -10,6 +10,7 @@ from firstday.ranking import CELLS_AT_ONCE, rank_scores
 from firstday.recommend.query import Query
 from firstday.recommend.recommender import Recommender
 from firstday.recommend.registry import baseline_names, strategy_names
+from firstday.testing import check_strategy
 from tests.tiny import N_ITEMS
 
 K = 3
@@ -69,43 +70,9 @@ def test_the_strategies_of_the_contract_are_there() -> None:
     assert contract <= set(strategy_names())
 
 
-def test_everyone_gets_k_distinct_items_that_are_not_closed(
-    tiny: Recommender, everyone: SignalBatch, strategy: str
-) -> None:
-    answer = tiny.answer_batch(everyone, K, strategy)
-    closed = everyone.closed_items(tiny.model.config.signals)
-    assert answer.items.shape == answer.scores.shape == (len(PEOPLE), K)
-    for row, who in enumerate(PEOPLE):
-        items = answer.items[row].tolist()
-        if who == "everything":
-            assert items == [-1] * K
-            continue
-        assert len(set(items)) == K, who
-        assert min(items) >= 0, who
-        assert max(items) < N_ITEMS, who
-        assert not set(items) & set(closed.row(row).tolist()), who
-
-
-def test_used_and_banned_items_come_back_on_request(tiny: Recommender, everyone: SignalBatch, strategy: str) -> None:
-    answer = tiny.answer_batch(everyone, K, strategy, keep_used=True)
-    for row, who in enumerate(PEOPLE):
-        assert len(set(answer.items[row].tolist())) == K, who
-        assert answer.items[row].min() >= 0, who
-    complete = tiny.answer_batch(everyone, N_ITEMS, strategy, keep_used=True)
-    np.testing.assert_array_equal(np.sort(complete.items, axis=1), np.tile(np.arange(N_ITEMS), (len(PEOPLE), 1)))
-
-
-def test_a_list_longer_than_the_catalogue_has_every_open_item_once(
-    tiny: Recommender, everyone: SignalBatch, strategy: str
-) -> None:
-    answer = tiny.answer_batch(everyone, N_ITEMS + 30, strategy)
-    closed = everyone.closed_items(tiny.model.config.signals)
-    for row, who in enumerate(PEOPLE):
-        open_items = np.setdiff1d(np.arange(N_ITEMS), closed.row(row))
-        found = answer.items[row, : len(open_items)]
-        assert sorted(found.tolist()) == open_items.tolist(), who
-        assert (answer.items[row, len(open_items) :] == -1).all(), who
-        assert (answer.scores[row, len(open_items) :] == 0).all(), who
+def test_it_keeps_what_strategies_promise(tiny: Recommender, recommender: Recommender, strategy: str) -> None:
+    check_strategy(tiny, strategy, list(PEOPLE.values()), k=K)
+    check_strategy(recommender, strategy)
 
 
 def test_the_route_of_every_kind_of_user(tiny: Recommender, everyone: SignalBatch, strategy: str) -> None:
@@ -132,27 +99,6 @@ def test_a_fallback_gives_the_list_of_the_route_that_it_names(
         other = tiny.answer_batch(everyone, K, route)
         np.testing.assert_array_equal(answer.items[rows], other.items[rows])
         np.testing.assert_array_equal(answer.scores[rows], other.scores[rows])
-
-
-def test_one_user_alone_gets_the_list_that_they_get_among_others(
-    tiny: Recommender, everyone: SignalBatch, strategy: str
-) -> None:
-    together = tiny.answer_batch(everyone, K, strategy)
-    for row, (who, user) in enumerate(PEOPLE.items()):
-        alone = tiny.recommend(user, K, strategy)
-        assert [item.item_id for item in alone.items] == [
-            f"i{ix + 1}" for ix in together.items[row].tolist() if ix >= 0
-        ], who
-        assert alone.route == together.routes[row], who
-        np.testing.assert_allclose(
-            [item.score for item in alone.items], together.scores[row, : len(alone.items)], rtol=1e-4, atol=1e-5
-        )
-
-
-def test_no_users_get_no_lists(tiny: Recommender, everyone: SignalBatch, strategy: str) -> None:
-    answer = tiny.answer_batch(everyone.take(np.array([], dtype=np.int64)), K, strategy)
-    assert answer.items.shape == (0, K)
-    assert answer.routes.shape == (0,)
 
 
 def test_users_are_scored_a_part_at_a_time_with_the_same_result(

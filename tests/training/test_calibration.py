@@ -12,16 +12,9 @@ from firstday.recommend.recommender import Recommender
 from firstday.recommend.registry import baseline_names, find_strategy
 from firstday.recommend.spec import PROBABILITY
 from firstday.sparse import SparseRows
-from firstday.training.calibrate import USERS_FOR_CALIBRATION, calibrate, find_hits, fit_calibration
+from firstday.training.calibrate import USERS_FOR_CALIBRATION, calibrate, fit_calibration
 from firstday.training.validation import Fold
 from tests.tiny import N_ITEMS
-
-
-def test_hits_are_the_places_whose_item_was_used() -> None:
-    items = np.array([[3, 0, 5], [2, -1, -1], [1, 4, 0]], np.int32)
-    truth = SparseRows.from_lists([[0, 1, 3], [], [0]], 6)
-    assert find_hits(items, truth).tolist() == [[True, True, False], [False] * 3, [False, False, True]]
-    assert not find_hits(items, SparseRows.empty(3, 6)).any()
 
 
 @pytest.mark.parametrize("seed", range(3))

@@ -22,12 +22,12 @@ from firstday.evaluation.run import evaluate
 from firstday.features.signals import SignalBatch
 from firstday.metrics import measure
 from firstday.progress import no_progress
-from firstday.recommend import registry as methods
 from firstday.recommend.query import Query
 from firstday.recommend.recommender import Recommender, answer_all, open_model
 from firstday.recommend.registry import baseline_names, find_learner, register
 from firstday.recommend.spec import PAPER_SEGMENT, OptionSearch, StrategySpec, UseData
 from firstday.sparse import SparseRows
+from firstday.testing import check_strategy
 from firstday.training.fit import cohort_query, fit
 from firstday.training.option_search import (
     DATA_GRID,
@@ -84,36 +84,12 @@ def tunings_of(model: TrainedModel) -> dict[str, Tuning]:
 
 
 @pytest.mark.parametrize("name", baseline_names())
-def test_everyone_gets_a_full_list_without_used_and_banned_items(
-    tuned: Recommender, world_days: SignalBatch, name: str
-) -> None:
-    query = Query(tuned.model, world_days, K)
-    answer = answer_all(query, name)
-    closed = query.excluded
-    for row in range(query.n_users):
-        mine = answer.items[row].tolist()
-        assert len(set(mine)) == K
-        assert min(mine) >= 0
-        assert not set(mine) & set(closed.row(row).tolist())
+def test_an_item_that_nobody_uses_says_nothing_and_every_other_one_does(tuned: Recommender, name: str) -> None:
     items = SparseRows.from_lists([[item] for item in range(N_ITEMS)], N_ITEMS)
-    known = query.liked.keep(query.liked.columns != UNUSED_ITEM).lengths() > 0
-    assert 0 < known.sum() < len(known)
-    assert set(answer.routes[known]) == {name}
-    assert set(answer.routes[~known]) <= {"group", "popular"}
-    # An item that nobody uses says nothing, and every other one does.
-    batch = SignalBatch(N_ITEMS, N_ITEMS, {("stream", ITEM): items})
-    routes = answer_all(Query(tuned.model, batch, 5), name).routes
+    routes = answer_all(Query(tuned.model, SignalBatch(N_ITEMS, N_ITEMS, {("stream", ITEM): items}), 5), name).routes
     assert routes[UNUSED_ITEM] == "popular"
     assert set(np.delete(routes, UNUSED_ITEM)) == {name}
-
-
-@pytest.mark.parametrize("name", baseline_names())
-def test_a_list_does_not_depend_on_who_else_asks(tuned: Recommender, world_days: SignalBatch, name: str) -> None:
-    query = Query(tuned.model, world_days, K)
-    together = answer_all(query, name)
-    for row in (0, 7, 31):
-        alone = answer_all(query.take(np.array([row])), name)
-        np.testing.assert_allclose(alone.scores[0], together.scores[row], rtol=1e-4, atol=1e-5)
+    check_strategy(tuned, name)
 
 
 def test_a_model_keeps_what_was_learned(tuned: Recommender, world_days: SignalBatch, tmp_path: Path) -> None:
@@ -154,6 +130,7 @@ class Oracle:
 TRUTH: list[SparseRows] = []
 
 
+@pytest.mark.usefixtures("as_it_was")
 def test_each_combination_is_tried_and_the_first_of_the_best_chosen(
     world: Dataset, split: Split, recommender: Recommender, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -189,7 +166,6 @@ def test_each_combination_is_tried_and_the_first_of_the_best_chosen(
     assert tried == [*combinations, (20, "a"), (20, "a"), (20, "a")]
     assert prepared == [len(split.warm)] * 4
     assert tunings["oracle"].options == {"min_items": 1, "first": 20, "name": "a"}
-    methods._registries.cache_clear()
 
 
 def test_options_of_the_configuration_are_not_searched(world: Dataset, split: Split, small_grids: None) -> None:

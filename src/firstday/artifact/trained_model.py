@@ -22,7 +22,6 @@ from firstday.features.ages import share_counts
 from firstday.features.encoder import Encoder
 from firstday.features.signals import Catalogue, SignalBatch, Signals
 from firstday.ranking import NO_ITEM, unit_rows
-from firstday.segment.by_segment import UsersBySegment, put_by_segment
 from firstday.segment.new_items import NewItems
 from firstday.segment.segments import BELIEF_SMOOTHING, ItemCounts, Mixing, Segments, rank_smoothed, smooth_shares
 from firstday.segment.shown_counts import ShownCounts
@@ -33,6 +32,8 @@ KNOWLEDGE = ("nothing", "profile", "friends", "1-3", "4+")
 friends, with or without a profile; a signal on 1 to 3 items or members of other entities; on 4 and more."""
 FEW = 4
 """Items and members from which on a user is in the last class."""
+KEPT_AT_ONCE = 10_000
+"""Kept users whose segments are looked for at once: bounds memory."""
 FIRST_CHOICE = "blend"
 """What `auto` answers by where nothing was chosen."""
 
@@ -277,10 +278,12 @@ class TrainedModel:
         return unit_rows(items) if self.similarity == "cosine" else items
 
     @cached_property
-    def kept_by_segment(self) -> UsersBySegment:
-        """The kept warm users, segment after segment; the model must keep warm users."""
+    def kept_by_segment(self) -> SparseRows:
+        """The kept warm users of each segment, shape (n_segments, n_kept); the model must keep warm users."""
         assert self.warm is not None
-        return put_by_segment(self.warm.vectors, self.segments)
+        vectors, n_kept = self.warm.vectors, len(self.warm)
+        parts = [self.segments.assign(vectors[at : at + KEPT_AT_ONCE]) for at in range(0, n_kept, KEPT_AT_ONCE)]
+        return SparseRows.from_pairs(np.concatenate(parts), np.arange(n_kept), None, len(self.segments), n_kept)
 
     @cached_property
     def vector_covariance(self) -> np.ndarray:

@@ -30,10 +30,10 @@ from firstday.errors import ConfigError
 from firstday.evaluation.comparison_tables import compare_classes
 from firstday.evaluation.report.content import gather_model
 from firstday.evaluation.report.render import check_report_path, render_report, write_report
-from firstday.recommend.auto import describe_selection
 from firstday.recommend.model_card import method_of_vectors, write_markdown
 from firstday.recommend.recommender import open_model
 from firstday.recommend.segment_description import describe_segments
+from firstday.recommend.strategies.auto import describe_selection
 
 BARS = "▁▂▃▄▅▆▇█"
 

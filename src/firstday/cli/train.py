@@ -32,8 +32,8 @@ from firstday.cli.printing import print_table
 from firstday.engine.engines import ModelPlace, load
 from firstday.evaluation.comparison_tables import compare_classes
 from firstday.progress import open_progress
-from firstday.recommend.auto import describe_selection
 from firstday.recommend.registry import with_methods
+from firstday.recommend.strategies.auto import describe_selection
 from firstday.training.fit import train as run_training
 
 

@@ -10,13 +10,12 @@ from functools import cached_property
 import numpy as np
 import polars as pl
 
-from firstday.arguments import hint_at
 from firstday.config import SHOWN, SignalConfig
 from firstday.data.event_writer import EventWriter
 from firstday.data.events import Events, Pair, code_pairs, sort_pairs
 from firstday.data.ids import INDEX, Ids, look_up
 from firstday.data.impressions import Impressions, ImpressionWriter, take_impressions
-from firstday.errors import count_of
+from firstday.errors import count_of, hint_at
 from firstday.tables.conform import conform_interactions
 from firstday.tables.faults import FILE, ROW, Findings, Rule, find_faults
 from firstday.tables.raw_table import RawTable

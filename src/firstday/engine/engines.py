@@ -19,7 +19,7 @@ from firstday.data.splits.roles import read_histories
 from firstday.data.summary import Summary, suiting_protocol, summarise
 from firstday.display import readable, shorten
 from firstday.engine.large import LargeDataset
-from firstday.errors import ConfigError, DataError, needs_extra
+from firstday.errors import ConfigError, DataError, expect, needs_extra
 from firstday.recommend.batch import list_users
 from firstday.recommend.model_card import put_card
 from firstday.recommend.recommender import Recommender, open_model
@@ -116,7 +116,7 @@ def load(
     >>> dataset = load({"interactions": interactions, "users": users})  # doctest: +SKIP
     >>> dataset = load("hdfs:///service/tables", engine="spark")  # doctest: +SKIP
     """
-    opened = _open(tables, path, config or Config(), drop_bad_rows, engine)
+    opened = _open(tables, path, Config.of(config), drop_bad_rows, engine)
     if opened.dataset is None:
         raise DataError(opened.faults, opened.hint)
     return opened.dataset
@@ -142,7 +142,7 @@ def check(
     DataError
         There is no such folder or built-in dataset.
     """
-    config = config or Config()
+    config = Config.of(config)
     opened = _open(tables, path, config, drop_bad_rows, engine)
     dataset = opened.dataset
     if dataset is None:
@@ -275,6 +275,7 @@ def recommend_batch(
     ConfigError
         The strategy is unknown or needs what the model does not have.
     """
+    expect("recommender", recommender, Recommender, "a model, such as fd.open_model('model/')")
     if _choose_engine(tables, engine) == "spark":
         with needs_extra("the engine Spark", "spark"):
             from firstday.engine.spark.recommend_on_spark import recommend_on_spark
@@ -288,6 +289,12 @@ def recommend_batch(
 
 def _choose_engine(tables: str | Path | Mapping[str, Any], engine: Engine | None) -> Engine:
     """Return the engine that was asked for, or the one that tables need."""
+    expect(
+        "tables",
+        tables,
+        (str, Path, Mapping),
+        "a folder of tables, the name of a built-in dataset, or data frames by the names of their tables",
+    )
     if engine not in (None, "local", "spark"):
         raise ConfigError(f"engine: is {engine!r}; give 'local' or 'spark'.")
     if engine is None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -60,6 +60,7 @@ class Learners:
     count_others: Callable[[TrainedModel, Ids], ShownCounts | None] | None = None
 
 
+@runtime_checkable
 class LargeDataset(Protocol):
     """Checked tables that are kept elsewhere, in parts of users."""
 

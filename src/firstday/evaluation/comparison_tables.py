@@ -21,7 +21,7 @@ from firstday.evaluation.slices import (
     size_slice,
 )
 from firstday.metrics import HEAD, METRICS
-from firstday.recommend.auto import tabulate_selection
+from firstday.recommend.strategies.auto import tabulate_selection
 from firstday.training.option_search import describe_choices
 
 Cell = tuple[str, ...]

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from firstday.ranking import NO_ITEM
-from firstday.recommend.explore import seed_of
 from firstday.recommend.query import Answer, Query
+from firstday.recommend.strategies.explore import seed_of
 
 N_ARMS = 10
 """Segments that are arms: those nearest to the predicted vector; of somebody of whom nothing is known, the largest."""

@@ -11,11 +11,10 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from firstday.arguments import suggest
 from firstday.cold.cold_model import Epoch
 from firstday.data.frame_libraries import Library, give_frame
 from firstday.display import readable, write_table
-from firstday.errors import ArgumentError, MissingExtraError
+from firstday.errors import ArgumentError, MissingExtraError, hint_at
 from firstday.evaluation.slices import (
     ALL,
     DAY_ONE_SIZES,
@@ -242,7 +241,8 @@ class Results:
             for place, part in enumerate(key):  # the first that nothing has together with those before it
                 known = list(dict.fromkeys(of[place] for of in self._by_key if of[:place] == key[:place]))
                 if part not in known:
-                    raise ArgumentError(f"get: nothing was measured of {part!r}; {suggest(str(part), known)}")
+                    hint = hint_at(part, tuple(known))
+                    raise ArgumentError(f"get: nothing was measured of {part!r}{hint}; give one of {', '.join(known)}.")
         return self._by_key[key]
 
     def to_frame(self, library: Library = "polars") -> Any:

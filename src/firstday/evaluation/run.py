@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from time import perf_counter
+from typing import get_args
 
 import numpy as np
 
@@ -14,7 +15,7 @@ from firstday.data.dataset import Dataset
 from firstday.data.splits.holdout import find_cut_offs, hold_out, protocol_of
 from firstday.data.splits.registrations import write_moment
 from firstday.data.splits.split import Cohort, Split
-from firstday.errors import ConfigError, DataError
+from firstday.errors import LOADED, ConfigError, DataError, expect
 from firstday.evaluation.results import Results, Scores, make_figures, measure_lists, measure_novelty
 from firstday.evaluation.slices import (
     REFERENCE,
@@ -31,9 +32,6 @@ from firstday.evaluation.slices import (
 )
 from firstday.metrics import PrecisionRule
 from firstday.progress import Progress, no_progress, open_progress
-from firstday.recommend.blend import have_friends
-from firstday.recommend.nearest_segment import SEGMENT
-from firstday.recommend.neighbors import FRIENDS
 from firstday.recommend.query import Answer, Query
 from firstday.recommend.recommender import answer_all
 from firstday.recommend.registry import (
@@ -45,6 +43,9 @@ from firstday.recommend.registry import (
     with_methods_of,
 )
 from firstday.recommend.spec import PAPER_SEGMENT, ColdModelSpec, Method, Strategy, names_of_both_ways
+from firstday.recommend.strategies.blend import have_friends
+from firstday.recommend.strategies.people import FRIENDS
+from firstday.recommend.strategies.segments import SEGMENT
 from firstday.training.fit import cohort_query, fit
 from firstday.training.option_search import Tuning, with_options
 
@@ -157,7 +158,8 @@ def evaluate(
     n_seeds
         How many seeds, from `config.seed` on.
     k
-        Length of the lists; `recommend.k` of the configuration if left out.
+        Length of the lists; `recommend.k` of the configuration if left out. What training chooses on validation users
+        (options of methods, weights, when to stop) is chosen for lists of `recommend.k` in any case.
     divide_by
         What precision is divided by: hits / min(k, items to be found) as in the paper (``min``), or hits / k (``k``).
     against
@@ -171,9 +173,13 @@ def evaluate(
     DataError
         Nobody can be judged.
     """
+    expect("dataset", dataset, Dataset, LOADED)
+    expect("strategies", strategies, (list, tuple), "a list of names of strategies, or of methods of your own")
     names = _names_of(strategies)
     check_judged(names)
-    config = config or Config()
+    config = Config.of(config)
+    if divide_by not in get_args(PrecisionRule):
+        raise ConfigError(f"divide_by: is {divide_by!r}; give 'min' or 'k'.")
     for name, number in (("n_seeds", n_seeds), ("k", k)):
         if number is not None and number < 1:
             raise ConfigError(f"{name}: is {number}; give a whole number, at least 1.")

@@ -12,14 +12,13 @@ from typing import Any
 
 import numpy as np
 
-from firstday.arguments import hint_at
 from firstday.config import SHOWN, SignalConfig
 from firstday.data.dataset import Dataset
 from firstday.data.events import ITEM, Pair
 from firstday.data.ids import Ids
 from firstday.display import readable
 from firstday.embed.embeddings import compute_affinity
-from firstday.errors import DataError
+from firstday.errors import DataError, hint_at
 from firstday.features.impressions import Impression, weigh_impressions
 from firstday.sparse import SparseRows, union_rows
 

@@ -485,7 +485,7 @@ def find_source(name: str) -> str:
     spec = _spec_of(name)
     if spec is None or spec.is_ours:
         return ""
-    for value in vars(spec).values():
+    for value in map(inspect.unwrap, vars(spec).values()):
         if inspect.isfunction(value) and not value.__module__.startswith("firstday."):
             file = inspect.getsourcefile(value)
             return "" if file is None else _shorten(Path(file).read_bytes())

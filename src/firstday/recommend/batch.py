@@ -193,17 +193,10 @@ def _describe_unknown(unknown: Mapping[str, int], catalogue: Catalogue) -> list[
     """Say what the model does not know."""
     sentences = []
     for name, n in sorted(unknown.items()):
-        kind, _, rest = name.partition(" ")
-        if kind == "signal" and rest:
-            known = ", ".join(catalogue.signals)
-            sentences.append(
-                f"{n:,} interactions have the signal {rest!r}, which the model does not know, and were ignored "
-                f"(known are {known})."
-            )
+        known = ""
+        if name.startswith("signal "):
+            known = f" (known are {', '.join(catalogue.signals)})"
         elif name.startswith(UNKNOWN_COLUMN):
-            known = ", ".join(catalogue.groups) or "none"
-            column = name.removeprefix(UNKNOWN_COLUMN)
-            sentences.append(f"users.{column} is no profile column of the model and was ignored (known are {known}).")
-        else:
-            sentences.append(f"{n:,} values of {name} are unknown to the model and were ignored.")
+            known = f" (known are {', '.join(catalogue.groups) or 'none'})"
+        sentences.append(f"{n:,} values of {name} are unknown to the model and were ignored{known}.")
     return sentences

@@ -15,6 +15,7 @@ import numpy as np
 from firstday.artifact.trained_model import TrainedModel
 from firstday.display import readable
 from firstday.recommend.query import Query
+from firstday.recommend.strategies.people import find_members
 from firstday.segment.segments import BELIEF_SMOOTHING
 
 DOUBT = 0.3
@@ -66,22 +67,6 @@ def normalise(logs: np.ndarray) -> np.ndarray:
     return normalised
 
 
-def believe_groups(prior: np.ndarray, yes: np.ndarray, no: np.ndarray) -> np.ndarray:
-    """Return how likely each group is after some answers, by Bayes' rule, float64, shape (n_groups,), sum 1.
-
-    Parameters
-    ----------
-    prior
-        How likely each is before, shape (n_groups,).
-    yes, no
-        Share of each group's users who say yes to what was answered with yes, and with no, strictly within 0 and 1,
-        shape (n_groups, n_answers).
-    """
-    with np.errstate(divide="ignore"):
-        logs = np.log(prior)
-    return normalise(logs + np.log(yes).sum(axis=1) + np.log1p(-no).sum(axis=1))
-
-
 def share_of_everyone(model: TrainedModel, items: np.ndarray) -> np.ndarray:
     """Return the share of warm users who use each of some items, strictly within 0 and 1, float64, shape (n,)."""
     least = 0.5 / (float(model.everyone.sizes[0]) + 1)
@@ -131,7 +116,8 @@ def believe_people(query: Query, row: int) -> PeopleBelief:
     model = query.model
     assert model.warm is not None
     members, closeness = _find_near(query, row)
-    used, n_used = model.warm.uses.take_columns(members)
+    uses = model.warm.uses.take(members)
+    used, n_used = uses.columns, uses.lengths()
     evidence = np.zeros(model.n_items)
     liked, passed_over = query.liked.row(row), query.passed_over.row(row)
     evidence[liked] = gain_of_yes(share_of_everyone(model, liked))
@@ -159,10 +145,8 @@ def _find_near(query: Query, row: int) -> tuple[np.ndarray, np.ndarray]:
     vector = query.predicted[row]
     if len(people) <= N_BELIEVED:
         return np.arange(len(people)), (people @ vector).astype(np.float64)
-    kept = model.kept_by_segment
-    shifts, ends = kept.find_near(query.closeness[row], N_BELIEVED)
-    at = np.arange(ends[-1]) + np.repeat(shifts, np.diff(ends, prepend=0))
-    return kept.order[at], (kept.vectors[at] @ vector).astype(np.float64)
+    members = find_members(model, query.closeness[row], N_BELIEVED)
+    return members, (people[members] @ vector).astype(np.float64)
 
 
 def believe_segments(query: Query, rows: np.ndarray) -> np.ndarray:
@@ -201,11 +185,8 @@ def _shares_of_segments(model: TrainedModel, items: np.ndarray) -> np.ndarray:
     """Return the share of each segment's users who use some items, leaning on everyone's, (n_segments, n_given)."""
     segments = model.segments
     counts = np.zeros((len(segments), len(items)))
-    by_item = segments.counts_by_item
-    for place, item in enumerate(items.tolist()):
-        counts[by_item.row(item), place] = by_item.row_weights(item)
-    shares = (counts + BELIEF_SMOOTHING * share_of_everyone(model, items)) / (
-        segments.items.sizes[:, None] + BELIEF_SMOOTHING
-    )
-    below_one: np.ndarray = np.minimum(shares, 1 - 1e-6)
+    users = segments.counts_by_item.take(items)
+    counts[users.columns, users.row_of_entry()] = users.weights
+    shares = counts + BELIEF_SMOOTHING * share_of_everyone(model, items)
+    below_one: np.ndarray = np.minimum(shares / (segments.items.sizes[:, None] + BELIEF_SMOOTHING), 1 - 1e-6)
     return below_one

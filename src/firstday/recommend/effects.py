@@ -1,9 +1,9 @@
-"""What each thing that is known of a user does: it enters the features, moves the list alone, or does nothing."""
+"""What of a user's signals changes nothing: it neither enters the features nor is read by the strategy."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from typing import Literal
@@ -11,19 +11,18 @@ from typing import Literal
 import numpy as np
 
 from firstday.data.events import ITEM, Pair
-from firstday.errors import ConfigError
-from firstday.features.signals import SignalBatch
 from firstday.recommend.query import RESTING, Query
-from firstday.recommend.registry import find_strategy
-from firstday.recommend.spec import EVERYTHING, Part
+from firstday.recommend.registry import parts_read
+from firstday.recommend.spec import Part
 from firstday.sparse import SparseRows, contains, union_rows
 
-FEATURES, LIST, KEEPS_OUT, NOTHING = 3, 2, 1, 0
-"""What a thing does, the strongest first: it enters the features, and so the prediction; the strategy, or the fallback,
-that answered reads it beside the features; it only keeps items out of the list; nothing."""
-
-
+MOVES, KEEPS_OUT, NOTHING = 2, 1, 0
+"""What a thing does, the strongest first: it enters the features, or what answers reads it beside them; it only keeps
+items out of the list; nothing."""
 LEARNS_NOTHING = "the strategy learns nothing from that"
+
+IsRead = Callable[[Part], np.ndarray]
+"""Given a part, returns whether what was asked or what answered reads it, bool, shape (n_users,)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,7 +37,7 @@ class Effect:
     users
         Whose each is, integers, shape (n,).
     does
-        `FEATURES`, `LIST`, `KEEPS_OUT` or `NOTHING`, int8, shape (n,).
+        `MOVES`, `KEEPS_OUT` or `NOTHING`, shape (n,).
     codes
         The code of each value of a profile column, the years of each age; None elsewhere.
     """
@@ -50,11 +49,11 @@ class Effect:
     codes: np.ndarray | None = None
 
 
-def find_effects(query: Query, strategy: str, routes: np.ndarray, *, weak_only: bool = False) -> Iterator[Effect]:
-    """Say for each thing that a model understands what it did for the lists of some users.
+def find_effects(query: Query, strategy: str, routes: np.ndarray) -> Iterator[Effect]:
+    """Say what each thing that a model understands did for the lists of some users, but for kinds that always move.
 
     This follows `Encoder.encode`, `Query.known` and what strategies say they read (`StrategySpec.reads`). Where it is
-    in doubt it says more: what has no effect by chance, such as a liked item without a vector, is said to enter.
+    in doubt it says more: what has no effect by chance, such as a liked item without a vector, is said to move.
 
     Parameters
     ----------
@@ -64,119 +63,63 @@ def find_effects(query: Query, strategy: str, routes: np.ndarray, *, weak_only: 
         What was asked for.
     routes
         What answered each, shape (n_users,).
-    weak_only
-        Whether kinds of things that all enter the features may be passed over, which is quicker.
     """
-    encoder, friends = query.model.encoder, query.signals.friends
-    reads = cache(lambda: _find_readers(query, strategy, routes))
-    for pair, rows in query.signals.actions.items():
+
+    @cache
+    def is_read(part: Part) -> np.ndarray:
+        readers = {name: part in parts_read(name, query.model) for name in {strategy, *routes.tolist()}}
+        return np.array([readers[strategy] or readers[route] for route in routes.tolist()], dtype=bool)
+
+    signals, encoder, config = query.signals, query.model.encoder, query.model.config.signals
+    closing = () if query.keep_used else (*config.use, *config.never_recommend)
+    for pair, rows in signals.actions.items():
         if pair not in encoder.pairs:
-            yield _effect_of_actions(query, pair, rows, reads())
-        elif not weak_only:
-            every = np.full(rows.n_entries, FEATURES, dtype=np.int8)
-            yield Effect("pair", name_pair(pair), rows.row_of_entry(), every)
-    if friends is not None and friends.n_entries:
-        in_features = encoder.friend_vectors is not None
-        if not (in_features and weak_only):
-            users = friends.row_of_entry()
-            yield Effect("friends", "friends", users, _strongest(in_features, reads()["friends"][users]))
-    ages = {} if query.signals.ages is None else {"age": query.signals.ages}
-    columns: dict[str, np.ndarray] = {**ages, **query.signals.groups}
-    for name, codes in columns.items():
-        given = codes >= 0
+            otherwise = KEEPS_OUT if pair[1] == ITEM and pair[0] in closing else NOTHING
+            does = np.where(_moves(query, pair, rows, is_read), MOVES, otherwise)
+            yield Effect("pair", " x ".join(pair), rows.row_of_entry(), does)
+    if signals.friends is not None and encoder.friend_vectors is None:
+        users = signals.friends.row_of_entry()
+        yield Effect("friends", "friends", users, np.where(is_read("friends")[users], MOVES, NOTHING))
+    ages = {} if signals.ages is None else {"age": signals.ages}
+    for name, codes in {**ages, **signals.groups}.items():
         heeded = query.profile[name] >= 0 if name in query.profile else np.zeros(len(codes), dtype=bool)
-        if (given & ~heeded).any() or (given.any() and not weak_only):
-            yield _effect_of_profile(query, name, codes, heeded, reads())
+        users = np.flatnonzero(codes >= 0)
+        if not heeded[users].all():
+            moves = heeded | is_read("anything")
+            if name == "age" and encoder.age_means is not None:
+                moves |= query.known  # where there is a prediction, the number counts in any case
+            yield Effect("column", name, users, np.where(moves[users], MOVES, NOTHING), codes[users])
     if query.passed_over.n_entries:
-        users, seen = query.passed_over.row_of_entry(), query.passed_over.weights
-        does = _strongest(False, reads()["shown"][users], (seen > RESTING) & (not query.keep_used))
+        users = query.passed_over.row_of_entry()
+        rests = (query.passed_over.weights > RESTING) & (not query.keep_used)
+        does = np.where(is_read("shown")[users], MOVES, np.where(rests, KEEPS_OUT, NOTHING))
         yield Effect("shown", "shown", users, does)
 
 
-def _find_readers(query: Query, strategy: str, routes: np.ndarray) -> dict[Part, np.ndarray]:
-    """Tell of which users the strategy or what answered reads each part, bool, shape (n_users,)."""
-    by_name = {name: _read_by(query, name) for name in {strategy, *routes.tolist()}}
-    by_strategy = by_name[strategy]
-    return {
-        part: np.array([part in by_strategy or part in by_name[route] for route in routes.tolist()], dtype=bool)
-        for part in EVERYTHING
-    }
+def _moves(query: Query, pair: Pair, rows: SparseRows, is_read: IsRead) -> np.ndarray:
+    """Tell which interactions of a pair without a block move anything, bool, shape (n_entries,)."""
+    encoder, users = query.model.encoder, rows.row_of_entry()
+    moves: np.ndarray = is_read("anything")[users]
+    if pair[1] == ITEM:
+        is_liked = _is_in_affinity(query, pair[0], rows)
+        moves |= is_liked & (is_read("liked")[users] | encoder.config.fold_in)
+        for signal, entity in encoder.config.derived_pairs:  # a block by what the items belong to
+            if signal == pair[0] and (signal, entity) in encoder.pairs and entity in encoder.members_of_items:
+                moves |= encoder.members_of_items[entity].lengths()[rows.columns] > 0
+    return moves
 
 
-def _read_by(query: Query, name: str) -> tuple[Part, ...]:
-    """Return what a strategy reads beside the features: everything where nobody says."""
-    try:
-        reads = find_strategy(name).reads
-    except ConfigError:  # a route that a stranger's strategy calls as it likes
-        reads = None
-    if reads is None:
-        return EVERYTHING
-    return reads(query.model)
-
-
-def _strongest(
-    in_features: np.ndarray | bool, is_read: np.ndarray | bool, keeps_out: np.ndarray | bool = False
-) -> np.ndarray:
-    """Return what things do, the strongest of what holds, int8."""
-    does: np.ndarray = np.where(in_features, FEATURES, np.where(is_read, LIST, np.where(keeps_out, KEEPS_OUT, NOTHING)))
-    return does.astype(np.int8)
-
-
-def name_pair(pair: Pair) -> str:
-    """Return the name of a (signal, entity) pair, as blocks have it."""
-    return " x ".join(pair)
-
-
-def _effect_of_actions(query: Query, pair: Pair, rows: SparseRows, reads: Mapping[Part, np.ndarray]) -> Effect:
-    """Say what each interaction of a pair without a block did."""
-    config, (signal, entity) = query.model.config.signals, pair
-    users = rows.row_of_entry()
-    is_read, in_features = reads["anything"][users], np.zeros(len(users), dtype=bool)
-    closing = entity == ITEM and not query.keep_used and signal in (*config.use, *config.never_recommend)
-    if entity == ITEM:
-        in_affinity = _is_in_affinity(query.signals, config.affinity, signal, rows)
-        in_features = _is_derived(query, signal, rows) | (in_affinity & query.model.encoder.config.fold_in)
-        is_read = is_read | (in_affinity & reads["liked"][users])
-    return Effect("pair", name_pair(pair), users, _strongest(in_features, is_read, closing))
-
-
-def _is_derived(query: Query, signal: str, rows: SparseRows) -> np.ndarray:
-    """Tell which interactions with items have a block by what the items belong to, bool, shape (n_entries,)."""
-    encoder = query.model.encoder
-    derived = np.zeros(rows.n_entries, dtype=bool)
-    for pair in encoder.config.derived_pairs:
-        if pair[0] == signal and pair in encoder.pairs and pair[1] in encoder.members_of_items:
-            derived |= encoder.members_of_items[pair[1]].lengths()[rows.columns] > 0
-    return derived
-
-
-def _is_in_affinity(batch: SignalBatch, weights: Mapping[str, float], signal: str, rows: SparseRows) -> np.ndarray:
+def _is_in_affinity(query: Query, signal: str, rows: SparseRows) -> np.ndarray:
     """Tell which interactions with items count in affinities, bool, shape (n_entries,).
 
     All do by which the item is liked. Others take from that: they count where the user also likes the item.
     """
+    weights = query.model.config.signals.affinity
     weight = weights.get(signal, 0)
     if weight >= 0:
         return np.full(rows.n_entries, weight > 0)
-    liking = [
-        of_pair for (name, entity), of_pair in batch.actions.items() if entity == ITEM and weights.get(name, 0) > 0
-    ]
+    liking = [done for (name, of), done in query.signals.actions.items() if of == ITEM and weights.get(name, 0) > 0]
     return contains(union_rows(liking), rows) if liking else np.zeros(rows.n_entries, dtype=bool)
-
-
-def _effect_of_profile(
-    query: Query, name: str, codes: np.ndarray, heeded: np.ndarray, reads: Mapping[Part, np.ndarray]
-) -> Effect:
-    """Say what each value of a profile column, or each age, did."""
-    encoder, users = query.model.encoder, np.flatnonzero(codes >= 0)
-    heeded = heeded[users]
-    in_features, means = heeded, encoder.group_means.get(name)
-    if name == "age" and encoder.age_means is not None:
-        in_features = heeded | query.known[users]  # where there is a prediction, the number counts in any case
-    elif means is not None:
-        in_features = heeded | (means[codes[users]] != means[-1]).any(axis=1)
-    is_read = reads["anything"][users] | (reads["profile"][users] & heeded)
-    return Effect("column", name, users, _strongest(in_features, is_read), codes[users])
 
 
 def tell_each(query: Query, strategy: str, routes: np.ndarray) -> tuple[list[list[str]], list[list[str]]]:
@@ -194,40 +137,29 @@ def tell_each(query: Query, strategy: str, routes: np.ndarray) -> tuple[list[lis
     """
     ignored: list[list[str]] = [[] for _ in range(query.n_users)]
     kept_out: list[list[str]] = [[] for _ in range(query.n_users)]
-    for effect in find_effects(query, strategy, routes, weak_only=True):
-        weak = effect.does <= KEEPS_OUT
-        if not weak.any():
-            continue
-        for user in np.unique(effect.users[weak]).tolist():
-            of_user = effect.users == user
-            does = effect.does[of_user]
-            if effect.codes is not None:
-                code = int(effect.codes[of_user][0])
-                value = code if effect.name == "age" else query.model.catalogue.groups[effect.name][code]
-                ignored[user].append(f"no warm user has {effect.name} {value}")
-            elif effect.kind == "friends":
-                ignored[user].append("friends are in none of the model's features")
-            elif effect.kind == "shown":
-                n_resting = int((does == KEEPS_OUT).sum())
-                if n_resting:
-                    kept_out[user].append(f"passed over ({n_resting:,}) only rests: {LEARNS_NOTHING}")
-                if n_resting < len(does):
-                    ignored[user].append(f"shown, hardly seen ({len(does) - n_resting:,}): {LEARNS_NOTHING}")
-            else:
-                _tell_pair(effect.name, does, ignored[user], kept_out[user])
+    for effect in find_effects(query, strategy, routes):
+        for does, sentences in ((NOTHING, ignored), (KEEPS_OUT, kept_out)):
+            for user in np.unique(effect.users[effect.does == does]).tolist():
+                sentences[user].append(_tell(query, effect, effect.users == user, does))
     return ignored, kept_out
 
 
-def _tell_pair(name: str, does: np.ndarray, ignored: list[str], kept_out: list[str]) -> None:
-    """Say what the interactions of one user and one pair did that have no part in the features."""
-    of_them = ""
-    n_nothing, n_closing = int((does == NOTHING).sum()), int((does == KEEPS_OUT).sum())
-    if n_nothing:
-        of_them = "" if n_nothing == len(does) else f", which leaves {n_nothing:,} of {len(does):,} without effect"
-        ignored.append(f"no warm user has {name} on day one{of_them}")
-    if n_closing:
-        of_them = "" if n_closing == len(does) else f" ({n_closing:,} of {len(does):,})"
-        kept_out.append(f"{name}{of_them} only keeps items out of the list: no warm user has it on day one")
+def _tell(query: Query, effect: Effect, of_user: np.ndarray, does: int) -> str:
+    """Say what things of one user and one kind did so."""
+    name, n, n_all = effect.name, int((effect.does[of_user] == does).sum()), int(of_user.sum())
+    if effect.codes is not None:
+        code = int(effect.codes[of_user][0])
+        return f"no warm user has {name} {code if name == 'age' else query.model.catalogue.groups[name][code]}"
+    if effect.kind == "friends":
+        return "friends are in none of the model's features"
+    if effect.kind == "shown":
+        what = f"passed over ({n:,}) only rests" if does == KEEPS_OUT else f"shown, hardly seen ({n:,})"
+        return f"{what}: {LEARNS_NOTHING}"
+    if does == KEEPS_OUT:
+        some = "" if n == n_all else f" ({n:,} of {n_all:,})"
+        return f"{name}{some} only keeps items out of the list: no warm user has it on day one"
+    some = "" if n == n_all else f", which leaves {n:,} of {n_all:,} without effect"
+    return f"no warm user has {name} on day one{some}"
 
 
 def count_weak(query: Query, strategy: str, routes: np.ndarray) -> Counter[tuple[str, str, int]]:
@@ -239,11 +171,8 @@ def count_weak(query: Query, strategy: str, routes: np.ndarray) -> Counter[tuple
         See `find_effects`.
     """
     counts: Counter[tuple[str, str, int]] = Counter()
-    for effect in find_effects(query, strategy, routes, weak_only=True):
-        for does in (KEEPS_OUT, NOTHING):
-            n = int((effect.does == does).sum())
-            if n:
-                counts[effect.kind, effect.name, does] += n
+    for effect in find_effects(query, strategy, routes):
+        counts += Counter({(effect.kind, effect.name, does): int((effect.does == does).sum()) for does in (0, 1)})
     return counts
 
 
@@ -251,17 +180,12 @@ def tell_counts(counts: Counter[tuple[str, str, int]]) -> list[str]:
     """Say of many users what did nothing, and what only kept items out of lists, in whole sentences."""
     sentences = []
     for (kind, name, does), n in sorted(counts.items()):
-        if kind == "column":
-            sentences.append(f"{n:,} values of {name} were ignored: no warm user has them.")
-        elif kind == "friends":
-            sentences.append(f"{n:,} friends were ignored: the model's features have none.")
-        elif kind == "shown":
-            only = "only rested" if does == KEEPS_OUT else "were ignored"
-            sentences.append(f"{n:,} items that were shown and passed over {only}: {LEARNS_NOTHING}.")
-        elif does == KEEPS_OUT:
-            sentences.append(
-                f"{n:,} interactions ({name}) only kept items out of lists: no warm user has any on day one."
-            )
-        else:
-            sentences.append(f"{n:,} interactions ({name}) were ignored: no warm user has any on day one.")
+        things, why = {
+            "pair": (f"interactions ({name})", "no warm user has any on day one"),
+            "column": (f"values of {name}", "no warm user has them"),
+            "friends": ("friends", "the model's features have none"),
+            "shown": ("items that were shown and passed over", LEARNS_NOTHING),
+        }[kind]
+        only = "only rested" if kind == "shown" else "only kept items out of lists"
+        sentences.append(f"{n:,} {things} {only if does == KEEPS_OUT else 'were ignored'}: {why}.")
     return sentences

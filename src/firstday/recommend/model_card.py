@@ -8,8 +8,8 @@ from typing import Any
 
 from firstday.artifact.folder import read_manifest
 from firstday.artifact.trained_model import TrainedModel
-from firstday.recommend.auto import tabulate_selection
 from firstday.recommend.registry import find_strategy, strategies_of
+from firstday.recommend.strategies.auto import tabulate_selection
 
 CARD = "card.md"
 """What the card is called that `firstday train` puts beside the files of a version; nothing reads it."""

@@ -3,23 +3,50 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
+from functools import partial, wraps
 from pathlib import Path
 from traceback import extract_tb
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
 from firstday.errors import FirstdayError
+from firstday.recommend.query import Answer, Query, check_numbers
+from firstday.recommend.spec import Method, StrategySpec
 
-if TYPE_CHECKING:
-    from firstday.recommend.query import Answer, Query
-
-T = TypeVar("T")
+M = TypeVar("M", bound=Method)
 OURS = str(Path(__file__).parents[1])
 """The folder of our own code."""
 
 
-def call_stranger(method: str, step: str, function: Callable[..., T], *arguments: Any) -> T:
+def guard(spec: M) -> M:
+    """Return a method whose functions are called by `call_stranger`, and what they return is checked."""
+
+    def guarded(step: str, function: Callable[..., Any], check: Callable[..., Any]) -> Callable[..., Any]:
+        @wraps(function)
+        def call(*arguments: Any, **options: Any) -> Any:
+            return check(call_stranger(spec.label, step, function, *arguments, **options), *arguments)
+
+        return call
+
+    def check_value(value: Any, *_: Any) -> Any:
+        if not isinstance(value, spec.value):  # type: ignore[arg-type]  # who learns has one
+            raise FirstdayError(f"{spec.label}: its fit returned a {type(value).__name__}; return its value.")
+        return value
+
+    changes: dict[str, Any] = {}
+    if spec.fit is not None:
+        changes["fit"] = guarded("fit", spec.fit, check_value)
+    if isinstance(spec, StrategySpec):
+        changes["recommend"] = guarded("recommend", spec.recommend, partial(check_answer, spec.label))
+        if spec.search is not None:
+            prepare = guarded("prepare", spec.search.prepare, lambda fit, _: guarded("fit", fit, check_value))
+            changes["search"] = replace(spec.search, prepare=prepare)
+    return replace(spec, **changes)
+
+
+def call_stranger(method: str, step: str, function: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
     """Call a function of a method, such as ``strategy 'near'``; an error in it is told with the line that raised it.
 
     Raises
@@ -28,7 +55,7 @@ def call_stranger(method: str, step: str, function: Callable[..., T], *arguments
         The function raised an error, which is the cause of this one.
     """
     try:
-        return function(*arguments)
+        return function(*arguments, **options)
     except (FirstdayError, MemoryError):
         raise
     except Exception as error:
@@ -37,23 +64,6 @@ def call_stranger(method: str, step: str, function: Callable[..., T], *arguments
         where = f" ({Path(theirs[0].filename).name} line {lines[-1]})" if theirs else ""
         text = f"{type(error).__name__}: {str(error).rstrip('.')}"
         raise FirstdayError(f"{method}: its {step} raised {text}{where}; mend it there.") from error
-
-
-def check_numbers(what: str, numbers: Any, shape: tuple[int, ...]) -> None:
-    """Refuse what is no array of numbers of a shape, or has NaN.
-
-    Raises
-    ------
-    FirstdayError
-        It is not.
-    """
-    is_array = isinstance(numbers, np.ndarray)
-    if not is_array or numbers.shape != shape or numbers.dtype.kind not in "fiu":
-        given = f"{numbers.dtype} of the shape {numbers.shape}" if is_array else f"a {type(numbers).__name__}"
-        raise FirstdayError(f"{what} are {given}; give an array of numbers of the shape {shape}.")
-    if np.isnan(numbers).any():
-        first = ", ".join(map(str, np.argwhere(np.isnan(numbers))[0]))
-        raise FirstdayError(f"{what} have NaN, first at [{first}]; give numbers.")
 
 
 def check_answer(method: str, answer: Answer, query: Query) -> Answer:
@@ -65,7 +75,7 @@ def check_answer(method: str, answer: Answer, query: Query) -> Answer:
         It is no `Answer`; an array is of another shape or type; or the list of a user who has a route holds an item
         twice, one that does not exist, one that the user has used or banned, or one behind an empty place.
     """
-    if not all(hasattr(answer, name) for name in ("items", "scores", "routes")):
+    if not isinstance(answer, Answer):
         raise FirstdayError(f"{method}: its recommend returned a {type(answer).__name__}; return a firstday.Answer.")
     shape, n_items = (query.n_users, query.k), query.model.n_items
     check_numbers(f"{method}: its items", answer.items, shape)
@@ -77,17 +87,11 @@ def check_answer(method: str, answer: Answer, query: Query) -> Answer:
     users = np.flatnonzero(answer.routes != "")
     items = answer.items[users].astype(np.int64)
     ascending, excluded = np.sort(items, axis=1), query.without_impressions.excluded.take(users)
-    closed = excluded.row_of_entry() * n_items + excluded.columns
-    cells = np.arange(len(users))[:, None] * n_items + items
     for listed, at_fault, fault in (
         (items, (items < -1) | (items >= n_items), f"{{}}; give items from 0 to {n_items - 1}, and -1 behind the last"),
         (items[:, 1:], (items[:, :-1] < 0) & (items[:, 1:] >= 0), "item {} behind -1; put -1 behind the last item"),
         (ascending[:, 1:], (np.diff(ascending) == 0) & (ascending[:, 1:] >= 0), "item {} twice; give each item once"),
-        (
-            items,
-            (items >= 0) & np.isin(cells, closed),
-            "item {}, which was used; leave out what query.excluded has",
-        ),
+        (items, excluded.has(items), "item {}, which was used; leave out what query.excluded has"),
     ):
         if at_fault.any():
             row, place = np.argwhere(at_fault)[0]

@@ -12,10 +12,9 @@ import numpy as np
 from firstday.artifact.trained_model import FEW, TrainedModel
 from firstday.data.events import ITEM
 from firstday.display import readable
-from firstday.errors import ConfigError
+from firstday.errors import ConfigError, FirstdayError
 from firstday.features.signals import SignalBatch
 from firstday.ranking import rank_scores, score_by_vectors, take_lists, unit_rows
-from firstday.recommend.plugin_checks import check_numbers
 from firstday.sparse import SparseRows, contains, union_rows
 
 RESTING = 0.5
@@ -85,8 +84,6 @@ class Query:
         Features and mean vectors where they are not to be made of the signals.
     closed
         Items that may not be in each user's list, shape (n_users, n_items), where they do not follow from the signals.
-    checked
-        Whose scores are checked, such as ``strategy 'near'``; "": they are ours.
     """
 
     model: TrainedModel
@@ -95,7 +92,6 @@ class Query:
     keep_used: bool = False
     computed: ComputedDays | None = None
     closed: SparseRows | None = None
-    checked: str = ""
 
     @property
     def n_users(self) -> int:
@@ -125,18 +121,27 @@ class Query:
         """
         if self.computed is not None:
             return np.asarray(self.computed.features.any(axis=1))
-        encoder, signals = self.model.encoder, self.signals
-        known = np.zeros(self.n_users, dtype=bool)
-        for pair, rows in signals.actions.items():
-            if pair in encoder.pairs:
-                known |= rows.starts[1:] > rows.starts[:-1]
-        if encoder.config.fold_in:
-            known |= self.liked.starts[1:] > self.liked.starts[:-1]
-        if encoder.friend_vectors is not None and signals.friends is not None:
-            known |= signals.friends.lengths() > 0
+        known: np.ndarray = self._has_signal | self._has_friends
+        if self.model.encoder.config.fold_in:
+            known |= self.liked.lengths() > 0
         for codes in self.profile.values():
             known |= codes >= 0
         return known
+
+    @cached_property
+    def _has_signal(self) -> np.ndarray:
+        """Whether each user did anything that has a block among the features, bool, shape (n_users,)."""
+        has_signal = np.zeros(self.n_users, dtype=bool)
+        for pair, rows in self.signals.actions.items():
+            if pair in self.model.pairs:
+                has_signal |= rows.lengths() > 0
+        return has_signal
+
+    @cached_property
+    def _has_friends(self) -> np.ndarray:
+        """Whether each user has a friend who enters the features, bool, shape (n_users,)."""
+        friends = self.signals.friends if self.model.knows_friends else None
+        return np.zeros(self.n_users, dtype=bool) if friends is None else np.asarray(friends.lengths() > 0)
 
     @cached_property
     def passed_over(self) -> SparseRows:
@@ -155,21 +160,17 @@ class Query:
         """
         if self.computed is not None:
             return np.where(self.known, FEW, 0)
-        n_done, has_signal = self.liked.lengths(), np.zeros(self.n_users, dtype=bool)
+        n_done = self.liked.lengths()
         for pair, rows in self.signals.actions.items():
-            if pair in self.model.pairs:
-                has_signal |= rows.lengths() > 0
-                if pair[1] != ITEM:
-                    n_done = n_done + rows.lengths()
-        n_known: np.ndarray = np.maximum(n_done, has_signal)
+            if pair in self.model.pairs and pair[1] != ITEM:
+                n_done = n_done + rows.lengths()
+        n_known: np.ndarray = np.maximum(n_done, self._has_signal)
         return n_known
 
     @cached_property
     def knowledge(self) -> np.ndarray:
         """How much is known of each user, as a position in `KNOWLEDGE`, int64, shape (n_users,)."""
-        friends = self.signals.friends if self.model.knows_friends else None
-        has_friends = np.zeros(self.n_users, dtype=bool) if friends is None else np.asarray(friends.lengths() > 0)
-        names = np.where(self.n_known >= FEW, 4, np.where(self.n_known > 0, 3, np.where(has_friends, 2, 1)))
+        names = np.where(self.n_known >= FEW, 4, np.where(self.n_known > 0, 3, np.where(self._has_friends, 2, 1)))
         return np.where(self.known, names, 0)
 
     @cached_property
@@ -202,18 +203,12 @@ class Query:
 
     def predicted_by(self, method: str) -> np.ndarray:
         """Return the vectors that another cold model predicts, as `predicted`; the model must have learned it."""
-        if method not in self._predicted_by:
-            liked, vectors = self.liked, self.model.scoring_vectors
-            if self.computed is not None:
-                liked, vectors = self.computed.stand_in(self.model.similarity)
-            predicted = self.learned(method).predict(self.features, liked, vectors)
-            check_numbers(f"cold model {method!r}: its vectors", predicted, (self.n_users, vectors.shape[1]))
-            self._predicted_by[method] = predicted
-        return self._predicted_by[method]
-
-    @cached_property
-    def _predicted_by(self) -> dict[str, np.ndarray]:
-        return {}
+        liked, vectors = self.liked, self.model.scoring_vectors
+        if self.computed is not None:
+            liked, vectors = self.computed.stand_in(self.model.similarity)
+        predicted: np.ndarray = self.learned(method).predict(self.features, liked, vectors)
+        check_numbers(f"cold model {method!r}: its vectors", predicted, (self.n_users, vectors.shape[1]))
+        return predicted
 
     @cached_property
     def nearest_segments(self) -> np.ndarray:
@@ -251,17 +246,14 @@ class Query:
 
     def rank_scores(self, score: Callable[[np.ndarray], np.ndarray], route: str, answered: np.ndarray) -> Answer:
         """Rank items by scores; see `firstday.rank_scores` and `Answer.where`."""
-        unlisted = self.model.unlisted
 
         def score_listed(rows: np.ndarray) -> np.ndarray:
             scores = score(rows)
-            if self.checked:
-                check_numbers(f"{self.checked}: its scores", scores, (len(rows), self.model.n_items))
-            scores[:, unlisted] = -np.inf
+            check_numbers(f"strategy {route!r}: its scores", scores, (len(rows), self.model.n_items))
+            scores[:, self.model.unlisted] = -np.inf
             return scores
 
-        ranked = rank_scores(score_listed if len(unlisted) or self.checked else score, self.excluded, self.k)
-        return Answer.where(answered, route, *ranked)
+        return Answer.where(answered, route, *rank_scores(score_listed, self.excluded, self.k))
 
     def rank_learned(self, method: str) -> Answer:
         """Rank items by the scores that what a method learned gives them for liked items; see `LearnedScores`.
@@ -290,12 +282,6 @@ class Query:
         if self.signals.passed_over is None:
             return self
         return replace(self, signals=replace(self.signals, passed_over=None))
-
-    def checked_for(self, method: str) -> Query:
-        """Return the same query, of which nothing is computed again, with the scores of a method checked."""
-        query = replace(self, checked=method)
-        query.__dict__.update({**self.__dict__, "checked": method})
-        return query
 
     def take(self, rows: np.ndarray) -> Query:
         """Return the query of some of the users; what follows from their features is not computed again."""
@@ -347,3 +333,20 @@ class Answer:
     def where(cls, answered: np.ndarray, route: str, items: np.ndarray, scores: np.ndarray) -> Answer:
         """Make an answer whose route is `route` for users who are `answered`, bool, shape (n_users,), else ""."""
         return cls(items, scores, np.where(answered, route, "").astype(object))
+
+
+def check_numbers(what: str, numbers: Any, shape: tuple[int, ...]) -> None:
+    """Refuse what is no array of numbers of a shape, or has NaN.
+
+    Raises
+    ------
+    FirstdayError
+        It is not.
+    """
+    is_array = isinstance(numbers, np.ndarray)
+    if not is_array or numbers.shape != shape or numbers.dtype.kind not in "fiu":
+        given = f"{numbers.dtype} of the shape {numbers.shape}" if is_array else f"a {type(numbers).__name__}"
+        raise FirstdayError(f"{what} are {given}; give an array of numbers of the shape {shape}.")
+    if np.isnan(numbers).any():
+        first = ", ".join(map(str, np.argwhere(np.isnan(numbers))[0]))
+        raise FirstdayError(f"{what} have NaN, first at [{first}]; give numbers.")

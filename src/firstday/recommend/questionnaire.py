@@ -11,7 +11,6 @@ import numpy as np
 from firstday.artifact.trained_model import TrainedModel
 from firstday.data.events import ITEM
 from firstday.display import readable
-from firstday.embed.kept_users import WarmUsers
 from firstday.errors import ConfigError
 from firstday.features.encoder import pick_signal
 from firstday.features.signals import Signals
@@ -19,22 +18,19 @@ from firstday.ranking import top_k
 from firstday.recommend.belief import (
     DOUBT,
     SMOOTHING,
-    believe_groups,
     gain_of_no,
     gain_of_yes,
     normalise,
 )
 from firstday.recommend.recommendation import Recommendation, name_items
 from firstday.recommend.recommender import Recommender, check_length
-from firstday.segment.segments import BELIEF_SMOOTHING, ItemCounts, Segments, count_items
+from firstday.segment.segments import BELIEF_SMOOTHING, ItemCounts
 from firstday.sparse import SparseRows
 
 ROUTE = "answers"
 """The route of lists by all answers."""
 SCALE = "share of people who would answer alike"
 """What the scores of such lists are."""
-USERS_AT_ONCE = 10_000
-"""Users whose segments are looked for at once: bounds memory."""
 
 
 @dataclass(frozen=True)
@@ -85,11 +81,8 @@ class Answers:
 
     def add(self, target: int, answer: str) -> Answers:
         """Return the answers with one more, ``yes``, ``no`` or ``skip``."""
-        return Answers(
-            (*self.yes, target) if answer == "yes" else self.yes,
-            (*self.no, target) if answer == "no" else self.no,
-            (*self.skipped, target) if answer == "skip" else self.skipped,
-        )
+        kind = {"yes": "yes", "no": "no", "skip": "skipped"}[answer]
+        return replace(self, **{kind: (*getattr(self, kind), target)})
 
 
 @dataclass(frozen=True)
@@ -222,7 +215,11 @@ class Questionnaire:
             raise ConfigError(
                 f"entity: the model cannot ask about {entity!r}, whose items it does not know; choose of {known}."
             )
-        warm = None if model.warm is None else _make_answering(model.warm, members, model.popularity, settings)
+        warm = None
+        if model.warm is not None:  # what they use, turned into what they would say yes to
+            users_of_items = model.warm.uses.ones().transpose()
+            fans = users_of_items if members is None else model.warm.uses.through(members).ones().transpose()
+            warm = AnsweringUsers(users_of_items, fans, model.popularity, settings.doubt, settings.smoothing)
         if members is None:
             counted, popularity = model.segments.items, np.asarray(model.popularity, dtype=np.float64)
         elif model.warm is None or warm is None:
@@ -231,11 +228,15 @@ class Questionnaire:
                 "item, or train one with recommend.warm_users above 0."
             )
         else:
-            counted = _count_fans(model.segments, model.warm, warm.fans)
+            kept = model.kept_by_segment
+            counted = ItemCounts(kept.through(warm.fans.transpose()), kept.lengths())
             popularity = warm.fans.lengths() / max(1, warm.n_users)
-        order = np.lexsort((np.arange(len(popularity)), -popularity))[: settings.n_candidates]
+        order = np.argsort(-popularity, kind="stable")[: settings.n_candidates]
         candidates = order[popularity[order] > 0]
-        shares = _smooth_shares(counted, popularity, candidates, settings.segment_smoothing)
+        users = counted.counts.at(np.tile(candidates, (len(counted.sizes), 1)))
+        lean = settings.segment_smoothing
+        everyone = np.clip(popularity[candidates], 1e-6, 1 - 1e-6)
+        shares = (users + lean * everyone) / (counted.sizes[:, None] + lean)
         return cls(entity, candidates, shares, counted.sizes / max(1, counted.sizes.sum()), warm)
 
     @cached_property
@@ -252,7 +253,9 @@ class Questionnaire:
             Those so far, in any order; what is no candidate tells nothing.
         """
         yes, no = (np.isin(self.candidates, targets) for targets in (answers.yes, answers.no))
-        return believe_groups(self.prior, self.shares[:, yes], self.shares[:, no])
+        with np.errstate(divide="ignore"):
+            logs = np.log(self.prior)
+        return normalise(logs + np.log(self.shares[:, yes]).sum(axis=1) + np.log1p(-self.shares[:, no]).sum(axis=1))
 
     def next_question(self, answers: Answers, excluded: Sequence[int] = ()) -> Question | None:
         """Return what to ask next, None where everything was asked.
@@ -278,37 +281,6 @@ def _entropy(p: np.ndarray) -> np.ndarray:
     """Return the entropy of yes with probability p and no otherwise, in bits."""
     result: np.ndarray = -p * np.log2(p) - (1 - p) * np.log2(1 - p)
     return result
-
-
-def _make_answering(
-    kept: WarmUsers, members: SparseRows | None, popularity: np.ndarray, settings: QuestionSettings
-) -> AnsweringUsers:
-    """Turn what warm users use into what they would say yes to: items, or members that these belong to."""
-    uses = kept.uses
-    users_of_items = uses.ones().transpose()
-    fans = users_of_items if members is None else uses.through(members).ones().transpose()
-    return AnsweringUsers(users_of_items, fans, popularity, settings.doubt, settings.smoothing)
-
-
-def _count_fans(segments: Segments, kept: WarmUsers, fans: SparseRows) -> ItemCounts:
-    """Count the kept warm users of each segment who would say yes to each target."""
-    vectors = kept.vectors
-    parts = [segments.assign(vectors[at : at + USERS_AT_ONCE]) for at in range(0, len(vectors), USERS_AT_ONCE)]
-    return count_items(np.concatenate(parts), fans.transpose(), len(segments))
-
-
-def _smooth_shares(counted: ItemCounts, popularity: np.ndarray, candidates: np.ndarray, smoothing: float) -> np.ndarray:
-    """Return the share of each segment's users who would say yes, leaning on everyone's, (n_segments, n_candidates)."""
-    counts = counted.counts
-    place = np.full(counts.n_columns, -1, dtype=np.int64)
-    place[candidates] = np.arange(len(candidates))
-    at = place[counts.columns]
-    inside = at >= 0
-    users = np.zeros((counts.n_rows, len(candidates)))
-    users[counts.row_of_entry()[inside], at[inside]] = counts.weights[inside]
-    everyone = np.clip(popularity[candidates], 1e-6, 1 - 1e-6)
-    smoothed: np.ndarray = (users + smoothing * everyone) / (counted.sizes[:, None] + smoothing)
-    return smoothed
 
 
 def answered_items(entity: str, answers: Answers) -> list[int]:
@@ -392,20 +364,7 @@ def recommend_by_answers(
     k: int | None = None,
     excluded: Sequence[int] = (),
 ) -> Recommendation:
-    """Return a newcomer's list by all of their answers.
-
-    Parameters
-    ----------
-    model, questionnaire, answers, excluded
-        See `rank_by_answers`.
-    k
-        Length of the list; the configured length if left out.
-
-    Raises
-    ------
-    ConfigError
-        k is below 1, or the model keeps no warm users.
-    """
+    """Return a newcomer's list by all of their answers; see `recommend_after_questions`."""
     closed = (*excluded, *model.unlisted.tolist())
     items, scores = rank_by_answers(questionnaire, answers, check_length(model, k), closed)
     assert questionnaire.warm is not None
@@ -421,33 +380,17 @@ def recommend_by_yeses(
     strategy: str | None = None,
     excluded: Sequence[int] = (),
 ) -> Recommendation:
-    """Return a strategy's list from the yeses, as if they were what was done on day one, without what was answered.
+    """Return a strategy's list from the yeses, as if they were what was done on day one; see below.
 
-    Parameters
-    ----------
-    recommender
-        The model.
-    entity
-        What the questions were about.
-    answers
-        A newcomer's. Items that were answered, with yes or with no, have no place in the list.
-    k, strategy
-        See `Recommender.recommend`.
-    excluded
-        See `rank_by_answers`.
-
-    Raises
-    ------
-    ConfigError
-        k is below 1, or the model cannot answer by this strategy.
+    Items that were answered, with yes or with no, have no place in the list.
     """
     model = recommender.model
     length = check_length(model, k)
     left_out = {model.catalogue.items[item] for item in (*answered_items(entity, answers), *excluded)}
     longer = recommender.recommend(signals_of(model, entity, answers), length + len(left_out), strategy)
-    kept = [(item, place < longer.n_ranked) for place, item in enumerate(longer.items) if item.item_id not in left_out]
-    kept = kept[:length]
-    return replace(longer, items=tuple(item for item, _ in kept), n_ranked=sum(is_ranked for _, is_ranked in kept))
+    places = [place for place, item in enumerate(longer.items) if item.item_id not in left_out][:length]
+    n_ranked = sum(place < longer.n_ranked for place in places)
+    return replace(longer, items=tuple(longer.items[place] for place in places), n_ranked=n_ranked)
 
 
 def recommend_after_questions(
@@ -462,16 +405,20 @@ def recommend_after_questions(
 
     Parameters
     ----------
-    recommender, questionnaire, answers, k, excluded
-        See `recommend_by_answers` and `recommend_by_yeses`.
+    recommender, questionnaire, answers
+        The model, what was asked, and what a newcomer answered.
+    k
+        Length of the list; the configured length if left out.
     strategy
         ``answers``, or a strategy's name. If left out: by all answers, or, where the model keeps no warm users, by the
         model's own strategy.
+    excluded
+        See `rank_by_answers`.
 
     Raises
     ------
     ConfigError
-        See `recommend_by_answers` and `recommend_by_yeses`.
+        k is below 1, the model cannot answer by this strategy, or it keeps no warm users for a list by all answers.
     """
     if strategy == ROUTE or (strategy is None and questionnaire.warm is not None):
         return recommend_by_answers(recommender.model, questionnaire, answers, k, excluded)

@@ -96,19 +96,18 @@ class Recommendation:
     def to_frame(self, library: Library = "polars") -> Any:
         """Return the list as a data frame; see `Recommendations.to_frame`. No `user_id` where none was given."""
         n = len(self.items)
-        scales = [self.score_scale if place < self.n_ranked else FILLS_UP for place in range(n)]
-        columns = {
-            "user_id": pl.Series([self.user_id] * n, dtype=pl.Int64 if isinstance(self.user_id, int) else pl.String),
-            "rank": pl.Series(range(1, n + 1), dtype=pl.Int32),
-            "item_id": [item.item_id for item in self.items],
-            "title": pl.Series([item.title for item in self.items], dtype=pl.String),
-            "score": pl.Series([item.score for item in self.items], dtype=pl.Float32),
-            "route": pl.Series([self.route] * n, dtype=pl.String),
-            "scale": pl.Series(scales, dtype=pl.String),
-        }
-        if self.user_id is None:
-            del columns["user_id"]
-        return give_frame(pl.DataFrame(columns), library)
+        frame = pl.DataFrame(
+            {
+                "user_id": [self.user_id] * n,
+                "rank": pl.Series(range(1, n + 1), dtype=pl.Int32),
+                "item_id": [item.item_id for item in self.items],
+                "title": [item.title for item in self.items],
+                "score": pl.Series([item.score for item in self.items], dtype=pl.Float32),
+                "route": [self.route] * n,
+                "scale": [self.score_scale if place < self.n_ranked else FILLS_UP for place in range(n)],
+            }
+        )
+        return give_frame(frame.drop("user_id") if self.user_id is None else frame, library)
 
     def __len__(self) -> int:
         return len(self.items)
@@ -129,21 +128,15 @@ class Recommendation:
         return facts | {"segment": self.segment, "ignored": self.ignored, "notes": self.notes}
 
     def _repr_html_(self) -> str:
-        scale, titled = self.score_scale, any(item.title for item in self.items)
-        form = ".1%" if is_part(scale) else ".3f"
+        form = ".1%" if is_part(self.score_scale) else ".3f"
         rows = [
-            (
-                place,
-                str(item.item_id),
-                *[item.title] * titled,
-                f"{item.score:{form}}" if place <= self.n_ranked else FILLS_UP,
-            )
-            for place, item in enumerate(self.items, 1)
+            (rank, str(item.item_id), item.title, f"{item.score:{form}}" if rank <= self.n_ranked else FILLS_UP)
+            for rank, item in enumerate(self.items, 1)
         ]
         title = "" if self.user_id is None else f"user {self.user_id}: "
         title += f"strategy {self.strategy}, route {self.route}"
         below = [*(f"{sentence}; it was ignored." for sentence in self.ignored), *(f"{note}." for note in self.notes)]
-        return write_table(title, ("rank", "item_id", *["title"] * titled, scale), rows, below)
+        return write_table(title, ("rank", "item_id", "title", self.score_scale), rows, below)
 
 
 @readable
@@ -238,12 +231,8 @@ class Recommendations(Mapping[Any, Recommendation]):
     def _repr_html_(self) -> str:
         answers = (self[user_id] for user_id in islice(self._rows, MOST_ROWS))
         rows = [
-            (
-                str(answer.user_id),
-                answer.route,
-                ", ".join(item.title or str(item.item_id) for item in answer.items[:FIRST_SHOWN]),
-            )
-            for answer in answers
+            (str(of.user_id), of.route, ", ".join(item.title or str(item.item_id) for item in of.items[:FIRST_SHOWN]))
+            for of in answers
         ]
         title = f"Lists of {self._answers.answer.items.shape[1]:,} items for {len(self):,} users"
         below = [f"... and {len(self) - MOST_ROWS:,} more users"] if len(self) > MOST_ROWS else []

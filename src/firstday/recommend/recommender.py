@@ -10,21 +10,20 @@ from typing import Any
 
 import numpy as np
 
-from firstday.arguments import checked
 from firstday.artifact.folder import KEEP, load_model, save_model
 from firstday.artifact.trained_model import KNOWLEDGE, TrainedModel
 from firstday.display import readable
-from firstday.errors import ConfigError
+from firstday.errors import ConfigError, expect
 from firstday.features.encoder import understand_picks
 from firstday.features.signals import SignalBatch, Signals
-from firstday.ranking import first_allowed
+from firstday.ranking import first_allowed, first_distinct
 from firstday.recommend.effects import tell_each
-from firstday.recommend.popularity import POPULAR
 from firstday.recommend.query import Answer, Query
 from firstday.recommend.recommendation import Recommendation, Recommendations, UserAnswers
 from firstday.recommend.registry import find_strategy, refuse_without, value_type
 from firstday.recommend.scales import scale_answer
 from firstday.recommend.spec import FALLBACKS, Strategy
+from firstday.recommend.strategies.popularity import POPULAR
 
 
 def answer_all(query: Query, strategy: str | Strategy) -> Answer:
@@ -52,7 +51,7 @@ def answer_all(query: Query, strategy: str | Strategy) -> Answer:
     if isinstance(strategy, str):
         spec = find_strategy(strategy)
         refuse_without(strategy, spec.lacks(query.model))
-        answer = spec.answer(query)
+        answer = spec.recommend(query)
     else:
         answer = strategy(query)
     items, scores, routes = answer.items.copy(), answer.scores.copy(), answer.routes.copy()
@@ -81,12 +80,8 @@ def answer_all(query: Query, strategy: str | Strategy) -> Answer:
 def _fill_up(items: np.ndarray, scores: np.ndarray, query: Query) -> tuple[np.ndarray, np.ndarray]:
     """Complete short lists with popular items that they do not have, with score 0."""
     popular = POPULAR.recommend(query).items  # k of them suffice: each one repeated is an item more in the list
-    row = np.arange(len(items))[:, None] * query.model.n_items
-    repeated = np.isin(row + popular, (row + items)[items >= 0])
-    both = np.concatenate([items, popular], axis=1)
-    both_scores = np.concatenate([scores, np.zeros_like(popular, dtype=np.float32)], axis=1)
-    allowed = np.concatenate([items >= 0, (popular >= 0) & ~repeated], axis=1)
-    return first_allowed(both, both_scores, allowed, query.k)
+    both_scores = np.concatenate([scores, np.zeros_like(scores)], axis=1)
+    return first_distinct(np.concatenate([items, popular], axis=1), both_scores, query.k)
 
 
 def _explain_route(query: Query, row: int, strategy: str, route: str) -> tuple[str, ...]:
@@ -127,7 +122,9 @@ class Recommender:
 
     model: TrainedModel
 
-    @checked
+    def __post_init__(self) -> None:
+        expect("model", self.model, TrainedModel, "a trained model; fd.open_model('model/') opens a folder")
+
     def recommend(
         self,
         user: Signals | Mapping[str, Any],
@@ -158,7 +155,6 @@ class Recommender:
         read = self._understand(Signals.of(user))
         return self.answer_users([read], k, strategy, keep_used=keep_used).tell(self.model, 0, read.user_id)
 
-    @checked
     def recommend_users(
         self,
         users: Mapping[Any, Signals | Mapping[str, Any]] | Sequence[Signals | Mapping[str, Any]],
@@ -244,7 +240,6 @@ class Recommender:
     def _repr_facts_(self) -> Mapping[str, Any]:
         return self.model._repr_facts_()
 
-    @checked
     def save(self, path: str | Path, *, keep: int = KEEP) -> Path:
         """Write the model to a folder; who reads it meanwhile sees the old model or the new one, never half.
 

@@ -11,8 +11,7 @@ with the groups ``firstday.strategies`` and ``firstday.cold_models``.
 from __future__ import annotations
 
 import sys
-from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from functools import cache
 from importlib import import_module
 from importlib.metadata import entry_points
@@ -20,62 +19,43 @@ from pathlib import Path
 from pkgutil import resolve_name
 from typing import TypeVar
 
-from firstday.arguments import hint_at
 from firstday.artifact.trained_model import TrainedModel
 from firstday.config import Config
-from firstday.errors import ConfigError
-from firstday.recommend.nearest_segment import by_segment_of
-from firstday.recommend.personal import by_items_of
+from firstday.errors import ConfigError, hint_at
+from firstday.recommend.plugin_checks import guard
 from firstday.recommend.spec import (
     BUILT_IN,
+    EVERYTHING,
     PAPER_SEGMENT,
     ColdModelSpec,
     Method,
+    Part,
     StrategySpec,
     names_of_both_ways,
     our_names,
 )
-
-KINDS: dict[str, type[Method]] = {
-    "strategies": StrategySpec,
-    "cold_models": ColdModelSpec,
-}
-
-
-class UnknownStrategyError(ConfigError):
-    """A name that is of no strategy."""
-
+from firstday.recommend.strategies.items import by_items_of
+from firstday.recommend.strategies.segments import by_segment_of
 
 M = TypeVar("M", bound=Method)
 
 
-@dataclass(frozen=True)
-class _Registry:
-    """The methods of one kind: where they are, or they themselves."""
-
-    places: dict[str, str] = field(default_factory=dict)
-    loaded: dict[str, Method] = field(default_factory=dict)
-
-    def names(self) -> tuple[str, ...]:
-        return tuple({**self.places, **self.loaded})
-
-
 @cache
-def _registries() -> dict[str, _Registry]:
-    """Collect ours, then what installed packages offer."""
-    registries = {kind: _Registry(dict(places)) for kind, places in BUILT_IN.items()}
-    for kind, registry in registries.items():
+def _registries() -> dict[str, dict[str, Method | str]]:
+    """Return the methods of each kind by name, or where they are: ours, then what installed packages offer."""
+    registries: dict[str, dict[str, Method | str]] = {kind: dict(places) for kind, places in BUILT_IN.items()}
+    for kind, methods in registries.items():
         for entry in entry_points(group=f"firstday.{kind}"):
             _refuse_taken(entry.name, kind, registries)
-            registry.places[entry.name] = entry.value
+            methods[entry.name] = entry.value
     return registries
 
 
-def _refuse_taken(name: str, kind: str, registries: dict[str, _Registry]) -> None:
+def _refuse_taken(name: str, kind: str, registries: Mapping[str, Mapping[str, Method | str]]) -> None:
     """Refuse a name that one of ours has, or a method of another kind."""
     if name == PAPER_SEGMENT or any(name in places for places in BUILT_IN.values()):
         raise ConfigError(f"{kind}: {name} is the name of one of firstday's own methods; give yours another.")
-    if any(name in registry.names() for other, registry in registries.items() if other != kind):
+    if any(name in methods for other, methods in registries.items() if other != kind):
         raise ConfigError(f"{kind}: {name} is the name of a method of another kind; give it another.")
 
 
@@ -88,14 +68,12 @@ def register(*specs: Method) -> None:
         The name is taken by one of firstday's own methods, or by a method of another kind.
     """
     for spec in specs:
-        kind = next((name for name, cls in KINDS.items() if isinstance(spec, cls)), None)
-        if kind is None:
+        if not isinstance(spec, StrategySpec | ColdModelSpec):
             raise ConfigError(f"method: is a {type(spec).__name__}; give a StrategySpec or a ColdModelSpec.")
-        registries = _registries()
-        if registries[kind].loaded.get(spec.name) is spec:
-            continue
-        _refuse_taken(spec.name, kind, registries)
-        registries[kind].loaded[spec.name] = spec
+        if _find(type(spec), spec.name) is spec:
+            continue  # one of ours, which a plugin has imported
+        _refuse_taken(spec.name, spec.group, _registries())
+        _registries()[spec.group][spec.name] = guard(spec)
 
 
 def load_plugin(module: str) -> tuple[str, ...]:
@@ -127,29 +105,29 @@ def load_plugin(module: str) -> tuple[str, ...]:
     return tuple(spec.name for spec in specs.values())
 
 
-def _find(kind: str, name: str, cls: type[M]) -> M | None:
-    """Return a method by kind and name, imported where it was not yet; None where there is none."""
-    registry = _registries()[kind]
-    if name not in registry.loaded and name in registry.places:
+def _find(cls: type[M], name: str) -> M | None:
+    """Return a method by class and name, imported where it was not yet; None where there is none."""
+    kind = cls.group
+    methods = _registries()[kind]
+    found = methods.get(name)
+    if isinstance(found, str):
+        is_ours = name in BUILT_IN[kind]
         try:
-            spec = resolve_name(registry.places[name])
+            spec = resolve_name(found)
         except Exception as error:
-            if isinstance(error, ModuleNotFoundError) and name in BUILT_IN[kind]:
+            if isinstance(error, ModuleNotFoundError) and is_ours:
                 raise  # ours lacks an extra, which is told where it is asked for
-            raise ConfigError(f"{kind}: {name} cannot be loaded from {registry.places[name]} ({error}).") from error
+            raise ConfigError(f"{kind}: {name} cannot be loaded from {found} ({error}).") from error
         if not isinstance(spec, cls) or spec.name != name:
-            raise ConfigError(f"{kind}: {registry.places[name]} is no {cls.__name__} named {name}.")
-        registry.loaded[name] = spec
-    spec = registry.loaded.get(name)
-    return spec if isinstance(spec, cls) else None
+            raise ConfigError(f"{kind}: {found} is no {cls.__name__} named {name}.")
+        found = methods[name] = spec if is_ours else guard(spec)
+    return found if isinstance(found, cls) else None
 
 
 def strategy_names() -> tuple[str, ...]:
     """Return the names of all strategies: ours, two for each cold model, then others."""
     of_cold_models = [name for cold_model in cold_model_names() for name in names_of_both_ways(cold_model)]
-    names = _registries()["strategies"].names()
-    ours = BUILT_IN["strategies"]
-    return (*ours, *of_cold_models, *(name for name in names if name not in ours))
+    return tuple(dict.fromkeys((*BUILT_IN["strategies"], *of_cold_models, *_registries()["strategies"])))
 
 
 def baseline_names() -> tuple[str, ...]:
@@ -164,7 +142,7 @@ def is_plugin(name: str) -> bool:
 
 def cold_model_names() -> tuple[str, ...]:
     """Return the names of all cold models beside our own."""
-    return _registries()["cold_models"].names()
+    return tuple(_registries()["cold_models"])
 
 
 def find_strategy(name: str) -> StrategySpec:
@@ -175,11 +153,10 @@ def find_strategy(name: str) -> StrategySpec:
     ConfigError
         There is none of that name.
     """
-    spec = _find("strategies", name, StrategySpec)
-    if spec is not None:
+    if spec := _find(StrategySpec, name):
         return spec
-    cold_model, _, _ = name.rpartition("_")
-    if name in names_of_both_ways(cold_model) and (cold := _find("cold_models", cold_model, ColdModelSpec)) is not None:
+    cold_model, _, way = name.rpartition("_")
+    if way in ("personal", "segment") and (cold := _find(ColdModelSpec, cold_model)):
         return _both_ways(cold)[name]
     if name == PAPER_SEGMENT:
         raise ConfigError(
@@ -197,34 +174,39 @@ def check_judged(names: Iterable[str]) -> None:
     ConfigError
         There is none of that name.
     """
+    known = (*strategy_names(), PAPER_SEGMENT)
     for name in names:
-        if name != PAPER_SEGMENT:
-            try:
-                find_strategy(name)
-            except UnknownStrategyError:
-                raise _unknown(name, (*strategy_names(), PAPER_SEGMENT)) from None
+        if name not in known:
+            raise _unknown(name, known)
 
 
-def _unknown(name: str, names: Sequence[str]) -> UnknownStrategyError:
+def _unknown(name: str, names: tuple[str, ...]) -> ConfigError:
     how = "" if set(names) - our_names() - {PAPER_SEGMENT} else "; a method of yours needs --plugin MODULE"
-    return UnknownStrategyError(
-        f"strategy: {name!r} is unknown{hint_at(name, tuple(names))}; choose of {', '.join(names)}{how}."
-    )
+    return ConfigError(f"strategy: {name!r} is unknown{hint_at(name, names)}; choose of {', '.join(names)}{how}.")
+
+
+def spec_of_route(route: str) -> StrategySpec | None:
+    """Return the strategy that a route names; None where a stranger's strategy calls its route as it likes."""
+    return find_strategy(route) if route in strategy_names() else None
+
+
+def parts_read(route: str, model: TrainedModel) -> tuple[Part, ...]:
+    """Return what the strategy that a route names reads beside the features; everything where nobody says."""
+    spec = spec_of_route(route)
+    return EVERYTHING if spec is None else spec.reads(model)
 
 
 @cache
 def _both_ways(cold_model: ColdModelSpec) -> dict[str, StrategySpec]:
     """Return the two strategies that use a cold model's vectors, by name."""
-    return {spec.name: spec for spec in (by_items_of(cold_model), by_segment_of(cold_model))}
+    both = {spec.name: spec for spec in (by_items_of(cold_model), by_segment_of(cold_model))}
+    return both if cold_model.is_ours else {name: guard(spec) for name, spec in both.items()}
 
 
 def _learner(name: str) -> ColdModelSpec | StrategySpec | None:
     """Return a method that learns something which a model holds; None where there is none of that name."""
-    cold_model = _find("cold_models", name, ColdModelSpec)
-    if cold_model is not None:
-        return cold_model
-    strategy = _find("strategies", name, StrategySpec)
-    return strategy if strategy is not None and strategy.learns else None
+    found = _find(ColdModelSpec, name) or _find(StrategySpec, name)
+    return found if found is not None and found.learns else None
 
 
 def find_learner(name: str) -> ColdModelSpec | StrategySpec:
@@ -235,8 +217,7 @@ def find_learner(name: str) -> ColdModelSpec | StrategySpec:
     ConfigError
         There is none of that name.
     """
-    learner = _learner(name)
-    if learner is not None:
+    if learner := _learner(name):
         return learner
     choices = ", ".join(cold_model_names())
     raise ConfigError(

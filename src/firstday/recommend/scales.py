@@ -7,10 +7,9 @@ from dataclasses import replace
 import numpy as np
 
 from firstday.artifact.trained_model import TrainedModel
-from firstday.errors import ConfigError
 from firstday.recommend.query import Answer, Query
-from firstday.recommend.registry import find_strategy
-from firstday.recommend.spec import OWN_SCALE, PROBABILITY, StrategySpec
+from firstday.recommend.registry import parts_read, spec_of_route
+from firstday.recommend.spec import OWN_SCALE, PROBABILITY
 
 SHARE = "share of "
 """The names of scales that are shares begin so."""
@@ -21,62 +20,28 @@ FILLS_UP = "fills the list up"
 def scale_answer(query: Query, answer: Answer) -> Answer:
     """Return an answer to a query with its scores on scales that people can read, and the names of these.
 
+    A share of people stays what it is. Other scores become the probability that the user will use the item, as
+    validation users did (`firstday.training.calibrate`); where nothing is known of that, they stay as they are. No list
+    changes its order, though scores may become equal. Places that fill lists up have the score 0.
+
     Validation users were shown nothing: where a strategy learned from what a user passed over, nothing is known of how
     likely its items are, and its scores stay as they are.
     """
-    n_ranked = answer.count_ranked()
-    scores, scales = scale_scores(query.model, answer.routes, answer.scores, n_ranked)
-    for user in np.flatnonzero((query.passed_over.lengths() > 0) & (scales == PROBABILITY)).tolist():
-        if _learns_from_shown(query.model, answer.routes[user]):
-            scores[user, : n_ranked[user]], scales[user] = answer.scores[user, : n_ranked[user]], OWN_SCALE
+    model, n_ranked, was_shown = query.model, answer.count_ranked(), query.passed_over.lengths() > 0
+    scores, scales = answer.scores.copy(), np.full(len(answer.routes), OWN_SCALE, dtype=object)
+    for route in dict.fromkeys(answer.routes.tolist()):
+        users = np.flatnonzero(answer.routes == route)
+        scale, scaled = _scale(model, route, answer.scores[users])
+        learned = was_shown[users] & (scale == PROBABILITY) & ("shown" in parts_read(route, model))
+        scales[users] = np.where(learned, OWN_SCALE, scale)
+        scores[users] = np.where(learned[:, None], answer.scores[users], scaled)
+    scores[np.arange(scores.shape[1]) >= n_ranked[:, None]] = 0
     return replace(answer, scores=scores, scales=scales, n_ranked=n_ranked)
-
-
-def scale_scores(
-    model: TrainedModel, routes: np.ndarray, scores: np.ndarray, n_ranked: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Bring scores to scales that people can read; no list changes its order, though scores may become equal.
-
-    A share of people stays what it is. Other scores become the probability that the user will use the item, as
-    validation users did (`firstday.training.calibrate`); where nothing is known of that, they stay as they are.
-
-    Parameters
-    ----------
-    model
-        The model that answered.
-    routes
-        The name of what answered each user, shape (n_users,).
-    scores
-        Its scores, best first, float32, shape (n_users, k).
-    n_ranked
-        How many places of each list it ranked; the others fill the list up, integers, shape (n_users,).
-
-    Returns
-    -------
-    scores : numpy.ndarray
-        float32, shape (n_users, k), 0 for places that fill lists up.
-    scales : numpy.ndarray
-        The name of each user's scale, shape (n_users,): ``share of ...``, ``probability of use``, what a plugin calls
-        its own, or ``score``.
-    """
-    scaled, scales = scores.copy(), np.full(len(routes), OWN_SCALE, dtype=object)
-    names = dict.fromkeys(routes.tolist())
-    for route in names:
-        users = slice(None) if len(names) == 1 else np.flatnonzero(routes == route)
-        scales[users], scaled[users] = _scale(model, route, scores[users])
-    scaled[np.arange(scores.shape[1]) >= n_ranked[:, None]] = 0
-    return scaled, scales
-
-
-def _learns_from_shown(model: TrainedModel, route: str) -> bool:
-    """Tell whether what answered reads what was shown; where nobody says, it may."""
-    spec = _spec_of(route)
-    return spec is None or spec.reads is None or "shown" in spec.reads(model)
 
 
 def _scale(model: TrainedModel, route: str, scores: np.ndarray) -> tuple[str, np.ndarray]:
     """Return the scale of what answered, and its scores on it."""
-    spec = _spec_of(route)
+    spec = spec_of_route(route)
     if spec is None:
         return OWN_SCALE, scores
     if spec.scale == PROBABILITY:
@@ -85,14 +50,6 @@ def _scale(model: TrainedModel, route: str, scores: np.ndarray) -> tuple[str, np
     if spec.rescale is not None:
         scores = spec.rescale(model, scores)
     return spec.scale, np.clip(scores, 0, 1) if spec.scale.startswith(SHARE) else scores
-
-
-def _spec_of(route: str) -> StrategySpec | None:
-    """Return the strategy of a route; None where a stranger's strategy calls it as it likes."""
-    try:
-        return find_strategy(route)
-    except ConfigError:
-        return None
 
 
 def is_part(scale: str) -> bool:

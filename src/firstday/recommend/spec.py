@@ -8,16 +8,15 @@ from functools import cache, cached_property
 from typing import Any, Literal, Protocol
 
 import numpy as np
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
 from firstday.artifact.trained_model import TrainedModel
-from firstday.config import Config, DeviceName
+from firstday.config import Config, DeviceName, parse_settings
 from firstday.display import readable
 from firstday.embed.embeddings import Embeddings
 from firstday.errors import ConfigError
 from firstday.features.encoder import FeatureRows
 from firstday.progress import Progress
-from firstday.recommend.plugin_checks import call_stranger, check_answer
 from firstday.recommend.query import Answer, Query
 from firstday.sparse import SparseRows
 
@@ -78,16 +77,27 @@ class Method:
         One sentence for people.
     settings
         A pydantic model of its settings, read from ``[plugins.NAME]`` of the configuration; None: it has none.
+    fit, value
+        Where it learns something: a function that learns it, and the frozen dataclass of arrays, numbers and texts that
+        it returns.
     """
 
     name: str
     describe: str
     settings: type[BaseModel] | None = None
-    kind = "method"
+    fit: Callable[..., Any] | None
+    value: type | None
+    kind, group = "method", ""
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not self.name.isidentifier():
             raise ConfigError(f"{self.kind}: {self.name!r} is no name; use letters, digits and underscores.")
+        if not self.learns:
+            return
+        if self.value is None:
+            raise ConfigError(f"{self.label}: learns and has no value; name the frozen dataclass that it returns.")
+        if not is_dataclass(self.value) or not self.value.__dataclass_params__.frozen:  # type: ignore[attr-defined]
+            raise ConfigError(f"{self.label}: its value is no frozen dataclass; put @dataclass(frozen=True) on it.")
 
     @property
     def label(self) -> str:
@@ -96,19 +106,13 @@ class Method:
 
     @property
     def is_ours(self) -> bool:
-        """Whether it came with firstday, so that nothing of it need be checked."""
+        """Whether it came with firstday."""
         return self.name in our_names()
 
-    def call(self, step: str, function: Callable[..., Any], *arguments: Any) -> Any:
-        """Call a function of the method; see `call_stranger` where it is not ours."""
-        return function(*arguments) if self.is_ours else call_stranger(self.label, step, function, *arguments)
-
-    def _check_value(self, value: type | None) -> None:
-        """Refuse a class of what is learned that no model could hold."""
-        if value is None:
-            raise ConfigError(f"{self.label}: learns and has no value; name the frozen dataclass that it returns.")
-        if not is_dataclass(value) or not value.__dataclass_params__.frozen:  # type: ignore[attr-defined]
-            raise ConfigError(f"{self.label}: its value is no frozen dataclass; put @dataclass(frozen=True) on it.")
+    @property
+    def learns(self) -> bool:
+        """Whether it learns something of its own, which a model holds."""
+        return self.fit is not None
 
     def settings_in(self, config: Config) -> Any:
         """Return its settings in a configuration, defaults where there are none.
@@ -123,12 +127,7 @@ class Method:
             if values:
                 raise ConfigError(f"plugins.{self.name}: has no settings; take {', '.join(values)} out.")
             return None
-        try:
-            return self.settings.model_validate(values)
-        except ValidationError as error:
-            fault = error.errors()[0]
-            place = ".".join(str(part) for part in ("plugins", self.name, *fault["loc"]))
-            raise ConfigError(f"{place}: {fault['msg'][:1].lower()}{fault['msg'][1:]}.") from None
+        return parse_settings(self.settings, values, f"plugins.{self.name}")
 
 
 @dataclass(frozen=True)
@@ -179,6 +178,9 @@ Reads = Callable[[TrainedModel], tuple[Part, ...]]
 def reading(*parts: Part) -> Reads:
     """Return what says of a strategy that it reads these parts, whatever the model."""
     return lambda _: parts
+
+
+read_anything = reading(*EVERYTHING)
 
 
 @readable
@@ -257,7 +259,7 @@ class StrategySpec(Method):
         The method whose learned value it needs; itself if it learns something.
     reads
         Given a model, what it reads of a user beside the features and the items to leave out, so that what was ignored
-        can be told; None: it may read anything.
+        can be told; anything, if left out.
     scale
         What its scores are, for people: ``share of ...`` for shares of some people, from 0 to 1; `PROBABILITY` for
         scores of any kind that training turns into the probability that the user will use the item; any other name is
@@ -274,26 +276,15 @@ class StrategySpec(Method):
     value: type | None = None
     search: OptionSearch | None = None
     method: str | None = None
-    reads: Reads | None = None
+    reads: Reads = read_anything
     scale: str = OWN_SCALE
     rescale: Callable[[TrainedModel, np.ndarray], np.ndarray] | None = None
-    kind = "strategy"
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.learns:
-            self._check_value(self.value)
+    kind, group = "strategy", "strategies"
 
     @property
     def learns(self) -> bool:
         """Whether it learns something of its own, which a model holds."""
         return self.fit is not None or self.search is not None
-
-    def answer(self, query: Query) -> Answer:
-        """Answer a query; what a strategy that is not ours returns is checked."""
-        if self.is_ours:
-            return self.recommend(query)
-        return check_answer(self.label, self.call("recommend", self.recommend, query.checked_for(self.label)), query)
 
     @property
     def learns_by(self) -> str | None:
@@ -396,11 +387,7 @@ class ColdModelSpec(Method):
     title: str
     fit: Callable[[LearningData, JudgeVectors, Progress], Any]
     value: type
-    kind = "cold model"
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self._check_value(self.value)
+    kind, group = "cold model", "cold_models"
 
 
 PAPER_SEGMENT = "paper_segment"
@@ -411,25 +398,25 @@ FALLBACKS = ("group", "popular")
 
 BUILT_IN: dict[str, dict[str, str]] = {
     "strategies": {
-        "popular": "firstday.recommend.popularity:POPULAR",
-        "group": "firstday.recommend.popularity:GROUP",
-        "day_one": "firstday.recommend.day_one_items:DAY_ONE",
-        "input_clusters": "firstday.recommend.nearest_segment:INPUT_CLUSTERS",
-        "fold_in": "firstday.recommend.day_one_items:FOLD_IN",
-        "personal": "firstday.recommend.personal:PERSONAL",
-        "segment": "firstday.recommend.nearest_segment:SEGMENT",
-        "soft_segments": "firstday.recommend.soft_segments:SOFT_SEGMENTS",
-        "neighbors": "firstday.recommend.neighbors:NEIGHBORS",
-        "friends": "firstday.recommend.neighbors:FRIENDS",
-        "direct": "firstday.recommend.direct:DIRECT",
-        "blend": "firstday.recommend.blend:BLEND",
+        "popular": "firstday.recommend.strategies.popularity:POPULAR",
+        "group": "firstday.recommend.strategies.popularity:GROUP",
+        "day_one": "firstday.recommend.strategies.items:DAY_ONE",
+        "input_clusters": "firstday.recommend.strategies.segments:INPUT_CLUSTERS",
+        "fold_in": "firstday.recommend.strategies.items:FOLD_IN",
+        "personal": "firstday.recommend.strategies.items:PERSONAL",
+        "segment": "firstday.recommend.strategies.segments:SEGMENT",
+        "soft_segments": "firstday.recommend.strategies.segments:SOFT_SEGMENTS",
+        "neighbors": "firstday.recommend.strategies.people:NEIGHBORS",
+        "friends": "firstday.recommend.strategies.people:FRIENDS",
+        "direct": "firstday.recommend.strategies.items:DIRECT",
+        "blend": "firstday.recommend.strategies.blend:BLEND",
         "item_item": "firstday.baselines.item_item:ITEM_ITEM",
         "user_user": "firstday.baselines.user_user:USER_USER",
         "ease": "firstday.baselines.ease:EASE",
         "als_fold_in": "firstday.baselines.als_fold_in:ALS_FOLD_IN",
         "mult_dae": "firstday.baselines.mult_dae:MULT_DAE",
-        "explore": "firstday.recommend.explore:EXPLORE",
-        "auto": "firstday.recommend.auto:AUTO",
+        "explore": "firstday.recommend.strategies.explore:EXPLORE",
+        "auto": "firstday.recommend.strategies.auto:AUTO",
     },
     "cold_models": {
         "dropoutnet": "firstday.baselines.dropoutnet:DROPOUTNET",

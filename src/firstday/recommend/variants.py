@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import math
 import re
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import lru_cache
+from operator import attrgetter
 
 from firstday.display import readable
 from firstday.errors import ConfigError
@@ -78,28 +79,34 @@ class Experiment:
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name):
             raise ConfigError(f"experiment: {self.name!r} is no name; use letters, digits, '_', '.' and '-'.")
-        if len(self.variants) < 2:
-            raise self._error(f"has {len(self.variants)} variant(s); give at least two to compare")
+        for fault in self._find_faults():
+            raise ConfigError(f"experiment {self.name}: {fault}.")
+
+    def _find_faults(self) -> Iterator[str]:
+        """Say what cannot be."""
+        n = len(self.variants)
+        if n < 2:
+            yield f"has {n} variant(s); give at least two to compare"
         for name, count in Counter(variant.name for variant in self.variants).items():
             if not _NAME.fullmatch(name):
-                raise self._error(f"{name!r} is no name of a variant; use letters, digits, '_', '.' and '-'")
+                yield f"{name!r} is no name of a variant; use letters, digits, '_', '.' and '-'"
             if count > 1:
-                raise self._error(f"{count} variants are named {name}; give each a name of its own")
-        most = 100 if len(self.variants) == 2 else self._slots_of_each / SLOTS_IN_PERCENT
+                yield f"{count} variants are named {name}; give each a name of its own"
         for variant in self.variants:
-            _check_weight(self, variant)
+            if not 0 <= variant.weight <= 100:
+                yield f"{variant.name} has a weight of {variant.weight:g}; give one from 0 to 100"
             try:
                 find_strategy(variant.strategy)
             except ConfigError as error:
-                raise self._error(f"{variant.name}: {str(error).rstrip('.')}") from None
+                yield f"{variant.name}: {str(error).rstrip('.')}"
         total = sum(variant.n_slots for variant in self.variants)
         if total > N_SLOTS:
-            raise self._error(f"the weights add up to {total / SLOTS_IN_PERCENT:g} %; give at most 100")
+            yield f"the weights add up to {total / SLOTS_IN_PERCENT:g} %; give at most 100"
         for variant in self.variants:
-            if variant.n_slots > most * SLOTS_IN_PERCENT:
-                raise self._error(
-                    f"{variant.name} has a weight of {variant.weight:g}; give each of {len(self.variants)} variants "
-                    f"at most {most:g}, so that weights can grow and move nobody"
+            if n > 2 and variant.n_slots > N_SLOTS // n:
+                yield (
+                    f"{variant.name} has a weight of {variant.weight:g}; give each of {n} variants at most "
+                    f"{N_SLOTS // n / SLOTS_IN_PERCENT:g}, so that weights can grow and move nobody"
                 )
 
     @classmethod
@@ -131,27 +138,16 @@ class Experiment:
         """
         return self._variant_at(slot_of(self.name, user_id))
 
-    @cached_property
-    def _by_name(self) -> tuple[Variant, ...]:
-        return tuple(sorted(self.variants, key=lambda variant: variant.name))
-
-    @property
-    def _slots_of_each(self) -> int:
-        return N_SLOTS // len(self.variants)
-
     def _variant_at(self, slot: int) -> Variant | None:
-        variants = self._by_name
+        variants = sorted(self.variants, key=attrgetter("name"))
+        n_each = N_SLOTS // len(variants)
+        if len(variants) == 2 and slot >= N_SLOTS - variants[1].n_slots:  # from the end, so that both may grow
+            return variants[1]
         if len(variants) == 2:
-            first, last = variants
-            if slot < first.n_slots:
-                return first
-            return last if slot >= N_SLOTS - last.n_slots else None
-        place, from_its_start = divmod(slot, self._slots_of_each)
+            n_each = N_SLOTS
+        place, from_its_start = divmod(slot, n_each)
         is_in = place < len(variants) and from_its_start < variants[place].n_slots
         return variants[place] if is_in else None
-
-    def _error(self, finding: str) -> ConfigError:
-        return ConfigError(f"experiment {self.name}: {finding}.")
 
     def __str__(self) -> str:
         parts = (f"{variant.name}={variant.strategy}*{variant.weight:.10g}" for variant in self.variants)
@@ -190,11 +186,3 @@ def _parse_variant(part: str, experiment: str) -> Variant:
         raise ConfigError(
             f"experiment {experiment}: {name} has the weight {weight!r}; give a number of percent."
         ) from None
-
-
-def _check_weight(experiment: Experiment, variant: Variant) -> None:
-    """Refuse a weight that is no share of users, or finer than the slots."""
-    if not (math.isfinite(variant.weight) and 0 <= variant.weight <= 100):
-        raise experiment._error(f"{variant.name} has a weight of {variant.weight:g}; give one from 0 to 100")
-    if not math.isclose(variant.weight * SLOTS_IN_PERCENT, variant.n_slots, rel_tol=0, abs_tol=1e-6):
-        raise experiment._error(f"{variant.name} has a weight of {variant.weight:.10g}; give steps of 0.0001")

@@ -11,7 +11,6 @@ from firstday.artifact.calibration import Calibration
 from firstday.errors import needs_extra
 from firstday.recommend.registry import find_strategy, strategies_of
 from firstday.recommend.spec import PROBABILITY
-from firstday.sparse import SparseRows, contains
 from firstday.training.validation import Fold, head
 
 MOST_USERS = 1_000
@@ -47,20 +46,9 @@ def calibrate_strategy(folds: Sequence[Fold], name: str) -> Calibration | None:
         answer = spec.recommend(replace(fold.query, k=k))
         rows = np.flatnonzero(answer.routes == name)
         items = answer.items[rows]
-        parts.append((answer.scores[rows], items >= 0, find_hits(items, fold.truth.take(rows))))
+        parts.append((answer.scores[rows], items >= 0, fold.truth.take(rows).has(items)))
     scores, listed, hits = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
     return fit_calibration(scores, listed, hits) if len(scores) >= USERS_FOR_CALIBRATION else None
-
-
-def find_hits(items: np.ndarray, truth: SparseRows) -> np.ndarray:
-    """Tell which items of lists, shape (n_users, k), -1 for none, were used afterwards, bool, of the same shape."""
-    hits = np.zeros(items.shape, dtype=bool)
-    rows, places = np.nonzero(items >= 0)
-    columns = items[rows, places]
-    order = np.lexsort((columns, rows))  # entries of sparse rows ascend
-    listed = SparseRows.from_pairs(rows, columns, None, len(items), truth.n_columns)
-    hits[rows[order], places[order]] = contains(truth, listed)
-    return hits
 
 
 def fit_calibration(scores: np.ndarray, listed: np.ndarray, hits: np.ndarray) -> Calibration | None:

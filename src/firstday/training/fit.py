@@ -22,7 +22,7 @@ from firstday.embed.methods import collect_warm_logs, fit_embeddings, fold_in_us
 from firstday.engine.everyone import AGE, Question, codes_of, describe_encoder, describe_part, describe_segments
 from firstday.engine.large import LargeDataset, Learners
 from firstday.engine.shown_to_others import count_shown_to_others
-from firstday.errors import ConfigError, DataError
+from firstday.errors import LOADED, ConfigError, DataError, expect
 from firstday.features.encoder import N_AGES, collect_features, fit_encoder
 from firstday.features.impressions import collect_passed_over
 from firstday.features.signals import Catalogue, SignalBatch
@@ -77,7 +77,8 @@ def train(
     MissingExtraError
         Libraries for training are not installed.
     """
-    config = config or Config()
+    expect("dataset", dataset, (Dataset, LargeDataset), LOADED)
+    config = Config.of(config)
     config = with_methods_of(config, [config.recommend.strategy])
     with open_progress(progress) as report:
         if isinstance(dataset, Dataset):

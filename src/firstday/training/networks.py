@@ -11,7 +11,7 @@ import numpy as np
 from firstday.cold.cold_model import ColdModel
 from firstday.cold.ranker import Ranker
 from firstday.config import Config
-from firstday.errors import FirstdayError, needs_extra
+from firstday.errors import needs_extra
 from firstday.features.encoder import FeatureRows
 from firstday.progress import Progress, no_progress
 from firstday.ranking import unit_rows
@@ -199,8 +199,6 @@ def learn_methods(
         if spec.fit is None:
             continue
         progress(f"{METHOD}{name}", 0, 1)
-        learned[name] = spec.call("fit", spec.fit, data, watch(name, judge), progress)
-        if spec.value is None or not isinstance(learned[name], spec.value):
-            raise FirstdayError(f"{spec.label}: its fit returned a {type(learned[name]).__name__}; return its value.")
+        learned[name] = spec.fit(data, watch(name, judge), progress)
         progress(f"{METHOD}{name}", 1, 1)
     return learned

@@ -19,7 +19,7 @@ from firstday.data.events import Window
 from firstday.data.splits.registrations import DAY_US
 from firstday.data.splits.split import Split, take_actions
 from firstday.embed.embeddings import compute_affinity, select_uses
-from firstday.errors import ConfigError, FirstdayError, needs_extra
+from firstday.errors import ConfigError, needs_extra
 from firstday.progress import Progress
 from firstday.recommend.registry import find_learner
 from firstday.recommend.spec import StrategySpec, UseData
@@ -195,27 +195,20 @@ def _learn_one(
     n_first, n_tried = prod(len(values) for values in {**grid, **start}.values()), 0
     parts = [split.fold(rows) for rows in split.folds] or [split]
 
-    def prepare(part: Split, **of_data: Any) -> Callable[..., Any]:
-        data = collect_uses(dataset, part, config=config, **of_data)
-        prepared: Callable[..., Any] = spec.call("prepare", spec.search.prepare, data)  # type: ignore[union-attr]
-        return prepared
-
-    def fit(prepared: Callable[..., Any], options: Mapping[str, Any]) -> Any:
-        of_method = {name: value for name, value in options.items() if name not in DATA_GRID}
-        learned = spec.call("fit", lambda: prepared(**of_method))
-        if not isinstance(learned, spec.value):  # type: ignore[arg-type]
-            raise FirstdayError(f"{spec.label}: its fit returned a {type(learned).__name__}; return its value.")
-        return learned
+    def prepare(part: Split, of_data: Mapping[str, Any]) -> Callable[..., Any]:
+        assert spec.search is not None
+        return spec.search.prepare(collect_uses(dataset, part, config=config, **of_data))
 
     @lru_cache(maxsize=1)
     def prepare_folds(**of_data: Any) -> list[Callable[..., Any]]:
-        return [prepare(part, **of_data) for part in parts]
+        return [prepare(part, of_data) for part in parts]
 
     @lru_cache(maxsize=1)
     def fit_folds(**options: Any) -> list[Fold]:
+        of_data, of_method = _part_options(options)
         return [
-            fold.with_settings(learned={**fold.query.model.learned, spec.name: fit(prepared, options)})
-            for fold, prepared in zip(folds, prepare_folds(**_of_data(options)), strict=True)
+            fold.with_settings(learned={**fold.query.model.learned, spec.name: fit(**of_method)})
+            for fold, fit in zip(folds, prepare_folds(**of_data), strict=True)
         ]
 
     def judge(options: Mapping[str, Any]) -> float:
@@ -231,7 +224,8 @@ def _learn_one(
     prepare_folds.cache_clear()
     fit_folds.cache_clear()
     tuned_at = perf_counter()
-    learned = fit(prepare(split, **_of_data(options)), options)
+    of_data, of_method = _part_options(options)
+    learned = prepare(split, of_data)(**of_method)
     seconds = perf_counter() - tuned_at
     n_users = sum(fold.query.n_users for fold in head(folds, MOST_USERS))
     return learned, Tuning(grid, options, precision, n_users, seconds, tuned_at - began, n_tried), calibration
@@ -268,9 +262,10 @@ def with_options(config: Config, options: Mapping[str, Mapping[str, Any]]) -> Co
     return config.override("plugins", {**config.plugins, **fixed})
 
 
-def _of_data(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the options of what a method learns from."""
-    return {name: value for name, value in options.items() if name in DATA_GRID}
+def _part_options(options: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the options of what a method learns from, and those of the method itself."""
+    of_data = {name: value for name, value in options.items() if name in DATA_GRID}
+    return of_data, {name: value for name, value in options.items() if name not in DATA_GRID}
 
 
 def search(

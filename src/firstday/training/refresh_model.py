@@ -182,14 +182,14 @@ def refresh(
         if not 0 <= value < np.inf:
             raise ConfigError(f"{name}: is {value}; give 0 or a positive number.")
     check_target(path)
-    config = config or Config()
+    config = Config.of(config)
     config = with_methods_of(config, [config.recommend.strategy])
     with _alone(path, wait_s):
         dataset = tables if isinstance(tables, Dataset) else load(tables, config=config)
         if not isinstance(dataset, Dataset):
             raise ConfigError("refresh: works on tables of this machine; on a cluster, use train and evaluate.")
         with open_progress(progress) as report:
-            return _Refresh(dataset, path, config, gate, keep, min_size).run(report)
+            return _replace_model(dataset, path, config, gate, keep, min_size, report)
 
 
 @contextmanager
@@ -208,71 +208,60 @@ def _alone(path: Path, wait_s: float) -> Iterator[None]:
         ) from None
 
 
-@dataclass(frozen=True)
-class _Refresh:
-    """One run; see `refresh`."""
+def _replace_model(
+    dataset: Dataset, path: Path, config: Config, gate: float, keep: int, min_size: float, progress: Progress
+) -> RefreshResult:
+    """Check, train, compare, and publish or refuse; see `refresh`."""
+    before = version_in(path)
 
-    dataset: Dataset
-    path: Path
-    config: Config
-    gate: float
-    keep: int
-    min_size: float
+    def refuse(reason: Reason, why: str, comparison: ModelComparison | None = None) -> RefreshResult:
+        version = version_in(path)
+        sentence = f"{path}: nothing is published, version {version} goes on: {why}."
+        return RefreshResult(False, reason, sentence, str(path), version, version, gate, comparison)
 
-    def run(self, progress: Progress) -> RefreshResult:
-        """Check, train, compare, and publish or refuse."""
-        before = version_in(self.path)
-        old, fault = self._open_old(before)
-        shrunk = [] if old is None else find_shrunk(self.dataset, old.model.facts.get("data", {}), self.min_size)
-        if shrunk:
-            return self._refuse(before, "smaller", f"{'; '.join(shrunk)}: look at what writes the tables, or, if it is "
-                                f"meant, run it once with --min-size 0")  # fmt: skip
-        share = choose_held_out(self.dataset, self.config)
-        numbers = stable_numbers(self.dataset.users, _HASH_SEED) / 2.0**64
-        held_out = numbers < share
-        split = split_for_training(self.dataset, self.config, self.config.seed, held_out=held_out)
-        is_new = np.zeros(len(split.cold), dtype=bool)
-        if old is not None:
-            is_new = are_new_to(old.model, self.dataset, split.cold.users, numbers)
-        judged = take_newest(split.cold.take(np.flatnonzero(is_new)))
-        can_compare = len(judged) >= MIN_JUDGED
-        if before is not None and self.gate != 0 and not can_compare:
-            return self._refuse(before, "not_compared", fault or _tell_too_few(len(judged), old))
-        new = fit(self.dataset, split, self.config, progress=progress)
-        data = {**new.model.facts["data"], "held_out": {"share": share, "users": int(held_out.sum())}}
-        new = Recommender(replace(new.model, facts={**new.model.facts, "data": data}))
-        comparison = None
-        if old is not None and can_compare:
-            comparison = compare_models(old, new, self.dataset, judged)
-            if not comparison.passes(self.gate):
-                return self._refuse(before, "worse", _tell(comparison, self.gate), comparison)
-        if version_in(self.path) != before:
-            return self._refuse(version_in(self.path), "replaced", "it was put into place meanwhile; run refresh again")
-        ModelPlace(str(self.path)).save(new, self.dataset.left_out, keep=self.keep)
-        version = read_manifest(self.path)["version"]
-        reason: Reason = "first" if before is None else "not_compared" if comparison is None else "no_worse"
-        why = {
-            "first": f"there was no model before; {len(split.cold):,} users are held out to compare later ones by",
-            "not_compared": f"not compared with version {before}, since the gate is 0",
-        }
-        sentence = why.get(reason) or _tell(comparison, self.gate)  # type: ignore[arg-type]
-        sentence = f"{self.path}: version {version} is published: {sentence}."
-        return RefreshResult(True, reason, sentence, str(self.path), version, before, self.gate, comparison)
-
-    def _open_old(self, before: str | None) -> tuple[Recommender | None, str]:
-        """Open the model in place; or say why it cannot be."""
-        if before is None:
-            return None, ""
-        try:
-            return open_model(self.path), ""
-        except (ArtifactError, ConfigError) as error:
-            return None, f"it cannot be opened to compare with ({error}) Publish one without comparison with --gate 0"
-
-    def _refuse(
-        self, before: str | None, reason: Reason, why: str, comparison: ModelComparison | None = None
-    ) -> RefreshResult:
-        sentence = f"{self.path}: nothing is published, version {before} goes on: {why}."
-        return RefreshResult(False, reason, sentence, str(self.path), before, before, self.gate, comparison)
+    old, fault = None, ""
+    try:
+        old = open_model(path) if before is not None else None
+    except (ArtifactError, ConfigError) as error:
+        fault = f"it cannot be opened to compare with ({error}) Publish one without comparison with --gate 0"
+    shrunk = [] if old is None else find_shrunk(dataset, old.model.facts.get("data", {}), min_size)
+    if shrunk:
+        advice = "look at what writes the tables, or, if it is meant, run it once with --min-size 0"
+        return refuse("smaller", f"{'; '.join(shrunk)}: {advice}")
+    share = choose_held_out(dataset, config)
+    numbers = stable_numbers(dataset.users, _HASH_SEED) / 2.0**64
+    split = split_for_training(dataset, config, config.seed, held_out=numbers < share)
+    is_new = np.zeros(len(split.cold), dtype=bool)
+    if old is not None:
+        is_new = are_new_to(old.model, dataset, split.cold.users, numbers)
+    judged = take_newest(split.cold.take(np.flatnonzero(is_new)))
+    if before is not None and gate != 0 and len(judged) < MIN_JUDGED:
+        return refuse("not_compared", fault or _tell_too_few(len(judged), old))
+    new = fit(dataset, split, config, progress=progress)
+    held_out = {"share": share, "users": int((numbers < share).sum())}
+    facts = {**new.model.facts, "data": {**new.model.facts["data"], "held_out": held_out}}
+    new = Recommender(replace(new.model, facts=facts))
+    comparison = None
+    if old is not None and len(judged) >= MIN_JUDGED:
+        comparison = compare_models(old, new, dataset, judged)
+        if not comparison.passes(gate):
+            return refuse("worse", _tell(comparison, gate), comparison)
+    if version_in(path) != before:
+        return refuse("replaced", "it was put into place meanwhile; run refresh again")
+    ModelPlace(str(path)).save(new, dataset.left_out, keep=keep)
+    reason: Reason = "no_worse"
+    if comparison is not None:
+        why = _tell(comparison, gate)
+    elif before is None:
+        reason, why = (
+            "first",
+            f"there was no model before; {len(split.cold):,} users are held out to compare later ones by",
+        )
+    else:
+        reason, why = "not_compared", f"not compared with version {before}, since the gate is 0"
+    version = read_manifest(path)["version"]
+    sentence = f"{path}: version {version} is published: {why}."
+    return RefreshResult(True, reason, sentence, str(path), version, before, gate, comparison)
 
 
 def choose_held_out(dataset: Dataset, config: Config) -> float:

@@ -13,10 +13,10 @@ from firstday.artifact.trained_model import KNOTS, KNOWLEDGE, Blending, share_of
 from firstday.embed.kept_users import Neighborhood
 from firstday.metrics import measure
 from firstday.ranking import greatest, rank_scores
-from firstday.recommend.blend import batches, components_of, have_friends, score_components
-from firstday.recommend.neighbors import score_friends, score_neighbors
 from firstday.recommend.query import Query
-from firstday.recommend.soft_segments import mix_segments
+from firstday.recommend.strategies.blend import batches, components_of, have_friends, score_components
+from firstday.recommend.strategies.people import score_friends, score_neighbors
+from firstday.recommend.strategies.segments import mix_segments
 from firstday.segment.segments import Mixing, smooth_shares
 from firstday.training.selection import ENOUGH_USERS, take_class
 from firstday.training.validation import Fold, head, measure_folds

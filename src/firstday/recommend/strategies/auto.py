@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from firstday.artifact.trained_model import KNOWLEDGE, TrainedModel
-from firstday.ranking import first_allowed
+from firstday.ranking import first_distinct
 from firstday.recommend.query import Answer, Query
-from firstday.recommend.registry import find_strategy
-from firstday.recommend.spec import EVERYTHING, Part, StrategySpec
+from firstday.recommend.registry import find_strategy, parts_read
+from firstday.recommend.spec import Part, StrategySpec
 
 AWAY = "validation users, what they did taken away"
 
@@ -34,36 +34,32 @@ def recommend_auto(query: Query) -> Answer:
     for number, evidence in enumerate(selection.classes):
         if evidence.users == "neighbor" and evidence.best != evidence.fallback:
             rows = np.flatnonzero((query.knowledge == number) & (names == evidence.best))
-            answer = _mix_in(answer, rows, find_strategy(evidence.fallback).answer(query.take(rows)))
+            answer = _mix_in(answer, rows, find_strategy(evidence.fallback).recommend(query.take(rows)))
     return answer
 
 
 def _mix_in(answer: Answer, rows: np.ndarray, other: Answer) -> Answer:
     """Return an answer in which another one's items alternate with those of the lists of some rows."""
     k = answer.items.shape[1]
-    items = np.stack([answer.items[rows], other.items], axis=2).reshape(len(rows), 2 * k)
-    order = np.argsort(items, axis=1, kind="stable")
-    ordered = np.take_along_axis(items, order, axis=1)
-    allowed = items >= 0
-    np.put_along_axis(allowed, order[:, 1:], (ordered[:, 1:] != ordered[:, :-1]) & (ordered[:, 1:] >= 0), axis=1)
-    falling = np.broadcast_to(np.linspace(1, 0, 2 * k, endpoint=False, dtype=np.float32), items.shape)
-    mixed, scores, routes = answer.items.copy(), answer.scores.copy(), answer.routes.copy()
-    mixed[rows], scores[rows] = first_allowed(items, falling, allowed, k)
+    in_turn = np.stack([answer.items[rows], other.items], axis=2).reshape(len(rows), 2 * k)
+    falling = np.broadcast_to(np.linspace(1, 0, 2 * k, endpoint=False, dtype=np.float32), in_turn.shape)
+    items, scores, routes = answer.items.copy(), answer.scores.copy(), answer.routes.copy()
+    items[rows], scores[rows] = first_distinct(in_turn, falling, k)
     routes[rows] = "auto"
-    return replace(answer, items=mixed, scores=scores, routes=routes)
+    return replace(answer, items=items, scores=scores, routes=routes)
 
 
 def answer_each(query: Query, strategies: np.ndarray) -> Answer:
     """Answer each user by a strategy of their own, given its name, shape (n_users,)."""
     names = np.unique(strategies).tolist()
     if len(names) == 1:
-        return find_strategy(names[0]).answer(query)
+        return find_strategy(names[0]).recommend(query)
     shape = (query.n_users, query.k)
     items, scores = np.full(shape, -1, np.int32), np.zeros(shape, np.float32)
     routes, propensities = np.full(query.n_users, "", dtype=object), np.ones(shape, np.float32)
     for name in names:
         rows = np.flatnonzero(strategies == name)
-        answer = find_strategy(name).answer(query.take(rows))
+        answer = find_strategy(name).recommend(query.take(rows))
         items[rows], scores[rows], routes[rows] = answer.items, answer.scores, answer.routes
         if answer.propensities is not None:
             propensities[rows] = answer.propensities
@@ -110,8 +106,7 @@ def _reads(model: TrainedModel) -> tuple[Part, ...]:
     """Return what the strategies read that answer."""
     names = {AFTER_IMPRESSIONS, *(model.selection.best_of(number) for number in range(len(KNOWLEDGE)))}
     names |= {evidence.fallback for evidence in model.selection.classes if evidence.users == "neighbor"}
-    reads = [find_strategy(name).reads for name in names]
-    return tuple({"liked", *(part for read in reads for part in (EVERYTHING if read is None else read(model)))})
+    return tuple({"liked", *(part for name in names for part in parts_read(name, model))})
 
 
 AUTO = StrategySpec(

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from itertools import repeat
 
 import numpy as np
 
@@ -22,6 +23,8 @@ LEAST_BELIEF = 1e-3
 """Segments less likely than that are not drawn."""
 NEW_SHARE = 0.05
 """How often a place is offered to a new item."""
+Offer = tuple[int, float, float]
+"""A new item, its expected rate among people like the user, and how likely it was to be drawn."""
 
 
 def recommend_explore(query: Query) -> Answer:
@@ -52,27 +55,24 @@ def recommend_explore(query: Query) -> Answer:
         tops = model.segments.top_items[likely]
         excluded = query.excluded.row(row)
         is_left = (tops >= 0) & ~np.isin(tops, np.concatenate([excluded, model.unlisted]))
-        lists = [top[left][: query.k] for top, left in zip(tops, is_left, strict=True)]
-        places = [np.flatnonzero(left) for left in is_left]
+        lists, values = (
+            [of_segment[left][: query.k] for of_segment, left in zip(table, is_left, strict=True)]
+            for table in (tops, shares[likely])
+        )
         seed = seed_of(query, row)
         draw = draw_slate(lists, belief[likely], query.k, np.random.default_rng(seed))
-        offers = None
+        offers: Iterator[tuple[Offer | None, float]] = repeat((None, 0.0))
         if new_items is not None:
-            offers = NewOffers.of(new_items, likely, belief[likely], excluded, np.random.default_rng([seed, 1]))
-        for at in range(query.k):
-            kept = 1.0
-            if offers is not None:
-                kept = 1 - offers.chance
-                offered = offers.draw()
-                if offered is not None:
-                    items[row, at], scores[row, at], propensities[row, at] = offered
-                    continue
+            offers = draw_offers(new_items, likely, belief[likely], excluded, np.random.default_rng([seed, 1]))
+        for at, (offer, chance) in zip(range(query.k), offers, strict=False):
+            if offer is not None:
+                items[row, at], scores[row, at], propensities[row, at] = offer
+                continue
             group, number, propensity = next(draw, (-1, -1, 0.0))
             if group < 0:
                 break
-            items[row, at] = lists[group][number]
-            scores[row, at] = shares[likely[group], places[group][number]]
-            propensities[row, at] = kept * propensity
+            items[row, at], scores[row, at] = lists[group][number], values[group][number]
+            propensities[row, at] = (1 - chance) * propensity
     answer = Answer.where(np.ones(query.n_users, dtype=bool), "explore", items, scores)
     return replace(answer, propensities=propensities)
 
@@ -122,65 +122,41 @@ def draw_slate(
                 weights[other] = 0
 
 
-@dataclass(eq=False)
-class NewOffers:
-    """New items that one list may still have, and how likely each is drawn for a place.
+def draw_offers(
+    new_items: NewItems, segments: np.ndarray, belief: np.ndarray, excluded: np.ndarray, rng: np.random.Generator
+) -> Iterator[tuple[Offer | None, float]]:
+    """Offer places to new items, one after the other, each item once.
 
     Parameters
     ----------
     new_items
         What is known of new items.
     segments, belief
-        Segments that the user may belong to, and how likely each is, adding up to about 1, shape (n_likely,).
-    items
-        Items that may be drawn, int32, ascending.
-    weights
-        How likely a draw falls on each, float64; those that were drawn have 0.
+        Segments that the user may belong to, and how likely each is, in any unit, shape (n_likely,).
+    excluded
+        Items that may not be in the list.
     rng
         Decides.
+
+    Yields
+    ------
+    offer, chance
+        What the next place goes to; None: it stays as it is. And how likely it was to go to any new item.
     """
-
-    new_items: NewItems
-    segments: np.ndarray
-    belief: np.ndarray
-    items: np.ndarray
-    weights: np.ndarray
-    rng: np.random.Generator
-
-    @classmethod
-    def of(
-        cls,
-        new_items: NewItems,
-        segments: np.ndarray,
-        belief: np.ndarray,
-        excluded: np.ndarray,
-        rng: np.random.Generator,
-    ) -> NewOffers:
-        """Make them of the draws for the segments, without excluded items."""
-        belief = belief / belief.sum()
-        drawn = np.concatenate([new_items.drawn(segment) for segment in segments.tolist()])
-        items, place = np.unique(drawn, return_inverse=True)
-        weights = np.bincount(place, np.repeat(belief / N_DRAWS, N_DRAWS))
-        weights[np.isin(items, excluded)] = 0
-        return cls(new_items, segments, belief, items, weights, rng)
-
-    @property
-    def chance(self) -> float:
-        """How likely the next place goes to a new item."""
-        return NEW_SHARE * float(self.weights.sum())
-
-    def draw(self) -> tuple[int, float, float] | None:
-        """Offer a place: return the item drawn, its expected rate among people like the user, and how likely it was.
-
-        An item is drawn once. None: the place stays as it is.
-        """
-        ladder = NEW_SHARE * self.weights.cumsum()
-        at = int(np.searchsorted(ladder, self.rng.random(), side="right"))
-        if at == len(ladder):
-            return None
-        item, propensity = int(self.items[at]), NEW_SHARE * float(self.weights[at])
-        self.weights[at] = 0
-        return item, float(self.belief @ self.new_items.rates_of(item)[self.segments]), propensity
+    belief = belief / belief.sum()
+    drawn = np.concatenate([new_items.drawn(segment) for segment in segments.tolist()])
+    items, place = np.unique(drawn, return_inverse=True)
+    weights = np.bincount(place, np.repeat(belief / N_DRAWS, N_DRAWS))
+    weights[np.isin(items, excluded)] = 0
+    while True:
+        chance, ladder = NEW_SHARE * float(weights.sum()), NEW_SHARE * weights.cumsum()
+        at = int(np.searchsorted(ladder, rng.random(), side="right"))
+        offer = None
+        if at < len(ladder):
+            rate = float(belief @ new_items.rates_of(int(items[at]))[segments])
+            offer = (int(items[at]), rate, NEW_SHARE * float(weights[at]))
+            weights[at] = 0
+        yield offer, chance
 
 
 def seed_of(query: Query, row: int) -> int:

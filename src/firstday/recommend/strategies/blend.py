@@ -10,10 +10,10 @@ import numpy as np
 
 from firstday.artifact.trained_model import TrainedModel
 from firstday.ranking import NO_ITEM, greatest, multiply_rows, top_k
-from firstday.recommend.evidence import LEAST_SHARE, score_evidence, share_by_belief
 from firstday.recommend.query import Answer, Query
-from firstday.recommend.soft_segments import score_soft_segments
 from firstday.recommend.spec import PROBABILITY, StrategySpec, near_taste, reading
+from firstday.recommend.strategies.evidence import LEAST_SHARE, score_evidence, share_by_belief
+from firstday.recommend.strategies.segments import score_soft_segments
 from firstday.sparse import SparseRows
 
 LEAST_LOG = -20.0

@@ -8,8 +8,9 @@ from firstday.artifact.trained_model import TrainedModel
 from firstday.embed.kept_users import Neighborhood
 from firstday.ranking import weigh_nearest
 from firstday.recommend.query import Answer, Query
-from firstday.recommend.soft_segments import mix_segments
 from firstday.recommend.spec import KEPT_USERS, StrategySpec, reading
+from firstday.recommend.strategies.segments import mix_segments
+from firstday.sparse import SparseRows
 
 N_NEIGHBORS = 200
 """Warm users who speak for one cold user, at most."""
@@ -32,14 +33,14 @@ def score_neighbors(query: Query, rows: np.ndarray, settings: Neighborhood | Non
     assert warm is not None
     settings = settings or model.neighborhood
     nearest, weights = find_neighbors(model, query.predicted[rows], settings.temperature, query.closeness[rows])
-    items, n_used = warm.uses.take_columns(nearest.ravel())
-    shares = add_up(items, n_used, weights.ravel(), len(rows), model.n_items)
+    ends = nearest.shape[1] * np.arange(len(rows) + 1)
+    shares = SparseRows(ends, nearest.ravel(), weights.ravel(), len(warm)).times(warm.uses)
     shares += np.float32(settings.smoothing) * model.popularity
     return shares
 
 
 def find_neighbors(
-    model: TrainedModel, vectors: np.ndarray, temperature: float, closeness: np.ndarray | None = None
+    model: TrainedModel, vectors: np.ndarray, temperature: float, closeness: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the warm users nearest to each vector, and their weights.
 
@@ -54,7 +55,7 @@ def find_neighbors(
     temperature
         Of the weights; see `firstday.ranking.weigh_nearest`.
     closeness
-        How near each segment is to the vectors, `Segments.closeness`, where it is known already.
+        How near each segment is to the vectors, `Segments.closeness`.
 
     Returns
     -------
@@ -72,42 +73,20 @@ def find_neighbors(
     people = model.warm.vectors
     if len(people) <= N_SEARCHED or not len(vectors):
         return weigh_nearest(vectors @ people.T, N_NEIGHBORS, temperature)
-    kept = model.kept_by_segment
-    closeness = model.segments.closeness(vectors) if closeness is None else closeness
-    parts = [kept.find_near(near, N_SEARCHED) for near in closeness]
-    width = max(int(ends[-1]) for _, ends in parts)
-    nearness = np.full((len(vectors), width), -np.inf, dtype=np.float32)
-    for vector, of_vector, (shifts, ends) in zip(vectors, nearness, parts, strict=True):
-        begin = 0
-        for shift, end in zip(shifts.tolist(), ends.tolist(), strict=True):
-            np.dot(kept.vectors[begin + shift : end + shift], vector, out=of_vector[begin:end])
-            begin = end
-    columns, weights = weigh_nearest(nearness, N_NEIGHBORS, temperature)
-    places = [
-        of_row + shifts[np.searchsorted(ends, of_row, side="right")]
-        for of_row, (shifts, ends) in zip(columns, parts, strict=True)
-    ]
-    return kept.order[np.array(places)], weights
+    nearest, weights = [], []
+    for vector, near in zip(vectors, closeness, strict=True):
+        members = find_members(model, near, N_SEARCHED)
+        columns, of_vector = weigh_nearest((people[members] @ vector)[None], N_NEIGHBORS, temperature)
+        nearest.append(members[columns[0]])
+        weights.append(of_vector[0])
+    return np.stack(nearest), np.stack(weights)
 
 
-def add_up(items: np.ndarray, n_used: np.ndarray, weights: np.ndarray, n_users: int, n_items: int) -> np.ndarray:
-    """Add the weights of the people who use each item.
-
-    Parameters
-    ----------
-    items, n_used
-        Items of the people, as many people for each user, a user's people one after the other, integers; and how many
-        items each of the people has, shape (n_people,).
-    weights
-        One for each of the people, shape (n_people,).
-    n_users, n_items
-        Shape of the result, float32.
-    """
-    cells = items
-    if n_users > 1:
-        cells = np.repeat(np.arange(len(n_used)) // (len(n_used) // n_users) * n_items, n_used) + items
-    added = np.bincount(cells, np.repeat(weights, n_used), minlength=n_users * n_items)
-    return added.reshape(n_users, n_items).astype(np.float32)
+def find_members(model: TrainedModel, closeness: np.ndarray, n_users: int) -> np.ndarray:
+    """Return the positions of the kept users of the nearest segments, whole ones, until they are `n_users` or more."""
+    kept, nearest = model.kept_by_segment, np.argsort(-closeness)
+    n_segments = int(np.searchsorted(kept.lengths()[nearest].cumsum(), n_users)) + 1
+    return kept.take(nearest[:n_segments]).columns
 
 
 def recommend_friends(query: Query) -> Answer:
@@ -130,9 +109,7 @@ def score_friends(query: Query, rows: np.ndarray, settings: Neighborhood | None 
     assert friends is not None
     assert model.warm is not None
     known_people = friends.take(rows)
-    used = known_people.through(model.warm.uses)
-    scores = np.zeros((len(rows), model.n_items), dtype=np.float32)
-    scores[used.row_of_entry(), used.columns] = used.weights
+    scores = known_people.times(model.warm.uses)
     lean = np.float32((settings or model.neighborhood).friend_smoothing)
     scores += lean * mix_segments(model, known_people.mean_vectors(model.warm.vectors))
     scores /= (known_people.lengths() + lean)[:, None]

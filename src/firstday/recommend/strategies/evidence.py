@@ -12,7 +12,7 @@ import numpy as np
 from firstday.ranking import multiply_rows
 from firstday.recommend.belief import believe_people
 from firstday.recommend.query import Query
-from firstday.recommend.soft_segments import score_soft_segments
+from firstday.recommend.strategies.segments import score_soft_segments
 
 BELIEF, VECTOR = 1.0, 1.0
 """Weights of the logarithm of the shares, and of the solved vector's scores in standard deviations over all items."""

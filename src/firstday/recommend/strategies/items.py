@@ -1,0 +1,99 @@
+"""Items near to a vector of the user: `day_one` and `fold_in`, `personal` and other cold models, and `direct`.
+
+The vector is made of the day's items alone, or predicted (PAPER: full-personalised). `direct` goes from features to
+items by a network, without a vector or a segment in between (not in the paper).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from firstday.ranking import spread_scores
+from firstday.recommend.query import Answer, Query
+from firstday.recommend.spec import PROBABILITY, RANKER, ColdModelSpec, StrategySpec, near_taste, reading
+
+
+def recommend_day_one(query: Query) -> Answer:
+    """Rank items by the mean vector of the items that the user likes so far; needs one that warm users have too."""
+    means = query.liked_means
+    return query.rank_by_vectors(means, "day_one", np.asarray(means.any(axis=1)))
+
+
+def recommend_fold_in(query: Query) -> Answer:
+    """Rank items by the folded-in vector; needs a liked item that warm users have too."""
+    vectors = query.model.fold_in.solve(query.liked)
+    return query.rank_by_vectors(vectors, "fold_in", np.asarray(vectors.any(axis=1)))
+
+
+DAY_ONE = StrategySpec(
+    name="day_one",
+    recommend=recommend_day_one,
+    describe="Rank items by the mean vector of the items that the user likes so far.",
+    explain="Items near to the mean of what the user did so far.",
+    reason=near_taste,
+    reads=reading("liked"),
+    scale=PROBABILITY,
+)
+FOLD_IN = StrategySpec(
+    name="fold_in",
+    recommend=recommend_fold_in,
+    describe="Rank items by the vector solved from the items that the user likes so far, items fixed.",
+    explain="Items near to the vector solved from what the user did so far.",
+    reason=near_taste,
+    reads=reading("liked"),
+    scale=PROBABILITY,
+)
+
+
+def recommend_personal(query: Query) -> Answer:
+    """Rank items by the predicted vector; needs a signal or a profile value."""
+    return query.rank_by_vectors(query.predicted, "personal", query.known)
+
+
+PERSONAL = StrategySpec(
+    name="personal",
+    recommend=recommend_personal,
+    describe="Rank items by the predicted vector.",
+    explain="Items near to the predicted taste.",
+    reason=near_taste,
+    reads=reading(),
+    scale=PROBABILITY,
+)
+
+
+def by_items_of(cold_model: ColdModelSpec) -> StrategySpec:
+    """Make the strategy that ranks items by the vector that another cold model predicts."""
+    name = f"{cold_model.name}_personal"
+    return StrategySpec(
+        name=name,
+        recommend=lambda query: query.rank_by_vectors(query.predicted_by(cold_model.name), name, query.known),
+        describe=f"Rank items by the vector that {cold_model.title} predicts.",
+        explain=f"Items near to the taste that {cold_model.title} predicts.",
+        method=cold_model.name,
+        reads=reading("liked"),
+        scale=PROBABILITY,
+    )
+
+
+def recommend_direct(query: Query) -> Answer:
+    """Rank items by the ranker; needs a signal or a profile value."""
+    return query.rank_scores(lambda rows: score_direct(query, rows), "direct", query.known)
+
+
+def score_direct(query: Query, rows: np.ndarray) -> np.ndarray:
+    """Return log-probabilities, minus infinity for items that are not ranked, float32, shape (n_rows, n_items)."""
+    ranker = query.model.ranker
+    assert ranker is not None
+    return spread_scores(ranker.score(query.ranker_hidden[rows]), ranker.items, query.model.n_items)
+
+
+DIRECT = StrategySpec(
+    name="direct",
+    recommend=recommend_direct,
+    describe="Rank items by a network that goes straight from day-one features to items.",
+    explain="Items that people with such a first day went on to use, as a network has learned it.",
+    reason=near_taste,
+    needs=(RANKER,),
+    reads=reading(),
+    scale=PROBABILITY,
+)

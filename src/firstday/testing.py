@@ -1,0 +1,137 @@
+"""What every strategy must pass, ours and yours: call `check_strategy` in a test of your method."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from firstday.artifact.trained_model import TrainedModel
+from firstday.data.events import ITEM
+from firstday.features.signals import Signals
+from firstday.recommend.plugin_checks import check_answer
+from firstday.recommend.query import Answer, Query
+from firstday.recommend.recommender import Recommender, answer_all
+from firstday.recommend.registry import find_strategy
+
+N_USERS = 30
+"""Users of whom something is known, in `make_users`."""
+
+
+def check_strategy(
+    recommender: Recommender, strategy: str, users: Sequence[Signals] | None = None, *, k: int = 10, seed: int = 0
+) -> None:
+    """Hold a strategy against what every strategy promises.
+
+    Whoever asks gets k different items, as far as the catalogue has so many, of which none was used, banned or is
+    unlisted, best first. The same question gets the same list: whoever else asks, and however long the list is.
+
+    Parameters
+    ----------
+    recommender
+        A model that can answer by the strategy; a few hundred users are enough.
+    strategy
+        Its name, by which it is registered.
+    users
+        Who asks; users of all kinds (`make_users`) if left out.
+    k
+        Length of the lists.
+    seed
+        Of these users.
+
+    Raises
+    ------
+    AssertionError
+        It breaks a promise.
+    FirstdayError
+        It raises an error, or what it returns is no `Answer` that can be shown.
+
+    Examples
+    --------
+    >>> check_strategy(fd.train(dataset, config), "my_strategy")  # doctest: +SKIP
+    """
+    model = recommender.model
+    signals, _ = model.read_signals(make_users(model, seed) if users is None else users)
+    query = Query(model, signals, min(k, model.n_items))
+    spec = find_strategy(strategy)
+    check_answer(spec.label, spec.recommend(query), query)
+    answer = answer_all(query, strategy)
+    _check_lists(query, answer)
+    again = answer_all(replace(query), strategy)
+    is_same = np.array_equal(again.items, answer.items) and np.array_equal(again.scores, answer.scores)
+    _demand(is_same, "gives other lists when it is asked again")
+
+    complete = replace(query, k=model.n_items)
+    longer = answer_all(complete, strategy)
+    _check_lists(complete, longer)
+    _demand(np.array_equal(longer.items[:, : query.k], answer.items), "begins a longer list with other items")
+    kept = replace(complete, keep_used=True)
+    _check_lists(kept, answer_all(kept, strategy))
+    popular = np.sort(model.popular_items[:2])
+    bare = replace(
+        model,
+        unlisted=popular,
+        segments=model.segments.without(popular),
+        input_clusters=model.input_clusters.without(popular),
+    )
+    _check_lists(replace(query, model=bare), answer_all(replace(query, model=bare), strategy))
+
+    for row in range(query.n_users):
+        alone = answer_all(query.take(np.array([row])), strategy)
+        told = f"answers user {row} in another way alone than among others"
+        _demand(alone.routes[0] == answer.routes[row], told)
+        _demand(np.allclose(alone.scores[0], answer.scores[row], rtol=1e-4, atol=1e-5), told)
+    nobody = answer_all(query.take(np.zeros(0, dtype=np.int64)), strategy)
+    _demand(nobody.items.shape == (0, query.k), "gives lists where nobody asks")
+
+
+def make_users(model: TrainedModel, seed: int = 0) -> list[Signals]:
+    """Return users of all kinds for a model: of whom nothing is known, much, or only what it does not understand."""
+    rng, catalogue = np.random.default_rng(seed), model.catalogue
+    items = catalogue.items
+
+    def draw_items(most: int) -> list[str | int]:
+        return [items[int(ix)] for ix in rng.permutation(len(items))[: rng.integers(most + 1)]]
+
+    users = [Signals(), Signals(interactions=[("no such signal", ITEM, items[0])], no_such_column="x")]
+    for number in range(N_USERS):
+        acts = [(str(rng.choice(catalogue.signals)), ITEM, item) for item in draw_items(most=12)]
+        for entity, ids in catalogue.entities.items():
+            acts += [(str(rng.choice(catalogue.signals)), entity, ids[int(rng.integers(len(ids)))])]
+        profile = {name: str(rng.choice(values)) for name, values in catalogue.groups.items() if rng.random() < 0.5}
+        people = catalogue.people
+        users.append(
+            Signals(
+                user_id=f"user {number}",
+                age=int(rng.integers(15, 90)) if catalogue.has_ages and rng.random() < 0.5 else None,
+                interactions=acts if rng.random() < 0.7 else [],
+                friends=[people[int(rng.integers(len(people)))]] if people and rng.random() < 0.3 else [],
+                shown=draw_items(most=4) if rng.random() < 0.3 else [],
+                **profile,
+            )
+        )
+    return users
+
+
+def _check_lists(query: Query, answer: Answer) -> None:
+    """Check that everyone has a route and a list of distinct open items, as long as can be, best first."""
+    model = query.model
+    closed, n_ranked = query.without_impressions.excluded, answer.count_ranked()
+    for row, items in enumerate(answer.items):
+        of_user = f"of user {row}, by {answer.routes[row]!r},"
+        listed = items[items >= 0]
+        unavailable = np.union1d(closed.row(row), model.unlisted)
+        _demand(answer.routes[row] != "", f"has no route for user {row}")
+        _demand(len(np.unique(listed)) == len(listed), f"lists {of_user} an item twice")
+        _demand(not np.isin(listed, unavailable).any(), f"lists {of_user} an item that is used, banned or unlisted")
+        _demand(len(listed) == min(query.k, model.n_items - len(unavailable)), f"list {of_user} is short")
+        scores = answer.scores[row, : n_ranked[row]]
+        falls = answer.propensities is not None or (np.diff(scores) <= 0).all()  # what is drawn is in order of drawing
+        _demand(bool(np.isfinite(scores).all() and falls), f"scores {of_user} rise along the list, or are not finite")
+
+
+def _demand(holds: bool, fault: str) -> None:
+    """Raise AssertionError with a fault where something does not hold; `assert` would go with python -O."""
+    if not holds:
+        raise AssertionError(f"the strategy {fault}.")

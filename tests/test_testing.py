@@ -1,0 +1,61 @@
+"""The promises of strategies are held: whoever breaks one is told which."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from firstday.recommend.query import Answer, Query
+from firstday.recommend.recommender import Recommender
+from firstday.recommend.registry import register
+from firstday.recommend.spec import StrategySpec
+from firstday.testing import check_strategy
+
+CALLS: list[int] = []
+
+
+pytestmark = pytest.mark.usefixtures("as_it_was")
+
+
+def rank_by(score: Callable[[Query, np.ndarray], np.ndarray]) -> Callable[[Query], Answer]:
+    """Return a strategy for everyone that gives items scores, shape (n_rows, n_items) or what fits that."""
+
+    def recommend(query: Query) -> Answer:
+        everyone, shape = np.ones(query.n_users, dtype=bool), (query.n_users, query.model.n_items)
+        scores = np.broadcast_to(score(query, np.arange(shape[1], dtype=np.float32)), shape).astype(np.float32)
+        return query.rank_scores(lambda rows: scores[rows], "mine", everyone)
+
+    return recommend
+
+
+def count_calls(_query: Query, items: np.ndarray) -> np.ndarray:
+    CALLS.append(1)
+    return items if len(CALLS) % 2 else -items
+
+
+def turn(query: Query) -> Answer:
+    answer = rank_by(lambda _, items: items)(query)
+    return replace(answer, scores=answer.scores[:, ::-1])
+
+
+@pytest.mark.parametrize(
+    ("recommend", "fault"),
+    [
+        (rank_by(count_calls), "gives other lists when it is asked again"),
+        (rank_by(lambda query, items: items * (-1) ** query.k), "begins a longer list with other items"),
+        (rank_by(lambda query, items: items + query.n_users), "answers user 0 in another way alone than among others"),
+        (turn, "scores of user 0, by 'mine', rise along the list, or are not finite"),
+    ],
+)
+def test_a_broken_promise_is_told(recommend: Callable[[Query], Answer], fault: str, tiny: Recommender) -> None:
+    register(StrategySpec(name="mine", describe="Breaks a promise.", recommend=recommend))
+    with pytest.raises(AssertionError, match=f"^the strategy {fault}"):
+        check_strategy(tiny, "mine", k=3)
+
+
+def test_who_keeps_them_passes(tiny: Recommender) -> None:
+    register(StrategySpec(name="mine", describe="The last ones first.", recommend=rank_by(lambda _, items: items)))
+    check_strategy(tiny, "mine")
