@@ -8,6 +8,7 @@ import io
 import re
 import tempfile
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from hypothesis import given, settings
@@ -15,8 +16,9 @@ from hypothesis import strategies as st
 
 from firstday.data.load import check_tables
 from firstday.tables.faults import ROW, Findings
-from firstday.tables.find import TableFile
+from firstday.tables.find import Packing, TableFile
 from firstday.tables.separated import find_header, scan_text
+from firstday.tables.text import UnreadableError, open_text
 from firstday.tables.zstd import compress
 from tests.data.dirty_files import CASES
 
@@ -25,26 +27,20 @@ Row = tuple[str, tuple[str, ...]]
 """A row's place and its values."""
 
 
-def read(text: str, findings: Findings, packing: str = "") -> list[Row] | None:
+def read(content: str, findings: Findings, packing: Packing = "") -> list[Row] | None:
     """Read a text as firstday does; None where it has a fault."""
-    content = text.encode()
+    pack = {"": bytes, "gzip": gzip.compress, "zstd": lambda part: compress(part[:9]) + compress(part[9:])}[packing]
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "part"
-        if packing == "gzip":
-            path.write_bytes(gzip.compress(content))
-            file = TableFile("part", 0, "CSV", "gzip")
-        elif packing == "zstd":
-            path.write_bytes(compress(content[:9]) + compress(content[9:]))
-            file = TableFile("part", 0, "CSV", "zstd")
-        else:
-            path.write_bytes(content)
-            file = TableFile("part", 0, "CSV")
-        opened = scan_text(path, file, "interactions", findings)
-        if opened is None:
+        path.write_bytes(pack(content.encode()))
+        try:
+            text = open_text(path, TableFile("part", "CSV", packing), findings)
+            scan, line_of = scan_text(text, "part", "interactions", findings)
+        except UnreadableError as error:
+            findings.fault(*error.args)
             return None
-        scan, source = opened
         return [
-            (source.describe(row), tuple(value or "" for value in values))
+            (f"part line {line_of(row):,}", tuple(value or "" for value in values))
             for row, *values in scan.select(ROW, *COLUMNS).collect().rows()
         ]
 
@@ -68,12 +64,12 @@ def read_with_csv_module(text: str, separator: str) -> list[Row] | None:
     end=st.sampled_from(["\n", "\r\n"]),
     blank=st.integers(0, 3),
     mark=st.sampled_from(["", "\ufeff"]),
-    packing=st.sampled_from(["", "gzip", "zstd"]),
+    packing=st.sampled_from(get_args(Packing)),
     chunk=st.sampled_from([64, 2**22]),
 )
 @settings(max_examples=300)
 def test_what_programs_write_is_read(
-    rows: list[tuple[str, ...]], separator: str, end: str, blank: int, mark: str, packing: str, chunk: int
+    rows: list[tuple[str, ...]], separator: str, end: str, blank: int, mark: str, packing: Packing, chunk: int
 ) -> None:
     place = io.StringIO(newline="")
     writer = csv.writer(place, delimiter=separator, lineterminator=end)

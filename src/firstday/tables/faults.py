@@ -118,6 +118,8 @@ class Found:
         File, row and value of the first one, as text.
     examples
         How the table that ids refer to writes them, such as ``users has 'u1', 'u2', ...``.
+    file_of
+        For rows that cannot be read, of which `where` is the file: its table.
     """
 
     where: str
@@ -131,6 +133,7 @@ class Found:
     n_alike: int = 0
     first: tuple[int, int, str] = (NOWHERE, 0, "")
     examples: str = ""
+    file_of: str = ""
 
     def __add__(self, other: Found) -> Found:
         earliest = min((found for found in (self, other) if found.n), key=lambda found: found.first, default=self)
@@ -144,7 +147,7 @@ class Found:
     @property
     def table(self) -> str:
         """The table of the rows."""
-        return self.where.partition(".")[0]
+        return self.file_of or self.where.partition(".")[0]
 
     @property
     def are_bad_rows(self) -> bool:
@@ -246,11 +249,10 @@ class Findings:
     tallies: Counter[str] = field(default_factory=Counter)
     n_rows: Counter[str] = field(default_factory=Counter)
     n_left_out: Counter[str] = field(default_factory=Counter)
-    n_unread: Counter[str] = field(default_factory=Counter)
 
-    def fault(self, sentence: str) -> None:
-        """Add a fault."""
-        self.sentences[sentence] = None
+    def fault(self, *sentences: str) -> None:
+        """Add faults."""
+        self.sentences |= dict.fromkeys(sentences)
 
     def note(self, sentence: str) -> None:
         """Add a note."""
@@ -319,7 +321,8 @@ class Findings:
 
     def _total(self, found: Found) -> int:
         """Return of how many something was found: batches without any were not counted in it."""
-        return max(found.n_rows, self.n_rows[found.table]) if found.noun in ("rows", "values") else found.n_rows
+        is_of_table = found.noun in ("rows", "values") and not found.file_of
+        return max(found.n_rows, self.n_rows[found.table]) if is_of_table else found.n_rows
 
     def _counted(self, found: Found) -> str:
         """Return "users.age: 3 of 900 rows are not numbers (first: 'x', users.csv line 7)"."""
@@ -377,7 +380,7 @@ class Findings:
 
     def leave_out_unread(self, table: str, n: int, rows: Sequence[tuple[str, str, str]]) -> None:
         """Record rows that could not even be read: the place of the first ones, what is wrong, and their text."""
-        self.n_unread[table] += n
+        self.n_rows[table] += n
         self.n_left_out[table] += n
         texts = [(table, NOWHERE, 0, place, json.dumps(row, ensure_ascii=False), [why]) for place, why, row in rows]
         self.left_out_rows.append(pl.DataFrame(texts, LEFT_OUT, orient="row"))
@@ -414,7 +417,7 @@ class Findings:
         if not 0 <= share <= 1:
             raise ConfigError(f"drop_bad_rows: is {share}; give a share from 0 to 1, such as 0.01.")
         for table, n in (+self.n_left_out).items():
-            n_read = self.n_rows[table] + self.n_unread[table]
+            n_read = self.n_rows[table]
             bad = [found for found in self.found.values() if found.table == table and found.are_bad_rows]
             if n > share * n_read + TOLERANCE or n == n_read:
                 for found in bad:
@@ -445,7 +448,7 @@ class Findings:
             for found in other.found.values():
                 self.add(found)
             self.left_out_rows += other.left_out_rows
-            for name in ("tallies", "n_rows", "n_left_out", "n_unread"):
+            for name in ("tallies", "n_rows", "n_left_out"):
                 getattr(self, name).update(getattr(other, name))
         self.left_out_rows = [_first_rows(self.left_out_rows)]
 

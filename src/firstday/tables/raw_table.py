@@ -11,10 +11,12 @@ import polars as pl
 
 from firstday.errors import DataError
 from firstday.tables.faults import FILE, ROW, Findings, SourceFile
+from firstday.tables.zstd import ZstdError
 
 BATCH_ROWS = 1_000_000
 """Rows of interactions in memory at once while reading, about."""
-UNREADABLE = (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError, EOFError, UnicodeError, zlib.error)
+PACKING_ERRORS = (OSError, EOFError, zlib.error, ZstdError)
+UNREADABLE = (pl.exceptions.PolarsError, pl.exceptions.PanicException, UnicodeError, *PACKING_ERRORS)
 """What reading a damaged file can raise."""
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
+import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
@@ -13,9 +15,9 @@ from firstday.tables.columns import WHOLE_NUMBER
 from firstday.tables.faults import ROW, Findings, SourceFile
 from firstday.tables.find import TableFile, TableFiles, find_tables, may_hold_tables
 from firstday.tables.json_lines import scan_json_lines
-from firstday.tables.raw_table import UNREADABLE, RawTable, add_place, first_line
+from firstday.tables.raw_table import PACKING_ERRORS, UNREADABLE, RawTable, add_place, first_line
 from firstday.tables.separated import scan_text
-from firstday.tables.text import DAMAGED, EMPTY_OF_ROWS, describe_damage
+from firstday.tables.text import EMPTY, UnreadableError, open_text
 
 STREAMED = "interactions"
 """The only table that may be larger than memory: it stays in its files."""
@@ -37,11 +39,10 @@ def read_folder(folder: Path, findings: Findings) -> dict[str, RawTable | None]:
     dict
         The tables that are there, by name; None for one that cannot be read.
     """
-    places = dict(_list_files(folder, findings))
-    sizes = [(name, place.stat().st_size if place.is_file() else 0) for name, place in places.items()]
+    paths = dict(_list_files(folder, findings))
     tables: dict[str, RawTable | None] = {}
-    for name, files in find_tables(sizes, findings).items():
-        table = None if files is None else open_table(files, places, findings)
+    for name, files in find_tables(paths, findings).items():
+        table = None if files is None else open_table(files, paths, findings)
         tables[name] = table if table is None or name == STREAMED else table.into_memory(findings)
     return tables
 
@@ -110,7 +111,7 @@ def describe_other_columns(table: TableFiles, name: str, columns: Iterable[str],
 
 def describe_other_types(table: TableFiles, reason: str) -> str:
     """Return the fault of files with a column of types that do not go together."""
-    return f"{table.place}: the files have columns of different types ({reason}); align them."
+    return f"{table.path}: the files have columns of different types ({reason}); align them."
 
 
 def _join_types(schemas: Sequence[dict[str, pl.DataType]]) -> pl.Schema:
@@ -146,22 +147,33 @@ def whole_partitions(table: TableFiles) -> frozenset[str]:
 
 def _open_file(path: Path, file: TableFile, table: str, findings: Findings) -> tuple[pl.LazyFrame, SourceFile] | None:
     """Open one file for reading in batches; None with a fault."""
-    if path.exists() and not path.is_file():
-        findings.fault(f"{file.name}: is a pipe or a device; put a file in its place.")
-        return None
     try:
-        if file.form == "CSV":
-            return scan_text(path, file, table, findings)
-        if file.form == "JSON lines":
-            return scan_json_lines(path, file, table, findings)
+        if path.exists() and not path.is_file():
+            raise UnreadableError("is a pipe or a device; put a file in its place.")
+        if file.form != "Parquet":
+            text = open_text(path, file, findings)
+            scan_rows = scan_text if file.form == "CSV" else scan_json_lines
+            scan, line_of = scan_rows(text, file.name, table, findings)
+            return scan, SourceFile(file.name, line_of, text.folder)
         if not path.stat().st_size:
-            findings.fault(f"{file.name}: {EMPTY_OF_ROWS}")
-            return None
+            raise UnreadableError(EMPTY)
         scan = pl.scan_parquet(path, glob=False, hive_partitioning=False, row_index_name=ROW)
         scan.collect_schema()
         return scan, SourceFile(file.name)
-    except DAMAGED as error:
-        findings.fault(f"{file.name}: {describe_damage(file, error)}")
+    except UnreadableError as error:
+        findings.fault(*(f"{file.name}: {fault}" for fault in error.args))
     except UNREADABLE as error:
-        findings.fault(f"{file.name}: cannot be read as {file.form} ({first_line(error)}); write the file again.")
+        findings.fault(f"{file.name}: {_describe_damage(file, error)}")
     return None
+
+
+def _describe_damage(file: TableFile, error: BaseException) -> str:
+    """Say that a file cannot be opened, unpacked or read, after its name."""
+    if isinstance(error, PermissionError):
+        return "may not be read; allow reading it."
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        return f"is copied to be read, and {tempfile.gettempdir()} has no space; make space, or set TMPDIR."
+    if isinstance(error, PACKING_ERRORS) and file.packing and getattr(error, "errno", None) is None:
+        return f"is not {file.packing}, cut off or damaged; copy or write it again."
+    how = "" if isinstance(error, OSError) else f" as {file.form}"
+    return f"cannot be read{how} ({first_line(error)}); write the file again."

@@ -116,10 +116,9 @@ def read_folder(session: SparkSession, uri: str, scratch: Path, findings: Findin
     storage = Storage(session, uri)
     stored = {file.path: file for file in storage.list_files()}
     folders = {f"{parent}/" for path in stored for parent in map(str, Path(path).parents) if parent != "."}
-    listing = [*((folder, 0) for folder in sorted(folders)), *((file.path, file.n_bytes) for file in stored.values())]
     of_users: dict[str, ClusterTable | None] = {}
     shared: dict[str, RawTable | None] = {}
-    for name, files in find_tables(sorted(listing), findings).items():
+    for name, files in find_tables([*folders, *stored], findings).items():
         table = None
         if files is not None and name in USER_TABLES and files.form == "Parquet" and storage.local is None:
             of_users[name] = _scan_parquet(session, files, stored, findings)
