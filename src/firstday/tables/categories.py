@@ -16,7 +16,7 @@ from firstday.tables.columns import (
     whole_numbers,
     words_of,
 )
-from firstday.tables.faults import Findings, Rule, note
+from firstday.tables.faults import Findings, Rule
 from firstday.tables.schema import ITEM
 
 MAX_GROUP_VALUES = 5_000
@@ -28,12 +28,12 @@ DAY = r"^\d{4}-\d{2}-\d{2}"
 IN_BRACKETS = r"^\s*(\[.*\]|\(.*\)|\{.*\})\s*$"
 SHARE_JOINED = 0.1
 """Text with a separator in fewer of the values than this is no list."""
-SPACE_RULES = (note("have spaces around the value; they were left out", WRITTEN != VALUE),)
+SPACE_RULES = (Rule("have spaces around the value; they were left out", WRITTEN != VALUE),)
 _IS_IN_BRACKETS = WRITTEN.str.contains(IN_BRACKETS)
 IN_BRACKETS_RULES = (
     Rule("hold a list in brackets", _IS_IN_BRACKETS, "write lists with | between", value=WRITTEN, noun="items"),
 )
-IN_BRACKETS_NOTES = (note("hold a list in brackets as one text; store lists", _IS_IN_BRACKETS),)
+IN_BRACKETS_NOTES = (Rule("hold a list in brackets as one text; store lists", _IS_IN_BRACKETS),)
 BOOLEANS = {"True": "true", "TRUE": "true", "False": "false", "FALSE": "false"}
 """How booleans are written in CSV, and in Parquet."""
 

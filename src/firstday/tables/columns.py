@@ -12,7 +12,7 @@ from typing import Any
 
 import polars as pl
 
-from firstday.tables.faults import Findings, Reasons, Rule, find_faults, note
+from firstday.tables.faults import Findings, Reasons, Rule, find_faults
 from firstday.tables.schema import UTC_MICROSECONDS
 
 MAX_AGE_YEARS = 120
@@ -89,8 +89,8 @@ def _describe_conversion(number: Any) -> str:
 
 
 ID_RULES = (
-    note("have spaces around the id; ids are taken as they are written", WRITTEN.str.strip_chars() != WRITTEN),
-    note(
+    Rule("have spaces around the id; ids are taken as they are written", WRITTEN.str.strip_chars() != WRITTEN),
+    Rule(
         "hold {}, which looks like a mark for missing and counts as an id",
         WRITTEN.str.to_lowercase().is_in(NO_IDS),
         value=WRITTEN,
@@ -98,13 +98,13 @@ ID_RULES = (
 )
 TEXT_ID_RULES = (
     *ID_RULES,
-    note(
+    Rule(
         "write whole numbers as decimals; ids are taken as they are written", WRITTEN.str.contains(WHOLE_WITH_DECIMALS)
     ),
 )
 NUMBER_RULES = (
     replace(_IS_MARK_RULE, bad=_UNREAD_NUMBER & _IS_MARK),
-    note(DECIMALS_READ, _COMMA & ~_IN_DOUBT),
+    Rule(DECIMALS_READ, _COMMA & ~_IN_DOUBT),
     Rule(
         "have a comma that may stand for decimals or for thousands",
         _IN_DOUBT,
@@ -120,7 +120,7 @@ NUMBER_RULES = (
         value=WRITTEN,
     ),
 )
-WEIGHT_RULES = (note("are empty and weigh 1", WRITTEN.is_null()),)
+WEIGHT_RULES = (Rule("are empty and weigh 1", WRITTEN.is_null()),)
 POSITION_RULES = (
     Rule(
         "are no places in a list",
@@ -156,7 +156,7 @@ AGE_RULES = (
     ),
 )
 MOMENT_RULES = (
-    note(EARLY, (VALUE.to_physical() >= 0) & (VALUE.to_physical() < END_OF_JANUARY_US)),
+    Rule(EARLY, (VALUE.to_physical() >= 0) & (VALUE.to_physical() < END_OF_JANUARY_US)),
     Rule(
         "lie after the year 9999",
         VALUE.to_physical() >= YEAR_10000_US,
@@ -164,10 +164,10 @@ MOMENT_RULES = (
         value=VALUE.dt.strftime("%Y-%m-%dT%H:%M:%SZ"),
     ),
 )
-DATE_RULES = (note(DATES, WRITTEN.is_not_null()),)
+DATE_RULES = (Rule(DATES, WRITTEN.is_not_null()),)
 NAIVE_RULES = (Rule(NAIVE, WRITTEN.is_not_null(), GIVE_ZONE, value=WRITTEN.dt.strftime("%Y-%m-%d %H:%M:%S")),)
 BARE_NUMBER_RULES = (Rule(NUMBERS, WRITTEN.is_not_null(), _describe_conversion, value=WRITTEN),)
-TEXT_DATE_RULES = (note(DATES, VALUE.is_not_null() & _IS_DATE),)
+TEXT_DATE_RULES = (Rule(DATES, VALUE.is_not_null() & _IS_DATE),)
 TEXT_TIME_RULES = (
     replace(_IS_MARK_RULE, bad=_UNREAD_TIME & _IS_MARK),
     Rule("are not times", _UNREAD_TIME & ~_IS_NUMBER & ~_IS_MARK, WRITE_UTC, value=WRITTEN),

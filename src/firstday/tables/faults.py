@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
+from itertools import groupby, islice
 from tempfile import TemporaryDirectory
 from typing import Any
 
@@ -21,16 +22,10 @@ MAX_LISTED = 100_000
 """Rows of one table that are listed one by one where they are left out; further ones are counted."""
 TOLERANCE = 1e-9
 """Shares are compared with this tolerance, since 0.29 x 100 is a little less than 29."""
-LEFT_OUT: dict[str, pl.DataType] = {
-    "table": pl.String(),
-    "file": pl.Int32(),
-    "row": pl.Int64(),
-    "place": pl.String(),
-    "content": pl.String(),
-    "reasons": pl.List(pl.String),
-}
-"""Rows that were left out: where they stand, or `NOWHERE` and a place in words; their values as JSON."""
 WRITE_ALIKE = "write ids in the same way in both"
+LeftOut = tuple[str, int | str, int, str, list[str]]
+"""A row that was left out: table, file and row, values as JSON, reasons; one that could not be read has the file's name
+and the line."""
 Reasons = dict[tuple[str, str], pl.Series]
 """The bad rows of a batch by the column and the finding: bool, shape (n_rows,)."""
 
@@ -76,8 +71,6 @@ class Rule:
         The column that the finding names, for a rule over a whole table.
     value
         What to show of the first row; None shows its place alone.
-    is_note
-        Whether it is a note and not a fault.
     noun
         What is counted; only bad ``"rows"`` can be left out.
     excuse
@@ -91,15 +84,9 @@ class Rule:
     advice: str | Callable[[Any], str] = ""
     column: str = ""
     value: pl.Expr | None = None
-    is_note: bool = False
     noun: str = "rows"
     excuse: str = ""
     known: pl.Series | None = None
-
-
-def note(finding: str, rows: pl.Expr, column: str = "", value: pl.Expr | None = None) -> Rule:
-    """Make the rule of rows that are worth a note."""
-    return Rule(finding, rows, "", column, value, is_note=True)
 
 
 @dataclass(frozen=True)
@@ -110,8 +97,10 @@ class Found:
     ----------
     where
         Table and column.
-    finding, advice, is_note, noun, excuse
+    finding, advice, noun, excuse
         See `Rule`.
+    is_note
+        Whether it is a note and not a fault.
     n, n_rows, n_alike
         How many there are, of how many; how many of them are known but for the way of writing ids.
     first
@@ -170,46 +159,40 @@ def find_faults(where: str, rows: pl.DataFrame, rules: Iterable[Rule], findings:
         Gets what is found.
     """
     present = [rule for rule in rules if set(rule.bad.meta.root_names()) <= set(rows.columns)]
-    if where in findings.forgiven:
-        present = [replace(rule, is_note=True, advice=rule.advice and "taken as unknown") for rule in present]
     masks = rows.select(rule.bad.fill_null(value=False).alias(str(n)) for n, rule in enumerate(present))
     reasons: Reasons = {}
     for rule, mask in zip(present, masks, strict=True):
         if not mask.any():
             continue
         place = f"{where}.{rule.column}" if rule.column else where
-        split = [(rule.finding, mask)]
-        if "{}" in rule.finding and rule.value is not None:
-            values = rows.select(rule.value).to_series()
-            split = [
-                (rule.finding.format(repr(value)), mask & (values == value))
-                for value in values.filter(mask).unique(maintain_order=True)
-            ]
-        for finding, bad in split:
-            findings.add(_count(place, finding, rule, rows, bad))
-            if rule.advice and rule.noun == "rows":
-                reasons[place, finding] = bad
+        value = pl.lit(None) if rule.value is None else rule.value
+        hits = rows.select(FILE, ROW, value=value).filter(mask)
+        for part in hits.partition_by("value", maintain_order=True) if "{}" in rule.finding else [hits]:
+            findings.add(_count(place, rule, part, rows.height, is_forgiven=where in findings.forgiven))
+        if rule.advice and rule.noun == "rows":
+            reasons[place, rule.finding.replace("{}, ", "")] = mask
     return reasons
 
 
-def _count(where: str, finding: str, rule: Rule, rows: pl.DataFrame, bad: pl.Series) -> Found:
-    """Count the bad rows of a batch, and describe the first one."""
-    found = Found(where, finding, "", rule.is_note, rule.noun, rule.excuse, int(bad.sum()), len(bad))
+def _count(where: str, rule: Rule, hits: pl.DataFrame, n_rows: int, *, is_forgiven: bool) -> Found:
+    """Count the bad ones of some rows, and describe the first one."""
+    text = pl.col("value").cast(pl.String)
+    file, row, value = hits.bottom_k(1, by=[FILE, ROW, text]).row(0)
+    finding, is_note = rule.finding.format(repr(value)), is_forgiven or not rule.advice
+    found = Found(where, finding, "", is_note, rule.noun, rule.excuse, hits.height, n_rows)
     if not rule.advice:
         return found
-    is_shown = rule.value is not None and finding == rule.finding
-    value = rule.value if rule.value is not None else pl.lit(None)
-    named = rows.filter(bad).select(FILE, ROW, value=value)
-    file, row, first = named.row(named.select(pl.arg_sort_by(FILE, ROW, pl.col("value").cast(pl.String))).item(0, 0))
-    n_alike = 0
+    n_alike, examples = 0, ""
     if rule.known is not None:
-        n_alike = int(fold_ids(named["value"]).is_in(fold_ids(rule.known).unique().implode()).sum())
+        n_alike = int(fold_ids(hits["value"]).is_in(fold_ids(rule.known).unique().implode()).sum())
+        examples = show_examples(finding.rpartition(" ")[2], rule.known)
+    advice = rule.advice if isinstance(rule.advice, str) else rule.advice(value)
     return replace(
         found,
-        advice=rule.advice if isinstance(rule.advice, str) else rule.advice(first),
-        first=(file, row, _show(first) if is_shown else ""),
+        advice="taken as unknown" if is_forgiven else advice,
+        first=(file, row, "" if rule.value is None or finding != rule.finding else _show(value)),
         n_alike=n_alike,
-        examples="" if rule.known is None else show_examples(finding.rpartition(" ")[2], rule.known),
+        examples=examples,
     )
 
 
@@ -245,7 +228,7 @@ class Findings:
     sentences: dict[str, None] = field(default_factory=dict)
     note_sentences: dict[str, None] = field(default_factory=dict)
     found: dict[tuple[str, str], Found] = field(default_factory=dict)
-    left_out_rows: list[pl.DataFrame] = field(default_factory=list)
+    left_out_rows: list[LeftOut] = field(default_factory=list)
     tallies: Counter[str] = field(default_factory=Counter)
     n_rows: Counter[str] = field(default_factory=Counter)
     n_left_out: Counter[str] = field(default_factory=Counter)
@@ -309,9 +292,7 @@ class Findings:
 
     def is_faulty(self, where: str) -> bool:
         """Tell whether a column has faults."""
-        return any(sentence.startswith(f"{where}:") for sentence in self.sentences) or any(
-            found.where == where and self._is_fault(found) for found in self.found.values()
-        )
+        return any(sentence.startswith(f"{where}: ") for sentence in self.faults)
 
     def _is_excused(self, found: Found) -> bool:
         return (found.where, found.excuse) in self.found
@@ -343,10 +324,10 @@ class Findings:
         """Tell whether two tables write the same ids in two ways, or may do so: most ids are unknown."""
         return bool(found.examples) and (2 * found.n_alike > found.n or 2 * found.n > self._total(found))
 
-    def _describe(self, table: str, file: int, row: int, place: str = "") -> str:
+    def _describe(self, table: str, file: int, row: int) -> str:
         """Name the place of a row; "" where it is not known."""
         files = self.sources.get(table, ())
-        return place if file == NOWHERE else files[file].describe(row) if files else ""
+        return files[file].describe(row) if files and file != NOWHERE else ""
 
     def leave_out(self, table: str, rows: pl.DataFrame, reasons: Reasons) -> pl.Series:
         """Record the bad rows of a batch, where these may be left out.
@@ -367,43 +348,42 @@ class Findings:
         if not self.drop or masks.is_empty():
             return pl.repeat(True, rows.height, eager=True)
         is_bad = masks.select(pl.any_horizontal(pl.all())).to_series()
+        content = pl.struct(~pl.selectors.by_name(FILE, ROW) & ~pl.selectors.binary()).struct.json_encode()
+        listed = slice(max(MAX_LISTED - self.n_left_out[table], 0))
+        bad = rows.filter(is_bad)[listed].select(FILE, ROW, content.alias("content")).rows()
+        for row, reasons_of_row in zip(bad, masks.filter(is_bad)[listed].iter_rows(named=True), strict=True):
+            self.left_out_rows.append((table, *row, [reason for reason, is_one in reasons_of_row.items() if is_one]))
         self.n_left_out[table] += int(is_bad.sum())
-        bad, masks = rows.filter(is_bad).head(MAX_LISTED), masks.filter(is_bad).head(MAX_LISTED)
-        values = pl.struct(~pl.selectors.by_name(FILE, ROW) & ~pl.selectors.binary())
-        reasons_of = pl.concat_list(pl.when(reason).then(pl.lit(reason)) for reason in masks.columns)
-        listed = bad.select(
-            table=pl.lit(table), file=FILE, row=ROW, place=pl.lit(""), content=values.struct.json_encode()
-        )
-        listed = listed.with_columns(masks.select(reasons=reasons_of.list.drop_nulls()))
-        self.left_out_rows = [_first_rows([*self.left_out_rows, listed])]
         return ~is_bad
 
-    def leave_out_unread(self, table: str, n: int, rows: Sequence[tuple[str, str, str]]) -> None:
-        """Record rows that could not even be read: the place of the first ones, what is wrong, and their text."""
+    def leave_out_unread(self, table: str, name: str, n: int, rows: Iterable[tuple[int, str, str]]) -> None:
+        """Record rows of a file that could not even be read: the line, what is wrong, and the text of the first."""
         self.n_rows[table] += n
         self.n_left_out[table] += n
-        texts = [(table, NOWHERE, 0, place, json.dumps(row, ensure_ascii=False), [why]) for place, why, row in rows]
-        self.left_out_rows.append(pl.DataFrame(texts, LEFT_OUT, orient="row"))
+        for line, reason, text in rows:
+            self.left_out_rows.append((table, name, line, json.dumps(text, ensure_ascii=False), [reason]))
 
     def join_left_out(self, table: str) -> None:
         """Make one record of two of the same row, which two parts found bad for reasons of their own."""
-        rows = _first_rows(self.left_out_rows).sort(pl.col("reasons").list.join(" "), descending=True)
-        of_table = rows.filter(pl.col("table") == table)
-        joined = of_table.group_by([name for name in LEFT_OUT if name != "reasons"]).agg(pl.col("reasons").explode())
-        self.n_left_out[table] -= of_table.height - joined.height
-        self.left_out_rows = [rows.filter(pl.col("table") != table), joined]
+        of_table = sorted((row for row in self.left_out_rows if row[0] == table), key=_place_of)
+        joined = [
+            (*rows[0][:4], sorted({reason for row in rows for reason in row[4]}, reverse=True))
+            for rows in (list(group) for _, group in groupby(of_table, key=_place_of))
+        ]
+        self.n_left_out[table] -= len(of_table) - len(joined)
+        self.left_out_rows = [*(row for row in self.left_out_rows if row[0] != table), *joined]
 
     @property
     def left_out(self) -> tuple[str, ...]:
         """A line of JSON for each row that was left out, by table and place; further ones than `MAX_LISTED` counted."""
         lines = []
-        for (table,), rows in _first_rows(self.left_out_rows).group_by("table", maintain_order=True):
-            for _, *position, content, reasons in rows.rows():
-                place = self._describe(str(table), *position)
+        for table, rows in groupby(_first_rows(self.left_out_rows), key=lambda row: row[0]):
+            for _, file, row, content, reasons in rows:
+                place = f"{file} line {row:,}" if isinstance(file, str) else self._describe(table, file, row)
                 facts = json.dumps({"table": table, "place": place, "reasons": reasons}, ensure_ascii=False)
                 lines.append(f'{facts[:-1]}, "row": {content}}}')
-            if self.n_left_out[str(table)] > MAX_LISTED:
-                lines.append(json.dumps({"table": table, "further_rows": self.n_left_out[str(table)] - MAX_LISTED}))
+            if self.n_left_out[table] > MAX_LISTED:
+                lines.append(json.dumps({"table": table, "further_rows": self.n_left_out[table] - MAX_LISTED}))
         return tuple(lines)
 
     def settle(self, share: float) -> None:
@@ -450,15 +430,18 @@ class Findings:
             self.left_out_rows += other.left_out_rows
             for name in ("tallies", "n_rows", "n_left_out"):
                 getattr(self, name).update(getattr(other, name))
-        self.left_out_rows = [_first_rows(self.left_out_rows)]
+        self.left_out_rows = _first_rows(self.left_out_rows)
 
 
-def _first_rows(parts: Sequence[pl.DataFrame]) -> pl.DataFrame:
+def _place_of(row: LeftOut) -> tuple[Any, ...]:
+    """Return what rows that were left out are sorted by."""
+    return row[0], isinstance(row[1], int), *row[1:4]
+
+
+def _first_rows(rows: Iterable[LeftOut]) -> list[LeftOut]:
     """Return the first rows of each table that were left out, in order; of the others only the number is known."""
-    columns = [pl.col(name).cast(kind) for name, kind in LEFT_OUT.items()]
-    rows = pl.concat([pl.DataFrame(schema=LEFT_OUT), *(part.select(columns) for part in parts)])
-    rows = rows.sort("table", "file", "row", "place", "content")
-    return rows.filter(pl.int_range(pl.len()).over("table") < MAX_LISTED)
+    tables = groupby(sorted(rows, key=_place_of), key=lambda row: row[0])
+    return [row for _, of_table in tables for row in islice(of_table, MAX_LISTED)]
 
 
 def _show(value: Any) -> str:

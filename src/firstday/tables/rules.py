@@ -9,7 +9,7 @@ import polars as pl
 from firstday.errors import count_of
 from firstday.tables.categories import entity_of_column
 from firstday.tables.conform import conform_table
-from firstday.tables.faults import FILE, ROW, Findings, Rule, find_faults, fold_ids, note
+from firstday.tables.faults import FILE, ROW, Findings, Rule, find_faults, fold_ids
 from firstday.tables.raw_table import RawTable
 from firstday.tables.schema import ITEM, ITEM_COLUMNS, TABLES, USER_COLUMNS, Frames
 
@@ -31,7 +31,7 @@ def _unique(name: str) -> tuple[Rule, ...]:
     repeats = ids.is_not_null() & ~ids.is_first_distinct() & ~pl.col(COPY)
     return (
         *empty_rules(name),
-        note("repeat an earlier row and were dropped", pl.col(COPY)),
+        Rule("repeat an earlier row and were dropped", pl.col(COPY)),
         Rule("repeat an id with other values", repeats, "keep one row for each id", name, ids),
     )
 
@@ -65,7 +65,7 @@ RULES: Mapping[str, tuple[Rule, ...]] = {
     "friends": empty_rules("user_id", "friend_id"),
     "assignments": (
         *empty_rules("user_id", "experiment", "variant"),
-        note("repeat a user's variant; the earliest of each counts", pl.col(COPY)),
+        Rule("repeat a user's variant; the earliest of each counts", pl.col(COPY)),
         Rule(
             "give a user several variants of one experiment",
             pl.col("user_id").is_not_null()

@@ -64,21 +64,21 @@ class RejectedRows:
     counts, firsts
         By what is wrong and what to do: how many rows, and where the first one is.
     listed
-        For the first ones: place, what is wrong and text.
+        For the first ones: line, what is wrong and text.
     """
 
     table: str
     name: str
     counts: Counter[tuple[str, str]] = field(default_factory=Counter)
     firsts: dict[tuple[str, str], str] = field(default_factory=dict)
-    listed: list[tuple[str, str, str]] = field(default_factory=list)
+    listed: list[tuple[int, str, str]] = field(default_factory=list)
 
     def add(self, line: int, text: str, fault: tuple[str, str], shown: str = "") -> None:
         """Add a row: what is wrong and what to do, and what to show of it if it is the first one."""
         self.counts[fault] += 1
         self.firsts.setdefault(fault, f"line {line:,}{shown}")
         if len(self.listed) < MAX_LISTED:
-            self.listed.append((f"{self.name} line {line:,}", fault[0], text.strip("\r\n")))
+            self.listed.append((line, fault[0], text.strip("\r\n")))
 
     def report(self, n_rows: int, findings: Findings) -> None:
         """Tell of them, among all rows of the file; raise UnreadableError where they may not be left out."""
@@ -86,7 +86,7 @@ class RejectedRows:
             first = (NOWHERE, 0, self.firsts[finding, advice])
             findings.add(Found(self.name, finding, advice, n=n, n_rows=n_rows, first=first, file_of=self.table))
         if findings.drop:
-            findings.leave_out_unread(self.table, self.counts.total(), self.listed)
+            findings.leave_out_unread(self.table, self.name, self.counts.total(), self.listed)
         elif self.counts:
             raise UnreadableError
 
