@@ -8,12 +8,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import polars as pl
 
 from firstday.tables.faults import Findings, Reasons, Rule, find_faults
-from firstday.tables.schema import UTC_MICROSECONDS
+from firstday.tables.schema import show_name
 
 MAX_AGE_YEARS = 120
 MAX_POSITION = 2**31 - 1
@@ -95,9 +96,6 @@ ID_RULES = (
         WRITTEN.str.to_lowercase().is_in(NO_IDS),
         value=WRITTEN,
     ),
-)
-TEXT_ID_RULES = (
-    *ID_RULES,
     Rule(
         "write whole numbers as decimals; ids are taken as they are written", WRITTEN.str.contains(WHOLE_WITH_DECIMALS)
     ),
@@ -183,10 +181,10 @@ class Column:
 
     Parameters
     ----------
-    where
-        Table and column.
+    table, label
+        Its table and its name.
     values
-        Some rows of it, or all.
+        Some rows of it, or all: text is String, null where empty.
     rows
         The places of these rows.
     is_text
@@ -195,27 +193,31 @@ class Column:
         Gets the faults and notes.
     reasons
         Gets the bad rows.
+    hint
+        What to say where it is not one of the columns that the table is known to have.
     """
 
-    where: str
+    table: str
+    label: str
     values: pl.Series
     rows: pl.DataFrame
     is_text: bool
     findings: Findings
     reasons: Reasons
+    hint: str = ""
 
     @property
-    def is_words(self) -> bool:
-        """Whether values are text, to be read one by one."""
-        return self.is_text or self.values.dtype in WORDS
+    def where(self) -> str:
+        """Table and column, for messages."""
+        return f"{self.table}.{show_name(self.label)}"
 
     def wrong_type(self, expected: str) -> None:
         """Add the fault of a column of another type."""
-        content = "text" if self.values.dtype in WORDS else str(self.values.dtype)
+        content = f"the column holds {'text' if self.values.dtype == pl.String else self.values.dtype}, not {expected}"
         if self.where in self.findings.forgiven:
-            self.findings.note(f"{self.where}: the column holds {content}, not {expected}; taken as unknown.")
+            self.findings.note(f"{self.where}: {content}; taken as unknown.")
         else:
-            self.findings.fault(f"{self.where}: the column holds {content}, not {expected}; store {expected}.")
+            self.findings.fault(f"{self.where}: {content}; store {expected}.")
 
     def find(self, rules: Sequence[Rule], written: pl.Series, value: pl.Series, **more: pl.Series) -> pl.Series:
         """Apply rules, and return the values without the bad ones."""
@@ -232,47 +234,41 @@ class Column:
 
 
 def words_of(values: pl.Series) -> pl.Series:
-    """Return text as String, with null for what is empty."""
+    """Return values as String, with null for what is empty."""
     words = values.cast(pl.String)
     return words.set(words == "", None)
 
 
-def whole_numbers(column: Column) -> pl.Series | None:
-    """Return a column of floats or decimals as Int64, with a note, if all are whole; NaN is missing."""
-    values = column.values
-    if not (values.dtype.is_float() or values.dtype.is_decimal()):
-        return None
-    if values.dtype.is_float():
+def whole_numbers(column: Column, expected: str) -> pl.Series | None:
+    """Return whole numbers, or floats or decimals that all are whole with a note, as Int64; NaN is missing."""
+    values, dtype = column.values, column.values.dtype
+    if dtype.is_integer():
+        return values.cast(pl.String if (values.max() or 0) > MAX_INT64 else pl.Int64)  # type: ignore[operator]
+    if dtype.is_float():
         values = values.fill_nan(None)
-        if not (values.abs().max() or 0) < MAX_WHOLE_FLOAT:  # type: ignore[operator]
-            return None
-    whole = values.cast(pl.Int64, strict=False)
-    if not (whole.cast(values.dtype).eq_missing(values)).all():
-        return None
-    column.findings.note(f"{column.where}: whole numbers stored as {column.values.dtype} were read as whole numbers.")
-    return whole
+    if dtype.is_decimal() or (dtype.is_float() and (values.abs().max() or 0) < MAX_WHOLE_FLOAT):  # type: ignore[operator]
+        whole = values.cast(pl.Int64, strict=False)
+        if whole.cast(dtype).eq_missing(values).all():
+            column.findings.note(f"{column.where}: whole numbers stored as {dtype} were read as whole numbers.")
+            return whole
+    column.wrong_type(expected)
+    return None
 
 
 def _id(column: Column) -> pl.Series | None:
     """Keep whole numbers and text; CSV text becomes numbers only where nothing is lost ("007" stays text)."""
     values = column.values
-    if values.dtype.is_integer():
-        return values.cast(pl.String if (values.max() or 0) > MAX_INT64 else pl.Int64)  # type: ignore[operator]
-    if values.dtype in WORDS or values.dtype == pl.Null:
-        words = words_of(values)
-        if column.is_text and len(words) and words.str.contains(WHOLE_NUMBER).all():
-            return words.cast(pl.Int64)
-        return column.find(TEXT_ID_RULES if column.is_text else ID_RULES, words, words)
-    numbers = whole_numbers(column)
-    if numbers is None:
-        column.wrong_type("whole numbers or text")
-    return numbers
+    if values.dtype != pl.String:
+        return whole_numbers(column, "whole numbers or text")
+    if column.is_text and len(values) and values.str.contains(WHOLE_NUMBER).all():
+        return values.cast(pl.Int64)
+    return column.find(ID_RULES, values, values)
 
 
 def _text(column: Column) -> pl.Series | None:
     """Return text, null where empty."""
-    if column.values.dtype in WORDS or column.values.dtype == pl.Null:
-        return words_of(column.values)
+    if column.values.dtype == pl.String:
+        return column.values
     column.wrong_type("text")
     return None
 
@@ -280,14 +276,14 @@ def _text(column: Column) -> pl.Series | None:
 def _number(column: Column) -> pl.Series | None:
     """Return numbers as Float64, null where empty."""
     values = column.values
-    if not column.is_words:
-        if values.dtype.is_numeric() or values.dtype == pl.Null:
-            return values.cast(pl.Float64)
+    if values.dtype.is_numeric():
+        return values.cast(pl.Float64)
+    if values.dtype != pl.String:
         column.wrong_type("numbers")
         return None
-    if not column.is_text:
+    if not column.is_text and values.count():
         column.findings.note(f"{column.where}: text was read as numbers.")
-    words = words_of(values).str.strip_chars()
+    words = values.str.strip_chars()
     numbers = words.cast(pl.Float64, strict=False)
     if (numbers.is_nan() | (numbers.is_null() & words.is_not_null())).any():
         column.find(NUMBER_RULES, words, numbers)
@@ -300,7 +296,7 @@ def _weight(column: Column) -> pl.Series | None:
     """Return weights, null where empty."""
     numbers = _number(column)
     if numbers is not None:
-        column.find(WEIGHT_RULES, words_of(column.values) if column.is_words else numbers, numbers)
+        column.find(WEIGHT_RULES, column.values, numbers)
     return numbers
 
 
@@ -310,43 +306,36 @@ def _label(column: Column) -> pl.Series | None:
     return None if ids is None else ids.cast(pl.String)
 
 
-def _bounded(rules: Sequence[Rule], kind: pl.DataType) -> Callable[[Column], pl.Series | None]:
-    """Make the conversion of numbers that rules bound; NaN, the missing number of pandas, becomes null."""
-
-    def convert(column: Column) -> pl.Series | None:
-        numbers = _number(column)
-        if numbers is None:
-            return None
-        numbers = numbers.fill_nan(None)
-        return column.find(rules, numbers, numbers).cast(kind)
-
-    return convert
+def _bounded(column: Column, rules: Sequence[Rule], kind: pl.DataType) -> pl.Series | None:
+    """Return numbers that rules bound; NaN, the missing number of pandas, becomes null."""
+    numbers = _number(column)
+    if numbers is None:
+        return None
+    numbers = numbers.fill_nan(None)
+    return column.find(rules, numbers, numbers).cast(kind)
 
 
 def _age(column: Column) -> pl.Series | None:
     """Return ages in whole years, rounded down."""
-    if column.is_words:
-        words = words_of(column.values)
-        column = replace(column, values=column.find(AGE_BAND_RULES, words, words))
-    return _bounded(AGE_RULES, pl.Int16())(column)
+    if column.values.dtype == pl.String:
+        column = replace(column, values=column.find(AGE_BAND_RULES, column.values, column.values))
+    return _bounded(column, AGE_RULES, pl.Int16())
 
 
 def _time(column: Column) -> pl.Series | None:
     """Return moments in UTC."""
-    values = column.values
-    if values.dtype == pl.Null:
-        return values.cast(UTC_MICROSECONDS)
-    if values.dtype in WORDS:
+    values, dtype = column.values, column.values.dtype
+    if dtype == pl.String:
         return _time_of_text(column)
-    if isinstance(values.dtype, pl.Datetime) and values.dtype.time_zone is not None:
-        moments = values.cast(pl.Datetime("us", values.dtype.time_zone)).dt.convert_time_zone("UTC")
-        return column.find(MOMENT_RULES, moments, moments)
-    if values.dtype == pl.Date:
+    if dtype == pl.Date:
         moments = values.cast(pl.Datetime("us")).dt.replace_time_zone("UTC")
         return column.find(DATE_RULES + MOMENT_RULES, values, moments)
-    if values.dtype.is_numeric():
+    if isinstance(dtype, pl.Datetime) and dtype.time_zone is not None:
+        moments = values.dt.cast_time_unit("us").dt.convert_time_zone("UTC")
+        return column.find(MOMENT_RULES, moments, moments)
+    if dtype.is_numeric():
         column.find(BARE_NUMBER_RULES, values, values)
-    elif values.dtype == pl.Datetime:
+    elif dtype == pl.Datetime:
         column.find(NAIVE_RULES, values, values)
     else:
         column.wrong_type("moments in UTC")
@@ -355,7 +344,7 @@ def _time(column: Column) -> pl.Series | None:
 
 def _time_of_text(column: Column) -> pl.Series:
     """Read ISO 8601 text with a zone, or dates."""
-    words = words_of(column.values).str.strip_chars()
+    words = column.values.str.strip_chars()
     parts = words.str.extract_groups(MOMENT).struct.unnest()
     zone = parts["zone"].replace(["Z", "z", "UTC"], "+0000").str.replace(":", "", literal=True)
     zone = zone.str.replace(r"^([+-]\d\d)$", "${1}00")
@@ -370,8 +359,7 @@ def _time_of_text(column: Column) -> pl.Series:
 
 def _vector(column: Column) -> pl.Series | None:
     """Return lists of numbers, all of one length."""
-    values = column.values
-    vectors = words_of(values).str.split("|") if column.is_text else values
+    vectors = column.values.str.split("|") if column.is_text else column.values
     inner = getattr(vectors.dtype, "inner", None)
     if not isinstance(vectors.dtype, pl.List | pl.Array) or not (column.is_text or (inner and inner.is_numeric())):
         column.wrong_type("lists of numbers")
@@ -395,8 +383,8 @@ def _vector(column: Column) -> pl.Series | None:
 CONVERSIONS: Mapping[str, Callable[[Column], pl.Series | None]] = {
     "id": _id,
     "label": _label,
-    "position": _bounded(POSITION_RULES, pl.Int32()),
-    "propensity": _bounded(PROPENSITY_RULES, pl.Float64()),
+    "position": partial(_bounded, rules=POSITION_RULES, kind=pl.Int32()),
+    "propensity": partial(_bounded, rules=PROPENSITY_RULES, kind=pl.Float64()),
     "text": _text,
     "weight": _weight,
     "age": _age,

@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 import polars as pl
 
 from firstday.errors import count_of
-from firstday.tables.categories import entity_of_column
+from firstday.tables.categories import drop_poor_groups, entity_of_column
 from firstday.tables.conform import conform_table
 from firstday.tables.faults import FILE, ROW, Findings, Rule, find_faults, fold_ids
 from firstday.tables.raw_table import RawTable
@@ -206,7 +206,9 @@ def check_table(
         The rows, without those that were left out.
     """
     findings.sources[name] = table.sources
-    conformed, reasons = conform_table(name, table.whole, findings, is_text=table.is_text, judge_groups=are_all)
+    conformed, reasons = conform_table(name, table.whole, findings, is_text=table.is_text)
+    if name == "users" and are_all:
+        conformed = drop_poor_groups(conformed, findings)
     rows, rules = conformed.with_columns(_find_copies(name, conformed)), [*RULES[name]]
     for home, places in (("users", USER_COLUMNS), ("items", ITEM_COLUMNS)):
         ids = known_ids(frames, home)

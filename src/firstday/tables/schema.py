@@ -12,9 +12,9 @@ import polars as pl
 
 from firstday.tables.faults import Findings
 
-Kind = Literal["id", "label", "text", "time", "weight", "age", "vector", "position", "propensity"]
+Kind = Literal["id", "label", "text", "time", "weight", "age", "vector", "position", "propensity", "group", "entity"]
 """What a column holds: an id, an id that nothing else refers to, one word or title, a moment in UTC, a weight, years of
-age, a list of numbers, a place in a list, or a probability."""
+age, a list of numbers, a position in a list, a probability, a group of users, or one or several entities of an item."""
 Frames = Mapping[str, pl.DataFrame]
 """Tables by name, every column in its final type."""
 
@@ -31,11 +31,14 @@ class TableSchema:
         Columns that must be there; interactions also need ``item_id`` or ``entity`` (`firstday.data.interactions`).
     unique
         The id column that may not repeat, or None.
+    others
+        The kind of all other columns; None where these are ignored.
     """
 
     kinds: Mapping[str, Kind]
     required: tuple[str, ...]
     unique: str | None = None
+    others: Kind | None = None
 
 
 TABLES: Mapping[str, TableSchema] = {
@@ -55,8 +58,8 @@ TABLES: Mapping[str, TableSchema] = {
         },
         ("user_id",),
     ),
-    "users": TableSchema({"user_id": "id", "registered_at": "time", "age": "age"}, ("user_id",), "user_id"),
-    "items": TableSchema({"item_id": "id", "title": "text", "added_at": "time"}, ("item_id",), "item_id"),
+    "users": TableSchema({"user_id": "id", "registered_at": "time", "age": "age"}, ("user_id",), "user_id", "group"),
+    "items": TableSchema({"item_id": "id", "title": "text", "added_at": "time"}, ("item_id",), "item_id", "entity"),
     "collections": TableSchema(
         {"entity": "text", "entity_id": "id", "item_id": "id"}, ("entity", "entity_id", "item_id")
     ),

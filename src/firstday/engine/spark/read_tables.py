@@ -145,7 +145,7 @@ def check_shapes(
         if name == "interactions":
             check_interactions(head, Known(), shape, is_text=table.names.is_text)
         else:
-            conform_table(name, head, shape, is_text=table.names.is_text, judge_groups=False)
+            conform_table(name, head, shape, is_text=table.names.is_text)
         for sentence in shape.faults:
             if not sentence.startswith(f"{name}: has no rows;") or not n_rows[name]:
                 findings.fault(sentence)
@@ -246,7 +246,7 @@ def _find_groups(users: ClusterTable, findings: Findings, *, drop: bool) -> dict
         column, n_values = size["column"], int(size["n_values"])
         chosen = summed.where((fn.col("column") == column) & fn.col("value").isNotNull())
         rows = to_polars(chosen.select("value", "n").limit(MAX_GROUP_VALUES + 1).toArrow())
-        if judge_group(f"users.{column}", rows, n_values, int(size["n_users"]), names.is_text, findings):
+        if judge_group(f"users.{column}", rows, n_values, int(size["n_users"]), findings):
             groups[column] = tuple(rows["value"].sort().to_list())
     summed.unpersist()
     return groups
