@@ -96,7 +96,7 @@ class Found:
     Parameters
     ----------
     where
-        Table and column.
+        Table and column; a whole sentence where that is all.
     finding, advice, noun, excuse
         See `Rule`.
     is_note
@@ -112,7 +112,7 @@ class Found:
     """
 
     where: str
-    finding: str
+    finding: str = ""
     advice: str = ""
     is_note: bool = False
     noun: str = "rows"
@@ -125,9 +125,8 @@ class Found:
     file_of: str = ""
 
     def __add__(self, other: Found) -> Found:
-        earliest = min((found for found in (self, other) if found.n), key=lambda found: found.first, default=self)
         return replace(
-            earliest,
+            min(self, other, key=lambda found: found.first),
             n=self.n + other.n,
             n_rows=self.n_rows + other.n_rows,
             n_alike=self.n_alike + other.n_alike,
@@ -141,7 +140,7 @@ class Found:
     @property
     def are_bad_rows(self) -> bool:
         """Whether these are rows that may be left out."""
-        return not self.is_note and self.noun == "rows"
+        return self.n > 0 and not self.is_note and self.noun == "rows"
 
 
 def find_faults(where: str, rows: pl.DataFrame, rules: Iterable[Rule], findings: Findings) -> Reasons:
@@ -215,36 +214,41 @@ class Findings:
     Parameters
     ----------
     drop
-        Whether bad rows are left out and kept in `left_out_rows`, or faults.
+        Whether bad rows are left out, or faults.
     forgiven
         Columns whose bad values are taken as unknown: a note each, and no fault.
     sources
         The files of each table, which know the lines of rows; none for rows without places.
+    found
+        What was found, by table and column and by what is said of it.
+    left_out_rows, n_left_out
+        Rows that were left out, the first `MAX_LISTED` of each table; how many of each table.
+    n_rows
+        How many rows of each table were read.
+    tallies
+        Counts of interactions that are judged when all are read.
+    refused
+        Tables of which too many rows are bad.
     """
 
     drop: bool = False
     forgiven: frozenset[str] = frozenset()
     sources: dict[str, tuple[SourceFile, ...]] = field(default_factory=dict)
-    sentences: dict[str, None] = field(default_factory=dict)
-    note_sentences: dict[str, None] = field(default_factory=dict)
     found: dict[tuple[str, str], Found] = field(default_factory=dict)
     left_out_rows: list[LeftOut] = field(default_factory=list)
     tallies: Counter[str] = field(default_factory=Counter)
     n_rows: Counter[str] = field(default_factory=Counter)
     n_left_out: Counter[str] = field(default_factory=Counter)
+    refused: set[str] = field(default_factory=set)
 
     def fault(self, *sentences: str) -> None:
-        """Add faults."""
-        self.sentences |= dict.fromkeys(sentences)
+        """Add faults that are no matter of single rows."""
+        for sentence in sentences:
+            self.add(Found(sentence))
 
     def note(self, sentence: str) -> None:
         """Add a note."""
-        self.note_sentences[sentence] = None
-
-    def add(self, found: Found) -> None:
-        """Add what was found in some rows."""
-        key = (found.where, found.finding)
-        self.found[key] = self.found[key] + found if key in self.found else found
+        self.add(Found(sentence, is_note=True))
 
     def note_rows(
         self, where: str, n: int, n_rows: int, finding: str, advice: str = "", *, noun: str = "rows", first: str = ""
@@ -253,80 +257,68 @@ class Findings:
         if n:
             self.add(Found(where, finding, advice, True, noun, n=n, n_rows=n_rows, first=(NOWHERE, 0, first)))
 
+    def add(self, found: Found) -> None:
+        """Add what was found in some rows."""
+        key = (found.where, found.finding)
+        self.found[key] = self.found[key] + found if key in self.found else found
+
     @property
     def faults(self) -> tuple[str, ...]:
         """A sentence for each fault; none for rows that are left out."""
-        return (*self.sentences, *(self._sentence(found) for found in self.found.values() if self._is_fault(found)))
+        return tuple(map(self._sentence, filter(self._is_fault, self.found.values())))
 
     @property
     def notes(self) -> tuple[str, ...]:
         """A sentence for each thing that was ignored or decided."""
-        notes = [self._sentence(found) for found in self.found.values() if found.is_note]
-        excused = [found for found in self.found.values() if self._is_excused(found)]
-        return (
-            *self.note_sentences,
-            *notes,
-            *(f"{self._counted(found)}; read as the others are." for found in excused),
-        )
+        return tuple(self._sentence(found) for found in self.found.values() if not self._is_fault(found))
 
     @property
     def hint(self) -> str:
         """Say how few rows are bad, where that is all and leaving out 1 % of them would do; else nothing."""
-        bad = [found for found in self.found.values() if self._is_fault(found)]
-        n_bad = Counter[str]()
-        for found in bad:
-            n_bad[found.table] += found.n
-        if self.sentences or not all(found.are_bad_rows for found in bad):
+        bad = list(filter(self._is_fault, self.found.values()))
+        n_bad = {table: sum(found.n for found in bad if found.table == table) for table in {f.table: 0 for f in bad}}
+        if not bad or not all(f.are_bad_rows and n_bad[f.table] <= 0.01 * self.n_rows[f.table] for f in bad):
             return ""
-        if not bad or any(n > 0.01 * self.n_rows[table] for table, n in n_bad.items()):
-            return ""
-        counts = [self._share_of(table, n, self.n_rows[table], "") for table, n in n_bad.items()]
+        counts = [self._share_of(table, n, "") for table, n in n_bad.items()]
         return f"{'; '.join(counts)}: --drop-bad-rows 1% leaves them out."
 
     @property
     def are_usable(self) -> bool:
         """Whether rows may still become a dataset: faults that a later batch may excuse do not count yet."""
-        return not self.sentences and not any(
-            self._is_fault(found) and not found.excuse for found in self.found.values()
-        )
+        return not any(self._is_fault(found) and not found.excuse for found in self.found.values())
 
     def is_faulty(self, where: str) -> bool:
         """Tell whether a column has faults."""
         return any(sentence.startswith(f"{where}: ") for sentence in self.faults)
 
-    def _is_excused(self, found: Found) -> bool:
-        return (found.where, found.excuse) in self.found
-
     def _is_fault(self, found: Found) -> bool:
-        return not (found.is_note or self._is_excused(found) or (self.drop and found.are_bad_rows))
-
-    def _total(self, found: Found) -> int:
-        """Return of how many something was found: batches without any were not counted in it."""
-        is_of_table = found.noun in ("rows", "values") and not found.file_of
-        return max(found.n_rows, self.n_rows[found.table]) if is_of_table else found.n_rows
-
-    def _counted(self, found: Found) -> str:
-        """Return "users.age: 3 of 900 rows are not numbers (first: 'x', users.csv line 7)"."""
-        file, row, value = found.first
-        first = ", ".join(filter(None, (value, self._describe(found.table, file, row))))
-        if self._may_be_written_otherwise(found):
-            first = f"{first}; {found.examples}"
-        counted = f"{found.where}: {count_of(found.n, self._total(found), found.noun)} {found.finding}"
-        return f"{counted} (first: {first})" if first else counted
+        is_left_out = self.drop and found.are_bad_rows and found.table not in self.refused
+        is_excused = found.excuse != "" and (found.where, found.excuse) in self.found
+        return not (found.is_note or is_left_out or is_excused)
 
     def _sentence(self, found: Found) -> str:
+        """Return "users.age: 3 of 900 rows are not numbers (first: 'x', users.csv line 7); write numbers alone."."""
+        if not found.n:
+            return found.where
+        total, (file, row, value) = found.n_rows, found.first
+        if found.noun in ("rows", "values") and not found.file_of:  # batches without any were not counted
+            total = max(total, self.n_rows[found.table])
+        first = ", ".join(filter(None, (value, self._describe(found.table, file, row))))
         advice = found.advice
-        if self._may_be_written_otherwise(found):
-            advice = WRITE_ALIKE if 2 * found.n_alike > found.n else f"{WRITE_ALIKE}, {advice}"
-        return f"{'; '.join(filter(None, (self._counted(found), advice)))}."
+        are_alike = 2 * found.n_alike > found.n
+        if found.examples and (are_alike or 2 * found.n > total):  # two tables may write the same ids in two ways
+            first = f"{first}; {found.examples}"
+            advice = WRITE_ALIKE if are_alike else f"{WRITE_ALIKE}, {advice}"
+        if not found.is_note and not self._is_fault(found):
+            advice = "left out" if found.are_bad_rows else "read as the others are"
+        counted = f"{found.where}: {count_of(found.n, total, found.noun)} {found.finding}"
+        return f"{counted}{first and f' (first: {first})'}{advice and f'; {advice}'}."
 
-    def _may_be_written_otherwise(self, found: Found) -> bool:
-        """Tell whether two tables write the same ids in two ways, or may do so: most ids are unknown."""
-        return bool(found.examples) and (2 * found.n_alike > found.n or 2 * found.n > self._total(found))
-
-    def _describe(self, table: str, file: int, row: int) -> str:
+    def _describe(self, table: str, file: int | str, row: int) -> str:
         """Name the place of a row; "" where it is not known."""
         files = self.sources.get(table, ())
+        if isinstance(file, str):
+            return f"{file} line {row:,}"
         return files[file].describe(row) if files and file != NOWHERE else ""
 
     def leave_out(self, table: str, rows: pl.DataFrame, reasons: Reasons) -> pl.Series:
@@ -379,9 +371,8 @@ class Findings:
         lines = []
         for table, rows in groupby(_first_rows(self.left_out_rows), key=lambda row: row[0]):
             for _, file, row, content, reasons in rows:
-                place = f"{file} line {row:,}" if isinstance(file, str) else self._describe(table, file, row)
-                facts = json.dumps({"table": table, "place": place, "reasons": reasons}, ensure_ascii=False)
-                lines.append(f'{facts[:-1]}, "row": {content}}}')
+                facts = {"table": table, "place": self._describe(table, file, row), "reasons": reasons}
+                lines.append(f'{json.dumps(facts, ensure_ascii=False)[:-1]}, "row": {content}}}')
             if self.n_left_out[table] > MAX_LISTED:
                 lines.append(json.dumps({"table": table, "further_rows": self.n_left_out[table] - MAX_LISTED}))
         return tuple(lines)
@@ -397,33 +388,23 @@ class Findings:
         if not 0 <= share <= 1:
             raise ConfigError(f"drop_bad_rows: is {share}; give a share from 0 to 1, such as 0.01.")
         for table, n in (+self.n_left_out).items():
-            n_read = self.n_rows[table]
-            bad = [found for found in self.found.values() if found.table == table and found.are_bad_rows]
-            if n > share * n_read + TOLERANCE or n == n_read:
-                for found in bad:
-                    self.fault(self._sentence(found))
-                judgement = "so that nothing is left; correct them"
-                if n < n_read:
-                    judgement = (
-                        f"more than the {_percent(share)} that may be left out; correct them, or allow more "
-                        "(--drop-bad-rows)"
-                    )
-                self.fault(f"{self._share_of(table, n, n_read, ' are bad')}, {judgement}.")
+            if n == self.n_rows[table]:
+                self.refused.add(table)
+                self.fault(f"{self._share_of(table, n, ' are bad')}, so that nothing is left; correct them.")
+            elif n > share * self.n_rows[table] + TOLERANCE:
+                self.refused.add(table)
+                allowed = f"more than the {_percent(share)} that may be left out; correct them, or allow more"
+                self.fault(f"{self._share_of(table, n, ' are bad')}, {allowed} (--drop-bad-rows).")
             else:
-                for found in bad:
-                    self.note(f"{self._counted(found)}; left out.")
-                self.note(f"{self._share_of(table, n, n_read, ' were left out')}.")
+                self.note(f"{self._share_of(table, n, ' were left out')}.")
 
-    @staticmethod
-    def _share_of(table: str, n: int, n_rows: int, what: str) -> str:
+    def _share_of(self, table: str, n: int, what: str) -> str:
         """Return "users: 3 of 900 rows are bad (0.333%)"."""
-        return f"{table}: {count_of(n, n_rows, 'rows')}{what} ({_percent(n / n_rows)})"
+        return f"{table}: {count_of(n, self.n_rows[table], 'rows')}{what} ({_percent(n / self.n_rows[table])})"
 
     def merge(self, others: Iterable[Findings]) -> None:
         """Add the findings of other parts of the tables."""
         for other in others:
-            self.sentences |= other.sentences
-            self.note_sentences |= other.note_sentences
             self.sources = other.sources | self.sources
             for found in other.found.values():
                 self.add(found)

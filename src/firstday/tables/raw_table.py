@@ -81,13 +81,12 @@ class RawTable:
         """
         names = [*(self.columns if columns is None else columns), FILE, ROW]
         waiting = [self.files[0].select(names).clear().collect()]
-        is_first = True
-        for batch in self._pieces(names):
-            waiting.append(batch)
-            if sum(len(part) for part in waiting) >= BATCH_ROWS:
+        for piece in self._pieces(names):
+            waiting += [piece] if len(piece) else []
+            if sum(map(len, waiting)) >= BATCH_ROWS:
                 yield pl.concat(waiting)
-                waiting, is_first = [], False
-        if is_first or any(len(part) for part in waiting):
+                waiting = []
+        if waiting:
             yield pl.concat(waiting)
 
     def _pieces(self, names: Sequence[str]) -> Iterator[pl.DataFrame]:

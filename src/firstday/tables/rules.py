@@ -8,6 +8,7 @@ import polars as pl
 
 from firstday.errors import count_of
 from firstday.tables.categories import drop_poor_groups, entity_of_column
+from firstday.tables.columns import MAX_INT64
 from firstday.tables.conform import conform_table
 from firstday.tables.faults import FILE, ROW, Findings, Rule, find_faults, fold_ids
 from firstday.tables.raw_table import RawTable
@@ -155,16 +156,16 @@ def add_named_items(frames: dict[str, pl.DataFrame], named: pl.Series, findings:
 
     Where most of them are lacking, or written in another way, the table is another one; that is told row by row.
     """
-    items = frames.get("items", pl.DataFrame())
-    if "item_id" not in items.columns:
+    known = frames["items"].get_column("item_id", default=pl.Series([], dtype=pl.String)).cast(pl.String)
+    new = named.filter(~named.cast(pl.String).is_in(known.implode()))
+    if (
+        not len(known)
+        or not len(new)
+        or 2 * len(new) > len(named)
+        or fold_ids(new).is_in(fold_ids(known).implode()).any()
+    ):
         return
-    known = items["item_id"].drop_nulls()
-    if known.dtype != named.dtype:
-        known, named = known.cast(pl.String), named.cast(pl.String)
-    new = named.filter(~named.is_in(known.implode()))
-    if not len(new) or 2 * len(new) > len(named) or fold_ids(new).is_in(fold_ids(known).implode()).any():
-        return
-    frames["items"] = pl.concat([items, new.alias("item_id").to_frame()], how="diagonal_relaxed")
+    frames["items"] = pl.concat([frames["items"], new.alias("item_id").to_frame()], how="diagonal_relaxed")
     what = f"{count_of(len(new), len(named), 'items')} are not in items (first: {new[0]!r})"
     findings.note(f"interactions.item_id: {what}; they have no attributes.")
 
@@ -209,7 +210,7 @@ def check_table(
     conformed, reasons = conform_table(name, table.whole, findings, is_text=table.is_text)
     if name == "users" and are_all:
         conformed = drop_poor_groups(conformed, findings)
-    rows, rules = conformed.with_columns(_find_copies(name, conformed)), [*RULES[name]]
+    rows, rules = _mark_copies(name, conformed), [*RULES[name]]
     for home, places in (("users", USER_COLUMNS), ("items", ITEM_COLUMNS)):
         ids = known_ids(frames, home)
         for other, column in places[1:]:
@@ -230,21 +231,17 @@ def check_reference(where: str, table: RawTable, column: str, frames: Frames, fi
         findings.leave_out(where, table.whole, reasons)
 
 
-def _find_copies(name: str, rows: pl.DataFrame) -> pl.Series:
-    """Return which rows only repeat an earlier one, as the column `COPY`."""
-    unique = TABLES[name].unique
-    if unique in rows.columns:
-        ids = pl.col(unique)
-        hashed = rows.with_columns(hash=rows.drop(FILE, ROW).hash_rows())
-        is_copy = ids.is_not_null() & ~ids.is_first_distinct() & (pl.col("hash") == pl.col("hash").first().over(unique))
-        return hashed.select(is_copy.alias(COPY)).to_series()
-    if name == "assignments" and set(TABLES[name].required) <= set(rows.columns):
-        ordered = rows.with_row_index("ix")
-        if "assigned_at" in rows.columns:
-            ordered = ordered.sort("assigned_at", nulls_last=True, maintain_order=True)
-        firsts = ordered.filter(pl.struct(TABLES[name].required).is_first_distinct())["ix"]
-        return (~pl.int_range(rows.height, dtype=pl.UInt32, eager=True).is_in(firsts.implode())).alias(COPY)
-    return pl.repeat(False, rows.height, eager=True).alias(COPY)
+def _mark_copies(name: str, rows: pl.DataFrame) -> pl.DataFrame:
+    """Tell which rows only repeat an earlier one, as the column `COPY`."""
+    schema, is_copy = TABLES[name], pl.lit(value=False)
+    if schema.unique in rows.columns:
+        is_new = rows.drop(FILE, ROW).hash_rows().is_first_distinct()
+        is_copy = pl.col(schema.unique).is_not_null() & ~pl.lit(is_new)
+    elif schema.copies_of and set(schema.copies_of) <= set(rows.columns):
+        time = pl.col("assigned_at").to_physical().fill_null(MAX_INT64)
+        order = time if "assigned_at" in rows.columns else pl.int_range(pl.len())
+        is_copy = order.rank("ordinal").over(schema.copies_of) > 1
+    return rows.with_columns(is_copy.alias(COPY))
 
 
 def share_id_types(frames: dict[str, pl.DataFrame]) -> None:
@@ -269,8 +266,7 @@ def check_item_vectors(frames: Frames, findings: Findings) -> None:
     vectors, items = frames.get("embeddings/items", pl.DataFrame()), known_ids(frames, "items")
     if "item_id" not in vectors.columns or items is None:
         return
-    bare = items.cast(pl.String).is_in(vectors["item_id"].cast(pl.String).implode())
-    bare = items.filter(~bare)
+    bare = items.filter(~items.cast(pl.String).is_in(vectors["item_id"].cast(pl.String).implode()))
     if len(items) and len(bare) == len(items):
         if not findings.is_faulty("embeddings/items"):
             findings.fault(f"embeddings/items: none of {len(items):,} items has a vector; bring one for every item.")

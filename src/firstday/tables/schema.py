@@ -33,12 +33,15 @@ class TableSchema:
         The id column that may not repeat, or None.
     others
         The kind of all other columns; None where these are ignored.
+    copies_of
+        Columns that may be alike in several rows, of which the earliest counts.
     """
 
     kinds: Mapping[str, Kind]
     required: tuple[str, ...]
     unique: str | None = None
     others: Kind | None = None
+    copies_of: tuple[str, ...] = ()
 
 
 TABLES: Mapping[str, TableSchema] = {
@@ -68,6 +71,7 @@ TABLES: Mapping[str, TableSchema] = {
     "assignments": TableSchema(
         {"user_id": "id", "experiment": "text", "variant": "text", "assigned_at": "time"},
         ("user_id", "experiment", "variant"),
+        copies_of=("user_id", "experiment", "variant"),
     ),
     "embeddings/users": TableSchema({"user_id": "id", "vector": "vector"}, ("user_id", "vector"), "user_id"),
     "embeddings/items": TableSchema({"item_id": "id", "vector": "vector"}, ("item_id", "vector"), "item_id"),

@@ -84,7 +84,7 @@ def recommend_on_spark(
         known = {table: rows for table, rows in raw.of_users.items() if table in NEWCOMER_TABLES}
         present, n_rows = check_shapes(known, findings, may_be_empty=("interactions", "friends"))
     check_newcomer_tables(raw.name, present, findings)
-    if findings.sentences or not present:
+    if not findings.are_usable or not present:
         raise DataError(findings.faults)
     session = next(iter(present.values())).frame.sparkSession
     request = Request(
