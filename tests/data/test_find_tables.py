@@ -65,7 +65,7 @@ def test_what_systems_and_spark_leave_is_passed_over() -> None:
 def test_a_partition_folder_may_begin_with_an_underscore() -> None:
     tables, _ = find("users/_day=1/part-0.csv")
     assert tables["users"] is not None
-    assert tables["users"].files[0].partitions == {"_day": "1"}
+    assert tables["users"].files[0].partitions == {"_day": 1}
 
 
 @pytest.mark.parametrize(

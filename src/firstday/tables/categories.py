@@ -8,7 +8,6 @@ from firstday.errors import count_of
 from firstday.tables.columns import (
     MARKS_FOR_MISSING,
     VALUE,
-    WHOLE_NUMBER,
     WHOLE_WITH_DECIMALS,
     WORDS,
     WRITTEN,
@@ -17,7 +16,7 @@ from firstday.tables.columns import (
     words_of,
 )
 from firstday.tables.faults import FILE, ROW, Findings, Rule
-from firstday.tables.schema import ITEM, RESERVED_GROUPS, TABLES, show_name
+from firstday.tables.schema import ITEM, RESERVED_GROUPS, TABLES, WHOLE_NUMBER, show_name
 
 MAX_GROUP_VALUES = 5_000
 """A user column with more distinct values than this is free text, not a group."""

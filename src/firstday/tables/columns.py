@@ -14,7 +14,7 @@ from typing import Any
 import polars as pl
 
 from firstday.tables.faults import Findings, Reasons, Rule, find_faults
-from firstday.tables.schema import show_name
+from firstday.tables.schema import WHOLE_NUMBER, show_name
 
 MAX_AGE_YEARS = 120
 MAX_POSITION = 2**31 - 1
@@ -24,7 +24,6 @@ WORDS = (pl.String, pl.Categorical, pl.Enum)
 MAX_INT64 = 2**63 - 1
 MAX_WHOLE_FLOAT = 2**53
 """Whole numbers from here on are not all told apart by a Float64."""
-WHOLE_NUMBER = r"^(0|-?[1-9][0-9]{0,17})$"
 WHOLE_WITH_DECIMALS = r"^(-?\d+)\.0+$"
 DECIMAL_COMMA = r"^[-+]?\d+,\d+$"
 COMMA_OF_THOUSANDS = r"^[-+]?[1-9]\d{0,2},\d{3}$"

@@ -10,7 +10,7 @@ from typing import Literal
 from urllib.parse import unquote
 
 from firstday.tables.faults import Findings
-from firstday.tables.schema import TABLES
+from firstday.tables.schema import TABLES, WHOLE_NUMBER
 
 Form = Literal["Parquet", "CSV", "JSON lines"]
 """The format of a file's rows; CSV stands for every text with separators."""
@@ -71,7 +71,7 @@ class TableFile:
     name: str
     form: Form
     packing: Packing = ""
-    partitions: Mapping[str, str | None] = field(default_factory=dict)
+    partitions: Mapping[str, str | int | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -206,9 +206,15 @@ def _table_of(name: str) -> str | None:
 def _table_file(name: str, path: str) -> TableFile:
     """Describe a file of a table by its name."""
     pairs = [part.partition("=") for part in name.removeprefix(path).split("/")[:-1]]
-    values = {unquote(key): unquote(value) for key, equals, value in pairs if key and equals}
-    columns = {key: None if value in {"", _MISSING} else value for key, value in values.items()}
+    columns = {unquote(key): _read_partition(unquote(value)) for key, equals, value in pairs if key and equals}
     return TableFile(name, *ENDINGS[_ending_of(name)], columns)
+
+
+def _read_partition(value: str) -> str | int | None:
+    """Return a value of a folder's name as a whole number where nothing is lost; None for a missing one."""
+    if value in {"", _MISSING}:
+        return None
+    return int(value) if re.match(WHOLE_NUMBER, value) else value
 
 
 def _not_read(name: str) -> str:

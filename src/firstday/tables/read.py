@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import errno
 import os
-import re
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import polars as pl
 
-from firstday.tables.columns import WHOLE_NUMBER
 from firstday.tables.faults import ROW, Findings, SourceFile
 from firstday.tables.find import TableFile, TableFiles, find_tables, may_hold_tables
 from firstday.tables.json_lines import scan_json_lines
@@ -81,8 +79,14 @@ def open_table(table: TableFiles, places: dict[str, Path], findings: Findings) -
     files = [part for part in opened if part is not None]
     if len(files) < len(opened):
         return None
-    whole = whole_partitions(table)
-    scans = [_add_partitions(file, rows, whole) for file, (rows, _) in zip(table.files, files, strict=True)]
+    scans = [
+        rows.with_columns(
+            pl.lit(value).alias(name)
+            for name, value in file.partitions.items()
+            if name not in rows.collect_schema()  # a column of the file comes before its partition
+        )
+        for file, (rows, _) in zip(table.files, files, strict=True)
+    ]
     schemas = [{name: kind for name, kind in scan.collect_schema().items() if name != ROW} for scan in scans]
     for file, schema in zip(table.files, schemas, strict=True):
         if schema.keys() != schemas[0].keys() and table.form != "JSON lines":  # a row of those may lack any column
@@ -122,27 +126,6 @@ def _join_types(schemas: Sequence[dict[str, pl.DataType]]) -> pl.Schema:
             if kind.is_nested() != shared[name].is_nested() and kind != pl.Null:
                 raise pl.exceptions.SchemaError(f"{kind} and {shared[name]} in column {name}")
     return shared
-
-
-def _add_partitions(file: TableFile, rows: pl.LazyFrame, whole: frozenset[str]) -> pl.LazyFrame:
-    """Add the columns that the names of folders give, where the file has no such column itself."""
-    present = set(rows.collect_schema().names()) if file.partitions else set()
-    return rows.with_columns(
-        pl.lit(value, pl.String).cast(pl.Int64 if name in whole else pl.String).alias(name)
-        for name, value in file.partitions.items()
-        if name not in present
-    )
-
-
-def whole_partitions(table: TableFiles) -> frozenset[str]:
-    """Return the columns that the names of folders give and that hold whole numbers; in text, all is text."""
-    others = {
-        name
-        for file in table.files
-        for name, value in file.partitions.items()
-        if table.form == "CSV" or (value is not None and not re.match(WHOLE_NUMBER, value))
-    }
-    return frozenset(name for file in table.files for name in file.partitions) - others
 
 
 def _open_file(path: Path, file: TableFile, table: str, findings: Findings) -> tuple[pl.LazyFrame, SourceFile] | None:

@@ -101,6 +101,8 @@ OF_IMPRESSIONS = ("position", "propensity", "policy")
 DEFAULT_SIGNAL = "stream"
 RESERVED_GROUPS = ("interactions", "friends")
 """Names with another meaning in a user's signals, so that no profile column can have them."""
+WHOLE_NUMBER = r"^(0|-?[1-9][0-9]{0,17})$"
+"""Text that loses nothing as a whole number."""
 PANDAS_INDEX = r"Unnamed: \d+|__index_level_\d+__"
 """Columns that pandas makes of a table's index; in CSV, the first column also has an empty name."""
 

@@ -182,23 +182,21 @@ def _read_records(lines: Iterator[str], separator: str) -> Iterator[tuple[list[s
             taken.append(line)
             yield line
 
-    reader = csv.reader(feed(), delimiter=separator, strict=True)
-    n_doubtful = 0
     while True:
         taken.clear()
+        may_belong_to_quote = bool(returned)
         fields: list[str] | None = None
         try:
-            fields = next(reader)
+            fields = next(csv.reader(feed(), delimiter=separator, strict=True))
         except StopIteration:
             return
         except csv.Error:
-            n_doubtful = max(n_doubtful, len(taken))
-            reader = csv.reader(feed(), delimiter=separator, strict=True)
-        if fields is None or (n_doubtful > 0 and sum(text.count('"') for text in taken) % 2):
+            pass
+        if may_belong_to_quote and sum(text.count('"') for text in taken) % 2:
+            fields = None
+        if fields is None:
             returned += reversed(taken[1:])
             del taken[1:]
-            fields = None
-        n_doubtful -= len(taken)
         yield list(taken), fields
 
 

@@ -22,7 +22,7 @@ from firstday.tables.faults import FILE, ROW, Findings, SourceFile
 from firstday.tables.find import TableFiles, find_tables
 from firstday.tables.frames import unknown_table
 from firstday.tables.raw_table import RawTable
-from firstday.tables.read import describe_other_columns, describe_other_types, open_table, whole_partitions
+from firstday.tables.read import describe_other_columns, describe_other_types, open_table
 from firstday.tables.schema import TABLES
 
 if TYPE_CHECKING:
@@ -207,16 +207,17 @@ def _scan_files(session: SparkSession, uris: list[str], numbers: list[int], file
     """Read Parquet files of one schema, each row with its place, and the columns that the names of folders give."""
     rows = session.read.parquet(*uris)
     present = set(rows.columns)
-    whole = whole_partitions(files)
     names = [name for name in files.files[numbers[0]].partitions if name not in present]
-    kinds = ", ".join(f"`{name}` {'long' if name in whole else 'string'}" for name in names)
+    given = {name: [file.partitions.get(name) for file in files.files] for name in names}
+    are_text = {name: any(isinstance(value, str) for value in values) for name, values in given.items()}
+    kinds = ", ".join(f"`{name}` {'string' if are_text[name] else 'long'}" for name in names)
     values = [
         (
             uri,
             number,
             *(
-                None if value is None else int(value) if name in whole else value
-                for name, value in ((name, files.files[number].partitions.get(name)) for name in names)
+                str(given[name][number]) if are_text[name] and given[name][number] is not None else given[name][number]
+                for name in names
             ),
         )
         for uri, number in zip(uris, numbers, strict=True)
