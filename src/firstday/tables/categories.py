@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import polars as pl
 
-from firstday.errors import count_of
 from firstday.tables.columns import (
     MARKS_FOR_MISSING,
     VALUE,
@@ -102,17 +101,14 @@ def _note_odd_values(where: str, counts: pl.DataFrame, n_users: int, findings: F
     """Note values that look like marks for missing, and values that differ only by upper and lower case."""
     folded = counts.with_columns(folded=pl.col("value").str.to_lowercase())
     for mark, n in folded.filter(pl.col("folded").is_in(MARKS_FOR_MISSING)).select("value", "n").iter_rows():
-        advice = "leave it empty if nothing is known"
-        text = f"hold {mark!r}, which looks like a mark for missing and counts as a value; {advice}"
-        findings.note_rows(where, n, n_users, text)
+        finding = f"hold {mark!r}, which looks like a mark for missing and counts as a value"
+        findings.note_rows(where, n, n_users, finding, "leave it empty if nothing is known")
     alike = folded.filter(pl.len().over("folded") > 1)
-    if alike.height:
-        first = alike.filter(pl.col("folded") == alike["folded"][0])["value"].to_list()
-        counts_text = count_of(int(alike["n"].sum()), n_users, "users")
-        findings.note(
-            f"{where}: {counts_text} have values that differ from others only by upper and lower case "
-            f"({' and '.join(map(repr, first))}); write them alike if they mean the same."
-        )
+    first = " and ".join(map(repr, alike.filter(pl.col("folded") == pl.col("folded").first())["value"]))
+    finding = f"have values that differ from others only by upper and lower case ({first})"
+    findings.note_rows(
+        where, alike["n"].sum(), n_users, finding, "write them alike if they mean the same", noun="users"
+    )
 
 
 def _are_decimals(present: pl.Series) -> bool:
