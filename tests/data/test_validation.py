@@ -384,8 +384,8 @@ VECTOR_CASES = [
     (
         "items",
         be("vector", [[4.0, 0.0], [1.0], [2.0, 0.0], [3.0, 0.0, 0.0]]),
-        "embeddings/items.vector: 2 of 4 rows have another length than 2, the first one's "
-        "(first: embeddings/items.parquet row 2); "
+        "embeddings/items.vector: 2 of 4 rows have another length than the first one "
+        "(first: 1, embeddings/items.parquet row 2); "
         "bring vectors of one model, all of the same length.",
     ),
     (

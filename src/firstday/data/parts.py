@@ -41,9 +41,7 @@ from firstday.data.load import (
     sort_assignments,
 )
 from firstday.tables import zstd
-from firstday.tables.faults import Findings, show_examples
-from firstday.tables.raw_table import RawTable
-from firstday.tables.rules import (
+from firstday.tables.check import (
     check_frames,
     check_reference,
     check_vector_lengths,
@@ -51,6 +49,8 @@ from firstday.tables.rules import (
     known_ids,
     share_id_types,
 )
+from firstday.tables.faults import Findings, show_examples
+from firstday.tables.raw_table import RawTable
 
 MENTIONS = "friends: who is named"
 """The rows of `friends` once more, in the part of the user who is named as a friend: there it can be looked up."""

@@ -4,17 +4,9 @@ from __future__ import annotations
 
 import polars as pl
 
-from firstday.tables.columns import (
-    MARKS_FOR_MISSING,
-    VALUE,
-    WHOLE_WITH_DECIMALS,
-    WORDS,
-    WRITTEN,
-    Column,
-    whole_numbers,
-    words_of,
-)
-from firstday.tables.faults import FILE, ROW, Findings, Rule
+from firstday.tables.columns import WORDS, Column, whole_numbers, words_of
+from firstday.tables.faults import FILE, ROW, Findings
+from firstday.tables.rules import IN_BRACKETS, MARKS_FOR_MISSING, WHOLE_WITH_DECIMALS
 from firstday.tables.schema import ITEM, RESERVED_GROUPS, TABLES, WHOLE_NUMBER, show_name
 
 MAX_GROUP_VALUES = 5_000
@@ -23,15 +15,8 @@ FEW_GROUP_VALUES = 50
 """A user column with more distinct values than this, and than half the users, is names or addresses, not a group."""
 DECIMAL_NUMBER = r"^\s*[-+]?(\d+\.\d*|\.\d+|\d+(\.\d*)?[eE][-+]?\d+)\s*$"
 DAY = r"^\d{4}-\d{2}-\d{2}"
-IN_BRACKETS = r"^\s*(\[.*\]|\(.*\)|\{.*\})\s*$"
 SHARE_JOINED = 0.1
 """Text with a separator in fewer of the values than this is no list."""
-SPACE_RULES = (Rule("have spaces around the value; they were left out", WRITTEN != VALUE),)
-_IS_IN_BRACKETS = WRITTEN.str.contains(IN_BRACKETS)
-IN_BRACKETS_RULES = (
-    Rule("hold a list in brackets", _IS_IN_BRACKETS, "write lists with | between", value=WRITTEN, noun="items"),
-)
-IN_BRACKETS_NOTES = (Rule("hold a list in brackets as one text; store lists", _IS_IN_BRACKETS),)
 BOOLEANS = {"True": "true", "TRUE": "true", "False": "false", "FALSE": "false"}
 """How booleans are written in CSV, and in Parquet."""
 
@@ -53,7 +38,7 @@ def conform_group(column: Column) -> pl.Series | None:
     if column.hint:
         column.findings.note(f"{column.where}: is a group like any other{column.hint}.")
     if words.dtype == pl.String:
-        words = words_of(column.find(SPACE_RULES, words, words.str.strip_chars())).replace(BOOLEANS)
+        words = words_of(column.find("words", words, words.str.strip_chars())).replace(BOOLEANS)
     words = (words.fill_nan(None) if words.dtype.is_float() else words).cast(pl.String)
     return words.str.replace(WHOLE_WITH_DECIMALS, "${1}")  # as pandas writes whole numbers where one is missing
 
@@ -136,7 +121,7 @@ def conform_entity(column: Column) -> pl.Series | None:
     else:
         numbers = whole_numbers(column, "whole numbers, text or lists of them")
         return None if numbers is None else _alone(numbers.cast(pl.String))
-    stripped = column.find(SPACE_RULES, lists, lists.list.eval(pl.element().str.strip_chars()))
+    stripped = column.find("words", lists, lists.list.eval(pl.element().str.strip_chars()))
     return stripped.list.eval(pl.element().filter(pl.element() != ""))
 
 
@@ -149,7 +134,7 @@ def _find_joined_lists(column: Column) -> None:
     """Find lists that were written into one text: ``Action, Comedy`` or ``['Action', 'Comedy']``."""
     words, n_present = column.values, column.values.count()
     if 2 * (words.str.contains(IN_BRACKETS).sum() or 0) > n_present:
-        column.find(IN_BRACKETS_RULES if column.is_text else IN_BRACKETS_NOTES, words, words)
+        column.find("list in CSV" if column.is_text else "list as text", words, words)
         return
     for separator in (", ", ",", ";") if column.is_text else (", ", ",", ";", "|"):
         joined = words.str.contains(separator, literal=True)
@@ -158,11 +143,9 @@ def _find_joined_lists(column: Column) -> None:
         n_values, n_parts = words.drop_nulls().n_unique(), _count_parts(words, separator)
         if n_parts and 2 * n_parts <= n_values:
             counts = f"{n_present:,} items have {n_values:,} values, but split at {separator!r} only {n_parts:,}"
-            if column.is_text:
-                column.findings.fault(f"{column.where}: {counts}; write lists with |.")
-            else:
-                advice = f"if these are lists, store them as lists (.str.split({separator!r}))"
-                column.findings.note(f"{column.where}: {counts}; {advice}.")
+            tell = column.findings.fault if column.is_text else column.findings.note
+            store = f"if these are lists, store them as lists (.str.split({separator!r}))"
+            tell(f"{column.where}: {counts}; {'write lists with |' if column.is_text else store}.")
             return
 
 

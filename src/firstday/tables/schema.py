@@ -96,6 +96,7 @@ ITEM_COLUMNS = (
 ITEM = "item"
 """The entity that is recommended; every other entity (artist, genre, ...) is a set of items."""
 UTC_MICROSECONDS = pl.Datetime("us", "UTC")
+DAY_US = 86_400_000_000
 OF_IMPRESSIONS = ("position", "propensity", "policy")
 """Columns of interactions that say something of impressions alone; a list's id may stand beside a use, too."""
 DEFAULT_SIGNAL = "stream"

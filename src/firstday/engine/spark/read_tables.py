@@ -34,9 +34,9 @@ from firstday.engine.spark.work import (
 )
 from firstday.errors import DataError
 from firstday.tables.categories import MAX_GROUP_VALUES, judge_group
+from firstday.tables.check import check_presence, check_table
 from firstday.tables.conform import conform_table
 from firstday.tables.faults import ROW, Findings
-from firstday.tables.rules import check_presence, check_table
 from firstday.tables.schema import TABLES
 
 KEYS = {MENTIONS: "friend_id"}
