@@ -6,7 +6,6 @@ from collections.abc import Collection, Mapping
 
 import polars as pl
 
-from firstday.errors import count_of
 from firstday.tables.categories import drop_poor_groups, entity_of_column
 from firstday.tables.columns import MAX_INT64
 from firstday.tables.conform import conform_table
@@ -72,16 +71,18 @@ def add_named_items(frames: dict[str, pl.DataFrame], named: pl.Series, findings:
     """
     known = frames["items"].get_column("item_id", default=pl.Series([], dtype=pl.String)).cast(pl.String)
     new = named.filter(~named.cast(pl.String).is_in(known.implode()))
-    if (
-        not len(known)
-        or not len(new)
-        or 2 * len(new) > len(named)
-        or fold_ids(new).is_in(fold_ids(known).implode()).any()
-    ):
+    if 2 * len(new) > len(named) or fold_ids(new).is_in(fold_ids(known).implode()).any():
         return
     frames["items"] = pl.concat([frames["items"], new.alias("item_id").to_frame()], how="diagonal_relaxed")
-    what = f"{count_of(len(new), len(named), 'items')} are not in items (first: {new[0]!r})"
-    findings.note(f"interactions.item_id: {what}; they have no attributes.")
+    findings.note_rows(
+        "interactions.item_id",
+        len(new),
+        len(named),
+        "are not in items",
+        "they have no attributes",
+        noun="items",
+        first=", ".join(map(repr, new.head(1))),
+    )
 
 
 def check_presence(tables: Collection[str], findings: Findings, *, are_frames: bool = False) -> None:

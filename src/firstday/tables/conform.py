@@ -85,14 +85,9 @@ def conform_interactions(rows: pl.DataFrame, findings: Findings, *, is_text: boo
         values = words_of(rows[name]) if is_text else rows[name]
         of_shown = rows.select(pl.when(is_shown).then(values).alias(name)).to_series()
         n_other = of_shown.null_count() - values.null_count()
-        findings.note_rows(
-            f"interactions.{name}",
-            n_other,
-            rows.height,
-            f"have another signal than {SHOWN!r}; their {name} was ignored",
-        )
-        is_empty = of_shown.null_count() == rows.height
-        rows = rows.with_columns(of_shown.cast(pl.Null) if is_empty else of_shown)
+        finding = f"have another signal than {SHOWN!r}; their {name} was ignored"
+        findings.note_rows(f"interactions.{name}", n_other, rows.height, finding)
+        rows = rows.with_columns(of_shown if of_shown.count() else pl.lit(None).alias(name))
     conformed, reasons = conform_table("interactions", rows, findings, is_text=is_text)
     return name_items(conformed), reasons
 

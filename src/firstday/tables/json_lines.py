@@ -62,21 +62,25 @@ def _find_types(text: Text, *, may_hold_brackets: bool = False) -> tuple[dict[st
         if not may_hold_brackets and any(map(any, in_brackets.rows())):
             raise _DoubtError("lists or objects beside text")
         for name, kind in frame.schema.items():
-            columns[name] = _join_types(name, columns.get(name, pl.Null()), kind)
+            columns[name] = _join_types(name, columns.get(name, pl.Null()), _without_fields(kind))
     rows = np.array(blank, dtype=np.int64) - np.arange(len(blank)) - 1
     return columns, count_lines(1, rows, np.ones(len(blank), dtype=np.int64))
 
 
+def _without_fields(kind: Any) -> pl.DataType:
+    """Return a type in which nothing is read of objects."""
+    if isinstance(kind, pl.List):
+        return pl.List(_without_fields(kind.inner))
+    return _OBJECT if isinstance(kind, pl.Struct) else kind
+
+
 def _join_types(name: str, one: Any, other: Any) -> pl.DataType:
-    """Return a type for the values of both; nothing is read of objects."""
+    """Return a type for the values of both."""
     types = (one, other)
+    if one == other or pl.Null in types:
+        return other if one == pl.Null else one
     if isinstance(one, pl.List) and isinstance(other, pl.List):
         return pl.List(_join_types(name, one.inner, other.inner))
-    if all(isinstance(kind, pl.Struct) or kind == pl.Null for kind in types) and types != (pl.Null, pl.Null):
-        return _OBJECT
-    if pl.Null in types or one == other:
-        found = one if other == pl.Null else other
-        return pl.List(_join_types(name, pl.Null(), found.inner)) if isinstance(found, pl.List) else found
     if one.is_nested() or other.is_nested() or (pl.Boolean in types and pl.String not in types):
         raise _DoubtError(f"the column {name} holds values of several kinds")
     if pl.String in types:
