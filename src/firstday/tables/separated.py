@@ -156,14 +156,16 @@ def find_lines(chunks: Iterable[bytes], header: Header) -> LineOf | None:
             continue
         rest += chunk or b"\n" * bool(rest)
         n_bytes = sound_rows.match(rest).end()  # type: ignore[union-attr]
-        codes = np.frombuffer(rest, dtype=np.uint8, count=n_bytes)
-        is_end, rest = codes == ord("\n"), rest[n_bytes:]
-        is_inside = np.cumsum(codes == ord('"'), dtype=np.uint8) % 2 == 1
-        ends = np.flatnonzero(is_end & ~is_inside)
-        long_rows, n_further = np.unique(np.searchsorted(ends, np.flatnonzero(is_end & is_inside)), return_counts=True)
-        rows.append(long_rows + n_records)
-        extra.append(n_further)
-        n_records += len(ends)
+        whole, rest = rest[:n_bytes], rest[n_bytes:]
+        if b'"' in whole:
+            codes = np.frombuffer(whole, dtype=np.uint8)
+            is_end, is_inside = codes == ord("\n"), np.cumsum(codes == ord('"'), dtype=np.uint8) % 2 == 1
+            ends, inner = np.flatnonzero(is_end & ~is_inside), np.flatnonzero(is_end & is_inside)
+            long_rows, n_further = np.unique(np.searchsorted(ends, inner), return_counts=True)
+            rows.append(long_rows + n_records)
+            extra.append(n_further)
+            n_records -= len(inner)
+        n_records += whole.count(b"\n")
         is_sound = len(rest) <= (MAX_ROW_BYTES if chunk else 0)
     before = header.n_before + 1
     return count_lines(before + 1, np.concatenate(rows) - before, np.concatenate(extra)) if is_sound else None
