@@ -175,12 +175,11 @@ def find_faults(where: str, rows: pl.DataFrame, rules: Iterable[Rule], findings:
 
 def _count(where: str, rule: Rule, hits: pl.DataFrame, n_rows: int, *, is_forgiven: bool) -> Found:
     """Count the bad ones of some rows, and describe the first one."""
-    text = pl.col("value").cast(pl.String)
-    file, row, value = hits.bottom_k(1, by=[FILE, ROW, text]).row(0)
-    finding, is_note = rule.finding.format(repr(value)), is_forgiven or not rule.advice
+    finding, is_note = rule.finding.format(repr(hits["value"][0])), is_forgiven or not rule.advice
     found = Found(where, finding, "", is_note, rule.noun, rule.excuse, hits.height, n_rows)
     if not rule.advice:
         return found
+    file, row, value = hits.bottom_k(1, by=[FILE, ROW, pl.col("value").cast(pl.String)]).row(0)
     n_alike, examples = 0, ""
     if rule.known is not None:
         n_alike = int(fold_ids(hits["value"]).is_in(fold_ids(rule.known).unique().implode()).sum())

@@ -114,11 +114,10 @@ def missing_column(name: str, label: str, columns: Iterable[str]) -> str:
     others = {fold_name(column): column for column in present if column not in TABLES[name].kinds}
     alike = get_close_matches(fold_name(label), others, 1)
     ids = [other for other in others if other.endswith("id")] if label.endswith("_id") else []
-    advice = "add it"
-    if fold_name(label) in others:
-        advice = f"rename {show_name(others[fold_name(label)])} to {label}"
-    elif alike or len(ids) == 1:
-        advice = f"rename {show_name(others[(alike or ids)[0]])} to {label} if that is what it holds"
+    guess, advice = alike or (ids if len(ids) == 1 else []), "add it"
+    if guess:
+        doubt = "" if guess[0] == fold_name(label) else " if that is what it holds"
+        advice = f"rename {show_name(others[guess[0]])} to {label}{doubt}"
     return f"{name}.{label}: the column is missing (found: {', '.join(map(show_name, present))}); {advice}"
 
 

@@ -7,6 +7,7 @@ import io
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
@@ -123,15 +124,12 @@ def find_header(chunk: bytes, table: str) -> Header:
         return Header(",", [])
     n_before, begin = text.count("\n", 0, first.start()), text[first.start() :]
     required = set(map(fold_name, TABLES[table].required))
-    best, best_rank = Header(",", [], first[0], n_before), (False, 0)
+    best = Header(",", [], first[0], n_before)
     for separator in SEPARATORS:
-        try:
+        with suppress(csv.Error):
             columns = next(csv.reader(io.StringIO(begin, newline=""), delimiter=separator, strict=True))
-        except csv.Error:
-            continue
-        rank = (required <= set(map(fold_name, columns)), len(columns))
-        if rank > best_rank:
-            best, best_rank = Header(separator, columns, first[0], n_before), rank
+            header = Header(separator, columns, first[0], n_before)
+            best = max(best, header, key=lambda one: (required <= set(map(fold_name, one.columns)), len(one.columns)))
     return best
 
 
@@ -184,16 +182,17 @@ def _read_records(lines: Iterator[str], separator: str) -> Iterator[tuple[list[s
             taken.append(line)
             yield line
 
+    reader = csv.reader(feed(), delimiter=separator, strict=True)
     while True:
         taken.clear()
         may_belong_to_quote = bool(returned)
         fields: list[str] | None = None
         try:
-            fields = next(csv.reader(feed(), delimiter=separator, strict=True))
+            fields = next(reader)
         except StopIteration:
             return
         except csv.Error:
-            pass
+            reader = csv.reader(feed(), delimiter=separator, strict=True)
         if may_belong_to_quote and sum(text.count('"') for text in taken) % 2:
             fields = None
         if fields is None:
