@@ -347,12 +347,11 @@ class Findings:
         self.n_left_out[table] += int(is_bad.sum())
         return ~is_bad
 
-    def leave_out_unread(self, table: str, name: str, n: int, rows: Iterable[tuple[int, str, str]]) -> None:
-        """Record rows of a file that could not even be read: the line, what is wrong, and the text of the first."""
+    def leave_out_unread(self, table: str, n: int, rows: list[LeftOut]) -> None:
+        """Record rows of a file that could not even be read, of which the first are listed."""
         self.n_rows[table] += n
         self.n_left_out[table] += n
-        for line, reason, text in rows:
-            self.left_out_rows.append((table, name, line, json.dumps(text, ensure_ascii=False), [reason]))
+        self.left_out_rows += rows
 
     def join_left_out(self, table: str) -> None:
         """Make one record of two of the same row, which two parts found bad for reasons of their own."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import json
+from collections.abc import Iterator
 from typing import Any, NoReturn
 
 import numpy as np
@@ -12,7 +13,7 @@ import polars as pl
 from firstday.tables.faults import ROW, Findings
 from firstday.tables.raw_table import first_line
 from firstday.tables.separated import MAX_SHOWN
-from firstday.tables.text import EMPTY, LineOf, RejectedRows, Text, UnreadableError, check_utf8, count_lines
+from firstday.tables.text import EMPTY, LineOf, Record, Text, UnreadableError, check_utf8, copy_rows, count_lines
 
 _TRUTH, _NUMBERS, _TEXT, _LISTS, _OBJECTS = "true or false", "numbers", "text", "lists", "objects"
 _KINDS: dict[type, str] = {bool: _TRUTH, int: _NUMBERS, float: _NUMBERS, str: _TEXT, list: _LISTS, dict: _OBJECTS}
@@ -90,19 +91,18 @@ def _join_types(name: str, one: Any, other: Any) -> pl.DataType:
 
 def _check_lines(text: Text, name: str, table: str, findings: Findings) -> None:
     """Find bad lines and columns whose values have no type in common, line by line; in a copy bad lines are blank."""
-    n_rows, rejected = 0, RejectedRows(table, name)
     kinds: dict[str, dict[str, int]] = {}
-    with text.lines() as content, text.replace() as copy:
-        for number, line in enumerate(content, 1):
-            row = _parse(line)
-            copy.write("\n" if row is None else line)
-            n_rows += bool(line.strip())
-            if row is None and line.strip():
-                rejected.add(number, line, _NO_OBJECT, f", {line.strip()[:MAX_SHOWN]!r}")
+
+    def read(lines: Iterator[str]) -> Iterator[Record]:
+        for number, line in enumerate(lines, 1):
+            row, shown = _parse(line), line.strip()[:MAX_SHOWN]
             for column, value in (row or {}).items():
                 if value is not None:
                     kinds.setdefault(column, {}).setdefault(_KINDS[type(value)], number)
-    faults = []
+            fault = (*_NO_OBJECT, f", {shown!r}") if row is None and shown else None
+            yield [line], "" if row is None else line, fault
+
+    may_be_read, faults = copy_rows(text, name, table, read, 0, findings), []
     for column, firsts in kinds.items():
         nested = {_LISTS, _OBJECTS} & set(firsts)
         if len(firsts) > 1 and (nested or set(firsts) == {_TRUTH, _NUMBERS}):  # numbers beside text become text
@@ -111,10 +111,8 @@ def _check_lines(text: Text, name: str, table: str, findings: Findings) -> None:
                 f"{column} holds {one} (first: line {first:,}) and {other} (first: line {second:,}); "
                 "write values of one kind."
             )
-    findings.fault(*(f"{name}: {fault}" for fault in faults))
-    rejected.report(n_rows, findings)
-    if faults:
-        raise UnreadableError
+    if faults or not may_be_read:
+        raise UnreadableError(*faults)
 
 
 def _parse(line: str) -> dict[str, Any] | None:

@@ -9,13 +9,14 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import polars as pl
 
 from firstday.tables.faults import ROW, Findings
 from firstday.tables.schema import TABLES, fold_name, note_pandas_index
-from firstday.tables.text import EMPTY, LineOf, RejectedRows, Text, UnreadableError, check_utf8, count_lines
+from firstday.tables.text import EMPTY, Fault, LineOf, Record, Text, UnreadableError, check_utf8, copy_rows, count_lines
 
 SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
 MAX_SHOWN = 80
@@ -54,7 +55,11 @@ def scan_text(text: Text, name: str, table: str, findings: Findings) -> tuple[pl
     line_of = find_lines(check_utf8(text.chunks()), header)
     header.check(table)
     if line_of is None:
-        line_of = _copy_rows(text, name, table, header, findings)
+        if not copy_rows(text, name, table, partial(_read_rows, header=header), 1, findings):
+            raise UnreadableError
+        line_of = find_lines(check_utf8(text.chunks()), header)
+    if line_of is None:
+        raise UnreadableError("the header holds control characters; remove them.")
     scan = pl.scan_csv(
         text.path,
         separator=header.separator,
@@ -169,11 +174,8 @@ def find_lines(chunks: Iterable[bytes], header: Header) -> LineOf | None:
     return count_lines(before + 1, np.concatenate(rows) - before, np.concatenate(extra)) if is_sound else None
 
 
-def _read_records(lines: Iterator[str], separator: str) -> Iterator[tuple[list[str], list[str] | None]]:
-    """Read rows one by one: the lines of each, and its values, None where a quote is wrong.
-
-    A quote that is not closed spoils its own line, not those that it runs over.
-    """
+def _read_rows(lines: Iterator[str], header: Header) -> Iterator[Record]:
+    """Read rows one by one; a quote that is not closed spoils its own line, not those that it runs over."""
     returned: list[str] = []
     taken: list[str] = []
 
@@ -182,7 +184,8 @@ def _read_records(lines: Iterator[str], separator: str) -> Iterator[tuple[list[s
             taken.append(line)
             yield line
 
-    reader = csv.reader(feed(), delimiter=separator, strict=True)
+    reader = csv.reader(feed(), delimiter=header.separator, strict=True)
+    is_header = True
     while True:
         taken.clear()
         may_belong_to_quote = bool(returned)
@@ -192,57 +195,26 @@ def _read_records(lines: Iterator[str], separator: str) -> Iterator[tuple[list[s
         except StopIteration:
             return
         except csv.Error:
-            reader = csv.reader(feed(), delimiter=separator, strict=True)
-        if may_belong_to_quote and sum(text.count('"') for text in taken) % 2:
-            fields = None
-        if fields is None:
+            reader = csv.reader(feed(), delimiter=header.separator, strict=True)
+        whole = "".join(taken)
+        fault: Fault | None = None
+        if fields is None or (may_belong_to_quote and whole.count('"') % 2):
             returned += reversed(taken[1:])
             del taken[1:]
-        yield list(taken), fields
-
-
-def _copy_rows(text: Text, name: str, table: str, header: Header, findings: Findings) -> LineOf:
-    """Read a file row by row, reject the bad ones, and copy the others for Polars, every row on its line.
-
-    Returns
-    -------
-    LineOf
-        The lines of the rows.
-    """
-    n_rows, n_records, line, before = 0, 0, 1, 0
-    long_rows: list[tuple[int, int]] = []
-    rejected = RejectedRows(table, name)
-    wrong_number = (
-        f"have another number of fields than the header's {len(header.columns)}",
-        f"put quotes around text that has {SEPARATORS[header.separator]}, and leave no field out",
-    )
-    with text.lines() as content, text.replace() as copy:
-        writer = csv.writer(copy, delimiter=header.separator, lineterminator="\n")
-        for lines, fields in _read_records(iter(content), header.separator):
-            whole, is_kept = "".join(lines), fields is None or any(value.strip() for value in fields)
-            control = _CONTROL.search(whole)
-            if before and is_kept:
-                n_rows += 1
-                is_kept = False
-                if fields is None:
-                    rejected.add(line, whole, _UNCLOSED)
-                elif control:
-                    shown = f", U+{ord(control[0]):04X}"
-                    rejected.add(line, whole, ("hold control characters", "remove them"), shown)
-                elif len(fields) != len(header.columns):
-                    rejected.add(line, whole, wrong_number, f", with {len(fields)}")
-                else:
-                    is_kept = True
-            if is_kept and fields is not None:
-                writer.writerow(fields)
-                if len(lines) > 1:
-                    long_rows.append((n_records, len(lines) - 1))
-                n_records += 1
-                before = before or n_records
-            else:
-                copy.write("\n" * len(lines))
-                n_records += len(lines)
-            line += len(lines)
-    rejected.report(n_rows, findings)
-    rows, extra = np.array(long_rows, dtype=np.int64).reshape(-1, 2).T
-    return count_lines(before + 1, rows - before, extra)
+            fields, fault = [], (*_UNCLOSED, "")
+        elif not any(value.strip() for value in fields):
+            fields = []
+        elif control := _CONTROL.search(whole):
+            fault = "hold control characters", "remove them", f", U+{ord(control[0]):04X}"
+        elif len(fields) != len(header.columns):
+            fault = (
+                f"have another number of fields than the header's {len(header.columns)}",
+                f"put quotes around text that has {SEPARATORS[header.separator]}, and leave no field out",
+                f", with {len(fields)}",
+            )
+        if fields and (is_header or not fault):
+            is_header = False
+            kept = header.separator.join(value and '"' + value.replace('"', '""') + '"' for value in fields)
+            yield list(taken), f"{kept}\n", None
+        else:
+            yield list(taken), "", fault

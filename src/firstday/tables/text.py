@@ -6,18 +6,19 @@ import codecs
 import gzip
 import io
 import itertools
+import json
 import shutil
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, cast
 
 import numpy as np
 
-from firstday.tables.faults import MAX_LISTED, NOWHERE, Findings, Found
+from firstday.tables.faults import MAX_LISTED, NOWHERE, Findings, Found, LeftOut
 from firstday.tables.find import Packing, TableFile
 from firstday.tables.zstd import DecompressionParameter, ZstdFile
 
@@ -33,6 +34,10 @@ _MARKS = {  # that of UTF-16 is the beginning of that of UTF-32
 _ZSTD_OPTIONS: Mapping[int, int] = {DecompressionParameter.window_log_max: 31}
 LineOf = Callable[[int], int]
 """Returns the line, from 1, on which a row of a text file begins."""
+Fault = tuple[str, str, str]
+"""What is wrong with rows that cannot be read, what to do, and what to show of the first one."""
+Record = tuple[list[str], str, Fault | None]
+"""Some lines of a text file, as they are and as they are to be read: "" for blank lines and rows with a fault."""
 
 
 class UnreadableError(Exception):
@@ -51,44 +56,6 @@ def count_lines(first: int, rows: np.ndarray, extra: np.ndarray) -> LineOf:
     """
     n_further = np.concatenate([[0], np.cumsum(extra)])
     return lambda row: first + row + int(n_further[np.searchsorted(rows, row)])
-
-
-@dataclass
-class RejectedRows:
-    """Rows of a text file that cannot be read.
-
-    Parameters
-    ----------
-    table, name
-        The table, and its file.
-    counts, firsts
-        By what is wrong and what to do: how many rows, and where the first one is.
-    listed
-        For the first ones: line, what is wrong and text.
-    """
-
-    table: str
-    name: str
-    counts: Counter[tuple[str, str]] = field(default_factory=Counter)
-    firsts: dict[tuple[str, str], str] = field(default_factory=dict)
-    listed: list[tuple[int, str, str]] = field(default_factory=list)
-
-    def add(self, line: int, text: str, fault: tuple[str, str], shown: str = "") -> None:
-        """Add a row: what is wrong and what to do, and what to show of it if it is the first one."""
-        self.counts[fault] += 1
-        self.firsts.setdefault(fault, f"line {line:,}{shown}")
-        if len(self.listed) < MAX_LISTED:
-            self.listed.append((line, fault[0], text.strip("\r\n")))
-
-    def report(self, n_rows: int, findings: Findings) -> None:
-        """Tell of them, among all rows of the file; raise UnreadableError where they may not be left out."""
-        for (finding, advice), n in self.counts.items():
-            first = (NOWHERE, 0, self.firsts[finding, advice])
-            findings.add(Found(self.name, finding, advice, n=n, n_rows=n_rows, first=first, file_of=self.table))
-        if findings.drop:
-            findings.leave_out_unread(self.table, self.name, self.counts.total(), self.listed)
-        elif self.counts:
-            raise UnreadableError
 
 
 @dataclass(eq=False)
@@ -172,3 +139,47 @@ def check_utf8(chunks: Iterable[bytes]) -> Iterator[bytes]:
                 raise UnreadableError(f"is not UTF-8 (first: line {line:,}, byte 0x{byte:02X}); {advice}.") from None
         line += chunk.count(b"\n")
         yield chunk
+
+
+def copy_rows(
+    text: Text,
+    name: str,
+    table: str,
+    read: Callable[[Iterator[str]], Iterator[Record]],
+    n_headers: int,
+    findings: Findings,
+) -> bool:
+    """Copy the rows of a text file that can be read, each on its line; tell whether the others may be left out.
+
+    Parameters
+    ----------
+    text, name, table
+        The file, and the table whose rows it holds.
+    read
+        Reads its lines.
+    n_headers
+        How many records are no rows.
+    findings
+        Gets the faults.
+    """
+    counts: Counter[tuple[str, str]] = Counter()
+    firsts: dict[tuple[str, str], str] = {}
+    left_out: list[LeftOut] = []
+    n_rows, line = -n_headers, 1
+    with text.lines() as content, text.replace() as copy:
+        for lines, kept, fault in read(iter(content)):
+            copy.write(kept + "\n" * (len(lines) - kept.count("\n")))
+            n_rows += bool(kept or fault)
+            if fault:
+                counts[fault[:2]] += 1
+                firsts.setdefault(fault[:2], f"line {line:,}{fault[2]}")
+                if len(left_out) < MAX_LISTED:
+                    row = json.dumps("".join(lines).strip("\r\n"), ensure_ascii=False)
+                    left_out.append((table, name, line, row, [fault[0]]))
+            line += len(lines)
+    for (finding, advice), n in counts.items():
+        first = (NOWHERE, 0, firsts[finding, advice])
+        findings.add(Found(name, finding, advice, n=n, n_rows=n_rows, first=first, file_of=table))
+    if findings.drop:
+        findings.leave_out_unread(table, counts.total(), left_out)
+    return findings.drop or not counts
