@@ -18,10 +18,17 @@ FIRST_NAMED = 3
 """Items without a vector that are named."""
 
 
-def _table_reference(rows: pl.DataFrame, column: str, home: str, ids: pl.Series) -> Rule:
-    """Return the rule of a table's ids that must be known; as text they are the same whatever their type."""
-    kind = ids.dtype if rows.schema[column] == ids.dtype else pl.String()
-    return reference_rule(column, home, ids, ~pl.col(column).cast(kind).is_in(ids.cast(kind).implode()))
+def _reference_rules(name: str, rows: pl.DataFrame, frames: Frames) -> list[Rule]:
+    """Return the rules of ids that `users` and `items` must have; as text they are the same whatever their type."""
+    rules = []
+    for home, places in (("users", USER_COLUMNS), ("items", ITEM_COLUMNS)):
+        ids = known_ids(frames, home)
+        for other, column in places[1:]:
+            if other == name and column in rows.columns and ids is not None:
+                kind = ids.dtype if rows.schema[column] == ids.dtype else pl.String()
+                is_unknown = ~pl.col(column).cast(kind).is_in(ids.cast(kind).implode())
+                rules.append(reference_rule(column, home, ids, is_unknown))
+    return rules
 
 
 def check_frames(
@@ -125,13 +132,9 @@ def check_table(
     conformed, reasons = conform_table(name, table.whole, findings, is_text=table.is_text)
     if name == "users" and are_all:
         conformed = drop_poor_groups(conformed, findings)
-    rows, rules = _mark_copies(name, conformed), [*RULES[name]]
-    for home, places in (("users", USER_COLUMNS), ("items", ITEM_COLUMNS)):
-        ids = known_ids(frames, home)
-        for other, column in places[1:]:
-            if other == name and column in rows.columns and (are_all or column != "friend_id") and ids is not None:
-                rules.append(_table_reference(rows, column, home, ids))
-    reasons |= find_faults(name, rows, rules, findings)
+    rows = _mark_copies(name, conformed)
+    references = [rule for rule in _reference_rules(name, rows, frames) if are_all or rule.column != "friend_id"]
+    reasons |= find_faults(name, rows, [*RULES[name], *references], findings)
     keep = findings.leave_out(name, table.whole, reasons) & ~rows[COPY]
     return conformed.drop(FILE, ROW).filter(keep)
 
@@ -139,11 +142,8 @@ def check_table(
 def check_reference(where: str, table: RawTable, column: str, frames: Frames, findings: Findings) -> None:
     """Find the rows of a table that name unknown users in one column, and nothing else about them."""
     conformed, _ = conform_table(where, table.whole, Findings(), is_text=table.is_text)
-    ids = known_ids(frames, "users")
-    if column in conformed.columns and ids is not None:
-        rules = [_table_reference(conformed, column, "users", ids)]
-        reasons = find_faults(where, conformed, rules, findings)
-        findings.leave_out(where, table.whole, reasons)
+    rules = [rule for rule in _reference_rules(where, conformed, frames) if rule.column == column]
+    findings.leave_out(where, table.whole, find_faults(where, conformed, rules, findings))
 
 
 def _mark_copies(name: str, rows: pl.DataFrame) -> pl.DataFrame:

@@ -197,11 +197,10 @@ def _time_of_text(column: Column) -> pl.Series:
     """Read ISO 8601 text with a zone, or dates."""
     words = column.values.str.strip_chars()
     parts = words.str.extract_groups(MOMENT).struct.unnest()
-    zone = parts["zone"].replace(["Z", "z", "UTC"], "+0000").str.replace(":", "", literal=True)
-    zone = zone.str.replace(r"^([+-]\d\d)$", "${1}00")
+    zone = parts["zone"].replace("UTC", "Z")
     minute, second = parts["minute"].fill_null("00:00"), parts["second"].fill_null(":00")
-    moments = (parts["day"] + "T" + minute + second + zone.fill_null("+0000")).str.to_datetime(
-        "%Y-%m-%dT%H:%M:%S%.f%z", time_unit="us", time_zone="UTC", strict=False
+    moments = (parts["day"] + "T" + minute + second + zone.fill_null("Z")).str.to_datetime(
+        "%Y-%m-%dT%H:%M:%S%.f%#z", time_unit="us", time_zone="UTC", strict=False
     )
     if (words.is_not_null() & (moments.is_null() | zone.is_null())).any():
         moments = column.find("time as text", words, moments, zone=zone, minute=parts["minute"])

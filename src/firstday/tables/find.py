@@ -157,7 +157,7 @@ def _choose(
     ]  # but not README.txt
     ignored |= {name: "" for name in names if name not in unread and not _ending_of(name)}
     faults = [*map(_not_read, unread)]
-    forms = [form for form in dict.fromkeys(_FORMS.values()) if form in {file.form for file in files}]
+    forms = sorted({file.form for file in files})
     if len(forms) > 1:
         faults.append(f"{path}: holds {forms[0]} beside {forms[1]} files; keep one format.")
     if not files and not unread:
