@@ -124,7 +124,7 @@ def test_whatever_is_written_is_read_rightly_or_refused(body: str, end: str, dro
         ('"user_id"\t"item,id"', "\t", ["user_id", "item,id"]),
         ("User ID|item", "|", ["User ID", "item"]),
         ("user_id", ",", ["user_id"]),
-        ("name;a,b;c", ";", ["name", "a,b", "c"]),
+        ("age;a,b;c", ";", ["age", "a,b", "c"]),
         ('"user\n_id",x', ",", ["user\n_id", "x"]),
     ],
 )

@@ -73,7 +73,8 @@ class Column:
         """Apply the rules of a kind (`VALUE_RULES`), and return the values without the bad ones."""
         rows = self.rows.with_columns(written=written, value=value, **more)
         reasons = find_faults(self.where, rows, VALUE_RULES[kind], self.findings)
-        self.reasons.update(reasons)
+        if self.where not in self.findings.forgiven:
+            self.reasons.update(reasons)
         for bad in reasons.values():
             value = value.set(bad, None)
         return value

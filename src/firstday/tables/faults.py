@@ -26,8 +26,8 @@ WRITE_ALIKE = "write ids in the same way in both"
 LeftOut = tuple[str, int | str, int, str, list[str]]
 """A row that was left out: table, file and row, values as JSON, reasons; one that could not be read has the file's name
 and the line."""
-Reasons = dict[tuple[str, str], pl.Series]
-"""The bad rows of a batch by the column and the finding: bool, shape (n_rows,)."""
+Reasons = dict[str, pl.Series]
+"""The bad rows of a batch by the column and what is wrong: bool, shape (n_rows,)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -169,7 +169,7 @@ def find_faults(where: str, rows: pl.DataFrame, rules: Iterable[Rule], findings:
         for part in hits.partition_by("value", maintain_order=True) if "{}" in rule.finding else [hits]:
             findings.add(_count(place, rule, part, rows.height, is_forgiven=where in findings.forgiven))
         if rule.advice and rule.noun == "rows":
-            reasons[place, rule.finding.replace("{}, ", "")] = mask
+            reasons[f"{place} {rule.finding.replace('{}, ', '')}"] = mask
     return reasons
 
 
@@ -335,9 +335,9 @@ class Findings:
         polars.Series
             bool, shape (n_rows,): which rows to keep.
         """
-        masks = pl.DataFrame({" ".join(key): bad for key, bad in reasons.items() if key[0] not in self.forgiven})
-        if not self.drop or masks.is_empty():
+        if not self.drop or not reasons:
             return pl.repeat(True, rows.height, eager=True)
+        masks = pl.DataFrame(reasons)
         is_bad = masks.select(pl.any_horizontal(pl.all())).to_series()
         content = pl.struct(~pl.selectors.by_name(FILE, ROW) & ~pl.selectors.binary()).struct.json_encode()
         listed = slice(max(MAX_LISTED - self.n_left_out[table], 0))

@@ -126,7 +126,7 @@ def hint_at_name(name: str, label: str, columns: Iterable[str]) -> str:
     known = [*TABLES[name].kinds, *(["genre"] if name == "items" else [])]
     absent = [column for column in known if column not in columns and column not in TABLES[name].required]
     meant = [column for column in absent if fold_name(label).removesuffix("s") == fold_name(column).removesuffix("s")]
-    return f"; rename it to {meant[0]} if that is what it holds" if meant and label not in known else ""
+    return f"; rename it to {meant[0]} if that is what it holds" if meant else ""
 
 
 def fold_name(label: str) -> str:

@@ -8,7 +8,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -51,9 +51,8 @@ def scan_text(text: Text, name: str, table: str, findings: Findings) -> tuple[pl
     UnreadableError
         It has faults.
     """
-    header = find_header(next(text.chunks()), table)
+    header = find_header(next(check_utf8(text.chunks())), table)
     line_of = find_lines(check_utf8(text.chunks()), header)
-    header.check(table)
     if line_of is None:
         if not copy_rows(text, name, table, partial(_read_rows, header=header), 1, findings):
             raise UnreadableError
@@ -82,59 +81,54 @@ class Header:
     Parameters
     ----------
     separator, columns
-        What separates the columns, and their names; none where the line has a quote that is not closed.
-    line
-        The line, "" where there is none.
+        What separates the columns, and their names.
     n_before
         How many blank lines precede it.
     """
 
     separator: str
     columns: list[str]
-    line: str = ""
-    n_before: int = 0
-
-    def check(self, table: str) -> None:
-        """Raise UnreadableError where it is not the header of the table."""
-        if not self.line:
-            raise UnreadableError(EMPTY)
-        line = f"{self.line[:MAX_SHOWN]}..." if len(self.line) > MAX_SHOWN else self.line
-        if not self.columns:
-            raise UnreadableError(f"the header has a quote that is not closed ({line!r}); close it.")
-        if not set(map(fold_name, self.columns)) & set(map(fold_name, TABLES[table].kinds)):
-            names = " and ".join(TABLES[table].required)
-            raise UnreadableError(
-                f"the first line names no column of {table} ({line!r}); put a header there, with {names}."
-            )
-        nameless = [number for number, name in enumerate(self.columns, 1) if number > 1 and not name.strip()]
-        faults = [
-            f"column {number} of the header has no name; name it, or leave it out (with pandas: "
-            "to_csv(..., index=False))."
-            for number in nameless[:1]
-        ]
-        repeated = [name for name, n in Counter(self.columns).items() if n > 1 and name.strip()]
-        faults += [f"has the column {name} more than once; keep one of them." for name in repeated]
-        if faults:
-            raise UnreadableError(*faults)
+    n_before: int
 
 
 def find_header(chunk: bytes, table: str) -> Header:
     """Find the separator and the names in the header at the beginning of a file.
 
     The separator is the one that makes columns of all required names, or else the most columns.
+
+    Raises
+    ------
+    UnreadableError
+        It is not the header of the table.
     """
-    text = chunk.decode(errors="replace")
+    text = chunk.decode(errors="ignore")  # which may end within a character
     first = re.search(r"[^\r\n]+", text)
     if first is None:
-        return Header(",", [])
-    n_before, begin = text.count("\n", 0, first.start()), text[first.start() :]
-    required = set(map(fold_name, TABLES[table].required))
-    best = Header(",", [], first[0], n_before)
+        raise UnreadableError(EMPTY)
+    kinds, required = (set(map(fold_name, names)) for names in (TABLES[table].kinds, TABLES[table].required))
+    best = Header(",", [], text.count("\n", 0, first.start()))
     for separator in SEPARATORS:
         with suppress(csv.Error):
-            columns = next(csv.reader(io.StringIO(begin, newline=""), delimiter=separator, strict=True))
-            header = Header(separator, columns, first[0], n_before)
+            lines = io.StringIO(text[first.start() :], newline="")
+            header = replace(
+                best, separator=separator, columns=next(csv.reader(lines, delimiter=separator, strict=True))
+            )
             best = max(best, header, key=lambda one: (required <= set(map(fold_name, one.columns)), len(one.columns)))
+    line = repr(f"{first[0][:MAX_SHOWN]}..." if len(first[0]) > MAX_SHOWN else first[0])
+    faults = [
+        f"column {number} of the header has no name; name it, or leave it out (with pandas: to_csv(..., index=False))."
+        for number, name in enumerate(best.columns, 1)
+        if number > 1 and not name.strip()
+    ][:1]
+    repeated = [name for name, n in Counter(best.columns).items() if n > 1 and name.strip()]
+    faults += [f"has the column {name} more than once; keep one of them." for name in repeated]
+    if not best.columns:
+        faults = [f"the header has a quote that is not closed ({line}); close it."]
+    elif not kinds & set(map(fold_name, best.columns)):
+        names = " and ".join(TABLES[table].required)
+        faults = [f"the first line names no column of {table} ({line}); put a header there, with {names}."]
+    if faults:
+        raise UnreadableError(*faults)
     return best
 
 
@@ -149,7 +143,7 @@ def find_lines(chunks: Iterable[bytes], header: Header) -> LineOf | None:
     """
     separator = header.separator.encode()
     field = rb'(?:[^"%b\x00-\x08\n-\x1f]++|%b|)' % (separator, _QUOTED)
-    row = rb"%b(?:%b%b){%d}" % (field, re.escape(separator), field, max(len(header.columns) - 1, 0))
+    row = rb"%b(?:%b%b){%d}" % (field, re.escape(separator), field, len(header.columns) - 1)
     sound_rows = re.compile(rb"(?:(?:%b)?+\r?\n)*+" % row)
     rest, n_records, is_sound = b"", 0, True
     rows: list[np.ndarray] = [np.empty(0, dtype=np.int64)]
