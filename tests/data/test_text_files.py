@@ -34,8 +34,8 @@ def read(content: str, findings: Findings, packing: Packing = "") -> list[Row] |
         path = Path(folder) / "part"
         path.write_bytes(pack(content.encode()))
         try:
-            text = open_text(path, TableFile("part", "CSV", packing), findings)
-            scan, line_of = scan_text(text, "part", "interactions", findings)
+            text = open_text(path, TableFile("part", "CSV", packing), "interactions", findings)
+            scan, line_of = scan_text(text, findings)
         except UnreadableError as error:
             findings.fault(*error.args)
             return None

@@ -29,7 +29,7 @@ class _DoubtError(UnreadableError):
         super().__init__(f"cannot be read as JSON lines ({reason}); write the file again.")
 
 
-def scan_json_lines(text: Text, name: str, table: str, findings: Findings) -> tuple[pl.LazyFrame, LineOf]:
+def scan_json_lines(text: Text, findings: Findings) -> tuple[pl.LazyFrame, LineOf]:
     """Open JSON lines for reading in batches; see `firstday.tables.separated.scan_text`.
 
     The types of columns are those of all lines; a column that a line lacks is null there.
@@ -37,7 +37,7 @@ def scan_json_lines(text: Text, name: str, table: str, findings: Findings) -> tu
     try:
         columns, line_of = _find_types(text)
     except _DoubtError:
-        _check_lines(text, name, table, findings)
+        _check_lines(text, findings)
         columns, line_of = _find_types(text, may_hold_brackets=True)
     if not columns:
         raise UnreadableError(EMPTY)
@@ -89,7 +89,7 @@ def _join_types(name: str, one: Any, other: Any) -> pl.DataType:
     return pl.Float64() if pl.Float64 in types else pl.Int128()
 
 
-def _check_lines(text: Text, name: str, table: str, findings: Findings) -> None:
+def _check_lines(text: Text, findings: Findings) -> None:
     """Find bad lines and columns whose values have no type in common, line by line; in a copy bad lines are blank."""
     kinds: dict[str, dict[str, int]] = {}
 
@@ -102,7 +102,7 @@ def _check_lines(text: Text, name: str, table: str, findings: Findings) -> None:
             fault = (*_NO_OBJECT, f", {shown!r}") if row is None and shown else None
             yield [line], "" if row is None else line, fault
 
-    may_be_read, faults = copy_rows(text, name, table, read, 0, findings), []
+    may_be_read, faults = copy_rows(text, read, 0, findings), []
     for column, firsts in kinds.items():
         nested = {_LISTS, _OBJECTS} & set(firsts)
         if len(firsts) > 1 and (nested or set(firsts) == {_TRUTH, _NUMBERS}):  # numbers beside text become text

@@ -31,7 +31,7 @@ _UNCLOSED = (
 )
 
 
-def scan_text(text: Text, name: str, table: str, findings: Findings) -> tuple[pl.LazyFrame, LineOf]:
+def scan_text(text: Text, findings: Findings) -> tuple[pl.LazyFrame, LineOf]:
     """Open a text file for reading in batches, every column as String; return also the lines of its rows.
 
     Where Polars would misread it (quotes inside text, another encoding, rows to be left out) it opens a copy, which
@@ -39,10 +39,8 @@ def scan_text(text: Text, name: str, table: str, findings: Findings) -> tuple[pl
 
     Parameters
     ----------
-    text, name
+    text
         The file.
-    table
-        The table whose rows it holds.
     findings
         Gets the faults and notes.
 
@@ -51,10 +49,10 @@ def scan_text(text: Text, name: str, table: str, findings: Findings) -> tuple[pl
     UnreadableError
         It has faults.
     """
-    header = find_header(next(check_utf8(text.chunks())), table)
+    header = find_header(next(check_utf8(text.chunks())), text.table)
     line_of = find_lines(check_utf8(text.chunks()), header)
     if line_of is None:
-        if not copy_rows(text, name, table, partial(_read_rows, header=header), 1, findings):
+        if not copy_rows(text, partial(_read_rows, header=header), 1, findings):
             raise UnreadableError
         line_of = find_lines(check_utf8(text.chunks()), header)
     if line_of is None:
@@ -69,7 +67,7 @@ def scan_text(text: Text, name: str, table: str, findings: Findings) -> tuple[pl
     )
     scan.collect_schema()
     if not header.columns[0].strip():  # pandas writes the index of a table so
-        note_pandas_index(table, "", findings)
+        note_pandas_index(text.table, "", findings)
         scan = scan.drop(header.columns[0])
     return scan.filter(~pl.all_horizontal(pl.exclude(ROW).is_null())), line_of  # without blank lines
 

@@ -66,12 +66,16 @@ class Text:
     ----------
     path, packing
         Where it is, and how it is compressed.
+    name, table
+        What messages call it, and the table whose rows it holds.
     folder
         The folder of the copy, which is removed with this.
     """
 
     path: Path
     packing: Packing
+    name: str
+    table: str
     folder: tempfile.TemporaryDirectory[str] | None = None
 
     def open(self) -> IO[bytes]:
@@ -104,9 +108,9 @@ class Text:
         self.path, self.packing, self.folder = path, "", folder
 
 
-def open_text(path: Path, file: TableFile, findings: Findings) -> Text:
+def open_text(path: Path, file: TableFile, table: str, findings: Findings) -> Text:
     """Open a text file that is not empty; one with a byte-order mark is copied to UTF-8 without it."""
-    text = Text(path, file.packing)
+    text = Text(path, file.packing, file.name, table)
     head = next(text.chunks(), b"")
     if not head:
         raise UnreadableError(EMPTY)
@@ -142,19 +146,14 @@ def check_utf8(chunks: Iterable[bytes]) -> Iterator[bytes]:
 
 
 def copy_rows(
-    text: Text,
-    name: str,
-    table: str,
-    read: Callable[[Iterator[str]], Iterator[Record]],
-    n_headers: int,
-    findings: Findings,
+    text: Text, read: Callable[[Iterator[str]], Iterator[Record]], n_headers: int, findings: Findings
 ) -> bool:
     """Copy the rows of a text file that can be read, each on its line; tell whether the others may be left out.
 
     Parameters
     ----------
-    text, name, table
-        The file, and the table whose rows it holds.
+    text
+        The file.
     read
         Reads its lines.
     n_headers
@@ -175,11 +174,11 @@ def copy_rows(
                 firsts.setdefault(fault[:2], f"line {line:,}{fault[2]}")
                 if len(left_out) < MAX_LISTED:
                     row = json.dumps("".join(lines).strip("\r\n"), ensure_ascii=False)
-                    left_out.append((table, name, line, row, [fault[0]]))
+                    left_out.append((text.table, text.name, line, row, [fault[0]]))
             line += len(lines)
     for (finding, advice), n in counts.items():
         first = (NOWHERE, 0, firsts[finding, advice])
-        findings.add(Found(name, finding, advice, n=n, n_rows=n_rows, first=first, file_of=table))
+        findings.add(Found(text.name, finding, advice, n=n, n_rows=n_rows, first=first, file_of=text.table))
     if findings.drop:
-        findings.leave_out_unread(table, counts.total(), left_out)
+        findings.leave_out_unread(text.table, counts.total(), left_out)
     return findings.drop or not counts
