@@ -30,17 +30,14 @@ class RawTable:
         The rows of each file: the columns, all files with the same ones, and `FILE` and `ROW`.
     sources
         The files, by number; none where rows have no place.
-    is_text
-        Whether it comes from text with separators, so that every column is String.
     format
-        What its files are, for messages; CSV stands for every text with separators.
+        What its files are; CSV stands for every text with separators.
     name
         What it is called where it has no files.
     """
 
     files: tuple[pl.LazyFrame, ...]
     sources: tuple[SourceFile, ...] = ()
-    is_text: bool = False
     format: str = "a frame"
     name: str = "tables"
 
@@ -48,6 +45,11 @@ class RawTable:
     def of(cls, frame: pl.DataFrame | pl.LazyFrame, name: str) -> RawTable:
         """Make a table of a frame in memory."""
         return cls((add_place(frame.lazy().with_row_index(ROW), 0),), (SourceFile(),), name=name)
+
+    @property
+    def is_text(self) -> bool:
+        """Whether it comes from text with separators, in which every value is text."""
+        return self.format == "CSV"
 
     @cached_property
     def columns(self) -> list[str]:
@@ -81,24 +83,20 @@ class RawTable:
         """
         names = [*(self.columns if columns is None else columns), FILE, ROW]
         waiting = [self.files[0].select(names).clear().collect()]
-        for piece in self._pieces(names):
-            waiting += [piece] if len(piece) else []
-            if sum(map(len, waiting)) >= BATCH_ROWS:
-                yield pl.concat(waiting)
-                waiting = []
-        if waiting:
-            yield pl.concat(waiting)
-
-    def _pieces(self, names: Sequence[str]) -> Iterator[pl.DataFrame]:
-        """Read the files one after the other, in pieces as they come."""
         for number, rows in enumerate(self.files):
             try:
-                yield from rows.select(names).collect_batches(chunk_size=BATCH_ROWS, maintain_order=True)
+                for piece in rows.select(names).collect_batches(chunk_size=BATCH_ROWS, maintain_order=True):
+                    waiting += [piece] if len(piece) else []
+                    if sum(map(len, waiting)) >= BATCH_ROWS:
+                        yield pl.concat(waiting)
+                        waiting = []
             except UNREADABLE as error:
                 file = self.sources[number].name if self.sources else ""
-                advice = "write the file again" if file else "correct it"
                 reason = f"cannot be read as {self.format} ({first_line(error)})"
+                advice = "write the file again" if file else "correct it"
                 raise DataError(f"{file or self.name}: {reason}; {advice}.") from None
+        if waiting:
+            yield pl.concat(waiting)
 
     def into_memory(self, findings: Findings) -> RawTable | None:
         """Return the table with its rows read; None, with a fault, where a file is damaged."""

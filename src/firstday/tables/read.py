@@ -75,9 +75,8 @@ def open_table(table: TableFiles, places: dict[str, Path], findings: Findings) -
     findings
         Gets the faults and notes.
     """
-    opened = [_open_file(places[file.name], file, table.table, findings) for file in table.files]
-    files = [part for part in opened if part is not None]
-    if len(files) < len(opened):
+    files = [opened for file in table.files if (opened := _open_file(places[file.name], file, table.table, findings))]
+    if len(files) < len(table.files):
         return None
     scans = [
         rows.with_columns(
@@ -99,10 +98,11 @@ def open_table(table: TableFiles, places: dict[str, Path], findings: Findings) -
         return None
     aligned = []
     for number, (scan, schema) in enumerate(zip(scans, schemas, strict=True)):
-        absent = [pl.lit(None).alias(name) for name in shared if name not in schema]
-        values = scan.with_columns(absent).select(*(pl.col(name).cast(kind) for name, kind in shared.items()), ROW)
-        aligned.append(add_place(values, number))
-    return RawTable(tuple(aligned), tuple(source for _, source in files), table.form == "CSV", table.form)
+        values = [
+            (pl.col(name) if name in schema else pl.lit(None)).cast(kind).alias(name) for name, kind in shared.items()
+        ]
+        aligned.append(add_place(scan.select(*values, ROW), number))
+    return RawTable(tuple(aligned), tuple(source for _, source in files), table.form)
 
 
 def describe_other_columns(table: TableFiles, name: str, columns: Iterable[str], first: Iterable[str]) -> str:
