@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 
 from firstday.tables.faults import ROW, Findings
-from firstday.tables.raw_table import first_line
+from firstday.tables.raw_table import first_line, join_types
 from firstday.tables.separated import MAX_SHOWN
 from firstday.tables.text import EMPTY, LineOf, Record, Text, UnreadableError, check_utf8, copy_rows, count_lines
 
@@ -57,13 +57,13 @@ def _find_types(text: Text, *, may_hold_brackets: bool = False) -> tuple[dict[st
             continue
         try:
             frame = pl.read_ndjson(block, infer_schema_length=None)
+            for name, kind in frame.schema.items():
+                columns[name] = join_types(name, columns.get(name, pl.Null()), _without_fields(kind))
         except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
             raise _DoubtError(first_line(error)) from None
         in_brackets = frame.select(pl.col(pl.String).str.contains(r"^[\[{]").any())
         if not may_hold_brackets and any(map(any, in_brackets.rows())):
             raise _DoubtError("lists or objects beside text")
-        for name, kind in frame.schema.items():
-            columns[name] = _join_types(name, columns.get(name, pl.Null()), _without_fields(kind))
     rows = np.array(blank, dtype=np.int64) - np.arange(len(blank)) - 1
     return columns, count_lines(1, rows, np.ones(len(blank), dtype=np.int64))
 
@@ -73,20 +73,6 @@ def _without_fields(kind: Any) -> pl.DataType:
     if isinstance(kind, pl.List):
         return pl.List(_without_fields(kind.inner))
     return _OBJECT if isinstance(kind, pl.Struct) else kind
-
-
-def _join_types(name: str, one: Any, other: Any) -> pl.DataType:
-    """Return a type for the values of both."""
-    types = (one, other)
-    if one == other or pl.Null in types:
-        return other if one == pl.Null else one
-    if isinstance(one, pl.List) and isinstance(other, pl.List):
-        return pl.List(_join_types(name, one.inner, other.inner))
-    if one.is_nested() or other.is_nested() or (pl.Boolean in types and pl.String not in types):
-        raise _DoubtError(f"the column {name} holds values of several kinds")
-    if pl.String in types:
-        return pl.String()
-    return pl.Float64() if pl.Float64 in types else pl.Int128()
 
 
 def _check_lines(text: Text, findings: Findings) -> None:

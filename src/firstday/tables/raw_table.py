@@ -6,6 +6,7 @@ import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import polars as pl
 
@@ -119,3 +120,17 @@ def first_line(error: BaseException) -> str:
         return "it is damaged"
     lines = str(error).strip().splitlines()
     return (lines[0] if lines else type(error).__name__).rstrip(".")
+
+
+def join_types(name: str, one: Any, other: Any) -> pl.DataType:
+    """Return a type for the values of both, which are of one column; raise SchemaError where there is none."""
+    if pl.Null in (one, other) or one == other:
+        return other if one == pl.Null else one
+    if isinstance(one, pl.List) and isinstance(other, pl.List):
+        return pl.List(join_types(name, one.inner, other.inner))
+    joined = pl.concat([pl.DataFrame(schema={name: kind}) for kind in (one, other)], how="vertical_relaxed").schema[
+        name
+    ]
+    if one.is_nested() != other.is_nested() or (pl.Boolean in (one, other) and joined != pl.String):
+        raise pl.exceptions.SchemaError(f"{one} and {other} in column {name}")
+    return pl.Int128() if joined.is_float() and one.is_integer() and other.is_integer() else joined

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import polars as pl
@@ -13,7 +13,7 @@ import polars as pl
 from firstday.tables.faults import ROW, Findings, SourceFile
 from firstday.tables.find import TableFile, TableFiles, find_tables, may_hold_tables
 from firstday.tables.json_lines import scan_json_lines
-from firstday.tables.raw_table import PACKING_ERRORS, UNREADABLE, RawTable, add_place, first_line
+from firstday.tables.raw_table import PACKING_ERRORS, UNREADABLE, RawTable, add_place, first_line, join_types
 from firstday.tables.separated import scan_text
 from firstday.tables.text import EMPTY, UnreadableError, open_text
 
@@ -91,8 +91,10 @@ def open_table(table: TableFiles, places: dict[str, Path], findings: Findings) -
         if schema.keys() != schemas[0].keys() and table.form != "JSON lines":  # a row of those may lack any column
             findings.fault(describe_other_columns(table, file.name, schema, schemas[0]))
             return None
+    shared: dict[str, pl.DataType] = {}
     try:
-        shared = _join_types(schemas)
+        for name, kind in (column for schema in schemas for column in schema.items()):
+            shared[name] = join_types(name, shared.get(name, pl.Null()), kind)
     except pl.exceptions.PolarsError as error:
         findings.fault(describe_other_types(table, first_line(error)))
         return None
@@ -116,16 +118,6 @@ def describe_other_columns(table: TableFiles, name: str, columns: Iterable[str],
 def describe_other_types(table: TableFiles, reason: str) -> str:
     """Return the fault of files with a column of types that do not go together."""
     return f"{table.path}: the files have columns of different types ({reason}); align them."
-
-
-def _join_types(schemas: Sequence[dict[str, pl.DataType]]) -> pl.Schema:
-    """Return types that hold the values of all files; raise where there are none."""
-    shared = pl.concat([pl.DataFrame(schema=schema) for schema in schemas], how="diagonal_relaxed").schema
-    for schema in schemas:
-        for name, kind in schema.items():
-            if kind.is_nested() != shared[name].is_nested() and kind != pl.Null:
-                raise pl.exceptions.SchemaError(f"{kind} and {shared[name]} in column {name}")
-    return shared
 
 
 def _open_file(path: Path, file: TableFile, table: str, findings: Findings) -> tuple[pl.LazyFrame, SourceFile] | None:
