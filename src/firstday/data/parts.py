@@ -43,7 +43,7 @@ from firstday.data.load import (
 from firstday.tables import zstd
 from firstday.tables.check import (
     check_frames,
-    check_reference,
+    check_named_users,
     check_vector_lengths,
     faulty_entities,
     known_ids,
@@ -171,7 +171,7 @@ def load_part(raw: Mapping[str, RawTable], whole: Whole, name: str = "part") -> 
     frames = check_frames(own, named, findings, are_all=False)
     first_users = known_ids(frames, "users")
     if MENTIONS in raw:
-        check_reference("friends", raw[MENTIONS], "friend_id", frames, findings)
+        check_named_users("friends", raw[MENTIONS], "friend_id", frames, findings)
     share_id_types(frames)
     users = find_all_ids(frames, "users")
     known = replace(whole.known, users=users)

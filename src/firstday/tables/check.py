@@ -21,9 +21,9 @@ FIRST_NAMED = 3
 def _reference_rules(name: str, rows: pl.DataFrame, frames: Frames) -> list[Rule]:
     """Return the rules of ids that `users` and `items` must have; as text they are the same whatever their type."""
     rules = []
-    for home, places in (("users", USER_COLUMNS), ("items", ITEM_COLUMNS)):
+    for home, columns in (("users", USER_COLUMNS), ("items", ITEM_COLUMNS)):
         ids = known_ids(frames, home)
-        for other, column in places[1:]:
+        for other, column in columns[1:]:
             if other == name and column in rows.columns and ids is not None:
                 kind = ids.dtype if rows.schema[column] == ids.dtype else pl.String()
                 is_unknown = ~pl.col(column).cast(kind).is_in(ids.cast(kind).implode())
@@ -139,7 +139,7 @@ def check_table(
     return conformed.drop(FILE, ROW).filter(keep)
 
 
-def check_reference(where: str, table: RawTable, column: str, frames: Frames, findings: Findings) -> None:
+def check_named_users(where: str, table: RawTable, column: str, frames: Frames, findings: Findings) -> None:
     """Find the rows of a table that name unknown users in one column, and nothing else about them."""
     conformed, _ = conform_table(where, table.whole, Findings(), is_text=table.is_text)
     rules = [rule for rule in _reference_rules(where, conformed, frames) if rule.column == column]
@@ -161,8 +161,8 @@ def _mark_copies(name: str, rows: pl.DataFrame) -> pl.DataFrame:
 
 def share_id_types(frames: dict[str, pl.DataFrame]) -> None:
     """Make ids of users, or of items, String in all columns if they are String in one of them, so that they join."""
-    for places in (USER_COLUMNS, ITEM_COLUMNS):
-        present = [(table, column) for table, column in places if table in frames and column in frames[table].columns]
+    for columns in (USER_COLUMNS, ITEM_COLUMNS):
+        present = [(table, column) for table, column in columns if table in frames and column in frames[table].columns]
         if any(frames[table][column].dtype == pl.String for table, column in present):
             for table, column in present:
                 frames[table] = frames[table].with_columns(pl.col(column).cast(pl.String))

@@ -35,8 +35,8 @@ class Column:
         Its table and its name.
     values
         Some rows of it, or all: text is String, null where empty.
-    rows
-        The places of these rows.
+    origin
+        `FILE` and `ROW` of these rows.
     is_text
         Whether it comes from CSV.
     findings
@@ -50,7 +50,7 @@ class Column:
     table: str
     label: str
     values: pl.Series
-    rows: pl.DataFrame
+    origin: pl.DataFrame
     is_text: bool
     findings: Findings
     reasons: Reasons
@@ -71,7 +71,7 @@ class Column:
 
     def find(self, kind: str, written: pl.Series, value: pl.Series, **more: pl.Series) -> pl.Series:
         """Apply the rules of a kind (`VALUE_RULES`), and return the values without the bad ones."""
-        rows = self.rows.with_columns(written=written, value=value, **more)
+        rows = self.origin.with_columns(written=written, value=value, **more)
         reasons = find_faults(self.where, rows, VALUE_RULES[kind], self.findings)
         if self.where not in self.findings.forgiven:
             self.reasons.update(reasons)
@@ -151,7 +151,7 @@ def _weight(column: Column) -> pl.Series | None:
     return numbers
 
 
-def _label(column: Column) -> pl.Series | None:
+def _tag(column: Column) -> pl.Series | None:
     """Return ids as text, whatever they are: nothing else refers to them."""
     ids = _id(column)
     return None if ids is None else ids.cast(pl.String)
@@ -223,7 +223,7 @@ def _vector(column: Column) -> pl.Series | None:
 
 CONVERSIONS: Mapping[str, Callable[[Column], pl.Series | None]] = {
     "id": _id,
-    "label": _label,
+    "tag": _tag,
     "position": partial(_bounded, kind="position", dtype=pl.Int32()),
     "propensity": partial(_bounded, kind="propensity", dtype=pl.Float64()),
     "text": _text,

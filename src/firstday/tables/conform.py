@@ -49,7 +49,7 @@ def conform_table(name: str, rows: pl.DataFrame, findings: Findings, *, is_text:
         The rows with bad values.
     """
     findings.n_rows[name] += rows.height
-    schema, places, frame, reasons = TABLES[name], rows.select(FILE, ROW), rows.drop(FILE, ROW), Reasons()
+    schema, origin, frame, reasons = TABLES[name], rows.select(FILE, ROW), rows.drop(FILE, ROW), Reasons()
     for label in schema.required:
         if label not in frame.columns:
             findings.fault(f"{missing_column(name, label, frame.columns)}.")
@@ -60,7 +60,7 @@ def conform_table(name: str, rows: pl.DataFrame, findings: Findings, *, is_text:
         kind, values = schema.kinds.get(label, schema.others), frame[label]
         values = words_of(values) if values.dtype in (*WORDS, pl.Null) else values
         hint = hint_at_name(name, label, frame.columns)
-        column = Column(name, label, values, places, is_text, findings, reasons, hint)
+        column = Column(name, label, values, origin, is_text, findings, reasons, hint)
         if re.fullmatch(PANDAS_INDEX, label) or (not label and label == frame.columns[0]):
             note_pandas_index(name, label, findings)
         elif not label.strip():
@@ -69,7 +69,7 @@ def conform_table(name: str, rows: pl.DataFrame, findings: Findings, *, is_text:
             column.ignore(f"not a column of {name}{hint}")
         elif (conformed := CONVERSIONS[kind](column)) is not None:
             columns.append(conformed.alias(label))
-    return places.with_columns(columns), reasons
+    return origin.with_columns(columns), reasons
 
 
 def conform_interactions(rows: pl.DataFrame, findings: Findings, *, is_text: bool) -> tuple[pl.DataFrame, Reasons]:

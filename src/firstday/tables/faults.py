@@ -163,13 +163,13 @@ def find_faults(where: str, rows: pl.DataFrame, rules: Iterable[Rule], findings:
     for rule, mask in zip(present, masks, strict=True):
         if not mask.any():
             continue
-        place = f"{where}.{rule.column}" if rule.column else where
+        column = f"{where}.{rule.column}" if rule.column else where
         value = pl.lit(None) if rule.value is None else rule.value
         hits = rows.select(FILE, ROW, value=value).filter(mask)
         for part in hits.partition_by("value", maintain_order=True) if "{}" in rule.finding else [hits]:
-            findings.add(_count(place, rule, part, rows.height, is_forgiven=where in findings.forgiven))
+            findings.add(_count(column, rule, part, rows.height, is_forgiven=where in findings.forgiven))
         if rule.advice and rule.noun == "rows":
-            reasons[f"{place} {rule.finding.replace('{}, ', '')}"] = mask
+            reasons[f"{column} {rule.finding.replace('{}, ', '')}"] = mask
     return reasons
 
 

@@ -12,12 +12,12 @@ from urllib.parse import unquote
 from firstday.tables.faults import Findings
 from firstday.tables.schema import TABLES, WHOLE_NUMBER
 
-Form = Literal["Parquet", "CSV", "JSON lines"]
+Format = Literal["Parquet", "CSV", "JSON lines"]
 """The format of a file's rows; CSV stands for every text with separators."""
 Packing = Literal["", "gzip", "zstd"]
 """How a file is compressed as a whole."""
 
-_FORMS: Mapping[str, Form] = {
+_FORMATS: Mapping[str, Format] = {
     ".parquet": "Parquet",
     ".pq": "Parquet",
     ".csv": "CSV",
@@ -26,11 +26,11 @@ _FORMS: Mapping[str, Form] = {
     ".ndjson": "JSON lines",
 }
 _PACKINGS: Mapping[str, Packing] = {"": "", ".gz": "gzip", ".zst": "zstd"}
-ENDINGS: Mapping[str, tuple[Form, Packing]] = {
-    f"{ending}{suffix}": (form, packing)
-    for ending, form in _FORMS.items()
+ENDINGS: Mapping[str, tuple[Format, Packing]] = {
+    f"{ending}{suffix}": (content, packing)
+    for ending, content in _FORMATS.items()
     for suffix, packing in _PACKINGS.items()
-    if form != "Parquet" or not suffix
+    if content != "Parquet" or not suffix
 }
 """The endings of the files that are read, in lower case."""
 _OTHER_ENDINGS = re.compile(
@@ -61,7 +61,7 @@ class TableFile:
     ----------
     name
         As seen from the folder of tables, with ``/`` between folders.
-    form, packing
+    format, packing
         Its format according to its name.
     partitions
         The columns that its folders give it: ``{"date": "2024-05-01"}`` under ``date=2024-05-01/``; None is a missing
@@ -69,7 +69,7 @@ class TableFile:
     """
 
     name: str
-    form: Form
+    format: Format
     packing: Packing = ""
     partitions: Mapping[str, str | int | None] = field(default_factory=dict)
 
@@ -93,9 +93,9 @@ class TableFiles:
     files: tuple[TableFile, ...]
 
     @property
-    def form(self) -> Form:
+    def format(self) -> Format:
         """The format of the rows."""
-        return self.files[0].form
+        return self.files[0].format
 
 
 def find_tables(paths: Iterable[str], findings: Findings) -> dict[str, TableFiles | None]:
@@ -157,9 +157,9 @@ def _choose(
     ]  # but not README.txt
     ignored |= {name: "" for name in names if name not in unread and not _ending_of(name)}
     faults = [*map(_not_read, unread)]
-    forms = sorted({file.form for file in files})
-    if len(forms) > 1:
-        faults.append(f"{path}: holds {forms[0]} beside {forms[1]} files; keep one format.")
+    formats = sorted({file.format for file in files})
+    if len(formats) > 1:
+        faults.append(f"{path}: holds {formats[0]} beside {formats[1]} files; keep one format.")
     if not files and not unread:
         faults.append(f"{path}: holds no Parquet, CSV or JSON lines file; add one or remove it.")
     findings.fault(*faults)

@@ -52,30 +52,30 @@ def _list_files(folder: Path, findings: Findings, prefix: str = "") -> Iterator[
     except PermissionError:
         findings.fault(f"{prefix}: may not be read; allow reading it.")
         return
-    for place in entries:
-        name = prefix + os.fsencode(place.name).decode(errors="replace")
-        if not place.is_dir():
-            yield name, place
+    for path in entries:
+        name = prefix + os.fsencode(path.name).decode(errors="replace")
+        if not path.is_dir():
+            yield name, path
             continue
-        yield f"{name}/", place
-        is_loop = place.resolve() in (folder.resolve(), *folder.resolve().parents)
+        yield f"{name}/", path
+        is_loop = path.resolve() in (folder.resolve(), *folder.resolve().parents)
         if (prefix or may_hold_tables(name)) and not is_loop:
-            yield from _list_files(place, findings, f"{name}/")
+            yield from _list_files(path, findings, f"{name}/")
 
 
-def open_table(table: TableFiles, places: dict[str, Path], findings: Findings) -> RawTable | None:
+def open_table(table: TableFiles, paths: dict[str, Path], findings: Findings) -> RawTable | None:
     """Open all files of a table, and give them the same columns; None where there are faults.
 
     Parameters
     ----------
     table
         Its files by name.
-    places
+    paths
         Where each file is.
     findings
         Gets the faults and notes.
     """
-    files = [opened for file in table.files if (opened := _open_file(places[file.name], file, table.table, findings))]
+    files = [opened for file in table.files if (opened := _open_file(paths[file.name], file, table.table, findings))]
     if len(files) < len(table.files):
         return None
     scans = [
@@ -88,7 +88,7 @@ def open_table(table: TableFiles, places: dict[str, Path], findings: Findings) -
     ]
     schemas = [{name: kind for name, kind in scan.collect_schema().items() if name != ROW} for scan in scans]
     for file, schema in zip(table.files, schemas, strict=True):
-        if schema.keys() != schemas[0].keys() and table.form != "JSON lines":  # a row of those may lack any column
+        if schema.keys() != schemas[0].keys() and table.format != "JSON lines":  # a row of those may lack any column
             findings.fault(describe_other_columns(table, file.name, schema, schemas[0]))
             return None
     shared: dict[str, pl.DataType] = {}
@@ -104,7 +104,7 @@ def open_table(table: TableFiles, places: dict[str, Path], findings: Findings) -
             (pl.col(name) if name in schema else pl.lit(None)).cast(kind).alias(name) for name, kind in shared.items()
         ]
         aligned.append(add_place(scan.select(*values, ROW), number))
-    return RawTable(tuple(aligned), tuple(source for _, source in files), table.form)
+    return RawTable(tuple(aligned), tuple(source for _, source in files), table.format)
 
 
 def describe_other_columns(table: TableFiles, name: str, columns: Iterable[str], first: Iterable[str]) -> str:
@@ -125,9 +125,9 @@ def _open_file(path: Path, file: TableFile, table: str, findings: Findings) -> t
     try:
         if path.exists() and not path.is_file():
             raise UnreadableError("is a pipe or a device; put a file in its place.")
-        if file.form != "Parquet":
+        if file.format != "Parquet":
             text = open_text(path, file, table, findings)
-            scan, line_of = (scan_text if file.form == "CSV" else scan_json_lines)(text, findings)
+            scan, line_of = (scan_text if file.format == "CSV" else scan_json_lines)(text, findings)
             return scan, SourceFile(file.name, line_of, text.folder)
         if not path.stat().st_size:
             raise UnreadableError(EMPTY)
@@ -149,5 +149,5 @@ def _describe_damage(file: TableFile, error: BaseException) -> str:
         return f"is copied to be read, and {tempfile.gettempdir()} has no space; make space, or set TMPDIR."
     if isinstance(error, PACKING_ERRORS) and file.packing and getattr(error, "errno", None) is None:
         return f"is not {file.packing}, cut off or damaged; copy or write it again."
-    how = "" if isinstance(error, OSError) else f" as {file.form}"
+    how = "" if isinstance(error, OSError) else f" as {file.format}"
     return f"cannot be read{how} ({first_line(error)}); write the file again."

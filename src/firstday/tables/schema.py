@@ -12,7 +12,7 @@ import polars as pl
 
 from firstday.tables.faults import Findings
 
-Kind = Literal["id", "label", "text", "time", "weight", "age", "vector", "position", "propensity", "group", "entity"]
+Kind = Literal["id", "tag", "text", "time", "weight", "age", "vector", "position", "propensity", "group", "entity"]
 """What a column holds: an id, an id that nothing else refers to, one word or title, a moment in UTC, a weight, years of
 age, a list of numbers, a position in a list, a probability, a group of users, or one or several entities of an item."""
 Frames = Mapping[str, pl.DataFrame]
@@ -54,7 +54,7 @@ TABLES: Mapping[str, TableSchema] = {
             "signal": "text",
             "timestamp": "time",
             "weight": "weight",
-            "list_id": "label",
+            "list_id": "tag",
             "position": "position",
             "propensity": "propensity",
             "policy": "text",

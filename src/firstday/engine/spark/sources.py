@@ -120,7 +120,7 @@ def read_folder(session: SparkSession, uri: str, scratch: Path, findings: Findin
     shared: dict[str, RawTable | None] = {}
     for name, files in find_tables([*folders, *stored], findings).items():
         table = None
-        if files is not None and name in USER_TABLES and files.form == "Parquet" and storage.local is None:
+        if files is not None and name in USER_TABLES and files.format == "Parquet" and storage.local is None:
             of_users[name] = _scan_parquet(session, files, stored, findings)
             continue
         if files is not None:
@@ -130,7 +130,7 @@ def read_folder(session: SparkSession, uri: str, scratch: Path, findings: Findin
             shared[name] = None if table is None else table.into_memory(findings)
         elif table is None or files is None:
             of_users[name] = None
-        elif files.form == "Parquet":
+        elif files.format == "Parquet":
             of_users[name] = _scan_parquet(session, files, stored, findings)
         else:
             of_users[name] = _stage(session, storage, name, table, scratch)
