@@ -45,7 +45,7 @@ def conform_group(column: Column) -> pl.Series | None:
 
 def drop_poor_groups(users: pl.DataFrame, findings: Findings) -> pl.DataFrame:
     """Leave out the columns of all users whose values make no groups."""
-    for label in set(users.columns) - {FILE, ROW, *TABLES["users"].kinds}:
+    for label in users.drop(FILE, ROW, *TABLES["users"].kinds, strict=False).columns:
         counts = users[label].alias("value").drop_nulls().value_counts(name="n")
         if not judge_group(f"users.{show_name(label)}", counts, counts.height, users.height, findings):
             users = users.drop(label)
