@@ -21,7 +21,9 @@ def _are_same(one: object, other: object) -> bool:
     if isinstance(one, Events) and isinstance(other, Events):
         return _are_same((one.pairs, one.whole()), (other.pairs, other.whole()))
     if is_dataclass(one):
-        return all(_are_same(getattr(one, field.name), getattr(other, field.name)) for field in fields(one))
+        return type(one) is type(other) and all(
+            _are_same(getattr(one, field.name), getattr(other, field.name)) for field in fields(one)
+        )
     if isinstance(one, dict):
         return isinstance(other, dict) and one.keys() == other.keys() and all(_are_same(one[k], other[k]) for k in one)
     if isinstance(one, tuple):
