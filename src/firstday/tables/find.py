@@ -132,9 +132,9 @@ def _locate(name: str) -> tuple[str | None, str]:
     head = "/".join(parts[:depth])
     if len(parts) > depth:
         return _table_of(head), f"{head}/"
-    if _has_other_format(name):
-        return _table_of(_base(head)), head
-    return (_table_of(head) if _ending_of(name) else None), head
+    if _ending_of(name):
+        return _table_of(head), head
+    return (_table_of(_base(head)) if _OTHER_ENDINGS.search(name) else None), head
 
 
 def _choose(
@@ -150,12 +150,11 @@ def _choose(
         findings.fault(f"{table}: is there more than once ({' and '.join(readable)}); keep one of them.")
         return None
     ignored |= {other: f"ignored ({path} is read)" for other in paths if other != path}
-    names = [name for name in paths[path] if not name.endswith("/")]
-    files = tuple(_table_file(name, path) for name in names if _ending_of(name))
-    unread = [
-        name for name in names if _has_other_format(name) and not (files and name.lower().endswith(".txt"))
-    ]  # but not README.txt
-    ignored |= {name: "" for name in names if name not in unread and not _ending_of(name)}
+    files = tuple(_table_file(name, path) for name in paths[path] if _ending_of(name))
+    others = [name for name in paths[path] if not (_ending_of(name) or name.endswith("/"))]
+    texts = ".txt" if files else ()  # such as README.txt
+    unread = [name for name in others if _OTHER_ENDINGS.search(name) and not name.lower().endswith(texts)]
+    ignored |= {name: "" for name in others if name not in unread}
     faults = [*map(_not_read, unread)]
     formats = sorted({file.format for file in files})
     if len(formats) > 1:
@@ -185,11 +184,6 @@ def split_ending(name: str) -> tuple[str, str]:
 def _ending_of(name: str) -> str:
     """Return the ending of a file that is read, in lower case; "" for others."""
     return split_ending(name)[1].lower()
-
-
-def _has_other_format(name: str) -> bool:
-    """Tell whether a file may hold a table in a format that is not read."""
-    return not _ending_of(name) and _OTHER_ENDINGS.search(name) is not None
 
 
 def _base(name: str) -> str:
@@ -237,7 +231,7 @@ def _note_ignored(ignored: Mapping[str, str], tables: Collection[str], findings:
 def _guess(name: str, tables: Collection[str]) -> str:
     """Return a hint at the table that a file was meant to be, among those that are not there; "" without one."""
     path, slash = name.rstrip("/"), "/" if name.endswith("/") else ""
-    if not (slash or _ending_of(name) or _has_other_format(name)):
+    if not (slash or _ending_of(name) or _OTHER_ENDINGS.search(name)):
         return ""
     prefix = f"{_VECTORS}/" if path.lower().startswith(f"{_VECTORS}/") else ""
     meant = {table.removeprefix(prefix): table for table in TABLES if table.startswith(prefix)}
