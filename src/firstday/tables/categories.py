@@ -134,7 +134,7 @@ def _find_joined_lists(column: Column) -> None:
     """Find lists that were written into one text: ``Action, Comedy`` or ``['Action', 'Comedy']``."""
     words, n_present = column.values, column.values.count()
     if 2 * (words.str.contains(IN_BRACKETS).sum() or 0) > n_present:
-        column.find("list in CSV" if column.is_text else "list as text", words, words)
+        column.find("CSV list" if column.is_text else "list", words, words)
         return
     for separator in (", ", ",", ";") if column.is_text else (", ", ",", ";", "|"):
         joined = words.str.contains(separator, literal=True)

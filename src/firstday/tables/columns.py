@@ -169,7 +169,7 @@ def _bounded(column: Column, kind: str, dtype: pl.DataType) -> pl.Series | None:
 def _age(column: Column) -> pl.Series | None:
     """Return ages in whole years, rounded down."""
     if column.values.dtype == pl.String:
-        column = replace(column, values=column.find("age as text", column.values, column.values))
+        column = replace(column, values=column.find("age text", column.values, column.values))
     return _bounded(column, "age", pl.Int16())
 
 
@@ -180,15 +180,15 @@ def _time(column: Column) -> pl.Series | None:
         return _time_of_text(column)
     if dtype == pl.Date:
         moments = values.cast(pl.Datetime("us")).dt.replace_time_zone("UTC")
-        moments = column.find("time as date", values, moments)
+        moments = column.find("date", values, moments)
         return column.find("time", moments, moments)
     if isinstance(dtype, pl.Datetime) and dtype.time_zone is not None:
         moments = values.dt.cast_time_unit("us").dt.convert_time_zone("UTC")
         return column.find("time", moments, moments)
     if dtype.is_numeric():
-        column.find("time as number", values, values)
+        column.find("bare time", values, values)
     elif dtype == pl.Datetime:
-        column.find("time without zone", values, values)
+        column.find("naive time", values, values)
     else:
         column.wrong_type("moments in UTC")
     return None
@@ -204,7 +204,7 @@ def _time_of_text(column: Column) -> pl.Series:
         "%Y-%m-%dT%H:%M:%S%.f%#z", time_unit="us", time_zone="UTC", strict=False
     )
     if (words.is_not_null() & (moments.is_null() | zone.is_null())).any():
-        moments = column.find("time as text", words, moments, zone=zone, minute=parts["minute"])
+        moments = column.find("text time", words, moments, zone=zone, minute=parts["minute"])
     return column.find("time", moments, moments)
 
 

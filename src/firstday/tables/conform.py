@@ -22,7 +22,6 @@ from firstday.tables.schema import (
 )
 
 CONVERSIONS = {**of_columns.CONVERSIONS, "group": conform_group, "entity": conform_entity}
-"""How a column of each kind is converted; None where it cannot be."""
 
 
 def conform_table(name: str, rows: pl.DataFrame, findings: Findings, *, is_text: bool) -> tuple[pl.DataFrame, Reasons]:

@@ -24,8 +24,7 @@ TOLERANCE = 1e-9
 """Shares are compared with this tolerance, since 0.29 x 100 is a little less than 29."""
 WRITE_ALIKE = "write ids in the same way in both"
 LeftOut = tuple[str, int | str, int, str, list[str]]
-"""A row that was left out: table, file and row, values as JSON, reasons; one that could not be read has the file's name
-and the line."""
+"""Table, file and row, values as JSON, reasons; a row that could not be read has the name of its file, and its line."""
 Reasons = dict[str, pl.Series]
 """The bad rows of a batch by the column and what is wrong: bool, shape (n_rows,)."""
 

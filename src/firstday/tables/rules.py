@@ -36,6 +36,7 @@ GIVE_ZONE = (
     'give them their zone (pandas .dt.tz_localize("UTC"), Polars .dt.replace_time_zone("UTC"), SQL AT TIME ZONE '
     "'UTC', Spark spark.sql.parquet.outputTimestampType=TIMESTAMP_MICROS)"
 )
+LEAVE_EMPTY = "leave them empty"
 SAME_LENGTH = "bring vectors of one model, all of the same length"
 END_OF_JANUARY_US = 31 * DAY_US
 YEAR_10000_US = 253_402_300_800_000_000
@@ -86,7 +87,7 @@ VALUE_RULES: Mapping[str, tuple[Rule, ...]] = {
         ),
     ),
     "number": (
-        Rule(_MARK, _UNREAD_NUMBER & _IS_MARK, "leave them empty", value=WRITTEN),
+        Rule(_MARK, _UNREAD_NUMBER & _IS_MARK, LEAVE_EMPTY, value=WRITTEN),
         _DECIMALS_READ,
         Rule(
             "have a comma that may stand for decimals or for thousands",
@@ -120,7 +121,7 @@ VALUE_RULES: Mapping[str, tuple[Rule, ...]] = {
             value=VALUE,
         ),
     ),
-    "age as text": (
+    "age text": (
         Rule(
             "are bands of age",
             WRITTEN.str.contains(AGE_BAND),
@@ -146,20 +147,20 @@ VALUE_RULES: Mapping[str, tuple[Rule, ...]] = {
         Rule(
             "lie after the year 9999",
             VALUE.to_physical() >= YEAR_10000_US,
-            "read them with the right unit (were milliseconds read as seconds?), or leave them empty",
+            f"read them with the right unit (were milliseconds read as seconds?), or {LEAVE_EMPTY}",
             value=VALUE.dt.strftime("%Y-%m-%dT%H:%M:%SZ"),
         ),
     ),
-    "time as text": (
+    "text time": (
         Rule(_DATES, VALUE.is_not_null() & _IS_DATE),
-        Rule(_MARK, _UNREAD_TIME & _IS_MARK, "leave them empty", value=WRITTEN),
+        Rule(_MARK, _UNREAD_TIME & _IS_MARK, LEAVE_EMPTY, value=WRITTEN),
         Rule("are not times", _UNREAD_TIME & ~_IS_NUMBER & ~_IS_MARK, WRITE_UTC, value=WRITTEN),
         Rule("have no time zone", VALUE.is_not_null() & pl.col("zone").is_null() & ~_IS_DATE, WRITE_UTC, value=WRITTEN),
         Rule(_NUMBERS, _IS_NUMBER, lambda number: f"{WRITE_UTC}; {_describe_conversion(number)}", value=WRITTEN),
     ),
-    "time as date": (Rule(_DATES, WRITTEN.is_not_null()),),
-    "time as number": (Rule(_NUMBERS, WRITTEN.is_not_null(), _describe_conversion, value=WRITTEN),),
-    "time without zone": (
+    "date": (Rule(_DATES, WRITTEN.is_not_null()),),
+    "bare time": (Rule(_NUMBERS, WRITTEN.is_not_null(), _describe_conversion, value=WRITTEN),),
+    "naive time": (
         Rule("have no time zone", WRITTEN.is_not_null(), GIVE_ZONE, value=WRITTEN.dt.strftime("%Y-%m-%d %H:%M:%S")),
     ),
     "vector": (
@@ -173,7 +174,7 @@ VALUE_RULES: Mapping[str, tuple[Rule, ...]] = {
         Rule("hold numbers that are missing, NaN or infinite", ~WRITTEN, "compute these vectors again"),
     ),
     "words": (Rule("have spaces around the value; they were left out", WRITTEN != VALUE),),
-    "list in CSV": (
+    "CSV list": (
         Rule(
             "hold a list in brackets",
             WRITTEN.str.contains(IN_BRACKETS),
@@ -182,9 +183,9 @@ VALUE_RULES: Mapping[str, tuple[Rule, ...]] = {
             noun="items",
         ),
     ),
-    "list as text": (Rule("hold a list in brackets as one text; store lists", WRITTEN.str.contains(IN_BRACKETS)),),
+    "list": (Rule("hold a list in brackets as one text; store lists", WRITTEN.str.contains(IN_BRACKETS)),),
 }
-"""The rules for the values of a column, by its kind and by how it is written."""
+"""The rules for values, by the kind of their column."""
 
 
 def empty_rules(*columns: str) -> tuple[Rule, ...]:

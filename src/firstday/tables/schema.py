@@ -13,8 +13,7 @@ import polars as pl
 from firstday.tables.faults import Findings
 
 Kind = Literal["id", "tag", "text", "time", "weight", "age", "vector", "position", "propensity", "group", "entity"]
-"""What a column holds: an id, an id that nothing else refers to, one word or title, a moment in UTC, a weight, years of
-age, a list of numbers, a position in a list, a probability, a group of users, or one or several entities of an item."""
+"""What a column holds; a tag is an id that nothing else refers to, a time a moment in UTC, an age one in years."""
 Frames = Mapping[str, pl.DataFrame]
 """Tables by name, every column in its final type."""
 
@@ -44,6 +43,7 @@ class TableSchema:
     copies_of: tuple[str, ...] = ()
 
 
+ASSIGNMENT = ("user_id", "experiment", "variant")
 TABLES: Mapping[str, TableSchema] = {
     "interactions": TableSchema(
         {
@@ -70,8 +70,8 @@ TABLES: Mapping[str, TableSchema] = {
     "friends": TableSchema({"user_id": "id", "friend_id": "id"}, ("user_id", "friend_id")),
     "assignments": TableSchema(
         {"user_id": "id", "experiment": "text", "variant": "text", "assigned_at": "time"},
-        ("user_id", "experiment", "variant"),
-        copies_of=("user_id", "experiment", "variant"),
+        ASSIGNMENT,
+        copies_of=ASSIGNMENT,
     ),
     "embeddings/users": TableSchema({"user_id": "id", "vector": "vector"}, ("user_id", "vector"), "user_id"),
     "embeddings/items": TableSchema({"item_id": "id", "vector": "vector"}, ("item_id", "vector"), "item_id"),
@@ -103,7 +103,6 @@ DEFAULT_SIGNAL = "stream"
 RESERVED_GROUPS = ("interactions", "friends")
 """Names with another meaning in a user's signals, so that no profile column can have them."""
 WHOLE_NUMBER = r"^(0|-?[1-9][0-9]{0,17})$"
-"""Text that loses nothing as a whole number."""
 PANDAS_INDEX = r"Unnamed: \d+|__index_level_\d+__"
 """Columns that pandas makes of a table's index; in CSV, the first column also has an empty name."""
 

@@ -24,7 +24,7 @@ MAX_SHOWN = 80
 MAX_ROW_BYTES = 2**26
 """A longer row has a quote that is not closed."""
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f]")
-_QUOTED = rb'"[^"\x00-\x08\x0b\x0c\x0e-\x1f]*+(?:""[^"\x00-\x08\x0b\x0c\x0e-\x1f]*+)*+"'
+_QUOTED = rb'"(?:[^"\x00-\x08\x0b\x0c\x0e-\x1f]++|"")*+"'
 _UNCLOSED = (
     "have a quote that is not closed, or text after a quote",
     "close it, put quotes around the whole text, and write a quote inside of it twice",

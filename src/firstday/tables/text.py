@@ -33,11 +33,11 @@ _MARKS = {  # that of UTF-16 is the beginning of that of UTF-32
 }
 _ZSTD_OPTIONS: Mapping[int, int] = {DecompressionParameter.window_log_max: 31}
 LineOf = Callable[[int], int]
-"""Returns the line, from 1, on which a row of a text file begins."""
+"""Returns the line, from 1, on which a row begins."""
 Fault = tuple[str, str, str]
-"""What is wrong with rows that cannot be read, what to do, and what to show of the first one."""
+"""What is wrong with a row, what to do, and what to show of the first one."""
 Record = tuple[list[str], str, Fault | None]
-"""Some lines of a text file, as they are and as they are to be read: "" for blank lines and rows with a fault."""
+"""Lines as they are, and as they are to be read: "" for blank lines and rows with a fault."""
 
 
 class UnreadableError(Exception):
