@@ -11,11 +11,8 @@ from firstday.tables.columns import MAX_INT64
 from firstday.tables.conform import conform_table
 from firstday.tables.faults import FILE, ROW, Findings, Rule, find_faults, fold_ids
 from firstday.tables.raw_table import RawTable
-from firstday.tables.rules import COPY, RULES, reference_rule
+from firstday.tables.rules import COPY, FIRST_NAMED, RULES, reference_rule
 from firstday.tables.schema import ITEM_COLUMNS, TABLES, USER_COLUMNS, Frames
-
-FIRST_NAMED = 3
-"""Items without a vector that are named."""
 
 
 def _reference_rules(name: str, rows: pl.DataFrame, frames: Frames) -> list[Rule]:

@@ -12,6 +12,8 @@ from firstday.tables.faults import Rule
 from firstday.tables.schema import DAY_US, ITEM
 
 OR_DROP = "or drop the rows"
+FIRST_NAMED = 3
+"""Items without a vector that are named."""
 COPY = "firstday: copy"
 """The column that marks rows that only repeat an earlier one."""
 WRITTEN, VALUE = pl.col("written"), pl.col("value")

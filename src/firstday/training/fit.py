@@ -36,7 +36,7 @@ from firstday.segment.kmeans import fit_segments
 from firstday.segment.segments import ItemCounts, count_items
 from firstday.segment.shown_counts import ShownCounts, add_shown, count_shown
 from firstday.sparse import SparseRows, union_rows
-from firstday.tables.check import FIRST_NAMED
+from firstday.tables.rules import FIRST_NAMED
 from firstday.training.calibrate import calibrate
 from firstday.training.networks import check_device, cluster_inputs, learn_methods, train_network, train_ranker_of
 from firstday.training.option_search import learn_with_options
