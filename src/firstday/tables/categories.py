@@ -38,7 +38,7 @@ def conform_group(column: Column) -> pl.Series | None:
     if column.hint:
         column.findings.note(f"{column.where}: is a group like any other{column.hint}.")
     if words.dtype == pl.String:
-        words = words_of(column.find("words", words, words.str.strip_chars())).replace(BOOLEANS)
+        words = words_of(column.find("words", words.str.strip_chars(), words)).replace(BOOLEANS)
     words = (words.fill_nan(None) if words.dtype.is_float() else words).cast(pl.String)
     return words.str.replace(WHOLE_WITH_DECIMALS, "${1}")  # as pandas writes whole numbers where one is missing
 
@@ -121,7 +121,7 @@ def conform_entity(column: Column) -> pl.Series | None:
     else:
         numbers = whole_numbers(column, "whole numbers, text or lists of them")
         return None if numbers is None else _alone(numbers.cast(pl.String))
-    stripped = column.find("words", lists, lists.list.eval(pl.element().str.strip_chars()))
+    stripped = column.find("words", lists.list.eval(pl.element().str.strip_chars()), lists)
     return stripped.list.eval(pl.element().filter(pl.element() != ""))
 
 
@@ -134,7 +134,7 @@ def _find_joined_lists(column: Column) -> None:
     """Find lists that were written into one text: ``Action, Comedy`` or ``['Action', 'Comedy']``."""
     words, n_present = column.values, column.values.count()
     if 2 * (words.str.contains(IN_BRACKETS).sum() or 0) > n_present:
-        column.find("CSV list" if column.is_text else "list", words, words)
+        column.find("CSV list" if column.is_text else "list", words)
         return
     for separator in (", ", ",", ";") if column.is_text else (", ", ",", ";", "|"):
         joined = words.str.contains(separator, literal=True)

@@ -69,9 +69,9 @@ class Column:
         else:
             self.findings.fault(f"{self.where}: {content}; store {expected}.")
 
-    def find(self, kind: str, written: pl.Series, value: pl.Series, **more: pl.Series) -> pl.Series:
+    def find(self, kind: str, value: pl.Series, written: pl.Series | None = None, **more: pl.Series) -> pl.Series:
         """Apply the rules of a kind (`VALUE_RULES`), and return the values without the bad ones."""
-        rows = self.origin.with_columns(written=written, value=value, **more)
+        rows = self.origin.with_columns(value=value, written=value if written is None else written, **more)
         reasons = find_faults(self.where, rows, VALUE_RULES[kind], self.findings)
         if self.where not in self.findings.forgiven:
             self.reasons.update(reasons)
@@ -113,7 +113,7 @@ def _id(column: Column) -> pl.Series | None:
         return whole_numbers(column, "whole numbers or text")
     if column.is_text and len(values) and values.str.contains(WHOLE_NUMBER).all():
         return values.cast(pl.Int64)
-    return column.find("id", values, values)
+    return column.find("id", values)
 
 
 def _text(column: Column) -> pl.Series | None:
@@ -137,7 +137,7 @@ def _number(column: Column) -> pl.Series | None:
     words = values.str.strip_chars()
     numbers = words.cast(pl.Float64, strict=False)
     if (numbers.is_nan() | (numbers.is_null() & words.is_not_null())).any():
-        column.find("number", words, numbers)
+        column.find("number", numbers, words)
         decimals = words.str.replace(",", ".", literal=True).cast(pl.Float64, strict=False)
         numbers = numbers.fill_null(decimals).fill_nan(None)
     return numbers
@@ -147,7 +147,7 @@ def _weight(column: Column) -> pl.Series | None:
     """Return weights, null where empty."""
     numbers = _number(column)
     if numbers is not None:
-        column.find("weight", column.values, numbers)
+        column.find("weight", numbers, column.values)
     return numbers
 
 
@@ -163,13 +163,13 @@ def _bounded(column: Column, kind: str, dtype: pl.DataType) -> pl.Series | None:
     if numbers is None:
         return None
     numbers = numbers.fill_nan(None)
-    return column.find(kind, numbers, numbers).cast(dtype)
+    return column.find(kind, numbers).cast(dtype)
 
 
 def _age(column: Column) -> pl.Series | None:
     """Return ages in whole years, rounded down."""
     if column.values.dtype == pl.String:
-        column = replace(column, values=column.find("age text", column.values, column.values))
+        column = replace(column, values=column.find("age text", column.values))
     return _bounded(column, "age", pl.Int16())
 
 
@@ -180,15 +180,15 @@ def _time(column: Column) -> pl.Series | None:
         return _time_of_text(column)
     if dtype == pl.Date:
         moments = values.cast(pl.Datetime("us")).dt.replace_time_zone("UTC")
-        moments = column.find("date", values, moments)
-        return column.find("time", moments, moments)
+        moments = column.find("date", moments, values)
+        return column.find("time", moments)
     if isinstance(dtype, pl.Datetime) and dtype.time_zone is not None:
         moments = values.dt.cast_time_unit("us").dt.convert_time_zone("UTC")
-        return column.find("time", moments, moments)
+        return column.find("time", moments)
     if dtype.is_numeric():
-        column.find("bare time", values, values)
+        column.find("bare time", values)
     elif dtype == pl.Datetime:
-        column.find("naive time", values, values)
+        column.find("naive time", values)
     else:
         column.wrong_type("moments in UTC")
     return None
@@ -204,8 +204,8 @@ def _time_of_text(column: Column) -> pl.Series:
         "%Y-%m-%dT%H:%M:%S%.f%#z", time_unit="us", time_zone="UTC", strict=False
     )
     if (words.is_not_null() & (moments.is_null() | zone.is_null())).any():
-        moments = column.find("text time", words, moments, zone=zone, minute=parts["minute"])
-    return column.find("time", moments, moments)
+        moments = column.find("text time", moments, words, zone=zone, minute=parts["minute"])
+    return column.find("time", moments)
 
 
 def _vector(column: Column) -> pl.Series | None:
@@ -217,7 +217,7 @@ def _vector(column: Column) -> pl.Series | None:
         return None
     vectors = vectors.cast(pl.List(pl.Float32), strict=False)
     finite = vectors.list.eval(pl.element().is_finite().fill_null(value=False)).list.all()
-    column.find("vector", finite, vectors.list.len().fill_null(0))
+    column.find("vector", vectors.list.len().fill_null(0), finite)
     return vectors
 
 

@@ -65,7 +65,6 @@ def scan_text(text: Text, findings: Findings) -> tuple[pl.LazyFrame, LineOf]:
         glob=False,
         row_index_name=ROW,
     )
-    scan.collect_schema()
     if not header.columns[0].strip():  # pandas writes the index of a table so
         note_pandas_index(text.table, "", findings)
         scan = scan.drop(header.columns[0])
