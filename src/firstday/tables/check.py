@@ -148,7 +148,8 @@ def _mark_copies(name: str, rows: pl.DataFrame) -> pl.DataFrame:
     schema, is_copy = TABLES[name], pl.lit(value=False)
     if schema.unique in rows.columns:
         is_new = rows.drop(FILE, ROW).hash_rows().is_first_distinct()
-        is_copy = pl.col(schema.unique).is_not_null() & ~pl.lit(is_new)
+        ids = pl.col(schema.unique)
+        is_copy = ids.is_not_null() & ~ids.is_first_distinct() & ~pl.lit(is_new)
     elif schema.copies_of and set(schema.copies_of) <= set(rows.columns):
         time = pl.col("assigned_at").to_physical().fill_null(MAX_INT64)
         order = time if "assigned_at" in rows.columns else pl.int_range(pl.len())

@@ -146,9 +146,7 @@ def _number(column: Column) -> pl.Series | None:
 def _weight(column: Column) -> pl.Series | None:
     """Return weights, null where empty."""
     numbers = _number(column)
-    if numbers is not None:
-        column.find("weight", numbers, column.values)
-    return numbers
+    return None if numbers is None else column.find("weight", numbers, column.values)
 
 
 def _tag(column: Column) -> pl.Series | None:

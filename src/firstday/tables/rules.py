@@ -106,7 +106,21 @@ VALUE_RULES: Mapping[str, tuple[Rule, ...]] = {
             value=WRITTEN,
         ),
     ),
-    "weight": (Rule("are empty and weigh 1", WRITTEN.is_null()),),
+    "weight": (
+        Rule("are empty and weigh 1", WRITTEN.is_null()),
+        Rule(
+            "are NaN, infinite or beyond 3e38",
+            VALUE.is_not_null() & ~VALUE.cast(pl.Float32).is_finite(),
+            f"write finite numbers {OR_DROP}",
+            value=VALUE,
+        ),
+        Rule(
+            "are negative",
+            (VALUE < 0) & VALUE.is_finite(),
+            "write 0 or more; show dislike by signals such as skip and ban",
+            value=VALUE,
+        ),
+    ),
     "position": (
         Rule(
             "are no places in a list",
@@ -206,25 +220,8 @@ def _unique(name: str) -> tuple[Rule, ...]:
     )
 
 
-_WEIGHT = pl.col("weight")
 RULES: Mapping[str, tuple[Rule, ...]] = {
-    "interactions": (
-        *empty_rules("user_id", "signal"),
-        Rule(
-            "are NaN, infinite or beyond 3e38",
-            _WEIGHT.is_not_null() & ~_WEIGHT.cast(pl.Float32).is_finite(),
-            f"write finite numbers {OR_DROP}",
-            "weight",
-            _WEIGHT,
-        ),
-        Rule(
-            "are negative",
-            (_WEIGHT < 0) & _WEIGHT.is_finite(),
-            "write 0 or more; show dislike by signals such as skip and ban",
-            "weight",
-            _WEIGHT,
-        ),
-    ),
+    "interactions": empty_rules("user_id", "signal"),
     "users": _unique("user_id"),
     "items": _unique("item_id"),
     "collections": (
