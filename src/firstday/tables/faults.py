@@ -341,8 +341,10 @@ class Findings:
         content = pl.struct(~pl.selectors.by_name(FILE, ROW) & ~pl.selectors.binary()).struct.json_encode()
         listed = slice(max(MAX_LISTED - self.n_left_out[table], 0))
         bad = rows.filter(is_bad)[listed].select(FILE, ROW, content.alias("content")).rows()
-        for row, reasons_of_row in zip(bad, masks.filter(is_bad)[listed].iter_rows(named=True), strict=True):
-            self.left_out_rows.append((table, *row, [reason for reason, is_one in reasons_of_row.items() if is_one]))
+        for (file, row, values), found in zip(bad, masks.filter(is_bad)[listed].iter_rows(named=True), strict=True):
+            self.left_out_rows.append(
+                (table, file, row, values, [reason for reason, is_one in found.items() if is_one])
+            )
         self.n_left_out[table] += int(is_bad.sum())
         return ~is_bad
 
