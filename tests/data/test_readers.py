@@ -111,6 +111,16 @@ def test_rows_of_json_lines_are_counted_by_lines_too(tmp_path: Path) -> None:
     )
 
 
+def test_bad_lines_and_values_of_several_kinds_are_told_together(tmp_path: Path) -> None:
+    (tmp_path / "interactions.jsonl").write_text('{"user_id": 1, "item_id": [1]}\nx\n{"user_id": 2, "item_id": 1}\n')
+    assert faults(tmp_path) == (
+        "interactions.jsonl: 1 of 3 rows are no JSON objects (first: line 2, 'x'); write one on each line, with null "
+        "for what is missing.",
+        "interactions.jsonl: item_id holds numbers (first: line 3) and lists (first: line 1); "
+        "write values of one kind.",
+    )
+
+
 def test_types_of_json_lines_are_those_of_all_lines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("firstday.tables.text.CHUNK_BYTES", 100)
     lines = [f'{{"user_id": {n}, "item_id": {n % 7}, "weight": 1, "more": {{"a": {n}}}}}' for n in range(300)]

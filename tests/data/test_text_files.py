@@ -152,7 +152,9 @@ def test_rows_that_cannot_be_read_may_be_left_out(
         lines
     )
     assert row in checked.left_out[0]
-    assert check_tables(tmp_path, drop_bad_rows=0.001).dataset is None
+    *row_faults, share = check_tables(tmp_path, drop_bad_rows=0.001).faults
+    assert all("rows have another number of fields" in fault and "; put quotes around" in fault for fault in row_faults)
+    assert f"interactions: {len(lines)} of 180 rows are bad" in share
 
 
 def test_lines_that_an_open_quote_runs_over_are_kept() -> None:
@@ -165,3 +167,9 @@ def test_lines_that_an_open_quote_runs_over_are_kept() -> None:
         ("part line 7", ("5", 'j"j', "k")),
     ]
     assert len(findings.left_out) == 3
+
+
+def test_control_characters_in_a_header_are_told() -> None:
+    findings = Findings()
+    assert read("user_id,item_id,sig\x01nal\n1,2,3\n", findings) is None
+    assert findings.faults == ("the header holds control characters; remove them.",)
