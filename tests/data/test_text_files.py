@@ -34,7 +34,7 @@ def read(content: str, findings: Findings, packing: Packing = "") -> list[Row] |
         path = Path(folder) / "part"
         path.write_bytes(pack(content.encode()))
         try:
-            text = open_text(path, TableFile("part", "CSV", packing), "interactions", findings)
+            text = open_text(path, TableFile("part", "CSV", packing), "interactions")
             scan, line_of = scan_text(text, findings)
         except UnreadableError as error:
             findings.fault(*error.args)

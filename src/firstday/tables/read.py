@@ -126,7 +126,7 @@ def _open_file(path: Path, file: TableFile, table: str, findings: Findings) -> t
         if path.exists() and not path.is_file():
             raise UnreadableError("is a pipe or a device; put a file in its place.")
         if file.format != "Parquet":
-            text = open_text(path, file, table, findings)
+            text = open_text(path, file, table)
             scan, line_of = (scan_text if file.format == "CSV" else scan_json_lines)(text, findings)
             return scan, SourceFile(file.name, line_of, text.folder)
         if not path.stat().st_size:

@@ -108,7 +108,7 @@ class Text:
         self.path, self.packing, self.folder = path, "", folder
 
 
-def open_text(path: Path, file: TableFile, table: str, findings: Findings) -> Text:
+def open_text(path: Path, file: TableFile, table: str) -> Text:
     """Open a text file that is not empty; one with a byte-order mark is copied to UTF-8 without it."""
     text = Text(path, file.packing, file.name, table)
     head = next(text.chunks(), b"")
@@ -123,8 +123,6 @@ def open_text(path: Path, file: TableFile, table: str, findings: Findings) -> Te
     except UnicodeError:
         name = encoding.removesuffix("-sig").upper()
         raise UnreadableError(f"is not {name} as its beginning says, or is cut off; save it as UTF-8.") from None
-    if encoding != "utf-8-sig":
-        findings.note(f"{file.name}: is {encoding.upper()} and was read as such.")
     return text
 
 
