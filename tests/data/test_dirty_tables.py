@@ -12,9 +12,9 @@ import pytest
 from firstday.config import SignalConfig
 from firstday.data.interactions import Known, check_interactions, judge_interactions
 from firstday.data.load import CheckedTables, all_ids, check_tables
-from firstday.tables.check import check_frames
 from firstday.tables.faults import Findings
 from firstday.tables.read import read_folder
+from firstday.tables.table_checks import check_frames
 from tests.data.dirty_tables import CASES, DATES, Change, every, seconds, shaped, some, write_tables
 
 

@@ -16,11 +16,11 @@ from firstday.data.interactions import InteractionWriter, Known, check_interacti
 from firstday.data.load import add_users, all_ids, assemble_catalogue, find_friends, find_groups
 from firstday.errors import DataError
 from firstday.sparse import SparseRows
-from firstday.tables.check import check_table, share_id_types
 from firstday.tables.faults import Findings
 from firstday.tables.raw_table import RawTable
 from firstday.tables.read import read_folder
 from firstday.tables.schema import TABLES
+from firstday.tables.table_checks import check_table, share_id_types
 
 NEWCOMER_TABLES = ("users", "interactions", "friends")
 """The tables that are read; users or interactions must be there."""

@@ -41,7 +41,9 @@ from firstday.data.load import (
     sort_assignments,
 )
 from firstday.tables import zstd
-from firstday.tables.check import (
+from firstday.tables.faults import Findings, show_examples
+from firstday.tables.raw_table import RawTable
+from firstday.tables.table_checks import (
     check_frames,
     check_named_users,
     check_vector_lengths,
@@ -49,8 +51,6 @@ from firstday.tables.check import (
     known_ids,
     share_id_types,
 )
-from firstday.tables.faults import Findings, show_examples
-from firstday.tables.raw_table import RawTable
 
 MENTIONS = "friends: who is named"
 """The rows of `friends` once more, in the part of the user who is named as a friend: there it can be looked up."""

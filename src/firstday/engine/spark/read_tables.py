@@ -34,10 +34,10 @@ from firstday.engine.spark.work import (
 )
 from firstday.errors import DataError
 from firstday.tables.categories import MAX_GROUP_VALUES, judge_group
-from firstday.tables.check import check_presence, check_table
 from firstday.tables.conform import conform_table
 from firstday.tables.faults import ROW, Findings
 from firstday.tables.schema import TABLES
+from firstday.tables.table_checks import check_presence, check_table
 
 KEYS = {MENTIONS: "friend_id"}
 """The column by which the rows of a table are divided among parts, where it is not `user_id`."""
