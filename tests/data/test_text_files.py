@@ -7,6 +7,7 @@ import gzip
 import io
 import re
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import get_args
 
@@ -29,10 +30,14 @@ Row = tuple[str, tuple[str, ...]]
 
 def read(content: str, findings: Findings, packing: Packing = "") -> list[Row] | None:
     """Read a text as firstday does; None where it has a fault."""
-    pack = {"": bytes, "gzip": gzip.compress, "zstd": lambda part: compress(part[:9]) + compress(part[9:])}[packing]
+    packs: dict[str, Callable[[bytes], bytes]] = {
+        "": bytes,
+        "gzip": gzip.compress,
+        "zstd": lambda part: compress(part[:9]) + compress(part[9:]),
+    }
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "part"
-        path.write_bytes(pack(content.encode()))
+        path.write_bytes(packs[packing](content.encode()))
         try:
             text = open_text(path, TableFile("part", "CSV", packing), "interactions")
             scan, line_of = scan_text(text, findings)

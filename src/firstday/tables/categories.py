@@ -92,7 +92,7 @@ def _note_odd_values(where: str, counts: pl.DataFrame, n_users: int, findings: F
     first = " and ".join(map(repr, alike.filter(pl.col("folded") == pl.col("folded").first())["value"]))
     finding = f"have values that differ from others only by upper and lower case ({first})"
     findings.note_rows(
-        where, alike["n"].sum(), n_users, finding, "write them alike if they mean the same", noun="users"
+        where, int(alike["n"].sum()), n_users, finding, "write them alike if they mean the same", noun="users"
     )
 
 

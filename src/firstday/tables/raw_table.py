@@ -125,7 +125,8 @@ def first_line(error: BaseException) -> str:
 def join_types(name: str, one: Any, other: Any) -> pl.DataType:
     """Return a type for the values of both, which are of one column; raise SchemaError where there is none."""
     if pl.Null in (one, other) or one == other:
-        return other if one == pl.Null else one
+        known: pl.DataType = other if one == pl.Null else one
+        return known
     if isinstance(one, pl.List) and isinstance(other, pl.List):
         return pl.List(join_types(name, one.inner, other.inner))
     joined = pl.concat([pl.DataFrame(schema={name: kind}) for kind in (one, other)], how="vertical_relaxed").schema[
