@@ -323,15 +323,13 @@ CASES: list[Dirty] = [
         put("users.csv", "user_id\nu01\n".encode("utf-16")[:-1]),
         "users.csv: is not UTF-16 as its beginning says, or is cut off; save it as UTF-8.",
     ),
-    broken("an empty file", put("items.csv", ""), "items.csv: is empty; write a header and rows, or remove it."),
+    broken("an empty file", put("items.csv", ""), "items.csv: is empty; write rows, or remove it."),
     broken(
         "an empty file of JSON lines",
         both(remove("items.csv"), put("items.jsonl", "")),
         "items.jsonl: is empty; write rows, or remove it.",
     ),
-    broken(
-        "blank lines alone", put("items.csv", "\n\n\r\n"), "items.csv: is empty; write a header and rows, or remove it."
-    ),
+    broken("blank lines alone", put("items.csv", "\n\n\r\n"), "items.csv: is empty; write rows, or remove it."),
     broken(
         "a header alone",
         put("interactions.csv", "user_id,item_id\n"),

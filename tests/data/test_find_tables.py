@@ -10,7 +10,7 @@ from firstday.tables.find import TableFile, TableFiles, find_tables
 
 def find(*names: str) -> tuple[dict[str, TableFiles | None], Findings]:
     findings = Findings()
-    return find_tables([(name, 10) for name in names], findings), findings
+    return find_tables(names, findings), findings
 
 
 def test_tables_are_files_or_folders_of_files_at_any_depth() -> None:
@@ -24,7 +24,7 @@ def test_tables_are_files_or_folders_of_files_at_any_depth() -> None:
         "embeddings/Items/a.ndjson",
         "names/part-0.csv",
     )
-    assert {name: table and table.place for name, table in tables.items()} == {
+    assert {name: table and table.path for name, table in tables.items()} == {
         "interactions": "interactions/",
         "users": "Users.CSV",
         "items": "items.jsonl.gz",
@@ -34,7 +34,7 @@ def test_tables_are_files_or_folders_of_files_at_any_depth() -> None:
         "embeddings/items": "embeddings/Items/",
     }
     assert tables["items"] == TableFiles(
-        "items", "items.jsonl.gz", (TableFile("items.jsonl.gz", 10, "JSON lines", "gzip"),)
+        "items", "items.jsonl.gz", (TableFile("items.jsonl.gz", "JSON lines", "gzip"),)
     )
     interactions = tables["interactions"]
     assert interactions is not None
@@ -65,7 +65,7 @@ def test_what_systems_and_spark_leave_is_passed_over() -> None:
 def test_a_partition_folder_may_begin_with_an_underscore() -> None:
     tables, _ = find("users/_day=1/part-0.csv")
     assert tables["users"] is not None
-    assert tables["users"].files[0].partitions == {"_day": "1"}
+    assert tables["users"].files[0].partitions == {"_day": 1}
 
 
 @pytest.mark.parametrize(

@@ -241,15 +241,15 @@ def test_what_is_ignored_or_decided_is_noted(five_users: Tables, write: Write) -
     dataset = load(folder)
     assert dataset.notes == (
         "ratings.csv: ignored (not a table of firstday).",
+        "users.birthday: ignored (Date is not categorical).",
         "users.email: ignored (65 values among 65 users make no group).",
         "users.height: ignored (decimal numbers or dates are not categorical).",
-        "users.birthday: ignored (Date is not categorical).",
         "users.nothing: ignored (it has no values).",
         "items.item_ix: ignored (entity columns are genre, those named ..._id, and lists).",
         "items.tempo: ignored (entity columns are genre, those named ..._id, and lists).",
         "items.mood: ignored (entity columns are genre, those named ..._id, and lists).",
-        "interactions.device: ignored (not a column of interactions).",
         "interactions.weight: 1 of 7 rows are empty and weigh 1.",
+        "interactions.device: ignored (not a column of interactions).",
         "interactions.weight: 1 of 7 rows weigh 0 and were dropped.",
         "friends: 1 of 4 rows name a user as their own friend and were dropped.",
     )

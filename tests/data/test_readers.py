@@ -26,20 +26,6 @@ def faults(folder: Path) -> tuple[str, ...]:
     return caught.value.faults
 
 
-def test_a_table_may_be_many_files(tmp_path: Path) -> None:
-    parts = tmp_path / "interactions"
-    parts.mkdir()
-    (parts / "part-1.csv").write_text("user_id,item_id,signal\n1,10,stream\n")
-    (parts / "part-2.csv.gz").write_bytes(gzip.compress(b"signal,user_id,item_id\nfavorite,2,11\nstream,3,10\n"))
-    (parts / "_SUCCESS").write_text("")
-    (parts / ".part-1.csv.crc").write_bytes(b"\x00\xff")
-    whole = tmp_path / "whole"
-    whole.mkdir()
-    (whole / "interactions.csv").write_text(INTERACTIONS)
-    assert load(tmp_path).events.whole().equals(load(whole).events.whole())
-    assert load(tmp_path).summary()["interactions"] == 3
-
-
 def test_folders_of_parquet_files_join_ids_of_different_width(tmp_path: Path) -> None:
     place = tmp_path / "interactions.parquet"
     place.mkdir()
@@ -50,68 +36,6 @@ def test_folders_of_parquet_files_join_ids_of_different_width(tmp_path: Path) ->
     assert load(tmp_path).users.values.to_list() == [1, 3]
 
 
-@pytest.mark.parametrize(
-    "content",
-    [
-        b"\xef\xbb\xbf" + INTERACTIONS.encode(),
-        INTERACTIONS.replace("\n", "\r\n").encode(),
-        INTERACTIONS.replace("stream\n2", "stream\n\n2").encode() + b"\n\n",
-        INTERACTIONS.replace("1,10", '"1","10"').encode(),
-        INTERACTIONS.rstrip("\n").encode(),
-    ],
-    ids=["byte-order mark", "Windows line ends", "blank lines", "quotes", "no last line end"],
-)
-def test_csv_as_programs_write_it_is_read(content: bytes, tmp_path: Path) -> None:
-    (tmp_path / "interactions.csv").write_bytes(content)
-    dataset = load(tmp_path)
-    assert dataset.users.values.to_list() == [1, 2, 3]
-    assert dataset.events.whole()["signal"].to_list() == ["stream", "favorite", "stream"]
-
-
-def test_text_with_commas_and_line_breaks_may_stand_in_quotes(tmp_path: Path) -> None:
-    (tmp_path / "interactions.csv").write_text(INTERACTIONS)
-    (tmp_path / "items.csv").write_text('item_id,title\n10,"Red, white\nand ""blue"""\n11,\n')
-    assert load(tmp_path).titles == ('Red, white\nand "blue"', "")
-
-
-def test_no_interactions(tmp_path: Path) -> None:
-    assert faults(tmp_path) == ("interactions: the table is missing; add interactions.parquet or interactions.csv.",)
-
-
-def test_one_table_in_two_files(tmp_path: Path) -> None:
-    (tmp_path / "interactions.csv").write_text(INTERACTIONS)
-    pl.DataFrame({"user_id": [1], "item_id": [2]}).write_parquet(tmp_path / "interactions.parquet")
-    (tmp_path / "interactions").mkdir()
-    assert faults(tmp_path) == (
-        "interactions: is there more than once (interactions.csv and interactions.parquet and interactions/); "
-        "keep one of them.",
-    )
-
-
-def test_a_folder_without_files(tmp_path: Path) -> None:
-    (tmp_path / "interactions").mkdir()
-    assert faults(tmp_path) == ("interactions/: holds no Parquet, CSV or JSON lines file; add one or remove it.",)
-
-
-def test_a_folder_of_both_formats(tmp_path: Path) -> None:
-    place = tmp_path / "interactions"
-    place.mkdir()
-    (place / "a.csv").write_text(INTERACTIONS)
-    pl.DataFrame({"user_id": [1]}).write_parquet(place / "b.parquet")
-    assert faults(tmp_path) == ("interactions/: holds Parquet beside CSV files; keep one format.",)
-
-
-def test_a_folder_of_files_with_other_columns(tmp_path: Path) -> None:
-    place = tmp_path / "interactions"
-    place.mkdir()
-    (place / "a.csv").write_text(INTERACTIONS)
-    (place / "b.csv").write_text("user_id,item_id\n1,2\n")
-    assert faults(tmp_path) == (
-        "interactions/b.csv: has other columns (user_id, item_id) than interactions/a.csv (user_id, item_id, signal); "
-        "give every file of interactions the same columns.",
-    )
-
-
 def test_a_folder_of_files_with_other_types(tmp_path: Path) -> None:
     place = tmp_path / "interactions"
     place.mkdir()
@@ -120,15 +44,6 @@ def test_a_folder_of_files_with_other_types(tmp_path: Path) -> None:
     (fault,) = faults(tmp_path)
     assert fault.startswith("interactions/: the files have columns of different types (")
     assert fault.endswith("); align them.")
-
-
-@pytest.mark.parametrize("share", [0.01, 0.1, 0.5, 0.99])
-def test_a_truncated_parquet_file(share: float, five_users: Tables, write: Write) -> None:
-    folder = write(five_users)
-    place = folder / "interactions.parquet"
-    place.write_bytes(place.read_bytes()[: int(place.stat().st_size * share)])
-    (fault,) = faults(folder)
-    assert fault.startswith("interactions.parquet: cannot be read as Parquet (")
 
 
 @pytest.mark.parametrize("place", [8, 40, 90, -40, -9])
@@ -164,11 +79,6 @@ def test_a_file_name_that_is_no_text_is_named_all_the_same(tmp_path: Path) -> No
     assert load(tmp_path).notes == ("caf\ufffd.csv: ignored (not a table of firstday).",)
 
 
-def test_csv_with_only_a_header(tmp_path: Path) -> None:
-    (tmp_path / "interactions.csv").write_text("user_id,item_id\n")
-    assert "interactions: has no rows; add rows or remove the table." in faults(tmp_path)
-
-
 @pytest.mark.parametrize(
     ("name", "content", "place"),
     [
@@ -198,6 +108,16 @@ def test_rows_of_json_lines_are_counted_by_lines_too(tmp_path: Path) -> None:
     assert faults(tmp_path) == (
         "interactions.item_id: 1 of 3 rows are empty (first: interactions.jsonl line 5); "
         "fill them in or drop the rows.",
+    )
+
+
+def test_bad_lines_and_values_of_several_kinds_are_told_together(tmp_path: Path) -> None:
+    (tmp_path / "interactions.jsonl").write_text('{"user_id": 1, "item_id": [1]}\nx\n{"user_id": 2, "item_id": 1}\n')
+    assert faults(tmp_path) == (
+        "interactions.jsonl: 1 of 3 rows are no JSON objects (first: line 2, 'x'); write one on each line, with null "
+        "for what is missing.",
+        "interactions.jsonl: item_id holds numbers (first: line 3) and lists (first: line 1); "
+        "write values of one kind.",
     )
 
 

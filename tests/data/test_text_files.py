@@ -7,7 +7,9 @@ import gzip
 import io
 import re
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from hypothesis import given, settings
@@ -15,8 +17,9 @@ from hypothesis import strategies as st
 
 from firstday.data.load import check_tables
 from firstday.tables.faults import ROW, Findings
-from firstday.tables.find import TableFile
+from firstday.tables.find import Packing, TableFile
 from firstday.tables.separated import find_header, scan_text
+from firstday.tables.text import UnreadableError, open_text
 from firstday.tables.zstd import compress
 from tests.data.dirty_files import CASES
 
@@ -25,26 +28,24 @@ Row = tuple[str, tuple[str, ...]]
 """A row's place and its values."""
 
 
-def read(text: str, findings: Findings, packing: str = "") -> list[Row] | None:
+def read(content: str, findings: Findings, packing: Packing = "") -> list[Row] | None:
     """Read a text as firstday does; None where it has a fault."""
-    content = text.encode()
+    packs: dict[str, Callable[[bytes], bytes]] = {
+        "": bytes,
+        "gzip": gzip.compress,
+        "zstd": lambda part: compress(part[:9]) + compress(part[9:]),
+    }
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "part"
-        if packing == "gzip":
-            path.write_bytes(gzip.compress(content))
-            file = TableFile("part", 0, "CSV", "gzip")
-        elif packing == "zstd":
-            path.write_bytes(compress(content[:9]) + compress(content[9:]))
-            file = TableFile("part", 0, "CSV", "zstd")
-        else:
-            path.write_bytes(content)
-            file = TableFile("part", 0, "CSV")
-        opened = scan_text(path, file, "interactions", findings)
-        if opened is None:
+        path.write_bytes(packs[packing](content.encode()))
+        try:
+            text = open_text(path, TableFile("part", "CSV", packing), "interactions")
+            scan, line_of = scan_text(text, findings)
+        except UnreadableError as error:
+            findings.fault(*error.args)
             return None
-        scan, source = opened
         return [
-            (source.describe(row), tuple(value or "" for value in values))
+            (f"part line {line_of(row):,}", tuple(value or "" for value in values))
             for row, *values in scan.select(ROW, *COLUMNS).collect().rows()
         ]
 
@@ -68,12 +69,12 @@ def read_with_csv_module(text: str, separator: str) -> list[Row] | None:
     end=st.sampled_from(["\n", "\r\n"]),
     blank=st.integers(0, 3),
     mark=st.sampled_from(["", "\ufeff"]),
-    packing=st.sampled_from(["", "gzip", "zstd"]),
+    packing=st.sampled_from(get_args(Packing)),
     chunk=st.sampled_from([64, 2**22]),
 )
 @settings(max_examples=300)
 def test_what_programs_write_is_read(
-    rows: list[tuple[str, ...]], separator: str, end: str, blank: int, mark: str, packing: str, chunk: int
+    rows: list[tuple[str, ...]], separator: str, end: str, blank: int, mark: str, packing: Packing, chunk: int
 ) -> None:
     place = io.StringIO(newline="")
     writer = csv.writer(place, delimiter=separator, lineterminator=end)
@@ -128,7 +129,7 @@ def test_whatever_is_written_is_read_rightly_or_refused(body: str, end: str, dro
         ('"user_id"\t"item,id"', "\t", ["user_id", "item,id"]),
         ("User ID|item", "|", ["User ID", "item"]),
         ("user_id", ",", ["user_id"]),
-        ("name;a,b;c", ";", ["name", "a,b", "c"]),
+        ("age;a,b;c", ";", ["age", "a,b", "c"]),
         ('"user\n_id",x', ",", ["user\n_id", "x"]),
     ],
 )
@@ -156,7 +157,9 @@ def test_rows_that_cannot_be_read_may_be_left_out(
         lines
     )
     assert row in checked.left_out[0]
-    assert check_tables(tmp_path, drop_bad_rows=0.001).dataset is None
+    *row_faults, share = check_tables(tmp_path, drop_bad_rows=0.001).faults
+    assert all("rows have another number of fields" in fault and "; put quotes around" in fault for fault in row_faults)
+    assert f"interactions: {len(lines)} of 180 rows are bad" in share
 
 
 def test_lines_that_an_open_quote_runs_over_are_kept() -> None:
@@ -169,3 +172,9 @@ def test_lines_that_an_open_quote_runs_over_are_kept() -> None:
         ("part line 7", ("5", 'j"j', "k")),
     ]
     assert len(findings.left_out) == 3
+
+
+def test_control_characters_in_a_header_are_told() -> None:
+    findings = Findings()
+    assert read("user_id,item_id,sig\x01nal\n1,2,3\n", findings) is None
+    assert findings.faults == ("the header holds control characters; remove them.",)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime
 from pathlib import Path
 
 import polars as pl
@@ -40,7 +39,6 @@ def be(column: str, values: list[object], dtype: pl.DataType | type[pl.DataType]
     return lambda frame: frame.with_columns(pl.Series(column, values, dtype=dtype))
 
 
-KNOWN = "stream, favorite, onboarding, search, skip, ban, shown"
 CASES = [
     (
         "interactions",
@@ -70,12 +68,6 @@ CASES = [
         "collections.entity_id: the column is missing (found: entity, item_id); add it.",
     ),
     ("friends", lambda frame: frame.clear(), "friends: has no rows; add rows or remove the table."),
-    (
-        "interactions",
-        be("weight", ["heavy"] * 7),
-        "interactions.weight: 7 of 7 rows are not numbers (first: 'heavy', interactions.parquet row 1); write numbers "
-        "alone, with a dot for decimals.",
-    ),
     (
         "interactions",
         be("weight", [True] * 7),
@@ -128,36 +120,6 @@ CASES = [
         "fill them in or drop the rows.",
     ),
     (
-        "users",
-        lambda frame: pl.concat([frame, frame.slice(1, 2).with_columns(country=pl.lit("IT"))]),
-        "users.user_id: 2 of 7 rows repeat an id with other values (first: 'u2', users.parquet row 6); "
-        "keep one row for each id.",
-    ),
-    (
-        "items",
-        lambda frame: pl.concat([frame, frame.slice(3, 1).with_columns(genre=pl.lit(["rock"]))]),
-        "items.item_id: 1 of 5 rows repeat an id with other values (first: 'i4', items.parquet row 5); "
-        "keep one row for each id.",
-    ),
-    (
-        "interactions",
-        put("item_id", r0="i77", r1="i88", r2="i66", r5="i99"),
-        "interactions.item_id: 4 of 7 rows name unknown items (first: 'i77', interactions.parquet row 1; items has "
-        "'i1', 'i2', ...); write ids in the same way in both, add them to items or drop the rows.",
-    ),
-    (
-        "interactions",
-        put("user_id", r6="u9"),
-        "interactions.user_id: 1 of 7 rows name unknown users (first: 'u9', interactions.parquet row 7); "
-        "add them to users or drop the rows.",
-    ),
-    (
-        "friends",
-        put("friend_id", r2="u9"),
-        "friends.friend_id: 1 of 3 rows name unknown users (first: 'u9', friends.parquet row 3); "
-        "add them to users or drop the rows.",
-    ),
-    (
         "collections",
         put("item_id", r1="i9"),
         "collections.item_id: 1 of 3 rows name unknown items (first: 'i9', collections.parquet row 2); "
@@ -184,13 +146,6 @@ CASES = [
     ),
     (
         "interactions",
-        put("signal", r1="tap", r2="tap", r3="poke"),
-        f"interactions.signal: 3 of 7 rows have an unknown signal (first: 'tap', interactions.parquet row 2); "
-        f"known are {KNOWN}; "
-        "name yours in the configuration (signals.affinity.tap = 1.0) or drop the rows.",
-    ),
-    (
-        "interactions",
         put("item_id", r3="i1"),
         "interactions: 1 of 7 rows have both item_id and entity (first: interactions.parquet row 4); "
         "keep one of them in each row.",
@@ -209,48 +164,9 @@ CASES = [
     ),
     (
         "interactions",
-        put("weight", r2=-1.5, r3=-2.0),
-        "interactions.weight: 2 of 7 rows are negative (first: -1.5, interactions.parquet row 3); "
-        "write 0 or more; show dislike by signals such as skip and ban.",
-    ),
-    (
-        "interactions",
-        put("weight", r1=float("nan"), r2=float("inf"), r3=1e300),
-        "interactions.weight: 3 of 7 rows are NaN, infinite or beyond 3e38 (first: nan, interactions.parquet row 2); "
-        "write finite numbers or drop the rows.",
-    ),
-    (
-        "interactions",
         put("signal", r0="skip", r1="skip", r2="ban", r6="skip"),
         "interactions: no row says that an item is used (signals stream, favorite, weight above 0); "
         "add such rows, or name the signals that mean use in the configuration (signals.use).",
-    ),
-    (
-        "users",
-        put("age", r3=130, r4=-1),
-        "users.age: 2 of 5 rows are outside 0 to 120 years (first: 130, users.parquet row 4); "
-        "correct them, or leave unknown ages empty.",
-    ),
-    (
-        "users",
-        be("age", [20.5, 1e9, float("inf"), None, None]),
-        "users.age: 2 of 5 rows are outside 0 to 120 years (first: 1000000000, users.parquet row 2); "
-        "correct them, or leave unknown ages empty.",
-    ),
-    (
-        "users",
-        be("registered_at", [datetime(2024, 5, 1, 12), None, None, None, None]),
-        "users.registered_at: 1 of 5 rows have no time zone (first: '2024-05-01 12:00:00', users.parquet row 1); "
-        'give them their zone (pandas .dt.tz_localize("UTC"), Polars .dt.replace_time_zone("UTC"), '
-        "SQL AT TIME ZONE 'UTC', Spark spark.sql.parquet.outputTimestampType=TIMESTAMP_MICROS).",
-    ),
-    (
-        "interactions",
-        be("timestamp", [881250949] * 7),
-        "interactions.timestamp: 7 of 7 rows are bare numbers without a unit and a time zone "
-        "(first: 881250949, interactions.parquet row 1); if they are seconds since 1970, convert them "
-        '(pandas pd.to_datetime(x, unit="s", utc=True), Polars pl.from_epoch(x, "s").dt.replace_time_zone("UTC"), '
-        "Spark timestamp_seconds(x)).",
     ),
     (
         "interactions",
@@ -328,64 +244,30 @@ def test_all_faults_of_all_tables_are_reported_at_once(five_users: Tables, write
     assert found.dataset is None
     assert [fault.split(":")[0] for fault in found.faults] == [
         "items.parquet",
-        "friends.friend_id",
         "users.age",
+        "friends.friend_id",
         "interactions.weight",
         "interactions.signal",
     ]
 
 
-WRITE_UTC = "write UTC with its zone, such as 2024-05-01T12:00:00Z"
-PLACE = "interactions.csv line 3"
-
-TEXT_CASES = [
-    ("weight", "heavy", f"are not numbers (first: 'heavy', {PLACE}); write numbers alone, with a dot for decimals."),
-    ("weight", "nan", f"hold 'nan', a mark for missing (first: {PLACE}); leave them empty."),
-    (
-        "weight",
-        "inf",
-        f"are NaN, infinite or beyond 3e38 (first: inf, {PLACE}); write finite numbers or drop the rows.",
-    ),
-    ("timestamp", "yesterday", f"are not times (first: 'yesterday', {PLACE}); {WRITE_UTC}."),
-    ("timestamp", "2024-13-01T00:00:00Z", f"are not times (first: '2024-13-01T00:00:00Z', {PLACE}); {WRITE_UTC}."),
-    ("timestamp", "2024-13-01", f"are not times (first: '2024-13-01', {PLACE}); {WRITE_UTC}."),
-    ("timestamp", "2024-05-01T12:00:00", f"have no time zone (first: '2024-05-01T12:00:00', {PLACE}); {WRITE_UTC}."),
-    (
-        "timestamp",
-        "1714560000000",
-        f"are bare numbers without a unit and a time zone (first: '1714560000000', {PLACE}); {WRITE_UTC}; "
-        'if they are milliseconds since 1970, convert them (pandas pd.to_datetime(x, unit="ms", utc=True), '
-        'Polars pl.from_epoch(x, "ms").dt.replace_time_zone("UTC"), Spark timestamp_millis(x)).',
-    ),
-]
-
-
-@pytest.mark.parametrize(("column", "text", "sentence"), TEXT_CASES)
-def test_text_in_csv_that_is_no_number_or_time(
-    column: str, text: str, sentence: str, five_users: Tables, write: Write
-) -> None:
+@pytest.mark.parametrize("text", ["2024-13-01T00:00:00Z", "2024-13-01"])
+def test_text_in_csv_that_is_no_time(text: str, five_users: Tables, write: Write) -> None:
     folder = write(five_users, "csv")
     place = folder / "interactions.csv"
-    pl.read_csv(place, infer_schema=False).pipe(put(column, r1=text)).write_csv(place)
-    with pytest.raises(DataError) as caught:
-        load(folder)
-    assert caught.value.faults == (f"interactions.{column}: 1 of 7 rows {sentence}",)
-
-
-def test_age_in_csv_that_is_no_number(five_users: Tables, write: Write) -> None:
-    five_users["users"] = five_users["users"].with_columns(age=pl.Series(["24", "old", None, "17", "x"]))
-    assert faults(five_users, write, "csv") == [
-        "users.age: 2 of 5 rows are not numbers (first: 'old', users.csv line 3); "
-        "write numbers alone, with a dot for decimals."
-    ]
+    pl.read_csv(place, infer_schema=False).pipe(put("timestamp", r1=text)).write_csv(place)
+    assert check_tables(folder).faults == (
+        f"interactions.timestamp: 1 of 7 rows are not times (first: '{text}', interactions.csv line 3); "
+        "write UTC with its zone, such as 2024-05-01T12:00:00Z.",
+    )
 
 
 VECTOR_CASES = [
     (
         "items",
         be("vector", [[4.0, 0.0], [1.0], [2.0, 0.0], [3.0, 0.0, 0.0]]),
-        "embeddings/items.vector: 2 of 4 rows have another length than 2, the first one's "
-        "(first: embeddings/items.parquet row 2); "
+        "embeddings/items.vector: 2 of 4 rows have another length than the first one "
+        "(first: 1, embeddings/items.parquet row 2); "
         "bring vectors of one model, all of the same length.",
     ),
     (

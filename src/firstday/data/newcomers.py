@@ -19,8 +19,8 @@ from firstday.sparse import SparseRows
 from firstday.tables.faults import Findings
 from firstday.tables.raw_table import RawTable
 from firstday.tables.read import read_folder
-from firstday.tables.rules import check_table, share_id_types
 from firstday.tables.schema import TABLES
+from firstday.tables.table_checks import check_table, share_id_types
 
 NEWCOMER_TABLES = ("users", "interactions", "friends")
 """The tables that are read; users or interactions must be there."""

@@ -43,9 +43,9 @@ from firstday.data.load import (
 from firstday.tables import zstd
 from firstday.tables.faults import Findings, show_examples
 from firstday.tables.raw_table import RawTable
-from firstday.tables.rules import (
+from firstday.tables.table_checks import (
     check_frames,
-    check_reference,
+    check_named_users,
     check_vector_lengths,
     faulty_entities,
     known_ids,
@@ -171,7 +171,7 @@ def load_part(raw: Mapping[str, RawTable], whole: Whole, name: str = "part") -> 
     frames = check_frames(own, named, findings, are_all=False)
     first_users = known_ids(frames, "users")
     if MENTIONS in raw:
-        check_reference("friends", raw[MENTIONS], "friend_id", frames, findings)
+        check_named_users("friends", raw[MENTIONS], "friend_id", frames, findings)
     share_id_types(frames)
     users = find_all_ids(frames, "users")
     known = replace(whole.known, users=users)

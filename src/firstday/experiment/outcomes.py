@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 import polars as pl
 
 from firstday.errors import DataError
-from firstday.tables.columns import DAY_US
+from firstday.tables.schema import DAY_US
 
 
 @dataclass(frozen=True)

@@ -4,20 +4,10 @@ from __future__ import annotations
 
 import polars as pl
 
-from firstday.errors import count_of
-from firstday.tables.columns import (
-    MARKS_FOR_MISSING,
-    VALUE,
-    WHOLE_NUMBER,
-    WHOLE_WITH_DECIMALS,
-    WORDS,
-    WRITTEN,
-    Column,
-    whole_numbers,
-    words_of,
-)
-from firstday.tables.faults import Findings, Rule, note
-from firstday.tables.schema import ITEM
+from firstday.tables.columns import WORDS, Column, whole_numbers, words_of
+from firstday.tables.faults import FILE, ROW, Findings
+from firstday.tables.rules import IN_BRACKETS, MARKS_FOR_MISSING, WHOLE_WITH_DECIMALS
+from firstday.tables.schema import ITEM, RESERVED_GROUPS, TABLES, WHOLE_NUMBER, show_name
 
 MAX_GROUP_VALUES = 5_000
 """A user column with more distinct values than this is free text, not a group."""
@@ -25,15 +15,8 @@ FEW_GROUP_VALUES = 50
 """A user column with more distinct values than this, and than half the users, is names or addresses, not a group."""
 DECIMAL_NUMBER = r"^\s*[-+]?(\d+\.\d*|\.\d+|\d+(\.\d*)?[eE][-+]?\d+)\s*$"
 DAY = r"^\d{4}-\d{2}-\d{2}"
-IN_BRACKETS = r"^\s*(\[.*\]|\(.*\)|\{.*\})\s*$"
 SHARE_JOINED = 0.1
 """Text with a separator in fewer of the values than this is no list."""
-SPACE_RULES = (note("have spaces around the value; they were left out", WRITTEN != VALUE),)
-_IS_IN_BRACKETS = WRITTEN.str.contains(IN_BRACKETS)
-IN_BRACKETS_RULES = (
-    Rule("hold a list in brackets", _IS_IN_BRACKETS, "write lists with | between", value=WRITTEN, noun="items"),
-)
-IN_BRACKETS_NOTES = (note("hold a list in brackets as one text; store lists", _IS_IN_BRACKETS),)
 BOOLEANS = {"True": "true", "TRUE": "true", "False": "false", "FALSE": "false"}
 """How booleans are written in CSV, and in Parquet."""
 
@@ -43,37 +26,33 @@ def entity_of_column(column: str) -> str:
     return column.removesuffix("_id")
 
 
-def conform_group(column: Column, judge: bool) -> pl.Series | None:
-    """Turn a categorical column of `users` into String; None, with a note, for what is not categorical.
-
-    Parameters
-    ----------
-    column
-        All rows.
-    judge
-        Whether to leave out a column whose values make no groups, and to note values that look odd.
-    """
-    values = column.values
-    if values.dtype in WORDS:
-        words = _words_without_spaces(column)
-    elif values.dtype == pl.Boolean or values.dtype.is_integer() or values.dtype == pl.Null:
-        words = words_of(values)
-    elif values.dtype.is_float() or values.dtype.is_decimal():
-        words = _without_decimals(words_of(values.fill_nan(None) if values.dtype.is_float() else values))
-    else:
-        column.ignore(f"{values.dtype} is not categorical")
+def conform_group(column: Column) -> pl.Series | None:
+    """Turn a column of `users` into String, written as Parquet holds it; None, with a note, where it cannot be."""
+    words = column.values
+    if column.label in RESERVED_GROUPS:
+        column.ignore("the name means something else in a user's signals; rename it to make it a group")
         return None
-    if not judge:
-        return words
-    counts = words.alias("value").drop_nulls().value_counts(name="n")
-    return (
-        words if judge_group(column.where, counts, counts.height, len(words), column.is_text, column.findings) else None
-    )
+    if not (words.dtype.is_numeric() or words.dtype in (pl.String, pl.Boolean)):
+        column.ignore(f"{words.dtype} is not categorical")
+        return None
+    if column.hint:
+        column.findings.note(f"{column.where}: is a group like any other{column.hint}.")
+    if words.dtype == pl.String:
+        words = words_of(column.find("words", words.str.strip_chars(), words)).replace(BOOLEANS)
+    words = (words.fill_nan(None) if words.dtype.is_float() else words).cast(pl.String)
+    return words.str.replace(WHOLE_WITH_DECIMALS, "${1}")  # as pandas writes whole numbers where one is missing
 
 
-def judge_group(
-    where: str, counts: pl.DataFrame, n_values: int, n_users: int, is_text: bool, findings: Findings
-) -> bool:
+def drop_poor_groups(users: pl.DataFrame, findings: Findings) -> pl.DataFrame:
+    """Leave out the columns of all users whose values make no groups."""
+    for label in users.drop(FILE, ROW, *TABLES["users"].kinds, strict=False).columns:
+        counts = users[label].alias("value").drop_nulls().value_counts(name="n")
+        if not judge_group(f"users.{show_name(label)}", counts, counts.height, users.height, findings):
+            users = users.drop(label)
+    return users
+
+
+def judge_group(where: str, counts: pl.DataFrame, n_values: int, n_users: int, findings: Findings) -> bool:
     """Tell whether the values of a column of `users` make groups; note why not, and values that look odd.
 
     Parameters
@@ -86,15 +65,13 @@ def judge_group(
         Number of distinct values.
     n_users
         How many rows `users` has.
-    is_text
-        Whether it comes from CSV.
     findings
         Gets the notes.
     """
     values = counts["value"]
     if not n_values:
         reason = "it has no values"
-    elif (is_text and values.str.contains(DAY).all()) or _are_decimals(values):
+    elif values.str.contains(DAY).all() or _are_decimals(values):
         reason = "decimal numbers or dates are not categorical"
     elif n_values > MAX_GROUP_VALUES or n_values > max(FEW_GROUP_VALUES, n_users / 2):
         reason = f"{n_values:,} values among {n_users:,} users make no group"
@@ -105,34 +82,18 @@ def judge_group(
     return False
 
 
-def _words_without_spaces(column: Column) -> pl.Series:
-    """Return text without spaces around it; CSV writes booleans and whole numbers as Parquet holds them."""
-    written = words_of(column.values)
-    words = column.find(SPACE_RULES, written, written.str.strip_chars())
-    words = words.set(words == "", None)
-    return _without_decimals(words.replace(BOOLEANS)) if column.is_text else words
-
-
-def _without_decimals(words: pl.Series) -> pl.Series:
-    """Write whole numbers without the decimals that pandas gives them where one is missing: ``1.0`` as ``1``."""
-    return words.str.replace(WHOLE_WITH_DECIMALS, "${1}")
-
-
 def _note_odd_values(where: str, counts: pl.DataFrame, n_users: int, findings: Findings) -> None:
     """Note values that look like marks for missing, and values that differ only by upper and lower case."""
     folded = counts.with_columns(folded=pl.col("value").str.to_lowercase())
     for mark, n in folded.filter(pl.col("folded").is_in(MARKS_FOR_MISSING)).select("value", "n").iter_rows():
-        advice = "leave it empty if nothing is known"
-        text = f"hold {mark!r}, which looks like a mark for missing and counts as a value; {advice}"
-        findings.note_rows(where, n, n_users, text)
+        finding = f"hold {mark!r}, which looks like a mark for missing and counts as a value"
+        findings.note_rows(where, n, n_users, finding, "leave it empty if nothing is known")
     alike = folded.filter(pl.len().over("folded") > 1)
-    if alike.height:
-        first = alike.filter(pl.col("folded") == alike["folded"][0])["value"].to_list()
-        counts_text = count_of(int(alike["n"].sum()), n_users, "users")
-        findings.note(
-            f"{where}: {counts_text} have values that differ from others only by upper and lower case "
-            f"({' and '.join(map(repr, first))}); write them alike if they mean the same."
-        )
+    first = " and ".join(map(repr, alike.filter(pl.col("folded") == pl.col("folded").first())["value"]))
+    finding = f"have values that differ from others only by upper and lower case ({first})"
+    findings.note_rows(
+        where, int(alike["n"].sum()), n_users, finding, "write them alike if they mean the same", noun="users"
+    )
 
 
 def _are_decimals(present: pl.Series) -> bool:
@@ -141,39 +102,27 @@ def _are_decimals(present: pl.Series) -> bool:
     return bool(decimal.any() and (decimal | present.str.contains(WHOLE_NUMBER)).all())
 
 
-def conform_entity(column: Column, label: str, hint: str = "") -> pl.Series | None:
-    """Turn an entity column of `items` into List(String); None, with a note, for other columns.
-
-    Parameters
-    ----------
-    column
-        All rows.
-    label
-        Its name.
-    hint
-        What the note says further.
-    """
-    values = column.values
+def conform_entity(column: Column) -> pl.Series | None:
+    """Turn an entity column of `items` into List(String); None, with a note, for other columns."""
+    values, label = column.values, column.label
     inner = getattr(values.dtype, "inner", None)
     is_list = inner is not None and (inner in WORDS or inner.is_integer())
     if not (is_list or label == "genre" or (label.endswith("_id") and label != "_id")):
-        column.ignore(f"entity columns are genre, those named ..._id, and lists{hint}")
-    elif entity_of_column(label) == ITEM:
+        column.ignore(f"entity columns are genre, those named ..._id, and lists{column.hint}")
+        return None
+    if entity_of_column(label) == ITEM:
         column.findings.fault(f"{column.where}: would be the entity 'item', the item itself; rename the column.")
+        return None
+    if values.dtype == pl.String:
+        _find_joined_lists(column)
+        lists = values.str.split("|") if column.is_text else _alone(values)
     elif is_list:
-        return _without_spaces(column, values.cast(pl.List(pl.String)))
-    elif values.dtype in WORDS:
-        words = words_of(values)
-        _find_joined_lists(column, words)
-        return _without_spaces(column, words.str.split("|") if column.is_text else _alone(words))
-    elif values.dtype == pl.Null or values.dtype.is_integer():
-        return _alone(words_of(values))
+        lists = values.cast(pl.List(pl.String))
     else:
-        numbers = whole_numbers(column)
-        if numbers is not None:
-            return _alone(numbers.cast(pl.String))
-        column.wrong_type("whole numbers, text or lists of them")
-    return None
+        numbers = whole_numbers(column, "whole numbers, text or lists of them")
+        return None if numbers is None else _alone(numbers.cast(pl.String))
+    stripped = column.find("words", lists.list.eval(pl.element().str.strip_chars()), lists)
+    return stripped.list.eval(pl.element().filter(pl.element() != ""))
 
 
 def _alone(words: pl.Series) -> pl.Series:
@@ -181,17 +130,11 @@ def _alone(words: pl.Series) -> pl.Series:
     return words.reshape((-1, 1)).cast(pl.List(pl.String)).list.drop_nulls()
 
 
-def _without_spaces(column: Column, lists: pl.Series) -> pl.Series:
-    """Drop nulls and empty text from lists of String, and spaces around the rest."""
-    stripped = column.find(SPACE_RULES, lists, lists.list.eval(pl.element().str.strip_chars()))
-    return stripped.list.eval(pl.element().filter(pl.element() != ""))
-
-
-def _find_joined_lists(column: Column, words: pl.Series) -> None:
+def _find_joined_lists(column: Column) -> None:
     """Find lists that were written into one text: ``Action, Comedy`` or ``['Action', 'Comedy']``."""
-    n_present = words.len() - words.null_count()
+    words, n_present = column.values, column.values.count()
     if 2 * (words.str.contains(IN_BRACKETS).sum() or 0) > n_present:
-        column.find(IN_BRACKETS_RULES if column.is_text else IN_BRACKETS_NOTES, words, words)
+        column.find("CSV list" if column.is_text else "list", words)
         return
     for separator in (", ", ",", ";") if column.is_text else (", ", ",", ";", "|"):
         joined = words.str.contains(separator, literal=True)
@@ -200,11 +143,9 @@ def _find_joined_lists(column: Column, words: pl.Series) -> None:
         n_values, n_parts = words.drop_nulls().n_unique(), _count_parts(words, separator)
         if n_parts and 2 * n_parts <= n_values:
             counts = f"{n_present:,} items have {n_values:,} values, but split at {separator!r} only {n_parts:,}"
-            if column.is_text:
-                column.findings.fault(f"{column.where}: {counts}; write lists with |.")
-            else:
-                advice = f"if these are lists, store them as lists (.str.split({separator!r}))"
-                column.findings.note(f"{column.where}: {counts}; {advice}.")
+            tell = column.findings.fault if column.is_text else column.findings.note
+            store = f"if these are lists, store them as lists (.str.split({separator!r}))"
+            tell(f"{column.where}: {counts}; {'write lists with |' if column.is_text else store}.")
             return
 
 

@@ -7,25 +7,24 @@ import re
 import polars as pl
 
 from firstday.config import SHOWN
+from firstday.tables import columns as of_columns
 from firstday.tables.categories import conform_entity, conform_group
-from firstday.tables.columns import CONVERSIONS, WORDS, Column, words_of
+from firstday.tables.columns import WORDS, Column, words_of
 from firstday.tables.faults import FILE, ROW, Findings, Reasons
 from firstday.tables.schema import (
     ITEM,
     OF_IMPRESSIONS,
     PANDAS_INDEX,
-    RESERVED_GROUPS,
     TABLES,
     hint_at_name,
     missing_column,
     note_pandas_index,
-    show_name,
 )
 
+CONVERSIONS = {**of_columns.CONVERSIONS, "group": conform_group, "entity": conform_entity}
 
-def conform_table(
-    name: str, rows: pl.DataFrame, findings: Findings, *, is_text: bool, judge_groups: bool = True
-) -> tuple[pl.DataFrame, Reasons]:
+
+def conform_table(name: str, rows: pl.DataFrame, findings: Findings, *, is_text: bool) -> tuple[pl.DataFrame, Reasons]:
     """Convert a table's columns to their types.
 
     Parameters
@@ -38,9 +37,6 @@ def conform_table(
         Gets the faults and notes.
     is_text
         Whether it comes from CSV, so that every value is text.
-    judge_groups
-        Whether to leave out columns of `users` whose values make no groups. Cold users alone are too few to judge by,
-        and a model knows its columns.
 
     Returns
     -------
@@ -52,48 +48,27 @@ def conform_table(
         The rows with bad values.
     """
     findings.n_rows[name] += rows.height
-    places, frame, reasons = rows.select(FILE, ROW), rows.drop(FILE, ROW), Reasons()
-    for label in TABLES[name].required:
+    schema, origin, frame, reasons = TABLES[name], rows.select(FILE, ROW), rows.drop(FILE, ROW), Reasons()
+    for label in schema.required:
         if label not in frame.columns:
             findings.fault(f"{missing_column(name, label, frame.columns)}.")
     if not frame.height:
         findings.fault(f"{name}: has no rows; add rows or remove the table.")
     columns = []
     for label in frame.columns:
-        if not _is_column(name, label, frame, findings):
-            continue
-        column = Column(f"{name}.{show_name(label)}", frame[label], places, is_text, findings, reasons)
-        conformed = _conform(name, label, column, hint_at_name(name, label, frame.columns), judge_groups)
-        if conformed is not None:
+        kind, values = schema.kinds.get(label, schema.others), frame[label]
+        values = words_of(values) if values.dtype in (*WORDS, pl.Null) else values
+        hint = hint_at_name(name, label, frame.columns)
+        column = Column(name, label, values, origin, is_text, findings, reasons, hint)
+        if re.fullmatch(PANDAS_INDEX, label) or (not label and label == frame.columns[0]):
+            note_pandas_index(name, label, findings)
+        elif not label.strip():
+            findings.note(f"{name}: a column without a name was ignored.")
+        elif kind is None:
+            column.ignore(f"not a column of {name}{hint}")
+        elif (conformed := CONVERSIONS[kind](column)) is not None:
             columns.append(conformed.alias(label))
-    return places.with_columns(columns), reasons
-
-
-def _conform(name: str, label: str, column: Column, hint: str, judge_groups: bool) -> pl.Series | None:
-    """Convert a column to its type; None, with a note or a fault, where it cannot be."""
-    kind = TABLES[name].kinds.get(label)
-    if kind is not None:
-        return CONVERSIONS[kind](column)
-    if name == "items":
-        return conform_entity(column, label, hint)
-    if name == "users" and label not in RESERVED_GROUPS:
-        group = conform_group(column, judge_groups)
-        if hint and group is not None:
-            column.findings.note(f"{name}.{label}: is a group like any other{hint}.")
-        return group
-    reason = "the name means something else in a user's signals; rename it to make it a group"
-    column.ignore(reason if name == "users" else f"not a column of {name}{hint}")
-    return None
-
-
-def _is_column(name: str, label: str, frame: pl.DataFrame, findings: Findings) -> bool:
-    """Tell whether a column is to be read; note it if not: the index of a pandas frame, or a column without a name."""
-    if re.fullmatch(PANDAS_INDEX, label) or (not label and label == frame.columns[0]):
-        note_pandas_index(name, label, findings)
-        return False
-    if not label.strip():
-        findings.note(f"{name}: a column without a name was ignored.")
-    return bool(label.strip())
+    return origin.with_columns(columns), reasons
 
 
 def conform_interactions(rows: pl.DataFrame, findings: Findings, *, is_text: bool) -> tuple[pl.DataFrame, Reasons]:
@@ -109,14 +84,9 @@ def conform_interactions(rows: pl.DataFrame, findings: Findings, *, is_text: boo
         values = words_of(rows[name]) if is_text else rows[name]
         of_shown = rows.select(pl.when(is_shown).then(values).alias(name)).to_series()
         n_other = of_shown.null_count() - values.null_count()
-        findings.note_rows(
-            f"interactions.{name}",
-            n_other,
-            rows.height,
-            f"have another signal than {SHOWN!r}; their {name} was ignored",
-        )
-        is_empty = of_shown.null_count() == rows.height
-        rows = rows.with_columns(of_shown.cast(pl.Null) if is_empty else of_shown)
+        finding = f"have another signal than {SHOWN!r}; their {name} was ignored"
+        findings.note_rows(f"interactions.{name}", n_other, rows.height, finding)
+        rows = rows.with_columns(of_shown if of_shown.count() else pl.lit(None).alias(name))
     conformed, reasons = conform_table("interactions", rows, findings, is_text=is_text)
     return name_items(conformed), reasons
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
+from itertools import groupby, islice
 from tempfile import TemporaryDirectory
 from typing import Any
 
@@ -21,18 +22,11 @@ MAX_LISTED = 100_000
 """Rows of one table that are listed one by one where they are left out; further ones are counted."""
 TOLERANCE = 1e-9
 """Shares are compared with this tolerance, since 0.29 x 100 is a little less than 29."""
-LEFT_OUT: dict[str, pl.DataType] = {
-    "table": pl.String(),
-    "file": pl.Int32(),
-    "row": pl.Int64(),
-    "place": pl.String(),
-    "content": pl.String(),
-    "reasons": pl.List(pl.String),
-}
-"""Rows that were left out: where they stand, or `NOWHERE` and a place in words; their values as JSON."""
 WRITE_ALIKE = "write ids in the same way in both"
-Reasons = dict[tuple[str, str], pl.Series]
-"""The bad rows of a batch by the column and the finding: bool, shape (n_rows,)."""
+LeftOut = tuple[str, int | str, int, str, list[str]]
+"""Table, file and row, values as JSON, reasons; a row that could not be read has the name of its file, and its line."""
+Reasons = dict[str, pl.Series]
+"""The bad rows of a batch by the column and what is wrong: bool, shape (n_rows,)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,8 +70,6 @@ class Rule:
         The column that the finding names, for a rule over a whole table.
     value
         What to show of the first row; None shows its place alone.
-    is_note
-        Whether it is a note and not a fault.
     noun
         What is counted; only bad ``"rows"`` can be left out.
     excuse
@@ -91,15 +83,9 @@ class Rule:
     advice: str | Callable[[Any], str] = ""
     column: str = ""
     value: pl.Expr | None = None
-    is_note: bool = False
     noun: str = "rows"
     excuse: str = ""
     known: pl.Series | None = None
-
-
-def note(finding: str, rows: pl.Expr, column: str = "", value: pl.Expr | None = None) -> Rule:
-    """Make the rule of rows that are worth a note."""
-    return Rule(finding, rows, "", column, value, is_note=True)
 
 
 @dataclass(frozen=True)
@@ -109,19 +95,23 @@ class Found:
     Parameters
     ----------
     where
-        Table and column.
-    finding, advice, is_note, noun, excuse
+        Table and column; a whole sentence where that is all.
+    finding, advice, noun, excuse
         See `Rule`.
+    is_note
+        Whether it is a note and not a fault.
     n, n_rows, n_alike
         How many there are, of how many; how many of them are known but for the way of writing ids.
     first
         File, row and value of the first one, as text.
     examples
         How the table that ids refer to writes them, such as ``users has 'u1', 'u2', ...``.
+    file_of
+        For rows that cannot be read, of which `where` is the file: its table.
     """
 
     where: str
-    finding: str
+    finding: str = ""
     advice: str = ""
     is_note: bool = False
     noun: str = "rows"
@@ -131,11 +121,11 @@ class Found:
     n_alike: int = 0
     first: tuple[int, int, str] = (NOWHERE, 0, "")
     examples: str = ""
+    file_of: str = ""
 
     def __add__(self, other: Found) -> Found:
-        earliest = min((found for found in (self, other) if found.n), key=lambda found: found.first, default=self)
         return replace(
-            earliest,
+            min(self, other, key=lambda found: found.first),
             n=self.n + other.n,
             n_rows=self.n_rows + other.n_rows,
             n_alike=self.n_alike + other.n_alike,
@@ -144,12 +134,12 @@ class Found:
     @property
     def table(self) -> str:
         """The table of the rows."""
-        return self.where.partition(".")[0]
+        return self.file_of or self.where.partition(".")[0]
 
     @property
     def are_bad_rows(self) -> bool:
         """Whether these are rows that may be left out."""
-        return not self.is_note and self.noun == "rows"
+        return self.n > 0 and not self.is_note and self.noun == "rows"
 
 
 def find_faults(where: str, rows: pl.DataFrame, rules: Iterable[Rule], findings: Findings) -> Reasons:
@@ -167,46 +157,39 @@ def find_faults(where: str, rows: pl.DataFrame, rules: Iterable[Rule], findings:
         Gets what is found.
     """
     present = [rule for rule in rules if set(rule.bad.meta.root_names()) <= set(rows.columns)]
-    if where in findings.forgiven:
-        present = [replace(rule, is_note=True, advice=rule.advice and "taken as unknown") for rule in present]
     masks = rows.select(rule.bad.fill_null(value=False).alias(str(n)) for n, rule in enumerate(present))
     reasons: Reasons = {}
     for rule, mask in zip(present, masks, strict=True):
         if not mask.any():
             continue
-        place = f"{where}.{rule.column}" if rule.column else where
-        split = [(rule.finding, mask)]
-        if "{}" in rule.finding and rule.value is not None:
-            values = rows.select(rule.value).to_series()
-            split = [
-                (rule.finding.format(repr(value)), mask & (values == value))
-                for value in values.filter(mask).unique(maintain_order=True)
-            ]
-        for finding, bad in split:
-            findings.add(_count(place, finding, rule, rows, bad))
-            if rule.advice and rule.noun == "rows":
-                reasons[place, finding] = bad
+        column = f"{where}.{rule.column}" if rule.column else where
+        value = pl.lit(None) if rule.value is None else rule.value
+        hits = rows.select(FILE, ROW, value=value).filter(mask)
+        for part in hits.partition_by("value", maintain_order=True) if "{}" in rule.finding else [hits]:
+            findings.add(_count(column, rule, part, rows.height, is_forgiven=where in findings.forgiven))
+        if rule.advice and rule.noun == "rows":
+            reasons[f"{column} {rule.finding.replace('{}, ', '')}"] = mask
     return reasons
 
 
-def _count(where: str, finding: str, rule: Rule, rows: pl.DataFrame, bad: pl.Series) -> Found:
-    """Count the bad rows of a batch, and describe the first one."""
-    found = Found(where, finding, "", rule.is_note, rule.noun, rule.excuse, int(bad.sum()), len(bad))
+def _count(where: str, rule: Rule, hits: pl.DataFrame, n_rows: int, *, is_forgiven: bool) -> Found:
+    """Count the bad ones of some rows, and describe the first one."""
+    finding, is_note = rule.finding.format(repr(hits["value"][0])), is_forgiven or not rule.advice
+    found = Found(where, finding, "", is_note, rule.noun, rule.excuse, hits.height, n_rows)
     if not rule.advice:
         return found
-    is_shown = rule.value is not None and finding == rule.finding
-    value = rule.value if rule.value is not None else pl.lit(None)
-    named = rows.filter(bad).select(FILE, ROW, value=value)
-    file, row, first = named.row(named.select(pl.arg_sort_by(FILE, ROW, pl.col("value").cast(pl.String))).item(0, 0))
-    n_alike = 0
+    file, row, value = hits.bottom_k(1, by=[FILE, ROW, pl.col("value").cast(pl.String)]).row(0)
+    n_alike, examples = 0, ""
     if rule.known is not None:
-        n_alike = int(fold_ids(named["value"]).is_in(fold_ids(rule.known).unique().implode()).sum())
+        n_alike = int(fold_ids(hits["value"]).is_in(fold_ids(rule.known).unique().implode()).sum())
+        examples = show_examples(finding.rpartition(" ")[2], rule.known)
+    advice = rule.advice if isinstance(rule.advice, str) else rule.advice(value)
     return replace(
         found,
-        advice=rule.advice if isinstance(rule.advice, str) else rule.advice(first),
-        first=(file, row, _show(first) if is_shown else ""),
+        advice="taken as unknown" if is_forgiven else advice,
+        first=(file, row, "" if rule.value is None or finding != rule.finding else _show(value)),
         n_alike=n_alike,
-        examples="" if rule.known is None else show_examples(finding.rpartition(" ")[2], rule.known),
+        examples=examples,
     )
 
 
@@ -229,37 +212,41 @@ class Findings:
     Parameters
     ----------
     drop
-        Whether bad rows are left out and kept in `left_out_rows`, or faults.
+        Whether bad rows are left out, or faults.
     forgiven
         Columns whose bad values are taken as unknown: a note each, and no fault.
     sources
         The files of each table, which know the lines of rows; none for rows without places.
+    found
+        What was found, by table and column and by what is said of it.
+    left_out_rows, n_left_out
+        Rows that were left out, the first `MAX_LISTED` of each table; how many of each table.
+    n_rows
+        How many rows of each table were read.
+    tallies
+        Counts of interactions that are judged when all are read.
+    refused
+        Tables of which too many rows are bad.
     """
 
     drop: bool = False
     forgiven: frozenset[str] = frozenset()
     sources: dict[str, tuple[SourceFile, ...]] = field(default_factory=dict)
-    sentences: dict[str, None] = field(default_factory=dict)
-    note_sentences: dict[str, None] = field(default_factory=dict)
     found: dict[tuple[str, str], Found] = field(default_factory=dict)
-    left_out_rows: list[pl.DataFrame] = field(default_factory=list)
+    left_out_rows: list[LeftOut] = field(default_factory=list)
     tallies: Counter[str] = field(default_factory=Counter)
     n_rows: Counter[str] = field(default_factory=Counter)
     n_left_out: Counter[str] = field(default_factory=Counter)
-    n_unread: Counter[str] = field(default_factory=Counter)
+    refused: set[str] = field(default_factory=set)
 
-    def fault(self, sentence: str) -> None:
-        """Add a fault."""
-        self.sentences[sentence] = None
+    def fault(self, *sentences: str) -> None:
+        """Add faults that are no matter of single rows."""
+        for sentence in sentences:
+            self.add(Found(sentence))
 
     def note(self, sentence: str) -> None:
         """Add a note."""
-        self.note_sentences[sentence] = None
-
-    def add(self, found: Found) -> None:
-        """Add what was found in some rows."""
-        key = (found.where, found.finding)
-        self.found[key] = self.found[key] + found if key in self.found else found
+        self.add(Found(sentence, is_note=True))
 
     def note_rows(
         self, where: str, n: int, n_rows: int, finding: str, advice: str = "", *, noun: str = "rows", first: str = ""
@@ -268,82 +255,69 @@ class Findings:
         if n:
             self.add(Found(where, finding, advice, True, noun, n=n, n_rows=n_rows, first=(NOWHERE, 0, first)))
 
+    def add(self, found: Found) -> None:
+        """Add what was found in some rows."""
+        key = (found.where, found.finding)
+        self.found[key] = self.found[key] + found if key in self.found else found
+
     @property
     def faults(self) -> tuple[str, ...]:
         """A sentence for each fault; none for rows that are left out."""
-        return (*self.sentences, *(self._sentence(found) for found in self.found.values() if self._is_fault(found)))
+        return tuple(map(self._sentence, filter(self._is_fault, self.found.values())))
 
     @property
     def notes(self) -> tuple[str, ...]:
         """A sentence for each thing that was ignored or decided."""
-        notes = [self._sentence(found) for found in self.found.values() if found.is_note]
-        excused = [found for found in self.found.values() if self._is_excused(found)]
-        return (
-            *self.note_sentences,
-            *notes,
-            *(f"{self._counted(found)}; read as the others are." for found in excused),
-        )
+        return tuple(self._sentence(found) for found in self.found.values() if not self._is_fault(found))
 
     @property
     def hint(self) -> str:
         """Say how few rows are bad, where that is all and leaving out 1 % of them would do; else nothing."""
-        bad = [found for found in self.found.values() if self._is_fault(found)]
-        n_bad = Counter[str]()
-        for found in bad:
-            n_bad[found.table] += found.n
-        if self.sentences or not all(found.are_bad_rows for found in bad):
+        bad = list(filter(self._is_fault, self.found.values()))
+        n_bad = {table: sum(found.n for found in bad if found.table == table) for table in {f.table: 0 for f in bad}}
+        if not bad or not all(f.are_bad_rows and n_bad[f.table] <= 0.01 * self.n_rows[f.table] for f in bad):
             return ""
-        if not bad or any(n > 0.01 * self.n_rows[table] for table, n in n_bad.items()):
-            return ""
-        counts = [self._share_of(table, n, self.n_rows[table], "") for table, n in n_bad.items()]
+        counts = [self._share_of(table, n, "") for table, n in n_bad.items()]
         return f"{'; '.join(counts)}: --drop-bad-rows 1% leaves them out."
 
     @property
     def are_usable(self) -> bool:
         """Whether rows may still become a dataset: faults that a later batch may excuse do not count yet."""
-        return not self.sentences and not any(
-            self._is_fault(found) and not found.excuse for found in self.found.values()
-        )
+        return not any(self._is_fault(found) and not found.excuse for found in self.found.values())
 
     def is_faulty(self, where: str) -> bool:
         """Tell whether a column has faults."""
-        return any(sentence.startswith(f"{where}:") for sentence in self.sentences) or any(
-            found.where == where and self._is_fault(found) for found in self.found.values()
-        )
-
-    def _is_excused(self, found: Found) -> bool:
-        return (found.where, found.excuse) in self.found
+        return any(sentence.startswith(f"{where}: ") for sentence in self.faults)
 
     def _is_fault(self, found: Found) -> bool:
-        return not (found.is_note or self._is_excused(found) or (self.drop and found.are_bad_rows))
-
-    def _total(self, found: Found) -> int:
-        """Return of how many something was found: batches without any were not counted in it."""
-        return max(found.n_rows, self.n_rows[found.table]) if found.noun in ("rows", "values") else found.n_rows
-
-    def _counted(self, found: Found) -> str:
-        """Return "users.age: 3 of 900 rows are not numbers (first: 'x', users.csv line 7)"."""
-        file, row, value = found.first
-        first = ", ".join(filter(None, (value, self._describe(found.table, file, row))))
-        if self._may_be_written_otherwise(found):
-            first = f"{first}; {found.examples}"
-        counted = f"{found.where}: {count_of(found.n, self._total(found), found.noun)} {found.finding}"
-        return f"{counted} (first: {first})" if first else counted
+        is_left_out = self.drop and found.are_bad_rows and found.table not in self.refused
+        is_excused = found.excuse != "" and (found.where, found.excuse) in self.found
+        return not (found.is_note or is_left_out or is_excused)
 
     def _sentence(self, found: Found) -> str:
+        """Return "users.age: 3 of 900 rows are not numbers (first: 'x', users.csv line 7); write numbers alone."."""
+        if not found.n:
+            return found.where
+        total, (file, row, value) = found.n_rows, found.first
+        if found.noun in ("rows", "values") and not found.file_of:  # batches without any were not counted
+            total = max(total, self.n_rows[found.table])
+        first = ", ".join(filter(None, (value, self._describe(found.table, file, row))))
         advice = found.advice
-        if self._may_be_written_otherwise(found):
-            advice = WRITE_ALIKE if 2 * found.n_alike > found.n else f"{WRITE_ALIKE}, {advice}"
-        return f"{'; '.join(filter(None, (self._counted(found), advice)))}."
+        are_alike = 2 * found.n_alike > found.n
+        if found.examples and (are_alike or 2 * found.n > total):  # two tables may write the same ids in two ways
+            first = f"{first}; {found.examples}"
+            advice = WRITE_ALIKE if are_alike else f"{WRITE_ALIKE}, {advice}"
+        if not found.is_note and not self._is_fault(found):
+            advice = "left out" if found.are_bad_rows else "read as the others are"
+        counted = f"{found.where}: {count_of(found.n, total, found.noun)} {found.finding}"
+        return f"{counted}{first and f' (first: {first})'}{advice and f'; {advice}'}."
 
-    def _may_be_written_otherwise(self, found: Found) -> bool:
-        """Tell whether two tables write the same ids in two ways, or may do so: most ids are unknown."""
-        return bool(found.examples) and (2 * found.n_alike > found.n or 2 * found.n > self._total(found))
-
-    def _describe(self, table: str, file: int, row: int, place: str = "") -> str:
+    def _describe(self, table: str, file: int | str, row: int) -> str:
         """Name the place of a row; "" where it is not known."""
         files = self.sources.get(table, ())
-        return place if file == NOWHERE else files[file].describe(row) if files else ""
+        if isinstance(file, str):
+            return f"{file} line {row:,}"
+        return files[file].describe(row) if files and file != NOWHERE else ""
 
     def leave_out(self, table: str, rows: pl.DataFrame, reasons: Reasons) -> pl.Series:
         """Record the bad rows of a batch, where these may be left out.
@@ -360,47 +334,46 @@ class Findings:
         polars.Series
             bool, shape (n_rows,): which rows to keep.
         """
-        masks = pl.DataFrame({" ".join(key): bad for key, bad in reasons.items() if key[0] not in self.forgiven})
-        if not self.drop or masks.is_empty():
+        if not self.drop or not reasons:
             return pl.repeat(True, rows.height, eager=True)
+        masks = pl.DataFrame(reasons)
         is_bad = masks.select(pl.any_horizontal(pl.all())).to_series()
+        content = pl.struct(~pl.selectors.by_name(FILE, ROW) & ~pl.selectors.binary()).struct.json_encode()
+        listed = slice(max(MAX_LISTED - self.n_left_out[table], 0))
+        bad = rows.filter(is_bad)[listed].select(FILE, ROW, content.alias("content")).rows()
+        for (file, row, values), found in zip(bad, masks.filter(is_bad)[listed].iter_rows(named=True), strict=True):
+            self.left_out_rows.append(
+                (table, file, row, values, [reason for reason, is_one in found.items() if is_one])
+            )
         self.n_left_out[table] += int(is_bad.sum())
-        bad, masks = rows.filter(is_bad).head(MAX_LISTED), masks.filter(is_bad).head(MAX_LISTED)
-        values = pl.struct(~pl.selectors.by_name(FILE, ROW) & ~pl.selectors.binary())
-        reasons_of = pl.concat_list(pl.when(reason).then(pl.lit(reason)) for reason in masks.columns)
-        listed = bad.select(
-            table=pl.lit(table), file=FILE, row=ROW, place=pl.lit(""), content=values.struct.json_encode()
-        )
-        listed = listed.with_columns(masks.select(reasons=reasons_of.list.drop_nulls()))
-        self.left_out_rows = [_first_rows([*self.left_out_rows, listed])]
         return ~is_bad
 
-    def leave_out_unread(self, table: str, n: int, rows: Sequence[tuple[str, str, str]]) -> None:
-        """Record rows that could not even be read: the place of the first ones, what is wrong, and their text."""
-        self.n_unread[table] += n
+    def leave_out_unread(self, table: str, n: int, rows: list[LeftOut]) -> None:
+        """Record rows of a file that could not even be read, of which the first are listed."""
+        self.n_rows[table] += n
         self.n_left_out[table] += n
-        texts = [(table, NOWHERE, 0, place, json.dumps(row, ensure_ascii=False), [why]) for place, why, row in rows]
-        self.left_out_rows.append(pl.DataFrame(texts, LEFT_OUT, orient="row"))
+        self.left_out_rows += rows
 
     def join_left_out(self, table: str) -> None:
         """Make one record of two of the same row, which two parts found bad for reasons of their own."""
-        rows = _first_rows(self.left_out_rows).sort(pl.col("reasons").list.join(" "), descending=True)
-        of_table = rows.filter(pl.col("table") == table)
-        joined = of_table.group_by([name for name in LEFT_OUT if name != "reasons"]).agg(pl.col("reasons").explode())
-        self.n_left_out[table] -= of_table.height - joined.height
-        self.left_out_rows = [rows.filter(pl.col("table") != table), joined]
+        of_table = sorted((row for row in self.left_out_rows if row[0] == table), key=_place_of)
+        joined = [
+            (*rows[0][:4], sorted({reason for row in rows for reason in row[4]}, reverse=True))
+            for rows in (list(group) for _, group in groupby(of_table, key=_place_of))
+        ]
+        self.n_left_out[table] -= len(of_table) - len(joined)
+        self.left_out_rows = [*(row for row in self.left_out_rows if row[0] != table), *joined]
 
     @property
     def left_out(self) -> tuple[str, ...]:
         """A line of JSON for each row that was left out, by table and place; further ones than `MAX_LISTED` counted."""
         lines = []
-        for (table,), rows in _first_rows(self.left_out_rows).group_by("table", maintain_order=True):
-            for _, *position, content, reasons in rows.rows():
-                place = self._describe(str(table), *position)
-                facts = json.dumps({"table": table, "place": place, "reasons": reasons}, ensure_ascii=False)
-                lines.append(f'{facts[:-1]}, "row": {content}}}')
-            if self.n_left_out[str(table)] > MAX_LISTED:
-                lines.append(json.dumps({"table": table, "further_rows": self.n_left_out[str(table)] - MAX_LISTED}))
+        for table, rows in groupby(_first_rows(self.left_out_rows), key=lambda row: row[0]):
+            for _, file, row, content, reasons in rows:
+                facts = {"table": table, "place": self._describe(table, file, row), "reasons": reasons}
+                lines.append(f'{json.dumps(facts, ensure_ascii=False)[:-1]}, "row": {content}}}')
+            if self.n_left_out[table] > MAX_LISTED:
+                lines.append(json.dumps({"table": table, "further_rows": self.n_left_out[table] - MAX_LISTED}))
         return tuple(lines)
 
     def settle(self, share: float) -> None:
@@ -414,48 +387,41 @@ class Findings:
         if not 0 <= share <= 1:
             raise ConfigError(f"drop_bad_rows: is {share}; give a share from 0 to 1, such as 0.01.")
         for table, n in (+self.n_left_out).items():
-            n_read = self.n_rows[table] + self.n_unread[table]
-            bad = [found for found in self.found.values() if found.table == table and found.are_bad_rows]
-            if n > share * n_read + TOLERANCE or n == n_read:
-                for found in bad:
-                    self.fault(self._sentence(found))
-                judgement = "so that nothing is left; correct them"
-                if n < n_read:
-                    judgement = (
-                        f"more than the {_percent(share)} that may be left out; correct them, or allow more "
-                        "(--drop-bad-rows)"
-                    )
-                self.fault(f"{self._share_of(table, n, n_read, ' are bad')}, {judgement}.")
+            if n == self.n_rows[table]:
+                self.refused.add(table)
+                self.fault(f"{self._share_of(table, n, ' are bad')}, so that nothing is left; correct them.")
+            elif n > share * self.n_rows[table] + TOLERANCE:
+                self.refused.add(table)
+                allowed = f"more than the {_percent(share)} that may be left out; correct them, or allow more"
+                self.fault(f"{self._share_of(table, n, ' are bad')}, {allowed} (--drop-bad-rows).")
             else:
-                for found in bad:
-                    self.note(f"{self._counted(found)}; left out.")
-                self.note(f"{self._share_of(table, n, n_read, ' were left out')}.")
+                self.note(f"{self._share_of(table, n, ' were left out')}.")
 
-    @staticmethod
-    def _share_of(table: str, n: int, n_rows: int, what: str) -> str:
+    def _share_of(self, table: str, n: int, what: str) -> str:
         """Return "users: 3 of 900 rows are bad (0.333%)"."""
-        return f"{table}: {count_of(n, n_rows, 'rows')}{what} ({_percent(n / n_rows)})"
+        return f"{table}: {count_of(n, self.n_rows[table], 'rows')}{what} ({_percent(n / self.n_rows[table])})"
 
     def merge(self, others: Iterable[Findings]) -> None:
         """Add the findings of other parts of the tables."""
         for other in others:
-            self.sentences |= other.sentences
-            self.note_sentences |= other.note_sentences
             self.sources = other.sources | self.sources
             for found in other.found.values():
                 self.add(found)
             self.left_out_rows += other.left_out_rows
-            for name in ("tallies", "n_rows", "n_left_out", "n_unread"):
+            for name in ("tallies", "n_rows", "n_left_out"):
                 getattr(self, name).update(getattr(other, name))
-        self.left_out_rows = [_first_rows(self.left_out_rows)]
+        self.left_out_rows = _first_rows(self.left_out_rows)
 
 
-def _first_rows(parts: Sequence[pl.DataFrame]) -> pl.DataFrame:
+def _place_of(row: LeftOut) -> tuple[Any, ...]:
+    """Return what rows that were left out are sorted by."""
+    return row[0], isinstance(row[1], int), *row[1:4]
+
+
+def _first_rows(rows: Iterable[LeftOut]) -> list[LeftOut]:
     """Return the first rows of each table that were left out, in order; of the others only the number is known."""
-    columns = [pl.col(name).cast(kind) for name, kind in LEFT_OUT.items()]
-    rows = pl.concat([pl.DataFrame(schema=LEFT_OUT), *(part.select(columns) for part in parts)])
-    rows = rows.sort("table", "file", "row", "place", "content")
-    return rows.filter(pl.int_range(pl.len()).over("table") < MAX_LISTED)
+    tables = groupby(sorted(rows, key=_place_of), key=lambda row: row[0])
+    return [row for _, of_table in tables for row in islice(of_table, MAX_LISTED)]
 
 
 def _show(value: Any) -> str:

@@ -4,34 +4,33 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 from urllib.parse import unquote
 
 from firstday.tables.faults import Findings
-from firstday.tables.schema import TABLES
+from firstday.tables.schema import TABLES, WHOLE_NUMBER
 
-Form = Literal["Parquet", "CSV", "JSON lines"]
+Format = Literal["Parquet", "CSV", "JSON lines"]
 """The format of a file's rows; CSV stands for every text with separators."""
 Packing = Literal["", "gzip", "zstd"]
 """How a file is compressed as a whole."""
 
-ENDINGS: Mapping[str, tuple[Form, Packing]] = {
-    ".parquet": ("Parquet", ""),
-    ".pq": ("Parquet", ""),
-    ".csv": ("CSV", ""),
-    ".csv.gz": ("CSV", "gzip"),
-    ".csv.zst": ("CSV", "zstd"),
-    ".tsv": ("CSV", ""),
-    ".tsv.gz": ("CSV", "gzip"),
-    ".tsv.zst": ("CSV", "zstd"),
-    ".jsonl": ("JSON lines", ""),
-    ".jsonl.gz": ("JSON lines", "gzip"),
-    ".jsonl.zst": ("JSON lines", "zstd"),
-    ".ndjson": ("JSON lines", ""),
-    ".ndjson.gz": ("JSON lines", "gzip"),
-    ".ndjson.zst": ("JSON lines", "zstd"),
+_FORMATS: Mapping[str, Format] = {
+    ".parquet": "Parquet",
+    ".pq": "Parquet",
+    ".csv": "CSV",
+    ".tsv": "CSV",
+    ".jsonl": "JSON lines",
+    ".ndjson": "JSON lines",
+}
+_PACKINGS: Mapping[str, Packing] = {"": "", ".gz": "gzip", ".zst": "zstd"}
+ENDINGS: Mapping[str, tuple[Format, Packing]] = {
+    f"{ending}{suffix}": (content, packing)
+    for ending, content in _FORMATS.items()
+    for suffix, packing in _PACKINGS.items()
+    if content != "Parquet" or not suffix
 }
 """The endings of the files that are read, in lower case."""
 _OTHER_ENDINGS = re.compile(
@@ -62,9 +61,7 @@ class TableFile:
     ----------
     name
         As seen from the folder of tables, with ``/`` between folders.
-    size
-        In bytes.
-    form, packing
+    format, packing
         Its format according to its name.
     partitions
         The columns that its folders give it: ``{"date": "2024-05-01"}`` under ``date=2024-05-01/``; None is a missing
@@ -72,10 +69,9 @@ class TableFile:
     """
 
     name: str
-    size: int
-    form: Form
+    format: Format
     packing: Packing = ""
-    partitions: Mapping[str, str | None] = field(default_factory=dict)
+    partitions: Mapping[str, str | int | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -86,39 +82,30 @@ class TableFiles:
     ----------
     table
         The table's name.
-    place
+    path
         The file or the folder, as messages name it: ``users.csv``, ``interactions/``.
     files
         All in one format.
     """
 
     table: str
-    place: str
+    path: str
     files: tuple[TableFile, ...]
 
     @property
-    def form(self) -> Form:
+    def format(self) -> Format:
         """The format of the rows."""
-        return self.files[0].form
+        return self.files[0].format
 
 
-@dataclass
-class _Place:
-    """A file or a folder named after a table: the files that can be read, and the names of those that cannot."""
-
-    name: str
-    files: list[TableFile] = field(default_factory=list)
-    others: list[str] = field(default_factory=list)
-
-
-def find_tables(paths: Iterable[tuple[str, int]], findings: Findings) -> dict[str, TableFiles | None]:
+def find_tables(paths: Iterable[str], findings: Findings) -> dict[str, TableFiles | None]:
     """Tell which files are tables.
 
     Parameters
     ----------
     paths
-        All files under the folder of tables with their sizes in bytes, named as seen from there with ``/`` between
-        folders. Folders may be listed too, with ``/`` at the end: one without files is a fault.
+        All files under the folder of tables, named as seen from there with ``/`` between folders. Folders may be listed
+        too, with ``/`` at the end: one without files is a fault.
     findings
         Gets a fault for whatever looks like a table and is not read, and a note for the rest.
 
@@ -127,71 +114,60 @@ def find_tables(paths: Iterable[tuple[str, int]], findings: Findings) -> dict[st
     dict
         The tables that are there, in the order of `TABLES`; None for one that has a fault.
     """
-    found: dict[str, dict[str, _Place]] = {}
-    ignored: dict[str, str] = {}
-    for name, size in sorted(paths):
-        if not any(map(_is_hidden, name.split("/"))):
-            _sort_in(name, size, found, ignored)
-    tables: dict[str, TableFiles | None] = {}
-    for table in TABLES:
-        places = list(found.get(table, {}).values())
-        readable = [place for place in places if place.files or place.name.endswith("/")]
-        if len(readable) > 1:
-            names = " and ".join(place.name for place in readable)
-            findings.fault(f"{table}: is there more than once ({names}); keep one of them.")
-            tables[table] = None
-        elif readable:
-            ignored |= {
-                place.name: f"ignored ({readable[0].name} is read)" for place in places if place not in readable
-            }
-            tables[table] = _take(table, readable[0], ignored, findings)
-        for place in places if not readable else ():
-            findings.fault(_not_read(place.name))
-            tables[table] = None
+    found: dict[str | None, dict[str, list[str]]] = {}
+    for name in sorted(paths):
+        if name.lower() != f"{_VECTORS}/" and not any(map(_is_hidden, name.split("/"))):
+            table, path = _locate(name)
+            found.setdefault(table, {}).setdefault(path, []).append(name)
+    ignored = dict.fromkeys(found.get(None, ()), "")
+    tables = {table: _choose(table, found[table], ignored, findings) for table in TABLES if table in found}
     _note_ignored(ignored, tables, findings)
     return tables
+
+
+def _locate(name: str) -> tuple[str | None, str]:
+    """Return the table that a file or its folder is named after, and the file or the folder."""
+    parts = name.split("/")
+    depth = 2 if len(parts) > 1 and parts[0].lower() == _VECTORS else 1
+    head = "/".join(parts[:depth])
+    if len(parts) > depth:
+        return _table_of(head), f"{head}/"
+    if _ending_of(name):
+        return _table_of(head), head
+    return (_table_of(_base(head)) if _OTHER_ENDINGS.search(name) else None), head
+
+
+def _choose(
+    table: str, paths: Mapping[str, list[str]], ignored: dict[str, str], findings: Findings
+) -> TableFiles | None:
+    """Return the files of a table; None with a fault. `paths` has the names of the files in each file and folder."""
+    readable = [path for path, names in paths.items() if path.endswith("/") or _ending_of(names[0])]
+    if not readable:
+        findings.fault(*map(_not_read, paths))
+        return None
+    path = readable[0]
+    if len(readable) > 1:
+        findings.fault(f"{table}: is there more than once ({' and '.join(readable)}); keep one of them.")
+        return None
+    ignored |= {other: f"ignored ({path} is read)" for other in paths if other != path}
+    files = tuple(_table_file(name, path) for name in paths[path] if _ending_of(name))
+    others = [name for name in paths[path] if not (_ending_of(name) or name.endswith("/"))]
+    texts = ".txt" if files else ()  # such as README.txt
+    unread = [name for name in others if _OTHER_ENDINGS.search(name) and not name.lower().endswith(texts)]
+    ignored |= {name: "" for name in others if name not in unread}
+    faults = [*map(_not_read, unread)]
+    formats = sorted({file.format for file in files})
+    if len(formats) > 1:
+        faults.append(f"{path}: holds {formats[0]} beside {formats[1]} files; keep one format.")
+    if not files and not unread:
+        faults.append(f"{path}: holds no Parquet, CSV or JSON lines file; add one or remove it.")
+    findings.fault(*faults)
+    return None if faults else TableFiles(table, path, files)
 
 
 def may_hold_tables(folder: str) -> bool:
     """Tell whether a folder in the folder of tables has to be searched for files."""
     return folder.lower() == _VECTORS or _table_of(folder) is not None
-
-
-def _sort_in(name: str, size: int, found: dict[str, dict[str, _Place]], ignored: dict[str, str]) -> None:
-    """Put a file, or a folder (the last part is empty), to the table that it is named after, or to what is ignored."""
-    parts = name.split("/")
-    depth = 2 if len(parts) > 1 and parts[0].lower() == _VECTORS else 1
-    head, rest = "/".join(parts[:depth]), parts[depth:]
-    if head.endswith("/"):
-        return
-    label, ending = f"{head}/" if rest else head, _ending_of(name)
-    is_other = not ending and _OTHER_ENDINGS.search(name) is not None
-    table = _table_of(head) if rest or ending else _table_of(_base(head)) if is_other else None
-    if table is None:
-        ignored[label] = ""
-        return
-    place = found.setdefault(table, {}).setdefault(label, _Place(label))
-    if ending:
-        place.files.append(_table_file(name, size, rest[:-1]))
-    elif is_other:
-        place.others.append(name)
-    elif rest[-1]:
-        ignored[name] = ""
-
-
-def _take(table: str, place: _Place, ignored: dict[str, str], findings: Findings) -> TableFiles | None:
-    """Return the files of a table's place, or None with a fault."""
-    forms = list(dict.fromkeys(form for form, _ in ENDINGS.values() if form in {file.form for file in place.files}))
-    texts = {name for name in place.others if forms and name.lower().endswith(".txt")}  # such as README.txt
-    ignored |= dict.fromkeys(texts, "")
-    faults = [_not_read(name) for name in place.others if name not in texts]
-    if len(forms) > 1:
-        faults.append(f"{place.name}: holds {forms[0]} beside {forms[1]} files; keep one format.")
-    elif not forms and not faults:
-        faults.append(f"{place.name}: holds no Parquet, CSV or JSON lines file; add one or remove it.")
-    for fault in faults:
-        findings.fault(fault)
-    return None if faults else TableFiles(table, place.name, tuple(sorted(place.files, key=lambda file: file.name)))
 
 
 def _is_hidden(part: str) -> bool:
@@ -201,8 +177,8 @@ def _is_hidden(part: str) -> bool:
 
 def split_ending(name: str) -> tuple[str, str]:
     """Split the name of a file that is read at its ending: ``("users", ".csv.gz")``."""
-    length = max((len(ending) for ending in ENDINGS if name.lower().endswith(ending)), default=0)
-    return name[: len(name) - length], name[len(name) - length :]
+    n = len(name) - len(next(filter(name.lower().endswith, ENDINGS), ""))
+    return name[:n], name[n:]
 
 
 def _ending_of(name: str) -> str:
@@ -221,13 +197,18 @@ def _table_of(name: str) -> str | None:
     return next((table for table in (name.lower(), split_ending(name)[0].lower()) if table in TABLES), None)
 
 
-def _table_file(name: str, size: int, folders: Sequence[str]) -> TableFile:
-    """Describe a file by its name and the folders within its table."""
-    pairs = [part.partition("=") for part in folders]
-    values = {unquote(key): unquote(value) for key, equals, value in pairs if key and equals}
-    columns = {key: None if value in {"", _MISSING} else value for key, value in values.items()}
-    form, packing = ENDINGS[_ending_of(name)]
-    return TableFile(name, size, form, packing, columns)
+def _table_file(name: str, path: str) -> TableFile:
+    """Describe a file of a table by its name."""
+    pairs = [part.partition("=") for part in name.removeprefix(path).split("/")[:-1]]
+    columns = {unquote(key): _read_partition(unquote(value)) for key, equals, value in pairs if key and equals}
+    return TableFile(name, *ENDINGS[_ending_of(name)], columns)
+
+
+def _read_partition(value: str) -> str | int | None:
+    """Return a value of a folder's name as a whole number where nothing is lost; None for a missing one."""
+    if value in {"", _MISSING}:
+        return None
+    return int(value) if re.match(WHOLE_NUMBER, value) else value
 
 
 def _not_read(name: str) -> str:

@@ -6,15 +6,18 @@ import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import polars as pl
 
 from firstday.errors import DataError
 from firstday.tables.faults import FILE, ROW, Findings, SourceFile
+from firstday.tables.zstd import ZstdError
 
 BATCH_ROWS = 1_000_000
 """Rows of interactions in memory at once while reading, about."""
-UNREADABLE = (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError, EOFError, UnicodeError, zlib.error)
+PACKING_ERRORS = (OSError, EOFError, zlib.error, ZstdError)
+UNREADABLE = (pl.exceptions.PolarsError, pl.exceptions.PanicException, UnicodeError, *PACKING_ERRORS)
 """What reading a damaged file can raise."""
 
 
@@ -28,17 +31,14 @@ class RawTable:
         The rows of each file: the columns, all files with the same ones, and `FILE` and `ROW`.
     sources
         The files, by number; none where rows have no place.
-    is_text
-        Whether it comes from text with separators, so that every column is String.
     format
-        What its files are, for messages; CSV stands for every text with separators.
+        What its files are; CSV stands for every text with separators.
     name
         What it is called where it has no files.
     """
 
     files: tuple[pl.LazyFrame, ...]
     sources: tuple[SourceFile, ...] = ()
-    is_text: bool = False
     format: str = "a frame"
     name: str = "tables"
 
@@ -46,6 +46,11 @@ class RawTable:
     def of(cls, frame: pl.DataFrame | pl.LazyFrame, name: str) -> RawTable:
         """Make a table of a frame in memory."""
         return cls((add_place(frame.lazy().with_row_index(ROW), 0),), (SourceFile(),), name=name)
+
+    @property
+    def is_text(self) -> bool:
+        """Whether it comes from text with separators, in which every value is text."""
+        return self.format == "CSV"
 
     @cached_property
     def columns(self) -> list[str]:
@@ -79,25 +84,20 @@ class RawTable:
         """
         names = [*(self.columns if columns is None else columns), FILE, ROW]
         waiting = [self.files[0].select(names).clear().collect()]
-        is_first = True
-        for batch in self._pieces(names):
-            waiting.append(batch)
-            if sum(len(part) for part in waiting) >= BATCH_ROWS:
-                yield pl.concat(waiting)
-                waiting, is_first = [], False
-        if is_first or any(len(part) for part in waiting):
-            yield pl.concat(waiting)
-
-    def _pieces(self, names: Sequence[str]) -> Iterator[pl.DataFrame]:
-        """Read the files one after the other, in pieces as they come."""
         for number, rows in enumerate(self.files):
             try:
-                yield from rows.select(names).collect_batches(chunk_size=BATCH_ROWS, maintain_order=True)
+                for piece in rows.select(names).collect_batches(chunk_size=BATCH_ROWS, maintain_order=True):
+                    waiting += [piece] if len(piece) else []
+                    if sum(map(len, waiting)) >= BATCH_ROWS:
+                        yield pl.concat(waiting)
+                        waiting = []
             except UNREADABLE as error:
                 file = self.sources[number].name if self.sources else ""
-                advice = "write the file again" if file else "correct it"
                 reason = f"cannot be read as {self.format} ({first_line(error)})"
+                advice = "write the file again" if file else "correct it"
                 raise DataError(f"{file or self.name}: {reason}; {advice}.") from None
+        if waiting:
+            yield pl.concat(waiting)
 
     def into_memory(self, findings: Findings) -> RawTable | None:
         """Return the table with its rows read; None, with a fault, where a file is damaged."""
@@ -120,3 +120,18 @@ def first_line(error: BaseException) -> str:
         return "it is damaged"
     lines = str(error).strip().splitlines()
     return (lines[0] if lines else type(error).__name__).rstrip(".")
+
+
+def join_types(name: str, one: Any, other: Any) -> pl.DataType:
+    """Return a type for the values of both, which are of one column; raise SchemaError where there is none."""
+    if pl.Null in (one, other) or one == other:
+        known: pl.DataType = other if one == pl.Null else one
+        return known
+    if isinstance(one, pl.List) and isinstance(other, pl.List):
+        return pl.List(join_types(name, one.inner, other.inner))
+    joined = pl.concat([pl.DataFrame(schema={name: kind}) for kind in (one, other)], how="vertical_relaxed").schema[
+        name
+    ]
+    if one.is_nested() != other.is_nested() or (pl.Boolean in (one, other) and joined != pl.String):
+        raise pl.exceptions.SchemaError(f"{one} and {other} in column {name}")
+    return pl.Int128() if joined.is_float() and one.is_integer() and other.is_integer() else joined

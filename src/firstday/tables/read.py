@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
+import errno
 import os
-import re
-from collections.abc import Iterable, Iterator, Sequence
+import tempfile
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import polars as pl
 
-from firstday.tables.columns import WHOLE_NUMBER
 from firstday.tables.faults import ROW, Findings, SourceFile
 from firstday.tables.find import TableFile, TableFiles, find_tables, may_hold_tables
 from firstday.tables.json_lines import scan_json_lines
-from firstday.tables.raw_table import UNREADABLE, RawTable, add_place, first_line
+from firstday.tables.raw_table import PACKING_ERRORS, UNREADABLE, RawTable, add_place, first_line, join_types
 from firstday.tables.separated import scan_text
-from firstday.tables.text import DAMAGED, EMPTY_OF_ROWS, describe_damage
+from firstday.tables.text import EMPTY, UnreadableError, open_text
 
 STREAMED = "interactions"
 """The only table that may be larger than memory: it stays in its files."""
@@ -37,11 +37,10 @@ def read_folder(folder: Path, findings: Findings) -> dict[str, RawTable | None]:
     dict
         The tables that are there, by name; None for one that cannot be read.
     """
-    places = dict(_list_files(folder, findings))
-    sizes = [(name, place.stat().st_size if place.is_file() else 0) for name, place in places.items()]
+    paths = dict(_list_files(folder, findings))
     tables: dict[str, RawTable | None] = {}
-    for name, files in find_tables(sizes, findings).items():
-        table = None if files is None else open_table(files, places, findings)
+    for name, files in find_tables(paths, findings).items():
+        table = None if files is None else open_table(files, paths, findings)
         tables[name] = table if table is None or name == STREAMED else table.into_memory(findings)
     return tables
 
@@ -53,51 +52,59 @@ def _list_files(folder: Path, findings: Findings, prefix: str = "") -> Iterator[
     except PermissionError:
         findings.fault(f"{prefix}: may not be read; allow reading it.")
         return
-    for place in entries:
-        name = prefix + os.fsencode(place.name).decode(errors="replace")
-        if not place.is_dir():
-            yield name, place
+    for path in entries:
+        name = prefix + os.fsencode(path.name).decode(errors="replace")
+        if not path.is_dir():
+            yield name, path
             continue
-        yield f"{name}/", place
-        is_loop = place.resolve() in (folder.resolve(), *folder.resolve().parents)
+        yield f"{name}/", path
+        is_loop = path.resolve() in (folder.resolve(), *folder.resolve().parents)
         if (prefix or may_hold_tables(name)) and not is_loop:
-            yield from _list_files(place, findings, f"{name}/")
+            yield from _list_files(path, findings, f"{name}/")
 
 
-def open_table(table: TableFiles, places: dict[str, Path], findings: Findings) -> RawTable | None:
+def open_table(table: TableFiles, paths: dict[str, Path], findings: Findings) -> RawTable | None:
     """Open all files of a table, and give them the same columns; None where there are faults.
 
     Parameters
     ----------
     table
         Its files by name.
-    places
+    paths
         Where each file is.
     findings
         Gets the faults and notes.
     """
-    opened = [_open_file(places[file.name], file, table.table, findings) for file in table.files]
-    files = [part for part in opened if part is not None]
-    if len(files) < len(opened):
+    files = [opened for file in table.files if (opened := _open_file(paths[file.name], file, table.table, findings))]
+    if len(files) < len(table.files):
         return None
-    whole = whole_partitions(table)
-    scans = [_add_partitions(file, rows, whole) for file, (rows, _) in zip(table.files, files, strict=True)]
+    scans = [
+        rows.with_columns(
+            pl.lit(value).alias(name)
+            for name, value in file.partitions.items()
+            if name not in rows.collect_schema()  # a column of the file comes before its partition
+        )
+        for file, (rows, _) in zip(table.files, files, strict=True)
+    ]
     schemas = [{name: kind for name, kind in scan.collect_schema().items() if name != ROW} for scan in scans]
     for file, schema in zip(table.files, schemas, strict=True):
-        if schema.keys() != schemas[0].keys() and table.form != "JSON lines":  # a row of those may lack any column
+        if schema.keys() != schemas[0].keys() and table.format != "JSON lines":  # a row of those may lack any column
             findings.fault(describe_other_columns(table, file.name, schema, schemas[0]))
             return None
+    shared: dict[str, pl.DataType] = {}
     try:
-        shared = _join_types(schemas)
+        for name, kind in (column for schema in schemas for column in schema.items()):
+            shared[name] = join_types(name, shared.get(name, pl.Null()), kind)
     except pl.exceptions.PolarsError as error:
         findings.fault(describe_other_types(table, first_line(error)))
         return None
     aligned = []
     for number, (scan, schema) in enumerate(zip(scans, schemas, strict=True)):
-        absent = [pl.lit(None).alias(name) for name in shared if name not in schema]
-        values = scan.with_columns(absent).select(*(pl.col(name).cast(kind) for name, kind in shared.items()), ROW)
-        aligned.append(add_place(values, number))
-    return RawTable(tuple(aligned), tuple(source for _, source in files), table.form == "CSV", table.form)
+        values = [
+            (pl.col(name) if name in schema else pl.lit(None)).cast(kind).alias(name) for name, kind in shared.items()
+        ]
+        aligned.append(add_place(scan.select(*values, ROW), number))
+    return RawTable(tuple(aligned), tuple(source for _, source in files), table.format)
 
 
 def describe_other_columns(table: TableFiles, name: str, columns: Iterable[str], first: Iterable[str]) -> str:
@@ -110,58 +117,37 @@ def describe_other_columns(table: TableFiles, name: str, columns: Iterable[str],
 
 def describe_other_types(table: TableFiles, reason: str) -> str:
     """Return the fault of files with a column of types that do not go together."""
-    return f"{table.place}: the files have columns of different types ({reason}); align them."
-
-
-def _join_types(schemas: Sequence[dict[str, pl.DataType]]) -> pl.Schema:
-    """Return types that hold the values of all files; raise where there are none."""
-    shared = pl.concat([pl.DataFrame(schema=schema) for schema in schemas], how="diagonal_relaxed").schema
-    for schema in schemas:
-        for name, kind in schema.items():
-            if kind.is_nested() != shared[name].is_nested() and kind != pl.Null:
-                raise pl.exceptions.SchemaError(f"{kind} and {shared[name]} in column {name}")
-    return shared
-
-
-def _add_partitions(file: TableFile, rows: pl.LazyFrame, whole: frozenset[str]) -> pl.LazyFrame:
-    """Add the columns that the names of folders give, where the file has no such column itself."""
-    present = set(rows.collect_schema().names()) if file.partitions else set()
-    return rows.with_columns(
-        pl.lit(value, pl.String).cast(pl.Int64 if name in whole else pl.String).alias(name)
-        for name, value in file.partitions.items()
-        if name not in present
-    )
-
-
-def whole_partitions(table: TableFiles) -> frozenset[str]:
-    """Return the columns that the names of folders give and that hold whole numbers; in text, all is text."""
-    others = {
-        name
-        for file in table.files
-        for name, value in file.partitions.items()
-        if table.form == "CSV" or (value is not None and not re.match(WHOLE_NUMBER, value))
-    }
-    return frozenset(name for file in table.files for name in file.partitions) - others
+    return f"{table.path}: the files have columns of different types ({reason}); align them."
 
 
 def _open_file(path: Path, file: TableFile, table: str, findings: Findings) -> tuple[pl.LazyFrame, SourceFile] | None:
     """Open one file for reading in batches; None with a fault."""
-    if path.exists() and not path.is_file():
-        findings.fault(f"{file.name}: is a pipe or a device; put a file in its place.")
-        return None
     try:
-        if file.form == "CSV":
-            return scan_text(path, file, table, findings)
-        if file.form == "JSON lines":
-            return scan_json_lines(path, file, table, findings)
+        if path.exists() and not path.is_file():
+            raise UnreadableError("is a pipe or a device; put a file in its place.")
+        if file.format != "Parquet":
+            text = open_text(path, file, table)
+            scan, line_of = (scan_text if file.format == "CSV" else scan_json_lines)(text, findings)
+            return scan, SourceFile(file.name, line_of, text.folder)
         if not path.stat().st_size:
-            findings.fault(f"{file.name}: {EMPTY_OF_ROWS}")
-            return None
+            raise UnreadableError(EMPTY)
         scan = pl.scan_parquet(path, glob=False, hive_partitioning=False, row_index_name=ROW)
         scan.collect_schema()
         return scan, SourceFile(file.name)
-    except DAMAGED as error:
-        findings.fault(f"{file.name}: {describe_damage(file, error)}")
+    except UnreadableError as error:
+        findings.fault(*(f"{file.name}: {fault}" for fault in error.args))
     except UNREADABLE as error:
-        findings.fault(f"{file.name}: cannot be read as {file.form} ({first_line(error)}); write the file again.")
+        findings.fault(f"{file.name}: {_describe_damage(file, error)}")
     return None
+
+
+def _describe_damage(file: TableFile, error: BaseException) -> str:
+    """Say that a file cannot be opened, unpacked or read, after its name."""
+    if isinstance(error, PermissionError):
+        return "may not be read; allow reading it."
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        return f"is copied to be read, and {tempfile.gettempdir()} has no space; make space, or set TMPDIR."
+    if isinstance(error, PACKING_ERRORS) and file.packing and getattr(error, "errno", None) is None:
+        return f"is not {file.packing}, cut off or damaged; copy or write it again."
+    how = "" if isinstance(error, OSError) else f" as {file.format}"
+    return f"cannot be read{how} ({first_line(error)}); write the file again."

@@ -1,23 +1,207 @@
-"""The rules for the rows of each table, and their application to tables in memory."""
+"""All rules for tables: those for the values of each kind of column, and those for the rows of each table."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
 
 import polars as pl
 
-from firstday.errors import count_of
-from firstday.tables.categories import entity_of_column
-from firstday.tables.conform import conform_table
-from firstday.tables.faults import FILE, ROW, Findings, Rule, find_faults, fold_ids, note
-from firstday.tables.raw_table import RawTable
-from firstday.tables.schema import ITEM, ITEM_COLUMNS, TABLES, USER_COLUMNS, Frames
+from firstday.tables.faults import Rule
+from firstday.tables.schema import DAY_US, ITEM
 
 OR_DROP = "or drop the rows"
 FIRST_NAMED = 3
 """Items without a vector that are named."""
 COPY = "firstday: copy"
 """The column that marks rows that only repeat an earlier one."""
+WRITTEN, VALUE = pl.col("written"), pl.col("value")
+"""A column as it was read, and its converted values."""
+MAX_AGE_YEARS = 120
+MAX_POSITION = 2**31 - 1
+FIRST_BIRTH_YEAR = 1900
+"""An age from here to this year is a year of birth."""
+WHOLE_WITH_DECIMALS = r"^(-?\d+)\.0+$"
+DECIMAL_COMMA = r"^[-+]?\d+,\d+$"
+COMMA_OF_THOUSANDS = r"^[-+]?[1-9]\d{0,2},\d{3}$"
+AGE_BAND = r"^\s*(\d{1,3}\s*(-|\u2013|to)\s*\d{1,3}|[<>]=?\s*\d{1,3}|\d{1,3}\s*\+)\s*$"
+IN_BRACKETS = r"^\s*(\[.*\]|\(.*\)|\{.*\})\s*$"
+MARKS_FOR_MISSING = (
+    "n/a", "#n/a", "na", "<na>", "null", "(null)", "none", "nil", "nan", "nat", r"\n", "-", "--", "?", "unknown",
+)  # fmt: skip
+"""What programs and people write where nothing is known, in lower case."""
+NO_IDS = ("n/a", "#n/a", "<na>", "null", "(null)", "none", "nan", "nat", r"\n")
+"""Marks for missing that are hardly the id of anything."""
+WRITE_UTC = "write UTC with its zone, such as 2024-05-01T12:00:00Z"
+GIVE_ZONE = (
+    'give them their zone (pandas .dt.tz_localize("UTC"), Polars .dt.replace_time_zone("UTC"), SQL AT TIME ZONE '
+    "'UTC', Spark spark.sql.parquet.outputTimestampType=TIMESTAMP_MICROS)"
+)
+LEAVE_EMPTY = "leave them empty"
+SAME_LENGTH = "bring vectors of one model, all of the same length"
+END_OF_JANUARY_US = 31 * DAY_US
+YEAR_10000_US = 253_402_300_800_000_000
+UNITS = ((10**11, "s", "seconds"), (10**14, "ms", "milliseconds"), (10**17, "us", "microseconds"))
+"""Numbers below the first of each are probably moments of our time in this unit: Polars' and pandas' name, the word."""
+
+
+def _describe_readings(text: str) -> str:
+    """Return the advice for a number such as ``1,500``."""
+    decimal, thousands = float(text.replace(",", ".")), int(text.replace(",", ""))
+    return f"write {decimal} or {thousands}: with a dot for decimals, and nothing for thousands"
+
+
+def _describe_conversion(number: Any) -> str:
+    """Return how to convert bare numbers to moments, in the unit that the first one probably has."""
+    size = abs(float(number))
+    unit, name = next(((unit, name) for limit, unit, name in UNITS if size < limit), ("ns", "nanoseconds"))
+    spark = "" if unit == "ns" else f", Spark timestamp_{name if unit == 's' else name.replace('seconds', 's')}(x)"
+    return (
+        f'if they are {name} since 1970, convert them (pandas pd.to_datetime(x, unit="{unit}", utc=True), Polars '
+        f'pl.from_epoch(x, "{unit}").dt.replace_time_zone("UTC"){spark})'
+    )
+
+
+_UNREAD_NUMBER = WRITTEN.is_not_null() & (VALUE.is_null() | VALUE.is_nan())
+_UNREAD_TIME = WRITTEN.is_not_null() & VALUE.is_null()
+_IS_MARK = WRITTEN.str.to_lowercase().is_in(MARKS_FOR_MISSING)
+_MARK = "hold {}, a mark for missing"
+_COMMA = WRITTEN.str.contains(DECIMAL_COMMA)
+_IN_DOUBT = WRITTEN.str.contains(COMMA_OF_THOUSANDS)
+_DECIMALS_READ = Rule("have a decimal comma and were read so ('1,5' is 1.5)", _COMMA & ~_IN_DOUBT)
+_IS_NUMBER = WRITTEN.str.contains(r"^[-+]?\d+(\.\d+)?$")
+_IS_BIRTH = (VALUE >= FIRST_BIRTH_YEAR) & (datetime.now(UTC).year >= VALUE) & (VALUE.floor() == VALUE)
+_IS_DATE = pl.col("zone").is_null() & pl.col("minute").is_null()
+_DATES = "are dates without a time; taken as midnight UTC"
+_NUMBERS = "are bare numbers without a unit and a time zone"
+VALUE_RULES: Mapping[str, tuple[Rule, ...]] = {
+    "id": (
+        Rule("have spaces around the id; ids are taken as they are written", WRITTEN.str.strip_chars() != WRITTEN),
+        Rule(
+            "hold {}, which looks like a mark for missing and counts as an id",
+            WRITTEN.str.to_lowercase().is_in(NO_IDS),
+            value=WRITTEN,
+        ),
+        Rule(
+            "write whole numbers as decimals; ids are taken as they are written",
+            WRITTEN.str.contains(WHOLE_WITH_DECIMALS),
+        ),
+    ),
+    "number": (
+        Rule(_MARK, _UNREAD_NUMBER & _IS_MARK, LEAVE_EMPTY, value=WRITTEN),
+        _DECIMALS_READ,
+        Rule(
+            "have a comma that may stand for decimals or for thousands",
+            _IN_DOUBT,
+            _describe_readings,
+            value=WRITTEN,
+            noun="values",
+            excuse=_DECIMALS_READ.finding,
+        ),
+        Rule(
+            "are not numbers",
+            _UNREAD_NUMBER & ~_IS_MARK & ~_COMMA,
+            "write numbers alone, with a dot for decimals",
+            value=WRITTEN,
+        ),
+    ),
+    "weight": (
+        Rule("are empty and weigh 1", WRITTEN.is_null()),
+        Rule(
+            "are NaN, infinite or beyond 3e38",
+            VALUE.is_not_null() & ~VALUE.cast(pl.Float32).is_finite(),
+            f"write finite numbers {OR_DROP}",
+            value=VALUE,
+        ),
+        Rule(
+            "are negative",
+            (VALUE < 0) & VALUE.is_finite(),
+            "write 0 or more; show dislike by signals such as skip and ban",
+            value=VALUE,
+        ),
+    ),
+    "position": (
+        Rule(
+            "are no places in a list",
+            (VALUE < 1) | (VALUE > MAX_POSITION) | (VALUE.floor() != VALUE),
+            "write whole numbers from 1, or leave unknown ones empty",
+            value=VALUE,
+        ),
+    ),
+    "propensity": (
+        Rule(
+            "are not above 0 and at most 1",
+            ~((VALUE > 0) & (VALUE <= 1)),
+            "write probabilities as shares of 1, or leave unknown ones empty",
+            value=VALUE,
+        ),
+    ),
+    "age text": (
+        Rule(
+            "are bands of age",
+            WRITTEN.str.contains(AGE_BAND),
+            "give years, or name the column age_band, so that it is a group",
+            value=WRITTEN,
+        ),
+    ),
+    "age": (
+        Rule("look like years of birth", _IS_BIRTH, "give ages in years", value=VALUE),
+        Rule(
+            f"are outside 0 to {MAX_AGE_YEARS} years",
+            ((VALUE < 0) | (VALUE > MAX_AGE_YEARS)) & ~_IS_BIRTH,
+            "correct them, or leave unknown ages empty",
+            value=VALUE,
+        ),
+    ),
+    "time": (
+        Rule(
+            "lie in January 1970 (were seconds read as milliseconds or microseconds, or does 0 stand for missing?); "
+            "correct them, or leave them empty",
+            (VALUE.to_physical() >= 0) & (VALUE.to_physical() < END_OF_JANUARY_US),
+        ),
+        Rule(
+            "lie after the year 9999",
+            VALUE.to_physical() >= YEAR_10000_US,
+            f"read them with the right unit (were milliseconds read as seconds?), or {LEAVE_EMPTY}",
+            value=VALUE.dt.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        ),
+    ),
+    "text time": (
+        Rule(_DATES, VALUE.is_not_null() & _IS_DATE),
+        Rule(_MARK, _UNREAD_TIME & _IS_MARK, LEAVE_EMPTY, value=WRITTEN),
+        Rule("are not times", _UNREAD_TIME & ~_IS_NUMBER & ~_IS_MARK, WRITE_UTC, value=WRITTEN),
+        Rule("have no time zone", VALUE.is_not_null() & pl.col("zone").is_null() & ~_IS_DATE, WRITE_UTC, value=WRITTEN),
+        Rule(_NUMBERS, _IS_NUMBER, lambda number: f"{WRITE_UTC}; {_describe_conversion(number)}", value=WRITTEN),
+    ),
+    "date": (Rule(_DATES, WRITTEN.is_not_null()),),
+    "bare time": (Rule(_NUMBERS, WRITTEN.is_not_null(), _describe_conversion, value=WRITTEN),),
+    "naive time": (
+        Rule("have no time zone", WRITTEN.is_not_null(), GIVE_ZONE, value=WRITTEN.dt.strftime("%Y-%m-%d %H:%M:%S")),
+    ),
+    "vector": (
+        Rule("have no numbers", VALUE == 0, SAME_LENGTH),
+        Rule(
+            "have another length than the first one",
+            (VALUE > 0) & (VALUE.filter(VALUE > 0).first() != VALUE),
+            SAME_LENGTH,
+            value=VALUE,
+        ),
+        Rule("hold numbers that are missing, NaN or infinite", ~WRITTEN, "compute these vectors again"),
+    ),
+    "words": (Rule("have spaces around the value; they were left out", WRITTEN != VALUE),),
+    "CSV list": (
+        Rule(
+            "hold a list in brackets",
+            WRITTEN.str.contains(IN_BRACKETS),
+            "write lists with | between",
+            value=WRITTEN,
+            noun="items",
+        ),
+    ),
+    "list": (Rule("hold a list in brackets as one text; store lists", WRITTEN.str.contains(IN_BRACKETS)),),
+}
+"""The rules for values, by the kind of their column."""
 
 
 def empty_rules(*columns: str) -> tuple[Rule, ...]:
@@ -31,30 +215,13 @@ def _unique(name: str) -> tuple[Rule, ...]:
     repeats = ids.is_not_null() & ~ids.is_first_distinct() & ~pl.col(COPY)
     return (
         *empty_rules(name),
-        note("repeat an earlier row and were dropped", pl.col(COPY)),
+        Rule("repeat an earlier row and were dropped", pl.col(COPY)),
         Rule("repeat an id with other values", repeats, "keep one row for each id", name, ids),
     )
 
 
-_WEIGHT = pl.col("weight")
 RULES: Mapping[str, tuple[Rule, ...]] = {
-    "interactions": (
-        *empty_rules("user_id", "signal"),
-        Rule(
-            "are NaN, infinite or beyond 3e38",
-            _WEIGHT.is_not_null() & ~_WEIGHT.cast(pl.Float32).is_finite(),
-            f"write finite numbers {OR_DROP}",
-            "weight",
-            _WEIGHT,
-        ),
-        Rule(
-            "are negative",
-            (_WEIGHT < 0) & _WEIGHT.is_finite(),
-            "write 0 or more; show dislike by signals such as skip and ban",
-            "weight",
-            _WEIGHT,
-        ),
-    ),
+    "interactions": empty_rules("user_id", "signal"),
     "users": _unique("user_id"),
     "items": _unique("item_id"),
     "collections": (
@@ -65,7 +232,7 @@ RULES: Mapping[str, tuple[Rule, ...]] = {
     "friends": empty_rules("user_id", "friend_id"),
     "assignments": (
         *empty_rules("user_id", "experiment", "variant"),
-        note("repeat a user's variant; the earliest of each counts", pl.col(COPY)),
+        Rule("repeat a user's variant; the earliest of each counts", pl.col(COPY)),
         Rule(
             "give a user several variants of one experiment",
             pl.col("user_id").is_not_null()
@@ -102,200 +269,3 @@ def reference_rule(column: str, name: str, ids: pl.Series, is_unknown: pl.Expr, 
         finding, home, is_unknown = f"name an unknown {name}", "items or collections", is_unknown & where
     bad = pl.col(column).is_not_null() & is_unknown
     return Rule(finding, bad, f"add them to {home} {OR_DROP}", column, pl.col(column), known=ids)
-
-
-def _table_reference(rows: pl.DataFrame, column: str, home: str, ids: pl.Series) -> Rule:
-    """Return the rule of a table's ids that must be known; as text they are the same whatever their type."""
-    kind = ids.dtype if rows.schema[column] == ids.dtype else pl.String()
-    return reference_rule(column, home, ids, ~pl.col(column).cast(kind).is_in(ids.cast(kind).implode()))
-
-
-def check_frames(
-    raw: Mapping[str, RawTable | None],
-    named_ids: Mapping[str, pl.Series],
-    findings: Findings,
-    *,
-    are_all: bool = True,
-) -> dict[str, pl.DataFrame]:
-    """Convert all tables but interactions to their final types and find every fault in them.
-
-    Parameters
-    ----------
-    raw
-        Tables by name; None for one that could not be read (references to it are not checked).
-    named_ids
-        The ids of ``users`` and ``items`` that interactions name.
-    findings
-        Gets the faults and notes.
-    are_all
-        Whether these are all users: the values of some make no groups, and their friends may be others.
-
-    Returns
-    -------
-    dict
-        Tables ready for `share_id_types`, if there are no faults. A missing table of users or of items is
-        made of the ids in interactions.
-    """
-    frames = {home: pl.DataFrame({TABLES[home].required[0]: ids}) for home, ids in named_ids.items() if home not in raw}
-    for name in TABLES:  # users and items first: the others name them
-        table = raw.get(name)
-        if name != "interactions" and table is not None:
-            frames[name] = check_table(name, table, frames, findings, are_all=are_all)
-        if name == "items" and table is not None and name in named_ids:
-            add_named_items(frames, named_ids[name], findings)
-    users, items = (frames.get(f"embeddings/{kind}", pl.DataFrame()) for kind in ("users", "items"))
-    if "vector" in users.columns and "vector" in items.columns and users.height and items.height:
-        check_vector_lengths(users["vector"], next(filter(None, items["vector"].list.len()), 0), findings)
-    check_item_vectors(frames, findings)
-    return frames
-
-
-def add_named_items(frames: dict[str, pl.DataFrame], named: pl.Series, findings: Findings) -> None:
-    """Add items that interactions name and the table of items lacks: they have no attributes, which is noted.
-
-    Where most of them are lacking, or written in another way, the table is another one; that is told row by row.
-    """
-    items = frames.get("items", pl.DataFrame())
-    if "item_id" not in items.columns:
-        return
-    known = items["item_id"].drop_nulls()
-    if known.dtype != named.dtype:
-        known, named = known.cast(pl.String), named.cast(pl.String)
-    new = named.filter(~named.is_in(known.implode()))
-    if not len(new) or 2 * len(new) > len(named) or fold_ids(new).is_in(fold_ids(known).implode()).any():
-        return
-    frames["items"] = pl.concat([items, new.alias("item_id").to_frame()], how="diagonal_relaxed")
-    what = f"{count_of(len(new), len(named), 'items')} are not in items (first: {new[0]!r})"
-    findings.note(f"interactions.item_id: {what}; they have no attributes.")
-
-
-def check_presence(tables: Collection[str], findings: Findings, *, are_frames: bool = False) -> None:
-    """Find tables that must be there and are not."""
-    if "interactions" not in tables:
-        as_what = "{'interactions': frame}" if are_frames else "interactions.parquet or interactions.csv"
-        findings.fault(f"interactions: the table is missing; add {as_what}.")
-    for kind, counterpart in (("users", "items"), ("items", "users")):
-        if f"embeddings/{kind}" in tables and f"embeddings/{counterpart}" not in tables:
-            findings.fault(f"embeddings/{counterpart}: the table is missing beside embeddings/{kind}; add it.")
-
-
-def check_table(
-    name: str,
-    table: RawTable,
-    frames: Frames,
-    findings: Findings,
-    *,
-    are_all: bool = True,
-) -> pl.DataFrame:
-    """Convert a table in memory to its final types and find every fault in its rows.
-
-    Parameters
-    ----------
-    name, table
-        The table.
-    frames
-        Tables that are checked already: `users` and `items` that its rows may name. What is not here is not compared.
-    findings
-        Gets the faults and notes.
-    are_all
-        See `check_frames`.
-
-    Returns
-    -------
-    polars.DataFrame
-        The rows, without those that were left out.
-    """
-    findings.sources[name] = table.sources
-    conformed, reasons = conform_table(name, table.whole, findings, is_text=table.is_text, judge_groups=are_all)
-    rows, rules = conformed.with_columns(_find_copies(name, conformed)), [*RULES[name]]
-    for home, places in (("users", USER_COLUMNS), ("items", ITEM_COLUMNS)):
-        ids = known_ids(frames, home)
-        for other, column in places[1:]:
-            if other == name and column in rows.columns and (are_all or column != "friend_id") and ids is not None:
-                rules.append(_table_reference(rows, column, home, ids))
-    reasons |= find_faults(name, rows, rules, findings)
-    keep = findings.leave_out(name, table.whole, reasons) & ~rows[COPY]
-    return conformed.drop(FILE, ROW).filter(keep)
-
-
-def check_reference(where: str, table: RawTable, column: str, frames: Frames, findings: Findings) -> None:
-    """Find the rows of a table that name unknown users in one column, and nothing else about them."""
-    conformed, _ = conform_table(where, table.whole, Findings(), is_text=table.is_text)
-    ids = known_ids(frames, "users")
-    if column in conformed.columns and ids is not None:
-        rules = [_table_reference(conformed, column, "users", ids)]
-        reasons = find_faults(where, conformed, rules, findings)
-        findings.leave_out(where, table.whole, reasons)
-
-
-def _find_copies(name: str, rows: pl.DataFrame) -> pl.Series:
-    """Return which rows only repeat an earlier one, as the column `COPY`."""
-    unique = TABLES[name].unique
-    if unique in rows.columns:
-        ids = pl.col(unique)
-        hashed = rows.with_columns(hash=rows.drop(FILE, ROW).hash_rows())
-        is_copy = ids.is_not_null() & ~ids.is_first_distinct() & (pl.col("hash") == pl.col("hash").first().over(unique))
-        return hashed.select(is_copy.alias(COPY)).to_series()
-    if name == "assignments" and set(TABLES[name].required) <= set(rows.columns):
-        ordered = rows.with_row_index("ix")
-        if "assigned_at" in rows.columns:
-            ordered = ordered.sort("assigned_at", nulls_last=True, maintain_order=True)
-        firsts = ordered.filter(pl.struct(TABLES[name].required).is_first_distinct())["ix"]
-        return (~pl.int_range(rows.height, dtype=pl.UInt32, eager=True).is_in(firsts.implode())).alias(COPY)
-    return pl.repeat(False, rows.height, eager=True).alias(COPY)
-
-
-def share_id_types(frames: dict[str, pl.DataFrame]) -> None:
-    """Make ids of users, or of items, String in all columns if they are String in one of them, so that they join."""
-    for places in (USER_COLUMNS, ITEM_COLUMNS):
-        present = [(table, column) for table, column in places if table in frames and column in frames[table].columns]
-        if any(frames[table][column].dtype == pl.String for table, column in present):
-            for table, column in present:
-                frames[table] = frames[table].with_columns(pl.col(column).cast(pl.String))
-
-
-def known_ids(frames: Frames, home: str) -> pl.Series | None:
-    """Return the ids of `users` or `items`, sorted; None where the table cannot be read."""
-    column = TABLES[home].required[0]
-    if home not in frames or column not in frames[home].columns:
-        return None
-    return frames[home][column].drop_nulls().unique().sort()
-
-
-def check_item_vectors(frames: Frames, findings: Findings) -> None:
-    """Note items without a vector, which have no place in lists; find out whether all of them are without."""
-    vectors, items = frames.get("embeddings/items", pl.DataFrame()), known_ids(frames, "items")
-    if "item_id" not in vectors.columns or items is None:
-        return
-    bare = items.cast(pl.String).is_in(vectors["item_id"].cast(pl.String).implode())
-    bare = items.filter(~bare)
-    if len(items) and len(bare) == len(items):
-        if not findings.is_faulty("embeddings/items"):
-            findings.fault(f"embeddings/items: none of {len(items):,} items has a vector; bring one for every item.")
-        return
-    findings.note_rows(
-        "embeddings/items",
-        len(bare),
-        len(items),
-        "have no vector",
-        "they are left out of lists; bring one for every item",
-        noun="items",
-        first=", ".join(map(repr, bare.head(FIRST_NAMED))),
-    )
-
-
-def check_vector_lengths(user_vectors: pl.Series, n_numbers: int, findings: Findings) -> None:
-    """Find out whether users' vectors are as long as those of items."""
-    length = next(filter(None, user_vectors.list.len()), n_numbers)
-    if length != n_numbers:
-        findings.fault(
-            f"embeddings/users.vector: has {length} numbers where those of items have {n_numbers}; "
-            "bring both from the same model."
-        )
-
-
-def faulty_entities(raw: Mapping[str, RawTable | None], findings: Findings) -> frozenset[str]:
-    """Return the entities whose column of `items` has faults."""
-    items = raw.get("items")
-    columns = [] if items is None else items.columns
-    return frozenset(entity_of_column(column) for column in columns if findings.is_faulty(f"items.{column}"))

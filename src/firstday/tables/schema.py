@@ -12,9 +12,8 @@ import polars as pl
 
 from firstday.tables.faults import Findings
 
-Kind = Literal["id", "label", "text", "time", "weight", "age", "vector", "position", "propensity"]
-"""What a column holds: an id, an id that nothing else refers to, one word or title, a moment in UTC, a weight, years of
-age, a list of numbers, a place in a list, or a probability."""
+Kind = Literal["id", "tag", "text", "time", "weight", "age", "vector", "position", "propensity", "group", "entity"]
+"""What a column holds; a tag is an id that nothing else refers to, a time a moment in UTC, an age one in years."""
 Frames = Mapping[str, pl.DataFrame]
 """Tables by name, every column in its final type."""
 
@@ -31,13 +30,20 @@ class TableSchema:
         Columns that must be there; interactions also need ``item_id`` or ``entity`` (`firstday.data.interactions`).
     unique
         The id column that may not repeat, or None.
+    others
+        The kind of all other columns; None where these are ignored.
+    copies_of
+        Columns that may be alike in several rows, of which the earliest counts.
     """
 
     kinds: Mapping[str, Kind]
     required: tuple[str, ...]
     unique: str | None = None
+    others: Kind | None = None
+    copies_of: tuple[str, ...] = ()
 
 
+ASSIGNMENT = ("user_id", "experiment", "variant")
 TABLES: Mapping[str, TableSchema] = {
     "interactions": TableSchema(
         {
@@ -48,15 +54,15 @@ TABLES: Mapping[str, TableSchema] = {
             "signal": "text",
             "timestamp": "time",
             "weight": "weight",
-            "list_id": "label",
+            "list_id": "tag",
             "position": "position",
             "propensity": "propensity",
             "policy": "text",
         },
         ("user_id",),
     ),
-    "users": TableSchema({"user_id": "id", "registered_at": "time", "age": "age"}, ("user_id",), "user_id"),
-    "items": TableSchema({"item_id": "id", "title": "text", "added_at": "time"}, ("item_id",), "item_id"),
+    "users": TableSchema({"user_id": "id", "registered_at": "time", "age": "age"}, ("user_id",), "user_id", "group"),
+    "items": TableSchema({"item_id": "id", "title": "text", "added_at": "time"}, ("item_id",), "item_id", "entity"),
     "collections": TableSchema(
         {"entity": "text", "entity_id": "id", "item_id": "id"}, ("entity", "entity_id", "item_id")
     ),
@@ -64,7 +70,8 @@ TABLES: Mapping[str, TableSchema] = {
     "friends": TableSchema({"user_id": "id", "friend_id": "id"}, ("user_id", "friend_id")),
     "assignments": TableSchema(
         {"user_id": "id", "experiment": "text", "variant": "text", "assigned_at": "time"},
-        ("user_id", "experiment", "variant"),
+        ASSIGNMENT,
+        copies_of=ASSIGNMENT,
     ),
     "embeddings/users": TableSchema({"user_id": "id", "vector": "vector"}, ("user_id", "vector"), "user_id"),
     "embeddings/items": TableSchema({"item_id": "id", "vector": "vector"}, ("item_id", "vector"), "item_id"),
@@ -89,11 +96,13 @@ ITEM_COLUMNS = (
 ITEM = "item"
 """The entity that is recommended; every other entity (artist, genre, ...) is a set of items."""
 UTC_MICROSECONDS = pl.Datetime("us", "UTC")
+DAY_US = 86_400_000_000
 OF_IMPRESSIONS = ("position", "propensity", "policy")
 """Columns of interactions that say something of impressions alone; a list's id may stand beside a use, too."""
 DEFAULT_SIGNAL = "stream"
 RESERVED_GROUPS = ("interactions", "friends")
 """Names with another meaning in a user's signals, so that no profile column can have them."""
+WHOLE_NUMBER = r"^(0|-?[1-9][0-9]{0,17})$"
 PANDAS_INDEX = r"Unnamed: \d+|__index_level_\d+__"
 """Columns that pandas makes of a table's index; in CSV, the first column also has an empty name."""
 
@@ -104,11 +113,10 @@ def missing_column(name: str, label: str, columns: Iterable[str]) -> str:
     others = {fold_name(column): column for column in present if column not in TABLES[name].kinds}
     alike = get_close_matches(fold_name(label), others, 1)
     ids = [other for other in others if other.endswith("id")] if label.endswith("_id") else []
-    advice = "add it"
-    if fold_name(label) in others:
-        advice = f"rename {show_name(others[fold_name(label)])} to {label}"
-    elif alike or len(ids) == 1:
-        advice = f"rename {show_name(others[(alike or ids)[0]])} to {label} if that is what it holds"
+    guess, advice = alike or (ids if len(ids) == 1 else []), "add it"
+    if guess:
+        doubt = "" if guess[0] == fold_name(label) else " if that is what it holds"
+        advice = f"rename {show_name(others[guess[0]])} to {label}{doubt}"
     return f"{name}.{label}: the column is missing (found: {', '.join(map(show_name, present))}); {advice}"
 
 
@@ -117,7 +125,7 @@ def hint_at_name(name: str, label: str, columns: Iterable[str]) -> str:
     known = [*TABLES[name].kinds, *(["genre"] if name == "items" else [])]
     absent = [column for column in known if column not in columns and column not in TABLES[name].required]
     meant = [column for column in absent if fold_name(label).removesuffix("s") == fold_name(column).removesuffix("s")]
-    return f"; rename it to {meant[0]} if that is what it holds" if meant and label not in known else ""
+    return f"; rename it to {meant[0]} if that is what it holds" if meant else ""
 
 
 def fold_name(label: str) -> str:

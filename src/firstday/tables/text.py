@@ -1,16 +1,16 @@
-"""Text files as UTF-8: unpacked, decoded and checked, with the lines on which their rows begin."""
+"""Text files as UTF-8: unpacked, decoded and checked; the lines of their rows, and rows that cannot be read."""
 
 from __future__ import annotations
 
 import codecs
-import errno
 import gzip
 import io
 import itertools
+import json
 import shutil
 import tempfile
-import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,15 +18,12 @@ from typing import IO, cast
 
 import numpy as np
 
-from firstday.tables.faults import Findings
+from firstday.tables.faults import MAX_LISTED, NOWHERE, Findings, Found, LeftOut
 from firstday.tables.find import Packing, TableFile
-from firstday.tables.zstd import DecompressionParameter, ZstdError, ZstdFile
+from firstday.tables.zstd import DecompressionParameter, ZstdFile
 
 CHUNK_BYTES = 2**22
-DAMAGED = (OSError, EOFError, zlib.error, ZstdError)
-"""What reading a damaged file can raise."""
-EMPTY = "is empty; write a header and rows, or remove it."
-EMPTY_OF_ROWS = "is empty; write rows, or remove it."
+EMPTY = "is empty; write rows, or remove it."
 _MARKS = {  # that of UTF-16 is the beginning of that of UTF-32
     codecs.BOM_UTF8: "utf-8-sig",
     codecs.BOM_UTF32_LE: "utf-32",
@@ -35,35 +32,30 @@ _MARKS = {  # that of UTF-16 is the beginning of that of UTF-32
     codecs.BOM_UTF16_BE: "utf-16",
 }
 _ZSTD_OPTIONS: Mapping[int, int] = {DecompressionParameter.window_log_max: 31}
+LineOf = Callable[[int], int]
+"""Returns the line, from 1, on which a row begins."""
+Fault = tuple[str, str, str]
+"""What is wrong with a row, what to do, and what to show of the first one."""
+Record = tuple[list[str], str, Fault | None]
+"""Lines as they are, and as they are to be read: "" for blank lines and rows with a fault."""
 
 
-@dataclass(frozen=True, eq=False)
-class Lines:
-    """The lines on which rows of a text file begin.
+class UnreadableError(Exception):
+    """A file cannot be read; the arguments are the faults after the file's name, if they are not among the findings."""
+
+
+def count_lines(first: int, rows: np.ndarray, extra: np.ndarray) -> LineOf:
+    """Make the function that returns the line of a row.
 
     Parameters
     ----------
     first
-        The line of row 0, from 1, if there were no further lines.
-    rows
-        int64, ascending: the rows followed by further lines, which are blank or parts of the row.
-    n_lines
-        int64: the number of further lines up to and after each of `rows`.
+        The line of row 0, if there were no further lines.
+    rows, extra
+        int64, ascending: the rows followed by further lines, which are blank or parts of the row, and how many.
     """
-
-    first: int
-    rows: np.ndarray
-    n_lines: np.ndarray
-
-    @classmethod
-    def of(cls, first: int, rows: np.ndarray, extra: np.ndarray) -> Lines:
-        """Make it of the number of further lines after each row."""
-        return cls(first, np.asarray(rows, dtype=np.int64), np.cumsum(extra, dtype=np.int64))
-
-    def __call__(self, row: int) -> int:
-        """Return the line of a row, both counted from the start of the file, rows from 0."""
-        n = int(np.searchsorted(self.rows, row))
-        return self.first + row + (int(self.n_lines[n - 1]) if n else 0)
+    n_further = np.concatenate([[0], np.cumsum(extra)])
+    return lambda row: first + row + int(n_further[np.searchsorted(rows, row)])
 
 
 @dataclass(eq=False)
@@ -74,12 +66,16 @@ class Text:
     ----------
     path, packing
         Where it is, and how it is compressed.
+    name, table
+        What messages call it, and the table whose rows it holds.
     folder
         The folder of the copy, which is removed with this.
     """
 
     path: Path
     packing: Packing
+    name: str
+    table: str
     folder: tempfile.TemporaryDirectory[str] | None = None
 
     def open(self) -> IO[bytes]:
@@ -112,13 +108,12 @@ class Text:
         self.path, self.packing, self.folder = path, "", folder
 
 
-def open_text(path: Path, file: TableFile, findings: Findings) -> Text | None:
+def open_text(path: Path, file: TableFile, table: str) -> Text:
     """Open a text file that is not empty; one with a byte-order mark is copied to UTF-8 without it."""
-    text = Text(path, file.packing)
+    text = Text(path, file.packing, file.name, table)
     head = next(text.chunks(), b"")
     if not head:
-        findings.fault(f"{file.name}: {EMPTY if file.form == 'CSV' else EMPTY_OF_ROWS}")
-        return None
+        raise UnreadableError(EMPTY)
     encoding = next((name for mark, name in _MARKS.items() if head.startswith(mark)), None)
     if encoding is None:
         return text
@@ -127,30 +122,12 @@ def open_text(path: Path, file: TableFile, findings: Findings) -> Text | None:
             shutil.copyfileobj(content, copy)
     except UnicodeError:
         name = encoding.removesuffix("-sig").upper()
-        findings.fault(f"{file.name}: is not {name} as its beginning says, or is cut off; save it as UTF-8.")
-        return None
-    if encoding != "utf-8-sig":
-        findings.note(f"{file.name}: is {encoding.upper()} and was read as such.")
+        raise UnreadableError(f"is not {name} as its beginning says, or is cut off; save it as UTF-8.") from None
     return text
 
 
-def describe_damage(file: TableFile, error: BaseException) -> str:
-    """Say that a file cannot be opened or unpacked, after its name."""
-    if isinstance(error, PermissionError):
-        return "may not be read; allow reading it."
-    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
-        return f"is copied to be read, and {tempfile.gettempdir()} has no space; make space, or set TMPDIR."
-    if file.packing and getattr(error, "errno", None) is None:
-        return f"is not {file.packing}, cut off or damaged; copy or write it again."
-    return f"cannot be read ({str(error).rstrip('.') or type(error).__name__}); write the file again."
-
-
-class NotUtf8Error(Exception):
-    """A file is not UTF-8; the text is the fault after the file's name."""
-
-
 def check_utf8(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """Pass on the chunks of a file and an empty one at its end; raise NotUtf8Error where they are not UTF-8."""
+    """Pass on the chunks of a file and an empty one at its end; raise UnreadableError where they are not UTF-8."""
     decoder, line = codecs.getincrementaldecoder("utf-8")(), 1
     for chunk in itertools.chain(chunks, [b""]):
         if decoder.getstate()[0] or not chunk.isascii():
@@ -161,6 +138,45 @@ def check_utf8(chunks: Iterable[bytes]) -> Iterator[bytes]:
                 advice = "save it as UTF-8, for example: iconv -f WINDOWS-1252 -t UTF-8"
                 advice = "export the table as text in UTF-8" if b"\0" in chunk else advice
                 byte = error.object[error.start]
-                raise NotUtf8Error(f"is not UTF-8 (first: line {line:,}, byte 0x{byte:02X}); {advice}.") from None
+                raise UnreadableError(f"is not UTF-8 (first: line {line:,}, byte 0x{byte:02X}); {advice}.") from None
         line += chunk.count(b"\n")
         yield chunk
+
+
+def copy_rows(
+    text: Text, read: Callable[[Iterator[str]], Iterator[Record]], n_headers: int, findings: Findings
+) -> bool:
+    """Copy the rows of a text file that can be read, each on its line; tell whether the others may be left out.
+
+    Parameters
+    ----------
+    text
+        The file.
+    read
+        Reads its lines.
+    n_headers
+        How many records are no rows.
+    findings
+        Gets the faults.
+    """
+    counts: Counter[tuple[str, str]] = Counter()
+    firsts: dict[tuple[str, str], str] = {}
+    left_out: list[LeftOut] = []
+    n_rows, line = -n_headers, 1
+    with text.lines() as content, text.replace() as copy:
+        for lines, kept, fault in read(iter(content)):
+            copy.write(kept + "\n" * (len(lines) - kept.count("\n")))
+            n_rows += bool(kept or fault)
+            if fault:
+                counts[fault[:2]] += 1
+                firsts.setdefault(fault[:2], f"line {line:,}{fault[2]}")
+                if len(left_out) < MAX_LISTED:
+                    row = json.dumps("".join(lines).strip("\r\n"), ensure_ascii=False)
+                    left_out.append((text.table, text.name, line, row, [fault[0]]))
+            line += len(lines)
+    for (finding, advice), n in counts.items():
+        first = (NOWHERE, 0, firsts[finding, advice])
+        findings.add(Found(text.name, finding, advice, n=n, n_rows=n_rows, first=first, file_of=text.table))
+    if findings.drop:
+        findings.leave_out_unread(text.table, counts.total(), left_out)
+    return findings.drop or not counts

@@ -36,8 +36,8 @@ from firstday.errors import DataError
 from firstday.tables.categories import MAX_GROUP_VALUES, judge_group
 from firstday.tables.conform import conform_table
 from firstday.tables.faults import ROW, Findings
-from firstday.tables.rules import check_presence, check_table
 from firstday.tables.schema import TABLES
+from firstday.tables.table_checks import check_presence, check_table
 
 KEYS = {MENTIONS: "friend_id"}
 """The column by which the rows of a table are divided among parts, where it is not `user_id`."""
@@ -145,7 +145,7 @@ def check_shapes(
         if name == "interactions":
             check_interactions(head, Known(), shape, is_text=table.names.is_text)
         else:
-            conform_table(name, head, shape, is_text=table.names.is_text, judge_groups=False)
+            conform_table(name, head, shape, is_text=table.names.is_text)
         for sentence in shape.faults:
             if not sentence.startswith(f"{name}: has no rows;") or not n_rows[name]:
                 findings.fault(sentence)
@@ -246,7 +246,7 @@ def _find_groups(users: ClusterTable, findings: Findings, *, drop: bool) -> dict
         column, n_values = size["column"], int(size["n_values"])
         chosen = summed.where((fn.col("column") == column) & fn.col("value").isNotNull())
         rows = to_polars(chosen.select("value", "n").limit(MAX_GROUP_VALUES + 1).toArrow())
-        if judge_group(f"users.{column}", rows, n_values, int(size["n_users"]), names.is_text, findings):
+        if judge_group(f"users.{column}", rows, n_values, int(size["n_users"]), findings):
             groups[column] = tuple(rows["value"].sort().to_list())
     summed.unpersist()
     return groups

@@ -27,8 +27,8 @@ from firstday.recommend.batch import BatchCounts, BatchSummary, summarise_batch
 from firstday.recommend.list_files import ListForm, find_list_form
 from firstday.recommend.recommender import Recommender, check_length
 from firstday.recommend.registry import find_strategy, refuse_without
-from firstday.tables.columns import WHOLE_NUMBER
 from firstday.tables.faults import Findings
+from firstday.tables.schema import WHOLE_NUMBER
 
 LISTS_DDL = "user_id string, rank int, item_id string, title string, score float, route string, scale string"
 
@@ -84,7 +84,7 @@ def recommend_on_spark(
         known = {table: rows for table, rows in raw.of_users.items() if table in NEWCOMER_TABLES}
         present, n_rows = check_shapes(known, findings, may_be_empty=("interactions", "friends"))
     check_newcomer_tables(raw.name, present, findings)
-    if findings.sentences or not present:
+    if not findings.are_usable or not present:
         raise DataError(findings.faults)
     session = next(iter(present.values())).frame.sparkSession
     request = Request(

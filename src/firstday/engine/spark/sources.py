@@ -22,7 +22,7 @@ from firstday.tables.faults import FILE, ROW, Findings, SourceFile
 from firstday.tables.find import TableFiles, find_tables
 from firstday.tables.frames import unknown_table
 from firstday.tables.raw_table import RawTable
-from firstday.tables.read import describe_other_columns, describe_other_types, open_table, whole_partitions
+from firstday.tables.read import describe_other_columns, describe_other_types, open_table
 from firstday.tables.schema import TABLES
 
 if TYPE_CHECKING:
@@ -116,12 +116,11 @@ def read_folder(session: SparkSession, uri: str, scratch: Path, findings: Findin
     storage = Storage(session, uri)
     stored = {file.path: file for file in storage.list_files()}
     folders = {f"{parent}/" for path in stored for parent in map(str, Path(path).parents) if parent != "."}
-    listing = [*((folder, 0) for folder in sorted(folders)), *((file.path, file.n_bytes) for file in stored.values())]
     of_users: dict[str, ClusterTable | None] = {}
     shared: dict[str, RawTable | None] = {}
-    for name, files in find_tables(sorted(listing), findings).items():
+    for name, files in find_tables([*folders, *stored], findings).items():
         table = None
-        if files is not None and name in USER_TABLES and files.form == "Parquet" and storage.local is None:
+        if files is not None and name in USER_TABLES and files.format == "Parquet" and storage.local is None:
             of_users[name] = _scan_parquet(session, files, stored, findings)
             continue
         if files is not None:
@@ -131,7 +130,7 @@ def read_folder(session: SparkSession, uri: str, scratch: Path, findings: Findin
             shared[name] = None if table is None else table.into_memory(findings)
         elif table is None or files is None:
             of_users[name] = None
-        elif files.form == "Parquet":
+        elif files.format == "Parquet":
             of_users[name] = _scan_parquet(session, files, stored, findings)
         else:
             of_users[name] = _stage(session, storage, name, table, scratch)
@@ -208,16 +207,17 @@ def _scan_files(session: SparkSession, uris: list[str], numbers: list[int], file
     """Read Parquet files of one schema, each row with its place, and the columns that the names of folders give."""
     rows = session.read.parquet(*uris)
     present = set(rows.columns)
-    whole = whole_partitions(files)
     names = [name for name in files.files[numbers[0]].partitions if name not in present]
-    kinds = ", ".join(f"`{name}` {'long' if name in whole else 'string'}" for name in names)
+    given = {name: [file.partitions.get(name) for file in files.files] for name in names}
+    are_text = {name: any(isinstance(value, str) for value in values) for name, values in given.items()}
+    kinds = ", ".join(f"`{name}` {'string' if are_text[name] else 'long'}" for name in names)
     values = [
         (
             uri,
             number,
             *(
-                None if value is None else int(value) if name in whole else value
-                for name, value in ((name, files.files[number].partitions.get(name)) for name in names)
+                str(given[name][number]) if are_text[name] and given[name][number] is not None else given[name][number]
+                for name in names
             ),
         )
         for uri, number in zip(uris, numbers, strict=True)

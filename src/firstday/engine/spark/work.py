@@ -151,7 +151,7 @@ def _in_order(rows: pl.DataFrame, names: TableNames) -> pl.DataFrame:
 
 def make_raw(frame: pl.DataFrame, names: TableNames) -> RawTable:
     """Make a table of rows with the columns `FILE` and `ROW`; the driver knows which files these are."""
-    return RawTable((frame.rename(dict(names.dotted)).lazy(),), is_text=names.is_text)
+    return RawTable((frame.rename(dict(names.dotted)).lazy(),), format="CSV" if names.is_text else "a frame")
 
 
 def read_part(whole: Whole, names: Mapping[str, TableNames], table: pa.Table) -> pa.Table:

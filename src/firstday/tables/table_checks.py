@@ -1,0 +1,212 @@
+"""Checks of whole tables in memory, by the rules and by what tables say of one another."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+
+import polars as pl
+
+from firstday.tables.categories import drop_poor_groups, entity_of_column
+from firstday.tables.columns import MAX_INT64
+from firstday.tables.conform import conform_table
+from firstday.tables.faults import FILE, ROW, Findings, Rule, find_faults, fold_ids
+from firstday.tables.raw_table import RawTable
+from firstday.tables.rules import COPY, FIRST_NAMED, RULES, reference_rule
+from firstday.tables.schema import ITEM_COLUMNS, TABLES, USER_COLUMNS, Frames
+
+
+def _reference_rules(name: str, rows: pl.DataFrame, frames: Frames) -> list[Rule]:
+    """Return the rules of ids that `users` and `items` must have; as text they are the same whatever their type."""
+    rules = []
+    for home, columns in (("users", USER_COLUMNS), ("items", ITEM_COLUMNS)):
+        ids = known_ids(frames, home)
+        for other, column in columns[1:]:
+            if other == name and column in rows.columns and ids is not None:
+                kind = ids.dtype if rows.schema[column] == ids.dtype else pl.String()
+                is_unknown = ~pl.col(column).cast(kind).is_in(ids.cast(kind).implode())
+                rules.append(reference_rule(column, home, ids, is_unknown))
+    return rules
+
+
+def check_frames(
+    raw: Mapping[str, RawTable | None],
+    named_ids: Mapping[str, pl.Series],
+    findings: Findings,
+    *,
+    are_all: bool = True,
+) -> dict[str, pl.DataFrame]:
+    """Convert all tables but interactions to their final types and find every fault in them.
+
+    Parameters
+    ----------
+    raw
+        Tables by name; None for one that could not be read (references to it are not checked).
+    named_ids
+        The ids of ``users`` and ``items`` that interactions name.
+    findings
+        Gets the faults and notes.
+    are_all
+        Whether these are all users: the values of some make no groups, and their friends may be others.
+
+    Returns
+    -------
+    dict
+        Tables ready for `share_id_types`, if there are no faults. A missing table of users or of items is
+        made of the ids in interactions.
+    """
+    frames = {home: pl.DataFrame({TABLES[home].required[0]: ids}) for home, ids in named_ids.items() if home not in raw}
+    for name in TABLES:  # users and items first: the others name them
+        table = raw.get(name)
+        if name != "interactions" and table is not None:
+            frames[name] = check_table(name, table, frames, findings, are_all=are_all)
+        if name == "items" and table is not None and name in named_ids:
+            add_named_items(frames, named_ids[name], findings)
+    users, items = (frames.get(f"embeddings/{kind}", pl.DataFrame()) for kind in ("users", "items"))
+    if "vector" in users.columns and "vector" in items.columns and users.height and items.height:
+        check_vector_lengths(users["vector"], next(filter(None, items["vector"].list.len()), 0), findings)
+    check_item_vectors(frames, findings)
+    return frames
+
+
+def add_named_items(frames: dict[str, pl.DataFrame], named: pl.Series, findings: Findings) -> None:
+    """Add items that interactions name and the table of items lacks: they have no attributes, which is noted.
+
+    Where most of them are lacking, or written in another way, the table is another one; that is told row by row.
+    """
+    known = frames["items"].get_column("item_id", default=pl.Series([], dtype=pl.String)).cast(pl.String)
+    new = named.filter(~named.cast(pl.String).is_in(known.implode()))
+    if 2 * len(new) > len(named) or fold_ids(new).is_in(fold_ids(known).implode()).any():
+        return
+    frames["items"] = pl.concat([frames["items"], new.alias("item_id").to_frame()], how="diagonal_relaxed")
+    findings.note_rows(
+        "interactions.item_id",
+        len(new),
+        len(named),
+        "are not in items",
+        "they have no attributes",
+        noun="items",
+        first=", ".join(map(repr, new.head(1))),
+    )
+
+
+def check_presence(tables: Collection[str], findings: Findings, *, are_frames: bool = False) -> None:
+    """Find tables that must be there and are not."""
+    if "interactions" not in tables:
+        as_what = "{'interactions': frame}" if are_frames else "interactions.parquet or interactions.csv"
+        findings.fault(f"interactions: the table is missing; add {as_what}.")
+    for kind, counterpart in (("users", "items"), ("items", "users")):
+        if f"embeddings/{kind}" in tables and f"embeddings/{counterpart}" not in tables:
+            findings.fault(f"embeddings/{counterpart}: the table is missing beside embeddings/{kind}; add it.")
+
+
+def check_table(
+    name: str,
+    table: RawTable,
+    frames: Frames,
+    findings: Findings,
+    *,
+    are_all: bool = True,
+) -> pl.DataFrame:
+    """Convert a table in memory to its final types and find every fault in its rows.
+
+    Parameters
+    ----------
+    name, table
+        The table.
+    frames
+        Tables that are checked already: `users` and `items` that its rows may name. What is not here is not compared.
+    findings
+        Gets the faults and notes.
+    are_all
+        See `check_frames`.
+
+    Returns
+    -------
+    polars.DataFrame
+        The rows, without those that were left out.
+    """
+    findings.sources[name] = table.sources
+    conformed, reasons = conform_table(name, table.whole, findings, is_text=table.is_text)
+    if name == "users" and are_all:
+        conformed = drop_poor_groups(conformed, findings)
+    rows = _mark_copies(name, conformed)
+    references = [rule for rule in _reference_rules(name, rows, frames) if are_all or rule.column != "friend_id"]
+    reasons |= find_faults(name, rows, [*RULES[name], *references], findings)
+    keep = findings.leave_out(name, table.whole, reasons) & ~rows[COPY]
+    return conformed.drop(FILE, ROW).filter(keep)
+
+
+def check_named_users(where: str, table: RawTable, column: str, frames: Frames, findings: Findings) -> None:
+    """Find the rows of a table that name unknown users in one column, and nothing else about them."""
+    conformed, _ = conform_table(where, table.whole, Findings(), is_text=table.is_text)
+    rules = [rule for rule in _reference_rules(where, conformed, frames) if rule.column == column]
+    findings.leave_out(where, table.whole, find_faults(where, conformed, rules, findings))
+
+
+def _mark_copies(name: str, rows: pl.DataFrame) -> pl.DataFrame:
+    """Tell which rows only repeat an earlier one, as the column `COPY`."""
+    schema, is_copy = TABLES[name], pl.lit(value=False)
+    if schema.unique in rows.columns:
+        is_new = rows.drop(FILE, ROW).hash_rows().is_first_distinct()
+        ids = pl.col(schema.unique)
+        is_copy = ids.is_not_null() & ~ids.is_first_distinct() & ~pl.lit(is_new)
+    elif schema.copies_of and set(schema.copies_of) <= set(rows.columns):
+        time = pl.col("assigned_at").to_physical().fill_null(MAX_INT64)
+        order = time if "assigned_at" in rows.columns else pl.int_range(pl.len())
+        is_copy = order.rank("ordinal").over(schema.copies_of) > 1
+    return rows.with_columns(is_copy.alias(COPY))
+
+
+def share_id_types(frames: dict[str, pl.DataFrame]) -> None:
+    """Make ids of users, or of items, String in all columns if they are String in one of them, so that they join."""
+    for columns in (USER_COLUMNS, ITEM_COLUMNS):
+        present = [(table, column) for table, column in columns if table in frames and column in frames[table].columns]
+        if any(frames[table][column].dtype == pl.String for table, column in present):
+            for table, column in present:
+                frames[table] = frames[table].with_columns(pl.col(column).cast(pl.String))
+
+
+def known_ids(frames: Frames, home: str) -> pl.Series | None:
+    """Return the ids of `users` or `items`, sorted; None where the table cannot be read."""
+    column = TABLES[home].required[0]
+    if home not in frames or column not in frames[home].columns:
+        return None
+    return frames[home][column].drop_nulls().unique().sort()
+
+
+def check_item_vectors(frames: Frames, findings: Findings) -> None:
+    """Note items without a vector, which have no place in lists; find out whether all of them are without."""
+    vectors, items = frames.get("embeddings/items", pl.DataFrame()), known_ids(frames, "items")
+    if "item_id" not in vectors.columns or items is None:
+        return
+    bare = items.filter(~items.cast(pl.String).is_in(vectors["item_id"].cast(pl.String).implode()))
+    if len(items) and len(bare) == len(items):
+        if not findings.is_faulty("embeddings/items"):
+            findings.fault(f"embeddings/items: none of {len(items):,} items has a vector; bring one for every item.")
+        return
+    findings.note_rows(
+        "embeddings/items",
+        len(bare),
+        len(items),
+        "have no vector",
+        "they are left out of lists; bring one for every item",
+        noun="items",
+        first=", ".join(map(repr, bare.head(FIRST_NAMED))),
+    )
+
+
+def check_vector_lengths(user_vectors: pl.Series, n_numbers: int, findings: Findings) -> None:
+    """Find out whether users' vectors are as long as those of items."""
+    length = next(filter(None, user_vectors.list.len()), n_numbers)
+    if length != n_numbers:
+        findings.fault(
+            f"embeddings/users.vector: has {length} numbers where those of items have {n_numbers}; "
+            "bring both from the same model."
+        )
+
+
+def faulty_entities(raw: Mapping[str, RawTable | None], findings: Findings) -> frozenset[str]:
+    """Return the entities whose column of `items` has faults."""
+    items = raw.get("items")
+    columns = [] if items is None else items.columns
+    return frozenset(entity_of_column(column) for column in columns if findings.is_faulty(f"items.{column}"))
