@@ -12,12 +12,13 @@ import polars as pl
 import pytest
 
 from firstday.config import SignalConfig, parse_config
-from firstday.data import event_writer
+from firstday.data import user_rows
 from firstday.data.dataset import Dataset
-from firstday.data.load import check_tables, load
+from firstday.data.load import load
 from firstday.data.newcomers import load_newcomers
 from firstday.data.parts import join_users
 from firstday.data.summary import summarise
+from firstday.engine.engines import check as check_tables
 from firstday.errors import ConfigError, DataError
 from firstday.features.impressions import collect_passed_over
 from firstday.tables import raw_table
@@ -287,11 +288,11 @@ def test_impressions_in_many_batches_and_parts_on_disk(monkeypatch: pytest.Monke
     whole = load({"interactions": rows})
     rows.write_parquet(tmp_path / "interactions.parquet")
     monkeypatch.setattr(raw_table, "BATCH_ROWS", 300)
-    monkeypatch.setattr(event_writer, "PART_ROWS", 400)
+    monkeypatch.setattr(user_rows, "PART_ROWS", 400)
     read = load(tmp_path)
     assert whole.impressions is not None
     assert read.impressions is not None
-    assert len(read.impressions.parts) == len(read.events.parts) > 4
+    assert len(read.impressions.parts) == len(read.events.rows.parts) > 4
     assert all(isinstance(part, Path) for part in read.impressions.parts)
     assert read.impressions.whole().equals(whole.impressions.whole())
     assert whole.impressions.whole()["is_used"].any()

@@ -13,7 +13,7 @@ import pytest
 
 from firstday.config import Config
 from firstday.data.dataset import Dataset
-from firstday.data.load import check_tables, load
+from firstday.data.load import load
 from firstday.data.parts import (
     MENTIONS,
     USER_TABLES,
@@ -27,6 +27,7 @@ from firstday.data.parts import (
     unpack,
 )
 from firstday.data.summary import summarise
+from firstday.engine.engines import check as check_tables
 from firstday.tables.faults import FILE, ROW, Findings, Rule, SourceFile, find_faults
 from firstday.tables.raw_table import RawTable, add_place
 
@@ -156,7 +157,7 @@ def test_parts_leave_out_what_the_whole_leaves_out(five_users: Tables, bad: str,
     parts, findings = read_in_parts(five_users, n_parts, drop=True)
     findings.settle(0.5)
     assert set(findings.faults) == set(whole.faults) == set()
-    assert whole.dataset is not None
+    assert isinstance(whole.dataset, Dataset)
     datasets = [part.dataset for part in parts if part.dataset is not None]
     users = pl.concat([part.users.values for part in datasets])
     assert users.sort().to_list() == whole.dataset.users.values.to_list()

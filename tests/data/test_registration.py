@@ -13,9 +13,9 @@ from firstday.config import Config, parse_config
 from firstday.data.dataset import Dataset, Group
 from firstday.data.events import Events
 from firstday.data.load import load
-from firstday.data.splits.holdout import find_cut_offs, split_for_training
+from firstday.data.splits.histories import read_histories
+from firstday.data.splits.holdout import find_cut_offs, log_of, split_for_training
 from firstday.data.splits.registration import split_registration
-from firstday.data.splits.registrations import Log
 from firstday.data.splits.roles import Roles
 from firstday.data.splits.split import Split
 from firstday.errors import ConfigError, DataError
@@ -243,7 +243,8 @@ def test_sizes_of_drawn_day_ones_are_not_those_of_validation_users() -> None:
     names = dataset.users.values.cast(pl.String)
     judged = np.flatnonzero(names.str.starts_with("judged"))
     roles = Roles(np.arange(len(names)), judged, judged[:0], (np.arange(len(judged)),))
-    split = split_registration(dataset, settings(), roles, Log.of(dataset.events), seed=0)
+    histories = read_histories(dataset, settings(), log_of(dataset, settings()))
+    split = split_registration(dataset, settings(), histories, roles)
     (day_one,) = split.warm_day_one
     sizes = day_one["stream", "item"].lengths()
     assert set(sizes[np.flatnonzero(names.str.starts_with("old"))]) == {2}

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import cached_property
 
 import numpy as np
@@ -12,10 +12,10 @@ import polars as pl
 
 from firstday.arguments import hint_at
 from firstday.config import SHOWN, SignalConfig
-from firstday.data.event_writer import EventWriter
-from firstday.data.events import Events, Pair, code_pairs, sort_pairs
+from firstday.data.events import EVENT_TYPES, Events, Pair, clean_events, code_pairs, sort_pairs
 from firstday.data.ids import INDEX, Ids, look_up
-from firstday.data.impressions import Impressions, ImpressionWriter, take_impressions
+from firstday.data.impressions import WRITTEN_TYPES, clean_impressions, take_impressions
+from firstday.data.user_rows import RowWriter, UserRows
 from firstday.errors import count_of
 from firstday.tables.conform import conform_interactions
 from firstday.tables.faults import FILE, ROW, Findings, Rule, find_faults
@@ -225,11 +225,11 @@ class Interactions:
     events
         What users did.
     impressions
-        What was shown to them; None where nothing was.
+        What was shown to them, columns as in `IMPRESSION_TYPES`; None where nothing was.
     """
 
     events: Events
-    impressions: Impressions | None = None
+    impressions: UserRows | None = None
 
 
 def read_interactions(
@@ -237,46 +237,57 @@ def read_interactions(
 ) -> Interactions | None:
     """Check and index the interactions of a table, or of a part of one; return None where there are faults."""
     findings.sources["interactions"] = raw.sources
+
+    def check() -> Iterator[pl.DataFrame]:
+        for batch in raw.batches():
+            rows = check_interactions(batch, known, findings, is_text=raw.is_text)
+            if findings.are_usable and None not in (known.users, known.items, known.entities):
+                yield rows
+
     n_users, use = 0 if known.users is None else len(known.users), () if known.signals is None else known.signals.use
-    writer = InteractionWriter(known.pairs, n_users, raw.n_rows, use, now)
-    for batch in raw.batches():
-        rows = check_interactions(batch, known, findings, is_text=raw.is_text)
-        if findings.are_usable and known.users is not None and known.items is not None and known.entities is not None:
-            writer.add(rows, findings)
-    return writer.finish(findings) if findings.are_usable else None
+    return index_interactions(check(), known.pairs, n_users, raw.n_rows, use, findings, now)
 
 
-class InteractionWriter:
-    """Takes batches of checked interactions with the indexes of what they name, and makes Interactions of them.
+def index_interactions(
+    batches: Iterable[pl.DataFrame],
+    pairs: tuple[Pair, ...],
+    n_users: int,
+    n_rows: int,
+    use: Collection[str],
+    findings: Findings,
+    now: datetime | None = None,
+) -> Interactions | None:
+    """Index batches of checked interactions with the indexes of what they name; None where there are faults.
 
     Parameters
     ----------
-    pairs, n_users, n_rows, now
-        See `firstday.data.event_writer.EventWriter`.
+    batches
+        From `check_interactions`.
+    pairs
+        The (signal, entity) pairs, by their code.
+    n_users, n_rows
+        See `firstday.data.user_rows.RowWriter`.
     use
         Signals that mean use.
+    findings
+        Gets notes on what is left out.
+    now
+        The time of reading; default: the clock.
     """
-
-    def __init__(
-        self, pairs: Sequence[Pair], n_users: int, n_rows: int, use: Collection[str], now: datetime | None = None
-    ) -> None:
-        self._use, self._n_rows, self._n_weightless = use, n_rows, 0
-        self._events = EventWriter(pairs, n_users, n_rows, now)
-        self._impressions = ImpressionWriter(n_users, n_rows, now)
-        self._pairs = pairs
-
-    def add(self, rows: pl.DataFrame, findings: Findings) -> None:
-        """Take a batch."""
-        self._impressions.add(take_impressions(rows, self._use))
-        events = _code_events(rows, self._pairs, findings)
-        weighing = events.filter(_WEIGHT > 0)
-        self._n_weightless += events.height - weighing.height
-        self._events.add(weighing)
-
-    def finish(self, findings: Findings) -> Interactions:
-        """Return them, and note in the findings what was left out."""
-        findings.note_rows("interactions.weight", self._n_weightless, self._n_rows, "weigh 0 and were dropped")
-        return Interactions(self._events.finish(findings), self._impressions.finish(findings))
+    now = now or datetime.now(UTC)
+    events, shown = RowWriter(EVENT_TYPES, n_users, n_rows), RowWriter(WRITTEN_TYPES, n_users, n_rows)
+    for rows in batches:
+        shown.add(take_impressions(rows, use))
+        coded = _code_events(rows, pairs, findings)
+        weighing = coded.filter(_WEIGHT > 0)
+        n_weightless = coded.height - weighing.height
+        findings.note_rows("interactions.weight", n_weightless, rows.height, "weigh 0 and were dropped")
+        events.add(weighing)
+    if not findings.are_usable:
+        return None
+    sorted_events = events.finish(lambda rows: clean_events(rows, now, findings))
+    impressions = shown.finish(lambda rows: clean_impressions(rows, now, findings))
+    return Interactions(Events.of_rows(pairs, sorted_events), impressions if len(impressions) else None)
 
 
 def _code_events(rows: pl.DataFrame, pairs: Sequence[Pair], findings: Findings) -> pl.DataFrame:

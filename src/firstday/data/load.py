@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -15,10 +15,11 @@ import polars as pl
 
 from firstday.config import Config, SignalConfig
 from firstday.data.dataset import ASSIGNMENT_TYPES, Dataset, Entity, Group, PrecomputedVectors
-from firstday.data.events import UTC_MICROSECONDS, Events, first_moment
+from firstday.data.events import UTC_MICROSECONDS, Events
 from firstday.data.ids import Ids
 from firstday.data.interactions import Interactions, Known, find_ids, judge_interactions, read_interactions
 from firstday.data.sources import complete_journey, deezer_europe, movielens, movietweetings, online_retail
+from firstday.data.user_rows import first_moment
 from firstday.errors import DataError
 from firstday.sparse import SparseRows
 from firstday.tables.categories import entity_of_column
@@ -78,35 +79,10 @@ def load(
     >>> dataset = load("deezer-europe", path="deezer_europe.zip")  # doctest: +SKIP
     >>> dataset = load({"interactions": interactions, "users": users})  # doctest: +SKIP
     """
-    checked = check_tables(tables, path=path, config=config, drop_bad_rows=drop_bad_rows)
-    if checked.dataset is None:
-        raise DataError(checked.faults, checked.hint)
-    return checked.dataset
-
-
-@dataclass(frozen=True)
-class CheckedTables:
-    """The result of checking tables.
-
-    Parameters
-    ----------
-    dataset
-        The Dataset, or None if there are faults.
-    faults
-        A sentence for each fault.
-    notes
-        A sentence for each thing that was ignored or decided.
-    left_out
-        A line of JSON for each bad row that was left out: its table, its place, the reasons and its values.
-    hint
-        See `Findings.hint`.
-    """
-
-    dataset: Dataset | None
-    faults: tuple[str, ...]
-    notes: tuple[str, ...]
-    left_out: tuple[str, ...] = ()
-    hint: str = ""
+    dataset, findings = check_tables(tables, path=path, config=config, drop_bad_rows=drop_bad_rows)
+    if dataset is None:
+        raise DataError(findings.faults, findings.hint)
+    return dataset
 
 
 def check_tables(
@@ -115,8 +91,8 @@ def check_tables(
     path: str | Path | None = None,
     config: Config | None = None,
     drop_bad_rows: float = 0.0,
-) -> CheckedTables:
-    """Check a dataset and return all faults and notes, without raising for faults in the tables.
+) -> tuple[Dataset | None, Findings]:
+    """Check a dataset, and return it, or None where there are faults, with all that was found.
 
     Parameters
     ----------
@@ -148,10 +124,9 @@ def check_tables(
         for sentence in error.faults:
             findings.fault(sentence)
     findings.settle(drop_bad_rows)
-    if dataset is not None and not findings.faults:
-        dataset = replace(dataset, notes=findings.notes, left_out=findings.left_out)
-        return CheckedTables(dataset, (), dataset.notes, findings.left_out)
-    return CheckedTables(None, findings.faults, findings.notes, findings.left_out, findings.hint)
+    if dataset is None or findings.faults:
+        return None, findings
+    return replace(dataset, notes=findings.notes, left_out=findings.left_out), findings
 
 
 def _built_in(name: str, path: str | Path | None, findings: Findings) -> dict[str, RawTable | None]:
@@ -192,13 +167,13 @@ def _read(name: str, raw: Mapping[str, RawTable | None], signals: SignalConfig, 
             trial = Findings(drop=True)
             frames = check_frames(raw, {}, trial)
             share_id_types(frames)
-            known = replace(_known(raw, frames, signals, trial), items=None)
+            known = replace(find_known(raw, frames, raw, signals, trial), items=None)
         named_ids = find_ids(interactions, known, ("items",) if "users" in raw else ("users", "items"))
     frames = check_frames(raw, named_ids, findings)
     share_id_types(frames)
     if interactions is None:
         return None
-    found = read_interactions(interactions, _known(raw, frames, signals, findings), findings)
+    found = read_interactions(interactions, find_known(raw, frames, raw, signals, findings), findings)
     judge_interactions(findings, signals)
     if findings.faults or found is None:
         return None
@@ -206,24 +181,43 @@ def _read(name: str, raw: Mapping[str, RawTable | None], signals: SignalConfig, 
     return add_users(name, catalogue, frames, found, findings)
 
 
-def _known(raw: Mapping[str, RawTable | None], frames: Frames, signals: SignalConfig, findings: Findings) -> Known:
-    """Return what interactions may name, which is what the other tables have."""
+def find_known(
+    raw: Mapping[str, RawTable | None],
+    frames: Frames,
+    tables: Collection[str],
+    signals: SignalConfig,
+    findings: Findings,
+) -> Known:
+    """Return what interactions may name, which is what the other tables have.
+
+    Parameters
+    ----------
+    raw, frames
+        These tables as they were read, and as `firstday.tables.rules.check_frames` returns them.
+    tables
+        The names of all tables that there are.
+    signals
+        Which signals are known and which mean use.
+    findings
+        Of these tables.
+    """
+    users, items = (known_ids(frames, home) for home in ("users", "items"))
+    is_readable = all(
+        set(TABLES[table].required) <= set(frames.get(table, pl.DataFrame()).columns)
+        for table in ("items", "collections")
+        if table in raw
+    )
     return Known(
-        find_all_ids(frames, "users"),
-        find_all_ids(frames, "items"),
-        known_entities(raw, frames),
+        None if users is None else Ids.of(users),
+        None if items is None else Ids.of(items),
+        {name: _entity_ids(rows) for name, rows in _entity_members(frames).items()} if is_readable else None,
         signals,
         faulty_entities(raw, findings),
-        {"users", "items"} - set(raw),
+        {"users", "items"} - set(tables),
     )
 
 
-def all_ids(frames: Frames, home: str) -> Ids:
-    """Return every user's or every item's id, sorted."""
-    return Ids.of(frames[home][TABLES[home].required[0]].drop_nulls().unique().sort())
-
-
-def entity_members(frames: Frames) -> dict[str, pl.DataFrame]:
+def _entity_members(frames: Frames) -> dict[str, pl.DataFrame]:
     """Return the members of each entity other than items, by name: columns `entity_id` (String) and `item_id`.
 
     They come from the entity columns of `items` and from `collections`; an entity that is in both gets all members.
@@ -241,21 +235,6 @@ def entity_members(frames: Frames) -> dict[str, pl.DataFrame]:
                 pairs = rows.select(pl.col("entity_id").cast(pl.String), "item_id")
                 parts.setdefault(str(name), []).append(pairs)
     return {name: pl.concat(parts[name]).drop_nulls().unique() for name in sorted(parts)}
-
-
-def find_all_ids(frames: Frames, home: str) -> Ids | None:
-    """Return every user's or item's id, sorted; None where their table cannot be read."""
-    ids = known_ids(frames, home)
-    return None if ids is None else Ids.of(ids)
-
-
-def known_entities(raw: Mapping[str, RawTable | None], frames: Frames) -> dict[str, Ids] | None:
-    """Return the ids of each entity's members; None where `items` or `collections` cannot be read."""
-    for table in ("items", "collections"):
-        columns = frames.get(table, pl.DataFrame()).columns
-        if table in raw and not set(TABLES[table].required) <= set(columns):
-            return None
-    return {entity: entity_ids(members) for entity, members in entity_members(frames).items()}
 
 
 def assemble_catalogue(
@@ -277,23 +256,23 @@ def assemble_catalogue(
     entities
         Entities other than items; None takes them from the tables `items` and `collections`, their names from `names`.
     """
-    items, nobody = all_ids(frames, "items"), np.zeros(0, dtype=np.int32)
+    table = frames["items"].sort("item_id")
+    items = Ids.of(table["item_id"])
     if entities is None:
-        entities = {entity: _entity(members, items) for entity, members in entity_members(frames).items()}
-        entities = _with_names(entities, frames, findings)
-    titles, precomputed = _in_order(frames, "items", "title", items), None
+        entities = _with_names(_entities(frames, items), frames, findings)
+    precomputed = None
     if "embeddings/items" in frames:
         item_vectors = _place(frames["embeddings/items"], "item_id", items)
-        precomputed = PrecomputedVectors(np.zeros((0, item_vectors.shape[1]), dtype=np.float32), item_vectors)
+        precomputed = PrecomputedVectors(item_vectors[:0], item_vectors)
     return Dataset(
         name="catalogue",
-        users=Ids(pl.Series([], dtype=pl.String)),
+        users=Ids.of([]),
         items=items,
-        events=Events.empty(()),
+        events=Events.empty(),
         entities=entities,
-        groups={name: Group(values, nobody) for name, values in groups.items()},
-        titles=None if titles is None else tuple(titles.fill_null("").to_list()),
-        added_at=_microseconds(_in_order(frames, "items", "added_at", items)),
+        groups={name: Group(values, np.zeros(0, dtype=np.int32)) for name, values in groups.items()},
+        titles=tuple(table["title"].fill_null("")) if "title" in table.columns else None,
+        added_at=_microseconds(table["added_at"]) if "added_at" in table.columns else None,
         precomputed=precomputed,
     )
 
@@ -310,7 +289,8 @@ def add_users(
     frames: Frames,
     interactions: Interactions,
     findings: Findings,
-    friend_ids: Ids | None = None,
+    *,
+    are_all: bool = True,
 ) -> Dataset:
     """Make a Dataset of a catalogue and the users of tables without faults; the order of rows does not matter.
 
@@ -326,51 +306,52 @@ def add_users(
         What users did and what was shown to them, indexed with the ids of `frames` and of the catalogue.
     findings
         Gets notes on what was decided; all its notes are kept in the Dataset.
-    friend_ids
-        Ids of the friends, where these need not be users.
+    are_all
+        Whether these are all users; else friends need not be among them.
     """
-    users, precomputed = all_ids(frames, "users"), catalogue.precomputed
+    table = frames["users"].sort("user_id")
+    users, precomputed = Ids.of(table["user_id"]), catalogue.precomputed
     if precomputed is not None:
         vectors = _place(frames["embeddings/users"], "user_id", users, precomputed.item_vectors.shape[1])
         precomputed = replace(precomputed, user_vectors=vectors)
     groups = {}
     for column, group in catalogue.groups.items():
-        values = _in_order(frames, "users", column, users)
-        distinct = Ids(pl.Series(group.values, dtype=pl.String))
-        codes = np.full(len(users), -1, dtype=np.int32) if values is None else distinct.lookup(values)
-        groups[column] = Group(group.values, codes)
+        values = table.get_column(column, default=pl.repeat(None, len(users), dtype=pl.String, eager=True))
+        groups[column] = Group(group.values, Ids(pl.Series(group.values, dtype=pl.String)).lookup(values))
+    ages = table.get_column("age", default=pl.Series([]))
+    friends, friend_ids = frames.get("friends"), None
+    if friends is not None and not are_all:
+        friend_ids = Ids.of(friends["friend_id"].unique().sort())
     return replace(
         catalogue,
         name=name,
         users=users,
         events=interactions.events,
         groups=groups,
-        ages=_ages(frames, users),
-        registered_at=_registered_at(frames, users, findings),
-        friends=index_friends(frames["friends"], users, friend_ids or users, findings) if "friends" in frames else None,
+        ages=ages.fill_null(-1).cast(pl.Int16).to_numpy().copy() if ages.count() else None,
+        registered_at=_registered_at(table["registered_at"], findings) if "registered_at" in table.columns else None,
+        friends=None if friends is None else index_friends(friends, users, friend_ids or users, findings),
         friend_ids=friend_ids,
         precomputed=precomputed,
         impressions=interactions.impressions,
-        assignments=_assignments(frames, users),
+        assignments=_assignments(frames["assignments"], users) if "assignments" in frames else None,
         notes=findings.notes,
     )
 
 
-def find_friends(frames: Frames) -> Ids | None:
-    """Return the ids of friends; None without the table."""
-    return Ids.of(frames["friends"]["friend_id"].unique().sort()) if "friends" in frames else None
-
-
-def entity_ids(members: pl.DataFrame) -> Ids:
+def _entity_ids(members: pl.DataFrame) -> Ids:
     """Return the ids of an entity's members, sorted."""
     return Ids.of(members["entity_id"].unique().sort())
 
 
-def _entity(members: pl.DataFrame, items: Ids) -> Entity:
-    """Index the members of one entity."""
-    ids = entity_ids(members)
-    rows, columns = ids.lookup(members["entity_id"]), items.lookup(members["item_id"])
-    return Entity(ids, SparseRows.from_pairs(rows, columns, None, len(ids), len(items)))
+def _entities(frames: Frames, items: Ids) -> dict[str, Entity]:
+    """Index the members of each entity."""
+    entities = {}
+    for name, members in _entity_members(frames).items():
+        ids = _entity_ids(members)
+        rows, columns = ids.lookup(members["entity_id"]), items.lookup(members["item_id"])
+        entities[name] = Entity(ids, SparseRows.from_pairs(rows, columns, None, len(ids), len(items)))
+    return entities
 
 
 def _with_names(entities: dict[str, Entity], frames: Frames, findings: Findings) -> dict[str, Entity]:
@@ -394,36 +375,14 @@ def _with_names(entities: dict[str, Entity], frames: Frames, findings: Findings)
     return named
 
 
-def _in_order(frames: Frames, table: str, column: str, ids: Ids) -> pl.Series | None:
-    """Return a column of `users` or `items` in index order, None where there is no such column."""
-    if table not in frames or column not in frames[table].columns:
-        return None
-    rows = frames[table]
-    order = np.argsort(ids.lookup(rows[TABLES[table].required[0]]))
-    return rows[column].gather(pl.Series(order.astype(np.uint32)))
-
-
-def _microseconds(times: pl.Series | None) -> np.ndarray | None:
+def _microseconds(times: pl.Series) -> np.ndarray:
     """Return times as int64, microseconds since 1970 UTC, -1 where missing."""
-    if times is None:
-        return None
     moments: np.ndarray = times.cast(UTC_MICROSECONDS).to_physical().fill_null(-1).to_numpy().copy()
     return moments
 
 
-def _ages(frames: Frames, users: Ids) -> np.ndarray | None:
-    """Return ages in index order; None where no age is known."""
-    ages = _in_order(frames, "users", "age", users)
-    if ages is None or ages.null_count() == len(ages):
-        return None
-    return ages.fill_null(-1).cast(pl.Int16).to_numpy().copy()
-
-
-def _registered_at(frames: Frames, users: Ids, findings: Findings) -> np.ndarray | None:
-    """Return registration times in index order; a time in the future is unknown."""
-    times = _in_order(frames, "users", "registered_at", users)
-    if times is None:
-        return None
+def _registered_at(times: pl.Series, findings: Findings) -> np.ndarray:
+    """Return registration times; a time in the future is unknown."""
     future = (times > datetime.now(UTC)).fill_null(value=False)
     findings.note_rows(
         "users.registered_at",
@@ -437,14 +396,10 @@ def _registered_at(frames: Frames, users: Ids, findings: Findings) -> np.ndarray
     return _microseconds(times.set(future, None))
 
 
-def _assignments(frames: Frames, users: Ids) -> pl.DataFrame | None:
-    """Index who got which variant, in order; None without the table."""
-    if "assignments" not in frames:
-        return None
-    rows = frames["assignments"].with_columns(pl.Series("user_ix", users.lookup(frames["assignments"]["user_id"])))
-    if "assigned_at" not in rows.columns:
-        rows = rows.with_columns(assigned_at=pl.lit(None))
-    return sort_assignments(rows)
+def _assignments(rows: pl.DataFrame, users: Ids) -> pl.DataFrame:
+    """Index who got which variant, in order."""
+    rows = rows.with_columns(pl.Series("user_ix", users.lookup(rows["user_id"])))
+    return sort_assignments(rows if "assigned_at" in rows.columns else rows.with_columns(assigned_at=pl.lit(None)))
 
 
 def sort_assignments(rows: pl.DataFrame) -> pl.DataFrame:

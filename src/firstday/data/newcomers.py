@@ -12,8 +12,8 @@ import polars as pl
 from firstday.data.dataset import Dataset, Entity
 from firstday.data.events import ITEM, UTC_MICROSECONDS, sort_pairs
 from firstday.data.ids import Ids
-from firstday.data.interactions import InteractionWriter, Known, check_interactions
-from firstday.data.load import add_users, all_ids, assemble_catalogue, find_friends, find_groups
+from firstday.data.interactions import Known, check_interactions, index_interactions
+from firstday.data.load import add_users, assemble_catalogue, find_groups
 from firstday.errors import DataError
 from firstday.sparse import SparseRows
 from firstday.tables.faults import Findings
@@ -122,13 +122,15 @@ def _assemble(name: str, frames: dict[str, pl.DataFrame], findings: Findings) ->
     rows = frames.pop("interactions", _NO_INTERACTIONS)
     frames["items"] = pl.DataFrame({"item_id": rows["item_id"].drop_nulls().unique()})
     entities = _entities(rows)
-    users, items = all_ids(frames, "users"), all_ids(frames, "items")
+    users, items = (
+        Ids.of(frames[home][column].sort()) for home, column in (("users", "user_id"), ("items", "item_id"))
+    )
     rows = Known(users, items, {name: entity.ids for name, entity in entities.items()}).index(rows)
     pairs = sort_pairs([(signal, entity) for signal in rows["signal"].unique() for entity in (ITEM, *entities)])
-    writer = InteractionWriter(pairs, len(users), rows.height, use=())
-    writer.add(rows, findings)
+    interactions = index_interactions([rows], pairs, len(users), rows.height, (), findings)
+    assert interactions is not None
     catalogue = assemble_catalogue(frames, find_groups(frames), findings, entities)
-    return add_users(name, catalogue, frames, writer.finish(findings), findings, find_friends(frames))
+    return add_users(name, catalogue, frames, interactions, findings, are_all=False)
 
 
 def _all_users(frames: dict[str, pl.DataFrame]) -> pl.DataFrame:

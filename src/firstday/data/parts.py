@@ -8,7 +8,7 @@ the same as run over the whole.
 from __future__ import annotations
 
 import pickle
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -19,45 +19,23 @@ import polars as pl
 
 from firstday.config import SignalConfig
 from firstday.data.dataset import Dataset, Group
-from firstday.data.event_writer import EventWriter
-from firstday.data.events import EVENT_TYPES, Events, renumber_users
+from firstday.data.events import EVENT_TYPES, SORT_ORDER, Events
 from firstday.data.ids import Ids
-from firstday.data.impressions import join_impressions
-from firstday.data.interactions import (
-    Interactions,
-    Known,
-    find_ids,
-    judge_interactions,
-    read_interactions,
-    unite_ids,
-)
-from firstday.data.load import (
-    add_users,
-    assemble_catalogue,
-    find_all_ids,
-    find_friends,
-    index_friends,
-    known_entities,
-    sort_assignments,
-)
+from firstday.data.impressions import IMPRESSION_ORDER, IMPRESSION_TYPES
+from firstday.data.interactions import Interactions, Known, find_ids, judge_interactions, read_interactions, unite_ids
+from firstday.data.load import add_users, assemble_catalogue, find_known, index_friends, sort_assignments
+from firstday.data.user_rows import RowWriter, UserRows, renumber_users
+from firstday.sparse import SparseRows
 from firstday.tables import zstd
 from firstday.tables.faults import Findings, show_examples
 from firstday.tables.raw_table import RawTable
-from firstday.tables.rules import (
-    check_frames,
-    check_reference,
-    check_vector_lengths,
-    faulty_entities,
-    known_ids,
-    share_id_types,
-)
+from firstday.tables.rules import check_frames, check_reference, check_vector_lengths, known_ids, share_id_types
 
 MENTIONS = "friends: who is named"
 """The rows of `friends` once more, in the part of the user who is named as a friend: there it can be looked up."""
-SHARED = ("items", "entities", "titles", "added_at")
-"""What a part shares with the whole, besides the vectors of items."""
+OWN = ("name", "users", "groups", "ages", "registered_at", "friends", "friend_ids", "assignments")
+"""What belongs to the users of a part, besides rows and vectors; the rest it shares with the whole."""
 NO_VECTORS = pl.DataFrame(schema={"user_id": pl.String, "vector": pl.List(pl.Float32)})
-_NOTHING = Dataset("nothing", Ids.of([]), Ids.of([]), Events.empty(()))
 USER_TABLES = ("users", "interactions", "friends", "assignments", "embeddings/users")
 """Tables whose rows belong to a user; the others belong to the whole."""
 
@@ -140,9 +118,7 @@ def load_whole(
     """
     frames = check_frames(raw, {"items": item_ids}, findings)
     share_id_types(frames)
-    derived = {"users", "items"} - tables
-    entities, faulty = known_entities(raw, frames), faulty_entities(raw, findings)
-    known = Known(None, find_all_ids(frames, "items"), entities, signals, faulty, derived)
+    known = find_known(raw, frames, tables, signals, findings)
     is_usable = not findings.faults and known.items is not None
     catalogue = assemble_catalogue(frames, groups, findings) if is_usable else None
     return Whole(tables, known, catalogue, now, findings.drop, unreadable)
@@ -162,10 +138,11 @@ def load_part(raw: Mapping[str, RawTable], whole: Whole, name: str = "part") -> 
     """
     findings, interactions, catalogue = Findings(drop=whole.drop), raw.get("interactions"), whole.catalogue
     named: dict[str, pl.Series] = {}
-    if interactions is not None and "users" not in whole.tables:
+    home = "users" if "users" in whole.tables else "interactions"
+    if interactions is not None and home == "interactions":
         known = whole.known if whole.drop else None  # only rows that are kept name users
         named = find_ids(interactions, known, ("users",))
-    elif not {"users", "users" if "users" in whole.tables else "interactions"} & whole.unreadable:
+    elif home not in whole.unreadable:
         named["users"] = pl.Series([], dtype=pl.String)
     own = {name: table for name, table in raw.items() if name != MENTIONS}
     frames = check_frames(own, named, findings, are_all=False)
@@ -173,8 +150,8 @@ def load_part(raw: Mapping[str, RawTable], whole: Whole, name: str = "part") -> 
     if MENTIONS in raw:
         check_reference("friends", raw[MENTIONS], "friend_id", frames, findings)
     share_id_types(frames)
-    users = find_all_ids(frames, "users")
-    known = replace(whole.known, users=users)
+    users = known_ids(frames, "users")
+    known = replace(whole.known, users=None if users is None else Ids.of(users))
     found: Interactions | None = Interactions(Events.empty(known.pairs))
     if interactions is not None:
         found = read_interactions(interactions, known, findings, whole.now)
@@ -184,7 +161,7 @@ def load_part(raw: Mapping[str, RawTable], whole: Whole, name: str = "part") -> 
             check_vector_lengths(vectors["vector"], catalogue.precomputed.item_vectors.shape[1], findings)
     dataset = None
     if found is not None and findings.are_usable and users is not None and catalogue is not None:
-        dataset = add_users(name, catalogue, frames, found, findings, find_friends(frames))
+        dataset = add_users(name, catalogue, frames, found, findings, are_all=False)
     return Part(dataset, findings, None if first_users is None else first_users.head(3))
 
 
@@ -204,15 +181,11 @@ def join_findings(parts: Iterable[Part], signals: SignalConfig, findings: Findin
 
 def pack(part: Dataset) -> bytes:
     """Write what belongs to a part's users as bytes; what it shares with the whole is left out."""
-    shown, precomputed = part.impressions, part.precomputed
-    own = replace(
-        part,
-        **{name: getattr(_NOTHING, name) for name in SHARED},
-        events=replace(part.events, parts=(pl.concat(part.events.frames()),), spool=None),
-        impressions=None if shown is None else replace(shown, parts=(shown.whole(),), spool=None),
-        precomputed=None if precomputed is None else replace(precomputed, item_vectors=precomputed.item_vectors[:0]),
-    )
-    return zstd.compress(pickle.dumps(own, protocol=5), level=1)
+    own = {name: getattr(part, name) for name in OWN}
+    own["events"] = replace(part.events, rows=UserRows((part.events.rows.whole(),)))
+    own["impressions"] = part.impressions and UserRows((part.impressions.whole(),))
+    vectors = None if part.precomputed is None else part.precomputed.user_vectors
+    return zstd.compress(pickle.dumps((own, vectors), protocol=5), level=1)
 
 
 def unpack(content: bytes, catalogue: Dataset) -> Dataset:
@@ -225,11 +198,9 @@ def unpack(content: bytes, catalogue: Dataset) -> Dataset:
     catalogue
         See `Whole`.
     """
-    own: Dataset = pickle.loads(zstd.decompress(content))  # noqa: S301  written by this run
-    precomputed = own.precomputed
-    if precomputed is not None and catalogue.precomputed is not None:
-        precomputed = replace(precomputed, item_vectors=catalogue.precomputed.item_vectors)
-    return replace(own, precomputed=precomputed, **{name: getattr(catalogue, name) for name in SHARED})
+    own, vectors = pickle.loads(zstd.decompress(content))  # noqa: S301  written by this run
+    precomputed = catalogue.precomputed and replace(catalogue.precomputed, user_vectors=vectors)
+    return replace(catalogue, **own, precomputed=precomputed)
 
 
 def keep_users(dataset: Dataset, rows: np.ndarray) -> Dataset:
@@ -244,22 +215,18 @@ def keep_users(dataset: Dataset, rows: np.ndarray) -> Dataset:
     """
     place = np.full(len(dataset.users), -1, dtype=np.int32)
     place[rows] = np.arange(len(rows), dtype=np.int32)
-    events = pl.concat([pl.DataFrame(schema=EVENT_TYPES), *renumber_users(dataset.events.frames(), place)])
-    counts = np.bincount(events["pair"].to_numpy(), minlength=len(dataset.events.pairs))
-    ages, registered_at, friends, precomputed = (
-        getattr(dataset, name) for name in ("ages", "registered_at", "friends", "precomputed")
-    )
+    precomputed, impressions = dataset.precomputed, dataset.impressions
     return replace(
         dataset,
         users=Ids(dataset.users.take(rows)),
-        events=replace(dataset.events, counts=counts, parts=(events,), spool=None),
+        events=Events.of_rows(dataset.events.pairs, dataset.events.rows.keep_users(place)),
         groups={name: Group(group.values, group.codes[rows]) for name, group in dataset.groups.items()},
-        ages=None if ages is None else ages[rows],
-        registered_at=None if registered_at is None else registered_at[rows],
-        friends=None if friends is None else friends.take(rows),
-        friend_ids=dataset.friend_ids or (None if friends is None else dataset.users),
-        precomputed=None if precomputed is None else replace(precomputed, user_vectors=precomputed.user_vectors[rows]),
-        impressions=None if dataset.impressions is None else dataset.impressions.keep_users(place),
+        ages=None if dataset.ages is None else dataset.ages[rows],
+        registered_at=None if dataset.registered_at is None else dataset.registered_at[rows],
+        friends=dataset.friends and dataset.friends.take(rows),
+        friend_ids=dataset.friend_ids or (None if dataset.friends is None else dataset.users),
+        precomputed=precomputed and replace(precomputed, user_vectors=precomputed.user_vectors[rows]),
+        impressions=(impressions and impressions.keep_users(place)) or None,
         assignments=_join_assignments([dataset.assignments], [place]),
     )
 
@@ -296,22 +263,15 @@ def join_users(
     with TemporaryDirectory(prefix="firstday-") as folder:
         kept: list[Dataset] = []
         for number, part in enumerate(parts):  # their events wait on disk: the order of all users comes last
-            path = Path(folder) / f"{number:06}.arrow"
-            pl.concat([pl.DataFrame(schema=EVENT_TYPES), *part.events.frames()]).write_ipc(path, compression="lz4")
-            kept.append(replace(part, events=replace(part.events, parts=(path,), spool=None)))
+            path = Path(folder) / f"{number:06}.parquet"
+            part.events.rows.whole().write_parquet(path, compression="lz4")
+            kept.append(replace(part, events=replace(part.events, rows=UserRows((path,)))))
         users = Ids(unite_ids([part.users.values for part in kept])) if kept else catalogue.users
         places = [users.lookup(part.users.values) for part in kept]
-        writer = EventWriter(kept[0].events.pairs if kept else (), len(users), n_interactions)
-        for part, place in zip(kept, places, strict=True):
-            for frame in renumber_users(map(pl.read_ipc, part.events.parts), place):  # type: ignore[arg-type]
-                writer.add(frame)
-        events = writer.finish(Findings())
-    shown = (
-        frame
-        for part, place in zip(kept, places, strict=True)
-        if part.impressions is not None
-        for frame in renumber_users(part.impressions.frames(), place)
-    )
+        rows = [part.events.rows for part in kept]
+        joined = _join_rows(rows, places, RowWriter(EVENT_TYPES, len(users), n_interactions), SORT_ORDER)
+    shown = [part.impressions for part in kept]
+    impressions = _join_rows(shown, places, RowWriter(IMPRESSION_TYPES, len(users), n_interactions), IMPRESSION_ORDER)
     order = np.argsort(np.concatenate([np.empty(0, dtype=np.int32), *places]))
     profiles = pl.concat([_profiles(catalogue).clear(), *map(_profiles, kept)], how="diagonal")[order].fill_null(-1)
     columns = {name: profiles[name].to_numpy(writable=True) for name in profiles.columns}
@@ -319,29 +279,31 @@ def join_users(
     if precomputed is not None:
         vectors = [part.precomputed.user_vectors for part in kept if part.precomputed is not None]
         precomputed = replace(precomputed, user_vectors=np.concatenate([precomputed.user_vectors[:0], *vectors])[order])
-    dataset = replace(
+    friends, friend_ids = _join_friends(kept, users, are_all=are_all)
+    return replace(
         catalogue,
         name=name,
-        friends=None,
-        friend_ids=None,
         users=users,
-        events=events,
+        events=Events.of_rows(kept[0].events.pairs if kept else (), joined),
         groups={name: Group(group.values, columns[f"group {name}"]) for name, group in catalogue.groups.items()},
         ages=columns.get("age"),
         registered_at=columns.get("registered_at"),
+        friends=friends,
+        friend_ids=friend_ids,
         precomputed=precomputed,
-        impressions=join_impressions(shown, len(users), n_interactions),
+        impressions=impressions or None,
         assignments=_join_assignments([part.assignments for part in kept], places),
     )
-    pairs = [_list_friends(part) for part in kept if part.friends is not None and part.friend_ids is not None]
-    if not pairs:
-        return dataset
-    friends = pl.concat(pairs)
-    is_user = pl.Series(users.lookup(friends["friend_id"]) >= 0)
-    if are_all or is_user.all():
-        return replace(dataset, friends=index_friends(friends.filter(is_user), users, users, Findings()))
-    friend_ids = Ids.of(friends["friend_id"].unique().sort())
-    return replace(dataset, friends=index_friends(friends, users, friend_ids, Findings()), friend_ids=friend_ids)
+
+
+def _join_rows(
+    parts: Iterable[UserRows | None], places: Iterable[np.ndarray], writer: RowWriter, order: Sequence[str]
+) -> UserRows:
+    """Put the rows of several parts together, by the new place of users."""
+    for part, place in zip(parts, places, strict=True):
+        for frame in renumber_users(part.frames() if part is not None else (), place):
+            writer.add(frame)
+    return writer.finish(lambda rows: rows.sort(order))
 
 
 def _profiles(part: Dataset) -> pl.DataFrame:
@@ -351,13 +313,23 @@ def _profiles(part: Dataset) -> pl.DataFrame:
     return pl.DataFrame({name: values for name, values in columns.items() if values is not None})
 
 
-def _list_friends(part: Dataset) -> pl.DataFrame:
-    """Return the friendships of a part by the ids of both."""
-    assert part.friends is not None
-    assert part.friend_ids is not None
-    return pl.DataFrame(
-        {
-            "user_id": part.users.take(part.friends.row_of_entry()).cast(pl.String),
-            "friend_id": part.friend_ids.take(part.friends.columns).cast(pl.String),
-        }
-    )
+def _join_friends(parts: Sequence[Dataset], users: Ids, *, are_all: bool) -> tuple[SparseRows | None, Ids | None]:
+    """Return the friends of the users of several parts, and the ids of these where some are not among the users."""
+    pairs = [
+        pl.DataFrame(
+            {
+                "user_id": part.users.take(part.friends.row_of_entry()).cast(pl.String),
+                "friend_id": (part.friend_ids or part.users).take(part.friends.columns).cast(pl.String),
+            }
+        )
+        for part in parts
+        if part.friends is not None
+    ]
+    if not pairs:
+        return None, None
+    friends = pl.concat(pairs)
+    is_user = pl.Series(users.lookup(friends["friend_id"]) >= 0)
+    if are_all or is_user.all():
+        return index_friends(friends.filter(is_user), users, users, Findings()), None
+    friend_ids = Ids.of(friends["friend_id"].unique().sort())
+    return index_friends(friends, users, friend_ids, Findings()), friend_ids

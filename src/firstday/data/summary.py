@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import polars as pl
 
 from firstday.config import Config
 from firstday.data.dataset import Dataset
-from firstday.data.impressions import count_lists
-from firstday.data.splits.registrations import DAY_US, Log
-from firstday.data.splits.roles import Protocol, choose_protocol
+from firstday.data.splits.histories import Log, find_log
+from firstday.data.user_rows import DAY_US
 
 SHARED = ("items", "entities", "groups", "dimensions", "without_vector")
 """Counts that are the same in every part, and 0 in none."""
@@ -83,22 +83,20 @@ class Summary:
                 added[name] = one + two
         return Summary(**added)
 
-    @property
-    def log(self) -> Log | None:
-        """The ends of everyone's log; None without times."""
-        return None if self.first is None or self.last is None else Log(self.first, self.last + 1)
-
-
-def suiting_protocol(config: Config, summary: Summary) -> Protocol:
-    """Return the protocol that suits tables; see `firstday.data.splits.roles.choose_protocol`."""
-    return choose_protocol(config, is_dated=bool(summary.dated), has_times=summary.first is not None)
+    def find_log(self, config: Config) -> Log | None:
+        """Return the log that the protocol `registration` divides; None under `sampled`."""
+        return find_log(config, is_dated=bool(self.dated), first=self.first, last=self.last)
 
 
 def summarise(part: Dataset) -> Summary:
     """Count what is in a dataset, or in a part of one."""
     counts = part.summary()
     first, last = part.events.spans(len(part.users))
-    n_lists, n_shown = (0, 0) if part.impressions is None else count_lists(part.impressions)
+    n_lists, n_shown = 0, 0
+    if part.impressions is not None:
+        in_list = pl.struct("user_ix", "list_id").filter(pl.col("list_id").is_not_null())
+        counted = part.impressions.lazy().select(in_list.n_unique(), users=pl.col("user_ix").n_unique())
+        n_lists, n_shown = counted.collect().row(0)
     variants = Counter([] if part.assignments is None else part.assignments["experiment"].to_list())
     pairs, entities, groups = (dict(counts[name]) for name in ("pairs", "entities", "groups"))  # type: ignore[arg-type]
     return Summary(

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from firstday.config import Config
-from firstday.data.splits.registrations import DAY_US, Log, write_moment
-from firstday.data.splits.roles import ENOUGH_VALIDATION, Histories
+from firstday.data.splits.histories import Histories, write_moment
+from firstday.data.splits.roles import ENOUGH_VALIDATION, NO_ROW_LEFT, NO_TIMES
+from firstday.data.user_rows import DAY_US
 from firstday.errors import ConfigError, DataError
 
 TARGET_DAYS = (30.0, 60.0, 90.0, 180.0, 365.0)
@@ -57,26 +58,37 @@ class CutOffs:
         return [{"at": write_moment(at), "users": n} for at, n in zip(self.moments, self.users, strict=True)]
 
 
-def choose_target_days(histories: Histories, config: Config, log: Log) -> float:
-    """Return the length of the target window, in days: as set, or the shortest by which most newcomers can be judged.
+def choose_target_days(histories: Histories, config: Config) -> Config:
+    """Set the length of the target window where it is not: to the shortest by which most newcomers can be judged.
 
     Parameters
     ----------
-    histories, config, log
-        See `firstday.data.splits.roles.read_histories`.
+    histories, config
+        Everyone's histories, and settings; returned unchanged under `sampled`.
+
+    Raises
+    ------
+    DataError
+        No interaction has a time.
     """
+    if histories.log is None:
+        return config
+    if not histories.log.end:
+        raise DataError(NO_TIMES if histories.counts["interactions"] else NO_ROW_LEFT)
     if config.registration.target_days is not None:
-        return config.registration.target_days
+        return config
 
     def count_judged(days: float) -> tuple[int, int]:
-        registered = _find_returned(histories, log, days)
-        return int((registered >= _find_first(histories, log, days)).sum()), len(registered)
+        registered = _find_returned(histories, days)
+        return int((registered >= _find_first(histories, days)).sum()), len(registered)
 
     best = max(TARGET_DAYS, key=count_judged)
-    return best if count_judged(best)[0] >= FEWEST_IN_COHORT else max((best, *SHORT_TARGET_DAYS), key=count_judged)
+    if count_judged(best)[0] < FEWEST_IN_COHORT:
+        best = max((best, *SHORT_TARGET_DAYS), key=count_judged)
+    return config.override("registration.target_days", best)
 
 
-def choose_cut_offs(histories: Histories, config: Config, log: Log) -> CutOffs:
+def choose_cut_offs(histories: Histories, config: Config) -> CutOffs:
     """Choose cut-offs, from counts alone.
 
     The first cut-off is the configured one, or the first midnight in UTC before which a third of the users registered,
@@ -86,18 +98,20 @@ def choose_cut_offs(histories: Histories, config: Config, log: Log) -> CutOffs:
 
     Parameters
     ----------
-    histories, config, log
-        See `firstday.data.splits.roles.read_histories`.
+    histories, config
+        Everyone's histories under `registration`, and settings.
 
     Raises
     ------
     DataError
-        No newcomer can be judged.
+        No interaction has a time, or no newcomer can be judged.
     ConfigError
         The configured cut-off is not in the log.
     """
-    target_days = choose_target_days(histories, config, log)
-    first, registered = _find_first(histories, log, target_days), _find_returned(histories, log, target_days)
+    target_days, log = choose_target_days(histories, config).registration.target_days, histories.log
+    assert target_days is not None
+    assert log is not None
+    first, registered = _find_first(histories, target_days), _find_returned(histories, target_days)
     if config.registration.cut_off is not None:
         first = int(config.registration.cut_off.timestamp() * 1_000_000)
         if not log.start < first < log.end:
@@ -120,17 +134,18 @@ def choose_cut_offs(histories: Histories, config: Config, log: Log) -> CutOffs:
     return CutOffs(tuple(moments[users > 0].tolist()), end, target_days, tuple(users[users > 0].tolist()))
 
 
-def _find_returned(histories: Histories, log: Log, target_days: float) -> np.ndarray:
+def _find_returned(histories: Histories, target_days: float) -> np.ndarray:
     """Return when the users registered who can be judged by a target window, int64, ascending."""
-    return np.sort(histories.registered_us[histories.returned_within(target_days, log)])
+    return np.sort(histories.registered_us[histories.returned_within(target_days)])
 
 
-def _find_first(histories: Histories, log: Log, target_days: float) -> int:
+def _find_first(histories: Histories, target_days: float) -> int:
     """Return the first cut-off by a target window; see `choose_cut_offs`."""
-    first, dated = log.start + 1, histories.registered_us[histories.is_dated]
+    assert histories.log is not None
+    first, dated = histories.log.start + 1, histories.registered_us[histories.registered_us >= 0]
     if len(dated):
         first = max(first, int(np.quantile(dated, LEAST_USERS)))
-    registered = _find_returned(histories, log, target_days)
+    registered = _find_returned(histories, target_days)
     if n_validation := min(ENOUGH_VALIDATION, len(registered) // 2):
         first = max(first, int(registered[n_validation - 1]) + int(target_days * DAY_US))
     return -(-first // DAY_US) * DAY_US

@@ -1,0 +1,139 @@
+"""UserRows: rows about users, sorted by user in parts that are small enough for memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import polars as pl
+
+from firstday.display import readable
+from firstday.tables.faults import Findings
+
+PART_ROWS = 4_000_000
+"""Interactions of a part, about. One part is in memory at once, about 300 MB while it is sorted."""
+DAY_US = 86_400_000_000
+"""Microseconds of a day."""
+
+
+@readable
+@dataclass(frozen=True, eq=False)
+class UserRows:
+    """Rows about users.
+
+    Parameters
+    ----------
+    parts
+        Tables in memory, or Parquet files, at least one, in the order of users: column `user_ix` and others.
+    spool
+        The folder of the parts; it is removed with the last reference to it.
+    """
+
+    parts: tuple[pl.DataFrame | Path, ...]
+    spool: TemporaryDirectory[str] | None = None
+
+    def __len__(self) -> int:
+        return int(self.lazy().select(pl.len()).collect().item())
+
+    def frames(self) -> Iterator[pl.DataFrame]:
+        """Return the parts one after the other."""
+        for part in self.parts:
+            yield part if isinstance(part, pl.DataFrame) else pl.read_parquet(part, glob=False)
+
+    def lazy(self) -> pl.LazyFrame:
+        """Return all rows, not yet read."""
+        return pl.concat(
+            part.lazy() if isinstance(part, pl.DataFrame) else pl.scan_parquet(part, glob=False) for part in self.parts
+        )
+
+    def whole(self) -> pl.DataFrame:
+        """Return all rows in memory."""
+        return pl.concat(self.frames())
+
+    def keep_users(self, place: np.ndarray) -> UserRows:
+        """Return the rows of some users in one part in memory.
+
+        Parameters
+        ----------
+        place
+            The new `user_ix` of each user, ascending, int32, shape (n_users,); -1 for those who are left out.
+        """
+        return UserRows((pl.concat(renumber_users(self.frames(), place)),))
+
+
+def renumber_users(frames: Iterable[pl.DataFrame], place: np.ndarray) -> Iterator[pl.DataFrame]:
+    """Return the rows of frames with the new `user_ix` of each user, without those of -1."""
+    for frame in frames:
+        user_ix = pl.Series("user_ix", place[frame["user_ix"].to_numpy()], dtype=pl.Int32)
+        yield frame.with_columns(user_ix).filter(user_ix >= 0)
+
+
+class RowWriter:
+    """Takes rows in any order, and makes UserRows of them; on disk where there are many.
+
+    Parameters
+    ----------
+    types
+        The columns.
+    n_users
+        How many users there are.
+    n_rows
+        How many interactions to expect: decides whether they stay in memory, and how many parts there are.
+    """
+
+    def __init__(self, types: Mapping[str, pl.DataType], n_users: int, n_rows: int) -> None:
+        self._types = types
+        n_parts = max(1, -(-n_rows // PART_ROWS))
+        self._users_per_part = max(1, -(-n_users // n_parts))
+        self._batches: list[list[pl.DataFrame | Path]] = [
+            [] for _ in range(max(1, -(-n_users // self._users_per_part)))
+        ]
+        self._spool = TemporaryDirectory(prefix="firstday-") if len(self._batches) > 1 else None
+
+    def add(self, rows: pl.DataFrame) -> None:
+        """Take a batch."""
+        rows = rows.select(pl.col(name).cast(kind) for name, kind in self._types.items())
+        if self._spool is None:
+            self._batches[0].append(rows)
+            return
+        for (number,), of_part in rows.group_by(pl.col("user_ix") // self._users_per_part, maintain_order=True):
+            batches = self._batches[int(number)]
+            path = Path(self._spool.name) / f"{number:05}-{len(batches):06}.arrow"
+            of_part.write_ipc(path, compression="lz4")
+            batches.append(path)
+
+    def finish(self, clean: Callable[[pl.DataFrame], pl.DataFrame]) -> UserRows:
+        """Return the rows, a function of the rows of each part."""
+        parts: list[pl.DataFrame | Path] = []
+        for number, batches in enumerate(self._batches):
+            frames = (batch if isinstance(batch, pl.DataFrame) else pl.read_ipc(batch) for batch in batches)
+            rows = clean(pl.concat([pl.DataFrame(schema=self._types), *frames]))
+            if self._spool is None:
+                return UserRows((rows,))
+            path = Path(self._spool.name) / f"{number:05}.parquet"
+            rows.write_parquet(path, compression="lz4")
+            for batch in batches:
+                assert isinstance(batch, Path)
+                batch.unlink()
+            parts.append(path)
+        return UserRows(tuple(parts), self._spool)
+
+
+def note_future(findings: Findings, times: pl.Series, n_rows: int) -> None:
+    """Note which of so many interactions lie in the future."""
+    findings.note_rows(
+        "interactions.timestamp",
+        len(times),
+        n_rows,
+        "lie in the future",
+        "they were left out; check the clock that wrote them",
+        first=first_moment(times),
+    )
+
+
+def first_moment(times: pl.Series) -> str:
+    """Return the earliest of some times as text, "" where there is none."""
+    return next(iter(times.drop_nulls().sort().head(1).dt.strftime("%Y-%m-%dT%H:%M:%SZ")), "")
