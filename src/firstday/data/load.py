@@ -24,7 +24,7 @@ from firstday.errors import DataError
 from firstday.sparse import SparseRows
 from firstday.tables.categories import entity_of_column
 from firstday.tables.faults import Findings
-from firstday.tables.raw_table import RawTable
+from firstday.tables.raw_table import UNREADABLE, RawTable, first_line
 from firstday.tables.read import STREAMED, read_folder
 from firstday.tables.rules import check_frames, check_presence, faulty_entities, known_ids, share_id_types
 from firstday.tables.schema import ITEM, TABLES, Frames
@@ -140,7 +140,12 @@ def _built_in(name: str, path: str | Path | None, findings: Findings) -> dict[st
         online_retail.NAME: partial(online_retail.read_online_retail, findings=findings),
         movietweetings.NAME: movietweetings.read_movietweetings,
     }
-    return {table: RawTable.of(frame, table) for table, frame in read[name](path).items()}
+    try:
+        return {table: RawTable.of(frame, table) for table, frame in read[name](path).items()}
+    except DataError:
+        raise
+    except (ValueError, TypeError, AttributeError, *UNREADABLE) as error:
+        raise DataError(f"{path}: is not {name} as published ({first_line(error)}); fetch it again.") from None
 
 
 def _folder(tables: str | Path, path: str | Path | None) -> Path:
