@@ -12,6 +12,7 @@ import polars as pl
 
 from firstday.arguments import hint_at
 from firstday.config import SHOWN, SignalConfig
+from firstday.data.dataset import Entity
 from firstday.data.events import EVENT_TYPES, Events, Pair, clean_events, code_pairs, sort_pairs
 from firstday.data.ids import INDEX, Ids, look_up
 from firstday.data.impressions import WRITTEN_TYPES, clean_impressions, take_impressions
@@ -53,7 +54,7 @@ class Known:
     users, items
         The ids; None where their table cannot be read.
     entities
-        The ids of each entity's members; None where items or collections cannot be read.
+        The entities other than items; None where items or collections cannot be read.
     signals
         Which signals are known and which mean use; None where any may come.
     faulty
@@ -65,7 +66,7 @@ class Known:
 
     users: Ids | None = None
     items: Ids | None = None
-    entities: Mapping[str, Ids] | None = None
+    entities: Mapping[str, Entity] | None = None
     signals: SignalConfig | None = None
     faulty: frozenset[str] = frozenset()
     derived: Collection[str] = field(default=())
@@ -84,9 +85,9 @@ class Known:
         if self.entities is None or not {"entity", "entity_id"} <= set(rows.columns):
             return rows
         indexes = np.full(rows.height, -1, dtype=np.int32)
-        for name, ids in self.entities.items():
+        for name, entity in self.entities.items():
             is_member = (rows["entity"] == name).fill_null(value=False)
-            indexes[is_member.to_numpy()] = ids.lookup(rows["entity_id"].filter(is_member))
+            indexes[is_member.to_numpy()] = entity.ids.lookup(rows["entity_id"].filter(is_member))
         return rows.with_columns(pl.Series(f"{INDEX}entity_id", indexes))
 
     @cached_property
@@ -115,8 +116,8 @@ class Known:
                 entity,
             ),
             *(
-                reference_rule("entity_id", name, ids.values, pl.col(f"{INDEX}entity_id") < 0, entity == name)
-                for name, ids in self.entities.items()
+                reference_rule("entity_id", name, known.ids.values, pl.col(f"{INDEX}entity_id") < 0, entity == name)
+                for name, known in self.entities.items()
             ),
         )
 
@@ -166,19 +167,15 @@ def check_interactions(raw: pl.DataFrame, known: Known, findings: Findings, *, i
 def _tally(rows: pl.DataFrame, signals: SignalConfig) -> dict[str, int]:
     """Count what is judged when all rows are read: uses of items, and weights that look like star ratings."""
     is_use = pl.col("item_id").is_not_null() & pl.col("signal").is_in(signals.use) & (_WEIGHT.fill_null(1.0) > 0)
-    is_star = _WEIGHT.is_between(0, MOST_STARS) & ((2 * _WEIGHT).floor() == 2 * _WEIGHT)
-    return rows.select(
-        rows=pl.len(),
-        uses=is_use.sum(),
-        **{
-            "other weights": (_WEIGHT.is_not_null() & ~is_star).sum(),
-            "weights": _WEIGHT.count(),
-            "weights of the default signal": (_WEIGHT.is_not_null() & (pl.col("signal") == DEFAULT_SIGNAL)).sum(),
-            "weights above 5": (_WEIGHT > FIVE_STARS).sum(),
-            **{f"weights up to {low}": (low >= _WEIGHT).sum() for low, _ in STARS.values()},
-            **{f"weights from {high}": (high <= _WEIGHT).sum() for _, high in STARS.values()},
-        },
-    ).row(0, named=True)
+    is_star = _WEIGHT.is_between(0, MOST_STARS) & (2 * _WEIGHT % 1 == 0)
+    stars = rows.filter(is_star)["weight"].value_counts().rows()
+    return {
+        "rows": rows.height,
+        "uses": rows.select(is_use.sum()).item(),
+        "weights": rows["weight"].count(),
+        "weights of the default signal": rows.filter(pl.col("signal") == DEFAULT_SIGNAL)["weight"].count(),
+        **{f"weight {star:g}": n for star, n in stars},
+    }
 
 
 def find_ids(raw: RawTable, known: Known | None, homes: Iterable[str] = ("users", "items")) -> dict[str, pl.Series]:
@@ -323,10 +320,11 @@ def judge_interactions(findings: Findings, signals: SignalConfig) -> None:
             f"interactions: no row says that an item is used (signals {', '.join(signals.use)}, weight above "
             "0); add such rows, or name the signals that mean use in the configuration (signals.use)."
         )
-    n = counts["weights"]
-    most = MOST_STARS if counts["weights above 5"] else FIVE_STARS
-    n_low, n_high = (counts[text] for text in (f"weights up to {STARS[most][0]}", f"weights from {STARS[most][1]}"))
-    look_like_stars = n >= FEW_WEIGHTS and not counts["other weights"] and n > n_low + n_high
+    stars = {half / 2: counts[f"weight {half / 2:g}"] for half in range(2 * MOST_STARS + 1)}
+    n, most = counts["weights"], MOST_STARS if any(stars[star] for star in stars if star > FIVE_STARS) else FIVE_STARS
+    n_low = sum(stars[star] for star in stars if star <= STARS[most][0])
+    n_high = sum(stars[star] for star in stars if star >= STARS[most][1])
+    look_like_stars = n >= FEW_WEIGHTS and n == sum(stars.values()) > n_low + n_high
     if look_like_stars and 2 * counts["weights of the default signal"] > n and n_high > n_low:
         findings.note(
             f"interactions.weight: {count_of(n, counts['rows'], 'rows')} weigh up to {most}, and look like ratings: a "

@@ -178,11 +178,12 @@ def _read(name: str, raw: Mapping[str, RawTable | None], signals: SignalConfig, 
     share_id_types(frames)
     if interactions is None:
         return None
-    found = read_interactions(interactions, find_known(raw, frames, raw, signals, findings), findings)
+    known = find_known(raw, frames, raw, signals, findings)
+    found = read_interactions(interactions, known, findings)
     judge_interactions(findings, signals)
     if findings.faults or found is None:
         return None
-    catalogue = assemble_catalogue(frames, find_groups(frames), findings)
+    catalogue = assemble_catalogue(frames, known, find_groups(frames), findings)
     return add_users(name, catalogue, frames, found, findings)
 
 
@@ -206,47 +207,43 @@ def find_known(
     findings
         Of these tables.
     """
-    users, items = (known_ids(frames, home) for home in ("users", "items"))
-    is_readable = all(
-        set(TABLES[table].required) <= set(frames.get(table, pl.DataFrame()).columns)
-        for table in ("items", "collections")
-        if table in raw
-    )
-    return Known(
-        None if users is None else Ids.of(users),
-        None if items is None else Ids.of(items),
-        {name: _entity_ids(rows) for name, rows in _entity_members(frames).items()} if is_readable else None,
-        signals,
-        faulty_entities(raw, findings),
-        {"users", "items"} - set(tables),
-    )
+    users, items = (find_ids_of(frames, home) for home in ("users", "items"))
+    collections = frames.get("collections", pl.DataFrame())
+    is_readable = "collections" not in raw or set(TABLES["collections"].required) <= set(collections.columns)
+    entities = _find_entities(frames, items) if items is not None and is_readable else None
+    return Known(users, items, entities, signals, faulty_entities(raw, findings), {"users", "items"} - set(tables))
 
 
-def _entity_members(frames: Frames) -> dict[str, pl.DataFrame]:
-    """Return the members of each entity other than items, by name: columns `entity_id` (String) and `item_id`.
+def find_ids_of(frames: Frames, home: str) -> Ids | None:
+    """Return every user's or item's id, sorted; None where their table cannot be read."""
+    ids = known_ids(frames, home)
+    return None if ids is None else Ids.of(ids)
 
-    They come from the entity columns of `items` and from `collections`; an entity that is in both gets all members.
-    """
+
+def _find_entities(frames: Frames, items: Ids) -> dict[str, Entity]:
+    """Return each entity other than items: its members are in its column of `items`, and in `collections`."""
     parts: dict[str, list[pl.DataFrame]] = {}
     if "items" in frames:
-        items = frames["items"]
-        for column in items.columns:
-            if column not in TABLES["items"].kinds:
-                pairs = items.select(pl.col(column).alias("entity_id"), "item_id").explode("entity_id")
-                parts.setdefault(entity_of_column(column), []).append(pairs)
+        for column in set(frames["items"].columns) - set(TABLES["items"].kinds):
+            pairs = frames["items"].select(pl.col(column).alias("entity_id"), "item_id").explode("entity_id")
+            parts.setdefault(entity_of_column(column), []).append(pairs)
     if "collections" in frames:
         for (name,), rows in frames["collections"].group_by("entity"):
             if name != ITEM:
                 pairs = rows.select(pl.col("entity_id").cast(pl.String), "item_id")
                 parts.setdefault(str(name), []).append(pairs)
-    return {name: pl.concat(parts[name]).drop_nulls().unique() for name in sorted(parts)}
+    entities = {}
+    for name in sorted(parts):
+        members = pl.concat(parts[name]).drop_nulls()
+        ids, columns = Ids.of(members["entity_id"].unique().sort()), items.lookup(members["item_id"])
+        at = columns >= 0  # the other rows are a fault
+        cells = SparseRows.from_pairs(ids.lookup(members["entity_id"])[at], columns[at], None, len(ids), len(items))
+        entities[name] = Entity(ids, cells.ones())
+    return entities
 
 
 def assemble_catalogue(
-    frames: Frames,
-    groups: Mapping[str, tuple[str, ...]],
-    findings: Findings,
-    entities: Mapping[str, Entity] | None = None,
+    frames: Frames, known: Known, groups: Mapping[str, tuple[str, ...]], findings: Findings
 ) -> Dataset:
     """Make a Dataset without users of tables without faults: the items, entities, and the values of groups.
 
@@ -254,27 +251,25 @@ def assemble_catalogue(
     ----------
     frames
         Tables by name, as `firstday.tables.rules.check_frames` returns them.
+    known
+        Items and entities.
     groups
         The values of each column of `users` that makes groups, sorted.
     findings
         Gets notes on what was decided.
-    entities
-        Entities other than items; None takes them from the tables `items` and `collections`, their names from `names`.
     """
-    table = frames["items"].sort("item_id")
-    items = Ids.of(table["item_id"])
-    if entities is None:
-        entities = _with_names(_entities(frames, items), frames, findings)
-    precomputed = None
+    assert known.items is not None
+    assert known.entities is not None
+    table, precomputed, entities = frames["items"].sort("item_id"), None, known.entities
     if "embeddings/items" in frames:
-        item_vectors = _place(frames["embeddings/items"], "item_id", items)
+        item_vectors = _place(frames["embeddings/items"], "item_id", known.items)
         precomputed = PrecomputedVectors(item_vectors[:0], item_vectors)
     return Dataset(
         name="catalogue",
         users=Ids.of([]),
-        items=items,
+        items=known.items,
         events=Events.empty(),
-        entities=entities,
+        entities=_with_names(entities, frames["names"], findings) if "names" in frames else entities,
         groups={name: Group(values, np.zeros(0, dtype=np.int32)) for name, values in groups.items()},
         titles=tuple(table["title"].fill_null("")) if "title" in table.columns else None,
         added_at=_microseconds(table["added_at"]) if "added_at" in table.columns else None,
@@ -344,37 +339,20 @@ def add_users(
     )
 
 
-def _entity_ids(members: pl.DataFrame) -> Ids:
-    """Return the ids of an entity's members, sorted."""
-    return Ids.of(members["entity_id"].unique().sort())
-
-
-def _entities(frames: Frames, items: Ids) -> dict[str, Entity]:
-    """Index the members of each entity."""
-    entities = {}
-    for name, members in _entity_members(frames).items():
-        ids = _entity_ids(members)
-        rows, columns = ids.lookup(members["entity_id"]), items.lookup(members["item_id"])
-        entities[name] = Entity(ids, SparseRows.from_pairs(rows, columns, None, len(ids), len(items)))
-    return entities
-
-
-def _with_names(entities: dict[str, Entity], frames: Frames, findings: Findings) -> dict[str, Entity]:
+def _with_names(entities: Mapping[str, Entity], names: pl.DataFrame, findings: Findings) -> dict[str, Entity]:
     """Give entities' members their names; of several names of one, the first in the alphabet."""
-    if "names" not in frames:
-        return entities
-    by_id = frames["names"].drop_nulls().group_by("entity", pl.col("entity_id").cast(pl.String))
+    by_id = names.drop_nulls().group_by("entity", pl.col("entity_id").cast(pl.String))
     rows = by_id.agg(pl.col("name").min(), n=pl.col("name").n_unique())
     n_torn = rows.select((pl.col("n") > 1).sum()).item()
     findings.note_rows("names", n_torn, rows.height, "have several names; the first in the alphabet counts", noun="ids")
     named, n_known = dict(entities), 0
     for name, entity in entities.items():
-        members = entity.ids.values.cast(pl.String).alias("entity_id").to_frame()
         of_entity = rows.filter(pl.col("entity") == name)
-        names = members.join(of_entity, on="entity_id", how="left", maintain_order="left")["name"]
+        place = Ids.of(of_entity["entity_id"]).lookup(entity.ids.values)
+        n_known += int((place >= 0).sum())
         if of_entity.height:
-            named[name] = replace(entity, names=tuple(names.fill_null("").to_list()))
-        n_known += names.count()
+            texts = ("", *of_entity["name"])
+            named[name] = replace(entity, names=tuple(texts[at + 1] for at in place.tolist()))
     unknown = "are of nothing that items or collections have and were ignored; items have titles"
     findings.note_rows("names", rows.height - n_known, rows.height, unknown, noun="ids")
     return named

@@ -94,59 +94,32 @@ def read_newcomers(name: str, raw: Mapping[str, RawTable | None], findings: Find
     findings
         Gets the faults and notes; `FORGIVEN` columns are forgiven in it.
     """
-    frames = _check_tables(raw, findings)
+    frames: dict[str, pl.DataFrame] = {}
+    for table_name in NEWCOMER_TABLES:
+        table = raw.get(table_name)
+        if table is None or (table.whole.is_empty() and table_name != "users"):
+            continue
+        if table_name == "interactions":
+            findings.sources[table_name] = table.sources
+            frames[table_name] = check_interactions(table.whole, Known(), findings, is_text=table.is_text)
+        else:
+            frames[table_name] = check_table(table_name, table, {}, findings, are_all=False)
     if not findings.are_usable or not frames:
         return None
-    return _assemble(name, frames, findings)
-
-
-def _check_tables(raw: Mapping[str, RawTable | None], findings: Findings) -> dict[str, pl.DataFrame]:
-    """Convert the tables to their final types and find every fault in them."""
-    frames: dict[str, pl.DataFrame] = {}
-    for name in NEWCOMER_TABLES:
-        table = raw.get(name)
-        if table is None or (table.whole.is_empty() and name != "users"):
-            continue
-        if name == "interactions":
-            findings.sources[name] = table.sources
-            frames[name] = check_interactions(table.whole, Known(), findings, is_text=table.is_text)
-        else:
-            frames[name] = check_table(name, table, {}, findings, are_all=False)
-    return frames
-
-
-def _assemble(name: str, frames: dict[str, pl.DataFrame], findings: Findings) -> Dataset:
-    """Make a Dataset of tables without faults."""
     share_id_types(frames)
-    frames["users"] = _all_users(frames)
+    users = pl.concat([frame["user_id"] for frame in frames.values()]).unique().sort().to_frame()
+    profiles = frames.get("users", users)
     rows = frames.pop("interactions", _NO_INTERACTIONS)
-    frames["items"] = pl.DataFrame({"item_id": rows["item_id"].drop_nulls().unique()})
-    entities = _entities(rows)
-    users, items = (
-        Ids.of(frames[home][column].sort()) for home, column in (("users", "user_id"), ("items", "item_id"))
-    )
-    rows = Known(users, items, {name: entity.ids for name, entity in entities.items()}).index(rows)
-    pairs = sort_pairs([(signal, entity) for signal in rows["signal"].unique() for entity in (ITEM, *entities)])
-    interactions = index_interactions([rows], pairs, len(users), rows.height, (), findings)
-    assert interactions is not None
-    catalogue = assemble_catalogue(frames, find_groups(frames), findings, entities)
-    return add_users(name, catalogue, frames, interactions, findings, are_all=False)
-
-
-def _all_users(frames: dict[str, pl.DataFrame]) -> pl.DataFrame:
-    """Return the users table, with a row without profile for each user who is only in another table."""
-    ids = [frames[table]["user_id"] for table in NEWCOMER_TABLES if table in frames]
-    users = pl.DataFrame({"user_id": pl.concat(ids).unique().sort()})
-    if "users" not in frames:
-        return users
-    return users.join(frames["users"], on="user_id", how="left", maintain_order="left")
-
-
-def _entities(interactions: pl.DataFrame) -> dict[str, Entity]:
-    """Return the entities and members in interactions; their items are in the model."""
-    rows = interactions.filter(pl.col("entity").cast(pl.String) != ITEM)
+    frames["users"] = users.join(profiles, on="user_id", how="left", maintain_order="left")
+    frames["items"] = rows.select("item_id").drop_nulls().unique().sort("item_id")
     entities = {}
-    for (name,), part in rows.group_by("entity"):
+    for (entity,), part in rows.drop_nulls("entity").group_by(pl.col("entity").cast(pl.String)):
         ids = Ids.of(part["entity_id"].cast(pl.String).unique().sort())
-        entities[str(name)] = Entity(ids, SparseRows.empty(len(ids), 0))
-    return entities
+        entities[str(entity)] = Entity(ids, SparseRows.empty(len(ids), 0))  # their items are in the model
+    known = Known(Ids.of(users["user_id"]), Ids.of(frames["items"]["item_id"]), entities)
+    rows = known.index(rows)
+    pairs = sort_pairs([(signal, entity) for signal in rows["signal"].unique() for entity in (ITEM, *entities)])
+    interactions = index_interactions([rows], pairs, users.height, rows.height, (), findings)
+    assert interactions is not None
+    catalogue = assemble_catalogue(frames, known, find_groups(frames), findings)
+    return add_users(name, catalogue, frames, interactions, findings, are_all=False)

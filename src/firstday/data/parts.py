@@ -23,7 +23,7 @@ from firstday.data.events import EVENT_TYPES, SORT_ORDER, Events
 from firstday.data.ids import Ids
 from firstday.data.impressions import IMPRESSION_ORDER, IMPRESSION_TYPES
 from firstday.data.interactions import Interactions, Known, find_ids, judge_interactions, read_interactions, unite_ids
-from firstday.data.load import add_users, assemble_catalogue, find_known, index_friends, sort_assignments
+from firstday.data.load import add_users, assemble_catalogue, find_ids_of, find_known, index_friends, sort_assignments
 from firstday.data.user_rows import RowWriter, UserRows, renumber_users
 from firstday.sparse import SparseRows
 from firstday.tables import zstd
@@ -120,7 +120,7 @@ def load_whole(
     share_id_types(frames)
     known = find_known(raw, frames, tables, signals, findings)
     is_usable = not findings.faults and known.items is not None
-    catalogue = assemble_catalogue(frames, groups, findings) if is_usable else None
+    catalogue = assemble_catalogue(frames, known, groups, findings) if is_usable else None
     return Whole(tables, known, catalogue, now, findings.drop, unreadable)
 
 
@@ -150,8 +150,8 @@ def load_part(raw: Mapping[str, RawTable], whole: Whole, name: str = "part") -> 
     if MENTIONS in raw:
         check_reference("friends", raw[MENTIONS], "friend_id", frames, findings)
     share_id_types(frames)
-    users = known_ids(frames, "users")
-    known = replace(whole.known, users=None if users is None else Ids.of(users))
+    users = find_ids_of(frames, "users")
+    known = replace(whole.known, users=users)
     found: Interactions | None = Interactions(Events.empty(known.pairs))
     if interactions is not None:
         found = read_interactions(interactions, known, findings, whole.now)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,6 +17,8 @@ from firstday.data.user_rows import DAY_US
 
 SHARED = ("items", "entities", "groups", "dimensions", "without_vector")
 """Counts that are the same in every part, and 0 in none."""
+
+ENDS: Mapping[str, Callable[..., int | None]] = {"first": min, "last": max}
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,7 @@ class Summary:
 
     users: int = 0
     interactions: int = 0
-    friends: int | None = None
+    friends: int = 0
     pairs: Counter[str] = field(default_factory=Counter)
     items: int = 0
     entities: Mapping[str, int] = field(default_factory=dict)
@@ -57,7 +59,7 @@ class Summary:
     dimensions: int = 0
     without_vector: int = 0
     ages: int = 0
-    dated: int | None = None
+    dated: int = 0
     timed: int = 0
     one_day: int = 0
     impressions: int = 0
@@ -71,16 +73,15 @@ class Summary:
         added: dict[str, Any] = {}
         for name, one in vars(self).items():
             two = getattr(other, name)
-            if one is None or two is None:
-                added[name] = two if one is None else one
-            elif name in SHARED:
+            if name in SHARED:
                 added[name] = one or two
-            elif name in ("first", "last"):
-                added[name] = min(one, two) if name == "first" else max(one, two)
             elif isinstance(one, Counter):
                 added[name] = Counter(dict(sorted((one + two).items())))
-            else:
+            elif name not in ENDS:
                 added[name] = one + two
+        for name, choose in ENDS.items():
+            moments = [getattr(part, name) for part in (self, other)]
+            added[name] = choose((moment for moment in moments if moment is not None), default=None)
         return Summary(**added)
 
     def find_log(self, config: Config) -> Log | None:
@@ -90,33 +91,27 @@ class Summary:
 
 def summarise(part: Dataset) -> Summary:
     """Count what is in a dataset, or in a part of one."""
-    counts = part.summary()
+    counts: dict[str, Any] = part.summary()
     first, last = part.events.spans(len(part.users))
-    n_lists, n_shown = 0, 0
+    shown = (0, 0, 0)
     if part.impressions is not None:
         in_list = pl.struct("user_ix", "list_id").filter(pl.col("list_id").is_not_null())
-        counted = part.impressions.lazy().select(in_list.n_unique(), users=pl.col("user_ix").n_unique())
-        n_lists, n_shown = counted.collect().row(0)
-    variants = Counter([] if part.assignments is None else part.assignments["experiment"].to_list())
-    pairs, entities, groups = (dict(counts[name]) for name in ("pairs", "entities", "groups"))  # type: ignore[arg-type]
+        counted = part.impressions.lazy().select(pl.len(), lists=in_list.n_unique(), users=pl.col("user_ix").n_unique())
+        shown = counted.collect().row(0)
+    nobody, precomputed = np.zeros(0), part.precomputed
     return Summary(
-        users=len(part.users),
-        interactions=len(part.events),
-        friends=None if part.friends is None else part.friends.n_entries,
-        pairs=Counter(pairs),
-        items=len(part.items),
-        entities=entities,
-        groups=groups,
-        dimensions=0 if part.precomputed is None else part.precomputed.item_vectors.shape[1],
-        without_vector=0 if part.precomputed is None else len(part.precomputed.items_without),
-        ages=0 if part.ages is None else int(np.count_nonzero(part.ages >= 0)),
-        dated=None if part.registered_at is None else int(np.count_nonzero(part.registered_at >= 0)),
+        **{name: counts[name] for name in ("users", "interactions", "friends", "items", "entities", "groups")},
+        pairs=Counter(counts["pairs"]),
+        dimensions=0 if precomputed is None else precomputed.item_vectors.shape[1],
+        without_vector=0 if precomputed is None else len(precomputed.items_without),
+        ages=int(((nobody if part.ages is None else part.ages) >= 0).sum()),
+        dated=int(((nobody if part.registered_at is None else part.registered_at) >= 0).sum()),
         timed=int((first >= 0).sum()),
         one_day=int(((first >= 0) & (last - first < DAY_US)).sum()),
-        impressions=0 if part.impressions is None else len(part.impressions),
-        lists=n_lists,
-        shown_users=n_shown,
-        experiments=variants,
+        impressions=shown[0],
+        lists=shown[1],
+        shown_users=shown[2],
+        experiments=Counter([] if part.assignments is None else part.assignments["experiment"]),
         first=part.events.first,
         last=part.events.last,
     )
