@@ -13,9 +13,6 @@ import polars as pl
 
 from firstday.display import readable
 
-INDEX = "firstday: index of "
-"""Begins the name of a column with the indexes of the ids in another one."""
-
 
 @readable
 @dataclass(frozen=True, eq=False)
@@ -68,11 +65,6 @@ class Ids:
 
     def __getitem__(self, ix: int) -> Any:
         return self.values[int(ix)]
-
-
-def look_up(rows: pl.DataFrame, column: str, ids: Ids) -> pl.DataFrame:
-    """Add the index of each id in a column, -1 where unknown or null, as the column `INDEX` + its name."""
-    return rows.with_columns(pl.Series(INDEX + column, ids.lookup(rows[column]), dtype=pl.Int32))
 
 
 def normalise_ids(values: pl.Series) -> pl.Series:

@@ -9,7 +9,6 @@ import polars as pl
 
 from firstday.config import SHOWN
 from firstday.data.events import UTC_MICROSECONDS
-from firstday.data.ids import INDEX
 from firstday.data.user_rows import DAY_US, note_future
 from firstday.tables.faults import Findings
 
@@ -37,6 +36,8 @@ WRITTEN_TYPES: dict[str, pl.DataType] = {
     "is_shown": pl.Boolean(),
 }
 """Rows while they are read: impressions, and uses that carry a list's id."""
+USER_INDEX, ITEM_INDEX = "firstday: index of user_id", "firstday: index of item_id"
+"""The columns of interactions with the indexes of what they name, -1 where it is not known."""
 IMPRESSION_ORDER = ("user_ix", "timestamp", "list_id", "position", "item_ix", "propensity", "policy")
 """How the rows of a part are sorted: whatever the order in which they came."""
 ONE_PLACE = ("user_ix", "item_ix", "list_id")
@@ -61,16 +62,14 @@ def take_impressions(rows: pl.DataFrame, use: Collection[str]) -> pl.DataFrame:
     polars.DataFrame
         Columns as in `WRITTEN_TYPES`.
     """
-    item_ix, signal, weight = f"{INDEX}item_id", pl.col("signal"), pl.col("weight").fill_null(1.0)
-    if item_ix not in rows.columns:
-        return pl.DataFrame(schema=WRITTEN_TYPES)
+    signal, weight = pl.col("signal"), pl.col("weight").fill_null(1.0)
     is_use = signal.is_in(use) & pl.col("list_id").is_not_null() & (weight > 0)
-    taken = rows.filter((pl.col(item_ix) >= 0) & ((signal == SHOWN) | is_use))
+    taken = rows.filter((pl.col(ITEM_INDEX) >= 0) & ((signal == SHOWN) | is_use))
     return taken.with_columns(
         pl.col("position").fill_null(0),
         pl.col("propensity").cast(pl.Float32).fill_null(float("nan")),
-        user_ix=f"{INDEX}user_id",
-        item_ix=item_ix,
+        user_ix=USER_INDEX,
+        item_ix=ITEM_INDEX,
         is_shown=signal == SHOWN,
     ).select(pl.col(name).cast(kind) for name, kind in WRITTEN_TYPES.items())
 

@@ -14,35 +14,40 @@ from firstday.arguments import hint_at
 from firstday.config import SHOWN, SignalConfig
 from firstday.data.dataset import Entity
 from firstday.data.events import EVENT_TYPES, Events, Pair, clean_events, code_pairs, sort_pairs
-from firstday.data.ids import INDEX, Ids, look_up
-from firstday.data.impressions import WRITTEN_TYPES, clean_impressions, take_impressions
+from firstday.data.ids import Ids
+from firstday.data.impressions import ITEM_INDEX, USER_INDEX, WRITTEN_TYPES, clean_impressions, take_impressions
 from firstday.data.user_rows import RowWriter, UserRows
 from firstday.errors import count_of
 from firstday.tables.conform import conform_interactions
 from firstday.tables.faults import FILE, ROW, Findings, Rule, find_faults
 from firstday.tables.raw_table import RawTable
 from firstday.tables.rules import OR_DROP, RULES, empty_rules, reference_rule
-from firstday.tables.schema import DEFAULT_SIGNAL, ITEM, TABLES, missing_column
+from firstday.tables.schema import DEFAULT_SIGNAL, ITEM, UTC_MICROSECONDS, missing_column
 
+ENTITY_INDEX = "firstday: index of entity_id"
+INDEXES = (USER_INDEX, ITEM_INDEX, ENTITY_INDEX)
 FIVE_STARS, MOST_STARS = 5, 10
 STARS = {FIVE_STARS: (1, 4), MOST_STARS: (2, 8)}
 """Scales of ratings, by the highest: up to which a rating is low, and from which on it is high."""
 FEW_WEIGHTS = 20
 """So few weights are not enough to tell star ratings from counts."""
 _WEIGHT = pl.col("weight")
+ABSENT: Mapping[str, pl.Expr] = {
+    **dict.fromkeys(("item_id", "entity", "entity_id", "list_id", "policy"), pl.lit(None, pl.String)),
+    **dict.fromkeys(("weight", "position", "propensity"), pl.lit(None, pl.Float64)),
+    "signal": pl.lit(DEFAULT_SIGNAL),
+    "timestamp": pl.lit(None, UTC_MICROSECONDS),
+}
+"""What columns of interactions hold where there is no such column."""
 
 
-def _target_rules(columns: Collection[str]) -> tuple[Rule, ...]:
-    """Return the rules for what interactions are about, which may be items alone or entities too."""
-    if "entity" not in columns:
-        return empty_rules("item_id")
-    item = pl.col("item_id").is_not_null() if "item_id" in columns else pl.lit(value=False)
-    entity, entity_id = pl.col("entity").is_not_null(), pl.col("entity_id").is_not_null()
-    return (
-        Rule("have both item_id and entity", item & (entity | entity_id), "keep one of them in each row"),
-        Rule("have neither item_id nor entity", ~item & ~entity & ~entity_id, f"fill in one of them {OR_DROP}"),
-        Rule("have only one of entity and entity_id", ~item & (entity != entity_id), f"fill in both {OR_DROP}"),
-    )
+_ITEM, _ENTITY, _ENTITY_ID = (pl.col(name).is_not_null() for name in ("item_id", "entity", "entity_id"))
+TARGET_RULES = (
+    Rule("have both item_id and entity", _ITEM & (_ENTITY | _ENTITY_ID), "keep one of them in each row"),
+    Rule("have neither item_id nor entity", ~_ITEM & ~_ENTITY & ~_ENTITY_ID, f"fill in one of them {OR_DROP}"),
+    Rule("have only one of entity and entity_id", ~_ITEM & (_ENTITY != _ENTITY_ID), f"fill in both {OR_DROP}"),
+)
+"""The rules for what interactions are about, where these may be entities too."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,24 +83,25 @@ class Known:
         return sort_pairs([(signal, entity) for signal in signals for entity in (ITEM, *(self.entities or ()))])
 
     def index(self, rows: pl.DataFrame) -> pl.DataFrame:
-        """Add the indexes of users, items and members of entities, as far as they are known."""
-        for column, ids in (("user_id", self.users), ("item_id", self.items)):
+        """Add the indexes of users, items and members of entities, -1 where they are not known."""
+        indexes = np.full((3, rows.height), -1, dtype=np.int32)
+        for place, column, ids in ((0, "user_id", self.users), (1, "item_id", self.items)):
             if ids is not None and column in rows.columns:
-                rows = look_up(rows, column, ids)
-        if self.entities is None or not {"entity", "entity_id"} <= set(rows.columns):
-            return rows
-        indexes = np.full(rows.height, -1, dtype=np.int32)
-        for name, entity in self.entities.items():
+                indexes[place] = ids.lookup(rows[column])
+        for name, entity in (self.entities or {}).items():
             is_member = (rows["entity"] == name).fill_null(value=False)
-            indexes[is_member.to_numpy()] = entity.ids.lookup(rows["entity_id"].filter(is_member))
-        return rows.with_columns(pl.Series(f"{INDEX}entity_id", indexes))
+            indexes[2, is_member.to_numpy()] = entity.ids.lookup(rows["entity_id"].filter(is_member))
+        return rows.with_columns(pl.Series(name, values) for name, values in zip(INDEXES, indexes, strict=True))
 
     @cached_property
     def rules(self) -> tuple[Rule, ...]:
         """The rules for what interactions name."""
         rules = [
-            reference_rule(column, home, ids.values, pl.col(INDEX + column) < 0)
-            for column, home, ids in (("user_id", "users", self.users), ("item_id", "items", self.items))
+            reference_rule(column, home, ids.values, pl.col(index) < 0)
+            for column, home, index, ids in (
+                ("user_id", "users", USER_INDEX, self.users),
+                ("item_id", "items", ITEM_INDEX, self.items),
+            )
             if ids is not None and home not in self.derived
         ]
         if self.signals is not None:
@@ -116,7 +122,7 @@ class Known:
                 entity,
             ),
             *(
-                reference_rule("entity_id", name, known.ids.values, pl.col(f"{INDEX}entity_id") < 0, entity == name)
+                reference_rule("entity_id", name, known.ids.values, pl.col(ENTITY_INDEX) < 0, entity == name)
                 for name, known in self.entities.items()
             ),
         )
@@ -148,17 +154,15 @@ def check_interactions(raw: pl.DataFrame, known: Known, findings: Findings, *, i
     for column, counterpart in (("entity", "entity_id"), ("entity_id", "entity")):
         if column in targets and counterpart not in targets:
             findings.fault(f"interactions.{counterpart}: the column is missing beside {column}; add it.")
-    rows = known.index(rows)
-    rules = [*RULES["interactions"], *known.rules]
     has_targets = bool(targets) and targets <= set(rows.columns) and ("entity" in targets) == ("entity_id" in targets)
+    absent = [value.alias(name) for name, value in ABSENT.items() if name not in rows.columns]
+    rows = known.index(rows.with_columns(absent))
+    rules = [*RULES["interactions"], *known.rules]
     if has_targets:
-        rules[1:1] = _target_rules(targets | set(rows.columns))
+        rules[1:1] = TARGET_RULES if "entity" in targets else empty_rules("item_id")
     reasons |= find_faults("interactions", rows, rules, findings)
     if findings.drop:
         rows = rows.filter(findings.leave_out("interactions", raw, reasons))
-    absent = {name: pl.lit(None) for name in TABLES["interactions"].kinds if name not in rows.columns}
-    defaults = {"signal": pl.lit(DEFAULT_SIGNAL), "weight": pl.lit(None, pl.Float64)}
-    rows = rows.with_columns(**{name: defaults.get(name, value) for name, value in absent.items()})
     if known.signals is not None and has_targets:
         findings.tallies.update(_tally(rows, known.signals))
     return rows
@@ -241,36 +245,35 @@ def read_interactions(
             if findings.are_usable and None not in (known.users, known.items, known.entities):
                 yield rows
 
-    n_users, use = 0 if known.users is None else len(known.users), () if known.signals is None else known.signals.use
-    return index_interactions(check(), known.pairs, n_users, raw.n_rows, use, findings, now)
+    return index_interactions(check(), known, known.pairs, raw.n_rows, findings, now)
 
 
 def index_interactions(
     batches: Iterable[pl.DataFrame],
+    known: Known,
     pairs: tuple[Pair, ...],
-    n_users: int,
     n_rows: int,
-    use: Collection[str],
     findings: Findings,
     now: datetime | None = None,
 ) -> Interactions | None:
-    """Index batches of checked interactions with the indexes of what they name; None where there are faults.
+    """Index batches of checked interactions; None where there are faults.
 
     Parameters
     ----------
     batches
-        From `check_interactions`.
+        From `check_interactions`, with the indexes of what they name.
+    known
+        Says how many users there are, and which signals mean use.
     pairs
         The (signal, entity) pairs, by their code.
-    n_users, n_rows
-        See `firstday.data.user_rows.RowWriter`.
-    use
-        Signals that mean use.
+    n_rows
+        How many interactions to expect.
     findings
         Gets notes on what is left out.
     now
         The time of reading; default: the clock.
     """
+    n_users, use = 0 if known.users is None else len(known.users), () if known.signals is None else known.signals.use
     now = now or datetime.now(UTC)
     events, shown = RowWriter(EVENT_TYPES, n_users, n_rows), RowWriter(WRITTEN_TYPES, n_users, n_rows)
     for rows in batches:
@@ -293,8 +296,7 @@ def _code_events(rows: pl.DataFrame, pairs: Sequence[Pair], findings: Findings) 
     Only items are shown: impressions of anything else are noted, and tell nothing.
     """
     is_shown = pl.col("signal") == SHOWN
-    indexes = {INDEX + name: pl.lit(-1) for name in ("item_id", "entity_id")}
-    item_ix, entity_ix = (pl.col(name) if name in rows.columns else absent for name, absent in indexes.items())
+    item_ix = pl.col(ITEM_INDEX)
     findings.note_rows(
         "interactions.entity",
         rows.select((is_shown & (item_ix < 0)).sum()).item(),
@@ -306,8 +308,8 @@ def _code_events(rows: pl.DataFrame, pairs: Sequence[Pair], findings: Findings) 
         "signal",
         pl.col("entity").cast(pl.String).fill_null(ITEM),
         pl.col("weight").fill_null(1.0),
-        user_ix=pl.col(f"{INDEX}user_id"),
-        target_ix=pl.when(item_ix >= 0).then(item_ix).otherwise(entity_ix),
+        user_ix=USER_INDEX,
+        target_ix=pl.when(item_ix >= 0).then(item_ix).otherwise(ENTITY_INDEX),
     )
     return code_pairs(coded.filter(~is_shown), pairs)
 

@@ -10,9 +10,9 @@ from typing import Any
 import polars as pl
 
 from firstday.data.dataset import Dataset, Entity
-from firstday.data.events import ITEM, UTC_MICROSECONDS, sort_pairs
+from firstday.data.events import ITEM, sort_pairs
 from firstday.data.ids import Ids
-from firstday.data.interactions import Known, check_interactions, index_interactions
+from firstday.data.interactions import ABSENT, Known, check_interactions, index_interactions
 from firstday.data.load import add_users, assemble_catalogue, find_groups
 from firstday.errors import DataError
 from firstday.sparse import SparseRows
@@ -20,15 +20,11 @@ from firstday.tables.faults import Findings
 from firstday.tables.raw_table import RawTable
 from firstday.tables.read import read_folder
 from firstday.tables.rules import check_table, share_id_types
-from firstday.tables.schema import TABLES
 
 NEWCOMER_TABLES = ("users", "interactions", "friends")
 """The tables that are read; users or interactions must be there."""
 FORGIVEN = frozenset({"users.age", "users.registered_at"})
 """Columns whose bad values are taken as unknown."""
-_NO_INTERACTIONS = pl.DataFrame(schema=dict.fromkeys(TABLES["interactions"].kinds, pl.String)).with_columns(
-    pl.col("weight").cast(pl.Float64), pl.col("timestamp").cast(UTC_MICROSECONDS)
-)
 
 
 def load_newcomers(tables: str | Path | Mapping[str, Any], *, drop_bad_rows: float = 0.0) -> Dataset:
@@ -109,7 +105,7 @@ def read_newcomers(name: str, raw: Mapping[str, RawTable | None], findings: Find
     share_id_types(frames)
     users = pl.concat([frame["user_id"] for frame in frames.values()]).unique().sort().to_frame()
     profiles = frames.get("users", users)
-    rows = frames.pop("interactions", _NO_INTERACTIONS)
+    rows = frames.pop("interactions", pl.DataFrame({"user_id": []}).with_columns(**ABSENT))
     frames["users"] = users.join(profiles, on="user_id", how="left", maintain_order="left")
     frames["items"] = rows.select("item_id").drop_nulls().unique().sort("item_id")
     entities = {}
@@ -119,7 +115,7 @@ def read_newcomers(name: str, raw: Mapping[str, RawTable | None], findings: Find
     known = Known(Ids.of(users["user_id"]), Ids.of(frames["items"]["item_id"]), entities)
     rows = known.index(rows)
     pairs = sort_pairs([(signal, entity) for signal in rows["signal"].unique() for entity in (ITEM, *entities)])
-    interactions = index_interactions([rows], pairs, users.height, rows.height, (), findings)
+    interactions = index_interactions([rows], known, pairs, rows.height, findings)
     assert interactions is not None
     catalogue = assemble_catalogue(frames, known, find_groups(frames), findings)
     return add_users(name, catalogue, frames, interactions, findings, are_all=False)
